@@ -1,0 +1,1 @@
+"""mpserver: mod_python applications served by isolated Python interpreters."""

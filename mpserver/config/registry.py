@@ -1,0 +1,138 @@
+"""The registry of directives: what each is called, where it may stand, what it takes.
+
+A module (see ``mpserver.modules``) lists its directives; the registry refuses duplicates, finds
+a directive by name in any case, and checks contexts and the number of arguments with httpd's
+wording before the directive's own code runs.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from mpserver.config.settings import Conf
+
+
+class Where(enum.Flag):
+    """Contexts of a directive, as httpd's documentation names them."""
+
+    SERVER = enum.auto()
+    VHOST = enum.auto()
+    DIRECTORY = enum.auto()  # Directory, DirectoryMatch, Location, LocationMatch, Files, FilesMatch
+    HTACCESS = enum.auto()
+
+
+SERVER_ONLY = Where.SERVER
+SERVER_VHOST = Where.SERVER | Where.VHOST
+EVERYWHERE = Where.SERVER | Where.VHOST | Where.DIRECTORY | Where.HTACCESS
+NOT_HTACCESS = Where.SERVER | Where.VHOST | Where.DIRECTORY
+IN_DIRECTORY = Where.DIRECTORY | Where.HTACCESS
+
+
+class Override(enum.Flag):
+    """The classes of AllowOverride that let a directive stand in .htaccess."""
+
+    NONE = 0
+    AUTHCONFIG = enum.auto()
+    FILEINFO = enum.auto()
+    INDEXES = enum.auto()
+    LIMIT = enum.auto()
+    OPTIONS = enum.auto()
+    ALL = AUTHCONFIG | FILEINFO | INDEXES | LIMIT | OPTIONS
+
+
+class Args(enum.Enum):
+    """How many arguments a directive takes: least, most (None: any number)."""
+
+    NONE = (0, 0)
+    FLAG = (1, 1)  # On or Off
+    TAKE1 = (1, 1.0)  # a distinct value keeps it a member of its own
+    TAKE2 = (2, 2)
+    TAKE3 = (3, 3)
+    TAKE12 = (1, 2)
+    TAKE13 = (1, 3.0)
+    TAKE23 = (2, 3)
+    TAKE123 = (1, 3)
+    ITERATE = (1, None)  # one or more
+    ITERATE2 = (2, None)  # one, then one or more
+    ANY = (0, None)
+    RAW = (0, 0.0)  # the text as it stands, in Call.raw
+
+
+class Section(NamedTuple):
+    """The innermost section around a directive: ``Directory``, ``LocationMatch``..., its path or pattern.
+
+    In a .htaccess file: kind ``htaccess`` and the file's directory (with a trailing slash).
+    """
+
+    kind: str
+    path: str
+
+
+class Call:
+    """One use of a directive, as its code sees it.
+
+    ``conf`` takes settings of the directory level (of the section, or of the server around it);
+    ``server`` those of the server level. ``section`` is None outside sections.
+    ``defines``: names given by -D and Define. ``root``: ServerRoot.
+    """
+
+    __slots__ = ("args", "conf", "defines", "file", "line", "name", "raw", "root", "section", "server", "where")
+
+    def __init__(
+        self,
+        name: str,
+        args: tuple[str, ...],
+        raw: str,
+        file: str,
+        line: int,
+        conf: Conf,
+        server: Conf,
+        where: Where,
+        section: Section | None,
+        root: str,
+        defines: dict[str, str],
+    ) -> None:
+        self.name, self.args, self.raw = name, args, raw
+        self.file, self.line = file, line
+        self.conf, self.server = conf, server
+        self.where, self.section = where, section
+        self.root, self.defines = root, defines
+
+    @property
+    def flag(self) -> bool:
+        """The value of an On/Off directive (the registry has checked the word)."""
+        return self.args[0].lower() == "on"
+
+
+class Directive(NamedTuple):
+    """A directive's entry: ``apply`` raises ConfigError with what is wrong and the remedy."""
+
+    name: str
+    args: Args
+    where: Where
+    apply: Callable[[Call], None]
+    override: Override = Override.NONE
+
+
+class Module(NamedTuple):
+    """An httpd module: its source name (``mod_alias.c``), its name for LoadModule, its directives."""
+
+    source: str
+    name: str
+    directives: tuple[Directive, ...]
+
+
+class Registry:
+    """All modules' directives by lower-case name."""
+
+    def __init__(self, modules: Iterable[Module]) -> None:
+        self.modules = tuple(modules)
+        self.directives: dict[str, tuple[Directive, Module]] = {}
+        for module in self.modules:
+            for directive in module.directives:
+                key = directive.name.lower()
+                if key in self.directives:
+                    raise ValueError(f"{directive.name} is registered twice")
+                self.directives[key] = (directive, module)

@@ -1,0 +1,70 @@
+"""The tree of errors: every error of the server is an MpserverError.
+
+This is the ground under all floors: any module may import it.
+"""
+
+
+class MpserverError(Exception):
+    """The root of the tree."""
+
+
+class ConfigError(MpserverError):
+    """One fault of the configuration.
+
+    ``message`` says what is wrong and what to do; ``file`` and ``line`` (from 1)
+    say where, and are filled in by the reader when a directive's own code raised it
+    without them.
+    """
+
+    def __init__(self, message: str, file: str | None = None, line: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.file = file
+        self.line = line
+
+    def at(self, file: str, line: int) -> "ConfigError":
+        """The same error, placed at file and line if it has no place yet."""
+        if self.file is None:
+            self.file, self.line = file, line
+        return self
+
+    def __str__(self) -> str:
+        if self.file is None:
+            return self.message
+        return f"Syntax error on line {self.line} of {self.file}:\n{self.message}"
+
+
+class ConfigErrors(MpserverError):
+    """Every fault found in one reading of the configuration, in their order."""
+
+    def __init__(self, errors: list[ConfigError]) -> None:
+        super().__init__("\n".join(str(error) for error in errors))
+        self.errors = errors
+
+
+class RequestError(MpserverError):
+    """A request that can't be served as it came: its HTTP status, and why (for the log).
+
+    ``line`` is the request line as far as it could be read.
+    """
+
+    def __init__(self, status: int, reason: str, line: str = "") -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.line = line
+
+
+class ClientGone(MpserverError, OSError):
+    """The client closed the connection or did not take or send data within Timeout.
+
+    It is an OSError (IOError) because applications expect one from ``req.read`` and ``req.write``.
+    """
+
+
+class StartError(MpserverError):
+    """The server, a worker or an interpreter can't start; the text says why and what to do."""
+
+
+class InterpreterError(StartError):
+    """An interpreter can't be created or ended early."""
