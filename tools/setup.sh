@@ -1,0 +1,49 @@
+# Sourced by tools/run and tools/test: finds Pythons and makes virtual environments.
+# shellcheck shell=bash
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+# python_for 3.13: prints the path of that Python, its real executable; fails where there is none.
+# A name on PATH may be a pyenv shim for a version that is not active, so each is tried.
+python_for() {
+    local candidate
+    for candidate in "$(command -v "python$1" || true)" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$1"*/bin/"python$1"; do
+        [ -x "$candidate" ] || continue
+        # venv and ensurepip come in packages of their own on Debian
+        "$candidate" -c 'import ensurepip, sys, venv; print(sys.executable)' 2>/dev/null && return
+    done
+    return 1
+}
+
+# newest_python: prints the path of the newest Python from 3.11 on.
+newest_python() {
+    local minor
+    for minor in $(seq 30 -1 11); do
+        python_for "3.$minor" && return
+    done
+    die "No Python 3.11 or later was found (with its venv module). On Debian: apt install python3 python3-venv"
+}
+
+# make_venv DIR PYTHON [test]: a virtual environment with the project in it, and with 'test' all
+# that its tests need. Does nothing where that is so already; starts anew where the Python changed.
+make_venv() {
+    local dir=$1 python=$2 extra=${3:-} stamp=$1/made-from made old=""
+    made=$("$python" -c 'import sys; print(sys.executable, sys.version.split()[0])')
+    made="$made $here $(cksum <"$here/pyproject.toml")"
+    [ -f "$stamp" ] && old=$(cat "$stamp")
+    if [ -n "$old" ] && "$dir/bin/python" -c '' 2>/dev/null; then
+        case "$old" in "$made test" | "$made $extra") return ;; esac
+    fi
+    if [ "${old%% "$here"*}" != "${made%% "$here"*}" ] || ! "$dir/bin/python" -c '' 2>/dev/null; then
+        say "Making ${dir#"$here"/} with $("$python" -V) ($python)"
+        rm -rf "$dir"
+        "$python" -m venv "$dir" || die "No virtual environment could be made with $python"
+    fi
+    say "Installing mpserver${extra:+ and what its tests need} in ${dir#"$here"/}"
+    "$dir/bin/python" -m pip install -qq --disable-pip-version-check -e "$here${extra:+[$extra]}" ||
+        die "pip could not install the project in $dir; its message is above."
+    printf '%s\n' "$made $extra" >"$stamp"
+}
