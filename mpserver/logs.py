@@ -1,0 +1,154 @@
+"""The log files: opened by the master before it drops anything, inherited by all others as descriptors.
+
+A target is a file (relative to ServerRoot), or a program behind a pipe: ``|program arguments``, ``||``
+the same, ``|$command`` through the shell (httpd's piped logs). `key` gives the name under which a
+target is found among the descriptors.
+
+Each generation opens its logs anew: that is how files are reopened on a restart, while workers that
+still drain go on writing to the file they had, wherever a rotation moved it.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from mpserver.errors import StartError
+
+if TYPE_CHECKING:
+    from mpserver.config.compile import Configuration, Server
+
+#: Files that are descriptors which we have already; opening them anew fails where they are sockets.
+_STANDARD = {"/dev/stdout": 1, "/proc/self/fd/1": 1, "/dev/stderr": 2, "/proc/self/fd/2": 2}
+
+#: Signals that the server handles or ignores and a piped program wants at their defaults.
+_DEFAULTED = (signal.SIGPIPE, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH, signal.SIGTERM, signal.SIGINT)
+
+
+def key(root: str, target: str) -> str:
+    """The name of a target among the descriptors: its absolute path, or the pipe's text as it is."""
+    return target if target.startswith("|") else os.path.normpath(os.path.join(root, target))
+
+
+class _Pipe:
+    """A program that takes a log on its standard input. The master keeps both ends, so that one that
+    died is started again and finds the lines written meanwhile."""
+
+    __slots__ = ("command", "pid", "reader", "writer")
+
+    def __init__(self, target: str) -> None:
+        text = target.lstrip("|")
+        self.command = ["/bin/sh", "-c", text[1:].strip()] if text.startswith("$") else shlex.split(text)
+        if not self.command:
+            raise StartError(f"The log '{target}' names no program. Write '|/path/to/program arguments'.")
+        self.reader, self.writer = os.pipe()
+        self.pid = 0
+        self.start()
+
+    def start(self) -> None:
+        try:
+            self.pid = os.posix_spawnp(
+                self.command[0],
+                self.command,
+                os.environ,
+                file_actions=[(os.POSIX_SPAWN_DUP2, self.reader, 0)],
+                setsigdef=_DEFAULTED,
+                setsigmask=(),
+            )
+        except OSError as error:
+            self.close()
+            raise StartError(
+                f"({error.errno}){error.strerror}: AH00104: unable to start piped log program '{self.command[0]}'"
+            ) from error
+
+    def close(self) -> None:
+        os.close(self.reader)
+        os.close(self.writer)
+
+
+class Logs:
+    """The open logs of one generation: ``fds`` by `key`."""
+
+    __slots__ = ("_pipes", "fds")
+
+    def __init__(self, root: str, targets: Iterable[str]) -> None:
+        """Open all of them.
+
+        :raises StartError: one can't be opened; none stays open then.
+        """
+        self.fds: dict[str, int] = {}
+        self._pipes: list[_Pipe] = []
+        try:
+            for name in dict.fromkeys(key(root, target) for target in targets):
+                self.fds[name] = self._pipe(name) if name.startswith("|") else _open_file(name)
+        except StartError:
+            self.close()
+            raise
+
+    def _pipe(self, name: str) -> int:
+        pipe = _Pipe(name)
+        self._pipes.append(pipe)
+        return pipe.writer
+
+    def reaped(self, pid: int) -> str | None:
+        """A child ended: if it was one of the piped programs, start it again and give back its name.
+
+        :raises StartError: it can't be started again; the next worker that writes blocks when the pipe is full.
+        """
+        for pipe in self._pipes:
+            if pipe.pid == pid:
+                pipe.pid = 0
+                pipe.start()
+                return pipe.command[0]
+        return None
+
+    def own(self, pid: int) -> bool:
+        """Whether a process is one of the piped programs."""
+        return any(pipe.pid == pid for pipe in self._pipes)
+
+    def close(self) -> None:
+        """Close the master's descriptors: a piped program ends when the last worker closed its own."""
+        pipes = {pipe.writer for pipe in self._pipes}
+        for fd in self.fds.values():
+            if fd not in pipes:
+                os.close(fd)
+        for pipe in self._pipes:
+            pipe.close()
+        self.fds, self._pipes = {}, []
+
+
+def _open_file(path: str) -> int:
+    standard = _STANDARD.get(path)
+    try:
+        if standard is not None:
+            return os.dup(standard)
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        folder = os.path.dirname(path)
+        if isinstance(error, FileNotFoundError) and not os.path.isdir(folder):
+            raise StartError(
+                f"({error.errno}){error.strerror}: AH02291: Cannot access directory '{folder}/' for log file "
+                f"{path}. Create it, or name another place with ErrorLog or CustomLog."
+            ) from error
+        raise StartError(
+            f"({error.errno}){error.strerror}: AH00091: could not open log file {path}."
+        ) from error
+
+
+def targets(configuration: Configuration) -> list[str]:
+    """Every target that ErrorLog and CustomLog of the main server and the virtual hosts name."""
+    found: dict[str, None] = {}
+    for server in (configuration.main, *configuration.hosts):
+        for target in server_targets(server):
+            found[target] = None
+    return list(found)
+
+
+def server_targets(server: Server) -> list[str]:
+    """The targets of one server: its error log first."""
+    from mpserver.modules import core, log_config
+
+    return [server.conf[core.ERROR_LOG], *(log.target for log in server.conf[log_config.CUSTOM_LOGS])]

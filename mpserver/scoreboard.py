@@ -1,0 +1,172 @@
+"""The scoreboard: what each worker and each interpreter in it is doing, readable by all of them.
+
+It is a memory file: every process inherits its descriptor, and every interpreter maps it by itself
+(an ``mmap`` object can't cross interpreters, a descriptor can). Every field has one writer, so
+there are no locks; a reader may see a value that is a moment old.
+
+One page per worker slot:
+
+    0     pid, generation, start time                  written by the master
+    32    connections accepted                         written by the worker's main thread
+    64    one state per interpreter (index 0: router)  written by that interpreter
+    512   one count of requests per interpreter        written by that interpreter
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from typing import NamedTuple
+
+PAGE = 4096
+_STATES = 64
+_COUNTS = 512
+
+#: Interpreters of one worker that have a place, the router (index 0) among them.
+INTERPRETERS = _COUNTS - _STATES
+
+# States, with the letters of httpd's server-status.
+OPEN = ord(".")  # the slot is free
+STARTING = ord("S")
+IDLE = ord("_")
+READING = ord("R")
+WORKING = ord("W")  # in a handler
+KEEPALIVE = ord("K")
+CLOSING = ord("C")
+LOGGING = ord("L")
+FINISHING = ord("G")  # draining: serves what it has, takes nothing new
+
+#: Bytes that don't make a worker busy. Zero: no interpreter there.
+_NOT_BUSY = bytes((0, OPEN, IDLE, KEEPALIVE, FINISHING, STARTING))
+
+_MASTER = struct.Struct("=QQd")  # pid, generation, started (seconds since the epoch)
+_COUNT = struct.Struct("=Q")
+_CONNECTIONS = 32
+
+
+class Row(NamedTuple):
+    """A worker slot as it was a moment ago; ``pid`` is 0 where no worker is."""
+
+    slot: int
+    pid: int
+    generation: int
+    started: float
+    state: int
+    connections: int
+    requests: int
+    interpreters: bytes
+
+
+class Place:
+    """The place of one interpreter: it alone writes there."""
+
+    __slots__ = ("_count_at", "_memory", "_state_at", "requests")
+
+    def __init__(self, memory: mmap.mmap, slot: int, index: int) -> None:
+        self._memory = memory
+        self._state_at = slot * PAGE + _STATES + index
+        self._count_at = slot * PAGE + _COUNTS + index * _COUNT.size
+        #: Requests served here, those of an earlier interpreter in this place included.
+        self.requests: int = _COUNT.unpack_from(memory, self._count_at)[0]
+
+    def state(self, state: int) -> None:
+        """Tell what the interpreter does from now on."""
+        self._memory[self._state_at] = state
+
+    def working(self) -> None:
+        """A request enters its handlers."""
+        self._memory[self._state_at] = WORKING
+
+    def done(self) -> None:
+        """A request was served: count it, and be idle."""
+        self.requests += 1
+        _COUNT.pack_into(self._memory, self._count_at, self.requests)
+        self._memory[self._state_at] = IDLE
+
+    def gone(self) -> None:
+        """The interpreter ended; its count stays."""
+        self._memory[self._state_at] = 0
+
+
+class Scoreboard:
+    """The mapped scoreboard. `create` once in the master, `attach` in every other interpreter."""
+
+    __slots__ = ("fd", "memory", "slots")
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.memory = mmap.mmap(fd, 0)
+        self.slots = len(self.memory) // PAGE
+
+    @classmethod
+    def create(cls, slots: int) -> Scoreboard:
+        """A new one; pages that nobody uses take no memory."""
+        fd = os.memfd_create("mpserver-scoreboard", os.MFD_CLOEXEC)
+        os.ftruncate(fd, slots * PAGE)
+        board = cls(fd)
+        for slot in range(slots):
+            board.memory[slot * PAGE + _STATES] = OPEN
+        return board
+
+    @classmethod
+    def attach(cls, fd: int) -> Scoreboard:
+        """The one behind an inherited descriptor, mapped for this interpreter."""
+        return cls(fd)
+
+    def place(self, slot: int, index: int) -> Place:
+        """The place of interpreter ``index`` of a worker; those past `INTERPRETERS` share the last one."""
+        return Place(self.memory, slot, min(index, INTERPRETERS - 1))
+
+    # What the master writes.
+
+    def enter(self, slot: int, pid: int, generation: int, started: float) -> None:
+        """A worker was forked into the slot. The state is the worker's from here on."""
+        _MASTER.pack_into(self.memory, slot * PAGE, pid, generation, started)
+
+    def prepare(self, slot: int) -> None:
+        """Wipe the slot before a worker is forked into it."""
+        start = slot * PAGE
+        self.memory[start : start + PAGE] = bytes(PAGE)
+        self.memory[start + _STATES] = STARTING
+
+    def leave(self, slot: int) -> None:
+        """The slot's worker is gone."""
+        start = slot * PAGE
+        self.memory[start : start + PAGE] = bytes(PAGE)
+        self.memory[start + _STATES] = OPEN
+
+    # What the worker's main thread writes.
+
+    def connections(self, slot: int, count: int) -> None:
+        """How many connections the worker has accepted so far."""
+        _COUNT.pack_into(self.memory, slot * PAGE + _CONNECTIONS, count)
+
+    # What everybody reads.
+
+    def worker_state(self, slot: int) -> int:
+        """The state of the slot's router."""
+        return self.memory[slot * PAGE + _STATES]
+
+    def worker_busy(self, slot: int) -> bool:
+        """Whether any interpreter of the worker is in a request."""
+        start = slot * PAGE + _STATES
+        return bool(self.memory[start : start + INTERPRETERS].translate(None, _NOT_BUSY))
+
+    def interpreter_state(self, slot: int, index: int) -> int:
+        """The state of one interpreter of one worker (0: there is none)."""
+        return self.memory[slot * PAGE + _STATES + min(index, INTERPRETERS - 1)]
+
+    def row(self, slot: int) -> Row:
+        """All about one slot."""
+        start = slot * PAGE
+        page = self.memory[start : start + PAGE]
+        pid, generation, started = _MASTER.unpack_from(page)
+        (connections,) = _COUNT.unpack_from(page, _CONNECTIONS)
+        requests = sum(struct.unpack_from(f"={INTERPRETERS}Q", page, _COUNTS))
+        states = page[_STATES:_COUNTS]
+        return Row(slot, pid, generation, started, states[0], connections, requests, states.rstrip(b"\0"))
+
+    def close(self) -> None:
+        """Unmap it; the descriptor stays open for others that attach to it."""
+        self.memory.close()

@@ -1,0 +1,102 @@
+"""Lines of the error log: httpd's format, unforgeable, one write each."""
+
+import os
+import re
+import threading
+
+import pytest
+
+from mpserver.api import log
+from mpserver.api.log import ErrorLog
+
+LINE = re.compile(
+    r"\[[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d\.\d{6} \d{4}\] "
+    r"\[([a-z-]*):([a-z0-9]+)\] \[pid (\d+):tid (\d+)\] (.*)"
+)
+
+
+class Written:
+    """An error log into a pipe."""
+
+    def __init__(self, level: int = log.WARN, levels: dict[str, int] | None = None) -> None:
+        self.reader, self.writer = os.pipe()
+        self.log = ErrorLog(self.writer, level, levels)
+
+    def text(self) -> str:
+        os.set_blocking(self.reader, False)
+        try:
+            return os.read(self.reader, 65536).decode()
+        except BlockingIOError:
+            return ""
+
+
+@pytest.fixture
+def out():
+    written = Written()
+    yield written
+    os.close(written.reader)
+    os.close(written.writer)
+
+
+def test_a_line_has_the_parts_of_httpds_format(out):
+    out.log.log(log.ERROR, "it broke", module="python", client=("192.0.2.1", 4711))
+    module, level, pid, tid, rest = LINE.fullmatch(out.text().removesuffix("\n")).groups()
+    assert (module, level) == ("python", "error")
+    assert (int(pid), int(tid)) == (os.getpid(), threading.get_native_id())
+    assert rest == "[client 192.0.2.1:4711] it broke"
+
+
+def test_number_and_system_error_come_before_the_text(out):
+    out.log.log(log.CRIT, "make_sock", number=72, error=OSError(98, "Address already in use"))
+    assert out.text().endswith("] (98)Address already in use: AH00072: make_sock\n")
+
+
+def test_timestamp_is_local_and_independent_of_the_locale(monkeypatch):
+    monkeypatch.setenv("TZ", "UTC")
+    import time
+
+    time.tzset()
+    assert log.timestamp(1795205648.123456) == "Fri Nov 20 20:14:08.123456 2026"
+
+
+def test_nothing_forges_a_line_or_steers_a_terminal(out):
+    out.log.log(log.ERROR, "a\r\x1b[31m\x9b\u2028\udcff\\b\tc")
+    assert out.text().endswith("] a\\r\\x1b[31m\\x9b\\u2028\\udcff\\\\b\\tc\n")
+
+
+def test_printable_text_beyond_ascii_stays(out):
+    out.log.log(log.ERROR, "Zoë ж")
+    assert out.text().endswith("] Zoë ж\n")
+
+
+def test_every_line_of_a_traceback_has_the_prefix(out):
+    out.log.log(log.ERROR, "Traceback\n  File x\nValueError: y\n", client=("::1", 5))
+    lines = out.text().splitlines()
+    assert [LINE.fullmatch(line).group(5) for line in lines] == [
+        "[client ::1:5] Traceback",
+        "[client ::1:5]   File x",
+        "[client ::1:5] ValueError: y",
+    ]
+
+
+def test_levels_choose_per_module_and_notices_always_pass():
+    error_log = ErrorLog(2, log.WARN, {"python": log.DEBUG, "alias": log.CRIT})
+    assert error_log.enabled(log.WARN)
+    assert not error_log.enabled(log.INFO)
+    assert error_log.enabled(log.DEBUG, "python")
+    assert not error_log.enabled(log.LEVELS["trace1"], "python")
+    assert not error_log.enabled(log.ERROR, "alias")
+    assert error_log.enabled(log.NOTICE, "alias")
+    assert error_log.enabled(1024 | log.ERROR), "flags above the level (APLOG_NOERRNO) don't count"
+
+
+def test_what_is_not_enabled_is_not_written(out):
+    out.log.log(log.INFO, "quiet")
+    assert out.text() == ""
+
+
+def test_a_log_that_cannot_be_written_fails_nobody():
+    reader, writer = os.pipe()
+    os.close(reader)
+    ErrorLog(writer).log(log.ERROR, "nobody reads")
+    os.close(writer)

@@ -1,0 +1,77 @@
+"""The scoreboard is one memory for all who map it, and each field has its place."""
+
+import os
+
+from mpserver import scoreboard
+from mpserver.scoreboard import Scoreboard
+
+
+def test_a_new_board_has_open_slots():
+    board = Scoreboard.create(3)
+    assert board.slots == 3
+    rows = [board.row(slot) for slot in range(3)]
+    assert [(r.pid, r.state, r.requests, r.connections) for r in rows] == [(0, scoreboard.OPEN, 0, 0)] * 3
+    assert not any(board.worker_busy(slot) for slot in range(3))
+
+
+def test_what_one_mapping_writes_another_reads():
+    board = Scoreboard.create(4)
+    other = Scoreboard.attach(board.fd)
+    board.prepare(2)
+    board.enter(2, 4711, 3, 12.5)
+    place = other.place(2, 5)
+    other.connections(2, 9)
+    place.working()
+    row = board.row(2)
+    assert row[:4] == (2, 4711, 3, 12.5)
+    assert row.connections == 9
+    assert row.interpreters == b"S\0\0\0\0W"
+    assert board.worker_busy(2)
+    assert not board.worker_busy(1)
+    assert not board.worker_busy(3)
+    place.done()
+    assert not board.worker_busy(2)
+    assert board.interpreter_state(2, 5) == scoreboard.IDLE
+    assert board.row(2).requests == 1
+
+
+def test_requests_of_all_interpreters_are_summed_and_outlive_a_recycled_one():
+    board = Scoreboard.create(2)
+    board.prepare(1)
+    for index in (1, 1, 7, scoreboard.INTERPRETERS - 1):
+        place = board.place(1, index)
+        place.working()
+        place.done()
+    place.gone()
+    assert board.row(1).requests == 4
+    assert board.interpreter_state(1, scoreboard.INTERPRETERS - 1) == 0
+
+
+def test_leaving_wipes_only_that_slot():
+    board = Scoreboard.create(3)
+    for slot in range(3):
+        board.prepare(slot)
+        board.enter(slot, 100 + slot, 1, 1.0)
+        board.place(slot, 1).done()
+    board.leave(1)
+    assert [board.row(slot).pid for slot in range(3)] == [100, 0, 102]
+    assert [board.row(slot).requests for slot in range(3)] == [1, 0, 1]
+    assert board.worker_state(1) == scoreboard.OPEN
+
+
+def test_interpreters_past_the_last_place_stay_inside_the_page():
+    board = Scoreboard.create(2)
+    board.prepare(0)
+    board.place(0, 100_000).working()
+    assert board.row(1).state == scoreboard.OPEN
+    assert board.worker_busy(0)
+
+
+def test_a_forked_child_writes_to_the_same_board():
+    board = Scoreboard.create(1)
+    pid = os.fork()
+    if pid == 0:
+        Scoreboard.attach(board.fd).place(0, 1).done()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert board.row(0).requests == 1
