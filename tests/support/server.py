@@ -1,0 +1,338 @@
+"""A real mpserver for a test, started as people start it, with a folder and a port of its own."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import psutil
+
+from support.processes import alive, descendants, describe, end
+from support.waiting import PATIENCE, wait_for
+
+#: How a server runs: ``-X``, ``-DFOREGROUND``, or ``-k start``.
+Mode = Literal["one", "foreground", "daemon"]
+MODES: tuple[Mode, ...] = ("one", "foreground", "daemon")
+
+#: The arguments that start each mode.
+ARGUMENTS: dict[Mode, tuple[str, ...]] = {
+    "one": ("-X",),
+    "foreground": ("-DFOREGROUND",),
+    "daemon": ("-k", "start"),
+}
+
+#: The kinds of interpreters that this Python can have (``own`` by name from 3.13 on).
+BACKENDS: tuple[str, ...] = (*(("own",) if sys.version_info >= (3, 13) else ()), "process", "main")
+
+#: What every test's configuration begins with; the test's own text follows.
+PRELUDE = """\
+ServerRoot "${ROOT}"
+PidFile run/mpserver.pid
+ErrorLog logs/error.log
+LogLevel info
+Listen 127.0.0.1:${PORT}
+ServerName localhost
+DocumentRoot "${WWW}"
+TypesConfig mime.types
+PythonOption mod_python.mutex_directory ${ROOT}/run
+StartServers ${WORKERS}
+MinSpareServers 1
+MaxSpareServers ${WORKERS}
+MaxRequestWorkers ${WORKERS}
+PythonInterpBackend ${BACKEND}
+<Directory />
+    Require all granted
+</Directory>
+"""
+
+MIME_TYPES = """\
+text/html html htm
+text/plain txt
+text/css css
+image/png png
+application/octet-stream bin
+"""
+
+
+class Reply(NamedTuple):
+    """A response: ``headers`` in their order, names as sent."""
+
+    status: int
+    reason: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as UTF-8."""
+        return self.body.decode()
+
+    def header(self, name: str) -> str | None:
+        """The first header of a name, in any case; None without one."""
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+
+class Port:
+    """A free TCP port of 127.0.0.1, chosen by the kernel and kept from others until released.
+
+    A socket that is bound but does not listen holds it: a server may bind it too (SO_REUSEADDR),
+    connections are refused until it does, and the kernel gives it to nobody else.
+    """
+
+    def __init__(self) -> None:
+        self.holder = socket.socket()
+        self.holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.holder.bind(("127.0.0.1", 0))
+        self.number: int = self.holder.getsockname()[1]
+
+    def release(self) -> None:
+        """Give the port back."""
+        self.holder.close()
+
+
+class Server:
+    """An mpserver with its configuration, pages, logs and port; use it as a context manager.
+
+    ``conf`` may use ``${PORT}``, ``${ROOT}`` (its folder), ``${WWW}`` (DocumentRoot) and what
+    ``variables`` defines. ``files`` are written under ``${WWW}``.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        conf: str,
+        files: Mapping[str, str | bytes] | None = None,
+        *,
+        mode: Mode = "one",
+        backend: str = "auto",
+        workers: int = 1,
+        variables: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
+    ) -> None:
+        self.root, self.mode, self.arguments = root, mode, tuple(arguments)
+        self.www = root / "www"
+        self.logs = root / "logs"
+        self.pid_file = root / "run" / "mpserver.pid"
+        self.conf = root / "httpd.conf"
+        self.reserved = Port()
+        self.port = self.reserved.number
+        self.process: subprocess.Popen[bytes] | None = None
+        self.master: psutil.Process | None = None
+        for folder in (self.www, self.logs, self.pid_file.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        (root / "mime.types").write_text(MIME_TYPES)
+        for name, content in (files or {}).items():
+            self.write(name, content)
+        defines = {
+            "ROOT": str(root),
+            "WWW": str(self.www),
+            "PORT": str(self.port),
+            "WORKERS": str(workers),
+            "BACKEND": backend,
+            **(variables or {}),
+        }
+        lines = [f'Define {name} "{value}"' for name, value in defines.items()]
+        if os.geteuid() == 0:
+            lines.append("User root")
+        self.conf.write_text("\n".join(lines) + "\n" + PRELUDE + conf)
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        """Write a file under DocumentRoot."""
+        path = self.www / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    # -- its life
+
+    def __enter__(self) -> Server:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run ``mpserver`` with this server's configuration to its end, its output captured."""
+        done = subprocess.run(
+            [sys.executable, "-m", "mpserver", "-f", str(self.conf), *self.arguments, *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            stdin=subprocess.DEVNULL,
+        )
+        said = f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}{self.log()}"
+        assert not check or done.returncode == 0, said
+        return done
+
+    def start(self) -> None:
+        """Start it and wait until it takes connections; AssertionError with its output if it doesn't."""
+        if self.mode == "daemon":
+            # its output goes to a file: a daemon that kept a pipe open would hold the test up
+            self._launch(*ARGUMENTS["daemon"])
+            assert self.process is not None
+            assert self.process.wait(PATIENCE) == 0, f"-k start failed\n{self.said()}"
+            self.process = None
+            self.master = psutil.Process(wait_for(self._written_pid, f"a pid in {self.pid_file}"))
+        else:
+            self._launch(*ARGUMENTS[self.mode])
+            assert self.process is not None
+            self.master = psutil.Process(self.process.pid)
+        wait_for(self.listens, "the server to listen")
+
+    def _launch(self, *arguments: str) -> None:
+        with (self.root / "console.txt").open("ab") as console:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "mpserver", "-f", str(self.conf), *self.arguments, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _written_pid(self) -> int:
+        try:
+            return int(self.pid_file.read_text())
+        except (OSError, ValueError):
+            return 0
+
+    def listens(self) -> bool:
+        """Whether it takes connections; AssertionError if it has ended instead."""
+        assert self.master is not None
+        assert self.process is None or self.process.poll() is None, f"the server ended\n{self.said()}"
+        assert alive(self.master), f"the server ended\n{self.said()}"
+        with socket.socket() as probe:
+            probe.settimeout(PATIENCE)
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the master."""
+        assert self.master is not None
+        self.master.send_signal(number)
+
+    def workers(self) -> list[psutil.Process]:
+        """The live workers, by their titles."""
+        assert self.master is not None
+        return [p for p in descendants(self.master) if describe(p).partition(" ")[2].startswith("mpserver: worker")]
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Stop it by a signal and wait for its end; AssertionError if a process of it stays."""
+        if self.master is None:
+            return
+        master, self.master = self.master, None
+        family = {master, *descendants(master)}
+        with contextlib.suppress(psutil.NoSuchProcess):
+            master.send_signal(how)
+        gone, left = psutil.wait_procs(family, timeout=PATIENCE)
+        if self.process is not None:
+            self.process.wait(PATIENCE)
+            self.process = None
+        names = [describe(process) for process in left]
+        end(left)
+        assert not left, f"still there after {how.name}: {names} ({len(gone)} ended)\n{self.log()}"
+
+    def close(self) -> None:
+        """Stop it, if it runs, and give its port back."""
+        try:
+            self.stop()
+        finally:
+            if self.process is not None:
+                end({psutil.Process(self.process.pid), *descendants(psutil.Process(self.process.pid))})
+                self.process.wait(PATIENCE)
+                self.process = None
+            self.reserved.release()
+
+    # -- what it says
+
+    def log(self, name: str = "error.log") -> str:
+        """The text of one of its logs; empty if there is none yet."""
+        path = self.logs / name
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def said(self) -> str:
+        """Everything it wrote: to the terminal and to the error log."""
+        console = self.root / "console.txt"
+        return (console.read_text(errors="replace") if console.exists() else "") + self.log()
+
+    def wait_for_log(self, text: str, name: str = "error.log") -> str:
+        """Wait until a log has a text, and return that log."""
+        wait_for(lambda: text in self.log(name), f"{text!r} in {name}:\n{self.log(name)}")
+        return self.log(name)
+
+    # -- talking to it
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[http.client.HTTPConnection]:
+        """A connection for several requests."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        host: str | None = None,
+        auth: tuple[str, str] | None = None,
+    ) -> Reply:
+        """One request on a connection of its own; ``auth`` is a user and password for Basic."""
+        sent = {"Connection": "close", **(headers or {})}
+        if host is not None:
+            sent["Host"] = host
+        if auth is not None:
+            sent["Authorization"] = "Basic " + base64.b64encode(":".join(auth).encode()).decode()
+        with self.connection() as connection:
+            connection.request(method, path, body, sent)
+            response = connection.getresponse()
+            return Reply(response.status, response.reason, response.getheaders(), response.read())
+
+    def get(
+        self,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        host: str | None = None,
+        auth: tuple[str, str] | None = None,
+    ) -> Reply:
+        """One GET on a connection of its own."""
+        return self.request("GET", path, None, headers, host=host, auth=auth)
+
+    @contextlib.contextmanager
+    def dial(self) -> Iterator[socket.socket]:
+        """A bare connection."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as sock:
+            yield sock
+
+    def raw(self, data: bytes) -> bytes:
+        """Send bytes as they are, and return all that comes until the server closes."""
+        with self.dial() as sock:
+            sock.sendall(data)
+            return receive_all(sock)
+
+
+def receive_all(sock: socket.socket) -> bytes:
+    """What a socket receives until the other side closes."""
+    parts = []
+    with contextlib.suppress(ConnectionResetError):
+        while part := sock.recv(65536):
+            parts.append(part)
+    return b"".join(parts)
