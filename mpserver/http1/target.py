@@ -1,0 +1,93 @@
+"""Request targets and authorities: RFC 9112 section 3.2, RFC 3986 section 3.2.
+
+Origin-form, the usual one, is part of the regex of the request line in ``head``; here are the others.
+"""
+
+import re
+from typing import NamedTuple
+
+from mpserver.errors import RequestError
+
+
+class Target(NamedTuple):
+    """What a request target says."""
+
+    authority: str | None
+    """Host and port as sent, None where the form has none."""
+    path: str
+    """Still %-encoded; ``*`` for the whole server."""
+    query: str | None
+    """Without its ``?``; None where there was none."""
+
+
+# What a path or query may hold: every byte that can't end or split the request line, and no
+# fragment. RFC 3986 allows fewer; browsers and tools send the others raw (["<>\^`{|}] and bytes
+# beyond ASCII), all servers take them, and no two of them disagree where such a target ends.
+PATH_CHARS = r"[^\x00-\x20\x7f#?]"
+QUERY_CHARS = r"[^\x00-\x20\x7f#]"
+
+# RFC 9112 3.2.1: origin-form = absolute-path [ "?" query ]
+ORIGIN_FORM = rf"(/{PATH_CHARS}*+)(?:\?({QUERY_CHARS}*+))?+"
+
+# RFC 9112 3.2.2, RFC 9110 4.2: absolute-form = ( "http" / "https" ) "://" authority path-abempty [ "?" query ]
+_absolute_form = re.compile(
+    rf"[Hh][Tt][Tt][Pp][Ss]?://([^\x00-\x20\x7f#?/]++)(/{PATH_CHARS}*+)?+(?:\?({QUERY_CHARS}*+))?+"
+).fullmatch
+
+# RFC 3986 3.2: authority = [ userinfo "@" ] host [ ":" port ], and narrower, as httpd is:
+#   host     = 1*label-chars separated by single dots, one more dot allowed at either end
+#              (no %-escapes and sub-delims: no name system knows them), or "[" IPv6address "]"
+#   port     = 1*5DIGIT from 1 to 65535
+# userinfo is refused (RFC 9110 4.2.4: it hides the true host).
+_authority = re.compile(
+    r"(?:\.?[0-9A-Za-z_-]++(?:\.[0-9A-Za-z_-]++)*+\.?|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{1,5}))?+"
+).fullmatch
+
+# RFC 3986 3.2.2
+_is_hextet = re.compile(r"[0-9A-Fa-f]{1,4}").fullmatch
+_is_ipv4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!\Z)|\Z)){4}").fullmatch
+
+
+def is_authority(text: str) -> bool:
+    """Whether the text is a host with or without a port, as a Host field or a target may name it."""
+    match = _authority(text)
+    if match is None:
+        return False
+    ipv6, port = match.groups()
+    return (ipv6 is None or _is_ipv6(ipv6)) and (port is None or 0 < int(port) < 65536)
+
+
+def _is_ipv6(text: str) -> bool:
+    """RFC 3986's IPv6address: eight groups, one "::" for one or more of them, the last two may be an IPv4."""
+    halves = text.split("::")
+    groups = [group for half in halves if half for group in half.split(":")]
+    if groups and "." in groups[-1] and text.endswith(groups[-1]):
+        if not _is_ipv4(groups[-1]):
+            return False
+        groups[-1:] = ["0", "0"]
+    wanted = len(groups) == 8 if len(halves) == 1 else len(halves) == 2 and len(groups) < 8
+    return wanted and all(map(_is_hextet, groups))
+
+
+def read_target(method: str, target: str) -> Target:
+    """A target that is not in origin-form. Raises RequestError 400."""
+    if method == "CONNECT":
+        # RFC 9112 3.2.3: authority-form = uri-host ":" port, for CONNECT alone and all that it may have
+        if not (is_authority(target) and target.rpartition(":")[2].isdigit()):
+            raise RequestError(400, "the target of CONNECT is no host and port")
+        return Target(target, "/", None)
+    if target == "*":
+        # RFC 9112 3.2.4: asterisk-form = "*", for OPTIONS alone
+        if method != "OPTIONS":
+            raise RequestError(400, "the target * goes with OPTIONS only")
+        return Target(None, "*", None)
+    match = _absolute_form(target)
+    if match is None:
+        raise RequestError(400, "the request's target is malformed")
+    authority, path, query = match.groups()
+    if not is_authority(authority):
+        raise RequestError(400, "the host in the request's target is malformed")
+    if path is None:
+        # RFC 9112 3.2.4: OPTIONS for a URI without path and query is about the whole server.
+        path = "*" if method == "OPTIONS" and query is None else "/"
+    return Target(authority, path, query)
