@@ -1,0 +1,260 @@
+"""The master and its workers under load and under signals, as the world outside sees them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from conftest import StartServer
+from support.load import load
+from support.processes import alive, descendants, describe
+from support.server import BACKENDS, Mode, Reply, Server
+from support.waiting import wait_for
+
+CONF = """
+<Location /hello>
+    SetHandler mod_python
+    PythonPath "sys.path+['${WWW}']"
+    PythonHandler app
+</Location>
+<Location /wait>
+    SetHandler mod_python
+    PythonPath "sys.path+['${WWW}']"
+    PythonHandler app::wait
+</Location>
+<Location /pid>
+    SetHandler mod_python
+    PythonPath "sys.path+['${WWW}']"
+    PythonHandler app::pid
+</Location>
+"""
+
+APP = """
+import os
+import time
+from mod_python import apache
+
+
+def handler(req):
+    req.content_type = "text/plain"
+    req.write("Hello World!", 0)
+    return apache.OK
+
+
+def pid(req):
+    req.content_type = "text/plain"
+    req.write(str(os.getpid()), 0)
+    return apache.OK
+
+
+def wait(req):
+    folder = req.get_options()["folder"]
+    open(os.path.join(folder, "begun"), "w").close()
+    while not os.path.exists(os.path.join(folder, "go on")):
+        time.sleep(0.005)
+    req.write("waited", 0)
+    return apache.OK
+"""
+
+KIND = BACKENDS[0]
+
+
+def started(start_server: StartServer, mode: Mode = "daemon", workers: int = 4, conf: str = "") -> Server:
+    """The server of these tests."""
+    return start_server(
+        CONF + "PythonOption folder ${ROOT}/run\n" + conf,
+        {"app.py": APP},
+        mode=mode,
+        backend=KIND,
+        workers=workers,
+    )
+
+
+def refuses(port: int) -> bool:
+    """Whether nothing listens on a port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def wait_for_replacement(server: Server, old: set[int], number: int) -> None:
+    """Wait until none of the old workers lives and as many as there should be have taken their place."""
+    wait_for(lambda: not old & {worker.pid for worker in server.workers()}, "the old workers to leave")
+    wait_for(lambda: len(server.workers()) == number, "the new workers")
+
+
+def test_processes_have_titles(start_server: StartServer) -> None:
+    server = started(start_server)
+    assert server.master is not None
+    assert describe(server.master).partition(" ")[2] == f"mpserver: master [{server.conf}]"
+    wait_for(lambda: len(server.workers()) == 4, "four workers by their titles")
+
+
+def test_a_killed_worker_is_replaced_and_only_its_requests_fail(start_server: StartServer) -> None:
+    clients = 6
+    server = started(start_server)
+    with load(server, "/hello", clients) as traffic:
+        before = {worker.pid for worker in server.workers()}
+        doomed = server.workers()[0]
+        doomed.kill()
+        killed = time.monotonic()
+        wait_for(lambda: len({w.pid for w in server.workers()} - before) == 1, "a new worker")
+        assert time.monotonic() - killed < 1
+        traffic.more(300)
+        failed = list(traffic.failures)
+        traffic.more(300)
+    assert len(failed) <= clients, failed
+    assert traffic.failures == failed, "requests failed after the new worker was there"
+
+
+def test_a_killed_only_worker_is_replaced_within_a_second(start_server: StartServer) -> None:
+    server = started(start_server, workers=1)
+    assert server.get("/hello").status == 200
+    server.workers()[0].kill()
+    begin = time.monotonic()
+    assert server.get("/hello").text == "Hello World!"
+    assert time.monotonic() - begin < 1
+
+
+@pytest.mark.parametrize("keep_alive", [False, True], ids=["new-connections", "keep-alive"])
+def test_graceful_under_load_fails_no_request(start_server: StartServer, keep_alive: bool) -> None:
+    server = started(start_server)
+    with load(server, "/hello", 4, keep_alive) as traffic:
+        for _ in range(3):
+            old = {worker.pid for worker in server.workers()}
+            server.command("-k", "graceful")
+            wait_for_replacement(server, old, 4)
+            traffic.more()
+    assert traffic.failures == []
+
+
+def test_graceful_lets_a_long_request_end(start_server: StartServer) -> None:
+    server = started(start_server)
+    run = server.pid_file.parent
+    replies: list[Reply] = []
+    client = threading.Thread(target=lambda: replies.append(server.get("/wait")))
+    client.start()
+    wait_for((run / "begun").exists, "the handler to begin")
+    server.command("-k", "graceful")
+    assert server.get("/hello").status == 200
+    (run / "go on").touch()
+    client.join()
+    assert [(reply.status, reply.text) for reply in replies] == [(200, "waited")]
+
+
+def test_graceful_stop_lets_a_long_request_end(start_server: StartServer) -> None:
+    server = started(start_server)
+    run = server.pid_file.parent
+    replies: list[Reply] = []
+    client = threading.Thread(target=lambda: replies.append(server.get("/wait")))
+    client.start()
+    wait_for((run / "begun").exists, "the handler to begin")
+    server.command("-k", "graceful-stop")
+    wait_for(lambda: refuses(server.port), "the port to be closed")
+    (run / "go on").touch()
+    client.join()
+    assert [(reply.status, reply.text) for reply in replies] == [(200, "waited")]
+    master = server.master
+    assert master is not None
+    wait_for(lambda: not alive(master), "the master's end")
+
+
+@pytest.mark.parametrize("kind", BACKENDS)
+def test_stop_leaves_nothing(start_server: StartServer, kind: str) -> None:
+    server = start_server(CONF, {"app.py": APP}, mode="daemon", backend=kind, workers=4)
+    assert server.get("/hello").status == 200
+    master = server.master
+    assert master is not None
+    family = {master, *descendants(master)}
+    assert len(family) >= 5
+    server.command("-k", "stop")
+    wait_for(lambda: not any(alive(process) for process in family), "every process to end")
+    assert refuses(server.port)
+    assert not server.pid_file.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGWINCH])
+@pytest.mark.parametrize("mode", ["one", "foreground"])
+def test_signals_that_end_it(start_server: StartServer, mode: Mode, number: signal.Signals) -> None:
+    server = started(start_server, mode)
+    assert server.get("/hello").status == 200
+    server.stop(number)
+    assert refuses(server.port)
+    assert not server.pid_file.exists()
+
+
+@pytest.mark.parametrize("kind", BACKENDS)
+def test_the_masters_death_ends_its_workers(start_server: StartServer, kind: str) -> None:
+    server = start_server(CONF, {"app.py": APP}, mode="daemon", backend=kind, workers=2)
+    assert server.get("/hello").status == 200
+    assert server.master is not None
+    family = {server.master, *descendants(server.master)}
+    server.master.kill()
+    wait_for(lambda: not any(alive(process) for process in family), "every process to end")
+
+
+def test_restart_reads_the_configuration_again(start_server: StartServer) -> None:
+    server = started(start_server, conf='Alias /alias "${WWW}/one.txt"\n')
+    server.write("one.txt", "one")
+    server.write("two.txt", "two")
+    assert server.get("/alias").text == "one"
+    server.conf.write_text(server.conf.read_text().replace("one.txt", "two.txt"))
+    old = {worker.pid for worker in server.workers()}
+    server.command("-k", "restart")
+    wait_for_replacement(server, old, 4)
+    wait_for(lambda: not refuses(server.port), "the server to listen again")
+    assert server.get("/alias").text == "two"
+
+
+def test_a_broken_configuration_does_not_stop_a_running_server(start_server: StartServer) -> None:
+    server = started(start_server)
+    text = server.conf.read_text()
+    server.conf.write_text(text + "Nonsense On\n")
+    failed = server.command("-k", "graceful", check=False)
+    assert failed.returncode != 0
+    assert "Invalid command 'Nonsense'" in failed.stdout + failed.stderr
+    assert server.get("/hello").status == 200
+
+
+def test_a_second_start_is_refused(start_server: StartServer) -> None:
+    server = started(start_server)
+    again = server.command("-k", "start", check=False)
+    assert "already running" in again.stdout + again.stderr
+    assert server.get("/hello").status == 200
+    assert server.master is not None
+    assert int(server.pid_file.read_text()) == server.master.pid
+
+
+def test_a_dead_servers_pid_file_is_recognised(start_server: StartServer, tmp_path: Path) -> None:
+    left_over = tmp_path / "server0" / "run" / "mpserver.pid"
+    left_over.parent.mkdir(parents=True)
+    # a live process, but no mpserver: this one
+    left_over.write_text(f"{os.getpid()}\n")
+    server = started(start_server, "foreground")
+    assert server.get("/hello").status == 200
+    assert server.master is not None
+    assert int(server.pid_file.read_text()) == server.master.pid
+
+
+def test_one_process_mode_forks_no_worker(start_server: StartServer) -> None:
+    server = started(start_server, "one")
+    assert server.master is not None
+    if KIND == "own":
+        assert server.get("/pid").text == str(server.master.pid)
+    assert server.get("/hello").status == 200
+
+
+def test_workers_run_as_the_user(start_server: StartServer) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can start workers as another user")
+    server = started(start_server, conf="User daemon\nGroup daemon\n")
+    ids = {(p.uids().real, p.gids().real) for p in server.workers()}
+    account = psutil.Process().uids().real
+    assert ids
+    assert account not in {uid for uid, _ in ids}
