@@ -43,21 +43,21 @@ class Override(enum.Flag):
 
 
 class Args(enum.Enum):
-    """How many arguments a directive takes: least, most (None: any number)."""
+    """How many arguments a directive takes, as httpd names it."""
 
-    NONE = (0, 0)
-    FLAG = (1, 1)  # On or Off
-    TAKE1 = (1, 1.0)  # a distinct value keeps it a member of its own
-    TAKE2 = (2, 2)
-    TAKE3 = (3, 3)
-    TAKE12 = (1, 2)
-    TAKE13 = (1, 3.0)
-    TAKE23 = (2, 3)
-    TAKE123 = (1, 3)
-    ITERATE = (1, None)  # one or more
-    ITERATE2 = (2, None)  # one, then one or more
-    ANY = (0, None)
-    RAW = (0, 0.0)  # the text as it stands, in Call.raw
+    NONE = "no arguments"
+    FLAG = "On or Off"
+    TAKE1 = "one"
+    TAKE2 = "two"
+    TAKE3 = "three"
+    TAKE12 = "one or two"
+    TAKE13 = "one or three"
+    TAKE23 = "two or three"
+    TAKE123 = "one, two or three"
+    ITERATE = "one or more"
+    ITERATE2 = "one, then one or more"
+    ANY = "any number"
+    RAW = "the text as it stands, in Call.raw"
 
 
 class Section(NamedTuple):
@@ -78,7 +78,10 @@ class Call:
     ``defines``: names given by -D and Define. ``root``: ServerRoot.
     """
 
-    __slots__ = ("args", "conf", "defines", "file", "line", "name", "raw", "root", "section", "server", "where")
+    __slots__ = (
+        "args", "conf", "defines", "file", "line", "name", "raw", "root", "section", "server", "where",
+        "_warnings",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -93,12 +96,19 @@ class Call:
         section: Section | None,
         root: str,
         defines: dict[str, str],
+        warnings: list[str] | None = None,
     ) -> None:
         self.name, self.args, self.raw = name, args, raw
         self.file, self.line = file, line
         self.conf, self.server = conf, server
         self.where, self.section = where, section
         self.root, self.defines = root, defines
+        self._warnings = warnings
+
+    def warn(self, text: str) -> None:
+        """Note a warning about this use of the directive; the configuration lists it."""
+        if self._warnings is not None:
+            self._warnings.append(f"{text} (line {self.line} of {self.file})")
 
     @property
     def flag(self) -> bool:
@@ -107,13 +117,17 @@ class Call:
 
 
 class Directive(NamedTuple):
-    """A directive's entry: ``apply`` raises ConfigError with what is wrong and the remedy."""
+    """A directive's entry: ``apply`` raises ConfigError with what is wrong and the remedy.
+
+    ``help`` says what the arguments are; it is added to the error about their number.
+    """
 
     name: str
     args: Args
     where: Where
     apply: Callable[[Call], None]
     override: Override = Override.NONE
+    help: str = ""
 
 
 class Module(NamedTuple):

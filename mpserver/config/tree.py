@@ -38,5 +38,3 @@ def from_plain(plain: "tuple[Plain, ...]") -> Tree:
         Node(name, args, raw, file, line, None if children is None else from_plain(children))
         for name, args, raw, file, line, children in plain
     )
-
-

@@ -1,0 +1,337 @@
+"""The configuration, compiled: servers with their settings and sections, and the virtual hosts' table.
+
+`load` reads files and compiles all of it, so that every fault is found; `compile_tree` takes a tree
+that was read before (in another interpreter) and compiles a virtual host when it is first asked.
+"""
+
+from __future__ import annotations
+
+import marshal
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mpserver.config.apply import Compiler, Scope, host_words
+from mpserver.config.hosts import (
+    SERVER_ALIAS,
+    SERVER_NAME,
+    Address,
+    HostTable,
+    parse_address,
+    split_name,
+    system_resolve,
+)
+from mpserver.config.htaccess import ACCESS_FILE_NAME
+from mpserver.config.reader import Reader
+from mpserver.config.registry import Registry, Where
+from mpserver.config.sections import Entry, Sections
+from mpserver.config.settings import Conf
+from mpserver.config.tree import Node, Tree, from_plain, to_plain
+from mpserver.errors import ConfigError, ConfigErrors
+
+#: How many answers of `Configuration.find` are remembered before all are forgotten.
+REMEMBERED = 8192
+
+_LAZY = frozenset(("conf", "base", "sections", "own_conf", "own_base"))
+
+
+class Server:
+    """The main server, or one virtual host over it.
+
+    ``name`` is the host of ServerName (the main server's if it has none, "" if that has none), ``port``
+    its port (0: none given); ``names`` and ``wild_names`` are those of ServerAlias. ``defn_name`` and
+    ``defn_line`` are the place of its definition. What has to be compiled is when first asked for.
+    """
+
+    __slots__ = (
+        "addresses", "defn_line", "defn_name", "is_virtual", "name", "names", "own_name", "port", "wild_names",
+        "_configuration", "_node", "_own", *sorted(_LAZY),
+    )  # fmt: skip
+
+    if TYPE_CHECKING:
+        #: The server level, and the directory level outside of sections; the main server's merged under.
+        conf: Conf
+        base: Conf
+        #: The sections; the main server's come before a virtual host's.
+        sections: Sections
+        #: The same two levels before merging.
+        own_conf: Conf
+        own_base: Conf
+    else:
+
+        def __getattr__(self, name: str) -> Any:
+            # slots that are empty yet: called at most once for a server
+            if name not in _LAZY:
+                raise AttributeError(name)
+            self._configuration._compile_host(self)
+            return getattr(self, name)
+
+    def __init__(self, configuration: Configuration, node: Node | None, file: str) -> None:
+        self._configuration = configuration
+        self._node = node
+        self._own: tuple[list[Entry], list[Entry]] = ([], [])
+        self.is_virtual = node is not None
+        self.addresses: tuple[str, ...] = ()
+        self.defn_name = file if node is None else node.file
+        self.defn_line = 0 if node is None else node.line
+        self.name, self.port, self.own_name = "", 0, False
+        self.names: tuple[str, ...] = ()
+        self.wild_names: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Server {self.name or '-'} {self.defn_name}:{self.defn_line}>"
+
+    def take_names(self, conf: Conf, main: Server | None) -> None:
+        """Set the names from ServerName and ServerAlias."""
+        written = conf[SERVER_NAME]
+        if written:
+            self.name, self.port = split_name(written)
+            self.own_name = True
+        elif main is not None:
+            self.name = main.name
+        aliases = conf[SERVER_ALIAS]
+        self.names = tuple(alias for alias in aliases if not _has_wildcard(alias))
+        self.wild_names = tuple(alias for alias in aliases if _has_wildcard(alias))
+
+
+class Configuration:
+    """All of it, as servers and a table that finds them.
+
+    ``defines``: the names of -D and Define; ``variables``: those with a value. ``loaded``: the names of
+    LoadModule. ``file``: the main file, ``time``: when it was read (seconds since the epoch).
+    ``warnings``: what is no fault but was hardly meant. Faults are told by `load` and `check`.
+    """
+
+    __slots__ = (
+        "defines", "errors", "file", "host_table", "hosts", "loaded", "main", "registry", "resolved", "root", "time",
+        "tree", "variables", "warnings", "_found",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        tree: Tree,
+        registry: Registry,
+        root: str,
+        defines: dict[str, str],
+        file: str,
+        *,
+        variables: Mapping[str, str] | None = None,
+        loaded: Iterable[str] = (),
+        resolved: Mapping[str, Sequence[str]] | None = None,
+        read_at: float | None = None,
+    ) -> None:
+        """Faults of the main server and of the hosts' addresses are left in ``errors``."""
+        self.tree, self.registry, self.root, self.file = tree, registry, root, file
+        self.defines = defines
+        self.variables = dict(defines if variables is None else variables)
+        self.loaded = tuple(loaded)
+        self.resolved: dict[str, tuple[str, ...]] = {n: tuple(a) for n, a in (resolved or {}).items()}
+        self.time = time.time() if read_at is None else read_at
+        self.warnings: list[str] = []
+        self._found: dict[tuple[str, int, str | None], Server] = {}
+        self.errors: list[ConfigError] = []
+        nodes: list[Node] = []
+        self.main = self._compile_main(nodes)
+        placed = [self._place_host(node) for node in nodes]
+        self.hosts = tuple(server for server, _ in placed)
+        self.host_table = HostTable(self.main, placed)
+        self.warnings += self.host_table.warnings
+
+    def find(self, local_ip: str, local_port: int, host: str | None) -> Server:
+        """The server of a request: by the local address of its connection, then by the name it asks for."""
+        key = (local_ip, local_port, host)
+        found = self._found.get(key)
+        if found is None:
+            found = self.host_table.find(local_ip, local_port, host)
+            if len(self._found) >= REMEMBERED:
+                self._found.clear()
+            self._found[key] = found
+        return found
+
+    def check(self) -> None:
+        """Compile every virtual host now. Raises ConfigErrors with all faults."""
+        errors = list(self.errors)
+        for server in self.hosts:
+            try:
+                self._compile_host(server)
+            except ConfigErrors as error:
+                errors += error.errors
+        if errors:
+            raise ConfigErrors(errors)
+
+    def to_bytes(self) -> bytes:
+        """All that `from_bytes` needs to compile the same in another interpreter or process."""
+        return marshal.dumps(
+            (
+                to_plain(self.tree),
+                self.root,
+                self.defines,
+                self.variables,
+                self.file,
+                self.loaded,
+                self.resolved,
+                self.time,
+            )
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes, registry: Registry) -> Configuration:
+        """The configuration that `to_bytes` gave, with virtual hosts compiled on demand."""
+        tree, root, defines, variables, file, loaded, resolved, read_at = marshal.loads(data)
+        return cls(
+            from_plain(tree),
+            registry,
+            root,
+            defines,
+            file,
+            variables=variables,
+            loaded=loaded,
+            resolved=resolved,
+            read_at=read_at,
+        )
+
+    def _compile_main(self, nodes: list[Node]) -> Server:
+        """The main server; the VirtualHost sections on the way are put into ``nodes``."""
+        server = Server(self, None, self.file)
+        server.conf = server.own_conf = Conf()
+        server.base = server.own_base = Conf()
+        compiler = self._compiler()
+        compiler.on_host = nodes.append
+        compiler.compile(self.tree, self._scope(server, Where.SERVER))
+        self.warnings += compiler.warnings
+        self.errors += compiler.errors
+        server.take_names(server.conf, None)
+        directories, locations = server._own
+        server.sections = Sections(server.base, directories, locations, server.conf[ACCESS_FILE_NAME])
+        return server
+
+    def _place_host(self, node: Node) -> tuple[Server, tuple[Address, ...]]:
+        """A virtual host with its addresses and names, not compiled yet."""
+        server = Server(self, node, node.file)
+        addresses: list[Address] = []
+        try:
+            words = host_words(node)
+        except ConfigError as error:
+            self.errors.append(error.at(node.file, node.line))
+            words = ()
+        for word in words:
+            try:
+                addresses += parse_address(word, self._resolve)
+            except ConfigError as error:
+                self.errors.append(error.at(node.file, node.line))
+            except OSError as error:
+                self.warnings.append(
+                    f"AH00547: Could not resolve host name {word} -- ignoring! ({error.strerror}; "
+                    f"line {node.line} of {node.file})"
+                )
+        server.addresses = tuple(str(address) for address in addresses)
+        conf = Conf()
+        scope = Scope(Where.VHOST, Conf(), conf, around=node.name)
+        named = [n for n in node.children or () if n.name.lower() in ("servername", "serveralias")]
+        # their faults are told when the host is compiled
+        self._compiler().compile(named, scope)
+        server.take_names(conf, self.main)
+        return server, tuple(addresses)
+
+    def _compile_host(self, server: Server) -> None:
+        node, main = server._node, self.main
+        own_conf, own_base = Conf(), Conf()
+        server.own_conf, server.own_base = own_conf, own_base
+        compiler = self._compiler()
+        if node is not None:
+            compiler.compile(node.children or (), self._scope(server, Where.VHOST, node.name))
+            self.warnings += compiler.warnings
+        server.conf = main.conf.merged(own_conf)
+        server.base = main.base.merged(own_base)
+        server.sections = Sections(
+            server.base,
+            main._own[0] + server._own[0],
+            main._own[1] + server._own[1],
+            server.conf[ACCESS_FILE_NAME],
+        )
+        if compiler.errors:
+            raise ConfigErrors(compiler.errors)
+
+    def _scope(self, server: Server, where: Where, around: str = "") -> Scope:
+        server._own = ([], [])
+        directories, locations = server._own
+        return Scope(
+            where,
+            server.own_base,
+            server.own_conf,
+            around=around,
+            directories=directories,
+            locations=locations,
+        )
+
+    def _compiler(self) -> Compiler:
+        return Compiler(self.registry, self.root, self.defines)
+
+    def _resolve(self, name: str) -> Sequence[str]:
+        """The addresses of a name, asked once: interpreters get the same answer."""
+        known = self.resolved.get(name)
+        if known is None:
+            known = self.resolved[name] = tuple(system_resolve(name))
+        return known
+
+
+def load(
+    path: str,
+    registry: Registry,
+    *,
+    root: str,
+    defines: dict[str, str] | None = None,
+    before: Sequence[str] = (),
+    after: Sequence[str] = (),
+) -> Configuration:
+    """Read a configuration file and compile all of it.
+
+    ``path`` is relative to ``root`` (-d), ``defines`` are those of -D, ``before`` and ``after`` the
+    directives of -C and -c. Raises ConfigErrors with every fault found, in the order of reading.
+    """
+    reader = Reader(registry, root, defines or {})
+    path = reader.absolute(path)
+    reader.read_lines(before)
+    try:
+        reader.read_file(path)
+    except OSError as error:
+        message = f"Could not open configuration file {path}: {error.strerror}"
+        raise ConfigErrors([ConfigError(message)]) from error
+    except ConfigError as error:
+        raise ConfigErrors([error]) from error
+    reader.read_lines(after)
+    reading = reader.result()
+    configuration = Configuration(
+        reading.tree,
+        registry,
+        reading.root,
+        reading.defines,
+        path,
+        variables=reading.variables,
+        loaded=reading.loaded,
+    )
+    configuration.warnings[:0] = reading.warnings
+    errors = list(reading.errors)
+    try:
+        configuration.check()
+    except ConfigErrors as found:
+        errors += found.errors
+    if errors:
+        places = {file: place for place, file in enumerate(reading.order)}
+        errors.sort(key=lambda error: (places.get(error.file or "", -1), error.line or 0))
+        raise ConfigErrors(errors)
+    return configuration
+
+
+def compile_tree(
+    tree: Tree, registry: Registry, root: str, defines: dict[str, str], file: str
+) -> Configuration:
+    """The configuration of a tree that was read (and found good) before; hosts are compiled on demand.
+
+    Better: `Configuration.to_bytes` and `from_bytes`, which keep the variables and resolved names, too.
+    """
+    return Configuration(tree, registry, root, defines, file)
+
+
+def _has_wildcard(name: str) -> bool:
+    return "*" in name or "?" in name

@@ -1,0 +1,253 @@
+"""Virtual hosts: their addresses and names, which one a request means, and the text of ``-S``.
+
+httpd manual: "An In-Depth Discussion of Virtual Host Matching". First the local address and port
+choose a set (an exact address before a wildcard, an exact port before any), then the name in the request
+chooses within the set in the order of the file; without a match the first of the set serves. Where
+no set fits the address, the main server does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from mpserver.config.patterns import compile_glob
+from mpserver.config.registry import SERVER_VHOST, Args, Call, Directive, Where
+from mpserver.config.settings import Setting, append
+from mpserver.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mpserver.config.compile import Configuration, Server
+
+#: As written: ``[scheme://]host[:port]``. `split_name` takes it apart.
+SERVER_NAME: Setting[str] = Setting("ServerName", "")
+SERVER_ALIAS: Setting[tuple[str, ...]] = Setting("ServerAlias", (), append)
+
+#: Gives the addresses of a host name; OSError if it has none.
+Resolve = Callable[[str], Sequence[str]]
+
+ANY = "*"
+
+
+class Address(NamedTuple):
+    """One address of a VirtualHost: an IP address or ``*``, a port (0: any), and how it was written."""
+
+    host: str
+    port: int
+    written: str
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port or ANY}"
+
+
+_IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!\Z)|\Z)){4}")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_PORT = re.compile(r":([^:\]]*)\Z")
+
+
+def split_name(text: str) -> tuple[str, int]:
+    """Host and port (0 if none is given) of a ServerName. ConfigError if the port is none."""
+    name = _SCHEME.sub("", text, count=1)
+    match = _PORT.search(name)
+    if match is None:
+        return name.lower(), 0
+    digits = re.match("[0-9]*", match.group(1))
+    port = int(digits.group(0) or 0) if digits else 0
+    if not 1 <= port <= 65535:
+        raise ConfigError(f'The port number "{text}" is outside the appropriate range (i.e., 1..65535).')
+    return name[: match.start()].lower(), port
+
+
+def _server_name(call: Call) -> None:
+    split_name(call.args[0])
+    call.server[SERVER_NAME] = call.args[0]
+
+
+def _server_alias(call: Call) -> None:
+    if call.where is not Where.VHOST:
+        raise ConfigError("ServerAlias only used in <VirtualHost>")
+    call.server[SERVER_ALIAS] = call.server[SERVER_ALIAS] + call.args
+
+
+#: For the core module to list among its own.
+DIRECTIVES = (
+    Directive(
+        "ServerName", Args.TAKE1, SERVER_VHOST, _server_name, help="The hostname and port of the server"
+    ),
+    Directive(
+        "ServerAlias",
+        Args.ANY,
+        SERVER_VHOST,
+        _server_alias,
+        help="A name or names alternately used to access the server",
+    ),
+)
+
+
+def system_resolve(name: str) -> Sequence[str]:
+    """The addresses of a host name as the system knows them."""
+    import socket  # (only where a configuration names hosts in <VirtualHost>)
+
+    found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(str(address[4][0]) for address in found))
+
+
+def parse_address(word: str, resolve: Resolve) -> tuple[Address, ...]:
+    """The addresses of one word of ``<VirtualHost>``; OSError if its host has none, ConfigError if malformed."""
+    host, port = word, 0
+    if word.startswith("["):
+        host, closed, rest = word[1:].partition("]")
+        if not closed or (rest and rest[0] != ":"):
+            raise ConfigError("The address or port is invalid")
+        port = _port(rest[1:]) if rest else 0
+        if "%" in host:
+            raise ConfigError("Scope ids are not supported")
+        return (Address(_ipv6(host), port, host),)
+    before, colon, after = word.rpartition(":")
+    if colon and (after == ANY or after.isdecimal()):
+        host, port = before, _port(after)
+    elif word.isdecimal():
+        raise ConfigError("Missing address for VirtualHost")
+    if not host:
+        raise ConfigError("Missing address for VirtualHost")
+    if host == ANY or host.lower() == "_default_":
+        return (Address(ANY, port, host),)
+    if _IPV4.match(host):
+        return (Address(host, port, host),)
+    return tuple(Address(normal_ip(ip), port, host) for ip in resolve(host))
+
+
+def _port(text: str) -> int:
+    if text == ANY:
+        return 0
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= 65535:
+        raise ConfigError("The address or port is invalid")
+    return int(text)
+
+
+def _ipv6(text: str) -> str:
+    import ipaddress  # (only where a configuration names IPv6 addresses)
+
+    try:
+        return normal_ip(str(ipaddress.IPv6Address(text)))
+    except ValueError as error:
+        raise ConfigError("The address or port is invalid") from error
+
+
+def normal_ip(ip: str) -> str:
+    """A local address as the system tells it, without what can differ for the same address."""
+    if ":" not in ip:
+        return ip
+    ip = ip.partition("%")[0].lower()
+    return ip[7:] if ip.startswith("::ffff:") and "." in ip else ip
+
+
+def normal_host(host: str) -> str:
+    """The host of a request (``Example.org.:8080``) as names are compared: lower case, no port, no last dot."""
+    if host[:1] == "[":
+        return host[: host.find("]") + 1].lower()
+    host = host.partition(":")[0].lower()
+    return host[:-1] if host[-1:] == "." else host
+
+
+class NameTable:
+    """The hosts of one address in the order of the file, by name."""
+
+    __slots__ = ("exact", "first", "fallback", "hosts", "wild")
+
+    def __init__(self, first: Server) -> None:
+        self.first = first
+        self.hosts: list[tuple[Server, Address]] = []
+        self.exact: dict[str, tuple[int, Server]] = {}
+        self.wild: list[tuple[int, re.Pattern[str], Server]] = []
+        self.fallback: dict[str, Server] = {}
+
+    def add(self, server: Server, address: Address) -> str | None:
+        """Add a host; gives the ServerName if an earlier host of this address has it, too."""
+        order = len(self.hosts)
+        self.hosts.append((server, address))
+        self.fallback.setdefault(address.written.lower(), server)
+        if order and self.hosts[order - 1][0] is server:
+            return None
+        double = None
+        if server.own_name or address.host == ANY:
+            known = self.exact.setdefault(server.name, (order, server))[1]
+            if known is not server and known.own_name and server.own_name:
+                double = server.name
+        for alias in server.names:
+            self.exact.setdefault(alias.lower(), (order, server))
+        for alias in server.wild_names:
+            self.wild.append((order, compile_glob(alias, path=False, ignore_case=True), server))
+        return double
+
+    def find(self, host: str) -> Server:
+        """The host of a name: the first of the file that has it; else the first of all."""
+        order, found = self.exact.get(host, (len(self.hosts), None))
+        for place, pattern, server in self.wild:
+            if place >= order:
+                break
+            if pattern.fullmatch(host):
+                return server
+        return found or self.fallback.get(host) or self.first
+
+
+class HostTable:
+    """All virtual hosts by local address and port."""
+
+    __slots__ = ("main", "tables", "warnings")
+
+    def __init__(self, main: Server, hosts: Iterable[tuple[Server, tuple[Address, ...]]]) -> None:
+        self.main = main
+        self.tables: dict[tuple[str, int], NameTable] = {}
+        self.warnings: list[str] = []
+        for server, addresses in hosts:
+            for address in addresses:
+                key = (address.host, address.port)
+                table = self.tables.get(key)
+                if table is None:
+                    table = self.tables[key] = NameTable(server)
+                double = table.add(server, address)
+                if double:
+                    first = table.exact[double][1]
+                    self.warnings.append(
+                        f"The ServerName {double} of the VirtualHost at {server.defn_name}:{server.defn_line} is "
+                        f"already that of {first.defn_name}:{first.defn_line}, which has precedence on {address}"
+                    )
+
+    def find(self, ip: str, port: int, host: str | None) -> Server:
+        """The server of a request that came to this local address, naming this host."""
+        tables = self.tables
+        if not tables:
+            return self.main
+        ip = normal_ip(ip)
+        for key in ((ip, port), (ip, 0), (ANY, port), (ANY, 0)):
+            table = tables.get(key)
+            if table is not None:
+                return table.find(normal_host(host)) if host else table.first
+        return self.main
+
+
+def describe(configuration: Configuration) -> str:
+    """The virtual hosts as ``mpserver -S`` shows them (as httpd does)."""
+    out = ["VirtualHost configuration:"]
+    tables = configuration.host_table.tables
+    for key in sorted(tables, key=lambda key: key[0] == ANY):
+        table = tables[key]
+        hosts = dict.fromkeys(server for server, _ in table.hosts)
+        where = str(table.hosts[0][1])
+        if len(hosts) == 1 and not table.first.names and not table.first.wild_names:
+            out.append(f"{where:<22} {_place(table.first)}")
+            continue
+        out.append(f"{where:<22} is a NameVirtualHost")
+        out.append(f"{'':8} default server {_place(table.first)}")
+        for server in hosts:
+            out.append(f"{'':8} port {key[1] or ANY} namevhost {_place(server)}")
+            out += [f"{'':16} alias {name}" for name in server.names]
+            out += [f"{'':16} wild alias {name}" for name in server.wild_names]
+    return "\n".join(out)
+
+
+def _place(server: Server) -> str:
+    return f"{server.name} ({server.defn_name}:{server.defn_line})"

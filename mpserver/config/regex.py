@@ -1,0 +1,94 @@
+"""Regular expressions as httpd takes them (PCRE), made fit for Python's ``re``.
+
+Most patterns mean the same in both. What differs and is met in configurations is translated:
+``(?<name>...)`` and ``(?'name'...)``, ``$`` (httpd: only at the very end), ``\\z``, ``\\Z``, ``\\h``,
+``\\Q...\\E``, and POSIX classes like ``[[:alpha:]]``.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mpserver.errors import ConfigError
+
+_POSIX = {
+    "alnum": "0-9A-Za-z",
+    "alpha": "A-Za-z",
+    "ascii": "\\x00-\\x7f",
+    "blank": " \\t",
+    "cntrl": "\\x00-\\x1f\\x7f",
+    "digit": "0-9",
+    "graph": "!-~",
+    "lower": "a-z",
+    "print": " -~",
+    "punct": "!-/:-@\\[-`{-~",
+    "space": "\\t-\\r ",
+    "upper": "A-Z",
+    "word": "0-9A-Za-z_",
+    "xdigit": "0-9A-Fa-f",
+}
+
+_TOKEN = re.compile(
+    r"""\\Q(?P<literal>.*?)(?:\\E|\Z)
+      | \\(?P<escape>.)
+      | (?P<set>\[\^?\]?(?:\[:\^?[a-z]+:\]|\\.|[^\]\\])*\])
+      | \(\?(?:<(?P<angle>[A-Za-z_]\w*)>|'(?P<tick>[A-Za-z_]\w*)')
+      | (?P<dollar>\$)
+      | (?P<other>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+
+_ESCAPES = {"z": r"\Z", "Z": r"(?=\n?\Z)", "h": r"[ \t]", "R": r"(?:\r\n|[\n\v\f\r])", "e": r"\x1b"}
+_SET_TOKEN = re.compile(r"\[:(\^?)([a-z]+):\]|\\(.)|(.)", re.DOTALL)
+
+
+def compile_regex(pattern: str, *, ignore_case: bool = False) -> re.Pattern[str]:
+    """The pattern compiled; a dot matches line ends, too, as in httpd 2.4.
+
+    Raises ConfigError (httpd's words, and what Python's ``re`` says) if it can't be.
+    """
+    try:
+        return re.compile(translate(pattern), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ConfigError(f"Regex could not be compiled: {error}") from error
+
+
+def translate(pattern: str) -> str:
+    """The PCRE pattern in the words of Python's ``re``."""
+    return _TOKEN.sub(_piece, pattern)
+
+
+def _piece(match: re.Match[str]) -> str:
+    kind = match.lastgroup
+    text = match.group(kind) if kind else ""
+    if kind == "literal":
+        return re.escape(text)
+    if kind == "escape":
+        return _ESCAPES.get(text, "\\" + text)
+    if kind == "set":
+        return _set(text)
+    if kind in ("angle", "tick"):
+        return f"(?P<{text}>"
+    if kind == "dollar":
+        return r"\Z"
+    return match.group(0)
+
+
+def _set(text: str) -> str:
+    """A bracket expression; a literal ``[`` in it is escaped, since Python reserves nested sets."""
+    head = 2 if text.startswith("[^") else 1
+    body = text[head:-1]
+    if body.startswith("]"):
+        return text[:head] + "\\]" + _SET_TOKEN.sub(_member, body[1:]) + "]"
+    return text[:head] + _SET_TOKEN.sub(_member, body) + "]"
+
+
+def _member(match: re.Match[str]) -> str:
+    negated, name, escape, other = match.groups()
+    if name is not None:
+        if name not in _POSIX or negated:
+            raise ConfigError(f"Regex could not be compiled: the class {match.group(0)} is not supported")
+        return _POSIX[name]
+    if escape is not None:
+        return " \\t" if escape == "h" else "\\" + escape
+    return "\\" + str(other) if other in "[&|~" else str(other)

@@ -1,0 +1,308 @@
+"""Sections and their merging: which of them hold for a request, in httpd 2.4's order.
+
+The order (httpd manual, "Configuration Sections: How the sections are merged"): Directory without
+patterns and with wildcards from short to long, each with the .htaccess of its directory, then
+DirectoryMatch and ``Directory ~``, then Files and FilesMatch, then Location and LocationMatch; within a
+group as written, a virtual host's after the main server's.
+
+Merging is by steps that are remembered: the same sections give the same `Conf` object, so callers
+can keep what they made of it by its identity.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from mpserver.config.patterns import compile_glob, is_wild
+from mpserver.config.regex import compile_regex
+from mpserver.config.registry import Override
+from mpserver.config.settings import Conf, Setting, append
+
+if TYPE_CHECKING:
+    from mpserver.config.compile import Server
+
+#: How many results and steps are remembered before all are forgotten (clients choose the URIs).
+REMEMBERED = 8192
+
+
+class SectionKind(NamedTuple):
+    """A kind of section: its name as httpd spells it, what it is matched with, and how."""
+
+    name: str
+    family: str  # "host", "directory", "files" or "location"
+    regex: bool
+
+
+#: The sections that stay in the tree, by lower-case name.
+SECTIONS: Mapping[str, SectionKind] = {
+    kind.name.lower(): kind
+    for kind in (
+        SectionKind("VirtualHost", "host", False),
+        SectionKind("Directory", "directory", False),
+        SectionKind("DirectoryMatch", "directory", True),
+        SectionKind("Files", "files", False),
+        SectionKind("FilesMatch", "files", True),
+        SectionKind("Location", "location", False),
+        SectionKind("LocationMatch", "location", True),
+    )
+}
+
+
+class Entry:
+    """One section: how it matches, and what it sets.
+
+    ``pattern`` is the path (a directory ends with a slash), wildcard or regular expression.
+    ``test`` is None for a plain path; ``regex`` is set for regular expressions. ``depth`` counts a
+    directory's slashes. Files sections inside it are in ``conf`` under `FILES`.
+    """
+
+    __slots__ = ("conf", "depth", "kind", "pattern", "regex", "test")
+
+    def __init__(self, kind: str, family: str, pattern: str, *, is_regex: bool) -> None:
+        """Raises ConfigError if a regular expression can't be compiled."""
+        self.kind = kind
+        self.pattern = pattern
+        self.conf = Conf()
+        self.depth = pattern.count("/")
+        self.regex: re.Pattern[str] | None = None
+        self.test: Callable[[str], object] | None = None
+        if is_regex:
+            self.regex = compile_regex(pattern)
+            self.test = self.regex.search
+        elif is_wild(pattern):
+            self.test = compile_glob(pattern, path=family != "files").fullmatch
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.pattern}>"
+
+
+#: The Files sections that a scope brings; they are tested after all directories are merged.
+FILES: Setting[tuple[Entry, ...]] = Setting("files", (), append)
+
+
+class Allowed(NamedTuple):
+    """What .htaccess files may hold: classes of directives, and single directives (lower-case)."""
+
+    classes: Override = Override.NONE
+    directives: frozenset[str] = frozenset()
+    #: Of classes not allowed, these are skipped instead of failing the request.
+    nonfatal: Override = Override.NONE
+    #: Unknown directives are skipped, too.
+    nonfatal_unknown: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.classes) or bool(self.directives)
+
+
+#: AllowOverride: the classes, and what is not fatal. Kept apart from AllowOverrideList, which merges alone.
+ALLOW_OVERRIDE: Setting[Allowed] = Setting("AllowOverride", Allowed())
+ALLOW_OVERRIDE_LIST: Setting[frozenset[str]] = Setting("AllowOverrideList", frozenset())
+
+
+class HtaccessLookup(Protocol):
+    """Gives what the .htaccess file of a directory (with a trailing slash) sets, None if there is none."""
+
+    def __call__(self, directory: str, allowed: Allowed, names: tuple[str, ...], /) -> Conf | None: ...
+
+
+class Sections:
+    """The sections of one server (main's before a virtual host's), and the merging of what matches.
+
+    ``base`` is the directory level outside of sections, ``names`` are those of AccessFileName.
+    """
+
+    __slots__ = (
+        "base", "directories", "directory_matches", "files", "locations", "names", "overrides",
+        "_by_path", "_by_prefix", "_known", "_location_tests", "_steps", "_wild_by_depth",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        base: Conf,
+        directories: Iterable[Entry] = (),
+        locations: Iterable[Entry] = (),
+        names: tuple[str, ...] = (".htaccess",),
+    ) -> None:
+        given = tuple(directories)
+        self.base = base
+        self.names = names
+        self.directories = tuple(sorted((e for e in given if e.regex is None), key=lambda e: e.depth))
+        self.directory_matches = tuple(e for e in given if e.regex is not None)
+        self.files = base[FILES]
+        self.locations = tuple(locations)
+        #: Whether any .htaccess may be read at all.
+        self.overrides = any(
+            bool(conf[ALLOW_OVERRIDE]) or bool(conf[ALLOW_OVERRIDE_LIST])
+            for conf in (base, *(entry.conf for entry in given))
+        )
+        self._by_path: dict[str, list[tuple[int, Entry]]] = {}
+        self._wild_by_depth: dict[int, list[tuple[int, Entry]]] = {}
+        for order, entry in enumerate(self.directories):
+            if entry.test is None:
+                self._by_path.setdefault(entry.pattern, []).append((order, entry))
+            else:
+                self._wild_by_depth.setdefault(entry.depth, []).append((order, entry))
+        self._by_prefix: dict[str, list[tuple[int, Entry]]] = {}
+        self._location_tests: list[tuple[int, Entry]] = []
+        for order, entry in enumerate(self.locations):
+            if entry.test is None:
+                self._by_prefix.setdefault(entry.pattern, []).append((order, entry))
+            else:
+                self._location_tests.append((order, entry))
+        self._known: dict[tuple[str, str, str], Conf] = {}
+        self._steps: dict[tuple[Conf, Conf], Conf] = {}
+
+    # What matches, in the order of merging.
+
+    def for_directory(self, directory: str) -> tuple[Entry, ...]:
+        """The Directory sections (no regular expressions) of exactly this directory ("/", "/a/", ...)."""
+        found = self._by_path.get(directory)
+        wild = self._wild_by_depth.get(directory.count("/")) if self._wild_by_depth else None
+        if wild:
+            matching = [pair for pair in wild if pair[1].test is not None and pair[1].test(directory)]
+            if matching:
+                found = sorted(matching + (found or []), key=_order)
+        return tuple(entry for _, entry in found) if found else ()
+
+    def for_directory_regexes(self, directory: str) -> tuple[Entry, ...]:
+        """The DirectoryMatch sections of the request's directory (see `_bare`)."""
+        if not self.directory_matches:
+            return ()
+        path = _bare(directory)
+        return tuple(e for e in self.directory_matches if e.regex is not None and e.regex.search(path))
+
+    def for_directories(self, chain: Sequence[str]) -> tuple[Entry, ...]:
+        """All directory sections of a chain like ("/", "/a/", "/a/b/"), regular expressions last."""
+        plain = tuple(entry for directory in chain for entry in self.for_directory(directory))
+        return plain + (self.for_directory_regexes(chain[-1]) if chain else ())
+
+    def for_location(self, uri: str) -> tuple[Entry, ...]:
+        """The Location sections of a decoded URI path. A plain one matches whole segments."""
+        if not self.locations:
+            return ()
+        found: list[tuple[int, Entry]] = []
+        prefixes = self._by_prefix
+        if prefixes:
+            found += prefixes.get(uri, ())
+            at = uri.find("/")
+            while at >= 0:
+                if at and at < len(uri):
+                    found += prefixes.get(uri[:at], ())
+                if at + 1 < len(uri):
+                    found += prefixes.get(uri[: at + 1], ())
+                at = uri.find("/", at + 1)
+        for pair in self._location_tests:
+            test = pair[1].test
+            if test is not None and test(uri):
+                found.append(pair)
+        if len(found) > 1:
+            found.sort(key=_order)
+        return tuple(entry for _, entry in found)
+
+    # Merging.
+
+    def merged(self, uri: str, chain: Sequence[str], htaccess: HtaccessLookup | None, basename: str) -> Conf:
+        """What holds for a request (see `merge`)."""
+        if self.overrides and htaccess is not None:
+            return self._merge(uri, chain, htaccess, basename)
+        key = (uri, chain[-1] if chain else "", basename)
+        known = self._known.get(key)
+        if known is None:
+            known = self._merge(uri, chain, None, basename)
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            self._known[key] = known
+        return known
+
+    def _merge(self, uri: str, chain: Sequence[str], htaccess: HtaccessLookup | None, basename: str) -> Conf:
+        conf = self.base
+        step = self._step
+        for directory in chain:
+            for entry in self.for_directory(directory):
+                conf = step(conf, entry.conf)
+            if htaccess is not None:
+                allowed = allowed_by(conf)
+                if allowed:
+                    inner = htaccess(directory, allowed, self.names)
+                    if inner is not None:
+                        conf = step(conf, inner)
+        if chain:
+            for entry in self.for_directory_regexes(chain[-1]):
+                conf = step(conf, entry.conf)
+        if basename:
+            for entry in for_files(conf[FILES], basename):
+                conf = step(conf, entry.conf)
+        for entry in self.for_location(uri):
+            conf = step(conf, entry.conf)
+        return conf
+
+    def _step(self, outer: Conf, inner: Conf) -> Conf:
+        key = (outer, inner)
+        known = self._steps.get(key)
+        if known is None:
+            if len(self._steps) >= REMEMBERED:
+                self._steps.clear()
+                self._known.clear()
+            known = self._steps[key] = outer.merged(inner)
+        return known
+
+
+def allowed_by(conf: Conf) -> Allowed:
+    """What .htaccess files below a merged configuration may hold."""
+    allowed = conf[ALLOW_OVERRIDE]
+    listed = conf[ALLOW_OVERRIDE_LIST]
+    return allowed._replace(directives=listed) if listed else allowed
+
+
+def for_files(files: tuple[Entry, ...], basename: str) -> tuple[Entry, ...]:
+    """Of Files sections, those of a file's name."""
+    return tuple(
+        entry for entry in files if (entry.test(basename) if entry.test else entry.pattern == basename)
+    )
+
+
+def merge(
+    server: Server, uri: str, directory_chain: Sequence[str], htaccess: HtaccessLookup | None, basename: str
+) -> Conf:
+    """The directory-level configuration of a request.
+
+    ``uri``: the decoded path. ``directory_chain``: from "/" down to the file's directory, each with a
+    trailing slash; empty if no file is meant. ``htaccess``: usually an `HtaccessCache`; it is asked only
+    where AllowOverride lets something in. ``basename``: the file's name, "" for none.
+    The same sections give the same object. Raises ConfigError for a faulty .htaccess file.
+    """
+    return server.sections.merged(uri, directory_chain, htaccess, basename)
+
+
+def captures(server: Server, conf: Conf, uri: str, directory: str, basename: str) -> dict[str, str]:
+    """The named groups of the regular expressions that matched, as httpd's ``MATCH_NAME`` variables.
+
+    ``conf`` is what `merge` gave for the same request.
+    """
+    sections = server.sections
+    found: dict[str, str] = {}
+    groups = (
+        (sections.directory_matches, _bare(directory)),
+        (conf[FILES], basename),
+        (sections.locations, uri),
+    )
+    for entries, text in groups:
+        for entry in entries:
+            if entry.regex is not None and entry.regex.groupindex:
+                match = entry.regex.search(text)
+                if match is not None:
+                    for name, value in match.groupdict().items():
+                        if value is not None:
+                            found["MATCH_" + name.upper()] = value
+    return found
+
+
+def _order(pair: tuple[int, Entry]) -> int:
+    return pair[0]
+
+
+def _bare(directory: str) -> str:
+    """A directory as regular expressions see it."""
+    return directory
