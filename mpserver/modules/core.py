@@ -1,0 +1,430 @@
+"""httpd's core directives: what a server is called, where things lie, limits, logs, error pages.
+
+What acts while the configuration is read, sections, names of hosts and AllowOverride belong to
+`mpserver.config`; the directives among them are only listed here.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from mpserver.config import hosts, htaccess
+from mpserver.config.registry import (
+    EVERYWHERE,
+    NOT_HTACCESS,
+    SERVER_ONLY,
+    SERVER_VHOST,
+    Args,
+    Call,
+    Directive,
+    Module,
+    Override,
+)
+from mpserver.config.settings import Conf, Setting, append, update
+from mpserver.errors import ConfigError
+from mpserver.modules import mpm, values
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+
+
+class Listen(NamedTuple):
+    """One Listen: host None is every address; the port; the protocol, "http" if none is named."""
+
+    host: str | None
+    port: int
+    protocol: str
+
+
+class LogLevels(NamedTuple):
+    """LogLevel: the level of its scope (None: inherited) and those of modules, as APLOG_* numbers (trace8: 15)."""
+
+    level: int | None
+    modules: dict[str, int]
+
+
+def _merge_levels(outer: LogLevels, inner: LogLevels) -> LogLevels:
+    level = outer.level if inner.level is None else inner.level
+    return LogLevels(level, {**outer.modules, **inner.modules})
+
+
+class Mutex(NamedTuple):
+    """A Mutex directive's mechanism, and the directory of its file (None: httpd's default)."""
+
+    mechanism: str
+    directory: str | None
+
+
+#: Where things lie when nobody says otherwise.
+DEFAULT_ROOT = "/etc/mpserver"
+
+SERVER_ROOT = Setting("ServerRoot", DEFAULT_ROOT)
+SERVER_ADMIN = Setting("ServerAdmin", "[no address given]")
+SERVER_PATH: Setting[str | None] = Setting("ServerPath", None)
+#: "full", "os", "minimal", "minor", "major" or "prod": how much the Server header tells.
+SERVER_TOKENS = Setting("ServerTokens", "full")
+LISTEN: Setting[tuple[Listen, ...]] = Setting("Listen", (), append)
+DOCUMENT_ROOT = Setting("DocumentRoot", f"{DEFAULT_ROOT}/htdocs")
+#: Seconds.
+TIMEOUT = Setting("Timeout", 60.0)
+KEEP_ALIVE = Setting("KeepAlive", True)
+#: Seconds.
+KEEP_ALIVE_TIMEOUT = Setting("KeepAliveTimeout", 5.0)
+#: 0: unlimited.
+MAX_KEEP_ALIVE_REQUESTS = Setting("MaxKeepAliveRequests", 100)
+LIMIT_REQUEST_LINE = Setting("LimitRequestLine", 8190)
+#: 0: unlimited.
+LIMIT_REQUEST_FIELDS = Setting("LimitRequestFields", 100)
+LIMIT_REQUEST_FIELD_SIZE = Setting("LimitRequestFieldSize", 8190)
+#: Bytes, 0: unlimited. Directory level.
+LIMIT_REQUEST_BODY = Setting("LimitRequestBody", 1 << 30)
+#: An absolute path, "|command", "syslog[:...]", or the relative default: see `error_log`.
+ERROR_LOG = Setting("ErrorLog", "logs/error_log")
+#: Server and directory level; `log_level` gives the number in effect.
+LOG_LEVEL: Setting[LogLevels] = Setting("LogLevel", LogLevels(4, {}), _merge_levels)
+PID_FILE = Setting("PidFile", "logs/mpserver.pid")
+#: By the mutex's lower-case name, "default" for those not named.
+MUTEX: Setting[dict[str, Mutex]] = Setting("Mutex", {}, update)
+#: "on", "off" or "dns". Directory level.
+USE_CANONICAL_NAME = Setting("UseCanonicalName", "off")
+
+#: Directory level, by status: ``"text`` (with its quote), a local path, a URL; "" for the built-in page.
+ERROR_DOCUMENT: Setting[dict[int, str]] = Setting("ErrorDocument", {}, lambda outer, inner: {**outer, **inner})
+FORCE_TYPE: Setting[str | None] = Setting("ForceType", None)
+SET_HANDLER: Setting[str | None] = Setting("SetHandler", None)
+#: The charset for text/plain and text/html without one.
+ADD_DEFAULT_CHARSET: Setting[str | None] = Setting("AddDefaultCharset", None)
+#: True, False, or None: as the content handler prefers.
+ACCEPT_PATH_INFO: Setting[bool | None] = Setting("AcceptPathInfo", None)
+
+#: The keywords of LogLevel, in the order of their numbers.
+LEVELS = ("emerg", "alert", "crit", "error", "warn", "notice", "info", "debug", *(f"trace{n}" for n in range(1, 9)))
+
+#: The statuses that ErrorDocument knows, as httpd 2.4.
+STATUSES = frozenset(
+    (
+        *(*range(100, 104), *range(200, 209), 226, *range(300, 306), 307, 308),
+        *(*range(400, 418), *range(421, 427), 428, 429, 431, 451, *range(500, 509), 510, 511),
+    )
+)
+
+
+def error_log(conf: Conf) -> str:
+    """Where a server's errors go: an absolute path, ``|command`` or ``syslog...``."""
+    target = conf[ERROR_LOG]
+    return target if ERROR_LOG in conf else values.absolute(conf[SERVER_ROOT], target)
+
+
+def pid_file(conf: Conf) -> str:
+    """The pid file's absolute path."""
+    return values.absolute(conf[SERVER_ROOT], conf[PID_FILE])
+
+
+def document_root(conf: Conf) -> str:
+    """The root of a server's documents, without a trailing slash (but for "/")."""
+    return conf[DOCUMENT_ROOT] if DOCUMENT_ROOT in conf else values.absolute(conf[SERVER_ROOT], "htdocs")
+
+
+def log_level(conf: Conf, module: str = "core") -> int:
+    """The number of LogLevel for one module's messages."""
+    levels = conf[LOG_LEVEL]
+    default = levels.level
+    return levels.modules.get(module, 4 if default is None else default)
+
+
+def override_type(req: Request, conf: Conf) -> int:
+    """The fixup that comes before all others: ForceType, SetHandler and AcceptPathInfo beat what was found.
+
+    :returns: OK.
+    """
+    forced = conf[FORCE_TYPE]
+    if forced is not None:
+        req._content_type = forced
+    handler = conf[SET_HANDLER]
+    if handler is not None:
+        req._handler = handler
+    accept = conf[ACCEPT_PATH_INFO]
+    if accept is not None:
+        req._used_path_info = 0 if accept else 1
+    return 0
+
+
+# ---- directives
+
+
+def _server_root(call: Call) -> None:
+    root = values.path(call, call.args[0])
+    call.server[SERVER_ROOT] = root
+
+
+def _document_root(call: Call) -> None:
+    root = values.path(call, call.args[0])
+
+    def test() -> str | None:
+        if os.path.isdir(root) and os.access(root, os.R_OK | os.X_OK):
+            return None
+        return f"DocumentRoot '{root}' is not a directory, or is not readable"
+
+    values.later(call, test)
+    call.server[DOCUMENT_ROOT] = root
+
+
+def _listen(call: Call) -> None:
+    words = call.args
+    if len(words) not in (1, 2):
+        raise ConfigError("Listen requires 1 or 2 arguments.")
+    call.server[LISTEN] = (*call.server[LISTEN], parse_listen(*words))
+
+
+def parse_listen(address: str, protocol: str = "") -> Listen:
+    """``80``, ``*:80``, ``192.0.2.1:80``, ``[::1]:80`` or ``name:80``.
+
+    :raises ConfigError: httpd's words, and what would be right.
+    """
+    host, colon, port = address.rpartition(":")
+    remedy = "write a port, or address:port, as in 8080, 127.0.0.1:8080 or [::1]:8080"
+    if address.endswith("]") or not port.isascii() or not port.isdigit():
+        raise ConfigError(f"Port must be specified: {remedy}")
+    number = int(port) if len(port) < 6 else 0
+    if not 0 < number < 65536 or (colon and not host):
+        raise ConfigError(f"Invalid address or port: {remedy}")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ConfigError(f"Invalid address or port: {remedy}")
+    protocol = protocol.lower() or ("https" if number == 443 else "http")
+    return Listen(None if host in ("", "*") else host, number, protocol)
+
+
+def _log_level(call: Call) -> None:
+    own = call.conf.values.get(LOG_LEVEL, LogLevels(None, {}))
+    for word in call.args:
+        module, colon, keyword = word.rpartition(":")
+        if keyword.lower() not in LEVELS:
+            known = "/".join(LEVELS[:8]) + "/trace1/.../trace8"
+            raise ConfigError(f"{word + ': ' if colon else ''}Log level keyword must be one of {known}")
+        level = LEVELS.index(keyword.lower())
+        if not colon:
+            own = LogLevels(level, {})  # it resets what was said of modules before
+        else:
+            own = LogLevels(own.level, {**own.modules, _module(module): level})
+    call.conf[LOG_LEVEL] = own
+    if call.section is None:
+        call.server[LOG_LEVEL] = own
+
+
+def _module(name: str) -> str:
+    """A module's short name, as the log shows it: ``alias`` for mod_alias.c and alias_module, too."""
+    return name.removeprefix("mod_").removesuffix(".c").removesuffix("_module")
+
+
+def _error_document(call: Call) -> None:
+    code, target = call.args
+    if not code.isascii() or not code.isdigit() or len(code) > 3 or int(code) not in STATUSES:
+        raise ConfigError(f"Unsupported HTTP response code {code}")
+    status = int(code)
+    if target.lower() == "default":
+        target = ""
+    elif "://" in target.partition(" ")[0]:
+        if status == 401:
+            call.warn("cannot use a full URL in a 401 ErrorDocument directive --- ignoring!")
+            return
+    elif not target.startswith(("/", '"')):
+        target = '"' + target
+    call.conf[ERROR_DOCUMENT] = {**call.conf.values.get(ERROR_DOCUMENT, {}), status: target}
+
+
+def _error_log(call: Call) -> None:
+    target = values.filled(call, call.args[0])
+    if target.startswith("|"):
+        if not target.strip("|$ "):
+            raise ConfigError('ErrorLog: there is no command after the "|"')
+    elif target != "syslog" and not target.startswith("syslog:"):
+        target = values.path(call, target)
+    call.server[ERROR_LOG] = target
+
+
+def _default_type(call: Call) -> None:
+    if call.args[0].lower() != "none":
+        call.warn("Ignoring deprecated use of DefaultType: only None is left of it, use ForceType or AddType")
+
+
+_MECHANISMS = ("default", "flock", "fcntl", "file", "pthread", "sysvsem", "posixsem", "sem")
+
+
+def _mutex(call: Call) -> None:
+    mechanism, colon, place = call.args[0].partition(":")
+    mechanism = mechanism.lower()
+    names = [word.lower() for word in call.args[1:] if word.lower() != "omitpid"] or ["default"]
+    if mechanism == "none":
+        raise ConfigError(f"None is not allowed for mutex type {names[0]}")
+    with_file = mechanism in ("flock", "fcntl", "file")
+    if mechanism not in _MECHANISMS or (colon and not (with_file and place)):
+        raise ConfigError(
+            f"Invalid Mutex argument {call.args[0]} (Mutex mechanisms are: 'default', 'flock:/path/to/file', "
+            "'fcntl:/path/to/file', 'file:/path/to/file', 'pthread', 'sysvsem', 'posixsem', 'sem')"
+        )
+    directory = values.absolute(call.root, place) if place else None
+    if directory is not None:
+        said = f"Invalid Mutex directory in argument {call.args[0]}: it must be an existing directory"
+        values.later(call, lambda: None if os.path.isdir(directory) else said)
+    values.set_in(call.server, MUTEX, dict.fromkeys(names, Mutex(mechanism, directory)))
+
+
+def _default_charset(_call: Call, word: str) -> str | None:
+    """On is httpd's default, Latin-1; Off is none."""
+    return {"off": None, "on": "iso-8859-1"}.get(word.lower(), word)
+
+
+def _lower(call: Call, word: str) -> str:
+    return values.filled(call, word).lower()
+
+
+_TOKENS = {
+    "full": "full",
+    "os": "os",
+    "min": "minimal",
+    "minimal": "minimal",
+    "minor": "minor",
+    "major": "major",
+    "prod": "prod",
+    "productonly": "prod",
+}
+_PATH_INFO: dict[str, bool | None] = {"on": True, "off": False, "default": None}
+_CANONICAL = {word: word for word in ("on", "off", "dns")}
+_size = values.number(0, 2**31 - 1)
+_FIELDS = values.number(0, 32767, " (0 = no limit)")
+
+MODULE = Module(
+    "core.c",
+    "core_module",
+    (
+        *hosts.DIRECTIVES,
+        *htaccess.DIRECTIVES,
+        *mpm.CORE_DIRECTIVES,
+        Directive("ServerRoot", Args.TAKE1, SERVER_VHOST, _server_root, help="the directory of configuration and logs"),
+        Directive(
+            "ServerAdmin",
+            Args.TAKE1,
+            SERVER_VHOST,
+            values.server(SERVER_ADMIN, values.filled),
+            help="the mail address of who runs the server",
+        ),
+        Directive(
+            "ServerPath",
+            Args.TAKE1,
+            SERVER_VHOST,
+            values.server(SERVER_PATH, values.filled),
+            help="a path under which the host can be reached",
+        ),
+        Directive(
+            "ServerTokens",
+            Args.TAKE1,
+            SERVER_ONLY,
+            values.server(SERVER_TOKENS, values.choice(_TOKENS)),
+            help="how much the Server header tells: Prod, Major, Minor, Min, OS or Full",
+        ),
+        Directive(
+            "UseCanonicalName",
+            Args.TAKE1,
+            NOT_HTACCESS,
+            values.directory(USE_CANONICAL_NAME, values.choice(_CANONICAL)),
+            help="On, Off or DNS: which name the server calls itself in URLs",
+        ),
+        Directive("Listen", Args.ANY, SERVER_ONLY, _listen, help="[address:]port and, optionally, a protocol"),
+        Directive("DocumentRoot", Args.TAKE1, SERVER_VHOST, _document_root, help="the directory of the documents"),
+        Directive(
+            "Timeout", Args.TAKE1, SERVER_VHOST, values.server(TIMEOUT, values.seconds), help="a time, in seconds"
+        ),
+        Directive("KeepAlive", Args.FLAG, SERVER_VHOST, values.server(KEEP_ALIVE, values.flag)),
+        Directive(
+            "KeepAliveTimeout",
+            Args.TAKE1,
+            SERVER_VHOST,
+            values.server(KEEP_ALIVE_TIMEOUT, values.seconds),
+            help="a time, in seconds or with a unit",
+        ),
+        Directive(
+            "MaxKeepAliveRequests",
+            Args.TAKE1,
+            SERVER_VHOST,
+            values.server(MAX_KEEP_ALIVE_REQUESTS, values.number(0, remark=" (0 = no limit)")),
+            help="how many requests a connection may carry, 0 for any number",
+        ),
+        Directive(
+            "LimitRequestLine",
+            Args.TAKE1,
+            SERVER_VHOST,
+            values.server(LIMIT_REQUEST_LINE, _size),
+            help="the most bytes of a request line",
+        ),
+        Directive(
+            "LimitRequestFields",
+            Args.TAKE1,
+            SERVER_VHOST,
+            values.server(LIMIT_REQUEST_FIELDS, _FIELDS),
+            help="the most header fields of a request, 0 for any number",
+        ),
+        Directive(
+            "LimitRequestFieldSize",
+            Args.TAKE1,
+            SERVER_VHOST,
+            values.server(LIMIT_REQUEST_FIELD_SIZE, _size),
+            help="the most bytes of a header field",
+        ),
+        Directive(
+            "LimitRequestBody",
+            Args.TAKE1,
+            EVERYWHERE,
+            values.directory(LIMIT_REQUEST_BODY, values.number(0, 2**63 - 1, " (bytes, 0 = no limit)")),
+            Override.ALL,
+            "the most bytes of a request's body, 0 for any number",
+        ),
+        Directive("ErrorLog", Args.TAKE1, SERVER_VHOST, _error_log, help='a file, "|command" or syslog'),
+        Directive("LogLevel", Args.ITERATE, NOT_HTACCESS, _log_level, help="a level, or module:level"),
+        Directive(
+            "ErrorDocument",
+            Args.TAKE2,
+            EVERYWHERE,
+            _error_document,
+            Override.FILEINFO,
+            "a status, and a path, URL or text",
+        ),
+        Directive("PidFile", Args.TAKE1, SERVER_ONLY, values.server(PID_FILE, values.path), help="a file's name"),
+        Directive("Mutex", Args.ITERATE, SERVER_ONLY, _mutex, help="a mechanism, and the mutexes it is for"),
+        Directive("DefaultType", Args.TAKE1, EVERYWHERE, _default_type, Override.FILEINFO, "None"),
+        Directive(
+            "ForceType",
+            Args.TAKE1,
+            EVERYWHERE,
+            values.directory(FORCE_TYPE, values.optional(_lower)),
+            Override.FILEINFO,
+            "a media type, or None",
+        ),
+        Directive(
+            "SetHandler",
+            Args.TAKE1,
+            EVERYWHERE,
+            values.directory(SET_HANDLER, values.optional(_lower)),
+            Override.FILEINFO,
+            "a handler's name, or None",
+        ),
+        Directive(
+            "AddDefaultCharset",
+            Args.TAKE1,
+            EVERYWHERE,
+            values.directory(ADD_DEFAULT_CHARSET, _default_charset),
+            Override.FILEINFO,
+            "a charset, On or Off",
+        ),
+        Directive(
+            "AcceptPathInfo",
+            Args.TAKE1,
+            EVERYWHERE,
+            values.directory(ACCEPT_PATH_INFO, values.choice(_PATH_INFO)),
+            Override.FILEINFO,
+            "On, Off or Default",
+        ),
+    ),
+)

@@ -1,0 +1,484 @@
+"""LogFormat's language: a format becomes a function from a request to its line (httpd's mod_log_config, mod_logio).
+
+    %...{argument}X   with, before the letter, in any order: ``!200,304`` or ``200,304`` (only for these
+    statuses, or not for these; else "-"), ``<`` and ``>`` (the first or the last of internally
+    redirected requests; %r, %s, %D, %T and %U mean the first without it, the others the last)
+
+What comes from clients is escaped so that no line can be forged: controls, quotes, backslashes and all
+beyond ASCII as in a C string.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from mpserver.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mpserver.api.connection import Connection
+    from mpserver.api.server import Server
+    from mpserver.api.table import Table
+
+
+class Logged(Protocol):
+    """What a log line needs of a request: documented members, and facts that the engine keeps for the log."""
+
+    _bytes_in: int
+    _bytes_out: int
+    #: Seconds.
+    _duration: float
+    #: The number of this request on its connection, from 1.
+    _keepalives: int
+    _log_id: str | None
+
+    @property
+    def _connection_state(self) -> str:
+        """ "X": the client left before the end, "+": kept alive, "-": closed."""
+
+    @property
+    def connection(self) -> Connection: ...
+    @property
+    def server(self) -> Server: ...
+    @property
+    def prev(self) -> Any: ...
+    @property
+    def next(self) -> Any: ...
+    @property
+    def headers_in(self) -> Table: ...
+    @property
+    def headers_out(self) -> Table: ...
+    @property
+    def err_headers_out(self) -> Table: ...
+    @property
+    def subprocess_env(self) -> Table: ...
+    @property
+    def notes(self) -> Table: ...
+    @property
+    def the_request(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def protocol(self) -> str: ...
+    @property
+    def hostname(self) -> str | None: ...
+    @property
+    def uri(self) -> str: ...
+    @property
+    def args(self) -> str | None: ...
+    @property
+    def filename(self) -> str | None: ...
+    @property
+    def handler(self) -> str | None: ...
+    @property
+    def user(self) -> str | None: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def bytes_sent(self) -> int: ...
+    @property
+    def request_time(self) -> float: ...
+    @property
+    def useragent_ip(self) -> str: ...
+    @property
+    def content_type(self) -> str | None: ...
+    @property
+    def parsed_uri(self) -> tuple[str | int | None, ...]: ...
+    def is_https(self) -> int: ...
+
+
+#: One item: the text for a request, None shown as "-".
+Getter = Callable[[Logged], "str | int | None"]
+#: Makes an item for the argument in braces ("" without braces).
+Maker = Callable[[str], Getter]
+
+# ---- escaping
+
+_UNSAFE = re.compile(r'[^ !#-\[\]-~]')
+_NAMED = {"\b": "\\b", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\", '"': '\\"'}
+
+
+def _escaped(match: re.Match[str]) -> str:
+    char = match[0]
+    named = _NAMED.get(char)
+    if named is not None:
+        return named
+    # Text from the wire is latin-1 or has surrogates for single bytes; both are the byte they came from.
+    code = ord(char)
+    if code < 256:
+        return f"\\x{code:02x}"
+    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
+
+
+def escape(text: str) -> str:
+    """Text made safe for a log line."""
+    return _UNSAFE.sub(_escaped, text)
+
+
+def _escape_or_none(text: Any) -> str | None:
+    return None if text is None else _UNSAFE.sub(_escaped, str(text))
+
+
+# ---- times
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def clf_time(seconds: float) -> str:
+    """``[20/Nov/2026:20:14:08 +0100]``: local time, English months whatever the locale."""
+    local = time.localtime(seconds)
+    minutes = local.tm_gmtoff // 60
+    sign = "-" if minutes < 0 else "+"
+    minutes = abs(minutes)
+    return (
+        f"[{local.tm_mday:02d}/{_MONTHS[local.tm_mon - 1]}/{local.tm_year}:{local.tm_hour:02d}:{local.tm_min:02d}:"
+        f"{local.tm_sec:02d} {sign}{minutes // 60:02d}{minutes % 60:02d}]"
+    )
+
+
+def _formatted(seconds: float, form: str) -> str:
+    local = time.localtime(seconds)
+    return clf_time(seconds) if not form else time.strftime(form, local)
+
+
+#: Forms of %t that are numbers of the time itself.
+_INSTANTS: dict[str, Callable[[float], str]] = {
+    "sec": lambda seconds: str(int(seconds)),
+    "msec": lambda seconds: str(int(seconds * 1_000)),
+    "usec": lambda seconds: str(int(seconds * 1_000_000)),
+    "msec_frac": lambda seconds: f"{int(seconds * 1_000) % 1_000:03d}",
+    "usec_frac": lambda seconds: f"{int(seconds * 1_000_000) % 1_000_000:06d}",
+}
+
+
+def _time(argument: str) -> Getter:
+    at_end = argument.startswith("end:")
+    form = argument.removeprefix("end:") if at_end else argument.removeprefix("begin:")
+    instant = _INSTANTS.get(form)
+    if instant is not None:
+        show = instant
+    else:
+        kept = (-1, "")  # the second that was shown last, and its text
+
+        def show(seconds: float) -> str:
+            nonlocal kept
+            second = int(seconds)
+            last = kept
+            if last[0] != second:
+                kept = last = (second, _formatted(second, form))
+            return last[1]
+
+    if at_end:
+        return lambda req: show(req.request_time + req._duration)
+    return lambda req: show(req.request_time)
+
+
+def _duration(argument: str) -> Getter:
+    """%T: the seconds of the request, or ``%{ms}T``, ``%{us}T``; other arguments are shown as they are."""
+    if argument not in _UNITS:
+        return lambda _req: argument
+    factor = _UNITS[argument]
+    return lambda req: int(req._duration * factor)
+
+
+_UNITS = {"": 1, "s": 1, "ms": 1_000, "us": 1_000_000}
+
+# ---- addresses and names
+
+
+def _plain(get: Getter) -> Maker:
+    """An item that takes no argument."""
+    return lambda _argument: get
+
+
+def _client(argument: str) -> Getter:
+    """%a: the user agent's address; ``%{c}a``: the one at the other end of the connection."""
+    if argument == "c":
+        return lambda req: req.connection.client_ip
+    return lambda req: req.useragent_ip
+
+
+def _host(argument: str) -> Getter:
+    """%h: the client's name where it was looked up, else its address."""
+    address = _client(argument)
+
+    def get(req: Logged) -> str | int | None:
+        name = req.connection.remote_host
+        return escape(name) if name else address(req)
+
+    return get
+
+
+def _request_port(req: Logged) -> int:
+    """The port that the request is for: of its absolute target, of ServerName, or the scheme's."""
+    port = req.parsed_uri[5]
+    if isinstance(port, int):
+        return port
+    return req.server.port or (443 if req.is_https() else 80)
+
+
+_PORTS: dict[str, Getter] = {
+    "": _request_port,
+    "canonical": _request_port,
+    "local": lambda req: req.connection.local_addr[1],
+    "remote": lambda req: req.connection.client_addr[1],
+}
+
+
+def _port(argument: str) -> Getter:
+    return _PORTS.get(argument.lower()) or (lambda _req: argument)
+
+
+_PROCESS: dict[str, Getter] = {
+    "": lambda _req: os.getpid(),
+    "pid": lambda _req: os.getpid(),
+    "tid": lambda _req: threading.get_native_id(),
+    "hextid": lambda _req: f"{threading.get_native_id():x}",
+}
+
+
+def _process(argument: str) -> Getter:
+    return _PROCESS.get(argument.lower()) or (lambda _req: argument)
+
+
+def _user(req: Logged) -> str:
+    user = req.user
+    if user is None:
+        return "-"
+    return escape(user) or '""'
+
+
+# ---- headers and tables
+
+
+def _multiple(table: Any, name: str) -> str | None:
+    """The values of a header, those of several joined."""
+    values = table.get(name) if table else None
+    if values is None:
+        return None
+    every = table[name]
+    return str(values) if isinstance(every, str) else ", ".join(map(str, every))
+
+
+def _header_in(argument: str) -> Getter:
+    return lambda req: _escape_or_none(_multiple(req.headers_in, argument))
+
+
+def _header_out(argument: str) -> Getter:
+    """%o: the first header of the name as sent; of Set-Cookie all; of the type without parameters."""
+    if argument.lower() == "set-cookie":
+
+        def cookies(req: Logged) -> str | None:
+            both = [_multiple(table, argument) for table in (req.err_headers_out, req.headers_out)]
+            return escape(", ".join(filter(None, both))) or None
+
+        return cookies
+    if argument.lower() == "content-type":
+
+        def content_type(req: Logged) -> str | None:
+            media = req.content_type
+            if media is None:
+                return _escape_or_none(req.headers_out.get(argument))
+            return escape(media.partition(";")[0].rstrip())
+
+        return content_type
+
+    def get(req: Logged) -> str | None:
+        value = req.err_headers_out.get(argument)
+        return _escape_or_none(req.headers_out.get(argument) if value is None else value)
+
+    return get
+
+
+def _note(argument: str) -> Getter:
+    return lambda req: _escape_or_none(req.notes.get(argument))
+
+
+def _environment(argument: str) -> Getter:
+    return lambda req: _escape_or_none(req.subprocess_env.get(argument))
+
+
+def _cookie(argument: str) -> Getter:
+    wanted = argument.lower()
+
+    def get(req: Logged) -> str | None:
+        for pair in (_multiple(req.headers_in, "Cookie") or "").split(";"):
+            name, equals, value = pair.partition("=")
+            if equals and name.strip().lower() == wanted:
+                return escape(value.strip())
+        return None
+
+    return get
+
+
+def _trailer(attribute: str) -> Maker:
+    """%^ti and %^to: trailers, where the request has them."""
+
+    def make(argument: str) -> Getter:
+        return lambda req: _escape_or_none(_multiple(getattr(req, attribute, None), argument))
+
+    return make
+
+
+def _line(req: Logged) -> str:
+    return escape(req.the_request)
+
+
+def _path(req: Logged) -> str:
+    return escape(req.uri)
+
+
+def _virtual_host(req: Logged) -> str:
+    return escape(req.server.server_hostname)
+
+
+def _server_name(req: Logged) -> str:
+    return escape(req.hostname or req.server.server_hostname)
+
+
+def _query(req: Logged) -> str:
+    args = req.args
+    return "" if args is None else "?" + escape(args)
+
+
+class Letter(NamedTuple):
+    """A letter of the format: how its item is made, and which request it means without < or >."""
+
+    make: Maker
+    first: bool = False
+
+
+LETTERS: dict[str, Letter] = {
+    "a": Letter(_client),
+    "A": Letter(_plain(lambda req: req.connection.local_ip)),
+    "b": Letter(_plain(lambda req: req.bytes_sent or None)),
+    "B": Letter(_plain(lambda req: req.bytes_sent)),
+    "C": Letter(_cookie),
+    "D": Letter(_plain(lambda req: int(req._duration * 1_000_000)), True),
+    "e": Letter(_environment),
+    "f": Letter(_plain(lambda req: _escape_or_none(req.filename))),
+    "h": Letter(_host),
+    "H": Letter(_plain(lambda req: req.protocol)),
+    "i": Letter(_header_in),
+    "I": Letter(_plain(lambda req: req._bytes_in)),
+    "k": Letter(_plain(lambda req: max(req._keepalives - 1, 0))),
+    "l": Letter(_plain(lambda _req: None)),  # (nobody asks clients by RFC 1413)
+    "L": Letter(_plain(lambda req: req._log_id)),
+    "m": Letter(_plain(lambda req: escape(req.method))),
+    "n": Letter(_note),
+    "o": Letter(_header_out),
+    "O": Letter(_plain(lambda req: req._bytes_out)),
+    "p": Letter(_port),
+    "P": Letter(_process),
+    "q": Letter(_plain(_query)),
+    "r": Letter(_plain(_line), True),
+    "R": Letter(_plain(lambda req: _escape_or_none(req.handler))),
+    "s": Letter(_plain(lambda req: req.status), True),
+    "S": Letter(_plain(lambda req: req._bytes_in + req._bytes_out)),
+    "t": Letter(_time),
+    "T": Letter(_duration, True),
+    "u": Letter(_plain(_user)),
+    "U": Letter(_plain(_path), True),
+    "v": Letter(_plain(_virtual_host)),
+    "V": Letter(_plain(_server_name)),
+    "X": Letter(_plain(lambda req: req._connection_state)),
+    "^ti": Letter(_trailer("_trailers_in")),
+    "^to": Letter(_trailer("_trailers_out")),
+}
+
+# ---- compiling
+
+#: Everything between % and the letter, in any order, as often as one likes.
+_ITEM = re.compile(r"%(?P<modifiers>(?:[!<>,0-9]|\{[^}]*\})*)(?P<letter>\^[a-zA-Z]{2}|[^!<>,0-9{]|\Z)", re.ASCII)
+_MODIFIER = re.compile(r"\{([^}]*)\}|(\d+)|([!<>])", re.ASCII)
+_LITERAL_ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r": "\r", "\\\\": "\\"}
+_LITERAL_ESCAPE = re.compile(r"\\[ntr\\]")
+
+
+class Item(NamedTuple):
+    """A compiled item: its getter, and whether it means the first of redirected requests."""
+
+    get: Getter
+    first: bool
+
+
+def compile_format(text: str) -> Callable[[Any], str]:
+    """The function that makes a request's line (without its line end) in this format.
+
+    :raises ConfigError: with httpd's words, for an unknown letter or an unfinished item.
+    """
+    template, items = parse_format(text)
+    getters = tuple(item.get for item in items)
+    firsts = tuple(item.first for item in items)
+    if not getters:
+        literal = template % ()
+        return lambda _req: literal
+
+    def line(req: Any) -> str:
+        if req.prev is None and req.next is None:
+            return template % tuple([get(req) for get in getters])
+        first = last = req
+        while first.prev is not None:
+            first = first.prev
+        while last.next is not None:
+            last = last.next
+        return template % tuple(
+            [get(first if of_first else last) for get, of_first in zip(getters, firsts, strict=True)]
+        )
+
+    return line
+
+
+def parse_format(text: str) -> tuple[str, list[Item]]:
+    """A format's template for the operator %, and its items."""
+    pieces: list[str] = []
+    items: list[Item] = []
+    at = 0
+    while True:
+        percent = text.find("%", at)
+        literal = text[at:] if percent < 0 else text[at:percent]
+        pieces.append(_LITERAL_ESCAPE.sub(lambda match: _LITERAL_ESCAPES[match[0]], literal).replace("%", "%%"))
+        if percent < 0:
+            return "".join(pieces), items
+        match = _ITEM.match(text, percent)
+        if match is None or not match["letter"]:
+            raise ConfigError(
+                "Ran off end of LogFormat parsing args to some directive: there is no letter after "
+                f"{text[percent:]!r}; write %% for a percent sign"
+            )
+        at = match.end()
+        if match["letter"] == "%" and not match["modifiers"]:
+            pieces.append("%%")
+            continue
+        letter = match["letter"]
+        if letter not in LETTERS:
+            raise ConfigError(f"Unrecognized LogFormat directive %{letter}: known are {' '.join(LETTERS)}")
+        items.append(_item(LETTERS[letter], match["modifiers"]))
+        pieces.append("%s")
+
+
+def _item(letter: Letter, modifiers: str) -> Item:
+    argument, first, unless = "", letter.first, False
+    statuses: set[int] = set()
+    for braces, digits, sign in _MODIFIER.findall(modifiers):
+        if digits:
+            statuses.add(int(digits))
+        elif sign == "!":
+            unless = not unless
+        elif sign:
+            first = sign == "<"
+        else:
+            argument = braces
+    get = letter.make(argument)
+
+    def shown(req: Logged) -> str | int:
+        value = get(req)
+        return "-" if value is None else value
+
+    if not statuses:
+        return Item(shown, first)
+    return Item(lambda req: "-" if (req.status in statuses) is unless else shown(req), first)

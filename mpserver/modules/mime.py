@@ -1,0 +1,202 @@
+"""What a file's extensions say: type, handler, coding, languages, charset (httpd's mod_mime)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from stat import S_ISDIR
+from typing import TYPE_CHECKING, NamedTuple
+
+from mpserver.config.registry import EVERYWHERE, SERVER_VHOST, Args, Call, Directive, Module, Override
+from mpserver.config.settings import Conf, Setting, update
+from mpserver.modules import values
+from mpserver.modules.types import TypesFile
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+
+#: What directories have as their type.
+DIRECTORY_TYPE = "httpd/unix-directory"
+
+#: By lower-case extension without dot; None: removed, whatever an outer scope says.
+Extensions = dict[str, "str | None"]
+
+ADD_TYPE: Setting[Extensions] = Setting("AddType", {}, update)
+ADD_HANDLER: Setting[Extensions] = Setting("AddHandler", {}, update)
+ADD_ENCODING: Setting[Extensions] = Setting("AddEncoding", {}, update)
+ADD_LANGUAGE: Setting[Extensions] = Setting("AddLanguage", {}, update)
+ADD_CHARSET: Setting[Extensions] = Setting("AddCharset", {}, update)
+DEFAULT_LANGUAGE: Setting[str | None] = Setting("DefaultLanguage", None)
+#: One for the whole server, as in httpd; it lies in the main server's base, under all directories.
+TYPES_CONFIG: Setting[TypesFile] = Setting("TypesConfig", TypesFile(None))
+
+
+class Mime(NamedTuple):
+    """What was found; None or empty where the extensions say nothing."""
+
+    type: str | None
+    handler: str | None
+    encoding: str | None
+    languages: tuple[str, ...]
+    charset: str | None
+
+
+NOTHING = Mime(None, None, None, (), None)
+
+
+def find(name: str, conf: Conf) -> Mime:
+    """What the extensions of a file's base name say, in any order, the last of a kind winning.
+
+    Leading dots and what follows them up to the next dot are the name itself: ``.png`` is a hidden
+    file. Codings and languages add up.
+    """
+    start = 0
+    while name.startswith(".", start):
+        start += 1
+    dot = name.find(".", start)
+    if dot < 0 or dot + 1 == len(name):
+        return _or_default(NOTHING, conf)
+    types, add_type, handlers = conf[TYPES_CONFIG].table, conf[ADD_TYPE], conf[ADD_HANDLER]
+    encodings, tongues, charsets = conf[ADD_ENCODING], conf[ADD_LANGUAGE], conf[ADD_CHARSET]
+    media = handler = encoding = charset = None
+    languages: tuple[str, ...] = ()
+    for extension in name[dot + 1 :].lower().split("."):
+        if not extension:
+            continue
+        media = add_type.get(extension) or types.get(extension) or media
+        if handlers:
+            handler = handlers.get(extension) or handler
+        if encodings:
+            found = encodings.get(extension)
+            if found:
+                encoding = found if encoding is None else f"{encoding}, {found}"
+        if charsets:
+            charset = charsets.get(extension) or charset
+        if tongues:
+            found = tongues.get(extension)
+            if found:
+                languages = (*languages, found)
+    return _or_default(Mime(media, handler, encoding, languages, charset), conf)
+
+
+def _or_default(mime: Mime, conf: Conf) -> Mime:
+    default = conf[DEFAULT_LANGUAGE]
+    return mime._replace(languages=(default,)) if default and not mime.languages else mime
+
+
+def with_charset(media: str, charset: str) -> str:
+    """A media type with its charset parameter set."""
+    kept = [part for part in media.split(";") if not part.strip().lower().startswith("charset=")]
+    return f"{';'.join(kept)}; charset={charset}"
+
+
+def type_checker(req: Request, conf: Conf) -> int:
+    """The type phase: set the request's type, handler, coding and languages from its file's name.
+
+    :returns: OK where a type is known, else DECLINED.
+    """
+    filename = req.filename
+    if filename is None:
+        return -1
+    finfo = req._finfo
+    if finfo.filetype == 2 if finfo is not None else req._stat is not None and S_ISDIR(req._stat.st_mode):
+        req._content_type = DIRECTORY_TYPE
+        return 0
+    found = find(filename[filename.rfind("/") + 1 :], conf)
+    if found.handler is not None and not req.proxyreq:
+        req._handler = found.handler
+    if found.encoding is not None:
+        before = req._content_encoding
+        req._content_encoding = f"{before}, {found.encoding}" if before else found.encoding
+    if found.languages:
+        req._content_languages = found.languages
+    if found.type is not None:
+        req._content_type = found.type
+    media = req._content_type
+    if media is None:
+        return -1
+    if found.charset is not None:
+        req._content_type = with_charset(media, found.charset)
+    return 0
+
+
+# ---- directives
+
+
+def extension(word: str) -> str:
+    """An extension as it is looked up: lower case, without its dot."""
+    return word.lower().removeprefix(".")
+
+
+def _add(setting: Setting[Extensions]) -> Callable[[Call], None]:
+    def apply(call: Call) -> None:
+        value = values.filled(call, call.args[0]).lower()
+        scope = call.conf.values.get(setting, {})
+        added = {extension(word): value for word in call.args[1:]}
+        # what Remove... took away in this very scope stays away, as in httpd
+        kept = {word: value for word, value in added.items() if word not in scope or scope[word] is not None}
+        values.set_in(call.conf, setting, kept)
+
+    return apply
+
+
+def _remove(setting: Setting[Extensions]) -> Callable[[Call], None]:
+    def apply(call: Call) -> None:
+        values.set_in(call.conf, setting, dict.fromkeys(map(extension, call.args)))
+
+    return apply
+
+
+def _types_config(call: Call) -> None:
+    path = values.path(call, call.args[0])
+
+    def test() -> str | None:
+        if os.access(path, os.R_OK):
+            return None
+        return f"TypesConfig: could not open mime types config file {path}: give a file that can be read"
+
+    values.later(call, test)
+    call.conf[TYPES_CONFIG] = TypesFile(path)
+
+
+_KINDS: tuple[tuple[str, Setting[Extensions], str], ...] = (
+    ("Type", ADD_TYPE, "a media type"),
+    ("Handler", ADD_HANDLER, "a handler's name"),
+    ("Encoding", ADD_ENCODING, "a content coding"),
+    ("Language", ADD_LANGUAGE, "a language"),
+    ("Charset", ADD_CHARSET, "a charset"),
+)
+_EXTENSIONS = "one or more file extensions"
+
+MODULE = Module(
+    "mod_mime.c",
+    "mime_module",
+    (
+        *(
+            Directive(
+                f"Add{kind}",
+                Args.ITERATE2,
+                EVERYWHERE,
+                _add(setting),
+                Override.FILEINFO,
+                f"{what} and {_EXTENSIONS}",
+            )
+            for kind, setting, what in _KINDS
+        ),
+        *(
+            Directive(
+                f"Remove{kind}", Args.ITERATE, EVERYWHERE, _remove(setting), Override.FILEINFO, _EXTENSIONS
+            )
+            for kind, setting, _ in _KINDS
+        ),
+        Directive(
+            "DefaultLanguage",
+            Args.TAKE1,
+            EVERYWHERE,
+            values.directory(DEFAULT_LANGUAGE, values.filled),
+            Override.FILEINFO,
+            "the language of files whose names tell none",
+        ),
+        Directive("TypesConfig", Args.TAKE1, SERVER_VHOST, _types_config, help="a file in the format of mime.types"),
+    ),
+)

@@ -1,0 +1,253 @@
+"""The Python directives (manual chapter 5, but for filters and connection handlers).
+
+Here the configuration becomes lists of `HandlerSpec`; finding and calling the handlers is the
+pipeline's business.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+from mpserver.config.patterns import is_wild
+from mpserver.config.registry import (
+    EVERYWHERE,
+    NOT_HTACCESS,
+    SERVER_VHOST,
+    Args,
+    Call,
+    Directive,
+    Module,
+    Override,
+    Where,
+)
+from mpserver.config.settings import Conf, Setting, append, update
+from mpserver.errors import ConfigError
+from mpserver.modules import values
+
+
+class HandlerSpec(NamedTuple):
+    """One handler as configured.
+
+    ``directory``: of the section or .htaccess file, with a trailing slash; in a Location its path;
+    None outside sections. With ``pattern`` it is None, too: the section has wildcards or a regular
+    expression, so the directory is the shortest part of the file's path that the section matches.
+    ``silent``: from PythonHandlerModule, where missing functions are skipped.
+    """
+
+    handler: str
+    directory: str | None
+    is_location: bool = False
+    extensions: tuple[str, ...] = ()
+    silent: bool = False
+    pattern: bool = False
+
+
+Handlers = dict[str, tuple[HandlerSpec, ...]]
+
+#: The phases in their order, which handlers may be restricted by "| .ext".
+LATE_PHASES = (
+    "PythonHeaderParserHandler",
+    "PythonInitHandler",
+    "PythonAccessHandler",
+    "PythonAuthenHandler",
+    "PythonAuthzHandler",
+    "PythonTypeHandler",
+    "PythonFixupHandler",
+    "PythonHandler",
+    "PythonLogHandler",
+    "PythonCleanupHandler",
+)
+#: Those before the file is known.
+EARLY_PHASES = ("PythonPostReadRequestHandler", "PythonTransHandler")
+
+BACKENDS = {word: word for word in ("auto", "own", "process", "main")}
+
+HANDLERS: Setting[Handlers] = Setting("Python*Handler", {}, update)
+PYTHON_PATH: Setting[str | None] = Setting("PythonPath", None)
+PYTHON_INTERPRETER: Setting[str | None] = Setting("PythonInterpreter", None)
+PYTHON_DEBUG = Setting("PythonDebug", False)
+PYTHON_AUTO_RELOAD = Setting("PythonAutoReload", True)
+INTERP_PER_DIRECTORY = Setting("PythonInterpPerDirectory", False)
+INTERP_PER_DIRECTIVE = Setting("PythonInterpPerDirective", False)
+INTERP_BACKEND = Setting("PythonInterpBackend", "auto")
+#: "" stands for a removed key, so that it hides an outer scope's: read it with `options`.
+PYTHON_OPTIONS: Setting[dict[str, str]] = Setting("PythonOption", {}, update)
+#: The same of the server's own level.
+SERVER_OPTIONS: Setting[dict[str, str]] = Setting("PythonOption of the server", {}, update)
+#: (module or module::function, interpreter), in the order of the file; main server only.
+PYTHON_IMPORTS: Setting[tuple[tuple[str, str], ...]] = Setting("PythonImport", (), append)
+PYTHON_OPTIMIZE = Setting("PythonOptimize", False)
+
+
+def options(conf: Conf, setting: Setting[dict[str, str]] = PYTHON_OPTIONS) -> dict[str, str]:
+    """The options in effect, for ``req.get_options()``; with SERVER_OPTIONS for the server's."""
+    return {key: value for key, value in conf[setting].items() if value}
+
+
+_SHOWN_TEXTS = (PYTHON_PATH, PYTHON_INTERPRETER)
+_SHOWN_FLAGS = (PYTHON_DEBUG, INTERP_PER_DIRECTIVE, INTERP_PER_DIRECTORY, PYTHON_AUTO_RELOAD)
+
+
+def python_config(conf: Conf) -> dict[str, str]:
+    """What ``get_config()`` tells: the directives that were set, flags as "1" and "0"."""
+    shown = {}
+    for text in _SHOWN_TEXTS:
+        value = conf[text]
+        if value is not None:
+            shown[text.name] = value
+    for flag in _SHOWN_FLAGS:
+        if flag in conf:
+            shown[flag.name] = "1" if conf[flag] else "0"
+    return shown
+
+
+# ---- handlers
+
+#: module or module::object.path
+HANDLER = re.compile(r"[^\s:|]+(?:::[^\s:|]+)?\Z")
+_PLACES = {"Location": True, "LocationMatch": True, "Directory": False, "DirectoryMatch": False, "htaccess": False}
+
+
+class Place(NamedTuple):
+    """Where a handler directive stands, see `HandlerSpec`."""
+
+    directory: str | None
+    is_location: bool
+    pattern: bool
+
+
+def place(call: Call) -> Place:
+    """The directory or Location around a directive; Files sections are looked through."""
+    section = call.section
+    while section is not None and section.kind not in _PLACES:
+        section = getattr(section, "parent", None)
+    if section is None:
+        return Place(None, False, False)
+    if _PLACES[section.kind]:
+        return Place(section.path, True, False)
+    if section.kind == "DirectoryMatch" or (section.kind == "Directory" and is_wild(section.path)):
+        return Place(None, False, True)
+    return Place(section.path.rstrip("/") + "/", False, False)
+
+
+def parse_handlers(call: Call, *, silent: bool = False) -> tuple[HandlerSpec, ...]:
+    """The handlers of ``handler [handler ...] [ | .ext [.ext ...]]``.
+
+    :raises ConfigError: there is none, or one is not written ``module::object``.
+    """
+    before, bar, after = " ".join(call.args).partition("|")
+    names, extensions = before.split(), after.split()
+    if not names:
+        raise ConfigError(f"{call.name} needs a handler: module or module::object")
+    for name in names:
+        if not HANDLER.match(name):
+            raise ConfigError(f'{call.name}: "{name}" is no handler: write module or module::object')
+    if bar and not extensions:
+        raise ConfigError(f'{call.name} has no extension after the "|": name some, or leave it out')
+    for word in extensions:
+        if not word.startswith(".") or "|" in word:
+            raise ConfigError(f'{call.name}: the extension "{word}" must begin with a dot, as in "| .py .html"')
+    directory, is_location, pattern = place(call)
+    return tuple(
+        HandlerSpec(name, directory, is_location, tuple(extensions), silent, pattern) for name in names
+    )
+
+
+def _append(call: Call, phase: str, specs: tuple[HandlerSpec, ...]) -> None:
+    own = call.conf.values.get(HANDLERS, {})
+    call.conf[HANDLERS] = {**own, phase: own.get(phase, ()) + specs}
+
+
+def _handler(phase: str) -> Callable[[Call], None]:
+    def apply(call: Call) -> None:
+        if phase in EARLY_PHASES and any("|" in word for word in call.args):
+            raise ConfigError(f'{phase} does not accept "| .ext" syntax: its phase comes before the file is known')
+        _append(call, phase, parse_handlers(call))
+
+    return apply
+
+
+def _handler_module(call: Call) -> None:
+    specs = parse_handlers(call, silent=True)
+    if any("::" in spec.handler for spec in specs):
+        raise ConfigError(f"{call.name} takes modules: for module::object use the Python*Handler of the phase")
+    in_server = call.section is None
+    for phase in (*EARLY_PHASES, *LATE_PHASES) if in_server and not specs[0].extensions else LATE_PHASES:
+        _append(call, phase, specs)
+
+
+# ---- the other directives
+
+
+def _path(call: Call, word: str) -> str:
+    try:
+        compile(word.strip(), "<PythonPath>", "eval")
+    except (SyntaxError, ValueError) as error:
+        raise ConfigError(
+            f"PythonPath {word!r} is no Python expression ({error}): write a list, such as "
+            "\"sys.path + ['/srv/app']\""
+        ) from None
+    return word
+
+
+def _option(call: Call) -> None:
+    key = values.filled(call, call.args[0])
+    entry = {key: call.args[1] if len(call.args) == 2 else ""}
+    values.set_in(call.conf, PYTHON_OPTIONS, entry)
+    if call.section is None:
+        values.set_in(call.server, SERVER_OPTIONS, entry)
+
+
+def _import(call: Call) -> None:
+    module, interpreter = call.args
+    if not HANDLER.match(module):
+        raise ConfigError(f'{call.name}: "{module}" can\'t be imported: write module or module::function')
+    if call.where is Where.VHOST:
+        call.warn(f"{call.name} {module} is ignored in a virtual host: move it out, to the main server")
+        return
+    imports = call.server[PYTHON_IMPORTS]
+    call.server[PYTHON_IMPORTS] = (*imports, (module, values.filled(call, interpreter)))
+
+
+def _optimize(call: Call) -> None:
+    if call.flag and not sys.flags.optimize:
+        raise ConfigError(
+            "PythonOptimize On can't act in a Python that already runs: start the server with PYTHONOPTIMIZE=1 in "
+            "its environment, or as python -O -m mpserver"
+        )
+    call.server[PYTHON_OPTIMIZE] = call.flag
+
+
+def _everywhere(name: str, args: Args, apply: Callable[[Call], None], what: str = "") -> Directive:
+    """A directive that may stand everywhere, in .htaccess with any AllowOverride but None."""
+    return Directive(name, args, EVERYWHERE, apply, Override.ALL, what)
+
+
+MODULE = Module(
+    "mod_python.c",
+    "python_module",
+    (
+        *(Directive(phase, Args.ANY, SERVER_VHOST, _handler(phase)) for phase in EARLY_PHASES),
+        *(_everywhere(phase, Args.ANY, _handler(phase)) for phase in LATE_PHASES),
+        _everywhere("PythonHandlerModule", Args.ANY, _handler_module),
+        _everywhere("PythonPath", Args.TAKE1, values.directory(PYTHON_PATH, _path), "a Python list"),
+        _everywhere("PythonInterpreter", Args.TAKE1, values.directory(PYTHON_INTERPRETER, values.filled), "a name"),
+        _everywhere("PythonDebug", Args.FLAG, values.directory(PYTHON_DEBUG, values.flag)),
+        _everywhere("PythonAutoReload", Args.FLAG, values.directory(PYTHON_AUTO_RELOAD, values.flag)),
+        _everywhere("PythonInterpPerDirectory", Args.FLAG, values.directory(INTERP_PER_DIRECTORY, values.flag)),
+        _everywhere("PythonInterpPerDirective", Args.FLAG, values.directory(INTERP_PER_DIRECTIVE, values.flag)),
+        _everywhere("PythonOption", Args.TAKE12, _option, "a key and, to set it, a value"),
+        Directive(
+            "PythonInterpBackend",
+            Args.TAKE1,
+            NOT_HTACCESS,
+            values.directory(INTERP_BACKEND, values.choice(BACKENDS)),
+            help="auto, own, process or main",
+        ),
+        Directive("PythonImport", Args.TAKE2, SERVER_VHOST, _import, help="a module and an interpreter's name"),
+        Directive("PythonOptimize", Args.FLAG, SERVER_VHOST, _optimize),
+    ),
+)

@@ -1,0 +1,98 @@
+"""User and Group: as whom the workers run (httpd's mod_unixd)."""
+
+from __future__ import annotations
+
+import grp
+import pwd
+from typing import NamedTuple
+
+from mpserver.config.registry import SERVER_ONLY, Args, Call, Directive, Module
+from mpserver.config.settings import Conf, Setting
+from mpserver.errors import ConfigError
+from mpserver.modules import values
+
+#: A name, or "#" and a number; None: nothing was said.
+USER: Setting[str | None] = Setting("User", None)
+GROUP: Setting[str | None] = Setting("Group", None)
+
+
+class Identity(NamedTuple):
+    """Whom the workers become: numbers, the user's name ("#12" where it has none), its home."""
+
+    uid: int
+    gid: int
+    name: str
+    home: str
+
+
+def _number(word: str) -> int | None:
+    """The number of ``#12``, None for a name."""
+    digits = word[1:]
+    return int(digits) if word.startswith("#") and digits.isascii() and digits.isdigit() else None
+
+
+def identity(conf: Conf) -> Identity | None:
+    """User and Group looked up; None without User. Without Group it is the user's own.
+
+    :raises ConfigError: there is no such user or group.
+    """
+    user, group = conf[USER], conf[GROUP]
+    if user is None:
+        return None
+    number = _number(user)
+    try:
+        entry = pwd.getpwnam(user) if number is None else pwd.getpwuid(number)
+    except KeyError:
+        if number is None:
+            raise ConfigError(f"bad user name {user}: create the user, or name one that exists") from None
+        if group is None:
+            raise ConfigError(f"User {user} is no user of this system, so it has no group: add Group") from None
+        return Identity(number, _gid(group), user, "/")
+    return Identity(entry.pw_uid, entry.pw_gid if group is None else _gid(group), entry.pw_name, entry.pw_dir)
+
+
+def _gid(group: str) -> int:
+    number = _number(group)
+    if number is not None:
+        return number
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise ConfigError(f"bad group name {group}: create the group, or name one that exists") from None
+
+
+def _user(call: Call) -> None:
+    call.server[USER] = name = values.filled(call, call.args[0])
+
+    def test() -> str | None:
+        try:
+            if _number(name) is None:
+                pwd.getpwnam(name)
+        except KeyError:
+            return f"bad user name {name}: create the user, or name one that exists"
+        return None
+
+    values.later(call, test)
+
+
+def _group(call: Call) -> None:
+    call.server[GROUP] = name = values.filled(call, call.args[0])
+
+    def test() -> str | None:
+        try:
+            _gid(name)
+        except ConfigError as error:
+            return error.message
+        return None
+
+    values.later(call, test)
+
+
+MODULE = Module(
+    "mod_unixd.c",
+    "unixd_module",
+    (
+        Directive("User", Args.TAKE1, SERVER_ONLY, _user, help="as whom the workers run: a name or #number"),
+        Directive("Group", Args.TAKE1, SERVER_ONLY, _group, help="the workers' group: a name or #number"),
+    ),
+)

@@ -1,0 +1,177 @@
+"""What directives have in common: reading their values, refusing bad ones with the remedy, and later checks.
+
+A directive's code gets a `Call`; these helpers turn its words into values and store them. Errors
+start with the directive's name, as httpd's do, and say what would be right.
+
+Checks against the machine (does the directory, the user exist?) are not made where a directive
+stands but kept in `CHECKS`, for whoever starts the server or runs ``-t``: an interpreter that
+compiles the same configuration later, perhaps as another user, must not fail by them.
+"""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from mpserver.config.regex import compile_regex
+from mpserver.config.registry import Call
+from mpserver.config.settings import Conf, Setting, append
+from mpserver.errors import ConfigError
+
+T = TypeVar("T")
+
+
+class Check(NamedTuple):
+    """A check to make at the start: ``test`` gives what is wrong, or None."""
+
+    test: Callable[[], str | None]
+    file: str
+    line: int
+
+
+CHECKS: Setting[tuple[Check, ...]] = Setting("checks", (), append)
+
+
+def later(call: Call, test: Callable[[], str | None]) -> None:
+    """Keep a check for the start."""
+    call.server[CHECKS] = (*call.server[CHECKS], Check(test, call.file, call.line))
+
+
+def check(confs: Iterable[Conf]) -> list[ConfigError]:
+    """Make the kept checks of these servers' own settings. :returns: the faults, in their order."""
+    faults = []
+    for conf in confs:
+        for kept in conf[CHECKS]:
+            fault = kept.test()
+            if fault is not None:
+                faults.append(ConfigError(fault, kept.file, kept.line))
+    return faults
+
+
+# ---- reading words
+
+Reader = Callable[[Call, str], T]
+
+#: A time: digits and a unit; httpd's units.
+TIME = re.compile(r"(\d+)(ms|s|mi|min|h)?\Z", re.ASCII)
+UNITS = {"ms": 0.001, "s": 1.0, "mi": 60.0, "min": 60.0, "h": 3600.0}
+DIGITS = re.compile(r"[+-]?\d+\Z", re.ASCII)
+
+
+def number(least: int, most: int | None = None, remark: str = "") -> Reader[int]:
+    """A reader of whole numbers from ``least`` to ``most``; ``remark`` is added to the error."""
+    span = f"a whole number from {least}" + (" on" if most is None else f" to {most}")
+
+    def read(call: Call, word: str) -> int:
+        # (int() would take underscores and other scripts' digits; and no sane number is longer)
+        if DIGITS.match(word) and len(word) < 20:
+            value = int(word)
+            if least <= value and (most is None or value <= most):
+                return value
+        raise ConfigError(f'{call.name} "{word}" must be {span}{remark}')
+
+    return read
+
+
+def seconds(call: Call, word: str) -> float:
+    """A time in seconds; without a unit the number counts seconds."""
+    match = TIME.match(word)
+    if match is None or len(word) > 15:
+        raise ConfigError(
+            f"{call.name} has wrong format: \"{word}\" must be a number of seconds, or a number with the unit "
+            "ms, s, min or h, as in 30, 500ms or 2min"
+        )
+    value = int(match[1])
+    return value * UNITS[match[2]] if match[2] else float(value)
+
+
+def choice(words: Mapping[str, T]) -> Reader[T]:
+    """A reader of one of some words, in any case; their keys in lower case."""
+    shown = ", ".join(words)
+
+    def read(call: Call, word: str) -> T:
+        try:
+            return words[word.lower()]
+        except KeyError:
+            raise ConfigError(f'{call.name} "{word}" must be one of: {shown}') from None
+
+    return read
+
+
+def flag(call: Call, word: str) -> bool:
+    """On or Off."""
+    word = word.lower()
+    if word not in ("on", "off"):
+        raise ConfigError(f"{call.name} must be On or Off")
+    return word == "on"
+
+
+def text(_call: Call, word: str) -> str:
+    """Any word."""
+    return word
+
+
+def filled(call: Call, word: str) -> str:
+    """A word that is not empty."""
+    if not word:
+        raise ConfigError(f"{call.name} can't be empty: write a value, or leave the directive out")
+    return word
+
+
+def absolute(root: str, path: str) -> str:
+    """A path that is relative to ServerRoot made absolute and normalised ("/a/../b//" is "/b")."""
+    joined = os.path.normpath(os.path.join(root or "/", path))
+    return "/" + joined.lstrip("/")  # (normpath keeps two leading slashes)
+
+
+def path(call: Call, word: str) -> str:
+    """A file or directory, relative to ServerRoot."""
+    return absolute(call.root, filled(call, word))
+
+
+def regex(call: Call, pattern: str) -> re.Pattern[str]:
+    """A regular expression in PCRE's words.
+
+    :raises ConfigError: Python can't compile it.
+    """
+    try:
+        return compile_regex(pattern)
+    except ConfigError as error:
+        raise ConfigError(f"{call.name} {pattern!r}: {error.message}") from None
+
+
+# ---- storing values
+
+
+def server(setting: Setting[T], read: Reader[T]) -> Callable[[Call], None]:
+    """The code of a directive that gives one server-level setting its value."""
+
+    def apply(call: Call) -> None:
+        call.server[setting] = read(call, call.args[0])
+
+    return apply
+
+
+def directory(setting: Setting[T], read: Reader[T]) -> Callable[[Call], None]:
+    """The code of a directive that gives one directory-level setting its value."""
+
+    def apply(call: Call) -> None:
+        call.conf[setting] = read(call, call.args[0])
+
+    return apply
+
+
+def optional(read: Reader[T], none: str = "none") -> Reader[T | None]:
+    """A reader for which one word, in any case, means that there is no value."""
+
+    def read_optional(call: Call, word: str) -> T | None:
+        return None if word.lower() == none else read(call, word)
+
+    return read_optional
+
+
+def set_in(conf: Conf, setting: Setting[dict[str, Any]], entries: Mapping[str, Any]) -> None:
+    """Add entries to a dict-like setting of one scope (never changing a default)."""
+    conf[setting] = {**conf.values.get(setting, {}), **entries}
