@@ -1,0 +1,264 @@
+"""What is served where no other handler is: files, directories, OPTIONS and TRACE.
+
+httpd's default handler, mod_dir's fixup and the TRACE of its core. A function gets the request
+and returns a result: OK, DECLINED, DONE or the status to answer with. Facts are read from the
+engine's side of the request (its underscored attributes): no wrapper is made for a static file.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from stat import S_ISDIR, S_ISREG
+from typing import TYPE_CHECKING, Any
+
+from mpserver.api import constants, environment
+from mpserver.api.log import ERROR, INFO
+from mpserver.config.settings import Conf
+from mpserver.errors import ClientGone
+from mpserver.http1 import conditions, ranges
+from mpserver.http1.dates import http_date
+from mpserver.modules import core
+from mpserver.modules import dir as dir_module
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+
+OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
+
+#: The handler that directories have (DirectoryCheckHandler lets index files go on beside it only).
+DIRECTORY_HANDLER = "httpd/unix-directory"
+
+#: The methods of a static file, in the order of httpd's Allow; TRACE is added to every Allow.
+METHODS = ("OPTIONS", "HEAD", "GET", "POST")
+
+#: A file changed within so many seconds may change again with the same time stamp: its tag is weak.
+SETTLED = 1.0
+
+#: Headers that TRACE does not send back (RFC 9110 9.3.8): a script could read them from the answer.
+SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
+
+
+def handler(req: Request) -> int:
+    """Serve the file of a request: GET, HEAD and POST (as httpd), OPTIONS; else 405 or 501."""
+    method = req._method
+    if method not in ("GET", "HEAD", "POST"):
+        return _other_method(req, method)
+    if req._head.length:
+        status = req.discard_request_body()
+        if status != OK:
+            return status
+    filename = req._filename
+    found = _stat(req)
+    if found is None or filename is None:
+        return _refuse(req, constants.HTTP_NOT_FOUND, f"File does not exist: {_whole_name(req)}", INFO, 128)
+    if not S_ISREG(found.st_mode):
+        if S_ISDIR(found.st_mode):
+            return _refuse(req, constants.HTTP_NOT_FOUND, f"Attempt to serve directory: {filename}", INFO, 129)
+        return _refuse(req, constants.HTTP_FORBIDDEN, f"no regular file: {filename}", ERROR)
+    if req._path_info and not _takes_path_info(req):
+        return _refuse(req, constants.HTTP_NOT_FOUND, f"File does not exist: {_whole_name(req)}", INFO, 130)
+    try:
+        return _send(req, filename, found)
+    except ClientGone:
+        raise
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            return _refuse(req, constants.HTTP_NOT_FOUND, f"File does not exist: {filename}", INFO, 128)
+        return _refuse(
+            req, constants.HTTP_FORBIDDEN, f"file permissions deny server access: {filename} ({os.strerror(error.errno or 0)})",
+            ERROR, 132,
+        )  # fmt: skip
+
+
+def _stat(req: Request) -> os.stat_result | None:
+    """What stat says of the file: as the translation found it, unless a handler had a look at it or set another."""
+    if req._stat is not None and req._finfo is None:
+        found: os.stat_result = req._stat
+        return found
+    if req._filename is None:
+        return None
+    try:
+        return os.stat(req._filename)
+    except (OSError, ValueError):
+        return None
+
+
+def _send(req: Request, filename: str, found: os.stat_result) -> int:
+    """The file's validators, then what the request's conditions and ranges leave of it."""
+    now = req._request_time
+    size = found.st_size
+    req._mtime = mtime = max(req._mtime, found.st_mtime)
+    etag = environment.etag(size, found.st_mtime_ns)
+    if now - found.st_mtime < SETTLED:
+        etag = "W/" + etag
+    headers = req.headers_out
+    headers["Last-Modified"] = http_date(min(mtime, now))
+    headers["ETag"] = etag
+    headers["Accept-Ranges"] = "bytes"
+    if req._status == constants.HTTP_OK:  # an error document is sent as it is
+        get = _fields(req)
+        if not req._no_local_copy:
+            verdict = conditions.evaluate(req._method, get, etag, mtime, now)
+            if verdict:
+                _check_readable(filename)
+                req._status = verdict
+                return OK
+        if req._method == "GET":  # the only method with ranges (RFC 9110 14.2)
+            wanted = get("range")
+            if wanted is not None and conditions.range_applies(get, etag, mtime, now):
+                chosen = ranges.parse(wanted, size)
+                if isinstance(chosen, list):
+                    return _send_ranges(req, filename, chosen, size)
+                if chosen is ranges.UNSATISFIABLE:
+                    req.err_headers_out["Content-Range"] = ranges.unsatisfied_range(size)
+                    return constants.HTTP_RANGE_NOT_SATISFIABLE
+    req.sendfile(filename)
+    return OK
+
+
+def _send_ranges(req: Request, filename: str, chosen: list[ranges.Range], size: int) -> int:
+    """206 with one range, or with several in parts."""
+    req._status = constants.HTTP_PARTIAL_CONTENT
+    if len(chosen) == 1:
+        start, end = chosen[0]
+        req.headers_out["Content-Range"] = ranges.content_range(chosen[0], size)
+        req.sendfile(filename, start, end - start + 1)
+        return OK
+    _check_readable(filename)  # before the first part: the response may be on its way after it
+    frame = ranges.multipart(chosen, size, req._content_type, os.urandom(12).hex())
+    req.set_content_length(frame.length)
+    req._content_type = frame.content_type
+    for head, (start, end) in zip(frame.heads, chosen, strict=True):
+        req.write(head, 0)
+        req.sendfile(filename, start, end - start + 1)
+    req.write(frame.end, 0)
+    return OK
+
+
+def _check_readable(filename: str) -> None:
+    """:raises PermissionError: it can't be opened; `Request.sendfile` would say so, but is not called yet."""
+    if not os.access(filename, os.R_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), filename)
+
+
+def _fields(req: Request) -> conditions.Get:
+    """How to look up request headers: in the head, or in the table where a handler may have changed it."""
+    table = req._table_in
+    if table is None:
+        return req._head.get
+
+    def get(name: str) -> str | None:
+        if name not in table:
+            return None
+        value = table[name]
+        return value if isinstance(value, str) else ", ".join(value)
+
+    return get
+
+
+def _takes_path_info(req: Request) -> bool:
+    """Whether a path that goes on behind the file's name is accepted (AcceptPathInfo, or a handler's wish)."""
+    if req._used_path_info != constants.AP_REQ_DEFAULT_PATH_INFO:
+        return req._used_path_info == constants.AP_REQ_ACCEPT_PATH_INFO
+    return req._conf[core.ACCEPT_PATH_INFO] is True
+
+
+def _other_method(req: Request, method: str) -> int:
+    """OPTIONS, the methods that are known but not for files, and those that nobody knows."""
+    if method == "OPTIONS":
+        return options(req)
+    req.allow_methods(METHODS)
+    if method not in constants.METHOD_NUMBERS:
+        return _refuse(req, constants.HTTP_NOT_IMPLEMENTED, f"Invalid method in request {req._head.line}", ERROR, 135)
+    return constants.HTTP_METHOD_NOT_ALLOWED
+
+
+def options(req: Request) -> int:
+    """OPTIONS (RFC 9110 9.3.7): the methods, and no body. ``OPTIONS *`` is answered without any."""
+    if req._head.path != "*":
+        req.headers_out["Allow"] = ",".join(dict.fromkeys((*METHODS, *req._allowed_methods, "TRACE")))
+    req.set_content_length(0)
+    return OK
+
+
+def trace(req: Request) -> int:
+    """TRACE (RFC 9110 9.3.8): the request's head goes back as a message. httpd does it before any handler runs.
+
+    :returns: DONE, or 413: such a request has no body.
+    """
+    if req._head.length:
+        return _refuse(
+            req, constants.HTTP_REQUEST_ENTITY_TOO_LARGE, f"TRACE with a body is not allowed: {req._uri}", INFO, 1595
+        )
+    lines: dict[str, str] = {}
+    for name, value in req._head.fields:
+        key = name.lower()
+        if key not in SECRET:
+            lines[key] = f"{lines[key]}, {value}" if key in lines else f"{name}: {value}"
+    req._content_type = "message/http"
+    text = "\r\n".join((req._head.line, *lines.values(), "", ""))
+    req.write(text.encode("latin-1"), 0)
+    return DONE
+
+
+#: Serves another URI path (encoded) in place of the request: DONE or OK, else its status.
+Look = Callable[[str], int]
+
+
+def directory(req: Request, conf: Conf, look: Look) -> int:
+    """A request for a directory: the redirect to its name with a slash, or its index file.
+
+    :param look: tries an index file; 404 lets the next one come.
+    :returns: DECLINED if there is neither.
+    """
+    if req._path_info:
+        return DECLINED
+    if not req._uri.endswith("/"):
+        return redirect_to_slash(req) if conf[dir_module.DIRECTORY_SLASH] else DECLINED
+    if conf[dir_module.DIRECTORY_CHECK_HANDLER] and req._handler not in (None, DIRECTORY_HANDLER):
+        return DECLINED
+    return find_index(req, conf[dir_module.DIRECTORY_INDEX], look)
+
+
+def redirect_to_slash(req: Request) -> int:
+    """301 to the directory's name with a slash, the query kept."""
+    target = req.encoded_uri() + "/"
+    if req._args:
+        target += "?" + req._args
+    req.headers_out["Location"] = req.construct_url(target)
+    return constants.HTTP_MOVED_PERMANENTLY
+
+
+def find_index(req: Request, names: tuple[str, ...], look: Look) -> int:
+    """The first index file that can be served takes the request's place.
+
+    :returns: what ``look`` says of it; else the last error but 404 (so that no listing shows what a
+        broken index should hide); DECLINED if none exists.
+    """
+    base, args = req.encoded_uri(), req._args
+    error = DECLINED
+    for name in names:
+        path, question, query = name.partition("?")
+        if question:
+            req._args = query if args is None else f"{query}&{args}"
+        result = look(path if path.startswith("/") else base + path)
+        if result in (OK, DONE) or 300 <= result < 400:
+            return result
+        req._args = args
+        if result != constants.HTTP_NOT_FOUND:
+            error = result
+    return error
+
+
+def _whole_name(req: Request) -> str:
+    return (req._filename or "") + (req._path_info or "") or req._uri
+
+
+def _refuse(req: Request, status: int, reason: str, level: int, number: int | None = None) -> int:
+    """Log why, and answer with a status."""
+    log: Any = req._log
+    if log.enabled(level):
+        log.log(level, reason, client=req.connection.client_addr, number=number)
+    return status

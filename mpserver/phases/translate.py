@@ -1,0 +1,276 @@
+"""From the path of a URI to a file and its configuration: httpd's translation and directory walk.
+
+    normalize   %-encoding, dots and double slashes away; what could mean another path is refused
+    locate      aliases, then DocumentRoot
+    walk        what exists of the file's path, what is left over (path_info), the sections that hold
+
+The usual cases are short: an existing file costs one ``stat``, a Location with Python handlers
+costs none.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from stat import S_ISDIR, S_ISLNK
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+
+from mpserver.api.log import ALERT, CRIT, ERROR, INFO
+from mpserver.config.sections import merge
+from mpserver.config.settings import Conf
+from mpserver.errors import ConfigError, RequestError
+from mpserver.modules import alias, core, python
+
+if TYPE_CHECKING:
+    from mpserver.config.compile import Server
+    from mpserver.config.sections import HtaccessLookup
+
+BAD_REQUEST, FORBIDDEN, NOT_FOUND, SERVER_ERROR = 400, 403, 404, 500
+
+#: The handler of what a ScriptAlias leads to.
+SCRIPT_HANDLER = "cgi-script"
+
+#: pct-encoded = "%" HEXDIG HEXDIG (RFC 3986 2.1)
+BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+ESCAPED_DOT = re.compile(r"%2[Ee]")
+#: A slash or NUL that was hidden from whoever looked at the path before us.
+HIDDEN = re.compile(r"%(?:2[Ff]|00)|\0")
+
+#: stat says this of a file that is not there.
+MISSING = (errno.ENOENT, errno.ENOTDIR)
+#: So many missing names are looked for from the end of a path; if there are more, the search starts
+#: at the root, where it ends at the first that is missing: a client can't make us look at thousands.
+FROM_THE_END = 4
+
+
+class Resource:
+    """What a path stands for: a file or directory, a name that is none, or an error.
+
+    ``filename`` is None where no file is meant (a Location with Python handlers, an error);
+    ``path_info`` is None with it, else "" or the part of the path behind the file, with its slash.
+    ``status``: 0, or the status to answer with (then ``reason`` says why, for the log at ``level``).
+    """
+
+    __slots__ = (
+        "conf", "filename", "finfo", "handler", "is_directory", "level", "path_info", "reason", "status", "uri",
+    )  # fmt: skip
+
+    def __init__(self, uri: str, conf: Conf) -> None:
+        #: The decoded path, text of UTF-8 (bytes that are none: surrogate escapes).
+        self.uri = uri
+        #: The directory level of the configuration, all sections merged.
+        self.conf = conf
+        self.filename: str | None = None
+        self.path_info: str | None = None
+        #: What stat says of the file; None if there is none.
+        self.finfo: os.stat_result | None = None
+        self.is_directory = False
+        #: The handler that a ScriptAlias forces.
+        self.handler: str | None = None
+        self.status = 0
+        self.reason = ""
+        #: One of the error log's levels.
+        self.level = ERROR
+
+    def fail(self, status: int, reason: str, level: int = ERROR) -> Resource:
+        """The same as an error."""
+        self.status, self.reason, self.level = status, reason, level
+        return self
+
+    def __repr__(self) -> str:
+        return f"<Resource {self.uri!r} {self.status or self.filename!r}>"
+
+
+def normalize(path: str) -> str:
+    """The path of a request target, decoded and without dot segments and double slashes (RFC 3986 5.2.4, 6.2.2).
+
+    :param path: as sent, bytes as latin-1.
+    :returns: text of UTF-8; bytes that are none become surrogate escapes, as in ``os.fsdecode``.
+    :raises RequestError: 400 for broken escapes, no leading slash, and more ``..`` than segments; 404
+        for an encoded slash or NUL (as httpd: whatever is asked for, no file is called that).
+    """
+    if "%" not in path and "//" not in path and "/." not in path and path.isascii() and path[:1] == "/":
+        return path
+    if path[:1] != "/" or BROKEN_ESCAPE.search(path):
+        raise RequestError(BAD_REQUEST, f"invalid URI path ({path})")
+    if "%2" in path:
+        path = ESCAPED_DOT.sub(".", path)
+    if "//" in path or "/." in path:
+        path = _without_dots(path)
+    if HIDDEN.search(path):
+        raise RequestError(NOT_FOUND, f"an encoded slash or NUL in the URI path ({path})")
+    return unquote_to_bytes(path.encode("latin-1")).decode("utf-8", "surrogateescape")
+
+
+def _without_dots(path: str) -> str:
+    kept: list[str] = []
+    segment = ""
+    for segment in path.split("/"):
+        if segment == "..":
+            if not kept:
+                raise RequestError(BAD_REQUEST, f"the URI path leads above the root ({path})")
+            kept.pop()
+        elif segment and segment != ".":
+            kept.append(segment)
+    is_directory = segment in ("", ".", "..") and kept
+    return "/" + "/".join(kept) + ("/" if is_directory else "")
+
+
+def resolve(server: Server, uri: str, htaccess: HtaccessLookup | None) -> Resource:
+    """What a path of a request target stands for on a server.
+
+    :param uri: the path as sent, %-encoded.
+    :param htaccess: where .htaccess files are read, None for nowhere.
+    """
+    try:
+        path = normalize(uri)
+    except RequestError as error:
+        level = INFO if error.status == NOT_FOUND else ERROR
+        return Resource(uri, server.sections.base).fail(error.status, error.reason, level)
+    conf = server.sections.base
+    if server.sections.locations:
+        conf = merge(server, path, (), None, "")
+    found = alias.translate(path, server.conf, conf)
+    if found is not None:
+        resource = walk(server, path, found[0], htaccess)
+        if found[1]:
+            resource.handler = SCRIPT_HANDLER
+        return resource
+    if conf is not server.sections.base and has_location_handlers(conf):
+        return Resource(path, conf)
+    root = core.document_root(server.conf)
+    return walk(server, path, root + path if root[-1:] != "/" else root + path[1:], htaccess)
+
+
+def has_location_handlers(conf: Conf) -> bool:
+    """Whether Python handlers stand in a Location: the path then means no file (api 3.5 1.5)."""
+    return any(spec.is_location for specs in conf[python.HANDLERS].values() for spec in specs)
+
+
+def walk(server: Server, uri: str, filename: str, htaccess: HtaccessLookup | None) -> Resource:
+    """What exists of a file's path, and the configuration there.
+
+    :param uri: the decoded path, for Location sections.
+    :param filename: absolute; may name more than exists: the rest becomes path_info.
+    """
+    if "/." in filename or "//" in filename:
+        filename = _clean(filename)
+    rest = ""
+    found: os.stat_result | None = None
+    try:
+        try:
+            found = os.stat(filename)
+        except OSError as error:
+            if error.errno not in MISSING:
+                raise
+            filename, rest, found = _existing(filename)
+    except OSError as error:
+        # The sections of directories that can't be looked at are not worked out.
+        resource = _failed(server, uri)
+        resource.filename, resource.path_info = filename, ""
+        return resource.fail(FORBIDDEN, f"access to {uri} failed ({filename}): {error.strerror}")
+    is_directory = found is not None and S_ISDIR(found.st_mode)
+    directory, _, name = filename.rpartition("/")
+    if is_directory and name:
+        directory = filename
+    try:
+        conf = merge(server, uri, chain(directory + "/"), htaccess, name)
+    except ConfigError as error:
+        # A fault has its line; an error without a place is a file that can't be read: closed, as in httpd.
+        if error.file is None:
+            return _failed(server, uri).fail(FORBIDDEN, str(error), CRIT)
+        return _failed(server, uri).fail(SERVER_ERROR, str(error), ALERT)
+    resource = Resource(uri, conf)
+    resource.filename = filename
+    resource.path_info = rest
+    resource.finfo = found
+    resource.is_directory = is_directory
+    return resource
+
+
+def _failed(server: Server, uri: str) -> Resource:
+    """A resource whose sections can't be worked out: those of the server level and of Locations hold."""
+    return Resource(uri, merge(server, uri, (), None, ""))
+
+
+def _existing(path: str) -> tuple[str, str, os.stat_result | None]:
+    """Split a path that does not exist as a whole.
+
+    :returns: the file or first missing name, the rest of the path with its slash, what stat says.
+    :raises OSError: a part can't be looked at, or is a link that leads nowhere.
+    """
+    at = len(path)
+    for _ in range(FROM_THE_END):
+        end, at = at, path.rfind("/", 0, at)
+        if at <= 0:
+            return _first_missing(path, end)
+        try:
+            found = os.stat(path[:at])
+        except OSError as error:
+            if error.errno not in MISSING:
+                raise
+            continue
+        if not S_ISDIR(found.st_mode):
+            return path[:at], path[at:], found
+        return _first_missing(path, end)
+    return _from_root(path)
+
+
+def _from_root(path: str) -> tuple[str, str, os.stat_result | None]:
+    """As `_existing`, from the other end."""
+    start = 0
+    while True:
+        end = path.find("/", start + 1)
+        if end < 0:
+            end = len(path)
+        try:
+            found = os.stat(path[:end])
+        except OSError as error:
+            if error.errno not in MISSING:
+                raise
+            return _first_missing(path, end)
+        if not S_ISDIR(found.st_mode) or end == len(path):
+            return path[:end], path[end:], found
+        start = end
+
+
+def _first_missing(path: str, end: int) -> tuple[str, str, None]:
+    """The name up to ``end``, which is missing in a directory that exists, and the rest.
+
+    :raises OSError: there is a link of that name, only what it leads to is missing.
+    """
+    missing = path[:end]
+    try:
+        link = os.lstat(missing)
+    except OSError as error:
+        if error.errno not in MISSING:
+            raise
+    else:
+        if S_ISLNK(link.st_mode):
+            raise OSError(errno.ENOENT, "a link that leads nowhere", missing)
+    return missing, path[end:], None
+
+
+def chain(directory: str) -> tuple[str, ...]:
+    """The directories on the way from the root to this one, each with a trailing slash.
+
+    :param directory: absolute, with a trailing slash.
+    """
+    found = []
+    at = directory.find("/")
+    while at >= 0:
+        found.append(directory[: at + 1])
+        at = directory.find("/", at + 1)
+    return tuple(found)
+
+
+def _clean(filename: str) -> str:
+    """Without the dot segments and double slashes that an alias put together; a trailing slash stays."""
+    cleaned = os.path.normpath(filename)
+    if cleaned.startswith("//"):
+        cleaned = cleaned[1:]
+    if cleaned != "/" and filename.endswith(("/", "/.", "/..")):
+        cleaned += "/"
+    return cleaned
