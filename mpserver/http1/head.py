@@ -23,8 +23,9 @@ _MAX_EMPTY_LINES = 10  # before the request line; httpd's number
 
 # RFC 9112 3: request-line = method SP request-target SP HTTP-version
 #         2.3: HTTP-version = "HTTP/" DIGIT "." DIGIT
-# The usual case only, an origin-form target and version 1.x; _other_line reads the rest.
-_request_line = re.compile(rf"([{TCHAR}]++) ({ORIGIN_FORM}) HTTP/1\.([0-9])").fullmatch
+# The usual case only, an origin-form target (which CONNECT has not) and version 1.x; _other_line
+# reads the rest.
+_request_line = re.compile(rf"(?!CONNECT )([{TCHAR}]++) ({ORIGIN_FORM}) HTTP/1\.([0-9])").fullmatch
 _version = re.compile(r"HTTP/([0-9])\.[0-9]").fullmatch
 # RFC 9112 2.2: a server should ignore at least one empty line before the request line.
 _empty_lines = re.compile(rb"(?:\r\n)*+").match
@@ -256,6 +257,13 @@ def parse_head(buffer: bytes, limits: Limits, previous: Head | None = None) -> H
     return Head(
         method, target, path, query, minor, line, block, host or block.host, buffer[: start + len(block.tail)]
     )
+
+
+def refused(line: str) -> Head:
+    """A stand-in for a head that could not be read, of which the request line is known as far as ``line``."""
+    method, _, target = line.partition(" ")
+    target = target.partition(" ")[0]
+    return Head(method or "-", target, target, None, 1, line, _Block(b"\r\n", 0, []), None, b"")
 
 
 def _unusual(buffer: bytes, limits: Limits) -> Head | None:

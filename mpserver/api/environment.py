@@ -1,0 +1,130 @@
+"""The CGI environment and other facts worked out from a request (api 3.5 3.6; RFC 3875)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mpserver.api import constants
+from mpserver.http1.dates import parse_date
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+    from mpserver.api.table import Table
+
+#: Header names that may become HTTP_* variables: anything else could pose as another header.
+VARIABLE = re.compile(r"[A-Za-z0-9-]+\Z")
+#: Headers whose variables have names of their own.
+OWN_NAMES = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
+#: Headers that never become variables: secrets, and one that would redirect the program's own requests.
+NOT_PASSED = frozenset({"proxy", "authorization", "proxy-authorization"})
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def directory(path: str) -> str:
+    """An absolute directory with a trailing slash."""
+    path = os.path.abspath(path)
+    return path if path.endswith("/") else path + "/"
+
+
+def etag(size: int | None, mtime_ns: int | None) -> str:
+    """An entity tag from size and modification time, in httpd's format (FileETag MTime Size)."""
+    micro = (mtime_ns or 0) // 1000
+    return f'"{size or 0:x}-{micro:x}"'
+
+
+def conditions(
+    evaluate: Callable[..., int], method: str, headers: Table, etag: str | None, modified: str | None, mtime: float
+) -> int:
+    """The verdict of RFC 9110 13.2.2 on the request's headers and the response's validators."""
+    seconds = parse_date(modified) if modified else (mtime or None)
+    return evaluate(method, headers.get, etag, seconds)
+
+
+def server_port(req: Request) -> int:
+    """The port that the request was sent to, as the client named it or the socket has it."""
+    host = req._head.host
+    if host:
+        port = host.rpartition(":")[2]
+        if port.isdecimal() and "]" not in port:
+            return int(port)
+    return req.server.port or req.connection.local_addr[1]
+
+
+def server_name(req: Request) -> str:
+    """SERVER_NAME: ServerName, or the address where there is none."""
+    return req.server.server_hostname or req.hostname or req.connection.local_ip
+
+
+def construct_url(req: Request, path: str) -> str:
+    """scheme://host[:port]path; a default port is left out."""
+    scheme = "https" if req.is_https() else "http"
+    port = server_port(req)
+    host = server_name(req)
+    shown = "" if port == DEFAULT_PORTS[scheme] else f":{port}"
+    return f"{scheme}://{host}{shown}{path}"
+
+
+def add_common_vars(req: Request) -> None:
+    """CGI's variables but those of the request line."""
+    env = req.subprocess_env
+    headers: dict[str, str] = {}
+    for name, value in req.headers_in.pairs():
+        lower = name.lower()
+        variable = OWN_NAMES.get(lower)
+        if variable is None:
+            if lower in NOT_PASSED or not VARIABLE.match(name):
+                continue
+            variable = "HTTP_" + name.upper().replace("-", "_")
+        headers[variable] = f"{headers[variable]}, {value}" if variable in headers else value
+    for variable, value in headers.items():
+        env[variable] = value
+    for name in ("PATH", "LD_LIBRARY_PATH"):
+        if name in os.environ:
+            env[name] = os.environ[name]
+    connection, server = req.connection, req.server
+    facts = {
+        "SERVER_SIGNATURE": "",
+        "SERVER_SOFTWARE": req._plan.server_software,
+        "SERVER_NAME": server_name(req),
+        "SERVER_ADDR": connection.local_ip,
+        "SERVER_PORT": str(server_port(req)),
+        "REMOTE_HOST": connection.remote_host or None,
+        "REMOTE_ADDR": req.useragent_ip,
+        "DOCUMENT_ROOT": req.document_root(),
+        "REQUEST_SCHEME": "https" if req.is_https() else "http",
+        "CONTEXT_PREFIX": "",
+        "CONTEXT_DOCUMENT_ROOT": req.document_root(),
+        "SERVER_ADMIN": server.server_admin,
+        "SCRIPT_FILENAME": req.filename,
+        "REMOTE_PORT": str(connection.client_addr[1]),
+        "REMOTE_USER": req.user,
+        "AUTH_TYPE": req.ap_auth_type if req.user else None,
+        "REDIRECT_URL": req.prev.uri if req.prev else None,
+        "REDIRECT_QUERY_STRING": req.prev.args if req.prev else None,
+        "REDIRECT_REMOTE_USER": req.prev.user if req.prev else None,
+        "REDIRECT_STATUS": str(req.prev.status) if req.prev else None,
+    }
+    for name, fact in facts.items():
+        if fact is not None:
+            env[name] = fact
+
+
+def add_cgi_vars(req: Request) -> None:
+    """The variables of the request line."""
+    env = req.subprocess_env
+    path_info = req.path_info or ""
+    script = req.uri[: len(req.uri) - len(path_info)] if path_info and req.uri.endswith(path_info) else req.uri
+    env["GATEWAY_INTERFACE"] = "CGI/1.1"
+    env["SERVER_PROTOCOL"] = req.protocol
+    env["REQUEST_METHOD"] = req.method
+    env["QUERY_STRING"] = req.args or ""
+    env["REQUEST_URI"] = req.uri
+    env["SCRIPT_NAME"] = script
+    if path_info:
+        env["PATH_INFO"] = path_info
+
+
+__all__ = ["add_cgi_vars", "add_common_vars", "conditions", "construct_url", "constants", "directory", "etag"]

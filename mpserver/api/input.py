@@ -1,0 +1,138 @@
+"""Reading the request body: ``req.read``, ``readline``, ``readlines`` (manual 4.5.3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from mpserver.errors import ClientGone, RequestError
+
+if TYPE_CHECKING:
+    from mpserver.api.link import Link
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+#: An unread body is read and thrown away up to so many bytes; a longer one costs the connection.
+DISCARD_LIMIT = 1 << 20
+
+
+class BodyDecoder(Protocol):
+    """A body's framing (see ``mpserver.http1.body``)."""
+
+    done: bool
+    rest: bytes
+
+    def feed(self, data: bytes) -> bytes:
+        """Decode what came."""
+
+
+class Input:
+    """The body of one request: bytes already decoded, and a decoder for those still to come."""
+
+    __slots__ = ("_buffer", "_decoder", "_expects", "_link", "_position", "broken", "count")
+
+    def __init__(self, link: Link, decoder: BodyDecoder, head_start: bytes, expects_continue: bool) -> None:
+        self._link = link
+        self._decoder = decoder
+        self._expects = expects_continue
+        self._buffer = b""
+        self._position = 0
+        #: The status to answer with when the body's framing failed or grew too long; 0 while it is sound.
+        self.broken = 0
+        #: Decoded bytes that came so far (``req.read_length`` counts what was read of them).
+        self.count = 0
+        self._take(head_start)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of the body has come."""
+        return self._decoder.done
+
+    @property
+    def waiting(self) -> int:
+        """Decoded bytes that were not read yet."""
+        return len(self._buffer) - self._position
+
+    def _take(self, data: bytes) -> None:
+        try:
+            decoded = self._decoder.feed(data)
+        except RequestError as error:
+            self.broken = error.status
+            raise
+        self.count += len(decoded)
+        if decoded:
+            self._buffer = self._buffer[self._position :] + decoded
+            self._position = 0
+        if self._decoder.done and self._decoder.rest:
+            self._link.unread(self._decoder.rest)
+
+    def _more(self) -> bool:
+        """Wait for more of the body; False at its end."""
+        if self._decoder.done:
+            return False
+        if self.broken:
+            raise ClientGone("Client read error (the body is not well-formed)")
+        if self._expects:
+            self._expects = False
+            self._link.send([CONTINUE])
+        try:
+            data = self._link.receive()
+        except ClientGone:
+            self.broken = 400
+            raise
+        try:
+            self._take(data)
+        except RequestError as error:
+            raise ClientGone(f"Client read error ({error.reason})") from error
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """At most ``size`` bytes, all of the body when it is negative; waits until they are there."""
+        if size < 0:
+            parts = []
+            while True:
+                parts.append(self._buffer[self._position :] if self._position else self._buffer)
+                self._buffer, self._position = b"", 0
+                if not self._more():
+                    return b"".join(parts)
+        while len(self._buffer) - self._position < size and self._more():
+            pass
+        data = self._buffer[self._position : self._position + size]
+        self._advance(len(data))
+        return data
+
+    def readline(self, size: int = -1) -> bytes:
+        """A line with its end, or at most ``size`` bytes of it."""
+        start = self._position
+        while True:
+            end = self._buffer.find(b"\n", start)
+            length = end + 1 - self._position if end >= 0 else len(self._buffer) - self._position
+            if 0 <= size <= length:
+                length = size
+            elif end < 0:
+                start = len(self._buffer) - self._position
+                if self._more():
+                    continue
+            data = self._buffer[self._position : self._position + length]
+            self._advance(length)
+            return data
+
+    def _advance(self, length: int) -> None:
+        self._position += length
+        if self._position == len(self._buffer):
+            self._buffer, self._position = b"", 0
+
+    def discard(self) -> bool:
+        """Throw away what is left; False where that is too much or fails, so that the connection must close."""
+        try:
+            total = self.waiting
+            self._buffer, self._position = b"", 0
+            if self._expects and not self._decoder.done:
+                return False  # the client waits for a 100 that will not come: it may send the body or not
+            while total <= DISCARD_LIMIT:
+                if not self._more():
+                    return True
+                total += self.waiting
+                self._buffer, self._position = b"", 0
+        except ClientGone:
+            return False
+        return False

@@ -1,0 +1,57 @@
+"""What a request needs from the connection that it came on (floor 4 implements it)."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol, Union
+
+if TYPE_CHECKING:
+    from mpserver.api.connection import Connection
+
+
+class FilePart:
+    """A part of a file on its way to the client; owns the descriptor."""
+
+    __slots__ = ("fd", "length", "offset")
+
+    def __init__(self, fd: int, offset: int, length: int) -> None:
+        self.fd = fd
+        self.offset = offset
+        self.length = length
+
+    def close(self) -> None:
+        """Close the descriptor, once."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+#: Bytes or a part of a file.
+Part = Union[bytes, FilePart]
+
+
+class Link(Protocol):
+    """One client's connection, as a request uses it."""
+
+    #: Whether the connection may serve another request after this one, as far as known yet.
+    keep_alive: bool
+    #: How many more requests it may serve, and for how many seconds it waits for the next one.
+    requests_left: int
+    keep_alive_timeout: float
+    #: The longest silence of the client in seconds.
+    timeout: float
+
+    def connection(self) -> Connection:
+        """The object for ``req.connection``."""
+
+    def send(self, parts: list[Part]) -> None:
+        """Send all now, waiting for a slow client up to its timeout. :raises ClientGone: it did not take it."""
+
+    def finish(self, parts: list[Part]) -> None:
+        """Send all; what the client does not take at once goes out later, from the loop."""
+
+    def receive(self) -> bytes:
+        """Wait for bytes of the body. :raises ClientGone: none came within the timeout, or the client left."""
+
+    def unread(self, data: bytes) -> None:
+        """Give back bytes that belong to the next request."""

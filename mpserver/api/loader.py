@@ -1,0 +1,182 @@
+"""Importing handler modules, and reloading those that changed (manual 5.4.8, 5.4.11; api 3.5 1.8).
+
+A handler's directory comes first on ``sys.path``, unless PythonPath says what the path is. Modules
+of one name in two directories are two modules: each directory's handlers get their own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+from mpserver.api import constants
+
+#: How long a module's file is trusted before it is looked at again, in seconds.
+TRUST = 1.0
+
+
+class Loaded:
+    """A module that was loaded for handlers, with the state of its file at that time."""
+
+    __slots__ = ("checked", "file", "mark", "module", "version")
+
+    def __init__(self, module: ModuleType, now: float) -> None:
+        self.module = module
+        self.file: str | None = getattr(module, "__file__", None)
+        self.mark = mark(self.file)
+        self.checked = now
+        #: Counts reloads, so that what was looked up in the module is looked up again.
+        self.version = 0
+
+
+def mark(file: str | None) -> tuple[int, int] | None:
+    """A file's modification time and size; None where there is no file."""
+    if file is None:
+        return None
+    try:
+        found = os.stat(file)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+class Loader:
+    """The modules of one interpreter's handlers.
+
+    ``log(level, text)`` writes to the error log.
+    """
+
+    def __init__(self, log: Callable[[int, str], None]) -> None:
+        self._log = log
+        self._loaded: dict[tuple[str, Any], Loaded] = {}
+        self._paths: dict[str, list[str]] = {}
+        self._path: str | None = None
+
+    def use_path(self, expression: str) -> None:
+        """Make ``sys.path`` what PythonPath says; each distinct expression is evaluated once.
+
+        :raises Exception: whatever the expression raises.
+        """
+        if expression == self._path:
+            return
+        found = self._paths.get(expression)
+        if found is None:
+            namespace = importlib.import_module("mod_python.apache").__dict__
+            found = [str(entry) for entry in eval(expression, dict(namespace), {"sys": sys})]  # noqa: S307 - PythonPath is code
+            self._paths[expression] = found
+        sys.path[:] = found
+        self._path = expression
+
+    def load(self, name: str, directory: str | None, reload: bool, now: float) -> Loaded:
+        """The module of a handler in a directory (None: only ``sys.path`` says where).
+
+        :param reload: PythonAutoReload.
+        :raises Exception: whatever the module raises when it is executed.
+        """
+        key = (name, directory)
+        loaded = self._loaded.get(key)
+        if loaded is None:
+            if directory is not None and self._path is None and directory not in sys.path:
+                sys.path.insert(0, directory)
+            module = self._import(name, [directory] if directory is not None else None)
+            loaded = self._loaded[key] = self._same(module) or Loaded(module, now)
+        elif reload and now - loaded.checked >= TRUST or now < loaded.checked:
+            self._check(loaded, now, False)
+        return loaded
+
+    def import_module(self, name: str, reload: bool, log: bool, path: Sequence[str] | None) -> ModuleType:
+        """``apache.import_module``: import, or reload what changed; only from ``path`` where it is given.
+
+        :raises ImportError: there is no such module.
+        """
+        now = time.time()
+        key = (name, tuple(path) if path is not None else None)
+        loaded = self._loaded.get(key)
+        if loaded is None:
+            if log:
+                where = f" with path set to '{path}'" if path else ""
+                self._log(constants.APLOG_NOTICE, f"mod_python: (Re)importing module '{name}'{where}")
+            module = self._import(name, path, only=path is not None)
+            loaded = self._loaded[key] = self._same(module) or Loaded(module, now)
+        elif reload and now - loaded.checked >= TRUST:
+            self._check(loaded, now, log)
+        return loaded.module
+
+    def _same(self, module: ModuleType) -> Loaded | None:
+        """What was loaded already as this very module, so that a reload is seen by all that use it."""
+        return next((loaded for loaded in self._loaded.values() if loaded.module is module), None)
+
+    def _import(self, name: str, path: Sequence[str] | None, only: bool = False) -> ModuleType:
+        if path is not None:
+            top = name.partition(".")[0]
+            spec = importlib.machinery.PathFinder.find_spec(top, list(path))
+            if spec is None:
+                importlib.invalidate_caches()
+                spec = importlib.machinery.PathFinder.find_spec(top, list(path))
+            if spec is not None and spec.origin is not None:
+                present = sys.modules.get(top)
+                if present is not None and not _is_from(present, spec.origin):
+                    for known in [m for m in sys.modules if m == top or m.startswith(top + ".")]:
+                        del sys.modules[known]
+                    present = None
+                if present is None:
+                    return self._from(name, [*path, *sys.path])
+            elif only:
+                raise ModuleNotFoundError(f"No module named {name!r} in {list(path)!r}", name=name)
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not (name + ".").startswith(error.name + "."):
+                raise
+            importlib.invalidate_caches()  # the file may be younger than what the finders remember
+            return importlib.import_module(name)
+
+    @staticmethod
+    def _from(name: str, path: list[str]) -> ModuleType:
+        """Import with another ``sys.path`` in front, which is put back afterwards."""
+        before = list(sys.path)
+        sys.path[:] = path
+        try:
+            module = importlib.import_module(name)
+        finally:
+            added = [entry for entry in sys.path if entry not in path]
+            sys.path[:] = added + before
+        return module
+
+    def _check(self, loaded: Loaded, now: float, log: bool) -> None:
+        """Execute the module's file again if it changed since."""
+        current = mark(loaded.file)
+        if current is None or current == loaded.mark:
+            loaded.checked = now
+            return
+        module = loaded.module
+        if log:
+            self._log(constants.APLOG_NOTICE, f"mod_python: (Re)importing module '{module.__name__}'")
+        execute(module)
+        # only now: a module that fails to load is tried again by the next request
+        loaded.mark, loaded.checked = current, now
+        loaded.version += 1
+
+
+def execute(module: ModuleType) -> None:
+    """Execute a module's source again in its namespace, whatever the byte-code cache holds."""
+    spec = module.__spec__
+    source = getattr(spec.loader if spec else None, "get_data", None)
+    file = module.__file__
+    if spec is None or source is None or file is None or not file.endswith(".py"):
+        importlib.reload(module)
+        return
+    code = compile(source(file), file, "exec", dont_inherit=True)
+    sys.modules[module.__name__] = module
+    exec(code, module.__dict__)
+
+
+def _is_from(module: ModuleType, origin: str) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and os.path.realpath(file) == os.path.realpath(origin)

@@ -1,0 +1,343 @@
+"""Sending the response: ``req.write``, ``flush``, ``sendfile`` and the head that goes before them.
+
+A response whose body is complete before anything was flushed leaves in one piece with its
+Content-Length. A flush sends the head at once; what follows is chunked (RFC 9112 7.1), or ends
+with the connection for an HTTP/1.0 client, unless the application gave a Content-Length.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from mpserver.api.link import FilePart, Link, Part
+from mpserver.api.table import Table
+from mpserver.errors import ClientGone
+from mpserver.http1.dates import http_date
+from mpserver.http1.response import LAST_CHUNK, field_lines, status_line
+
+if TYPE_CHECKING:
+    from mpserver.http1.head import Head
+
+#: Statuses after which httpd closes the connection.
+CLOSING = frozenset({400, 408, 411, 413, 414, 500, 501, 503})
+#: Statuses that never have a body (RFC 9110 6.4.1).
+BODILESS = frozenset({204, 304})
+#: A file shorter than this is read and leaves in one piece with the head.
+SMALL_FILE = 65536
+#: Without flush, so many bytes may wait before they are sent.
+BUFFER_LIMIT = 65536
+
+
+class Clock:
+    """The Date line, made anew once a second."""
+
+    __slots__ = ("_line", "_second", "server")
+
+    def __init__(self, server: str) -> None:
+        #: The value of the Server header.
+        self.server = server
+        self._second = -1
+        self._line = b""
+
+    def lines(self, now: float) -> bytes:
+        """The Date and Server lines."""
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._line = f"Date: {http_date(now)}\r\nServer: {self.server}\r\n".encode("latin-1")
+        return self._line
+
+
+class Output:
+    """The sending half of a request; `Request` inherits it."""
+
+    _link: Link
+    _head: Head
+    _clock: Clock
+    _headers_out: Table | None = None
+    _err_headers_out: Table | None = None
+    _content_type: str | None = None
+    _content_encoding: str | None = None
+    _content_languages: tuple[str, ...] = ()
+    _status: int = 200
+    _status_line: str | None = None
+    _header_only: int = 0
+    _assbackwards: int = 0
+    _no_cache: int = 0
+    #: Bytes given to write and sendfile, and those of the body that were framed.
+    _bytes_queued: int = 0
+    _sent: int = 0
+    #: Bytes on the wire, head and framing included (%O of LogFormat).
+    _bytes_out: int = 0
+    _started: bool = False
+    _finished: bool = False
+    _chunked: int = 0
+    #: Bytes that Content-Length still allows; None without one.
+    _length_left: int | None = None
+    _waiting: int = 0
+
+    def __init__(self) -> None:
+        self._parts: list[Part] = []
+
+    # ---- what applications call
+
+    def write(self, data: str | bytes, flush: int = 1) -> None:
+        """Send text (as UTF-8) or bytes (manual 4.5.3).
+
+        The response's head goes first. Without ``flush`` the data may wait for more.
+
+        :raises TypeError: it is neither.
+        :raises IOError: the client is gone, or does not take it within Timeout.
+        """
+        if type(data) is str:
+            data = data.encode()
+        elif type(data) is not bytes:
+            if isinstance(data, str):
+                data = str(data).encode()
+            elif isinstance(data, bytes):
+                data = bytes(data)
+            else:
+                raise TypeError(f"argument must be a string or bytes, not {type(data).__name__}")
+        if data:
+            self._parts.append(data)
+            size = len(data)
+            self._bytes_queued += size
+            self._waiting += size
+        if flush or self._waiting > BUFFER_LIMIT:
+            self.flush("Write failed, client closed connection.")
+
+    def flush(self, failure: str = "Flush failed, client closed connection.") -> None:
+        """Send all that waits. :raises IOError: the client is gone."""
+        if self._finished:
+            self._parts.clear()
+            return
+        try:
+            self._link.send(self._framed(False))
+        except ClientGone as error:
+            self._aborted()
+            raise ClientGone(failure) from error
+
+    def sendfile(self, path: str, offset: int = 0, len: int = -1) -> int:
+        """Send ``len`` bytes of a file (-1: all) from ``offset`` on (manual 4.5.3).
+
+        :returns: the number of bytes.
+        :raises IOError: the file can't be opened, or the client is gone.
+        """
+        if type(path) is not str:
+            raise TypeError("path must be a string")
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise OSError(error.errno, "Could not open file for reading", path) from error
+        part = FilePart(fd, offset, 0)
+        try:
+            size = os.fstat(fd).st_size
+            part.length = max(0, size - offset if len < 0 else min(len, size - offset))
+            length = part.length
+            if self._header_only:
+                self._bytes_queued += length
+                if not self._started and self._content_length() is None:
+                    self.set_content_length(self._bytes_queued)
+            elif length <= SMALL_FILE:
+                if length:
+                    self.write(os.pread(fd, length, offset), 0)
+            else:
+                self._parts.append(part)
+                self._bytes_queued += length
+                self._waiting += length
+                part = FilePart(-1, 0, 0)  # the descriptor is the list's now
+        finally:
+            part.close()
+        return length
+
+    def set_content_length(self, length: int) -> None:
+        """Set the Content-Length header; meaningless once the head was sent."""
+        self.headers_out_table()["Content-Length"] = str(int(length))
+
+    def headers_out_table(self) -> Table:
+        """``req.headers_out``; made when first looked at."""
+        raise NotImplementedError
+
+    # ---- what the engine calls
+
+    def finish(self) -> None:
+        """The response is complete: send what is left of it."""
+        if self._finished:
+            return
+        parts = self._framed(True)
+        self._finished = True
+        self._link.finish(parts)
+
+    def _aborted(self) -> None:
+        self._link.connection()._aborted = 1
+        self._link.keep_alive = False
+        self._finished = True
+        self._drop_parts()
+
+    def _drop_parts(self) -> None:
+        for part in self._parts:
+            if isinstance(part, FilePart):
+                part.close()
+        self._parts.clear()
+        self._waiting = 0
+
+    def _content_length(self) -> int | None:
+        table = self._headers_out
+        if table is None:
+            return None
+        value = table.get("Content-Length")
+        if value is None or not value.isdecimal():
+            return None
+        return int(value)
+
+    def _framed(self, last: bool) -> list[Part]:
+        """The waiting parts with head and framing around them."""
+        if not self._parts and not last and self._started:
+            return []
+        parts, size = self._parts, self._waiting
+        self._parts, self._waiting = [], 0
+        out: list[Part] = []
+        if not self._started:
+            self._started = True
+            out.append(self._head_bytes(size, last))
+        if self._header_only or self._status in BODILESS:
+            for part in parts:
+                if isinstance(part, FilePart):
+                    part.close()
+        elif self._chunked:
+            if size:
+                out.append(b"%x\r\n" % size)
+                out += parts
+                out.append(b"\r\n")
+                self._sent += size
+            if last:
+                out.append(LAST_CHUNK)
+        else:
+            if self._length_left is not None:
+                parts, size = self._within_length(parts, size)
+                if last and self._length_left:
+                    self._link.keep_alive = False  # the client waits for bytes that never come: end the connection
+            out += parts
+            self._sent += size
+        if len(out) > 1:
+            out = _joined(out)
+        for part in out:
+            self._bytes_out += part.length if isinstance(part, FilePart) else len(part)
+        return out
+
+    def _within_length(self, parts: list[Part], size: int) -> tuple[list[Part], int]:
+        """Cut what exceeds the Content-Length: it would be taken for the next response."""
+        left = self._length_left or 0
+        if size > left:
+            kept: list[Part] = []
+            for part in parts:
+                if isinstance(part, FilePart):
+                    part.length = min(part.length, left)
+                    left -= part.length
+                else:
+                    part = part[:left]
+                    left -= len(part)
+                kept.append(part)
+            parts, size = kept, self._length_left or 0
+        self._length_left = (self._length_left or 0) - size
+        return parts, size
+
+    def _head_bytes(self, size: int, last: bool) -> bytes:
+        """The status line and the headers; decides the framing (RFC 9112 6.3) and keep-alive (9.3)."""
+        status, link, head = self._status, self._link, self._head
+        if self._assbackwards:
+            link.keep_alive = False
+            self._length_left = None
+            return b""
+        headers, errors = self._headers_out, self._err_headers_out
+        extra = ""
+        if status in BODILESS or status < 200:
+            if headers is not None and "Transfer-Encoding" in headers:
+                del headers["Transfer-Encoding"]
+            if headers is not None and status != 304 and "Content-Length" in headers:
+                del headers["Content-Length"]
+        else:
+            length = self._content_length()
+            if length is not None:
+                self._length_left = length
+            elif headers is not None and "Content-Length" in headers:
+                del headers["Content-Length"]  # not a number
+            if length is None:
+                if last:
+                    if size or not self._header_only:
+                        self._length_left = size
+                        extra = f"Content-Length: {size}\r\n"
+                elif head.minor:
+                    self._chunked = 1
+                    extra = "Transfer-Encoding: chunked\r\n"
+                else:
+                    link.keep_alive = False
+        if status in CLOSING:
+            link.keep_alive = False
+        if link.keep_alive and self._closing_asked():
+            link.keep_alive = False
+        if not link.keep_alive:
+            extra += "Connection: close\r\n"
+        elif "keep-alive" in (head.get("connection") or "").lower():
+            extra += f"Keep-Alive: timeout={int(link.keep_alive_timeout)}"
+            if link.requests_left >= 0:
+                extra += f", max={link.requests_left}"
+            extra += "\r\nConnection: Keep-Alive\r\n"
+        phrase = None
+        if self._status_line is not None and self._status_line.startswith(f"{status} "):
+            phrase = self._status_line[4:]
+        lines = [status_line(1, status, phrase), self._clock.lines(time.time())]
+        if errors:
+            lines.append(_fields(errors))
+        if headers:
+            lines.append(_fields(headers))
+        if extra:
+            lines.append(extra.encode("latin-1"))
+        if self._no_cache and not (headers and "Expires" in headers):
+            lines.append(f"Expires: {http_date(time.time())}\r\n".encode())
+        content_type = self._content_type
+        if content_type is not None and status != 304:
+            lines.append(f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace"))
+        else:
+            lines.append(b"\r\n")
+        return b"".join(lines)
+
+    def _closing_asked(self) -> bool:
+        """Whether the application asked to close after this response, by header or through the connection object."""
+        for table in (self._headers_out, self._err_headers_out):
+            if table:
+                value = table.get("Connection")
+                if value is not None and "close" in value.lower():
+                    del table["Connection"]
+                    return True
+        return False
+
+
+#: Headers that the server alone decides.
+OWN = frozenset({"date", "server", "connection", "keep-alive", "transfer-encoding", "content-type"})
+
+
+def _fields(table: Table) -> bytes:
+    """The table's headers. :raises ValueError: one could split the response (refused where it is set, and here)."""
+    return field_lines([pair for pair in table.pairs() if pair[0].lower() not in OWN])
+
+
+def _joined(parts: list[Part]) -> list[Part]:
+    """Neighbouring bytes as one piece."""
+    if not any(isinstance(part, FilePart) for part in parts):
+        return [b"".join(parts)]  # type: ignore[arg-type]
+    joined: list[Part] = []
+    run: list[bytes] = []
+    for part in parts:
+        if isinstance(part, FilePart):
+            if run:
+                joined.append(b"".join(run))
+                run = []
+            joined.append(part)
+        else:
+            run.append(part)
+    if run:
+        joined.append(b"".join(run))
+    return joined

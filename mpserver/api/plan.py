@@ -1,0 +1,30 @@
+"""What a request's plan offers to the request object (``mpserver.phases.plan`` makes plans)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+
+
+class RequestPlan(Protocol):
+    """The configuration of a request, ready for use."""
+
+    #: The interpreter's name (manual 4.1).
+    interpreter: str
+    auth_type: str | None
+    auth_name: str | None
+    requires: tuple[str, ...]
+    document_root: str
+    python_config: Mapping[str, str]
+    options: Mapping[str, str]
+    addhandler_extensions: tuple[str, ...]
+    #: "", "on" or "double".
+    hostname_lookups: str
+    #: ServerSignature, context and scheme are facts of the server.
+    server_software: str
+
+    def redirect(self, req: Request, uri: str) -> None:
+        """Serve another URI in place of this request."""

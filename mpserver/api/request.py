@@ -1,0 +1,552 @@
+"""The request object (manual 4.5.3; api 3.5): ``req``, for applications and engine alike."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from mpserver.api import constants, environment
+from mpserver.api.finfo import FileInfo
+from mpserver.api.hlist import HandlerEntry, HandlerList
+from mpserver.api.input import Input
+from mpserver.api.link import Link
+from mpserver.api.members import header_text_or_none, integer, readonly, text, text_or_none, writable
+from mpserver.api.output import Clock, Output
+from mpserver.api.table import HeaderTable, Table
+from mpserver.errors import RequestError
+from mpserver.http1.conditions import evaluate
+from mpserver.http1.dates import http_date
+
+if TYPE_CHECKING:
+    from mpserver.api.connection import Connection
+    from mpserver.api.log import ErrorLog
+    from mpserver.api.plan import RequestPlan
+    from mpserver.api.server import Server
+    from mpserver.http1.head import Head
+
+#: host[:port] of an authority.
+AUTHORITY = re.compile(r"(?:(?P<user>[^@:]*)(?::(?P<password>[^@]*))?@)?(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>\d*))?")
+
+
+def _status(name: str, value: Any) -> int:
+    return integer(name, value)
+
+
+def _finfo(name: str, value: Any) -> FileInfo:
+    if not isinstance(value, FileInfo):
+        raise TypeError("finfo must be a finfo object, see apache.stat()")
+    return value
+
+
+class Request(Output):
+    """One request, from its head to its log line. Members are listed by the manual's names.
+
+    The engine works on the underscored attributes. Those that few requests need have their
+    default here and are made when first looked at. Applications may add attributes of their own.
+    """
+
+    _input: Input | None = None
+    _table_in: Table | None = None
+    _env: Table | None = None
+    _notes: Table | None = None
+    _next: Request | None = None
+    _prev: Request | None = None
+    _main: Request | None = None
+    _proxyreq = constants.PROXYREQ_NONE
+    _allowed = 0
+    _allowed_methods: tuple[str, ...] = ()
+    _mtime = 0.0
+    _read_length = 0
+    _phase: str | None = None
+    _content_type_set = 0
+    _handler: str | None = None
+    _vlist_validator: str | None = None
+    _user: str | None = None
+    _ap_auth_type: str | None = None
+    _no_local_copy = 0
+    _filename: str | None = None
+    _canonical_filename: str | None = None
+    _path_info: str | None = None
+    _finfo: FileInfo | None = None
+    _stat: Any = None
+    _used_path_info = constants.AP_REQ_DEFAULT_PATH_INFO
+    _extension: str | None = None
+    _hlist: HandlerList | None = None
+    _cleanups: list[tuple[Callable[[Any], Any], Any]] | None = None
+    _added: dict[str, list[HandlerEntry]] | None = None
+    _running: list[HandlerEntry] | None = None
+    _method: str
+    _args: str | None
+    _plan: RequestPlan
+    #: Facts for the access log: what came in, how long it took, how often the connection served.
+    _bytes_in = 0
+    _duration = 0.0
+    _keepalives = 1
+    _original_status = 200
+    _redirects = 0
+    _log_id: str | None = None
+    _touched_python = False
+    _is_directory = False
+    _server: Any
+    _conf: Any
+
+    def __init__(
+        self, link: Link, head: Head, uri: str, server: Server, log: ErrorLog, clock: Clock, now: float
+    ) -> None:
+        self._parts = []
+        self._link = link
+        self._head = head
+        self._uri = uri
+        self._server_object = server
+        self._log = log
+        self._clock = clock
+        self._request_time = now
+        self._method = method = head.method
+        self._args = head.query
+        if method == "HEAD":
+            self._header_only = 1
+
+    # ---- where it comes from
+
+    server: Server = readonly("_server_object", "The server that serves the request.")
+    next: Request | None = readonly("_next", "The request that this one was redirected to, internally.")
+    prev: Request | None = readonly("_prev", "The request that was redirected to this one, internally.")
+    main: Request | None = readonly("_main", "The main request, in a sub-request.")
+    the_request: str = readonly("_head.line", "The request line.")
+    protocol: str = readonly("_protocol", "HTTP/1.1 or HTTP/1.0.")
+    method: str = readonly("_method", "GET, HEAD, POST...")
+    header_only: int = readonly("_header_only", "1 for HEAD.")
+    request_time: float = readonly("_request_time", "When the request began, seconds since the epoch.")
+    unparsed_uri: str = readonly("_head.target", "The request target as it came.")
+
+    @property
+    def connection(self) -> Connection:
+        """The connection object (manual 4.5.4)."""
+        return self._link.connection()
+
+    @property
+    def _protocol(self) -> str:
+        return "HTTP/1.1" if self._head.minor else "HTTP/1.0"
+
+    @property
+    def proto_num(self) -> int:
+        """The protocol's version: 1001 for HTTP/1.1."""
+        return 1000 + self._head.minor
+
+    @property
+    def hostname(self) -> str | None:
+        """The host that the request names, without port, in lower case."""
+        host = self._head.host
+        if host is None:
+            return None
+        match = AUTHORITY.match(host)
+        return match["host"].lower() if match else host
+
+    @property
+    def method_number(self) -> int:
+        """One of M_*."""
+        return constants.METHOD_NUMBERS.get(self._method, constants.M_INVALID)
+
+    @property
+    def range(self) -> str | None:
+        """The Range header."""
+        return self._head.get("range")
+
+    @property
+    def useragent_addr(self) -> tuple[str, int]:
+        """The (IP, port) of the user agent."""
+        return self.connection.client_addr
+
+    @property
+    def useragent_ip(self) -> str:
+        """The IP of the user agent."""
+        return self.connection.client_addr[0]
+
+    # ---- what is asked for
+
+    uri: str = writable("_uri", text, "The decoded path.")
+    filename: str | None = writable("_filename", text_or_none, "The file that the URI was mapped to.")
+    canonical_filename: str | None = writable("_canonical_filename", text_or_none, "Its true name.")
+    path_info: str | None = writable("_path_info", text_or_none, "What follows the file's name in the path.")
+    args: str | None = writable("_args", text_or_none, "The query, without '?'.")
+    used_path_info: int = writable("_used_path_info", integer, "One of AP_REQ_*_PATH_INFO.")
+    extension: str | None = readonly("_extension", "The extension that chose the handler ('| .ext').")
+    handler: str | None = writable("_handler", text_or_none, "The content handler by SetHandler or AddHandler.")
+    interpreter: str = readonly("_plan.interpreter", "The name of the interpreter (manual 4.1).")
+    phase: str | None = readonly("_phase", "The directive whose handlers run now, None between phases.")
+    hlist: HandlerList | None = readonly("_hlist", "The handlers of the running phase.")
+
+    @property
+    def finfo(self) -> FileInfo:
+        """What stat says of the file (manual 4.5.3)."""
+        if self._finfo is None:
+            self._finfo = FileInfo(self._filename, self._stat)
+        return self._finfo
+
+    @finfo.setter
+    def finfo(self, value: FileInfo) -> None:
+        self._finfo = _finfo("finfo", value)
+
+    @property
+    def parsed_uri(self) -> tuple[str | int | None, ...]:
+        """The target's parts in the order of URI_* (manual 4.5.3)."""
+        target = self._head.target
+        scheme: str | None
+        scheme, found, rest = target.partition("://")
+        user = password = host = hostinfo = port = None
+        if found:
+            hostinfo, slash, rest = rest.partition("/")
+            rest = slash + rest
+            match = AUTHORITY.match(hostinfo)
+            if match:
+                user, password, host = match["user"], match["password"], match["host"]
+                port = int(match["port"]) if match["port"] else None
+        else:
+            scheme, rest = None, target
+        rest, hash_mark, fragment = rest.partition("#")
+        path, question, query = rest.partition("?")
+        return (
+            scheme, hostinfo, user, password, host, port, path,
+            query if question else None, fragment if hash_mark else None,
+        )  # fmt: skip
+
+    # ---- the headers and tables
+
+    @property
+    def headers_in(self) -> Table:
+        """The headers of the request."""
+        if self._table_in is None:
+            self._table_in = Table.from_pairs(self._head.fields)
+        return self._table_in
+
+    def headers_out_table(self) -> Table:
+        """``req.headers_out``; made when first looked at."""
+        if self._headers_out is None:
+            self._headers_out = HeaderTable()
+        return self._headers_out
+
+    @property
+    def headers_out(self) -> Table:
+        """The headers of the response; dropped when an error status is returned."""
+        return self.headers_out_table()
+
+    @property
+    def err_headers_out(self) -> Table:
+        """Headers that are sent with every response, errors too."""
+        if self._err_headers_out is None:
+            self._err_headers_out = HeaderTable()
+        return self._err_headers_out
+
+    @property
+    def subprocess_env(self) -> Table:
+        """The CGI environment; see `add_common_vars`."""
+        if self._env is None:
+            self._env = Table()
+        return self._env
+
+    @property
+    def notes(self) -> Table:
+        """A table for whatever applications want, as long as the request."""
+        if self._notes is None:
+            self._notes = Table()
+        return self._notes
+
+    # ---- the response
+
+    status: int = writable("_status", _status, "The status of the response, 200 at first.")
+    status_line: str | None = writable("_status_line", header_text_or_none, "'404 Gone fishing'; must agree with status.")
+    assbackwards: int = writable("_assbackwards", integer, "1 sends no head (HTTP/0.9).")
+    proxyreq: int = writable("_proxyreq", integer, "One of PROXYREQ_*.")
+    chunked: int = writable("_chunked", integer, "1 once the response is sent in chunks.")
+    allowed: int = readonly("_allowed", "Bits of the methods that `Allow` will name.")
+    allowed_methods: tuple[str, ...] = readonly("_allowed_methods", "Their names, see allow_methods().")
+    content_encoding: str | None = readonly("_content_encoding", "The content coding, by AddEncoding.")
+    content_languages: tuple[str, ...] = readonly("_content_languages", "The languages, by AddLanguage.")
+    vlist_validator: str | None = readonly("_vlist_validator", "The validator of a negotiated variant.")
+    user: str | None = writable("_user", text_or_none, "The user's name; known after get_basic_auth_pw().")
+    ap_auth_type: str | None = writable("_ap_auth_type", text_or_none, "How the user was authenticated: Basic...")
+    no_cache: int = writable("_no_cache", integer, "1 forbids caching: Expires says now.")
+    no_local_copy: int = writable("_no_local_copy", integer, "1 refuses conditional requests.")
+    mtime: float = readonly("_mtime", "The last modification, see update_mtime().")
+    bytes_sent: int = readonly("_sent", "Bytes of the body sent.")
+    sent_bodyct: int = readonly("_sent_bodyct", "1 once the body began.")
+    eos_sent: int = readonly("_eos_sent", "1 once the response was ended.")
+
+    @property
+    def content_type(self) -> str | None:
+        """The media type of the response."""
+        return self._content_type
+
+    @content_type.setter
+    def content_type(self, value: str | None) -> None:
+        self._content_type = header_text_or_none("content_type", value)
+        self._content_type_set = 1
+
+    @property
+    def allowed_xmethods(self) -> tuple[str, ...]:
+        """Extension methods among the allowed ones."""
+        return tuple(name for name in self._allowed_methods if name not in constants.METHOD_NUMBERS)
+
+    @property
+    def _sent_bodyct(self) -> int:
+        return int(self._started)
+
+    @property
+    def _eos_sent(self) -> int:
+        return int(self._finished)
+
+    @property
+    def clength(self) -> int:
+        """The length of the response as far as known."""
+        length = self._content_length()
+        return self._bytes_queued if length is None else length
+
+    # ---- the request's body
+
+    read_length: int = readonly("_read_length", "Bytes of the body read.")
+
+    @property
+    def remaining(self) -> int:
+        """Bytes of the body left to read, by Content-Length."""
+        return max(0, self._head.length - self._read_length)
+
+    @property
+    def read_body(self) -> int:
+        """How the body is read: REQUEST_CHUNKED_DECHUNK once it is."""
+        return constants.REQUEST_CHUNKED_DECHUNK if self._read_length else constants.REQUEST_NO_BODY
+
+    @property
+    def read_chunked(self) -> int:
+        """1 where the body comes in chunks."""
+        return int(self._head.length < 0)
+
+    @property
+    def expecting_100(self) -> int:
+        """1 where the client asked for a 100 before its body."""
+        return int(self._head.expects_continue)
+
+    def read(self, len: int = -1) -> bytes:
+        """At most ``len`` bytes of the body, all of it when negative.
+
+        :raises IOError: the client left, or was silent for Timeout.
+        """
+        if self._input is None:
+            return b""
+        data = self._input.read(len)
+        self._read_length += data.__len__()
+        return data
+
+    def readline(self, len: int = -1) -> bytes:
+        """A line of the body with its end; at most ``len`` bytes of it."""
+        if self._input is None:
+            return b""
+        data = self._input.readline(len)
+        self._read_length += data.__len__()
+        return data
+
+    def readlines(self, sizehint: int = -1) -> list[bytes]:
+        """The lines of the body; ends once ``sizehint`` bytes were read."""
+        lines: list[bytes] = []
+        size = 0
+        while True:
+            line = self.readline()
+            if not line:
+                return lines
+            lines.append(line)
+            size += len(line)
+            if 0 <= sizehint <= size:
+                return lines
+
+    def discard_request_body(self) -> int:
+        """Throw the body away. :returns: OK, or the status of a body that can't be read."""
+        if self._input is None or self._input.discard():
+            return constants.OK
+        return self._input.broken or constants.HTTP_REQUEST_ENTITY_TOO_LARGE
+
+    # ---- who asks
+
+    def auth_type(self) -> str | None:
+        """AuthType."""
+        return self._plan.auth_type
+
+    def auth_name(self) -> str | None:
+        """AuthName."""
+        return self._plan.auth_name
+
+    def requires(self) -> tuple[str, ...]:
+        """The arguments of the Require lines in effect."""
+        return self._plan.requires
+
+    def get_basic_auth_pw(self) -> str | None:
+        """The password of Basic authentication; sets `user` and `ap_auth_type` (manual 4.5.3).
+
+        None without AuthType Basic and AuthName, and without such credentials.
+        """
+        if (self._plan.auth_type or "").lower() != "basic" or not self._plan.auth_name:
+            return None
+        scheme, _, credentials = (self.headers_in.get("Authorization") or "").partition(" ")
+        if scheme.lower() != "basic":
+            return None
+        try:
+            decoded = base64.b64decode(credentials.strip().encode("latin-1"), validate=True).decode("latin-1")
+        except (binascii.Error, UnicodeEncodeError):
+            return None
+        user, _, password = decoded.partition(":")
+        self._user = user
+        self._ap_auth_type = "Basic"
+        return password
+
+    def get_remote_host(self, type: int = constants.REMOTE_NAME, str_is_ip: Any = None) -> Any:
+        """The client's DNS name or IP (manual 4.5.3).
+
+        :returns: a string or None; with ``str_is_ip`` a tuple with 1 where it is an IP.
+        """
+        connection = self.connection
+        name = connection.remote_host
+        if type == constants.REMOTE_DOUBLE_REV:
+            name = connection.look_up(double=True)
+        elif type != constants.REMOTE_NOLOOKUP and self._plan.hostname_lookups:
+            name = connection.look_up(double=self._plan.hostname_lookups == "double")
+        is_ip = 0
+        if not name:
+            if type in (constants.REMOTE_HOST, constants.REMOTE_DOUBLE_REV):
+                return None
+            name, is_ip = connection.client_ip, 1
+        return name if str_is_ip is None else (name, is_ip)
+
+    def is_https(self) -> int:
+        """1 where the connection is encrypted."""
+        return 0
+
+    def ssl_var_lookup(self, name: str) -> str | None:
+        """The value of an SSL variable; None on a connection without TLS."""
+        text("name", name)
+        return None
+
+    # ---- the configuration
+
+    def document_root(self) -> str:
+        """DocumentRoot."""
+        return self._plan.document_root
+
+    def get_config(self) -> Table:
+        """The Python directives in effect, by name (manual 4.5.3)."""
+        if self.__dict__.get("_config_table") is None:
+            self._config_table = Table(dict(self._plan.python_config))
+        return self._config_table
+
+    def get_options(self) -> Table:
+        """The PythonOptions in effect."""
+        if self.__dict__.get("_options_table") is None:
+            self._options_table = Table(dict(self._plan.options))
+        return self._options_table
+
+    def get_addhandler_exts(self) -> str:
+        """The extensions that AddHandler gives to mod_python, separated by blanks."""
+        return " ".join(self._plan.addhandler_extensions)
+
+    def add_handler(self, htype: str, handler: str, dir: str | None = None) -> None:
+        """Run another handler in this request (manual 4.5.3).
+
+        In the running phase it comes after the others; for a later phase, too.
+
+        :raises IndexError: there is no such phase.
+        """
+        if htype not in constants.REQUEST_PHASES:
+            raise IndexError(f"Invalid phase: {htype}")
+        text("handler", handler)
+        entry = HandlerEntry(handler, None if dir is None else environment.directory(dir), False, False)
+        if htype == self._phase and self._running is not None:
+            self._running.append(entry)
+            return
+        if self._added is None:
+            self._added = {}
+        self._added.setdefault(htype, []).append(entry)
+
+    # ---- services
+
+    def log_error(self, message: str | None, level: int = constants.APLOG_ERR) -> None:
+        """Write a line with the client's address to the error log."""
+        self._log.log(
+            level, "" if message is None else message, module="python", client=self.connection.client_addr
+        )
+
+    def register_cleanup(self, function: Callable[[Any], Any], data: Any = None) -> None:
+        """Call ``function(data)`` at the very end of the request.
+
+        :raises ValueError: the function can't be called.
+        """
+        if not callable(function):
+            raise ValueError("first argument must be a callable object")
+        if self._cleanups is None:
+            self._cleanups = []
+        self._cleanups.append((function, data))
+
+    def internal_redirect(self, new_uri: str) -> None:
+        """Serve another URI of this server in place of this one (manual 4.5.3)."""
+        self._plan.redirect(self, text("new_uri", new_uri))
+
+    def construct_url(self, path: str) -> str:
+        """An absolute URL of this server for a path."""
+        return environment.construct_url(self, text("path", path))
+
+    def add_common_vars(self) -> None:
+        """Fill `subprocess_env` with CGI's variables but those of the request line (api 3.5)."""
+        environment.add_common_vars(self)
+
+    def add_cgi_vars(self) -> None:
+        """Fill `subprocess_env` with all of CGI's variables (RFC 3875)."""
+        environment.add_common_vars(self)
+        environment.add_cgi_vars(self)
+
+    def allow_methods(self, methods: Iterable[str | bytes], reset: int = 0) -> None:
+        """Name methods for the Allow header of a 405 or 501 (manual 4.5.3)."""
+        if reset:
+            self._allowed, self._allowed_methods = 0, ()
+        if isinstance(methods, (str, bytes)):
+            raise TypeError("methods must be a sequence of strings")
+        for name in methods:
+            name = text("method", name)
+            number = constants.METHOD_NUMBERS.get(name)
+            if number is not None:
+                self._allowed |= 1 << number
+            if name not in self._allowed_methods:
+                self._allowed_methods += (name,)
+
+    def send_http_header(self) -> None:
+        """Nothing: the head is sent with the first output."""
+
+    def update_mtime(self, seconds: float) -> None:
+        """Make `mtime` as late as this, if it is earlier."""
+        self._mtime = max(self._mtime, float(seconds))
+
+    def set_last_modified(self) -> None:
+        """Set Last-Modified from `mtime`, never in the future (RFC 9110 8.8.2.1)."""
+        self.headers_out["Last-Modified"] = http_date(min(self._mtime or time.time(), time.time()))
+
+    def set_etag(self) -> None:
+        """Set ETag from the file's size and time, as httpd's FileETag MTime Size."""
+        info = self.finfo
+        if info.filetype == constants.APR_REG:
+            self.headers_out["ETag"] = environment.etag(info.size, self._stat.st_mtime_ns if self._stat else None)
+
+    def meets_conditions(self) -> int:
+        """OK, or the status that answers the request's conditions (manual 4.5.3; RFC 9110 13.2)."""
+        if self._no_local_copy or not 200 <= self._status < 300:
+            return constants.OK
+        headers = self._headers_out
+        etag = headers.get("ETag") if headers else None
+        modified = headers.get("Last-Modified") if headers else None
+        return environment.conditions(evaluate, self._method, self.headers_in, etag, modified, self._mtime)
+
+    def encoded_uri(self) -> str:
+        """The path, percent-encoded again for a Location."""
+        return quote(self._uri, safe="/:@!$&'()*+,;=~-._", encoding="utf-8", errors="surrogateescape")
+
+
+__all__ = ["Request", "RequestError"]

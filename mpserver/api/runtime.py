@@ -1,0 +1,60 @@
+"""What an interpreter lends to the applications in it.
+
+This is the one place of module-level mutable state: each interpreter has its own copy of this
+module, and `lend` is called once when the interpreter starts. Outside a server `current()` is
+None, so that applications can be imported by their own tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from mpserver.api.server import Server
+
+
+class Runtime(Protocol):
+    """The services behind ``mod_python.apache`` (manual 4.5.1)."""
+
+    #: The interpreter's name (manual 4.1), and its kind: own, process, main.
+    interpreter: str
+    kind: str
+    server_root: str
+    defines: frozenset[str]
+    main_server: Server
+
+    def log(self, level: int, text: str, server: Server | None = None) -> None:
+        """Write to the error log of the server (default: the main one)."""
+
+    def config_tree(self) -> list[Any]:
+        """The server-level configuration as nested lists (a copy)."""
+
+    def register_cleanup(self, function: Callable[[Any], Any], data: Any = None) -> None:
+        """Call ``function(data)`` when the worker ends."""
+
+    def import_module(self, name: str, autoreload: bool, log: bool, path: list[str] | None) -> ModuleType:
+        """Import, or reload when the file changed (manual 4.5.1)."""
+
+    def mpm_query(self, code: int) -> int:
+        """The answer for an AP_MPMQ_* code."""
+
+    def global_lock(self, server: Server, key: str | None, index: int = -1) -> None:
+        """Take a lock of the pool, shared by all interpreters and workers."""
+
+    def global_unlock(self, server: Server, key: str | None, index: int = -1) -> None:
+        """Give it back."""
+
+
+_lent: list[Runtime] = []
+
+
+def lend(runtime: Runtime) -> None:
+    """Make the runtime of this interpreter known to the applications in it."""
+    _lent[:] = [runtime]
+
+
+def current() -> Runtime | None:
+    """The runtime of this interpreter; None outside a server."""
+    return _lent[0] if _lent else None

@@ -1,0 +1,78 @@
+"""The server object (manual 4.5.6): one server, the main one or a virtual host, as applications see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mpserver.api import constants
+from mpserver.api.members import readonly
+from mpserver.api.runtime import current
+from mpserver.api.table import Table
+
+if TYPE_CHECKING:
+    from mpserver.api.log import ErrorLog
+
+
+class Server:
+    """``req.server``. All documented members are read-only; attributes of an application's own can be set.
+
+    ``facts`` gives the members below their values; a fact that is missing is a programming error.
+    """
+
+    def __init__(
+        self, facts: Mapping[str, Any], log: ErrorLog, config: Mapping[str, str], options: Mapping[str, str]
+    ) -> None:
+        self._next: Server | None = None
+        self._log = log
+        self._config = Table(dict(config))
+        self._options = Table(dict(options))
+        for name, value in facts.items():
+            setattr(self, "_" + name, value)
+
+    next: Server | None = readonly("_next", "The next server of the configuration, or None.")
+    defn_name: str | None = readonly("_defn_name", "The file that defines this server.")
+    defn_line_number: int = readonly("_defn_line_number", "The line of its definition; 0 for the main server.")
+    server_admin: str = readonly("_server_admin", "ServerAdmin.")
+    server_hostname: str = readonly("_server_hostname", "ServerName; CGI's SERVER_NAME.")
+    port: int = readonly("_port", "The port of ServerName, 0 when it has none.")
+    error_fname: str | None = readonly("_error_fname", "The error log's file.")
+    loglevel: int = readonly("_loglevel", "LogLevel as an APLOG_* number.")
+    is_virtual: int = readonly("_is_virtual", "1 for a virtual host.")
+    timeout: float = readonly("_timeout", "Timeout in seconds.")
+    keep_alive_timeout: float = readonly("_keep_alive_timeout", "KeepAliveTimeout in seconds.")
+    keep_alive_max: int = readonly("_keep_alive_max", "MaxKeepAliveRequests; 0 is no limit.")
+    keep_alive: int = readonly("_keep_alive", "1 where KeepAlive is On.")
+    path: str | None = readonly("_path", "ServerPath, or None.")
+    pathlen: int = readonly("_pathlen", "The length of path.")
+    names: tuple[str, ...] = readonly("_names", "ServerAlias names without wildcards.")
+    wild_names: tuple[str, ...] = readonly("_wild_names", "ServerAlias names with wildcards.")
+    limit_req_line: int = readonly("_limit_req_line", "LimitRequestLine in bytes.")
+    limit_req_fieldsize: int = readonly("_limit_req_fieldsize", "LimitRequestFieldSize in bytes.")
+    limit_req_fields: int = readonly("_limit_req_fields", "LimitRequestFields.")
+    my_generation: int = readonly("_my_generation", "How often the server was restarted.")
+    restart_time: float = readonly("_restart_time", "When the configuration was read, seconds since the epoch.")
+
+    def get_config(self) -> Table:
+        """The Python directives in effect at the server's own level (manual 4.5.6)."""
+        return self._config
+
+    def get_options(self) -> Table:
+        """The PythonOptions of the server's own level."""
+        return self._options
+
+    def log_error(self, message: str, level: int = constants.APLOG_ERR) -> None:
+        """Write a line to this server's error log."""
+        self._log.log(level, str(message), module="python")
+
+    def register_cleanup(self, req: object, function: Callable[[Any], Any], data: Any = None) -> None:
+        """Call ``function(data)`` when the worker ends (manual 4.5.6).
+
+        :raises ValueError: the function can't be called.
+        """
+        if not callable(function):
+            raise ValueError("first argument must be a callable object")
+        runtime = current()
+        if runtime is None:
+            raise RuntimeError("cleanups of a server need a running server")
+        runtime.register_cleanup(function, data)

@@ -1,0 +1,455 @@
+"""One client's connection: reading requests, waiting between them, sending what is left.
+
+The same class serves the router, which only reads the first head, and the interpreters, which
+keep the connection. What happens with a request that is ready is the owner's business.
+
+States and what ends them::
+
+    WAITING    between requests     first byte -> READING;  KeepAliveTimeout -> closed
+    READING    head or short body   complete -> the owner;  Timeout -> 408 or closed
+    SENDING    the rest of a response  sent -> WAITING or LINGERING;  Timeout -> closed
+    LINGERING  the client may still read the answer (RFC 9112 9.6)  its end or 2 s -> closed
+    GONE       closed, or handed to another owner
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
+
+from mpserver.api.connection import Address
+from mpserver.api.connection import Connection as ConnectionObject
+from mpserver.api.input import Input
+from mpserver.api.link import FilePart, Part
+from mpserver.errors import ClientGone, RequestError
+from mpserver.http1.body import make_body
+from mpserver.http1.head import Head, HeadReader, parse_head
+from mpserver.loop import READ, WRITE, Loop
+
+if TYPE_CHECKING:
+    from mpserver.phases.host import Host
+
+WAITING, READING, SENDING, LINGERING, GONE = range(5)
+
+#: A body up to so many bytes is read before the request meets its handler.
+EARLY_BODY = 65536
+#: How long a closing connection may take to read the answer, in seconds (httpd's lingering close).
+LINGER = 2.0
+#: How much a lingering client may still send.
+LINGER_BYTES = 1 << 20
+
+
+class Owner(Protocol):
+    """Who keeps the connection: a router or an interpreter."""
+
+    loop: Loop
+    #: Ends connections after their current request.
+    draining: bool
+
+    def host_of(self, local: Address, name: str | None) -> Host:
+        """The server for a local address and a Host header."""
+
+    def serve(self, connection: Connection, head: Head) -> None:
+        """A request is ready: its head, and up to 64 KiB its body."""
+
+    def refuse(self, connection: Connection, error: RequestError) -> None:
+        """A request can't be served as it came: answer and close."""
+
+    def closed(self, connection: Connection) -> None:
+        """The connection is gone."""
+
+
+class Connection:
+    """A client's connection; implements `mpserver.api.link.Link` for its requests."""
+
+    __slots__ = (
+        "_input", "_object", "_outgoing", "accepted", "buffer", "client", "deadline", "default", "fd", "head", "host",
+        "input", "keep_alive", "keep_alive_timeout", "linger_left", "local", "number", "owner", "previous", "reader",
+        "requests_left", "served", "sock", "state", "timeout", "want",
+    )  # fmt: skip
+
+    def __init__(self, owner: Owner, sock: socket.socket, number: int, served: int = 0, data: bytes = b"") -> None:
+        self.owner = owner
+        self.sock = sock
+        sock.setblocking(False)
+        self.fd = sock.fileno()
+        self.number = number
+        self.served = served
+        self.accepted = 0.0
+        self.client = _address(sock.getpeername)
+        self.local = _address(sock.getsockname)
+        self.buffer = data
+        self.head: Head | None = None
+        self.previous: Head | None = None
+        self.reader: HeadReader | None = None
+        #: How many bytes must be there before the buffered request is ready.
+        self.want = 0
+        self.keep_alive = False
+        self.requests_left = -1
+        self.state = READING
+        self._object: ConnectionObject | None = None
+        self.input: Input | None = None
+        self._outgoing: list[Part] = []
+        self.linger_left = LINGER_BYTES
+        #: The server by the address alone: its Timeout counts until a head is there.
+        self.default = owner.host_of(self.local, None)
+        self.host = self.default
+        self.timeout = self.default.timeout
+        self.keep_alive_timeout = self.default.keep_alive_timeout
+        self.deadline = owner.loop.now + self.timeout
+
+    # ---- events
+
+    def start(self) -> None:
+        """Wait for the client in the owner's loop; serve what was read already."""
+        self.owner.loop.add(self.fd, self.on_event)
+        self.owner.loop.watch(self)
+        if self.buffer:
+            self.advance()
+
+    def on_event(self, event: int) -> None:
+        """The socket is ready."""
+        state = self.state
+        if state == SENDING:
+            self._send_more()
+            return
+        if state == LINGERING:
+            self._linger()
+            return
+        try:
+            data = self.sock.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close()
+            return
+        if not data:
+            self.close()
+            return
+        if state == WAITING:
+            self.state = READING
+            self.deadline = self.owner.loop.now + self.timeout
+        reader = self.reader
+        if reader is not None:
+            self._read_on(reader, data)
+            return
+        self.buffer = self.buffer + data if self.buffer else data
+        self.advance()
+
+    def _read_on(self, reader: HeadReader, data: bytes) -> None:
+        """A head that comes in pieces."""
+        try:
+            head = reader.feed(data)
+        except RequestError as error:
+            self.reader = None
+            self.owner.refuse(self, error)
+            return
+        if head is not None:
+            self.reader = None
+            self.buffer = bytes(reader.buffer)
+            self.advance()
+
+    def advance(self) -> None:
+        """Serve the requests that are complete in the buffer, one after the other (pipelining)."""
+        while self.state == READING and self.buffer:
+            head = self.head
+            if head is None:
+                try:
+                    head = parse_head(self.buffer, self.default.limits, self.previous)
+                except RequestError as error:
+                    self.owner.refuse(self, error)
+                    return
+                if head is None:
+                    self.reader = HeadReader(self.default.limits, self.previous)
+                    self.reader.feed(self.buffer)
+                    return
+                if self.previous is None or head.host != self.previous.host:
+                    self._choose_host(head)
+                self.previous = head
+                if head.length:
+                    self.head = head
+                    self.want = self._wanted(head)
+            if head.length and not self._body_ready(head):
+                return
+            self.head = None
+            self.owner.serve(self, head)
+
+    def _choose_host(self, head: Head) -> None:
+        self.host = host = self.owner.host_of(self.local, head.host)
+        self.timeout = host.timeout
+        self.keep_alive_timeout = host.keep_alive_timeout
+
+    def _wanted(self, head: Head) -> int:
+        if head.expects_continue:
+            return 0
+        return head.size + head.length if 0 < head.length <= EARLY_BODY else 0
+
+    def _body_ready(self, head: Head) -> bool:
+        """Whether the handler may begin: the body is here, or too long to wait for, or announced by Expect."""
+        if head.expects_continue or head.length > EARLY_BODY:
+            return True
+        if head.length > 0:
+            return len(self.buffer) >= self.want
+        # chunked: the end shows only in decoding; a decoder of its own looks ahead
+        decoder = make_body(head, 0)
+        try:
+            decoder.feed(self.buffer[head.size :])
+        except RequestError:
+            return True  # the handler's side reports it
+        return decoder.done or len(self.buffer) - head.size > EARLY_BODY
+
+    def take_request(self, head: Head, limit: int) -> Input | None:
+        """Take the head's bytes, and what came of its body, out of the buffer.
+
+        :param limit: LimitRequestBody, 0 for none.
+        :raises RequestError: the body is broken or too long.
+        """
+        buffer = self.buffer
+        self.served += 1
+        length = head.length
+        self.keep_alive = head.keep_alive and self.host.keep_alive and not self.owner.draining
+        maximum = self.host.max_requests
+        if maximum:
+            self.requests_left = maximum - self.served
+            if self.requests_left <= 0:
+                self.keep_alive = False
+        else:
+            self.requests_left = -1
+        if not length:
+            self.buffer = buffer[head.size :] if len(buffer) > head.size else b""
+            return None
+        self.buffer = b""
+        start = buffer[head.size :]
+        body = Input(self, make_body(head, limit), start, head.expects_continue and not start)
+        self.input = body
+        return body
+
+    # ---- the link of a request
+
+    def connection(self) -> ConnectionObject:
+        """The object for ``req.connection``."""
+        if self._object is None:
+            self._object = ConnectionObject(
+                self.number, self.client, self.local, self.default.object, self.default.log
+            )
+        self._object._keepalives = self.served
+        return self._object
+
+    def send(self, parts: list[Part]) -> None:
+        """Send all now, waiting for a slow client up to Timeout. :raises ClientGone: it did not take it."""
+        for index, part in enumerate(parts):
+            try:
+                self._send_part(part)
+            except BaseException:
+                _close_files(parts[index:])
+                raise
+
+    def _send_part(self, part: Part) -> None:
+        if isinstance(part, FilePart):
+            try:
+                while part.length:
+                    self._blocking(lambda: _send_file(self.fd, part))
+            finally:
+                part.close()
+            return
+        sent = self._blocking(lambda: self.sock.send(part))
+        if sent < len(part):
+            view = memoryview(part)[sent:]
+            while view:
+                rest = view
+                view = rest[self._blocking(lambda: self.sock.send(rest)) :]
+
+    def _blocking(self, send: Callable[[], int]) -> int:
+        while True:
+            try:
+                return send()
+            except BlockingIOError:
+                self._wait(select.POLLOUT)
+            except OSError as error:
+                self.keep_alive = False
+                raise ClientGone(f"the client closed the connection ({error.strerror})") from error
+
+    def _wait(self, event: int) -> None:
+        poll = select.poll()
+        poll.register(self.fd, event)
+        if not poll.poll(self.timeout * 1000):
+            self.keep_alive = False
+            raise ClientGone(f"the client was silent for {self.timeout:g} s (Timeout)")
+
+    def finish(self, parts: list[Part]) -> None:
+        """Send all; what the client does not take at once goes out from the loop."""
+        for index, part in enumerate(parts):
+            try:
+                if isinstance(part, FilePart):
+                    while part.length:
+                        _send_file(self.fd, part)
+                    part.close()
+                    continue
+                sent = self.sock.send(part)
+                if sent < len(part):
+                    self._outgoing = [part[sent:], *parts[index + 1 :]]
+                    return
+            except BlockingIOError:
+                self._outgoing = parts[index:]
+                return
+            except OSError:
+                _close_files(parts[index:])
+                self.keep_alive = False
+                self.connection()._aborted = 1
+                return
+
+    def receive(self) -> bytes:
+        """Wait for bytes of the body. :raises ClientGone: none came within Timeout, or the client left."""
+        while True:
+            try:
+                data = self.sock.recv(65536)
+            except BlockingIOError:
+                try:
+                    self._wait(select.POLLIN)
+                except ClientGone as error:
+                    raise ClientGone("Client read error (Timeout?)") from error
+                continue
+            except OSError as error:
+                self.keep_alive = False
+                raise ClientGone("Client read error (the client closed the connection)") from error
+            if not data:
+                self.keep_alive = False
+                raise ClientGone("Client read error (the client closed the connection)")
+            return data
+
+    def unread(self, data: bytes) -> None:
+        """Bytes of the next request."""
+        self.buffer = data + self.buffer
+
+    # ---- after a request
+
+    def done(self) -> None:
+        """The request is over: send the rest, then wait for the next or close."""
+        body = self.input
+        if body is not None:
+            self.input = None
+            if self.keep_alive and not body.discard():
+                self.keep_alive = False
+        if self._object is not None and self._object._aborted:
+            self.close()
+            return
+        if self._outgoing:
+            self.state = SENDING
+            self.deadline = monotonic() + self.timeout
+            self.owner.loop.change(self.fd, WRITE)
+            return
+        self._sent()
+
+    def _sent(self) -> None:
+        if not self.keep_alive:
+            self.linger()
+            return
+        now = monotonic()  # not the loop's time: the handler may have taken long
+        if self.buffer:
+            self.state = READING
+            self.deadline = now + self.timeout
+            return
+        self.state = WAITING
+        self.deadline = now + self.keep_alive_timeout
+        self.owner.loop.hasten(self.deadline)
+
+    def _send_more(self) -> None:
+        parts, self._outgoing = self._outgoing, []
+        before = _size(parts)
+        self.finish(parts)
+        if self._object is not None and self._object._aborted:
+            self.close()
+            return
+        if self._outgoing:
+            if _size(self._outgoing) < before:
+                self.deadline = self.owner.loop.now + self.timeout
+            return
+        self.owner.loop.change(self.fd, READ)
+        self._sent()
+        if self.state == READING:
+            self.advance()
+
+    def linger(self) -> None:
+        """Close so that the client can still read the answer: it may be sending (RFC 9112 9.6)."""
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.close()
+            return
+        self.state = LINGERING
+        self.deadline = self.owner.loop.now + LINGER
+        self.owner.loop.hasten(self.deadline)
+        self._linger()
+
+    def _linger(self) -> None:
+        try:
+            data = self.sock.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        self.linger_left -= len(data)
+        if not data or self.linger_left < 0:
+            self.close()
+
+    def expire(self, now: float) -> None:
+        """The deadline has passed."""
+        if self.state == READING and (self.buffer or self.reader):
+            self.reader = None
+            self.owner.refuse(self, RequestError(408, "the client did not send the whole request within Timeout"))
+            return
+        self.close()
+
+    def release(self) -> None:
+        """Leave the owner's loop; the socket stays open, for another owner."""
+        if self.state == GONE:
+            return
+        self.state = GONE
+        self.owner.loop.remove(self.fd)
+        self.owner.loop.unwatch(self)
+        self.owner.closed(self)
+
+    def close(self) -> None:
+        """Close at once."""
+        if self.state == GONE:
+            return
+        self.release()
+        _close_files(self._outgoing)
+        self._outgoing = []
+        self.sock.close()
+
+
+def _address(name: Callable[[], object]) -> Address:
+    try:
+        found = name()
+    except OSError:
+        return ("", 0)
+    if not isinstance(found, tuple):
+        return ("", 0)
+    ip = found[0].removeprefix("::ffff:") if found[0].startswith("::ffff:") else found[0]
+    return (ip, found[1])
+
+
+def _send_file(fd: int, part: FilePart) -> int:
+    sent = os.sendfile(fd, part.fd, part.offset, part.length)
+    if sent == 0:
+        raise ConnectionAbortedError(0, "the file became shorter while it was sent")
+    part.offset += sent
+    part.length -= sent
+    return sent
+
+
+def _size(parts: list[Part]) -> int:
+    return sum(part.length if isinstance(part, FilePart) else len(part) for part in parts)
+
+
+def _close_files(parts: list[Part]) -> None:
+    for part in parts:
+        if isinstance(part, FilePart):
+            part.close()
+
+

@@ -1,0 +1,274 @@
+"""What runs inside an interpreter: its inbox, its connections, its requests.
+
+The same code runs in a subinterpreter, in a process forked from a zygote, and in a thread of the
+worker's main interpreter; `mpserver.kinds` starts it there.
+"""
+
+from __future__ import annotations
+
+import marshal
+import socket
+import time
+from typing import Any, NamedTuple
+
+from mpserver import handoff
+from mpserver.api import log as levels
+from mpserver.api.loader import Loader
+from mpserver.api.log import ErrorLog
+from mpserver.api.runtime import lend
+from mpserver.config.compile import Configuration
+from mpserver.connection import WAITING, Connection
+from mpserver.errors import ConfigError, RequestError
+from mpserver.http1.head import Head
+from mpserver.loop import Loop
+from mpserver.modules import python, registry
+from mpserver.phases.dispatch import describe, resolve_object
+from mpserver.phases.pipeline import Pipeline
+from mpserver.phases.plan import Place
+from mpserver.scoreboard import IDLE, Scoreboard
+from mpserver.services import Services
+
+#: How long an idle connection is kept when the interpreter drains: the client may be about to ask, in seconds.
+DRAIN_IDLE = 5.0
+
+
+class Boot(NamedTuple):
+    """All that an interpreter needs to begin.
+
+    ``slot`` is its worker's number, ``seat`` its own place on the worker's page of the scoreboard.
+    """
+
+    place: Place
+    seat: int
+    slot: int
+    generation: int
+    configuration: Configuration
+    logs: dict[str, int]
+    scoreboard: int
+    one_process: bool
+
+
+def pack(boot: Boot) -> bytes:
+    """The boot record as bytes, for an interpreter that shares no objects with this one."""
+    return marshal.dumps((tuple(boot.place), boot.configuration.to_bytes(), *boot[1:4], *boot[5:]))
+
+
+def unpack(data: bytes) -> Boot:
+    """The inverse of `pack`; compiles the configuration anew."""
+    place, configuration, seat, slot, generation, *rest = marshal.loads(data)
+    return Boot(Place(*place), seat, slot, generation, Configuration.from_bytes(configuration, registry()), *rest)
+
+
+class Interpreter:
+    """The engine of one interpreter; `Owner` of its connections."""
+
+    def __init__(self, boot: Boot, inbox: socket.socket) -> None:
+        self.boot = boot
+        self.place = boot.place
+        self.draining = False
+        self.loop = Loop()
+        self.inbox = inbox
+        inbox.setblocking(False)
+        configuration = boot.configuration
+        self.loader = Loader(self._log)
+        self.pipeline = Pipeline(configuration, boot.logs, boot.generation, self.loader)
+        main = self.pipeline.host(configuration.main)
+        self.log: ErrorLog = main.log
+        self.seat = Scoreboard.attach(boot.scoreboard).place(boot.slot, boot.seat)
+        self.services = Services(boot, main, self.loader)
+        self.connections: set[Connection] = set()
+        self.host_of = self.pipeline.host_of
+
+    def _log(self, level: int, text: str) -> None:
+        self.log.log(level, text, module="python")
+
+    # ---- its life
+
+    def run(self) -> None:
+        """Import what PythonImport names, then serve until the worker says otherwise."""
+        lend(self.services)
+        self._import()
+        self._tell(handoff.READY)
+        self.loop.add(self.inbox.fileno(), self._on_inbox)
+        self.seat.state(IDLE)
+        self.loop.run()
+        for connection in list(self.connections):
+            connection.close()
+        self.services.run_cleanups(self._log)
+        self.seat.gone()
+        self.loop.close()
+
+    def _import(self) -> None:
+        """PythonImport (api 3.5 1.7): in reverse order, a failure is logged and the others go on."""
+        main = self.boot.configuration.main
+        path = main.base[python.PYTHON_PATH]
+        imports = main.conf[python.PYTHON_IMPORTS]
+        for name, interpreter in reversed(imports):
+            if interpreter != self.place.name:
+                continue
+            module, _, function = name.partition("::")
+            try:
+                if path is not None:
+                    self.loader.use_path(path)
+                imported = self.loader.import_module(module, True, False, None)
+                if function:
+                    resolve_object(imported, function, None)()
+            except BaseException as error:  # an application's module may raise anything
+                self._log(levels.ERROR, f"directive_PythonImport: error importing {name}")
+                for line in describe(error):
+                    self._log(levels.ERROR, line.rstrip())
+
+    def _tell(self, kind: int, text: str = "") -> None:
+        try:
+            handoff.send(self.inbox, handoff.Message(kind, data=text.encode()))
+        except OSError:
+            self.loop.stop()  # the worker is gone
+
+    def _on_inbox(self, _event: int) -> None:
+        try:
+            message = handoff.receive(self.inbox)
+        except BlockingIOError:
+            return
+        if message is None or message.kind == handoff.STOP:
+            self.loop.stop()
+        elif message.kind == handoff.CONNECTION:
+            self._adopt(message)
+        elif message.kind == handoff.DRAIN:
+            self.drain()
+
+    def _adopt(self, message: handoff.Message) -> None:
+        sock = socket.socket(fileno=message.fd)
+        connection = Connection(self, sock, message.number, message.served, message.data)
+        connection.accepted = message.accepted
+        self.connections.add(connection)
+        connection.start()
+
+    def drain(self) -> None:
+        """Serve what there is, keep no connection, and end."""
+        self.draining = True
+        limit = time.monotonic() + DRAIN_IDLE
+        for connection in self.connections:
+            if connection.state == WAITING and connection.deadline > limit:
+                connection.deadline = limit
+        self.loop.hasten(limit)
+        self.loop.soon(self._end_if_empty)
+
+    def _end_if_empty(self) -> None:
+        if self.draining and not self.connections:
+            self.loop.stop()
+
+    # ---- its requests
+
+    def serve(self, connection: Connection, head: Head) -> None:
+        """One request, from its head to its log line; or give the connection back to the router."""
+        now = time.time()
+        pipeline, host = self.pipeline, connection.host
+        early = pipeline.early(host)
+        try:
+            if early is not None:
+                self._serve_early(connection, head, early, now)
+                return
+            resource, plan = pipeline.locate(host, head.path)
+        except ConfigError as error:
+            self._misconfigured(connection, head, error)
+            return
+        if plan.place != self.place and plan.needs_python:
+            self._give_back(connection)
+            return
+        self.seat.working()
+        try:
+            body = connection.take_request(head, plan.limit_body)
+        except RequestError as error:
+            self.refuse(connection, error)
+            self.seat.done()
+            return
+        req = pipeline.request(connection, head, host, now)
+        req._input = body
+        pipeline.serve(req, resource, plan)
+        connection.done()
+        self.seat.done()
+
+    def _serve_early(self, connection: Connection, head: Head, early: Any, now: float) -> None:
+        """A server with handlers for the phases before the resource is known."""
+        pipeline, host = self.pipeline, connection.host
+        if early.place != self.place:
+            self._give_back(connection)
+            return
+        self.seat.working()
+        try:
+            body = connection.take_request(head, early.limit_body)
+        except RequestError as error:
+            self.refuse(connection, error)
+            self.seat.done()
+            return
+        req = pipeline.request(connection, head, host, now)
+        req._input = body
+        pipeline.serve_early(req, early, self.place)
+        connection.done()
+        self.seat.done()
+
+    def refuse(self, connection: Connection, error: RequestError) -> None:
+        """Answer a request that can't be served as it came, then close."""
+        self.pipeline.refuse(connection, connection.host, error, time.time())
+        connection.buffer = b""
+        connection.keep_alive = False
+        connection.done()
+
+    def _misconfigured(self, connection: Connection, head: Head, error: ConfigError) -> None:
+        """A faulty .htaccess file fails the requests below it, with its place in the log."""
+        connection.host.log.log(levels.ALERT, str(error), client=connection.client)
+        self.refuse(connection, RequestError(500, "the configuration of this directory is faulty", head.line))
+
+    def _give_back(self, connection: Connection) -> None:
+        """The request belongs to another interpreter: the router takes the connection from here."""
+        connection.release()
+        handed = handoff.Message(
+            handoff.CONNECTION, connection.fd, connection.buffer, connection.served, connection.number,
+            connection.accepted,
+        )  # fmt: skip
+        try:
+            handoff.send(self.inbox, handed)
+        except OSError:
+            self.loop.stop()  # the worker is gone
+        connection.sock.close()
+
+    def closed(self, connection: Connection) -> None:
+        """A connection has ended, or went elsewhere."""
+        self.connections.discard(connection)
+        if self.draining and not self.connections:
+            self.loop.soon(self._end_if_empty)
+
+
+def run(boot: Boot, inbox_fd: int) -> None:
+    """Be an interpreter until the worker ends it; never raises.
+
+    What goes wrong at the start is told to the worker, which answers the waiting requests.
+    """
+    inbox = socket.socket(fileno=inbox_fd)
+    try:
+        Interpreter(boot, inbox).run()
+    except BaseException as error:  # nothing but a clean end may cross into the worker
+        try:
+            text = f"{type(error).__name__}: {error}"
+        except BaseException:
+            text = type(error).__name__
+        try:
+            handoff.send(inbox, handoff.Message(handoff.FAILED, data=text.encode("utf-8", "replace")))
+        except OSError:
+            pass
+    finally:
+        inbox.close()
+
+
+def run_packed(data: bytes, inbox_fd: int) -> None:
+    """`run` for an interpreter that got its boot record as bytes."""
+    try:
+        boot = unpack(data)
+    except BaseException as error:
+        inbox = socket.socket(fileno=inbox_fd)
+        handoff.send(inbox, handoff.Message(handoff.FAILED, data=repr(error).encode("utf-8", "replace")))
+        inbox.close()
+        return
+    run(boot, inbox_fd)
+
+

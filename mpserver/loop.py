@@ -1,0 +1,112 @@
+"""The event loop of a router and of an interpreter: descriptors, and deadlines of connections."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+READ = select.EPOLLIN
+WRITE = select.EPOLLOUT
+#: Only one of the processes that wait for a listener is woken.
+EXCLUSIVE = getattr(select, "EPOLLEXCLUSIVE", 0)
+
+#: Deadlines are looked at no more often than this, in seconds.
+COARSE = 0.05
+
+
+class Timed(Protocol):
+    """Something with a deadline (``time.monotonic()`` seconds)."""
+
+    deadline: float
+
+    def expire(self, now: float) -> None:
+        """The deadline has passed."""
+
+
+class Loop:
+    """Calls back when descriptors are ready or deadlines pass; sleeps otherwise."""
+
+    def __init__(self) -> None:
+        self._poll = select.epoll()
+        self._callbacks: dict[int, Callable[[int], None]] = {}
+        self._timed: dict[Timed, None] = {}
+        self._next_sweep = float("inf")
+        self._soon: list[Callable[[], None]] = []
+        self.running = True
+        #: The time of the last wake-up, ``time.monotonic()``.
+        self.now = time.monotonic()
+
+    def add(self, fd: int, callback: Callable[[int], None], events: int = READ) -> None:
+        """Call ``callback(events)`` whenever the descriptor is ready."""
+        self._callbacks[fd] = callback
+        self._poll.register(fd, events)
+
+    def change(self, fd: int, events: int) -> None:
+        """Wait for other events."""
+        self._poll.modify(fd, events)
+
+    def remove(self, fd: int) -> None:
+        """Forget a descriptor; before it is closed."""
+        if self._callbacks.pop(fd, None) is not None:
+            self._poll.unregister(fd)
+
+    def watch(self, timed: Timed) -> None:
+        """Expire it when its deadline passes; the deadline may be moved meanwhile."""
+        self._timed[timed] = None
+        if timed.deadline < self._next_sweep:
+            self._next_sweep = timed.deadline
+
+    def hasten(self, deadline: float) -> None:
+        """A watched deadline was moved to an earlier time."""
+        if deadline < self._next_sweep:
+            self._next_sweep = deadline
+
+    def unwatch(self, timed: Timed) -> None:
+        """It has no deadline any more."""
+        self._timed.pop(timed, None)
+
+    def soon(self, function: Callable[[], None]) -> None:
+        """Call it after the events at hand."""
+        self._soon.append(function)
+
+    def run(self) -> None:
+        """Run until `stop`."""
+        poll, callbacks = self._poll.poll, self._callbacks
+        while self.running:
+            if self._soon:
+                timeout = 0.0
+            elif self._timed and self._next_sweep != float("inf"):
+                timeout = max(0.0, self._next_sweep - time.monotonic())
+            else:
+                timeout = -1.0
+            events = poll(timeout)
+            self.now = time.monotonic()
+            for fd, event in events:
+                callback = callbacks.get(fd)
+                if callback is not None:
+                    callback(event)
+            if self._soon:
+                soon, self._soon = self._soon, []
+                for function in soon:
+                    function()
+            if self.now >= self._next_sweep:
+                self._sweep()
+
+    def stop(self) -> None:
+        """Return from `run` after the events at hand."""
+        self.running = False
+
+    def close(self) -> None:
+        """Release the epoll descriptor."""
+        self._poll.close()
+
+    def _sweep(self) -> None:
+        now = self.now
+        self._next_sweep = float("inf")
+        for timed in [timed for timed in self._timed if timed.deadline <= now]:
+            timed.expire(now)
+        if self._timed:
+            earliest = min(timed.deadline for timed in self._timed)
+            self._next_sweep = min(self._next_sweep, max(earliest, now + COARSE))

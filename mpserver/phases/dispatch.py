@@ -1,0 +1,212 @@
+"""Running the Python handlers of a phase (manual 5.1.1; api 3.5 1.5)."""
+
+from __future__ import annotations
+
+import html
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mpserver.api import constants
+from mpserver.api.hlist import HandlerEntry, HandlerList
+from mpserver.api.loader import TRUST, Loaded, Loader
+from mpserver.api.result import SERVER_RETURN
+from mpserver.errors import ClientGone
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+    from mpserver.phases.plan import Plan
+
+OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
+SERVER_ERROR = constants.HTTP_INTERNAL_SERVER_ERROR
+
+_BOTH = frozenset({OK, DECLINED})
+_DECLINED = frozenset({DECLINED})
+_OK = frozenset({OK})
+
+#: The next handler of a phase runs only if the one before returned one of these.
+CONTINUE = {
+    "PythonPostReadRequestHandler": _BOTH,
+    "PythonTransHandler": _DECLINED,
+    "PythonHeaderParserHandler": _BOTH,
+    "PythonInitHandler": _BOTH,
+    "PythonAccessHandler": _BOTH,
+    "PythonAuthenHandler": _DECLINED,
+    "PythonAuthzHandler": _DECLINED,
+    "PythonTypeHandler": _DECLINED,
+    "PythonFixupHandler": _BOTH,
+    "PythonHandler": _OK,
+    "PythonLogHandler": _BOTH,
+    "PythonCleanupHandler": _OK,
+}
+
+
+class Handler:
+    """One handler of a plan: resolved once, looked up again when its module was reloaded."""
+
+    __slots__ = ("_fixed", "_loaded", "_trusted", "_version", "entry", "module", "path", "phase")
+
+    def __init__(self, entry: HandlerEntry, phase: str) -> None:
+        self.entry = entry
+        self.phase = phase
+        self.module, _, path = entry.handler.partition("::")
+        self.path = path or phase.removeprefix("Python").lower()
+        self._loaded: Loaded | None = None
+        self._fixed: Callable[[Any], Any] | None = None
+        self._version = -1
+        self._trusted = -1.0
+
+    def resolve(self, req: Request, plan: Plan, loader: Loader) -> Callable[[Any], Any] | None:
+        """The callable; None for a silent handler whose module has none.
+
+        :raises Exception: what the module raises when imported; AttributeError without such an object.
+        """
+        now = req._request_time
+        if plan.python_path is not None:
+            loader.use_path(plan.python_path)
+        if not 0.0 <= now - self._trusted < TRUST:
+            # a handler in a Location has no directory (api 3.5 1.5)
+            directory = None if self.entry.is_location or plan.python_path is not None else self.entry.directory
+            loaded = loader.load(self.module, directory, plan.autoreload, now)
+            if loaded is not self._loaded or loaded.version != self._version:
+                self._loaded, self._version = loaded, loaded.version
+                self._fixed = self._find_fixed(loaded)
+            self._trusted = now
+        if self._fixed is not None:
+            return self._fixed
+        assert self._loaded is not None
+        return resolve_object(self._loaded.module, self.path, req, self.entry.silent)
+
+    def _find_fixed(self, loaded: Loaded) -> Callable[[Any], Any] | None:
+        """A plain function needs no walk per request."""
+        found: Any = loaded.module.__dict__.get(self.path)
+        return found if callable(found) and not isinstance(found, type) else None
+
+
+def resolve_object(module: Any, path: str, argument: Any, silent: bool = False) -> Any:
+    """Walk a dotted path from a module; classes on the way are instantiated with the argument.
+
+    :returns: the object; None where it is missing and ``silent``.
+    :raises AttributeError: it is missing.
+    """
+    found = module
+    for name in path.split("."):
+        if not hasattr(found, name):
+            if silent:
+                return None
+            if found is module:
+                where = getattr(module, "__file__", module.__name__)
+                raise AttributeError(f"module '{where}' contains no '{name}'")
+        found = getattr(found, name)
+        if isinstance(found, type):
+            found = found(argument)
+    return found
+
+
+class Outcome(NamedTuple):
+    """What a phase came to: its result, and whether any handler ran at all."""
+
+    result: int
+    ran: bool
+
+
+def run(req: Request, plan: Plan, loader: Loader, phase: str, handlers: Sequence[Handler]) -> Outcome:
+    """Run a phase's handlers, and those that the request added, until one ends it."""
+    added = req._added.pop(phase, None) if req._added else None
+    if added:
+        handlers = [*handlers, *(Handler(entry, phase) for entry in added)]
+    if not handlers:
+        return Outcome(DECLINED, False)
+    result, ran = DECLINED, False
+    going = CONTINUE[phase]
+    more: list[HandlerEntry] = []
+    entries = [handler.entry for handler in handlers]
+    outer = req._phase, req._running, req._hlist
+    req._phase, req._running, req._touched_python = phase, more, True
+    todo = list(handlers)
+    try:
+        for index, handler in enumerate(todo):
+            req._hlist = HandlerList(entries, index)
+            outcome = call(req, plan, loader, handler)
+            if outcome is not None:
+                result, ran = outcome, True
+                if result not in going:
+                    break
+            if more:
+                todo += [Handler(entry, phase) for entry in more]
+                entries += more
+                more.clear()
+    finally:
+        req._phase, req._running, req._hlist = outer
+    return Outcome(result, ran)
+
+
+def call(req: Request, plan: Plan, loader: Loader, handler: Handler) -> int | None:
+    """Run one handler; None when it is silent and missing. Every error becomes a status and log lines."""
+    try:
+        function = handler.resolve(req, plan, loader)
+        if function is None:
+            if handler.entry.silent:
+                return None
+            raise TypeError(f"'{handler.entry.handler}' is None, and can't be called as a handler")
+        try:
+            result = function(req)
+        except SERVER_RETURN as raised:
+            result = _raised(req, raised)
+        if type(result) is not int:
+            raise AssertionError(
+                f"Handler has returned result or raised SERVER_RETURN exception having non integer type: "
+                f"{type(result).__name__} (it must return apache.OK, apache.DECLINED or a status)"
+            )
+        return result
+    except BaseException as error:  # an application may raise anything; it harms only its own request
+        return failed(req, plan, handler, error)
+
+
+def _raised(req: Request, raised: SERVER_RETURN) -> Any:
+    """The result that SERVER_RETURN carries."""
+    arguments = raised.args
+    if not arguments:
+        return None
+    if len(arguments) > 1 and arguments[1]:
+        req.status = arguments[1]
+    return arguments[0]
+
+
+def failed(req: Request, plan: Plan, handler: Handler, error: BaseException) -> int:
+    """Log an uncaught error line by line; with PythonDebug also show it to the client (manual 5.4.2)."""
+    text = describe(error)
+    prefix = f"{handler.phase} {handler.entry.handler}"
+    for part in text:
+        req._log.log(
+            constants.APLOG_ERR, f"{prefix}: {part.rstrip()}", module="python", client=req.connection.client_addr
+        )
+    if not plan.debug or isinstance(error, ClientGone):
+        return SERVER_ERROR
+    if not req._started:
+        req._status = SERVER_ERROR
+        req._status_line = None
+        req._content_type = "text/html; charset=utf-8"
+        if req._headers_out is not None:
+            for name in ("Content-Length", "Content-Encoding", "ETag", "Last-Modified"):
+                del req._headers_out[name]
+    page = f'\n<pre>\nMod_python error: "{html.escape(prefix)}"\n\n{html.escape("".join(text))}</pre>\n'
+    try:
+        req.write(page.encode("utf-8", "backslashreplace"), 0)
+    except ClientGone:
+        return SERVER_ERROR
+    return DONE
+
+
+def describe(error: BaseException) -> list[str]:
+    """The traceback's parts, without the server's own frames; never raises, whatever the exception does."""
+    own = __file__.rpartition("phases")[0]
+    try:
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename.startswith(own):
+            trace = trace.tb_next
+        return traceback.format_exception(type(error), error, trace or error.__traceback__)
+    except BaseException:  # its __str__ may raise, too
+        name = type(error).__name__
+        return [f"{name}: its text can't be shown, for its __str__ raised {sys.exc_info()[0]!r}\n"]

@@ -1,0 +1,108 @@
+"""A server of the configuration, the main one or a virtual host, ready for serving."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from mpserver.api.log import DEFAULT_LEVEL, ErrorLog
+from mpserver.api.server import Server as ServerObject
+from mpserver.config.compile import Configuration, Server
+from mpserver.config.settings import Conf
+from mpserver.http1.head import Limits
+from mpserver.modules import core, log_config, python
+from mpserver.version import MOD_PYTHON_VERSION, VERSION
+
+
+class OpenLog(NamedTuple):
+    """An access log and the descriptor that its lines go to."""
+
+    fd: int
+    log: log_config.AccessLog
+
+
+class Host:
+    """What serving needs of one server, worked out once."""
+
+    __slots__ = (
+        "access_logs", "keep_alive", "keep_alive_timeout", "limits", "log", "max_requests",
+        "name", "object", "server", "timeout",
+    )  # fmt: skip
+
+    def __init__(self, configuration: Configuration, server: Server, logs: Mapping[str, int], generation: int) -> None:
+        conf = server.conf
+        self.server = server
+        #: The name of its interpreter, where nothing else names one (manual 4.1).
+        self.name = server.name or os.uname().nodename
+        self.keep_alive = conf[core.KEEP_ALIVE]
+        self.keep_alive_timeout = conf[core.KEEP_ALIVE_TIMEOUT]
+        self.max_requests = conf[core.MAX_KEEP_ALIVE_REQUESTS]
+        self.timeout = conf[core.TIMEOUT]
+        self.limits = Limits(
+            conf[core.LIMIT_REQUEST_LINE], conf[core.LIMIT_REQUEST_FIELDS], conf[core.LIMIT_REQUEST_FIELD_SIZE]
+        )
+        self.log = ErrorLog(error_fd(configuration, server, logs), *log_levels(server))
+        self.access_logs = tuple(
+            OpenLog(logs.get(log_key(configuration.root, log.target), 2), log) for log in log_config.access_logs(conf)
+        )
+        self.object = ServerObject(
+            {
+                "defn_name": server.defn_name,
+                "defn_line_number": server.defn_line,
+                "server_admin": conf[core.SERVER_ADMIN],
+                "server_hostname": self.name,
+                "port": server.port,
+                "error_fname": core.error_log(conf),
+                "loglevel": self.log.level,
+                "is_virtual": int(server.is_virtual),
+                "timeout": self.timeout,
+                "keep_alive_timeout": self.keep_alive_timeout,
+                "keep_alive_max": self.max_requests,
+                "keep_alive": int(self.keep_alive),
+                "path": conf[core.SERVER_PATH],
+                "pathlen": len(conf[core.SERVER_PATH] or ""),
+                "names": server.names,
+                "wild_names": server.wild_names,
+                "limit_req_line": self.limits.line,
+                "limit_req_fieldsize": self.limits.field_size,
+                "limit_req_fields": self.limits.fields,
+                "my_generation": generation,
+                "restart_time": configuration.time,
+            },
+            self.log,
+            python.python_config(server.base),
+            python.options(server.base, python.PYTHON_OPTIONS),
+        )
+
+
+def server_software(conf: Conf) -> str:
+    """The Server header and SERVER_SOFTWARE, as much of it as ServerTokens lets be told."""
+    release = VERSION.split(".")
+    told = {
+        "prod": "mpserver",
+        "major": f"mpserver/{release[0]}",
+        "minor": f"mpserver/{release[0]}.{release[1]}",
+        "minimal": f"mpserver/{VERSION}",
+        "os": f"mpserver/{VERSION} (Unix)",
+    }
+    python_version = ".".join(map(str, sys.version_info[:3]))
+    full = f"mpserver/{VERSION} (Unix) mod_python/{MOD_PYTHON_VERSION} Python/{python_version}"
+    return told.get(conf[core.SERVER_TOKENS], full)
+
+
+def error_fd(configuration: Configuration, server: Server, logs: Mapping[str, int]) -> int:
+    """The descriptor of a server's error log; stderr where it was not opened (one-process tests)."""
+    return logs.get(log_key(configuration.root, core.error_log(server.conf)), 2)
+
+
+def log_key(root: str, target: str) -> str:
+    """The name of a log's target among the open descriptors: its absolute path, or a pipe's text as it is."""
+    return target if target.startswith("|") else os.path.normpath(os.path.join(root, target))
+
+
+def log_levels(server: Server) -> tuple[int, Mapping[str, int]]:
+    """LogLevel of a server: the default level and those of single modules."""
+    found = server.base[core.LOG_LEVEL]
+    return (DEFAULT_LEVEL if found.level is None else found.level), found.modules

@@ -1,0 +1,140 @@
+"""A plan: the merged configuration of a request, compiled to what has to be done.
+
+Plans are kept by the configuration object that they were made of; equal sections give the same
+object, so that a request usually finds its plan with one look-up. Phases without handlers are not
+in the plan, and cost nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from mpserver.api.hlist import HandlerEntry
+from mpserver.config.settings import Conf
+from mpserver.modules import auth, core, mime, python
+from mpserver.phases.dispatch import Handler
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+    from mpserver.phases.host import Host
+
+#: The name that always means the worker's own main interpreter (manual 4.1).
+MAIN = "main_interpreter"
+
+#: Handler names that are served by the PythonHandlers (api 3.5 1.5).
+PYTHON_HANDLERS = frozenset({"mod_python", "python-program"})
+
+#: What ``auto`` means on this Python: isolated subinterpreters are ready for use from 3.14 on.
+AUTO = "own" if sys.version_info >= (3, 14) else "process"
+
+
+class Place(NamedTuple):
+    """An interpreter: its kind (own, process, main) and name."""
+
+    kind: str
+    name: str
+
+
+class PhaseHandlers(NamedTuple):
+    """A phase's handlers: those for all files, and those for an extension only (``| .ext``)."""
+
+    plain: tuple[Handler, ...]
+    by_extension: Mapping[str, tuple[Handler, ...]]
+
+
+class Plan:
+    """What a request with this configuration needs. Implements `mpserver.api.plan.RequestPlan`."""
+
+    __slots__ = (
+        "addhandler_extensions", "auth_name", "auth_type", "autoreload", "conf", "debug", "document_root",
+        "error_documents", "force_type", "handlers", "hostname_lookups", "host", "interpreter", "limit_body",
+        "needs_python", "options", "place", "python_config", "python_path", "redirect", "requires",
+        "server_software", "set_handler", "steps",
+    )  # fmt: skip
+
+    def __init__(
+        self, host: Host, conf: Conf, filename: str | None, software: str,
+        redirect: Callable[[Request, str], None],
+    ) -> None:  # fmt: skip
+        self.host = host
+        self.conf = conf
+        self.redirect = redirect
+        self.server_software = software
+        self.auth_type: str | None = conf[auth.AUTH_TYPE]
+        self.auth_name: str | None = conf[auth.AUTH_NAME]
+        self.requires: tuple[str, ...] = conf[auth.REQUIRE].texts
+        self.document_root: str = core.document_root(host.server.conf)
+        self.python_config: Mapping[str, str] = python.python_config(conf)
+        self.options: Mapping[str, str] = python.options(conf)
+        self.python_path: str | None = conf[python.PYTHON_PATH]
+        self.debug: bool = conf[python.PYTHON_DEBUG]
+        self.autoreload: bool = conf[python.PYTHON_AUTO_RELOAD]
+        self.hostname_lookups = ""
+        self.addhandler_extensions = tuple(
+            extension for extension, handler in conf[mime.ADD_HANDLER].items() if handler in PYTHON_HANDLERS
+        )
+        self.set_handler: str | None = conf[core.SET_HANDLER]
+        self.force_type: str | None = conf[core.FORCE_TYPE]
+        self.limit_body: int = conf[core.LIMIT_REQUEST_BODY]
+        self.error_documents = conf[core.ERROR_DOCUMENT]
+        self.handlers = {
+            phase: _phase_handlers(specs, phase, filename) for phase, specs in conf[python.HANDLERS].items()
+        }
+        self.needs_python = bool(self.handlers)
+        self.interpreter = interpreter_name(host, conf, filename)
+        self.place = place(self.interpreter, conf[python.INTERP_BACKEND])
+        self.steps: tuple[Callable[[Request], int], ...] = ()
+
+
+def _phase_handlers(
+    specs: tuple[python.HandlerSpec, ...], phase: str, filename: str | None
+) -> PhaseHandlers:
+    plain: list[Handler] = []
+    extensions: dict[str, list[Handler]] = {}
+    for spec in specs:
+        directory = spec.directory
+        if spec.pattern and filename is not None:
+            directory = os.path.dirname(filename) + "/"
+        handler = Handler(HandlerEntry(spec.handler, directory, spec.is_location, spec.silent), phase)
+        for extension in spec.extensions:
+            extensions.setdefault(extension, []).append(handler)
+        if not spec.extensions:
+            plain.append(handler)
+    return PhaseHandlers(tuple(plain), {name: tuple(found) for name, found in extensions.items()})
+
+
+def interpreter_name(host: Host, conf: Conf, filename: str | None) -> str:
+    """The name of a request's interpreter (api 3.5 1.6)."""
+    name = conf[python.PYTHON_INTERPRETER]
+    if name is not None:
+        return name
+    if conf[python.INTERP_PER_DIRECTORY]:
+        if filename is None:
+            return MAIN
+        directory = filename if filename.endswith("/") or os.path.isdir(filename) else os.path.dirname(filename)
+        return directory if directory.endswith("/") else directory + "/"
+    if conf[python.INTERP_PER_DIRECTIVE]:
+        for phase in (*python.EARLY_PHASES, *python.LATE_PHASES):
+            for spec in conf[python.HANDLERS].get(phase, ()):
+                if spec.pattern and filename is not None:
+                    return os.path.dirname(filename) + "/"
+                return spec.directory or MAIN
+        return MAIN
+    return host.name
+
+
+def place(name: str, backend: str) -> Place:
+    """Where an interpreter of this name runs, by PythonInterpBackend."""
+    if name == MAIN or backend == "main":
+        return Place("main", MAIN)
+    return Place(AUTO if backend == "auto" else backend, name)
+
+
+def varies_by_file(conf: Conf) -> bool:
+    """Whether the plan depends on the file itself, not on the configuration alone."""
+    if conf[python.PYTHON_INTERPRETER] is None and conf[python.INTERP_PER_DIRECTORY]:
+        return True
+    return any(spec.pattern for specs in conf[python.HANDLERS].values() for spec in specs)

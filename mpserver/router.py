@@ -1,0 +1,214 @@
+"""The router: a worker's main thread. It accepts, reads the first head, and hands the connection on.
+
+Which interpreter a connection goes to is a pure function of the head, the configuration and the
+file system. In the steady state the router sleeps: interpreters keep their connections.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from mpserver import handoff
+from mpserver.api import log as levels
+from mpserver.connection import Connection
+from mpserver.errors import ConfigError, RequestError
+from mpserver.http1.head import Head
+from mpserver.interp import DRAIN_IDLE, Boot
+from mpserver.kinds import ENDED, KINDS, Events, Interp
+from mpserver.loop import EXCLUSIVE, READ, Loop
+from mpserver.modules import mpm
+from mpserver.phases.pipeline import Pipeline
+from mpserver.phases.plan import MAIN, Place
+
+if TYPE_CHECKING:
+    from mpserver.worker import WorkerStart
+
+#: Connections that need no Python go to the worker's main interpreter.
+ANYWHERE = Place("main", MAIN)
+
+#: How many connections are taken from a listener at a time, so that workers share a rush.
+BATCH = 16
+
+
+class Router:
+    """`Owner` of connections whose first request is still being read."""
+
+    def __init__(self, start: WorkerStart) -> None:
+        self.start = start
+        self.draining = False
+        self.loop = Loop()
+        self.pipeline = Pipeline(start.configuration, start.logs, start.generation, None)
+        self.log = self.pipeline.host(start.configuration.main).log
+        self.host_of = self.pipeline.host_of
+        self.interps: dict[Place, Interp] = {}
+        self.connections: set[Connection] = set()
+        self._events = Events(self._returned, self._failed, self._ended)
+        self._free = list(range(1, 1024))[::-1]
+        self._accepted = 0
+        self._limit = start.configuration.main.conf[mpm.MAX_CONNECTIONS_PER_CHILD]
+        self.stopping = False
+
+    def listen(self) -> None:
+        """Begin to accept."""
+        for listener in self.start.listeners:
+            listener.setblocking(False)
+            self.loop.add(listener.fileno(), lambda _event, sock=listener: self._accept(sock), READ | EXCLUSIVE)  # type: ignore[misc]
+
+    # ---- connections
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(BATCH):
+            try:
+                sock, _address = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                # out of descriptors or memory: let those that are here end first
+                self.log.log(levels.ERROR, "accepting a connection failed", error=error)
+                return
+            if sock.family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._accepted += 1
+            connection = Connection(self, sock, self._accepted << 16 | self.start.number)
+            connection.accepted = time.time()
+            self.connections.add(connection)
+            connection.start()
+            if self._limit and self._accepted >= self._limit and not self.draining:
+                self.leave()
+                return
+
+    def serve(self, connection: Connection, head: Head) -> None:
+        """The first head (and a short body) is here: hand the connection to where it belongs."""
+        try:
+            place = self._route(connection, head)
+        except ConfigError as error:
+            connection.host.log.log(levels.ALERT, str(error), client=connection.client)
+            self.refuse(connection, RequestError(500, "the configuration of this directory is faulty", head.line))
+            return
+        self._hand_over(place, connection)
+
+    def _route(self, connection: Connection, head: Head) -> Place:
+        pipeline, host = self.pipeline, connection.host
+        early = pipeline.early(host)
+        if early is not None:
+            return early.place
+        _resource, plan = pipeline.locate(host, head.path)
+        return plan.place if plan.needs_python else ANYWHERE
+
+    def _hand_over(self, place: Place, connection: Connection) -> None:
+        connection.release()
+        self.interp(place).hand_over(
+            handoff.Message(
+                handoff.CONNECTION, connection.sock.detach(), connection.buffer, connection.served, connection.number,
+                connection.accepted,
+            )
+        )  # fmt: skip
+
+    def refuse(self, connection: Connection, error: RequestError) -> None:
+        """Answer a request that can't be served as it came, then close."""
+        self.pipeline.refuse(connection, connection.host, error, time.time())
+        connection.buffer = b""
+        connection.keep_alive = False
+        connection.done()
+
+    def closed(self, connection: Connection) -> None:
+        """A connection has ended, or was handed on."""
+        self.connections.discard(connection)
+        if self.draining:
+            self.loop.soon(self._end_if_empty)
+
+    # ---- interpreters
+
+    def interp(self, place: Place) -> Interp:
+        """The interpreter of a place, started when first asked for."""
+        interp = self.interps.get(place)
+        if interp is None or interp.state == ENDED:
+            start = self.start
+            boot = Boot(
+                place, self._free.pop() if self._free else 1023, start.number, start.generation, start.configuration,
+                start.logs, start.scoreboard.fd, start.one_process,
+            )  # fmt: skip
+            interp = self.interps[place] = KINDS[place.kind](boot, self.loop, self._events, start.control)
+        return interp
+
+    def _returned(self, message: handoff.Message) -> None:
+        """A connection came back from an interpreter: its next request belongs elsewhere."""
+        connection = Connection(
+            self, socket.socket(fileno=message.fd), message.number, message.served, message.data
+        )
+        connection.accepted = message.accepted
+        self.connections.add(connection)
+        connection.start()
+
+    def _failed(self, interp: Interp, waiting: list[handoff.Message], why: str) -> None:
+        """An interpreter could not start: its requests are answered with 500, the next one tries again."""
+        self.log.log(
+            levels.ERROR, f"Can't get/create interpreter '{interp.name}' ({interp.boot.place.kind}): {why}",
+            module="python",
+        )  # fmt: skip
+        for message in waiting:
+            connection = Connection(self, socket.socket(fileno=message.fd), message.number, message.served)
+            self.connections.add(connection)
+            connection.start()
+            line = message.data.partition(b"\r\n")[0].decode("latin-1")
+            self.refuse(connection, RequestError(500, f"interpreter '{interp.name}' is not there", line))
+
+    def _ended(self, interp: Interp) -> None:
+        if interp.boot.seat < 1023:
+            self._free.append(interp.boot.seat)
+        if self.interps.get(interp.boot.place) is interp:
+            del self.interps[interp.boot.place]
+        if self.draining or self.stopping:
+            self.loop.soon(self._end_if_empty)
+
+    # ---- the end
+
+    def leave(self) -> None:
+        """Take nothing new and ask to be replaced (MaxConnectionsPerChild)."""
+        from mpserver.child import LEAVING
+
+        try:
+            self.start.control.send(LEAVING)
+        except OSError:
+            pass  # the master is gone, and so are we soon
+        self.drain()
+
+    def drain(self) -> None:
+        """Accept nothing new; let what is here end."""
+        if self.draining:
+            return
+        self.draining = True
+        self._close_listeners()
+        limit = time.monotonic() + DRAIN_IDLE
+        for connection in self.connections:
+            connection.deadline = min(connection.deadline, limit)
+        self.loop.hasten(limit)
+        self._drain_interps()
+        self.loop.soon(self._end_if_empty)
+
+    def _drain_interps(self) -> None:
+        if not self.connections:
+            for interp in self.interps.values():
+                interp.drain()
+
+    def stop(self) -> None:
+        """End at once: interpreters end after the request that they are in."""
+        self.stopping = True
+        self._close_listeners()
+        for connection in list(self.connections):
+            connection.close()
+        for interp in list(self.interps.values()):
+            interp.stop()
+        self.loop.soon(self._end_if_empty)
+
+    def _close_listeners(self) -> None:
+        for listener in self.start.listeners:
+            self.loop.remove(listener.fileno())
+
+    def _end_if_empty(self) -> None:
+        if self.draining and not self.connections and not self.stopping:
+            self._drain_interps()
+        if not self.interps and not self.connections:
+            self.loop.stop()

@@ -1,0 +1,106 @@
+"""The services that an interpreter lends to its applications (manual 4.5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from mpserver.api import constants
+from mpserver.api.loader import Loader
+from mpserver.api.server import Server
+from mpserver.config.tree import Tree
+from mpserver.modules import mpm
+from mpserver.phases.dispatch import describe
+from mpserver.phases.host import Host
+
+if TYPE_CHECKING:
+    from mpserver.interp import Boot
+    from mpserver.locks import LockPool
+
+
+class Services:
+    """Implements `mpserver.api.runtime.Runtime` for one interpreter."""
+
+    def __init__(self, boot: Boot, main: Host, loader: Loader) -> None:
+        self.interpreter = boot.place.name
+        self.kind = boot.place.kind
+        self.server_root = boot.configuration.root
+        defines = set(boot.configuration.defines)
+        if boot.one_process:
+            defines.add("ONE_PROCESS")
+        self.defines = frozenset(defines)
+        self.main_server = main.object
+        self._boot = boot
+        self._main = main
+        self._loader = loader
+        self._cleanups: list[tuple[Callable[[Any], Any], Any]] = []
+        self._locks: LockPool | None = None
+
+    def log(self, level: int, text: str, server: Server | None = None) -> None:
+        """Write to the error log of the server (default: the main one)."""
+        (server._log if server is not None else self._main.log).log(level, text, module="python")
+
+    def config_tree(self) -> list[Any]:
+        """The configuration as lists of [directive, arguments, children or None]."""
+        return _lists(self._boot.configuration.tree)
+
+    def register_cleanup(self, function: Callable[[Any], Any], data: Any = None) -> None:
+        """Call ``function(data)`` when the worker ends."""
+        self._cleanups.append((function, data))
+
+    def run_cleanups(self, log: Callable[[int, str], None]) -> None:
+        """The end of the worker: cleanups, last registered first; then what atexit holds, by the interpreter."""
+        while self._cleanups:
+            function, data = self._cleanups.pop()
+            try:
+                function(data)
+            except BaseException as error:  # an application's cleanup may raise anything
+                last = describe(error)[-1].strip()
+                log(constants.APLOG_ERR, f"python_cleanup: Error calling cleanup object {function!r}: {last}")
+
+    def import_module(self, name: str, autoreload: bool, log: bool, path: list[str] | None) -> ModuleType:
+        """Import, or reload when the file changed."""
+        return self._loader.import_module(name, autoreload, log, path)
+
+    def mpm_query(self, code: int) -> int:
+        """The answer for an AP_MPMQ_* code, as httpd's prefork gives it."""
+        conf = self._boot.configuration.main.conf
+        answers = {
+            constants.AP_MPMQ_MAX_DAEMON_USED: conf[mpm.MAX_REQUEST_WORKERS],
+            constants.AP_MPMQ_IS_THREADED: constants.AP_MPMQ_NOT_SUPPORTED,
+            constants.AP_MPMQ_IS_FORKED: constants.AP_MPMQ_DYNAMIC,
+            constants.AP_MPMQ_HARD_LIMIT_DAEMONS: conf[mpm.SERVER_LIMIT],
+            constants.AP_MPMQ_HARD_LIMIT_THREADS: 1,
+            constants.AP_MPMQ_MAX_THREADS: 1,
+            constants.AP_MPMQ_MIN_SPARE_DAEMONS: conf[mpm.MIN_SPARE_SERVERS],
+            constants.AP_MPMQ_MIN_SPARE_THREADS: 0,
+            constants.AP_MPMQ_MAX_SPARE_DAEMONS: conf[mpm.MAX_SPARE_SERVERS],
+            constants.AP_MPMQ_MAX_SPARE_THREADS: 0,
+            constants.AP_MPMQ_MAX_REQUESTS_DAEMON: conf[mpm.MAX_CONNECTIONS_PER_CHILD],
+            constants.AP_MPMQ_MAX_DAEMONS: conf[mpm.MAX_REQUEST_WORKERS],
+        }
+        return answers[code]
+
+    def _pool(self) -> LockPool:
+        if self._locks is None:
+            from mpserver.locks import LockPool
+
+            configuration = self._boot.configuration
+            directory, count = python.mutexes(configuration.main, configuration.root, core.MUTEX)
+            self._locks = LockPool(directory, count)
+        return self._locks
+
+    def global_lock(self, server: Server, key: str | None, index: int = -1) -> None:
+        """Take a lock of the pool, shared by all interpreters and workers."""
+        self._pool().acquire(key, index)
+
+    def global_unlock(self, server: Server, key: str | None, index: int = -1) -> None:
+        """Give it back."""
+        self._pool().release(key, index)
+
+
+def _lists(tree: Tree) -> list[Any]:
+    return [[node.name, node.raw, _lists(node.children) if node.children is not None else None] for node in tree]
+
+

@@ -1,0 +1,76 @@
+"""CPython's isolated subinterpreters (PEP 684), under the names that each version gives them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import Any
+
+from mpserver.errors import InterpreterError
+
+#: The module that makes them, by version; public only from 3.14 on.
+_MODULE = "_xxsubinterpreters" if sys.version_info < (3, 13) else "_interpreters"
+
+#: Whether this Python has them at all.
+AVAILABLE = sys.version_info >= (3, 12)
+
+_BOOT = """
+import sys
+sys.path[:] = {path!r}
+sys.argv = ["mod_python"]
+import threading
+import mpserver.interp
+threading.Thread(target=mpserver.interp.run_packed, args=({boot!r}, {inbox!r}), name={name!r}).start()
+"""
+
+
+def _module() -> ModuleType:
+    if not AVAILABLE:
+        version = ".".join(map(str, sys.version_info[:3]))
+        raise InterpreterError(
+            f"Python {version} has no isolated subinterpreters: use PythonInterpBackend process, or Python 3.14"
+        )
+    return importlib.import_module(_MODULE)
+
+
+def prepare() -> None:
+    """What has to happen in the main interpreter before the first one is made.
+
+    On 3.13 and before, ``datetime`` crashes where two isolated interpreters import it first.
+    """
+    if sys.version_info < (3, 14):
+        importlib.import_module("datetime")
+
+
+def create() -> int:
+    """A new isolated interpreter with its own GIL. :raises InterpreterError: this Python can't."""
+    module = _module()
+    try:
+        if sys.version_info >= (3, 13):
+            return int(module.create("isolated"))
+        return int(module.create(isolated=True))
+    except RuntimeError as error:
+        raise InterpreterError(f"a subinterpreter can't be created: {error}") from error
+
+
+def boot(number: int, data: bytes, inbox: int, name: str) -> None:
+    """Start the engine in an interpreter, in a thread of its own. :raises InterpreterError: it failed."""
+    module = _module()
+    script = _BOOT.format(path=sys.path, boot=data, inbox=inbox, name=name)
+    failed: Any
+    if sys.version_info >= (3, 13):
+        failed = module.exec(number, script, restrict=True)
+    else:
+        failed = module.run_string(number, script)
+    if failed is not None:
+        raise InterpreterError(f"the engine did not start in a subinterpreter: {failed.formatted}")
+
+
+def destroy(number: int) -> None:
+    """End an interpreter; waits for its threads. :raises InterpreterError: it is still running."""
+    module = _module()
+    try:
+        module.destroy(number)
+    except RuntimeError as error:
+        raise InterpreterError(f"a subinterpreter can't be destroyed: {error}") from error

@@ -1,0 +1,128 @@
+"""A worker: one process with a router and the interpreters that it needs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from mpserver import subinterpreters
+from mpserver.api import log as levels
+from mpserver.child import READY
+from mpserver.modules import python
+from mpserver.phases.plan import place
+from mpserver.router import Router
+from mpserver.scoreboard import FINISHING, IDLE, Scoreboard
+
+if TYPE_CHECKING:
+    from mpserver.config.compile import Configuration
+
+#: How long interpreters may take to end once the worker was told to stop, in seconds.
+STOP_DEADLINE = 3.0
+
+
+class WorkerStart(NamedTuple):
+    """A worker's orders: its slot and generation, and what it inherits from the master.
+
+    ``control`` is its end of a SEQPACKET pair: it asks for process interpreters there, and the end of the
+    other side means that the master is gone.
+    """
+
+    number: int
+    generation: int
+    configuration: Configuration
+    listeners: list[socket.socket]
+    logs: dict[str, int]
+    scoreboard: Scoreboard
+    control: socket.socket
+    one_process: bool
+
+
+class Worker:
+    """The signals and the control socket around a router."""
+
+    def __init__(self, start: WorkerStart) -> None:
+        self.start = start
+        self.router = Router(start)
+        self.seat = start.scoreboard.place(start.number, 0)
+        self._actions = {signal.SIGTERM: self.stop, signal.SIGUSR1: self.graceful}
+        if start.one_process:
+            self._actions |= {signal.SIGINT: self.stop, signal.SIGWINCH: self.graceful}
+        self.deadline = float("inf")
+
+    def run(self) -> None:
+        """Serve until told otherwise."""
+        sys.argv = ["mod_python"]
+        subinterpreters.prepare()
+        self._catch_signals()
+        loop, start = self.router.loop, self.start
+        start.control.setblocking(False)
+        loop.add(start.control.fileno(), self._on_control)
+        for name, kind in self._imports():
+            self.router.interp(place(name, kind))
+        self.router.listen()
+        self.seat.state(IDLE)
+        try:
+            start.control.send(READY)
+        except OSError:
+            return
+        loop.run()
+
+    def _imports(self) -> list[tuple[str, str]]:
+        """The interpreters that PythonImport wants from the start."""
+        main = self.start.configuration.main
+        backend = main.base[python.INTERP_BACKEND]
+        return [(interpreter, backend) for _name, interpreter in main.conf[python.PYTHON_IMPORTS]]
+
+    # ---- what it is told
+
+    def _catch_signals(self) -> None:
+        reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        for number in self._actions:
+            signal.signal(number, lambda _number, _frame: None)  # the byte in the pipe is the message
+        self._signals = reader
+        self.router.loop.add(reader, self._on_signal)
+
+    def _on_signal(self, _event: int) -> None:
+        for number in os.read(self._signals, 64):
+            action = self._actions.get(signal.Signals(number))
+            if action is not None:
+                action()
+
+    def _on_control(self, _event: int) -> None:
+        try:
+            data = self.start.control.recv(64)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.router.loop.remove(self.start.control.fileno())
+            if not self.start.one_process:
+                self.stop()
+
+    def graceful(self) -> None:
+        """Accept nothing new, serve what is here, end."""
+        self.seat.state(FINISHING)
+        self.router.drain()
+
+    def stop(self) -> None:
+        """End at once; interpreters that don't end in time are left to the end of the process."""
+        self.router.stop()
+        self.deadline = time.monotonic() + STOP_DEADLINE
+        self.router.loop.watch(self)
+
+    def expire(self, _now: float) -> None:
+        """The interpreters did not end in time."""
+        names = ", ".join(interp.name for interp in self.router.interps.values())
+        self.router.log.log(levels.WARN, f"interpreters still in a request at the end: {names}")
+        self.router.loop.stop()
+
+
+def serve(start: WorkerStart) -> None:
+    """Be a worker; returns when it has drained or was stopped. The caller ends the process with os._exit."""
+    Worker(start).run()

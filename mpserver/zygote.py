@@ -1,0 +1,271 @@
+"""Zygotes: the processes that process interpreters are forked from (DESIGN: a worker never forks).
+
+The keeper, in the master (or in a helper process of a one-process server), has one zygote per
+interpreter name. A worker sends an order and an inbox; the zygote forks an interpreter with it.
+Since interpreters are forked from a warm process, each costs few milliseconds and little memory.
+"""
+
+from __future__ import annotations
+
+import gc
+import marshal
+import os
+import select
+import signal
+import socket
+from typing import TYPE_CHECKING, NoReturn
+
+from mpserver import privileges
+from mpserver.api import log as levels
+from mpserver.api.log import ErrorLog
+from mpserver.child import BLOCKED, close_inherited, reset_signals, set_title
+from mpserver.errors import StartError
+from mpserver.handoff import MESSAGE
+from mpserver.phases.host import error_fd, log_levels
+from mpserver.phases.plan import Place
+
+if TYPE_CHECKING:
+    from mpserver.config.compile import Configuration
+    from mpserver.modules.unixd import Identity
+    from mpserver.scoreboard import Scoreboard
+
+
+class Zygote:
+    """A zygote as its keeper sees it."""
+
+    __slots__ = ("control", "pid")
+
+    def __init__(self, pid: int, control: socket.socket) -> None:
+        self.pid = pid
+        self.control = control
+
+
+class Keeper:
+    """The zygotes of one generation of the configuration."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        logs: dict[str, int],
+        scoreboard: Scoreboard,
+        identity: Identity | None,
+        generation: int = 0,
+    ) -> None:
+        self.configuration = configuration
+        self.logs = logs
+        self.scoreboard = scoreboard
+        self.identity = identity
+        self.generation = generation
+        self.log = ErrorLog(error_fd(configuration, configuration.main, logs), *log_levels(configuration.main))
+        self.zygotes: dict[str, Zygote] = {}
+
+    def request(self, data: bytes, fds: list[int]) -> None:
+        """A worker's order for an interpreter, with its end of the inbox (closed here)."""
+        try:
+            (kind, name), _index, _slot = marshal.loads(data)
+            del kind
+            for _attempt in range(2):
+                zygote = self.zygotes.get(name) or self._start(name)
+                try:
+                    socket.send_fds(zygote.control, [data], fds)
+                    return
+                except OSError:  # it died meanwhile: the next one
+                    self._forget(name)
+        except (ValueError, EOFError, TypeError, OSError) as error:
+            self.log.log(levels.ERROR, f"an interpreter could not be started: {error}")
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def _start(self, name: str) -> Zygote:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._become_zygote(name, theirs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+            theirs.close()
+        zygote = self.zygotes[name] = Zygote(pid, ours)
+        return zygote
+
+    def _forget(self, name: str) -> None:
+        zygote = self.zygotes.pop(name, None)
+        if zygote is not None:
+            zygote.control.close()
+
+    def reaped(self, pid: int, status: int) -> bool:
+        """A child ended; whether it was one of the zygotes. The next order starts a new one."""
+        for name, zygote in self.zygotes.items():
+            if zygote.pid == pid:
+                self._forget(name)
+                if status:
+                    text = f"the zygote of '{name}' {ending(status)}; the next request starts another"
+                    self.log.log(levels.ERROR, text)
+                return True
+        return False
+
+    def close(self) -> None:
+        """The generation is over: zygotes end when their socket does."""
+        for name in list(self.zygotes):
+            self._forget(name)
+
+    def _become_zygote(self, name: str, control: socket.socket) -> NoReturn:
+        status = 1
+        try:
+            reset_signals()
+            close_inherited([control.fileno(), self.scoreboard.fd, self.log.fd, *self.logs.values()])
+            set_title(f"mpserver: zygote {name}")
+            if self.identity is not None:
+                privileges.assume(self.identity)
+            serve(self, name, control)
+            status = 0
+        except StartError as error:
+            self.log.log(levels.CRIT, str(error))
+        except BaseException as error:
+            self.log.log(levels.CRIT, f"the zygote of '{name}' failed: {error!r}")
+        finally:
+            os._exit(status)
+
+
+def ending(status: int) -> str:
+    """A wait status in words."""
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return f"exited with status {code}"
+    return f"was ended by signal {-code} ({signal.Signals(-code).name})"
+
+
+def serve(keeper: Keeper, name: str, control: socket.socket) -> None:
+    """A zygote's life: fork an interpreter per order, until the keeper is gone."""
+    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)  # the byte in the pipe is the message
+    gc.collect()
+    gc.freeze()  # pages of the zygote stay shared: no collection touches them
+    poll = select.poll()
+    poll.register(reader, select.POLLIN)
+    poll.register(control, select.POLLIN)
+    children: dict[int, int] = {}
+    while True:
+        ready = {fd for fd, _event in poll.poll()}
+        if reader in ready:
+            os.read(reader, 64)
+            _reap(keeper, name, children)
+        if control.fileno() in ready:
+            data, fds, _flags, _address = socket.recv_fds(control, MESSAGE, 1)
+            if not data:
+                return
+            place, index, slot = marshal.loads(data)
+            pid = os.fork()
+            if pid == 0:
+                _become_interpreter(keeper, Place(*place), index, slot, fds[0], (control.fileno(), reader, writer))
+            children[pid] = slot
+            os.close(fds[0])
+
+
+def _reap(keeper: Keeper, name: str, children: dict[int, int]) -> None:
+    while children:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        slot = children.pop(pid, -1)
+        if status:
+            keeper.log.log(
+                levels.ERROR,
+                f"interpreter '{name}' of worker {slot} (process {pid}) {ending(status)}: "
+                "its requests in flight failed, the next request starts it again",
+                module="python",
+            )
+
+
+def _become_interpreter(
+    keeper: Keeper, place: Place, index: int, slot: int, inbox: int, own: tuple[int, ...]
+) -> NoReturn:
+    status = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for fd in own:
+            os.close(fd)
+        set_title(f"mpserver: interpreter {place.name} (worker {slot})")
+        import sys
+
+        from mpserver.interp import Boot, run
+
+        sys.argv = ["mod_python"]
+        run(
+            Boot(place, index, slot, keeper.generation, keeper.configuration, keeper.logs, keeper.scoreboard.fd, False),
+            inbox,
+        )
+        status = 0
+    finally:
+        _leave(status)
+
+
+def _leave(status: int) -> NoReturn:
+    """End an interpreter's process: atexit functions of the application run, the zygote's state is left alone."""
+    import atexit
+
+    try:
+        atexit._run_exitfuncs()
+    finally:
+        os._exit(status)
+
+
+def keeper_process(
+    configuration: Configuration, logs: dict[str, int], scoreboard: Scoreboard, identity: Identity | None
+) -> socket.socket:
+    """Fork a process that keeps the zygotes of a one-process server, which has threads and may not fork.
+
+    :returns: the socket for orders; its end ends the process.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            reset_signals()
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+            close_inherited([theirs.fileno(), scoreboard.fd, 2, *logs.values()])
+            set_title("mpserver: zygotes")
+            _keep(Keeper(configuration, logs, scoreboard, identity), theirs)
+            status = 0
+        finally:
+            os._exit(status)
+    theirs.close()
+    return ours
+
+
+def _keep(keeper: Keeper, control: socket.socket) -> None:
+    """Serve orders until the server is gone."""
+    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    poll = select.poll()
+    poll.register(reader, select.POLLIN)
+    poll.register(control, select.POLLIN)
+    while True:
+        ready = {fd for fd, _event in poll.poll()}
+        if reader in ready:
+            os.read(reader, 64)
+            _reap_zygotes(keeper)
+        if control.fileno() in ready:
+            data, fds, _flags, _address = socket.recv_fds(control, MESSAGE, 1)
+            if not data:
+                return
+            if fds:
+                keeper.request(data, list(fds))
+
+
+def _reap_zygotes(keeper: Keeper) -> None:
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        keeper.reaped(pid, status)
