@@ -1,8 +1,8 @@
 """The log files: opened by the master before it drops anything, inherited by all others as descriptors.
 
-A target is a file (relative to ServerRoot), or a program behind a pipe: ``|program arguments``, ``||``
-the same, ``|$command`` through the shell (httpd's piped logs). `key` gives the name under which a
-target is found among the descriptors.
+A target is a file (relative to ServerRoot), a program behind a pipe: ``|program arguments``, ``||`` the
+same, ``|$command`` through the shell (httpd's piped logs), or ``syslog``. `key` gives the name under
+which a target is found among the descriptors.
 
 Each generation opens its logs anew: that is how files are reopened on a restart, while workers that
 still drain go on writing to the file they had, wherever a rotation moved it.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ from mpserver.errors import StartError
 
 if TYPE_CHECKING:
     from mpserver.config.compile import Configuration, Server
+
+#: Where the system's log listens.
+SYSLOG = "/dev/log"
 
 #: Files that are descriptors which we have already; opening them anew fails where they are sockets.
 _STANDARD = {"/dev/stdout": 1, "/proc/self/fd/1": 1, "/dev/stderr": 2, "/proc/self/fd/2": 2}
@@ -29,8 +33,10 @@ _DEFAULTED = (signal.SIGPIPE, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH, si
 
 
 def key(root: str, target: str) -> str:
-    """The name of a target among the descriptors: its absolute path, or the pipe's text as it is."""
-    return target if target.startswith("|") else os.path.normpath(os.path.join(root, target))
+    """The name of a target among the descriptors: its absolute path; of a pipe or syslog its text as it is."""
+    if target.startswith(("|", "syslog:")) or target == "syslog":
+        return target
+    return os.path.normpath(os.path.join(root, target))
 
 
 class _Pipe:
@@ -83,12 +89,14 @@ class Logs:
         self._pipes: list[_Pipe] = []
         try:
             for name in dict.fromkeys(key(root, target) for target in targets):
-                self.fds[name] = self._pipe(name) if name.startswith("|") else _open_file(name)
+                self.fds[name] = self._open(name)
         except StartError:
             self.close()
             raise
 
-    def _pipe(self, name: str) -> int:
+    def _open(self, name: str) -> int:
+        if not name.startswith("|"):
+            return _open_file(name) if name.startswith("/") else _open_syslog()
         pipe = _Pipe(name)
         self._pipes.append(pipe)
         return pipe.writer
@@ -118,6 +126,17 @@ class Logs:
         for pipe in self._pipes:
             pipe.close()
         self.fds, self._pipes = {}, []
+
+
+def _open_syslog() -> int:
+    """A datagram socket to the system's log: each line that is written there becomes a message of it."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        sock.connect(SYSLOG)
+    except OSError as error:
+        sock.close()
+        raise StartError(f"({error.errno}){error.strerror}: could not reach the system's log at {SYSLOG}") from error
+    return sock.detach()
 
 
 def _open_file(path: str) -> int:
@@ -151,4 +170,4 @@ def server_targets(server: Server) -> list[str]:
     """The targets of one server: its error log first."""
     from mpserver.modules import core, log_config
 
-    return [server.conf[core.ERROR_LOG], *(log.target for log in server.conf[log_config.CUSTOM_LOGS])]
+    return [core.error_log(server.conf), *(log.target for log in server.conf[log_config.CUSTOM_LOGS])]

@@ -1,0 +1,64 @@
+"""How many workers there should be: decisions of the master, as pure functions (httpd's prefork MPM)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+#: The most workers that one step starts.
+FASTEST_RATE = 32
+
+#: Seconds before a worker is tried again after one died before it could serve; doubled each time.
+FIRST_DELAY = 0.1
+LONGEST_DELAY = 10.0
+
+
+class Rules(NamedTuple):
+    """StartServers, MinSpareServers, MaxSpareServers, MaxRequestWorkers."""
+
+    start: int
+    min_spare: int
+    max_spare: int
+    max_workers: int
+
+
+class Seen(NamedTuple):
+    """A worker of the current generation that takes requests, or will."""
+
+    slot: int
+    busy: bool
+
+
+class Step(NamedTuple):
+    """What to do now: workers to fork, the slot of a worker to end (None: none), the next step's rate.
+
+    ``full``: more workers are wanted than MaxRequestWorkers allows.
+    """
+
+    fork: int
+    end: int | None
+    rate: int
+    full: bool = False
+
+
+def plan(workers: Sequence[Seen], rules: Rules, rate: int) -> Step:
+    """One step of maintenance: idle workers are brought between the spare limits.
+
+    Too many end one by one, too few are started at a rate that doubles with each step (1, 2, 4 ... 32)
+    for as long as they stay too few.
+    """
+    idle = [worker.slot for worker in workers if not worker.busy]
+    if len(idle) > rules.max_spare:
+        return Step(0, max(idle), 1)
+    missing = rules.min_spare - len(idle)
+    if missing <= 0:
+        return Step(0, None, 1)
+    room = rules.max_workers - len(workers)
+    if room <= 0:
+        return Step(0, None, 1, full=True)
+    return Step(min(missing, room, rate), None, min(rate * 2, FASTEST_RATE))
+
+
+def delay(failures: int) -> float:
+    """Seconds to wait before the next fork when ``failures`` workers in a row died before they served."""
+    return 0.0 if failures == 0 else min(FIRST_DELAY * 2.0 ** min(failures - 1, 16), LONGEST_DELAY)

@@ -1,0 +1,554 @@
+"""The master: binds, forks workers, replaces those that end, and does what signals say.
+
+One thread and one event loop over the signal queue and the workers' control sockets. Signal handlers
+only queue. No application code and no interpreters are here, and nothing waits: a restart is a state
+("the next generation is coming up"), not a blocking call.
+
+A graceful restart brings the next generation up beside the current one; only when its workers serve
+does the current one drain. If they can't start, the current one stays.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from mpserver import maintenance, pidfile
+from mpserver.api import log
+from mpserver.child import (
+    LEAVING,
+    MESSAGE,
+    MESSAGE_FDS,
+    READY,
+    Child,
+    Engine,
+    Post,
+    fork_worker,
+    reap_all,
+    set_title,
+)
+from mpserver.errors import ConfigError, ConfigErrors, StartError
+from mpserver.generation import Generation, open_generation
+from mpserver.listeners import Listeners
+from mpserver.maintenance import Seen
+from mpserver.notify import Notifier
+from mpserver.scoreboard import Scoreboard
+from mpserver.version import VERSION
+
+if TYPE_CHECKING:
+    from mpserver.config.compile import Configuration
+
+#: Seconds between two looks at how many workers are idle (httpd's).
+TICK = 1.0
+
+#: Seconds that a worker has to end after TERM before it is killed.
+KILL_AFTER = 5.0
+
+#: Seconds that the last children (zygotes, piped programs) have to end when the workers are gone.
+LAST_ONES = 3.0
+
+#: A new generation is given up when so many of its workers in a row died before any served.
+GIVE_UP_AFTER = 3
+
+
+class SignalQueue:
+    """Signals as bytes on a socket pair: handlers do nothing, the wake-up descriptor queues their numbers."""
+
+    __slots__ = ("_reader", "_writer")
+
+    def __init__(self) -> None:
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+
+    def install(self, numbers: Iterable[int]) -> None:
+        """Queue these signals from now on."""
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        for number in numbers:
+            signal.signal(number, lambda *_: None)
+
+    def fileno(self) -> int:
+        """Readable while signals are queued."""
+        return self._reader.fileno()
+
+    def read(self) -> list[int]:
+        """The queued signals in their order, each once: what is asked twice is done once."""
+        try:
+            return list(dict.fromkeys(self._reader.recv(4096)))
+        except BlockingIOError:
+            return []
+
+
+class Master:
+    """The supervisor: `open`, then `run` until a signal ends it."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        reload: Callable[[], Configuration],
+        engine: Engine,
+        notifier: Notifier,
+        *,
+        replace_output: bool = False,
+        command_line: str = "",
+    ) -> None:
+        """``reload`` reads the configuration again (ConfigErrors or ConfigError where it is faulty).
+
+        ``replace_output``: stdout and stderr become the error log (a daemon has no terminal).
+        """
+        self._configuration = configuration
+        self._reload, self._engine, self._notifier = reload, engine, notifier
+        self._replace_output, self._command_line = replace_output, command_line
+        self._selector = selectors.DefaultSelector()
+        self._signals = SignalQueue()
+        self._children: dict[int, Child] = {}
+        self._generations: dict[int, Generation] = {}
+        self._number = 0
+        self._current: Generation
+        self._board: Scoreboard
+        self._next: Generation | None = None
+        self._again = False  # another graceful restart was asked for while one is under way
+        self._ready_told = False
+        self._stopping = False
+        self._drain_until: float | None = None
+        self._tick_at = 0.0
+        self._dispatch: dict[int, Callable[[], None]] = {
+            signal.SIGTERM: self._on_term,
+            signal.SIGINT: self._on_term,
+            signal.SIGHUP: self._on_hup,
+            signal.SIGUSR1: self._on_usr1,
+            signal.SIGWINCH: self._on_winch,
+            signal.SIGCHLD: self._on_chld,
+        }
+
+    # ---- start
+
+    def open(self) -> None:
+        """Open logs and ports, write the pid file, take signals from now on. The terminal is still ours.
+
+        :raises StartError: the server can't start; the text is for the terminal.
+        """
+        generation = open_generation(1, self._configuration, Listeners())
+        try:
+            # Twice the limit: while a restart drains, two generations have their workers.
+            self._board = Scoreboard.create(2 * generation.conf.server_limit)
+            left = pidfile.look(generation.conf.pid_file)
+            if left.pid is not None and not left.running:
+                generation.error_log.log(
+                    log.WARN,
+                    f"pid file {generation.conf.pid_file} overwritten -- the server that wrote it (pid {left.pid}) "
+                    "ended without removing it",
+                    number=98,
+                )
+            pidfile.write(generation.conf.pid_file)
+        except BaseException:
+            generation.close()
+            raise
+        self._signals.install(self._dispatch)
+        self._selector.register(self._signals, selectors.EVENT_READ, self._on_signals)
+        self._current = generation
+        self._adopt(generation)
+        set_title(f"{pidfile.MASTER_TITLE} [{generation.conf.file}]")
+
+    def run(self) -> None:
+        """Fork the workers and supervise them until a signal ends the server."""
+        self._greet()
+        if self._command_line:
+            self._log(log.NOTICE, f"Command line: '{self._command_line}'", 94)
+        self._fill(self._current)
+        while self._children or not self._stopping:
+            for key, _ in self._selector.select(self._timeout()):
+                key.data()
+            self._due()
+        self._finish()
+
+    def _adopt(self, generation: Generation) -> None:
+        self._number = generation.number
+        self._generations[generation.number] = generation
+        generation.keep(self._engine, self._board)
+        if self._replace_output:
+            for fd in (1, 2):
+                os.dup2(generation.error_log.fd, fd)
+        for level, text in generation.conf.notices:
+            generation.error_log.log(level, text)
+
+    def _greet(self) -> None:
+        python = ".".join(map(str, sys.version_info[:3]))
+        self._log(
+            log.NOTICE, f"mpserver/{VERSION} Python/{python} configured -- resuming normal operations", 163
+        )
+
+    def _log(self, level: int, text: str, number: int | None = None) -> None:
+        self._current.error_log.log(level, text, number=number)
+
+    # ---- the loop
+
+    def _timeout(self) -> float:
+        """Seconds until something is due."""
+        moments = [self._tick_at]
+        moments += [child.deadline for child in self._children.values() if child.deadline is not None]
+        moments += [g.not_before for g in self._growing() if g.failures and self._missing(g) > 0]
+        if self._drain_until is not None:
+            moments.append(self._drain_until)
+        return max(0.0, min(moments) - time.monotonic())
+
+    def _due(self) -> None:
+        """Do what its time has come for."""
+        now = time.monotonic()
+        for child in self._children.values():
+            if child.deadline is not None and child.deadline <= now:
+                text = f"worker {child.slot} (pid {child.pid}) did not end in time, sending a SIGKILL"
+                self._log(log.ERROR, text, 46)
+                child.kill()
+        if self._drain_until is not None and self._drain_until <= now:
+            self._drain_until = None
+            self._end_all(self._children.values())
+        for generation in self._growing():
+            self._fill(generation)
+        if self._tick_at <= now:
+            self._tick_at = now + TICK
+            self._maintain()
+
+    def _growing(self) -> list[Generation]:
+        """The generations that should have workers."""
+        if self._stopping:
+            return []
+        return [self._current] if self._next is None else [self._current, self._next]
+
+    # ---- workers
+
+    def _workers(self, generation: Generation) -> list[Child]:
+        """Those of its workers that take requests, or will."""
+        number = generation.number
+        return [child for child in self._children.values() if child.generation == number and not child.leaving]
+
+    def _missing(self, generation: Generation) -> int:
+        return generation.target - len(self._workers(generation))
+
+    def _fill(self, generation: Generation) -> None:
+        """Fork the workers that are missing, as far as there are slots and its failures allow."""
+        now = time.monotonic()
+        if generation.failures and now < generation.not_before:
+            return
+        # One that is being tried shows whether the others have a chance.
+        missing = min(self._missing(generation), 1) if generation.failures else self._missing(generation)
+        if missing <= 0:
+            return
+        taken = {child.slot for child in self._children.values()}
+        free = (slot for slot in range(self._board.slots) if slot not in taken)
+        for slot, _ in zip(free, range(missing), strict=False):
+            post = Post(
+                slot,
+                generation.number,
+                generation.configuration,
+                generation.listeners.sockets,
+                generation.logs.fds,
+                self._board,
+                generation.conf.identity,
+                generation.error_log,
+            )
+            try:
+                child = fork_worker(post, self._engine, now)
+            except OSError as error:
+                generation.error_log.log(log.ERROR, "fork: Unable to fork new process", number=159, error=error)
+                self._count_failure(generation)
+                return
+            self._board.enter(slot, child.pid, child.generation, time.time())
+            self._children[child.pid] = child
+            self._selector.register(child.control, selectors.EVENT_READ, lambda child=child: self._on_control(child))
+
+    def _count_failure(self, generation: Generation) -> None:
+        generation.failures += 1
+        generation.not_before = time.monotonic() + maintenance.delay(generation.failures)
+
+    def _maintain(self) -> None:
+        """One step of maintenance: the number of idle workers, and what systemd is told."""
+        if self._stopping or self._next is not None:
+            return
+        generation = self._current
+        workers = self._workers(generation)
+        seen = [Seen(child.slot, child.ready and self._board.worker_busy(child.slot)) for child in workers]
+        if len(seen) == generation.target:
+            step = maintenance.plan(seen, generation.conf.rules, generation.rate)
+            generation.rate = step.rate
+            generation.target += step.fork
+            if step.end is not None:
+                generation.target -= 1
+                next(child for child in workers if child.slot == step.end).drain(time.monotonic() + KILL_AFTER)
+            if step.full and not generation.full_told:
+                generation.full_told = True
+                text = "server reached MaxRequestWorkers setting, consider raising the MaxRequestWorkers setting"
+                self._log(log.ERROR, text, 161)
+            self._fill(generation)
+        requests = sum(self._board.row(child.slot).requests for child in workers)
+        busy = sum(worker.busy for worker in seen)
+        self._notifier.status(f"{len(seen)} workers, {busy} busy; {requests} requests served by them")
+
+    def _on_control(self, child: Child) -> None:
+        """A worker said something."""
+        while True:
+            try:
+                data, fds, _, _ = socket.recv_fds(child.control, MESSAGE, MESSAGE_FDS, socket.MSG_CMSG_CLOEXEC)
+            except BlockingIOError:
+                return
+            except OSError:
+                data, fds = b"", []
+            if not data and not fds:
+                # It closed its end: it is ending, and SIGCHLD will tell.
+                self._close_control(child)
+                return
+            if data == READY:
+                self._on_ready(child)
+            elif data == LEAVING:
+                self._on_leaving(child)
+            else:
+                self._ask_keeper(child, data, fds)
+
+    def _close_control(self, child: Child) -> None:
+        if child.control.fileno() >= 0:
+            self._selector.unregister(child.control)
+            child.control.close()
+
+    def _ask_keeper(self, child: Child, data: bytes, fds: list[int]) -> None:
+        generation = self._generations.get(child.generation)
+        if generation is not None and generation.keeper is not None:
+            generation.keeper.request(data, fds)
+            return
+        for fd in fds:
+            os.close(fd)
+
+    def _on_ready(self, child: Child) -> None:
+        child.ready = True
+        generation = self._generations[child.generation]
+        generation.failures, generation.served = 0, True
+        if child.told is not None:
+            return
+        if generation is self._next:
+            if self._missing(generation) <= 0 and all(worker.ready for worker in self._workers(generation)):
+                self._promote()
+        elif generation is self._current and not self._ready_told:
+            self._ready_told = True
+            self._notifier.ready()
+
+    def _on_leaving(self, child: Child) -> None:
+        """A worker has had its MaxConnectionsPerChild: its successor comes up while it drains."""
+        child.leaving = True
+        for generation in self._growing():
+            self._fill(generation)
+
+    def _on_chld(self) -> None:
+        """Children ended: tell them apart, and replace workers that we did not end."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            child = self._children.get(pid)
+            if child is not None:
+                self._reap_worker(child, status)
+            elif not any(g.keeper is not None and g.keeper.reaped(pid, status) for g in self._generations.values()):
+                self._reap_logger(pid)
+
+    def _reap_worker(self, child: Child, status: int) -> None:
+        if child.control.fileno() >= 0:
+            self._on_control(child)  # what it said last: that it was ready, before it crashed
+        self._close_control(child)
+        del self._children[child.pid]
+        self._board.leave(child.slot)
+        generation = self._generations[child.generation]
+        self._tell_end(generation, child, status)
+        if not child.ready and child.told is None:
+            self._count_failure(generation)
+            if generation is self._next and generation.failures >= GIVE_UP_AFTER:
+                self._give_up()
+        if generation not in (self._current, self._next):
+            self._retire(generation)
+        for growing in self._growing():
+            self._fill(growing)
+
+    def _tell_end(self, generation: Generation, child: Child, status: int) -> None:
+        if os.WIFSIGNALED(status):
+            number = os.WTERMSIG(status)
+            if number != child.told:
+                name = signal.strsignal(number) or "?"
+                generation.error_log.log(log.NOTICE, f"child pid {child.pid} exit signal {name} ({number})", number=52)
+        elif os.WEXITSTATUS(status) != 0:
+            text = f"worker {child.slot} (pid {child.pid}) ended with status {os.WEXITSTATUS(status)}"
+            generation.error_log.log(log.ERROR, text if child.ready else f"{text} before it served")
+
+    def _reap_logger(self, pid: int) -> None:
+        for generation in self._generations.values():
+            if generation.logs.own(pid):
+                try:
+                    name = generation.logs.reaped(pid)
+                    self._log(log.NOTICE, f"piped log program '{name}' failed unexpectedly, started again", 106)
+                except StartError as error:
+                    self._log(log.ERROR, str(error))
+
+    # ---- restarts
+
+    def _read_again(self) -> Generation | None:
+        """The next generation, opened; None where the configuration is faulty: the log says why."""
+        self._notifier.reloading()
+        open_ones = dict(self._current.listeners.by_address)
+        if self._next is not None:
+            open_ones.update(self._next.listeners.by_address)
+        before = Listeners(open_ones)
+        try:
+            generation = open_generation(self._number + 1, self._reload(), before)
+        except ConfigErrors as errors:
+            for error in errors.errors:
+                self._log(log.ERROR, str(error))
+        except (ConfigError, StartError) as error:
+            self._log(log.ERROR, str(error))
+        else:
+            if 2 * generation.conf.server_limit > self._board.slots:
+                self._log(log.WARN, "changing ServerLimit upwards takes a stop and a start", 165)
+                limit = self._board.slots // 2
+                rules = generation.conf.rules
+                generation.conf = generation.conf._replace(
+                    rules=rules._replace(start=min(rules.start, limit), max_workers=min(rules.max_workers, limit))
+                )
+                generation.target = generation.conf.rules.start
+            self._adopt(generation)
+            return generation
+        self._log(log.ERROR, "The configuration is faulty: the restart is off, the old one stays in effect")
+        self._notifier.ready()
+        return None
+
+    def _replace_current(self, generation: Generation) -> Generation:
+        """Make it the current one. :returns: the one before."""
+        old, self._current = self._current, generation
+        old.listeners.close(but=generation.listeners)
+        if old.conf.pid_file != generation.conf.pid_file:
+            pidfile.remove(old.conf.pid_file)
+            try:
+                pidfile.write(generation.conf.pid_file)
+            except StartError as error:
+                self._log(log.ERROR, str(error))
+        set_title(f"{pidfile.MASTER_TITLE} [{generation.conf.file}]")
+        self._greet()
+        return old
+
+    def _restart(self) -> None:
+        """Restart at once: all workers end, new ones start; the ports stay open."""
+        generation = self._read_again()
+        if generation is None:
+            return
+        replaced = [g for g in (self._current, self._next) if g is not None]
+        self._next, self._again = None, False
+        self._ready_told = False
+        self._end_all(self._children.values())
+        self._replace_current(generation)
+        self._fill(generation)
+        for old in replaced:
+            self._retire(old)
+
+    def _graceful(self) -> None:
+        """Restart without a pause: the next generation first."""
+        if self._next is not None:
+            self._again = True
+            return
+        generation = self._read_again()
+        if generation is not None:
+            self._next = generation
+            self._fill(generation)
+
+    def _promote(self) -> None:
+        """The next generation serves: the current one drains."""
+        generation, self._next = self._next, None
+        assert generation is not None
+        old = self._replace_current(generation)
+        for child in self._workers(old):
+            child.drain(time.monotonic() + KILL_AFTER)
+        self._retire(old)
+        self._notifier.ready()
+        self._resume_graceful()
+
+    def _give_up(self) -> None:
+        """The next generation can't start: the current one goes on."""
+        generation, self._next = self._next, None
+        assert generation is not None
+        self._log(log.ERROR, "The workers of the new configuration can't start: the old one stays in effect")
+        self._end_all(self._workers(generation))
+        self._retire(generation)
+        self._notifier.ready()
+        self._resume_graceful()
+
+    def _resume_graceful(self) -> None:
+        if self._again:
+            self._again = False
+            self._graceful()
+
+    def _retire(self, generation: Generation) -> None:
+        """Close a former generation once its last worker is gone."""
+        if any(child.generation == generation.number for child in self._children.values()):
+            return
+        if self._generations.pop(generation.number, None) is not None:
+            generation.close(listeners_but=self._current.listeners)
+
+    # ---- signals
+
+    def _on_signals(self) -> None:
+        for number in self._signals.read():
+            self._dispatch[number]()
+
+    def _on_hup(self) -> None:
+        if not self._stopping:
+            self._log(log.NOTICE, "SIGHUP received.  Attempting to restart", 173)
+            self._restart()
+
+    def _on_usr1(self) -> None:
+        if not self._stopping:
+            self._log(log.NOTICE, "Graceful restart requested, doing restart", 171)
+            self._graceful()
+
+    def _on_winch(self) -> None:
+        if self._stopping:
+            return
+        self._log(log.NOTICE, "caught SIGWINCH, shutting down gracefully", 170)
+        self._begin_stop()
+        pidfile.remove(self._current.conf.pid_file)  # another server may start while we drain
+        for child in self._children.values():
+            child.drain(time.monotonic() + KILL_AFTER)
+        timeout = self._current.conf.graceful_timeout
+        if timeout > 0:
+            self._drain_until = time.monotonic() + timeout
+
+    def _on_term(self) -> None:
+        self._log(log.NOTICE, "caught SIGTERM, shutting down", 169)
+        self._begin_stop()
+        self._drain_until = None
+        self._end_all(self._children.values())
+
+    # ---- the end
+
+    def _begin_stop(self) -> None:
+        """Nothing new from here on; the ports close here, and in the workers as they end or drain."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self._notifier.stopping()
+        for generation in self._generations.values():
+            generation.listeners.close()
+
+    def _end_all(self, children: Iterable[Child]) -> None:
+        deadline = time.monotonic() + KILL_AFTER
+        for child in children:
+            child.end(deadline)
+
+    def _finish(self) -> None:
+        """The workers are gone: end what else we started, and let go of everything."""
+        pidfile.remove(self._current.conf.pid_file)
+        for generation in self._generations.values():
+            generation.close()
+        reap_all(time.monotonic() + LAST_ONES)
+        self._selector.close()

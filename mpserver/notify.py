@@ -1,0 +1,53 @@
+"""Telling systemd how the service is doing: the notification protocol of sd_notify(3), in one datagram each."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import MutableMapping
+
+
+class Notifier:
+    """Sends states to the socket that NOTIFY_SOCKET named; does nothing where there is none."""
+
+    __slots__ = ("_address", "_status")
+
+    def __init__(self, address: str | None = None) -> None:
+        """``address``: a path, or ``@name`` for the abstract name space."""
+        self._address = "\0" + address[1:] if address and address[0] == "@" else address
+        self._status = ""
+
+    @classmethod
+    def take(cls, environ: MutableMapping[str, str]) -> Notifier:
+        """The notifier of the environment; the variable goes, so that no application speaks for the server."""
+        return cls(environ.pop("NOTIFY_SOCKET", None))
+
+    def ready(self) -> None:
+        """Start-up or a reload is complete."""
+        self._send("READY=1", f"MAINPID={os.getpid()}")
+
+    def reloading(self) -> None:
+        """The configuration is being read again; `ready` ends it."""
+        self._send("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+
+    def stopping(self) -> None:
+        """The server shuts down."""
+        self._send("STOPPING=1")
+
+    def status(self, text: str) -> None:
+        """A line for ``systemctl status``; sent when it differs from the last one."""
+        if text != self._status:
+            self._status = text
+            self._send(f"STATUS={text}")
+
+    def _send(self, *lines: str) -> None:
+        if not self._address:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
+                out.setblocking(False)
+                out.sendto("\n".join(lines).encode(), self._address)
+        except OSError:
+            # The service manager is gone or busy: serving goes on without it.
+            pass

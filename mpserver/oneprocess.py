@@ -1,0 +1,63 @@
+"""The server in one process in the foreground (-X, -DONE_PROCESS): for debuggers and development."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from mpserver import pidfile, privileges
+from mpserver.child import Engine, Post, reap_all, set_title, worker_start
+from mpserver.generation import open_generation
+from mpserver.listeners import Listeners
+from mpserver.notify import Notifier
+from mpserver.scoreboard import Scoreboard
+
+if TYPE_CHECKING:
+    from mpserver.config.compile import Configuration
+
+#: Seconds that the keeper's process has to end at the end.
+LAST_ONES = 3.0
+
+
+def run(configuration: Configuration, engine: Engine, notifier: Notifier) -> None:
+    """Serve in this process until a signal ends it.
+
+    Process interpreters need a process without threads to be forked from, so their keeper gets one, which is
+    forked before anything else starts.
+
+    :raises StartError: the server can't start.
+    """
+    generation = open_generation(1, configuration, Listeners())
+    conf = generation.conf
+    try:
+        pidfile.write(conf.pid_file)
+        try:
+            board = Scoreboard.create(1)
+            board.prepare(0)
+            board.enter(0, os.getpid(), generation.number, time.time())
+            control = engine.keeper_process(configuration, generation.logs.fds, board, conf.identity)
+            set_title(f"{pidfile.ONE_PROCESS_TITLE} [{conf.file}]")
+            for level, text in conf.notices:
+                generation.error_log.log(level, text)
+            if conf.identity is not None:
+                privileges.assume(conf.identity)
+            post = Post(
+                0,
+                generation.number,
+                configuration,
+                generation.listeners.sockets,
+                generation.logs.fds,
+                board,
+                conf.identity,
+                generation.error_log,
+            )
+            notifier.ready()
+            engine.serve(worker_start(post, engine, control, one_process=True))
+            notifier.stopping()
+            control.close()
+        finally:
+            pidfile.remove(conf.pid_file)
+    finally:
+        generation.close()
+    reap_all(time.monotonic() + LAST_ONES)
