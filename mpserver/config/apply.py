@@ -213,7 +213,7 @@ def _check_place(name: str, kind: SectionKind, scope: Scope) -> None:
         if outer is not None and outer.family == "location":
             raise ConfigError(f"<{name}> cannot occur within <{scope.around}> section")
         allowed = scope.allowed
-        if allowed is None or allowed.classes or kind.name.lower() in allowed.directives:
+        if allowed is None or allowed.classes or f"<{kind.name.lower()}" in allowed.directives:
             return
     elif scope.where is Where.SERVER or (scope.where is Where.VHOST and kind.family != "host"):
         return
@@ -252,7 +252,7 @@ def _entry(node: Node, kind: SectionKind) -> Entry:
 
 
 def directory_path(text: str) -> str:
-    """A directory's path without empty, ``.`` and ``..`` parts, with a trailing slash."""
+    """A directory's path from the root, without empty, ``.`` and ``..`` parts, with a trailing slash."""
     parts: list[str] = []
     for part in text.split("/"):
         if part == "..":
@@ -260,8 +260,7 @@ def directory_path(text: str) -> str:
                 parts.pop()
         elif part not in ("", "."):
             parts.append(part)
-    lead = "/" if text.startswith("/") else ""
-    return lead + "/".join(parts) + "/" if parts else lead or "/"
+    return "/" + "/".join(parts) + "/" if parts else "/"
 
 
 def host_words(node: Node) -> tuple[str, ...]:

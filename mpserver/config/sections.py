@@ -68,7 +68,9 @@ class Entry:
         self.depth = pattern.count("/")
         self.regex: re.Pattern[str] | None = None
         self.test: Callable[[str], object] | None = None
-        if is_regex:
+        if not pattern and family == "location":
+            self.test = _always
+        elif is_regex:
             self.regex = compile_regex(pattern)
             self.test = self.regex.search
         elif is_wild(pattern):
@@ -129,7 +131,10 @@ class Sections:
         self.base = base
         self.names = names
         self.directories = tuple(sorted((e for e in given if e.regex is None), key=lambda e: e.depth))
-        self.directory_matches = tuple(e for e in given if e.regex is not None)
+        # (httpd sorts these, too, by the slashes in their patterns)
+        self.directory_matches = tuple(
+            sorted((e for e in given if e.regex is not None), key=lambda e: e.depth)
+        )
         self.files = base[FILES]
         self.locations = tuple(locations)
         #: Whether any .htaccess may be read at all.
@@ -166,17 +171,27 @@ class Sections:
                 found = sorted(matching + (found or []), key=_order)
         return tuple(entry for _, entry in found) if found else ()
 
-    def for_directory_regexes(self, directory: str) -> tuple[Entry, ...]:
-        """The DirectoryMatch sections of the request's directory (see `_bare`)."""
+    def for_directory_regexes(self, filename: str) -> tuple[Entry, ...]:
+        """The DirectoryMatch sections of a file; of a directory, if the name ends with a slash.
+
+        As in httpd the whole name is searched, the file's own included.
+        """
         if not self.directory_matches:
             return ()
-        path = _bare(directory)
-        return tuple(e for e in self.directory_matches if e.regex is not None and e.regex.search(path))
+        return tuple(e for e in self.directory_matches if e.regex is not None and e.regex.search(filename))
 
-    def for_directories(self, chain: Sequence[str]) -> tuple[Entry, ...]:
-        """All directory sections of a chain like ("/", "/a/", "/a/b/"), regular expressions last."""
+    def for_directories(self, chain: Sequence[str], basename: str = "") -> tuple[Entry, ...]:
+        """All directory sections of a chain like ("/", "/a/", "/a/b/"), regular expressions last.
+
+        Of a file of that name in the last directory, if one is given: httpd's directory walk takes the
+        file itself for one more directory.
+        """
+        if basename:
+            chain = (*chain, f"{chain[-1]}{basename}/")
         plain = tuple(entry for directory in chain for entry in self.for_directory(directory))
-        return plain + (self.for_directory_regexes(chain[-1]) if chain else ())
+        return plain + (
+            self.for_directory_regexes(chain[-1][:-1] if basename else chain[-1]) if chain else ()
+        )
 
     def for_location(self, uri: str) -> tuple[Entry, ...]:
         """The Location sections of a decoded URI path. A plain one matches whole segments."""
@@ -229,7 +244,12 @@ class Sections:
                     if inner is not None:
                         conf = step(conf, inner)
         if chain:
-            for entry in self.for_directory_regexes(chain[-1]):
+            filename = chain[-1] + basename
+            if basename:
+                # (httpd's directory walk takes the file itself for one more directory)
+                for entry in self.for_directory(filename + "/"):
+                    conf = step(conf, entry.conf)
+            for entry in self.for_directory_regexes(filename):
                 conf = step(conf, entry.conf)
         if basename:
             for entry in for_files(conf[FILES], basename):
@@ -284,7 +304,7 @@ def captures(server: Server, conf: Conf, uri: str, directory: str, basename: str
     sections = server.sections
     found: dict[str, str] = {}
     groups = (
-        (sections.directory_matches, _bare(directory)),
+        (sections.directory_matches, directory + basename),
         (conf[FILES], basename),
         (sections.locations, uri),
     )
@@ -299,10 +319,10 @@ def captures(server: Server, conf: Conf, uri: str, directory: str, basename: str
     return found
 
 
+def _always(_text: str) -> bool:
+    """``<Location "">`` holds for every URI."""
+    return True
+
+
 def _order(pair: tuple[int, Entry]) -> int:
     return pair[0]
-
-
-def _bare(directory: str) -> str:
-    """A directory as regular expressions see it."""
-    return directory

@@ -75,8 +75,7 @@ def small_registry() -> Registry:
         "mod_shapes.c",
         "shapes_module",
         tuple(
-            Directive("Try" + args.name.title(), args, EVERYWHERE, _nothing, Override.ALL)
-            for args in Args
+            Directive("Try" + args.name.title(), args, EVERYWHERE, _nothing, Override.ALL) for args in Args
         ),
     )
     return Registry((core, shapes))
