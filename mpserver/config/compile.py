@@ -38,9 +38,10 @@ _LAZY = frozenset(("conf", "base", "sections", "own_conf", "own_base"))
 class Server:
     """The main server, or one virtual host over it.
 
-    ``name`` is the host of ServerName (the main server's if it has none, "" if that has none), ``port``
-    its port (0: none given); ``names`` and ``wild_names`` are those of ServerAlias. ``defn_name`` and
-    ``defn_line`` are the place of its definition. What has to be compiled is when first asked for.
+    ``name`` is the host of ServerName (without one: the name in ``<VirtualHost name>``, else the main
+    server's, which may be ""), ``port`` its port (0: none given); ``names`` and ``wild_names`` are those
+    of ServerAlias. ``defn_name`` and ``defn_line`` are the place of its definition. What has to be
+    compiled is when first asked for.
     """
 
     __slots__ = (
@@ -81,14 +82,14 @@ class Server:
     def __repr__(self) -> str:
         return f"<Server {self.name or '-'} {self.defn_name}:{self.defn_line}>"
 
-    def take_names(self, conf: Conf, main: Server | None) -> None:
-        """Set the names from ServerName and ServerAlias."""
+    def take_names(self, conf: Conf, otherwise: str = "") -> None:
+        """Set the names from ServerName (without one: ``otherwise``) and ServerAlias."""
         written = conf[SERVER_NAME]
         if written:
             self.name, self.port = split_name(written)
             self.own_name = True
-        elif main is not None:
-            self.name = main.name
+        else:
+            self.name = otherwise
         aliases = conf[SERVER_ALIAS]
         self.names = tuple(alias for alias in aliases if not _has_wildcard(alias))
         self.wild_names = tuple(alias for alias in aliases if _has_wildcard(alias))
@@ -200,7 +201,7 @@ class Configuration:
         compiler.compile(self.tree, self._scope(server, Where.SERVER))
         self.warnings += compiler.warnings
         self.errors += compiler.errors
-        server.take_names(server.conf, None)
+        server.take_names(server.conf)
         directories, locations = server._own
         server.sections = Sections(server.base, directories, locations, server.conf[ACCESS_FILE_NAME])
         return server
@@ -230,7 +231,8 @@ class Configuration:
         named = [n for n in node.children or () if n.name.lower() in ("servername", "serveralias")]
         # their faults are told when the host is compiled
         self._compiler().compile(named, scope)
-        server.take_names(conf, self.main)
+        named_by = addresses[0].written if addresses and not addresses[0].is_literal else self.main.name
+        server.take_names(conf, named_by)
         return server, tuple(addresses)
 
     def _compile_host(self, server: Server) -> None:

@@ -37,6 +37,11 @@ class Address(NamedTuple):
     port: int
     written: str
 
+    @property
+    def is_literal(self) -> bool:
+        """Whether it was written as an IP address or wildcard, not as a host's name."""
+        return self.host in (ANY, self.written) or ":" in self.written
+
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port or ANY}"
@@ -52,15 +57,19 @@ def split_name(text: str) -> tuple[str, int]:
     name = _SCHEME.sub("", text, count=1)
     match = _PORT.search(name)
     if match is None:
-        return name.lower(), 0
+        return name, 0
     digits = re.match("[0-9]*", match.group(1))
     port = int(digits.group(0) or 0) if digits else 0
     if not 1 <= port <= 65535:
         raise ConfigError(f'The port number "{text}" is outside the appropriate range (i.e., 1..65535).')
-    return name[: match.start()].lower(), port
+    return name[: match.start()], port
 
 
 def _server_name(call: Call) -> None:
+    if ANY in call.args[0]:
+        raise ConfigError(
+            f'Invalid ServerName "{call.args[0]}" use ServerAlias to set multiple server names.'
+        )
     split_name(call.args[0])
     call.server[SERVER_NAME] = call.args[0]
 
@@ -173,7 +182,7 @@ class NameTable:
             return None
         double = None
         if server.own_name or address.host == ANY:
-            known = self.exact.setdefault(server.name, (order, server))[1]
+            known = self.exact.setdefault(server.name.lower(), (order, server))[1]
             if known is not server and known.own_name and server.own_name:
                 double = server.name
         for alias in server.names:
@@ -210,7 +219,7 @@ class HostTable:
                     table = self.tables[key] = NameTable(server)
                 double = table.add(server, address)
                 if double:
-                    first = table.exact[double][1]
+                    first = table.exact[double.lower()][1]
                     self.warnings.append(
                         f"The ServerName {double} of the VirtualHost at {server.defn_name}:{server.defn_line} is "
                         f"already that of {first.defn_name}:{first.defn_line}, which has precedence on {address}"
@@ -237,7 +246,7 @@ def describe(configuration: Configuration) -> str:
         table = tables[key]
         hosts = dict.fromkeys(server for server, _ in table.hosts)
         where = str(table.hosts[0][1])
-        if len(hosts) == 1 and not table.first.names and not table.first.wild_names:
+        if len(hosts) == 1:
             out.append(f"{where:<22} {_place(table.first)}")
             continue
         out.append(f"{where:<22} is a NameVirtualHost")
