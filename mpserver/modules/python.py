@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from mpserver.config.patterns import is_wild
+from mpserver.config.patterns import compile_glob, is_wild
+from mpserver.config.regex import compile_regex
 from mpserver.config.registry import (
     EVERYWHERE,
     NOT_HTACCESS,
@@ -27,14 +28,18 @@ from mpserver.config.settings import Conf, Setting, append, update
 from mpserver.errors import ConfigError
 from mpserver.modules import values
 
+if TYPE_CHECKING:
+    from mpserver.config.compile import Server
+    from mpserver.modules.core import Mutex
+
 
 class HandlerSpec(NamedTuple):
     """One handler as configured.
 
     ``directory``: of the section or .htaccess file, with a trailing slash; in a Location its path;
     None outside sections. With ``pattern`` it is None, too: the section has wildcards or a regular
-    expression, so the directory is the shortest part of the file's path that the section matches.
-    ``silent``: from PythonHandlerModule, where missing functions are skipped.
+    expression, and `directory_for` tells the directory of a file. ``silent``: from
+    PythonHandlerModule, where missing functions are skipped.
     """
 
     handler: str
@@ -42,7 +47,7 @@ class HandlerSpec(NamedTuple):
     is_location: bool = False
     extensions: tuple[str, ...] = ()
     silent: bool = False
-    pattern: bool = False
+    pattern: re.Pattern[str] | None = None
 
 
 Handlers = dict[str, tuple[HandlerSpec, ...]]
@@ -104,6 +109,38 @@ def python_config(conf: Conf) -> dict[str, str]:
     return shown
 
 
+def directory_for(spec: HandlerSpec, filename: str | None) -> str | None:
+    """The directory of a handler for a file: its section's, or of its pattern the shortest part of the
+    file's path that matches, with a trailing slash (api 3.5 1.5)."""
+    if spec.pattern is None or filename is None:
+        return spec.directory
+    end = filename.find("/")
+    while end >= 0:
+        if spec.pattern.search(filename, 0, end + 1):
+            return filename[: end + 1]
+        end = filename.find("/", end + 1)
+    # (the section was that of the directory itself, asked for without its slash)
+    return filename + "/" if spec.pattern.search(filename + "/") else None
+
+
+#: The options that only count at the server's own level: the pool of locks (api 3.5 1.11).
+MUTEX_DIRECTORY = "mod_python.mutex_directory"
+MUTEX_LOCKS = "mod_python.mutex_locks"
+DEFAULT_LOCKS = 8
+
+
+def mutexes(main: Server, root: str, mutex: Setting[dict[str, Mutex]]) -> tuple[str, int]:
+    """Where the locks of sessions and ``apache._global_lock`` lie, and how many there are.
+
+    The options of the main server say it; for the directory the Mutex directive is asked next, by
+    its setting ``mutex``. ``root`` is ServerRoot.
+    """
+    told = options(main.conf, SERVER_OPTIONS)
+    by_directive = main.conf[mutex].get("default")
+    directory = told.get(MUTEX_DIRECTORY) or (by_directive and by_directive.directory) or "/tmp"
+    return values.absolute(root, directory), int(told.get(MUTEX_LOCKS, DEFAULT_LOCKS))
+
+
 # ---- handlers
 
 #: module or module::object.path
@@ -114,9 +151,9 @@ _PLACES = {"Location": True, "LocationMatch": True, "Directory": False, "Directo
 class Place(NamedTuple):
     """Where a handler directive stands, see `HandlerSpec`."""
 
-    directory: str | None
-    is_location: bool
-    pattern: bool
+    directory: str | None = None
+    is_location: bool = False
+    pattern: re.Pattern[str] | None = None
 
 
 def place(call: Call) -> Place:
@@ -125,12 +162,17 @@ def place(call: Call) -> Place:
     while section is not None and section.kind not in _PLACES:
         section = getattr(section, "parent", None)
     if section is None:
-        return Place(None, False, False)
+        return Place()
     if _PLACES[section.kind]:
-        return Place(section.path, True, False)
-    if section.kind == "DirectoryMatch" or (section.kind == "Directory" and is_wild(section.path)):
-        return Place(None, False, True)
-    return Place(section.path.rstrip("/") + "/", False, False)
+        return Place(section.path, is_location=True)
+    path = section.path
+    if section.kind != "htaccess":
+        # (a path that is none is the regular expression of <Directory ~ ...>)
+        if section.kind == "DirectoryMatch" or not path.startswith("/"):
+            return Place(pattern=compile_regex(path))
+        if is_wild(path):
+            return Place(pattern=re.compile(rf"\A(?:{compile_glob(path).pattern})\Z", re.DOTALL))
+    return Place(path.rstrip("/") + "/")
 
 
 def parse_handlers(call: Call, *, silent: bool = False) -> tuple[HandlerSpec, ...]:
@@ -193,8 +235,13 @@ def _path(call: Call, word: str) -> str:
     return word
 
 
+_LOCKS = values.number(1, 1024)
+
+
 def _option(call: Call) -> None:
     key = values.filled(call, call.args[0])
+    if key == MUTEX_LOCKS and len(call.args) == 2:
+        _LOCKS(call, call.args[1])
     entry = {key: call.args[1] if len(call.args) == 2 else ""}
     values.set_in(call.conf, PYTHON_OPTIONS, entry)
     if call.section is None:
