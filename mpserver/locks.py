@@ -1,0 +1,175 @@
+"""The pool of global locks (``PythonOption mod_python.mutex_directory`` and ``mod_python.mutex_locks``).
+
+N files in a directory, one lock each, shared by all interpreters of all workers: sessions lock by their
+id, dbm files use the first. The kernel's ``flock`` on a file that each interpreter opened by itself
+excludes processes, and interpreters and threads of one process alike; waiters are woken by the kernel,
+and a lock is free again when its holder's process is gone, however it went.
+
+This calls ``flock`` by itself instead of through the filelock library, whose locks it respects and
+excludes (it is the same lock of the kernel): importing that takes 70 ms and 12 MB in every interpreter
+(Python 3.14), and it waits by polling.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import zlib
+from _thread import allocate_lock, get_ident
+
+from mpserver.errors import StartError
+
+
+def slot(key: str | None, index: int, count: int) -> int:
+    """The lock that is meant: ``index`` itself, or that of ``key`` where index is negative.
+
+    The first lock (0) serves dbm files, keys share the others; crc32, since ``hash`` differs between processes.
+
+    :raises ValueError: there is no such lock.
+    """
+    if index >= count:
+        raise ValueError(f"Index {index} is out of range for number of global mutex locks")
+    if index >= 0:
+        return index
+    if count < 2:
+        return 0
+    return zlib.crc32((key or "").encode("utf-8", "surrogatepass")) % (count - 1) + 1
+
+
+def pool_directory(directory: str, owner: str) -> str:
+    """Where a server's lock files are: a folder of its own, so that nobody else can hold or replace them.
+
+    ``owner`` tells servers of the same account apart; the path of the pid file does.
+    """
+    return os.path.join(directory, f"mpserver-locks-{os.geteuid()}-{zlib.crc32(os.fsencode(owner)):08x}")
+
+
+class LockPool:
+    """The pool as one interpreter has it. Its files are opened when they are first used.
+
+    A thread may take a lock that it holds once more (two keys can share a lock); each `acquire` needs its
+    `release`, by the same thread.
+    """
+
+    __slots__ = ("_locks", "_pid", "count", "directory")
+
+    def __init__(self, directory: str, count: int, owner: str = "") -> None:
+        """``directory``: an existing folder; ``count``: at least 1."""
+        self.directory = pool_directory(directory, owner)
+        self.count = max(1, count)
+        self._locks: dict[int, _Lock] = {}
+        self._pid = os.getpid()
+
+    def acquire(self, key: str | None, index: int = -1) -> None:
+        """Wait for a lock and take it.
+
+        :raises ValueError: the index is out of range.
+        :raises StartError: its file can't be opened; the text says why.
+        """
+        number = slot(key, index, self.count)
+        if self._pid != os.getpid():
+            # Forked: what the parent opened is the parent's lock.
+            self._locks, self._pid = {}, os.getpid()
+        lock = self._locks.get(number)
+        if lock is None:
+            # (setdefault is atomic: threads that come here together get the same lock)
+            lock = self._locks.setdefault(number, _Lock(self.directory, number))
+        lock.acquire()
+
+    def release(self, key: str | None, index: int = -1) -> None:
+        """Give a lock back.
+
+        :raises ValueError: the index is out of range.
+        :raises RuntimeError: this thread does not hold it.
+        """
+        lock = self._locks.get(slot(key, index, self.count))
+        if lock is None or self._pid != os.getpid():
+            raise RuntimeError("the global mutex lock is not held")
+        lock.release()
+
+    def close(self) -> None:
+        """Close the files; what is held is free then."""
+        for lock in self._locks.values():
+            lock.close()
+        self._locks = {}
+
+
+def _make_directory(path: str) -> None:
+    """Make the pool's folder, or look whether the one that is there can be trusted."""
+    try:
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            pass
+        found = os.lstat(path)
+    except OSError as error:
+        raise StartError(
+            f"({error.errno}){error.strerror}: Failed to create global mutexes in {os.path.dirname(path)}. "
+            "Name a folder where the workers may write: PythonOption mod_python.mutex_directory."
+        ) from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise StartError(
+            f"{path} is not a folder of the workers' account that only it can write to. Remove it, or name "
+            "another place: PythonOption mod_python.mutex_directory."
+        )
+
+
+class _Lock:
+    """One lock: a gate for the threads of this interpreter, and the file for everybody else."""
+
+    __slots__ = ("depth", "directory", "fd", "gate", "holder", "path")
+
+    def __init__(self, directory: str, number: int) -> None:
+        self.directory, self.path = directory, os.path.join(directory, f"lock.{number}")
+        self.gate = allocate_lock()
+        self.holder = 0  # the thread that holds it
+        self.depth = 0
+        self.fd = -1
+
+    def acquire(self) -> None:
+        me = get_ident()
+        if self.holder == me:
+            self.depth += 1
+            return
+        self.gate.acquire()
+        try:
+            self._lock_file()
+        except BaseException:
+            self.gate.release()
+            raise
+        self.holder, self.depth = me, 1
+
+    def _lock_file(self) -> None:
+        while True:
+            if self.fd < 0:
+                self.fd = self._open()
+            fcntl.flock(self.fd, fcntl.LOCK_EX)
+            if os.fstat(self.fd).st_nlink:
+                return
+            # Somebody tidied the folder: the others will lock the new file of that name.
+            self.close()
+
+    def _open(self) -> int:
+        _make_directory(self.directory)
+        try:
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StartError(
+                f"({error.errno}){error.strerror}: Failed to open global mutex {self.path}"
+            ) from error
+
+    def release(self) -> None:
+        if self.holder != get_ident():
+            raise RuntimeError("the global mutex lock is not held by this thread")
+        self.depth -= 1
+        if self.depth:
+            return
+        self.holder = 0
+        fcntl.flock(self.fd, fcntl.LOCK_UN)
+        self.gate.release()
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1

@@ -1,0 +1,271 @@
+"""The pool of global locks: who excludes whom, and how fast those who wait are woken."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from mpserver.errors import StartError
+from mpserver.locks import LockPool, slot
+
+PATIENCE = 20
+
+
+@pytest.fixture
+def pool(tmp_path):
+    pool = LockPool(str(tmp_path), 8)
+    yield pool
+    pool.close()
+
+
+def lock_path(pool: LockPool, key: str) -> str:
+    return os.path.join(pool.directory, f"lock.{slot(key, -1, pool.count)}")
+
+
+def test_slots_are_the_same_in_every_process():
+    assert slot("abc", -1, 8) == 0x352441C2 % 7 + 1
+    assert slot("anything", 0, 8) == 0
+    assert slot(None, 7, 8) == 7
+    assert {slot(str(n), -1, 8) for n in range(200)} == set(range(1, 8)), "keys never get the first, all the others"
+
+
+def test_a_single_lock_serves_keys_too():
+    assert slot("abc", -1, 1) == 0
+
+
+def test_an_index_past_the_end_is_refused(pool):
+    with pytest.raises(ValueError, match="out of range for number of global mutex locks"):
+        pool.acquire(None, 8)
+
+
+class Elsewhere:
+    """A process that takes a lock, says so, and gives it back when told."""
+
+    CODE = """
+        import sys
+        from mpserver.locks import LockPool
+        pool = LockPool(sys.argv[1], 8)
+        pool.acquire(sys.argv[2])
+        print("got", flush=True)
+        sys.stdin.readline()
+        pool.release(sys.argv[2])
+        print("gave", flush=True)
+        sys.stdin.readline()
+    """
+
+    def __init__(self, directory, key: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(self.CODE), str(directory), key],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=os.path.dirname(os.path.dirname(os.path.dirname(__file__))),
+        )
+
+    def says(self) -> str:
+        return self.process.stdout.readline().strip()
+
+    def go_on(self) -> None:
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    other = Elsewhere(tmp_path, "key")
+    yield other
+    other.end()
+
+
+def waiting(pool: LockPool, key: str) -> tuple[threading.Thread, list[float]]:
+    """A thread that waits for a lock and notes when it got it."""
+    got: list[float] = []
+
+    def take() -> None:
+        pool.acquire(key)
+        got.append(time.monotonic())
+        pool.release(key)
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    return thread, got
+
+
+def test_processes_exclude_each_other(pool, elsewhere):
+    assert elsewhere.says() == "got"
+    thread, got = waiting(pool, "key")
+    thread.join(0.1)
+    assert not got
+    elsewhere.go_on()
+    assert elsewhere.says() == "gave"
+    thread.join(PATIENCE)
+    assert got
+
+
+def test_a_lock_is_free_when_its_holder_was_killed(pool, elsewhere):
+    assert elsewhere.says() == "got"
+    thread, got = waiting(pool, "key")
+    elsewhere.process.kill()
+    thread.join(PATIENCE)
+    assert got
+
+
+def test_other_locks_are_not_held(pool, elsewhere):
+    assert elsewhere.says() == "got"
+    other = next(key for key in "abcdef" if slot(key, -1, 8) != slot("key", -1, 8))
+    thread, got = waiting(pool, other)
+    thread.join(PATIENCE)
+    assert got
+
+
+def test_threads_of_an_interpreter_exclude_each_other(pool):
+    pool.acquire("key")
+    thread, got = waiting(pool, "key")
+    thread.join(0.1)
+    assert not got
+    pool.release("key")
+    thread.join(PATIENCE)
+    assert got
+
+
+def test_two_pools_of_one_process_exclude_each_other(pool, tmp_path):
+    """As two interpreters of one worker do: each opens the file by itself."""
+    other = LockPool(str(tmp_path), 8)
+    other.acquire("key")
+    thread, got = waiting(pool, "key")
+    thread.join(0.1)
+    assert not got
+    other.release("key")
+    thread.join(PATIENCE)
+    assert got
+    other.close()
+
+
+def test_waiters_wake_within_a_millisecond(pool, tmp_path):
+    """Of several tries the median counts: a busy machine may delay any single one."""
+    other = LockPool(str(tmp_path), 8)
+    delays = []
+    for _ in range(21):
+        other.acquire("key")
+        thread, got = waiting(pool, "key")
+        while "->" not in Path("/proc/locks").read_text():  # until the kernel has it waiting
+            pass
+        released = time.monotonic()
+        other.release("key")
+        thread.join(PATIENCE)
+        delays.append(got[0] - released)
+    other.close()
+    assert sorted(delays)[10] < 0.001, delays
+
+
+def test_a_thread_takes_a_lock_again_and_gives_it_back_as_often(pool, tmp_path):
+    other = LockPool(str(tmp_path), 8)
+    pool.acquire("key")
+    pool.acquire("key")
+    pool.release("key")
+    thread, got = waiting(other, "key")
+    thread.join(0.1)
+    assert not got, "still held once"
+    pool.release("key")
+    thread.join(PATIENCE)
+    assert got
+    other.close()
+
+
+def test_what_is_not_held_cannot_be_given_back(pool):
+    with pytest.raises(RuntimeError):
+        pool.release("key")
+    pool.acquire("key")
+    pool.release("key")
+    with pytest.raises(RuntimeError):
+        pool.release("key")
+
+
+def test_a_forked_process_does_not_share_its_parents_lock(pool):
+    pool.acquire("key")
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        pool.acquire("key")
+        os.write(writer, b"got")
+        os._exit(0)
+    os.set_blocking(reader, False)
+    time.sleep(0.1)
+    with pytest.raises(BlockingIOError):
+        os.read(reader, 3)
+    pool.release("key")
+    os.set_blocking(reader, True)
+    assert os.read(reader, 3) == b"got"
+    os.waitpid(pid, 0)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_filelock_sees_the_lock_and_is_seen(pool):
+    """The locks of the library are the same locks of the kernel."""
+    from filelock import FileLock, Timeout
+
+    pool.acquire("key")
+    theirs = FileLock(lock_path(pool, "key"))
+    with pytest.raises(Timeout):
+        theirs.acquire(blocking=False)
+    pool.release("key")
+    theirs.acquire(blocking=False)
+    thread, got = waiting(pool, "key")
+    thread.join(0.1)
+    assert not got
+    theirs.release()
+    thread.join(PATIENCE)
+    assert got
+
+
+def test_a_lock_file_that_was_tidied_away_is_made_anew(pool, tmp_path):
+    pool.acquire("key")
+    pool.release("key")
+    os.unlink(lock_path(pool, "key"))
+    pool.acquire("key")
+    other = LockPool(str(tmp_path), 8)
+    thread, got = waiting(other, "key")
+    thread.join(0.1)
+    assert not got
+    pool.release("key")
+    thread.join(PATIENCE)
+    other.close()
+
+
+def test_servers_do_not_share_locks(tmp_path):
+    one, two = (LockPool(str(tmp_path), 8, owner) for owner in ("/run/one.pid", "/run/two.pid"))
+    one.acquire("key")
+    two.acquire("key")
+    one.close()
+    two.close()
+
+
+def test_a_folder_that_others_can_write_to_is_refused(tmp_path):
+    pool = LockPool(str(tmp_path), 8)
+    os.mkdir(pool.directory)
+    os.chmod(pool.directory, 0o777)
+    with pytest.raises(StartError, match="mutex_directory"):
+        pool.acquire("key")
+
+
+def test_a_link_in_place_of_the_folder_is_refused(tmp_path):
+    pool = LockPool(str(tmp_path), 8)
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    os.symlink(tmp_path / "elsewhere", pool.directory)
+    with pytest.raises(StartError):
+        pool.acquire("key")
+
+
+def test_a_missing_mutex_directory_names_the_remedy(tmp_path):
+    with pytest.raises(StartError, match=r"No such file or directory.*mod_python\.mutex_directory"):
+        LockPool(str(tmp_path / "missing"), 8).acquire("key")
