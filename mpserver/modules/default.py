@@ -66,10 +66,8 @@ def handler(req: Request) -> int:
     except OSError as error:
         if error.errno == errno.ENOENT:
             return _refuse(req, constants.HTTP_NOT_FOUND, f"File does not exist: {filename}", INFO, 128)
-        return _refuse(
-            req, constants.HTTP_FORBIDDEN, f"file permissions deny server access: {filename} ({os.strerror(error.errno or 0)})",
-            ERROR, 132,
-        )  # fmt: skip
+        why = f"file permissions deny server access: {filename} ({os.strerror(error.errno or 0)})"
+        return _refuse(req, constants.HTTP_FORBIDDEN, why, ERROR, 132)
 
 
 def _stat(req: Request) -> os.stat_result | None:

@@ -185,7 +185,11 @@ def allow(methods: Iterable[str]) -> str:
 
 
 class Document(NamedTuple):
-    """An ErrorDocument: ``text`` to send, a ``url`` to redirect to, or a ``path`` of this server to serve instead."""
+    """An ErrorDocument: its kind and what goes with it.
+
+    ``text`` to send, a ``url`` to redirect to, a ``path`` of this server to serve in place of the
+    request, or ``canned`` for the built-in page.
+    """
 
     kind: str
     value: str
@@ -194,9 +198,10 @@ class Document(NamedTuple):
 def document(target: str) -> Document:
     """What the target of an ErrorDocument directive is.
 
-    A leading double quote marks text (the one that httpd 1.3 wanted); so does all that is neither a
-    URL nor a path.
+    A leading double quote marks text; all that is neither a URL nor a path is text, too.
     """
+    if not target:
+        return Document("canned", "")
     if target.startswith('"'):
         return Document("text", target[1:])
     if target.startswith("/"):
