@@ -17,6 +17,7 @@ from mpserver.config.hosts import (
     SERVER_NAME,
     Address,
     HostTable,
+    has_wildcard,
     parse_address,
     split_name,
     system_resolve,
@@ -34,6 +35,13 @@ REMEMBERED = 8192
 
 _LAZY = frozenset(("conf", "base", "sections", "own_conf", "own_base"))
 
+#: The format of marshal, the same for all Python versions.
+_MARSHAL = 4
+
+
+_Names = tuple[str, int, bool, tuple[str, ...], tuple[str, ...]]
+_Record = tuple[str, int, str, tuple[tuple[str, int, str], ...], _Names, bytes]
+
 
 class Server:
     """The main server, or one virtual host over it.
@@ -46,7 +54,7 @@ class Server:
 
     __slots__ = (
         "addresses", "defn_line", "defn_name", "is_virtual", "name", "names", "own_name", "port", "wild_names",
-        "_configuration", "_node", "_own", *sorted(_LAZY),
+        "_around", "_children", "_configuration", "_own", "_placed", *sorted(_LAZY),
     )  # fmt: skip
 
     if TYPE_CHECKING:
@@ -67,14 +75,16 @@ class Server:
             self._configuration._compile_host(self)
             return getattr(self, name)
 
-    def __init__(self, configuration: Configuration, node: Node | None, file: str) -> None:
+    def __init__(self, configuration: Configuration, file: str, line: int = 0, around: str = "") -> None:
         self._configuration = configuration
-        self._node = node
+        self._around = around
+        #: A virtual host's directives, maybe still as bytes.
+        self._children: Tree | bytes = ()
+        self._placed: tuple[Address, ...] = ()
         self._own: tuple[list[Entry], list[Entry]] = ([], [])
-        self.is_virtual = node is not None
+        self.is_virtual = bool(around)
         self.addresses: tuple[str, ...] = ()
-        self.defn_name = file if node is None else node.file
-        self.defn_line = 0 if node is None else node.line
+        self.defn_name, self.defn_line = file, line
         self.name, self.port, self.own_name = "", 0, False
         self.names: tuple[str, ...] = ()
         self.wild_names: tuple[str, ...] = ()
@@ -91,8 +101,40 @@ class Server:
         else:
             self.name = otherwise
         aliases = conf[SERVER_ALIAS]
-        self.names = tuple(alias for alias in aliases if not _has_wildcard(alias))
-        self.wild_names = tuple(alias for alias in aliases if _has_wildcard(alias))
+        self.names = tuple(alias for alias in aliases if not has_wildcard(alias))
+        self.wild_names = tuple(alias for alias in aliases if has_wildcard(alias))
+
+    def place(self, addresses: Iterable[Address]) -> None:
+        """Set the addresses."""
+        self._placed = tuple(addresses)
+        self.addresses = tuple(str(address) for address in self._placed)
+
+    def children(self) -> Tree:
+        """A virtual host's directives."""
+        if isinstance(self._children, bytes):
+            self._children = from_plain(marshal.loads(self._children))
+        return self._children
+
+    def to_record(self) -> _Record:
+        """A virtual host as plain data; its directives as bytes, to be read when they are needed."""
+        return (
+            self.defn_name,
+            self.defn_line,
+            self._around,
+            tuple((a.host, a.port, a.written) for a in self._placed),
+            (self.name, self.port, self.own_name, self.names, self.wild_names),
+            marshal.dumps(to_plain(self.children()), _MARSHAL),
+        )
+
+    @classmethod
+    def from_record(cls, configuration: Configuration, record: _Record) -> Server:
+        """The inverse of `to_record`."""
+        file, line, around, addresses, names, children = record
+        server = cls(configuration, file, line, around)
+        server.place(Address(*address) for address in addresses)
+        server.name, server.port, server.own_name, server.names, server.wild_names = names
+        server._children = children
+        return server
 
 
 class Configuration:
@@ -104,8 +146,8 @@ class Configuration:
     """
 
     __slots__ = (
-        "defines", "errors", "file", "host_table", "hosts", "loaded", "main", "registry", "resolved", "root", "time",
-        "tree", "variables", "warnings", "_found",
+        "defines", "errors", "file", "host_table", "hosts", "loaded", "main", "registry", "root", "time", "variables",
+        "warnings", "_found", "_resolved", "_tree",
     )  # fmt: skip
 
     def __init__(
@@ -118,24 +160,30 @@ class Configuration:
         *,
         variables: Mapping[str, str] | None = None,
         loaded: Iterable[str] = (),
-        resolved: Mapping[str, Sequence[str]] | None = None,
+        records: Iterable[_Record] | None = None,
         read_at: float | None = None,
     ) -> None:
-        """Faults of the main server and of the hosts' addresses are left in ``errors``."""
-        self.tree, self.registry, self.root, self.file = tree, registry, root, file
+        """Faults of the main server and of the hosts' addresses are left in ``errors``.
+
+        ``records``: the virtual hosts, if they were placed before; the tree then has them empty.
+        """
+        self.registry, self.root, self.file = registry, root, file
+        self._tree = tree
         self.defines = defines
         self.variables = dict(defines if variables is None else variables)
         self.loaded = tuple(loaded)
-        self.resolved: dict[str, tuple[str, ...]] = {n: tuple(a) for n, a in (resolved or {}).items()}
+        self._resolved: dict[str, tuple[str, ...]] = {}
         self.time = time.time() if read_at is None else read_at
         self.warnings: list[str] = []
         self._found: dict[tuple[str, int, str | None], Server] = {}
         self.errors: list[ConfigError] = []
         nodes: list[Node] = []
         self.main = self._compile_main(nodes)
-        placed = [self._place_host(node) for node in nodes]
-        self.hosts = tuple(server for server, _ in placed)
-        self.host_table = HostTable(self.main, placed)
+        if records is None:
+            self.hosts = tuple(self._place_host(node) for node in nodes)
+        else:
+            self.hosts = tuple(Server.from_record(self, record) for record in records)
+        self.host_table = HostTable(self.main, ((server, server._placed) for server in self.hosts))
         self.warnings += self.host_table.warnings
 
     def find(self, local_ip: str, local_port: int, host: str | None) -> Server:
@@ -160,25 +208,35 @@ class Configuration:
         if errors:
             raise ConfigErrors(errors)
 
+    @property
+    def tree(self) -> Tree:
+        """The whole tree as it was read."""
+        hosts = iter(self.hosts)
+        return tuple(
+            node._replace(children=next(hosts).children()) if _is_host(node) else node for node in self._tree
+        )
+
     def to_bytes(self) -> bytes:
         """All that `from_bytes` needs to compile the same in another interpreter or process."""
+        tree = tuple(node._replace(children=()) if _is_host(node) else node for node in self._tree)
         return marshal.dumps(
             (
-                to_plain(self.tree),
+                to_plain(tree),
                 self.root,
                 self.defines,
-                self.variables,
                 self.file,
+                self.variables,
                 self.loaded,
-                self.resolved,
+                tuple(server.to_record() for server in self.hosts),
                 self.time,
-            )
+            ),
+            _MARSHAL,
         )
 
     @classmethod
     def from_bytes(cls, data: bytes, registry: Registry) -> Configuration:
-        """The configuration that `to_bytes` gave, with virtual hosts compiled on demand."""
-        tree, root, defines, variables, file, loaded, resolved, read_at = marshal.loads(data)
+        """The configuration that `to_bytes` gave; a virtual host is read and compiled on demand."""
+        tree, root, defines, file, variables, loaded, records, read_at = marshal.loads(data)
         return cls(
             from_plain(tree),
             registry,
@@ -187,18 +245,18 @@ class Configuration:
             file,
             variables=variables,
             loaded=loaded,
-            resolved=resolved,
+            records=records,
             read_at=read_at,
         )
 
     def _compile_main(self, nodes: list[Node]) -> Server:
         """The main server; the VirtualHost sections on the way are put into ``nodes``."""
-        server = Server(self, None, self.file)
+        server = Server(self, self.file)
         server.conf = server.own_conf = Conf()
         server.base = server.own_base = Conf()
         compiler = self._compiler()
         compiler.on_host = nodes.append
-        compiler.compile(self.tree, self._scope(server, Where.SERVER))
+        compiler.compile(self._tree, self._scope(server, Where.SERVER))
         self.warnings += compiler.warnings
         self.errors += compiler.errors
         server.take_names(server.conf)
@@ -206,9 +264,10 @@ class Configuration:
         server.sections = Sections(server.base, directories, locations, server.conf[ACCESS_FILE_NAME])
         return server
 
-    def _place_host(self, node: Node) -> tuple[Server, tuple[Address, ...]]:
+    def _place_host(self, node: Node) -> Server:
         """A virtual host with its addresses and names, not compiled yet."""
-        server = Server(self, node, node.file)
+        server = Server(self, node.file, node.line, node.name)
+        server._children = node.children or ()
         addresses: list[Address] = []
         try:
             words = host_words(node)
@@ -225,26 +284,25 @@ class Configuration:
                     f"AH00547: Could not resolve host name {word} -- ignoring! ({error.strerror}; "
                     f"line {node.line} of {node.file})"
                 )
-        server.addresses = tuple(str(address) for address in addresses)
+        server.place(addresses)
         conf = Conf()
         scope = Scope(Where.VHOST, Conf(), conf, around=node.name)
-        named = [n for n in node.children or () if n.name.lower() in ("servername", "serveralias")]
-        # their faults are told when the host is compiled
+        named = [n for n in server._children if n.name.lower() in ("servername", "serveralias")]
+        # (their faults are told when the host is compiled)
         self._compiler().compile(named, scope)
-        named_by = addresses[0].written if addresses and not addresses[0].is_literal else self.main.name
-        server.take_names(conf, named_by)
-        return server, tuple(addresses)
+        server.take_names(
+            conf, addresses[0].written if addresses and not addresses[0].is_literal else self.main.name
+        )
+        return server
 
     def _compile_host(self, server: Server) -> None:
-        node, main = server._node, self.main
-        own_conf, own_base = Conf(), Conf()
-        server.own_conf, server.own_base = own_conf, own_base
+        main = self.main
+        server.own_conf, server.own_base = Conf(), Conf()
         compiler = self._compiler()
-        if node is not None:
-            compiler.compile(node.children or (), self._scope(server, Where.VHOST, node.name))
-            self.warnings += compiler.warnings
-        server.conf = main.conf.merged(own_conf)
-        server.base = main.base.merged(own_base)
+        compiler.compile(server.children(), self._scope(server, Where.VHOST, server._around))
+        self.warnings += compiler.warnings
+        server.conf = main.conf.merged(server.own_conf)
+        server.base = main.base.merged(server.own_base)
         server.sections = Sections(
             server.base,
             main._own[0] + server._own[0],
@@ -271,9 +329,9 @@ class Configuration:
 
     def _resolve(self, name: str) -> Sequence[str]:
         """The addresses of a name, asked once: interpreters get the same answer."""
-        known = self.resolved.get(name)
+        known = self._resolved.get(name)
         if known is None:
-            known = self.resolved[name] = tuple(system_resolve(name))
+            known = self._resolved[name] = tuple(system_resolve(name))
         return known
 
 
@@ -319,6 +377,8 @@ def load(
     except ConfigErrors as found:
         errors += found.errors
     if errors:
+        # a file that is included twice has its faults twice
+        errors = list({(error.file, error.line, error.message): error for error in errors}.values())
         places = {file: place for place, file in enumerate(reading.order)}
         errors.sort(key=lambda error: (places.get(error.file or "", -1), error.line or 0))
         raise ConfigErrors(errors)
@@ -335,5 +395,5 @@ def compile_tree(
     return Configuration(tree, registry, root, defines, file)
 
 
-def _has_wildcard(name: str) -> bool:
-    return "*" in name or "?" in name
+def _is_host(node: Node) -> bool:
+    return node.children is not None and node.name.lower() == "virtualhost"

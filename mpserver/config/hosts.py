@@ -145,6 +145,11 @@ def _ipv6(text: str) -> str:
         raise ConfigError("The address or port is invalid") from error
 
 
+def has_wildcard(name: str) -> bool:
+    """Whether a ServerAlias stands for many names."""
+    return "*" in name or "?" in name
+
+
 def normal_ip(ip: str) -> str:
     """A local address as the system tells it, without what can differ for the same address."""
     if ":" not in ip:
@@ -162,43 +167,67 @@ def normal_host(host: str) -> str:
 
 
 class NameTable:
-    """The hosts of one address in the order of the file, by name."""
+    """The hosts of one address in the order of the file, by name.
 
-    __slots__ = ("exact", "first", "fallback", "hosts", "wild")
+    Aliases like ``*.example.org`` are found by what follows the star; other wildcards are tried one
+    by one, and compiled when first tried.
+    """
+
+    __slots__ = ("exact", "fallback", "first", "hosts", "suffixes", "wild", "_last", "_patterns")
 
     def __init__(self, first: Server) -> None:
         self.first = first
         self.hosts: list[tuple[Server, Address]] = []
         self.exact: dict[str, tuple[int, Server]] = {}
-        self.wild: list[tuple[int, re.Pattern[str], Server]] = []
+        self.suffixes: dict[str, tuple[int, Server]] = {}
+        self.wild: list[tuple[int, Server, str]] = []
         self.fallback: dict[str, Server] = {}
+        self._last: Server | None = None
+        self._patterns: dict[str, re.Pattern[str]] = {}
 
     def add(self, server: Server, address: Address) -> str | None:
         """Add a host; gives the ServerName if an earlier host of this address has it, too."""
         order = len(self.hosts)
         self.hosts.append((server, address))
         self.fallback.setdefault(address.written.lower(), server)
-        if order and self.hosts[order - 1][0] is server:
+        if self._last is server:
             return None
+        self._last = server
         double = None
+        here = (order, server)
         if server.own_name or address.host == ANY:
-            known = self.exact.setdefault(server.name.lower(), (order, server))[1]
+            known = self.exact.setdefault(server.name.lower(), here)[1]
             if known is not server and known.own_name and server.own_name:
                 double = server.name
         for alias in server.names:
-            self.exact.setdefault(alias.lower(), (order, server))
+            self.exact.setdefault(alias.lower(), here)
         for alias in server.wild_names:
-            self.wild.append((order, compile_glob(alias, path=False, ignore_case=True), server))
+            suffix = alias[1:].lower()
+            if alias[0] == "*" and suffix[:1] == "." and not has_wildcard(suffix):
+                self.suffixes.setdefault(suffix, here)
+            else:
+                self.wild.append((order, server, alias))
         return double
 
     def find(self, host: str) -> Server:
         """The host of a name: the first of the file that has it; else the first of all."""
-        order, found = self.exact.get(host, (len(self.hosts), None))
-        for place, pattern, server in self.wild:
+        nowhere: tuple[int, Server | None] = (len(self.hosts), None)
+        order, found = self.exact.get(host, nowhere)
+        if self.suffixes:
+            dot = host.find(".")
+            while dot >= 0:
+                place, server = self.suffixes.get(host[dot:], nowhere)
+                if place < order:
+                    order, found = place, server
+                dot = host.find(".", dot + 1)
+        for place, other, alias in self.wild:
             if place >= order:
                 break
+            pattern = self._patterns.get(alias)
+            if pattern is None:
+                pattern = self._patterns[alias] = compile_glob(alias, path=False, ignore_case=True)
             if pattern.fullmatch(host):
-                return server
+                return other
         return found or self.fallback.get(host) or self.first
 
 

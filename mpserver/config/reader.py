@@ -89,7 +89,7 @@ class Reader:
         self.errors: list[ConfigError] = []
         self.warnings: list[str] = []
         self.order: dict[str, None] = {}
-        self.depth = 0
+        self._open: list[str] = []
         self._children = self.tree
         self._file, self._line = "", 0
 
@@ -108,7 +108,19 @@ class Reader:
 
     def read_file(self, path: str) -> None:
         """Read one file at this place of the tree; ConfigError if it can't be opened."""
-        self.read_text(_contents(path), path)
+        real = os.path.realpath(path)
+        if real in self._open:
+            raise ConfigError(f"{path} is included by itself, there appears to be a recursion.")
+        if len(self._open) >= MAX_DEPTH:
+            raise ConfigError(
+                f"Exceeded maximum include depth of {MAX_DEPTH}, There appears to be a recursion."
+            )
+        text = _contents(path)
+        self._open.append(real)
+        try:
+            self.read_text(text, path)
+        finally:
+            self._open.pop()
 
     def read_lines(self, directives: Iterable[str]) -> None:
         """Read the directives of -C or -c."""
@@ -187,8 +199,9 @@ class Reader:
     def _end(self, word: str, frames: list[_Frame]) -> None:
         """Close the innermost section; a tag of another one closes up to that one, and is an error."""
         if not word.endswith(">"):
-            if frames:
-                self._close(frames[-1], frames)
+            if not frames:
+                raise ConfigError(f"{word} without matching <{word[2:]} section")
+            self._close(frames[-1], frames)
             raise ConfigError(f"{word}> directive missing closing '>'")
         name = word[2:-1]
         if not frames:
@@ -247,11 +260,6 @@ class Reader:
 
     def include(self, name: str, pattern: str, optional: bool) -> None:
         """Read the files that a name, directory or pattern means, in sorted order."""
-        if self.depth >= MAX_DEPTH:
-            raise ConfigError(
-                f"Exceeded maximum include depth of {MAX_DEPTH}, There appears to be a recursion."
-            )
-        self.depth += 1
         try:
             for path in expand(self.absolute(pattern), optional):
                 try:
@@ -261,8 +269,6 @@ class Reader:
                         raise ConfigError(_cannot_open(path, error)) from error
         except OSError as error:
             raise ConfigError(_cannot_open(error.filename or pattern, error)) from error
-        finally:
-            self.depth -= 1
 
 
 def _contents(path: str) -> str:
