@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mpserver.config.apply import check_args
 from mpserver.config.lexer import words
 from mpserver.config.registry import Call, Registry, Section, Where
 from mpserver.config.settings import Conf
@@ -16,6 +17,7 @@ class Scope:
     def __init__(self, section: Section | None = None, where: Where = Where.SERVER, root: str = "/srv") -> None:
         self.conf, self.server = Conf(), Conf()
         self.section, self.where, self.root = section, where, root
+        self.warnings: list[str] = []
 
     def say(self, *lines: str) -> Scope:
         """Apply some lines, numbered from 1. :raises ConfigError: what a directive says."""
@@ -24,8 +26,9 @@ class Scope:
             directive, _module = REGISTRY.directives[name.lower()]
             call = Call(
                 directive.name, words(raw), raw, "test.conf", number, self.conf, self.server, self.where, self.section,
-                self.root, {},
+                self.root, {}, self.warnings,
             )  # fmt: skip
+            call.args = check_args(directive, call.args)
             directive.apply(call)
         return self
 

@@ -124,7 +124,8 @@ def test_the_directory_of_a_plain_section_needs_no_file() -> None:
         ("PythonImport a:b main_interpreter", "write module or module::function"),
         ("PythonInterpBackend thread", "must be one of: auto, own, process, main"),
         ("PythonOption mod_python.mutex_locks 0", "must be a whole number from 1"),
-        ('PythonInterpreter ""', "can't be empty"),
+        ('PythonInterpreter ""', "takes one argument"),
+        ('PythonImport a ""', "takes two arguments"),
     ],
 )
 def test_faults(line: str, message: str) -> None:

@@ -1,0 +1,296 @@
+"""The core's directives: values, merging, and what is refused. Wording and bounds follow httpd 2.4."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from modules.scopes import REGISTRY, Scope, in_directory, within
+from mpserver.config.registry import Args, Override, Where
+from mpserver.config.settings import Conf
+from mpserver.errors import ConfigError
+from mpserver.modules import core, values
+from mpserver.modules.core import Listen
+
+
+def server(*lines: str) -> Conf:
+    return Scope().say(*lines).server
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("80",), Listen(None, 80, "http")),
+        (("*:8080",), Listen(None, 8080, "http")),
+        (("443",), Listen(None, 443, "https")),
+        (("443", "HTTP"), Listen(None, 443, "http")),
+        (("192.0.2.1:80",), Listen("192.0.2.1", 80, "http")),
+        (("[::1]:80",), Listen("::1", 80, "http")),
+        (("localhost:65535", "https"), Listen("localhost", 65535, "https")),
+    ],
+)
+def test_listen(words: tuple[str, ...], expected: Listen) -> None:
+    assert core.parse_listen(*words) == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("foo", "Port must be specified"),
+        ("[::1]", "Port must be specified"),
+        ("1.2.3.4:", "Port must be specified"),
+        ("x:8o", "Port must be specified"),
+        ("x:٨", "Port must be specified"),
+        ("0", "Invalid address or port"),
+        ("99999", "Invalid address or port"),
+        ("65536", "Invalid address or port"),
+        (":80", "Invalid address or port"),
+        ("::1:80", "Invalid address or port"),
+    ],
+)
+def test_listen_refuses(address: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        core.parse_listen(address)
+
+
+def test_listens_add_up() -> None:
+    assert [listen.port for listen in server("Listen 81", "Listen 82")[core.LISTEN]] == [81, 82]
+    with pytest.raises(ConfigError, match="Listen requires 1 or 2 arguments"):
+        server("Listen 80 http x")
+
+
+@pytest.mark.parametrize(
+    ("word", "seconds"),
+    [("30", 30.0), ("0", 0.0), ("500ms", 0.5), ("30s", 30.0), ("2mi", 120.0), ("2min", 120.0), ("1h", 3600.0)],
+)
+def test_times(word: str, seconds: float) -> None:
+    assert server(f"Timeout {word}")[core.TIMEOUT] == seconds
+    assert server(f"KeepAliveTimeout {word}")[core.KEEP_ALIVE_TIMEOUT] == seconds
+
+
+@pytest.mark.parametrize("word", ["x", "-3", "3.5", "3m", "3MS", "3d", "3us", "", "1_000", "٣", "9" * 16])
+def test_times_refused(word: str) -> None:
+    with pytest.raises(ConfigError, match=r"KeepAliveTimeout (has wrong format|takes one argument)"):
+        server(f'KeepAliveTimeout "{word}"')
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("MaxKeepAliveRequests -1", 'MaxKeepAliveRequests "-1" must be a whole number from 0 on (0 = no limit)'),
+        ("MaxKeepAliveRequests x", 'MaxKeepAliveRequests "x" must be a whole number'),
+        ("LimitRequestLine -1", 'LimitRequestLine "-1" must be'),
+        ("LimitRequestFields 40000", 'LimitRequestFields "40000" must be a whole number from 0 to 32767'),
+        ("LimitRequestFieldSize 1k", 'LimitRequestFieldSize "1k" must be'),
+        ("LimitRequestBody 99999999999999999999999", "LimitRequestBody"),
+        ("LimitRequestBody 1_0", "LimitRequestBody"),
+        ("KeepAlive maybe", "KeepAlive must be On or Off"),
+        ("ServerTokens foo", "must be one of: full, os, min"),
+        ("UseCanonicalName foo", "must be one of: on, off, dns"),
+        ("AcceptPathInfo foo", "must be one of: on, off, default"),
+        ("LogLevel foo", "Log level keyword must be one of emerg/alert/crit/error/warn/notice/info/debug/trace1"),
+        ("LogLevel alias:foo", "alias:foo: Log level keyword must be one of"),
+        ("ErrorDocument 99 x", "Unsupported HTTP response code 99"),
+        ("ErrorDocument abc x", "Unsupported HTTP response code abc"),
+        ("ErrorDocument 418 x", "Unsupported HTTP response code 418"),
+        ("ErrorDocument 404", "ErrorDocument takes two arguments"),
+        ("ErrorLog |", "there is no command"),
+        ("Mutex foo", "Invalid Mutex argument foo"),
+        ("Mutex sem:/tmp", "Invalid Mutex argument sem:/tmp"),
+        ("Mutex file:", "Invalid Mutex argument file:"),
+        ("Mutex none", "None is not allowed for mutex type default"),
+    ],
+)
+def test_faults(line: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Scope().say(line)
+    assert message in caught.value.message
+
+
+def test_limits() -> None:
+    conf = server("LimitRequestLine 100", "LimitRequestFields 0", "LimitRequestFieldSize 2147483647")
+    assert (conf[core.LIMIT_REQUEST_LINE], conf[core.LIMIT_REQUEST_FIELDS]) == (100, 0)
+    assert conf[core.LIMIT_REQUEST_FIELD_SIZE] == 2147483647
+    assert Conf()[core.LIMIT_REQUEST_BODY] == 1073741824
+    assert in_directory("LimitRequestBody 0")[core.LIMIT_REQUEST_BODY] == 0
+
+
+def test_log_levels() -> None:
+    conf = Scope().say("LogLevel info python:trace8 mod_alias.c:debug ssl_module:crit").conf
+    assert core.log_level(conf) == 6
+    assert [core.log_level(conf, name) for name in ("python", "alias", "ssl", "mime")] == [15, 7, 2, 6]
+    assert core.log_level(Conf()) == 4
+    inner = conf.merged(within("Directory", "/").say("LogLevel alias:emerg").conf)
+    assert [core.log_level(inner, name) for name in ("core", "alias", "python")] == [6, 0, 15]
+    reset = Scope().say("LogLevel alias:debug", "LogLevel error").conf
+    assert core.log_level(reset, "alias") == 3
+
+
+def test_log_level_of_the_server_and_of_a_section() -> None:
+    assert Scope().say("LogLevel debug").server[core.LOG_LEVEL].level == 7
+    assert core.LOG_LEVEL not in within("Location", "/").say("LogLevel debug").server
+
+
+def test_error_documents() -> None:
+    scope = Scope().say(
+        "ErrorDocument 404 /nf",
+        "ErrorDocument 500 'Oh dear'",
+        r'ErrorDocument 403 "\"old style"',
+        "ErrorDocument 503 https://x.example/y",
+        "ErrorDocument 410 'see http://x.example/'",
+    )
+    assert scope.conf[core.ERROR_DOCUMENT] == {
+        404: "/nf",
+        500: '"Oh dear',
+        403: '"old style',
+        503: "https://x.example/y",
+        410: '"see http://x.example/',
+    }
+    inner = scope.conf.merged(in_directory("ErrorDocument 404 default", "ErrorDocument 500 /e"))
+    assert inner[core.ERROR_DOCUMENT][404] == ""
+    assert inner[core.ERROR_DOCUMENT][500] == "/e"
+    assert inner[core.ERROR_DOCUMENT][503] == "https://x.example/y"
+
+
+def test_a_url_for_401_is_ignored() -> None:
+    scope = Scope().say("ErrorDocument 401 http://x.example/")
+    assert core.ERROR_DOCUMENT not in scope.conf
+    assert "cannot use a full URL in a 401 ErrorDocument" in scope.warnings[0]
+
+
+def test_paths_are_under_server_root() -> None:
+    conf = server("ServerRoot /srv", "ErrorLog logs/../e", "PidFile run/pid")
+    assert core.error_log(conf) == "/srv/e"
+    assert core.pid_file(conf) == "/srv/run/pid"
+    assert core.document_root(conf) == "/srv/htdocs"
+    assert core.document_root(server("DocumentRoot //www//x/")) == "/www/x"
+    assert core.error_log(Conf()) == f"{core.DEFAULT_ROOT}/logs/error_log"
+
+
+@pytest.mark.parametrize("target", ["|/bin/cat >/dev/null", "syslog", "syslog:local7"])
+def test_error_logs_that_are_no_files(target: str) -> None:
+    assert core.error_log(server(f'ErrorLog "{target}"')) == target
+
+
+def test_types_and_handlers() -> None:
+    outer = in_directory("ForceType Text/X", "SetHandler MOD_PYTHON")
+    assert (outer[core.FORCE_TYPE], outer[core.SET_HANDLER]) == ("text/x", "mod_python")
+    inner = outer.merged(in_directory("ForceType None", "SetHandler none"))
+    assert (inner[core.FORCE_TYPE], inner[core.SET_HANDLER]) == (None, None)
+
+
+def test_default_charset() -> None:
+    assert [in_directory(f"AddDefaultCharset {word}")[core.ADD_DEFAULT_CHARSET] for word in ("On", "off", "UTF-8")] == [
+        "iso-8859-1",
+        None,
+        "UTF-8",
+    ]
+
+
+def request() -> Any:
+    return SimpleNamespace(_content_type="a/b", _handler="h", _used_path_info=2)
+
+
+def test_the_first_fixup() -> None:
+    req = request()
+    assert core.override_type(req, Conf()) == 0
+    assert vars(req) == vars(request())
+    conf = in_directory("ForceType text/x", "SetHandler y", "AcceptPathInfo Off")
+    core.override_type(req, conf)
+    assert (req._content_type, req._handler, req._used_path_info) == ("text/x", "y", 1)
+    core.override_type(req, in_directory("AcceptPathInfo On"))
+    assert req._used_path_info == 0
+    req = request()
+    core.override_type(req, conf.merged(in_directory("AcceptPathInfo Default")))
+    assert req._used_path_info == 2
+
+
+def test_default_type() -> None:
+    assert not Scope().say("DefaultType None").warnings
+    assert "Ignoring deprecated use of DefaultType" in Scope().say("DefaultType text/plain").warnings[0]
+
+
+def test_mutexes() -> None:
+    conf = server("Mutex sem", "Mutex FLOCK:locks ssl-cache watchdog OmitPID")
+    assert conf[core.MUTEX] == {
+        "default": core.Mutex("sem", None),
+        "ssl-cache": core.Mutex("flock", "/srv/locks"),
+        "watchdog": core.Mutex("flock", "/srv/locks"),
+    }
+
+
+def test_the_machine_is_checked_at_the_start(tmp_path: Path) -> None:
+    good = server(f"DocumentRoot {tmp_path}", f"Mutex file:{tmp_path}")
+    assert values.check([good]) == []
+    bad = server(f"DocumentRoot {tmp_path}/none", f"Mutex file:{tmp_path}/none")
+    first, second = values.check([good, bad])
+    assert str(first) == (
+        f"Syntax error on line 1 of test.conf:\nDocumentRoot '{tmp_path}/none' is not a directory, or is not readable"
+    )
+    assert second.line == 2
+    assert second.message.startswith(f"Invalid Mutex directory in argument file:{tmp_path}/none")
+
+
+#: Contexts and AllowOverride classes as `httpd -L` tells them, for each group of directives.
+CONTEXTS = {
+    (Where.SERVER | Where.VHOST, Override.NONE): (
+        "AccessFileName AliasMatch CustomLog DocumentRoot ErrorLog KeepAlive KeepAliveTimeout LimitRequestFields "
+        "LimitRequestFieldSize LimitRequestLine LogFormat MaxKeepAliveRequests PythonImport PythonOptimize "
+        "PythonPostReadRequestHandler PythonTransHandler ScriptAliasMatch ServerAdmin ServerAlias ServerName "
+        "ServerPath ServerRoot Timeout TransferLog TypesConfig"
+    ),
+    (Where.SERVER, Override.NONE): (
+        "Group GracefulShutdownTimeout Listen MaxClients MaxConnectionsPerChild MaxRequestsPerChild MaxRequestWorkers "
+        "MaxSpareServers MinSpareServers Mutex PidFile ServerLimit ServerTokens StartServers User"
+    ),
+    (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
+        "Alias LogLevel PythonInterpBackend ScriptAlias UseCanonicalName"
+    ),
+    (Where.DIRECTORY, Override.NONE): "AllowOverride AllowOverrideList",
+    (Where.DIRECTORY | Where.HTACCESS, Override.AUTHCONFIG): (
+        "AuthBasicAuthoritative AuthMerging AuthName AuthType AuthzSendForbiddenOnFailure Require"
+    ),
+    (~Where(0), Override.FILEINFO): (
+        "AcceptPathInfo AddCharset AddDefaultCharset AddEncoding AddHandler AddLanguage AddType AliasPreservePath "
+        "DefaultLanguage DefaultType ErrorDocument ForceType RemoveCharset RemoveEncoding RemoveHandler "
+        "RemoveLanguage RemoveType SetHandler"
+    ),
+    (~Where(0), Override.INDEXES): "DirectoryCheckHandler DirectoryIndex DirectorySlash",
+    (~Where(0), Override.ALL): (
+        "LimitRequestBody PythonAccessHandler PythonAuthenHandler PythonAuthzHandler PythonAutoReload "
+        "PythonCleanupHandler PythonDebug PythonFixupHandler PythonHandler PythonHandlerModule "
+        "PythonHeaderParserHandler PythonInitHandler PythonInterpPerDirective PythonInterpPerDirectory "
+        "PythonInterpreter PythonLogHandler PythonOption PythonPath PythonTypeHandler"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(name for names in CONTEXTS.values() for name in names.split()))
+def test_contexts(name: str) -> None:
+    directive, _ = REGISTRY.directives[name.lower()]
+    (expected,) = (key for key, names in CONTEXTS.items() if name in names.split())
+    assert (directive.where, directive.override) == expected
+    assert directive.name == name
+
+
+def test_every_directive_is_covered_by_the_contexts() -> None:
+    assert {entry[0].name for entry in REGISTRY.directives.values()} == {
+        name for names in CONTEXTS.values() for name in names.split()
+    }
+
+
+def test_every_directive_says_what_it_takes() -> None:
+    shown = (Args.TAKE1, Args.TAKE2, Args.TAKE12, Args.TAKE23, Args.ITERATE, Args.ITERATE2)
+    assert [d.name for d, _ in REGISTRY.directives.values() if d.args in shown and not d.help] == []
+
+
+def test_known_modules() -> None:
+    names = {module.name for module in REGISTRY.modules}
+    assert names >= {
+        "core_module", "http_module", "so_module", "mpm_prefork_module", "unixd_module", "alias_module", "dir_module",
+        "mime_module", "authn_core_module", "authz_core_module", "authz_user_module", "authz_groupfile_module",
+        "auth_basic_module", "log_config_module", "logio_module", "version_module", "python_module",
+    }  # fmt: skip
