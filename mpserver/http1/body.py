@@ -177,6 +177,8 @@ class ChunkedBody:
                 raise RequestError(400, "a field among the trailers that belongs into the head")
             self.trailers = tuple(pairs)
             self._state = _DONE
+        elif not line.endswith(b"\r\n"):
+            raise RequestError(400, "a trailer line ends in a bare LF")
         elif len(lines) >= limits.fields > 0:
             raise RequestError(400, f"more than {limits.fields} trailer fields")
         else:
