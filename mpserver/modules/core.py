@@ -215,8 +215,17 @@ def _log_level(call: Call) -> None:
 
 
 def _module(name: str) -> str:
-    """A module's short name, as the log shows it: ``alias`` for mod_alias.c and alias_module, too."""
-    return name.removeprefix("mod_").removesuffix(".c").removesuffix("_module")
+    """A module's short name, as the log shows it: ``alias`` for mod_alias.c and alias_module, too.
+
+    :raises ConfigError: there is no such module.
+    """
+    from mpserver.modules import registry  # (which imports this one)
+
+    for module in registry().modules:
+        short = module.name.removesuffix("_module")
+        if name in (short, module.name, module.source, module.source.removesuffix(".c")):
+            return short
+    raise ConfigError(f"Cannot find module {name}: mpserver -l lists the modules")
 
 
 def _error_document(call: Call) -> None:
@@ -377,7 +386,7 @@ MODULE = Module(
             "LimitRequestBody",
             Args.TAKE1,
             EVERYWHERE,
-            values.directory(LIMIT_REQUEST_BODY, values.number(0, 2**63 - 1, " (bytes, 0 = no limit)")),
+            values.directory(LIMIT_REQUEST_BODY, values.number(0, remark=" (bytes, 0 = no limit)")),
             Override.ALL,
             "the most bytes of a request's body, 0 for any number",
         ),

@@ -61,7 +61,7 @@ def limits(conf: Conf) -> Limits:
 
 
 def _at_least_one(setting: Setting[int]) -> Callable[[Call], None]:
-    read = values.number(-(2**31), 2**31)
+    read = values.number(1, 2**31 - 1, lower=True)
 
     def apply(call: Call) -> None:
         value = read(call, call.args[0])

@@ -60,15 +60,18 @@ UNITS = {"ms": 0.001, "s": 1.0, "mi": 60.0, "min": 60.0, "h": 3600.0}
 DIGITS = re.compile(r"[+-]?\d+\Z", re.ASCII)
 
 
-def number(least: int, most: int | None = None, remark: str = "") -> Reader[int]:
-    """A reader of whole numbers from ``least`` to ``most``; ``remark`` is added to the error."""
+def number(least: int, most: int | None = None, remark: str = "", *, lower: bool = False) -> Reader[int]:
+    """A reader of whole numbers from ``least`` to ``most``; ``remark`` is added to the error.
+
+    ``lower``: numbers below ``least`` are let through, for the directive's code to raise them.
+    """
     span = f"a whole number from {least}" + (" on" if most is None else f" to {most}")
 
     def read(call: Call, word: str) -> int:
         # (int() would take underscores and other scripts' digits; and no sane number is longer)
         if DIGITS.match(word) and len(word) < 20:
             value = int(word)
-            if least <= value and (most is None or value <= most):
+            if (lower or least <= value) and (most is None or value <= most):
                 return value
         raise ConfigError(f'{call.name} "{word}" must be {span}{remark}')
 
@@ -139,7 +142,8 @@ def regex(call: Call, pattern: str) -> re.Pattern[str]:
     try:
         return compile_regex(pattern)
     except ConfigError as error:
-        raise ConfigError(f"{call.name} {pattern!r}: {error.message}") from None
+        reason = error.message.partition(": ")[2]
+        raise ConfigError(f"Regular expression could not be compiled: {call.name} {pattern!r}: {reason}") from None
 
 
 # ---- storing values

@@ -93,6 +93,7 @@ def test_times_refused(word: str) -> None:
         ("AcceptPathInfo foo", "must be one of: on, off, default"),
         ("LogLevel foo", "Log level keyword must be one of emerg/alert/crit/error/warn/notice/info/debug/trace1"),
         ("LogLevel alias:foo", "alias:foo: Log level keyword must be one of"),
+        ("LogLevel foo:debug", "Cannot find module foo"),
         ("ErrorDocument 99 x", "Unsupported HTTP response code 99"),
         ("ErrorDocument abc x", "Unsupported HTTP response code abc"),
         ("ErrorDocument 418 x", "Unsupported HTTP response code 418"),
@@ -119,9 +120,10 @@ def test_limits() -> None:
 
 
 def test_log_levels() -> None:
-    conf = Scope().say("LogLevel info python:trace8 mod_alias.c:debug ssl_module:crit").conf
+    conf = Scope().say("LogLevel info python:trace8 mod_alias.c:debug mime_module:crit prefork.c:emerg").conf
     assert core.log_level(conf) == 6
-    assert [core.log_level(conf, name) for name in ("python", "alias", "ssl", "mime")] == [15, 7, 2, 6]
+    names = ("python", "alias", "mime", "mpm_prefork", "dir")
+    assert [core.log_level(conf, name) for name in names] == [15, 7, 2, 0, 6]
     assert core.log_level(Conf()) == 4
     inner = conf.merged(within("Directory", "/").say("LogLevel alias:emerg").conf)
     assert [core.log_level(inner, name) for name in ("core", "alias", "python")] == [6, 0, 15]
