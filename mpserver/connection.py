@@ -59,6 +59,9 @@ class Owner(Protocol):
     def refuse(self, connection: Connection, error: RequestError) -> None:
         """A request can't be served as it came: answer and close."""
 
+    def broken(self, connection: Connection, error: Exception) -> None:
+        """The server itself failed: log it, and close."""
+
     def closed(self, connection: Connection) -> None:
         """The connection is gone."""
 
@@ -109,10 +112,19 @@ class Connection:
         self.owner.loop.add(self.fd, self.on_event)
         self.owner.loop.watch(self)
         if self.buffer:
-            self.advance()
+            try:
+                self.advance()
+            except Exception as error:
+                self.owner.broken(self, error)
 
     def on_event(self, event: int) -> None:
-        """The socket is ready."""
+        """The socket is ready. What goes wrong with one connection must not end the others."""
+        try:
+            self._on_event()
+        except Exception as error:
+            self.owner.broken(self, error)
+
+    def _on_event(self) -> None:
         state = self.state
         if state == SENDING:
             self._send_more()
@@ -243,25 +255,29 @@ class Connection:
         """Send all now, waiting for a slow client up to Timeout. :raises ClientGone: it did not take it."""
         for index, part in enumerate(parts):
             try:
-                self._send_part(part)
+                if isinstance(part, FilePart):
+                    self._send_whole_file(part)
+                else:
+                    self._send_bytes(part)
             except BaseException:
                 _close_files(parts[index:])
                 raise
 
-    def _send_part(self, part: Part) -> None:
-        if isinstance(part, FilePart):
-            try:
-                while part.length:
-                    self._blocking(lambda: _send_file(self.fd, part))
-            finally:
-                part.close()
-            return
-        sent = self._blocking(lambda: self.sock.send(part))
-        if sent < len(part):
-            view = memoryview(part)[sent:]
+    def _send_bytes(self, data: bytes) -> None:
+        try:
+            sent = self.sock.send(data)
+        except OSError:
+            sent = 0
+        if sent < len(data):
+            view = memoryview(data)[sent:]
             while view:
                 rest = view
                 view = rest[self._blocking(lambda: self.sock.send(rest)) :]
+
+    def _send_whole_file(self, part: FilePart) -> None:
+        while part.length:
+            self._blocking(lambda: _send_file(self.fd, part))
+        part.close()
 
     def _blocking(self, send: Callable[[], int]) -> int:
         while True:

@@ -214,6 +214,13 @@ class Interpreter:
         connection.keep_alive = False
         connection.done()
 
+    def broken(self, connection: Connection, error: Exception) -> None:
+        """The server itself failed on a connection: that one ends, with all there is to know in the log."""
+        for line in describe(error):
+            connection.host.log.log(levels.CRIT, f"internal error: {line.rstrip()}", client=connection.client)
+        connection.close()
+        self.seat.state(IDLE)
+
     def _misconfigured(self, connection: Connection, head: Head, error: ConfigError) -> None:
         """A faulty .htaccess file fails the requests below it, with its place in the log."""
         connection.host.log.log(levels.ALERT, str(error), client=connection.client)

@@ -19,6 +19,7 @@ from mpserver.interp import DRAIN_IDLE, Boot
 from mpserver.kinds import ENDED, KINDS, Events, Interp
 from mpserver.loop import EXCLUSIVE, READ, Loop
 from mpserver.modules import mpm
+from mpserver.phases.dispatch import describe
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import MAIN, Place
 
@@ -112,6 +113,12 @@ class Router:
         connection.buffer = b""
         connection.keep_alive = False
         connection.done()
+
+    def broken(self, connection: Connection, error: Exception) -> None:
+        """The server itself failed on a connection: that one ends, with all there is to know in the log."""
+        for line in describe(error):
+            connection.host.log.log(levels.CRIT, f"internal error: {line.rstrip()}", client=connection.client)
+        connection.close()
 
     def closed(self, connection: Connection) -> None:
         """A connection has ended, or was handed on."""

@@ -10,7 +10,7 @@ from mpserver.api import constants
 from mpserver.api.loader import Loader
 from mpserver.api.server import Server
 from mpserver.config.tree import Tree
-from mpserver.modules import mpm
+from mpserver.modules import core, mpm, python
 from mpserver.phases.dispatch import describe
 from mpserver.phases.host import Host
 
@@ -88,7 +88,7 @@ class Services:
 
             configuration = self._boot.configuration
             directory, count = python.mutexes(configuration.main, configuration.root, core.MUTEX)
-            self._locks = LockPool(directory, count)
+            self._locks = LockPool(directory, count, core.pid_file(configuration.main.conf))
         return self._locks
 
     def global_lock(self, server: Server, key: str | None, index: int = -1) -> None:

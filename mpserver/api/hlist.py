@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 
 class HandlerEntry(NamedTuple):
@@ -15,6 +16,29 @@ class HandlerEntry(NamedTuple):
     directory: str | None
     is_location: bool
     silent: bool
+
+
+class HasEntry(Protocol):
+    """A handler of a plan."""
+
+    @property
+    def entry(self) -> HandlerEntry:
+        """What it was configured as."""
+
+
+class Running:
+    """A phase that runs: its handlers, which of them it is at, and those that it was given meanwhile."""
+
+    __slots__ = ("added", "handlers", "index")
+
+    def __init__(self, handlers: Sequence[HasEntry], index: int) -> None:
+        self.handlers = handlers
+        self.index = index
+        self.added: list[HandlerEntry] = []
+
+    def hlist(self) -> HandlerList:
+        """For ``req.hlist``."""
+        return HandlerList([handler.entry for handler in self.handlers], self.index)
 
 
 class HandlerList:

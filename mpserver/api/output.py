@@ -26,20 +26,23 @@ CLOSING = frozenset({400, 408, 411, 413, 414, 500, 501, 503})
 BODILESS = frozenset({204, 304})
 #: A file shorter than this is read and leaves in one piece with the head.
 SMALL_FILE = 65536
+#: So many different heads are kept for a second.
+HEADS = 64
 #: Without flush, so many bytes may wait before they are sent.
 BUFFER_LIMIT = 65536
 
 
 class Clock:
-    """The Date line, made anew once a second."""
+    """The Date line, and the heads of plain responses with it; made anew once a second."""
 
-    __slots__ = ("_line", "_second", "server")
+    __slots__ = ("_heads", "_line", "_second", "server")
 
     def __init__(self, server: str) -> None:
         #: The value of the Server header.
         self.server = server
         self._second = -1
         self._line = b""
+        self._heads: dict[str | None, bytes] = {}
 
     def lines(self, now: float) -> bytes:
         """The Date and Server lines."""
@@ -47,7 +50,21 @@ class Clock:
         if second != self._second:
             self._second = second
             self._line = f"Date: {http_date(now)}\r\nServer: {self.server}\r\n".encode("latin-1")
+            self._heads.clear()
         return self._line
+
+    def head(self, now: float, content_type: str | None, size: int) -> bytes:
+        """The whole head of a plain 200 response; ``size`` of its body, -1: chunked."""
+        start = self._heads.get(content_type) if int(now) == self._second else None
+        if start is None:
+            line = self.lines(now)
+            typed = b"" if content_type is None else f"Content-Type: {content_type}\r\n".encode("latin-1", "replace")
+            start = b"HTTP/1.1 200 OK\r\n" + line + typed
+            if len(self._heads) < HEADS:
+                self._heads[content_type] = start
+        if size < 0:
+            return start + b"Transfer-Encoding: chunked\r\n\r\n"
+        return b"%bContent-Length: %d\r\n\r\n" % (start, size)
 
 
 class Output:
@@ -56,6 +73,7 @@ class Output:
     _link: Link
     _head: Head
     _clock: Clock
+    _request_time: float
     _headers_out: Table | None = None
     _err_headers_out: Table | None = None
     _content_type: str | None = None
@@ -77,6 +95,8 @@ class Output:
     #: Bytes that Content-Length still allows; None without one.
     _length_left: int | None = None
     _waiting: int = 0
+    #: Whether a file is, or was, among the parts.
+    _has_file: bool = False
 
     def __init__(self) -> None:
         self._parts: list[Part] = []
@@ -144,6 +164,7 @@ class Output:
                 if length:
                     self.write(os.pread(fd, length, offset), 0)
             else:
+                self._has_file = True
                 self._parts.append(part)
                 self._bytes_queued += length
                 self._waiting += length
@@ -198,10 +219,15 @@ class Output:
             return []
         parts, size = self._parts, self._waiting
         self._parts, self._waiting = [], 0
-        out: list[Part] = []
+        head = b""
         if not self._started:
             self._started = True
-            out.append(self._head_bytes(size, last))
+            head = self._head_bytes(size, last)
+        if not self._has_file and not self._header_only and self._length_left is None and self._status not in BODILESS:
+            data = self._framed_bytes(head, b"".join(parts), size, last)  # type: ignore[arg-type]
+            self._bytes_out += len(data)
+            return [data] if data else []
+        out: list[Part] = [head] if head else []
         if self._header_only or self._status in BODILESS:
             for part in parts:
                 if isinstance(part, FilePart):
@@ -227,6 +253,14 @@ class Output:
             self._bytes_out += part.length if isinstance(part, FilePart) else len(part)
         return out
 
+    def _framed_bytes(self, head: bytes, data: bytes, size: int, last: bool) -> bytes:
+        """The usual case: bytes alone, with chunks or without, whose length was not told by the application."""
+        self._sent += size
+        if not self._chunked:
+            return head + data
+        end = LAST_CHUNK if last else b""
+        return b"%b%x\r\n%b\r\n%b" % (head, size, data, end) if size else head + end
+
     def _within_length(self, parts: list[Part], size: int) -> tuple[list[Part], int]:
         """Cut what exceeds the Content-Length: it would be taken for the next response."""
         left = self._length_left or 0
@@ -246,63 +280,72 @@ class Output:
 
     def _head_bytes(self, size: int, last: bool) -> bytes:
         """The status line and the headers; decides the framing (RFC 9112 6.3) and keep-alive (9.3)."""
-        status, link, head = self._status, self._link, self._head
+        link = self._link
         if self._assbackwards:
             link.keep_alive = False
-            self._length_left = None
             return b""
-        headers, errors = self._headers_out, self._err_headers_out
-        extra = ""
-        if status in BODILESS or status < 200:
-            if headers is not None and "Transfer-Encoding" in headers:
-                del headers["Transfer-Encoding"]
-            if headers is not None and status != 304 and "Content-Length" in headers:
-                del headers["Content-Length"]
-        else:
-            length = self._content_length()
-            if length is not None:
-                self._length_left = length
-            elif headers is not None and "Content-Length" in headers:
-                del headers["Content-Length"]  # not a number
-            if length is None:
-                if last:
-                    if size or not self._header_only:
-                        self._length_left = size
-                        extra = f"Content-Length: {size}\r\n"
-                elif head.minor:
-                    self._chunked = 1
-                    extra = "Transfer-Encoding: chunked\r\n"
-                else:
-                    link.keep_alive = False
-        if status in CLOSING:
+        if self._plain and link.keep_alive and not self._head.has_connection and self._head.minor:
+            if not last:
+                self._chunked = 1
+            return self._clock.head(self._request_time, self._content_type, size if last else -1)
+        return self._whole_head(size, last)
+
+    @property
+    def _plain(self) -> bool:
+        """Whether the application set nothing but the type: then most of the head is the same for all requests."""
+        return (
+            self._status == 200 and not self._headers_out and not self._err_headers_out and not self._no_cache
+            and self._status_line is None and not self._header_only
+        )  # fmt: skip
+
+    def _whole_head(self, size: int, last: bool) -> bytes:
+        status, link = self._status, self._link
+        lines = [b"", self._clock.lines(self._request_time)]
+        framing = self._framing(size, last)
+        if status in CLOSING or link.keep_alive and self._closing_asked():
             link.keep_alive = False
-        if link.keep_alive and self._closing_asked():
-            link.keep_alive = False
-        if not link.keep_alive:
-            extra += "Connection: close\r\n"
-        elif "keep-alive" in (head.get("connection") or "").lower():
-            extra += f"Keep-Alive: timeout={int(link.keep_alive_timeout)}"
-            if link.requests_left >= 0:
-                extra += f", max={link.requests_left}"
-            extra += "\r\nConnection: Keep-Alive\r\n"
         phrase = None
         if self._status_line is not None and self._status_line.startswith(f"{status} "):
             phrase = self._status_line[4:]
-        lines = [status_line(1, status, phrase), self._clock.lines(time.time())]
-        if errors:
-            lines.append(_fields(errors))
-        if headers:
-            lines.append(_fields(headers))
-        if extra:
-            lines.append(extra.encode("latin-1"))
-        if self._no_cache and not (headers and "Expires" in headers):
-            lines.append(f"Expires: {http_date(time.time())}\r\n".encode())
-        content_type = self._content_type
-        if content_type is not None and status != 304:
-            lines.append(f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace"))
-        else:
-            lines.append(b"\r\n")
+        lines[0] = status_line(1, status, phrase)
+        for table in (self._err_headers_out, self._headers_out):
+            if table:
+                lines.append(_fields(table))
+        lines.append(framing)
+        if not link.keep_alive:
+            lines.append(b"Connection: close\r\n")
+        elif "keep-alive" in (self._head.get("connection") or "").lower():
+            left = f", max={link.requests_left}" if link.requests_left >= 0 else ""
+            lines.append(
+                f"Keep-Alive: timeout={int(link.keep_alive_timeout)}{left}\r\nConnection: Keep-Alive\r\n".encode()
+            )
+        if self._no_cache and not (self._headers_out and "Expires" in self._headers_out):
+            lines.append(f"Expires: {http_date(self._request_time)}\r\n".encode())
+        if self._content_type is not None and status != 304:
+            lines.append(f"Content-Type: {self._content_type}\r\n".encode("latin-1", "replace"))
+        lines.append(b"\r\n")
         return b"".join(lines)
+
+    def _framing(self, size: int, last: bool) -> bytes:
+        """The header that tells where the body ends, if it needs one; an impossible one of the application's goes."""
+        status, headers = self._status, self._headers_out
+        if status in BODILESS or status < 200:
+            if headers and status != 304:
+                del headers["Content-Length"]
+            return b""
+        length = self._content_length()
+        if length is not None:
+            self._length_left = length
+            return b""
+        if headers and "Content-Length" in headers:
+            del headers["Content-Length"]  # not a number
+        if last:
+            return f"Content-Length: {size}\r\n".encode() if size or not self._header_only else b""
+        if self._head.minor:
+            self._chunked = 1
+            return b"Transfer-Encoding: chunked\r\n"
+        self._link.keep_alive = False
+        return b""
 
     def _closing_asked(self) -> bool:
         """Whether the application asked to close after this response, by header or through the connection object."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
@@ -23,8 +23,12 @@ class RequestPlan(Protocol):
     addhandler_extensions: tuple[str, ...]
     #: "", "on" or "double".
     hostname_lookups: str
-    #: ServerSignature, context and scheme are facts of the server.
     server_software: str
+    #: What the engine alone uses: see `mpserver.phases.plan.Plan`.
+    handlers: Any
+    place: Any
+    content: Any
+    error_documents: Any
 
     def redirect(self, req: Request, uri: str) -> None:
         """Serve another URI in place of this request."""

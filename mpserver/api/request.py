@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from mpserver.api import constants, environment
 from mpserver.api.finfo import FileInfo
-from mpserver.api.hlist import HandlerEntry, HandlerList
+from mpserver.api.hlist import HandlerEntry, HandlerList, Running
 from mpserver.api.input import Input
 from mpserver.api.link import Link
 from mpserver.api.members import header_text_or_none, integer, readonly, text, text_or_none, writable
@@ -76,15 +76,13 @@ class Request(Output):
     _stat: Any = None
     _used_path_info = constants.AP_REQ_DEFAULT_PATH_INFO
     _extension: str | None = None
-    _hlist: HandlerList | None = None
     _cleanups: list[tuple[Callable[[Any], Any], Any]] | None = None
     _added: dict[str, list[HandlerEntry]] | None = None
-    _running: list[HandlerEntry] | None = None
+    _running: Running | None = None
     _method: str
     _args: str | None
     _plan: RequestPlan
     #: Facts for the access log: what came in, how long it took, how often the connection served.
-    _bytes_in = 0
     _duration = 0.0
     _keepalives = 1
     _original_status = 200
@@ -92,24 +90,40 @@ class Request(Output):
     _log_id: str | None = None
     _touched_python = False
     _is_directory = False
-    _server: Any
     _conf: Any
+    _resource: Any
 
-    def __init__(
-        self, link: Link, head: Head, uri: str, server: Server, log: ErrorLog, clock: Clock, now: float
-    ) -> None:
+    def __init__(self, link: Link, head: Head, host: Any, clock: Clock, now: float) -> None:
         self._parts = []
         self._link = link
         self._head = head
-        self._uri = uri
-        self._server_object = server
-        self._log = log
+        self._uri = head.path
+        self._host = host
         self._clock = clock
         self._request_time = now
         self._method = method = head.method
         self._args = head.query
         if method == "HEAD":
             self._header_only = 1
+
+    @property
+    def _server_object(self) -> Server:
+        server: Server = self._host.object
+        return server
+
+    @property
+    def _server(self) -> Any:
+        return self._host.server
+
+    @property
+    def _log(self) -> ErrorLog:
+        log: ErrorLog = self._host.log
+        return log
+
+    @property
+    def _bytes_in(self) -> int:
+        """Bytes of head and body, for the access log."""
+        return self._head.size + (self._head.length if self._head.length > 0 else self._read_length)
 
     # ---- where it comes from
 
@@ -179,7 +193,10 @@ class Request(Output):
     handler: str | None = writable("_handler", text_or_none, "The content handler by SetHandler or AddHandler.")
     interpreter: str = readonly("_plan.interpreter", "The name of the interpreter (manual 4.1).")
     phase: str | None = readonly("_phase", "The directive whose handlers run now, None between phases.")
-    hlist: HandlerList | None = readonly("_hlist", "The handlers of the running phase.")
+    @property
+    def hlist(self) -> HandlerList | None:
+        """The handlers of the running phase."""
+        return None if self._running is None else self._running.hlist()
 
     @property
     def finfo(self) -> FileInfo:
@@ -299,6 +316,13 @@ class Request(Output):
     @property
     def _eos_sent(self) -> int:
         return int(self._finished)
+
+    @property
+    def _connection_state(self) -> str:
+        """For the access log: X the client left early, + kept alive, - closed."""
+        if self.connection.aborted:
+            return "X"
+        return "+" if self._link.keep_alive else "-"
 
     @property
     def clength(self) -> int:
@@ -462,7 +486,7 @@ class Request(Output):
         text("handler", handler)
         entry = HandlerEntry(handler, None if dir is None else environment.directory(dir), False, False)
         if htype == self._phase and self._running is not None:
-            self._running.append(entry)
+            self._running.added.append(entry)
             return
         if self._added is None:
             self._added = {}

@@ -42,7 +42,7 @@ Found = dict[str, Values]
 class _Block:
     """A header block and what follows from it; heads with the same block share one."""
 
-    __slots__ = ("tail", "pairs", "index", "host", "length", "keep_alive", "expects_continue")
+    __slots__ = ("tail", "pairs", "index", "host", "length", "has_connection", "keep_alive", "expects_continue")
 
     def __init__(self, tail: bytes, minor: int, pairs: Pairs) -> None:
         self.tail = tail  # the block and the empty line
@@ -55,6 +55,7 @@ class _Block:
                 found[key] = (*found[key], value) if key in found else (value,)
         self.host = _host(found.get("host", ()), minor)
         self.length = _length(found, minor)
+        self.has_connection = "connection" in found
         self.keep_alive = _keep_alive(found["connection"], minor) if "connection" in found else minor > 0
         self.expects_continue = "expect" in found and _expects_continue(found["expect"], minor, self.length)
 
@@ -146,7 +147,7 @@ class Head:
     absolute-form target, else the Host field, as sent; None if an HTTP/1.0 client sent none.
     ``path`` is still %-encoded, ``*`` for OPTIONS of the whole server, ``/`` for CONNECT;
     ``query`` is None without ``?``. ``length`` is the body's Content-Length, 0 for no body and
-    CHUNKED. ``expects_continue`` is only true where a body follows. ``size`` tells how many bytes
+    CHUNKED. ``has_connection``: there is a Connection field. ``expects_continue`` is only true where a body follows. ``size`` tells how many bytes
     of the buffer the head took, with the empty lines before and the one after it. ``raw`` are these.
     """
 
@@ -159,6 +160,7 @@ class Head:
         "path",
         "query",
         "length",
+        "has_connection",
         "keep_alive",
         "expects_continue",
         "size",
@@ -187,6 +189,7 @@ class Head:
         self.host = host
         self.length = block.length
         self.keep_alive = block.keep_alive
+        self.has_connection = block.has_connection
         self.expects_continue = block.expects_continue
         self.size = len(raw)
         self.raw = raw

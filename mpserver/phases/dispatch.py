@@ -6,10 +6,10 @@ import html
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from mpserver.api import constants
-from mpserver.api.hlist import HandlerEntry, HandlerList
+from mpserver.api.hlist import HandlerEntry, Running
 from mpserver.api.loader import TRUST, Loaded, Loader
 from mpserver.api.result import SERVER_RETURN
 from mpserver.errors import ClientGone
@@ -76,12 +76,16 @@ class Handler:
         if self._fixed is not None:
             return self._fixed
         assert self._loaded is not None
-        return resolve_object(self._loaded.module, self.path, req, self.entry.silent)
+        walked: Callable[[Any], Any] | None = resolve_object(self._loaded.module, self.path, req, self.entry.silent)
+        return walked
 
     def _find_fixed(self, loaded: Loaded) -> Callable[[Any], Any] | None:
         """A plain function needs no walk per request."""
-        found: Any = loaded.module.__dict__.get(self.path)
-        return found if callable(found) and not isinstance(found, type) else None
+        found = loaded.module.__dict__.get(self.path)
+        if not callable(found) or isinstance(found, type):
+            return None
+        function: Callable[[Any], Any] = found
+        return function
 
 
 def resolve_object(module: Any, path: str, argument: Any, silent: bool = False) -> Any:
@@ -104,42 +108,31 @@ def resolve_object(module: Any, path: str, argument: Any, silent: bool = False) 
     return found
 
 
-class Outcome(NamedTuple):
-    """What a phase came to: its result, and whether any handler ran at all."""
+def run(req: Request, plan: Plan, loader: Loader, phase: str, handlers: Sequence[Handler]) -> int:
+    """Run a phase's handlers, and those that the request added, until one ends it.
 
-    result: int
-    ran: bool
-
-
-def run(req: Request, plan: Plan, loader: Loader, phase: str, handlers: Sequence[Handler]) -> Outcome:
-    """Run a phase's handlers, and those that the request added, until one ends it."""
+    :returns: the last result; DECLINED where none ran.
+    """
     added = req._added.pop(phase, None) if req._added else None
     if added:
         handlers = [*handlers, *(Handler(entry, phase) for entry in added)]
-    if not handlers:
-        return Outcome(DECLINED, False)
-    result, ran = DECLINED, False
+    result = DECLINED
     going = CONTINUE[phase]
-    more: list[HandlerEntry] = []
-    entries = [handler.entry for handler in handlers]
-    outer = req._phase, req._running, req._hlist
-    req._phase, req._running, req._touched_python = phase, more, True
-    todo = list(handlers)
-    try:
-        for index, handler in enumerate(todo):
-            req._hlist = HandlerList(entries, index)
-            outcome = call(req, plan, loader, handler)
-            if outcome is not None:
-                result, ran = outcome, True
-                if result not in going:
-                    break
-            if more:
-                todo += [Handler(entry, phase) for entry in more]
-                entries += more
-                more.clear()
-    finally:
-        req._phase, req._running, req._hlist = outer
-    return Outcome(result, ran)
+    outer = req._phase, req._running
+    req._phase = phase
+    index = 0
+    while index < len(handlers):
+        req._running = running = Running(handlers, index)
+        outcome = call(req, plan, loader, handlers[index])
+        if outcome is not None:
+            result = outcome
+            if result not in going:
+                break
+        if running.added:
+            handlers = [*handlers, *(Handler(entry, phase) for entry in running.added)]
+        index += 1
+    req._phase, req._running = outer
+    return result
 
 
 def call(req: Request, plan: Plan, loader: Loader, handler: Handler) -> int | None:

@@ -16,6 +16,7 @@ from mpserver.api.hlist import HandlerEntry
 from mpserver.config.settings import Conf
 from mpserver.modules import auth, core, mime, python
 from mpserver.phases.dispatch import Handler
+from mpserver.phases.steps import PYTHON_HANDLERS, Step
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 #: The name that always means the worker's own main interpreter (manual 4.1).
 MAIN = "main_interpreter"
-
-#: Handler names that are served by the PythonHandlers (api 3.5 1.5).
-PYTHON_HANDLERS = frozenset({"mod_python", "python-program"})
 
 #: What ``auto`` means on this Python: isolated subinterpreters are ready for use from 3.14 on.
 AUTO = "own" if sys.version_info >= (3, 14) else "process"
@@ -49,10 +47,10 @@ class Plan:
     """What a request with this configuration needs. Implements `mpserver.api.plan.RequestPlan`."""
 
     __slots__ = (
-        "addhandler_extensions", "auth_name", "auth_type", "autoreload", "conf", "debug", "document_root",
-        "error_documents", "force_type", "handlers", "hostname_lookups", "host", "interpreter", "limit_body",
+        "addhandler_extensions", "auth_name", "auth_type", "autoreload", "conf", "content", "debug", "document_root",
+        "error_documents", "handlers", "has_end", "hostname_lookups", "host", "interpreter", "limit_body",
         "needs_python", "options", "place", "python_config", "python_path", "redirect", "requires",
-        "server_software", "set_handler", "steps",
+        "server_software", "steps",
     )  # fmt: skip
 
     def __init__(
@@ -76,8 +74,6 @@ class Plan:
         self.addhandler_extensions = tuple(
             extension for extension, handler in conf[mime.ADD_HANDLER].items() if handler in PYTHON_HANDLERS
         )
-        self.set_handler: str | None = conf[core.SET_HANDLER]
-        self.force_type: str | None = conf[core.FORCE_TYPE]
         self.limit_body: int = conf[core.LIMIT_REQUEST_BODY]
         self.error_documents = conf[core.ERROR_DOCUMENT]
         self.handlers = {
@@ -86,7 +82,12 @@ class Plan:
         self.needs_python = bool(self.handlers)
         self.interpreter = interpreter_name(host, conf, filename)
         self.place = place(self.interpreter, conf[python.INTERP_BACKEND])
-        self.steps: tuple[Callable[[Request], int], ...] = ()
+        #: Whether anything happens after the response: access log, log handlers, cleanup handlers.
+        self.has_end = bool(host.access_logs) or any(
+            phase in self.handlers for phase in ("PythonLogHandler", "PythonCleanupHandler")
+        )
+        self.steps: tuple[Step, ...] = ()
+        self.content: Step
 
 
 def _phase_handlers(

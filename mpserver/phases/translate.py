@@ -181,7 +181,7 @@ def walk(server: Server, uri: str, filename: str, htaccess: HtaccessLookup | Non
         # A fault has its line; an error without a place is a file that can't be read: closed, as in httpd.
         if error.file is None:
             return _failed(server, uri).fail(FORBIDDEN, str(error), CRIT)
-        return _failed(server, uri).fail(SERVER_ERROR, str(error), ALERT)
+        return _failed(server, uri).fail(SERVER_ERROR, f"{error.file}:{error.line}: {error.message}", ALERT)
     resource = Resource(uri, conf)
     resource.filename = filename
     resource.path_info = rest

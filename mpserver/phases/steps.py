@@ -1,0 +1,187 @@
+"""The phases of a plan, as functions of the request (httpd's hooks between translation and logging).
+
+`compile_steps` puts into a plan only those that its configuration needs. A step returns OK or
+DECLINED to go on, DONE to end the request well, or the status to answer with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from mpserver.api import constants
+from mpserver.api.loader import Loader
+from mpserver.modules import auth, core, default, mime, python
+from mpserver.phases import dispatch
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+    from mpserver.config.settings import Conf
+    from mpserver.phases.plan import Plan
+
+OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
+
+Step = Callable[["Request"], int]
+
+#: Handler names that are served by the PythonHandlers (api 3.5 1.5).
+PYTHON_HANDLERS = frozenset({"mod_python", "python-program"})
+
+#: Phases that run before the resource is known; Init is one of them at server level (manual 5.1.5).
+EARLY = ("PythonPostReadRequestHandler", "PythonInitHandler", "PythonTransHandler")
+
+#: What a handler can add to a request while it runs, though the plan has none of the phase.
+ADDABLE = ("PythonAccessHandler", "PythonFixupHandler")
+
+
+class Lookup(Protocol):
+    """Makes a request the one for an index file, up to its content handler: OK, or the status of the look-up."""
+
+    def __call__(self, req: Request, uri: str, /) -> int: ...
+
+
+def compile_steps(plan: Plan, loader: Loader | None, lookup: Lookup) -> None:
+    """Give a plan its steps and its content handler."""
+    conf, handlers = plan.conf, plan.handlers
+    steps: list[Step] = []
+    server_level = plan.host.server.base[python.HANDLERS].get("PythonInitHandler")
+    if "PythonInitHandler" in handlers and conf[python.HANDLERS]["PythonInitHandler"] is not server_level:
+        steps.append(_python(plan, loader, "PythonInitHandler"))
+    if "PythonHeaderParserHandler" in handlers:
+        steps.append(_python(plan, loader, "PythonHeaderParserHandler"))
+    if "PythonAccessHandler" in handlers:
+        steps.append(_python(plan, loader, "PythonAccessHandler"))
+    if auth.check_access(conf) != OK:
+        steps.append(_access(plan, loader))
+    steps.append(_type(plan, loader))
+    if "PythonFixupHandler" in handlers:
+        steps.append(_python(plan, loader, "PythonFixupHandler"))
+    if any(setting in conf for setting in (core.FORCE_TYPE, core.SET_HANDLER, core.ACCEPT_PATH_INFO)):
+        steps.append(lambda req: core.override_type(req, conf))
+    plan.steps = tuple(steps)
+    plan.content = _content(plan, loader, lookup)
+
+
+def run(req: Request, plan: Plan, loader: Loader | None, phase: str) -> int:
+    """Run a phase's handlers: those for the request's extension, or the plain ones (manual 5.1.1)."""
+    if loader is None:
+        return DECLINED  # a router answers by itself only what no handler may touch
+    found = plan.handlers.get(phase)
+    if found is None:
+        return dispatch.run(req, plan, loader, phase, ()) if req._added else DECLINED
+    chosen = found.plain
+    if found.by_extension and req._filename:
+        base = req._filename.rpartition("/")[2]
+        dot = base.find(".")
+        extension = base[dot:] if dot >= 0 else ""
+        if extension in found.by_extension:
+            chosen = found.by_extension[extension]
+            req._extension = extension
+    return dispatch.run(req, plan, loader, phase, chosen)
+
+
+def _python(plan: Plan, loader: Loader | None, phase: str) -> Step:
+    def step(req: Request) -> int:
+        return run(req, plan, loader, phase)
+
+    return step
+
+
+def _access(plan: Plan, loader: Loader | None) -> Step:
+    """Require, with the authentication and authorisation handlers that feed it (httpd's mod_authz_core)."""
+    conf = plan.conf
+
+    def step(req: Request) -> int:
+        verdict = auth.check_access(conf)
+        if verdict != DECLINED:
+            return _denied(req, "AH01630: client denied by server configuration", verdict)
+        result = run(req, plan, loader, "PythonAuthenHandler")
+        if result == constants.HTTP_UNAUTHORIZED:
+            _challenge(req, conf)
+        if result == DECLINED:
+            text = "AH00027: no authentication was done for a request that needs a user: is a PythonAuthenHandler set?"
+            return _denied(req, text, constants.HTTP_INTERNAL_SERVER_ERROR)
+        if result != OK:
+            return result
+        if req._user is None:
+            text = "After PythonAuthenHandler req->user is NULL: the handler has to set req.user"
+            return _denied(req, text, constants.HTTP_INTERNAL_SERVER_ERROR)
+        result = run(req, plan, loader, "PythonAuthzHandler")
+        if result == DECLINED:
+            groups = frozenset((req.notes.get("groups") or "").split())
+            result = auth.check_authorization(conf, req._user, groups)
+            if result != OK:
+                _denied(req, f"AH01631: user {req._user}: authorization failure", result)
+        if result == constants.HTTP_UNAUTHORIZED:
+            _challenge(req, conf)
+        return result
+
+    return step
+
+
+def _challenge(req: Request, conf: Conf) -> None:
+    """A Basic challenge, unless a handler made one (RFC 7617)."""
+    challenge = auth.challenge(conf)
+    if challenge is not None and "WWW-Authenticate" not in req.err_headers_out:
+        req.err_headers_out["WWW-Authenticate"] = challenge
+
+
+def _denied(req: Request, reason: str, status: int) -> int:
+    text = f"{reason}: {req._filename or req._uri}"
+    req._log.log(constants.APLOG_ERR, text, module="authz_core", client=req.connection.client_addr)
+    return status
+
+
+def _type(plan: Plan, loader: Loader | None) -> Step:
+    """The type checker: PythonTypeHandlers, then mod_mime."""
+    conf = plan.conf
+    has_python = "PythonTypeHandler" in plan.handlers
+
+    def step(req: Request) -> int:
+        if has_python or req._added:
+            result = run(req, plan, loader, "PythonTypeHandler")
+            if result != DECLINED:
+                return result
+        if req._filename is None:
+            return OK
+        result = mime.type_checker(req, conf)
+        return result if result > 0 else OK
+
+    return step
+
+
+def _content(plan: Plan, loader: Loader | None, lookup: Lookup) -> Step:
+    """Directories, then the content handler that ``req.handler`` names."""
+    has_python = "PythonHandler" in plan.handlers
+
+    def step(req: Request) -> int:
+        if req._added:
+            result = run(req, plan, loader, "PythonFixupHandler") if "PythonFixupHandler" in req._added else OK
+            if result not in (OK, DECLINED):
+                return result
+        if req._is_directory:
+            result = _directory(req, conf, lookup)
+            if result != DECLINED:
+                return result
+        if req._handler in PYTHON_HANDLERS and (has_python or req._added):
+            result = run(req, plan, loader, "PythonHandler")
+            if result != DECLINED:
+                return result
+        return default.handler(req)
+
+    conf = plan.conf
+    return step
+
+
+def _directory(req: Request, conf: Conf, lookup: Lookup) -> int:
+    """mod_dir: the slash that is missing, and the index file of a directory."""
+    found: list[int] = []
+
+    def look(uri: str) -> int:
+        status = lookup(req, uri)
+        if status != OK:
+            return status
+        found.append(req._plan.content(req))
+        return DONE
+
+    result = default.directory(req, conf, look)
+    return found[0] if found else result
