@@ -87,7 +87,7 @@ DIRECTIVES = (
     ),
     Directive(
         "ServerAlias",
-        Args.ANY,
+        Args.RAW,
         SERVER_VHOST,
         _server_alias,
         help="A name or names alternately used to access the server",

@@ -98,7 +98,7 @@ def _access_file_name(call: Call) -> None:
 DIRECTIVES = (
     Directive(
         "AllowOverride",
-        Args.ANY,
+        Args.RAW,
         Where.DIRECTORY,
         _allow_override,
         help="Controls what groups of directives can be configured by per-directory config files",

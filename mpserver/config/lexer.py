@@ -1,8 +1,8 @@
 """From text to words: lines, continuation, comments, quoting, variables.
 
 What is followed is httpd's own reader (httpd manual, "Configuration Files: Syntax"): a backslash
-right before the line's end joins the next line, words are split at blanks, quotes group, and
-``${NAME}`` is put in after a word was taken apart, so that a value with blanks stays one word.
+right before the line's end joins the next line, ``${NAME}`` is put into the whole line before it is
+taken apart (so a value may hold several words), words are split at blanks, and quotes group.
 """
 
 from __future__ import annotations
@@ -74,22 +74,17 @@ def next_word(text: str, start: int = 0) -> tuple[str, int]:
     return "".join(pieces), min(at, end)
 
 
-def words(text: str, lookup: Lookup | None = None) -> tuple[str, ...]:
-    """All words of a text, with variables put in if ``lookup`` is given."""
+def words(text: str) -> tuple[str, ...]:
+    """All words of a text."""
     if '"' not in text and "'" not in text and "\\" not in text:
-        found = tuple(_UNQUOTED_END.split(text.strip(BLANKS))) if text else ()
-        if found == ("",):
-            return ()
-    else:
-        collected: list[str] = []
-        at = 0
-        while at < len(text):
-            word, at = next_word(text, at)
-            collected.append(word)
-        found = tuple(collected)
-    if lookup is not None and "${" in text:
-        return tuple(substitute(word, lookup) for word in found)
-    return found
+        text = text.strip(BLANKS)
+        return tuple(_UNQUOTED_END.split(text)) if text else ()
+    found: list[str] = []
+    at = 0
+    while at < len(text):
+        word, at = next_word(text, at)
+        found.append(word)
+    return tuple(found)
 
 
 def substitute(text: str, lookup: Lookup) -> str:

@@ -147,41 +147,38 @@ class Reader:
         self._file, self._line = outer_file, outer_line
 
     def _read_line(self, line: str, frames: list[_Frame]) -> None:
-        name, at = lexer.next_word(line)
         active = frames[-1].active if frames else True
+        if active and "${" in line:
+            line = lexer.substitute(line, self.look_up)
+        name, at = lexer.next_word(line)
         if name[:1] == "<":
             if name[1:2] == "/":
                 self._end(name, frames)
             else:
                 self._begin(name, line[at:], frames, active)
         elif active:
-            if "${" in name:
-                name = lexer.substitute(name, self.look_up)
             self._directive(name, line[at:])
 
     def _directive(self, name: str, rest: str) -> None:
-        args = lexer.words(rest, self.look_up)
         act = _DIRECTIVES.get(name.lower())
+        args = lexer.words(rest)
         if act is not None:
             if self.in_htaccess:
                 raise ConfigError(f"{name} not allowed here")
-            if not act(self, name, args):
+            if not act(self, name, args, rest):
                 return
-        raw = rest
-        if "${" in rest:
-            raw = lexer.substitute(rest, self._look_up_quietly)
-        self._children.append(Node(name, args, raw, self._file, self._line))
+        self._children.append(Node(name, args, rest, self._file, self._line))
 
     def _begin(self, word: str, rest: str, frames: list[_Frame], active: bool) -> None:
         """Open a section: one of the tree, or a conditional one."""
         closed = word.endswith(">")
         name = word[1:-1] if closed else word[1:]
-        bracket = rest.rfind(">")
         condition = conditions.TABLE.get(name.lower())
         frame = _Frame(name, self._children, self._file, self._line, active=active, splices=True)
         frames.append(frame)
         if not active:
             return
+        bracket = rest.rfind(">")
         if rest and bracket < 0:
             if condition is not None:
                 frame.active = False
@@ -189,11 +186,11 @@ class Reader:
         rest = rest[:bracket].strip(lexer.BLANKS) if bracket >= 0 else ""
         if condition is not None:
             frame.active = False  # stays so if the condition itself is faulty
-            frame.active = condition(self, name, lexer.substitute(rest, self.look_up))
+            frame.active = condition(self, name, rest)
             return
         frame.splices = False
-        frame.args = lexer.words(rest, self.look_up)
-        frame.raw = lexer.substitute(rest, self._look_up_quietly)
+        frame.args = lexer.words(rest)
+        frame.raw = rest
         self._children = []
 
     def _end(self, word: str, frames: list[_Frame]) -> None:
@@ -228,14 +225,12 @@ class Reader:
 
     def look_up(self, name: str) -> str | None:
         """The value of ``${name}``: from Define, then from the environment; a warning if there is none."""
-        value = self._look_up_quietly(name)
+        value = self.variables.get(name)
+        if value is None:
+            value = self.environment.get(name)
         if value is None and ":" not in name:
             self.warn(f"AH00111: Config variable ${{{name}}} is not defined")
         return value
-
-    def _look_up_quietly(self, name: str) -> str | None:
-        value = self.variables.get(name)
-        return self.environment.get(name) if value is None else value
 
     def warn(self, text: str) -> None:
         """Note a warning about the current line."""
@@ -293,20 +288,20 @@ def _not_closed(frame: _Frame) -> str:
 # Directives that act while reading: each says whether it stays in the tree, too.
 
 
-def _include(reader: Reader, name: str, args: tuple[str, ...]) -> bool:
+def _include(reader: Reader, name: str, args: tuple[str, ...], raw: str) -> bool:
     if len(args) != 1 or not args[0]:
         raise ConfigError(f"{name} takes one argument, the name or pattern of the file(s) to be included")
     reader.include(name, args[0], optional=name.lower() == "includeoptional")
     return False
 
 
-def _define(reader: Reader, name: str, args: tuple[str, ...]) -> bool:
+def _define(reader: Reader, name: str, args: tuple[str, ...], raw: str) -> bool:
     if not 1 <= len(args) <= 2 or not args[0]:
         raise ConfigError(f"{name} takes 1-2 arguments, the variable and, optionally, its value")
     variable = args[0]
     if ":" in variable:
         raise ConfigError("Variable name must not contain ':'")
-    if len(args) == 2:
+    if len(args) == 2 and args[1]:
         reader.variables[variable] = args[1]
         reader.defines[variable] = args[1]
     else:
@@ -314,7 +309,7 @@ def _define(reader: Reader, name: str, args: tuple[str, ...]) -> bool:
     return False
 
 
-def _undefine(reader: Reader, name: str, args: tuple[str, ...]) -> bool:
+def _undefine(reader: Reader, name: str, args: tuple[str, ...], raw: str) -> bool:
     if len(args) != 1 or not args[0]:
         raise ConfigError(f"{name} takes one argument, the variable")
     if ":" in args[0]:
@@ -324,7 +319,7 @@ def _undefine(reader: Reader, name: str, args: tuple[str, ...]) -> bool:
     return False
 
 
-def _load_module(reader: Reader, name: str, args: tuple[str, ...]) -> bool:
+def _load_module(reader: Reader, name: str, args: tuple[str, ...], raw: str) -> bool:
     if len(args) != 2 or "" in args:
         raise ConfigError(
             f"{name} takes two arguments, a module name and the name of a shared object file to load it from"
@@ -341,7 +336,7 @@ def _load_module(reader: Reader, name: str, args: tuple[str, ...]) -> bool:
     return False
 
 
-def _server_root(reader: Reader, name: str, args: tuple[str, ...]) -> bool:
+def _server_root(reader: Reader, name: str, args: tuple[str, ...], raw: str) -> bool:
     if len(args) == 1 and args[0]:
         path = os.path.normpath(os.path.join(reader.root, args[0]))
         if not os.path.isdir(path):
@@ -350,11 +345,13 @@ def _server_root(reader: Reader, name: str, args: tuple[str, ...]) -> bool:
     return True  # the wrong number of arguments is told by the directive's own module
 
 
-def _error(reader: Reader, name: str, args: tuple[str, ...]) -> bool:
-    raise ConfigError(" ".join(args) or "The Error directive was used with no message.")
+def _error(reader: Reader, name: str, args: tuple[str, ...], raw: str) -> bool:
+    if len(raw) > 1 and raw[0] == raw[-1] and raw[0] in "\"'":
+        raw = raw[1:-1]
+    raise ConfigError(raw or "The Error directive was used with no message.")
 
 
-_DIRECTIVES: Mapping[str, Callable[[Reader, str, tuple[str, ...]], bool]] = {
+_DIRECTIVES: Mapping[str, Callable[[Reader, str, tuple[str, ...], str], bool]] = {
     "include": _include,
     "includeoptional": _include,
     "define": _define,

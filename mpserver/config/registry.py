@@ -57,7 +57,7 @@ class Args(enum.Enum):
     ITERATE = "one or more"
     ITERATE2 = "one, then one or more"
     ANY = "any number"
-    RAW = "the text as it stands, in Call.raw"
+    RAW = "the text as it stands, in Call.raw; its words are in Call.args, too"
 
 
 class Section(NamedTuple):
