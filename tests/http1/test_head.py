@@ -13,7 +13,7 @@ from http1.strategies import COMMON_METHODS, broken, heads, pieces, requests
 from mpserver.errors import RequestError
 from mpserver.http1.body import make_body
 from mpserver.http1.fields import read_fields
-from mpserver.http1.head import CHUNKED, Head, HeadReader, Limits, parse_head
+from mpserver.http1.head import CHUNKED, Head, HeadReader, Limits, parse_head, refused
 
 LIMITS = Limits()
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n"
@@ -403,6 +403,22 @@ def test_the_log_can_tell_what_was_wrong(line: bytes, reason: str) -> None:
     with pytest.raises(RequestError) as caught:
         parse_head(GET + line + b"\r\n", LIMITS)
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("line", "method", "target"),
+    [
+        ("HEAD /a?b HTTP/3.0", "HEAD", "/a?b"),
+        ("GET  / HTTP/1.1", "GET", ""),
+        ("nonsense", "nonsense", ""),
+        (" x", "-", "x"),
+        ("", "-", ""),
+    ],
+)
+def test_a_head_stands_in_for_one_that_was_refused(line: str, method: str, target: str) -> None:
+    head = refused(line)
+    assert (head.method, head.target, head.path, head.line) == (method, target, target, line)
+    assert (head.fields, head.block, head.host, head.length, head.keep_alive) == ((), b"", None, 0, False)
 
 
 # Limits
