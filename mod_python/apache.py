@@ -1,0 +1,148 @@
+"""``mod_python.apache``: the server's services for applications (manual 4.5.1; api 3.5 1.4).
+
+All constants of ``mpserver.api.constants`` are names of this module. It can be imported outside
+a server: constants, `table`, `stat`, `resolve_object` work there, everything else needs one and
+says so.
+"""
+
+from __future__ import annotations
+
+# PythonPath is evaluated with the names of this module: os and sys are for it, too.
+import os
+import sys
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from mpserver.api import runtime as _runtime
+from mpserver.api.constants import *  # noqa: F403 - every constant is a name of this module
+from mpserver.api.constants import APLOG_ERR
+from mpserver.api.finfo import FileInfo, stat
+from mpserver.api.result import SERVER_RETURN
+from mpserver.api.table import Table as table
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+    from mpserver.api.server import Server
+
+    #: The name of the interpreter that runs this code (manual 4.1).
+    interpreter: str
+    #: The main server, whatever virtual host serves the request.
+    main_server: Server
+
+__all__ = [
+    "SERVER_RETURN", "FileInfo", "build_cgi_env", "config_tree", "exists_config_define", "import_module",
+    "interpreter", "log_error", "main_server", "make_table", "mpm_query", "os", "register_cleanup",
+    "resolve_object", "server_root", "stat", "sys", "table", "time",
+]  # fmt: skip
+
+#: The old name of `table`.
+make_table = table
+
+#: What is looked up in the running server when it is asked for.
+_SERVED = ("interpreter", "main_server")
+
+
+def _server(what: str) -> _runtime.Runtime:
+    """The services of the server that runs this interpreter. :raises RuntimeError: none does."""
+    found = _runtime.current()
+    if found is None:
+        raise RuntimeError(f"apache.{what} needs a running server: this code was imported outside of mpserver")
+    return found
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _SERVED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = _runtime.current()
+    if found is None:
+        raise AttributeError(f"apache.{name} is there in a running server only")
+    return getattr(found, name)
+
+
+def log_error(message: str, level: int = APLOG_ERR, server: Server | None = None) -> None:
+    """Write a line to the error log (manual 4.5.1).
+
+    :param level: one of APLOG_*.
+    :param server: ``req.server``, for the error log of its virtual host; the main server's otherwise.
+    """
+    _server("log_error()").log(level, message, server)
+
+
+def import_module(
+    module_name: str, autoreload: int = 1, log: int = 0, path: list[str] | None = None
+) -> ModuleType:
+    """Import a module, or load it again if its file changed since (manual 4.5.1).
+
+    :param module_name: it may have dots in it.
+    :param log: tell the error log when the module is loaded.
+    :param path: look for it there only.
+    :raises ImportError: there is no such module.
+    """
+    return _server("import_module()").import_module(module_name, bool(autoreload), bool(log), path)
+
+
+def register_cleanup(callback: Callable[[Any], Any], data: Any = None) -> None:
+    """Call ``callback(data)`` when the worker that runs this ends (manual 4.5.1).
+
+    :raises ValueError: it can't be called.
+    """
+    if not callable(callback):
+        raise ValueError("first argument must be a callable object")
+    _server("register_cleanup()").register_cleanup(callback, data)
+
+
+def config_tree() -> list[Any]:
+    """A copy of the server-level configuration: tuples of directive and arguments, lists for what is in sections."""
+    return _server("config_tree()").config_tree()
+
+
+def server_root() -> str:
+    """ServerRoot."""
+    return _server("server_root()").server_root
+
+
+def exists_config_define(name: str) -> bool:
+    """Whether the server was started with ``-D name``."""
+    return name in _server("exists_config_define()").defines
+
+
+def mpm_query(code: int) -> int:
+    """Numbers of processes and threads; ``code`` is one of AP_MPMQ_MAX_DAEMON_USED and following."""
+    return _server("mpm_query()").mpm_query(code)
+
+
+def build_cgi_env(req: Request) -> table:
+    """The CGI environment of a request (RFC 3875), credentials included, as a table of its own.
+
+    ``req.subprocess_env`` is filled with the CGI variables on the way.
+    """
+    req.add_cgi_vars()
+    env = req.subprocess_env.copy()
+    env["GATEWAY_INTERFACE"] = "Python-CGI/1.1"
+    credentials = req.headers_in.get("Authorization")
+    if credentials is not None:
+        env["HTTP_AUTHORIZATION"] = credentials
+    return env
+
+
+def resolve_object(module: Any, obj_str: str, arg: Any = None, silent: int = 0) -> Any:
+    """The object that a dotted path names in a module, as for a handler's directive (api 3.5 1.5).
+
+    A class on the way is instantiated with ``arg``, if there is one; the last object is given as it is.
+
+    :param silent: return None instead of raising AttributeError where there is no such object.
+    """
+    found = module
+    for name in obj_str.split("."):
+        if arg is not None and isinstance(found, type):
+            found = found(arg)
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            if silent:
+                return None
+            where = getattr(module, "__file__", None) or repr(module)
+            raise AttributeError(f"module '{where}' contains no '{obj_str}'") from None
+    return found
