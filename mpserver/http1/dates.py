@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from functools import lru_cache
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -38,8 +39,13 @@ def http_date(seconds: float) -> str:
     Fractions are cut off. Times before the epoch become the epoch (as in httpd), times past the
     year 9999 its last second.
     """
-    whole = 0 if seconds < 0 else LAST if seconds > LAST else int(seconds)
-    year, month, day, hour, minute, second, weekday, _, _ = time.gmtime(whole)
+    return _fixdate(0 if seconds < 0 else LAST if seconds > LAST else int(seconds))
+
+
+@lru_cache(maxsize=512)
+def _fixdate(seconds: int) -> str:
+    """Remembered: a site's files have few dates, and each is sent often."""
+    year, month, day, hour, minute, second, weekday, _, _ = time.gmtime(seconds)
     return (
         f"{DAYS[weekday]}, {day:02d} {MONTHS[month - 1]} {year:04d} {hour:02d}:{minute:02d}:{second:02d} GMT"
     )

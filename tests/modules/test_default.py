@@ -76,10 +76,16 @@ class Fake:
         self._allowed_methods: tuple[str, ...] = ()
         self._log = Log()
         self.connection = Client()
-        self.headers_out = Table()
+        self._headers_out: Table | None = None
         self.err_headers_out = Table()
         self.body = b""
         self.discarded = 0
+
+    @property
+    def headers_out(self) -> Table:
+        if self._headers_out is None:
+            self._headers_out = Table()
+        return self._headers_out
 
     def discard_request_body(self) -> int:
         self.discarded += 1
@@ -170,6 +176,16 @@ def test_what_a_handler_knows_of_the_age_counts(file: str) -> None:
     assert req.run() == OK
     assert req._status == 200
     assert req.headers_out["Last-Modified"] == "Fri, 02 Jan 2026 03:05:05 GMT"
+
+
+def test_headers_that_a_handler_set_stay(file: str) -> None:
+    req = Fake(file)
+    req.headers_out["X-Fix"] = "1"
+    req.headers_out["ETag"] = '"mine"'
+    assert req.run() == OK
+    assert sorted(req.headers_out.items()) == [
+        ("Accept-Ranges", "bytes"), ("ETag", TAG), ("Last-Modified", DATE), ("X-Fix", "1"),
+    ]  # fmt: skip
 
 
 # ---- what is no file
