@@ -42,7 +42,16 @@ Found = dict[str, Values]
 class _Block:
     """A header block and what follows from it; heads with the same block share one."""
 
-    __slots__ = ("tail", "pairs", "index", "host", "length", "has_connection", "keep_alive", "expects_continue")
+    __slots__ = (
+        "tail",
+        "pairs",
+        "index",
+        "host",
+        "length",
+        "has_connection",
+        "keep_alive",
+        "expects_continue",
+    )
 
     def __init__(self, tail: bytes, minor: int, pairs: Pairs) -> None:
         self.tail = tail  # the block and the empty line
@@ -147,8 +156,9 @@ class Head:
     absolute-form target, else the Host field, as sent; None if an HTTP/1.0 client sent none.
     ``path`` is still %-encoded, ``*`` for OPTIONS of the whole server, ``/`` for CONNECT;
     ``query`` is None without ``?``. ``length`` is the body's Content-Length, 0 for no body and
-    CHUNKED. ``has_connection``: there is a Connection field. ``expects_continue`` is only true where a body follows. ``size`` tells how many bytes
-    of the buffer the head took, with the empty lines before and the one after it. ``raw`` are these.
+    CHUNKED. ``has_connection`` tells that there is a Connection field. ``expects_continue`` is only
+    true where a body follows. ``size`` tells how many bytes of the buffer the head took, with the
+    empty lines before and the one after it. ``raw`` are these.
     """
 
     __slots__ = (

@@ -142,7 +142,9 @@ def test_valid_hosts(host: str) -> None:
 )
 def test_keep_alive(version: str, connection: str | None, kept: bool) -> None:
     field = f"Connection: {connection}\r\n" if connection else ""
-    assert read(f"GET / HTTP/{version}\r\nHost: h\r\n{field}\r\n".encode()).keep_alive is kept
+    head = read(f"GET / HTTP/{version}\r\nHost: h\r\n{field}\r\n".encode())
+    assert head.keep_alive is kept
+    assert head.has_connection is (connection is not None)
 
 
 def test_a_head_without_fields() -> None:
