@@ -235,7 +235,7 @@ MODULES = (
         "mod_authz_core.c",
         "authz_core_module",
         (
-            Directive("Require", Args.ANY, IN_DIRECTORY, _require, Override.AUTHCONFIG),
+            Directive("Require", Args.RAW, IN_DIRECTORY, _require, Override.AUTHCONFIG),
             Directive("AuthMerging", Args.TAKE1, IN_DIRECTORY, _merging, Override.AUTHCONFIG, "Off, And or Or"),
             Directive(
                 "AuthzSendForbiddenOnFailure",

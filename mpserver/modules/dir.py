@@ -30,7 +30,7 @@ MODULE = Module(
     "mod_dir.c",
     "dir_module",
     (
-        Directive("DirectoryIndex", Args.ANY, EVERYWHERE, _directory_index, Override.INDEXES),
+        Directive("DirectoryIndex", Args.RAW, EVERYWHERE, _directory_index, Override.INDEXES),
         Directive(
             "DirectorySlash", Args.FLAG, EVERYWHERE, values.directory(DIRECTORY_SLASH, values.flag), Override.INDEXES
         ),

@@ -110,8 +110,11 @@ def python_config(conf: Conf) -> dict[str, str]:
 
 
 def directory_for(spec: HandlerSpec, filename: str | None) -> str | None:
-    """The directory of a handler for a file: its section's, or of its pattern the shortest part of the
-    file's path that matches, with a trailing slash (api 3.5 1.5)."""
+    """The directory of a handler for a file, with a trailing slash (api 3.5 1.5).
+
+    It is the section's; of a pattern the shortest part of the file's path that matches, or, where only
+    the whole path does, the file's own directory.
+    """
     if spec.pattern is None or filename is None:
         return spec.directory
     end = filename.find("/")
@@ -120,7 +123,7 @@ def directory_for(spec: HandlerSpec, filename: str | None) -> str | None:
             return filename[: end + 1]
         end = filename.find("/", end + 1)
     # (the section was that of the directory itself, asked for without its slash)
-    return filename + "/" if spec.pattern.search(filename + "/") else None
+    return filename + "/" if spec.pattern.search(filename + "/") else filename[: filename.rfind("/") + 1]
 
 
 #: The options that only count at the server's own level: the pool of locks (api 3.5 1.11).
@@ -277,9 +280,9 @@ MODULE = Module(
     "mod_python.c",
     "python_module",
     (
-        *(Directive(phase, Args.ANY, SERVER_VHOST, _handler(phase)) for phase in EARLY_PHASES),
-        *(_everywhere(phase, Args.ANY, _handler(phase)) for phase in LATE_PHASES),
-        _everywhere("PythonHandlerModule", Args.ANY, _handler_module),
+        *(Directive(phase, Args.RAW, SERVER_VHOST, _handler(phase)) for phase in EARLY_PHASES),
+        *(_everywhere(phase, Args.RAW, _handler(phase)) for phase in LATE_PHASES),
+        _everywhere("PythonHandlerModule", Args.RAW, _handler_module),
         _everywhere("PythonPath", Args.TAKE1, values.directory(PYTHON_PATH, _path), "a Python list"),
         _everywhere("PythonInterpreter", Args.TAKE1, values.directory(PYTHON_INTERPRETER, values.filled), "a name"),
         _everywhere("PythonDebug", Args.FLAG, values.directory(PYTHON_DEBUG, values.flag)),
