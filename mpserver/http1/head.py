@@ -128,7 +128,8 @@ def _check_codings(values: Values, minor: int) -> None:
     if not _codings(value):
         raise RequestError(400, "the Transfer-Encoding field is malformed")
     codings = [coding.strip(" \t") for coding in value.split(",")]
-    if "chunked" in codings[:-1]:
+    if "chunked" in codings[:-1] or codings[-1] != "chunked":
+        # RFC 9112 6.3: the body's length can't be told
         raise RequestError(400, "chunked is not the last transfer coding, or there twice")
     raise RequestError(501, "a transfer coding other than chunked")
 

@@ -346,11 +346,11 @@ REFUSALS: list[tuple[str, bytes, int]] = [
             ("chunked, identity", 400),
             ("gzip, chunked", 501),
             ("identity, chunked", 501),
-            ("identity", 501),
-            ("gzip", 501),
-            ("xchunked", 501),
-            ("chunkedx", 501),
-            ("\u017fchunked".replace("\u017f", "s"), 501),
+            ("identity", 400),
+            ("gzip", 400),
+            ("xchunked", 400),
+            ("chunkedx", 400),
+            ("\u017fchunked".replace("\u017f", "s"), 400),
         ]
     ),
     # Expect (RFC 9110 10.1.1)
