@@ -1,0 +1,140 @@
+"""The command ``mpserver`` with a stand-in for the worker, which does what tests ask for.
+
+It answers every request with its pid, generation, slot; files in ServerRoot change what it does:
+``die``: end with status 3 before serving; ``stubborn``: ignore TERM; ``leave``: tell LEAVING once;
+a request for ``/wait`` makes the file ``waiting``, and is answered when ``go`` is there.
+"""
+
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from typing import Any, NamedTuple
+
+from mpserver import cli, master
+from mpserver.child import LEAVING, READY, Engine
+
+# So that tests need not wait as long as people would.
+master.KILL_AFTER = float(os.environ.get("KILL_AFTER", "5"))
+master.TICK = 0.1
+
+
+class Start(NamedTuple):
+    """As `mpserver.worker.WorkerStart`."""
+
+    number: int
+    generation: int
+    configuration: Any
+    listeners: list[socket.socket]
+    logs: dict[str, int]
+    scoreboard: Any
+    control: socket.socket
+    one_process: bool
+
+
+class Keeper:
+    """A keeper that writes down what it is asked, and passes the answer through the descriptor that came along."""
+
+    def __init__(self, configuration: Any, _logs: Any, _board: Any, _identity: Any, generation: int) -> None:
+        self.file = os.path.join(configuration.root, "keeper")
+        self.note(f"open {generation}")
+        self.generation = generation
+
+    def note(self, text: str) -> None:
+        """Write down what happened."""
+        with open(self.file, "a") as file:
+            file.write(text + "\n")
+
+    def request(self, data: bytes, fds: list[int]) -> None:
+        """Answer with our pid."""
+        os.write(fds[0], data + b" %d" % os.getpid())
+        for fd in fds:
+            os.close(fd)
+
+    def reaped(self, _pid: int, _status: int) -> bool:
+        """None is ours."""
+        return False
+
+    def close(self) -> None:
+        """The generation ended."""
+        self.note(f"close {self.generation}")
+
+
+class Worker:
+    """The stand-in."""
+
+    def __init__(self, start: Start) -> None:
+        self.start, self.root = start, start.configuration.root
+        self.place = start.scoreboard.place(start.number, 1)
+        self.running = True
+
+    def there(self, name: str) -> bool:
+        """Whether a file of ServerRoot is there."""
+        return os.path.exists(os.path.join(self.root, name))
+
+    def run(self) -> None:
+        """Serve until told otherwise."""
+        if self.there("die"):
+            os._exit(3)
+        print(f"worker {self.start.number} prints", flush=True)
+        reader, writer = os.pipe2(os.O_NONBLOCK)
+        signal.set_wakeup_fd(writer)
+        signal.signal(signal.SIGUSR1, lambda *_: None)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if self.there("stubborn") else lambda *_: os._exit(0))
+        if self.start.one_process:
+            signal.signal(signal.SIGINT, lambda *_: setattr(self, "running", False))
+        poll = select.poll()
+        for sock in (*self.start.listeners, self.start.control):
+            poll.register(sock, select.POLLIN)
+        poll.register(reader, select.POLLIN)
+        self.place.state(ord("_"))
+        self.start.control.send(READY)
+        if self.there("leave"):
+            os.unlink(os.path.join(self.root, "leave"))
+            self.start.control.send(LEAVING)
+        while self.running:
+            ready = {fd for fd, _ in poll.poll()}
+            if reader in ready:
+                return  # SIGUSR1: what was accepted has been answered
+            if self.start.control.fileno() in ready:
+                return  # the master is gone
+            for sock in self.start.listeners:
+                if sock.fileno() in ready:
+                    self.answer(sock)
+
+    def answer(self, listener: socket.socket) -> None:
+        """Serve one connection."""
+        try:
+            connection, _ = listener.accept()
+        except BlockingIOError:
+            return
+        self.place.working()
+        with connection:
+            connection.setblocking(True)
+            path = connection.recv(4096).split(b" ")[1].decode()
+            if path == "/wait":
+                open(os.path.join(self.root, "waiting"), "w").close()
+            while path == "/wait" and not self.there("go"):
+                time.sleep(0.005)
+            body = f"{os.getpid()} {self.start.generation} {self.start.number}"
+            if path == "/keeper":
+                ours, theirs = os.pipe()
+                socket.send_fds(self.start.control, [b"hello"], [theirs])
+                os.close(theirs)
+                body = os.read(ours, 100).decode()
+                os.close(ours)
+            connection.sendall(f"HTTP/1.0 200 OK\r\n\r\n{body}".encode())
+        self.place.done()
+
+
+def keeper_process(*_: Any) -> socket.socket:
+    """A control socket whose other end nobody reads."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.detach()
+    return ours
+
+
+if __name__ == "__main__":
+    sys.exit(cli.main(None, lambda: Engine(Start, lambda start: Worker(start).run(), Keeper, keeper_process)))

@@ -1,0 +1,208 @@
+"""The command: options as httpd has them, what they print, and exit statuses."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mpserver import cli
+from mpserver.version import VERSION
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+CONF = """
+ServerName localhost
+Listen 127.0.0.1:9
+User root
+"""
+
+
+@pytest.fixture
+def conf(tmp_path):
+    path = tmp_path / "httpd.conf"
+    path.write_text(CONF)
+    return path
+
+
+def mpserver(*arguments: str, cwd: Path = ROOT) -> tuple[int, str, str]:
+    """Run the command. :returns: status, stdout, stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mpserver", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+# ---- the command line
+
+
+def test_without_options_the_default_configuration_is_started():
+    options = cli.parse([])
+    assert (options.file, options.root, options.command) == ("/etc/mpserver/httpd.conf", "/etc/mpserver", "start")
+    assert options.checks
+    assert not options.test
+    assert not options.one_process
+
+
+def test_options_are_understood_joined_and_apart(tmp_path):
+    options = cli.parse(["-DONE", "-D", "TWO", "-C", "User x", "-cTimeout 5", "-d", str(tmp_path), "-fx.conf"])
+    assert options.defines == {"ONE": "", "TWO": ""}
+    assert options.before == (f'ServerRoot "{tmp_path}"', "User x")
+    assert options.after == ("Timeout 5",)
+    assert options.file == f"{tmp_path}/x.conf"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "test", "defines"),
+    [
+        (["-t"], True, []),
+        (["-S"], True, ["DUMP_RUN_CFG", "DUMP_VHOSTS"]),
+        (["-M"], True, ["DUMP_MODULES"]),
+        (["-X"], False, ["DEBUG"]),
+    ],
+)
+def test_shortcuts(arguments, test, defines):
+    options = cli.parse(arguments)
+    assert (options.test, sorted(options.defines)) == (test, defines)
+
+
+@pytest.mark.parametrize("arguments", [["-X"], ["-DONE_PROCESS"], ["-D", "DEBUG"]])
+def test_one_process_is_asked_for_in_several_ways(arguments):
+    assert cli.parse(arguments).one_process
+
+
+def test_without_d_a_file_is_looked_for_here_and_its_folder_is_the_root(conf, monkeypatch):
+    monkeypatch.chdir(conf.parent.parent)
+    options = cli.parse(["-f", f"{conf.parent.name}/httpd.conf"])
+    assert (options.file, options.root) == (str(conf), str(conf.parent))
+
+
+@pytest.mark.parametrize("arguments", [["-Z"], ["-k", "begin"], ["-e", "loud"], ["-t", "more"], ["-f"]])
+def test_what_is_not_understood_shows_the_usage(arguments):
+    status, out, error = mpserver(*arguments)
+    assert status == 1
+    assert out == ""
+    assert error.startswith("mpserver: illegal ")
+    assert "\nUsage: mpserver [-D name]" in error
+
+
+# ---- what needs no server
+
+
+def test_syntax_ok(conf):
+    assert mpserver("-t", "-f", str(conf)) == (0, "", "Syntax OK\n")
+
+
+def test_every_fault_is_told_with_its_place(conf):
+    conf.write_text(CONF + "Foo bar\nKeepAlive maybe\n")
+    status, out, error = mpserver("-t", "-f", str(conf))
+    assert (status, out) == (1, "")
+    assert error == (
+        f"AH00526: Syntax error on line 5 of {conf}:\n"
+        "Invalid command 'Foo', perhaps misspelled or defined by a module not included in the server configuration\n"
+        f"AH00526: Syntax error on line 6 of {conf}:\n"
+        "KeepAlive must be On or Off\n"
+    )
+
+
+def test_a_missing_file_is_told(tmp_path):
+    status, _, error = mpserver("-t", "-f", str(tmp_path / "missing.conf"))
+    assert status == 1
+    assert error.startswith(f"mpserver: Could not open configuration file {tmp_path}/missing.conf: No such file")
+
+
+def test_directives_of_the_command_line_come_before_and_after(conf):
+    status, out, _ = mpserver("-S", "-f", str(conf), "-C", "Define WHERE x", "-c", "PidFile ${WHERE}.pid")
+    assert status == 0
+    assert f'PidFile: "{conf.parent}/x.pid"' in out
+
+
+def test_checks_of_the_machine_are_skipped_with_T(conf):
+    conf.write_text(CONF + "DocumentRoot missing\n")
+    status, _, error = mpserver("-t", "-f", str(conf))
+    assert status == 1
+    assert f"line 5 of {conf}" in error
+    assert "DocumentRoot" in error
+    assert mpserver("-t", "-T", "-f", str(conf))[0] == 0
+
+
+def test_messages_of_the_start_go_to_a_file(conf, tmp_path):
+    assert mpserver("-t", "-f", str(conf), "-E", str(tmp_path / "start.log")) == (0, "", "")
+    assert (tmp_path / "start.log").read_text() == "Syntax OK\n"
+
+
+def test_virtual_hosts_and_settings_are_shown(conf):
+    host = "<VirtualHost *:8080>\nServerName www.example.org\nServerAlias a.example.org\n</VirtualHost>\n"
+    conf.write_text(CONF + host)
+    status, out, _ = mpserver("-S", "-f", str(conf))
+    assert status == 0
+    assert out.startswith("VirtualHost configuration:\n*:8080 ")
+    assert f"www.example.org ({conf}:5)" in out
+    assert f'\nServerRoot: "{conf.parent}"\n' in out
+    assert f'\nPidFile: "{conf.parent}/logs/mpserver.pid"\n' in out
+
+
+def test_version():
+    assert mpserver("-v") == (0, f"Server version: mpserver/{VERSION}\nPython:         {sys.version.split()[0]}\n", "")
+
+
+def test_settings_name_the_defaults():
+    status, out, _ = mpserver("-V")
+    assert status == 0
+    assert ' -D HTTPD_ROOT="/etc/mpserver"\n -D SERVER_CONFIG_FILE="httpd.conf"\n' in out
+
+
+def test_modules_are_listed_built_in_and_loaded(conf):
+    assert "\n  mod_alias.c\n" in mpserver("-l")[1]
+    assert re.search(r"\n python_module \(static\)$", mpserver("-M", "-f", str(conf))[1], re.MULTILINE)
+
+
+def test_directives_are_listed_with_contexts():
+    status, out, _ = mpserver("-L")
+    assert status == 0
+    entry = re.search(r"^PythonHandler \(mod_python\.c\)\n\t.*\n\tAllowed in (.*)\n(\t.*)$", out, re.MULTILINE)
+    assert entry is not None
+    assert entry[1] == "*.conf anywhere and in .htaccess"
+    assert "Listen (core.c)" in out
+
+
+def test_help():
+    status, out, error = mpserver("-h")
+    assert (status, error) == (0, "")
+    assert out.startswith("Usage: mpserver")
+
+
+# ---- start-up errors and -k without a server
+
+
+@pytest.mark.parametrize("command", ["stop", "graceful-stop"])
+def test_stopping_what_does_not_run(conf, command):
+    assert mpserver("-k", command, "-f", str(conf)) == (0, "mpserver (no pid file) not running\n", "")
+    (conf.parent / "logs").mkdir()
+    (conf.parent / "logs" / "mpserver.pid").write_text("4194000\n")
+    assert mpserver("-k", command, "-f", str(conf)) == (0, "mpserver (pid 4194000?) not running\n", "")
+
+
+@pytest.mark.parametrize("how", [["-k", "start"], ["-DFOREGROUND"], ["-X"]])
+def test_a_missing_log_folder_ends_the_start(conf, how):
+    status, out, error = mpserver(*how, "-f", str(conf))
+    assert (status, out) == (1, "")
+    assert error.startswith("(2)No such file or directory: AH02291: Cannot access directory")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_without_user_is_refused(conf):
+    conf.write_text(CONF.replace("User root\n", ""))
+    status, _, error = mpserver("-k", "start", "-f", str(conf))
+    assert status == 1
+    assert "'User root'" in error

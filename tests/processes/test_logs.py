@@ -1,0 +1,138 @@
+"""Log files and piped programs: opened, reopened, restarted, and errors that name the remedy."""
+
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from mpserver.errors import StartError
+from mpserver.logs import Logs, key
+
+PATIENCE = 10
+
+
+def wait_for(condition, what: str):
+    until = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < until, what
+        time.sleep(0.005)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("logs/error_log", "/srv/logs/error_log"),
+        ("/var/log/x.log", "/var/log/x.log"),
+        ("logs/../x.log", "/srv/x.log"),
+        ("|/usr/bin/rotatelogs logs/x 86400", "|/usr/bin/rotatelogs logs/x 86400"),
+        ("syslog:local1", "syslog:local1"),
+    ],
+)
+def test_names_of_targets(target, name):
+    assert key("/srv", target) == name
+
+
+def test_a_target_is_opened_once_for_appending(tmp_path):
+    path = tmp_path / "x.log"
+    path.write_text("before\n")
+    logs = Logs(str(tmp_path), ["x.log", str(path)])
+    [fd] = logs.fds.values()
+    os.write(fd, b"after\n")
+    assert path.read_text() == "before\nafter\n"
+    assert not os.get_inheritable(fd)
+    logs.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
+
+
+def test_opening_anew_finds_the_file_of_that_name(tmp_path):
+    path = tmp_path / "x.log"
+    first = Logs(str(tmp_path), ["x.log"])
+    path.rename(tmp_path / "x.log.1")
+    second = Logs(str(tmp_path), ["x.log"])
+    os.write(first.fds[str(path)], b"old\n")
+    os.write(second.fds[str(path)], b"new\n")
+    assert (path.read_text(), (tmp_path / "x.log.1").read_text()) == ("new\n", "old\n")
+    first.close()
+    second.close()
+
+
+def test_a_missing_folder_is_a_clear_error_and_nothing_stays_open(tmp_path):
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(StartError, match=rf"\(2\)No such file or directory: .*'{tmp_path}/missing/'.*Create it"):
+        Logs(str(tmp_path), ["fine.log", "missing/x.log"])
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_standard_error_is_a_target(tmp_path, capfd):
+    logs = Logs(str(tmp_path), ["/dev/stderr"])
+    os.write(logs.fds["/dev/stderr"], b"to the terminal\n")
+    logs.close()
+    assert capfd.readouterr().err == "to the terminal\n"
+
+
+def logger(tmp_path, name: str = "piped.log") -> str:
+    """A piped log program that copies its input to a file, and writes its pid beside it."""
+    program = tmp_path / "logger.py"
+    program.write_text(
+        "import os, sys\n"
+        "open(sys.argv[1] + '.pid', 'w').write(str(os.getpid()))\n"
+        "for line in sys.stdin:\n"
+        "    with open(sys.argv[1], 'a') as out: out.write(line)\n"
+        "open(sys.argv[1], 'a').write('END')\n"
+    )
+    return f"|{sys.executable} {program} {tmp_path / name}"
+
+
+def reap(pid: int) -> None:
+    os.waitpid(pid, 0)
+
+
+def test_a_piped_program_gets_the_lines_and_ends_when_all_have_closed(tmp_path):
+    target = logger(tmp_path)
+    logs = Logs(str(tmp_path), [target])
+    copy = os.dup(logs.fds[target])  # as a worker has one
+    os.write(copy, b"line\n")
+    out = tmp_path / "piped.log"
+    wait_for(lambda: out.exists() and out.read_text() == "line\n", "the line")
+    pid = int((tmp_path / "piped.log.pid").read_text())
+    logs.close()
+    os.write(copy, b"drained\n")
+    os.close(copy)
+    reap(pid)
+    assert out.read_text() == "line\ndrained\nEND"
+
+
+def test_a_piped_program_that_died_is_started_again_and_finds_what_was_written(tmp_path):
+    target = logger(tmp_path)
+    logs = Logs(str(tmp_path), [target])
+    pid_file, out = tmp_path / "piped.log.pid", tmp_path / "piped.log"
+    pid = int(wait_for(lambda: pid_file.exists() and pid_file.read_text(), "the program"))
+    assert logs.own(pid)
+    os.kill(pid, signal.SIGKILL)
+    reap(pid)
+    os.write(logs.fds[target], b"meanwhile\n")
+    assert logs.reaped(pid) == sys.executable
+    assert not logs.own(pid)
+    wait_for(lambda: out.exists() and out.read_text() == "meanwhile\n", "the line")
+    assert logs.reaped(pid) is None
+    new = int(pid_file.read_text())
+    logs.close()
+    reap(new)
+
+
+def test_a_pipe_through_the_shell(tmp_path):
+    logs = Logs(str(tmp_path), [f"|$ cat > {tmp_path}/out; echo done >> {tmp_path}/out"])
+    [fd] = logs.fds.values()
+    os.write(fd, b"line\n")
+    logs.close()
+    out = tmp_path / "out"
+    wait_for(lambda: out.exists() and out.read_text() == "line\ndone\n", "the lines")
+
+
+def test_a_program_that_is_not_there_is_a_clear_error(tmp_path):
+    with pytest.raises(StartError, match=r"unable to start piped log program '/no/such/program'"):
+        Logs(str(tmp_path), ["|/no/such/program -x"])

@@ -1,0 +1,472 @@
+"""The life of a server: its start, its workers' deaths, restarts and stops, with a stand-in for the worker."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from support.processes import alive, descendants, nothing_outlives
+from support.waiting import wait_for
+
+from .stub import StubServer, free_port, title
+
+
+@pytest.fixture
+def server(tmp_path: Path, orphanage: None) -> Iterator[StubServer]:
+    with nothing_outlives():
+        made = StubServer(tmp_path)
+        yield made
+        made.close()
+
+
+# ---- start
+
+
+def test_start_returns_when_the_server_takes_connections(server):
+    status, said = server.command("-k", "start")
+    assert not server.refuses()
+    assert (status, said) == (0, "")
+    assert server.answers()
+
+
+def test_processes_have_titles_and_the_daemon_no_terminal(server):
+    master = server.start()
+    assert title(master) == f"mpserver: master [{server.root}/httpd.conf]"
+    workers = server.await_workers(master, 2)
+    assert sorted(map(title, workers)) == ["mpserver: worker 0", "mpserver: worker 1"]
+    assert master.terminal() is None
+    assert master.cwd() == "/"
+    assert os.getsid(master.pid) != os.getsid(0)
+    assert os.getsid(master.pid) != master.pid, "a leader of a session could get a terminal again"
+
+
+def test_a_second_start_says_that_it_runs(server):
+    master = server.start()
+    assert server.command("-k", "start") == (0, f"mpserver (pid {master.pid}) already running\n")
+
+
+def test_a_port_in_use_ends_the_start(server):
+    with socket.create_server(("127.0.0.1", server.port)):
+        status, said = server.command("-k", "start")
+    assert status == 1
+    assert said == (
+        "(98)Address already in use: AH00072: make_sock: could not bind to address "
+        f"127.0.0.1:{server.port}\n"
+    )
+    assert not server.pid_file.exists()
+
+
+@pytest.mark.parametrize("pid", ["4194000", "1234", None])
+def test_a_left_over_pid_file_is_recognised(server, pid):
+    """Of no process, or of one that is no server: here the test itself."""
+    server.pid_file.write_text(pid or str(os.getpid()))
+    master = server.start()
+    assert master.pid != os.getpid()
+    server.await_log("AH00098")
+    assert server.answers()
+
+
+def test_a_corrupt_pid_file_is_told(server):
+    server.pid_file.write_text("abc")
+    status, said = server.command("-k", "start")
+    assert status == 1
+    assert "AH00032: Remove it before continuing if it is corrupted." in said
+    server.pid_file.unlink()
+
+
+def test_restart_and_graceful_start_what_does_not_run(server):
+    status, said = server.command("-k", "graceful")
+    assert (status, said) == (0, "mpserver not running, trying to start\n")
+    assert server.answers()
+
+
+def test_output_of_a_daemon_goes_to_the_error_log(server):
+    server.start()
+    server.await_log("worker 0 prints")
+
+
+def test_workers_inherit_only_what_they_need(server):
+    """A copy of another worker's control socket would hide the master's death."""
+    master = server.start()
+    server.await_workers(master, 2)
+    server.touch("go")
+    os.kill(server.who().pid, signal.SIGKILL)
+    worker = max(server.await_workers(master, 2), key=lambda process: process.create_time())
+    wait_for(lambda: len(list(Path(f"/proc/{worker.pid}/fd").iterdir())) > 5, "its descriptors")
+    links = [os.readlink(link) for link in Path(f"/proc/{worker.pid}/fd").iterdir()]
+    kinds = [link.partition(":")[0] for link in links]
+    assert kinds.count("socket") == 2, links  # the listener, and its own control socket
+    assert kinds.count("anon_inode") == 0, links
+
+
+# ---- workers
+
+
+def test_a_killed_worker_is_replaced_within_a_second(server):
+    master = server.start()
+    before = {worker.pid for worker in server.await_workers(master, 2)}
+    victim = before.pop()
+    killed = time.monotonic()
+    os.kill(victim, signal.SIGKILL)
+    wait_for(lambda: {w.pid for w in server.workers(master)} - {victim} > before, "a new worker")
+    assert time.monotonic() - killed < 1
+    server.await_log(f"AH00052: child pid {victim} exit signal Killed (9)")
+
+
+def test_all_workers_killed_at_once_are_replaced(server):
+    server.configure(workers=4)
+    master = server.start()
+    for worker in server.await_workers(master, 4):
+        worker.kill()
+    wait_for(server.answers, "the new workers")
+    server.await_workers(master, 4)
+
+
+def test_the_masters_death_ends_its_workers(server):
+    master = server.start()
+    workers = server.await_workers(master, 2)
+    master.kill()
+    wait_for(lambda: not any(alive(worker) for worker in workers), "the workers to end")
+    assert server.refuses()
+    assert server.command("-k", "stop") == (0, f"mpserver (pid {master.pid}?) not running\n")
+    assert server.start().pid != master.pid
+
+
+def test_workers_that_die_before_they_serve_are_tried_ever_more_rarely(server):
+    server.touch("die")
+    server.start()
+    server.await_log("before it served")
+    time.sleep(1)
+    tried = server.log().count("before it served")
+    assert 2 <= tried <= 8, "0, 0 (two at once), 0.1, 0.3, 0.7 seconds after the start"
+    (server.root / "die").unlink()
+    wait_for(server.answers, "it to recover")
+
+
+def test_more_workers_come_while_all_are_busy(server):
+    server.configure(workers=1, most=3)
+    master = server.start()
+    server.await_workers(master, 1)
+    with server.send("/wait") as one, server.send("/wait") as two:
+        server.await_workers(master, 3)
+        assert server.answers(), "the third is free"
+        server.touch("go")
+        assert {server.receive(client).split()[1] for client in (one, two)} == {"1"}
+
+
+def test_idle_workers_above_the_limit_end_one_by_one(server):
+    server.configure("MaxRequestWorkers 6\nMaxSpareServers 2", workers=5)
+    master = server.start()
+    server.await_workers(master, 2)
+    time.sleep(0.5)
+    assert len(server.workers(master)) == 2
+    assert "exit signal" not in server.log()
+
+
+def test_the_limit_of_workers_is_told_once(server):
+    server.configure(workers=1, most=2)
+    server.start()
+    clients = [server.send("/wait") for _ in range(4)]
+    server.await_log("AH00161")
+    time.sleep(0.5)
+    assert server.log().count("AH00161") == 1
+    server.touch("go")
+    for client in clients:
+        assert server.receive(client)
+        client.close()
+
+
+def test_a_worker_that_leaves_is_replaced_before_it_is_gone(server):
+    server.touch("leave")
+    server.configure(workers=1)
+    master = server.start()
+    server.await_workers(master, 2)
+    assert {server.who().slot for _ in range(20)} <= {0, 1}
+
+
+def test_workers_reach_the_keeper_with_descriptors(server):
+    master = server.start()
+    assert server.ask("/keeper") == f"hello {master.pid}"
+
+
+# ---- stops
+
+
+def test_stop_leaves_nothing(server):
+    master = server.start()
+    family = descendants(master)
+    assert server.command("-k", "stop") == (0, "")
+    assert not alive(master), "-k stop returns when the server has ended"
+    server.gone(master, family)
+    assert "AH00169: caught SIGTERM, shutting down" in server.log()
+    assert (server.root / "keeper").read_text() == "open 1\nclose 1\n"
+
+
+def test_a_worker_that_does_not_end_is_killed(server):
+    server.touch("stubborn")
+    server.environ["KILL_AFTER"] = "0.3"
+    master = server.start()
+    assert server.answers()
+    family = descendants(master)
+    assert server.command("-k", "stop") == (0, "")
+    server.gone(master, family)
+    assert "did not end in time" in server.log()
+
+
+def test_graceful_stop_finishes_what_is_in_flight(server):
+    master = server.start()
+    family = descendants(master)
+    with server.send_waiting() as client:
+        assert server.command("-k", "graceful-stop") == (0, "")
+        wait_for(lambda: not server.pid_file.exists(), "the pid file to go at once")
+        wait_for(lambda: len(server.workers(master)) == 1, "the idle worker to go")
+        assert alive(master)
+        server.touch("go")
+        assert server.receive(client).endswith(("1 0", "1 1"))
+    server.gone(master, family)
+
+
+def test_graceful_stop_ends_after_its_timeout(server):
+    server.configure("GracefulShutdownTimeout 1")
+    master = server.start()
+    with server.send_waiting():
+        family = descendants(master)
+        server.command("-k", "graceful-stop")
+        server.gone(master, family)
+
+
+def test_interrupting_the_foreground_stops_it(server):
+    master = server.start_foreground("-DFOREGROUND")
+    family = descendants(master)
+    master.send_signal(signal.SIGINT)
+    assert server.foreground.wait(20) == 0
+    server.gone(master, family)
+
+
+# ---- restarts
+
+
+class Load:
+    """Requests one after another; every one must be answered."""
+
+    def __init__(self, server: StubServer) -> None:
+        self.server = server
+        self.seen: list[int] = []
+
+    def until(self, condition) -> None:
+        """Ask until the condition holds."""
+        wait_for(lambda: self.seen.append(self.server.who().generation) or condition(), "the condition under load")
+
+
+def test_graceful_restart_loses_no_request_and_refuses_no_connection(server):
+    server.start()
+    load = Load(server)
+    load.until(lambda: True)
+    for generation in (2, 3, 4):
+        server.command("-k", "graceful")
+        load.until(lambda generation=generation: load.seen[-5:] == [generation] * 5)
+    assert set(load.seen) == {1, 2, 3, 4}
+
+
+def test_graceful_restart_lets_requests_in_flight_finish(server):
+    master = server.start()
+    with server.send_waiting() as client:
+        server.command("-k", "graceful")
+        wait_for(lambda: server.who().generation == 2, "the new generation")
+        server.touch("go")
+        assert server.receive(client).split()[1] == "1"
+    server.await_workers(master, 2)
+    wait_for(lambda: (server.root / "keeper").read_text() == "open 1\nopen 2\nclose 1\n", "the old keeper to close")
+
+
+def test_restart_replaces_all_workers(server):
+    master = server.start()
+    before = {worker.pid for worker in server.await_workers(master, 2)}
+    assert server.command("-k", "restart") == (0, "")
+    wait_for(lambda: server.answers() and server.who().generation == 2, "the new generation")
+    wait_for(lambda: not before & {worker.pid for worker in server.workers(master)}, "the old workers to end")
+    assert server.master() == master
+
+
+@pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGUSR1])
+def test_a_faulty_configuration_is_logged_and_the_old_one_stays(server, how):
+    master = server.start()
+    before = {worker.pid for worker in server.await_workers(master, 2)}
+    server.configure("Foo bar\nKeepAlive perhaps")
+    master.send_signal(how)
+    server.await_log("Invalid command 'Foo', perhaps misspelled")
+    server.await_log("KeepAlive must be On or Off")
+    server.await_log("the old one stays in effect")
+    assert {worker.pid for worker in server.workers(master)} == before
+    assert server.who().generation == 1
+
+
+@pytest.mark.parametrize("command", ["restart", "graceful"])
+def test_the_command_refuses_to_restart_with_a_faulty_configuration(server, command):
+    server.start()
+    server.configure("Foo bar")
+    status, said = server.command("-k", command)
+    assert status == 1
+    assert "Invalid command 'Foo'" in said
+    assert "SIGHUP" not in server.log()
+    assert "Graceful" not in server.log()
+    server.configure()
+
+
+def test_a_generation_that_can_not_start_is_given_up(server):
+    master = server.start()
+    before = {worker.pid for worker in server.await_workers(master, 2)}
+    server.touch("die")
+    server.command("-k", "graceful")
+    server.await_log("can't start: the old one stays in effect")
+    assert {worker.pid for worker in server.await_workers(master, 2)} == before
+    assert server.who().generation == 1
+    (server.root / "die").unlink()
+    server.command("-k", "graceful")
+    wait_for(lambda: server.who().generation == 3, "the next attempt")
+
+
+def test_addresses_come_and_go_with_a_graceful_restart(server):
+    other, third = free_port(), free_port()
+    server.configure(f"Listen 127.0.0.1:{other}")
+    server.start()
+    wait_for(lambda: server.ask(port=other), "the second address")
+    server.configure(f"Listen 127.0.0.1:{third}")
+    server.command("-k", "graceful")
+    wait_for(lambda: server.who().generation == 2, "the new generation")
+    assert server.ask(port=third)
+    wait_for(lambda: server.refuses(other), "the address that went")
+
+
+def test_an_address_that_can_not_be_bound_leaves_the_old_ones(server):
+    server.start()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server.configure(f"Listen 127.0.0.1:{taken.getsockname()[1]}")
+        server.command("-k", "graceful")
+        server.await_log("AH00072: make_sock")
+    assert server.who().generation == 1
+
+
+def test_log_files_are_reopened(server):
+    server.start()
+    log = server.root / "logs" / "error_log"
+    log.rename(log.with_name("error_log.1"))
+    server.command("-k", "graceful")
+    server.await_log("resuming normal operations")
+    assert "Graceful restart requested" in log.with_name("error_log.1").read_text()
+    wait_for(lambda: server.who().generation == 2, "the new generation")
+    server.await_log("worker 2 prints")
+
+
+def test_a_moved_pid_file_is_followed(server):
+    master = server.start()
+    server.configure("PidFile logs/other.pid")
+    master.send_signal(signal.SIGUSR1)
+    wait_for(lambda: (server.root / "logs" / "other.pid").exists(), "the new pid file")
+    wait_for(lambda: not server.pid_file.exists(), "the old one to go")
+    assert server.command("-k", "stop") == (0, "")
+    assert not alive(master)
+
+
+def test_many_signals_at_once_are_one_or_two_restarts(server):
+    master = server.start()
+    for _ in range(50):
+        master.send_signal(signal.SIGUSR1)
+    wait_for(lambda: server.who().generation >= 2, "the new generation")
+    time.sleep(0.5)
+    server.await_workers(master, 2)
+    assert server.answers()
+
+
+def test_a_stop_during_a_graceful_restart_stops_all(server):
+    master = server.start()
+    with server.send_waiting():
+        server.command("-k", "graceful")
+        wait_for(lambda: server.who().generation == 2, "the new generation")
+        family = descendants(master)
+        assert server.command("-k", "stop") == (0, "")
+        server.gone(master, family)
+
+
+# ---- systemd
+
+
+@pytest.fixture
+def told(server: StubServer, tmp_path: Path) -> Iterator[list[str]]:
+    """What the service manager is told, as it comes in."""
+    path = str(tmp_path / "notify")
+    server.environ["NOTIFY_SOCKET"] = path
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(path)
+        sock.setblocking(False)
+
+        class Told(list[str]):
+            def has(self, *states: str) -> bool:
+                try:
+                    while True:
+                        self.append(re.sub(r"=\d+$", "=N", sock.recv(4096).decode(), flags=re.MULTILINE))
+                except BlockingIOError:
+                    pass
+                return [state for state in self if not state.startswith("STATUS=")] == list(states)
+
+        yield Told()
+
+
+def test_systemd_is_told_the_service_s_states(server, told):
+    ready, reloading = "READY=N\nMAINPID=N", "RELOADING=N\nMONOTONIC_USEC=N"
+    master = server.start_foreground("-DFOREGROUND")
+    wait_for(lambda: told.has(ready), "READY")
+    status = re.compile(r"STATUS=2 workers, 0 busy; \d+ requests")
+    wait_for(lambda: told.has(ready) and any(map(status.match, told)), "STATUS")
+    master.send_signal(signal.SIGUSR1)
+    wait_for(lambda: told.has(ready, reloading, ready), "RELOADING and READY")
+    server.configure("Foo")
+    master.send_signal(signal.SIGUSR1)
+    wait_for(lambda: told.has(ready, reloading, ready, reloading, ready), "READY after a faulty configuration")
+    master.send_signal(signal.SIGTERM)
+    wait_for(lambda: told.has(ready, reloading, ready, reloading, ready, "STOPPING=N"), "STOPPING")
+    assert server.foreground.wait(20) == 0
+
+
+def test_ready_waits_for_a_worker(server, told):
+    server.touch("die")
+    server.command("-k", "start")
+    server.await_log("before it served")
+    assert told.has()
+    (server.root / "die").unlink()
+    wait_for(lambda: told.has("READY=N\nMAINPID=N"), "READY")
+
+
+# ---- one process
+
+
+@pytest.mark.parametrize("option", ["-X", "-DONE_PROCESS"])
+def test_one_process_serves_in_the_foreground(server, option):
+    process = server.start_foreground(option)
+    assert int(server.pid_file.read_text()) == process.pid
+    assert server.who() == (process.pid, 1, 0)
+    assert title(process) == f"mpserver: one process [{server.root}/httpd.conf]"
+    assert server.command("-k", "start") == (0, f"mpserver (pid {process.pid}) already running\n")
+    process.send_signal(signal.SIGINT)
+    assert server.foreground.wait(20) == 0
+    assert not server.pid_file.exists()
+
+
+def test_no_detach_stays_in_the_foreground_without_standard_input(server):
+    process = server.start_foreground("-DNO_DETACH")
+    assert process.cwd() == "/"
+    assert os.readlink(f"/proc/{process.pid}/fd/0") == "/dev/null"
+    process.send_signal(signal.SIGTERM)
+    assert server.foreground.wait(20) == 0
+
+
+def test_the_pid_file_names_the_daemon_not_its_parents(server):
+    assert server.start() in psutil.Process().children(recursive=True)

@@ -1,0 +1,51 @@
+"""What systemd is told: the datagrams of sd_notify(3)."""
+
+import os
+import socket
+import time
+
+import pytest
+
+from mpserver.notify import Notifier
+
+
+@pytest.fixture(params=["path", "abstract"])
+def listener(request, tmp_path):
+    name = str(tmp_path / "notify") if request.param == "path" else f"@mpserver-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind("\0" + name[1:] if name[0] == "@" else name)
+        sock.settimeout(10)
+        yield name, lambda: sock.recv(4096).decode()
+
+
+def test_states_are_told_one_datagram_each(listener):
+    name, received = listener
+    notifier = Notifier(name)
+    notifier.ready()
+    assert received() == f"READY=1\nMAINPID={os.getpid()}"
+    before = time.monotonic_ns() // 1000
+    notifier.reloading()
+    state, moment = received().split("\n")
+    assert state == "RELOADING=1"
+    assert before <= int(moment.removeprefix("MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
+    notifier.stopping()
+    assert received() == "STOPPING=1"
+
+
+def test_a_status_is_told_when_it_changes(listener):
+    name, received = listener
+    notifier = Notifier(name)
+    for text in ("5 workers", "5 workers", "4 workers"):
+        notifier.status(text)
+    assert [received(), received()] == ["STATUS=5 workers", "STATUS=4 workers"]
+
+
+def test_the_variable_is_taken_from_the_environment():
+    environ = {"NOTIFY_SOCKET": "/nowhere", "PATH": "/bin"}
+    Notifier.take(environ).ready()
+    assert environ == {"PATH": "/bin"}
+
+
+def test_without_a_socket_nothing_happens(tmp_path):
+    Notifier().ready()
+    Notifier(str(tmp_path / "gone")).stopping()

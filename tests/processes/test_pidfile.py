@@ -1,0 +1,101 @@
+"""The pid file: written whole, removed when it is ours, and left-over ones recognised."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mpserver import pidfile
+from mpserver.errors import StartError
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "mpserver.pid")
+
+
+def titled(title: str) -> subprocess.Popen:
+    """A process with a title, waiting on its standard input."""
+    code = f"import setproctitle, sys; setproctitle.setproctitle({title!r}); print('on', flush=True); sys.stdin.read()"
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "on\n"
+    return process
+
+
+def end(process: subprocess.Popen) -> None:
+    process.kill()
+    process.communicate()
+
+
+def test_no_file_is_no_server(path):
+    assert pidfile.look(path) == (None, False)
+
+
+def test_write_and_remove(path):
+    pidfile.write(path)
+    assert open_text(path) == f"{os.getpid()}\n"
+    assert os.stat(path).st_mode & 0o777 == 0o644 & ~current_umask()
+    pidfile.remove(path)
+    assert os.listdir(os.path.dirname(path)) == []
+
+
+def open_text(path: str) -> str:
+    with open(path) as file:
+        return file.read()
+
+
+def current_umask() -> int:
+    mask = os.umask(0o22)
+    os.umask(mask)
+    return mask
+
+
+def test_another_servers_file_stays(path):
+    with open(path, "w") as file:
+        file.write("1234567\n")
+    pidfile.remove(path)
+    assert os.path.exists(path)
+
+
+@pytest.mark.parametrize(
+    ("title", "running"),
+    [
+        ("mpserver: master [/etc/mpserver/httpd.conf]", True),
+        ("mpserver: one process [/etc/mpserver/httpd.conf]", True),
+        ("mpserver: worker 3", False),
+        ("nginx: master process", False),
+    ],
+)
+def test_only_a_live_master_counts_as_running(path, title, running):
+    process = titled(title)
+    try:
+        with open(path, "w") as file:
+            file.write(str(process.pid))
+        assert pidfile.look(path) == (process.pid, running)
+    finally:
+        end(process)
+    assert pidfile.look(path) == (process.pid, False)
+
+
+def test_a_zombie_is_dead(path):
+    process = titled("mpserver: master [x]")
+    process.kill()
+    with open(path, "w") as file:
+        file.write(str(process.pid))
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays a zombie
+    assert pidfile.look(path) == (process.pid, False)
+    end(process)
+
+
+@pytest.mark.parametrize("text", ["", "abc", "-1", "0", "1", "99999999999999999999", "12 34", "١٢٣"])
+def test_a_corrupt_file_is_told(path, text):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    with pytest.raises(StartError, match="Remove it before continuing"):
+        pidfile.look(path)
+
+
+def test_a_missing_folder_names_the_remedy(tmp_path):
+    with pytest.raises(StartError, match=r"No such file or directory.*PidFile"):
+        pidfile.write(str(tmp_path / "missing" / "mpserver.pid"))

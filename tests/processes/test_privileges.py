@@ -1,0 +1,81 @@
+"""Whom the workers run as: what is refused, what is told, and that nothing of root stays."""
+
+import os
+import pwd
+
+import pytest
+
+from mpserver import privileges
+from mpserver.api import log
+from mpserver.config.settings import Conf
+from mpserver.errors import StartError
+from mpserver.modules import unixd
+from mpserver.modules.unixd import Identity
+
+NOBODY = pwd.getpwnam("nobody")
+
+
+def conf(user: str | None = None, group: str | None = None) -> Conf:
+    made = Conf()
+    for setting, value in ((unixd.USER, user), (unixd.GROUP, group)):
+        if value is not None:
+            made[setting] = value
+    return made
+
+
+def test_root_without_user_is_refused_with_the_remedy():
+    with pytest.raises(StartError, match=r"'User' and 'Group'.*to /etc/x\.conf.*'User root'"):
+        privileges.decide(conf(), "/etc/x.conf", 0)
+
+
+def test_user_root_is_accepted_with_a_warning():
+    identity, [(level, text)] = privileges.decide(conf("root"), "x", 0)
+    assert identity is not None
+    assert identity.uid == 0
+    assert level == log.WARN
+    assert "User root" in text
+
+
+def test_an_unprivileged_user_is_taken_with_its_group():
+    identity, notices = privileges.decide(conf("nobody"), "x", 0)
+    assert identity is not None
+    assert (identity.uid, identity.gid) == (NOBODY.pw_uid, NOBODY.pw_gid)
+    assert notices == ()
+
+
+def test_an_unknown_user_is_refused():
+    with pytest.raises(StartError, match="bad user name no-such-user"):
+        privileges.decide(conf("no-such-user"), "x", 0)
+
+
+def test_without_root_user_and_group_are_ignored_with_a_notice():
+    assert privileges.decide(conf(), "x", 1000) == (None, ())
+    identity, [(level, text)] = privileges.decide(conf("root", "root"), "x", 1000)
+    assert identity is None
+    assert level == log.NOTICE
+    assert "ignored" in text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize(
+    "identity",
+    [
+        Identity(NOBODY.pw_uid, NOBODY.pw_gid, "nobody", "/"),
+        Identity(54321, 54322, "#54321", "/"),
+    ],
+)
+def test_who_was_root_can_not_become_root_again(identity):
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            privileges.assume(identity)
+            ids = (*os.getresuid(), *os.getresgid())
+            try:
+                os.setuid(0)
+            except PermissionError:
+                if ids == (identity.uid,) * 3 + (identity.gid,) * 3 and 0 not in os.getgroups():
+                    status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(pid, 0)[1] == 0
