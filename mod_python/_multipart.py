@@ -133,27 +133,31 @@ def _parse(
         max_segment_count=limits.fields,
         header_charset="latin-1",
     )
-    with parser:
-        for piece in body:
-            for event in parser.parse(piece):
-                if isinstance(event, multipart.MultipartSegment):
-                    if event.filename is not None:
-                        part = Part(event, make_file(_again(event.filename)))
-                    else:
-                        part = Part(event, make_field() if make_field is not None else None)
-                        left -= sum(len(name) + len(value) for name, value in event.headerlist)
-                elif part is not None and event is not None:
-                    if part.segment.filename is None:
-                        left -= len(event)
-                    if part.file is not None:
-                        part.file.write(event)
-                    else:
-                        part.pieces.append(event)
-                elif part is not None:
-                    field = part.field(charset)
-                    if field.name == "_charset_" and isinstance(field, StringField):
-                        charset = field.value
-                    yield field
-                    part = None
-                if left < 0:
-                    raise multipart.ParserLimitReached(f"more than {limits.text} bytes of text")
+    try:
+        with parser:
+            for piece in body:
+                for event in parser.parse(piece):
+                    if isinstance(event, multipart.MultipartSegment):
+                        if event.filename is not None:
+                            part = Part(event, make_file(_again(event.filename)))
+                        else:
+                            part = Part(event, make_field() if make_field is not None else None)
+                            left -= sum(len(name) + len(value) for name, value in event.headerlist)
+                    elif part is not None and event is not None:
+                        if part.segment.filename is None:
+                            left -= len(event)
+                        if part.file is not None:
+                            part.file.write(event)
+                        else:
+                            part.pieces.append(event)
+                    elif part is not None:
+                        field = part.field(charset)
+                        if field.name == "_charset_" and isinstance(field, StringField):
+                            charset = field.value
+                        yield field
+                        part = None
+                    if left < 0:
+                        raise multipart.ParserLimitReached(f"more than {limits.text} bytes of text")
+    finally:
+        if part is not None and part.file is not None:
+            part.file.close()

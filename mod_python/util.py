@@ -45,8 +45,8 @@ FieldMaker = Callable[[], IO[bytes]]
 class Field:
     """One uploaded file (manual 4.6.3).
 
-    ``file`` holds its bytes and ``filename`` the name that the client gave, which must not be
-    trusted as a path. ``type`` and ``type_options`` come from its Content-Type, ``disposition``
+    ``file`` holds its bytes; it is closed when the field is no longer in use. ``filename`` is the
+    name that the client gave, which must not be trusted as a path. ``type`` and ``type_options`` come from its Content-Type, ``disposition``
     and ``disposition_options`` from its Content-Disposition; ``headers`` is a table of its headers.
     """
 
@@ -71,6 +71,12 @@ class Field:
         self.headers = Table() if headers is None else headers
         if "filename" in self.disposition_options:
             self.filename = self.disposition_options["filename"]
+
+    def __del__(self) -> None:
+        # the manual's file_callback relies on it: its files are deleted when they are closed
+        file = self.__dict__.get("file")
+        if file is not None:
+            file.close()
 
     @property
     def value(self) -> bytes:

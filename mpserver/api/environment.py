@@ -44,18 +44,22 @@ def conditions(
 
 
 def server_port(req: Request) -> int:
-    """The port that the request was sent to, as the client named it or the socket has it."""
+    """The port that the request was sent to, as the client named it or the socket has it (UseCanonicalName)."""
     host = req._head.host
-    if host:
-        port = host.rpartition(":")[2]
-        if port.isdecimal() and "]" not in port:
+    if host and not req._plan.canonical_name:
+        _, colon, port = host.rpartition(":")
+        if colon and port.isdecimal():
             return int(port)
+        return DEFAULT_PORTS["http"]
     return req.server.port or req.connection.local_addr[1]
 
 
 def server_name(req: Request) -> str:
-    """SERVER_NAME: ServerName, or the address where there is none."""
-    return req.server.server_hostname or req.hostname or req.connection.local_ip
+    """SERVER_NAME: the host that the client asked for, or with UseCanonicalName On ServerName."""
+    named = req.server.server_hostname
+    if req._plan.canonical_name and named:
+        return named
+    return req.hostname or named or req.connection.local_ip
 
 
 def construct_url(req: Request, path: str) -> str:

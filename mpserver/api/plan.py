@@ -24,6 +24,8 @@ class RequestPlan(Protocol):
     #: "", "on" or "double".
     hostname_lookups: str
     server_software: str
+    #: UseCanonicalName: whether URLs of the server name it as ServerName does, not as the client did.
+    canonical_name: bool
     #: What the engine alone uses: see `mpserver.phases.plan.Plan`.
     handlers: Any
     place: Any

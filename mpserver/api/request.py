@@ -184,7 +184,6 @@ class Request(Output):
     # ---- what is asked for
 
     uri: str = writable("_uri", text, "The decoded path.")
-    filename: str | None = writable("_filename", text_or_none, "The file that the URI was mapped to.")
     canonical_filename: str | None = writable("_canonical_filename", text_or_none, "Its true name.")
     path_info: str | None = writable("_path_info", text_or_none, "What follows the file's name in the path.")
     args: str | None = writable("_args", text_or_none, "The query, without '?'.")
@@ -193,6 +192,17 @@ class Request(Output):
     handler: str | None = writable("_handler", text_or_none, "The content handler by SetHandler or AddHandler.")
     interpreter: str = readonly("_plan.interpreter", "The name of the interpreter (manual 4.1).")
     phase: str | None = readonly("_phase", "The directive whose handlers run now, None between phases.")
+    @property
+    def filename(self) -> str | None:
+        """The file that the URI was mapped to."""
+        return self._filename
+
+    @filename.setter
+    def filename(self, value: str | None) -> None:
+        self._filename = text_or_none("filename", value)
+        self._stat = None  # what stat said was about another file
+        self._finfo = None
+
     @property
     def hlist(self) -> HandlerList | None:
         """The handlers of the running phase."""

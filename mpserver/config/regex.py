@@ -43,12 +43,12 @@ _SET_TOKEN = re.compile(r"\[:(\^?)([a-z]+):\]|\\(.)|(.)", re.DOTALL)
 
 
 def compile_regex(pattern: str, *, ignore_case: bool = False) -> re.Pattern[str]:
-    """The pattern compiled; a dot matches line ends, too, as in httpd 2.4.
+    """The pattern compiled; a dot matches line ends, too, as in httpd 2.4, and classes are those of ASCII.
 
     Raises ConfigError (httpd's words, and what Python's ``re`` says) if it can't be.
     """
     try:
-        return re.compile(translate(pattern), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+        return re.compile(translate(pattern), re.DOTALL | re.ASCII | (re.IGNORECASE if ignore_case else 0))
     except (re.error, OverflowError, RecursionError) as error:
         raise ConfigError(f"Regex could not be compiled: {error}") from error
 

@@ -62,11 +62,17 @@ class _Block:
             key = name.lower()
             if key in _FACTS:
                 found[key] = (*found[key], value) if key in found else (value,)
-        self.host = _host(found.get("host", ()), minor)
-        self.length = _length(found, minor)
-        self.has_connection = "connection" in found
-        self.keep_alive = _keep_alive(found["connection"], minor) if "connection" in found else minor > 0
-        self.expects_continue = "expect" in found and _expects_continue(found["expect"], minor, self.length)
+        self.host = _host(found.pop("host", ()), minor)
+        self.length = 0
+        self.has_connection = self.expects_continue = False
+        self.keep_alive = minor > 0
+        if found:
+            self.length = _length(found, minor)
+            if "connection" in found:
+                self.has_connection = True
+                self.keep_alive = _keep_alive(found["connection"], minor)
+            if "expect" in found:
+                self.expects_continue = _expects_continue(found["expect"], minor, self.length)
 
     def names(self) -> dict[str, str]:
         """Lower-case name to value; values of a repeated field are joined (RFC 9110 5.3)."""

@@ -56,7 +56,9 @@ class Answers:
 
     def die(self, req: Request, status: int) -> None:
         """Answer with a status other than what the handler wrote (httpd's ``ap_die``)."""
-        status = errorpage.sendable(status)
+        if errorpage.sendable(status) != status:
+            log_error(req, f"{status} is no HTTP status: {req._uri} is answered with 500")
+            status = constants.HTTP_INTERNAL_SERVER_ERROR
         req._original_status = status
         if req._started:
             self._too_late(req, status)
@@ -98,6 +100,9 @@ class Answers:
             req.write(document.value.encode("latin-1", "xmlcharrefreplace"), 0)
             req.finish()
             return 0
+        if document.kind == "canned":
+            self.canned(req, status)
+            return 0
         if document.kind == "url":
             req.headers_out["Location"] = document.value
             self.canned(req, constants.HTTP_MOVED_TEMPORARILY)
@@ -106,14 +111,14 @@ class Answers:
             return status  # an error inside an error document
         return 0 if self.redirected(req, document.value, status) else constants.HTTP_INTERNAL_SERVER_ERROR
 
-    def canned(self, req: Request, status: int, failed: int = 0) -> None:
-        """The server's own page for a status."""
+    def canned(self, req: Request, status: int, failed: int = 0, note: str = "") -> None:
+        """The server's own page for a status; see `errorpage.build`."""
         req._status = status
         req._content_type = errorpage.CONTENT_TYPE
         req._content_encoding = None
-        if status in (constants.HTTP_METHOD_NOT_ALLOWED, constants.HTTP_NOT_IMPLEMENTED) and req._allowed_methods:
+        if status in (constants.HTTP_METHOD_NOT_ALLOWED, constants.HTTP_NOT_IMPLEMENTED):
             req.headers_out["Allow"] = errorpage.allow(req._allowed_methods)
-        req.write(errorpage.encode(errorpage.build(status, req, failed=failed)), 0)
+        req.write(errorpage.encode(errorpage.build(status, req, note, failed)), 0)
         req.finish()
 
 

@@ -180,13 +180,13 @@ def failed(req: Request, plan: Plan, handler: Handler, error: BaseException) -> 
     if not req._started:
         req._status = SERVER_ERROR
         req._status_line = None
-        req._content_type = "text/html; charset=utf-8"
+        req._content_type = "text/html"
         if req._headers_out is not None:
             for name in ("Content-Length", "Content-Encoding", "ETag", "Last-Modified"):
                 del req._headers_out[name]
     page = f'\n<pre>\nMod_python error: "{html.escape(prefix)}"\n\n{html.escape("".join(text))}</pre>\n'
     try:
-        req.write(page.encode("utf-8", "backslashreplace"), 0)
+        req.write(page.encode("ascii", "xmlcharrefreplace"), 0)
     except ClientGone:
         return SERVER_ERROR
     return DONE

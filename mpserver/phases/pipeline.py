@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -219,6 +220,8 @@ class Pipeline(Answers):
         resource = resolve(host.server, uri, self.htaccess)
         if resource.status or resource.finfo is None and resource.filename is not None:
             return resource.status or constants.HTTP_NOT_FOUND
+        if resource.finfo is not None and not S_ISREG(resource.finfo.st_mode):
+            return constants.HTTP_NOT_FOUND  # an index is a file
         plan = self.plan(host, resource.conf, resource.filename)
         if plan.needs_python and (self.loader is None or plan_before.place != plan.place):
             return _elsewhere(req, plan)
@@ -242,7 +245,7 @@ class Pipeline(Answers):
         link.keep_alive = False
         req._original_status = error.status
         try:
-            self.canned(req, error.status)
+            self.canned(req, error.status, note=error.reason)
         except ClientGone as gone:
             self.gone(req, gone)
         self._log(req)

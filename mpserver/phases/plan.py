@@ -47,7 +47,7 @@ class Plan:
     """What a request with this configuration needs. Implements `mpserver.api.plan.RequestPlan`."""
 
     __slots__ = (
-        "addhandler_extensions", "auth_name", "auth_type", "autoreload", "conf", "content", "debug", "document_root",
+        "addhandler_extensions", "auth_name", "auth_type", "autoreload", "canonical_name", "conf", "content", "debug", "document_root",
         "error_documents", "handlers", "has_end", "hostname_lookups", "host", "interpreter", "limit_body",
         "needs_python", "options", "place", "python_config", "python_path", "redirect", "requires",
         "server_software", "steps",
@@ -71,6 +71,7 @@ class Plan:
         self.debug: bool = conf[python.PYTHON_DEBUG]
         self.autoreload: bool = conf[python.PYTHON_AUTO_RELOAD]
         self.hostname_lookups = ""
+        self.canonical_name: bool = host.server.conf[core.USE_CANONICAL_NAME] != "off"
         self.addhandler_extensions = tuple(
             extension for extension, handler in conf[mime.ADD_HANDLER].items() if handler in PYTHON_HANDLERS
         )
@@ -96,9 +97,7 @@ def _phase_handlers(
     plain: list[Handler] = []
     extensions: dict[str, list[Handler]] = {}
     for spec in specs:
-        directory = spec.directory
-        if spec.pattern and filename is not None:
-            directory = os.path.dirname(filename) + "/"
+        directory = python.directory_for(spec, filename)
         handler = Handler(HandlerEntry(spec.handler, directory, spec.is_location, spec.silent), phase)
         for extension in spec.extensions:
             extensions.setdefault(extension, []).append(handler)
@@ -120,9 +119,7 @@ def interpreter_name(host: Host, conf: Conf, filename: str | None) -> str:
     if conf[python.INTERP_PER_DIRECTIVE]:
         for phase in (*python.EARLY_PHASES, *python.LATE_PHASES):
             for spec in conf[python.HANDLERS].get(phase, ()):
-                if spec.pattern and filename is not None:
-                    return os.path.dirname(filename) + "/"
-                return spec.directory or MAIN
+                return python.directory_for(spec, filename) or MAIN
         return MAIN
     return host.name
 

@@ -21,7 +21,7 @@ User root
 
 
 @pytest.fixture
-def conf(tmp_path):
+def conf(tmp_path: Path):
     path = tmp_path / "httpd.conf"
     path.write_text(CONF)
     return path
@@ -45,7 +45,7 @@ def mpserver(*arguments: str, cwd: Path = ROOT) -> tuple[int, str, str]:
 # ---- the command line
 
 
-def test_without_options_the_default_configuration_is_started():
+def test_without_options_the_default_configuration_is_started() -> None:
     options = cli.parse([])
     assert (options.file, options.root, options.command) == ("/etc/mpserver/httpd.conf", "/etc/mpserver", "start")
     assert options.checks
@@ -53,7 +53,7 @@ def test_without_options_the_default_configuration_is_started():
     assert not options.one_process
 
 
-def test_options_are_understood_joined_and_apart(tmp_path):
+def test_options_are_understood_joined_and_apart(tmp_path: Path) -> None:
     options = cli.parse(["-DONE", "-D", "TWO", "-C", "User x", "-cTimeout 5", "-d", str(tmp_path), "-fx.conf"])
     assert options.defines == {"ONE": "", "TWO": ""}
     assert options.before == (f'ServerRoot "{tmp_path}"', "User x")
@@ -70,24 +70,24 @@ def test_options_are_understood_joined_and_apart(tmp_path):
         (["-X"], False, ["DEBUG"]),
     ],
 )
-def test_shortcuts(arguments, test, defines):
+def test_shortcuts(arguments: list[str], test: bool, defines: list[str]) -> None:
     options = cli.parse(arguments)
     assert (options.test, sorted(options.defines)) == (test, defines)
 
 
 @pytest.mark.parametrize("arguments", [["-X"], ["-DONE_PROCESS"], ["-D", "DEBUG"]])
-def test_one_process_is_asked_for_in_several_ways(arguments):
+def test_one_process_is_asked_for_in_several_ways(arguments: list[str]) -> None:
     assert cli.parse(arguments).one_process
 
 
-def test_without_d_a_file_is_looked_for_here_and_its_folder_is_the_root(conf, monkeypatch):
+def test_without_d_a_file_is_looked_for_here_and_its_folder_is_the_root(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(conf.parent.parent)
     options = cli.parse(["-f", f"{conf.parent.name}/httpd.conf"])
     assert (options.file, options.root) == (str(conf), str(conf.parent))
 
 
 @pytest.mark.parametrize("arguments", [["-Z"], ["-k", "begin"], ["-e", "loud"], ["-t", "more"], ["-f"]])
-def test_what_is_not_understood_shows_the_usage(arguments):
+def test_what_is_not_understood_shows_the_usage(arguments: list[str]) -> None:
     status, out, error = mpserver(*arguments)
     assert status == 1
     assert out == ""
@@ -98,11 +98,11 @@ def test_what_is_not_understood_shows_the_usage(arguments):
 # ---- what needs no server
 
 
-def test_syntax_ok(conf):
+def test_syntax_ok(conf: Path) -> None:
     assert mpserver("-t", "-f", str(conf)) == (0, "", "Syntax OK\n")
 
 
-def test_every_fault_is_told_with_its_place(conf):
+def test_every_fault_is_told_with_its_place(conf: Path) -> None:
     conf.write_text(CONF + "Foo bar\nKeepAlive maybe\n")
     status, out, error = mpserver("-t", "-f", str(conf))
     assert (status, out) == (1, "")
@@ -114,19 +114,19 @@ def test_every_fault_is_told_with_its_place(conf):
     )
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
     status, _, error = mpserver("-t", "-f", str(tmp_path / "missing.conf"))
     assert status == 1
     assert error.startswith(f"mpserver: Could not open configuration file {tmp_path}/missing.conf: No such file")
 
 
-def test_directives_of_the_command_line_come_before_and_after(conf):
+def test_directives_of_the_command_line_come_before_and_after(conf: Path) -> None:
     status, out, _ = mpserver("-S", "-f", str(conf), "-C", "Define WHERE x", "-c", "PidFile ${WHERE}.pid")
     assert status == 0
     assert f'PidFile: "{conf.parent}/x.pid"' in out
 
 
-def test_checks_of_the_machine_are_skipped_with_T(conf):
+def test_checks_of_the_machine_are_skipped_with_T(conf: Path) -> None:
     conf.write_text(CONF + "DocumentRoot missing\n")
     status, _, error = mpserver("-t", "-f", str(conf))
     assert status == 1
@@ -135,12 +135,12 @@ def test_checks_of_the_machine_are_skipped_with_T(conf):
     assert mpserver("-t", "-T", "-f", str(conf))[0] == 0
 
 
-def test_messages_of_the_start_go_to_a_file(conf, tmp_path):
+def test_messages_of_the_start_go_to_a_file(conf: Path, tmp_path: Path) -> None:
     assert mpserver("-t", "-f", str(conf), "-E", str(tmp_path / "start.log")) == (0, "", "")
     assert (tmp_path / "start.log").read_text() == "Syntax OK\n"
 
 
-def test_virtual_hosts_and_settings_are_shown(conf):
+def test_virtual_hosts_and_settings_are_shown(conf: Path) -> None:
     host = "<VirtualHost *:8080>\nServerName www.example.org\nServerAlias a.example.org\n</VirtualHost>\n"
     conf.write_text(CONF + host)
     status, out, _ = mpserver("-S", "-f", str(conf))
@@ -151,22 +151,22 @@ def test_virtual_hosts_and_settings_are_shown(conf):
     assert f'\nPidFile: "{conf.parent}/logs/mpserver.pid"\n' in out
 
 
-def test_version():
+def test_version() -> None:
     assert mpserver("-v") == (0, f"Server version: mpserver/{VERSION}\nPython:         {sys.version.split()[0]}\n", "")
 
 
-def test_settings_name_the_defaults():
+def test_settings_name_the_defaults() -> None:
     status, out, _ = mpserver("-V")
     assert status == 0
     assert ' -D HTTPD_ROOT="/etc/mpserver"\n -D SERVER_CONFIG_FILE="httpd.conf"\n' in out
 
 
-def test_modules_are_listed_built_in_and_loaded(conf):
+def test_modules_are_listed_built_in_and_loaded(conf: Path) -> None:
     assert "\n  mod_alias.c\n" in mpserver("-l")[1]
     assert re.search(r"\n python_module \(static\)$", mpserver("-M", "-f", str(conf))[1], re.MULTILINE)
 
 
-def test_directives_are_listed_with_contexts():
+def test_directives_are_listed_with_contexts() -> None:
     status, out, _ = mpserver("-L")
     assert status == 0
     entry = re.search(r"^PythonHandler \(mod_python\.c\)\n\t.*\n\tAllowed in (.*)\n(\t.*)$", out, re.MULTILINE)
@@ -175,7 +175,7 @@ def test_directives_are_listed_with_contexts():
     assert "Listen (core.c)" in out
 
 
-def test_help():
+def test_help() -> None:
     status, out, error = mpserver("-h")
     assert (status, error) == (0, "")
     assert out.startswith("Usage: mpserver")
@@ -185,7 +185,7 @@ def test_help():
 
 
 @pytest.mark.parametrize("command", ["stop", "graceful-stop"])
-def test_stopping_what_does_not_run(conf, command):
+def test_stopping_what_does_not_run(conf: Path, command: str) -> None:
     assert mpserver("-k", command, "-f", str(conf)) == (0, "mpserver (no pid file) not running\n", "")
     (conf.parent / "logs").mkdir()
     (conf.parent / "logs" / "mpserver.pid").write_text("4194000\n")
@@ -193,7 +193,7 @@ def test_stopping_what_does_not_run(conf, command):
 
 
 @pytest.mark.parametrize("how", [["-k", "start"], ["-DFOREGROUND"], ["-X"]])
-def test_a_missing_log_folder_ends_the_start(conf, how):
+def test_a_missing_log_folder_ends_the_start(conf: Path, how: Any) -> None:
     status, out, error = mpserver(*how, "-f", str(conf))
     assert (status, out) == (1, "")
     assert error.startswith("(2)No such file or directory: AH02291: Cannot access directory")
@@ -201,7 +201,7 @@ def test_a_missing_log_folder_ends_the_start(conf, how):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_root_without_user_is_refused(conf):
+def test_root_without_user_is_refused(conf: Path) -> None:
     conf.write_text(CONF.replace("User root\n", ""))
     status, _, error = mpserver("-k", "start", "-f", str(conf))
     assert status == 1

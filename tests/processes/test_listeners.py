@@ -38,11 +38,11 @@ def connects(host: str, port: int) -> bool:
         (Address("127.0.0.1", 80), "127.0.0.1:80"),
     ],
 )
-def test_addresses_read_as_in_httpds_messages(address, text):
+def test_addresses_read_as_in_httpds_messages(address: Address, text: str) -> None:
     assert str(address) == text
 
 
-def test_without_a_host_both_families_are_served(port, closing):
+def test_without_a_host_both_families_are_served(port: int, closing: Closing) -> None:
     listeners = closing(Listeners().following([Address(None, port)]))
     assert len(listeners.sockets) == 1
     assert connects("127.0.0.1", port)
@@ -50,27 +50,27 @@ def test_without_a_host_both_families_are_served(port, closing):
         assert connects("::1", port)
 
 
-def test_a_host_is_meant_as_it_is(port, closing):
+def test_a_host_is_meant_as_it_is(port: int, closing: Closing) -> None:
     closing(Listeners().following([Address("127.0.0.1", port)]))
     assert connects("127.0.0.1", port)
     assert not connects("127.0.0.2", port)
 
 
-def test_sockets_do_not_block_and_do_not_reach_other_programs(port, closing):
+def test_sockets_do_not_block_and_do_not_reach_other_programs(port: int, closing: Closing) -> None:
     [sock] = closing(Listeners().following([Address("127.0.0.1", port)])).sockets
     with pytest.raises(BlockingIOError):
         sock.accept()
     assert not sock.get_inheritable()
 
 
-def test_an_address_in_use_is_told_as_httpd_tells_it(port, closing):
+def test_an_address_in_use_is_told_as_httpd_tells_it(port: int, closing: Closing) -> None:
     closing(Listeners().following([Address("127.0.0.1", port)]))
     text = f"(98)Address already in use: AH00072: make_sock: could not bind to address 127.0.0.1:{port}"
     with pytest.raises(StartError, match=re.escape(text)):
         Listeners().following([Address("127.0.0.1", port)])
 
 
-def test_without_ipv6_every_ipv4_address_is_served(port, closing, monkeypatch):
+def test_without_ipv6_every_ipv4_address_is_served(port: int, closing: Closing, monkeypatch: pytest.MonkeyPatch) -> None:
     real = socket.socket
 
     def without_ipv6(family=socket.AF_INET, *rest):
@@ -84,17 +84,17 @@ def test_without_ipv6_every_ipv4_address_is_served(port, closing, monkeypatch):
     assert sock.getsockname() == ("0.0.0.0", port)
 
 
-def test_no_listen_at_all_is_an_error():
+def test_no_listen_at_all_is_an_error() -> None:
     with pytest.raises(StartError, match="no listening sockets available"):
         Listeners().following([])
 
 
-def test_a_name_without_address_is_an_error():
+def test_a_name_without_address_is_an_error() -> None:
     with pytest.raises(StartError, match="could not resolve"):
         bind(Address("does-not-exist.invalid", 80))
 
 
-def test_a_restart_keeps_sockets_opens_new_ones_and_closes_old_ones(port, closing):
+def test_a_restart_keeps_sockets_opens_new_ones_and_closes_old_ones(port: int, closing: Closing) -> None:
     first = closing(Listeners().following([Address("127.0.0.1", port), Address("127.0.0.2", port)]))
     second = closing(first.following([Address("127.0.0.3", port), Address("127.0.0.1", port)]))
     assert second.by_address[Address("127.0.0.1", port)] is first.by_address[Address("127.0.0.1", port)]
@@ -103,7 +103,7 @@ def test_a_restart_keeps_sockets_opens_new_ones_and_closes_old_ones(port, closin
     assert [connects(f"127.0.0.{n}", port) for n in (1, 2, 3)] == [True, False, True]
 
 
-def test_a_failing_restart_leaves_the_old_sockets_alone(port, closing):
+def test_a_failing_restart_leaves_the_old_sockets_alone(port: int, closing: Closing) -> None:
     first = closing(Listeners().following([Address("127.0.0.1", port)]))
     with socket.create_server(("127.0.0.2", port)), pytest.raises(StartError):
         first.following([Address("127.0.0.1", port), Address("127.0.0.3", port), Address("127.0.0.2", port)])
@@ -111,5 +111,5 @@ def test_a_failing_restart_leaves_the_old_sockets_alone(port, closing):
     assert not connects("127.0.0.3", port), "what was opened for it is closed again"
 
 
-def test_an_address_named_twice_is_bound_once(port, closing):
+def test_an_address_named_twice_is_bound_once(port: int, closing: Closing) -> None:
     assert len(closing(Listeners().following([Address("127.0.0.1", port)] * 2)).sockets) == 1

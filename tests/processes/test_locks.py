@@ -17,7 +17,7 @@ PATIENCE = 20
 
 
 @pytest.fixture
-def pool(tmp_path):
+def pool(tmp_path: Path):
     pool = LockPool(str(tmp_path), 8)
     yield pool
     pool.close()
@@ -27,18 +27,18 @@ def lock_path(pool: LockPool, key: str) -> str:
     return os.path.join(pool.directory, f"lock.{slot(key, -1, pool.count)}")
 
 
-def test_slots_are_the_same_in_every_process():
+def test_slots_are_the_same_in_every_process() -> None:
     assert slot("abc", -1, 8) == 0x352441C2 % 7 + 1
     assert slot("anything", 0, 8) == 0
     assert slot(None, 7, 8) == 7
     assert {slot(str(n), -1, 8) for n in range(200)} == set(range(1, 8)), "keys never get the first, all the others"
 
 
-def test_a_single_lock_serves_keys_too():
+def test_a_single_lock_serves_keys_too() -> None:
     assert slot("abc", -1, 1) == 0
 
 
-def test_an_index_past_the_end_is_refused(pool):
+def test_an_index_past_the_end_is_refused(pool: LockPool) -> None:
     with pytest.raises(ValueError, match="out of range for number of global mutex locks"):
         pool.acquire(None, 8)
 
@@ -58,7 +58,7 @@ class Elsewhere:
         sys.stdin.readline()
     """
 
-    def __init__(self, directory, key: str) -> None:
+    def __init__(self, directory: Path, key: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(self.CODE), str(directory), key],
             stdin=subprocess.PIPE,
@@ -80,7 +80,7 @@ class Elsewhere:
 
 
 @pytest.fixture
-def elsewhere(tmp_path):
+def elsewhere(tmp_path: Path):
     other = Elsewhere(tmp_path, "key")
     yield other
     other.end()
@@ -100,7 +100,7 @@ def waiting(pool: LockPool, key: str) -> tuple[threading.Thread, list[float]]:
     return thread, got
 
 
-def test_processes_exclude_each_other(pool, elsewhere):
+def test_processes_exclude_each_other(pool: LockPool, elsewhere: Elsewhere) -> None:
     assert elsewhere.says() == "got"
     thread, got = waiting(pool, "key")
     thread.join(0.1)
@@ -111,7 +111,7 @@ def test_processes_exclude_each_other(pool, elsewhere):
     assert got
 
 
-def test_a_lock_is_free_when_its_holder_was_killed(pool, elsewhere):
+def test_a_lock_is_free_when_its_holder_was_killed(pool: LockPool, elsewhere: Elsewhere) -> None:
     assert elsewhere.says() == "got"
     thread, got = waiting(pool, "key")
     elsewhere.process.kill()
@@ -119,7 +119,7 @@ def test_a_lock_is_free_when_its_holder_was_killed(pool, elsewhere):
     assert got
 
 
-def test_other_locks_are_not_held(pool, elsewhere):
+def test_other_locks_are_not_held(pool: LockPool, elsewhere: Elsewhere) -> None:
     assert elsewhere.says() == "got"
     other = next(key for key in "abcdef" if slot(key, -1, 8) != slot("key", -1, 8))
     thread, got = waiting(pool, other)
@@ -127,7 +127,7 @@ def test_other_locks_are_not_held(pool, elsewhere):
     assert got
 
 
-def test_threads_of_an_interpreter_exclude_each_other(pool):
+def test_threads_of_an_interpreter_exclude_each_other(pool: LockPool) -> None:
     pool.acquire("key")
     thread, got = waiting(pool, "key")
     thread.join(0.1)
@@ -137,7 +137,7 @@ def test_threads_of_an_interpreter_exclude_each_other(pool):
     assert got
 
 
-def test_two_pools_of_one_process_exclude_each_other(pool, tmp_path):
+def test_two_pools_of_one_process_exclude_each_other(pool: LockPool, tmp_path: Path) -> None:
     """As two interpreters of one worker do: each opens the file by itself."""
     other = LockPool(str(tmp_path), 8)
     other.acquire("key")
@@ -150,7 +150,7 @@ def test_two_pools_of_one_process_exclude_each_other(pool, tmp_path):
     other.close()
 
 
-def test_waiters_wake_within_a_millisecond(pool, tmp_path):
+def test_waiters_wake_within_a_millisecond(pool: LockPool, tmp_path: Path) -> None:
     """Of several tries the median counts: a busy machine may delay any single one."""
     other = LockPool(str(tmp_path), 8)
     delays = []
@@ -167,7 +167,7 @@ def test_waiters_wake_within_a_millisecond(pool, tmp_path):
     assert sorted(delays)[10] < 0.001, delays
 
 
-def test_a_thread_takes_a_lock_again_and_gives_it_back_as_often(pool, tmp_path):
+def test_a_thread_takes_a_lock_again_and_gives_it_back_as_often(pool: LockPool, tmp_path: Path) -> None:
     other = LockPool(str(tmp_path), 8)
     pool.acquire("key")
     pool.acquire("key")
@@ -181,7 +181,7 @@ def test_a_thread_takes_a_lock_again_and_gives_it_back_as_often(pool, tmp_path):
     other.close()
 
 
-def test_what_is_not_held_cannot_be_given_back(pool):
+def test_what_is_not_held_cannot_be_given_back(pool: LockPool) -> None:
     with pytest.raises(RuntimeError):
         pool.release("key")
     pool.acquire("key")
@@ -190,7 +190,7 @@ def test_what_is_not_held_cannot_be_given_back(pool):
         pool.release("key")
 
 
-def test_a_forked_process_does_not_share_its_parents_lock(pool):
+def test_a_forked_process_does_not_share_its_parents_lock(pool: LockPool) -> None:
     pool.acquire("key")
     reader, writer = os.pipe()
     pid = os.fork()
@@ -210,7 +210,7 @@ def test_a_forked_process_does_not_share_its_parents_lock(pool):
     os.close(writer)
 
 
-def test_filelock_sees_the_lock_and_is_seen(pool):
+def test_filelock_sees_the_lock_and_is_seen(pool: LockPool) -> None:
     """The locks of the library are the same locks of the kernel."""
     from filelock import FileLock, Timeout
 
@@ -228,7 +228,7 @@ def test_filelock_sees_the_lock_and_is_seen(pool):
     assert got
 
 
-def test_a_lock_file_that_was_tidied_away_is_made_anew(pool, tmp_path):
+def test_a_lock_file_that_was_tidied_away_is_made_anew(pool: LockPool, tmp_path: Path) -> None:
     pool.acquire("key")
     pool.release("key")
     os.unlink(lock_path(pool, "key"))
@@ -242,7 +242,7 @@ def test_a_lock_file_that_was_tidied_away_is_made_anew(pool, tmp_path):
     other.close()
 
 
-def test_servers_do_not_share_locks(tmp_path):
+def test_servers_do_not_share_locks(tmp_path: Path) -> None:
     one, two = (LockPool(str(tmp_path), 8, owner) for owner in ("/run/one.pid", "/run/two.pid"))
     one.acquire("key")
     two.acquire("key")
@@ -250,7 +250,7 @@ def test_servers_do_not_share_locks(tmp_path):
     two.close()
 
 
-def test_a_folder_that_others_can_write_to_is_refused(tmp_path):
+def test_a_folder_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
     pool = LockPool(str(tmp_path), 8)
     os.mkdir(pool.directory)
     os.chmod(pool.directory, 0o777)
@@ -258,7 +258,7 @@ def test_a_folder_that_others_can_write_to_is_refused(tmp_path):
         pool.acquire("key")
 
 
-def test_a_link_in_place_of_the_folder_is_refused(tmp_path):
+def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     pool = LockPool(str(tmp_path), 8)
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     os.symlink(tmp_path / "elsewhere", pool.directory)
@@ -266,6 +266,6 @@ def test_a_link_in_place_of_the_folder_is_refused(tmp_path):
         pool.acquire("key")
 
 
-def test_a_missing_mutex_directory_names_the_remedy(tmp_path):
+def test_a_missing_mutex_directory_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"No such file or directory.*mod_python\.mutex_directory"):
         LockPool(str(tmp_path / "missing"), 8).acquire("key")

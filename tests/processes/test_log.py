@@ -38,7 +38,7 @@ def out():
     os.close(written.writer)
 
 
-def test_a_line_has_the_parts_of_httpds_format(out):
+def test_a_line_has_the_parts_of_httpds_format(out: Written) -> None:
     out.log.log(log.ERROR, "it broke", module="python", client=("192.0.2.1", 4711))
     module, level, pid, tid, rest = LINE.fullmatch(out.text().removesuffix("\n")).groups()
     assert (module, level) == ("python", "error")
@@ -46,12 +46,12 @@ def test_a_line_has_the_parts_of_httpds_format(out):
     assert rest == "[client 192.0.2.1:4711] it broke"
 
 
-def test_number_and_system_error_come_before_the_text(out):
+def test_number_and_system_error_come_before_the_text(out: Written) -> None:
     out.log.log(log.CRIT, "make_sock", number=72, error=OSError(98, "Address already in use"))
     assert out.text().endswith("] (98)Address already in use: AH00072: make_sock\n")
 
 
-def test_timestamp_is_local_and_independent_of_the_locale(monkeypatch):
+def test_timestamp_is_local_and_independent_of_the_locale(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
     import time
 
@@ -59,17 +59,17 @@ def test_timestamp_is_local_and_independent_of_the_locale(monkeypatch):
     assert log.timestamp(1795205648.123456) == "Fri Nov 20 20:14:08.123456 2026"
 
 
-def test_nothing_forges_a_line_or_steers_a_terminal(out):
+def test_nothing_forges_a_line_or_steers_a_terminal(out: Written) -> None:
     out.log.log(log.ERROR, "a\r\x1b[31m\x9b\u2028\udcff\\b\tc")
     assert out.text().endswith("] a\\r\\x1b[31m\\x9b\\u2028\\udcff\\\\b\\tc\n")
 
 
-def test_printable_text_beyond_ascii_stays(out):
+def test_printable_text_beyond_ascii_stays(out: Written) -> None:
     out.log.log(log.ERROR, "Zoë ж")
     assert out.text().endswith("] Zoë ж\n")
 
 
-def test_every_line_of_a_traceback_has_the_prefix(out):
+def test_every_line_of_a_traceback_has_the_prefix(out: Written) -> None:
     out.log.log(log.ERROR, "Traceback\n  File x\nValueError: y\n", client=("::1", 5))
     lines = out.text().splitlines()
     assert [LINE.fullmatch(line).group(5) for line in lines] == [
@@ -79,7 +79,7 @@ def test_every_line_of_a_traceback_has_the_prefix(out):
     ]
 
 
-def test_levels_choose_per_module_and_notices_always_pass():
+def test_levels_choose_per_module_and_notices_always_pass() -> None:
     error_log = ErrorLog(2, log.WARN, {"python": log.DEBUG, "alias": log.CRIT})
     assert error_log.enabled(log.WARN)
     assert not error_log.enabled(log.INFO)
@@ -90,12 +90,12 @@ def test_levels_choose_per_module_and_notices_always_pass():
     assert error_log.enabled(1024 | log.ERROR), "flags above the level (APLOG_NOERRNO) don't count"
 
 
-def test_what_is_not_enabled_is_not_written(out):
+def test_what_is_not_enabled_is_not_written(out: Written) -> None:
     out.log.log(log.INFO, "quiet")
     assert out.text() == ""
 
 
-def test_a_log_that_cannot_be_written_fails_nobody():
+def test_a_log_that_cannot_be_written_fails_nobody() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     ErrorLog(writer).log(log.ERROR, "nobody reads")

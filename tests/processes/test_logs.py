@@ -13,7 +13,7 @@ from mpserver.logs import Logs, key
 PATIENCE = 10
 
 
-def wait_for(condition, what: str):
+def wait_for(condition: Callable[[], Any], what: str):
     until = time.monotonic() + PATIENCE
     while not (found := condition()):
         assert time.monotonic() < until, what
@@ -31,11 +31,11 @@ def wait_for(condition, what: str):
         ("syslog:local1", "syslog:local1"),
     ],
 )
-def test_names_of_targets(target, name):
+def test_names_of_targets(target: str, name: str) -> None:
     assert key("/srv", target) == name
 
 
-def test_a_target_is_opened_once_for_appending(tmp_path):
+def test_a_target_is_opened_once_for_appending(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
     path.write_text("before\n")
     logs = Logs(str(tmp_path), ["x.log", str(path)])
@@ -48,7 +48,7 @@ def test_a_target_is_opened_once_for_appending(tmp_path):
         os.fstat(fd)
 
 
-def test_opening_anew_finds_the_file_of_that_name(tmp_path):
+def test_opening_anew_finds_the_file_of_that_name(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
     first = Logs(str(tmp_path), ["x.log"])
     path.rename(tmp_path / "x.log.1")
@@ -60,21 +60,21 @@ def test_opening_anew_finds_the_file_of_that_name(tmp_path):
     second.close()
 
 
-def test_a_missing_folder_is_a_clear_error_and_nothing_stays_open(tmp_path):
+def test_a_missing_folder_is_a_clear_error_and_nothing_stays_open(tmp_path: Path) -> None:
     before = os.listdir("/proc/self/fd")
     with pytest.raises(StartError, match=rf"\(2\)No such file or directory: .*'{tmp_path}/missing/'.*Create it"):
         Logs(str(tmp_path), ["fine.log", "missing/x.log"])
     assert os.listdir("/proc/self/fd") == before
 
 
-def test_standard_error_is_a_target(tmp_path, capfd):
+def test_standard_error_is_a_target(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     logs = Logs(str(tmp_path), ["/dev/stderr"])
     os.write(logs.fds["/dev/stderr"], b"to the terminal\n")
     logs.close()
     assert capfd.readouterr().err == "to the terminal\n"
 
 
-def logger(tmp_path, name: str = "piped.log") -> str:
+def logger(tmp_path: Path, name: str = "piped.log") -> str:
     """A piped log program that copies its input to a file, and writes its pid beside it."""
     program = tmp_path / "logger.py"
     program.write_text(
@@ -91,7 +91,7 @@ def reap(pid: int) -> None:
     os.waitpid(pid, 0)
 
 
-def test_a_piped_program_gets_the_lines_and_ends_when_all_have_closed(tmp_path):
+def test_a_piped_program_gets_the_lines_and_ends_when_all_have_closed(tmp_path: Path) -> None:
     target = logger(tmp_path)
     logs = Logs(str(tmp_path), [target])
     copy = os.dup(logs.fds[target])  # as a worker has one
@@ -106,7 +106,7 @@ def test_a_piped_program_gets_the_lines_and_ends_when_all_have_closed(tmp_path):
     assert out.read_text() == "line\ndrained\nEND"
 
 
-def test_a_piped_program_that_died_is_started_again_and_finds_what_was_written(tmp_path):
+def test_a_piped_program_that_died_is_started_again_and_finds_what_was_written(tmp_path: Path) -> None:
     target = logger(tmp_path)
     logs = Logs(str(tmp_path), [target])
     pid_file, out = tmp_path / "piped.log.pid", tmp_path / "piped.log"
@@ -124,7 +124,7 @@ def test_a_piped_program_that_died_is_started_again_and_finds_what_was_written(t
     reap(new)
 
 
-def test_a_pipe_through_the_shell(tmp_path):
+def test_a_pipe_through_the_shell(tmp_path: Path) -> None:
     logs = Logs(str(tmp_path), [f"|$ cat > {tmp_path}/out; echo done >> {tmp_path}/out"])
     [fd] = logs.fds.values()
     os.write(fd, b"line\n")
@@ -133,6 +133,6 @@ def test_a_pipe_through_the_shell(tmp_path):
     wait_for(lambda: out.exists() and out.read_text() == "line\ndone\n", "the lines")
 
 
-def test_a_program_that_is_not_there_is_a_clear_error(tmp_path):
+def test_a_program_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"unable to start piped log program '/no/such/program'"):
         Logs(str(tmp_path), ["|/no/such/program -x"])

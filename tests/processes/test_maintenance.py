@@ -27,11 +27,11 @@ def workers(idle: int, busy: int = 0) -> list[Seen]:
         (6, 3, 1, Step(0, 8, 1)),
     ],
 )
-def test_a_step_moves_the_idle_workers_between_the_limits(idle, busy, rate, step):
+def test_a_step_moves_the_idle_workers_between_the_limits(idle: int, busy: int, rate: int, step: Step) -> None:
     assert plan(workers(idle, busy), RULES, rate) == step
 
 
-def test_rising_load_is_met_exponentially_and_never_past_the_limit():
+def test_rising_load_is_met_exponentially_and_never_past_the_limit() -> None:
     rules = Rules(1, 100, 200, 90)
     count, rate, history = 0, 1, []
     for _ in range(10):
@@ -42,12 +42,12 @@ def test_rising_load_is_met_exponentially_and_never_past_the_limit():
     assert count == 90
 
 
-def test_only_idle_workers_are_ended():
+def test_only_idle_workers_are_ended() -> None:
     seen = [Seen(0, False)] * 6 + [Seen(9, True)]
     assert plan(seen, RULES, 1).end == 0
 
 
-def test_failing_starts_are_tried_ever_more_rarely():
+def test_failing_starts_are_tried_ever_more_rarely() -> None:
     delays = [delay(failures) for failures in range(12)]
     assert delays[0] == 0
     assert delays[1:5] == [0.1, 0.2, 0.4, 0.8]

@@ -30,14 +30,14 @@ def server(tmp_path: Path, orphanage: None) -> Iterator[StubServer]:
 # ---- start
 
 
-def test_start_returns_when_the_server_takes_connections(server):
+def test_start_returns_when_the_server_takes_connections(server: StubServer) -> None:
     status, said = server.command("-k", "start")
     assert not server.refuses()
     assert (status, said) == (0, "")
     assert server.answers()
 
 
-def test_processes_have_titles_and_the_daemon_no_terminal(server):
+def test_processes_have_titles_and_the_daemon_no_terminal(server: StubServer) -> None:
     master = server.start()
     assert title(master) == f"mpserver: master [{server.root}/httpd.conf]"
     workers = server.await_workers(master, 2)
@@ -48,12 +48,12 @@ def test_processes_have_titles_and_the_daemon_no_terminal(server):
     assert os.getsid(master.pid) != master.pid, "a leader of a session could get a terminal again"
 
 
-def test_a_second_start_says_that_it_runs(server):
+def test_a_second_start_says_that_it_runs(server: StubServer) -> None:
     master = server.start()
     assert server.command("-k", "start") == (0, f"mpserver (pid {master.pid}) already running\n")
 
 
-def test_a_port_in_use_ends_the_start(server):
+def test_a_port_in_use_ends_the_start(server: StubServer) -> None:
     with socket.create_server(("127.0.0.1", server.port)):
         status, said = server.command("-k", "start")
     assert status == 1
@@ -65,7 +65,7 @@ def test_a_port_in_use_ends_the_start(server):
 
 
 @pytest.mark.parametrize("pid", ["4194000", "1234", None])
-def test_a_left_over_pid_file_is_recognised(server, pid):
+def test_a_left_over_pid_file_is_recognised(server: StubServer, pid: str | None) -> None:
     """Of no process, or of one that is no server: here the test itself."""
     server.pid_file.write_text(pid or str(os.getpid()))
     master = server.start()
@@ -74,7 +74,7 @@ def test_a_left_over_pid_file_is_recognised(server, pid):
     assert server.answers()
 
 
-def test_a_corrupt_pid_file_is_told(server):
+def test_a_corrupt_pid_file_is_told(server: StubServer) -> None:
     server.pid_file.write_text("abc")
     status, said = server.command("-k", "start")
     assert status == 1
@@ -82,18 +82,18 @@ def test_a_corrupt_pid_file_is_told(server):
     server.pid_file.unlink()
 
 
-def test_restart_and_graceful_start_what_does_not_run(server):
+def test_restart_and_graceful_start_what_does_not_run(server: StubServer) -> None:
     status, said = server.command("-k", "graceful")
     assert (status, said) == (0, "mpserver not running, trying to start\n")
     assert server.answers()
 
 
-def test_output_of_a_daemon_goes_to_the_error_log(server):
+def test_output_of_a_daemon_goes_to_the_error_log(server: StubServer) -> None:
     server.start()
     server.await_log("worker 0 prints")
 
 
-def test_workers_inherit_only_what_they_need(server):
+def test_workers_inherit_only_what_they_need(server: StubServer) -> None:
     """A copy of another worker's control socket would hide the master's death."""
     master = server.start()
     server.await_workers(master, 2)
@@ -110,7 +110,7 @@ def test_workers_inherit_only_what_they_need(server):
 # ---- workers
 
 
-def test_a_killed_worker_is_replaced_within_a_second(server):
+def test_a_killed_worker_is_replaced_within_a_second(server: StubServer) -> None:
     master = server.start()
     before = {worker.pid for worker in server.await_workers(master, 2)}
     victim = before.pop()
@@ -121,7 +121,7 @@ def test_a_killed_worker_is_replaced_within_a_second(server):
     server.await_log(f"AH00052: child pid {victim} exit signal Killed (9)")
 
 
-def test_all_workers_killed_at_once_are_replaced(server):
+def test_all_workers_killed_at_once_are_replaced(server: StubServer) -> None:
     server.configure(workers=4)
     master = server.start()
     for worker in server.await_workers(master, 4):
@@ -130,7 +130,7 @@ def test_all_workers_killed_at_once_are_replaced(server):
     server.await_workers(master, 4)
 
 
-def test_the_masters_death_ends_its_workers(server):
+def test_the_masters_death_ends_its_workers(server: StubServer) -> None:
     master = server.start()
     workers = server.await_workers(master, 2)
     master.kill()
@@ -140,7 +140,7 @@ def test_the_masters_death_ends_its_workers(server):
     assert server.start().pid != master.pid
 
 
-def test_workers_that_die_before_they_serve_are_tried_ever_more_rarely(server):
+def test_workers_that_die_before_they_serve_are_tried_ever_more_rarely(server: StubServer) -> None:
     server.touch("die")
     server.start()
     server.await_log("before it served")
@@ -151,7 +151,7 @@ def test_workers_that_die_before_they_serve_are_tried_ever_more_rarely(server):
     wait_for(server.answers, "it to recover")
 
 
-def test_more_workers_come_while_all_are_busy(server):
+def test_more_workers_come_while_all_are_busy(server: StubServer) -> None:
     server.configure(workers=1, most=3)
     master = server.start()
     server.await_workers(master, 1)
@@ -162,7 +162,7 @@ def test_more_workers_come_while_all_are_busy(server):
         assert {server.receive(client).split()[1] for client in (one, two)} == {"1"}
 
 
-def test_idle_workers_above_the_limit_end_one_by_one(server):
+def test_idle_workers_above_the_limit_end_one_by_one(server: StubServer) -> None:
     server.configure("MaxRequestWorkers 6\nMaxSpareServers 2", workers=5)
     master = server.start()
     server.await_workers(master, 2)
@@ -171,7 +171,7 @@ def test_idle_workers_above_the_limit_end_one_by_one(server):
     assert "exit signal" not in server.log()
 
 
-def test_the_limit_of_workers_is_told_once(server):
+def test_the_limit_of_workers_is_told_once(server: StubServer) -> None:
     server.configure(workers=1, most=2)
     server.start()
     clients = [server.send("/wait") for _ in range(4)]
@@ -184,7 +184,7 @@ def test_the_limit_of_workers_is_told_once(server):
         client.close()
 
 
-def test_a_worker_that_leaves_is_replaced_before_it_is_gone(server):
+def test_a_worker_that_leaves_is_replaced_before_it_is_gone(server: StubServer) -> None:
     server.touch("leave")
     server.configure(workers=1)
     master = server.start()
@@ -192,7 +192,7 @@ def test_a_worker_that_leaves_is_replaced_before_it_is_gone(server):
     assert {server.who().slot for _ in range(20)} <= {0, 1}
 
 
-def test_workers_reach_the_keeper_with_descriptors(server):
+def test_workers_reach_the_keeper_with_descriptors(server: StubServer) -> None:
     master = server.start()
     assert server.ask("/keeper") == f"hello {master.pid}"
 
@@ -200,7 +200,7 @@ def test_workers_reach_the_keeper_with_descriptors(server):
 # ---- stops
 
 
-def test_stop_leaves_nothing(server):
+def test_stop_leaves_nothing(server: StubServer) -> None:
     master = server.start()
     family = descendants(master)
     assert server.command("-k", "stop") == (0, "")
@@ -210,7 +210,7 @@ def test_stop_leaves_nothing(server):
     assert (server.root / "keeper").read_text() == "open 1\nclose 1\n"
 
 
-def test_a_worker_that_does_not_end_is_killed(server):
+def test_a_worker_that_does_not_end_is_killed(server: StubServer) -> None:
     server.touch("stubborn")
     server.environ["KILL_AFTER"] = "0.3"
     master = server.start()
@@ -221,7 +221,7 @@ def test_a_worker_that_does_not_end_is_killed(server):
     assert "did not end in time" in server.log()
 
 
-def test_graceful_stop_finishes_what_is_in_flight(server):
+def test_graceful_stop_finishes_what_is_in_flight(server: StubServer) -> None:
     master = server.start()
     family = descendants(master)
     with server.send_waiting() as client:
@@ -234,7 +234,7 @@ def test_graceful_stop_finishes_what_is_in_flight(server):
     server.gone(master, family)
 
 
-def test_graceful_stop_ends_after_its_timeout(server):
+def test_graceful_stop_ends_after_its_timeout(server: StubServer) -> None:
     server.configure("GracefulShutdownTimeout 1")
     master = server.start()
     with server.send_waiting():
@@ -243,7 +243,7 @@ def test_graceful_stop_ends_after_its_timeout(server):
         server.gone(master, family)
 
 
-def test_interrupting_the_foreground_stops_it(server):
+def test_interrupting_the_foreground_stops_it(server: StubServer) -> None:
     master = server.start_foreground("-DFOREGROUND")
     family = descendants(master)
     master.send_signal(signal.SIGINT)
@@ -261,12 +261,12 @@ class Load:
         self.server = server
         self.seen: list[int] = []
 
-    def until(self, condition) -> None:
+    def until(self, condition: Callable[[], Any]) -> None:
         """Ask until the condition holds."""
         wait_for(lambda: self.seen.append(self.server.who().generation) or condition(), "the condition under load")
 
 
-def test_graceful_restart_loses_no_request_and_refuses_no_connection(server):
+def test_graceful_restart_loses_no_request_and_refuses_no_connection(server: StubServer) -> None:
     server.start()
     load = Load(server)
     load.until(lambda: True)
@@ -276,7 +276,7 @@ def test_graceful_restart_loses_no_request_and_refuses_no_connection(server):
     assert set(load.seen) == {1, 2, 3, 4}
 
 
-def test_graceful_restart_lets_requests_in_flight_finish(server):
+def test_graceful_restart_lets_requests_in_flight_finish(server: StubServer) -> None:
     master = server.start()
     with server.send_waiting() as client:
         server.command("-k", "graceful")
@@ -287,7 +287,7 @@ def test_graceful_restart_lets_requests_in_flight_finish(server):
     wait_for(lambda: (server.root / "keeper").read_text() == "open 1\nopen 2\nclose 1\n", "the old keeper to close")
 
 
-def test_restart_replaces_all_workers(server):
+def test_restart_replaces_all_workers(server: StubServer) -> None:
     master = server.start()
     before = {worker.pid for worker in server.await_workers(master, 2)}
     assert server.command("-k", "restart") == (0, "")
@@ -297,7 +297,7 @@ def test_restart_replaces_all_workers(server):
 
 
 @pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGUSR1])
-def test_a_faulty_configuration_is_logged_and_the_old_one_stays(server, how):
+def test_a_faulty_configuration_is_logged_and_the_old_one_stays(server: StubServer, how: Any) -> None:
     master = server.start()
     before = {worker.pid for worker in server.await_workers(master, 2)}
     server.configure("Foo bar\nKeepAlive perhaps")
@@ -310,7 +310,7 @@ def test_a_faulty_configuration_is_logged_and_the_old_one_stays(server, how):
 
 
 @pytest.mark.parametrize("command", ["restart", "graceful"])
-def test_the_command_refuses_to_restart_with_a_faulty_configuration(server, command):
+def test_the_command_refuses_to_restart_with_a_faulty_configuration(server: StubServer, command: str) -> None:
     server.start()
     server.configure("Foo bar")
     status, said = server.command("-k", command)
@@ -321,7 +321,7 @@ def test_the_command_refuses_to_restart_with_a_faulty_configuration(server, comm
     server.configure()
 
 
-def test_a_generation_that_can_not_start_is_given_up(server):
+def test_a_generation_that_can_not_start_is_given_up(server: StubServer) -> None:
     master = server.start()
     before = {worker.pid for worker in server.await_workers(master, 2)}
     server.touch("die")
@@ -334,7 +334,7 @@ def test_a_generation_that_can_not_start_is_given_up(server):
     wait_for(lambda: server.who().generation == 3, "the next attempt")
 
 
-def test_addresses_come_and_go_with_a_graceful_restart(server):
+def test_addresses_come_and_go_with_a_graceful_restart(server: StubServer) -> None:
     other, third = free_port(), free_port()
     server.configure(f"Listen 127.0.0.1:{other}")
     server.start()
@@ -346,7 +346,7 @@ def test_addresses_come_and_go_with_a_graceful_restart(server):
     wait_for(lambda: server.refuses(other), "the address that went")
 
 
-def test_an_address_that_can_not_be_bound_leaves_the_old_ones(server):
+def test_an_address_that_can_not_be_bound_leaves_the_old_ones(server: StubServer) -> None:
     server.start()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server.configure(f"Listen 127.0.0.1:{taken.getsockname()[1]}")
@@ -355,7 +355,7 @@ def test_an_address_that_can_not_be_bound_leaves_the_old_ones(server):
     assert server.who().generation == 1
 
 
-def test_log_files_are_reopened(server):
+def test_log_files_are_reopened(server: StubServer) -> None:
     server.start()
     log = server.root / "logs" / "error_log"
     log.rename(log.with_name("error_log.1"))
@@ -366,7 +366,7 @@ def test_log_files_are_reopened(server):
     server.await_log("worker 2 prints")
 
 
-def test_a_moved_pid_file_is_followed(server):
+def test_a_moved_pid_file_is_followed(server: StubServer) -> None:
     master = server.start()
     server.configure("PidFile logs/other.pid")
     master.send_signal(signal.SIGUSR1)
@@ -376,7 +376,7 @@ def test_a_moved_pid_file_is_followed(server):
     assert not alive(master)
 
 
-def test_many_signals_at_once_are_one_or_two_restarts(server):
+def test_many_signals_at_once_are_one_or_two_restarts(server: StubServer) -> None:
     master = server.start()
     for _ in range(50):
         master.send_signal(signal.SIGUSR1)
@@ -386,7 +386,7 @@ def test_many_signals_at_once_are_one_or_two_restarts(server):
     assert server.answers()
 
 
-def test_a_stop_during_a_graceful_restart_stops_all(server):
+def test_a_stop_during_a_graceful_restart_stops_all(server: StubServer) -> None:
     master = server.start()
     with server.send_waiting():
         server.command("-k", "graceful")
@@ -420,7 +420,7 @@ def told(server: StubServer, tmp_path: Path) -> Iterator[list[str]]:
         yield Told()
 
 
-def test_systemd_is_told_the_service_s_states(server, told):
+def test_systemd_is_told_the_service_s_states(server: StubServer, told: Told) -> None:
     ready, reloading = "READY=N\nMAINPID=N", "RELOADING=N\nMONOTONIC_USEC=N"
     master = server.start_foreground("-DFOREGROUND")
     wait_for(lambda: told.has(ready), "READY")
@@ -436,7 +436,7 @@ def test_systemd_is_told_the_service_s_states(server, told):
     assert server.foreground.wait(20) == 0
 
 
-def test_ready_waits_for_a_worker(server, told):
+def test_ready_waits_for_a_worker(server: StubServer, told: Told) -> None:
     server.touch("die")
     server.command("-k", "start")
     server.await_log("before it served")
@@ -449,7 +449,7 @@ def test_ready_waits_for_a_worker(server, told):
 
 
 @pytest.mark.parametrize("option", ["-X", "-DONE_PROCESS"])
-def test_one_process_serves_in_the_foreground(server, option):
+def test_one_process_serves_in_the_foreground(server: StubServer, option: str) -> None:
     process = server.start_foreground(option)
     assert int(server.pid_file.read_text()) == process.pid
     assert server.who() == (process.pid, 1, 0)
@@ -460,7 +460,7 @@ def test_one_process_serves_in_the_foreground(server, option):
     assert not server.pid_file.exists()
 
 
-def test_no_detach_stays_in_the_foreground_without_standard_input(server):
+def test_no_detach_stays_in_the_foreground_without_standard_input(server: StubServer) -> None:
     process = server.start_foreground("-DNO_DETACH")
     assert process.cwd() == "/"
     assert os.readlink(f"/proc/{process.pid}/fd/0") == "/dev/null"
@@ -468,5 +468,5 @@ def test_no_detach_stays_in_the_foreground_without_standard_input(server):
     assert server.foreground.wait(20) == 0
 
 
-def test_the_pid_file_names_the_daemon_not_its_parents(server):
+def test_the_pid_file_names_the_daemon_not_its_parents(server: StubServer) -> None:
     assert server.start() in psutil.Process().children(recursive=True)

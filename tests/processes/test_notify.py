@@ -10,7 +10,7 @@ from mpserver.notify import Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])
-def listener(request, tmp_path):
+def listener(request: pytest.FixtureRequest, tmp_path: Path):
     name = str(tmp_path / "notify") if request.param == "path" else f"@mpserver-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind("\0" + name[1:] if name[0] == "@" else name)
@@ -18,7 +18,7 @@ def listener(request, tmp_path):
         yield name, lambda: sock.recv(4096).decode()
 
 
-def test_states_are_told_one_datagram_each(listener):
+def test_states_are_told_one_datagram_each(listener: Heard) -> None:
     name, received = listener
     notifier = Notifier(name)
     notifier.ready()
@@ -32,7 +32,7 @@ def test_states_are_told_one_datagram_each(listener):
     assert received() == "STOPPING=1"
 
 
-def test_a_status_is_told_when_it_changes(listener):
+def test_a_status_is_told_when_it_changes(listener: Heard) -> None:
     name, received = listener
     notifier = Notifier(name)
     for text in ("5 workers", "5 workers", "4 workers"):
@@ -40,12 +40,12 @@ def test_a_status_is_told_when_it_changes(listener):
     assert [received(), received()] == ["STATUS=5 workers", "STATUS=4 workers"]
 
 
-def test_the_variable_is_taken_from_the_environment():
+def test_the_variable_is_taken_from_the_environment() -> None:
     environ = {"NOTIFY_SOCKET": "/nowhere", "PATH": "/bin"}
     Notifier.take(environ).ready()
     assert environ == {"PATH": "/bin"}
 
 
-def test_without_a_socket_nothing_happens(tmp_path):
+def test_without_a_socket_nothing_happens(tmp_path: Path) -> None:
     Notifier().ready()
     Notifier(str(tmp_path / "gone")).stopping()

@@ -11,7 +11,7 @@ from mpserver.errors import StartError
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path):
     return str(tmp_path / "mpserver.pid")
 
 
@@ -28,11 +28,11 @@ def end(process: subprocess.Popen) -> None:
     process.communicate()
 
 
-def test_no_file_is_no_server(path):
+def test_no_file_is_no_server(path: str) -> None:
     assert pidfile.look(path) == (None, False)
 
 
-def test_write_and_remove(path):
+def test_write_and_remove(path: str) -> None:
     pidfile.write(path)
     assert open_text(path) == f"{os.getpid()}\n"
     assert os.stat(path).st_mode & 0o777 == 0o644 & ~current_umask()
@@ -51,7 +51,7 @@ def current_umask() -> int:
     return mask
 
 
-def test_another_servers_file_stays(path):
+def test_another_servers_file_stays(path: str) -> None:
     with open(path, "w") as file:
         file.write("1234567\n")
     pidfile.remove(path)
@@ -67,7 +67,7 @@ def test_another_servers_file_stays(path):
         ("nginx: master process", False),
     ],
 )
-def test_only_a_live_master_counts_as_running(path, title, running):
+def test_only_a_live_master_counts_as_running(path: str, title: str, running: bool) -> None:
     process = titled(title)
     try:
         with open(path, "w") as file:
@@ -78,7 +78,7 @@ def test_only_a_live_master_counts_as_running(path, title, running):
     assert pidfile.look(path) == (process.pid, False)
 
 
-def test_a_zombie_is_dead(path):
+def test_a_zombie_is_dead(path: str) -> None:
     process = titled("mpserver: master [x]")
     process.kill()
     with open(path, "w") as file:
@@ -89,13 +89,13 @@ def test_a_zombie_is_dead(path):
 
 
 @pytest.mark.parametrize("text", ["", "abc", "-1", "0", "1", "99999999999999999999", "12 34", "١٢٣"])
-def test_a_corrupt_file_is_told(path, text):
+def test_a_corrupt_file_is_told(path: str, text: str) -> None:
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
     with pytest.raises(StartError, match="Remove it before continuing"):
         pidfile.look(path)
 
 
-def test_a_missing_folder_names_the_remedy(tmp_path):
+def test_a_missing_folder_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"No such file or directory.*PidFile"):
         pidfile.write(str(tmp_path / "missing" / "mpserver.pid"))

@@ -23,12 +23,12 @@ def conf(user: str | None = None, group: str | None = None) -> Conf:
     return made
 
 
-def test_root_without_user_is_refused_with_the_remedy():
+def test_root_without_user_is_refused_with_the_remedy() -> None:
     with pytest.raises(StartError, match=r"'User' and 'Group'.*to /etc/x\.conf.*'User root'"):
         privileges.decide(conf(), "/etc/x.conf", 0)
 
 
-def test_user_root_is_accepted_with_a_warning():
+def test_user_root_is_accepted_with_a_warning() -> None:
     identity, [(level, text)] = privileges.decide(conf("root"), "x", 0)
     assert identity is not None
     assert identity.uid == 0
@@ -36,19 +36,19 @@ def test_user_root_is_accepted_with_a_warning():
     assert "User root" in text
 
 
-def test_an_unprivileged_user_is_taken_with_its_group():
+def test_an_unprivileged_user_is_taken_with_its_group() -> None:
     identity, notices = privileges.decide(conf("nobody"), "x", 0)
     assert identity is not None
     assert (identity.uid, identity.gid) == (NOBODY.pw_uid, NOBODY.pw_gid)
     assert notices == ()
 
 
-def test_an_unknown_user_is_refused():
+def test_an_unknown_user_is_refused() -> None:
     with pytest.raises(StartError, match="bad user name no-such-user"):
         privileges.decide(conf("no-such-user"), "x", 0)
 
 
-def test_without_root_user_and_group_are_ignored_with_a_notice():
+def test_without_root_user_and_group_are_ignored_with_a_notice() -> None:
     assert privileges.decide(conf(), "x", 1000) == (None, ())
     identity, [(level, text)] = privileges.decide(conf("root", "root"), "x", 1000)
     assert identity is None
@@ -64,7 +64,7 @@ def test_without_root_user_and_group_are_ignored_with_a_notice():
         Identity(54321, 54322, "#54321", "/"),
     ],
 )
-def test_who_was_root_can_not_become_root_again(identity):
+def test_who_was_root_can_not_become_root_again(identity: Identity) -> None:
     pid = os.fork()
     if pid == 0:
         status = 1

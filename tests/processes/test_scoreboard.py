@@ -6,7 +6,7 @@ from mpserver import scoreboard
 from mpserver.scoreboard import Scoreboard
 
 
-def test_a_new_board_has_open_slots():
+def test_a_new_board_has_open_slots() -> None:
     board = Scoreboard.create(3)
     assert board.slots == 3
     rows = [board.row(slot) for slot in range(3)]
@@ -14,7 +14,7 @@ def test_a_new_board_has_open_slots():
     assert not any(board.worker_busy(slot) for slot in range(3))
 
 
-def test_what_one_mapping_writes_another_reads():
+def test_what_one_mapping_writes_another_reads() -> None:
     board = Scoreboard.create(4)
     other = Scoreboard.attach(board.fd)
     board.prepare(2)
@@ -35,7 +35,7 @@ def test_what_one_mapping_writes_another_reads():
     assert board.row(2).requests == 1
 
 
-def test_requests_of_all_interpreters_are_summed_and_outlive_a_recycled_one():
+def test_requests_of_all_interpreters_are_summed_and_outlive_a_recycled_one() -> None:
     board = Scoreboard.create(2)
     board.prepare(1)
     for index in (1, 1, 7, scoreboard.INTERPRETERS - 1):
@@ -47,7 +47,7 @@ def test_requests_of_all_interpreters_are_summed_and_outlive_a_recycled_one():
     assert board.interpreter_state(1, scoreboard.INTERPRETERS - 1) == 0
 
 
-def test_leaving_wipes_only_that_slot():
+def test_leaving_wipes_only_that_slot() -> None:
     board = Scoreboard.create(3)
     for slot in range(3):
         board.prepare(slot)
@@ -59,7 +59,7 @@ def test_leaving_wipes_only_that_slot():
     assert board.worker_state(1) == scoreboard.OPEN
 
 
-def test_interpreters_past_the_last_place_stay_inside_the_page():
+def test_interpreters_past_the_last_place_stay_inside_the_page() -> None:
     board = Scoreboard.create(2)
     board.prepare(0)
     board.place(0, 100_000).working()
@@ -67,7 +67,7 @@ def test_interpreters_past_the_last_place_stay_inside_the_page():
     assert board.worker_busy(0)
 
 
-def test_a_forked_child_writes_to_the_same_board():
+def test_a_forked_child_writes_to_the_same_board() -> None:
     board = Scoreboard.create(1)
     pid = os.fork()
     if pid == 0:

@@ -251,7 +251,8 @@ def test_publisher_auth_and_access(
     assert reply.status == status
     assert (reply.text == "hello") == (status == 200)
     if status == 401:
-        assert reply.header("WWW-Authenticate") == 'Basic realm="Members only"'
+        # mod_python writes it with spaces, which clients take as well
+        assert (reply.header("WWW-Authenticate") or "").replace(" = ", "=") == 'Basic realm="Members only"'
 
 
 @pytest.mark.parametrize(("login", "status"), [(("spam", "eggs"), 200), (("spam", "ham"), 401), (None, 401)])
