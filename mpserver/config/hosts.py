@@ -140,9 +140,10 @@ def _ipv6(text: str) -> str:
     import ipaddress  # (only where a configuration names IPv6 addresses)
 
     try:
-        return normal_ip(str(ipaddress.IPv6Address(text)))
+        address = ipaddress.IPv6Address(text)
     except ValueError as error:
         raise ConfigError("The address or port is invalid") from error
+    return str(address.ipv4_mapped or address)
 
 
 def has_wildcard(name: str) -> bool:

@@ -268,11 +268,15 @@ class Reader:
 
 def _contents(path: str) -> str:
     """A configuration file's text; bytes that are not UTF-8 survive as surrogates."""
-    with open(path, "rb") as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if not stat.S_ISREG(mode) and path != os.devnull:
+    # (without waiting for somebody to write into a pipe of that name)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode) and path != os.devnull:
             raise ConfigError(f"Access to file {path} denied by server: not a regular file")
-        return file.read().decode("utf-8", "surrogateescape")
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read().decode("utf-8", "surrogateescape")
+    finally:
+        os.close(descriptor)
 
 
 def _cannot_open(path: str, error: OSError) -> str:
