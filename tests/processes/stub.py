@@ -118,7 +118,8 @@ class StubServer:
 
     def await_workers(self, master: psutil.Process, count: int) -> list[psutil.Process]:
         """Wait until there are so many."""
-        return wait_for(lambda: len(found := self.workers(master)) == count and found, f"{count} workers")
+        wait_for(lambda: len(self.workers(master)) == count, f"{count} workers")
+        return self.workers(master)
 
     def touch(self, name: str) -> None:
         """Make one of the files that the stand-in looks for."""
@@ -181,6 +182,11 @@ class StubServer:
         wait_for(lambda: not any(alive(p) for p in (master, *family)), "all processes to end")
         assert self.refuses()
         assert not self.pid_file.exists()
+
+    def end_of_foreground(self) -> int:
+        """Wait for the end of what `start_foreground` started. :returns: its status."""
+        assert self.foreground is not None
+        return self.foreground.wait(PATIENCE)
 
     def close(self) -> None:
         """End whatever is left."""

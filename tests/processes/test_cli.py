@@ -21,7 +21,7 @@ User root
 
 
 @pytest.fixture
-def conf(tmp_path: Path):
+def conf(tmp_path: Path) -> Path:
     path = tmp_path / "httpd.conf"
     path.write_text(CONF)
     return path
@@ -80,7 +80,7 @@ def test_one_process_is_asked_for_in_several_ways(arguments: list[str]) -> None:
     assert cli.parse(arguments).one_process
 
 
-def test_without_d_a_file_is_looked_for_here_and_its_folder_is_the_root(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_d_the_folder_of_the_file_is_the_root(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(conf.parent.parent)
     options = cli.parse(["-f", f"{conf.parent.name}/httpd.conf"])
     assert (options.file, options.root) == (str(conf), str(conf.parent))
@@ -193,7 +193,7 @@ def test_stopping_what_does_not_run(conf: Path, command: str) -> None:
 
 
 @pytest.mark.parametrize("how", [["-k", "start"], ["-DFOREGROUND"], ["-X"]])
-def test_a_missing_log_folder_ends_the_start(conf: Path, how: Any) -> None:
+def test_a_missing_log_folder_ends_the_start(conf: Path, how: list[str]) -> None:
     status, out, error = mpserver(*how, "-f", str(conf))
     assert (status, out) == (1, "")
     assert error.startswith("(2)No such file or directory: AH02291: Cannot access directory")

@@ -3,15 +3,20 @@
 import contextlib
 import re
 import socket
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
 
 import pytest
 
 from mpserver.errors import StartError
 from mpserver.listeners import Address, Listeners, bind
 
+#: Closes listeners at the end of the test.
+Closing: TypeAlias = Callable[[Listeners], Listeners]
+
 
 @pytest.fixture
-def port():
+def port() -> Iterator[int]:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", 0))
@@ -19,9 +24,14 @@ def port():
 
 
 @pytest.fixture
-def closing():
+def closing() -> Iterator[Closing]:
     with contextlib.ExitStack() as stack:
-        yield lambda listeners: stack.callback(listeners.close) and listeners
+
+        def keep(listeners: Listeners) -> Listeners:
+            stack.callback(listeners.close)
+            return listeners
+
+        yield keep
 
 
 def connects(host: str, port: int) -> bool:
@@ -70,10 +80,10 @@ def test_an_address_in_use_is_told_as_httpd_tells_it(port: int, closing: Closing
         Listeners().following([Address("127.0.0.1", port)])
 
 
-def test_without_ipv6_every_ipv4_address_is_served(port: int, closing: Closing, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ipv6_ipv4_is_served(port: int, closing: Closing, monkeypatch: pytest.MonkeyPatch) -> None:
     real = socket.socket
 
-    def without_ipv6(family=socket.AF_INET, *rest):
+    def without_ipv6(family: int = socket.AF_INET, *rest: Any) -> socket.socket:
         if family == socket.AF_INET6:
             raise OSError(97, "Address family not supported by protocol")
         return real(family, *rest)

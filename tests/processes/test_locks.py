@@ -6,6 +6,7 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ PATIENCE = 20
 
 
 @pytest.fixture
-def pool(tmp_path: Path):
+def pool(tmp_path: Path) -> Iterator[LockPool]:
     pool = LockPool(str(tmp_path), 8)
     yield pool
     pool.close()
@@ -68,9 +69,13 @@ class Elsewhere:
         )
 
     def says(self) -> str:
+        """Its next line."""
+        assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
     def go_on(self) -> None:
+        """Let it take its next step."""
+        assert self.process.stdin is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()
 
@@ -80,7 +85,7 @@ class Elsewhere:
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path):
+def elsewhere(tmp_path: Path) -> Iterator[Elsewhere]:
     other = Elsewhere(tmp_path, "key")
     yield other
     other.end()

@@ -3,6 +3,8 @@
 import os
 import re
 import threading
+import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,6 +15,13 @@ LINE = re.compile(
     r"\[[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d\.\d{6} \d{4}\] "
     r"\[([a-z-]*):([a-z0-9]+)\] \[pid (\d+):tid (\d+)\] (.*)"
 )
+
+
+def parts(line: str) -> tuple[str, ...]:
+    """Module, level, process, thread and text of a line."""
+    match = LINE.fullmatch(line)
+    assert match is not None, line
+    return match.groups()
 
 
 class Written:
@@ -31,7 +40,7 @@ class Written:
 
 
 @pytest.fixture
-def out():
+def out() -> Iterator[Written]:
     written = Written()
     yield written
     os.close(written.reader)
@@ -40,7 +49,7 @@ def out():
 
 def test_a_line_has_the_parts_of_httpds_format(out: Written) -> None:
     out.log.log(log.ERROR, "it broke", module="python", client=("192.0.2.1", 4711))
-    module, level, pid, tid, rest = LINE.fullmatch(out.text().removesuffix("\n")).groups()
+    module, level, pid, tid, rest = parts(out.text().removesuffix("\n"))
     assert (module, level) == ("python", "error")
     assert (int(pid), int(tid)) == (os.getpid(), threading.get_native_id())
     assert rest == "[client 192.0.2.1:4711] it broke"
@@ -53,8 +62,6 @@ def test_number_and_system_error_come_before_the_text(out: Written) -> None:
 
 def test_timestamp_is_local_and_independent_of_the_locale(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
-    import time
-
     time.tzset()
     assert log.timestamp(1795205648.123456) == "Fri Nov 20 20:14:08.123456 2026"
 
@@ -72,7 +79,7 @@ def test_printable_text_beyond_ascii_stays(out: Written) -> None:
 def test_every_line_of_a_traceback_has_the_prefix(out: Written) -> None:
     out.log.log(log.ERROR, "Traceback\n  File x\nValueError: y\n", client=("::1", 5))
     lines = out.text().splitlines()
-    assert [LINE.fullmatch(line).group(5) for line in lines] == [
+    assert [parts(line)[4] for line in lines] == [
         "[client ::1:5] Traceback",
         "[client ::1:5]   File x",
         "[client ::1:5] ValueError: y",

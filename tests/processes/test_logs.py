@@ -3,22 +3,13 @@
 import os
 import signal
 import sys
-import time
+from pathlib import Path
 
 import pytest
 
 from mpserver.errors import StartError
 from mpserver.logs import Logs, key
-
-PATIENCE = 10
-
-
-def wait_for(condition: Callable[[], Any], what: str):
-    until = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < until, what
-        time.sleep(0.005)
-    return found
+from support.waiting import wait_for
 
 
 @pytest.mark.parametrize(

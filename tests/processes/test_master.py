@@ -247,7 +247,7 @@ def test_interrupting_the_foreground_stops_it(server: StubServer) -> None:
     master = server.start_foreground("-DFOREGROUND")
     family = descendants(master)
     master.send_signal(signal.SIGINT)
-    assert server.foreground.wait(20) == 0
+    assert server.end_of_foreground() == 0
     server.gone(master, family)
 
 
@@ -261,18 +261,23 @@ class Load:
         self.server = server
         self.seen: list[int] = []
 
-    def until(self, condition: Callable[[], Any]) -> None:
-        """Ask until the condition holds."""
-        wait_for(lambda: self.seen.append(self.server.who().generation) or condition(), "the condition under load")
+    def until(self, generation: int) -> None:
+        """Ask until this generation alone answers."""
+
+        def asked() -> bool:
+            self.seen.append(self.server.who().generation)
+            return self.seen[-5:] == [generation] * 5
+
+        wait_for(asked, f"generation {generation} under load")
 
 
 def test_graceful_restart_loses_no_request_and_refuses_no_connection(server: StubServer) -> None:
     server.start()
     load = Load(server)
-    load.until(lambda: True)
+    load.until(1)
     for generation in (2, 3, 4):
-        server.command("-k", "graceful")
-        load.until(lambda generation=generation: load.seen[-5:] == [generation] * 5)
+        assert server.command("-k", "graceful") == (0, "")
+        load.until(generation)
     assert set(load.seen) == {1, 2, 3, 4}
 
 
@@ -297,7 +302,7 @@ def test_restart_replaces_all_workers(server: StubServer) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGUSR1])
-def test_a_faulty_configuration_is_logged_and_the_old_one_stays(server: StubServer, how: Any) -> None:
+def test_a_faulty_configuration_is_logged_and_the_old_one_stays(server: StubServer, how: signal.Signals) -> None:
     master = server.start()
     before = {worker.pid for worker in server.await_workers(master, 2)}
     server.configure("Foo bar\nKeepAlive perhaps")
@@ -399,25 +404,32 @@ def test_a_stop_during_a_graceful_restart_stops_all(server: StubServer) -> None:
 # ---- systemd
 
 
+class Told(list[str]):
+    """The datagrams so far, their numbers as N."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__()
+        self.sock = sock
+
+    def has(self, *states: str) -> bool:
+        """Whether these, and beside them only STATUS, were told."""
+        try:
+            while True:
+                self.append(re.sub(r"=\d+$", "=N", self.sock.recv(4096).decode(), flags=re.MULTILINE))
+        except BlockingIOError:
+            pass
+        return [state for state in self if not state.startswith("STATUS=")] == list(states)
+
+
 @pytest.fixture
-def told(server: StubServer, tmp_path: Path) -> Iterator[list[str]]:
+def told(server: StubServer, tmp_path: Path) -> Iterator[Told]:
     """What the service manager is told, as it comes in."""
     path = str(tmp_path / "notify")
     server.environ["NOTIFY_SOCKET"] = path
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(path)
         sock.setblocking(False)
-
-        class Told(list[str]):
-            def has(self, *states: str) -> bool:
-                try:
-                    while True:
-                        self.append(re.sub(r"=\d+$", "=N", sock.recv(4096).decode(), flags=re.MULTILINE))
-                except BlockingIOError:
-                    pass
-                return [state for state in self if not state.startswith("STATUS=")] == list(states)
-
-        yield Told()
+        yield Told(sock)
 
 
 def test_systemd_is_told_the_service_s_states(server: StubServer, told: Told) -> None:
@@ -433,7 +445,7 @@ def test_systemd_is_told_the_service_s_states(server: StubServer, told: Told) ->
     wait_for(lambda: told.has(ready, reloading, ready, reloading, ready), "READY after a faulty configuration")
     master.send_signal(signal.SIGTERM)
     wait_for(lambda: told.has(ready, reloading, ready, reloading, ready, "STOPPING=N"), "STOPPING")
-    assert server.foreground.wait(20) == 0
+    assert server.end_of_foreground() == 0
 
 
 def test_ready_waits_for_a_worker(server: StubServer, told: Told) -> None:
@@ -456,7 +468,7 @@ def test_one_process_serves_in_the_foreground(server: StubServer, option: str) -
     assert title(process) == f"mpserver: one process [{server.root}/httpd.conf]"
     assert server.command("-k", "start") == (0, f"mpserver (pid {process.pid}) already running\n")
     process.send_signal(signal.SIGINT)
-    assert server.foreground.wait(20) == 0
+    assert server.end_of_foreground() == 0
     assert not server.pid_file.exists()
 
 
@@ -465,7 +477,7 @@ def test_no_detach_stays_in_the_foreground_without_standard_input(server: StubSe
     assert process.cwd() == "/"
     assert os.readlink(f"/proc/{process.pid}/fd/0") == "/dev/null"
     process.send_signal(signal.SIGTERM)
-    assert server.foreground.wait(20) == 0
+    assert server.end_of_foreground() == 0
 
 
 def test_the_pid_file_names_the_daemon_not_its_parents(server: StubServer) -> None:

@@ -3,14 +3,20 @@
 import os
 import socket
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
 from mpserver.notify import Notifier
 
+#: The address to tell, and what comes in there.
+Heard: TypeAlias = tuple[str, Callable[[], str]]
+
 
 @pytest.fixture(params=["path", "abstract"])
-def listener(request: pytest.FixtureRequest, tmp_path: Path):
+def listener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Heard]:
     name = str(tmp_path / "notify") if request.param == "path" else f"@mpserver-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind("\0" + name[1:] if name[0] == "@" else name)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,19 +12,20 @@ from mpserver.errors import StartError
 
 
 @pytest.fixture
-def path(tmp_path: Path):
+def path(tmp_path: Path) -> str:
     return str(tmp_path / "mpserver.pid")
 
 
-def titled(title: str) -> subprocess.Popen:
+def titled(title: str) -> subprocess.Popen[str]:
     """A process with a title, waiting on its standard input."""
     code = f"import setproctitle, sys; setproctitle.setproctitle({title!r}); print('on', flush=True); sys.stdin.read()"
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     assert process.stdout.readline() == "on\n"
     return process
 
 
-def end(process: subprocess.Popen) -> None:
+def end(process: subprocess.Popen[str]) -> None:
     process.kill()
     process.communicate()
 
