@@ -48,7 +48,9 @@ def _server(what: str) -> _runtime.Runtime:
     """The services of the server that runs this interpreter. :raises RuntimeError: none does."""
     found = _runtime.current()
     if found is None:
-        raise RuntimeError(f"apache.{what} needs a running server: this code was imported outside of mpserver")
+        raise RuntimeError(
+            f"apache.{what} needs a running server: this code was imported outside of mpserver"
+        )
     return found
 
 

@@ -230,7 +230,8 @@ def traverse(req: Request, module: ModuleType, path: tuple[str, ...]) -> Any:
             _forbid(req, f"Cannot traverse {name} in {req.unparsed_uri} because it starts with an underscore")
         if step and not rule(found).traverse:
             _forbid(
-                req, f"Cannot traverse {name} in {req.unparsed_uri} because {found!r} is not a traversable object"
+                req,
+                f"Cannot traverse {name} in {req.unparsed_uri} because {found!r} is not a traversable object",
             )
         try:
             found = getattr(found, name)

@@ -46,8 +46,9 @@ class Field:
     """One uploaded file (manual 4.6.3).
 
     ``file`` holds its bytes; it is closed when the field is no longer in use. ``filename`` is the
-    name that the client gave, which must not be trusted as a path. ``type`` and ``type_options`` come from its Content-Type, ``disposition``
-    and ``disposition_options`` from its Content-Disposition; ``headers`` is a table of its headers.
+    name that the client gave, which must not be trusted as a path. ``type`` and ``type_options``
+    come from its Content-Type, ``disposition`` and ``disposition_options`` from its
+    Content-Disposition; ``headers`` is a table of its headers.
     """
 
     filename: str | None = None
@@ -177,7 +178,9 @@ class FieldStorage:
                 pieces.append(piece)
                 size += len(piece)
                 if size > limit:
-                    _refuse(req, constants.HTTP_REQUEST_ENTITY_TOO_LARGE, f"a form of more than {limit} bytes")
+                    _refuse(
+                        req, constants.HTTP_REQUEST_ENTITY_TOO_LARGE, f"a form of more than {limit} bytes"
+                    )
             self._add_pairs(req, b"".join(pieces), blank)
         elif media_type.startswith("multipart/"):
             from mod_python import _multipart

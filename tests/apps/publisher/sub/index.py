@@ -1,0 +1,6 @@
+def index(req):
+    return "sub index"
+
+
+def obj(req):
+    return "sub obj"

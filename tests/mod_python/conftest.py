@@ -1,0 +1,140 @@
+"""A request as handlers see it, without a server: the members that mod_python's own handlers use."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from mpserver.api import runtime
+from mpserver.api.result import SERVER_RETURN
+from mpserver.api.table import HeaderTable, Table
+
+
+class FakeRequest:
+    """What it is given goes in, what a handler does to it can be looked at."""
+
+    def __init__(self, url: str = "/", root: Path | None = None, **members: Any) -> None:
+        path, question, query = url.partition("?")
+        self.unparsed_uri = url
+        self.uri = path
+        self.args: str | None = query if question else None
+        self.method = members.pop("method", "GET")
+        self.headers_in = Table(members.pop("headers", {}))
+        body = members.pop("body", None)
+        if body is not None and "Content-Length" not in self.headers_in:
+            self.headers_in["Content-Length"] = str(len(body))
+        self._body = BytesIO(body or b"")
+        user = members.pop("login", None)
+        if user is not None:
+            self.headers_in["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
+        self.headers_out, self.err_headers_out = HeaderTable(), HeaderTable()
+        self.subprocess_env, self.notes = Table(), Table()
+        self.options, self.config = Table(members.pop("options", {})), Table(members.pop("config", {}))
+        self.user: str | None = members.pop("user", None)
+        self.extension: str | None = None
+        self.exts = members.pop("exts", "")
+        self.status = 200
+        self.sent_bodyct = 0
+        self._content_type: str | None = None
+        self._content_type_set = 0
+        self.allowed: tuple[str, ...] = ()
+        self.written: list[tuple[str | bytes, int]] = []
+        self.logged: list[tuple[str, int]] = []
+        self.filename: str | None = None
+        self.path_info: str | None = None
+        if root is not None:
+            self.filename, self.path_info = self._map(root, path)
+        for name, value in members.items():
+            setattr(self, name, value)
+
+    @staticmethod
+    def _map(root: Path, path: str) -> tuple[str, str]:
+        """File and path_info as the server works them out: the first part that is no directory is the file."""
+        parts = path.strip("/").split("/")
+        here = root
+        for place, part in enumerate(parts):
+            if not (here / part).is_dir():
+                rest = "/".join(parts[place + 1 :])
+                return str(here / part), ("/" + rest if rest or path.endswith("/") else "")
+            here = here / part
+        return str(here) + "/", ""
+
+    @property
+    def content_type(self) -> str | None:
+        return self._content_type
+
+    @content_type.setter
+    def content_type(self, value: str) -> None:
+        self._content_type, self._content_type_set = value, 1
+
+    def read(self, size: int = -1) -> bytes:
+        return self._body.read(size)
+
+    def write(self, data: str | bytes, flush: int = 1) -> None:
+        assert isinstance(data, str | bytes)
+        self.written.append((data, flush))
+        self.sent_bodyct |= flush
+
+    @property
+    def text(self) -> str:
+        return "".join(data.decode() if isinstance(data, bytes) else data for data, _ in self.written)
+
+    def log_error(self, message: str, level: int = 3) -> None:
+        self.logged.append((message, level))
+
+    def allow_methods(self, methods: tuple[str, ...]) -> None:
+        self.allowed = methods
+
+    def get_options(self) -> Table:
+        return self.options
+
+    def get_config(self) -> Table:
+        return self.config
+
+    def get_addhandler_exts(self) -> str:
+        return str(self.exts)
+
+    def add_cgi_vars(self) -> None:
+        self.subprocess_env["REQUEST_METHOD"] = self.method
+
+
+@pytest.fixture
+def make_request() -> Callable[..., Any]:
+    """Makes a `FakeRequest`."""
+    return FakeRequest
+
+
+@pytest.fixture
+def outcome() -> Callable[..., tuple[Any, ...]]:
+    """Calls something and gives the arguments of the SERVER_RETURN that it raises, or () and the result."""
+
+    def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        try:
+            return (function(*args, **kwargs),)
+        except SERVER_RETURN as end:
+            return end.args
+
+    return call
+
+
+@pytest.fixture
+def lent() -> Iterator[SimpleNamespace]:
+    """A running server's services; taken back at the end."""
+    services = SimpleNamespace(
+        interpreter="www.example.com", kind="own", server_root="/srv", main_server=object()
+    )
+    services.defines = frozenset({"FOREGROUND"})
+    services.calls = []
+    for name in ("log", "register_cleanup", "import_module"):
+        setattr(services, name, lambda *args, name=name: services.calls.append((name, args)))
+    services.config_tree = lambda: [("Listen", "80")]
+    services.mpm_query = lambda code: code + 100
+    runtime.lend(cast(Any, services))  # it has what the tests use
+    yield services
+    runtime._lent.clear()
