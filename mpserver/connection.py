@@ -26,7 +26,7 @@ from mpserver.api.connection import Connection as ConnectionObject
 from mpserver.api.input import Input
 from mpserver.api.link import FilePart, Part
 from mpserver.errors import ClientGone, RequestError
-from mpserver.http1.body import make_body
+from mpserver.http1.body import Body, make_body
 from mpserver.http1.head import Head, HeadReader, parse_head
 from mpserver.loop import READ, WRITE, Loop
 
@@ -70,7 +70,7 @@ class Connection:
     """A client's connection; implements `mpserver.api.link.Link` for its requests."""
 
     __slots__ = (
-        "_input", "_object", "_outgoing", "accepted", "buffer", "client", "deadline", "default", "fd", "head", "host",
+        "_object", "_outgoing", "accepted", "ahead", "buffer", "client", "deadline", "default", "fd", "head", "host",
         "input", "keep_alive", "keep_alive_timeout", "linger_left", "local", "number", "owner", "previous", "reader",
         "requests_left", "served", "sock", "state", "timeout", "want",
     )  # fmt: skip
@@ -89,8 +89,9 @@ class Connection:
         self.head: Head | None = None
         self.previous: Head | None = None
         self.reader: HeadReader | None = None
-        #: How many bytes must be there before the buffered request is ready.
+        #: How many bytes must be there before the buffered request is ready; of a chunked body: were looked at.
         self.want = 0
+        self.ahead: Body | None = None
         self.keep_alive = False
         self.requests_left = -1
         self.state = READING
@@ -206,13 +207,17 @@ class Connection:
             return True
         if head.length > 0:
             return len(self.buffer) >= self.want
-        # chunked: the end shows only in decoding; a decoder of its own looks ahead
-        decoder = make_body(head, 0)
+        # chunked: the end shows only in decoding; a decoder of its own looks ahead, at every byte once
+        ahead = self.ahead
+        if ahead is None:
+            self.want = head.size
+            ahead = self.ahead = make_body(head)
         try:
-            decoder.feed(self.buffer[head.size :])
+            ahead.feed(self.buffer[self.want :])
         except RequestError:
             return True  # the handler's side reports it
-        return decoder.done or len(self.buffer) - head.size > EARLY_BODY
+        self.want = len(self.buffer)
+        return ahead.done or self.want - head.size > EARLY_BODY
 
     def take_request(self, head: Head, limit: int) -> Input | None:
         """Take the head's bytes, and what came of its body, out of the buffer.
@@ -221,6 +226,7 @@ class Connection:
         :raises RequestError: the body is broken or too long.
         """
         buffer = self.buffer
+        self.ahead = None
         self.served += 1
         length = head.length
         self.keep_alive = head.keep_alive and self.host.keep_alive and not self.owner.draining
@@ -365,10 +371,11 @@ class Connection:
             self.linger()
             return
         now = monotonic()  # not the loop's time: the handler may have taken long
-        if self.buffer:
+        if self.buffer and self.buffer != b"\r\n":  # (some old clients end a body with a line of its own)
             self.state = READING
             self.deadline = now + self.timeout
             return
+        self.buffer = b""
         self.state = WAITING
         self.deadline = now + self.keep_alive_timeout
         self.owner.loop.hasten(self.deadline)

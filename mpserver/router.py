@@ -212,7 +212,9 @@ class Router:
 
     def _close_listeners(self) -> None:
         for listener in self.start.listeners:
-            self.loop.remove(listener.fileno())
+            if listener.fileno() >= 0:
+                self.loop.remove(listener.fileno())
+                listener.close()  # while any process has it open, clients can connect
 
     def _end_if_empty(self) -> None:
         if self.draining and not self.connections and not self.stopping:

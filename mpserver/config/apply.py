@@ -152,7 +152,7 @@ class Compiler:
                 scope.where if scope.allowed is not None else Where.DIRECTORY,
                 entry.conf,
                 scope.server,
-                section=Section(kind.name, entry.pattern),
+                section=Section(kind.name, entry.pattern, scope.section),
                 around=node.name,
                 allowed=scope.allowed,
             ),

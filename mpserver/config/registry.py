@@ -64,10 +64,12 @@ class Section(NamedTuple):
     """The innermost section around a directive: ``Directory``, ``LocationMatch``..., its path or pattern.
 
     In a .htaccess file: kind ``htaccess`` and the file's directory (with a trailing slash).
+    ``parent``: the section around this one (a Directory around Files).
     """
 
     kind: str
     path: str
+    parent: Section | None = None
 
 
 class Call:
