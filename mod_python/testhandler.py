@@ -1,0 +1,235 @@
+"""The test page: whether mod_python works, and all that a handler can see (``mod_python.testhandler``).
+
+    <Location /mpinfo>
+      SetHandler mod_python
+      PythonHandler mod_python.testhandler
+    </Location>
+
+It tells a lot about the server: keep it from strangers (``Require``).
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from mod_python import apache
+from mpserver.api import runtime
+from mpserver.version import MOD_PYTHON_VERSION, VERSION
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from mpserver.api.request import Request
+
+Rows = Iterable[tuple[str, object]]
+
+#: The query that asks for the end of the error log, and how much of it is shown, in lines and in bytes at most.
+LOG_QUERY = "log"
+LOG_LINES = 100
+LOG_BYTES = 64 << 10
+
+#: Headers whose values are secrets: a page that is shown to somebody must not give them away.
+SECRET = frozenset({"authorization", "proxy-authorization", "http_authorization"})
+
+#: The members of the objects that handlers get, as the manual lists them (4.5.3 to 4.5.6; api 3.5 2).
+REQUEST = (
+    "the_request", "method", "method_number", "unparsed_uri", "uri", "args", "parsed_uri", "hostname",
+    "protocol", "proto_num", "request_time", "header_only", "assbackwards", "proxyreq", "filename",
+    "canonical_filename", "path_info", "used_path_info", "finfo", "handler", "extension", "phase",
+    "interpreter", "content_type", "content_encoding", "content_languages", "vlist_validator", "user",
+    "ap_auth_type", "status", "status_line", "no_cache", "no_local_copy", "mtime", "range", "clength",
+    "remaining", "read_length", "read_body", "read_chunked", "expecting_100", "allowed", "allowed_methods",
+    "allowed_xmethods", "chunked", "bytes_sent", "sent_bodyct", "eos_sent", "useragent_ip", "useragent_addr",
+    "main", "prev", "next",
+)  # fmt: skip
+CONNECTION = (
+    "client_addr", "client_ip", "local_addr", "local_ip", "remote_host", "remote_logname", "local_host",
+    "aborted", "keepalive", "keepalives", "double_reverse", "id",
+)  # fmt: skip
+SERVER = (
+    "defn_name", "defn_line_number", "server_admin", "server_hostname", "names", "wild_names", "port", "path",
+    "pathlen", "error_fname", "loglevel", "is_virtual", "timeout", "keep_alive", "keep_alive_timeout",
+    "keep_alive_max", "limit_req_line", "limit_req_fields", "limit_req_fieldsize", "my_generation", "restart_time",
+)  # fmt: skip
+
+#: What an application would like to have, and whether it is there.
+HANDLERS = ("publisher", "psp", "cgihandler", "wsgi")
+
+STYLE = """\
+:root{color-scheme:light dark}
+body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:60rem}
+h1{font-size:1.5rem;margin:.5rem 0}
+p{margin:.5rem 0}
+details{border-top:1px solid #8886;padding:.5rem 0}
+summary{font-weight:600;cursor:pointer}
+dl{display:grid;grid-template-columns:minmax(8rem,16rem) 1fr;gap:.2rem 1rem;margin:.5rem 0}
+dt{color:#777;overflow-wrap:anywhere}
+dd{margin:0;overflow-wrap:anywhere;white-space:pre-wrap;font-family:ui-monospace,monospace;font-size:.875em}
+pre{overflow-x:auto;font-size:.8125em}
+@media(max-width:40rem){dl{display:block}dd{margin:0 0 .5rem}}
+"""
+
+
+def handler(req: Request) -> int:
+    """Show the page, or the end of the error log where that is asked for."""
+    apache_log = req.server.error_fname
+    if req.args == LOG_QUERY and apache_log:
+        req.content_type = "text/plain; charset=utf-8"
+        req.write(log_end(os.path.join(apache.server_root(), apache_log)), 0)
+        return apache.OK
+    req.content_type = "text/html; charset=utf-8"
+    req.add_cgi_vars()
+    req.write("".join(page(req)), 0)
+    return apache.OK
+
+
+def page(req: Request) -> Iterator[str]:
+    """The page, piece by piece."""
+    yield (
+        "<!DOCTYPE html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n"
+        "<meta name=viewport content='width=device-width,initial-scale=1'>\n"
+        f"<title>mod_python works</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
+        "<h1>mod_python works</h1>\n"
+        f"<p>mpserver {VERSION} with Python {platform.python_version()} serves this page in the interpreter"
+        f" <b>{_escaped(req.interpreter)}</b> of process {os.getpid()}.</p>\n"
+    )
+    # Sections are made here, not in a table at module level: they look at this request.
+    sections: tuple[tuple[str, Callable[[], Rows]], ...] = (
+        ("Server", lambda: _server(req)),
+        ("Interpreter", lambda: _interpreter(req)),
+        ("Request", lambda: _members(req, REQUEST)),
+        ("Request headers", lambda: _hidden(req.headers_in.items())),
+        ("Environment", lambda: _hidden(sorted(req.subprocess_env.items()))),
+        ("Configuration", lambda: req.get_config().items()),
+        ("Options", lambda: req.get_options().items()),
+        ("Notes", lambda: req.notes.items()),
+        ("Connection", lambda: _members(req.connection, CONNECTION)),
+        ("Virtual host", lambda: _members(req.server, SERVER)),
+        ("Configuration of the server", lambda: req.server.get_config().items()),
+        ("Options of the server", lambda: req.server.get_options().items()),
+        ("Modules", lambda: _modules(list(sys.modules.items()))),
+    )
+    for number, (title, rows) in enumerate(sections):
+        yield _section(title, rows(), opened=number < 2)
+    tree = _escaped(_tree(apache.config_tree()))
+    yield f"<details>\n<summary>Configuration tree</summary>\n<pre>{tree}</pre>\n</details>\n"
+    yield "</body>\n</html>\n"
+
+
+def _escaped(value: object) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return html.escape(text.encode("utf-8", "backslashreplace").decode())
+
+
+def _section(title: str, rows: Rows, opened: bool) -> str:
+    """A part of the page that can be folded away."""
+    lines = [f"<dt>{_escaped(name)}</dt><dd>{_escaped(value)}</dd>" for name, value in rows]
+    content = "<dl>\n" + "\n".join(lines) + "\n</dl>" if lines else "<p>None.</p>"
+    return f"<details{' open' if opened else ''}>\n<summary>{title}</summary>\n{content}\n</details>\n"
+
+
+def _server(req: Request) -> Rows:
+    """What the server is and how it runs."""
+    yield "mpserver", VERSION
+    yield "Server header", req.subprocess_env.get("SERVER_SOFTWARE", "")
+    yield "mod_python interface", MOD_PYTHON_VERSION
+    yield "threaded", _process_model(apache.AP_MPMQ_IS_THREADED, apache.AP_MPMQ_MAX_THREADS, "threads")
+    yield "forked", _process_model(apache.AP_MPMQ_IS_FORKED, apache.AP_MPMQ_MAX_DAEMONS, "processes")
+    yield "server root", apache.server_root()
+    yield "document root", req.document_root()
+    yield "error log", f"{req.server.error_fname or 'none'} (?{LOG_QUERY} shows its last {LOG_LINES} lines)"
+    yield "process", os.getpid()
+    yield "system", platform.platform()
+
+
+def _process_model(question: int, number: int, what: str) -> str:
+    if apache.mpm_query(question) == apache.AP_MPMQ_NOT_SUPPORTED:
+        return "no"
+    return f"yes, at most {apache.mpm_query(number)} {what}"
+
+
+def _interpreter(req: Request) -> Rows:
+    """The interpreter that runs this, and what it has to work with."""
+    lent = runtime.current()
+    yield "name", req.interpreter
+    yield "kind", lent.kind if lent is not None else "none"
+    yield "Python", sys.version
+    yield "executable", sys.executable
+    yield "prefix", sys.prefix
+    yield "sys.path", "\n".join(sys.path)
+    for name in HANDLERS:
+        yield f"mod_python.{name}", "yes" if _is_there(f"mod_python.{name}") else "no"
+
+
+def _is_there(module: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(module) is not None
+
+
+def _members(owner: object, names: Iterable[str]) -> Rows:
+    """An object's members; one that can't be read shows why."""
+    for name in names:
+        try:
+            value = _finfo(owner) if name == "finfo" else getattr(owner, name)
+        except (AttributeError, OSError, ValueError) as error:
+            value = f"({type(error).__name__}: {error})"
+        yield name, value
+
+
+def _finfo(req: Any) -> str:
+    """File information as a list of its fields."""
+    found = req.finfo
+    if found is None or found.filetype == apache.APR_NOFILE:
+        return "no file"
+    names = ("filetype", "size", "protection", "user", "group", "mtime", "inode", "device", "nlink")
+    return "\n".join(f"{name} {getattr(found, name)}" for name in names)
+
+
+def _hidden(rows: Rows) -> Rows:
+    """The rows, without secrets."""
+    for name, value in rows:
+        yield name, "(not shown)" if name.lower() in SECRET else value
+
+
+def _modules(modules: list[tuple[str, ModuleType]]) -> Rows:
+    """What was imported: each module that is not Python's own, with its version and file, and the others by name."""
+    own, standard = [], []
+    for name, module in sorted(modules):
+        top = name.partition(".")[0]
+        if top in sys.stdlib_module_names or top == "__main__":
+            standard.append(name)
+        else:
+            version = getattr(module, "__version__", None)
+            file = getattr(module, "__file__", None) or "built in"
+            own.append((name, f"{version} {file}" if isinstance(version, str) else file))
+    yield from own
+    yield f"standard library ({len(standard)})", " ".join(standard)
+
+
+def _tree(tree: list[Any], depth: int = 0) -> str:
+    """The configuration as it would be written."""
+    lines = []
+    for entry in tree:
+        if isinstance(entry, list):
+            lines.append(_tree(entry, depth + 1))
+        else:
+            lines.append("    " * depth + " ".join(str(word) for word in entry if word) + "\n")
+    return "".join(lines)
+
+
+def log_end(path: str) -> str:
+    """The last lines of the error log, or why they can't be shown."""
+    try:
+        with open(path, "rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            start = log.seek(max(0, size - LOG_BYTES))
+            lines = log.read(LOG_BYTES).decode("utf-8", "replace").splitlines(keepends=True)
+    except OSError as error:
+        return f"{path}: {error.strerror}\n"
+    return "".join(lines[1 if start else 0 :][-LOG_LINES:])
