@@ -249,7 +249,8 @@ def test_bad_handlers(server: Server, path: str) -> None:
 
 def test_the_traceback_with_python_debug(server: Server) -> None:
     reply = server.get("/debug")
-    assert (reply.status, reply.header("Content-Type")) == (500, "text/html")
+    assert reply.status == 500
+    assert (reply.header("Content-Type") or "").startswith("text/html")
     assert reply.text.startswith('\n<pre>\nMod_python error: "PythonHandler app::raises"\n\n')
     assert "RuntimeError: &lt;b&gt;bold&lt;/b&gt;" in reply.text
     assert "<b>bold</b>" not in reply.text
@@ -341,7 +342,7 @@ def test_100_continue(server: Server) -> None:
 
 
 def test_chunks_both_ways(server: Server) -> None:
-    answer = server.raw(f"{CHUNKED}5;name=value\r\nhello\r\n3\r\n...\r\n0\r\nTrailer: yes\r\n\r\n".encode())
+    answer = server.raw(f"{CHUNKED}5;name=value\r\nhello\r\n3\r\n...\r\n0\r\nX-Sum: yes\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert answer.endswith(b"hello...")
 

@@ -53,7 +53,7 @@ def handler(req):
     calls.append(req.uri)
     req.content_type = "application/json"
     req.write(json.dumps({
-        "name": only_NAME.NAME,
+        "name": only_NAME.TEXT,
         "interpreter": apache.interpreter,
         "calls": len(calls),
         "modules": sorted(name for name in sys.modules if name.startswith("only_")),
@@ -65,7 +65,7 @@ def handler(req):
 FILES = {
     f"{name}/{file}": text.replace("NAME", name) if file == "app.py" else text
     for name in ("one", "two")
-    for file, text in (("app.py", APP), (f"only_{name}.py", f'NAME = "{name}"\n'))
+    for file, text in (("app.py", APP), (f"only_{name}.py", f'TEXT = "{name}"\n'))
 }
 
 
@@ -155,7 +155,8 @@ def test_two_busy_interpreters_run_at_once(start_server: StartServer, backend: s
 def test_a_named_interpreter_is_shared_by_those_who_name_it(start_server: StartServer, backend: str) -> None:
     conf = CONF.replace("    SetHandler", "    PythonInterpreter together\n    SetHandler")
     shared = {name: text.replace("only_one", "only").replace("only_two", "only") for name, text in FILES.items()}
-    server = start_server(conf, {**shared, "one/only.py": 'NAME="1"', "two/only.py": 'NAME="2"'}, backend=backend)
+    server = start_server(conf, {**shared, "one/only.py": 'TEXT="1"', "two/only.py": 'TEXT="2"'}, backend=backend)
     one, two = ask(server, "one"), ask(server, "two")
-    assert (one["interpreter"], two["interpreter"]) == ("together", "together")
+    name = "main_interpreter" if backend == "main" else "together"
+    assert (one["interpreter"], two["interpreter"]) == (name, name)
     assert two["attributes"] == ["calls_of_one", "calls_of_two"]

@@ -43,7 +43,7 @@ def alive(process: psutil.Process) -> bool:
 def describe(process: psutil.Process) -> str:
     """A process in a line: its number and command."""
     try:
-        return f"{process.pid} {' '.join(process.cmdline())}"
+        return f"{process.pid} {' '.join(process.cmdline()).rstrip()}"
     except psutil.NoSuchProcess:
         return f"{process.pid} (gone)"
 
