@@ -121,37 +121,28 @@ class Connection:
     def on_event(self, event: int) -> None:
         """The socket is ready. What goes wrong with one connection must not end the others."""
         try:
-            self._on_event()
-        except Exception as error:
-            self.owner.broken(self, error)
-
-    def _on_event(self) -> None:
-        state = self.state
-        if state == SENDING:
-            self._send_more()
-            return
-        if state == LINGERING:
-            self._linger()
-            return
-        try:
+            state = self.state
+            if state > READING:
+                self._others[state](self)  # (nothing comes here in GONE: the loop has forgotten it)
+                return
             data = self.sock.recv(65536)
+            if not data:
+                self.close()
+                return
+            if state == WAITING:
+                self.state = READING
+                self.deadline = self.owner.loop.now + self.timeout
+            if self.reader is not None:
+                self._read_on(self.reader, data)
+                return
+            self.buffer = self.buffer + data if self.buffer else data
+            self.advance()
         except BlockingIOError:
             return
-        except OSError:
+        except ConnectionError:
             self.close()
-            return
-        if not data:
-            self.close()
-            return
-        if state == WAITING:
-            self.state = READING
-            self.deadline = self.owner.loop.now + self.timeout
-        reader = self.reader
-        if reader is not None:
-            self._read_on(reader, data)
-            return
-        self.buffer = self.buffer + data if self.buffer else data
-        self.advance()
+        except Exception as error:
+            self.owner.broken(self, error)
 
     def _read_on(self, reader: HeadReader, data: bytes) -> None:
         """A head that comes in pieces."""
@@ -426,6 +417,9 @@ class Connection:
             self.owner.refuse(self, RequestError(408, "the client did not send the whole request within Timeout"))
             return
         self.close()
+
+    #: What readiness means in the states in which nothing is read for a request.
+    _others = {SENDING: _send_more, LINGERING: _linger}
 
     def release(self) -> None:
         """Leave the owner's loop; the socket stays open, for another owner."""

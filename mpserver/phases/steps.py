@@ -55,8 +55,10 @@ def compile_steps(plan: Plan, loader: Loader | None, lookup: Lookup) -> None:
     steps.append(_type(plan, loader))
     if "PythonFixupHandler" in handlers:
         steps.append(_python(plan, loader, "PythonFixupHandler"))
-    if any(setting in conf for setting in (core.FORCE_TYPE, core.SET_HANDLER, core.ACCEPT_PATH_INFO)):
+    if conf[core.FORCE_TYPE] is not None or conf[core.ACCEPT_PATH_INFO] is not None:
         steps.append(lambda req: core.override_type(req, conf))
+    elif conf[core.SET_HANDLER] is not None:
+        steps.append(_set_handler(conf[core.SET_HANDLER]))
     plan.steps = tuple(steps)
     plan.content = _content(plan, loader, lookup)
 
@@ -77,6 +79,14 @@ def run(req: Request, plan: Plan, loader: Loader | None, phase: str) -> int:
             chosen = found.by_extension[extension]
             req._extension = extension
     return dispatch.run(req, plan, loader, phase, chosen)
+
+
+def _set_handler(handler: str | None) -> Step:
+    def step(req: Request) -> int:
+        req._handler = handler
+        return OK
+
+    return step
 
 
 def _python(plan: Plan, loader: Loader | None, phase: str) -> Step:
