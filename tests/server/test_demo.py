@@ -1,0 +1,103 @@
+"""The demo site: every address that tools/run prints answers."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.processes import adopt_orphans, nothing_outlives
+from support.server import Port
+from support.waiting import PATIENCE, wait_for
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+#: The paths that tools/run prints, as it prints them.
+ADDRESSES = re.findall(r"^ {2}.*\$site(/\S*)", (ROOT / "tools" / "run").read_text(), re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The running demo's address, without a slash at its end."""
+    adopt_orphans()
+    run = tmp_path_factory.mktemp("demo")
+    port = Port()
+    variables = {
+        "MPSERVER_PORT": str(port.number),
+        "MPSERVER_RUN": str(run),
+        "MPSERVER_DEMO": str(ROOT / "conf" / "demo"),
+        "MPSERVER_USER": "root",  # without effect but for root
+    }
+    with nothing_outlives(), (run / "console").open("wb") as console:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mpserver", "-X", "-f", str(ROOT / "conf" / "demo.conf")],
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            wait_for(lambda: process.poll() is not None or listens(port.number), "the demo to listen")
+            assert process.poll() is None, (run / "console").read_text()
+            yield f"http://127.0.0.1:{port.number}"
+        finally:
+            process.send_signal(signal.SIGINT)  # Ctrl-C
+            try:
+                process.wait(PATIENCE)
+            finally:
+                process.kill()
+                process.wait()
+                port.release()
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens on a port."""
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def fetch(url: str, login: str = "") -> tuple[int, str]:
+    """The status and the body of a GET."""
+    request = urllib.request.Request(url)
+    if login:
+        request.add_header("Authorization", "Basic " + base64.b64encode(login.encode()).decode())
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_the_handler_publisher_login_static_page_and_mpinfo_are_there() -> None:
+    assert len(ADDRESSES) == 6
+
+
+@pytest.mark.parametrize("path", ADDRESSES)
+def test_every_printed_address_answers(demo: str, path: str) -> None:
+    status, body = fetch(demo + path, "spam:eggs" if "login" in path else "")
+    assert (status, bool(body)) == (200, True)
+
+
+def test_the_login_is_needed(demo: str) -> None:
+    assert fetch(f"{demo}/login/")[0] == 401
+    assert fetch(f"{demo}/login/", "spam:spam")[0] == 401
+
+
+def test_every_link_of_the_start_page_leads_somewhere(demo: str) -> None:
+    _, page = fetch(f"{demo}/")
+    links = re.findall(r'href="(/[^"]*)"', page)
+    assert len(links) >= 5
+    for link in links:
+        assert fetch(demo + link, "spam:eggs" if "login" in link else "")[0] == 200, link
