@@ -141,8 +141,12 @@ def _without_extension(req: Request, base: str) -> str:
     extensions = (req.get_addhandler_exts() or PYTHON_EXTENSIONS).split()
     if req.extension:
         extensions.append(req.extension)
-    ending = next((ending for ending in extensions if ending and base.endswith(ending)), "")
-    return base[: len(base) - len(ending)]
+    lower = base.lower()
+    for extension in extensions:
+        ending = "." + extension.lstrip(".").lower()
+        if lower.endswith(ending):
+            return base[: -len(ending)]
+    return base
 
 
 def _stat(file: str) -> os.stat_result | None:

@@ -96,7 +96,8 @@ def page(req: Request) -> Iterator[str]:
         f"<title>mod_python works</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
         "<h1>mod_python works</h1>\n"
         f"<p>mpserver {VERSION} with Python {platform.python_version()} serves this page in the interpreter"
-        f" <b>{_escaped(req.interpreter)}</b> of process {os.getpid()}.</p>\n"
+        f" <b>{_escaped(req.interpreter)}</b> of process {os.getpid()}."
+        f" The <a href='?{LOG_QUERY}'>last {LOG_LINES} lines of the error log</a> may tell more.</p>\n"
     )
     # Sections are made here, not in a table at module level: they look at this request.
     sections: tuple[tuple[str, Callable[[], Rows]], ...] = (
@@ -142,7 +143,7 @@ def _server(req: Request) -> Rows:
     yield "forked", _process_model(apache.AP_MPMQ_IS_FORKED, apache.AP_MPMQ_MAX_DAEMONS, "processes")
     yield "server root", apache.server_root()
     yield "document root", req.document_root()
-    yield "error log", f"{req.server.error_fname or 'none'} (?{LOG_QUERY} shows its last {LOG_LINES} lines)"
+    yield "error log", req.server.error_fname or "none"
     yield "process", os.getpid()
     yield "system", platform.platform()
 
@@ -212,14 +213,16 @@ def _modules(modules: list[tuple[str, ModuleType]]) -> Rows:
     yield f"standard library ({len(standard)})", " ".join(standard)
 
 
-def _tree(tree: list[Any], depth: int = 0) -> str:
-    """The configuration as it would be written."""
+def _tree(tree: Iterable[Any], depth: int = 0) -> str:
+    """The configuration as it would be written: directives start with their name, the rest is in sections."""
     lines = []
     for entry in tree:
-        if isinstance(entry, list):
-            lines.append(_tree(entry, depth + 1))
-        else:
-            lines.append("    " * depth + " ".join(str(word) for word in entry if word) + "\n")
+        inside = entry
+        if entry and isinstance(entry[0], str):
+            lines.append("    " * depth + " ".join(word for word in entry if isinstance(word, str)) + "\n")
+            inside = [part for part in entry if isinstance(part, list)]
+            inside = inside[0] if inside else ()
+        lines.append(_tree(inside, depth + 1))
     return "".join(lines)
 
 
