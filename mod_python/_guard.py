@@ -11,7 +11,7 @@ import base64
 import binascii
 from collections.abc import Collection, Mapping
 from functools import lru_cache
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mpserver.api import constants
@@ -49,6 +49,8 @@ class Guard:
 
         :raises SERVER_RETURN: 401 by ``__auth__``, 403 by ``__access__``, 400 for credentials of another kind.
         """
+        if type(found) is FunctionType and _is_plain(found):
+            return
         realm = find(found, REALM)
         if realm is not MISSING:
             self._realm = str(realm)
@@ -137,13 +139,21 @@ def find(found: Any, name: str) -> Any:
     """An object's guard of that name, or MISSING."""
     if type(found) is MethodType:
         # not the attribute of the class: that guarded the instance already
-        return _of_function(found.__func__, name, found.__self__)
+        return _of_function(found.__func__, name)
     if type(found) is FunctionType:
-        return _of_function(found, name, None)
+        return _of_function(found, name)
+    if type(found) is ModuleType:
+        return found.__dict__.get(name, MISSING)
     return getattr(found, name, MISSING)
 
 
-def _of_function(function: Any, name: str, bound: Any) -> Any:
+def _is_plain(function: FunctionType) -> bool:
+    """Whether a function has no names but its parameters, and so no guards: the usual case, told quickly."""
+    code = function.__code__
+    return len(code.co_varnames) == code.co_argcount and not code.co_cellvars and not function.__dict__
+
+
+def _of_function(function: Any, name: str) -> Any:
     """A function's guard: its attribute, or that name in its code or in that of the function it wraps."""
     seen = 0
     while type(function) is FunctionType and seen < 100:

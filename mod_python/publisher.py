@@ -120,7 +120,7 @@ def locate(req: Request) -> tuple[str, os.stat_result, tuple[str, ...]]:
         raise SERVER_RETURN(constants.HTTP_NOT_FOUND)
     directory, _, base = filename.rpartition("/")
     inner = (req.path_info or "").strip("/")
-    names = tuple(re.split(r"[/.]", inner)) if inner else ()
+    names = tuple(inner.replace("/", ".").split(".")) if inner else ()
     name = _without_extension(req, base)
     file = f"{directory}/{name or 'index'}.py"
     found = _stat(file)

@@ -380,21 +380,16 @@ def _code(target: Any) -> tuple[CodeType, int] | None:
     return (entry.__code__, 1) if type(entry) is FunctionType else None
 
 
-def _parameters(target: Any) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
-    """The names of the parameters that are already bound, of those that fields may fill, and whether any name may."""
-    found = _code(target)
-    if found is None:
-        import inspect
+def _signature(target: Any) -> tuple[tuple[str, ...], bool]:
+    """The same for what is not Python's: the names that fields may fill, and whether any name may."""
+    import inspect
 
-        try:
-            parameters = inspect.signature(target).parameters.values()
-        except ValueError:
-            return (), (), False
-        named = tuple(p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        return (), named, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
-    code, bound = found
-    names = code.co_varnames[: code.co_argcount]
-    return names[:bound], names[bound:], bool(code.co_flags & _VARKEYWORDS)
+    try:
+        parameters = inspect.signature(target).parameters.values()
+    except ValueError:
+        return (), False
+    named = tuple(p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return named, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
 
 
 def apply_fs_data(target: Any, fs: FieldStorage, **args: Any) -> Any:
@@ -406,24 +401,36 @@ def apply_fs_data(target: Any, fs: FieldStorage, **args: Any) -> Any:
 
     :returns: what the call returns.
     """
-    bound, expected, any_name = _parameters(target)
+    found = _code(target)
+    bound: tuple[str, ...] = ()
+    positional: tuple[str, ...] = ()
+    if found is None:
+        expected, any_name = _signature(target)
+    else:
+        code, count = found
+        names = code.co_varnames
+        bound, expected = names[:count], names[count : code.co_argcount]
+        any_name = bool(code.co_flags & _VARKEYWORDS)
+        positional = names[count : code.co_posonlyargcount]
     values: dict[str, Any] = {}
+    repeated: set[str] = set()
     for field in fs.list:
         name = field.name
         if name not in args and (name in expected or (any_name and name not in bound)):
             value = field if isinstance(field, Field) else field.value
-            values.setdefault(name, []).append(value)
-    for name, found in values.items():
-        if len(found) == 1:
-            values[name] = found[0]
-    values.update((name, value) for name, value in args.items() if name in expected or any_name)
-    code = _code(target)
-    first = []
-    if code is not None and code[0].co_posonlyargcount > code[1]:
-        for name in code[0].co_varnames[code[1] : code[0].co_posonlyargcount]:
             if name not in values:
-                break
-            first.append(values.pop(name))
+                values[name] = value
+            elif name in repeated:
+                values[name].append(value)
+            else:
+                values[name] = [values[name], value]
+                repeated.add(name)
+    values.update({name: value for name, value in args.items() if name in expected or any_name})
+    first = []
+    for name in positional:
+        if name not in values:
+            break
+        first.append(values.pop(name))
     return target(*first, **values)
 
 
