@@ -24,7 +24,7 @@ from mpserver.loop import Loop
 from mpserver.modules import python, registry
 from mpserver.phases.dispatch import describe, resolve_object
 from mpserver.phases.pipeline import Pipeline
-from mpserver.phases.plan import Place
+from mpserver.phases.plan import Place, place
 from mpserver.scoreboard import IDLE, Scoreboard
 from mpserver.services import Services
 
@@ -104,7 +104,7 @@ class Interpreter:
         path = main.base[python.PYTHON_PATH]
         imports = main.conf[python.PYTHON_IMPORTS]
         for name, interpreter in reversed(imports):
-            if interpreter != self.place.name:
+            if place(interpreter, main.base[python.INTERP_BACKEND]) != self.place:
                 continue
             module, _, function = name.partition("::")
             try:
