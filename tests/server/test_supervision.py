@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from conftest import StartServer
@@ -267,11 +269,14 @@ def test_one_process_mode_forks_no_worker(start_server: StartServer) -> None:
     assert server.get("/hello").status == 200
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start workers as another user")
 def test_workers_run_as_the_user(start_server: StartServer) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can start workers as another user")
+    account = pwd.getpwnam("daemon")
+    try:
+        subprocess.run([sys.executable, "-c", ""], user="daemon", group="daemon", extra_groups=[], check=True)
+    except (PermissionError, subprocess.CalledProcessError):
+        pytest.skip(f"the account daemon can't read {sys.executable}")
     server = started(start_server, conf="User daemon\nGroup daemon\n")
-    ids = {(p.uids().real, p.gids().real) for p in server.workers()}
-    account = psutil.Process().uids().real
-    assert ids
-    assert account not in {uid for uid, _ in ids}
+    wait_for(lambda: len(server.workers()) == 4, "the workers")
+    ids = {(*p.uids(), *p.gids()) for p in server.workers()}
+    assert ids == {(account.pw_uid,) * 3 + (account.pw_gid,) * 3}
