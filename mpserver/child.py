@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: What a worker tells its master on ``control`` (all else is a request for the keeper).
 READY = b"ready"  # it serves
+#: A connection for another worker: this, the worker's slot (4 bytes, little endian), the message.
+PASS = b"pass"
 LEAVING = b"leaving"  # it takes nothing new (MaxConnectionsPerChild...) and wants to be replaced
 
 #: The longest message on ``control``, and the most descriptors with it.

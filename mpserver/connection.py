@@ -71,7 +71,7 @@ class Connection:
 
     __slots__ = (
         "_object", "_outgoing", "accepted", "ahead", "buffer", "client", "deadline", "default", "fd", "head", "host",
-        "input", "keep_alive", "keep_alive_timeout", "linger_left", "local", "number", "owner", "previous", "reader",
+        "input", "keep_alive", "keep_alive_timeout", "linger_left", "local", "number", "owner", "passed", "previous", "reader",
         "requests_left", "served", "sock", "state", "timeout", "want",
     )  # fmt: skip
 
@@ -83,6 +83,8 @@ class Connection:
         self.number = number
         self.served = served
         self.accepted = 0.0
+        #: It came from a sibling worker, and stays here for this request.
+        self.passed = False
         self.client = _address(sock.getpeername)
         self.local = _address(sock.getsockname)
         self.buffer = data

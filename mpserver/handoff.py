@@ -19,7 +19,7 @@ STOP = 3  # end at once
 READY = 4  # the interpreter serves
 FAILED = 5  # the interpreter can't start; the text says why
 DRAINED = 6  # the interpreter has ended its last connection
-RECYCLE = 7  # the worker should be replaced
+SPARE = 7  # a connection that a busy interpreter can't serve now: for a sibling, if one is free
 
 #: Longer data travels in a memfd.
 INLINE = 48 * 1024
@@ -43,6 +43,11 @@ class Message(NamedTuple):
     accepted: float = 0.0
     state: bytes = b""
 
+    def close(self) -> None:
+        """Close the descriptor, if there is one."""
+        if self.fd >= 0:
+            os.close(self.fd)
+
 
 def pair() -> tuple[socket.socket, socket.socket]:
     """The two ends of an inbox."""
@@ -52,31 +57,22 @@ def pair() -> tuple[socket.socket, socket.socket]:
     return ours, theirs
 
 
-def send(inbox: socket.socket, message: Message, *, wait: bool = True) -> None:
+def send(inbox: socket.socket, message: Message, *, wait: bool = True, before: bytes = b"") -> None:
     """Send a message; with ``wait`` also while the other side's queue is full.
+
+    ``before`` goes before it, for who passes it on.
 
     :raises BlockingIOError: the queue is full, and ``wait`` is false.
     :raises OSError: the other side is gone.
     """
-    data, flags = message.data, 0
-    fds = [message.fd] if message.fd >= 0 else []
-    memfd = -1
-    if len(data) + len(message.state) > INLINE:
-        memfd = os.memfd_create("handoff", os.MFD_CLOEXEC)
-        _write_all(memfd, message.state + data)
-        fds.append(memfd)
-        flags = _IN_MEMFD
-    header = _HEADER.pack(
-        message.kind, flags, message.served, message.number, message.accepted, len(message.state)
-    )
-    payload = header if flags else header + message.state + data
+    payload, fds, memfd = _encode(message)
     try:
         while True:
             try:
                 if fds:
-                    socket.send_fds(inbox, [payload], fds)
+                    socket.send_fds(inbox, [before, payload], fds)
                 else:
-                    inbox.send(payload)
+                    inbox.send(before + payload)
                 return
             except BlockingIOError:
                 if not wait:
@@ -85,6 +81,22 @@ def send(inbox: socket.socket, message: Message, *, wait: bool = True) -> None:
     finally:
         if memfd >= 0:
             os.close(memfd)
+
+
+def _encode(message: Message) -> tuple[bytes, list[int], int]:
+    """A message as bytes and descriptors; and the memfd among them, -1 without one."""
+    fds = [message.fd] if message.fd >= 0 else []
+    body = message.state + message.data
+    memfd, flags = -1, 0
+    if len(body) > INLINE:
+        memfd = os.memfd_create("handoff", os.MFD_CLOEXEC)
+        _write_all(memfd, body)
+        fds.append(memfd)
+        body, flags = b"", _IN_MEMFD
+    header = _HEADER.pack(
+        message.kind, flags, message.served, message.number, message.accepted, len(message.state)
+    )
+    return header + body, fds, memfd
 
 
 def receive(inbox: socket.socket) -> Message | None:
@@ -96,8 +108,11 @@ def receive(inbox: socket.socket) -> Message | None:
         payload, fds, _flags, _address = socket.recv_fds(inbox, MESSAGE, 2)
     except ConnectionResetError:
         return None
-    if not payload:
-        return None
+    return decode(payload, list(fds)) if payload else None
+
+
+def decode(payload: bytes, fds: list[int]) -> Message:
+    """A message from its bytes and descriptors, which are the caller's now."""
     kind, flags, served, number, accepted, state_length = _HEADER.unpack_from(payload)
     body = payload[_HEADER.size :]
     if flags & _IN_MEMFD:

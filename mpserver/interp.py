@@ -9,6 +9,7 @@ from __future__ import annotations
 import marshal
 import socket
 import time
+from collections import deque
 from typing import Any, NamedTuple
 
 from mpserver import handoff
@@ -25,6 +26,7 @@ from mpserver.modules import python, registry
 from mpserver.phases.dispatch import describe, resolve_object
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import Place, place
+from mpserver.porter import Porter
 from mpserver.scoreboard import IDLE, Scoreboard
 from mpserver.services import Services
 
@@ -74,7 +76,12 @@ class Interpreter:
         self.pipeline = Pipeline(configuration, boot.logs, boot.generation, self.loader)
         main = self.pipeline.host(configuration.main)
         self.log: ErrorLog = main.log
-        self.seat = Scoreboard.attach(boot.scoreboard).place(boot.slot, boot.seat)
+        board = Scoreboard.attach(boot.scoreboard)
+        self.seat = board.place(boot.slot, boot.seat)
+        #: When the running request began (seconds since the epoch), 0 between requests; and what its porter left for us.
+        self.began = 0.0
+        self.mail: deque[handoff.Message | None] = deque()
+        self.porter = None if boot.one_process else Porter(self, board)
         self.services = Services(boot, main, self.loader)
         self.connections: set[Connection] = set()
         self.host_of = self.pipeline.host_of
@@ -90,8 +97,13 @@ class Interpreter:
         self._import()
         self._tell(handoff.READY)
         self.loop.add(self.inbox.fileno(), self._on_inbox)
+        self.seat.sign(self.place.key)
         self.seat.state(IDLE)
+        if self.porter is not None:
+            self.porter.start()
         self.loop.run()
+        if self.porter is not None:
+            self.porter.stop()
         for connection in list(self.connections):
             connection.close()
         self.services.run_cleanups(self._log)
@@ -129,6 +141,9 @@ class Interpreter:
             message = handoff.receive(self.inbox)
         except BlockingIOError:
             return
+        self._on_message(message)
+
+    def _on_message(self, message: handoff.Message | None) -> None:
         if message is None or message.kind == handoff.STOP:
             self.loop.stop()
         elif message.kind == handoff.CONNECTION:
@@ -176,16 +191,27 @@ class Interpreter:
             self._give_back(connection)
             return
         self.seat.working()
+        self.began = now
         try:
             body = connection.take_request(head, plan.limit_body)
         except RequestError as error:
             self.refuse(connection, error)
-            self.seat.done()
+            self._ended()
             return
         req = pipeline.request(connection, head, host, now)
         req._input = body
         pipeline.serve(req, resource, plan)
+        self._ended()
         connection.done()
+
+    def _ended(self) -> None:
+        """The request is over: other connections are ours again."""
+        self.began = 0.0
+        porter = self.porter
+        if porter is not None and (porter.taking or self.mail):
+            with porter.gate:
+                while self.mail:
+                    self._on_message(self.mail.popleft())
         self.seat.done()
 
     def _serve_early(self, connection: Connection, head: Head, early: Any, now: float) -> None:
@@ -195,17 +221,18 @@ class Interpreter:
             self._give_back(connection)
             return
         self.seat.working()
+        self.began = now
         try:
             body = connection.take_request(head, early.limit_body)
         except RequestError as error:
             self.refuse(connection, error)
-            self.seat.done()
+            self._ended()
             return
         req = pipeline.request(connection, head, host, now)
         req._input = body
         pipeline.serve_early(req, early, self.place)
+        self._ended()
         connection.done()
-        self.seat.done()
 
     def refuse(self, connection: Connection, error: RequestError) -> None:
         """Answer a request that can't be served as it came, then close."""
@@ -219,7 +246,7 @@ class Interpreter:
         for line in describe(error):
             connection.host.log.log(levels.CRIT, f"internal error: {line.rstrip()}", client=connection.client)
         connection.close()
-        self.seat.state(IDLE)
+        self._ended()
 
     def _misconfigured(self, connection: Connection, head: Head, error: ConfigError) -> None:
         """A faulty .htaccess file fails the requests below it, with its place in the log."""

@@ -117,7 +117,7 @@ class Interp:
                 self._flush()
             elif message.kind == handoff.FAILED:
                 self._over(message.data.decode("utf-8", "replace"))
-            elif message.kind == handoff.CONNECTION:
+            elif message.kind in (handoff.CONNECTION, handoff.SPARE):
                 self._events.returned(message)
 
     def _over(self, why: str = "it ended before it served") -> None:
@@ -130,9 +130,12 @@ class Interp:
         self.inbox.close()
         waiting = [message for message in self._waiting if message.fd >= 0]
         self._waiting.clear()
-        if failed or waiting:
+        if failed:
             self._events.failed(self, waiting, why)
         self._events.ended(self)
+        if not failed:
+            for message in waiting:  # it ended while they were on their way: another one serves them
+                self._events.returned(message)
         self._loop.soon(self.reap)
 
     def reap(self) -> None:

@@ -94,6 +94,14 @@ class Loop:
             if self.now >= self._next_sweep:
                 self._sweep()
 
+    def fileno(self) -> int:
+        """The epoll descriptor: readable when anything in the loop is ready."""
+        return self._poll.fileno()
+
+    def ready(self) -> list[tuple[int, int]]:
+        """What is ready now, as (descriptor, events), without calling anybody back."""
+        return self._poll.poll(0)
+
     def stop(self) -> None:
         """Return from `run` after the events at hand."""
         self.running = False

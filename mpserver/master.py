@@ -25,6 +25,7 @@ from mpserver.child import (
     LEAVING,
     MESSAGE,
     MESSAGE_FDS,
+    PASS,
     READY,
     Child,
     Engine,
@@ -307,8 +308,25 @@ class Master:
                 self._on_ready(child)
             elif data == LEAVING:
                 self._on_leaving(child)
+            elif data.startswith(PASS):
+                self._pass_on(child, data[len(PASS) :], fds)
             else:
                 self._ask_keeper(child, data, fds)
+
+    def _pass_on(self, giver: Child, data: bytes, fds: list[int]) -> None:
+        """Give a connection to the worker that it is for; back to its giver if that one is gone or can't take it."""
+        slot = int.from_bytes(data[:4], "little")
+        takers = (child for child in self._children.values() if child.slot == slot and not child.leaving)
+        try:
+            for taker in (next(takers, giver), giver):
+                try:
+                    socket.send_fds(taker.control, [data[4:]], fds)
+                    return
+                except OSError:
+                    continue
+        finally:
+            for fd in fds:
+                os.close(fd)
 
     def _close_control(self, child: Child) -> None:
         if child.control.fileno() >= 0:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mpserver import handoff
 from mpserver.api import log as levels
+from mpserver.child import LEAVING, PASS
 from mpserver.connection import Connection
 from mpserver.errors import ConfigError, RequestError
 from mpserver.http1.head import Head
@@ -22,12 +23,16 @@ from mpserver.modules import mpm
 from mpserver.phases.dispatch import describe
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import MAIN, Place
+from mpserver.scoreboard import INTERPRETERS, WORKING
 
 if TYPE_CHECKING:
     from mpserver.worker import WorkerStart
 
 #: Connections that need no Python go to the worker's main interpreter.
 ANYWHERE = Place("main", MAIN)
+
+#: A sibling that was given a connection is not given another one of the same place for so long, in seconds.
+SETTLE = 0.005
 
 #: How many connections are taken from a listener at a time, so that workers share a rush.
 BATCH = 16
@@ -46,8 +51,9 @@ class Router:
         self.interps: dict[Place, Interp] = {}
         self.connections: set[Connection] = set()
         self._events = Events(self._returned, self._failed, self._ended)
-        self._free = list(range(1, 1024))[::-1]
+        self._free = list(range(1, INTERPRETERS))[::-1]
         self._accepted = 0
+        self._passed: dict[tuple[Place, int], float] = {}
         self._limit = start.configuration.main.conf[mpm.MAX_CONNECTIONS_PER_CHILD]
         self.stopping = False
 
@@ -100,12 +106,40 @@ class Router:
 
     def _hand_over(self, place: Place, connection: Connection) -> None:
         connection.release()
-        self.interp(place).hand_over(
-            handoff.Message(
-                handoff.CONNECTION, connection.sock.detach(), connection.buffer, connection.served, connection.number,
-                connection.accepted,
-            )
+        message = handoff.Message(
+            handoff.CONNECTION, connection.sock.detach(), connection.buffer, connection.served, connection.number,
+            connection.accepted,
         )  # fmt: skip
+        if not (self._is_busy(place) and not connection.passed and self._pass_on(place, message)):
+            self.interp(place).hand_over(message)
+
+    def _is_busy(self, place: Place) -> bool:
+        interp = self.interps.get(place)
+        if interp is None:
+            return False
+        return self.start.scoreboard.interpreter_state(self.start.number, interp.boot.seat) == WORKING
+
+    def _pass_on(self, place: Place, message: handoff.Message) -> bool:
+        """Give a connection to a sibling worker that is free for it; False where there is none."""
+        if self.start.one_process or self.draining:
+            return False
+        now = self.loop.now
+        for slot in self.start.scoreboard.idle_siblings(self.start.number, place.key):
+            # one that got a connection a moment ago does not show it yet
+            if now - self._passed.get((place, slot), 0.0) < SETTLE:
+                continue
+            try:
+                handoff.send(self.start.control, message, wait=False, before=PASS + slot.to_bytes(4, "little"))
+            except OSError:
+                return False
+            self._passed[place, slot] = now
+            message.close()
+            return True
+        return False
+
+    def take(self, message: handoff.Message) -> None:
+        """A connection from a sibling worker."""
+        self._returned(message, passed=True)
 
     def refuse(self, connection: Connection, error: RequestError) -> None:
         """Answer a request that can't be served as it came, then close."""
@@ -134,18 +168,19 @@ class Router:
         if interp is None or interp.state == ENDED:
             start = self.start
             boot = Boot(
-                place, self._free.pop() if self._free else 1023, start.number, start.generation, start.configuration,
+                place, self._free.pop() if self._free else INTERPRETERS - 1, start.number, start.generation, start.configuration,
                 start.logs, start.scoreboard.fd, start.one_process,
             )  # fmt: skip
             interp = self.interps[place] = KINDS[place.kind](boot, self.loop, self._events, start.control)
         return interp
 
-    def _returned(self, message: handoff.Message) -> None:
-        """A connection came back from an interpreter: its next request belongs elsewhere."""
+    def _returned(self, message: handoff.Message, passed: bool = False) -> None:
+        """A connection came back: its next request belongs elsewhere, or the interpreter is busy."""
         connection = Connection(
             self, socket.socket(fileno=message.fd), message.number, message.served, message.data
         )
         connection.accepted = message.accepted
+        connection.passed = passed
         self.connections.add(connection)
         connection.start()
 
@@ -163,7 +198,7 @@ class Router:
             self.refuse(connection, RequestError(500, f"interpreter '{interp.name}' is not there", line))
 
     def _ended(self, interp: Interp) -> None:
-        if interp.boot.seat < 1023:
+        if interp.boot.seat < INTERPRETERS - 1:
             self._free.append(interp.boot.seat)
         if self.interps.get(interp.boot.place) is interp:
             del self.interps[interp.boot.place]
@@ -174,8 +209,6 @@ class Router:
 
     def leave(self) -> None:
         """Take nothing new and ask to be replaced (MaxConnectionsPerChild)."""
-        from mpserver.child import LEAVING
-
         try:
             self.start.control.send(LEAVING)
         except OSError:

@@ -10,6 +10,7 @@ One page per worker slot:
     32    connections accepted                         written by the worker's main thread
     64    one state per interpreter (index 0: router)  written by that interpreter
     512   one count of requests per interpreter        written by that interpreter
+    4096  the crc32 of each interpreter's place        written by that interpreter
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+import zlib
 from typing import NamedTuple
 
-PAGE = 4096
+PAGE = 8192
 _STATES = 64
 _COUNTS = 512
+_PLACES = 4096
 
 #: Interpreters of one worker that have a place, the router (index 0) among them.
 INTERPRETERS = _COUNTS - _STATES
@@ -42,6 +45,7 @@ _NOT_BUSY = bytes((0, OPEN, IDLE, KEEPALIVE, FINISHING, STARTING))
 
 _MASTER = struct.Struct("=QQd")  # pid, generation, started (seconds since the epoch)
 _COUNT = struct.Struct("=Q")
+_CRC = struct.Struct("=I")
 _CONNECTIONS = 32
 
 
@@ -61,12 +65,13 @@ class Row(NamedTuple):
 class Place:
     """The place of one interpreter: it alone writes there."""
 
-    __slots__ = ("_count_at", "_memory", "_state_at", "requests")
+    __slots__ = ("_count_at", "_memory", "_place_at", "_state_at", "requests")
 
     def __init__(self, memory: mmap.mmap, slot: int, index: int) -> None:
         self._memory = memory
         self._state_at = slot * PAGE + _STATES + index
         self._count_at = slot * PAGE + _COUNTS + index * _COUNT.size
+        self._place_at = slot * PAGE + _PLACES + index * _CRC.size
         #: Requests served here, those of an earlier interpreter in this place included.
         self.requests: int = _COUNT.unpack_from(memory, self._count_at)[0]
 
@@ -84,8 +89,13 @@ class Place:
         _COUNT.pack_into(self._memory, self._count_at, self.requests)
         self._memory[self._state_at] = IDLE
 
+    def sign(self, place: str) -> None:
+        """Tell which interpreter has this place: its kind and name, as `place_key` gives them."""
+        _CRC.pack_into(self._memory, self._place_at, zlib.crc32(place.encode("utf-8", "surrogateescape")))
+
     def gone(self) -> None:
         """The interpreter ended; its count stays."""
+        _CRC.pack_into(self._memory, self._place_at, 0)
         self._memory[self._state_at] = 0
 
 
@@ -156,6 +166,34 @@ class Scoreboard:
     def interpreter_state(self, slot: int, index: int) -> int:
         """The state of one interpreter of one worker (0: there is none)."""
         return self.memory[slot * PAGE + _STATES + min(index, INTERPRETERS - 1)]
+
+    def idle_siblings(self, slot: int, place: str) -> list[int]:
+        """Other workers of the slot's generation that take connections, and whose interpreter of this place is free.
+
+        Those that have the interpreter already come first; a worker without it could start it.
+        """
+        wanted = _CRC.pack(zlib.crc32(place.encode("utf-8", "surrogateescape")))
+        generation = _MASTER.unpack_from(self.memory, slot * PAGE)[1]
+        warm: list[int] = []
+        cold: list[int] = []
+        for other in range(slot + 1, slot + self.slots):
+            other %= self.slots
+            start = other * PAGE
+            pid, its_generation, _started = _MASTER.unpack_from(self.memory, start)
+            if not pid or its_generation != generation or self.memory[start + _STATES] != IDLE:
+                continue
+            seat = self._seat(start, wanted)
+            if seat is None:
+                cold.append(other)
+            elif self.memory[start + _STATES + seat] == IDLE:
+                warm.append(other)
+        return warm + cold
+
+    def _seat(self, start: int, wanted: bytes) -> int | None:
+        at = self.memory.find(wanted, start + _PLACES, start + _PLACES + INTERPRETERS * _CRC.size)
+        while at >= 0 and (at - start - _PLACES) % _CRC.size:
+            at = self.memory.find(wanted, at + 1, start + _PLACES + INTERPRETERS * _CRC.size)
+        return None if at < 0 else (at - start - _PLACES) // _CRC.size
 
     def row(self, slot: int) -> Row:
         """All about one slot."""

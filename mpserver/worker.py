@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from mpserver import subinterpreters
+from mpserver import handoff, subinterpreters
 from mpserver.api import log as levels
 from mpserver.child import READY
 from mpserver.modules import python
@@ -95,15 +95,17 @@ class Worker:
 
     def _on_control(self, _event: int) -> None:
         try:
-            data = self.start.control.recv(64)
+            message = handoff.receive(self.start.control)
         except BlockingIOError:
             return
         except OSError:
-            data = b""
-        if not data:
-            self.router.loop.remove(self.start.control.fileno())
-            if not self.start.one_process:
-                self.stop()
+            message = None
+        if message is not None:
+            self.router.take(message)
+            return
+        self.router.loop.remove(self.start.control.fileno())
+        if not self.start.one_process:
+            self.stop()
 
     def graceful(self) -> None:
         """Accept nothing new, serve what is here, end."""

@@ -35,6 +35,11 @@ class Place(NamedTuple):
     kind: str
     name: str
 
+    @property
+    def key(self) -> str:
+        """Its name on the scoreboard."""
+        return f"{self.kind} {self.name}"
+
 
 class PhaseHandlers(NamedTuple):
     """A phase's handlers: those for all files, and those for an extension only (``| .ext``)."""

@@ -152,7 +152,6 @@ def test_graceful_lets_a_long_request_end(start_server: StartServer) -> None:
     assert [(reply.status, reply.text) for reply in replies] == [(200, "waited")]
 
 
-@pytest.mark.xfail(reason="the router gives connections to a busy interpreter while other workers idle", strict=False)
 def test_as_many_slow_requests_as_workers_run_at_once(start_server: StartServer) -> None:
     server = started(start_server)
     run = server.pid_file.parent

@@ -1,0 +1,122 @@
+"""The porter of an interpreter: while a request keeps it busy, its other ready connections go to siblings.
+
+A connection belongs to one interpreter of one worker. If that interpreter is in a long request, its
+other connections would wait although other workers idle. The porter is a thread beside the
+interpreter's own. It sleeps on the interpreter's epoll descriptor; when something is ready there and
+the interpreter stays in one request, it gives what is ready to the router, which finds a free sibling.
+
+An interpreter that is not stuck pays for it with one wake-up in `TICK` at most, an idle one with none.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from mpserver import handoff
+from mpserver.connection import WAITING, Connection
+from mpserver.scoreboard import Scoreboard
+
+if TYPE_CHECKING:
+    from mpserver.interp import Interpreter
+
+#: A request that takes longer than this keeps others waiting, in seconds.
+TICK = 0.01
+
+
+class Porter:
+    """The thread that carries connections away from a busy interpreter."""
+
+    def __init__(self, interpreter: Interpreter, board: Scoreboard) -> None:
+        self._interpreter = interpreter
+        self._board = board
+        self._slot = interpreter.boot.slot
+        self._key = interpreter.place.key
+        #: Held while connections are taken: the interpreter's thread waits for it before it goes on.
+        self.gate = threading.Lock()
+        #: Connections may be taken right now, so the interpreter must pass the gate.
+        self.taking = False
+        self._watch = select.epoll()
+        self._loop_fd = interpreter.loop.fileno()
+        self._bell, self._rope = os.pipe2(os.O_CLOEXEC)
+        self._running = True
+        self._thread = threading.Thread(target=self._run, name=f"porter of {interpreter.place.name}")
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._watch.register(self._loop_fd, select.EPOLLIN | select.EPOLLONESHOT)
+        self._watch.register(self._bell, select.EPOLLIN)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._running = False
+        os.close(self._rope)
+        self._thread.join()
+        self._watch.close()
+        os.close(self._bell)
+
+    def _run(self) -> None:
+        while True:
+            self._watch.poll()
+            if not self._running:
+                return
+            self._help(self._interpreter.began)
+            self._watch.modify(self._loop_fd, select.EPOLLIN | select.EPOLLONESHOT)
+
+    def _help(self, began: float) -> None:
+        """Carry connections away as long as the interpreter is in the same request."""
+        time.sleep(TICK)
+        while self._running and began and self._interpreter.began == began:
+            siblings = len(self._board.idle_siblings(self._slot, self._key))
+            if siblings:
+                self._take(began, siblings)
+            time.sleep(TICK)
+
+    def _take(self, began: float, most: int) -> None:
+        interpreter = self._interpreter
+        with self.gate:
+            self.taking = True
+            try:
+                # From here on the interpreter can't leave its request behind without passing the gate.
+                if interpreter.began == began:
+                    for message in self._ready(most):
+                        handoff.send(interpreter.inbox, message)
+                        message.close()
+            except OSError:
+                self._running = False  # the worker is gone, and so is the interpreter soon
+            finally:
+                self.taking = False
+
+    def _ready(self, most: int) -> list[handoff.Message]:
+        """Up to ``most`` connections with a request that waits: in the inbox, or kept by the interpreter."""
+        interpreter = self._interpreter
+        found: list[handoff.Message] = []
+        ready = {fd for fd, _event in interpreter.loop.ready()}
+        if interpreter.inbox.fileno() in ready:
+            while len(found) < most:
+                try:
+                    message = handoff.receive(interpreter.inbox)
+                except BlockingIOError:
+                    break
+                if message is None or message.kind != handoff.CONNECTION:
+                    interpreter.mail.append(message)
+                    break
+                found.append(message._replace(kind=handoff.SPARE))
+        for connection in list(interpreter.connections):
+            if len(found) >= most:
+                break
+            if connection.fd in ready and connection.state == WAITING:
+                found.append(_packed(connection))
+        return found
+
+
+def _packed(connection: Connection) -> handoff.Message:
+    """A connection that leaves its interpreter; it has no bytes read."""
+    connection.release()
+    return handoff.Message(
+        handoff.SPARE, connection.sock.detach(), b"", connection.served, connection.number, connection.accepted
+    )
