@@ -71,8 +71,8 @@ class Connection:
 
     __slots__ = (
         "_object", "_outgoing", "accepted", "ahead", "buffer", "client", "deadline", "default", "fd", "head", "host",
-        "input", "keep_alive", "keep_alive_timeout", "linger_left", "local", "number", "owner", "passed", "previous", "reader",
-        "requests_left", "served", "sock", "state", "timeout", "want",
+        "input", "keep_alive", "keep_alive_timeout", "linger_left", "local", "number", "owner", "passed", "previous",
+        "reader", "requests_left", "served", "sock", "state", "timeout", "want",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, sock: socket.socket, number: int, served: int = 0, data: bytes = b"") -> None:
@@ -270,18 +270,17 @@ class Connection:
         if sent < len(data):
             view = memoryview(data)[sent:]
             while view:
-                rest = view
-                view = rest[self._blocking(lambda: self.sock.send(rest)) :]
+                view = view[self._blocking(self.sock.send, view) :]
 
     def _send_whole_file(self, part: FilePart) -> None:
         while part.length:
-            self._blocking(lambda: _send_file(self.fd, part))
+            self._blocking(_send_file, self.fd, part)
         part.close()
 
-    def _blocking(self, send: Callable[[], int]) -> int:
+    def _blocking(self, send: Callable[..., int], *arguments: object) -> int:
         while True:
             try:
-                return send()
+                return send(*arguments)
             except BlockingIOError:
                 self._wait(select.POLLOUT)
             except OSError as error:

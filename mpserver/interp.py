@@ -78,8 +78,9 @@ class Interpreter:
         self.log: ErrorLog = main.log
         board = Scoreboard.attach(boot.scoreboard)
         self.seat = board.place(boot.slot, boot.seat)
-        #: When the running request began (seconds since the epoch), 0 between requests; and what its porter left for us.
+        #: When the running request began (seconds since the epoch), 0 between requests.
         self.began = 0.0
+        #: Messages that the porter took from the inbox and that are for us alone.
         self.mail: deque[handoff.Message | None] = deque()
         self.porter = None if boot.one_process else Porter(self, board)
         self.services = Services(boot, main, self.loader)

@@ -167,9 +167,10 @@ class Router:
         interp = self.interps.get(place)
         if interp is None or interp.state == ENDED:
             start = self.start
+            seat = self._free.pop() if self._free else INTERPRETERS - 1
             boot = Boot(
-                place, self._free.pop() if self._free else INTERPRETERS - 1, start.number, start.generation, start.configuration,
-                start.logs, start.scoreboard.fd, start.one_process,
+                place, seat, start.number, start.generation, start.configuration, start.logs,
+                start.scoreboard.fd, start.one_process,
             )  # fmt: skip
             interp = self.interps[place] = KINDS[place.kind](boot, self.loop, self._events, start.control)
         return interp

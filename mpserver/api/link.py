@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol, Union
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.connection import Connection
@@ -27,7 +27,7 @@ class FilePart:
 
 
 #: Bytes or a part of a file.
-Part = Union[bytes, FilePart]
+Part = bytes | FilePart
 
 
 class Link(Protocol):

@@ -68,7 +68,7 @@ class Loader:
         found = self._paths.get(expression)
         if found is None:
             namespace = importlib.import_module("mod_python.apache").__dict__
-            found = [str(entry) for entry in eval(expression, dict(namespace), {"sys": sys})]  # noqa: S307 - PythonPath is code
+            found = [str(entry) for entry in eval(expression, dict(namespace), {"sys": sys})]
             self._paths[expression] = found
         sys.path[:] = found
         self._path = expression
@@ -86,7 +86,7 @@ class Loader:
                 sys.path.insert(0, directory)
             module = self._import(name, [directory] if directory is not None else None)
             loaded = self._loaded[key] = self._same(module) or Loaded(module, now)
-        elif reload and now - loaded.checked >= TRUST or now < loaded.checked:
+        elif (reload and now - loaded.checked >= TRUST) or now < loaded.checked:
             self._check(loaded, now, False)
         return loaded
 

@@ -8,7 +8,6 @@ with the connection for an HTTP/1.0 client, unless the application gave a Conten
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING
 
 from mpserver.api.link import FilePart, Link, Part
@@ -302,15 +301,13 @@ class Output:
         status, link = self._status, self._link
         lines = [b"", self._clock.lines(self._request_time)]
         framing = self._framing(size, last)
-        if status in CLOSING or link.keep_alive and self._closing_asked():
+        if status in CLOSING or (link.keep_alive and self._closing_asked()):
             link.keep_alive = False
         phrase = None
         if self._status_line is not None and self._status_line.startswith(f"{status} "):
             phrase = self._status_line[4:]
         lines[0] = status_line(1, status, phrase)
-        for table in (self._err_headers_out, self._headers_out):
-            if table:
-                lines.append(_fields(table))
+        lines += [_fields(table) for table in (self._err_headers_out, self._headers_out) if table]
         lines.append(framing)
         if not link.keep_alive:
             lines.append(b"Connection: close\r\n")

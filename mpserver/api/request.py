@@ -286,7 +286,7 @@ class Request(Output):
     # ---- the response
 
     status: int = writable("_status", _status, "The status of the response, 200 at first.")
-    status_line: str | None = writable("_status_line", header_text_or_none, "'404 Gone fishing'; must agree with status.")
+    status_line: str | None = writable("_status_line", header_text_or_none, "'404 Gone'; must agree with status.")
     assbackwards: int = writable("_assbackwards", integer, "1 sends no head (HTTP/0.9).")
     proxyreq: int = writable("_proxyreq", integer, "One of PROXYREQ_*.")
     chunked: int = writable("_chunked", integer, "1 once the response is sent in chunks.")

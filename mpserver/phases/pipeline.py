@@ -218,7 +218,7 @@ class Pipeline(Answers):
         before, plan_before = req._resource, plan_of(req)
         host = self.host(req._server)
         resource = resolve(host.server, uri, self.htaccess)
-        if resource.status or resource.finfo is None and resource.filename is not None:
+        if resource.status or (resource.finfo is None and resource.filename is not None):
             return resource.status or constants.HTTP_NOT_FOUND
         if resource.finfo is not None and not S_ISREG(resource.finfo.st_mode):
             return constants.HTTP_NOT_FOUND  # an index is a file
