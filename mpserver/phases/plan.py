@@ -53,8 +53,8 @@ class Plan:
 
     __slots__ = (
         "addhandler_extensions", "auth_name", "auth_type", "autoreload", "canonical_name", "conf", "content", "debug",
-        "document_root", "error_documents", "handlers", "has_end", "hostname_lookups", "host", "interpreter", "limit_body",
-        "needs_python", "options", "place", "python_config", "python_path", "redirect", "requires",
+        "document_root", "error_documents", "handlers", "has_end", "hostname_lookups", "host", "interpreter",
+        "limit_body", "needs_python", "options", "place", "python_config", "python_path", "redirect", "requires",
         "server_software", "steps",
     )  # fmt: skip
 
