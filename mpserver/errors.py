@@ -66,5 +66,13 @@ class StartError(MpserverError):
     """The server, a worker or an interpreter can't start; the text says why and what to do."""
 
 
+class Misplaced(MpserverError):
+    """An application can't run in an isolated subinterpreter; ``module`` is what refused."""
+
+    def __init__(self, module: str) -> None:
+        super().__init__(module)
+        self.module = module
+
+
 class InterpreterError(StartError):
     """An interpreter can't be created or ended early."""

@@ -16,14 +16,15 @@ from mpserver import handoff
 from mpserver.api import log as levels
 from mpserver.api.loader import Loader
 from mpserver.api.log import ErrorLog
+from mpserver.api.request import Request
 from mpserver.api.runtime import lend
 from mpserver.config.compile import Configuration
 from mpserver.connection import WAITING, Connection
-from mpserver.errors import ConfigError, RequestError
+from mpserver.errors import ConfigError, Misplaced, RequestError
 from mpserver.http1.head import Head
 from mpserver.loop import Loop
 from mpserver.modules import python, registry
-from mpserver.phases.dispatch import describe, resolve_object
+from mpserver.phases.dispatch import describe, refusing, resolve_object
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import Place, place
 from mpserver.porter import Porter
@@ -37,10 +38,12 @@ DRAIN_IDLE = 5.0
 class Boot(NamedTuple):
     """All that an interpreter needs to begin.
 
-    ``slot`` is its worker's number, ``seat`` its own place on the worker's page of the scoreboard.
+    ``kind`` is what it really is, where ``place`` says auto. ``slot`` is its worker's number, ``seat`` its
+    own place on the worker's page of the scoreboard.
     """
 
     place: Place
+    kind: str
     seat: int
     slot: int
     generation: int
@@ -48,23 +51,26 @@ class Boot(NamedTuple):
     logs: dict[str, int]
     scoreboard: int
     one_process: bool
+    #: The module that made an application move from a subinterpreter to a process.
+    refused: str = ""
 
 
 def pack(boot: Boot) -> bytes:
     """The boot record as bytes, for an interpreter that shares no objects with this one."""
-    return marshal.dumps((tuple(boot.place), boot.configuration.to_bytes(), *boot[1:4], *boot[5:]))
+    return marshal.dumps((tuple(boot.place), boot.configuration.to_bytes(), *boot[1:5], *boot[6:]))
 
 
 def unpack(data: bytes) -> Boot:
     """The inverse of `pack`; compiles the configuration anew."""
-    place, configuration, seat, slot, generation, *rest = marshal.loads(data)
-    return Boot(Place(*place), seat, slot, generation, Configuration.from_bytes(configuration, registry()), *rest)
+    place, configuration, kind, seat, slot, generation, *rest = marshal.loads(data)
+    compiled = Configuration.from_bytes(configuration, registry())
+    return Boot(Place(*place), kind, seat, slot, generation, compiled, *rest)
 
 
 class Interpreter:
     """The engine of one interpreter; `Owner` of its connections."""
 
-    def __init__(self, boot: Boot, inbox: socket.socket) -> None:
+    def __init__(self, boot: Boot, inbox: socket.socket, loader: Loader | None = None) -> None:
         self.boot = boot
         self.place = boot.place
         self.draining = False
@@ -72,7 +78,9 @@ class Interpreter:
         self.inbox = inbox
         inbox.setblocking(False)
         configuration = boot.configuration
-        self.loader = Loader(self._log)
+        self.loader = Loader() if loader is None else loader
+        self.loader.log = self._log
+        self.loader.may_move = boot.kind == "own" and boot.place.kind == "auto"
         self.pipeline = Pipeline(configuration, boot.logs, boot.generation, self.loader)
         main = self.pipeline.host(configuration.main)
         self.log: ErrorLog = main.log
@@ -127,13 +135,17 @@ class Interpreter:
                 if function:
                     resolve_object(imported, function, None)()
             except BaseException as error:  # an application's module may raise anything
+                refused = refusing(error) if self.loader.may_move else None
+                if refused is not None:
+                    self._tell(handoff.REFUSED, state=refused)
+                    return
                 self._log(levels.ERROR, f"directive_PythonImport: error importing {name}")
                 for line in describe(error):
                     self._log(levels.ERROR, line.rstrip())
 
-    def _tell(self, kind: int, text: str = "") -> None:
+    def _tell(self, kind: int, state: str = "") -> None:
         try:
-            handoff.send(self.inbox, handoff.Message(kind, data=text.encode()))
+            handoff.send(self.inbox, handoff.Message(kind, state=state.encode()))
         except OSError:
             self.loop.stop()  # the worker is gone
 
@@ -193,6 +205,7 @@ class Interpreter:
             return
         self.seat.working()
         self.began = now
+        buffer = connection.buffer
         try:
             body = connection.take_request(head, plan.limit_body)
         except RequestError as error:
@@ -201,9 +214,29 @@ class Interpreter:
             return
         req = pipeline.request(connection, head, host, now)
         req._input = body
-        pipeline.serve(req, resource, plan)
+        try:
+            pipeline.serve(req, resource, plan)
+        except Misplaced as error:
+            self._move(connection, req, buffer, error.module)
+            return
         self._ended()
         connection.done()
+
+    def _move(self, connection: Connection, req: Request, buffer: bytes, module: str) -> None:
+        """The application has to become a process: the request that met it is served by that one."""
+        self._ended()
+        body = req._input
+        if req._started or (body is not None and body.received):
+            # too late to serve it elsewhere: the client has a part of the answer, or we of its long body
+            self._tell(handoff.REFUSED, module)
+            self.pipeline.end(req, 500)
+            self.pipeline.close(req)
+            connection.done()
+            return
+        connection.buffer = buffer
+        connection.served -= 1
+        connection.input = None
+        self._give_back(connection, handoff.REFUSED, module)
 
     def _ended(self) -> None:
         """The request is over: other connections are ours again."""
@@ -223,6 +256,7 @@ class Interpreter:
             return
         self.seat.working()
         self.began = now
+        buffer = connection.buffer
         try:
             body = connection.take_request(head, early.limit_body)
         except RequestError as error:
@@ -231,7 +265,11 @@ class Interpreter:
             return
         req = pipeline.request(connection, head, host, now)
         req._input = body
-        pipeline.serve_early(req, early, self.place)
+        try:
+            pipeline.serve_early(req, early, self.place)
+        except Misplaced as error:
+            self._move(connection, req, buffer, error.module)
+            return
         self._ended()
         connection.done()
 
@@ -254,12 +292,12 @@ class Interpreter:
         connection.host.log.log(levels.ALERT, str(error), client=connection.client)
         self.refuse(connection, RequestError(500, "the configuration of this directory is faulty", head.line))
 
-    def _give_back(self, connection: Connection) -> None:
+    def _give_back(self, connection: Connection, kind: int = handoff.CONNECTION, module: str = "") -> None:
         """The request belongs to another interpreter: the router takes the connection from here."""
         connection.release()
         handed = handoff.Message(
-            handoff.CONNECTION, connection.fd, connection.buffer, connection.served, connection.number,
-            connection.accepted,
+            kind, connection.fd, connection.buffer, connection.served, connection.number, connection.accepted,
+            module.encode(),
         )  # fmt: skip
         try:
             handoff.send(self.inbox, handed)
@@ -274,21 +312,22 @@ class Interpreter:
             self.loop.soon(self._end_if_empty)
 
 
-def run(boot: Boot, inbox_fd: int) -> None:
+def run(boot: Boot, inbox_fd: int, loader: Loader | None = None) -> None:
     """Be an interpreter until the worker ends it; never raises.
 
-    What goes wrong at the start is told to the worker, which answers the waiting requests.
+    What goes wrong at the start is told to the worker, which answers the waiting requests. ``loader``
+    holds the modules that a zygote loaded already.
     """
     inbox = socket.socket(fileno=inbox_fd)
     try:
-        Interpreter(boot, inbox).run()
+        Interpreter(boot, inbox, loader).run()
     except BaseException as error:  # nothing but a clean end may cross into the worker
         try:
             text = f"{type(error).__name__}: {error}"
         except BaseException:
             text = type(error).__name__
         try:
-            handoff.send(inbox, handoff.Message(handoff.FAILED, data=text.encode("utf-8", "replace")))
+            handoff.send(inbox, handoff.Message(handoff.FAILED, state=text.encode("utf-8", "replace")))
         except OSError:
             pass
     finally:
@@ -301,7 +340,7 @@ def run_packed(data: bytes, inbox_fd: int) -> None:
         boot = unpack(data)
     except BaseException as error:
         inbox = socket.socket(fileno=inbox_fd)
-        handoff.send(inbox, handoff.Message(handoff.FAILED, data=repr(error).encode("utf-8", "replace")))
+        handoff.send(inbox, handoff.Message(handoff.FAILED, state=repr(error).encode("utf-8", "replace")))
         inbox.close()
         return
     run(boot, inbox_fd)

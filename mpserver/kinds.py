@@ -2,6 +2,7 @@
 
 Whatever the kind, an interpreter is the other end of an inbox: it runs `mpserver.interp.run`.
 
+    auto      own on Python 3.14 and later, process before, and for applications that an own one refused
     own       a subinterpreter of the worker with its own GIL
     process   a process, forked from the zygote of its name
     main      a thread of the worker's main interpreter
@@ -12,6 +13,7 @@ from __future__ import annotations
 import marshal
 import os
 import socket
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -30,6 +32,8 @@ class Events(NamedTuple):
 
     #: A connection came back: its request belongs elsewhere.
     returned: Callable[[handoff.Message], None]
+    #: The application can't run in it; a connection may come with the news.
+    refused: Callable[[Interp, handoff.Message], None]
     #: It could not start: the connections that waited for it, and why.
     failed: Callable[[Interp, list[handoff.Message], str], None]
     #: It is gone.
@@ -116,7 +120,9 @@ class Interp:
                     self.state = SERVING
                 self._flush()
             elif message.kind == handoff.FAILED:
-                self._over(message.data.decode("utf-8", "replace"))
+                self._over(message.state.decode("utf-8", "replace"))
+            elif message.kind == handoff.REFUSED:
+                self._events.refused(self, message)
             elif message.kind in (handoff.CONNECTION, handoff.SPARE):
                 self._events.returned(message)
 
@@ -165,7 +171,7 @@ class Own(Interp):
             subinterpreters.boot(self._number, pack(self.boot), fd, self.name)
         except InterpreterError as error:
             with socket.socket(fileno=fd) as inbox:
-                handoff.send(inbox, handoff.Message(handoff.FAILED, data=str(error).encode("utf-8", "replace")))
+                handoff.send(inbox, handoff.Message(handoff.FAILED, state=str(error).encode("utf-8", "replace")))
 
     def reap(self) -> None:
         """Destroy it, once its thread has ended."""
@@ -185,11 +191,14 @@ class Process(Interp):
     """A process of its own. The worker asks the keeper of zygotes for it, on its control socket."""
 
     def _launch(self, theirs: socket.socket) -> None:
-        order = marshal.dumps((tuple(self.boot.place), self.boot.seat, self.boot.slot))
+        order = marshal.dumps((tuple(self.boot.place), self.boot.seat, self.boot.slot, self.boot.refused))
         try:
             socket.send_fds(self._control, [order], [theirs.fileno()])
         finally:
             theirs.close()
 
+
+#: What ``auto`` begins with: isolated subinterpreters are ready for use from 3.14 on.
+AUTO = "own" if sys.version_info >= (3, 14) else "process"
 
 KINDS: dict[str, type[Interp]] = {"own": Own, "process": Process, "main": Main}

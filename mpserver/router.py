@@ -17,7 +17,7 @@ from mpserver.connection import Connection
 from mpserver.errors import ConfigError, RequestError
 from mpserver.http1.head import Head
 from mpserver.interp import DRAIN_IDLE, Boot
-from mpserver.kinds import ENDED, KINDS, Events, Interp
+from mpserver.kinds import AUTO, ENDED, KINDS, Events, Interp
 from mpserver.loop import EXCLUSIVE, READ, Loop
 from mpserver.modules import mpm
 from mpserver.phases.dispatch import describe
@@ -50,7 +50,10 @@ class Router:
         self.host_of = self.pipeline.host_of
         self.interps: dict[Place, Interp] = {}
         self.connections: set[Connection] = set()
-        self._events = Events(self._returned, self._failed, self._ended)
+        self._events = Events(self._returned, self._move, self._failed, self._ended)
+        #: Applications that a subinterpreter refused, with the module; and interpreters that end because of that.
+        self._refused: dict[Place, str] = {}
+        self._leaving: set[Interp] = set()
         self._free = list(range(1, INTERPRETERS))[::-1]
         self._accepted = 0
         self._passed: dict[tuple[Place, int], float] = {}
@@ -169,11 +172,30 @@ class Router:
             start = self.start
             seat = self._free.pop() if self._free else INTERPRETERS - 1
             boot = Boot(
-                place, seat, start.number, start.generation, start.configuration, start.logs,
-                start.scoreboard.fd, start.one_process,
+                place, self._kind(place), seat, start.number, start.generation, start.configuration, start.logs,
+                start.scoreboard.fd, start.one_process, self._refused.get(place, ""),
             )  # fmt: skip
-            interp = self.interps[place] = KINDS[place.kind](boot, self.loop, self._events, start.control)
+            interp = self.interps[place] = KINDS[boot.kind](boot, self.loop, self._events, start.control)
         return interp
+
+    def _kind(self, place: Place) -> str:
+        """What an interpreter of a place will be."""
+        if place.kind != "auto":
+            return place.kind
+        if place in self._refused or self.start.scoreboard.has_moved(place.key, self.start.generation):
+            return "process"
+        return AUTO
+
+    def _move(self, interp: Interp, message: handoff.Message) -> None:
+        """An application can't run in a subinterpreter: it gets a process, and what waits goes there."""
+        place = interp.boot.place
+        self._refused[place] = message.state.decode()
+        if self.interps.get(place) is interp:
+            del self.interps[place]
+            self._leaving.add(interp)
+            interp.drain()
+        if message.fd >= 0:
+            self._returned(message)
 
     def _returned(self, message: handoff.Message, passed: bool = False) -> None:
         """A connection came back: its next request belongs elsewhere, or the interpreter is busy."""
@@ -188,7 +210,7 @@ class Router:
     def _failed(self, interp: Interp, waiting: list[handoff.Message], why: str) -> None:
         """An interpreter could not start: its requests are answered with 500, the next one tries again."""
         self.log.log(
-            levels.ERROR, f"Can't get/create interpreter '{interp.name}' ({interp.boot.place.kind}): {why}",
+            levels.ERROR, f"Can't get/create interpreter '{interp.name}' ({interp.boot.kind}): {why}",
             module="python",
         )  # fmt: skip
         for message in waiting:
@@ -201,6 +223,7 @@ class Router:
     def _ended(self, interp: Interp) -> None:
         if interp.boot.seat < INTERPRETERS - 1:
             self._free.append(interp.boot.seat)
+        self._leaving.discard(interp)
         if self.interps.get(interp.boot.place) is interp:
             del self.interps[interp.boot.place]
         if self.draining or self.stopping:
@@ -240,7 +263,7 @@ class Router:
         self._close_listeners()
         for connection in list(self.connections):
             connection.close()
-        for interp in list(self.interps.values()):
+        for interp in [*self.interps.values(), *self._leaving]:
             interp.stop()
         self.loop.soon(self._end_if_empty)
 
@@ -253,5 +276,5 @@ class Router:
     def _end_if_empty(self) -> None:
         if self.draining and not self.connections and not self.stopping:
             self._drain_interps()
-        if not self.interps and not self.connections:
+        if not self.interps and not self.connections and not self._leaving:
             self.loop.stop()

@@ -11,6 +11,9 @@ One page per worker slot:
     64    one state per interpreter (index 0: router)  written by that interpreter
     512   one count of requests per interpreter        written by that interpreter
     4096  the crc32 of each interpreter's place        written by that interpreter
+
+After the workers' pages comes one with the applications that moved from subinterpreters to
+processes, written by the keeper of processes.
 """
 
 from __future__ import annotations
@@ -46,6 +49,7 @@ _NOT_BUSY = bytes((0, OPEN, IDLE, KEEPALIVE, FINISHING, STARTING))
 _MASTER = struct.Struct("=QQd")  # pid, generation, started (seconds since the epoch)
 _COUNT = struct.Struct("=Q")
 _CRC = struct.Struct("=I")
+_MOVED = struct.Struct("=II")  # crc32 of a place, generation
 _CONNECTIONS = 32
 
 
@@ -107,13 +111,13 @@ class Scoreboard:
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.memory = mmap.mmap(fd, 0)
-        self.slots = len(self.memory) // PAGE
+        self.slots = len(self.memory) // PAGE - 1
 
     @classmethod
     def create(cls, slots: int) -> Scoreboard:
         """A new one; pages that nobody uses take no memory."""
         fd = os.memfd_create("mpserver-scoreboard", os.MFD_CLOEXEC)
-        os.ftruncate(fd, slots * PAGE)
+        os.ftruncate(fd, (slots + 1) * PAGE)
         board = cls(fd)
         for slot in range(slots):
             board.memory[slot * PAGE + _STATES] = OPEN
@@ -145,6 +149,27 @@ class Scoreboard:
         start = slot * PAGE
         self.memory[start : start + PAGE] = bytes(PAGE)
         self.memory[start + _STATES] = OPEN
+
+    # What the keeper of process interpreters writes.
+
+    def move(self, place: str, generation: int) -> bool:
+        """An application moved from subinterpreters to processes. :returns: False if that was known."""
+        if self.has_moved(place, generation):
+            return False
+        entry = _MOVED.pack(zlib.crc32(place.encode("utf-8", "surrogateescape")), generation)
+        start = self.slots * PAGE
+        for at in range(start, start + PAGE, _MOVED.size):
+            crc, its_generation = _MOVED.unpack_from(self.memory, at)
+            if not crc or its_generation < generation:
+                self.memory[at : at + _MOVED.size] = entry
+                return True
+        return True  # no room to tell: each worker finds out by itself
+
+    def has_moved(self, place: str, generation: int) -> bool:
+        """Whether an application is known to need processes in this generation."""
+        entry = _MOVED.pack(zlib.crc32(place.encode("utf-8", "surrogateescape")), generation)
+        start = self.slots * PAGE
+        return self.memory.find(entry, start, start + PAGE) >= 0
 
     # What the worker's main thread writes.
 

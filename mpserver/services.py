@@ -24,7 +24,7 @@ class Services:
 
     def __init__(self, boot: Boot, main: Host, loader: Loader) -> None:
         self.interpreter = boot.place.name
-        self.kind = boot.place.kind
+        self.kind = boot.kind
         self.server_root = boot.configuration.root
         defines = set(boot.configuration.defines)
         if boot.one_process:

@@ -50,20 +50,29 @@ class Keeper:
         scoreboard: Scoreboard,
         identity: Identity | None,
         generation: int = 0,
+        one_process: bool = False,
     ) -> None:
         self.configuration = configuration
         self.logs = logs
         self.scoreboard = scoreboard
         self.identity = identity
         self.generation = generation
+        self.one_process = one_process
         self.log = ErrorLog(error_fd(configuration, configuration.main, logs), *log_levels(configuration.main))
         self.zygotes: dict[str, Zygote] = {}
 
     def request(self, data: bytes, fds: list[int]) -> None:
         """A worker's order for an interpreter, with its end of the inbox (closed here)."""
         try:
-            (kind, name), _index, _slot = marshal.loads(data)
-            del kind
+            (kind, name), _seat, _slot, refused = marshal.loads(data)
+            place = Place(kind, name)
+            if refused and self.scoreboard.move(place.key, self.generation):
+                self.log.log(
+                    levels.WARN,
+                    f"interpreter '{name}': {refused} can't be used in an isolated subinterpreter, so the application "
+                    "runs in processes from now on; 'PythonInterpBackend process' in its section makes that permanent",
+                    module="python",
+                )
             for _attempt in range(2):
                 zygote = self.zygotes.get(name) or self._start(name)
                 try:
@@ -157,10 +166,10 @@ def serve(keeper: Keeper, name: str, control: socket.socket) -> None:
             data, fds, _flags, _address = socket.recv_fds(control, MESSAGE, 1)
             if not data:
                 return
-            place, index, slot = marshal.loads(data)
+            place, seat, slot, _refused = marshal.loads(data)
             pid = os.fork()
             if pid == 0:
-                _become_interpreter(keeper, Place(*place), index, slot, fds[0], (control.fileno(), reader, writer))
+                _become_interpreter(keeper, Place(*place), seat, slot, fds[0], (control.fileno(), reader, writer))
             children[pid] = slot
             os.close(fds[0])
 
@@ -181,7 +190,7 @@ def _reap(keeper: Keeper, name: str, children: dict[int, int]) -> None:
 
 
 def _become_interpreter(
-    keeper: Keeper, place: Place, index: int, slot: int, inbox: int, own: tuple[int, ...]
+    keeper: Keeper, place: Place, seat: int, slot: int, inbox: int, own: tuple[int, ...]
 ) -> NoReturn:
     status = 1
     try:
@@ -195,10 +204,11 @@ def _become_interpreter(
         from mpserver.interp import Boot, run
 
         sys.argv = ["mod_python"]
-        run(
-            Boot(place, index, slot, keeper.generation, keeper.configuration, keeper.logs, keeper.scoreboard.fd, False),
-            inbox,
-        )
+        boot = Boot(
+            place, "process", seat, slot, keeper.generation, keeper.configuration, keeper.logs,
+            keeper.scoreboard.fd, keeper.one_process,
+        )  # fmt: skip
+        run(boot, inbox)
         status = 0
     finally:
         _leave(status)
@@ -231,7 +241,7 @@ def keeper_process(
             signal.signal(signal.SIGUSR1, signal.SIG_IGN)
             close_inherited([theirs.fileno(), scoreboard.fd, 2, *logs.values()])
             set_title("mpserver: zygotes")
-            _keep(Keeper(configuration, logs, scoreboard, identity), theirs)
+            _keep(Keeper(configuration, logs, scoreboard, identity, 1, one_process=True), theirs)
             status = 0
         finally:
             os._exit(status)

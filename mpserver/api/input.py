@@ -28,7 +28,7 @@ class BodyDecoder(Protocol):
 class Input:
     """The body of one request: bytes already decoded, and a decoder for those still to come."""
 
-    __slots__ = ("_buffer", "_decoder", "_expects", "_link", "_position", "broken", "count")
+    __slots__ = ("_buffer", "_decoder", "_expects", "_link", "_position", "broken", "count", "received")
 
     def __init__(self, link: Link, decoder: BodyDecoder, head_start: bytes, expects_continue: bool) -> None:
         self._link = link
@@ -38,6 +38,8 @@ class Input:
         self._position = 0
         #: The status to answer with when the body's framing failed or grew too long; 0 while it is sound.
         self.broken = 0
+        #: Whether more of it came from the client than was there with the head.
+        self.received = False
         #: Decoded bytes that came so far (``req.read_length`` counts what was read of them).
         self.count = 0
         self._take(head_start)
@@ -74,6 +76,7 @@ class Input:
         if self._expects:
             self._expects = False
             self._link.send([CONTINUE])
+        self.received = True
         try:
             data = self._link.receive()
         except ClientGone:

@@ -52,11 +52,14 @@ class Loader:
     ``log(level, text)`` writes to the error log.
     """
 
-    def __init__(self, log: Callable[[int, str], None]) -> None:
-        self._log = log
+    def __init__(self, log: Callable[[int, str], None] | None = None) -> None:
+        #: Where reloads are told, if anywhere.
+        self.log = log
         self._loaded: dict[tuple[str, Any], Loaded] = {}
         self._paths: dict[str, list[str]] = {}
         self._path: str | None = None
+        #: A module that refuses to load in a subinterpreter moves the application to a process.
+        self.may_move = False
 
     def use_path(self, expression: str) -> None:
         """Make ``sys.path`` what PythonPath says; each distinct expression is evaluated once.
@@ -99,9 +102,9 @@ class Loader:
         key = (name, tuple(path) if path is not None else None)
         loaded = self._loaded.get(key)
         if loaded is None:
-            if log:
+            if log and self.log is not None:
                 where = f" with path set to '{path}'" if path else ""
-                self._log(constants.APLOG_NOTICE, f"mod_python: (Re)importing module '{name}'{where}")
+                self.log(constants.APLOG_NOTICE, f"mod_python: (Re)importing module '{name}'{where}")
             module = self._import(name, path, only=path is not None)
             loaded = self._loaded[key] = self._same(module) or Loaded(module, now)
         elif reload and now - loaded.checked >= TRUST:
@@ -156,8 +159,8 @@ class Loader:
             loaded.checked = now
             return
         module = loaded.module
-        if log:
-            self._log(constants.APLOG_NOTICE, f"mod_python: (Re)importing module '{module.__name__}'")
+        if log and self.log is not None:
+            self.log(constants.APLOG_NOTICE, f"mod_python: (Re)importing module '{module.__name__}'")
         execute(module)
         # only now: a module that fails to load is tried again by the next request
         loaded.mark, loaded.checked = current, now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from mpserver.api import constants
 from mpserver.api.hlist import HandlerEntry, Running
 from mpserver.api.loader import TRUST, Loaded, Loader
 from mpserver.api.result import SERVER_RETURN
-from mpserver.errors import ClientGone
+from mpserver.errors import ClientGone, Misplaced
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
@@ -154,7 +155,35 @@ def call(req: Request, plan: Plan, loader: Loader, handler: Handler) -> int | No
             )
         return result
     except BaseException as error:  # an application may raise anything; it harms only its own request
+        if loader.may_move:
+            module = refusing(error)
+            if module is not None:
+                raise Misplaced(module) from error
         return failed(req, plan, handler, error)
+
+
+#: What CPython and the makers of extension modules say where isolated subinterpreters are refused.
+REFUSALS = re.compile(
+    r"module (?P<module>\S+) does not support loading in subinterpreters"
+    r"|PyO3 modules (?:compiled for \S+ )?(?:do not yet|may only be)"
+    r"|cannot load module more than once per process"
+    r"|Interpreter change detected"
+    r"|daemon threads? (?:are|is)? ?(?:disabled|not supported)"
+    r"|(?:fork|exec) not supported for isolated subinterpreters"
+)
+
+
+def refusing(error: BaseException) -> str | None:
+    """The module (or the deed) that an isolated subinterpreter does not allow, if that is why it failed."""
+    seen = 0
+    found: BaseException | None = error
+    while found is not None and seen < 20:
+        if isinstance(found, (ImportError, RuntimeError)):
+            match = REFUSALS.search("".join(traceback.format_exception_only(found)))
+            if match is not None:
+                return match["module"] or getattr(found, "name", None) or match[0]
+        found, seen = found.__cause__ or found.__context__, seen + 1
+    return None
 
 
 def _raised(req: Request, raised: SERVER_RETURN) -> Any:

@@ -8,7 +8,6 @@ in the plan, and cost nothing.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,12 +24,9 @@ if TYPE_CHECKING:
 #: The name that always means the worker's own main interpreter (manual 4.1).
 MAIN = "main_interpreter"
 
-#: What ``auto`` means on this Python: isolated subinterpreters are ready for use from 3.14 on.
-AUTO = "own" if sys.version_info >= (3, 14) else "process"
-
 
 class Place(NamedTuple):
-    """An interpreter: its kind (own, process, main) and name."""
+    """An interpreter: the kind that was asked for (auto, own, process, main) and its name."""
 
     kind: str
     name: str
@@ -133,7 +129,7 @@ def place(name: str, backend: str) -> Place:
     """Where an interpreter of this name runs, by PythonInterpBackend."""
     if name == MAIN or backend == "main":
         return Place("main", MAIN)
-    return Place(AUTO if backend == "auto" else backend, name)
+    return Place(backend, name)
 
 
 def varies_by_file(conf: Conf) -> bool:
