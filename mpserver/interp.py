@@ -12,7 +12,7 @@ import time
 from collections import deque
 from typing import Any, NamedTuple
 
-from mpserver import handoff
+from mpserver import handoff, surroundings
 from mpserver.api import log as levels
 from mpserver.api.loader import Loader
 from mpserver.api.log import ErrorLog
@@ -51,8 +51,6 @@ class Boot(NamedTuple):
     logs: dict[str, int]
     scoreboard: int
     one_process: bool
-    #: The module that made an application move from a subinterpreter to a process.
-    refused: str = ""
 
 
 def pack(boot: Boot) -> bytes:
@@ -84,6 +82,8 @@ class Interpreter:
         self.pipeline = Pipeline(configuration, boot.logs, boot.generation, self.loader)
         main = self.pipeline.host(configuration.main)
         self.log: ErrorLog = main.log
+        named = surroundings.server_of(configuration, boot.place.name)
+        self.output = surroundings.Output(self.pipeline.host(named).log, boot.place.name)
         board = Scoreboard.attach(boot.scoreboard)
         self.seat = board.place(boot.slot, boot.seat)
         #: When the running request began (seconds since the epoch), 0 between requests.
@@ -103,6 +103,7 @@ class Interpreter:
     def run(self) -> None:
         """Import what PythonImport names, then serve until the worker says otherwise."""
         lend(self.services)
+        surroundings.install(self.boot.kind, self.output, self.boot.one_process)
         self._import()
         self._tell(handoff.READY)
         self.loop.add(self.inbox.fileno(), self._on_inbox)
@@ -116,6 +117,7 @@ class Interpreter:
         for connection in list(self.connections):
             connection.close()
         self.services.run_cleanups(self._log)
+        self.output.flush_all()
         self.seat.gone()
         self.loop.close()
 
@@ -143,9 +145,9 @@ class Interpreter:
                 for line in describe(error):
                     self._log(levels.ERROR, line.rstrip())
 
-    def _tell(self, kind: int, state: str = "") -> None:
+    def _tell(self, kind: int, state: str = "", number: int = 0) -> None:
         try:
-            handoff.send(self.inbox, handoff.Message(kind, state=state.encode()))
+            handoff.send(self.inbox, handoff.Message(kind, number=number, state=state.encode()))
         except OSError:
             self.loop.stop()  # the worker is gone
 
@@ -168,6 +170,8 @@ class Interpreter:
         sock = socket.socket(fileno=message.fd)
         connection = Connection(self, sock, message.number, message.served, message.data)
         connection.accepted = message.accepted
+        if self.boot.kind == "process":
+            self._tell(handoff.TAKEN, number=message.number)
         self.connections.add(connection)
         connection.start()
 
@@ -241,6 +245,8 @@ class Interpreter:
     def _ended(self) -> None:
         """The request is over: other connections are ours again."""
         self.began = 0.0
+        if self.output.partial:
+            self.output.flush()
         porter = self.porter
         if porter is not None and (porter.taking or self.mail):
             with porter.gate:

@@ -11,7 +11,6 @@ Whatever the kind, an interpreter is the other end of an inbox: it runs `mpserve
 from __future__ import annotations
 
 import marshal
-import os
 import socket
 import sys
 import threading
@@ -43,6 +42,9 @@ class Events(NamedTuple):
 class Interp:
     """One interpreter of a worker; subclasses start it."""
 
+    #: Whether it can end while the worker lives on, and so must tell when it has taken a connection.
+    keeps_sent = False
+
     def __init__(self, boot: Boot, loop: Loop, events: Events, control: socket.socket) -> None:
         self.boot = boot
         self._control = control
@@ -54,6 +56,9 @@ class Interp:
         self.inbox, theirs = handoff.pair()
         self.inbox.setblocking(False)
         self._blocked = False
+        #: Connections that were sent, by their number, until the interpreter has them in its hands; for kinds
+        #: that can end before they read their inbox.
+        self._sent: dict[int, handoff.Message] = {}
         loop.add(self.inbox.fileno(), self._on_inbox)
         self._launch(theirs)
 
@@ -95,8 +100,10 @@ class Interp:
                 self._over()
                 return
             self._waiting.popleft()
-            if message.fd >= 0:
-                os.close(message.fd)
+            if self.keeps_sent and message.kind == handoff.CONNECTION:
+                self._sent[message.number] = message
+            else:
+                message.close()
         if self._blocked:
             self._blocked = False
             self._loop.change(self.inbox.fileno(), READ)
@@ -113,6 +120,8 @@ class Interp:
                 message = handoff.receive(self.inbox)
             except BlockingIOError:
                 return
+            if message is not None and message.number in self._sent:
+                self._sent.pop(message.number).close()
             if message is None:
                 self._over()
             elif message.kind == handoff.READY:
@@ -134,8 +143,9 @@ class Interp:
         self.state = ENDED
         self._loop.remove(self.inbox.fileno())
         self.inbox.close()
-        waiting = [message for message in self._waiting if message.fd >= 0]
+        waiting = [*self._sent.values(), *(message for message in self._waiting if message.fd >= 0)]
         self._waiting.clear()
+        self._sent.clear()
         if failed:
             self._events.failed(self, waiting, why)
         self._events.ended(self)
@@ -190,8 +200,10 @@ class Own(Interp):
 class Process(Interp):
     """A process of its own. The worker asks the keeper of zygotes for it, on its control socket."""
 
+    keeps_sent = True
+
     def _launch(self, theirs: socket.socket) -> None:
-        order = marshal.dumps((tuple(self.boot.place), self.boot.seat, self.boot.slot, self.boot.refused))
+        order = marshal.dumps((tuple(self.boot.place), self.boot.seat, self.boot.slot))
         try:
             socket.send_fds(self._control, [order], [theirs.fileno()])
         finally:

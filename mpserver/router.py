@@ -6,6 +6,7 @@ file system. In the steady state the router sleeps: interpreters keep their conn
 
 from __future__ import annotations
 
+import marshal
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -51,8 +52,8 @@ class Router:
         self.interps: dict[Place, Interp] = {}
         self.connections: set[Connection] = set()
         self._events = Events(self._returned, self._move, self._failed, self._ended)
-        #: Applications that a subinterpreter refused, with the module; and interpreters that end because of that.
-        self._refused: dict[Place, str] = {}
+        #: Applications that a subinterpreter refused; and the interpreters that end because of that.
+        self._refused: set[Place] = set()
         self._leaving: set[Interp] = set()
         self._free = list(range(1, INTERPRETERS))[::-1]
         self._accepted = 0
@@ -173,7 +174,7 @@ class Router:
             seat = self._free.pop() if self._free else INTERPRETERS - 1
             boot = Boot(
                 place, self._kind(place), seat, start.number, start.generation, start.configuration, start.logs,
-                start.scoreboard.fd, start.one_process, self._refused.get(place, ""),
+                start.scoreboard.fd, start.one_process,
             )  # fmt: skip
             interp = self.interps[place] = KINDS[boot.kind](boot, self.loop, self._events, start.control)
         return interp
@@ -189,7 +190,12 @@ class Router:
     def _move(self, interp: Interp, message: handoff.Message) -> None:
         """An application can't run in a subinterpreter: it gets a process, and what waits goes there."""
         place = interp.boot.place
-        self._refused[place] = message.state.decode()
+        if place not in self._refused:
+            self._refused.add(place)
+            try:
+                self.start.control.send(marshal.dumps((tuple(place), message.state.decode())))
+            except OSError:
+                pass  # the log says it when the next worker meets it
         if self.interps.get(place) is interp:
             del self.interps[place]
             self._leaving.add(interp)

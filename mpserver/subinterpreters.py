@@ -67,6 +67,11 @@ def boot(number: int, data: bytes, inbox: int, name: str) -> None:
         raise InterpreterError(f"the engine did not start in a subinterpreter: {failed.formatted}")
 
 
+def alive() -> bool:
+    """Whether the process has any interpreter beside its main one."""
+    return AVAILABLE and len(_module().list_all()) > 1
+
+
 def destroy(number: int) -> None:
     """End an interpreter; waits for its threads. :raises InterpreterError: it is still running."""
     module = _module()

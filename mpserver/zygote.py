@@ -13,16 +13,20 @@ import os
 import select
 import signal
 import socket
+import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from mpserver import privileges
 from mpserver.api import log as levels
+from mpserver.api.loader import Loader
 from mpserver.api.log import ErrorLog
 from mpserver.child import BLOCKED, close_inherited, reset_signals, set_title
 from mpserver.errors import StartError
 from mpserver.handoff import MESSAGE
+from mpserver.interp import Boot, run
 from mpserver.phases.host import error_fd, log_levels
 from mpserver.phases.plan import Place
+from mpserver.preload import modules, preload
 
 if TYPE_CHECKING:
     from mpserver.config.compile import Configuration
@@ -62,17 +66,12 @@ class Keeper:
         self.zygotes: dict[str, Zygote] = {}
 
     def request(self, data: bytes, fds: list[int]) -> None:
-        """A worker's order for an interpreter, with its end of the inbox (closed here)."""
+        """A worker's order for an interpreter, with its end of the inbox (closed here); without one: news."""
         try:
-            (kind, name), _seat, _slot, refused = marshal.loads(data)
-            place = Place(kind, name)
-            if refused and self.scoreboard.move(place.key, self.generation):
-                self.log.log(
-                    levels.WARN,
-                    f"interpreter '{name}': {refused} can't be used in an isolated subinterpreter, so the application "
-                    "runs in processes from now on; 'PythonInterpBackend process' in its section makes that permanent",
-                    module="python",
-                )
+            (kind, name), *order = marshal.loads(data)
+            if not fds:
+                self._moved(Place(kind, name), order[0])
+                return
             for _attempt in range(2):
                 zygote = self.zygotes.get(name) or self._start(name)
                 try:
@@ -85,6 +84,16 @@ class Keeper:
         finally:
             for fd in fds:
                 os.close(fd)
+
+    def _moved(self, place: Place, refused: str) -> None:
+        """A worker found that an application needs processes: tell the others, and once the log."""
+        if self.scoreboard.move(place.key, self.generation):
+            self.log.log(
+                levels.WARN,
+                f"interpreter '{place.name}': {refused} can't be used in an isolated subinterpreter, so the "
+                "application runs in processes from now on; 'PythonInterpBackend process' makes that permanent",
+                module="python",
+            )
 
     def _start(self, name: str) -> Zygote:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -147,12 +156,16 @@ def ending(status: int) -> str:
 
 
 def serve(keeper: Keeper, name: str, control: socket.socket) -> None:
-    """A zygote's life: fork an interpreter per order, until the keeper is gone."""
+    """A zygote's life: load the application, then fork an interpreter per order, until the keeper is gone."""
+    sys.argv = ["mod_python"]
+    loader, status = preload(modules(keeper.configuration, name))
+    if status >= 0:
+        return
+    if loader is None:
+        gc.freeze()
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)  # the byte in the pipe is the message
-    gc.collect()
-    gc.freeze()  # pages of the zygote stay shared: no collection touches them
     poll = select.poll()
     poll.register(reader, select.POLLIN)
     poll.register(control, select.POLLIN)
@@ -166,10 +179,11 @@ def serve(keeper: Keeper, name: str, control: socket.socket) -> None:
             data, fds, _flags, _address = socket.recv_fds(control, MESSAGE, 1)
             if not data:
                 return
-            place, seat, slot, _refused = marshal.loads(data)
+            place, seat, slot = marshal.loads(data)
             pid = os.fork()
             if pid == 0:
-                _become_interpreter(keeper, Place(*place), seat, slot, fds[0], (control.fileno(), reader, writer))
+                own = (control.fileno(), reader, writer)
+                _become_interpreter(keeper, Place(*place), seat, slot, fds[0], own, loader)
             children[pid] = slot
             os.close(fds[0])
 
@@ -190,7 +204,8 @@ def _reap(keeper: Keeper, name: str, children: dict[int, int]) -> None:
 
 
 def _become_interpreter(
-    keeper: Keeper, place: Place, seat: int, slot: int, inbox: int, own: tuple[int, ...]
+    keeper: Keeper, place: Place, seat: int, slot: int, inbox: int, own: tuple[int, ...],
+    loader: Loader | None,
 ) -> NoReturn:
     status = 1
     try:
@@ -199,16 +214,11 @@ def _become_interpreter(
         for fd in own:
             os.close(fd)
         set_title(f"mpserver: interpreter {place.name} (worker {slot})")
-        import sys
-
-        from mpserver.interp import Boot, run
-
-        sys.argv = ["mod_python"]
         boot = Boot(
             place, "process", seat, slot, keeper.generation, keeper.configuration, keeper.logs,
             keeper.scoreboard.fd, keeper.one_process,
         )  # fmt: skip
-        run(boot, inbox)
+        run(boot, inbox, loader)
         status = 0
     finally:
         _leave(status)
@@ -266,8 +276,7 @@ def _keep(keeper: Keeper, control: socket.socket) -> None:
             data, fds, _flags, _address = socket.recv_fds(control, MESSAGE, 1)
             if not data:
                 return
-            if fds:
-                keeper.request(data, list(fds))
+            keeper.request(data, list(fds))
 
 
 def _reap_zygotes(keeper: Keeper) -> None:

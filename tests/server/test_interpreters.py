@@ -161,6 +161,62 @@ def test_bodies_of_all_sizes_reach_a_new_interpreter(start_server: StartServer, 
     assert server.request("POST", "/echo", body=body).body == body
 
 
+PRELOADED = """
+import os
+import threading
+from mod_python import apache
+
+loaded_in = os.getpid()
+TEXT
+
+
+def handler(req):
+    req.content_type = "text/plain"
+    req.write("%d %d" % (loaded_in, os.getpid()), 0)
+    return apache.OK
+"""
+
+WAITING = """
+stop = threading.Event()
+threading.Thread(target=stop.wait, daemon=True).start()
+"""
+
+
+@pytest.mark.parametrize("text", ["", "apache.main_server", WAITING])
+def test_processes_share_what_their_zygote_loaded(start_server: StartServer, text: str) -> None:
+    conf = """
+    MaxConnectionsPerChild 1
+    <Directory "${WWW}">
+        SetHandler mod_python
+        PythonHandler preloaded
+    </Directory>
+    """
+    files: dict[str, str | bytes] = {"preloaded.py": PRELOADED.replace("TEXT", text)}
+    server = start_server(conf, files, backend="process", mode="daemon", workers=2)
+    seen = set()
+
+    def both_workers() -> bool:  # each is replaced after its first connection
+        seen.add(server.get("/").text)
+        return len(seen) == 2
+
+    wait_for(both_workers, "answers of two workers")
+    loaded, ran = zip(*(answer.split() for answer in seen), strict=True)
+    assert len(set(ran)) == 2
+    if text:  # it fails where no server runs, or starts a thread: then each interpreter loads it by itself
+        assert loaded == ran
+    else:
+        assert len(set(loaded)) == 1
+        assert not set(loaded) & set(ran)
+
+
+def test_a_changed_module_is_not_served_from_the_zygote(start_server: StartServer) -> None:
+    conf = "MaxConnectionsPerChild 1\n" + CONF
+    server = start(start_server, "process", conf, mode="daemon", workers=1)
+    assert server.get("/handler").text == "hello from localhost"
+    server.write("app.py", APP.replace("hello from", "changed in"))
+    wait_for(lambda: server.get("/handler").text == "changed in localhost", "the changed module")
+
+
 def test_a_hundred_requests_make_one_interpreter(start_server: StartServer, backend: str) -> None:
     server = start(start_server, backend)
     replies: list[str] = []
