@@ -1,0 +1,324 @@
+"""What an application finds around it in its interpreter: output, environment, and what it may not do.
+
+    print, warnings   become lines of its virtual host's error log
+    os.environ        is the interpreter's own, and its children's; the process' is left alone
+    os.fork, ...      where they would harm others, raise errors that say what to use instead
+
+A process interpreter has a process to itself: there only the output is ours to arrange.
+"""
+
+from __future__ import annotations
+
+import _posixsubprocess
+import codecs
+import importlib
+import io
+import os
+import sys
+import threading
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple, NoReturn
+
+from mpserver import subinterpreters
+from mpserver.api import log as levels
+from mpserver.api.log import ErrorLog
+from mpserver.config.compile import Configuration, Server
+
+#: A longer line is logged in pieces of this many characters, and a partial one does not wait longer.
+LONG = 8000
+
+#: What errors advise.
+REMEDY = "set 'PythonInterpBackend process' for this application, which then runs in a process of its own"
+
+
+def server_of(configuration: Configuration, name: str) -> Server:
+    """The server whose name an interpreter has; the main server if there is none."""
+    main = configuration.main
+    if main.name == name:
+        return main
+    return next((server for server in configuration.hosts if server.name == name), main)
+
+
+# ---- output
+
+
+class _Bytes(io.BufferedIOBase):
+    """``sys.stdout.buffer``: bytes for those who write them; they are taken as UTF-8."""
+
+    def __init__(self, stream: Lines) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        data = bytes(data)
+        self._stream.write(self._decoder.decode(data))
+        return len(data)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+
+class Lines(io.TextIOBase):
+    """A text stream to an error log: each line is a message of it.
+
+    A partial line waits for its end, for each thread by itself, in ``partial``.
+    """
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
+    line_buffering = True
+    mode = "w"
+
+    def __init__(self, name: str, log: ErrorLog, level: int, prefix: str, partial: dict[tuple[int, int], str]) -> None:
+        self.name = name
+        self._log, self._level, self._prefix, self._partial = log, level, prefix, partial
+        #: For bytes.
+        self.buffer = _Bytes(self)
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def fileno(self) -> int:
+        """The log's descriptor: what children write to it goes there as it is."""
+        return self._log.fd
+
+    def reconfigure(self, **_options: Any) -> None:
+        """Nothing can be changed: text goes to the log in UTF-8, line by line."""
+
+    def write(self, text: str, /) -> int:
+        """Log the lines that are whole now."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        key = (threading.get_ident(), self._level)
+        lines = (self._partial.pop(key, "") + text).split("\n")
+        rest = lines.pop()
+        if lines:
+            self._emit(lines)
+        if len(rest) >= LONG:
+            whole = len(rest) - len(rest) % LONG
+            self._emit([rest[:whole]])
+            rest = rest[whole:]
+        if rest:
+            self._partial[key] = rest
+        return len(text)
+
+    def flush(self) -> None:
+        """Log this thread's partial line."""
+        rest = self._partial.pop((threading.get_ident(), self._level), "")
+        if rest:
+            self._emit([rest])
+
+    def close(self) -> None:
+        """It stays open: others use it."""
+        self.flush()
+
+    def _emit(self, lines: list[str]) -> None:
+        pieces = (line[at : at + LONG] for line in lines for at in range(0, len(line) or 1, LONG))
+        text = "\n".join(self._prefix + piece.removesuffix("\r") for piece in pieces)
+        self._log.log(self._level, text, module="python")
+
+
+class Output:
+    """``sys.stdout`` (level notice) and ``sys.stderr`` (level warn) of an interpreter."""
+
+    __slots__ = ("partial", "stderr", "stdout")
+
+    def __init__(self, log: ErrorLog, name: str) -> None:
+        #: What waits for the end of its line, by thread and level.
+        self.partial: dict[tuple[int, int], str] = {}
+        prefix = f"[interpreter {name}] "
+        self.stdout = Lines("<stdout>", log, levels.NOTICE, prefix, self.partial)
+        self.stderr = Lines("<stderr>", log, levels.WARN, prefix, self.partial)
+
+    def install(self) -> None:
+        """Make it what ``print`` and ``warnings`` write to."""
+        sys.stdout, sys.stderr = self.stdout, self.stderr
+
+    def flush(self) -> None:
+        """The end of a request: log the partial lines of its thread."""
+        self.stdout.flush()
+        self.stderr.flush()
+
+    def flush_all(self) -> None:
+        """The end of the interpreter: log the partial lines of all threads."""
+        streams = {levels.NOTICE: self.stdout, levels.WARN: self.stderr}
+        while self.partial:
+            (_thread, level), rest = self.partial.popitem()
+            streams[level]._emit([rest])
+
+
+# ---- the environment
+
+
+class Environment:
+    """The environment of an interpreter that shares its process: changes stay here and reach its children.
+
+    ``os.environ`` tells its changes to ``os.putenv``, which would change the process; so the function is replaced,
+    and whatever starts children without an environment of their own gives them this one.
+    """
+
+    __slots__ = ("_fork_exec", "_variables")
+
+    def __init__(self) -> None:
+        self._variables: dict[bytes, bytes] = dict(os.environb)
+        self._fork_exec: Callable[..., int] = _posixsubprocess.fork_exec
+
+    def install(self) -> None:
+        """Make it this interpreter's."""
+        replaced: dict[str, Callable[..., Any]] = {
+            "putenv": self.putenv,
+            "unsetenv": self.unsetenv,
+            "reload_environ": self.reload_environ,
+            "system": self.system,
+            "execv": self.execv,
+        }
+        for name, function in replaced.items():
+            _replace(os, name, function)
+        _replace(_posixsubprocess, "fork_exec", self.fork_exec)
+        if "subprocess" in sys.modules:
+            _replace(sys.modules["subprocess"], "_fork_exec", self.fork_exec)
+
+    def putenv(self, name: str | bytes, value: str | bytes, /) -> None:
+        """``os.putenv``: for this interpreter and its children."""
+        key, text = os.fsencode(name), os.fsencode(value)
+        if not key or b"=" in key:
+            raise ValueError("illegal environment variable name")
+        if b"\0" in key or b"\0" in text:
+            raise ValueError("embedded null byte")
+        self._variables[key] = text
+
+    def unsetenv(self, name: str | bytes, /) -> None:
+        """``os.unsetenv``: for this interpreter and its children."""
+        self._variables.pop(os.fsencode(name), None)
+
+    def reload_environ(self) -> None:
+        """``os.reload_environ``: take over what putenv and unsetenv did."""
+        shown: dict[bytes, bytes] = vars(os.environ)["_data"]
+        shown.clear()
+        shown.update(self._variables)
+
+    def fork_exec(self, *arguments: Any) -> int:
+        """What ``subprocess`` and ``multiprocessing`` start children with; the sixth argument is the environment."""
+        if arguments[5] is None:
+            lines = [name + b"=" + value for name, value in self._variables.items()]
+            arguments = (*arguments[:5], lines, *arguments[6:])
+        return self._fork_exec(*arguments)
+
+    def system(self, command: str | bytes) -> int:
+        """``os.system``. :returns: the wait status."""
+        sys.audit("os.system", command)
+        pid = os.posix_spawn("/bin/sh", ["sh", "-c", command], self._variables)
+        return os.waitpid(pid, 0)[1]
+
+    def execv(self, path: Any, arguments: Any, /) -> NoReturn:
+        """``os.execv``."""
+        os.execve(path, arguments, self._variables)
+
+
+# ---- what can't be
+
+
+def _fork_in_own() -> NoReturn:
+    raise RuntimeError(
+        f"fork not supported for isolated subinterpreters: use subprocess to run a program, or {REMEDY}"
+    )
+
+
+def _fork_in_main(fork: Callable[[], Any]) -> Callable[[], Any]:
+    def careful() -> Any:
+        if subinterpreters.alive():
+            raise RuntimeError(
+                "fork is not possible in a worker that has subinterpreters, for the child would crash: use subprocess "
+                f"to run a program, or {REMEDY}"
+            )
+        return fork()
+
+    return careful
+
+
+def _thread_kinds(allowed: Callable[[], bool]) -> Callable[[], bool]:
+    """Answers ``threading``'s question whether there may be daemon threads."""
+    askers = {threading.Thread.__init__.__code__, threading.Thread.daemon.fset.__code__}  # type: ignore[attr-defined]
+
+    def ask() -> bool:
+        if sys._getframe(1).f_code in askers and not allowed():
+            raise RuntimeError(
+                "daemon threads are disabled in isolated subinterpreters: use a thread that is no daemon and that "
+                f"apache.register_cleanup ends, or {REMEDY}"
+            )
+        return allowed()
+
+    return ask
+
+
+def _signals(signal: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def careful(number: Any, handler: Any, /) -> Any:
+        try:
+            return signal(number, handler)
+        except ValueError as error:
+            if "main thread" not in str(error):
+                raise
+            raise ValueError(f"{error}, and signals of a worker belong to the server: {REMEDY}") from None
+
+    return careful
+
+
+def _breakpoint(*_arguments: Any, **_keywords: Any) -> None:
+    """``breakpoint()`` in a server of one process: the debugger talks to the terminal, not to the log."""
+    import pdb  # noqa: T100
+
+    pdb.Pdb(stdin=sys.__stdin__, stdout=sys.__stdout__).set_trace(sys._getframe(1))
+
+
+class Change(NamedTuple):
+    """A function that is replaced, and what makes its replacement of it."""
+
+    module: ModuleType
+    name: str
+    make: Callable[[Any], Callable[..., Any]]
+
+
+#: What ``signal.signal`` calls.
+_SIGNAL = importlib.import_module("_signal")
+
+#: By kind of interpreter.
+CHANGES: dict[str, tuple[Change, ...]] = {
+    "own": (
+        Change(os, "fork", lambda _fork: _fork_in_own),
+        Change(os, "forkpty", lambda _fork: _fork_in_own),
+        Change(threading, "_daemon_threads_allowed", _thread_kinds),
+        Change(_SIGNAL, "signal", _signals),
+    ),
+    "main": (
+        Change(os, "fork", _fork_in_main),
+        Change(os, "forkpty", _fork_in_main),
+        Change(_SIGNAL, "signal", _signals),
+    ),
+    "process": (),
+}
+
+
+def _replace(module: ModuleType, name: str, function: Callable[..., Any]) -> None:
+    """Replace a function of a module, where this Python has it."""
+    if hasattr(module, name):
+        setattr(module, name, function)
+
+
+def install(kind: str, output: Output, one_process: bool) -> None:
+    """Arrange an interpreter for its applications, before any code of theirs runs."""
+    output.install()
+    if kind != "process":
+        Environment().install()
+    for change in CHANGES[kind]:
+        if hasattr(change.module, change.name):
+            _replace(change.module, change.name, change.make(getattr(change.module, change.name)))
+    if one_process and not os.environ.get("PYTHONBREAKPOINT"):
+        sys.breakpointhook = _breakpoint
