@@ -70,8 +70,8 @@ class Connection:
     """A client's connection; implements `mpserver.api.link.Link` for its requests."""
 
     __slots__ = (
-        "_object", "_outgoing", "accepted", "ahead", "buffer", "client", "deadline", "default", "fd", "head", "host",
-        "input", "keep_alive", "keep_alive_timeout", "linger_left", "local", "number", "owner", "passed", "previous",
+        "_object", "_outgoing", "accepted", "ahead", "buffer", "carried", "client", "deadline", "default", "fd", "head",
+        "host", "input", "keep_alive", "keep_alive_timeout", "linger_left", "local", "number", "owner", "passed", "previous",
         "reader", "requests_left", "served", "sock", "state", "timeout", "want",
     )  # fmt: skip
 
@@ -85,6 +85,8 @@ class Connection:
         self.accepted = 0.0
         #: It came from a sibling worker, and stays here for this request.
         self.passed = False
+        #: What came along with its request from another interpreter, which ran the early phases.
+        self.carried = b""
         self.client = _address(sock.getpeername)
         self.local = _address(sock.getsockname)
         self.buffer = data

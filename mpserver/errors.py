@@ -74,5 +74,14 @@ class Misplaced(MpserverError):
         self.module = module
 
 
+class Moves(MpserverError):
+    """A request goes on in another interpreter: the place (kind and name), and what goes along."""
+
+    def __init__(self, place: tuple[str, str], state: bytes) -> None:
+        super().__init__(place)
+        self.place = place
+        self.state = state
+
+
 class InterpreterError(StartError):
     """An interpreter can't be created or ended early."""

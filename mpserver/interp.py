@@ -20,10 +20,11 @@ from mpserver.api.request import Request
 from mpserver.api.runtime import lend
 from mpserver.config.compile import Configuration
 from mpserver.connection import WAITING, Connection
-from mpserver.errors import ConfigError, Misplaced, RequestError
+from mpserver.errors import ConfigError, Misplaced, Moves, RequestError
 from mpserver.http1.head import Head
 from mpserver.loop import Loop
 from mpserver.modules import python, registry
+from mpserver.phases.answer import log_error
 from mpserver.phases.dispatch import describe, refusing, resolve_object
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import Place, place
@@ -170,6 +171,7 @@ class Interpreter:
         sock = socket.socket(fileno=message.fd)
         connection = Connection(self, sock, message.number, message.served, message.data)
         connection.accepted = message.accepted
+        connection.carried = message.state
         if self.boot.kind == "process":
             self._tell(handoff.TAKEN, number=message.number)
         self.connections.add(connection)
@@ -228,19 +230,34 @@ class Interpreter:
 
     def _move(self, connection: Connection, req: Request, buffer: bytes, module: str) -> None:
         """The application has to become a process: the request that met it is served by that one."""
+        if self._rewind(connection, req, buffer):
+            self._give_back(connection, handoff.REFUSED, module.encode())
+        else:
+            self._tell(handoff.REFUSED, module)
+
+    def _send_on(self, connection: Connection, req: Request, buffer: bytes, move: Moves) -> None:
+        """The request goes on in another interpreter (manual 5.4.4)."""
+        if self._rewind(connection, req, buffer):
+            self._give_back(connection, handoff.MOVED, marshal.dumps((tuple(move.place), move.state)))
+
+    def _rewind(self, connection: Connection, req: Request, buffer: bytes) -> bool:
+        """Make a connection what it was before its request, so that another interpreter can serve that.
+
+        :returns: False where it is too late for that: the request was answered with an error.
+        """
         self._ended()
         body = req._input
         if req._started or (body is not None and body.received):
-            # too late to serve it elsewhere: the client has a part of the answer, or we of its long body
-            self._tell(handoff.REFUSED, module)
+            # the client has a part of the answer, or we have a part of a long body
+            log_error(req, "the request can't go on in another interpreter: its answer or its body has begun")
             self.pipeline.end(req, 500)
             self.pipeline.close(req)
             connection.done()
-            return
+            return False
         connection.buffer = buffer
         connection.served -= 1
         connection.input = None
-        self._give_back(connection, handoff.REFUSED, module)
+        return True
 
     def _ended(self) -> None:
         """The request is over: other connections are ours again."""
@@ -257,7 +274,8 @@ class Interpreter:
     def _serve_early(self, connection: Connection, head: Head, early: Any, now: float) -> None:
         """A server with handlers for the phases before the resource is known."""
         pipeline, host = self.pipeline, connection.host
-        if early.place != self.place:
+        carried, connection.carried = connection.carried, b""
+        if early.place != self.place and not carried:
             self._give_back(connection)
             return
         self.seat.working()
@@ -272,9 +290,15 @@ class Interpreter:
         req = pipeline.request(connection, head, host, now)
         req._input = body
         try:
-            pipeline.serve_early(req, early, self.place)
+            if carried:
+                pipeline.serve_moved(req, carried, self.place)
+            else:
+                pipeline.serve_early(req, early, self.place)
         except Misplaced as error:
             self._move(connection, req, buffer, error.module)
+            return
+        except Moves as move:
+            self._send_on(connection, req, buffer, move)
             return
         self._ended()
         connection.done()
@@ -298,12 +322,12 @@ class Interpreter:
         connection.host.log.log(levels.ALERT, str(error), client=connection.client)
         self.refuse(connection, RequestError(500, "the configuration of this directory is faulty", head.line))
 
-    def _give_back(self, connection: Connection, kind: int = handoff.CONNECTION, module: str = "") -> None:
+    def _give_back(self, connection: Connection, kind: int = handoff.CONNECTION, state: bytes = b"") -> None:
         """The request belongs to another interpreter: the router takes the connection from here."""
         connection.release()
         handed = handoff.Message(
             kind, connection.fd, connection.buffer, connection.served, connection.number, connection.accepted,
-            module.encode(),
+            state,
         )  # fmt: skip
         try:
             handoff.send(self.inbox, handed)

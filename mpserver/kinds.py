@@ -31,6 +31,8 @@ class Events(NamedTuple):
 
     #: A connection came back: its request belongs elsewhere.
     returned: Callable[[handoff.Message], None]
+    #: A request goes on in another interpreter, after its early phases.
+    moved: Callable[[handoff.Message], None]
     #: The application can't run in it; a connection may come with the news.
     refused: Callable[[Interp, handoff.Message], None]
     #: It could not start: the connections that waited for it, and why.
@@ -132,6 +134,8 @@ class Interp:
                 self._over(message.state.decode("utf-8", "replace"))
             elif message.kind == handoff.REFUSED:
                 self._events.refused(self, message)
+            elif message.kind == handoff.MOVED:
+                self._events.moved(message)
             elif message.kind in (handoff.CONNECTION, handoff.SPARE):
                 self._events.returned(message)
 

@@ -51,7 +51,7 @@ class Router:
         self.host_of = self.pipeline.host_of
         self.interps: dict[Place, Interp] = {}
         self.connections: set[Connection] = set()
-        self._events = Events(self._returned, self._move, self._failed, self._ended)
+        self._events = Events(self._returned, self._go_on, self._move, self._failed, self._ended)
         #: Applications that a subinterpreter refused; and the interpreters that end because of that.
         self._refused: set[Place] = set()
         self._leaving: set[Interp] = set()
@@ -212,6 +212,11 @@ class Router:
         connection.passed = passed
         self.connections.add(connection)
         connection.start()
+
+    def _go_on(self, message: handoff.Message) -> None:
+        """A request that had its early phases goes to the interpreter of its content handler."""
+        place, state = marshal.loads(message.state)
+        self.interp(Place(*place)).hand_over(message._replace(kind=handoff.CONNECTION, state=state))
 
     def _failed(self, interp: Interp, waiting: list[handoff.Message], why: str) -> None:
         """An interpreter could not start: its requests are answered with 500, the next one tries again."""

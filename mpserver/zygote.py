@@ -20,7 +20,7 @@ from mpserver import privileges
 from mpserver.api import log as levels
 from mpserver.api.loader import Loader
 from mpserver.api.log import ErrorLog
-from mpserver.child import BLOCKED, close_inherited, reset_signals, set_title
+from mpserver.child import BLOCKED, LEAVING, READY, close_inherited, reset_signals, set_title
 from mpserver.errors import StartError
 from mpserver.handoff import MESSAGE
 from mpserver.interp import Boot, run
@@ -276,7 +276,8 @@ def _keep(keeper: Keeper, control: socket.socket) -> None:
             data, fds, _flags, _address = socket.recv_fds(control, MESSAGE, 1)
             if not data:
                 return
-            keeper.request(data, list(fds))
+            if data not in (READY, LEAVING):  # (those are for a master)
+                keeper.request(data, list(fds))
 
 
 def _reap_zygotes(keeper: Keeper) -> None:

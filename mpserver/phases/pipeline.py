@@ -23,11 +23,12 @@ from mpserver.api.request import Request
 from mpserver.config.compile import Configuration, Server
 from mpserver.config.htaccess import HtaccessCache
 from mpserver.config.settings import Conf
-from mpserver.errors import ClientGone, RequestError
+from mpserver.errors import ClientGone, Moves, RequestError
 from mpserver.http1.head import Head, refused
 from mpserver.modules import default, python
 from mpserver.phases import dispatch
 from mpserver.phases.answer import Answers, log_error
+from mpserver.phases.carry import pack, unpack
 from mpserver.phases.host import Host, server_software
 from mpserver.phases.plan import Place, Plan, varies_by_file
 from mpserver.phases.steps import EARLY, compile_steps, run
@@ -165,7 +166,10 @@ class Pipeline(Answers):
             self.close(req)
 
     def serve_early(self, req: Request, early: Plan, place: Place) -> None:
-        """A request of a server with handlers for the phases before its resource is known."""
+        """A request of a server with handlers for the phases before its resource is known.
+
+        :raises Moves: it goes on in another interpreter.
+        """
         req._plan, req._conf = early, early.conf
         try:
             req._uri = normalize(req._head.path) if req._head.path != "*" else "*"
@@ -176,8 +180,15 @@ class Pipeline(Answers):
             self.end(req, status)
             self.close(req)
             return
+        self._go_on(req, status == OK and req._filename is not None, place)
+
+    def serve_moved(self, req: Request, state: bytes, place: Place) -> None:
+        """A request whose early phases ran in another interpreter, with what came along."""
+        self._go_on(req, unpack(state, req), place)
+
+    def _go_on(self, req: Request, translated: bool, place: Place) -> None:
         host = self.host(req._server)
-        if status == OK and req._filename is not None:
+        if translated and req._filename is not None:
             resource = walk(host.server, req._uri, req._filename, self.htaccess)
         elif req._uri == "*":
             resource = Resource("*", host.server.base)
@@ -185,9 +196,7 @@ class Pipeline(Answers):
             resource = resolve(host.server, quote_path(req._uri), self.htaccess)
         plan = self.plan(host, resource.conf, resource.filename)
         if plan.needs_python and plan.place != place:
-            self.end(req, _elsewhere(req, plan))
-            self.close(req)
-            return
+            raise Moves(plan.place, pack(req, translated))
         self.serve(req, resource, plan)
 
     def _run_early(self, req: Request, plan: Plan) -> int:

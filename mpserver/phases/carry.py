@@ -1,0 +1,67 @@
+"""A request's state as bytes: what goes along when its early phases ran in another interpreter (manual 5.4.4).
+
+Documented members, the tables and what applications added to the request travel; what can't be
+pickled is left behind, with a line in the log.
+"""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING, Any
+
+from mpserver.api import constants
+from mpserver.api.table import HeaderTable, Table
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+
+#: Plain members, by their attribute.
+MEMBERS = (
+    "_uri", "_args", "_filename", "_canonical_filename", "_path_info", "_user", "_ap_auth_type", "_handler",
+    "_content_type", "_content_type_set", "_status", "_status_line", "_no_cache", "_no_local_copy", "_used_path_info",
+    "_proxyreq", "_assbackwards", "_mtime", "_allowed", "_allowed_methods", "_added", "_method",
+)  # fmt: skip
+
+#: Tables, and what they are.
+TABLES: tuple[tuple[str, type[Table]], ...] = (
+    ("_table_in", Table),
+    ("_headers_out", HeaderTable),
+    ("_err_headers_out", HeaderTable),
+    ("_env", Table),
+    ("_notes", Table),
+)
+
+
+def pack(req: Request, translated: bool) -> bytes:
+    """What goes along with a request; ``translated``: a handler has mapped it to its file."""
+    values = req.__dict__
+    members = {name: values[name] for name in MEMBERS if name in values}
+    tables = {name: list(values[name].pairs()) for name, _kind in TABLES if values.get(name) is not None}
+    own = {}
+    for name, value in values.items():
+        if name.startswith("_"):
+            continue
+        try:
+            own[name] = pickle.dumps(value)
+        except Exception as error:  # pickling runs an application's code
+            text = f"req.{name} does not go along to the interpreter of the content handler: {error}"
+            req._log.log(constants.APLOG_WARNING, text, client=req.connection.client_addr)
+    return pickle.dumps((translated, members, tables, own))
+
+
+def unpack(data: bytes, req: Request) -> bool:
+    """Give a request what came along. :returns: whether a handler has mapped it to its file."""
+    translated, members, tables, own = pickle.loads(data)
+    req.__dict__.update(members)
+    for name, kind in TABLES:
+        if name in tables:
+            setattr(req, name, kind.from_pairs(tables[name]))
+    for name, pickled in own.items():
+        try:
+            value: Any = pickle.loads(pickled)
+        except Exception as error:  # a class that this interpreter can't import
+            text = f"req.{name} did not come along from the interpreter of the early handlers: {error}"
+            req._log.log(constants.APLOG_WARNING, text, client=req.connection.client_addr)
+            continue
+        setattr(req, name, value)
+    return bool(translated)
