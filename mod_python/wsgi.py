@@ -1,0 +1,469 @@
+"""WSGI applications as content handlers: ``PythonHandler mod_python.wsgi`` (PEP 3333; api 3.5 1.15).
+
+    PythonOption mod_python.wsgi.application  module[::callable]     the callable's default: application
+    PythonOption mod_python.wsgi.base_uri     /path                  default: the enclosing Location
+
+A response whose body is known as a whole (a list, or one piece as long as its Content-Length says)
+leaves in one piece with its head; every other piece is sent before the next one is asked for.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from stat import S_ISREG
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mod_python import apache
+from mod_python._environ import Environ, Environment, on_wire
+from mpserver.errors import ClientGone
+
+if TYPE_CHECKING:
+    from mpserver.api.plan import RequestPlan
+    from mpserver.api.request import Request
+    from mpserver.api.server import Server
+
+#: Options of the configuration.
+APPLICATION, BASE = "mod_python.wsgi.application", "mod_python.wsgi.base_uri"
+#: The name of the callable where the option has none.
+CALLABLE = "application"
+#: How long an application is used before its module's file is looked at again, in seconds.
+TRUST = 1.0
+
+#: Headers about the connection, which is the server's business alone (PEP 3333, RFC 9110 7.6.1).
+HOP_BY_HOP = frozenset({
+    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "trailers",
+    "transfer-encoding", "upgrade", "proxy-connection",
+})  # fmt: skip
+
+#: status-code SP reason-phrase, without control characters (PEP 3333; RFC 9112 4).
+STATUS = re.compile(r"([1-9][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?")
+
+#: A body up to this size waits for the end of its request without ``flush``.
+ONE_PIECE = 65536
+#: What is read at once from a file that can't be sent by the kernel.
+BLOCK = 65536
+
+Application = Callable[[Environ, Any], Iterable[bytes]]
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+Headers = list[tuple[str, str]]
+
+
+def handler(req: Request) -> int:
+    """Serve a request by the WSGI application that the configuration names.
+
+    :returns: DECLINED for a URI outside the base, 500 where no application is named, else OK.
+    :raises ValueError: ``base_uri`` ends in a slash.
+    :raises Exception: what the application raises, and what it does against the PEP.
+    """
+    mount = _mount(req._plan)
+    if not mount.ready:
+        mount.prepare(req)
+    options = getattr(req, "_options_table", None)
+    if options is not None and mount.differs(options):
+        # a handler before this one has set options for this request
+        mount = Mount()
+        mount.prepare(req)
+    uri, base = req._uri, mount.base
+    path = uri[len(base) :]
+    if path[:1] != "/" and (path or not base):
+        return apache.DECLINED
+    if base and not uri.startswith(base):
+        return apache.DECLINED
+    application = mount.application(req)
+    if application is None:
+        req.log_error(f"mod_python.wsgi serves {uri}, but no application is named: set PythonOption {APPLICATION}")
+        return apache.HTTP_INTERNAL_SERVER_ERROR
+    req.path_info = path
+    exchange = Exchange(req)
+    environ = mount.environment.make(req, path)
+    environ["wsgi.input"] = exchange
+    result = application(environ, exchange.start_response)
+    kind = type(result)
+    if kind is list or kind is tuple:
+        exchange.send_all(result)  # type: ignore[arg-type]
+        return apache.OK
+    try:
+        if kind is not FileWrapper or not exchange.send_file(result):  # type: ignore[arg-type]
+            exchange.stream(result)
+    finally:
+        close = getattr(result, "close", None)
+        if close is not None:
+            close()
+    return apache.OK
+
+
+# ---- where an application is mounted
+
+
+@lru_cache(maxsize=1024)
+def _mount(plan: RequestPlan) -> Mount:
+    """The mount of a plan: there is one plan for equal configurations, so this is made once."""
+    return Mount()
+
+
+class Mount:
+    """An application at its place, with what its requests have in common."""
+
+    __slots__ = ("_application", "_checked", "_directory", "_option", "_reload", "base", "environment", "name", "ready")
+
+    environment: Environment
+
+    def __init__(self) -> None:
+        self.ready = False
+        self.base = ""
+        self.name: str | None = None
+        self._option: str | None = None
+        self._application: Application | None = None
+        self._checked = 0.0
+        self._directory: str | None = None
+        self._reload = True
+
+    def prepare(self, req: Request) -> None:
+        """Work it out from the first request. :raises ValueError: ``base_uri`` ends in a slash."""
+        options, config, hlist = req.get_options(), req.get_config(), req.hlist
+        self.name = options.get(APPLICATION)
+        self._option = option = options.get(BASE)
+        directory = hlist.directory if hlist is not None else None
+        in_location = hlist is not None and hlist.is_location and directory is not None
+        if option is not None:
+            if option.endswith("/"):
+                raise ValueError(f"PythonOption {BASE} {option} must not end in a slash")
+            self.base = option
+        elif in_location and directory is not None:
+            self.base = directory.rstrip("/")
+        if not in_location and config.get("PythonPath") is None:
+            self._directory = directory
+        self._reload = config.get("PythonAutoReload", "1") != "0"
+        fixed = {
+            "SCRIPT_NAME": on_wire(self.base),
+            "wsgi.version": (1, 0),
+            "wsgi.errors": Errors(req.server),
+            "wsgi.multithread": apache.mpm_query(apache.AP_MPMQ_IS_THREADED) != apache.AP_MPMQ_NOT_SUPPORTED,
+            # outside of -X there are other workers, at least while one takes over from another
+            "wsgi.multiprocess": not apache.exists_config_define("ONE_PROCESS"),
+            "wsgi.run_once": False,
+            "wsgi.file_wrapper": FileWrapper,
+            "wsgi.input_terminated": True,
+        }
+        self.environment = Environment(req, fixed)
+        self.ready = True
+
+    def differs(self, options: apache.table) -> bool:
+        """Whether a request's options name another application or base."""
+        return options.get(APPLICATION) != self.name or options.get(BASE) != self._option
+
+    def application(self, req: Request) -> Application | None:
+        """The callable; None where none is named. :raises Exception: what importing its module raises."""
+        if 0.0 <= req._request_time - self._checked < TRUST:
+            return self._application
+        if self.name is None:
+            return None
+        module_name, _, path = self.name.partition("::")
+        module = self._import(module_name)
+        self._application = apache.resolve_object(module, path or CALLABLE)
+        self._checked = req._request_time
+        return self._application
+
+    def _import(self, name: str) -> Any:
+        """The module: in a directory its own one, whatever other directories call by the same name."""
+        if self._directory is not None:
+            try:
+                return apache.import_module(name, self._reload, 0, [self._directory])
+            except ModuleNotFoundError as error:
+                if error.name != name:
+                    raise
+        return apache.import_module(name, self._reload)
+
+
+class Errors:
+    """``wsgi.errors``: text for the error log, line by line."""
+
+    __slots__ = ("_rest", "_server")
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._rest = ""
+
+    def write(self, text: str) -> int:
+        """Log the lines that are complete."""
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._server.log_error(line)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write several texts."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Log what has no line end yet."""
+        if self._rest:
+            rest, self._rest = self._rest, ""
+            self._server.log_error(rest)
+
+
+class FileWrapper:
+    """``wsgi.file_wrapper``: the pieces of a file; a real file's are sent by the kernel."""
+
+    __slots__ = ("block", "close", "file")
+
+    def __init__(self, filelike: Any, blksize: int = BLOCK) -> None:
+        self.file = filelike
+        self.block = blksize
+        #: The file's own, if it has one.
+        self.close: Callable[[], object] | None = getattr(filelike, "close", None)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        data: bytes = self.file.read(self.block)
+        if not data:
+            raise StopIteration
+        return data
+
+
+# ---- one request
+
+
+class Exchange:
+    """One request as WSGI has it: ``wsgi.input``, ``start_response``, and the way of the body."""
+
+    #: Whether start_response was called; whether it was called well.
+    _called = False
+    _started = False
+    #: Whether some of the body has gone to the client, and the head before.
+    _sent = False
+    #: The Content-Length that the application told.
+    _length: int | None = None
+    #: The headers that were there before the application's.
+    _before: Headers | None = None
+
+    def __init__(self, req: Request) -> None:
+        self._req = req
+
+    # -- the input stream
+
+    def read(self, size: int | None = -1) -> bytes:
+        """At most ``size`` bytes of the body, else all of it. :raises IOError: the client left."""
+        return self._req.read(-1 if size is None else size)
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """A line of the body with its end."""
+        return self._req.readline(-1 if size is None else size)
+
+    def readlines(self, hint: int | None = -1) -> list[bytes]:
+        """The lines of the body; about ``hint`` bytes of them, if it is positive."""
+        return self._req.readlines(-1 if hint is None or hint <= 0 else hint)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._req.readline, b"")
+
+    # -- the head
+
+    def start_response(
+        self, status: str, headers: Headers, exc_info: ExcInfo | None = None
+    ) -> Callable[[bytes], None]:
+        """Take status and headers; they are sent with the first piece of the body.
+
+        :raises AssertionError: it was called before, and this is not about an error.
+        :raises TypeError, ValueError: what was given can't be sent.
+        """
+        if self._called:
+            self._again(exc_info)
+        self._called = True
+        req = self._req
+        if status == "200 OK":
+            if req._status != 200 or req._status_line is not None:
+                req.status, req.status_line = 200, None
+        else:
+            req.status, req.status_line = _status(status), status
+        if type(headers) is not list:
+            raise TypeError(f"the headers must be in a list, not in a {type(headers).__name__}")
+        content_type: str | None = None
+        table: apache.table | None = None
+        for header in headers:
+            if type(header) is not tuple:
+                raise TypeError(f"a header must be a tuple of name and value, not {header!r}")
+            name, value = header
+            if type(name) is not str or type(value) is not str:
+                name, value = _text(name), _text(value)
+            lower = name.lower()
+            if lower == "content-type":
+                content_type = value
+            elif lower == "content-length":
+                self._length = _content_length(value, self._length)
+            else:
+                if lower in HOP_BY_HOP:
+                    raise ValueError(f"{name} is a header about the connection, which WSGI leaves to the server")
+                if table is None:
+                    table = req.headers_out
+                    self._before = table.items()
+                table.add(name, value)
+        if content_type is not None or req._content_type is not None:
+            req.content_type = content_type
+        self._started = True
+        return self.write
+
+    def _again(self, exc_info: ExcInfo | None) -> None:
+        """A later call of start_response: only for an error; what was said before is forgotten."""
+        try:
+            if not exc_info:
+                raise AssertionError("start_response() was called a second time without exc_info")
+            if self._sent:
+                raise exc_info[1].with_traceback(exc_info[2])
+        finally:
+            exc_info = None  # the traceback holds this frame
+        self._started = False
+        self._length = None
+        if self._before is not None:
+            table = self._req.headers_out
+            table.clear()
+            for name, value in self._before:
+                table.add(name, value)
+            self._before = None
+
+    def _announce(self) -> None:
+        """The head is about to be sent: its Content-Length is fixed now."""
+        self._sent = True
+        if self._length is not None:
+            self._req.headers_out["Content-Length"] = str(self._length)
+
+    # -- the body
+
+    def write(self, data: bytes) -> None:
+        """What start_response returns: send a piece of the body at once (PEP 3333)."""
+        if type(data) is not bytes:
+            data = _bytes(data)
+        if not data:
+            return
+        if not self._sent:
+            if not self._started:
+                _too_early()
+            self._announce()
+        self._req.write(data)
+
+    def send_all(self, pieces: list[bytes] | tuple[bytes, ...]) -> None:
+        """A body that is there as a whole: it leaves with its head at the end of the request."""
+        if len(pieces) == 1 and type(pieces[0]) is bytes:
+            data = pieces[0]
+        else:
+            data = b"".join([piece if type(piece) is bytes else _bytes(piece) for piece in pieces])
+        if not self._started:
+            _too_early()
+        req = self._req
+        size = len(data)
+        if not self._sent and (size != self._length or size > ONE_PIECE or req._header_only):
+            if self._length is None and (size > ONE_PIECE or (size and req._header_only)):
+                self._length = size
+            self._announce()
+        try:
+            req.write(data, 0)
+        except ClientGone as error:
+            self._gone(error)
+
+    def stream(self, pieces: Iterable[bytes]) -> None:
+        """A body that is made meanwhile: each piece is sent before the next one is asked for."""
+        req = self._req
+        for data in pieces:
+            if type(data) is not bytes:
+                data = _bytes(data)
+            if not data:
+                continue
+            if not self._sent:
+                if not self._started:
+                    _too_early()
+                if len(data) == self._length and len(data) <= ONE_PIECE and not req._header_only:
+                    # all there is: the head is one that needs no headers but the server's
+                    self._sent = True
+                    req.write(data, 0)
+                    req.finish()
+                    continue
+                self._announce()
+                if req._header_only:
+                    return
+            try:
+                req.write(data)
+            except ClientGone as error:
+                self._gone(error)
+                return
+        if not self._sent:
+            if not self._started:
+                _too_early()
+            self._announce()
+
+    def send_file(self, wrapper: FileWrapper) -> bool:
+        """Let the kernel send a file from where it stands. :returns: False where it is none that allows that."""
+        file = wrapper.file
+        file = getattr(file, "file", file)  # a file of the module tempfile
+        raw = getattr(file, "raw", file)
+        if type(raw) is not io.FileIO or type(file) not in (io.FileIO, io.BufferedReader, io.BufferedRandom):
+            return False
+        if not self._started:
+            _too_early()
+        try:
+            file.flush()
+            fd, offset = file.fileno(), file.tell()
+            found = os.fstat(fd)
+            if not S_ISREG(found.st_mode):
+                return False
+            if not self._sent:
+                # more than the file has can't be promised
+                self._announce()
+            self._req.sendfile(f"/proc/self/fd/{fd}", offset, -1 if self._length is None else self._length)
+        except ClientGone as error:
+            self._gone(error)
+        except (OSError, ValueError):
+            return False  # it can't be opened again, or not be asked where it stands: then by reading
+        return True
+
+    def _gone(self, error: ClientGone) -> None:
+        """The client left: nothing is wrong with the application."""
+        self._req.log_error(str(error), apache.APLOG_INFO)
+
+
+# ---- what an application may give
+
+
+@lru_cache(maxsize=256)
+def _status(status: str) -> int:
+    """The number of a status such as ``404 Not Found``. :raises ValueError: it is none."""
+    if not isinstance(status, str):
+        raise TypeError(f"the status must be a string, not {type(status).__name__}")
+    match = STATUS.fullmatch(status)
+    if match is None or not 200 <= int(match[1]) <= 599:
+        raise ValueError(f"{status!r} is no status of a response, such as '404 Not Found'")
+    return int(match[1])
+
+
+def _text(value: object) -> str:
+    """A header's name or value as str. :raises TypeError: it is neither str nor bytes."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    raise TypeError(f"names and values of headers must be strings, not {type(value).__name__}")
+
+
+def _content_length(value: str, before: int | None) -> int:
+    """The number. :raises ValueError: it is none, or differs from one that was told before."""
+    if not (value.isascii() and value.isdigit()) or (before is not None and before != int(value)):
+        raise ValueError(f"a response can't have the Content-Length {value!r}")
+    return int(value)
+
+
+def _bytes(data: object) -> bytes:
+    """A piece of the body as exact bytes. :raises TypeError: it is none."""
+    if isinstance(data, bytes):
+        return bytes(data)
+    raise TypeError(f"the application gave a piece of type {type(data).__name__}, but a body consists of bytes")
+
+
+def _too_early() -> NoReturn:
+    raise AssertionError("the application gave a piece of its body, or its end, before it called start_response()")
