@@ -209,17 +209,10 @@ class Interpreter:
         if plan.place != self.place and plan.needs_python:
             self._give_back(connection)
             return
-        self.seat.working()
-        self.began = now
         buffer = connection.buffer
-        try:
-            body = connection.take_request(head, plan.limit_body)
-        except RequestError as error:
-            self.refuse(connection, error)
-            self._ended()
+        req = self._begin(connection, head, plan.limit_body, now)
+        if req is None:
             return
-        req = pipeline.request(connection, head, host, now)
-        req._input = body
         try:
             pipeline.serve(req, resource, plan)
         except Misplaced as error:
@@ -227,6 +220,20 @@ class Interpreter:
             return
         self._ended()
         connection.done()
+
+    def _begin(self, connection: Connection, head: Head, limit: int, now: float) -> Request | None:
+        """The request for a head, which is ours now; None if its body made it impossible, which was answered."""
+        self.seat.working()
+        self.began = now
+        try:
+            body = connection.take_request(head, limit)
+        except RequestError as error:
+            self.refuse(connection, error)
+            self._ended()
+            return None
+        req = self.pipeline.request(connection, head, connection.host, now)
+        req._input = body
+        return req
 
     def _move(self, connection: Connection, req: Request, buffer: bytes, module: str) -> None:
         """The application has to become a process: the request that met it is served by that one."""
@@ -273,22 +280,15 @@ class Interpreter:
 
     def _serve_early(self, connection: Connection, head: Head, early: Any, now: float) -> None:
         """A server with handlers for the phases before the resource is known."""
-        pipeline, host = self.pipeline, connection.host
+        pipeline = self.pipeline
         carried, connection.carried = connection.carried, b""
         if early.place != self.place and not carried:
             self._give_back(connection)
             return
-        self.seat.working()
-        self.began = now
         buffer = connection.buffer
-        try:
-            body = connection.take_request(head, early.limit_body)
-        except RequestError as error:
-            self.refuse(connection, error)
-            self._ended()
+        req = self._begin(connection, head, early.limit_body, now)
+        if req is None:
             return
-        req = pipeline.request(connection, head, host, now)
-        req._input = body
         try:
             if carried:
                 pipeline.serve_moved(req, carried, self.place)

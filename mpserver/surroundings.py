@@ -179,6 +179,8 @@ class Environment:
             "reload_environ": self.reload_environ,
             "system": self.system,
             "execv": self.execv,
+            "posix_spawn": self._with_ours(os.posix_spawn),
+            "posix_spawnp": self._with_ours(os.posix_spawnp),
         }
         for name, function in replaced.items():
             _replace(os, name, function)
@@ -211,6 +213,14 @@ class Environment:
             lines = [name + b"=" + value for name, value in self._variables.items()]
             arguments = (*arguments[:5], lines, *arguments[6:])
         return self._fork_exec(*arguments)
+
+    def _with_ours(self, spawn: Callable[..., int]) -> Callable[..., int]:
+        """``os.posix_spawn``, where the environment None means that of the process (since 3.13)."""
+
+        def spawn_with_ours(path: Any, arguments: Any, environment: Any = None, /, **options: Any) -> int:
+            return spawn(path, arguments, self._variables if environment is None else environment, **options)
+
+        return spawn_with_ours
 
     def system(self, command: str | bytes) -> int:
         """``os.system``. :returns: the wait status."""
