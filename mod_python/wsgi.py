@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import lru_cache
 from stat import S_ISREG
 from types import TracebackType
@@ -23,7 +23,6 @@ from mod_python._environ import Environ, Environment, on_wire
 from mpserver.errors import ClientGone
 
 if TYPE_CHECKING:
-    from mpserver.api.plan import RequestPlan
     from mpserver.api.request import Request
     from mpserver.api.server import Server
 
@@ -60,7 +59,7 @@ def handler(req: Request) -> int:
     :raises ValueError: ``base_uri`` ends in a slash.
     :raises Exception: what the application raises, and what it does against the PEP.
     """
-    mount = _mount(req._plan)
+    mount = _mount(req._plan)  # type: ignore[arg-type]  # plans are hashable, their protocol does not say so
     if not mount.ready:
         mount.prepare(req)
     options = getattr(req, "_options_table", None)
@@ -101,7 +100,7 @@ def handler(req: Request) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _mount(plan: RequestPlan) -> Mount:
+def _mount(plan: Hashable) -> Mount:
     """The mount of a plan: there is one plan for equal configurations, so this is made once."""
     return Mount()
 
@@ -155,7 +154,7 @@ class Mount:
 
     def differs(self, options: apache.table) -> bool:
         """Whether a request's options name another application or base."""
-        return options.get(APPLICATION) != self.name or options.get(BASE) != self._option
+        return (options.get(APPLICATION), options.get(BASE)) != (self.name, self._option)
 
     def application(self, req: Request) -> Application | None:
         """The callable; None where none is named. :raises Exception: what importing its module raises."""
