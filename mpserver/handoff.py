@@ -22,6 +22,7 @@ DRAINED = 6  # the interpreter has ended its last connection
 SPARE = 7  # a connection that a busy interpreter can't serve now: for a sibling, if one is free
 REFUSED = 8  # the application can't run in this interpreter; state: the module that refused
 MOVED = 10  # a request that goes on elsewhere after its early phases; state: the place, and what goes along
+STUCK = 11  # a request does not end, so the interpreter serves nobody any more
 TAKEN = 9  # a connection has arrived; number: which
 
 #: Longer data travels in a memfd.

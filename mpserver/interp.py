@@ -7,12 +7,14 @@ worker's main interpreter; `mpserver.kinds` starts it there.
 from __future__ import annotations
 
 import marshal
+import os
 import socket
+import sys
 import time
 from collections import deque
 from typing import Any, NamedTuple
 
-from mpserver import handoff, surroundings
+from mpserver import handoff, subinterpreters, surroundings
 from mpserver.api import log as levels
 from mpserver.api.loader import Loader
 from mpserver.api.log import ErrorLog
@@ -28,6 +30,7 @@ from mpserver.phases.answer import log_error
 from mpserver.phases.dispatch import describe, refusing, resolve_object
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import Place, place
+from mpserver.phases.timeouts import Timeouts
 from mpserver.porter import Porter
 from mpserver.scoreboard import IDLE, Scoreboard
 from mpserver.services import Services
@@ -92,12 +95,34 @@ class Interpreter:
         #: Messages that the porter took from the inbox and that are for us alone.
         self.mail: deque[handoff.Message | None] = deque()
         self.porter = None if boot.one_process else Porter(self, board)
+        self.timeouts = self.pipeline.timeouts = None if boot.one_process else self._timeouts()
         self.services = Services(boot, main, self.loader)
         self.connections: set[Connection] = set()
         self.host_of = self.pipeline.host_of
 
     def _log(self, level: int, text: str) -> None:
         self.log.log(level, text, module="python")
+
+    def _timeouts(self) -> Timeouts:
+        """What ends requests past PythonRequestTimeout."""
+        kind = self.boot.kind
+
+        def frames() -> bool:
+            # before, a look at frames walks through those of all interpreters, while they run
+            if sys.version_info >= (3, 14, 8) or kind == "process":
+                return True
+            return kind == "main" and not subinterpreters.alive()
+
+        return Timeouts(self.place.name, frames, self._stuck)
+
+    def _stuck(self) -> None:
+        """A request does not end: a process ends with it, another kind serves nobody any more. (In a thread beside.)"""
+        if self.boot.kind == "process":
+            import signal
+
+            self.output.flush_all()
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._tell(handoff.STUCK)
 
     # ---- its life
 
@@ -115,6 +140,8 @@ class Interpreter:
         self.loop.run()
         if self.porter is not None:
             self.porter.stop()
+        if self.timeouts is not None:
+            self.timeouts.close()
         for connection in list(self.connections):
             connection.close()
         self.services.run_cleanups(self._log)

@@ -37,6 +37,8 @@ class Events(NamedTuple):
     refused: Callable[[Interp, handoff.Message], None]
     #: It could not start: the connections that waited for it, and why.
     failed: Callable[[Interp, list[handoff.Message], str], None]
+    #: A request in it does not end; it serves nobody any more.
+    stuck: Callable[[Interp], None]
     #: It is gone.
     ended: Callable[[Interp], None]
 
@@ -134,6 +136,8 @@ class Interp:
                 self._over(message.state.decode("utf-8", "replace"))
             elif message.kind == handoff.REFUSED:
                 self._events.refused(self, message)
+            elif message.kind == handoff.STUCK:
+                self._events.stuck(self)
             elif message.kind == handoff.MOVED:
                 self._events.moved(message)
             elif message.kind in (handoff.CONNECTION, handoff.SPARE):

@@ -51,7 +51,9 @@ class Router:
         self.host_of = self.pipeline.host_of
         self.interps: dict[Place, Interp] = {}
         self.connections: set[Connection] = set()
-        self._events = Events(self._returned, self._go_on, self._move, self._failed, self._ended)
+        self._events = Events(
+            self._returned, self._go_on, self._move, self._failed, self._stuck, self._ended
+        )  # fmt: skip
         #: Applications that a subinterpreter refused; and the interpreters that end because of that.
         self._refused: set[Place] = set()
         self._leaving: set[Interp] = set()
@@ -230,6 +232,15 @@ class Router:
             connection.start()
             line = message.data.partition(b"\r\n")[0].decode("latin-1")
             self.refuse(connection, RequestError(500, f"interpreter '{interp.name}' is not there", line))
+
+    def _stuck(self, interp: Interp) -> None:
+        """An interpreter that can't be ended, for a request of it does not end: the worker goes without it."""
+        place = interp.boot.place
+        if self.interps.get(place) is interp:
+            del self.interps[place]
+        interp.drain()
+        if not self.draining and not self.stopping:
+            self.leave()
 
     def _ended(self, interp: Interp) -> None:
         if interp.boot.seat < INTERPRETERS - 1:

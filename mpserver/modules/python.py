@@ -78,6 +78,8 @@ PYTHON_AUTO_RELOAD = Setting("PythonAutoReload", True)
 INTERP_PER_DIRECTORY = Setting("PythonInterpPerDirectory", False)
 INTERP_PER_DIRECTIVE = Setting("PythonInterpPerDirective", False)
 INTERP_BACKEND = Setting("PythonInterpBackend", "auto")
+#: In seconds; 0: requests take the time they take.
+REQUEST_TIMEOUT = Setting("PythonRequestTimeout", 0.0)
 #: "" stands for a removed key, so that it hides an outer scope's: read it with `options`.
 PYTHON_OPTIONS: Setting[dict[str, str]] = Setting("PythonOption", {}, update)
 #: The same of the server's own level.
@@ -251,6 +253,10 @@ def _option(call: Call) -> None:
         values.set_in(call.server, SERVER_OPTIONS, entry)
 
 
+def _time_limit(call: Call, word: str) -> float:
+    return 0.0 if word.lower() == "off" else values.seconds(call, word)
+
+
 def _import(call: Call) -> None:
     module, interpreter = call.args
     if not HANDLER.match(module):
@@ -296,6 +302,13 @@ MODULE = Module(
             NOT_HTACCESS,
             values.directory(INTERP_BACKEND, values.choice(BACKENDS)),
             help="auto, own, process or main",
+        ),
+        Directive(
+            "PythonRequestTimeout",
+            Args.TAKE1,
+            NOT_HTACCESS,
+            values.directory(REQUEST_TIMEOUT, _time_limit),
+            help="how long a request may take, in seconds, or Off",
         ),
         Directive("PythonImport", Args.TAKE2, SERVER_VHOST, _import, help="a module and an interpreter's name"),
         Directive("PythonOptimize", Args.FLAG, SERVER_VHOST, _optimize),

@@ -14,6 +14,7 @@ from mpserver.api.hlist import HandlerEntry, Running
 from mpserver.api.loader import TRUST, Loaded, Loader
 from mpserver.api.result import SERVER_RETURN
 from mpserver.errors import ClientGone, Misplaced
+from mpserver.phases.timeouts import RequestTimeout
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
@@ -154,6 +155,8 @@ def call(req: Request, plan: Plan, loader: Loader, handler: Handler) -> int | No
                 f"{type(result).__name__} (it must return apache.OK, apache.DECLINED or a status)"
             )
         return result
+    except RequestTimeout:
+        raise
     except BaseException as error:  # an application may raise anything; it harms only its own request
         if loader.may_move:
             module = refusing(error)

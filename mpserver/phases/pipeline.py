@@ -36,6 +36,7 @@ from mpserver.phases.translate import Resource, normalize, resolve, walk
 
 if TYPE_CHECKING:
     from mpserver.api.link import Link
+    from mpserver.phases.timeouts import Timeouts
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 
@@ -64,6 +65,8 @@ class Pipeline(Answers):
         self._file_plans: dict[tuple[Conf, Server, str | None], Plan] = {}
         self._fixed: dict[tuple[Host, str], tuple[Resource, Plan]] = {}
         self._early: dict[Host, Plan | None] = {}
+        #: What ends requests that take too long; None: nothing does.
+        self.timeouts: Timeouts | None = None
 
     # ---- route
 
@@ -136,6 +139,8 @@ class Pipeline(Answers):
     def _compile(self, host: Host, conf: Conf, filename: str | None) -> Plan:
         plan = Plan(host, conf, filename, self.software, self.redirect)
         compile_steps(plan, self.loader, self._look_up)
+        if self.timeouts is not None and plan.needs_python:
+            self.timeouts.guard(plan)
         return plan
 
     # ---- serving

@@ -102,7 +102,8 @@ class Timeouts:
                 if not running.fired:  # it was meant for a step around this one
                     raise
                 where = "" if running.told else "\n" + "".join(traceback.format_tb(error.__traceback__))
-                log_error(req, f"the request was ended by PythonRequestTimeout ({seconds:g} s): {req._head.line}{where}")
+                text = f"the request was ended by PythonRequestTimeout ({seconds:g} s): {req._head.line}{where}"
+                log_error(req, text)
                 return constants.HTTP_INTERNAL_SERVER_ERROR
 
         return guarded

@@ -1,0 +1,257 @@
+"""PythonRequestTimeout: a request that takes too long is told with its stack, then ended; its interpreter last."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import sys
+import threading
+import time
+
+import pytest
+
+from conftest import StartServer
+from support.server import BACKENDS, Server
+from support.waiting import wait_for
+
+APP = '''
+import os
+import time
+from mod_python import apache
+
+
+def say(req, text):
+    req.content_type = "text/plain"
+    req.write(text, 0)
+    return apache.OK
+
+
+def where(req):
+    return say(req, "%d %d" % (os.getpid(), id(apache)))
+
+
+def nap():
+    end = time.monotonic() + float(40)
+    while time.monotonic() < end:
+        time.sleep(0.01)
+
+
+def loop(req):
+    nap()
+    return say(req, "slept")
+
+
+def begun(req):
+    req.write("begun")
+    nap()
+
+
+def stubborn(req):
+    """Survives ``except Exception``, not more."""
+    while True:
+        try:
+            nap()
+        except Exception:
+            pass
+
+
+def unwinds(req):
+    try:
+        nap()
+    finally:
+        with open(os.path.join(os.path.dirname(__file__), "unwound"), "w") as file:
+            file.write("yes")
+
+
+def call(req):
+    time.sleep(60)
+
+
+def short(req):
+    for _ in range(20):
+        time.sleep(0.01)
+    return say(req, "short")
+
+
+def authen(req):
+    req.user = "somebody"
+    nap()
+    return apache.OK
+'''
+
+PAGES = ("where", "loop", "begun", "stubborn", "unwinds", "call", "short")
+
+CONF = """
+PythonPath "sys.path + ['${WWW}']"
+PythonRequestTimeout 500ms
+""" + "\n".join(
+    f"""
+<Location /{name}>
+    SetHandler mod_python
+    PythonHandler app::{name}
+</Location>"""
+    for name in PAGES
+) + """
+<Location /off>
+    SetHandler mod_python
+    PythonHandler app::where
+    PythonRequestTimeout Off
+</Location>
+<Location /authen>
+    SetHandler mod_python
+    AuthType Basic
+    AuthName x
+    Require valid-user
+    PythonAuthenHandler app::authen
+    PythonHandler app::where
+</Location>
+<Location /other>
+    SetHandler mod_python
+    PythonHandler app::short
+    PythonInterpreter other
+</Location>
+"""
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    """Every kind of interpreter."""
+    return str(request.param)
+
+
+@pytest.fixture
+def server(start_server: StartServer, backend: str) -> Server:
+    """A server with one worker, and half a second for a request."""
+    return start_server(CONF, {"app.py": APP}, backend=backend, mode="daemon")
+
+
+def ended(server: Server, path: str) -> list[str]:
+    """The log after a request that has to answer 500."""
+    begin = time.monotonic()
+    reply = server.get(path)
+    assert reply.status == 500, server.said()
+    assert 0.4 < time.monotonic() - begin < 4.5, server.said()
+    return server.log().splitlines()
+
+
+def test_the_log_tells_the_request_the_interpreter_and_the_stack(server: Server, backend: str) -> None:
+    server.get("/where")
+    log = ended(server, "/loop?x=1")
+    name = "main_interpreter" if backend == "main" else "localhost"
+    (told,) = [line for line in log if "PythonRequestTimeout: 0.5 s are over" in line]  # the stack follows
+    assert told.endswith(f"in interpreter '{name}': GET /loop?x=1 HTTP/1.1")
+    assert [line for line in log if "in nap" in line], server.log()
+    assert len([line for line in log if "was ended by PythonRequestTimeout (0.5 s): GET /loop?x=1" in line]) == 1
+    assert server.get("/where").status == 200
+
+
+@pytest.mark.parametrize("path", ["/stubborn", "/unwinds", "/authen"])
+def test_it_ends_what_catches_exceptions_and_unwinds(server: Server, path: str) -> None:
+    before = server.get("/where").text
+    ended(server, path)
+    assert path != "/unwinds" or (server.www / "unwound").read_text() == "yes"
+    assert server.get("/where").text == before
+
+
+def test_a_begun_response_is_cut(server: Server) -> None:
+    with pytest.raises(http.client.IncompleteRead):
+        server.get("/begun")
+    assert "was ended by PythonRequestTimeout" in server.log()
+
+
+def test_the_limit_counts_for_each_request_anew(server: Server) -> None:
+    with server.connection() as connection:
+        for _ in range(5):
+            connection.request("GET", "/short")
+            assert connection.getresponse().read() == b"short"
+    assert "PythonRequestTimeout" not in server.log()
+    ended(server, "/loop")
+    ended(server, "/loop")
+    assert server.get("/short").text == "short"
+
+
+def test_it_can_be_switched_off_below(start_server: StartServer, backend: str) -> None:
+    server = start_server(
+        CONF.replace("app::where\n    PythonRequestTimeout", "app::slow\n    PythonRequestTimeout"),
+        {"app.py": APP + "\n\ndef slow(req):\n    time.sleep(1)\n    return say(req, 'slow')\n"},
+        backend=backend, mode="daemon",
+    )  # fmt: skip
+    assert server.get("/off").text == "slow"
+    assert "PythonRequestTimeout" not in server.log()
+
+
+def test_without_it_there_is_no_thread_for_it(start_server: StartServer, backend: str) -> None:
+    page = APP + "\nimport threading\n\n\ndef threads(req):\n    return say(req, repr(threading.enumerate()))\n"
+    conf = CONF.replace("app::where", "app::threads")
+    with_it = start_server(conf, {"app.py": page}, backend=backend, mode="daemon")
+    assert "timeouts of" in with_it.get("/where").text
+    without = start_server(
+        conf.replace("PythonRequestTimeout 500ms", ""), {"app.py": page}, backend=backend, mode="daemon"
+    )
+    assert "timeouts of" not in without.get("/where").text
+
+
+def test_in_one_process_nothing_ends(start_server: StartServer, backend: str) -> None:
+    server = start_server(CONF.replace("500ms", "100ms"), {"app.py": APP}, backend=backend, mode="one")
+    assert server.get("/short").text == "short"
+    assert "PythonRequestTimeout" not in server.log()
+
+
+def test_what_is_stuck_in_c_loses_its_interpreter(server: Server, backend: str) -> None:
+    before = server.get("/where").text.split()
+    outcome: list[str] = []
+
+    def stuck() -> None:
+        try:
+            outcome.append(str(server.get("/call").status))
+        except (OSError, http.client.HTTPException) as error:
+            outcome.append(repr(error))
+
+    client = threading.Thread(target=stuck)
+    client.start()
+    server.wait_for_log("s are over, in interpreter")
+    assert "in call" in server.log() or (backend == "own" and sys.version_info < (3, 14, 8))
+    server.wait_for_log("is replaced")
+    client.join(20)
+    assert outcome and outcome != ["200"], server.said()
+    after = wait_for(lambda: server.get("/where").text.split(), "an answer")
+    assert after[0] != before[0]
+    if backend == "process":
+        server.wait_for_log("SIGKILL")
+    server.stop()
+
+
+def test_others_go_on_while_one_is_replaced(start_server: StartServer, backend: str) -> None:
+    server = start_server(CONF, {"app.py": APP}, backend=backend, mode="daemon", workers=2)
+
+    def stuck() -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            server.get("/call")
+
+    client = threading.Thread(target=stuck)
+    client.start()
+    done = threading.Event()
+    answers: list[str] = []
+
+    def others() -> None:
+        while not done.is_set():
+            answers.append(server.get("/other").text)
+
+    second = threading.Thread(target=others)
+    second.start()
+    try:
+        server.wait_for_log("is replaced")
+        client.join(20)
+    finally:
+        done.set()
+        second.join()
+    assert set(answers) == {"short"}, server.said()
+
+
+@pytest.mark.parametrize("word", ["-1", "soon", "On"])
+def test_a_wrong_time_is_refused(start_server: StartServer, word: str) -> None:
+    server = start_server("", {})
+    server.conf.write_text(server.conf.read_text() + f"PythonRequestTimeout {word}\n")
+    done = server.command("-t", check=False)
+    assert done.returncode == 1
+    assert "PythonRequestTimeout" in done.stderr
