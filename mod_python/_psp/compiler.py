@@ -1,0 +1,131 @@
+"""Python of a page to code, whose lines and columns are those of the page's files."""
+
+from __future__ import annotations
+
+import ast
+import marshal
+import warnings
+from collections.abc import Iterator
+from types import CodeType
+from typing import NamedTuple
+
+from mod_python._psp.collect import collect
+from mod_python._psp.files import Mark
+from mod_python._psp.generated import SPAN, Generated, Place, width
+
+
+class Page(NamedTuple):
+    """A compiled page."""
+
+    code: CodeType
+    #: The page's file (or what stands for it), and the files that it includes.
+    files: tuple[str, ...]
+    #: The names that its code uses, functions in it included.
+    names: frozenset[str]
+    #: The states of the files that it includes.
+    includes: tuple[tuple[str, Mark | None], ...]
+
+    def dump(self) -> bytes:
+        """The page for `load`."""
+        states = tuple((name, state and tuple(state)) for name, state in self.includes)
+        return marshal.dumps((self.code, self.files, tuple(self.names), states))
+
+    @classmethod
+    def load(cls, data: bytes) -> Page:
+        """What `dump` gave, by the same Python. :raises ValueError: it isn't that (EOFError, TypeError, too)."""
+        code, files, names, states = marshal.loads(data)
+        return cls(code, files, frozenset(names), tuple((name, state and Mark(*state)) for name, state in states))
+
+
+def compile_page(generated: Generated) -> Page:
+    """Compile a page.
+
+    :raises SyntaxError: with the page's file and line.
+    """
+    name = generated.sources[0].name
+    try:
+        with warnings.catch_warnings(record=True) as noticed:
+            tree = ast.parse(generated.text, name)
+    except SyntaxError as error:
+        raise _moved(error, generated) from None
+    except (RecursionError, MemoryError):
+        raise generated.error("the page's code is nested too deep", Place(0, 1, 0)) from None
+    except ValueError as error:  # NUL, surrogates
+        message = f"the page's code has a character that Python does not allow: {error}"
+        raise generated.error(message, _odd(generated)) from None
+    for warning in noticed:
+        _warn(warning, generated)
+    writes = {
+        node for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and (node.lineno, node.col_offset) in generated.writes
+    }  # fmt: skip
+    _move(tree, generated)
+    collect(tree, writes)
+    try:
+        code = compile(tree, name, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        raise _decoded(error, generated) from None
+    except (RecursionError, MemoryError):
+        raise generated.error("the page's code is nested too deep", Place(0, 1, 0)) from None
+    except ValueError as error:
+        raise generated.error(f"the page's code can't be compiled: {error}", Place(0, 1, 0)) from None
+    files = tuple(source.name for source in generated.sources)
+    return Page(code, files, frozenset(_names(code)), tuple(generated.includes.items()))
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+
+
+def _move(tree: ast.AST, generated: Generated) -> None:
+    """Give every node the page's lines and columns."""
+    for node in ast.walk(tree):
+        line = getattr(node, "lineno", None)
+        if line is None:
+            continue
+        start = generated.place(line, node.col_offset)  # type: ignore[attr-defined]
+        end_line, end_column = node.end_lineno, node.end_col_offset  # type: ignore[attr-defined]
+        # its last character, for what follows it may come from elsewhere
+        end = generated.place(end_line, end_column - 1)
+        stop = (end.file * SPAN + end.line, end.column + 1)
+        begin = (start.file * SPAN + start.line, start.column)
+        if stop < begin or end.file != start.file:
+            stop = begin
+        node.lineno, node.col_offset = begin  # type: ignore[attr-defined]
+        node.end_lineno, node.end_col_offset = stop  # type: ignore[attr-defined]
+
+
+def _moved(error: SyntaxError, generated: Generated) -> SyntaxError:
+    """An error in generated lines, told of the page's."""
+    line, offset = error.lineno or 1, error.offset or 1
+    before = generated.line(line)[: max(offset - 1, 0)]
+    place = generated.place(line, width(before))
+    # of the same class: IndentationError, TabError
+    made = generated.error(error.msg, place)
+    return type(error)(made.msg, (made.filename, made.lineno, made.offset, made.text))
+
+
+def _decoded(error: SyntaxError, generated: Generated) -> SyntaxError:
+    """An error whose line is that of a moved node."""
+    file, line = divmod(error.lineno or 1, SPAN)
+    made = generated.error(error.msg, Place(file, max(line, 1), 0))
+    return type(error)(made.msg, (made.filename, made.lineno, error.offset or 1, made.text))
+
+
+def _odd(generated: Generated) -> Place:
+    """Where the first character is that code can't have."""
+    for number, (line, _) in enumerate(generated.rows(), 1):
+        for at, character in enumerate(line):
+            if character == "\0" or "\ud800" <= character <= "\udfff":
+                return generated.place(number, width(line[:at]))
+    return Place(0, 1, 0)
+
+
+def _warn(warning: warnings.WarningMessage, generated: Generated) -> None:
+    """A warning of Python's parser, told of the page's line."""
+    line = generated.line(warning.lineno)
+    place = generated.place(warning.lineno, len(line))  # its last piece: only the line is known
+    warnings.warn_explicit(warning.message, warning.category, generated.sources[place.file].name, place.line)
