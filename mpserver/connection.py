@@ -31,12 +31,15 @@ from mpserver.http1.head import Head, HeadReader, parse_head
 from mpserver.loop import READ, WRITE, Loop
 
 if TYPE_CHECKING:
+    from mpserver.flusher import Flusher
     from mpserver.phases.host import Host
 
 WAITING, READING, SENDING, LINGERING, GONE = range(5)
 
 #: A body up to so many bytes is read before the request meets its handler.
 EARLY_BODY = 65536
+#: A longer beginning of a response is not held back for its end: it fills a segment, or nearly.
+HELD = 1200
 #: How long a closing connection may take to read the answer, in seconds (httpd's lingering close).
 LINGER = 2.0
 #: How much a lingering client may still send.
@@ -49,6 +52,8 @@ class Owner(Protocol):
     loop: Loop
     #: Ends connections after their current request.
     draining: bool
+    #: Pushes out what was sent to leave soon; None: nothing may wait.
+    flusher: Flusher | None
 
     def host_of(self, local: Address, name: str | None) -> Host:
         """The server for a local address and a Host header."""
@@ -71,8 +76,8 @@ class Connection:
 
     __slots__ = (
         "_object", "_outgoing", "accepted", "ahead", "buffer", "carried", "client", "deadline", "default", "fd", "head",
-        "host", "input", "keep_alive", "keep_alive_timeout", "linger_left", "local", "number", "owner", "passed", "previous",
-        "reader", "requests_left", "served", "sock", "state", "timeout", "want",
+        "host", "input", "keep_alive", "keep_alive_timeout", "linger_left", "local", "number", "owner", "passed",
+        "previous", "reader", "requests_left", "served", "sock", "state", "timeout", "want",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, sock: socket.socket, number: int, served: int = 0, data: bytes = b"") -> None:
@@ -252,8 +257,17 @@ class Connection:
         self._object._keepalives = self.served
         return self._object
 
-    def send(self, parts: list[Part]) -> None:
-        """Send all now, waiting for a slow client up to Timeout. :raises ClientGone: it did not take it."""
+    def send(self, parts: list[Part], soon: bool = False) -> None:
+        """Send all now, waiting for a slow client up to Timeout; see `Link.send`. :raises ClientGone: it is gone."""
+        flusher = self.owner.flusher
+        if flusher is not None:
+            if soon and len(parts) == 1:
+                part = parts[0]
+                if isinstance(part, bytes) and len(part) <= HELD:
+                    flusher.hold(self, part)
+                    return
+            if flusher.held is self:
+                parts = [flusher.take(), *parts]
         for index, part in enumerate(parts):
             try:
                 if isinstance(part, FilePart):
@@ -263,6 +277,15 @@ class Connection:
             except BaseException:
                 _close_files(parts[index:])
                 raise
+
+    def release_held(self) -> None:
+        """Send the beginning of a response whose end will not come."""
+        flusher = self.owner.flusher
+        if flusher is not None and flusher.held is self:
+            try:
+                self._send_bytes(flusher.take())
+            except ClientGone:
+                pass  # nobody is there to see it
 
     def _send_bytes(self, data: bytes) -> None:
         try:
@@ -298,6 +321,11 @@ class Connection:
 
     def finish(self, parts: list[Part]) -> None:
         """Send all; what the client does not take at once goes out from the loop."""
+        flusher = self.owner.flusher
+        if flusher is not None and flusher.held is self:
+            begun = flusher.take()
+            first = parts[0] if parts else b""
+            parts = [begun + first, *parts[1:]] if isinstance(first, bytes) else [begun, *parts]
         for index, part in enumerate(parts):
             try:
                 if isinstance(part, FilePart):

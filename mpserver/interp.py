@@ -23,6 +23,7 @@ from mpserver.api.runtime import lend
 from mpserver.config.compile import Configuration
 from mpserver.connection import WAITING, Connection
 from mpserver.errors import ConfigError, Misplaced, Moves, RequestError
+from mpserver.flusher import Flusher
 from mpserver.http1.head import Head
 from mpserver.loop import Loop
 from mpserver.modules import python, registry
@@ -95,6 +96,7 @@ class Interpreter:
         #: Messages that the porter took from the inbox and that are for us alone.
         self.mail: deque[handoff.Message | None] = deque()
         self.porter = None if boot.one_process else Porter(self, board)
+        self.flusher: Flusher | None = Flusher(boot.place.name)
         self.timeouts = self.pipeline.timeouts = None if boot.one_process else self._timeouts()
         self.services = Services(boot, main, self.loader)
         self.connections: set[Connection] = set()
@@ -137,9 +139,13 @@ class Interpreter:
         self.seat.state(IDLE)
         if self.porter is not None:
             self.porter.start()
+        if self.flusher is not None:
+            self.flusher.start()
         self.loop.run()
         if self.porter is not None:
             self.porter.stop()
+        if self.flusher is not None:
+            self.flusher.stop()
         if self.timeouts is not None:
             self.timeouts.close()
         for connection in list(self.connections):
@@ -296,6 +302,8 @@ class Interpreter:
     def _ended(self) -> None:
         """The request is over: other connections are ours again."""
         self.began = 0.0
+        if self.flusher is not None and self.flusher.held is not None:
+            self.flusher.held.release_held()
         if self.output.partial:
             self.output.flush()
         porter = self.porter

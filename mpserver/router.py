@@ -16,6 +16,7 @@ from mpserver.api import log as levels
 from mpserver.child import LEAVING, PASS
 from mpserver.connection import Connection
 from mpserver.errors import ConfigError, RequestError
+from mpserver.flusher import Flusher
 from mpserver.http1.head import Head
 from mpserver.interp import DRAIN_IDLE, Boot
 from mpserver.kinds import AUTO, ENDED, KINDS, Events, Interp
@@ -45,6 +46,7 @@ class Router:
     def __init__(self, start: WorkerStart) -> None:
         self.start = start
         self.draining = False
+        self.flusher: Flusher | None = None
         self.loop = Loop()
         self.pipeline = Pipeline(start.configuration, start.logs, start.generation, None)
         self.log = self.pipeline.host(start.configuration.main).log

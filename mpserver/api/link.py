@@ -44,8 +44,11 @@ class Link(Protocol):
     def connection(self) -> Connection:
         """The object for ``req.connection``."""
 
-    def send(self, parts: list[Part]) -> None:
-        """Send all now, waiting for a slow client up to its timeout. :raises ClientGone: it did not take it."""
+    def send(self, parts: list[Part], soon: bool = False) -> None:
+        """Send all now, waiting for a slow client up to its timeout. :raises ClientGone: it did not take it.
+
+        ``soon``: the end of the response is likely to follow, so it may wait for that a few milliseconds.
+        """
 
     def finish(self, parts: list[Part]) -> None:
         """Send all; what the client does not take at once goes out later, from the loop."""

@@ -132,8 +132,11 @@ class Output:
         if self._finished:
             self._parts.clear()
             return
+        first = not self._started
         try:
-            self._link.send(self._framed(False))
+            parts = self._framed(False)
+            if parts:
+                self._link.send(parts, first and self._chunked > 0)
         except ClientGone as error:
             self._aborted()
             raise ClientGone(failure) from error

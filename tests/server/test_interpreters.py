@@ -257,3 +257,44 @@ def test_what_an_application_prints_goes_to_the_log(start_server: StartServer, b
     server = start_server(CONF, {"app.py": app}, backend=backend, mode="daemon")
     assert server.get("/handler").status == 200
     server.wait_for_log("printed by the application")
+
+
+FLUSHING = """
+import os
+import time
+from mod_python import apache
+
+gate = os.path.join(os.path.dirname(__file__), "gate")
+
+
+def handler(req):
+    req.content_type = "text/plain"
+    req.write("begun")
+    while not os.path.exists(gate):
+        time.sleep(0.001)
+    req.write("ended")
+    return apache.OK
+"""
+
+
+def test_what_is_flushed_reaches_the_client_before_the_handler_ends(start_server: StartServer, backend: str) -> None:
+    conf = """
+    <Location />
+        SetHandler mod_python
+        PythonHandler flushing
+        PythonPath "sys.path + ['${WWW}']"
+    </Location>
+    """
+    server = start_server(conf, {"flushing.py": FLUSHING}, backend=backend)
+    for _ in range(3):
+        gate = server.www / "gate"
+        gate.unlink(missing_ok=True)
+        with server.dial() as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            seen = b""
+            while b"begun" not in seen:
+                seen += client.recv(1000)
+            assert b"ended" not in seen
+            gate.touch()
+            while b"ended" not in seen:
+                seen += client.recv(1000)
