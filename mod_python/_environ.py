@@ -97,8 +97,8 @@ class Environment:
             uri, path = on_wire(uri), on_wire(path)
         environ["REQUEST_METHOD"] = req._method
         environ["REQUEST_URI"] = uri
-        if path:
-            environ["PATH_INFO"] = path
+        # present when empty, too, unlike mod_python's: applications and wsgiref.validate rely on it
+        environ["PATH_INFO"] = path
         environ["QUERY_STRING"] = "" if args is None else args if args.isascii() else as_sent(args)
         environ["SERVER_PROTOCOL"] = "HTTP/1.1" if head.minor else "HTTP/1.0"
         connection = req.connection

@@ -67,8 +67,10 @@ def handler(req: Request) -> int:
         except SystemExit as end:
             if end.code is not None and not isinstance(end.code, int):
                 req.log_error(f"{script}: {end.code}")
-        finally:
-            _flush(sys.stdout)
+        except BaseException:
+            sink.ended = True  # or the end of the stream would send what there is as if it were all
+            raise
+        _flush(sys.stdout)
     return sink.end(script)
 
 
@@ -319,7 +321,8 @@ class Sink(io.BufferedIOBase):
     def __init__(self, req: Request) -> None:
         self._req = req
         self._head: bytearray | None = bytearray()
-        self._ended = False
+        #: Nothing more is taken.
+        self.ended = False
         #: Where a CGI redirect leads (RFC 3875 6.2.2), and the status of a head that can't be used.
         self._local = ""
         self._failed = 0
@@ -330,7 +333,7 @@ class Sink(io.BufferedIOBase):
     def write(self, data: ReadableBuffer, /) -> int:
         """Take a piece of the output. :raises ValueError: a header can't be sent."""
         piece = bytes(data)
-        if self._ended:
+        if self.ended:
             raise ValueError("the request of this output is over")
         if self._head is None:
             self._send(piece)
@@ -350,7 +353,7 @@ class Sink(io.BufferedIOBase):
 
     def flush(self) -> None:
         """Send to the client what is there, once the headers are complete."""
-        if self._head is None and not (self._failed or self._local or self._ended):
+        if self._head is None and not (self._failed or self._local or self.ended):
             self._req.flush()
 
     def _send(self, data: bytes) -> None:
@@ -393,7 +396,7 @@ class Sink(io.BufferedIOBase):
 
     def end(self, script: str) -> int:
         """The script is done. :returns: the handler's result."""
-        self._ended = True
+        self.ended = True
         if self._head is not None:
             self._req.log_error(f"premature end of script headers: {os.path.basename(script)}")
             return apache.HTTP_INTERNAL_SERVER_ERROR

@@ -1,0 +1,137 @@
+"""The parts of the WSGI handler that need no server."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from mod_python import wsgi
+from mod_python._environ import as_sent, header_variables, on_wire
+
+
+def test_header_variables() -> None:
+    pairs = [
+        ("Host", "x"), ("content-TYPE", "a/b"), ("Content-Length", "3"), ("Accept", "a"), ("accept", "b"),
+        ("Cookie", "a=1"), ("Cookie", "b=2"), ("Proxy", "no"), ("Proxy-Authorization", "no"), ("Authorization", "yes"),
+        ("X_Y", "no"), ("X-Beyond", "\u20ac"),
+    ]  # fmt: skip
+    assert header_variables(pairs) == {
+        "HTTP_HOST": "x", "CONTENT_TYPE": "a/b", "CONTENT_LENGTH": "3", "HTTP_ACCEPT": "a, b",
+        "HTTP_COOKIE": "a=1; b=2", "HTTP_AUTHORIZATION": "yes", "HTTP_X_BEYOND": "\xe2\x82\xac",
+    }  # fmt: skip
+
+
+def test_text_becomes_one_character_for_each_byte() -> None:
+    assert on_wire("/Zoë\udcff").encode("latin-1") == b"/Zo\xc3\xab\xff"
+    assert as_sent("\xfc") == "\xfc"
+    assert as_sent("\xfc\u20ac").encode("latin-1") == "\xfc\u20ac".encode()
+
+
+@pytest.mark.parametrize("status", ["200 OK", "599 x", "404 Not  Found", "418 I'm a teapot \xfc", "201"])
+def test_good_statuses(status: str) -> None:
+    assert wsgi._status(status) == int(status[:3])
+
+
+@pytest.mark.parametrize(
+    "status", ["", "OK", "199 x", "600 x", "20 x", "2000 x", "200-x", "200 a\nb", "200 a\0b", " 200 x"]
+)
+def test_bad_statuses(status: str) -> None:
+    with pytest.raises(ValueError, match="no status"):
+        wsgi._status(status)
+
+
+@pytest.mark.parametrize("value", ["", "-1", "1.0", " 1", "a", "\u0661"])
+def test_bad_lengths(value: str) -> None:
+    with pytest.raises(ValueError, match="Content-Length"):
+        wsgi._content_length(value, None)
+    assert wsgi._content_length("5", 5) == 5
+    with pytest.raises(ValueError, match="Content-Length"):
+        wsgi._content_length("5", 6)
+
+
+def test_file_wrapper_is_the_files_pieces() -> None:
+    class Closable(io.BytesIO):
+        pass
+
+    wrapper = wsgi.FileWrapper(Closable(b"abcdefg"), 3)
+    assert list(wrapper) == [b"abc", b"def", b"g"]
+    assert wrapper.close is not None
+    wrapper.close()
+    assert wrapper.file.closed
+    assert wsgi.FileWrapper(SimpleNamespace(read=None)).close is None
+
+
+def test_errors_go_to_the_log_by_lines() -> None:
+    lines: list[str] = []
+    errors = wsgi.Errors(cast(Any, SimpleNamespace(log_error=lines.append)))
+    print("a\nb", end="", file=cast(Any, errors))
+    assert lines == ["a"]
+    errors.writelines(["c\n", "d"])
+    assert lines == ["a", "bc"]
+    errors.flush()
+    errors.flush()
+    assert lines == ["a", "bc", "d"]
+
+
+def exchange() -> tuple[wsgi.Exchange, Any]:
+    """An exchange with a request that takes what it is given."""
+    from mpserver.api.table import HeaderTable
+
+    req = SimpleNamespace(
+        _status=200, _status_line=None, status=200, status_line=None, _content_type=None, content_type=None,
+        headers_out=HeaderTable(), _header_only=0,
+    )  # fmt: skip
+    return wsgi.Exchange(cast(Any, req)), req
+
+
+@pytest.mark.parametrize(
+    ("headers", "error"),
+    [
+        ((("A", "b"),), TypeError),
+        ([["A", "b"]], TypeError),
+        ([("A", 1)], TypeError),
+        ([("A", None)], TypeError),
+        ([("A B", "c")], ValueError),
+        ([("A", "b\r\nC: d")], ValueError),
+        ([("A", "\u20ac")], TypeError),
+        ([("Transfer-Encoding", "chunked")], ValueError),
+        ([("Content-Length", "x")], ValueError),
+        ([("Content-Length", "1"), ("Content-Length", "2")], ValueError),
+    ],
+)
+def test_bad_headers_are_refused_at_once(headers: Any, error: type[Exception]) -> None:
+    started, _ = exchange()
+    with pytest.raises(error):
+        started.start_response("200 OK", headers)
+
+
+def test_headers_may_be_bytes() -> None:
+    started, req = exchange()
+    started.start_response("200 OK", [(b"X-A", b"\xfc"), (b"Content-Type", b"text/x"), ("X-A", "2")])  # type: ignore[list-item]
+    assert req.headers_out.items() == [("X-A", "\xfc"), ("X-A", "2")]
+    assert req.content_type == "text/x"
+
+
+def test_headers_of_before_stay_when_an_error_replaces_the_applications() -> None:
+    import sys
+
+    started, req = exchange()
+    req.headers_out["X-Before"] = "1"
+    started.start_response("200 OK", [("X-A", "1")])
+    try:
+        raise KeyError
+    except KeyError:
+        started.start_response("500 Oops", [("X-B", "1")], sys.exc_info())  # type: ignore[arg-type]
+    assert req.headers_out.items() == [("X-Before", "1"), ("X-B", "1")]
+    assert (req.status, req.status_line) == (500, "500 Oops")
+
+
+def test_a_call_that_was_refused_counts_as_one() -> None:
+    started, _ = exchange()
+    with pytest.raises(TypeError):
+        started.start_response("200 OK", [("X-A", "1"), ("X-B", 2)])  # type: ignore[list-item]
+    with pytest.raises(AssertionError):
+        started.start_response("200 OK", [])
