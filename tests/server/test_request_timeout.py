@@ -73,6 +73,14 @@ def short(req):
     return say(req, "short")
 
 
+def close(req):
+    """Ends about when its time ends."""
+    end = req.request_time + 0.046 + os.urandom(1)[0] / 256 * 0.02
+    while time.time() < end:
+        pass
+    return say(req, "close")
+
+
 def authen(req):
     req.user = "somebody"
     nap()
@@ -246,6 +254,24 @@ def test_others_go_on_while_one_is_replaced(start_server: StartServer, backend: 
         done.set()
         second.join()
     assert set(answers) == {"short"}, server.said()
+
+
+def test_nothing_is_raised_past_the_end_of_a_request(start_server: StartServer, backend: str) -> None:
+    """Requests that end at their deadline are ended or not, and nothing else is."""
+    conf = CONF.replace("/other>", "/close>").replace("app::short\n    PythonInterpreter other", "app::close")
+    server = start_server(conf.replace("500ms", "50ms"), {"app.py": APP}, backend=backend, mode="daemon")
+    before = server.get("/where").text
+    statuses = []
+    with server.connection() as connection:
+        for _ in range(200):
+            connection.request("GET", "/close")
+            response = connection.getresponse()
+            statuses.append((response.status, response.read() == b"close"))
+    assert set(statuses) <= {(200, True), (500, False)}, server.said()
+    log = server.log()
+    assert log.count("was ended by PythonRequestTimeout") == statuses.count((500, False)) > 0, log
+    assert "internal error" not in log
+    assert server.get("/where").text == before
 
 
 @pytest.mark.parametrize("word", ["-1", "soon", "On"])
