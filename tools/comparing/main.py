@@ -1,0 +1,175 @@
+"""Sends the same requests to both servers and lists where their answers differ."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from comparing import probes, rules, servers
+from comparing.cases import Case, marked
+from comparing.client import Exchange, Response, send
+from comparing.deliberate import DELIBERATE
+from comparing.servers import Peer
+
+#: Headers that tell nothing: the time, and the server's own name.
+IGNORED = frozenset({"date", "server"})
+
+CRASH = "the published one ends its process with a segmentation fault"
+#: The published mod_python crashes now and then: so often a request is sent until it is answered.
+ATTEMPTS = 5
+#: What tells the trace of an attempt from those of other cases.
+ATTEMPT = 100_000
+
+DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
+CANNED = re.compile(r"<!DOCTYPE HTML.*?<title>(.*?)</title>.*?<h1>(.*?)</h1>", re.DOTALL)
+TRACEBACK = re.compile(r"(Traceback \(most recent call last\):).*\n(?=\S+(?:Error|Exit|Exception|Interrupt))", re.DOTALL)
+
+
+def all_cases() -> list[Case]:
+    """Every comparison."""
+    return [*probes.cases(), *rules.cases()]
+
+
+def normal(text: str, peer: Peer) -> str:
+    """A text without what may differ: folders, ports, addresses of objects, times of today, frames of tracebacks."""
+    text = text.replace(peer.inside, "ROOT").replace(str(peer.port), "PORT")
+    text = re.sub(r"0x[0-9a-f]{6,}", "0x", text)
+    return TRACEBACK.sub(r"\1 ... ", text)
+
+
+def facts(exchange: Exchange, peer: Peer) -> dict[str, str]:
+    """What is compared of an answer, by name."""
+    found = {"end": exchange.end, "responses": str(len(exchange.responses))}
+    if exchange.rest:
+        found["what follows"] = normal(exchange.rest.decode("latin-1"), peer)
+    for index, response in enumerate(exchange.responses):
+        prefix = f"{index + 1}: " if index else ""
+        found[prefix + "status"] = response.status
+        found[prefix + "framing"] = response.framing
+        for name in {name for name, _ in response.headers} - IGNORED:
+            values = " | ".join(value for key, value in response.headers if key == name)
+            found[prefix + name] = normal(DATE.sub("DATE", values) if name == "expires" else values, peer)
+        found[prefix + "body"] = shown_body(response, peer)
+        if found[prefix + "body"].startswith("a page: "):
+            found.pop(prefix + "content-length", None)
+    return found
+
+
+def shown_body(response: Response, peer: Peer) -> str:
+    """The body; of a server's own page only title and heading, for each has words of its own."""
+    text = normal(response.body.decode("utf-8", "backslashreplace"), peer)
+    canned = CANNED.search(text)
+    return f"{text[: canned.start()]}a page: {canned[1]} / {canned[2]}{text[text.rfind('</html>') + 7:].strip()}" if canned else text
+
+
+def traces(peer: Peer) -> dict[int, str]:
+    """What the handlers wrote down, by case."""
+    found: dict[int, list[str]] = {}
+    for line in peer.trace().splitlines():
+        number, _, text = line.partition("|")
+        if number.isdigit():
+            found.setdefault(int(number), []).append(normal(text, peer))
+    return {number: "\n".join(lines) for number, lines in found.items()}
+
+
+def ask(peer: Peer, cases: list[Case]) -> list[dict[str, str]]:
+    """Send all requests, one after another."""
+    answers, kept = [], {}
+    for number, case in enumerate(cases):
+        for attempt in range(ATTEMPTS):
+            kept[number] = number + attempt * ATTEMPT
+            exchange = send(peer.port, marked(case.data, kept[number]), case.heads)
+            if exchange.responses:
+                break
+            time.sleep(0.5)  # its process crashed: another one is on its way
+        answers.append(facts(exchange, peer))
+    before = ""
+    while (now := peer.trace()) != before:
+        before = now
+        time.sleep(0.3)  # handlers of the last requests may still be writing
+    written = traces(peer)
+    for number, mark in kept.items():
+        if mark in written:
+            answers[number]["trace"] = written[mark]
+    return answers
+
+
+def differences(ours: dict[str, str], theirs: dict[str, str]) -> Iterator[tuple[str, str | None, str | None]]:
+    """What differs: its name, ours, theirs."""
+    for name in [*theirs, *(name for name in ours if name not in theirs)]:
+        if ours.get(name) != theirs.get(name):
+            yield name, ours.get(name), theirs.get(name)
+
+
+def reason(case: Case, names: set[str]) -> str | None:
+    """Why a difference is deliberate, if it is."""
+    for pattern, aspects, why in DELIBERATE:
+        if re.search(pattern, f"{case.group}: {case.name}", re.DOTALL) and (not aspects or names <= set(aspects.split())):
+            return why
+    return None
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="tools/compare", description=__doc__)
+    parser.add_argument("--apache", default=os.environ.get("COMPARE_APACHE", "apache2 -DFOREGROUND -f {conf}"),
+                        help="command that starts Apache in the foreground with a configuration, {conf} [$COMPARE_APACHE]")
+    parser.add_argument("--folder", default=os.environ.get("COMPARE_FOLDER", "/tmp/mpserver-compare"),
+                        help="folder for Apache's copy of the site; it is emptied [$COMPARE_FOLDER]")
+    parser.add_argument("--inside", default=os.environ.get("COMPARE_INSIDE"),
+                        help="the same folder as Apache sees it, where that differs: in a container [$COMPARE_INSIDE]")
+    parser.add_argument("--modules", default=os.environ.get("COMPARE_MODULES", "/usr/lib/apache2/modules"),
+                        help="folder of Apache's modules [$COMPARE_MODULES]")
+    parser.add_argument("--user", default=os.environ.get("COMPARE_USER", "www-data"), help="User of Apache when started by root")
+    parser.add_argument("--group", default=os.environ.get("COMPARE_GROUP", "www-data"), help="Group of Apache when started by root")
+    parser.add_argument("--python", default=sys.executable, help="Python that runs mpserver")
+    parser.add_argument("--backend", default="auto", help="kind of interpreter for mpserver")
+    parser.add_argument("--only", default="", help="regular expression: only cases whose group: name matches it")
+    parser.add_argument("--deliberate", action="store_true", help="show the deliberate differences in full, too")
+    parser.add_argument("--ours", action="store_true", help="ask mpserver alone, and show its answers")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Compare; 1 if something differs that is not deliberate."""
+    options = arguments()
+    cases = [case for case in all_cases() if re.search(options.only, f"{case.group}: {case.name}")]
+    with servers.mpserver(options.python, options.backend) as peer:
+        ours = ask(peer, cases)
+        if options.ours:
+            for case, answer in zip(cases, ours, strict=True):
+                print(f"{case.group}: {case.name}", *(f"    {name}: {text}" for name, text in answer.items()), sep="\n")
+            return 0
+    folder = Path(options.folder)
+    with servers.apache(options.apache, folder, options.inside or str(folder), options.modules, options.user, options.group) as peer:
+        theirs = ask(peer, cases)
+    deliberate: dict[str, list[str]] = {}
+    bad = 0
+    for case, mine, other in zip(cases, ours, theirs, strict=True):
+        found = list(differences(mine, other))
+        if not found:
+            continue
+        why = reason(case, {name for name, _, _ in found})
+        if why is None and other["responses"] == "0":
+            why = CRASH
+        if why is not None:
+            deliberate.setdefault(why, []).append(f"{case.group}: {case.name}")
+            if not options.deliberate:
+                continue
+        else:
+            bad += 1
+        print(f"{'' if why is None else '(deliberate) '}{case.group}: {case.name}")
+        for name, left, right in found:
+            print(f"    {name}\n        ours:   {left!r}\n        theirs: {right!r}")
+    if deliberate:
+        print("\nDeliberate differences:")
+        for why, names in deliberate.items():
+            print(f"  {len(names):4} {why}\n       e.g. {names[0]}")
+    same = len(cases) - bad - sum(map(len, deliberate.values()))
+    print(f"\n{len(cases)} comparisons: {same} equal, {sum(map(len, deliberate.values()))} deliberate, {bad} different")
+    return 1 if bad else 0
