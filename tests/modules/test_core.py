@@ -249,7 +249,7 @@ CONTEXTS = {
         "MaxSpareServers MinSpareServers Mutex PidFile ServerLimit ServerTokens StartServers User"
     ),
     (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
-        "Alias LogLevel PythonInterpBackend ScriptAlias UseCanonicalName"
+        "Alias LogLevel PythonInterpBackend PythonRequestTimeout ScriptAlias UseCanonicalName"
     ),
     (Where.DIRECTORY, Override.NONE): "AllowOverride AllowOverrideList",
     (Where.DIRECTORY | Where.HTACCESS, Override.AUTHCONFIG): (
