@@ -69,17 +69,14 @@ class PSP:
         self.vars = vars or {}
         self.string = string
         self.filename: str | None = None
-        self._state: _files.Mark | None = None
-        self._directory = os.path.dirname(req.filename) if req.filename else None
         if string is None:
             if not filename:
                 filename = req.filename
             if not filename:
                 raise apache.SERVER_RETURN(apache.HTTP_NOT_FOUND)
-            if not os.path.isabs(filename):
-                filename = os.path.join(self._directory or "", filename)
+            if not filename.startswith("/"):
+                filename = os.path.join(os.path.dirname(req.filename or ""), filename)
             self.filename = filename
-            self._directory = os.path.dirname(filename)
             self._page = self._from_file(filename)
         else:
             self._page = self._from_string(string)
@@ -88,6 +85,12 @@ class PSP:
     def code(self) -> Any:
         """The code object."""
         return self._page.code
+
+    @property
+    def _directory(self) -> str | None:
+        """Where the relative names of files that it includes begin."""
+        filename = self.filename or self.req.filename
+        return os.path.dirname(filename) if filename else None
 
     # ---- running it
 
@@ -106,13 +109,12 @@ class PSP:
         try:
             psp = PSPInstance(req, self.filename)
             scope = self._scope(psp, vars)
-            helpers, pass_on = _collect.helpers(scope)
-            scope.update(helpers)
+            finish = _collect.prepare(scope)
             try:
                 try:
                     exec(page.code, scope)
                 finally:
-                    pass_on()
+                    finish()
             except apache.SERVER_RETURN as end:
                 if end.args and end.args[0] in SUCCESS:
                     self._save()
@@ -177,7 +179,7 @@ class PSP:
             import linecache
 
             text = _text(self.string, STRING_NAME)
-            lines = text.replace("\r\n", "\n").replace("\r", "\n").splitlines(keepends=True)
+            lines = [line + "\n" for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
             linecache.cache[STRING_NAME] = (len(text), None, lines, STRING_NAME)
 
     # ---- showing it
@@ -196,10 +198,11 @@ class PSP:
     # ---- finding it
 
     def _from_string(self, string: str | bytes) -> Page:
-        key = (self._directory, string)
+        directory = self._directory
+        key = (directory, string)
         page = _strings.get(key, None)
         if page is None:
-            page = compile_page(_parser.parse(STRING_NAME, _text(string, STRING_NAME), self._directory))
+            page = compile_page(_parser.parse(STRING_NAME, _text(string, STRING_NAME), directory))
             _strings.store(key, page, None)
         return page
 
@@ -208,7 +211,7 @@ class PSP:
         if state is None:
             raise apache.SERVER_RETURN(apache.HTTP_NOT_FOUND)
         options = self.req.get_options()
-        database = options.get(CACHE_OPTIONS[0]) or options.get(CACHE_OPTIONS[1])
+        database = options and (options.get(CACHE_OPTIONS[0]) or options.get(CACHE_OPTIONS[1]))
         if database:
             return self._from_database(database, filename, state)
         page = _pages.get(filename, state)

@@ -12,7 +12,7 @@ import ast
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
-#: Names of a page's helpers, see `helpers`.
+#: Names of a page's helpers, see `prepare`.
 TEXT, VALUE, FLUSH, EACH = "__psp_text__", "__psp_value__", "__psp_flush__", "__psp_each__"
 #: Values whose str() runs no code of an application.
 PLAIN = frozenset({str, int, float, bool, type(None)})
@@ -31,8 +31,11 @@ HARMLESS = (
 SIMPLE = (ast.Expr, ast.Assign, ast.AugAssign, ast.Pass, ast.Break, ast.Continue, ast.Global)
 
 
-def helpers(scope: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], None]]:
-    """What a page's code calls, for one run in ``scope``, and how the rest of its output is passed on."""
+def prepare(scope: dict[str, Any]) -> Callable[[], None]:
+    """Put what a page's code calls into its scope, for one run.
+
+    :returns: passes on what still waits; to be called at the end of the run.
+    """
     parts: list[str] = []
 
     def flush() -> None:
@@ -41,14 +44,17 @@ def helpers(scope: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], None]]:
             parts.clear()
             scope["req"].write(text, 0)
 
-    def value(convert: Callable[[Any], Any], found: Any) -> None:
-        if convert is not str or type(found) not in PLAIN:
-            flush()
-        text = convert(found)
-        if type(text) is str:
-            parts.append(text)
+    def value(convert: Callable[[Any], Any], found: Any, after: str = "") -> None:
+        if convert is str and type(found) in PLAIN:
+            parts.append(str(found))
         else:
-            scope["req"].write(text, 0)
+            flush()
+            text = convert(found)
+            if type(text) is str:
+                parts.append(text)
+            else:
+                scope["req"].write(text, 0)
+        parts.append(after)
 
     def each(values: Iterable[Any]) -> Iterable[Any]:
         kind = type(values)
@@ -70,7 +76,18 @@ def helpers(scope: dict[str, Any]) -> tuple[dict[str, Any], Callable[[], None]]:
                 return
             yield found
 
-    return {TEXT: parts.append, VALUE: value, FLUSH: flush, EACH: each}, flush
+    scope[TEXT] = parts.append
+    scope[VALUE] = value
+    scope[FLUSH] = flush
+    scope[EACH] = each
+
+    def finish() -> None:
+        # They know the scope: without this, only the garbage collector would free it and the request.
+        for name in (TEXT, VALUE, FLUSH, EACH):
+            scope.pop(name, None)
+        flush()
+
+    return finish
 
 
 def collect(tree: ast.Module, writes: Collection[ast.AST]) -> None:
@@ -83,7 +100,9 @@ def _block(body: list[ast.stmt], writes: Collection[ast.AST]) -> list[ast.stmt]:
     out: list[ast.stmt] = []
     for statement in body:
         if statement in writes:
-            out += _write(statement)
+            for made in _write(statement):
+                if not (out and _joined(out[-1], made)):
+                    out.append(made)
             continue
         guard = _GUARDS.get(type(statement), _other)
         if guard(statement, writes):
@@ -109,6 +128,18 @@ def _write(statement: ast.stmt) -> list[ast.stmt]:
             made = _call(statement, VALUE, call.func, inner)
             return [made] if _harmless(inner) else [_flush(statement), made]
     return [_flush(statement), statement]
+
+
+def _joined(last: ast.stmt, made: ast.stmt) -> bool:
+    """Let the call that writes a value write the text behind it, too."""
+    match last, made:
+        case (
+            ast.Expr(value=ast.Call(func=ast.Name(id="__psp_value__"), args=arguments)),
+            ast.Expr(value=ast.Call(func=ast.Name(id="__psp_text__"), args=[text])),
+        ) if len(arguments) == 2:
+            arguments.append(text)
+            return True
+    return False
 
 
 # ---- what may write itself: each says whether a flush must go before the statement

@@ -100,9 +100,10 @@ def _move(tree: ast.AST, generated: Generated) -> None:
 
 def _moved(error: SyntaxError, generated: Generated) -> SyntaxError:
     """An error in generated lines, told of the page's."""
-    line, offset = error.lineno or 1, error.offset or 1
-    before = generated.line(line)[: max(offset - 1, 0)]
-    place = generated.place(line, width(before))
+    if error.lineno is None:  # of a character
+        return generated.error(error.msg, _odd(generated))
+    before = generated.line(error.lineno)[: max((error.offset or 1) - 1, 0)]
+    place = generated.place(error.lineno, width(before))
     # of the same class: IndentationError, TabError
     made = generated.error(error.msg, place)
     return type(error)(made.msg, (made.filename, made.lineno, made.offset, made.text))
