@@ -101,7 +101,7 @@ class Environment:
         environ["PATH_INFO"] = path
         environ["QUERY_STRING"] = "" if args is None else args if args.isascii() else as_sent(args)
         environ["SERVER_PROTOCOL"] = "HTTP/1.1" if head.minor else "HTTP/1.0"
-        connection = req.connection
+        connection = req._link.connection()
         client, port = connection._client_addr
         environ["REMOTE_ADDR"] = client
         environ["REMOTE_PORT"] = str(port)

@@ -26,8 +26,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mod_python import apache
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer, WriteableBuffer
-
     from mpserver.api.request import Request
 
 #: What follows the headers (RFC 3875 6.2 wants NL; scripts write what they like).
@@ -303,7 +301,7 @@ class _Body(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
+    def readinto(self, buffer: Any, /) -> int:
         view = memoryview(buffer).cast("B")
         data = self._req.read(len(view))
         view[: len(data)] = data
@@ -330,7 +328,7 @@ class Sink(io.BufferedIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: ReadableBuffer, /) -> int:
+    def write(self, data: Any, /) -> int:
         """Take a piece of the output. :raises ValueError: a header can't be sent."""
         piece = bytes(data)
         if self.ended:

@@ -67,17 +67,20 @@ def handler(req: Request) -> int:
         # a handler before this one has set options for this request
         mount = Mount()
         mount.prepare(req)
-    uri, base = req._uri, mount.base
-    path = uri[len(base) :]
-    if path[:1] != "/" and (path or not base):
+    uri = req._uri
+    if uri.startswith(mount.below):
+        path = uri[mount.cut :]
+    elif uri == mount.base:
+        path = ""
+    else:
         return apache.DECLINED
-    if base and not uri.startswith(base):
-        return apache.DECLINED
-    application = mount.application(req)
+    application = mount.application
+    if not 0.0 <= req._request_time - mount.checked < TRUST:
+        application = mount.load(req)
     if application is None:
         req.log_error(f"mod_python.wsgi serves {uri}, but no application is named: set PythonOption {APPLICATION}")
         return apache.HTTP_INTERNAL_SERVER_ERROR
-    req.path_info = path
+    req._path_info = path
     exchange = Exchange(req)
     environ = mount.environment.make(req, path)
     environ["wsgi.input"] = exchange
@@ -108,24 +111,29 @@ def _mount(plan: Hashable) -> Mount:
 class Mount:
     """An application at its place, with what its requests have in common."""
 
-    __slots__ = ("_application", "_checked", "_directory", "_option", "_reload", "base", "environment", "name", "ready")
+    __slots__ = (
+        "_directory", "_name", "_option", "_reload", "application", "base", "below", "checked", "cut", "environment",
+        "ready",
+    )  # fmt: skip
 
     environment: Environment
 
     def __init__(self) -> None:
         self.ready = False
-        self.base = ""
-        self.name: str | None = None
+        #: The path of the application, what those below begin with, and how much of these is not PATH_INFO.
+        self.base, self.below, self.cut = "", "/", 0
+        #: The callable as it was found, and when (seconds since the epoch).
+        self.application: Application | None = None
+        self.checked = 0.0
+        self._name: str | None = None
         self._option: str | None = None
-        self._application: Application | None = None
-        self._checked = 0.0
         self._directory: str | None = None
         self._reload = True
 
     def prepare(self, req: Request) -> None:
         """Work it out from the first request. :raises ValueError: ``base_uri`` ends in a slash."""
         options, config, hlist = req.get_options(), req.get_config(), req.hlist
-        self.name = options.get(APPLICATION)
+        self._name = options.get(APPLICATION)
         self._option = option = options.get(BASE)
         directory = hlist.directory if hlist is not None else None
         in_location = hlist is not None and hlist.is_location and directory is not None
@@ -135,6 +143,7 @@ class Mount:
             self.base = option
         elif in_location and directory is not None:
             self.base = directory.rstrip("/")
+        self.below, self.cut = self.base + "/", len(self.base)
         if not in_location and config.get("PythonPath") is None:
             self._directory = directory
         self._reload = config.get("PythonAutoReload", "1") != "0"
@@ -154,19 +163,17 @@ class Mount:
 
     def differs(self, options: apache.table) -> bool:
         """Whether a request's options name another application or base."""
-        return (options.get(APPLICATION), options.get(BASE)) != (self.name, self._option)
+        return (options.get(APPLICATION), options.get(BASE)) != (self._name, self._option)
 
-    def application(self, req: Request) -> Application | None:
-        """The callable; None where none is named. :raises Exception: what importing its module raises."""
-        if 0.0 <= req._request_time - self._checked < TRUST:
-            return self._application
-        if self.name is None:
+    def load(self, req: Request) -> Application | None:
+        """Look for the callable; None where none is named. :raises Exception: what importing its module raises."""
+        if self._name is None:
             return None
-        module_name, _, path = self.name.partition("::")
+        module_name, _, path = self._name.partition("::")
         module = self._import(module_name)
-        self._application = apache.resolve_object(module, path or CALLABLE)
-        self._checked = req._request_time
-        return self._application
+        self.application = apache.resolve_object(module, path or CALLABLE)
+        self.checked = req._request_time
+        return self.application
 
     def _import(self, name: str) -> Any:
         """The module: in a directory its own one, whatever other directories call by the same name."""
@@ -305,7 +312,11 @@ class Exchange:
                     table = req.headers_out
                     self._before = table.items()
                 table.add(name, value)
-        if content_type is not None or req._content_type is not None:
+        if content_type is None:
+            req._content_type = None
+        elif content_type.isascii() and content_type.isprintable():
+            req._content_type, req._content_type_set = content_type, 1
+        else:
             req.content_type = content_type
         self._started = True
         return self.write

@@ -112,7 +112,7 @@ def test_headers_may_be_bytes() -> None:
     started, req = exchange()
     started.start_response("200 OK", [(b"X-A", b"\xfc"), (b"Content-Type", b"text/x"), ("X-A", "2")])  # type: ignore[list-item]
     assert req.headers_out.items() == [("X-A", "\xfc"), ("X-A", "2")]
-    assert req.content_type == "text/x"
+    assert req._content_type == "text/x"
 
 
 def test_headers_of_before_stay_when_an_error_replaces_the_applications() -> None:
