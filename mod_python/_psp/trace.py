@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from types import CodeType, FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mod_python._psp.generated import SPAN
@@ -51,10 +51,8 @@ class _Mark(Exception):
     """Makes a stand-in's frame."""
 
 
-def _stand_in(
-    entry: TracebackType, file: str, line: int, later: TracebackType | None
-) -> TracebackType:
-    """An entry for another file and line; its frame has the same globals and locals."""
+def _stand_in(entry: TracebackType, file: str, line: int, later: TracebackType | None) -> TracebackType:
+    """An entry for another file and line; its frame has the same globals."""
     code = entry.tb_frame.f_code
     columns = _columns(entry)
     node = ast.parse("raise __psp_mark__").body[0]
@@ -62,8 +60,8 @@ def _stand_in(
         if hasattr(each, "lineno"):
             each.lineno = each.end_lineno = line  # type: ignore[attr-defined]
             each.col_offset, each.end_col_offset = columns  # type: ignore[attr-defined]
-    made = compile(ast.Module([node], []), file, "exec", dont_inherit=True).replace(co_name=code.co_name)
-    made = _qualified(made, code)
+    made = compile(ast.Module([node], []), file, "exec", dont_inherit=True)
+    made = made.replace(co_name=code.co_name, co_qualname=code.co_qualname)
     frame = entry.tb_frame
     scope: dict[str, Any] = {**frame.f_globals, "__psp_mark__": _Mark}
     try:
@@ -84,10 +82,3 @@ def _columns(entry: TracebackType) -> tuple[int, int]:
                 return start, end
             break
     return 0, 0
-
-
-def _qualified(made: CodeType, code: CodeType) -> CodeType:
-    return made.replace(co_qualname=code.co_qualname)
-
-
-__all__ = ["FrameType", "relocate"]
