@@ -210,31 +210,37 @@ class PSP:
         state = _files.mark(filename)
         if state is None:
             raise apache.SERVER_RETURN(apache.HTTP_NOT_FOUND)
+        page = _pages.get(filename, state)
+        if page is not None:
+            return page
         options = self.req.get_options()
-        database = options and (options.get(CACHE_OPTIONS[0]) or options.get(CACHE_OPTIONS[1]))
+        database = options.get(CACHE_OPTIONS[0]) or options.get(CACHE_OPTIONS[1])
         if database:
             return self._from_database(database, filename, state)
-        page = _pages.get(filename, state)
-        if page is None:
-            page = _compiled(filename)
-            _pages.store(filename, page, state)
+        page = _compiled(filename)
+        _pages.store(filename, page, state)
         return page
 
     def _from_database(self, database: str, filename: str, state: _files.Mark) -> Page:
-        """The page by way of the dbm file; one that can't be used is told in the log, and does no harm."""
+        """The page by way of the dbm file; by memory where that can't be used, which the log tells."""
         kept = _cache.FileCache(database, self._locked)
+        failure: OSError | None = None
+        page: Page | None = None
         try:
             page = kept.get(filename, state)
-            if page is not None:
-                return page
-            page = _compiled(filename)
-            kept.store(filename, page, state)
         except OSError as error:
-            self.req.log_error(f"mod_python.psp: the cache of pages fails: {error}", apache.APLOG_WARNING)
-            page = _pages.get(filename, state)
-            if page is None:
-                page = _compiled(filename)
-                _pages.store(filename, page, state)
+            failure = error
+        if page is not None:
+            return page
+        page = _compiled(filename)
+        if failure is None:
+            try:
+                kept.store(filename, page, state)
+            except OSError as error:
+                failure = error
+        if failure is not None:
+            self.req.log_error(f"mod_python.psp: the cache of pages fails: {failure}", apache.APLOG_WARNING)
+            _pages.store(filename, page, state)
         return page
 
     @contextlib.contextmanager
