@@ -73,7 +73,9 @@ class Environment:
     __slots__ = ("_blocks", "_canonical", "_fixed")
 
     def __init__(self, req: Request, fixed: Mapping[str, Any]) -> None:
+        headers = req._table_in
         req.add_common_vars()
+        req._table_in = headers  # looking at them was ours: nobody can have changed them yet
         known = req.subprocess_env
         self._fixed: Environ = {name: on_wire(known.get(name)) for name in SERVER_FACTS if name in known}
         self._fixed["GATEWAY_INTERFACE"] = "CGI/1.1"

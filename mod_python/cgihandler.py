@@ -373,7 +373,7 @@ class Sink(io.BufferedIOBase):
                 if match is None:
                     return self._bad(f"bad status: {value[:80]!r}")
                 req.status, status = int(match[1]), True
-                req.status_line = value if match[2] else None
+                req.status_line = f"{match[1]} {match[2] or ''}"
             elif lower == "content-type":
                 req.content_type = value
                 req.headers_out["Content-Type"] = value

@@ -84,18 +84,22 @@ def handler(req: Request) -> int:
     exchange = Exchange(req)
     environ = mount.environment.make(req, path)
     environ["wsgi.input"] = exchange
-    result = application(environ, exchange.start_response)
-    kind = type(result)
-    if kind is list or kind is tuple:
-        exchange.send_all(result)  # type: ignore[arg-type]
-        return apache.OK
     try:
-        if kind is not FileWrapper or not exchange.send_file(result):  # type: ignore[arg-type]
-            exchange.stream(result)
-    finally:
-        close = getattr(result, "close", None)
-        if close is not None:
-            close()
+        result = application(environ, exchange.start_response)
+        kind = type(result)
+        if kind is list or kind is tuple:
+            exchange.send_all(result)  # type: ignore[arg-type]
+            return apache.OK
+        try:
+            if kind is not FileWrapper or not exchange.send_file(result):  # type: ignore[arg-type]
+                exchange.stream(result)
+        finally:
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
+    except BaseException:
+        exchange.fail()
+        raise
     return apache.OK
 
 
@@ -287,9 +291,10 @@ class Exchange:
         req = self._req
         if status == "200 OK":
             if req._status != 200 or req._status_line is not None:
-                req.status, req.status_line = 200, None
+                req._status, req._status_line = 200, None
         else:
-            req.status, req.status_line = _status(status), status
+            req._status = _status(status)
+            req.status_line = status if len(status) > 3 else status + " "
         if type(headers) is not list:
             raise TypeError(f"the headers must be in a list, not in a {type(headers).__name__}")
         content_type: str | None = None
@@ -424,7 +429,8 @@ class Exchange:
             if not S_ISREG(found.st_mode):
                 return False
             if not self._sent:
-                # more than the file has can't be promised
+                if self._length is None and self._req._header_only:
+                    self._length = max(0, found.st_size - offset)
                 self._announce()
             self._req.sendfile(f"/proc/self/fd/{fd}", offset, -1 if self._length is None else self._length)
         except ClientGone as error:
@@ -432,6 +438,11 @@ class Exchange:
         except (OSError, ValueError):
             return False  # it can't be opened again, or not be asked where it stands: then by reading
         return True
+
+    def fail(self) -> None:
+        """The application failed: a response that has begun ends so that the client sees it is not whole."""
+        if self._sent and not self._req._finished:
+            self._req._aborted()
 
     def _gone(self, error: ClientGone) -> None:
         """The client left: nothing is wrong with the application."""

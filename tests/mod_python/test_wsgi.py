@@ -126,7 +126,7 @@ def test_headers_of_before_stay_when_an_error_replaces_the_applications() -> Non
     except KeyError:
         started.start_response("500 Oops", [("X-B", "1")], sys.exc_info())  # type: ignore[arg-type]
     assert req.headers_out.items() == [("X-Before", "1"), ("X-B", "1")]
-    assert (req.status, req.status_line) == (500, "500 Oops")
+    assert (req._status, req.status_line) == (500, "500 Oops")
 
 
 def test_a_call_that_was_refused_counts_as_one() -> None:

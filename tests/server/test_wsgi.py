@@ -176,6 +176,11 @@ def bare(environ, start_response):
     return b"bytes"
 
 
+def bare_status(environ, start_response):
+    start_response("599", [])
+    return []
+
+
 def bad_status(environ, start_response):
     start(start_response, environ["QUERY_STRING"].replace("+", " "))
     return []
@@ -253,8 +258,8 @@ class application:
 
 NAMES = (
     "environ", "echo", "big", "pieces", "sized", "single", "too_long", "empty", "large", "none", "gone", "rescued",
-    "rescued_well", "too_late", "breaks", "breaks_late", "closed", "late", "never", "text", "bare", "bad_status",
-    "split", "hop", "logs", "file", "unlinked", "filelike", "zipped",
+    "rescued_well", "too_late", "breaks", "breaks_late", "closed", "late", "never", "text", "bare", "bare_status",
+    "bad_status", "split", "hop", "logs", "file", "unlinked", "filelike", "zipped",
 )  # fmt: skip
 
 CONF = "".join(
@@ -467,6 +472,7 @@ def test_status_and_headers_are_the_applications(server: Server) -> None:
     assert (reply.status, reply.reason, reply.body) == (410, "Gone For Good", b"gone")
     assert [value for name, value in reply.headers if name == "Set-Cookie"] == ["a=1", "b=2"]
     assert reply.header("X-Umlaut") == "\xfc"
+    assert server.get("/bare_status").status == 599
     reply = server.get("/none")
     assert (reply.status, reply.header("Content-Type"), reply.header("Content-Length")) == (204, None, None)
     assert server.get("/dir/page.html").header("Content-Type") == "text/plain"
