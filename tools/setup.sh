@@ -27,15 +27,17 @@ newest_python() {
     die "No Python 3.11 or later was found (with its venv module). On Debian: apt install python3 python3-venv"
 }
 
-# make_venv DIR PYTHON [test]: a virtual environment with the project in it, and with 'test' all
-# that its tests need. Does nothing where that is so already; starts anew where the Python changed.
+# make_venv DIR PYTHON [EXTRAS]: a virtual environment with the project in it, and with extras (test;
+# test,apps) all that its tests need. Does nothing where that is so already; starts anew where the Python changed.
 make_venv() {
     local dir=$1 python=$2 extra=${3:-} stamp=$1/made-from made old=""
     made=$("$python" -c 'import sys; print(sys.executable, sys.version.split()[0])')
     made="$made $here $(cksum <"$here/pyproject.toml")"
     [ -f "$stamp" ] && old=$(cat "$stamp")
     if [ -n "$old" ] && "$dir/bin/python" -c '' 2>/dev/null; then
-        case "$old" in "$made test" | "$made $extra") return ;; esac
+        case "$old" in "$made $extra") return ;; esac
+        # what was made for the tests serves, too
+        [ -n "$extra" ] || case "$old" in "$made test"*) return ;; esac
     fi
     if [ "${old%% "$here"*}" != "${made%% "$here"*}" ] || ! "$dir/bin/python" -c '' 2>/dev/null; then
         say "Making ${dir#"$here"/} with $("$python" -V) ($python)"
