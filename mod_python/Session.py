@@ -1,0 +1,522 @@
+"""``mod_python.Session``: data that stays from request to request (manual 4.8; api 3.5 1.11, 3.3).
+
+A session is found by its id, 128 random bits, in a cookie. Only one session object of an id exists at a
+time, in all threads, interpreters and processes of the server: others wait until its request ended.
+
+How much is kept where: `FileSession` and `DbmSession` keep sessions on disk for all workers,
+`MemorySession` in one interpreter. Stored sessions belong to the server's account and are closed to
+others; a process that is killed leaves the old session or the new one.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import secrets
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from mod_python import Cookie, apache
+from mod_python._sessions import options, records
+from mod_python._sessions.files import FileStore, Rules, file_store
+from mod_python._sessions.private import temporary, unshared
+from mod_python._sessions.records import Record
+from mpserver.api import runtime
+
+if TYPE_CHECKING:
+    from mod_python._sessions.dbms import Database, Guard
+    from mpserver.api.request import Request
+
+__all__ = ["BaseSession", "DbmSession", "FileSession", "MemorySession", "Session"]
+
+#: The name of the cookie that holds the id.
+COOKIE_NAME = "pysid"
+#: After how many seconds without access a session ends.
+DFT_TIMEOUT = 1800
+#: Whether sessions are locked.
+DFT_LOCK = True
+#: One in so many requests with a session cleans up after itself.
+CLEANUP_CHANCE = 1000
+#: FileSession's clean-up: see the class.
+DFT_FAST_CLEANUP = True
+DFT_VERIFY_CLEANUP = True
+DFT_GRACE_PERIOD = 240
+DFT_CLEANUP_TIME_LIMIT = 2
+
+_is_sid = re.compile(r"[0-9a-f]{32}").fullmatch
+
+
+class BaseSession(dict[Any, Any]):
+    """What all sessions have in common (manual 4.8.1); a subclass stores them.
+
+    A subclass implements `do_load`, `do_save`, `do_delete` and, where expired sessions must be looked
+    for, `do_cleanup`; to lock by other means than the server's locks, also `init_lock`, `lock` and
+    `unlock`.
+    """
+
+    def __init__(
+        self,
+        req: Request,
+        sid: str | int | None = None,
+        secret: str | bytes | None = None,
+        timeout: float = 0,
+        lock: bool | int = DFT_LOCK,
+    ) -> None:
+        """Find the request's session, or begin a new one.
+
+        :param sid: its id; the one in the request's cookie if it isn't given.
+        :param secret: sign the cookie, and take no other than signed ones.
+        :param timeout: seconds for a new session; `DFT_TIMEOUT` if 0.
+        :param lock: keep others from this session until the request ended, or `unlock`.
+        :raises ValueError: the sid is none.
+        """
+        super().__init__()
+        self._req = req
+        self._secret = secret
+        self._lock = lock
+        self._new = 1
+        self._created = 0.0
+        self._accessed = 0.0
+        self._timeout: float = 0
+        self._locked = 0
+        self._locked_sid = ""
+        self._invalid = 0
+        self._sid = self._check(sid) if sid else self._received()
+
+        # Before this request's own lock, so that it runs after that is released: cleanups go backwards.
+        if random.random() * CLEANUP_CHANCE < 1:
+            self.cleanup()
+
+        self.init_lock()
+        if self._sid:
+            self.lock()
+            if self.load():
+                self._new = 0
+        if self._new:
+            self.unlock()
+            self._begin(timeout)
+        self._accessed = time.time()
+
+    def _begin(self, timeout: float) -> None:
+        """Make this a new session, and tell the client its id."""
+        self._sid = secrets.token_hex(16)
+        self.lock()
+        self._created = time.time()
+        self._timeout = timeout or DFT_TIMEOUT
+        Cookie.add_cookie(self._req, self.make_cookie())
+
+    @staticmethod
+    def _check(sid: object) -> str:
+        if not isinstance(sid, str):
+            raise TypeError(f"a session id is a string, not {type(sid).__name__}")
+        if not _is_sid(sid):
+            raise ValueError(f"Invalid Session ID: sid={sid}")
+        return sid
+
+    def _received(self) -> str:
+        """The id in the request's cookie; empty if there is none that could be one of ours."""
+        name = self._cookie_name()
+        if self._secret:
+            found = Cookie.get_cookie(
+                self._req, name, Cookie.SignedCookie, secret=self._secret, mismatch=Cookie.Cookie.IGNORE
+            )
+        else:
+            found = Cookie.get_cookie(self._req, name)
+        return str(found.value) if found is not None and _is_sid(found.value) else ""
+
+    def _cookie_name(self) -> str:
+        return options.text(self._req.get_options(), options.COOKIE_NAME) or COOKIE_NAME
+
+    def make_cookie(self) -> Cookie.Cookie:
+        """The cookie that tells the client the id. A subclass may make another, or add to it."""
+        settings = self._req.get_options()
+        name = self._cookie_name()
+        if self._secret:
+            made: Cookie.Cookie = Cookie.SignedCookie(name, self._sid, self._secret)
+        else:
+            made = Cookie.Cookie(name, self._sid)
+        made.path = options.text(settings, options.APPLICATION_PATH) or options.application_path(self._req)
+        domain = options.text(settings, options.APPLICATION_DOMAIN)
+        if domain:
+            made.domain = domain
+        return made
+
+    # ---- its facts
+
+    def is_new(self) -> bool:
+        """Whether this session began with this request: also when one was asked for that is not there."""
+        return bool(self._new)
+
+    def id(self) -> str:
+        """The session's id."""
+        return self._sid
+
+    def created(self) -> float:
+        """When it was created, in seconds since the epoch."""
+        return self._created
+
+    def last_accessed(self) -> float:
+        """When it was last used, in seconds since the epoch; `save` stores it."""
+        return self._accessed
+
+    def timeout(self) -> float:
+        """After how many seconds without access it ends."""
+        return self._timeout
+
+    def set_timeout(self, secs: float) -> None:
+        """Set that; `save` stores it."""
+        self._timeout = secs
+
+    # ---- storage
+
+    def load(self) -> bool:
+        """Take over what is stored (manual 4.8.1). :returns: whether there is a session that didn't expire."""
+        record = self.do_load()
+        if record is None:
+            return False
+        try:
+            accessed, timeout = record["_accessed"], record["_timeout"]
+            if time.time() - accessed > timeout:
+                return False
+            created, data = record["_created"], record["_data"]
+            self.update(data)
+        except (KeyError, TypeError, ValueError):
+            self._req.log_error(f"Error while loading a session : {self._sid} has no session's record")
+            return False
+        self._created, self._accessed, self._timeout = created, accessed, timeout
+        return True
+
+    def save(self) -> None:
+        """Store the session's values, its time-out and the time of this access.
+
+        :raises Exception: they can't be stored; the log says why, and what was stored is as it was.
+        """
+        if self._invalid:
+            return
+        record: Record = {
+            "_data": self.copy(),
+            "_created": self._created,
+            "_accessed": self._accessed,
+            "_timeout": self._timeout,
+        }
+        try:
+            self.do_save(record)
+        except Exception as error:
+            self._req.log_error(f"Error while saving a session : {type(error).__name__}: {error}")
+            raise
+
+    def delete(self) -> None:
+        """Remove the session from storage."""
+        self.do_delete()
+        self.clear()
+
+    def invalidate(self) -> None:
+        """End the session: remove it from storage and from the client. It can't be saved any more."""
+        ending = self.make_cookie()
+        ending.expires = 0
+        Cookie.add_cookie(self._req, ending)
+        self.delete()
+        self._invalid = 1
+
+    def cleanup(self) -> None:
+        """Called once in `CLEANUP_CHANCE` requests. A subclass registers with req what it has to clean up."""
+        self.do_cleanup()
+
+    def do_load(self) -> Record | None:
+        """The stored record; None if there is none. A subclass implements it."""
+        return None
+
+    def do_save(self, dict: Record) -> None:
+        """Store a record. A subclass implements it."""
+
+    def do_delete(self) -> None:
+        """Remove the record from storage. A subclass implements it."""
+
+    def do_cleanup(self) -> None:
+        """Register the deletion of expired sessions. A subclass implements it."""
+
+    # ---- the lock
+
+    def init_lock(self) -> None:
+        """For subclasses that lock by other means."""
+
+    def lock(self) -> None:
+        """Wait until nobody else has this session, and keep others out until the request ended.
+
+        Nothing for a session that was made with ``lock=0``, or has its lock.
+        """
+        if not self._lock or self._locked:
+            return
+        # First what gives it back: from there on it is, whatever happens in between.
+        self._req.register_cleanup(unlock_session_cleanup, self)
+        self._locked, self._locked_sid = 1, self._sid
+        _server().global_lock(self._req.server, self._sid)
+
+    def unlock(self) -> None:
+        """Let others have this session."""
+        if not self._locked:
+            return
+        self._locked = 0
+        try:
+            _server().global_unlock(self._req.server, self._locked_sid)
+        except RuntimeError:
+            pass  # it was interrupted before it had the lock
+
+
+def unlock_session_cleanup(session: BaseSession) -> None:
+    """The end of a request: give its session's lock back."""
+    session.unlock()
+
+
+def _server() -> runtime.Runtime:
+    found = runtime.current()
+    if found is None:
+        raise RuntimeError("sessions need a running server: this code was imported outside of mpserver")
+    return found
+
+
+class _StoredSession(BaseSession):
+    """A session that is stored as bytes."""
+
+    def _fetch(self) -> bytes | None:
+        raise NotImplementedError
+
+    def do_load(self) -> Record | None:
+        """The stored record; None if there is none, or (the log says why) it can't be read."""
+        try:
+            data = self._fetch()
+            if data is None:
+                return None
+            record: Record = records.load(data)
+        except Exception as error:  # unpickling runs the application's classes
+            if isinstance(error, ImportError) and not isinstance(error, ModuleNotFoundError):
+                raise  # a module refuses this interpreter: the server moves the application then
+            self._req.log_error(f"Error while loading a session : {type(error).__name__}: {error}")
+            return None
+        return record
+
+
+class FileSession(_StoredSession):
+    """Sessions in files, one each (manual 4.8.1).
+
+    They are in the folder ``mp_sess`` of PythonOption mod_python.file_session.database_directory, or
+    mod_python.session.database_directory; where none is set, in a private folder in that for
+    temporary files.
+
+    The clean-up goes by the files' times where ``fast_cleanup``, and looks into those that seem expired
+    where ``verify_cleanup``, or without ``fast_cleanup`` into all. It stops after
+    mod_python.file_session.cleanup_time_limit seconds (2; 0 is no limit), the next goes on there.
+    mod_python.file_session.cleanup_grace_period (240 seconds) is added to each time-out.
+    """
+
+    def __init__(
+        self,
+        req: Request,
+        sid: str | int | None = 0,
+        secret: str | bytes | None = None,
+        timeout: float = 0,
+        lock: bool | int = DFT_LOCK,
+        fast_cleanup: bool | int = -1,
+        verify_cleanup: bool | int = -1,
+    ) -> None:
+        """``fast_cleanup``, ``verify_cleanup``: -1 for what PythonOption enable_fast_cleanup and
+        verify_session_timeout say.
+
+        :raises ValueError: an option says something that it can't.
+        :raises OSError: the folder is not there, or can't be trusted.
+        """
+        settings = req.get_options()
+        if fast_cleanup == -1:
+            fast_cleanup = options.boolean(settings, options.FAST_CLEANUP, DFT_FAST_CLEANUP)
+        if verify_cleanup == -1:
+            verify_cleanup = options.boolean(settings, options.VERIFY_CLEANUP, DFT_VERIFY_CLEANUP)
+        self._fast_cleanup = bool(fast_cleanup)
+        self._verify_cleanup = bool(verify_cleanup) or not fast_cleanup
+        self._grace_period = options.number(settings, options.GRACE_PERIOD, DFT_GRACE_PERIOD)
+        self._cleanup_time_limit = options.number(settings, options.TIME_LIMIT, DFT_CLEANUP_TIME_LIMIT)
+        self._store: FileStore = file_store(
+            (options.text(settings, options.FILE_DIRECTORY) or temporary()) + "/mp_sess"
+        )
+        super().__init__(req, sid, secret, timeout, lock)
+
+    def _fetch(self) -> bytes | None:
+        return self._store.load(self._sid)
+
+    def do_save(self, dict: Record) -> None:
+        """Store a record."""
+        self._store.save(self._sid, records.dump(dict))
+
+    def do_delete(self) -> None:
+        """Remove the record."""
+        self._store.delete(self._sid)
+
+    def do_cleanup(self) -> None:
+        """Register the deletion of expired sessions."""
+        self._req.register_cleanup(filesession_cleanup, self)
+        self._req.log_error("FileSession: registered filesession cleanup.", apache.APLOG_NOTICE)
+
+
+def filesession_cleanup(session: FileSession) -> None:
+    """Delete expired files, for as long as the session's options allow."""
+    session._store.clean(
+        Rules(
+            session._timeout,
+            session._grace_period,
+            session._fast_cleanup,
+            session._verify_cleanup,
+            session._cleanup_time_limit,
+        ),
+        _notes(session),
+    )
+
+
+class DbmSession(_StoredSession):
+    """Sessions in a database file (manual 4.8.1).
+
+    It is PythonOption mod_python.dbm_session.database_filename, or ``mp_sess.dbm`` in
+    mod_python.dbm_session.database_directory or mod_python.session.database_directory (in a private folder
+    in that, where others can write to it); where none is set, in a private folder in that for temporary
+    files. It is an SQLite database as that of `dbm.sqlite3`, unless ``dbmtype`` says otherwise.
+    """
+
+    def __init__(
+        self,
+        req: Request,
+        dbm: str | None = None,
+        sid: str | int | None = 0,
+        secret: str | bytes | None = None,
+        dbmtype: Any = None,
+        timeout: float = 0,
+        lock: bool | int = DFT_LOCK,
+    ) -> None:
+        """``dbm``: the file. ``dbmtype``: a module that opens it instead, such as `dbm.gnu`.
+
+        :raises OSError: its folder is not there, or can't be trusted.
+        """
+        from mod_python._sessions import dbms  # (its SQLite costs others nothing)
+
+        settings = req.get_options()
+        file = dbm or options.text(settings, options.DBM_FILE)
+        if not file:
+            file = unshared(options.text(settings, options.DBM_DIRECTORY)) + "/mp_sess.dbm"
+        self._database: Database = dbms.database(file, dbmtype)
+        self._guard: Guard = partial(dbms.Writing, _server(), req.server)
+        super().__init__(req, sid, secret, timeout, lock)
+
+    def _fetch(self) -> bytes | None:
+        return self._database.load(self._sid, self._guard)
+
+    def do_save(self, dict: Record) -> None:
+        """Store a record."""
+        self._database.save(self._sid, records.dump(dict), self._guard)
+
+    def do_delete(self) -> None:
+        """Remove the record."""
+        self._database.delete(self._sid, self._guard)
+
+    def do_cleanup(self) -> None:
+        """Register the deletion of expired sessions."""
+        self._req.register_cleanup(dbm_cleanup, self)
+        self._req.log_error("DbmSession: registered database cleanup.", apache.APLOG_NOTICE)
+
+
+def dbm_cleanup(session: DbmSession) -> None:
+    """Delete expired sessions from the database, for as long as a clean-up may take."""
+    began = time.monotonic()
+    deleted, total, complete = session._database.clean(DFT_CLEANUP_TIME_LIMIT, session._guard)
+    log = _notes(session)
+    log(f"DbmSession cleanup: deleted {deleted} of {total} in {time.monotonic() - began:.4f} seconds")
+    if not complete:
+        log("DbmSession cleanup incomplete: the next cleanup goes on from there")
+
+
+class MemorySession(BaseSession):
+    """Sessions in the memory of this interpreter (manual 4.8.1): for a server with one process."""
+
+    #: The records by id.
+    sdict: dict[str, Record] = {}
+
+    def __init__(
+        self,
+        req: Request,
+        sid: str | int | None = 0,
+        secret: str | bytes | None = None,
+        timeout: float = 0,
+        lock: bool | int = DFT_LOCK,
+    ) -> None:
+        super().__init__(req, sid, secret, timeout, lock)
+
+    def do_load(self) -> Record | None:
+        """The kept record; None if there is none."""
+        return self.sdict.get(self._sid)
+
+    def do_save(self, dict: Record) -> None:
+        """Keep a record."""
+        self.sdict[self._sid] = dict
+
+    def do_delete(self) -> None:
+        """Forget the record."""
+        self.sdict.pop(self._sid, None)
+
+    def do_cleanup(self) -> None:
+        """Register the deletion of expired sessions."""
+        self._req.register_cleanup(mem_cleanup, self.sdict)
+        self._req.log_error("MemorySession: registered session cleanup.", apache.APLOG_NOTICE)
+
+
+def mem_cleanup(sdict: dict[str, Record]) -> None:
+    """Delete expired sessions from memory."""
+    now = time.time()
+    for sid, record in list(sdict.items()):
+        if now - record["_accessed"] > record["_timeout"]:
+            sdict.pop(sid, None)
+
+
+def _notes(session: BaseSession) -> Callable[[str], None]:
+    """Writes notices to the log of a session's request."""
+    req = session._req
+
+    def note(text: str) -> None:
+        req.log_error(text, apache.APLOG_NOTICE)
+
+    return note
+
+
+#: The classes that PythonOption mod_python.session.session_type can name.
+_TYPES: dict[str, type[FileSession] | type[DbmSession] | type[MemorySession]] = {
+    "FileSession": FileSession,
+    "DbmSession": DbmSession,
+    "MemorySession": MemorySession,
+}
+
+
+def Session(
+    req: Request,
+    sid: str | int | None = 0,
+    secret: str | bytes | None = None,
+    timeout: float = 0,
+    lock: bool | int = DFT_LOCK,
+) -> BaseSession:
+    """The request's session, of the class that PythonOption mod_python.session.session_type names.
+
+    Without it the server's processes decide: a MemorySession if there is only one and it has threads,
+    else a DbmSession (manual 4.8.1).
+
+    :raises ValueError: there is no such class.
+    """
+    name = options.text(req.get_options(), options.SESSION_TYPE) or _default_type()
+    made = _TYPES.get(name)
+    if made is None:
+        raise ValueError(f"Unknown session type {name}: PythonOption {options.SESSION_TYPE[0]} names one of "
+                         f"{', '.join(_TYPES)}")  # fmt: skip
+    return made(req, sid=sid, secret=secret, timeout=timeout, lock=lock)
+
+
+def _default_type() -> str:
+    query = apache.mpm_query
+    threaded = query(apache.AP_MPMQ_IS_THREADED)
+    if threaded and (not query(apache.AP_MPMQ_IS_FORKED) or query(apache.AP_MPMQ_MAX_DAEMONS) == 1):
+        return "MemorySession"
+    return "DbmSession"

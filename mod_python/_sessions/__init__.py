@@ -1,0 +1,1 @@
+"""Where sessions are kept: what `mod_python.Session` stands on."""

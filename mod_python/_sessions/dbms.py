@@ -1,0 +1,270 @@
+"""Sessions in one database file.
+
+The file is an SQLite database as the standard library's ``dbm.sqlite3`` makes it (one table of keys and
+values, write-ahead log), through the ``sqlite3`` module: that is there on all Pythons from 3.11 on, while
+``dbm`` has, by the way Python was built, gnu, ndbm, sqlite3 (from 3.13 on), or nothing but the dumb one,
+which loses everything when a process is killed at the wrong moment. Any other ``dbm`` module can be used
+by naming it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mod_python._sessions import records
+from mod_python._sessions.private import is_shared
+from mpserver.api import runtime
+
+if TYPE_CHECKING:
+    from mpserver.api.runtime import Runtime
+    from mpserver.api.server import Server
+
+#: Keeps others from writing, for as long as it is entered.
+Guard = Callable[[], AbstractContextManager[object]]
+
+_MAGIC = b"SQLite format 3\0"
+#: How many sessions a clean-up looks at between two glances at the clock.
+_BATCH = 100
+
+
+class Writing:
+    """Keeps all others from writing to databases: the first of the server's locks is for that."""
+
+    __slots__ = ("_runtime", "_server")
+
+    def __init__(self, runtime: Runtime, server: Server) -> None:
+        self._runtime, self._server = runtime, server
+
+    def __enter__(self) -> None:
+        self._runtime.global_lock(self._server, None, 0)
+
+    def __exit__(self, *_: object) -> None:
+        self._runtime.global_unlock(self._server, None, 0)
+
+
+class Database(Protocol):
+    """What keeps sessions under their ids."""
+
+    def load(self, sid: str, guard: Guard) -> bytes | None:
+        """What is stored of a session; None if there is nothing."""
+
+    def save(self, sid: str, data: bytes, guard: Guard) -> None:
+        """Store a session."""
+
+    def delete(self, sid: str, guard: Guard) -> None:
+        """Forget a session, if there is one."""
+
+    def clean(self, limit: float, guard: Guard) -> tuple[int, int, bool]:
+        """Delete expired sessions for at most ``limit`` seconds (0: no limit).
+
+        :returns: how many of how many were deleted, and whether all were looked at.
+        """
+
+
+class SqliteDatabase:
+    """Sessions in an SQLite file. Each interpreter keeps its connection.
+
+    Processes may be killed at any time; the last seconds before a power failure may be lost.
+    """
+
+    __slots__ = ("_after", "_connection", "_identity", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int, int] = (0, 0, 0)
+        self._after = b""
+
+    def _connected(self, guard: Guard) -> sqlite3.Connection:
+        """The connection to the file that is there now. :raises OSError: it can't be used."""
+        connection = self._connection
+        if connection is not None:
+            try:
+                found = os.stat(self.path)
+                if self._identity == (os.getpid(), found.st_dev, found.st_ino):
+                    return connection
+            except FileNotFoundError:
+                pass
+        with guard():
+            self.close()
+            _prepare(self.path)
+            connection = self._connection = _open(self.path)
+            found = os.stat(self.path)
+            self._identity = (os.getpid(), found.st_dev, found.st_ino)
+        return connection
+
+    def close(self, _: object = None) -> None:
+        """Close the connection, if there is one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def load(self, sid: str, guard: Guard) -> bytes | None:
+        """What is stored of a session. Readers wait for nobody."""
+        row = self._connected(guard).execute("SELECT value FROM Dict WHERE key = ?", (sid.encode(),)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def save(self, sid: str, data: bytes, guard: Guard) -> None:
+        """Store a session."""
+        connection = self._connected(guard)
+        with guard():
+            connection.execute("REPLACE INTO Dict (key, value) VALUES (?, ?)", (sid.encode(), data))
+
+    def delete(self, sid: str, guard: Guard) -> None:
+        """Forget a session, if there is one."""
+        connection = self._connected(guard)
+        with guard():
+            connection.execute("DELETE FROM Dict WHERE key = ?", (sid.encode(),))
+
+    def clean(self, limit: float, guard: Guard) -> tuple[int, int, bool]:
+        """Delete expired sessions; what is saved meanwhile stays."""
+        deadline = time.monotonic() + limit if limit else float("inf")
+        connection = self._connected(guard)
+        deleted = total = 0
+        while time.monotonic() <= deadline:
+            rows: list[tuple[bytes, bytes]] = connection.execute(
+                "SELECT key, value FROM Dict WHERE key > ? ORDER BY key LIMIT ?", (self._after, _BATCH)
+            ).fetchall()
+            if not rows:
+                self._after = b""
+                return deleted, total, True
+            now = time.time()
+            expired = [(key, value) for key, value in rows if _expired(value, now)]
+            if expired:
+                with guard():
+                    deleted += _delete(connection, expired)
+            total += len(rows)
+            self._after = rows[-1][0]
+        return deleted, total, False
+
+
+def _delete(connection: sqlite3.Connection, rows: list[tuple[bytes, bytes]]) -> int:
+    """Delete rows that are still the same, in one transaction. :returns: how many were."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        count = connection.executemany("DELETE FROM Dict WHERE key = ? AND value = ?", rows).rowcount
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+    return count
+
+
+def _open(path: str) -> sqlite3.Connection:
+    try:
+        # (one thread at a time works on it, see the guard; it need not always be the same)
+        connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode = wal")
+        connection.execute("PRAGMA synchronous = normal")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL)"
+        )
+    except sqlite3.Error as error:
+        raise OSError(f"The sessions' database {path} can't be opened: {error}") from error
+    return connection
+
+
+def _prepare(path: str) -> None:
+    """Make a database's file, or see whether the one that is there can be trusted and used."""
+    directory = os.path.dirname(path)
+    try:
+        if is_shared(directory):
+            raise PermissionError(
+                1, "Others can write to the folder of the sessions' database: name a file in a folder of the "
+                "server's account by PythonOption mod_python.dbm_session.database_filename", path
+            )  # fmt: skip
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(error.errno, "The folder of the sessions' database isn't there", path) from error
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            raise PermissionError(
+                1, "This is no file of the server's account that only it can write to: remove it", path
+            )  # fmt: skip
+        if found.st_mode & 0o077:
+            os.fchmod(fd, 0o600)
+        if found.st_size and os.pread(fd, len(_MAGIC), 0) != _MAGIC:
+            raise OSError(
+                22, "This is no SQLite database but that of another dbm module. Move it away (its sessions "
+                "end), or give that module as DbmSession's dbmtype", path
+            )  # fmt: skip
+    finally:
+        os.close(fd)
+
+
+def _expired(value: bytes, now: float) -> bool:
+    """Whether a stored session expired; what is no session belongs to somebody else."""
+    try:
+        return records.ended(value) < now
+    except ValueError:
+        return False
+
+
+class ModuleDatabase:
+    """Sessions through a module such as ``dbm.gnu``: the file is opened each time, by one process at a time."""
+
+    __slots__ = ("_module", "path")
+
+    def __init__(self, path: str, module: Any) -> None:
+        self.path, self._module = path, module
+
+    def _open(self) -> Any:
+        if is_shared(os.path.dirname(self.path)):
+            raise PermissionError(1, "Others can write to the folder of the sessions' database", self.path)
+        return self._module.open(self.path, "c", 0o600)
+
+    def load(self, sid: str, guard: Guard) -> bytes | None:
+        """What is stored of a session."""
+        with guard(), self._open() as database:
+            try:
+                return bytes(database[sid.encode()])
+            except KeyError:
+                return None
+
+    def save(self, sid: str, data: bytes, guard: Guard) -> None:
+        """Store a session."""
+        with guard(), self._open() as database:
+            database[sid.encode()] = data
+
+    def delete(self, sid: str, guard: Guard) -> None:
+        """Forget a session, if there is one."""
+        with guard(), self._open() as database:
+            try:
+                del database[sid.encode()]
+            except KeyError:
+                pass
+
+    def clean(self, limit: float, guard: Guard) -> tuple[int, int, bool]:
+        """Delete expired sessions."""
+        deadline = time.monotonic() + limit if limit else float("inf")
+        deleted = total = 0
+        with guard(), self._open() as database:
+            for key in list(database.keys()):
+                if time.monotonic() > deadline:
+                    return deleted, total, False
+                total += 1
+                if _expired(database[key], time.time()):
+                    del database[key]
+                    deleted += 1
+        return deleted, total, True
+
+
+@lru_cache(maxsize=64)
+def database(path: str, module: Any = None) -> Database:
+    """The database of a file, through a dbm module if one is given."""
+    path = os.path.abspath(path)
+    if module is not None:
+        return ModuleDatabase(path, module)
+    made = SqliteDatabase(path)
+    server = runtime.current()
+    if server is not None:
+        server.register_cleanup(made.close)
+    return made

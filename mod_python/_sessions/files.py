@@ -1,0 +1,213 @@
+"""Sessions as files, one each: ``<directory>/<first two digits of the id>/<id>`` (api 3.5 3.3)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+from mod_python._sessions import records
+from mod_python._sessions.private import make_directory
+
+_is_sid = re.compile(r"[0-9a-f]{32}").fullmatch
+
+#: The first word of the file that tells where a clean-up stopped.
+_STATUS_VERSION = "MPFS_3.2"
+_FOLDERS = 256
+#: How old a file that was never finished must be to be thrown away, in seconds.
+_ABANDONED = 300
+
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+class Rules(NamedTuple):
+    """What a clean-up deletes, and for how long it may look (manual 4.8.1)."""
+
+    #: The time-out that files are judged by, and what is added to every time-out; in seconds.
+    timeout: float
+    grace: float
+    #: Look only at files that were not written for that time; look into the file before it is deleted.
+    fast: bool
+    verify: bool
+    #: Seconds; 0 is no limit.
+    limit: float
+
+
+class FileStore:
+    """The sessions of one folder.
+
+    A session is written to a new file, which then takes the place of the old one: whoever reads, and
+    whoever is killed, there is the old session or the new one.
+    """
+
+    __slots__ = ("_after", "_owner", "directory")
+
+    def __init__(self, directory: str) -> None:
+        """:raises OSError: the folder can't be made or can't be trusted."""
+        self.directory = make_directory(directory)
+        self._owner = os.geteuid()
+        self._after = ""
+
+    def _path(self, sid: str) -> str:
+        return f"{self.directory}/{sid[:2]}/{sid}"
+
+    def load(self, sid: str) -> bytes | None:
+        """What is stored of a session; None if there is nothing. :raises OSError: it can't be read."""
+        try:
+            fd = os.open(self._path(sid), _READ)
+        except FileNotFoundError:
+            return None
+        try:
+            found = os.fstat(fd)
+            if found.st_uid != self._owner:
+                raise PermissionError(1, "the session's file belongs to somebody else", self._path(sid))
+            data = os.read(fd, found.st_size + 1)
+            while len(data) < found.st_size and (more := os.read(fd, found.st_size)):
+                data += more
+            return data
+        finally:
+            os.close(fd)
+
+    def save(self, sid: str, data: bytes) -> None:
+        """Store a session. :raises OSError: it can't be written; what was stored is as it was."""
+        path = self._path(sid)
+        draft = f"{path}.{os.urandom(6).hex()}"
+        try:
+            fd = os.open(draft, _CREATE, 0o600)
+        except FileNotFoundError:
+            make_directory(self.directory)
+            make_directory(os.path.dirname(path))
+            fd = os.open(draft, _CREATE, 0o600)
+        try:
+            try:
+                written = os.write(fd, data)
+                while written < len(data):
+                    written += os.write(fd, data[written:])
+            finally:
+                os.close(fd)
+            os.rename(draft, path)
+        except BaseException:
+            os.unlink(draft)
+            raise
+
+    def delete(self, sid: str) -> None:
+        """Forget a session, if there is one. :raises OSError: its file can't be removed."""
+        try:
+            os.unlink(self._path(sid))
+        except FileNotFoundError:
+            pass
+
+    # ---- clean-up
+
+    def clean(self, rules: Rules, log: Callable[[str], None]) -> None:
+        """Delete expired sessions, going on where the last clean-up stopped.
+
+        One process at a time does that; another call returns at once.
+        """
+        log(f"FileSession cleanup: (fast={rules.fast}, verify={rules.verify}) ...")
+        # the lock goes with its holder, so it can't be left over
+        fd = os.open(f"{self.directory}/.mp_sess.lck", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log("FileSession cleanup: another process is already running.")
+            return
+        else:
+            self._clean(rules, log)
+        finally:
+            os.close(fd)
+
+    def _clean(self, rules: Rules, log: Callable[[str], None]) -> None:
+        began = time.monotonic()
+        first = self._next()
+        deadline = began + rules.limit if rules.limit else float("inf")
+        deleted = total = 0
+        following = first
+        for folder in (*range(first, _FOLDERS), *range(first)):
+            following = folder
+            names = self._names(folder)
+            for name in names:
+                if time.monotonic() > deadline:
+                    break
+                total += 1
+                deleted += self._judge(f"{self.directory}/{folder:02x}/{name}", name, rules, log)
+                self._after = name
+            else:
+                self._after = ""
+                continue
+            log(f"FileSession cleanup incomplete: next cleanup will start at index {following} ({following:02x})")
+            break
+        else:
+            following = 0
+        took = time.monotonic() - began
+        log(f"FileSession cleanup: deleted {deleted} of {total} in {took:.4f} seconds")
+        self._remember(f"{_STATUS_VERSION} {following} {deleted} {total} {took:.4f}\n")
+
+    def _names(self, folder: int) -> list[str]:
+        """The files of a folder that are still to be looked at."""
+        try:
+            return sorted(name for name in os.listdir(f"{self.directory}/{folder:02x}") if name > self._after)
+        except FileNotFoundError:
+            return []
+
+    def _judge(self, path: str, name: str, rules: Rules, log: Callable[[str], None]) -> bool:
+        """Delete a file if its session expired. :returns: whether it did."""
+        now = time.time()
+        try:
+            found = os.lstat(path)
+            if not _is_sid(name):
+                # of a process that was killed while it wrote
+                expired = "." in name and found.st_mtime < now - _ABANDONED
+            else:
+                old = found.st_mtime + rules.timeout + rules.grace < now
+                expired = old if rules.fast else True
+                if expired and (rules.verify or not rules.fast):
+                    expired = self._expired(name, rules, old, log)
+            if not expired or os.lstat(path).st_mtime_ns != found.st_mtime_ns:
+                return False
+            os.unlink(path)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            log(f"FileSession cleanup error: {error}")
+            return False
+        return True
+
+    def _expired(self, sid: str, rules: Rules, old: bool, log: Callable[[str], None]) -> bool:
+        """Whether a session expired by its own time-out; what is no session is judged by its file's age."""
+        data = self.load(sid)
+        if data is None:
+            return False
+        try:
+            return records.ended(data) + rules.grace < time.time()
+        except ValueError as error:
+            log(f"FileSession cleanup error: {self._path(sid)}: {error}")
+            return old
+
+    def _next(self) -> int:
+        """The folder that the next clean-up begins with."""
+        try:
+            with open(f"{self.directory}/fs_status.txt", encoding="ascii", errors="replace") as file:
+                words = file.read(200).split()
+        except FileNotFoundError:
+            return 0
+        if len(words) < 2 or words[0] != _STATUS_VERSION or not words[1].isdecimal():
+            return 0
+        return int(words[1]) % _FOLDERS
+
+    def _remember(self, status: str) -> None:
+        draft = f"{self.directory}/fs_status.{os.urandom(6).hex()}"
+        with open(os.open(draft, _CREATE, 0o600), "w", encoding="ascii") as file:
+            file.write(status)
+        os.rename(draft, f"{self.directory}/fs_status.txt")
+
+
+@lru_cache(maxsize=64)
+def file_store(directory: str) -> FileStore:
+    """The store of a folder, which is made or looked at once. :raises OSError: it can't be trusted."""
+    return FileStore(directory)
