@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from comparing import probes, rules, servers
@@ -19,6 +20,7 @@ from comparing.servers import Peer
 #: Headers that tell nothing: the time, and the server's own name.
 IGNORED = frozenset({"date", "server"})
 
+WORDS = "the same exception with a text of its own"
 CRASH = "the published one ends its process with a segmentation fault"
 #: The published mod_python crashes now and then: so often a request is sent until it is answered.
 ATTEMPTS = 5
@@ -30,6 +32,14 @@ CANNED = re.compile(r"<!DOCTYPE HTML.*?<title>(.*?)</title>.*?<h1>(.*?)</h1>", r
 TRACEBACK = re.compile(r"(Traceback \(most recent call last\):).*\n(?=\S+(?:Error|Exit|Exception|Interrupt))", re.DOTALL)
 
 
+def parse_date(text: str) -> float | None:
+    """Seconds since the epoch, of a date as headers have it."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except ValueError:
+        return None
+
+
 def all_cases() -> list[Case]:
     """Every comparison."""
     return [*probes.cases(), *rules.cases()]
@@ -39,6 +49,9 @@ def normal(text: str, peer: Peer) -> str:
     """A text without what may differ: folders, ports, addresses of objects, times of today, frames of tracebacks."""
     text = text.replace(peer.inside, "ROOT").replace(str(peer.port), "PORT")
     text = re.sub(r"0x[0-9a-f]{6,}", "0x", text)
+    text = re.sub(r"('REMOTE_PORT', '|boundary=|--)(?:[0-9a-f]{16,}|\d+)", r"\1N", text)
+    text = re.sub(r"(mpserver|Apache)/[^']*Python/[\d.]*", "SOFTWARE", text)
+    text = re.sub(r"('PATH', ')[^']*", r"\1PATHS", text)
     return TRACEBACK.sub(r"\1 ... ", text)
 
 
@@ -53,7 +66,8 @@ def facts(exchange: Exchange, peer: Peer) -> dict[str, str]:
         found[prefix + "framing"] = response.framing
         for name in {name for name, _ in response.headers} - IGNORED:
             values = " | ".join(value for key, value in response.headers if key == name)
-            found[prefix + name] = normal(DATE.sub("DATE", values) if name == "expires" else values, peer)
+            now = name == "expires" or abs(time.time() - (parse_date(values) or 0.0)) < 3600
+            found[prefix + name] = normal(DATE.sub("DATE", values) if now else values, peer)
         found[prefix + "body"] = shown_body(response, peer)
         if found[prefix + "body"].startswith("a page: "):
             found.pop(prefix + "content-length", None)
@@ -110,8 +124,16 @@ def reason(case: Case, names: set[str]) -> str | None:
     """Why a difference is deliberate, if it is."""
     for pattern, aspects, why in DELIBERATE:
         if re.search(pattern, f"{case.group}: {case.name}", re.DOTALL) and (not aspects or names <= set(aspects.split())):
-            return why
+            return str(why)
     return None
+
+
+def same_error(found: list[tuple[str, str | None, str | None]]) -> bool:
+    """Whether only the words of an exception differ, not its class."""
+    if [name for name, _, _ in found] != ["body"]:
+        return False
+    kinds = {(text or "").partition(": ")[0] for _, *texts in found for text in texts}
+    return len(kinds) == 1 and kinds.pop().endswith("Error")
 
 
 def arguments() -> argparse.Namespace:
@@ -157,6 +179,8 @@ def main() -> int:
         why = reason(case, {name for name, _, _ in found})
         if why is None and other["responses"] == "0":
             why = CRASH
+        if why is None and same_error(found):
+            why = WORDS
         if why is not None:
             deliberate.setdefault(why, []).append(f"{case.group}: {case.name}")
             if not options.deliberate:

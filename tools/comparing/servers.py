@@ -70,6 +70,7 @@ def lay_out(folder: Path) -> None:
 def configure(folder: Path, inside: str, port: int, prelude: str) -> Path:
     """Write the server's configuration: definitions, what only it needs, the site's."""
     conf = folder / "httpd.conf"
+    prelude += "\n" * (24 - prelude.count("\n"))  # the site's lines have equal numbers then
     text = f'Define ROOT "{inside}"\nDefine PORT {port}\n{prelude}\n' + (SITE / "site.conf").read_text()
     conf.write_text(text)
     return conf
