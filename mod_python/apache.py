@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from operator import index
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from mpserver.api import runtime as _runtime
 from mpserver.api.constants import *  # noqa: F403 - every constant is a name of this module
 from mpserver.api.constants import APLOG_ERR
 from mpserver.api.finfo import FileInfo, stat
+from mpserver.api.members import message as log_text
+from mpserver.api.members import string
 from mpserver.api.result import SERVER_RETURN
 from mpserver.api.table import Table as table
 
@@ -69,7 +72,7 @@ def log_error(message: str, level: int = APLOG_ERR, server: Server | None = None
     :param level: one of APLOG_*.
     :param server: ``req.server``, for the error log of its virtual host; the main server's otherwise.
     """
-    _server("log_error()").log(level, message, server)
+    _server("log_error()").log(index(level), log_text(message), server)
 
 
 def import_module(
@@ -91,7 +94,7 @@ def register_cleanup(callback: Callable[[Any], Any], data: Any = None) -> None:
     :raises ValueError: it can't be called.
     """
     if not callable(callback):
-        raise ValueError("first argument must be a callable object")
+        raise ValueError("third argument must be a callable object")
     _server("register_cleanup()").register_cleanup(callback, data)
 
 
@@ -107,11 +110,13 @@ def server_root() -> str:
 
 def exists_config_define(name: str) -> bool:
     """Whether the server was started with ``-D name``."""
-    return name in _server("exists_config_define()").defines
+    return string(1, name) in _server("exists_config_define()").defines
 
 
 def mpm_query(code: int) -> int:
     """Numbers of processes and threads; ``code`` is one of AP_MPMQ_MAX_DAEMON_USED and following."""
+    if not isinstance(code, int):
+        raise TypeError("The argument must be an integer")
     return _server("mpm_query()").mpm_query(code)
 
 

@@ -232,7 +232,7 @@ class Connection:
         self.keep_alive = head.keep_alive and self.host.keep_alive and not self.owner.draining
         maximum = self.host.max_requests
         if maximum:
-            self.requests_left = maximum - self.served
+            self.requests_left = maximum - self.served + 1  # (httpd counts those after the first)
             if self.requests_left <= 0:
                 self.keep_alive = False
         else:
@@ -254,7 +254,7 @@ class Connection:
             self._object = ConnectionObject(
                 self.number, self.client, self.local, self.default.object, self.default.log
             )
-        self._object._keepalives = self.served
+        self._object._keepalives = self.served - 1
         return self._object
 
     def send(self, parts: list[Part], soon: bool = False) -> None:

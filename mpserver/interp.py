@@ -290,6 +290,7 @@ class Interpreter:
         if req._started or (body is not None and body.received):
             # the client has a part of the answer, or we have a part of a long body
             log_error(req, "the request can't go on in another interpreter: its answer or its body has begun")
+            req._cut = True
             self.pipeline.end(req, 500)
             self.pipeline.close(req)
             connection.done()

@@ -80,7 +80,7 @@ class Services:
             constants.AP_MPMQ_MAX_REQUESTS_DAEMON: conf[mpm.MAX_CONNECTIONS_PER_CHILD],
             constants.AP_MPMQ_MAX_DAEMONS: conf[mpm.MAX_REQUEST_WORKERS],
         }
-        return answers[code]
+        return answers.get(code, constants.AP_MPMQ_NOT_SUPPORTED)
 
     def _pool(self) -> LockPool:
         if self._locks is None:
@@ -101,6 +101,12 @@ class Services:
 
 
 def _lists(tree: Tree) -> list[Any]:
-    return [[node.name, node.raw, _lists(node.children) if node.children is not None else None] for node in tree]
+    lists: list[Any] = []
+    for node in tree:
+        if node.children is None:
+            lists.append((node.name, node.raw))
+        else:
+            lists += [(f"<{node.name}", f"{node.raw}>"), _lists(node.children)]
+    return lists
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 from mpserver.api import constants
 from mpserver.api.members import integer, readonly, writable
+from mpserver.api.members import message as log_text
 from mpserver.api.table import Table
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class Connection:
     local_host: str | None = readonly("_local_host", "The server's DNS name, None if not looked up.")
     aborted: int = readonly("_aborted", "1 once the client was found gone.")
     keepalive: int = writable("_keepalive", integer, "One of AP_CONN_*; AP_CONN_CLOSE closes after the response.")
-    keepalives: int = readonly("_keepalives", "The number of the request on this connection, from 1.")
+    keepalives: int = readonly("_keepalives", "How many requests the connection served before this one.")
     double_reverse: int = readonly("_double_reverse", "Double reverse look-up: 1 done, 0 not yet, -1 failed.")
     id: int = readonly("_id", "A number unique among the open connections.")
 
@@ -86,7 +88,7 @@ class Connection:
 
     def log_error(self, message: str, level: int = constants.APLOG_ERR) -> None:
         """Write a line with the client's address to the error log."""
-        self._log.log(level, str(message), module="python", client=self._client_addr)
+        self._log.log(index(level), log_text(message), module="python", client=self._client_addr)
 
     def look_up(self, double: bool) -> str | None:
         """The client's DNS name, asked once; with ``double`` only if the name leads back to the client."""

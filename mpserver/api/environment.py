@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from mpserver.api import constants
 from mpserver.http1.dates import parse_date
 
 if TYPE_CHECKING:
@@ -21,6 +20,42 @@ OWN_NAMES = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 #: Headers that never become variables: secrets, and one that would redirect the program's own requests.
 NOT_PASSED = frozenset({"proxy", "authorization", "proxy-authorization"})
 DEFAULT_PORTS = {"http": 80, "https": 443}
+#: host[:port] of an authority.
+AUTHORITY = re.compile(r"(?:(?P<user>[^@:]*)(?::(?P<password>[^@]*))?@)?(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>\d*))?")
+
+
+def merged(fields: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+    """The fields of a head, those of one name as one: values in a row, with commas (RFC 9110 5.3)."""
+    values: dict[str, tuple[str, str]] = {}
+    for name, value in fields:
+        key = name.lower()
+        present = values.get(key)
+        values[key] = (name, value) if present is None else (present[0], f"{present[1]}, {value}")
+    return fields if len(values) == len(fields) else tuple(values.values())
+
+
+def parsed_uri(target: str, decoded: str | None) -> tuple[str | int | None, ...]:
+    """A target's parts in the order of URI_*; ``decoded``: its path, where that is known already."""
+    scheme: str | None
+    scheme, found, rest = target.partition("://")
+    user = password = host = hostinfo = port = None
+    if found:
+        hostinfo, slash, rest = rest.partition("/")
+        rest = slash + rest
+        match = AUTHORITY.match(hostinfo)
+        if match:
+            user, password, host = match["user"], match["password"], match["host"]
+            port = int(match["port"]) if match["port"] else None
+    else:
+        scheme, rest = None, target
+    rest, hash_mark, fragment = rest.partition("#")
+    path, question, query = rest.partition("?")
+    if decoded is not None and path:
+        path = decoded
+    return (
+        scheme, hostinfo, user, password, host, port, path,
+        query if question else None, fragment if hash_mark else None,
+    )  # fmt: skip
 
 
 def directory(path: str) -> str:
@@ -51,7 +86,7 @@ def server_port(req: Request) -> int:
         if colon and port.isdecimal():
             return int(port)
         return DEFAULT_PORTS["http"]
-    return req.server.port or req.connection.local_addr[1]
+    return req.server.port or DEFAULT_PORTS["http"]
 
 
 def server_name(req: Request) -> str:
@@ -109,7 +144,6 @@ def add_common_vars(req: Request) -> None:
         "REDIRECT_URL": req.prev.uri if req.prev else None,
         "REDIRECT_QUERY_STRING": req.prev.args if req.prev else None,
         "REDIRECT_REMOTE_USER": req.prev.user if req.prev else None,
-        "REDIRECT_STATUS": str(req.prev.status) if req.prev else None,
     }
     for name, fact in facts.items():
         if fact is not None:
@@ -130,5 +164,3 @@ def add_cgi_vars(req: Request) -> None:
     if path_info:
         env["PATH_INFO"] = path_info
 
-
-__all__ = ["add_cgi_vars", "add_common_vars", "conditions", "construct_url", "constants", "directory", "etag"]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import stat as modes
 from collections.abc import Callable
+from operator import index
 from typing import Any
 
 from mpserver.api import constants
+from mpserver.api.members import string
 
 #: stat's file types by constants of APR.
 TYPES: tuple[tuple[Callable[[int], bool], int], ...] = (
@@ -19,48 +21,57 @@ TYPES: tuple[tuple[Callable[[int], bool], int], ...] = (
     (modes.S_ISLNK, constants.APR_LNK),
     (modes.S_ISSOCK, constants.APR_SOCK),
 )
-#: The order of FINFO_*.
-ORDER = (
-    "protection", "inode", "device", "nlink", "user", "group",
-    "size", "atime", "mtime", "ctime", "fname", "name", "filetype",
-)  # fmt: skip
+#: What stat tells of a file, as APR_FINFO_* bits.
+KNOWN = constants.APR_FINFO_NORM | constants.APR_FINFO_CSIZE | constants.APR_FINFO_NLINK
+
+def _fact(number: int, doc: str) -> Any:
+    def getter(self: FileInfo) -> Any:
+        return self._facts[number]
+
+    def setter(self: FileInfo, value: Any) -> None:
+        raise TypeError("finfo objects have only read-only attributes")
+
+    return property(getter, setter, doc=doc)
 
 
 class FileInfo:
-    """What stat says of a file. Of a missing one: filetype APR_NOFILE, the rest None. Times are whole seconds."""
+    """What stat says of a file, for reading. Of a missing one: filetype APR_NOFILE, the rest None."""
 
-    __slots__ = (
-        "atime", "ctime", "device", "filetype", "fname", "group", "inode",
-        "mtime", "name", "nlink", "protection", "size", "user", "valid",
-    )  # fmt: skip
+    __slots__ = ("_facts", "valid")
 
     def __init__(self, fname: str | None, found: os.stat_result | None) -> None:
-        self.fname = fname
-        self.name: str | None = None
-        self.filetype = constants.APR_NOFILE
-        self.valid = 0
-        self.protection: int | None = None
-        self.user: int | None = None
-        self.group: int | None = None
-        self.size: int | None = None
-        self.inode: int | None = None
-        self.device: int | None = None
-        self.nlink: int | None = None
-        self.atime: int | None = None
-        self.mtime: int | None = None
-        self.ctime: int | None = None
-        if found is not None:
-            self.valid = constants.APR_FINFO_MIN | constants.APR_FINFO_IDENT | constants.APR_FINFO_NLINK
-            self.filetype = next((kind for test, kind in TYPES if test(found.st_mode)), constants.APR_UNKFILE)
-            self.protection = _protection(found.st_mode)
-            self.user, self.group = found.st_uid, found.st_gid
-            self.size, self.inode, self.device = found.st_size, found.st_ino, found.st_dev
-            self.nlink = found.st_nlink
-            self.atime, self.mtime, self.ctime = int(found.st_atime), int(found.st_mtime), int(found.st_ctime)
+        #: Which facts are known, as APR_FINFO_* bits; None of a missing file.
+        self.valid: int | None = None if found is None else KNOWN
+        #: In the order of FINFO_*.
+        self._facts: tuple[Any, ...]
+        if found is None:
+            self._facts = (*[None] * 10, fname, None, constants.APR_NOFILE)
+            return
+        self._facts = (
+            _protection(found.st_mode), found.st_ino, found.st_dev, found.st_nlink, found.st_uid, found.st_gid,
+            found.st_size, int(found.st_atime), int(found.st_mtime), int(found.st_ctime), fname, None,
+            next((kind for test, kind in TYPES if test(found.st_mode)), constants.APR_UNKFILE),
+        )  # fmt: skip
+
+    protection: int | None = _fact(constants.FINFO_MODE, "APR's bits: a hex digit each for owner, group, others.")
+    inode: int | None = _fact(constants.FINFO_INO, "The inode's number.")
+    device: int | None = _fact(constants.FINFO_DEV, "The device's number.")
+    nlink: int | None = _fact(constants.FINFO_NLINK, "How many names the file has.")
+    user: int | None = _fact(constants.FINFO_UID, "The owner's number.")
+    group: int | None = _fact(constants.FINFO_GID, "The group's number.")
+    size: int | None = _fact(constants.FINFO_SIZE, "Bytes.")
+    atime: int | None = _fact(constants.FINFO_ATIME, "The last access, whole seconds since the epoch.")
+    mtime: int | None = _fact(constants.FINFO_MTIME, "The last modification.")
+    ctime: int | None = _fact(constants.FINFO_CTIME, "The last change of the inode.")
+    fname: str | None = _fact(constants.FINFO_FNAME, "The path that was asked for.")
+    name: str | None = _fact(constants.FINFO_NAME, "The file's true name: not asked for, so None.")
+    filetype: int = _fact(constants.FINFO_FILETYPE, "One of APR_NOFILE, APR_REG, APR_DIR...")
 
     def __getitem__(self, index: int) -> Any:
-        """By FINFO_* number."""
-        return getattr(self, ORDER[index])
+        """By FINFO_* number. :raises IndexError: there is no such fact."""
+        if index < 0:
+            raise IndexError("tuple index out of range")
+        return self._facts[index]
 
     def __repr__(self) -> str:
         return f"<finfo {self.fname!r}>"
@@ -74,10 +85,9 @@ def _protection(mode: int) -> int:
 
 def stat(fname: str, wanted: int) -> FileInfo:
     """``apache.stat()``: no error for a missing file. :raises OSError: the file can't be looked at."""
-    if not isinstance(fname, str):
-        raise TypeError("fname must be a string")
-    look = os.lstat if wanted & constants.APR_FINFO_LINK else os.stat
+    string(1, fname)
+    look = os.lstat if index(wanted) & constants.APR_FINFO_LINK else os.stat
     try:
         return FileInfo(fname, look(fname))
-    except (FileNotFoundError, NotADirectoryError):
-        return FileInfo(fname, None)
+    except FileNotFoundError:
+        return FileInfo(None, None)

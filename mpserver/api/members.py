@@ -1,41 +1,65 @@
 """How the objects that applications see declare their members.
 
 A member is a property over an underscored attribute, so that reading costs one C call, the
-engine sets the attribute directly, and an application meets the documented writability.
+engine sets the attribute directly, and an application meets the documented writability. What may
+be stored, and the words of refusals, are the published ones (api 3.5 3.1).
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from operator import attrgetter
-from typing import Any
+from operator import attrgetter, index
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    ReadOnly = property
+else:
+
+    class ReadOnly(property):
+        """A property that applications can only read: what the published objects say of theirs, in their words."""
+
+        def __set_name__(self, owner: type, name: str) -> None:
+            self.text = f"attribute {name!r} of {owner.__name__!r} objects is not writable"
+
+        def __set__(self, instance: object, value: object) -> None:
+            raise AttributeError(self.text)
+
+        def __delete__(self, instance: object) -> None:
+            raise AttributeError(self.text)
 
 
 def readonly(attribute: str, doc: str) -> Any:
     """A member that applications can only read (AttributeError when set)."""
-    return property(attrgetter(attribute), doc=doc)
+    return ReadOnly(attrgetter(attribute), doc=doc)
 
 
 def writable(attribute: str, check: Callable[[str, Any], Any], doc: str) -> Any:
     """A member that applications may set; ``check(name, value)`` gives the value to keep or raises TypeError."""
+    name = attribute.lstrip("_")
 
     def setter(self: object, value: Any) -> None:
-        setattr(self, attribute, check(attribute.lstrip("_"), value))
+        setattr(self, attribute, check(name, value))
 
-    return property(attrgetter(attribute), setter, doc=doc)
+    def deleter(self: object) -> None:
+        raise TypeError(f"can't delete the attribute {name!r}")
+
+    return property(attrgetter(attribute), setter, deleter, doc=doc)
 
 
 def text(name: str, value: Any) -> str:
-    """A str; bytes are taken as latin-1 (api 3.5, codecs)."""
+    """A str for a member; bytes are taken as latin-1 (api 3.5, codecs)."""
     if type(value) is bytes:
-        return value.decode("latin-1")
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be a string, not {type(value).__name__}")
+        value = value.decode("latin-1")
+    elif not isinstance(value, str):
+        raise TypeError("not an ISO-8859-1 string")
     if "\0" in value:
         raise ValueError(f"{name} can't hold a NUL character")
-    return value
+    checked: str = value
+    return checked
 
 
 def text_or_none(name: str, value: Any) -> str | None:
-    """A str, or None to unset."""
+    """A str, or None to unset: for the members where the published one allows that, args and handler."""
     return None if value is None else text(name, value)
 
 
@@ -47,13 +71,28 @@ def header_text(name: str, value: Any) -> str:
     return checked
 
 
-def header_text_or_none(name: str, value: Any) -> str | None:
-    """A header's value, or None to unset."""
-    return None if value is None else header_text(name, value)
-
-
 def integer(name: str, value: Any) -> int:
-    """An int (bool counts, as for a C member)."""
-    if not isinstance(value, int):
-        raise TypeError(f"{name} must be an integer, not {type(value).__name__}")
-    return int(value)
+    """An int, or what stands for one (TypeError otherwise, as an index)."""
+    return index(value)
+
+
+def string(number: int, value: Any) -> str:
+    """An argument that has to be a str: its number from 1 on is for the error's text.
+
+    :raises TypeError: it is none; :raises ValueError: it holds a NUL character.
+    """
+    if not isinstance(value, str):
+        found = "None" if value is None else type(value).__name__
+        raise TypeError(f"argument {number} must be str, not {found}")
+    if "\0" in value:
+        raise ValueError("embedded null character")
+    return value
+
+
+def message(value: Any) -> str:
+    """The text of a log_error(): a str, or None for an empty line. :raises TypeError: it is neither."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise TypeError(f"argument 1 must be str or None, not {type(value).__name__}")
+    return value

@@ -8,13 +8,16 @@ with the connection for an HTTP/1.0 client, unless the application gave a Conten
 from __future__ import annotations
 
 import os
+from operator import index
 from typing import TYPE_CHECKING
 
+from mpserver.api import constants
 from mpserver.api.link import FilePart, Link, Part
+from mpserver.api.members import string
 from mpserver.api.table import Table
 from mpserver.errors import ClientGone
 from mpserver.http1.dates import http_date
-from mpserver.http1.response import LAST_CHUNK, field_lines, status_line
+from mpserver.http1.response import LAST_CHUNK, REASONS, field_lines, status_line
 
 if TYPE_CHECKING:
     from mpserver.http1.head import Head
@@ -57,7 +60,7 @@ class Clock:
         start = self._heads.get(content_type) if int(now) == self._second else None
         if start is None:
             line = self.lines(now)
-            typed = b"" if content_type is None else f"Content-Type: {content_type}\r\n".encode("latin-1", "replace")
+            typed = f"Content-Type: {content_type}\r\n".encode("latin-1", "replace") if content_type else b""
             start = b"HTTP/1.1 200 OK\r\n" + line + typed
             if len(self._heads) < HEADS:
                 self._heads[content_type] = start
@@ -96,6 +99,8 @@ class Output:
     _waiting: int = 0
     #: Whether a file is, or was, among the parts.
     _has_file: bool = False
+    #: Whether the application has seen the connection object, through which it can end keep-alive.
+    _connection_seen: bool = False
 
     def __init__(self) -> None:
         self._parts: list[Part] = []
@@ -118,7 +123,7 @@ class Output:
             elif isinstance(data, bytes):
                 data = bytes(data)
             else:
-                raise TypeError(f"argument must be a string or bytes, not {type(data).__name__}")
+                raise TypeError(f"a bytes-like object is required, not '{type(data).__name__}'")
         if data:
             self._parts.append(data)
             size = len(data)
@@ -147,12 +152,13 @@ class Output:
         :returns: the number of bytes.
         :raises IOError: the file can't be opened, or the client is gone.
         """
-        if type(path) is not str:
-            raise TypeError("path must be a string")
+        path, offset, len = string(1, path), index(offset), index(len)
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise OSError("Could not stat file for reading") from error
         except OSError as error:
-            raise OSError(error.errno, "Could not open file for reading", path) from error
+            raise OSError("Could not open file for reading") from error
         part = FilePart(fd, offset, 0)
         try:
             size = os.fstat(fd).st_size
@@ -160,8 +166,6 @@ class Output:
             length = part.length
             if self._header_only:
                 self._bytes_queued += length
-                if not self._started and self._content_length() is None:
-                    self.set_content_length(self._bytes_queued)
             elif length <= SMALL_FILE:
                 if length:
                     self.write(os.pread(fd, length, offset), 0)
@@ -177,7 +181,7 @@ class Output:
 
     def set_content_length(self, length: int) -> None:
         """Set the Content-Length header; meaningless once the head was sent."""
-        self.headers_out_table()["Content-Length"] = str(int(length))
+        self.headers_out_table()["Content-Length"] = str(index(length))
 
     def headers_out_table(self) -> Table:
         """``req.headers_out``; made when first looked at."""
@@ -297,18 +301,20 @@ class Output:
         """Whether the application set nothing but the type: then most of the head is the same for all requests."""
         return (
             self._status == 200 and not self._headers_out and not self._err_headers_out and not self._no_cache
-            and self._status_line is None and not self._header_only
+            and self._status_line is None and not self._header_only and not self._connection_seen
         )  # fmt: skip
 
     def _whole_head(self, size: int, last: bool) -> bytes:
         status, link = self._status, self._link
-        lines = [b"", self._clock.lines(self._request_time)]
-        framing = self._framing(size, last)
-        if status in CLOSING or (link.keep_alive and self._closing_asked()):
-            link.keep_alive = False
         phrase = None
         if self._status_line is not None and self._status_line.startswith(f"{status} "):
             phrase = self._status_line[4:]
+        elif status not in REASONS:
+            status = constants.HTTP_INTERNAL_SERVER_ERROR  # (a name of its own would be needed, by status_line)
+        lines = [b"", self._clock.lines(self._request_time)]
+        framing = self._framing(status, size, last)
+        if status in CLOSING or (link.keep_alive and self._closing_asked()):
+            link.keep_alive = False
         lines[0] = status_line(1, status, phrase)
         lines += [_fields(table) for table in (self._err_headers_out, self._headers_out) if table]
         lines.append(framing)
@@ -321,14 +327,14 @@ class Output:
             )
         if self._no_cache and not (self._headers_out and "Expires" in self._headers_out):
             lines.append(f"Expires: {http_date(self._request_time)}\r\n".encode())
-        if self._content_type is not None and status != 304:
+        if self._content_type and status not in BODILESS:
             lines.append(f"Content-Type: {self._content_type}\r\n".encode("latin-1", "replace"))
         lines.append(b"\r\n")
         return b"".join(lines)
 
-    def _framing(self, size: int, last: bool) -> bytes:
+    def _framing(self, status: int, size: int, last: bool) -> bytes:
         """The header that tells where the body ends, if it needs one; an impossible one of the application's goes."""
-        status, headers = self._status, self._headers_out
+        headers = self._headers_out
         if status in BODILESS or status < 200:
             if headers and status != 304:
                 del headers["Content-Length"]
@@ -339,8 +345,10 @@ class Output:
             return b""
         if headers and "Content-Length" in headers:
             del headers["Content-Length"]  # not a number
+        if self._header_only:
+            return b""  # (a length that nobody told would be that of what a HEAD's handler happened to write)
         if last:
-            return f"Content-Length: {size}\r\n".encode() if size or not self._header_only else b""
+            return f"Content-Length: {size}\r\n".encode()
         if self._head.minor:
             self._chunked = 1
             return b"Transfer-Encoding: chunked\r\n"
@@ -349,6 +357,8 @@ class Output:
 
     def _closing_asked(self) -> bool:
         """Whether the application asked to close after this response, by header or through the connection object."""
+        if self._connection_seen and self._link.connection().keepalive == constants.AP_CONN_CLOSE:
+            return True
         for table in (self._headers_out, self._err_headers_out):
             if table:
                 value = table.get("Connection")

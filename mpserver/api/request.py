@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
+import math
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from operator import index
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -15,7 +16,19 @@ from mpserver.api.finfo import FileInfo
 from mpserver.api.hlist import HandlerEntry, HandlerList, Running
 from mpserver.api.input import Input
 from mpserver.api.link import Link
-from mpserver.api.members import header_text_or_none, integer, readonly, text, text_or_none, writable
+from mpserver.api.members import (
+    ReadOnly,
+    header_text,
+    integer,
+    readonly,
+    string,
+    text,
+    text_or_none,
+    writable,
+)
+from mpserver.api.members import (
+    message as log_text,
+)
 from mpserver.api.output import Clock, Output
 from mpserver.api.table import HeaderTable, Table
 from mpserver.errors import RequestError
@@ -29,17 +42,13 @@ if TYPE_CHECKING:
     from mpserver.api.server import Server
     from mpserver.http1.head import Head
 
-#: host[:port] of an authority.
-AUTHORITY = re.compile(r"(?:(?P<user>[^@:]*)(?::(?P<password>[^@]*))?@)?(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>\d*))?")
-
-
-def _status(name: str, value: Any) -> int:
-    return integer(name, value)
+#: What can be decoded of Basic credentials.
+BASE64 = re.compile(r"[A-Za-z0-9+/]*")
 
 
 def _finfo(name: str, value: Any) -> FileInfo:
     if not isinstance(value, FileInfo):
-        raise TypeError("finfo must be a finfo object, see apache.stat()")
+        raise TypeError("finfo must be a finfoobject")
     return value
 
 
@@ -90,8 +99,11 @@ class Request(Output):
     _log_id: str | None = None
     _touched_python = False
     _is_directory = False
+    _target: str | None = None
+    #: The server ends the request before its handler does: a response that has begun is not completed.
+    _cut = False
     _conf: Any
-    _resource: Any
+    _resource: Any = None
 
     def __init__(self, link: Link, head: Head, host: Any, clock: Clock, now: float) -> None:
         self._parts = []
@@ -136,47 +148,52 @@ class Request(Output):
     method: str = readonly("_method", "GET, HEAD, POST...")
     header_only: int = readonly("_header_only", "1 for HEAD.")
     request_time: float = readonly("_request_time", "When the request began, seconds since the epoch.")
-    unparsed_uri: str = readonly("_head.target", "The request target as it came.")
 
-    @property
+    @ReadOnly
+    def unparsed_uri(self) -> str:
+        """The request target as it came; after an internal redirect its URI."""
+        return self._head.target if self._target is None else self._target
+
+    @ReadOnly
     def connection(self) -> Connection:
         """The connection object (manual 4.5.4)."""
+        self._connection_seen = True
         return self._link.connection()
 
     @property
     def _protocol(self) -> str:
         return "HTTP/1.1" if self._head.minor else "HTTP/1.0"
 
-    @property
+    @ReadOnly
     def proto_num(self) -> int:
         """The protocol's version: 1001 for HTTP/1.1."""
         return 1000 + self._head.minor
 
-    @property
+    @ReadOnly
     def hostname(self) -> str | None:
         """The host that the request names, without port, in lower case."""
         host = self._head.host
         if host is None:
             return None
-        match = AUTHORITY.match(host)
+        match = environment.AUTHORITY.match(host)
         return match["host"].lower() if match else host
 
-    @property
+    @ReadOnly
     def method_number(self) -> int:
         """One of M_*."""
         return constants.METHOD_NUMBERS.get(self._method, constants.M_INVALID)
 
-    @property
+    @ReadOnly
     def range(self) -> str | None:
         """The Range header."""
         return self._head.get("range")
 
-    @property
+    @ReadOnly
     def useragent_addr(self) -> tuple[str, int]:
         """The (IP, port) of the user agent."""
         return self.connection.client_addr
 
-    @property
+    @ReadOnly
     def useragent_ip(self) -> str:
         """The IP of the user agent."""
         return self.connection.client_addr[0]
@@ -184,8 +201,8 @@ class Request(Output):
     # ---- what is asked for
 
     uri: str = writable("_uri", text, "The decoded path.")
-    canonical_filename: str | None = writable("_canonical_filename", text_or_none, "Its true name.")
-    path_info: str | None = writable("_path_info", text_or_none, "What follows the file's name in the path.")
+    canonical_filename: str | None = writable("_canonical_filename", text, "Its true name.")
+    path_info: str | None = writable("_path_info", text, "What follows the file's name in the path.")
     args: str | None = writable("_args", text_or_none, "The query, without '?'.")
     used_path_info: int = writable("_used_path_info", integer, "One of AP_REQ_*_PATH_INFO.")
     extension: str | None = readonly("_extension", "The extension that chose the handler ('| .ext').")
@@ -198,12 +215,12 @@ class Request(Output):
         return self._filename
 
     @filename.setter
-    def filename(self, value: str | None) -> None:
-        self._filename = text_or_none("filename", value)
+    def filename(self, value: str) -> None:
+        self._filename = text("filename", value)
         self._stat = None  # what stat said was about another file
         self._finfo = None
 
-    @property
+    @ReadOnly
     def hlist(self) -> HandlerList | None:
         """The handlers of the running phase."""
         return None if self._running is None else self._running.hlist()
@@ -219,36 +236,18 @@ class Request(Output):
     def finfo(self, value: FileInfo) -> None:
         self._finfo = _finfo("finfo", value)
 
-    @property
+    @ReadOnly
     def parsed_uri(self) -> tuple[str | int | None, ...]:
-        """The target's parts in the order of URI_* (manual 4.5.3)."""
-        target = self._head.target
-        scheme: str | None
-        scheme, found, rest = target.partition("://")
-        user = password = host = hostinfo = port = None
-        if found:
-            hostinfo, slash, rest = rest.partition("/")
-            rest = slash + rest
-            match = AUTHORITY.match(hostinfo)
-            if match:
-                user, password, host = match["user"], match["password"], match["host"]
-                port = int(match["port"]) if match["port"] else None
-        else:
-            scheme, rest = None, target
-        rest, hash_mark, fragment = rest.partition("#")
-        path, question, query = rest.partition("?")
-        return (
-            scheme, hostinfo, user, password, host, port, path,
-            query if question else None, fragment if hash_mark else None,
-        )  # fmt: skip
+        """The target's parts in the order of URI_* (manual 4.5.3); the path is decoded, as httpd leaves it."""
+        return environment.parsed_uri(self.unparsed_uri, None if self._resource is None else self._resource.uri)
 
     # ---- the headers and tables
 
-    @property
+    @ReadOnly
     def headers_in(self) -> Table:
         """The headers of the request."""
         if self._table_in is None:
-            self._table_in = Table.from_pairs(self._head.fields)
+            self._table_in = Table.from_pairs(environment.merged(self._head.fields))
         return self._table_in
 
     def headers_out_table(self) -> Table:
@@ -257,26 +256,26 @@ class Request(Output):
             self._headers_out = HeaderTable()
         return self._headers_out
 
-    @property
+    @ReadOnly
     def headers_out(self) -> Table:
         """The headers of the response; dropped when an error status is returned."""
         return self.headers_out_table()
 
-    @property
+    @ReadOnly
     def err_headers_out(self) -> Table:
         """Headers that are sent with every response, errors too."""
         if self._err_headers_out is None:
             self._err_headers_out = HeaderTable()
         return self._err_headers_out
 
-    @property
+    @ReadOnly
     def subprocess_env(self) -> Table:
         """The CGI environment; see `add_common_vars`."""
         if self._env is None:
             self._env = Table()
         return self._env
 
-    @property
+    @ReadOnly
     def notes(self) -> Table:
         """A table for whatever applications want, as long as the request."""
         if self._notes is None:
@@ -285,8 +284,8 @@ class Request(Output):
 
     # ---- the response
 
-    status: int = writable("_status", _status, "The status of the response, 200 at first.")
-    status_line: str | None = writable("_status_line", header_text_or_none, "'404 Gone'; must agree with status.")
+    status: int = writable("_status", integer, "The status of the response, 200 at first.")
+    status_line: str | None = writable("_status_line", header_text, "'404 Gone'; must agree with status.")
     assbackwards: int = writable("_assbackwards", integer, "1 sends no head (HTTP/0.9).")
     proxyreq: int = writable("_proxyreq", integer, "One of PROXYREQ_*.")
     chunked: int = writable("_chunked", integer, "1 once the response is sent in chunks.")
@@ -295,8 +294,8 @@ class Request(Output):
     content_encoding: str | None = readonly("_content_encoding", "The content coding, by AddEncoding.")
     content_languages: tuple[str, ...] = readonly("_content_languages", "The languages, by AddLanguage.")
     vlist_validator: str | None = readonly("_vlist_validator", "The validator of a negotiated variant.")
-    user: str | None = writable("_user", text_or_none, "The user's name; known after get_basic_auth_pw().")
-    ap_auth_type: str | None = writable("_ap_auth_type", text_or_none, "How the user was authenticated: Basic...")
+    user: str | None = writable("_user", text, "The user's name; known after get_basic_auth_pw().")
+    ap_auth_type: str | None = writable("_ap_auth_type", text, "How the user was authenticated: Basic...")
     no_cache: int = writable("_no_cache", integer, "1 forbids caching: Expires says now.")
     no_local_copy: int = writable("_no_local_copy", integer, "1 refuses conditional requests.")
     mtime: float = readonly("_mtime", "The last modification, see update_mtime().")
@@ -310,11 +309,11 @@ class Request(Output):
         return self._content_type
 
     @content_type.setter
-    def content_type(self, value: str | None) -> None:
-        self._content_type = header_text_or_none("content_type", value)
+    def content_type(self, value: str) -> None:
+        self._content_type = header_text("content_type", value)
         self._content_type_set = 1
 
-    @property
+    @ReadOnly
     def allowed_xmethods(self) -> tuple[str, ...]:
         """Extension methods among the allowed ones."""
         return tuple(name for name in self._allowed_methods if name not in constants.METHOD_NUMBERS)
@@ -334,32 +333,31 @@ class Request(Output):
             return "X"
         return "+" if self._link.keep_alive else "-"
 
-    @property
+    @ReadOnly
     def clength(self) -> int:
-        """The length of the response as far as known."""
-        length = self._content_length()
-        return self._bytes_queued if length is None else length
+        """The length of the response as it was set, 0 before that."""
+        return self._content_length() or 0
 
     # ---- the request's body
 
     read_length: int = readonly("_read_length", "Bytes of the body read.")
 
-    @property
+    @ReadOnly
     def remaining(self) -> int:
         """Bytes of the body left to read, by Content-Length."""
         return max(0, self._head.length - self._read_length)
 
-    @property
+    @ReadOnly
     def read_body(self) -> int:
         """How the body is read: REQUEST_CHUNKED_DECHUNK once it is."""
         return constants.REQUEST_CHUNKED_DECHUNK if self._read_length else constants.REQUEST_NO_BODY
 
-    @property
+    @ReadOnly
     def read_chunked(self) -> int:
         """1 where the body comes in chunks."""
         return int(self._head.length < 0)
 
-    @property
+    @ReadOnly
     def expecting_100(self) -> int:
         """1 where the client asked for a 100 before its body."""
         return int(self._head.expects_continue)
@@ -369,6 +367,7 @@ class Request(Output):
 
         :raises IOError: the client left, or was silent for Timeout.
         """
+        len = index(len)
         if self._input is None:
             return b""
         data = self._input.read(len)
@@ -377,6 +376,7 @@ class Request(Output):
 
     def readline(self, len: int = -1) -> bytes:
         """A line of the body with its end; at most ``len`` bytes of it."""
+        len = index(len)
         if self._input is None:
             return b""
         data = self._input.readline(len)
@@ -385,6 +385,7 @@ class Request(Output):
 
     def readlines(self, sizehint: int = -1) -> list[bytes]:
         """The lines of the body; ends once ``sizehint`` bytes were read."""
+        sizehint = index(sizehint)
         lines: list[bytes] = []
         size = 0
         while True:
@@ -419,17 +420,18 @@ class Request(Output):
     def get_basic_auth_pw(self) -> str | None:
         """The password of Basic authentication; sets `user` and `ap_auth_type` (manual 4.5.3).
 
-        None without AuthType Basic and AuthName, and without such credentials.
+        None without AuthType Basic and AuthName, and without such credentials. What is no base64
+        ends the credentials, as in httpd: rubbish is an empty name and password.
         """
         if (self._plan.auth_type or "").lower() != "basic" or not self._plan.auth_name:
             return None
         scheme, _, credentials = (self.headers_in.get("Authorization") or "").partition(" ")
         if scheme.lower() != "basic":
             return None
-        try:
-            decoded = base64.b64decode(credentials.strip().encode("latin-1"), validate=True).decode("latin-1")
-        except (binascii.Error, UnicodeEncodeError):
-            return None
+        encoded = BASE64.match(credentials.strip())
+        assert encoded is not None
+        digits = encoded[0][: len(encoded[0]) & ~3 if len(encoded[0]) % 4 == 1 else None]
+        decoded = binascii.a2b_base64(digits + "=" * (-len(digits) % 4)).decode("latin-1")
         user, _, password = decoded.partition(":")
         self._user = user
         self._ap_auth_type = "Basic"
@@ -440,6 +442,7 @@ class Request(Output):
 
         :returns: a string or None; with ``str_is_ip`` a tuple with 1 where it is an IP.
         """
+        type = index(type)
         connection = self.connection
         name = connection.remote_host
         if type == constants.REMOTE_DOUBLE_REV:
@@ -459,7 +462,7 @@ class Request(Output):
 
     def ssl_var_lookup(self, name: str) -> str | None:
         """The value of an SSL variable; None on a connection without TLS."""
-        text("name", name)
+        string(1, name)
         return None
 
     # ---- the configuration
@@ -491,9 +494,9 @@ class Request(Output):
 
         :raises IndexError: there is no such phase.
         """
-        if htype not in constants.REQUEST_PHASES:
+        if string(1, htype) not in constants.REQUEST_PHASES:
             raise IndexError(f"Invalid phase: {htype}")
-        text("handler", handler)
+        string(2, handler)
         entry = HandlerEntry(handler, None if dir is None else environment.directory(dir), False, False)
         if htype == self._phase and self._running is not None:
             self._running.added.append(entry)
@@ -507,7 +510,7 @@ class Request(Output):
     def log_error(self, message: str | None, level: int = constants.APLOG_ERR) -> None:
         """Write a line with the client's address to the error log."""
         self._log.log(
-            level, "" if message is None else message, module="python", client=self.connection.client_addr
+            index(level), log_text(message), module="python", client=self.connection.client_addr
         )
 
     def register_cleanup(self, function: Callable[[Any], Any], data: Any = None) -> None:
@@ -523,11 +526,11 @@ class Request(Output):
 
     def internal_redirect(self, new_uri: str) -> None:
         """Serve another URI of this server in place of this one (manual 4.5.3)."""
-        self._plan.redirect(self, text("new_uri", new_uri))
+        self._plan.redirect(self, string(1, new_uri))
 
     def construct_url(self, path: str) -> str:
         """An absolute URL of this server for a path."""
-        return environment.construct_url(self, text("path", path))
+        return environment.construct_url(self, string(1, path))
 
     def add_common_vars(self) -> None:
         """Fill `subprocess_env` with CGI's variables but those of the request line (api 3.5)."""
@@ -538,12 +541,12 @@ class Request(Output):
         environment.add_common_vars(self)
         environment.add_cgi_vars(self)
 
-    def allow_methods(self, methods: Iterable[str | bytes], reset: int = 0) -> None:
+    def allow_methods(self, methods: Sequence[str | bytes], reset: int = 0) -> None:
         """Name methods for the Allow header of a 405 or 501 (manual 4.5.3)."""
         if reset:
             self._allowed, self._allowed_methods = 0, ()
-        if isinstance(methods, (str, bytes)):
-            raise TypeError("methods must be a sequence of strings")
+        if not isinstance(methods, Sequence):
+            raise TypeError("First argument must be a sequence")
         for name in methods:
             name = text("method", name)
             number = constants.METHOD_NUMBERS.get(name)
@@ -556,12 +559,12 @@ class Request(Output):
         """Nothing: the head is sent with the first output."""
 
     def update_mtime(self, seconds: float) -> None:
-        """Make `mtime` as late as this, if it is earlier."""
-        self._mtime = max(self._mtime, float(seconds))
+        """Make `mtime` as late as this, in whole seconds, if it is earlier."""
+        self._mtime = max(self._mtime, float(int(math.fabs(seconds))))
 
     def set_last_modified(self) -> None:
         """Set Last-Modified from `mtime`, never in the future (RFC 9110 8.8.2.1)."""
-        self.headers_out["Last-Modified"] = http_date(min(self._mtime or time.time(), time.time()))
+        self.headers_out["Last-Modified"] = http_date(min(self._mtime, time.time()))
 
     def set_etag(self) -> None:
         """Set ETag from the file's size and time, as httpd's FileETag MTime Size."""

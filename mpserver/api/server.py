@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 from mpserver.api import constants
-from mpserver.api.members import readonly
+from mpserver.api.members import ReadOnly, readonly
+from mpserver.api.members import message as log_text
 from mpserver.api.runtime import current
 from mpserver.api.table import Table
 
@@ -23,14 +25,19 @@ class Server:
     def __init__(
         self, facts: Mapping[str, Any], log: ErrorLog, config: Mapping[str, str], options: Mapping[str, str]
     ) -> None:
-        self._next: Server | None = None
+        #: Finds the next server when it is asked for: there may be thousands.
+        self._find_next: Callable[[], Server | None] | None = None
         self._log = log
         self._config = Table(dict(config))
         self._options = Table(dict(options))
         for name, value in facts.items():
             setattr(self, "_" + name, value)
 
-    next: Server | None = readonly("_next", "The next server of the configuration, or None.")
+    @ReadOnly
+    def next(self) -> Server | None:
+        """The next server of the configuration, or None: the virtual hosts follow the main server, the last first."""
+        return None if self._find_next is None else self._find_next()
+
     defn_name: str | None = readonly("_defn_name", "The file that defines this server.")
     defn_line_number: int = readonly("_defn_line_number", "The line of its definition; 0 for the main server.")
     server_admin: str = readonly("_server_admin", "ServerAdmin.")
@@ -63,15 +70,17 @@ class Server:
 
     def log_error(self, message: str, level: int = constants.APLOG_ERR) -> None:
         """Write a line to this server's error log."""
-        self._log.log(level, str(message), module="python")
+        self._log.log(index(level), log_text(message), module="python")
 
     def register_cleanup(self, req: object, function: Callable[[Any], Any], data: Any = None) -> None:
         """Call ``function(data)`` when the worker ends (manual 4.5.6).
 
         :raises ValueError: the function can't be called.
         """
+        if not hasattr(req, "register_cleanup"):
+            raise ValueError("first argument must be a request object")
         if not callable(function):
-            raise ValueError("first argument must be a callable object")
+            raise ValueError("second argument must be a callable object")
         runtime = current()
         if runtime is None:
             raise RuntimeError("cleanups of a server need a running server")

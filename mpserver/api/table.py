@@ -21,13 +21,13 @@ _is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _splits = re.compile(r"[\r\n\0]").search
 
 
-def _text(value: object, what: str) -> str:
+def _text(value: object) -> str:
     """A name or value as str; raises TypeError for anything but str and bytes."""
     if isinstance(value, str):
         return value if type(value) is str else str.__str__(value)
     if isinstance(value, bytes):
         return value.decode("latin-1")
-    raise TypeError(f"table {what}s must be strings, not {type(value).__name__}")
+    raise TypeError("not an ISO-8859-1 string")
 
 
 class Table:
@@ -64,7 +64,7 @@ class Table:
 
     def _checked(self, name: object, value: object) -> tuple[str, str]:
         """A pair that may be stored; raises TypeError or ValueError."""
-        name, value = _text(name, "name"), _text(value, "value")
+        name, value = _text(name), _text(value)
         if "\0" in name or "\0" in value:
             raise ValueError(f"a table can't hold a NUL character: {name!r}")
         return name, value
@@ -97,7 +97,7 @@ class Table:
     # ---- reading
 
     def __getitem__(self, name: str | bytes) -> str | list[str]:
-        found = self._look_up()[_text(name, "name").lower()]
+        found = self._look_up()[_text(name).lower()]
         return found if type(found) is str else list(found)
 
     def get(self, name: str | bytes, default: Any = None) -> Any:
@@ -105,13 +105,13 @@ class Table:
         index = self._index
         if index is None:
             index = self._look_up()
-        found = index.get(name.lower() if type(name) is str else _text(name, "name").lower())
+        found = index.get(name.lower() if type(name) is str else _text(name).lower())
         if found is None:
             return default
         return found if type(found) is str else found[0]
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str | bytes) and _text(name, "name").lower() in self._look_up()
+        return _text(name).lower() in self._look_up()
 
     def has_key(self, name: str | bytes) -> int:
         """1 if the name is there, else 0."""
@@ -181,7 +181,7 @@ class Table:
 
     def __delitem__(self, name: str | bytes) -> None:
         """Remove all values of a name; no error if there are none."""
-        key = _text(name, "name").lower()
+        key = _text(name).lower()
         if key in self._look_up():
             self._remove(key)
 
@@ -252,7 +252,7 @@ class HeaderTable(Table):
 
     def _checked(self, name: object, value: object) -> tuple[str, str]:
         if type(name) is not str or type(value) is not str:
-            name, value = _text(name, "name"), _text(value, "value")
+            name, value = _text(name), _text(value)
         if not _is_token(name):
             raise ValueError(f"{name!r} can't be the name of a header")
         if not (value.isascii() and value.isprintable()):

@@ -115,6 +115,8 @@ def _send(req: Request, filename: str, found: os.stat_result) -> int:
                 if chosen is ranges.UNSATISFIABLE:
                     req.err_headers_out["Content-Range"] = ranges.unsatisfied_range(size)
                     return constants.HTTP_RANGE_NOT_SATISFIABLE
+    if req._method == "HEAD":
+        req.set_content_length(size)
     req.sendfile(filename)
     return OK
 

@@ -56,7 +56,7 @@ class Answers:
 
     def die(self, req: Request, status: int) -> None:
         """Answer with a status other than what the handler wrote (httpd's ``ap_die``)."""
-        if errorpage.sendable(status) != status:
+        if errorpage.sendable(status) != status or status < 200:
             log_error(req, f"{status} is no HTTP status: {req._uri} is answered with 500")
             status = constants.HTTP_INTERNAL_SERVER_ERROR
         req._original_status = status
@@ -66,7 +66,7 @@ class Answers:
         req._drop_parts()
         req._bytes_queued = 0
         req._status = status
-        if status == constants.HTTP_NOT_MODIFIED or status < 300:
+        if status in (constants.HTTP_NOT_MODIFIED, constants.HTTP_NO_CONTENT):
             req.finish()
             return
         headers = req._headers_out
@@ -84,13 +84,19 @@ class Answers:
         self.canned(req, status, 0 if failed == status else failed)
 
     def _too_late(self, req: Request, status: int) -> None:
-        """The head is out: the client must see that the response is not whole."""
+        """The head is out: as with httpd, the page follows what was sent, as far as a Content-Length allows.
+
+        A response that the server itself ended is cut instead, so that the client sees that it is not whole.
+        """
+        if req._finished:
+            return  # the response is complete: nothing may follow it
         log_error(req, f"status {status} after the response began: {req._uri}")
-        req._link.keep_alive = False
-        if req._chunked or req._length_left:
+        req._status = status  # (for the logs: the client was told another)
+        if req._cut and (req._chunked or req._length_left):
             req._aborted()
-        else:
-            req.finish()
+            return
+        req.write(errorpage.encode(errorpage.build(status, req)), 0)
+        req.finish()
 
     def _document(self, req: Request, status: int, target: str) -> int:
         """ErrorDocument: text, another site, or a path of this server. :returns: 0, or the status it failed with."""

@@ -38,7 +38,7 @@ def pack(req: Request, translated: bool) -> bytes:
     members = {name: values[name] for name in MEMBERS if name in values}
     tables = {name: list(values[name].pairs()) for name, _kind in TABLES if values.get(name) is not None}
     own = {}
-    for name, value in values.items():
+    for name, value in list(values.items()):  # (what is told about them may add facts)
         if name.startswith("_"):
             continue
         try:

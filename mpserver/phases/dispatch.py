@@ -151,8 +151,9 @@ def call(req: Request, plan: Plan, loader: Loader, handler: Handler) -> int | No
             result = _raised(req, raised)
         if type(result) is not int:
             raise AssertionError(
-                f"Handler has returned result or raised SERVER_RETURN exception having non integer type: "
-                f"{type(result).__name__} (it must return apache.OK, apache.DECLINED or a status)"
+                "Handler has returned result or raised SERVER_RETURN\n"
+                "exception with argument having non integer type. Type of value returned\n"
+                f"was {type(result)}, whereas expected {int}."
             )
         return result
     except RequestTimeout:
@@ -216,7 +217,8 @@ def failed(req: Request, plan: Plan, handler: Handler, error: BaseException) -> 
         if req._headers_out is not None:
             for name in ("Content-Length", "Content-Encoding", "ETag", "Last-Modified"):
                 del req._headers_out[name]
-    page = f'\n<pre>\nMod_python error: "{html.escape(prefix)}"\n\n{html.escape("".join(text))}</pre>\n'
+    shown = html.escape("".join(part + "\n" for part in text))
+    page = f'\n<pre>\nMod_python error: "{html.escape(prefix)}"\n\n{shown}</pre>\n'
     try:
         req.write(page.encode("ascii", "xmlcharrefreplace"), 0)
     except ClientGone:

@@ -49,12 +49,12 @@ class Host:
         )
         self.object = ServerObject(
             {
-                "defn_name": server.defn_name,
+                "defn_name": server.defn_name if server.is_virtual else None,
                 "defn_line_number": server.defn_line,
                 "server_admin": conf[core.SERVER_ADMIN],
                 "server_hostname": self.name,
                 "port": server.port,
-                "error_fname": core.error_log(conf),
+                "error_fname": error_fname(server),
                 "loglevel": self.log.level,
                 "is_virtual": int(server.is_virtual),
                 "timeout": self.timeout,
@@ -68,13 +68,20 @@ class Host:
                 "limit_req_line": self.limits.line,
                 "limit_req_fieldsize": self.limits.field_size,
                 "limit_req_fields": self.limits.fields,
-                "my_generation": generation,
+                "my_generation": max(0, generation - 1),  # (httpd counts from 0)
                 "restart_time": configuration.time,
             },
             self.log,
             python.python_config(server.base),
             python.options(server.base, python.PYTHON_OPTIONS),
         )
+
+
+def error_fname(server: Server) -> str | None:
+    """The error log's name, for the server object: a virtual host has none unless it has an ErrorLog of its own."""
+    if server.is_virtual and core.ERROR_LOG not in server.own_conf:
+        return None
+    return core.error_log(server.conf)
 
 
 def server_software(conf: Conf) -> str:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping
 from stat import S_ISREG
@@ -20,8 +21,10 @@ from mpserver.api import constants
 from mpserver.api.loader import Loader
 from mpserver.api.output import Clock
 from mpserver.api.request import Request
+from mpserver.api.server import Server as ServerObject
 from mpserver.config.compile import Configuration, Server
 from mpserver.config.htaccess import HtaccessCache
+from mpserver.config.sections import merge
 from mpserver.config.settings import Conf
 from mpserver.errors import ClientGone, Moves, RequestError
 from mpserver.http1.head import Head, refused
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 
+#: What a redirect's URI may begin with and does not need.
+ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(?=[/?]|$)")
 #: httpd's limit of internal redirects of one request.
 REDIRECTS = 10
 #: Caches are emptied when they grow past this: a client can ask for any number of paths.
@@ -85,7 +90,14 @@ class Pipeline(Answers):
         host = self._hosts.get(server)
         if host is None:
             host = self._hosts[server] = Host(self.configuration, server, self.logs, self.generation)
+            host.object._find_next = lambda: self._after(server)
         return host
+
+    def _after(self, server: Server) -> ServerObject | None:
+        """The server after this one, in httpd's order: the main server, then the virtual hosts from the last on."""
+        hosts = self.configuration.hosts
+        number = hosts.index(server) if server in hosts else len(hosts)
+        return self.host(hosts[number - 1]).object if number else None
 
     def early(self, host: Host) -> Plan | None:
         """The server-level plan, if it has handlers that run before the resource is known."""
@@ -167,7 +179,7 @@ class Pipeline(Answers):
                 req.finish()
             except (ClientGone, ValueError, OSError):
                 self.end(req, OK)
-        if plan.has_end or req._cleanups or req._added:
+        if plan.has_end or req._cleanups or req._added or req._next is not None:
             self.close(req)
 
     def serve_early(self, req: Request, early: Plan, place: Place) -> None:
@@ -185,7 +197,7 @@ class Pipeline(Answers):
             self.end(req, status)
             self.close(req)
             return
-        self._go_on(req, status == OK and req._filename is not None, place)
+        self._go_on(req, status == OK, place)
 
     def serve_moved(self, req: Request, state: bytes, place: Place) -> None:
         """A request whose early phases ran in another interpreter, with what came along."""
@@ -197,6 +209,8 @@ class Pipeline(Answers):
             resource = walk(host.server, req._uri, req._filename, self.htaccess)
         elif req._uri == "*":
             resource = Resource("*", host.server.base)
+        elif translated:  # to no file: then no directory counts, as in httpd
+            resource = Resource(req._uri, merge(host.server, req._uri, (), None, ""))
         else:
             resource = resolve(host.server, quote_path(req._uri), self.htaccess)
         plan = self.plan(host, resource.conf, resource.filename)
@@ -267,16 +281,16 @@ class Pipeline(Answers):
     # ---- internal redirects
 
     def redirect(self, req: Request, uri: str) -> None:
-        """``req.internal_redirect``: serve another URI in place of this request."""
+        """``req.internal_redirect``: serve another URI in place of this request; 500 where that can't be."""
         if not self.redirected(req, uri, 0):
-            raise OSError(f"internal redirect to {uri} failed, the error log says why")
+            self.end(req, constants.HTTP_INTERNAL_SERVER_ERROR)
 
     def redirected(self, req: Request, uri: str, status: int) -> bool:
         """Serve another URI in place of the request; see `Answers.redirected`."""
         if req._redirects >= REDIRECTS:
             log_error(req, f"AH00124: request exceeded the limit of {REDIRECTS} internal redirects: {uri}")
             return False
-        path, question, query = uri.partition("?")
+        path, question, query = ABSOLUTE.sub("", uri, count=1).partition("?")
         if not path.isascii():  # an application's text: the path of a request has its bytes as latin-1
             path = path.encode("utf-8", "surrogateescape").decode("latin-1")
         host = self.host(req._server)
@@ -285,7 +299,7 @@ class Pipeline(Answers):
         if plan.needs_python and (self.loader is None or plan.place != req._plan.place):
             _elsewhere(req, plan)
             return False
-        new = self._successor(req, host, query if question else None, status)
+        new = self._successor(req, host, uri, query if question else None, status)
         settle(new, resource, plan)
         result = resource.status or self.run_steps(new, plan)
         if result and result != DONE and status:
@@ -294,30 +308,30 @@ class Pipeline(Answers):
         self.end(new, result)
         for name in ("_bytes_out", "_sent", "_status", "_started", "_finished", "_content_type", "_headers_out"):
             setattr(req, name, getattr(new, name))
-        self._clean_up(new)
         return True
 
-    def _successor(self, req: Request, host: Host, args: str | None, status: int) -> Request:
-        """The request that a redirect leads to."""
+    def _successor(self, req: Request, host: Host, uri: str, args: str | None, status: int) -> Request:
+        """The request that a redirect leads to; it goes on with a response that has begun."""
         new = self.request(req._link, req._head, host, req._request_time)
-        new._args = args
+        new._target, new._args = uri, args
+        if req._started:
+            for name in ("_started", "_chunked", "_length_left", "_sent", "_bytes_out", "_waiting", "_has_file"):
+                setattr(new, name, getattr(req, name))
+            new._parts, req._parts = req._parts, []
         new._prev, req._next = req, new
         new._redirects = req._redirects + 1
         new._err_headers_out = req._err_headers_out
-        new._user, new._ap_auth_type = req._user, req._ap_auth_type
+        environment = new.subprocess_env
+        for name, value in req._env.items() if req._env else ():
+            environment.add("REDIRECT_" + name, value)
+        environment["REDIRECT_STATUS"] = str(status or req._status)
+        new._status = status or req._status
         if not status:
             new._method, new._input = req._method, req._input
             return new
         if req._method != "HEAD":
             new._method = "GET"
-        new._status = status
-        environment = {
-            "REDIRECT_URL": req._uri,
-            "REDIRECT_STATUS": str(status),
-            "REDIRECT_QUERY_STRING": req._args,
-            "REDIRECT_REQUEST_METHOD": req._method,
-        }
-        new.subprocess_env.update({name: value for name, value in environment.items() if value is not None})
+        environment["REDIRECT_REQUEST_METHOD"] = req._method
         return new
 
     # ---- the end
@@ -333,7 +347,7 @@ class Pipeline(Answers):
         if not host.access_logs:
             return
         req._duration = time.time() - req._request_time
-        req._keepalives = req.connection.keepalives
+        req._keepalives = req.connection.keepalives + 1
         for fd, log in host.access_logs:
             if log.env is None or log.wants(req):
                 try:
@@ -343,6 +357,8 @@ class Pipeline(Answers):
 
     def _clean_up(self, req: Request) -> None:
         """Cleanups, last registered first, then the cleanup handlers (manual 5.1.13)."""
+        if req._next is not None:
+            self._clean_up(req._next)
         while req._cleanups:
             function, data = req._cleanups.pop()
             try:

@@ -72,7 +72,7 @@ class Plan:
         self.debug: bool = conf[python.PYTHON_DEBUG]
         self.autoreload: bool = conf[python.PYTHON_AUTO_RELOAD]
         self.hostname_lookups = ""
-        self.canonical_name: bool = host.server.conf[core.USE_CANONICAL_NAME] != "off"
+        self.canonical_name: bool = conf[core.USE_CANONICAL_NAME] != "off"
         self.addhandler_extensions = tuple(
             extension for extension, handler in conf[mime.ADD_HANDLER].items() if handler in PYTHON_HANDLERS
         )

@@ -27,10 +27,7 @@ Step = Callable[["Request"], int]
 PYTHON_HANDLERS = frozenset({"mod_python", "python-program"})
 
 #: Phases that run before the resource is known; Init is one of them at server level (manual 5.1.5).
-EARLY = ("PythonPostReadRequestHandler", "PythonInitHandler", "PythonTransHandler")
-
-#: What a handler can add to a request while it runs, though the plan has none of the phase.
-ADDABLE = ("PythonAccessHandler", "PythonFixupHandler")
+EARLY = ("PythonInitHandler", "PythonPostReadRequestHandler", "PythonTransHandler")
 
 
 class Lookup(Protocol):
@@ -53,12 +50,12 @@ def compile_steps(plan: Plan, loader: Loader | None, lookup: Lookup) -> None:
     if auth.check_access(conf) != OK:
         steps.append(_access(plan, loader))
     steps.append(_type(plan, loader))
-    if "PythonFixupHandler" in handlers:
-        steps.append(_python(plan, loader, "PythonFixupHandler"))
     if conf[core.FORCE_TYPE] is not None or conf[core.ACCEPT_PATH_INFO] is not None:
         steps.append(lambda req: core.override_type(req, conf))
     elif conf[core.SET_HANDLER] is not None:
         steps.append(_set_handler(conf[core.SET_HANDLER]))
+    if "PythonFixupHandler" in handlers:
+        steps.append(_python(plan, loader, "PythonFixupHandler"))
     plan.steps = tuple(steps)
     plan.content = _content(plan, loader, lookup)
 
@@ -101,6 +98,10 @@ def _access(plan: Plan, loader: Loader | None) -> Step:
     conf = plan.conf
 
     def step(req: Request) -> int:
+        if req._added and "PythonAccessHandler" in req._added:
+            result = run(req, plan, loader, "PythonAccessHandler")
+            if result not in (OK, DECLINED):
+                return result
         verdict = auth.check_access(conf)
         if verdict != DECLINED:
             return _denied(req, "AH01630: client denied by server configuration", verdict)
@@ -147,6 +148,10 @@ def _type(plan: Plan, loader: Loader | None) -> Step:
     has_python = "PythonTypeHandler" in plan.handlers
 
     def step(req: Request) -> int:
+        if req._added and "PythonAccessHandler" in req._added:
+            result = run(req, plan, loader, "PythonAccessHandler")  # of a phase that has no step
+            if result not in (OK, DECLINED):
+                return result
         if has_python or req._added:
             result = run(req, plan, loader, "PythonTypeHandler")
             if result != DECLINED:

@@ -104,6 +104,7 @@ class Timeouts:
                 where = "" if running.told else "\n" + "".join(traceback.format_tb(error.__traceback__))
                 text = f"the request was ended by PythonRequestTimeout ({seconds:g} s): {req._head.line}{where}"
                 log_error(req, text)
+                req._cut = True
                 return constants.HTTP_INTERNAL_SERVER_ERROR
 
         return guarded

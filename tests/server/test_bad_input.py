@@ -327,8 +327,11 @@ def test_a_head_request_has_no_body(server: Server) -> None:
             connection.request("HEAD", path)
             response = connection.getresponse()
             assert (response.status, response.read()) == (200, b"")
+            length = response.headers["Content-Length"]
             connection.request("GET", path)
-            assert len(connection.getresponse().read()) == int(response.headers["Content-Length"])
+            body = connection.getresponse().read()
+            # what a handler would have sent is not known, and the published one says nothing of it either
+            assert length == (str(len(body)) if path == "/page.html" else None)
 
 
 def test_100_continue(server: Server) -> None:
