@@ -39,10 +39,12 @@ class Services:
 
     def log(self, level: int, text: str, server: Server | None = None) -> None:
         """Write to the error log of the server (default: the main one)."""
+        if server is not None and not hasattr(server, "_log"):
+            raise TypeError(f"argument 3 must be a server object, not {type(server).__name__}")
         (server._log if server is not None else self._main.log).log(level, text, module="python")
 
     def config_tree(self) -> list[Any]:
-        """The configuration as lists of [directive, arguments, children or None]."""
+        """The configuration: tuples of directive and arguments, after a section's a list of what is in it."""
         return _lists(self._boot.configuration.tree)
 
     def register_cleanup(self, function: Callable[[Any], Any], data: Any = None) -> None:

@@ -146,13 +146,15 @@ class Compiler:
         except ConfigError as error:
             self.errors.append(error.at(node.file, node.line))
             entry = Entry(kind.name, kind.family, "", is_regex=False)
+        # <Directory ~ ...> is a DirectoryMatch by another name
+        name = kind.name if entry.regex is None else kind.name.removesuffix("Match") + "Match"
         self.compile(
             children,
             Scope(
                 scope.where if scope.allowed is not None else Where.DIRECTORY,
                 entry.conf,
                 scope.server,
-                section=Section(kind.name, entry.pattern, scope.section),
+                section=Section(name, entry.pattern, scope.section),
                 around=node.name,
                 allowed=scope.allowed,
             ),

@@ -2,4 +2,52 @@
 
 from __future__ import annotations
 
-DELIBERATE: tuple[tuple[str, str, str], ...] = ()
+#: Each is checked in this order; the pattern is searched for.
+DELIBERATE: tuple[tuple[str, str, str], ...] = (
+    # what the published one gets wrong
+    (r"chunked bodies", "", "chunked request bodies are read; the published one answers 411, for no reason of the protocol"),
+    (r"bodies: POST|no body: GET", "body", "remaining, read_length and read_body tell what was read so far; there they tell of its buffer"),
+    (r"PythonHandlerModule|/silent/", "", "a module of PythonHandlerModule need not have a function for each phase; there a missing one is a 500"),
+    (r"is_virtual|s = s\.next", "body", "is_virtual is 1; there it is whatever lies in memory beside the flag"),
+    (r"finfo\[12\]", "body", "FINFO_FILETYPE is an index, too, as the constant promises"),
+    (r"repr\(t\)", "body", "repr() of a table has its pairs in their order"),
+    (r"t == |t\.update\(|table\(None\)|copy\.copy", "", "tables compare with anything, without case, and update() takes what the constructor takes"),
+    (r"class S\(str\)|class M\(", "body", "subclasses of str may be stored, and a copy of a table's subclass is one, too"),
+    (r"x\\\\0y", "body", "a NUL character is refused; there the value ends before it, silently"),
+    (r"t\['a'\] = '\\\\u20ac'", "", "tables that are not sent as headers hold any text; there only ISO-8859-1"),
+    (r"req\.notes|what the second sees", "body", "notes hold what applications put there, nothing of the server's own; listing them fails there"),
+    (r"get_options\(\)", "body", "a removed option never shows; there its empty value does where nothing is inherited"),
+    (r"internal redirects: .* after it|for ever|to a folder|req\.internal_redirect\(", "rest", "nothing follows a complete response; there it goes onto the connection and spoils the next one"),
+    (r"log handler writes", "rest", "nothing follows a complete response; there it goes onto the connection and spoils the next one"),
+    (r"internal redirects: body begun", "body", "a redirect goes on reading the body where the first request left it; there the rest is lost"),
+    (r"set_content_length\((3|-5)\)", "", "what exceeds Content-Length is cut, a negative one is ignored: it would be taken for the next response"),
+    (r"'Transfer-Encoding'", "", "framing is the server's alone: such a header is ignored; there it makes a 500"),
+    (r"req\.status = 10[01]|result = 100", "", "1xx is no final status"),
+    (r"result = 418", "status body", "418 is a constant of the API, so it is sent"),
+    (r"ErrorDocument after output", "", "the page follows what was sent; there the connection breaks"),
+    (r"fixup changes the file", "", "the new file is sent whole; there with the length of the old one"),
+    (r"hlist\.next\(\)", "framing body", "hlist.next() moves the application's list alone; there it makes the running phase fail"),
+    (r"adds (content|log) early|adds a log handler$", "body trace", "handlers added for a later phase run in it, as the manual says (4.5.3); there some are lost"),
+    (r"/place/perdir/", "body", "without a file the interpreter is main_interpreter, as documented; there what the last look-up left"),
+    (r"CGI variables, Location", "body", "SCRIPT_FILENAME is absent where there is no file; there it is None, which breaks callers"),
+    (r"kinds of handlers: called", "", "an instance with __call__ is a handler; there only its creation counts, which is a 500"),
+    # what this server does on purpose
+    (r"cut bodies", "", "a short body is awaited before the handler runs, so its Timeout is a 408 and no handler's trouble"),
+    (r"keep-alive: Expect(, not read)?$", "", "100 is not sent where the body is here already; a chunked answer tells its end before the connection closes"),
+    (r"closed by the handler|connection\.keepalive = 1", "framing transfer-encoding", "a closing response is chunked, too, so that its end is seen"),
+    (r"debug page", "framing transfer-encoding content-length", "the page of PythonDebug leaves as a whole, with its length"),
+    (r"TRACE", "framing transfer-encoding content-length trace", "TRACE is answered with its length, and logged as other requests"),
+    (r"ranges: bytes=900-", "framing content-range", "416 names the file's length (RFC 9110 15.5.17)"),
+    (r"ranges: bytes=0-1,4-5", "content-length body", "the fields of a part are spelled as in the RFC, its boundary is longer"),
+    (r"'Vary'", "vary", "two Vary lines mean the same as one"),
+    (r"401", "www-authenticate", "a 401 has a challenge (RFC 9110 15.5.2), as httpd adds it with mod_auth_basic"),
+    (r"gate: wrong user", "www-authenticate", "a 401 has a challenge (RFC 9110 15.5.2), as httpd adds it with mod_auth_basic"),
+    (r"/rules/page\.html|html|second handler 404", "trace", "PythonTypeHandlers run before mod_mime; there the order of LoadModule decides"),
+    (r"allow_methods|\.allowed", "body allow", "allowed and allowed_methods tell what allow_methods() was given, as the manual has them; there extensions only"),
+    (r"requires\(\)", "body", "requires() works as in the manual; there it went with httpd 2.2"),
+    (r"write\('x', |flush=0|path=req", "body", "arguments may be given by name, and flush is any truth value"),
+    (r"'x' \* 20000", "body", "unflushed output waits up to 64 KiB; there up to 8 KiB"),
+    (r"bytes_sent, req\.sent_bodyct", "trace", "nothing of a HEAD's body is counted as sent"),
+    # what is still to come
+    (r"early phases: (an index|OPTIONS \*)", "trace", "OPEN: translation handlers don't run for the look-up of an index; fixups run for OPTIONS *"),
+)

@@ -59,13 +59,15 @@ def facts(exchange: Exchange, peer: Peer) -> dict[str, str]:
     """What is compared of an answer, by name."""
     found = {"end": exchange.end, "responses": str(len(exchange.responses))}
     if exchange.rest:
-        found["what follows"] = normal(exchange.rest.decode("latin-1"), peer)
+        found["rest"] = normal(exchange.rest.decode("latin-1"), peer)
     for index, response in enumerate(exchange.responses):
         prefix = f"{index + 1}: " if index else ""
         found[prefix + "status"] = response.status
         found[prefix + "framing"] = response.framing
         for name in {name for name, _ in response.headers} - IGNORED:
             values = " | ".join(value for key, value in response.headers if key == name)
+            if name == "allow":
+                values = ",".join(sorted(values.split(",")))
             now = name == "expires" or abs(time.time() - (parse_date(values) or 0.0)) < 3600
             found[prefix + name] = normal(DATE.sub("DATE", values) if now else values, peer)
         found[prefix + "body"] = shown_body(response, peer)

@@ -156,7 +156,7 @@ SERVER = tuple(
     for name in (
         "defn_name defn_line_number server_admin server_hostname port error_fname loglevel is_virtual timeout "
         "keep_alive_timeout keep_alive_max keep_alive path pathlen names wild_names limit_req_line "
-        "limit_req_fieldsize limit_req_fields my_generation nosuch get_config() get_options() log_error('x') "
+        "limit_req_fieldsize limit_req_fields my_generation nosuch get_config().get('PythonPath') get_options() log_error('x') "
         "log_error(5) log_error('x',apache.APLOG_INFO) register_cleanup(req,5) register_cleanup(5,print)"
     ).split()
 ) + (
@@ -277,7 +277,7 @@ APACHE = (
     "t = apache.config_tree()\nr = t[[e[0] for e in t].index('<Directory') + 1]", "len(apache.config_tree()[-1])",
     "apache.SERVER_RETURN.__mro__[1].__name__",
     "apache.REQ_EXIT", "apache.allow_methods", "apache.PROG_TRACEBACK",
-    *(f"r = {{n: getattr(apache, n) for n in dir(apache) if n.startswith('{start}')}}" for start in (
+    *(f"r = {{n: getattr(apache, n) for n in dir(apache) if n.startswith('{start}') and n != 'REQUEST_PHASES'}}" for start in (
         "APLOG", "APR_", "AP_CONN", "AP_MPMQ", "AP_REQ", "DECLINED", "DONE", "FINFO_", "HTTP_", "M_", "OK", "PROXYREQ", "REMOTE",
         "REQUEST_", "REQ_", "URI_", "INCLUDES", "CGI_MAGIC", "DIR_MAGIC", "MODULE_MAGIC_NUMBER_MAJOR",
     )),
