@@ -127,20 +127,19 @@ class BaseSession(dict[Any, Any]):
         return str(found.value) if found is not None and _is_sid(found.value) else ""
 
     def _cookie_name(self) -> str:
-        return options.text(self._req.get_options(), options.COOKIE_NAME) or COOKIE_NAME
+        return options.settings(self._req).cookie_name or COOKIE_NAME
 
     def make_cookie(self) -> Cookie.Cookie:
         """The cookie that tells the client the id. A subclass may make another, or add to it."""
-        settings = self._req.get_options()
-        name = self._cookie_name()
+        settings = options.settings(self._req)
+        name = settings.cookie_name or COOKIE_NAME
         if self._secret:
             made: Cookie.Cookie = Cookie.SignedCookie(name, self._sid, self._secret)
         else:
             made = Cookie.Cookie(name, self._sid)
-        made.path = options.text(settings, options.APPLICATION_PATH) or options.application_path(self._req)
-        domain = options.text(settings, options.APPLICATION_DOMAIN)
-        if domain:
-            made.domain = domain
+        made.path = settings.application_path or options.application_path(self._req)
+        if settings.application_domain:
+            made.domain = settings.application_domain
         return made
 
     # ---- its facts
@@ -258,11 +257,12 @@ class BaseSession(dict[Any, Any]):
         """Let others have this session."""
         if not self._locked:
             return
-        self._locked = 0
         try:
             _server().global_unlock(self._req.server, self._locked_sid)
         except RuntimeError:
             pass  # it was interrupted before it had the lock
+        # Last: if this is interrupted, the end of the request gives the lock back.
+        self._locked = 0
 
 
 def unlock_session_cleanup(session: BaseSession) -> None:
@@ -327,18 +327,17 @@ class FileSession(_StoredSession):
         :raises ValueError: an option says something that it can't.
         :raises OSError: the folder is not there, or can't be trusted.
         """
-        settings = req.get_options()
+        asked = options.cleanup(req)
         if fast_cleanup == -1:
-            fast_cleanup = options.boolean(settings, options.FAST_CLEANUP, DFT_FAST_CLEANUP)
+            fast_cleanup = DFT_FAST_CLEANUP if asked.fast is None else asked.fast
         if verify_cleanup == -1:
-            verify_cleanup = options.boolean(settings, options.VERIFY_CLEANUP, DFT_VERIFY_CLEANUP)
+            verify_cleanup = DFT_VERIFY_CLEANUP if asked.verify is None else asked.verify
         self._fast_cleanup = bool(fast_cleanup)
         self._verify_cleanup = bool(verify_cleanup) or not fast_cleanup
-        self._grace_period = options.number(settings, options.GRACE_PERIOD, DFT_GRACE_PERIOD)
-        self._cleanup_time_limit = options.number(settings, options.TIME_LIMIT, DFT_CLEANUP_TIME_LIMIT)
-        self._store: FileStore = file_store(
-            (options.text(settings, options.FILE_DIRECTORY) or temporary()) + "/mp_sess"
-        )
+        self._grace_period = DFT_GRACE_PERIOD if asked.grace is None else asked.grace
+        self._cleanup_time_limit = DFT_CLEANUP_TIME_LIMIT if asked.limit is None else asked.limit
+        directory = options.settings(req).file_directory or temporary()
+        self._store: FileStore = file_store(directory + "/mp_sess")
         super().__init__(req, sid, secret, timeout, lock)
 
     def _fetch(self) -> bytes | None:
@@ -360,16 +359,11 @@ class FileSession(_StoredSession):
 
 def filesession_cleanup(session: FileSession) -> None:
     """Delete expired files, for as long as the session's options allow."""
-    session._store.clean(
-        Rules(
-            session._timeout,
-            session._grace_period,
-            session._fast_cleanup,
-            session._verify_cleanup,
-            session._cleanup_time_limit,
-        ),
-        _notes(session),
-    )
+    rules = Rules(
+        session._timeout, session._grace_period, session._fast_cleanup, session._verify_cleanup,
+        session._cleanup_time_limit,
+    )  # fmt: skip
+    session._store.clean(rules, _notes(session))
 
 
 class DbmSession(_StoredSession):
@@ -397,10 +391,8 @@ class DbmSession(_StoredSession):
         """
         from mod_python._sessions import dbms  # (its SQLite costs others nothing)
 
-        settings = req.get_options()
-        file = dbm or options.text(settings, options.DBM_FILE)
-        if not file:
-            file = unshared(options.text(settings, options.DBM_DIRECTORY)) + "/mp_sess.dbm"
+        settings = options.settings(req)
+        file = dbm or settings.dbm_file or unshared(settings.dbm_directory) + "/mp_sess.dbm"
         self._database: Database = dbms.database(file, dbmtype)
         self._guard: Guard = partial(dbms.Writing, _server(), req.server)
         super().__init__(req, sid, secret, timeout, lock)
@@ -506,7 +498,7 @@ def Session(
 
     :raises ValueError: there is no such class.
     """
-    name = options.text(req.get_options(), options.SESSION_TYPE) or _default_type()
+    name = options.settings(req).session_type or _default_type()
     made = _TYPES.get(name)
     if made is None:
         raise ValueError(f"Unknown session type {name}: PythonOption {options.SESSION_TYPE[0]} names one of "

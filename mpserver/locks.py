@@ -135,10 +135,13 @@ class _Lock:
         self.gate.acquire()
         try:
             self._lock_file()
+            self.holder, self.depth = me, 1
         except BaseException:
-            self.gate.release()
+            # An interruption (a request's time-out) that came while this waited is raised when the lock is
+            # ours already.
+            self.holder = self.depth = 0
+            self._unlock_file()
             raise
-        self.holder, self.depth = me, 1
 
     def _lock_file(self) -> None:
         while True:
@@ -166,8 +169,14 @@ class _Lock:
         if self.depth:
             return
         self.holder = 0
-        fcntl.flock(self.fd, fcntl.LOCK_UN)
-        self.gate.release()
+        self._unlock_file()
+
+    def _unlock_file(self) -> None:
+        try:
+            if self.fd >= 0:
+                fcntl.flock(self.fd, fcntl.LOCK_UN)
+        finally:
+            self.gate.release()
 
     def close(self) -> None:
         if self.fd >= 0:

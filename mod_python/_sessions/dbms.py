@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 #: Keeps others from writing, for as long as it is entered.
 Guard = Callable[[], AbstractContextManager[object]]
 
-_MAGIC = b"SQLite format 3\0"
 #: How many sessions a clean-up looks at between two glances at the clock.
 _BATCH = 100
 
@@ -128,7 +127,7 @@ class SqliteDatabase:
         deadline = time.monotonic() + limit if limit else float("inf")
         connection = self._connected(guard)
         deleted = total = 0
-        while time.monotonic() <= deadline:
+        while True:
             rows: list[tuple[bytes, bytes]] = connection.execute(
                 "SELECT key, value FROM Dict WHERE key > ? ORDER BY key LIMIT ?", (self._after, _BATCH)
             ).fetchall()
@@ -142,7 +141,8 @@ class SqliteDatabase:
                     deleted += _delete(connection, expired)
             total += len(rows)
             self._after = rows[-1][0]
-        return deleted, total, False
+            if time.monotonic() > deadline:
+                return deleted, total, False
 
 
 def _delete(connection: sqlite3.Connection, rows: list[tuple[bytes, bytes]]) -> int:
@@ -158,46 +158,47 @@ def _delete(connection: sqlite3.Connection, rows: list[tuple[bytes, bytes]]) -> 
 
 
 def _open(path: str) -> sqlite3.Connection:
+    # (one thread at a time works on it, see the guard; it need not always be the same)
+    connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
     try:
-        # (one thread at a time works on it, see the guard; it need not always be the same)
-        connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = wal")
         connection.execute("PRAGMA synchronous = normal")
         connection.execute(
             "CREATE TABLE IF NOT EXISTS Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL)"
         )
     except sqlite3.Error as error:
-        raise OSError(f"The sessions' database {path} can't be opened: {error}") from error
+        connection.close()
+        raise OSError(
+            22, f"The sessions' database can't be used ({error}). If it was made by another dbm module, move it "
+            "away (its sessions end), or give that module as DbmSession's dbmtype", path
+        ) from error  # fmt: skip
     return connection
 
 
 def _prepare(path: str) -> None:
-    """Make a database's file, or see whether the one that is there can be trusted and used."""
-    directory = os.path.dirname(path)
+    """Make a database's file, or see whether the one that is there can be trusted.
+
+    A file that is there is not opened: to close it again would take SQLite's locks from the other
+    interpreters of this process, since a process has only one lock of that kind on a file.
+    """
     try:
-        if is_shared(directory):
+        if is_shared(os.path.dirname(path)):
             raise PermissionError(
                 1, "Others can write to the folder of the sessions' database: name a file in a folder of the "
                 "server's account by PythonOption mod_python.dbm_session.database_filename", path
             )  # fmt: skip
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
     except FileNotFoundError as error:
         raise FileNotFoundError(error.errno, "The folder of the sessions' database isn't there", path) from error
-    try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-            raise PermissionError(
-                1, "This is no file of the server's account that only it can write to: remove it", path
-            )  # fmt: skip
-        if found.st_mode & 0o077:
-            os.fchmod(fd, 0o600)
-        if found.st_size and os.pread(fd, len(_MAGIC), 0) != _MAGIC:
-            raise OSError(
-                22, "This is no SQLite database but that of another dbm module. Move it away (its sessions "
-                "end), or give that module as DbmSession's dbmtype", path
-            )  # fmt: skip
-    finally:
-        os.close(fd)
+    except FileExistsError:
+        pass
+    found = os.lstat(path)
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise PermissionError(
+            1, "This is no file of the server's account that only it can write to: remove it", path
+        )  # fmt: skip
+    if found.st_mode & 0o077:
+        os.chmod(path, 0o600)
 
 
 def _expired(value: bytes, now: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from mod_python._sessions import records
+from mod_python._sessions import records, slots
 from mod_python._sessions.private import make_directory
 
 _is_sid = re.compile(r"[0-9a-f]{32}").fullmatch
@@ -22,6 +23,7 @@ _FOLDERS = 256
 _ABANDONED = 300
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+_WRITE = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -39,11 +41,7 @@ class Rules(NamedTuple):
 
 
 class FileStore:
-    """The sessions of one folder.
-
-    A session is written to a new file, which then takes the place of the old one: whoever reads, and
-    whoever is killed, there is the old session or the new one.
-    """
+    """The sessions of one folder. Whoever reads, and whoever is killed: there is the old session or the new one."""
 
     __slots__ = ("_after", "_owner", "directory")
 
@@ -63,19 +61,40 @@ class FileStore:
         except FileNotFoundError:
             return None
         try:
-            found = os.fstat(fd)
-            if found.st_uid != self._owner:
-                raise PermissionError(1, "the session's file belongs to somebody else", self._path(sid))
-            data = os.read(fd, found.st_size + 1)
-            while len(data) < found.st_size and (more := os.read(fd, found.st_size)):
-                data += more
-            return data
+            return slots.read(self._read(fd))
         finally:
             os.close(fd)
+
+    def _read(self, fd: int) -> bytes:
+        found = os.fstat(fd)
+        if found.st_uid != self._owner:
+            raise PermissionError(1, "a session's file belongs to somebody else", self.directory)
+        data = os.read(fd, found.st_size + 1)
+        while len(data) < found.st_size and (more := os.read(fd, found.st_size)):
+            data += more
+        return data
 
     def save(self, sid: str, data: bytes) -> None:
         """Store a session. :raises OSError: it can't be written; what was stored is as it was."""
         path = self._path(sid)
+        try:
+            fd = os.open(path, _WRITE)
+        except FileNotFoundError:
+            self._replace(path, data)
+            return
+        try:
+            place = slots.place(self._read(fd), len(data))
+            if place is not None:
+                entry = slots.slot(place.number, data)
+                if os.pwrite(fd, entry, place.offset) != len(entry):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+                return
+        finally:
+            os.close(fd)
+        self._replace(path, data)
+
+    def _replace(self, path: str, data: bytes) -> None:
+        """Write a session to a new file, and put that into the place of the old one."""
         draft = f"{path}.{os.urandom(6).hex()}"
         try:
             fd = os.open(draft, _CREATE, 0o600)
@@ -83,11 +102,12 @@ class FileStore:
             make_directory(self.directory)
             make_directory(os.path.dirname(path))
             fd = os.open(draft, _CREATE, 0o600)
+        content = slots.file(data)
         try:
             try:
-                written = os.write(fd, data)
-                while written < len(data):
-                    written += os.write(fd, data[written:])
+                written = os.write(fd, content)
+                while written < len(content):
+                    written += os.write(fd, content[written:])
             finally:
                 os.close(fd)
             os.rename(draft, path)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from mpserver.api.table import Table
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
-    from mpserver.api.table import Table
+
+Pairs = tuple[tuple[str, str], ...]
 
 #: The names of each setting; the first that is set counts.
 SESSION_TYPE = ("mod_python.session.session_type", "session")
@@ -32,20 +36,74 @@ TIME_LIMIT = ("mod_python.file_session.cleanup_time_limit", "session_cleanup_tim
 _BOOLEANS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
-def text(options: Table, names: tuple[str, ...]) -> str | None:
-    """The setting's value; None where it isn't set."""
+class Settings(NamedTuple):
+    """What the options say of all sessions; None is not set."""
+
+    session_type: str | None
+    cookie_name: str | None
+    application_path: str | None
+    application_domain: str | None
+    dbm_file: str | None
+    dbm_directory: str | None
+    file_directory: str | None
+
+
+class Cleanup(NamedTuple):
+    """What the options say of FileSession's clean-up; None is not set. Times are in seconds."""
+
+    fast: bool | None
+    verify: bool | None
+    grace: int | None
+    limit: int | None
+
+
+def settings(req: Request) -> Settings:
+    """What the request's options say. They are read anew only where they differ."""
+    return _settings(tuple(req.get_options().pairs()))
+
+
+def cleanup(req: Request) -> Cleanup:
+    """What the request's options say of FileSession's clean-up. :raises ValueError: what can't be."""
+    return _cleanup(tuple(req.get_options().pairs()))
+
+
+@lru_cache(maxsize=256)
+def _settings(pairs: Pairs) -> Settings:
+    table = Table(pairs)
+    return Settings(
+        _text(table, SESSION_TYPE),
+        _text(table, COOKIE_NAME),
+        _text(table, APPLICATION_PATH),
+        _text(table, APPLICATION_DOMAIN),
+        _text(table, DBM_FILE),
+        _text(table, DBM_DIRECTORY),
+        _text(table, FILE_DIRECTORY),
+    )
+
+
+@lru_cache(maxsize=256)
+def _cleanup(pairs: Pairs) -> Cleanup:
+    table = Table(pairs)
+    return Cleanup(
+        _boolean(table, FAST_CLEANUP),
+        _boolean(table, VERIFY_CLEANUP),
+        _number(table, GRACE_PERIOD),
+        _number(table, TIME_LIMIT),
+    )
+
+
+def _text(table: Table, names: tuple[str, ...]) -> str | None:
     for name in names:
-        found: str | None = options.get(name)
-        if found is not None:
+        found: str | None = table.get(name)
+        if found:
             return found
     return None
 
 
-def boolean(options: Table, names: tuple[str, ...], default: bool) -> bool:
-    """A setting of yes/true/1 or no/false/0. :raises ValueError: it says something else."""
-    found = text(options, names)
+def _boolean(table: Table, names: tuple[str, ...]) -> bool | None:
+    found = _text(table, names)
     if found is None:
-        return default
+        return None
     try:
         return _BOOLEANS[found.lower()]
     except KeyError:
@@ -54,11 +112,10 @@ def boolean(options: Table, names: tuple[str, ...], default: bool) -> bool:
         ) from None
 
 
-def number(options: Table, names: tuple[str, ...], default: int) -> int:
-    """A setting in whole seconds. :raises ValueError: it is no such number."""
-    found = text(options, names)
+def _number(table: Table, names: tuple[str, ...]) -> int | None:
+    found = _text(table, names)
     if found is None:
-        return default
+        return None
     if not found.strip().isdecimal():
         raise ValueError(f"PythonOption {names[0]} {found}: write a number of seconds, 0 or more")
     return int(found)
