@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import sys
@@ -32,6 +33,14 @@ CANNED = re.compile(r"<!DOCTYPE HTML.*?<title>(.*?)</title>.*?<h1>(.*?)</h1>", r
 TRACEBACK = re.compile(r"(Traceback \(most recent call last\):).*\n(?=\S+(?:Error|Exit|Exception|Interrupt))", re.DOTALL)
 
 
+Answers = list[dict[str, str]]
+
+
+def title(case: Case) -> str:
+    """How a case is told of."""
+    return f"{case.group}: {case.name}"
+
+
 def parse_date(text: str) -> float | None:
     """Seconds since the epoch, of a date as headers have it."""
     try:
@@ -51,6 +60,7 @@ def normal(text: str, peer: Peer) -> str:
     text = re.sub(r"0x[0-9a-f]{6,}", "0x", text)
     text = re.sub(r"('REMOTE_PORT', '|boundary=|--)(?:[0-9a-f]{16,}|\d+)", r"\1N", text)
     text = re.sub(r"(mpserver|Apache)/[^']*Python/[\d.]*", "SOFTWARE", text)
+    text = re.sub(r"('HTTP_X_CASE', ')\d+", r"\1N", text)
     text = re.sub(r"('PATH', ')[^']*", r"\1PATHS", text)
     return TRACEBACK.sub(r"\1 ... ", text)
 
@@ -93,7 +103,7 @@ def traces(peer: Peer) -> dict[int, str]:
     return {number: "\n".join(lines) for number, lines in found.items()}
 
 
-def ask(peer: Peer, cases: list[Case]) -> list[dict[str, str]]:
+def ask(peer: Peer, cases: list[Case]) -> Answers:
     """Send all requests, one after another."""
     answers, kept = [], {}
     for number, case in enumerate(cases):
@@ -125,7 +135,7 @@ def differences(ours: dict[str, str], theirs: dict[str, str]) -> Iterator[tuple[
 def reason(case: Case, names: set[str]) -> str | None:
     """Why a difference is deliberate, if it is."""
     for pattern, aspects, why in DELIBERATE:
-        if re.search(pattern, f"{case.group}: {case.name}", re.DOTALL) and (not aspects or names <= set(aspects.split())):
+        if re.search(pattern, title(case), re.DOTALL) and (not aspects or names <= set(aspects.split())):
             return str(why)
     return None
 
@@ -136,6 +146,22 @@ def same_error(found: list[tuple[str, str | None, str | None]]) -> bool:
         return False
     kinds = {(text or "").partition(": ")[0] for _, *texts in found for text in texts}
     return len(kinds) == 1 and kinds.pop().endswith("Error")
+
+
+def read(file: Path, cases: list[Case]) -> Answers:
+    """Saved answers; SystemExit where a case is missing."""
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    known = dict(lines)
+    missing = [case for case in cases if title(case) not in known]
+    if missing:
+        raise SystemExit(f"{file} knows nothing of {title(missing[0])}: save the peer's answers anew")
+    return [known[title(case)] for case in cases]
+
+
+def write(file: Path, cases: list[Case], answers: Answers) -> None:
+    """Save answers, one case in a line."""
+    pairs = zip(cases, answers, strict=True)
+    file.write_text("".join(json.dumps([title(case), answer]) + "\n" for case, answer in pairs))
 
 
 def arguments() -> argparse.Namespace:
@@ -155,6 +181,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--backend", default="auto", help="kind of interpreter for mpserver")
     parser.add_argument("--only", default="", help="regular expression: only cases whose group: name matches it")
     parser.add_argument("--deliberate", action="store_true", help="show the deliberate differences in full, too")
+    parser.add_argument("--save", type=Path, help="write the peer's answers to a file")
+    parser.add_argument("--saved", type=Path, help="compare with the answers of such a file, without the peer")
     parser.add_argument("--ours", action="store_true", help="ask mpserver alone, and show its answers")
     return parser.parse_args()
 
@@ -162,16 +190,27 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Compare; 1 if something differs that is not deliberate."""
     options = arguments()
-    cases = [case for case in all_cases() if re.search(options.only, f"{case.group}: {case.name}")]
+    cases = [case for case in all_cases() if re.search(options.only, title(case))]
     with servers.mpserver(options.python, options.backend) as peer:
         ours = ask(peer, cases)
         if options.ours:
             for case, answer in zip(cases, ours, strict=True):
-                print(f"{case.group}: {case.name}", *(f"    {name}: {text}" for name, text in answer.items()), sep="\n")
+                print(title(case), *(f"    {name}: {text}" for name, text in answer.items()), sep="\n")
             return 0
-    folder = Path(options.folder)
-    with servers.apache(options.apache, folder, options.inside or str(folder), options.modules, options.user, options.group) as peer:
-        theirs = ask(peer, cases)
+    if options.saved is not None:
+        theirs = read(options.saved, cases)
+    else:
+        folder = Path(options.folder)
+        inside = options.inside or str(folder)
+        with servers.apache(options.apache, folder, inside, options.modules, options.user, options.group) as peer:
+            theirs = ask(peer, cases)
+    if options.save is not None:
+        write(options.save, cases, theirs)
+    return report(cases, ours, theirs, show_deliberate=options.deliberate)
+
+
+def report(cases: list[Case], ours: Answers, theirs: Answers, *, show_deliberate: bool) -> int:
+    """Print what differs. :returns: 1 if something is not deliberate."""
     deliberate: dict[str, list[str]] = {}
     bad = 0
     for case, mine, other in zip(cases, ours, theirs, strict=True):
@@ -184,12 +223,12 @@ def main() -> int:
         if why is None and same_error(found):
             why = WORDS
         if why is not None:
-            deliberate.setdefault(why, []).append(f"{case.group}: {case.name}")
-            if not options.deliberate:
+            deliberate.setdefault(why, []).append(title(case))
+            if not show_deliberate:
                 continue
         else:
             bad += 1
-        print(f"{'' if why is None else '(deliberate) '}{case.group}: {case.name}")
+        print(f"{'' if why is None else '(deliberate) '}{title(case)}")
         for name, left, right in found:
             print(f"    {name}\n        ours:   {left!r}\n        theirs: {right!r}")
     if deliberate:

@@ -356,7 +356,7 @@ def asked() -> Iterator[Asked]:
     for name, header in {"bad base64": "Basic ###", "no colon": "Basic am9l", "other": "Bearer x", "empty": "Basic", "lower": "basic am9lOng="}.items():
         yield Asked(f"credentials, {name}", "/typed/x", {"headers": (f"Authorization: {header}",)}, credentials[:2])
     yield Asked("credentials without AuthType", plain, {"auth": "joe:x"}, credentials)
-    yield Asked("guarded", "/basic/x", {"auth": "joe:x"}, credentials + ("req.requires()", "req.add_cgi_vars()\nr = [req.subprocess_env.get(n) for n in ('REMOTE_USER', 'AUTH_TYPE')]"))
+    yield Asked("guarded", "/basic/x", {"auth": "joe:x"}, credentials + ("req.add_cgi_vars()\nr = [req.subprocess_env.get(n) for n in ('REMOTE_USER', 'AUTH_TYPE')]",))
     for path in "named/x main/x perdir/x perdir/ perdir perdir/sub/x perdirective/x perdirective/own/x perdirective/off/x both/x two/x x".split():
         yield Asked("interpreters", f"/interp/{path}", {}, ("r = req.interpreter, apache.interpreter, req.filename",))
     for path in ("/place/x", "/place/perdir/x", "/place"):
@@ -367,7 +367,7 @@ def asked() -> Iterator[Asked]:
         "If-Unmodified-Since: Tue, 14 Nov 2023 22:13:19 GMT", "If-Unmodified-Since: Tue, 14 Nov 2023 22:13:20 GMT", "If-None-Match: *", 'If-None-Match: "x"',
         "If-Match: *", 'If-Match: "x"',
     ):  # fmt: skip
-        yield Asked("conditions", plain, {"headers": (header,)}, conditions)
+        yield Asked(f"conditions, {header}", plain, {"headers": (header,)}, conditions)
         yield Asked("conditions of a file", "/files/teapot.txt", {"headers": (header,)}, ("",))
 
 
