@@ -295,6 +295,7 @@ class Interpreter:
             self.pipeline.close(req)
             connection.done()
             return False
+        self.pipeline.leave(req)
         connection.buffer = buffer
         connection.served -= 1
         connection.input = None

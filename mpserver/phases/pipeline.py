@@ -355,10 +355,21 @@ class Pipeline(Answers):
                 except OSError:
                     pass  # a full disk must not fail requests
 
+    def leave(self, req: Request) -> None:
+        """A request goes to another interpreter: what it holds in this one (a session's lock) is given back."""
+        if req._next is not None:
+            self.leave(req._next)
+        self._run_cleanups(req)
+
     def _clean_up(self, req: Request) -> None:
         """Cleanups, last registered first, then the cleanup handlers (manual 5.1.13)."""
         if req._next is not None:
             self._clean_up(req._next)
+        self._run_cleanups(req)
+        if "PythonCleanupHandler" in req._plan.handlers:
+            run(req, plan_of(req), self.loader, "PythonCleanupHandler")
+
+    def _run_cleanups(self, req: Request) -> None:
         while req._cleanups:
             function, data = req._cleanups.pop()
             try:
@@ -366,8 +377,6 @@ class Pipeline(Answers):
             except BaseException as error:  # an application's cleanup may raise anything
                 last = dispatch.describe(error)[-1].strip()
                 req.log_error(f"python_cleanup: Error calling cleanup object {function!r}: {last}")
-        if "PythonCleanupHandler" in req._plan.handlers:
-            run(req, plan_of(req), self.loader, "PythonCleanupHandler")
 
 
 def _elsewhere(req: Request, plan: Plan) -> int:

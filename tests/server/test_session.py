@@ -10,6 +10,7 @@ import random
 import re
 import signal
 import statistics
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -389,3 +390,83 @@ def test_sessions_outlive_the_server(serve: Callable[..., Server], kind: str) ->
         server.stop(how)
         server.start()
         assert hits(visit(server, "/count", sid)) == expected
+
+
+MOVING = """
+import json
+import sys
+from mod_python import apache, Session
+
+
+def refused(req):
+    session = Session.Session(req)
+    session["hits"] = session.get("hits", 0) + 1
+    import faulthandler  # refuses interpreters with a GIL of their own
+    session.save()
+    req.write(str(session["hits"]), 0)
+    return apache.OK
+
+
+def early(req):
+    session = Session.Session(req)
+    session["early"] = session.get("early", 0) + 1
+    session.save()
+    return apache.OK
+
+
+def late(req):
+    session = Session.Session(req)
+    req.write("%d %s" % (session["early"], apache.interpreter), 0)
+    return apache.OK
+"""
+
+MOVING_CONF = """
+PythonPath "sys.path + ['${WWW}']"
+PythonOption mod_python.session.session_type FileSession
+PythonOption mod_python.session.database_directory "${ROOT}/run"
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="auto means own from 3.14 on")
+def test_a_request_that_moves_to_a_process_leaves_no_lock(start_server: StartServer) -> None:
+    conf = MOVING_CONF + "<Location />\nSetHandler mod_python\nPythonHandler app::refused\n</Location>\n"
+    server = start_server(conf, {"app.py": MOVING})
+    reply = server.get("/")
+    assert (reply.status, reply.text) == (200, "1"), server.said()
+    assert server.get("/", {"Cookie": f"pysid={sid_of(reply)}"}).text == "2"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="auto means own from 3.14 on")
+def test_a_moved_request_with_a_known_session(start_server: StartServer) -> None:
+    conf = MOVING_CONF + """
+<Location /early>
+    SetHandler mod_python
+    PythonInterpreter other
+    PythonHandler app::early
+</Location>
+<Location /refused>
+    SetHandler mod_python
+    PythonHandler app::refused
+</Location>
+"""
+    server = start_server(conf, {"app.py": MOVING})
+    sid = sid_of(server.get("/early"))
+    assert server.get("/refused", {"Cookie": f"pysid={sid}"}).text == "1", server.said()
+    assert server.get("/refused", {"Cookie": f"pysid={sid}"}).text == "2", server.said()
+
+
+def test_the_locks_of_early_phases_are_given_back_when_the_request_moves(start_server: StartServer) -> None:
+    conf = MOVING_CONF + """
+PythonInterpPerDirectory On
+PythonPostReadRequestHandler app::early
+<Directory "${WWW}/sub">
+    SetHandler mod_python
+    PythonHandler app::late
+</Directory>
+"""
+    server = start_server(conf, {"app.py": MOVING, "sub/page": "", "page": ""})
+    sid = sid_of(server.get("/page"))
+    reply = server.get("/sub/page", {"Cookie": f"pysid={sid}"})
+    number, _, interpreter = reply.text.partition(" ")
+    assert number == "2", server.said()
+    assert interpreter.endswith("/sub/")
