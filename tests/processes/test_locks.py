@@ -1,5 +1,6 @@
 """The pool of global locks: who excludes whom, and how fast those who wait are woken."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -274,3 +275,34 @@ def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
 def test_a_missing_mutex_directory_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"No such file or directory.*mod_python\.mutex_directory"):
         LockPool(str(tmp_path / "missing"), 8).acquire("key")
+
+
+def test_an_interruption_while_waiting_leaves_nothing_locked(tmp_path: Path) -> None:
+    # a request's time-out is raised in its thread when the wait is over: the lock is its own then
+    holder, waiter = (LockPool(str(tmp_path), 8) for _ in range(2))
+    holder.acquire("key")
+    outcome: list[str] = []
+
+    def wait() -> None:
+        try:
+            waiter.acquire("key")
+        except TimeoutError:
+            outcome.append("interrupted")
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    file = f":{os.stat(lock_path(holder, 'key')).st_ino} "
+    while not any("->" in line and file in line for line in Path("/proc/locks").read_text().splitlines()):
+        time.sleep(0.001)
+    assert thread.ident is not None
+    raised = ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(TimeoutError))
+    assert raised == 1
+    holder.release("key")
+    thread.join(PATIENCE)
+    assert outcome == ["interrupted"]
+    for pool in (holder, waiter):
+        thread = threading.Thread(target=pool.acquire, args=("key",), daemon=True)
+        thread.start()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+        pool.close()
