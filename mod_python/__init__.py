@@ -8,4 +8,7 @@ from mod_python import apache, version
 
 mp_version = version.version
 
-__all__ = ["apache", "mp_version", "publisher", "testhandler", "util", "version"]
+__all__ = [
+    "Cookie", "Session", "apache", "cgihandler", "httpdconf", "mp_version", "psp", "publisher", "testhandler", "util",
+    "version", "wsgi",
+]  # fmt: skip

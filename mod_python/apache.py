@@ -12,20 +12,23 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module as import_module_of_python
 from operator import index
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mpserver.api import runtime as _runtime
 from mpserver.api.constants import *  # noqa: F403 - every constant is a name of this module
-from mpserver.api.constants import APLOG_ERR
+from mpserver.api.constants import APLOG_ERR, METHOD_NUMBERS
 from mpserver.api.finfo import FileInfo, stat
+from mpserver.api.loader import resolve_object as _resolve
 from mpserver.api.members import message as log_text
 from mpserver.api.members import string
 from mpserver.api.result import SERVER_RETURN
 from mpserver.api.table import Table as table
 
 if TYPE_CHECKING:
+    from mod_python._cgi import CGIStdin, CGIStdout, NullIO, restore_nocgi, setup_cgi
     from mpserver.api.request import Request
     from mpserver.api.server import Server
 
@@ -35,9 +38,10 @@ if TYPE_CHECKING:
     main_server: Server
 
 __all__ = [
-    "SERVER_RETURN", "FileInfo", "build_cgi_env", "config_tree", "exists_config_define", "import_module",
-    "interpreter", "log_error", "main_server", "make_table", "mpm_query", "os", "register_cleanup",
-    "resolve_object", "server_root", "stat", "sys", "table", "time",
+    "SERVER_RETURN", "CGIStdin", "CGIStdout", "FileInfo", "NullIO", "allow_methods", "build_cgi_env", "config_tree",
+    "exists_config_define", "import_module", "interpreter", "log_error", "main_server", "make_table", "module_mtime",
+    "mpm_query", "os", "register_cleanup", "resolve_object", "restore_nocgi", "server_root", "setup_cgi", "stat", "sys",
+    "table", "time",
 ]  # fmt: skip
 
 #: The old name of `table`.
@@ -45,6 +49,8 @@ make_table = table
 
 #: What is looked up in the running server when it is asked for.
 _SERVED = ("interpreter", "main_server")
+#: What handlers that run CGI programs need, imported for them alone.
+_CGI = ("CGIStdin", "CGIStdout", "NullIO", "restore_nocgi", "setup_cgi")
 
 
 def _server(what: str) -> _runtime.Runtime:
@@ -58,6 +64,8 @@ def _server(what: str) -> _runtime.Runtime:
 
 
 def __getattr__(name: str) -> Any:
+    if name in _CGI:
+        return getattr(import_module_of_python("mod_python._cgi"), name)
     if name not in _SERVED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = _runtime.current()
@@ -86,6 +94,34 @@ def import_module(
     :raises ImportError: there is no such module.
     """
     return _server("import_module()").import_module(module_name, bool(autoreload), bool(log), path)
+
+
+def module_mtime(module: ModuleType) -> float:
+    """When the file of a module was modified, in seconds since the epoch; 0 where it has none."""
+    file = getattr(module, "__file__", None)
+    try:
+        return os.stat(file).st_mtime if file else 0.0
+    except OSError:
+        return 0.0
+
+
+def allow_methods(*args: int) -> None:
+    """Add methods to ``req.allowed`` of the request whose handler calls this (manual 4.5.1).
+
+    :param args: any of M_GET and following.
+    :raises ValueError: there is no such method.
+    :raises RuntimeError: no handler calls this.
+    """
+    names = []
+    for number in map(index, args):
+        name = next((name for name, known in METHOD_NUMBERS.items() if known == number), None)
+        if name is None:
+            raise ValueError(f"{number} is not the number of a method: use apache.M_GET and its like")
+        names.append(name)
+    req = _server("allow_methods()").running_request()
+    if req is None:
+        raise RuntimeError("apache.allow_methods() has to be called by a handler")
+    req.allow_methods(names)
 
 
 def register_cleanup(callback: Callable[[Any], Any], data: Any = None) -> None:
@@ -141,15 +177,4 @@ def resolve_object(module: Any, obj_str: str, arg: Any = None, silent: int = 0) 
 
     :param silent: return None instead of raising AttributeError where there is no such object.
     """
-    found = module
-    for name in obj_str.split("."):
-        if arg is not None and isinstance(found, type):
-            found = found(arg)
-        try:
-            found = getattr(found, name)
-        except AttributeError:
-            if silent:
-                return None
-            where = getattr(module, "__file__", None) or repr(module)
-            raise AttributeError(f"module '{where}' contains no '{obj_str}'") from None
-    return found
+    return _resolve(module, obj_str, arg, bool(silent))

@@ -58,7 +58,7 @@ def handler(req: Request) -> int:
     if script is None:
         return apache.HTTP_NOT_FOUND
     sink = Sink(req)
-    stage = Stage(_stdin(req), _stdout(sink), variables(req))
+    stage = Stage(stdin(req), stdout(sink), variables(req))
     with _one_script, _own_directory(os.path.dirname(script)), _fresh_modules(), _acting(stage):
         try:
             run(script)
@@ -308,7 +308,8 @@ class _Body(io.RawIOBase):
         return len(data)
 
 
-def _stdin(req: Request) -> io.TextIOWrapper:
+def stdin(req: Request) -> io.TextIOWrapper:
+    """A request's body as a text file: UTF-8, other bytes as surrogate escapes."""
     buffer = io.BufferedReader(_Body(req), 65536)
     return io.TextIOWrapper(buffer, "utf-8", "surrogateescape", newline="\n")
 
@@ -414,7 +415,8 @@ class _Output(io.TextIOWrapper):
         return super().write(text)
 
 
-def _stdout(sink: Sink) -> io.TextIOWrapper:
+def stdout(sink: Sink) -> io.TextIOWrapper:
+    """The text file that writes to a sink."""
     return _Output(sink, "utf-8", "surrogateescape", newline="\n", write_through=True)  # type: ignore[arg-type]
 
 

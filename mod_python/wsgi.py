@@ -59,20 +59,10 @@ def handler(req: Request) -> int:
     :raises ValueError: ``base_uri`` ends in a slash.
     :raises Exception: what the application raises, and what it does against the PEP.
     """
-    mount = _mount(req._plan)  # type: ignore[arg-type]  # plans are hashable, their protocol does not say so
-    if not mount.ready:
-        mount.prepare(req)
-    options = getattr(req, "_options_table", None)
-    if options is not None and mount.differs(options):
-        # a handler before this one has set options for this request
-        mount = Mount()
-        mount.prepare(req)
+    mount = mounted(req)
     uri = req._uri
-    if uri.startswith(mount.below):
-        path = uri[mount.cut :]
-    elif uri == mount.base:
-        path = ""
-    else:
+    path = mount.path(uri)
+    if path is None:
         return apache.DECLINED
     application = mount.application
     if not 0.0 <= req._request_time - mount.checked < TRUST:
@@ -103,7 +93,43 @@ def handler(req: Request) -> int:
     return apache.OK
 
 
+# ---- for those who call applications by themselves
+
+
+def environ(req: Request) -> dict[str, Any] | None:
+    """``req.build_wsgi_env()``."""
+    mount = mounted(req)
+    path = mount.path(req._uri)
+    if path is None:
+        return None
+    req._path_info = path
+    made = mount.environment.make(req, path)
+    made["wsgi.input"] = exchange(req)
+    return made
+
+
+def exchange(req: Request) -> Exchange:
+    """The request as WSGI has it: one for all calls."""
+    found: Exchange | None = req.__dict__.get("_wsgi")
+    if found is None:
+        found = req.__dict__["_wsgi"] = Exchange(req)
+    return found
+
+
 # ---- where an application is mounted
+
+
+def mounted(req: Request) -> Mount:
+    """The mount that serves a request, ready for it."""
+    mount = _mount(req._plan)  # type: ignore[arg-type]  # plans are hashable, their protocol does not say so
+    if not mount.ready:
+        mount.prepare(req)
+    options = req.__dict__.get("_options_table")
+    if options is not None and mount.differs(options):
+        # a handler before this one has set options for this request
+        mount = Mount()
+        mount.prepare(req)
+    return mount
 
 
 @lru_cache(maxsize=1024)
@@ -164,6 +190,12 @@ class Mount:
         }
         self.environment = Environment(req, fixed)
         self.ready = True
+
+    def path(self, uri: str) -> str | None:
+        """What of a URI is the application's PATH_INFO; None where it is not the application's."""
+        if uri.startswith(self.below):
+            return uri[self.cut :]
+        return "" if uri == self.base else None
 
     def differs(self, options: apache.table) -> bool:
         """Whether a request's options name another application or base."""

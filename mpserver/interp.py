@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from mpserver import handoff, subinterpreters, surroundings
 from mpserver.api import log as levels
-from mpserver.api.loader import Loader
+from mpserver.api.loader import Loader, resolve_object
 from mpserver.api.log import ErrorLog
 from mpserver.api.request import Request
 from mpserver.api.runtime import lend
@@ -28,11 +28,12 @@ from mpserver.http1.head import Head
 from mpserver.loop import Loop
 from mpserver.modules import python, registry
 from mpserver.phases.answer import log_error
-from mpserver.phases.dispatch import describe, refusing, resolve_object
+from mpserver.phases.dispatch import describe, refusing
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import Place, place
 from mpserver.phases.timeouts import Timeouts
 from mpserver.porter import Porter
+from mpserver.refusals import Refusals
 from mpserver.scoreboard import IDLE, Scoreboard
 from mpserver.services import Services
 
@@ -70,7 +71,7 @@ def unpack(data: bytes) -> Boot:
     return Boot(Place(*place), kind, seat, slot, generation, compiled, *rest)
 
 
-class Interpreter:
+class Interpreter(Refusals):
     """The engine of one interpreter; `Owner` of its connections."""
 
     def __init__(self, boot: Boot, inbox: socket.socket, loader: Loader | None = None) -> None:
@@ -169,7 +170,7 @@ class Interpreter:
                     self.loader.use_path(path)
                 imported = self.loader.import_module(module, True, False, None)
                 if function:
-                    resolve_object(imported, function, None)()
+                    resolve_object(imported, function)()
             except BaseException as error:  # an application's module may raise anything
                 refused = refusing(error) if self.loader.may_move else None
                 if refused is not None:
@@ -340,18 +341,9 @@ class Interpreter:
         self._ended()
         connection.done()
 
-    def refuse(self, connection: Connection, error: RequestError) -> None:
-        """Answer a request that can't be served as it came, then close."""
-        self.pipeline.refuse(connection, connection.host, error, time.time())
-        connection.buffer = b""
-        connection.keep_alive = False
-        connection.done()
-
     def broken(self, connection: Connection, error: Exception) -> None:
-        """The server itself failed on a connection: that one ends, with all there is to know in the log."""
-        for line in describe(error):
-            connection.host.log.log(levels.CRIT, f"internal error: {line.rstrip()}", client=connection.client)
-        connection.close()
+        """The server itself failed on a connection; see `Refusals.broken`."""
+        super().broken(connection, error)
         self._ended()
 
     def _misconfigured(self, connection: Connection, head: Head, error: ConfigError) -> None:

@@ -1,7 +1,7 @@
 """The log files: opened by the master before it drops anything, inherited by all others as descriptors.
 
 A target is a file (relative to ServerRoot), a program behind a pipe: ``|program arguments``, ``||`` the
-same, ``|$command`` through the shell (httpd's piped logs), or ``syslog``. `key` gives the name under
+same, ``|$command`` through the shell (httpd's piped logs), or ``syslog``. `log_key` gives the name under
 which a target is found among the descriptors.
 
 Each generation opens its logs anew: that is how files are reopened on a restart, while workers that
@@ -17,6 +17,7 @@ import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from mpserver.api.log import log_key
 from mpserver.errors import StartError
 
 if TYPE_CHECKING:
@@ -30,13 +31,6 @@ _STANDARD = {"/dev/stdout": 1, "/proc/self/fd/1": 1, "/dev/stderr": 2, "/proc/se
 
 #: Signals that the server handles or ignores and a piped program wants at their defaults.
 _DEFAULTED = (signal.SIGPIPE, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH, signal.SIGTERM, signal.SIGINT)
-
-
-def key(root: str, target: str) -> str:
-    """The name of a target among the descriptors: its absolute path; of a pipe or syslog its text as it is."""
-    if target.startswith(("|", "syslog:")) or target == "syslog":
-        return target
-    return os.path.normpath(os.path.join(root, target))
 
 
 class _Pipe:
@@ -88,7 +82,7 @@ class Logs:
         self.fds: dict[str, int] = {}
         self._pipes: list[_Pipe] = []
         try:
-            for name in dict.fromkeys(key(root, target) for target in targets):
+            for name in dict.fromkeys(log_key(root, target) for target in targets):
                 self.fds[name] = self._open(name)
         except StartError:
             self.close()

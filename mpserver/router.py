@@ -22,9 +22,9 @@ from mpserver.interp import DRAIN_IDLE, Boot
 from mpserver.kinds import AUTO, ENDED, KINDS, Events, Interp
 from mpserver.loop import EXCLUSIVE, READ, Loop
 from mpserver.modules import mpm
-from mpserver.phases.dispatch import describe
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import MAIN, Place
+from mpserver.refusals import Refusals
 from mpserver.scoreboard import INTERPRETERS, WORKING
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ SETTLE = 0.005
 BATCH = 16
 
 
-class Router:
+class Router(Refusals):
     """`Owner` of connections whose first request is still being read."""
 
     def __init__(self, start: WorkerStart) -> None:
@@ -148,19 +148,6 @@ class Router:
     def take(self, message: handoff.Message) -> None:
         """A connection from a sibling worker."""
         self._returned(message, passed=True)
-
-    def refuse(self, connection: Connection, error: RequestError) -> None:
-        """Answer a request that can't be served as it came, then close."""
-        self.pipeline.refuse(connection, connection.host, error, time.time())
-        connection.buffer = b""
-        connection.keep_alive = False
-        connection.done()
-
-    def broken(self, connection: Connection, error: Exception) -> None:
-        """The server itself failed on a connection: that one ends, with all there is to know in the log."""
-        for line in describe(error):
-            connection.host.log.log(levels.CRIT, f"internal error: {line.rstrip()}", client=connection.client)
-        connection.close()
 
     def closed(self, connection: Connection) -> None:
         """A connection has ended, or was handed on."""

@@ -11,10 +11,12 @@ from mpserver.api.loader import Loader
 from mpserver.api.server import Server
 from mpserver.config.tree import Tree
 from mpserver.modules import core, mpm, python
+from mpserver.phases import dispatch
 from mpserver.phases.dispatch import describe
 from mpserver.phases.host import Host
 
 if TYPE_CHECKING:
+    from mpserver.api.request import Request
     from mpserver.interp import Boot
     from mpserver.locks import LockPool
 
@@ -64,6 +66,10 @@ class Services:
     def import_module(self, name: str, autoreload: bool, log: bool, path: list[str] | None) -> ModuleType:
         """Import, or reload when the file changed."""
         return self._loader.import_module(name, autoreload, log, path)
+
+    def running_request(self) -> Request | None:
+        """The request whose handler has called this, directly or not."""
+        return dispatch.running()
 
     def mpm_query(self, code: int) -> int:
         """The answer for an AP_MPMQ_* code, as httpd's prefork gives it."""

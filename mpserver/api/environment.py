@@ -6,12 +6,14 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from mpserver.http1.dates import parse_date
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
     from mpserver.api.table import Table
+    from mpserver.http1.head import Head
 
 #: Header names that may become HTTP_* variables: anything else could pose as another header.
 VARIABLE = re.compile(r"[A-Za-z0-9-]+\Z")
@@ -24,14 +26,26 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 AUTHORITY = re.compile(r"(?:(?P<user>[^@:]*)(?::(?P<password>[^@]*))?@)?(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>\d*))?")
 
 
-def merged(fields: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
-    """The fields of a head, those of one name as one: values in a row, with commas (RFC 9110 5.3)."""
+def merged(head: Head) -> Sequence[tuple[str, str]]:
+    """The fields of a head, those of one name as one: values in a row, with commas (RFC 9110 5.3).
+
+    Cookies have a separator of their own (RFC 6265 4.2.1). The host of a target that names one
+    takes the place of the Host field's (RFC 9112 3.2.2).
+    """
+    fields = head.fields
     values: dict[str, tuple[str, str]] = {}
     for name, value in fields:
         key = name.lower()
         present = values.get(key)
-        values[key] = (name, value) if present is None else (present[0], f"{present[1]}, {value}")
-    return fields if len(values) == len(fields) else tuple(values.values())
+        if present is None:
+            values[key] = (name, value)
+        else:
+            values[key] = (present[0], f"{present[1]}{'; ' if key == 'cookie' else ', '}{value}")
+    if head.target[:1] != "/" and "host" in values and head.host is not None:
+        values["host"] = (values["host"][0], head.host)
+    elif len(values) == len(fields):
+        return fields
+    return tuple(values.values())
 
 
 def parsed_uri(target: str, decoded: str | None) -> tuple[str | int | None, ...]:
@@ -56,6 +70,11 @@ def parsed_uri(target: str, decoded: str | None) -> tuple[str | int | None, ...]
         scheme, hostinfo, user, password, host, port, path,
         query if question else None, fragment if hash_mark else None,
     )  # fmt: skip
+
+
+def quote_path(path: str) -> str:
+    """A decoded path, %-encoded again."""
+    return quote(path, safe="/:@!$&'()*+,;=~-._", encoding="utf-8", errors="surrogateescape")
 
 
 def directory(path: str) -> str:
@@ -85,8 +104,13 @@ def server_port(req: Request) -> int:
         _, colon, port = host.rpartition(":")
         if colon and port.isdecimal():
             return int(port)
-        return DEFAULT_PORTS["http"]
-    return req.server.port or DEFAULT_PORTS["http"]
+        return DEFAULT_PORTS[scheme(req)]
+    return req.server.port or DEFAULT_PORTS[scheme(req)]
+
+
+def scheme(req: Request) -> str:
+    """http, or https on an encrypted connection."""
+    return "https" if req.is_https() else "http"
 
 
 def server_name(req: Request) -> str:
@@ -99,11 +123,9 @@ def server_name(req: Request) -> str:
 
 def construct_url(req: Request, path: str) -> str:
     """scheme://host[:port]path; a default port is left out."""
-    scheme = "https" if req.is_https() else "http"
     port = server_port(req)
-    host = server_name(req)
-    shown = "" if port == DEFAULT_PORTS[scheme] else f":{port}"
-    return f"{scheme}://{host}{shown}{path}"
+    shown = "" if port == DEFAULT_PORTS[scheme(req)] else f":{port}"
+    return f"{scheme(req)}://{server_name(req)}{shown}{path}"
 
 
 def add_common_vars(req: Request) -> None:
@@ -133,7 +155,7 @@ def add_common_vars(req: Request) -> None:
         "REMOTE_HOST": connection.remote_host or None,
         "REMOTE_ADDR": req.useragent_ip,
         "DOCUMENT_ROOT": req.document_root(),
-        "REQUEST_SCHEME": "https" if req.is_https() else "http",
+        "REQUEST_SCHEME": scheme(req),
         "CONTEXT_PREFIX": "",
         "CONTEXT_DOCUMENT_ROOT": req.document_root(),
         "SERVER_ADMIN": server.server_admin,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import TYPE_CHECKING, Protocol
 
+from mpserver.api import constants
+from mpserver.api.members import ReadOnly, readonly
 from mpserver.errors import ClientGone, RequestError
 
 if TYPE_CHECKING:
     from mpserver.api.link import Link
+    from mpserver.http1.head import Head
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -139,3 +143,74 @@ class Input:
         except ClientGone:
             return False
         return False
+
+
+class Receiving:
+    """The receiving half of a request; `Request` inherits it."""
+
+    _head: Head
+    _input: Input | None = None
+    _read_length = 0
+
+    read_length: int = readonly("_read_length", "Bytes of the body read.")
+
+    @ReadOnly
+    def remaining(self) -> int:
+        """Bytes of the body left to read, by Content-Length."""
+        return max(0, self._head.length - self._read_length)
+
+    @ReadOnly
+    def read_body(self) -> int:
+        """How the body is read: REQUEST_CHUNKED_DECHUNK once it is."""
+        return constants.REQUEST_CHUNKED_DECHUNK if self._read_length else constants.REQUEST_NO_BODY
+
+    @ReadOnly
+    def read_chunked(self) -> int:
+        """1 where the body comes in chunks."""
+        return int(self._head.length < 0)
+
+    @ReadOnly
+    def expecting_100(self) -> int:
+        """1 where the client asked for a 100 before its body."""
+        return int(self._head.expects_continue)
+
+    def read(self, len: int = -1) -> bytes:
+        """At most ``len`` bytes of the body, all of it when negative.
+
+        :raises IOError: the client left, or was silent for Timeout.
+        """
+        len = index(len)
+        if self._input is None:
+            return b""
+        data = self._input.read(len)
+        self._read_length += data.__len__()
+        return data
+
+    def readline(self, len: int = -1) -> bytes:
+        """A line of the body with its end; at most ``len`` bytes of it."""
+        len = index(len)
+        if self._input is None:
+            return b""
+        data = self._input.readline(len)
+        self._read_length += data.__len__()
+        return data
+
+    def readlines(self, sizehint: int = -1) -> list[bytes]:
+        """The lines of the body; ends once ``sizehint`` bytes were read."""
+        sizehint = index(sizehint)
+        lines: list[bytes] = []
+        size = 0
+        while True:
+            line = self.readline()
+            if not line:
+                return lines
+            lines.append(line)
+            size += len(line)
+            if 0 <= sizehint <= size:
+                return lines
+
+    def discard_request_body(self) -> int:
+        """Throw the body away. :returns: OK, or the status of a body that can't be read."""
+        if self._input is None or self._input.discard():
+            return constants.OK
+        return self._input.broken or constants.HTTP_REQUEST_ENTITY_TOO_LARGE

@@ -67,6 +67,13 @@ def timestamp(seconds: float) -> str:
     )
 
 
+def log_key(root: str, target: str) -> str:
+    """The name of a log's target among the open descriptors: its absolute path; of a pipe or syslog its text."""
+    if target.startswith(("|", "syslog:")) or target == "syslog":
+        return target
+    return os.path.normpath(os.path.join(root, target))
+
+
 class ErrorLog:
     """An open error log with the levels that are in effect for it.
 

@@ -7,14 +7,14 @@ import math
 import re
 import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from operator import index
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from mpserver.api import constants, environment
 from mpserver.api.finfo import FileInfo
 from mpserver.api.hlist import HandlerEntry, HandlerList, Running
-from mpserver.api.input import Input
+from mpserver.api.input import Receiving
 from mpserver.api.link import Link
 from mpserver.api.members import (
     ReadOnly,
@@ -52,14 +52,13 @@ def _finfo(name: str, value: Any) -> FileInfo:
     return value
 
 
-class Request(Output):
+class Request(Output, Receiving):
     """One request, from its head to its log line. Members are listed by the manual's names.
 
     The engine works on the underscored attributes. Those that few requests need have their
     default here and are made when first looked at. Applications may add attributes of their own.
     """
 
-    _input: Input | None = None
     _table_in: Table | None = None
     _env: Table | None = None
     _notes: Table | None = None
@@ -70,7 +69,6 @@ class Request(Output):
     _allowed = 0
     _allowed_methods: tuple[str, ...] = ()
     _mtime = 0.0
-    _read_length = 0
     _phase: str | None = None
     _content_type_set = 0
     _handler: str | None = None
@@ -247,7 +245,7 @@ class Request(Output):
     def headers_in(self) -> Table:
         """The headers of the request."""
         if self._table_in is None:
-            self._table_in = Table.from_pairs(environment.merged(self._head.fields))
+            self._table_in = Table.from_pairs(environment.merged(self._head))
         return self._table_in
 
     def headers_out_table(self) -> Table:
@@ -337,71 +335,6 @@ class Request(Output):
     def clength(self) -> int:
         """The length of the response as it was set, 0 before that."""
         return self._content_length() or 0
-
-    # ---- the request's body
-
-    read_length: int = readonly("_read_length", "Bytes of the body read.")
-
-    @ReadOnly
-    def remaining(self) -> int:
-        """Bytes of the body left to read, by Content-Length."""
-        return max(0, self._head.length - self._read_length)
-
-    @ReadOnly
-    def read_body(self) -> int:
-        """How the body is read: REQUEST_CHUNKED_DECHUNK once it is."""
-        return constants.REQUEST_CHUNKED_DECHUNK if self._read_length else constants.REQUEST_NO_BODY
-
-    @ReadOnly
-    def read_chunked(self) -> int:
-        """1 where the body comes in chunks."""
-        return int(self._head.length < 0)
-
-    @ReadOnly
-    def expecting_100(self) -> int:
-        """1 where the client asked for a 100 before its body."""
-        return int(self._head.expects_continue)
-
-    def read(self, len: int = -1) -> bytes:
-        """At most ``len`` bytes of the body, all of it when negative.
-
-        :raises IOError: the client left, or was silent for Timeout.
-        """
-        len = index(len)
-        if self._input is None:
-            return b""
-        data = self._input.read(len)
-        self._read_length += data.__len__()
-        return data
-
-    def readline(self, len: int = -1) -> bytes:
-        """A line of the body with its end; at most ``len`` bytes of it."""
-        len = index(len)
-        if self._input is None:
-            return b""
-        data = self._input.readline(len)
-        self._read_length += data.__len__()
-        return data
-
-    def readlines(self, sizehint: int = -1) -> list[bytes]:
-        """The lines of the body; ends once ``sizehint`` bytes were read."""
-        sizehint = index(sizehint)
-        lines: list[bytes] = []
-        size = 0
-        while True:
-            line = self.readline()
-            if not line:
-                return lines
-            lines.append(line)
-            size += len(line)
-            if 0 <= sizehint <= size:
-                return lines
-
-    def discard_request_body(self) -> int:
-        """Throw the body away. :returns: OK, or the status of a body that can't be read."""
-        if self._input is None or self._input.discard():
-            return constants.OK
-        return self._input.broken or constants.HTTP_REQUEST_ENTITY_TOO_LARGE
 
     # ---- who asks
 
@@ -555,6 +488,24 @@ class Request(Output):
             if name not in self._allowed_methods:
                 self._allowed_methods += (name,)
 
+    def build_wsgi_env(self) -> dict[str, Any] | None:
+        """The environ of a WSGI application at this place; None for a URI outside its base (api 3.5 1.15, 2.1).
+
+        `path_info` becomes what the application has below it.
+        """
+        environ: dict[str, Any] | None = import_module("mod_python.wsgi").environ(self)
+        return environ
+
+    def wsgi_start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Callable[[bytes], None]:
+        """The ``start_response`` of that application. :returns: its ``write``.
+
+        :raises AssertionError, TypeError, ValueError: as PEP 3333 and `mod_python.wsgi` have it.
+        """
+        answer: Callable[..., Callable[[bytes], None]] = import_module("mod_python.wsgi").exchange(self).start_response
+        return answer(status, headers, exc_info)
+
     def send_http_header(self) -> None:
         """Nothing: the head is sent with the first output."""
 
@@ -580,10 +531,6 @@ class Request(Output):
         etag = headers.get("ETag") if headers else None
         modified = headers.get("Last-Modified") if headers else None
         return environment.conditions(evaluate, self._method, self.headers_in, etag, modified, self._mtime)
-
-    def encoded_uri(self) -> str:
-        """The path, percent-encoded again for a Location."""
-        return quote(self._uri, safe="/:@!$&'()*+,;=~-._", encoding="utf-8", errors="surrogateescape")
 
 
 __all__ = ["Request", "RequestError"]

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from mpserver.api.request import Request
     from mpserver.api.server import Server
 
 
@@ -36,6 +37,9 @@ class Runtime(Protocol):
 
     def import_module(self, name: str, autoreload: bool, log: bool, path: list[str] | None) -> ModuleType:
         """Import, or reload when the file changed (manual 4.5.1)."""
+
+    def running_request(self) -> Request | None:
+        """The request whose handler has called this, directly or not; None where none has."""
 
     def mpm_query(self, code: int) -> int:
         """The answer for an AP_MPMQ_* code."""

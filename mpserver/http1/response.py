@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from mpserver.http1.fields import is_token
 
@@ -125,61 +124,3 @@ def field_lines(pairs: Iterable[tuple[str, str]]) -> bytes:
         for name, value in pairs:
             check_field(name, value)
     return text.encode("latin-1")
-
-
-class Framing(NamedTuple):
-    """How a response's body is sent, and what becomes of the connection."""
-
-    body: bool
-    """Whether any body is sent; False: what the handler writes is dropped."""
-    chunked: bool
-    """Whether it goes through ``chunk``, with LAST_CHUNK at the end, and Transfer-Encoding: chunked."""
-    length: int | None
-    """The value of Content-Length; None: the response has none."""
-    keep_alive: bool
-    """Whether another request may follow."""
-    connection: str | None
-    """The value of Connection; None where the version's default says it."""
-
-
-def how_to_frame(
-    head_minor: int, method: str, status: int, content_length: int | None, keep_alive: bool
-) -> Framing:
-    """RFC 9112 6.3 from the server's side.
-
-    ``content_length`` is what is known of the body's size in bytes, None if nothing is. For HEAD
-    and 304 it is the size that the body would have. ``keep_alive`` is what client and server want;
-    a body whose end only the connection's end can tell (HTTP/1.0 without length) overrules it.
-    """
-    body, chunked, length = True, False, content_length
-    if status < 200 or status in (204, 304) or (method == "CONNECT" and status < 300):
-        # RFC 9110 8.6 forbids the length for all but 304, and httpd leaves it out there too.
-        body, length = False, None
-    elif status == 205:
-        # RFC 9110 15.3.6: no content; and unlike 204 its framing has to say that.
-        body, length = False, 0
-    elif method == "HEAD":
-        body = False
-    elif length is None:
-        chunked = head_minor > 0
-        keep_alive = keep_alive and chunked
-    return Framing(body, chunked, length, keep_alive, _CONNECTION[keep_alive, head_minor > 0])
-
-
-# RFC 9112 9.3: the default is to keep it since HTTP/1.1, and to close it before.
-_CONNECTION: dict[tuple[bool, bool], str | None] = {
-    (True, True): None,
-    (True, False): "Keep-Alive",
-    (False, True): "close",
-    (False, False): "close",
-}
-
-
-def chunk(data: bytes) -> bytes:
-    """The data as one chunk (RFC 9112 7.1); nothing for none, since an empty chunk ends the body."""
-    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-
-
-def last_chunk(trailers: Iterable[tuple[str, str]] = ()) -> bytes:
-    """The end of a chunked body, with trailers (RFC 9112 7.1.2); ValueError as in field_lines."""
-    return b"0\r\n%b\r\n" % field_lines(trailers)

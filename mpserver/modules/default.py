@@ -227,7 +227,7 @@ def directory(req: Request, conf: Conf, look: Look) -> int:
 
 def redirect_to_slash(req: Request) -> int:
     """301 to the directory's name with a slash, the query kept."""
-    target = req.encoded_uri() + "/"
+    target = environment.quote_path(req._uri) + "/"
     if req._args:
         target += "?" + req._args
     req.headers_out["Location"] = req.construct_url(target)
@@ -240,7 +240,7 @@ def find_index(req: Request, names: tuple[str, ...], look: Look) -> int:
     :returns: what ``look`` says of it; else the last error but 404 (so that no listing shows what a
         broken index should hide); DECLINED if none exists.
     """
-    base, args = req.encoded_uri(), req._args
+    base, args = environment.quote_path(req._uri), req._args
     error = DECLINED
     for name in names:
         path, question, query = name.partition("?")

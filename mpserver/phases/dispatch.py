@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from mpserver.api import constants
 from mpserver.api.hlist import HandlerEntry, Running
-from mpserver.api.loader import TRUST, Loaded, Loader
+from mpserver.api.loader import TRUST, Loaded, Loader, resolve_object
 from mpserver.api.result import SERVER_RETURN
 from mpserver.errors import ClientGone, Misplaced
 from mpserver.phases.timeouts import RequestTimeout
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from mpserver.api.request import Request
     from mpserver.phases.plan import Plan
 
@@ -78,8 +80,11 @@ class Handler:
         if self._fixed is not None:
             return self._fixed
         assert self._loaded is not None
-        walked: Callable[[Any], Any] | None = resolve_object(self._loaded.module, self.path, req, self.entry.silent)
-        return walked
+        walked: Any = resolve_object(self._loaded.module, self.path, req, self.entry.silent)
+        if isinstance(walked, type):
+            walked = walked(req)
+        function: Callable[[Any], Any] | None = walked
+        return function
 
     def _find_fixed(self, loaded: Loaded) -> Callable[[Any], Any] | None:
         """A plain function needs no walk per request."""
@@ -88,26 +93,6 @@ class Handler:
             return None
         function: Callable[[Any], Any] = found
         return function
-
-
-def resolve_object(module: Any, path: str, argument: Any, silent: bool = False) -> Any:
-    """Walk a dotted path from a module; classes on the way are instantiated with the argument.
-
-    :returns: the object; None where it is missing and ``silent``.
-    :raises AttributeError: it is missing.
-    """
-    found = module
-    for name in path.split("."):
-        if not hasattr(found, name):
-            if silent:
-                return None
-            if found is module:
-                where = getattr(module, "__file__", module.__name__)
-                raise AttributeError(f"module '{where}' contains no '{name}'")
-        found = getattr(found, name)
-        if isinstance(found, type):
-            found = found(argument)
-    return found
 
 
 def run(req: Request, plan: Plan, loader: Loader, phase: str, handlers: Sequence[Handler]) -> int:
@@ -158,12 +143,25 @@ def call(req: Request, plan: Plan, loader: Loader, handler: Handler) -> int | No
         return result
     except RequestTimeout:
         raise
+    except ClientGone as gone:  # nobody is there to be answered, and nothing is wrong with the handler
+        text = f"{handler.phase} {handler.entry.handler}: {gone}"
+        req._log.log(constants.APLOG_INFO, text, module="python", client=req.connection.client_addr)
+        return SERVER_ERROR
     except BaseException as error:  # an application may raise anything; it harms only its own request
         if loader.may_move:
             module = refusing(error)
             if module is not None:
                 raise Misplaced(module) from error
         return failed(req, plan, handler, error)
+
+
+def running() -> Request | None:
+    """The request whose handler has called this. Its own stack tells, so that requests needn't."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code is not call.__code__:
+        frame = frame.f_back
+    found: Request | None = None if frame is None else frame.f_locals["req"]
+    return found
 
 
 #: What CPython and the makers of extension modules say where isolated subinterpreters are refused.
@@ -208,7 +206,7 @@ def failed(req: Request, plan: Plan, handler: Handler, error: BaseException) -> 
         req._log.log(
             constants.APLOG_ERR, f"{prefix}: {part.rstrip()}", module="python", client=req.connection.client_addr
         )
-    if not plan.debug or isinstance(error, ClientGone):
+    if not plan.debug:
         return SERVER_ERROR
     if not req._started:
         req._status = SERVER_ERROR

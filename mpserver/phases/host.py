@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from mpserver.api.log import DEFAULT_LEVEL, ErrorLog
+from mpserver.api.log import DEFAULT_LEVEL, ErrorLog, log_key
 from mpserver.api.server import Server as ServerObject
 from mpserver.config.compile import Configuration, Server
 from mpserver.config.settings import Conf
@@ -102,11 +102,6 @@ def server_software(conf: Conf) -> str:
 def error_fd(configuration: Configuration, server: Server, logs: Mapping[str, int]) -> int:
     """The descriptor of a server's error log; stderr where it was not opened (one-process tests)."""
     return logs.get(log_key(configuration.root, core.error_log(server.conf)), 2)
-
-
-def log_key(root: str, target: str) -> str:
-    """The name of a log's target among the open descriptors: its absolute path, or a pipe's text as it is."""
-    return target if target.startswith("|") else os.path.normpath(os.path.join(root, target))
 
 
 def log_levels(server: Server) -> tuple[int, Mapping[str, int]]:

@@ -15,9 +15,9 @@ import time
 from collections.abc import Mapping
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from mpserver.api import constants
+from mpserver.api.environment import quote_path
 from mpserver.api.loader import Loader
 from mpserver.api.output import Clock
 from mpserver.api.request import Request
@@ -394,11 +394,6 @@ def plan_of(req: Request) -> Plan:
     plan: Any = req._plan
     assert isinstance(plan, Plan)
     return plan
-
-
-def quote_path(path: str) -> str:
-    """A decoded path, %-encoded again."""
-    return quote(path, safe="/:@!$&'()*+,;=~-._", encoding="utf-8", errors="surrogateescape")
 
 
 def settle(req: Request, resource: Resource, plan: Plan) -> None:

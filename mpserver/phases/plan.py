@@ -82,8 +82,8 @@ class Plan:
             phase: _phase_handlers(specs, phase, filename) for phase, specs in conf[python.HANDLERS].items()
         }
         self.needs_python = bool(self.handlers)
-        self.interpreter = interpreter_name(host, conf, filename)
-        self.place = place(self.interpreter, conf[python.INTERP_BACKEND])
+        self.place = place(interpreter_name(host, conf, filename), conf[python.INTERP_BACKEND])
+        self.interpreter = self.place.name
         #: Whether anything happens after the response: access log, log handlers, cleanup handlers.
         self.has_end = bool(host.access_logs) or any(
             phase in self.handlers for phase in ("PythonLogHandler", "PythonCleanupHandler")

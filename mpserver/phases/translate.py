@@ -91,7 +91,10 @@ def normalize(path: str) -> str:
     :raises RequestError: 400 for broken escapes, no leading slash, and more ``..`` than segments; 404
         for an encoded slash or NUL (as httpd: whatever is asked for, no file is called that).
     """
-    if "%" not in path and "//" not in path and "/." not in path and path.isascii() and path[:1] == "/":
+    if (
+        "%" not in path and "//" not in path and "/." not in path and "\0" not in path
+        and path.isascii() and path[:1] == "/"
+    ):  # fmt: skip
         return path
     if path[:1] != "/" or BROKEN_ESCAPE.search(path):
         raise RequestError(BAD_REQUEST, f"invalid URI path ({path})")

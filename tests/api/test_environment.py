@@ -5,12 +5,28 @@ from __future__ import annotations
 import pytest
 
 from mpserver.api.environment import merged, parsed_uri
+from mpserver.http1.head import Head, Limits, parse_head
+
+
+def head(fields: str, target: str = "/") -> Head:
+    found = parse_head(f"GET {target} HTTP/1.1\r\n{fields}\r\n\r\n".encode(), Limits())
+    assert found is not None
+    return found
 
 
 def test_headers_of_one_name() -> None:
-    alone = (("A", "1"), ("B", "2"))
-    assert merged(alone) is alone
-    assert merged((("X-A", "1"), ("B", "2"), ("x-a", "3"), ("X-A", ""))) == (("X-A", "1, 3, "), ("B", "2"))
+    alone = head("A: 1\r\nHost: h")
+    assert merged(alone) is alone.fields
+    assert merged(head("X-A: 1\r\nHost: h\r\nx-a: 3\r\nX-A:")) == (("X-A", "1, 3, "), ("Host", "h"))
+
+
+def test_cookies_have_a_separator_of_their_own() -> None:
+    assert merged(head("Cookie: a=1; b=2\r\nHost: h\r\ncookie: c=3")) == (("Cookie", "a=1; b=2; c=3"), ("Host", "h"))
+
+
+def test_the_target_names_the_host() -> None:
+    assert merged(head("host: h\r\nA: 1", "http://Other:81/x")) == (("host", "Other:81"), ("A", "1"))
+    assert merged(head("A: 1\r\nHost: h", "/x?http://other")) == (("A", "1"), ("Host", "h"))
 
 
 @pytest.mark.parametrize(

@@ -114,3 +114,21 @@ class TestResolveObject:
         with pytest.raises(AttributeError, match="contains no 'nothing'"):
             apache.resolve_object(self.module, "nothing", "req")
         assert apache.resolve_object(self.module, "inner.nothing", "req", silent=1) is None
+
+
+def test_null_file() -> None:
+    file = apache.NullIO()
+    file.write("x")
+    file.writelines(["x", "y"])
+    file.seek(5)
+    file.flush()
+    assert (file.read(), file.readline(), file.readlines(), file.tell(), file.isatty()) == ("", "", [], 0, 0)
+    file.close()
+
+
+def test_module_times(tmp_path: Path) -> None:
+    file = tmp_path / "m.py"
+    file.write_text("")
+    assert apache.module_mtime(SimpleNamespace(__file__=str(file))) == file.stat().st_mtime  # type: ignore[arg-type]
+    assert apache.module_mtime(SimpleNamespace(__file__=str(tmp_path / "none"))) == 0  # type: ignore[arg-type]
+    assert apache.module_mtime(SimpleNamespace()) == 0  # type: ignore[arg-type]

@@ -107,9 +107,6 @@ class Fake:
     def allow_methods(self, methods: Iterable[str]) -> None:
         self._allowed_methods += tuple(methods)
 
-    def encoded_uri(self) -> str:
-        return self._uri.replace(" ", "%20")
-
     def construct_url(self, path: str) -> str:
         return "http://x" + path
 

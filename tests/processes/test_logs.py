@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mpserver.api.log import log_key
 from mpserver.errors import StartError
-from mpserver.logs import Logs, key
+from mpserver.logs import Logs
 from support.waiting import wait_for
 
 
@@ -23,7 +24,7 @@ from support.waiting import wait_for
     ],
 )
 def test_names_of_targets(target: str, name: str) -> None:
-    assert key("/srv", target) == name
+    assert log_key("/srv", target) == name
 
 
 def test_a_target_is_opened_once_for_appending(tmp_path: Path) -> None:
