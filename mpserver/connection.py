@@ -181,7 +181,7 @@ class Connection:
                     self.reader.feed(self.buffer)
                     return
                 if self.previous is None or head.host != self.previous.host:
-                    self._choose_host(head)
+                    self.choose_host(head)
                 self.previous = head
                 if head.length:
                     self.head = head
@@ -191,7 +191,8 @@ class Connection:
             self.head = None
             self.owner.serve(self, head)
 
-    def _choose_host(self, head: Head) -> None:
+    def choose_host(self, head: Head) -> None:
+        """The server for the head's Host is the connection's until another is asked for."""
         self.host = host = self.owner.host_of(self.local, head.host)
         self.timeout = host.timeout
         self.keep_alive_timeout = host.keep_alive_timeout

@@ -48,11 +48,22 @@ class RequestError(MpserverError):
     ``line`` is the request line as far as it could be read.
     """
 
+    #: In seconds, for the header of that name; 0: it is not sent.
+    retry_after = 0
+
     def __init__(self, status: int, reason: str, line: str = "") -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
         self.line = line
+
+
+class Unavailable(RequestError):
+    """A request that can't be served now (503): after ``retry_after`` seconds it may be."""
+
+    def __init__(self, reason: str, retry_after: int, line: str = "") -> None:
+        super().__init__(503, reason, line)
+        self.retry_after = retry_after
 
 
 class ClientGone(MpserverError, OSError):

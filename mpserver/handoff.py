@@ -23,21 +23,23 @@ SPARE = 7  # a connection that a busy interpreter can't serve now: for a sibling
 REFUSED = 8  # the application can't run in this interpreter; state: the module that refused
 MOVED = 10  # a request that goes on elsewhere after its early phases; state: the place, and what goes along
 STUCK = 11  # a request does not end, so the interpreter serves nobody any more
-TAKEN = 9  # a connection has arrived; number: which
+CLOSED = 9  # a process has closed a connection; number: which
+BACKOFF = 12  # the application crashes again and again; state: the seconds until its next interpreter
 
 #: Longer data travels in a memfd.
 INLINE = 48 * 1024
 #: What a message may hold at most.
 MESSAGE = 64 * 1024
 
-#: kind, flags, keepalives, number of the connection, accept time, length of the carried state
-_HEADER = struct.Struct("!BBIQdI")
+#: kind, flags, keepalives, number of the connection, accept time, place in the ledger, length of the carried state
+_HEADER = struct.Struct("!BBIQdII")
 _IN_MEMFD = 1
 
 
 class Message(NamedTuple):
     """One message: its kind; for connections the descriptor, what was read, how many requests it served,
-    its number, when it was accepted (seconds since the epoch), and the carried state of its request."""
+    its number, when it was accepted (seconds since the epoch), the carried state of its request, and its place in
+    the ledger of a process (`mpserver.ledger`)."""
 
     kind: int
     fd: int = -1
@@ -46,6 +48,7 @@ class Message(NamedTuple):
     number: int = 0
     accepted: float = 0.0
     state: bytes = b""
+    entry: int = 0
 
     def close(self) -> None:
         """Close the descriptor, if there is one."""
@@ -98,7 +101,7 @@ def _encode(message: Message) -> tuple[bytes, list[int], int]:
         fds.append(memfd)
         body, flags = b"", _IN_MEMFD
     header = _HEADER.pack(
-        message.kind, flags, message.served, message.number, message.accepted, len(message.state)
+        message.kind, flags, message.served, message.number, message.accepted, message.entry, len(message.state)
     )
     return header + body, fds, memfd
 
@@ -117,7 +120,7 @@ def receive(inbox: socket.socket) -> Message | None:
 
 def decode(payload: bytes, fds: list[int]) -> Message:
     """A message from its bytes and descriptors, which are the caller's now."""
-    kind, flags, served, number, accepted, state_length = _HEADER.unpack_from(payload)
+    kind, flags, served, number, accepted, entry, state_length = _HEADER.unpack_from(payload)
     body = payload[_HEADER.size :]
     if flags & _IN_MEMFD:
         memfd = fds.pop()
@@ -127,7 +130,7 @@ def decode(payload: bytes, fds: list[int]) -> Message:
         finally:
             os.close(memfd)
     fd = fds[0] if fds else -1
-    return Message(kind, fd, body[state_length:], served, number, accepted, body[:state_length])
+    return Message(kind, fd, body[state_length:], served, number, accepted, body[:state_length], entry)
 
 
 def _write_all(fd: int, data: bytes) -> None:

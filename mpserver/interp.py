@@ -7,6 +7,7 @@ worker's main interpreter; `mpserver.kinds` starts it there.
 from __future__ import annotations
 
 import marshal
+import mmap
 import os
 import socket
 import sys
@@ -25,6 +26,7 @@ from mpserver.connection import WAITING, Connection
 from mpserver.errors import ConfigError, Misplaced, Moves, RequestError
 from mpserver.flusher import Flusher
 from mpserver.http1.head import Head
+from mpserver.ledger import Entered
 from mpserver.loop import Loop
 from mpserver.modules import python, registry
 from mpserver.phases.answer import log_error
@@ -57,6 +59,8 @@ class Boot(NamedTuple):
     logs: dict[str, int]
     scoreboard: int
     one_process: bool
+    #: The descriptor of its ledger, where it is a process.
+    ledger: int = -1
 
 
 def pack(boot: Boot) -> bytes:
@@ -101,6 +105,7 @@ class Interpreter(Refusals):
         self.timeouts = self.pipeline.timeouts = None if boot.one_process else self._timeouts()
         self.services = Services(boot, main, self.loader)
         self.connections: set[Connection] = set()
+        self.ledger = mmap.mmap(boot.ledger, 0) if boot.ledger >= 0 else None
         self.host_of = self.pipeline.host_of
 
     def _log(self, level: int, text: str) -> None:
@@ -202,14 +207,23 @@ class Interpreter(Refusals):
             self.drain()
 
     def _adopt(self, message: handoff.Message) -> None:
-        sock = socket.socket(fileno=message.fd)
-        connection = Connection(self, sock, message.number, message.served, message.data)
+        connection = self._connection(message)
         connection.accepted = message.accepted
         connection.carried = message.state
-        if self.boot.kind == "process":
-            self._tell(handoff.TAKEN, number=message.number)
         self.connections.add(connection)
         connection.start()
+
+    def _connection(self, message: handoff.Message) -> Connection:
+        sock = socket.socket(fileno=message.fd)
+        ledger = self.ledger
+        if ledger is None:
+            return Connection(self, sock, message.number, message.served, message.data)
+        return Entered(
+            self, sock, message.number, message.served, message.data, ledger, message.entry, self._tell_closed
+        )  # fmt: skip
+
+    def _tell_closed(self, number: int) -> None:
+        self._tell(handoff.CLOSED, number=number)
 
     def drain(self) -> None:
         """Serve what there is, keep no connection, and end."""

@@ -15,12 +15,13 @@ import socket
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from mpserver import handoff, subinterpreters
 from mpserver.errors import InterpreterError
 from mpserver.interp import Boot, pack, run
+from mpserver.ledger import ASKED, FIRST, IDLE, SENT, Ledger
 from mpserver.loop import READ, WRITE, Loop
 
 STARTING, SERVING, ENDING, ENDED = range(4)
@@ -35,8 +36,11 @@ class Events(NamedTuple):
     moved: Callable[[handoff.Message], None]
     #: The application can't run in it; a connection may come with the news.
     refused: Callable[[Interp, handoff.Message], None]
-    #: It could not start: the connections that waited for it, and why.
-    failed: Callable[[Interp, list[handoff.Message], str], None]
+    #: It could not start: the connections that waited for it, why, and after how many seconds it may be tried
+    #: again (0: at once).
+    failed: Callable[[Interp, list[handoff.Message], str, float], None]
+    #: It crashed in a request: the connection, with what is known of the request.
+    lost: Callable[[Interp, handoff.Message], None]
     #: A request in it does not end; it serves nobody any more.
     stuck: Callable[[Interp], None]
     #: It is gone.
@@ -45,9 +49,6 @@ class Events(NamedTuple):
 
 class Interp:
     """One interpreter of a worker; subclasses start it."""
-
-    #: Whether it can end while the worker lives on, and so must tell when it has taken a connection.
-    keeps_sent = False
 
     def __init__(self, boot: Boot, loop: Loop, events: Events, control: socket.socket) -> None:
         self.boot = boot
@@ -60,9 +61,6 @@ class Interp:
         self.inbox, theirs = handoff.pair()
         self.inbox.setblocking(False)
         self._blocked = False
-        #: Connections that were sent, by their number, until the interpreter has them in its hands; for kinds
-        #: that can end before they read their inbox.
-        self._sent: dict[int, handoff.Message] = {}
         loop.add(self.inbox.fileno(), self._on_inbox)
         self._launch(theirs)
 
@@ -104,10 +102,7 @@ class Interp:
                 self._over()
                 return
             self._waiting.popleft()
-            if self.keeps_sent and message.kind == handoff.CONNECTION:
-                self._sent[message.number] = message
-            else:
-                message.close()
+            self._was_sent(message)
         if self._blocked:
             self._blocked = False
             self._loop.change(self.inbox.fileno(), READ)
@@ -124,38 +119,57 @@ class Interp:
                 message = handoff.receive(self.inbox)
             except BlockingIOError:
                 return
-            if message is not None and message.number in self._sent:
-                self._sent.pop(message.number).close()
             if message is None:
                 self._over()
-            elif message.kind == handoff.READY:
-                if self.state == STARTING:
-                    self.state = SERVING
-                self._flush()
-            elif message.kind == handoff.FAILED:
-                self._over(message.state.decode("utf-8", "replace"))
-            elif message.kind == handoff.REFUSED:
-                self._events.refused(self, message)
-            elif message.kind == handoff.STUCK:
-                self._events.stuck(self)
-            elif message.kind == handoff.MOVED:
-                self._events.moved(message)
-            elif message.kind in (handoff.CONNECTION, handoff.SPARE):
-                self._events.returned(message)
+                return
+            self._on_message(message)
 
-    def _over(self, why: str = "it ended before it served") -> None:
-        """The other end is gone."""
+    def _on_message(self, message: handoff.Message) -> None:
+        self._handlers[message.kind](self, message)
+
+    def _was_sent(self, message: handoff.Message) -> None:
+        """It is on its way."""
+        message.close()
+
+    def _left_behind(self) -> list[handoff.Message]:
+        """The connections that it had when it ended without a word, and that others can serve."""
+        return []
+
+    def _on_ready(self, _message: handoff.Message) -> None:
+        if self.state == STARTING:
+            self.state = SERVING
+        self._flush()
+
+    def _on_failed(self, message: handoff.Message) -> None:
+        self._over(message.state.decode("utf-8", "replace"))
+
+    def _on_backoff(self, message: handoff.Message) -> None:
+        self._over("it crashes again and again", float(message.state))
+
+    _handlers: Mapping[int, Callable[[Interp, handoff.Message], None]] = {
+        handoff.READY: _on_ready,
+        handoff.FAILED: _on_failed,
+        handoff.BACKOFF: _on_backoff,
+        handoff.REFUSED: lambda self, message: self._events.refused(self, message),
+        handoff.STUCK: lambda self, _message: self._events.stuck(self),
+        handoff.MOVED: lambda self, message: self._events.moved(message),
+        handoff.CONNECTION: lambda self, message: self._events.returned(message),
+        handoff.SPARE: lambda self, message: self._events.returned(message),
+        handoff.CLOSED: lambda self, message: None,
+    }
+
+    def _over(self, why: str = "it ended before it served", again: float = 0.0) -> None:
+        """The other end is gone. ``again``: in how many seconds it may be started again."""
         if self.state == ENDED:
             return
         failed = self.state == STARTING
         self.state = ENDED
         self._loop.remove(self.inbox.fileno())
         self.inbox.close()
-        waiting = [*self._sent.values(), *(message for message in self._waiting if message.fd >= 0)]
+        waiting = [*self._left_behind(), *(message for message in self._waiting if message.fd >= 0)]
         self._waiting.clear()
-        self._sent.clear()
         if failed:
-            self._events.failed(self, waiting, why)
+            self._events.failed(self, waiting, why, again)
         self._events.ended(self)
         if not failed:
             for message in waiting:  # it ended while they were on their way: another one serves them
@@ -206,16 +220,60 @@ class Own(Interp):
 
 
 class Process(Interp):
-    """A process of its own. The worker asks the keeper of zygotes for it, on its control socket."""
+    """A process of its own. The worker asks the keeper of zygotes for it, on its control socket.
 
-    keeps_sent = True
+    It can end while the worker lives on. So a duplicate of each descriptor that it was sent stays here until it
+    tells that it has closed the connection or given it back; and the ledger tells what to do with those that it
+    still had when it crashed.
+    """
 
     def _launch(self, theirs: socket.socket) -> None:
-        order = marshal.dumps((tuple(self.boot.place), self.boot.seat, self.boot.slot))
+        self._ledger = Ledger()
+        #: What it was sent, by the connection's number.
+        self._sent: dict[int, handoff.Message] = {}
+        boot = self.boot
+        order = marshal.dumps((tuple(boot.place), boot.seat, boot.slot))
         try:
-            socket.send_fds(self._control, [order], [theirs.fileno()])
+            socket.send_fds(self._control, [order], [theirs.fileno(), self._ledger.fd])
         finally:
             theirs.close()
+
+    def hand_over(self, message: handoff.Message) -> None:
+        """Give it a connection; takes over the descriptor. It waits here until the interpreter serves."""
+        super().hand_over(message._replace(entry=self._ledger.enter()))
+
+    def _was_sent(self, message: handoff.Message) -> None:
+        if message.kind == handoff.CONNECTION:
+            self._sent[message.number] = message
+        else:
+            message.close()
+
+    def _on_message(self, message: handoff.Message) -> None:
+        sent = self._sent.pop(message.number, None)
+        if sent is not None:
+            self._ledger.leave(sent.entry)
+            sent.close()
+        super()._on_message(message)
+
+    def _left_behind(self) -> list[handoff.Message]:
+        """Those that it did not read yet, and those that wait for their next request; the others' requests failed."""
+        left, sent = [], [*self._sent.values()]
+        self._sent.clear()
+        for message in sent:
+            state = self._ledger.state(message.entry)
+            if state == SENT:
+                left.append(message)
+            elif state == IDLE:
+                left.append(message._replace(data=b"", state=b""))
+            elif state in (FIRST, ASKED):
+                self._events.lost(self, message if state == FIRST else message._replace(data=b""))
+            else:
+                message.close()
+        return left
+
+    def reap(self) -> None:
+        """Forget what it was told."""
+        self._ledger.close()
 
 
 #: What ``auto`` begins with: isolated subinterpreters are ready for use from 3.14 on.

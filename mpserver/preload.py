@@ -20,9 +20,6 @@ from mpserver.config.settings import Conf
 from mpserver.modules import python
 from mpserver.phases.plan import MAIN
 
-#: A preloading zygote's exit status: a module started threads, which a fork would lose.
-THREADS = 3
-
 
 class Wanted(NamedTuple):
     """A module to load: its name, the directory that comes first on sys.path, and PythonPath."""
@@ -87,21 +84,28 @@ def load(wanted: list[Wanted]) -> Loader:
 def preload(wanted: list[Wanted]) -> tuple[Loader | None, int]:
     """Load modules in this process, or stay as it is where they can't be loaded before a fork.
 
-    A module that starts threads spoils a process for forking. So a child tries, and goes on as the zygote;
-    this process waits for it, and takes its place only if it met threads.
+    A module that starts threads spoils a process for forking, and one may end the process. So a child tries, and
+    goes on as the zygote; this process waits for it, and takes its place only if that did not come about.
 
-    :returns: the loader for the interpreters (None: nothing is loaded here), and the exit status of the child
+    :returns: the loader for the interpreters (None: nothing is loaded here), and the wait status of the child
         that was the zygote in our place, -1 where we are it.
     """
     if not wanted:
         return None, -1
+    reader, writer = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid:
-        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        return None, -1 if status == THREADS else max(status, 0)
+        os.close(writer)
+        loaded = os.read(reader, 1)
+        os.close(reader)
+        status = os.waitpid(pid, 0)[1]
+        return None, status if loaded else -1
+    os.close(reader)
     loader = load(wanted)
     if threading.active_count() > 1:
-        os._exit(THREADS)
+        os._exit(1)
     gc.collect()
     gc.freeze()  # pages of the zygote stay shared: no collection touches them
+    os.write(writer, b"\0")
+    os.close(writer)
     return loader, -1

@@ -7,6 +7,7 @@ file system. In the steady state the router sleeps: interpreters keep their conn
 from __future__ import annotations
 
 import marshal
+import math
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -15,9 +16,9 @@ from mpserver import handoff
 from mpserver.api import log as levels
 from mpserver.child import LEAVING, PASS
 from mpserver.connection import Connection
-from mpserver.errors import ConfigError, RequestError
+from mpserver.errors import ConfigError, RequestError, Unavailable
 from mpserver.flusher import Flusher
-from mpserver.http1.head import Head
+from mpserver.http1.head import Head, parse_head
 from mpserver.interp import DRAIN_IDLE, Boot
 from mpserver.kinds import AUTO, ENDED, KINDS, Events, Interp
 from mpserver.loop import EXCLUSIVE, READ, Loop
@@ -54,11 +55,13 @@ class Router(Refusals):
         self.interps: dict[Place, Interp] = {}
         self.connections: set[Connection] = set()
         self._events = Events(
-            self._returned, self._go_on, self._move, self._failed, self._stuck, self._ended
+            self._returned, self._go_on, self._move, self._failed, self._lost, self._stuck, self._ended
         )  # fmt: skip
         #: Applications that a subinterpreter refused; and the interpreters that end because of that.
         self._refused: set[Place] = set()
         self._leaving: set[Interp] = set()
+        #: Until when (monotonic) applications that crash again and again are not started.
+        self._backoff: dict[Place, float] = {}
         self._free = list(range(1, INTERPRETERS))[::-1]
         self._accepted = 0
         self._passed: dict[tuple[Place, int], float] = {}
@@ -101,6 +104,9 @@ class Router(Refusals):
         except ConfigError as error:
             connection.host.log.log(levels.ALERT, str(error), client=connection.client)
             self.refuse(connection, RequestError(500, "the configuration of this directory is faulty", head.line))
+            return
+        if self._backoff and (wait := self._wait(place)) > 0:
+            self.refuse(connection, _unavailable(place.name, wait, head.line))
             return
         self._hand_over(place, connection)
 
@@ -209,18 +215,48 @@ class Router(Refusals):
         place, state = marshal.loads(message.state)
         self.interp(Place(*place)).hand_over(message._replace(kind=handoff.CONNECTION, state=state))
 
-    def _failed(self, interp: Interp, waiting: list[handoff.Message], why: str) -> None:
-        """An interpreter could not start: its requests are answered with 500, the next one tries again."""
-        self.log.log(
-            levels.ERROR, f"Can't get/create interpreter '{interp.name}' ({interp.boot.kind}): {why}",
-            module="python",
-        )  # fmt: skip
+    def _wait(self, place: Place) -> float:
+        """For how many seconds an application is not started."""
+        wait = self._backoff.get(place, 0.0) - time.monotonic()
+        if wait <= 0:
+            self._backoff.pop(place, None)
+        return wait
+
+    def _failed(self, interp: Interp, waiting: list[handoff.Message], why: str, again: float) -> None:
+        """An interpreter could not start: its requests are answered with 500, the next one tries again.
+
+        ``again``: it is not to be tried for so many seconds, in which requests are answered with 503.
+        """
+        if again:
+            self._backoff[interp.boot.place] = time.monotonic() + again
+        else:
+            self.log.log(
+                levels.ERROR, f"Can't get/create interpreter '{interp.name}' ({interp.boot.kind}): {why}",
+                module="python",
+            )  # fmt: skip
         for message in waiting:
-            connection = Connection(self, socket.socket(fileno=message.fd), message.number, message.served)
-            self.connections.add(connection)
-            connection.start()
-            line = message.data.partition(b"\r\n")[0].decode("latin-1")
-            self.refuse(connection, RequestError(500, f"interpreter '{interp.name}' is not there", line))
+            line = _line(message)
+            self._answer(
+                message,
+                _unavailable(interp.name, again, line)
+                if again
+                else RequestError(500, f"interpreter '{interp.name}' is not there", line),
+            )
+
+    def _lost(self, interp: Interp, message: handoff.Message) -> None:
+        """A request was in a process when that crashed; no byte of its answer was sent."""
+        self._answer(message, RequestError(500, f"interpreter '{interp.name}' crashed in this request", _line(message)))
+
+    def _answer(self, message: handoff.Message, error: RequestError) -> None:
+        """Refuse the request of a connection that is in nobody's hands."""
+        connection = Connection(self, socket.socket(fileno=message.fd), message.number, message.served)
+        connection.accepted = message.accepted
+        self.connections.add(connection)
+        connection.start()
+        head = parse_head(message.data, connection.default.limits, None) if message.data else None
+        if head is not None:
+            connection.choose_host(head)
+        self.refuse(connection, error)
 
     def _stuck(self, interp: Interp) -> None:
         """An interpreter that can't be ended, for a request of it does not end: the worker goes without it."""
@@ -289,3 +325,13 @@ class Router(Refusals):
             self._drain_interps()
         if not self.interps and not self.connections and not self._leaving:
             self.loop.stop()
+
+
+def _line(message: handoff.Message) -> str:
+    """The request line that came along with a connection."""
+    return message.data.partition(b"\r\n")[0].decode("latin-1")
+
+
+def _unavailable(name: str, wait: float, line: str) -> Unavailable:
+    reason = f"interpreter '{name}' crashes again and again, and is not started for now"
+    return Unavailable(reason, math.ceil(wait), line)

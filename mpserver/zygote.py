@@ -14,9 +14,10 @@ import select
 import signal
 import socket
 import sys
-from typing import TYPE_CHECKING, NoReturn
+import time
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from mpserver import privileges
+from mpserver import handoff, privileges
 from mpserver.api import log as levels
 from mpserver.api.loader import Loader
 from mpserver.api.log import ErrorLog
@@ -32,6 +33,15 @@ if TYPE_CHECKING:
     from mpserver.config.compile import Configuration
     from mpserver.modules.unixd import Identity
     from mpserver.scoreboard import Scoreboard
+
+
+#: A crash at a greater age is no loop, and crashes are forgotten after such a time without one, in seconds.
+SOON = 30.0
+CALM = 60.0
+#: So many crashes in a row change nothing; then no interpreter is started for these times, in seconds.
+FREE = 5
+FIRST_DELAY = 1.0
+LAST_DELAY = 8.0
 
 
 class Zygote:
@@ -147,6 +157,15 @@ class Keeper:
             os._exit(status)
 
 
+def _end_as(status: int) -> None:
+    """End as the child did that was the zygote in our place; returns where that ended well."""
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        os.kill(os.getpid(), -code)
+    elif code:
+        os._exit(code)
+
+
 def ending(status: int) -> str:
     """A wait status in words."""
     code = os.waitstatus_to_exitcode(status)
@@ -160,6 +179,7 @@ def serve(keeper: Keeper, name: str, control: socket.socket) -> None:
     sys.argv = ["mod_python"]
     loader, status = preload(modules(keeper.configuration, name))
     if status >= 0:
+        _end_as(status)
         return
     if loader is None:
         gc.freeze()
@@ -169,42 +189,99 @@ def serve(keeper: Keeper, name: str, control: socket.socket) -> None:
     poll = select.poll()
     poll.register(reader, select.POLLIN)
     poll.register(control, select.POLLIN)
-    children: dict[int, int] = {}
+    children: dict[int, Running] = {}
+    crashes = Crashes()
     while True:
         ready = {fd for fd, _event in poll.poll()}
         if reader in ready:
             os.read(reader, 64)
-            _reap(keeper, name, children)
+            _reap(keeper, name, children, crashes)
         if control.fileno() in ready:
-            data, fds, _flags, _address = socket.recv_fds(control, MESSAGE, 1)
+            data, fds, _flags, _address = socket.recv_fds(control, MESSAGE, 2)
             if not data:
                 return
-            place, seat, slot = marshal.loads(data)
-            pid = os.fork()
-            if pid == 0:
-                own = (control.fileno(), reader, writer)
-                _become_interpreter(keeper, Place(*place), seat, slot, fds[0], own, loader)
-            children[pid] = slot
-            os.close(fds[0])
+            wait = crashes.wait(time.monotonic())
+            if wait > 0:
+                _put_off(fds[0], wait)
+            else:
+                place, seat, slot = marshal.loads(data)
+                pid = os.fork()
+                if pid == 0:
+                    own = (control.fileno(), reader, writer)
+                    _become_interpreter(keeper, Place(*place), seat, slot, (fds[0], fds[1]), own, loader)
+                children[pid] = Running(slot, time.monotonic())
+            for fd in fds:
+                os.close(fd)
 
 
-def _reap(keeper: Keeper, name: str, children: dict[int, int]) -> None:
+class Running(NamedTuple):
+    """An interpreter of a zygote: its worker's slot, and when it was forked (``time.monotonic()``)."""
+
+    slot: int
+    began: float
+
+
+class Crashes:
+    """The crashes of one application, in whichever worker; an application that does nothing else is held back.
+
+    A crash soon after the interpreter's start counts. The first ones in a row change nothing; after each
+    further one no interpreter is started for a time that doubles.
+    """
+
+    __slots__ = ("_last", "_row", "_until")
+
+    def __init__(self) -> None:
+        self._row = 0
+        self._last = self._until = float("-inf")
+
+    def add(self, age: float, now: float) -> float:
+        """An interpreter crashed at an age in seconds. :returns: how long the next has to wait, 0 for not at all."""
+        if age > SOON or now - self._last > CALM:
+            self._row = 0
+        self._last = now
+        self._row += 1
+        if self._row <= FREE or now < self._until:  # (those that crash meanwhile were there before)
+            return 0.0
+        delay = min(FIRST_DELAY * 2.0 ** (self._row - FREE - 1), LAST_DELAY)
+        self._until = now + delay
+        return delay
+
+    def wait(self, now: float) -> float:
+        """How long the next interpreter has to wait, in seconds."""
+        return max(self._until - now, 0.0)
+
+
+def _put_off(inbox: int, wait: float) -> None:
+    """Answer an order while the application is held back."""
+    with socket.socket(fileno=os.dup(inbox)) as sock:
+        try:
+            handoff.send(sock, handoff.Message(handoff.BACKOFF, state=f"{wait:.3f}".encode()))
+        except OSError:
+            pass  # the worker is gone
+
+
+def _reap(keeper: Keeper, name: str, children: dict[int, Running], crashes: Crashes) -> None:
     while children:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
             return
-        slot = children.pop(pid, -1)
-        if status:
+        child = children.pop(pid, None)
+        if status and child is not None:
+            now = time.monotonic()
+            delay = crashes.add(now - child.began, now)
+            then = "the next request starts it again"
+            if delay:
+                then = f"it crashes again and again, so for {delay:g} s none is started and requests get 503"
             keeper.log.log(
                 levels.ERROR,
-                f"interpreter '{name}' of worker {slot} (process {pid}) {ending(status)}: "
-                "its requests in flight failed, the next request starts it again",
+                f"interpreter '{name}' of worker {child.slot} (process {pid}) {ending(status)}: "
+                f"its requests in flight failed, {then}",
                 module="python",
             )
 
 
 def _become_interpreter(
-    keeper: Keeper, place: Place, seat: int, slot: int, inbox: int, own: tuple[int, ...],
+    keeper: Keeper, place: Place, seat: int, slot: int, fds: tuple[int, int], own: tuple[int, ...],
     loader: Loader | None,
 ) -> NoReturn:
     status = 1
@@ -216,9 +293,9 @@ def _become_interpreter(
         set_title(f"mpserver: interpreter {place.name} (worker {slot})")
         boot = Boot(
             place, "process", seat, slot, keeper.generation, keeper.configuration, keeper.logs,
-            keeper.scoreboard.fd, keeper.one_process,
+            keeper.scoreboard.fd, keeper.one_process, fds[1],
         )  # fmt: skip
-        run(boot, inbox, loader)
+        run(boot, fds[0], loader)
         status = 0
     finally:
         _leave(status)
@@ -273,7 +350,7 @@ def _keep(keeper: Keeper, control: socket.socket) -> None:
             os.read(reader, 64)
             _reap_zygotes(keeper)
         if control.fileno() in ready:
-            data, fds, _flags, _address = socket.recv_fds(control, MESSAGE, 1)
+            data, fds, _flags, _address = socket.recv_fds(control, MESSAGE, 2)
             if not data:
                 return
             if data not in (READY, LEAVING):  # (those are for a master)

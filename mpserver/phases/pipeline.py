@@ -272,6 +272,8 @@ class Pipeline(Answers):
         log_error(req, shown)
         link.keep_alive = False
         req._original_status = error.status
+        if error.retry_after:
+            req.err_headers_out["Retry-After"] = str(error.retry_after)
         try:
             self.canned(req, error.status, note=error.reason)
         except ClientGone as gone:

@@ -1,0 +1,108 @@
+"""What becomes of the connections of a process interpreter, kept where its crash does not reach.
+
+A router keeps a duplicate of each descriptor that it gave to a process, until that says that it closed the
+connection. When the process crashes, the router must know about each of them whether a request was lost. So
+the two share a page of memory with a byte for each connection. The process writes it where a request begins
+and where its answer is sent; nobody is told, and nothing is sent for it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from mpserver.api.link import Part
+from mpserver.connection import GONE, READING, Connection
+
+#: What the byte of a connection says.
+SENT = 0  # it is on its way to the process
+IDLE = 1  # all requests that were read are answered
+FIRST = 2  # the request that came along is read, no byte of its answer is sent
+ASKED = 3  # (a part of) a later request is read, no byte of its answer is sent
+ANSWERED = 4  # bytes of an answer are sent, and there may be more
+
+#: How many connections have a byte of their own; further ones share the first, and count as `ANSWERED`.
+ENTRIES = 1 << 16
+
+
+class Ledger:
+    """A router's side: gives connections their bytes, and reads them."""
+
+    __slots__ = ("_free", "_memory", "_next", "fd")
+
+    def __init__(self) -> None:
+        self.fd = os.memfd_create("mpserver-ledger", os.MFD_CLOEXEC)
+        os.ftruncate(self.fd, ENTRIES)
+        self._memory = mmap.mmap(self.fd, 0)
+        self._next = 1
+        self._free: list[int] = []
+
+    def enter(self) -> int:
+        """A byte for a connection that will be sent."""
+        if self._free:
+            entry = self._free.pop()
+        elif self._next < ENTRIES:
+            entry, self._next = self._next, self._next + 1
+        else:
+            return 0
+        self._memory[entry] = SENT
+        return entry
+
+    def leave(self, entry: int) -> None:
+        """The connection is not the process' any more."""
+        if entry:
+            self._free.append(entry)
+
+    def state(self, entry: int) -> int:
+        """What the byte says."""
+        return self._memory[entry] if entry else ANSWERED
+
+    def close(self) -> None:
+        """The process is gone, and all was read."""
+        self._memory.close()
+        os.close(self.fd)
+
+
+class Entered(Connection):
+    """A connection in a process: it writes its byte, and tells when it has closed."""
+
+    __slots__ = ("_entry", "_ledger", "_tell_closed")
+
+    def __init__(
+        self, owner: Any, sock: socket.socket, number: int, served: int, data: bytes, ledger: mmap.mmap, entry: int,
+        tell_closed: Callable[[int], None],
+    ) -> None:  # fmt: skip
+        super().__init__(owner, sock, number, served, data)
+        self._ledger, self._entry, self._tell_closed = ledger, entry, tell_closed
+        ledger[entry] = FIRST if data else IDLE
+
+    def on_event(self, event: int) -> None:
+        """As of every connection."""
+        if self.state <= READING:
+            self._ledger[self._entry] = ASKED
+        Connection.on_event(self, event)
+
+    def send(self, parts: list[Part], soon: bool = False) -> None:
+        """As of every connection."""
+        self._ledger[self._entry] = ANSWERED
+        Connection.send(self, parts, soon)
+
+    def finish(self, parts: list[Part]) -> None:
+        """As of every connection; log handlers that crash after it do not harm what was answered."""
+        self._ledger[self._entry] = ANSWERED
+        Connection.finish(self, parts)
+        if not self._outgoing and self.keep_alive and self.input is None:
+            self._ledger[self._entry] = ASKED if self.buffer else IDLE
+
+    def close(self) -> None:
+        """Close at once: for the client, although the router has the descriptor too, and then there."""
+        if self.state != GONE:
+            try:
+                self.sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # the client was first
+            super().close()
+            self._tell_closed(self.number)
