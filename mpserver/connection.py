@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING, Protocol
 from mpserver.api.connection import Address
 from mpserver.api.connection import Connection as ConnectionObject
 from mpserver.api.input import Input
-from mpserver.api.link import FilePart, Part
+from mpserver.api.link import Begun, FilePart, Part
 from mpserver.errors import ClientGone, RequestError
 from mpserver.http1.body import Body, make_body
 from mpserver.http1.head import Head, HeadReader, parse_head
+from mpserver.http1.response import chunked_beginning
 from mpserver.loop import READ, WRITE, Loop
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ WAITING, READING, SENDING, LINGERING, GONE = range(5)
 
 #: A body up to so many bytes is read before the request meets its handler.
 EARLY_BODY = 65536
-#: A longer beginning of a response is not held back for its end: it fills a segment, or nearly.
-HELD = 1200
 #: How long a closing connection may take to read the answer, in seconds (httpd's lingering close).
 LINGER = 2.0
 #: How much a lingering client may still send.
@@ -258,17 +257,24 @@ class Connection:
         self._object._keepalives = self.served - 1
         return self._object
 
-    def send(self, parts: list[Part], soon: bool = False) -> None:
-        """Send all now, waiting for a slow client up to Timeout; see `Link.send`. :raises ClientGone: it is gone."""
+    def hold(self, head: bytes, body: bytes) -> bool:
+        """Keep the beginning of a response for its end; see `Link.hold`."""
         flusher = self.owner.flusher
-        if flusher is not None:
-            if soon and len(parts) == 1:
-                part = parts[0]
-                if isinstance(part, bytes) and len(part) <= HELD:
-                    flusher.hold(self, part)
-                    return
-            if flusher.held is self:
-                parts = [flusher.take(), *parts]
+        if flusher is None:
+            return False
+        flusher.hold(self, (head, body))
+        return True
+
+    def take_held(self) -> Begun | None:
+        """What `hold` keeps, None where it is on its way."""
+        flusher = self.owner.flusher
+        return flusher.take() if flusher is not None and flusher.held is self else None
+
+    def send(self, parts: list[Part]) -> None:
+        """Send all now, waiting for a slow client up to Timeout; see `Link.send`. :raises ClientGone: it is gone."""
+        begun = self.take_held()
+        if begun is not None:
+            parts = [chunked_beginning(*begun), *parts]
         for index, part in enumerate(parts):
             try:
                 if isinstance(part, FilePart):
@@ -281,12 +287,10 @@ class Connection:
 
     def release_held(self) -> None:
         """Send the beginning of a response whose end will not come."""
-        flusher = self.owner.flusher
-        if flusher is not None and flusher.held is self:
-            try:
-                self._send_bytes(flusher.take())
-            except ClientGone:
-                pass  # nobody is there to see it
+        try:
+            self.send([])
+        except ClientGone:
+            pass  # nobody is there to see it
 
     def _send_bytes(self, data: bytes) -> None:
         try:
@@ -322,11 +326,6 @@ class Connection:
 
     def finish(self, parts: list[Part]) -> None:
         """Send all; what the client does not take at once goes out from the loop."""
-        flusher = self.owner.flusher
-        if flusher is not None and flusher.held is self:
-            begun = flusher.take()
-            first = parts[0] if parts else b""
-            parts = [begun + first, *parts[1:]] if isinstance(first, bytes) else [begun, *parts]
         for index, part in enumerate(parts):
             try:
                 if isinstance(part, FilePart):
@@ -346,6 +345,19 @@ class Connection:
                 self.keep_alive = False
                 self.connection()._aborted = 1
                 return
+
+    def finish_whole(self, data: bytes) -> None:
+        """`finish` for a response that is one piece of bytes: the usual one."""
+        try:
+            sent = self.sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.keep_alive = False
+            self.connection()._aborted = 1
+            return
+        if sent < len(data):
+            self._outgoing = [data[sent:]]
 
     def receive(self) -> bytes:
         """Wait for bytes of the body. :raises ClientGone: none came within Timeout, or the client left."""

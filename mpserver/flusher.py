@@ -13,7 +13,10 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from mpserver.http1.response import chunked_beginning
+
 if TYPE_CHECKING:
+    from mpserver.api.link import Begun
     from mpserver.connection import Connection
 
 #: How long a flushed beginning may wait for its end, in seconds; at most twice this.
@@ -33,7 +36,7 @@ class Flusher:
     def __init__(self, name: str) -> None:
         #: The connection whose response is held, if any; only the interpreter's thread sets it.
         self.held: Connection | None = None
-        self._box: deque[bytes] = deque()
+        self._box: deque[Begun] = deque()
         #: Held while this thread sends.
         self._gate = threading.Lock()
         self._uses = 0
@@ -52,23 +55,24 @@ class Flusher:
         self._bell.set()
         self._thread.join()
 
-    def hold(self, connection: Connection, data: bytes) -> None:
+    def hold(self, connection: Connection, begun: Begun) -> None:
         """Keep the beginning of a response for its end."""
-        self._box.append(data)
+        self._box.append(begun)
         self.held = connection
         self._uses += 1
         if not self._awake:
             self._awake = True
             self._bell.set()
 
-    def take(self) -> bytes:
-        """What is held, to be sent before what follows; nothing where this thread has sent it."""
+    def take(self) -> Begun | None:
+        """What is held, to be sent before what follows; None where this thread has sent it."""
         self.held = None
         try:
             return self._box.pop()
         except IndexError:
             with self._gate:  # it may be sending right now
-                return b""
+                # what the client did not take at once is here again
+                return self._box.pop() if self._box else None
 
     def _run(self) -> None:
         while True:
@@ -95,9 +99,10 @@ class Flusher:
     def _send(self, connection: Connection) -> None:
         with self._gate:
             try:
-                data = self._box.pop()
+                begun = self._box.pop()
             except IndexError:
                 return
+            data = chunked_beginning(*begun)
             try:
                 sent = connection.sock.send(data)
             except BlockingIOError:
@@ -105,4 +110,4 @@ class Flusher:
             except OSError:
                 return  # the connection is gone, and with it who waited
             if sent < len(data):
-                self._box.append(data[sent:])
+                self._box.append((data[sent:], None))

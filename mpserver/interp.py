@@ -250,10 +250,11 @@ class Interpreter(Refusals):
             if early is not None:
                 self._serve_early(connection, head, early, now)
                 return
-            resource, plan = pipeline.locate(host, head.path)
+            located = pipeline.locate(host, head.path)
         except ConfigError as error:
             self._misconfigured(connection, head, error)
             return
+        plan = located.plan
         if plan.place != self.place and plan.needs_python:
             self._give_back(connection)
             return
@@ -262,7 +263,7 @@ class Interpreter(Refusals):
         if req is None:
             return
         try:
-            pipeline.serve(req, resource, plan)
+            pipeline.serve(req, located)
         except Misplaced as error:
             self._move(connection, req, buffer, error.module)
             return
@@ -279,8 +280,9 @@ class Interpreter(Refusals):
             self.refuse(connection, error)
             self._ended()
             return None
-        req = self.pipeline.request(connection, head, connection.host, now)
-        req._input = body
+        req = Request(connection, head, connection.host, self.pipeline.clock, now)
+        if body is not None:
+            req._input = body
         return req
 
     def _move(self, connection: Connection, req: Request, buffer: bytes, module: str) -> None:

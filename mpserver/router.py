@@ -115,7 +115,7 @@ class Router(Refusals):
         early = pipeline.early(host)
         if early is not None:
             return early.place
-        _resource, plan = pipeline.locate(host, head.path)
+        plan = pipeline.locate(host, head.path).plan
         return plan.place if plan.needs_python else ANYWHERE
 
     def _hand_over(self, place: Place, connection: Connection) -> None:

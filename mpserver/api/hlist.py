@@ -34,7 +34,7 @@ class Running:
     def __init__(self, handlers: Sequence[HasEntry], index: int) -> None:
         self.handlers = handlers
         self.index = index
-        self.added: list[HandlerEntry] = []
+        self.added: list[HandlerEntry] | None = None
 
     def hlist(self) -> HandlerList:
         """For ``req.hlist``."""

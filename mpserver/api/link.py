@@ -29,6 +29,10 @@ class FilePart:
 #: Bytes or a part of a file.
 Part = bytes | FilePart
 
+#: The beginning of a response: its head without framing and the empty line, and the body so far. None in place
+#: of the body: the other is all there is, framed in chunks.
+Begun = tuple[bytes, bytes | None]
+
 
 class Link(Protocol):
     """One client's connection, as a request uses it."""
@@ -44,14 +48,23 @@ class Link(Protocol):
     def connection(self) -> Connection:
         """The object for ``req.connection``."""
 
-    def send(self, parts: list[Part], soon: bool = False) -> None:
-        """Send all now, waiting for a slow client up to its timeout. :raises ClientGone: it did not take it.
+    def hold(self, head: bytes, body: bytes) -> bool:
+        """Keep the beginning of a response for some milliseconds: its end is likely to follow. False: it can't wait.
 
-        ``soon``: the end of the response is likely to follow, so it may wait for that a few milliseconds.
+        It is sent, in chunks, when its time is over or something else is sent.
         """
+
+    def take_held(self) -> Begun | None:
+        """What `hold` keeps, None where it is on its way."""
+
+    def send(self, parts: list[Part]) -> None:
+        """Send all now, waiting for a slow client up to its timeout. :raises ClientGone: it did not take it."""
 
     def finish(self, parts: list[Part]) -> None:
         """Send all; what the client does not take at once goes out later, from the loop."""
+
+    def finish_whole(self, data: bytes) -> None:
+        """`finish` for a response that is one piece of bytes."""
 
     def receive(self) -> bytes:
         """Wait for bytes of the body. :raises ClientGone: none came within the timeout, or the client left."""

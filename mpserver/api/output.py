@@ -17,7 +17,7 @@ from mpserver.api.members import string
 from mpserver.api.table import Table
 from mpserver.errors import ClientGone
 from mpserver.http1.dates import http_date
-from mpserver.http1.response import LAST_CHUNK, REASONS, field_lines, status_line
+from mpserver.http1.response import LAST_CHUNK, REASONS, chunked_beginning, field_lines, status_line
 
 if TYPE_CHECKING:
     from mpserver.http1.head import Head
@@ -32,41 +32,41 @@ SMALL_FILE = 65536
 HEADS = 64
 #: Without flush, so many bytes may wait before they are sent.
 BUFFER_LIMIT = 65536
+#: A longer beginning of a response is not held back for its end: it fills a segment, or nearly.
+HELD = 1200
 
 
 class Clock:
     """The Date line, and the heads of plain responses with it; made anew once a second."""
 
-    __slots__ = ("_heads", "_line", "_second", "server")
+    __slots__ = ("_heads", "_line", "_second", "_until", "server")
 
     def __init__(self, server: str) -> None:
         #: The value of the Server header.
         self.server = server
-        self._second = -1
+        self._second = self._until = -1.0
         self._line = b""
         self._heads: dict[str | None, bytes] = {}
 
     def lines(self, now: float) -> bytes:
         """The Date and Server lines."""
-        second = int(now)
-        if second != self._second:
-            self._second = second
+        if not self._second <= now < self._until:
+            self._second = now // 1
+            self._until = self._second + 1
             self._line = f"Date: {http_date(now)}\r\nServer: {self.server}\r\n".encode("latin-1")
             self._heads.clear()
         return self._line
 
-    def head(self, now: float, content_type: str | None, size: int) -> bytes:
-        """The whole head of a plain 200 response; ``size`` of its body, -1: chunked."""
-        start = self._heads.get(content_type) if int(now) == self._second else None
+    def head(self, now: float, content_type: str | None) -> bytes:
+        """The head of a plain 200 response, without its framing and the empty line."""
+        start = self._heads.get(content_type) if self._second <= now < self._until else None
         if start is None:
             line = self.lines(now)
             typed = f"Content-Type: {content_type}\r\n".encode("latin-1", "replace") if content_type else b""
             start = b"HTTP/1.1 200 OK\r\n" + line + typed
             if len(self._heads) < HEADS:
                 self._heads[content_type] = start
-        if size < 0:
-            return start + b"Transfer-Encoding: chunked\r\n\r\n"
-        return b"%bContent-Length: %d\r\n\r\n" % (start, size)
+        return start
 
 
 class Output:
@@ -86,8 +86,7 @@ class Output:
     _header_only: int = 0
     _assbackwards: int = 0
     _no_cache: int = 0
-    #: Bytes given to write and sendfile, and those of the body that were framed.
-    _bytes_queued: int = 0
+    #: Bytes of the body that were framed.
     _sent: int = 0
     #: Bytes on the wire, head and framing included (%O of LogFormat).
     _bytes_out: int = 0
@@ -126,9 +125,7 @@ class Output:
                 raise TypeError(f"a bytes-like object is required, not '{type(data).__name__}'")
         if data:
             self._parts.append(data)
-            size = len(data)
-            self._bytes_queued += size
-            self._waiting += size
+            self._waiting += len(data)
         if flush or self._waiting > BUFFER_LIMIT:
             self.flush("Write failed, client closed connection.")
 
@@ -137,11 +134,12 @@ class Output:
         if self._finished:
             self._parts.clear()
             return
-        first = not self._started
+        if not self._started and self._parts and self.plain and self._hold():
+            return
         try:
             parts = self._framed(False)
             if parts:
-                self._link.send(parts, first and self._chunked > 0)
+                self._link.send(parts)
         except ClientGone as error:
             self._aborted()
             raise ClientGone(failure) from error
@@ -165,14 +163,13 @@ class Output:
             part.length = max(0, size - offset if len < 0 else min(len, size - offset))
             length = part.length
             if self._header_only:
-                self._bytes_queued += length
+                pass
             elif length <= SMALL_FILE:
                 if length:
                     self.write(os.pread(fd, length, offset), 0)
             else:
                 self._has_file = True
                 self._parts.append(part)
-                self._bytes_queued += length
                 self._waiting += length
                 part = FilePart(-1, 0, 0)  # the descriptor is the list's now
         finally:
@@ -193,9 +190,66 @@ class Output:
         """The response is complete: send what is left of it."""
         if self._finished:
             return
+        if self._started:
+            begun = self._link.take_held()
+            if begun is not None:
+                self._finish_held(*begun)
+                return
+        elif self.plain:
+            parts = self._parts
+            head = self._clock.head(self._request_time, self._content_type)
+            self._finish_whole(head, parts[0] if len(parts) == 1 else b"".join(parts))  # type: ignore[arg-type]
+            return
         parts = self._framed(True)
         self._finished = True
         self._link.finish(parts)
+
+    def finish_page(self, rest: bytes, size: int) -> None:
+        """Answer with bytes that are known from an earlier request: further headers, the length, and the body.
+
+        :param size: of the body. Only for a request that has no output yet and is plain.
+        """
+        self._started = self._finished = True
+        self._sent = size
+        data = self._clock.head(self._request_time, self._content_type) + rest
+        self._bytes_out = len(data)
+        self._link.finish_whole(data)
+
+    def _finish_whole(self, head: bytes, body: bytes) -> None:
+        """The usual response: head and body in one piece."""
+        self._started = self._finished = True
+        self._sent = size = len(body)
+        data = b"%bContent-Length: %d\r\n\r\n%b" % (head, size, body)
+        self._bytes_out = len(data)
+        self._link.finish_whole(data)
+
+    def _hold(self) -> bool:
+        """Let a flushed beginning wait for its end, which mostly follows at once: see `Link.hold`.
+
+        Whatever the application sets from here on is too late for the head.
+        """
+        if self._waiting > HELD:
+            return False
+        parts = self._parts
+        body: bytes = parts[0] if len(parts) == 1 else b"".join(parts)  # type: ignore[assignment, arg-type]
+        head = self._clock.head(self._request_time, self._content_type)
+        if not self._link.hold(head, body):
+            return False
+        self._started = True
+        self._chunked = 1
+        self._parts = []
+        self._sent, self._waiting = self._waiting, 0
+        self._bytes_out = len(head)
+        return True
+
+    def _finish_held(self, head: bytes, body: bytes | None) -> None:
+        """The end of a response came before its beginning was sent."""
+        if body is None or self._has_file:
+            rest = self._framed(True)
+            self._finished = True
+            self._link.finish([chunked_beginning(head, body), *rest])
+        else:
+            self._finish_whole(head, b"".join([body, *self._parts]) if self._parts else body)  # type: ignore[list-item]
 
     def _aborted(self) -> None:
         self._link.connection()._aborted = 1
@@ -290,18 +344,18 @@ class Output:
         if self._assbackwards:
             link.keep_alive = False
             return b""
-        if self._plain and link.keep_alive and not self._head.has_connection and self._head.minor:
-            if not last:
-                self._chunked = 1
-            return self._clock.head(self._request_time, self._content_type, size if last else -1)
         return self._whole_head(size, last)
 
     @property
-    def _plain(self) -> bool:
+    def plain(self) -> bool:
         """Whether the application set nothing but the type: then most of the head is the same for all requests."""
+        head = self._head
         return (
-            self._status == 200 and not self._headers_out and not self._err_headers_out and not self._no_cache
-            and self._status_line is None and not self._header_only and not self._connection_seen
+            self._status == 200 and not self._headers_out and not self._err_headers_out and not self._has_file
+            and self._status_line is None and not self._header_only and not self._no_cache
+            and not self._connection_seen and not self._assbackwards
+            and self._content_encoding is None and not self._content_languages
+            and head.minor > 0 and not head.has_connection and self._link.keep_alive
         )  # fmt: skip
 
     def _whole_head(self, size: int, last: bool) -> bytes:
@@ -327,10 +381,19 @@ class Output:
             )
         if self._no_cache and not (self._headers_out and "Expires" in self._headers_out):
             lines.append(f"Expires: {http_date(self._request_time)}\r\n".encode())
+        if status not in BODILESS:
+            lines += self._representation()
         if self._content_type and status not in BODILESS:
             lines.append(f"Content-Type: {self._content_type}\r\n".encode("latin-1", "replace"))
         lines.append(b"\r\n")
         return b"".join(lines)
+
+    def _representation(self) -> list[bytes]:
+        """Content-Encoding and Content-Language by the file's extensions, unless a handler set them."""
+        languages = ", ".join(self._content_languages)
+        found = [("Content-Encoding", self._content_encoding or ""), ("Content-Language", languages)]
+        headers = self._headers_out
+        return [field_lines([pair]) for pair in found if pair[1] and not (headers and pair[0] in headers)]
 
     def _framing(self, status: int, size: int, last: bool) -> bytes:
         """The header that tells where the body ends, if it needs one; an impossible one of the application's goes."""

@@ -27,6 +27,8 @@ class RequestPlan(Protocol):
     #: UseCanonicalName: whether URLs of the server name it as ServerName does, not as the client did.
     canonical_name: bool
     #: What the engine alone uses: see `mpserver.phases.plan.Plan`.
+    conf: Any
+    has_end: bool
     handlers: Any
     place: Any
     content: Any

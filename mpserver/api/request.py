@@ -100,14 +100,13 @@ class Request(Output, Receiving):
     _target: str | None = None
     #: The server ends the request before its handler does: a response that has begun is not completed.
     _cut = False
-    _conf: Any
-    _resource: Any = None
+    _uri: str
+    _located: Any = None
 
     def __init__(self, link: Link, head: Head, host: Any, clock: Clock, now: float) -> None:
         self._parts = []
         self._link = link
         self._head = head
-        self._uri = head.path
         self._host = host
         self._clock = clock
         self._request_time = now
@@ -237,7 +236,7 @@ class Request(Output, Receiving):
     @ReadOnly
     def parsed_uri(self) -> tuple[str | int | None, ...]:
         """The target's parts in the order of URI_* (manual 4.5.3); the path is decoded, as httpd leaves it."""
-        return environment.parsed_uri(self.unparsed_uri, None if self._resource is None else self._resource.uri)
+        return environment.parsed_uri(self.unparsed_uri, None if self._located is None else self._located.resource.uri)
 
     # ---- the headers and tables
 
@@ -315,6 +314,11 @@ class Request(Output, Receiving):
     def allowed_xmethods(self) -> tuple[str, ...]:
         """Extension methods among the allowed ones."""
         return tuple(name for name in self._allowed_methods if name not in constants.METHOD_NUMBERS)
+
+    @property
+    def _bytes_queued(self) -> int:
+        """Bytes given to write() and sendfile(); a name that applications know."""
+        return self._sent + self._waiting
 
     @property
     def _sent_bodyct(self) -> int:
@@ -432,6 +436,8 @@ class Request(Output, Receiving):
         string(2, handler)
         entry = HandlerEntry(handler, None if dir is None else environment.directory(dir), False, False)
         if htype == self._phase and self._running is not None:
+            if self._running.added is None:
+                self._running.added = []
             self._running.added.append(entry)
             return
         if self._added is None:

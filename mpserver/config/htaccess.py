@@ -26,6 +26,7 @@ from mpserver.errors import ConfigError
 
 if TYPE_CHECKING:
     from mpserver.config.compile import Configuration
+    from mpserver.config.sections import HtaccessLookup
 
 ACCESS_FILE_NAME: Setting[tuple[str, ...]] = Setting("AccessFileName", (".htaccess",))
 
@@ -120,6 +121,8 @@ DIRECTIVES = (
 )
 
 _Stamp = tuple[int, int, int]
+#: A name that was looked for, and the stamp of the file that was there; None: there was none.
+Watched = tuple[str, _Stamp | None]
 
 
 class _Known:
@@ -140,7 +143,14 @@ class HtaccessCache:
         self.configuration = configuration
         self._known: dict[tuple[str, Allowed], _Known] = {}
 
-    def get(self, directory: str, allowed: Allowed, names: tuple[str, ...] = (".htaccess",)) -> Conf | None:
+    def recording(self, watched: list[Watched]) -> HtaccessLookup:
+        """The same as `get`, which also notes what it looked for."""
+        return lambda directory, allowed, names: self.get(directory, allowed, names, watched)
+
+    def get(
+        self, directory: str, allowed: Allowed, names: tuple[str, ...] = (".htaccess",),
+        watched: list[Watched] | None = None,
+    ) -> Conf | None:  # fmt: skip
         """What the directory's first file of these names sets; None if there is none.
 
         The same object as long as the file stays the same. ``directory`` ends with a slash.
@@ -153,10 +163,14 @@ class HtaccessCache:
             try:
                 status = os.stat(path)
             except (FileNotFoundError, NotADirectoryError):
+                if watched is not None:
+                    watched.append((path, None))
                 continue
             except OSError as error:
                 raise ConfigError(_unreadable(path, error)) from error
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+            if watched is not None:
+                watched.append((path, stamp))
             known = self._known.get((path, allowed))
             if known is None or known.stamp != stamp:
                 if len(self._known) >= REMEMBERED:

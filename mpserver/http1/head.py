@@ -51,6 +51,7 @@ class _Block:
         "has_connection",
         "keep_alive",
         "expects_continue",
+        "conditional",
     )
 
     def __init__(self, tail: bytes, minor: int, pairs: Pairs) -> None:
@@ -64,13 +65,14 @@ class _Block:
                 found[key] = (*found[key], value) if key in found else (value,)
         self.host = _host(found.pop("host", ()), minor)
         self.length = 0
-        self.has_connection = self.expects_continue = False
+        self.has_connection = self.expects_continue = self.conditional = False
         self.keep_alive = minor > 0
         if found:
             self.length = _length(found, minor)
             if "connection" in found:
                 self.has_connection = True
                 self.keep_alive = _keep_alive(found["connection"], minor)
+            self.conditional = not _CONDITIONS.isdisjoint(found)
             if "expect" in found:
                 self.expects_continue = _expects_continue(found["expect"], minor, self.length)
 
@@ -84,7 +86,10 @@ class _Block:
         return index
 
 
-_FACTS = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect"})
+_CONDITIONS = frozenset(
+    {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range"}  # (If-Range needs Range)
+)
+_FACTS = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect"}) | _CONDITIONS
 
 
 def _host(values: Values, minor: int) -> str | None:
@@ -164,8 +169,9 @@ class Head:
     ``path`` is still %-encoded, ``*`` for OPTIONS of the whole server, ``/`` for CONNECT;
     ``query`` is None without ``?``. ``length`` is the body's Content-Length, 0 for no body and
     CHUNKED. ``has_connection`` tells that there is a Connection field. ``expects_continue`` is only
-    true where a body follows. ``size`` tells how many bytes of the buffer the head took, with the
-    empty lines before and the one after it. ``raw`` are these.
+    true where a body follows. ``conditional``: there is a condition (RFC 9110 13.1) or a Range. ``size``
+    tells how many bytes of the buffer the head took, with the empty lines before and the one after it. ``raw``
+    are these.
     """
 
     __slots__ = (
@@ -180,6 +186,7 @@ class Head:
         "has_connection",
         "keep_alive",
         "expects_continue",
+        "conditional",
         "size",
         "raw",
         "_block",
@@ -208,6 +215,7 @@ class Head:
         self.keep_alive = block.keep_alive
         self.has_connection = block.has_connection
         self.expects_continue = block.expects_continue
+        self.conditional = block.conditional
         self.size = len(raw)
         self.raw = raw
         self._block = block

@@ -124,3 +124,13 @@ def field_lines(pairs: Iterable[tuple[str, str]]) -> bytes:
         for name, value in pairs:
             check_field(name, value)
     return text.encode("latin-1")
+
+
+def chunked_beginning(head: bytes, body: bytes | None) -> bytes:
+    """The beginning of a response whose length nobody knows yet: ``head`` without framing and the empty line.
+
+    ``body`` is not empty; None: ``head`` is all, as it is sent.
+    """
+    if body is None:
+        return head
+    return b"%bTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (head, len(body), body)

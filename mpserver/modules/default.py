@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,13 @@ from mpserver.config.settings import Conf
 from mpserver.errors import ClientGone
 from mpserver.http1 import conditions, ranges
 from mpserver.http1.dates import http_date
-from mpserver.modules import core
+from mpserver.modules import core, pages
 from mpserver.modules import dir as dir_module
 
 if TYPE_CHECKING:
+    from mpserver.api.link import Part
     from mpserver.api.request import Request
+    from mpserver.api.table import Table
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 
@@ -34,9 +36,6 @@ DIRECTORY_HANDLER = "httpd/unix-directory"
 #: The methods of a static file, in the order of httpd's Allow; TRACE is added to every Allow.
 METHODS = ("OPTIONS", "HEAD", "GET", "POST")
 
-#: A file changed within so many seconds may change again with the same time stamp: its tag is weak.
-SETTLED = 1.0
-
 #: Headers that TRACE does not send back (RFC 9110 9.3.8): a script could read them from the answer.
 SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
 
@@ -44,6 +43,12 @@ SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
 def handler(req: Request) -> int:
     """Serve the file of a request: GET, HEAD and POST (as httpd), OPTIONS; else 405 or 501."""
     method = req._method
+    page = req._located.page
+    if page is not None and method == "GET" and _is_usual(req):
+        req.finish_page(page.rest, page.size)
+        if req._plan.has_end:
+            req._headers_out = HeaderTable.from_pairs(page.fields)
+        return OK
     if method not in ("GET", "HEAD", "POST"):
         return _other_method(req, method)
     if req._head.length:
@@ -90,7 +95,7 @@ def _send(req: Request, filename: str, found: os.stat_result) -> int:
     size = found.st_size
     req._mtime = mtime = max(req._mtime, found.st_mtime)
     etag = environment.etag(size, found.st_mtime_ns)
-    if now - found.st_mtime < SETTLED:
+    if now - found.st_mtime < pages.SETTLED:
         etag = "W/" + etag
     validators = [("Last-Modified", http_date(min(mtime, now))), ("ETag", etag), ("Accept-Ranges", "bytes")]
     if req._headers_out is None:
@@ -117,8 +122,36 @@ def _send(req: Request, filename: str, found: os.stat_result) -> int:
                     return constants.HTTP_RANGE_NOT_SATISFIABLE
     if req._method == "HEAD":
         req.set_content_length(size)
+    keeps = size <= pages.LONGEST and req._method == "GET" and _is_usual(req, validators)
     req.sendfile(filename)
+    if keeps and len(req._parts) == 1 and _length(req._parts[0]) == size and pages.settled(found, now):
+        req._host.pages.keep(req._located, validators, req._parts[0])
     return OK
+
+
+def _length(part: Part) -> int:
+    return len(part) if isinstance(part, bytes) else -1
+
+
+def _is_usual(req: Request, validators: Sequence[tuple[str, str]] = ()) -> bool:
+    """Whether nothing in the request asks for more than the located file as it is, and no handler changed anything.
+
+    :param validators: headers that were set already.
+    """
+    headers = req._headers_out
+    return (
+        not req._head.conditional and not req._head.length and not req._path_info and not req._parts
+        and req._stat is not None and req._finfo is None and req._table_in is None and not req._added
+        and (req.plain if headers is None else _is_plain_but(req, headers, validators))
+    )  # fmt: skip
+
+
+def _is_plain_but(req: Request, headers: Table, validators: Sequence[tuple[str, str]]) -> bool:
+    """Whether a request is plain but for headers that were set already."""
+    req._headers_out = None
+    plain = req.plain
+    req._headers_out = headers
+    return plain and list(headers.pairs()) == list(validators)
 
 
 def _send_ranges(req: Request, filename: str, chosen: list[ranges.Range], size: int) -> int:
@@ -165,7 +198,7 @@ def _takes_path_info(req: Request) -> bool:
     """Whether a path that goes on behind the file's name is accepted (AcceptPathInfo, or a handler's wish)."""
     if req._used_path_info != constants.AP_REQ_DEFAULT_PATH_INFO:
         return req._used_path_info == constants.AP_REQ_ACCEPT_PATH_INFO
-    return req._conf[core.ACCEPT_PATH_INFO] is True
+    return req._plan.conf[core.ACCEPT_PATH_INFO] is True
 
 
 def _other_method(req: Request, method: str) -> int:

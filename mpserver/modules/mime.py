@@ -15,6 +15,8 @@ from mpserver.modules.types import TypesFile
 if TYPE_CHECKING:
     from mpserver.api.request import Request
 
+#: So many names' types are remembered for each configuration.
+REMEMBERED = 1024
 #: What directories have as their type.
 DIRECTORY_TYPE = "httpd/unix-directory"
 
@@ -90,9 +92,29 @@ def with_charset(media: str, charset: str) -> str:
     return f"{';'.join(kept)}; charset={charset}"
 
 
-def type_checker(req: Request, conf: Conf) -> int:
+class Finder:
+    """`find` for one configuration; remembers the names that were asked for."""
+
+    __slots__ = ("_conf", "_known")
+
+    def __init__(self, conf: Conf) -> None:
+        self._conf = conf
+        self._known: dict[str, Mime] = {}
+
+    def __call__(self, name: str) -> Mime:
+        """What the extensions of a file's base name say."""
+        found = self._known.get(name)
+        if found is None:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            found = self._known[name] = find(name, self._conf)
+        return found
+
+
+def type_checker(req: Request, find: Callable[[str], Mime]) -> int:
     """The type phase: set the request's type, handler, coding and languages from its file's name.
 
+    :param find: a `Finder` of the request's configuration.
     :returns: OK where a type is known, else DECLINED.
     """
     filename = req.filename
@@ -102,7 +124,7 @@ def type_checker(req: Request, conf: Conf) -> int:
     if finfo.filetype == 2 if finfo is not None else req._stat is not None and S_ISDIR(req._stat.st_mode):
         req._content_type = DIRECTORY_TYPE
         return 0
-    found = find(filename[filename.rfind("/") + 1 :], conf)
+    found = find(filename[filename.rfind("/") + 1 :])
     if found.handler is not None and not req.proxyreq:
         req._handler = found.handler
     if found.encoding is not None:

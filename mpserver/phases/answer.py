@@ -64,7 +64,6 @@ class Answers:
             self._too_late(req, status)
             return
         req._drop_parts()
-        req._bytes_queued = 0
         req._status = status
         if status in (constants.HTTP_NOT_MODIFIED, constants.HTTP_NO_CONTENT):
             req.finish()
@@ -121,7 +120,7 @@ class Answers:
         """The server's own page for a status; see `errorpage.build`."""
         req._status = status
         req._content_type = errorpage.CONTENT_TYPE
-        req._content_encoding = None
+        req._content_encoding, req._content_languages = None, ()
         if status in (constants.HTTP_METHOD_NOT_ALLOWED, constants.HTTP_NOT_IMPLEMENTED):
             req.headers_out["Allow"] = errorpage.allow(req._allowed_methods)
         req.write(errorpage.encode(errorpage.build(status, req, note, failed)), 0)

@@ -69,7 +69,7 @@ class Handler:
         now = req._request_time
         if plan.python_path is not None:
             loader.use_path(plan.python_path)
-        if not 0.0 <= now - self._trusted < TRUST:
+        if now < self._trusted or now >= self._trusted + TRUST:
             # a handler in a Location has no directory (api 3.5 1.5)
             directory = None if self.entry.is_location or plan.python_path is not None else self.entry.directory
             loaded = loader.load(self.module, directory, plan.autoreload, now)
@@ -100,12 +100,13 @@ def run(req: Request, plan: Plan, loader: Loader, phase: str, handlers: Sequence
 
     :returns: the last result; DECLINED where none ran.
     """
-    added = req._added.pop(phase, None) if req._added else None
-    if added:
-        handlers = [*handlers, *(Handler(entry, phase) for entry in added)]
+    if req._added:
+        added = req._added.pop(phase, None)
+        if added:
+            handlers = [*handlers, *(Handler(entry, phase) for entry in added)]
     result = DECLINED
     going = CONTINUE[phase]
-    outer = req._phase, req._running
+    outer_phase, outer_running = req._phase, req._running
     req._phase = phase
     index = 0
     while index < len(handlers):
@@ -115,10 +116,10 @@ def run(req: Request, plan: Plan, loader: Loader, phase: str, handlers: Sequence
             result = outcome
             if result not in going:
                 break
-        if running.added:
+        if running.added is not None:
             handlers = [*handlers, *(Handler(entry, phase) for entry in running.added)]
         index += 1
-    req._phase, req._running = outer
+    req._phase, req._running = outer_phase, outer_running
     return result
 
 

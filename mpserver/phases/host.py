@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mpserver.api.log import DEFAULT_LEVEL, ErrorLog, log_key
 from mpserver.api.server import Server as ServerObject
@@ -13,7 +13,11 @@ from mpserver.config.compile import Configuration, Server
 from mpserver.config.settings import Conf
 from mpserver.http1.head import Limits
 from mpserver.modules import core, log_config, python
+from mpserver.modules.pages import Pages
 from mpserver.version import MOD_PYTHON_VERSION, VERSION
+
+if TYPE_CHECKING:
+    from mpserver.phases.located import Located
 
 
 class OpenLog(NamedTuple):
@@ -27,13 +31,16 @@ class Host:
     """What serving needs of one server, worked out once."""
 
     __slots__ = (
-        "access_logs", "keep_alive", "keep_alive_timeout", "limits", "log", "max_requests",
-        "name", "object", "server", "timeout",
+        "access_logs", "keep_alive", "keep_alive_timeout", "limits", "located", "log", "max_requests",
+        "name", "object", "pages", "server", "timeout",
     )  # fmt: skip
 
     def __init__(self, configuration: Configuration, server: Server, logs: Mapping[str, int], generation: int) -> None:
         conf = server.conf
         self.server = server
+        #: What its paths were found to be, by the path as sent.
+        self.located: dict[str, Located] = {}
+        self.pages = Pages()
         #: The name of its interpreter, where nothing else names one (manual 4.1).
         self.name = server.name or os.uname().nodename
         self.keep_alive = conf[core.KEEP_ALIVE]

@@ -23,7 +23,7 @@ from mpserver.api.output import Clock
 from mpserver.api.request import Request
 from mpserver.api.server import Server as ServerObject
 from mpserver.config.compile import Configuration, Server
-from mpserver.config.htaccess import HtaccessCache
+from mpserver.config.htaccess import HtaccessCache, Watched
 from mpserver.config.sections import merge
 from mpserver.config.settings import Conf
 from mpserver.errors import ClientGone, Moves, RequestError
@@ -33,6 +33,7 @@ from mpserver.phases import dispatch
 from mpserver.phases.answer import Answers, log_error
 from mpserver.phases.carry import pack, unpack
 from mpserver.phases.host import Host, server_software
+from mpserver.phases.located import Located
 from mpserver.phases.plan import Place, Plan, varies_by_file
 from mpserver.phases.steps import EARLY, compile_steps, run
 from mpserver.phases.translate import Resource, normalize, resolve, walk
@@ -68,7 +69,6 @@ class Pipeline(Answers):
         self._found: dict[tuple[str, int, str | None], Host] = {}
         self._plans: dict[tuple[Conf, Server], Plan] = {}
         self._file_plans: dict[tuple[Conf, Server, str | None], Plan] = {}
-        self._fixed: dict[tuple[Host, str], tuple[Resource, Plan]] = {}
         self._early: dict[Host, Plan | None] = {}
         #: What ends requests that take too long; None: nothing does.
         self.timeouts: Timeouts | None = None
@@ -111,22 +111,22 @@ class Pipeline(Answers):
             self._early[host] = plan
             return plan
 
-    def locate(self, host: Host, path: str) -> tuple[Resource, Plan]:
+    def locate(self, host: Host, path: str) -> Located:
         """The resource that a raw path names, and the plan for it. :raises ConfigError: of a .htaccess file."""
-        fixed = self._fixed.get((host, path))
-        if fixed is not None:
-            return fixed
+        located = host.located.get(path)
+        if located is not None and located.holds():
+            return located
+        watched: list[Watched] = []
         if path == "*":
             resource = Resource("*", host.server.base)
         else:
-            resource = resolve(host.server, path, self.htaccess)
-        plan = self.plan(host, resource.conf, resource.filename)
-        if resource.filename is None and not resource.status:
-            # nothing of the file system went into it, so it holds for good
-            if len(self._fixed) > CACHE:
-                self._fixed.clear()
-            self._fixed[host, path] = (resource, plan)
-        return resource, plan
+            resource = resolve(host.server, path, self.htaccess.recording(watched))
+        located = Located(resource, self.plan(host, resource.conf, resource.filename), tuple(watched))
+        if located.keeps:
+            if len(host.located) > CACHE:
+                host.located.clear()
+            host.located[path] = located
+        return located
 
     def plan(self, host: Host, conf: Conf, filename: str | None) -> Plan:
         """The plan for a merged configuration."""
@@ -161,9 +161,10 @@ class Pipeline(Answers):
         """A request object for a head; its resource and plan are still to be set."""
         return Request(link, head, host, self.clock, now)
 
-    def serve(self, req: Request, resource: Resource, plan: Plan) -> None:
+    def serve(self, req: Request, located: Located) -> None:
         """Run a request whose plan belongs here, up to its cleanups."""
-        settle(req, resource, plan)
+        settle(req, located)
+        resource, plan = located.resource, located.plan
         status = resource.status
         if status:
             if resource.reason:
@@ -187,7 +188,7 @@ class Pipeline(Answers):
 
         :raises Moves: it goes on in another interpreter.
         """
-        req._plan, req._conf = early, early.conf
+        req._plan = early
         try:
             req._uri = normalize(req._head.path) if req._head.path != "*" else "*"
             status = self._run_early(req, early)
@@ -216,7 +217,7 @@ class Pipeline(Answers):
         plan = self.plan(host, resource.conf, resource.filename)
         if plan.needs_python and plan.place != place:
             raise Moves(plan.place, pack(req, translated))
-        self.serve(req, resource, plan)
+        self.serve(req, Located(resource, plan))
 
     def _run_early(self, req: Request, plan: Plan) -> int:
         """Post-read-request and translation handlers. :returns: OK (translated), DECLINED, or how the request ends."""
@@ -243,23 +244,23 @@ class Pipeline(Answers):
 
     def _look_up(self, req: Request, uri: str) -> int:
         """Make a request the one for an index file (httpd's sub-request and fast redirect); see `steps.Lookup`."""
-        before, plan_before = req._resource, plan_of(req)
+        before = req._located
         host = self.host(req._server)
-        resource = resolve(host.server, uri, self.htaccess)
+        located = self.locate(host, uri)
+        resource, plan = located.resource, located.plan
         if resource.status or (resource.finfo is None and resource.filename is not None):
             return resource.status or constants.HTTP_NOT_FOUND
         if resource.finfo is not None and not S_ISREG(resource.finfo.st_mode):
             return constants.HTTP_NOT_FOUND  # an index is a file
-        plan = self.plan(host, resource.conf, resource.filename)
-        if plan.needs_python and (self.loader is None or plan_before.place != plan.place):
+        if plan.needs_python and (self.loader is None or before.plan.place != plan.place):
             return _elsewhere(req, plan)
         req._handler = req._content_type = req._content_encoding = None
         req._content_languages = ()
-        settle(req, resource, plan)
+        settle(req, located)
         for step in plan.steps:
             result = step(req)
             if result not in (OK, DECLINED):
-                settle(req, before, plan_before)
+                settle(req, before)
                 return result
         return OK
 
@@ -267,7 +268,7 @@ class Pipeline(Answers):
         """Answer a request that could not be read, or that can't be served."""
         req = self.request(link, refused(error.line), host, now)
         plan = self.plan(host, host.server.base, None)
-        settle(req, Resource(req._head.path, plan.conf), plan)
+        settle(req, Located(Resource(req._head.path, plan.conf), plan))
         shown = f"{error.reason}: {error.line}" if error.line else error.reason
         log_error(req, shown)
         link.keep_alive = False
@@ -296,13 +297,13 @@ class Pipeline(Answers):
         if not path.isascii():  # an application's text: the path of a request has its bytes as latin-1
             path = path.encode("utf-8", "surrogateescape").decode("latin-1")
         host = self.host(req._server)
-        resource = resolve(host.server, path, self.htaccess)
-        plan = self.plan(host, resource.conf, resource.filename)
+        located = self.locate(host, path)
+        resource, plan = located.resource, located.plan
         if plan.needs_python and (self.loader is None or plan.place != req._plan.place):
             _elsewhere(req, plan)
             return False
         new = self._successor(req, host, uri, query if question else None, status)
-        settle(new, resource, plan)
+        settle(new, located)
         result = resource.status or self.run_steps(new, plan)
         if result and result != DONE and status:
             log_error(req, f"the ErrorDocument {uri} for status {status} itself failed with {result}")
@@ -398,12 +399,12 @@ def plan_of(req: Request) -> Plan:
     return plan
 
 
-def settle(req: Request, resource: Resource, plan: Plan) -> None:
+def settle(req: Request, located: Located) -> None:
     """Give a request its resource and plan."""
-    req._plan = plan
-    req._conf = plan.conf
+    req._located = located
+    req._plan = located.plan
+    resource = located.resource
     req._uri = resource.uri
-    req._resource = resource
     if resource.handler is not None:
         req._handler = resource.handler
     if resource.filename is not None:

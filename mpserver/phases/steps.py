@@ -144,7 +144,7 @@ def _denied(req: Request, reason: str, status: int) -> int:
 
 def _type(plan: Plan, loader: Loader | None) -> Step:
     """The type checker: PythonTypeHandlers, then mod_mime."""
-    conf = plan.conf
+    find = mime.Finder(plan.conf)
     has_python = "PythonTypeHandler" in plan.handlers
 
     def step(req: Request) -> int:
@@ -158,7 +158,7 @@ def _type(plan: Plan, loader: Loader | None) -> Step:
                 return result
         if req._filename is None:
             return OK
-        result = mime.type_checker(req, conf)
+        result = mime.type_checker(req, find)
         return result if result > 0 else OK
 
     return step
@@ -166,7 +166,10 @@ def _type(plan: Plan, loader: Loader | None) -> Step:
 
 def _content(plan: Plan, loader: Loader | None, lookup: Lookup) -> Step:
     """Directories, then the content handler that ``req.handler`` names."""
-    has_python = "PythonHandler" in plan.handlers
+    found = plan.handlers.get("PythonHandler")
+    has_python = found is not None
+    #: The handlers for all files, where there are none for extensions.
+    plain = found.plain if found is not None and not found.by_extension else None
 
     def step(req: Request) -> int:
         if req._added:
@@ -178,7 +181,10 @@ def _content(plan: Plan, loader: Loader | None, lookup: Lookup) -> Step:
             if result != DECLINED:
                 return result
         if req._handler in PYTHON_HANDLERS and (has_python or req._added):
-            result = run(req, plan, loader, "PythonHandler")
+            if plain is not None and loader is not None:
+                result = dispatch.run(req, plan, loader, "PythonHandler", plain)
+            else:
+                result = run(req, plan, loader, "PythonHandler")
             if result != DECLINED:
                 return result
         return default.handler(req)

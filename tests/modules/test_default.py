@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -72,7 +73,12 @@ class Fake:
         self._used_path_info = constants.AP_REQ_DEFAULT_PATH_INFO
         self._content_type: str | None = "text/plain"
         self._handler: str | None = None
-        self._conf = Conf()
+        self._plan = SimpleNamespace(conf=Conf(), has_end=False)
+        self._located = SimpleNamespace(page=None)
+        #: Never plain: nothing is kept of these.
+        self.plain = False
+        self._parts: list[bytes] = []
+        self._added = None
         self._allowed_methods: tuple[str, ...] = ()
         self._log = Log()
         self.connection = Client()
@@ -252,7 +258,7 @@ def test_path_info_behind_a_file(file: str) -> None:
 )
 def test_path_info_can_be_accepted(file: str, directive: bool | None, wish: int, status: int) -> None:
     req = Fake(file, path_info="/x")
-    req._conf[core.ACCEPT_PATH_INFO] = directive
+    req._plan.conf[core.ACCEPT_PATH_INFO] = directive
     req._used_path_info = wish
     assert req.run() == status
 

@@ -112,21 +112,21 @@ def request(filename: str | None, **more: Any) -> Any:
 
 def test_type_checker(conf: Conf) -> None:
     req = request("/srv/a.b/n.html.utf.fr.gz.hnd")
-    assert type_checker(req, conf) == 0
+    assert type_checker(req, mime.Finder(conf)) == 0
     assert req._content_type == "application/gzip; charset=utf-8"
     assert (req._content_encoding, req._content_languages, req._handler) == ("x-gzip", ("fr",), "hh")
 
 
 def test_type_checker_declines_without_a_type(conf: Conf) -> None:
-    assert type_checker(request(None), conf) == -1
+    assert type_checker(request(None), mime.Finder(conf)) == -1
     req = request("/srv/x.html/noext")
-    assert type_checker(req, conf) == -1
+    assert type_checker(req, mime.Finder(conf)) == -1
     assert req._content_type is None
 
 
 def test_type_checker_of_a_directory(conf: Conf, tmp_path: Path) -> None:
     req = request("/srv/x.html", _stat=tmp_path.stat())
-    assert type_checker(req, conf) == 0
+    assert type_checker(req, mime.Finder(conf)) == 0
     assert req._content_type == "httpd/unix-directory"
 
 

@@ -35,6 +35,8 @@ DELIBERATE: tuple[tuple[str, str, str], ...] = (
     (r"cut bodies", "", "a short body is awaited before the handler runs, so its Timeout is a 408 and no handler's trouble"),
     (r"keep-alive: Expect(, not read)?$", "", "100 is not sent where the body is here already; a chunked answer tells its end before the connection closes"),
     (r"closed by the handler|connection\.keepalive = 1", "framing transfer-encoding", "a closing response is chunked, too, so that its end is seen"),
+    (r"keep-alive: unread|request methods", "framing transfer-encoding content-length", "a short flushed answer that ends at once has its length; there it is chunked"),
+    (r"keep-alive: (other server|limit)", "", "a short flushed answer that ends at once has its length; there it is chunked"),
     (r"debug page", "framing transfer-encoding content-length", "the page of PythonDebug leaves as a whole, with its length"),
     (r"TRACE", "framing transfer-encoding content-length trace", "TRACE is answered with its length, and logged as other requests"),
     (r"ranges: bytes=900-", "framing content-range", "416 names the file's length (RFC 9110 15.5.17)"),

@@ -1,0 +1,56 @@
+"""Small static files, kept ready to be sent as long as their stat stays the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mpserver.http1.response import field_lines
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+#: The longest file that is kept, in bytes.
+LONGEST = 32768
+#: What the files of one server may take in one interpreter, in bytes; past it all are read anew.
+ROOM = 2 << 20
+#: A file changed within so many seconds may change again with the same time stamp.
+SETTLED = 1.0
+
+
+class Page(NamedTuple):
+    """What follows the type in a response: the file's own headers, its length, the empty line and the body."""
+
+    rest: bytes
+    size: int
+    #: The file's own headers, for the access log.
+    fields: tuple[tuple[str, str], ...]
+
+
+class Pages:
+    """The pages of one server; they hang on what was located, and go with that."""
+
+    __slots__ = ("_kept", "_room")
+
+    def __init__(self) -> None:
+        self._kept: list[Any] = []
+        self._room = ROOM
+
+    def keep(self, located: Any, fields: Iterable[tuple[str, str]], body: bytes) -> None:
+        """Keep a file's response for the next requests."""
+        size = len(body)
+        if size > self._room:
+            for other in self._kept:
+                other.page = None
+            self._kept.clear()
+            self._room = ROOM
+        self._room -= size
+        fields = tuple(fields)
+        rest = b"%bContent-Length: %d\r\n\r\n%b" % (field_lines(fields), size, body)
+        located.page = Page(rest, size, fields)
+        self._kept.append(located)
+
+
+def settled(found: os.stat_result, now: float) -> bool:
+    """Whether a change from now on shows in the file's time stamps."""
+    return now - max(found.st_mtime, found.st_ctime) >= SETTLED

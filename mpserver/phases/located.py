@@ -1,0 +1,77 @@
+"""What a path of a server was found to be, kept for its next requests as long as that holds.
+
+Finding it (translation, directory walk, merging, plan) depends on the configuration, which stays the same, and
+on what stat says of the file and of the .htaccess files on the way. So a kept one costs these stats, mostly one.
+"""
+
+from __future__ import annotations
+
+import os
+from stat import S_ISDIR
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.config.htaccess import Watched
+    from mpserver.modules.pages import Page
+    from mpserver.phases.plan import Plan
+    from mpserver.phases.translate import Resource
+
+
+class Located:
+    """A resource and its plan.
+
+    ``page``: its response, where it is a small static file, see `mpserver.modules.pages`.
+    """
+
+    __slots__ = ("_found", "_htaccess", "page", "plan", "resource")
+
+    def __init__(self, resource: Resource, plan: Plan, htaccess: tuple[Watched, ...] = ()) -> None:
+        self.resource = resource
+        self.plan = plan
+        self.page: Page | None = None
+        self._found = resource.finfo
+        self._htaccess = htaccess
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it may be kept: a missing file is looked for again, and so is what is wrong."""
+        resource = self.resource
+        if resource.status:
+            return False
+        if resource.filename is None:
+            return True
+        # behind a file nothing exists, so the file alone decides; a directory may get what was missing
+        return resource.finfo is not None and not (resource.path_info and S_ISDIR(resource.finfo.st_mode))
+
+    def holds(self) -> bool:
+        """Whether it is still true. Its resource has the file's newest facts then."""
+        known = self._found
+        if known is None:
+            return True
+        resource = self.resource
+        try:
+            found = os.stat(resource.filename)  # type: ignore[arg-type]  # what has finfo has a name
+        except (OSError, ValueError):
+            return False
+        if not same(found, known):
+            return False
+        resource.finfo = found
+        for path, stamp in self._htaccess:
+            try:
+                status = os.stat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                if stamp is not None:
+                    return False
+            except OSError:
+                return False
+            else:
+                if stamp != (status.st_mtime_ns, status.st_size, status.st_ino):
+                    return False
+        return True
+
+
+def same(one: os.stat_result, other: os.stat_result) -> bool:
+    """Whether both are of the same file, unchanged: all but the time of the last access."""
+    return (
+        one[:7] == other[:7] and one.st_mtime_ns == other.st_mtime_ns and one.st_ctime_ns == other.st_ctime_ns
+    )
