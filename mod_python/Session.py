@@ -4,8 +4,9 @@ A session is found by its id, 128 random bits, in a cookie. Only one session obj
 time, in all threads, interpreters and processes of the server: others wait until its request ended.
 
 How much is kept where: `FileSession` and `DbmSession` keep sessions on disk for all workers,
-`MemorySession` in one interpreter. Stored sessions belong to the server's account and are closed to
-others; a process that is killed leaves the old session or the new one.
+`RedisSession` in a Redis server for several machines, `MemorySession` in one interpreter. Sessions on disk
+belong to the server's account and are closed to others; a process that is killed leaves the old session or
+the new one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import random
 import re
 import secrets
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -27,9 +29,10 @@ from mpserver.api import runtime
 
 if TYPE_CHECKING:
     from mod_python._sessions.dbms import Database, Guard
+    from mod_python._sessions.redissession import RedisSession
     from mpserver.api.request import Request
 
-__all__ = ["BaseSession", "DbmSession", "FileSession", "MemorySession", "Session"]
+__all__ = ["BaseSession", "DbmSession", "FileSession", "MemorySession", "RedisSession", "Session", "SessionUnavailable"]
 
 #: The name of the cookie that holds the id.
 COOKIE_NAME = "pysid"
@@ -46,6 +49,20 @@ DFT_GRACE_PERIOD = 240
 DFT_CLEANUP_TIME_LIMIT = 2
 
 _is_sid = re.compile(r"[0-9a-f]{32}").fullmatch
+
+
+class SessionUnavailable(apache.SERVER_RETURN):
+    """The server that keeps sessions doesn't do what one needs. Who doesn't catch it answers 503 (Service Unavailable).
+
+    ``reason`` says for the log what happened, and what to do.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(apache.HTTP_SERVICE_UNAVAILABLE)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class BaseSession(dict[Any, Any]):
@@ -251,14 +268,14 @@ class BaseSession(dict[Any, Any]):
         # First what gives it back: from there on it is, whatever happens in between.
         self._req.register_cleanup(unlock_session_cleanup, self)
         self._locked, self._locked_sid = 1, self._sid
-        _server().global_lock(self._req.server, self._sid)
+        server().global_lock(self._req.server, self._sid)
 
     def unlock(self) -> None:
         """Let others have this session."""
         if not self._locked:
             return
         try:
-            _server().global_unlock(self._req.server, self._locked_sid)
+            server().global_unlock(self._req.server, self._locked_sid)
         except RuntimeError:
             pass  # it was interrupted before it had the lock
         # Last: if this is interrupted, the end of the request gives the lock back.
@@ -270,18 +287,22 @@ def unlock_session_cleanup(session: BaseSession) -> None:
     session.unlock()
 
 
-def _server() -> runtime.Runtime:
+def server() -> runtime.Runtime:
+    """The running server. :raises RuntimeError: there is none."""
     found = runtime.current()
     if found is None:
         raise RuntimeError("sessions need a running server: this code was imported outside of mpserver")
     return found
 
 
-class _StoredSession(BaseSession):
+class StoredSession(BaseSession):
     """A session that is stored as bytes."""
 
     def _fetch(self) -> bytes | None:
         raise NotImplementedError
+
+    def _read(self, data: bytes) -> Any:
+        return records.load(data)
 
     def do_load(self) -> Record | None:
         """The stored record; None if there is none, or (the log says why) it can't be read."""
@@ -289,7 +310,9 @@ class _StoredSession(BaseSession):
             data = self._fetch()
             if data is None:
                 return None
-            record: Record = records.load(data)
+            record: Record = self._read(data)
+        except SessionUnavailable:
+            raise  # the storage is away: that is no reason to begin a new session
         except Exception as error:  # unpickling runs the application's classes
             if isinstance(error, ImportError) and not isinstance(error, ModuleNotFoundError):
                 raise  # a module refuses this interpreter: the server moves the application then
@@ -298,7 +321,7 @@ class _StoredSession(BaseSession):
         return record
 
 
-class FileSession(_StoredSession):
+class FileSession(StoredSession):
     """Sessions in files, one each (manual 4.8.1).
 
     They are in the folder ``mp_sess`` of PythonOption mod_python.file_session.database_directory, or
@@ -366,7 +389,7 @@ def filesession_cleanup(session: FileSession) -> None:
     session._store.clean(rules, _notes(session))
 
 
-class DbmSession(_StoredSession):
+class DbmSession(StoredSession):
     """Sessions in a database file (manual 4.8.1).
 
     It is PythonOption mod_python.dbm_session.database_filename, or ``mp_sess.dbm`` in
@@ -394,7 +417,7 @@ class DbmSession(_StoredSession):
         settings = options.settings(req)
         file = dbm or settings.dbm_file or unshared(settings.dbm_directory) + "/mp_sess.dbm"
         self._database: Database = dbms.database(file, dbmtype)
-        self._guard: Guard = partial(dbms.Writing, _server(), req.server)
+        self._guard: Guard = partial(dbms.Writing, server(), req.server)
         super().__init__(req, sid, secret, timeout, lock)
 
     def _fetch(self) -> bytes | None:
@@ -477,11 +500,17 @@ def _notes(session: BaseSession) -> Callable[[str], None]:
 
 
 #: The classes that PythonOption mod_python.session.session_type can name.
-_TYPES: dict[str, type[FileSession] | type[DbmSession] | type[MemorySession]] = {
-    "FileSession": FileSession,
-    "DbmSession": DbmSession,
-    "MemorySession": MemorySession,
-}
+_TYPES = ("FileSession", "DbmSession", "MemorySession", "RedisSession")
+
+
+def __getattr__(name: str) -> Any:
+    """RedisSession, where it is used: others don't pay for it."""
+    if name != "RedisSession":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from mod_python._sessions.redissession import RedisSession
+
+    globals()[name] = RedisSession
+    return RedisSession
 
 
 def Session(
@@ -499,10 +528,10 @@ def Session(
     :raises ValueError: there is no such class.
     """
     name = options.settings(req).session_type or _default_type()
-    made = _TYPES.get(name)
-    if made is None:
+    if name not in _TYPES:
         raise ValueError(f"Unknown session type {name}: PythonOption {options.SESSION_TYPE[0]} names one of "
                          f"{', '.join(_TYPES)}")  # fmt: skip
+    made: Callable[..., BaseSession] = getattr(sys.modules[__name__], name)
     return made(req, sid=sid, secret=secret, timeout=timeout, lock=lock)
 
 

@@ -52,7 +52,7 @@ class LockPool:
     `release`, by the same thread.
     """
 
-    __slots__ = ("_locks", "_pid", "count", "directory")
+    __slots__ = ("_domain", "_locks", "_pid", "count", "directory")
 
     def __init__(self, directory: str, count: int, owner: str = "") -> None:
         """``directory``: an existing folder; ``count``: at least 1."""
@@ -60,6 +60,7 @@ class LockPool:
         self.count = max(1, count)
         self._locks: dict[int, _Lock] = {}
         self._pid = os.getpid()
+        self._domain = ""
 
     def acquire(self, key: str | None, index: int = -1) -> None:
         """Wait for a lock and take it.
@@ -87,6 +88,22 @@ class LockPool:
         if lock is None or self._pid != os.getpid():
             raise RuntimeError("the global mutex lock is not held")
         lock.release()
+
+    def domain(self) -> str:
+        """A name that only those have who share the pool: of the machine, its boot and the folder.
+
+        :raises StartError: the folder can't be made or trusted.
+        """
+        if not self._domain:
+            _make_directory(self.directory)
+            found = os.stat(self.directory)
+            try:
+                with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+                    boot = file.read().strip()
+            except OSError:
+                boot = ""  # not Linux: the machine's name must tell them apart
+            self._domain = f"{os.uname().nodename}/{boot}/{found.st_dev:x}/{found.st_ino:x}"
+        return self._domain
 
     def close(self) -> None:
         """Close the files; what is held is free then."""

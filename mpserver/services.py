@@ -103,6 +103,10 @@ class Services:
         """Take a lock of the pool, shared by all interpreters and workers."""
         self._pool().acquire(key, index)
 
+    def lock_domain(self) -> str:
+        """A name for those who share the pool."""
+        return self._pool().domain()
+
     def global_unlock(self, server: Server, key: str | None, index: int = -1) -> None:
         """Give it back."""
         self._pool().release(key, index)
@@ -116,5 +120,3 @@ def _lists(tree: Tree) -> list[Any]:
         else:
             lists += [(f"<{node.name}", f"{node.raw}>"), _lists(node.children)]
     return lists
-
-

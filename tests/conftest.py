@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from support import smtp
+from support import redis, smtp
 from support.processes import adopt_orphans, nothing_outlives
 from support.server import Server
 
@@ -56,4 +56,11 @@ def start_module_server(
 def mail_server() -> Iterator[smtp.Sink]:
     """A mail server that keeps what it gets."""
     with smtp.sink() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
+    """A Redis server for all tests."""
+    with redis.Redis(tmp_path_factory.mktemp("redis")) as server:
         yield server

@@ -24,8 +24,9 @@ TOP = 4
 GROUND = {"mpserver", "mpserver.errors", "mpserver.version"}
 
 #: What floors 0 to 3 may import beside the standard library: they load in interpreters with a GIL of
-#: their own, which extension modules of others may refuse. mod_python's forms need ``multipart``.
-THIRD_PARTY = {"mod_python": {"multipart"}}
+#: their own, which extension modules of others may refuse. mod_python's forms need ``multipart``, and its
+#: RedisSession ``redis``.
+THIRD_PARTY = {"mod_python": {"multipart", "redis"}}
 
 #: Of the standard library, what each interpreter would pay for at its creation.
 HEAVY = {"asyncio", "dataclasses", "email", "http", "logging", "urllib.request", "xml", "ssl", "pydoc", "unittest"}

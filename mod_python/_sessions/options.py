@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mpserver.api.table import Table
 
@@ -32,6 +33,14 @@ VERIFY_CLEANUP = (
 )  # fmt: skip
 GRACE_PERIOD = ("mod_python.file_session.cleanup_grace_period", "session_grace_period")
 TIME_LIMIT = ("mod_python.file_session.cleanup_time_limit", "session_cleanup_time_limit")
+#: RedisSession's begin with this.
+REDIS = "mod_python.redis_session."
+
+#: Those of RedisSession that are numbers: the least that they can be, and what they are.
+_REDIS_NUMBERS = (
+    ("port", 1, "the number of a port"), ("db", 0, "the number of a database"),
+    ("timeout", 1, "a number of seconds"), ("lock_timeout", 1, "a number of seconds"),
+)  # fmt: skip
 
 _BOOLEANS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
@@ -57,6 +66,25 @@ class Cleanup(NamedTuple):
     limit: int | None
 
 
+class Redis(NamedTuple):
+    """What the options say of the Redis server that keeps sessions; None is not set.
+
+    ``timeout``: seconds for connecting and for each answer. ``lock_timeout``: seconds after which the lock
+    of a machine that is gone ends.
+    """
+
+    url: str | None = None
+    host: str | None = None
+    port: int | None = None
+    db: int | None = None
+    username: str | None = None
+    password: str | None = None
+    prefix: str = "mpserver:session:"
+    secret: str | None = None
+    timeout: int = 2
+    lock_timeout: int = 60
+
+
 def settings(req: Request) -> Settings:
     """What the request's options say. They are read anew only where they differ."""
     return _settings(tuple(req.get_options().pairs()))
@@ -65,6 +93,11 @@ def settings(req: Request) -> Settings:
 def cleanup(req: Request) -> Cleanup:
     """What the request's options say of FileSession's clean-up. :raises ValueError: what can't be."""
     return _cleanup(tuple(req.get_options().pairs()))
+
+
+def redis(req: Request) -> Redis:
+    """What the request's options say of the Redis server. :raises ValueError: what can't be."""
+    return _redis(tuple(req.get_options().pairs()))
 
 
 @lru_cache(maxsize=256)
@@ -92,6 +125,24 @@ def _cleanup(pairs: Pairs) -> Cleanup:
     )
 
 
+@lru_cache(maxsize=256)
+def _redis(pairs: Pairs) -> Redis:
+    given: dict[str, Any] = {}
+    for name, value in pairs:
+        name = name.lower()
+        if not name.startswith(REDIS):
+            continue
+        option = name[len(REDIS) :]
+        if option not in Redis._fields:
+            raise ValueError(f"PythonOption {name}: there is none of this name, but {', '.join(Redis._fields)}")
+        if value:
+            given[option] = value
+    for option, least, what in _REDIS_NUMBERS:
+        if option in given:
+            given[option] = _whole(REDIS + option, given[option], least, what)
+    return Redis(**given)
+
+
 def _text(table: Table, names: tuple[str, ...]) -> str | None:
     for name in names:
         found: str | None = table.get(name)
@@ -116,9 +167,14 @@ def _number(table: Table, names: tuple[str, ...]) -> int | None:
     found = _text(table, names)
     if found is None:
         return None
-    if not found.strip().isdecimal():
-        raise ValueError(f"PythonOption {names[0]} {found}: write a number of seconds, 0 or more")
-    return int(found)
+    return _whole(names[0], found, 0, "a number of seconds")
+
+
+def _whole(name: str, value: str, least: int, what: str) -> int:
+    number = int(value) if re.fullmatch(r"\s*[0-9]{1,9}\s*", value) else -1
+    if number < least:
+        raise ValueError(f"PythonOption {name} {value}: write {what}, {least} or more")
+    return number
 
 
 def application_path(req: Request) -> str:

@@ -47,6 +47,9 @@ class Runtime(Protocol):
     def global_lock(self, server: Server, key: str | None, index: int = -1) -> None:
         """Take a lock of the pool, shared by all interpreters and workers."""
 
+    def lock_domain(self) -> str:
+        """A name for those who share the pool: no other server, on whatever machine, has the same."""
+
     def global_unlock(self, server: Server, key: str | None, index: int = -1) -> None:
         """Give it back."""
 

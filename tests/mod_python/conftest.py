@@ -11,9 +11,11 @@ from typing import Any, cast
 
 import pytest
 
+from mod_python import Session
 from mpserver.api import runtime
 from mpserver.api.result import SERVER_RETURN
 from mpserver.api.table import HeaderTable, Table
+from mpserver.locks import LockPool
 
 
 class FakeRequest:
@@ -138,3 +140,71 @@ def lent() -> Iterator[SimpleNamespace]:
     runtime.lend(cast(Any, services))  # it has what the tests use
     yield services
     runtime._lent.clear()
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Iterator[LockPool]:
+    """The server's locks."""
+    (tmp_path / "locks").mkdir()
+    locks = LockPool(str(tmp_path / "locks"), 8)
+    yield locks
+    locks.close()
+
+
+@pytest.fixture
+def ask(
+    make_request: Callable[..., Any],
+    lent: SimpleNamespace,
+    pool: LockPool,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> Iterator[Callable[..., Any]]:
+    """Makes requests with storage in a folder of the test; ``end`` runs their cleanups.
+
+    RedisSessions are in the Redis server ``redis_server``, under names that begin with the folder's.
+    """
+    lent.global_lock = lambda server, key, index=-1: pool.acquire(key, index)
+    lent.global_unlock = lambda server, key, index=-1: pool.release(key, index)
+    lent.lock_domain = pool.domain
+    directory = tmp_path / "sessions"
+    directory.mkdir(mode=0o700)
+    Session.MemorySession.sdict.clear()
+    made: list[Any] = []
+
+    def make(sid: str | None = None, kind: str | None = None, **members: Any) -> Any:
+        options = {"mod_python.session.database_directory": str(directory), **members.pop("options", {})}
+        if kind:
+            options["mod_python.session.session_type"] = kind
+        if kind == "RedisSession":
+            at = {"url": request.getfixturevalue("redis_server").url, "prefix": f"{tmp_path.name}:"}
+            options = {f"mod_python.redis_session.{name}": value for name, value in at.items()} | options
+        headers = {"Cookie": f"pysid={sid}"} if sid else {}
+        cleanups: list[tuple[Callable[[Any], Any], Any]] = []
+        given: dict[str, Any] = {
+            "options": options,
+            "headers": headers,
+            "server": lent.main_server,
+            "hlist": SimpleNamespace(directory="/www/"),
+            "document_root": lambda: "/www",
+            "register_cleanup": lambda function, data=None: cleanups.append((function, data)),
+            "cleanups": cleanups,
+            **members,
+        }
+        req = make_request(given.pop("url", "/"), **given)
+
+        def end() -> None:
+            while cleanups:
+                function, data = cleanups.pop()
+                function(data)
+
+        req.end = end
+        made.append(req)
+        return req
+
+    yield make
+    for req in made:
+        req.end()
+    Session.MemorySession.sdict.clear()
+    for name, args in lent.calls:
+        if name == "register_cleanup":
+            args[0](None)
