@@ -641,12 +641,13 @@ class TestFileCleanup:
             self.put(store, number, 500, 500)
         left, slices = 256, 0
         while left:
+            assert slices < 5000
             said: list[str] = []
             store.clean(rules(limit=0.002), said.append)
             now_left = sum(1 for path in Path(store.directory).glob("??/*"))
             if now_left:
                 assert any("cleanup incomplete: next cleanup will start at index" in text for text in said)
-            assert now_left < left
+            assert now_left <= left  # (a slice may end before its first file on a busy machine)
             left, slices = now_left, slices + 1
         assert slices > 1
 
