@@ -85,10 +85,10 @@ class Entered(Connection):
             self._ledger[self._entry] = ASKED
         Connection.on_event(self, event)
 
-    def send(self, parts: list[Part], soon: bool = False) -> None:
+    def send(self, parts: list[Part]) -> None:
         """As of every connection."""
         self._ledger[self._entry] = ANSWERED
-        Connection.send(self, parts, soon)
+        Connection.send(self, parts)
 
     def finish(self, parts: list[Part]) -> None:
         """As of every connection; log handlers that crash after it do not harm what was answered."""
