@@ -90,7 +90,7 @@ def test_in_the_interpreter_of_the_content(start_server: StartServer, backend: s
     assert ask(server, "/renamed")["file"] == "/app/renamed.py"
     assert server.get("/forbidden").status == 403
     page = server.get("/app/page.txt")
-    assert (page.text, page.header("X-Early")) == ("a page", "localhost")
+    assert (page.text, page.header("X-Early")) == ("a page", name)
 
 
 def test_in_another_interpreter(start_server: StartServer, backend: str) -> None:
