@@ -265,6 +265,10 @@ class Connection:
         flusher.hold(self, (head, body))
         return True
 
+    def send_held(self, data: bytes) -> int:
+        """Send what was held, in the flusher's thread. :returns: how much of it the client took."""
+        return self.sock.send(data)
+
     def take_held(self) -> Begun | None:
         """What `hold` keeps, None where it is on its way."""
         flusher = self.owner.flusher

@@ -104,7 +104,7 @@ class Flusher:
                 return
             data = chunked_beginning(*begun)
             try:
-                sent = connection.sock.send(data)
+                sent = connection.send_held(data)
             except BlockingIOError:
                 sent = 0
             except OSError:

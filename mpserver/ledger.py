@@ -90,6 +90,18 @@ class Entered(Connection):
         self._ledger[self._entry] = ANSWERED
         Connection.send(self, parts)
 
+    def send_held(self, data: bytes) -> int:
+        """As of every connection."""
+        self._ledger[self._entry] = ANSWERED
+        return Connection.send_held(self, data)
+
+    def finish_whole(self, data: bytes) -> None:
+        """As of every connection."""
+        self._ledger[self._entry] = ANSWERED
+        Connection.finish_whole(self, data)
+        if not self._outgoing and self.keep_alive and self.input is None:
+            self._ledger[self._entry] = ASKED if self.buffer else IDLE
+
     def finish(self, parts: list[Part]) -> None:
         """As of every connection; log handlers that crash after it do not harm what was answered."""
         self._ledger[self._entry] = ANSWERED
