@@ -90,6 +90,7 @@ class Interpreter(Refusals):
         self.loader.log = self._log
         self.loader.may_move = boot.kind == "own" and boot.place.kind == "auto"
         self.pipeline = Pipeline(configuration, boot.logs, boot.generation, self.loader)
+        self.pipeline.one_process = boot.one_process
         main = self.pipeline.host(configuration.main)
         self.log: ErrorLog = main.log
         named = surroundings.server_of(configuration, boot.place.name)

@@ -74,6 +74,7 @@ HANDLERS: Setting[Handlers] = Setting("Python*Handler", {}, update)
 PYTHON_PATH: Setting[str | None] = Setting("PythonPath", None)
 PYTHON_INTERPRETER: Setting[str | None] = Setting("PythonInterpreter", None)
 PYTHON_DEBUG = Setting("PythonDebug", False)
+PYTHON_ENABLE_PDB = Setting("PythonEnablePdb", False)
 PYTHON_AUTO_RELOAD = Setting("PythonAutoReload", True)
 INTERP_PER_DIRECTORY = Setting("PythonInterpPerDirectory", False)
 INTERP_PER_DIRECTIVE = Setting("PythonInterpPerDirective", False)
@@ -95,7 +96,7 @@ def options(conf: Conf, setting: Setting[dict[str, str]] = PYTHON_OPTIONS) -> di
 
 
 _SHOWN_TEXTS = (PYTHON_PATH, PYTHON_INTERPRETER)
-_SHOWN_FLAGS = (PYTHON_DEBUG, INTERP_PER_DIRECTIVE, INTERP_PER_DIRECTORY, PYTHON_AUTO_RELOAD)
+_SHOWN_FLAGS = (PYTHON_DEBUG, PYTHON_ENABLE_PDB, INTERP_PER_DIRECTIVE, INTERP_PER_DIRECTORY, PYTHON_AUTO_RELOAD)
 
 
 def python_config(conf: Conf) -> dict[str, str]:
@@ -292,6 +293,7 @@ MODULE = Module(
         _everywhere("PythonPath", Args.TAKE1, values.directory(PYTHON_PATH, _path), "a Python list"),
         _everywhere("PythonInterpreter", Args.TAKE1, values.directory(PYTHON_INTERPRETER, values.filled), "a name"),
         _everywhere("PythonDebug", Args.FLAG, values.directory(PYTHON_DEBUG, values.flag)),
+        _everywhere("PythonEnablePdb", Args.FLAG, values.directory(PYTHON_ENABLE_PDB, values.flag)),
         _everywhere("PythonAutoReload", Args.FLAG, values.directory(PYTHON_AUTO_RELOAD, values.flag)),
         _everywhere("PythonInterpPerDirectory", Args.FLAG, values.directory(INTERP_PER_DIRECTORY, values.flag)),
         _everywhere("PythonInterpPerDirective", Args.FLAG, values.directory(INTERP_PER_DIRECTIVE, values.flag)),

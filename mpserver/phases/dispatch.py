@@ -103,7 +103,7 @@ def run(req: Request, plan: Plan, loader: Loader, phase: str, handlers: Sequence
     if req._added:
         added = req._added.pop(phase, None)
         if added:
-            handlers = [*handlers, *(Handler(entry, phase) for entry in added)]
+            handlers = [*handlers, *(plan.handler(entry, phase) for entry in added)]
     result = DECLINED
     going = CONTINUE[phase]
     outer_phase, outer_running = req._phase, req._running
@@ -117,7 +117,7 @@ def run(req: Request, plan: Plan, loader: Loader, phase: str, handlers: Sequence
             if result not in going:
                 break
         if running.added is not None:
-            handlers = [*handlers, *(Handler(entry, phase) for entry in running.added)]
+            handlers = [*handlers, *(plan.handler(entry, phase) for entry in running.added)]
         index += 1
     req._phase, req._running = outer_phase, outer_running
     return result

@@ -32,6 +32,7 @@ from mpserver.modules import default, python
 from mpserver.phases import dispatch
 from mpserver.phases.answer import Answers, log_error
 from mpserver.phases.carry import pack, unpack
+from mpserver.phases.dispatch import Handler
 from mpserver.phases.host import Host, server_software
 from mpserver.phases.located import Located
 from mpserver.phases.plan import Place, Plan, varies_by_file
@@ -70,6 +71,8 @@ class Pipeline(Answers):
         self._plans: dict[tuple[Conf, Server], Plan] = {}
         self._file_plans: dict[tuple[Conf, Server, str | None], Plan] = {}
         self._early: dict[Host, Plan | None] = {}
+        #: Whether somebody may sit at the terminal (-X, -DONE_PROCESS).
+        self.one_process = False
         #: What ends requests that take too long; None: nothing does.
         self.timeouts: Timeouts | None = None
 
@@ -149,11 +152,23 @@ class Pipeline(Answers):
         return plan
 
     def _compile(self, host: Host, conf: Conf, filename: str | None) -> Plan:
-        plan = Plan(host, conf, filename, self.software, self.redirect)
+        plan = Plan(host, conf, filename, self.software, self.redirect, self._handlers(host, conf))
         compile_steps(plan, self.loader, self._look_up)
         if self.timeouts is not None and plan.needs_python:
             self.timeouts.guard(plan)
         return plan
+
+    def _handlers(self, host: Host, conf: Conf) -> type[Handler]:
+        """What the handlers of a configuration are: with PythonEnablePdb they stop in the debugger."""
+        if not conf[python.PYTHON_ENABLE_PDB] or self.loader is None:
+            return Handler
+        if self.one_process:
+            from mpserver.phases.debugger import DebuggedHandler
+
+            return DebuggedHandler
+        text = "PythonEnablePdb is ignored: it needs a server of one process, which -DONE_PROCESS starts"
+        host.log.log(constants.APLOG_NOTICE, text, module="python")
+        return Handler
 
     # ---- serving
 

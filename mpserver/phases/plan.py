@@ -49,18 +49,20 @@ class Plan:
 
     __slots__ = (
         "addhandler_extensions", "auth_name", "auth_type", "autoreload", "canonical_name", "conf", "content", "debug",
-        "document_root", "error_documents", "handlers", "has_end", "hostname_lookups", "host", "interpreter",
+        "document_root", "error_documents", "handler", "handlers", "has_end", "hostname_lookups", "host", "interpreter",
         "limit_body", "needs_python", "options", "place", "python_config", "python_path", "redirect", "requires",
         "server_software", "steps",
     )  # fmt: skip
 
     def __init__(
         self, host: Host, conf: Conf, filename: str | None, software: str,
-        redirect: Callable[[Request, str], None],
+        redirect: Callable[[Request, str], None], handler: type[Handler] = Handler,
     ) -> None:  # fmt: skip
         self.host = host
         self.conf = conf
         self.redirect = redirect
+        #: What handlers are.
+        self.handler = handler
         self.server_software = software
         self.auth_type: str | None = conf[auth.AUTH_TYPE]
         self.auth_name: str | None = conf[auth.AUTH_NAME]
@@ -79,7 +81,7 @@ class Plan:
         self.limit_body: int = conf[core.LIMIT_REQUEST_BODY]
         self.error_documents = conf[core.ERROR_DOCUMENT]
         self.handlers = {
-            phase: _phase_handlers(specs, phase, filename) for phase, specs in conf[python.HANDLERS].items()
+            phase: _phase_handlers(specs, phase, filename, handler) for phase, specs in conf[python.HANDLERS].items()
         }
         self.needs_python = bool(self.handlers)
         self.place = place(interpreter_name(host, conf, filename), conf[python.INTERP_BACKEND])
@@ -93,13 +95,13 @@ class Plan:
 
 
 def _phase_handlers(
-    specs: tuple[python.HandlerSpec, ...], phase: str, filename: str | None
+    specs: tuple[python.HandlerSpec, ...], phase: str, filename: str | None, kind: type[Handler]
 ) -> PhaseHandlers:
     plain: list[Handler] = []
     extensions: dict[str, list[Handler]] = {}
     for spec in specs:
         directory = python.directory_for(spec, filename)
-        handler = Handler(HandlerEntry(spec.handler, directory, spec.is_location, spec.silent), phase)
+        handler = kind(HandlerEntry(spec.handler, directory, spec.is_location, spec.silent), phase)
         for extension in spec.extensions:
             extensions.setdefault(extension, []).append(handler)
         if not spec.extensions:

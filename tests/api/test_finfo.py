@@ -26,6 +26,14 @@ def test_a_file(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_all_that_stat_says(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_text("12345")
+    found, info = path.stat(), stat(str(path), constants.APR_FINFO_NORM)
+    assert (info.user, info.group, info.inode, info.device) == (found.st_uid, found.st_gid, found.st_ino, found.st_dev)
+    assert (info.nlink, info.ctime) == (1, int(found.st_ctime))
+
+
 def test_what_is_missing(tmp_path: Path) -> None:
     info = stat(str(tmp_path / "missing"), 0)
     assert (info.fname, info.filetype, info.valid, info.size) == (None, constants.APR_NOFILE, None, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -132,3 +133,22 @@ def test_module_times(tmp_path: Path) -> None:
     assert apache.module_mtime(SimpleNamespace(__file__=str(file))) == file.stat().st_mtime  # type: ignore[arg-type]
     assert apache.module_mtime(SimpleNamespace(__file__=str(tmp_path / "none"))) == 0  # type: ignore[arg-type]
     assert apache.module_mtime(SimpleNamespace()) == 0  # type: ignore[arg-type]
+
+
+def test_where_it_is_installed() -> None:
+    """What the published one tells of its build; what there is none of here is an empty string."""
+    assert (version.APR_VERSION, version.LIBEXECDIR, version.TEST_MOD_PYTHON_SO, version.TESTHOME) == ("",) * 4
+    assert version.HTTPD.endswith("mpserver")
+    assert sys.executable == version.PYTHON_BIN
+    assert version.SYSCONFDIR.endswith("conf")
+
+
+def test_cgi_streams(make_request: Make) -> None:
+    req = make_request("/", body="z\u00e9\nb".encode(), flush=lambda: None)
+    stdin = apache.CGIStdin(req)
+    assert (stdin.readline(), stdin.read(), stdin.read()) == ("z\u00e9\n", "b", "")
+    stdout = apache.CGIStdout(req)
+    stdout.write("Content-Type: text/x\n")
+    assert req.text == ""
+    stdout.writelines(["\n", "body"])
+    assert (req.content_type, req.text) == ("text/x", "body")

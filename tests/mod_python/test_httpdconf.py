@@ -76,6 +76,14 @@ def test_only_items_can_be_held() -> None:
         made.Location("/").append(1)
 
 
+def test_sections_and_directives_of_any_name() -> None:
+    conf = made.IfModule("mod_python.c", made.Files("*.py", made.PythonDebug("On"), made.PythonPath("['/x']")))
+    assert str(conf).split() == [
+        "<IfModule", "mod_python.c>", "<Files", "*.py>", "PythonDebug", "On", "PythonPath", "['/x']", "</Files>",
+        "</IfModule>",
+    ]  # fmt: skip
+
+
 def test_it_needs_no_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert runtime.current() is None
     path = httpdconf.write_basic_config(

@@ -236,6 +236,12 @@ def test_redirect_after_output(page_request: Make) -> None:
         psp.handler(req)
 
 
+def test_what_a_page_finds_as_psp(page_request: Make) -> None:
+    req = page_request("<%= type(psp) %>")
+    psp.handler(req)
+    assert psp.PSPInstance.__name__ in req.text
+
+
 def test_error_page(page_request: Make, tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     error = "<%= exception[0].__name__ %>: <%= exception[1] %>, line <%= exception[2].tb_next.tb_lineno %>"
@@ -446,7 +452,7 @@ def test_the_memory_cache_is_bounded_and_keeps_what_is_asked_for() -> None:
     assert kept.get(1999, None) is page
 
 
-@pytest.mark.parametrize("option", psp.CACHE_OPTIONS)
+@pytest.mark.parametrize("option", ["mod_python.psp.cache_database_filename", "PSPDbmCache"])
 def test_the_dbm_cache(page_request: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str) -> None:
     options = {option: str(tmp_path / "cache" / "psp.dbm")}
     (tmp_path / "cache").mkdir()

@@ -328,6 +328,19 @@ def test_guards_that_cannot_be_worked_out_close_the_door(make_request: Make, nam
             publisher.handler(make_request("/guards/" + name, SITE, login=login))
 
 
+def test_the_names_of_guards(make_request: Make, outcome: Outcome, tmp_path: Path) -> None:
+    """Each name by itself: who may come in, who may go on, and how the door is called."""
+    (tmp_path / "auth.py").write_text("__auth__ = {'joe': 'pw'}\n__auth_realm__ = 'mine'\ndef page(): return 'in'\n")
+    (tmp_path / "access.py").write_text("__access__ = ['joe']\ndef page(): return 'in'\n")
+    for url, login, status in [
+        ("/auth/page", None, 401), ("/auth/page", "joe:no", 401), ("/auth/page", "joe:pw", 200),
+        ("/access/page", "ann:pw", 403), ("/access/page", "joe:no", 200),
+    ]:  # fmt: skip
+        req = make_request(url, tmp_path, login=login)
+        assert (outcome(publisher.handler, req)[0] or req.status) == status
+        assert req.err_headers_out.get("WWW-Authenticate", "mine").count("mine") == 1
+
+
 # ---- loading modules
 
 

@@ -914,3 +914,52 @@ def test_a_killed_process_leaves_a_whole_session(tmp_path: Path, kind: str) -> N
         assert data == data[:1] * len(data), "half of one session"
         seen.add(data)
     assert len(seen) > 1
+
+
+# ---- classes of an application's own
+
+
+class Own(Session.BaseSession):
+    """Keeps its record in a dictionary, and locks by writing it down."""
+
+    kept: dict[str, Any] = {}
+
+    def __init__(self, req: Any, sid: str | None = None) -> None:
+        self.said: list[str] = []
+        super().__init__(req, sid)
+
+    def init_lock(self) -> None:
+        self.said.append("init_lock")
+
+    def lock(self) -> None:
+        self.said.append("lock")
+
+    def unlock(self) -> None:
+        self.said.append("unlock")
+
+    def do_load(self) -> Any:
+        return self.kept.get(self.id())
+
+    def do_save(self, dict: Any) -> None:
+        self.kept[self.id()] = dict
+
+    def do_delete(self) -> None:
+        del self.kept[self.id()]
+
+    def do_cleanup(self) -> None:
+        self.said.append("do_cleanup")
+
+
+def test_a_class_of_an_application(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Session, "CLEANUP_CHANCE", 10**9)
+    session = Own(ask())
+    assert (session.said, session.is_new(), Session.DFT_LOCK) == (["init_lock", "unlock", "lock"], True, True)
+    session["a"] = 1
+    session.save()
+    again = Own(ask(), session.id())
+    assert (again.is_new(), dict(again), again.said) == (False, {"a": 1}, ["init_lock", "lock"])
+    again.delete()
+    assert Own.kept == {}
+    session.said.clear()
+    session.cleanup()
+    assert session.said == ["do_cleanup"]

@@ -445,3 +445,22 @@ def test_redirect_refuses(make_request: Make) -> None:
     with pytest.raises(OSError, match="Cannot redirect after headers have already been sent"):
         util.redirect(req, "/x")
     assert req.status == 200
+
+
+def test_bodies_are_read_in_blocks(make_request: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    file = b'Content-Disposition: form-data; name="f"; filename="x"\r\n\r\n' + b"x" * (2 * util.readBlockSize)
+    req = make_request(
+        "/", method="POST", headers={"Content-Type": "multipart/form-data; boundary=b"},
+        body=b"--b\r\n" + file + b"\r\n--b--\r\n",
+    )  # fmt: skip
+    read = req.read
+
+    def counted(size: int = -1) -> Any:
+        sizes.append(size)
+        return read(size)
+
+    monkeypatch.setattr(req, "read", counted)
+    found: Any = util.FieldStorage(req)["f"]
+    assert len(found.value) == 2 * util.readBlockSize
+    assert set(sizes) == {util.readBlockSize}

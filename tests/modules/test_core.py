@@ -263,7 +263,7 @@ CONTEXTS = {
     (~Where(0), Override.INDEXES): "DirectoryCheckHandler DirectoryIndex DirectorySlash",
     (~Where(0), Override.ALL): (
         "LimitRequestBody PythonAccessHandler PythonAuthenHandler PythonAuthzHandler PythonAutoReload "
-        "PythonCleanupHandler PythonDebug PythonFixupHandler PythonHandler PythonHandlerModule "
+        "PythonCleanupHandler PythonDebug PythonEnablePdb PythonFixupHandler PythonHandler PythonHandlerModule "
         "PythonHeaderParserHandler PythonInitHandler PythonInterpPerDirective PythonInterpPerDirectory "
         "PythonInterpreter PythonLogHandler PythonOption PythonPath PythonTypeHandler"
     ),

@@ -24,6 +24,10 @@ CONF = """
     PythonHandler app
     PythonInterpPerDirectory On
 </Directory>
+<Directory "${WWW}/shown">
+    SetHandler mod_python
+    PythonHandler mod_python.testhandler
+</Directory>
 """
 
 #: Runs the code that comes with the request; answers with ``r``, unless it says otherwise.
@@ -43,6 +47,7 @@ def handler(req):
 FILES: dict[str, str | bytes] = {
     "app/app.py": APP,
     "perdir/app.py": APP,
+    "shown/x": "",
     "app/wsgiapp.py": "def application(environ, start_response):\n    raise AssertionError('not called')\n",
 }
 
@@ -154,3 +159,10 @@ def test_a_client_that_left_is_no_error_of_the_handler(server: Server) -> None:
         sock.recv(10)
     log = server.wait_for_log("PythonHandler app: Write failed, client closed connection.")
     assert "Traceback" not in log
+
+
+def test_the_test_page(server: Server) -> None:
+    """`mod_python.testhandler`, on a server."""
+    reply = server.get("/shown/x?asked=1")
+    assert (reply.status, reply.header("Content-Type")) == (200, "text/html; charset=utf-8"), server.said()
+    assert "asked=1" in reply.text

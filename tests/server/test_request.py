@@ -302,3 +302,11 @@ def test_redirects_to_urls_and_their_cleanups(server: Server) -> None:
     )
     log = server.wait_for_log("cleaned outer")
     assert log.index("cleaned nothing yet") < log.index("cleaned inner") < log.index("cleaned outer")
+
+
+# ---- who asks
+
+
+def test_the_user_agent(server: Server) -> None:
+    see = "r = [req.useragent_ip, req.useragent_addr == req.connection.client_addr, req.connection.client_ip]"
+    assert run(server, see) == ["127.0.0.1", True, "127.0.0.1"]

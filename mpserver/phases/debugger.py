@@ -1,0 +1,46 @@
+"""Handlers under the debugger: PythonEnablePdb (manual 5.4.1)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from mpserver.api.loader import Loader
+from mpserver.phases.dispatch import Handler
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+    from mpserver.phases.plan import Plan
+
+
+class DebuggedHandler(Handler):
+    """A handler that stops at its first line, for someone at the terminal."""
+
+    __slots__ = ()
+
+    def resolve(self, req: Request, plan: Plan, loader: Loader) -> Callable[[Any], Any] | None:
+        function = super().resolve(req, plan, loader)
+        return None if function is None else partial(debug, function)
+
+
+def debug(function: Callable[[Any], Any], req: Request) -> Any:
+    """Call a handler in the debugger, which talks to the terminal and not to the log.
+
+    :raises bdb.BdbQuit: somebody quit it; that fails this request alone.
+    """
+    import bdb
+    import pdb  # noqa: T100
+
+    quitted = []
+
+    class Debugger(pdb.Pdb):
+        def set_quit(self) -> None:
+            quitted.append(True)
+            super().set_quit()
+
+    result = Debugger(stdin=sys.__stdin__, stdout=sys.__stdout__).runcall(function, req)
+    if quitted:  # some Pythons keep that to themselves
+        raise bdb.BdbQuit("the handler was left by quitting the debugger")
+    return result

@@ -1,0 +1,1 @@
+"""The page docs/api-coverage.md: every public name of mod_python, with a test that uses it."""
