@@ -104,7 +104,7 @@ class Interpreter(Refusals):
         self.porter = None if boot.one_process else Porter(self, board)
         self.flusher: Flusher | None = Flusher(boot.place.name)
         self.timeouts = self.pipeline.timeouts = None if boot.one_process else self._timeouts()
-        self.services = Services(boot, main, self.loader)
+        self.services = Services(boot, main, self.loader, self.seat)
         self.connections: set[Connection] = set()
         self.ledger = mmap.mmap(boot.ledger, 0) if boot.ledger >= 0 else None
         self.host_of = self.pipeline.host_of

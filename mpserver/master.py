@@ -380,8 +380,10 @@ class Master:
             self._on_control(child)  # what it said last: that it was ready, before it crashed
         self._close_control(child)
         del self._children[child.pid]
-        self._board.leave(child.slot)
         generation = self._generations[child.generation]
+        identity = generation.conf.identity
+        self._board.end_programs(child.slot, os.geteuid() if identity is None else identity.uid)
+        self._board.leave(child.slot)
         self._tell_end(generation, child, status)
         if not child.ready and child.told is None:
             self._count_failure(generation)

@@ -26,7 +26,7 @@ from mpserver.modules import mpm
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import MAIN, Place
 from mpserver.refusals import Refusals
-from mpserver.scoreboard import INTERPRETERS, WORKING
+from mpserver.scoreboard import INTERPRETERS, WORKING, end_group
 
 if TYPE_CHECKING:
     from mpserver.worker import WorkerStart
@@ -268,6 +268,7 @@ class Router(Refusals):
             self.leave()
 
     def _ended(self, interp: Interp) -> None:
+        end_group(self.start.scoreboard.program(self.start.number, interp.boot.seat))
         if interp.boot.seat < INTERPRETERS - 1:
             self._free.append(interp.boot.seat)
         self._leaving.discard(interp)

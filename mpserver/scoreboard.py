@@ -11,6 +11,7 @@ One page per worker slot:
     64    one state per interpreter (index 0: router)  written by that interpreter
     512   one count of requests per interpreter        written by that interpreter
     4096  the crc32 of each interpreter's place        written by that interpreter
+    6144  the process group of the program that runs for each interpreter's request, 0: none
 
 After the workers' pages comes one with the applications that moved from subinterpreters to
 processes, written by the keeper of processes.
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import signal
 import struct
 import zlib
 from typing import NamedTuple
@@ -28,6 +30,7 @@ PAGE = 8192
 _STATES = 64
 _COUNTS = 512
 _PLACES = 4096
+_PROGRAMS = 6144
 
 #: Interpreters of one worker that have a place, the router (index 0) among them.
 INTERPRETERS = _COUNTS - _STATES
@@ -49,8 +52,18 @@ _NOT_BUSY = bytes((0, OPEN, IDLE, KEEPALIVE, FINISHING, STARTING))
 _MASTER = struct.Struct("=QQd")  # pid, generation, started (seconds since the epoch)
 _COUNT = struct.Struct("=Q")
 _CRC = struct.Struct("=I")
+_GROUP = struct.Struct("=I")
 _MOVED = struct.Struct("=II")  # crc32 of a place, generation
 _CONNECTIONS = 32
+
+
+def end_group(group: int, number: signal.Signals = signal.SIGKILL) -> None:
+    """End a program that is on the scoreboard, and all that it started; 0: there is none."""
+    if group:
+        try:
+            os.killpg(group, number)
+        except (ProcessLookupError, PermissionError):
+            pass  # it has ended
 
 
 class Row(NamedTuple):
@@ -69,13 +82,14 @@ class Row(NamedTuple):
 class Place:
     """The place of one interpreter: it alone writes there."""
 
-    __slots__ = ("_count_at", "_memory", "_place_at", "_state_at", "requests")
+    __slots__ = ("_count_at", "_memory", "_place_at", "_program_at", "_state_at", "requests")
 
     def __init__(self, memory: mmap.mmap, slot: int, index: int) -> None:
         self._memory = memory
         self._state_at = slot * PAGE + _STATES + index
         self._count_at = slot * PAGE + _COUNTS + index * _COUNT.size
         self._place_at = slot * PAGE + _PLACES + index * _CRC.size
+        self._program_at = slot * PAGE + _PROGRAMS + index * _GROUP.size
         #: Requests served here, those of an earlier interpreter in this place included.
         self.requests: int = _COUNT.unpack_from(memory, self._count_at)[0]
 
@@ -92,6 +106,10 @@ class Place:
         self.requests += 1
         _COUNT.pack_into(self._memory, self._count_at, self.requests)
         self._memory[self._state_at] = IDLE
+
+    def runs(self, group: int) -> None:
+        """Tell the process group of a program that may not outlive the interpreter; 0: it has ended."""
+        _GROUP.pack_into(self._memory, self._program_at, group)
 
     def sign(self, place: str) -> None:
         """Tell which interpreter has this place: its kind and name, as `place_key` gives them."""
@@ -219,6 +237,30 @@ class Scoreboard:
         while at >= 0 and (at - start - _PLACES) % _CRC.size:
             at = self.memory.find(wanted, at + 1, start + _PLACES + INTERPRETERS * _CRC.size)
         return None if at < 0 else (at - start - _PLACES) // _CRC.size
+
+    def programs(self, slot: int) -> list[int]:
+        """The process groups of the programs that run for a worker's requests."""
+        start = slot * PAGE + _PROGRAMS
+        found = struct.unpack_from(f"={INTERPRETERS}I", self.memory, start)
+        return [group for group in found if group]
+
+    def program(self, slot: int, index: int) -> int:
+        """That of one interpreter, 0: none."""
+        at = slot * PAGE + _PROGRAMS + min(index, INTERPRETERS - 1) * _GROUP.size
+        group: int = _GROUP.unpack_from(self.memory, at)[0]
+        return group
+
+    def end_programs(self, slot: int, owner: int) -> None:
+        """A worker is gone without ending what ran for it: do that, where it is the owner's (a user's number).
+
+        The scoreboard is not to be believed: who may write to it must not be able to make the master end others.
+        """
+        for group in self.programs(slot):
+            try:
+                if os.stat(f"/proc/{group}").st_uid == owner and os.getsid(group) == group:
+                    end_group(group)
+            except (FileNotFoundError, ProcessLookupError):
+                pass  # it has ended
 
     def row(self, slot: int) -> Row:
         """All about one slot."""

@@ -16,6 +16,7 @@ from mpserver.phases.dispatch import describe
 from mpserver.phases.host import Host
 
 if TYPE_CHECKING:
+    from mpserver import scoreboard
     from mpserver.api.request import Request
     from mpserver.interp import Boot
     from mpserver.locks import LockPool
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 class Services:
     """Implements `mpserver.api.runtime.Runtime` for one interpreter."""
 
-    def __init__(self, boot: Boot, main: Host, loader: Loader) -> None:
+    def __init__(self, boot: Boot, main: Host, loader: Loader, seat: scoreboard.Place) -> None:
         self.interpreter = boot.place.name
         self.kind = boot.kind
         self.server_root = boot.configuration.root
@@ -34,6 +35,7 @@ class Services:
         self.defines = frozenset(defines)
         self.main_server = main.object
         self._boot = boot
+        self._seat = seat
         self._main = main
         self._loader = loader
         self._cleanups: list[tuple[Callable[[Any], Any], Any]] = []
@@ -70,6 +72,10 @@ class Services:
     def running_request(self) -> Request | None:
         """The request whose handler has called this, directly or not."""
         return dispatch.running()
+
+    def runs(self, group: int) -> None:
+        """Tell on the scoreboard what to end if this interpreter ends."""
+        self._seat.runs(group)
 
     def mpm_query(self, code: int) -> int:
         """The answer for an AP_MPMQ_* code, as httpd's prefork gives it."""

@@ -15,7 +15,7 @@ from mpserver.child import READY
 from mpserver.modules import python
 from mpserver.phases.plan import place
 from mpserver.router import Router
-from mpserver.scoreboard import FINISHING, IDLE, Scoreboard
+from mpserver.scoreboard import FINISHING, IDLE, Scoreboard, end_group
 
 if TYPE_CHECKING:
     from mpserver.config.compile import Configuration
@@ -115,11 +115,15 @@ class Worker:
     def stop(self) -> None:
         """End at once; interpreters that don't end in time are left to the end of the process."""
         self.router.stop()
+        for group in self.start.scoreboard.programs(self.start.number):
+            end_group(group, signal.SIGTERM)
         self.deadline = time.monotonic() + STOP_DEADLINE
         self.router.loop.watch(self)
 
     def expire(self, _now: float) -> None:
         """The interpreters did not end in time."""
+        for group in self.start.scoreboard.programs(self.start.number):
+            end_group(group)
         names = ", ".join(interp.name for interp in self.router.interps.values())
         self.router.log.log(levels.WARN, f"interpreters still in a request at the end: {names}")
         self.router.loop.stop()

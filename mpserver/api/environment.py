@@ -136,7 +136,7 @@ def add_common_vars(req: Request) -> None:
         lower = name.lower()
         variable = OWN_NAMES.get(lower)
         if variable is None:
-            if lower in NOT_PASSED or not VARIABLE.match(name):
+            if not VARIABLE.match(name) or (lower in NOT_PASSED and (lower == "proxy" or not req._plan.pass_auth)):
                 continue
             variable = "HTTP_" + name.upper().replace("-", "_")
         headers[variable] = f"{headers[variable]}, {value}" if variable in headers else value

@@ -71,15 +71,25 @@ class Input:
         if self._decoder.done and self._decoder.rest:
             self._link.unread(self._decoder.rest)
 
+    def invite(self) -> None:
+        """Ask for the body, where the client waits to be asked (RFC 9110 10.1.1)."""
+        if self._expects:
+            self._expects = False
+            self._link.send([CONTINUE])
+
+    def some(self, size: int) -> bytes:
+        """What is there, at most ``size`` bytes; waits for the first of them. Empty at the end of the body."""
+        while self._position == len(self._buffer) and self._more():
+            pass
+        return self.read(min(size, self.waiting))
+
     def _more(self) -> bool:
         """Wait for more of the body; False at its end."""
         if self._decoder.done:
             return False
         if self.broken:
             raise ClientGone("Client read error (the body is not well-formed)")
-        if self._expects:
-            self._expects = False
-            self._link.send([CONTINUE])
+        self.invite()
         self.received = True
         try:
             data = self._link.receive()

@@ -37,6 +37,8 @@ Begun = tuple[bytes, bytes | None]
 class Link(Protocol):
     """One client's connection, as a request uses it."""
 
+    #: Its descriptor, to see what comes.
+    fd: int
     #: Whether the connection may serve another request after this one, as far as known yet.
     keep_alive: bool
     #: How many more requests it may serve, and for how many seconds it waits for the next one.

@@ -26,6 +26,8 @@ class RequestPlan(Protocol):
     server_software: str
     #: UseCanonicalName: whether URLs of the server name it as ServerName does, not as the client did.
     canonical_name: bool
+    #: CGIPassAuth: whether the Authorization header is among the CGI variables.
+    pass_auth: bool
     #: What the engine alone uses: see `mpserver.phases.plan.Plan`.
     conf: Any
     has_end: bool

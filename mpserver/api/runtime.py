@@ -41,6 +41,9 @@ class Runtime(Protocol):
     def running_request(self) -> Request | None:
         """The request whose handler has called this, directly or not; None where none has."""
 
+    def runs(self, group: int) -> None:
+        """The process group of a program that runs for the request, 0: none. It ends with the interpreter."""
+
     def mpm_query(self, code: int) -> int:
         """The answer for an AP_MPMQ_* code."""
 

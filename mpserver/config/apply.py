@@ -128,6 +128,7 @@ class Compiler:
                 self.root,
                 self.defines,
                 self.warnings,
+                scope.allowed.options if scope.allowed is not None else None,
             )
         )
 

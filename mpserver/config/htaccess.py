@@ -43,6 +43,12 @@ _CLASSES: Mapping[str, Override] = {
     "options": Override.OPTIONS,
 }
 
+#: What Options takes, for ``Options=``.
+OPTION_WORDS = frozenset(
+    ("all", "none", "indexes", "includes", "includesnoexec", "followsymlinks", "symlinksifownermatch", "execcgi",
+     "multiviews")
+)  # fmt: skip
+
 #: What ``Nonfatal=`` takes: the classes, and whether unknown directives are skipped.
 _NONFATAL: Mapping[str, tuple[Override, bool]] = {
     "override": (Override.ALL, False),
@@ -63,7 +69,11 @@ def _allow_override(call: Call) -> None:
         key, equals, value = word.partition("=")
         key = key.lower()
         if equals and key == "options":
-            allowed = allowed._replace(classes=allowed.classes | Override.OPTIONS)
+            words = frozenset(value.lower().split(","))
+            unknown_words = words - OPTION_WORDS
+            if unknown_words:
+                raise ConfigError(f"Illegal option {min(unknown_words)} in {call.name} {word}")
+            allowed = allowed._replace(classes=allowed.classes | Override.OPTIONS, options=words)
         elif equals and key == "nonfatal":
             if value.lower() not in _NONFATAL:
                 raise ConfigError(f"Unknown option {value} in AllowOverride Nonfatal=")

@@ -77,11 +77,12 @@ class Call:
 
     ``conf`` takes settings of the directory level (of the section, or of the server around it);
     ``server`` those of the server level. ``section`` is None outside sections.
-    ``defines``: names given by -D and Define. ``root``: ServerRoot.
+    ``defines``: names given by -D and Define. ``root``: ServerRoot. ``options``: the words that
+    AllowOverride leaves to Options in a .htaccess file, None for all.
     """
 
     __slots__ = (
-        "args", "conf", "defines", "file", "line", "name", "raw", "root", "section", "server", "where",
+        "args", "conf", "defines", "file", "line", "name", "options", "raw", "root", "section", "server", "where",
         "_warnings",
     )  # fmt: skip
 
@@ -99,12 +100,14 @@ class Call:
         root: str,
         defines: dict[str, str],
         warnings: list[str] | None = None,
+        options: frozenset[str] | None = None,
     ) -> None:
         self.name, self.args, self.raw = name, args, raw
         self.file, self.line = file, line
         self.conf, self.server = conf, server
         self.where, self.section = where, section
         self.root, self.defines = root, defines
+        self.options = options
         self._warnings = warnings
 
     def warn(self, text: str) -> None:

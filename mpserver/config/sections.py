@@ -93,6 +93,8 @@ class Allowed(NamedTuple):
     nonfatal: Override = Override.NONE
     #: Unknown directives are skipped, too.
     nonfatal_unknown: bool = False
+    #: The words that Options may have, in lower case; None: any.
+    options: frozenset[str] | None = None
 
     def __bool__(self) -> bool:
         return bool(self.classes) or bool(self.directives)

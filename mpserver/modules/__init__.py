@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def registry() -> Registry:
     """A registry of every module's directives."""
     from mpserver.config.registry import Registry
-    from mpserver.modules import alias, auth, core, log_config, mime, mpm, python, so, unixd
+    from mpserver.modules import alias, auth, cgi, core, log_config, mime, mpm, python, so, unixd
     from mpserver.modules import dir as directories
 
     return Registry(
@@ -28,6 +28,7 @@ def registry() -> Registry:
             mime.MODULE,
             directories.MODULE,
             alias.MODULE,
+            cgi.MODULE,
             python.MODULE,
         )
     )

@@ -89,6 +89,11 @@ def translate(path: str, conf: Conf, location: Conf | None = None) -> tuple[str,
     return None
 
 
+def find(path: str, conf: Conf) -> Alias | None:
+    """The server's alias that holds for a decoded path."""
+    return next((alias for alias in conf[ALIASES] if alias.match(path) is not None), None)
+
+
 def _clean(path: str) -> str:
     return SLASHES.sub("/", path) if "//" in path else path
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mpserver.config import hosts, htaccess
 from mpserver.config.registry import (
     EVERYWHERE,
+    IN_DIRECTORY,
     NOT_HTACCESS,
     SERVER_ONLY,
     SERVER_VHOST,
@@ -23,7 +24,7 @@ from mpserver.config.registry import (
 )
 from mpserver.config.settings import Conf, Setting, append, update
 from mpserver.errors import ConfigError
-from mpserver.modules import mpm, values
+from mpserver.modules import mpm, options, values
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
@@ -97,6 +98,8 @@ SET_HANDLER: Setting[str | None] = Setting("SetHandler", None)
 ADD_DEFAULT_CHARSET: Setting[str | None] = Setting("AddDefaultCharset", None)
 #: True, False, or None: as the content handler prefers.
 ACCEPT_PATH_INFO: Setting[bool | None] = Setting("AcceptPathInfo", None)
+#: Whether the Authorization header is among a request's CGI variables.
+CGI_PASS_AUTH = Setting("CGIPassAuth", False)
 
 #: The keywords of LogLevel, in the order of their numbers.
 LEVELS = ("emerg", "alert", "crit", "error", "warn", "notice", "info", "debug", *(f"trace{n}" for n in range(1, 9)))
@@ -312,6 +315,7 @@ MODULE = Module(
         *hosts.DIRECTIVES,
         *htaccess.DIRECTIVES,
         *mpm.CORE_DIRECTIVES,
+        *options.DIRECTIVES,
         Directive("ServerRoot", Args.TAKE1, SERVER_VHOST, _server_root, help="the directory of configuration and logs"),
         Directive(
             "ServerAdmin",
@@ -434,6 +438,13 @@ MODULE = Module(
             values.directory(ACCEPT_PATH_INFO, values.choice(_PATH_INFO)),
             Override.FILEINFO,
             "On, Off or Default",
+        ),
+        Directive(
+            "CGIPassAuth",
+            Args.FLAG,
+            IN_DIRECTORY,
+            values.directory(CGI_PASS_AUTH, values.flag),
+            Override.AUTHCONFIG,
         ),
     ),
 )

@@ -29,7 +29,7 @@ from mpserver.config.settings import Conf
 from mpserver.errors import ClientGone, Moves, RequestError
 from mpserver.http1.head import Head, refused
 from mpserver.modules import default, python
-from mpserver.phases import dispatch
+from mpserver.phases import dispatch, links
 from mpserver.phases.answer import Answers, log_error
 from mpserver.phases.carry import pack, unpack
 from mpserver.phases.dispatch import Handler
@@ -154,6 +154,8 @@ class Pipeline(Answers):
     def _compile(self, host: Host, conf: Conf, filename: str | None) -> Plan:
         plan = Plan(host, conf, filename, self.software, self.redirect, self._handlers(host, conf))
         compile_steps(plan, self.loader, self._look_up)
+        if links.needed(host.server, conf):
+            plan.steps = (links.step(host.server, self.htaccess), *plan.steps)
         if self.timeouts is not None and plan.needs_python:
             self.timeouts.guard(plan)
         return plan
@@ -339,6 +341,7 @@ class Pipeline(Answers):
         new._prev, req._next = req, new
         new._redirects = req._redirects + 1
         new._err_headers_out = req._err_headers_out
+        new._table_in = req._table_in
         environment = new.subprocess_env
         for name, value in req._env.items() if req._env else ():
             environment.add("REDIRECT_" + name, value)

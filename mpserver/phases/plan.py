@@ -50,8 +50,8 @@ class Plan:
     __slots__ = (
         "addhandler_extensions", "auth_name", "auth_type", "autoreload", "canonical_name", "conf", "content", "debug",
         "document_root", "error_documents", "handler", "handlers", "has_end", "hostname_lookups", "host", "interpreter",
-        "limit_body", "needs_python", "options", "place", "python_config", "python_path", "redirect", "requires",
-        "server_software", "steps",
+        "limit_body", "needs_python", "options", "pass_auth", "place", "python_config", "python_path", "redirect",
+        "requires", "server_software", "steps",
     )  # fmt: skip
 
     def __init__(
@@ -75,6 +75,7 @@ class Plan:
         self.autoreload: bool = conf[python.PYTHON_AUTO_RELOAD]
         self.hostname_lookups = ""
         self.canonical_name: bool = conf[core.USE_CANONICAL_NAME] != "off"
+        self.pass_auth: bool = conf[core.CGI_PASS_AUTH]
         self.addhandler_extensions = tuple(
             extension for extension, handler in conf[mime.ADD_HANDLER].items() if handler in PYTHON_HANDLERS
         )

@@ -6,12 +6,12 @@ DECLINED to go on, DONE to end the request well, or the status to answer with.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from mpserver.api import constants
 from mpserver.api.loader import Loader
-from mpserver.modules import auth, core, default, mime, python
+from mpserver.modules import auth, cgi, core, default, mime, python
 from mpserver.phases import dispatch
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ PYTHON_HANDLERS = frozenset({"mod_python", "python-program"})
 
 #: Phases that run before the resource is known; Init is one of them at server level (manual 5.1.5).
 EARLY = ("PythonInitHandler", "PythonPostReadRequestHandler", "PythonTransHandler")
+
+
+#: The content handlers of modules, by name.
+CONTENT: Mapping[str, Step] = {cgi.HANDLER: cgi.handler}
 
 
 class Lookup(Protocol):
@@ -187,6 +191,10 @@ def _content(plan: Plan, loader: Loader | None, lookup: Lookup) -> Step:
                 result = run(req, plan, loader, "PythonHandler")
             if result != DECLINED:
                 return result
+        if req._handler is not None:
+            served = CONTENT.get(req._handler)
+            if served is not None:
+                return served(req)
         return default.handler(req)
 
     conf = plan.conf

@@ -242,24 +242,26 @@ CONTEXTS = {
         "AccessFileName AliasMatch CustomLog DocumentRoot ErrorLog KeepAlive KeepAliveTimeout LimitRequestFields "
         "LimitRequestFieldSize LimitRequestLine LogFormat MaxKeepAliveRequests PythonImport PythonOptimize "
         "PythonPostReadRequestHandler PythonTransHandler ScriptAliasMatch ServerAdmin ServerAlias ServerName "
-        "ServerPath ServerRoot Timeout TransferLog TypesConfig"
+        "ServerPath ServerRoot SuexecUserGroup Timeout TransferLog TypesConfig"
     ),
     (Where.SERVER, Override.NONE): (
         "Group GracefulShutdownTimeout Listen MaxClients MaxConnectionsPerChild MaxRequestsPerChild MaxRequestWorkers "
         "MaxSpareServers MinSpareServers Mutex PidFile ServerLimit ServerTokens StartServers User"
     ),
     (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
-        "Alias LogLevel PythonInterpBackend PythonRequestTimeout ScriptAlias UseCanonicalName"
+        "Alias CGIScriptTimeout LogLevel PythonInterpBackend PythonRequestTimeout ScriptAlias UseCanonicalName"
     ),
     (Where.DIRECTORY, Override.NONE): "AllowOverride AllowOverrideList",
     (Where.DIRECTORY | Where.HTACCESS, Override.AUTHCONFIG): (
-        "AuthBasicAuthoritative AuthMerging AuthName AuthType AuthzSendForbiddenOnFailure Require"
+        "AuthBasicAuthoritative AuthMerging AuthName AuthType AuthzSendForbiddenOnFailure CGIPassAuth "
+        "Require"
     ),
     (~Where(0), Override.FILEINFO): (
         "AcceptPathInfo AddCharset AddDefaultCharset AddEncoding AddHandler AddLanguage AddType AliasPreservePath "
         "DefaultLanguage DefaultType ErrorDocument ForceType RemoveCharset RemoveEncoding RemoveHandler "
         "RemoveLanguage RemoveType SetHandler"
     ),
+    (~Where(0), Override.OPTIONS): "Options",
     (~Where(0), Override.INDEXES): "DirectoryCheckHandler DirectoryIndex DirectorySlash",
     (~Where(0), Override.ALL): (
         "LimitRequestBody PythonAccessHandler PythonAuthenHandler PythonAuthzHandler PythonAutoReload "
