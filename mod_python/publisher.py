@@ -88,7 +88,8 @@ def handler(req: Request) -> int:
         if method not in METHODS:
             raise SERVER_RETURN(constants.HTTP_METHOD_NOT_ALLOWED)
     file, found, path = locate(req)
-    req.filename = file
+    if file != req.filename:
+        req.filename = file
     module = _pages.load(req, file, found)
     target = traverse(req, module, path)
     if not publish(req, target) and _is_on(req, "PythonDebug", False):
@@ -123,7 +124,8 @@ def locate(req: Request) -> tuple[str, os.stat_result, tuple[str, ...]]:
     names = tuple(inner.replace("/", ".").split(".")) if inner else ()
     name = _without_extension(req, base)
     file = f"{directory}/{name or 'index'}.py"
-    found = _stat(file)
+    seen = req._stat if file == filename else None  # by the server, a moment ago
+    found = seen if seen is not None and S_ISREG(seen.st_mode) else _stat(file)
     if found is None and name:
         if os.path.isdir(filename):
             directory = filename
@@ -138,7 +140,10 @@ def locate(req: Request) -> tuple[str, os.stat_result, tuple[str, ...]]:
 
 def _without_extension(req: Request, base: str) -> str:
     """The name without one of AddHandler's extensions, or else ``.py``; others belong to the name."""
-    extensions = (req.get_addhandler_exts() or PYTHON_EXTENSIONS).split()
+    added = req.get_addhandler_exts()
+    if not added and not req.extension and base.endswith(".py"):
+        return base[:-3]
+    extensions = (added or PYTHON_EXTENSIONS).split()
     if req.extension:
         extensions.append(req.extension)
     lower = base.lower()

@@ -402,8 +402,15 @@ class Connection:
             self.state = SENDING
             self.deadline = monotonic() + self.timeout
             self.owner.loop.change(self.fd, WRITE)
-            return
-        self._sent()
+        elif self.keep_alive and not self.buffer:
+            # as `_sent`, for the usual client, which waits for the answer
+            self.state = WAITING
+            self.deadline = deadline = monotonic() + self.keep_alive_timeout
+            loop = self.owner.loop
+            if deadline < loop.next_sweep:
+                loop.hasten(deadline)
+        else:
+            self._sent()
 
     def _sent(self) -> None:
         if not self.keep_alive:

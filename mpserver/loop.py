@@ -32,7 +32,8 @@ class Loop:
         self._poll = select.epoll()
         self._callbacks: dict[int, Callable[[int], None]] = {}
         self._timed: dict[Timed, None] = {}
-        self._next_sweep = float("inf")
+        #: When deadlines are looked at next.
+        self.next_sweep = float("inf")
         self._soon: list[Callable[[], None]] = []
         self.running = True
         #: The time of the last wake-up, ``time.monotonic()``.
@@ -55,13 +56,13 @@ class Loop:
     def watch(self, timed: Timed) -> None:
         """Expire it when its deadline passes; the deadline may be moved meanwhile."""
         self._timed[timed] = None
-        if timed.deadline < self._next_sweep:
-            self._next_sweep = timed.deadline
+        if timed.deadline < self.next_sweep:
+            self.next_sweep = timed.deadline
 
     def hasten(self, deadline: float) -> None:
         """A watched deadline was moved to an earlier time."""
-        if deadline < self._next_sweep:
-            self._next_sweep = deadline
+        if deadline < self.next_sweep:
+            self.next_sweep = deadline
 
     def unwatch(self, timed: Timed) -> None:
         """It has no deadline any more."""
@@ -77,8 +78,8 @@ class Loop:
         while self.running:
             if self._soon:
                 timeout = 0.0
-            elif self._timed and self._next_sweep != float("inf"):
-                timeout = max(0.0, self._next_sweep - time.monotonic())
+            elif self._timed and self.next_sweep != float("inf"):
+                timeout = max(0.0, self.next_sweep - time.monotonic())
             else:
                 timeout = -1.0
             events = poll(timeout)
@@ -91,7 +92,7 @@ class Loop:
                 soon, self._soon = self._soon, []
                 for function in soon:
                     function()
-            if self.now >= self._next_sweep:
+            if self.now >= self.next_sweep:
                 self._sweep()
 
     def fileno(self) -> int:
@@ -112,9 +113,9 @@ class Loop:
 
     def _sweep(self) -> None:
         now = self.now
-        self._next_sweep = float("inf")
+        self.next_sweep = float("inf")
         for timed in [timed for timed in self._timed if timed.deadline <= now]:
             timed.expire(now)
         if self._timed:
             earliest = min(timed.deadline for timed in self._timed)
-            self._next_sweep = min(self._next_sweep, max(earliest, now + COARSE))
+            self.next_sweep = min(self.next_sweep, max(earliest, now + COARSE))

@@ -196,9 +196,15 @@ class Output:
                 self._finish_held(*begun)
                 return
         elif self.plain:
+            # the usual response: head and body in one piece
             parts = self._parts
+            body: bytes = parts[0] if len(parts) == 1 else b"".join(parts)  # type: ignore[assignment, arg-type]
+            self._sent = size = len(body)
             head = self._clock.head(self._request_time, self._content_type)
-            self._finish_whole(head, parts[0] if len(parts) == 1 else b"".join(parts))  # type: ignore[arg-type]
+            data = b"%bContent-Length: %d\r\n\r\n%b" % (head, size, body)
+            self._bytes_out = len(data)
+            self._started = self._finished = True
+            self._link.finish_whole(data)
             return
         parts = self._framed(True)
         self._finished = True
@@ -212,14 +218,6 @@ class Output:
         self._started = self._finished = True
         self._sent = size
         data = self._clock.head(self._request_time, self._content_type) + rest
-        self._bytes_out = len(data)
-        self._link.finish_whole(data)
-
-    def _finish_whole(self, head: bytes, body: bytes) -> None:
-        """The usual response: head and body in one piece."""
-        self._started = self._finished = True
-        self._sent = size = len(body)
-        data = b"%bContent-Length: %d\r\n\r\n%b" % (head, size, body)
         self._bytes_out = len(data)
         self._link.finish_whole(data)
 
@@ -244,12 +242,16 @@ class Output:
 
     def _finish_held(self, head: bytes, body: bytes | None) -> None:
         """The end of a response came before its beginning was sent."""
+        self._finished = True
         if body is None or self._has_file:
-            rest = self._framed(True)
-            self._finished = True
-            self._link.finish([chunked_beginning(head, body), *rest])
-        else:
-            self._finish_whole(head, b"".join([body, *self._parts]) if self._parts else body)  # type: ignore[list-item]
+            self._link.finish([chunked_beginning(head, body), *self._framed(True)])
+            return
+        if self._parts:
+            body = b"".join([body, *self._parts])  # type: ignore[list-item]
+        self._sent = size = len(body)
+        data = b"%bContent-Length: %d\r\n\r\n%b" % (head, size, body)
+        self._bytes_out = len(data)
+        self._link.finish_whole(data)
 
     def _aborted(self) -> None:
         self._link.connection()._aborted = 1

@@ -307,7 +307,9 @@ class Request(Output, Receiving):
 
     @content_type.setter
     def content_type(self, value: str) -> None:
-        self._content_type = header_text("content_type", value)
+        if type(value) is not str or not value.isprintable():  # (what is printable has no line break and no NUL)
+            value = header_text("content_type", value)
+        self._content_type = value
         self._content_type_set = 1
 
     @ReadOnly

@@ -56,8 +56,6 @@ def compile_steps(plan: Plan, loader: Loader | None, lookup: Lookup) -> None:
     steps.append(_type(plan, loader))
     if conf[core.FORCE_TYPE] is not None or conf[core.ACCEPT_PATH_INFO] is not None:
         steps.append(lambda req: core.override_type(req, conf))
-    elif conf[core.SET_HANDLER] is not None:
-        steps.append(_set_handler(conf[core.SET_HANDLER]))
     if "PythonFixupHandler" in handlers:
         steps.append(_python(plan, loader, "PythonFixupHandler"))
     plan.steps = tuple(steps)
@@ -80,14 +78,6 @@ def run(req: Request, plan: Plan, loader: Loader | None, phase: str) -> int:
             chosen = found.by_extension[extension]
             req._extension = extension
     return dispatch.run(req, plan, loader, phase, chosen)
-
-
-def _set_handler(handler: str | None) -> Step:
-    def step(req: Request) -> int:
-        req._handler = handler
-        return OK
-
-    return step
 
 
 def _python(plan: Plan, loader: Loader | None, phase: str) -> Step:
@@ -147,23 +137,33 @@ def _denied(req: Request, reason: str, status: int) -> int:
 
 
 def _type(plan: Plan, loader: Loader | None) -> Step:
-    """The type checker: PythonTypeHandlers, then mod_mime."""
+    """The type checker: PythonTypeHandlers, then mod_mime; SetHandler beats what they found."""
     find = mime.Finder(plan.conf)
     has_python = "PythonTypeHandler" in plan.handlers
+    forced = plan.conf[core.SET_HANDLER]
 
     def step(req: Request) -> int:
+        if req._added or has_python:
+            result = added(req)
+            if result != DECLINED:
+                return result
+        if req._filename is not None:
+            result = mime.type_checker(req, find)
+            if result > 0:
+                return result
+        if forced is not None:
+            req._handler = forced
+        return OK
+
+    def added(req: Request) -> int:
         if req._added and "PythonAccessHandler" in req._added:
             result = run(req, plan, loader, "PythonAccessHandler")  # of a phase that has no step
             if result not in (OK, DECLINED):
                 return result
-        if has_python or req._added:
-            result = run(req, plan, loader, "PythonTypeHandler")
-            if result != DECLINED:
-                return result
-        if req._filename is None:
-            return OK
-        result = mime.type_checker(req, find)
-        return result if result > 0 else OK
+        result = run(req, plan, loader, "PythonTypeHandler")
+        if result == OK and forced is not None:
+            req._handler = forced
+        return result
 
     return step
 

@@ -38,7 +38,8 @@ def handler(req):
 """
 
 FILES: dict[str, str | bytes] = {
-    "a.txt": "one", "b.fr.gz": b"packed", "open/in/c.txt": "one", "app/app.py": APP, "app/x": "12345", "big.bin": b"x" * 40000,
+    "a.txt": "one", "b.fr.gz": b"packed", "open/in/c.txt": "one", "app/app.py": APP, "app/x": "12345",
+    "big.bin": b"x" * 40000,
 }  # fmt: skip
 
 #: A file that changed within the last second is not kept; these are old.
