@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -49,6 +50,7 @@ class FakeRequest:
         self.written: list[tuple[str | bytes, int]] = []
         self.logged: list[tuple[str, int]] = []
         self.filename: str | None = None
+        self._stat: os.stat_result | None = None
         self.path_info: str | None = None
         if root is not None:
             self.filename, self.path_info = self._map(root, path)
