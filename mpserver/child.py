@@ -245,6 +245,11 @@ def reap_all(until: float) -> None:
 
 def set_title(title: str) -> None:
     """Name the process for ps and top."""
-    import setproctitle
+    try:
+        import setproctitle
+    except ImportError:  # a Python that the server was not installed for
+        from mpserver.elsewhere import write_title
 
-    setproctitle.setproctitle(title)
+        write_title(title)
+    else:
+        setproctitle.setproctitle(title)

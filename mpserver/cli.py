@@ -115,6 +115,7 @@ def read(options: Options) -> Configuration:
     """
     from mpserver.config.compile import load
     from mpserver.modules import registry, values
+    from mpserver.phases.applications import environments
 
     configuration = load(
         options.file,
@@ -124,11 +125,12 @@ def read(options: Options) -> Configuration:
         before=options.before,
         after=options.after,
     )
+    faults = environments(configuration).faults
     if options.checks:
         confs = [configuration.main.own_conf, *(host.own_conf for host in configuration.hosts)]
-        faults = values.check(confs)
-        if faults:
-            raise ConfigErrors(faults)
+        faults += values.check(confs)
+    if faults:
+        raise ConfigErrors(faults)
     return configuration
 
 

@@ -3,6 +3,8 @@
 This is the ground under all floors: any module may import it.
 """
 
+from typing import Any
+
 
 class MpserverError(Exception):
     """The root of the tree."""
@@ -88,7 +90,7 @@ class Misplaced(MpserverError):
 class Moves(MpserverError):
     """A request goes on in another interpreter: the place (kind and name), and what goes along."""
 
-    def __init__(self, place: tuple[str, str], state: bytes) -> None:
+    def __init__(self, place: tuple[Any, ...], state: bytes) -> None:
         super().__init__(place)
         self.place = place
         self.state = state

@@ -29,6 +29,7 @@ from mpserver.http1.head import Head
 from mpserver.ledger import Entered
 from mpserver.loop import Loop
 from mpserver.modules import python, registry
+from mpserver.modules.environment import Environment
 from mpserver.phases.answer import log_error
 from mpserver.phases.dispatch import describe, refusing
 from mpserver.phases.pipeline import Pipeline
@@ -61,6 +62,8 @@ class Boot(NamedTuple):
     one_process: bool
     #: The descriptor of its ledger, where it is a process.
     ledger: int = -1
+    #: What interpreters have of their own, by their names.
+    environments: dict[str, Environment] = {}
 
 
 def pack(boot: Boot) -> bytes:
@@ -89,7 +92,7 @@ class Interpreter(Refusals):
         self.loader = Loader() if loader is None else loader
         self.loader.log = self._log
         self.loader.may_move = boot.kind == "own" and boot.place.kind == "auto"
-        self.pipeline = Pipeline(configuration, boot.logs, boot.generation, self.loader)
+        self.pipeline = Pipeline(configuration, boot.logs, boot.generation, self.loader, boot.environments)
         self.pipeline.one_process = boot.one_process
         main = self.pipeline.host(configuration.main)
         self.log: ErrorLog = main.log
@@ -168,7 +171,8 @@ class Interpreter(Refusals):
         path = main.base[python.PYTHON_PATH]
         imports = main.conf[python.PYTHON_IMPORTS]
         for name, interpreter in reversed(imports):
-            if place(interpreter, main.base[python.INTERP_BACKEND]) != self.place:
+            environment = self.boot.environments.get(interpreter, ())
+            if place(interpreter, main.base[python.INTERP_BACKEND], environment) != self.place:
                 continue
             module, _, function = name.partition("::")
             try:

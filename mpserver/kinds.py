@@ -4,6 +4,7 @@ Whatever the kind, an interpreter is the other end of an inbox: it runs `mpserve
 
     auto      own on Python 3.14 and later, process before, and for applications that an own one refused
     own       a subinterpreter of the worker with its own GIL
+    shared    a subinterpreter of the worker with the GIL of its main one
     process   a process, forked from the zygote of its name
     main      a thread of the worker's main interpreter
 """
@@ -191,6 +192,9 @@ class Main(Interp):
 class Own(Interp):
     """An isolated subinterpreter with its own GIL; its engine runs in a thread started inside it."""
 
+    #: Whether it shares the GIL of the main interpreter.
+    shared = False
+
     def _launch(self, theirs: socket.socket) -> None:
         self._number = -1
         fd = theirs.detach()
@@ -199,7 +203,7 @@ class Own(Interp):
 
     def _create(self, fd: int) -> None:
         try:
-            self._number = subinterpreters.create()
+            self._number = subinterpreters.create(self.shared)
             subinterpreters.boot(self._number, pack(self.boot), fd, self.name)
         except InterpreterError as error:
             with socket.socket(fileno=fd) as inbox:
@@ -217,6 +221,12 @@ class Own(Interp):
             subinterpreters.destroy(number)
         except InterpreterError:
             pass  # something of the application's still runs there; it goes with the worker
+
+
+class Shared(Own):
+    """A subinterpreter with the GIL of the main one, as mod_python's own were; some extensions load only so."""
+
+    shared = True
 
 
 class Process(Interp):
@@ -279,4 +289,4 @@ class Process(Interp):
 #: What ``auto`` begins with: isolated subinterpreters are ready for use from 3.14 on.
 AUTO = "own" if sys.version_info >= (3, 14) else "process"
 
-KINDS: dict[str, type[Interp]] = {"own": Own, "process": Process, "main": Main}
+KINDS: dict[str, type[Interp]] = {"own": Own, "shared": Shared, "process": Process, "main": Main}

@@ -1,8 +1,8 @@
 """What a zygote loads before it forks: the modules of its application, so that interpreters share them.
 
-Which they are shows in the configuration: those of PythonImport for the interpreter's name, and the
-handlers of every section whose requests run under that name. A module that fails to load here is left
-to the interpreters, which report it with the request that wants it.
+Which they are shows in the configuration: those of PythonInterpPreload, those of PythonImport for the
+interpreter's name, and the handlers of every section whose requests run under that name. A module that fails
+to load here is left to the interpreters, which report it with the request that wants it.
 """
 
 from __future__ import annotations
@@ -11,60 +11,9 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Iterator
-from typing import NamedTuple
 
 from mpserver.api.loader import Loader
-from mpserver.config.compile import Configuration, Server
-from mpserver.config.settings import Conf
-from mpserver.modules import python
-from mpserver.phases.plan import MAIN
-
-
-class Wanted(NamedTuple):
-    """A module to load: its name, the directory that comes first on sys.path, and PythonPath."""
-
-    module: str
-    directory: str | None
-    path: str | None
-
-
-def modules(configuration: Configuration, name: str) -> list[Wanted]:
-    """The modules that the application of an interpreter begins with, in their order."""
-    main = configuration.main
-    path = main.base[python.PYTHON_PATH]
-    imports = main.conf[python.PYTHON_IMPORTS]
-    first = [Wanted(module.partition("::")[0], None, path) for module, its in reversed(imports) if its == name]
-    return list(dict.fromkeys([*first, *_handlers(configuration, name)]))
-
-
-def _handlers(configuration: Configuration, name: str) -> Iterator[Wanted]:
-    for server in (configuration.main, *configuration.hosts):
-        for conf in _scopes(server):
-            path = conf[python.PYTHON_PATH]
-            for specs in conf[python.HANDLERS].values():
-                for spec in specs:
-                    if spec.pattern is None and _interpreter(server, conf, spec) == name:
-                        directory = None if spec.is_location or path is not None else spec.directory
-                        yield Wanted(spec.handler.partition("::")[0], directory, path)
-
-
-def _scopes(server: Server) -> Iterator[Conf]:
-    """The server level, and each section over it."""
-    yield server.base
-    sections = server.sections
-    for entry in (*sections.directories, *sections.directory_matches, *sections.locations):
-        yield server.base.merged(entry.conf)
-
-
-def _interpreter(server: Server, conf: Conf, spec: python.HandlerSpec) -> str:
-    """The name that a section's requests run under, as far as it shows without a request."""
-    named = conf[python.PYTHON_INTERPRETER]
-    if named is not None:
-        return named
-    if conf[python.INTERP_PER_DIRECTORY] or conf[python.INTERP_PER_DIRECTIVE]:
-        return spec.directory or MAIN
-    return server.name
+from mpserver.phases.applications import Wanted
 
 
 def load(wanted: list[Wanted]) -> Loader:

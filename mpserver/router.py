@@ -23,6 +23,7 @@ from mpserver.interp import DRAIN_IDLE, Boot
 from mpserver.kinds import AUTO, ENDED, KINDS, Events, Interp
 from mpserver.loop import EXCLUSIVE, READ, Loop
 from mpserver.modules import mpm
+from mpserver.phases.applications import environments
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import MAIN, Place
 from mpserver.refusals import Refusals
@@ -49,7 +50,10 @@ class Router(Refusals):
         self.draining = False
         self.flusher: Flusher | None = None
         self.loop = Loop()
-        self.pipeline = Pipeline(start.configuration, start.logs, start.generation, None)
+        self.environments = environments(start.configuration).by_name
+        self.pipeline = Pipeline(
+            start.configuration, start.logs, start.generation, None, self.environments
+        )  # fmt: skip
         self.log = self.pipeline.host(start.configuration.main).log
         self.host_of = self.pipeline.host_of
         self.interps: dict[Place, Interp] = {}
@@ -171,7 +175,7 @@ class Router(Refusals):
             seat = self._free.pop() if self._free else INTERPRETERS - 1
             boot = Boot(
                 place, self._kind(place), seat, start.number, start.generation, start.configuration, start.logs,
-                start.scoreboard.fd, start.one_process,
+                start.scoreboard.fd, start.one_process, environments=self.environments,
             )  # fmt: skip
             interp = self.interps[place] = KINDS[boot.kind](boot, self.loop, self._events, start.control)
         return interp

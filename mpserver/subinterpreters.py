@@ -1,4 +1,4 @@
-"""CPython's isolated subinterpreters (PEP 684), under the names that each version gives them."""
+"""CPython's subinterpreters (PEP 684, and those before it), under the names that each version gives them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _module() -> ModuleType:
     if not AVAILABLE:
         version = ".".join(map(str, sys.version_info[:3]))
         raise InterpreterError(
-            f"Python {version} has no isolated subinterpreters: use PythonInterpBackend process, or Python 3.14"
+            f"Python {version} has no subinterpreters: use PythonInterpBackend process, or Python 3.14"
         )
     return importlib.import_module(_MODULE)
 
@@ -43,13 +43,16 @@ def prepare() -> None:
         importlib.import_module("datetime")
 
 
-def create() -> int:
-    """A new isolated interpreter with its own GIL. :raises InterpreterError: this Python can't."""
+def create(shared: bool = False) -> int:
+    """A new interpreter: an isolated one with its own GIL, or one with the GIL of the main one (``shared``).
+
+    :raises InterpreterError: this Python can't.
+    """
     module = _module()
     try:
         if sys.version_info >= (3, 13):
-            return int(module.create("isolated"))
-        return int(module.create(isolated=True))
+            return int(module.create("legacy" if shared else "isolated"))
+        return int(module.create(isolated=not shared))
     except RuntimeError as error:
         raise InterpreterError(f"a subinterpreter can't be created: {error}") from error
 

@@ -242,6 +242,13 @@ def _fork_in_own() -> NoReturn:
     )
 
 
+def _fork_in_shared() -> NoReturn:
+    raise RuntimeError(
+        "fork is not possible in a subinterpreter, for the child would crash: use subprocess to run a program, or "
+        f"{REMEDY}"
+    )
+
+
 def _fork_in_main(fork: Callable[[], Any]) -> Callable[[], Any]:
     def careful() -> Any:
         if subinterpreters.alive():
@@ -254,6 +261,11 @@ def _fork_in_main(fork: Callable[[], Any]) -> Callable[[], Any]:
     return careful
 
 
+def _no_daemons(_allowed: Callable[[], bool]) -> Callable[[], bool]:
+    """Before 3.14 a daemon thread in an interpreter that is destroyed aborts the process."""
+    return _thread_kinds(lambda: False)
+
+
 def _thread_kinds(allowed: Callable[[], bool]) -> Callable[[], bool]:
     """Answers ``threading``'s question whether there may be daemon threads."""
     askers = {threading.Thread.__init__.__code__, threading.Thread.daemon.fset.__code__}  # type: ignore[attr-defined]
@@ -261,7 +273,7 @@ def _thread_kinds(allowed: Callable[[], bool]) -> Callable[[], bool]:
     def ask() -> bool:
         if sys._getframe(1).f_code in askers and not allowed():
             raise RuntimeError(
-                "daemon threads are disabled in isolated subinterpreters: use a thread that is no daemon and that "
+                "daemon threads are disabled in subinterpreters: use a thread that is no daemon and that "
                 f"apache.register_cleanup ends, or {REMEDY}"
             )
         return allowed()
@@ -305,6 +317,12 @@ CHANGES: dict[str, tuple[Change, ...]] = {
         Change(os, "fork", lambda _fork: _fork_in_own),
         Change(os, "forkpty", lambda _fork: _fork_in_own),
         Change(threading, "_daemon_threads_allowed", _thread_kinds),
+        Change(_SIGNAL, "signal", _signals),
+    ),
+    "shared": (
+        Change(os, "fork", lambda _fork: _fork_in_shared),
+        Change(os, "forkpty", lambda _fork: _fork_in_shared),
+        *((Change(threading, "_daemon_threads_allowed", _no_daemons),) if sys.version_info < (3, 14) else ()),
         Change(_SIGNAL, "signal", _signals),
     ),
     "main": (

@@ -62,7 +62,7 @@ class Worker:
         start.control.setblocking(False)
         loop.add(start.control.fileno(), self._on_control)
         for name, kind in self._imports():
-            self.router.interp(place(name, kind))
+            self.router.interp(place(name, kind, self.router.environments.get(name, ())))
         self.router.listen()
         self.seat.state(IDLE)
         try:

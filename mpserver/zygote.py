@@ -17,22 +17,28 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from mpserver import handoff, privileges
+from mpserver import elsewhere, handoff, privileges
 from mpserver.api import log as levels
 from mpserver.api.loader import Loader
 from mpserver.api.log import ErrorLog
 from mpserver.child import BLOCKED, LEAVING, READY, close_inherited, reset_signals, set_title
+from mpserver.config.compile import Configuration
 from mpserver.errors import StartError
 from mpserver.handoff import MESSAGE
 from mpserver.interp import Boot, run
+from mpserver.modules import registry, unixd
+from mpserver.modules.environment import PYTHON, USER, Environment
+from mpserver.phases.applications import environments, modules
 from mpserver.phases.host import error_fd, log_levels
 from mpserver.phases.plan import Place
-from mpserver.preload import modules, preload
+from mpserver.preload import preload
+from mpserver.scoreboard import Scoreboard
 
 if TYPE_CHECKING:
-    from mpserver.config.compile import Configuration
     from mpserver.modules.unixd import Identity
-    from mpserver.scoreboard import Scoreboard
+
+#: The name of an application, and the environment of its interpreters.
+Key = tuple[str, Environment]
 
 
 #: A crash at a greater age is no loop, and crashes are forgotten after such a time without one, in seconds.
@@ -73,22 +79,26 @@ class Keeper:
         self.generation = generation
         self.one_process = one_process
         self.log = ErrorLog(error_fd(configuration, configuration.main, logs), *log_levels(configuration.main))
-        self.zygotes: dict[str, Zygote] = {}
+        self.environments = environments(configuration).by_name
+        #: By the name and the environment of their interpreters.
+        self.zygotes: dict[Key, Zygote] = {}
 
     def request(self, data: bytes, fds: list[int]) -> None:
         """A worker's order for an interpreter, with its end of the inbox (closed here); without one: news."""
         try:
-            (kind, name), *order = marshal.loads(data)
+            place, *order = marshal.loads(data)
+            place = Place(*place)
             if not fds:
-                self._moved(Place(kind, name), order[0])
+                self._moved(place, order[0])
                 return
+            key = place.name, place.environment
             for _attempt in range(2):
-                zygote = self.zygotes.get(name) or self._start(name)
+                zygote = self.zygotes.get(key) or self._start(key)
                 try:
                     socket.send_fds(zygote.control, [data], fds)
                     return
                 except OSError:  # it died meanwhile: the next one
-                    self._forget(name)
+                    self._forget(key)
         except (ValueError, EOFError, TypeError, OSError) as error:
             self.log.log(levels.ERROR, f"an interpreter could not be started: {error}")
         finally:
@@ -105,49 +115,61 @@ class Keeper:
                 module="python",
             )
 
-    def _start(self, name: str) -> Zygote:
+    def _start(self, key: Key) -> Zygote:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
         try:
             pid = os.fork()
             if pid == 0:
-                self._become_zygote(name, theirs)
+                self._become_zygote(key, theirs)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
             theirs.close()
-        zygote = self.zygotes[name] = Zygote(pid, ours)
+        zygote = self.zygotes[key] = Zygote(pid, ours)
         return zygote
 
-    def _forget(self, name: str) -> None:
-        zygote = self.zygotes.pop(name, None)
+    def _forget(self, key: Key) -> None:
+        zygote = self.zygotes.pop(key, None)
         if zygote is not None:
             zygote.control.close()
 
     def reaped(self, pid: int, status: int) -> bool:
         """A child ended; whether it was one of the zygotes. The next order starts a new one."""
-        for name, zygote in self.zygotes.items():
+        for key, zygote in self.zygotes.items():
             if zygote.pid == pid:
-                self._forget(name)
+                self._forget(key)
                 if status:
-                    text = f"the zygote of '{name}' {ending(status)}; the next request starts another"
+                    text = f"the zygote of '{key[0]}' {ending(status)}; the next request starts another"
                     self.log.log(levels.ERROR, text)
                 return True
         return False
 
     def close(self) -> None:
         """The generation is over: zygotes end when their socket does."""
-        for name in list(self.zygotes):
-            self._forget(name)
+        for key in list(self.zygotes):
+            self._forget(key)
 
-    def _become_zygote(self, name: str, control: socket.socket) -> NoReturn:
+    def _record(self, key: Key, control: int) -> elsewhere.Record:
+        board, configuration = self.scoreboard.fd, self.configuration.to_bytes()
+        return elsewhere.Record(key, control, board, configuration, self.logs, self.generation, self.one_process)
+
+    def _become_zygote(self, key: Key, control: socket.socket) -> NoReturn:
+        name, environment = key
+        its = dict(environment)
         status = 1
         try:
             reset_signals()
             close_inherited([control.fileno(), self.scoreboard.fd, self.log.fd, *self.logs.values()])
             set_title(f"mpserver: zygote {name}")
-            if self.identity is not None:
-                privileges.assume(self.identity)
-            serve(self, name, control)
+            elsewhere.limit(its)
+            identity = self.identity
+            if USER in its and os.geteuid() == 0:
+                identity = unixd.account(its[USER][0], its[USER][1] or None)
+            if identity is not None and os.geteuid() == 0:
+                privileges.assume(identity)
+            if PYTHON in its:
+                elsewhere.go(its[PYTHON], self._record(key, control.fileno()))
+            serve(self, key, control)
             status = 0
         except StartError as error:
             self.log.log(levels.CRIT, str(error))
@@ -166,6 +188,20 @@ def _end_as(status: int) -> None:
         os._exit(code)
 
 
+def serve_elsewhere(record: elsewhere.Record) -> None:
+    """Be a zygote in another Python."""
+    configuration = Configuration.from_bytes(record.configuration, registry())
+    board = Scoreboard.attach(record.scoreboard)
+    keeper = Keeper(configuration, record.logs, board, None, record.generation, record.one_process)
+    set_title(f"mpserver: zygote {record.key[0]}")
+    try:
+        serve(keeper, record.key, socket.socket(fileno=record.control))
+    except BaseException as error:
+        keeper.log.log(levels.CRIT, f"the zygote of '{record.key[0]}' failed: {error!r}")
+        os._exit(1)
+    os._exit(0)
+
+
 def ending(status: int) -> str:
     """A wait status in words."""
     code = os.waitstatus_to_exitcode(status)
@@ -174,10 +210,11 @@ def ending(status: int) -> str:
     return f"was ended by signal {-code} ({signal.Signals(-code).name})"
 
 
-def serve(keeper: Keeper, name: str, control: socket.socket) -> None:
+def serve(keeper: Keeper, key: Key, control: socket.socket) -> None:
     """A zygote's life: load the application, then fork an interpreter per order, until the keeper is gone."""
     sys.argv = ["mod_python"]
-    loader, status = preload(modules(keeper.configuration, name))
+    name, environment = key
+    loader, status = preload(modules(keeper.configuration, name, environment))
     if status >= 0:
         _end_as(status)
         return
@@ -293,7 +330,7 @@ def _become_interpreter(
         set_title(f"mpserver: interpreter {place.name} (worker {slot})")
         boot = Boot(
             place, "process", seat, slot, keeper.generation, keeper.configuration, keeper.logs,
-            keeper.scoreboard.fd, keeper.one_process, fds[1],
+            keeper.scoreboard.fd, keeper.one_process, fds[1], keeper.environments,
         )  # fmt: skip
         run(boot, fds[0], loader)
         status = 0

@@ -26,7 +26,7 @@ from mpserver.config.registry import (
 )
 from mpserver.config.settings import Conf, Setting, append, update
 from mpserver.errors import ConfigError
-from mpserver.modules import values
+from mpserver.modules import environment, values
 
 if TYPE_CHECKING:
     from mpserver.config.compile import Server
@@ -68,7 +68,7 @@ LATE_PHASES = (
 #: Those before the file is known.
 EARLY_PHASES = ("PythonPostReadRequestHandler", "PythonTransHandler")
 
-BACKENDS = {word: word for word in ("auto", "own", "process", "main")}
+BACKENDS = {word: word for word in ("auto", "own", "shared", "process", "main")}
 
 HANDLERS: Setting[Handlers] = Setting("Python*Handler", {}, update)
 PYTHON_PATH: Setting[str | None] = Setting("PythonPath", None)
@@ -303,7 +303,7 @@ MODULE = Module(
             Args.TAKE1,
             NOT_HTACCESS,
             values.directory(INTERP_BACKEND, values.choice(BACKENDS)),
-            help="auto, own, process or main",
+            help="auto, own, shared, process or main",
         ),
         Directive(
             "PythonRequestTimeout",
@@ -314,5 +314,6 @@ MODULE = Module(
         ),
         Directive("PythonImport", Args.TAKE2, SERVER_VHOST, _import, help="a module and an interpreter's name"),
         Directive("PythonOptimize", Args.FLAG, SERVER_VHOST, _optimize),
+        *environment.DIRECTIVES,
     ),
 )

@@ -36,9 +36,15 @@ def identity(conf: Conf) -> Identity | None:
 
     :raises ConfigError: there is no such user or group.
     """
-    user, group = conf[USER], conf[GROUP]
-    if user is None:
-        return None
+    user = conf[USER]
+    return None if user is None else account(user, conf[GROUP])
+
+
+def account(user: str, group: str | None) -> Identity:
+    """A user and a group looked up; without a group it is the user's own.
+
+    :raises ConfigError: there is no such user or group.
+    """
     number = _number(user)
     try:
         entry = pwd.getpwnam(user) if number is None else pwd.getpwuid(number)

@@ -29,6 +29,7 @@ from mpserver.config.settings import Conf
 from mpserver.errors import ClientGone, Moves, RequestError
 from mpserver.http1.head import Head, refused
 from mpserver.modules import default, python
+from mpserver.modules.environment import Environment
 from mpserver.phases import dispatch, links
 from mpserver.phases.answer import Answers, log_error
 from mpserver.phases.carry import pack, unpack
@@ -57,12 +58,14 @@ class Pipeline(Answers):
     """The phases of one interpreter (or of a router, which only routes and refuses: it has no loader)."""
 
     def __init__(
-        self, configuration: Configuration, logs: Mapping[str, int], generation: int, loader: Loader | None
-    ) -> None:
+        self, configuration: Configuration, logs: Mapping[str, int], generation: int, loader: Loader | None,
+        environments: Mapping[str, Environment],
+    ) -> None:  # fmt: skip
         self.configuration = configuration
         self.logs = logs
         self.generation = generation
         self.loader = loader
+        self._environments = environments
         self.software = server_software(configuration.main.conf)
         self.clock = Clock(self.software)
         self.htaccess = HtaccessCache(configuration)
@@ -152,7 +155,9 @@ class Pipeline(Answers):
         return plan
 
     def _compile(self, host: Host, conf: Conf, filename: str | None) -> Plan:
-        plan = Plan(host, conf, filename, self.software, self.redirect, self._handlers(host, conf))
+        plan = Plan(
+            host, conf, filename, self.software, self.redirect, self._environments, self._handlers(host, conf)
+        )  # fmt: skip
         compile_steps(plan, self.loader, self._look_up)
         if links.needed(host.server, conf):
             plan.steps = (links.step(host.server, self.htaccess), *plan.steps)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mpserver.api.hlist import HandlerEntry
 from mpserver.config.settings import Conf
 from mpserver.modules import auth, core, mime, python
+from mpserver.modules.environment import ENVIRONMENT, Environment, plain
 from mpserver.phases.dispatch import Handler
 from mpserver.phases.steps import PYTHON_HANDLERS, Step
 
@@ -26,15 +27,17 @@ MAIN = "main_interpreter"
 
 
 class Place(NamedTuple):
-    """An interpreter: the kind that was asked for (auto, own, process, main) and its name."""
+    """An interpreter: the kind that was asked for (auto, own, shared, process, main) and its name."""
 
     kind: str
     name: str
+    #: What a process has of its own: a Python, a user, limits.
+    environment: Environment = ()
 
     @property
     def key(self) -> str:
         """Its name on the scoreboard."""
-        return f"{self.kind} {self.name}"
+        return f"{self.kind} {self.name} {self.environment}" if self.environment else f"{self.kind} {self.name}"
 
 
 class PhaseHandlers(NamedTuple):
@@ -56,7 +59,8 @@ class Plan:
 
     def __init__(
         self, host: Host, conf: Conf, filename: str | None, software: str,
-        redirect: Callable[[Request, str], None], handler: type[Handler] = Handler,
+        redirect: Callable[[Request, str], None], environments: Mapping[str, Environment],
+        handler: type[Handler] = Handler,
     ) -> None:  # fmt: skip
         self.host = host
         self.conf = conf
@@ -85,7 +89,8 @@ class Plan:
             phase: _phase_handlers(specs, phase, filename, handler) for phase, specs in conf[python.HANDLERS].items()
         }
         self.needs_python = bool(self.handlers)
-        self.place = place(interpreter_name(host, conf, filename), conf[python.INTERP_BACKEND])
+        name = interpreter_name(host, conf, filename)
+        self.place = place(name, conf[python.INTERP_BACKEND], environments.get(name) or plain(conf[ENVIRONMENT]))
         self.interpreter = self.place.name
         #: Whether anything happens after the response: access log, log handlers, cleanup handlers.
         self.has_end = bool(host.access_logs) or any(
@@ -128,8 +133,10 @@ def interpreter_name(host: Host, conf: Conf, filename: str | None) -> str:
     return host.name
 
 
-def place(name: str, backend: str) -> Place:
-    """Where an interpreter of this name runs, by PythonInterpBackend."""
+def place(name: str, backend: str, environment: Environment = ()) -> Place:
+    """Where an interpreter of this name runs, by PythonInterpBackend and what it has of its own."""
+    if environment:
+        return Place("process", name, environment)
     if name == MAIN or backend == "main":
         return Place("main", MAIN)
     return Place(backend, name)

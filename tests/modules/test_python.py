@@ -121,7 +121,7 @@ def test_the_directory_of_a_plain_section_needs_no_file() -> None:
         ('PythonPath "["', "is no Python expression"),
         ('PythonPath "sys.path; 1"', "is no Python expression"),
         ("PythonImport a:b main_interpreter", "write module or module::function"),
-        ("PythonInterpBackend thread", "must be one of: auto, own, process, main"),
+        ("PythonInterpBackend thread", "must be one of: auto, own, shared, process, main"),
         ("PythonOption mod_python.mutex_locks 0", "must be a whole number from 1"),
         ('PythonInterpreter ""', "takes one argument"),
         ('PythonImport a ""', "takes two arguments"),

@@ -1,0 +1,105 @@
+"""Zygotes in another Python: of a virtual environment, or of another version (PythonVirtualEnv, PythonExecutable).
+
+The process executes that Python with this very file, which finds the engine where the server has it, and the
+library that the engine uses there too, unless the environment has it itself. Nothing else of the
+server's own libraries is seen by the application.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import sys
+from importlib.machinery import ModuleSpec, PathFinder
+from typing import Any, NamedTuple, NoReturn
+
+#: The versions of the marshal format differ between Pythons; all read this one.
+MARSHAL = 4
+#: The engine's own packages, and the libraries that it uses in an interpreter.
+ENGINE = ("mpserver", "mod_python")
+LIBRARIES = ("multipart",)
+#: The command line is made so long that titles find room in it.
+ROOM = 200
+
+
+class Record(NamedTuple):
+    """What a zygote has to know: its key, its descriptors, the configuration, the rest of its keeper."""
+
+    key: tuple[str, Any]
+    control: int
+    scoreboard: int
+    configuration: bytes
+    logs: dict[str, int]
+    generation: int
+    one_process: bool
+
+
+def limit(environment: dict[str, Any]) -> None:
+    """Set the limits of this process that an environment tells. :raises OSError: the system refuses."""
+    if "nice" in environment:
+        os.nice(environment["nice"])
+    if "memory" in environment:
+        import resource
+
+        # what the process may write to and shares with nobody: not its libraries, nor address space that it only keeps
+        resource.setrlimit(resource.RLIMIT_DATA, (environment["memory"], environment["memory"]))
+
+
+def go(python: str, record: Record) -> NoReturn:
+    """Become a zygote in another Python. :raises OSError: it can't be executed."""
+    fd = os.memfd_create("mpserver-zygote", 0)
+    data = marshal.dumps((sys.path, tuple(record)), MARSHAL)
+    os.truncate(fd, len(data))
+    os.pwrite(fd, data, 0)
+    for its in (record.control, record.scoreboard, *record.logs.values()):
+        os.set_inheritable(its, True)
+    environment = dict(os.environ)
+    for name in ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"):
+        environment.pop(name, None)
+    directory = os.path.dirname(python)
+    if os.path.exists(os.path.join(directory, os.pardir, "pyvenv.cfg")):
+        environment["VIRTUAL_ENV"] = os.path.dirname(directory)
+        environment["PATH"] = os.pathsep.join([directory, environment.get("PATH", os.defpath)])
+    os.execve(python, [python, "-P", __file__, str(fd), " " * ROOM], environment)
+
+
+class Finder:
+    """Finds some modules, and only these, in directories of their own (a finder of ``sys.meta_path``)."""
+
+    def __init__(self, names: tuple[str, ...], path: list[str]) -> None:
+        self._names, self._path = names, path
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """The module, if it is one of ours and no part of another."""
+        if path is not None or name not in self._names:
+            return None
+        return PathFinder.find_spec(name, self._path)
+
+
+def arrive(fd: int) -> None:
+    """The other side of `go`."""
+    path, record = marshal.loads(os.pread(fd, os.fstat(fd).st_size, 0))
+    os.close(fd)
+    sys.meta_path.insert(0, Finder(ENGINE, [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]))
+    sys.meta_path.append(Finder(LIBRARIES, path))
+    from mpserver import zygote
+
+    # (this file runs as __main__; the engine knows it under its own name)
+    from mpserver.elsewhere import Record as EngineRecord
+
+    zygote.serve_elsewhere(EngineRecord(*record))
+
+
+def write_title(title: str) -> None:
+    """Name the process where there is no library for it: over its command line, as far as that has room."""
+    import ctypes
+
+    with open("/proc/self/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()
+    start, end = int(fields[45]), int(fields[46])
+    if end - start > ROOM:
+        ctypes.memmove(start, title.encode()[: end - start - 1].ljust(end - start, b"\0"), end - start)
+
+
+if __name__ == "__main__":
+    arrive(int(sys.argv[1]))

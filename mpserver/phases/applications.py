@@ -1,0 +1,147 @@
+"""The applications of a configuration, as far as they show without a request: interpreters' names, and what they need.
+
+An application is what runs in the interpreters of one name. Sections say what it begins with, and which
+environment it has (a Python, a user, limits); what several of them say of one name is brought together here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from mpserver.config.compile import Configuration, Server
+from mpserver.config.settings import Conf
+from mpserver.errors import ConfigError
+from mpserver.modules import python
+from mpserver.modules.environment import ENVIRONMENT, PRELOAD, Environment, Told, plain
+from mpserver.phases.plan import MAIN
+
+#: What names the application of ``mod_python.wsgi``.
+WSGI, WSGI_APPLICATION = "mod_python.wsgi", "mod_python.wsgi.application"
+
+
+class Wanted(NamedTuple):
+    """A module to load: its name, the directory that comes first on sys.path, and PythonPath."""
+
+    module: str
+    directory: str | None
+    path: str | None
+
+
+def scopes(server: Server) -> Iterator[Conf]:
+    """The server level, and each section over it."""
+    yield server.base
+    sections = server.sections
+    for entry in (*sections.directories, *sections.directory_matches, *sections.locations):
+        yield server.base.merged(entry.conf)
+
+
+def interpreters(server: Server, conf: Conf) -> Iterator[tuple[str, python.HandlerSpec]]:
+    """The handlers of a scope, each with the name that its requests run under."""
+    for specs in conf[python.HANDLERS].values():
+        for spec in specs:
+            if spec.pattern is None:
+                yield _interpreter(server, conf, spec), spec
+
+
+def _interpreter(server: Server, conf: Conf, spec: python.HandlerSpec) -> str:
+    named = conf[python.PYTHON_INTERPRETER]
+    if named is not None:
+        return named
+    if conf[python.INTERP_PER_DIRECTORY] or conf[python.INTERP_PER_DIRECTIVE]:
+        return spec.directory or MAIN
+    return server.name or os.uname().nodename
+
+
+def names(configuration: Configuration) -> list[str]:
+    """The names of all applications, in the order of the configuration."""
+    found = [interpreter for _module, interpreter in configuration.main.conf[python.PYTHON_IMPORTS]]
+    for server in (configuration.main, *configuration.hosts):
+        found += [name for conf in scopes(server) for name, _spec in interpreters(server, conf)]
+    return list(dict.fromkeys(found))
+
+
+def modules(configuration: Configuration, name: str, environment: Environment = ()) -> list[Wanted]:
+    """The modules that an application begins with, in their order."""
+    main = configuration.main
+    path = main.base[python.PYTHON_PATH]
+    imports = main.conf[python.PYTHON_IMPORTS]
+    first = [Wanted(module.partition("::")[0], None, path) for module, its in reversed(imports) if its == name]
+    handlers = list(_handlers(configuration, name))
+    path = next((wanted.path for wanted in handlers if wanted.path is not None), path)
+    directory = None if path is not None else next((wanted.directory for wanted in handlers), None)
+    asked = [Wanted(module, directory, path) for module in dict(environment).get(PRELOAD, ())]
+    return list(dict.fromkeys([*asked, *first, *handlers]))
+
+
+def _handlers(configuration: Configuration, name: str) -> Iterator[Wanted]:
+    for server in (configuration.main, *configuration.hosts):
+        for conf in scopes(server):
+            path = conf[python.PYTHON_PATH]
+            for its, spec in interpreters(server, conf):
+                if its == name:
+                    directory = None if spec.is_location or path is not None else spec.directory
+                    module = spec.handler.partition("::")[0]
+                    yield Wanted(module, directory, path)
+                    application = python.options(conf).get(WSGI_APPLICATION)
+                    if module == WSGI and application:
+                        yield Wanted(application.partition("::")[0], directory, path)
+
+
+# ---- environments
+
+
+class Environments(NamedTuple):
+    """The environments by interpreter name, and what is wrong with them."""
+
+    by_name: dict[str, Environment]
+    faults: list[ConfigError]
+
+
+def environments(configuration: Configuration) -> Environments:
+    """What the configuration says of the environments of interpreters."""
+    told: dict[str, dict[str, Told]] = {}
+    faults: list[ConfigError] = []
+    backends: dict[str, set[str]] = {}
+    for server in (configuration.main, *configuration.hosts):
+        for conf in scopes(server):
+            environment = conf[ENVIRONMENT]
+            if environment:
+                for name in dict.fromkeys(name for name, _spec in interpreters(server, conf)):
+                    _add(name, told.setdefault(name, {}), environment, faults)
+                    if python.INTERP_BACKEND in conf:
+                        backends.setdefault(name, set()).add(conf[python.INTERP_BACKEND])
+    for name, its in told.items():
+        one = next(iter(its.values()))
+        others = backends.get(name, set()) - {"auto", "process"}
+        if name == MAIN or others:
+            where = f"PythonInterpBackend {others.pop()}" if others else "the main interpreter of a worker"
+            faults.append(
+                ConfigError(
+                    f"{one.directive} needs a process of its own, and can't be had with {where}: use "
+                    "PythonInterpBackend process or leave it out, and give the application a PythonInterpreter name",
+                    one.file,
+                    one.line,
+                )
+            )
+    return Environments({name: plain(its) for name, its in told.items()}, faults)
+
+
+def _add(name: str, its: dict[str, Told], more: Mapping[str, Told], faults: list[ConfigError]) -> None:
+    for key, told in more.items():
+        known = its.get(key)
+        if known is None:
+            its[key] = told
+        elif key == PRELOAD:
+            its[key] = known._replace(value=tuple(dict.fromkeys((*known.value, *told.value))))
+        elif known.value != told.value:
+            faults.append(
+                ConfigError(
+                    f"{told.directive} says another thing of interpreter '{name}' than {known.directive} on line "
+                    f"{known.line} of {known.file} does: an interpreter has one environment, so give one of the two "
+                    "sections another PythonInterpreter",
+                    told.file,
+                    told.line,
+                )
+            )
