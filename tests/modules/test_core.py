@@ -249,7 +249,8 @@ CONTEXTS = {
         "MaxSpareServers MinSpareServers Mutex PidFile ServerLimit ServerTokens StartServers User"
     ),
     (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
-        "Alias CGIScriptTimeout LogLevel PythonInterpBackend PythonRequestTimeout ScriptAlias UseCanonicalName"
+        "Alias CGIScriptTimeout LogLevel PythonExecutable PythonInterpBackend PythonInterpMaxMemory "
+        "PythonInterpNice PythonInterpPreload PythonInterpUser PythonRequestTimeout PythonVirtualEnv ScriptAlias UseCanonicalName"
     ),
     (Where.DIRECTORY, Override.NONE): "AllowOverride AllowOverrideList",
     (Where.DIRECTORY | Where.HTACCESS, Override.AUTHCONFIG): (
