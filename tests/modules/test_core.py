@@ -250,7 +250,8 @@ CONTEXTS = {
     ),
     (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
         "Alias CGIScriptTimeout LogLevel PythonExecutable PythonInterpBackend PythonInterpMaxMemory "
-        "PythonInterpNice PythonInterpPreload PythonInterpUser PythonRequestTimeout PythonVirtualEnv ScriptAlias UseCanonicalName"
+        "PythonInterpNice PythonInterpPreload PythonInterpUser PythonRequestTimeout PythonVirtualEnv ScriptAlias "
+        "UseCanonicalName"
     ),
     (Where.DIRECTORY, Override.NONE): "AllowOverride AllowOverrideList",
     (Where.DIRECTORY | Where.HTACCESS, Override.AUTHCONFIG): (
