@@ -36,8 +36,18 @@ make_venv() {
     [ -f "$stamp" ] && old=$(cat "$stamp")
     if [ -n "$old" ] && "$dir/bin/python" -c '' 2>/dev/null; then
         case "$old" in "$made $extra") return ;; esac
-        # what was made for the tests serves, too
-        [ -n "$extra" ] || case "$old" in "$made test"*) return ;; esac
+        # what was made with more serves, too, and what it has stays
+        local had=${old#"$made"} wanted lacks=""
+        had=${had# }
+        if [ "$old" != "$had" ]; then
+            for wanted in ${extra//,/ }; do
+                case ",$had," in *",$wanted,"*) ;; *) lacks=1 ;; esac
+            done
+            [ -n "$lacks" ] || return 0
+            for wanted in ${had//,/ }; do
+                case ",$extra," in *",$wanted,"*) ;; *) extra=${extra:+$extra,}$wanted ;; esac
+            done
+        fi
     fi
     if [ "${old%% "$here"*}" != "${made%% "$here"*}" ] || ! "$dir/bin/python" -c '' 2>/dev/null; then
         say "Making ${dir#"$here"/} with $("$python" -V) ($python)"

@@ -1,0 +1,214 @@
+"""What tools/bench makes of its figures: tables, goals, comparisons; and how it reads and commands wrk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from benching import report
+from benching.cases import APACHE, BARE, CASES, GRANIAN, NGINX, PORTS
+from benching.goals import FLASK_WORKERS, GOALS, judge
+from benching.ground import prepared
+from benching.load import Load, command, read_report
+from benching.main import arguments, peers_from
+from benching.manual import read_ab
+from benching.manual import table as manual_table
+from benching.peers import STARTERS, Place, find_program
+from benching.plots import draw
+from benching.results import Result, Results, compare, load, save, slower
+
+OURS = "mpserver (own)"
+MACHINE = {"processor": "A Processor", "cores": "2", "memory": "8 GiB", "system": "Linux", "Python": "3.14"}
+OPTIONS = {"rounds": 3, "seconds": 3, "quick": False}
+
+REPORT = """\
+Running 1s test @ http://127.0.0.1:8101/h
+  1 threads and 16 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+  Latency Distribution
+     50%  512.00us
+     75%    1.03ms
+     90%    2.00ms
+     99%    1.50s
+  52384 requests in 1.10s, 7.94MB read
+  Socket errors: connect 0, read 2, write 1, timeout 0
+  Non-2xx or 3xx responses: 4
+Requests/sec:  47621.50
+Transfer/sec:      7.22MB
+"""
+
+
+def made_up(rate: float = 75_000, bare: float = 100_000) -> Results:
+    """A run of some cases."""
+    rows = (
+        Result("handler hello", "", OURS, rate, 0.2, 0.9, cpu=13, memory=50_000_000),
+        Result("handler hello", "", BARE, bare, 0.1, 0.3),
+        Result("handler hello", "", APACHE, 20_000, 0.5, 2, 3),
+        Result("handler hello", "", GRANIAN, 60_000, 0.3, 1),
+        Result("static 1 MB", "", OURS, 900),
+        Result("static 1 MB", "", APACHE, 1_000),
+        Result("static 1 MB", "", NGINX, 900),
+        Result("idle connections", "0 idle", OURS, 80_000),
+        Result("idle connections", "10,000 idle", OURS, 76_000, each=1_800),
+        Result("virtual hosts", "1", OURS, 80_000),
+        Result("virtual hosts", "10,000", OURS, 40_000),
+        Result(FLASK_WORKERS, "", "mpserver (process)", each=35_000_000),
+    )
+    return Results(MACHINE, OPTIONS, rows)
+
+
+def test_what_wrk_says_is_read() -> None:
+    run = read_report(REPORT)
+    assert (run.rate, run.number, run.p50, run.p99, run.errors) == (47621.5, 52384, 0.512, 1500, 7)
+    with pytest.raises(ValueError, match="unable to connect"):
+        read_report("unable to connect to 127.0.0.1:1 Connection refused")
+
+
+def test_how_wrk_is_called() -> None:
+    words = command("http://x/", 1, [1], Load(4, ("A: b",), Path("x.lua"), ("Host", "file")))
+    assert words == [
+        "taskset", "-c", "1", "wrk", "-t1", "-c4", "-d1s", "--latency", "-H", "A: b", "-s", "x.lua", "http://x/", "--",
+        "Host", "file",
+    ]  # fmt: skip
+
+
+def test_goals() -> None:
+    verdicts = {
+        (verdict.goal.case, verdict.goal.setup, verdict.text()): (verdict.value, verdict.reached)
+        for verdict in judge(made_up())
+    }
+    assert verdicts["handler hello", "", "3 x Apache mod_python"] == (3.75, True)
+    assert verdicts["handler hello", "", "1.4 x granian"] == (1.25, False)
+    assert verdicts["handler hello", "", "0.55 x bare road"] == (0.75, True)
+    assert verdicts["static 1 MB", "", "0.95 x the better of Apache mod_python and nginx"] == (0.9, False)
+    assert verdicts["idle connections", "10,000 idle", "under 3 KB each"] == (1.8, True)
+    assert verdicts["idle connections", "10,000 idle", "0.9 x 0 idle"] == (0.95, True)
+    assert verdicts["virtual hosts", "10,000", "0.9 x 1"] == (0.5, False)
+    assert verdicts[FLASK_WORKERS, "", "under 40 MB in all"] == (35, True)
+    assert not any(case == "PSP page" for case, _, _ in verdicts), "what was not run is not judged"
+
+
+def test_a_goal_without_its_peer_is_not_measured() -> None:
+    results = made_up()._replace(rows=(Result("PSP page", "", OURS, 1_000),))
+    (verdict,) = judge(results)
+    assert (verdict.value, verdict.reached) == (None, None)
+    assert "not measured" in report.goals([verdict])
+
+
+def test_goals_speak_of_cases_that_there_are() -> None:
+    setups = {(case.name, setup.title) for case in CASES for setup in case.setups} | {(FLASK_WORKERS, "")}
+    servers = {case.name: {*case.peers, BARE, "mpserver"} for case in CASES}
+    for goal in GOALS:
+        assert (goal.case, goal.setup) in setups, goal
+        for setup, server in goal.against:
+            assert (goal.case, setup) in setups or not setup, goal
+            assert server in servers[goal.case] or server == OURS, goal
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+def test_the_page() -> None:
+    page = report.document(made_up(), {"hello.png": "Hello"})
+    for text in (
+        "A Processor, 2 cores", "![Hello](hello.png)",
+        "| handler hello | mpserver (own) | 75,000 | 0.20 | 0.90 | 13.0 | 50.0 | 0.75 | 3.75 | 1.25 |",
+        "| handler hello | Apache mod_python | 20,000 (3 errors) |",
+        "- idle connections: 10,000 idle, mpserver (own): 1,800.00 B for each connection",
+        "| virtual hosts: 10,000 | 0.9 x 1 | 0.50 | **not reached** |",
+    ):  # fmt: skip
+        assert text in page
+
+
+def test_results_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "last.json"
+    save(made_up(), path)
+    assert load(path) == made_up()
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"format": 1}', '{"format": 0}', '{"format":1,"rows":[{"x":1}]}'])
+def test_what_is_no_result(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "last.json"
+    path.write_text(text)
+    with pytest.raises(SystemExit, match=r"last\.json"):
+        load(path)
+
+
+def test_a_slower_machine_is_no_slower_case() -> None:
+    changes = list(compare(made_up(), made_up(rate=37_500, bare=50_000)))
+    hello = next(change for change in changes if change.title == "handler hello")
+    assert (hello.then, hello.now) == (0.75, 0.75)
+    assert {change.server for change in changes} == {OURS}
+
+
+def test_a_slower_case_is_found() -> None:
+    worse = slower(compare(made_up(), made_up(rate=60_000)), 0.1)
+    assert [change.title for change in worse] == ["handler hello"]
+    assert "handler hello, mpserver (own): 0.600 of the bare road, was 0.750 (-20%)" in report.changes(worse, 0.1)
+    assert slower(compare(made_up(), made_up(rate=70_000)), 0.1) == []
+    assert report.changes([], 0.1) == "No case lost more than 10% against the bare road."
+
+
+def test_pictures(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the extra bench is not installed")
+    made = draw(made_up(), tmp_path)
+    assert set(made) == {"hello.png", "apache.png", "growth.png"}
+    assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in made)
+
+
+def test_ports() -> None:
+    assert peers_from("granian=1,apache-mod_python=0") == {**PORTS, GRANIAN: 1, APACHE: 0}
+    for wrong in ("granian", "lighttpd=1", "granian=x"):
+        with pytest.raises(SystemExit, match="NAME=PORT"):
+            peers_from(wrong)
+
+
+def test_only_the_full_run_writes_the_documentation() -> None:
+    assert arguments([]).out is not None
+    assert arguments(["--quick"]).out is None
+    assert arguments(["--only", "hello"]).out is None
+    assert (arguments(["--quick"]).seconds, arguments(["--quick", "--seconds", "2"]).seconds) == (1, 2)
+
+
+def test_peers_are_configured(tmp_path: Path) -> None:
+    """Each of them gets a command and files without a gap, as root and in another root, too."""
+    (tmp_path / "tmp").mkdir()
+    for path, text in {
+        "usr/lib/apache2/modules/mod_python.so": "", "usr/lib/apache2/modules/mod_wsgi.so": "",
+        "usr/sbin/apache2": "", "opt/bin/granian": "",
+        "etc/passwd": "root:x:0:0::/:/bin/sh\nnobody:x:9:9::/:/bin/false\n", "etc/group": "nogroup:x:9:\n",
+    }.items():  # fmt: skip
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    with prepared(tmp_path) as ground:
+        assert ground.words() == ["chroot", str(tmp_path)]
+        assert find_program(("httpd", "apache2"), ground, ()) == "/usr/sbin/apache2"
+        assert find_program(("granian",), ground, ()) is None
+        assert find_program(("granian",), ground, ("/opt/bin",)) == "/opt/bin/granian"
+        assert (ground.folder / "site" / "static" / "10k.bin").stat().st_size == 10_000
+        for name, (_programs, configure) in STARTERS.items():
+            run, inside = ground.run_folder(name)
+            made = configure(Place(ground, "/program", run, inside, 1234, "log"))
+            assert made is not None, name
+            assert str(tmp_path) not in " ".join(made.words), "paths are those of the other root"
+            written = "".join(path.read_text() for path in run.glob("*.conf"))
+            assert "1234" in written + " ".join(made.words)
+            assert "@" not in written
+            assert str(tmp_path) not in written
+        (tmp_path / "usr/lib/apache2/modules/mod_wsgi.so").unlink()
+        run, inside = ground.run_folder("without")
+        assert STARTERS["Apache mod_wsgi"][1](Place(ground, "/program", run, inside, 1, "")) is None
+
+
+def test_what_ab_says_is_read() -> None:
+    text = "Complete requests:      100\nFailed requests:        {}\nRequests per second:    885.21 [#/sec] (mean)\n"
+    assert read_ab(text.format(0)) == 885.21
+    with pytest.raises(ValueError, match="Failed requests"):
+        read_ab(text.format(3))
+    with pytest.raises(ValueError, match="Non-2xx"):
+        read_ab("Non-2xx responses:      100\n" + text.format(0))
+
+
+def test_the_manuals_table() -> None:
+    rates = {("handler", OURS): 3000.0, ("handler", APACHE): 1500.0, ("publisher", OURS): 2000.0}
+    table = manual_table(rates, [OURS, APACHE])
+    assert "| handler | 3,000 | 1,500 | 2.00 |" in table
+    assert "| publisher | 2,000 |  |  |" in table

@@ -1,0 +1,148 @@
+"""What is measured: one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from benching.ground import MEGABYTE, SITE
+from benching.load import Load
+
+BARE = "bare road"
+APACHE = "Apache mod_python"
+MOD_WSGI = "Apache mod_wsgi"
+GUNICORN = "gunicorn"
+GRANIAN = "granian"
+UWSGI = "uWSGI"
+NGINX = "nginx"
+
+#: Where peers are looked for that we can't start, unless told otherwise.
+PORTS = {APACHE: 8101, MOD_WSGI: 8102, GUNICORN: 8103, GRANIAN: 8104, UWSGI: 8105, NGINX: 8106}
+
+
+class Setup(NamedTuple):
+    """A way to run mpserver: what its configuration has more, and what is beside the load."""
+
+    title: str = ""
+    #: Virtual hosts h0.test, h1.test ..., all in one interpreter or each in its own.
+    hosts: int = 0
+    own_interpreters: bool = False
+    #: Idle keep-alive connections.
+    idle: int = 0
+    log: bool = False
+    workers: int = 1
+    both_cores: bool = False
+    #: A load of its own in place of the case's.
+    load: Load | None = None
+
+
+class Case(NamedTuple):
+    """One thing to measure.
+
+    ``size``: the bytes of mpserver's answer, None where it differs. ``peers``: each peer's path;
+    ``given``: its path where the bench did not start it. ``form``: which form of the peers.
+    ``kinds``: the kinds of interpreter, None for those that were asked for. ``bare``: whether the
+    bare road takes turns. ``quick``: whether ``--quick`` measures the peers, too.
+    ``weigh``: whether what the setups have many of is weighed.
+    """
+
+    name: str
+    path: str
+    size: int | None
+    peers: Mapping[str, str] = {}
+    load: Load = Load()
+    setups: tuple[Setup, ...] = (Setup(),)
+    form: str = ""
+    kinds: tuple[str, ...] | None = None
+    given: Mapping[str, str] = {}
+    bare: bool = True
+    quick: bool = True
+    weigh: bool = False
+
+
+
+#: Sixteen sessions, made before the load begins.
+COUNTER = Load(script=SITE / "lua" / "rotate.lua", arguments=("Cookie", "{cookies}"))
+HOSTS = Load(script=SITE / "lua" / "rotate.lua", arguments=("Host", "{hosts}"))
+HEADERS = tuple(f"X-Header-{number}: value {number} of twenty" for number in range(20))
+BUSY = Setup(hosts=2, own_interpreters=True, both_cores=True)
+_WSGI = {MOD_WSGI: "/w", GUNICORN: "/w", GRANIAN: "/w", UWSGI: "/w"}
+_FLASK = {APACHE: "/flask", MOD_WSGI: "/flask", GUNICORN: "/flask", GRANIAN: "/flask", UWSGI: "/flask"}
+_FILES = (APACHE, NGINX)
+
+
+def _same(path: str, *peers: str) -> dict[str, str]:
+    return dict.fromkeys(peers, path)
+
+
+def _static(name: str, file: str, size: int, *headers: str) -> Case:
+    return Case(name, f"/static/{file}", size, _same(f"/static/{file}", *_FILES), Load(headers=headers))
+
+
+CASES = (
+    Case("handler hello", "/whole", 12, {APACHE: "/whole", **_WSGI, NGINX: "/r"}, given={APACHE: "/h"}),
+    Case("handler hello, flushed", "/h", 12, {APACHE: "/h"}, quick=False),
+    Case("handler hello, autoreload off", "/noreload", 12, {APACHE: "/noreload"}, quick=False),
+    Case(
+        "handler hello, access log on", "/whole", 12, {APACHE: "/whole", **_WSGI, NGINX: "/r"},
+        setups=(Setup(log=True),), form="log", quick=False,
+    ),
+    Case("handler, 20 headers read", "/headers", None, {APACHE: "/headers"}, Load(headers=HEADERS), quick=False),
+    Case("form posted", "/form", None, {APACHE: "/form"}, Load(script=SITE / "lua" / "post.lua"), quick=False),
+    Case("publisher hello", "/pub/say.py/say", 19, {APACHE: "/pub/say.py/say"}),
+    Case("PSP page", "/psp/page.psp", None, {APACHE: "/psp/page.psp"}),
+    Case("session counter, memory", "/memory", None, {}, COUNTER),
+    Case("session counter, dbm", "/dbm", None, {APACHE: "/dbm"}, COUNTER),
+    Case("session counter, file", "/s", None, {APACHE: "/s"}, COUNTER),
+    Case("cgihandler", "/cgi/plain.py", 7, {APACHE: "/cgi/plain.py"}),
+    Case("WSGI hello", "/w", 12, {APACHE: "/w", **_WSGI}),
+    Case("WSGI with Flask", "/flask", 12, _FLASK, form="flask", quick=False),
+    _static("static 13 B", "hello.txt", 13),
+    _static("static 10 KB", "10k.bin", 10_000),
+    _static("static 1 MB", "1m.bin", MEGABYTE),
+    _static("static 304", "hello.txt", 13, "If-Modified-Since: {modified}"),
+    Case("three .htaccess files", "/deep/a/b/page.txt", 12, {APACHE: "/deep/a/b/page.txt"}, quick=False),
+    Case(
+        "connection per request", "/whole", 12, {APACHE: "/whole", GRANIAN: "/w", NGINX: "/r"},
+        Load(headers=("Connection: close",)), given={APACHE: "/h"}, bare=False,
+    ),
+    Case(
+        "pipelined 16", "/whole", 12, {APACHE: "/whole", GRANIAN: "/w", NGINX: "/r"},
+        Load(script=SITE / "lua" / "pipeline.lua"), given={APACHE: "/h"}, bare=False, quick=False,
+    ),
+    Case(
+        "idle connections", "/whole", 12,
+        setups=(Setup("0 idle"), Setup("1,000 idle", idle=1_000), Setup("10,000 idle", idle=10_000)),
+        weigh=True,
+    ),
+    Case(
+        "interpreters", "/whole", 12, load=Load(headers=("Host: h0.test",)),
+        setups=tuple(Setup(f"{count}", hosts=count, own_interpreters=True) for count in (1, 10, 100)),
+        weigh=True,
+    ),
+    # A process of wrk for each connection, since each connection stays with its interpreter.
+    Case(
+        "interpreters in turns", "/whole", 12,
+        setups=tuple(
+            Setup(
+                f"16 of {count}" if count > 1 else "1", hosts=count, own_interpreters=True,
+                load=Load(each=tuple(f"Host: h{number * count // 16}.test" for number in range(16))),
+            )
+            for count in (1, 100)
+        ),
+        quick=False,
+    ),
+    Case(
+        "virtual hosts", "/whole", 12, load=HOSTS,
+        setups=(Setup("1", hosts=1), Setup("100", hosts=100), Setup("10,000", hosts=10_000)),
+    ),
+    Case("kinds of interpreter", "/whole", 12, kinds=("own", "process", "main")),
+    Case(
+        "busy interpreters", "/busy", None,
+        setups=(
+            BUSY._replace(title="1 on two cores", load=Load(each=("Host: h0.test",))),
+            BUSY._replace(title="2 on two cores", load=Load(each=("Host: h0.test", "Host: h1.test"))),
+        ),
+        bare=False,
+    ),
+)  # fmt: skip

@@ -1,0 +1,91 @@
+"""Where servers run: a folder with a copy of the site, for a peer in another root, too."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+TOOLS = Path(__file__).resolve().parent.parent
+SITE = TOOLS / "bench_site"
+PEERS = TOOLS / "bench_peers"
+MEGABYTE = 1_000_000
+
+#: Static files and their sizes.
+FILES = {"hello.txt": 13, "10k.bin": 10_000, "1m.bin": MEGABYTE}
+
+#: What Flask consists of.
+FLASK = ("flask", "werkzeug", "jinja2", "markupsafe", "itsdangerous", "click", "blinker")
+
+
+class Ground(NamedTuple):
+    """A folder as we see it and as its servers do, and the root that these have (None: ours)."""
+
+    folder: Path
+    inside: str
+    root: Path | None
+
+    def words(self) -> list[str]:
+        """What a command begins with to run there."""
+        return ["chroot", str(self.root)] if self.root is not None else []
+
+    def run_folder(self, name: str) -> tuple[Path, str]:
+        """A folder for a server's own files, as we and as it see it."""
+        folder = self.folder / name
+        folder.mkdir()
+        folder.chmod(0o777)
+        return folder, f"{self.inside}/{name}"
+
+
+@contextlib.contextmanager
+def prepared(root: Path | None = None) -> Iterator[Ground]:
+    """A folder with the site in it, while the block lasts.
+
+    :param root: a folder to which the servers are confined (chroot)
+    """
+    temporary = (root / "tmp") if root is not None else None
+    with tempfile.TemporaryDirectory(prefix="mpserver-bench-", dir=temporary) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        shutil.copytree(SITE, folder / "site", ignore=shutil.ignore_patterns("__pycache__"))
+        static = folder / "site" / "static"
+        static.mkdir()
+        for file, size in FILES.items():
+            (static / file).write_bytes((b"Hello World!\n" * (size // 13 + 1))[:size])
+        for path in (folder / "site").rglob("*"):
+            path.chmod(0o755 if path.is_dir() or path.suffix == ".py" else 0o644)
+        lib = folder / "lib"
+        lib.mkdir()
+        _copy_flask(lib)
+        inside = name if root is None else f"/tmp/{folder.name}"
+        yield Ground(folder, inside, root)
+
+
+def _copy_flask(lib: Path) -> None:
+    """Flask, where it is installed, for servers that have another Python; all of it runs without compiled parts."""
+    for name in FLASK:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            for file in importlib.metadata.files(name) or ():
+                if ".." in file.parts or "__pycache__" in file.parts or file.suffix == ".so":
+                    continue
+                target = lib / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file.locate(), target)
+
+
+def soft_limit() -> None:
+    """Let servers and clients have as many descriptors as the machine allows."""
+    import resource
+
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def is_root() -> bool:
+    """Whether we may change users and roots."""
+    return os.geteuid() == 0

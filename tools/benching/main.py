@@ -1,0 +1,148 @@
+"""Measures mpserver beside its peers on one core, with wrk on another; tells it in Markdown.
+
+Every case warms up, then the servers take turns in each round, so that a busy minute of the machine
+meets all of them; the medians of the rounds are told. The full run takes about 20 minutes and writes
+docs/bench; --quick takes two and prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benching import plots, report
+from benching.cases import CASES, PORTS
+from benching.flask_workers import weigh
+from benching.goals import FLASK_WORKERS, judge
+from benching.ground import TOOLS, prepared, soft_limit
+from benching.machine import description
+from benching.measure import Bench, Options, note
+from benching.peers import Peers
+from benching.results import Results, compare, load, save, slower
+
+#: Rounds, seconds of each, seconds of warm-up.
+FULL = (3, 3, 1)
+QUICK = (1, 1, 0)
+
+
+def peers_from(text: str) -> dict[str, int]:
+    """Ports from ``granian=8104,nginx=8106``, over the defaults; port 0 leaves a peer out."""
+    ports = dict(PORTS)
+    known = {peer.lower().replace(" ", "-"): peer for peer in PORTS}
+    for entry in filter(None, text.split(",")):
+        name, equals, port = entry.partition("=")
+        if not equals or name.lower().replace(" ", "-") not in known or not port.isdigit():
+            raise SystemExit(f"--peers takes NAME=PORT,...; the names are {', '.join(known)}")
+        ports[known[name.lower().replace(" ", "-")]] = int(port)
+    return ports
+
+
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="tools/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--quick", action="store_true", help="one round of 1 s each: a glance, not a measurement")
+    add("--rounds", type=int, metavar="N")
+    add("--seconds", type=float, help="of each run")
+    add("--warm-up", type=float, metavar="SECONDS", help="before the first round")
+    add("--server-core", type=int, default=0)
+    add("--client-core", type=int, default=1)
+    add("--kinds", default="own" if sys.version_info >= (3, 14) else "process", metavar="KIND,...")
+    add("--only", default="", metavar="TEXT", help="only the cases with TEXT in their name")
+    add("--list", action="store_true", help="name the cases")
+    add("--no-peers", action="store_true")
+    add(
+        "--peers", default=os.environ.get("MPSERVER_PEERS", ""), metavar="NAME=PORT,...",
+        help="where peers run that can't be started (also in the environment: MPSERVER_PEERS); 0: leave it out",
+    )  # fmt: skip
+    add(
+        "--peers-root", default=os.environ.get("MPSERVER_PEERS_ROOT", ""), metavar="FOLDER", type=str,
+        help="another root with peers installed in it, as debootstrap makes one (MPSERVER_PEERS_ROOT); for root only",
+    )  # fmt: skip
+    add(
+        "--peers-path", default=os.environ.get("MPSERVER_PEERS_PATH", ""), metavar="FOLDER:...",
+        help="more folders for programs in that root (MPSERVER_PEERS_PATH)",
+    )  # fmt: skip
+    add("--out", type=Path, metavar="FOLDER", help="write the page, the pictures and results.json there")
+    add("--json", type=Path, metavar="FILE", help="write the results there, for --check")
+    add("--check", type=Path, metavar="FILE", help="fail if a case got slower relative to the bare road than in FILE")
+    add("--tolerance", type=float, default=0.1, metavar="PART", help="how much slower is still equal (default 0.1)")
+    options = parser.parse_args(words)
+    for name, value in zip(("rounds", "seconds", "warm_up"), QUICK if options.quick else FULL, strict=True):
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    if options.out is None and not options.quick and not options.only:
+        options.out = TOOLS.parent / "docs" / "bench"
+    if not {options.server_core, options.client_core} <= os.sched_getaffinity(0):
+        parser.error("it needs two cores, one for the servers and one for wrk: --server-core, --client-core")
+    if options.peers_root and os.geteuid() != 0:
+        parser.error("--peers-root needs root's rights")
+    return options
+
+
+def measure(options: argparse.Namespace) -> Results:
+    """Run the cases that were asked for."""
+    how = Options(
+        options.rounds, options.seconds, options.warm_up, options.server_core, options.client_core,
+        tuple(options.kinds.split(",")), options.only, options.quick,
+    )  # fmt: skip
+    cases = [case for case in CASES if options.only.lower() in case.name.lower()]
+    soft_limit()
+    with contextlib.ExitStack() as stack:
+        grounds = [stack.enter_context(prepared())]
+        if options.peers_root and not options.no_peers:
+            grounds.append(stack.enter_context(prepared(Path(options.peers_root))))
+        peers = None
+        if not options.no_peers:
+            folders = [folder for folder in options.peers_path.split(":") if folder]
+            ports: Mapping[str, int] = peers_from(options.peers)
+            peers = stack.enter_context(Peers(grounds, folders, ports, [options.server_core]))
+        rows = []
+        if cases:
+            rows += stack.enter_context(Bench(how, grounds[0], peers)).run(cases)
+        if options.only.lower() in FLASK_WORKERS.lower():
+            rows += weigh(how, grounds[0])
+    kept = {"rounds": options.rounds, "seconds": options.seconds, "quick": options.quick}
+    return Results(description(), kept, tuple(rows))
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Measure, tell, write, compare. :returns: the exit status: 1 if --check found a slower case"""
+    options = arguments(words)
+    if options.list:
+        print("\n".join([*(case.name for case in CASES), FLASK_WORKERS]))
+        return 0
+    then = load(options.check) if options.check else None
+    results = measure(options)
+    if not results.rows:
+        raise SystemExit(f"No case has {options.only!r} in its name: see tools/bench --list")
+    print(f"\n{report.summary(results)}\n\n{report.table(results)}\n")
+    if weighed := report.weights(results):
+        print(f"{weighed}\n")
+    if verdicts := judge(results):
+        print(report.goals(verdicts))
+    if options.json is not None:
+        save(results, options.json)
+    if options.out is not None:
+        write(results, options.out)
+    if then is None:
+        return 0
+    worse = slower(compare(then, results), options.tolerance)
+    print("\n" + report.changes(worse, options.tolerance))
+    return 1 if worse else 0
+
+
+def write(results: Results, folder: Path) -> None:
+    """Write the page, its pictures and the figures."""
+    save(results, folder / "results.json")
+    pictures = plots.draw(results, folder)
+    if not pictures:
+        note("No pictures: matplotlib is not installed (pip install 'mpserver[bench]')")
+    (folder / "README.md").write_text(report.document(results, pictures))
+    note(f"Written to {folder}")

@@ -1,0 +1,260 @@
+"""Runs the cases: starts what each needs, checks the answers, warms up, lets the servers take turns."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import statistics
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from benching import load as wrk
+from benching.cases import Case, Setup
+from benching.ground import Ground
+from benching.load import Load, Run
+from benching.machine import Family
+from benching.peers import Peers
+from benching.results import Result
+from benching.servers import Server, bare_road, idle_connections, mpserver
+
+#: Sessions that a counter is kept in.
+SESSIONS = 16
+#: Seconds of CPU that the first request of a process of Apache takes at least.
+FIRST_REQUEST = 0.05
+#: How often all processes of a server are met at most.
+ATTEMPTS = 10
+
+
+class Options(NamedTuple):
+    """How to measure; ``only``: what is in the names of the cases. ``quick``: warm up with some requests alone."""
+
+    rounds: int
+    seconds: float
+    warm_up: float
+    server_core: int
+    client_core: int
+    kinds: tuple[str, ...]
+    only: str
+    quick: bool
+
+
+class Target(NamedTuple):
+    """One server in one case."""
+
+    setup: str
+    server: Server
+    path: str
+    size: int | None
+    load: Load
+    each: float | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.server.port}{self.path}"
+
+
+def note(text: str) -> None:
+    """Tell how it goes."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def fetch(url: str, headers: Mapping[str, str] = {}) -> tuple[Mapping[str, str], bytes]:
+    """One answer's headers and body. :raises OSError: none, or an error"""
+    with urllib.request.urlopen(urllib.request.Request(url, headers=dict(headers)), timeout=60) as response:
+        return response.headers, response.read()
+
+
+def wrong(target: Target) -> str | None:
+    """What is wrong with a target's answer: None if it has the status and the size that it should."""
+    headers = dict(header.split(": ", 1) for header in target.load.headers if header.startswith("Host: "))
+    try:
+        body = fetch(target.url, headers)[1]
+    except (OSError, http.client.HTTPException) as error:
+        return str(error)
+    if target.size is not None and len(body) != target.size:
+        return f"{len(body)} bytes instead of {target.size}"
+    return None
+
+
+def fitted(load: Load, server: Server, url: str) -> Load:
+    """The load with what this server told: its file's date, cookies of sessions of its own, its hosts."""
+    words = " ".join((*load.headers, *load.arguments))
+    values: dict[str, str] = {}
+    if "{modified}" in words:
+        values["modified"] = fetch(url)[0]["Last-Modified"]
+    if "{hosts}" in words:
+        values["hosts"] = str(server.folder / "hosts")
+    if "{cookies}" in words:
+        path = server.folder / f"cookies-{url.rpartition('/')[2]}"
+        cookies = [fetch(url)[0].get("Set-Cookie", "").partition(";")[0] for _ in range(SESSIONS)]
+        path.write_text("".join(f"{cookie}\n" for cookie in cookies))
+        values["cookies"] = str(path)
+    if not values:
+        return load
+    return load._replace(
+        headers=tuple(text.format(**values) for text in load.headers),
+        arguments=tuple(text.format(**values) for text in load.arguments),
+    )
+
+
+class Bench:
+    """A run: the servers that stay from case to case, and the results."""
+
+    def __init__(self, options: Options, ground: Ground, peers: Peers | None) -> None:
+        self.options, self.ground, self.peers = options, ground, peers
+        self.stack = contextlib.ExitStack()
+        self.own: dict[str, Server] = {}
+        self.bare: Server | None = None
+        self.missing: set[str] = set()
+
+    def __enter__(self) -> Bench:
+        self.bare = self.stack.enter_context(bare_road([self.options.server_core], self.ground))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stack.close()
+
+    def run(self, cases: Iterable[Case]) -> list[Result]:
+        """Measure cases, one after the other."""
+        results = []
+        for case in cases:
+            with contextlib.ExitStack() as stack:
+                targets = [target for target in self._targets(case, stack) if self._answers(case, target)]
+                self._warm_up(targets)
+                results += self._rounds(case, targets)
+        if self.missing:
+            note(f"Not here, so not compared with: {', '.join(sorted(self.missing))}")
+        return results
+
+    def _targets(self, case: Case, stack: contextlib.ExitStack) -> Iterable[Target]:
+        """The servers of a case. A plain mpserver stays for the next case, one with a setup of its own does not."""
+        for kind in case.kinds or self.options.kinds:
+            for setup in case.setups:
+                if setup == Setup():
+                    if kind not in self.own:
+                        self.own[kind] = self.stack.enter_context(
+                            mpserver(kind, setup, [self.options.server_core], self.ground)
+                        )
+                    yield self._target(case, setup, self.own[kind], case.path, case.size)
+                else:
+                    yield self._set_up(case, kind, setup, stack)
+        if case.bare and self.bare is not None:
+            # It answers to everything, so the case's load may be the plain one where that asks for something else.
+            yield Target("", self.bare, "/", None, Load(connections=case.load.connections))
+        if self.options.quick and not case.quick:
+            return
+        for name, path in case.peers.items():
+            server = self.peers.get(name, case.form) if self.peers is not None else None
+            if server is not None:
+                path = case.given.get(name, path) if server.given else path
+                yield self._target(case, Setup(), server, path, None)
+            elif self.peers is not None:
+                self.missing.add(name)
+
+    def _target(self, case: Case, setup: Setup, server: Server, path: str, size: int | None) -> Target:
+        return Target(setup.title, server, path, size, setup.load or case.load)
+
+    def _set_up(self, case: Case, kind: str, setup: Setup, stack: contextlib.ExitStack) -> Target:
+        """An mpserver for one case alone, with what it should have many of, weighed."""
+        cores = [self.options.server_core, *([self.options.client_core] if setup.both_cores else [])]
+        server = stack.enter_context(mpserver(kind, setup, cores, self.ground))
+        target = self._target(case, setup, server, case.path, case.size)
+        warm(target.url, 200)
+        before = server.family.memory()
+        many = 0
+        if setup.idle:
+            stack.enter_context(idle_connections(server, case.path, setup.idle))
+            many = setup.idle
+        if setup.own_interpreters:  # they are there when they had a request
+            fetch(target.url, {"Host": "h0.test"})
+            before = server.family.memory()
+            for number in range(1, setup.hosts):
+                fetch(target.url, {"Host": f"h{number}.test"})
+            many = setup.hosts - 1
+        grown = server.family.memory() - before
+        return target._replace(each=grown / many if many and case.weigh else None)
+
+    def _answers(self, case: Case, target: Target) -> bool:
+        fault = wrong(target)
+        if fault is not None:
+            note(f"{case.name}: {target.server.name} is left out: {fault}")
+        return fault is None
+
+    def _warm_up(self, targets: Sequence[Target]) -> None:
+        for target in targets:
+            warm(target.url, 100)
+            ready = target._replace(load=fitted(target.load, target.server, target.url))
+            if target.server.name.startswith("Apache"):
+                touch_all(target.server, target.path)
+            if self.options.warm_up:
+                self._wrk(ready, self.options.warm_up)
+
+    def _wrk(self, target: Target, seconds: float) -> Run:
+        return wrk.run(target.url, seconds, [self.options.client_core], target.load)
+
+    def _rounds(self, case: Case, targets: Sequence[Target]) -> list[Result]:
+        ready = [target._replace(load=fitted(target.load, target.server, target.url)) for target in targets]
+        runs: list[list[Run]] = [[] for _ in ready]
+        for number in range(self.options.rounds):
+            for target, of in zip(ready, runs, strict=True):
+                family: Family = target.server.family
+                before = family.cpu()
+                run = self._wrk(target, self.options.seconds)
+                used = family.cpu() - before
+                of.append(run._replace(cpu=used * 1e6 / max(1, run.number)))
+                setup = f", {target.setup}" if target.setup else ""
+                note(f"{case.name}{setup}, round {number + 1}: {target.server.name} {run.rate:,.0f}/s")
+        return [median(case.name, target, of) for target, of in zip(ready, runs, strict=True)]
+
+
+def median(case: str, target: Target, runs: Sequence[Run]) -> Result:
+    """The medians of a target's rounds."""
+    return Result(
+        case, target.setup, target.server.name,
+        rate=statistics.median(run.rate for run in runs),
+        p50=statistics.median(run.p50 for run in runs),
+        p99=statistics.median(run.p99 for run in runs),
+        errors=sum(run.errors for run in runs),
+        cpu=statistics.median(run.cpu for run in runs),
+        memory=target.server.family.memory(),
+        each=target.each,
+    )  # fmt: skip
+
+
+def warm(url: str, requests: int) -> None:
+    """Send some requests on one connection; what they answer is looked at elsewhere."""
+    parts = urllib.request.Request(url)
+    connection = http.client.HTTPConnection(parts.host, timeout=60)
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        for _ in range(requests):
+            connection.request("GET", parts.selector)
+            connection.getresponse().read()
+    connection.close()
+
+
+def touch_all(server: Server, path: str) -> None:
+    """Meet each process of a server that keeps one for each connection: its first request is a slow one."""
+    for _ in range(ATTEMPTS):
+        processes = len(server.family.members())
+        before = server.family.cpu()
+        _ask_all(server.port, path, processes - 1)
+        if processes > 1 and server.family.cpu() - before < processes * FIRST_REQUEST / 4:
+            return
+        time.sleep(FIRST_REQUEST)
+
+
+def _ask_all(port: int, path: str, count: int) -> None:
+    """One request on each of some connections that are open together."""
+    with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+        address = ("127.0.0.1", port)
+        connections = [stack.enter_context(socket.create_connection(address, 60)) for _ in range(count)]
+        for connection in connections:
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        for connection in connections:
+            connection.recv(65536)
