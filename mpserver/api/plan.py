@@ -35,6 +35,7 @@ class RequestPlan(Protocol):
     place: Any
     content: Any
     error_documents: Any
+    filters: Any
 
     def redirect(self, req: Request, uri: str) -> None:
         """Serve another URI in place of this request."""

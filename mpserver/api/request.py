@@ -86,6 +86,8 @@ class Request(Output, Receiving):
     _cleanups: list[tuple[Callable[[Any], Any], Any]] | None = None
     _added: dict[str, list[HandlerEntry]] | None = None
     _running: Running | None = None
+    #: Filters that the request registered: handler and directory by "in" or "out" and name.
+    _filters: dict[tuple[str, str], tuple[str, str | None]] | None = None
     _method: str
     _args: str | None
     _plan: RequestPlan
@@ -445,6 +447,32 @@ class Request(Output, Receiving):
         if self._added is None:
             self._added = {}
         self._added.setdefault(htype, []).append(entry)
+
+    def register_input_filter(self, name: str, handler: str, dir: str | None = None) -> None:
+        """Give a filter a name in this request; `add_input_filter` puts it in (api 3.5 1.2)."""
+        self._register_filter("in", string(1, name), string(2, handler), dir)
+
+    def register_output_filter(self, name: str, handler: str, dir: str | None = None) -> None:
+        """Give a filter a name in this request; `add_output_filter` puts it in."""
+        self._register_filter("out", string(1, name), string(2, handler), dir)
+
+    def add_input_filter(self, name: str) -> None:
+        """Let what is left of the body come through a filter: one registered on the request, or configured."""
+        self._plan.filters.add_input(self, string(1, name), self._registered("in", name))
+
+    def add_output_filter(self, name: str) -> None:
+        """Let the response from here on go through a filter: one registered on the request, or configured."""
+        self._plan.filters.add_output(self, string(1, name), self._registered("out", name))
+
+    def _register_filter(self, kind: str, name: str, handler: str, directory: str | None) -> None:
+        if directory is not None:
+            directory = environment.directory(string(3, directory))
+        if self._filters is None:
+            self._filters = {}
+        self._filters[kind, name] = (handler, directory)
+
+    def _registered(self, kind: str, name: str) -> tuple[str, str | None] | None:
+        return None if self._filters is None else self._filters.get((kind, name))
 
     # ---- services
 

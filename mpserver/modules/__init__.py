@@ -16,6 +16,7 @@ def registry() -> Registry:
     from mpserver.config.registry import Registry
     from mpserver.modules import alias, auth, cgi, core, log_config, mime, mpm, python, so, unixd
     from mpserver.modules import dir as directories
+    from mpserver.modules import filter as filters
 
     return Registry(
         (
@@ -29,6 +30,7 @@ def registry() -> Registry:
             directories.MODULE,
             alias.MODULE,
             cgi.MODULE,
+            filters.MODULE,
             python.MODULE,
         )
     )

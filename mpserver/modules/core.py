@@ -94,6 +94,9 @@ USE_CANONICAL_NAME = Setting("UseCanonicalName", "off")
 ERROR_DOCUMENT: Setting[dict[int, str]] = Setting("ErrorDocument", {}, lambda outer, inner: {**outer, **inner})
 FORCE_TYPE: Setting[str | None] = Setting("ForceType", None)
 SET_HANDLER: Setting[str | None] = Setting("SetHandler", None)
+#: Names of filters, in lower case, separated by semicolons.
+SET_OUTPUT_FILTER: Setting[str | None] = Setting("SetOutputFilter", None)
+SET_INPUT_FILTER: Setting[str | None] = Setting("SetInputFilter", None)
 #: The charset for text/plain and text/html without one.
 ADD_DEFAULT_CHARSET: Setting[str | None] = Setting("AddDefaultCharset", None)
 #: True, False, or None: as the content handler prefers.
@@ -422,6 +425,13 @@ MODULE = Module(
             values.directory(SET_HANDLER, values.optional(_lower)),
             Override.FILEINFO,
             "a handler's name, or None",
+        ),
+        *(
+            Directive(
+                setting.name, Args.TAKE1, EVERYWHERE, values.directory(setting, values.filters), Override.FILEINFO,
+                "filters' names, separated by semicolons",
+            )
+            for setting in (SET_INPUT_FILTER, SET_OUTPUT_FILTER)
         ),
         Directive(
             "AddDefaultCharset",

@@ -14,6 +14,7 @@ from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from mpserver.api import constants, environment
+from mpserver.api.filters import is_filtered
 from mpserver.api.log import ERROR, INFO
 from mpserver.api.table import HeaderTable
 from mpserver.config.settings import Conf
@@ -113,7 +114,7 @@ def _send(req: Request, filename: str, found: os.stat_result) -> int:
                 return OK
         if req._method == "GET":  # the only method with ranges (RFC 9110 14.2)
             wanted = get("range")
-            if wanted is not None and conditions.range_applies(get, etag, mtime, now):
+            if wanted is not None and not is_filtered(req) and conditions.range_applies(get, etag, mtime, now):
                 chosen = ranges.parse(wanted, size)
                 if isinstance(chosen, list):
                     return _send_ranges(req, filename, chosen, size)

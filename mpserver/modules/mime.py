@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from stat import S_ISDIR
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,6 +28,9 @@ ADD_HANDLER: Setting[Extensions] = Setting("AddHandler", {}, update)
 ADD_ENCODING: Setting[Extensions] = Setting("AddEncoding", {}, update)
 ADD_LANGUAGE: Setting[Extensions] = Setting("AddLanguage", {}, update)
 ADD_CHARSET: Setting[Extensions] = Setting("AddCharset", {}, update)
+#: Names of filters, separated by semicolons, as `modules.values.filters` reads them.
+ADD_INPUT_FILTER: Setting[Extensions] = Setting("AddInputFilter", {}, update)
+ADD_OUTPUT_FILTER: Setting[Extensions] = Setting("AddOutputFilter", {}, update)
 DEFAULT_LANGUAGE: Setting[str | None] = Setting("DefaultLanguage", None)
 #: One for the whole server, as in httpd; it lies in the main server's base, under all directories.
 TYPES_CONFIG: Setting[TypesFile] = Setting("TypesConfig", TypesFile(None))
@@ -79,6 +82,12 @@ def find(name: str, conf: Conf) -> Mime:
             if found:
                 languages = (*languages, found)
     return _or_default(Mime(media, handler, encoding, languages, charset), conf)
+
+
+def filters(name: str, added: Extensions) -> Iterator[str]:
+    """The filters that a file's extensions ask for, in the order of the extensions (httpd's mod_mime)."""
+    for extension in name.lstrip(".").lower().split(".")[1:]:
+        yield from (added.get(extension) or "").split(";") if extension else ()
 
 
 def _or_default(mime: Mime, conf: Conf) -> Mime:
@@ -150,9 +159,9 @@ def extension(word: str) -> str:
     return word.lower().removeprefix(".")
 
 
-def _add(setting: Setting[Extensions]) -> Callable[[Call], None]:
+def _add(setting: Setting[Extensions], read: values.Reader[str] = values.filled) -> Callable[[Call], None]:
     def apply(call: Call) -> None:
-        value = values.filled(call, call.args[0]).lower()
+        value = read(call, call.args[0]).lower()
         scope = call.conf.values.get(setting, {})
         added = {extension(word): value for word in call.args[1:]}
         # what Remove... took away in this very scope stays away, as in httpd
@@ -190,6 +199,8 @@ _KINDS: tuple[tuple[str, Setting[Extensions], str], ...] = (
 )
 _EXTENSIONS = "one or more file extensions"
 
+_FILTERS = (("InputFilter", ADD_INPUT_FILTER), ("OutputFilter", ADD_OUTPUT_FILTER))
+
 MODULE = Module(
     "mod_mime.c",
     "mime_module",
@@ -207,9 +218,16 @@ MODULE = Module(
         ),
         *(
             Directive(
+                f"Add{kind}", Args.ITERATE2, EVERYWHERE, _add(setting, values.filters), Override.FILEINFO,
+                f"filters' names, separated by semicolons, and {_EXTENSIONS}",
+            )
+            for kind, setting in _FILTERS
+        ),
+        *(
+            Directive(
                 f"Remove{kind}", Args.ITERATE, EVERYWHERE, _remove(setting), Override.FILEINFO, _EXTENSIONS
             )
-            for kind, setting, _ in _KINDS
+            for kind, setting in (*((kind, setting) for kind, setting, _ in _KINDS), *_FILTERS)
         ),
         Directive(
             "DefaultLanguage",

@@ -1,4 +1,4 @@
-"""The Python directives (manual chapter 5, but for filters and connection handlers).
+"""The Python directives (manual chapter 5).
 
 Here the configuration becomes lists of `HandlerSpec`; finding and calling the handlers is the
 pipeline's business.
@@ -71,6 +71,12 @@ EARLY_PHASES = ("PythonPostReadRequestHandler", "PythonTransHandler")
 BACKENDS = {word: word for word in ("auto", "own", "shared", "process", "main")}
 
 HANDLERS: Setting[Handlers] = Setting("Python*Handler", {}, update)
+#: Python filters by their names, in lower case.
+INPUT_FILTERS: Setting[dict[str, HandlerSpec]] = Setting("PythonInputFilter", {}, update)
+OUTPUT_FILTERS: Setting[dict[str, HandlerSpec]] = Setting("PythonOutputFilter", {}, update)
+#: The names of all output filters of a server, in whatever section. Server level, as is the next.
+FILTER_NAMES: Setting[dict[str, bool]] = Setting("names of filters", {}, update)
+CONNECTION_HANDLERS: Setting[tuple[HandlerSpec, ...]] = Setting("PythonConnectionHandler", ())
 PYTHON_PATH: Setting[str | None] = Setting("PythonPath", None)
 PYTHON_INTERPRETER: Setting[str | None] = Setting("PythonInterpreter", None)
 PYTHON_DEBUG = Setting("PythonDebug", False)
@@ -227,6 +233,28 @@ def _handler_module(call: Call) -> None:
         _append(call, phase, specs)
 
 
+def _filter(setting: Setting[dict[str, HandlerSpec]]) -> Callable[[Call], None]:
+    def apply(call: Call) -> None:
+        handler = call.args[0]
+        if not HANDLER.match(handler):
+            raise ConfigError(f'{call.name}: "{handler}" is no filter: write module or module::object')
+        directory, is_location, pattern = place(call)
+        spec = HandlerSpec(handler, directory, is_location, pattern=pattern)
+        name = values.filled(call, call.args[-1]).lower()
+        values.set_in(call.conf, setting, {name: spec})
+        if setting is OUTPUT_FILTERS:
+            values.set_in(call.server, FILTER_NAMES, {name: True})
+
+    return apply
+
+
+def _connection_handler(call: Call) -> None:
+    specs = parse_handlers(call)
+    if any(spec.extensions for spec in specs):
+        raise ConfigError(f'{call.name} does not accept "| .ext" syntax: a connection has no file')
+    call.server[CONNECTION_HANDLERS] = call.server.values.get(CONNECTION_HANDLERS, ()) + specs
+
+
 # ---- the other directives
 
 
@@ -290,6 +318,12 @@ MODULE = Module(
         *(Directive(phase, Args.RAW, SERVER_VHOST, _handler(phase)) for phase in EARLY_PHASES),
         *(_everywhere(phase, Args.RAW, _handler(phase)) for phase in LATE_PHASES),
         _everywhere("PythonHandlerModule", Args.RAW, _handler_module),
+        *(
+            Directive(
+                setting.name, Args.TAKE12, NOT_HTACCESS, _filter(setting), help="a filter and, if not itself, its name"
+            )
+            for setting in (INPUT_FILTERS, OUTPUT_FILTERS)
+        ),
         _everywhere("PythonPath", Args.TAKE1, values.directory(PYTHON_PATH, _path), "a Python list"),
         _everywhere("PythonInterpreter", Args.TAKE1, values.directory(PYTHON_INTERPRETER, values.filled), "a name"),
         _everywhere("PythonDebug", Args.FLAG, values.directory(PYTHON_DEBUG, values.flag)),

@@ -123,6 +123,14 @@ def filled(call: Call, word: str) -> str:
     return word
 
 
+def filters(call: Call, word: str) -> str:
+    """Names of filters in lower case, separated by semicolons. :raises ConfigError: one is empty."""
+    names = [name.strip() for name in word.lower().split(";")]
+    if not all(names):
+        raise ConfigError(f'{call.name}: "{word}" has an empty name: write FILTER or FILTER;ANOTHER')
+    return ";".join(names)
+
+
 def absolute(root: str, path: str) -> str:
     """A path that is relative to ServerRoot made absolute and normalised ("/a/../b//" is "/b")."""
     joined = os.path.normpath(os.path.join(root or "/", path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mpserver.api import constants
+from mpserver.api.filters import bypass
 from mpserver.api.request import Request
 from mpserver.errors import ClientGone
 from mpserver.phases import errorpage
@@ -94,6 +95,7 @@ class Answers:
         if req._cut and (req._chunked or req._length_left):
             req._aborted()
             return
+        bypass(req)
         req.write(errorpage.encode(errorpage.build(status, req)), 0)
         req.finish()
 

@@ -20,12 +20,12 @@ class DebuggedHandler(Handler):
 
     __slots__ = ()
 
-    def resolve(self, req: Request, plan: Plan, loader: Loader) -> Callable[[Any], Any] | None:
-        function = super().resolve(req, plan, loader)
+    def resolve(self, req: Request, plan: Plan, loader: Loader, argument: Any = None) -> Callable[[Any], Any] | None:
+        function = super().resolve(req, plan, loader, argument)
         return None if function is None else partial(debug, function)
 
 
-def debug(function: Callable[[Any], Any], req: Request) -> Any:
+def debug(function: Callable[[Any], Any], argument: Any) -> Any:
     """Call a handler in the debugger, which talks to the terminal and not to the log.
 
     :raises bdb.BdbQuit: somebody quit it; that fails this request alone.
@@ -40,7 +40,7 @@ def debug(function: Callable[[Any], Any], req: Request) -> Any:
             quitted.append(True)
             super().set_quit()
 
-    result = Debugger(stdin=sys.__stdin__, stdout=sys.__stdout__).runcall(function, req)
+    result = Debugger(stdin=sys.__stdin__, stdout=sys.__stdout__).runcall(function, argument)
     if quitted:  # some Pythons keep that to themselves
         raise bdb.BdbQuit("the handler was left by quitting the debugger")
     return result

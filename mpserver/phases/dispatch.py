@@ -61,8 +61,10 @@ class Handler:
         self._version = -1
         self._trusted = -1.0
 
-    def resolve(self, req: Request, plan: Plan, loader: Loader) -> Callable[[Any], Any] | None:
+    def resolve(self, req: Request, plan: Plan, loader: Loader, argument: Any = None) -> Callable[[Any], Any] | None:
         """The callable; None for a silent handler whose module has none.
+
+        Classes on the way to it are made with the argument, without one with the request.
 
         :raises Exception: what the module raises when imported; AttributeError without such an object.
         """
@@ -80,9 +82,11 @@ class Handler:
         if self._fixed is not None:
             return self._fixed
         assert self._loaded is not None
-        walked: Any = resolve_object(self._loaded.module, self.path, req, self.entry.silent)
+        if argument is None:
+            argument = req
+        walked: Any = resolve_object(self._loaded.module, self.path, argument, self.entry.silent)
         if isinstance(walked, type):
-            walked = walked(req)
+            walked = walked(argument)
         function: Callable[[Any], Any] | None = walked
         return function
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpserver.api import constants
 from mpserver.api.environment import quote_path
+from mpserver.api.inputfilters import unfiltered
 from mpserver.api.loader import Loader
 from mpserver.api.output import Clock
 from mpserver.api.request import Request
@@ -158,7 +159,7 @@ class Pipeline(Answers):
         plan = Plan(
             host, conf, filename, self.software, self.redirect, self._environments, self._handlers(host, conf)
         )  # fmt: skip
-        compile_steps(plan, self.loader, self._look_up)
+        compile_steps(plan, self.loader, self._look_up, filename)
         if links.needed(host.server, conf):
             plan.steps = (links.step(host.server, self.htaccess), *plan.steps)
         if self.timeouts is not None and plan.needs_python:
@@ -353,7 +354,7 @@ class Pipeline(Answers):
         environment["REDIRECT_STATUS"] = str(status or req._status)
         new._status = status or req._status
         if not status:
-            new._method, new._input = req._method, req._input
+            new._method, new._input = req._method, unfiltered(req._input)
             return new
         if req._method != "HEAD":
             new._method = "GET"

@@ -15,6 +15,7 @@ from mpserver.api.hlist import HandlerEntry
 from mpserver.config.settings import Conf
 from mpserver.modules import auth, core, mime, python
 from mpserver.modules.environment import ENVIRONMENT, Environment, plain
+from mpserver.phases import filters
 from mpserver.phases.dispatch import Handler
 from mpserver.phases.steps import PYTHON_HANDLERS, Step
 
@@ -52,9 +53,9 @@ class Plan:
 
     __slots__ = (
         "addhandler_extensions", "auth_name", "auth_type", "autoreload", "canonical_name", "conf", "content", "debug",
-        "document_root", "error_documents", "handler", "handlers", "has_end", "hostname_lookups", "host", "interpreter",
-        "limit_body", "needs_python", "options", "pass_auth", "place", "python_config", "python_path", "redirect",
-        "requires", "server_software", "steps",
+        "document_root", "error_documents", "filters", "handler", "handlers", "has_end", "hostname_lookups", "host",
+        "interpreter", "limit_body", "needs_python", "options", "pass_auth", "place", "python_config", "python_path",
+        "redirect", "requires", "server_software", "steps",
     )  # fmt: skip
 
     def __init__(
@@ -88,7 +89,9 @@ class Plan:
         self.handlers = {
             phase: _phase_handlers(specs, phase, filename, handler) for phase, specs in conf[python.HANDLERS].items()
         }
-        self.needs_python = bool(self.handlers)
+        self.needs_python = bool(self.handlers) or filters.needs_python(conf)
+        #: The filters; `compile_steps` makes them, where handlers can run.
+        self.filters: filters.Filters | None = None
         name = interpreter_name(host, conf, filename)
         self.place = place(name, conf[python.INTERP_BACKEND], environments.get(name) or plain(conf[ENVIRONMENT]))
         self.interpreter = self.place.name
@@ -129,7 +132,8 @@ def interpreter_name(host: Host, conf: Conf, filename: str | None) -> str:
         for phase in (*python.EARLY_PHASES, *python.LATE_PHASES):
             for spec in conf[python.HANDLERS].get(phase, ()):
                 return python.directory_for(spec, filename) or MAIN
-        return MAIN
+        found = filters.first_spec(conf)
+        return MAIN if found is None else python.directory_for(found, filename) or MAIN
     return host.name
 
 
@@ -146,4 +150,7 @@ def varies_by_file(conf: Conf) -> bool:
     """Whether the plan depends on the file itself, not on the configuration alone."""
     if conf[python.PYTHON_INTERPRETER] is None and conf[python.INTERP_PER_DIRECTORY]:
         return True
-    return any(spec.pattern for specs in conf[python.HANDLERS].values() for spec in specs)
+    if any(spec.pattern for specs in conf[python.HANDLERS].values() for spec in specs):
+        return True
+    settings = (python.OUTPUT_FILTERS, python.INPUT_FILTERS)
+    return any(spec.pattern for setting in settings for spec in conf[setting].values())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from mpserver.api import constants
 from mpserver.api.loader import Loader
 from mpserver.modules import auth, cgi, core, default, mime, python
-from mpserver.phases import dispatch
+from mpserver.phases import dispatch, filters
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
@@ -40,8 +40,8 @@ class Lookup(Protocol):
     def __call__(self, req: Request, uri: str, /) -> int: ...
 
 
-def compile_steps(plan: Plan, loader: Loader | None, lookup: Lookup) -> None:
-    """Give a plan its steps and its content handler."""
+def compile_steps(plan: Plan, loader: Loader | None, lookup: Lookup, filename: str | None) -> None:
+    """Give a plan its steps, its filters and its content handler; ``filename``: of the request that it is made for."""
     conf, handlers = plan.conf, plan.handlers
     steps: list[Step] = []
     server_level = plan.host.server.base[python.HANDLERS].get("PythonInitHandler")
@@ -60,6 +60,10 @@ def compile_steps(plan: Plan, loader: Loader | None, lookup: Lookup) -> None:
         steps.append(_python(plan, loader, "PythonFixupHandler"))
     plan.steps = tuple(steps)
     plan.content = _content(plan, loader, lookup)
+    if loader is not None:
+        plan.filters = filters.Filters(plan, loader, filename)
+        if filters.wanted(conf):
+            plan.content = _filtered(plan, loader, lookup, plan.filters.insert)
 
 
 def run(req: Request, plan: Plan, loader: Loader | None, phase: str) -> int:
@@ -198,6 +202,23 @@ def _content(plan: Plan, loader: Loader | None, lookup: Lookup) -> Step:
         return default.handler(req)
 
     conf = plan.conf
+    return step
+
+
+def _filtered(plan: Plan, loader: Loader, lookup: Lookup, insert: Callable[[Request], None]) -> Step:
+    """As `_content`, with filters; a directory's index file has those of its own plan."""
+    conf = plan.conf
+    content = _content(plan, loader, lookup)
+
+    def step(req: Request) -> int:
+        if req._is_directory:
+            result = _directory(req, conf, lookup)
+            if result != DECLINED:
+                return result
+            req._is_directory = False  # (there is nothing more to be looked for)
+        insert(req)
+        return content(req)
+
     return step
 
 

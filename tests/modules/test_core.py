@@ -250,8 +250,8 @@ CONTEXTS = {
     ),
     (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
         "Alias CGIScriptTimeout LogLevel PythonExecutable PythonInterpBackend PythonInterpMaxMemory "
-        "PythonInterpNice PythonInterpPreload PythonInterpUser PythonRequestTimeout PythonVirtualEnv ScriptAlias "
-        "UseCanonicalName"
+        "PythonInputFilter PythonInterpNice PythonInterpPreload PythonInterpUser PythonOutputFilter PythonRequestTimeout "
+        "PythonVirtualEnv ScriptAlias UseCanonicalName"
     ),
     (Where.DIRECTORY, Override.NONE): "AllowOverride AllowOverrideList",
     (Where.DIRECTORY | Where.HTACCESS, Override.AUTHCONFIG): (
@@ -259,9 +259,10 @@ CONTEXTS = {
         "Require"
     ),
     (~Where(0), Override.FILEINFO): (
-        "AcceptPathInfo AddCharset AddDefaultCharset AddEncoding AddHandler AddLanguage AddType AliasPreservePath "
-        "DefaultLanguage DefaultType ErrorDocument ForceType RemoveCharset RemoveEncoding RemoveHandler "
-        "RemoveLanguage RemoveType SetHandler"
+        "AcceptPathInfo AddCharset AddDefaultCharset AddEncoding AddHandler AddInputFilter AddLanguage AddOutputFilter "
+        "AddOutputFilterByType AddType AliasPreservePath DefaultLanguage DefaultType ErrorDocument ForceType "
+        "RemoveCharset RemoveEncoding RemoveHandler RemoveInputFilter RemoveLanguage RemoveOutputFilter RemoveType "
+        "SetHandler SetInputFilter SetOutputFilter"
     ),
     (~Where(0), Override.OPTIONS): "Options",
     (~Where(0), Override.INDEXES): "DirectoryCheckHandler DirectoryIndex DirectorySlash",

@@ -86,6 +86,7 @@ LoadModule authz_user_module {modules}/mod_authz_user.so
 LoadModule mime_module {modules}/mod_mime.so
 LoadModule dir_module {modules}/mod_dir.so
 LoadModule alias_module {modules}/mod_alias.so
+LoadModule filter_module {modules}/mod_filter.so
 LoadModule python_module {modules}/mod_python.so
 StartServers 4
 MinSpareServers 4

@@ -1,0 +1,91 @@
+"""The body of a request that comes through input filters."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mpserver.api.input import Input
+
+#: So much of a body is taken at a time.
+PIECE = 65536
+
+
+class InputFilter(Protocol):
+    """One filter of a body. ``upstream``: the next one, nearer to the client."""
+
+    upstream: InputFilter
+
+    def more(self) -> bytes | None:
+        """Wait for some bytes; None at the end."""
+
+
+class Raw:
+    """The body as it came: what the last filter reads from."""
+
+    __slots__ = ("source", "upstream")
+
+    def __init__(self, source: Input) -> None:
+        self.source = source
+        self.upstream: InputFilter = self
+
+    def more(self) -> bytes | None:
+        """See `InputFilter.more`."""
+        return self.source.some(PIECE) or None
+
+
+class FilteredInput(Input):
+    """A body behind filters; read like any other. The filter that was added first is asked first."""
+
+    __slots__ = ("_ended", "_filters", "source")
+
+    def __init__(self, source: Input) -> None:
+        self.source = source
+        self._filters: list[InputFilter] = [Raw(source)]
+        self._buffer = b""
+        self._position = 0
+        self._ended = False
+        self._expects = False
+        self.count = 0
+        self.broken = 0
+        self.received = source.received
+
+    def add(self, added: InputFilter) -> None:
+        """Put a filter behind the others, next to the client."""
+        added.upstream = self._filters[-1]
+        self._filters.insert(-1, added)
+        if len(self._filters) > 2:
+            self._filters[-3].upstream = added
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of the body has come, and gone through the filters."""
+        return self._ended
+
+    def _more(self) -> bool:
+        if self._ended:
+            return False
+        data = self._filters[0].more()
+        self.received = self.source.received
+        if data is None:
+            self._ended = True
+            return False
+        self._buffer = self._buffer[self._position :] + data
+        self._position = 0
+        self.count += len(data)
+        return True
+
+    def invite(self) -> None:
+        """See `Input.invite`."""
+        self.source.invite()
+
+    def discard(self) -> bool:
+        """Throw away what is left; the filters see it."""
+        self._buffer, self._position = b"", 0
+        while self._more():
+            self._buffer = b""
+        return self.source.discard()
+
+
+def unfiltered(body: Input | None) -> Input | None:
+    """A body as it came, without its filters."""
+    return body.source if isinstance(body, FilteredInput) else body

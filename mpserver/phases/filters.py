@@ -1,0 +1,353 @@
+"""Which filters a request has, and calling those that are Python (manual 4.3 and 5.2; httpd's insert_filter hook).
+
+A plan with filters puts them in just before its content handler: first those of the file's extensions,
+then SetInputFilter's and SetOutputFilter's, then those by type. What a request adds comes after them. Error
+pages of the server's own have none; an internal redirect has those of where it leads to.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from mpserver.api import constants
+from mpserver.api.filterobject import Filter, InputFilterObject, OutputFilterObject
+from mpserver.api.filters import EOS, FLUSH, OutputFactory, OutputFilter, close_files, install
+from mpserver.api.hlist import HandlerEntry
+from mpserver.api.inputfilters import FilteredInput, InputFilter
+from mpserver.api.link import Part
+from mpserver.api.loader import Loader
+from mpserver.api.result import SERVER_RETURN
+from mpserver.config.settings import Conf
+from mpserver.errors import ClientGone, Misplaced
+from mpserver.modules import core, mime, python
+from mpserver.modules import filter as by_type
+from mpserver.phases import errorpage
+from mpserver.phases.dispatch import Handler, describe, refusing
+from mpserver.phases.timeouts import RequestTimeout
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+    from mpserver.phases.plan import Plan
+
+#: What a request registered: a handler and its directory.
+Registered = tuple[str, "str | None"] | None
+#: The name that filters have which a request registered itself.
+DYNAMIC = "mod_python"
+
+
+def _always(req: Request) -> OutputFilter:
+    """What is there in any case, at the end of all chains: lengths and ranges."""
+    return OutputFilter(req)
+
+
+#: The server's own output filters by their names; each makes one for a request.
+BUILT_IN: Mapping[str, OutputFactory] = {
+    "content_length": _always,
+    "byterange": _always,
+}
+
+
+class PythonFilter(NamedTuple):
+    """A filter that an application has; see `mpserver.api.filterobject.Facts`."""
+
+    name: str
+    handler: str
+    directory: str | None
+    run: Handler
+
+
+def python_filter(name: str, entry: HandlerEntry, phase: str, plan: Plan) -> PythonFilter:
+    """A filter by its entry; ``phase``: the directive that it has or could have."""
+    return PythonFilter(name, entry.handler, entry.directory, plan.handler(entry, phase))
+
+
+class Caller:
+    """Calls one Python filter of one request, as often as it is needed."""
+
+    def __init__(self, req: Request, plan: Plan, loader: Loader, called: PythonFilter) -> None:
+        self.req, self.plan, self.loader, self.facts = req, plan, loader, called
+
+    def call(self, given: Filter) -> bool:
+        """Call it.
+
+        :returns: False where it failed: the log says why, and with PythonDebug a page is written through it.
+        :raises ClientGone: nobody is there to get what it writes.
+        """
+        try:
+            function = self.facts.run.resolve(self.req, self.plan, self.loader, given)
+            if function is None:
+                raise TypeError(f"'{self.facts.handler}' is None, and can't be called as a filter")
+            function(given)
+        except SERVER_RETURN as raised:
+            self._returned(raised)
+        except (RequestTimeout, ClientGone, Misplaced):
+            raise
+        except BaseException as error:  # an application may raise anything; it harms only its own request
+            if self.loader.may_move:
+                module = refusing(error)
+                if module is not None:
+                    raise Misplaced(module) from error
+            self._failed(given, error)
+            return False
+        return True
+
+    def _returned(self, raised: SERVER_RETURN) -> None:
+        """SERVER_RETURN ends the call; only its status counts."""
+        if len(raised.args) == 2 and raised.args[1]:
+            self.req.status = raised.args[1]
+        if not raised.args or type(raised.args[0]) is not int:
+            kind = type(raised.args[0] if raised.args else None)
+            self._log(f"Value raised with SERVER_RETURN is invalid. It is a {kind}, but it must be a tuple or an int.")
+
+    def _failed(self, given: Filter, error: BaseException) -> None:
+        req = self.req
+        prefix = f"{self.facts.name} {self.facts.handler}"
+        text = describe(error)
+        for part in text:
+            self._log(f"{prefix}: {part.rstrip()}")
+        given.disable()
+        if not self.plan.debug or given.closed:
+            return
+        if not req._started:
+            req._status = constants.HTTP_INTERNAL_SERVER_ERROR
+            req._status_line = None
+            req._content_type = "text/html"
+        shown = html.escape("".join(part + "\n" for part in text))
+        page = f'\n<pre>\nMod_python error: "{html.escape(prefix)}"\n\n{shown}</pre>\n'
+        given.write(page.encode("ascii", "xmlcharrefreplace"))
+
+    def _log(self, text: str) -> None:
+        client = self.req.connection.client_addr
+        self.req._log.log(constants.APLOG_ERR, text, module="python", client=client)
+
+
+class PythonOutput(OutputFilter):
+    """A Python filter in the chain."""
+
+    needs_python = True
+
+    def __init__(self, caller: Caller) -> None:
+        super().__init__(caller.req)
+        self._caller = caller
+        self._transparent = False
+        self._ended = False
+
+    def take(self, parts: list[Part], mark: int) -> None:
+        """See `OutputFilter.take`."""
+        if self._ended:
+            close_files(parts)  # the filter has closed the stream: nothing may follow
+            return
+        if self._transparent:
+            self.next.take(parts, mark)
+            return
+        given = OutputFilterObject(self.req, self._caller.facts, parts, mark, self.next)
+        try:
+            sound = self._caller.call(given)
+        finally:
+            given.leave()
+        self._transparent = given._disabled
+        if not sound and not self._caller.plan.debug:
+            self._ended = True
+            install(self.req, page).sink.fail(constants.HTTP_INTERNAL_SERVER_ERROR)
+        elif mark == EOS or given.closed:
+            self._ended = True
+            given.close()
+        elif mark == FLUSH or given._waiting:
+            given.flush()
+
+
+class PythonInput:
+    """A Python filter of a request's body; see `InputFilter`."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        #: The next filter, nearer to the client.
+        self.upstream: InputFilter
+        #: What it has not read yet of what came; None: the end has come.
+        self._rest: bytes | None = b""
+        self._failed = False
+        self._transparent = False
+        self._ended = False
+
+    def more(self) -> bytes | None:
+        """See `InputFilter.more`.
+
+        :raises IOError: the filter failed: what is left of the body is not to be trusted.
+        """
+        while not self._ended:
+            if self._transparent:
+                rest, self._rest = self._rest, b""
+                return rest or self.upstream.more()
+            given = InputFilterObject(self._caller.req, self._caller.facts, self.upstream.more, self._rest)
+            if self._failed or not self._caller.call(given):
+                self._failed = True
+                raise OSError("Input filter read error")
+            self._rest = given.rest
+            self._transparent = given._disabled
+            self._ended = bool(given.closed) or self._rest is None or not given.touched
+            if given.written:
+                return given.written
+        return None
+
+
+class ByType(OutputFilter):
+    """A filter for responses of some types (AddOutputFilterByType): what the response is shows at its first bytes."""
+
+    def __init__(self, req: Request, types: tuple[str, ...], make: OutputFactory) -> None:
+        super().__init__(req)
+        self._types, self._make = types, make
+        self._chosen: OutputFilter | None = None
+
+    def take(self, parts: list[Part], mark: int) -> None:
+        """See `OutputFilter.take`."""
+        if self._chosen is None:
+            self._chosen = self.next
+            if by_type.matches(self.req._content_type, self._types):
+                self._chosen = self._make(self.req)
+                self._chosen.next = self.next
+        self._chosen.take(parts, mark)
+
+    def drop(self) -> None:
+        """See `OutputFilter.drop`."""
+        if self._chosen is not None and self._chosen is not self.next:
+            self._chosen.drop()
+
+
+class Missing(OutputFilter):
+    """A Python filter that the configuration has, but not for this request: nothing may pass without it."""
+
+    def take(self, parts: list[Part], mark: int) -> None:
+        """See `OutputFilter.take`."""
+        close_files(parts)
+        if not self.req._finished:
+            client = self.req.connection.client_addr
+            text = "python_filter: Could not find registered filter."
+            self.req._log.log(constants.APLOG_ERR, text, module="python", client=client)
+            install(self.req, page).sink.fail(constants.HTTP_INTERNAL_SERVER_ERROR)
+
+
+def page(req: Request, status: int) -> bytes:
+    """The server's own page for an error."""
+    return errorpage.encode(errorpage.build(status, req))
+
+
+class Filters:
+    """The filters of a plan."""
+
+    def __init__(self, plan: Plan, loader: Loader, filename: str | None) -> None:
+        conf = plan.conf
+        self._plan, self._loader = plan, loader
+        self._output = _names(conf[core.SET_OUTPUT_FILTER])
+        self._input = _names(conf[core.SET_INPUT_FILTER])
+        self._output_extensions = conf[mime.ADD_OUTPUT_FILTER]
+        self._input_extensions = conf[mime.ADD_INPUT_FILTER]
+        self._by_type = tuple(conf[by_type.BY_TYPE].items())
+        self._python_output, self._python_input = (
+            {
+                name: python_filter(name, _entry(spec, filename), setting.name, plan)
+                for name, spec in conf[setting].items()
+            }
+            for setting in (python.OUTPUT_FILTERS, python.INPUT_FILTERS)
+        )
+
+    def insert(self, req: Request) -> None:
+        """Put the plan's filters into a request."""
+        base = (req._filename or "").rpartition("/")[2]
+        for name in (*mime.filters(base, self._output_extensions), *self._output):
+            self.add_output(req, name)
+        for name, types in self._by_type:
+            make = self._output_factory(req, name)
+            if make is not None:
+                install(req, page).add(ByType(req, types, make))
+        if req._input is not None:
+            for name in (*mime.filters(base, self._input_extensions), *self._input):
+                self.add_input(req, name)
+
+    def add_output(self, req: Request, name: str, registered: Registered = None) -> None:
+        """``req.add_output_filter``; ``registered``: by the request, under that name."""
+        if registered is None:
+            make = self._output_factory(req, name)
+        else:
+            make = self._maker(self._dynamic(*registered, "PythonOutputFilter"))
+        if make is not None:
+            install(req, page).add(make(req))
+
+    def add_input(self, req: Request, name: str, registered: Registered = None) -> None:
+        """``req.add_input_filter``."""
+        if registered is None:
+            found = self._python_input.get(name.lower())
+        else:
+            found = self._dynamic(*registered, "PythonInputFilter")
+        if found is None:
+            _unknown(req, name)
+            return
+        if req._input is None:
+            return  # there is nothing to read
+        if not isinstance(req._input, FilteredInput):
+            req._input = FilteredInput(req._input)
+        req._input.add(PythonInput(Caller(req, self._plan, self._loader, found)))
+
+    def _dynamic(self, handler: str, directory: str | None, phase: str) -> PythonFilter:
+        """A filter that a request registered."""
+        return python_filter(DYNAMIC, HandlerEntry(handler, directory, False, False), phase, self._plan)
+
+    def _output_factory(self, req: Request, name: str) -> OutputFactory | None:
+        key = name.lower()
+        found = self._python_output.get(key)
+        if found is not None:
+            return self._maker(found)
+        built_in = BUILT_IN.get(key)
+        if built_in is not None:
+            return built_in
+        if key in self._plan.host.server.conf[python.FILTER_NAMES]:
+            return Missing
+        _unknown(req, name)
+        return None
+
+    def _maker(self, found: PythonFilter) -> OutputFactory:
+        return lambda req: PythonOutput(Caller(req, self._plan, self._loader, found))
+
+
+def _entry(spec: python.HandlerSpec, filename: str | None) -> HandlerEntry:
+    return HandlerEntry(spec.handler, python.directory_for(spec, filename), spec.is_location, False)
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(text.split(";")) if text else ()
+
+
+def _unknown(req: Request, name: str) -> None:
+    text = f"an unknown filter was not added: {name}"
+    req._log.log(constants.APLOG_ERR, text, client=req.connection.client_addr, number=82)
+
+
+def wanted(conf: Conf) -> bool:
+    """Whether a configuration asks for filters."""
+    return bool(
+        conf[core.SET_OUTPUT_FILTER] or conf[core.SET_INPUT_FILTER] or conf[mime.ADD_OUTPUT_FILTER]
+        or conf[mime.ADD_INPUT_FILTER] or conf[by_type.BY_TYPE]
+    )  # fmt: skip
+
+
+def needs_python(conf: Conf) -> bool:
+    """Whether a filter that it asks for may be Python, so that its requests belong into an interpreter."""
+    return bool(_asked(conf) & (conf[python.OUTPUT_FILTERS].keys() | conf[python.INPUT_FILTERS].keys()))
+
+
+def _asked(conf: Conf) -> set[str]:
+    texts: Iterable[str | None] = (
+        conf[core.SET_OUTPUT_FILTER], conf[core.SET_INPUT_FILTER], *conf[mime.ADD_OUTPUT_FILTER].values(),
+        *conf[mime.ADD_INPUT_FILTER].values(), *conf[by_type.BY_TYPE],
+    )  # fmt: skip
+    return {name for text in texts for name in _names(text)}
+
+
+def first_spec(conf: Conf) -> python.HandlerSpec | None:
+    """The first Python filter that a configuration asks for: PythonInterpPerDirective names the interpreter by it."""
+    for asked in sorted(_asked(conf)):
+        for setting in (python.OUTPUT_FILTERS, python.INPUT_FILTERS):
+            if asked in conf[setting]:
+                return conf[setting][asked]
+    return None
