@@ -61,6 +61,18 @@ class FilteredInput(Input):
         """Whether all of the body has come, and gone through the filters."""
         return self._ended
 
+    @property
+    def waiting(self) -> int:
+        """More than 0 where reading need not wait for the client."""
+        own = len(self._buffer) - self._position
+        return own or (0 if self._ended else self.source.waiting or int(self.source.complete))
+
+    def some(self, size: int) -> bytes:
+        """See `Input.some`."""
+        while self._position == len(self._buffer) and self._more():
+            pass
+        return self.read(min(size, len(self._buffer) - self._position))
+
     def _more(self) -> bool:
         if self._ended:
             return False
