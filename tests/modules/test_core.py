@@ -249,8 +249,9 @@ CONTEXTS = {
         "MaxSpareServers MinSpareServers Mutex PidFile ServerLimit ServerTokens StartServers User"
     ),
     (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
-        "Alias CGIScriptTimeout LogLevel PythonExecutable PythonInterpBackend PythonInterpMaxMemory "
-        "PythonInputFilter PythonInterpNice PythonInterpPreload PythonInterpUser PythonOutputFilter PythonRequestTimeout "
+        "Alias CGIScriptTimeout LogLevel PythonExecutable PythonInputFilter "
+        "PythonInterpBackend PythonInterpMaxMemory PythonInterpNice PythonInterpPreload PythonInterpUser "
+        "PythonOutputFilter PythonRequestTimeout "
         "PythonVirtualEnv ScriptAlias UseCanonicalName"
     ),
     (Where.DIRECTORY, Override.NONE): "AllowOverride AllowOverrideList",
