@@ -134,42 +134,45 @@ def read(options: Options) -> Configuration:
     return configuration
 
 
-# ---- what needs no configuration
+# ---- what needs no configuration (-V looks into it if there is one)
 
 
-def _show_version() -> str:
+def _show_version(_options: Options) -> str:
     from mpserver import reports
 
     return reports.version()
 
 
-def _show_settings() -> str:
+def _show_settings(options: Options) -> str:
+    """-V: with the MPM that the configuration chooses, where there is one."""
     from mpserver import reports
+    from mpserver.modules import registry
 
-    return reports.settings()
+    unread = options._replace(checks=False)
+    return reports.settings(read(unread).registry if os.path.exists(options.file) else registry())
 
 
-def _show_built_in() -> str:
+def _show_built_in(_options: Options) -> str:
     from mpserver import reports
     from mpserver.modules import registry
 
     return reports.built_in(registry())
 
 
-def _show_directives() -> str:
+def _show_directives(_options: Options) -> str:
     from mpserver import reports
     from mpserver.modules import registry
 
     return reports.directives(registry())
 
 
-def _show_help() -> str:
+def _show_help(_options: Options) -> str:
     from mpserver import reports
 
     return reports.USAGE.rstrip()
 
 
-_SHOWN: dict[str, Callable[[], str]] = {
+_SHOWN: dict[str, Callable[[Options], str]] = {
     "-v": _show_version,
     "-V": _show_settings,
     "-l": _show_built_in,
@@ -273,7 +276,7 @@ def start(options: Options, configuration: Configuration, make_engine: Callable[
 def run(options: Options, make_engine: Callable[[], Engine]) -> int:
     """Do what the options ask for. :returns: the exit status."""
     if options.show:
-        print(_SHOWN[options.show]())
+        print(_SHOWN[options.show](options))
         return 0
     configuration = read(options)
     _warn(options, configuration)

@@ -28,7 +28,7 @@ from mpserver.flusher import Flusher
 from mpserver.http1.head import Head
 from mpserver.ledger import Entered
 from mpserver.loop import Loop
-from mpserver.modules import python, registry
+from mpserver.modules import mpm, python, registry
 from mpserver.modules.environment import Environment
 from mpserver.phases.answer import log_error
 from mpserver.phases.dispatch import describe, refusing
@@ -38,6 +38,7 @@ from mpserver.phases.timeouts import Timeouts
 from mpserver.porter import Porter
 from mpserver.refusals import Refusals
 from mpserver.scoreboard import IDLE, Scoreboard
+from mpserver.scoreboard import Place as Seat
 from mpserver.services import Services
 
 #: How long an idle connection is kept when the interpreter drains: the client may be about to ask, in seconds.
@@ -79,38 +80,55 @@ def unpack(data: bytes) -> Boot:
 
 
 class Interpreter(Refusals):
-    """The engine of one interpreter; `Owner` of its connections."""
+    """The engine of one interpreter; `Owner` of its connections.
+
+    Its thread serves one request at a time, as the prefork MPM wants it; `mpserver.threads` has that of the
+    worker MPM.
+    """
+
+    #: What it is made of, and whether its thread serves the requests.
+    loop_type: type[Loop] = Loop
+    pipeline_type: type[Pipeline] = Pipeline
+    connection_type: type[Connection] = Connection
+    entered_type: type[Entered] = Entered
+    alone = True
 
     def __init__(self, boot: Boot, inbox: socket.socket, loader: Loader | None = None) -> None:
         self.boot = boot
         self.place = boot.place
         self.draining = False
-        self.loop = Loop()
+        self.loop = self.loop_type()
         self.inbox = inbox
         inbox.setblocking(False)
         configuration = boot.configuration
         self.loader = Loader() if loader is None else loader
         self.loader.log = self._log
         self.loader.may_move = boot.kind == "own" and boot.place.kind == "auto"
-        self.pipeline = Pipeline(configuration, boot.logs, boot.generation, self.loader, boot.environments)
+        self.pipeline = self.pipeline_type(
+            configuration, boot.logs, boot.generation, self.loader, boot.environments
+        )
         self.pipeline.one_process = boot.one_process
         main = self.pipeline.host(configuration.main)
         self.log: ErrorLog = main.log
         named = surroundings.server_of(configuration, boot.place.name)
         self.output = surroundings.Output(self.pipeline.host(named).log, boot.place.name)
         board = Scoreboard.attach(boot.scoreboard)
-        self.seat = board.place(boot.slot, boot.seat)
+        self.seat = self._seat(board)
         #: When the running request began (seconds since the epoch), 0 between requests.
         self.began = 0.0
         #: Messages that the porter took from the inbox and that are for us alone.
         self.mail: deque[handoff.Message | None] = deque()
-        self.porter = None if boot.one_process else Porter(self, board)
-        self.flusher: Flusher | None = Flusher(boot.place.name)
+        self.porter = Porter(self, board) if self.alone and not boot.one_process else None
+        self.flusher: Flusher | None = Flusher(boot.place.name) if self.alone else None
         self.timeouts = self.pipeline.timeouts = None if boot.one_process else self._timeouts()
-        self.services = Services(boot, main, self.loader, self.seat)
+        self.services = Services(boot, main, self.loader, self.seat, board)
         self.connections: set[Connection] = set()
         self.ledger = mmap.mmap(boot.ledger, 0) if boot.ledger >= 0 else None
         self.host_of = self.pipeline.host_of
+
+    def _seat(self, board: Scoreboard) -> Seat:
+        """Its place on the scoreboard."""
+        return board.place(self.boot.slot, self.boot.seat)
 
     def _log(self, level: int, text: str) -> None:
         self.log.log(level, text, module="python")
@@ -152,6 +170,7 @@ class Interpreter(Refusals):
         if self.flusher is not None:
             self.flusher.start()
         self.loop.run()
+        self._end_requests()
         if self.porter is not None:
             self.porter.stop()
         if self.flusher is not None:
@@ -164,6 +183,9 @@ class Interpreter(Refusals):
         self.output.flush_all()
         self.seat.gone()
         self.loop.close()
+
+    def _end_requests(self) -> None:
+        """Wait for those that other threads are in: here there are none."""
 
     def _import(self) -> None:
         """PythonImport (api 3.5 1.7): in reverse order, a failure is logged and the others go on."""
@@ -222,8 +244,8 @@ class Interpreter(Refusals):
         sock = socket.socket(fileno=message.fd)
         ledger = self.ledger
         if ledger is None:
-            return Connection(self, sock, message.number, message.served, message.data)
-        return Entered(
+            return self.connection_type(self, sock, message.number, message.served, message.data)
+        return self.entered_type(
             self, sock, message.number, message.served, message.data, ledger, message.entry, self._tell_closed
         )  # fmt: skip
 
@@ -392,6 +414,15 @@ class Interpreter(Refusals):
             self.loop.soon(self._end_if_empty)
 
 
+def _engine(boot: Boot) -> type[Interpreter]:
+    """What the MPM wants."""
+    if not mpm.is_threaded(boot.configuration):
+        return Interpreter
+    from mpserver.threads import ThreadedInterpreter
+
+    return ThreadedInterpreter
+
+
 def run(boot: Boot, inbox_fd: int, loader: Loader | None = None) -> None:
     """Be an interpreter until the worker ends it; never raises.
 
@@ -400,7 +431,7 @@ def run(boot: Boot, inbox_fd: int, loader: Loader | None = None) -> None:
     """
     inbox = socket.socket(fileno=inbox_fd)
     try:
-        Interpreter(boot, inbox, loader).run()
+        _engine(boot)(boot, inbox, loader).run()
     except BaseException as error:  # nothing but a clean end may cross into the worker
         try:
             text = f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""How many workers there should be: decisions of the master, as pure functions (httpd's prefork MPM)."""
+"""How many workers there should be: decisions of the master, as pure functions (httpd's prefork and worker MPMs)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ LONGEST_DELAY = 10.0
 
 
 class Rules(NamedTuple):
-    """StartServers, MinSpareServers, MaxSpareServers, MaxRequestWorkers."""
+    """How many workers to start and to have at most; how many idle threads of all, of which each has ``threads``.
+
+    Under prefork a worker counts as one thread.
+    """
 
     start: int
     min_spare: int
     max_spare: int
     max_workers: int
+    threads: int = 1
 
 
 class Seen(NamedTuple):
-    """A worker of the current generation that takes requests, or will."""
+    """A worker of the current generation that takes requests, or will; how many of its threads are busy."""
 
     slot: int
-    busy: bool
+    busy: int
 
 
 class Step(NamedTuple):
@@ -42,15 +46,15 @@ class Step(NamedTuple):
 
 
 def plan(workers: Sequence[Seen], rules: Rules, rate: int) -> Step:
-    """One step of maintenance: idle workers are brought between the spare limits.
+    """One step of maintenance: idle threads are brought between the spare limits.
 
-    Too many end one by one, too few are started at a rate that doubles with each step (1, 2, 4 ... 32)
-    for as long as they stay too few.
+    Where there are too many, workers end one by one, the least busy first; where too few, workers are started
+    at a rate that doubles with each step (1, 2, 4 ... 32) for as long as they stay too few.
     """
-    idle = [worker.slot for worker in workers if not worker.busy]
-    if len(idle) > rules.max_spare:
-        return Step(0, max(idle), 1)
-    missing = rules.min_spare - len(idle)
+    idle = sum(max(0, rules.threads - worker.busy) for worker in workers)
+    if idle > rules.max_spare and len(workers) > 1:
+        return Step(0, min(workers, key=lambda worker: (worker.busy, -worker.slot)).slot, 1)
+    missing = -(-(rules.min_spare - idle) // rules.threads)
     if missing <= 0:
         return Step(0, None, 1)
     room = rules.max_workers - len(workers)

@@ -274,7 +274,8 @@ class Master:
             return
         generation = self._current
         workers = self._workers(generation)
-        seen = [Seen(child.slot, child.ready and self._board.worker_busy(child.slot)) for child in workers]
+        threads = generation.conf.rules.threads
+        seen = [Seen(child.slot, self._board.busy(child.slot, threads) if child.ready else 0) for child in workers]
         if len(seen) == generation.target:
             step = maintenance.plan(seen, generation.conf.rules, generation.rate)
             generation.rate = step.rate
@@ -288,7 +289,7 @@ class Master:
                 self._log(log.ERROR, text, 161)
             self._fill(generation)
         requests = sum(self._board.row(child.slot).requests for child in workers)
-        busy = sum(worker.busy for worker in seen)
+        busy = sum(worker.busy > 0 for worker in seen)
         self._notifier.status(f"{len(seen)} workers, {busy} busy; {requests} requests served by them")
 
     def _on_control(self, child: Child) -> None:

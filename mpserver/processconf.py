@@ -44,7 +44,7 @@ def process_conf(configuration: Configuration, euid: int | None = None) -> Proce
     """
     conf, root = configuration.main.conf, configuration.root
     decision = privileges.decide(conf, configuration.file, os.geteuid() if euid is None else euid)
-    limits = mpm.limits(conf)
+    limits = mpm.limits_of(configuration)
     levels = conf[core.LOG_LEVEL]
     return ProcessConf(
         file=configuration.file,
@@ -55,8 +55,8 @@ def process_conf(configuration: Configuration, euid: int | None = None) -> Proce
         log_level=log.DEFAULT_LEVEL if levels.level is None else levels.level,
         log_levels=levels.modules,
         log_targets=tuple(logs.targets(configuration)),
-        rules=Rules(limits.start, limits.min_spare, limits.max_spare, limits.workers),
-        server_limit=conf[mpm.SERVER_LIMIT],
+        rules=Rules(limits.start, limits.min_spare, limits.max_spare, limits.workers, limits.threads),
+        server_limit=limits.server_limit,
         graceful_timeout=conf[mpm.GRACEFUL_SHUTDOWN_TIMEOUT],
         identity=decision.identity,
         notices=(

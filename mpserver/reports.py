@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mpserver.config import hosts
 from mpserver.config.registry import Args, Directive, Override, Registry, Where
+from mpserver.config.settings import Conf
 from mpserver.modules import core, mpm, unixd
 from mpserver.version import HTTPD_VERSION, MOD_PYTHON_VERSION, VERSION
 
@@ -65,22 +66,23 @@ def version() -> str:
     return f"Server version: mpserver/{VERSION}\nPython:         {platform.python_version()}"
 
 
-def settings() -> str:
-    """-V: what is built in, under httpd's names."""
+def settings(registry: Registry) -> str:
+    """-V: what is built in, under httpd's names, and the MPM of a registry."""
+    threaded = registry.mpm is mpm.WORKER
     values = {
         "HTTPD_ROOT": core.DEFAULT_ROOT,
         "SERVER_CONFIG_FILE": CONFIG_FILE,
         "DEFAULT_PIDLOG": core.PID_FILE.default,
         "DEFAULT_ERRORLOG": core.ERROR_LOG.default,
-        "DEFAULT_SERVER_LIMIT": str(mpm.SERVER_LIMIT.default),
+        "DEFAULT_SERVER_LIMIT": str(mpm.limits(Conf(), threaded).server_limit),
     }
     lines = [
         version(),
         f"Follows:        httpd {'.'.join(map(str, HTTPD_VERSION))}, mod_python {MOD_PYTHON_VERSION}",
         f"Architecture:   {struct.calcsize('P') * 8}-bit",
         f"Executable:     {sys.executable}",
-        "Server MPM:     prefork",
-        "  threaded:     no",
+        f"Server MPM:     {'worker' if threaded else 'prefork'}",
+        f"  threaded:     {'yes (fixed thread count)' if threaded else 'no'}",
         "    forked:     yes (variable process count)",
         "Server compiled with....",
         *(f' -D {name}="{value}"' for name, value in values.items()),
@@ -90,18 +92,18 @@ def settings() -> str:
 
 def built_in(registry: Registry) -> str:
     """-l."""
-    return "\n".join(["Compiled in modules:", *(f"  {module.source}" for module in registry.modules)])
+    return "\n".join(["Compiled in modules:", *(f"  {module.source}" for module in registry.built_in)])
 
 
 def loaded(registry: Registry) -> str:
-    """-M: every known module is there, LoadModule or not."""
+    """-M: every known module is there, LoadModule or not; of the MPMs the one that was chosen."""
     return "\n".join(["Loaded Modules:", *(f" {module.name} (static)" for module in registry.modules)])
 
 
 def directives(registry: Registry) -> str:
     """-L: each directive with its module, its arguments and the contexts where it is allowed."""
     out = []
-    for module in registry.modules:
+    for module in registry.built_in:
         for directive in module.directives:
             out += [f"{directive.name} ({module.source})", f"\t{_arguments(directive)}", *_contexts(directive)]
     return "\n".join(out)

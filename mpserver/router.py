@@ -272,7 +272,8 @@ class Router(Refusals):
             self.leave()
 
     def _ended(self, interp: Interp) -> None:
-        end_group(self.start.scoreboard.program(self.start.number, interp.boot.seat))
+        for group in self.start.scoreboard.programs_of(self.start.number, interp.boot.seat):
+            end_group(group)
         if interp.boot.seat < INTERPRETERS - 1:
             self._free.append(interp.boot.seat)
         self._leaving.discard(interp)

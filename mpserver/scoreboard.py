@@ -11,7 +11,8 @@ One page per worker slot:
     64    one state per interpreter (index 0: router)  written by that interpreter
     512   one count of requests per interpreter        written by that interpreter
     4096  the crc32 of each interpreter's place        written by that interpreter
-    6144  the process group of the program that runs for each interpreter's request, 0: none
+    6144  how many threads of each are in a request    written by that interpreter, under the worker MPM
+    8192  the process groups of the programs that run for each interpreter's requests, 0: none
 
 After the workers' pages comes one with the applications that moved from subinterpreters to
 processes, written by the keeper of processes.
@@ -26,14 +27,18 @@ import struct
 import zlib
 from typing import NamedTuple
 
-PAGE = 8192
+PAGE = 65536
 _STATES = 64
 _COUNTS = 512
 _PLACES = 4096
-_PROGRAMS = 6144
+_THREADS = 6144
+_PROGRAMS = 8192
 
 #: Interpreters of one worker that have a place, the router (index 0) among them.
 INTERPRETERS = _COUNTS - _STATES
+
+#: So many programs of one interpreter are known at a time.
+PROGRAMS = 32
 
 # States, with the letters of httpd's server-status.
 OPEN = ord(".")  # the slot is free
@@ -53,6 +58,7 @@ _MASTER = struct.Struct("=QQd")  # pid, generation, started (seconds since the e
 _COUNT = struct.Struct("=Q")
 _CRC = struct.Struct("=I")
 _GROUP = struct.Struct("=I")
+_BUSY = struct.Struct("=H")
 _MOVED = struct.Struct("=II")  # crc32 of a place, generation
 _CONNECTIONS = 32
 
@@ -82,14 +88,15 @@ class Row(NamedTuple):
 class Place:
     """The place of one interpreter: it alone writes there."""
 
-    __slots__ = ("_count_at", "_memory", "_place_at", "_program_at", "_state_at", "requests")
+    __slots__ = ("_count_at", "_memory", "_place_at", "_programs_at", "_state_at", "_threads_at", "requests")
 
     def __init__(self, memory: mmap.mmap, slot: int, index: int) -> None:
         self._memory = memory
         self._state_at = slot * PAGE + _STATES + index
         self._count_at = slot * PAGE + _COUNTS + index * _COUNT.size
         self._place_at = slot * PAGE + _PLACES + index * _CRC.size
-        self._program_at = slot * PAGE + _PROGRAMS + index * _GROUP.size
+        self._threads_at = slot * PAGE + _THREADS + index * _BUSY.size
+        self._programs_at = slot * PAGE + _PROGRAMS + index * _GROUP.size * PROGRAMS
         #: Requests served here, those of an earlier interpreter in this place included.
         self.requests: int = _COUNT.unpack_from(memory, self._count_at)[0]
 
@@ -109,7 +116,21 @@ class Place:
 
     def runs(self, group: int) -> None:
         """Tell the process group of a program that may not outlive the interpreter; 0: it has ended."""
-        _GROUP.pack_into(self._memory, self._program_at, group)
+        self.runs_also(group, 0)
+
+    def runs_also(self, group: int, number: int) -> None:
+        """The same where several may run at a time; those past `PROGRAMS` share the last number."""
+        _GROUP.pack_into(self._memory, self._programs_at + min(number, PROGRAMS - 1) * _GROUP.size, group)
+
+    def count(self) -> None:
+        """A request was served, and others still are."""
+        self.requests += 1
+        _COUNT.pack_into(self._memory, self._count_at, self.requests)
+
+    def threads(self, busy: int, most: int) -> None:
+        """How many of an interpreter's threads are in a request; it is busy when all are."""
+        _BUSY.pack_into(self._memory, self._threads_at, busy)
+        self._memory[self._state_at] = WORKING if busy >= most else IDLE
 
     def sign(self, place: str) -> None:
         """Tell which interpreter has this place: its kind and name, as `place_key` gives them."""
@@ -118,6 +139,7 @@ class Place:
     def gone(self) -> None:
         """The interpreter ended; its count stays."""
         _CRC.pack_into(self._memory, self._place_at, 0)
+        _BUSY.pack_into(self._memory, self._threads_at, 0)
         self._memory[self._state_at] = 0
 
 
@@ -206,6 +228,19 @@ class Scoreboard:
         start = slot * PAGE + _STATES
         return bool(self.memory[start : start + INTERPRETERS].translate(None, _NOT_BUSY))
 
+    def busy(self, slot: int, threads: int) -> int:
+        """How many of a worker's threads are in a request, as its master counts: of ``threads`` at most."""
+        if threads == 1:
+            return int(self.worker_busy(slot))
+        counts: tuple[int, ...] = struct.unpack_from(f"={INTERPRETERS}H", self.memory, slot * PAGE + _THREADS)
+        return min(sum(counts), threads)
+
+    def used(self) -> int:
+        """The highest slot that has a worker, counted from 1."""
+        pids = (_MASTER.unpack_from(self.memory, slot * PAGE)[0] for slot in range(self.slots - 1, -1, -1))
+        below = next((number for number, pid in enumerate(pids) if pid), self.slots)
+        return self.slots - below
+
     def interpreter_state(self, slot: int, index: int) -> int:
         """The state of one interpreter of one worker (0: there is none)."""
         return self.memory[slot * PAGE + _STATES + min(index, INTERPRETERS - 1)]
@@ -241,14 +276,13 @@ class Scoreboard:
     def programs(self, slot: int) -> list[int]:
         """The process groups of the programs that run for a worker's requests."""
         start = slot * PAGE + _PROGRAMS
-        found = struct.unpack_from(f"={INTERPRETERS}I", self.memory, start)
+        found = struct.unpack_from(f"={INTERPRETERS * PROGRAMS}I", self.memory, start)
         return [group for group in found if group]
 
-    def program(self, slot: int, index: int) -> int:
-        """That of one interpreter, 0: none."""
-        at = slot * PAGE + _PROGRAMS + min(index, INTERPRETERS - 1) * _GROUP.size
-        group: int = _GROUP.unpack_from(self.memory, at)[0]
-        return group
+    def programs_of(self, slot: int, index: int) -> list[int]:
+        """Those of one interpreter."""
+        at = slot * PAGE + _PROGRAMS + min(index, INTERPRETERS - 1) * _GROUP.size * PROGRAMS
+        return [group for group in struct.unpack_from(f"={PROGRAMS}I", self.memory, at) if group]
 
     def end_programs(self, slot: int, owner: int) -> None:
         """A worker is gone without ending what ran for it: do that, where it is the owner's (a user's number).
@@ -265,7 +299,7 @@ class Scoreboard:
     def row(self, slot: int) -> Row:
         """All about one slot."""
         start = slot * PAGE
-        page = self.memory[start : start + PAGE]
+        page = self.memory[start : start + _PLACES]
         pid, generation, started = _MASTER.unpack_from(page)
         (connections,) = _COUNT.unpack_from(page, _CONNECTIONS)
         requests = sum(struct.unpack_from(f"={INTERPRETERS}Q", page, _COUNTS))

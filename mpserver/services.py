@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 class Services:
     """Implements `mpserver.api.runtime.Runtime` for one interpreter."""
 
-    def __init__(self, boot: Boot, main: Host, loader: Loader, seat: scoreboard.Place) -> None:
+    def __init__(
+        self, boot: Boot, main: Host, loader: Loader, seat: scoreboard.Place, board: scoreboard.Scoreboard
+    ) -> None:
         self.interpreter = boot.place.name
         self.kind = boot.kind
         self.server_root = boot.configuration.root
@@ -36,10 +39,12 @@ class Services:
         self.main_server = main.object
         self._boot = boot
         self._seat = seat
+        self._board = board
         self._main = main
         self._loader = loader
         self._cleanups: list[tuple[Callable[[Any], Any], Any]] = []
         self._locks: LockPool | None = None
+        self._gate = allocate_lock()
 
     def log(self, level: int, text: str, server: Server | None = None) -> None:
         """Write to the error log of the server (default: the main one)."""
@@ -78,23 +83,32 @@ class Services:
         self._seat.runs(group)
 
     def mpm_query(self, code: int) -> int:
-        """The answer for an AP_MPMQ_* code, as httpd's prefork gives it."""
-        conf = self._boot.configuration.main.conf
+        """The answer for an AP_MPMQ_* code, as httpd's prefork and worker give it.
+
+        (What prefork has used so far is what it may use; worker counts.)
+        """
+        threaded = mpm.is_threaded(self._boot.configuration)
+        limits = mpm.limits_of(self._boot.configuration)
         answers = {
-            constants.AP_MPMQ_MAX_DAEMON_USED: conf[mpm.MAX_REQUEST_WORKERS],
-            constants.AP_MPMQ_IS_THREADED: constants.AP_MPMQ_NOT_SUPPORTED,
+            constants.AP_MPMQ_MAX_DAEMON_USED: self._used(limits) if threaded else limits.workers,
+            constants.AP_MPMQ_IS_THREADED: constants.AP_MPMQ_STATIC if threaded else constants.AP_MPMQ_NOT_SUPPORTED,
             constants.AP_MPMQ_IS_FORKED: constants.AP_MPMQ_DYNAMIC,
-            constants.AP_MPMQ_HARD_LIMIT_DAEMONS: conf[mpm.SERVER_LIMIT],
-            constants.AP_MPMQ_HARD_LIMIT_THREADS: 1,
-            constants.AP_MPMQ_MAX_THREADS: 1,
-            constants.AP_MPMQ_MIN_SPARE_DAEMONS: conf[mpm.MIN_SPARE_SERVERS],
-            constants.AP_MPMQ_MIN_SPARE_THREADS: 0,
-            constants.AP_MPMQ_MAX_SPARE_DAEMONS: conf[mpm.MAX_SPARE_SERVERS],
-            constants.AP_MPMQ_MAX_SPARE_THREADS: 0,
-            constants.AP_MPMQ_MAX_REQUESTS_DAEMON: conf[mpm.MAX_CONNECTIONS_PER_CHILD],
-            constants.AP_MPMQ_MAX_DAEMONS: conf[mpm.MAX_REQUEST_WORKERS],
+            constants.AP_MPMQ_HARD_LIMIT_DAEMONS: limits.server_limit,
+            constants.AP_MPMQ_HARD_LIMIT_THREADS: limits.thread_limit,
+            constants.AP_MPMQ_MAX_THREADS: limits.threads,
+            constants.AP_MPMQ_MIN_SPARE_DAEMONS: 0 if threaded else limits.min_spare,
+            constants.AP_MPMQ_MIN_SPARE_THREADS: limits.min_spare if threaded else 0,
+            constants.AP_MPMQ_MAX_SPARE_DAEMONS: 0 if threaded else limits.max_spare,
+            constants.AP_MPMQ_MAX_SPARE_THREADS: limits.max_spare if threaded else 0,
+            constants.AP_MPMQ_MAX_REQUESTS_DAEMON: limits.per_child,
+            constants.AP_MPMQ_MAX_DAEMONS: limits.workers,
         }
         return answers.get(code, constants.AP_MPMQ_NOT_SUPPORTED)
+
+    def _used(self, limits: mpm.Limits) -> int:
+        """How many processes there have been at a time, as far as this one sees."""
+        # (while a restart drains, there are the slots of two generations)
+        return min(max(self._board.used(), self._boot.slot + 1), limits.server_limit)
 
     def _pool(self) -> LockPool:
         if self._locks is None:
@@ -102,7 +116,10 @@ class Services:
 
             configuration = self._boot.configuration
             directory, count = python.mutexes(configuration.main, configuration.root, core.MUTEX)
-            self._locks = LockPool(directory, count, core.pid_file(configuration.main.conf))
+            made = LockPool(directory, count, core.pid_file(configuration.main.conf))
+            with self._gate:  # threads that come here together get the same pool
+                if not self._locks:
+                    self._locks = made
         return self._locks
 
     def global_lock(self, server: Server, key: str | None, index: int = -1) -> None:

@@ -11,11 +11,16 @@ import importlib.machinery
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from _thread import RLock
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 from mpserver.api import constants
+
+#: How long a thread waits for another one that loads a module, in seconds.
+PATIENCE = 10.0
 
 #: How long a module's file is trusted before it is looked at again, in seconds.
 TRUST = 1.0
@@ -79,8 +84,23 @@ class Loader:
         self._loaded: dict[tuple[str, Any], Loaded] = {}
         self._paths: dict[str, list[str]] = {}
         self._path: str | None = None
+        self._gate = RLock()
         #: A module that refuses to load in a subinterpreter moves the application to a process.
         self.may_move = False
+
+    @contextmanager
+    def in_turn(self) -> Iterator[None]:
+        """Threads of one interpreter load modules, and change the path, one after the other.
+
+        A module that is being imported elsewhere may wait for us while we wait for it: then both go on.
+        """
+        got = False
+        try:
+            got = self._gate.acquire(timeout=PATIENCE)
+            yield
+        finally:
+            if got:
+                self._gate.release()
 
     def use_path(self, expression: str) -> None:
         """Make ``sys.path`` what PythonPath says; each distinct expression is evaluated once.
@@ -89,13 +109,14 @@ class Loader:
         """
         if expression == self._path:
             return
-        found = self._paths.get(expression)
-        if found is None:
-            namespace = importlib.import_module("mod_python.apache").__dict__
-            found = [str(entry) for entry in eval(expression, dict(namespace), {"sys": sys})]
-            self._paths[expression] = found
-        sys.path[:] = found
-        self._path = expression
+        with self.in_turn():
+            found = self._paths.get(expression)
+            if found is None:
+                namespace = importlib.import_module("mod_python.apache").__dict__
+                found = [str(entry) for entry in eval(expression, dict(namespace), {"sys": sys})]
+                self._paths[expression] = found
+            sys.path[:] = found
+            self._path = expression
 
     def load(self, name: str, directory: str | None, reload: bool, now: float) -> Loaded:
         """The module of a handler in a directory (None: only ``sys.path`` says where).
@@ -104,15 +125,16 @@ class Loader:
         :raises Exception: whatever the module raises when it is executed.
         """
         key = (name, directory)
-        loaded = self._loaded.get(key)
-        if loaded is None:
-            if directory is not None and self._path is None and directory not in sys.path:
-                sys.path.insert(0, directory)
-            module = self._import(name, [directory] if directory is not None else None)
-            loaded = self._loaded[key] = self._same(module) or Loaded(module, now)
-        elif (reload and now - loaded.checked >= TRUST) or now < loaded.checked:
-            self._check(loaded, now, False)
-        return loaded
+        with self.in_turn():
+            loaded = self._loaded.get(key)
+            if loaded is None:
+                if directory is not None and self._path is None and directory not in sys.path:
+                    sys.path.insert(0, directory)
+                module = self._import(name, [directory] if directory is not None else None)
+                loaded = self._loaded[key] = self._same(module) or Loaded(module, now)
+            elif (reload and now - loaded.checked >= TRUST) or now < loaded.checked:
+                self._check(loaded, now, False)
+            return loaded
 
     def import_module(self, name: str, reload: bool, log: bool, path: Sequence[str] | None) -> ModuleType:
         """``apache.import_module``: import, or reload what changed; only from ``path`` where it is given.
@@ -121,16 +143,17 @@ class Loader:
         """
         now = time.time()
         key = (name, tuple(path) if path is not None else None)
-        loaded = self._loaded.get(key)
-        if loaded is None:
-            if log and self.log is not None:
-                where = f" with path set to '{path}'" if path else ""
-                self.log(constants.APLOG_NOTICE, f"mod_python: (Re)importing module '{name}'{where}")
-            module = self._import(name, path, only=path is not None)
-            loaded = self._loaded[key] = self._same(module) or Loaded(module, now)
-        elif reload and now - loaded.checked >= TRUST:
-            self._check(loaded, now, log)
-        return loaded.module
+        with self.in_turn():
+            loaded = self._loaded.get(key)
+            if loaded is None:
+                if log and self.log is not None:
+                    where = f" with path set to '{path}'" if path else ""
+                    self.log(constants.APLOG_NOTICE, f"mod_python: (Re)importing module '{name}'{where}")
+                module = self._import(name, path, only=path is not None)
+                loaded = self._loaded[key] = self._same(module) or Loaded(module, now)
+            elif reload and now - loaded.checked >= TRUST:
+                self._check(loaded, now, log)
+            return loaded.module
 
     def _same(self, module: ModuleType) -> Loaded | None:
         """What was loaded already as this very module, so that a reload is seen by all that use it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from mpserver.config import lexer
-from mpserver.config.registry import Args, Call, Directive, Registry, Section, Where
+from mpserver.config.registry import Args, Call, Directive, Registry, Section, Where, short
 from mpserver.config.sections import FILES, SECTIONS, Allowed, Entry, SectionKind
 from mpserver.config.settings import Conf
 from mpserver.config.tree import Node
@@ -109,7 +109,7 @@ class Compiler:
         if known is None:
             if scope.allowed is not None and scope.allowed.nonfatal_unknown:
                 return
-            raise ConfigError(_unknown(node.name))
+            raise ConfigError(_unknown(node.name) + self._remedy(node.name))
         directive = known[0]
         if not _stands_well(directive, scope):
             return
@@ -130,6 +130,16 @@ class Compiler:
                 self.warnings,
                 scope.allowed.options if scope.allowed is not None else None,
             )
+        )
+
+    def _remedy(self, name: str) -> str:
+        """What to do about a directive of the other MPM."""
+        module = self.registry.left_out(name)
+        if module is None:
+            return ""
+        return (
+            f": it belongs to {module.name}; choose that one by 'MPM {short(module)}', or put the line into "
+            f"<IfModule {module.name}>"
         )
 
     def _section(self, node: Node, children: tuple[Node, ...], scope: Scope) -> None:

@@ -239,7 +239,7 @@ class Configuration:
         tree, root, defines, file, variables, loaded, records, read_at = marshal.loads(data)
         return cls(
             from_plain(tree),
-            registry,
+            registry.chosen(loaded),
             root,
             defines,
             file,
@@ -363,7 +363,7 @@ def load(
     reading = reader.result()
     configuration = Configuration(
         reading.tree,
-        registry,
+        reader.registry,
         reading.root,
         reading.defines,
         path,

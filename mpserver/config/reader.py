@@ -1,7 +1,7 @@
 """From files to the tree: what httpd does while it reads.
 
 Some directives act while files are read, not on the tree: Include and IncludeOptional, Define and
-UnDefine, LoadModule, ServerRoot (for the relative paths that follow), Error, and the conditional
+UnDefine, LoadModule, MPM, ServerRoot (for the relative paths that follow), Error, and the conditional
 sections IfDefine, IfModule, IfVersion, IfFile, IfDirective and IfSection, whose contents take their
 place in the tree. httpd manual: core, mod_so and mod_version.
 """
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from mpserver.config import conditions, lexer
 from mpserver.config.includes import expand
-from mpserver.config.registry import Registry
+from mpserver.config.registry import Module, Registry, short
 from mpserver.config.sections import SECTIONS
 from mpserver.config.tree import Node, Tree
 from mpserver.errors import ConfigError
@@ -241,7 +241,7 @@ class Reader:
         return os.path.normpath(os.path.join(self.root, path))
 
     def knows_module(self, name: str) -> bool:
-        """Whether a module of this source file or identifier exists (all of them are built in)."""
+        """Whether a module of this source file or identifier exists (all are built in, but one MPM counts)."""
         return any(name in (module.source, module.name) for module in self.registry.modules)
 
     def knows_directive(self, name: str) -> bool:
@@ -329,15 +329,37 @@ def _load_module(reader: Reader, name: str, args: tuple[str, ...], raw: str) -> 
             f"{name} takes two arguments, a module name and the name of a shared object file to load it from"
         )
     module, file = args
-    if not any(module == known.name for known in reader.registry.modules):
+    if not any(module == known.name for known in reader.registry.built_in):
         raise ConfigError(
             f"Can't locate API module structure `{module}' in file {file}: this server has no module of "
             "that name (all of its modules are built in; remove the line or put it into <IfModule>)"
         )
     if module in reader.loaded:
         reader.warn(f"AH01574: module {module} is already loaded, skipping")
+    for mpm in reader.registry.mpms:
+        if mpm.name == module:
+            _choose(reader, mpm)
     reader.loaded[module] = None
     return False
+
+
+def _choose(reader: Reader, mpm: Module) -> None:
+    """From here on this MPM is the one that counts."""
+    for other in reader.registry.mpms:
+        if other is not mpm and other.name in reader.loaded:
+            raise ConfigError(f"AH00534: More than one MPM loaded: {other.name} and {mpm.name}. Keep one of them")
+    reader.loaded[mpm.name] = None
+    reader.registry = reader.registry.chosen([mpm.name])
+
+
+def _mpm(reader: Reader, name: str, args: tuple[str, ...], raw: str) -> bool:
+    if len(args) == 1:
+        found = next((mpm for mpm in reader.registry.mpms if short(mpm) == args[0].lower()), None)
+        if found is None:
+            names = " or ".join(short(mpm) for mpm in reader.registry.mpms)
+            raise ConfigError(f"{name} must be {names}, not '{args[0]}'")
+        _choose(reader, found)
+    return True  # the wrong number of arguments, or a place where it can't be, is told by its module
 
 
 def _server_root(reader: Reader, name: str, args: tuple[str, ...], raw: str) -> bool:
@@ -361,6 +383,7 @@ _DIRECTIVES: Mapping[str, Callable[[Reader, str, tuple[str, ...], str], bool]] =
     "define": _define,
     "undefine": _undefine,
     "loadmodule": _load_module,
+    "mpm": _mpm,
     "serverroot": _server_root,
     "error": _error,
 }

@@ -143,11 +143,21 @@ class Module(NamedTuple):
     directives: tuple[Directive, ...]
 
 
-class Registry:
-    """All modules' directives by lower-case name."""
+def short(mpm: Module) -> str:
+    """The name of an MPM for people: worker, of mpm_worker_module."""
+    return mpm.name.removeprefix("mpm_").removesuffix("_module")
 
-    def __init__(self, modules: Iterable[Module]) -> None:
-        self.modules = tuple(modules)
+
+class Registry:
+    """All modules' directives by lower-case name.
+
+    ``mpms`` are modules of which only one counts at a time (`mpm`): the first, until another is chosen.
+    """
+
+    def __init__(self, modules: Iterable[Module], mpms: Iterable[Module] = (), mpm: Module | None = None) -> None:
+        self._others, self.mpms = tuple(modules), tuple(mpms)
+        self.mpm = mpm if mpm is not None or not self.mpms else self.mpms[0]
+        self.modules = self._others if self.mpm is None else (*self._others, self.mpm)
         self.directives: dict[str, tuple[Directive, Module]] = {}
         for module in self.modules:
             for directive in module.directives:
@@ -155,3 +165,21 @@ class Registry:
                 if key in self.directives:
                     raise ValueError(f"{directive.name} is registered twice")
                 self.directives[key] = (directive, module)
+
+    @property
+    def built_in(self) -> tuple[Module, ...]:
+        """All modules, those that were not chosen as well."""
+        return (*self._others, *self.mpms)
+
+    def chosen(self, names: Iterable[str]) -> Registry:
+        """This registry with the MPM that is among these names of modules, if one is."""
+        wanted = set(names)
+        found = next((mpm for mpm in self.mpms if mpm.name in wanted), None)
+        return self if found is None else Registry(self._others, self.mpms, found)
+
+    def left_out(self, name: str) -> Module | None:
+        """The MPM that was not chosen and would have this directive."""
+        wanted = name.lower()
+        return next(
+            (mpm for mpm in self.mpms if any(directive.name.lower() == wanted for directive in mpm.directives)), None
+        )

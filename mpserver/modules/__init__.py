@@ -24,7 +24,6 @@ def registry() -> Registry:
             *so.MODULES,
             log_config.MODULE,
             unixd.MODULE,
-            mpm.MODULE,
             *auth.MODULES,
             mime.MODULE,
             directories.MODULE,
@@ -32,5 +31,6 @@ def registry() -> Registry:
             cgi.MODULE,
             filters.MODULE,
             python.MODULE,
-        )
+        ),
+        (mpm.PREFORK, mpm.WORKER),
     )

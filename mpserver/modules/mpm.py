@@ -1,44 +1,82 @@
-"""prefork: how many workers there are (httpd's mpm_prefork).
+"""How many processes and threads serve: httpd's mpm_prefork and mpm_worker.
 
-Numbers that can't work are raised to the least that does, and said, as httpd does; what isn't a
+Under prefork an interpreter serves one request at a time, and MaxRequestWorkers counts workers. Under
+worker each interpreter has up to ThreadsPerChild threads, and MaxRequestWorkers counts these.
+
+Numbers that can't work are changed to the nearest that do, and said, as httpd does; what isn't a
 number is an error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mpserver.config.registry import SERVER_ONLY, Args, Call, Directive, Module
 from mpserver.config.settings import Conf, Setting
 from mpserver.modules import values
 
+if TYPE_CHECKING:
+    from mpserver.config.compile import Configuration
+
+# (the defaults are prefork's; worker's are in `_worker`)
 START_SERVERS = Setting("StartServers", 5)
 MIN_SPARE_SERVERS = Setting("MinSpareServers", 5)
 MAX_SPARE_SERVERS = Setting("MaxSpareServers", 10)
 SERVER_LIMIT = Setting("ServerLimit", 256)
 MAX_REQUEST_WORKERS = Setting("MaxRequestWorkers", 256)
 MAX_CONNECTIONS_PER_CHILD = Setting("MaxConnectionsPerChild", 0)
+THREADS_PER_CHILD = Setting("ThreadsPerChild", 25)
+THREAD_LIMIT = Setting("ThreadLimit", 64)
+MIN_SPARE_THREADS = Setting("MinSpareThreads", 75)
+MAX_SPARE_THREADS = Setting("MaxSpareThreads", 250)
 #: Seconds that a graceful stop waits for requests; 0 for ever.
 GRACEFUL_SHUTDOWN_TIMEOUT = Setting("GracefulShutdownTimeout", 0.0)
 
 #: The most that ServerLimit can be: each worker has its page of the scoreboard.
 HIGHEST_LIMIT = 20000
+#: The most that ThreadLimit can be, as in httpd.
+HIGHEST_THREAD_LIMIT = 20000
+
+#: What worker has without ServerLimit and StartServers.
+_WORKER_SERVERS = 16
+_WORKER_START = 3
 
 
 class Limits(NamedTuple):
-    """The numbers that fit each other, and what had to be changed for that."""
+    """The numbers that fit each other, and what had to be changed for that.
+
+    ``workers``: processes, at most ``server_limit``. ``min_spare`` and ``max_spare`` count processes under
+    prefork, under worker threads: of each interpreter ``threads``, which is at most ``thread_limit``.
+    """
 
     start: int
     min_spare: int
     max_spare: int
     workers: int
     per_child: int
+    server_limit: int
+    threads: int
+    thread_limit: int
     warnings: tuple[str, ...]
 
 
-def limits(conf: Conf) -> Limits:
+def is_threaded(configuration: Configuration) -> bool:
+    """Whether the worker MPM was chosen."""
+    return configuration.registry.mpm is WORKER
+
+
+def limits_of(configuration: Configuration) -> Limits:
+    """The numbers in effect for the MPM that a configuration chose."""
+    return limits(configuration.main.conf, is_threaded(configuration))
+
+
+def limits(conf: Conf, threaded: bool = False) -> Limits:
     """The numbers in effect: no more workers than ServerLimit, more spare ones at most than at least."""
+    return _worker(conf) if threaded else _prefork(conf)
+
+
+def _prefork(conf: Conf) -> Limits:
     warnings = []
     limit = conf[SERVER_LIMIT]
     workers = conf[MAX_REQUEST_WORKERS]
@@ -56,6 +94,54 @@ def limits(conf: Conf) -> Limits:
         max_spare=max(conf[MAX_SPARE_SERVERS], min_spare + 1),
         workers=workers,
         per_child=conf[MAX_CONNECTIONS_PER_CHILD],
+        server_limit=limit,
+        threads=1,
+        thread_limit=1,
+        warnings=tuple(warnings),
+    )
+
+
+def _worker(conf: Conf) -> Limits:
+    warnings = []
+    limit = conf.values.get(SERVER_LIMIT, _WORKER_SERVERS)
+    thread_limit, threads = conf[THREAD_LIMIT], conf[THREADS_PER_CHILD]
+    if threads > thread_limit:
+        warnings.append(
+            f"ThreadsPerChild of {threads} exceeds ThreadLimit of {thread_limit} threads, decreasing it to "
+            f"{thread_limit}. To increase, raise ThreadLimit."
+        )
+        threads = thread_limit
+    most = conf.values.get(MAX_REQUEST_WORKERS, limit * threads)
+    if most < threads:
+        warnings.append(
+            f"MaxRequestWorkers of {most} is less than ThreadsPerChild of {threads}, increasing it to {threads}: it "
+            "must be at least the number of threads of one process."
+        )
+        most = threads
+    if most % threads:
+        fitting = most - most % threads
+        warnings.append(
+            f"MaxRequestWorkers of {most} is not a multiple of ThreadsPerChild of {threads}, decreasing it to the "
+            f"nearest, {fitting}, for {fitting // threads} servers at most."
+        )
+        most = fitting
+    workers = most // threads
+    if workers > limit:
+        warnings.append(
+            f"MaxRequestWorkers of {most} would require {workers} servers and exceed ServerLimit of {limit}, "
+            f"decreasing it to {limit * threads}. To increase, raise ServerLimit."
+        )
+        workers = limit
+    min_spare = conf[MIN_SPARE_THREADS]
+    return Limits(
+        start=min(conf.values.get(START_SERVERS, _WORKER_START), workers),
+        min_spare=min_spare,
+        max_spare=max(conf[MAX_SPARE_THREADS], min_spare + threads),
+        workers=workers,
+        per_child=conf[MAX_CONNECTIONS_PER_CHILD],
+        server_limit=limit,
+        threads=threads,
+        thread_limit=thread_limit,
         warnings=tuple(warnings),
     )
 
@@ -73,12 +159,17 @@ def _at_least_one(setting: Setting[int]) -> Callable[[Call], None]:
     return apply
 
 
-def _server_limit(call: Call) -> None:
-    _at_least_one(SERVER_LIMIT)(call)
-    value = call.server[SERVER_LIMIT]
-    if value > HIGHEST_LIMIT:
-        call.warn(f"{call.name} of {value} exceeds the limit of {HIGHEST_LIMIT} servers, decreasing to that")
-        call.server[SERVER_LIMIT] = HIGHEST_LIMIT
+def _limit(setting: Setting[int], highest: int, what: str) -> Callable[[Call], None]:
+    at_least_one = _at_least_one(setting)
+
+    def apply(call: Call) -> None:
+        at_least_one(call)
+        value = call.server[setting]
+        if value > highest:
+            call.warn(f"{call.name} of {value} exceeds the limit of {highest} {what}, decreasing to that")
+            call.server[setting] = highest
+
+    return apply
 
 
 def _count(name: str, apply: Callable[[Call], None], what: str) -> Directive:
@@ -90,26 +181,53 @@ _workers = _at_least_one(MAX_REQUEST_WORKERS)
 _PER_CHILD = "the connections after which a worker is replaced, 0 for never"
 _WORKERS = "the most workers at a time"
 
-#: What belongs to httpd's core, but only makes sense here.
+#: What belongs to httpd's core, but only makes sense here. MPM acts while the configuration is read.
 CORE_DIRECTIVES = (
     _count("MaxConnectionsPerChild", _per_child, _PER_CHILD),
     _count("MaxRequestsPerChild", _per_child, _PER_CHILD),
+    _count("MPM", lambda _call: None, "prefork (one request at a time in each interpreter) or worker (threads)"),
 )
 
-MODULE = Module(
+_COMMON = (
+    _count("StartServers", _at_least_one(START_SERVERS), "the workers at the start"),
+    _count("ServerLimit", _limit(SERVER_LIMIT, HIGHEST_LIMIT, "servers"), "the most workers at a time"),
+    _count(
+        "GracefulShutdownTimeout",
+        values.server(GRACEFUL_SHUTDOWN_TIMEOUT, values.seconds),
+        "how long a graceful stop waits, in seconds, 0 for ever",
+    ),
+)
+
+PREFORK = Module(
     "prefork.c",
     "mpm_prefork_module",
     (
-        _count("StartServers", _at_least_one(START_SERVERS), "the workers at the start"),
+        *_COMMON,
         _count("MinSpareServers", _at_least_one(MIN_SPARE_SERVERS), "the least idle workers"),
         _count("MaxSpareServers", values.server(MAX_SPARE_SERVERS, values.number(0)), "the most idle workers"),
-        _count("ServerLimit", _server_limit, "the most that MaxRequestWorkers can be"),
         _count("MaxRequestWorkers", _workers, _WORKERS),
         _count("MaxClients", _workers, _WORKERS),
+    ),
+)
+
+_REQUESTS = "the most requests at a time: ThreadsPerChild in each worker"
+_THREADS = "the most requests at a time in each interpreter of a worker"
+
+WORKER = Module(
+    "worker.c",
+    "mpm_worker_module",
+    (
+        *_COMMON,
+        _count("ThreadsPerChild", _at_least_one(THREADS_PER_CHILD), _THREADS),
         _count(
-            "GracefulShutdownTimeout",
-            values.server(GRACEFUL_SHUTDOWN_TIMEOUT, values.seconds),
-            "how long a graceful stop waits, in seconds, 0 for ever",
+            "ThreadLimit", _limit(THREAD_LIMIT, HIGHEST_THREAD_LIMIT, "threads"), "the most that ThreadsPerChild can be"
         ),
+        _count("MinSpareThreads", _at_least_one(MIN_SPARE_THREADS), "the least idle threads of all workers together"),
+        _count(
+            "MaxSpareThreads", values.server(MAX_SPARE_THREADS, values.number(0)),
+            "the most idle threads of all workers together",
+        ),
+        _count("MaxRequestWorkers", _workers, _REQUESTS),
+        _count("MaxClients", _workers, _REQUESTS),
     ),
 )

@@ -74,7 +74,10 @@ class Handler:
         if now < self._trusted or now >= self._trusted + TRUST:
             # a handler in a Location has no directory (api 3.5 1.5)
             directory = None if self.entry.is_location or plan.python_path is not None else self.entry.directory
-            loaded = loader.load(self.module, directory, plan.autoreload, now)
+            with loader.in_turn():
+                if plan.python_path is not None:
+                    loader.use_path(plan.python_path)  # (another thread may have had another one meanwhile)
+                loaded = loader.load(self.module, directory, plan.autoreload, now)
             if loaded is not self._loaded or loaded.version != self._version:
                 self._loaded, self._version = loaded, loaded.version
                 self._fixed = self._find_fixed(loaded)

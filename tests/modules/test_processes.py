@@ -15,7 +15,7 @@ from mpserver.modules import mpm, unixd, values
 
 
 def test_defaults_fit() -> None:
-    assert mpm.limits(Conf()) == mpm.Limits(5, 5, 10, 256, 0, ())
+    assert mpm.limits(Conf()) == mpm.Limits(5, 5, 10, 256, 0, 256, 1, 1, ())
 
 
 @pytest.mark.parametrize(

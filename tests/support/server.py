@@ -44,10 +44,20 @@ ServerName localhost
 DocumentRoot "${WWW}"
 TypesConfig mime.types
 PythonOption mod_python.mutex_directory ${ROOT}/run
+MPM ${MPM}
 StartServers ${WORKERS}
-MinSpareServers 1
-MaxSpareServers ${WORKERS}
-MaxRequestWorkers ${WORKERS}
+<IfModule mpm_prefork_module>
+    MinSpareServers 1
+    MaxSpareServers ${WORKERS}
+    MaxRequestWorkers ${WORKERS}
+</IfModule>
+<IfModule mpm_worker_module>
+    ServerLimit ${WORKERS}
+    ThreadLimit ${THREADS}
+    ThreadsPerChild ${THREADS}
+    MinSpareThreads 1
+    MaxSpareThreads 1000000
+</IfModule>
 PythonInterpBackend ${BACKEND}
 <Directory />
     Require all granted
@@ -102,7 +112,7 @@ class Port:
 class Server:
     """An mpserver with its configuration, pages, logs and port; use it as a context manager.
 
-    ``conf`` may use ``${PORT}``, ``${ROOT}`` (its folder), ``${WWW}`` (DocumentRoot) and what
+    ``mpm``: prefork or worker, with ``threads`` in each interpreter. ``conf`` may use ``${PORT}``, ``${ROOT}`` (its folder), ``${WWW}`` (DocumentRoot) and what
     ``variables`` defines. ``files`` are written under ``${WWW}``.
     """
 
@@ -115,6 +125,8 @@ class Server:
         mode: Mode = "one",
         backend: str = "auto",
         workers: int = 1,
+        mpm: str = "prefork",
+        threads: int = 8,
         variables: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
     ) -> None:
@@ -137,6 +149,8 @@ class Server:
             "WWW": str(self.www),
             "PORT": str(self.port),
             "WORKERS": str(workers),
+            "MPM": mpm,
+            "THREADS": str(threads),
             "BACKEND": backend,
             **(variables or {}),
         }
