@@ -48,14 +48,18 @@ class _Bytes(io.BufferedIOBase):
 
     def __init__(self, stream: Lines) -> None:
         self._stream = stream
-        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        #: Each thread has the beginning of a character of its own.
+        self._own = threading.local()
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any, /) -> int:
         data = bytes(data)
-        self._stream.write(self._decoder.decode(data))
+        decoder = getattr(self._own, "decoder", None)
+        if decoder is None:
+            decoder = self._own.decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        self._stream.write(decoder.decode(data))
         return len(data)
 
     def flush(self) -> None:

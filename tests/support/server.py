@@ -112,8 +112,9 @@ class Port:
 class Server:
     """An mpserver with its configuration, pages, logs and port; use it as a context manager.
 
-    ``mpm``: prefork or worker, with ``threads`` in each interpreter. ``conf`` may use ``${PORT}``, ``${ROOT}`` (its folder), ``${WWW}`` (DocumentRoot) and what
-    ``variables`` defines. ``files`` are written under ``${WWW}``.
+    ``mpm``: prefork, or worker with ``threads`` in each interpreter. ``conf`` may use ``${PORT}``,
+    ``${ROOT}`` (its folder), ``${WWW}`` (DocumentRoot) and what ``variables`` defines. ``files`` are written
+    under ``${WWW}``.
     """
 
     def __init__(
