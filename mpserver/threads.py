@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 from mpserver import handoff
 from mpserver.api import log as levels
 from mpserver.api.output import Clock
-from mpserver.api.request import Request
 from mpserver.connection import WAITING, Connection
 from mpserver.http1.head import Head
 from mpserver.interp import Boot, Interpreter
@@ -36,7 +35,6 @@ from mpserver.scoreboard import Place, Scoreboard
 if TYPE_CHECKING:
     import socket
 
-    from mpserver.api.link import Link
     from mpserver.api.loader import Loader
     from mpserver.config.compile import Server
     from mpserver.config.settings import Conf
@@ -188,12 +186,17 @@ class SharedPipeline(Pipeline):
         with self._compiling:
             return super()._compile(host, conf, filename)
 
-    def request(self, link: Link, head: Head, host: Host, now: float) -> Request:
-        """A request object; each thread has its own clock, for that keeps the heads of a second."""
-        clock: Clock | None = getattr(self._own, "clock", None)
-        if clock is None:
-            clock = self._own.clock = Clock(self.software)
-        return Request(link, head, host, clock, now)
+    @property
+    def clock(self) -> Clock:
+        """Each thread has one of its own, for it keeps the heads of a second."""
+        found: Clock | None = getattr(self._own, "clock", None)
+        if found is None:
+            found = self._own.clock = Clock(self.software)
+        return found
+
+    @clock.setter
+    def clock(self, clock: Clock) -> None:
+        self._own.clock = clock
 
 
 class SharedPlace(Place):
