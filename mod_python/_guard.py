@@ -201,7 +201,8 @@ def _assigned(code: CodeType, name: str) -> Any:
             target = instruction.argval
             names = target if isinstance(target, tuple) else (target,)
             if names[0] == name and instruction.opname in STORES:
-                values.append(_value(road))
+                # (a jump to here comes with another value)
+                values.append(MISSING if instruction.is_jump_target else _value(road))
             elif name in names and instruction.opname in AMBIGUOUS:
                 values.append(MISSING)
         road.append(instruction)

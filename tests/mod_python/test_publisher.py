@@ -321,7 +321,7 @@ def test_access_for_a_user_that_a_handler_authenticated(make_request: Make, outc
     assert get(make_request, outcome, "/guards/n/page", user="joe")[0] == 403
 
 
-@pytest.mark.parametrize("name", ["unclear", "uses_a_local"])
+@pytest.mark.parametrize("name", ["unclear", "depends", "uses_a_local"])
 def test_guards_that_cannot_be_worked_out_close_the_door(make_request: Make, name: str) -> None:
     for login in (None, SPAM):
         with pytest.raises(TypeError, match="__auth__"):

@@ -7,10 +7,8 @@ import socket
 import subprocess
 from pathlib import Path
 
-import psutil
 import pytest
 
-from support.processes import end
 from support.waiting import PATIENCE, wait_for
 
 PROGRAM = shutil.which("redis-server")
@@ -68,7 +66,7 @@ class Redis:
         """Kill it, if it runs."""
         process, self.process = self.process, None
         if process is not None:
-            end([psutil.Process(process.pid)])
+            process.kill()
             process.wait(PATIENCE)
         self.socket.unlink(missing_ok=True)
 

@@ -49,6 +49,11 @@ def unclear(req):
     return "never"
 
 
+def depends(req):
+    __auth__ = req.args == "closed" and 0 or 1
+    return "never"
+
+
 def uses_a_local(req):
     users = ["spam"]
 
