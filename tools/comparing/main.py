@@ -16,6 +16,7 @@ from comparing import filters, probes, rules, servers
 from comparing.cases import Case, marked
 from comparing.client import Exchange, Response, send
 from comparing.deliberate import DELIBERATE
+from comparing.deliberate_filters import DELIBERATE as OF_FILTERS
 from comparing.servers import Peer
 
 #: Headers that tell nothing: the time, and the server's own name.
@@ -134,7 +135,7 @@ def differences(ours: dict[str, str], theirs: dict[str, str]) -> Iterator[tuple[
 
 def reason(case: Case, names: set[str]) -> str | None:
     """Why a difference is deliberate, if it is."""
-    for pattern, aspects, why in DELIBERATE:
+    for pattern, aspects, why in (*OF_FILTERS, *DELIBERATE):
         if re.search(pattern, title(case), re.DOTALL) and (not aspects or names <= set(aspects.split())):
             return str(why)
     return None
