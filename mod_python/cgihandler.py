@@ -81,9 +81,9 @@ def find(req: Request) -> str | None:
         req.log_error("mod_python.cgihandler needs a file: use it in a <Directory> or with Alias, not in a <Location>")
         return None
     path = os.path.realpath(req.filename)
-    if os.path.dirname(path) != os.path.realpath(os.path.dirname(req.filename)) or not os.path.isfile(path):
+    if os.path.islink(req.filename) and os.path.dirname(path) != os.path.realpath(os.path.dirname(req.filename)):
         return None
-    return path if path.endswith((*SOURCE_SUFFIXES, *BYTECODE_SUFFIXES)) else None
+    return path if path.endswith((*SOURCE_SUFFIXES, *BYTECODE_SUFFIXES)) and os.path.isfile(path) else None
 
 
 def run(path: str) -> None:
@@ -263,18 +263,25 @@ _thread = threading.local()
 @contextmanager
 def _fresh_modules() -> Iterator[None]:
     """Forget the modules that the script has loaded, so that the next one gets them as their files are then."""
-    before = set(sys.modules)
+    count, last = len(sys.modules), next(reversed(sys.modules))
     try:
         yield
     finally:
-        new = {name: module for name, module in sys.modules.copy().items() if name not in before}
-        # an extension module can't be loaded twice, nor can the package around it
-        suffixes = tuple(EXTENSION_SUFFIXES)
-        binary = {name.partition(".")[0] for name, module in new.items() if _file(module).endswith(suffixes)}
-        for name, module in new.items():
-            top = name.partition(".")[0]
-            if top not in SHARED and top not in binary and not _is_library(_file(module)):
-                sys.modules.pop(name, None)
+        # what is new comes last; most scripts load nothing that was not there
+        if len(sys.modules) != count or next(reversed(sys.modules)) != last:
+            _forget(list(sys.modules)[count if last in sys.modules else count - 1 :])
+
+
+def _forget(names: list[str]) -> None:
+    """Remove modules that a script has loaded, but those that are shared or can't be loaded again."""
+    new = {name: sys.modules[name] for name in names if name in sys.modules}
+    # an extension module can't be loaded twice, nor can the package around it
+    suffixes = tuple(EXTENSION_SUFFIXES)
+    binary = {name.partition(".")[0] for name, module in new.items() if _file(module).endswith(suffixes)}
+    for name, module in new.items():
+        top = name.partition(".")[0]
+        if top not in SHARED and top not in binary and not _is_library(_file(module)):
+            sys.modules.pop(name, None)
 
 
 def _file(module: Any) -> str:

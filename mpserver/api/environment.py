@@ -130,7 +130,6 @@ def construct_url(req: Request, path: str) -> str:
 
 def add_common_vars(req: Request) -> None:
     """CGI's variables but those of the request line."""
-    env = req.subprocess_env
     headers: dict[str, str] = {}
     for name, value in req.headers_in.pairs():
         lower = name.lower()
@@ -140,12 +139,11 @@ def add_common_vars(req: Request) -> None:
                 continue
             variable = "HTTP_" + name.upper().replace("-", "_")
         headers[variable] = f"{headers[variable]}, {value}" if variable in headers else value
-    for variable, value in headers.items():
-        env[variable] = value
     for name in ("PATH", "LD_LIBRARY_PATH"):
         if name in os.environ:
-            env[name] = os.environ[name]
+            headers[name] = os.environ[name]
     connection, server = req.connection, req.server
+    previous = req.prev
     facts = {
         "SERVER_SIGNATURE": "",
         "SERVER_SOFTWARE": req._plan.server_software,
@@ -163,13 +161,12 @@ def add_common_vars(req: Request) -> None:
         "REMOTE_PORT": str(connection.client_addr[1]),
         "REMOTE_USER": req.user,
         "AUTH_TYPE": req.ap_auth_type if req.user else None,
-        "REDIRECT_URL": req.prev.uri if req.prev else None,
-        "REDIRECT_QUERY_STRING": req.prev.args if req.prev else None,
-        "REDIRECT_REMOTE_USER": req.prev.user if req.prev else None,
+        "REDIRECT_URL": previous.uri if previous else None,
+        "REDIRECT_QUERY_STRING": previous.args if previous else None,
+        "REDIRECT_REMOTE_USER": previous.user if previous else None,
     }
-    for name, fact in facts.items():
-        if fact is not None:
-            env[name] = fact
+    headers.update({name: fact for name, fact in facts.items() if fact is not None})
+    req.subprocess_env.put(headers)
 
 
 def add_cgi_vars(req: Request) -> None:

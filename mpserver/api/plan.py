@@ -20,6 +20,9 @@ class RequestPlan(Protocol):
     document_root: str
     python_config: Mapping[str, str]
     options: Mapping[str, str]
+    #: The two as tables have them.
+    config_pairs: list[tuple[str, str]]
+    option_pairs: list[tuple[str, str]]
     addhandler_extensions: tuple[str, ...]
     #: "", "on" or "double".
     hostname_lookups: str

@@ -415,13 +415,13 @@ class Request(Output, Receiving):
     def get_config(self) -> Table:
         """The Python directives in effect, by name (manual 4.5.3)."""
         if self.__dict__.get("_config_table") is None:
-            self._config_table = Table(dict(self._plan.python_config))
+            self._config_table = Table.from_pairs(self._plan.config_pairs)
         return self._config_table
 
     def get_options(self) -> Table:
         """The PythonOptions in effect."""
         if self.__dict__.get("_options_table") is None:
-            self._options_table = Table(dict(self._plan.options))
+            self._options_table = Table.from_pairs(self._plan.option_pairs)
         return self._options_table
 
     def get_addhandler_exts(self) -> str:

@@ -64,7 +64,8 @@ class Table:
 
     def _checked(self, name: object, value: object) -> tuple[str, str]:
         """A pair that may be stored; raises TypeError or ValueError."""
-        name, value = _text(name), _text(value)
+        if type(name) is not str or type(value) is not str:
+            name, value = _text(name), _text(value)
         if "\0" in name or "\0" in value:
             raise ValueError(f"a table can't hold a NUL character: {name!r}")
         return name, value
@@ -166,7 +167,9 @@ class Table:
     def __setitem__(self, name: str | bytes, value: str | bytes) -> None:
         name, value = self._checked(name, value)
         key = name.lower()
-        index = self._look_up()
+        index = self._index
+        if index is None:
+            index = self._look_up()
         if key not in index:
             self._pairs.append((name, value))
         elif type(index[key]) is str:
@@ -217,6 +220,14 @@ class Table:
         for name, value in source.items() if isinstance(source, Mapping) else source:
             self[self._made(name)] = self._made(value)
 
+    def put(self, found: Mapping[str, str]) -> None:
+        """`update` for the engine's own: sound names that differ in more than their case, and sound values."""
+        if self._pairs:
+            self.update(found)
+        else:
+            self._pairs = list(found.items())
+            self._index = None
+
     @staticmethod
     def _made(value: object) -> str | bytes:
         return value if isinstance(value, str | bytes) else str(value)
@@ -228,6 +239,8 @@ class Table:
 
     def copy(self) -> Self:
         """A table of the same kind; of duplicates the last value is copied, as the published one does."""
+        if len(self._look_up()) == len(self._pairs):
+            return self.from_pairs(self._pairs)
         table = type(self)()
         for name, value in self._pairs:
             table[name] = value

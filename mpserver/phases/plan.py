@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from mpserver.api.hlist import HandlerEntry
+from mpserver.api.table import Table
 from mpserver.config.settings import Conf
 from mpserver.modules import auth, core, mime, python
 from mpserver.modules.environment import ENVIRONMENT, Environment, plain
@@ -52,10 +53,11 @@ class Plan:
     """What a request with this configuration needs. Implements `mpserver.api.plan.RequestPlan`."""
 
     __slots__ = (
-        "addhandler_extensions", "auth_name", "auth_type", "autoreload", "canonical_name", "conf", "content", "debug",
-        "document_root", "error_documents", "filters", "handler", "handlers", "has_end", "hostname_lookups", "host",
-        "interpreter", "limit_body", "needs_python", "options", "pass_auth", "place", "python_config", "python_path",
-        "redirect", "requires", "server_software", "steps",
+        "addhandler_extensions", "auth_name", "auth_type", "autoreload", "canonical_name", "conf",
+        "config_pairs", "content", "debug", "document_root", "error_documents", "filters", "handler",
+        "handlers", "has_end", "host", "hostname_lookups", "interpreter", "limit_body", "needs_python",
+        "option_pairs", "options", "pass_auth", "place", "python_config", "python_path", "redirect",
+        "requires", "server_software", "steps",
     )  # fmt: skip
 
     def __init__(
@@ -75,6 +77,8 @@ class Plan:
         self.document_root: str = core.document_root(host.server.conf)
         self.python_config: Mapping[str, str] = python.python_config(conf)
         self.options: Mapping[str, str] = python.options(conf)
+        self.config_pairs = Table(self.python_config).items()
+        self.option_pairs = Table(self.options).items()
         self.python_path: str | None = conf[python.PYTHON_PATH]
         self.debug: bool = conf[python.PYTHON_DEBUG]
         self.autoreload: bool = conf[python.PYTHON_AUTO_RELOAD]

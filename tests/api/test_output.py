@@ -8,11 +8,11 @@ import h11
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpserver.api.link import Part
+from mpserver.api.link import Begun, Part
 from mpserver.api.output import Clock
 from mpserver.api.request import Request
 from mpserver.http1.head import Limits, parse_head
-from mpserver.http1.response import REASONS
+from mpserver.http1.response import REASONS, chunked_beginning
 
 
 class FakeLink:
@@ -22,14 +22,37 @@ class FakeLink:
     requests_left = 9
     keep_alive_timeout = 5.0
 
-    def __init__(self) -> None:
+    def __init__(self, holds: str) -> None:
         self.sent = b""
+        self.holds = holds
+        self.held: Begun | None = None
 
-    def send(self, parts: list[Part], soon: bool = False) -> None:
+    def hold(self, head: bytes, body: bytes) -> bool:
+        if self.holds == "late":  # what is held leaves before its end comes
+            self.sent += chunked_beginning(head, body)
+        elif self.holds == "in part":
+            whole = chunked_beginning(head, body)
+            self.sent += whole[:20]
+            self.held = whole[20:], None
+        elif self.holds == "in time":
+            self.held = head, body
+        return self.holds != "never"
+
+    def take_held(self) -> Begun | None:
+        held, self.held = self.held, None
+        return held
+
+    def send(self, parts: list[Part]) -> None:
+        held = self.take_held()
+        if held is not None:
+            self.sent += chunked_beginning(*held)
         self.sent += b"".join(cast("list[bytes]", parts))
 
     def finish(self, parts: list[Part]) -> None:
-        self.send(parts)
+        self.sent += b"".join(cast("list[bytes]", parts))
+
+    def finish_whole(self, data: bytes) -> None:
+        self.sent += data
 
 
 @given(
@@ -39,14 +62,15 @@ class FakeLink:
     st.lists(st.tuples(st.binary(max_size=9), st.booleans())),
     st.booleans(),
     st.booleans(),
+    st.sampled_from(["never", "in time", "in part", "late"]),
 )
 def test_clients_see_where_a_response_ends(
-    method: str, status: int, minor: int, pieces: list[tuple[bytes, bool]], known: bool, keep: bool
+    method: str, status: int, minor: int, pieces: list[tuple[bytes, bool]], known: bool, keep: bool, holds: str
 ) -> None:
     connection = "" if keep and minor else "Connection: Keep-Alive\r\n" if keep else "Connection: close\r\n"
     head = parse_head(f"{method} / HTTP/1.{minor}\r\nHost: h\r\n{connection}\r\n".encode(), Limits())
     assert head is not None
-    link = FakeLink()
+    link = FakeLink(holds)
     link.keep_alive = keep
     req = Request(cast(Any, link), head, None, Clock("s"), 0.0)
     body = b"".join(piece for piece, _ in pieces)
