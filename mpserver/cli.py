@@ -316,8 +316,13 @@ def main(arguments: Sequence[str] | None = None, make_engine: Callable[[], Engin
     """The command. :returns: the exit status: 0, or 1 for whatever went wrong (it was told on stderr)."""
     from mpserver import reports
 
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["check-interp"]:
+        from mpserver import checkinterp
+
+        return checkinterp.main(words[1:])
     try:
-        options = parse(sys.argv[1:] if arguments is None else arguments)
+        options = parse(words)
     except UsageError as error:
         sys.stderr.write(f"mpserver: {error}\n{reports.USAGE}")
         return 1

@@ -7,6 +7,7 @@ server's own libraries is seen by the application.
 
 from __future__ import annotations
 
+import importlib
 import marshal
 import os
 import sys
@@ -45,14 +46,22 @@ def limit(environment: dict[str, Any]) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (environment["memory"], environment["memory"]))
 
 
-def go(python: str, record: Record) -> NoReturn:
-    """Become a zygote in another Python. :raises OSError: it can't be executed."""
-    fd = os.memfd_create("mpserver-zygote", 0)
-    data = marshal.dumps((sys.path, tuple(record)), MARSHAL)
+def carry(module: str, *what: Any) -> int:
+    """A descriptor for another Python, in which ``module.arrive(*what)`` will be called; it is inheritable."""
+    fd = os.memfd_create("mpserver-elsewhere", 0)
+    data = marshal.dumps((sys.path, module, what), MARSHAL)
     os.truncate(fd, len(data))
     os.pwrite(fd, data, 0)
-    for its in (record.control, record.scoreboard, *record.logs.values()):
-        os.set_inheritable(its, True)
+    return fd
+
+
+def command(python: str, fd: int) -> list[str]:
+    """What to execute to arrive in another Python."""
+    return [python, "-P", os.path.abspath(__file__), str(fd)]
+
+
+def surroundings(python: str) -> dict[str, str]:
+    """The environment variables for another Python."""
     environment = dict(os.environ)
     for name in ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"):
         environment.pop(name, None)
@@ -60,7 +69,15 @@ def go(python: str, record: Record) -> NoReturn:
     if os.path.exists(os.path.join(directory, os.pardir, "pyvenv.cfg")):
         environment["VIRTUAL_ENV"] = os.path.dirname(directory)
         environment["PATH"] = os.pathsep.join([directory, environment.get("PATH", os.defpath)])
-    os.execve(python, [python, "-P", __file__, str(fd), " " * ROOM], environment)
+    return environment
+
+
+def go(python: str, record: Record) -> NoReturn:
+    """Become a zygote in another Python. :raises OSError: it can't be executed."""
+    for fd in (record.control, record.scoreboard, *record.logs.values()):
+        os.set_inheritable(fd, True)
+    fd = carry("mpserver.zygote", *record)
+    os.execve(python, [*command(python, fd), " " * ROOM], surroundings(python))
 
 
 class Finder:
@@ -77,17 +94,12 @@ class Finder:
 
 
 def arrive(fd: int) -> None:
-    """The other side of `go`."""
-    path, record = marshal.loads(os.pread(fd, os.fstat(fd).st_size, 0))
+    """The other side of `carry`."""
+    path, module, what = marshal.loads(os.pread(fd, os.fstat(fd).st_size, 0))
     os.close(fd)
     sys.meta_path.insert(0, Finder(ENGINE, [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]))
     sys.meta_path.append(Finder(LIBRARIES, path))
-    from mpserver import zygote
-
-    # (this file runs as __main__; the engine knows it under its own name)
-    from mpserver.elsewhere import Record as EngineRecord
-
-    zygote.serve_elsewhere(EngineRecord(*record))
+    importlib.import_module(module).arrive(*what)
 
 
 def write_title(title: str) -> None:

@@ -24,6 +24,7 @@ Usage: mpserver [-D name] [-d directory] [-f file]
                 [-C "directive"] [-c "directive"]
                 [-k start|restart|graceful|graceful-stop|stop]
                 [-v] [-V] [-h] [-l] [-L] [-t] [-T] [-S] [-M] [-X]
+       mpserver check-interp [-D name] [-d directory] file
 Options:
   -D name            : define a name for use in <IfDefine name> directives
   -d directory       : the ServerRoot to begin with
@@ -50,6 +51,7 @@ Options:
   -D FOREGROUND      : run the master in the foreground (for systemd and containers)
   -D NO_DETACH       : the same, without standard input and in directory /
   -D ONE_PROCESS     : the same as -X
+  check-interp file  : try which kinds of interpreter each application of a configuration can have
 """
 
 #: The words of httpd's -L for the places where a directive may stand outside .htaccess.

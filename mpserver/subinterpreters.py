@@ -59,8 +59,12 @@ def create(shared: bool = False) -> int:
 
 def boot(number: int, data: bytes, inbox: int, name: str) -> None:
     """Start the engine in an interpreter, in a thread of its own. :raises InterpreterError: it failed."""
+    run(number, _BOOT.format(path=sys.path, boot=data, inbox=inbox, name=name))
+
+
+def run(number: int, script: str) -> None:
+    """Run a script in an interpreter, which catches its errors itself. :raises InterpreterError: it did not."""
     module = _module()
-    script = _BOOT.format(path=sys.path, boot=data, inbox=inbox, name=name)
     failed: Any
     if sys.version_info >= (3, 13):
         failed = module.exec(number, script, restrict=True)

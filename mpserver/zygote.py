@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import time
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from mpserver import elsewhere, handoff, privileges
 from mpserver.api import log as levels
@@ -188,8 +188,9 @@ def _end_as(status: int) -> None:
         os._exit(code)
 
 
-def serve_elsewhere(record: elsewhere.Record) -> None:
-    """Be a zygote in another Python."""
+def arrive(*fields: Any) -> None:
+    """Be a zygote in another Python; the fields are those of its record."""
+    record = elsewhere.Record(*fields)
     configuration = Configuration.from_bytes(record.configuration, registry())
     board = Scoreboard.attach(record.scoreboard)
     keeper = Keeper(configuration, record.logs, board, None, record.generation, record.one_process)

@@ -1,0 +1,89 @@
+"""``mpserver check-interp``: each application tried in processes that are thrown away."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mpserver.checkinterp import FAILS, NO, YES, _outcome
+from support.server import Server
+from support.waiting import PATIENCE
+
+CONF = """
+PythonPath "sys.path + ['${WWW}']"
+<Location /deep>
+    SetHandler mod_python
+    PythonHandler deep
+    PythonInterpreter deep
+</Location>
+<Location /crash>
+    SetHandler mod_python
+    PythonHandler crash
+    PythonInterpreter crash
+    PythonInterpNice 1
+</Location>
+"""
+
+FILES = {
+    # (it asks the server, as applications do when they are loaded)
+    "deep.py": "from mod_python import apache\napache.main_server.server_hostname\nimport inner",
+    "inner.py": "import faulthandler",
+    "crash.py": "import os\nos._exit(4)",
+}
+
+
+def check(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command."""
+    return subprocess.run(
+        [sys.executable, "-m", "mpserver", "check-interp", *arguments],
+        capture_output=True, text=True, timeout=3 * PATIENCE, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def test_applications_are_tried_and_the_refusing_module_is_named(tmp_path: Path) -> None:
+    server = Server(tmp_path, CONF, FILES)
+    server.close()
+    done = check(str(server.conf))
+    lines = done.stdout.splitlines()
+    assert lines[0] == "interpreter 'deep'", done.stdout + done.stderr
+    own, shared, process = (line.split(None, 2) for line in lines[1:4])
+    if sys.version_info >= (3, 12):
+        assert own == ["own", "no", "faulthandler refuses it"]
+        assert shared == ["shared", "yes"]
+    else:
+        assert (own[1], shared[1]) == ("no", "no")
+    assert process == ["process", "yes"]
+    assert "interpreter 'crash'" in lines
+    last = lines[lines.index("interpreter 'crash'") + 1].split(None, 2)
+    assert last == ["process", "fails", "the process ended when it was loaded: status 4"]
+    assert done.returncode == 1  # since one can't run at all
+
+
+def test_bad_arguments_and_configurations_are_told(tmp_path: Path) -> None:
+    assert "Usage: mpserver check-interp" in check().stderr
+    done = check(str(tmp_path / "none.conf"))
+    assert done.returncode == 1
+    assert "none.conf" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "result", "why"),
+    [
+        ([(YES, ""), (YES, ""), ("end", "")], 0, YES, ""),
+        ([(NO, "x refuses it")], 0, NO, "x refuses it"),
+        ([(YES, ""), (NO, "x refuses it")], 0, NO, "the second time"),
+        ([(FAILS, "x can't be loaded")], 0, FAILS, "x can't be loaded"),
+        ([], -11, NO, "SIGSEGV"),
+        ([(YES, "")], -6, NO, "destroyed or loaded again"),
+        ([(YES, ""), None], -9, FAILS, "did not end"),
+    ],
+)
+def test_what_the_end_of_a_try_means(
+    said: list[tuple[str, str] | None], status: int, result: str, why: str
+) -> None:
+    outcome = _outcome(said, status, 2)
+    assert outcome.result == result
+    assert why in outcome.why
