@@ -218,7 +218,8 @@ def _load(out: int, boot: Boot, wanted: list[tuple[str, str | None, str | None]]
     """Load the modules as the interpreter would. Nothing that they raise leaves this function."""
     loader = Loader()
     main = Pipeline(boot.configuration, {}, 0, loader, {}).host(boot.configuration.main)
-    lend(Services(boot, main, loader, Scoreboard.attach(boot.scoreboard).place(0, 1)))
+    board = Scoreboard.attach(boot.scoreboard)
+    lend(Services(boot, main, loader, board.place(0, 1), board))
     for module, directory, path in wanted:
         try:
             if path is not None:
