@@ -44,6 +44,10 @@ class ConfigErrors(MpserverError):
         self.errors = errors
 
 
+class ExpressionError(MpserverError):
+    """A text is no expression of httpd's (``mpserver.modules.expressions``)."""
+
+
 class RequestError(MpserverError):
     """A request that can't be served as it came: its HTTP status, and why (for the log).
 

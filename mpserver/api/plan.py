@@ -35,6 +35,11 @@ class RequestPlan(Protocol):
     conf: Any
     has_end: bool
     handlers: Any
+    steps: Any
+    subrequests: Any
+    loader: Any
+    debug: bool
+    needs_python: bool
     place: Any
     content: Any
     error_documents: Any

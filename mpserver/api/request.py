@@ -65,6 +65,8 @@ class Request(Output, Receiving):
     _next: Request | None = None
     _prev: Request | None = None
     _main: Request | None = None
+    #: The page of server side includes that it is.
+    _document: Any = None
     _proxyreq = constants.PROXYREQ_NONE
     _allowed = 0
     _allowed_methods: tuple[str, ...] = ()
@@ -161,6 +163,8 @@ class Request(Output, Receiving):
 
     @property
     def _protocol(self) -> str:
+        if self._main is not None:
+            return "INCLUDED"
         return "HTTP/1.1" if self._head.minor else "HTTP/1.0"
 
     @ReadOnly

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def registry() -> Registry:
     """A registry of every module's directives."""
     from mpserver.config.registry import Registry
-    from mpserver.modules import alias, auth, cgi, core, log_config, mime, mpm, python, so, unixd
+    from mpserver.modules import alias, auth, cgi, core, include, log_config, mime, mpm, python, so, unixd
     from mpserver.modules import dir as directories
     from mpserver.modules import filter as filters
 
@@ -29,6 +29,7 @@ def registry() -> Registry:
             directories.MODULE,
             alias.MODULE,
             cgi.MODULE,
+            include.MODULE,
             filters.MODULE,
             python.MODULE,
         ),

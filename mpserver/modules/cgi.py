@@ -13,6 +13,7 @@ import os
 import re
 import select
 import time
+from collections.abc import Callable
 from stat import S_ISDIR
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
@@ -75,6 +76,8 @@ def handler(req: Request) -> int:
     is_alias = req._located is not None and req._located.resource.handler is not None
     if not is_alias and not options.effective(req._plan.conf) & options.Option.EXEC_CGI:
         return _refused(req, FORBIDDEN, 2809, "Options ExecCGI is off in this directory")
+    if req._main is not None and os.path.basename(filename).startswith(NPH):
+        return _refused(req, FORBIDDEN, 2810, "attempt to include NPH CGI script")
     if found is None:
         return _refused(req, NOT_FOUND, 2811, "script not found or unable to stat")
     if S_ISDIR(found.st_mode):
@@ -104,6 +107,25 @@ def run(req: Request, arguments: list[str], environment: dict[bytes, bytes]) -> 
     exchange = Exchange(req, program)
     req.register_cleanup(exchange.end)
     return exchange.run()
+
+
+def command(req: Request, text: str, environment: dict[bytes, bytes], write: Callable[[bytes], None]) -> int:
+    """Run a command of the shell, in the folder of the request's file.
+
+    :param write: takes its output.
+    :returns: OK, or a status where it could not be run to its end.
+    """
+    directory = os.path.dirname(req._filename or "/")
+    try:
+        program = Program(["/bin/sh", "-c", text], environment, directory, fed=False)
+    except OSError as error:
+        _log(req, ERROR, f"({error.errno}){os.strerror(error.errno or errno.ENOENT)}: exec of '{text}' failed")
+        return SERVER_ERROR
+    exchange = Exchange(req, program, write)
+    try:
+        return exchange.run()
+    finally:
+        exchange.end()
 
 
 def variables(req: Request) -> dict[bytes, bytes]:
@@ -148,16 +170,18 @@ class Exchange:
 
     __slots__ = (
         "_body", "_broken", "_dropping", "_errors", "_fine", "_head", "_local", "_pending", "_program", "_req",
-        "_status", "_timeout",
+        "_status", "_timeout", "_write",
     )  # fmt: skip
 
-    def __init__(self, req: Request, program: Program) -> None:
+    def __init__(self, req: Request, program: Program, write: Callable[[bytes], None] | None = None) -> None:
         self._req = req
         self._program = program
-        self._body = req._input
+        #: Where the output of a program goes that is no script: it has no headers, and gets no body.
+        self._write = write
+        self._body = req._input if write is None else None
         self._timeout: float = req._plan.conf[SCRIPT_TIMEOUT] or req._server_object.timeout
         #: The headers as far as they came; None behind them.
-        self._head: bytearray | None = bytearray()
+        self._head: bytearray | None = bytearray() if write is None else None
         #: What is on its way to the program, and the line that it is about to say on stderr.
         self._pending = b""
         self._errors = bytearray()
@@ -180,7 +204,7 @@ class Exchange:
         :raises ClientGone: the client left, or has to go without the end of the response.
         """
         req, program = self._req, self._program
-        if os.path.basename(req._filename or "").startswith(NPH):
+        if self._write is None and os.path.basename(req._filename or "").startswith(NPH):
             req._assbackwards, req._header_only, self._head = 1, 0, None
             req._link.keep_alive = False
         deadline = time.monotonic() + self._timeout
@@ -302,6 +326,9 @@ class Exchange:
     def _send(self, data: bytes) -> None:
         """Output for the client; it leaves when the program pauses."""
         if not data or self._dropping:
+            return
+        if self._write is not None:
+            self._write(data)
             return
         self._req.write(data, 0)
         poll = select.poll()

@@ -87,7 +87,9 @@ def find(name: str, conf: Conf) -> Mime:
 def filters(name: str, added: Extensions) -> Iterator[str]:
     """The filters that a file's extensions ask for, in the order of the extensions (httpd's mod_mime)."""
     for extension in name.lstrip(".").lower().split(".")[1:]:
-        yield from (added.get(extension) or "").split(";") if extension else ()
+        names = added.get(extension)
+        if names:
+            yield from names.split(";")
 
 
 def _or_default(mime: Mime, conf: Conf) -> Mime:

@@ -21,7 +21,7 @@ from mpserver.api.loader import Loader
 from mpserver.api.result import SERVER_RETURN
 from mpserver.config.settings import Conf
 from mpserver.errors import ClientGone, Misplaced
-from mpserver.modules import core, mime, python
+from mpserver.modules import core, include, mime, options, python
 from mpserver.modules import filter as by_type
 from mpserver.phases import errorpage
 from mpserver.phases.dispatch import Handler, describe, refusing
@@ -42,10 +42,18 @@ def _always(req: Request) -> OutputFilter:
     return OutputFilter(req)
 
 
+def _includes(req: Request) -> OutputFilter:
+    """Server side includes; loaded by the interpreters that have some."""
+    from mpserver.phases.includes import Includes
+
+    return Includes(req)
+
+
 #: The server's own output filters by their names; each makes one for a request.
 BUILT_IN: Mapping[str, OutputFactory] = {
     "content_length": _always,
     "byterange": _always,
+    include.FILTER: _includes,
 }
 
 
@@ -243,6 +251,7 @@ class Filters:
         self._input = _names(conf[core.SET_INPUT_FILTER])
         self._output_extensions = conf[mime.ADD_OUTPUT_FILTER]
         self._input_extensions = conf[mime.ADD_INPUT_FILTER]
+        self._x_bit = conf[include.X_BIT_HACK] != "off"
         self._by_type = tuple(conf[by_type.BY_TYPE].items())
         self._python_output, self._python_input = (
             {
@@ -257,6 +266,8 @@ class Filters:
         base = (req._filename or "").rpartition("/")[2]
         for name in (*mime.filters(base, self._output_extensions), *self._output):
             self.add_output(req, name)
+        if self._x_bit and include.by_bit(req):
+            self.add_output(req, include.FILTER)
         for name, types in self._by_type:
             make = self._output_factory(req, name)
             if make is not None:
@@ -327,13 +338,16 @@ def wanted(conf: Conf) -> bool:
     """Whether a configuration asks for filters."""
     return bool(
         conf[core.SET_OUTPUT_FILTER] or conf[core.SET_INPUT_FILTER] or conf[mime.ADD_OUTPUT_FILTER]
-        or conf[mime.ADD_INPUT_FILTER] or conf[by_type.BY_TYPE]
+        or conf[mime.ADD_INPUT_FILTER] or conf[by_type.BY_TYPE] or conf[include.X_BIT_HACK] != "off"
     )  # fmt: skip
 
 
 def needs_python(conf: Conf) -> bool:
     """Whether a filter that it asks for may be Python, so that its requests belong into an interpreter."""
-    return bool(_asked(conf) & (conf[python.OUTPUT_FILTERS].keys() | conf[python.INPUT_FILTERS].keys()))
+    asked = _asked(conf)
+    if (include.FILTER in asked or conf[include.X_BIT_HACK] != "off") and options.effective(conf) & options.Option.EXEC:
+        return True  # its pages may hold Python
+    return bool(asked & (conf[python.OUTPUT_FILTERS].keys() | conf[python.INPUT_FILTERS].keys()))
 
 
 def _asked(conf: Conf) -> set[str]:

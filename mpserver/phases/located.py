@@ -11,6 +11,7 @@ from stat import S_ISDIR
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mpserver.api.request import Request
     from mpserver.config.htaccess import Watched
     from mpserver.modules.pages import Page
     from mpserver.phases.plan import Plan
@@ -75,3 +76,19 @@ def same(one: os.stat_result, other: os.stat_result) -> bool:
     return (
         one[:7] == other[:7] and one.st_mtime_ns == other.st_mtime_ns and one.st_ctime_ns == other.st_ctime_ns
     )
+
+
+def settle(req: Request, located: Located) -> None:
+    """Give a request its resource and plan."""
+    req._located = located
+    req._plan = located.plan
+    resource = located.resource
+    req._uri = resource.uri
+    if resource.handler is not None:
+        req._handler = resource.handler
+    if resource.filename is not None:
+        req._filename = req._canonical_filename = resource.filename
+        req._path_info = resource.path_info
+        req._stat = resource.finfo
+        req._finfo = None
+        req._is_directory = resource.is_directory

@@ -36,9 +36,10 @@ from mpserver.phases.answer import Answers, log_error
 from mpserver.phases.carry import pack, unpack
 from mpserver.phases.dispatch import Handler
 from mpserver.phases.host import Host, server_software
-from mpserver.phases.located import Located
+from mpserver.phases.located import Located, settle
 from mpserver.phases.plan import Place, Plan, varies_by_file
 from mpserver.phases.steps import EARLY, compile_steps, run
+from mpserver.phases.subrequests import SubRequests
 from mpserver.phases.translate import Resource, normalize, resolve, walk
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Pipeline(Answers):
         self._early: dict[Host, Plan | None] = {}
         #: Whether somebody may sit at the terminal (-X, -DONE_PROCESS).
         self.one_process = False
+        self.subrequests = SubRequests(self)
         #: What ends requests that take too long; None: nothing does.
         self.timeouts: Timeouts | None = None
 
@@ -160,6 +162,7 @@ class Pipeline(Answers):
             host, conf, filename, self.software, self.redirect, self._environments, self._handlers(host, conf)
         )  # fmt: skip
         compile_steps(plan, self.loader, self._look_up, filename)
+        plan.subrequests, plan.loader = self.subrequests, self.loader
         if links.needed(host.server, conf):
             plan.steps = (links.step(host.server, self.htaccess), *plan.steps)
         if self.timeouts is not None and plan.needs_python:
@@ -345,6 +348,7 @@ class Pipeline(Answers):
                 setattr(new, name, getattr(req, name))
             new._parts, req._parts = req._parts, []
         new._prev, req._next = req, new
+        new._main, new._assbackwards = req._main, req._assbackwards
         new._redirects = req._redirects + 1
         new._err_headers_out = req._err_headers_out
         new._table_in = req._table_in
@@ -421,19 +425,3 @@ def plan_of(req: Request) -> Plan:
     plan: Any = req._plan
     assert isinstance(plan, Plan)
     return plan
-
-
-def settle(req: Request, located: Located) -> None:
-    """Give a request its resource and plan."""
-    req._located = located
-    req._plan = located.plan
-    resource = located.resource
-    req._uri = resource.uri
-    if resource.handler is not None:
-        req._handler = resource.handler
-    if resource.filename is not None:
-        req._filename = req._canonical_filename = resource.filename
-        req._path_info = resource.path_info
-        req._stat = resource.finfo
-        req._finfo = None
-        req._is_directory = resource.is_directory

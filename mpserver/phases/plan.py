@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mpserver.api.hlist import HandlerEntry
 from mpserver.api.table import Table
@@ -55,9 +55,9 @@ class Plan:
     __slots__ = (
         "addhandler_extensions", "auth_name", "auth_type", "autoreload", "canonical_name", "conf",
         "config_pairs", "content", "debug", "document_root", "error_documents", "filters", "handler",
-        "handlers", "has_end", "host", "hostname_lookups", "interpreter", "limit_body", "needs_python",
+        "handlers", "has_end", "host", "hostname_lookups", "interpreter", "limit_body", "loader", "needs_python",
         "option_pairs", "options", "pass_auth", "place", "python_config", "python_path", "redirect",
-        "requires", "server_software", "steps",
+        "requires", "server_software", "steps", "subrequests",
     )  # fmt: skip
 
     def __init__(
@@ -104,6 +104,9 @@ class Plan:
             phase in self.handlers for phase in ("PythonLogHandler", "PythonCleanupHandler")
         )
         self.steps: tuple[Step, ...] = ()
+        #: What pages that include others use; the pipeline sets both.
+        self.subrequests: Any = None
+        self.loader: Any = None
         self.content: Step
 
 

@@ -245,7 +245,7 @@ CONTEXTS = {
         "AccessFileName AliasMatch CustomLog DocumentRoot ErrorLog KeepAlive KeepAliveTimeout LimitRequestFields "
         "LimitRequestFieldSize LimitRequestLine LogFormat MaxKeepAliveRequests PythonImport PythonOptimize "
         "PythonPostReadRequestHandler PythonTransHandler ScriptAliasMatch ServerAdmin ServerAlias ServerName "
-        "ServerPath ServerRoot SuexecUserGroup Timeout TransferLog TypesConfig"
+        "SSIEndTag SSIStartTag ServerPath ServerRoot SuexecUserGroup Timeout TransferLog TypesConfig"
     ),
     (Where.SERVER, Override.NONE): (
         "Group GracefulShutdownTimeout Listen MaxClients MaxConnectionsPerChild MaxRequestsPerChild MaxRequestWorkers "
@@ -269,13 +269,15 @@ CONTEXTS = {
         "RemoveCharset RemoveEncoding RemoveHandler RemoveInputFilter RemoveLanguage RemoveOutputFilter RemoveType "
         "SetHandler SetInputFilter SetOutputFilter"
     ),
-    (~Where(0), Override.OPTIONS): "Options",
+    (~Where(0), Override.OPTIONS): "Options XBitHack",
+    (Where.DIRECTORY | Where.HTACCESS, Override.LIMIT): "SSILegacyExprParser",
     (~Where(0), Override.INDEXES): "DirectoryCheckHandler DirectoryIndex DirectorySlash",
     (~Where(0), Override.ALL): (
         "LimitRequestBody PythonAccessHandler PythonAuthenHandler PythonAuthzHandler PythonAutoReload "
         "PythonCleanupHandler PythonDebug PythonEnablePdb PythonFixupHandler PythonHandler PythonHandlerModule "
         "PythonHeaderParserHandler PythonInitHandler PythonInterpPerDirective PythonInterpPerDirectory "
-        "PythonInterpreter PythonLogHandler PythonOption PythonPath PythonTypeHandler"
+        "PythonInterpreter PythonLogHandler PythonOption PythonPath PythonTypeHandler "
+        "SSIErrorMsg SSITimeFormat SSIUndefinedEcho"
     ),
 }
 

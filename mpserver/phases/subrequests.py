@@ -1,0 +1,180 @@
+"""Requests for parts of a page: another resource of the server goes through its phases, and its output into the page.
+
+As httpd's sub-requests: a GET with the client's headers, but for those about a body, conditions and ranges; no
+log line, no head.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mpserver.api import constants
+from mpserver.api.environment import quote_path
+from mpserver.api.filters import pieces
+from mpserver.api.link import Begun, Link, Part
+from mpserver.api.log import ERROR
+from mpserver.api.table import Table
+from mpserver.errors import ClientGone, ConfigError
+from mpserver.modules import cgi
+from mpserver.phases.located import settle
+from mpserver.phases.steps import Step
+
+if TYPE_CHECKING:
+    from mpserver.api.connection import Connection
+    from mpserver.api.request import Request
+    from mpserver.phases.pipeline import Pipeline
+
+OK, DONE = constants.OK, constants.DONE
+
+#: How deep pages may include each other (httpd's LimitInternalRecursion).
+DEPTH = 10
+#: Headers that are about the client's own request alone.
+OWN = frozenset(
+    (
+        "content-encoding", "content-language", "content-length", "content-location", "content-range", "content-type",
+        "transfer-encoding", "expect", "range", "if-match", "if-none-match", "if-modified-since", "if-range",
+        "if-unmodified-since",
+    )
+)  # fmt: skip
+
+Write = Callable[[bytes], None]
+
+
+class PageLink:
+    """The link of a part: what is sent goes into the page. Implements `mpserver.api.link.Link`."""
+
+    __slots__ = ("_outer", "_write", "fd", "keep_alive", "keep_alive_timeout", "requests_left", "timeout")
+
+    def __init__(self, outer: Link, write: Write) -> None:
+        self._outer, self._write = outer, write
+        self.fd, self.timeout = outer.fd, outer.timeout
+        self.keep_alive, self.requests_left, self.keep_alive_timeout = False, 0, 0.0
+
+    def connection(self) -> Connection:
+        """See `Link`; the client's."""
+        return self._outer.connection()
+
+    def hold(self, head: bytes, body: bytes) -> bool:
+        """See `Link`: nothing waits."""
+        return False
+
+    def take_held(self) -> Begun | None:
+        """See `Link`."""
+        return None
+
+    def send(self, parts: list[Part]) -> None:
+        """See `Link`."""
+        for data in pieces(parts):
+            if data:
+                self._write(data)
+
+    finish = send
+
+    def finish_whole(self, data: bytes) -> None:
+        """See `Link`."""
+        self._write(data)
+
+    def receive(self) -> bytes:
+        """See `Link`: a part has no body."""
+        return b""
+
+    def unread(self, data: bytes) -> None:
+        """See `Link`."""
+
+
+class SubRequests:
+    """Makes and runs them for the pages of one pipeline."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+
+    def include(self, req: Request, uri: str, write: Write, *, script: bool = False) -> int:
+        """Serve a resource into a page.
+
+        :param uri: absolute, or relative to that of ``req``; %-encoded, may have a query.
+        :param script: run it as a CGI script, with the page's own query and path_info.
+        :returns: OK, or the status that it failed with.
+        :raises ClientGone: nobody is there any more.
+        """
+        sub = self._make(req, uri, write)
+        if isinstance(sub, int):
+            return sub
+        if script:
+            if sub._path_info or sub._args:
+                return constants.HTTP_BAD_REQUEST
+            sub._path_info, sub._args = req._path_info, req._args
+        status = self._run(sub, cgi.handler if script else sub._plan.content)
+        if sub.connection.aborted:
+            raise ClientGone("the client left while a page was put together")
+        return status
+
+    def find(self, req: Request, uri: str) -> os.stat_result | None:
+        """What stat says of the file that a URI leads to, if the client may have it."""
+        sub = self._make(req, uri, lambda data: None)
+        if isinstance(sub, int) or self._run(sub, lambda _sub: OK):
+            return None
+        found: os.stat_result | None = sub._stat
+        return found
+
+    def _make(self, req: Request, uri: str, write: Write) -> Request | int:
+        """The request for a part, or the status why there is none."""
+        pipeline = self._pipeline
+        depth, outer = 0, req
+        while outer._main is not None:
+            depth, outer = depth + 1, outer._main
+        if depth >= DEPTH:
+            text = f"Request exceeded the limit of {DEPTH} subrequest nesting levels: {uri}"
+            req._log.log(ERROR, text, client=req.connection.client_addr, number=125)
+            return constants.HTTP_INTERNAL_SERVER_ERROR
+        path, question, query = uri.partition("?")
+        path = path.encode("utf-8", "surrogateescape").decode("latin-1")
+        if not path.startswith("/"):
+            path = quote_path(req._uri[: req._uri.rfind("/") + 1]) + path
+        host = pipeline.host(req._server)
+        try:
+            located = pipeline.locate(host, path)
+        except ConfigError as error:
+            req._log.log(ERROR, str(error), client=req.connection.client_addr)
+            return constants.HTTP_INTERNAL_SERVER_ERROR
+        plan = located.plan
+        if located.resource.status:
+            return located.resource.status
+        if plan.needs_python and plan.place != req._plan.place:
+            text = f"{uri} belongs to the interpreter {plan.interpreter}, but the page to {req.interpreter}"
+            req._log.log(ERROR, text, client=req.connection.client_addr)
+            return constants.HTTP_INTERNAL_SERVER_ERROR
+        sub = pipeline.request(PageLink(req._link, write), req._head, host, req._request_time)
+        sub._method, sub._header_only, sub._assbackwards = "GET", 0, 1
+        sub._target, sub._args, sub._main = path, query if question else None, req
+        sub._user, sub._ap_auth_type = req._user, req._ap_auth_type
+        sub._table_in = Table.from_pairs([pair for pair in req.headers_in.pairs() if pair[0].lower() not in OWN])
+        sub._env = Table.from_pairs(req.subprocess_env.pairs())
+        settle(sub, located)
+        return sub
+
+    def _run(self, sub: Request, content: Step) -> int:
+        try:
+            status = self._phases(sub, content)
+            if status in (OK, DONE):
+                sub.finish()
+                return OK
+            sub._drop_parts()
+            return status
+        finally:
+            self._pipeline.leave(sub)
+
+    def _phases(self, sub: Request, content: Step) -> int:
+        try:
+            for step in sub._plan.steps:
+                result = step(sub)
+                if result not in (OK, constants.DECLINED):
+                    return int(result)
+            return content(sub)
+        except ClientGone:
+            raise
+        except OSError as error:
+            text = f"{sub._filename or sub._uri}: {error}"
+            sub._log.log(ERROR, text, client=sub.connection.client_addr)
+            return constants.HTTP_INTERNAL_SERVER_ERROR

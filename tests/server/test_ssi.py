@@ -1,0 +1,225 @@
+"""Server side includes on a real server, in every kind of interpreter (httpd's mod_include; api 3.5 3.7)."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from conftest import StartServer
+from support.server import BACKENDS, Server
+
+ERROR = "[an error occurred while processing this directive]"
+
+CGI = "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'; echo \"$SERVER_PROTOCOL $REQUEST_METHOD $QUERY_STRING $x\"\n"
+
+CONF = """
+AddType text/html .shtml
+AddOutputFilter INCLUDES .shtml
+ScriptAlias /cgi-bin/ "${ROOT}/cgi/"
+<Directory "${WWW}">
+    Options +Includes
+</Directory>
+<Directory "${WWW}/noexec">
+    Options +IncludesNOEXEC
+</Directory>
+<Directory "${WWW}/off">
+    Options -Includes
+</Directory>
+<Directory "${WWW}/own">
+    SSIErrorMsg "(oops)"
+    SSITimeFormat "%Y"
+    SSIUndefinedEcho "(nil)"
+</Directory>
+<Directory "${WWW}/denied">
+    Require all denied
+</Directory>
+<Directory "${WWW}/bit">
+    XBitHack Full
+</Directory>
+<Directory "${WWW}/debug">
+    PythonDebug On
+</Directory>
+<Directory "${WWW}/app">
+    SetHandler mod_python
+    PythonHandler app
+    SetOutputFilter INCLUDES
+</Directory>
+"""
+
+#: A page's file, and what it shows for the query a=1&b=2; ``{...}`` of a page are facts of the test.
+PAGES = {
+    "echo": (
+        ('<!--#echo var="DOCUMENT_NAME" --> <!--#echo var="DOCUMENT_URI"-->?<!--#echo var="QUERY_STRING" -->'
+        ' <!--#echo var="NOPE" --> <!--#echo encoding="none" var="QUERY_STRING" var="DOCUMENT_NAME" -->'),
+        "echo.shtml /echo.shtml?a=1&amp;b=2 (none) a=1&b=2echo.shtml",
+    ),
+    "set": (
+        ('<!--#set var="x" value="<a> Zoë" --><!--#echo var="x" --> <!--#echo encoding="url" var="x" -->'
+        '<!--#set var="y" value="${x}-$QUERY_STRING-\\$z-$nope-" --> <!--#echo encoding="none" var="y"-->'
+        '<!--#set encoding="base64" var="z" value="$x" --> <!--#echo decoding="base64" encoding="none" var="z" -->'),
+        "&lt;a&gt; Zoë %3ca%3e%20Zo%c3%ab <a> Zoë-a=1&b=2-$z-- <a> Zoë",
+    ),
+    "if": (
+        ('<!--#if expr="v(\'QUERY_STRING\') =~ /a=(.)/" -->yes <!--#echo var="1" --><!--#else -->no<!--#endif -->'
+        '<!--#if expr="false" -->1<!--#if expr="true"-->2<!--#else-->3<!--#endif-->4<!--#elif expr="-z \'\'"-->5'
+        '<!--#else -->6<!--#endif --> <!--#if expr="true"-->7<!--#elif expr="true"-->8<!--#else-->9<!--#endif-->'
+        '<!--#if expr="false"--><!--#exec cmd="echo bad"--><!--#include virtual="none"--><!--#endif-->!'),
+        "yes 15 7!",
+    ),
+    "faults": (
+        ('1<!--#nonsense -->2<!--#if expr="(("-->3<!--#else-->4<!--#endif-->5<!--#echo -->6<!--#include file="../x"-->7'
+        '<!--#include virtual="missing"-->8<!--#config errmsg="[bad]" --><!--#fsize file="none"-->9<!--#endif-->'),
+        f"1{ERROR}2{ERROR}5{ERROR}6{ERROR}7{ERROR}8[bad]9",
+    ),
+    "files": (
+        ('<!--#fsize file="ten.txt" -->|<!--#config sizefmt="bytes" --><!--#fsize virtual="/sub/big.txt" -->|'
+        '<!--#config timefmt="%Y" --><!--#flastmod file="ten.txt"-->|<!--#echo var="DATE_GMT"-->'),
+        " 10 |123,456|{year}|{year}",
+    ),
+    "include": (
+        ('<!--#set var="x" value="here"--><!--#include file="ten.txt"-->|<!--#include virtual="sub/deep.shtml?q=2"-->|'
+        '<!--#echo var="x"-->|<!--#echo encoding="none" var="QUERY_STRING"-->|<!--#include virtual="/denied/x.txt"-->|'
+        '<!--#include virtual="/app/"-->|<!--#include virtual="sub/"-->'),
+        f"0123456789|deep here include.shtml q=2 456|changed|a=1&b=2|{ERROR}|python made 3|index",
+    ),
+    "exec": (
+        ('<!--#set var="x" value="7"--><!--#exec cmd="echo $x \\$x; pwd; echo said >&2"-->|'
+        '<!--#include virtual="/cgi-bin/facts?q"-->|<!--#exec cgi="/cgi-bin/facts"-->'),
+        "7 7\n{www}\n|INCLUDED GET q 7\n|INCLUDED GET a=1&b=2 7\n",
+    ),
+    "python": (
+        ('<!--#python eval="1+1" --> <!--#python eval="None"--><!--#python exec="\n'
+        "def shout(text):\n    filter.write(text.upper())\nfor i in range(3):\r\n    shout(&quot;&lt;b&gt;&quot;)\n"
+        '" -->|<!--#python eval="i, __file__ == filter.req.filename, filter.name, filter.handler" -->|'
+        '<!--#python eval="1/0" -->|<!--#python eval="req"-->|<!--#python -->|<!--#python eval="1" exec="2"-->|'
+        '<!--#python eval=""-->|<!--#python run="1"-->'),
+        f"2 <B><B><B>|(2, True, 'includes', None)|{ERROR}|{ERROR}|{ERROR}|{ERROR}|{ERROR}|{ERROR}",
+    ),
+    "unfinished": ('shown <!--#if expr="true"-->this<!--#echo var="x', "shown this"),
+    "own/x": ('<!--#nonsense--> <!--#echo var="x"--> <!--#echo var="DATE_LOCAL"-->', "(oops) (nil) {year}"),
+    "noexec/x": (
+        '<!--#exec cmd="echo bad"-->|<!--#python eval="1"-->|<!--#include virtual="/ten.txt"-->',
+        f"{ERROR}|{ERROR}|0123456789",
+    ),
+    "off/x": ('<!--#echo var="DOCUMENT_NAME"-->', '<!--#echo var="DOCUMENT_NAME"-->'),
+}
+
+FILES: dict[str, str | bytes] = {
+    **{f"{name}.shtml": page for name, (page, _shown) in PAGES.items()},
+    "ten.txt": "0123456789",
+    "sub/big.txt": "x" * 123456,
+    "sub/in.txt": "456",
+    "sub/index.html": "index",
+    "sub/deep.shtml": 'deep <!--#echo var="x"--> <!--#echo var="DOCUMENT_NAME"--> <!--#echo var="QUERY_STRING"-->'
+    ' <!--#include file="in.txt"--><!--#set var="x" value="changed"-->',
+    **{f"bit/{name}.html": '<!--#echo var="DOCUMENT_NAME"-->' for name in ("plain", "user", "group")},
+    "denied/x.txt": "secret",
+    "loop.shtml": '<!--#include virtual="loop.shtml"-->.',
+    "long.shtml": "x" * 200_000 + '<!--#echo var="DOCUMENT_NAME"-->' + "y" * 200_000,
+    "debug/x.shtml": '<!--#python eval="1/0" -->',
+    "app/app.py": """
+def handler(req):
+    req.content_type = "text/html"
+    for piece in ("python made <!--#py", "thon ev", "al='1+2' -", "->"):
+        req.write(piece)
+    return 0
+""",
+}
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
+    """The pages in one kind of interpreter."""
+    server = start_module_server(CONF, FILES, backend=str(request.param))
+    (server.root / "cgi").mkdir()
+    (server.root / "cgi" / "facts").write_text(CGI)
+    (server.root / "cgi" / "facts").chmod(0o755)
+    (server.www / "bit" / "user.html").chmod(0o744)
+    (server.www / "bit" / "group.html").chmod(0o754)
+    return server
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages(server: Server, name: str) -> None:
+    reply = server.get(f"/{name}.shtml?a=1&b=2")
+    expected = PAGES[name][1].replace("{year}", time.strftime("%Y")).replace("{www}", str(server.www))
+    assert (reply.status, reply.text) == (200, expected)
+    assert reply.header("Content-Type") == "text/html"
+    if name != "off/x":
+        assert (reply.header("Last-Modified"), reply.header("ETag")) == (None, None)
+
+
+def test_pages_are_never_unmodified(server: Server) -> None:
+    modified = {"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT", "If-None-Match": "*"}
+    assert server.get("/echo.shtml", modified).text.startswith("echo.shtml")
+    assert server.get("/include.shtml", modified).text.startswith("0123456789|deep")
+    head = server.request("HEAD", "/echo.shtml")
+    assert (head.status, head.body) == (200, b"")
+
+
+def test_executable_files_are_pages_under_xbithack(server: Server) -> None:
+    replies = {name: server.get(f"/bit/{name}.html") for name in ("plain", "user", "group")}
+    assert [reply.text for reply in replies.values()] == [FILES["bit/plain.html"], "user.html", "group.html"]
+    assert [reply.header("Last-Modified") is not None for reply in replies.values()] == [True, False, True]
+
+
+def test_tags_may_come_in_pieces(server: Server) -> None:
+    assert server.get("/app/").text == "python made 3"
+    assert server.get("/long.shtml").text == "x" * 200_000 + "long.shtml" + "y" * 200_000
+
+
+def test_inclusions_end_somewhere(server: Server) -> None:
+    assert server.get("/loop.shtml").text == ERROR + "." * 11
+    server.wait_for_log("AH00125: Request exceeded the limit of 10 subrequest nesting levels: loop.shtml")
+
+
+def test_faults_are_told(server: Server) -> None:
+    for name in ("faults", "python", "noexec/x", "unfinished", "exec", "off/x"):
+        server.get(f"/{name}.shtml")
+    www = server.www
+    for said in (
+        f'AH01371: unknown directive "nonsense" in parsed doc {www}/faults.shtml',
+        f'AH01337: Could not parse expr "((" in {www}/faults.shtml: syntax error, unexpected end',
+        f"AH01343: missing argument for echo element in {www}/faults.shtml",
+        f'unable to include file "../x" in parsed file {www}/faults.shtml',
+        f'unable to include "missing" in parsed file {www}/faults.shtml, subrequest returned 404',
+        f"includes {www}/python.shtml: ZeroDivisionError: division by zero",
+        f"missing 'eval/exec' parameter to tag 'python' in {www}/python.shtml",
+        f"multiple 'eval/exec' parameters to tag 'python' in {www}/python.shtml",
+        f"empty value for 'eval' parameter to tag 'python' in {www}/python.shtml",
+        f"unexpected 'run' parameter to tag 'python' in {www}/python.shtml",
+        f"#python used but not allowed in {www}/noexec/x.shtml",
+        f"exec used but not allowed in {www}/noexec/x.shtml",
+        f"AH01372: SSI directive was not properly finished at the end of parsed document {www}/unfinished.shtml",
+        f"AH01373: missing closing endif directive in parsed document {www}/unfinished.shtml",
+        f"stderr from {www}/exec.shtml: said",
+        "AH01374: mod_include: Options +Includes (or IncludesNoExec) wasn't set, INCLUDES filter removed: /off/x.shtml",
+    ):
+        server.wait_for_log(said)
+
+
+def test_a_failing_element_shows_its_traceback_where_pythondebug_is_on(server: Server) -> None:
+    page = server.get("/debug/x.shtml").text
+    assert "ZeroDivisionError: division by zero" in page and page.endswith(ERROR)
+
+
+def test_all_variables_are_shown(server: Server) -> None:
+    server.write("env.shtml", '<!--#set var="mine" value="<1>"--><!--#printenv -->')
+    shown = dict(line.split("=", 1) for line in server.get("/env.shtml?a=1").text.splitlines())
+    assert shown["mine"] == "&lt;1&gt;"
+    assert shown.keys() >= {"DATE_LOCAL", "DATE_GMT", "LAST_MODIFIED", "DOCUMENT_URI", "USER_NAME", "SERVER_NAME"}
+    assert re.fullmatch(r"\w+, \d\d-\w{3}-\d{4} \d\d:\d\d:\d\d \w+", shown["DATE_LOCAL"])
+
+
+def test_faulty_directives_are_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
+    conf = '<Directory />\nSSILegacyExprParser On\n</Directory>\nSSIStartTag ""'
+    server = Server(tmp_path_factory.mktemp("refused"), conf)
+    try:
+        done = server.command("-t", check=False)
+        assert done.returncode != 0
+        for said in ("SSILegacyExprParser On is not supported", "SSIStartTag"):
+            assert said in done.stdout + done.stderr
+    finally:
+        server.close()
