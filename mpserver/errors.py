@@ -91,6 +91,13 @@ class Misplaced(MpserverError):
         self.module = module
 
 
+class MustMove(BaseException):
+    """An application does what an isolated subinterpreter can't, where a process may take its place.
+
+    ``except Exception`` does not catch it: an application that swallowed it would stay where it can't work.
+    """
+
+
 class Moves(MpserverError):
     """A request goes on in another interpreter: the place (kind and name), and what goes along."""
 

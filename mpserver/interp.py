@@ -159,7 +159,8 @@ class Interpreter(Refusals):
     def run(self) -> None:
         """Import what PythonImport names, then serve until the worker says otherwise."""
         lend(self.services)
-        surroundings.install(self.boot.kind, self.output, self.boot.one_process)
+        kind = "auto" if self.loader.may_move else self.boot.kind
+        surroundings.install(kind, self.output, self.boot.one_process)
         self._import()
         self._tell(handoff.READY)
         self.loop.add(self.inbox.fileno(), self._on_inbox)

@@ -24,6 +24,7 @@ from mpserver import subinterpreters
 from mpserver.api import log as levels
 from mpserver.api.log import ErrorLog
 from mpserver.config.compile import Configuration, Server
+from mpserver.errors import MustMove
 
 #: A longer line is logged in pieces of this many characters, and a partial one does not wait longer.
 LONG = 8000
@@ -240,10 +241,11 @@ class Environment:
 # ---- what can't be
 
 
-def _fork_in_own() -> NoReturn:
-    raise RuntimeError(
-        f"fork not supported for isolated subinterpreters: use subprocess to run a program, or {REMEDY}"
-    )
+def _fork_in_own(error: type[BaseException]) -> Callable[[], NoReturn]:
+    def refuse() -> NoReturn:
+        raise error(f"fork not supported for isolated subinterpreters: use subprocess to run a program, or {REMEDY}")
+
+    return refuse
 
 
 def _fork_in_shared() -> NoReturn:
@@ -270,13 +272,13 @@ def _no_daemons(_allowed: Callable[[], bool]) -> Callable[[], bool]:
     return _thread_kinds(lambda: False)
 
 
-def _thread_kinds(allowed: Callable[[], bool]) -> Callable[[], bool]:
+def _thread_kinds(allowed: Callable[[], bool], error: type[BaseException] = RuntimeError) -> Callable[[], bool]:
     """Answers ``threading``'s question whether there may be daemon threads."""
     askers = {threading.Thread.__init__.__code__, threading.Thread.daemon.fset.__code__}  # type: ignore[attr-defined]
 
     def ask() -> bool:
         if sys._getframe(1).f_code in askers and not allowed():
-            raise RuntimeError(
+            raise error(
                 "daemon threads are disabled in subinterpreters: use a thread that is no daemon and that "
                 f"apache.register_cleanup ends, or {REMEDY}"
             )
@@ -318,9 +320,16 @@ _SIGNAL = importlib.import_module("_signal")
 #: By kind of interpreter.
 CHANGES: dict[str, tuple[Change, ...]] = {
     "own": (
-        Change(os, "fork", lambda _fork: _fork_in_own),
-        Change(os, "forkpty", lambda _fork: _fork_in_own),
+        Change(os, "fork", lambda _fork: _fork_in_own(RuntimeError)),
+        Change(os, "forkpty", lambda _fork: _fork_in_own(RuntimeError)),
         Change(threading, "_daemon_threads_allowed", _thread_kinds),
+        Change(_SIGNAL, "signal", _signals),
+    ),
+    # own, with a process that may take its place
+    "auto": (
+        Change(os, "fork", lambda _fork: _fork_in_own(MustMove)),
+        Change(os, "forkpty", lambda _fork: _fork_in_own(MustMove)),
+        Change(threading, "_daemon_threads_allowed", lambda allowed: _thread_kinds(allowed, MustMove)),
         Change(_SIGNAL, "signal", _signals),
     ),
     "shared": (

@@ -13,7 +13,7 @@ from mpserver.api import constants
 from mpserver.api.hlist import HandlerEntry, Running
 from mpserver.api.loader import TRUST, Loaded, Loader, resolve_object
 from mpserver.api.result import SERVER_RETURN
-from mpserver.errors import ClientGone, Misplaced
+from mpserver.errors import ClientGone, Misplaced, MustMove
 from mpserver.phases.timeouts import RequestTimeout
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def refusing(error: BaseException) -> str | None:
     seen = 0
     found: BaseException | None = error
     while found is not None and seen < 20:
-        if isinstance(found, (ImportError, RuntimeError)):
+        if isinstance(found, (ImportError, RuntimeError, MustMove)):
             match = REFUSALS.search("".join(traceback.format_exception_only(found)))
             if match is not None:
                 return match["module"] or getattr(found, "name", None) or match[0]

@@ -301,6 +301,19 @@ def test_by_itself_an_application_that_forks_moves_to_a_process(start_server: St
     server.wait_for_log("runs in processes from now on")
 
 
+@needs_own
+def test_an_application_that_catches_the_error_moves_to_a_process_nevertheless(start_server: StartServer) -> None:
+    page = APP + (
+        "\ndef starts(req):\n    try:\n        threading.Thread(target=print, daemon=True).start()\n"
+        "    except Exception as error:\n        req.write(repr(error), 0)\n"
+        "    req.write(apache._runtime.current().kind, 0)\n    return apache.OK\n"
+    )
+    conf = CONF + "<Location /starts>\nPythonHandler app::starts\nPythonInterpreter starts\n</Location>"
+    server = start_server(conf, {"app.py": page}, backend="auto", mode="daemon")
+    assert server.get("/starts").text == "process", server.said()
+    server.wait_for_log("runs in processes from now on")
+
+
 def test_breakpoint_of_one_process_talks_to_the_terminal(start_server: StartServer, backend: str) -> None:
     server = start(start_server, backend)
     run(server, "breakpoint()")  # stdin is /dev/null: the debugger ends at once

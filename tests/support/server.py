@@ -131,7 +131,7 @@ class Server:
         variables: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
     ) -> None:
-        self.root, self.mode, self.arguments = root, mode, tuple(arguments)
+        self.root, self.mode, self.backend, self.arguments = root, mode, backend, tuple(arguments)
         self.www = root / "www"
         self.logs = root / "logs"
         self.pid_file = root / "run" / "mpserver.pid"
