@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 
@@ -12,6 +13,8 @@ from support.server import BACKENDS, Server
 
 CONF = """
 LogLevel debug
+PythonOption mod_python.session.session_type FileSession
+PythonOption mod_python.session.database_directory "${ROOT}/run"
 <Directory "${WWW}/psp">
     AddHandler mod_python .psp .psp_
     PythonHandler mod_python.psp
@@ -67,6 +70,19 @@ Hello world, the time is: <%=time.strftime("%Y-%m-%d, %H:%M:%S")%>
     "psp/guarded.psp": "<% psp.set_error_page('error.psp') %>start <%= 1 / 0 %>",
     "psp/guarded2.psp": "<% psp.set_error_page('/psp/error.psp') %><%= 1 / 0 %>",
     "psp/error.psp": "sorry: <%= exception[0].__name__ %> <%= exception[1] %>",
+    # session and form are there where a page names them
+    "psp/login.psp": (
+        "<%\nif form.has_key('name'):\n    session['name'] = form['name']\n"
+        "session['visits'] = session.get('visits', 0) + 1\n%>"
+        "<%= session.get('name', 'nobody') %> was here <%= session['visits'] %> times"
+    ),
+    "psp/logout.psp": "<% session.invalidate() %>bye",
+    "psp/failing.psp": "<% session['visits'] = 99 %><%= 1 / 0 %>",
+    "psp/nosession.psp": "<%= 'ses' + 'sion' in globals() and globals()['ses' + 'sion'] is None %>",
+    "psp/cr.psp": b"<html>\r<%\rfor n in range(2):\r    # in\r%>\r<%= n %>\r<%\r# out\r%>\rend\r",
+    "psp/coded.psp": b"<%-- coding: latin-1 --%>caf\xe9 <%= 'caf\xe9' %>",
+    "psp/commented.psp": "a<%-- <%= 1 / 0 --%>b<%-- \n --%>c",
+    "psp/shown.psp": "<% show = PSP(req, string='x<%= 1 ' + chr(37) + '>') %><%= show.display_code() %>",
     "psp/latin.psp": b"<html>\ncaf\xe9\n",
     "debug/faulty.psp": FAULTY,
     "debug/page.psp": "<p>\n<% x = 1 < 2 %>\n<%= x %>\n",
@@ -128,6 +144,42 @@ def test_forms(server: Server) -> None:
     )
     assert page.text == "Zoë|12"
     assert server.get("/psp/apply.psp?a=20&b=22&c=3").text == "42"
+
+
+def test_a_page_with_form_and_session(server: Server) -> None:
+    first = server.get("/psp/login.psp")
+    assert first.text == "nobody was here 1 times"
+    cookie = {"Cookie": (first.header("Set-Cookie") or "").partition(";")[0]}
+    post = {"Content-Type": "application/x-www-form-urlencoded", **cookie}
+    assert server.request("POST", "/psp/login.psp", "name=Zo%C3%AB", post).text == "Zoë was here 2 times"
+    # (its lock is given back after each page, also where one fails, which saves nothing)
+    assert server.get("/psp/login.psp", cookie).text == "Zoë was here 3 times"
+    assert server.get("/psp/failing.psp", cookie).status == 500
+    assert server.get("/psp/login.psp", cookie).text == "Zoë was here 4 times"
+    assert "expires=Thu, 01-Jan-1970" in (server.get("/psp/logout.psp", cookie).header("Set-Cookie") or "")
+    assert server.get("/psp/login.psp", cookie).text == "nobody was here 1 times"
+    # pages that don't name one have none
+    plain = server.get("/psp/nosession.psp", cookie)
+    assert (plain.text, plain.header("Set-Cookie")) == ("True", None)
+
+
+def test_sources(server: Server) -> None:
+    assert server.get("/psp/cr.psp").text.replace("\r", "\n") == "<html>\n\n0\n\n1\n\nend\n"
+    assert server.get("/psp/coded.psp").text == "café café"
+    assert server.get("/psp/commented.psp").text == "abc"
+    assert "&lt;%= 1 %&gt;" in server.get("/psp/shown.psp").text
+
+
+def test_the_cache_in_memory(server: Server) -> None:
+    page = server.write("psp/kept.psp", "one")
+    found = page.stat()
+    assert server.get("/psp/kept.psp").text == "one"
+    # the same page by all that tells: its source is not read again
+    page.write_text("two")
+    os.utime(page, ns=(found.st_atime_ns, found.st_mtime_ns))
+    assert server.get("/psp/kept.psp").text == "one"
+    os.utime(page)
+    assert server.get("/psp/kept.psp").text == "two"
 
 
 def test_redirects(server: Server) -> None:
