@@ -83,21 +83,32 @@ class SqliteDatabase:
 
     def _connected(self, guard: Guard) -> sqlite3.Connection:
         """The connection to the file that is there now. :raises OSError: it can't be used."""
-        connection = self._connection
+        connection = self._current()
         if connection is not None:
-            try:
-                found = os.stat(self.path)
-                if self._identity == (os.getpid(), found.st_dev, found.st_ino):
-                    return connection
-            except FileNotFoundError:
-                pass
+            return connection
         with guard():
+            # (another thread may have been here meanwhile, and work on it)
+            connection = self._current()
+            if connection is not None:
+                return connection
             self.close()
             _prepare(self.path)
-            connection = self._connection = _open(self.path)
+            connection = _open(self.path)
             found = os.stat(self.path)
             self._identity = (os.getpid(), found.st_dev, found.st_ino)
+            self._connection = connection
         return connection
+
+    def _current(self) -> sqlite3.Connection | None:
+        """The connection, if it is this process's and to the file that is there now."""
+        connection = self._connection
+        if connection is None:
+            return None
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            return None
+        return connection if self._identity == (os.getpid(), found.st_dev, found.st_ino) else None
 
     def close(self, _: object = None) -> None:
         """Close the connection, if there is one."""

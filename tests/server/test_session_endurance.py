@@ -201,14 +201,14 @@ def redis_url(kind: str, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def serve(kind: str, redis_url: str, start_server: StartServer) -> Callable[[str], Server]:
+def serve(kind: str, redis_url: str, start_server: StartServer) -> Callable[..., Server]:
     """Starts the server with a kind of interpreter."""
 
-    def start(backend: str) -> Server:
+    def start(backend: str, mpm: str = "prefork") -> Server:
         # (at its top, so that processes are forked with it)
         first = "import redis\n" if kind == "RedisSession" else ""
         server = start_server(
-            CONF, {"app.py": first + APP}, backend=backend, workers=WORKERS, mode="foreground",
+            CONF, {"app.py": first + APP}, backend=backend, workers=WORKERS, mode="foreground", mpm=mpm, threads=3,
             variables={"TYPE": kind, "REDIS": redis_url},
         )  # fmt: skip
         (server.root / "run").chmod(0o700)
@@ -217,14 +217,19 @@ def serve(kind: str, redis_url: str, start_server: StartServer) -> Callable[[str
     return start
 
 
+Serve = Callable[..., Server]
+
+
+@pytest.mark.parametrize(("mpm", "seconds"), [("prefork", SHORT), ("worker", SHORT / 2)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_counter_under_kills(serve: Callable[[str], Server], kind: str) -> None:
+def test_a_counter_under_kills(serve: Serve, kind: str, mpm: str, seconds: float) -> None:
     # (redis takes half a second to import, which each new worker would pay twice)
-    endure(serve("process" if kind == "RedisSession" else "auto"), SHORT)
+    endure(serve("process" if kind == "RedisSession" else "auto", mpm), seconds)
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("mpm", ["prefork", "worker"])
 @pytest.mark.parametrize("backend", [*(["own"] if sys.version_info >= (3, 14) else []), "process"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_counter_under_kills_for_long(serve: Callable[[str], Server], kind: str, backend: str) -> None:
-    print(f"{kind}, {backend}: {endure(serve(backend), LONG)}")
+def test_a_counter_under_kills_for_long(serve: Serve, kind: str, backend: str, mpm: str) -> None:
+    print(f"{kind}, {backend}, {mpm}: {endure(serve(backend, mpm), LONG)}")
