@@ -24,10 +24,11 @@ HEADER_COUNT = 20
 
 
 class Limits(NamedTuple):
-    """How many fields a form may have, and how many bytes all but its files."""
+    """How many fields a form may have, how many bytes all but its files, and how many files."""
 
     fields: int
     text: int
+    files: int
 
 
 class Part:
@@ -123,6 +124,7 @@ def _parse(
 ) -> Iterator[AnyField]:
     """The fields, one by one, while the body is read."""
     left = limits.text
+    files = 0
     charset: str | None = None
     part: Part | None = None
     # Header names and values as latin-1, which never fails: they are decoded by the rule of forms.
@@ -139,6 +141,9 @@ def _parse(
                 for event in parser.parse(piece):
                     if isinstance(event, multipart.MultipartSegment):
                         if event.filename is not None:
+                            files += 1
+                            if files > limits.files:
+                                raise multipart.ParserLimitReached(f"more than {limits.files} files")
                             part = Part(event, make_file(_again(event.filename)))
                         else:
                             part = Part(event, make_field() if make_field is not None else None)

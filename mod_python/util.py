@@ -32,6 +32,8 @@ readBlockSize = 65368
 MAX_FIELDS = 10_000
 #: How many bytes of a form are kept in memory (all but its files); PythonOption mod_python.util.max_text.
 MAX_TEXT = 32 << 20
+#: How many files a form may have, since each is an open one; PythonOption mod_python.util.max_files.
+MAX_FILES = 256
 
 #: Characters that a Location may hold as they are: all but the non-ASCII ones.
 _ASCII = "".join(map(chr, range(128)))
@@ -189,7 +191,11 @@ class FieldStorage:
                 req,
                 content_type,
                 _body(req),
-                _multipart.Limits(_limit(req, "max_fields", MAX_FIELDS), _limit(req, "max_text", MAX_TEXT)),
+                _multipart.Limits(
+                    _limit(req, "max_fields", MAX_FIELDS),
+                    _limit(req, "max_text", MAX_TEXT),
+                    _limit(req, "max_files", MAX_FILES),
+                ),
                 files,
                 fields,
             )

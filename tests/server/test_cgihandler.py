@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import threading
 
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server
+from support.server import BACKENDS, Server, receive_all
 from support.waiting import wait_for
 
 SCRIPTS = {
@@ -157,6 +158,24 @@ def test_bytes_are_read_and_written_in_their_order(server: Server) -> None:
     assert server.request("POST", "/cgi/binary.py", body).body == body[::-1] + b"+" + "€".encode()
 
 
+def test_bodies_come_while_the_script_reads(server: Server) -> None:
+    """A body that is longer than what is read before the handler, in chunks, and asked for."""
+    body = bytes(range(256)) * 8000
+    pieces = [body[at : at + 9999] for at in range(0, len(body), 9999)]
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    head = (
+        b"POST /cgi/binary.py HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        b"Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
+    )
+    with server.dial() as sock:
+        sock.sendall(head)
+        assert sock.recv(65536).startswith(b"HTTP/1.1 100 ")
+        sock.sendall(chunks + b"0\r\n\r\n")
+        response = http.client.HTTPResponse(sock, method="POST")
+        response.begin()
+        assert response.read() == body[::-1] + b"+" + "€".encode()
+
+
 def test_status_and_repeated_headers(server: Server) -> None:
     reply = server.get("/cgi/status.py")
     assert (reply.status, reply.reason, reply.text) == (404, "Not Here", "sorry\n")
@@ -218,6 +237,36 @@ def test_links_out_of_the_folder_are_not_followed(server: Server) -> None:
     link.unlink(missing_ok=True)
     link.symlink_to(server.www / "secret.py")
     assert server.get("/cgi/link.py").status == 404
+
+
+def test_others_see_nothing_of_a_script_that_runs(start_server: StartServer) -> None:
+    """Another interpreter of the same process serves meanwhile, with its own streams, environment and folder."""
+    if "own" not in BACKENDS:
+        pytest.skip("needs subinterpreters")
+    waits = '''
+import os
+print("Content-Type: text/plain\\n", flush=True)
+os.environ["LEFT_BEHIND"] = "1"
+with open("go") as go:
+    go.read()
+print(os.environ["SCRIPT_NAME"], end="")
+'''
+    conf = CONF + """
+<Directory "${WWW}/cgi">
+    PythonInterpreter scripts
+</Directory>
+"""
+    server = start_server(conf, {**SCRIPTS, "cgi/waits.py": waits}, backend="own")
+    before = server.get("/others").text
+    os.mkfifo(server.www / "cgi" / "go")
+    with server.dial() as sock:
+        sock.sendall(b"GET /cgi/waits.py HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        got = b""
+        while b"\r\n\r\n" not in got:
+            got += sock.recv(65536)
+        with (server.www / "cgi" / "go").open("w"):  # opens when the script has it open
+            assert server.get("/others").text == before
+        assert b"/cgi/waits.py" in receive_all(sock)
 
 
 def test_changed_scripts_and_their_modules_are_seen(server: Server) -> None:
