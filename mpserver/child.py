@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 READY = b"ready"  # it serves
 #: A connection for another worker: this, the worker's slot (4 bytes, little endian), the message.
 PASS = b"pass"
+#: What an encoded `mpserver.handoff.Message` follows: an answer, or changed files.
+NEWS = b"news"
 LEAVING = b"leaving"  # it takes nothing new (MaxConnectionsPerChild...) and wants to be replaced
 
 #: The longest message on ``control``, and the most descriptors with it.
@@ -62,6 +64,12 @@ class KeeperLike(Protocol):
     def reaped(self, pid: int, status: int) -> bool:
         """A child of the master ended; whether it was one of the keeper's."""
 
+    def renew(self, name: str | None) -> None:
+        """Interpreters of a name (None: all) come from new processes from now on; the former ones wait."""
+
+    def settle(self, name: str | None, worked: bool) -> None:
+        """Let go of the former ones; or of the new ones, where these did not work."""
+
     def close(self) -> None:
         """The generation is over."""
 
@@ -91,12 +99,14 @@ class Post(NamedTuple):
     scoreboard: Scoreboard
     identity: Identity | None
     error_log: ErrorLog
+    #: What it starts with to replace another worker, see `mpserver.orders.Orders.prepare`.
+    orders: bytes = b""
 
 
 class Child:
     """One worker: where it is, how far it has come, and what it was told."""
 
-    __slots__ = ("control", "deadline", "generation", "leaving", "pid", "ready", "slot", "started", "told")
+    __slots__ = ("control", "deadline", "generation", "leaving", "pid", "ready", "slot", "started", "told", "trial")
 
     def __init__(self, pid: int, slot: int, generation: int, control: socket.socket, started: float) -> None:
         self.pid, self.slot, self.generation, self.control = pid, slot, generation, control
@@ -106,6 +116,8 @@ class Child:
         self.ready = False
         #: It takes nothing new, by its own will or ours.
         self.leaving = False
+        #: It is to replace another one, if it can start.
+        self.trial = False
         #: The last signal that we sent to end it.
         self.told: signal.Signals | None = None
         #: ``time.monotonic()`` after which it is killed; None: it has all the time it needs.
@@ -202,6 +214,7 @@ def worker_start(post: Post, engine: Engine, control: socket.socket, *, one_proc
         scoreboard=post.scoreboard,
         control=control,
         one_process=one_process,
+        orders=post.orders,
     )
 
 
@@ -224,6 +237,18 @@ def close_inherited(keep: Iterable[int]) -> None:
     highest = max(max((int(name) for name in os.listdir("/proc/self/fd")), default=0), kept[-1]) + 1
     for low, high in zip(kept, [*kept[1:], highest], strict=True):
         os.closerange(low + 1, high)
+
+
+def tell_end(error_log: ErrorLog, child: Child, status: int) -> None:
+    """Log how a worker ended, by its wait status, unless it was told to end so."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        if number != child.told:
+            name = signal.strsignal(number) or "?"
+            error_log.log(log.NOTICE, f"child pid {child.pid} exit signal {name} ({number})", number=52)
+    elif os.WEXITSTATUS(status) != 0:
+        text = f"worker {child.slot} (pid {child.pid}) ended with status {os.WEXITSTATUS(status)}"
+        error_log.log(log.ERROR, text if child.ready else f"{text} before it served")
 
 
 def reap_all(until: float) -> None:

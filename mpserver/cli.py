@@ -57,6 +57,9 @@ class Options(NamedTuple):
     show: str
     level: int
     messages: str
+    status: bool
+    json: bool
+    recycle: str
 
     @property
     def one_process(self) -> bool:
@@ -73,7 +76,9 @@ def parse(arguments: Sequence[str]) -> Options:
     from mpserver.reports import CONFIG_FILE
 
     try:
-        given, rest = getopt.getopt(list(arguments), "D:C:c:Xd:f:vVlLtTSMh?k:e:E:")
+        given, rest = getopt.getopt(
+            list(arguments), "D:C:c:Xd:f:vVlLtTSMh?k:e:E:", ["status", "json", "recycle="]
+        )
     except getopt.GetoptError as error:
         raise UsageError(f"illegal option -- {error.opt}") from error
     if rest:
@@ -85,6 +90,10 @@ def parse(arguments: Sequence[str]) -> Options:
         raise UsageError("illegal option -- k")
     if level not in log.LEVELS:
         raise UsageError("illegal option -- e")
+    if "--json" in last and "--status" not in last:
+        raise UsageError("illegal option -- json goes with --status")
+    if last.get("--recycle") == "":
+        raise UsageError("illegal option -- recycle needs the name of an interpreter, or all")
     root, file = last.get("-d"), last.get("-f")
     if file is None:
         file = CONFIG_FILE
@@ -105,6 +114,9 @@ def parse(arguments: Sequence[str]) -> Options:
         show=next((option for option, _ in pairs if option in _SHOWN), ""),
         level=log.LEVELS[level],
         messages=last.get("-E", ""),
+        status="--status" in last,
+        json="--json" in last,
+        recycle=last.get("--recycle", ""),
     )
 
 
@@ -284,7 +296,12 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
         return _test(configuration)
     from mpserver.modules import core
 
-    found = pidfile.look(core.pid_file(configuration.main.conf))
+    pid_file = core.pid_file(configuration.main.conf)
+    if options.status or options.recycle:
+        from mpserver import remote
+
+        return remote.status(pid_file, options.json) if options.status else remote.recycle(pid_file, options.recycle)
+    found = pidfile.look(pid_file)
     if options.command == "start":
         if found.running:
             print(f"mpserver (pid {found.pid}) already running")

@@ -126,6 +126,11 @@ class Connection:
             except Exception as error:
                 self.owner.broken(self, error)
 
+    def wait(self) -> None:
+        """It has served already, and nothing of its next request is here: KeepAliveTimeout counts."""
+        self.state = WAITING
+        self.deadline = self.owner.loop.now + self.keep_alive_timeout
+
     def on_event(self, event: int) -> None:
         """The socket is ready. What goes wrong with one connection must not end the others."""
         try:

@@ -25,6 +25,13 @@ MOVED = 10  # a request that goes on elsewhere after its early phases; state: th
 STUCK = 11  # a request does not end, so the interpreter serves nobody any more
 CLOSED = 9  # a process has closed a connection; number: which
 BACKOFF = 12  # the application crashes again and again; state: the seconds until its next interpreter
+PREPARE = 19  # the first message to a successor; state: what its predecessor had loaded, all of which must load
+RETIRE = 13  # another interpreter has the place now: give the connections back, and end
+LOADED = 14  # a handler's module was loaded; state: a `mpserver.api.loader.Loaded` recipe
+WORN = 15  # the interpreter wants a successor; state: why
+CHANGED = 16  # files of loaded modules changed; state: which, and how they look now
+ASK = 17  # tell something; number: of the question, state: what is asked
+TOLD = 18  # the answer; number: of the question, state: the answer
 
 #: Longer data travels in a memfd.
 INLINE = 48 * 1024

@@ -11,35 +11,39 @@ import mmap
 import os
 import socket
 import sys
+import threading
 import time
 from collections import deque
 from typing import Any, NamedTuple
 
-from mpserver import handoff, subinterpreters, surroundings
+from mpserver import handoff, subinterpreters, surroundings, warmup
 from mpserver.api import log as levels
-from mpserver.api.loader import Loader, resolve_object
+from mpserver.api.loader import Loader, Recipe
 from mpserver.api.log import ErrorLog
 from mpserver.api.request import Request
 from mpserver.api.runtime import lend
 from mpserver.config.compile import Configuration
-from mpserver.connection import WAITING, Connection
+from mpserver.connection import READING, WAITING, Connection
 from mpserver.errors import ConfigError, Misplaced, Moves, RequestError
 from mpserver.flusher import Flusher
 from mpserver.http1.head import Head
 from mpserver.ledger import Entered
+from mpserver.limits import Wear, limits, spread
 from mpserver.loop import Loop
-from mpserver.modules import mpm, python, registry
+from mpserver.modules import mpm, registry
 from mpserver.modules.environment import Environment
 from mpserver.phases.answer import log_error
 from mpserver.phases.dispatch import describe, refusing
 from mpserver.phases.pipeline import Pipeline
-from mpserver.phases.plan import Place, place
+from mpserver.phases.plan import Place
 from mpserver.phases.timeouts import Timeouts
 from mpserver.porter import Porter
 from mpserver.refusals import Refusals
+from mpserver.retirement import Retirement
 from mpserver.scoreboard import IDLE, Scoreboard
 from mpserver.scoreboard import Place as Seat
 from mpserver.services import Services
+from mpserver.watch import Mark, Modules, Watch
 
 #: How long an idle connection is kept when the interpreter drains: the client may be about to ask, in seconds.
 DRAIN_IDLE = 5.0
@@ -122,6 +126,14 @@ class Interpreter(Refusals):
         self.flusher: Flusher | None = Flusher(boot.place.name) if self.alone else None
         self.timeouts = self.pipeline.timeouts = None if boot.one_process else self._timeouts()
         self.services = Services(boot, main, self.loader, self.seat, board)
+        self.modules = Modules(configuration, self.loader)
+        self._watch: Watch | None = None
+        lives = limits(configuration, boot.place)
+        if lives.requests:
+            self._ended = Wear(self._ended, spread(lives.requests), self._worn)  # type: ignore[method-assign]
+        if lives.reload and (boot.kind != "main" or not boot.one_process):
+            self.loader.in_place = False
+            self._watch = Watch(self.modules, self._changed)
         self.connections: set[Connection] = set()
         self.ledger = mmap.mmap(boot.ledger, 0) if boot.ledger >= 0 else None
         self.host_of = self.pipeline.host_of
@@ -161,15 +173,25 @@ class Interpreter(Refusals):
         lend(self.services)
         kind = "auto" if self.loader.may_move else self.boot.kind
         surroundings.install(kind, self.output, self.boot.one_process)
-        self._import()
+        self.seat.sign(self.place.key, self.boot.kind, self.place.name)
+        inherited, first = self._order()
+        if not self._import(inherited):
+            self._clean_up()
+            return
+        for recipe in self.loader.recipes:
+            self._loaded(recipe)
+        self.loader.told = self._loaded
         self._tell(handoff.READY)
         self.loop.add(self.inbox.fileno(), self._on_inbox)
-        self.seat.sign(self.place.key)
         self.seat.state(IDLE)
+        if first is not None:
+            self._on_message(first)
         if self.porter is not None:
             self.porter.start()
         if self.flusher is not None:
             self.flusher.start()
+        if self._watch is not None:
+            self._watch.start(self.loader.born)
         self.loop.run()
         self._end_requests()
         if self.porter is not None:
@@ -178,46 +200,80 @@ class Interpreter(Refusals):
             self.flusher.stop()
         if self.timeouts is not None:
             self.timeouts.close()
+        if self._watch is not None:
+            self._watch.stop()
         for connection in list(self.connections):
             connection.close()
-        self.services.run_cleanups(self._log)
-        self.output.flush_all()
+        self._clean_up()
         self.seat.gone()
         self.loop.close()
 
     def _end_requests(self) -> None:
         """Wait for those that other threads are in: here there are none."""
 
-    def _import(self) -> None:
-        """PythonImport (api 3.5 1.7): in reverse order, a failure is logged and the others go on."""
-        main = self.boot.configuration.main
-        path = main.base[python.PYTHON_PATH]
-        imports = main.conf[python.PYTHON_IMPORTS]
-        for name, interpreter in reversed(imports):
-            environment = self.boot.environments.get(interpreter, ())
-            if place(interpreter, main.base[python.INTERP_BACKEND], environment) != self.place:
-                continue
-            module, _, function = name.partition("::")
-            try:
-                if path is not None:
-                    self.loader.use_path(path)
-                imported = self.loader.import_module(module, True, False, None)
-                if function:
-                    resolve_object(imported, function)()
-            except BaseException as error:  # an application's module may raise anything
-                refused = refusing(error) if self.loader.may_move else None
-                if refused is not None:
-                    self._tell(handoff.REFUSED, state=refused)
-                    return
-                self._log(levels.ERROR, f"directive_PythonImport: error importing {name}")
-                for line in describe(error):
-                    self._log(levels.ERROR, line.rstrip())
+    def _import(self, inherited: list[Recipe] | None) -> bool:
+        """PythonImport, where a failure is logged and the others go on; and what a predecessor had loaded.
+
+        :returns: False for a successor that could not load all of it: its predecessor stays.
+        """
+        found = warmup.imports(self.boot.configuration, self.place, self.boot.environments, self.loader)
+        for name, error in (*found, *warmup.inherited(inherited or (), self.loader)):
+            refused = refusing(error) if self.loader.may_move else None
+            if refused is not None:
+                self._tell(handoff.REFUSED, state=refused)
+                return inherited is None
+            failed = "directive_PythonImport: error importing {}" if inherited is None else "{} can't be loaded:"
+            self._log(levels.ERROR, failed.format(name))
+            lines = describe(error)
+            for line in lines:
+                self._log(levels.ERROR, line.rstrip())
+            if inherited is not None:
+                self._tell(handoff.FAILED, f"{name} can't be loaded: {lines[-1].strip()}")
+                return False
+        return True
+
+    def _clean_up(self) -> None:
+        """The application's own end: server cleanups, then atexit functions (a process runs these when it exits)."""
+        self.services.run_cleanups(self._log)
+        if self.boot.kind != "process":
+            import atexit
+
+            atexit._run_exitfuncs()
+        self.output.flush_all()
+
+    def _order(self) -> tuple[list[Recipe] | None, handoff.Message | None]:
+        """What a successor has to load, which is in its inbox from the start; or another first message."""
+        try:
+            message = handoff.receive(self.inbox)
+        except BlockingIOError:
+            return None, None
+        if message is not None and message.kind == handoff.PREPARE:
+            return marshal.loads(message.state), None
+        return None, message or handoff.Message(handoff.STOP)
 
     def _tell(self, kind: int, state: str = "", number: int = 0) -> None:
+        self._send(handoff.Message(kind, number=number, state=state.encode("utf-8", "replace")))
+
+    def _send(self, message: handoff.Message) -> None:
         try:
-            handoff.send(self.inbox, handoff.Message(kind, number=number, state=state.encode()))
+            handoff.send(self.inbox, message)
         except OSError:
             self.loop.stop()  # the worker is gone
+
+    def _loaded(self, recipe: Recipe) -> None:
+        """A handler's module was loaded: the router knows it, for a successor."""
+        self._send(handoff.Message(handoff.LOADED, state=marshal.dumps(recipe)))
+
+    def _worn(self, requests: int) -> None:
+        self._tell(handoff.WORN, f"has served {requests} requests (PythonInterpMaxRequests)")
+
+    def _changed(self, changes: dict[str, Mark]) -> None:
+        """Files of loaded modules changed. (In a thread beside.)"""
+        self._send(handoff.Message(handoff.CHANGED, state=marshal.dumps(changes)))
+
+    def _facts(self) -> tuple[list[int], list[str]]:
+        """What only the interpreter knows: its threads, by the kernel's numbers, and the application's modules."""
+        return [thread.native_id or 0 for thread in threading.enumerate()], self.modules.names()
 
     def _on_inbox(self, _event: int) -> None:
         try:
@@ -233,6 +289,10 @@ class Interpreter(Refusals):
             self._adopt(message)
         elif message.kind == handoff.DRAIN:
             self.drain()
+        elif message.kind == handoff.RETIRE:
+            self.retire()
+        elif message.kind == handoff.ASK:
+            self._send(handoff.Message(handoff.TOLD, number=message.number, state=marshal.dumps(self._facts())))
 
     def _adopt(self, message: handoff.Message) -> None:
         connection = self._connection(message)
@@ -261,9 +321,18 @@ class Interpreter(Refusals):
             if connection.state == WAITING and connection.deadline > limit:
                 connection.deadline = limit
         self.loop.hasten(limit)
-        self.loop.soon(self._end_if_empty)
+        self.loop.soon(self.end_if_empty)
 
-    def _end_if_empty(self) -> None:
+    def retire(self) -> None:
+        """Give the connections to another interpreter that has the place now, and end."""
+        self.draining = True
+        Retirement(self).begin()
+
+    def may_leave(self, connection: Connection) -> bool:
+        """Whether nothing of a connection's request is with us."""
+        return connection.state in (WAITING, READING)
+
+    def end_if_empty(self) -> None:
         if self.draining and not self.connections:
             self.loop.stop()
 
@@ -284,7 +353,7 @@ class Interpreter(Refusals):
             return
         plan = located.plan
         if plan.place != self.place and plan.needs_python:
-            self._give_back(connection)
+            self.give_back(connection)
             return
         buffer = connection.buffer
         req = self._begin(connection, head, plan.limit_body, now)
@@ -295,12 +364,12 @@ class Interpreter(Refusals):
         except Misplaced as error:
             self._move(connection, req, buffer, error.module)
             return
-        self._ended()
+        self._ended(req)
         connection.done()
 
     def _begin(self, connection: Connection, head: Head, limit: int, now: float) -> Request | None:
         """The request for a head, which is ours now; None if its body made it impossible, which was answered."""
-        self.seat.working()
+        self.seat.working(now, head.line)
         self.began = now
         try:
             body = connection.take_request(head, limit)
@@ -316,14 +385,14 @@ class Interpreter(Refusals):
     def _move(self, connection: Connection, req: Request, buffer: bytes, module: str) -> None:
         """The application has to become a process: the request that met it is served by that one."""
         if self._rewind(connection, req, buffer):
-            self._give_back(connection, handoff.REFUSED, module.encode())
+            self.give_back(connection, handoff.REFUSED, module.encode())
         else:
             self._tell(handoff.REFUSED, module)
 
     def _send_on(self, connection: Connection, req: Request, buffer: bytes, move: Moves) -> None:
         """The request goes on in another interpreter (manual 5.4.4)."""
         if self._rewind(connection, req, buffer):
-            self._give_back(connection, handoff.MOVED, marshal.dumps((tuple(move.place), move.state)))
+            self.give_back(connection, handoff.MOVED, marshal.dumps((tuple(move.place), move.state)))
 
     def _rewind(self, connection: Connection, req: Request, buffer: bytes) -> bool:
         """Make a connection what it was before its request, so that another interpreter can serve that.
@@ -346,8 +415,8 @@ class Interpreter(Refusals):
         connection.input = None
         return True
 
-    def _ended(self) -> None:
-        """The request is over: other connections are ours again."""
+    def _ended(self, req: Request | None = None) -> None:
+        """The request is over: other connections are ours again. It is None where it was not served."""
         self.began = 0.0
         if self.flusher is not None and self.flusher.held is not None:
             self.flusher.held.release_held()
@@ -358,14 +427,20 @@ class Interpreter(Refusals):
             with porter.gate:
                 while self.mail:
                     self._on_message(self.mail.popleft())
-        self.seat.done()
+        now = time.time()
+        if req is None:
+            self.seat.done(now, now)
+            return
+        if req._status >= 500:
+            self.seat.fail(now, f"{req._status}: {req._head.line}" if req._failure is None else req._failure)
+        self.seat.done(now, req._request_time, req._sent)
 
     def _serve_early(self, connection: Connection, head: Head, early: Any, now: float) -> None:
         """A server with handlers for the phases before the resource is known."""
         pipeline = self.pipeline
         carried, connection.carried = connection.carried, b""
         if early.place != self.place and not carried:
-            self._give_back(connection)
+            self.give_back(connection)
             return
         buffer = connection.buffer
         req = self._begin(connection, head, early.limit_body, now)
@@ -382,7 +457,7 @@ class Interpreter(Refusals):
         except Moves as move:
             self._send_on(connection, req, buffer, move)
             return
-        self._ended()
+        self._ended(req)
         connection.done()
 
     def broken(self, connection: Connection, error: Exception) -> None:
@@ -395,7 +470,7 @@ class Interpreter(Refusals):
         connection.host.log.log(levels.ALERT, str(error), client=connection.client)
         self.refuse(connection, RequestError(500, "the configuration of this directory is faulty", head.line))
 
-    def _give_back(self, connection: Connection, kind: int = handoff.CONNECTION, state: bytes = b"") -> None:
+    def give_back(self, connection: Connection, kind: int = handoff.CONNECTION, state: bytes = b"") -> None:
         """The request belongs to another interpreter: the router takes the connection from here."""
         connection.release()
         handed = handoff.Message(
@@ -412,7 +487,7 @@ class Interpreter(Refusals):
         """A connection has ended, or went elsewhere."""
         self.connections.discard(connection)
         if self.draining and not self.connections:
-            self.loop.soon(self._end_if_empty)
+            self.loop.soon(self.end_if_empty)
 
 
 def _engine(boot: Boot) -> type[Interpreter]:

@@ -12,18 +12,24 @@ Whatever the kind, an interpreter is the other end of an inbox: it runs `mpserve
 from __future__ import annotations
 
 import marshal
+import os
+import signal
 import socket
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mpserver import handoff, subinterpreters
+from mpserver.api.loader import Recipe
 from mpserver.errors import InterpreterError
 from mpserver.interp import Boot, pack, run
 from mpserver.ledger import ASKED, FIRST, IDLE, SENT, Ledger
 from mpserver.loop import READ, WRITE, Loop
+
+#: Questions have numbers beyond those of connections.
+QUESTIONS = 1 << 62
 
 STARTING, SERVING, ENDING, ENDED = range(4)
 
@@ -44,6 +50,10 @@ class Events(NamedTuple):
     lost: Callable[[Interp, handoff.Message], None]
     #: A request in it does not end; it serves nobody any more.
     stuck: Callable[[Interp], None]
+    #: It serves from now on.
+    serving: Callable[[Interp], None]
+    #: It wants a successor: it has served enough, or its files changed.
+    worn: Callable[[Interp, handoff.Message], None]
     #: It is gone.
     ended: Callable[[Interp], None]
 
@@ -51,7 +61,10 @@ class Events(NamedTuple):
 class Interp:
     """One interpreter of a worker; subclasses start it."""
 
-    def __init__(self, boot: Boot, loop: Loop, events: Events, control: socket.socket) -> None:
+    def __init__(
+        self, boot: Boot, loop: Loop, events: Events, control: socket.socket, inherited: list[Recipe] | None = None
+    ) -> None:
+        """``inherited`` is what a predecessor had loaded: it serves only where all of that loads again."""
         self.boot = boot
         self._control = control
         self.name = boot.place.name
@@ -62,7 +75,14 @@ class Interp:
         self.inbox, theirs = handoff.pair()
         self.inbox.setblocking(False)
         self._blocked = False
+        #: What it has loaded for its handlers.
+        self.recipes: list[Recipe] = []
+        #: What waits for the answers to its questions, by their number.
+        self._asked: dict[int, Callable[[Any], None]] = {}
+        self._questions = QUESTIONS
         loop.add(self.inbox.fileno(), self._on_inbox)
+        if inherited is not None:
+            handoff.send(self.inbox, handoff.Message(handoff.PREPARE, state=marshal.dumps(inherited)))
         self._launch(theirs)
 
     def _launch(self, theirs: socket.socket) -> None:
@@ -71,13 +91,27 @@ class Interp:
 
     def hand_over(self, message: handoff.Message) -> None:
         """Give it a connection; takes over the descriptor. It waits here until the interpreter serves."""
-        self._waiting.append(message)
-        if self.state != STARTING and not self._blocked:
-            self._flush()
+        self._post(message)
 
     def drain(self) -> None:
         """Let it serve what it has, and end."""
-        self._waiting.append(handoff.Message(handoff.DRAIN))
+        self._post(handoff.Message(handoff.DRAIN))
+
+    def retire(self) -> None:
+        """Let it give its connections back, and end after the request that it is in."""
+        self._post(handoff.Message(handoff.RETIRE))
+
+    def ask(self, answered: Callable[[Any], None]) -> None:
+        """Ask for its facts, see `mpserver.interp.Interpreter`; it answers between requests, maybe never."""
+        self._questions += 1
+        self._asked[self._questions] = answered
+        self._post(handoff.Message(handoff.ASK, number=self._questions))
+
+    def kill(self, pid: int) -> None:
+        """End it without its doing, where that harms nobody else; ``pid`` is its process."""
+
+    def _post(self, message: handoff.Message) -> None:
+        self._waiting.append(message)
         if self.state != STARTING and not self._blocked:
             self._flush()
 
@@ -139,7 +173,14 @@ class Interp:
     def _on_ready(self, _message: handoff.Message) -> None:
         if self.state == STARTING:
             self.state = SERVING
+            self._events.serving(self)
         self._flush()
+
+    def _on_loaded(self, message: handoff.Message) -> None:
+        self.recipes.append(marshal.loads(message.state))
+
+    def _on_told(self, message: handoff.Message) -> None:
+        self._asked.pop(message.number)(marshal.loads(message.state))
 
     def _on_failed(self, message: handoff.Message) -> None:
         self._over(message.state.decode("utf-8", "replace"))
@@ -156,6 +197,10 @@ class Interp:
         handoff.MOVED: lambda self, message: self._events.moved(message),
         handoff.CONNECTION: lambda self, message: self._events.returned(message),
         handoff.SPARE: lambda self, message: self._events.returned(message),
+        handoff.WORN: lambda self, message: self._events.worn(self, message),
+        handoff.CHANGED: lambda self, message: self._events.worn(self, message),
+        handoff.LOADED: _on_loaded,
+        handoff.TOLD: _on_told,
         handoff.CLOSED: lambda self, message: None,
     }
 
@@ -251,6 +296,14 @@ class Process(Interp):
     def hand_over(self, message: handoff.Message) -> None:
         """Give it a connection; takes over the descriptor. It waits here until the interpreter serves."""
         super().hand_over(message._replace(entry=self._ledger.enter()))
+
+    def kill(self, pid: int) -> None:
+        """End it without its doing. (As long as its inbox is open, its process is there.)"""
+        if self.state != ENDED:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass  # it went just now, or is another user's: it ends with its inbox
 
     def _was_sent(self, message: handoff.Message) -> None:
         if message.kind == handoff.CONNECTION:

@@ -17,29 +17,34 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mpserver import maintenance, pidfile
+from mpserver import control, handoff, maintenance, pidfile
 from mpserver.api import log
 from mpserver.child import (
     LEAVING,
     MESSAGE,
     MESSAGE_FDS,
+    NEWS,
     PASS,
     READY,
     Child,
     Engine,
+    KeeperLike,
     Post,
     fork_worker,
     reap_all,
     set_title,
+    tell_end,
 )
+from mpserver.control import Control
 from mpserver.errors import ConfigError, ConfigErrors, StartError
 from mpserver.generation import Generation, open_generation
 from mpserver.listeners import Listeners
 from mpserver.maintenance import Seen
 from mpserver.notify import Notifier
 from mpserver.scoreboard import Scoreboard
+from mpserver.signalqueue import SignalQueue
 from mpserver.version import VERSION
 
 if TYPE_CHECKING:
@@ -56,34 +61,6 @@ LAST_ONES = 3.0
 
 #: A new generation is given up when so many of its workers in a row died before any served.
 GIVE_UP_AFTER = 3
-
-
-class SignalQueue:
-    """Signals as bytes on a socket pair: handlers do nothing, the wake-up descriptor queues their numbers."""
-
-    __slots__ = ("_reader", "_writer")
-
-    def __init__(self) -> None:
-        self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
-
-    def install(self, numbers: Iterable[int]) -> None:
-        """Queue these signals from now on."""
-        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        for number in numbers:
-            signal.signal(number, lambda *_: None)
-
-    def fileno(self) -> int:
-        """Readable while signals are queued."""
-        return self._reader.fileno()
-
-    def read(self) -> list[int]:
-        """The queued signals in their order, each once: what is asked twice is done once."""
-        try:
-            return list(dict.fromkeys(self._reader.recv(4096)))
-        except BlockingIOError:
-            return []
 
 
 class Master:
@@ -112,10 +89,12 @@ class Master:
         self._generations: dict[int, Generation] = {}
         self._number = 0
         self._current: Generation
-        self._board: Scoreboard
+        self.board: Scoreboard
         self._next: Generation | None = None
+        self._control = Control(self)
         self._again = False  # another graceful restart was asked for while one is under way
         self._ready_told = False
+        self._started = time.time()
         self._stopping = False
         self._drain_until: float | None = None
         self._tick_at = 0.0
@@ -138,7 +117,7 @@ class Master:
         generation = open_generation(1, self._configuration, Listeners())
         try:
             # Twice the limit: while a restart drains, two generations have their workers.
-            self._board = Scoreboard.create(2 * generation.conf.server_limit)
+            self.board = Scoreboard.create(2 * generation.conf.server_limit)
             left = pidfile.look(generation.conf.pid_file)
             if left.pid is not None and not left.running:
                 generation.error_log.log(
@@ -148,6 +127,7 @@ class Master:
                     number=98,
                 )
             pidfile.write(generation.conf.pid_file)
+            self._control.open(control.path(generation.conf.pid_file))
         except BaseException:
             generation.close()
             raise
@@ -172,7 +152,7 @@ class Master:
     def _adopt(self, generation: Generation) -> None:
         self._number = generation.number
         self._generations[generation.number] = generation
-        generation.keep(self._engine, self._board)
+        generation.keep(self._engine, self.board)
         if self._replace_output:
             for fd in (1, 2):
                 os.dup2(generation.error_log.fd, fd)
@@ -192,7 +172,7 @@ class Master:
 
     def _timeout(self) -> float:
         """Seconds until something is due."""
-        moments = [self._tick_at]
+        moments = [self._tick_at, self._control.deadline()]
         moments += [child.deadline for child in self._children.values() if child.deadline is not None]
         moments += [g.not_before for g in self._growing() if g.failures and self._missing(g) > 0]
         if self._drain_until is not None:
@@ -212,6 +192,7 @@ class Master:
             self._end_all(self._children.values())
         for generation in self._growing():
             self._fill(generation)
+        self._control.due()
         if self._tick_at <= now:
             self._tick_at = now + TICK
             self._maintain()
@@ -242,27 +223,28 @@ class Master:
         if missing <= 0:
             return
         taken = {child.slot for child in self._children.values()}
-        free = (slot for slot in range(self._board.slots) if slot not in taken)
+        free = (slot for slot in range(self.board.slots) if slot not in taken)
         for slot, _ in zip(free, range(missing), strict=False):
-            post = Post(
-                slot,
-                generation.number,
-                generation.configuration,
-                generation.listeners.sockets,
-                generation.logs.fds,
-                self._board,
-                generation.conf.identity,
-                generation.error_log,
-            )
-            try:
-                child = fork_worker(post, self._engine, now)
-            except OSError as error:
-                generation.error_log.log(log.ERROR, "fork: Unable to fork new process", number=159, error=error)
+            if self._fork(generation, slot) is None:
                 self._count_failure(generation)
                 return
-            self._board.enter(slot, child.pid, child.generation, time.time())
-            self._children[child.pid] = child
-            self._selector.register(child.control, selectors.EVENT_READ, lambda child=child: self._on_control(child))
+
+    def _fork(self, generation: Generation, slot: int, orders: bytes = b"") -> Child | None:
+        """Fork a worker; None where there is no room for a process, which the log says."""
+        post = Post(
+            slot, generation.number, generation.configuration, generation.listeners.sockets, generation.logs.fds,
+            self.board, generation.conf.identity, generation.error_log, orders,
+        )  # fmt: skip
+        try:
+            child = fork_worker(post, self._engine, time.monotonic())
+        except OSError as error:
+            generation.error_log.log(log.ERROR, "fork: Unable to fork new process", number=159, error=error)
+            return None
+        child.trial = bool(orders)
+        self.board.enter(slot, child.pid, child.generation, time.time())
+        self._children[child.pid] = child
+        self._selector.register(child.control, selectors.EVENT_READ, lambda: self._on_control(child))
+        return child
 
     def _count_failure(self, generation: Generation) -> None:
         generation.failures += 1
@@ -275,7 +257,7 @@ class Master:
         generation = self._current
         workers = self._workers(generation)
         threads = generation.conf.rules.threads
-        seen = [Seen(child.slot, self._board.busy(child.slot, threads) if child.ready else 0) for child in workers]
+        seen = [Seen(child.slot, self.board.busy(child.slot, threads) if child.ready else 0) for child in workers]
         if len(seen) == generation.target:
             step = maintenance.plan(seen, generation.conf.rules, generation.rate)
             generation.rate = step.rate
@@ -288,7 +270,7 @@ class Master:
                 text = "server reached MaxRequestWorkers setting, consider raising the MaxRequestWorkers setting"
                 self._log(log.ERROR, text, 161)
             self._fill(generation)
-        requests = sum(self._board.row(child.slot).requests for child in workers)
+        requests = sum(self.board.row(child.slot).requests for child in workers)
         busy = sum(worker.busy > 0 for worker in seen)
         self._notifier.status(f"{len(seen)} workers, {busy} busy; {requests} requests served by them")
 
@@ -309,6 +291,8 @@ class Master:
                 self._on_ready(child)
             elif data == LEAVING:
                 self._on_leaving(child)
+            elif data.startswith(NEWS):
+                self._control.news(child, handoff.decode(data[len(NEWS) :], list(fds)))
             elif data.startswith(PASS):
                 self._pass_on(child, data[len(PASS) :], fds)
             else:
@@ -344,6 +328,7 @@ class Master:
 
     def _on_ready(self, child: Child) -> None:
         child.ready = True
+        self._control.ready(child)
         generation = self._generations[child.generation]
         generation.failures, generation.served = 0, True
         if child.told is not None:
@@ -383,10 +368,11 @@ class Master:
         del self._children[child.pid]
         generation = self._generations[child.generation]
         identity = generation.conf.identity
-        self._board.end_programs(child.slot, os.geteuid() if identity is None else identity.uid)
-        self._board.leave(child.slot)
-        self._tell_end(generation, child, status)
-        if not child.ready and child.told is None:
+        self.board.end_programs(child.slot, os.geteuid() if identity is None else identity.uid)
+        self.board.leave(child.slot)
+        tell_end(generation.error_log, child, status)
+        self._control.gone(child)
+        if not child.ready and child.told is None and not child.trial:
             self._count_failure(generation)
             if generation is self._next and generation.failures >= GIVE_UP_AFTER:
                 self._give_up()
@@ -394,16 +380,6 @@ class Master:
             self._retire(generation)
         for growing in self._growing():
             self._fill(growing)
-
-    def _tell_end(self, generation: Generation, child: Child, status: int) -> None:
-        if os.WIFSIGNALED(status):
-            number = os.WTERMSIG(status)
-            if number != child.told:
-                name = signal.strsignal(number) or "?"
-                generation.error_log.log(log.NOTICE, f"child pid {child.pid} exit signal {name} ({number})", number=52)
-        elif os.WEXITSTATUS(status) != 0:
-            text = f"worker {child.slot} (pid {child.pid}) ended with status {os.WEXITSTATUS(status)}"
-            generation.error_log.log(log.ERROR, text if child.ready else f"{text} before it served")
 
     def _reap_logger(self, pid: int) -> None:
         for generation in self._generations.values():
@@ -413,6 +389,44 @@ class Master:
                     self._log(log.NOTICE, f"piped log program '{name}' failed unexpectedly, started again", 106)
                 except StartError as error:
                     self._log(log.ERROR, str(error))
+
+    # ---- what the control socket's commands ask for (`mpserver.control.Supervisor`)
+
+    def serving(self) -> list[Child]:
+        """The current generation's workers that take requests."""
+        return [child for child in self._workers(self._current) if child.ready]
+
+    def keeper(self) -> KeeperLike | None:
+        """That of the current generation."""
+        return self._current.keeper
+
+    def succeed(self, child: Child, orders: bytes) -> Child | None:
+        """Fork a worker beside another one, to replace it."""
+        taken = {child.slot for child in self._children.values()}
+        slot = next((slot for slot in range(self.board.slots) if slot not in taken), None)
+        return None if slot is None else self._fork(self._generations[child.generation], slot, orders)
+
+    def replace(self, child: Child) -> None:
+        """Its successor serves."""
+        child.drain(time.monotonic() + KILL_AFTER)
+
+    def tell(self, level: int, text: str) -> None:
+        """Write to the error log."""
+        self._current.error_log.log(level, text, module="python")
+
+    def listen(self, sock: socket.socket, callback: Callable[[], None], writing: bool = False) -> None:
+        """Watch a socket of the control's."""
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if writing else 0)
+        known = sock in self._selector.get_map()
+        (self._selector.modify if known else self._selector.register)(sock, events, callback)
+
+    def forget(self, sock: socket.socket) -> None:
+        """Watch it no more."""
+        self._selector.unregister(sock)
+
+    def about(self) -> dict[str, Any]:
+        """The server, for the status."""
+        return {"version": VERSION, "pid": os.getpid(), "generation": self._current.number, "started": self._started}
 
     # ---- restarts
 
@@ -431,9 +445,9 @@ class Master:
         except (ConfigError, StartError) as error:
             self._log(log.ERROR, str(error))
         else:
-            if 2 * generation.conf.server_limit > self._board.slots:
+            if 2 * generation.conf.server_limit > self.board.slots:
                 self._log(log.WARN, "changing ServerLimit upwards takes a stop and a start", 165)
-                limit = self._board.slots // 2
+                limit = self.board.slots // 2
                 rules = generation.conf.rules
                 generation.conf = generation.conf._replace(
                     rules=rules._replace(start=min(rules.start, limit), max_workers=min(rules.max_workers, limit))
@@ -453,6 +467,7 @@ class Master:
             pidfile.remove(old.conf.pid_file)
             try:
                 pidfile.write(generation.conf.pid_file)
+                self._control.open(control.path(generation.conf.pid_file))
             except StartError as error:
                 self._log(log.ERROR, str(error))
         set_title(f"{pidfile.MASTER_TITLE} [{generation.conf.file}]")
@@ -538,6 +553,7 @@ class Master:
         self._log(log.NOTICE, "caught SIGWINCH, shutting down gracefully", 170)
         self._begin_stop()
         pidfile.remove(self._current.conf.pid_file)  # another server may start while we drain
+        self._control.close()
         for child in self._children.values():
             child.drain(time.monotonic() + KILL_AFTER)
         timeout = self._current.conf.graceful_timeout
@@ -568,6 +584,7 @@ class Master:
 
     def _finish(self) -> None:
         """The workers are gone: end what else we started, and let go of everything."""
+        self._control.close()
         pidfile.remove(self._current.conf.pid_file)
         for generation in self._generations.values():
             generation.close()

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 #: A request that takes longer than this keeps others waiting, in seconds.
 TICK = 0.01
+#: How many connections leave an interpreter whose place another one has now, and those that wait for their
+#: clients, too.
+ALL = 1 << 30
 
 
 class Porter:
@@ -71,8 +74,9 @@ class Porter:
         """Carry connections away as long as the interpreter is in the same request."""
         time.sleep(TICK)
         while self._running and began and self._interpreter.began == began:
-            siblings = len(self._board.idle_siblings(self._slot, self._key))
-            if siblings:
+            if self._board.retired(self._slot, self._interpreter.boot.seat):
+                self._take(began, ALL)
+            elif siblings := len(self._board.idle_siblings(self._slot, self._key)):
                 self._take(began, siblings)
             time.sleep(TICK)
 
@@ -109,7 +113,7 @@ class Porter:
         for connection in list(interpreter.connections):
             if len(found) >= most:
                 break
-            if connection.fd in ready and connection.state == WAITING:
+            if connection.state == WAITING and (connection.fd in ready or most == ALL):
                 found.append(_packed(connection))
         return found
 

@@ -24,6 +24,7 @@ Usage: mpserver [-D name] [-d directory] [-f file]
                 [-C "directive"] [-c "directive"]
                 [-k start|restart|graceful|graceful-stop|stop]
                 [-v] [-V] [-h] [-l] [-L] [-t] [-T] [-S] [-M] [-X]
+                [--status [--json]] [--recycle name|all]
        mpserver check-interp [-D name] [-d directory] file
 Options:
   -D name            : define a name for use in <IfDefine name> directives
@@ -38,6 +39,8 @@ Options:
   -k restart         : restart at once; requests in flight are lost
   -k graceful        : restart without losing a request
   -k graceful-stop   : stop when the requests in flight are done
+  --status           : show what the running server's interpreters do; --json: as JSON
+  --recycle name     : replace an interpreter in every worker (all: each of them)
   -v                 : show version number
   -V                 : show version and built-in settings
   -h                 : show this list

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from mpserver import handoff
 from mpserver.api import log as levels
+from mpserver.api.loader import Recipe
 from mpserver.child import LEAVING, PASS
 from mpserver.connection import Connection
 from mpserver.errors import ConfigError, RequestError, Unavailable
@@ -26,6 +27,7 @@ from mpserver.modules import mpm
 from mpserver.phases.applications import environments
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import MAIN, Place
+from mpserver.recycling import Recycling
 from mpserver.refusals import Refusals
 from mpserver.scoreboard import INTERPRETERS, WORKING, end_group
 
@@ -58,12 +60,15 @@ class Router(Refusals):
         self.host_of = self.pipeline.host_of
         self.interps: dict[Place, Interp] = {}
         self.connections: set[Connection] = set()
+        self.recycling = Recycling(self)
         self._events = Events(
-            self._returned, self._go_on, self._move, self._failed, self._lost, self._stuck, self._ended
+            self._returned, self._go_on, self._move, self._failed, self._lost, self._stuck, self.recycling.serving,
+            self._worn, self._ended,
         )  # fmt: skip
-        #: Applications that a subinterpreter refused; and the interpreters that end because of that.
+        #: Applications that a subinterpreter refused.
         self._refused: set[Place] = set()
-        self._leaving: set[Interp] = set()
+        #: Interpreters that end, or begin, beside the one that has the place.
+        self.leaving: set[Interp] = set()
         #: Until when (monotonic) applications that crash again and again are not started.
         self._backoff: dict[Place, float] = {}
         self._free = list(range(1, INTERPRETERS))[::-1]
@@ -171,14 +176,20 @@ class Router(Refusals):
         """The interpreter of a place, started when first asked for."""
         interp = self.interps.get(place)
         if interp is None or interp.state == ENDED:
-            start = self.start
-            seat = self._free.pop() if self._free else INTERPRETERS - 1
-            boot = Boot(
-                place, self._kind(place), seat, start.number, start.generation, start.configuration, start.logs,
-                start.scoreboard.fd, start.one_process, environments=self.environments,
-            )  # fmt: skip
-            interp = self.interps[place] = KINDS[boot.kind](boot, self.loop, self._events, start.control)
+            interp = self.interps[place] = self.recycling.adopt(place) or self.create(place)
+            self.recycling.started(interp)
         return interp
+
+    def create(self, place: Place, inherited: list[Recipe] | None = None) -> Interp:
+        """A new interpreter for a place; a successor of another one with what that had loaded."""
+        start = self.start
+        seat = self._free.pop() if self._free else INTERPRETERS - 1
+        start.scoreboard.assign(start.number, seat)
+        boot = Boot(
+            place, self._kind(place), seat, start.number, start.generation, start.configuration, start.logs,
+            start.scoreboard.fd, start.one_process, environments=self.environments,
+        )  # fmt: skip
+        return KINDS[boot.kind](boot, self.loop, self._events, start.control, inherited)
 
     def _kind(self, place: Place) -> str:
         """What an interpreter of a place will be."""
@@ -197,10 +208,10 @@ class Router(Refusals):
                 self.start.control.send(marshal.dumps((tuple(place), message.state.decode())))
             except OSError:
                 pass  # the log says it when the next worker meets it
+        if self.recycling.refused(interp):
+            return
         if self.interps.get(place) is interp:
-            del self.interps[place]
-            self._leaving.add(interp)
-            interp.drain()
+            self.recycling.retire(interp)
         if message.fd >= 0:
             self._returned(message)
 
@@ -212,7 +223,15 @@ class Router(Refusals):
         connection.accepted = message.accepted
         connection.passed = passed
         self.connections.add(connection)
+        if message.served and not message.data:
+            connection.wait()
         connection.start()
+
+    def _worn(self, interp: Interp, message: handoff.Message) -> None:
+        if message.kind == handoff.WORN:
+            self.recycling.worn(interp, message.state.decode())
+        else:
+            self.recycling.changed(interp, message.state)
 
     def _go_on(self, message: handoff.Message) -> None:
         """A request that had its early phases goes to the interpreter of its content handler."""
@@ -231,6 +250,8 @@ class Router(Refusals):
 
         ``again``: it is not to be tried for so many seconds, in which requests are answered with 503.
         """
+        if self.recycling.failed(interp, why) or interp in self.leaving:
+            return
         if again:
             self._backoff[interp.boot.place] = time.monotonic() + again
         else:
@@ -274,11 +295,13 @@ class Router(Refusals):
     def _ended(self, interp: Interp) -> None:
         for group in self.start.scoreboard.programs_of(self.start.number, interp.boot.seat):
             end_group(group)
+        self.start.scoreboard.clear(self.start.number, interp.boot.seat)
         if interp.boot.seat < INTERPRETERS - 1:
             self._free.append(interp.boot.seat)
-        self._leaving.discard(interp)
+        self.leaving.discard(interp)
         if self.interps.get(interp.boot.place) is interp:
             del self.interps[interp.boot.place]
+        self.recycling.ended(interp)
         if self.draining or self.stopping:
             self.loop.soon(self._end_if_empty)
 
@@ -297,6 +320,7 @@ class Router(Refusals):
         if self.draining:
             return
         self.draining = True
+        self.recycling.abandon()
         self._close_listeners()
         limit = time.monotonic() + DRAIN_IDLE
         for connection in self.connections:
@@ -313,10 +337,11 @@ class Router(Refusals):
     def stop(self) -> None:
         """End at once: interpreters end after the request that they are in."""
         self.stopping = True
+        self.recycling.abandon()
         self._close_listeners()
         for connection in list(self.connections):
             connection.close()
-        for interp in [*self.interps.values(), *self._leaving]:
+        for interp in [*self.interps.values(), *self.leaving]:
             interp.stop()
         self.loop.soon(self._end_if_empty)
 
@@ -329,7 +354,7 @@ class Router(Refusals):
     def _end_if_empty(self) -> None:
         if self.draining and not self.connections and not self.stopping:
             self._drain_interps()
-        if not self.interps and not self.connections and not self._leaving:
+        if not self.interps and not self.connections and not self.leaving:
             self.loop.stop()
 
 

@@ -15,7 +15,7 @@ One page per worker slot:
     8192  the process groups of the programs that run for each interpreter's requests, 0: none
 
 After the workers' pages comes one with the applications that moved from subinterpreters to
-processes, written by the keeper of processes.
+processes, written by the keeper of processes; then the accounts of the interpreters (`mpserver.accounts`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ import signal
 import struct
 import zlib
 from typing import NamedTuple
+
+from mpserver import accounts
+from mpserver.accounts import Account, Writer
 
 PAGE = 65536
 _STATES = 64
@@ -39,6 +42,9 @@ INTERPRETERS = _COUNTS - _STATES
 
 #: So many programs of one interpreter are known at a time.
 PROGRAMS = 32
+
+#: The accounts of one worker's interpreters.
+_ACCOUNTS = INTERPRETERS * accounts.RECORD
 
 # States, with the letters of httpd's server-status.
 OPEN = ord(".")  # the slot is free
@@ -88,10 +94,13 @@ class Row(NamedTuple):
 class Place:
     """The place of one interpreter: it alone writes there."""
 
-    __slots__ = ("_count_at", "_memory", "_place_at", "_programs_at", "_state_at", "_threads_at", "requests")
+    __slots__ = (
+        "_count_at", "_memory", "_place_at", "_programs_at", "_state_at", "_threads_at", "requests", "writer",
+    )  # fmt: skip
 
-    def __init__(self, memory: mmap.mmap, slot: int, index: int) -> None:
+    def __init__(self, memory: mmap.mmap, slot: int, index: int, writer: Writer) -> None:
         self._memory = memory
+        self.writer = writer
         self._state_at = slot * PAGE + _STATES + index
         self._count_at = slot * PAGE + _COUNTS + index * _COUNT.size
         self._place_at = slot * PAGE + _PLACES + index * _CRC.size
@@ -104,14 +113,16 @@ class Place:
         """Tell what the interpreter does from now on."""
         self._memory[self._state_at] = state
 
-    def working(self) -> None:
-        """A request enters its handlers."""
+    def working(self, now: float, line: str) -> None:
+        """A request enters its handlers at ``now`` (seconds since the epoch); ``line`` is its first one."""
         self._memory[self._state_at] = WORKING
+        self.writer.begin(now, line)
 
-    def done(self) -> None:
-        """A request was served: count it, and be idle."""
+    def done(self, now: float, began: float, size: int = 0) -> None:
+        """A request that began at a time was served, with ``size`` bytes of a body: count it, and be idle."""
         self.requests += 1
         _COUNT.pack_into(self._memory, self._count_at, self.requests)
+        self.writer.end(now, began, size)
         self._memory[self._state_at] = IDLE
 
     def runs(self, group: int) -> None:
@@ -122,19 +133,28 @@ class Place:
         """The same where several may run at a time; those past `PROGRAMS` share the last number."""
         _GROUP.pack_into(self._memory, self._programs_at + min(number, PROGRAMS - 1) * _GROUP.size, group)
 
-    def count(self) -> None:
+    def count(self, now: float, began: float, size: int) -> None:
         """A request was served, and others still are."""
         self.requests += 1
         _COUNT.pack_into(self._memory, self._count_at, self.requests)
+        self.writer.end(now, began, size)
 
     def threads(self, busy: int, most: int) -> None:
         """How many of an interpreter's threads are in a request; it is busy when all are."""
         _BUSY.pack_into(self._memory, self._threads_at, busy)
         self._memory[self._state_at] = WORKING if busy >= most else IDLE
 
-    def sign(self, place: str) -> None:
-        """Tell which interpreter has this place: its kind and name, as `place_key` gives them."""
+    def fail(self, now: float, why: str) -> None:
+        """The request at hand failed: its account tells why. `done` follows."""
+        self.writer.fail(now, why)
+
+    def sign(self, place: str, kind: str, name: str) -> None:
+        """Tell which interpreter has this place: its kind and name, as `Place.key` gives them; open its account.
+
+        ``kind`` is what it really is.
+        """
         _CRC.pack_into(self._memory, self._place_at, zlib.crc32(place.encode("utf-8", "surrogateescape")))
+        self.writer.open(kind, name, self.requests)
 
     def gone(self) -> None:
         """The interpreter ended; its count stays."""
@@ -150,14 +170,14 @@ class Scoreboard:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        self.memory = mmap.mmap(fd, 0)
-        self.slots = len(self.memory) // PAGE - 1
+        self.slots = (os.fstat(fd).st_size - PAGE) // (PAGE + _ACCOUNTS)
+        self.memory = mmap.mmap(fd, (self.slots + 1) * PAGE)
 
     @classmethod
     def create(cls, slots: int) -> Scoreboard:
         """A new one; pages that nobody uses take no memory."""
         fd = os.memfd_create("mpserver-scoreboard", os.MFD_CLOEXEC)
-        os.ftruncate(fd, (slots + 1) * PAGE)
+        os.ftruncate(fd, (slots + 1) * PAGE + slots * _ACCOUNTS)
         board = cls(fd)
         for slot in range(slots):
             board.memory[slot * PAGE + _STATES] = OPEN
@@ -170,7 +190,15 @@ class Scoreboard:
 
     def place(self, slot: int, index: int) -> Place:
         """The place of interpreter ``index`` of a worker; those past `INTERPRETERS` share the last one."""
-        return Place(self.memory, slot, min(index, INTERPRETERS - 1))
+        index = min(index, INTERPRETERS - 1)
+        return Place(self.memory, slot, index, self.writer(slot, index))
+
+    def writer(self, slot: int, index: int) -> Writer:
+        """The account of an interpreter, to be written by it."""
+        return Writer(self.fd, self._account_at(slot, min(index, INTERPRETERS - 1)))
+
+    def _account_at(self, slot: int, index: int) -> int:
+        return (self.slots + 1) * PAGE + slot * _ACCOUNTS + index * accounts.RECORD
 
     # What the master writes.
 
@@ -180,15 +208,19 @@ class Scoreboard:
 
     def prepare(self, slot: int) -> None:
         """Wipe the slot before a worker is forked into it."""
-        start = slot * PAGE
-        self.memory[start : start + PAGE] = bytes(PAGE)
-        self.memory[start + _STATES] = STARTING
+        self._wipe(slot)
+        self.memory[slot * PAGE + _STATES] = STARTING
 
     def leave(self, slot: int) -> None:
         """The slot's worker is gone."""
-        start = slot * PAGE
-        self.memory[start : start + PAGE] = bytes(PAGE)
-        self.memory[start + _STATES] = OPEN
+        self._wipe(slot)
+        self.memory[slot * PAGE + _STATES] = OPEN
+
+    def _wipe(self, slot: int) -> None:
+        """Forget all about a slot's worker, and give back the memory of its accounts."""
+        self.memory[slot * PAGE : (slot + 1) * PAGE] = bytes(PAGE)
+        with mmap.mmap(self.fd, _ACCOUNTS, offset=self._account_at(slot, 0)) as records:
+            records.madvise(mmap.MADV_REMOVE)
 
     # What the keeper of process interpreters writes.
 
@@ -244,6 +276,47 @@ class Scoreboard:
     def interpreter_state(self, slot: int, index: int) -> int:
         """The state of one interpreter of one worker (0: there is none)."""
         return self.memory[slot * PAGE + _STATES + min(index, INTERPRETERS - 1)]
+
+    def assign(self, slot: int, index: int) -> None:
+        """A place gets another interpreter (written by its router): the account there is not this one's."""
+        if index < INTERPRETERS - 1:
+            os.pwrite(self.fd, bytes(accounts.RECORD), self._account_at(slot, index))
+
+    def retire(self, slot: int, index: int) -> None:
+        """An interpreter of a worker takes nothing new (written by its router): siblings look for another."""
+        if index < INTERPRETERS - 1:
+            _CRC.pack_into(self.memory, slot * PAGE + _PLACES + index * _CRC.size, 0)
+
+    def retired(self, slot: int, index: int) -> bool:
+        """Whether an interpreter that had signed its place takes nothing new."""
+        at = slot * PAGE + _PLACES + min(index, INTERPRETERS - 1) * _CRC.size
+        return not any(self.memory[at : at + _CRC.size])
+
+    def clear(self, slot: int, index: int) -> None:
+        """An interpreter is gone, however it ended (written by its router); its count stays."""
+        if index < INTERPRETERS - 1:
+            self.retire(slot, index)
+            self.memory[slot * PAGE + _STATES + index] = 0
+
+    def accounts(self, slot: int) -> dict[int, Account]:
+        """The accounts of a worker's live interpreters, by their places."""
+        start = slot * PAGE + _STATES
+        found = {}
+        for index in range(1, INTERPRETERS):
+            if self.memory[start + index]:
+                account = accounts.read(self.fd, self._account_at(slot, index))
+                if account is not None:
+                    found[index] = account
+        return found
+
+    def account(self, slot: int, index: int) -> Account | None:
+        """The account of one interpreter, the last one that had this place."""
+        return accounts.read(self.fd, self._account_at(slot, min(index, INTERPRETERS - 1)))
+
+    def requests(self, slot: int, index: int) -> int:
+        """How many requests were served in a place."""
+        count: int = _COUNT.unpack_from(self.memory, slot * PAGE + _COUNTS + min(index, INTERPRETERS - 1) * 8)[0]
+        return count
 
     def idle_siblings(self, slot: int, place: str) -> list[int]:
         """Other workers of the slot's generation that take connections, and whose interpreter of this place is free.

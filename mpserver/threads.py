@@ -130,13 +130,13 @@ class SharedConnection(Connection):
             if self.keep_alive and not body.discard():
                 self.keep_alive = False
         if self.keep_alive and not self.buffer and not self._outgoing and not self._is_aborted():
-            with owner.gate:  # a drain gives those that wait a new deadline
+            with owner.gate:  # a drain gives those that wait a new deadline, a retirement gives them away
                 waits = not owner.draining
                 if waits:
                     self.deadline = time.monotonic() + self.keep_alive_timeout
                     self.state = WAITING
+                    owner.loop.back(self.fd)
             if waits:
-                owner.loop.back(self.fd)
                 return
         owner.loop.call(self._go_on)
 
@@ -205,18 +205,24 @@ class SharedPlace(Place):
     __slots__ = ("_gate", "_running")
 
     def __init__(self, board: Scoreboard, slot: int, index: int) -> None:
-        super().__init__(board.memory, slot, index)
+        super().__init__(board.memory, slot, index, board.writer(slot, index))
         self._gate = allocate_lock()
         #: The threads whose requests have a program run, by the program's number.
         self._running: dict[int, int] = {}
 
-    def working(self) -> None:
+    def working(self, now: float, line: str) -> None:
         """A request enters its handlers: the pool tells how many are there."""
+        self.writer.begin(now, line)
 
-    def done(self) -> None:
+    def done(self, now: float, began: float, size: int = 0) -> None:
         """A request was served: count it."""
         with self._gate:
-            self.count()
+            self.count(now, began, size)
+
+    def fail(self, now: float, why: str) -> None:
+        """A request failed."""
+        with self._gate:
+            self.writer.fail(now, why)
 
     def runs(self, group: int) -> None:
         """Tell what program the request of this thread has run; 0: it has ended."""
@@ -381,7 +387,7 @@ class ThreadedInterpreter(Interpreter):
         """Requests have waited for a thread."""
         free = len(self._board.idle_siblings(self.boot.slot, self.place.key))
         for connection, _head in self.pool.take_back(free):
-            self._give_back(connection, handoff.SPARE)
+            self.give_back(connection, handoff.SPARE)
         if self.pool:
             self._look_for_siblings(now)
         else:
@@ -395,8 +401,8 @@ class ThreadedInterpreter(Interpreter):
         else:
             self.loop.call(function)
 
-    def _give_back(self, connection: Connection, kind: int = handoff.CONNECTION, state: bytes = b"") -> None:
-        give = super()._give_back
+    def give_back(self, connection: Connection, kind: int = handoff.CONNECTION, state: bytes = b"") -> None:
+        give = super().give_back
         self._in_loop(lambda: give(connection, kind, state))
 
     def broken(self, connection: Connection, error: BaseException) -> None:
@@ -406,6 +412,12 @@ class ThreadedInterpreter(Interpreter):
         self._in_loop(connection.close)
         if not self.loop.is_ours():
             self._ended()
+
+    def retire(self) -> None:
+        """Give the connections to another interpreter that has the place now, and end."""
+        with self.gate:
+            self.draining = True
+        super().retire()
 
     def drain(self) -> None:
         """Serve what there is, keep no connection, and end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ from mpserver import handoff, subinterpreters
 from mpserver.api import log as levels
 from mpserver.child import READY
 from mpserver.modules import python
+from mpserver.orders import Orders
 from mpserver.phases.plan import place
 from mpserver.router import Router
 from mpserver.scoreboard import FINISHING, IDLE, Scoreboard, end_group
@@ -39,6 +41,8 @@ class WorkerStart(NamedTuple):
     scoreboard: Scoreboard
     control: socket.socket
     one_process: bool
+    #: What to start with, marshalled, to replace another worker; see `mpserver.orders.Orders.prepare`.
+    orders: bytes = b""
 
 
 class Worker:
@@ -47,6 +51,7 @@ class Worker:
     def __init__(self, start: WorkerStart) -> None:
         self.start = start
         self.router = Router(start)
+        self.orders = Orders(self.router)
         self.seat = start.scoreboard.place(start.number, 0)
         self._actions = {signal.SIGTERM: self.stop, signal.SIGUSR1: self.graceful}
         if start.one_process:
@@ -61,15 +66,29 @@ class Worker:
         loop, start = self.router.loop, self.start
         start.control.setblocking(False)
         loop.add(start.control.fileno(), self._on_control)
+        if start.orders:
+            loop.soon(lambda: self.orders.prepare(marshal.loads(start.orders), self._prepared))
+        else:
+            self._serve()
+        loop.run()
+
+    def _prepared(self, why: str) -> None:
+        """What another worker had is here as well, or not: then that one stays."""
+        if why:
+            self.orders.refuse(why)
+            self.stop()
+        else:
+            self._serve()
+
+    def _serve(self) -> None:
         for name, kind in self._imports():
             self.router.interp(place(name, kind, self.router.environments.get(name, ())))
         self.router.listen()
         self.seat.state(IDLE)
         try:
-            start.control.send(READY)
+            self.start.control.send(READY)
         except OSError:
-            return
-        loop.run()
+            self.router.loop.stop()
 
     def _imports(self) -> list[tuple[str, str]]:
         """The interpreters that PythonImport wants from the start."""
@@ -101,7 +120,10 @@ class Worker:
         except OSError:
             message = None
         if message is not None:
-            self.router.take(message)
+            if message.kind == handoff.ASK:
+                self.orders.take(message)
+            else:
+                self.router.take(message)
             return
         self.router.loop.remove(self.start.control.fileno())
         if not self.start.one_process:

@@ -48,6 +48,9 @@ CALM = 60.0
 FREE = 5
 FIRST_DELAY = 1.0
 LAST_DELAY = 8.0
+#: What the worker of a server of one process says when it replaces an interpreter: RENEW and its name; SETTLE, 1 or
+#: 0 (whether it worked) and its name.
+RENEW, SETTLE = b"renew", b"settle"
 
 
 class Zygote:
@@ -82,9 +85,14 @@ class Keeper:
         self.environments = environments(configuration).by_name
         #: By the name and the environment of their interpreters.
         self.zygotes: dict[Key, Zygote] = {}
+        #: Those that are replaced, until it is clear that their successors work.
+        self._former: dict[Key, Zygote] = {}
 
     def request(self, data: bytes, fds: list[int]) -> None:
         """A worker's order for an interpreter, with its end of the inbox (closed here); without one: news."""
+        if data.startswith((RENEW, SETTLE)):
+            self._renew_alone(data)
+            return
         try:
             place, *order = marshal.loads(data)
             place = Place(*place)
@@ -144,8 +152,32 @@ class Keeper:
                 return True
         return False
 
+    def renew(self, name: str | None) -> None:
+        """Interpreters of a name (None: of all) come from a new zygote from now on, which loads all anew."""
+        for key in list(self.zygotes):
+            if key[0] == name or name is None:
+                self._former.setdefault(key, self.zygotes.pop(key))
+
+    def settle(self, name: str | None, worked: bool) -> None:
+        """The new zygotes stay and the former ones end; or the other way round, where the new ones did not work."""
+        for key in [key for key in self._former if key[0] == name or name is None]:
+            former = self._former.pop(key)
+            if worked:
+                former.control.close()
+            else:
+                self._forget(key)
+                self.zygotes[key] = former
+
+    def _renew_alone(self, data: bytes) -> None:
+        """`renew` and `settle` for a server of one process, whose worker sends them."""
+        if data.startswith(RENEW):
+            self.renew(data[len(RENEW) :].decode())
+        else:
+            self.settle(data[len(SETTLE) + 1 :].decode(), data[len(SETTLE) : len(SETTLE) + 1] == b"1")
+
     def close(self) -> None:
         """The generation is over: zygotes end when their socket does."""
+        self.settle(None, True)
         for key in list(self.zygotes):
             self._forget(key)
 

@@ -26,6 +26,11 @@ PATIENCE = 10.0
 TRUST = 1.0
 
 
+#: How a module was loaded, so that another interpreter can load it the same way: its name, where (a handler's
+#: directory, or the path of `Loader.import_module`), and PythonPath, if that was in effect.
+Recipe = tuple[str, str | tuple[str, ...] | None, str | None]
+
+
 class Loaded:
     """A module that was loaded for handlers, with the state of its file at that time."""
 
@@ -87,6 +92,13 @@ class Loader:
         self._gate = RLock()
         #: A module that refuses to load in a subinterpreter moves the application to a process.
         self.may_move = False
+        #: When it was made: its modules are not older (seconds since the epoch).
+        self.born = time.time()
+        #: What was loaded, in that order; and who is told of each.
+        self.recipes: list[Recipe] = []
+        self.told: Callable[[Recipe], None] | None = None
+        #: Changed modules are executed again in place; not where a changed file replaces the interpreter.
+        self.in_place = True
 
     @contextmanager
     def in_turn(self) -> Iterator[None]:
@@ -132,6 +144,7 @@ class Loader:
                     sys.path.insert(0, directory)
                 module = self._import(name, [directory] if directory is not None else None)
                 loaded = self._loaded[key] = self._same(module) or Loaded(module, now)
+                self._tell((name, directory, self._path))
             elif (reload and now - loaded.checked >= TRUST) or now < loaded.checked:
                 self._check(loaded, now, False)
             return loaded
@@ -151,9 +164,29 @@ class Loader:
                     self.log(constants.APLOG_NOTICE, f"mod_python: (Re)importing module '{name}'{where}")
                 module = self._import(name, path, only=path is not None)
                 loaded = self._loaded[key] = self._same(module) or Loaded(module, now)
+                self._tell((*key, self._path))
             elif reload and now - loaded.checked >= TRUST:
                 self._check(loaded, now, log)
             return loaded.module
+
+    def _tell(self, recipe: Recipe) -> None:
+        self.recipes.append(recipe)
+        if self.told is not None:
+            self.told(recipe)
+
+    def load_again(self, recipe: Recipe) -> None:
+        """Load a module as another interpreter has loaded it. :raises Exception: whatever that raises."""
+        name, where, path = recipe
+        if path is not None:
+            self.use_path(path)
+        if isinstance(where, tuple):
+            self.import_module(name, True, False, where)
+        else:
+            self.load(name, where, True, time.time())
+
+    def files(self) -> list[str]:
+        """The files of the modules that were loaded for handlers."""
+        return [loaded.file for loaded in self._loaded.values() if loaded.file is not None]
 
     def _same(self, module: ModuleType) -> Loaded | None:
         """What was loaded already as this very module, so that a reload is seen by all that use it."""
@@ -198,7 +231,7 @@ class Loader:
 
     def _check(self, loaded: Loaded, now: float, log: bool) -> None:
         """Execute the module's file again if it changed since."""
-        current = mark(loaded.file)
+        current = mark(loaded.file) if self.in_place else None
         if current is None or current == loaded.mark:
             loaded.checked = now
             return

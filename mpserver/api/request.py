@@ -76,6 +76,8 @@ class Request(Output, Receiving):
     _handler: str | None = None
     _vlist_validator: str | None = None
     _user: str | None = None
+    #: What a handler raised, in a line, for the interpreter's account.
+    _failure: str | None = None
     _ap_auth_type: str | None = None
     _no_local_copy = 0
     _filename: str | None = None

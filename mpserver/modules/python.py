@@ -16,6 +16,7 @@ from mpserver.config.regex import compile_regex
 from mpserver.config.registry import (
     EVERYWHERE,
     NOT_HTACCESS,
+    SERVER_ONLY,
     SERVER_VHOST,
     Args,
     Call,
@@ -85,6 +86,13 @@ PYTHON_AUTO_RELOAD = Setting("PythonAutoReload", True)
 INTERP_PER_DIRECTORY = Setting("PythonInterpPerDirectory", False)
 INTERP_PER_DIRECTIVE = Setting("PythonInterpPerDirective", False)
 INTERP_BACKEND = Setting("PythonInterpBackend", "auto")
+#: How long interpreters live, see `mpserver.limits`; 0: as long as their worker. Seconds for the time.
+INTERP_MAX_REQUESTS = Setting("PythonInterpMaxRequests", 0)
+INTERP_IDLE_TIMEOUT = Setting("PythonInterpIdleTimeout", 0.0)
+INTERP_RELOAD = Setting("PythonInterpReload", False)
+#: How many of a worker's interpreters there may be, and may have ended; 0: any number.
+INTERP_MAX = Setting("PythonInterpMax", 0)
+INTERP_RECYCLE_LIMIT = Setting("PythonInterpRecycleLimit", 1000)
 #: In seconds; 0: requests take the time they take.
 REQUEST_TIMEOUT = Setting("PythonRequestTimeout", 0.0)
 #: "" stands for a removed key, so that it hides an outer scope's: read it with `options`.
@@ -345,6 +353,41 @@ MODULE = Module(
             NOT_HTACCESS,
             values.directory(REQUEST_TIMEOUT, _time_limit),
             help="how long a request may take, in seconds, or Off",
+        ),
+        Directive(
+            "PythonInterpMaxRequests",
+            Args.TAKE1,
+            NOT_HTACCESS,
+            values.directory(INTERP_MAX_REQUESTS, values.number(0, remark=" (0 = no limit)")),
+            help="the requests after which an interpreter is replaced, 0 for never",
+        ),
+        Directive(
+            "PythonInterpIdleTimeout",
+            Args.TAKE1,
+            NOT_HTACCESS,
+            values.directory(INTERP_IDLE_TIMEOUT, _time_limit),
+            help="how long an interpreter may be idle before it is ended, in seconds, or Off",
+        ),
+        Directive(
+            "PythonInterpReload",
+            Args.FLAG,
+            NOT_HTACCESS,
+            values.directory(INTERP_RELOAD, values.flag),
+            help="replace an interpreter when a file of its modules changed",
+        ),
+        Directive(
+            "PythonInterpMax",
+            Args.TAKE1,
+            SERVER_ONLY,
+            values.server(INTERP_MAX, values.number(0, remark=" (0 = no limit)")),
+            help="how many interpreters a worker keeps before it ends the one that was idle for longest, 0 for all",
+        ),
+        Directive(
+            "PythonInterpRecycleLimit",
+            Args.TAKE1,
+            SERVER_ONLY,
+            values.server(INTERP_RECYCLE_LIMIT, values.number(0, remark=" (0 = no limit)")),
+            help="how many interpreters may end in a worker before it is replaced, 0 for any number",
         ),
         Directive("PythonImport", Args.TAKE2, SERVER_VHOST, _import, help="a module and an interpreter's name"),
         Directive("PythonOptimize", Args.FLAG, SERVER_VHOST, _optimize),

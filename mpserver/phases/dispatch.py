@@ -210,6 +210,7 @@ def failed(req: Request, plan: Plan, handler: Handler, error: BaseException) -> 
     """Log an uncaught error line by line; with PythonDebug also show it to the client (manual 5.4.2)."""
     text = describe(error)
     prefix = f"{handler.phase} {handler.entry.handler}"
+    req._failure = f"{prefix}: {text[-1].strip()}"
     for part in text:
         req._log.log(
             constants.APLOG_ERR, f"{prefix}: {part.rstrip()}", module="python", client=req.connection.client_addr

@@ -32,6 +32,7 @@ class Start(NamedTuple):
     scoreboard: Any
     control: socket.socket
     one_process: bool
+    orders: bytes
 
 
 class Keeper:
@@ -56,6 +57,12 @@ class Keeper:
     def reaped(self, _pid: int, _status: int) -> bool:
         """None is ours."""
         return False
+
+    def renew(self, _name: str | None) -> None:
+        """There is nothing to renew."""
+
+    def settle(self, _name: str | None, _worked: bool) -> None:
+        """There was nothing to renew."""
 
     def close(self) -> None:
         """The generation ended."""
@@ -110,7 +117,7 @@ class Worker:
             connection, _ = listener.accept()
         except BlockingIOError:
             return
-        self.place.working()
+        self.place.working(time.time(), "GET / HTTP/1.0")
         with connection:
             connection.setblocking(True)
             path = connection.recv(4096).split(b" ")[1].decode()
@@ -126,7 +133,7 @@ class Worker:
                 body = os.read(ours, 100).decode()
                 os.close(ours)
             connection.sendall(f"HTTP/1.0 200 OK\r\n\r\n{body}".encode())
-        self.place.done()
+        self.place.done(time.time(), time.time())
 
 
 def keeper_process(*_: Any) -> socket.socket:

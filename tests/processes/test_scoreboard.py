@@ -21,7 +21,7 @@ def test_what_one_mapping_writes_another_reads() -> None:
     board.enter(2, 4711, 3, 12.5)
     place = other.place(2, 5)
     other.connections(2, 9)
-    place.working()
+    place.working(1.0, "GET / HTTP/1.1")
     row = board.row(2)
     assert row[:4] == (2, 4711, 3, 12.5)
     assert row.connections == 9
@@ -29,7 +29,7 @@ def test_what_one_mapping_writes_another_reads() -> None:
     assert board.worker_busy(2)
     assert not board.worker_busy(1)
     assert not board.worker_busy(3)
-    place.done()
+    place.done(2.0, 1.0)
     assert not board.worker_busy(2)
     assert board.interpreter_state(2, 5) == scoreboard.IDLE
     assert board.row(2).requests == 1
@@ -40,8 +40,8 @@ def test_requests_of_all_interpreters_are_summed_and_outlive_a_recycled_one() ->
     board.prepare(1)
     for index in (1, 1, 7, scoreboard.INTERPRETERS - 1):
         place = board.place(1, index)
-        place.working()
-        place.done()
+        place.working(1.0, "GET / HTTP/1.1")
+        place.done(2.0, 1.0)
     place.gone()
     assert board.row(1).requests == 4
     assert board.interpreter_state(1, scoreboard.INTERPRETERS - 1) == 0
@@ -52,7 +52,7 @@ def test_leaving_wipes_only_that_slot() -> None:
     for slot in range(3):
         board.prepare(slot)
         board.enter(slot, 100 + slot, 1, 1.0)
-        board.place(slot, 1).done()
+        board.place(slot, 1).done(2.0, 1.0)
     board.leave(1)
     assert [board.row(slot).pid for slot in range(3)] == [100, 0, 102]
     assert [board.row(slot).requests for slot in range(3)] == [1, 0, 1]
@@ -62,7 +62,7 @@ def test_leaving_wipes_only_that_slot() -> None:
 def test_interpreters_past_the_last_place_stay_inside_the_page() -> None:
     board = Scoreboard.create(2)
     board.prepare(0)
-    board.place(0, 100_000).working()
+    board.place(0, 100_000).working(1.0, "GET / HTTP/1.1")
     assert board.row(1).state == scoreboard.OPEN
     assert board.worker_busy(0)
 
@@ -71,7 +71,7 @@ def test_a_forked_child_writes_to_the_same_board() -> None:
     board = Scoreboard.create(1)
     pid = os.fork()
     if pid == 0:
-        Scoreboard.attach(board.fd).place(0, 1).done()
+        Scoreboard.attach(board.fd).place(0, 1).done(2.0, 1.0)
         os._exit(0)
     os.waitpid(pid, 0)
     assert board.row(0).requests == 1

@@ -1,0 +1,52 @@
+"""How an interpreter leaves its place to another one, without a lost request.
+
+It serves no request any more: its connections go back to the router, which gives them to its successor. Those
+that still send a response, or wait for a client to read it, stay until that is over.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mpserver.connection import Connection
+
+if TYPE_CHECKING:
+    from mpserver.http1.head import Head
+    from mpserver.interp import Interpreter
+
+#: How often connections that still send are looked at, in seconds.
+TICK = 0.05
+
+
+class Retirement:
+    """The end of one interpreter."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._interpreter = interpreter
+        self.deadline = 0.0
+
+    def begin(self) -> None:
+        """Give back what is here; called between requests."""
+        interpreter = self._interpreter
+        interpreter.serve = self._serve  # type: ignore[method-assign]  # (what comes now, belongs to another)
+        self._give_back()
+        if interpreter.connections:
+            self.deadline = interpreter.loop.now + TICK
+            interpreter.loop.watch(self)
+        interpreter.loop.soon(interpreter.end_if_empty)
+
+    def expire(self, now: float) -> None:
+        """Look again at those that were sending."""
+        self._give_back()
+        self.deadline = now + TICK
+        self._interpreter.loop.hasten(self.deadline)
+
+    def _serve(self, connection: Connection, head: Head) -> None:
+        self._interpreter.give_back(connection)
+
+    def _give_back(self) -> None:
+        for connection in list(self._interpreter.connections):
+            if self._interpreter.may_leave(connection):
+                if connection.reader is not None:
+                    connection.buffer = bytes(connection.reader.buffer)
+                self._interpreter.give_back(connection)
