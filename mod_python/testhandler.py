@@ -13,6 +13,7 @@ from __future__ import annotations
 import html
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,10 @@ LOG_BYTES = 64 << 10
 
 #: Headers whose values are secrets: a page that is shown to somebody must not give them away.
 SECRET = frozenset({"authorization", "proxy-authorization", "http_authorization"})
+#: The last parts of the names of options with secrets, a line with such an option, and a URL's user and password.
+SECRET_OPTIONS = frozenset({"password", "secret"})
+SECRET_LINE = re.compile(rf"(?i)(\s*PythonOption\s+\S*(?:{'|'.join(SECRET_OPTIONS)})[\"']?)\s.*\n")
+USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
 
 #: The members of the objects that handlers get, as the manual lists them (4.5.3 to 4.5.6; api 3.5 2).
 REQUEST = (
@@ -107,12 +112,12 @@ def page(req: Request) -> Iterator[str]:
         ("Request headers", lambda: _hidden(req.headers_in.items())),
         ("Environment", lambda: _hidden(sorted(req.subprocess_env.items()))),
         ("Configuration", lambda: req.get_config().items()),
-        ("Options", lambda: req.get_options().items()),
+        ("Options", lambda: _hidden(req.get_options().items())),
         ("Notes", lambda: req.notes.items()),
         ("Connection", lambda: _members(req.connection, CONNECTION)),
         ("Virtual host", lambda: _members(req.server, SERVER)),
         ("Configuration of the server", lambda: req.server.get_config().items()),
-        ("Options of the server", lambda: req.server.get_options().items()),
+        ("Options of the server", lambda: _hidden(req.server.get_options().items())),
         ("Modules", lambda: _modules(list(sys.modules.items()))),
     )
     for number, (title, rows) in enumerate(sections):
@@ -195,7 +200,10 @@ def _finfo(req: Any) -> str:
 def _hidden(rows: Rows) -> Rows:
     """The rows, without secrets."""
     for name, value in rows:
-        yield name, "(not shown)" if name.lower() in SECRET else value
+        lower = name.lower()
+        if lower in SECRET or lower.rpartition(".")[2] in SECRET_OPTIONS:
+            value = "(not shown)"
+        yield name, USERINFO.sub("(not shown)@", value) if isinstance(value, str) else value
 
 
 def _modules(modules: list[tuple[str, ModuleType]]) -> Rows:
@@ -219,7 +227,8 @@ def _tree(tree: Iterable[Any], depth: int = 0) -> str:
     for entry in tree:
         inside = entry
         if entry and isinstance(entry[0], str):
-            lines.append("    " * depth + " ".join(word for word in entry if isinstance(word, str)) + "\n")
+            line = "    " * depth + " ".join(word for word in entry if isinstance(word, str)) + "\n"
+            lines.append(USERINFO.sub("(not shown)@", SECRET_LINE.sub(r"\1 (not shown)\n", line)))
             inside = [part for part in entry if isinstance(part, list)]
             inside = inside[0] if inside else ()
         lines.append(_tree(inside, depth + 1))

@@ -43,6 +43,8 @@ class RedisSession(StoredSession):
         self._asked = options.redis(req)
         self._store: RedisStore = redisstore.store(self._asked, server().lock_domain())
         self._hold: Hold | None = None
+        #: What came with the lock, until it is used or changed.
+        self._came: tuple[bytes | None] | None = None
         super().__init__(req, sid, secret, timeout, lock)
 
     def _told(self, function: Callable[..., Any], *args: Any) -> Any:
@@ -54,7 +56,8 @@ class RedisSession(StoredSession):
             raise
 
     def _fetch(self) -> bytes | None:
-        found: bytes | None = self._told(self._store.load, self._sid)
+        came, self._came = self._came, None
+        found: bytes | None = came[0] if came is not None else self._told(self._store.load, self._sid)
         return found
 
     def _read(self, data: bytes) -> Any:
@@ -62,11 +65,13 @@ class RedisSession(StoredSession):
 
     def do_save(self, dict: Record) -> None:
         """Store a record. Its lock, if it has one, lasts its full time again."""
+        self._came = None
         data = sealed.dump(dict, self._sid, self._asked.secret)
         self._store.save(self._sid, data, dict["_timeout"], self._hold)
 
     def do_delete(self) -> None:
         """Remove the record."""
+        self._came = None
         self._told(self._store.delete, self._sid)
 
     def lock(self) -> None:
@@ -77,7 +82,7 @@ class RedisSession(StoredSession):
         self._hold = hold = self._store.hold(self._sid)
         hold.owners.add(id(self))
         try:
-            self._told(self._store.acquire, hold)
+            self._came = (self._told(self._store.acquire, hold),)
         except SessionUnavailable:
             self.unlock()
             raise
@@ -87,6 +92,7 @@ class RedisSession(StoredSession):
         hold = self._hold
         if hold is not None:
             # Each step can be done twice: if this is interrupted, the end of the request does it again.
+            self._came = None
             hold.owners.discard(id(self))
             if not hold.owners:
                 self._store.release(hold)

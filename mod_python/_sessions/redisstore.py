@@ -43,7 +43,8 @@ _LOOK = 1
 _FOR_EVER = 10**10
 
 # A lock is free, or holds its holder's token, or a grant: the name of the server whose turn it is and "granted".
-# KEYS: the lock, its queue, what wakes this server. ARGV: the token, this server's name, the lock's time in ms.
+# KEYS: the lock, its queue, what wakes this server, the session. ARGV: the token, this server's name, the lock's
+# time in ms. Who has the lock gets the session with it.
 _ACQUIRE = """
 local holder = redis.call('GET', KEYS[1])
 local mine = holder and string.sub(holder, 1, #ARGV[2]) == ARGV[2]
@@ -57,7 +58,7 @@ end
 if mine then
     redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
     redis.call('DEL', KEYS[3])
-    return 1
+    return {1, redis.call('GET', KEYS[4])}
 end
 local known = false
 for _, name in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
@@ -67,7 +68,7 @@ if not known then
     redis.call('RPUSH', KEYS[2], ARGV[2])
 end
 redis.call('PEXPIRE', KEYS[2], 5000)
-return 0
+return {0}
 """
 
 # KEYS: the lock, its queue. ARGV: the token, this server's name, what the names of the lists that wake begin with.
@@ -193,12 +194,19 @@ class RedisStore:
             found = self._holds[key] = Hold(sid, self._domain + secrets.token_hex(8))
         return found
 
-    def acquire(self, hold: Hold) -> None:
-        """Wait for a session's lock and take it. The caller has the server's own lock of that session."""
+    def acquire(self, hold: Hold) -> bytes | None:
+        """Wait for a session's lock and take it. The caller has the server's own lock of that session.
+
+        :returns: what is stored of the session; None if there is nothing.
+        """
         key = self._key(hold.sid)
         mine = f"{key}:free:{self._domain}"
-        names, args = [f"{key}:lock", f"{key}:queue", mine], [hold.token, self._domain, self._lock_time]
-        while not self._ask(self._acquire, names, args):
+        names, args = [f"{key}:lock", f"{key}:queue", mine, key], [hold.token, self._domain, self._lock_time]
+        while True:
+            answer: list[Any] = self._ask(self._acquire, names, args)
+            if answer[0]:
+                found: bytes | None = answer[1]
+                return found
             self._ask(self._client.blpop, [mine], min(_LOOK, self._asked.timeout / 2))
 
     def release(self, hold: Hold) -> None:

@@ -118,6 +118,36 @@ class TestInRedis:
         session.save()
         assert redis_server.number("PTTL", lock) > 50_000
 
+    def test_a_request_asks_three_times(self, ask: Ask, tmp_path: Path) -> None:
+        with Redis(tmp_path / "counted") as server:
+            sid = ""
+            for _ in range(2):
+                server.ask("CONFIG", "RESETSTAT")
+                req = ask(sid, "RedisSession", **told(url=server.url))
+                session = Session.Session(req)
+                session["hits"] = session.get("hits", 0) + 1
+                session.save()
+                req.end()
+                sid = session.id()
+            assert session["hits"] == 2
+            # for lock and session, to save, to unlock
+            stats = server.ask("INFO", "commandstats").decode()
+            assert "cmdstat_evalsha:calls=3," in stats, stats
+
+    def test_loading_again_asks_again(self, ask: Ask, elsewhere: RedisStore) -> None:
+        sid = begin(ask, a=1)
+        session = Session.Session(ask(sid, "RedisSession"))
+        session["a"] = 2
+        session.save()
+        assert session.load()
+        assert session["a"] == 2
+        session.delete()
+        assert not session.load()
+        new = Session.Session(ask(kind="RedisSession"))
+        new["b"] = 1
+        new.save()
+        assert new.load()
+
     def test_password_and_database(self, ask: Ask, tmp_path: Path) -> None:
         with Redis(tmp_path / "closed", "--requirepass", "open, sesame") as server:
             url = f"{server.url}?db=3"

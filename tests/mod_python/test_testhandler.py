@@ -68,8 +68,20 @@ def test_the_page(req: Any) -> None:
         assert text in req.text
 
 
-def test_it_gives_no_secrets_and_no_markup_away(req: Any) -> None:
+def test_it_gives_no_secrets_and_no_markup_away(req: Any, lent: SimpleNamespace) -> None:
+    lent.config_tree = lambda: [
+        ("<Directory", "/srv>"), [
+            ("PythonOption", "mod_python.redis_session.password hush1"),
+            ("PythonOption", '"my.secret" "hush2 hush3"'),
+            ("PythonOption", "where redis://user:hush4@host/0"),
+        ],
+    ]  # fmt: skip
+    req.options["app.password"] = "hush5"
+    req.options["url"] = "unix://user:hush6@/path"
     testhandler.handler(req)
+    assert "hush" not in req.text
+    for text in ("mod_python.redis_session.password (not shown)", "redis://(not shown)@host/0", "app.password"):
+        assert text in req.text
     assert "c2VjcmV0" not in req.text
     assert "<script>" not in req.text
 
