@@ -265,7 +265,8 @@ class Own(Interp):
         try:
             subinterpreters.destroy(number)
         except InterpreterError:
-            pass  # something of the application's still runs there; it goes with the worker
+            return  # something of the application's still runs there; it goes with the worker
+        subinterpreters.give_memory_back()
 
 
 class Shared(Own):

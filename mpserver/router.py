@@ -10,6 +10,7 @@ import marshal
 import math
 import socket
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mpserver import handoff
@@ -76,6 +77,8 @@ class Router(Refusals):
         self._passed: dict[tuple[Place, int], float] = {}
         self._limit = start.configuration.main.conf[mpm.MAX_CONNECTIONS_PER_CHILD]
         self.stopping = False
+        #: Called when it begins to drain.
+        self.on_drain: Callable[[], None] = lambda: None
 
     def listen(self) -> None:
         """Begin to accept."""
@@ -320,6 +323,7 @@ class Router(Refusals):
         if self.draining:
             return
         self.draining = True
+        self.on_drain()
         self.recycling.abandon()
         self._close_listeners()
         limit = time.monotonic() + DRAIN_IDLE

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mpserver import handoff, subinterpreters
 from mpserver.api import log as levels
 from mpserver.child import READY
-from mpserver.modules import python
+from mpserver.modules import mpm, python
 from mpserver.orders import Orders
 from mpserver.phases.plan import place
 from mpserver.router import Router
@@ -57,6 +57,7 @@ class Worker:
         if start.one_process:
             self._actions |= {signal.SIGINT: self.stop, signal.SIGWINCH: self.graceful}
         self.deadline = float("inf")
+        self.router.on_drain = self._limit_drain
 
     def run(self) -> None:
         """Serve until told otherwise."""
@@ -134,8 +135,17 @@ class Worker:
         self.seat.state(FINISHING)
         self.router.drain()
 
+    def _limit_drain(self) -> None:
+        """What is here may end by itself, for GracefulShutdownTimeout."""
+        patience = self.start.configuration.main.conf[mpm.GRACEFUL_SHUTDOWN_TIMEOUT]
+        if patience:
+            self.deadline = time.monotonic() + patience
+            self.router.loop.watch(self)
+
     def stop(self) -> None:
         """End at once; interpreters that don't end in time are left to the end of the process."""
+        if self.router.stopping:
+            return
         self.router.stop()
         for group in self.start.scoreboard.programs(self.start.number):
             end_group(group, signal.SIGTERM)
@@ -144,11 +154,19 @@ class Worker:
 
     def expire(self, _now: float) -> None:
         """The interpreters did not end in time."""
+        router = self.router
+        if not router.stopping:
+            router.log.log(levels.WARN, "GracefulShutdownTimeout is over: what still runs is ended")
+            self.stop()
+            return
         for group in self.start.scoreboard.programs(self.start.number):
             end_group(group)
-        names = ", ".join(interp.name for interp in self.router.interps.values())
-        self.router.log.log(levels.WARN, f"interpreters still in a request at the end: {names}")
-        self.router.loop.stop()
+        left = [*router.interps.values(), *router.leaving]
+        names = ", ".join(interp.name for interp in left)
+        router.log.log(levels.WARN, f"interpreters still in a request at the end: {names}")
+        for interp in left:
+            router.recycling.kill(interp)
+        router.loop.stop()
 
 
 def serve(start: WorkerStart) -> None:

@@ -1,0 +1,136 @@
+"""The end of workers and interpreters: what applications registered for it runs, and nothing hangs or crashes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+from conftest import StartServer
+from support.server import BACKENDS, Server
+from support.waiting import wait_for
+
+CONF = """
+<Location />
+    SetHandler mod_python
+    PythonPath "sys.path+['${WWW}']"
+    PythonHandler app
+</Location>
+<Location /other/>
+    PythonInterpreter other
+</Location>
+"""
+
+APP = """
+import atexit
+import os
+import threading
+import time
+from mod_python import apache
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def note(text):
+    with open(os.path.join(ROOT, "ended"), "a") as file:
+        file.write(text + "\\n")
+
+
+def handler(req):
+    req.content_type = "text/plain"
+    if req.uri.endswith("/register"):
+        name = req.interpreter
+        req.server.register_cleanup(req, note, "server " + name)
+        apache.register_cleanup(note, "apache " + name)
+        atexit.register(note, "atexit " + name)
+    elif req.uri == "/thread":
+        threading.Thread(target=time.sleep, args=(60,)).start()
+    elif req.uri == "/wait":
+        note("waiting")
+        time.sleep(1.5)
+    elif req.uri == "/stuck":
+        note("stuck")
+        time.sleep(60)
+    req.write("done", 0)
+    return apache.OK
+"""
+
+#: What must not be in any log: Python's complaints of what is left at the end, and crashes.
+WRONG = ("remaining subinterpreters", "Fatal Python error", "exit signal", "RuntimeWarning", "did not end in time")
+
+
+@pytest.fixture(params=BACKENDS)
+def server(request: pytest.FixtureRequest, start_server: StartServer) -> Server:
+    """One worker of each kind, that waits two seconds for requests when it ends gracefully."""
+    return start_server(
+        "GracefulShutdownTimeout 2\n" + CONF, {"app.py": APP}, mode="foreground", backend=request.param
+    )
+
+
+def ended(server: Server) -> list[str]:
+    """What was noted."""
+    path = server.root / "ended"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def unharmed(server: Server) -> None:
+    """Nobody complained of the end."""
+    assert [text for text in WRONG if text in server.said()] == []
+
+
+def test_what_was_registered_runs_when_the_worker_ends(server: Server) -> None:
+    name = server.get("/register").text and ("main_interpreter" if is_main(server) else "localhost")
+    assert server.get("/thread").status == 200  # a thread that goes on ends with the process
+    server.stop()
+    assert sorted(ended(server)) == [f"{what} {name}" for what in ("apache", "atexit", "server")]
+    unharmed(server)
+
+
+def is_main(server: Server) -> bool:
+    """Whether its applications run in the workers' main interpreters."""
+    return 'BACKEND "main"' in server.conf.read_text()
+
+
+def test_a_request_that_runs_is_answered_before_the_end(server: Server) -> None:
+    server.get("/register")
+    replies = []
+    request = threading.Thread(target=lambda: replies.append(server.get("/wait")))
+    request.start()
+    wait_for(lambda: "waiting" in ended(server), "the request to run")
+    server.stop()
+    request.join()
+    assert [reply.text for reply in replies] == ["done"]
+    assert len(ended(server)) == 4
+    unharmed(server)
+
+
+def test_a_request_that_does_not_end_is_ended_after_its_time(server: Server) -> None:
+    server.get("/register")
+    if not is_main(server):
+        server.get("/other/register")
+    with server.dial() as stuck:
+        stuck.sendall(b"GET /stuck HTTP/1.0\r\n\r\n")
+        wait_for(lambda: "stuck" in ended(server), "the request to run")
+        began = time.monotonic()
+        server.stop(signal.SIGWINCH)
+        assert time.monotonic() - began < 20
+    if not is_main(server):  # nobody else has to do without its end
+        assert sorted(ended(server)) == ["apache other", "atexit other", "server other", "stuck"]
+    assert "Fatal Python error" not in server.said()
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in BACKENDS if kind == "process" or (kind == "own" and sys.version_info >= (3, 14))]
+)
+def test_what_was_registered_runs_when_an_interpreter_is_replaced(start_server: StartServer, kind: str) -> None:
+    server = start_server(CONF, {"app.py": APP}, mode="foreground", backend=kind)
+    server.get("/register")
+    server.command("--recycle", "localhost")
+    wait_for(lambda: len(ended(server)) == 3, "the end of the old one")
+    assert server.get("/register").text == "done"
+    server.stop()
+    assert len(ended(server)) == 6
+    unharmed(server)
