@@ -8,10 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import psutil
 import pytest
 
-from support.processes import descendants, end
 from support.server import Port, Server
 from support.waiting import PATIENCE, wait_for
 
@@ -76,7 +74,7 @@ class Nginx:
 
     def __exit__(self, *_: object) -> None:
         if self.process is not None:
-            end({psutil.Process(self.process.pid), *descendants(psutil.Process(self.process.pid))})
+            self.process.terminate()  # it ends its workers first; killed, it would leave them
             self.process.wait(PATIENCE)
         self.reserved.release()
 
