@@ -69,6 +69,7 @@ def handler(req: Request) -> int:
             sink.ended = True  # or the end of the stream would send what there is as if it were all
             raise
         _flush(sys.stdout)
+        _collect(stage.stdout)
     return sink.end(script)
 
 
@@ -329,6 +330,8 @@ class Sink(io.BufferedIOBase):
         self._head: bytearray | None = bytearray()
         #: Nothing more is taken.
         self.ended = False
+        #: A flush only brings here what the text file has, and nothing to the client.
+        self.collecting = False
         #: Where a CGI redirect leads (RFC 3875 6.2.2), and the status of a head that can't be used.
         self._local = ""
         self._failed = 0
@@ -359,7 +362,7 @@ class Sink(io.BufferedIOBase):
 
     def flush(self) -> None:
         """Send to the client what is there, once the headers are complete."""
-        if self._head is None and not (self._failed or self._local or self.ended):
+        if self._head is None and not (self._failed or self._local or self.ended or self.collecting):
             self._req.flush()
 
     def _send(self, data: bytes) -> None:
@@ -384,7 +387,6 @@ class Sink(io.BufferedIOBase):
                 req.status_line = f"{match[1]} {match[2] or ''}"
             elif lower == "content-type":
                 req.content_type = value
-                req.headers_out["Content-Type"] = value
             else:
                 req.headers_out.add(name, value)
                 if lower == "location":
@@ -413,7 +415,7 @@ class Sink(io.BufferedIOBase):
 
 
 class _Output(io.TextIOWrapper):
-    """``sys.stdout``: text, and bytes where a script writes them here."""
+    """``sys.stdout``: text, and bytes where a script writes them here. All leaves in the order in which it came."""
 
     def write(self, text: Any, /) -> int:
         if isinstance(text, bytes | bytearray | memoryview):
@@ -421,10 +423,26 @@ class _Output(io.TextIOWrapper):
             return len(text)
         return super().write(text)
 
+    @property
+    def buffer(self) -> Any:
+        sink: Any = super().buffer
+        sink.collecting = True
+        super().flush()
+        sink.collecting = False
+        return sink
 
-def stdout(sink: Sink) -> io.TextIOWrapper:
-    """The text file that writes to a sink."""
-    return _Output(sink, "utf-8", "surrogateescape", newline="\n", write_through=True)  # type: ignore[arg-type]
+
+def stdout(sink: Sink, through: bool = False) -> io.TextIOWrapper:
+    """The text file that writes to a sink; ``through``: each piece at once."""
+    return _Output(sink, "utf-8", "surrogateescape", newline="\n", write_through=through)  # type: ignore[arg-type]
+
+
+def _collect(stream: io.TextIOWrapper) -> None:
+    """Bring what the text file holds to the sink; nothing is sent yet."""
+    try:
+        stream.buffer  # noqa: B018
+    except ValueError:
+        pass  # the script has closed or detached it
 
 
 def _flush(stream: Any) -> None:

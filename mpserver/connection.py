@@ -39,6 +39,8 @@ WAITING, READING, SENDING, LINGERING, GONE = range(5)
 
 #: A body up to so many bytes is read before the request meets its handler.
 EARLY_BODY = 65536
+#: send: more follows at once, so the kernel needn't send what is less than a segment.
+MORE = getattr(socket, "MSG_MORE", 0)
 #: How long a closing connection may take to read the answer, in seconds (httpd's lingering close).
 LINGER = 2.0
 #: How much a lingering client may still send.
@@ -342,7 +344,8 @@ class Connection:
                         _send_file(self.fd, part)
                     part.close()
                     continue
-                sent = self.sock.send(part)
+                # a file that follows shares the segment
+                sent = self.sock.send(part, MORE if index + 1 < len(parts) else 0)
                 if sent < len(part):
                     self._outgoing = [part[sent:], *parts[index + 1 :]]
                     return

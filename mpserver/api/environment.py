@@ -129,6 +129,11 @@ def construct_url(req: Request, path: str) -> str:
 
 
 def add_common_vars(req: Request) -> None:
+    """Give a request's environment CGI's variables but those of the request line."""
+    req.subprocess_env.put(common_vars(req))
+
+
+def common_vars(req: Request) -> dict[str, str]:
     """CGI's variables but those of the request line."""
     headers: dict[str, str] = {}
     for name, value in req.headers_in.pairs():
@@ -166,20 +171,20 @@ def add_common_vars(req: Request) -> None:
         "REDIRECT_REMOTE_USER": previous.user if previous else None,
     }
     headers.update({name: fact for name, fact in facts.items() if fact is not None})
-    req.subprocess_env.put(headers)
+    return headers
 
 
 def add_cgi_vars(req: Request) -> None:
-    """The variables of the request line."""
-    env = req.subprocess_env
+    """Give a request's environment all of CGI's variables."""
+    found = common_vars(req)
     path_info = req.path_info or ""
     script = req.uri[: len(req.uri) - len(path_info)] if path_info and req.uri.endswith(path_info) else req.uri
-    env["GATEWAY_INTERFACE"] = "CGI/1.1"
-    env["SERVER_PROTOCOL"] = req.protocol
-    env["REQUEST_METHOD"] = req.method
-    env["QUERY_STRING"] = req.args or ""
-    env["REQUEST_URI"] = req.uri
-    env["SCRIPT_NAME"] = script
+    found["GATEWAY_INTERFACE"] = "CGI/1.1"
+    found["SERVER_PROTOCOL"] = req.protocol
+    found["REQUEST_METHOD"] = req.method
+    found["QUERY_STRING"] = req.args or ""
+    found["REQUEST_URI"] = req.uri
+    found["SCRIPT_NAME"] = script
     if path_info:
-        env["PATH_INFO"] = path_info
-
+        found["PATH_INFO"] = path_info
+    req.subprocess_env.put(found)

@@ -513,7 +513,6 @@ class Request(Output, Receiving):
 
     def add_cgi_vars(self) -> None:
         """Fill `subprocess_env` with all of CGI's variables (RFC 3875)."""
-        environment.add_common_vars(self)
         environment.add_cgi_vars(self)
 
     def allow_methods(self, methods: Sequence[str | bytes], reset: int = 0) -> None:
