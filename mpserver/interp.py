@@ -16,7 +16,7 @@ import time
 from collections import deque
 from typing import Any, NamedTuple
 
-from mpserver import handoff, subinterpreters, surroundings, warmup
+from mpserver import handoff, subinterpreters, surroundings, talk, warmup
 from mpserver.api import log as levels
 from mpserver.api.loader import Loader, Recipe
 from mpserver.api.log import ErrorLog
@@ -137,10 +137,17 @@ class Interpreter(Refusals):
         self.connections: set[Connection] = set()
         self.ledger = mmap.mmap(boot.ledger, 0) if boot.ledger >= 0 else None
         self.host_of = self.pipeline.host_of
+        #: Begins with a connection that has arrived.
+        self.start = talk.starter(configuration, self.talk)
+        self.talks = talk.Talks(self)
 
     def _seat(self, board: Scoreboard) -> Seat:
         """Its place on the scoreboard."""
         return board.place(self.boot.slot, self.boot.seat)
+
+    def talk(self, connection: Connection) -> None:
+        """Let a connection handler have a connection."""
+        talk.go_on(connection, self.talks.run(connection))
 
     def _log(self, level: int, text: str) -> None:
         self.log.log(level, text, module="python")
@@ -299,7 +306,7 @@ class Interpreter(Refusals):
         connection.accepted = message.accepted
         connection.carried = message.state
         self.connections.add(connection)
-        connection.start()
+        self.start(connection)
 
     def _connection(self, message: handoff.Message) -> Connection:
         sock = socket.socket(fileno=message.fd)

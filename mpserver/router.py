@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mpserver import handoff
+from mpserver import handoff, talk
 from mpserver.api import log as levels
 from mpserver.api.loader import Recipe
 from mpserver.child import LEAVING, PASS
@@ -59,6 +59,8 @@ class Router(Refusals):
         )  # fmt: skip
         self.log = self.pipeline.host(start.configuration.main).log
         self.host_of = self.pipeline.host_of
+        #: Begins with a connection that has arrived.
+        self._start = talk.starter(start.configuration, self._talk)
         self.interps: dict[Place, Interp] = {}
         self.connections: set[Connection] = set()
         self.recycling = Recycling(self)
@@ -104,7 +106,7 @@ class Router(Refusals):
             connection = Connection(self, sock, self._accepted << 16 | self.start.number)
             connection.accepted = time.time()
             self.connections.add(connection)
-            connection.start()
+            self._start(connection)
             if self._limit and self._accepted >= self._limit and not self.draining:
                 self.leave()
                 return
@@ -119,6 +121,14 @@ class Router(Refusals):
             return
         if self._backoff and (wait := self._wait(place)) > 0:
             self.refuse(connection, _unavailable(place.name, wait, head.line))
+            return
+        self._hand_over(place, connection)
+
+    def _talk(self, connection: Connection) -> None:
+        """A connection for a connection handler: it need not say anything first."""
+        place = self.pipeline.plan(connection.default, connection.default.server.base, None).place
+        if self._backoff and self._wait(place) > 0:
+            connection.close()
             return
         self._hand_over(place, connection)
 
@@ -228,7 +238,7 @@ class Router(Refusals):
         self.connections.add(connection)
         if message.served and not message.data:
             connection.wait()
-        connection.start()
+        self._start(connection)
 
     def _worn(self, interp: Interp, message: handoff.Message) -> None:
         if message.kind == handoff.WORN:
@@ -280,6 +290,9 @@ class Router(Refusals):
         connection = Connection(self, socket.socket(fileno=message.fd), message.number, message.served)
         connection.accepted = message.accepted
         self.connections.add(connection)
+        if talk.is_for_handler(connection):
+            connection.close()  # (its client may not speak HTTP)
+            return
         connection.start()
         head = parse_head(message.data, connection.default.limits, None) if message.data else None
         if head is not None:

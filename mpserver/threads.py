@@ -19,11 +19,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mpserver import handoff
+from mpserver import handoff, talk
 from mpserver.api import log as levels
 from mpserver.api.output import Clock
 from mpserver.connection import WAITING, Connection
-from mpserver.http1.head import Head
+from mpserver.http1.head import Head, refused
 from mpserver.interp import Boot, Interpreter
 from mpserver.ledger import Entered
 from mpserver.loop import COARSE, READ, Loop
@@ -46,6 +46,9 @@ SERVING = 5
 
 #: A connection with a complete request.
 Job = tuple[Connection, Head]
+
+#: Stands for the request of a connection that a connection handler gets.
+TALK = refused("")
 
 #: How long a request waits for a thread before a sibling worker is looked for, in seconds.
 PATIENCE = 0.01
@@ -350,7 +353,8 @@ class ThreadedInterpreter(Interpreter):
         #: Held where a connection begins to wait, and where those that wait are told to end.
         self.gate = allocate_lock()
         threads = mpm.limits_of(boot.configuration).threads
-        self.pool = Pool(boot.place.name, threads, self._work, self.seat.threads)
+        work = self._work_or_talk if self.talks.wanted else self._work
+        self.pool = Pool(boot.place.name, threads, work, self.seat.threads)
         self.deadline = float("inf")
 
     def _seat(self, board: Scoreboard) -> SharedPlace:
@@ -375,6 +379,24 @@ class ThreadedInterpreter(Interpreter):
             self.loop.call(connection.close)
         except BaseException as error:  # whatever it is, it must not end the thread
             self.broken(connection, error)
+
+    def talk(self, connection: Connection) -> None:
+        """A connection handler has a thread of the pool as long as its connection lasts."""
+        self.loop.add(connection.fd, connection.on_event)
+        self.loop.watch(connection)
+        self.serve(connection, TALK)
+
+    def _work_or_talk(self, connection: Connection, head: Head) -> None:
+        """As `_work`, where there are connection handlers."""
+        if head is not TALK:
+            self._work(connection, head)
+            return
+        try:
+            declined = self.talks.run(connection)
+        except BaseException as error:  # whatever it is, it must not end the thread
+            self.broken(connection, error)
+            return
+        self.loop.call(lambda: talk.go_on(connection, declined))
 
     # ---- what waits for a thread goes to sibling workers that have one
 

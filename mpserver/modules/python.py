@@ -332,6 +332,7 @@ MODULE = Module(
             )
             for setting in (INPUT_FILTERS, OUTPUT_FILTERS)
         ),
+        Directive("PythonConnectionHandler", Args.RAW, SERVER_VHOST, _connection_handler),
         _everywhere("PythonPath", Args.TAKE1, values.directory(PYTHON_PATH, _path), "a Python list"),
         _everywhere("PythonInterpreter", Args.TAKE1, values.directory(PYTHON_INTERPRETER, values.filled), "a name"),
         _everywhere("PythonDebug", Args.FLAG, values.directory(PYTHON_DEBUG, values.flag)),

@@ -243,7 +243,8 @@ DIRECTIVES = {directive.name: directive for module in REGISTRY.built_in for dire
 CONTEXTS = {
     (Where.SERVER | Where.VHOST, Override.NONE): (
         "AccessFileName AliasMatch CustomLog DocumentRoot ErrorLog KeepAlive KeepAliveTimeout LimitRequestFields "
-        "LimitRequestFieldSize LimitRequestLine LogFormat MaxKeepAliveRequests PythonImport PythonOptimize "
+        "LimitRequestFieldSize LimitRequestLine LogFormat MaxKeepAliveRequests PythonConnectionHandler PythonImport "
+        "PythonOptimize "
         "PythonPostReadRequestHandler PythonTransHandler ScriptAliasMatch ServerAdmin ServerAlias ServerName "
         "SSIEndTag SSIStartTag ServerPath ServerRoot SuexecUserGroup Timeout TransferLog TypesConfig"
     ),

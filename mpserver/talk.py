@@ -1,0 +1,132 @@
+"""Connections for connection handlers: they are handed over, and begun, before the client says anything.
+
+A server without PythonConnectionHandler has none of this: its routers and interpreters start their connections
+as ever (`starter`). With one, a connection that is new and belongs to such a server by its address goes to the
+interpreter of that server at once, and occupies it (a thread of it, with the worker MPM) like a long request.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mpserver import handoff
+from mpserver.api.constants import DECLINED
+from mpserver.connection import GONE, READING, Connection
+from mpserver.errors import ClientGone, Misplaced
+from mpserver.phases import protocol
+
+if TYPE_CHECKING:
+    from mpserver.config.compile import Configuration
+    from mpserver.interp import Interpreter
+    from mpserver.phases.host import Host
+
+#: Begins with a connection that has arrived.
+Starter = Callable[[Connection], None]
+
+
+def starter(configuration: Configuration, begin: Starter) -> Starter:
+    """How connections start: as those of HTTP, but for new ones of servers with a handler, which ``begin`` gets."""
+    if not protocol.wanted(configuration):
+        return Connection.start
+
+    def start(connection: Connection) -> None:
+        if is_for_handler(connection):
+            begin(connection)
+        else:
+            connection.start()
+
+    return start
+
+
+def is_for_handler(connection: Connection) -> bool:
+    """Whether a connection is for a connection handler: it is new, and its server has one."""
+    return not connection.served and not connection.buffer and protocol.handles(connection.default)
+
+
+class Wire:
+    """A connection as a handler uses it: waiting, but no longer than Timeout."""
+
+    __slots__ = ("_connection", "used")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        #: Whether anything was exchanged with the client.
+        self.used = False
+
+    def receive(self) -> bytes:
+        """See `mpserver.api.protocol.Wire`."""
+        connection = self._connection
+        while True:
+            try:
+                data = connection.sock.recv(65536)
+            except BlockingIOError:
+                connection._wait(select.POLLIN)
+                continue
+            except OSError as error:
+                raise ClientGone(f"the client closed the connection ({error.strerror})") from error
+            self.used = True
+            return data
+
+    def send(self, data: bytes) -> None:
+        """See `mpserver.api.protocol.Wire`."""
+        self.used = True
+        self._connection.send([data])
+
+
+class Talks:
+    """The connection handlers of one interpreter."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._interpreter = interpreter
+        self._protocols: dict[Host, protocol.Protocol] = {}
+        self.wanted = protocol.wanted(interpreter.boot.configuration)
+
+    def run(self, connection: Connection) -> bool:
+        """Let the handler have a connection, from its beginning to its end.
+
+        :returns: whether it left it to HTTP. Otherwise it is over, or went where the application can run.
+        """
+        interpreter = self._interpreter
+        found = self._protocol(connection.default)
+        wire = Wire(connection)
+        connection.send([])  # (for the books: should a process crash from here on, nobody can go on with it)
+        given = found.connection(connection.connection(), wire)
+        interpreter.seat.working()
+        now = interpreter.began = time.time()
+        try:
+            result = found.call(given, interpreter.loader, now)
+        except Misplaced as error:
+            interpreter._ended()
+            if wire.used:
+                interpreter._tell(handoff.REFUSED, error.module)
+                connection.close()
+            else:
+                interpreter._give_back(connection, handoff.REFUSED, error.module.encode())
+            return False
+        interpreter._ended()
+        if result == DECLINED:
+            connection.buffer = given.rest
+            return True
+        return False
+
+    def _protocol(self, host: Host) -> protocol.Protocol:
+        found = self._protocols.get(host)
+        if found is None:
+            plan = self._interpreter.pipeline.plan(host, host.server.base, None)
+            found = self._protocols[host] = protocol.Protocol(plan)
+        return found
+
+
+def go_on(connection: Connection, declined: bool) -> None:
+    """What becomes of a connection after its handler, in the loop of its owner: requests, or its end."""
+    if connection.state == GONE:
+        return  # it went elsewhere
+    connection.state = READING
+    connection.deadline = time.monotonic() + connection.timeout
+    connection.owner.loop.remove(connection.fd)
+    connection.start()
+    if not declined:
+        connection.linger()
