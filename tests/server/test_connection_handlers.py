@@ -203,13 +203,28 @@ def test_mail(talker: Talker) -> None:
         ("conn.write(show(conn.read()))", b"", "None\n"),
         ("conn.write(show([conn.read(2), conn.read(2)]))", b"abc", "[b'ab', b'c']\n"),
         ("conn.write(show(conn.read(-1)))", b"abc", "b'abc'\n"),
-        ("conn.write(show([conn.readline(), conn.readline(), conn.readline()]))", b"a\nb\nc", "[b'a\\n', b'b\\n', b'c']\n"),
-        ("conn.write(show([conn.readline(2), conn.readline(), conn.readline(9)]))", b"abc\nd\n", "[b'ab', b'c\\n', b'd\\n']\n"),
+        (
+            "conn.write(show([conn.readline(), conn.readline(), conn.readline()]))",
+            b"a\nb\nc", "[b'a\\n', b'b\\n', b'c']\n",
+        ),
+        (
+            "conn.write(show([conn.readline(2), conn.readline(), conn.readline(9)]))",
+            b"abc\nd\n", "[b'ab', b'c\\n', b'd\\n']\n",
+        ),
         ("conn.write(show([conn.readline(1), conn.read(1), conn.read(-1)]))", b"abcd", "[b'a', b'b', b'cd']\n"),
         ("conn.write('\\xe4');;conn.write(b'\\xff');;conn.write('')", b"", "\xe4"),
-        ("h = conn.hlist;;conn.write(show((h.handler, h.directory)));;h.next();;conn.write(h.handler)", b"", "('talk::run', None)\ntalk::second"),
-        ("conn.notes['a'] = 'b';;conn.write(show((conn.keepalives, conn.aborted, conn.notes['a'])))", b"", "(0, 0, 'b')\n"),
-        ("conn.write(show([conn.local_ip, conn.client_ip, conn.remote_host, conn.client_addr[0]]))", b"", "['127.0.0.1', '127.0.0.1', None, '127.0.0.1']\n"),
+        (
+            "h = conn.hlist;;conn.write(show((h.handler, h.directory)));;h.next();;conn.write(h.handler)",
+            b"", "('talk::run', None)\ntalk::second",
+        ),
+        (
+            "conn.notes['a'] = 'b';;conn.write(show((conn.keepalives, conn.aborted, conn.notes['a'])))",
+            b"", "(0, 0, 'b')\n",
+        ),
+        (
+            "conn.write(show([conn.local_ip, conn.client_ip, conn.remote_host, conn.client_addr[0]]))",
+            b"", "['127.0.0.1', '127.0.0.1', None, '127.0.0.1']\n",
+        ),
         ("raise apache.SERVER_RETURN(apache.OK)", b"", ""),
     ],
 )  # fmt: skip
