@@ -94,8 +94,8 @@ class Talks:
         wire = Wire(connection)
         connection.send([])  # (for the books: should a process crash from here on, nobody can go on with it)
         given = found.connection(connection.connection(), wire)
-        interpreter.seat.working()
         now = interpreter.began = time.time()
+        interpreter.seat.working(now, f"PythonConnectionHandler {given.hlist.handler}")
         try:
             result = found.call(given, interpreter.loader, now)
         except Misplaced as error:
@@ -104,7 +104,7 @@ class Talks:
                 interpreter._tell(handoff.REFUSED, error.module)
                 connection.close()
             else:
-                interpreter._give_back(connection, handoff.REFUSED, error.module.encode())
+                interpreter.give_back(connection, handoff.REFUSED, error.module.encode())
             return False
         interpreter._ended()
         if result == DECLINED:
