@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from benching import main, manual
+from benching import interpreters, main, manual
 
 if __name__ == "__main__":
     words = sys.argv[1:]
-    sys.exit(manual.main(words[1:]) if words[:1] == ["manual"] else main.main(words))
+    own = {"manual": manual.main, "interpreters": interpreters.main}.get(words[0] if words else "")
+    sys.exit(own(words[1:]) if own is not None else main.main(words))
