@@ -36,10 +36,11 @@ PACKAGES = {
         "42",
     ),
     "django": (
-        "import django, django.conf, django.template\n"
-        "if not django.conf.settings.configured:\n    django.conf.settings.configure()\n    django.setup()",
-        "django.template.Template('{{ x }}', engine=django.template.Engine()).render(django.template.Context({'x': 1}))",
-        "1",
+        "import django\nfrom django.conf import settings\nif not settings.configured:\n"
+        "    settings.configure(TEMPLATES=[{'BACKEND': 'django.template.backends.django.DjangoTemplates'}])\n"
+        "    django.setup()\nfrom django.template import engines",
+        "engines['django'].from_string('{{ x|upper }}').render({'x': 'a'})",
+        "A",
     ),
     "flask": ("import flask", "flask.Flask('x').test_client().get('/').status_code", "404"),
 }

@@ -28,7 +28,7 @@ from benching.measure import note
 from benching.servers import Server, mpserver
 
 #: The applications: how the results call them, and their paths.
-APPLICATIONS = {"empty": "/whole", "Flask": "/flask"}
+APPLICATIONS = {"empty": "/whole", "Flask": "/flask/"}
 
 #: What a fresh process imports to be the same.
 FRESH = {
