@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 Rows = Iterable[tuple[str, object]]
 
-#: The query that asks for the end of the error log, and how much of it is shown, in lines and in bytes at most.
+#: The queries that ask for the end of the error log, and how much of it is shown, in lines and in bytes at most.
 LOG_QUERY = "log"
+LOG_QUERIES = (LOG_QUERY, "view_log=1")  # the second as in mod_python
 LOG_LINES = 100
 LOG_BYTES = 64 << 10
 
@@ -83,7 +84,7 @@ pre{overflow-x:auto;font-size:.8125em}
 def handler(req: Request) -> int:
     """Show the page, or the end of the error log where that is asked for."""
     apache_log = req.server.error_fname
-    if req.args == LOG_QUERY and apache_log:
+    if req.args in LOG_QUERIES and apache_log:
         req.content_type = "text/plain; charset=utf-8"
         req.write(log_end(os.path.join(apache.server_root(), apache_log)), 0)
         return apache.OK
@@ -108,6 +109,7 @@ def page(req: Request) -> Iterator[str]:
     sections: tuple[tuple[str, Callable[[], Rows]], ...] = (
         ("Server", lambda: _server(req)),
         ("Interpreter", lambda: _interpreter(req)),
+        ("Plan of the request", req._plan.tell),
         ("Request", lambda: _members(req, REQUEST)),
         ("Request headers", lambda: _hidden(req.headers_in.items())),
         ("Environment", lambda: _hidden(sorted(req.subprocess_env.items()))),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ class RequestPlan(Protocol):
     content: Any
     error_documents: Any
     filters: Any
+
+    def tell(self) -> Iterator[tuple[str, str]]:
+        """The plan in words: names and texts."""
 
     def redirect(self, req: Request, uri: str) -> None:
         """Serve another URI in place of this request."""

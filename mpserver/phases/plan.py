@@ -8,7 +8,7 @@ in the plan, and cost nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mpserver.api.hlist import HandlerEntry
@@ -108,6 +108,12 @@ class Plan:
         self.subrequests: Any = None
         self.loader: Any = None
         self.content: Step
+
+    def tell(self) -> Iterator[tuple[str, str]]:
+        """The plan in words; see `mpserver.phases.summary`."""
+        from mpserver.phases import summary
+
+        return summary.rows(self)
 
 
 def _phase_handlers(

@@ -50,6 +50,7 @@ def req(make_request: Make, lent: SimpleNamespace) -> Any:
         server=server,
         connection=SimpleNamespace(client_ip="1.2.3.4"),
         interpreter="www.example.com",
+        _plan=SimpleNamespace(tell=lambda: iter([("PythonHandler", "testhandler in <Location>")])),
         document_root=lambda: "/srv/www",
     )
 
@@ -59,11 +60,11 @@ def test_the_page(req: Any) -> None:
     checker = Checker()
     checker.feed(req.text)
     assert checker.open == []
-    assert checker.titles[:4] == ["Server", "Interpreter", "Request", "Request headers"]
+    assert checker.titles[:4] == ["Server", "Interpreter", "Plan of the request", "Request"]
     assert req.content_type == "text/html; charset=utf-8"
     for text in (
         "www.example.com", "<dt>kind</dt><dd>own</dd>", "yes, at most 8 processes", "1.2.3.4", "an option", "its value",
-        "mod_python.testhandler", "    Require all &lt;granted&gt;", "name=viewport",
+        "mod_python.testhandler", "    Require all &lt;granted&gt;", "name=viewport", "testhandler in &lt;Location&gt;",
     ):  # fmt: skip
         assert text in req.text
 
