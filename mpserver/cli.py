@@ -294,7 +294,7 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
     _warn(options, configuration)
     if options.test:
         return _test(configuration)
-    from mpserver.modules import core
+    from mpserver.modules import core, python
 
     pid_file = core.pid_file(configuration.main.conf)
     if options.status or options.recycle:
@@ -313,7 +313,16 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
         return 0
     else:
         print("mpserver not running, trying to start")
+    if python.wants_optimizing(configuration):
+        _begin_optimized()
     return start(options, configuration, make_engine)
+
+
+def _begin_optimized() -> None:
+    """Begin again as ``python -O`` (PythonOptimize): that is settled when a Python starts, for all its interpreters."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, "-O", *sys.orig_argv[1:]])
 
 
 def _warn(options: Options, configuration: Configuration) -> None:

@@ -27,6 +27,7 @@ def load(wanted: list[Wanted]) -> Loader:
             loader.load(module, directory, False, now)
         except BaseException:  # an application's module may raise anything
             continue
+    loader.forget_faults()
     return loader
 
 

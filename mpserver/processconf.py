@@ -10,11 +10,15 @@ from mpserver import logs, privileges
 from mpserver.api import log
 from mpserver.listeners import BACKLOG, Address
 from mpserver.maintenance import Rules
-from mpserver.modules import core, mpm
+from mpserver.modules import core, mpm, python
 
 if TYPE_CHECKING:
     from mpserver.config.compile import Configuration
     from mpserver.modules.unixd import Identity
+
+
+#: After a reload; at the start the server begins anew as it is told.
+UNOPTIMIZED = "PythonOptimize On acts when the server is started, not when it is restarted: stop and start it"
 
 
 class ProcessConf(NamedTuple):
@@ -62,6 +66,7 @@ def process_conf(configuration: Configuration, euid: int | None = None) -> Proce
         notices=(
             *decision.notices,
             *((log.WARN, warning) for warning in configuration.warnings),
+            *([(log.WARN, UNOPTIMIZED)] if python.wants_optimizing(configuration) else ()),
             *((log.WARN, text) for text in limits.warnings),
         ),
     )

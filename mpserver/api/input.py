@@ -62,7 +62,7 @@ class Input:
         try:
             decoded = self._decoder.feed(data)
         except RequestError as error:
-            self.broken = error.status
+            self._break(error.status)
             raise
         self.count += len(decoded)
         if decoded:
@@ -83,6 +83,11 @@ class Input:
             pass
         return self.read(min(size, self.waiting))
 
+    def _break(self, status: int) -> None:
+        """The body can't be read on, so that nobody knows where the next request begins."""
+        self.broken = status
+        self._link.keep_alive = False
+
     def _more(self) -> bool:
         """Wait for more of the body; False at its end."""
         if self._decoder.done:
@@ -94,7 +99,7 @@ class Input:
         try:
             data = self._link.receive()
         except ClientGone:
-            self.broken = 400
+            self._break(400)
             raise
         try:
             self._take(data)

@@ -14,6 +14,7 @@ import time
 from _thread import RLock
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
@@ -31,10 +32,26 @@ TRUST = 1.0
 Recipe = tuple[str, str | tuple[str, ...] | None, str | None]
 
 
+class Fault:
+    """A syntax error, and the file with it as it was then: without a change of that, the error stands."""
+
+    __slots__ = ("_file", "_mark", "error")
+
+    def __init__(self, error: SyntaxError) -> None:
+        self.error = error
+        self._file = error.filename
+        self._mark = mark(error.filename)
+
+    @property
+    def stands(self) -> bool:
+        """Whether nobody has touched the file."""
+        return self._mark is not None and mark(self._file) == self._mark
+
+
 class Loaded:
     """A module that was loaded for handlers, with the state of its file at that time."""
 
-    __slots__ = ("checked", "file", "mark", "module", "version")
+    __slots__ = ("busy", "checked", "children", "fault", "file", "mark", "module", "version")
 
     def __init__(self, module: ModuleType, now: float) -> None:
         self.module = module
@@ -43,6 +60,12 @@ class Loaded:
         self.checked = now
         #: Counts reloads, so that what was looked up in the module is looked up again.
         self.version = 0
+        #: What it imported by ``apache.import_module`` when it was executed, and their versions then.
+        self.children: dict[Loaded, int] = {}
+        #: Why it could not be loaded anew.
+        self.fault: Fault | None = None
+        #: It is being looked at: modules may import each other.
+        self.busy = False
 
 
 def mark(file: str | None) -> tuple[int, int] | None:
@@ -87,6 +110,11 @@ class Loader:
         #: Where reloads are told, if anywhere.
         self.log = log
         self._loaded: dict[tuple[str, Any], Loaded] = {}
+        self._faults: dict[tuple[str, Any], Fault] = {}
+        #: What the module that is being executed imports by ``apache.import_module``.
+        self._children: ContextVar[dict[Loaded, int] | None] = ContextVar("children", default=None)
+        #: The syntax error that was raised again, for nothing has changed since.
+        self.repeated: SyntaxError | None = None
         self._paths: dict[str, list[str]] = {}
         self._path: str | None = None
         self._gate = RLock()
@@ -142,12 +170,37 @@ class Loader:
             if loaded is None:
                 if directory is not None and self._path is None and directory not in sys.path:
                     sys.path.insert(0, directory)
-                module = self._import(name, [directory] if directory is not None else None)
-                loaded = self._loaded[key] = self._same(module) or Loaded(module, now)
+                loaded = self._first(key, [directory] if directory is not None else None, now)
                 self._tell((name, directory, self._path))
-            elif (reload and now - loaded.checked >= TRUST) or now < loaded.checked:
+            elif reload and _due(loaded, now):
                 self._check(loaded, now, False)
             return loaded
+
+    def _first(self, key: tuple[str, Any], path: Sequence[str] | None, now: float, only: bool = False) -> Loaded:
+        """Load a module for the first time."""
+        self._raise_again(self._faults.get(key))
+        children: dict[Loaded, int] = {}
+        token = self._children.set(children)
+        try:
+            module = self._import(key[0], path, only)
+        except SyntaxError as error:
+            self._faults[key] = Fault(error)
+            raise
+        finally:
+            self._children.reset(token)
+        self._faults.pop(key, None)
+        loaded = self._loaded[key] = self._same(module) or Loaded(module, now)
+        loaded.children.update(children)
+        return loaded
+
+    def forget_faults(self) -> None:
+        """Meet syntax errors as if for the first time: nobody was told of these."""
+        self._faults.clear()
+
+    def _raise_again(self, fault: Fault | None) -> None:
+        if fault is not None and fault.stands:
+            self.repeated = fault.error
+            raise fault.error.with_traceback(None)
 
     def import_module(self, name: str, reload: bool, log: bool, path: Sequence[str] | None) -> ModuleType:
         """``apache.import_module``: import, or reload what changed; only from ``path`` where it is given.
@@ -162,11 +215,13 @@ class Loader:
                 if log and self.log is not None:
                     where = f" with path set to '{path}'" if path else ""
                     self.log(constants.APLOG_NOTICE, f"mod_python: (Re)importing module '{name}'{where}")
-                module = self._import(name, path, only=path is not None)
-                loaded = self._loaded[key] = self._same(module) or Loaded(module, now)
+                loaded = self._first(key, path, now, only=path is not None)
                 self._tell((*key, self._path))
-            elif reload and now - loaded.checked >= TRUST:
+            elif reload and _due(loaded, now):
                 self._check(loaded, now, log)
+            children = self._children.get()
+            if children is not None and reload:
+                children[loaded] = loaded.version
             return loaded.module
 
     def _tell(self, recipe: Recipe) -> None:
@@ -230,18 +285,46 @@ class Loader:
         return module
 
     def _check(self, loaded: Loaded, now: float, log: bool) -> None:
-        """Execute the module's file again if it changed since."""
-        current = mark(loaded.file) if self.in_place else None
-        if current is None or current == loaded.mark:
-            loaded.checked = now
+        """Execute the module's file again if it, or what it imported by ``apache.import_module``, changed since."""
+        if loaded.busy:
             return
+        loaded.busy = True
+        try:
+            changed = False
+            for child, version in list(loaded.children.items()):
+                if _due(child, now):
+                    self._check(child, now, log)
+                changed = changed or child.version != version
+            current = mark(loaded.file) if self.in_place else None
+            if current is not None and (changed or current != loaded.mark):
+                self._again(loaded, log)
+                loaded.mark = current
+            # only now: a module that fails to load is tried again by the next request
+            loaded.checked = now
+        finally:
+            loaded.busy = False
+
+    def _again(self, loaded: Loaded, log: bool) -> None:
+        self._raise_again(loaded.fault)
         module = loaded.module
         if log and self.log is not None:
             self.log(constants.APLOG_NOTICE, f"mod_python: (Re)importing module '{module.__name__}'")
-        execute(module)
-        # only now: a module that fails to load is tried again by the next request
-        loaded.mark, loaded.checked = current, now
+        children: dict[Loaded, int] = {}
+        token = self._children.set(children)
+        try:
+            execute(module)
+        except SyntaxError as error:
+            loaded.fault = Fault(error)
+            raise
+        finally:
+            self._children.reset(token)
+        loaded.fault, loaded.children = None, children
         loaded.version += 1
+
+
+def _due(loaded: Loaded, now: float) -> bool:
+    """Whether a module's file has to be looked at again; the clock may have been set back."""
+    return not 0.0 <= now - loaded.checked < TRUST
 
 
 def execute(module: ModuleType) -> None:

@@ -103,6 +103,10 @@ class Request(Output, Receiving):
     _log_id: str | None = None
     _touched_python = False
     _is_directory = False
+    #: The configuration and directory whose gates the request before this one has passed, or this one before its
+    #: look-up of an index; whether it is that look-up.
+    _admitted: Any = None
+    _is_lookup = False
     _target: str | None = None
     #: The server ends the request before its handler does: a response that has begun is not completed.
     _cut = False
@@ -293,7 +297,6 @@ class Request(Output, Receiving):
     status_line: str | None = writable("_status_line", header_text, "'404 Gone'; must agree with status.")
     assbackwards: int = writable("_assbackwards", integer, "1 sends no head (HTTP/0.9).")
     proxyreq: int = writable("_proxyreq", integer, "One of PROXYREQ_*.")
-    chunked: int = writable("_chunked", integer, "1 once the response is sent in chunks.")
     allowed: int = readonly("_allowed", "Bits of the methods that `Allow` will name.")
     allowed_methods: tuple[str, ...] = readonly("_allowed_methods", "Their names, see allow_methods().")
     content_encoding: str | None = readonly("_content_encoding", "The content coding, by AddEncoding.")
@@ -307,6 +310,20 @@ class Request(Output, Receiving):
     bytes_sent: int = readonly("_sent", "Bytes of the body sent.")
     sent_bodyct: int = readonly("_sent_bodyct", "1 once the body began.")
     eos_sent: int = readonly("_eos_sent", "1 once the response was ended.")
+
+    @property
+    def chunked(self) -> int:
+        """1 once the response is sent in chunks; what an application sets is shown, and changes nothing of that."""
+        told: int | None = self.__dict__.get("_chunked_told")
+        return self._chunked if told is None else told
+
+    @chunked.setter
+    def chunked(self, value: int) -> None:
+        self._chunked_told = integer("chunked", value)
+
+    @chunked.deleter
+    def chunked(self) -> None:
+        raise TypeError("can't delete the attribute 'chunked'")
 
     @property
     def content_type(self) -> str | None:

@@ -30,7 +30,7 @@ from mpserver.errors import ConfigError
 from mpserver.modules import environment, values
 
 if TYPE_CHECKING:
-    from mpserver.config.compile import Server
+    from mpserver.config.compile import Configuration, Server
     from mpserver.modules.core import Mutex
 
 
@@ -306,12 +306,13 @@ def _import(call: Call) -> None:
 
 
 def _optimize(call: Call) -> None:
-    if call.flag and not sys.flags.optimize:
-        raise ConfigError(
-            "PythonOptimize On can't act in a Python that already runs: start the server with PYTHONOPTIMIZE=1 in "
-            "its environment, or as python -O -m mpserver"
-        )
     call.server[PYTHON_OPTIMIZE] = call.flag
+
+
+def wants_optimizing(configuration: Configuration) -> bool:
+    """Whether some server says PythonOptimize On, and this Python does not optimize: only a new one can (-O)."""
+    servers = (configuration.main, *configuration.hosts)
+    return not sys.flags.optimize and any(server.conf[PYTHON_OPTIMIZE] for server in servers)
 
 
 def _everywhere(name: str, args: Args, apply: Callable[[Call], None], what: str = "") -> Directive:

@@ -160,7 +160,7 @@ def call(req: Request, plan: Plan, loader: Loader, handler: Handler) -> int | No
             module = refusing(error)
             if module is not None:
                 raise Misplaced(module) from error
-        return failed(req, plan, handler, error)
+        return failed(req, plan, handler, error, error is loader.repeated)
 
 
 def running() -> Request | None:
@@ -206,12 +206,15 @@ def _raised(req: Request, raised: SERVER_RETURN) -> Any:
     return arguments[0]
 
 
-def failed(req: Request, plan: Plan, handler: Handler, error: BaseException) -> int:
-    """Log an uncaught error line by line; with PythonDebug also show it to the client (manual 5.4.2)."""
+def failed(req: Request, plan: Plan, handler: Handler, error: BaseException, repeated: bool = False) -> int:
+    """Log an uncaught error line by line; with PythonDebug also show it to the client (manual 5.4.2).
+
+    ``repeated``: it was told already, and nothing has changed: one line is enough.
+    """
     text = describe(error)
     prefix = f"{handler.phase} {handler.entry.handler}"
     req._failure = f"{prefix}: {text[-1].strip()}"
-    for part in text:
+    for part in [f"{text[-1].rstrip()} (as before: the file has not changed)"] if repeated else text:
         req._log.log(
             constants.APLOG_ERR, f"{prefix}: {part.rstrip()}", module="python", client=req.connection.client_addr
         )

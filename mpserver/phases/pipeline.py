@@ -38,7 +38,7 @@ from mpserver.phases.dispatch import Handler
 from mpserver.phases.host import Host, server_software
 from mpserver.phases.located import Located, settle
 from mpserver.phases.plan import Place, Plan, varies_by_file
-from mpserver.phases.steps import EARLY, compile_steps, run
+from mpserver.phases.steps import EARLY, TRANSLATION, compile_steps, run
 from mpserver.phases.subrequests import SubRequests
 from mpserver.phases.translate import Resource, normalize, resolve, walk
 
@@ -125,16 +125,23 @@ class Pipeline(Answers):
         located = host.located.get(path)
         if located is not None and located.holds():
             return located
-        watched: list[Watched] = []
         if path == "*":
-            resource = Resource("*", host.server.base)
-        else:
-            resource = resolve(host.server, path, self.htaccess.recording(watched))
+            return self._whole_server(host)
+        watched: list[Watched] = []
+        resource = resolve(host.server, path, self.htaccess.recording(watched))
         located = Located(resource, self.plan(host, resource.conf, resource.filename), tuple(watched))
         if located.keeps:
             if len(host.located) > CACHE:
                 host.located.clear()
             host.located[path] = located
+        return located
+
+    def _whole_server(self, host: Host) -> Located:
+        """What ``OPTIONS *`` is about: there is no file, and so no phases of one."""
+        base = host.server.base
+        plan = self._compile(host, base, None)
+        plan.steps, plan.content = (), default.handler
+        located = host.located["*"] = Located(Resource("*", base), plan)
         return located
 
     def plan(self, host: Host, conf: Conf, filename: str | None) -> Plan:
@@ -217,7 +224,7 @@ class Pipeline(Answers):
         req._plan = early
         try:
             req._uri = normalize(req._head.path) if req._head.path != "*" else "*"
-            status = self._run_early(req, early)
+            status = self._run_early(req, early, EARLY)
         except RequestError as error:
             status = error.status
         if status not in (OK, DECLINED):
@@ -231,24 +238,47 @@ class Pipeline(Answers):
         self._go_on(req, unpack(state, req), place)
 
     def _go_on(self, req: Request, translated: bool, place: Place) -> None:
+        located = self._translated(req, translated)
+        plan = located.plan
+        if plan.needs_python and plan.place != place and req._uri != "*":
+            raise Moves(plan.place, pack(req, translated))
+        self.serve(req, located)
+
+    def _translated(self, req: Request, translated: bool) -> Located:
+        """What a request stands for after its early phases; ``translated``: a handler has mapped it to its file."""
         host = self.host(req._server)
         if translated and req._filename is not None:
             resource = walk(host.server, req._uri, req._filename, self.htaccess)
         elif req._uri == "*":
-            resource = Resource("*", host.server.base)
+            return self.locate(host, "*")
         elif translated:  # to no file: then no directory counts, as in httpd
             resource = Resource(req._uri, merge(host.server, req._uri, (), None, ""))
         else:
             resource = resolve(host.server, quote_path(req._uri), self.htaccess)
-        plan = self.plan(host, resource.conf, resource.filename)
-        if plan.needs_python and plan.place != place:
-            raise Moves(plan.place, pack(req, translated))
-        self.serve(req, Located(resource, plan))
+        return Located(resource, self.plan(host, resource.conf, resource.filename))
 
-    def _run_early(self, req: Request, plan: Plan) -> int:
+    def _follow(self, req: Request, host: Host, path: str, phases: tuple[str, ...]) -> Located | int:
+        """Where a raw path leads to inside the server, by way of the early phases that httpd runs for it.
+
+        They run in the interpreter that the request is in.
+
+        :returns: the status instead, where that is the end of it.
+        """
+        early = self.early(host)
+        if early is None or self.loader is None:
+            return self.locate(host, path)
+        try:
+            req._uri = normalize(path)
+        except RequestError as error:
+            return error.status
+        req._plan = early
+        status = self._run_early(req, early, phases)
+        return self._translated(req, status == OK) if status in (OK, DECLINED) else status
+
+    def _run_early(self, req: Request, plan: Plan, phases: tuple[str, ...]) -> int:
         """Post-read-request and translation handlers. :returns: OK (translated), DECLINED, or how the request ends."""
         result = DECLINED
-        for phase in EARLY:
+        for phase in phases:
             result = run(req, plan, self.loader, phase)
             if result not in (OK, DECLINED):
                 return result
@@ -271,23 +301,32 @@ class Pipeline(Answers):
     def _look_up(self, req: Request, uri: str) -> int:
         """Make a request the one for an index file (httpd's sub-request and fast redirect); see `steps.Lookup`."""
         before = req._located
-        host = self.host(req._server)
-        located = self.locate(host, uri)
-        resource, plan = located.resource, located.plan
-        if resource.status or (resource.finfo is None and resource.filename is not None):
-            return resource.status or constants.HTTP_NOT_FOUND
-        if resource.finfo is not None and not S_ISREG(resource.finfo.st_mode):
-            return constants.HTTP_NOT_FOUND  # an index is a file
-        if plan.needs_python and (self.loader is None or before.plan.place != plan.place):
-            return _elsewhere(req, plan)
+        typed = req._handler, req._content_type, req._content_encoding, req._content_languages
         req._handler = req._content_type = req._content_encoding = None
         req._content_languages = ()
+        result = self._become(req, before, self._follow(req, self.host(req._server), uri, TRANSLATION))
+        if result != OK:
+            settle(req, before)
+            req._handler, req._content_type, req._content_encoding, req._content_languages = typed
+        return result
+
+    def _become(self, req: Request, before: Located, located: Located | int) -> int:
+        """Make a request the one for an index file, which lies there."""
+        if isinstance(located, int):
+            return located
+        resource, plan = located.resource, located.plan
+        if resource.status:
+            return resource.status
+        if plan.needs_python and (self.loader is None or before.plan.place != plan.place):
+            return _elsewhere(req, plan)
+        req._admitted, req._is_lookup = _gate(before), True
         settle(req, located)
         for step in plan.steps:
             result = step(req)
             if result not in (OK, DECLINED):
-                settle(req, before)
                 return result
+        if resource.filename is not None and (resource.finfo is None or not S_ISREG(resource.finfo.st_mode)):
+            return constants.HTTP_NOT_FOUND  # an index is a file that is there
         return OK
 
     def refuse(self, link: Link, host: Host, error: RequestError, now: float) -> None:
@@ -323,14 +362,18 @@ class Pipeline(Answers):
         if not path.isascii():  # an application's text: the path of a request has its bytes as latin-1
             path = path.encode("utf-8", "surrogateescape").decode("latin-1")
         host = self.host(req._server)
-        located = self.locate(host, path)
-        resource, plan = located.resource, located.plan
-        if plan.needs_python and (self.loader is None or plan.place != req._plan.place):
-            _elsewhere(req, plan)
-            return False
         new = self._successor(req, host, uri, query if question else None, status)
-        settle(new, located)
-        result = resource.status or self.run_steps(new, plan)
+        located = self._follow(new, host, path, EARLY)
+        if isinstance(located, int):
+            result = located
+        else:
+            plan = located.plan
+            if plan.needs_python and (self.loader is None or plan.place != req._plan.place):
+                _elsewhere(req, plan)
+                return False
+            new._admitted = _gate(req._located)
+            settle(new, located)
+            result = located.resource.status or self.run_steps(new, plan)
         if result and result != DONE and status:
             log_error(req, f"the ErrorDocument {uri} for status {status} itself failed with {result}")
             return False
@@ -408,6 +451,13 @@ class Pipeline(Answers):
             except BaseException as error:  # an application's cleanup may raise anything
                 last = dispatch.describe(error)[-1].strip()
                 req.log_error(f"python_cleanup: Error calling cleanup object {function!r}: {last}")
+
+
+def _gate(located: Located | None) -> tuple[Conf, str] | None:
+    """What has let a request in: its configuration, in its directory."""
+    if located is None:
+        return None
+    return located.resource.conf, (located.resource.filename or "").rpartition("/")[0]
 
 
 def _elsewhere(req: Request, plan: Plan) -> int:

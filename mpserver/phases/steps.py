@@ -28,6 +28,8 @@ PYTHON_HANDLERS = frozenset({"mod_python", "python-program"})
 
 #: Phases that run before the resource is known; Init is one of them at server level (manual 5.1.5).
 EARLY = ("PythonInitHandler", "PythonPostReadRequestHandler", "PythonTransHandler")
+#: Those of them that run for the look-up of an index, too.
+TRANSLATION = ("PythonTransHandler",)
 
 
 #: The content handlers of modules, by name.
@@ -46,13 +48,13 @@ def compile_steps(plan: Plan, loader: Loader | None, lookup: Lookup, filename: s
     steps: list[Step] = []
     server_level = plan.host.server.base[python.HANDLERS].get("PythonInitHandler")
     if "PythonInitHandler" in handlers and conf[python.HANDLERS]["PythonInitHandler"] is not server_level:
-        steps.append(_python(plan, loader, "PythonInitHandler"))
+        steps.append(_once(_python(plan, loader, "PythonInitHandler")))
     if "PythonHeaderParserHandler" in handlers:
-        steps.append(_python(plan, loader, "PythonHeaderParserHandler"))
+        steps.append(_once(_python(plan, loader, "PythonHeaderParserHandler")))
     if "PythonAccessHandler" in handlers:
-        steps.append(_python(plan, loader, "PythonAccessHandler"))
+        steps.append(_gated(conf, _python(plan, loader, "PythonAccessHandler")))
     if auth.check_access(conf) != OK:
-        steps.append(_access(plan, loader))
+        steps.append(_gated(conf, _access(plan, loader)))
     steps.append(_type(plan, loader))
     if conf[core.FORCE_TYPE] is not None or conf[core.ACCEPT_PATH_INFO] is not None:
         steps.append(lambda req: core.override_type(req, conf))
@@ -89,6 +91,29 @@ def _python(plan: Plan, loader: Loader | None, phase: str) -> Step:
         return run(req, plan, loader, phase)
 
     return step
+
+
+def _once(step: Step) -> Step:
+    """A step that the look-up of an index leaves out: its request has been through it."""
+
+    def once(req: Request) -> int:
+        return OK if req._is_lookup else step(req)
+
+    return once
+
+
+def _gated(conf: Conf, step: Step) -> Step:
+    """A step that decides who may come in: a redirect or look-up below the same configuration is in (as in httpd)."""
+
+    def gated(req: Request) -> int:
+        admitted = req._admitted
+        if admitted is None or admitted != (conf, (req._filename or "").rpartition("/")[0]):
+            return step(req)
+        if req._prev is not None and req._user is None:
+            req._user, req._ap_auth_type = req._prev._user, req._prev._ap_auth_type
+        return OK
+
+    return gated
 
 
 def _access(plan: Plan, loader: Loader | None) -> Step:

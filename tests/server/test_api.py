@@ -24,6 +24,11 @@ CONF = """
     PythonHandler app
     PythonInterpPerDirectory On
 </Directory>
+<Directory "${WWW}/broken">
+    SetHandler mod_python
+    PythonHandler app
+    PythonInterpreter broken
+</Directory>
 <Directory "${WWW}/shown">
     SetHandler mod_python
     PythonHandler mod_python.testhandler
@@ -48,6 +53,7 @@ FILES: dict[str, str | bytes] = {
     "app/app.py": APP,
     "perdir/app.py": APP,
     "shown/x": "",
+    "broken/x": "",
     "app/wsgiapp.py": "def application(environ, start_response):\n    raise AssertionError('not called')\n",
 }
 
@@ -159,6 +165,20 @@ def test_a_client_that_left_is_no_error_of_the_handler(server: Server) -> None:
         sock.recv(10)
     log = server.wait_for_log("PythonHandler app: Write failed, client closed connection.")
     assert "Traceback" not in log
+
+
+def test_a_syntax_error_is_reported_once_per_change(server: Server) -> None:
+    for number, fault in enumerate(("x = = 1\n", "y = = 2\n")):
+        server.write("broken/app.py", fault)
+        before = len(server.log())
+        for _ in range(3):
+            assert server.get("/broken/x").status == 500
+        log = server.log()[before:]
+        assert log.count(fault.strip()) == 1, number
+        assert log.count("SyntaxError: invalid syntax") == 3
+        assert log.count("(as before: the file has not changed)") == 2
+    server.write("broken/app.py", APP)
+    assert run(server, "r = 5", "/broken/x") == 5
 
 
 def test_the_test_page(server: Server) -> None:

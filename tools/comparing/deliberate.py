@@ -45,11 +45,11 @@ DELIBERATE: tuple[tuple[str, str, str], ...] = (
     (r"401", "www-authenticate", "a 401 has a challenge (RFC 9110 15.5.2), as httpd adds it with mod_auth_basic"),
     (r"gate: wrong user", "www-authenticate", "a 401 has a challenge (RFC 9110 15.5.2), as httpd adds it with mod_auth_basic"),
     (r"/rules/page\.html|html|second handler 404", "trace", "PythonTypeHandlers run before mod_mime; there the order of LoadModule decides"),
+    (r"deeds: an (index|internal redirect)", "trace", "PythonTypeHandlers run before mod_mime, and cleanup handlers once for a request that became that of its index"),
+    (r"merging: /handled/x", "body trace", "below a Location with handlers no Directory counts; there a LocationMatch that matches, too, brings them back"),
     (r"allow_methods|\.allowed", "body allow", "allowed and allowed_methods tell what allow_methods() was given, as the manual has them; there extensions only"),
     (r"requires\(\)", "body", "requires() works as in the manual; there it went with httpd 2.2"),
     (r"write\('x', |flush=0|path=req", "body", "arguments may be given by name, and flush is any truth value"),
     (r"'x' \* 20000", "body", "unflushed output waits up to 64 KiB; there up to 8 KiB"),
     (r"bytes_sent, req\.sent_bodyct", "trace", "nothing of a HEAD's body is counted as sent"),
-    # what is still to come
-    (r"early phases: (an index|OPTIONS \*)", "trace", "OPEN: translation handlers don't run for the look-up of an index; fixups run for OPTIONS *"),
 )

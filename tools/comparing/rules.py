@@ -30,6 +30,12 @@ DEEDS = (
     ("authorisation 401", "/rules/x", "PythonAuthzHandler.a=401"),
     ("second handler 404", "/rules/x", "PythonHandler.b=404"),
     ("second handler declines", "/rules/x", "PythonHandler.b=DECLINED"),
+    ("an index", "/rules/idx/", ""),
+    ("an index, of a folder without its slash", "/rules/idx", ""),
+    ("an index, access denied", "/rules/idx/", "PythonAccessHandler.a=403"),
+    ("an index, fixup denies", "/rules/idx/", "PythonFixupHandler.a=403"),
+    ("an internal redirect", "/rules/x", "PythonHandler.a=redirect:/rules/page.html+DONE"),
+    ("an internal redirect to an index", "/rules/x", "PythonHandler.a=redirect:/rules/idx/+DONE"),
     ("content declined at once", "/rules/x", "PythonHandler.a=DECLINED"),
     ("content declined, html", "/rules/page.html", "PythonHandler.a=DECLINED"),
     ("content DONE", "/rules/x", "PythonHandler.a=write:one+DONE"),
@@ -167,6 +173,27 @@ def _keepalive() -> Iterator[Case]:
     yield several("after short writing", request(probe, close=False, code="req.set_content_length(9)\nreq.write('12345')"))
 
 
+def _merging() -> Iterator[Case]:
+    code = (
+        "r = sorted(req.get_config().items()), sorted(req.get_options().items()), req.interpreter, req.hlist.handler, "
+        "req.hlist.directory, req.hlist.is_location, sorted(req.server.get_options().items()), sorted(req.server.get_config().items())"
+    )
+    for path in "/x /sub/x /sub/file /sub/ /sub /ht/x /ht/file /ht/deep/x /ht/none /loc/x /handled /handled/x /none".split():
+        yield case("merging", path, f"/merge{path}", host="merge.test", code=code)
+    yield case("merging", "outside", "/files/teapot.txt", host="merge.test", code=code)
+
+
+def _too_late() -> Iterator[Case]:
+    begun = "req.write('begun;')\n"
+    for late in (
+        "req.headers_out['X-Late'] = '1'", "req.err_headers_out['X-Late'] = '1'", "req.content_type = 'text/late'", "req.status = 404",
+        "req.set_content_length(3)", "req.set_content_length(100)", "req.no_cache = 1", "req.assbackwards = 1", "req.status_line = '404 Late'",
+        "del req.headers_out['Content-Length']", "req.chunked = 0", "req.sendfile(req.filename)", "req.meets_conditions()",
+        "util.redirect(req, '/x')", "raise apache.SERVER_RETURN(404)", "req.set_etag()", "req.headers_out.clear()",
+    ):
+        yield case("after the body began", late, "/eval/a.txt", code=begun + late + "\nr = ' end'")
+
+
 def cases() -> Iterator[Case]:
     """One comparison for each phase and result, deed, kind of handler, file."""
     for phase in PHASES:
@@ -186,6 +213,14 @@ def cases() -> Iterator[Case]:
         ("nothing there", "/nothing", ""),
         ("a folder", "/files", ""),
         ("an index", "/indexed/", ""),
+        ("an index that is there", "/rules/idx/", ""),
+        ("an index, declined", "/rules/idx/", "PythonTransHandler.a=403"),
+        ("an internal redirect", "/rules/x", "PythonHandler.a=redirect:/rules/page.html+DONE"),
+        ("an internal redirect to a file", "/rules/x", "PythonHandler.a=redirect:/files/teapot.txt+DONE"),
+        ("an internal redirect to a folder", "/rules/x", "PythonHandler.a=redirect:/rules/idx/+DONE"),
+        ("an error document", "/rules/x", "PythonHandler.a=410"),
+        ("an error document that is a file", "/rules/x", "PythonHandler.a=409"),
+        ("an error document, early", "/rules/x", "PythonPostReadRequestHandler.a=409"),
         ("adds content early", "/rules/x", "PythonPostReadRequestHandler.a=add:PythonHandler~rules::c+OK"),
         ("adds log early", "/files/teapot.txt", "PythonPostReadRequestHandler.a=add:PythonLogHandler~rules::c+OK"),
         ("writes early", "/files/teapot.txt", "PythonPostReadRequestHandler.a=write:early+DONE"),
@@ -207,5 +242,7 @@ def cases() -> Iterator[Case]:
     for value in ("bytes=0-3", "bytes=-3", "bytes=5-", "bytes=900-", "bytes=3-1", "bytes=0-1,4-5", "chars=0-1"):
         yield case("ranges", value, "/files/teapot.txt", headers=(f"Range: {value}",))
         yield case("ranges", f"of a handler {value}", "/eval/a.txt", headers=(f"Range: {value}",), code="req.write('0123456789', 0)")
+    yield from _merging()
+    yield from _too_late()
     yield from _documents()
     yield from _keepalive()

@@ -89,6 +89,7 @@ SECTIONS: dict[str, Section] = {
         "The connection object", _member("mpserver.api.connection.Connection"), r"\b(?:connection|conn|c)\.NAME\b"
     ),
     "server": Section("The server object", _member("mpserver.api.server.Server"), r"(?:\b|_)(?:server|s)\.NAME\b"),
+    "filter": Section("The filter object", _member("mpserver.api.filterobject.Filter"), r"\b(?:filter|flt)\.NAME\b"),
     "table": Section("Tables", _member("mpserver.api.table.Table"), rf"\b(?:{_TABLES})\.NAME\b"),
     "finfo": Section("File information", _member("mpserver.api.finfo.FileInfo"), r"\b(?:finfo|info|found|f)\.NAME\b"),
     "hlist": Section("The list of handlers", _member("mpserver.api.hlist.HandlerList"), r"\bhlist\.NAME\b"),

@@ -38,6 +38,9 @@ def act(req, what):
             req.uri = rest
         elif verb == "file":
             req.filename = req.document_root() + rest
+        elif verb == "redirect":
+            if req.prev is None:
+                req.internal_redirect(rest)
         elif verb == "write":
             req.write(rest)
         elif verb == "exit":
