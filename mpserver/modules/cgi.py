@@ -383,7 +383,7 @@ class Exchange:
         if self._head is not None:
             _log(req, ERROR, f"Script timed out before returning headers: {os.path.basename(req._filename or '')}")
             return constants.HTTP_GATEWAY_TIME_OUT
-        if self._dropping:
+        if self._dropping or self._write is not None:
             return self._status or constants.HTTP_GATEWAY_TIME_OUT
         raise ClientGone("a response was cut: its script fell silent")
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from conftest import StartServer
-from support.processes import descendants
+from support.processes import descendants, has_ended
 from support.server import BACKENDS, Reply, Server, receive_all
 from support.waiting import wait_for
 
@@ -161,15 +161,6 @@ def pids(server: Server, count: int) -> list[int]:
 def are_gone(numbers: list[int]) -> None:
     """Wait until processes have ended, and nobody's zombie is left of them."""
     wait_for(lambda: all(map(has_ended, numbers)), f"the end of {numbers}")
-
-
-def has_ended(number: int) -> bool:
-    """Whether a process is no more; what a script's program leaves to init, these tests have got instead."""
-    try:
-        process = psutil.Process(number)
-        return bool(process.status() == psutil.STATUS_ZOMBIE and process.ppid() == os.getpid())
-    except psutil.NoSuchProcess:
-        return True
 
 
 def test_environment(server: Server) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 
 import pytest
 
 from conftest import StartServer
+from support.processes import has_ended
 from support.server import BACKENDS, Server
+from support.waiting import wait_for
 
 ERROR = "[an error occurred while processing this directive]"
 
@@ -34,6 +37,9 @@ ScriptAlias /cgi-bin/ "${ROOT}/cgi/"
 </Directory>
 <Directory "${WWW}/denied">
     Require all denied
+</Directory>
+<Directory "${WWW}/slow">
+    CGIScriptTimeout 300ms
 </Directory>
 <Directory "${WWW}/bit">
     XBitHack Full
@@ -115,6 +121,8 @@ FILES: dict[str, str | bytes] = {
     "sub/deep.shtml": 'deep <!--#echo var="x"--> <!--#echo var="DOCUMENT_NAME"--> <!--#echo var="QUERY_STRING"-->'
     ' <!--#include file="in.txt"--><!--#set var="x" value="changed"-->',
     **{f"bit/{name}.html": '<!--#echo var="DOCUMENT_NAME"-->' for name in ("plain", "user", "group")},
+    "slow/x.shtml": '<!--#exec cmd="echo begun; sleep 60 & echo $$ $! >../../pids; sleep 60"-->!',
+    "left.shtml": '<!--#exec cmd="sleep 60 & echo $$ $! >../pids; sleep 60"-->!',
     "denied/x.txt": "secret",
     "loop.shtml": '<!--#include virtual="loop.shtml"-->.',
     "long.shtml": "x" * 200_000 + '<!--#echo var="DOCUMENT_NAME"-->' + "y" * 200_000,
@@ -211,6 +219,34 @@ def test_all_variables_are_shown(server: Server) -> None:
     assert shown["mine"] == "&lt;1&gt;"
     assert shown.keys() >= {"DATE_LOCAL", "DATE_GMT", "LAST_MODIFIED", "DOCUMENT_URI", "USER_NAME", "SERVER_NAME"}
     assert re.fullmatch(r"\w+, \d\d-\w{3}-\d{4} \d\d:\d\d:\d\d \w+", shown["DATE_LOCAL"])
+
+
+def running(server: Server) -> list[int]:
+    """The processes that a page's command told of."""
+    path = server.root / "pids"
+    wait_for(lambda: path.exists() and len(path.read_text().split()) == 2, "the pids of a command")
+    found = [int(word) for word in path.read_text().split()]
+    path.unlink()
+    return found
+
+
+def test_commands_end_when_they_are_silent_and_when_the_client_leaves(server: Server) -> None:
+    assert server.get("/slow/x.shtml").text == f"begun\n{ERROR}!"
+    processes = running(server)
+    wait_for(lambda: all(map(has_ended, processes)), "the end of a silent command")
+    with server.dial() as sock:
+        sock.sendall(b"GET /left.shtml HTTP/1.1\r\nHost: x\r\n\r\n")
+        processes = running(server)
+    wait_for(lambda: all(map(has_ended, processes)), "the end of a command whose client left")
+    assert server.get("/echo.shtml").status == 200
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="auto begins with a subinterpreter from 3.14 on")
+def test_a_page_moves_to_a_process_that_can_import_what_it_needs(start_server: StartServer) -> None:
+    page = """<!--#python eval="__import__('readline').__name__"-->"""
+    server = start_server(CONF, {"moves.shtml": page}, mode="foreground")
+    assert server.get("/moves.shtml").text == "readline"
+    server.wait_for_log("can't be used in an isolated subinterpreter")
 
 
 def test_faulty_directives_are_refused(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 from collections.abc import Iterable, Iterator
 
 import psutil
@@ -67,3 +68,12 @@ def nothing_outlives() -> Iterator[None]:
         names = "\n  ".join(sorted(describe(process) for process in left))
         end(left)
         raise AssertionError(f"processes outlived their server:\n  {names}")
+
+
+def has_ended(number: int) -> bool:
+    """Whether a process is no more; what a script's program leaves to init, these tests have got instead."""
+    try:
+        process = psutil.Process(number)
+        return bool(process.status() == psutil.STATUS_ZOMBIE and process.ppid() == os.getpid())
+    except psutil.NoSuchProcess:
+        return True
