@@ -170,7 +170,7 @@ def endure(server: Server, seconds: float) -> str:
                     killed.add(victim.pid)
         # and it goes on afterwards
         wanted = sum(client.told for client in clients) + CLIENTS
-        wait_for(lambda: sum(client.told for client in clients) > wanted, "counts after the last kill")
+        wait_for(lambda: sum(client.told for client in clients) > wanted, "counts after the last kill", 3 * PATIENCE)
     finally:
         over.set()
         for client in clients:
