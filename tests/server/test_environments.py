@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from conftest import StartServer
+from support.processes import descendants, describe
 from support.server import Server
 
 APP = """
@@ -142,6 +143,23 @@ def test_modules_that_the_zygote_loads(server: Server) -> None:
     found = ask(server, "/preload")
     assert found["preloaded"] not in (None, found["pid"])
     assert ask(server, "/plain")["preloaded"] is None
+
+
+LARGE = 40 << 20
+
+
+def test_processes_share_the_memory_of_what_their_zygote_loaded(start_server: StartServer) -> None:
+    files: dict[str, str | bytes] = {**FILES, "preloaded.py": f"LOADED = b'x' * {LARGE}\n"}
+    server = start_server(conf(preload="PythonInterpPreload preloaded"), files, mode="daemon", workers=2)
+    ask(server, "/preload")
+    assert server.master is not None
+    named = {describe(process).partition(" ")[2]: process for process in descendants(server.master)}
+    interpreters = [process for name, process in named.items() if name.startswith("mpserver: interpreter preload")]
+    assert interpreters
+    for process in interpreters:
+        used = process.memory_full_info()
+        assert used.rss > LARGE  # it has it
+        assert used.uss < LARGE / 2  # but not for itself
 
 
 def other_python() -> str:
