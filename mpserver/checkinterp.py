@@ -234,7 +234,7 @@ def _load(out: int, boot: Boot, wanted: list[tuple[str, str | None, str | None]]
 def _reason(module: str, error: BaseException) -> tuple[str, str]:
     refused = refusing(error)
     if refused is not None:
-        return NO, f"{refused} refuses it"
+        return NO, f'a module refuses it ("{refused}")' if " " in refused else f"{refused} refuses it"
     try:
         text = f"{type(error).__name__}: {error}"
     except BaseException:

@@ -50,6 +50,9 @@ Which kinds of interpreter an application can have that uses one of these packag
 `mpserver check-interp` (see `interpreters.md`). "no" means that a module refuses the kind, or ends the process there;
 so with `PythonInterpBackend auto` such an application is moved to a process. Each subinterpreter was made twice in a
 process, the first one destroyed before the second.
+
+psycopg and PyYAML do without their extension modules where these refuse: psycopg uses ctypes and the system's libpq
+there, PyYAML its Python code. So they load everywhere, but are slower in own subinterpreters.
 """
 
 
