@@ -251,13 +251,15 @@ CONTEXTS = {
     (Where.SERVER, Override.NONE): (
         "Group GracefulShutdownTimeout Listen MaxClients MaxConnectionsPerChild MaxRequestsPerChild MaxRequestWorkers "
         "MaxSpareServers MaxSpareThreads MinSpareServers MinSpareThreads MPM Mutex PidFile ServerLimit ServerTokens "
-        "StartServers ThreadLimit ThreadsPerChild User"
+        "StartServers ThreadLimit ThreadsPerChild User PythonInterpMax "
+        "PythonInterpRecycleLimit"
     ),
     (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
         "Alias CGIScriptTimeout LogLevel PythonExecutable PythonInputFilter "
         "PythonInterpBackend PythonInterpMaxMemory PythonInterpNice PythonInterpPreload PythonInterpUser "
         "PythonOutputFilter PythonRequestTimeout "
-        "PythonVirtualEnv ScriptAlias UseCanonicalName"
+        "PythonVirtualEnv ScriptAlias UseCanonicalName "
+        "PythonInterpIdleTimeout PythonInterpMaxRequests PythonInterpReload"
     ),
     (Where.DIRECTORY, Override.NONE): "AllowOverride AllowOverrideList",
     (Where.DIRECTORY | Where.HTACCESS, Override.AUTHCONFIG): (
