@@ -86,7 +86,7 @@ SECTIONS: dict[str, Section] = {
     "constant": Section("The module `apache`: constants", _apache, r"\bNAME\b"),
     "request": Section("The request object", _member("mpserver.api.request.Request"), r"\b(?:req|prev|next|main)\.NAME\b"),
     "connection": Section(
-        "The connection object", _member("mpserver.api.connection.Connection"), r"\b(?:connection|conn|c)\.NAME\b"
+        "The connection object", _member("mpserver.api.protocol.ProtocolConnection"), r"\b(?:connection|conn|c)\.NAME\b"
     ),
     "server": Section("The server object", _member("mpserver.api.server.Server"), r"(?:\b|_)(?:server|s)\.NAME\b"),
     "filter": Section("The filter object", _member("mpserver.api.filterobject.Filter"), r"\b(?:filter|flt)\.NAME\b"),
