@@ -16,7 +16,7 @@ import time
 from collections import deque
 from typing import Any, NamedTuple
 
-from mpserver import handoff, subinterpreters, surroundings, talk, warmup
+from mpserver import handoff, snapshot, subinterpreters, surroundings, talk, warmup
 from mpserver.api import log as levels
 from mpserver.api.loader import Loader, Recipe
 from mpserver.api.log import ErrorLog
@@ -537,6 +537,7 @@ def run_packed(data: bytes, inbox_fd: int) -> None:
         handoff.send(inbox, handoff.Message(handoff.FAILED, state=repr(error).encode("utf-8", "replace")))
         inbox.close()
         return
+    snapshot.narrow()
     run(boot, inbox_fd)
 
 

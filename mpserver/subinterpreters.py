@@ -7,6 +7,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from mpserver import snapshot
 from mpserver.errors import InterpreterError
 
 #: The module that makes them, by version; public only from 3.14 on.
@@ -19,6 +20,8 @@ _BOOT = """
 import sys
 sys.path[:] = {path!r}
 sys.argv = ["mod_python"]
+from mpserver import snapshot
+snapshot.use({engine!r})
 import threading
 import mpserver.interp
 threading.Thread(target=mpserver.interp.run_packed, args=({boot!r}, {inbox!r}), name={name!r}).start()
@@ -59,7 +62,7 @@ def create(shared: bool = False) -> int:
 
 def boot(number: int, data: bytes, inbox: int, name: str) -> None:
     """Start the engine in an interpreter, in a thread of its own. :raises InterpreterError: it failed."""
-    run(number, _BOOT.format(path=sys.path, boot=data, inbox=inbox, name=name))
+    run(number, _BOOT.format(path=sys.path, boot=data, inbox=inbox, name=name, engine=snapshot.taken()))
 
 
 def run(number: int, script: str) -> None:

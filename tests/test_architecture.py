@@ -29,7 +29,10 @@ GROUND = {"mpserver", "mpserver.errors", "mpserver.version"}
 THIRD_PARTY = {"mod_python": {"multipart", "redis"}}
 
 #: Of the standard library, what each interpreter would pay for at its creation.
-HEAVY = {"asyncio", "dataclasses", "email", "http", "logging", "urllib.request", "xml", "ssl", "pydoc", "unittest"}
+HEAVY = {
+    "asyncio", "dataclasses", "email", "http", "logging", "urllib.request", "xml", "ssl", "pydoc", "unittest",
+    "traceback", "subprocess", "pickle", "glob", "pathlib",
+}
 
 #: Known to be needed by what a module does, imported where it is used.
 SOURCES = sorted((ROOT / "mpserver").rglob("*.py"))

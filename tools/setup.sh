@@ -55,7 +55,9 @@ make_venv() {
         "$python" -m venv "$dir" || die "No virtual environment could be made with $python"
     fi
     say "Installing mpserver${extra:+ and what its tests need} in ${dir#"$here"/}"
-    "$dir/bin/python" -m pip install -qq --disable-pip-version-check -e "$here${extra:+[$extra]}" ||
+    # (compat: a path in a .pth file, not a finder that each interpreter would have to import)
+    "$dir/bin/python" -m pip install -qq --disable-pip-version-check --config-settings editable_mode=compat \
+        -e "$here${extra:+[$extra]}" ||
         die "pip could not install the project in $dir; its message is above."
     printf '%s\n' "$made $extra" >"$stamp"
 }

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -69,6 +68,8 @@ def _tell(call: Call, key: str, value: Any) -> None:
 
 def version_of(python: str) -> tuple[int, int]:
     """The version of a Python. :raises ConfigError: it does not run."""
+    import subprocess
+
     try:
         done = subprocess.run(
             [python, "-c", "import sys; print(*sys.version_info[:2])"],

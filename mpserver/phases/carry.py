@@ -6,7 +6,6 @@ pickled is left behind, with a line in the log.
 
 from __future__ import annotations
 
-import pickle
 from typing import TYPE_CHECKING, Any
 
 from mpserver.api import constants
@@ -34,6 +33,8 @@ TABLES: tuple[tuple[str, type[Table]], ...] = (
 
 def pack(req: Request, translated: bool) -> bytes:
     """What goes along with a request; ``translated``: a handler has mapped it to its file."""
+    import pickle
+
     values = req.__dict__
     members = {name: values[name] for name in MEMBERS if name in values}
     tables = {name: list(values[name].pairs()) for name, _kind in TABLES if values.get(name) is not None}
@@ -51,6 +52,8 @@ def pack(req: Request, translated: bool) -> bytes:
 
 def unpack(data: bytes, req: Request) -> bool:
     """Give a request what came along. :returns: whether a handler has mapped it to its file."""
+    import pickle
+
     translated, members, tables, own = pickle.loads(data)
     req.__dict__.update(members)
     for name, kind in TABLES:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import html
+import importlib
+import os
 import re
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,11 @@ from mpserver.api.hlist import HandlerEntry, Running
 from mpserver.api.loader import TRUST, Loaded, Loader, resolve_object
 from mpserver.api.result import SERVER_RETURN
 from mpserver.errors import ClientGone, Misplaced, MustMove
+from mpserver.phases.errorpage import escape
 from mpserver.phases.timeouts import RequestTimeout
 
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import FrameType, ModuleType
 
     from mpserver.api.request import Request
     from mpserver.phases.plan import Plan
@@ -185,6 +186,7 @@ REFUSALS = re.compile(
 
 def refusing(error: BaseException) -> str | None:
     """The module (or the deed) that an isolated subinterpreter does not allow, if that is why it failed."""
+    traceback = tracebacks()
     seen = 0
     found: BaseException | None = error
     while found is not None and seen < 20:
@@ -227,8 +229,8 @@ def failed(req: Request, plan: Plan, handler: Handler, error: BaseException, rep
         if req._headers_out is not None:
             for name in ("Content-Length", "Content-Encoding", "ETag", "Last-Modified"):
                 del req._headers_out[name]
-    shown = html.escape("".join(part + "\n" for part in text))
-    page = f'\n<pre>\nMod_python error: "{html.escape(prefix)}"\n\n{shown}</pre>\n'
+    shown = escape("".join(part + "\n" for part in text))
+    page = f'\n<pre>\nMod_python error: "{escape(prefix)}"\n\n{shown}</pre>\n'
     try:
         req.write(page.encode("ascii", "xmlcharrefreplace"), 0)
     except ClientGone:
@@ -236,14 +238,32 @@ def failed(req: Request, plan: Plan, handler: Handler, error: BaseException, rep
     return DONE
 
 
+def tracebacks() -> ModuleType:
+    """The library's ``traceback``. It takes long to import, and a good application never needs it.
+
+    What it imports must be the library's, too, whatever the application has on its path.
+    """
+    found = sys.modules.get("traceback")
+    if found is not None:
+        return found
+    library = os.path.dirname(os.__file__)
+    sys.path.insert(0, library)
+    try:
+        return importlib.import_module("traceback")
+    finally:
+        sys.path.remove(library)
+
+
 def describe(error: BaseException) -> list[str]:
     """The traceback's parts, without the server's own frames; never raises, whatever the exception does."""
     own = __file__.rpartition("phases")[0]
     try:
+        traceback = tracebacks()
         trace = error.__traceback__
         while trace is not None and trace.tb_frame.f_code.co_filename.startswith(own):
             trace = trace.tb_next
-        return traceback.format_exception(type(error), error, trace or error.__traceback__)
+        lines: list[str] = traceback.format_exception(type(error), error, trace or error.__traceback__)
+        return lines
     except BaseException:  # its __str__ may raise, too
         name = type(error).__name__
         return [f"{name}: its text can't be shown, for its __str__ raised {sys.exc_info()[0]!r}\n"]

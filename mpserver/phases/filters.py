@@ -7,7 +7,6 @@ pages of the server's own have none; an internal redirect has those of where it 
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -122,8 +121,8 @@ class Caller:
             req._status = constants.HTTP_INTERNAL_SERVER_ERROR
             req._status_line = None
             req._content_type = "text/html"
-        shown = html.escape("".join(part + "\n" for part in text))
-        page = f'\n<pre>\nMod_python error: "{html.escape(prefix)}"\n\n{shown}</pre>\n'
+        shown = errorpage.escape("".join(part + "\n" for part in text))
+        page = f'\n<pre>\nMod_python error: "{errorpage.escape(prefix)}"\n\n{shown}</pre>\n'
         given.write(page.encode("ascii", "xmlcharrefreplace"))
 
     def _log(self, text: str) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -75,7 +74,9 @@ class Timeouts:
         self._shortest = min(self._shortest, seconds)
         self._bell.set()
         if self._thread is None:
-            import ctypes  # noqa: F401  (not when a request is stuck, maybe in an import)
+            # (not when a request is stuck, maybe in an import)
+            import ctypes  # noqa: F401
+            import traceback  # noqa: F401
 
             self._thread = threading.Thread(target=self._watch, name=f"timeouts of {self._interpreter}")
             self._thread.start()
@@ -101,6 +102,8 @@ class Timeouts:
                 self.leave(running)
                 if not running.fired:  # it was meant for a step around this one
                     raise
+                import traceback
+
                 where = "" if running.told else "\n" + "".join(traceback.format_tb(error.__traceback__))
                 text = f"the request was ended by PythonRequestTimeout ({seconds:g} s): {req._head.line}{where}"
                 log_error(req, text)
@@ -166,6 +169,8 @@ class Timeouts:
         return GRACE
 
     def _tell(self, running: Running) -> None:
+        import traceback
+
         frame: FrameType | None = sys._current_frames().get(running.thread) if self._frames() else None
         running.told = frame is not None
         stack = "\n" + "".join(traceback.format_stack(frame)) if frame is not None else ""

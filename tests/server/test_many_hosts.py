@@ -1,0 +1,86 @@
+"""Seventy virtual hosts and three workers, asked all at once: each worker makes an interpreter for each host."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+
+from conftest import StartServer
+from support.server import Server
+
+HOSTS, WORKERS = 70, 3
+#: How long all of it may take on two processors that nobody else uses, in seconds.
+LIMIT = 20.0
+#: How long anything may take where others use them, too.
+PATIENCE = 300.0
+
+APP = """
+import os, time
+from mod_python import apache
+
+def handler(req):
+    # wait until this host's requests are in all workers, each in an interpreter that is busy with one
+    folder = os.path.join(os.path.dirname(__file__), "here", apache.interpreter)
+    os.makedirs(folder, exist_ok=True)
+    open(os.path.join(folder, str(os.getpid())), "w").close()
+    until = time.monotonic() + 280
+    while len(os.listdir(folder)) < %d:
+        if time.monotonic() > until:
+            return apache.HTTP_GATEWAY_TIME_OUT
+        time.sleep(0.2)
+    req.write("%%s %%s" %% (apache.interpreter, os.getpid()))
+    return apache.OK
+""" % WORKERS
+
+HOST = """
+<VirtualHost *:${PORT}>
+    ServerName host%d
+    <Directory "${WWW}">
+        SetHandler mod_python
+        PythonHandler app
+    </Directory>
+</VirtualHost>
+"""
+
+
+def ask(port: int, host: str) -> tuple[int, str]:
+    """Status and text of a host's answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        connection.request("GET", "/", headers={"Host": host, "Connection": "close"})
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+def spent(server: Server) -> float:
+    """The processor time that the server's processes have had, in seconds."""
+    assert server.master is not None
+    family = [server.master, *server.master.children(recursive=True)]
+    total = 0.0
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += sum(process.cpu_times()[:2])
+    return total
+
+
+@pytest.mark.parametrize("backend", ["own"] if sys.version_info >= (3, 14) else ["process"])
+def test_seventy_hosts_at_once(start_server: StartServer, backend: str) -> None:
+    conf = "".join(HOST % number for number in range(HOSTS))
+    server = start_server(conf, {"app.py": APP}, mode="daemon", backend=backend, workers=WORKERS)
+    names = [f"host{number}" for number in range(HOSTS)] * WORKERS
+    before = spent(server)
+    with ThreadPoolExecutor(len(names)) as pool:
+        replies = list(pool.map(lambda name: ask(server.port, name), names))
+    took = (spent(server) - before) / 2
+    assert {status for status, _text in replies} == {200}, server.log()
+    assert [text.split()[0] for _status, text in replies] == names
+    assert len({text for _status, text in replies}) == HOSTS * WORKERS
+    print("CPU", took)
+    assert took < LIMIT
