@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
+import os
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
-import psutil
 import pytest
 
 from conftest import StartServer
-from support.server import Server
 
 HOSTS, WORKERS = 70, 3
 #: How long all of it may take on two processors that nobody else uses, in seconds.
@@ -59,28 +58,17 @@ def ask(port: int, host: str) -> tuple[int, str]:
         connection.close()
 
 
-def spent(server: Server) -> float:
-    """The processor time that the server's processes have had, in seconds."""
-    assert server.master is not None
-    family = [server.master, *server.master.children(recursive=True)]
-    total = 0.0
-    for process in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            total += sum(process.cpu_times()[:2])
-    return total
-
-
 @pytest.mark.parametrize("backend", ["own"] if sys.version_info >= (3, 14) else ["process"])
 def test_seventy_hosts_at_once(start_server: StartServer, backend: str) -> None:
     conf = "".join(HOST % number for number in range(HOSTS))
     server = start_server(conf, {"app.py": APP}, mode="daemon", backend=backend, workers=WORKERS)
     names = [f"host{number}" for number in range(HOSTS)] * WORKERS
-    before = spent(server)
+    free = os.getloadavg()[0] < (os.cpu_count() or 1)
+    began = time.monotonic()
     with ThreadPoolExecutor(len(names)) as pool:
         replies = list(pool.map(lambda name: ask(server.port, name), names))
-    took = (spent(server) - before) / 2
+    took = time.monotonic() - began
     assert {status for status, _text in replies} == {200}, server.log()
     assert [text.split()[0] for _status, text in replies] == names
     assert len({text for _status, text in replies}) == HOSTS * WORKERS
-    print("CPU", took)
-    assert took < LIMIT
+    assert took < (LIMIT if free else PATIENCE)
