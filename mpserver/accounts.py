@@ -5,7 +5,7 @@ by itself and writes alone. A record takes 1 KiB; records that nobody uses take 
 holes there.
 
     0     start, first request's number, process, thread, kind, name     written when the interpreter starts
-    256   start and first line of the current request                    written when a request begins
+    256   start and head (its beginning) of the current request                    written when a request begins
     512   errors, bytes, busy seconds, end of the last request           written when a request ends
     576   time and text of the last error                                written when a request fails
 
@@ -87,9 +87,9 @@ class Writer:
             kind.encode(), _cut(name, 200),
         )  # fmt: skip
 
-    def begin(self, now: float, line: str) -> None:
-        """A request begins."""
-        _BEGIN.pack_into(self._memory, self._begin, now, line.encode("latin-1", "replace"))
+    def begin(self, now: float, head: bytes) -> None:
+        """A request with this head begins; so much of it is kept that its first line shows."""
+        _BEGIN.pack_into(self._memory, self._begin, now, head)
 
     def end(self, now: float, began: float, size: int) -> None:
         """A request that began at a time has ended; ``size`` bytes of its body were sent."""
@@ -117,6 +117,6 @@ def read(fd: int, offset: int) -> Account | None:
     errors, size, busy, last = _END.unpack_from(data, _TOTALS)
     failed, error = _FAILED.unpack_from(data, _ERROR)
     return Account(
-        started, first, pid, thread, _text(kind), _text(name), began, line.rstrip(b"\0").decode("latin-1"),
+        started, first, pid, thread, _text(kind), _text(name), began, line.rstrip(b"\0").lstrip(b"\r\n").partition(b"\r\n")[0].decode("latin-1"),
         errors, size, busy, last, failed, _text(error),
     )  # fmt: skip

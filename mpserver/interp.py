@@ -376,7 +376,7 @@ class Interpreter(Refusals):
 
     def _begin(self, connection: Connection, head: Head, limit: int, now: float) -> Request | None:
         """The request for a head, which is ours now; None if its body made it impossible, which was answered."""
-        self.seat.working(now, head.line)
+        self.seat.working(now, head.raw)
         self.began = now
         try:
             body = connection.take_request(head, limit)

@@ -113,10 +113,10 @@ class Place:
         """Tell what the interpreter does from now on."""
         self._memory[self._state_at] = state
 
-    def working(self, now: float, line: str) -> None:
-        """A request enters its handlers at ``now`` (seconds since the epoch); ``line`` is its first one."""
+    def working(self, now: float, head: bytes) -> None:
+        """A request with this head enters its handlers at ``now`` (seconds since the epoch)."""
         self._memory[self._state_at] = WORKING
-        self.writer.begin(now, line)
+        self.writer.begin(now, head)
 
     def done(self, now: float, began: float, size: int = 0) -> None:
         """A request that began at a time was served, with ``size`` bytes of a body: count it, and be idle."""

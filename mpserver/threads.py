@@ -213,9 +213,9 @@ class SharedPlace(Place):
         #: The threads whose requests have a program run, by the program's number.
         self._running: dict[int, int] = {}
 
-    def working(self, now: float, line: str) -> None:
+    def working(self, now: float, head: bytes) -> None:
         """A request enters its handlers: the pool tells how many are there."""
-        self.writer.begin(now, line)
+        self.writer.begin(now, head)
 
     def done(self, now: float, began: float, size: int = 0) -> None:
         """A request was served: count it."""

@@ -117,7 +117,7 @@ class Worker:
             connection, _ = listener.accept()
         except BlockingIOError:
             return
-        self.place.working(time.time(), "GET / HTTP/1.0")
+        self.place.working(time.time(), b"GET / HTTP/1.0")
         with connection:
             connection.setblocking(True)
             path = connection.recv(4096).split(b" ")[1].decode()

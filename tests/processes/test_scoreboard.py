@@ -21,7 +21,7 @@ def test_what_one_mapping_writes_another_reads() -> None:
     board.enter(2, 4711, 3, 12.5)
     place = other.place(2, 5)
     other.connections(2, 9)
-    place.working(1.0, "GET / HTTP/1.1")
+    place.working(1.0, b"GET / HTTP/1.1")
     row = board.row(2)
     assert row[:4] == (2, 4711, 3, 12.5)
     assert row.connections == 9
@@ -40,7 +40,7 @@ def test_requests_of_all_interpreters_are_summed_and_outlive_a_recycled_one() ->
     board.prepare(1)
     for index in (1, 1, 7, scoreboard.INTERPRETERS - 1):
         place = board.place(1, index)
-        place.working(1.0, "GET / HTTP/1.1")
+        place.working(1.0, b"GET / HTTP/1.1")
         place.done(2.0, 1.0)
     place.gone()
     assert board.row(1).requests == 4
@@ -62,7 +62,7 @@ def test_leaving_wipes_only_that_slot() -> None:
 def test_interpreters_past_the_last_place_stay_inside_the_page() -> None:
     board = Scoreboard.create(2)
     board.prepare(0)
-    board.place(0, 100_000).working(1.0, "GET / HTTP/1.1")
+    board.place(0, 100_000).working(1.0, b"GET / HTTP/1.1")
     assert board.row(1).state == scoreboard.OPEN
     assert board.worker_busy(0)
 

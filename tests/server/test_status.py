@@ -1,0 +1,131 @@
+"""``mpserver --status``: the accounts of interpreters, as operators read them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from conftest import StartServer
+from mpserver import control, remote
+from support.server import BACKENDS, Server, receive_all
+from support.waiting import PATIENCE, wait_for
+
+CONF = """
+<Location />
+    SetHandler mod_python
+    PythonPath "sys.path+['${WWW}']"
+    PythonHandler app
+</Location>
+"""
+
+APP = """
+import os
+import time
+from mod_python import apache
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def handler(req):
+    req.content_type = "text/plain"
+    if req.uri == "/wait":
+        while not os.path.exists(os.path.join(ROOT, "go")):
+            time.sleep(0.005)
+    if req.uri == "/work":
+        end = time.process_time() + 0.2
+        while time.process_time() < end:
+            pass
+    if req.uri == "/fail":
+        raise KeyError("no such thing")
+    req.write("x" * 1000, 0)
+    return apache.OK
+"""
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
+    """One worker of each kind."""
+    return start_module_server(CONF, {"app.py": APP}, mode="foreground", backend=request.param)
+
+
+def interpreter(server: Server) -> dict[str, Any]:
+    """The account of the application's interpreter."""
+    found = next(remote.ask(str(server.pid_file), {"command": "status"}, PATIENCE))
+    remote.complete(found)
+    return next(i for worker in found["workers"] for i in worker["interpreters"] if i["modules"])
+
+
+def test_what_an_interpreter_did_is_counted(server: Server) -> None:
+    assert server.get("/").status == 200
+    before = interpreter(server)
+    for path in ("/", "/work", "/fail"):
+        server.get(path)
+    after = wait_for(lambda: (i := interpreter(server))["requests"] == before["requests"] + 3 and i, "the count")
+    assert isinstance(after, dict)
+    assert after["errors"] == before["errors"] + 1
+    assert after["bytes"] > before["bytes"] + 2000
+    assert after["busy"] > before["busy"] + 0.19
+    assert after["cpu"] >= before["cpu"] + 0.15
+    assert "no such thing" in after["error"]
+    assert time.time() - 60 < after["failed"] < time.time()
+    assert before["started"] == after["started"] < time.time()
+    assert "app" in after["modules"]
+    assert not any(name.startswith(("mpserver", "json", "os")) for name in after["modules"])
+    if after["kind"] == "process":
+        assert after["rss"] > 1 << 20
+        assert after["pid"] not in [worker.pid for worker in server.workers()]
+    else:
+        assert after["pid"] == server.workers()[0].pid
+
+
+def test_the_request_at_hand_is_shown(server: Server) -> None:
+    (server.root / "go").unlink(missing_ok=True)
+    request = threading.Thread(target=server.get, args=("/wait?for=it",))
+    request.start()
+    try:
+        busy = wait_for(lambda: (i := interpreter(server))["state"] == "W" and i, "the request")
+        assert isinstance(busy, dict)
+        assert busy["line"] == "GET /wait?for=it HTTP/1.1"
+        assert abs(time.time() - busy["began"]) < PATIENCE
+        assert "GET /wait?for=it HTTP/1.1" in server.command("--status").stdout
+    finally:
+        (server.root / "go").touch()
+        request.join()
+
+
+def test_the_command_prints_a_table_and_json(server: Server) -> None:
+    assert server.get("/").status == 200
+    shown = server.command("--status").stdout
+    found = json.loads(server.command("--status", "--json").stdout)
+    assert shown.startswith(f"mpserver/{found['version']}, pid {found['pid']}, up ")
+    assert server.master is not None
+    assert found["pid"] == server.master.pid
+    for item in [*found["workers"], *found["workers"][0]["interpreters"]]:
+        assert str(item["pid"]) in shown
+    for name in ("WORKER", "KIND", "NAME", "REQUESTS", "MEMORY"):
+        assert name in shown
+
+
+def test_only_the_servers_account_may_ask(server: Server) -> None:
+    found = os.stat(control.path(str(server.pid_file)))
+    assert stat.S_ISSOCK(found.st_mode)
+    assert stat.S_IMODE(found.st_mode) == 0o600
+
+
+@pytest.mark.parametrize("line", ["", "{", "[]", '{"command": "no"}', '{"command": {}}', "x" * 70000])
+def test_what_is_no_command_is_refused(server: Server, line: str) -> None:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(PATIENCE)
+        folder, name = control.near(control.path(str(server.pid_file)))
+        sock.connect(name)
+        os.close(folder)
+        sock.sendall(line.encode() + b"\n")
+        assert b"no command that the server knows" in receive_all(sock)
+    assert server.get("/").status == 200
