@@ -116,7 +116,8 @@ def read(fd: int, offset: int) -> Account | None:
     began, line = _BEGIN.unpack_from(data, _REQUEST)
     errors, size, busy, last = _END.unpack_from(data, _TOTALS)
     failed, error = _FAILED.unpack_from(data, _ERROR)
+    line = line.rstrip(b"\0").lstrip(b"\r\n").partition(b"\r\n")[0]
     return Account(
-        started, first, pid, thread, _text(kind), _text(name), began, line.rstrip(b"\0").lstrip(b"\r\n").partition(b"\r\n")[0].decode("latin-1"),
+        started, first, pid, thread, _text(kind), _text(name), began, line.decode("latin-1"),
         errors, size, busy, last, failed, _text(error),
     )  # fmt: skip

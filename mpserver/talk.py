@@ -95,7 +95,7 @@ class Talks:
         connection.send([])  # (for the books: should a process crash from here on, nobody can go on with it)
         given = found.connection(connection.connection(), wire)
         now = interpreter.began = time.time()
-        interpreter.seat.working(now, f"PythonConnectionHandler {given.hlist.handler}")
+        interpreter.seat.working(now, f"PythonConnectionHandler {given.hlist.handler}".encode())
         try:
             result = found.call(given, interpreter.loader, now)
         except Misplaced as error:

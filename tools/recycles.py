@@ -23,10 +23,10 @@ PythonInterpRecycleLimit 0
 """
 
 APP = """
-import json, re, decimal, email.message, html
+import json
 from mod_python import apache
 
-PAGES = {number: "page %d" % number for number in range(20000)}  # what an application may hold
+PAGES = {number: "page %d" % number for number in range(2000)}  # what an application may hold
 
 
 def handler(req):
