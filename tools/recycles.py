@@ -55,6 +55,8 @@ def run(kind: str, count: int, clients: int) -> bool:
                 for number in range(count):
                     if number % max(count // 10, 1) == 0:
                         marks.append((number, resident(server)))
+                        print(f"{number} recycles, {state.done} requests, {len(state.failures)} failed, "
+                              f"{marks[-1][1]} KiB resident", flush=True)  # fmt: skip
                     *_said, last = remote.ask(str(server.pid_file), {"command": "recycle", "name": "localhost"}, 120)
                     if last["why"] or last["count"] != 1:
                         print(f"recycling {number} failed: {last}")
@@ -67,7 +69,6 @@ def run(kind: str, count: int, clients: int) -> bool:
             growth = (marks[-1][1] - first[1]) / max(marks[-1][0] - first[0], 1)
             print(f"Python {platform.python_version()}, kind {kind}: {count} recycles in {seconds:.0f} s")
             print(f"requests answered: {state.done}, failed: {len(state.failures)} {state.failures[:3]}")
-            print("resident memory (KiB) by recycles: " + ", ".join(f"{at}: {size}" for at, size in marks))
             print(f"growth after the first tenth: {growth:.1f} KiB for each recycle")
             return not state.failures
 
