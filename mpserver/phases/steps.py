@@ -242,7 +242,10 @@ def _filtered(plan: Plan, loader: Loader, lookup: Lookup, insert: Callable[[Requ
                 return result
             req._is_directory = False  # (there is nothing more to be looked for)
         insert(req)
-        return content(req)
+        result = content(req)
+        if result in (OK, DONE):
+            req.finish()  # here, so that PythonRequestTimeout counts for the filters, too
+        return result
 
     return step
 

@@ -161,6 +161,10 @@ def swallow(filter):
 
 def nothing(filter):
     pass
+
+def stuck(filter):
+    while True:
+        pass
 '''
 
 APP = '''
@@ -540,6 +544,22 @@ def test_a_filter_that_fails_shows_its_page(server: Server) -> None:
     assert reply.text.startswith('\n<pre>\nMod_python error: "fails streams::fails"\n\nTraceback')
     assert "ValueError: asked to" in reply.text
     assert server.get("/debug/app.py/flushed").text.endswith("</pre>\nsecond")
+
+
+def test_a_filter_that_does_not_end(start_server: StartServer) -> None:
+    """PythonRequestTimeout counts for filters, too."""
+    conf = """
+        PythonPath "sys.path + ['${WWW}']"
+        PythonOutputFilter streams::stuck STUCK
+        AddOutputFilter STUCK .txt
+        PythonRequestTimeout 1
+    """
+    files: dict[str, str | bytes] = {"streams.py": STREAMS, "page.txt": PAGE, "page.html": PAGE}
+    server = start_server(conf, files, mode="foreground")
+    assert server.get("/page.html").status == 200
+    assert server.get("/page.txt").status == 500
+    server.wait_for_log("the request was ended by PythonRequestTimeout (1 s): GET /page.txt")
+    assert server.get("/page.html").text == PAGE
 
 
 # ---- HTTP
