@@ -274,6 +274,11 @@ class Shared(Own):
 
     shared = True
 
+    def reap(self) -> None:
+        """Destroy it; before 3.14, where that may abort the process, it goes with the worker."""
+        if sys.version_info >= (3, 14):
+            super().reap()
+
 
 class Process(Interp):
     """A process of its own. The worker asks the keeper of zygotes for it, on its control socket.
