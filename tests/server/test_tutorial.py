@@ -68,9 +68,14 @@ class Tutorial(NamedTuple):
     mail: smtp.Sink
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+#: Every kind of interpreter, and the first with the threads of the worker MPM.
+RUNS = [*((backend, "prefork") for backend in BACKENDS), (BACKENDS[0], "worker")]
+
+
+@pytest.fixture(scope="module", params=RUNS, ids="-".join)
 def tutorial(request: pytest.FixtureRequest, start_module_server: StartServer) -> Iterator[Tutorial]:
     """The tutorial's site under ``-k start`` in one kind of interpreter."""
+    backend, mpm = request.param
     with smtp.sink() as mail:
         files = {
             str(path.relative_to(PROGRAMS)): path.read_bytes()
@@ -80,7 +85,7 @@ def tutorial(request: pytest.FixtureRequest, start_module_server: StartServer) -
         form = files["form/form.py"].decode()
         files["form/form.py"] = form.replace('"localhost"', f'"{mail.address}"').encode()
         server = start_module_server(
-            CONF, files, mode="daemon", backend=request.param, workers=WORKERS
+            CONF, files, mode="daemon", backend=backend, mpm=mpm, workers=WORKERS
         )
         yield Tutorial(server, mail)
         server.close()
