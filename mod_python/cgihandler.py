@@ -265,12 +265,30 @@ _thread = threading.local()
 def _fresh_modules() -> Iterator[None]:
     """Forget the modules that the script has loaded, so that the next one gets them as their files are then."""
     count, last = len(sys.modules), next(reversed(sys.modules))
+    asked = _Asked() if apache.mpm_query(apache.AP_MPMQ_IS_THREADED) else None
+    if asked is not None:
+        sys.meta_path.insert(0, asked)
     try:
         yield
     finally:
+        if asked is not None:
+            sys.meta_path.remove(asked)
         # what is new comes last; most scripts load nothing that was not there
         if len(sys.modules) != count or next(reversed(sys.modules)) != last:
-            _forget(list(sys.modules)[count if last in sys.modules else count - 1 :])
+            names = list(sys.modules)[count if last in sys.modules else count - 1 :]
+            _forget(names if asked is None else [name for name in names if name in asked.names])
+
+
+class _Asked:
+    """Notes what a script imports, where other threads import at the same time; finds nothing."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        """What the import system asks first."""
+        if _stage.get() is not None:
+            self.names.add(name)
 
 
 def _forget(names: list[str]) -> None:

@@ -118,6 +118,15 @@ def crash(req):
     time.sleep(0.3)
     os._exit(3)
 
+def late(req):
+    import latecomer
+    req.write(str("latecomer" in sys.modules))
+    return apache.OK
+
+def loaded(req):
+    req.write(" ".join(name for name in ("latecomer", "ofscript") if name in sys.modules))
+    return apache.OK
+
 def size(req):
     req.write(str(len(req.read())))
     return apache.OK
@@ -135,12 +144,27 @@ CONF = """
     SetHandler mod_python
     PythonHandler app
 </Directory>
+<Directory "${WWW}/cgi">
+    PythonHandler mod_python.cgihandler
+</Directory>
 <Location /app/stuck>
     PythonRequestTimeout 300ms
 </Location>
 """
 
-FILES: dict[str, str | bytes] = {"app.py": APP, "app": ""}
+SCRIPT = """
+import os, time
+import ofscript
+open("runs", "w").close()
+until = time.time() + 20
+while not os.path.exists("end") and time.time() < until:
+    time.sleep(0.01)
+print("Content-Type: text/plain\\n\\nended")
+"""
+
+FILES: dict[str, str | bytes] = {
+    "app.py": APP, "app": "", "latecomer.py": "", "cgi/script.py": SCRIPT, "cgi/ofscript.py": "",
+}  # fmt: skip
 
 
 def start(start_server: StartServer, **options: object) -> Server:
@@ -213,6 +237,16 @@ def test_a_time_out_ends_its_request_only(server: Server) -> None:
     assert [reply.status for reply in replies] == [200, 500, 200]
     assert "PythonRequestTimeout: 0.3 s are over" in server.log()
     assert server.get("/app/sleep?0").text == "slept"
+
+
+def test_a_script_s_end_leaves_the_modules_of_others(server: Server) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        script = pool.submit(server.get, "/cgi/script.py")
+        wait_for((server.www / "cgi" / "runs").exists, "the script")
+        assert server.get("/app/late").text == "True"
+        server.write("cgi/end", "")
+        assert script.result(PATIENCE).text == "ended\n"
+    assert server.get("/app/loaded").text == "latecomer"
 
 
 def test_bodies_pipelines_and_long_answers(server: Server) -> None:
