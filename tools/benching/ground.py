@@ -6,6 +6,7 @@ import contextlib
 import importlib.metadata
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ MEGABYTE = 1_000_000
 
 #: Static files and their sizes.
 FILES = {"hello.txt": 13, "10k.bin": 10_000, "1m.bin": MEGABYTE}
+
+#: How CGI scripts begin. Here they get the Python that runs this: what env finds may be a script that looks for one.
+SHEBANG = "#!/usr/bin/env python3"
 
 #: What Flask consists of.
 FLASK = ("flask", "werkzeug", "jinja2", "markupsafe", "itsdangerous", "click", "blinker")
@@ -59,6 +63,9 @@ def prepared(root: Path | None = None) -> Iterator[Ground]:
             (static / file).write_bytes((b"Hello World!\n" * (size // 13 + 1))[:size])
         for path in (folder / "site").rglob("*"):
             path.chmod(0o755 if path.is_dir() or path.suffix == ".py" else 0o644)
+        if root is None:
+            for path in (folder / "site").rglob("*.py"):
+                path.write_text(path.read_text().replace(SHEBANG, f"#!{Path(sys.executable).resolve()}"))
         lib = folder / "lib"
         lib.mkdir()
         _copy_flask(lib)

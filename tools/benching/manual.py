@@ -119,7 +119,7 @@ def served(port: int) -> frozenset[str]:
 
 def table(rates: dict[tuple[str, str], float], columns: Sequence[str]) -> str:
     """The figures as Markdown, with how much faster the first of the columns is than each other."""
-    lines = ["| | " + " | ".join(columns) + " | times |", "| --- | " + "---: | " * (len(columns) + 1)]
+    lines = ["| | " + " | ".join(columns) + " | times |", "| --- |" + " ---: |" * (len(columns) + 1)]
     for way, _path in WAYS:
         found = [rates.get((way, column)) for column in columns]
         figures = [f"{rate:,.0f}" if rate else "" for rate in found]
