@@ -103,6 +103,15 @@ class Connection:
             return None
         return self._remote_host or None
 
+    def look_up_local(self) -> str:
+        """The DNS name of the server's address, asked once; the address itself where it has none."""
+        if self._local_host is None:
+            try:
+                self._local_host = socket.gethostbyaddr(self._local_addr[0])[0]
+            except OSError:
+                self._local_host = self._local_addr[0]
+        return self._local_host
+
     def _leads_back(self) -> bool:
         if not self._remote_host:
             return False

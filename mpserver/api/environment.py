@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from mpserver.api.constants import REMOTE_HOST
 from mpserver.http1.dates import parse_date
 
 if TYPE_CHECKING:
@@ -114,7 +115,9 @@ def scheme(req: Request) -> str:
 
 
 def server_name(req: Request) -> str:
-    """SERVER_NAME: the host that the client asked for, or with UseCanonicalName On ServerName."""
+    """SERVER_NAME: the host that the client asked for; with UseCanonicalName On ServerName, with DNS the address's."""
+    if req._plan.canonical_name == "dns":
+        return req.connection.look_up_local()
     named = req.server.server_hostname
     if req._plan.canonical_name and named:
         return named
@@ -155,7 +158,7 @@ def common_vars(req: Request) -> dict[str, str]:
         "SERVER_NAME": server_name(req),
         "SERVER_ADDR": connection.local_ip,
         "SERVER_PORT": str(server_port(req)),
-        "REMOTE_HOST": connection.remote_host or None,
+        "REMOTE_HOST": req.get_remote_host(REMOTE_HOST),
         "REMOTE_ADDR": req.useragent_ip,
         "DOCUMENT_ROOT": req.document_root(),
         "REQUEST_SCHEME": scheme(req),

@@ -27,8 +27,8 @@ class RequestPlan(Protocol):
     #: "", "on" or "double".
     hostname_lookups: str
     server_software: str
-    #: UseCanonicalName: whether URLs of the server name it as ServerName does, not as the client did.
-    canonical_name: bool
+    #: UseCanonicalName: "" names the server as the client did, "on" as ServerName does, "dns" as its address is called.
+    canonical_name: str
     #: CGIPassAuth: whether the Authorization header is among the CGI variables.
     pass_auth: bool
     #: What the engine alone uses: see `mpserver.phases.plan.Plan`.

@@ -413,6 +413,8 @@ class Request(Output, Receiving):
             name = connection.look_up(double=True)
         elif type != constants.REMOTE_NOLOOKUP and self._plan.hostname_lookups:
             name = connection.look_up(double=self._plan.hostname_lookups == "double")
+            if name is None:
+                connection._remote_host = ""  # (a name that does not lead back counts nowhere)
         is_ip = 0
         if not name:
             if type in (constants.REMOTE_HOST, constants.REMOTE_DOUBLE_REV):

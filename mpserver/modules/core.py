@@ -89,6 +89,8 @@ PID_FILE = Setting("PidFile", "logs/mpserver.pid")
 MUTEX: Setting[dict[str, Mutex]] = Setting("Mutex", {}, update)
 #: "on", "off" or "dns". Directory level.
 USE_CANONICAL_NAME = Setting("UseCanonicalName", "off")
+#: "on", "off" or "double". Directory level.
+HOSTNAME_LOOKUPS = Setting("HostnameLookups", "off")
 
 #: Directory level, by status: ``"text`` (with its quote), a local path, a URL; "" for the built-in page.
 ERROR_DOCUMENT: Setting[dict[int, str]] = Setting("ErrorDocument", {}, lambda outer, inner: {**outer, **inner})
@@ -308,6 +310,7 @@ _TOKENS = {
 }
 _PATH_INFO: dict[str, bool | None] = {"on": True, "off": False, "default": None}
 _CANONICAL = {word: word for word in ("on", "off", "dns")}
+_LOOKUPS = {word: word for word in ("on", "off", "double")}
 _size = values.number(0, 2**31 - 1)
 _FIELDS = values.number(0, 32767, " (0 = no limit)")
 
@@ -347,6 +350,13 @@ MODULE = Module(
             NOT_HTACCESS,
             values.directory(USE_CANONICAL_NAME, values.choice(_CANONICAL)),
             help="On, Off or DNS: which name the server calls itself in URLs",
+        ),
+        Directive(
+            "HostnameLookups",
+            Args.TAKE1,
+            NOT_HTACCESS,
+            values.directory(HOSTNAME_LOOKUPS, values.choice(_LOOKUPS)),
+            help="On, Off or Double: whether clients' names are looked up for logs and CGI variables",
         ),
         Directive("Listen", Args.ANY, SERVER_ONLY, _listen, help="[address:]port and, optionally, a protocol"),
         Directive("DocumentRoot", Args.TAKE1, SERVER_VHOST, _document_root, help="the directory of the documents"),

@@ -422,6 +422,8 @@ class Pipeline(Answers):
             return
         req._duration = time.time() - req._request_time
         req._keepalives = req.connection.keepalives + 1
+        if req._plan.hostname_lookups:
+            req.get_remote_host()
         for fd, log in host.access_logs:
             if log.env is None or log.wants(req):
                 try:

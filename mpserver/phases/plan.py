@@ -82,8 +82,10 @@ class Plan:
         self.python_path: str | None = conf[python.PYTHON_PATH]
         self.debug: bool = conf[python.PYTHON_DEBUG]
         self.autoreload: bool = conf[python.PYTHON_AUTO_RELOAD]
-        self.hostname_lookups = ""
-        self.canonical_name: bool = conf[core.USE_CANONICAL_NAME] != "off"
+        lookups = conf[core.HOSTNAME_LOOKUPS]
+        self.hostname_lookups = "" if lookups == "off" else lookups
+        canonical = conf[core.USE_CANONICAL_NAME]
+        self.canonical_name = "" if canonical == "off" else canonical
         self.pass_auth: bool = conf[core.CGI_PASS_AUTH]
         self.addhandler_extensions = tuple(
             extension for extension, handler in conf[mime.ADD_HANDLER].items() if handler in PYTHON_HANDLERS

@@ -255,7 +255,7 @@ CONTEXTS = {
         "PythonInterpRecycleLimit"
     ),
     (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
-        "Alias CGIScriptTimeout LogLevel PythonExecutable PythonInputFilter "
+        "Alias CGIScriptTimeout HostnameLookups LogLevel PythonExecutable PythonInputFilter "
         "PythonInterpBackend PythonInterpMaxMemory PythonInterpNice PythonInterpPreload PythonInterpUser "
         "PythonOutputFilter PythonRequestTimeout "
         "PythonVirtualEnv ScriptAlias UseCanonicalName "
