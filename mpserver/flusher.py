@@ -57,8 +57,8 @@ class Flusher:
 
     def hold(self, connection: Connection, begun: Begun) -> None:
         """Keep the beginning of a response for its end."""
+        self.held = connection  # (first: what is in the box without it would stay there)
         self._box.append(begun)
-        self.held = connection
         self._uses += 1
         if not self._awake:
             self._awake = True

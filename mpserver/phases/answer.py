@@ -65,6 +65,7 @@ class Answers:
             self._too_late(req, status)
             return
         req._drop_parts()
+        req._link.take_held()  # a flush that was interrupted before it took effect
         req._status = status
         if status in (constants.HTTP_NOT_MODIFIED, constants.HTTP_NO_CONTENT):
             req.finish()
