@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -59,11 +58,12 @@ def ask(port: int, host: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("backend", ["own"] if sys.version_info >= (3, 14) else ["process"])
-def test_seventy_hosts_at_once(start_server: StartServer, backend: str) -> None:
+@pytest.mark.parametrize("limit", [PATIENCE, pytest.param(LIMIT, marks=pytest.mark.long)])
+def test_seventy_hosts_at_once(start_server: StartServer, backend: str, limit: float) -> None:
+    """All are answered; how long it takes counts on a machine that is free for it."""
     conf = "".join(HOST % number for number in range(HOSTS))
     server = start_server(conf, {"app.py": APP}, mode="daemon", backend=backend, workers=WORKERS)
     names = [f"host{number}" for number in range(HOSTS)] * WORKERS
-    free = os.getloadavg()[0] < (os.cpu_count() or 1)
     began = time.monotonic()
     with ThreadPoolExecutor(len(names)) as pool:
         replies = list(pool.map(lambda name: ask(server.port, name), names))
@@ -71,4 +71,4 @@ def test_seventy_hosts_at_once(start_server: StartServer, backend: str) -> None:
     assert {status for status, _text in replies} == {200}, server.log()
     assert [text.split()[0] for _status, text in replies] == names
     assert len({text for _status, text in replies}) == HOSTS * WORKERS
-    assert took < (LIMIT if free else PATIENCE)
+    assert took < limit

@@ -39,7 +39,9 @@ class Browser:
         options: dict[str, Any] = {"args": arguments, "binary": shutil.which("chromium")}
         if size == PHONE:
             options["mobileEmulation"] = {"deviceMetrics": {"width": width, "height": height, "pixelRatio": 2}}
-        capabilities = {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}
+        wanted = {"browserName": "chrome", "goog:chromeOptions": options}
+        # an element may belong to a page that is still on its way
+        capabilities = {"alwaysMatch": {**wanted, "timeouts": {"implicit": int(PATIENCE * 1000)}}}
         self.session = ""
         self.session = self._call("POST", "/session", {"capabilities": capabilities})["sessionId"]
 
