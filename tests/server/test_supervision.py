@@ -159,7 +159,7 @@ def test_as_many_slow_requests_as_workers_run_at_once(start_server: StartServer)
     for client in clients:
         client.start()
     try:
-        wait_for(lambda: len(list(run.glob("begun*"))) == 4, "four handlers to begin", 5)
+        wait_for(lambda: len(list(run.glob("begun*"))) == 4, "four handlers to begin", 30)
     finally:
         (run / "go on").touch()
         for client in clients:
