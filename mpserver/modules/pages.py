@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 LONGEST = 32768
 #: What the files of one server may take in one interpreter, in bytes; past it all are read anew.
 ROOM = 2 << 20
+#: What is kept beside the bytes of a file, about: a client can ask for an empty file by any number of paths.
+OVERHEAD = 1024
 #: A file changed within so many seconds may change again with the same time stamp.
 SETTLED = 1.0
 
@@ -39,12 +41,13 @@ class Pages:
     def keep(self, located: Any, fields: Iterable[tuple[str, str]], body: bytes) -> None:
         """Keep a file's response for the next requests."""
         size = len(body)
-        if size > self._room:
+        cost = size + OVERHEAD
+        if cost > self._room:
             for other in self._kept:
                 other.page = None
             self._kept.clear()
             self._room = ROOM
-        self._room -= size
+        self._room -= cost
         fields = tuple(fields)
         rest = b"%bContent-Length: %d\r\n\r\n%b" % (field_lines(fields), size, body)
         located.page = Page(rest, size, fields)
