@@ -162,11 +162,10 @@ class Output:
             size = os.fstat(fd).st_size
             part.length = max(0, size - offset if len < 0 else min(len, size - offset))
             length = part.length
-            if self._header_only:
-                pass
+            if not length or self._header_only:
+                pass  # nothing of it is sent
             elif length <= SMALL_FILE:
-                if length:
-                    self.write(os.pread(fd, length, offset), 0)
+                self.write(os.pread(fd, length, offset), 0)
             else:
                 self._has_file = True
                 self._parts.append(part)

@@ -171,16 +171,13 @@ class HtaccessCache:
         for name in names:
             path = directory + name
             try:
-                status = os.stat(path)
-            except (FileNotFoundError, NotADirectoryError):
-                if watched is not None:
-                    watched.append((path, None))
-                continue
+                stamp = look(path)
             except OSError as error:
                 raise ConfigError(_unreadable(path, error)) from error
-            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             if watched is not None:
                 watched.append((path, stamp))
+            if stamp is None:
+                continue
             known = self._known.get((path, allowed))
             if known is None or known.stamp != stamp:
                 if len(self._known) >= REMEMBERED:
@@ -215,6 +212,15 @@ class HtaccessCache:
         compiler.compile(reader.tree, scope)
         errors = sorted(reader.errors + compiler.errors, key=lambda error: error.line or 0)
         return _Known(stamp, None if errors else conf, errors[0] if errors else None)
+
+
+def look(path: str) -> _Stamp | None:
+    """What tells a file from what it is after a change; None where there is none. :raises OSError: nobody can tell."""
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _unreadable(path: str, error: OSError) -> str:

@@ -10,6 +10,8 @@ import os
 from stat import S_ISDIR
 from typing import TYPE_CHECKING
 
+from mpserver.config.htaccess import look
+
 if TYPE_CHECKING:
     from mpserver.api.request import Request
     from mpserver.config.htaccess import Watched
@@ -57,18 +59,10 @@ class Located:
         if not same(found, known):
             return False
         resource.finfo = found
-        for path, stamp in self._htaccess:
-            try:
-                status = os.stat(path)
-            except (FileNotFoundError, NotADirectoryError):
-                if stamp is not None:
-                    return False
-            except OSError:
-                return False
-            else:
-                if stamp != (status.st_mtime_ns, status.st_size, status.st_ino):
-                    return False
-        return True
+        try:
+            return not self._htaccess or all(look(path) == stamp for path, stamp in self._htaccess)
+        except OSError:
+            return False
 
 
 def same(one: os.stat_result, other: os.stat_result) -> bool:
