@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from support import redis, smtp
 from support.processes import adopt_orphans, nothing_outlives
@@ -16,6 +18,45 @@ from support.server import Server
 
 #: Starts a real server that ends with the test: arguments as of `Server`, without the folder.
 StartServer: TypeAlias = Callable[..., Server]
+
+# How long an example takes says more of the machine's other work than of the example.
+settings.register_profile("mpserver", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mpserver")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What tools/test asks for."""
+    group = parser.getgroup("mpserver")
+    group.addoption("--part", choices=("together", "alone"), help="leave out the tests marked alone, or all others")
+    group.addoption("--results", metavar="FILE", help="append the counts, and the names of tests that failed, to FILE")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what belongs to the other part (by an option of its own: ``-m`` stays free for people)."""
+    part = config.getoption("--part")
+    if part is None:
+        return
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
+    for item in items:
+        wanted = (item.get_closest_marker("alone") is not None) == (part == "alone")
+        (kept if wanted else left).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Write down what tools/test repeats at its end."""
+    file = config.getoption("--results")
+    if file is None or hasattr(config, "workerinput"):  # (a helper of xdist: all is told by the first process)
+        return
+    counts = {word: len(terminalreporter.stats.get(word, ())) for word in ("passed", "skipped", "failed", "error")}
+    with open(file, "a", encoding="utf-8") as results:
+        told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+        results.write(f"Python {platform.python_version()}, {config.getoption('--part')}: {told or 'no tests'}\n")
+        for word in ("failed", "error"):
+            for report in terminalreporter.stats.get(word, ()):
+                results.write(f"  {word}: {report.nodeid}\n")
 
 
 @contextlib.contextmanager

@@ -164,6 +164,7 @@ class TestInRedis:
 
 
 class TestOtherServers:
+    @pytest.mark.alone
     def test_one_waits_for_the_other(self, ask: Ask, elsewhere: RedisStore) -> None:
         sid = begin(ask, hits=1)
         hold = elsewhere.hold(sid)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import psutil
 
 from support.processes import alive, descendants, end
+from support.server import Port
 from support.waiting import PATIENCE, wait_for
 
 STUB = Path(__file__).with_name("stub_server.py")
@@ -47,24 +48,22 @@ def title(process: psutil.Process) -> str:
         return ""
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class StubServer:
     """A ServerRoot with a configuration, and the command for it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.port = free_port()
+        self.reserved: list[Port] = []
+        self.port = self.free_port()
         self.environ: dict[str, str] = {}
         self.foreground: subprocess.Popen[str] | None = None
         (root / "logs").mkdir()
         self.configure()
+
+    def free_port(self) -> int:
+        """A port of this server's alone until it is closed."""
+        self.reserved.append(Port())
+        return self.reserved[-1].number
 
     def configure(self, more: str = "", workers: int = 2, most: int = 6) -> None:
         """Write the configuration."""
@@ -189,7 +188,14 @@ class StubServer:
         return self.foreground.wait(PATIENCE)
 
     def close(self) -> None:
-        """End whatever is left."""
+        """End whatever is left, and give the ports back."""
+        try:
+            self._end()
+        finally:
+            for port in self.reserved:
+                port.release()
+
+    def _end(self) -> None:
         if self.foreground is not None:
             family = descendants(psutil.Process(self.foreground.pid)) if self.foreground.poll() is None else set()
             self.foreground.kill()

@@ -16,7 +16,7 @@ import pytest
 from support.processes import alive, descendants, nothing_outlives
 from support.waiting import wait_for
 
-from .stub import StubServer, free_port, title
+from .stub import StubServer, title
 
 
 @pytest.fixture
@@ -110,6 +110,7 @@ def test_workers_inherit_only_what_they_need(server: StubServer) -> None:
 # ---- workers
 
 
+@pytest.mark.alone
 def test_a_killed_worker_is_replaced_within_a_second(server: StubServer) -> None:
     master = server.start()
     before = {worker.pid for worker in server.await_workers(master, 2)}
@@ -340,7 +341,7 @@ def test_a_generation_that_can_not_start_is_given_up(server: StubServer) -> None
 
 
 def test_addresses_come_and_go_with_a_graceful_restart(server: StubServer) -> None:
-    other, third = free_port(), free_port()
+    other, third = server.free_port(), server.free_port()
     server.configure(f"Listen 127.0.0.1:{other}")
     server.start()
     wait_for(lambda: server.ask(port=other), "the second address")

@@ -11,6 +11,7 @@ from mpserver.config.settings import Conf
 from mpserver.errors import StartError
 from mpserver.modules import unixd
 from mpserver.modules.unixd import Identity
+from support.processes import run_code
 
 NOBODY = pwd.getpwnam("nobody")
 
@@ -65,17 +66,15 @@ def test_without_root_user_and_group_are_ignored_with_a_notice() -> None:
     ],
 )
 def test_who_was_root_can_not_become_root_again(identity: Identity) -> None:
-    pid = os.fork()
-    if pid == 0:
-        status = 1
+    code = f"""
+        import os
+        from mpserver import privileges
+        from mpserver.modules.unixd import Identity
+        privileges.assume({identity!r})
+        print(os.getresuid(), os.getresgid(), 0 in os.getgroups())
         try:
-            privileges.assume(identity)
-            ids = (*os.getresuid(), *os.getresgid())
-            try:
-                os.setuid(0)
-            except PermissionError:
-                if ids == (identity.uid,) * 3 + (identity.gid,) * 3 and 0 not in os.getgroups():
-                    status = 0
-        finally:
-            os._exit(status)
-    assert os.waitpid(pid, 0)[1] == 0
+            os.setuid(0)
+        except PermissionError:
+            print("refused")
+    """
+    assert run_code(code) == f"{(identity.uid,) * 3} {(identity.gid,) * 3} False\nrefused\n"

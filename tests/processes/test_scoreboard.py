@@ -1,9 +1,8 @@
 """The scoreboard is one memory for all who map it, and each field has its place."""
 
-import os
-
 from mpserver import scoreboard
 from mpserver.scoreboard import Scoreboard
+from support.processes import run_code
 
 
 def test_a_new_board_has_open_slots() -> None:
@@ -68,10 +67,14 @@ def test_interpreters_past_the_last_place_stay_inside_the_page() -> None:
 
 
 def test_a_forked_child_writes_to_the_same_board() -> None:
-    board = Scoreboard.create(1)
-    pid = os.fork()
-    if pid == 0:
-        Scoreboard.attach(board.fd).place(0, 1).done(2.0, 1.0)
-        os._exit(0)
-    os.waitpid(pid, 0)
-    assert board.row(0).requests == 1
+    code = """
+        import os
+        from mpserver.scoreboard import Scoreboard
+        board = Scoreboard.create(1)
+        pid = os.fork()
+        if pid == 0:
+            Scoreboard.attach(board.fd).place(0, 1).done(2.0, 1.0)
+            os._exit(0)
+        print(os.waitpid(pid, 0)[1], board.row(0).requests)
+    """
+    assert run_code(code) == "0 1\n"

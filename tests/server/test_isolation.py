@@ -125,6 +125,7 @@ def test_pipelined_requests_for_two_interpreters_are_answered_in_order(
     ]
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="parallelism takes two processors")
 @pytest.mark.parametrize("backend", ISOLATED)
 def test_two_busy_interpreters_run_at_once(start_server: StartServer, backend: str) -> None:

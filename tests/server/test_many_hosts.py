@@ -57,6 +57,7 @@ def ask(port: int, host: str) -> tuple[int, str]:
         connection.close()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("backend", ["own"] if sys.version_info >= (3, 14) else ["process"])
 @pytest.mark.parametrize("limit", [PATIENCE, pytest.param(LIMIT, marks=pytest.mark.long)])
 def test_seventy_hosts_at_once(start_server: StartServer, backend: str, limit: float) -> None:

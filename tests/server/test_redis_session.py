@@ -222,6 +222,7 @@ def test_a_server_that_is_killed_behind_nginx_loses_no_acknowledged_count(
         assert max(numbers) < int(body.split()[0]) <= 2 + len(numbers) + len(clients.failed)
 
 
+@pytest.mark.alone
 def test_hand_over_between_servers_is_fast(pair: tuple[Server, Server]) -> None:
     cookie = begin(pair[0])
     times: list[tuple[float, float, int]] = []

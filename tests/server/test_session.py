@@ -377,6 +377,7 @@ def hand_overs(server: Server, sid: str) -> list[float]:
     return [min(came) - one.gave for one, came in zip(held, waiting, strict=True) if came]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_hand_over_takes_no_millisecond(serve: Callable[..., Server], backend: str) -> None:
     server = serve("FileSession", backend, workers=3)

@@ -99,6 +99,7 @@ def test_processes_have_titles(start_server: StartServer) -> None:
     wait_for(lambda: len(server.workers()) == 4, "four workers by their titles")
 
 
+@pytest.mark.alone
 def test_a_killed_worker_is_replaced_and_only_its_requests_fail(start_server: StartServer) -> None:
     clients = 6
     server = started(start_server)
@@ -116,6 +117,7 @@ def test_a_killed_worker_is_replaced_and_only_its_requests_fail(start_server: St
     assert traffic.failures == failed, "requests failed after the new worker was there"
 
 
+@pytest.mark.alone
 def test_a_killed_only_worker_is_replaced_within_a_second(start_server: StartServer) -> None:
     server = started(start_server, workers=1)
     assert server.get("/hello").status == 200

@@ -10,11 +10,18 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import psutil
 
 PR_SET_CHILD_SUBREAPER = 36
+
+#: Where the package is found.
+PROJECT = Path(__file__).parent.parent.parent
 
 
 def adopt_orphans() -> None:
@@ -68,6 +75,15 @@ def nothing_outlives() -> Iterator[None]:
         names = "\n  ".join(sorted(describe(process) for process in left))
         end(left)
         raise AssertionError(f"processes outlived their server:\n  {names}")
+
+
+def run_code(code: str, *arguments: str) -> str:
+    """What a Python prints that runs some code, for what a process with threads must not do: fork, above all.
+
+    :raises subprocess.CalledProcessError: if it fails.
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), *arguments]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=PROJECT, timeout=60).stdout
 
 
 def has_ended(number: int) -> bool:
