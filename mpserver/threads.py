@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from mpserver import handoff, talk
 from mpserver.api import log as levels
 from mpserver.api.output import Clock
+from mpserver.api.server import Server as ServerObject
 from mpserver.connection import WAITING, Connection
 from mpserver.http1.head import Head, refused
 from mpserver.interp import Boot, Interpreter
@@ -184,6 +185,10 @@ class SharedPipeline(Pipeline):
             with self._compiling:
                 host = super().host(server)
         return host
+
+    def _server_object(self, host: Host) -> ServerObject:
+        with self._compiling:
+            return host.made or super()._server_object(host)
 
     def _compile(self, host: Host, conf: Conf, filename: str | None) -> Plan:
         with self._compiling:

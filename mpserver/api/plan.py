@@ -45,8 +45,8 @@ class RequestPlan(Protocol):
     error_documents: Any
     filters: Any
 
-    def tell(self) -> Iterator[tuple[str, str]]:
-        """The plan in words: names and texts."""
+    def tell(self, req: Request) -> Iterator[tuple[str, str]]:
+        """The plan of a request in words: names and texts."""
 
     def redirect(self, req: Request, uri: str) -> None:
         """Serve another URI in place of this request."""

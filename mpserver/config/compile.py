@@ -30,9 +30,6 @@ from mpserver.config.settings import Conf
 from mpserver.config.tree import Node, Tree, from_plain, to_plain
 from mpserver.errors import ConfigError, ConfigErrors
 
-#: How many answers of `Configuration.find` are remembered before all are forgotten.
-REMEMBERED = 8192
-
 _LAZY = frozenset(("conf", "base", "sections", "own_conf", "own_base"))
 
 #: The format of marshal, the same for all Python versions.
@@ -40,7 +37,10 @@ _MARSHAL = 4
 
 
 _Names = tuple[str, int, bool, tuple[str, ...], tuple[str, ...]]
-_Record = tuple[str, int, str, tuple[tuple[str, int, str], ...], _Names, bytes]
+_Record = tuple[str, int, str, tuple[tuple[str, int, str], ...], _Names, bytes, bool]
+
+#: What a virtual host is found by; it is done with when the host is placed.
+_NAMING = frozenset(("servername", "serveralias"))
 
 
 class Server:
@@ -49,12 +49,12 @@ class Server:
     ``name`` is the host of ServerName (without one: the name in ``<VirtualHost name>``, else the main
     server's, which may be ""), ``port`` its port (0: none given); ``names`` and ``wild_names`` are those
     of ServerAlias. ``defn_name`` and ``defn_line`` are the place of its definition. What has to be
-    compiled is when first asked for.
+    compiled is when first asked for; what nothing of its own is merged into is the main server's object.
     """
 
     __slots__ = (
         "addresses", "defn_line", "defn_name", "is_virtual", "name", "names", "own_name", "port", "wild_names",
-        "_around", "_children", "_configuration", "_own", "_placed", *sorted(_LAZY),
+        "_around", "_children", "_configuration", "_is_bare", "_placed", *sorted(_LAZY),
     )  # fmt: skip
 
     if TYPE_CHECKING:
@@ -78,10 +78,11 @@ class Server:
     def __init__(self, configuration: Configuration, file: str, line: int = 0, around: str = "") -> None:
         self._configuration = configuration
         self._around = around
-        #: A virtual host's directives, maybe still as bytes.
+        #: A virtual host's directives, as bytes once they are checked: few are needed again.
         self._children: Tree | bytes = ()
+        #: Whether they are known to be good, and to name it only.
+        self._is_bare = False
         self._placed: tuple[Address, ...] = ()
-        self._own: tuple[list[Entry], list[Entry]] = ([], [])
         self.is_virtual = bool(around)
         self.addresses: tuple[str, ...] = ()
         self.defn_name, self.defn_line = file, line
@@ -111,29 +112,37 @@ class Server:
 
     def children(self) -> Tree:
         """A virtual host's directives."""
-        if isinstance(self._children, bytes):
-            self._children = from_plain(marshal.loads(self._children))
-        return self._children
+        children = self._children
+        return from_plain(marshal.loads(children)) if isinstance(children, bytes) else children
+
+    def pack(self) -> None:
+        """Keep the directives as bytes; they were found to be good."""
+        if not isinstance(self._children, bytes):
+            self._is_bare = all(node.name.lower() in _NAMING for node in self._children)
+            self._children = marshal.dumps(to_plain(self._children), _MARSHAL)
 
     def to_record(self) -> _Record:
         """A virtual host as plain data; its directives as bytes, to be read when they are needed."""
+        self.pack()
+        assert isinstance(self._children, bytes)
         return (
             self.defn_name,
             self.defn_line,
             self._around,
             tuple((a.host, a.port, a.written) for a in self._placed),
             (self.name, self.port, self.own_name, self.names, self.wild_names),
-            marshal.dumps(to_plain(self.children()), _MARSHAL),
+            self._children,
+            self._is_bare,
         )
 
     @classmethod
     def from_record(cls, configuration: Configuration, record: _Record) -> Server:
         """The inverse of `to_record`."""
-        file, line, around, addresses, names, children = record
+        file, line, around, addresses, names, children, is_bare = record
         server = cls(configuration, file, line, around)
         server.place(Address(*address) for address in addresses)
         server.name, server.port, server.own_name, server.names, server.wild_names = names
-        server._children = children
+        server._children, server._is_bare = children, is_bare
         return server
 
 
@@ -147,7 +156,7 @@ class Configuration:
 
     __slots__ = (
         "defines", "errors", "file", "host_table", "hosts", "loaded", "main", "registry", "root", "time", "variables",
-        "warnings", "_found", "_resolved", "_tree",
+        "warnings", "_resolved", "_sections", "_tree",
     )  # fmt: skip
 
     def __init__(
@@ -168,17 +177,17 @@ class Configuration:
         ``records``: the virtual hosts, if they were placed before; the tree then has them empty.
         """
         self.registry, self.root, self.file = registry, root, file
-        self._tree = tree
+        #: Without what virtual hosts hold: they have it.
+        self._tree: Tree = tuple(node._replace(children=()) if _is_host(node) else node for node in tree)
         self.defines = defines
         self.variables = dict(defines if variables is None else variables)
         self.loaded = tuple(loaded)
         self._resolved: dict[str, tuple[str, ...]] = {}
         self.time = time.time() if read_at is None else read_at
         self.warnings: list[str] = []
-        self._found: dict[tuple[str, int, str | None], Server] = {}
         self.errors: list[ConfigError] = []
         nodes: list[Node] = []
-        self.main = self._compile_main(nodes)
+        self.main = self._compile_main(tree, nodes)
         if records is None:
             self.hosts = tuple(self._place_host(node) for node in nodes)
         else:
@@ -188,14 +197,7 @@ class Configuration:
 
     def find(self, local_ip: str, local_port: int, host: str | None) -> Server:
         """The server of a request: by the local address of its connection, then by the name it asks for."""
-        key = (local_ip, local_port, host)
-        found = self._found.get(key)
-        if found is None:
-            found = self.host_table.find(local_ip, local_port, host)
-            if len(self._found) >= REMEMBERED:
-                self._found.clear()
-            self._found[key] = found
-        return found
+        return self.host_table.find(local_ip, local_port, host)
 
     def check(self) -> None:
         """Compile every virtual host now. Raises ConfigErrors with all faults."""
@@ -203,6 +205,7 @@ class Configuration:
         for server in self.hosts:
             try:
                 self._compile_host(server)
+                server.pack()
             except ConfigErrors as error:
                 errors += error.errors
         if errors:
@@ -218,10 +221,9 @@ class Configuration:
 
     def to_bytes(self) -> bytes:
         """All that `from_bytes` needs to compile the same in another interpreter or process."""
-        tree = tuple(node._replace(children=()) if _is_host(node) else node for node in self._tree)
         return marshal.dumps(
             (
-                to_plain(tree),
+                to_plain(self._tree),
                 self.root,
                 self.defines,
                 self.file,
@@ -249,19 +251,21 @@ class Configuration:
             read_at=read_at,
         )
 
-    def _compile_main(self, nodes: list[Node]) -> Server:
+    def _compile_main(self, tree: Tree, nodes: list[Node]) -> Server:
         """The main server; the VirtualHost sections on the way are put into ``nodes``."""
         server = Server(self, self.file)
         server.conf = server.own_conf = Conf()
         server.base = server.own_base = Conf()
         compiler = self._compiler()
         compiler.on_host = nodes.append
-        compiler.compile(self._tree, self._scope(server, Where.SERVER))
+        scope = self._scope(server, Where.SERVER)
+        compiler.compile(tree, scope)
         self.warnings += compiler.warnings
         self.errors += compiler.errors
         server.take_names(server.conf)
-        directories, locations = server._own
-        server.sections = Sections(server.base, directories, locations, server.conf[ACCESS_FILE_NAME])
+        #: The main server's sections, which come before those of virtual hosts.
+        self._sections = scope.directories, scope.locations
+        server.sections = Sections(server.base, *self._sections, server.conf[ACCESS_FILE_NAME])
         return server
 
     def _place_host(self, node: Node) -> Server:
@@ -287,7 +291,7 @@ class Configuration:
         server.place(addresses)
         conf = Conf()
         scope = Scope(Where.VHOST, Conf(), conf, around=node.name)
-        named = [n for n in server._children if n.name.lower() in ("servername", "serveralias")]
+        named = [n for n in server._children if n.name.lower() in _NAMING]
         # (their faults are told when the host is compiled)
         self._compiler().compile(named, scope)
         server.take_names(
@@ -298,31 +302,33 @@ class Configuration:
     def _compile_host(self, server: Server) -> None:
         main = self.main
         server.own_conf, server.own_base = Conf(), Conf()
-        compiler = self._compiler()
-        compiler.compile(server.children(), self._scope(server, Where.VHOST, server._around))
-        self.warnings += compiler.warnings
+        directories: list[Entry] = []
+        locations: list[Entry] = []
+        errors: list[ConfigError] = []
+        if not server._is_bare:
+            compiler = self._compiler()
+            scope = self._scope(server, Where.VHOST, server._around)
+            compiler.compile(server.children(), scope)
+            directories, locations = scope.directories, scope.locations
+            self.warnings += compiler.warnings
+            errors = compiler.errors
+            for setting in (SERVER_NAME, SERVER_ALIAS):
+                server.own_conf.values.pop(setting, None)  # (they are the server's, and would make it differ)
         server.conf = main.conf.merged(server.own_conf)
         server.base = main.base.merged(server.own_base)
-        server.sections = Sections(
-            server.base,
-            main._own[0] + server._own[0],
-            main._own[1] + server._own[1],
-            server.conf[ACCESS_FILE_NAME],
-        )
-        if compiler.errors:
-            raise ConfigErrors(compiler.errors)
+        names = server.conf[ACCESS_FILE_NAME]
+        if directories or locations or server.base is not main.base or names != main.sections.names:
+            outer_directories, outer_locations = self._sections
+            server.sections = Sections(
+                server.base, outer_directories + directories, outer_locations + locations, names
+            )  # fmt: skip
+        else:
+            server.sections = main.sections
+        if errors:
+            raise ConfigErrors(errors)
 
     def _scope(self, server: Server, where: Where, around: str = "") -> Scope:
-        server._own = ([], [])
-        directories, locations = server._own
-        return Scope(
-            where,
-            server.own_base,
-            server.own_conf,
-            around=around,
-            directories=directories,
-            locations=locations,
-        )
+        return Scope(where, server.own_base, server.own_conf, around=around)
 
     def _compiler(self) -> Compiler:
         return Compiler(self.registry, self.root, self.defines)

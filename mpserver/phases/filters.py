@@ -311,7 +311,7 @@ class Filters:
         built_in = BUILT_IN.get(key)
         if built_in is not None:
             return built_in
-        if key in self._plan.host.server.conf[python.FILTER_NAMES]:
+        if key in self._plan.site.server.conf[python.FILTER_NAMES]:
             return Missing
         _unknown(req, name)
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from mpserver.api.log import DEFAULT_LEVEL, ErrorLog, log_key
@@ -27,22 +27,25 @@ class OpenLog(NamedTuple):
     log: log_config.AccessLog
 
 
-class Host:
-    """What serving needs of one server, worked out once."""
+class Site:
+    """What virtual hosts of equal configuration have in common, worked out once.
+
+    ``server`` is one of them: its settings and sections are those of all. ``name`` is that of their interpreter,
+    where nothing else names one: such hosts are a site each.
+    """
 
     __slots__ = (
-        "access_logs", "keep_alive", "keep_alive_timeout", "limits", "located", "log", "max_requests",
-        "name", "object", "pages", "server", "timeout",
+        "access_logs", "keep_alive", "keep_alive_timeout", "limits", "located", "log", "max_requests", "name",
+        "pages", "server", "timeout",
     )  # fmt: skip
 
-    def __init__(self, configuration: Configuration, server: Server, logs: Mapping[str, int], generation: int) -> None:
+    def __init__(self, configuration: Configuration, server: Server, name: str, logs: Mapping[str, int]) -> None:
         conf = server.conf
         self.server = server
-        #: What its paths were found to be, by the path as sent.
+        self.name = name
+        #: What paths were found to be, by the path as sent.
         self.located: dict[str, Located] = {}
         self.pages = Pages()
-        #: The name of its interpreter, where nothing else names one (manual 4.1).
-        self.name = server.name or os.uname().nodename
         self.keep_alive = conf[core.KEEP_ALIVE]
         self.keep_alive_timeout = conf[core.KEEP_ALIVE_TIMEOUT]
         self.max_requests = conf[core.MAX_KEEP_ALIVE_REQUESTS]
@@ -54,34 +57,74 @@ class Host:
         self.access_logs = tuple(
             OpenLog(logs.get(log_key(configuration.root, log.target), 2), log) for log in log_config.access_logs(conf)
         )
-        self.object = ServerObject(
-            {
-                "defn_name": server.defn_name if server.is_virtual else None,
-                "defn_line_number": server.defn_line,
-                "server_admin": conf[core.SERVER_ADMIN],
-                "server_hostname": self.name,
-                "port": server.port,
-                "error_fname": error_fname(server),
-                "loglevel": self.log.level,
-                "is_virtual": int(server.is_virtual),
-                "timeout": self.timeout,
-                "keep_alive_timeout": self.keep_alive_timeout,
-                "keep_alive_max": self.max_requests,
-                "keep_alive": int(self.keep_alive),
-                "path": conf[core.SERVER_PATH],
-                "pathlen": len(conf[core.SERVER_PATH] or ""),
-                "names": server.names,
-                "wild_names": server.wild_names,
-                "limit_req_line": self.limits.line,
-                "limit_req_fieldsize": self.limits.field_size,
-                "limit_req_fields": self.limits.fields,
-                "my_generation": max(0, generation - 1),  # (httpd counts from 0)
-                "restart_time": configuration.time,
-            },
-            self.log,
-            python.python_config(server.base),
-            python.options(server.base, python.PYTHON_OPTIONS),
-        )
+
+
+class Host:
+    """What serving needs of one server: its names, and what it has in common with its site."""
+
+    __slots__ = (
+        "access_logs", "keep_alive", "keep_alive_timeout", "limits", "located", "log", "made", "max_requests", "name",
+        "pages", "server", "site", "timeout", "_make",
+    )  # fmt: skip
+
+    def __init__(self, server: Server, name: str, site: Site, make: Callable[[Host], ServerObject]) -> None:
+        self.server = server
+        #: The name of its interpreter, where nothing else names one (manual 4.1).
+        self.name = name
+        self.site = site
+        self.access_logs = site.access_logs
+        self.keep_alive, self.keep_alive_timeout = site.keep_alive, site.keep_alive_timeout
+        self.limits = site.limits
+        self.located, self.pages = site.located, site.pages
+        self.log = site.log
+        self.max_requests = site.max_requests
+        self.timeout = site.timeout
+        #: `object`, once it was asked for.
+        self.made: ServerObject | None = None
+        self._make = make
+
+    @property
+    def object(self) -> ServerObject:
+        """The server as applications see it; few of thousands are looked at."""
+        return self._make(self) if self.made is None else self.made
+
+
+def server_name(server: Server) -> str:
+    """A server's name; without one it has the machine's."""
+    return server.name or os.uname().nodename
+
+
+def server_object(configuration: Configuration, host: Host, generation: int) -> ServerObject:
+    """What applications see of a server."""
+    server, conf = host.server, host.server.conf
+    return ServerObject(
+        {
+            "defn_name": server.defn_name if server.is_virtual else None,
+            "defn_line_number": server.defn_line,
+            "server_admin": conf[core.SERVER_ADMIN],
+            "server_hostname": host.name,
+            "port": server.port,
+            "error_fname": error_fname(server),
+            "loglevel": host.log.level,
+            "is_virtual": int(server.is_virtual),
+            "timeout": host.timeout,
+            "keep_alive_timeout": host.keep_alive_timeout,
+            "keep_alive_max": host.max_requests,
+            "keep_alive": int(host.keep_alive),
+            "path": conf[core.SERVER_PATH],
+            "pathlen": len(conf[core.SERVER_PATH] or ""),
+            "names": server.names,
+            "wild_names": server.wild_names,
+            "limit_req_line": host.limits.line,
+            "limit_req_fieldsize": host.limits.field_size,
+            "limit_req_fields": host.limits.fields,
+            "my_generation": max(0, generation - 1),  # (httpd counts from 0)
+            "restart_time": configuration.time,
+        },
+        host.log,
+        python.python_config(server.base),
+        python.options(server.base, python.PYTHON_OPTIONS),
+    )
 
 
 def error_fname(server: Server) -> str | None:

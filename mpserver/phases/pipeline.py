@@ -17,6 +17,7 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from mpserver.api import constants
+from mpserver.api.connection import Address
 from mpserver.api.environment import quote_path
 from mpserver.api.inputfilters import unfiltered
 from mpserver.api.loader import Loader
@@ -25,7 +26,7 @@ from mpserver.api.request import Request
 from mpserver.api.server import Server as ServerObject
 from mpserver.config.compile import Configuration, Server
 from mpserver.config.htaccess import HtaccessCache, Watched
-from mpserver.config.sections import merge
+from mpserver.config.sections import Sections, merge
 from mpserver.config.settings import Conf
 from mpserver.errors import ClientGone, Moves, RequestError
 from mpserver.http1.head import Head, refused
@@ -35,7 +36,7 @@ from mpserver.phases import dispatch, links
 from mpserver.phases.answer import Answers, log_error
 from mpserver.phases.carry import pack, unpack
 from mpserver.phases.dispatch import Handler
-from mpserver.phases.host import Host, server_software
+from mpserver.phases.host import Host, Site, server_name, server_object, server_software
 from mpserver.phases.located import Located, settle
 from mpserver.phases.plan import Place, Plan, varies_by_file
 from mpserver.phases.steps import EARLY, TRANSLATION, compile_steps, run
@@ -54,6 +55,8 @@ ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(?=[/?]|$)")
 REDIRECTS = 10
 #: Caches are emptied when they grow past this: a client can ask for any number of paths.
 CACHE = 4096
+#: The longest name of a host that is remembered: DNS has no longer ones.
+LONGEST_NAME = 255
 
 
 class Pipeline(Answers):
@@ -72,10 +75,13 @@ class Pipeline(Answers):
         self.clock = Clock(self.software)
         self.htaccess = HtaccessCache(configuration)
         self._hosts: dict[Server, Host] = {}
-        self._found: dict[tuple[str, int, str | None], Host] = {}
-        self._plans: dict[tuple[Conf, Server], Plan] = {}
-        self._file_plans: dict[tuple[Conf, Server, str | None], Plan] = {}
-        self._early: dict[Host, Plan | None] = {}
+        self._sites: dict[tuple[Conf, Sections, str | None], Site] = {}
+        self._found: dict[tuple[Address, str | None], Host] = {}
+        #: How many names of hosts are remembered: each has a few, and every local address counts.
+        self._names = CACHE + 2 * len(configuration.hosts)
+        self._plans: dict[tuple[Conf, Site], Plan] = {}
+        self._file_plans: dict[tuple[Conf, Site, str | None], Plan] = {}
+        self._early: dict[Site, Plan | None] = {}
         #: Whether somebody may sit at the terminal (-X, -DONE_PROCESS).
         self.one_process = False
         self.subrequests = SubRequests(self)
@@ -84,23 +90,40 @@ class Pipeline(Answers):
 
     # ---- route
 
-    def host_of(self, address: tuple[str, int], name: str | None) -> Host:
+    def host_of(self, address: Address, name: str | None) -> Host:
         """The server for a local address and a Host header."""
-        key = (address[0], address[1], name)
+        key = (address, name)
         host = self._found.get(key)
         if host is None:
-            if len(self._found) > CACHE:
-                self._found.clear()
-            host = self._found[key] = self.host(self.configuration.find(address[0], address[1], name))
+            host = self.host(self.configuration.find(address[0], address[1], name))
+            if name is None or len(name) <= LONGEST_NAME:
+                if len(self._found) >= self._names:
+                    self._found.clear()
+                self._found[key] = host
         return host
 
     def host(self, server: Server) -> Host:
         """A server's facts, worked out when first asked for."""
         host = self._hosts.get(server)
         if host is None:
-            host = self._hosts[server] = Host(self.configuration, server, self.logs, self.generation)
-            host.object._find_next = lambda: self._after(server)
+            name = server_name(server)
+            host = self._hosts[server] = Host(server, name, self._site(server, name), self._server_object)
         return host
+
+    def _site(self, server: Server, name: str) -> Site:
+        """What a server has in common with others."""
+        # (the base is that of the sections; a section may name another interpreter, but not none)
+        key = server.conf, server.sections, name if server.base[python.PYTHON_INTERPRETER] is None else None
+        site = self._sites.get(key)
+        if site is None:
+            site = self._sites[key] = Site(self.configuration, server, name, self.logs)
+        return site
+
+    def _server_object(self, host: Host) -> ServerObject:
+        """A server for applications, made when first asked for."""
+        made = host.made = server_object(self.configuration, host, self.generation)
+        made._find_next = lambda: self._after(host.server)
+        return made
 
     def _after(self, server: Server) -> ServerObject | None:
         """The server after this one, in httpd's order: the main server, then the virtual hosts from the last on."""
@@ -111,13 +134,13 @@ class Pipeline(Answers):
     def early(self, host: Host) -> Plan | None:
         """The server-level plan, if it has handlers that run before the resource is known."""
         try:
-            return self._early[host]
+            return self._early[host.site]
         except KeyError:
             handlers = host.server.base[python.HANDLERS]
             plan = None
             if any(phase in handlers for phase in EARLY):
                 plan = self._compile(host, host.server.base, None)
-            self._early[host] = plan
+            self._early[host.site] = plan
             return plan
 
     def locate(self, host: Host, path: str) -> Located:
@@ -146,13 +169,13 @@ class Pipeline(Answers):
 
     def plan(self, host: Host, conf: Conf, filename: str | None) -> Plan:
         """The plan for a merged configuration."""
-        server = host.server
-        plan = self._plans.get((conf, server))
+        site = host.site
+        plan = self._plans.get((conf, site))
         if plan is not None:
             return plan
         if varies_by_file(conf):
             directory = filename if filename is None or os.path.isdir(filename) else os.path.dirname(filename)
-            key = (conf, server, directory)
+            key = (conf, site, directory)
             plan = self._file_plans.get(key)
             if plan is None:
                 if len(self._file_plans) > CACHE:
@@ -161,12 +184,12 @@ class Pipeline(Answers):
             return plan
         if len(self._plans) > CACHE:
             self._plans.clear()
-        plan = self._plans[conf, server] = self._compile(host, conf, filename)
+        plan = self._plans[conf, site] = self._compile(host, conf, filename)
         return plan
 
     def _compile(self, host: Host, conf: Conf, filename: str | None) -> Plan:
         plan = Plan(
-            host, conf, filename, self.software, self.redirect, self._environments, self._handlers(host, conf)
+            host.site, conf, filename, self.software, self.redirect, self._environments, self._handlers(host, conf)
         )  # fmt: skip
         compile_steps(plan, self.loader, self._look_up, filename)
         plan.subrequests, plan.loader = self.subrequests, self.loader

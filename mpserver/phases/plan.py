@@ -22,7 +22,7 @@ from mpserver.phases.steps import PYTHON_HANDLERS, Step
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
-    from mpserver.phases.host import Host
+    from mpserver.phases.host import Site
 
 #: The name that always means the worker's own main interpreter (manual 4.1).
 MAIN = "main_interpreter"
@@ -55,17 +55,17 @@ class Plan:
     __slots__ = (
         "addhandler_extensions", "auth_name", "auth_type", "autoreload", "canonical_name", "conf",
         "config_pairs", "content", "debug", "document_root", "error_documents", "filters", "handler",
-        "handlers", "has_end", "host", "hostname_lookups", "interpreter", "limit_body", "loader", "needs_python",
+        "handlers", "has_end", "hostname_lookups", "interpreter", "limit_body", "loader", "needs_python",
         "option_pairs", "options", "pass_auth", "place", "python_config", "python_path", "redirect",
-        "requires", "server_software", "steps", "subrequests",
+        "requires", "server_software", "site", "steps", "subrequests",
     )  # fmt: skip
 
     def __init__(
-        self, host: Host, conf: Conf, filename: str | None, software: str,
+        self, site: Site, conf: Conf, filename: str | None, software: str,
         redirect: Callable[[Request, str], None], environments: Mapping[str, Environment],
         handler: type[Handler] = Handler,
     ) -> None:  # fmt: skip
-        self.host = host
+        self.site = site
         self.conf = conf
         self.redirect = redirect
         #: What handlers are.
@@ -74,7 +74,7 @@ class Plan:
         self.auth_type: str | None = conf[auth.AUTH_TYPE]
         self.auth_name: str | None = conf[auth.AUTH_NAME]
         self.requires: tuple[str, ...] = conf[auth.REQUIRE].texts
-        self.document_root: str = core.document_root(host.server.conf)
+        self.document_root: str = core.document_root(site.server.conf)
         self.python_config: Mapping[str, str] = python.python_config(conf)
         self.options: Mapping[str, str] = python.options(conf)
         self.config_pairs = Table(self.python_config).items()
@@ -98,11 +98,11 @@ class Plan:
         self.needs_python = bool(self.handlers) or filters.needs_python(conf)
         #: The filters; `compile_steps` makes them, where handlers can run.
         self.filters: filters.Filters | None = None
-        name = interpreter_name(host, conf, filename)
+        name = interpreter_name(site, conf, filename)
         self.place = place(name, conf[python.INTERP_BACKEND], environments.get(name) or plain(conf[ENVIRONMENT]))
         self.interpreter = self.place.name
         #: Whether anything happens after the response: access log, log handlers, cleanup handlers.
-        self.has_end = bool(host.access_logs) or any(
+        self.has_end = bool(site.access_logs) or any(
             phase in self.handlers for phase in ("PythonLogHandler", "PythonCleanupHandler")
         )
         self.steps: tuple[Step, ...] = ()
@@ -111,11 +111,11 @@ class Plan:
         self.loader: Any = None
         self.content: Step
 
-    def tell(self) -> Iterator[tuple[str, str]]:
-        """The plan in words; see `mpserver.phases.summary`."""
+    def tell(self, req: Request) -> Iterator[tuple[str, str]]:
+        """The plan of a request in words; see `mpserver.phases.summary`."""
         from mpserver.phases import summary
 
-        return summary.rows(self)
+        return summary.rows(self, req)
 
 
 def _phase_handlers(
@@ -133,7 +133,7 @@ def _phase_handlers(
     return PhaseHandlers(tuple(plain), {name: tuple(found) for name, found in extensions.items()})
 
 
-def interpreter_name(host: Host, conf: Conf, filename: str | None) -> str:
+def interpreter_name(site: Site, conf: Conf, filename: str | None) -> str:
     """The name of a request's interpreter (api 3.5 1.6)."""
     name = conf[python.PYTHON_INTERPRETER]
     if name is not None:
@@ -149,7 +149,7 @@ def interpreter_name(host: Host, conf: Conf, filename: str | None) -> str:
                 return python.directory_for(spec, filename) or MAIN
         found = filters.first_spec(conf)
         return MAIN if found is None else python.directory_for(found, filename) or MAIN
-    return host.name
+    return site.name
 
 
 def place(name: str, backend: str, environment: Environment = ()) -> Place:

@@ -43,7 +43,7 @@ class Protocol:
         self._plan = plan
         self._handlers = [
             plan.handler(HandlerEntry(spec.handler, spec.directory, False, False), PHASE)
-            for spec in plan.host.server.conf[python.CONNECTION_HANDLERS]
+            for spec in plan.site.server.conf[python.CONNECTION_HANDLERS]
         ]
 
     def connection(self, plain: Connection, wire: Wire) -> ProtocolConnection:

@@ -9,15 +9,16 @@ from mpserver.modules import core, python
 
 if TYPE_CHECKING:
     from mpserver.api.hlist import HandlerEntry
+    from mpserver.api.request import Request
     from mpserver.phases.plan import PhaseHandlers, Plan
 
 QUOTE = '"'
 
 
-def rows(plan: Plan) -> Iterator[tuple[str, str]]:
-    """What the plan is made of: names and texts, in the order of the road."""
+def rows(plan: Plan, req: Request) -> Iterator[tuple[str, str]]:
+    """What a request's plan is made of: names and texts, in the order of the road."""
     yield "runs in", f"{plan.place.name}, asked for as {plan.place.kind}"
-    yield "virtual host", plan.host.name
+    yield "virtual host", req._host.name
     for phase in (*python.EARLY_PHASES, *python.LATE_PHASES):
         found = plan.handlers.get(phase)
         if found is not None:
@@ -41,7 +42,7 @@ def rows(plan: Plan) -> Iterator[tuple[str, str]]:
     # a quotation mark tells texts from addresses
     documents = (f"{status}: {text.removeprefix(QUOTE)}" for status, text in plan.error_documents.items())
     yield "error documents", "\n".join(documents) or "none"
-    yield "access logs", str(len(plan.host.access_logs))
+    yield "access logs", str(len(plan.site.access_logs))
     yield "after the response", "something to do" if plan.has_end else "nothing to do"
 
 

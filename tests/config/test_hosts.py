@@ -157,12 +157,17 @@ def test_facts_of_servers(load_text: LoadText) -> None:
     assert not hasattr(one, "nothing")
 
 
-def test_answers_are_forgotten_before_they_fill_the_memory(load_text: LoadText) -> None:
-    configuration = load_text(BY_NAME)
-    for number in range(10_000):
-        configuration.find(ONE, 80, f"client{number}")
-    assert len(configuration._found) < 10_000
-    assert chosen(configuration, ONE, 80, "c.example") == "third"
+def test_hosts_that_only_have_names_share_what_was_compiled(load_text: LoadText) -> None:
+    read = load_text(BY_NAME + "<VirtualHost *>\nServerName n1\n</VirtualHost>\n<VirtualHost *>\nServerName n2\n"
+                     "ServerAlias *.n3\n</VirtualHost>\n" + host("*", "own", "ServerName n4"))  # fmt: skip
+    for configuration in (read, Configuration.from_bytes(read.to_bytes(), read.registry)):
+        main, (*_, first, one, two, own) = configuration.main, configuration.hosts
+        for server in (one, two):
+            assert (server.conf, server.base, server.sections) == (main.conf, main.base, main.sections)
+        assert (one.name, two.name, two.wild_names) == ("n1", "n2", ("*.n3",))
+        assert own.base[NOTE] == ("own",)
+        assert main.sections not in (own.sections, first.sections)
+        assert [node.args for node in two.children()] == [("n2",), ("*.n3",)]
 
 
 def test_description_of_one_host_is_one_line(load_text: LoadText) -> None:
