@@ -220,6 +220,14 @@ class Output:
         self._bytes_out = len(data)
         self._link.finish_whole(data)
 
+    def finish_unmodified(self, rest: bytes) -> None:
+        """As `finish_page` with 304, which has neither a type nor a body; ``rest``: headers and the empty line."""
+        self._started = self._finished = True
+        self._status = constants.HTTP_NOT_MODIFIED
+        data = b"%b%b%b" % (status_line(1, constants.HTTP_NOT_MODIFIED), self._clock.lines(self._request_time), rest)
+        self._bytes_out = len(data)
+        self._link.finish_whole(data)
+
     def _hold(self) -> bool:
         """Let a flushed beginning wait for its end, which mostly follows at once: see `Link.hold`.
 

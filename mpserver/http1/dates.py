@@ -14,6 +14,8 @@ DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 #: 9999-12-31 23:59:59, the last second that IMF-fixdate can say.
 LAST = 253402300799
+#: How long an IMF-fixdate is; the other formats are shorter or longer.
+LENGTH = 29
 #: How far in the future a two-digit year may lie before it means the past (RFC 9110 5.6.7).
 CENTURY_AHEAD = 50
 
@@ -57,11 +59,21 @@ def parse_date(text: str, now: float | None = None) -> float | None:
     The day's name must be one but need not fit the date: no server relies on it. ``now`` (default:
     the clock) decides the century of a two-digit year.
     """
+    if len(text) == LENGTH:
+        return _parse_fixdate(text)
+    match = ASCTIME_DATE.fullmatch(text) or RFC850_DATE.fullmatch(text)
+    return None if match is None else _seconds(match, now)
+
+
+@lru_cache(maxsize=512)
+def _parse_fixdate(text: str) -> float | None:
+    """Remembered: clients send back what they were told."""
     match = IMF_FIXDATE.fullmatch(text)
-    if match is None:
-        match = ASCTIME_DATE.fullmatch(text) or RFC850_DATE.fullmatch(text)
-        if match is None:
-            return None
+    return None if match is None else _seconds(match, None)
+
+
+def _seconds(match: re.Match[str], now: float | None) -> float | None:
+    """The seconds since the epoch of what a pattern found; None where there is no such day."""
     found = match.groupdict()
     short = found.get("short_year")
     year = int(found["year"]) if short is None else _full_year(int(short), now)

@@ -45,10 +45,7 @@ def handler(req: Request) -> int:
     """Serve the file of a request: GET, HEAD and POST (as httpd), OPTIONS; else 405 or 501."""
     method = req._method
     page = req._located.page
-    if page is not None and method == "GET" and _is_usual(req):
-        req.finish_page(page.rest, page.size)
-        if req._plan.has_end:
-            req._headers_out = HeaderTable.from_pairs(page.fields)
+    if page is not None and method == "GET" and _is_usual(req) and _send_page(req, page):
         return OK
     if method not in ("GET", "HEAD", "POST"):
         return _other_method(req, method)
@@ -75,6 +72,28 @@ def handler(req: Request) -> int:
             return _refuse(req, constants.HTTP_NOT_FOUND, f"File does not exist: {filename}", INFO, 128)
         why = f"file permissions deny server access: {filename} ({os.strerror(error.errno or 0)})"
         return _refuse(req, constants.HTTP_FORBIDDEN, why, ERROR, 132)
+
+
+def _send_page(req: Request, page: pages.Page) -> bool:
+    """Send what is kept of a file. :returns: False if that has no answer to the request"""
+    if req._head.conditional:
+        get = req._head.get
+        verdict = OK
+        if not req._no_local_copy:
+            verdict = conditions.evaluate("GET", get, page.etag, page.modified, req._request_time)
+        if verdict == constants.HTTP_NOT_MODIFIED:
+            req.finish_unmodified(page.unmodified)
+        elif verdict or page.rest is None or get("range") is not None:
+            return False
+        else:
+            req.finish_page(page.rest, page.size)
+    elif page.rest is None:
+        return False
+    else:
+        req.finish_page(page.rest, page.size)
+    if req._plan.has_end:
+        req._headers_out = HeaderTable.from_pairs(page.fields)
+    return True
 
 
 def _stat(req: Request) -> os.stat_result | None:
@@ -110,6 +129,8 @@ def _send(req: Request, filename: str, found: os.stat_result) -> int:
             verdict = conditions.evaluate(req._method, get, etag, mtime, now)
             if verdict:
                 _check_readable(filename)
+                if verdict == constants.HTTP_NOT_MODIFIED and _may_keep(req, found, validators):
+                    req._host.pages.keep(req._located, validators, None, size, etag, mtime)
                 req._status = verdict
                 return OK
         if req._method == "GET":  # the only method with ranges (RFC 9110 14.2)
@@ -123,11 +144,19 @@ def _send(req: Request, filename: str, found: os.stat_result) -> int:
                     return constants.HTTP_RANGE_NOT_SATISFIABLE
     if req._method == "HEAD":
         req.set_content_length(size)
-    keeps = size <= pages.LONGEST and req._method == "GET" and _is_usual(req, validators)
+    keeps = size <= pages.LONGEST and _may_keep(req, found, validators)
     req.sendfile(filename)
-    if keeps and len(req._parts) == 1 and _length(req._parts[0]) == size and pages.settled(found, now):
-        req._host.pages.keep(req._located, validators, req._parts[0])
+    if keeps and len(req._parts) == 1 and _length(req._parts[0]) == size:
+        req._host.pages.keep(req._located, validators, req._parts[0], size, etag, mtime)
     return OK
+
+
+def _may_keep(req: Request, found: os.stat_result, validators: Sequence[tuple[str, str]]) -> bool:
+    """Whether this request's answer is that to all of its kind, as long as the file stays the same."""
+    return (
+        req._method == "GET" and req._mtime == found.st_mtime and pages.settled(found, req._request_time)
+        and _is_usual(req, validators)
+    )  # fmt: skip
 
 
 def _length(part: Part) -> int:
@@ -135,13 +164,14 @@ def _length(part: Part) -> int:
 
 
 def _is_usual(req: Request, validators: Sequence[tuple[str, str]] = ()) -> bool:
-    """Whether nothing in the request asks for more than the located file as it is, and no handler changed anything.
+    """Whether nothing in the request but a condition or Range asks for more than the located file as it is, and no
+    handler changed anything.
 
     :param validators: headers that were set already.
     """
     headers = req._headers_out
     return (
-        not req._head.conditional and not req._head.length and not req._path_info and not req._parts
+        not req._head.length and not req._path_info and not req._parts and (validators or not req._mtime)
         and req._stat is not None and req._finfo is None and req._table_in is None and not req._added
         and (req.plain if headers is None else _is_plain_but(req, headers, validators))
     )  # fmt: skip

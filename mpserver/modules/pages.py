@@ -1,4 +1,4 @@
-"""Small static files, kept ready to be sent as long as their stat stays the same."""
+"""Small static files, kept ready to be sent as long as their stat stays the same; of longer ones their 304."""
 
 from __future__ import annotations
 
@@ -21,10 +21,18 @@ SETTLED = 1.0
 
 
 class Page(NamedTuple):
-    """What follows the type in a response: the file's own headers, its length, the empty line and the body."""
+    """A file's answers, as far as they are the same each time.
 
-    rest: bytes
+    ``rest`` is what follows the type in a response: the file's own headers, its length, the empty line and the body;
+    None where that is too long to be kept. ``unmodified`` is what follows the date in a 304. ``size`` in bytes,
+    ``modified`` in seconds since the epoch.
+    """
+
+    rest: bytes | None
+    unmodified: bytes
     size: int
+    etag: str
+    modified: float
     #: The file's own headers, for the access log.
     fields: tuple[tuple[str, str], ...]
 
@@ -38,10 +46,11 @@ class Pages:
         self._kept: list[Any] = []
         self._room = ROOM
 
-    def keep(self, located: Any, fields: Iterable[tuple[str, str]], body: bytes) -> None:
-        """Keep a file's response for the next requests."""
-        size = len(body)
-        cost = size + OVERHEAD
+    def keep(
+        self, located: Any, fields: Iterable[tuple[str, str]], body: bytes | None, size: int, etag: str, modified: float
+    ) -> None:
+        """Keep a file's responses for the next requests; without its ``body`` only those that have none."""
+        cost = OVERHEAD + (0 if body is None else size)
         if cost > self._room:
             for other in self._kept:
                 other.page = None
@@ -49,8 +58,9 @@ class Pages:
             self._room = ROOM
         self._room -= cost
         fields = tuple(fields)
-        rest = b"%bContent-Length: %d\r\n\r\n%b" % (field_lines(fields), size, body)
-        located.page = Page(rest, size, fields)
+        lines = field_lines(fields)
+        rest = None if body is None else b"%bContent-Length: %d\r\n\r\n%b" % (lines, size, body)
+        located.page = Page(rest, lines + b"\r\n", size, etag, modified, fields)
         self._kept.append(located)
 
 

@@ -111,6 +111,80 @@ def test_requests_that_want_something_else(client: HTTPConnection) -> None:
     assert seen(client, "/a.txt").body == b"one"
 
 
+LATER, EARLIER = formatdate(OLD + 10, usegmt=True), formatdate(OLD - 10, usegmt=True)
+ETAG = {"/a.txt": f'"3-{OLD * 10**6:x}"', "/big.bin": f'"9c40-{OLD * 10**6:x}"'}
+
+
+@pytest.mark.parametrize("path", ["/a.txt", "/big.bin"])
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"If-None-Match": "{etag}"}, 304),
+        ({"If-None-Match": "W/{etag}"}, 304),
+        ({"If-None-Match": '"x", W/"y" , {etag}'}, 304),
+        ({"If-None-Match": "*"}, 304),
+        ({"If-None-Match": '"x"'}, 200),
+        ({"If-None-Match": "broken"}, 200),
+        ({"If-None-Match": '"x"', "If-Modified-Since": LATER}, 200),
+        ({"If-None-Match": "{etag}", "If-Modified-Since": EARLIER}, 304),
+        ({"If-Modified-Since": formatdate(OLD, usegmt=True)}, 304),
+        ({"If-Modified-Since": LATER}, 304),
+        ({"If-Modified-Since": EARLIER}, 200),
+        ({"If-Modified-Since": "Sun, 06 Nov 2094 08:49:37 GMT"}, 200),
+        ({"If-Modified-Since": "yesterday, or was it later?!?"}, 200),
+        ({"If-Match": "{etag}"}, 200),
+        ({"If-Match": "W/{etag}"}, 412),
+        ({"If-Match": '"x"', "If-None-Match": "{etag}"}, 412),
+        ({"If-Unmodified-Since": EARLIER}, 412),
+        ({"If-Unmodified-Since": LATER, "If-None-Match": "{etag}"}, 304),
+        ({"Range": "bytes=0-1", "If-None-Match": "{etag}"}, 304),
+        ({"Range": "bytes=0-1", "If-None-Match": '"x"'}, 206),
+        ({"Range": "bytes=0-1", "If-Range": "{etag}"}, 206),
+        ({"Range": "bytes=0-1", "If-Range": '"x"'}, 200),
+        ({"Range": "bytes=90000-"}, 416),
+        ({"Range": "nonsense"}, 200),
+    ],
+)
+def test_conditions_of_a_file_that_is_kept(
+    client: HTTPConnection, path: str, headers: dict[str, str], status: int
+) -> None:
+    """They decide as for one that isn't, whatever is kept of it by then."""
+    etag = ETAG[path]
+    wanted = {name.replace("-", "_"): text.format(etag=etag) for name, text in headers.items()}
+    for _ in range(2):
+        reply = ask(client, path, **wanted)
+        assert reply.status == status
+        assert status >= 400 or reply.header("ETag") == etag
+        if status == 304:
+            names = {name for name, _value in reply.headers}
+            assert names == {"Date", "Server", "Last-Modified", "ETag", "Accept-Ranges"}
+            assert reply.body == b""
+        elif status == 200:
+            assert len(reply.body) == int(reply.header("Content-Length") or 0)
+            assert reply.header("Content-Type") is not None or path == "/big.bin"
+        assert ask(client, path).status == 200
+
+
+def test_the_access_log_knows_what_was_not_modified(server: Server, client: HTTPConnection) -> None:
+    etag = ETAG["/a.txt"]
+    for _ in range(3):
+        assert ask(client, "/a.txt?unmodified", If_None_Match=etag).status == 304
+    line = "GET /a.txt?unmodified HTTP/1.1 304 - {} ".format(etag.replace('"', '\\"'))
+    server.wait_for_log(line, "access.log")
+    lines = {text for text in server.log("access.log").splitlines() if "?unmodified" in text}
+    assert len(lines) == 1, lines
+    assert int(lines.pop().removeprefix(line)) > 100
+
+
+def test_a_file_that_clients_have_is_kept_for_those_that_have_it_not(server: Server, client: HTTPConnection) -> None:
+    server.write("had.txt", "had")
+    age(server)
+    for _ in range(2):
+        assert ask(client, "/had.txt", If_None_Match="*").status == 304
+    assert seen(client, "/had.txt").body == b"had"
+    assert ask(client, "/had.txt", If_None_Match="*").status == 304
+
+
 def test_a_connection_that_ends(server: Server, client: HTTPConnection) -> None:
     seen(client, "/a.txt")
     reply = server.raw(b"GET /a.txt HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
