@@ -307,6 +307,8 @@ class Chain:
 class FilteredRequest(Request):
     """A request whose output runs through filters; `install` turns a request into one."""
 
+    __slots__ = ()
+
     _chain: Chain
 
     @property

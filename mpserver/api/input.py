@@ -161,11 +161,13 @@ class Input:
 
 
 class Receiving:
-    """The receiving half of a request; `Request` inherits it."""
+    """The receiving half of a request; `Request` inherits it, and has the slots."""
+
+    __slots__ = ()
 
     _head: Head
-    _input: Input | None = None
-    _read_length = 0
+    _input: Input | None
+    _read_length: int
 
     read_length: int = readonly("_read_length", "Bytes of the body read.")
 
@@ -198,7 +200,7 @@ class Receiving:
         if self._input is None:
             return b""
         data = self._input.read(len)
-        self._read_length += data.__len__()
+        self._read_length += data.__len__()  # type: ignore[misc]  # (`Request` has the slot)
         return data
 
     def readline(self, len: int = -1) -> bytes:
@@ -207,7 +209,7 @@ class Receiving:
         if self._input is None:
             return b""
         data = self._input.readline(len)
-        self._read_length += data.__len__()
+        self._read_length += data.__len__()  # type: ignore[misc]  # (`Request` has the slot)
         return data
 
     def readlines(self, sizehint: int = -1) -> list[bytes]:

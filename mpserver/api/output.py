@@ -70,39 +70,44 @@ class Clock:
 
 
 class Output:
-    """The sending half of a request; `Request` inherits it."""
+    """The sending half of a request; `Request` inherits it, and gives all of it a value."""
+
+    __slots__ = (
+        "_assbackwards", "_bytes_out", "_chunked", "_clock", "_connection_seen", "_content_encoding",
+        "_content_languages", "_content_type", "_err_headers_out", "_finished", "_has_file", "_head", "_header_only",
+        "_headers_out", "_length_left", "_link", "_no_cache", "_parts", "_request_time", "_sent", "_started", "_status",
+        "_status_line", "_waiting",
+    )  # fmt: skip
 
     _link: Link
     _head: Head
     _clock: Clock
     _request_time: float
-    _headers_out: Table | None = None
-    _err_headers_out: Table | None = None
-    _content_type: str | None = None
-    _content_encoding: str | None = None
-    _content_languages: tuple[str, ...] = ()
-    _status: int = 200
-    _status_line: str | None = None
-    _header_only: int = 0
-    _assbackwards: int = 0
-    _no_cache: int = 0
+    _parts: list[Part]
+    _headers_out: Table | None
+    _err_headers_out: Table | None
+    _content_type: str | None
+    _content_encoding: str | None
+    _content_languages: tuple[str, ...]
+    _status: int
+    _status_line: str | None
+    _header_only: int
+    _assbackwards: int
+    _no_cache: int
     #: Bytes of the body that were framed.
-    _sent: int = 0
+    _sent: int
     #: Bytes on the wire, head and framing included (%O of LogFormat).
-    _bytes_out: int = 0
-    _started: bool = False
-    _finished: bool = False
-    _chunked: int = 0
+    _bytes_out: int
+    _started: bool
+    _finished: bool
+    _chunked: int
     #: Bytes that Content-Length still allows; None without one.
-    _length_left: int | None = None
-    _waiting: int = 0
+    _length_left: int | None
+    _waiting: int
     #: Whether a file is, or was, among the parts.
-    _has_file: bool = False
+    _has_file: bool
     #: Whether the application has seen the connection object, through which it can end keep-alive.
-    _connection_seen: bool = False
-
-    def __init__(self) -> None:
-        self._parts: list[Part] = []
+    _connection_seen: bool
 
     # ---- what applications call
 

@@ -59,11 +59,17 @@ class Request(Output, Receiving):
     default here and are made when first looked at. Applications may add attributes of their own.
     """
 
-    _table_in: Table | None = None
+    #: What the usual request writes or asks for; attributes of applications, and the rest, are in the dictionary,
+    #: which is made when there are any.
+    __slots__ = (
+        "__dict__", "__weakref__", "_added", "_admitted", "_args", "_canonical_filename", "_cleanups",
+        "_content_type_set", "_duration", "_filename", "_finfo", "_handler", "_host", "_input", "_is_directory",
+        "_is_lookup", "_keepalives", "_located", "_method", "_next", "_path_info", "_phase", "_plan", "_prev",
+        "_read_length", "_running", "_stat", "_table_in", "_uri",
+    )  # fmt: skip
+
     _env: Table | None = None
     _notes: Table | None = None
-    _next: Request | None = None
-    _prev: Request | None = None
     _main: Request | None = None
     #: The page of server side includes that it is.
     _document: Any = None
@@ -71,59 +77,68 @@ class Request(Output, Receiving):
     _allowed = 0
     _allowed_methods: tuple[str, ...] = ()
     _mtime = 0.0
-    _phase: str | None = None
-    _content_type_set = 0
-    _handler: str | None = None
     _vlist_validator: str | None = None
     _user: str | None = None
     #: What a handler raised, in a line, for the interpreter's account.
     _failure: str | None = None
     _ap_auth_type: str | None = None
     _no_local_copy = 0
-    _filename: str | None = None
-    _canonical_filename: str | None = None
-    _path_info: str | None = None
-    _finfo: FileInfo | None = None
-    _stat: Any = None
     _used_path_info = constants.AP_REQ_DEFAULT_PATH_INFO
     _extension: str | None = None
-    _cleanups: list[tuple[Callable[[Any], Any], Any]] | None = None
-    _added: dict[str, list[HandlerEntry]] | None = None
-    _running: Running | None = None
     #: Filters that the request registered: handler and directory by "in" or "out" and name.
     _filters: dict[tuple[str, str], tuple[str, str | None]] | None = None
-    _method: str
-    _args: str | None
-    _plan: RequestPlan
-    #: Facts for the access log: what came in, how long it took, how often the connection served.
-    _duration = 0.0
-    _keepalives = 1
     _original_status = 200
     _redirects = 0
     _log_id: str | None = None
     _touched_python = False
-    _is_directory = False
-    #: The configuration and directory whose gates the request before this one has passed, or this one before its
-    #: look-up of an index; whether it is that look-up.
-    _admitted: Any = None
-    _is_lookup = False
     _target: str | None = None
     #: The server ends the request before its handler does: a response that has begun is not completed.
     _cut = False
+    _plan: RequestPlan
     _uri: str
-    _located: Any = None
 
     def __init__(self, link: Link, head: Head, host: Any, clock: Clock, now: float) -> None:
-        self._parts = []
+        # not in `Output.__init__`: a call less
         self._link = link
         self._head = head
         self._host = host
         self._clock = clock
         self._request_time = now
         self._method = method = head.method
-        self._args = head.query
-        if method == "HEAD":
-            self._header_only = 1
+        self._args: str | None = head.query
+        self._parts = []
+        self._status = 200
+        self._header_only = 1 if method == "HEAD" else 0
+        self._status_line = self._headers_out = self._err_headers_out = None
+        self._content_type = self._content_encoding = self._length_left = None
+        self._content_languages = ()
+        self._assbackwards = self._no_cache = self._sent = self._bytes_out = self._chunked = self._waiting = 0
+        self._started = self._finished = self._has_file = self._connection_seen = False
+        self._input = None
+        self._read_length = 0
+        self._table_in: Table | None = None
+        self._next: Request | None = None
+        self._prev: Request | None = None
+        self._phase: str | None = None
+        self._running: Running | None = None
+        self._handler: str | None = None
+        self._filename: str | None = None
+        self._canonical_filename: str | None = None
+        self._path_info: str | None = None
+        self._stat: Any = None
+        self._finfo: FileInfo | None = None
+        self._is_directory = False
+        self._cleanups: list[tuple[Callable[[Any], Any], Any]] | None = None
+        self._added: dict[str, list[HandlerEntry]] | None = None
+        self._located: Any = None
+        #: The configuration and directory whose gates the request before this one has passed, or this one before
+        #: its look-up of an index; whether it is that look-up.
+        self._admitted: Any = None
+        self._is_lookup = False
+        self._content_type_set = 0
+        #: Facts for the access log: how long it took, how often the connection served.
+        self._duration = 0.0
+        self._keepalives = 1
 
     @property
     def _server_object(self) -> Server:

@@ -35,11 +35,11 @@ def pack(req: Request, translated: bool) -> bytes:
     """What goes along with a request; ``translated``: a handler has mapped it to its file."""
     import pickle
 
-    values = req.__dict__
-    members = {name: values[name] for name in MEMBERS if name in values}
-    tables = {name: list(values[name].pairs()) for name, _kind in TABLES if values.get(name) is not None}
+    members = {name: getattr(req, name) for name in MEMBERS}
+    made = [(name, getattr(req, name)) for name, _kind in TABLES]
+    tables = {name: list(table.pairs()) for name, table in made if table is not None}
     own = {}
-    for name, value in list(values.items()):  # (what is told about them may add facts)
+    for name, value in list(req.__dict__.items()):  # (what is told about them may add facts)
         if name.startswith("_"):
             continue
         try:
@@ -55,13 +55,15 @@ def unpack(data: bytes, req: Request) -> bool:
     import pickle
 
     translated, members, tables, own = pickle.loads(data)
-    req.__dict__.update(members)
+    value: Any
+    for name, value in members.items():
+        setattr(req, name, value)
     for name, kind in TABLES:
         if name in tables:
             setattr(req, name, kind.from_pairs(tables[name]))
     for name, pickled in own.items():
         try:
-            value: Any = pickle.loads(pickled)
+            value = pickle.loads(pickled)
         except Exception as error:  # a class that this interpreter can't import
             text = f"req.{name} did not come along from the interpreter of the early handlers: {error}"
             req._log.log(constants.APLOG_WARNING, text, client=req.connection.client_addr)
