@@ -64,7 +64,7 @@ class Request(Output, Receiving):
     __slots__ = (
         "__dict__", "__weakref__", "_added", "_admitted", "_args", "_canonical_filename", "_cleanups",
         "_content_type_set", "_duration", "_filename", "_finfo", "_handler", "_host", "_input", "_is_directory",
-        "_is_lookup", "_keepalives", "_located", "_method", "_next", "_path_info", "_phase", "_plan", "_prev",
+        "_is_lookup", "_located", "_method", "_next", "_path_info", "_phase", "_plan", "_prev",
         "_read_length", "_running", "_stat", "_table_in", "_uri",
     )  # fmt: skip
 
@@ -136,9 +136,8 @@ class Request(Output, Receiving):
         self._admitted: Any = None
         self._is_lookup = False
         self._content_type_set = 0
-        #: Facts for the access log: how long it took, how often the connection served.
+        #: How long it took, in seconds, for the access log.
         self._duration = 0.0
-        self._keepalives = 1
 
     @property
     def _server_object(self) -> Server:
@@ -158,6 +157,11 @@ class Request(Output, Receiving):
     def _bytes_in(self) -> int:
         """Bytes of head and body, for the access log."""
         return self._head.size + (self._head.length if self._head.length > 0 else self._read_length)
+
+    @property
+    def _keepalives(self) -> int:
+        """Its number on its connection, from 1, for the access log."""
+        return self.connection.keepalives + 1
 
     # ---- where it comes from
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mpserver.api.connection import Connection
     from mpserver.api.server import Server
     from mpserver.api.table import Table
+    from mpserver.http1.head import Head
 
 
 class Logged(Protocol):
@@ -35,6 +36,9 @@ class Logged(Protocol):
     #: The number of this request on its connection, from 1.
     _keepalives: int
     _log_id: str | None
+    _head: Head
+    #: `headers_in`, if that has been asked for.
+    _table_in: Table | None
 
     @property
     def _connection_state(self) -> str:
@@ -116,11 +120,13 @@ def _escaped(match: re.Match[str]) -> str:
 
 def escape(text: str) -> str:
     """Text made safe for a log line."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return text  # (as most are; a regular expression takes longer to see that)
     return _UNSAFE.sub(_escaped, text)
 
 
 def _escape_or_none(text: Any) -> str | None:
-    return None if text is None else _UNSAFE.sub(_escaped, str(text))
+    return None if text is None else escape(str(text))
 
 
 # ---- times
@@ -140,11 +146,6 @@ def clf_time(seconds: float) -> str:
     )
 
 
-def _formatted(seconds: float, form: str) -> str:
-    local = time.localtime(seconds)
-    return clf_time(seconds) if not form else time.strftime(form, local)
-
-
 #: Forms of %t that are numbers of the time itself.
 _INSTANTS: dict[str, Callable[[float], str]] = {
     "sec": lambda seconds: str(int(seconds)),
@@ -155,23 +156,29 @@ _INSTANTS: dict[str, Callable[[float], str]] = {
 }
 
 
+class _Seconds:
+    """Shows times in a form of ``strftime``, "" for that of the log; the text of the last second is kept."""
+
+    __slots__ = ("_form", "_kept")
+
+    def __init__(self, form: str) -> None:
+        self._form = form
+        #: In one piece, since threads share it.
+        self._kept = (-1, "")
+
+    def __call__(self, seconds: float) -> str:
+        second = int(seconds)
+        known, text = self._kept
+        if known != second:
+            text = time.strftime(self._form, time.localtime(second)) if self._form else clf_time(second)
+            self._kept = (second, text)
+        return text
+
+
 def _time(argument: str) -> Getter:
     at_end = argument.startswith("end:")
     form = argument.removeprefix("end:") if at_end else argument.removeprefix("begin:")
-    instant = _INSTANTS.get(form)
-    if instant is not None:
-        show = instant
-    else:
-        kept = (-1, "")  # the second that was shown last, and its text
-
-        def show(seconds: float) -> str:
-            nonlocal kept
-            second = int(seconds)
-            last = kept
-            if last[0] != second:
-                kept = last = (second, _formatted(second, form))
-            return last[1]
-
+    show = _INSTANTS.get(form) or _Seconds(form)
     if at_end:
         return lambda req: show(req.request_time + req._duration)
     return lambda req: show(req.request_time)
@@ -265,7 +272,16 @@ def _multiple(table: Any, name: str) -> str | None:
 
 
 def _header_in(argument: str) -> Getter:
-    return lambda req: _escape_or_none(_multiple(req.headers_in, argument))
+    """%i: a header of the request; where no handler has asked for its table, none is made for it."""
+    name = argument.lower()
+    if name in ("cookie", "host"):  # (which the table has in ways of its own)
+        return lambda req: _escape_or_none(_multiple(req.headers_in, argument))
+
+    def get(req: Logged) -> str | None:
+        table = req._table_in
+        return _escape_or_none(req._head.get(name) if table is None else _multiple(table, argument))
+
+    return get
 
 
 def _header_out(argument: str) -> Getter:
@@ -420,15 +436,14 @@ def compile_format(text: str) -> Callable[[Any], str]:
 
     def line(req: Any) -> str:
         if req.prev is None and req.next is None:
-            return template % tuple([get(req) for get in getters])
+            return template % tuple(["-" if (value := get(req)) is None else value for get in getters])
         first = last = req
         while first.prev is not None:
             first = first.prev
         while last.next is not None:
             last = last.next
-        return template % tuple(
-            [get(first if of_first else last) for get, of_first in zip(getters, firsts, strict=True)]
-        )
+        found = [get(first if of_first else last) for get, of_first in zip(getters, firsts, strict=True)]
+        return template % tuple(["-" if value is None else value for value in found])
 
     return line
 
@@ -474,11 +489,6 @@ def _item(letter: Letter, modifiers: str) -> Item:
         else:
             argument = braces
     get = letter.make(argument)
-
-    def shown(req: Logged) -> str | int:
-        value = get(req)
-        return "-" if value is None else value
-
     if not statuses:
-        return Item(shown, first)
-    return Item(lambda req: "-" if (req.status in statuses) is unless else shown(req), first)
+        return Item(get, first)
+    return Item(lambda req: None if (req.status in statuses) is unless else get(req), first)

@@ -236,8 +236,10 @@ class Pipeline(Answers):
                 req.finish()
             except (ClientGone, ValueError, OSError):
                 self.end(req, OK)
-        if plan.has_end or req._cleanups or req._added or req._next is not None:
+        if plan.has_last_handlers or req._cleanups or req._added or req._next is not None:
             self.close(req)
+        elif plan.has_end:
+            self._log(req)
 
     def serve_early(self, req: Request, early: Plan, place: Place) -> None:
         """A request of a server with handlers for the phases before its resource is known.
@@ -440,14 +442,13 @@ class Pipeline(Answers):
         self._clean_up(req)
 
     def _log(self, req: Request) -> None:
-        host = self._hosts[req._server]
-        if not host.access_logs:
+        logs = req._host.access_logs
+        if not logs:
             return
         req._duration = time.time() - req._request_time
-        req._keepalives = req.connection.keepalives + 1
         if req._plan.hostname_lookups:
             req.get_remote_host()
-        for fd, log in host.access_logs:
+        for fd, log in logs:
             if log.env is None or log.wants(req):
                 try:
                     os.write(fd, (log.line(req) + "\n").encode("utf-8", "backslashreplace"))

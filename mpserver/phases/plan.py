@@ -55,9 +55,9 @@ class Plan:
     __slots__ = (
         "addhandler_extensions", "auth_name", "auth_type", "autoreload", "canonical_name", "conf",
         "config_pairs", "content", "debug", "document_root", "error_documents", "filters", "handler",
-        "handlers", "has_end", "hostname_lookups", "interpreter", "limit_body", "loader", "needs_python",
-        "option_pairs", "options", "pass_auth", "place", "python_config", "python_path", "redirect",
-        "requires", "server_software", "site", "steps", "subrequests",
+        "handlers", "has_end", "has_last_handlers", "hostname_lookups", "interpreter", "limit_body", "loader",
+        "needs_python", "option_pairs", "options", "pass_auth", "place", "python_config", "python_path",
+        "redirect", "requires", "server_software", "site", "steps", "subrequests",
     )  # fmt: skip
 
     def __init__(
@@ -101,10 +101,9 @@ class Plan:
         name = interpreter_name(site, conf, filename)
         self.place = place(name, conf[python.INTERP_BACKEND], environments.get(name) or plain(conf[ENVIRONMENT]))
         self.interpreter = self.place.name
-        #: Whether anything happens after the response: access log, log handlers, cleanup handlers.
-        self.has_end = bool(site.access_logs) or any(
-            phase in self.handlers for phase in ("PythonLogHandler", "PythonCleanupHandler")
-        )
+        #: Whether handlers run after the response; whether anything happens there, the access log included.
+        self.has_last_handlers = "PythonLogHandler" in self.handlers or "PythonCleanupHandler" in self.handlers
+        self.has_end = self.has_last_handlers or bool(site.access_logs)
         self.steps: tuple[Step, ...] = ()
         #: What pages that include others use; the pipeline sets both.
         self.subrequests: Any = None

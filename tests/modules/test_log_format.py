@@ -56,6 +56,10 @@ class Request:
         self.parsed_uri: tuple[str | int | None, ...] = (None,) * 9
         vars(self).update(changed)
 
+    @property
+    def _table_in(self) -> Table:
+        return self.headers_in
+
     def is_https(self) -> int:
         return 0
 
