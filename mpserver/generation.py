@@ -20,7 +20,7 @@ class Generation:
 
     __slots__ = (
         "conf", "configuration", "error_log", "failures", "full_told", "keeper", "listeners", "logs", "not_before",
-        "number", "rate", "served", "target",
+        "number", "oldest", "rate", "served", "target",
     )  # fmt: skip
 
     def __init__(
@@ -30,6 +30,8 @@ class Generation:
         self.logs, self.listeners = logs, listeners
         self.error_log = ErrorLog(logs.fds[conf.error_log], conf.log_level, conf.log_levels)
         self.keeper: KeeperLike | None = None
+        #: Its workers may take the connections of those from this generation on.
+        self.oldest = number
         #: How many workers there should be now; maintenance moves it.
         self.target = conf.rules.start
         #: How many workers the next step of maintenance may add.
@@ -41,6 +43,14 @@ class Generation:
         self.served = False
         #: It was logged that MaxRequestWorkers is reached.
         self.full_told = False
+
+    def follow(self, before: Generation) -> None:
+        """Take the connections of another generation, and of those whose it takes, where they could come to us.
+
+        One that came to an address where we do not listen is not for us.
+        """
+        if before.listeners.by_address.keys() <= self.listeners.by_address.keys():
+            self.oldest = before.oldest
 
     def keep(self, engine: Engine, scoreboard: Scoreboard) -> None:
         """Make the keeper of its process interpreters."""

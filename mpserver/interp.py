@@ -341,7 +341,22 @@ class Interpreter(Refusals):
 
     def end_if_empty(self) -> None:
         if self.draining and not self.connections:
+            self._give_back_unread()
             self.loop.stop()
+
+    def _give_back_unread(self) -> None:
+        """We end: let the router send nothing more, and give back the connections that it has sent."""
+        try:
+            self.inbox.shutdown(socket.SHUT_RD)
+        except OSError:
+            return  # the worker is gone
+        while (message := handoff.receive(self.inbox)) is not None:
+            if message.kind == handoff.CONNECTION:
+                if message.state:  # it has its early phases behind it
+                    state = marshal.dumps((tuple(self.place), message.state))
+                    message = message._replace(kind=handoff.MOVED, state=state)
+                self._send(message)
+                message.close()
 
     # ---- its requests
 

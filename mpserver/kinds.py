@@ -134,7 +134,7 @@ class Interp:
                     self._loop.change(self.inbox.fileno(), READ | WRITE)
                 return
             except OSError:
-                self._over()
+                self._receive()  # it ends: what it gave back before comes first, and its end last
                 return
             self._waiting.popleft()
             self._was_sent(message)

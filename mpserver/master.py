@@ -241,7 +241,7 @@ class Master:
             generation.error_log.log(log.ERROR, "fork: Unable to fork new process", number=159, error=error)
             return None
         child.trial = bool(orders)
-        self.board.enter(slot, child.pid, child.generation, time.time())
+        self.board.enter(slot, child.pid, child.generation, time.time(), generation.oldest)
         self._children[child.pid] = child
         self._selector.register(child.control, selectors.EVENT_READ, lambda: self._on_control(child))
         return child
@@ -299,11 +299,12 @@ class Master:
                 self._ask_keeper(child, data, fds)
 
     def _pass_on(self, giver: Child, data: bytes, fds: list[int]) -> None:
-        """Give a connection to the worker that it is for; back to its giver if that one is gone or can't take it."""
+        """Give a connection to the worker that it is for, or back, or (a giver that leaves may be gone) to any."""
         slot = int.from_bytes(data[:4], "little")
-        takers = (child for child in self._children.values() if child.slot == slot and not child.leaving)
+        able = [child for child in self._children.values() if not child.leaving and self._may_take(child, giver)]
+        named = [child for child in able if child.slot == slot]
         try:
-            for taker in (next(takers, giver), giver):
+            for taker in (*named, giver, *(child for child in able if child.ready)):
                 try:
                     socket.send_fds(taker.control, [data[4:]], fds)
                     return
@@ -312,6 +313,10 @@ class Master:
         finally:
             for fd in fds:
                 os.close(fd)
+
+    def _may_take(self, child: Child, giver: Child) -> bool:
+        """Whether a worker may have connections of another one."""
+        return self._generations[child.generation].oldest <= giver.generation <= child.generation
 
     def _close_control(self, child: Child) -> None:
         if child.control.fileno() >= 0:
@@ -453,6 +458,7 @@ class Master:
                     rules=rules._replace(start=min(rules.start, limit), max_workers=min(rules.max_workers, limit))
                 )
                 generation.target = generation.conf.rules.start
+            generation.follow(self._current)
             self._adopt(generation)
             return generation
         self._log(log.ERROR, "The configuration is faulty: the restart is off, the old one stays in effect")

@@ -81,6 +81,8 @@ class Router(Refusals):
         self.stopping = False
         #: Called when it begins to drain.
         self.on_drain: Callable[[], None] = lambda: None
+        #: Called when nothing is here any more; may bring a last connection.
+        self.on_end: Callable[[], None] = lambda: None
 
     def listen(self) -> None:
         """Begin to accept."""
@@ -157,7 +159,7 @@ class Router(Refusals):
 
     def _pass_on(self, place: Place, message: handoff.Message) -> bool:
         """Give a connection to a sibling worker that is free for it; False where there is none."""
-        if self.start.one_process or self.draining:
+        if self.start.one_process:
             return False
         now = self.loop.now
         for slot in self.start.scoreboard.idle_siblings(self.start.number, place.key):
@@ -371,8 +373,13 @@ class Router(Refusals):
     def _end_if_empty(self) -> None:
         if self.draining and not self.connections and not self.stopping:
             self._drain_interps()
-        if not self.interps and not self.connections and not self.leaving:
+        if self._is_empty() and not self.stopping:
+            self.on_end()
+        if self._is_empty():
             self.loop.stop()
+
+    def _is_empty(self) -> bool:
+        return not self.interps and not self.connections and not self.leaving
 
 
 def _line(message: handoff.Message) -> str:

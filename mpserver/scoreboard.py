@@ -6,7 +6,7 @@ there are no locks; a reader may see a value that is a moment old.
 
 One page per worker slot:
 
-    0     pid, generation, start time                  written by the master
+    0     pid, generation, start time, oldest one      written by the master
     32    connections accepted                         written by the worker's main thread
     64    one state per interpreter (index 0: router)  written by that interpreter
     512   one count of requests per interpreter        written by that interpreter
@@ -60,7 +60,8 @@ FINISHING = ord("G")  # draining: serves what it has, takes nothing new
 #: Bytes that don't make a worker busy. Zero: no interpreter there.
 _NOT_BUSY = bytes((0, OPEN, IDLE, KEEPALIVE, FINISHING, STARTING))
 
-_MASTER = struct.Struct("=QQd")  # pid, generation, started (seconds since the epoch)
+#: pid, generation, started (seconds since the epoch), the oldest generation whose connections it may take
+_MASTER = struct.Struct("=QQdQ")
 _COUNT = struct.Struct("=Q")
 _CRC = struct.Struct("=I")
 _GROUP = struct.Struct("=I")
@@ -202,9 +203,14 @@ class Scoreboard:
 
     # What the master writes.
 
-    def enter(self, slot: int, pid: int, generation: int, started: float) -> None:
-        """A worker was forked into the slot. The state is the worker's from here on."""
-        _MASTER.pack_into(self.memory, slot * PAGE, pid, generation, started)
+    def enter(self, slot: int, pid: int, generation: int, started: float, oldest: int | None = None) -> None:
+        """A worker was forked into the slot. The state is the worker's from here on.
+
+        ``oldest``: it may take the connections of workers from this generation on; None: of its own alone.
+        """
+        _MASTER.pack_into(
+            self.memory, slot * PAGE, pid, generation, started, generation if oldest is None else oldest
+        )
 
     def prepare(self, slot: int) -> None:
         """Wipe the slot before a worker is forked into it."""
@@ -319,9 +325,10 @@ class Scoreboard:
         return count
 
     def idle_siblings(self, slot: int, place: str) -> list[int]:
-        """Other workers of the slot's generation that take connections, and whose interpreter of this place is free.
+        """Other workers that may take connections of this one, and whose interpreter of this place is free.
 
-        Those that have the interpreter already come first; a worker without it could start it.
+        They are of its generation or of one that follows it: a worker that leaves has no others. Those that have
+        the interpreter already come first; a worker without it could start it.
         """
         wanted = _CRC.pack(zlib.crc32(place.encode("utf-8", "surrogateescape")))
         generation = _MASTER.unpack_from(self.memory, slot * PAGE)[1]
@@ -330,8 +337,8 @@ class Scoreboard:
         for other in range(slot + 1, slot + self.slots):
             other %= self.slots
             start = other * PAGE
-            pid, its_generation, _started = _MASTER.unpack_from(self.memory, start)
-            if not pid or its_generation != generation or self.memory[start + _STATES] != IDLE:
+            pid, newest, _started, oldest = _MASTER.unpack_from(self.memory, start)
+            if not pid or not oldest <= generation <= newest or self.memory[start + _STATES] != IDLE:
                 continue
             seat = self._seat(start, wanted)
             if seat is None:
@@ -373,7 +380,7 @@ class Scoreboard:
         """All about one slot."""
         start = slot * PAGE
         page = self.memory[start : start + _PLACES]
-        pid, generation, started = _MASTER.unpack_from(page)
+        pid, generation, started, _oldest = _MASTER.unpack_from(page)
         (connections,) = _COUNT.unpack_from(page, _CONNECTIONS)
         requests = sum(struct.unpack_from(f"={INTERPRETERS}Q", page, _COUNTS))
         states = page[_STATES:_COUNTS]

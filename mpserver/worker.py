@@ -57,7 +57,8 @@ class Worker:
         if start.one_process:
             self._actions |= {signal.SIGINT: self.stop, signal.SIGWINCH: self.graceful}
         self.deadline = float("inf")
-        self.router.on_drain = self._limit_drain
+        self.router.on_drain = self._on_drain
+        self.router.on_end = self._take_last
 
     def run(self) -> None:
         """Serve until told otherwise."""
@@ -132,15 +133,29 @@ class Worker:
 
     def graceful(self) -> None:
         """Accept nothing new, serve what is here, end."""
-        self.seat.state(FINISHING)
         self.router.drain()
 
-    def _limit_drain(self) -> None:
-        """What is here may end by itself, for GracefulShutdownTimeout."""
+    def _on_drain(self) -> None:
+        """Siblings see it; what is here may end by itself, for GracefulShutdownTimeout."""
+        self.seat.state(FINISHING)
         patience = self.start.configuration.main.conf[mpm.GRACEFUL_SHUTDOWN_TIMEOUT]
         if patience:
             self.deadline = time.monotonic() + patience
             self.router.loop.watch(self)
+
+    def _take_last(self) -> None:
+        """Nothing is left here: let siblings send no more connections, and take those that they have sent."""
+        control, loop = self.start.control, self.router.loop
+        if self.start.one_process:
+            return
+        try:
+            control.shutdown(socket.SHUT_RD)
+        except OSError:
+            return  # the master is gone
+        loop.change(control.fileno(), 0)  # (its end shows all the same)
+        while (message := handoff.receive(control)) is not None:
+            if message.kind == handoff.CONNECTION:
+                self.router.take(message)
 
     def stop(self) -> None:
         """End at once; interpreters that don't end in time are left to the end of the process."""

@@ -58,6 +58,19 @@ def test_leaving_wipes_only_that_slot() -> None:
     assert board.worker_state(1) == scoreboard.OPEN
 
 
+def test_connections_go_to_the_same_generation_and_to_those_that_follow_it() -> None:
+    board = Scoreboard.create(6)
+    for slot, (generation, oldest) in enumerate([(3, 3), (3, 3), (2, 2), (4, 3), (5, 3), (6, 6)]):
+        board.prepare(slot)
+        board.enter(slot, 100 + slot, generation, 1.0, oldest)
+        board.place(slot, 0).state(scoreboard.IDLE)
+    assert board.idle_siblings(0, "own x") == [1, 3, 4]
+    assert board.idle_siblings(2, "own x") == []
+    assert board.idle_siblings(3, "own x") == [4]
+    board.place(1, 0).state(scoreboard.FINISHING)
+    assert board.idle_siblings(0, "own x") == [3, 4]
+
+
 def test_interpreters_past_the_last_place_stay_inside_the_page() -> None:
     board = Scoreboard.create(2)
     board.prepare(0)

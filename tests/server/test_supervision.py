@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import pwd
 import signal
@@ -12,13 +13,14 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from conftest import StartServer
 from support.load import load
 from support.processes import alive, descendants, describe
 from support.server import BACKENDS, Mode, Reply, Server
-from support.waiting import wait_for
+from support.waiting import PATIENCE, wait_for
 
 CONF = """
 <Location /hello>
@@ -84,6 +86,41 @@ def refuses(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(2)
         return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def one_at_a_time(
+    start_server: StartServer, kind: str, mpm: str = "prefork"
+) -> tuple[Server, Path, http.client.HTTPConnection]:
+    """A server with one worker, which serves one request at a time; its folder, and a connection that it keeps."""
+    server = start_server(
+        CONF + "PythonOption folder ${ROOT}/run\n",
+        {"app.py": APP},
+        mode="daemon",
+        backend=kind,
+        workers=1,
+        mpm=mpm,
+        threads=1,
+    )
+    kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    kept.request("GET", "/hello")
+    assert kept.getresponse().read() == b"Hello World!"
+    return server, server.pid_file.parent, kept
+
+
+def waits_for(process: psutil.Process, number: signal.Signals) -> bool:
+    """Whether a signal was sent to a process that has not got it yet."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    mask = next(line for line in status.splitlines() if line.startswith("ShdPnd:")).split()[1]
+    return bool(int(mask, 16) >> number - 1 & 1)
+
+
+def is_accepted(port: int) -> bool:
+    """Whether no connection waits for being accepted at a port."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if int(fields[1].partition(":")[2], 16) == port and fields[3] == "0A":
+            return int(fields[4].partition(":")[2], 16) == 0
+    raise AssertionError(f"nothing listens at {port}")
 
 
 def wait_for_replacement(server: Server, old: set[int], number: int) -> None:
@@ -152,6 +189,58 @@ def test_graceful_lets_a_long_request_end(start_server: StartServer) -> None:
     (run / "go on").touch()
     client.join()
     assert [(reply.status, reply.text) for reply in replies] == [(200, "waited")]
+
+
+@pytest.mark.parametrize("kind", BACKENDS)
+def test_no_kept_connection_waits_for_a_long_request_after_graceful(start_server: StartServer, kind: str) -> None:
+    server, run, kept = one_at_a_time(start_server, kind)
+    replies: list[Reply] = []
+    client = threading.Thread(target=lambda: replies.append(server.get("/wait")))
+    client.start()
+    try:
+        wait_for(lambda: list(run.glob("begun*")), "the handler to begin")
+        server.command("-k", "graceful")
+        wait_for(lambda: server.log().count("resuming normal operations") == 2, "the new worker to serve")
+        kept.request("GET", "/hello")
+        assert kept.getresponse().read() == b"Hello World!"
+        assert len(server.workers()) == 2
+    finally:
+        (run / "go on").touch()
+        client.join()
+        kept.close()
+    assert [(reply.status, reply.text) for reply in replies] == [(200, "waited")]
+
+
+@pytest.mark.parametrize("kind", BACKENDS)
+@pytest.mark.parametrize("mpm", ["prefork", "worker"])
+def test_what_a_busy_worker_accepts_when_it_is_told_to_leave_goes_to_a_new_one(
+    start_server: StartServer, kind: str, mpm: str
+) -> None:
+    server, run, kept = one_at_a_time(start_server, kind, mpm)
+    client = threading.Thread(target=server.get, args=("/wait",))
+    client.start()
+    try:
+        wait_for(lambda: list(run.glob("begun*")), "the handler to begin")
+        [busy] = server.workers()
+        busy.suspend()
+        server.command("-k", "graceful")
+        wait_for(lambda: waits_for(busy, signal.SIGUSR1), "the busy worker to be told")
+        [new] = [worker for worker in server.workers() if worker != busy]
+        new.suspend()
+        # (both see the connection; the first one that runs gets it)
+        kept.close()
+        kept.connect()
+        kept.request("GET", "/hello")
+        busy.resume()
+        wait_for(lambda: not waits_for(busy, signal.SIGUSR1), "the busy worker to hear it")
+        wait_for(lambda: is_accepted(server.port), "the busy worker to accept")
+        new.resume()
+        assert kept.getresponse().read() == b"Hello World!"
+        assert alive(busy)
+    finally:
+        (run / "go on").touch()
+        client.join()
+        kept.close()
 
 
 def test_as_many_slow_requests_as_workers_run_at_once(start_server: StartServer) -> None:

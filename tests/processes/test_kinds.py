@@ -1,0 +1,62 @@
+"""How a router and an interpreter part, at the level of their messages."""
+
+from __future__ import annotations
+
+import os
+import socket
+from types import SimpleNamespace
+from typing import cast
+
+from mpserver import handoff
+from mpserver.handoff import Message
+from mpserver.interp import Boot
+from mpserver.kinds import ENDED, Events, Interp
+from mpserver.loop import Loop
+from mpserver.phases.plan import Place
+
+
+class Held(Interp):
+    """An interpreter whose end of the inbox the test holds."""
+
+    def _launch(self, theirs: socket.socket) -> None:
+        self.theirs = theirs
+
+
+def a_connection(number: int) -> Message:
+    """A message with a descriptor of its own."""
+    return Message(handoff.CONNECTION, os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), number=number)
+
+
+def test_what_an_ending_interpreter_gave_back_comes_back_with_what_it_did_not_take() -> None:
+    returned: list[Message] = []
+
+    def unwanted(*_arguments: object) -> None:
+        raise AssertionError("this was not to be told")
+
+    loop = Loop()
+    ended: list[Interp] = []
+    events = Events(
+        returned.append, unwanted, unwanted, unwanted, unwanted, unwanted, lambda _interp: None, unwanted, ended.append
+    )
+    ours, control = socket.socketpair()
+    with ours, control:
+        interp = Held(cast(Boot, SimpleNamespace(place=Place("own", "x"))), loop, events, control)
+        handoff.send(interp.theirs, Message(handoff.READY))
+        interp._receive()
+        # it gives one back and hears nothing more, but has not ended yet
+        given = a_connection(1)
+        handoff.send(interp.theirs, given)
+        given.close()
+        interp.theirs.shutdown(socket.SHUT_RD)
+        interp.hand_over(a_connection(2))
+        assert [message.number for message in returned] == [1]
+        assert not ended
+        interp.hand_over(a_connection(3))
+        interp.theirs.close()
+        interp._receive()
+    assert [message.number for message in returned] == [1, 2, 3]
+    assert ended == [interp]
+    assert interp.state == ENDED
+    for message in returned:
+        message.close()
+    loop.close()
