@@ -174,7 +174,7 @@ class FieldStorage:
         content_type = headers.get("Content-Type") or "application/x-www-form-urlencoded"
         media_type = content_type.partition(";")[0].strip().lower()
         if media_type == "application/x-www-form-urlencoded":
-            limit = _limit(req, "max_text", MAX_TEXT)
+            limit = _limit(req.get_options(), "max_text", MAX_TEXT)
             pieces, size = [], 0
             for piece in _body(req):
                 pieces.append(piece)
@@ -187,14 +187,15 @@ class FieldStorage:
         elif media_type.startswith("multipart/"):
             from mod_python import _multipart
 
+            options = req.get_options()
             self.list += _multipart.read_fields(
                 req,
                 content_type,
                 _body(req),
                 _multipart.Limits(
-                    _limit(req, "max_fields", MAX_FIELDS),
-                    _limit(req, "max_text", MAX_TEXT),
-                    _limit(req, "max_files", MAX_FILES),
+                    _limit(options, "max_fields", MAX_FIELDS),
+                    _limit(options, "max_text", MAX_TEXT),
+                    _limit(options, "max_files", MAX_FILES),
                 ),
                 files,
                 fields,
@@ -204,11 +205,14 @@ class FieldStorage:
 
     def _add_pairs(self, req: Request, data: bytes, blank: bool) -> None:
         if len(data) > MAX_FIELDS or req.method == "POST":
-            limit = _limit(req, "max_fields", MAX_FIELDS)
+            limit = _limit(req.get_options(), "max_fields", MAX_FIELDS)
             if data.count(b"&") + data.count(b";") >= limit:
                 _refuse(req, constants.HTTP_REQUEST_ENTITY_TOO_LARGE, f"a form of more than {limit} fields")
         for name, value in _pairs(data, blank):
-            self.list.append(StringField(_text(value), _text(name)))
+            field = str.__new__(StringField, _text(value))  # (its own __new__ looks at what is known here)
+            if name:
+                field.name = _text(name)
+            self.list.append(field)
 
     def _fields(self) -> dict[str, AnyField | list[AnyField]]:
         """The fields by name; made anew when the list grew or shrank."""
@@ -308,9 +312,9 @@ def _body(req: Request) -> Iterator[bytes]:
         yield piece
 
 
-def _limit(req: Request, name: str, default: int) -> int:
+def _limit(options: Table, name: str, default: int) -> int:
     """A limit, by PythonOption where there is one."""
-    value: str | None = req.get_options().get(f"mod_python.util.{name}")
+    value: str | None = options.get(f"mod_python.util.{name}")
     return int(value) if value is not None and value.isdecimal() else default
 
 
@@ -344,8 +348,10 @@ def _pairs(data: bytes, blank: bool) -> Iterator[tuple[bytes, bytes]]:
     for part in data.replace(b"+", b" ").replace(b";", b"&").split(b"&"):
         name, equals, value = part.partition(b"=")
         if value or (blank and (name or equals)):
-            if b"%" in part:
-                name, value = unquote_to_bytes(name), unquote_to_bytes(value)
+            if b"%" in value:
+                value = unquote_to_bytes(value)
+            if b"%" in name:
+                name = unquote_to_bytes(name)
             yield name, value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -14,7 +14,6 @@ from mpserver.http1.dates import parse_date
 if TYPE_CHECKING:
     from mpserver.api.request import Request
     from mpserver.api.table import Table
-    from mpserver.http1.head import Head
 
 #: Header names that may become HTTP_* variables: anything else could pose as another header.
 VARIABLE = re.compile(r"[A-Za-z0-9-]+\Z")
@@ -25,28 +24,6 @@ NOT_PASSED = frozenset({"proxy", "authorization", "proxy-authorization"})
 DEFAULT_PORTS = {"http": 80, "https": 443}
 #: host[:port] of an authority.
 AUTHORITY = re.compile(r"(?:(?P<user>[^@:]*)(?::(?P<password>[^@]*))?@)?(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>\d*))?")
-
-
-def merged(head: Head) -> Sequence[tuple[str, str]]:
-    """The fields of a head, those of one name as one: values in a row, with commas (RFC 9110 5.3).
-
-    Cookies have a separator of their own (RFC 6265 4.2.1). The host of a target that names one
-    takes the place of the Host field's (RFC 9112 3.2.2).
-    """
-    fields = head.fields
-    values: dict[str, tuple[str, str]] = {}
-    for name, value in fields:
-        key = name.lower()
-        present = values.get(key)
-        if present is None:
-            values[key] = (name, value)
-        else:
-            values[key] = (present[0], f"{present[1]}{'; ' if key == 'cookie' else ', '}{value}")
-    if head.target[:1] != "/" and "host" in values and head.host is not None:
-        values["host"] = (values["host"][0], head.host)
-    elif len(values) == len(fields):
-        return fields
-    return tuple(values.values())
 
 
 def parsed_uri(target: str, decoded: str | None) -> tuple[str | int | None, ...]:

@@ -275,7 +275,7 @@ class Request(Output, Receiving):
     def headers_in(self) -> Table:
         """The headers of the request."""
         if self._table_in is None:
-            self._table_in = Table.from_pairs(environment.merged(self._head))
+            self._table_in = Table.from_pairs(*self._head.merged())
         return self._table_in
 
     def headers_out_table(self) -> Table:

@@ -49,11 +49,14 @@ class Table:
             self.update(source)
 
     @classmethod
-    def from_pairs(cls, pairs: Iterable[tuple[str, str]]) -> Self:
-        """A table of pairs that are known to be sound, taken over without any checks."""
+    def from_pairs(cls, pairs: Iterable[tuple[str, str]], index: Mapping[str, str] | None = None) -> Self:
+        """A table of pairs that are known to be sound, taken over without any checks.
+
+        :param index: their values by lower-case name, where that is known and no name is there twice.
+        """
         table = cls.__new__(cls)
         table._pairs = list(pairs)
-        table._index = None
+        table._index = None if index is None else dict(index)
         return table
 
     # ---- how it is kept

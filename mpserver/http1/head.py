@@ -37,6 +37,8 @@ _codings = re.compile(rf"([{TCHAR}]++)((?:[ \t]*+,[ \t]*+[{TCHAR}]++)*+)").fullm
 
 Values = tuple[str, ...]
 Found = dict[str, Values]
+#: Fields without a name twice, and their values by lower-case name.
+Merged = tuple[tuple[tuple[str, str], ...], dict[str, str]]
 
 
 class _Block:
@@ -46,6 +48,7 @@ class _Block:
         "tail",
         "pairs",
         "index",
+        "merged",
         "host",
         "length",
         "has_connection",
@@ -58,6 +61,7 @@ class _Block:
         self.tail = tail  # the block and the empty line
         self.pairs: tuple[tuple[str, str], ...] = tuple(pairs)
         self.index: dict[str, str] | None = None
+        self.merged: Merged | None = None
         found: Found = {}
         for name, value in pairs:
             key = name.lower()
@@ -84,6 +88,21 @@ class _Block:
             index[key] = f"{index[key]}, {value}" if key in index else value
         self.index = index
         return index
+
+
+    def merge(self) -> Merged:
+        """See `Head.merged`."""
+        values: dict[str, tuple[str, str]] = {}
+        for name, value in self.pairs:
+            key = name.lower()
+            present = values.get(key)
+            if present is None:
+                values[key] = (name, value)
+            else:
+                values[key] = (present[0], f"{present[1]}{'; ' if key == 'cookie' else ', '}{value}")
+        fields = self.pairs if len(values) == len(self.pairs) else tuple(values.values())
+        self.merged = merged = fields, {key: value for key, (_name, value) in values.items()}
+        return merged
 
 
 _CONDITIONS = frozenset(
@@ -229,6 +248,20 @@ class Head:
     def block(self) -> bytes:
         """The header block, each line with its CRLF, without the empty line."""
         return self._block.tail[:-2]
+
+    def merged(self) -> Merged:
+        """The fields, those of one name as one: values in a row, with commas (RFC 9110 5.3); and by their names.
+
+        Cookies have a separator of their own (RFC 6265 4.2.1). The host of a target that names one
+        takes the place of the Host field's (RFC 9112 3.2.2). For reading only: heads share it.
+        """
+        merged = self._block.merged
+        if merged is None:
+            merged = self._block.merge()
+        if self.target[:1] != "/" and self.host is not None and "host" in merged[1]:
+            fields = tuple((name, self.host if name.lower() == "host" else value) for name, value in merged[0])
+            return fields, {**merged[1], "host": self.host}
+        return merged
 
     def get(self, name: str) -> str | None:
         """The value of the field of this lower-case name, several joined by comma; None without."""

@@ -128,7 +128,7 @@ def type_checker(req: Request, find: Callable[[str], Mime]) -> int:
     :param find: a `Finder` of the request's configuration.
     :returns: OK where a type is known, else DECLINED.
     """
-    filename = req.filename
+    filename = req._filename
     if filename is None:
         return -1
     finfo = req._finfo
@@ -136,7 +136,7 @@ def type_checker(req: Request, find: Callable[[str], Mime]) -> int:
         req._content_type = DIRECTORY_TYPE
         return 0
     found = find(filename[filename.rfind("/") + 1 :])
-    if found.handler is not None and not req.proxyreq:
+    if found.handler is not None and not req._proxyreq:
         req._handler = found.handler
     if found.encoding is not None:
         before = req._content_encoding

@@ -60,9 +60,12 @@ class Located:
             return False
         resource.finfo = found
         try:
-            return not self._htaccess or all(look(path) == stamp for path, stamp in self._htaccess)
+            for path, stamp in self._htaccess:
+                if look(path) != stamp:
+                    return False
         except OSError:
             return False
+        return True
 
 
 def same(one: os.stat_result, other: os.stat_result) -> bool:

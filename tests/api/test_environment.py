@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mpserver.api.environment import merged, parsed_uri
+from mpserver.api.environment import parsed_uri
 from mpserver.http1.head import Head, Limits, parse_head
 
 
@@ -16,17 +16,19 @@ def head(fields: str, target: str = "/") -> Head:
 
 def test_headers_of_one_name() -> None:
     alone = head("A: 1\r\nHost: h")
-    assert merged(alone) is alone.fields
-    assert merged(head("X-A: 1\r\nHost: h\r\nx-a: 3\r\nX-A:")) == (("X-A", "1, 3, "), ("Host", "h"))
+    assert alone.merged()[0] is alone.fields
+    assert head("X-A: 1\r\nHost: h\r\nx-a: 3\r\nX-A:").merged()[0] == (("X-A", "1, 3, "), ("Host", "h"))
 
 
 def test_cookies_have_a_separator_of_their_own() -> None:
-    assert merged(head("Cookie: a=1; b=2\r\nHost: h\r\ncookie: c=3")) == (("Cookie", "a=1; b=2; c=3"), ("Host", "h"))
+    fields, values = head("Cookie: a=1; b=2\r\nHost: h\r\ncookie: c=3").merged()
+    assert fields == (("Cookie", "a=1; b=2; c=3"), ("Host", "h"))
+    assert values == {"cookie": "a=1; b=2; c=3", "host": "h"}
 
 
 def test_the_target_names_the_host() -> None:
-    assert merged(head("host: h\r\nA: 1", "http://Other:81/x")) == (("host", "Other:81"), ("A", "1"))
-    assert merged(head("A: 1\r\nHost: h", "/x?http://other")) == (("A", "1"), ("Host", "h"))
+    assert head("host: h\r\nA: 1", "http://Other:81/x").merged()[0] == (("host", "Other:81"), ("A", "1"))
+    assert head("A: 1\r\nHost: h", "/x?http://other").merged()[0] == (("A", "1"), ("Host", "h"))
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_removal_wins_over_additions_of_the_same_scope(conf: Conf) -> None:
 
 
 def request(filename: str | None, **more: Any) -> Any:
-    found: dict[str, Any] = {"filename": filename, "_finfo": None, "_stat": None, "proxyreq": 0, "_handler": None}
+    found: dict[str, Any] = {"_filename": filename, "_finfo": None, "_stat": None, "_proxyreq": 0, "_handler": None}
     found |= {"_content_type": None, "_content_encoding": None, "_content_languages": ()}
     return SimpleNamespace(**found | more)
 
