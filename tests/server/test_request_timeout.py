@@ -14,7 +14,7 @@ import pytest
 from conftest import StartServer
 from support.checking import untold
 from support.server import BACKENDS, Server
-from support.waiting import wait_for
+from support.waiting import PATIENCE, wait_for
 
 APP = '''
 import os
@@ -89,7 +89,7 @@ def authen(req):
     return apache.OK
 '''
 
-PAGES = ("where", "loop", "begun", "stubborn", "unwinds", "call", "short")
+PAGES = ("where", "loop", "begun", "stubborn", "unwinds", "call", "short", "close")
 
 CONF = """
 PythonPath "sys.path + ['${WWW}']"
@@ -119,6 +119,7 @@ PythonRequestTimeout 500ms
     SetHandler mod_python
     PythonHandler app::short
     PythonInterpreter other
+    PythonRequestTimeout 60
 </Location>
 """
 
@@ -131,36 +132,46 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def server(start_server: StartServer, backend: str) -> Server:
-    """A server with one worker, and half a second for a request."""
-    return start_server(CONF, {"app.py": APP}, backend=backend, mode="daemon")
+    """A server with one worker, and half a second for a request.
+
+    Its application is loaded: that counts, and may take longer where others use the machine, too.
+    """
+    server = start_server(CONF, {"app.py": APP}, backend=backend, mode="daemon")
+    assert server.get("/off").status == 200, server.said()
+    return server
 
 
 def ended(server: Server, path: str) -> list[str]:
-    """The log after a request that has to answer 500."""
-    begin = time.monotonic()
-    reply = server.get(path)
-    assert reply.status == 500, server.said()
-    assert 0.4 < time.monotonic() - begin < 4.5, server.said()
-    return server.log().splitlines()
+    """What a request logs that has to answer 500, and soon: of some tries one, as others may use the machine."""
+    took = []
+    for _ in range(5):
+        before = len(server.log())
+        begin = time.monotonic()
+        reply = server.get(path)
+        took.append(time.monotonic() - begin)
+        assert reply.status == 500, server.said()
+        assert took[-1] > 0.4, server.said()
+        if took[-1] < 4.5:
+            return server.log()[before:].splitlines()
+    pytest.fail(f"at best after {min(took):.1f} s\n{server.said()}")
 
 
 def test_the_log_tells_the_request_the_interpreter_and_the_stack(server: Server, backend: str) -> None:
-    server.get("/where")
     log = ended(server, "/loop?x=1")
     name = "main_interpreter" if backend == "main" else "localhost"
     (told,) = [line for line in log if "PythonRequestTimeout: 0.5 s are over" in line]  # the stack follows
     assert told.endswith(f"in interpreter '{name}': GET /loop?x=1 HTTP/1.1")
     assert [line for line in log if "in nap" in line], server.log()
     assert len([line for line in log if "was ended by PythonRequestTimeout (0.5 s): GET /loop?x=1" in line]) == 1
-    assert server.get("/where").status == 200
+    wait_for(lambda: server.get("/where").status == 200, "a request that ends in its time")
 
 
 @pytest.mark.parametrize("path", ["/stubborn", "/unwinds", "/authen"])
 def test_it_ends_what_catches_exceptions_and_unwinds(server: Server, path: str) -> None:
-    before = server.get("/where").text
+    before = server.get("/off").text
     ended(server, path)
     assert path != "/unwinds" or (server.www / "unwound").read_text() == "yes"
-    assert server.get("/where").text == before
+    assert server.get("/off").text == before
 
 
 def test_a_begun_response_is_cut(server: Server) -> None:
@@ -170,14 +181,22 @@ def test_a_begun_response_is_cut(server: Server) -> None:
 
 
 def test_the_limit_counts_for_each_request_anew(server: Server) -> None:
+    wait_for(lambda: several_in_time(server), "five requests that end in their time, together longer")
+    ended(server, "/loop")
+    ended(server, "/loop")
+    wait_for(lambda: server.get("/short").text == "short", "a request that ends in its time")
+
+
+def several_in_time(server: Server) -> bool:
+    """Whether five requests on a connection ended in their time (where others use the machine, one may not)."""
+    before = server.log().count("PythonRequestTimeout")
     with server.connection() as connection:
         for _ in range(5):
             connection.request("GET", "/short")
-            assert connection.getresponse().read() == b"short"
-    assert "PythonRequestTimeout" not in server.log()
-    ended(server, "/loop")
-    ended(server, "/loop")
-    assert server.get("/short").text == "short"
+            if connection.getresponse().read() != b"short":
+                return False
+    assert server.log().count("PythonRequestTimeout") == before, server.log()
+    return True
 
 
 def test_it_can_be_switched_off_below(start_server: StartServer, backend: str) -> None:
@@ -194,7 +213,8 @@ def test_without_it_there_is_no_thread_for_it(start_server: StartServer, backend
     page = APP + "\nimport threading\n\n\ndef threads(req):\n    return say(req, repr(threading.enumerate()))\n"
     conf = CONF.replace("app::where", "app::threads")
     with_it = start_server(conf, {"app.py": page}, backend=backend, mode="daemon")
-    assert "timeouts of" in with_it.get("/where").text
+    assert with_it.get("/off").status == 200
+    wait_for(lambda: "timeouts of" in with_it.get("/where").text, "the thread in a request's list")
     without = start_server(
         conf.replace("PythonRequestTimeout 500ms", ""), {"app.py": page}, backend=backend, mode="daemon"
     )
@@ -208,7 +228,7 @@ def test_in_one_process_nothing_ends(start_server: StartServer, backend: str) ->
 
 
 def test_what_is_stuck_in_c_loses_its_interpreter(server: Server, backend: str) -> None:
-    before = server.get("/where").text.split()
+    before = server.get("/off").text.split()
     outcome: list[str] = []
 
     def stuck() -> None:
@@ -222,10 +242,9 @@ def test_what_is_stuck_in_c_loses_its_interpreter(server: Server, backend: str) 
     server.wait_for_log("s are over, in interpreter")
     assert "in call" in server.log() or (backend == "own" and sys.version_info < (3, 14, 8))
     server.wait_for_log("is replaced")
-    client.join(20)
+    client.join(PATIENCE)
     assert outcome and outcome != ["200"], server.said()
-    after = wait_for(lambda: server.get("/where").text.split(), "an answer")
-    assert after[0] != before[0]
+    assert server.get("/off").text.split()[0] != before[0]
     if backend == "process":
         server.wait_for_log("SIGKILL")
     server.stop()
@@ -233,14 +252,15 @@ def test_what_is_stuck_in_c_loses_its_interpreter(server: Server, backend: str) 
 
 def test_others_go_on_while_one_is_replaced(start_server: StartServer, backend: str) -> None:
     server = start_server(CONF, {"app.py": APP}, backend=backend, mode="daemon", workers=2)
+    done = threading.Event()
 
     def stuck() -> None:
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            server.get("/call")
+        while not done.is_set():  # (one that is ended while its application loads is not stuck)
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                server.get("/call")
 
     client = threading.Thread(target=stuck)
     client.start()
-    done = threading.Event()
     answers: list[str] = []
 
     def others() -> None:
@@ -251,17 +271,16 @@ def test_others_go_on_while_one_is_replaced(start_server: StartServer, backend: 
     second.start()
     try:
         server.wait_for_log("is replaced")
-        client.join(20)
     finally:
         done.set()
+        client.join(PATIENCE)
         second.join()
     assert set(answers) == {"short"}, server.said()
 
 
 def test_nothing_is_raised_past_the_end_of_a_request(start_server: StartServer, backend: str) -> None:
     """Requests that end at their deadline are ended or not, and nothing else is."""
-    conf = CONF.replace("/other>", "/close>").replace("app::short\n    PythonInterpreter other", "app::close")
-    server = start_server(conf.replace("500ms", "50ms"), {"app.py": APP}, backend=backend, mode="daemon")
+    server = start_server(CONF.replace("500ms", "50ms"), {"app.py": APP}, backend=backend, mode="daemon")
     before = server.get("/off").text  # (loading the application may take longer than the limit)
     statuses = []
     with server.connection() as connection:
