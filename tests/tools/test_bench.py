@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -10,12 +13,15 @@ from benching.cases import APACHE, BARE, CASES, GRANIAN, NGINX, PORTS
 from benching.goals import FLASK_WORKERS, GOALS, judge
 from benching.ground import prepared
 from benching.load import Load, command, read_report
+from benching.machine import Family
 from benching.main import arguments, peers_from
 from benching.manual import read_ab
 from benching.manual import table as manual_table
+from benching.measure import Target, otherwise, wrong
 from benching.peers import STARTERS, Place, find_program
 from benching.plots import draw
 from benching.results import Result, Results, compare, load, save, slower
+from benching.servers import Server
 
 OURS = "mpserver (own)"
 MACHINE = {"processor": "A Processor", "cores": "2", "memory": "8 GiB", "system": "Linux", "Python": "3.14"}
@@ -62,6 +68,50 @@ def test_what_wrk_says_is_read() -> None:
     assert (run.rate, run.number, run.p50, run.p99, run.errors) == (47621.5, 52384, 0.512, 1500, 7)
     with pytest.raises(ValueError, match="unable to connect"):
         read_report("unable to connect to 127.0.0.1:1 Connection refused")
+
+
+class _Answers(BaseHTTPRequestHandler):
+    """The status that the path names, or the one for a client that has it."""
+
+    def do_GET(self) -> None:
+        status = int(self.path[1:4])
+        self.send_response(304 if self.headers["If-None-Match"] else status)
+        if 300 <= status < 400:
+            self.send_header("Location", "/200")
+        self.send_header("Content-Length", "0" if self.headers["If-None-Match"] else "5")
+        self.end_headers()
+        if not self.headers["If-None-Match"]:
+            self.wfile.write(b"12345")
+
+    def log_message(self, *_: object) -> None:
+        """Nowhere."""
+
+
+@pytest.fixture
+def target() -> Iterator[Target]:
+    """A server to be measured that answers with 200 and five bytes."""
+    with HTTPServer(("127.0.0.1", 0), _Answers) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            family = Family([])
+            yield Target("", Server("some", server.server_port, family, Path()), "/200", 5, Load())
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_only_the_answers_that_are_meant_are_measured(target: Target) -> None:
+    assert wrong(target) is None
+    assert wrong(target._replace(size=6)) == "5 bytes instead of 6"
+    assert "308" in (wrong(target._replace(path="/308")) or ""), "a redirect is not what it leads to"
+    assert "500" in (wrong(target._replace(path="/500")) or "")
+    assert otherwise(target) is None
+    assert otherwise(target._replace(path="/308")) == "status 308 instead of 200"
+    known = target._replace(load=Load(headers=('If-None-Match: "x"',)))
+    assert otherwise(known) == "status 304 instead of 200"
+    assert otherwise(known._replace(status=304)) is None
+    assert otherwise(target._replace(status=304)) == "status 200 instead of 304"
 
 
 def test_how_wrk_is_called() -> None:
@@ -156,9 +206,9 @@ def test_pictures(tmp_path: Path) -> None:
 
 def test_ports() -> None:
     assert peers_from("granian=1,apache-mod_python=0") == {**PORTS, GRANIAN: 1, APACHE: 0}
-    for wrong in ("granian", "lighttpd=1", "granian=x"):
+    for faulty in ("granian", "lighttpd=1", "granian=x"):
         with pytest.raises(SystemExit, match="NAME=PORT"):
-            peers_from(wrong)
+            peers_from(faulty)
 
 
 def test_only_the_full_run_writes_the_documentation() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import psutil
 
 from benching import load
-from benching.cases import Setup
+from benching.cases import FLASK_PATH, Setup
 from benching.goals import FLASK_WORKERS
 from benching.ground import Ground
 from benching.load import Load
@@ -42,7 +42,7 @@ def weigh(options: Options, ground: Ground) -> Iterator[Result]:
         note(f"{FLASK_WORKERS}: left out, Flask is not installed (pip install 'mpserver[bench]')")
         return
     with mpserver("process", Setup(workers=WORKERS), [options.server_core], ground) as server:
-        url = f"http://127.0.0.1:{server.port}/flask"
+        url = f"http://127.0.0.1:{server.port}{FLASK_PATH}"
         run = load.run(url, max(2, options.seconds), [options.client_core], Load(connections=8 * WORKERS))
         memory = server.family.memory()
         count = len(server.family.members())

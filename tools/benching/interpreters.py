@@ -20,7 +20,7 @@ from typing import NamedTuple
 import psutil
 
 from benching import load as wrk
-from benching.cases import BUSY, Setup
+from benching.cases import BUSY, FLASK_PATH, Setup
 from benching.ground import Ground, prepared, soft_limit
 from benching.load import Load
 from benching.machine import description
@@ -28,7 +28,7 @@ from benching.measure import note
 from benching.servers import Server, mpserver
 
 #: The applications: how the results call them, and their paths.
-APPLICATIONS = {"empty": "/whole", "Flask": "/flask/"}
+APPLICATIONS = {"empty": "/whole", "Flask": FLASK_PATH}
 
 #: What a fresh process imports to be the same.
 FRESH = {

@@ -52,6 +52,7 @@ class Target(NamedTuple):
     size: int | None
     load: Load
     each: float | None = None
+    status: int = 200
 
     @property
     def url(self) -> str:
@@ -64,9 +65,17 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+class _Still(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: wrk doesn't, either."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
 def fetch(url: str, headers: Mapping[str, str] = {}) -> tuple[Mapping[str, str], bytes]:
-    """One answer's headers and body. :raises OSError: none, or an error"""
-    with urllib.request.urlopen(urllib.request.Request(url, headers=dict(headers)), timeout=60) as response:
+    """One answer's headers and body. :raises OSError: none, a redirect or an error"""
+    opener = urllib.request.build_opener(_Still)
+    with opener.open(urllib.request.Request(url, headers=dict(headers)), timeout=60) as response:
         return response.headers, response.read()
 
 
@@ -75,11 +84,31 @@ def wrong(target: Target) -> str | None:
     headers = dict(header.split(": ", 1) for header in target.load.headers if header.startswith("Host: "))
     try:
         body = fetch(target.url, headers)[1]
+    except urllib.error.HTTPError as error:
+        error.close()
+        return str(error)
     except (OSError, http.client.HTTPException) as error:
         return str(error)
     if target.size is not None and len(body) != target.size:
         return f"{len(body)} bytes instead of {target.size}"
     return None
+
+
+def otherwise(target: Target) -> str | None:
+    """What the load as it is sent gets in place of the status that it should: None if it gets that.
+
+    A script's requests are not known here; wrk counts their refusals.
+    """
+    headers = dict(header.split(": ", 1) for header in target.load.headers)
+    try:
+        fetch(target.url, headers)
+        status = 200
+    except urllib.error.HTTPError as error:
+        error.close()
+        status = error.code
+    except (OSError, http.client.HTTPException) as error:
+        return str(error)
+    return None if status == target.status else f"status {status} instead of {target.status}"
 
 
 def fitted(load: Load, server: Server, url: str) -> Load:
@@ -112,6 +141,8 @@ class Bench:
         self.own: dict[str, Server] = {}
         self.bare: Server | None = None
         self.missing: set[str] = set()
+        #: What was wrong with answers of ours.
+        self.failed: list[str] = []
 
     def __enter__(self) -> Bench:
         self.bare = self.stack.enter_context(bare_road([self.options.server_core], self.ground))
@@ -158,7 +189,7 @@ class Bench:
                 self.missing.add(name)
 
     def _target(self, case: Case, setup: Setup, server: Server, path: str, size: int | None) -> Target:
-        return Target(setup.title, server, path, size, setup.load or case.load)
+        return Target(setup.title, server, path, size, setup.load or case.load, status=case.status)
 
     def _set_up(self, case: Case, kind: str, setup: Setup, stack: contextlib.ExitStack) -> Target:
         """An mpserver for one case alone, with what it should have many of, weighed."""
@@ -181,10 +212,17 @@ class Bench:
         return target._replace(each=grown / many if many and case.weigh else None)
 
     def _answers(self, case: Case, target: Target) -> bool:
-        fault = wrong(target)
-        if fault is not None:
-            note(f"{case.name}: {target.server.name} is left out: {fault}")
-        return fault is None
+        return not self._fails(case, target, wrong(target))
+
+    def _fails(self, case: Case, target: Target, fault: str | None) -> bool:
+        """Whether a target is left out for a fault; one of ours makes the whole run fail."""
+        if fault is None:
+            return False
+        text = f"{case.name}: {target.server.name} is left out: {fault}"
+        note(text)
+        if target.server.name.startswith("mpserver"):
+            self.failed.append(text)
+        return True
 
     def _warm_up(self, targets: Sequence[Target]) -> None:
         for target in targets:
@@ -200,6 +238,7 @@ class Bench:
 
     def _rounds(self, case: Case, targets: Sequence[Target]) -> list[Result]:
         ready = [target._replace(load=fitted(target.load, target.server, target.url)) for target in targets]
+        ready = [target for target in ready if not self._fails(case, target, otherwise(target))]
         runs: list[list[Run]] = [[] for _ in ready]
         for number in range(self.options.rounds):
             for target, of in zip(ready, runs, strict=True):
