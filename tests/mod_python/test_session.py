@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
-import signal
 import sqlite3
 import stat
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -864,17 +864,21 @@ class TestOwnClasses:
         assert Session.MemorySession(req, lock=0).is_new()
 
 
-def _write_for_ever(kind: str, path: str) -> None:
-    """Stores sessions whose data is one letter many times, of changing length."""
-    from contextlib import nullcontext
+#: A program that stores sessions for ever, whose data is one letter many times, of changing length.
+WRITER = """
+import sys
+from contextlib import nullcontext
+from mod_python._sessions import dbms, files
 
-    store: Any = files.FileStore(path) if kind == "FileSession" else dbms.SqliteDatabase(path)
-    extra = () if kind == "FileSession" else (nullcontext,)
-    number = 0
-    while True:
-        number += 1
-        size = (10, 900, 1500, 5000, 30_000, 200_000)[number % 6] if number % 50 < 6 else 900 + number % 7
-        store.save(UNKNOWN, bytes([65 + number % 26]) * size, *extra)
+kind, path, sid = sys.argv[1:]
+store = files.FileStore(path) if kind == "FileSession" else dbms.SqliteDatabase(path)
+extra = () if kind == "FileSession" else (nullcontext,)
+number = 0
+while True:
+    number += 1
+    size = (10, 900, 1500, 5000, 30_000, 200_000)[number % 6] if number % 50 < 6 else 900 + number % 7
+    store.save(sid, bytes([65 + number % 26]) * size, *extra)
+"""
 
 
 def _changed(load: Callable[[], bytes | None], path: str, before: bytes | None) -> bool:
@@ -886,11 +890,9 @@ def test_a_killed_process_leaves_a_whole_session(tmp_path: Path, kind: str) -> N
     from contextlib import nullcontext
 
     path = str(tmp_path / "x")
-    context = multiprocessing.get_context("spawn")
     seen = set()
     for turn in range(12):
-        process = context.Process(target=_write_for_ever, args=(kind, path))
-        process.start()
+        process = subprocess.Popen([sys.executable, "-c", WRITER, kind, path, UNKNOWN])
         try:
             def load() -> bytes | None:
                 if kind == "FileSession":
@@ -905,10 +907,8 @@ def test_a_killed_process_leaves_a_whole_session(tmp_path: Path, kind: str) -> N
             wait_for(partial(_changed, load, path, before), "a session to be written")
             time.sleep(turn * 0.0007)
         finally:
-            assert process.pid is not None
-            os.kill(process.pid, signal.SIGKILL)
-            process.join()
-            process.close()
+            process.kill()
+            process.wait()
         data = load()
         assert data
         assert data == data[:1] * len(data), "half of one session"
