@@ -352,11 +352,12 @@ class Interpreter(Refusals):
             return  # the worker is gone
         while (message := handoff.receive(self.inbox)) is not None:
             if message.kind == handoff.CONNECTION:
-                if message.state:  # it has its early phases behind it
-                    state = marshal.dumps((tuple(self.place), message.state))
-                    message = message._replace(kind=handoff.MOVED, state=state)
-                self._send(message)
+                self._send(message._replace(state=self.onward(message.state)))
                 message.close()
+
+    def onward(self, carried: bytes) -> bytes:
+        """The state of a connection that goes back unserved: what came along with it stays with its request."""
+        return marshal.dumps((tuple(self.place), carried)) if carried else b""
 
     # ---- its requests
 

@@ -109,7 +109,7 @@ class Porter:
                 if message is None or message.kind != handoff.CONNECTION:
                     interpreter.mail.append(message)
                     break
-                found.append(message._replace(kind=handoff.SPARE))
+                found.append(message._replace(kind=handoff.SPARE, state=interpreter.onward(message.state)))
         for connection in list(interpreter.connections):
             if len(found) >= most:
                 break

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mpserver import handoff
 from mpserver.connection import Connection
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Retirement:
         self._interpreter.loop.hasten(self.deadline)
 
     def _serve(self, connection: Connection, head: Head) -> None:
-        self._interpreter.give_back(connection)
+        state = self._interpreter.onward(connection.carried)
+        self._interpreter.give_back(connection, handoff.CONNECTION, state)
 
     def _give_back(self) -> None:
         for connection in list(self._interpreter.connections):

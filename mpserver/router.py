@@ -228,10 +228,13 @@ class Router(Refusals):
         if self.interps.get(place) is interp:
             self.recycling.retire(interp)
         if message.fd >= 0:
-            self._returned(message)
+            self._returned(message._replace(state=b""))
 
     def _returned(self, message: handoff.Message, passed: bool = False) -> None:
         """A connection came back: its next request belongs elsewhere, or the interpreter is busy."""
+        if message.state:
+            self._go_on(message, passed)
+            return
         connection = Connection(
             self, socket.socket(fileno=message.fd), message.number, message.served, message.data
         )
@@ -248,10 +251,13 @@ class Router(Refusals):
         else:
             self.recycling.changed(interp, message.state)
 
-    def _go_on(self, message: handoff.Message) -> None:
+    def _go_on(self, message: handoff.Message, passed: bool = False) -> None:
         """A request that had its early phases goes to the interpreter of its content handler."""
-        place, state = marshal.loads(message.state)
-        self.interp(Place(*place)).hand_over(message._replace(kind=handoff.CONNECTION, state=state))
+        message = message._replace(kind=handoff.CONNECTION)
+        key, state = marshal.loads(message.state)
+        place = Place(*key)
+        if passed or not (self._is_busy(place) and self._pass_on(place, message)):
+            self.interp(place).hand_over(message._replace(state=state))
 
     def _wait(self, place: Place) -> float:
         """For how many seconds an application is not started."""

@@ -414,7 +414,7 @@ class ThreadedInterpreter(Interpreter):
         """Requests have waited for a thread."""
         free = len(self._board.idle_siblings(self.boot.slot, self.place.key))
         for connection, _head in self.pool.take_back(free):
-            self.give_back(connection, handoff.SPARE)
+            self.give_back(connection, handoff.SPARE, self.onward(connection.carried))
         if self.pool:
             self._look_for_siblings(now)
         else:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 
+import psutil
 import pytest
 
 from conftest import StartServer
 from support.server import BACKENDS, Server
+from support.waiting import wait_for
 
 APP = """
 import json
@@ -114,3 +117,62 @@ def test_in_another_interpreter(start_server: StartServer, backend: str) -> None
         for _ in range(3):
             connection.request("GET", "/app/a.py")
             assert json.loads(connection.getresponse().read())["seen"] == ["post", "trans"]
+
+
+COUNTED = """
+import os
+import time
+from mod_python import apache
+
+
+def postreadrequesthandler(req):
+    with open(req.get_options()["folder"] + "/early", "a") as file:
+        file.write(req.uri + "\\n")
+    return apache.OK
+
+
+def handler(req):
+    folder = req.get_options()["folder"]
+    if req.uri == "/wait":
+        open(folder + "/begun%d" % os.getpid(), "w").close()
+        while not os.path.exists(folder + "/go on"):
+            time.sleep(0.005)
+    req.write("done", 0)
+    return apache.OK
+"""
+
+
+@pytest.mark.parametrize("kind", [kind for kind in BACKENDS if kind != "main"])
+def test_early_phases_run_once_although_the_request_goes_to_a_sibling(start_server: StartServer, kind: str) -> None:
+    conf = """
+    PythonOption folder ${ROOT}/run
+    PythonPath "sys.path + ['${WWW}']"
+    PythonPostReadRequestHandler counted
+    <Location />
+        SetHandler mod_python
+        PythonInterpreter other
+        PythonHandler counted
+    </Location>
+    """
+    server = start_server(conf, {"counted.py": COUNTED}, mode="daemon", backend=kind, workers=2)
+    run = server.pid_file.parent
+    wait_for(lambda: len(server.workers()) == 2, "two workers")
+    idle = server.workers()[0]
+    idle.suspend()
+    wait_for(lambda: idle.status() == psutil.STATUS_STOPPED, "one of them to sleep")
+    long = threading.Thread(target=server.get, args=("/wait",))
+    replies: list[str] = []
+    short = threading.Thread(target=lambda: replies.append(server.get("/short").text))
+    try:
+        long.start()
+        wait_for(lambda: list(run.glob("begun*")), "the handler to begin")
+        short.start()
+        wait_for(lambda: "/short" in (run / "early").read_text(), "its early phase in the busy worker")
+        idle.resume()
+        short.join()
+        assert replies == ["done"]
+        assert (run / "early").read_text().splitlines() == ["/wait", "/short"]
+    finally:
+        idle.resume()
+        (run / "go on").touch()
+        long.join()
