@@ -14,7 +14,8 @@ import marshal
 import re
 import time
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Any
+
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

@@ -18,7 +18,6 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 from mod_python import Cookie, apache
 from mod_python._sessions import options, records
@@ -26,6 +25,7 @@ from mod_python._sessions.files import FileStore, Rules, file_store
 from mod_python._sessions.private import temporary, unshared
 from mod_python._sessions.records import Record
 from mpserver.api import runtime
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mod_python._sessions.dbms import Database, Guard

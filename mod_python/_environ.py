@@ -7,9 +7,9 @@ server by `Environment`, the variables of a header block for as long as clients 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
 
 from mpserver.api import environment
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

@@ -12,10 +12,10 @@ import binascii
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import TYPE_CHECKING, Any, NoReturn
 
 from mpserver.api import constants
 from mpserver.api.result import SERVER_RETURN
+from mpserver.typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     import dis

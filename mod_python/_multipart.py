@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 import multipart  # type: ignore[import-untyped]  # it brings no types along
 
 from mod_python.util import AnyField, Field, FieldMaker, FileMaker, StringField, _refuse, _text
 from mpserver.api import constants
 from mpserver.api.table import Table
+from mpserver.typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

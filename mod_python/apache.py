@@ -15,7 +15,6 @@ from collections.abc import Callable
 from importlib import import_module as import_module_of_python
 from operator import index
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
 from mpserver.api import runtime as _runtime
 from mpserver.api.constants import *  # noqa: F403 - every constant is a name of this module
@@ -26,6 +25,7 @@ from mpserver.api.members import message as log_text
 from mpserver.api.members import string
 from mpserver.api.result import SERVER_RETURN
 from mpserver.api.table import Table as table
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mod_python._cgi import CGIStdin, CGIStdout, NullIO, restore_nocgi, setup_cgi

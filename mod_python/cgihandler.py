@@ -21,9 +21,9 @@ from contextvars import ContextVar
 from functools import lru_cache
 from importlib.machinery import BYTECODE_SUFFIXES, EXTENSION_SUFFIXES, SOURCE_SUFFIXES
 from types import CodeType, ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mod_python import apache
+from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

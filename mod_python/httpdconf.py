@@ -19,7 +19,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, Union
+
+from mpserver.typing import Any, Union
 
 #: What a container can hold.
 Item = Union["Directive", "Container", "ContainerTag", "Comment"]

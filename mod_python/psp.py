@@ -15,7 +15,6 @@ import os
 import sys
 from collections.abc import Iterator
 from html import escape
-from typing import TYPE_CHECKING, Any
 
 from mod_python import apache, util
 from mod_python._psp import cache as _cache
@@ -25,6 +24,7 @@ from mod_python._psp import parser as _parser
 from mod_python._psp import trace as _trace
 from mod_python._psp.compiler import Page, compile_page
 from mpserver.api import runtime as _runtime
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mod_python._psp.generated import Generated

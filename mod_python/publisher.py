@@ -25,12 +25,12 @@ from types import (
     ModuleType,
     TracebackType,
 )
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from mod_python import util
 from mod_python._guard import Guard
 from mpserver.api import constants
 from mpserver.api.result import SERVER_RETURN
+from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

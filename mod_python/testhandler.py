@@ -16,10 +16,10 @@ import platform
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
 
 from mod_python import apache
 from mpserver.api import runtime
+from mpserver.typing import TYPE_CHECKING, Any
 from mpserver.version import MOD_PYTHON_VERSION, VERSION
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from io import StringIO
 from types import FunctionType, MappingProxyType, MethodType
-from typing import IO, TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, unquote_to_bytes
 
 from mpserver.api import constants
 from mpserver.api.result import SERVER_RETURN
 from mpserver.api.table import Table
+from mpserver.typing import IO, TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from types import CodeType

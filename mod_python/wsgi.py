@@ -16,11 +16,11 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import lru_cache
 from stat import S_ISREG
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
 
 from mod_python import apache
 from mod_python._environ import Environ, Environment, on_wire
 from mpserver.errors import ClientGone
+from mpserver.typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

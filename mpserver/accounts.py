@@ -20,7 +20,8 @@ import os
 import struct
 import threading
 import time
-from typing import NamedTuple
+
+from mpserver.typing import NamedTuple
 
 RECORD = 1024
 _REQUEST, _TOTALS, _ERROR = 256, 512, 576

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 from mpserver import elsewhere, subinterpreters
 from mpserver.api.loader import Loader
@@ -32,6 +31,7 @@ from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import MAIN, Place
 from mpserver.scoreboard import Scoreboard
 from mpserver.services import Services
+from mpserver.typing import Any, NamedTuple
 
 #: How long a try may take, in seconds.
 PATIENCE = 60.0

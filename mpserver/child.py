@@ -13,12 +13,12 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 from mpserver import privileges
 from mpserver.api import log
 from mpserver.api.log import ErrorLog
 from mpserver.errors import StartError
+from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 if TYPE_CHECKING:
     from mpserver.config.compile import Configuration

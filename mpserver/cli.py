@@ -9,12 +9,12 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
 
 from mpserver import pidfile
 from mpserver.api import log
 from mpserver.errors import ConfigError, ConfigErrors, StartError
 from mpserver.notify import Notifier
+from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.child import Engine

@@ -8,10 +8,10 @@ from __future__ import annotations
 import marshal
 import time
 from collections.abc import Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mpserver.api import log
 from mpserver.control import EVERY, PATIENCE, Birth, Questions, Steps
+from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.child import Child

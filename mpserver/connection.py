@@ -19,7 +19,6 @@ import select
 import socket
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
 
 from mpserver.api.connection import Address
 from mpserver.api.connection import Connection as ConnectionObject
@@ -30,6 +29,7 @@ from mpserver.http1.body import Body, make_body
 from mpserver.http1.head import Head, HeadReader, parse_head
 from mpserver.http1.response import chunked_beginning
 from mpserver.loop import READ, WRITE, Loop
+from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mpserver.flusher import Flusher

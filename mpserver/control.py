@@ -16,10 +16,10 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from mpserver import handoff
 from mpserver.errors import StartError
+from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from mpserver.child import Child, KeeperLike

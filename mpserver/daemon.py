@@ -7,9 +7,9 @@ import sys
 import traceback
 from collections.abc import Callable
 from functools import partial
-from typing import NoReturn
 
 from mpserver.errors import StartError
+from mpserver.typing import NoReturn
 
 #: What the daemon writes to its parent when it has started; anything else is an error's text.
 _STARTED = b"\0"

@@ -12,7 +12,8 @@ import marshal
 import os
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
-from typing import Any, NamedTuple, NoReturn
+
+from mpserver.typing import Any, NamedTuple, NoReturn
 
 #: The versions of the marshal format differ between Pythons; all read this one.
 MARSHAL = 4

@@ -3,7 +3,7 @@
 This is the ground under all floors: any module may import it.
 """
 
-from typing import Any
+from mpserver.typing import Any
 
 
 class MpserverError(Exception):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from mpserver.api.log import ErrorLog
 from mpserver.child import Engine, KeeperLike
 from mpserver.listeners import Listeners
 from mpserver.logs import Logs
 from mpserver.processconf import ProcessConf, process_conf
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.config.compile import Configuration

@@ -10,7 +10,8 @@ import os
 import select
 import socket
 import struct
-from typing import NamedTuple
+
+from mpserver.typing import NamedTuple
 
 #: Kinds of message.
 CONNECTION = 1  # a connection for the other side

@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import Any, NamedTuple
 
 from mpserver import handoff, snapshot, subinterpreters, surroundings, talk, warmup
 from mpserver.api import log as levels
@@ -43,6 +42,7 @@ from mpserver.retirement import Retirement
 from mpserver.scoreboard import IDLE, Scoreboard
 from mpserver.scoreboard import Place as Seat
 from mpserver.services import Services
+from mpserver.typing import Any, NamedTuple
 from mpserver.watch import Mark, Modules, Watch
 
 #: How long an idle connection is kept when the interpreter drains: the client may be about to ask, in seconds.

@@ -19,7 +19,6 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
 
 from mpserver import handoff, subinterpreters
 from mpserver.api.loader import Recipe
@@ -27,6 +26,7 @@ from mpserver.errors import InterpreterError
 from mpserver.interp import Boot, pack, run
 from mpserver.ledger import ASKED, FIRST, IDLE, SENT, Ledger
 from mpserver.loop import READ, WRITE, Loop
+from mpserver.typing import Any, NamedTuple
 
 #: Questions have numbers beyond those of connections.
 QUESTIONS = 1 << 62

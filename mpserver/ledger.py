@@ -12,10 +12,10 @@ import mmap
 import os
 import socket
 from collections.abc import Callable
-from typing import Any
 
 from mpserver.api.link import Part
 from mpserver.connection import GONE, READING, Connection
+from mpserver.typing import Any
 
 #: What the byte of a connection says.
 SENT = 0  # it is on its way to the process

@@ -10,12 +10,12 @@ import itertools
 import os
 import random
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
 
 from mpserver.config.compile import Configuration, Server
 from mpserver.config.settings import Conf
 from mpserver.modules import python
 from mpserver.phases.plan import MAIN, Place, place
+from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from mpserver.errors import StartError
+from mpserver.typing import NamedTuple
 
 #: ListenBackLog where nothing was configured (httpd's default).
 BACKLOG = 511

@@ -15,10 +15,10 @@ import shlex
 import signal
 import socket
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from mpserver.api.log import log_key
 from mpserver.errors import StartError
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.config.compile import Configuration, Server

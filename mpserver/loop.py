@@ -5,7 +5,8 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable
-from typing import Protocol
+
+from mpserver.typing import Protocol
 
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+
+from mpserver.typing import NamedTuple
 
 #: The most workers that one step starts.
 FASTEST_RATE = 32

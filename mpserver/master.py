@@ -17,7 +17,6 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
 
 from mpserver import control, handoff, maintenance, pidfile
 from mpserver.api import log
@@ -45,6 +44,7 @@ from mpserver.maintenance import Seen
 from mpserver.notify import Notifier
 from mpserver.scoreboard import Scoreboard
 from mpserver.signalqueue import SignalQueue
+from mpserver.typing import TYPE_CHECKING, Any
 from mpserver.version import VERSION
 
 if TYPE_CHECKING:

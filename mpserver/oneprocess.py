@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
 
 from mpserver import pidfile, privileges
 from mpserver.child import Engine, Post, reap_all, set_title, worker_start
@@ -12,6 +11,7 @@ from mpserver.generation import open_generation
 from mpserver.listeners import Listeners
 from mpserver.notify import Notifier
 from mpserver.scoreboard import Scoreboard
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.config.compile import Configuration

@@ -5,7 +5,6 @@ from __future__ import annotations
 import marshal
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from mpserver import handoff
 from mpserver.child import NEWS
@@ -13,6 +12,7 @@ from mpserver.control import EVERY
 from mpserver.kinds import SERVING, Interp
 from mpserver.phases.plan import Place
 from mpserver.recycling import REPLACEABLE
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpserver.router import Router

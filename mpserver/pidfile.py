@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from mpserver.errors import StartError
+from mpserver.typing import NamedTuple
 
 #: How the titles of processes begin that own a pid file.
 MASTER_TITLE = "mpserver: master"

@@ -14,11 +14,11 @@ import os
 import select
 import threading
 import time
-from typing import TYPE_CHECKING
 
 from mpserver import handoff
 from mpserver.connection import WAITING, Connection
 from mpserver.scoreboard import Scoreboard
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.interp import Interpreter

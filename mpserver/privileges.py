@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from mpserver.api import log
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError, StartError
 from mpserver.modules import unixd
 from mpserver.modules.unixd import Identity
+from mpserver.typing import NamedTuple
 
 
 class Decision(NamedTuple):

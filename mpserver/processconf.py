@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
 
 from mpserver import logs, privileges
 from mpserver.api import log
 from mpserver.listeners import BACKLOG, Address
 from mpserver.maintenance import Rules
 from mpserver.modules import core, mpm, python
+from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.config.compile import Configuration

@@ -14,7 +14,6 @@ import marshal
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mpserver import handoff
 from mpserver.api import log as levels
@@ -25,6 +24,7 @@ from mpserver.limits import limits
 from mpserver.modules import python
 from mpserver.phases.plan import Place
 from mpserver.scoreboard import IDLE
+from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 from mpserver.zygote import RENEW, SETTLE
 
 if TYPE_CHECKING:

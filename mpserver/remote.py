@@ -7,10 +7,10 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 from mpserver import control, pidfile
 from mpserver.errors import StartError
+from mpserver.typing import Any
 
 #: Seconds for the status; a recycling takes the time it takes.
 PATIENCE = 10.0

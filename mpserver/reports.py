@@ -5,12 +5,12 @@ from __future__ import annotations
 import platform
 import struct
 import sys
-from typing import TYPE_CHECKING
 
 from mpserver.config import hosts
 from mpserver.config.registry import Args, Directive, Override, Registry, Where
 from mpserver.config.settings import Conf
 from mpserver.modules import core, mpm, unixd
+from mpserver.typing import TYPE_CHECKING
 from mpserver.version import HTTPD_VERSION, MOD_PYTHON_VERSION, VERSION
 
 if TYPE_CHECKING:

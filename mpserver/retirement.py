@@ -6,10 +6,10 @@ that still send a response, or wait for a client to read it, stay until that is 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 
 from mpserver import handoff
 from mpserver.connection import Connection
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.http1.head import Head

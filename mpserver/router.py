@@ -11,7 +11,6 @@ import math
 import socket
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from mpserver import handoff, talk
 from mpserver.api import log as levels
@@ -31,6 +30,7 @@ from mpserver.phases.plan import MAIN, Place
 from mpserver.recycling import Recycling
 from mpserver.refusals import Refusals
 from mpserver.scoreboard import INTERPRETERS, WORKING, end_group
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.worker import WorkerStart

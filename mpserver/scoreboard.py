@@ -25,10 +25,10 @@ import os
 import signal
 import struct
 import zlib
-from typing import NamedTuple
 
 from mpserver import accounts
 from mpserver.accounts import Account, Writer
+from mpserver.typing import NamedTuple
 
 PAGE = 65536
 _STATES = 64

@@ -5,7 +5,6 @@ from __future__ import annotations
 from _thread import allocate_lock
 from collections.abc import Callable
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
 from mpserver.api import constants
 from mpserver.api.loader import Loader
@@ -15,6 +14,7 @@ from mpserver.modules import core, mpm, python
 from mpserver.phases import dispatch
 from mpserver.phases.dispatch import describe
 from mpserver.phases.host import Host
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpserver import scoreboard

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 import sys
 from types import ModuleType
-from typing import Any
 
 from mpserver import snapshot
 from mpserver.errors import InterpreterError
+from mpserver.typing import Any
 
 #: The module that makes them, by version; public only from 3.14 on.
 _MODULE = "_xxsubinterpreters" if sys.version_info < (3, 13) else "_interpreters"

@@ -18,13 +18,13 @@ import sys
 import threading
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, NamedTuple, NoReturn
 
 from mpserver import subinterpreters
 from mpserver.api import log as levels
 from mpserver.api.log import ErrorLog
 from mpserver.config.compile import Configuration, Server
 from mpserver.errors import MustMove
+from mpserver.typing import Any, NamedTuple, NoReturn
 
 #: A longer line is logged in pieces of this many characters, and a partial one does not wait longer.
 LONG = 8000

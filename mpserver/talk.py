@@ -10,13 +10,13 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from mpserver import handoff
 from mpserver.api.constants import DECLINED
 from mpserver.connection import GONE, READING, Connection
 from mpserver.errors import ClientGone, Misplaced
 from mpserver.phases import protocol
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.config.compile import Configuration

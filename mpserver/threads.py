@@ -17,7 +17,6 @@ import time
 from _thread import allocate_lock, get_ident
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from mpserver import handoff, talk
 from mpserver.api import log as levels
@@ -32,6 +31,7 @@ from mpserver.modules import mpm
 from mpserver.phases.dispatch import describe
 from mpserver.phases.pipeline import Pipeline
 from mpserver.scoreboard import Place, Scoreboard
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import socket

@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 import time
-from typing import TYPE_CHECKING, NamedTuple
 
 from mpserver import handoff, subinterpreters
 from mpserver.api import log as levels
@@ -18,6 +17,7 @@ from mpserver.orders import Orders
 from mpserver.phases.plan import place
 from mpserver.router import Router
 from mpserver.scoreboard import FINISHING, IDLE, Scoreboard, end_group
+from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.config.compile import Configuration

@@ -15,7 +15,6 @@ import signal
 import socket
 import sys
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from mpserver import elsewhere, handoff, privileges
 from mpserver.api import log as levels
@@ -33,6 +32,7 @@ from mpserver.phases.host import error_fd, log_levels
 from mpserver.phases.plan import Place
 from mpserver.preload import preload
 from mpserver.scoreboard import Scoreboard
+from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
     from mpserver.modules.unixd import Identity

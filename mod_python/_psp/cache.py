@@ -8,10 +8,10 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Hashable, Iterator, MutableMapping
-from typing import cast
 
 from mod_python._psp.compiler import Page
 from mod_python._psp.files import Mark, mark
+from mpserver.typing import cast
 
 #: So many pages are kept in memory (manual 4.9).
 SIZE = 512

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import Any
+
+from mpserver.typing import Any
 
 #: Names of a page's helpers, see `prepare`.
 TEXT, VALUE, FLUSH, EACH = "__psp_text__", "__psp_value__", "__psp_flush__", "__psp_each__"

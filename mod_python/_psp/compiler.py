@@ -7,11 +7,11 @@ import marshal
 import warnings
 from collections.abc import Iterator
 from types import CodeType
-from typing import NamedTuple
 
 from mod_python._psp.collect import collect
 from mod_python._psp.files import Mark
 from mod_python._psp.generated import SPAN, Generated, Place, width
+from mpserver.typing import NamedTuple
 
 
 class Page(NamedTuple):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from typing import NamedTuple
+
+from mpserver.typing import NamedTuple
 
 #: A comment at the top of a page may name its encoding, as in Python's own files (PEP 263).
 ENCODING = re.compile(rb"<%(?:--|\s*#)[^%\r\n]*?coding[:=][ \t]*([-\w.]+)")

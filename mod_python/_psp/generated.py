@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from mod_python._psp.files import Mark
+from mpserver.typing import NamedTuple
 
 #: Lines of the n-th file of a page (0: the page, then what it includes) are told as n * SPAN + line,
 #: for code objects know one file only.

@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from typing import NamedTuple
 
 from mod_python._psp.files import mark, read
 from mod_python._psp.generated import MOST_FILES, Generated, Place, Source, width
+from mpserver.typing import NamedTuple
 
 INCLUDE = re.compile(r"""\binclude\b(?:\s+file\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'))?""")
 #: The start of a line of code without its comment.

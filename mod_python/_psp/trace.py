@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
 
 from mod_python._psp.generated import SPAN
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mod_python._psp.compiler import Page

@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
 
 from mod_python._sessions import records
 from mod_python._sessions.private import is_shared
 from mpserver.api import runtime
+from mpserver.typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.runtime import Runtime

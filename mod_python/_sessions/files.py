@@ -9,10 +9,10 @@ import re
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
 
 from mod_python._sessions import records, slots
 from mod_python._sessions.private import make_directory
+from mpserver.typing import NamedTuple
 
 _is_sid = re.compile(r"[0-9a-f]{32}").fullmatch
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
-from typing import Any
+
+from mpserver.typing import Any
 
 #: ``_data``, ``_created``, ``_accessed``, ``_timeout``: as the published mod_python stores them (api 3.5 3.3).
 Record = dict[str, Any]

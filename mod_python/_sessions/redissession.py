@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from mod_python._sessions import options, sealed
 from mod_python._sessions.records import Record
 from mod_python.Session import DFT_LOCK, SessionUnavailable, StoredSession, server
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mod_python._sessions.redisstore import Hold, RedisStore

@@ -18,11 +18,11 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 from threading import get_ident
-from typing import Any, TypeVar
 
 from mod_python._sessions.options import Redis
 from mod_python.Session import SessionUnavailable
 from mpserver.api import runtime
+from mpserver.typing import Any, TypeVar
 
 try:
     import redis

@@ -14,9 +14,9 @@ import io
 import pickle
 from collections import OrderedDict
 from decimal import Decimal
-from typing import Any
 
 from mod_python._sessions.records import Record
+from mpserver.typing import Any
 
 #: The first byte of a record: its format.
 _PLAIN, _SIGNED = b"p", b"s"

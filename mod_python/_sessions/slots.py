@@ -12,8 +12,9 @@ of large sessions.
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 from zlib import crc32
+
+from mpserver.typing import NamedTuple
 
 _MARK = b"MPS1"
 #: The mark, and the bytes of a slot.

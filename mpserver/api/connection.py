@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 from operator import index
-from typing import TYPE_CHECKING, Any
 
 from mpserver.api import constants
 from mpserver.api.members import integer, readonly, writable
 from mpserver.api.members import message as log_text
 from mpserver.api.table import Table
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpserver.api.log import ErrorLog

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import index
-from typing import TYPE_CHECKING, Protocol
 
 from mpserver.api.filters import EOS, FLUSH, MORE, SLICE, OutputFilter, close_files, read_file, size_of
 from mpserver.api.link import FilePart, Part
 from mpserver.api.members import integer, readonly, writable
+from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

@@ -6,10 +6,10 @@ import os
 import stat as modes
 from collections.abc import Callable
 from operator import index
-from typing import Any
 
 from mpserver.api import constants
 from mpserver.api.members import string
+from mpserver.typing import Any
 
 #: stat's file types by constants of APR.
 TYPES: tuple[tuple[Callable[[int], bool], int], ...] = (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+
+from mpserver.typing import NamedTuple, Protocol
 
 
 class HandlerEntry(NamedTuple):

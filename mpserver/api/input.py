@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from operator import index
-from typing import TYPE_CHECKING, Protocol
 
 from mpserver.api import constants
 from mpserver.api.members import ReadOnly, readonly
 from mpserver.errors import ClientGone, RequestError
+from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.link import Link

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from mpserver.api.input import Input
+from mpserver.typing import Protocol
 
 #: So much of a body is taken at a time.
 PIECE = 65536

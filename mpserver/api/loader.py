@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import ModuleType
-from typing import Any
 
 from mpserver.api import constants
+from mpserver.typing import Any
 
 #: How long a thread waits for another one that loads a module, in seconds.
 PATIENCE = 10.0

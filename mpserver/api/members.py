@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import attrgetter, index
-from typing import TYPE_CHECKING, Any
+
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     ReadOnly = property

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from operator import index
-from typing import TYPE_CHECKING
 
 from mpserver.api import constants
 from mpserver.api.link import FilePart, Link, Part
@@ -18,6 +17,7 @@ from mpserver.api.table import Table
 from mpserver.errors import ClientGone
 from mpserver.http1.dates import http_date
 from mpserver.http1.response import LAST_CHUNK, REASONS, chunked_beginning, field_lines, status_line
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.http1.head import Head

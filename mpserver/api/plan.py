@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+
+from mpserver.typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

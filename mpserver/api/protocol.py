@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from operator import index
-from typing import TYPE_CHECKING, Protocol
 
 from mpserver.api.connection import Connection
 from mpserver.api.filterobject import data_of
 from mpserver.errors import ClientGone
+from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.hlist import HandlerList

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from operator import index
-from typing import TYPE_CHECKING, Any
 
 from mpserver.api import constants, environment
 from mpserver.api.finfo import FileInfo
@@ -34,6 +33,7 @@ from mpserver.api.table import HeaderTable, Table
 from mpserver.errors import RequestError
 from mpserver.http1.conditions import evaluate
 from mpserver.http1.dates import http_date
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpserver.api.connection import Connection

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from operator import index
-from typing import TYPE_CHECKING, Any
 
 from mpserver.api import constants
 from mpserver.api.members import ReadOnly, readonly
 from mpserver.api.members import message as log_text
 from mpserver.api.runtime import current
 from mpserver.api.table import Table
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpserver.api.log import ErrorLog

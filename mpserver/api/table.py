@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Self, Union, cast
+
+from mpserver.typing import Any, Self, Union, cast
 
 Pairs = list[tuple[str, str]]
 #: What a table can be made from.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import marshal
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from mpserver.config.apply import Compiler, Scope, host_words
 from mpserver.config.hosts import (
@@ -29,6 +28,7 @@ from mpserver.config.sections import Entry, Sections
 from mpserver.config.settings import Conf
 from mpserver.config.tree import Node, Tree, from_plain, to_plain
 from mpserver.errors import ConfigError, ConfigErrors
+from mpserver.typing import TYPE_CHECKING, Any
 
 _LAZY = frozenset(("conf", "base", "sections", "own_conf", "own_base"))
 

@@ -11,11 +11,11 @@ import operator
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from mpserver.config import lexer
 from mpserver.config.regex import compile_regex
 from mpserver.errors import ConfigError
+from mpserver.typing import Protocol
 from mpserver.version import HTTPD_VERSION
 
 Version = tuple[int, ...]

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
 
 from mpserver.config.patterns import compile_glob
 from mpserver.config.registry import SERVER_VHOST, Args, Call, Directive, Where
 from mpserver.config.settings import Setting, append
 from mpserver.errors import ConfigError
+from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.config.compile import Configuration, Server

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from mpserver.config.apply import Compiler, Scope
 from mpserver.config.reader import Reader
@@ -23,6 +22,7 @@ from mpserver.config.registry import (
 from mpserver.config.sections import ALLOW_OVERRIDE, ALLOW_OVERRIDE_LIST, Allowed
 from mpserver.config.settings import Conf, Setting
 from mpserver.errors import ConfigError
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.config.compile import Configuration

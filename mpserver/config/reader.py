@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
 
 from mpserver.config import conditions, lexer
 from mpserver.config.includes import expand
@@ -19,6 +18,7 @@ from mpserver.config.registry import Module, Registry, short
 from mpserver.config.sections import SECTIONS
 from mpserver.config.tree import Node, Tree
 from mpserver.errors import ConfigError
+from mpserver.typing import NamedTuple
 
 #: How deep files may include files.
 MAX_DEPTH = 128

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from mpserver.config.settings import Conf
+from mpserver.typing import NamedTuple
 
 
 class Where(enum.Flag):

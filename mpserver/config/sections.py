@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from mpserver.config.patterns import compile_glob, is_wild
 from mpserver.config.regex import compile_regex
 from mpserver.config.registry import Override
 from mpserver.config.settings import Conf, Setting, append
+from mpserver.typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from mpserver.config.compile import Server

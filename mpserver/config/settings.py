@@ -8,7 +8,8 @@ the server, of a virtual host, of a Directory, or of all that matched a request.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+
+from mpserver.typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 

@@ -1,6 +1,6 @@
 """The configuration as read: a tree of directives, each with its place."""
 
-from typing import NamedTuple
+from mpserver.typing import NamedTuple
 
 #: The tree as plain data, as it crosses to an interpreter (see `to_plain`).
 Plain = tuple[str, tuple[str, ...], str, str, int, "tuple[Plain, ...] | None"]

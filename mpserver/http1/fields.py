@@ -4,9 +4,9 @@ Heads and the trailers of chunked bodies are read by the same rules.
 """
 
 import re
-from typing import NamedTuple
 
 from mpserver.errors import RequestError
+from mpserver.typing import NamedTuple
 
 Pairs = list[tuple[str, str]]
 

@@ -8,7 +8,8 @@ in the list are taken as the RFC has them (httpd ignores the header then).
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+
+from mpserver.typing import NamedTuple
 
 #: A range: its first and last byte, both counted from 0.
 Range = tuple[int, int]

@@ -4,9 +4,9 @@ Origin-form, the usual one, is part of the regex of the request line in ``head``
 """
 
 import re
-from typing import NamedTuple
 
 from mpserver.errors import RequestError
+from mpserver.typing import NamedTuple
 
 
 class Target(NamedTuple):

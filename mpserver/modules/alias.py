@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
 
 from mpserver.config.registry import (
     EVERYWHERE,
@@ -19,6 +18,7 @@ from mpserver.config.registry import (
 from mpserver.config.settings import Conf, Setting
 from mpserver.errors import ConfigError
 from mpserver.modules import values
+from mpserver.typing import NamedTuple
 
 #: $1 to $9, $0 and & in the target of a Match form; a backslash takes the next $ or & as it is.
 REFERENCE = re.compile(r"\\([$&])|\$(\d)|(&)")

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Collection
-from typing import NamedTuple
 
 from mpserver.config.registry import IN_DIRECTORY, Args, Call, Directive, Module, Override
 from mpserver.config.settings import Conf, Setting
 from mpserver.errors import ConfigError
 from mpserver.modules import values
+from mpserver.typing import NamedTuple
 
 #: None: none was set, or AuthType None.
 AUTH_TYPE: Setting[str | None] = Setting("AuthType", None)

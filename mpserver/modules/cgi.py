@@ -15,7 +15,6 @@ import select
 import time
 from collections.abc import Callable
 from stat import S_ISDIR
-from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from mpserver.api import constants
@@ -28,6 +27,7 @@ from mpserver.http1.dates import parse_date
 from mpserver.http1.response import REASONS
 from mpserver.modules import alias, core, options, values
 from mpserver.modules.programs import Program
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.input import Input

@@ -7,7 +7,6 @@ What acts while the configuration is read, sections, names of hosts and AllowOve
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
 
 from mpserver.config import hosts, htaccess
 from mpserver.config.registry import (
@@ -25,6 +24,7 @@ from mpserver.config.registry import (
 from mpserver.config.settings import Conf, Setting, append, update
 from mpserver.errors import ConfigError
 from mpserver.modules import mpm, options, values
+from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

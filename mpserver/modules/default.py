@@ -11,7 +11,6 @@ import errno
 import os
 from collections.abc import Callable, Sequence
 from stat import S_ISDIR, S_ISREG
-from typing import TYPE_CHECKING, Any
 
 from mpserver.api import constants, environment
 from mpserver.api.filters import is_filtered
@@ -23,6 +22,7 @@ from mpserver.http1 import conditions, ranges
 from mpserver.http1.dates import http_date
 from mpserver.modules import core, pages
 from mpserver.modules import dir as dir_module
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpserver.api.link import Part

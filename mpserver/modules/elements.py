@@ -13,7 +13,6 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from urllib.parse import quote, unquote
 
 from mpserver.api.log import ERROR
@@ -32,6 +31,7 @@ from mpserver.modules.ssi import (
     to_bytes,
     to_text,
 )
+from mpserver.typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
 
 from mpserver.config.registry import NOT_HTACCESS, Args, Call, Directive
 from mpserver.config.settings import Setting
 from mpserver.errors import ConfigError
 from mpserver.modules import unixd, values
+from mpserver.typing import Any, NamedTuple
 
 #: An environment as data that goes everywhere: pairs of key and value, sorted by key.
 Environment = tuple[tuple[str, Any], ...]

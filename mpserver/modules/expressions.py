@@ -20,11 +20,11 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, unquote
 
 from mpserver.config.regex import compile_regex
 from mpserver.errors import ConfigError, ExpressionError
+from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

@@ -6,7 +6,6 @@ What a page's elements do is in `mpserver.modules.elements`.
 from __future__ import annotations
 
 import stat
-from typing import TYPE_CHECKING
 
 from mpserver.api.log import WARN
 from mpserver.config.registry import (
@@ -22,6 +21,7 @@ from mpserver.config.registry import (
 from mpserver.config.settings import Setting
 from mpserver.errors import ConfigError
 from mpserver.modules import options, values
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 from mpserver.config.registry import SERVER_VHOST, Args, Call, Directive, Module
 from mpserver.config.settings import Conf, Setting, update
 from mpserver.errors import ConfigError
 from mpserver.modules import values
 from mpserver.modules.log_format import compile_format, parse_format
+from mpserver.typing import Any, NamedTuple
 
 #: The Common Log Format, which needs no LogFormat under this name.
 CLF = '%h %l %u %t "%r" %>s %b'

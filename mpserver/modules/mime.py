@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from stat import S_ISDIR
-from typing import TYPE_CHECKING, NamedTuple
 
 from mpserver.config.registry import EVERYWHERE, SERVER_VHOST, Args, Call, Directive, Module, Override
 from mpserver.config.settings import Conf, Setting, update
 from mpserver.modules import values
 from mpserver.modules.types import TypesFile
+from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

@@ -10,11 +10,11 @@ number is an error.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
 
 from mpserver.config.registry import SERVER_ONLY, Args, Call, Directive, Module
 from mpserver.config.settings import Conf, Setting
 from mpserver.modules import values
+from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.config.compile import Configuration

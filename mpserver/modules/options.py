@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
 
 from mpserver.config.registry import EVERYWHERE, Args, Call, Directive, Override
 from mpserver.config.settings import Conf, Setting
 from mpserver.errors import ConfigError
+from mpserver.typing import NamedTuple
 
 
 class Option(enum.Flag):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
 
 from mpserver.config.patterns import compile_glob, is_wild
 from mpserver.config.regex import compile_regex
@@ -28,6 +27,7 @@ from mpserver.config.registry import (
 from mpserver.config.settings import Conf, Setting, append, update
 from mpserver.errors import ConfigError
 from mpserver.modules import environment, values
+from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.config.compile import Configuration, Server

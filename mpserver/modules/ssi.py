@@ -6,8 +6,9 @@ import base64
 import html
 import re
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 from urllib.parse import quote, unquote
+
+from mpserver.typing import NamedTuple
 
 _NAME = re.compile(rb"\s*([^\s=]+)")
 _EQUALS = re.compile(rb"\s*=\s*")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import grp
 import pwd
-from typing import NamedTuple
 
 from mpserver.config.registry import SERVER_ONLY, Args, Call, Directive, Module
 from mpserver.config.settings import Conf, Setting
 from mpserver.errors import ConfigError
 from mpserver.modules import values
+from mpserver.typing import NamedTuple
 
 #: A name, or "#" and a number; None: nothing was said.
 USER: Setting[str | None] = Setting("User", None)

@@ -13,12 +13,12 @@ from __future__ import annotations
 import os.path
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar
 
 from mpserver.config.regex import compile_regex
 from mpserver.config.registry import Call
 from mpserver.config.settings import Conf, Setting, append
 from mpserver.errors import ConfigError
+from mpserver.typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 

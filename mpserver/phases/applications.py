@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from mpserver.config.compile import Configuration, Server
 from mpserver.config.settings import Conf
@@ -16,6 +15,7 @@ from mpserver.errors import ConfigError
 from mpserver.modules import python
 from mpserver.modules.environment import ENVIRONMENT, PRELOAD, Environment, Told, plain
 from mpserver.phases.plan import MAIN
+from mpserver.typing import NamedTuple
 
 #: What names the application of ``mod_python.wsgi``.
 WSGI, WSGI_APPLICATION = "mod_python.wsgi", "mod_python.wsgi.application"

@@ -6,10 +6,9 @@ pickled is left behind, with a line in the log.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from mpserver.api import constants
 from mpserver.api.table import HeaderTable, Table
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

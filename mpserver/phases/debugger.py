@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 from mpserver.api.loader import Loader
 from mpserver.phases.dispatch import Handler
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

@@ -7,7 +7,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
 
 from mpserver.api import constants
 from mpserver.api.hlist import HandlerEntry, Running
@@ -16,6 +15,7 @@ from mpserver.api.result import SERVER_RETURN
 from mpserver.errors import ClientGone, Misplaced, MustMove
 from mpserver.phases.errorpage import escape
 from mpserver.phases.timeouts import RequestTimeout
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from types import FrameType, ModuleType

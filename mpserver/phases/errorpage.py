@@ -8,9 +8,9 @@ character reference (see `encode`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from mpserver.http1.response import REASONS
+from mpserver.typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

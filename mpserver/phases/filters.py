@@ -8,7 +8,6 @@ pages of the server's own have none; an internal redirect has those of where it 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
 
 from mpserver.api import constants
 from mpserver.api.filterobject import Filter, InputFilterObject, OutputFilterObject
@@ -25,6 +24,7 @@ from mpserver.modules import filter as by_type
 from mpserver.phases import errorpage
 from mpserver.phases.dispatch import Handler, describe, refusing
 from mpserver.phases.timeouts import RequestTimeout
+from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
 
 from mpserver.api.log import DEFAULT_LEVEL, ErrorLog, log_key
 from mpserver.api.server import Server as ServerObject
@@ -14,6 +13,7 @@ from mpserver.config.settings import Conf
 from mpserver.http1.head import Limits
 from mpserver.modules import core, log_config, python
 from mpserver.modules.pages import Pages
+from mpserver.typing import TYPE_CHECKING, NamedTuple
 from mpserver.version import MOD_PYTHON_VERSION, VERSION
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mpserver.api import constants
 from mpserver.api.filterobject import OutputFilterObject
@@ -14,6 +13,7 @@ from mpserver.errors import ClientGone, Misplaced
 from mpserver.modules import elements, include
 from mpserver.phases.dispatch import describe, refusing
 from mpserver.phases.timeouts import RequestTimeout
+from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

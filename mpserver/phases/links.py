@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from stat import S_ISLNK
-from typing import TYPE_CHECKING
 
 from mpserver.api import constants
 from mpserver.api.log import ERROR
@@ -17,6 +16,7 @@ from mpserver.config.sections import merge
 from mpserver.config.settings import Conf
 from mpserver.modules.options import OPTIONS, Option, effective
 from mpserver.phases.translate import chain
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from stat import S_ISDIR
-from typing import TYPE_CHECKING
 
 from mpserver.config.htaccess import look
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

@@ -14,7 +14,6 @@ import re
 import time
 from collections.abc import Mapping
 from stat import S_ISREG
-from typing import TYPE_CHECKING, Any
 
 from mpserver.api import constants
 from mpserver.api.connection import Address
@@ -42,6 +41,7 @@ from mpserver.phases.plan import Place, Plan, varies_by_file
 from mpserver.phases.steps import EARLY, TRANSLATION, compile_steps, run
 from mpserver.phases.subrequests import SubRequests
 from mpserver.phases.translate import Resource, normalize, resolve, walk
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpserver.api.link import Link

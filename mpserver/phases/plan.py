@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mpserver.api.hlist import HandlerEntry
 from mpserver.api.table import Table
@@ -19,6 +18,7 @@ from mpserver.modules.environment import ENVIRONMENT, Environment, plain
 from mpserver.phases import filters
 from mpserver.phases.dispatch import Handler
 from mpserver.phases.steps import PYTHON_HANDLERS, Step
+from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from mpserver.api import constants
 from mpserver.api.connection import Connection
 from mpserver.api.hlist import HandlerEntry, Running
@@ -15,6 +13,7 @@ from mpserver.errors import ClientGone, Misplaced
 from mpserver.modules import python
 from mpserver.phases.dispatch import Handler, describe, refusing
 from mpserver.phases.timeouts import RequestTimeout
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpserver.phases.host import Host

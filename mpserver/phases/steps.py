@@ -7,12 +7,12 @@ DECLINED to go on, DONE to end the request well, or the status to answer with.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
 
 from mpserver.api import constants
 from mpserver.api.loader import Loader
 from mpserver.modules import auth, cgi, core, default, mime, python
 from mpserver.phases import dispatch, filters
+from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request

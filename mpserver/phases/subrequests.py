@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from mpserver.api import constants
 from mpserver.api.environment import quote_path
@@ -20,6 +19,7 @@ from mpserver.errors import ClientGone, ConfigError
 from mpserver.modules import cgi
 from mpserver.phases.located import settle
 from mpserver.phases.steps import Step
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.connection import Connection

@@ -15,11 +15,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from mpserver.api import constants
 from mpserver.modules import python
 from mpserver.phases.answer import log_error
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import FrameType

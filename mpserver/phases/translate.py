@@ -14,7 +14,6 @@ import errno
 import os
 import re
 from stat import S_ISDIR, S_ISLNK
-from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from mpserver.api.log import ALERT, CRIT, ERROR, INFO
@@ -22,6 +21,7 @@ from mpserver.config.sections import merge
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError, RequestError
 from mpserver.modules import alias, core, python
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.config.compile import Server
