@@ -27,7 +27,7 @@ from mpserver.errors import ConfigError, Misplaced, Moves, RequestError
 from mpserver.flusher import Flusher
 from mpserver.http1.head import Head
 from mpserver.ledger import Entered
-from mpserver.limits import Wear, limits, spread
+from mpserver.limits import NONE, Limits, Wear, spread
 from mpserver.loop import Loop
 from mpserver.modules import mpm, registry
 from mpserver.modules.environment import Environment
@@ -69,18 +69,22 @@ class Boot(NamedTuple):
     ledger: int = -1
     #: What interpreters have of their own, by their names.
     environments: dict[str, Environment] = {}
+    #: How long it lives. (Worked out by who boots it: that takes a look at every virtual host.)
+    limits: Limits = NONE
 
 
 def pack(boot: Boot) -> bytes:
     """The boot record as bytes, for an interpreter that shares no objects with this one."""
-    return marshal.dumps((tuple(boot.place), boot.configuration.to_bytes(), *boot[1:5], *boot[6:]))
+    record: tuple[Any, ...] = boot[1:5] + boot[6:-1]
+    return marshal.dumps((tuple(boot.place), tuple(boot.limits), boot.configuration.to_bytes(), *record))
 
 
 def unpack(data: bytes) -> Boot:
     """The inverse of `pack`; compiles the configuration anew."""
-    place, configuration, kind, seat, slot, generation, *rest = marshal.loads(data)
+    place, lives, configuration, kind, seat, slot, generation, *rest = marshal.loads(data)
     compiled = Configuration.from_bytes(configuration, registry())
-    return Boot(Place(*place), kind, seat, slot, generation, compiled, *rest)
+    boot = Boot(Place(*place), kind, seat, slot, generation, compiled, *rest)
+    return boot._replace(limits=Limits(*lives))
 
 
 class Interpreter(Refusals):
@@ -128,7 +132,7 @@ class Interpreter(Refusals):
         self.services = Services(boot, main, self.loader, self.seat, board)
         self.modules = Modules(configuration, self.loader)
         self._watch: Watch | None = None
-        lives = limits(configuration, boot.place)
+        lives = boot.limits
         if lives.requests:
             self._ended = Wear(self._ended, spread(lives.requests), self._worn)  # type: ignore[method-assign]
         if lives.reload and (boot.kind != "main" or not boot.one_process):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import random
 from collections.abc import Callable, Iterator
 
 from mpserver.config.compile import Configuration, Server
@@ -66,6 +65,8 @@ class Wear:
 
 def spread(requests: int) -> int:
     """A number of requests, or somewhat less."""
+    import random  # (only where there is such a limit)
+
     return requests - random.randrange(requests // JITTER + 1)
 
 

@@ -20,7 +20,6 @@ from mpserver.api import log as levels
 from mpserver.api.loader import Recipe
 from mpserver.child import NEWS
 from mpserver.kinds import SERVING, Interp
-from mpserver.limits import limits
 from mpserver.modules import python
 from mpserver.phases.plan import Place
 from mpserver.scoreboard import IDLE
@@ -234,7 +233,7 @@ class Recycling:
         place = interp.boot.place
         if interp.boot.kind == "main":
             return
-        timeout = limits(self._router.start.configuration, place).idle
+        timeout = interp.boot.limits.idle
         if timeout:
             self._timeouts[place] = timeout
             self._look_at(time.monotonic() + timeout)

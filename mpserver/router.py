@@ -22,6 +22,7 @@ from mpserver.flusher import Flusher
 from mpserver.http1.head import Head, parse_head
 from mpserver.interp import DRAIN_IDLE, Boot
 from mpserver.kinds import AUTO, ENDED, KINDS, Events, Interp
+from mpserver.limits import limits
 from mpserver.loop import EXCLUSIVE, READ, Loop
 from mpserver.modules import mpm
 from mpserver.phases.applications import environments
@@ -203,6 +204,7 @@ class Router(Refusals):
         boot = Boot(
             place, self._kind(place), seat, start.number, start.generation, start.configuration, start.logs,
             start.scoreboard.fd, start.one_process, environments=self.environments,
+            limits=limits(start.configuration, place),
         )  # fmt: skip
         return KINDS[boot.kind](boot, self.loop, self._events, start.control, inherited)
 

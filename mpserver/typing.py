@@ -23,7 +23,9 @@ else:
         def __new__(cls, name, bases, body):
             if not bases:
                 return super().__new__(cls, name, bases, body)
-            fields = body.pop("__annotations__", {})
+            if "__annotations__" not in body:
+                raise TypeError(f"{name} has no fields: its module needs from __future__ import annotations")
+            fields = body.pop("__annotations__")
             defaults = [body.pop(field) for field in fields if field in body]
             made = namedtuple(name, fields, defaults=defaults, module=body["__module__"])
             for key in body.keys() - _MADE:

@@ -35,8 +35,8 @@ class Modules:
 
     def __init__(self, configuration: Configuration, loader: Loader) -> None:
         self._loader = loader
-        servers = (configuration.main, *configuration.hosts)
-        self._trees = {os.path.realpath(core.document_root(server.conf)) for server in servers}
+        self._configuration = configuration
+        self._trees: frozenset[str] | None = None
         self._known: dict[str, bool] = {}
 
     def names(self) -> list[str]:
@@ -49,6 +49,13 @@ class Modules:
         files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
         return {file for file in (*files, *self._loader.files()) if file is not None and self._is_ours(file)}
 
+    def _document_trees(self) -> frozenset[str]:
+        """Of all servers; worked out when first asked for, since every virtual host is looked at."""
+        if self._trees is None:
+            servers = (self._configuration.main, *self._configuration.hosts)
+            self._trees = frozenset(os.path.realpath(core.document_root(server.conf)) for server in servers)
+        return self._trees
+
     def _is_ours(self, file: object) -> bool:
         if not isinstance(file, str):
             return False
@@ -56,7 +63,7 @@ class Modules:
         if known is None:
             path = os.path.realpath(file)
             handlers = (os.path.realpath(where) for _, where, _ in self._loader.recipes if isinstance(where, str))
-            known = _is_under(path, (*self._trees, *handlers)) or (
+            known = _is_under(path, (*self._document_trees(), *handlers)) or (
                 not _is_under(path, OTHERS) and _is_under(path, map(os.path.realpath, sys.path))
             )
             self._known[file] = known

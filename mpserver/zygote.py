@@ -25,6 +25,7 @@ from mpserver.config.compile import Configuration
 from mpserver.errors import StartError
 from mpserver.handoff import MESSAGE
 from mpserver.interp import Boot, run
+from mpserver.limits import limits
 from mpserver.modules import registry, unixd
 from mpserver.modules.environment import PYTHON, USER, Environment
 from mpserver.phases.applications import environments, modules
@@ -364,6 +365,7 @@ def _become_interpreter(
         boot = Boot(
             place, "process", seat, slot, keeper.generation, keeper.configuration, keeper.logs,
             keeper.scoreboard.fd, keeper.one_process, fds[1], keeper.environments,
+            limits(keeper.configuration, place),
         )  # fmt: skip
         run(boot, fds[0], loader)
         status = 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from urllib.parse import quote
 
 from mpserver.api.constants import REMOTE_HOST
 from mpserver.http1.dates import parse_date
@@ -48,11 +47,6 @@ def parsed_uri(target: str, decoded: str | None) -> tuple[str | int | None, ...]
         scheme, hostinfo, user, password, host, port, path,
         query if question else None, fragment if hash_mark else None,
     )  # fmt: skip
-
-
-def quote_path(path: str) -> str:
-    """A decoded path, %-encoded again."""
-    return quote(path, safe="/:@!$&'()*+,;=~-._", encoding="utf-8", errors="surrogateescape")
 
 
 def directory(path: str) -> str:

@@ -12,8 +12,7 @@ import os
 import sys
 import time
 from _thread import RLock
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from types import ModuleType
 
@@ -46,6 +45,23 @@ class Fault:
     def stands(self) -> bool:
         """Whether nobody has touched the file."""
         return self._mark is not None and mark(self._file) == self._mark
+
+
+class Turn:
+    """A lock that is held in a with statement; after `PATIENCE` that goes on without it."""
+
+    __slots__ = ("_gate", "_got")
+
+    def __init__(self, gate: RLock) -> None:
+        self._gate = gate
+        self._got = False
+
+    def __enter__(self) -> None:
+        self._got = self._gate.acquire(timeout=PATIENCE)
+
+    def __exit__(self, *_error: object) -> None:
+        if self._got:
+            self._gate.release()
 
 
 class Loaded:
@@ -128,19 +144,12 @@ class Loader:
         #: Changed modules are executed again in place; not where a changed file replaces the interpreter.
         self.in_place = True
 
-    @contextmanager
-    def in_turn(self) -> Iterator[None]:
+    def in_turn(self) -> Turn:
         """Threads of one interpreter load modules, and change the path, one after the other.
 
         A module that is being imported elsewhere may wait for us while we wait for it: then both go on.
         """
-        got = False
-        try:
-            got = self._gate.acquire(timeout=PATIENCE)
-            yield
-        finally:
-            if got:
-                self._gate.release()
+        return Turn(self._gate)
 
     def use_path(self, expression: str) -> None:
         """Make ``sys.path`` what PythonPath says; each distinct expression is evaluated once.

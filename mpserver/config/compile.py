@@ -22,7 +22,6 @@ from mpserver.config.hosts import (
     system_resolve,
 )
 from mpserver.config.htaccess import ACCESS_FILE_NAME
-from mpserver.config.reader import Reader
 from mpserver.config.registry import Registry, Where
 from mpserver.config.sections import Entry, Sections
 from mpserver.config.settings import Conf
@@ -355,6 +354,8 @@ def load(
     ``path`` is relative to ``root`` (-d), ``defines`` are those of -D, ``before`` and ``after`` the
     directives of -C and -c. Raises ConfigErrors with every fault found, in the order of reading.
     """
+    from mpserver.config.reader import Reader  # (interpreters get what was read)
+
     reader = Reader(registry, root, defines or {})
     path = reader.absolute(path)
     reader.read_lines(before)

@@ -9,7 +9,6 @@ import os
 from collections.abc import Mapping
 
 from mpserver.config.apply import Compiler, Scope
-from mpserver.config.reader import Reader
 from mpserver.config.registry import (
     SERVER_VHOST,
     Args,
@@ -193,6 +192,8 @@ class HtaccessCache:
 
     def _load(self, path: str, directory: str, allowed: Allowed, stamp: _Stamp) -> _Known:
         configuration = self.configuration
+        from mpserver.config.reader import Reader  # (only where there are such files)
+
         reader = Reader(
             configuration.registry,
             configuration.root,

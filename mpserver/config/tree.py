@@ -1,5 +1,7 @@
 """The configuration as read: a tree of directives, each with its place."""
 
+from __future__ import annotations
+
 from mpserver.typing import NamedTuple
 
 #: The tree as plain data, as it crosses to an interpreter (see `to_plain`).
@@ -18,7 +20,7 @@ class Node(NamedTuple):
     raw: str
     file: str
     line: int
-    children: "tuple[Node, ...] | None" = None
+    children: tuple[Node, ...] | None = None
 
 
 Tree = tuple[Node, ...]
@@ -32,7 +34,7 @@ def to_plain(tree: Tree) -> tuple[Plain, ...]:
     )
 
 
-def from_plain(plain: "tuple[Plain, ...]") -> Tree:
+def from_plain(plain: tuple[Plain, ...]) -> Tree:
     """The inverse of `to_plain`."""
     return tuple(
         Node(name, args, raw, file, line, None if children is None else from_plain(children))

@@ -3,6 +3,8 @@
 Heads and the trailers of chunked bodies are read by the same rules.
 """
 
+from __future__ import annotations
+
 import re
 
 from mpserver.errors import RequestError

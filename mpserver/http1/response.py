@@ -78,7 +78,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 _USUAL_LINES = {status: f"HTTP/1.1 {status} {reason}\r\n".encode() for status, reason in REASONS.items()}
 
 # What can't be part of a value: it would end the field, or can't be sent in latin-1.
-_find_unsendable = re.compile("[\x00\r\n\u0100-\U0010ffff]").search
+_find_unsendable = re.compile("[^\x01-\x09\x0b\x0c\x0e-\xff]").search
 
 
 def status_line(minor: int, status: int, text: str | None = None) -> bytes:

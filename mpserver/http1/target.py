@@ -3,6 +3,8 @@
 Origin-form, the usual one, is part of the regex of the request line in ``head``; here are the others.
 """
 
+from __future__ import annotations
+
 import re
 
 from mpserver.errors import RequestError

@@ -15,7 +15,6 @@ import select
 import time
 from collections.abc import Callable
 from stat import S_ISDIR
-from urllib.parse import unquote_to_bytes
 
 from mpserver.api import constants
 from mpserver.api.log import ERROR, WARN
@@ -23,6 +22,7 @@ from mpserver.config.registry import NOT_HTACCESS, SERVER_VHOST, Args, Call, Dir
 from mpserver.config.sections import merge
 from mpserver.config.settings import Setting
 from mpserver.errors import ClientGone, ConfigError, RequestError
+from mpserver.http1 import percent
 from mpserver.http1.dates import parse_date
 from mpserver.http1.response import REASONS
 from mpserver.modules import alias, core, options, values
@@ -91,7 +91,8 @@ def words(query: str | None) -> list[str]:
     """The arguments that a query without ``=`` gives (RFC 3875 4.4)."""
     if not query or "=" in query:
         return []
-    return [os.fsdecode(unquote_to_bytes(word)) for word in query.split("+") if "%00" not in word]
+    encoded = query.encode("utf-8", "surrogateescape").split(b"+")
+    return [os.fsdecode(percent.decode(word)) for word in encoded if b"%00" not in word]
 
 
 def run(req: Request, arguments: list[str], environment: dict[bytes, bytes]) -> int:

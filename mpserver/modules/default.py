@@ -20,6 +20,7 @@ from mpserver.config.settings import Conf
 from mpserver.errors import ClientGone
 from mpserver.http1 import conditions, ranges
 from mpserver.http1.dates import http_date
+from mpserver.http1.percent import encode_path
 from mpserver.modules import core, pages
 from mpserver.modules import dir as dir_module
 from mpserver.typing import TYPE_CHECKING, Any
@@ -291,7 +292,7 @@ def directory(req: Request, conf: Conf, look: Look) -> int:
 
 def redirect_to_slash(req: Request) -> int:
     """301 to the directory's name with a slash, the query kept."""
-    target = environment.quote_path(req._uri) + "/"
+    target = encode_path(req._uri) + "/"
     if req._args:
         target += "?" + req._args
     req.headers_out["Location"] = req.construct_url(target)
@@ -304,7 +305,7 @@ def find_index(req: Request, names: tuple[str, ...], look: Look) -> int:
     :returns: what ``look`` says of it; else the last error but 404 (so that no listing shows what a
         broken index should hide); DECLINED if none exists.
     """
-    base, args = environment.quote_path(req._uri), req._args
+    base, args = encode_path(req._uri), req._args
     error = DECLINED
     for name in names:
         path, question, query = name.partition("?")

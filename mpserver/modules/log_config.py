@@ -8,7 +8,6 @@ from mpserver.config.registry import SERVER_VHOST, Args, Call, Directive, Module
 from mpserver.config.settings import Conf, Setting, update
 from mpserver.errors import ConfigError
 from mpserver.modules import values
-from mpserver.modules.log_format import compile_format, parse_format
 from mpserver.typing import Any, NamedTuple
 
 #: The Common Log Format, which needs no LogFormat under this name.
@@ -52,6 +51,10 @@ def access_logs(conf: Conf) -> tuple[AccessLog, ...]:
 
     A name that is no nickname is a format itself, as in httpd.
     """
+    if not conf[CUSTOM_LOGS]:
+        return ()
+    from mpserver.modules.log_format import compile_format  # (not for those who write none)
+
     formats = {"CLF": CLF, "": CLF, **conf[LOG_FORMATS]}
     return tuple(
         AccessLog(log.target, compile_format(formats.get(log.format, log.format)), log.env, log.unless)
@@ -64,10 +67,17 @@ def _log_format(call: Call) -> None:
     nickname = call.args[1] if len(call.args) == 2 else ""
     if "%" in nickname:
         raise ConfigError(f'LogFormat: "{nickname}" looks like a second format: quote a format that holds blanks')
-    parse_format(text)
+    _check(text)
     if not nickname:  # (LogFormat nickname: the default is what that nickname means now)
         text = call.server[LOG_FORMATS].get(text, text)
     values.set_in(call.server, LOG_FORMATS, {nickname: text})
+
+
+def _check(format: str) -> None:
+    """Raises ConfigError for what is no format."""
+    from mpserver.modules.log_format import parse_format
+
+    parse_format(format)
 
 
 def _custom_log(call: Call) -> None:
@@ -84,7 +94,7 @@ def _custom_log(call: Call) -> None:
         if not env:
             raise ConfigError("missing environment variable name: write env=NAME or env=!NAME")
     format = call.args[1]
-    parse_format(format)
+    _check(format)
     _add(call, CustomLog(_target(call), format, env, unless))
 
 

@@ -17,7 +17,6 @@ from stat import S_ISREG
 
 from mpserver.api import constants
 from mpserver.api.connection import Address
-from mpserver.api.environment import quote_path
 from mpserver.api.inputfilters import unfiltered
 from mpserver.api.loader import Loader
 from mpserver.api.output import Clock
@@ -29,6 +28,7 @@ from mpserver.config.sections import Sections, merge
 from mpserver.config.settings import Conf
 from mpserver.errors import ClientGone, Moves, RequestError
 from mpserver.http1.head import Head, refused
+from mpserver.http1.percent import encode_path
 from mpserver.modules import default, python
 from mpserver.modules.environment import Environment
 from mpserver.phases import dispatch, links
@@ -279,7 +279,7 @@ class Pipeline(Answers):
         elif translated:  # to no file: then no directory counts, as in httpd
             resource = Resource(req._uri, merge(host.server, req._uri, (), None, ""))
         else:
-            resource = resolve(host.server, quote_path(req._uri), self.htaccess)
+            resource = resolve(host.server, encode_path(req._uri), self.htaccess)
         return Located(resource, self.plan(host, resource.conf, resource.filename))
 
     def _follow(self, req: Request, host: Host, path: str, phases: tuple[str, ...]) -> Located | int:

@@ -10,12 +10,12 @@ import os
 from collections.abc import Callable
 
 from mpserver.api import constants
-from mpserver.api.environment import quote_path
 from mpserver.api.filters import pieces
 from mpserver.api.link import Begun, Link, Part
 from mpserver.api.log import ERROR
 from mpserver.api.table import Table
 from mpserver.errors import ClientGone, ConfigError
+from mpserver.http1.percent import encode_path
 from mpserver.modules import cgi
 from mpserver.phases.located import settle
 from mpserver.phases.steps import Step
@@ -131,7 +131,7 @@ class SubRequests:
         path, question, query = uri.partition("?")
         path = path.encode("utf-8", "surrogateescape").decode("latin-1")
         if not path.startswith("/"):
-            path = quote_path(req._uri[: req._uri.rfind("/") + 1]) + path
+            path = encode_path(req._uri[: req._uri.rfind("/") + 1]) + path
         host = pipeline.host(req._server)
         try:
             located = pipeline.locate(host, path)

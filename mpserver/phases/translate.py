@@ -14,12 +14,12 @@ import errno
 import os
 import re
 from stat import S_ISDIR, S_ISLNK
-from urllib.parse import unquote_to_bytes
 
 from mpserver.api.log import ALERT, CRIT, ERROR, INFO
 from mpserver.config.sections import merge
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError, RequestError
+from mpserver.http1 import percent
 from mpserver.modules import alias, core, python
 from mpserver.typing import TYPE_CHECKING
 
@@ -104,7 +104,7 @@ def normalize(path: str) -> str:
         path = _without_dots(path)
     if HIDDEN.search(path):
         raise RequestError(NOT_FOUND, f"an encoded slash or NUL in the URI path ({path})")
-    return unquote_to_bytes(path.encode("latin-1")).decode("utf-8", "surrogateescape")
+    return percent.decode(path.encode("latin-1")).decode("utf-8", "surrogateescape")
 
 
 def _without_dots(path: str) -> str:

@@ -1,0 +1,32 @@
+"""Percent-encoding (RFC 3986 section 2.1), without `urllib.parse`, whose import each interpreter would pay."""
+
+from __future__ import annotations
+
+import re
+
+_ENCODED = re.compile(rb"%([0-9A-Fa-f]{2})")
+
+#: Beside letters and digits, what a path may hold as it is (RFC 3986 3.3: pchar and "/").
+_PATH = b"/:@!$&'()*+,;=~-._"
+
+#: How each byte is written in a path.
+_IN_PATH = tuple(
+    chr(byte) if (chr(byte).isalnum() and byte < 128) or byte in _PATH else f"%{byte:02X}" for byte in range(256)
+)
+_plain_path = re.compile(r"[0-9A-Za-z/:@!$&'()*+,;=~._-]*").fullmatch
+
+
+def decode(text: bytes) -> bytes:
+    """The bytes that a text means; a ``%`` without two hexadecimal digits after it means itself."""
+    return _ENCODED.sub(_byte, text) if b"%" in text else text
+
+
+def _byte(match: re.Match[bytes]) -> bytes:
+    return bytes.fromhex(match[1].decode("ascii"))
+
+
+def encode_path(path: str) -> str:
+    """A file's or resource's path as it is written in a URI."""
+    if _plain_path(path):
+        return path
+    return "".join([_IN_PATH[byte] for byte in path.encode("utf-8", "surrogateescape")])
