@@ -226,6 +226,11 @@ def test_the_least_recently_used_one_makes_room(start_server: StartServer) -> No
         server = start_server("PythonInterpMax 2\n" + CONF, FILES, mode="foreground", backend=backend)
         for path in ("/a/", "/b/", "/a/", "/c/"):
             assert number(server, path) == "1"
+            # (one that has answered but not come to its end is busy, and stays)
+            wait_for(
+                lambda server=server: all(i["state"] == "_" for i in interpreters(server)),  # type: ignore[misc]
+                "the request's end",
+            )
         wait_for(
             lambda server=server: sorted(i["name"] for i in interpreters(server)) == ["a", "c"],  # type: ignore[misc]
             "the end of b",
