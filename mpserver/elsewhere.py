@@ -12,8 +12,7 @@ import marshal
 import os
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
-
-from mpserver.typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn  # (mpserver is not found yet)
 
 #: The versions of the marshal format differ between Pythons; all read this one.
 MARSHAL = 4
