@@ -6,7 +6,6 @@ that still send a response, or wait for a client to read it, stay until that is 
 
 from __future__ import annotations
 
-
 from mpserver import handoff
 from mpserver.connection import Connection
 from mpserver.typing import TYPE_CHECKING
