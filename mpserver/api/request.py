@@ -10,27 +10,15 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from operator import index
 
-from mpserver.api import constants, environment
+from mpserver.api import constants, environment, members
 from mpserver.api.finfo import FileInfo
 from mpserver.api.hlist import HandlerEntry, HandlerList, Running
 from mpserver.api.input import Receiving
 from mpserver.api.link import Link
-from mpserver.api.members import (
-    ReadOnly,
-    header_text,
-    integer,
-    readonly,
-    string,
-    text,
-    text_or_none,
-    writable,
-)
-from mpserver.api.members import (
-    message as log_text,
-)
+from mpserver.api.members import ReadOnly, integer, readonly, string, text, text_or_none, writable
+from mpserver.api.members import message as log_text
 from mpserver.api.output import Clock, Output
 from mpserver.api.table import HeaderTable, Table
-from mpserver.errors import RequestError
 from mpserver.http1.conditions import evaluate
 from mpserver.http1.dates import http_date
 from mpserver.typing import TYPE_CHECKING, Any
@@ -98,7 +86,6 @@ class Request(Output, Receiving):
     _uri: str
 
     def __init__(self, link: Link, head: Head, host: Any, clock: Clock, now: float) -> None:
-        # not in `Output.__init__`: a call less
         self._link = link
         self._head = head
         self._host = host
@@ -313,7 +300,7 @@ class Request(Output, Receiving):
     # ---- the response
 
     status: int = writable("_status", integer, "The status of the response, 200 at first.")
-    status_line: str | None = writable("_status_line", header_text, "'404 Gone'; must agree with status.")
+    status_line: str | None = writable("_status_line", members.header_text, "'404 Gone'; must agree with status.")
     assbackwards: int = writable("_assbackwards", integer, "1 sends no head (HTTP/0.9).")
     proxyreq: int = writable("_proxyreq", integer, "One of PROXYREQ_*.")
     allowed: int = readonly("_allowed", "Bits of the methods that `Allow` will name.")
@@ -352,7 +339,7 @@ class Request(Output, Receiving):
     @content_type.setter
     def content_type(self, value: str) -> None:
         if type(value) is not str or not value.isprintable():  # (what is printable has no line break and no NUL)
-            value = header_text("content_type", value)
+            value = members.header_text("content_type", value)
         self._content_type = value
         self._content_type_set = 1
 
@@ -610,6 +597,3 @@ class Request(Output, Receiving):
         etag = headers.get("ETag") if headers else None
         modified = headers.get("Last-Modified") if headers else None
         return environment.conditions(evaluate, self._method, self.headers_in, etag, modified, self._mtime)
-
-
-__all__ = ["Request", "RequestError"]
