@@ -253,6 +253,20 @@ def _read(string: str, names: Collection[str] | None) -> Iterator[tuple[str, str
             yield name, value.strip()
 
 
+def _header(req: Request) -> str | None:
+    """The request's Cookie header."""
+    headers = req.headers_in
+    if "Cookie" not in headers:
+        return None
+    found = headers["Cookie"]
+    return found if isinstance(found, str) else "; ".join(found)
+
+
+def received(req: Request, name: str) -> str | None:
+    """What `get_cookie` gives as the value of a plain cookie: for those who need no object around it."""
+    return dict(_read(_header(req) or "", (name,))).get(name)
+
+
 def add_cookie(req: Request, cookie: Cookie | str, value: Any = "", **attributes: Any) -> None:
     """Send a cookie with the response, and tell caches not to keep it (manual 4.7.2).
 
@@ -274,11 +288,8 @@ def get_cookies(req: Request, Class: Any = Cookie, **data: Any) -> dict[str, Any
 
     :param Class: its ``parse`` reads them; ``data`` is passed on to that: ``secret`` for signed ones.
     """
-    headers = req.headers_in
-    if "Cookie" not in headers:
-        return {}
-    found = headers["Cookie"]
-    cookies: dict[str, Any] = Class.parse(found if isinstance(found, str) else "; ".join(found), **data)
+    header = _header(req)
+    cookies: dict[str, Any] = Class.parse(header, **data) if header is not None else {}
     return cookies
 
 

@@ -21,7 +21,7 @@ from functools import partial
 
 from mod_python import Cookie, apache
 from mod_python._sessions import options, records
-from mod_python._sessions.files import FileStore, Rules, file_store
+from mod_python._sessions.files import FileStore, Opened, Rules, file_store
 from mod_python._sessions.private import temporary, unshared
 from mod_python._sessions.records import Record
 from mpserver.api import runtime
@@ -136,12 +136,13 @@ class BaseSession(dict[Any, Any]):
         """The id in the request's cookie; empty if there is none that could be one of ours."""
         name = self._cookie_name()
         if self._secret:
-            found = Cookie.get_cookie(
+            cookie = Cookie.get_cookie(
                 self._req, name, Cookie.SignedCookie, secret=self._secret, mismatch=Cookie.Cookie.IGNORE
             )
+            found = None if cookie is None else str(cookie.value)
         else:
-            found = Cookie.get_cookie(self._req, name)
-        return str(found.value) if found is not None and _is_sid(found.value) else ""
+            found = Cookie.received(self._req, name)
+        return found if found is not None and _is_sid(found) else ""
 
     def _cookie_name(self) -> str:
         return options.settings(self._req).cookie_name or COOKIE_NAME
@@ -334,6 +335,9 @@ class FileSession(StoredSession):
     mod_python.file_session.cleanup_grace_period (240 seconds) is added to each time-out.
     """
 
+    #: The session's file from its reading to its saving, if this holds the lock.
+    _opened: Opened | None = None
+
     def __init__(
         self,
         req: Request,
@@ -364,11 +368,30 @@ class FileSession(StoredSession):
         super().__init__(req, sid, secret, timeout, lock)
 
     def _fetch(self) -> bytes | None:
-        return self._store.load(self._sid)
+        if not self._locked:
+            return self._store.load(self._sid)
+        self._close()
+        data, self._opened = self._store.open(self._sid)
+        return data
 
     def do_save(self, dict: Record) -> None:
         """Store a record."""
-        self._store.save(self._sid, records.dump(dict))
+        data = records.dump(dict)
+        try:
+            self._store.save(self._sid, data, self._opened)
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        """Close the session's file."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
+
+    def unlock(self) -> None:
+        """Let others have this session."""
+        self._close()
+        super().unlock()
 
     def do_delete(self) -> None:
         """Remove the record."""

@@ -40,6 +40,36 @@ class Rules(NamedTuple):
     limit: float
 
 
+class Opened:
+    """A session's file, open from when it was read until it is saved, by who has the session's lock.
+
+    What is written then goes where it was seen to belong, unless somebody without the lock came between.
+    """
+
+    __slots__ = ("_fd", "_found", "_written")
+
+    def __init__(self, fd: int, found: slots.Found, written: int) -> None:
+        """``fd`` is closed with this; ``written``: when the file was written, as stat tells it (``st_mtime_ns``)."""
+        self._fd = fd
+        self._found = found
+        self._written = written
+
+    def save(self, data: bytes) -> bool:
+        """Store the session. :returns: False if it needs another file; :raises OSError: it can't be written."""
+        place = slots.place(self._found, len(data))
+        if place is None:
+            return False
+        state = os.fstat(self._fd)
+        if not state.st_nlink or state.st_mtime_ns != self._written:
+            return False
+        _write(self._fd, place, data)
+        return True
+
+    def close(self) -> None:
+        """Close it."""
+        os.close(self._fd)
+
+
 class FileStore:
     """The sessions of one folder. Whoever reads, and whoever is killed: there is the old session or the new one."""
 
@@ -61,21 +91,44 @@ class FileStore:
         except FileNotFoundError:
             return None
         try:
-            return slots.read(self._read(fd))
+            return self._read(fd)[0].data
         finally:
             os.close(fd)
 
-    def _read(self, fd: int) -> bytes:
-        found = os.fstat(fd)
-        if found.st_uid != self._owner:
-            raise PermissionError(1, "a session's file belongs to somebody else", self.directory)
-        data = os.read(fd, found.st_size + 1)
-        while len(data) < found.st_size and (more := os.read(fd, found.st_size)):
-            data += more
-        return data
+    def open(self, sid: str) -> tuple[bytes | None, Opened | None]:
+        """The same for who has the session's lock, with the file where there is one, for `save`; it is to be closed.
 
-    def save(self, sid: str, data: bytes) -> None:
-        """Store a session. :raises OSError: it can't be written; what was stored is as it was."""
+        :raises OSError: it can't be read.
+        """
+        try:
+            fd = os.open(self._path(sid), _WRITE)
+        except FileNotFoundError:
+            return None, None
+        try:
+            found, written = self._read(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        return found.data, Opened(fd, found, written)
+
+    def _read(self, fd: int) -> tuple[slots.Found, int]:
+        """What is in a file, and when it was written (``st_mtime_ns``)."""
+        state = os.fstat(fd)
+        if state.st_uid != self._owner:
+            raise PermissionError(1, "a session's file belongs to somebody else", self.directory)
+        size = state.st_size
+        data = os.read(fd, size + 1)
+        while len(data) < size and (more := os.read(fd, size)):
+            data += more
+        return slots.find(data), state.st_mtime_ns
+
+    def save(self, sid: str, data: bytes, opened: Opened | None = None) -> None:
+        """Store a session. :raises OSError: it can't be written; what was stored is as it was.
+
+        :param opened: its file as `open` gave it.
+        """
+        if opened is not None and opened.save(data):
+            return
         path = self._path(sid)
         try:
             fd = os.open(path, _WRITE)
@@ -83,11 +136,9 @@ class FileStore:
             self._replace(path, data)
             return
         try:
-            place = slots.place(self._read(fd), len(data))
+            place = slots.place(self._read(fd)[0], len(data))
             if place is not None:
-                entry = slots.slot(place.number, data)
-                if os.pwrite(fd, entry, place.offset) != len(entry):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+                _write(fd, place, data)
                 return
         finally:
             os.close(fd)
@@ -148,9 +199,10 @@ class FileStore:
         deadline = began + rules.limit if rules.limit else float("inf")
         deleted = total = 0
         following = first
+        folders = set(os.listdir(self.directory))
         for folder in (*range(first, _FOLDERS), *range(first)):
             following = folder
-            names = self._names(folder)
+            names = self._names(folder) if f"{folder:02x}" in folders else ()
             for name in names:
                 if time.monotonic() > deadline:
                     break
@@ -225,6 +277,13 @@ class FileStore:
         with open(os.open(draft, _CREATE, 0o600), "w", encoding="ascii") as file:
             file.write(status)
         os.rename(draft, f"{self.directory}/fs_status.txt")
+
+
+def _write(fd: int, place: slots.Place, data: bytes) -> None:
+    """Write a session into its slot of a file. :raises OSError: it can't be written."""
+    entry = slots.slot(place.number, data)
+    if os.pwrite(fd, entry, place.offset) != len(entry):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @lru_cache(maxsize=64)

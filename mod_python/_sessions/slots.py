@@ -27,6 +27,17 @@ _SMALLEST = 2044
 LARGEST = 1 << 16
 
 
+class Found(NamedTuple):
+    """What is in a file: its newest whole session (None: there is none) and that one's number.
+
+    ``size``: the bytes of a slot, 0 in a file that has none.
+    """
+
+    data: bytes | None
+    number: int
+    size: int
+
+
 class Place(NamedTuple):
     """Where a session is to be written in a file, under which number."""
 
@@ -34,40 +45,34 @@ class Place(NamedTuple):
     number: int
 
 
-def read(content: bytes) -> bytes | None:
-    """The session in a file; None where none is whole."""
+def find(content: bytes) -> Found:
+    """What is in a file of this content."""
     if content[:4] != _MARK:
-        return content or None
-    return _newest(content)[1]
-
-
-def _newest(content: bytes) -> tuple[int, bytes | None]:
-    """The newest whole session of a marked file, and its number; 0 and None if there is none."""
-    if len(content) < _HEAD.size:
-        return 0, None
+        return Found(content or None, 0, 0)
+    length = len(content)
+    if length < _HEAD.size:
+        return Found(None, 0, 0)
     size = _HEAD.unpack_from(content)[1]
-    found = [
-        (*_SLOT.unpack_from(content, offset), offset + _SLOT.size)
-        for offset in (_HEAD.size, _HEAD.size + size)
-        if offset + _SLOT.size <= len(content)
-    ]
-    found.sort(reverse=True)
-    for number, length, checksum, start in found:
-        data = content[start : start + length]
-        if number and len(data) == length and _checksum(number, data) == checksum:
-            return number, data
-    return 0, None
+    # the number says which slot it is in: odd ones are in the first
+    offset, other = _HEAD.size, _HEAD.size + size
+    if other + _SLOT.size <= length and _SLOT.unpack_from(content, other) > _SLOT.unpack_from(content, offset):
+        offset, other = other, offset
+    for start in (offset, other):
+        if start + _SLOT.size <= length:
+            number, taken, checksum = _SLOT.unpack_from(content, start)
+            start += _SLOT.size
+            data = content[start : start + taken]
+            if number and len(data) == taken and _checksum(number, data) == checksum:
+                return Found(data, number, size)
+    return Found(None, 0, size)
 
 
-def place(content: bytes, length: int) -> Place | None:
-    """Where a session of that length goes in a file of this content; None if it needs another file."""
-    if content[:4] != _MARK or len(content) < _HEAD.size:
-        return None
-    size = _HEAD.unpack_from(content)[1]
+def place(found: Found, length: int) -> Place | None:
+    """Where a session of that length goes in a file; None if it needs another file."""
+    size = found.size
     if length + _SLOT.size > size:
         return None
-    # the number says which slot it is in: odd ones are in the first
-    number = _newest(content)[0] + 1
+    number = found.number + 1
     return Place(_HEAD.size + (0 if number & 1 else size), number)
 
 

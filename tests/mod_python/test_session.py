@@ -563,22 +563,54 @@ class TestFiles:
         assert Session.Session(ask(sid, "FileSession"))["a"] == 1
         assert mode(tmp_path / "sessions" / "mp_sess") == 0o700
 
+    @pytest.mark.parametrize("how", ["nothing", "saved", "saved twice", "grown", "deleted", "replaced"])
+    def test_the_last_save_counts_whoever_came_between(self, ask: Ask, tmp_path: Path, how: str) -> None:
+        sid = begin(ask, "FileSession", a=1)
+        before = len(os.listdir("/proc/self/fd"))
+        req = ask(sid, "FileSession")
+        session = Session.Session(req)
+        session["a"] = 2
+        other = Session.Session(ask(sid, "FileSession"), lock=0)
+        match how:
+            case "saved" | "saved twice":
+                other["a"] = 3
+                other.save()
+                other["b"] = 4
+                if how == "saved twice":
+                    other.save()
+            case "grown":
+                other["a"] = "x" * 9000
+                other.save()
+            case "deleted":
+                other.delete()
+            case "replaced":
+                file = tmp_path / "sessions" / "mp_sess" / sid[:2] / sid
+                file.with_suffix(".new").write_bytes(file.read_bytes())
+                file.with_suffix(".new").rename(file)
+        session.save()
+        req.end()
+        assert len(os.listdir("/proc/self/fd")) == before
+        req = ask(sid, "FileSession")
+        assert dict(Session.Session(req)) == {"a": 2}
+        req.end()
+        assert len(os.listdir("/proc/self/fd")) == before
+
     def test_a_broken_write_leaves_the_old_session(self) -> None:
         content = bytearray(slots.file(b"old"))
         for data in (b"new", b"newer", b"the newest"):
-            place = slots.place(bytes(content), len(data))
+            place = slots.place(slots.find(bytes(content)), len(data))
             assert place is not None
             entry = slots.slot(place.number, data)
-            before = slots.read(bytes(content))
+            before = slots.find(bytes(content)).data
             for cut in range(len(entry)):
                 torn = content.ljust(place.offset + len(entry), b"\0")
                 torn[place.offset : place.offset + cut] = entry[:cut]
-                assert slots.read(bytes(torn)) in (before, data)
+                assert slots.find(bytes(torn)).data in (before, data)
                 if place.offset >= len(content):
-                    assert slots.read(bytes(torn[: place.offset + cut])) == before
+                    assert slots.find(bytes(torn[: place.offset + cut])).data == before
             content = content.ljust(place.offset + len(entry), b"\0")
             content[place.offset : place.offset + len(entry)] = entry
-            assert slots.read(bytes(content)) == data
+            assert slots.find(bytes(content)).data == data
 
 
 def rules(fast: bool = True, verify: bool = True, limit: float = 2) -> files.Rules:
