@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mpserver.api.request import Request
 
 AUTH, ACCESS, REALM = "__auth__", "__access__", "__auth_realm__"
+GUARDS = frozenset({AUTH, ACCESS, REALM})
 DEFAULT_REALM = "unknown"
 
 #: Says that there is no such guard (None is a constant, which closes the door).
@@ -49,7 +50,11 @@ class Guard:
 
         :raises SERVER_RETURN: 401 by ``__auth__``, 403 by ``__access__``, 400 for credentials of another kind.
         """
-        if type(found) is FunctionType and _is_plain(found):
+        kind = type(found)
+        if kind is FunctionType:
+            if _is_plain(found):
+                return
+        elif kind is ModuleType and found.__dict__.keys().isdisjoint(GUARDS):
             return
         realm = find(found, REALM)
         if realm is not MISSING:

@@ -207,13 +207,15 @@ class PSP:
         return page
 
     def _from_file(self, filename: str) -> Page:
-        state = _files.mark(filename)
+        req = self.req
+        seen = req._stat if filename == req.filename else None  # by the server, a moment ago
+        state = _files.mark(filename) if seen is None else _files.state(seen)
         if state is None:
             raise apache.SERVER_RETURN(apache.HTTP_NOT_FOUND)
         page = _pages.get(filename, state)
         if page is not None:
             return page
-        options = self.req.get_options()
+        options = req.get_options()
         database = options.get(CACHE_OPTIONS[0]) or options.get(CACHE_OPTIONS[1])
         if database:
             return self._from_database(database, filename, state)

@@ -425,19 +425,22 @@ def apply_fs_data(target: Any, fs: FieldStorage, **args: Any) -> Any:
         any_name = bool(code.co_flags & _VARKEYWORDS)
         positional = names[count : code.co_posonlyargcount]
     values: dict[str, Any] = {}
-    repeated: set[str] = set()
-    for field in fs.list:
-        name = field.name
-        if name not in args and (name in expected or (any_name and name not in bound)):
-            value = field if isinstance(field, Field) else field.value
-            if name not in values:
-                values[name] = value
-            elif name in repeated:
-                values[name].append(value)
-            else:
-                values[name] = [values[name], value]
-                repeated.add(name)
+    if fs.list:
+        repeated: set[str] = set()
+        for field in fs.list:
+            name = field.name
+            if name not in args and (name in expected or (any_name and name not in bound)):
+                value = field if isinstance(field, Field) else field.value
+                if name not in values:
+                    values[name] = value
+                elif name in repeated:
+                    values[name].append(value)
+                else:
+                    values[name] = [values[name], value]
+                    repeated.add(name)
     values.update({name: value for name, value in args.items() if name in expected or any_name})
+    if not positional:
+        return target(**values)
     first = []
     for name in positional:
         if name not in values:

@@ -38,6 +38,7 @@ def prepare(scope: dict[str, Any]) -> Callable[[], None]:
     :returns: passes on what still waits; to be called at the end of the run.
     """
     parts: list[str] = []
+    append = parts.append
 
     def flush() -> None:
         if parts:
@@ -47,15 +48,15 @@ def prepare(scope: dict[str, Any]) -> Callable[[], None]:
 
     def value(convert: Callable[[Any], Any], found: Any, after: str = "") -> None:
         if convert is str and type(found) in PLAIN:
-            parts.append(str(found))
+            append(f"{found!s}{after}")
+            return
+        flush()
+        text = convert(found)
+        if type(text) is str:
+            append(text)
         else:
-            flush()
-            text = convert(found)
-            if type(text) is str:
-                parts.append(text)
-            else:
-                scope["req"].write(text, 0)
-        parts.append(after)
+            scope["req"].write(text, 0)
+        append(after)
 
     def each(values: Iterable[Any]) -> Iterable[Any]:
         kind = type(values)
@@ -77,7 +78,7 @@ def prepare(scope: dict[str, Any]) -> Callable[[], None]:
                 return
             yield found
 
-    scope[TEXT] = parts.append
+    scope[TEXT] = append
     scope[VALUE] = value
     scope[FLUSH] = flush
     scope[EACH] = each

@@ -27,6 +27,11 @@ def mark(file: str) -> Mark | None:
         found = os.stat(file)
     except (OSError, ValueError):
         return None
+    return state(found)
+
+
+def state(found: os.stat_result) -> Mark | None:
+    """The state of a regular file, by what stat said; None of what is none."""
     return Mark(found.st_mtime_ns, found.st_size) if stat.S_ISREG(found.st_mode) else None
 
 
