@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -45,11 +44,26 @@ calls = []
 sys.calls_of_NAME = calls
 
 
+def waited():
+    # seconds that this thread could have run and had no processor
+    with open("/proc/thread-self/schedstat") as file:
+        return int(file.read().split()[1]) / 1e9
+
+
+def compute(seconds):
+    # when it began and ended, and how long it waited for a processor
+    begin, before = time.monotonic(), waited()
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+    return begin, time.monotonic(), waited() - before
+
+
 def handler(req):
     if req.args:
-        end = time.thread_time() + float(req.args)
-        while time.thread_time() < end:
-            pass
+        req.content_type = "application/json"
+        req.write(json.dumps(compute(float(req.args))), 0)
+        return apache.OK
     calls.append(req.uri)
     req.content_type = "application/json"
     req.write(json.dumps({
@@ -131,25 +145,24 @@ def test_pipelined_requests_for_two_interpreters_are_answered_in_order(
 def test_two_busy_interpreters_run_at_once(start_server: StartServer, backend: str) -> None:
     """Two applications of one worker compute at least 1.8 times as fast as one after the other.
 
-    Others may be using the processors at that moment, so the best of some tries counts; with a shared
-    GIL no try could come near.
+    How long others kept a processor from them is taken off, as the kernel counts it: waiting for a GIL is no
+    such time. The best of some tries counts, of those in which both computed at once; with a shared GIL no try
+    could come near.
     """
     server = start_server(CONF, FILES, backend=backend)
     for name in ("one", "two"):
         ask(server, name)
     seconds = 0.5
-    speedups = []
-    for _ in range(12):
-        begin = time.monotonic()
-        threads = [threading.Thread(target=ask, args=(server, name, f"?{seconds}")) for name in ("one", "two")]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        speedups.append(2 * seconds / (time.monotonic() - begin))
-        if speedups[-1] >= 1.8:
-            return
-    pytest.fail(f"at best {max(speedups):.2f} times as fast")
+    tries = []
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(12):
+            spans = list(pool.map(lambda name: ask(server, name, f"?{seconds}"), ("one", "two")))
+            together = min(end for _, end, _ in spans) - max(begin for begin, _, _ in spans)
+            took = max(end - begin - waited for begin, end, waited in spans)
+            tries.append((2 * seconds / took, together / max(end - begin for begin, end, _ in spans)))
+            if tries[-1][0] >= 1.8 and tries[-1][1] >= 0.8:
+                return
+    pytest.fail(f"times as fast, and share of the time that both computed: {tries}")
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
