@@ -81,7 +81,11 @@ class Connection:
         "previous", "reader", "requests_left", "served", "sock", "state", "timeout", "want",
     )  # fmt: skip
 
-    def __init__(self, owner: Owner, sock: socket.socket, number: int, served: int = 0, data: bytes = b"") -> None:
+    def __init__(
+        self, owner: Owner, sock: socket.SocketType, number: int, served: int = 0, data: bytes = b"",
+        peer: object = None,
+    ) -> None:  # fmt: skip
+        """``peer``: the client's address, where it is known."""
         self.owner = owner
         self.sock = sock
         sock.setblocking(False)
@@ -93,8 +97,8 @@ class Connection:
         self.passed = False
         #: What came along with its request from another interpreter, which ran the early phases.
         self.carried = b""
-        self.client = _address(sock.getpeername)
-        self.local = _address(sock.getsockname)
+        self.client = _address(peer) if peer is not None else _name(sock.getpeername)
+        self.local = _name(sock.getsockname)
         self.buffer = data
         self.head: Head | None = None
         self.previous: Head | None = None
@@ -118,15 +122,31 @@ class Connection:
 
     # ---- events
 
+    def arrive(self) -> None:
+        """As `start`, for one that was just accepted: its client has usually said already what it wants."""
+        try:
+            self.buffer = self.sock.recv(65536)
+            if not self.buffer:
+                self.close()
+                return
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.close()
+            return
+        self.start()
+
     def start(self) -> None:
-        """Wait for the client in the owner's loop; serve what was read already."""
-        self.owner.loop.add(self.fd, self.on_event)
-        self.owner.loop.watch(self)
+        """Serve what was read already; then wait for the client in the owner's loop, if anything is left to do."""
         if self.buffer:
             try:
                 self.advance()
             except Exception as error:
                 self.owner.broken(self, error)
+            if self.state == GONE:
+                return
+        self.owner.loop.add(self.fd, self.on_event, WRITE if self.state == SENDING else READ)
+        self.owner.loop.watch(self)
 
     def wait(self) -> None:
         """It has served already, and nothing of its next request is here: KeepAliveTimeout counts."""
@@ -177,16 +197,20 @@ class Connection:
         while self.state == READING and self.buffer:
             head = self.head
             if head is None:
+                previous, default = self.previous, self.default
                 try:
-                    head = parse_head(self.buffer, self.default.limits, self.previous)
+                    head = parse_head(self.buffer, default.limits, previous or default.recent)
                 except RequestError as error:
                     self.owner.refuse(self, error)
                     return
                 if head is None:
-                    self.reader = HeadReader(self.default.limits, self.previous)
+                    self.reader = HeadReader(default.limits, previous)
                     self.reader.feed(self.buffer)
                     return
-                if self.previous is None or head.host != self.previous.host:
+                if previous is None:
+                    default.recent = head
+                    self.choose_host(head)
+                elif head.host != previous.host:
                     self.choose_host(head)
                 self.previous = head
                 if head.length:
@@ -422,7 +446,11 @@ class Connection:
 
     def _sent(self) -> None:
         if not self.keep_alive:
-            self.linger()
+            asked = self.previous
+            if asked is None or asked.keep_alive or asked.length or self.buffer:
+                self.linger()
+            else:
+                self.close()  # it is the client that wanted it, so it sends nothing that would make it a reset
             return
         now = monotonic()  # not the loop's time: the handler may have taken long
         if self.buffer and self.buffer != b"\r\n":  # (some old clients end a body with a line of its own)
@@ -503,11 +531,14 @@ class Connection:
         self.sock.close()
 
 
-def _address(name: Callable[[], object]) -> Address:
+def _name(name: Callable[[], object]) -> Address:
     try:
-        found = name()
+        return _address(name())
     except OSError:
         return ("", 0)
+
+
+def _address(found: object) -> Address:
     if not isinstance(found, tuple):
         return ("", 0)
     ip = found[0].removeprefix("::ffff:") if found[0].startswith("::ffff:") else found[0]

@@ -24,7 +24,7 @@ SPARE = 7  # a connection that a busy interpreter can't serve now: for a sibling
 REFUSED = 8  # the application can't run in this interpreter; state: the module that refused
 MOVED = 10  # a request that goes on elsewhere after its early phases; state: the place, and what goes along
 STUCK = 11  # a request does not end, so the interpreter serves nobody any more
-CLOSED = 9  # a process has closed a connection; number: which
+CLOSED = 9  # a process has closed connections; state: which, see `mpserver.ledger`
 BACKOFF = 12  # the application crashes again and again; state: the seconds until its next interpreter
 PREPARE = 19  # the first message to a successor; state: what its predecessor had loaded, all of which must load
 RETIRE = 13  # another interpreter has the place now: give the connections back, and end
@@ -33,6 +33,9 @@ WORN = 15  # the interpreter wants a successor; state: why
 CHANGED = 16  # files of loaded modules changed; state: which, and how they look now
 ASK = 17  # tell something; number: of the question, state: what is asked
 TOLD = 18  # the answer; number: of the question, state: the answer
+LEND = 20  # a listener to accept from; number: the last connection's, served: that of the last that may be accepted
+RECALL = 21  # the listeners are wanted back
+REPAID = 22  # they are; number: the last connection's
 
 #: Longer data travels in a memfd.
 INLINE = 48 * 1024
@@ -42,6 +45,12 @@ MESSAGE = 64 * 1024
 #: kind, flags, keepalives, number of the connection, accept time, place in the ledger, length of the carried state
 _HEADER = struct.Struct("!BBIQdII")
 _IN_MEMFD = 1
+
+_FD = struct.Struct("i")
+#: Room for two descriptors.
+_RIGHTS = socket.CMSG_LEN(2 * _FD.size)
+#: Programs that applications start get none of what was received.
+_CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
 class Message(NamedTuple):
@@ -81,13 +90,11 @@ def send(inbox: socket.socket, message: Message, *, wait: bool = True, before: b
     :raises OSError: the other side is gone.
     """
     payload, fds, memfd = _encode(message)
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack(f"{len(fds)}i", *fds))] if fds else ()
     try:
         while True:
             try:
-                if fds:
-                    socket.send_fds(inbox, [before, payload], fds)
-                else:
-                    inbox.send(before + payload)
+                inbox.sendmsg([before + payload], rights)
                 return
             except BlockingIOError:
                 if not wait:
@@ -120,10 +127,11 @@ def receive(inbox: socket.socket) -> Message | None:
     :raises BlockingIOError: there is none yet.
     """
     try:
-        payload, fds, _flags, _address = socket.recv_fds(inbox, MESSAGE, 2)
+        payload, rights, _flags, _address = inbox.recvmsg(MESSAGE, _RIGHTS, _CLOEXEC)
     except ConnectionResetError:
         return None
-    return decode(payload, list(fds)) if payload else None
+    fds = [fd for _level, _kind, data in rights for (fd,) in _FD.iter_unpack(data)]
+    return decode(payload, fds) if payload else None
 
 
 def decode(payload: bytes, fds: list[int]) -> Message:

@@ -26,8 +26,9 @@ from mpserver.connection import READING, WAITING, Connection
 from mpserver.errors import ConfigError, Misplaced, Moves, RequestError
 from mpserver.flusher import Flusher
 from mpserver.http1.head import Head
-from mpserver.ledger import Entered
+from mpserver.ledger import Closings, Entered
 from mpserver.limits import NONE, Limits, Wear, spread
+from mpserver.loan import Loan
 from mpserver.loop import Loop
 from mpserver.modules import mpm, registry
 from mpserver.modules.environment import Environment
@@ -139,10 +140,13 @@ class Interpreter(Refusals):
             self.loader.in_place = False
             self._watch = Watch(self.modules, self._changed)
         self.connections: set[Connection] = set()
+        #: The listeners that it was lent.
+        self.loan: Loan | None = None
         self.ledger = mmap.mmap(boot.ledger, 0) if boot.ledger >= 0 else None
+        self.closings = Closings(self.loop, self._closed)
         self.host_of = self.pipeline.host_of
         #: Begins with a connection that has arrived.
-        self.start = talk.starter(configuration, self.talk)
+        self.start = talk.starter(configuration, self.connection_type.start, self.talk)
         self.talks = talk.Talks(self)
 
     def _seat(self, board: Scoreboard) -> Seat:
@@ -175,7 +179,7 @@ class Interpreter(Refusals):
 
             self.output.flush_all()
             os.kill(os.getpid(), signal.SIGKILL)
-        self._tell(handoff.STUCK)
+        self.tell(handoff.STUCK)
 
     # ---- its life
 
@@ -192,7 +196,7 @@ class Interpreter(Refusals):
         for recipe in self.loader.recipes:
             self._loaded(recipe)
         self.loader.told = self._loaded
-        self._tell(handoff.READY)
+        self.tell(handoff.READY)
         self.loop.add(self.inbox.fileno(), self._on_inbox)
         self.seat.state(IDLE)
         if first is not None:
@@ -213,6 +217,8 @@ class Interpreter(Refusals):
             self.timeouts.close()
         if self._watch is not None:
             self._watch.stop()
+        if self.loan is not None:
+            self.loan.close()
         for connection in list(self.connections):
             connection.close()
         self._clean_up()
@@ -231,7 +237,7 @@ class Interpreter(Refusals):
         for name, error in (*found, *warmup.inherited(inherited or (), self.loader)):
             refused = refusing(error) if self.loader.may_move else None
             if refused is not None:
-                self._tell(handoff.REFUSED, state=refused)
+                self.tell(handoff.REFUSED, state=refused)
                 return inherited is None
             failed = "directive_PythonImport: error importing {}" if inherited is None else "{} can't be loaded:"
             self._log(levels.ERROR, failed.format(name))
@@ -239,7 +245,7 @@ class Interpreter(Refusals):
             for line in lines:
                 self._log(levels.ERROR, line.rstrip())
             if inherited is not None:
-                self._tell(handoff.FAILED, f"{name} can't be loaded: {lines[-1].strip()}")
+                self.tell(handoff.FAILED, f"{name} can't be loaded: {lines[-1].strip()}")
                 return False
         return True
 
@@ -262,7 +268,8 @@ class Interpreter(Refusals):
             return marshal.loads(message.state), None
         return None, message or handoff.Message(handoff.STOP)
 
-    def _tell(self, kind: int, state: str = "", number: int = 0) -> None:
+    def tell(self, kind: int, state: str = "", number: int = 0) -> None:
+        """Send the router a message; for any thread."""
         self._send(handoff.Message(kind, number=number, state=state.encode("utf-8", "replace")))
 
     def _send(self, message: handoff.Message) -> None:
@@ -276,7 +283,7 @@ class Interpreter(Refusals):
         self._send(handoff.Message(handoff.LOADED, state=marshal.dumps(recipe)))
 
     def _worn(self, requests: int) -> None:
-        self._tell(handoff.WORN, f"has served {requests} requests (PythonInterpMaxRequests)")
+        self.tell(handoff.WORN, f"has served {requests} requests (PythonInterpMaxRequests)")
 
     def _changed(self, changes: dict[str, Mark]) -> None:
         """Files of loaded modules changed. (In a thread beside.)"""
@@ -298,6 +305,12 @@ class Interpreter(Refusals):
             self.loop.stop()
         elif message.kind == handoff.CONNECTION:
             self._adopt(message)
+        elif message.kind == handoff.LEND:
+            if self.loan is None:
+                self.loan = Loan(self, message.number, message.number + message.served)
+            self.loan.add(message.fd)
+        elif message.kind == handoff.RECALL:
+            self._repay()
         elif message.kind == handoff.DRAIN:
             self.drain()
         elif message.kind == handoff.RETIRE:
@@ -313,19 +326,24 @@ class Interpreter(Refusals):
         self.start(connection)
 
     def _connection(self, message: handoff.Message) -> Connection:
-        sock = socket.socket(fileno=message.fd)
+        sock = socket.SocketType(fileno=message.fd)
         ledger = self.ledger
         if ledger is None:
             return self.connection_type(self, sock, message.number, message.served, message.data)
         return self.entered_type(
-            self, sock, message.number, message.served, message.data, ledger, message.entry, self._tell_closed
+            self, sock, message.number, message.served, message.data, ledger, message.entry, self.closings
         )  # fmt: skip
 
-    def _tell_closed(self, number: int) -> None:
-        self._tell(handoff.CLOSED, number=number)
+    def _closed(self, numbers: bytes) -> None:
+        self._send(handoff.Message(handoff.CLOSED, state=numbers))
+
+    def _repay(self) -> None:
+        if self.loan is not None:
+            self.loan.give_back()
 
     def drain(self) -> None:
         """Serve what there is, keep no connection, and end."""
+        self._repay()
         self.draining = True
         limit = time.monotonic() + DRAIN_IDLE
         for connection in self.connections:
@@ -336,6 +354,7 @@ class Interpreter(Refusals):
 
     def retire(self) -> None:
         """Give the connections to another interpreter that has the place now, and end."""
+        self._repay()
         self.draining = True
         Retirement(self).begin()
 
@@ -414,7 +433,7 @@ class Interpreter(Refusals):
         if self._rewind(connection, req, buffer):
             self.give_back(connection, handoff.REFUSED, module.encode())
         else:
-            self._tell(handoff.REFUSED, module)
+            self.tell(handoff.REFUSED, module)
 
     def _send_on(self, connection: Connection, req: Request, buffer: bytes, move: Moves) -> None:
         """The request goes on in another interpreter (manual 5.4.4)."""
@@ -452,8 +471,8 @@ class Interpreter(Refusals):
         porter = self.porter
         if porter is not None and (porter.taking or self.mail):
             with porter.gate:
-                while self.mail:
-                    self._on_message(self.mail.popleft())
+                if self.mail:
+                    self.loop.soon(self._read_mail)  # (the connection of this request has an end to come to first)
         now = time.time()
         if req is None:
             self.seat.done(now, now)
@@ -461,6 +480,10 @@ class Interpreter(Refusals):
         if req._status >= 500:
             self.seat.fail(now, f"{req._status}: {req._head.line}" if req._failure is None else req._failure)
         self.seat.done(now, req._request_time, req._sent)
+
+    def _read_mail(self) -> None:
+        while self.mail:
+            self._on_message(self.mail.popleft())
 
     def _serve_early(self, connection: Connection, head: Head, early: Any, now: float) -> None:
         """A server with handlers for the phases before the resource is known."""

@@ -24,7 +24,7 @@ from mpserver import handoff, subinterpreters
 from mpserver.api.loader import Recipe
 from mpserver.errors import InterpreterError
 from mpserver.interp import Boot, pack, run
-from mpserver.ledger import ASKED, FIRST, IDLE, SENT, Ledger
+from mpserver.ledger import ASKED, FIRST, IDLE, SENT, Ledger, closed
 from mpserver.loop import READ, WRITE, Loop
 from mpserver.typing import Any, NamedTuple
 
@@ -54,12 +54,17 @@ class Events(NamedTuple):
     serving: Callable[[Interp], None]
     #: It wants a successor: it has served enough, or its files changed.
     worn: Callable[[Interp, handoff.Message], None]
+    #: The listeners that it was lent are back: the last connection's number.
+    repaid: Callable[[int], None]
     #: It is gone.
     ended: Callable[[Interp], None]
 
 
 class Interp:
     """One interpreter of a worker; subclasses start it."""
+
+    #: Whether listeners are lent to it.
+    borrows = True
 
     def __init__(
         self, boot: Boot, loop: Loop, events: Events, control: socket.socket, inherited: list[Recipe] | None = None
@@ -92,6 +97,21 @@ class Interp:
     def hand_over(self, message: handoff.Message) -> None:
         """Give it a connection; takes over the descriptor. It waits here until the interpreter serves."""
         self._post(message)
+
+    def lend(self, listener: socket.socket, number: int, end: int) -> bool:
+        """Let it accept connections, see `mpserver.loan`. :returns: whether it was reached"""
+        if self.state != SERVING or self._waiting:
+            return False
+        message = handoff.Message(handoff.LEND, listener.fileno(), served=end - number, number=number)
+        try:
+            handoff.send(self.inbox, message, wait=False)
+        except OSError:
+            return False
+        return True
+
+    def recall(self) -> None:
+        """Have it return the listeners."""
+        self._post(handoff.Message(handoff.RECALL))
 
     def drain(self) -> None:
         """Let it serve what it has, and end."""
@@ -199,9 +219,9 @@ class Interp:
         handoff.SPARE: lambda self, message: self._events.returned(message),
         handoff.WORN: lambda self, message: self._events.worn(self, message),
         handoff.CHANGED: lambda self, message: self._events.worn(self, message),
+        handoff.REPAID: lambda self, message: self._events.repaid(message.number),
         handoff.LOADED: _on_loaded,
         handoff.TOLD: _on_told,
-        handoff.CLOSED: lambda self, message: None,
     }
 
     def _over(self, why: str = "it ended before it served", again: float = 0.0) -> None:
@@ -288,6 +308,8 @@ class Process(Interp):
     still had when it crashed.
     """
 
+    borrows = False
+
     def _launch(self, theirs: socket.socket) -> None:
         self._ledger = Ledger()
         #: What it was sent, by the connection's number.
@@ -318,11 +340,19 @@ class Process(Interp):
             message.close()
 
     def _on_message(self, message: handoff.Message) -> None:
-        sent = self._sent.pop(message.number, None)
+        if message.kind == handoff.CLOSED:
+            for number in closed(message.state):
+                self._forget(number)
+            return
+        self._forget(message.number)
+        super()._on_message(message)
+
+    def _forget(self, number: int) -> None:
+        """A connection is not the process' any more."""
+        sent = self._sent.pop(number, None)
         if sent is not None:
             self._ledger.leave(sent.entry)
             sent.close()
-        super()._on_message(message)
 
     def _left_behind(self) -> list[handoff.Message]:
         """Those that it did not read yet, and those that wait for their next request; the others' requests failed."""

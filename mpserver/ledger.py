@@ -11,10 +11,13 @@ from __future__ import annotations
 import mmap
 import os
 import socket
-from collections.abc import Callable
+import struct
+import time
+from collections.abc import Callable, Iterator
 
 from mpserver.api.link import Part
 from mpserver.connection import GONE, READING, Connection
+from mpserver.loop import Loop
 from mpserver.typing import Any
 
 #: What the byte of a connection says.
@@ -26,6 +29,13 @@ ANSWERED = 4  # bytes of an answer are sent, and there may be more
 
 #: How many connections have a byte of their own; further ones share the first, and count as `ANSWERED`.
 ENTRIES = 1 << 16
+
+
+#: A router is told of so many closed connections at a time, or after so many seconds of those that there are.
+MANY = 16
+SOON = 0.2
+
+_NUMBER = struct.Struct("=Q")
 
 
 class Ledger:
@@ -66,17 +76,48 @@ class Ledger:
         os.close(self.fd)
 
 
+class Closings:
+    """What a process tells its router of connections that it has closed."""
+
+    __slots__ = ("_loop", "_numbers", "_tell", "deadline")
+
+    def __init__(self, loop: Loop, tell: Callable[[bytes], None]) -> None:
+        self._loop, self._tell = loop, tell
+        self._numbers: list[int] = []
+        self.deadline = 0.0
+
+    def add(self, number: int) -> None:
+        """A connection is closed."""
+        self._numbers.append(number)
+        if len(self._numbers) >= MANY:
+            self.expire(0.0)
+        elif len(self._numbers) == 1:
+            self.deadline = time.monotonic() + SOON
+            self._loop.watch(self)
+
+    def expire(self, now: float) -> None:
+        """Tell it now."""
+        self._loop.unwatch(self)
+        self._tell(b"".join(map(_NUMBER.pack, self._numbers)))
+        self._numbers.clear()
+
+
+def closed(told: bytes) -> Iterator[int]:
+    """The numbers of the connections that were closed."""
+    return (number for (number,) in _NUMBER.iter_unpack(told))
+
+
 class Entered(Connection):
     """A connection in a process: it writes its byte, and tells when it has closed."""
 
-    __slots__ = ("_entry", "_ledger", "_tell_closed")
+    __slots__ = ("_closings", "_entry", "_ledger")
 
     def __init__(
-        self, owner: Any, sock: socket.socket, number: int, served: int, data: bytes, ledger: mmap.mmap, entry: int,
-        tell_closed: Callable[[int], None],
+        self, owner: Any, sock: socket.SocketType, number: int, served: int, data: bytes, ledger: mmap.mmap, entry: int,
+        closings: Closings,
     ) -> None:  # fmt: skip
         super().__init__(owner, sock, number, served, data)
-        self._ledger, self._entry, self._tell_closed = ledger, entry, tell_closed
+        self._ledger, self._entry, self._closings = ledger, entry, closings
         ledger[entry] = FIRST if data else IDLE
 
     def on_event(self, event: int) -> None:
@@ -117,4 +158,5 @@ class Entered(Connection):
             except OSError:
                 pass  # the client was first
             super().close()
-            self._tell_closed(self.number)
+            self._ledger[self._entry] = ANSWERED
+            self._closings.add(self.number)

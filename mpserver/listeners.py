@@ -72,6 +72,28 @@ class Listeners:
                 sock.close()
 
 
+class Acceptor:
+    """Takes connections from a listener."""
+
+    __slots__ = ("_family", "_take")
+
+    def __init__(self, listener: socket.socket) -> None:
+        listener.setblocking(False)
+        self._take = listener._accept  # type: ignore[attr-defined]  # (which socket.accept itself uses)
+        self._family = int(listener.family)
+
+    def accept(self) -> tuple[socket.SocketType, object]:
+        """The next connection and its client's address.
+
+        It is what `socket.accept` does, without the enumeration's member for each fact of each socket.
+
+        :raises BlockingIOError: there is none.
+        :raises OSError: the system has no room for one.
+        """
+        fd, peer = self._take()
+        return socket.SocketType(self._family, socket.SOCK_STREAM, 0, fd), peer
+
+
 def bind(address: Address, backlog: int = BACKLOG) -> list[socket.socket]:
     """Bind and listen; a host name with several addresses gives several sockets.
 
@@ -127,6 +149,8 @@ def _listen(family: int, host: str, port: int, backlog: int) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
         sock.bind((host, port))
         sock.listen(backlog)
+        # Responses leave at once; connections inherit it.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # Several workers wait for the same connection: those who come late must not block in accept.
         sock.setblocking(False)
     except OSError:

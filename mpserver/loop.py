@@ -46,8 +46,9 @@ class Loop:
         self._poll.register(fd, events)
 
     def change(self, fd: int, events: int) -> None:
-        """Wait for other events."""
-        self._poll.modify(fd, events)
+        """Wait for other events, where it waits for any."""
+        if fd in self._callbacks:
+            self._poll.modify(fd, events)
 
     def remove(self, fd: int) -> None:
         """Forget a descriptor; before it is closed."""

@@ -74,10 +74,10 @@ class Porter:
         """Carry connections away as long as the interpreter is in the same request."""
         time.sleep(TICK)
         while self._running and began and self._interpreter.began == began:
-            if self._board.retired(self._slot, self._interpreter.boot.seat):
-                self._take(began, ALL)
-            elif siblings := len(self._board.idle_siblings(self._slot, self._key)):
-                self._take(began, siblings)
+            retired = self._board.retired(self._slot, self._interpreter.boot.seat)
+            most = ALL if retired else len(self._board.idle_siblings(self._slot, self._key))
+            if most or self._interpreter.loan is not None:
+                self._take(began, most)
             time.sleep(TICK)
 
     def _take(self, began: float, most: int) -> None:
@@ -87,6 +87,8 @@ class Porter:
             try:
                 # From here on the interpreter can't leave its request behind without passing the gate.
                 if interpreter.began == began:
+                    if interpreter.loan is not None:
+                        interpreter.loan.give_back()
                     for message in self._ready(most):
                         handoff.send(interpreter.inbox, message)
                         message.close()

@@ -1,7 +1,8 @@
 """The router: a worker's main thread. It accepts, reads the first head, and hands the connection on.
 
 Which interpreter a connection goes to is a pure function of the head, the configuration and the
-file system. In the steady state the router sleeps: interpreters keep their connections.
+file system. In the steady state the router sleeps: interpreters keep their connections, and one that gets all
+new ones is lent the listeners (`mpserver.loan`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 
 from mpserver import handoff, talk
 from mpserver.api import log as levels
@@ -23,6 +25,8 @@ from mpserver.http1.head import Head, parse_head
 from mpserver.interp import DRAIN_IDLE, Boot
 from mpserver.kinds import AUTO, ENDED, KINDS, Events, Interp
 from mpserver.limits import limits
+from mpserver.listeners import Acceptor
+from mpserver.loan import Lender
 from mpserver.loop import EXCLUSIVE, READ, Loop
 from mpserver.modules import mpm
 from mpserver.phases.applications import environments
@@ -42,9 +46,6 @@ ANYWHERE = Place("main", MAIN)
 #: A sibling that was given a connection is not given another one of the same place for so long, in seconds.
 SETTLE = 0.005
 
-#: How many connections are taken from a listener at a time, so that workers share a rush.
-BATCH = 16
-
 
 class Router(Refusals):
     """`Owner` of connections whose first request is still being read."""
@@ -60,14 +61,16 @@ class Router(Refusals):
         )  # fmt: skip
         self.log = self.pipeline.host(start.configuration.main).log
         self.host_of = self.pipeline.host_of
-        #: Begins with a connection that has arrived.
-        self._start = talk.starter(start.configuration, self._talk)
+        #: Begin with a connection that has arrived, and with one that another one accepted.
+        self._arrive = talk.starter(start.configuration, Connection.arrive, self._talk)
+        self._start = talk.starter(start.configuration, Connection.start, self._talk)
         self.interps: dict[Place, Interp] = {}
         self.connections: set[Connection] = set()
         self.recycling = Recycling(self)
+        self.lender = Lender(self)
         self._events = Events(
             self._returned, self._go_on, self._move, self._failed, self._lost, self._stuck, self.recycling.serving,
-            self._worn, self._ended,
+            self._worn, self.lender.repaid, self._ended,
         )  # fmt: skip
         #: Applications that a subinterpreter refused.
         self._refused: set[Place] = set()
@@ -76,9 +79,10 @@ class Router(Refusals):
         #: Until when (monotonic) applications that crash again and again are not started.
         self._backoff: dict[Place, float] = {}
         self._free = list(range(1, INTERPRETERS))[::-1]
-        self._accepted = 0
+        #: How many connections were accepted; and how many may be, 0: there is no limit.
+        self.accepted = 0
+        self.limit: int = start.configuration.main.conf[mpm.MAX_CONNECTIONS_PER_CHILD]
         self._passed: dict[tuple[Place, int], float] = {}
-        self._limit = start.configuration.main.conf[mpm.MAX_CONNECTIONS_PER_CHILD]
         self.stopping = False
         #: Called when it begins to drain.
         self.on_drain: Callable[[], None] = lambda: None
@@ -88,31 +92,42 @@ class Router(Refusals):
     def listen(self) -> None:
         """Begin to accept."""
         for listener in self.start.listeners:
-            listener.setblocking(False)
-            self.loop.add(listener.fileno(), lambda _event, sock=listener: self._accept(sock), READ | EXCLUSIVE)  # type: ignore[misc]
+            self.loop.add(listener.fileno(), partial(self._accept, Acceptor(listener)), READ | EXCLUSIVE)
+
+    def ignore(self) -> None:
+        """Leave what comes at the listeners to others."""
+        for listener in self.start.listeners:
+            self.loop.remove(listener.fileno())
 
     # ---- connections
 
-    def _accept(self, listener: socket.socket) -> None:
-        for _ in range(BATCH):
-            try:
-                sock, _address = listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                # out of descriptors or memory: let those that are here end first
-                self.log.log(levels.ERROR, "accepting a connection failed", error=error)
-                return
-            if sock.family != socket.AF_UNIX:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._accepted += 1
-            connection = Connection(self, sock, self._accepted << 16 | self.start.number)
-            connection.accepted = time.time()
-            self.connections.add(connection)
-            self._start(connection)
-            if self._limit and self._accepted >= self._limit and not self.draining:
-                self.leave()
-                return
+    def _accept(self, acceptor: Acceptor, _event: int) -> None:
+        """Take one connection: so workers share a rush, and none looks in vain for a second, which is dear."""
+        try:
+            sock, peer = acceptor.accept()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            # out of descriptors or memory: let those that are here end first
+            self.log.log(levels.ERROR, "accepting a connection failed", error=error)
+            return
+        self.accepted += 1
+        connection = Connection(self, sock, self.accepted << 16 | self.start.number, peer=peer)
+        connection.accepted = time.time()
+        self.connections.add(connection)
+        self._arrive(connection)
+        self._leave_at_limit()
+
+    def _leave_at_limit(self) -> None:
+        if self.limit and self.accepted >= self.limit and not self.draining:
+            self.leave()
+
+    def took_back(self, accepted: int) -> None:
+        """Listeners that were lent are back."""
+        self.accepted = accepted
+        if not self.draining and not self.stopping:
+            self.listen()
+            self._leave_at_limit()
 
     def serve(self, connection: Connection, head: Head) -> None:
         """The first head (and a short body) is here: hand the connection to where it belongs."""
@@ -150,7 +165,10 @@ class Router(Refusals):
             connection.accepted,
         )  # fmt: skip
         if not (self._is_busy(place) and not connection.passed and self._pass_on(place, message)):
-            self.interp(place).hand_over(message)
+            interp = self.interp(place)
+            interp.hand_over(message)
+            if not connection.served and not connection.passed:
+                self.lender.went(place, interp)
 
     def _is_busy(self, place: Place) -> bool:
         interp = self.interps.get(place)
@@ -238,7 +256,7 @@ class Router(Refusals):
             self._go_on(message, passed)
             return
         connection = Connection(
-            self, socket.socket(fileno=message.fd), message.number, message.served, message.data
+            self, socket.SocketType(fileno=message.fd), message.number, message.served, message.data
         )
         connection.accepted = message.accepted
         connection.passed = passed
@@ -297,7 +315,7 @@ class Router(Refusals):
 
     def _answer(self, message: handoff.Message, error: RequestError) -> None:
         """Refuse the request of a connection that is in nobody's hands."""
-        connection = Connection(self, socket.socket(fileno=message.fd), message.number, message.served)
+        connection = Connection(self, socket.SocketType(fileno=message.fd), message.number, message.served)
         connection.accepted = message.accepted
         self.connections.add(connection)
         if talk.is_for_handler(connection):
@@ -328,6 +346,7 @@ class Router(Refusals):
         if self.interps.get(interp.boot.place) is interp:
             del self.interps[interp.boot.place]
         self.recycling.ended(interp)
+        self.lender.ended(interp)
         if self.draining or self.stopping:
             self.loop.soon(self._end_if_empty)
 
@@ -348,6 +367,7 @@ class Router(Refusals):
         self.draining = True
         self.on_drain()
         self.recycling.abandon()
+        self.lender.recall()
         self._close_listeners()
         limit = time.monotonic() + DRAIN_IDLE
         for connection in self.connections:
@@ -373,9 +393,9 @@ class Router(Refusals):
         self.loop.soon(self._end_if_empty)
 
     def _close_listeners(self) -> None:
+        self.ignore()
         for listener in self.start.listeners:
             if listener.fileno() >= 0:
-                self.loop.remove(listener.fileno())
                 listener.close()  # while any process has it open, clients can connect
 
     def _end_if_empty(self) -> None:

@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 Starter = Callable[[Connection], None]
 
 
-def starter(configuration: Configuration, begin: Starter) -> Starter:
-    """How connections start: as those of HTTP, but for new ones of servers with a handler, which ``begin`` gets."""
+def starter(configuration: Configuration, http: Starter, begin: Starter) -> Starter:
+    """How connections start: by ``http``, but for new ones of servers with a handler, which ``begin`` gets."""
     if not protocol.wanted(configuration):
-        return Connection.start
+        return http
 
     def start(connection: Connection) -> None:
         if is_for_handler(connection):
             begin(connection)
         else:
-            connection.start()
+            http(connection)
 
     return start
 
@@ -101,7 +101,7 @@ class Talks:
         except Misplaced as error:
             interpreter._ended()
             if wire.used:
-                interpreter._tell(handoff.REFUSED, error.module)
+                interpreter.tell(handoff.REFUSED, error.module)
                 connection.close()
             else:
                 interpreter.give_back(connection, handoff.REFUSED, error.module.encode())

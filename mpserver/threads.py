@@ -122,6 +122,16 @@ class SharedConnection(Connection):
 
     owner: ThreadedInterpreter  # type: ignore[assignment]
 
+    def start(self) -> None:
+        """Wait for the client in the owner's loop, which a request leaves with its connection; serve what was read."""
+        self.owner.loop.add(self.fd, self.on_event)
+        self.owner.loop.watch(self)
+        if self.buffer:
+            try:
+                self.advance()
+            except Exception as error:
+                self.owner.broken(self, error)
+
     def done(self) -> None:
         """The request is over: where nothing is left to do, wait for the next; the loop does the rest."""
         owner = self.owner

@@ -277,8 +277,8 @@ class Head:
 def parse_head(buffer: bytes, limits: Limits, previous: Head | None = None) -> Head | None:
     """The head at the start of the buffer, None if it is not complete yet.
 
-    ``previous`` is the last head of this connection: what follows from its fields is taken over
-    if they are the same bytes, as those of a keep-alive client mostly are. Raises RequestError as
+    ``previous`` is an earlier head within the same limits: what follows from its fields is taken over
+    if they are the same bytes, as those of one client mostly are. Raises RequestError as
     soon as it is clear that no valid head can come of these bytes, complete or not.
 
     On None feed the same bytes and the following ones to a HeadReader instead of calling again:

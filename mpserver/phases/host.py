@@ -10,7 +10,7 @@ from mpserver.api.log import DEFAULT_LEVEL, ErrorLog, log_key
 from mpserver.api.server import Server as ServerObject
 from mpserver.config.compile import Configuration, Server
 from mpserver.config.settings import Conf
-from mpserver.http1.head import Limits
+from mpserver.http1.head import Head, Limits
 from mpserver.modules import core, log_config, python
 from mpserver.modules.pages import Pages
 from mpserver.typing import TYPE_CHECKING, NamedTuple
@@ -64,7 +64,7 @@ class Host:
 
     __slots__ = (
         "access_logs", "keep_alive", "keep_alive_timeout", "limits", "located", "log", "made", "max_requests", "name",
-        "pages", "server", "site", "timeout", "_make",
+        "pages", "recent", "server", "site", "timeout", "_make",
     )  # fmt: skip
 
     def __init__(self, server: Server, name: str, site: Site, make: Callable[[Host], ServerObject]) -> None:
@@ -79,6 +79,8 @@ class Host:
         self.log = site.log
         self.max_requests = site.max_requests
         self.timeout = site.timeout
+        #: The last first head of a connection to its address: that of the next one is often the same.
+        self.recent: Head | None = None
         #: `object`, once it was asked for.
         self.made: ServerObject | None = None
         self._make = make

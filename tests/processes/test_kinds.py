@@ -36,8 +36,9 @@ def test_what_an_ending_interpreter_gave_back_comes_back_with_what_it_did_not_ta
     loop = Loop()
     ended: list[Interp] = []
     events = Events(
-        returned.append, unwanted, unwanted, unwanted, unwanted, unwanted, lambda _interp: None, unwanted, ended.append
-    )
+        returned.append, unwanted, unwanted, unwanted, unwanted, unwanted, lambda _interp: None, unwanted, unwanted,
+        ended.append,
+    )  # fmt: skip
     ours, control = socket.socketpair()
     with ours, control:
         interp = Held(cast(Boot, SimpleNamespace(place=Place("own", "x"))), loop, events, control)
