@@ -31,6 +31,9 @@ _BEGIN = struct.Struct("=d128s")
 _END = struct.Struct("=QQdd")
 _FAILED = struct.Struct("=d440s")
 
+#: `Writer.begin`, for those who have its memory and place at hand.
+pack_begin = _BEGIN.pack_into
+
 
 class Account(NamedTuple):
     """An interpreter's account as it was a moment ago. Times are seconds since the epoch, 0 for never.
@@ -67,14 +70,14 @@ def _text(data: bytes) -> str:
 class Writer:
     """An interpreter's own account, to be written by it alone."""
 
-    __slots__ = ("_at", "_begin", "_end", "_memory", "bytes", "busy", "errors")
+    __slots__ = ("_at", "_end", "begin_at", "busy", "bytes", "errors", "memory")
 
     def __init__(self, fd: int, offset: int) -> None:
         """``offset`` is that of the record in the memory file."""
         page = offset - offset % mmap.ALLOCATIONGRANULARITY
-        self._memory = mmap.mmap(fd, offset - page + RECORD, offset=page)
+        self.memory = mmap.mmap(fd, offset - page + RECORD, offset=page)
         self._at = offset - page
-        self._begin = self._at + _REQUEST
+        self.begin_at = self._at + _REQUEST
         self._end = self._at + _TOTALS
         self.errors = 0
         self.bytes = 0
@@ -82,30 +85,30 @@ class Writer:
 
     def open(self, kind: str, name: str, first: int) -> None:
         """Begin the account; the calling thread is the interpreter's main one."""
-        self._memory[self._at : self._at + RECORD] = bytes(RECORD)
+        self.memory[self._at : self._at + RECORD] = bytes(RECORD)
         _OPENING.pack_into(
-            self._memory, self._at, time.time(), first, os.getpid(), threading.get_native_id(),
+            self.memory, self._at, time.time(), first, os.getpid(), threading.get_native_id(),
             kind.encode(), _cut(name, 200),
         )  # fmt: skip
 
     def begin(self, now: float, head: bytes) -> None:
         """A request with this head begins; so much of it is kept that its first line shows."""
-        _BEGIN.pack_into(self._memory, self._begin, now, head)
+        pack_begin(self.memory, self.begin_at, now, head)
 
     def end(self, now: float, began: float, size: int) -> None:
         """A request that began at a time has ended; ``size`` bytes of its body were sent."""
         self.bytes += size
         self.busy += now - began
-        _END.pack_into(self._memory, self._end, self.errors, self.bytes, self.busy, now)
+        _END.pack_into(self.memory, self._end, self.errors, self.bytes, self.busy, now)
 
     def fail(self, now: float, why: str) -> None:
         """A request fails with a status from 500 on; before its `end`."""
         self.errors += 1
-        _FAILED.pack_into(self._memory, self._at + _ERROR, now, _cut(why, 440))
+        _FAILED.pack_into(self.memory, self._at + _ERROR, now, _cut(why, 440))
 
     def close(self) -> None:
         """Unmap it."""
-        self._memory.close()
+        self.memory.close()
 
 
 def read(fd: int, offset: int) -> Account | None:

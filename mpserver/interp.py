@@ -388,10 +388,9 @@ class Interpreter(Refusals):
         """One request, from its head to its log line; or give the connection back to the router."""
         now = time.time()
         pipeline, host = self.pipeline, connection.host
-        early = pipeline.early(host)
         try:
-            if early is not None:
-                self._serve_early(connection, head, early, now)
+            if host.has_early:
+                self._serve_early(connection, head, pipeline.early(host), now)
                 return
             located = pipeline.locate(host, head.path)
         except ConfigError as error:

@@ -27,7 +27,7 @@ import struct
 import zlib
 
 from mpserver import accounts
-from mpserver.accounts import Account, Writer
+from mpserver.accounts import Account, Writer, pack_begin
 from mpserver.typing import NamedTuple
 
 PAGE = 65536
@@ -117,7 +117,8 @@ class Place:
     def working(self, now: float, head: bytes) -> None:
         """A request with this head enters its handlers at ``now`` (seconds since the epoch)."""
         self._memory[self._state_at] = WORKING
-        self.writer.begin(now, head)
+        writer = self.writer
+        pack_begin(writer.memory, writer.begin_at, now, head)
 
     def done(self, now: float, began: float, size: int = 0) -> None:
         """A request that began at a time was served, with ``size`` bytes of a body: count it, and be idle."""

@@ -27,19 +27,8 @@ class HasEntry(Protocol):
         """What it was configured as."""
 
 
-class Running:
-    """A phase that runs: its handlers, which of them it is at, and those that it was given meanwhile."""
-
-    __slots__ = ("added", "handlers", "index")
-
-    def __init__(self, handlers: Sequence[HasEntry], index: int) -> None:
-        self.handlers = handlers
-        self.index = index
-        self.added: list[HandlerEntry] | None = None
-
-    def hlist(self) -> HandlerList:
-        """For ``req.hlist``."""
-        return HandlerList([handler.entry for handler in self.handlers], self.index)
+#: A phase that runs: its handlers, and which of them it is at.
+Running = tuple[Sequence[HasEntry], int]
 
 
 class HandlerList:
@@ -47,8 +36,8 @@ class HandlerList:
 
     __slots__ = ("_entries", "_index")
 
-    def __init__(self, entries: list[HandlerEntry], index: int = 0) -> None:
-        self._entries = entries
+    def __init__(self, handlers: Sequence[HasEntry], index: int = 0) -> None:
+        self._entries = [handler.entry for handler in handlers]
         self._index = index
 
     def _current(self) -> HandlerEntry | None:

@@ -132,7 +132,8 @@ class Loader:
         #: The syntax error that was raised again, for nothing has changed since.
         self.repeated: SyntaxError | None = None
         self._paths: dict[str, list[str]] = {}
-        self._path: str | None = None
+        #: The PythonPath in effect.
+        self.path: str | None = None
         self._gate = RLock()
         #: A module that refuses to load in a subinterpreter moves the application to a process.
         self.may_move = False
@@ -156,7 +157,7 @@ class Loader:
 
         :raises Exception: whatever the expression raises.
         """
-        if expression == self._path:
+        if expression == self.path:
             return
         with self.in_turn():
             found = self._paths.get(expression)
@@ -165,7 +166,7 @@ class Loader:
                 found = [str(entry) for entry in eval(expression, dict(namespace), {"sys": sys})]
                 self._paths[expression] = found
             sys.path[:] = found
-            self._path = expression
+            self.path = expression
 
     def load(self, name: str, directory: str | None, reload: bool, now: float) -> Loaded:
         """The module of a handler in a directory (None: only ``sys.path`` says where).
@@ -177,10 +178,10 @@ class Loader:
         with self.in_turn():
             loaded = self._loaded.get(key)
             if loaded is None:
-                if directory is not None and self._path is None and directory not in sys.path:
+                if directory is not None and self.path is None and directory not in sys.path:
                     sys.path.insert(0, directory)
                 loaded = self._first(key, [directory] if directory is not None else None, now)
-                self._tell((name, directory, self._path))
+                self._tell((name, directory, self.path))
             elif reload and _due(loaded, now):
                 self._check(loaded, now, False)
             return loaded
@@ -225,7 +226,7 @@ class Loader:
                     where = f" with path set to '{path}'" if path else ""
                     self.log(constants.APLOG_NOTICE, f"mod_python: (Re)importing module '{name}'{where}")
                 loaded = self._first(key, path, now, only=path is not None)
-                self._tell((*key, self._path))
+                self._tell((*key, self.path))
             elif reload and _due(loaded, now):
                 self._check(loaded, now, log)
             children = self._children.get()

@@ -238,7 +238,7 @@ class Request(Output, Receiving):
     @ReadOnly
     def hlist(self) -> HandlerList | None:
         """The handlers of the running phase."""
-        return None if self._running is None else self._running.hlist()
+        return None if self._running is None else HandlerList(*self._running)
 
     @property
     def finfo(self) -> FileInfo:
@@ -470,11 +470,6 @@ class Request(Output, Receiving):
             raise IndexError(f"Invalid phase: {htype}")
         string(2, handler)
         entry = HandlerEntry(handler, None if dir is None else environment.directory(dir), False, False)
-        if htype == self._phase and self._running is not None:
-            if self._running.added is None:
-                self._running.added = []
-            self._running.added.append(entry)
-            return
         if self._added is None:
             self._added = {}
         self._added.setdefault(htype, []).append(entry)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from mpserver.api import constants
-from mpserver.api.hlist import HandlerEntry, Running
+from mpserver.api.hlist import HandlerEntry
 from mpserver.api.loader import TRUST, Loaded, Loader, resolve_object
 from mpserver.api.result import SERVER_RETURN
 from mpserver.errors import ClientGone, Misplaced, MustMove
@@ -70,7 +70,7 @@ class Handler:
         :raises Exception: what the module raises when imported; AttributeError without such an object.
         """
         now = req._request_time
-        if plan.python_path is not None:
+        if plan.python_path is not None and plan.python_path != loader.path:
             loader.use_path(plan.python_path)
         if now < self._trusted or now >= self._trusted + TRUST:
             # a handler in a Location has no directory (api 3.5 1.5)
@@ -109,26 +109,33 @@ def run(req: Request, plan: Plan, loader: Loader, phase: str, handlers: Sequence
     :returns: the last result; DECLINED where none ran.
     """
     if req._added:
-        added = req._added.pop(phase, None)
-        if added:
-            handlers = [*handlers, *(plan.handler(entry, phase) for entry in added)]
+        handlers = _with_added(req, plan, phase, handlers)
     result = DECLINED
     going = CONTINUE[phase]
     outer_phase, outer_running = req._phase, req._running
     req._phase = phase
     index = 0
     while index < len(handlers):
-        req._running = running = Running(handlers, index)
+        req._running = (handlers, index)
         outcome = call(req, plan, loader, handlers[index])
         if outcome is not None:
             result = outcome
             if result not in going:
                 break
-        if running.added is not None:
-            handlers = [*handlers, *(plan.handler(entry, phase) for entry in running.added)]
+        if req._added:
+            handlers = _with_added(req, plan, phase, handlers)
         index += 1
+    if req._added:
+        req._added.pop(phase, None)  # added by the one that ended it
     req._phase, req._running = outer_phase, outer_running
     return result
+
+
+def _with_added(req: Request, plan: Plan, phase: str, handlers: Sequence[Handler]) -> Sequence[Handler]:
+    """The handlers of a phase, and behind them those that the request was given for it."""
+    assert req._added is not None
+    added = req._added.pop(phase, ())
+    return [*handlers, *(plan.handler(entry, phase) for entry in added)] if added else handlers
 
 
 def call(req: Request, plan: Plan, loader: Loader, handler: Handler) -> int | None:

@@ -13,6 +13,7 @@ from mpserver.config.settings import Conf
 from mpserver.http1.head import Head, Limits
 from mpserver.modules import core, log_config, python
 from mpserver.modules.pages import Pages
+from mpserver.phases.steps import EARLY
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 from mpserver.version import MOD_PYTHON_VERSION, VERSION
 
@@ -35,8 +36,8 @@ class Site:
     """
 
     __slots__ = (
-        "access_logs", "keep_alive", "keep_alive_timeout", "limits", "located", "log", "max_requests", "name",
-        "pages", "server", "timeout",
+        "access_logs", "has_early", "keep_alive", "keep_alive_timeout", "limits", "located", "log", "max_requests",
+        "name", "pages", "server", "timeout",
     )  # fmt: skip
 
     def __init__(self, configuration: Configuration, server: Server, name: str, logs: Mapping[str, int]) -> None:
@@ -46,6 +47,8 @@ class Site:
         #: What paths were found to be, by the path as sent.
         self.located: dict[str, Located] = {}
         self.pages = Pages()
+        #: Whether it has handlers that run before the resource is known.
+        self.has_early = any(phase in server.base[python.HANDLERS] for phase in EARLY)
         self.keep_alive = conf[core.KEEP_ALIVE]
         self.keep_alive_timeout = conf[core.KEEP_ALIVE_TIMEOUT]
         self.max_requests = conf[core.MAX_KEEP_ALIVE_REQUESTS]
@@ -63,8 +66,8 @@ class Host:
     """What serving needs of one server: its names, and what it has in common with its site."""
 
     __slots__ = (
-        "access_logs", "keep_alive", "keep_alive_timeout", "limits", "located", "log", "made", "max_requests", "name",
-        "pages", "recent", "server", "site", "timeout", "_make",
+        "access_logs", "has_early", "keep_alive", "keep_alive_timeout", "limits", "located", "log", "made",
+        "max_requests", "name", "pages", "recent", "server", "site", "timeout", "_make",
     )  # fmt: skip
 
     def __init__(self, server: Server, name: str, site: Site, make: Callable[[Host], ServerObject]) -> None:
@@ -73,6 +76,7 @@ class Host:
         self.name = name
         self.site = site
         self.access_logs = site.access_logs
+        self.has_early = site.has_early
         self.keep_alive, self.keep_alive_timeout = site.keep_alive, site.keep_alive_timeout
         self.limits = site.limits
         self.located, self.pages = site.located, site.pages

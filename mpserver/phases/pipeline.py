@@ -81,7 +81,7 @@ class Pipeline(Answers):
         self._names = CACHE + 2 * len(configuration.hosts)
         self._plans: dict[tuple[Conf, Site], Plan] = {}
         self._file_plans: dict[tuple[Conf, Site, str | None], Plan] = {}
-        self._early: dict[Site, Plan | None] = {}
+        self._early: dict[Site, Plan] = {}
         #: Whether somebody may sit at the terminal (-X, -DONE_PROCESS).
         self.one_process = False
         self.subrequests = SubRequests(self)
@@ -133,15 +133,12 @@ class Pipeline(Answers):
 
     def early(self, host: Host) -> Plan | None:
         """The server-level plan, if it has handlers that run before the resource is known."""
-        try:
-            return self._early[host.site]
-        except KeyError:
-            handlers = host.server.base[python.HANDLERS]
-            plan = None
-            if any(phase in handlers for phase in EARLY):
-                plan = self._compile(host, host.server.base, None)
-            self._early[host.site] = plan
-            return plan
+        if not host.has_early:
+            return None
+        plan = self._early.get(host.site)
+        if plan is None:
+            plan = self._early[host.site] = self._compile(host, host.server.base, None)
+        return plan
 
     def locate(self, host: Host, path: str) -> Located:
         """The resource that a raw path names, and the plan for it. :raises ConfigError: of a .htaccess file."""

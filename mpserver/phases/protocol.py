@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mpserver.api import constants
 from mpserver.api.connection import Connection
-from mpserver.api.hlist import HandlerEntry, Running
+from mpserver.api.hlist import HandlerEntry, HandlerList
 from mpserver.api.loader import Loader
 from mpserver.api.protocol import ProtocolConnection, Wire
 from mpserver.api.result import SERVER_RETURN
@@ -47,7 +47,7 @@ class Protocol:
 
     def connection(self, plain: Connection, wire: Wire) -> ProtocolConnection:
         """The object that the handler gets."""
-        return ProtocolConnection(plain, wire, Running(self._handlers, 0).hlist())
+        return ProtocolConnection(plain, wire, HandlerList(self._handlers))
 
     def call(self, connection: ProtocolConnection, loader: Loader, now: float) -> int:
         """Call the handler. :returns: its result; DECLINED where the connection is to be one of HTTP.
