@@ -47,7 +47,7 @@ Transfer/sec:      7.22MB
 def made_up(rate: float = 75_000, bare: float = 100_000) -> Results:
     """A run of some cases."""
     rows = (
-        Result("handler hello", "", OURS, rate, 0.2, 0.9, cpu=13, memory=50_000_000),
+        Result("handler hello", "", OURS, rate, 0.2, 0.9, cpu=13, kernel=8, memory=50_000_000),
         Result("handler hello", "", BARE, bare, 0.1, 0.3),
         Result("handler hello", "", APACHE, 20_000, 0.5, 2, 3),
         Result("handler hello", "", GRANIAN, 60_000, 0.3, 1),
@@ -160,7 +160,7 @@ def test_the_page() -> None:
     page = report.document(made_up(), {"hello.png": "Hello"})
     for text in (
         "A Processor, 2 cores", "![Hello](hello.png)",
-        "| handler hello | mpserver (own) | 75,000 | 0.20 | 0.90 | 13.0 | 50.0 | 0.75 | 3.75 | 1.25 |",
+        "| handler hello | mpserver (own) | 75,000 | 0.20 | 0.90 | 13.0 | 8.0 | 50.0 | 0.75 | 3.75 | 1.25 |",
         "| handler hello | Apache mod_python | 20,000 (3 errors) |",
         "- idle connections: 10,000 idle, mpserver (own): 1,800.00 B for each connection",
         "| virtual hosts: 10,000 | 0.9 x 1 | 0.50 | **not reached** |",
@@ -200,7 +200,7 @@ def test_a_slower_case_is_found() -> None:
 def test_pictures(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="the extra bench is not installed")
     made = draw(made_up(), tmp_path)
-    assert set(made) == {"hello.png", "apache.png", "growth.png"}
+    assert set(made) == {"hello.png", "apache.png", "time.png", "growth.png"}
     assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in made)
 
 

@@ -35,7 +35,10 @@ class Load(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One run: requests a second, their number, percentiles in ms, what went wrong, CPU in µs for each request."""
+    """One run: requests a second, their number, percentiles in ms, what went wrong.
+
+    ``cpu``: µs for each request; ``kernel``: those of them in the kernel.
+    """
 
     rate: float
     number: int
@@ -43,6 +46,7 @@ class Run(NamedTuple):
     p99: float
     errors: int
     cpu: float = 0.0
+    kernel: float = 0.0
 
 
 def read_report(text: str) -> Run:

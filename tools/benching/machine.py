@@ -98,13 +98,19 @@ class Family:
                 found.update(root.children(recursive=True))
         return found
 
-    def cpu(self) -> float:
-        """Seconds of CPU time so far, with those of children that have ended."""
-        total = 0.0
+    def times(self) -> tuple[float, float]:
+        """Seconds of CPU time so far, in the programs and in the kernel, with those of children that have ended."""
+        programs = kernel = 0.0
         for process in self.members():
             with contextlib.suppress(psutil.NoSuchProcess):
-                total += sum(process.cpu_times()[:4])
-        return total
+                times = process.cpu_times()
+                programs += times.user + times.children_user
+                kernel += times.system + times.children_system
+        return programs, kernel
+
+    def cpu(self) -> float:
+        """Seconds of CPU time so far, wherever."""
+        return sum(self.times())
 
     def memory(self) -> int:
         """Bytes of memory that they hold: proportional shares, or resident sets where we may not know those."""

@@ -243,10 +243,12 @@ class Bench:
         for number in range(self.options.rounds):
             for target, of in zip(ready, runs, strict=True):
                 family: Family = target.server.family
-                before = family.cpu()
+                programs, kernel = family.times()
                 run = self._wrk(target, self.options.seconds)
-                used = family.cpu() - before
-                of.append(run._replace(cpu=used * 1e6 / max(1, run.number)))
+                then_programs, then_kernel = family.times()
+                each = 1e6 / max(1, run.number)
+                inside = (then_kernel - kernel) * each
+                of.append(run._replace(cpu=(then_programs - programs) * each + inside, kernel=inside))
                 setup = f", {target.setup}" if target.setup else ""
                 note(f"{case.name}{setup}, round {number + 1}: {target.server.name} {run.rate:,.0f}/s")
         return [median(case.name, target, of) for target, of in zip(ready, runs, strict=True)]
@@ -263,6 +265,7 @@ def median(case: str, target: Target, runs: Sequence[Run]) -> Result:
         cpu=statistics.median(run.cpu for run in runs),
         memory=target.server.family.memory(),
         each=target.each,
+        kernel=statistics.median(run.kernel for run in runs),
     )  # fmt: skip
 
 

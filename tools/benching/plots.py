@@ -33,6 +33,9 @@ def draw(results: Results, folder: Path) -> dict[str, str]:
     if pairs:
         _ratios(plot, pairs, folder / "apache.png")
         made["apache.png"] = f"Times the requests a second of {APACHE}"
+    if any(row.cpu for row in _ours(results)):
+        _times(plot, results, folder / "time.png")
+        made["time.png"] = "Where the time of a request goes: the kernel, and Python"
     if any(row.case in GROWING for row in results.rows):
         _growth(plot, results, folder / "growth.png")
         made["growth.png"] = "How the cost of a request grows"
@@ -70,6 +73,21 @@ def _ratios(plot: Any, pairs: Sequence[tuple[Result, Result]], path: Path) -> No
     axes.barh([row.case for row, _ in pairs], [row.rate / other.rate for row, other in pairs], color=OURS)
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xlabel(f"times {APACHE}")
+    _finish(plot, figure, path)
+
+
+def _times(plot: Any, results: Results, path: Path) -> None:
+    """CPU time in the kernel and beyond it, the cheapest case on top; the bare road first."""
+    rows = [row for row in _ours(results) if row.cpu]
+    bare = next((row for row in results.rows if row.server == BARE and row.cpu), None)
+    rows = ([bare] if bare is not None else []) + sorted(rows, key=lambda row: row.cpu)
+    names = [BARE if row is bare else row.case for row in rows][::-1]
+    kernel = [row.kernel for row in rows][::-1]
+    figure, axes = plot.subplots(figsize=(8, 0.32 * len(rows) + 1))
+    axes.barh(names, kernel, color=OTHERS, label="kernel")
+    axes.barh(names, [row.cpu - row.kernel for row in rows][::-1], left=kernel, color=OURS, label="Python")
+    axes.set_xlabel("µs of CPU for a request")
+    axes.legend()
     _finish(plot, figure, path)
 
 

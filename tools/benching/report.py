@@ -14,16 +14,18 @@ EACH = {"idle connections": ("B for each connection", 1.0), "interpreters": ("MB
 
 def table(results: Results) -> str:
     """All results; ratios are requests/s over those of the named server in the same case."""
+    columns = "case | server | requests/s | p50 ms | p99 ms | CPU µs | kernel µs | memory MB"
     lines = [
-        f"| case | server | requests/s | p50 ms | p99 ms | CPU µs | memory MB | x {BARE} | x {APACHE} | x {GRANIAN} |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        f"| {columns} | x {BARE} | x {APACHE} | x {GRANIAN} |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in results.rows:
         if not row.rate:
             continue
         ratios = [_over(row, results, server) for server in (BARE, APACHE, GRANIAN)]
         rate = f"{row.rate:,.0f}" + (f" ({row.errors} errors)" if row.errors else "")
-        figures = [rate, f"{row.p50:.2f}", f"{row.p99:.2f}", f"{row.cpu:.1f}", f"{row.memory / 1e6:.1f}", *ratios]
+        times = [f"{row.p50:.2f}", f"{row.p99:.2f}", f"{row.cpu:.1f}", f"{row.kernel:.1f}"]
+        figures = [rate, *times, f"{row.memory / 1e6:.1f}", *ratios]
         lines.append(f"| {row.title} | {row.server} | " + " | ".join(figures) + " |")
     return "\n".join(lines)
 
@@ -62,7 +64,8 @@ def summary(results: Results) -> str:
         f" Python {machine['Python']}.\n"
         f"{options['rounds']} rounds of {options['seconds']:g} s in turns, one core for the server and one for wrk;"
         " 16 connections unless the case says otherwise; medians.\n"
-        "CPU: µs of all processes of the server for each request. Memory: their proportional shares."
+        "CPU: µs of all processes of the server for each request; kernel: those of them in system calls.\n"
+        "Memory: their proportional shares."
     )
 
 

@@ -18,9 +18,9 @@ FORMAT = 1
 class Result:
     """One server in one case and setup; the medians of its rounds.
 
-    ``rate``: requests a second; ``p50``, ``p99``: ms; ``cpu``: µs for each request; ``memory``:
-    bytes of all its processes; ``each``: bytes for each of what the setup has many of (connections,
-    interpreters, or the whole of what a special case weighs), None where it has none.
+    ``rate``: requests a second; ``p50``, ``p99``: ms; ``cpu``: µs for each request, ``kernel``: those of
+    them in the kernel; ``memory``: bytes of all its processes; ``each``: bytes for each of what the setup has
+    many of (connections, interpreters, or the whole of what a special case weighs), None where it has none.
     """
 
     case: str
@@ -33,6 +33,7 @@ class Result:
     cpu: float = 0.0
     memory: int = 0
     each: float | None = None
+    kernel: float = 0.0
 
     @property
     def title(self) -> str:
