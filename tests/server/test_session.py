@@ -226,7 +226,8 @@ def test_a_signed_session(serve: Callable[..., Server], kind: str) -> None:
     assert found
     assert visit(server, "/secret", found[1]).text == "old"
     assert visit(server, "/secret", found[1][32:]).text == "new"
-    assert visit(server, "/secret", "0" + found[1][1:]).text == "new"
+    forged = ("1" if found[1][0] == "0" else "0") + found[1][1:]
+    assert visit(server, "/secret", forged).text == "new"
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
