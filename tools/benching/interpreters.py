@@ -232,20 +232,23 @@ def hand_off(options: Options, ground: Ground) -> Iterator[Row]:
 
 
 def many(options: Options, ground: Ground) -> Iterator[Row]:
-    """Requests/s of 16 connections to 1, 10 and 100 interpreters of one worker."""
+    """Requests/s of 16 connections to a worker with 1, 10 and 100 interpreters: all to one of them, and to many."""
     kind = "own" if sys.version_info >= KINDS["own"] else "process"
-    first = 0.0
+    alone = 0.0
     for count in (1, 10, 100):
         note(f"interpreters: {count} in one worker")
         setup = Setup(hosts=count, own_interpreters=True)
         with mpserver(kind, setup, [options.server_core], ground) as server, connected(server) as connection:
             for number in range(count):
                 ask(connection, "/whole", host(number))
-            load = Load(each=tuple(f"Host: {host(number * count // 16)}" for number in range(16)))
             url = f"http://127.0.0.1:{server.port}/whole"
-            rate = wrk.run(url, options.seconds, [options.client_core], load).rate
-        first = first or rate
-        yield Row("requests/s", f"{count} {kind} in one worker", f"{rate:,.0f} ({rate / first:.0%})")
+            asked = {"one": (0,) * 16, "many": tuple(number * count // 16 for number in range(16))}
+            for which, numbers in asked.items() if count > 1 else [("one", asked["one"])]:
+                load = Load(each=tuple(f"Host: {host(number)}" for number in numbers))
+                rate = wrk.run(url, options.seconds, [options.client_core], load).rate
+                alone = alone or rate
+                who = f"{count} {kind} in one worker, {which} asked"
+                yield Row("requests/s", who, f"{rate:,.0f} ({rate / alone:.0%})")
 
 
 def parallel(options: Options, ground: Ground) -> Iterator[Row]:
