@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from comparing import deliberate, deliberate_filters
 from comparing.main import all_cases
 
 from covering.sections import FILES, ROOT, SECTIONS, uses
@@ -27,6 +28,15 @@ HEAD = """\
 Every public name of mod_python 3.2.10 and 3.5. `tools/coverage-page` writes this page, and the tests fail when a
 name is missing from the server or from here, or has no test. Where `test_published.py` stands, the answer is
 compared with that of the published mod_python on httpd.
+"""
+
+
+DIFFERENCES = """\
+## Where answers differ from those of the published one, deliberately
+
+`tools/compare` sends the same requests to both. All that differs has one of these reasons ("there": in the published
+one); anything else fails the comparison.
+
 """
 
 
@@ -153,7 +163,14 @@ def page(found: dict[str, list[tuple[str, str]]]) -> str:
     for section, lines in found.items():
         table = "\n".join(f"| `{name}` | {test} |" for name, test in lines)
         parts.append(f"## {SECTIONS[section].title}\n\n| name | test |\n| --- | --- |\n{table}\n")
+    parts.append(DIFFERENCES + "".join(f"- {reason}\n" for reason in reasons()))
     return "\n".join(parts)
+
+
+def reasons() -> list[str]:
+    """Why answers differ from those of the published one, each once."""
+    tables = (*deliberate.DELIBERATE, *deliberate_filters.DELIBERATE)
+    return list(dict.fromkeys(reason for _pattern, _aspects, reason in tables))
 
 
 def check(tests: list[Test], found: dict[str, list[tuple[str, str]]], text: str) -> list[str]:
@@ -161,6 +178,7 @@ def check(tests: list[Test], found: dict[str, list[tuple[str, str]]], text: str)
     ids = {test.id.removeprefix("tests/") for test in tests}
     listed = re.findall(r"^\| `([^`]+)` \| (.*) \|$", text, re.MULTILINE)
     faults = [f"{name} is not on the page" for lines in found.values() for name, _ in lines if name not in dict(listed)]
+    faults += [f"a deliberate difference is not on the page: {reason}" for reason in reasons() if reason not in text]
     return faults + [f"{name}: there is no test {test}" for name, test in listed if test[:1] == "`" and test.strip("`") not in ids]
 
 
