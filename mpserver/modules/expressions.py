@@ -20,10 +20,11 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from mpserver.config.regex import compile_regex
 from mpserver.errors import ConfigError, ExpressionError
+from mpserver.http1.percent import encode_path
 from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ _FUNCTIONS: Mapping[str, Callable[[Facts, str], str]] = {
     "http": lambda facts, name: facts.header(name),
     "tolower": lambda _facts, text: text.lower(),
     "toupper": lambda _facts, text: text.upper(),
-    "escape": lambda _facts, text: quote(text, safe="/:@!$&'()*+,;=~-._", errors="surrogateescape"),
+    "escape": lambda _facts, text: encode_path(text),
     "unescape": lambda _facts, text: unquote(text, errors="surrogateescape"),
     "base64": lambda _facts, text: base64.b64encode(text.encode("utf-8", "surrogateescape")).decode(),
     "unbase64": _unbase64,

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from urllib.parse import quote, unquote
 
+from mpserver.http1.percent import encode_path
 from mpserver.typing import NamedTuple
 
 _NAME = re.compile(rb"\s*([^\s=]+)")
@@ -120,7 +121,7 @@ def overlap(data: bytes, at: int, start: bytes) -> int:
 
 
 def _url(text: str) -> str:
-    return _lower(quote(text, "/:@!$&'()*+,;=~-._", errors="surrogateescape"))
+    return _lower(encode_path(text))
 
 
 def _form(text: str) -> str:
