@@ -70,7 +70,9 @@ class Boot(NamedTuple):
     ledger: int = -1
     #: What interpreters have of their own, by their names.
     environments: dict[str, Environment] = {}
-    #: How long it lives. (Worked out by who boots it: that takes a look at every virtual host.)
+    #: Whether any server has connection handlers, and how long the interpreter lives. (Worked out by who boots it:
+    #: that takes a look at every virtual host.)
+    talks: bool = False
     limits: Limits = NONE
 
 
@@ -146,7 +148,7 @@ class Interpreter(Refusals):
         self.closings = Closings(self.loop, self._closed)
         self.host_of = self.pipeline.host_of
         #: Begins with a connection that has arrived.
-        self.start = talk.starter(configuration, self.connection_type.start, self.talk)
+        self.start = talk.starter(boot.talks, self.connection_type.start, self.talk)
         self.talks = talk.Talks(self)
 
     def _seat(self, board: Scoreboard) -> Seat:

@@ -21,7 +21,6 @@ from mpserver import handoff
 from mpserver.listeners import Acceptor
 from mpserver.loop import EXCLUSIVE, READ
 from mpserver.modules import mpm
-from mpserver.phases import protocol
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,10 +43,8 @@ class Lender:
 
     def __init__(self, router: Router) -> None:
         self._router = router
-        configuration = router.start.configuration
-        self._lends = not (
-            router.start.one_process or mpm.is_threaded(configuration) or protocol.wanted(configuration)
-        )
+        start = router.start
+        self._lends = not (start.one_process or mpm.is_threaded(start.configuration) or router.talks)
         self._place: Place | None = None
         self._row = 0
         self._loyal = LOYAL

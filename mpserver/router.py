@@ -29,6 +29,7 @@ from mpserver.listeners import Acceptor
 from mpserver.loan import Lender
 from mpserver.loop import EXCLUSIVE, READ, Loop
 from mpserver.modules import mpm
+from mpserver.phases import protocol
 from mpserver.phases.applications import environments
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import MAIN, Place
@@ -61,9 +62,11 @@ class Router(Refusals):
         )  # fmt: skip
         self.log = self.pipeline.host(start.configuration.main).log
         self.host_of = self.pipeline.host_of
+        #: Whether any server has connection handlers.
+        self.talks = protocol.wanted(start.configuration)
         #: Begin with a connection that has arrived, and with one that another one accepted.
-        self._arrive = talk.starter(start.configuration, Connection.arrive, self._talk)
-        self._start = talk.starter(start.configuration, Connection.start, self._talk)
+        self._arrive = talk.starter(self.talks, Connection.arrive, self._talk)
+        self._start = talk.starter(self.talks, Connection.start, self._talk)
         self.interps: dict[Place, Interp] = {}
         self.connections: set[Connection] = set()
         self.recycling = Recycling(self)
@@ -222,7 +225,7 @@ class Router(Refusals):
         boot = Boot(
             place, self._kind(place), seat, start.number, start.generation, start.configuration, start.logs,
             start.scoreboard.fd, start.one_process, environments=self.environments,
-            limits=limits(start.configuration, place),
+            talks=self.talks, limits=limits(start.configuration, place),
         )  # fmt: skip
         return KINDS[boot.kind](boot, self.loop, self._events, start.control, inherited)
 

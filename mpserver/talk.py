@@ -19,7 +19,6 @@ from mpserver.phases import protocol
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.config.compile import Configuration
     from mpserver.interp import Interpreter
     from mpserver.phases.host import Host
 
@@ -27,9 +26,12 @@ if TYPE_CHECKING:
 Starter = Callable[[Connection], None]
 
 
-def starter(configuration: Configuration, http: Starter, begin: Starter) -> Starter:
-    """How connections start: by ``http``, but for new ones of servers with a handler, which ``begin`` gets."""
-    if not protocol.wanted(configuration):
+def starter(talks: bool, http: Starter, begin: Starter) -> Starter:
+    """How connections start: by ``http``, but for new ones of servers with a handler, which ``begin`` gets.
+
+    ``talks``: whether there is such a server, see `mpserver.phases.protocol.wanted`.
+    """
+    if not talks:
         return http
 
     def start(connection: Connection) -> None:
@@ -82,7 +84,7 @@ class Talks:
     def __init__(self, interpreter: Interpreter) -> None:
         self._interpreter = interpreter
         self._protocols: dict[Host, protocol.Protocol] = {}
-        self.wanted = protocol.wanted(interpreter.boot.configuration)
+        self.wanted = interpreter.boot.talks
 
     def run(self, connection: Connection) -> bool:
         """Let the handler have a connection, from its beginning to its end.

@@ -28,6 +28,7 @@ from mpserver.interp import Boot, run
 from mpserver.limits import limits
 from mpserver.modules import registry, unixd
 from mpserver.modules.environment import PYTHON, USER, Environment
+from mpserver.phases import protocol
 from mpserver.phases.applications import environments, modules
 from mpserver.phases.host import error_fd, log_levels
 from mpserver.phases.plan import Place
@@ -365,7 +366,7 @@ def _become_interpreter(
         boot = Boot(
             place, "process", seat, slot, keeper.generation, keeper.configuration, keeper.logs,
             keeper.scoreboard.fd, keeper.one_process, fds[1], keeper.environments,
-            limits(keeper.configuration, place),
+            protocol.wanted(keeper.configuration), limits(keeper.configuration, place),
         )  # fmt: skip
         run(boot, fds[0], loader)
         status = 0
