@@ -139,14 +139,18 @@ class Connection:
     def start(self) -> None:
         """Serve what was read already; then wait for the client in the owner's loop, if anything is left to do."""
         if self.buffer:
-            try:
-                self.advance()
-            except Exception as error:
-                self.owner.broken(self, error)
+            self.serve_read()
             if self.state == GONE:
                 return
         self.owner.loop.add(self.fd, self.on_event, WRITE if self.state == SENDING else READ)
         self.owner.loop.watch(self)
+
+    def serve_read(self) -> None:
+        """Serve what was read already, at its start."""
+        try:
+            self.advance()
+        except Exception as error:
+            self.owner.broken(self, error)
 
     def wait(self) -> None:
         """It has served already, and nothing of its next request is here: KeepAliveTimeout counts."""

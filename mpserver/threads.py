@@ -127,10 +127,7 @@ class SharedConnection(Connection):
         self.owner.loop.add(self.fd, self.on_event)
         self.owner.loop.watch(self)
         if self.buffer:
-            try:
-                self.advance()
-            except Exception as error:
-                self.owner.broken(self, error)
+            self.serve_read()
 
     def done(self) -> None:
         """The request is over: where nothing is left to do, wait for the next; the loop does the rest."""

@@ -77,18 +77,15 @@ def handler(req: Request) -> int:
 
 def _send_page(req: Request, page: pages.Page) -> bool:
     """Send what is kept of a file. :returns: False if that has no answer to the request"""
+    verdict, ranged = OK, False
     if req._head.conditional:
         get = req._head.get
-        verdict = OK
+        ranged = get("range") is not None
         if not req._no_local_copy:
             verdict = conditions.evaluate("GET", get, page.etag, page.modified, req._request_time)
-        if verdict == constants.HTTP_NOT_MODIFIED:
-            req.finish_unmodified(page.unmodified)
-        elif verdict or page.rest is None or get("range") is not None:
-            return False
-        else:
-            req.finish_page(page.rest, page.size)
-    elif page.rest is None:
+    if verdict == constants.HTTP_NOT_MODIFIED:
+        req.finish_unmodified(page.unmodified)
+    elif verdict or ranged or page.rest is None:
         return False
     else:
         req.finish_page(page.rest, page.size)

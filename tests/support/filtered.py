@@ -31,13 +31,16 @@ def inputfilter(filter):
 def passed(filter):
     filter.pass_on()
 
-def lines(filter):
+def each_line(filter, mark):
     line = filter.readline()
     while line:
-        filter.write(b"> " + line)
+        filter.write(mark + line)
         line = filter.readline()
     if line is None:
         filter.close()
+
+def lines(filter):
+    each_line(filter, b"> ")
 
 def calls(filter):
     """Tells what each of its calls was given."""
@@ -140,12 +143,7 @@ def whole(filter):
     filter.close()
 
 def numbered(filter):
-    line = filter.readline()
-    while line:
-        filter.write(b"# " + line)
-        line = filter.readline()
-    if line is None:
-        filter.close()
+    each_line(filter, b"# ")
 
 def swallow(filter):
     while filter.read():
