@@ -123,13 +123,16 @@ class Child:
         #: ``time.monotonic()`` after which it is killed; None: it has all the time it needs.
         self.deadline: float | None = None
 
-    def drain(self, deadline: float) -> None:
-        """Let it finish what it has and go; one that does not serve yet has nothing, and goes by ``deadline``."""
+    def drain(self, deadline: float, last: bool = False) -> None:
+        """Let it finish what it has and go; one that does not serve yet has nothing, and goes by ``deadline``.
+
+        ``last``: the whole server ends, so it takes those along who wait at the listeners.
+        """
         if not self.ready:
             self.end(deadline)
         elif self.told is None:
             self.leaving = True
-            self._tell(signal.SIGUSR1)
+            self._tell(signal.SIGUSR2 if last else signal.SIGUSR1)
 
     def end(self, deadline: float) -> None:
         """Make it go now; it is killed when it is still there at ``deadline``."""

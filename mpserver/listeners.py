@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
+from array import array
 from collections.abc import Iterable
 
 from mpserver.errors import StartError
@@ -11,6 +13,19 @@ from mpserver.typing import NamedTuple
 
 #: ListenBackLog where nothing was configured (httpd's default).
 BACKLOG = 511
+
+
+#: Let the kernel ask a filter about each packet (Linux; `socket` does not name it).
+ATTACH_FILTER = 26
+#: A filter as (code, where to if so, where to if not, value) that drops what asks for a new connection, a TCP head
+#: with SYN and without ACK, and nothing else.
+NO_NEW_CONNECTIONS = (
+    (0x30, 0, 0, 13),  # load the byte with the flags
+    (0x54, 0, 0, 0x12),  # and SYN | ACK
+    (0x15, 0, 1, 0x02),  # if it is SYN:
+    (0x06, 0, 0, 0),  # drop
+    (0x06, 0, 0, 0xFFFFFFFF),  # take
+)
 
 
 class Address(NamedTuple):
@@ -64,6 +79,11 @@ class Listeners:
             raise
         return Listeners(new)
 
+    def turn_away(self) -> None:
+        """Let no new client in; see `turn_away`."""
+        for sock in self.sockets:
+            turn_away(sock)
+
     def close(self, but: Listeners | None = None) -> None:
         """Close the sockets, those excepted that another set of listeners has, too."""
         kept = set() if but is None else {id(sock) for sock in but.sockets}
@@ -92,6 +112,20 @@ class Acceptor:
         """
         fd, peer = self._take()
         return socket.SocketType(self._family, socket.SOCK_STREAM, 0, fd), peer
+
+
+def turn_away(listener: socket.socket) -> None:
+    """Let no new client in, so that those who wait at the listener can be served before it is closed.
+
+    Closing it resets them. Who is turned away hears nothing, asks again within a second or so, as TCP does, and is
+    refused then, for the port is closed. Where the kernel has no such filters, nothing happens.
+    """
+    code = array("B", b"".join(struct.pack("HBBI", *step) for step in NO_NEW_CONNECTIONS))
+    try:
+        program = struct.pack("HP", len(NO_NEW_CONNECTIONS), code.buffer_info()[0])
+        listener.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, program)
+    except OSError:
+        pass
 
 
 def bind(address: Address, backlog: int = BACKLOG) -> list[socket.socket]:

@@ -31,7 +31,7 @@ class Loop:
 
     def __init__(self) -> None:
         self._poll = select.epoll()
-        self._callbacks: dict[int, Callable[[int], None]] = {}
+        self._callbacks: dict[int, Callable[[int], object]] = {}
         self._timed: dict[Timed, None] = {}
         #: When deadlines are looked at next.
         self.next_sweep = float("inf")
@@ -40,7 +40,7 @@ class Loop:
         #: The time of the last wake-up, ``time.monotonic()``.
         self.now = time.monotonic()
 
-    def add(self, fd: int, callback: Callable[[int], None], events: int = READ) -> None:
+    def add(self, fd: int, callback: Callable[[int], object], events: int = READ) -> None:
         """Call ``callback(events)`` whenever the descriptor is ready."""
         self._callbacks[fd] = callback
         self._poll.register(fd, events)

@@ -59,6 +59,10 @@ KILL_AFTER = 5.0
 #: Seconds that the last children (zygotes, piped programs) have to end when the workers are gone.
 LAST_ONES = 3.0
 
+#: Seconds between the last client that a server lets in and the end of its ports: for handshakes under way, and for
+#: workers to take those who wait.
+LAST_CLIENTS = 0.1
+
 #: A new generation is given up when so many of its workers in a row died before any served.
 GIVE_UP_AFTER = 3
 
@@ -96,6 +100,7 @@ class Master:
         self._ready_told = False
         self._started = time.time()
         self._stopping = False
+        self._close_at: float | None = None
         self._drain_until: float | None = None
         self._tick_at = 0.0
         self._dispatch: dict[int, Callable[[], None]] = {
@@ -175,8 +180,7 @@ class Master:
         moments = [self._tick_at, self._control.deadline()]
         moments += [child.deadline for child in self._children.values() if child.deadline is not None]
         moments += [g.not_before for g in self._growing() if g.failures and self._missing(g) > 0]
-        if self._drain_until is not None:
-            moments.append(self._drain_until)
+        moments += [moment for moment in (self._close_at, self._drain_until) if moment is not None]
         return max(0.0, min(moments) - time.monotonic())
 
     def _due(self) -> None:
@@ -187,6 +191,8 @@ class Master:
                 text = f"worker {child.slot} (pid {child.pid}) did not end in time, sending a SIGKILL"
                 self._log(log.ERROR, text, 46)
                 child.kill()
+        if self._close_at is not None and self._close_at <= now:
+            self._drain()
         if self._drain_until is not None and self._drain_until <= now:
             self._drain_until = None
             self._end_all(self._children.values())
@@ -558,30 +564,41 @@ class Master:
             return
         self._log(log.NOTICE, "caught SIGWINCH, shutting down gracefully", 170)
         self._begin_stop()
-        pidfile.remove(self._current.conf.pid_file)  # another server may start while we drain
-        self._control.close()
-        for child in self._children.values():
-            child.drain(time.monotonic() + KILL_AFTER)
-        timeout = self._current.conf.graceful_timeout
-        if timeout > 0:
-            self._drain_until = time.monotonic() + timeout
+        for generation in self._generations.values():
+            generation.listeners.turn_away()
+        self._close_at = time.monotonic() + LAST_CLIENTS
 
     def _on_term(self) -> None:
         self._log(log.NOTICE, "caught SIGTERM, shutting down", 169)
         self._begin_stop()
+        self._close_ports()
         self._drain_until = None
         self._end_all(self._children.values())
 
     # ---- the end
 
     def _begin_stop(self) -> None:
-        """Nothing new from here on; the ports close here, and in the workers as they end or drain."""
-        if self._stopping:
-            return
-        self._stopping = True
-        self._notifier.stopping()
+        """Nothing is begun from here on."""
+        if not self._stopping:
+            self._stopping = True
+            self._notifier.stopping()
+
+    def _close_ports(self) -> None:
+        """They close here, and in the workers as they end or drain."""
+        self._close_at = None
         for generation in self._generations.values():
             generation.listeners.close()
+
+    def _drain(self) -> None:
+        """The last clients are here: let the workers serve them, and end."""
+        self._close_ports()
+        pidfile.remove(self._current.conf.pid_file)  # another server may start while we drain
+        self._control.close()
+        for child in self._children.values():
+            child.drain(time.monotonic() + KILL_AFTER, last=True)
+        timeout = self._current.conf.graceful_timeout
+        if timeout > 0:
+            self._drain_until = time.monotonic() + timeout
 
     def _end_all(self, children: Iterable[Child]) -> None:
         deadline = time.monotonic() + KILL_AFTER

@@ -104,22 +104,26 @@ class Router(Refusals):
 
     # ---- connections
 
-    def _accept(self, acceptor: Acceptor, _event: int) -> None:
-        """Take one connection: so workers share a rush, and none looks in vain for a second, which is dear."""
+    def _accept(self, acceptor: Acceptor, _event: int = READ) -> bool:
+        """Take one connection: so workers share a rush, and none looks in vain for a second, which is dear.
+
+        :returns: whether there was one.
+        """
         try:
             sock, peer = acceptor.accept()
         except BlockingIOError:
-            return
+            return False
         except OSError as error:
             # out of descriptors or memory: let those that are here end first
             self.log.log(levels.ERROR, "accepting a connection failed", error=error)
-            return
+            return False
         self.accepted += 1
         connection = Connection(self, sock, self.accepted << 16 | self.start.number, peer=peer)
         connection.accepted = time.time()
         self.connections.add(connection)
         self._arrive(connection)
         self._leave_at_limit()
+        return True
 
     def _leave_at_limit(self) -> None:
         if self.limit and self.accepted >= self.limit and not self.draining:
@@ -365,9 +369,21 @@ class Router(Refusals):
 
     def drain(self) -> None:
         """Accept nothing new; let what is here end."""
+        self._drain(last=False)
+
+    def drain_last(self) -> None:
+        """As `drain`, where the whole server ends: nobody else will serve who waits at the listeners."""
+        self._drain(last=True)
+
+    def _drain(self, last: bool) -> None:
         if self.draining:
             return
         self.draining = True
+        if last:
+            for listener in self.start.listeners:
+                acceptor = Acceptor(listener)
+                while self._accept(acceptor):
+                    pass
         self.on_drain()
         self.recycling.abandon()
         self.lender.recall()
@@ -381,7 +397,7 @@ class Router(Refusals):
 
     def _drain_interps(self) -> None:
         if not self.connections:
-            for interp in self.interps.values():
+            for interp in list(self.interps.values()):  # (one that can't be told any more has ended, and leaves them)
                 interp.drain()
 
     def stop(self) -> None:

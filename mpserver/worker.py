@@ -12,6 +12,7 @@ import time
 from mpserver import handoff, subinterpreters
 from mpserver.api import log as levels
 from mpserver.child import READY
+from mpserver.listeners import turn_away
 from mpserver.modules import mpm, python
 from mpserver.orders import Orders
 from mpserver.phases.plan import place
@@ -53,9 +54,13 @@ class Worker:
         self.router = Router(start)
         self.orders = Orders(self.router)
         self.seat = start.scoreboard.place(start.number, 0)
-        self._actions = {signal.SIGTERM: self.stop, signal.SIGUSR1: self.graceful}
+        self._actions = {
+            signal.SIGTERM: self.stop,
+            signal.SIGUSR1: self.router.drain,  # another one has its place
+            signal.SIGUSR2: self.router.drain_last,
+        }
         if start.one_process:
-            self._actions |= {signal.SIGINT: self.stop, signal.SIGWINCH: self.graceful}
+            self._actions |= {signal.SIGINT: self.stop, signal.SIGWINCH: self.graceful_stop}
         self.deadline = float("inf")
         self.router.on_drain = self._on_drain
         self.router.on_end = self._take_last
@@ -131,9 +136,11 @@ class Worker:
         if not self.start.one_process:
             self.stop()
 
-    def graceful(self) -> None:
-        """Accept nothing new, serve what is here, end."""
-        self.router.drain()
+    def graceful_stop(self) -> None:
+        """Let nobody in, serve what is here, end."""
+        for listener in self.start.listeners:
+            turn_away(listener)
+        self.router.drain_last()
 
     def _on_drain(self) -> None:
         """Siblings see it; what is here may end by itself, for GracefulShutdownTimeout."""

@@ -89,6 +89,7 @@ class Worker:
         reader, writer = os.pipe2(os.O_NONBLOCK)
         signal.set_wakeup_fd(writer)
         signal.signal(signal.SIGUSR1, lambda *_: None)
+        signal.signal(signal.SIGUSR2, lambda *_: None)
         signal.signal(signal.SIGTERM, signal.SIG_IGN if self.there("stubborn") else lambda *_: os._exit(0))
         if self.start.one_process:
             signal.signal(signal.SIGINT, lambda *_: setattr(self, "running", False))
@@ -104,7 +105,7 @@ class Worker:
         while self.running:
             ready = {fd for fd, _ in poll.poll()}
             if reader in ready:
-                return  # SIGUSR1: what was accepted has been answered
+                return  # SIGUSR1, SIGUSR2: what was accepted has been answered
             if self.start.control.fileno() in ready:
                 return  # the master is gone
             for sock in self.start.listeners:

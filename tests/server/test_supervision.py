@@ -19,7 +19,7 @@ import pytest
 from conftest import StartServer
 from support.load import load
 from support.processes import alive, descendants, describe
-from support.server import BACKENDS, Mode, Reply, Server
+from support.server import BACKENDS, Mode, Reply, Server, receive_all
 from support.waiting import PATIENCE, wait_for
 
 CONF = """
@@ -112,6 +112,14 @@ def waits_for(process: psutil.Process, number: signal.Signals) -> bool:
     status = Path(f"/proc/{process.pid}/status").read_text()
     mask = next(line for line in status.splitlines() if line.startswith("ShdPnd:")).split()[1]
     return bool(int(mask, 16) >> number - 1 & 1)
+
+
+def let_in(server: Server, count: int) -> list[socket.socket]:
+    """Clients that the kernel let in, and that have sent their requests."""
+    clients = [socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) for _ in range(count)]
+    for client in clients:
+        client.sendall(b"POST /hello HTTP/1.0\r\nContent-Length: 0\r\n\r\n")
+    return clients
 
 
 def is_accepted(port: int) -> bool:
@@ -272,6 +280,43 @@ def test_graceful_stop_lets_a_long_request_end(start_server: StartServer) -> Non
     master = server.master
     assert master is not None
     wait_for(lambda: not alive(master), "the master's end")
+
+
+@pytest.mark.parametrize("kind", BACKENDS)
+def test_graceful_stop_serves_all_whom_it_let_in(start_server: StartServer, kind: str) -> None:
+    server = start_server(CONF, {"app.py": APP}, mode="foreground", backend=kind, workers=2)
+    assert server.get("/hello").status == 200
+    workers = server.workers()
+    for worker in workers:
+        worker.suspend()
+    clients = let_in(server, 40)
+    server.send(signal.SIGWINCH)
+    for worker in workers:
+        wait_for(lambda worker=worker: waits_for(worker, signal.SIGUSR2), "the workers to be told")  # type: ignore[misc]
+    late = socket.socket()
+    late.settimeout(0.3)
+    with late, pytest.raises(TimeoutError):  # it is not let in, for nobody will look after it
+        late.connect(("127.0.0.1", server.port))
+    for worker in workers:
+        worker.resume()
+    for client in clients:
+        with client:
+            assert receive_all(client).endswith(b"Hello World!")
+    server.stop(signal.SIGWINCH)  # (it is told already: this awaits its end)
+    assert refuses(server.port)
+
+
+def test_one_process_serves_all_whom_it_let_in_before_graceful_stop(start_server: StartServer) -> None:
+    server = started(start_server, "one")
+    assert server.get("/hello").status == 200
+    server.send(signal.SIGSTOP)
+    clients = let_in(server, 10)
+    server.send(signal.SIGWINCH)
+    server.send(signal.SIGCONT)
+    for client in clients:
+        with client:
+            assert receive_all(client).endswith(b"Hello World!")
+    server.stop(signal.SIGWINCH)
 
 
 @pytest.mark.parametrize("kind", BACKENDS)
