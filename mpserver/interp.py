@@ -183,6 +183,11 @@ class Interpreter(Refusals):
             os.kill(os.getpid(), signal.SIGKILL)
         self.tell(handoff.STUCK)
 
+    def abandon(self) -> None:
+        """The worker is gone, and a request does not end: end this process with it. (In a thread beside.)"""
+        self._log(levels.ERROR, f"interpreter '{self.place.name}' ends in a request: its worker is gone")
+        self._stuck()
+
     # ---- its life
 
     def run(self) -> None:

@@ -5,6 +5,8 @@ other connections would wait although other workers idle. The porter is a thread
 interpreter's own. It sleeps on the interpreter's epoll descriptor; when something is ready there and
 the interpreter stays in one request, it gives what is ready to the router, which finds a free sibling.
 
+A process outlives its worker where that was killed: it ends after its request, or, if that takes long, without it.
+
 An interpreter that is not stuck pays for it with one wake-up in `TICK` at most, an idle one with none.
 """
 
@@ -28,6 +30,8 @@ TICK = 0.01
 #: How many connections leave an interpreter whose place another one has now, and those that wait for their
 #: clients, too.
 ALL = 1 << 30
+#: How long a process may go on with a request after its worker has gone, in seconds.
+ORPHAN = 5.0
 
 
 class Porter:
@@ -43,6 +47,10 @@ class Porter:
         #: Connections may be taken right now, so the interpreter must pass the gate.
         self.taking = False
         self._watch = select.epoll()
+        #: Has an event once the worker is gone; where that is another process.
+        self._orphan = select.poll()
+        if interpreter.boot.kind == "process":
+            self._orphan.register(interpreter.inbox, 0)
         self._loop_fd = interpreter.loop.fileno()
         self._bell, self._rope = os.pipe2(os.O_CLOEXEC)
         self._running = True
@@ -73,7 +81,14 @@ class Porter:
     def _help(self, began: float) -> None:
         """Carry connections away as long as the interpreter is in the same request."""
         time.sleep(TICK)
+        orphaned = 0.0
         while self._running and began and self._interpreter.began == began:
+            if self._orphan.poll(0):
+                orphaned = orphaned or time.monotonic()
+                if time.monotonic() - orphaned > ORPHAN:
+                    self._interpreter.abandon()
+                time.sleep(TICK)
+                continue
             retired = self._board.retired(self._slot, self._interpreter.boot.seat)
             most = ALL if retired else len(self._board.idle_siblings(self._slot, self._key))
             if most or self._interpreter.loan is not None:

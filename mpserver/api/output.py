@@ -28,6 +28,9 @@ CLOSING = frozenset({400, 408, 411, 413, 414, 500, 501, 503})
 BODILESS = frozenset({204, 304})
 #: A file shorter than this is read and leaves in one piece with the head.
 SMALL_FILE = 65536
+#: What ends a head; of a response after which the connection closes.
+LINE_END = b"\r\n"
+CLOSING_END = b"Connection: close\r\n\r\n"
 #: So many different heads are kept for a second.
 HEADS = 64
 #: Without flush, so many bytes may wait before they are sent.
@@ -199,13 +202,13 @@ class Output:
             if begun is not None:
                 self._finish_held(*begun)
                 return
-        elif self.plain:
+        elif (ending := self._plain_ending()) is not None:
             # the usual response: head and body in one piece
             parts = self._parts
             body: bytes = parts[0] if len(parts) == 1 else b"".join(parts)  # type: ignore[assignment, arg-type]
             self._sent = size = len(body)
             head = self._clock.head(self._request_time, self._content_type)
-            data = b"%bContent-Length: %d\r\n\r\n%b" % (head, size, body)
+            data = b"%bContent-Length: %d\r\n%b%b" % (head, size, ending, body)
             self._bytes_out = len(data)
             self._started = self._finished = True
             self._link.finish_whole(data)
@@ -362,15 +365,25 @@ class Output:
 
     @property
     def plain(self) -> bool:
-        """Whether the application set nothing but the type: then most of the head is the same for all requests."""
-        head = self._head
-        return (
+        """Whether the application set nothing but the type, and the connection is kept without a word of it."""
+        return self._plain_ending() == LINE_END
+
+    def _plain_ending(self) -> bytes | None:
+        """What ends a head of which the application set nothing but the type: most of it is the same for all requests.
+
+        None where it set more, or the connection is kept in words.
+        """
+        if (
             self._status == 200 and not self._headers_out and not self._err_headers_out and not self._has_file
             and self._status_line is None and not self._header_only and not self._no_cache
             and not self._connection_seen and not self._assbackwards
             and self._content_encoding is None and not self._content_languages
-            and head.minor > 0 and not head.has_connection and self._link.keep_alive
-        )  # fmt: skip
+        ):  # fmt: skip
+            if not self._link.keep_alive:
+                return CLOSING_END
+            if not self._head.has_connection:
+                return LINE_END
+        return None
 
     def _whole_head(self, size: int, last: bool) -> bytes:
         status, link = self._status, self._link

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from conftest import StartServer
+from support.processes import alive, descendants, describe
 from support.server import Server, receive_all
 from support.waiting import wait_for
 
@@ -228,3 +229,17 @@ def test_many_clients_meet_crashes(start_server: StartServer) -> None:
     for client in clients:
         client.join()
     assert not failed
+
+
+def test_a_process_whose_worker_was_killed_does_not_go_on_for_ever(start_server: StartServer) -> None:
+    server = start_server(CONF, {"app.py": APP}, backend="process", mode="daemon", workers=1)
+    with server.dial() as busy:
+        busy.sendall(b"GET /wait?slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_for(lambda: (server.www / "gate.entered").exists(), "the request to be served")
+        [worker] = server.workers()
+        assert server.master is not None
+        [process] = [p for p in descendants(server.master) if "mpserver: interpreter" in describe(p)]
+        worker.kill()
+        assert server.get("/other").status == 200  # of the next worker
+        wait_for(lambda: not alive(process), "the process to end")
+    assert "interpreter 'wait' ends in a request: its worker is gone" in server.log()

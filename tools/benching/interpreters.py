@@ -43,6 +43,9 @@ HOSTS = 10
 #: How often a process is killed, at most: the server holds back an application that crashes more often in a row.
 KILLS = 4
 WORKERS = 4
+#: How many interpreters a worker has where many are asked, and how often each server has its turn.
+COUNTS = (1, 10, 100)
+ROUNDS = 3
 
 
 class Options(NamedTuple):
@@ -143,8 +146,8 @@ def processes(server: Server) -> list[psutil.Process]:
     return [process for process in server.family.members() if title(process).startswith("mpserver: interpreter ")]
 
 
-def each_worker(server: Server, path: str) -> float:
-    """Bytes of each of the processes that one application has in several workers (proportional shares)."""
+def each_worker(server: Server, path: str) -> tuple[float, float]:
+    """Bytes of each of the processes that one application has in several workers: proportional shares, and private."""
     until = time.monotonic() + 30
     while len(processes(server)) < WORKERS and time.monotonic() < until:
         clients = [threading.Thread(target=_ask_once, args=(server, path)) for _ in range(8 * WORKERS)]
@@ -152,7 +155,8 @@ def each_worker(server: Server, path: str) -> float:
             client.start()
         for client in clients:
             client.join()
-    return statistics.mean(process.memory_full_info().pss for process in processes(server))
+    found = [process.memory_full_info() for process in processes(server)]
+    return statistics.mean(memory.pss for memory in found), statistics.mean(memory.uss for memory in found)
 
 
 def _ask_once(server: Server, path: str) -> None:
@@ -203,7 +207,9 @@ def costs(options: Options, ground: Ground) -> Iterator[Row]:
                 if kind == "process":
                     yield Row("make one", f"{kind}, {application}", f"{forking(server, path) * 1000:.1f} ms")
         with mpserver("process", Setup(hosts=1, own_interpreters=True, workers=WORKERS), cores, ground) as server:
-            yield Row("memory of one", f"process, {application}, {WORKERS} workers", _mb(each_worker(server, path)))
+            shared, private = each_worker(server, path)
+            who = f"process, {application}, {WORKERS} workers"
+            yield Row("memory of one", who, f"{_mb(shared)}, {_mb(private)} of it private")
         cost = fresh(application, ground)
         yield Row("make one", f"fresh process, {application}", f"{cost.seconds * 1000:.1f} ms")
         yield Row("memory of one", f"fresh process, {application}", _mb(cost.memory))
@@ -232,23 +238,34 @@ def hand_off(options: Options, ground: Ground) -> Iterator[Row]:
 
 
 def many(options: Options, ground: Ground) -> Iterator[Row]:
-    """Requests/s of 16 connections to a worker with 1, 10 and 100 interpreters: all to one of them, and to many."""
+    """Requests/s of 16 connections to a worker with 1, 10 and 100 interpreters: all to one of them, and to many.
+
+    The servers take turns, so that what else the machine does meets them alike.
+    """
     kind = "own" if sys.version_info >= KINDS["own"] else "process"
-    alone = 0.0
-    for count in (1, 10, 100):
-        note(f"interpreters: {count} in one worker")
-        setup = Setup(hosts=count, own_interpreters=True)
-        with mpserver(kind, setup, [options.server_core], ground) as server, connected(server) as connection:
-            for number in range(count):
-                ask(connection, "/whole", host(number))
-            url = f"http://127.0.0.1:{server.port}/whole"
-            asked = {"one": (0,) * 16, "many": tuple(number * count // 16 for number in range(16))}
-            for which, numbers in asked.items() if count > 1 else [("one", asked["one"])]:
-                load = Load(each=tuple(f"Host: {host(number)}" for number in numbers))
-                rate = wrk.run(url, options.seconds, [options.client_core], load).rate
-                alone = alone or rate
-                who = f"{count} {kind} in one worker, {which} asked"
-                yield Row("requests/s", who, f"{rate:,.0f} ({rate / alone:.0%})")
+    rates: dict[tuple[int, str], list[float]] = {}
+    with contextlib.ExitStack() as stack:
+        loads = {}
+        for count in COUNTS:
+            note(f"interpreters: {count} in one worker")
+            setup = Setup(hosts=count, own_interpreters=True)
+            server = stack.enter_context(mpserver(kind, setup, [options.server_core], ground))
+            with connected(server) as connection:
+                for number in range(count):
+                    ask(connection, "/whole", host(number))
+            for which, step in {"one": 0, "many": count}.items() if count > 1 else [("one", 0)]:
+                each = tuple(f"Host: {host(number * step // 16)}" for number in range(16))
+                loads[count, which] = f"http://127.0.0.1:{server.port}/whole", Load(each=each)
+        for turn in range(1 + ROUNDS):
+            for key, (url, load) in loads.items():
+                seconds = options.seconds if turn else min(1.0, options.seconds)
+                rate = wrk.run(url, seconds, [options.client_core], load).rate
+                if turn:  # (the first one warms it up)
+                    rates.setdefault(key, []).append(rate)
+    middle = {key: statistics.median(found) for key, found in rates.items()}
+    for (count, which), rate in middle.items():
+        who = f"{count} {kind} in one worker, {which} asked"
+        yield Row("requests/s", who, f"{rate:,.0f} ({rate / middle[1, 'one']:.0%})")
 
 
 def parallel(options: Options, ground: Ground) -> Iterator[Row]:
