@@ -37,6 +37,9 @@ LEAVING = b"leaving"  # it takes nothing new (MaxConnectionsPerChild...) and wan
 MESSAGE = 64 * 1024
 MESSAGE_FDS = 16
 
+#: Seconds that a worker has to end after TERM before it is killed.
+KILL_AFTER = 5.0
+
 #: A worker's exit status when it could not start at all, as httpd's APEXIT_CHILDFATAL.
 FATAL = 15
 
@@ -123,23 +126,23 @@ class Child:
         #: ``time.monotonic()`` after which it is killed; None: it has all the time it needs.
         self.deadline: float | None = None
 
-    def drain(self, deadline: float, last: bool = False) -> None:
-        """Let it finish what it has and go; one that does not serve yet has nothing, and goes by ``deadline``.
+    def drain(self, last: bool = False) -> None:
+        """Let it finish what it has and go; one that does not serve yet has nothing, and goes now.
 
         ``last``: the whole server ends, so it takes those along who wait at the listeners.
         """
         if not self.ready:
-            self.end(deadline)
+            self.end()
         elif self.told is None:
             self.leaving = True
             self._tell(signal.SIGUSR2 if last else signal.SIGUSR1)
 
-    def end(self, deadline: float) -> None:
-        """Make it go now; it is killed when it is still there at ``deadline``."""
+    def end(self) -> None:
+        """Make it go now; it is killed when it is still there after `KILL_AFTER`."""
         self.leaving = True
         if self.told not in (signal.SIGTERM, signal.SIGKILL):
             self._tell(signal.SIGTERM)
-            self.deadline = deadline
+            self.deadline = time.monotonic() + KILL_AFTER
 
     def kill(self) -> None:
         """End it without its doing."""

@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from mpserver import control, handoff, maintenance, pidfile
 from mpserver.api import log
@@ -37,6 +37,7 @@ from mpserver.child import (
     tell_end,
 )
 from mpserver.control import Control
+from mpserver.ending import Ending
 from mpserver.errors import ConfigError, ConfigErrors, StartError
 from mpserver.generation import Generation, open_generation
 from mpserver.listeners import Listeners
@@ -53,15 +54,8 @@ if TYPE_CHECKING:
 #: Seconds between two looks at how many workers are idle (httpd's).
 TICK = 1.0
 
-#: Seconds that a worker has to end after TERM before it is killed.
-KILL_AFTER = 5.0
-
 #: Seconds that the last children (zygotes, piped programs) have to end when the workers are gone.
 LAST_ONES = 3.0
-
-#: Seconds between the last client that a server lets in and the end of its ports: for handshakes under way, and for
-#: workers to take those who wait.
-LAST_CLIENTS = 0.1
 
 #: A new generation is given up when so many of its workers in a row died before any served.
 GIVE_UP_AFTER = 3
@@ -99,9 +93,7 @@ class Master:
         self._again = False  # another graceful restart was asked for while one is under way
         self._ready_told = False
         self._started = time.time()
-        self._stopping = False
-        self._close_at: float | None = None
-        self._drain_until: float | None = None
+        self._ending = Ending(self._children, self._generations, notifier, self._release)
         self._tick_at = 0.0
         self._dispatch: dict[int, Callable[[], None]] = {
             signal.SIGTERM: self._on_term,
@@ -148,7 +140,7 @@ class Master:
         if self._command_line:
             self._log(log.NOTICE, f"Command line: '{self._command_line}'", 94)
         self._fill(self._current)
-        while self._children or not self._stopping:
+        while self._children or not self._ending.begun:
             for key, _ in self._selector.select(self._timeout()):
                 key.data()
             self._due()
@@ -180,7 +172,7 @@ class Master:
         moments = [self._tick_at, self._control.deadline()]
         moments += [child.deadline for child in self._children.values() if child.deadline is not None]
         moments += [g.not_before for g in self._growing() if g.failures and self._missing(g) > 0]
-        moments += [moment for moment in (self._close_at, self._drain_until) if moment is not None]
+        moments.append(self._ending.deadline())
         return max(0.0, min(moments) - time.monotonic())
 
     def _due(self) -> None:
@@ -191,11 +183,7 @@ class Master:
                 text = f"worker {child.slot} (pid {child.pid}) did not end in time, sending a SIGKILL"
                 self._log(log.ERROR, text, 46)
                 child.kill()
-        if self._close_at is not None and self._close_at <= now:
-            self._drain()
-        if self._drain_until is not None and self._drain_until <= now:
-            self._drain_until = None
-            self._end_all(self._children.values())
+        self._ending.due(now)
         for generation in self._growing():
             self._fill(generation)
         self._control.due()
@@ -205,7 +193,7 @@ class Master:
 
     def _growing(self) -> list[Generation]:
         """The generations that should have workers."""
-        if self._stopping:
+        if self._ending.begun:
             return []
         return [self._current] if self._next is None else [self._current, self._next]
 
@@ -258,7 +246,7 @@ class Master:
 
     def _maintain(self) -> None:
         """One step of maintenance: the number of idle workers, and what systemd is told."""
-        if self._stopping or self._next is not None:
+        if self._ending.begun or self._next is not None:
             return
         generation = self._current
         workers = self._workers(generation)
@@ -270,7 +258,7 @@ class Master:
             generation.target += step.fork
             if step.end is not None:
                 generation.target -= 1
-                next(child for child in workers if child.slot == step.end).drain(time.monotonic() + KILL_AFTER)
+                next(child for child in workers if child.slot == step.end).drain()
             if step.full and not generation.full_told:
                 generation.full_told = True
                 text = "server reached MaxRequestWorkers setting, consider raising the MaxRequestWorkers setting"
@@ -419,7 +407,7 @@ class Master:
 
     def replace(self, child: Child) -> None:
         """Its successor serves."""
-        child.drain(time.monotonic() + KILL_AFTER)
+        child.drain()
 
     def tell(self, level: int, text: str) -> None:
         """Write to the error log."""
@@ -494,7 +482,8 @@ class Master:
         replaced = [g for g in (self._current, self._next) if g is not None]
         self._next, self._again = None, False
         self._ready_told = False
-        self._end_all(self._children.values())
+        for child in self._children.values():
+            child.end()
         self._replace_current(generation)
         self._fill(generation)
         for old in replaced:
@@ -516,7 +505,7 @@ class Master:
         assert generation is not None
         old = self._replace_current(generation)
         for child in self._workers(old):
-            child.drain(time.monotonic() + KILL_AFTER)
+            child.drain()
         self._retire(old)
         self._notifier.ready()
         self._resume_graceful()
@@ -526,7 +515,8 @@ class Master:
         generation, self._next = self._next, None
         assert generation is not None
         self._log(log.ERROR, "The workers of the new configuration can't start: the old one stays in effect")
-        self._end_all(self._workers(generation))
+        for child in self._workers(generation):
+            child.end()
         self._retire(generation)
         self._notifier.ready()
         self._resume_graceful()
@@ -550,60 +540,31 @@ class Master:
             self._dispatch[number]()
 
     def _on_hup(self) -> None:
-        if not self._stopping:
+        if not self._ending.begun:
             self._log(log.NOTICE, "SIGHUP received.  Attempting to restart", 173)
             self._restart()
 
     def _on_usr1(self) -> None:
-        if not self._stopping:
+        if not self._ending.begun:
             self._log(log.NOTICE, "Graceful restart requested, doing restart", 171)
             self._graceful()
 
     def _on_winch(self) -> None:
-        if self._stopping:
-            return
-        self._log(log.NOTICE, "caught SIGWINCH, shutting down gracefully", 170)
-        self._begin_stop()
-        for generation in self._generations.values():
-            generation.listeners.turn_away()
-        self._close_at = time.monotonic() + LAST_CLIENTS
+        if not self._ending.begun:
+            self._log(log.NOTICE, "caught SIGWINCH, shutting down gracefully", 170)
+            self._ending.gracefully()
 
     def _on_term(self) -> None:
         self._log(log.NOTICE, "caught SIGTERM, shutting down", 169)
-        self._begin_stop()
-        self._close_ports()
-        self._drain_until = None
-        self._end_all(self._children.values())
+        self._ending.at_once()
 
     # ---- the end
 
-    def _begin_stop(self) -> None:
-        """Nothing is begun from here on."""
-        if not self._stopping:
-            self._stopping = True
-            self._notifier.stopping()
-
-    def _close_ports(self) -> None:
-        """They close here, and in the workers as they end or drain."""
-        self._close_at = None
-        for generation in self._generations.values():
-            generation.listeners.close()
-
-    def _drain(self) -> None:
-        """The last clients are here: let the workers serve them, and end."""
-        self._close_ports()
-        pidfile.remove(self._current.conf.pid_file)  # another server may start while we drain
+    def _release(self) -> float:
+        """Let another server start while this one drains. :returns: GracefulShutdownTimeout, in seconds"""
+        pidfile.remove(self._current.conf.pid_file)
         self._control.close()
-        for child in self._children.values():
-            child.drain(time.monotonic() + KILL_AFTER, last=True)
-        timeout = self._current.conf.graceful_timeout
-        if timeout > 0:
-            self._drain_until = time.monotonic() + timeout
-
-    def _end_all(self, children: Iterable[Child]) -> None:
-        deadline = time.monotonic() + KILL_AFTER
-        for child in children:
-            child.end(deadline)
+        return self._current.conf.graceful_timeout
 
     def _finish(self) -> None:
         """The workers are gone: end what else we started, and let go of everything."""

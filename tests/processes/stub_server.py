@@ -13,11 +13,11 @@ import sys
 import time
 from typing import Any, NamedTuple
 
-from mpserver import cli, master
+from mpserver import child, cli, master
 from mpserver.child import LEAVING, READY, Engine
 
 # So that tests need not wait as long as people would.
-master.KILL_AFTER = float(os.environ.get("KILL_AFTER", "5"))
+child.KILL_AFTER = float(os.environ.get("KILL_AFTER", "5"))
 master.TICK = 0.1
 
 
