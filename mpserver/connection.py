@@ -83,9 +83,9 @@ class Connection:
 
     def __init__(
         self, owner: Owner, sock: socket.SocketType, number: int, served: int = 0, data: bytes = b"",
-        peer: object = None,
+        peer: object = None, local: object = None,
     ) -> None:  # fmt: skip
-        """``peer``: the client's address, where it is known."""
+        """``peer``, ``local``: the client's address and ours, where they are known."""
         self.owner = owner
         self.sock = sock
         sock.setblocking(False)
@@ -98,7 +98,7 @@ class Connection:
         #: What came along with its request from another interpreter, which ran the early phases.
         self.carried = b""
         self.client = _address(peer) if peer is not None else _name(sock.getpeername)
-        self.local = _name(sock.getsockname)
+        self.local = _address(local) if local is not None else _name(sock.getsockname)
         self.buffer = data
         self.head: Head | None = None
         self.previous: Head | None = None

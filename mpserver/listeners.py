@@ -15,6 +15,8 @@ from mpserver.typing import NamedTuple
 BACKLOG = 511
 
 
+#: The addresses of listeners at every address of the machine.
+EVERYWHERE = ("0.0.0.0", "::")
 #: Let the kernel ask a filter about each packet (Linux; `socket` does not name it).
 ATTACH_FILTER = 26
 #: A filter as (code, where to if so, where to if not, value) that drops what asks for a new connection, a TCP head
@@ -95,10 +97,13 @@ class Listeners:
 class Acceptor:
     """Takes connections from a listener."""
 
-    __slots__ = ("_family", "_take")
+    __slots__ = ("_family", "_take", "local")
 
     def __init__(self, listener: socket.socket) -> None:
         listener.setblocking(False)
+        name = listener.getsockname()
+        #: The local address of all its connections; None where each has to be asked.
+        self.local: object = None if name[0] in EVERYWHERE else name
         self._take = listener._accept  # type: ignore[attr-defined]  # (which socket.accept itself uses)
         self._family = int(listener.family)
 

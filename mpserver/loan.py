@@ -122,7 +122,7 @@ class Loan:
         interpreter = self._interpreter
         self._number += 1
         number = self._number << 16 | interpreter.boot.slot
-        connection = interpreter.connection_type(interpreter, sock, number, peer=peer)
+        connection = interpreter.connection_type(interpreter, sock, number, peer=peer, local=acceptor.local)
         connection.accepted = time.time()
         interpreter.connections.add(connection)
         connection.arrive()

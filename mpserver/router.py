@@ -118,7 +118,7 @@ class Router(Refusals):
             self.log.log(levels.ERROR, "accepting a connection failed", error=error)
             return False
         self.accepted += 1
-        connection = Connection(self, sock, self.accepted << 16 | self.start.number, peer=peer)
+        connection = Connection(self, sock, self.accepted << 16 | self.start.number, peer=peer, local=acceptor.local)
         connection.accepted = time.time()
         self.connections.add(connection)
         self._arrive(connection)
@@ -376,7 +376,7 @@ class Router(Refusals):
         self._drain(last=True)
 
     def _drain(self, last: bool) -> None:
-        if self.draining:
+        if self.draining or self.stopping:
             return
         self.draining = True
         if last:

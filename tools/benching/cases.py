@@ -64,6 +64,7 @@ class Case(NamedTuple):
 #: Sixteen sessions, made before the load begins.
 COUNTER = Load(script=SITE / "lua" / "rotate.lua", arguments=("Cookie", "{cookies}"))
 HOSTS = Load(script=SITE / "lua" / "rotate.lua", arguments=("Host", "{hosts}"))
+MANY_HOSTS = (Setup("1", hosts=1), Setup("100", hosts=100), Setup("10,000", hosts=10_000))
 HEADERS = tuple(f"X-Header-{number}: value {number} of twenty" for number in range(20))
 BUSY = Setup(hosts=2, own_interpreters=True, both_cores=True)
 _WSGI = {MOD_WSGI: "/w", GUNICORN: "/w", GRANIAN: "/w", UWSGI: "/w"}
@@ -138,10 +139,8 @@ CASES = (
         ),
         quick=False,
     ),
-    Case(
-        "virtual hosts", "/whole", 12, load=HOSTS,
-        setups=(Setup("1", hosts=1), Setup("100", hosts=100), Setup("10,000", hosts=10_000)),
-    ),
+    Case("virtual hosts", "/whole", 12, load=Load(headers=("Host: h0.test",)), setups=MANY_HOSTS),
+    Case("virtual hosts in turns", "/whole", 12, load=HOSTS, setups=MANY_HOSTS),
     Case("kinds of interpreter", "/whole", 12, kinds=("own", "process", "main")),
     Case(
         "busy interpreters", "/busy", None,

@@ -11,7 +11,7 @@ from benching.cases import APACHE, BARE, CASES
 from benching.results import Result, Results
 
 #: Cases whose setups grow in number.
-GROWING = ("idle connections", "interpreters", "virtual hosts")
+GROWING = ("idle connections", "interpreters", "virtual hosts", "virtual hosts in turns")
 OURS = "#2b6cb0"
 OTHERS = "#a0aec0"
 
