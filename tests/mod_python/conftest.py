@@ -160,10 +160,12 @@ def ask(
     pool: LockPool,
     tmp_path: Path,
     request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., Any]]:
     """Makes requests with storage in a folder of the test; ``end`` runs their cleanups.
 
-    RedisSessions are in the Redis server ``redis_server``, under names that begin with the folder's.
+    Old sessions are cleaned up where a test wants it, not by chance. RedisSessions are in the Redis server
+    ``redis_server``, under names that begin with the folder's.
     """
     lent.global_lock = lambda server, key, index=-1: pool.acquire(key, index)
     lent.global_unlock = lambda server, key, index=-1: pool.release(key, index)
@@ -171,6 +173,7 @@ def ask(
     directory = tmp_path / "sessions"
     directory.mkdir(mode=0o700)
     Session.MemorySession.sdict.clear()
+    monkeypatch.setattr(Session, "CLEANUP_CHANCE", 10**12)
     made: list[Any] = []
 
     def make(sid: str | None = None, kind: str | None = None, **members: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import pwd
 import signal
@@ -112,6 +113,12 @@ def waits_for(process: psutil.Process, number: signal.Signals) -> bool:
     status = Path(f"/proc/{process.pid}/status").read_text()
     mask = next(line for line in status.splitlines() if line.startswith("ShdPnd:")).split()[1]
     return bool(int(mask, 16) >> number - 1 & 1)
+
+
+def serving(server: Server) -> int:
+    """How many workers have come so far that they take requests."""
+    workers = json.loads(server.command("--status", "--json").stdout)["workers"]
+    return sum(worker["state"] == "_" for worker in workers)
 
 
 def let_in(server: Server, count: int) -> list[socket.socket]:
@@ -285,7 +292,7 @@ def test_graceful_stop_lets_a_long_request_end(start_server: StartServer) -> Non
 @pytest.mark.parametrize("kind", BACKENDS)
 def test_graceful_stop_serves_all_whom_it_let_in(start_server: StartServer, kind: str) -> None:
     server = start_server(CONF, {"app.py": APP}, mode="foreground", backend=kind, workers=2)
-    assert server.get("/hello").status == 200
+    wait_for(lambda: serving(server) == 2, "both workers to serve")
     workers = server.workers()
     for worker in workers:
         worker.suspend()

@@ -77,8 +77,16 @@ class Browser:
         return f"/element/{found[ELEMENT]}"
 
     def click(self, selector: str) -> None:
-        """Click on an element; WebDriver waits for the page to which that leads."""
+        """Click on what leads to another page, or to this one anew, and wait until that is there."""
+        self.run("window.clicked = true")
         self._do("POST", self._element(selector) + "/click", {})
+        wait_for(self._has_arrived, f"the page behind {selector}")
+
+    def _has_arrived(self) -> bool:
+        try:
+            return bool(self.run("return !window.clicked && document.readyState === 'complete'"))
+        except AssertionError:
+            return False  # between two pages a script has no place to run in
 
     def write(self, selector: str, text: str) -> None:
         """Write into a field in place of what it holds."""
