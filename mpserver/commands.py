@@ -101,7 +101,7 @@ def _recycle(ctl: Control, asked: Mapping[str, Any], say: Say) -> Steps:
     say({"count": count, "why": why})
 
 
-def _succeed(ctl: Control, child: Child, orders: bytes) -> Generator[Birth, str, tuple[Child | None, str]]:
+def _succeed(ctl: Control, child: Child, orders: bytes) -> Generator[Birth | Questions, Any, tuple[Child | None, str]]:
     """Replace a worker by one that starts with the interpreters of the orders. :returns: it, and why not."""
     successor = ctl.master.succeed(child, orders)
     if successor is None:
@@ -110,6 +110,8 @@ def _succeed(ctl: Control, child: Child, orders: bytes) -> Generator[Birth, str,
     if why:
         return None, why
     ctl.master.replace(child)
+    # so that no client that comes after the command meets the former one; which may be in a request
+    yield Questions({child: ("leave",)}, time.monotonic() + PATIENCE)
     return successor, ""
 
 

@@ -26,7 +26,9 @@ class Orders:
 
     def __init__(self, router: Router) -> None:
         self._router = router
-        self._orders: dict[str, Callable[..., None]] = {"facts": self._facts, "recycle": self._recycle}
+        self._orders: dict[str, Callable[..., None]] = {
+            "facts": self._facts, "leave": self._leave, "recycle": self._recycle,
+        }  # fmt: skip
 
     def take(self, message: handoff.Message) -> None:
         """A question."""
@@ -50,6 +52,11 @@ class Orders:
         Facts(router, [*router.interps.values(), *router.leaving], answer).ask()
 
     # ---- replacing
+
+    def _leave(self, answer: Callable[[Any], None]) -> None:
+        """Another worker has its place: accept nothing from before the answer on."""
+        self._router.drain()
+        answer(None)
 
     def _recycle(self, answer: Callable[[Any], None], name: str) -> None:
         """Replace the interpreters of a name, or all. Answers (how many were, why not, orders).
