@@ -116,9 +116,9 @@ class Place:
 
     def working(self, now: float, head: bytes) -> None:
         """A request with this head enters its handlers at ``now`` (seconds since the epoch)."""
-        self._memory[self._state_at] = WORKING
         writer = self.writer
         pack_begin(writer.memory, writer.begin_at, now, head)
+        self._memory[self._state_at] = WORKING
 
     def done(self, now: float, began: float, size: int = 0) -> None:
         """A request that began at a time was served, with ``size`` bytes of a body: count it, and be idle."""

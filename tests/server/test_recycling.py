@@ -77,6 +77,20 @@ def interpreters(server: Server) -> list[dict[str, Any]]:
     return [i for worker in found["workers"] for i in worker["interpreters"] if i["modules"]]
 
 
+def await_everywhere(server: Server) -> None:
+    """Ask until both workers have the application; one without would load whatever is there when it is asked."""
+
+    def asked() -> bool:
+        clients = [threading.Thread(target=server.get, args=("/",)) for _ in range(8)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        return len(interpreters(server)) == 2
+
+    wait_for(asked, "the application in both workers")
+
+
 @pytest.fixture(params=BACKENDS)
 def server(request: pytest.FixtureRequest, start_server: StartServer) -> Server:
     """Two workers of each kind."""
@@ -92,6 +106,7 @@ def in_place(request: pytest.FixtureRequest, start_server: StartServer) -> Serve
 def test_new_code_comes_and_broken_code_does_not_without_a_failed_request(server: Server) -> None:
     name = name_of(number_kind(server))
     with load(server, "/", clients=4, keep_alive=True) as clients:
+        await_everywhere(server)
         server.write("parts/number.py", NUMBER % 2)
         done = server.command("--recycle", name)
         assert "replaced" in done.stdout
@@ -162,6 +177,7 @@ def test_changed_files_replace_their_interpreters_and_broken_ones_do_not(
                           backend=kind, workers=2)  # fmt: skip
     with load(server, "/", clients=2, keep_alive=True) as clients:
         assert number(server) == "1"
+        await_everywhere(server)
         change(server, NUMBER % 22)
         wait_for(lambda: server.log().count("recycled '") == 1, "the replacement")
         assert {number(server) for _ in range(6)} == {"22"}

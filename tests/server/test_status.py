@@ -52,7 +52,10 @@ def handler(req):
 @pytest.fixture(scope="module", params=BACKENDS)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One worker of each kind."""
-    return start_module_server(CONF, {"app.py": APP}, mode="foreground", backend=request.param)
+    server = start_module_server(CONF, {"app.py": APP}, mode="foreground", backend=request.param)
+    # (it listens for clients a moment before it does for commands)
+    wait_for(lambda: os.path.exists(control.path(str(server.pid_file))), "the control socket")
+    return server
 
 
 def interpreter(server: Server) -> dict[str, Any]:
@@ -90,7 +93,8 @@ def test_the_request_at_hand_is_shown(server: Server) -> None:
     request = threading.Thread(target=server.get, args=("/wait?for=it",))
     request.start()
     try:
-        busy = wait_for(lambda: (i := interpreter(server))["state"] == "W" and i, "the request")
+        # (a request's line and its interpreter's state are not read in one moment)
+        busy = wait_for(lambda: (i := interpreter(server))["state"] == "W" and "/wait" in i["line"] and i, "the request")
         assert isinstance(busy, dict)
         assert busy["line"] == "GET /wait?for=it HTTP/1.1"
         assert abs(time.time() - busy["began"]) < PATIENCE
