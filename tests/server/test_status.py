@@ -94,7 +94,7 @@ def test_the_request_at_hand_is_shown(server: Server) -> None:
     request.start()
     try:
         # (a request's line and its interpreter's state are not read in one moment)
-        busy = wait_for(lambda: (i := interpreter(server))["state"] == "W" and "/wait" in i["line"] and i, "the request")
+        busy = wait_for(lambda: (i := interpreter(server))["state"] == "W" and "wait" in i["line"] and i, "it")
         assert isinstance(busy, dict)
         assert busy["line"] == "GET /wait?for=it HTTP/1.1"
         assert abs(time.time() - busy["began"]) < PATIENCE
