@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from mpserver.child import Child
 from mpserver.generation import Generation
+from mpserver.listeners import turn_away
 from mpserver.notify import Notifier
 
 #: Seconds between the last client that a server lets in and the end of its ports: for handshakes under way, and for
@@ -53,7 +54,7 @@ class Ending:
         """Let nobody in any more, and the workers end when they have served who is here."""
         self._begin()
         for generation in self._generations.values():
-            generation.listeners.turn_away()
+            turn_away(generation.listeners.sockets)
         self._close_at = time.monotonic() + LAST_CLIENTS
 
     def deadline(self) -> float:

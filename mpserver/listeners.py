@@ -14,7 +14,6 @@ from mpserver.typing import NamedTuple
 #: ListenBackLog where nothing was configured (httpd's default).
 BACKLOG = 511
 
-
 #: The addresses of listeners at every address of the machine.
 EVERYWHERE = ("0.0.0.0", "::")
 #: Let the kernel ask a filter about each packet (Linux; `socket` does not name it).
@@ -81,11 +80,6 @@ class Listeners:
             raise
         return Listeners(new)
 
-    def turn_away(self) -> None:
-        """Let no new client in; see `turn_away`."""
-        for sock in self.sockets:
-            turn_away(sock)
-
     def close(self, but: Listeners | None = None) -> None:
         """Close the sockets, those excepted that another set of listeners has, too."""
         kept = set() if but is None else {id(sock) for sock in but.sockets}
@@ -119,18 +113,19 @@ class Acceptor:
         return socket.SocketType(self._family, socket.SOCK_STREAM, 0, fd), peer
 
 
-def turn_away(listener: socket.socket) -> None:
-    """Let no new client in, so that those who wait at the listener can be served before it is closed.
+def turn_away(listeners: Iterable[socket.socket]) -> None:
+    """Let no new client in, so that those who wait at the listeners can be served before these are closed.
 
-    Closing it resets them. Who is turned away hears nothing, asks again within a second or so, as TCP does, and is
+    Closing one resets them. Who is turned away hears nothing, asks again within a second or so, as TCP does, and is
     refused then, for the port is closed. Where the kernel has no such filters, nothing happens.
     """
     code = array("B", b"".join(struct.pack("HBBI", *step) for step in NO_NEW_CONNECTIONS))
-    try:
-        program = struct.pack("HP", len(NO_NEW_CONNECTIONS), code.buffer_info()[0])
-        listener.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, program)
-    except OSError:
-        pass
+    program = struct.pack("HP", len(NO_NEW_CONNECTIONS), code.buffer_info()[0])
+    for listener in listeners:
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, program)
+        except OSError:
+            pass
 
 
 def bind(address: Address, backlog: int = BACKLOG) -> list[socket.socket]:

@@ -87,12 +87,11 @@ class Porter:
                 orphaned = orphaned or time.monotonic()
                 if time.monotonic() - orphaned > ORPHAN:
                     self._interpreter.abandon()
-                time.sleep(TICK)
-                continue
-            retired = self._board.retired(self._slot, self._interpreter.boot.seat)
-            most = ALL if retired else len(self._board.idle_siblings(self._slot, self._key))
-            if most or self._interpreter.loan is not None:
-                self._take(began, most)
+            else:
+                retired = self._board.retired(self._slot, self._interpreter.boot.seat)
+                most = ALL if retired else len(self._board.idle_siblings(self._slot, self._key))
+                if most or self._interpreter.loan is not None:
+                    self._take(began, most)
             time.sleep(TICK)
 
     def _take(self, began: float, most: int) -> None:

@@ -367,15 +367,11 @@ class Router(Refusals):
             pass  # the master is gone, and so are we soon
         self.drain()
 
-    def drain(self) -> None:
-        """Accept nothing new; let what is here end."""
-        self._drain(last=False)
+    def drain(self, last: bool = False) -> None:
+        """Accept nothing new; let what is here end.
 
-    def drain_last(self) -> None:
-        """As `drain`, where the whole server ends: nobody else will serve who waits at the listeners."""
-        self._drain(last=True)
-
-    def _drain(self, last: bool) -> None:
+        ``last``: the whole server ends, and nobody else will serve who waits at the listeners.
+        """
         if self.draining or self.stopping:
             return
         self.draining = True

@@ -8,6 +8,8 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 
 from mpserver import handoff, subinterpreters
 from mpserver.api import log as levels
@@ -54,10 +56,10 @@ class Worker:
         self.router = Router(start)
         self.orders = Orders(self.router)
         self.seat = start.scoreboard.place(start.number, 0)
-        self._actions = {
+        self._actions: dict[signal.Signals, Callable[[], None]] = {
             signal.SIGTERM: self.stop,
             signal.SIGUSR1: self.router.drain,  # another one has its place
-            signal.SIGUSR2: self.router.drain_last,
+            signal.SIGUSR2: partial(self.router.drain, last=True),
         }
         if start.one_process:
             self._actions |= {signal.SIGINT: self.stop, signal.SIGWINCH: self.graceful_stop}
@@ -138,9 +140,8 @@ class Worker:
 
     def graceful_stop(self) -> None:
         """Let nobody in, serve what is here, end."""
-        for listener in self.start.listeners:
-            turn_away(listener)
-        self.router.drain_last()
+        turn_away(self.start.listeners)
+        self.router.drain(last=True)
 
     def _on_drain(self) -> None:
         """Siblings see it; what is here may end by itself, for GracefulShutdownTimeout."""

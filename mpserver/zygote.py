@@ -85,6 +85,7 @@ class Keeper:
         self.one_process = one_process
         self.log = ErrorLog(error_fd(configuration, configuration.main, logs), *log_levels(configuration.main))
         self.environments = environments(configuration).by_name
+        self.talks = protocol.wanted(configuration)
         #: By the name and the environment of their interpreters.
         self.zygotes: dict[Key, Zygote] = {}
         #: Those that are replaced, until it is clear that their successors work.
@@ -366,7 +367,7 @@ def _become_interpreter(
         boot = Boot(
             place, "process", seat, slot, keeper.generation, keeper.configuration, keeper.logs,
             keeper.scoreboard.fd, keeper.one_process, fds[1], keeper.environments,
-            protocol.wanted(keeper.configuration), limits(keeper.configuration, place),
+            keeper.talks, limits(keeper.configuration, place),
         )  # fmt: skip
         run(boot, fds[0], loader)
         status = 0

@@ -52,10 +52,7 @@ def handler(req):
 @pytest.fixture(scope="module", params=BACKENDS)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One worker of each kind."""
-    server = start_module_server(CONF, {"app.py": APP}, mode="foreground", backend=request.param)
-    # (it listens for clients a moment before it does for commands)
-    wait_for(lambda: os.path.exists(control.path(str(server.pid_file))), "the control socket")
-    return server
+    return start_module_server(CONF, {"app.py": APP}, mode="foreground", backend=request.param)
 
 
 def interpreter(server: Server) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 
 import psutil
 
+from mpserver import control
 from support.processes import alive, descendants, describe, end
 from support.waiting import PATIENCE, wait_for
 
@@ -208,6 +209,9 @@ class Server:
             assert self.process is not None
             self.master = psutil.Process(self.process.pid)
         wait_for(self.listens, "the server to listen")
+        if self.mode != "one":  # it listens for clients a moment before it does for commands
+            commands = control.path(str(self.pid_file))
+            wait_for(lambda: os.path.exists(commands), f"the control socket {commands}")
 
     def _launch(self, *arguments: str) -> None:
         with (self.root / "console.txt").open("ab") as console:
