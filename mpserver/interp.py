@@ -184,7 +184,7 @@ class Interpreter(Refusals):
         self.tell(handoff.STUCK)
 
     def abandon(self) -> None:
-        """The worker is gone, and a request does not end: end this process with it. (In a thread beside.)"""
+        """The worker is gone, and a request does not end: end this process with it."""
         self._log(levels.ERROR, f"interpreter '{self.place.name}' ends in a request: its worker is gone")
         self._stuck()
 

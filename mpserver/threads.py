@@ -30,6 +30,7 @@ from mpserver.loop import COARSE, READ, Loop
 from mpserver.modules import mpm
 from mpserver.phases.dispatch import describe
 from mpserver.phases.pipeline import Pipeline
+from mpserver.porter import ORPHAN
 from mpserver.scoreboard import Place, Scoreboard
 from mpserver.typing import TYPE_CHECKING, Any
 
@@ -338,15 +339,21 @@ class Pool:
                 me.bell.release()
         return None
 
-    def close(self) -> None:
-        """End the threads, those in a request after that; what waits is not served any more."""
+    def close(self, patience: float | None = None) -> bool:
+        """End the threads, those in a request after that; what waits is not served any more.
+
+        :param patience: how long to wait for them, in seconds; None: as long as it takes.
+        :returns: whether they have ended.
+        """
         with self._gate:
             self._ends = True
             self._waiting.clear()
             for thread in self._idle:
                 thread.bell.release()
+        deadline = None if patience is None else time.monotonic() + patience
         for thread in self._threads:
-            thread.thread.join()
+            thread.thread.join(None if deadline is None else max(deadline - time.monotonic(), 0.0))
+        return not any(thread.thread.is_alive() for thread in self._threads)
 
 
 class ThreadedInterpreter(Interpreter):
@@ -459,5 +466,7 @@ class ThreadedInterpreter(Interpreter):
             super().drain()
 
     def _end_requests(self) -> None:
-        self.pool.close()
+        # a process outlives its worker where that was killed
+        if not self.pool.close(ORPHAN if self.boot.kind == "process" else None):
+            self.abandon()
         self.loop.answer()

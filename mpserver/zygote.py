@@ -28,6 +28,7 @@ from mpserver.interp import Boot, run
 from mpserver.limits import limits
 from mpserver.modules import registry, unixd
 from mpserver.modules.environment import PYTHON, USER, Environment
+from mpserver.modules.mime import TYPES_CONFIG
 from mpserver.phases import protocol
 from mpserver.phases.applications import environments, modules
 from mpserver.phases.host import error_fd, log_levels
@@ -250,6 +251,7 @@ def serve(keeper: Keeper, key: Key, control: socket.socket) -> None:
     """A zygote's life: load the application, then fork an interpreter per order, until the keeper is gone."""
     sys.argv = ["mod_python"]
     name, environment = key
+    keeper.configuration.main.base[TYPES_CONFIG].read()  # pages of the zygote are shared: here it is paid for once
     loader, status = preload(modules(keeper.configuration, name, environment))
     if status >= 0:
         _end_as(status)

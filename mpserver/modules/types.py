@@ -128,18 +128,19 @@ class TypesFile:
     @property
     def table(self) -> dict[str, str]:
         """The types by lower-case extension."""
-        if self._table is None:
-            self._table = self._read()
-        return self._table
+        return self.read() if self._table is None else self._table
 
-    def _read(self) -> dict[str, str]:
+    def read(self) -> dict[str, str]:
+        """Read the file now, for all processes that will be forked from this one. :returns: the table."""
         path = self.path
         if path is None:
             path = SYSTEM_FILE if os.path.isfile(SYSTEM_FILE) and os.path.getsize(SYSTEM_FILE) else ""
-        if not path:
-            return parse_types(BUILT_IN)
-        try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                return parse_types(file.read())
-        except OSError:
-            return {}
+        text = BUILT_IN
+        if path:
+            try:
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    text = file.read()
+            except OSError:
+                text = ""
+        self._table = parse_types(text)
+        return self._table

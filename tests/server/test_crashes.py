@@ -231,8 +231,9 @@ def test_many_clients_meet_crashes(start_server: StartServer) -> None:
     assert not failed
 
 
-def test_a_process_whose_worker_was_killed_does_not_go_on_for_ever(start_server: StartServer) -> None:
-    server = start_server(CONF, {"app.py": APP}, backend="process", mode="daemon", workers=1)
+@pytest.mark.parametrize("mpm", ["prefork", "worker"])
+def test_a_process_whose_worker_was_killed_does_not_go_on_for_ever(start_server: StartServer, mpm: str) -> None:
+    server = start_server(CONF, {"app.py": APP}, backend="process", mode="daemon", workers=1, mpm=mpm)
     with server.dial() as busy:
         busy.sendall(b"GET /wait?slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
         wait_for(lambda: (server.www / "gate.entered").exists(), "the request to be served")
