@@ -64,7 +64,8 @@ def late(req):
     session = Session.Session(req)
     session["hits"] = 99
     req.write("x" * 10, 0)
-    time.sleep(0.5)
+    while not os.path.exists(__file__ + ".save"):
+        time.sleep(0.01)
     session.save()
     return apache.OK
 """
@@ -255,6 +256,7 @@ def test_a_save_without_the_lock_is_refused(pair: tuple[Server, Server], redis_s
     wait_for(lambda: redis_server.names("*:lock"), "the slow one to hold the lock")
     redis_server.ask("DEL", *redis_server.names("*:lock"))  # as if its time were over
     assert two.get("/count", cookie).text.startswith("2 ")
+    (one.www / "app.py.save").touch()
     thread.join(PATIENCE)
     assert late == [503]
     assert "lock_timeout" in one.log()

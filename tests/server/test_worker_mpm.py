@@ -114,9 +114,16 @@ def stuck(req):
         time.sleep(0.01)
 
 def crash(req):
+    # with another request beside it
     open(os.path.join(here, "crashing"), "w").close()
-    time.sleep(0.3)
+    while not os.path.exists(os.path.join(here, "beside")):
+        time.sleep(0.01)
     os._exit(3)
+
+def beside(req):
+    open(os.path.join(here, "beside"), "w").close()
+    time.sleep(20)
+    return apache.OK
 
 def late(req):
     import latecomer
@@ -325,7 +332,7 @@ def test_a_crash_ends_the_requests_of_its_process(start_server: StartServer) -> 
     with ThreadPoolExecutor(2) as pool:
         crash = pool.submit(server.get, "/app/crash")
         wait_for((server.www / "crashing").exists, "the request")
-        other = pool.submit(server.get, "/app/sleep?20")
+        other = pool.submit(server.get, "/app/beside")
         assert (crash.result(PATIENCE).status, other.result(PATIENCE).status) == (500, 500)
     texts(at_once(server, ["/app/meet"] * THREADS))
 
