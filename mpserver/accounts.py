@@ -28,6 +28,7 @@ _REQUEST, _TOTALS, _ERROR = 256, 512, 576
 
 _OPENING = struct.Struct("=dQQQ8s200s")
 _BEGIN = struct.Struct("=d128s")
+_TIME = struct.Struct("=d")
 _END = struct.Struct("=QQdd")
 _FAILED = struct.Struct("=d440s")
 
@@ -111,17 +112,23 @@ class Writer:
         self.memory.close()
 
 
+def began(fd: int, offset: int) -> float:
+    """When the current or last request of a record began (seconds since the epoch), 0 where there was none."""
+    found: float = _TIME.unpack(os.pread(fd, _TIME.size, offset + _REQUEST))[0]
+    return found
+
+
 def read(fd: int, offset: int) -> Account | None:
     """The record at an offset of the memory file; None where no interpreter has opened it."""
     data = os.pread(fd, RECORD, offset)
     started, first, pid, thread, kind, name = _OPENING.unpack_from(data)
     if not pid:
         return None
-    began, line = _BEGIN.unpack_from(data, _REQUEST)
+    begin, line = _BEGIN.unpack_from(data, _REQUEST)
     errors, size, busy, last = _END.unpack_from(data, _TOTALS)
     failed, error = _FAILED.unpack_from(data, _ERROR)
     line = line.rstrip(b"\0").lstrip(b"\r\n").partition(b"\r\n")[0]
     return Account(
-        started, first, pid, thread, _text(kind), _text(name), began, line.decode("latin-1"),
+        started, first, pid, thread, _text(kind), _text(name), begin, line.decode("latin-1"),
         errors, size, busy, last, failed, _text(error),
     )  # fmt: skip

@@ -7,7 +7,7 @@ the interpreter stays in one request, it gives what is ready to the router, whic
 
 A process outlives its worker where that was killed: it ends after its request, or, if that takes long, without it.
 
-An interpreter that is not stuck pays for it with one wake-up in `TICK` at most, an idle one with none.
+An interpreter that is not stuck pays for it with one wake-up in `LONG` seconds at most, an idle one with none.
 """
 
 from __future__ import annotations
@@ -19,19 +19,24 @@ import time
 
 from mpserver import handoff
 from mpserver.connection import WAITING, Connection
-from mpserver.scoreboard import Scoreboard
+from mpserver.scoreboard import LONG, Scoreboard
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.interp import Interpreter
 
-#: A request that takes longer than this keeps others waiting, in seconds.
-TICK = 0.01
+#: How many connections a sibling gets at a time that is in no long request.
+PILE = 16
 #: How many connections leave an interpreter whose place another one has now, and those that wait for their
 #: clients, too.
 ALL = 1 << 30
 #: How long a process may go on with a request after its worker has gone, in seconds.
 ORPHAN = 5.0
+
+
+def room(board: Scoreboard, slot: int, place: str) -> int:
+    """How many connections of a worker's interpreter its siblings can take right now."""
+    return len(board.idle_siblings(slot, place)) + PILE * len(board.brisk_siblings(slot, place))
 
 
 class Porter:
@@ -80,7 +85,7 @@ class Porter:
 
     def _help(self, began: float) -> None:
         """Carry connections away as long as the interpreter is in the same request."""
-        time.sleep(TICK)
+        time.sleep(LONG)
         orphaned = 0.0
         while self._running and began and self._interpreter.began == began:
             if self._orphan.poll(0):
@@ -89,10 +94,10 @@ class Porter:
                     self._interpreter.abandon()
             else:
                 retired = self._board.retired(self._slot, self._interpreter.boot.seat)
-                most = ALL if retired else len(self._board.idle_siblings(self._slot, self._key))
+                most = ALL if retired else room(self._board, self._slot, self._key)
                 if most or self._interpreter.loan is not None:
                     self._take(began, most)
-            time.sleep(TICK)
+            time.sleep(LONG)
 
     def _take(self, began: float, most: int) -> None:
         interpreter = self._interpreter

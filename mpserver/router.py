@@ -188,18 +188,30 @@ class Router(Refusals):
         if self.start.one_process:
             return False
         now = self.loop.now
-        for slot in self.start.scoreboard.idle_siblings(self.start.number, place.key):
+        slot = self._sibling(place, now)
+        if slot is None:
+            return False
+        try:
+            handoff.send(self.start.control, message, wait=False, before=PASS + slot.to_bytes(4, "little"))
+        except OSError:
+            return False
+        self._passed[place, slot] = now
+        message.close()
+        return True
+
+    def _sibling(self, place: Place, now: float) -> int | None:
+        """The worker that a connection goes to; None: it is served here."""
+        board, number, passed = self.start.scoreboard, self.start.number, self._passed
+        if board.is_stuck(number, self.interps[place].boot.seat, time.time()):
+            # rather wait for one that is quick than for the end of a long request, or for one to start
+            brisk = board.brisk_siblings(number, place.key)
+            if brisk:
+                return min(brisk, key=lambda slot: passed.get((place, slot), 0.0))
+        for slot in board.idle_siblings(number, place.key):
             # one that got a connection a moment ago does not show it yet
-            if now - self._passed.get((place, slot), 0.0) < SETTLE:
-                continue
-            try:
-                handoff.send(self.start.control, message, wait=False, before=PASS + slot.to_bytes(4, "little"))
-            except OSError:
-                return False
-            self._passed[place, slot] = now
-            message.close()
-            return True
-        return False
+            if now - passed.get((place, slot), 0.0) >= SETTLE:
+                return slot
+        return None
 
     def take(self, message: handoff.Message) -> None:
         """A connection from a sibling worker."""

@@ -24,7 +24,9 @@ import mmap
 import os
 import signal
 import struct
+import time
 import zlib
+from collections.abc import Iterator
 
 from mpserver import accounts
 from mpserver.accounts import Account, Writer, pack_begin
@@ -42,6 +44,9 @@ INTERPRETERS = _COUNTS - _STATES
 
 #: So many programs of one interpreter are known at a time.
 PROGRAMS = 32
+
+#: A request that takes longer than this keeps others waiting, in seconds.
+LONG = 0.01
 
 #: The accounts of one worker's interpreters.
 _ACCOUNTS = INTERPRETERS * accounts.RECORD
@@ -328,25 +333,46 @@ class Scoreboard:
     def idle_siblings(self, slot: int, place: str) -> list[int]:
         """Other workers that may take connections of this one, and whose interpreter of this place is free.
 
-        They are of its generation or of one that follows it: a worker that leaves has no others. Those that have
-        the interpreter already come first; a worker without it could start it.
+        Those that have the interpreter already come first; a worker without it could start it.
+        """
+        warm: list[int] = []
+        cold: list[int] = []
+        for other, seat in self._siblings(slot, place):
+            if seat is None:
+                cold.append(other)
+            elif self.interpreter_state(other, seat) == IDLE:
+                warm.append(other)
+        return warm + cold
+
+    def brisk_siblings(self, slot: int, place: str) -> list[int]:
+        """Other workers whose interpreter of this place is free, or soon will be: in no long request."""
+        now = time.time()
+        return [
+            other
+            for other, seat in self._siblings(slot, place)
+            if seat is not None and not self.is_stuck(other, seat, now)
+        ]
+
+    def is_stuck(self, slot: int, index: int, now: float) -> bool:
+        """Whether an interpreter is in a long request at ``now`` (seconds since the epoch)."""
+        index = min(index, INTERPRETERS - 1)
+        if self.interpreter_state(slot, index) != WORKING:
+            return False
+        return now - accounts.began(self.fd, self._account_at(slot, index)) > LONG
+
+    def _siblings(self, slot: int, place: str) -> Iterator[tuple[int, int | None]]:
+        """Other workers that may take connections of this one, and where they have the interpreter of a place.
+
+        They are of its generation or of one that follows it: a worker that leaves has no others.
         """
         wanted = _CRC.pack(zlib.crc32(place.encode("utf-8", "surrogateescape")))
         generation = _MASTER.unpack_from(self.memory, slot * PAGE)[1]
-        warm: list[int] = []
-        cold: list[int] = []
         for other in range(slot + 1, slot + self.slots):
             other %= self.slots
             start = other * PAGE
             pid, newest, _started, oldest = _MASTER.unpack_from(self.memory, start)
-            if not pid or not oldest <= generation <= newest or self.memory[start + _STATES] != IDLE:
-                continue
-            seat = self._seat(start, wanted)
-            if seat is None:
-                cold.append(other)
-            elif self.memory[start + _STATES + seat] == IDLE:
-                warm.append(other)
-        return warm + cold
+            if pid and oldest <= generation <= newest and self.memory[start + _STATES] == IDLE:
+                yield other, self._seat(start, wanted)
 
     def _seat(self, start: int, wanted: bytes) -> int | None:
         at = self.memory.find(wanted, start + _PLACES, start + _PLACES + INTERPRETERS * _CRC.size)

@@ -30,7 +30,7 @@ from mpserver.loop import COARSE, READ, Loop
 from mpserver.modules import mpm
 from mpserver.phases.dispatch import describe
 from mpserver.phases.pipeline import Pipeline
-from mpserver.porter import ORPHAN
+from mpserver.porter import ORPHAN, room
 from mpserver.scoreboard import Place, Scoreboard
 from mpserver.typing import TYPE_CHECKING, Any
 
@@ -426,8 +426,7 @@ class ThreadedInterpreter(Interpreter):
 
     def expire(self, now: float) -> None:
         """Requests have waited for a thread."""
-        free = len(self._board.idle_siblings(self.boot.slot, self.place.key))
-        for connection, _head in self.pool.take_back(free):
+        for connection, _head in self.pool.take_back(room(self._board, self.boot.slot, self.place.key)):
             self.give_back(connection, handoff.SPARE, self.onward(connection.carried))
         if self.pool:
             self._look_for_siblings(now)

@@ -1,5 +1,7 @@
 """The scoreboard is one memory for all who map it, and each field has its place."""
 
+import time
+
 from mpserver import scoreboard
 from mpserver.scoreboard import Scoreboard
 from support.processes import run_code
@@ -69,6 +71,27 @@ def test_connections_go_to_the_same_generation_and_to_those_that_follow_it() -> 
     assert board.idle_siblings(3, "own x") == [4]
     board.place(1, 0).state(scoreboard.FINISHING)
     assert board.idle_siblings(0, "own x") == [3, 4]
+
+
+def test_siblings_in_a_long_request_are_told_from_those_that_are_quick() -> None:
+    board = Scoreboard.create(5)
+    now = time.time()
+    for slot, began in enumerate([now, None, now - 60, now, now]):
+        board.prepare(slot)
+        board.enter(slot, 100 + slot, 1, 1.0)
+        board.place(slot, 0).state(scoreboard.IDLE)
+        interpreter = board.place(slot, 3)
+        interpreter.sign("own x" if slot != 4 else "own y", "own", "x")
+        interpreter.state(scoreboard.IDLE)
+        if began is not None:
+            interpreter.working(began, b"GET / HTTP/1.1")
+    assert board.idle_siblings(0, "own x") == [1, 4], "one that is idle, one that would have to start it"
+    assert set(board.brisk_siblings(0, "own x")) <= {1, 3}
+    assert 1 in board.brisk_siblings(0, "own x")
+    assert [board.is_stuck(slot, 3, now + 0.001) for slot in range(4)] == [False, False, True, False]
+    assert board.is_stuck(3, 3, now + 1)
+    board.place(2, 3).done(now, now - 60)
+    assert not board.is_stuck(2, 3, now)
 
 
 def test_interpreters_past_the_last_place_stay_inside_the_page() -> None:
