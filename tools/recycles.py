@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import platform
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+import psutil
 
 from mpserver import remote
 from support.load import load
@@ -41,8 +44,11 @@ def resident(server: Server) -> int:
     from support.processes import descendants
 
     assert server.master is not None
-    family = {server.master, *descendants(server.master)}
-    return sum(process.memory_info().rss for process in family) // 1024
+    total = 0
+    for process in {server.master, *descendants(server.master)}:
+        with contextlib.suppress(psutil.NoSuchProcess):  # (one that was replaced may end this moment)
+            total += process.memory_info().rss
+    return total // 1024
 
 
 def run(kind: str, count: int, clients: int) -> bool:
