@@ -26,7 +26,7 @@ SPAN = 2.5
 #: What 99 of 100 requests may take, and any, in seconds: those of a connection that has to move take longest.
 LIMIT, WORST = 0.05, 0.3
 #: So often it may be tried, for others use the machine, too.
-TRIES = 3
+TRIES = 5
 
 APP = """
 import os, time
