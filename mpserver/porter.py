@@ -35,8 +35,9 @@ ORPHAN = 5.0
 
 
 def room(board: Scoreboard, slot: int, place: str) -> int:
-    """How many connections of a worker's interpreter its siblings can take right now."""
-    return len(board.idle_siblings(slot, place)) + PILE * len(board.brisk_siblings(slot, place))
+    """How many connections of a worker's interpreter its siblings can take right now; see `Router._sibling`."""
+    brisk = board.brisk_siblings(slot, place)
+    return PILE * len(brisk) if brisk else len(board.idle_siblings(slot, place))
 
 
 class Porter:
