@@ -39,7 +39,7 @@ here = os.path.dirname(__file__)
 def handler(req):
     if req.args == "slow":
         open(os.path.join(here, "slow.%d" % os.getpid()), "w").close()
-        until = time.monotonic() + 5
+        until = time.monotonic() + 20
         while time.monotonic() < until and not os.path.exists(os.path.join(here, "enough")):
             time.sleep(0.01)
         os.unlink(os.path.join(here, "slow.%d" % os.getpid()))
