@@ -312,7 +312,7 @@ def test_slow_clients_occupy_nobody(server: Server) -> None:
         for _ in range(10):
             begin = time.monotonic()
             assert still_serves(server)
-            assert time.monotonic() - begin < 2
+            assert time.monotonic() - begin < 10  # (Timeout is a minute)
         for number, sock in enumerate(socks):
             sock.sendall(b"cde" if number % 2 else b"host\r\nConnection: close\r\n\r\n")
             assert receive_all(sock).endswith(b"abcde" if number % 2 else b"Hello World!")

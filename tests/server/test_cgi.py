@@ -70,7 +70,7 @@ ScriptAlias /quick/ "${ROOT}/cgi/"
     CGIPassAuth On
 </Location>
 <Location /quick>
-    CGIScriptTimeout 200ms
+    CGIScriptTimeout 1s
 </Location>
 <Directory "${WWW}/ex">
     Options +ExecCGI

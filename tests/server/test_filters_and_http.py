@@ -64,13 +64,13 @@ def test_a_filter_that_does_not_end(start_server: StartServer) -> None:
         PythonPath "sys.path + ['${WWW}']"
         PythonOutputFilter streams::stuck STUCK
         AddOutputFilter STUCK .txt
-        PythonRequestTimeout 1
+        PythonRequestTimeout 2
     """
     files: dict[str, str | bytes] = {"streams.py": STREAMS, "page.txt": PAGE, "page.html": PAGE}
     server = start_server(conf, files, mode="foreground")
     assert server.get("/page.html").status == 200
     assert server.get("/page.txt").status == 500
-    server.wait_for_log("the request was ended by PythonRequestTimeout (1 s): GET /page.txt")
+    server.wait_for_log("the request was ended by PythonRequestTimeout (2 s): GET /page.txt")
     assert server.get("/page.html").text == PAGE
 
 

@@ -41,7 +41,7 @@ ScriptAlias /cgi-bin/ "${ROOT}/cgi/"
     Require all denied
 </Directory>
 <Directory "${WWW}/slow">
-    CGIScriptTimeout 300ms
+    CGIScriptTimeout 1s
 </Directory>
 <Directory "${WWW}/bit">
     XBitHack Full
