@@ -6,6 +6,7 @@ worker's main interpreter; `mpserver.kinds` starts it there.
 
 from __future__ import annotations
 
+import gc
 import marshal
 import mmap
 import os
@@ -15,7 +16,7 @@ import threading
 import time
 from collections import deque
 
-from mpserver import handoff, snapshot, subinterpreters, surroundings, talk, warmup
+from mpserver import finder, handoff, subinterpreters, surroundings, talk, warmup
 from mpserver.api import log as levels
 from mpserver.api.loader import Loader, Recipe
 from mpserver.api.log import ErrorLog
@@ -586,7 +587,8 @@ def run_packed(data: bytes, inbox_fd: int) -> None:
         handoff.send(inbox, handoff.Message(handoff.FAILED, state=repr(error).encode("utf-8", "replace")))
         inbox.close()
         return
-    snapshot.narrow()
+    finder.narrow()
+    gc.enable()
     run(boot, inbox_fd)
 
 

@@ -6,7 +6,6 @@ import importlib
 import sys
 from types import ModuleType
 
-from mpserver import snapshot
 from mpserver.errors import InterpreterError
 from mpserver.typing import Any
 
@@ -16,12 +15,15 @@ _MODULE = "_xxsubinterpreters" if sys.version_info < (3, 13) else "_interpreters
 #: Whether this Python has them at all.
 AVAILABLE = sys.version_info >= (3, 12)
 
+#: (What is imported stays: looking through it for garbage would take a tenth of the time.)
 _BOOT = """
-import sys
+import gc, marshal, sys
+gc.disable()
 sys.path[:] = {path!r}
 sys.argv = ["mod_python"]
-from mpserver import snapshot
-snapshot.use({engine!r})
+finder = sys.modules["mpserver.finder"] = type(sys)("mpserver.finder")
+exec(marshal.loads({finder!r}), finder.__dict__)
+finder.use({engine!r})
 import threading
 import mpserver.interp
 threading.Thread(target=mpserver.interp.run_packed, args=({boot!r}, {inbox!r}), name={name!r}).start()
@@ -62,7 +64,10 @@ def create(shared: bool = False) -> int:
 
 def boot(number: int, data: bytes, inbox: int, name: str) -> None:
     """Start the engine in an interpreter, in a thread of its own. :raises InterpreterError: it failed."""
-    run(number, _BOOT.format(path=sys.path, boot=data, inbox=inbox, name=name, engine=snapshot.taken()))
+    from mpserver import snapshot  # (not in the interpreter that begins)
+
+    engine, finder = snapshot.taken(), snapshot.finder_code()
+    run(number, _BOOT.format(path=sys.path, boot=data, inbox=inbox, name=name, engine=engine, finder=finder))
 
 
 def run(number: int, script: str) -> None:
