@@ -3,7 +3,8 @@
 A connection belongs to one interpreter of one worker. If that interpreter is in a long request, its
 other connections would wait although other workers idle. The porter is a thread beside the
 interpreter's own. It sleeps on the interpreter's epoll descriptor; when something is ready there and
-the interpreter stays in one request, it gives what is ready to the router, which finds a free sibling.
+the interpreter stays in one request, it gives what is ready to the router, which finds a free sibling. Then it
+sleeps again: a hundred stuck interpreters are no load.
 
 A process outlives its worker where that was killed: it ends after its request, or, if that takes long, without it.
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 #: How many connections a sibling gets at a time that is in no long request.
 PILE = 16
+#: How long it waits at most before it looks again where no sibling is quick, in seconds.
+PATIENT = 0.05
 #: How many connections leave an interpreter whose place another one has now, and those that wait for their
 #: clients, too.
 ALL = 1 << 30
@@ -85,20 +88,26 @@ class Porter:
             self._watch.modify(self._loop_fd, select.EPOLLIN | select.EPOLLONESHOT)
 
     def _help(self, began: float) -> None:
-        """Carry connections away as long as the interpreter is in the same request."""
-        time.sleep(LONG)
+        """Carry connections away as long as the interpreter is in the same request, and any are ready."""
+        wait = LONG
         orphaned = 0.0
-        while self._running and began and self._interpreter.began == began:
+        while True:
+            time.sleep(wait)
+            if not (self._running and began and self._interpreter.began == began):
+                return
             if self._orphan.poll(0):
                 orphaned = orphaned or time.monotonic()
                 if time.monotonic() - orphaned > ORPHAN:
                     self._interpreter.abandon()
-            else:
-                retired = self._board.retired(self._slot, self._interpreter.boot.seat)
-                most = ALL if retired else room(self._board, self._slot, self._key)
-                if most or self._interpreter.loan is not None:
-                    self._take(began, most)
-            time.sleep(LONG)
+                continue
+            retired = self._board.retired(self._slot, self._interpreter.boot.seat)
+            if not (retired or self._interpreter.loop.ready()):
+                return
+            most = ALL if retired else room(self._board, self._slot, self._key)
+            if most or self._interpreter.loan is not None:
+                self._take(began, most)
+            # siblings that are stuck, or have no such interpreter yet, need not be asked as often
+            wait = LONG if most >= PILE else min(2 * wait, PATIENT)
 
     def _take(self, began: float, most: int) -> None:
         interpreter = self._interpreter
