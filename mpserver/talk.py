@@ -15,12 +15,12 @@ from mpserver import handoff
 from mpserver.api.constants import DECLINED
 from mpserver.connection import GONE, READING, Connection
 from mpserver.errors import ClientGone, Misplaced
-from mpserver.phases import protocol
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.interp import Interpreter
     from mpserver.phases.host import Host
+    from mpserver.phases.protocol import Protocol
 
 #: Begins with a connection that has arrived.
 Starter = Callable[[Connection], None]
@@ -45,7 +45,9 @@ def starter(talks: bool, http: Starter, begin: Starter) -> Starter:
 
 def is_for_handler(connection: Connection) -> bool:
     """Whether a connection is for a connection handler: it is new, and its server has one."""
-    return not connection.served and not connection.buffer and protocol.handles(connection.default)
+    from mpserver.phases.protocol import handles
+
+    return not connection.served and not connection.buffer and handles(connection.default)
 
 
 class Wire:
@@ -83,7 +85,7 @@ class Talks:
 
     def __init__(self, interpreter: Interpreter) -> None:
         self._interpreter = interpreter
-        self._protocols: dict[Host, protocol.Protocol] = {}
+        self._protocols: dict[Host, Protocol] = {}
         self.wanted = interpreter.boot.talks
 
     def run(self, connection: Connection) -> bool:
@@ -114,11 +116,13 @@ class Talks:
             return True
         return False
 
-    def _protocol(self, host: Host) -> protocol.Protocol:
+    def _protocol(self, host: Host) -> Protocol:
         found = self._protocols.get(host)
         if found is None:
+            from mpserver.phases.protocol import Protocol
+
             plan = self._interpreter.pipeline.plan(host, host.server.base, None)
-            found = self._protocols[host] = protocol.Protocol(plan)
+            found = self._protocols[host] = Protocol(plan)
         return found
 
 

@@ -21,7 +21,7 @@ FLOORS = {"config": 0, "http1": 0, "api": 1, "modules": 2, "phases": 3}
 TOP = 4
 
 #: Modules of the package itself that everybody may import: the ground under all floors.
-GROUND = {"mpserver", "mpserver.errors", "mpserver.typing", "mpserver.version"}
+GROUND = {"mpserver", "mpserver.errors", "mpserver.lazyre", "mpserver.typing", "mpserver.version"}
 
 #: What floors 0 to 3 may import beside the standard library: they load in interpreters with a GIL of
 #: their own, which extension modules of others may refuse. mod_python's forms need ``multipart``, and its

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 
+from mpserver import lazyre
 from mpserver.api.constants import REMOTE_HOST
 from mpserver.http1.dates import parse_date
 from mpserver.typing import TYPE_CHECKING
@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from mpserver.api.table import Table
 
 #: Header names that may become HTTP_* variables: anything else could pose as another header.
-VARIABLE = re.compile(r"[A-Za-z0-9-]+\Z")
+VARIABLE = lazyre.compile(r"[A-Za-z0-9-]+\Z")
 #: Headers whose variables have names of their own.
 OWN_NAMES = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 #: Headers that never become variables: secrets, and one that would redirect the program's own requests.
 NOT_PASSED = frozenset({"proxy", "authorization", "proxy-authorization"})
 DEFAULT_PORTS = {"http": 80, "https": 443}
 #: host[:port] of an authority.
-AUTHORITY = re.compile(r"(?:(?P<user>[^@:]*)(?::(?P<password>[^@]*))?@)?(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>\d*))?")
+AUTHORITY = lazyre.compile(
+    r"(?:(?P<user>[^@:]*)(?::(?P<password>[^@]*))?@)?(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>\d*))?"
+)
 
 
 def parsed_uri(target: str, decoded: str | None) -> tuple[str | int | None, ...]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import binascii
 import math
-import re
 import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from operator import index
 
+from mpserver import lazyre
 from mpserver.api import constants, environment, members
 from mpserver.api.finfo import FileInfo
 from mpserver.api.hlist import HandlerEntry, HandlerList, Running
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mpserver.http1.head import Head
 
 #: What can be decoded of Basic credentials.
-BASE64 = re.compile(r"[A-Za-z0-9+/]*")
+BASE64 = lazyre.compile(r"[A-Za-z0-9+/]*")
 
 
 def _finfo(name: str, value: Any) -> FileInfo:

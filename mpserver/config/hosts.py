@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+from mpserver import lazyre
 from mpserver.config.patterns import compile_glob
 from mpserver.config.registry import SERVER_VHOST, Args, Call, Directive, Where
 from mpserver.config.settings import Setting, append
@@ -47,9 +48,9 @@ class Address(NamedTuple):
         return f"{host}:{self.port or ANY}"
 
 
-_IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!\Z)|\Z)){4}")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_PORT = re.compile(r":([^:\]]*)\Z")
+_IPV4 = lazyre.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!\Z)|\Z)){4}")
+_SCHEME = lazyre.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_PORT = lazyre.compile(r":([^:\]]*)\Z")
 
 
 def split_name(text: str) -> tuple[str, int]:

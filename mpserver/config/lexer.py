@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from mpserver import lazyre
+
 #: What C's isspace() calls a blank; other Unicode blanks are part of words.
 BLANKS = " \t\n\r\v\f"
 
-_UNQUOTED_END = re.compile(r"[ \t\n\r\v\f]+")
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_UNQUOTED_END = lazyre.compile(r"[ \t\n\r\v\f]+")
+_VARIABLE = lazyre.compile(r"\$\{([^}]*)\}")
 
 #: Gives the text for a variable's name, or None if there is none (then the text stays as it is).
 Lookup = Callable[[str], "str | None"]

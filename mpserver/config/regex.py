@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from mpserver import lazyre
 from mpserver.errors import ConfigError
 
 _POSIX = {
@@ -28,7 +29,7 @@ _POSIX = {
     "xdigit": "0-9A-Fa-f",
 }
 
-_TOKEN = re.compile(
+_TOKEN = lazyre.compile(
     r"""\\Q(?P<literal>.*?)(?:\\E|\Z)
       | \\(?P<escape>.)
       | (?P<set>\[\^?\]?(?:\[:\^?[a-z]+:\]|\\.|[^\]\\])*\])
@@ -39,7 +40,7 @@ _TOKEN = re.compile(
 )
 
 _ESCAPES = {"z": r"\Z", "Z": r"(?=\n?\Z)", "h": r"[ \t]", "R": r"(?:\r\n|[\n\v\f\r])", "e": r"\x1b"}
-_SET_TOKEN = re.compile(r"\[:(\^?)([a-z]+):\]|\\(.)|(.)", re.DOTALL)
+_SET_TOKEN = lazyre.compile(r"\[:(\^?)([a-z]+):\]|\\(.)|(.)", re.DOTALL)
 
 
 def compile_regex(pattern: str, *, ignore_case: bool = False) -> re.Pattern[str]:

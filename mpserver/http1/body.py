@@ -4,8 +4,8 @@ Both kinds are fed what the connection delivers, in pieces of any size, give bac
 body, and keep what follows the body in ``rest``: the next request of a pipelining client.
 """
 
-import re
 
+from mpserver import lazyre
 from mpserver.errors import RequestError
 from mpserver.http1.fields import TCHAR, Limits, Pairs, read_fields
 from mpserver.http1.head import CHUNKED, Head
@@ -17,11 +17,11 @@ from mpserver.http1.head import CHUNKED, Head
 #   chunk-ext-val  = token / quoted-string                             parsers disagree on that)
 #   quoted-string  = DQUOTE *( qdtext / quoted-pair ) DQUOTE           (RFC 9110 5.6.4)
 _QUOTED = r'"(?:[\t !\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*+"'
-_size_line = re.compile(
+_size_line = lazyre.compile(
     rf"([0-9A-Fa-f]++)((?:;[{TCHAR}]++(?:=(?:[{TCHAR}]++|{_QUOTED}))?+)*+)\r\n".encode("latin-1")
-).match
+)
 # What may still become such a line; its LF is what is missing.
-_size_start = re.compile(rb"(?:[0-9A-Fa-f]++(?:;[^\r\n]*+)?+\r?)?").fullmatch
+_size_start = lazyre.compile(rb"(?:[0-9A-Fa-f]++(?:;[^\r\n]*+)?+\r?)?")
 
 _MAX_LINE = 4096  # bytes of a line with size and extensions
 _MAX_DIGITS = 16
@@ -127,10 +127,10 @@ class ChunkedBody:
     # next one begins: -1 if this one is not complete yet.
 
     def _read_size(self, data: bytes, at: int, content: list[bytes]) -> int:
-        line = _size_line(data, at)
+        line = _size_line.match(data, at)
         if line is None:
             begin = data[at : at + _MAX_LINE + 2]
-            if not _size_start(begin):
+            if not _size_start.fullmatch(begin):
                 raise RequestError(400, "a chunk's size or extensions are malformed")
             if len(begin) == _MAX_LINE + 2:
                 raise RequestError(413, "the line with a chunk's size is too long")

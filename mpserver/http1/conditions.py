@@ -7,10 +7,10 @@ If-None-Match always compares weakly.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 
+from mpserver import lazyre
 from mpserver.http1.dates import parse_date
 
 #: Looks a request header up by its lower-case name; repeated ones joined by commas, None if absent.
@@ -25,9 +25,9 @@ REST = 60.0
 
 #: entity-tag = [ weak ] opaque-tag (8.8.3)
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-ENTITY_TAG = re.compile(_TAG)
+ENTITY_TAG = lazyre.compile(_TAG)
 #: #entity-tag: a list with optional white space, whose elements may be empty (5.6.1).
-ENTITY_TAGS = re.compile(rf"[ \t]*+(?:{_TAG}[ \t]*+)?+(?:,[ \t]*+(?:{_TAG}[ \t]*+)?+)*+")
+ENTITY_TAGS = lazyre.compile(rf"[ \t]*+(?:{_TAG}[ \t]*+)?+(?:,[ \t]*+(?:{_TAG}[ \t]*+)?+)*+")
 
 
 def evaluate(

@@ -10,6 +10,8 @@ import re
 import time
 from functools import lru_cache
 
+from mpserver import lazyre
+
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 #: 9999-12-31 23:59:59, the last second that IMF-fixdate can say.
@@ -26,13 +28,13 @@ _DAY = "(?:" + "|".join(DAYS) + ")"
 _TIME = "(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9]):(?P<second>[0-5][0-9]|60)"
 
 #: IMF-fixdate = day-name "," SP date1 SP time-of-day SP GMT
-IMF_FIXDATE = re.compile(f"{_DAY}, (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT")
+IMF_FIXDATE = lazyre.compile(f"{_DAY}, (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT")
 #: rfc850-date = day-name-l "," SP date2 SP time-of-day SP GMT
-RFC850_DATE = re.compile(
+RFC850_DATE = lazyre.compile(
     f"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (?P<day>[0-9]{{2}})-{_MONTH}-(?P<short_year>[0-9]{{2}}) {_TIME} GMT"
 )
 #: asctime-date = day-name SP date3 SP time-of-day SP year
-ASCTIME_DATE = re.compile(f"{_DAY} {_MONTH} (?P<day>[0-9]{{2}}| [0-9]) {_TIME} (?P<year>[0-9]{{4}})")
+ASCTIME_DATE = lazyre.compile(f"{_DAY} {_MONTH} (?P<day>[0-9]{{2}}| [0-9]) {_TIME} (?P<year>[0-9]{{4}})")
 
 
 def http_date(seconds: float) -> str:

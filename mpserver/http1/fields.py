@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from mpserver import lazyre
 from mpserver.errors import RequestError
 from mpserver.typing import NamedTuple
 
@@ -43,15 +44,15 @@ _find_lines = re.compile(f"^([{TCHAR}]++):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*+)\r
 
 # Why a line (with its CR, without its LF) was refused, for the log; the first that is found in it says so.
 _FAULTS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"[^\r]\Z|\A\Z"), "a line ends in a bare LF"),
-    (re.compile(r"\x00"), "NUL in a header field"),
-    (re.compile(r"\r(?!\Z)"), "bare CR in a header field"),
-    (re.compile(r"\A[ \t]"), "a folded line, or whitespace before the first header field"),
-    (re.compile(r"\A[^:]*\Z"), "a header line without a colon"),
-    (re.compile(r"\A:"), "a header field without a name"),
-    (re.compile(r"\A[^:]*[ \t]:"), "whitespace between a header field's name and its colon"),
-    (re.compile(rf"\A[^:]*[^{TCHAR}:][^:]*:"), "a header field's name is no token"),
-    (re.compile(r""), "a control character in a header field"),
+    (lazyre.compile(r"[^\r]\Z|\A\Z"), "a line ends in a bare LF"),
+    (lazyre.compile(r"\x00"), "NUL in a header field"),
+    (lazyre.compile(r"\r(?!\Z)"), "bare CR in a header field"),
+    (lazyre.compile(r"\A[ \t]"), "a folded line, or whitespace before the first header field"),
+    (lazyre.compile(r"\A[^:]*\Z"), "a header line without a colon"),
+    (lazyre.compile(r"\A:"), "a header field without a name"),
+    (lazyre.compile(r"\A[^:]*[ \t]:"), "whitespace between a header field's name and its colon"),
+    (lazyre.compile(rf"\A[^:]*[^{TCHAR}:][^:]*:"), "a header field's name is no token"),
+    (lazyre.compile(r""), "a control character in a header field"),
 )
 
 

@@ -9,6 +9,7 @@ on: it looks at every byte once, however small the pieces are.
 
 import re
 
+from mpserver import lazyre
 from mpserver.errors import RequestError
 from mpserver.http1.fields import TCHAR, Limits, Pairs, is_token, read_fields
 from mpserver.http1.target import ORIGIN_FORM, is_authority, read_target
@@ -26,14 +27,14 @@ _MAX_EMPTY_LINES = 10  # before the request line; httpd's number
 # The usual case only, an origin-form target (which CONNECT has not) and version 1.x; _other_line
 # reads the rest.
 _request_line = re.compile(rf"(?!CONNECT )([{TCHAR}]++) ({ORIGIN_FORM}) HTTP/1\.([0-9])").fullmatch
-_version = re.compile(r"HTTP/([0-9])\.[0-9]").fullmatch
+_version = lazyre.compile(r"HTTP/([0-9])\.[0-9]")
 # RFC 9112 2.2: a server should ignore at least one empty line before the request line.
 _empty_lines = re.compile(rb"(?:\r\n)*+").match
 # RFC 9110 8.6: Content-Length = 1*DIGIT
 _content_length = re.compile(r"[0-9]{1,19}").fullmatch
 # RFC 9112 7, RFC 9110 10.1.4: Transfer-Encoding = transfer-coding *( OWS "," OWS transfer-coding ),
 # here without transfer-parameters, which no coding that is in use has
-_codings = re.compile(rf"([{TCHAR}]++)((?:[ \t]*+,[ \t]*+[{TCHAR}]++)*+)").fullmatch
+_codings = lazyre.compile(rf"([{TCHAR}]++)((?:[ \t]*+,[ \t]*+[{TCHAR}]++)*+)")
 
 Values = tuple[str, ...]
 Found = dict[str, Values]
@@ -155,7 +156,7 @@ def _check_codings(values: Values, minor: int) -> None:
     value = values[0].lower()
     if value == "chunked":
         return
-    if not _codings(value):
+    if not _codings.fullmatch(value):
         raise RequestError(400, "the Transfer-Encoding field is malformed")
     codings = [coding.strip(" \t") for coding in value.split(",")]
     if "chunked" in codings[:-1] or codings[-1] != "chunked":
@@ -355,7 +356,7 @@ def _other_line(line: str) -> tuple[str, str, str, str | None, int, str | None]:
         method, target, version = parts
         if not is_token(method):
             raise RequestError(400, "the request's method is no token")
-        digits = _version(version)
+        digits = _version.fullmatch(version)
         if digits is None or digits[1] == "0":
             raise RequestError(400, "the request's version is malformed")
         if digits[1] != "1":

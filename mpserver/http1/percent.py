@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-_ENCODED = re.compile(rb"%([0-9A-Fa-f]{2})")
+from mpserver import lazyre
+
+_ENCODED = lazyre.compile(rb"%([0-9A-Fa-f]{2})")
 
 #: Beside letters and digits, what a path may hold as it is (RFC 3986 3.3: pchar and "/").
 _PATH = b"/:@!$&'()*+,;=~-._"

@@ -7,8 +7,7 @@ in the list are taken as the RFC has them (httpd ignores the header then).
 
 from __future__ import annotations
 
-import re
-
+from mpserver import lazyre
 from mpserver.typing import NamedTuple
 
 #: A range: its first and last byte, both counted from 0.
@@ -21,7 +20,7 @@ MAX_OVERLAPS = 20
 _DIGITS = 18
 
 #: int-range or suffix-range, with white space around it
-_SPEC = re.compile(r"[ \t]*([0-9]*)-([0-9]*)[ \t]*")
+_SPEC = lazyre.compile(r"[ \t]*([0-9]*)-([0-9]*)[ \t]*")
 
 
 class Unsatisfiable:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from mpserver import lazyre
 from mpserver.errors import RequestError
 from mpserver.typing import NamedTuple
 
@@ -32,9 +33,9 @@ QUERY_CHARS = r"[^\x00-\x20\x7f#]"
 ORIGIN_FORM = rf"(/{PATH_CHARS}*+)(?:\?({QUERY_CHARS}*+))?+"
 
 # RFC 9112 3.2.2, RFC 9110 4.2: absolute-form = ( "http" / "https" ) "://" authority path-abempty [ "?" query ]
-_absolute_form = re.compile(
+_absolute_form = lazyre.compile(
     rf"[Hh][Tt][Tt][Pp][Ss]?://([^\x00-\x20\x7f#?/]++)(/{PATH_CHARS}*+)?+(?:\?({QUERY_CHARS}*+))?+"
-).fullmatch
+)
 
 # RFC 3986 3.2: authority = [ userinfo "@" ] host [ ":" port ], and narrower, as httpd is:
 #   host     = 1*label-chars separated by single dots, one more dot allowed at either end
@@ -46,8 +47,8 @@ _authority = re.compile(
 ).fullmatch
 
 # RFC 3986 3.2.2
-_is_hextet = re.compile(r"[0-9A-Fa-f]{1,4}").fullmatch
-_is_ipv4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!\Z)|\Z)){4}").fullmatch
+_hextet = lazyre.compile(r"[0-9A-Fa-f]{1,4}")
+_ipv4 = lazyre.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!\Z)|\Z)){4}")
 
 
 def is_authority(text: str) -> bool:
@@ -64,11 +65,11 @@ def _is_ipv6(text: str) -> bool:
     halves = text.split("::")
     groups = [group for half in halves if half for group in half.split(":")]
     if groups and "." in groups[-1] and text.endswith(groups[-1]):
-        if not _is_ipv4(groups[-1]):
+        if not _ipv4.fullmatch(groups[-1]):
             return False
         groups[-1:] = ["0", "0"]
     wanted = len(groups) == 8 if len(halves) == 1 else len(halves) == 2 and len(groups) < 8
-    return wanted and all(map(_is_hextet, groups))
+    return wanted and all(map(_hextet.fullmatch, groups))
 
 
 def read_target(method: str, target: str) -> Target:
@@ -83,7 +84,7 @@ def read_target(method: str, target: str) -> Target:
         if method != "OPTIONS":
             raise RequestError(400, "the target * goes with OPTIONS only")
         return Target(None, "*", None)
-    match = _absolute_form(target)
+    match = _absolute_form.fullmatch(target)
     if match is None:
         raise RequestError(400, "the request's target is malformed")
     authority, path, query = match.groups()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from mpserver import lazyre
 from mpserver.config.registry import (
     EVERYWHERE,
     NOT_HTACCESS,
@@ -21,8 +22,8 @@ from mpserver.modules import values
 from mpserver.typing import NamedTuple
 
 #: $1 to $9, $0 and & in the target of a Match form; a backslash takes the next $ or & as it is.
-REFERENCE = re.compile(r"\\([$&])|\$(\d)|(&)")
-SLASHES = re.compile(r"/{2,}")
+REFERENCE = lazyre.compile(r"\\([$&])|\$(\d)|(&)")
+SLASHES = lazyre.compile(r"/{2,}")
 
 
 class Alias(NamedTuple):

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from stat import S_ISDIR
 
+from mpserver import lazyre
 from mpserver.api import constants
 from mpserver.api.log import ERROR, WARN
 from mpserver.config.registry import NOT_HTACCESS, SERVER_VHOST, Args, Call, Directive, Module
@@ -43,7 +44,7 @@ HANDLER = "cgi-script"
 NPH = "nph-"
 
 #: What follows the headers (RFC 3875 6.2 wants NL; scripts write what they like).
-BLANK = re.compile(rb"\r?\n\r?\n|\A\r?\n")
+BLANK = lazyre.compile(rb"\r?\n\r?\n|\A\r?\n")
 #: Longer headers are a body whose headers were forgotten.
 MOST_HEADERS = 1 << 20
 #: So much is read, or written, at a time.
@@ -52,13 +53,13 @@ PIECE = 65536
 LINE = 8192
 #: What a script's status may be.
 STATUSES = range(200, 600)
-STATUS = re.compile(r"(\d+)(?:\s|\Z)", re.ASCII)
+STATUS = lazyre.compile(r"(\d+)(?:\s|\Z)", re.ASCII)
 #: Variables with what the client sent; all others are text of the server's.
-SENT = re.compile(r"(?:REDIRECT_)*(?:HTTP_|QUERY_STRING\Z|CONTENT_TYPE\Z|REQUEST_URI\Z)")
+SENT = lazyre.compile(r"(?:REDIRECT_)*(?:HTTP_|QUERY_STRING\Z|CONTENT_TYPE\Z|REQUEST_URI\Z)")
 #: What a variable's name can't have.
-UNSPEAKABLE = re.compile(r"[^0-9A-Za-z_]")
+UNSPEAKABLE = lazyre.compile(r"[^0-9A-Za-z_]")
 #: The scheme and authority of a request target.
-AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+AUTHORITY = lazyre.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 #: Where programs are looked for, when the server itself was told nothing.
 DEFAULT_PATH = "/bin:/usr/bin:/usr/local/bin"
 #: A note of this name lets a script's Content-Length count (as httpd 2.4.59).

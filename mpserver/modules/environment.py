@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 
+from mpserver import lazyre
 from mpserver.config.registry import NOT_HTACCESS, Args, Call, Directive
 from mpserver.config.settings import Setting
 from mpserver.errors import ConfigError
@@ -31,7 +32,7 @@ OLDEST = (3, 11)
 #: The engine alone takes about a third of it.
 LEAST_MEMORY = 64 << 20
 
-_SIZE = re.compile(r"(\d{1,15})([KMG]?)B?\Z", re.ASCII | re.IGNORECASE)
+_SIZE = lazyre.compile(r"(\d{1,15})([KMG]?)B?\Z", re.ASCII | re.IGNORECASE)
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -162,7 +163,7 @@ def _memory(call: Call) -> None:
     _tell(call, MEMORY, size)
 
 
-_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
+_MODULE = lazyre.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 
 
 def _preload(call: Call) -> None:

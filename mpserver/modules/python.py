@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable
 
+from mpserver import lazyre
 from mpserver.config.patterns import compile_glob, is_wild
 from mpserver.config.regex import compile_regex
 from mpserver.config.registry import (
@@ -164,7 +165,7 @@ def mutexes(main: Server, root: str, mutex: Setting[dict[str, Mutex]]) -> tuple[
 # ---- handlers
 
 #: module or module::object.path
-HANDLER = re.compile(r"[^\s:|]+(?:::[^\s:|]+)?\Z")
+HANDLER = lazyre.compile(r"[^\s:|]+(?:::[^\s:|]+)?\Z")
 _PLACES = {"Location": True, "LocationMatch": True, "Directory": False, "DirectoryMatch": False, "htaccess": False}
 
 

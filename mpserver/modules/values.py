@@ -14,6 +14,7 @@ import os.path
 import re
 from collections.abc import Callable, Iterable, Mapping
 
+from mpserver import lazyre
 from mpserver.config.regex import compile_regex
 from mpserver.config.registry import Call
 from mpserver.config.settings import Conf, Setting, append
@@ -55,9 +56,9 @@ def check(confs: Iterable[Conf]) -> list[ConfigError]:
 Reader = Callable[[Call, str], T]
 
 #: A time: digits and a unit; httpd's units.
-TIME = re.compile(r"(\d+)(ms|s|mi|min|h)?\Z", re.ASCII)
+TIME = lazyre.compile(r"(\d+)(ms|s|mi|min|h)?\Z", re.ASCII)
 UNITS = {"ms": 0.001, "s": 1.0, "mi": 60.0, "min": 60.0, "h": 3600.0}
-DIGITS = re.compile(r"[+-]?\d+\Z", re.ASCII)
+DIGITS = lazyre.compile(r"[+-]?\d+\Z", re.ASCII)
 
 
 def number(least: int, most: int | None = None, remark: str = "", *, lower: bool = False) -> Reader[int]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 
+from mpserver import lazyre
 from mpserver.api import constants
 from mpserver.api.hlist import HandlerEntry
 from mpserver.api.loader import TRUST, Loaded, Loader, resolve_object
@@ -181,7 +181,7 @@ def running() -> Request | None:
 
 
 #: What CPython and the makers of extension modules say where isolated subinterpreters are refused.
-REFUSALS = re.compile(
+REFUSALS = lazyre.compile(
     r"module (?P<module>\S+) does not support loading in subinterpreters"
     r"|PyO3 modules (?:compiled for \S+ )?(?:do not yet|may only be)"
     r"|cannot load module more than once per process"

@@ -10,11 +10,11 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Mapping
 from stat import S_ISREG
 
+from mpserver import lazyre
 from mpserver.api import constants
 from mpserver.api.connection import Address
 from mpserver.api.inputfilters import unfiltered
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 
 #: What a redirect's URI may begin with and does not need.
-ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(?=[/?]|$)")
+ABSOLUTE = lazyre.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(?=[/?]|$)")
 #: httpd's limit of internal redirects of one request.
 REDIRECTS = 10
 #: Caches are emptied when they grow past this: a client can ask for any number of paths.
