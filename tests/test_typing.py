@@ -79,7 +79,8 @@ def test_records_are_as_those_of_collections(way: int) -> None:
 )
 def test_wrong_fields_are_refused(way: Callable[[Any], Any]) -> None:
     for cls in (Ours, Theirs, Derived):
-        with pytest.raises(TypeError):
+        # (that of collections says ValueError for a field that is none, before 3.13)
+        with pytest.raises((TypeError, ValueError) if cls is Theirs else TypeError):
             way(cls)
 
 
