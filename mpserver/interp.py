@@ -6,7 +6,6 @@ worker's main interpreter; `mpserver.kinds` starts it there.
 
 from __future__ import annotations
 
-import gc
 import marshal
 import mmap
 import os
@@ -588,7 +587,6 @@ def run_packed(data: bytes, inbox_fd: int) -> None:
         inbox.close()
         return
     finder.narrow()
-    gc.enable()
     run(boot, inbox_fd)
 
 

@@ -26,6 +26,7 @@ exec(marshal.loads({finder!r}), finder.__dict__)
 finder.use({engine!r})
 import threading
 import mpserver.interp
+gc.enable()
 threading.Thread(target=mpserver.interp.run_packed, args=({boot!r}, {inbox!r}), name={name!r}).start()
 """
 

@@ -15,6 +15,7 @@ from mpserver import handoff
 from mpserver.api.constants import DECLINED
 from mpserver.connection import GONE, READING, Connection
 from mpserver.errors import ClientGone, Misplaced
+from mpserver.modules import python
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,9 +46,9 @@ def starter(talks: bool, http: Starter, begin: Starter) -> Starter:
 
 def is_for_handler(connection: Connection) -> bool:
     """Whether a connection is for a connection handler: it is new, and its server has one."""
-    from mpserver.phases.protocol import handles
-
-    return not connection.served and not connection.buffer and handles(connection.default)
+    if connection.served or connection.buffer:
+        return False
+    return bool(connection.default.server.conf[python.CONNECTION_HANDLERS])
 
 
 class Wire:

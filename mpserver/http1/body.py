@@ -4,7 +4,6 @@ Both kinds are fed what the connection delivers, in pieces of any size, give bac
 body, and keep what follows the body in ``rest``: the next request of a pipelining client.
 """
 
-
 from mpserver import lazyre
 from mpserver.errors import RequestError
 from mpserver.http1.fields import TCHAR, Limits, Pairs, read_fields

@@ -16,7 +16,6 @@ from mpserver.phases.timeouts import RequestTimeout
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mpserver.phases.host import Host
     from mpserver.phases.plan import Plan
 
 PHASE = "PythonConnectionHandler"
@@ -26,11 +25,6 @@ def wanted(configuration: Configuration) -> bool:
     """Whether any server has connection handlers; only then connections are looked at before their first request."""
     servers = (configuration.main, *configuration.hosts)
     return any(server.conf[python.CONNECTION_HANDLERS] for server in servers)
-
-
-def handles(host: Host) -> bool:
-    """Whether the connections of a server are for a handler."""
-    return bool(host.server.conf[python.CONNECTION_HANDLERS])
 
 
 class Protocol:
