@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +26,7 @@ from mod_python import Session, apache
 from mod_python._sessions import options, sealed
 from mod_python._sessions.redisstore import RedisStore
 from support.redis import Redis
-from support.waiting import PATIENCE, wait_for
+from support.waiting import PATIENCE, quickest, wait_for
 
 SID = "ab" * 16
 PREFIX = "mod_python.redis_session."
@@ -204,14 +205,12 @@ class TestOtherServers:
     def test_what_a_killed_process_of_this_server_held_is_free(
         self, ask: Ask, redis_server: Redis, tmp_path: Path, lent: SimpleNamespace
     ) -> None:
-        took = []
-        for _ in range(3):  # (of some tries the quickest counts: others use the machine, too)
+        def load() -> None:
             sid = begin(ask)
             redis_server.ask("SET", f"{tmp_path.name}:{sid}:lock", lent.lock_domain() + "/0123456789abcdef")
-            began = time.monotonic()
             Session.Session(ask(sid, "RedisSession")).save()
-            took.append(time.monotonic() - began)
-        assert min(took) < 0.5, took
+
+        assert quickest(load, 0.5)[-1] < 0.5
 
     def test_servers_have_different_names(self, lent: SimpleNamespace, ask: Ask, tmp_path: Path) -> None:
         from mpserver.locks import LockPool
@@ -258,8 +257,7 @@ class TestOtherServers:
             acquire(self, hold)
             raise KeyboardInterrupt
 
-        took = []
-        for _ in range(3):  # (of some tries the quickest counts: others use the machine, too)
+        def take_over() -> None:
             sid = begin(ask)
             with monkeypatch.context() as patch:
                 patch.setattr(RedisStore, "acquire", late)
@@ -267,12 +265,11 @@ class TestOtherServers:
                 with pytest.raises(KeyboardInterrupt):
                     Session.Session(req)
             req.end()
-            began = time.monotonic()
             hold = elsewhere.hold(sid)
             elsewhere.acquire(hold)
-            took.append(time.monotonic() - began)
             elsewhere.release(hold)
-        assert min(took) < 0.9, took
+
+        assert quickest(take_over, 0.9)[-1] < 0.9
 
 
     def test_servers_take_turns(self, redis_server: Redis, tmp_path: Path) -> None:
@@ -317,18 +314,19 @@ class TestOtherServers:
 
 class TestRedisIsAway:
     def test_nothing_listens(self, ask: Ask, tmp_path: Path) -> None:
-        for more in ({}, {"sid": SID}):
-            req = ask(more.get("sid"), "RedisSession", **told(url=f"unix://{tmp_path}/none.sock"))
-            began = time.monotonic()
+        def fail(sid: str | None) -> None:
+            req = ask(sid, "RedisSession", **told(url=f"unix://{tmp_path}/none.sock"))
             with pytest.raises(Session.SessionUnavailable) as away:
                 Session.Session(req)
             req.end()
-            assert time.monotonic() - began < 1.9
             assert isinstance(away.value, apache.SERVER_RETURN)
             assert away.value.args == (503,)
             assert len(said(req)) == 1
             assert "none.sock" in said(req)[0]
             assert "mod_python.redis_session.url" in said(req)[0]
+
+        for sid in (None, SID):
+            assert quickest(partial(fail, sid), 1)[-1] < 1
 
     def test_also_without_a_lock(self, ask: Ask, tmp_path: Path) -> None:
         req = ask(SID, "RedisSession", **told(url=f"unix://{tmp_path}/none.sock"))
@@ -356,21 +354,25 @@ class TestRedisIsAway:
             assert said(req) == []
 
     def test_it_does_not_answer(self, ask: Ask, tmp_path: Path) -> None:
-        with socket.socket(socket.AF_UNIX) as silent:
-            silent.bind(str(tmp_path / "silent"))
-            silent.listen()
-            times = []
-            for _ in range(6):
-                req = ask(SID, "RedisSession", **told(url=f"unix://{tmp_path}/silent", timeout="1"))
-                began = time.monotonic()
-                with pytest.raises(Session.SessionUnavailable):
-                    Session.Session(req)
-                req.end()
-                times.append(time.monotonic() - began)
-                assert len(said(req)) == 1
-        assert 0.9 < times[0] < 5
-        # (those within a second after it; on a busy machine not all five may be)
-        assert min(times[1:]) < 0.5, "the next ones did wait, too"
+        times: list[float] = []
+        for number in range(3):  # (others may use the machine: a store each, for one rests after it failed)
+            path = tmp_path / f"silent{number}"
+            with socket.socket(socket.AF_UNIX) as silent:
+                silent.bind(str(path))
+                silent.listen()
+                times = []
+                for _ in range(3):
+                    req = ask(SID, "RedisSession", **told(url=f"unix://{path}", timeout="1"))
+                    began = time.monotonic()
+                    with pytest.raises(Session.SessionUnavailable):
+                        Session.Session(req)
+                    req.end()
+                    times.append(time.monotonic() - began)
+                    assert len(said(req)) == 1
+            if times[0] < 3 and max(times[1:]) < 0.5:
+                break
+        assert 0.9 < times[0] < 3
+        assert max(times[1:]) < 0.5, "the next ones did wait, too"
 
     def test_it_refuses_to_write(self, ask: Ask, tmp_path: Path) -> None:
         with Redis(tmp_path / "full", "--maxmemory", "1", "--maxmemory-policy", "noeviction") as server:

@@ -19,3 +19,16 @@ def wait_for(condition: Callable[[], T], what: str, patience: float = PATIENCE) 
         assert time.monotonic() < deadline, f"waited {patience:g} s for {what}"
         time.sleep(0.005)
     return value
+
+
+def quickest(act: Callable[[], object], limit: float, tries: int = 3) -> list[float]:
+    """How long something took each time, in seconds: again until it took less than ``limit``, if not too often.
+
+    For what should be quick, on a machine that others use, too.
+    """
+    took: list[float] = []
+    while len(took) < tries and not (took and took[-1] < limit):
+        began = time.monotonic()
+        act()
+        took.append(time.monotonic() - began)
+    return took
