@@ -19,6 +19,7 @@ from types import TracebackType
 
 from mod_python import apache
 from mod_python._environ import Environ, Environment, on_wire
+from mpserver.api.members import header_text
 from mpserver.errors import ClientGone
 from mpserver.typing import TYPE_CHECKING, Any, NoReturn
 
@@ -61,7 +62,7 @@ def handler(req: Request) -> int:
     """
     mount = mounted(req)
     uri = req._uri
-    path = mount.path(uri)
+    path = uri[mount.cut :] if uri.startswith(mount.below) else mount.path(uri)  # (the usual case without a call)
     if path is None:
         return apache.DECLINED
     application = mount.application
@@ -124,8 +125,7 @@ def mounted(req: Request) -> Mount:
     mount = _mount(req._plan)  # type: ignore[arg-type]  # plans are hashable, their protocol does not say so
     if not mount.ready:
         mount.prepare(req)
-    options = req.__dict__.get("_options_table")
-    if options is not None and mount.differs(options):
+    if req._options_table is not None and mount.differs(req._options_table):
         # a handler before this one has set options for this request
         mount = Mount()
         mount.prepare(req)
@@ -329,32 +329,19 @@ class Exchange:
             req.status_line = status if len(status) > 3 else status + " "
         if type(headers) is not list:
             raise TypeError(f"the headers must be in a list, not in a {type(headers).__name__}")
-        content_type: str | None = None
-        table: apache.table | None = None
-        for header in headers:
-            if type(header) is not tuple:
-                raise TypeError(f"a header must be a tuple of name and value, not {header!r}")
-            name, value = header
-            if type(name) is not str or type(value) is not str:
-                name, value = _text(name), _text(value)
-            lower = name.lower()
-            if lower == "content-type":
-                content_type = value
-            elif lower == "content-length":
-                self._length = _content_length(value, self._length)
-            else:
-                if lower in HOP_BY_HOP:
-                    raise ValueError(f"{name} is a header about the connection, which WSGI leaves to the server")
-                if table is None:
-                    table = req.headers_out
-                    self._before = table.items()
+        try:
+            told = _told(tuple(headers))
+        except TypeError:
+            told = None  # (outside of this clause its error, or that of what can't be a key, tells more)
+        content_type, self._length, others = told or _told.__wrapped__(headers)
+        if others:
+            table = req.headers_out
+            self._before = table.items()
+            for name, value in others:
                 table.add(name, value)
-        if content_type is None:
-            req._content_type = None
-        elif content_type.isascii() and content_type.isprintable():
-            req._content_type, req._content_type_set = content_type, 1
-        else:
-            req.content_type = content_type
+        req._content_type = content_type
+        if content_type is not None:
+            req._content_type_set = 1
         self._started = True
         return self.write
 
@@ -504,11 +491,33 @@ def _text(value: object) -> str:
     raise TypeError(f"names and values of headers must be strings, not {type(value).__name__}")
 
 
-def _content_length(value: str, before: int | None) -> int:
-    """The number. :raises ValueError: it is none, or differs from one that was told before."""
-    if not (value.isascii() and value.isdigit()) or (before is not None and before != int(value)):
-        raise ValueError(f"a response can't have the Content-Length {value!r}")
-    return int(value)
+@lru_cache(maxsize=256)
+def _told(headers: Iterable[object]) -> tuple[str | None, int | None, tuple[tuple[str, str], ...]]:
+    """What an application's headers say: the body's type and length, and the other ones.
+
+    Most applications give the same few headers again and again: so it is remembered.
+
+    :raises TypeError, ValueError: they can't be sent.
+    """
+    content_type: str | None = None
+    length: int | None = None
+    others: list[tuple[str, str]] = []
+    for header in headers:
+        if not isinstance(header, tuple):
+            raise TypeError(f"a header must be a tuple of name and value, not {header!r}")
+        name, value = map(_text, header)
+        lower = name.lower()
+        if lower == "content-type":
+            content_type = header_text("content_type", value)
+        elif lower == "content-length":
+            if not (value.isascii() and value.isdigit()) or length not in (None, int(value)):
+                raise ValueError(f"a response can't have the Content-Length {value!r}")
+            length = int(value)
+        elif lower in HOP_BY_HOP:
+            raise ValueError(f"{name} is a header about the connection, which WSGI leaves to the server")
+        else:
+            others.append((name, value))
+    return content_type, length, tuple(others)
 
 
 def _bytes(data: object) -> bytes:

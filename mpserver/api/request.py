@@ -58,6 +58,8 @@ class Request(Output, Receiving):
 
     _env: Table | None = None
     _notes: Table | None = None
+    _config_table: Table | None = None
+    _options_table: Table | None = None
     _main: Request | None = None
     #: The page of server side includes that it is.
     _document: Any = None
@@ -445,13 +447,13 @@ class Request(Output, Receiving):
 
     def get_config(self) -> Table:
         """The Python directives in effect, by name (manual 4.5.3)."""
-        if self.__dict__.get("_config_table") is None:
+        if self._config_table is None:
             self._config_table = Table.from_pairs(self._plan.config_pairs)
         return self._config_table
 
     def get_options(self) -> Table:
         """The PythonOptions in effect."""
-        if self.__dict__.get("_options_table") is None:
+        if self._options_table is None:
             self._options_table = Table.from_pairs(self._plan.option_pairs)
         return self._options_table
 

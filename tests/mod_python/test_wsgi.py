@@ -46,10 +46,10 @@ def test_bad_statuses(status: str) -> None:
 @pytest.mark.parametrize("value", ["", "-1", "1.0", " 1", "a", "\u0661"])
 def test_bad_lengths(value: str) -> None:
     with pytest.raises(ValueError, match="Content-Length"):
-        wsgi._content_length(value, None)
-    assert wsgi._content_length("5", 5) == 5
+        wsgi._told((("Content-Length", value),))
+    assert wsgi._told((("Content-Length", "5"), ("content-length", "5"))) == (None, 5, ())
     with pytest.raises(ValueError, match="Content-Length"):
-        wsgi._content_length("5", 6)
+        wsgi._told((("Content-Length", "5"), ("Content-Length", "6")))
 
 
 def test_file_wrapper_is_the_files_pieces() -> None:
@@ -106,6 +106,18 @@ def test_bad_headers_are_refused_at_once(headers: Any, error: type[Exception]) -
     started, _ = exchange()
     with pytest.raises(error):
         started.start_response("200 OK", headers)
+
+
+def test_the_same_headers_twice_mean_the_same() -> None:
+    headers = [("Content-Type", "text/x"), ("Content-Length", "3"), ("X-A", "1"), ("x-a", "2")]
+    for _ in range(2):
+        started, req = exchange()
+        started.start_response("200 OK", list(headers))
+        assert (req._content_type, started._length) == ("text/x", 3)
+        assert req.headers_out.items() == [("X-A", "1"), ("x-a", "2")]
+    started, _ = exchange()
+    with pytest.raises(TypeError, match="must be a tuple"):  # though it was asked for as tuples before
+        started.start_response("200 OK", [list(header) for header in headers])  # type: ignore[misc]
 
 
 def test_headers_may_be_bytes() -> None:
