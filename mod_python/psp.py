@@ -10,38 +10,24 @@ own file and line.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from collections.abc import Iterator
 from html import escape
 
 from mod_python import apache, util
-from mod_python._psp import cache as _cache
 from mod_python._psp import collect as _collect
-from mod_python._psp import files as _files
-from mod_python._psp import parser as _parser
+from mod_python._psp import pages as _pages
 from mod_python._psp import trace as _trace
-from mod_python._psp.compiler import Page, compile_page
-from mpserver.api import runtime as _runtime
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mod_python._psp.generated import Generated
+    from mod_python._psp.compiler import Page
     from mpserver.api.request import Request
 
 __all__ = ["PSP", "PSPInstance", "apache", "escape", "handler", "os", "parse", "parsestring", "sys", "util"]
 
-#: What a page that is a string is called in messages.
-STRING_NAME = "__psp__"
-#: The options that name a dbm file for the cache: today's name, and that of mod_python 3.2.
-CACHE_OPTIONS = ("mod_python.psp.cache_database_filename", "PSPDbmCache")
 #: Results of SERVER_RETURN with which a page has done its work (a redirect).
 SUCCESS = (apache.OK, apache.DONE)
-
-#: The pages of this interpreter (each has its own copy of this module): files, and strings.
-_pages = _cache.MemoryCache()
-_strings = _cache.MemoryCache()
 
 
 class PSP:
@@ -69,6 +55,7 @@ class PSP:
         self.vars = vars or {}
         self.string = string
         self.filename: str | None = None
+        self._page: Page
         if string is None:
             if not filename:
                 filename = req.filename
@@ -77,9 +64,9 @@ class PSP:
             if not filename.startswith("/"):
                 filename = os.path.join(os.path.dirname(req.filename or ""), filename)
             self.filename = filename
-            self._page = self._from_file(filename)
+            self._page = _pages.from_file(req, filename)
         else:
-            self._page = self._from_string(string)
+            self._page = _pages.from_string(string, self._directory)
 
     @property
     def code(self) -> Any:
@@ -103,18 +90,19 @@ class PSP:
         """
         page = self._page
         req: Any = self.req  # form and session are attributes of the application's
-        own_session = self._session() if "session" in page.names else None
-        if "form" in page.names and not hasattr(req, "form"):
+        names = page.names
+        own_session = self._session() if "session" in names else None
+        if "form" in names and not hasattr(req, "form"):
             req.form = util.FieldStorage(req, keep_blank_values=1)
         try:
             psp = PSPInstance(req, self.filename)
             scope = self._scope(psp, vars)
-            finish = _collect.prepare(scope)
+            collected = _collect.Collected(scope)
             try:
                 try:
                     exec(page.code, scope)
                 finally:
-                    finish()
+                    collected.end()
             except apache.SERVER_RETURN as end:
                 if end.args and end.args[0] in SUCCESS:
                     self._save()
@@ -143,20 +131,24 @@ class PSP:
 
     def _scope(self, psp: PSPInstance, vars: dict[str, Any] | None) -> dict[str, Any]:
         """The page's global variables."""
-        req = self.req
+        req, names = self.req, self._page.names
+        filename = req.filename
         scope = globals().copy()
-        if "Session" in self._page.names:
+        if "Session" in names:
             scope["Session"] = _session_module()
         scope["req"] = req
         scope["psp"] = psp
-        scope["form"] = getattr(req, "form", None) if "form" in self._page.names else None
+        scope["form"] = getattr(req, "form", None) if "form" in names else None
         scope["session"] = getattr(req, "session", None)
-        scope.update(self.vars)
+        if self.vars:
+            scope.update(self.vars)
         if vars:
             scope.update(vars)
-        scope["__file__"] = req.filename
-        scope["__mp_info__"] = _InstanceInfo(req.filename)
-        scope["__mp_path__"] = []
+        scope["__file__"] = filename
+        if "__mp_info__" in names:
+            scope["__mp_info__"] = _InstanceInfo(filename)
+        if "__mp_path__" in names:
+            scope["__mp_path__"] = []
         return scope
 
     def _session(self) -> Any:
@@ -178,9 +170,10 @@ class PSP:
         if self.string is not None:
             import linecache
 
-            text = _text(self.string, STRING_NAME)
+            name = _pages.STRING_NAME
+            text = _pages.text(self.string)
             lines = [line + "\n" for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
-            linecache.cache[STRING_NAME] = (len(text), None, lines, STRING_NAME)
+            linecache.cache[name] = (len(text), None, lines, name)
 
     # ---- showing it
 
@@ -189,83 +182,21 @@ class PSP:
         from mod_python._psp.listing import listing
 
         if self.string is not None:
-            generated = _parser.parse(STRING_NAME, _text(self.string, STRING_NAME), self._directory)
+            generated = _pages.parse_string(self.string, self._directory)
         else:
             assert self.filename is not None
-            generated = _parser.parse(self.filename, _files.read(self.filename), self._directory)
+            generated = _pages.parse_file(self.filename, self._directory)
         return listing(generated)
-
-    # ---- finding it
-
-    def _from_string(self, string: str | bytes) -> Page:
-        directory = self._directory
-        key = (directory, string)
-        page = _strings.get(key, None)
-        if page is None:
-            page = compile_page(_parser.parse(STRING_NAME, _text(string, STRING_NAME), directory))
-            _strings.store(key, page, None)
-        return page
-
-    def _from_file(self, filename: str) -> Page:
-        req = self.req
-        seen = req._stat if filename == req.filename else None  # by the server, a moment ago
-        state = _files.mark(filename) if seen is None else _files.state(seen)
-        if state is None:
-            raise apache.SERVER_RETURN(apache.HTTP_NOT_FOUND)
-        page = _pages.get(filename, state)
-        if page is not None:
-            return page
-        options = req.get_options()
-        database = options.get(CACHE_OPTIONS[0]) or options.get(CACHE_OPTIONS[1])
-        if database:
-            return self._from_database(database, filename, state)
-        page = _compiled(filename)
-        _pages.store(filename, page, state)
-        return page
-
-    def _from_database(self, database: str, filename: str, state: _files.Mark) -> Page:
-        """The page by way of the dbm file; by memory where that can't be used, which the log tells."""
-        kept = _cache.FileCache(database, self._locked)
-        failure: OSError | None = None
-        page: Page | None = None
-        try:
-            page = kept.get(filename, state)
-        except OSError as error:
-            failure = error
-        if page is not None:
-            return page
-        page = _compiled(filename)
-        if failure is None:
-            try:
-                kept.store(filename, page, state)
-            except OSError as error:
-                failure = error
-        if failure is not None:
-            self.req.log_error(f"mod_python.psp: the cache of pages fails: {failure}", apache.APLOG_WARNING)
-            _pages.store(filename, page, state)
-        return page
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """The pool's lock for dbm files (index 0, as sessions in dbm files take it)."""
-        runtime = _runtime.current()
-        if runtime is None:
-            yield
-            return
-        runtime.global_lock(self.req.server, None, 0)
-        try:
-            yield
-        finally:
-            runtime.global_unlock(self.req.server, None, 0)
 
 
 class PSPInstance:
     """What a page's code finds as ``psp`` (manual 4.9)."""
 
+    error_page: PSP | None = None
+
     def __init__(self, req: Request, filename: str | None) -> None:
         self.req = req
         self.filename = filename
-        self.error_page: PSP | None = None
 
     def set_error_page(self, filename: str) -> None:
         """Run this page when the current one raises an exception; it finds ``exception``, as of ``sys.exc_info()``.
@@ -329,22 +260,12 @@ def parse(filename: str, dir: str | None = None) -> str:
         files begin there. Without it these must be absolute.
     :raises SyntaxError: with the page's file and line.
     """
-    file = (dir or "") + filename
-    return _parser.parse(file, _files.read(file), dir).text
+    return _pages.parse_file((dir or "") + filename, dir).text
 
 
 def parsestring(string: str | bytes) -> str:
     """The Python of a page; bytes are UTF-8 (manual 4.9)."""
-    return _parser.parse(STRING_NAME, _text(string, STRING_NAME), None).text
-
-
-def _compiled(filename: str) -> Page:
-    generated: Generated = _parser.parse(filename, _files.read(filename), os.path.dirname(filename))
-    return compile_page(generated)
-
-
-def _text(string: str | bytes, name: str) -> str:
-    return _files.decode(string, name) if isinstance(string, bytes) else string
+    return _pages.parse_string(string, None).text
 
 
 def _session_module() -> Any:

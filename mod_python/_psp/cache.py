@@ -16,7 +16,7 @@ from mpserver.typing import cast
 #: So many pages are kept in memory (manual 4.9).
 SIZE = 512
 #: What a record of a dbm file begins with: the code of other Pythons, or in another form, is none.
-FORMAT = f"psp1 {sys.implementation.cache_tag} {sys.hexversion:x}\n".encode()
+FORMAT = f"psp2 {sys.implementation.cache_tag} {sys.hexversion:x}\n".encode()
 
 
 class Kept:
@@ -31,7 +31,10 @@ class Kept:
 
     def is_of(self, current: Mark | None) -> bool:
         """Whether its file, in this state now, and those that it includes are still the same."""
-        return self.mark == current and all(mark(name) == state for name, state in self.page.includes)
+        if self.mark != current:
+            return False
+        includes = self.page.includes
+        return not includes or all(mark(name) == state for name, state in includes)
 
 
 class MemoryCache:
@@ -92,14 +95,14 @@ class FileCache:
             return None
         try:
             state, data = marshal.loads(record[len(FORMAT) :])
-            kept = Kept(Page.load(data), Mark(*state))
+            kept = Kept(Page.load(data), state)
         except (ValueError, EOFError, TypeError):
             return None  # half a record
         return kept.page if kept.is_of(current) else None
 
     def store(self, name: str, page: Page, state: Mark) -> None:
         """Keep a page. :raises OSError: the dbm file can't be used."""
-        record = FORMAT + marshal.dumps((tuple(state), page.dump()))
+        record = FORMAT + marshal.dumps((state, page.dump()))
         with self._opened() as database:
             database[_key(name)] = record
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from mpserver.typing import Any
 
-#: Names of a page's helpers, see `prepare`.
+#: Names of a page's helpers, see `Collected`.
 TEXT, VALUE, FLUSH, EACH = "__psp_text__", "__psp_value__", "__psp_flush__", "__psp_each__"
 #: Values whose str() runs no code of an application.
 PLAIN = frozenset({str, int, float, bool, type(None)})
@@ -32,64 +32,66 @@ HARMLESS = (
 SIMPLE = (ast.Expr, ast.Assign, ast.AugAssign, ast.Pass, ast.Break, ast.Continue, ast.Global)
 
 
-def prepare(scope: dict[str, Any]) -> Callable[[], None]:
-    """Put what a page's code calls into its scope, for one run.
+class Collected:
+    """What one run of a page has written and not passed on yet; the page's code calls its methods."""
 
-    :returns: passes on what still waits; to be called at the end of the run.
-    """
-    parts: list[str] = []
-    append = parts.append
+    __slots__ = ("_append", "_parts", "_scope")
 
-    def flush() -> None:
+    def __init__(self, scope: dict[str, Any]) -> None:
+        """``scope`` are the page's global variables, where its code finds the methods."""
+        self._scope = scope
+        self._parts: list[str] = []
+        self._append = scope[TEXT] = self._parts.append
+        scope[VALUE] = self._value
+        scope[FLUSH] = self._flush
+        scope[EACH] = self._each
+
+    def end(self) -> None:
+        """Pass on what still waits; to be called at the end of the run."""
+        parts, scope = self._parts, self._scope
+        # It knows us: without this, only the garbage collector would free both and the request.
+        self._scope = {}
+        if parts:
+            scope["req"].write("".join(parts), 0)
+
+    def _flush(self) -> None:
+        parts = self._parts
         if parts:
             text = "".join(parts)
             parts.clear()
-            scope["req"].write(text, 0)
+            self._scope["req"].write(text, 0)
 
-    def value(convert: Callable[[Any], Any], found: Any, after: str = "") -> None:
+    def _value(self, convert: Callable[[Any], Any], found: Any, after: str) -> None:
         if convert is str and type(found) in PLAIN:
-            append(f"{found!s}{after}")
+            self._append(f"{found!s}{after}")
             return
-        flush()
+        self._flush()
         text = convert(found)
         if type(text) is str:
-            append(text)
+            self._append(text)
         else:
-            scope["req"].write(text, 0)
-        append(after)
+            self._scope["req"].write(text, 0)
+        self._append(after)
 
-    def each(values: Iterable[Any]) -> Iterable[Any]:
+    def _each(self, values: Iterable[Any]) -> Iterable[Any]:
         kind = type(values)
         if kind in QUIET and len(values) <= TURNS:  # type: ignore[arg-type]
             return values
-        return turns(values, 1 if kind not in QUIET else TURNS)
+        return self._turns(values, 1 if kind not in QUIET else TURNS)
 
-    def turns(values: Iterable[Any], most: int) -> Iterator[Any]:
+    def _turns(self, values: Iterable[Any], most: int) -> Iterator[Any]:
         iterator = iter(values)
         left = most
         while True:
             left -= 1
             if not left:
-                flush()
+                self._flush()
                 left = most
             try:
                 found = next(iterator)
             except StopIteration:
                 return
             yield found
-
-    scope[TEXT] = append
-    scope[VALUE] = value
-    scope[FLUSH] = flush
-    scope[EACH] = each
-
-    def finish() -> None:
-        # They know the scope: without this, only the garbage collector would free it and the request.
-        for name in (TEXT, VALUE, FLUSH, EACH):
-            scope.pop(name, None)
-        flush()
-
-    return finish
 
 
 def collect(tree: ast.Module, writes: Collection[ast.AST]) -> None:
@@ -127,7 +129,7 @@ def _write(statement: ast.stmt) -> list[ast.stmt]:
                 keywords=[],
             )
         ) if not isinstance(inner, ast.Starred):
-            made = _call(statement, VALUE, call.func, inner)
+            made = _call(statement, VALUE, call.func, inner, ast.Constant(""))
             return [made] if _harmless(inner) else [_flush(statement), made]
     return [_flush(statement), statement]
 
@@ -136,10 +138,10 @@ def _joined(last: ast.stmt, made: ast.stmt) -> bool:
     """Let the call that writes a value write the text behind it, too."""
     match last, made:
         case (
-            ast.Expr(value=ast.Call(func=ast.Name(id="__psp_value__"), args=arguments)),
-            ast.Expr(value=ast.Call(func=ast.Name(id="__psp_text__"), args=[text])),
-        ) if len(arguments) == 2:
-            arguments.append(text)
+            ast.Expr(value=ast.Call(func=ast.Name(id="__psp_value__"), args=[_, _, ast.Constant(value="") as after])),
+            ast.Expr(value=ast.Call(func=ast.Name(id="__psp_text__"), args=[ast.Constant(value=text)])),
+        ):
+            after.value = text
             return True
     return False
 

@@ -27,14 +27,13 @@ class Page(NamedTuple):
 
     def dump(self) -> bytes:
         """The page for `load`."""
-        states = tuple((name, state and tuple(state)) for name, state in self.includes)
-        return marshal.dumps((self.code, self.files, tuple(self.names), states))
+        return marshal.dumps((self.code, self.files, tuple(self.names), self.includes))
 
     @classmethod
     def load(cls, data: bytes) -> Page:
         """What `dump` gave, by the same Python. :raises ValueError: it isn't that (EOFError, TypeError, too)."""
-        code, files, names, states = marshal.loads(data)
-        return cls(code, files, frozenset(names), tuple((name, state and Mark(*state)) for name, state in states))
+        code, files, names, includes = marshal.loads(data)
+        return cls(code, files, frozenset(names), includes)
 
 
 def compile_page(generated: Generated) -> Page:

@@ -6,19 +6,13 @@ import os
 import re
 import stat
 
-from mpserver.typing import NamedTuple
-
 #: A comment at the top of a page may name its encoding, as in Python's own files (PEP 263).
 ENCODING = re.compile(rb"<%(?:--|\s*#)[^%\r\n]*?coding[:=][ \t]*([-\w.]+)")
 BOM = b"\xef\xbb\xbf"
 
 
-class Mark(NamedTuple):
-    """The state of a file; a page is parsed anew when that of one of its files is another."""
-
-    mtime: int
-    """In nanoseconds."""
-    size: int
+#: The state of a file: its mtime in nanoseconds, and its size. A page is parsed anew when that of a file of it changes.
+Mark = tuple[int, int]
 
 
 def mark(file: str) -> Mark | None:
@@ -32,7 +26,7 @@ def mark(file: str) -> Mark | None:
 
 def state(found: os.stat_result) -> Mark | None:
     """The state of a regular file, by what stat said; None of what is none."""
-    return Mark(found.st_mtime_ns, found.st_size) if stat.S_ISREG(found.st_mode) else None
+    return (found.st_mtime_ns, found.st_size) if stat.S_ISREG(found.st_mode) else None
 
 
 def read(file: str) -> str:

@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 
 from mod_python import psp
-from mod_python._psp import cache
+from mod_python._psp import cache, pages
 from mod_python._psp.compiler import compile_page
-from mod_python._psp.files import Mark
 from mod_python._psp.parser import parse
 from mpserver.api.result import SERVER_RETURN
 
@@ -415,13 +414,13 @@ def test_a_page_is_compiled_once_until_it_changes(
     page_request: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled: list[str] = []
-    real = psp._compiled
+    real = pages.compiled
 
     def noted(name: str) -> Any:
         compiled.append(name)
         return real(name)
 
-    monkeypatch.setattr(psp, "_compiled", noted)
+    monkeypatch.setattr(pages, "compiled", noted)
     req = page_request("a")
     for _ in range(3):
         psp.PSP(req).run()
@@ -461,7 +460,7 @@ def test_the_dbm_cache(page_request: Make, tmp_path: Path, monkeypatch: pytest.M
     psp.PSP(req).run()
     assert all((path.stat().st_mode & 0o777) == 0o600 for path in (tmp_path / "cache").iterdir())
     with monkeypatch.context() as patch:
-        patch.setattr(psp, "_compiled", lambda name: pytest.fail("it is in the cache"))
+        patch.setattr(pages, "compiled", lambda name: pytest.fail("it is in the cache"))
         psp.PSP(req).run()
         req.uri = "0"
         with pytest.raises(ZeroDivisionError) as error:
@@ -480,7 +479,7 @@ def test_a_dbm_file_that_others_can_write_is_not_used(page_request: Make, tmp_pa
     file = tmp_path / "psp.dbm"
     file.touch(0o666)
     file.chmod(0o666)
-    req = page_request("a", options={psp.CACHE_OPTIONS[0]: str(file)})
+    req = page_request("a", options={pages.CACHE_OPTIONS[0]: str(file)})
     psp.PSP(req).run()
     assert req.text == "a"
     [(line, level)] = req.logged
@@ -492,7 +491,7 @@ def test_a_dbm_file_that_others_can_write_is_not_used(page_request: Make, tmp_pa
 def test_a_broken_dbm_file_does_no_harm(page_request: Make, tmp_path: Path) -> None:
     file = tmp_path / "psp.dbm"
     file.write_bytes(b"no dbm file at all, but long enough to be looked at")
-    req = page_request("a", options={psp.CACHE_OPTIONS[0]: str(file)})
+    req = page_request("a", options={pages.CACHE_OPTIONS[0]: str(file)})
     psp.PSP(req).run()
     assert (req.text, len(req.logged)) == ("a", 1)
 
@@ -501,13 +500,13 @@ def test_a_broken_dbm_file_does_no_harm(page_request: Make, tmp_path: Path) -> N
 def test_records_of_others_are_no_pages(tmp_path: Path, damage: bytes) -> None:
     file = str(tmp_path / "psp.dbm")
     kept = cache.FileCache(file, contextlib.nullcontext)
-    state = Mark(1, 2)
+    state = (1, 2)
     page = compiled("a<%= 1 %>")
     kept.store("/x", page, state)
     found = kept.get("/x", state)
     assert found is not None
     assert (found.names, found.code) == (page.names, page.code)
-    assert kept.get("/x", Mark(1, 3)) is None
+    assert kept.get("/x", (1, 3)) is None
     assert kept.get("/y", state) is None
     with dbm.open(file, "c") as database:
         database[b"/x"] = damage
@@ -517,6 +516,6 @@ def test_records_of_others_are_no_pages(tmp_path: Path, damage: bytes) -> None:
 def test_the_pools_lock_guards_the_dbm_file(page_request: Make, tmp_path: Path, lent: SimpleNamespace) -> None:
     lent.global_lock = lambda *args: lent.calls.append(("lock", args))
     lent.global_unlock = lambda *args: lent.calls.append(("unlock", args))
-    req = page_request("a", options={psp.CACHE_OPTIONS[0]: str(tmp_path / "psp.dbm")})
+    req = page_request("a", options={pages.CACHE_OPTIONS[0]: str(tmp_path / "psp.dbm")})
     psp.PSP(req).run()
     assert lent.calls == [("lock", (None, None, 0)), ("unlock", (None, None, 0))] * 2
