@@ -14,6 +14,7 @@ import marshal
 import re
 import time
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 
 from mpserver.typing import TYPE_CHECKING, Any
 
@@ -255,16 +256,22 @@ def _read(string: str, names: Collection[str] | None) -> Iterator[tuple[str, str
 
 def _header(req: Request) -> str | None:
     """The request's Cookie header."""
-    headers = req.headers_in
-    if "Cookie" not in headers:
+    try:
+        found = req.headers_in["Cookie"]
+    except KeyError:
         return None
-    found = headers["Cookie"]
     return found if isinstance(found, str) else "; ".join(found)
 
 
 def received(req: Request, name: str) -> str | None:
     """What `get_cookie` gives as the value of a plain cookie: for those who need no object around it."""
-    return dict(_read(_header(req) or "", (name,))).get(name)
+    return _value(_header(req) or "", name)
+
+
+@lru_cache(maxsize=256)
+def _value(header: str, name: str) -> str | None:
+    """The value of a cookie in a header; clients send the same header again and again."""
+    return dict(_read(header, (name,))).get(name)
 
 
 def add_cookie(req: Request, cookie: Cookie | str, value: Any = "", **attributes: Any) -> None:

@@ -73,6 +73,14 @@ class BaseSession(dict[Any, Any]):
     `unlock`.
     """
 
+    _new = 1
+    _created = 0.0
+    _accessed = 0.0
+    _timeout: float = 0
+    _locked = 0
+    _locked_sid = ""
+    _invalid = 0
+
     def __init__(
         self,
         req: Request,
@@ -93,13 +101,6 @@ class BaseSession(dict[Any, Any]):
         self._req = req
         self._secret = secret
         self._lock = lock
-        self._new = 1
-        self._created = 0.0
-        self._accessed = 0.0
-        self._timeout: float = 0
-        self._locked = 0
-        self._locked_sid = ""
-        self._invalid = 0
         self._sid = self._check(sid) if sid else self._received()
 
         # Before this request's own lock, so that it runs after that is released: cleanups go backwards.

@@ -87,17 +87,23 @@ class Redis(NamedTuple):
 
 def settings(req: Request) -> Settings:
     """What the request's options say. They are read anew only where they differ."""
-    return _settings(tuple(req.get_options().pairs()))
+    return _settings(_pairs(req))
 
 
 def cleanup(req: Request) -> Cleanup:
     """What the request's options say of FileSession's clean-up. :raises ValueError: what can't be."""
-    return _cleanup(tuple(req.get_options().pairs()))
+    return _cleanup(_pairs(req))
 
 
 def redis(req: Request) -> Redis:
     """What the request's options say of the Redis server. :raises ValueError: what can't be."""
-    return _redis(tuple(req.get_options().pairs()))
+    return _redis(_pairs(req))
+
+
+def _pairs(req: Request) -> Pairs:
+    """The options; those of the configuration, unless a handler may have changed them for this request."""
+    table = req._options_table
+    return req._plan.option_pairs if table is None else tuple(table.pairs())
 
 
 @lru_cache(maxsize=256)

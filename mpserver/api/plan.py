@@ -22,8 +22,8 @@ class RequestPlan(Protocol):
     python_config: Mapping[str, str]
     options: Mapping[str, str]
     #: The two as tables have them.
-    config_pairs: list[tuple[str, str]]
-    option_pairs: list[tuple[str, str]]
+    config_pairs: tuple[tuple[str, str], ...]
+    option_pairs: tuple[tuple[str, str], ...]
     addhandler_extensions: tuple[str, ...]
     #: "", "on" or "double".
     hostname_lookups: str

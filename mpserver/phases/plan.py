@@ -77,8 +77,8 @@ class Plan:
         self.document_root: str = core.document_root(site.server.conf)
         self.python_config: Mapping[str, str] = python.python_config(conf)
         self.options: Mapping[str, str] = python.options(conf)
-        self.config_pairs = Table(self.python_config).items()
-        self.option_pairs = Table(self.options).items()
+        self.config_pairs = tuple(Table(self.python_config).items())
+        self.option_pairs = tuple(Table(self.options).items())
         self.python_path: str | None = conf[python.PYTHON_PATH]
         self.debug: bool = conf[python.PYTHON_DEBUG]
         self.autoreload: bool = conf[python.PYTHON_AUTO_RELOAD]

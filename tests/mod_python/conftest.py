@@ -95,6 +95,10 @@ class FakeRequest:
     def allow_methods(self, methods: tuple[str, ...]) -> None:
         self.allowed = methods
 
+    @property
+    def _options_table(self) -> Table:
+        return self.options
+
     def get_options(self) -> Table:
         return self.options
 
