@@ -30,6 +30,8 @@ class Setup(NamedTuple):
     #: Idle keep-alive connections.
     idle: int = 0
     log: bool = False
+    #: A module that each worker's interpreter imports at the start.
+    imports: str = ""
     workers: int = 1
     both_cores: bool = False
     #: A load of its own in place of the case's.

@@ -41,7 +41,9 @@ def weigh(options: Options, ground: Ground) -> Iterator[Result]:
     if not alone:
         note(f"{FLASK_WORKERS}: left out, Flask is not installed (pip install 'mpserver[bench]')")
         return
-    with mpserver("process", Setup(workers=WORKERS), [options.server_core], ground) as server:
+    # all of them have it from the start: a load of one core may reach a few of them only
+    setup = Setup(imports="wsgi_flask", workers=WORKERS)
+    with mpserver("process", setup, [options.server_core], ground) as server:
         url = f"http://127.0.0.1:{server.port}{FLASK_PATH}"
         run = load.run(url, max(2, options.seconds), [options.client_core], Load(connections=8 * WORKERS))
         memory = server.family.memory()

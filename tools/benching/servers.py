@@ -56,6 +56,8 @@ def mpserver(kind: str, setup: Setup, cores: Sequence[int], ground: Ground) -> I
     lines.append('Include "${SITE}/mpserver.conf"')
     if setup.log:
         lines += ['LogFormat "%h %l %u %t \\"%r\\" %>s %b" common', "CustomLog access.log common"]
+    if setup.imports:
+        lines.append(f"PythonImport {setup.imports} localhost")
     (run / "httpd.conf").write_text("\n".join(lines) + "\n" + _hosts(setup))
     command = [*pinned(cores), sys.executable, "-m", "mpserver", "-DFOREGROUND", "-f", str(run / "httpd.conf")]
     with started(command, port, run / "console.log") as family:
