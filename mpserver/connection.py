@@ -203,7 +203,7 @@ class Connection:
             if head is None:
                 previous, default = self.previous, self.default
                 try:
-                    head = parse_head(self.buffer, default.limits, previous or default.recent)
+                    head = parse_head(self.buffer, default.limits, previous or default.recent, default.blocks)
                 except RequestError as error:
                     self.owner.refuse(self, error)
                     return

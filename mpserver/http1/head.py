@@ -14,13 +14,15 @@ from mpserver.errors import RequestError
 from mpserver.http1.fields import TCHAR, Limits, Pairs, is_token, read_fields
 from mpserver.http1.target import ORIGIN_FORM, is_authority, read_target
 
-__all__ = ["CHUNKED", "Head", "HeadReader", "Limits", "parse_head"]
+__all__ = ["CHUNKED", "Blocks", "Head", "HeadReader", "Limits", "parse_head"]
 
 CHUNKED = -1
 """Head.length of a chunked body."""
 
 _MAX_LENGTH = 2**63 - 1  # what a file offset holds; httpd's limit too
 _MAX_EMPTY_LINES = 10  # before the request line; httpd's number
+_KEPT = 128  # header blocks that are remembered
+_LONGEST_KEPT = 2048  # bytes of one
 
 # RFC 9112 3: request-line = method SP request-target SP HTTP-version
 #         2.3: HTTP-version = "HTTP/" DIGIT "." DIGIT
@@ -275,11 +277,44 @@ class Head:
         return f"<Head {self.line!r} of {self.host}>"
 
 
-def parse_head(buffer: bytes, limits: Limits, previous: Head | None = None) -> Head | None:
+class Blocks:
+    """Header blocks that were read within the same limits.
+
+    A client sends the same fields with many requests, and what comes by way of a proxy, or by many connections,
+    takes turns with what others send.
+    """
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: dict[bytes, _Block] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def read(self, tail: bytes, limits: Limits) -> _Block:
+        """The block of an HTTP/1.1 head. :raises RequestError: it is none, or passes the limits."""
+        block = self._kept.get(tail)
+        if block is None:
+            block = _read_block(tail, 1, limits)
+            if len(tail) <= _LONGEST_KEPT:
+                if len(self._kept) >= _KEPT:
+                    self._kept.clear()
+                self._kept[tail] = block
+        return block
+
+
+def _read_block(tail: bytes, minor: int, limits: Limits) -> _Block:
+    return _Block(tail, minor, read_fields(str(tail[:-2], "latin-1"), limits))
+
+
+def parse_head(
+    buffer: bytes, limits: Limits, previous: Head | None = None, blocks: Blocks | None = None
+) -> Head | None:
     """The head at the start of the buffer, None if it is not complete yet.
 
-    ``previous`` is an earlier head within the same limits: what follows from its fields is taken over
-    if they are the same bytes, as those of one client mostly are. Raises RequestError as
+    ``previous`` is an earlier head within the same limits, ``blocks`` are those of earlier ones: what follows
+    from fields is taken over if they are the same bytes, as those of one client mostly are. Raises RequestError as
     soon as it is clear that no valid head can come of these bytes, complete or not.
 
     On None feed the same bytes and the following ones to a HeadReader instead of calling again:
@@ -310,9 +345,8 @@ def parse_head(buffer: bytes, limits: Limits, previous: Head | None = None) -> H
             stop = buffer.find(b"\r\n\r\n", end)
             if stop < 0:
                 return HeadReader(limits).feed(buffer)
-            block = _Block(
-                buffer[start : stop + 4], minor, read_fields(str(buffer[start : stop + 2], "latin-1"), limits)
-            )
+            tail = buffer[start : stop + 4]
+            block = _read_block(tail, minor, limits) if blocks is None or not minor else blocks.read(tail, limits)
     except RequestError as error:
         error.line = line
         raise

@@ -10,7 +10,7 @@ from mpserver.api.log import DEFAULT_LEVEL, ErrorLog, log_key
 from mpserver.api.server import Server as ServerObject
 from mpserver.config.compile import Configuration, Server
 from mpserver.config.settings import Conf
-from mpserver.http1.head import Head, Limits
+from mpserver.http1.head import Blocks, Head, Limits
 from mpserver.modules import core, log_config, python
 from mpserver.modules.pages import Pages
 from mpserver.phases.steps import EARLY
@@ -36,8 +36,8 @@ class Site:
     """
 
     __slots__ = (
-        "access_logs", "has_early", "keep_alive", "keep_alive_timeout", "limits", "located", "log", "max_requests",
-        "name", "pages", "server", "timeout",
+        "access_logs", "blocks", "has_early", "keep_alive", "keep_alive_timeout", "limits", "located", "log",
+        "max_requests", "name", "pages", "server", "timeout",
     )  # fmt: skip
 
     def __init__(self, configuration: Configuration, server: Server, name: str, logs: Mapping[str, int]) -> None:
@@ -56,6 +56,7 @@ class Site:
         self.limits = Limits(
             conf[core.LIMIT_REQUEST_LINE], conf[core.LIMIT_REQUEST_FIELDS], conf[core.LIMIT_REQUEST_FIELD_SIZE]
         )
+        self.blocks = Blocks()
         self.log = ErrorLog(error_fd(configuration, server, logs), *log_levels(server))
         self.access_logs = tuple(
             OpenLog(logs.get(log_key(configuration.root, log.target), 2), log) for log in log_config.access_logs(conf)
@@ -66,7 +67,7 @@ class Host:
     """What serving needs of one server: its names, and what it has in common with its site."""
 
     __slots__ = (
-        "access_logs", "has_early", "keep_alive", "keep_alive_timeout", "limits", "located", "log", "made",
+        "access_logs", "blocks", "has_early", "keep_alive", "keep_alive_timeout", "limits", "located", "log", "made",
         "max_requests", "name", "pages", "recent", "server", "site", "timeout", "_make",
     )  # fmt: skip
 
@@ -78,7 +79,7 @@ class Host:
         self.access_logs = site.access_logs
         self.has_early = site.has_early
         self.keep_alive, self.keep_alive_timeout = site.keep_alive, site.keep_alive_timeout
-        self.limits = site.limits
+        self.limits, self.blocks = site.limits, site.blocks
         self.located, self.pages = site.located, site.pages
         self.log = site.log
         self.max_requests = site.max_requests

@@ -13,7 +13,7 @@ from http1.strategies import COMMON_METHODS, broken, heads, pieces, requests
 from mpserver.errors import RequestError
 from mpserver.http1.body import make_body
 from mpserver.http1.fields import read_fields
-from mpserver.http1.head import CHUNKED, Head, HeadReader, Limits, parse_head, refused
+from mpserver.http1.head import CHUNKED, Blocks, Head, HeadReader, Limits, parse_head, refused
 
 LIMITS = Limits()
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n"
@@ -26,10 +26,12 @@ def facts(head: Head) -> tuple[object, ...]:
     return (*(getattr(head, name) for name in names), head.fields, head.block)
 
 
-def outcome(data: bytes, limits: Limits = LIMITS, previous: Head | None = None) -> object:
+def outcome(
+    data: bytes, limits: Limits = LIMITS, previous: Head | None = None, blocks: Blocks | None = None
+) -> object:
     """What comes of the bytes: facts, None, or the status and the reason of the refusal."""
     try:
-        head = parse_head(data, limits, previous)
+        head = parse_head(data, limits, previous, blocks)
     except RequestError as error:
         return error.status, error.reason
     return None if head is None else facts(head)
@@ -531,6 +533,51 @@ def test_a_previous_head_changes_nothing(first: bytes, second: bytes, same_field
         second = second.lstrip(b"\r\n").partition(b"\r\n")[0] + b"\r\n" + previous.block + b"\r\nrest"
     assert outcome(second, previous=previous) == outcome(second)
     assert outcome(first, previous=previous) == outcome(first)
+
+
+@given(broken(heads()), broken(heads()))
+@example(GET + b"\r\n", b"GET / HTTP/1.0\r\nHost: h\r\n\r\n")
+@example(
+    b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"POST / HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n",
+)
+@example(b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n")
+def test_blocks_that_are_known_change_nothing(first: bytes, second: bytes) -> None:
+    blocks = Blocks()
+    for data in (first, second, first, second):
+        fields = data.lstrip(b"\r\n").partition(b"\r\n")[2]
+        for line in (b"", b"PUT /x?y HTTP/1.1\r\n", b"GET /x HTTP/1.0\r\n"):
+            again = line + fields if line else data
+            assert outcome(again, blocks=blocks) == outcome(again)
+
+
+def test_known_blocks_are_not_read_again_by_other_connections() -> None:
+    blocks = Blocks()
+    data = b"GET /a HTTP/1.1\r\nHost: h\r\nX: %d\r\n\r\n"
+    one, other, again = (parse_head(data % number, LIMITS, None, blocks) for number in (1, 2, 1))
+    assert one is not None
+    assert other is not None
+    assert again is not None
+    assert again.fields is one.fields
+    assert other.fields == (("Host", "h"), ("X", "2"))
+
+
+def test_few_blocks_are_kept_and_no_long_ones() -> None:
+    blocks = Blocks()
+    for number in range(1000):
+        read_again(b"X: %d\r\n" % number, blocks)
+        assert len(blocks) <= 128
+    assert len(blocks) > 0
+    before = len(blocks)
+    assert read_again(b"X: " + b"x" * 2048 + b"\r\n", blocks)
+    assert len(blocks) == before
+
+
+def read_again(fields: bytes, blocks: Blocks) -> Head | None:
+    """A head with these fields and a host, twice: what is kept must not differ."""
+    data = GET + fields + b"\r\n"
+    assert outcome(data, blocks=blocks) == outcome(data, blocks=blocks) == outcome(data)
+    return parse_head(data, LIMITS, None, blocks)
 
 
 def test_repeated_fields_are_not_read_again() -> None:
