@@ -78,7 +78,7 @@ class BaseSession(dict[Any, Any]):
     _accessed = 0.0
     _timeout: float = 0
     _locked = 0
-    _locked_sid = ""
+    _held: runtime.Lock
     _invalid = 0
 
     def __init__(
@@ -269,15 +269,16 @@ class BaseSession(dict[Any, Any]):
             return
         # First what gives it back: from there on it is, whatever happens in between.
         self._req.register_cleanup(unlock_session_cleanup, self)
-        self._locked, self._locked_sid = 1, self._sid
-        server().global_lock(self._req.server, self._sid)
+        self._held = server().global_lock(self._req.server, self._sid)
+        self._locked = 1
+        self._held.acquire()
 
     def unlock(self) -> None:
         """Let others have this session."""
         if not self._locked:
             return
         try:
-            server().global_unlock(self._req.server, self._locked_sid)
+            self._held.release()
         except RuntimeError:
             pass  # it was interrupted before it had the lock
         # Last: if this is interrupted, the end of the request gives the lock back.
@@ -441,7 +442,7 @@ class DbmSession(StoredSession):
         settings = options.settings(req)
         file = dbm or settings.dbm_file or unshared(settings.dbm_directory) + "/mp_sess.dbm"
         self._database: Database = dbms.database(file, dbmtype)
-        self._guard: Guard = partial(dbms.Writing, server(), req.server)
+        self._guard: Guard = partial(server().global_lock, req.server, None, 0)
         super().__init__(req, sid, secret, timeout, lock)
 
     def _fetch(self) -> bytes | None:

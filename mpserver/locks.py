@@ -46,11 +46,7 @@ def pool_directory(directory: str, owner: str) -> str:
 
 
 class LockPool:
-    """The pool as one interpreter has it. Its files are opened when they are first used.
-
-    A thread may take a lock that it holds once more (two keys can share a lock); each `acquire` needs its
-    `release`, by the same thread.
-    """
+    """The pool as one interpreter has it. Its files are opened when they are first used."""
 
     __slots__ = ("_domain", "_locks", "_pid", "count", "directory")
 
@@ -58,15 +54,14 @@ class LockPool:
         """``directory``: an existing folder; ``count``: at least 1."""
         self.directory = pool_directory(directory, owner)
         self.count = max(1, count)
-        self._locks: dict[int, _Lock] = {}
+        self._locks: dict[int, Lock] = {}
         self._pid = os.getpid()
         self._domain = ""
 
-    def acquire(self, key: str | None, index: int = -1) -> None:
-        """Wait for a lock and take it.
+    def lock(self, key: str | None, index: int = -1) -> Lock:
+        """The lock of a key, or that of this index.
 
         :raises ValueError: the index is out of range.
-        :raises StartError: its file can't be opened; the text says why.
         """
         number = slot(key, index, self.count)
         if self._pid != os.getpid():
@@ -75,19 +70,8 @@ class LockPool:
         lock = self._locks.get(number)
         if lock is None:
             # (setdefault is atomic: threads that come here together get the same lock)
-            lock = self._locks.setdefault(number, _Lock(self.directory, number))
-        lock.acquire()
-
-    def release(self, key: str | None, index: int = -1) -> None:
-        """Give a lock back.
-
-        :raises ValueError: the index is out of range.
-        :raises RuntimeError: this thread does not hold it.
-        """
-        lock = self._locks.get(slot(key, index, self.count))
-        if lock is None or self._pid != os.getpid():
-            raise RuntimeError("the global mutex lock is not held")
-        lock.release()
+            lock = self._locks.setdefault(number, Lock(self.directory, number))
+        return lock
 
     def domain(self) -> str:
         """A name that only those have who share the pool: of the machine, its boot and the folder.
@@ -132,19 +116,32 @@ def _make_directory(path: str) -> None:
         )
 
 
-class _Lock:
-    """One lock: a gate for the threads of this interpreter, and the file for everybody else."""
+class Lock:
+    """One lock: a gate for the threads of this interpreter, and the file for everybody else.
 
-    __slots__ = ("depth", "directory", "fd", "gate", "holder", "path")
+    A thread may take a lock that it holds once more (two keys can share a lock); each `acquire` needs its
+    `release`, by the same thread. It is taken and given back by a ``with`` statement, too.
+    """
+
+    __slots__ = ("depth", "directory", "fd", "gate", "holder", "path", "pid")
 
     def __init__(self, directory: str, number: int) -> None:
+        """``directory``: the pool's, which is made when the lock is first taken."""
+        self.pid = os.getpid()
         self.directory, self.path = directory, os.path.join(directory, f"lock.{number}")
         self.gate = allocate_lock()
         self.holder = 0  # the thread that holds it
         self.depth = 0
         self.fd = -1
 
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
     def acquire(self) -> None:
+        """Wait for the lock and take it. :raises StartError: its file can't be opened; the text says why."""
         me = get_ident()
         if self.holder == me:
             self.depth += 1
@@ -180,7 +177,8 @@ class _Lock:
             ) from error
 
     def release(self) -> None:
-        if self.holder != get_ident():
+        """Give the lock back. :raises RuntimeError: this thread does not hold it, or it is that of a process before."""
+        if self.holder != get_ident() or self.pid != os.getpid():
             raise RuntimeError("the global mutex lock is not held by this thread")
         self.depth -= 1
         if self.depth:
@@ -196,6 +194,7 @@ class _Lock:
             self.gate.release()
 
     def close(self) -> None:
+        """Close the file; if the lock is held, it is free then."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1

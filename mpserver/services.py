@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mpserver import scoreboard
     from mpserver.api.request import Request
     from mpserver.interp import Boot
-    from mpserver.locks import LockPool
+    from mpserver.locks import Lock, LockPool
 
 
 class Services:
@@ -122,17 +122,13 @@ class Services:
                     self._locks = made
         return self._locks
 
-    def global_lock(self, server: Server, key: str | None, index: int = -1) -> None:
-        """Take a lock of the pool, shared by all interpreters and workers."""
-        self._pool().acquire(key, index)
+    def global_lock(self, server: Server, key: str | None, index: int = -1) -> Lock:
+        """A lock of the pool, shared by all interpreters and workers."""
+        return self._pool().lock(key, index)
 
     def lock_domain(self) -> str:
         """A name for those who share the pool."""
         return self._pool().domain()
-
-    def global_unlock(self, server: Server, key: str | None, index: int = -1) -> None:
-        """Give it back."""
-        self._pool().release(key, index)
 
 
 def _lists(tree: Tree) -> list[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
 
 from mod_python import apache
 from mod_python._psp import cache, files, parser
@@ -83,7 +82,10 @@ def text(string: str | bytes) -> str:
 
 def _from_database(req: Request, database: str, filename: str, state: files.Mark) -> Page:
     """The page by way of the dbm file; by memory where that can't be used, which the log tells."""
-    kept = cache.FileCache(database, lambda: _locked(req))
+    lent = runtime.current()
+    # (index 0, as sessions in dbm files take it)
+    locked = contextlib.nullcontext() if lent is None else lent.global_lock(req.server, None, 0)
+    kept = cache.FileCache(database, lambda: locked)
     failure: OSError | None = None
     page: Page | None = None
     try:
@@ -102,17 +104,3 @@ def _from_database(req: Request, database: str, filename: str, state: files.Mark
         req.log_error(f"mod_python.psp: the cache of pages fails: {failure}", apache.APLOG_WARNING)
         _files.store(filename, page, state)
     return page
-
-
-@contextlib.contextmanager
-def _locked(req: Request) -> Iterator[None]:
-    """The pool's lock for dbm files (index 0, as sessions in dbm files take it)."""
-    lent = runtime.current()
-    if lent is None:
-        yield
-        return
-    lent.global_lock(req.server, None, 0)
-    try:
-        yield
-    finally:
-        lent.global_unlock(req.server, None, 0)

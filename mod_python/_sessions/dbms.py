@@ -20,32 +20,13 @@ from functools import lru_cache
 from mod_python._sessions import records
 from mod_python._sessions.private import is_shared
 from mpserver.api import runtime
-from mpserver.typing import TYPE_CHECKING, Any, Protocol
+from mpserver.typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from mpserver.api.runtime import Runtime
-    from mpserver.api.server import Server
-
-#: Keeps others from writing, for as long as it is entered.
+#: Gives what keeps all others from writing to databases, for as long as it is entered: the first of the server's locks.
 Guard = Callable[[], AbstractContextManager[object]]
 
 #: How many sessions a clean-up looks at between two glances at the clock.
 _BATCH = 100
-
-
-class Writing:
-    """Keeps all others from writing to databases: the first of the server's locks is for that."""
-
-    __slots__ = ("_runtime", "_server")
-
-    def __init__(self, runtime: Runtime, server: Server) -> None:
-        self._runtime, self._server = runtime, server
-
-    def __enter__(self) -> None:
-        self._runtime.global_lock(self._server, None, 0)
-
-    def __exit__(self, *_: object) -> None:
-        self._runtime.global_unlock(self._server, None, 0)
 
 
 class Database(Protocol):

@@ -17,6 +17,22 @@ if TYPE_CHECKING:
     from mpserver.api.server import Server
 
 
+class Lock(Protocol):
+    """A lock that threads take, by its methods or a ``with`` statement."""
+
+    def __enter__(self) -> None:
+        """Take it."""
+
+    def __exit__(self, *_: object) -> None:
+        """Give it back."""
+
+    def acquire(self) -> None:
+        """Wait for it and take it; a thread that has it takes it once more."""
+
+    def release(self) -> None:
+        """Give it back. :raises RuntimeError: this thread does not have it."""
+
+
 class Runtime(Protocol):
     """The services behind ``mod_python.apache`` (manual 4.5.1)."""
 
@@ -48,14 +64,11 @@ class Runtime(Protocol):
     def mpm_query(self, code: int) -> int:
         """The answer for an AP_MPMQ_* code."""
 
-    def global_lock(self, server: Server, key: str | None, index: int = -1) -> None:
-        """Take a lock of the pool, shared by all interpreters and workers."""
+    def global_lock(self, server: Server, key: str | None, index: int = -1) -> Lock:
+        """A lock of the pool, shared by all interpreters and workers: that of a key, or of an index."""
 
     def lock_domain(self) -> str:
         """A name for those who share the pool: no other server, on whatever machine, has the same."""
-
-    def global_unlock(self, server: Server, key: str | None, index: int = -1) -> None:
-        """Give it back."""
 
 
 _lent: list[Runtime] = []

@@ -171,8 +171,7 @@ def ask(
     Old sessions are cleaned up where a test wants it, not by chance. RedisSessions are in the Redis server
     ``redis_server``, under names that begin with the folder's.
     """
-    lent.global_lock = lambda server, key, index=-1: pool.acquire(key, index)
-    lent.global_unlock = lambda server, key, index=-1: pool.release(key, index)
+    lent.global_lock = lambda server, key, index=-1: pool.lock(key, index)
     lent.lock_domain = pool.domain
     directory = tmp_path / "sessions"
     directory.mkdir(mode=0o700)

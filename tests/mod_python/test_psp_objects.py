@@ -514,8 +514,17 @@ def test_records_of_others_are_no_pages(tmp_path: Path, damage: bytes) -> None:
 
 
 def test_the_pools_lock_guards_the_dbm_file(page_request: Make, tmp_path: Path, lent: SimpleNamespace) -> None:
-    lent.global_lock = lambda *args: lent.calls.append(("lock", args))
-    lent.global_unlock = lambda *args: lent.calls.append(("unlock", args))
+    class Recorded:
+        def __init__(self, *args: Any) -> None:
+            self.args = args
+
+        def __enter__(self) -> None:
+            lent.calls.append(("lock", self.args))
+
+        def __exit__(self, *_: object) -> None:
+            lent.calls.append(("unlock", self.args))
+
+    lent.global_lock = Recorded
     req = page_request("a", options={pages.CACHE_OPTIONS[0]: str(tmp_path / "psp.dbm")})
     psp.PSP(req).run()
     assert lent.calls == [("lock", (None, None, 0)), ("unlock", (None, None, 0))] * 2

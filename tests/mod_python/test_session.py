@@ -238,8 +238,11 @@ class TestEveryKind:
         sid = begin(ask, kind)
         lock = lent.global_lock
 
-        def interrupted(*args: Any) -> None:
-            raise TimeoutError
+        def interrupted(*args: Any) -> Any:
+            def acquire() -> None:
+                raise TimeoutError
+
+            return SimpleNamespace(acquire=acquire, release=lock(*args).release)
 
         lent.global_lock = interrupted
         req = ask(sid, kind)
@@ -247,9 +250,12 @@ class TestEveryKind:
             Session.Session(req)
         req.end()
 
-        def late(*args: Any) -> None:
-            lock(*args)
-            raise TimeoutError
+        def late(*args: Any) -> Any:
+            def acquire() -> None:
+                lock(*args).acquire()
+                raise TimeoutError
+
+            return SimpleNamespace(acquire=acquire, release=lock(*args).release)
 
         lent.global_lock = late
         req = ask(sid, kind)

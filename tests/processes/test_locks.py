@@ -44,7 +44,7 @@ def test_a_single_lock_serves_keys_too() -> None:
 
 def test_an_index_past_the_end_is_refused(pool: LockPool) -> None:
     with pytest.raises(ValueError, match="out of range for number of global mutex locks"):
-        pool.acquire(None, 8)
+        pool.lock(None, 8).acquire()
 
 
 class Elsewhere:
@@ -54,10 +54,10 @@ class Elsewhere:
         import sys
         from mpserver.locks import LockPool
         pool = LockPool(sys.argv[1], 8)
-        pool.acquire(sys.argv[2])
+        pool.lock(sys.argv[2]).acquire()
         print("got", flush=True)
         sys.stdin.readline()
-        pool.release(sys.argv[2])
+        pool.lock(sys.argv[2]).release()
         print("gave", flush=True)
         sys.stdin.readline()
     """
@@ -105,9 +105,9 @@ def waiting(pool: LockPool, key: str) -> tuple[threading.Thread, list[float]]:
     got: list[float] = []
 
     def take() -> None:
-        pool.acquire(key)
+        pool.lock(key).acquire()
         got.append(time.monotonic())
-        pool.release(key)
+        pool.lock(key).release()
 
     thread = threading.Thread(target=take)
     thread.start()
@@ -142,11 +142,11 @@ def test_other_locks_are_not_held(pool: LockPool, elsewhere: Elsewhere) -> None:
 
 
 def test_threads_of_an_interpreter_exclude_each_other(pool: LockPool) -> None:
-    pool.acquire("key")
+    pool.lock("key").acquire()
     thread, got = waiting(pool, "key")
     thread.join(0.1)
     assert not got
-    pool.release("key")
+    pool.lock("key").release()
     thread.join(PATIENCE)
     assert got
 
@@ -154,11 +154,11 @@ def test_threads_of_an_interpreter_exclude_each_other(pool: LockPool) -> None:
 def test_two_pools_of_one_process_exclude_each_other(pool: LockPool, tmp_path: Path) -> None:
     """As two interpreters of one worker do: each opens the file by itself."""
     other = LockPool(str(tmp_path), 8)
-    other.acquire("key")
+    other.lock("key").acquire()
     thread, got = waiting(pool, "key")
     thread.join(0.1)
     assert not got
-    other.release("key")
+    other.lock("key").release()
     thread.join(PATIENCE)
     assert got
     other.close()
@@ -170,12 +170,12 @@ def test_waiters_wake_within_a_millisecond(pool: LockPool, tmp_path: Path) -> No
     other = LockPool(str(tmp_path), 8)
     delays = []
     for _ in range(21):
-        other.acquire("key")
+        other.lock("key").acquire()
         thread, got = waiting(pool, "key")
         while not has_waiter(other, "key"):
             pass
         released = time.monotonic()
-        other.release("key")
+        other.lock("key").release()
         thread.join(PATIENCE)
         delays.append(got[0] - released)
     other.close()
@@ -184,13 +184,13 @@ def test_waiters_wake_within_a_millisecond(pool: LockPool, tmp_path: Path) -> No
 
 def test_a_thread_takes_a_lock_again_and_gives_it_back_as_often(pool: LockPool, tmp_path: Path) -> None:
     other = LockPool(str(tmp_path), 8)
-    pool.acquire("key")
-    pool.acquire("key")
-    pool.release("key")
+    pool.lock("key").acquire()
+    pool.lock("key").acquire()
+    pool.lock("key").release()
     thread, got = waiting(other, "key")
     thread.join(0.1)
     assert not got, "still held once"
-    pool.release("key")
+    pool.lock("key").release()
     thread.join(PATIENCE)
     assert got
     other.close()
@@ -198,26 +198,30 @@ def test_a_thread_takes_a_lock_again_and_gives_it_back_as_often(pool: LockPool, 
 
 def test_what_is_not_held_cannot_be_given_back(pool: LockPool) -> None:
     with pytest.raises(RuntimeError):
-        pool.release("key")
-    pool.acquire("key")
-    pool.release("key")
+        pool.lock("key").release()
+    pool.lock("key").acquire()
+    pool.lock("key").release()
     with pytest.raises(RuntimeError):
-        pool.release("key")
+        pool.lock("key").release()
 
 
 FORKS = """
     import os, select, sys
     from mpserver.locks import LockPool
     pool = LockPool(sys.argv[1], 8)
-    pool.acquire("key")
+    held = pool.lock("key")
+    held.acquire()
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        pool.acquire("key")
+        try:
+            held.release()
+        except RuntimeError:
+            pool.lock("key").acquire()
         os.write(writer, b"got")
         os._exit(0)
     print(select.select([reader], [], [], 0.1)[0])
-    pool.release("key")
+    pool.lock("key").release()
     print(os.read(reader, 3), os.waitpid(pid, 0)[1])
 """
 
@@ -230,11 +234,11 @@ def test_filelock_sees_the_lock_and_is_seen(pool: LockPool) -> None:
     """The locks of the library are the same locks of the kernel."""
     from filelock import FileLock, Timeout
 
-    pool.acquire("key")
+    pool.lock("key").acquire()
     theirs = FileLock(lock_path(pool, "key"))
     with pytest.raises(Timeout):
         theirs.acquire(blocking=False)
-    pool.release("key")
+    pool.lock("key").release()
     theirs.acquire(blocking=False)
     thread, got = waiting(pool, "key")
     thread.join(0.1)
@@ -245,23 +249,23 @@ def test_filelock_sees_the_lock_and_is_seen(pool: LockPool) -> None:
 
 
 def test_a_lock_file_that_was_tidied_away_is_made_anew(pool: LockPool, tmp_path: Path) -> None:
-    pool.acquire("key")
-    pool.release("key")
+    pool.lock("key").acquire()
+    pool.lock("key").release()
     os.unlink(lock_path(pool, "key"))
-    pool.acquire("key")
+    pool.lock("key").acquire()
     other = LockPool(str(tmp_path), 8)
     thread, got = waiting(other, "key")
     thread.join(0.1)
     assert not got
-    pool.release("key")
+    pool.lock("key").release()
     thread.join(PATIENCE)
     other.close()
 
 
 def test_servers_do_not_share_locks(tmp_path: Path) -> None:
     one, two = (LockPool(str(tmp_path), 8, owner) for owner in ("/run/one.pid", "/run/two.pid"))
-    one.acquire("key")
-    two.acquire("key")
+    one.lock("key").acquire()
+    two.lock("key").acquire()
     one.close()
     two.close()
 
@@ -271,7 +275,7 @@ def test_a_folder_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
     os.mkdir(pool.directory)
     os.chmod(pool.directory, 0o777)
     with pytest.raises(StartError, match="mutex_directory"):
-        pool.acquire("key")
+        pool.lock("key").acquire()
 
 
 def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
@@ -279,23 +283,23 @@ def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     os.symlink(tmp_path / "elsewhere", pool.directory)
     with pytest.raises(StartError):
-        pool.acquire("key")
+        pool.lock("key").acquire()
 
 
 def test_a_missing_mutex_directory_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"No such file or directory.*mod_python\.mutex_directory"):
-        LockPool(str(tmp_path / "missing"), 8).acquire("key")
+        LockPool(str(tmp_path / "missing"), 8).lock("key").acquire()
 
 
 def test_an_interruption_while_waiting_leaves_nothing_locked(tmp_path: Path) -> None:
     # a request's time-out is raised in its thread when the wait is over: the lock is its own then
     holder, waiter = (LockPool(str(tmp_path), 8) for _ in range(2))
-    holder.acquire("key")
+    holder.lock("key").acquire()
     outcome: list[str] = []
 
     def wait() -> None:
         try:
-            waiter.acquire("key")
+            waiter.lock("key").acquire()
         except TimeoutError:
             outcome.append("interrupted")
 
@@ -305,11 +309,11 @@ def test_an_interruption_while_waiting_leaves_nothing_locked(tmp_path: Path) -> 
     assert thread.ident is not None
     raised = ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(TimeoutError))
     assert raised == 1
-    holder.release("key")
+    holder.lock("key").release()
     thread.join(PATIENCE)
     assert outcome == ["interrupted"]
     for pool in (holder, waiter):
-        thread = threading.Thread(target=pool.acquire, args=("key",), daemon=True)
+        thread = threading.Thread(target=pool.lock("key").acquire, daemon=True)
         thread.start()
         thread.join(PATIENCE)
         assert not thread.is_alive()
