@@ -62,7 +62,7 @@ def handler(req: Request) -> int:
     """
     mount = mounted(req)
     uri = req._uri
-    path = uri[mount.cut :] if uri.startswith(mount.below) else mount.path(uri)  # (the usual case without a call)
+    path = mount.path(uri)
     if path is None:
         return apache.DECLINED
     application = mount.application
@@ -329,11 +329,15 @@ class Exchange:
             req.status_line = status if len(status) > 3 else status + " "
         if type(headers) is not list:
             raise TypeError(f"the headers must be in a list, not in a {type(headers).__name__}")
-        try:
-            told = _told(tuple(headers))
-        except TypeError:
-            told = None  # (outside of this clause its error, or that of what can't be a key, tells more)
-        content_type, self._length, others = told or _told.__wrapped__(headers)
+        pairs: Headers = []
+        for header in headers:
+            if type(header) is not tuple:
+                raise TypeError(f"a header must be a tuple of name and value, not {header!r}")
+            name, value = header
+            if type(name) is not str or type(value) is not str:
+                header = _text(name), _text(value)
+            pairs.append(header)
+        content_type, self._length, others = _told(tuple(pairs))
         if others:
             table = req.headers_out
             self._before = table.items()
@@ -492,20 +496,18 @@ def _text(value: object) -> str:
 
 
 @lru_cache(maxsize=256)
-def _told(headers: Iterable[object]) -> tuple[str | None, int | None, tuple[tuple[str, str], ...]]:
+def _told(headers: tuple[tuple[str, str], ...]) -> tuple[str | None, int | None, tuple[tuple[str, str], ...]]:
     """What an application's headers say: the body's type and length, and the other ones.
 
-    Most applications give the same few headers again and again: so it is remembered.
+    Most applications give the same few headers again and again: so it is remembered. All of them are exact
+    strings in exact tuples: what only equals a header that was let through would be let through, too.
 
-    :raises TypeError, ValueError: they can't be sent.
+    :raises ValueError: they can't be sent.
     """
     content_type: str | None = None
     length: int | None = None
     others: list[tuple[str, str]] = []
-    for header in headers:
-        if not isinstance(header, tuple):
-            raise TypeError(f"a header must be a tuple of name and value, not {header!r}")
-        name, value = map(_text, header)
+    for name, value in headers:
         lower = name.lower()
         if lower == "content-type":
             content_type = header_text("content_type", value)

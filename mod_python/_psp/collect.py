@@ -48,11 +48,11 @@ class Collected:
 
     def end(self) -> None:
         """Pass on what still waits; to be called at the end of the run."""
-        parts, scope = self._parts, self._scope
-        # It knows us: without this, only the garbage collector would free both and the request.
-        self._scope = {}
-        if parts:
-            scope["req"].write("".join(parts), 0)
+        try:
+            self._flush()
+        finally:
+            # It knows us: without this, only the garbage collector would free both and the request.
+            self._scope = {}
 
     def _flush(self) -> None:
         parts = self._parts

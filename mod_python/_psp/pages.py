@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from functools import partial
 
 from mod_python import apache
 from mod_python._psp import cache, files, parser
@@ -84,8 +85,8 @@ def _from_database(req: Request, database: str, filename: str, state: files.Mark
     """The page by way of the dbm file; by memory where that can't be used, which the log tells."""
     lent = runtime.current()
     # (index 0, as sessions in dbm files take it)
-    locked = contextlib.nullcontext() if lent is None else lent.global_lock(req.server, None, 0)
-    kept = cache.FileCache(database, lambda: locked)
+    locked = contextlib.nullcontext if lent is None else partial(lent.global_lock, req.server, None, 0)
+    kept = cache.FileCache(database, locked)
     failure: OSError | None = None
     page: Page | None = None
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import pytest
 
@@ -118,6 +118,35 @@ def test_the_same_headers_twice_mean_the_same() -> None:
     started, _ = exchange()
     with pytest.raises(TypeError, match="must be a tuple"):  # though it was asked for as tuples before
         started.start_response("200 OK", [list(header) for header in headers])  # type: ignore[misc]
+
+
+class Alike:
+    """Equal to a string, which it is not, as the proxies of some frameworks are."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        return self.text == other
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
+class Pair(NamedTuple):
+    """A tuple, but not exactly that."""
+
+    name: str
+    value: str
+
+
+@pytest.mark.parametrize("header", [("X-A", Alike("1")), (Alike("X-A"), "1"), Pair("X-A", "1")])
+def test_what_equals_headers_of_before_is_refused_all_the_same(header: Any) -> None:
+    started, _ = exchange()
+    started.start_response("200 OK", [("X-A", "1")])
+    started, _ = exchange()
+    with pytest.raises(TypeError):
+        started.start_response("200 OK", [header])
 
 
 def test_headers_may_be_bytes() -> None:
