@@ -40,6 +40,10 @@ MESSAGE_FDS = 16
 #: Seconds that a worker has to end after TERM before it is killed.
 KILL_AFTER = 5.0
 
+#: Seconds that the last children (zygotes with their interpreters, piped programs) have to end when the workers are
+#: gone.
+LAST_ONES = 3.0
+
 #: A worker's exit status when it could not start at all, as httpd's APEXIT_CHILDFATAL.
 FATAL = 15
 
@@ -257,8 +261,9 @@ def tell_end(error_log: ErrorLog, child: Child, status: int) -> None:
         error_log.log(log.ERROR, text if child.ready else f"{text} before it served")
 
 
-def reap_all(until: float) -> None:
-    """Wait until every child has ended, or ``until`` (``time.monotonic()``)."""
+def reap_all() -> None:
+    """Wait until every child has ended, or for `LAST_ONES`."""
+    until = time.monotonic() + LAST_ONES
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
     try:
         while True:

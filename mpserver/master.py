@@ -54,8 +54,6 @@ if TYPE_CHECKING:
 #: Seconds between two looks at how many workers are idle (httpd's).
 TICK = 1.0
 
-#: Seconds that the last children (zygotes, piped programs) have to end when the workers are gone.
-LAST_ONES = 3.0
 
 #: A new generation is given up when so many of its workers in a row died before any served.
 GIVE_UP_AFTER = 3
@@ -572,5 +570,5 @@ class Master:
         pidfile.remove(self._current.conf.pid_file)
         for generation in self._generations.values():
             generation.close()
-        reap_all(time.monotonic() + LAST_ONES)
+        reap_all()
         self._selector.close()

@@ -16,9 +16,6 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpserver.config.compile import Configuration
 
-#: Seconds that the keeper's process has to end at the end.
-LAST_ONES = 3.0
-
 
 def run(configuration: Configuration, engine: Engine, notifier: Notifier) -> None:
     """Serve in this process until a signal ends it.
@@ -60,4 +57,4 @@ def run(configuration: Configuration, engine: Engine, notifier: Notifier) -> Non
             pidfile.remove(conf.pid_file)
     finally:
         generation.close()
-    reap_all(time.monotonic() + LAST_ONES)
+    reap_all()

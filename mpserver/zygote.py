@@ -20,7 +20,7 @@ from mpserver import elsewhere, handoff, privileges
 from mpserver.api import log as levels
 from mpserver.api.loader import Loader
 from mpserver.api.log import ErrorLog
-from mpserver.child import BLOCKED, LEAVING, READY, close_inherited, reset_signals, set_title
+from mpserver.child import BLOCKED, LEAVING, READY, close_inherited, reap_all, reset_signals, set_title
 from mpserver.config.compile import Configuration
 from mpserver.errors import StartError
 from mpserver.handoff import MESSAGE
@@ -248,7 +248,10 @@ def ending(status: int) -> str:
 
 
 def serve(keeper: Keeper, key: Key, control: socket.socket) -> None:
-    """A zygote's life: load the application, then fork an interpreter per order, until the keeper is gone."""
+    """A zygote's life: load the application, then fork an interpreter per order, until the keeper is gone.
+
+    It ends after its last interpreter: whoever awaits the server's end awaits its zygotes, and by them all of it.
+    """
     sys.argv = ["mod_python"]
     name, environment = key
     keeper.configuration.main.base[TYPES_CONFIG].read()  # pages of the zygote are shared: here it is paid for once
@@ -266,7 +269,8 @@ def serve(keeper: Keeper, key: Key, control: socket.socket) -> None:
     poll.register(control, select.POLLIN)
     children: dict[int, Running] = {}
     crashes = Crashes()
-    while True:
+    kept = True
+    while kept or children:
         ready = {fd for fd, _event in poll.poll()}
         if reader in ready:
             os.read(reader, 64)
@@ -274,7 +278,9 @@ def serve(keeper: Keeper, key: Key, control: socket.socket) -> None:
         if control.fileno() in ready:
             data, fds, _flags, _address = socket.recv_fds(control, MESSAGE, 2)
             if not data:
-                return
+                poll.unregister(control)
+                kept = False
+                continue
             wait = crashes.wait(time.monotonic())
             if wait > 0:
                 _put_off(fds[0], wait)
@@ -428,6 +434,8 @@ def _keep(keeper: Keeper, control: socket.socket) -> None:
         if control.fileno() in ready:
             data, fds, _flags, _address = socket.recv_fds(control, MESSAGE, 2)
             if not data:
+                keeper.close()
+                reap_all()
                 return
             if data not in (READY, LEAVING):  # (those are for a master)
                 keeper.request(data, list(fds))

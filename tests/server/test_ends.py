@@ -10,8 +10,9 @@ import time
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server
-from support.waiting import wait_for
+from support.processes import alive, descendants, describe
+from support.server import BACKENDS, Mode, Server
+from support.waiting import PATIENCE, wait_for
 
 CONF = """
 <Location />
@@ -46,6 +47,8 @@ def handler(req):
         req.server.register_cleanup(req, note, "server " + name)
         apache.register_cleanup(note, "apache " + name)
         atexit.register(note, "atexit " + name)
+    elif req.uri == "/linger":
+        atexit.register(time.sleep, 1)
     elif req.uri == "/thread":
         threading.Thread(target=time.sleep, args=(60,)).start()
     elif req.uri == "/wait":
@@ -92,6 +95,22 @@ def test_what_was_registered_runs_when_the_worker_ends(server: Server) -> None:
 def is_main(server: Server) -> bool:
     """Whether its applications run in the workers' main interpreters."""
     return 'BACKEND "main"' in server.conf.read_text()
+
+
+@pytest.mark.parametrize("mode", ["one", "foreground"])
+@pytest.mark.parametrize("kind", BACKENDS)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGWINCH])
+def test_the_server_ends_after_its_last_interpreter(
+    start_server: StartServer, mode: Mode, kind: str, number: signal.Signals
+) -> None:
+    server = start_server(CONF, {"app.py": APP}, mode=mode, backend=kind)
+    assert server.get("/linger").status == 200
+    assert server.master is not None and server.process is not None
+    others = descendants(server.master)
+    server.send(number)
+    assert server.process.wait(PATIENCE) == 0
+    assert [describe(process) for process in others if alive(process)] == []
+    unharmed(server)
 
 
 def test_a_request_that_runs_is_answered_before_the_end(server: Server) -> None:
