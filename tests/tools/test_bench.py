@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,7 +13,7 @@ from benching import report
 from benching.cases import APACHE, BARE, CASES, GRANIAN, NGINX, PORTS
 from benching.goals import FLASK_WORKERS, GOALS, judge
 from benching.ground import prepared
-from benching.load import Load, command, read_report
+from benching.load import Load, command, read_report, run
 from benching.machine import Family
 from benching.main import arguments, peers_from
 from benching.manual import read_ab
@@ -122,6 +123,31 @@ def test_how_wrk_is_called() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("seconds", "whole"), [(0.4, "-d1s"), (1.5, "-d2s"), (3, "-d3s")])
+def test_wrk_counts_whole_seconds(seconds: float, whole: str) -> None:
+    assert whole in command("http://x/", seconds, [0], Load())
+
+
+#: Knows what to do with the signal a moment after its start, and tells then what it has.
+WRK = """#!/bin/sh
+sleep 0.2
+trap 'cat {report}; exit' INT
+while :; do sleep 0.05; done
+"""
+
+
+def test_wrk_is_interrupted_for_parts_of_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrk = tmp_path / "wrk"
+    (tmp_path / "report").write_text(REPORT)
+    wrk.write_text(WRK.format(report=tmp_path / "report"))
+    wrk.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    one = run("http://x/", 0.1, [min(os.sched_getaffinity(0))], Load())
+    assert (one.rate, one.number) == (47621.5, 52384)
+    each = Load(each=("Host: a", "Host: b"))
+    assert run("http://x/", 0.1, [min(os.sched_getaffinity(0))], each).number == 2 * 52384
+
+
 def test_goals() -> None:
     verdicts = {
         (verdict.goal.case, verdict.goal.setup, verdict.text()): (verdict.value, verdict.reached)
@@ -215,7 +241,7 @@ def test_only_the_full_run_writes_the_documentation() -> None:
     assert arguments([]).out is not None
     assert arguments(["--quick"]).out is None
     assert arguments(["--only", "hello"]).out is None
-    assert (arguments(["--quick"]).seconds, arguments(["--quick", "--seconds", "2"]).seconds) == (1, 2)
+    assert (arguments(["--quick"]).seconds, arguments(["--quick", "--seconds", "2"]).seconds) == (0.4, 2)
 
 
 def test_peers_are_configured(tmp_path: Path) -> None:

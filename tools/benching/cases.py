@@ -37,6 +37,10 @@ class Setup(NamedTuple):
     #: A load of its own in place of the case's.
     load: Load | None = None
 
+    def server(self) -> Setup:
+        """What is of the server in it: setups that are the same in this can share one."""
+        return self._replace(title="", load=None)
+
 
 class Case(NamedTuple):
     """One thing to measure.

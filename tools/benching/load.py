@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
+import signal
 import statistics
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -67,13 +70,32 @@ def _percentile(text: str, which: int) -> float:
 
 def command(url: str, seconds: float, cores: Sequence[int], load: Load) -> list[str]:
     """wrk's command line."""
-    words = [*pinned(cores), "wrk", "-t1", f"-c{load.connections}", f"-d{max(1, round(seconds))}s", "--latency"]
+    words = [*pinned(cores), "wrk", "-t1", f"-c{load.connections}", f"-d{math.ceil(seconds)}s", "--latency"]
     for header in load.headers:
         words += ["-H", header]
     if load.script is not None:
         words += ["-s", str(load.script)]
     words.append(url)
     return [*words, "--", *load.arguments] if load.arguments else words
+
+
+def _interrupt(running: Sequence[subprocess.Popen[str]], seconds: float) -> None:
+    """End runs of wrk after so many seconds: no sooner than they know what to do with the signal."""
+    while not all(process.poll() is not None or _catches(process.pid, signal.SIGINT) for process in running):
+        time.sleep(0.005)
+    time.sleep(seconds)
+    for process in running:
+        process.send_signal(signal.SIGINT)
+
+
+def _catches(pid: int, number: signal.Signals) -> bool:
+    """Whether a process handles a signal."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:  # it has ended
+        return False
+    caught = re.search(r"^SigCgt:\s*([0-9a-f]+)", status, re.MULTILINE)
+    return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
 
 
 def run(url: str, seconds: float, cores: Sequence[int], load: Load) -> Run:
@@ -88,6 +110,8 @@ def run(url: str, seconds: float, cores: Sequence[int], load: Load) -> Run:
         for one in loads
     ]
     try:
+        if seconds % 1:  # wrk counts whole ones, but tells what it has when it is interrupted
+            _interrupt(running, seconds)
         runs = [read_report(process.communicate()[0]) for process in running]
     except ValueError as error:
         raise SystemExit(f"{url}: {error}") from None

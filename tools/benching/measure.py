@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from benching import load as wrk
@@ -139,6 +139,8 @@ class Bench:
         self.options, self.ground, self.peers = options, ground, peers
         self.stack = contextlib.ExitStack()
         self.own: dict[str, Server] = {}
+        #: Servers with a setup of their own, as long as the next case wants the same.
+        self.set_up: dict[tuple[str, Setup], tuple[Server, contextlib.ExitStack]] = {}
         self.bare: Server | None = None
         self.missing: set[str] = set()
         #: What was wrong with answers of ours.
@@ -149,21 +151,27 @@ class Bench:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._close_but(frozenset())
         self.stack.close()
 
-    def run(self, cases: Iterable[Case]) -> list[Result]:
+    def run(self, cases: Sequence[Case]) -> list[Result]:
         """Measure cases, one after the other."""
         results = []
-        for case in cases:
-            with contextlib.ExitStack() as stack:
-                targets = [target for target in self._targets(case, stack) if self._answers(case, target)]
-                self._warm_up(targets)
-                results += self._rounds(case, targets)
+        for number, case in enumerate(cases):
+            targets = [target for target in self._targets(case) if self._answers(case, target)]
+            self._warm_up(targets)
+            results += self._rounds(case, targets)
+            self._close_but({setup.server() for after in cases[number + 1 : number + 2] for setup in after.setups})
         if self.missing:
             note(f"Not here, so not compared with: {', '.join(sorted(self.missing))}")
         return results
 
-    def _targets(self, case: Case, stack: contextlib.ExitStack) -> Iterable[Target]:
+    def _close_but(self, wanted: Collection[Setup]) -> None:
+        """End the servers with a setup that is not wanted any more."""
+        for kind, setup in [key for key in self.set_up if key[1] not in wanted]:
+            self.set_up.pop((kind, setup))[1].close()
+
+    def _targets(self, case: Case) -> Iterable[Target]:
         """The servers of a case. A plain mpserver stays for the next case, one with a setup of its own does not."""
         for kind in case.kinds or self.options.kinds:
             for setup in case.setups:
@@ -174,7 +182,7 @@ class Bench:
                         )
                     yield self._target(case, setup, self.own[kind], case.path, case.size)
                 else:
-                    yield self._set_up(case, kind, setup, stack)
+                    yield self._set_up(case, kind, setup)
         if case.bare and self.bare is not None:
             # It answers to everything, so the case's load may be the plain one where that asks for something else.
             yield Target("", self.bare, "/", None, Load(connections=case.load.connections))
@@ -191,10 +199,15 @@ class Bench:
     def _target(self, case: Case, setup: Setup, server: Server, path: str, size: int | None) -> Target:
         return Target(setup.title, server, path, size, setup.load or case.load, status=case.status)
 
-    def _set_up(self, case: Case, kind: str, setup: Setup, stack: contextlib.ExitStack) -> Target:
-        """An mpserver for one case alone, with what it should have many of, weighed."""
+    def _set_up(self, case: Case, kind: str, setup: Setup) -> Target:
+        """An mpserver with a setup of its own; what it should have many of is weighed where it is new."""
+        key = kind, setup.server()
+        if key in self.set_up:
+            return self._target(case, setup, self.set_up[key][0], case.path, case.size)
         cores = [self.options.server_core, *([self.options.client_core] if setup.both_cores else [])]
+        stack = contextlib.ExitStack()
         server = stack.enter_context(mpserver(kind, setup, cores, self.ground))
+        self.set_up[key] = server, stack
         target = self._target(case, setup, server, case.path, case.size)
         warm(target.url, 200)
         before = server.family.memory()
