@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -13,7 +16,7 @@ from benching import report
 from benching.cases import APACHE, BARE, CASES, GRANIAN, NGINX, PORTS
 from benching.goals import FLASK_WORKERS, GOALS, judge
 from benching.ground import prepared
-from benching.load import Load, command, read_report, run
+from benching.load import Load, catches, command, read_report, run
 from benching.machine import Family
 from benching.main import arguments, peers_from
 from benching.manual import read_ab
@@ -23,6 +26,8 @@ from benching.peers import STARTERS, Place, find_program
 from benching.plots import draw
 from benching.results import Result, Results, compare, load, save, slower
 from benching.servers import Server
+
+from support.waiting import PATIENCE
 
 OURS = "mpserver (own)"
 MACHINE = {"processor": "A Processor", "cores": "2", "memory": "8 GiB", "system": "Linux", "Python": "3.14"}
@@ -128,24 +133,41 @@ def test_wrk_counts_whole_seconds(seconds: float, whole: str) -> None:
     assert whole in command("http://x/", seconds, [0], Load())
 
 
-#: Knows what to do with the signal a moment after its start, and tells then what it has.
-WRK = """#!/bin/sh
-sleep 0.2
-trap 'cat {report}; exit' INT
-while :; do sleep 0.05; done
+#: Tells what it has when it is interrupted, also where that comes before it looks.
+WRK = f"""#!{sys.executable} -I
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    time.sleep({PATIENCE})
+except KeyboardInterrupt:
+    sys.stdout.write({REPORT!r})
 """
 
 
 def test_wrk_is_interrupted_for_parts_of_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wrk = tmp_path / "wrk"
-    (tmp_path / "report").write_text(REPORT)
-    wrk.write_text(WRK.format(report=tmp_path / "report"))
+    wrk.write_text(WRK)
     wrk.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    one = run("http://x/", 0.1, [min(os.sched_getaffinity(0))], Load())
-    assert (one.rate, one.number) == (47621.5, 52384)
-    each = Load(each=("Host: a", "Host: b"))
-    assert run("http://x/", 0.1, [min(os.sched_getaffinity(0))], each).number == 2 * 52384
+    core = min(os.sched_getaffinity(0))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        assert run("http://x/", 0.1, [core], Load())[:2] == (47621.5, 52384)
+        assert run("http://x/", 0.1, [core], Load(each=("Host: a", "Host: b"))).number == 2 * 52384
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def test_who_handles_a_signal() -> None:
+    with subprocess.Popen(["sleep", str(PATIENCE)]) as process:
+        assert not catches(process.pid, signal.SIGINT)
+        process.kill()
+    assert not catches(process.pid, signal.SIGINT)
+    before = signal.signal(signal.SIGUSR2, lambda *_: None)
+    assert catches(os.getpid(), signal.SIGUSR2)
+    signal.signal(signal.SIGUSR2, before)
+    assert not catches(os.getpid(), signal.SIGUSR2)
 
 
 def test_goals() -> None:

@@ -81,14 +81,14 @@ def command(url: str, seconds: float, cores: Sequence[int], load: Load) -> list[
 
 def _interrupt(running: Sequence[subprocess.Popen[str]], seconds: float) -> None:
     """End runs of wrk after so many seconds: no sooner than they know what to do with the signal."""
-    while not all(process.poll() is not None or _catches(process.pid, signal.SIGINT) for process in running):
+    while not all(process.poll() is not None or catches(process.pid, signal.SIGINT) for process in running):
         time.sleep(0.005)
     time.sleep(seconds)
     for process in running:
         process.send_signal(signal.SIGINT)
 
 
-def _catches(pid: int, number: signal.Signals) -> bool:
+def catches(pid: int, number: signal.Signals) -> bool:
     """Whether a process handles a signal."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
