@@ -11,17 +11,18 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 from benching import report
-from benching.cases import APACHE, BARE, CASES, GRANIAN, NGINX, PORTS
+from benching.cases import APACHE, BARE, CASES, GRANIAN, NGINX, PORTS, Case
 from benching.goals import FLASK_WORKERS, GOALS, judge
 from benching.ground import prepared
-from benching.load import Load, catches, command, read_report, run
-from benching.machine import Family
+from benching.load import Load, Run, catches, command, read_report, run
+from benching.machine import Family, Stolen
 from benching.main import arguments, peers_from
 from benching.manual import read_ab
 from benching.manual import table as manual_table
-from benching.measure import Target, otherwise, wrong
+from benching.measure import Bench, Options, Target, median, otherwise, wrong
 from benching.peers import STARTERS, Place, find_program
 from benching.plots import draw
 from benching.results import Result, Results, compare, load, save, slower
@@ -214,6 +215,72 @@ def test_the_page() -> None:
         "| virtual hosts: 10,000 | 0.9 x 1 | 0.50 | **not reached** |",
     ):  # fmt: skip
         assert text in page
+
+
+def a_run(rate: float, stolen: float, errors: int = 0) -> Run:
+    return Run(rate, 100, 1.0, 2.0, errors, stolen=stolen)
+
+
+@pytest.mark.parametrize(
+    ("runs", "rate", "stolen"),
+    [
+        ([a_run(10, 0), a_run(30, 0.01), a_run(20, 0.02)], 20, 0.02),
+        ([a_run(1, 0.5), a_run(30, 0), a_run(20, 0), a_run(2, 0.4), a_run(10, 0)], 20, 0),
+        ([a_run(9, 0.02), a_run(8, 0.01), a_run(7, 0), a_run(99, 0)], 8, 0.02),  # below the bound the first ones count
+        ([a_run(1, 0.5), a_run(30, 0.1), a_run(20, 0.3), a_run(10, 0.2)], 20, 0.3),
+    ],
+)
+def test_the_quietest_rounds_count(tmp_path: Path, runs: list[Run], rate: float, stolen: float) -> None:
+    target = Target("", Server(OURS, 1, Family([]), tmp_path), "/", None, Load())
+    row = median("a case", target, runs, 3)
+    assert (row.rate, row.stolen, row.errors) == (rate, stolen, 0)
+    assert median("a case", target, [*runs, a_run(1, 0.9, errors=3)], 3).errors == 3, "what goes wrong always counts"
+
+
+class Counted(Bench):
+    """Counts rounds in place of running them; the host takes its part of them in turns."""
+
+    def __init__(self, options: Options, stolen: dict[str, list[float]]) -> None:
+        self.options, self.stolen = options, stolen
+        self.order: list[str] = []
+
+    def _round(self, case: Case, target: Target, number: int) -> Run:
+        self.order.append(target.setup)
+        return a_run(1, self.stolen[target.setup].pop(0))
+
+    def _fails(self, case: Case, target: Target, fault: str | None) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(("quick", "order"), [(False, "ababab" + "bbb"), (True, "ababab")])
+def test_disturbed_rounds_are_repeated(tmp_path: Path, quick: bool, order: str) -> None:
+    how = Options(3, 1, 0, 0, 0, ("own",), "", quick)
+    bench = Counted(how, {"a": [0.0] * 3, "b": [0.5, 0, 0.5, 0.5, 0, 0]})
+    server = Server(OURS, 1, Family([]), tmp_path)
+    targets = [Target(setup, server, "/", None, Load()) for setup in "ab"]
+    rows = bench._rounds(CASES[0], targets)
+    assert "".join(bench.order) == order
+    assert [row.stolen for row in rows] == [0, 0.5 if quick else 0]
+
+
+def test_what_the_host_took() -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    lost = Stolen(cores)
+    assert 0 <= lost.share() <= 1
+    before = [times._replace(user=times.user - 3, steal=times.steal - 1) for times in psutil.cpu_times(percpu=True)]
+    lost._then = before
+    assert lost.share() == pytest.approx(0.25, abs=0.1)
+    assert Stolen([]).share() == 0
+
+
+def test_the_page_tells_what_the_host_took() -> None:
+    rows = (Result("PSP page", "", OURS, 1_000, stolen=0.125), Result("PSP page", "", BARE, 2_000, stolen=0.02))
+    page = report.document(made_up()._replace(rows=rows), {})
+    assert "| PSP page | mpserver (own) | 1,000 (lost 12%) |" in page
+    assert "| PSP page | bare road | 2,000 |" in page
+    assert "1 of them lost more" in page and "are repeated" in page
+    assert "none lost more" in report.document(made_up(), {})
+    assert "are repeated" not in report.document(made_up()._replace(options={**OPTIONS, "quick": True}), {})
 
 
 def test_results_are_kept(tmp_path: Path) -> None:

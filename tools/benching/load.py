@@ -41,6 +41,7 @@ class Run(NamedTuple):
     """One run: requests a second, their number, percentiles in ms, what went wrong.
 
     ``cpu``: µs for each request; ``kernel``: those of them in the kernel.
+    ``stolen``: the part of its time (0 to 1) that a core lost to the machine's host meanwhile.
     """
 
     rate: float
@@ -50,6 +51,7 @@ class Run(NamedTuple):
     errors: int
     cpu: float = 0.0
     kernel: float = 0.0
+    stolen: float = 0.0
 
 
 def read_report(text: str) -> Run:

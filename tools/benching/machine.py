@@ -124,6 +124,26 @@ class Family:
         return total
 
 
+class Stolen:
+    """What the host of a virtual machine takes of its cores' time meanwhile: ``steal`` in proc(5)."""
+
+    def __init__(self, cores: Iterable[int]) -> None:
+        self._cores = tuple(cores)
+        self._then = psutil.cpu_times(percpu=True)
+
+    def share(self) -> float:
+        """The part of its time (0 to 1) that the core lost which lost most; 0 where nothing tells."""
+        now = psutil.cpu_times(percpu=True)
+        parts = [0.0]
+        for core in self._cores:
+            if core < len(now) and hasattr(now[core], "steal"):
+                # (what guests of ours got is in user and nice already)
+                passed = sum(now[core][:8]) - sum(self._then[core][:8])
+                if passed > 0:
+                    parts.append((now[core].steal - self._then[core].steal) / passed)
+        return max(parts)
+
+
 def _sockets(process: psutil.Process) -> set[str]:
     """The sockets among a process' descriptors; none if we may not know."""
     found = set()

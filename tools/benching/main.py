@@ -1,7 +1,8 @@
 """Measures mpserver beside its peers on one core, with wrk on another; tells it in Markdown.
 
 Every case warms up, then the servers take turns in each round, so that a busy minute of the machine
-meets all of them; the medians of the rounds are told. The full run takes about 20 minutes and writes
+meets all of them; the medians of the rounds are told. Rounds in which the host of a virtual machine took
+the cores away are repeated, up to as many again. The full run takes about 20 minutes and writes
 docs/bench; --quick takes two minutes and prints.
 """
 
@@ -26,7 +27,7 @@ from benching.peers import Peers
 from benching.results import Result, Results, compare, load, save, slower
 
 #: Rounds, seconds of each, seconds of warm-up.
-FULL = (3, 3, 1)
+FULL = (5, 1, 1)
 QUICK = (1, 0.4, 0)
 
 

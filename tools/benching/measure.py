@@ -17,9 +17,9 @@ from benching import load as wrk
 from benching.cases import Case, Setup
 from benching.ground import Ground
 from benching.load import Load, Run
-from benching.machine import Family
+from benching.machine import Family, Stolen
 from benching.peers import Peers
-from benching.results import Result
+from benching.results import DISTURBED, Result
 from benching.servers import Server, bare_road, idle_connections, mpserver
 
 #: Sessions that a counter is kept in.
@@ -253,32 +253,42 @@ class Bench:
         ready = [target._replace(load=fitted(target.load, target.server, target.url)) for target in targets]
         ready = [target for target in ready if not self._fails(case, target, otherwise(target))]
         runs: list[list[Run]] = [[] for _ in ready]
-        for number in range(self.options.rounds):
+        rounds = self.options.rounds
+        for number in range(rounds if self.options.quick else 2 * rounds):
             for target, of in zip(ready, runs, strict=True):
-                family: Family = target.server.family
-                programs, kernel = family.times()
-                run = self._wrk(target, self.options.seconds)
-                then_programs, then_kernel = family.times()
-                each = 1e6 / max(1, run.number)
-                inside = (then_kernel - kernel) * each
-                of.append(run._replace(cpu=(then_programs - programs) * each + inside, kernel=inside))
-                setup = f", {target.setup}" if target.setup else ""
-                note(f"{case.name}{setup}, round {number + 1}: {target.server.name} {run.rate:,.0f}/s")
-        return [median(case.name, target, of) for target, of in zip(ready, runs, strict=True)]
+                if number < rounds or sum(run.stolen <= DISTURBED for run in of) < rounds:
+                    of.append(self._round(case, target, number + 1))
+        return [median(case.name, target, of, rounds) for target, of in zip(ready, runs, strict=True)]
+
+    def _round(self, case: Case, target: Target, number: int) -> Run:
+        family: Family = target.server.family
+        stolen = Stolen([self.options.server_core, self.options.client_core])
+        programs, kernel = family.times()
+        run = self._wrk(target, self.options.seconds)
+        then_programs, then_kernel = family.times()
+        lost = stolen.share()
+        each = 1e6 / max(1, run.number)
+        inside = (then_kernel - kernel) * each
+        setup = f", {target.setup}" if target.setup else ""
+        taken = f", the host took {lost:.0%}" if lost > DISTURBED else ""
+        note(f"{case.name}{setup}, round {number}: {target.server.name} {run.rate:,.0f}/s{taken}")
+        return run._replace(cpu=(then_programs - programs) * each + inside, kernel=inside, stolen=lost)
 
 
-def median(case: str, target: Target, runs: Sequence[Run]) -> Result:
-    """The medians of a target's rounds."""
+def median(case: str, target: Target, runs: Sequence[Run], count: int) -> Result:
+    """The medians of a target's quietest rounds, so many of them."""
+    quiet = sorted(runs, key=lambda run: max(run.stolen, DISTURBED))[:count]
     return Result(
         case, target.setup, target.server.name,
-        rate=statistics.median(run.rate for run in runs),
-        p50=statistics.median(run.p50 for run in runs),
-        p99=statistics.median(run.p99 for run in runs),
+        rate=statistics.median(run.rate for run in quiet),
+        p50=statistics.median(run.p50 for run in quiet),
+        p99=statistics.median(run.p99 for run in quiet),
         errors=sum(run.errors for run in runs),
-        cpu=statistics.median(run.cpu for run in runs),
+        cpu=statistics.median(run.cpu for run in quiet),
         memory=target.server.family.memory(),
         each=target.each,
-        kernel=statistics.median(run.kernel for run in runs),
+        kernel=statistics.median(run.kernel for run in quiet),
+        stolen=max(run.stolen for run in quiet),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from benching.cases import APACHE, BARE, GRANIAN
 from benching.goals import Verdict, judge
-from benching.results import Change, Result, Results
+from benching.results import DISTURBED, Change, Result, Results
 
 #: What ``each`` counts in, by case; the special ones weigh a whole.
 EACH = {"idle connections": ("B for each connection", 1.0), "interpreters": ("MB for each interpreter", 1e6)}
@@ -24,6 +24,7 @@ def table(results: Results) -> str:
             continue
         ratios = [_over(row, results, server) for server in (BARE, APACHE, GRANIAN)]
         rate = f"{row.rate:,.0f}" + (f" ({row.errors} errors)" if row.errors else "")
+        rate += f" (lost {row.stolen:.0%})" if row.stolen > DISTURBED else ""
         times = [f"{row.p50:.2f}", f"{row.p99:.2f}", f"{row.cpu:.1f}", f"{row.kernel:.1f}"]
         figures = [rate, *times, f"{row.memory / 1e6:.1f}", *ratios]
         lines.append(f"| {row.title} | {row.server} | " + " | ".join(figures) + " |")
@@ -64,8 +65,20 @@ def summary(results: Results) -> str:
         f" Python {machine['Python']}.\n"
         f"{options['rounds']} rounds of {options['seconds']:g} s in turns, one core for the server and one for wrk;"
         " 16 connections unless the case says otherwise; medians.\n"
+        f"{_quiet(results)}\n"
         "CPU: µs of all processes of the server for each request; kernel: those of them in system calls.\n"
         "Memory: their proportional shares."
+    )
+
+
+def _quiet(results: Results) -> str:
+    """What the host of the machine did to the figures."""
+    again = "" if results.options["quick"] else " Rounds that lost more are repeated, and the quietest count."
+    lost = sum(row.stolen > DISTURBED for row in results.rows)
+    told = f"{lost} of them lost more: how much stands beside the rate" if lost else "none lost more"
+    return (
+        f"A virtual machine loses time to its host. {len(results.rows)} figures, measured while no core lost over"
+        f" {DISTURBED:.0%} of its time to that; {told}.{again}"
     )
 
 

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from benching.cases import BARE
 
 FORMAT = 1
+#: A round is quiet if a core lost no greater part of its time to the machine's host.
+DISTURBED = 0.02
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +22,8 @@ class Result:
 
     ``rate``: requests a second; ``p50``, ``p99``: ms; ``cpu``: µs for each request, ``kernel``: those of
     them in the kernel; ``memory``: bytes of all its processes; ``each``: bytes for each of what the setup has
-    many of (connections, interpreters, or the whole of what a special case weighs), None where it has none.
+    many of (connections, interpreters, or the whole of what a special case weighs), None where it has none;
+    ``stolen``: the part of its time (0 to 1) that a core lost at most to the machine's host in a round that counts.
     """
 
     case: str
@@ -34,6 +37,7 @@ class Result:
     memory: int = 0
     each: float | None = None
     kernel: float = 0.0
+    stolen: float = 0.0
 
     @property
     def title(self) -> str:
