@@ -54,7 +54,6 @@ if TYPE_CHECKING:
 #: Seconds between two looks at how many workers are idle (httpd's).
 TICK = 1.0
 
-
 #: A new generation is given up when so many of its workers in a row died before any served.
 GIVE_UP_AFTER = 3
 

@@ -27,7 +27,7 @@ from benching.peers import Peers
 from benching.results import Result, Results, compare, load, save, slower
 
 #: Rounds, seconds of each, seconds of warm-up.
-FULL = (5, 1, 1)
+FULL = (9, 0.5, 1)
 QUICK = (1, 0.4, 0)
 
 
