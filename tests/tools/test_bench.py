@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -297,6 +298,13 @@ def test_what_is_no_result(tmp_path: Path, text: str) -> None:
         load(path)
 
 
+def test_a_change_tells_what_the_host_took() -> None:
+    now = made_up()
+    rows = tuple(dataclasses.replace(row, stolen=0.3) if row.case == "handler hello" else row for row in now.rows)
+    found = {change.title: change.stolen for change in compare(made_up(), now._replace(rows=rows))}
+    assert (found["handler hello"], found["static 1 MB"]) == (0.3, 0.0)
+
+
 def test_a_slower_machine_is_no_slower_case() -> None:
     changes = list(compare(made_up(), made_up(rate=37_500, bare=50_000)))
     hello = next(change for change in changes if change.title == "handler hello")
@@ -308,6 +316,9 @@ def test_a_slower_case_is_found() -> None:
     worse = slower(compare(made_up(), made_up(rate=60_000)), 0.1)
     assert [change.title for change in worse] == ["handler hello"]
     assert "handler hello, mpserver (own): 0.600 of the bare road, was 0.750 (-20%)" in report.changes(worse, 0.1)
+    assert "but" not in report.changes(worse, 0.1)
+    told = report.changes([worse[0]._replace(stolen=0.47)], 0.1)
+    assert told.endswith("(-20%), but the host took 47% of a core meanwhile"), "so it may be slower for that alone"
     assert slower(compare(made_up(), made_up(rate=70_000)), 0.1) == []
     assert report.changes([], 0.1) == "No case lost more than 10% against the bare road."
 

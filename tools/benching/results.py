@@ -90,12 +90,16 @@ def load(path: Path) -> Results:
 
 
 class Change(NamedTuple):
-    """What a case costs now and did then, in requests/s as a part of the bare road's."""
+    """What a case costs now and did then, in requests/s as a part of the bare road's.
+
+    ``stolen``: the part of its time that a core lost to the machine's host meanwhile, now.
+    """
 
     title: str
     server: str
     then: float
     now: float
+    stolen: float = 0.0
 
     @property
     def factor(self) -> float:
@@ -111,7 +115,7 @@ def compare(then: Results, now: Results) -> Iterable[Change]:
             continue
         bare_now, bare_then = now.bare(row.case), then.bare(row.case)
         if bare_now and bare_then:
-            yield Change(row.title, row.server, before.rate / bare_then, row.rate / bare_now)
+            yield Change(row.title, row.server, before.rate / bare_then, row.rate / bare_now, row.stolen)
 
 
 def slower(changes: Iterable[Change], tolerance: float) -> list[Change]:
