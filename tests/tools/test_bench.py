@@ -279,8 +279,8 @@ def test_the_page_tells_what_the_host_took() -> None:
     page = report.document(made_up()._replace(rows=rows), {})
     assert "| PSP page | mpserver (own) | 1,000 (lost 12%) |" in page
     assert "| PSP page | bare road | 2,000 |" in page
-    assert "1 of them lost more" in page and "are repeated" in page
-    assert "none lost more" in report.document(made_up(), {})
+    assert "1 of 2 figures lost more" in page and "are repeated" in page
+    assert "None lost more" in report.document(made_up(), {})
     assert "are repeated" not in report.document(made_up()._replace(options={**OPTIONS, "quick": True}), {})
 
 

@@ -73,12 +73,12 @@ def summary(results: Results) -> str:
 
 def _quiet(results: Results) -> str:
     """What the host of the machine did to the figures."""
-    again = "" if results.options["quick"] else " Rounds that lost more are repeated, and the quietest count."
+    again = "" if results.options["quick"] else " Rounds that lose more are repeated, and the quietest count."
     lost = sum(row.stolen > DISTURBED for row in results.rows)
-    told = f"{lost} of them lost more: how much stands beside the rate" if lost else "none lost more"
+    count = f"{lost} of {len(results.rows)} figures" if lost else "None"
     return (
-        f"A virtual machine loses time to its host. {len(results.rows)} figures, measured while no core lost over"
-        f" {DISTURBED:.0%} of its time to that; {told}.{again}"
+        "A virtual machine loses time to its host; in a quiet round no core loses more than"
+        f" {DISTURBED:.0%} of its time.{again} {count} lost more{': how much stands beside the rate' if lost else ''}."
     )
 
 
