@@ -31,7 +31,10 @@ ATTEMPTS = 10
 
 
 class Options(NamedTuple):
-    """How to measure; ``only``: what is in the names of the cases. ``quick``: warm up with some requests alone."""
+    """How to measure; ``only``: what is in the names of the cases.
+
+    ``quick``: some peers are left out, and no round is repeated.
+    """
 
     rounds: int
     seconds: float
@@ -172,7 +175,7 @@ class Bench:
             self.set_up.pop((kind, setup))[1].close()
 
     def _targets(self, case: Case) -> Iterable[Target]:
-        """The servers of a case. A plain mpserver stays for the next case, one with a setup of its own does not."""
+        """The servers of a case. A plain mpserver stays to the end, one with a setup while the next case wants it."""
         for kind in case.kinds or self.options.kinds:
             for setup in case.setups:
                 if setup == Setup():
