@@ -15,12 +15,14 @@ import stat
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from mod_python._sessions import records
 from mod_python._sessions.private import is_shared
 from mpserver.api import runtime
-from mpserver.typing import Any, Protocol
+from mpserver.typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
 
 #: Gives what keeps all others from writing to databases, for as long as it is entered: the first of the server's locks.
 Guard = Callable[[], AbstractContextManager[object]]
@@ -48,81 +50,128 @@ class Database(Protocol):
         """
 
 
+class Connections:
+    """An interpreter's connections to an SQLite file: whoever works on it has one of them to itself meanwhile.
+
+    A connection is one state for all who use it: of two threads that read by the same one at the same time, each
+    could get the other's row. There are as many as threads have ever been at it at the same time, mostly one.
+    """
+
+    __slots__ = ("_closed", "_free", "identity", "path")
+
+    def __init__(self, path: str, first: sqlite3.Connection, identity: tuple[int, int, int]) -> None:
+        """``identity``: the process, and the file's device and inode, that they are of."""
+        self.path, self.identity = path, identity
+        self._free = [first]
+        self._closed = False
+
+    def use(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What ``work`` makes of a connection that nobody else has. :raises OSError: the file can't be used."""
+        try:
+            connection = self._free.pop()
+        except IndexError:
+            connection = _open(self.path)
+        try:
+            done = work(connection)
+        except BaseException:
+            connection.close()  # a request that was interrupted leaves it in the middle of something
+            raise
+        self._free.append(connection)
+        if self._closed:
+            self.close()  # whoever closed them all did not see this one
+        return done
+
+    def close(self) -> None:
+        """Close them; those that somebody works on after that."""
+        self._closed = True
+        while self._free:
+            try:
+                connection = self._free.pop()
+            except IndexError:
+                return  # another thread does the same
+            connection.close()
+
+
 class SqliteDatabase:
-    """Sessions in an SQLite file. Each interpreter keeps its connection.
+    """Sessions in an SQLite file. Each interpreter keeps its connections.
 
     Processes may be killed at any time; the last seconds before a power failure may be lost.
     """
 
-    __slots__ = ("_after", "_connection", "_identity", "path")
+    __slots__ = ("_after", "_connections", "_former", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._connection: sqlite3.Connection | None = None
-        self._identity: tuple[int, int, int] = (0, 0, 0)
+        self._connections: Connections | None = None
+        #: Those of the process that this one was forked from: SQLite forbids to close them here.
+        self._former: list[Connections] = []
         self._after = b""
 
-    def _connected(self, guard: Guard) -> sqlite3.Connection:
-        """The connection to the file that is there now. :raises OSError: it can't be used."""
-        connection = self._current()
-        if connection is not None:
-            return connection
+    def _connected(self, guard: Guard) -> Connections:
+        """Connections to the file that is there now. :raises OSError: it can't be used."""
+        connections = self._current()
+        if connections is not None:
+            return connections
         with guard():
-            # (another thread may have been here meanwhile, and work on it)
-            connection = self._current()
-            if connection is not None:
-                return connection
+            # (another thread may have been here meanwhile)
+            connections = self._current()
+            if connections is not None:
+                return connections
             self.close()
             _prepare(self.path)
-            connection = _open(self.path)
+            first = _open(self.path)
             found = os.stat(self.path)
-            self._identity = (os.getpid(), found.st_dev, found.st_ino)
-            self._connection = connection
-        return connection
+            self._connections = connections = Connections(
+                self.path, first, (os.getpid(), found.st_dev, found.st_ino)
+            )
+        return connections
 
-    def _current(self) -> sqlite3.Connection | None:
-        """The connection, if it is this process's and to the file that is there now."""
-        connection = self._connection
-        if connection is None:
+    def _current(self) -> Connections | None:
+        """The connections, if they are this process's and to the file that is there now."""
+        connections = self._connections
+        if connections is None:
             return None
         try:
             found = os.stat(self.path)
         except FileNotFoundError:
             return None
-        return connection if self._identity == (os.getpid(), found.st_dev, found.st_ino) else None
+        return connections if connections.identity == (os.getpid(), found.st_dev, found.st_ino) else None
 
     def close(self, _: object = None) -> None:
-        """Close the connection, if there is one."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        """Close the connections, if there are any."""
+        connections, self._connections = self._connections, None
+        if connections is None:
+            return
+        if connections.identity[0] == os.getpid():
+            connections.close()
+        else:
+            self._former.append(connections)
 
     def load(self, sid: str, guard: Guard) -> bytes | None:
         """What is stored of a session. Readers wait for nobody."""
-        row = self._connected(guard).execute("SELECT value FROM Dict WHERE key = ?", (sid.encode(),)).fetchone()
+        row = self._connected(guard).use(partial(_row, key=sid.encode()))
         return None if row is None else bytes(row[0])
 
     def save(self, sid: str, data: bytes, guard: Guard) -> None:
         """Store a session."""
-        connection = self._connected(guard)
+        connections = self._connected(guard)
         with guard():
-            connection.execute("REPLACE INTO Dict (key, value) VALUES (?, ?)", (sid.encode(), data))
+            connections.use(partial(_replace, key=sid.encode(), value=data))
 
     def delete(self, sid: str, guard: Guard) -> None:
         """Forget a session, if there is one."""
-        connection = self._connected(guard)
+        connections = self._connected(guard)
         with guard():
-            connection.execute("DELETE FROM Dict WHERE key = ?", (sid.encode(),))
+            connections.use(partial(_forget, key=sid.encode()))
 
     def clean(self, limit: float, guard: Guard) -> tuple[int, int, bool]:
         """Delete expired sessions; what is saved meanwhile stays."""
         deadline = time.monotonic() + limit if limit else float("inf")
-        connection = self._connected(guard)
+        connections = self._connected(guard)
         deleted = total = 0
+        after = self._after
         while True:
-            rows: list[tuple[bytes, bytes]] = connection.execute(
-                "SELECT key, value FROM Dict WHERE key > ? ORDER BY key LIMIT ?", (self._after, _BATCH)
-            ).fetchall()
+            rows = connections.use(partial(_rows, after=after))
             if not rows:
                 self._after = b""
                 return deleted, total, True
@@ -130,11 +179,35 @@ class SqliteDatabase:
             expired = [(key, value) for key, value in rows if _expired(value, now)]
             if expired:
                 with guard():
-                    deleted += _delete(connection, expired)
+                    deleted += connections.use(partial(_delete, rows=expired))
             total += len(rows)
-            self._after = rows[-1][0]
+            after = rows[-1][0]
             if time.monotonic() > deadline:
+                self._after = after
                 return deleted, total, False
+
+
+# (no cursor leaves these: it would act on its connection when somebody else has that)
+
+
+def _row(connection: sqlite3.Connection, key: bytes) -> tuple[bytes] | None:
+    row: tuple[bytes] | None = connection.execute("SELECT value FROM Dict WHERE key = ?", (key,)).fetchone()
+    return row
+
+
+def _replace(connection: sqlite3.Connection, key: bytes, value: bytes) -> None:
+    connection.execute("REPLACE INTO Dict (key, value) VALUES (?, ?)", (key, value))
+
+
+def _forget(connection: sqlite3.Connection, key: bytes) -> None:
+    connection.execute("DELETE FROM Dict WHERE key = ?", (key,))
+
+
+def _rows(connection: sqlite3.Connection, after: bytes) -> list[tuple[bytes, bytes]]:
+    """The next sessions of a clean-up, in the order of their keys."""
+    return connection.execute(
+        "SELECT key, value FROM Dict WHERE key > ? ORDER BY key LIMIT ?", (after, _BATCH)
+    ).fetchall()
 
 
 def _delete(connection: sqlite3.Connection, rows: list[tuple[bytes, bytes]]) -> int:
@@ -150,8 +223,12 @@ def _delete(connection: sqlite3.Connection, rows: list[tuple[bytes, bytes]]) -> 
 
 
 def _open(path: str) -> sqlite3.Connection:
-    # (one thread at a time works on it, see the guard; it need not always be the same)
-    connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+    # (one thread at a time works on it, see Connections; it need not always be the same. SQLite itself would make a
+    # missing file for everybody to read)
+    name = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    connection = sqlite3.connect(
+        f"file://{name}?mode=rw", uri=True, timeout=10, isolation_level=None, check_same_thread=False
+    )
     try:
         connection.execute("PRAGMA journal_mode = wal")
         connection.execute("PRAGMA synchronous = normal")
