@@ -15,9 +15,10 @@ import stat
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import lru_cache, partial
+from functools import partial
 
 from mod_python._sessions import records
+from mod_python._sessions.once import Once
 from mod_python._sessions.private import is_shared
 from mpserver.api import runtime
 from mpserver.typing import Any, Protocol, TypeVar
@@ -66,7 +67,10 @@ class Connections:
         self._closed = False
 
     def use(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What ``work`` makes of a connection that nobody else has. :raises OSError: the file can't be used."""
+        """What ``work`` makes of a connection that nobody else has.
+
+        :raises OSError: the file can't be used.
+        """
         try:
             connection = self._free.pop()
         except IndexError:
@@ -226,17 +230,19 @@ def _open(path: str) -> sqlite3.Connection:
     # (one thread at a time works on it, see Connections; it need not always be the same. SQLite itself would make a
     # missing file for everybody to read)
     name = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    connection = sqlite3.connect(
-        f"file://{name}?mode=rw", uri=True, timeout=10, isolation_level=None, check_same_thread=False
-    )
+    connection: sqlite3.Connection | None = None
     try:
+        connection = sqlite3.connect(
+            f"file://{name}?mode=rw", uri=True, timeout=10, isolation_level=None, check_same_thread=False
+        )
         connection.execute("PRAGMA journal_mode = wal")
         connection.execute("PRAGMA synchronous = normal")
         connection.execute(
             "CREATE TABLE IF NOT EXISTS Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL)"
         )
     except sqlite3.Error as error:
-        connection.close()
+        if connection is not None:
+            connection.close()
         raise OSError(
             22, f"The sessions' database can't be used ({error}). If it was made by another dbm module, move it "
             "away (its sessions end), or give that module as DbmSession's dbmtype", path
@@ -327,7 +333,7 @@ class ModuleDatabase:
         return deleted, total, True
 
 
-@lru_cache(maxsize=64)
+@Once
 def database(path: str, module: Any = None) -> Database:
     """The database of a file, through a dbm module if one is given."""
     path = os.path.abspath(path)
