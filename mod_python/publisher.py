@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from _thread import RLock
 from stat import S_ISREG
 from types import (
     BuiltinFunctionType,
@@ -29,6 +30,7 @@ from types import (
 from mod_python import util
 from mod_python._guard import Guard
 from mpserver.api import constants
+from mpserver.api.loader import Turn
 from mpserver.api.result import SERVER_RETURN
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -172,15 +174,23 @@ class Page(NamedTuple):
     mark: tuple[int, int, int]
 
 
+def _mark(found: os.stat_result) -> tuple[int, int, int]:
+    """What tells a file from what it is after a change."""
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
 class Pages:
     """The published modules of an interpreter by the names of their files.
 
     So modules of one name in two directories are two modules. A file that changed is loaded anew,
-    into a module of its own: requests that still run keep the old one.
+    into a module of its own: requests that still run keep the old one. Threads that ask for a module at
+    the same time get the same one, for what it holds is the application's state.
     """
 
     def __init__(self) -> None:
         self._pages: dict[str, Page] = {}
+        #: By file: a module that takes long to load delays no other.
+        self._gates: dict[str, RLock] = {}
 
     def load(self, req: Request, file: str, found: os.stat_result) -> ModuleType:
         """The module of a file; without PythonAutoReload it is never loaded a second time.
@@ -188,15 +198,19 @@ class Pages:
         :raises Exception: whatever the module raises; the next request tries again.
         """
         page = self._pages.get(file)
-        mark = (found.st_mtime_ns, found.st_size, found.st_ino)
-        if page is not None and (page.mark == mark or not _is_on(req, "PythonAutoReload", True)):
+        if page is not None and (page.mark == _mark(found) or not _is_on(req, "PythonAutoReload", True)):
             return page.module
-        if _is_on(req, "PythonDebug", False):
-            verb = "loading" if page is None else "reloading"
-            req.log_error(f"Publisher {verb} page {file}", constants.APLOG_NOTICE)
-        module = self._execute(file)
-        self._pages[file] = Page(module, mark)
-        return module
+        # (setdefault is atomic: threads that come here together get the same lock)
+        with Turn(self._gates.setdefault(file, RLock())):
+            # another thread may have loaded it meanwhile
+            mark = _mark(os.stat(file))
+            page = self._pages.get(file)
+            if page is None or page.mark != mark:
+                if _is_on(req, "PythonDebug", False):
+                    verb = "loading" if page is None else "reloading"
+                    req.log_error(f"Publisher {verb} page {file}", constants.APLOG_NOTICE)
+                page = self._pages[file] = Page(self._execute(file), mark)
+            return page.module
 
     @staticmethod
     def _execute(file: str) -> ModuleType:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import lru_cache
 from stat import S_ISREG
+from threading import local
 from types import TracebackType
 
 from mod_python import apache
@@ -65,8 +66,10 @@ def handler(req: Request) -> int:
     path = mount.path(uri)
     if path is None:
         return apache.DECLINED
-    application = mount.application
-    if not 0.0 <= req._request_time - mount.checked < TRUST:
+    # (in this order: another thread may load it right now, and tells last that it has)
+    if 0.0 <= req._request_time - mount.checked < TRUST:
+        application = mount.application
+    else:
         application = mount.load(req)
     if application is None:
         req.log_error(f"mod_python.wsgi serves {uri}, but no application is named: set PythonOption {APPLICATION}")
@@ -223,17 +226,18 @@ class Mount:
 
 
 class Errors:
-    """``wsgi.errors``: text for the error log, line by line."""
+    """``wsgi.errors``: text for the error log, line by line. Each thread writes lines of its own."""
 
-    __slots__ = ("_rest", "_server")
+    __slots__ = ("_own", "_server")
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._rest = ""
+        #: ``rest``: what has no line end yet.
+        self._own = local()
 
     def write(self, text: str) -> int:
         """Log the lines that are complete."""
-        *lines, self._rest = (self._rest + text).split("\n")
+        *lines, self._own.rest = (getattr(self._own, "rest", "") + text).split("\n")
         for line in lines:
             self._server.log_error(line)
         return len(text)
@@ -245,8 +249,9 @@ class Errors:
 
     def flush(self) -> None:
         """Log what has no line end yet."""
-        if self._rest:
-            rest, self._rest = self._rest, ""
+        rest = getattr(self._own, "rest", "")
+        if rest:
+            self._own.rest = ""
             self._server.log_error(rest)
 
 

@@ -7,6 +7,7 @@ import marshal
 import os
 import stat
 import sys
+from _thread import allocate_lock
 from collections.abc import Callable, Hashable, Iterator, MutableMapping
 
 from mod_python._psp.compiler import Page
@@ -44,6 +45,7 @@ class MemoryCache:
     def __init__(self, size: int = SIZE) -> None:
         self._size = size
         self._kept: dict[Hashable, Kept] = {}
+        self._gate = allocate_lock()
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -59,16 +61,15 @@ class MemoryCache:
     def store(self, key: Hashable, page: Page, state: Mark | None) -> None:
         """Keep a page."""
         pages = self._kept
-        pages.pop(key, None)
-        while len(pages) >= self._size:
-            # threads may do this at the same time: what is gone already is no fault
-            with contextlib.suppress(StopIteration, RuntimeError):
+        with self._gate:
+            pages.pop(key, None)
+            while len(pages) >= self._size:
                 oldest = next(iter(pages))
-                former = pages.pop(oldest, None)
-                if former is not None and former.used:
+                former = pages.pop(oldest)
+                if former.used:
                     former.used = False
                     pages[oldest] = former
-        pages[key] = Kept(page, state)
+            pages[key] = Kept(page, state)
 
 
 class FileCache:

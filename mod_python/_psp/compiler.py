@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import marshal
 import warnings
+from _thread import RLock
 from collections.abc import Iterator
 from types import CodeType
 
@@ -12,6 +13,10 @@ from mod_python._psp.collect import collect
 from mod_python._psp.files import Mark
 from mod_python._psp.generated import SPAN, Generated, Place, width
 from mpserver.typing import NamedTuple
+
+#: What catches Python's warnings stands in for the interpreter's handling of them, and puts back what it found. Of
+#: two threads at once the one would get what the other's page is warned of, and put back what the other put there.
+_one_compiles = RLock()
 
 
 class Page(NamedTuple):
@@ -41,6 +46,11 @@ def compile_page(generated: Generated) -> Page:
 
     :raises SyntaxError: with the page's file and line.
     """
+    with _one_compiles:
+        return _compile(generated)
+
+
+def _compile(generated: Generated) -> Page:
     name = generated.sources[0].name
     try:
         with warnings.catch_warnings(record=True) as noticed:

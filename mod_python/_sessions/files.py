@@ -8,9 +8,9 @@ import os
 import re
 import time
 from collections.abc import Callable
-from functools import lru_cache
 
 from mod_python._sessions import records, slots
+from mod_python._sessions.once import Once
 from mod_python._sessions.private import make_directory
 from mpserver.typing import NamedTuple
 
@@ -286,7 +286,7 @@ def _write(fd: int, place: slots.Place, data: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@lru_cache(maxsize=64)
+@Once
 def file_store(directory: str) -> FileStore:
     """The store of a folder, which is made or looked at once. :raises OSError: it can't be trusted."""
     return FileStore(directory)

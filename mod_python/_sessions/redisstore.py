@@ -16,9 +16,9 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from functools import lru_cache
 from threading import get_ident
 
+from mod_python._sessions.once import Once
 from mod_python._sessions.options import Redis
 from mod_python.Session import SessionUnavailable
 from mpserver.api import runtime
@@ -246,7 +246,7 @@ def _connect(asked: Redis) -> Any:
         raise ValueError(f"PythonOption mod_python.redis_session.url: {error}") from None
 
 
-@lru_cache(maxsize=64)
+@Once
 def store(asked: Redis, domain: str) -> RedisStore:
     """The store that options ask for. :raises ValueError: they can't be."""
     made = RedisStore(asked, domain)

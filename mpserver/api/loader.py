@@ -14,6 +14,7 @@ import time
 from _thread import RLock
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from threading import local
 from types import ModuleType
 
 from mpserver.api import constants
@@ -129,8 +130,8 @@ class Loader:
         self._faults: dict[tuple[str, Any], Fault] = {}
         #: What the module that is being executed imports by ``apache.import_module``.
         self._children: ContextVar[dict[Loaded, int] | None] = ContextVar("children", default=None)
-        #: The syntax error that was raised again, for nothing has changed since.
-        self.repeated: SyntaxError | None = None
+        #: ``repeated``: see there.
+        self._own = local()
         self._paths: dict[str, list[str]] = {}
         #: The PythonPath in effect.
         self.path: str | None = None
@@ -203,13 +204,22 @@ class Loader:
         loaded.children.update(children)
         return loaded
 
+    @property
+    def repeated(self) -> SyntaxError | None:
+        """The syntax error that was raised again in this thread, for nothing has changed since.
+
+        (Another thread may just be telling it for the first time.)
+        """
+        found: SyntaxError | None = getattr(self._own, "repeated", None)
+        return found
+
     def forget_faults(self) -> None:
         """Meet syntax errors as if for the first time: nobody was told of these."""
         self._faults.clear()
 
     def _raise_again(self, fault: Fault | None) -> None:
         if fault is not None and fault.stands:
-            self.repeated = fault.error
+            self._own.repeated = fault.error
             raise fault.error.with_traceback(None)
 
     def import_module(self, name: str, reload: bool, log: bool, path: Sequence[str] | None) -> ModuleType:

@@ -77,13 +77,14 @@ class Table:
     def _look_up(self) -> dict[str, str | list[str]]:
         index = self._index
         if index is None:
-            index = self._index = {}
+            index = {}
             for name, value in self._pairs:
                 key = name.lower()
                 if key in index:
                     self._append(index, key, value)
                 else:
                     index[key] = value
+            self._index = index  # only when it is whole: a server's tables are those of all its threads
         return index
 
     @staticmethod

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _thread import allocate_lock
+
 from mpserver.http1.response import field_lines
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,28 +41,32 @@ class Page(NamedTuple):
 class Pages:
     """The pages of one server; they hang on what was located, and go with that."""
 
-    __slots__ = ("_kept", "_room")
+    __slots__ = ("_gate", "_kept", "_room")
 
     def __init__(self) -> None:
         self._kept: list[Any] = []
         self._room = ROOM
+        #: Threads that keep pages at the same time must not lose count of the room.
+        self._gate = allocate_lock()
 
     def keep(
         self, located: Any, fields: Iterable[tuple[str, str]], body: bytes | None, size: int, etag: str, modified: float
     ) -> None:
         """Keep a file's responses for the next requests; without its ``body`` only those that have none."""
-        cost = OVERHEAD + (0 if body is None else size)
-        if cost > self._room:
-            for other in self._kept:
-                other.page = None
-            self._kept.clear()
-            self._room = ROOM
-        self._room -= cost
         fields = tuple(fields)
         lines = field_lines(fields)
         rest = None if body is None else b"%bContent-Length: %d\r\n\r\n%b" % (lines, size, body)
-        located.page = Page(rest, lines + b"\r\n", size, etag, modified, fields)
-        self._kept.append(located)
+        page = Page(rest, lines + b"\r\n", size, etag, modified, fields)
+        cost = OVERHEAD + (0 if body is None else size)
+        with self._gate:
+            if cost > self._room:
+                for other in self._kept:
+                    other.page = None
+                self._kept.clear()
+                self._room = ROOM
+            self._room -= cost
+            located.page = page
+            self._kept.append(located)
 
 
 def settled(found: os.stat_result, now: float) -> bool:

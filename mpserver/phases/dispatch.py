@@ -79,12 +79,14 @@ class Handler:
                 if plan.python_path is not None:
                     loader.use_path(plan.python_path)  # (another thread may have had another one meanwhile)
                 loaded = loader.load(self.module, directory, plan.autoreload, now)
-            if loaded is not self._loaded or loaded.version != self._version:
-                self._loaded, self._version = loaded, loaded.version
-                self._fixed = self._find_fixed(loaded)
-            self._trusted = now
-        if self._fixed is not None:
-            return self._fixed
+                # (still in turn: or a thread that was held up here could put the function of before a reload back)
+                if loaded is not self._loaded or loaded.version != self._version:
+                    self._fixed = self._find_fixed(loaded)
+                    self._loaded, self._version = loaded, loaded.version
+                self._trusted = now
+        fixed = self._fixed
+        if fixed is not None:
+            return fixed
         assert self._loaded is not None
         if argument is None:
             argument = req
