@@ -120,10 +120,9 @@ class Request(Output, Receiving):
         self._cleanups: list[tuple[Callable[[Any], Any], Any]] | None = None
         self._added: dict[str, list[HandlerEntry]] | None = None
         self._located: Any = None
-        #: The configuration and directory whose gates the request before this one has passed, or this one before
-        #: its look-up of an index; whether it is that look-up.
-        self._admitted: Any = None
-        self._is_lookup = False
+        #: Whether access, authentication and authorisation are behind it, by the request before it or by its own
+        #: directory; whether it is the look-up of an index.
+        self._admitted = self._is_lookup = False
         self._content_type_set = 0
         #: How long it took, in seconds, for the access log.
         self._duration = 0.0

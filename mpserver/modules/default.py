@@ -140,7 +140,7 @@ def _send(req: Request, filename: str, found: os.stat_result) -> int:
                 if chosen is ranges.UNSATISFIABLE:
                     req.err_headers_out["Content-Range"] = ranges.unsatisfied_range(size)
                     return constants.HTTP_RANGE_NOT_SATISFIABLE
-    if req._method == "HEAD":
+    if req._header_only:
         req.set_content_length(size)
     keeps = size <= pages.LONGEST and _may_keep(req, found, validators)
     req.sendfile(filename)

@@ -29,9 +29,9 @@ from mpserver.config.settings import Conf
 from mpserver.errors import ClientGone, Moves, RequestError
 from mpserver.http1.head import Head, refused
 from mpserver.http1.percent import encode_path
-from mpserver.modules import default, python
+from mpserver.modules import auth, default, python
 from mpserver.modules.environment import Environment
-from mpserver.phases import dispatch, links
+from mpserver.phases import dispatch, gates, links
 from mpserver.phases.answer import Answers, log_error
 from mpserver.phases.carry import pack, unpack
 from mpserver.phases.dispatch import Handler
@@ -326,14 +326,23 @@ class Pipeline(Answers):
         typed = req._handler, req._content_type, req._content_encoding, req._content_languages
         req._handler = req._content_type = req._content_encoding = None
         req._content_languages = ()
-        result = self._become(req, before, self._follow(req, self.host(req._server), uri, TRANSLATION))
+        asked = req._user, req._ap_auth_type, req._target
+        req._user = req._ap_auth_type = req._filename = req._path_info = None
+        req._is_directory = False
+        req._target = uri if req._args is None else f"{uri}?{req._args}"
+        try:
+            result = self._become(req, before, self._follow(req, self.host(req._server), uri, TRANSLATION), asked)
+        finally:
+            req._user, req._ap_auth_type, req._target = asked  # of the directory, whoever may see the index
         if result != OK:
             settle(req, before)
             req._handler, req._content_type, req._content_encoding, req._content_languages = typed
         return result
 
-    def _become(self, req: Request, before: Located, located: Located | int) -> int:
-        """Make a request the one for an index file, which lies there."""
+    def _become(
+        self, req: Request, before: Located, located: Located | int, asked: tuple[str | None, str | None, str | None]
+    ) -> int:
+        """Make a request the one for an index file, which lies there; ``asked``: its user and how that is known."""
         if isinstance(located, int):
             return located
         resource, plan = located.resource, located.plan
@@ -341,7 +350,10 @@ class Pipeline(Answers):
             return resource.status
         if plan.needs_python and (self.loader is None or before.plan.place != plan.place):
             return _elsewhere(req, plan)
-        req._admitted, req._is_lookup = _gate(before), True
+        req._is_lookup = True
+        req._admitted = gates.admits(req._server, before.resource, resource)
+        if req._admitted:
+            req._user, req._ap_auth_type, _ = asked
         settle(req, located)
         for step in plan.steps:
             result = step(req)
@@ -393,8 +405,12 @@ class Pipeline(Answers):
             if plan.needs_python and (self.loader is None or plan.place != req._plan.place):
                 _elsewhere(req, plan)
                 return False
-            new._admitted = _gate(req._located)
             settle(new, located)
+            # (the redirect of a handler goes through all phases, manual 4.5.3; an ErrorDocument through httpd's)
+            if status and req._located is not None:
+                new._admitted = gates.admits(host.server, req._located.resource, located.resource)
+                if new._admitted and auth.check_access(plan.conf) == OK:  # no gate takes the user over
+                    new._user, new._ap_auth_type = req._user, req._ap_auth_type
             result = located.resource.status or self.run_steps(new, plan)
         if result and result != DONE and status:
             log_error(req, f"the ErrorDocument {uri} for status {status} itself failed with {result}")
@@ -425,8 +441,7 @@ class Pipeline(Answers):
         if not status:
             new._method, new._input = req._method, unfiltered(req._input)
             return new
-        if req._method != "HEAD":
-            new._method = "GET"
+        new._method = "GET"  # (`header_only` says that the client wants no body)
         environment["REDIRECT_REQUEST_METHOD"] = req._method
         return new
 
@@ -474,13 +489,6 @@ class Pipeline(Answers):
             except BaseException as error:  # an application's cleanup may raise anything
                 last = dispatch.describe(error)[-1].strip()
                 req.log_error(f"python_cleanup: Error calling cleanup object {function!r}: {last}")
-
-
-def _gate(located: Located | None) -> tuple[Conf, str] | None:
-    """What has let a request in: its configuration, in its directory."""
-    if located is None:
-        return None
-    return located.resource.conf, (located.resource.filename or "").rpartition("/")[0]
 
 
 def _elsewhere(req: Request, plan: Plan) -> int:

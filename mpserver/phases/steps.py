@@ -52,9 +52,9 @@ def compile_steps(plan: Plan, loader: Loader | None, lookup: Lookup, filename: s
     if "PythonHeaderParserHandler" in handlers:
         steps.append(_once(_python(plan, loader, "PythonHeaderParserHandler")))
     if "PythonAccessHandler" in handlers:
-        steps.append(_gated(conf, _python(plan, loader, "PythonAccessHandler")))
+        steps.append(_gated(_python(plan, loader, "PythonAccessHandler")))
     if auth.check_access(conf) != OK:
-        steps.append(_gated(conf, _access(plan, loader)))
+        steps.append(_gated(_access(plan, loader)))
     steps.append(_type(plan, loader))
     if conf[core.FORCE_TYPE] is not None or conf[core.ACCEPT_PATH_INFO] is not None:
         steps.append(lambda req: core.override_type(req, conf))
@@ -102,12 +102,11 @@ def _once(step: Step) -> Step:
     return once
 
 
-def _gated(conf: Conf, step: Step) -> Step:
-    """A step that decides who may come in: a redirect or look-up below the same configuration is in (as in httpd)."""
+def _gated(step: Step) -> Step:
+    """A step that decides who may come in, but for those whom httpd lets in unasked (see `mpserver.phases.gates`)."""
 
     def gated(req: Request) -> int:
-        admitted = req._admitted
-        if admitted is None or admitted != (conf, (req._filename or "").rpartition("/")[0]):
+        if not req._admitted:
             return step(req)
         if req._prev is not None and req._user is None:
             req._user, req._ap_auth_type = req._prev._user, req._prev._ap_auth_type
