@@ -263,13 +263,16 @@ class BaseSession(dict[Any, Any]):
     def lock(self) -> None:
         """Wait until nobody else has this session, and keep others out until the request ended.
 
-        Nothing for a session that was made with ``lock=0``, or has its lock.
+        The lock is the request's, whichever of its threads asks for it. Nothing for a session that was made with
+        ``lock=0``, or has its lock.
+
+        :raises RuntimeError: the request has ended, so that nothing would unlock it.
         """
         if not self._lock or self._locked:
             return
         # First what gives it back: from there on it is, whatever happens in between.
         self._req.register_cleanup(unlock_session_cleanup, self)
-        self._held = server().global_lock(self._req.server, self._sid)
+        self._held = server().global_lock(self._req, self._sid)
         self._locked = 1
         self._held.acquire()
 
@@ -280,7 +283,7 @@ class BaseSession(dict[Any, Any]):
         try:
             self._held.release()
         except RuntimeError:
-            pass  # it was interrupted before it had the lock
+            pass  # it was interrupted before it had the lock, or the request's end has freed it
         # Last: if this is interrupted, the end of the request gives the lock back.
         self._locked = 0
 

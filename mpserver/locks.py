@@ -8,6 +8,9 @@ and a lock is free again when its holder's process is gone, however it went.
 This calls ``flock`` by itself instead of through the filelock library, whose locks it respects and
 excludes (it is the same lock of the kernel): importing that takes 70 ms and 12 MB in every interpreter
 (Python 3.14), and it waits by polling.
+
+Who holds a lock is a thread, from ``acquire`` to ``release`` (`Lock`), or a request with all its threads, at
+most to its end (`RequestLocks`).
 """
 
 from __future__ import annotations
@@ -16,9 +19,26 @@ import fcntl
 import os
 import stat
 import zlib
-from _thread import allocate_lock, get_ident
+from _thread import RLock, allocate_lock, get_ident
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from operator import call
 
 from mpserver.errors import StartError
+
+#: What a session is told that wants a lock when nobody would give it back any more.
+OVER = (
+    "the request has ended, so that nothing would unlock its session: end the threads that use one before the "
+    "handler returns, or make it with lock=0"
+)
+
+_call: Callable[[Callable[[], object]], object] = call
+
+
+def _at_once(*functions: Callable[[], object]) -> None:
+    """Call functions of C, one after the other, with nothing of Python between where a time-out could come."""
+    deque(map(_call, functions), maxlen=0)
 
 
 def slot(key: str | None, index: int, count: int) -> int:
@@ -53,7 +73,8 @@ class LockPool:
     def __init__(self, directory: str, count: int, owner: str = "") -> None:
         """``directory``: an existing folder; ``count``: at least 1."""
         self.directory = pool_directory(directory, owner)
-        self.count = max(1, count)
+        # (two at least: a session that is kept in a dbm file takes its own lock and the first)
+        self.count = max(2, count)
         self._locks: dict[int, Lock] = {}
         self._pid = os.getpid()
         self._domain = ""
@@ -117,21 +138,22 @@ def _make_directory(path: str) -> None:
 
 
 class Lock:
-    """One lock: a gate for the threads of this interpreter, and the file for everybody else.
+    """One lock: a gate for those of this interpreter, and the file for everybody else.
 
-    A thread may take a lock that it holds once more (two keys can share a lock); each `acquire` needs its
-    `release`, by the same thread. It is taken and given back by a ``with`` statement, too.
+    A thread may take a lock that it holds once more; each `acquire` needs its `release`, by the same thread. It
+    is taken and given back by a ``with`` statement, too. Other owners use `take` and `give`.
     """
 
-    __slots__ = ("depth", "directory", "fd", "gate", "holder", "path", "pid")
+    __slots__ = ("_depth", "_owners", "directory", "fd", "gate", "path", "pid")
 
     def __init__(self, directory: str, number: int) -> None:
         """``directory``: the pool's, which is made when the lock is first taken."""
         self.pid = os.getpid()
         self.directory, self.path = directory, os.path.join(directory, f"lock.{number}")
         self.gate = allocate_lock()
-        self.holder = 0  # the thread that holds it
-        self.depth = 0
+        #: Who holds it, at most one: a thread's number, or what was given to `take`.
+        self._owners: list[object] = []
+        self._depth = 0  # how often the thread that holds it has taken it
         self.fd = -1
 
     def __enter__(self) -> None:
@@ -143,19 +165,49 @@ class Lock:
     def acquire(self) -> None:
         """Wait for the lock and take it. :raises StartError: its file can't be opened; the text says why."""
         me = get_ident()
-        if self.holder == me:
-            self.depth += 1
+        if me in self._owners:
+            self._depth += 1
             return
-        self.gate.acquire()
         try:
+            self.take(me)
+            self._depth = 1
+        except BaseException:
+            if me in self._owners:
+                self.give(me)
+            raise
+
+    def release(self) -> None:
+        """Give the lock back. :raises RuntimeError: this thread does not hold it, or it is that of a process before."""
+        me = get_ident()
+        if me in self._owners and self._depth > 1:
+            self._depth -= 1
+        else:
+            self.give(me)
+
+    def take(self, owner: object) -> None:
+        """Wait for the lock, for an owner that does not hold it. :raises StartError: as `acquire`."""
+        try:
+            _at_once(self.gate.acquire, partial(self._owners.append, owner))
             self._lock_file()
-            self.holder, self.depth = me, 1
         except BaseException:
             # An interruption (a request's time-out) that came while this waited is raised when the lock is
             # ours already.
-            self.holder = self.depth = 0
-            self._unlock_file()
+            if owner in self._owners:
+                self.give(owner)
             raise
+
+    def give(self, owner: object) -> None:
+        """Give the lock back. :raises RuntimeError: it is not this owner's, or it is that of a process before."""
+        if self.pid != os.getpid():
+            raise RuntimeError("the global mutex lock is that of another process")
+        unlock = (partial(fcntl.flock, self.fd, fcntl.LOCK_UN),) if self.fd >= 0 else ()
+        try:
+            _at_once(partial(self._owners.remove, owner), *unlock, self.gate.release)
+        except ValueError:
+            raise RuntimeError("the global mutex lock is not held by this thread or request") from None
+        except OSError:
+            self.fd = -1  # somebody has closed it: then it is free for others
+            self.gate.release()
 
     def _lock_file(self) -> None:
         while True:
@@ -176,25 +228,92 @@ class Lock:
                 f"({error.errno}){error.strerror}: Failed to open global mutex {self.path}"
             ) from error
 
-    def release(self) -> None:
-        """Give the lock back. :raises RuntimeError: this thread does not hold it, or it is that of a process before."""
-        if self.holder != get_ident() or self.pid != os.getpid():
-            raise RuntimeError("the global mutex lock is not held by this thread")
-        self.depth -= 1
-        if self.depth:
-            return
-        self.holder = 0
-        self._unlock_file()
-
-    def _unlock_file(self) -> None:
-        try:
-            if self.fd >= 0:
-                fcntl.flock(self.fd, fcntl.LOCK_UN)
-        finally:
-            self.gate.release()
-
     def close(self) -> None:
         """Close the file; if the lock is held, it is free then."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+
+class RequestLocks:
+    """The locks that a request holds, whichever of its threads took them."""
+
+    __slots__ = ("_taken", "over")
+
+    def __init__(self) -> None:
+        self._taken: dict[Lock, RequestLock] = {}
+        #: Whether the request has ended: then it gets no lock any more.
+        self.over = False
+
+    def lock(self, lock: Lock) -> RequestLock:
+        """A lock of the pool, as this request takes it."""
+        return self._taken.get(lock) or self._taken.setdefault(lock, RequestLock(self, lock))
+
+    def check(self) -> None:
+        """:raises RuntimeError: the request has ended."""
+        if self.over:
+            raise RuntimeError(OVER)
+
+    def end(self) -> list[str]:
+        """The request's end: what it still holds is free. :returns: the files of those locks."""
+        self.over = True
+        return [lock.path for lock, held in list(self._taken.items()) if held.free()]
+
+
+class RequestLock:
+    """A lock of the pool for one request: its threads share it, and each of them may give it back.
+
+    Each `acquire` needs a `release` (two sessions can share a lock).
+    """
+
+    __slots__ = ("_depth", "_lock", "_locks", "_state", "_turn")
+
+    def __init__(self, locks: RequestLocks, lock: Lock) -> None:
+        self._locks, self._lock = locks, lock
+        self._depth = 0
+        #: Held by the thread that waits for the lock. (Reentrant ones: if an interruption keeps a thread from giving
+        #: them back, it can take them at the end of its request all the same.)
+        self._turn, self._state = RLock(), RLock()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def acquire(self) -> None:
+        """Wait for the lock and take it.
+
+        :raises StartError: its file can't be opened; the text says why.
+        :raises RuntimeError: the request has ended.
+        """
+        with self._turn:
+            self._locks.check()
+            with self._state:
+                if self._depth:
+                    self._depth += 1
+                    return
+            self._lock.take(self)
+            self._depth = 1
+            try:
+                self._locks.check()  # it may have ended while this waited, and not have seen that this has the lock
+            except RuntimeError:
+                self.free()
+                raise
+
+    def release(self) -> None:
+        """Give the lock back, in whichever thread. :raises RuntimeError: the request does not hold it."""
+        with self._state:
+            if self._depth > 1:
+                self._depth -= 1
+                return
+            self._depth = 0
+        self._lock.give(self)
+
+    def free(self) -> bool:
+        """Give the lock back however often it was taken. :returns: whether it was held."""
+        try:
+            self._lock.give(self)
+        except RuntimeError:
+            return False
+        return True

@@ -18,9 +18,10 @@ from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpserver import scoreboard
+    from mpserver.api import runtime
     from mpserver.api.request import Request
     from mpserver.interp import Boot
-    from mpserver.locks import Lock, LockPool
+    from mpserver.locks import LockPool
 
 
 class Services:
@@ -122,9 +123,21 @@ class Services:
                     self._locks = made
         return self._locks
 
-    def global_lock(self, server: Server, key: str | None, index: int = -1) -> Lock:
+    def global_lock(self, owner: Request | Server, key: str | None, index: int = -1) -> runtime.Lock:
         """A lock of the pool, shared by all interpreters and workers."""
-        return self._pool().lock(key, index)
+        lock = self._pool().lock(key, index)
+        if index >= 0 or not hasattr(owner, "_main"):
+            return lock
+        from mpserver.locks import RequestLocks
+
+        req: Any = owner
+        while (outer := req._main or req._prev) is not None:
+            req = outer
+        # (setdefault is atomic: threads that come here together get the same)
+        locks: RequestLocks = req.__dict__.setdefault("_locks", RequestLocks())
+        if getattr(req, "_is_over", False):
+            locks.over = True
+        return locks.lock(lock)
 
     def lock_domain(self) -> str:
         """A name for those who share the pool."""

@@ -50,9 +50,9 @@ class Request(Output, Receiving):
     #: What the usual request writes or asks for; attributes of applications, and the rest, are in the dictionary,
     #: which is made when there are any.
     __slots__ = (
-        "__dict__", "__weakref__", "_added", "_admitted", "_args", "_canonical_filename", "_cleanups",
+        "__dict__", "__weakref__", "_added", "_admitted", "_args", "_canonical_filename",
         "_content_type_set", "_duration", "_filename", "_finfo", "_handler", "_host", "_input", "_is_directory",
-        "_is_lookup", "_located", "_method", "_next", "_path_info", "_phase", "_plan", "_prev",
+        "_is_lookup", "_is_over", "_located", "_method", "_next", "_path_info", "_phase", "_plan", "_prev",
         "_read_length", "_running", "_stat", "_table_in", "_uri",
     )  # fmt: skip
 
@@ -84,6 +84,12 @@ class Request(Output, Receiving):
     _target: str | None = None
     #: The server ends the request before its handler does: a response that has begun is not completed.
     _cut = False
+    #: What runs at its end; made by the first thread that has something.
+    _cleanups: list[tuple[Callable[[Any], Any], Any]] | None = None
+    #: The locks of the pool that it takes, see `mpserver.locks.RequestLocks`.
+    _locks: Any = None
+    #: Not set before its end.
+    _is_over: bool
     _plan: RequestPlan
     _uri: str
 
@@ -117,7 +123,6 @@ class Request(Output, Receiving):
         self._stat: Any = None
         self._finfo: FileInfo | None = None
         self._is_directory = False
-        self._cleanups: list[tuple[Callable[[Any], Any], Any]] | None = None
         self._added: dict[str, list[HandlerEntry]] | None = None
         self._located: Any = None
         #: Whether access, authentication and authorisation are behind it, by the request before it or by its own
@@ -513,12 +518,17 @@ class Request(Output, Receiving):
         """Call ``function(data)`` at the very end of the request.
 
         :raises ValueError: the function can't be called.
+        :raises RuntimeError: the request has ended already, and a thread of it goes on.
         """
         if not callable(function):
             raise ValueError("first argument must be a callable object")
-        if self._cleanups is None:
-            self._cleanups = []
-        self._cleanups.append((function, data))
+        # (setdefault is atomic: threads that come here together get the same list)
+        self.__dict__.setdefault("_cleanups", []).append((function, data))
+        if getattr(self, "_is_over", False):
+            raise RuntimeError(
+                "the request has ended, and what is registered with it now is never called: end the threads that use "
+                "it (a session, too) before the handler returns"
+            )
 
     def internal_redirect(self, new_uri: str) -> None:
         """Serve another URI of this server in place of this one (manual 4.5.3)."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Lock(Protocol):
-    """A lock that threads take, by its methods or a ``with`` statement."""
+    """A lock that a thread or request takes, by its methods or a ``with`` statement."""
 
     def __enter__(self) -> None:
         """Take it."""
@@ -27,10 +27,13 @@ class Lock(Protocol):
         """Give it back."""
 
     def acquire(self) -> None:
-        """Wait for it and take it; a thread that has it takes it once more."""
+        """Wait for it and take it; who has it takes it once more.
+
+        :raises RuntimeError: it is a request's that has ended.
+        """
 
     def release(self) -> None:
-        """Give it back. :raises RuntimeError: this thread does not have it."""
+        """Give it back. :raises RuntimeError: this thread or request does not have it."""
 
 
 class Runtime(Protocol):
@@ -64,8 +67,12 @@ class Runtime(Protocol):
     def mpm_query(self, code: int) -> int:
         """The answer for an AP_MPMQ_* code."""
 
-    def global_lock(self, server: Server, key: str | None, index: int = -1) -> Lock:
-        """A lock of the pool, shared by all interpreters and workers: that of a key, or of an index."""
+    def global_lock(self, owner: Request | Server, key: str | None, index: int = -1) -> Lock:
+        """A lock of the pool, shared by all interpreters and workers: that of a key, or of an index.
+
+        That of a key belongs to a request given as its owner, with all of its threads, and is free at its end; any
+        other to the thread that takes it.
+        """
 
     def lock_domain(self) -> str:
         """A name for those who share the pool: no other server, on whatever machine, has the same."""

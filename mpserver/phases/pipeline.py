@@ -233,6 +233,7 @@ class Pipeline(Answers):
                 req.finish()
             except (ClientGone, ValueError, OSError):
                 self.end(req, OK)
+        req._is_over = True  # before the look at what there is to do: a thread of it may register something right now
         if plan.has_last_handlers or req._cleanups or req._added or req._next is not None:
             self.close(req)
         elif plan.has_end:
@@ -449,9 +450,11 @@ class Pipeline(Answers):
 
     def close(self, req: Request) -> None:
         """The logs, the log handlers, the cleanups."""
+        req._is_over = False
         run(req, plan_of(req), self.loader, "PythonLogHandler")
         self._log(req)
         self._clean_up(req)
+        self._over(req)
 
     def _log(self, req: Request) -> None:
         logs = req._host.access_logs
@@ -472,14 +475,23 @@ class Pipeline(Answers):
         if req._next is not None:
             self.leave(req._next)
         self._run_cleanups(req)
+        self._over(req)
 
     def _clean_up(self, req: Request) -> None:
-        """Cleanups, last registered first, then the cleanup handlers (manual 5.1.13)."""
+        """Cleanups, last registered first, then the cleanup handlers (manual 5.1.13), and what these registered."""
         if req._next is not None:
             self._clean_up(req._next)
         self._run_cleanups(req)
         if "PythonCleanupHandler" in req._plan.handlers:
             run(req, plan_of(req), self.loader, "PythonCleanupHandler")
+            self._run_cleanups(req)
+
+    def _over(self, req: Request) -> None:
+        """Nothing of a request runs any more, unless it left threads: no lock may stay with it."""
+        req._is_over = True
+        self._run_cleanups(req)  # of a thread that came right now
+        for path in req._locks.end() if req._locks is not None else ():
+            log_error(req, f"the lock of a session was still held at the end of the request, and is free now: {path}")
 
     def _run_cleanups(self, req: Request) -> None:
         while req._cleanups:

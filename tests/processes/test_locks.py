@@ -7,13 +7,13 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from mpserver.errors import StartError
-from mpserver.locks import LockPool, slot
+from mpserver.locks import LockPool, RequestLocks, slot
 from support.processes import run_code
 from support.waiting import wait_for
 
@@ -289,6 +289,135 @@ def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
 def test_a_missing_mutex_directory_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"No such file or directory.*mod_python\.mutex_directory"):
         LockPool(str(tmp_path / "missing"), 8).lock("key").acquire()
+
+
+def started(function: Callable[[], object]) -> threading.Thread:
+    """A thread that does it."""
+    thread = threading.Thread(target=function, daemon=True)
+    thread.start()
+    return thread
+
+
+def takes(pool: LockPool) -> bool:
+    """Whether somebody else gets the lock."""
+    done: list[int] = []
+
+    def take() -> None:
+        with pool.lock("key"):
+            done.append(1)
+
+    started(take).join(PATIENCE)
+    return bool(done)
+
+
+def waits(thread: threading.Thread) -> bool:
+    """Whether a thread is at a lock's gate."""
+    assert thread.ident is not None
+    frame = sys._current_frames().get(thread.ident)
+    return frame is not None and frame.f_code.co_name == "_at_once"
+
+
+def test_threads_of_a_request_share_its_lock(pool: LockPool, tmp_path: Path) -> None:
+    held = RequestLocks().lock(pool.lock("key"))
+    held.acquire()
+    thread = started(held.acquire)
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    other = LockPool(str(tmp_path), 8)
+    waiter, got = waiting(other, "key")
+    started(held.release).join(PATIENCE)
+    waiter.join(0.1)
+    assert not got, "still held once"
+    started(held.release).join(PATIENCE)
+    waiter.join(PATIENCE)
+    assert got
+    with pytest.raises(RuntimeError, match="not held by this thread or request"):
+        held.release()
+    other.close()
+
+
+def test_requests_exclude_each_other_and_threads(pool: LockPool) -> None:
+    one, two = (RequestLocks().lock(pool.lock("key")) for _ in range(2))
+    one.acquire()
+    with pytest.raises(RuntimeError):
+        two.release()
+    with pytest.raises(RuntimeError):
+        pool.lock("key").release()
+    thread = started(two.acquire)
+    wait_for(lambda: waits(thread), "the other request to wait")
+    one.release()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    two.release()
+    assert takes(pool)
+
+
+def test_nothing_is_held_past_a_requests_end(pool: LockPool) -> None:
+    locks = RequestLocks()
+    lock = pool.lock("key")
+    locks.lock(lock).acquire()
+    locks.lock(lock).acquire()
+    with locks.lock(pool.lock("b")):
+        pass
+    assert locks.end() == [lock.path]
+    assert locks.end() == []
+    assert takes(pool)
+    with pytest.raises(RuntimeError, match="the request has ended"):
+        locks.lock(lock).acquire()
+    assert takes(pool)
+
+
+def test_who_waits_when_its_request_ends_gets_no_lock(pool: LockPool) -> None:
+    locks = RequestLocks()
+    told: list[str] = []
+
+    def wait() -> None:
+        try:
+            locks.lock(pool.lock("key")).acquire()
+        except RuntimeError as error:
+            told.append(str(error))
+
+    with pool.lock("key"):
+        thread = started(wait)
+        wait_for(lambda: waits(thread), "the thread to wait")
+        assert locks.end() == []
+    thread.join(PATIENCE)
+    assert "the request has ended" in told[0]
+    assert takes(pool)
+
+
+def test_a_database_of_sessions_and_they_take_different_locks(tmp_path: Path) -> None:
+    """Where one lock was asked for: the threads of a request may be in the database one at a time only."""
+    pool = LockPool(str(tmp_path), 1)
+    with pool.lock("key"):
+        thread = started(pool.lock(None, 0).acquire)
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    pool.close()
+
+
+@pytest.mark.parametrize("by", ["thread", "request"])
+def test_an_interruption_at_the_gate_leaves_nothing_locked(pool: LockPool, by: str) -> None:
+    """As below, but the one who has the lock is of the same interpreter."""
+    outcome: list[str] = []
+    locks = RequestLocks()
+
+    def wait() -> None:
+        lock = pool.lock("key")
+        try:
+            (lock if by == "thread" else locks.lock(lock)).acquire()
+        except TimeoutError:
+            outcome.append("interrupted")
+
+    with pool.lock("key"):
+        thread = started(wait)
+        wait_for(lambda: waits(thread), "the thread to wait")
+        assert thread.ident is not None
+        number, kind = ctypes.c_ulong(thread.ident), ctypes.py_object(TimeoutError)
+        assert ctypes.pythonapi.PyThreadState_SetAsyncExc(number, kind) == 1
+    thread.join(PATIENCE)
+    assert outcome == ["interrupted"]
+    assert takes(pool)
 
 
 def test_an_interruption_while_waiting_leaves_nothing_locked(tmp_path: Path) -> None:
