@@ -65,8 +65,11 @@ BLOCKED = tuple(_DISPOSITIONS)
 class KeeperLike(Protocol):
     """What the master asks of the keeper of a generation's process interpreters."""
 
-    def request(self, data: bytes, fds: list[int]) -> Any:
-        """A worker's message, with the descriptors that came with it (the keeper's to close)."""
+    def request(self, data: bytes, fds: list[int]) -> tuple[Any, ...] | None:
+        """A worker's message, with the descriptors that came with it (the keeper's to close).
+
+        :returns: what all workers of the generation should know, an order of `mpserver.orders`; or None.
+        """
 
     def reaped(self, pid: int, status: int) -> bool:
         """A child of the master ended; whether it was one of the keeper's."""

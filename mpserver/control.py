@@ -15,7 +15,7 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 
 from mpserver import handoff
 from mpserver.errors import StartError
@@ -309,6 +309,15 @@ class Control:
         except OSError:
             return  # it is gone, or does not listen
         job.waiting[self._number] = child
+
+    def tell(self, children: Iterable[Child], state: Any) -> None:
+        """Tell workers what they don't answer."""
+        for child in children:
+            message = handoff.Message(handoff.ASK, state=marshal.dumps(state))
+            try:
+                handoff.send(child.control, message, wait=False)
+            except OSError:
+                continue  # it is gone, or will find out by itself
 
     def _answered(self, job: Job) -> None:
         if not job.waiting:

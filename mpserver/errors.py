@@ -92,7 +92,7 @@ class Misplaced(MpserverError):
 
 
 class MustMove(BaseException):
-    """An application does what an isolated subinterpreter can't, where a process may take its place.
+    """An application does what an isolated subinterpreter can't, and moves to a process at once.
 
     ``except Exception`` does not catch it: an application that swallowed it would stay where it can't work.
     """

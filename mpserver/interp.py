@@ -30,6 +30,7 @@ from mpserver.ledger import Closings, Entered
 from mpserver.limits import NONE, Limits, Wear, spread
 from mpserver.loan import Loan
 from mpserver.loop import Loop
+from mpserver.misfit import Misfit
 from mpserver.modules import mpm, registry
 from mpserver.modules.environment import Environment
 from mpserver.phases.answer import log_error
@@ -107,6 +108,8 @@ class Interpreter(Refusals):
     def __init__(self, boot: Boot, inbox: socket.socket, loader: Loader | None = None) -> None:
         self.boot = boot
         self.place = boot.place
+        #: The place whose requests are served here: none any more, once the application can't stay.
+        self.home = boot.place
         self.draining = False
         self.loop = self.loop_type()
         self.inbox = inbox
@@ -193,8 +196,8 @@ class Interpreter(Refusals):
     def run(self) -> None:
         """Import what PythonImport names, then serve until the worker says otherwise."""
         lend(self.services)
-        kind = "auto" if self.loader.may_move else self.boot.kind
-        surroundings.install(kind, self.output, self.boot.one_process)
+        error = Misfit(self).refusal if self.loader.may_move else RuntimeError
+        surroundings.install(self.boot.kind, self.output, self.boot.one_process, error)
         self.seat.sign(self.place.key, self.boot.kind, self.place.name)
         inherited, first = self._order()
         if not self._import(inherited):
@@ -404,7 +407,7 @@ class Interpreter(Refusals):
             self._misconfigured(connection, head, error)
             return
         plan = located.plan
-        if plan.place != self.place and plan.needs_python:
+        if plan.place != self.home and plan.needs_python:
             self.give_back(connection)
             return
         buffer = connection.buffer
@@ -413,8 +416,8 @@ class Interpreter(Refusals):
             return
         try:
             pipeline.serve(req, located)
-        except Misplaced as error:
-            self._move(connection, req, buffer, error.module)
+        except Misplaced:
+            self._move(connection, req, buffer, b"")
             return
         self._ended(req)
         connection.done()
@@ -434,12 +437,10 @@ class Interpreter(Refusals):
             req._input = body
         return req
 
-    def _move(self, connection: Connection, req: Request, buffer: bytes, module: str) -> None:
-        """The application has to become a process: the request that met it is served by that one."""
+    def _move(self, connection: Connection, req: Request, buffer: bytes, carried: bytes) -> None:
+        """The application becomes a process: the request that met the reason is served by that one."""
         if self._rewind(connection, req, buffer):
-            self.give_back(connection, handoff.REFUSED, module.encode())
-        else:
-            self.tell(handoff.REFUSED, module)
+            self.give_back(connection, handoff.CONNECTION, self.onward(carried))
 
     def _send_on(self, connection: Connection, req: Request, buffer: bytes, move: Moves) -> None:
         """The request goes on in another interpreter (manual 5.4.4)."""
@@ -462,6 +463,7 @@ class Interpreter(Refusals):
             connection.done()
             return False
         self.pipeline.leave(req)
+        req._drop_parts()
         connection.buffer = buffer
         connection.served -= 1
         connection.input = None
@@ -485,6 +487,8 @@ class Interpreter(Refusals):
             return
         if req._status >= 500:
             self.seat.fail(now, f"{req._status}: {req._head.line}" if req._failure is None else req._failure)
+            if req._refused is not None:
+                self.loader.refused(req._refused)
         self.seat.done(now, req._request_time, req._sent)
 
     def _read_mail(self) -> None:
@@ -495,7 +499,7 @@ class Interpreter(Refusals):
         """A server with handlers for the phases before the resource is known."""
         pipeline = self.pipeline
         carried, connection.carried = connection.carried, b""
-        if early.place != self.place and not carried:
+        if early.place != self.home and not carried:
             self.give_back(connection)
             return
         buffer = connection.buffer
@@ -504,11 +508,11 @@ class Interpreter(Refusals):
             return
         try:
             if carried:
-                pipeline.serve_moved(req, carried, self.place)
+                pipeline.serve_moved(req, carried, self.home)
             else:
-                pipeline.serve_early(req, early, self.place)
-        except Misplaced as error:
-            self._move(connection, req, buffer, error.module)
+                pipeline.serve_early(req, early, self.home)
+        except Misplaced:
+            self._move(connection, req, buffer, carried)
             return
         except Moves as move:
             self._send_on(connection, req, buffer, move)

@@ -317,7 +317,9 @@ class Master:
     def _ask_keeper(self, child: Child, data: bytes, fds: list[int]) -> None:
         generation = self._generations.get(child.generation)
         if generation is not None and generation.keeper is not None:
-            generation.keeper.request(data, fds)
+            news = generation.keeper.request(data, fds)
+            if news is not None:
+                self._control.tell([other for other in self._workers(generation) if other is not child], news)
             return
         for fd in fds:
             os.close(fd)

@@ -27,7 +27,7 @@ class Orders:
     def __init__(self, router: Router) -> None:
         self._router = router
         self._orders: dict[str, Callable[..., None]] = {
-            "facts": self._facts, "leave": self._leave, "recycle": self._recycle,
+            "facts": self._facts, "leave": self._leave, "recycle": self._recycle, "moved": self._moved,
         }  # fmt: skip
 
     def take(self, message: handoff.Message) -> None:
@@ -50,6 +50,10 @@ class Orders:
         """By seat: the kernel's numbers of an interpreter's threads, and its application's modules."""
         router = self._router
         Facts(router, [*router.interps.values(), *router.leaving], answer).ask()
+
+    def _moved(self, _answer: Callable[[Any], None], place: tuple[Any, ...]) -> None:
+        """An application needs processes. There is nothing to answer."""
+        self._router.moved(Place(*place))
 
     # ---- replacing
 

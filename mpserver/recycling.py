@@ -147,6 +147,11 @@ class Recycling:
         trial.done(why)
         return True
 
+    def successor(self, place: Place) -> Interp | None:
+        """What starts to take a place."""
+        trial = self._trials.get(place)
+        return None if trial is None else trial.interp
+
     def refused(self, interp: Interp) -> bool:
         """A successor can't run in a subinterpreter any more: it becomes a process. :returns: whether it is one."""
         place = interp.boot.place

@@ -254,7 +254,7 @@ class Router(Refusals):
         return AUTO
 
     def _move(self, interp: Interp, message: handoff.Message) -> None:
-        """An application can't run in a subinterpreter: it gets a process, and what waits goes there."""
+        """An application can't run in a subinterpreter: it gets a process."""
         place = interp.boot.place
         if place not in self._refused:
             self._refused.add(place)
@@ -266,8 +266,13 @@ class Router(Refusals):
             return
         if self.interps.get(place) is interp:
             self.recycling.retire(interp)
-        if message.fd >= 0:
-            self._returned(message._replace(state=b""))
+
+    def moved(self, place: Place) -> None:
+        """Another worker has found that an application can't run in a subinterpreter: nobody has to find it here."""
+        self._refused.add(place)
+        for interp in (self.recycling.successor(place), self.interps.get(place)):
+            if interp is not None and interp.boot.kind == "own" and not self.recycling.refused(interp):
+                self.recycling.retire(interp)
 
     def _returned(self, message: handoff.Message, passed: bool = False) -> None:
         """A connection came back: its next request belongs elsewhere, or the interpreter is busy."""

@@ -23,11 +23,13 @@ from mpserver import subinterpreters
 from mpserver.api import log as levels
 from mpserver.api.log import ErrorLog
 from mpserver.config.compile import Configuration, Server
-from mpserver.errors import MustMove
 from mpserver.typing import Any, NamedTuple, NoReturn
 
 #: A longer line is logged in pieces of this many characters, and a partial one does not wait longer.
 LONG = 8000
+
+#: Makes the error for an application that does what an isolated subinterpreter can't, from its text.
+Refusal = Callable[[str], BaseException]
 
 #: What errors advise.
 REMEDY = "set 'PythonInterpBackend process' for this application, which then runs in a process of its own"
@@ -241,7 +243,7 @@ class Environment:
 # ---- what can't be
 
 
-def _fork_in_own(error: type[BaseException]) -> Callable[[], NoReturn]:
+def _fork_in_own(error: Refusal) -> Callable[[], NoReturn]:
     def refuse() -> NoReturn:
         raise error(f"fork not supported for isolated subinterpreters: use subprocess to run a program, or {REMEDY}")
 
@@ -272,7 +274,7 @@ def _no_daemons(_allowed: Callable[[], bool]) -> Callable[[], bool]:
     return _thread_kinds(lambda: False)
 
 
-def _thread_kinds(allowed: Callable[[], bool], error: type[BaseException] = RuntimeError) -> Callable[[], bool]:
+def _thread_kinds(allowed: Callable[[], bool], error: Refusal = RuntimeError) -> Callable[[], bool]:
     """Answers ``threading``'s question whether there may be daemon threads."""
     askers = {threading.Thread.__init__.__code__, threading.Thread.daemon.fset.__code__}  # type: ignore[attr-defined]
 
@@ -307,11 +309,11 @@ def _breakpoint(*_arguments: Any, **_keywords: Any) -> None:
 
 
 class Change(NamedTuple):
-    """A function that is replaced, and what makes its replacement of it."""
+    """A function that is replaced, and what makes its replacement of it and of the errors for the application."""
 
     module: ModuleType
     name: str
-    make: Callable[[Any], Callable[..., Any]]
+    make: Callable[[Any, Refusal], Callable[..., Any]]
 
 
 #: What ``signal.signal`` calls.
@@ -320,28 +322,25 @@ _SIGNAL = importlib.import_module("_signal")
 #: By kind of interpreter.
 CHANGES: dict[str, tuple[Change, ...]] = {
     "own": (
-        Change(os, "fork", lambda _fork: _fork_in_own(RuntimeError)),
-        Change(os, "forkpty", lambda _fork: _fork_in_own(RuntimeError)),
-        Change(threading, "_daemon_threads_allowed", _thread_kinds),
-        Change(_SIGNAL, "signal", _signals),
-    ),
-    # own, with a process that may take its place
-    "auto": (
-        Change(os, "fork", lambda _fork: _fork_in_own(MustMove)),
-        Change(os, "forkpty", lambda _fork: _fork_in_own(MustMove)),
-        Change(threading, "_daemon_threads_allowed", lambda allowed: _thread_kinds(allowed, MustMove)),
-        Change(_SIGNAL, "signal", _signals),
+        Change(os, "fork", lambda _fork, error: _fork_in_own(error)),
+        Change(os, "forkpty", lambda _fork, error: _fork_in_own(error)),
+        Change(threading, "_daemon_threads_allowed", lambda allowed, error: _thread_kinds(allowed, error)),
+        Change(_SIGNAL, "signal", lambda signal, _error: _signals(signal)),
     ),
     "shared": (
-        Change(os, "fork", lambda _fork: _fork_in_shared),
-        Change(os, "forkpty", lambda _fork: _fork_in_shared),
-        *((Change(threading, "_daemon_threads_allowed", _no_daemons),) if sys.version_info < (3, 14) else ()),
-        Change(_SIGNAL, "signal", _signals),
+        Change(os, "fork", lambda _fork, _error: _fork_in_shared),
+        Change(os, "forkpty", lambda _fork, _error: _fork_in_shared),
+        *(
+            (Change(threading, "_daemon_threads_allowed", lambda allowed, _error: _no_daemons(allowed)),)
+            if sys.version_info < (3, 14)
+            else ()
+        ),
+        Change(_SIGNAL, "signal", lambda signal, _error: _signals(signal)),
     ),
     "main": (
-        Change(os, "fork", _fork_in_main),
-        Change(os, "forkpty", _fork_in_main),
-        Change(_SIGNAL, "signal", _signals),
+        Change(os, "fork", lambda fork, _error: _fork_in_main(fork)),
+        Change(os, "forkpty", lambda fork, _error: _fork_in_main(fork)),
+        Change(_SIGNAL, "signal", lambda signal, _error: _signals(signal)),
     ),
     "process": (),
 }
@@ -353,13 +352,16 @@ def _replace(module: ModuleType, name: str, function: Callable[..., Any]) -> Non
         setattr(module, name, function)
 
 
-def install(kind: str, output: Output, one_process: bool) -> None:
-    """Arrange an interpreter for its applications, before any code of theirs runs."""
+def install(kind: str, output: Output, one_process: bool, error: Refusal = RuntimeError) -> None:
+    """Arrange an interpreter for its applications, before any code of theirs runs.
+
+    ``error``: see `Refusal`.
+    """
     output.install()
     if kind != "process":
         Environment().install()
     for change in CHANGES[kind]:
         if hasattr(change.module, change.name):
-            _replace(change.module, change.name, change.make(getattr(change.module, change.name)))
+            _replace(change.module, change.name, change.make(getattr(change.module, change.name), error))
     if one_process and not os.environ.get("PYTHONBREAKPOINT"):
         sys.breakpointhook = _breakpoint

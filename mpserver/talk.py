@@ -11,7 +11,6 @@ import select
 import time
 from collections.abc import Callable
 
-from mpserver import handoff
 from mpserver.api.constants import DECLINED
 from mpserver.connection import GONE, READING, Connection
 from mpserver.errors import ClientGone, Misplaced
@@ -54,12 +53,10 @@ def is_for_handler(connection: Connection) -> bool:
 class Wire:
     """A connection as a handler uses it: waiting, but no longer than Timeout."""
 
-    __slots__ = ("_connection", "used")
+    __slots__ = ("_connection",)
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        #: Whether anything was exchanged with the client.
-        self.used = False
 
     def receive(self) -> bytes:
         """See `mpserver.api.protocol.Wire`."""
@@ -72,12 +69,10 @@ class Wire:
                 continue
             except OSError as error:
                 raise ClientGone(f"the client closed the connection ({error.strerror})") from error
-            self.used = True
             return data
 
     def send(self, data: bytes) -> None:
         """See `mpserver.api.protocol.Wire`."""
-        self.used = True
         self._connection.send([data])
 
 
@@ -95,6 +90,9 @@ class Talks:
         :returns: whether it left it to HTTP. Otherwise it is over, or went where the application can run.
         """
         interpreter = self._interpreter
+        if interpreter.home != interpreter.place:
+            interpreter.give_back(connection)
+            return False
         found = self._protocol(connection.default)
         wire = Wire(connection)
         connection.send([])  # (for the books: should a process crash from here on, nobody can go on with it)
@@ -103,13 +101,9 @@ class Talks:
         interpreter.seat.working(now, f"PythonConnectionHandler {given.hlist.handler}".encode())
         try:
             result = found.call(given, interpreter.loader, now)
-        except Misplaced as error:
+        except Misplaced:  # (the handler has not begun)
             interpreter._ended()
-            if wire.used:
-                interpreter.tell(handoff.REFUSED, error.module)
-                connection.close()
-            else:
-                interpreter.give_back(connection, handoff.REFUSED, error.module.encode())
+            interpreter.give_back(connection)
             return False
         interpreter._ended()
         if result == DECLINED:

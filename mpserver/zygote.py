@@ -92,23 +92,25 @@ class Keeper:
         #: Those that are replaced, until it is clear that their successors work.
         self._former: dict[Key, Zygote] = {}
 
-    def request(self, data: bytes, fds: list[int]) -> None:
-        """A worker's order for an interpreter, with its end of the inbox (closed here); without one: news."""
+    def request(self, data: bytes, fds: list[int]) -> tuple[Any, ...] | None:
+        """A worker's order for an interpreter, with its end of the inbox (closed here); without one: news.
+
+        See `mpserver.child.KeeperLike`.
+        """
         if data.startswith((RENEW, SETTLE)):
             self._renew_alone(data)
-            return
+            return None
         try:
             place, *order = marshal.loads(data)
             place = Place(*place)
             if not fds:
-                self._moved(place, order[0])
-                return
+                return ("moved", tuple(place)) if self._moved(place, order[0]) else None
             key = place.name, place.environment
             for _attempt in range(2):
                 zygote = self.zygotes.get(key) or self._start(key)
                 try:
                     socket.send_fds(zygote.control, [data], fds)
-                    return
+                    return None
                 except OSError:  # it died meanwhile: the next one
                     self._forget(key)
         except (ValueError, EOFError, TypeError, OSError) as error:
@@ -116,16 +118,19 @@ class Keeper:
         finally:
             for fd in fds:
                 os.close(fd)
+        return None
 
-    def _moved(self, place: Place, refused: str) -> None:
-        """A worker found that an application needs processes: tell the others, and once the log."""
-        if self.scoreboard.move(place.key, self.generation):
-            self.log.log(
-                levels.WARN,
-                f"interpreter '{place.name}': {refused} can't be used in an isolated subinterpreter, so the "
-                "application runs in processes from now on; 'PythonInterpBackend process' makes that permanent",
-                module="python",
-            )
+    def _moved(self, place: Place, refused: str) -> bool:
+        """A worker found that an application needs processes: once, it is news for the log and for the others."""
+        if not self.scoreboard.move(place.key, self.generation):
+            return False
+        self.log.log(
+            levels.WARN,
+            f"interpreter '{place.name}': {refused} can't be used in an isolated subinterpreter, so the "
+            "application runs in processes from now on; 'PythonInterpBackend process' makes that permanent",
+            module="python",
+        )
+        return True
 
     def _start(self, key: Key) -> Zygote:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

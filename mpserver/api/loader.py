@@ -65,6 +65,10 @@ class Turn:
             self._gate.release()
 
 
+def _nobody(_module: str) -> None:
+    """Where applications don't move, nobody has to be told."""
+
+
 class Loaded:
     """A module that was loaded for handlers, with the state of its file at that time."""
 
@@ -138,6 +142,8 @@ class Loader:
         self._gate = RLock()
         #: A module that refuses to load in a subinterpreter moves the application to a process.
         self.may_move = False
+        #: Told of what refused, before anything else happens.
+        self.refused: Callable[[str], None] = _nobody
         #: When it was made: its modules are not older (seconds since the epoch).
         self.born = time.time()
         #: What was loaded, in that order; and who is told of each.

@@ -90,6 +90,10 @@ class Request(Output, Receiving):
     _locks: Any = None
     #: Not set before its end.
     _is_over: bool
+    #: What an isolated subinterpreter refused to load for it.
+    _refused: str | None = None
+    #: A part of its page has run code of an application to its end.
+    _ran = False
     _plan: RequestPlan
     _uri: str
 

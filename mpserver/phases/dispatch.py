@@ -13,6 +13,7 @@ from mpserver.api.hlist import HandlerEntry
 from mpserver.api.loader import TRUST, Loaded, Loader, resolve_object
 from mpserver.api.result import SERVER_RETURN
 from mpserver.errors import ClientGone, Misplaced, MustMove
+from mpserver.phases import moving
 from mpserver.phases.errorpage import escape
 from mpserver.phases.timeouts import RequestTimeout
 from mpserver.typing import TYPE_CHECKING, Any
@@ -167,9 +168,7 @@ def call(req: Request, plan: Plan, loader: Loader, handler: Handler) -> int | No
         return SERVER_ERROR
     except BaseException as error:  # an application may raise anything; it harms only its own request
         if loader.may_move:
-            module = refusing(error)
-            if module is not None:
-                raise Misplaced(module) from error
+            move_or_stay(req, loader, error, moving.is_loading(error.__traceback__))
         return failed(req, plan, handler, error, error is loader.repeated)
 
 
@@ -205,6 +204,29 @@ def refusing(error: BaseException) -> str | None:
                 return match["module"] or getattr(found, "name", None) or match[0]
         found, seen = found.__cause__ or found.__context__, seen + 1
     return None
+
+
+def move_or_stay(req: Request, loader: Loader, error: BaseException, loading: bool = False) -> None:
+    """An error that nobody caught: where this interpreter is what it comes from, the application leaves it.
+
+    Where the request may not go along it is answered here, as with any other error. ``loading``: see
+    `moving.is_loading`.
+
+    :raises Misplaced: the request goes along.
+    """
+    module = refusing(error)
+    if module is None:
+        return
+    loader.refused(module)
+    why = moving.hindrance(req, loading)
+    if not why:
+        raise Misplaced(module) from error
+    req._cut = True
+    text = (
+        f"{module} can't be used in this interpreter, and the request is not run again in a process, for {why}: "
+        f"{req._head.line}; 'PythonInterpBackend process' spares it that"
+    )
+    req._log.log(constants.APLOG_ERR, text, module="python", client=req.connection.client_addr)
 
 
 def _raised(req: Request, raised: SERVER_RETURN) -> Any:

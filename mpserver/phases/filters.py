@@ -22,7 +22,7 @@ from mpserver.errors import ClientGone, Misplaced
 from mpserver.modules import core, include, mime, options, python
 from mpserver.modules import filter as by_type
 from mpserver.phases import errorpage
-from mpserver.phases.dispatch import Handler, describe, refusing
+from mpserver.phases.dispatch import Handler, describe, move_or_stay
 from mpserver.phases.timeouts import RequestTimeout
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
@@ -93,9 +93,7 @@ class Caller:
             raise
         except BaseException as error:  # an application may raise anything; it harms only its own request
             if self.loader.may_move:
-                module = refusing(error)
-                if module is not None:
-                    raise Misplaced(module) from error
+                move_or_stay(self.req, self.loader, error)
             self._failed(given, error)
             return False
         return True

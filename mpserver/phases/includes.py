@@ -11,7 +11,7 @@ from mpserver.api.filters import MORE, BytesFilter, OutputFilter, pieces
 from mpserver.api.link import Part
 from mpserver.errors import ClientGone, Misplaced
 from mpserver.modules import elements, include
-from mpserver.phases.dispatch import describe, refusing
+from mpserver.phases.dispatch import describe, move_or_stay
 from mpserver.phases.timeouts import RequestTimeout
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -88,13 +88,13 @@ class Includes(BytesFilter):
                     given.write(str(result))
             else:
                 exec(compiled, names)
+            req._ran = True
         except (RequestTimeout, ClientGone, Misplaced):
             raise
         except BaseException as error:  # a page may raise anything; it harms only its own request
             loader = req._plan.loader
-            module = refusing(error) if loader is not None and loader.may_move else None
-            if module is not None:
-                raise Misplaced(module) from error
+            if loader is not None and loader.may_move:
+                move_or_stay(req, loader, error)
             self._failed(given, error)
         finally:
             if given._waiting:

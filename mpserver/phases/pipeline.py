@@ -499,6 +499,10 @@ class Pipeline(Answers):
             try:
                 function(data)
             except BaseException as error:  # an application's cleanup may raise anything
+                if self.loader is not None and self.loader.may_move:
+                    refused = dispatch.refusing(error)
+                    if refused is not None:
+                        self.loader.refused(refused)
                 last = dispatch.describe(error)[-1].strip()
                 req.log_error(f"python_cleanup: Error calling cleanup object {function!r}: {last}")
 

@@ -12,6 +12,7 @@ from mpserver.config.compile import Configuration
 from mpserver.errors import ClientGone, Misplaced
 from mpserver.modules import python
 from mpserver.phases.dispatch import Handler, describe, refusing
+from mpserver.phases.moving import is_loading
 from mpserver.phases.timeouts import RequestTimeout
 from mpserver.typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,9 @@ class Protocol:
             if loader.may_move:
                 module = refusing(error)
                 if module is not None:
-                    raise Misplaced(module) from error
+                    loader.refused(module)
+                    if is_loading(error.__traceback__):  # (once it was called, it must not be so again)
+                        raise Misplaced(module) from error
             for part in describe(error):
                 self._log(connection, constants.APLOG_ERR, handler, part.rstrip())
         return constants.HTTP_INTERNAL_SERVER_ERROR

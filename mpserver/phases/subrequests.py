@@ -18,6 +18,7 @@ from mpserver.errors import ClientGone, ConfigError
 from mpserver.http1.percent import encode_path
 from mpserver.modules import cgi
 from mpserver.phases.located import settle
+from mpserver.phases.moving import is_plain
 from mpserver.phases.steps import Step
 from mpserver.typing import TYPE_CHECKING
 
@@ -106,6 +107,8 @@ class SubRequests:
                 return constants.HTTP_BAD_REQUEST
             sub._path_info, sub._args = req._path_info, req._args
         status = self._run(sub, cgi.handler if script else sub._plan.content)
+        if script or sub._ran or not is_plain(sub):
+            req._ran = True
         if sub.connection.aborted:
             raise ClientGone("the client left while a page was put together")
         return status

@@ -18,7 +18,7 @@ from mod_python import apache
 
 
 def say(req):
-    body = req.read() if req.method == "POST" else b""
+    body = req.read() if req.method == "PUT" else b""
     req.content_type = "text/plain"
     req.write("%s %d %s" % (apache._runtime.current().kind, os.getpid(), body.decode()), 0)
     return apache.OK
@@ -105,7 +105,7 @@ def test_the_request_that_meets_the_refusal_is_served_by_a_process(server: Serve
 @needs_own
 def test_a_body_goes_along(server: Server) -> None:
     body = "x" * 50_000
-    reply = server.request("POST", "/late", body=body)
+    reply = server.request("PUT", "/late", body=body)
     assert reply.text.split()[2] == body
 
 

@@ -1,0 +1,108 @@
+"""Whether a request may move to another interpreter when what it needs is refused in this one.
+
+There it begins anew, and a request must not run twice. So it moves only if it has not begun, or if the client itself
+might repeat it (RFC 9110 9.2.2), nothing of its answer was sent, and none of its content handlers has ended.
+"""
+
+from __future__ import annotations
+
+import os
+
+from mpserver.api.inputfilters import unfiltered
+from mpserver.modules import cgi
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from mpserver.api.request import Request
+
+#: Whoever sends one of these several times intends the same as by sending it once (RFC 9110 9.2.2).
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+
+#: The phases after the answer.
+LAST = frozenset({"PythonLogHandler", "PythonCleanupHandler"})
+#: Those before, in their order.
+ORDER = (
+    "PythonInitHandler", "PythonPostReadRequestHandler", "PythonTransHandler", "PythonHeaderParserHandler",
+    "PythonAccessHandler", "PythonAuthenHandler", "PythonAuthzHandler", "PythonTypeHandler", "PythonFixupHandler",
+    "PythonHandler",
+)  # fmt: skip
+
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))
+#: Where the server's own code is, and what of it executes modules for applications (manual 4.5.1, 6.1).
+SERVER = (_PACKAGE + os.sep, os.path.join(os.path.dirname(_PACKAGE), "mod_python") + os.sep)
+IMPORTING = (os.path.join(SERVER[0], "api", "loader.py"), os.path.join(SERVER[1], "publisher.py"))
+#: Frames of the import system, which say nothing about who imports.
+_IMPORT_SYSTEM = (
+    "<frozen importlib.", os.path.join(os.path.dirname(os.__file__), "importlib") + os.sep,
+    os.path.join(_PACKAGE, "misfit.py"),
+)  # fmt: skip
+
+
+def hindrance(req: Request, loading: bool = False) -> str:
+    """Why a request must not move; "" where it may.
+
+    ``req`` may be a part of a page, or what a request was redirected to internally. ``loading``: it has come to the
+    server's own import of a module, see `is_loading`.
+    """
+    chain = [req]
+    while (outer := chain[-1]._prev or chain[-1]._main) is not None:
+        chain.append(outer)
+    for one in chain:
+        if one._phase in LAST:
+            return "its answer was given"
+        if one._started or one._finished:
+            return "its answer has begun"
+        body = unfiltered(one._input)
+        if body is not None and body.received:
+            return "a part of its body was read"
+    if loading and len(chain) == 1 and _is_first(req):
+        return ""
+    method = req._head.method
+    if method not in IDEMPOTENT:
+        return f"{method} must not be repeated"
+    inner = None
+    for one in chain:
+        if one._next not in (None, inner) or _has_run(one):
+            return "a handler of its content has ended"
+        inner = one
+    return ""
+
+
+def _has_run(req: Request) -> bool:
+    """Whether a handler of the content phase has ended in a request."""
+    if req._ran:
+        return True
+    if req._phase is None:
+        return not is_plain(req)  # (it is in a filter, or in the document of an error)
+    return req._phase == "PythonHandler" and req._running is not None and req._running[1] > 0
+
+
+def is_plain(req: Request) -> bool:
+    """Whether a request's content comes from no program, so that it may be made again."""
+    return "PythonHandler" not in req._plan.handlers and req._handler != cgi.HANDLER
+
+
+def _is_first(req: Request) -> bool:
+    """Whether no handler of an earlier phase, or before this one in its phase, has run in a request."""
+    if req._phase not in ORDER or req._running is None or req._running[1]:
+        return False
+    handlers = req._plan.handlers
+    return not any(phase in handlers for phase in ORDER[: ORDER.index(req._phase)])
+
+
+def is_loading(trace: TracebackType | None) -> bool:
+    """Whether an error came while the server loaded a module of the application, and called nothing in it yet."""
+    importing = False
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        file = code.co_filename
+        if file.startswith(_IMPORT_SYSTEM):
+            pass
+        elif file.startswith(SERVER):
+            importing = file in IMPORTING
+        else:
+            return importing and code.co_name == "<module>"
+        trace = trace.tb_next
+    return importing
