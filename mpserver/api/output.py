@@ -300,12 +300,13 @@ class Output:
         if not self._started:
             self._started = True
             head = self._head_bytes(size, last)
-        if not self._has_file and not self._header_only and self._length_left is None and self._status not in BODILESS:
+        # from here on the head's framing counts, whatever the status is meanwhile
+        if not self._has_file and not self._header_only and self._length_left is None:
             data = self._framed_bytes(head, b"".join(parts), size, last)  # type: ignore[arg-type]
             self._bytes_out += len(data)
             return [data] if data else []
         out: list[Part] = [head] if head else []
-        if self._header_only or self._status in BODILESS:
+        if self._header_only:
             for part in parts:
                 if isinstance(part, FilePart):
                     part.close()
@@ -388,7 +389,9 @@ class Output:
     def _whole_head(self, size: int, last: bool) -> bytes:
         status, link = self._status, self._link
         phrase = None
-        if self._status_line is not None and self._status_line.startswith(f"{status} "):
+        if status < 200:
+            status = constants.HTTP_INTERNAL_SERVER_ERROR  # (the client would go on waiting for the final answer)
+        elif self._status_line is not None and self._status_line.startswith(f"{status} "):
             phrase = self._status_line[4:]
         elif status not in REASONS:
             status = constants.HTTP_INTERNAL_SERVER_ERROR  # (a name of its own would be needed, by status_line)
@@ -425,7 +428,8 @@ class Output:
     def _framing(self, status: int, size: int, last: bool) -> bytes:
         """The header that tells where the body ends, if it needs one; an impossible one of the application's goes."""
         headers = self._headers_out
-        if status in BODILESS or status < 200:
+        if status in BODILESS:
+            self._length_left = 0
             if headers and status != 304:
                 del headers["Content-Length"]
             return b""

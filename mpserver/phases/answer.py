@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mpserver.api import constants
 from mpserver.api.filters import bypass
+from mpserver.api.output import BODILESS
 from mpserver.api.request import Request
 from mpserver.errors import ClientGone
 from mpserver.phases import errorpage
@@ -67,7 +68,7 @@ class Answers:
         req._drop_parts()
         req._link.take_held()  # a flush that was interrupted before it took effect
         req._status = status
-        if status in (constants.HTTP_NOT_MODIFIED, constants.HTTP_NO_CONTENT):
+        if status in BODILESS:
             req.finish()
             return
         headers = req._headers_out
@@ -87,6 +88,8 @@ class Answers:
     def _too_late(self, req: Request, status: int) -> None:
         """The head is out: as with httpd, the page follows what was sent, as far as a Content-Length allows.
 
+        204 and 304 have no page: the response ends with what it has.
+
         A response that the server itself ended is cut instead, so that the client sees that it is not whole.
         """
         if req._finished:
@@ -96,8 +99,9 @@ class Answers:
         if req._cut and (req._chunked or req._length_left):
             req._aborted()
             return
-        bypass(req)
-        req.write(errorpage.encode(errorpage.build(status, req)), 0)
+        if status not in BODILESS:
+            bypass(req)
+            req.write(errorpage.encode(errorpage.build(status, req)), 0)
         req.finish()
 
     def _document(self, req: Request, status: int, target: str) -> int:
