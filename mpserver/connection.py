@@ -7,14 +7,14 @@ States and what ends them::
 
     WAITING    between requests     first byte -> READING;  KeepAliveTimeout -> closed
     READING    head or short body   complete -> the owner;  Timeout -> 408 or closed
-    SENDING    the rest of a response  sent -> WAITING or LINGERING;  Timeout -> closed
-    LINGERING  the client may still read the answer (RFC 9112 9.6)  its end or 2 s -> closed
+    SENDING    the rest of a response  sent -> WAITING, SKIPPING or LINGERING;  Timeout -> closed
+    SKIPPING   the answer is sent, the rest of a short body comes  its end -> WAITING;  Timeout -> closed
+    LINGERING  the client may still read the answer (RFC 9112 9.6)  its end, 2 s of silence, or 30 s -> closed
     GONE       closed, or handed to another owner
 """
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 from collections.abc import Callable
@@ -23,28 +23,33 @@ from time import monotonic
 from mpserver.api.connection import Address
 from mpserver.api.connection import Connection as ConnectionObject
 from mpserver.api.input import Input
-from mpserver.api.link import Begun, FilePart, Part
+from mpserver.api.link import Part
 from mpserver.errors import ClientGone, RequestError
 from mpserver.http1.body import Body, make_body
 from mpserver.http1.head import Head, HeadReader, parse_head
-from mpserver.http1.response import chunked_beginning
 from mpserver.loop import READ, WRITE, Loop
+from mpserver.sending import Sending, close_files, size_of
 from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mpserver.flusher import Flusher
     from mpserver.phases.host import Host
 
-WAITING, READING, SENDING, LINGERING, GONE = range(5)
+WAITING, READING, SENDING, SKIPPING, LINGERING, GONE = range(6)
 
 #: A body up to so many bytes is read before the request meets its handler.
 EARLY_BODY = 65536
-#: send: more follows at once, so the kernel needn't send what is less than a segment.
-MORE = getattr(socket, "MSG_MORE", 0)
-#: How long a closing connection may take to read the answer, in seconds (httpd's lingering close).
-LINGER = 2.0
-#: How much a lingering client may still send.
-LINGER_BYTES = 1 << 20
+#: A closing connection goes on reading what its client sends, so that this comes to read the answer: for so many
+#: seconds in all, and for so many of silence (as long as httpd's lingering close).
+LINGER = 30.0
+LINGER_SILENCE = 2.0
+#: How much that may be: more than comes in that time by most lines.
+LINGER_BYTES = 1 << 30
+#: How long a connection is kept that only waits for its client, when its owner ends: the client may be about to
+#: ask, or still to read the answer, in seconds.
+ENDING = 5.0
+#: The states in which nothing but the client is waited for.
+IDLE = frozenset({WAITING, SKIPPING, LINGERING})
 
 
 class Owner(Protocol):
@@ -72,13 +77,15 @@ class Owner(Protocol):
         """The connection is gone."""
 
 
-class Connection:
+class Connection(Sending):
     """A client's connection; implements `mpserver.api.link.Link` for its requests."""
 
+    owner: Owner
+
     __slots__ = (
-        "_object", "_outgoing", "accepted", "ahead", "buffer", "carried", "client", "deadline", "default", "fd", "head",
-        "host", "input", "keep_alive", "keep_alive_timeout", "linger_left", "local", "number", "owner", "passed",
-        "previous", "reader", "requests_left", "served", "sock", "state", "timeout", "want",
+        "_object", "accepted", "ahead", "buffer", "carried", "client", "deadline", "default", "head",
+        "host", "input", "keep_alive_timeout", "linger_left", "local", "number", "passed",
+        "previous", "reader", "requests_left", "served", "skip", "state", "until", "want",
     )  # fmt: skip
 
     def __init__(
@@ -113,6 +120,10 @@ class Connection:
         self.input: Input | None = None
         self._outgoing: list[Part] = []
         self.linger_left = LINGER_BYTES
+        #: Bytes of the last request's body that are thrown away when they come.
+        self.skip = 0
+        #: When SKIPPING or LINGERING ends, whatever comes.
+        self.until = 0.0
         #: The server by the address alone: its Timeout counts until a head is there.
         self.default = owner.host_of(self.local, None)
         self.host = self.default
@@ -292,113 +303,6 @@ class Connection:
         self._object._keepalives = self.served - 1
         return self._object
 
-    def hold(self, head: bytes, body: bytes) -> bool:
-        """Keep the beginning of a response for its end; see `Link.hold`."""
-        flusher = self.owner.flusher
-        if flusher is None:
-            return False
-        flusher.hold(self, (head, body))
-        return True
-
-    def send_held(self, data: bytes) -> int:
-        """Send what was held, in the flusher's thread. :returns: how much of it the client took."""
-        return self.sock.send(data)
-
-    def take_held(self) -> Begun | None:
-        """What `hold` keeps, None where it is on its way."""
-        flusher = self.owner.flusher
-        return flusher.take() if flusher is not None and flusher.held is self else None
-
-    def send(self, parts: list[Part]) -> None:
-        """Send all now, waiting for a slow client up to Timeout; see `Link.send`. :raises ClientGone: it is gone."""
-        begun = self.take_held()
-        if begun is not None:
-            parts = [chunked_beginning(*begun), *parts]
-        for index, part in enumerate(parts):
-            try:
-                if isinstance(part, FilePart):
-                    self._send_whole_file(part)
-                else:
-                    self._send_bytes(part)
-            except BaseException:
-                _close_files(parts[index:])
-                raise
-
-    def release_held(self) -> None:
-        """Send the beginning of a response whose end will not come."""
-        try:
-            self.send([])
-        except ClientGone:
-            pass  # nobody is there to see it
-
-    def _send_bytes(self, data: bytes) -> None:
-        try:
-            sent = self.sock.send(data)
-        except OSError:
-            sent = 0
-        if sent < len(data):
-            view = memoryview(data)[sent:]
-            while view:
-                view = view[self._blocking(self.sock.send, view) :]
-
-    def _send_whole_file(self, part: FilePart) -> None:
-        while part.length:
-            self._blocking(_send_file, self.fd, part)
-        part.close()
-
-    def _blocking(self, send: Callable[..., int], *arguments: object) -> int:
-        while True:
-            try:
-                return send(*arguments)
-            except BlockingIOError:
-                self._wait(select.POLLOUT)
-            except OSError as error:
-                self.keep_alive = False
-                raise ClientGone(f"the client closed the connection ({error.strerror})") from error
-
-    def _wait(self, event: int) -> None:
-        poll = select.poll()
-        poll.register(self.fd, event)
-        if not poll.poll(self.timeout * 1000):
-            self.keep_alive = False
-            raise ClientGone(f"the client was silent for {self.timeout:g} s (Timeout)")
-
-    def finish(self, parts: list[Part]) -> None:
-        """Send all; what the client does not take at once goes out from the loop."""
-        for index, part in enumerate(parts):
-            try:
-                if isinstance(part, FilePart):
-                    while part.length:
-                        _send_file(self.fd, part)
-                    part.close()
-                    continue
-                # a file that follows shares the segment
-                sent = self.sock.send(part, MORE if index + 1 < len(parts) else 0)
-                if sent < len(part):
-                    self._outgoing = [part[sent:], *parts[index + 1 :]]
-                    return
-            except BlockingIOError:
-                self._outgoing = parts[index:]
-                return
-            except OSError:
-                _close_files(parts[index:])
-                self.keep_alive = False
-                self.connection()._aborted = 1
-                return
-
-    def finish_whole(self, data: bytes) -> None:
-        """`finish` for a response that is one piece of bytes: the usual one."""
-        try:
-            sent = self.sock.send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self.keep_alive = False
-            self.connection()._aborted = 1
-            return
-        if sent < len(data):
-            self._outgoing = [data[sent:]]
-
     def receive(self) -> bytes:
         """Wait for bytes of the body. :raises ClientGone: none came within Timeout, or the client left."""
         while True:
@@ -429,8 +333,7 @@ class Connection:
         body = self.input
         if body is not None:
             self.input = None
-            if self.keep_alive and not body.discard():
-                self.keep_alive = False
+            self.leave_body(body)
         if self._object is not None and self._object._aborted:
             self.close()
             return
@@ -438,7 +341,7 @@ class Connection:
             self.state = SENDING
             self.deadline = monotonic() + self.timeout
             self.owner.loop.change(self.fd, WRITE)
-        elif self.keep_alive and not self.buffer:
+        elif self.keep_alive and not (self.buffer or self.skip):
             # as `_sent`, for the usual client, which waits for the answer
             self.state = WAITING
             self.deadline = deadline = monotonic() + self.keep_alive_timeout
@@ -457,6 +360,11 @@ class Connection:
                 self.close()  # it is the client that wanted it, so it sends nothing that would make it a reset
             return
         now = monotonic()  # not the loop's time: the handler may have taken long
+        if self.skip:
+            self.state = SKIPPING
+            self.until = self.deadline = now + (min(self.timeout, ENDING) if self.owner.draining else self.timeout)
+            self.owner.loop.hasten(self.deadline)
+            return
         if self.buffer and self.buffer != b"\r\n":  # (some old clients end a body with a line of its own)
             self.state = READING
             self.deadline = now + self.timeout
@@ -468,16 +376,39 @@ class Connection:
 
     def _send_more(self) -> None:
         parts, self._outgoing = self._outgoing, []
-        before = _size(parts)
+        before = size_of(parts)
         self.finish(parts)
         if self._object is not None and self._object._aborted:
             self.close()
             return
         if self._outgoing:
-            if _size(self._outgoing) < before:
+            if size_of(self._outgoing) < before:
                 self.deadline = self.owner.loop.now + self.timeout
             return
         self.owner.loop.change(self.fd, READ)
+        self._sent()
+        if self.state == READING:
+            self.advance()
+
+    def leave_body(self, body: Input) -> None:
+        """The request is over, and this is its body: what is left of it is thrown away, if the head promised that."""
+        if self.keep_alive and not body.complete:
+            if body.settle():
+                self.skip = body.missing
+            else:
+                self.keep_alive = False
+
+    def _skip_body(self) -> None:
+        data = self.sock.recv(65536)
+        if not data:
+            self.close()
+            return
+        skip = self.skip
+        if len(data) < skip:
+            self.skip = skip - len(data)
+            return
+        self.skip = 0
+        self.buffer = data[skip:]
         self._sent()
         if self.state == READING:
             self.advance()
@@ -490,7 +421,9 @@ class Connection:
             self.close()
             return
         self.state = LINGERING
-        self.deadline = self.owner.loop.now + LINGER
+        now = monotonic()  # not the loop's time: the handler may have taken long
+        self.until = now + (ENDING if self.owner.draining else LINGER)
+        self.deadline = now + LINGER_SILENCE
         self.owner.loop.hasten(self.deadline)
         self._linger()
 
@@ -504,9 +437,21 @@ class Connection:
         self.linger_left -= len(data)
         if not data or self.linger_left < 0:
             self.close()
+        else:
+            self.deadline = min(self.owner.loop.now + LINGER_SILENCE, self.until)
+
+    def hurry(self, limit: float) -> None:
+        """The owner ends: what only waits for its client is over by then (``time.monotonic()`` seconds)."""
+        if self.state in IDLE:
+            self.until = min(self.until, limit)
+            self.deadline = min(self.deadline, limit)
 
     def expire(self, now: float) -> None:
         """The deadline has passed."""
+        if self.state == WAITING:
+            self.on_event(READ)  # its request may have come this moment
+            if self.state != WAITING or self.deadline > now:
+                return
         if self.state == READING and (self.buffer or self.reader):
             self.reader = None
             self.owner.refuse(self, RequestError(408, "the client did not send the whole request within Timeout"))
@@ -514,7 +459,7 @@ class Connection:
         self.close()
 
     #: What readiness means in the states in which nothing is read for a request.
-    _others = {SENDING: _send_more, LINGERING: _linger}
+    _others = {SENDING: _send_more, SKIPPING: _skip_body, LINGERING: _linger}
 
     def release(self) -> None:
         """Leave the owner's loop; the socket stays open, for another owner."""
@@ -530,7 +475,7 @@ class Connection:
         if self.state == GONE:
             return
         self.release()
-        _close_files(self._outgoing)
+        close_files(self._outgoing)
         self._outgoing = []
         self.sock.close()
 
@@ -547,24 +492,3 @@ def _address(found: object) -> Address:
         return ("", 0)
     ip = found[0].removeprefix("::ffff:") if found[0].startswith("::ffff:") else found[0]
     return (ip, found[1])
-
-
-def _send_file(fd: int, part: FilePart) -> int:
-    sent = os.sendfile(fd, part.fd, part.offset, part.length)
-    if sent == 0:
-        raise ConnectionAbortedError(0, "the file became shorter while it was sent")
-    part.offset += sent
-    part.length -= sent
-    return sent
-
-
-def _size(parts: list[Part]) -> int:
-    return sum(part.length if isinstance(part, FilePart) else len(part) for part in parts)
-
-
-def _close_files(parts: list[Part]) -> None:
-    for part in parts:
-        if isinstance(part, FilePart):
-            part.close()
-
-

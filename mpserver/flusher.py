@@ -17,7 +17,7 @@ from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.link import Begun
-    from mpserver.connection import Connection
+    from mpserver.sending import Sending
 
 #: How long a flushed beginning may wait for its end, in seconds; at most twice this.
 TICK = 0.004
@@ -35,7 +35,7 @@ class Flusher:
 
     def __init__(self, name: str) -> None:
         #: The connection whose response is held, if any; only the interpreter's thread sets it.
-        self.held: Connection | None = None
+        self.held: Sending | None = None
         self._box: deque[Begun] = deque()
         #: Held while this thread sends.
         self._gate = threading.Lock()
@@ -55,7 +55,7 @@ class Flusher:
         self._bell.set()
         self._thread.join()
 
-    def hold(self, connection: Connection, begun: Begun) -> None:
+    def hold(self, connection: Sending, begun: Begun) -> None:
         """Keep the beginning of a response for its end."""
         self.held = connection  # (first: what is in the box without it would stay there)
         self._box.append(begun)
@@ -96,7 +96,7 @@ class Flusher:
             if held is not None and self.held is held and uses == self._uses:
                 self._send(held)
 
-    def _send(self, connection: Connection) -> None:
+    def _send(self, connection: Sending) -> None:
         with self._gate:
             try:
                 begun = self._box.pop()

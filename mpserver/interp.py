@@ -22,7 +22,7 @@ from mpserver.api.log import ErrorLog
 from mpserver.api.request import Request
 from mpserver.api.runtime import lend
 from mpserver.config.compile import Configuration
-from mpserver.connection import READING, WAITING, Connection
+from mpserver.connection import ENDING, READING, WAITING, Connection
 from mpserver.errors import ConfigError, Misplaced, Moves, RequestError
 from mpserver.flusher import Flusher
 from mpserver.http1.head import Head
@@ -46,9 +46,6 @@ from mpserver.scoreboard import Place as Seat
 from mpserver.services import Services
 from mpserver.typing import Any, NamedTuple
 from mpserver.watch import Mark, Modules, Watch
-
-#: How long an idle connection is kept when the interpreter drains: the client may be about to ask, in seconds.
-DRAIN_IDLE = 5.0
 
 
 class Boot(NamedTuple):
@@ -355,17 +352,21 @@ class Interpreter(Refusals):
         """Serve what there is, keep no connection, and end."""
         self._repay()
         self.draining = True
-        limit = time.monotonic() + DRAIN_IDLE
-        for connection in self.connections:
-            if connection.state == WAITING and connection.deadline > limit:
-                connection.deadline = limit
-        self.loop.hasten(limit)
+        self._hurry()
         self.loop.soon(self.end_if_empty)
+
+    def _hurry(self) -> None:
+        """Let no connection wait long for its client."""
+        limit = time.monotonic() + ENDING
+        for connection in self.connections:
+            connection.hurry(limit)
+        self.loop.hasten(limit)
 
     def retire(self) -> None:
         """Give the connections to another interpreter that has the place now, and end."""
         self._repay()
         self.draining = True
+        self._hurry()
         Retirement(self).begin()
 
     def may_leave(self, connection: Connection) -> bool:

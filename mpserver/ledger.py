@@ -140,14 +140,20 @@ class Entered(Connection):
         """As of every connection."""
         self._ledger[self._entry] = ANSWERED
         Connection.finish_whole(self, data)
-        if not self._outgoing and self.keep_alive and self.input is None:
+        if not self._outgoing and self.keep_alive and (self.input is None or not self.input.missing):
             self._ledger[self._entry] = ASKED if self.buffer else IDLE
 
     def finish(self, parts: list[Part]) -> None:
         """As of every connection; log handlers that crash after it do not harm what was answered."""
         self._ledger[self._entry] = ANSWERED
         Connection.finish(self, parts)
-        if not self._outgoing and self.keep_alive and self.input is None:
+        if not self._outgoing and self.keep_alive and (self.input is None or not self.input.missing):
+            self._ledger[self._entry] = ASKED if self.buffer else IDLE
+
+    def _sent(self) -> None:
+        """As of every connection; what was late to be sent or to be thrown away is over."""
+        Connection._sent(self)
+        if self.state <= READING:
             self._ledger[self._entry] = ASKED if self.buffer else IDLE
 
     def close(self) -> None:

@@ -18,11 +18,11 @@ from mpserver import handoff, talk
 from mpserver.api import log as levels
 from mpserver.api.loader import Recipe
 from mpserver.child import LEAVING, PASS
-from mpserver.connection import Connection
+from mpserver.connection import ENDING, Connection
 from mpserver.errors import ConfigError, RequestError, Unavailable
 from mpserver.flusher import Flusher
 from mpserver.http1.head import Head, parse_head
-from mpserver.interp import DRAIN_IDLE, Boot
+from mpserver.interp import Boot
 from mpserver.kinds import AUTO, ENDED, KINDS, Events, Interp
 from mpserver.limits import limits
 from mpserver.listeners import Acceptor
@@ -401,9 +401,10 @@ class Router(Refusals):
         self.recycling.abandon()
         self.lender.recall()
         self._close_listeners()
-        limit = time.monotonic() + DRAIN_IDLE
+        limit = time.monotonic() + ENDING
         for connection in self.connections:
             connection.deadline = min(connection.deadline, limit)
+            connection.hurry(limit)
         self.loop.hasten(limit)
         self._drain_interps()
         self.loop.soon(self._end_if_empty)

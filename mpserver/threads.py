@@ -22,7 +22,7 @@ from mpserver import handoff, talk
 from mpserver.api import log as levels
 from mpserver.api.output import Clock
 from mpserver.api.server import Server as ServerObject
-from mpserver.connection import WAITING, Connection
+from mpserver.connection import ENDING, WAITING, Connection
 from mpserver.http1.head import Head, refused
 from mpserver.interp import Boot, Interpreter
 from mpserver.ledger import Entered
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from mpserver.phases.plan import Plan
 
 #: A connection's state while a thread of the pool serves its request; it is not in the loop then.
-SERVING = 5
+SERVING = 6
 
 #: A connection with a complete request.
 Job = tuple[Connection, Head]
@@ -139,9 +139,8 @@ class SharedConnection(Connection):
         body = self.input
         if body is not None:
             self.input = None
-            if self.keep_alive and not body.discard():
-                self.keep_alive = False
-        if self.keep_alive and not self.buffer and not self._outgoing and not self._is_aborted():
+            self.leave_body(body)
+        if self.keep_alive and not (self.buffer or self._outgoing or self.skip or self._is_aborted()):
             with owner.gate:  # a drain gives those that wait a new deadline, a retirement gives them away
                 waits = not owner.draining
                 if waits:
@@ -160,6 +159,10 @@ class SharedConnection(Connection):
         try:
             self.owner.loop.back(self.fd)
             super().done()
+            if self.state == WAITING and self.owner.draining:
+                limit = time.monotonic() + ENDING
+                self.hurry(limit)
+                self.owner.loop.hasten(limit)
             self.advance()
         except Exception as error:
             self.owner.broken(self, error)

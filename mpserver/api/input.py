@@ -7,6 +7,7 @@ from operator import index
 from mpserver.api import constants
 from mpserver.api.members import ReadOnly, readonly
 from mpserver.errors import ClientGone, RequestError
+from mpserver.http1.body import UNKNOWN
 from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ class BodyDecoder(Protocol):
 
     done: bool
     rest: bytes
+    #: How many bytes are still to come; UNKNOWN where its framing does not tell that.
+    missing: int
 
     def feed(self, data: bytes) -> bytes:
         """Decode what came."""
@@ -32,12 +35,13 @@ class BodyDecoder(Protocol):
 class Input:
     """The body of one request: bytes already decoded, and a decoder for those still to come."""
 
-    __slots__ = ("_buffer", "_decoder", "_expects", "_link", "_position", "broken", "count", "received")
+    __slots__ = ("_buffer", "_decoder", "_dropped", "_expects", "_link", "_position", "broken", "count", "received")
 
     def __init__(self, link: Link, decoder: BodyDecoder, head_start: bytes, expects_continue: bool) -> None:
         self._link = link
         self._decoder = decoder
         self._expects = expects_continue
+        self._dropped = False
         self._buffer = b""
         self._position = 0
         #: The status to answer with when the body's framing failed or grew too long; 0 while it is sound.
@@ -57,6 +61,22 @@ class Input:
     def waiting(self) -> int:
         """Decoded bytes that were not read yet."""
         return len(self._buffer) - self._position
+
+    @property
+    def missing(self) -> int:
+        """How many bytes of it have not come; UNKNOWN, which is more than any limit, in chunks."""
+        return 0 if self._decoder.done else self._decoder.missing
+
+    def settle(self) -> bool:
+        """The head of the answer is made: from here on the client is not asked for the body any more.
+
+        :returns: whether another request can follow. Not if so much of the body is to come that it can't be thrown
+            away, and not if the client waits to be asked: it may send the body or not (RFC 9110 10.1.1).
+        """
+        if self._decoder.done:
+            return True
+        asked, self._expects = not self._expects, False
+        return asked and self.missing <= DISCARD_LIMIT
 
     def _take(self, data: bytes) -> None:
         try:
@@ -90,7 +110,7 @@ class Input:
 
     def _more(self) -> bool:
         """Wait for more of the body; False at its end."""
-        if self._decoder.done:
+        if self._decoder.done or self._dropped:
             return False
         if self.broken:
             raise ClientGone("Client read error (the body is not well-formed)")
@@ -144,20 +164,22 @@ class Input:
             self._buffer, self._position = b"", 0
 
     def discard(self) -> bool:
-        """Throw away what is left; False where that is too much or fails, so that the connection must close."""
+        """Throw away what is left: nothing more can be read. False where the body is not sound.
+
+        What is still to come is not waited for, but in chunks, up to `DISCARD_LIMIT`: their framing may be broken.
+        The answer does not depend on the rest, and tells the client if the connection ends for it (see `settle`).
+        """
+        total = self.waiting
+        self._buffer, self._position = b"", 0
         try:
-            total = self.waiting
-            self._buffer, self._position = b"", 0
-            if self._expects and not self._decoder.done:
-                return False  # the client waits for a 100 that will not come: it may send the body or not
-            while total <= DISCARD_LIMIT:
-                if not self._more():
-                    return True
+            chunked = self._decoder.missing == UNKNOWN and not self._expects
+            while chunked and total <= DISCARD_LIMIT and self._more():
                 total += self.waiting
                 self._buffer, self._position = b"", 0
         except ClientGone:
             return False
-        return False
+        self._dropped = True
+        return True
 
 
 class Receiving:

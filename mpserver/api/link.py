@@ -8,6 +8,7 @@ from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.connection import Connection
+    from mpserver.api.input import Input
 
 
 class FilePart:
@@ -42,6 +43,8 @@ class Link(Protocol):
     fd: int
     #: Whether the connection may serve another request after this one, as far as known yet.
     keep_alive: bool
+    #: The body of the request, as it comes from the client; None: it has none.
+    input: Input | None
     #: How many more requests it may serve, and for how many seconds it waits for the next one.
     requests_left: int
     keep_alive_timeout: float

@@ -20,6 +20,7 @@ from mpserver.http1.response import LAST_CHUNK, REASONS, chunked_beginning, fiel
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mpserver.api.input import Input
     from mpserver.http1.head import Head
 
 #: Statuses after which httpd closes the connection.
@@ -380,14 +381,24 @@ class Output:
             and not self._connection_seen and not self._assbackwards
             and self._content_encoding is None and not self._content_languages
         ):  # fmt: skip
-            if not self._link.keep_alive:
+            link = self._link
+            if link.input is not None:
+                self._settle_body(link.input)
+            if not link.keep_alive:
                 return CLOSING_END
             if not self._head.has_connection:
                 return LINE_END
         return None
 
+    def _settle_body(self, body: Input) -> None:
+        """The head is made: it tells the client that the connection ends where it is still to send too much."""
+        if not body.settle():
+            self._link.keep_alive = False
+
     def _whole_head(self, size: int, last: bool) -> bytes:
         status, link = self._status, self._link
+        if link.input is not None:
+            self._settle_body(link.input)
         phrase = None
         if status < 200:
             status = constants.HTTP_INTERNAL_SERVER_ERROR  # (the client would go on waiting for the final answer)

@@ -25,6 +25,8 @@ _size_start = lazyre.compile(rb"(?:[0-9A-Fa-f]++(?:;[^\r\n]*+)?+\r?)?")
 _MAX_LINE = 4096  # bytes of a line with size and extensions
 _MAX_DIGITS = 16
 _MAX_SIZE = 2**63 - 1
+#: What is missing of a body that tells its length at its end: more than any length.
+UNKNOWN = 1 << 64
 _MAX_EXTENSIONS = 65536  # bytes of all extensions of a body, which nobody reads
 
 # Fields that would say something about the message's framing or routing after the fact (RFC 9110 6.5.1).
@@ -34,7 +36,8 @@ _NO_TRAILERS = frozenset({"content-length", "transfer-encoding", "host", "traile
 class LengthBody:
     """A body of known length; of length 0 it is done from the start.
 
-    ``length`` is in bytes, ``done`` tells that all of them came, ``rest`` is what came after them.
+    ``length`` is in bytes, ``missing`` is how many are to come, ``done`` tells that all of them came, ``rest`` is
+    what came after them.
     """
 
     __slots__ = ("missing", "done", "rest")
@@ -64,6 +67,7 @@ class LengthBody:
 class ChunkedBody:
     """A chunked body. ``done`` tells that its end came, ``rest`` is what came after that.
 
+    How many bytes are to come shows at the end only: ``missing`` is UNKNOWN.
     ``limit`` is how many bytes of content are accepted (LimitRequestBody; 0 is no limit),
     ``limits`` are those for the trailers, which are in ``trailers`` when the body is done.
     """
@@ -81,6 +85,8 @@ class ChunkedBody:
         "_overhead",
         "_lines",
     )
+
+    missing: int = UNKNOWN
 
     def __init__(self, limit: int = 0, limits: Limits | None = None) -> None:
         self.done = False

@@ -24,6 +24,7 @@ from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.connection import Connection
+    from mpserver.api.input import Input
     from mpserver.api.request import Request
     from mpserver.phases.pipeline import Pipeline
 
@@ -46,11 +47,12 @@ Write = Callable[[bytes], None]
 class PageLink:
     """The link of a part: what is sent goes into the page. Implements `mpserver.api.link.Link`."""
 
-    __slots__ = ("_outer", "_write", "fd", "keep_alive", "keep_alive_timeout", "requests_left", "timeout")
+    __slots__ = ("_outer", "_write", "fd", "input", "keep_alive", "keep_alive_timeout", "requests_left", "timeout")
 
     def __init__(self, outer: Link, write: Write) -> None:
         self._outer, self._write = outer, write
         self.fd, self.timeout = outer.fd, outer.timeout
+        self.input: Input | None = None
         self.keep_alive, self.requests_left, self.keep_alive_timeout = False, 0, 0.0
 
     def connection(self) -> Connection:

@@ -19,6 +19,7 @@ class FakeLink:
     """Keeps what is sent."""
 
     keep_alive = True
+    input = None
     requests_left = 9
     keep_alive_timeout = 5.0
 

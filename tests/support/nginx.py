@@ -25,6 +25,7 @@ error_log {root}/error.log;
 events {{ worker_connections 512; }}
 http {{
     access_log off;
+    client_max_body_size 0;
     client_body_temp_path {root}/body;
     proxy_temp_path {root}/proxy;
     fastcgi_temp_path {root}/fastcgi;
