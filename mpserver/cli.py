@@ -62,6 +62,11 @@ class Options(NamedTuple):
     recycle: str
 
     @property
+    def begins(self) -> bool:
+        """Whether it is to start a server, or to tell whether it would: who only ends one needs to read nothing."""
+        return self.command not in ("stop", "graceful-stop") and not self.status and not self.recycle
+
+    @property
     def one_process(self) -> bool:
         """-X, -D ONE_PROCESS."""
         return "DEBUG" in self.defines or "ONE_PROCESS" in self.defines
@@ -125,6 +130,7 @@ def read(options: Options) -> Configuration:
 
     :raises ConfigErrors: every fault that was found.
     """
+    from mpserver import readable
     from mpserver.config.compile import load
     from mpserver.modules import registry, values
     from mpserver.phases.applications import environments
@@ -137,10 +143,15 @@ def read(options: Options) -> Configuration:
         before=options.before,
         after=options.after,
     )
-    faults = environments(configuration).faults
+    found = environments(configuration)
+    faults = found.faults
     if options.checks:
         confs = [configuration.main.own_conf, *(host.own_conf for host in configuration.hosts)]
         faults += values.check(confs)
+        if options.begins:
+            unreadable, warnings = readable.check(configuration, found.by_name)
+            faults += unreadable
+            configuration.warnings += warnings
     if faults:
         raise ConfigErrors(faults)
     return configuration
