@@ -11,6 +11,7 @@ import select
 import socket
 import struct
 
+from mpserver.errors import InterpreterError
 from mpserver.typing import NamedTuple
 
 #: Kinds of message.
@@ -147,6 +148,26 @@ def decode(payload: bytes, fds: list[int]) -> Message:
             os.close(memfd)
     fd = fds[0] if fds else -1
     return Message(kind, fd, body[state_length:], served, number, accepted, body[:state_length], entry)
+
+
+def told(error: BaseException) -> str:
+    """Why an interpreter can't start, in a line."""
+    try:
+        text = str(error)
+    except BaseException:  # (an application's own may raise anything)
+        text = ""
+    if isinstance(error, InterpreterError):
+        return text
+    name = type(error).__name__
+    return f"{name}: {text}" if text else name
+
+
+def report(inbox: socket.socket, error: BaseException) -> None:
+    """Tell the worker that the start failed. Who calls it closes the inbox then."""
+    try:
+        send(inbox, Message(FAILED, state=told(error).encode("utf-8", "replace")))
+    except (OSError, MemoryError):
+        pass  # the end of the inbox tells as much
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -140,7 +140,7 @@ class Interpreter(Refusals):
             self._ended = Wear(self._ended, spread(lives.requests), self._worn)  # type: ignore[method-assign]
         if lives.reload and (boot.kind != "main" or not boot.one_process):
             self.loader.in_place = False
-            self._watch = Watch(self.modules, self._changed)
+            self._watch = Watch(self.modules, self._changed, self.loader.born)
         self.connections: set[Connection] = set()
         #: The listeners that it was lent.
         self.loan: Loan | None = None
@@ -203,27 +203,18 @@ class Interpreter(Refusals):
         for recipe in self.loader.recipes:
             self._loaded(recipe)
         self.loader.told = self._loaded
+        self._start_helpers()
         self.tell(handoff.READY)
         self.loop.add(self.inbox.fileno(), self._on_inbox)
         self.seat.state(IDLE)
         if first is not None:
             self._on_message(first)
-        if self.porter is not None:
-            self.porter.start()
-        if self.flusher is not None:
-            self.flusher.start()
-        if self._watch is not None:
-            self._watch.start(self.loader.born)
         self.loop.run()
         self._end_requests()
-        if self.porter is not None:
-            self.porter.stop()
-        if self.flusher is not None:
-            self.flusher.stop()
         if self.timeouts is not None:
             self.timeouts.close()
-        if self._watch is not None:
-            self._watch.stop()
+        for helper in self._helpers():
+            helper.stop()
         if self.loan is not None:
             self.loan.close()
         for connection in list(self.connections):
@@ -231,6 +222,25 @@ class Interpreter(Refusals):
         self._clean_up()
         self.seat.gone()
         self.loop.close()
+
+    def _helpers(self) -> list[Porter | Flusher | Watch]:
+        """What has a thread beside."""
+        return [helper for helper in (self.porter, self.flusher, self._watch) if helper is not None]
+
+    def _start_helpers(self) -> None:
+        """Before anybody is served: without one of them nobody is.
+
+        :raises RuntimeError: the system has no room for a thread.
+        """
+        begun = []
+        try:
+            for helper in self._helpers():
+                helper.start()
+                begun.append(helper)
+        except BaseException:
+            for helper in begun:
+                helper.stop()
+            raise
 
     def _end_requests(self) -> None:
         """Wait for those that other threads are in: here there are none."""
@@ -570,14 +580,7 @@ def run(boot: Boot, inbox_fd: int, loader: Loader | None = None) -> None:
     try:
         _engine(boot)(boot, inbox, loader).run()
     except BaseException as error:  # nothing but a clean end may cross into the worker
-        try:
-            text = f"{type(error).__name__}: {error}"
-        except BaseException:
-            text = type(error).__name__
-        try:
-            handoff.send(inbox, handoff.Message(handoff.FAILED, state=text.encode("utf-8", "replace")))
-        except OSError:
-            pass
+        handoff.report(inbox, error)
     finally:
         inbox.close()
 
@@ -587,11 +590,8 @@ def run_packed(data: bytes, inbox_fd: int) -> None:
     try:
         boot = unpack(data)
     except BaseException as error:
-        inbox = socket.socket(fileno=inbox_fd)
-        handoff.send(inbox, handoff.Message(handoff.FAILED, state=repr(error).encode("utf-8", "replace")))
-        inbox.close()
+        with socket.socket(fileno=inbox_fd) as inbox:
+            handoff.report(inbox, error)
         return
     finder.narrow()
     run(boot, inbox_fd)
-
-

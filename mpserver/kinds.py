@@ -19,6 +19,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from mpserver import handoff, subinterpreters
 from mpserver.api.loader import Recipe
@@ -65,6 +66,9 @@ class Interp:
 
     #: Whether listeners are lent to it.
     borrows = True
+    #: Its inbox, which is not there before it is open.
+    inbox: socket.socket
+    _is_open = False
 
     def __init__(
         self, boot: Boot, loop: Loop, events: Events, control: socket.socket, inherited: list[Recipe] | None = None
@@ -77,21 +81,39 @@ class Interp:
         self._loop = loop
         self._events = events
         self._waiting: deque[handoff.Message] = deque()
-        self.inbox, theirs = handoff.pair()
-        self.inbox.setblocking(False)
         self._blocked = False
         #: What it has loaded for its handlers.
         self.recipes: list[Recipe] = []
         #: What waits for the answers to its questions, by their number.
         self._asked: dict[int, Callable[[Any], None]] = {}
         self._questions = QUESTIONS
-        loop.add(self.inbox.fileno(), self._on_inbox)
-        if inherited is not None:
-            handoff.send(self.inbox, handoff.Message(handoff.PREPARE, state=marshal.dumps(inherited)))
-        self._launch(theirs)
+        self._begin(inherited)
+
+    def _begin(self, inherited: list[Recipe] | None) -> None:
+        """Start it. What fails is told from the loop, as is all that fails later: then those who wait are known."""
+        theirs: socket.socket | None = None
+        try:
+            self.inbox, theirs = handoff.pair()
+            self._is_open = True
+            self.inbox.setblocking(False)
+            self._loop.add(self.inbox.fileno(), self._on_inbox)
+            if inherited is not None:
+                handoff.send(self.inbox, handoff.Message(handoff.PREPARE, state=marshal.dumps(inherited)))
+            self._launch(theirs)
+        except Exception as error:  # there may be no descriptor left, no thread, no memory, no process to ask
+            self._close_inbox()
+            if theirs is not None:
+                theirs.close()
+            self._loop.soon(partial(self._over, handoff.told(error)))
+
+    def _close_inbox(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._loop.remove(self.inbox.fileno())
+            self.inbox.close()
 
     def _launch(self, theirs: socket.socket) -> None:
-        """Start it with its end of the inbox."""
+        """Start it with its end of the inbox. It may raise whatever the system has for that."""
         raise NotImplementedError
 
     def hand_over(self, message: handoff.Message) -> None:
@@ -138,6 +160,8 @@ class Interp:
     def stop(self) -> None:
         """End it after the request that it is in."""
         self.state = ENDING
+        if not self._is_open:
+            return  # its end is on its way
         try:
             handoff.send(self.inbox, handoff.Message(handoff.STOP))
         except OSError:
@@ -230,8 +254,7 @@ class Interp:
             return
         failed = self.state == STARTING
         self.state = ENDED
-        self._loop.remove(self.inbox.fileno())
-        self.inbox.close()
+        self._close_inbox()
         waiting = [*self._left_behind(), *(message for message in self._waiting if message.fd >= 0)]
         self._waiting.clear()
         if failed:
@@ -250,8 +273,11 @@ class Main(Interp):
     """A thread of the worker's main interpreter."""
 
     def _launch(self, theirs: socket.socket) -> None:
-        thread = threading.Thread(target=run, args=(self.boot, theirs.detach()), name=self.name, daemon=True)
+        thread = threading.Thread(target=self._run, args=(theirs,), name=self.name, daemon=True)
         thread.start()
+
+    def _run(self, theirs: socket.socket) -> None:
+        run(self.boot, theirs.detach())
 
 
 class Own(Interp):
@@ -260,19 +286,21 @@ class Own(Interp):
     #: Whether it shares the GIL of the main interpreter.
     shared = False
 
-    def _launch(self, theirs: socket.socket) -> None:
-        self._number = -1
-        fd = theirs.detach()
-        # Not in the main thread: signal handlers don't run there while it is inside a subinterpreter.
-        threading.Thread(target=self._create, args=(fd,), name=f"create {self.name}", daemon=True).start()
+    #: Its number in this process, where it was created.
+    _number = -1
 
-    def _create(self, fd: int) -> None:
+    def _launch(self, theirs: socket.socket) -> None:
+        # Not in the main thread: signal handlers don't run there while it is inside a subinterpreter.
+        threading.Thread(target=self._create, args=(theirs,), name=f"create {self.name}", daemon=True).start()
+
+    def _create(self, theirs: socket.socket) -> None:
         try:
             self._number = subinterpreters.create(self.shared)
-            subinterpreters.boot(self._number, pack(self.boot), fd, self.name)
-        except InterpreterError as error:
-            with socket.socket(fileno=fd) as inbox:
-                handoff.send(inbox, handoff.Message(handoff.FAILED, state=str(error).encode("utf-8", "replace")))
+            subinterpreters.boot(self._number, pack(self.boot), theirs.fileno(), self.name)
+            theirs.detach()  # it is the engine's now
+        except BaseException as error:  # nobody would hear it in this thread: whoever waits is told
+            with theirs:
+                handoff.report(theirs, error)
 
     def reap(self) -> None:
         """Destroy it, once its thread has ended."""
@@ -309,11 +337,15 @@ class Process(Interp):
     """
 
     borrows = False
+    _ledger: Ledger | None = None
+
+    def __init__(self, *arguments: Any) -> None:
+        #: What it was sent, by the connection's number.
+        self._sent: dict[int, handoff.Message] = {}
+        super().__init__(*arguments)
 
     def _launch(self, theirs: socket.socket) -> None:
         self._ledger = Ledger()
-        #: What it was sent, by the connection's number.
-        self._sent: dict[int, handoff.Message] = {}
         boot = self.boot
         order = marshal.dumps((tuple(boot.place), boot.seat, boot.slot))
         try:
@@ -323,7 +355,7 @@ class Process(Interp):
 
     def hand_over(self, message: handoff.Message) -> None:
         """Give it a connection; takes over the descriptor. It waits here until the interpreter serves."""
-        super().hand_over(message._replace(entry=self._ledger.enter()))
+        super().hand_over(message if self._ledger is None else message._replace(entry=self._ledger.enter()))
 
     def kill(self, pid: int) -> None:
         """End it without its doing. (As long as its inbox is open, its process is there.)"""
@@ -350,7 +382,7 @@ class Process(Interp):
     def _forget(self, number: int) -> None:
         """A connection is not the process' any more."""
         sent = self._sent.pop(number, None)
-        if sent is not None:
+        if sent is not None and self._ledger is not None:
             self._ledger.leave(sent.entry)
             sent.close()
 
@@ -359,7 +391,7 @@ class Process(Interp):
         left, sent = [], [*self._sent.values()]
         self._sent.clear()
         for message in sent:
-            state = self._ledger.state(message.entry)
+            state = SENT if self._ledger is None else self._ledger.state(message.entry)
             if state == SENT:
                 left.append(message)
             elif state == IDLE:
@@ -372,7 +404,8 @@ class Process(Interp):
 
     def reap(self) -> None:
         """Forget what it was told."""
-        self._ledger.close()
+        if self._ledger is not None:
+            self._ledger.close()
 
 
 #: What ``auto`` begins with: isolated subinterpreters are ready for use from 3.14 on.

@@ -316,6 +316,8 @@ class Router(Refusals):
         ``again``: it is not to be tried for so many seconds, in which requests are answered with 503.
         """
         if self.recycling.failed(interp, why) or interp in self.leaving:
+            for message in waiting:  # its place is another one's: that serves them
+                self._returned(message)
             return
         if again:
             self._backoff[interp.boot.place] = time.monotonic() + again

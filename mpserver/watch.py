@@ -77,16 +77,16 @@ def _is_under(path: str, folders: Iterable[str]) -> bool:
 class Watch:
     """A thread that tells when files of loaded modules have changed; each change once."""
 
-    def __init__(self, modules: Modules, changed: Callable[[dict[str, Mark]], None]) -> None:
+    def __init__(self, modules: Modules, changed: Callable[[dict[str, Mark]], None], born: float) -> None:
+        """No module was loaded before ``born`` (seconds since the epoch)."""
         self._modules, self._changed = modules, changed
         self._bell = threading.Event()
         self._marks: dict[str, Mark] = {}
-        self._born = 0.0
+        self._born = born * 1e9
         self._thread = threading.Thread(target=self._run, name="watch of modules")
 
-    def start(self, born: float) -> None:
-        """Begin. No module was loaded before ``born`` (seconds since the epoch)."""
-        self._born = born * 1e9
+    def start(self) -> None:
+        """Begin."""
         self._thread.start()
 
     def stop(self) -> None:

@@ -114,7 +114,10 @@ class Keeper:
                 except OSError:  # it died meanwhile: the next one
                     self._forget(key)
         except (ValueError, EOFError, TypeError, OSError) as error:
-            self.log.log(levels.ERROR, f"an interpreter could not be started: {error}")
+            if fds:
+                _refuse(fds[0], error)  # (the worker's log line says why)
+            else:
+                self.log.log(levels.ERROR, f"news of an interpreter can't be understood: {error}")
         finally:
             for fd in fds:
                 os.close(fd)
@@ -291,11 +294,15 @@ def serve(keeper: Keeper, key: Key, control: socket.socket) -> None:
                 _put_off(fds[0], wait)
             else:
                 place, seat, slot = marshal.loads(data)
-                pid = os.fork()
-                if pid == 0:
-                    own = (control.fileno(), reader, writer)
-                    _become_interpreter(keeper, Place(*place), seat, slot, (fds[0], fds[1]), own, loader)
-                children[pid] = Running(slot, time.monotonic())
+                try:
+                    pid = os.fork()
+                except OSError as error:  # no room for another process: those that there are live on
+                    _refuse(fds[0], error)
+                else:
+                    if pid == 0:
+                        own = (control.fileno(), reader, writer)
+                        _become_interpreter(keeper, Place(*place), seat, slot, (fds[0], fds[1]), own, loader)
+                    children[pid] = Running(slot, time.monotonic())
             for fd in fds:
                 os.close(fd)
 
@@ -344,6 +351,13 @@ def _put_off(inbox: int, wait: float) -> None:
             handoff.send(sock, handoff.Message(handoff.BACKOFF, state=f"{wait:.3f}".encode()))
         except OSError:
             pass  # the worker is gone
+
+
+def _refuse(inbox: int, error: OSError | ValueError | EOFError | TypeError) -> None:
+    """Answer an order that can't be followed."""
+    sock = socket.socket(fileno=inbox)
+    handoff.report(sock, error)
+    sock.detach()  # (its descriptor is closed with the rest of the order)
 
 
 def _reap(keeper: Keeper, name: str, children: dict[int, Running], crashes: Crashes) -> None:

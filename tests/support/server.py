@@ -31,8 +31,8 @@ ARGUMENTS: dict[Mode, tuple[str, ...]] = {
     "daemon": ("-k", "start"),
 }
 
-#: The kinds of interpreters that this Python can have (``own`` by name from 3.13 on).
-BACKENDS: tuple[str, ...] = (*(("own",) if sys.version_info >= (3, 13) else ()), "process", "main")
+#: The kinds of interpreters that this Python can have (``own`` by name from 3.12 on).
+BACKENDS: tuple[str, ...] = (*(("own",) if sys.version_info >= (3, 12) else ()), "process", "main")
 
 #: What every test's configuration begins with; the test's own text follows.
 PRELUDE = """\
