@@ -346,6 +346,11 @@ CHANGES: dict[str, tuple[Change, ...]] = {
 }
 
 
+#: C modules of 3.12 that harm an interpreter with its own GIL: without them their Python code takes over. What that of
+#: ``zoneinfo`` stands on is refused there; that of ``decimal`` ends the process where a second one loads it.
+BROKEN = ("_decimal", "_zoneinfo") if sys.version_info < (3, 13) else ()
+
+
 def _replace(module: ModuleType, name: str, function: Callable[..., Any]) -> None:
     """Replace a function of a module, where this Python has it."""
     if hasattr(module, name):
@@ -360,6 +365,9 @@ def install(kind: str, output: Output, one_process: bool, error: Refusal = Runti
     output.install()
     if kind != "process":
         Environment().install()
+    if kind == "own":
+        for name in BROKEN:
+            sys.modules[name] = None  # type: ignore[assignment]
     for change in CHANGES[kind]:
         if hasattr(change.module, change.name):
             _replace(change.module, change.name, change.make(getattr(change.module, change.name), error))

@@ -63,6 +63,8 @@ class Timeouts:
         self._ended = False
         self._bell = threading.Event()
         self._thread: threading.Thread | None = None
+        #: Whether requests can be ended by an exception; otherwise those who wait get another interpreter.
+        self._raises = True
 
     def guard(self, plan: Plan) -> None:
         """Put the steps of a plan under guard, if its configuration limits their time."""
@@ -75,9 +77,12 @@ class Timeouts:
         self._bell.set()
         if self._thread is None:
             # (not when a request is stuck, maybe in an import)
-            import ctypes  # noqa: F401
             import traceback  # noqa: F401
 
+            try:
+                import ctypes  # noqa: F401
+            except ImportError:  # 3.12 has none for an interpreter with its own GIL
+                self._raises = False
             self._thread = threading.Thread(target=self._watch, name=f"timeouts of {self._interpreter}")
             self._thread.start()
 
@@ -148,23 +153,20 @@ class Timeouts:
 
     def _look_at(self, running: Running, now: float) -> float:
         """Do what is due for a step. :returns: how long it has until the next is, in seconds."""
-        if not running.fired:
-            if now < running.deadline:
-                return running.deadline - now
-            self._tell(running)
-            self._raise(running)
-            running.deadline = now + GRACE
-            return GRACE
         if running.given_up:
             return GRACE
         if now < running.deadline:
             return running.deadline - now
+        why = f"the request goes on {GRACE:g} seconds after PythonRequestTimeout ended it"
+        if not running.fired:
+            self._tell(running)
+            if self._raises:
+                self._raise(running)
+                running.deadline = now + GRACE
+                return GRACE
+            why = "the request can't be ended here, for this Python has no ctypes for own interpreters"
         running.given_up = True
-        log_error(
-            running.req,
-            f"the request goes on {GRACE:g} seconds after PythonRequestTimeout ended it: interpreter "
-            f"'{self._interpreter}' is replaced",
-        )
+        log_error(running.req, f"{why}: interpreter '{self._interpreter}' is replaced")
         self._stuck()
         return GRACE
 

@@ -125,6 +125,17 @@ PythonRequestTimeout 500ms
 """
 
 
+#: An exception is raised in a request by ctypes, which 3.12 does not have for interpreters with a GIL of their own.
+CAN_NOT_RAISE = "own" if sys.version_info[:2] == (3, 12) else ""
+
+
+@pytest.fixture
+def raises(backend: str) -> None:
+    """For tests of the exception that ends a request."""
+    if backend == CAN_NOT_RAISE:
+        pytest.skip("Python 3.12 can't raise an exception in a thread of an own interpreter, see the test of that")
+
+
 @pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> str:
     """Every kind of interpreter."""
@@ -161,7 +172,7 @@ def ended(server: Server, path: str, begun: Callable[[str], bool] = bool) -> lis
     pytest.fail(f"at best after {min(took):.1f} s\n{server.said()}")
 
 
-def test_the_log_tells_the_request_the_interpreter_and_the_stack(server: Server, backend: str) -> None:
+def test_the_log_tells_the_request_the_interpreter_and_the_stack(server: Server, backend: str, raises: None) -> None:
     log = ended(server, "/loop?x=1", lambda log: "in nap" in log)
     name = "main_interpreter" if backend == "main" else "localhost"
     (told,) = [line for line in log if "PythonRequestTimeout: 0.5 s are over" in line]  # the stack follows
@@ -171,7 +182,7 @@ def test_the_log_tells_the_request_the_interpreter_and_the_stack(server: Server,
 
 
 @pytest.mark.parametrize("path", ["/stubborn", "/unwinds", "/authen"])
-def test_it_ends_what_catches_exceptions_and_unwinds(server: Server, path: str) -> None:
+def test_it_ends_what_catches_exceptions_and_unwinds(server: Server, path: str, raises: None) -> None:
     before = server.get("/off").text
     unwound = server.www / "unwound"
     ended(server, path, lambda _: path != "/unwinds" or unwound.exists())
@@ -179,7 +190,7 @@ def test_it_ends_what_catches_exceptions_and_unwinds(server: Server, path: str) 
     assert server.get("/off").text == before
 
 
-def test_a_begun_response_is_cut(server: Server) -> None:
+def test_a_begun_response_is_cut(server: Server, raises: None) -> None:
     wait_for(lambda: begun_is_cut(server), "a request that begins in its time")
     assert "was ended by PythonRequestTimeout" in server.log()
 
@@ -194,7 +205,7 @@ def begun_is_cut(server: Server) -> bool:
     return False
 
 
-def test_the_limit_counts_for_each_request_anew(server: Server) -> None:
+def test_the_limit_counts_for_each_request_anew(server: Server, raises: None) -> None:
     wait_for(lambda: several_in_time(server), "five requests that end in their time, together longer")
     ended(server, "/loop")
     ended(server, "/loop")
@@ -265,6 +276,19 @@ def test_what_is_stuck_in_c_loses_its_interpreter(server: Server, backend: str) 
     server.stop()
 
 
+@pytest.mark.skipif(not CAN_NOT_RAISE, reason="this Python can raise an exception in any request")
+@pytest.mark.parametrize("mpm", ["prefork", "worker"])
+def test_where_nothing_can_be_raised_the_interpreter_goes(start_server: StartServer, mpm: str) -> None:
+    server = start_server(CONF, {"app.py": APP}, backend="own", mpm=mpm, mode="daemon")
+    assert server.get("/off").status == 200, server.said()
+    before = {worker.pid for worker in server.workers()}
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+        server.get("/loop")
+    assert "the request can't be ended here, for this Python has no ctypes for own interpreters" in server.log()
+    wait_for(lambda: server.workers() and not before & {worker.pid for worker in server.workers()}, "another worker")
+    assert server.get("/off").status == 200, server.said()
+
+
 def test_others_go_on_while_one_is_replaced(start_server: StartServer, backend: str) -> None:
     server = start_server(CONF, {"app.py": APP}, backend=backend, mode="daemon", workers=2)
     done = threading.Event()
@@ -293,7 +317,9 @@ def test_others_go_on_while_one_is_replaced(start_server: StartServer, backend: 
     assert set(answers) == {"short"}, server.said()
 
 
-def test_nothing_is_raised_past_the_end_of_a_request(start_server: StartServer, backend: str) -> None:
+def test_nothing_is_raised_past_the_end_of_a_request(
+    start_server: StartServer, backend: str, raises: None
+) -> None:
     """Requests that end at their deadline are ended or not, and nothing else is."""
     server = start_server(CONF.replace("500ms", "50ms"), {"app.py": APP}, backend=backend, mode="daemon")
     before = server.get("/off").text  # (loading the application may take longer than the limit)

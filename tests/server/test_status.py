@@ -86,6 +86,7 @@ def test_what_an_interpreter_did_is_counted(server: Server) -> None:
 
 
 def test_the_request_at_hand_is_shown(server: Server) -> None:
+    assert server.get("/").status == 200  # (an interpreter that only starts is not found by its modules)
     (server.root / "go").unlink(missing_ok=True)
     request = threading.Thread(target=server.get, args=("/wait?for=it",))
     request.start()
