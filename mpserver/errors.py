@@ -3,7 +3,24 @@
 This is the ground under all floors: any module may import it.
 """
 
+import errno
+
 from mpserver.typing import Any
+
+#: What the system says when there is no room for another descriptor: in the process, in all of them, on their way.
+CROWDED = frozenset({errno.EMFILE, errno.ENFILE, errno.ETOOMANYREFS})
+
+
+def is_crowded(error: BaseException) -> bool:
+    """Whether an error, or what it came from, is that there is no room for another descriptor."""
+    found: BaseException | None = error
+    for _ in range(20):
+        if found is None:
+            return False
+        if isinstance(found, OSError) and found.errno in CROWDED:
+            return True
+        found = found.__cause__ or found.__context__
+    return False
 
 
 class MpserverError(Exception):
@@ -17,6 +34,9 @@ class ConfigError(MpserverError):
     say where, and are filled in by the reader when a directive's own code raised it
     without them.
     """
+
+    #: What requests get that need it.
+    status = 500
 
     def __init__(self, message: str, file: str | None = None, line: int | None = None) -> None:
         super().__init__(message)
@@ -34,6 +54,12 @@ class ConfigError(MpserverError):
         if self.file is None:
             return self.message
         return f"Syntax error on line {self.line} of {self.file}:\n{self.message}"
+
+
+class Unread(ConfigError):
+    """A file of the configuration can't be read now, for want of descriptors."""
+
+    status = 503
 
 
 class ConfigErrors(MpserverError):

@@ -65,13 +65,15 @@ class Generation:
         self.logs.close()
 
 
-def open_generation(number: int, configuration: Configuration, before: Listeners) -> Generation:
+def open_generation(number: int, configuration: Configuration, before: Listeners, soft: int = 0) -> Generation:
     """Open what a configuration needs: its log files, and the addresses that ``before`` does not have.
+
+    ``soft``: the limit of descriptors of the programs that take logs, 0: as it is.
 
     :raises StartError: something can't be opened; nothing stays open then.
     """
     conf = process_conf(configuration)
-    logs = Logs(configuration.root, (conf.error_log, *conf.log_targets))
+    logs = Logs(configuration.root, (conf.error_log, *conf.log_targets), soft)
     try:
         listeners = before.following(conf.addresses, conf.backlog)
     except BaseException:

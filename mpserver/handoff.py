@@ -6,12 +6,13 @@ processes alike. What was read goes in the message, or in a memfd where it is to
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
 import struct
 
-from mpserver.errors import InterpreterError
+from mpserver.errors import StartError, is_crowded
 from mpserver.typing import NamedTuple
 
 #: Kinds of message.
@@ -37,6 +38,8 @@ TOLD = 18  # the answer; number: of the question, state: the answer
 LEND = 20  # a listener to accept from; number: the last connection's, served: that of the last that may be accepted
 RECALL = 21  # the listeners are wanted back
 REPAID = 22  # they are; number: the last connection's
+SHED = 23  # descriptors come to an end: close idle connections; served: how many
+CROWDED = 24  # a message lost descriptors, for which was no room; number: its, served: its kind, 0: none yet
 
 #: Longer data travels in a memfd.
 INLINE = 48 * 1024
@@ -113,7 +116,11 @@ def _encode(message: Message) -> tuple[bytes, list[int], int]:
     memfd, flags = -1, 0
     if len(body) > INLINE:
         memfd = os.memfd_create("handoff", os.MFD_CLOEXEC)
-        _write_all(memfd, body)
+        try:
+            _write_all(memfd, body)
+        except OSError:
+            os.close(memfd)
+            raise
         fds.append(memfd)
         body, flags = b"", _IN_MEMFD
     header = _HEADER.pack(
@@ -128,17 +135,23 @@ def receive(inbox: socket.socket) -> Message | None:
     :raises BlockingIOError: there is none yet.
     """
     try:
-        payload, rights, _flags, _address = inbox.recvmsg(MESSAGE, _RIGHTS, _CLOEXEC)
+        payload, rights, flags, _address = inbox.recvmsg(MESSAGE, _RIGHTS, _CLOEXEC)
     except ConnectionResetError:
         return None
     fds = [fd for _level, _kind, data in rights for (fd,) in _FD.iter_unpack(data)]
-    return decode(payload, fds) if payload else None
+    return decode(payload, fds, bool(flags & socket.MSG_CTRUNC)) if payload else None
 
 
-def decode(payload: bytes, fds: list[int]) -> Message:
-    """A message from its bytes and descriptors, which are the caller's now."""
+def decode(payload: bytes, fds: list[int], cut: bool = False) -> Message:
+    """A message from its bytes and descriptors, which are the caller's now.
+
+    ``cut``: some of its descriptors found no room in this process, and are closed already. Then it is `CROWDED`, with
+    its own descriptor where that one found room.
+    """
     kind, flags, served, number, accepted, entry, state_length = _HEADER.unpack_from(payload)
     body = payload[_HEADER.size :]
+    if cut:
+        return Message(CROWDED, fds[0] if fds else -1, b"", kind, number, accepted, b"", entry)
     if flags & _IN_MEMFD:
         memfd = fds.pop()
         try:
@@ -156,16 +169,23 @@ def told(error: BaseException) -> str:
         text = str(error)
     except BaseException:  # (an application's own may raise anything)
         text = ""
-    if isinstance(error, InterpreterError):
+    if isinstance(error, StartError):
         return text
     name = type(error).__name__
     return f"{name}: {text}" if text else name
 
 
+def failure(error: BaseException) -> Message:
+    """What tells that an interpreter can't start."""
+    text = told(error)
+    crowded = is_crowded(error) or os.strerror(errno.EMFILE) in text  # (an interpreter's own error comes as text)
+    return Message(CROWDED if crowded else FAILED, state=text.encode("utf-8", "replace"))
+
+
 def report(inbox: socket.socket, error: BaseException) -> None:
     """Tell the worker that the start failed. Who calls it closes the inbox then."""
     try:
-        send(inbox, Message(FAILED, state=told(error).encode("utf-8", "replace")))
+        send(inbox, failure(error))
     except (OSError, MemoryError):
         pass  # the end of the inbox tells as much
 

@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 
-from mpserver import finder, handoff, subinterpreters, surroundings, talk, warmup
+from mpserver import descriptors, finder, handoff, refusals, subinterpreters, surroundings, talk, warmup
 from mpserver.api import log as levels
 from mpserver.api.loader import Loader, Recipe
 from mpserver.api.log import ErrorLog
@@ -23,7 +23,7 @@ from mpserver.api.request import Request
 from mpserver.api.runtime import lend
 from mpserver.config.compile import Configuration
 from mpserver.connection import ENDING, READING, WAITING, Connection
-from mpserver.errors import ConfigError, Misplaced, Moves, RequestError
+from mpserver.errors import ConfigError, Misplaced, Moves, RequestError, is_crowded
 from mpserver.flusher import Flusher
 from mpserver.http1.head import Head
 from mpserver.ledger import Closings, Entered
@@ -39,7 +39,7 @@ from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import Place
 from mpserver.phases.timeouts import Timeouts
 from mpserver.porter import Porter
-from mpserver.refusals import Refusals
+from mpserver.refusals import Refusals, unusable
 from mpserver.retirement import Retirement
 from mpserver.scoreboard import IDLE, Scoreboard
 from mpserver.scoreboard import Place as Seat
@@ -124,6 +124,9 @@ class Interpreter(Refusals):
         named = surroundings.server_of(configuration, boot.place.name)
         self.output = surroundings.Output(self.pipeline.host(named).log, boot.place.name)
         board = Scoreboard.attach(boot.scoreboard)
+        self._ceiling = descriptors.limit().ceiling
+        #: The limit of descriptors that programs get.
+        self._soft = board.descriptors
         self.seat = self._seat(board)
         #: When the running request began (seconds since the epoch), 0 between requests.
         self.began = 0.0
@@ -194,7 +197,7 @@ class Interpreter(Refusals):
         """Import what PythonImport names, then serve until the worker says otherwise."""
         lend(self.services)
         error = Misfit(self).refusal if self.loader.may_move else RuntimeError
-        surroundings.install(self.boot.kind, self.output, self.boot.one_process, error)
+        surroundings.install(self.boot.kind, self.output, self.boot.one_process, error, self._soft)
         self.seat.sign(self.place.key, self.boot.kind, self.place.name)
         inherited, first = self._order()
         if not self._import(inherited):
@@ -287,9 +290,10 @@ class Interpreter(Refusals):
 
     def tell(self, kind: int, state: str = "", number: int = 0) -> None:
         """Send the router a message; for any thread."""
-        self._send(handoff.Message(kind, number=number, state=state.encode("utf-8", "replace")))
+        self.send(handoff.Message(kind, number=number, state=state.encode("utf-8", "replace")))
 
-    def _send(self, message: handoff.Message) -> None:
+    def send(self, message: handoff.Message) -> None:
+        """Send the router a message; for any thread."""
         try:
             handoff.send(self.inbox, message)
         except OSError:
@@ -297,14 +301,14 @@ class Interpreter(Refusals):
 
     def _loaded(self, recipe: Recipe) -> None:
         """A handler's module was loaded: the router knows it, for a successor."""
-        self._send(handoff.Message(handoff.LOADED, state=marshal.dumps(recipe)))
+        self.send(handoff.Message(handoff.LOADED, state=marshal.dumps(recipe)))
 
     def _worn(self, requests: int) -> None:
         self.tell(handoff.WORN, f"has served {requests} requests (PythonInterpMaxRequests)")
 
     def _changed(self, changes: dict[str, Mark]) -> None:
         """Files of loaded modules changed. (In a thread beside.)"""
-        self._send(handoff.Message(handoff.CHANGED, state=marshal.dumps(changes)))
+        self.send(handoff.Message(handoff.CHANGED, state=marshal.dumps(changes)))
 
     def _facts(self) -> tuple[list[int], list[str]]:
         """What only the interpreter knows: its threads, by the kernel's numbers, and the application's modules."""
@@ -322,18 +326,24 @@ class Interpreter(Refusals):
             self.loop.stop()
         elif message.kind == handoff.CONNECTION:
             self._adopt(message)
+            if message.fd >= self._ceiling:
+                refusals.reach_ceiling(self)
         elif message.kind == handoff.LEND:
             if self.loan is None:
                 self.loan = Loan(self, message.number, message.number + message.served)
             self.loan.add(message.fd)
         elif message.kind == handoff.RECALL:
             self._repay()
+        elif message.kind == handoff.SHED:
+            self.shed(message.served)
+        elif message.kind == handoff.CROWDED:
+            refusals.give_up(self, message)
         elif message.kind == handoff.DRAIN:
             self.drain()
         elif message.kind == handoff.RETIRE:
             self.retire()
         elif message.kind == handoff.ASK:
-            self._send(handoff.Message(handoff.TOLD, number=message.number, state=marshal.dumps(self._facts())))
+            self.send(handoff.Message(handoff.TOLD, number=message.number, state=marshal.dumps(self._facts())))
 
     def _adopt(self, message: handoff.Message) -> None:
         connection = self._connection(message)
@@ -352,7 +362,7 @@ class Interpreter(Refusals):
         )  # fmt: skip
 
     def _closed(self, numbers: bytes) -> None:
-        self._send(handoff.Message(handoff.CLOSED, state=numbers))
+        self.send(handoff.Message(handoff.CLOSED, state=numbers))
 
     def _repay(self) -> None:
         if self.loan is not None:
@@ -396,7 +406,7 @@ class Interpreter(Refusals):
             return  # the worker is gone
         while (message := handoff.receive(self.inbox)) is not None:
             if message.kind == handoff.CONNECTION:
-                self._send(message._replace(state=self.onward(message.state)))
+                self.send(message._replace(state=self.onward(message.state)))
                 message.close()
 
     def onward(self, carried: bytes) -> bytes:
@@ -539,19 +549,21 @@ class Interpreter(Refusals):
     def _misconfigured(self, connection: Connection, head: Head, error: ConfigError) -> None:
         """A faulty .htaccess file fails the requests below it, with its place in the log."""
         connection.host.log.log(levels.ALERT, str(error), client=connection.client)
-        self.refuse(connection, RequestError(500, "the configuration of this directory is faulty", head.line))
+        self.refuse(connection, unusable(error, head.line))
 
     def give_back(self, connection: Connection, kind: int = handoff.CONNECTION, state: bytes = b"") -> None:
         """The request belongs to another interpreter: the router takes the connection from here."""
-        connection.release()
         handed = handoff.Message(
-            kind, connection.fd, connection.buffer, connection.served, connection.number, connection.accepted,
-            state,
-        )  # fmt: skip
+            kind, connection.fd, connection.buffer, connection.served, connection.number, connection.accepted, state
+        )
         try:
             handoff.send(self.inbox, handed)
-        except OSError:
+        except OSError as error:
+            if is_crowded(error):
+                self.crowd_out(connection)
+                return
             self.loop.stop()  # the worker is gone
+        connection.release()
         connection.sock.close()
 
     def closed(self, connection: Connection) -> None:

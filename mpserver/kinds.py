@@ -11,6 +11,7 @@ Whatever the kind, an interpreter is the other end of an inbox: it runs `mpserve
 
 from __future__ import annotations
 
+import errno
 import marshal
 import os
 import signal
@@ -21,9 +22,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from mpserver import handoff, subinterpreters
+from mpserver import descriptors, handoff, subinterpreters
 from mpserver.api.loader import Recipe
-from mpserver.errors import InterpreterError
+from mpserver.errors import InterpreterError, is_crowded
 from mpserver.interp import Boot, pack, run
 from mpserver.ledger import ASKED, FIRST, IDLE, SENT, Ledger, closed
 from mpserver.loop import READ, WRITE, Loop
@@ -33,6 +34,9 @@ from mpserver.typing import Any, NamedTuple
 QUESTIONS = 1 << 62
 
 STARTING, SERVING, ENDING, ENDED = range(4)
+
+#: Why an interpreter did not start.
+CROWDED = "the descriptors of this process are used up"
 
 
 class Events(NamedTuple):
@@ -59,6 +63,8 @@ class Events(NamedTuple):
     repaid: Callable[[int], None]
     #: It is gone.
     ended: Callable[[Interp], None]
+    #: There was no room for a descriptor on the way to it or from it; the connection is there where it is left.
+    crowded: Callable[[Interp, handoff.Message], None]
 
 
 class Interp:
@@ -69,6 +75,9 @@ class Interp:
     #: Its inbox, which is not there before it is open.
     inbox: socket.socket
     _is_open = False
+    #: How many descriptors it takes in the worker; and whether it may have them of the reserve.
+    descriptors = descriptors.INTERPRETER
+    urgent = False
 
     def __init__(
         self, boot: Boot, loop: Loop, events: Events, control: socket.socket, inherited: list[Recipe] | None = None
@@ -93,6 +102,8 @@ class Interp:
         """Start it. What fails is told from the loop, as is all that fails later: then those who wait are known."""
         theirs: socket.socket | None = None
         try:
+            if not descriptors.has_room(self.descriptors, self.urgent):
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
             self.inbox, theirs = handoff.pair()
             self._is_open = True
             self.inbox.setblocking(False)
@@ -104,7 +115,7 @@ class Interp:
             self._close_inbox()
             if theirs is not None:
                 theirs.close()
-            self._loop.soon(partial(self._over, handoff.told(error)))
+            self._loop.soon(partial(self._on_message, handoff.failure(error)))
 
     def _close_inbox(self) -> None:
         if self._is_open:
@@ -134,6 +145,10 @@ class Interp:
     def recall(self) -> None:
         """Have it return the listeners."""
         self._post(handoff.Message(handoff.RECALL))
+
+    def shed(self, count: int) -> None:
+        """Have it close up to ``count`` idle connections, the oldest first."""
+        self._post(handoff.Message(handoff.SHED, served=count))
 
     def drain(self) -> None:
         """Let it serve what it has, and end."""
@@ -177,7 +192,10 @@ class Interp:
                     self._blocked = True
                     self._loop.change(self.inbox.fileno(), READ | WRITE)
                 return
-            except OSError:
+            except OSError as error:
+                if is_crowded(error):
+                    self._events.crowded(self, self._waiting.popleft())
+                    continue
                 self._receive()  # it ends: what it gave back before comes first, and its end last
                 return
             self._waiting.popleft()
@@ -229,6 +247,12 @@ class Interp:
     def _on_failed(self, message: handoff.Message) -> None:
         self._over(message.state.decode("utf-8", "replace"))
 
+    def _on_crowded(self, message: handoff.Message) -> None:
+        if self.state == STARTING:
+            self._over(CROWDED, descriptors.AGAIN)
+        else:
+            self._events.crowded(self, message)
+
     def _on_backoff(self, message: handoff.Message) -> None:
         self._over("it crashes again and again", float(message.state))
 
@@ -236,6 +260,7 @@ class Interp:
         handoff.READY: _on_ready,
         handoff.FAILED: _on_failed,
         handoff.BACKOFF: _on_backoff,
+        handoff.CROWDED: _on_crowded,
         handoff.REFUSED: lambda self, message: self._events.refused(self, message),
         handoff.STUCK: lambda self, _message: self._events.stuck(self),
         handoff.MOVED: lambda self, message: self._events.moved(message),
@@ -270,7 +295,9 @@ class Interp:
 
 
 class Main(Interp):
-    """A thread of the worker's main interpreter."""
+    """A thread of the worker's main interpreter. It serves static files as well, so it is wanted at any rate."""
+
+    urgent = True
 
     def _launch(self, theirs: socket.socket) -> None:
         thread = threading.Thread(target=self._run, args=(theirs,), name=self.name, daemon=True)
@@ -285,8 +312,7 @@ class Own(Interp):
 
     #: Whether it shares the GIL of the main interpreter.
     shared = False
-
-    #: Its number in this process, where it was created.
+    #: Of the subinterpreter; -1: there is none.
     _number = -1
 
     def _launch(self, theirs: socket.socket) -> None:
@@ -337,6 +363,7 @@ class Process(Interp):
     """
 
     borrows = False
+    descriptors = descriptors.PROCESS
     _ledger: Ledger | None = None
 
     def __init__(self, *arguments: Any) -> None:
@@ -345,11 +372,11 @@ class Process(Interp):
         super().__init__(*arguments)
 
     def _launch(self, theirs: socket.socket) -> None:
-        self._ledger = Ledger()
+        ledger = self._ledger = Ledger()
         boot = self.boot
         order = marshal.dumps((tuple(boot.place), boot.seat, boot.slot))
         try:
-            socket.send_fds(self._control, [order], [theirs.fileno(), self._ledger.fd])
+            socket.send_fds(self._control, [order], [theirs.fileno(), ledger.fd])
         finally:
             theirs.close()
 
@@ -376,15 +403,26 @@ class Process(Interp):
             for number in closed(message.state):
                 self._forget(number)
             return
-        self._forget(message.number)
+        sent = self._sent.get(message.number)
+        if sent is not None and message.fd < 0 and message.kind == handoff.CROWDED:
+            # it was lost on its way here or there, but we have it as well
+            self._take(sent)
+            message = message._replace(fd=sent.fd, data=sent.data)
+        else:
+            self._forget(message.number)
         super()._on_message(message)
 
     def _forget(self, number: int) -> None:
         """A connection is not the process' any more."""
-        sent = self._sent.pop(number, None)
-        if sent is not None and self._ledger is not None:
-            self._ledger.leave(sent.entry)
+        sent = self._sent.get(number)
+        if sent is not None:
+            self._take(sent)
             sent.close()
+
+    def _take(self, sent: handoff.Message) -> None:
+        del self._sent[sent.number]
+        if self._ledger is not None:
+            self._ledger.leave(sent.entry)
 
     def _left_behind(self) -> list[handoff.Message]:
         """Those that it did not read yet, and those that wait for their next request; the others' requests failed."""

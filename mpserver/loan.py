@@ -17,7 +17,7 @@ import socket
 import time
 from functools import partial
 
-from mpserver import handoff
+from mpserver import descriptors, handoff
 from mpserver.listeners import Acceptor
 from mpserver.loop import EXCLUSIVE, READ
 from mpserver.modules import mpm
@@ -97,13 +97,14 @@ class Lender:
 class Loan:
     """The interpreter's side: listeners that were lent to it."""
 
-    __slots__ = ("_end", "_interpreter", "_listeners", "_number")
+    __slots__ = ("_ceiling", "_end", "_interpreter", "_listeners", "_number")
 
     def __init__(self, interpreter: Interpreter, number: int, end: int) -> None:
         """``number``: of the last connection that was accepted; ``end``: of the last that may be."""
         self._interpreter = interpreter
         self._number, self._end = number, end
         self._listeners: list[socket.socket] = []
+        self._ceiling = descriptors.limit().ceiling
 
     def add(self, fd: int) -> None:
         """Accept from a listener, which is ours now."""
@@ -125,9 +126,10 @@ class Loan:
         connection = interpreter.connection_type(interpreter, sock, number, peer=peer, local=acceptor.local)
         connection.accepted = time.time()
         interpreter.connections.add(connection)
+        full = connection.fd >= self._ceiling
         connection.arrive()
-        if self._number >= self._end and interpreter.loan is self:
-            self.give_back()
+        if (full or self._number >= self._end) and interpreter.loan is self:
+            self.give_back()  # (where there is no room, the router makes some)
 
     def give_back(self) -> None:
         """Accept nothing any more, and tell the router."""

@@ -16,6 +16,7 @@ import signal
 import socket
 from collections.abc import Iterable
 
+from mpserver import descriptors
 from mpserver.api.log import log_key
 from mpserver.errors import StartError
 from mpserver.typing import TYPE_CHECKING
@@ -37,9 +38,10 @@ class _Pipe:
     """A program that takes a log on its standard input. The master keeps both ends, so that one that
     died is started again and finds the lines written meanwhile."""
 
-    __slots__ = ("command", "pid", "reader", "writer")
+    __slots__ = ("_soft", "command", "pid", "reader", "writer")
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, soft: int) -> None:
+        self._soft = soft
         text = target.lstrip("|")
         self.command = ["/bin/sh", "-c", text[1:].strip()] if text.startswith("$") else shlex.split(text)
         if not self.command:
@@ -50,7 +52,8 @@ class _Pipe:
 
     def start(self) -> None:
         try:
-            self.pid = os.posix_spawnp(
+            self.pid = descriptors.Former(self._soft).start(
+                os.posix_spawnp,
                 self.command[0],
                 self.command,
                 os.environ,
@@ -72,15 +75,16 @@ class _Pipe:
 class Logs:
     """The open logs of one generation: ``fds`` by `key`."""
 
-    __slots__ = ("_pipes", "fds")
+    __slots__ = ("_pipes", "_soft", "fds")
 
-    def __init__(self, root: str, targets: Iterable[str]) -> None:
-        """Open all of them.
+    def __init__(self, root: str, targets: Iterable[str], soft: int = 0) -> None:
+        """Open all of them. ``soft``: the limit of descriptors of the programs, 0: as it is.
 
         :raises StartError: one can't be opened; none stays open then.
         """
         self.fds: dict[str, int] = {}
         self._pipes: list[_Pipe] = []
+        self._soft = soft
         try:
             for name in dict.fromkeys(log_key(root, target) for target in targets):
                 self.fds[name] = self._open(name)
@@ -91,7 +95,7 @@ class Logs:
     def _open(self, name: str) -> int:
         if not name.startswith("|"):
             return _open_file(name) if name.startswith("/") else _open_syslog()
-        pipe = _Pipe(name)
+        pipe = _Pipe(name, self._soft)
         self._pipes.append(pipe)
         return pipe.writer
 

@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from mpserver import control, handoff, maintenance, pidfile
+from mpserver import control, descriptors, handoff, maintenance, pidfile
 from mpserver.api import log
 from mpserver.child import (
     LEAVING,
@@ -108,10 +108,11 @@ class Master:
 
         :raises StartError: the server can't start; the text is for the terminal.
         """
-        generation = open_generation(1, self._configuration, Listeners())
+        soft = descriptors.original()
+        generation = open_generation(1, self._configuration, Listeners(), soft)
         try:
             # Twice the limit: while a restart drains, two generations have their workers.
-            self.board = Scoreboard.create(2 * generation.conf.server_limit)
+            self.board = Scoreboard.create(2 * generation.conf.server_limit, soft)
             left = pidfile.look(generation.conf.pid_file)
             if left.pid is not None and not left.running:
                 generation.error_log.log(
@@ -152,6 +153,8 @@ class Master:
                 os.dup2(generation.error_log.fd, fd)
         for level, text in generation.conf.notices:
             generation.error_log.log(level, text)
+        if short := descriptors.raise_limit(generation.configuration):
+            generation.error_log.log(log.WARN, short)
 
     def _greet(self) -> None:
         python = ".".join(map(str, sys.version_info[:3]))
@@ -436,7 +439,7 @@ class Master:
             open_ones.update(self._next.listeners.by_address)
         before = Listeners(open_ones)
         try:
-            generation = open_generation(self._number + 1, self._reload(), before)
+            generation = open_generation(self._number + 1, self._reload(), before, self.board.descriptors)
         except ConfigErrors as errors:
             for error in errors.errors:
                 self._log(log.ERROR, str(error))

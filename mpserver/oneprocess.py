@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from mpserver import pidfile, privileges
+from mpserver import descriptors, pidfile, privileges
+from mpserver.api import log
 from mpserver.child import Engine, Post, reap_all, set_title, worker_start
 from mpserver.generation import open_generation
 from mpserver.listeners import Listeners
@@ -25,18 +26,21 @@ def run(configuration: Configuration, engine: Engine, notifier: Notifier) -> Non
 
     :raises StartError: the server can't start.
     """
-    generation = open_generation(1, configuration, Listeners())
+    soft = descriptors.original()
+    generation = open_generation(1, configuration, Listeners(), soft)
     conf = generation.conf
     try:
         pidfile.write(conf.pid_file)
         try:
-            board = Scoreboard.create(1)
+            board = Scoreboard.create(1, soft)
             board.prepare(0)
             board.enter(0, os.getpid(), generation.number, time.time())
             control = engine.keeper_process(configuration, generation.logs.fds, board, conf.identity)
             set_title(f"{pidfile.ONE_PROCESS_TITLE} [{conf.file}]")
             for level, text in conf.notices:
                 generation.error_log.log(level, text)
+            if short := descriptors.raise_limit(configuration):
+                generation.error_log.log(log.WARN, short)
             if conf.identity is not None:
                 privileges.assume(conf.identity)
             post = Post(

@@ -13,6 +13,7 @@ An interpreter that is not stuck pays for it with one wake-up in `LONG` seconds 
 
 from __future__ import annotations
 
+import marshal
 import os
 import select
 import threading
@@ -20,6 +21,7 @@ import time
 
 from mpserver import handoff
 from mpserver.connection import WAITING, Connection
+from mpserver.errors import is_crowded
 from mpserver.scoreboard import LONG, Scoreboard
 from mpserver.typing import TYPE_CHECKING
 
@@ -119,12 +121,23 @@ class Porter:
                     if interpreter.loan is not None:
                         interpreter.loan.give_back()
                     for message in self._ready(most):
-                        handoff.send(interpreter.inbox, message)
-                        message.close()
+                        self._give(message)
             except OSError:
                 self._running = False  # the worker is gone, and so is the interpreter soon
             finally:
                 self.taking = False
+
+    def _give(self, message: handoff.Message) -> None:
+        interpreter = self._interpreter
+        try:
+            handoff.send(interpreter.inbox, message)
+        except OSError as error:
+            if not is_crowded(error):
+                raise
+            carried = marshal.loads(message.state)[1] if message.state else b""  # it waits here
+            interpreter.mail.append(message._replace(kind=handoff.CONNECTION, state=carried))
+        else:
+            message.close()
 
     def _ready(self, most: int) -> list[handoff.Message]:
         """Up to ``most`` connections with a request that waits: in the inbox, or kept by the interpreter."""

@@ -12,9 +12,9 @@ import math
 import socket
 import time
 from collections.abc import Callable
-from functools import partial
 
-from mpserver import handoff, talk
+from mpserver import descriptors, handoff, talk
+from mpserver.accepting import SCARCE, Accepting
 from mpserver.api import log as levels
 from mpserver.api.loader import Recipe
 from mpserver.child import LEAVING, PASS
@@ -23,23 +23,25 @@ from mpserver.errors import ConfigError, RequestError, Unavailable
 from mpserver.flusher import Flusher
 from mpserver.http1.head import Head, parse_head
 from mpserver.interp import Boot
-from mpserver.kinds import AUTO, ENDED, KINDS, Events, Interp
+from mpserver.kinds import AUTO, CROWDED, ENDED, KINDS, Events, Interp
 from mpserver.limits import limits
 from mpserver.listeners import Acceptor
 from mpserver.loan import Lender
-from mpserver.loop import EXCLUSIVE, READ, Loop
-from mpserver.modules import mpm
+from mpserver.loop import Loop
 from mpserver.phases import protocol
 from mpserver.phases.applications import environments
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import MAIN, Place
 from mpserver.recycling import Recycling
-from mpserver.refusals import Refusals
+from mpserver.refusals import unusable
 from mpserver.scoreboard import INTERPRETERS, WORKING, end_group
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.worker import WorkerStart
+
+#: An application that may be started.
+NOW = (0.0, "")
 
 #: Connections that need no Python go to the worker's main interpreter.
 ANYWHERE = Place("main", MAIN)
@@ -48,12 +50,12 @@ ANYWHERE = Place("main", MAIN)
 SETTLE = 0.005
 
 
-class Router(Refusals):
+class Router(Accepting):
     """`Owner` of connections whose first request is still being read."""
 
     def __init__(self, start: WorkerStart) -> None:
-        self.start = start
-        self.draining = False
+        super().__init__(start)
+        self.draining = self.stopping = False
         self.flusher: Flusher | None = None
         self.loop = Loop()
         self.environments = environments(start.configuration).by_name
@@ -67,74 +69,32 @@ class Router(Refusals):
         #: Begin with a connection that has arrived, and with one that another one accepted.
         self._arrive = talk.starter(self.talks, Connection.arrive, self._talk)
         self._start = talk.starter(self.talks, Connection.start, self._talk)
-        self.interps: dict[Place, Interp] = {}
+        self.interps = {}
         self.connections: set[Connection] = set()
         self.recycling = Recycling(self)
         self.lender = Lender(self)
         self._events = Events(
             self._returned, self._go_on, self._move, self._failed, self._lost, self._stuck, self.recycling.serving,
-            self._worn, self.lender.repaid, self._ended,
+            self._worn, self.lender.repaid, self._ended, self._crowded,
         )  # fmt: skip
         #: Applications that a subinterpreter refused.
         self._refused: set[Place] = set()
         #: Interpreters that end, or begin, beside the one that has the place.
         self.leaving: set[Interp] = set()
-        #: Until when (monotonic) applications that crash again and again are not started.
-        self._backoff: dict[Place, float] = {}
+        #: Until when (monotonic) applications are not started, and why.
+        self._backoff: dict[Place, tuple[float, str]] = {}
         self._free = list(range(1, INTERPRETERS))[::-1]
-        #: How many connections were accepted; and how many may be, 0: there is no limit.
-        self.accepted = 0
-        self.limit: int = start.configuration.main.conf[mpm.MAX_CONNECTIONS_PER_CHILD]
         self._passed: dict[tuple[Place, int], float] = {}
-        self.stopping = False
         #: Called when it begins to drain.
         self.on_drain: Callable[[], None] = lambda: None
         #: Called when nothing is here any more; may bring a last connection.
         self.on_end: Callable[[], None] = lambda: None
 
-    def listen(self) -> None:
-        """Begin to accept."""
-        for listener in self.start.listeners:
-            self.loop.add(listener.fileno(), partial(self._accept, Acceptor(listener)), READ | EXCLUSIVE)
-
-    def ignore(self) -> None:
-        """Leave what comes at the listeners to others."""
-        for listener in self.start.listeners:
-            self.loop.remove(listener.fileno())
-
     # ---- connections
 
-    def _accept(self, acceptor: Acceptor, _event: int = READ) -> bool:
-        """Take one connection: so workers share a rush, and none looks in vain for a second, which is dear.
-
-        :returns: whether there was one.
-        """
-        try:
-            sock, peer = acceptor.accept()
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            # out of descriptors or memory: let those that are here end first
-            self.log.log(levels.ERROR, "accepting a connection failed", error=error)
-            return False
-        self.accepted += 1
-        connection = Connection(self, sock, self.accepted << 16 | self.start.number, peer=peer, local=acceptor.local)
-        connection.accepted = time.time()
-        self.connections.add(connection)
-        self._arrive(connection)
-        self._leave_at_limit()
-        return True
-
-    def _leave_at_limit(self) -> None:
-        if self.limit and self.accepted >= self.limit and not self.draining:
-            self.leave()
-
-    def took_back(self, accepted: int) -> None:
-        """Listeners that were lent are back."""
-        self.accepted = accepted
-        if not self.draining and not self.stopping:
-            self.listen()
-            self._leave_at_limit()
+    def newcomer(self, sock: socket.SocketType, number: int, peer: object, local: object) -> Connection:
+        """A connection that was just accepted."""
+        return Connection(self, sock, number, peer=peer, local=local)
 
     def serve(self, connection: Connection, head: Head) -> None:
         """The first head (and a short body) is here: hand the connection to where it belongs."""
@@ -142,10 +102,10 @@ class Router(Refusals):
             place = self._route(connection, head)
         except ConfigError as error:
             connection.host.log.log(levels.ALERT, str(error), client=connection.client)
-            self.refuse(connection, RequestError(500, "the configuration of this directory is faulty", head.line))
+            self.refuse(connection, unusable(error, head.line))
             return
         if self._backoff and (wait := self._wait(place)) > 0:
-            self.refuse(connection, _unavailable(place.name, wait, head.line))
+            self.refuse(connection, _unavailable(place.name, self._backoff[place][1], wait, head.line))
             return
         self._hand_over(place, connection)
 
@@ -276,6 +236,8 @@ class Router(Refusals):
 
     def _returned(self, message: handoff.Message, passed: bool = False) -> None:
         """A connection came back: its next request belongs elsewhere, or the interpreter is busy."""
+        if message.fd < 0:
+            return  # its descriptor was lost on the way: see `handoff.receive`
         if message.state:
             self._go_on(message, passed)
             return
@@ -305,7 +267,7 @@ class Router(Refusals):
 
     def _wait(self, place: Place) -> float:
         """For how many seconds an application is not started."""
-        wait = self._backoff.get(place, 0.0) - time.monotonic()
+        wait = self._backoff.get(place, NOW)[0] - time.monotonic()
         if wait <= 0:
             self._backoff.pop(place, None)
         return wait
@@ -313,14 +275,16 @@ class Router(Refusals):
     def _failed(self, interp: Interp, waiting: list[handoff.Message], why: str, again: float) -> None:
         """An interpreter could not start: its requests are answered with 500, the next one tries again.
 
-        ``again``: it is not to be tried for so many seconds, in which requests are answered with 503.
+        ``again``: it is not to be tried for so many seconds, in which requests are answered with 503 and why.
         """
         if self.recycling.failed(interp, why) or interp in self.leaving:
             for message in waiting:  # its place is another one's: that serves them
                 self._returned(message)
             return
         if again:
-            self._backoff[interp.boot.place] = time.monotonic() + again
+            self._backoff[interp.boot.place] = time.monotonic() + again, why
+            if why == CROWDED:
+                self._tell_crowded(interp)
         else:
             self.log.log(
                 levels.ERROR, f"Can't get/create interpreter '{interp.name}' ({interp.boot.kind}): {why}",
@@ -330,7 +294,7 @@ class Router(Refusals):
             line = _line(message)
             self._answer(
                 message,
-                _unavailable(interp.name, again, line)
+                _unavailable(interp.name, why, again, line)
                 if again
                 else RequestError(500, f"interpreter '{interp.name}' is not there", line),
             )
@@ -338,6 +302,29 @@ class Router(Refusals):
     def _lost(self, interp: Interp, message: handoff.Message) -> None:
         """A request was in a process when that crashed; no byte of its answer was sent."""
         self._answer(message, RequestError(500, f"interpreter '{interp.name}' crashed in this request", _line(message)))
+
+    def _tell_crowded(self, interp: Interp) -> None:
+        if self.seldom("interpreters"):
+            self.log.log(
+                levels.ERROR,
+                f"Can't get/create interpreter '{interp.name}' ({interp.boot.kind}), and maybe others: {CROWDED} "
+                f"({descriptors.soft()} may be open). Raise the limit (ulimit -n, or LimitNOFILE= of a systemd unit), "
+                "or set PythonInterpMax or PythonInterpIdleTimeout, so that idle interpreters end",
+                module="python",
+            )
+        self.relieve()
+
+    def _crowded(self, interp: Interp, message: handoff.Message) -> None:
+        """A connection could not be handed over to or from an interpreter for want of descriptors; or soon can't."""
+        if not message.served and message.fd < 0:
+            if not self._pauses:
+                self._pause(SCARCE)
+            return
+        if message.fd >= 0:
+            self._answer(message, Unavailable(CROWDED, math.ceil(descriptors.AGAIN), _line(message)))
+        if self.seldom("handing over"):
+            self.log.log(levels.ERROR, f"a connection of interpreter '{interp.name}' could not be kept: {CROWDED}")
+        self.relieve()
 
     def _answer(self, message: handoff.Message, error: RequestError) -> None:
         """Refuse the request of a connection that is in nobody's hands."""
@@ -450,6 +437,5 @@ def _line(message: handoff.Message) -> str:
     return message.data.partition(b"\r\n")[0].decode("latin-1")
 
 
-def _unavailable(name: str, wait: float, line: str) -> Unavailable:
-    reason = f"interpreter '{name}' crashes again and again, and is not started for now"
-    return Unavailable(reason, math.ceil(wait), line)
+def _unavailable(name: str, why: str, wait: float, line: str) -> Unavailable:
+    return Unavailable(f"interpreter '{name}' is not started for now: {why}", math.ceil(wait), line)

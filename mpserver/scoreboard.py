@@ -15,7 +15,8 @@ One page per worker slot:
     8192  the process groups of the programs that run for each interpreter's requests, 0: none
 
 After the workers' pages comes one with the applications that moved from subinterpreters to
-processes, written by the keeper of processes; then the accounts of the interpreters (`mpserver.accounts`).
+processes, written by the keeper of processes, and at its end the soft limit of descriptors that the server was
+started with; then the accounts of the interpreters (`mpserver.accounts`).
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ _GROUP = struct.Struct("=I")
 _BUSY = struct.Struct("=H")
 _MOVED = struct.Struct("=II")  # crc32 of a place, generation
 _CONNECTIONS = 32
+#: In the page after the workers'.
+_DESCRIPTORS = PAGE - _COUNT.size
 
 
 def end_group(group: int, number: signal.Signals = signal.SIGKILL) -> None:
@@ -181,19 +184,26 @@ class Scoreboard:
         self.memory = mmap.mmap(fd, (self.slots + 1) * PAGE)
 
     @classmethod
-    def create(cls, slots: int) -> Scoreboard:
+    def create(cls, slots: int, descriptors: int = 0) -> Scoreboard:
         """A new one; pages that nobody uses take no memory."""
         fd = os.memfd_create("mpserver-scoreboard", os.MFD_CLOEXEC)
         os.ftruncate(fd, (slots + 1) * PAGE + slots * _ACCOUNTS)
         board = cls(fd)
         for slot in range(slots):
             board.memory[slot * PAGE + _STATES] = OPEN
+        _COUNT.pack_into(board.memory, slots * PAGE + _DESCRIPTORS, descriptors)
         return board
 
     @classmethod
     def attach(cls, fd: int) -> Scoreboard:
         """The one behind an inherited descriptor, mapped for this interpreter."""
         return cls(fd)
+
+    @property
+    def descriptors(self) -> int:
+        """The soft limit of descriptors that the server was started with, which programs get; 0: as it is."""
+        found: int = _COUNT.unpack_from(self.memory, self.slots * PAGE + _DESCRIPTORS)[0]
+        return found
 
     def place(self, slot: int, index: int) -> Place:
         """The place of interpreter ``index`` of a worker; those past `INTERPRETERS` share the last one."""
@@ -242,7 +252,7 @@ class Scoreboard:
             return False
         entry = _MOVED.pack(zlib.crc32(place.encode("utf-8", "surrogateescape")), generation)
         start = self.slots * PAGE
-        for at in range(start, start + PAGE, _MOVED.size):
+        for at in range(start, start + _DESCRIPTORS, _MOVED.size):
             crc, its_generation = _MOVED.unpack_from(self.memory, at)
             if not crc or its_generation < generation:
                 self.memory[at : at + _MOVED.size] = entry
@@ -253,7 +263,7 @@ class Scoreboard:
         """Whether an application is known to need processes in this generation."""
         entry = _MOVED.pack(zlib.crc32(place.encode("utf-8", "surrogateescape")), generation)
         start = self.slots * PAGE
-        return self.memory.find(entry, start, start + PAGE) >= 0
+        return self.memory.find(entry, start, start + _DESCRIPTORS) >= 0
 
     # What the worker's main thread writes.
 

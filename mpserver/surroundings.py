@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable
 from types import ModuleType
 
-from mpserver import subinterpreters
+from mpserver import descriptors, subinterpreters
 from mpserver.api import log as levels
 from mpserver.api.log import ErrorLog
 from mpserver.config.compile import Configuration, Server
@@ -162,6 +162,61 @@ class Output:
             streams[level]._emit([rest])
 
 
+# ---- the programs that it starts
+
+
+class Children:
+    """Starts programs: they get the soft limit of descriptors that the server was started with."""
+
+    __slots__ = ("_former", "_functions")
+
+    def __init__(self, soft: int) -> None:
+        """``soft`` is that limit, 0: it was not raised."""
+        self._former = descriptors.Former(soft)
+        self._functions: tuple[Callable[..., int], ...] = (
+            _posixsubprocess.fork_exec, os.posix_spawn, os.posix_spawnp
+        )  # fmt: skip
+
+    def install(self) -> None:
+        """Make them what starts programs here, and those that this process forks its like."""
+        if not self._former:
+            return
+        _replace(os, "posix_spawn", self.posix_spawn)
+        _replace(os, "posix_spawnp", self.posix_spawnp)
+        _replace(os, "system", lambda command: self.shell(command, os.environ))
+        _replace_fork_exec(self.fork_exec)
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Have the same for the children that Python code goes on in."""
+        if self._former:
+            os.register_at_fork(after_in_child=lambda: self._former.give(0))
+
+    def fork_exec(self, *arguments: Any) -> int:
+        """What ``subprocess`` and ``multiprocessing`` start children with."""
+        return self._former.start(self._functions[0], *arguments)
+
+    def posix_spawn(self, *arguments: Any, **options: Any) -> int:
+        """``os.posix_spawn``."""
+        return self._former.start(self._functions[1], *arguments, **options)
+
+    def posix_spawnp(self, *arguments: Any, **options: Any) -> int:
+        """``os.posix_spawnp``."""
+        return self._former.start(self._functions[2], *arguments, **options)
+
+    def shell(self, command: str | bytes, environment: Any) -> int:
+        """What ``os.system`` does. :returns: the wait status."""
+        sys.audit("os.system", command)
+        pid = self.posix_spawn("/bin/sh", ["sh", "-c", command], environment)
+        return os.waitpid(pid, 0)[1]
+
+
+def _replace_fork_exec(function: Callable[..., int]) -> None:
+    _replace(_posixsubprocess, "fork_exec", function)
+    if "subprocess" in sys.modules:
+        _replace(sys.modules["subprocess"], "_fork_exec", function)
+
+
 # ---- the environment
 
 
@@ -172,11 +227,11 @@ class Environment:
     and whatever starts children without an environment of their own gives them this one.
     """
 
-    __slots__ = ("_fork_exec", "_variables")
+    __slots__ = ("_start", "_variables")
 
-    def __init__(self) -> None:
+    def __init__(self, children: Children) -> None:
         self._variables: dict[bytes, bytes] = dict(os.environb)
-        self._fork_exec: Callable[..., int] = _posixsubprocess.fork_exec
+        self._start = children
 
     def install(self) -> None:
         """Make it this interpreter's."""
@@ -186,14 +241,12 @@ class Environment:
             "reload_environ": self.reload_environ,
             "system": self.system,
             "execv": self.execv,
-            "posix_spawn": self._with_ours(os.posix_spawn),
-            "posix_spawnp": self._with_ours(os.posix_spawnp),
+            "posix_spawn": self._with_ours(self._start.posix_spawn),
+            "posix_spawnp": self._with_ours(self._start.posix_spawnp),
         }
         for name, function in replaced.items():
             _replace(os, name, function)
-        _replace(_posixsubprocess, "fork_exec", self.fork_exec)
-        if "subprocess" in sys.modules:
-            _replace(sys.modules["subprocess"], "_fork_exec", self.fork_exec)
+        _replace_fork_exec(self.fork_exec)
 
     def putenv(self, name: str | bytes, value: str | bytes, /) -> None:
         """``os.putenv``: for this interpreter and its children."""
@@ -219,7 +272,7 @@ class Environment:
         if arguments[5] is None:
             lines = [name + b"=" + value for name, value in self._variables.items()]
             arguments = (*arguments[:5], lines, *arguments[6:])
-        return self._fork_exec(*arguments)
+        return self._start.fork_exec(*arguments)
 
     def _with_ours(self, spawn: Callable[..., int]) -> Callable[..., int]:
         """``os.posix_spawn``, where the environment None means that of the process (since 3.13)."""
@@ -232,8 +285,7 @@ class Environment:
     def system(self, command: str | bytes) -> int:
         """``os.system``. :returns: the wait status."""
         sys.audit("os.system", command)
-        pid = os.posix_spawn("/bin/sh", ["sh", "-c", command], self._variables)
-        return os.waitpid(pid, 0)[1]
+        return self._start.shell(command, self._variables)
 
     def execv(self, path: Any, arguments: Any, /) -> NoReturn:
         """``os.execv``."""
@@ -357,14 +409,21 @@ def _replace(module: ModuleType, name: str, function: Callable[..., Any]) -> Non
         setattr(module, name, function)
 
 
-def install(kind: str, output: Output, one_process: bool, error: Refusal = RuntimeError) -> None:
+def install(
+    kind: str, output: Output, one_process: bool, error: Refusal = RuntimeError, soft: int = 0
+) -> None:
     """Arrange an interpreter for its applications, before any code of theirs runs.
 
-    ``error``: see `Refusal`.
+    ``error``: see `Refusal`. ``soft``: the limit of descriptors that the programs which they start get, 0: as it is.
     """
     output.install()
+    children = Children(soft)
     if kind != "process":
-        Environment().install()
+        Environment(children).install()
+        if kind == "main":
+            children.after_fork()
+    else:
+        children.install()
     if kind == "own":
         for name in BROKEN:
             sys.modules[name] = None  # type: ignore[assignment]

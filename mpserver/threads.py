@@ -448,6 +448,15 @@ class ThreadedInterpreter(Interpreter):
         give = super().give_back
         self._in_loop(lambda: give(connection, kind, state))
 
+    def crowd_out(self, connection: Connection) -> None:
+        self.loop.back(connection.fd)
+        super().crowd_out(connection)
+
+    def shed(self, count: int) -> None:
+        """Make room: close idle connections."""
+        with self.gate:  # (a thread may be about to put one back)
+            super().shed(count)
+
     def broken(self, connection: Connection, error: BaseException) -> None:
         """The server itself failed on a connection: that one ends, with all there is to know in the log."""
         for line in describe(error):

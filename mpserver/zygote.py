@@ -7,6 +7,7 @@ Since interpreters are forked from a warm process, each costs few milliseconds a
 
 from __future__ import annotations
 
+import errno
 import gc
 import marshal
 import os
@@ -51,6 +52,8 @@ CALM = 60.0
 FREE = 5
 FIRST_DELAY = 1.0
 LAST_DELAY = 8.0
+#: What comes with an order: the end of the inbox, and the ledger.
+ORDER_FDS = 2
 #: What the worker of a server of one process says when it replaces an interpreter: RENEW and its name; SETTLE, 1 or
 #: 0 (whether it worked) and its name.
 RENEW, SETTLE = b"renew", b"settle"
@@ -103,8 +106,10 @@ class Keeper:
         try:
             place, *order = marshal.loads(data)
             place = Place(*place)
-            if not fds:
+            if len(order) == 1:
                 return ("moved", tuple(place)) if self._moved(place, order[0]) else None
+            if len(fds) < ORDER_FDS:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # (the worker sees the end of its inbox)
             key = place.name, place.environment
             for _attempt in range(2):
                 zygote = self.zygotes.get(key) or self._start(key)
@@ -290,7 +295,9 @@ def serve(keeper: Keeper, key: Key, control: socket.socket) -> None:
                 kept = False
                 continue
             wait = crashes.wait(time.monotonic())
-            if wait > 0:
+            if len(fds) < ORDER_FDS:
+                keeper.log.log(levels.ERROR, f"an interpreter could not be started: {os.strerror(errno.EMFILE)}")
+            elif wait > 0:
                 _put_off(fds[0], wait)
             else:
                 place, seat, slot = marshal.loads(data)

@@ -20,7 +20,7 @@ from mpserver.config.registry import (
 )
 from mpserver.config.sections import ALLOW_OVERRIDE, ALLOW_OVERRIDE_LIST, Allowed
 from mpserver.config.settings import Conf, Setting
-from mpserver.errors import ConfigError
+from mpserver.errors import ConfigError, Unread, is_crowded
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -204,8 +204,12 @@ class HtaccessCache:
         try:
             reader.read_file(path)
         except OSError as error:
+            if is_crowded(error):
+                raise Unread(_unreadable(path, error)) from error
             return _Known(stamp, None, ConfigError(_unreadable(path, error)))
         except ConfigError as error:
+            if is_crowded(error):
+                raise Unread(error.message, error.file, error.line) from error
             return _Known(stamp, None, error)
         compiler = Compiler(configuration.registry, configuration.root, configuration.defines)
         conf = Conf()

@@ -22,7 +22,7 @@ from mpserver.api.log import ERROR, WARN
 from mpserver.config.registry import NOT_HTACCESS, SERVER_VHOST, Args, Call, Directive, Module
 from mpserver.config.sections import merge
 from mpserver.config.settings import Setting
-from mpserver.errors import ClientGone, ConfigError, RequestError
+from mpserver.errors import ClientGone, ConfigError, RequestError, is_crowded
 from mpserver.http1 import percent
 from mpserver.http1.dates import parse_date
 from mpserver.http1.response import REASONS
@@ -105,6 +105,9 @@ def run(req: Request, arguments: list[str], environment: dict[bytes, bytes]) -> 
     except OSError as error:
         text = f"({error.errno}){os.strerror(error.errno or errno.ENOENT)}: exec of '{path}' failed"
         _log(req, ERROR, f"stderr from {path}: {text}", 1215)
+        if is_crowded(error):
+            req.err_headers_out["Retry-After"] = "1"
+            return constants.HTTP_SERVICE_UNAVAILABLE
         return _no_head(req, b"")
     exchange = Exchange(req, program)
     req.register_cleanup(exchange.end)

@@ -32,7 +32,7 @@ class Program:
     ) -> None:
         import subprocess
 
-        pipes = [os.pipe() for _ in range(3 if fed else 2)]
+        pipes = _pipes(3 if fed else 2)
         theirs = [pipes[0][1], pipes[1][1], *(pair[0] for pair in pipes[2:])]
         ours = [pipes[0][0], pipes[1][0], *(pair[1] for pair in pipes[2:])]
         try:
@@ -63,7 +63,14 @@ class Program:
             os.set_blocking(fd, False)
         #: Descriptors; -1 once closed (or where there is none).
         self.stdout, self.stderr, self.stdin = ours if fed else (*ours, -1)
-        self._watch = os.pidfd_open(self.pid)
+        try:
+            self._watch = os.pidfd_open(self.pid)
+        except OSError:
+            self._signal(signal.SIGKILL, True)
+            os.waitpid(self.pid, 0)
+            for fd in ours:
+                os.close(fd)
+            raise
 
     def close(self, name: str) -> None:
         """Close one of the streams."""
@@ -127,3 +134,15 @@ class Program:
                 os.kill(self.pid, number)
         except (ProcessLookupError, PermissionError):
             pass  # it has ended, or runs as somebody else now
+
+
+def _pipes(count: int) -> list[tuple[int, int]]:
+    """So many pipes. :raises OSError: there is no room for all; then there are none."""
+    made: list[tuple[int, int]] = []
+    try:
+        made.extend(os.pipe() for _ in range(count))
+    except OSError:
+        for fd in (fd for pair in made for fd in pair):
+            os.close(fd)
+        raise
+    return made

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from mpserver.errors import is_crowded
+
 #: Where systems keep their list.
 SYSTEM_FILE = "/etc/mime.types"
 
@@ -140,7 +142,9 @@ class TypesFile:
             try:
                 with open(path, encoding="utf-8", errors="replace") as file:
                     text = file.read()
-            except OSError:
+            except OSError as error:
+                if is_crowded(error):
+                    raise  # the next request finds it
                 text = ""
         self._table = parse_types(text)
         return self._table

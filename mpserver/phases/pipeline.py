@@ -26,7 +26,7 @@ from mpserver.config.compile import Configuration, Server
 from mpserver.config.htaccess import HtaccessCache, Watched
 from mpserver.config.sections import Sections, merge
 from mpserver.config.settings import Conf
-from mpserver.errors import ClientGone, Moves, RequestError
+from mpserver.errors import ClientGone, Moves, RequestError, Unread, is_crowded
 from mpserver.http1.head import Head, refused
 from mpserver.http1.percent import encode_path
 from mpserver.modules import auth, default, python
@@ -317,8 +317,11 @@ class Pipeline(Answers):
             return plan.content(req)
         except ClientGone as error:
             return self.gone(req, error)
-        except OSError as error:
+        except (OSError, Unread) as error:
             log_error(req, f"{req._filename or req._uri}: {error}")
+            if is_crowded(error):
+                req.err_headers_out["Retry-After"] = "1"
+                return constants.HTTP_SERVICE_UNAVAILABLE
             return constants.HTTP_INTERNAL_SERVER_ERROR
 
     def _look_up(self, req: Request, uri: str) -> int:

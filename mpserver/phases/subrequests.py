@@ -142,7 +142,7 @@ class SubRequests:
             located = pipeline.locate(host, path)
         except ConfigError as error:
             req._log.log(ERROR, str(error), client=req.connection.client_addr)
-            return constants.HTTP_INTERNAL_SERVER_ERROR
+            return error.status
         plan = located.plan
         if located.resource.status:
             return located.resource.status

@@ -18,7 +18,7 @@ from stat import S_ISDIR, S_ISLNK
 from mpserver.api.log import ALERT, CRIT, ERROR, INFO
 from mpserver.config.sections import merge
 from mpserver.config.settings import Conf
-from mpserver.errors import ConfigError, RequestError
+from mpserver.errors import ConfigError, RequestError, Unread
 from mpserver.http1 import percent
 from mpserver.modules import alias, core, python
 from mpserver.typing import TYPE_CHECKING
@@ -180,6 +180,8 @@ def walk(server: Server, uri: str, filename: str, htaccess: HtaccessLookup | Non
         directory = filename
     try:
         conf = merge(server, uri, chain(directory + "/"), htaccess, name)
+    except Unread:
+        raise  # for this request alone: what is answered here, may be kept
     except ConfigError as error:
         # A fault has its line; an error without a place is a file that can't be read: closed, as in httpd.
         if error.file is None:

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import http.client
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -115,7 +116,7 @@ class Server:
 
     ``mpm``: prefork, or worker with ``threads`` in each interpreter. ``conf`` may use ``${PORT}``,
     ``${ROOT}`` (its folder), ``${WWW}`` (DocumentRoot) and what ``variables`` defines. ``files`` are written
-    under ``${WWW}``.
+    under ``${WWW}``. ``descriptors``: how many its processes may have open, the soft and the hard limit.
     """
 
     def __init__(
@@ -131,8 +132,10 @@ class Server:
         threads: int = 8,
         variables: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
+        descriptors: tuple[int, int] | None = None,
     ) -> None:
         self.root, self.mode, self.backend, self.arguments = root, mode, backend, tuple(arguments)
+        self.descriptors = descriptors
         self.www = root / "www"
         self.logs = root / "logs"
         self.pid_file = root / "run" / "mpserver.pid"
@@ -214,6 +217,7 @@ class Server:
             wait_for(lambda: os.path.exists(commands), f"the control socket {commands}")
 
     def _launch(self, *arguments: str) -> None:
+        limits = self.descriptors
         with (self.root / "console.txt").open("ab") as console:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "mpserver", "-f", str(self.conf), *self.arguments, *arguments],
@@ -221,6 +225,7 @@ class Server:
                 stdout=console,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=None if limits is None else lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits),
             )
 
     def _written_pid(self) -> int:
