@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 READY = b"ready"  # it serves
 #: A connection for another worker: this, the worker's slot (4 bytes, little endian), the message.
 PASS = b"pass"
+#: In the place of a slot: for any other worker.
+ANYONE = 0xFFFFFFFF
 #: What an encoded `mpserver.handoff.Message` follows: an answer, or changed files.
 NEWS = b"news"
 LEAVING = b"leaving"  # it takes nothing new (MaxConnectionsPerChild...) and wants to be replaced

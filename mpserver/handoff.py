@@ -17,7 +17,7 @@ from mpserver.typing import NamedTuple
 
 #: Kinds of message.
 CONNECTION = 1  # a connection for the other side
-DRAIN = 2  # end when the connections have ended
+DRAIN = 2  # end when the connections have ended; number: 1 where those that wait have somewhere else to go
 STOP = 3  # end at once
 READY = 4  # the interpreter serves
 FAILED = 5  # the interpreter can't start; the text says why

@@ -339,7 +339,7 @@ class Interpreter(Refusals):
         elif message.kind == handoff.CROWDED:
             refusals.give_up(self, message)
         elif message.kind == handoff.DRAIN:
-            self.drain()
+            self.drain(bool(message.number))
         elif message.kind == handoff.RETIRE:
             self.retire()
         elif message.kind == handoff.ASK:
@@ -368,11 +368,15 @@ class Interpreter(Refusals):
         if self.loan is not None:
             self.loan.give_back()
 
-    def drain(self) -> None:
-        """Serve what there is, keep no connection, and end."""
+    def drain(self, heirs: bool = False) -> None:
+        """Serve what there is, keep no connection, and end; those that wait have maybe somewhere else to go."""
         self._repay()
-        self.draining = True
+        again, self.draining = self.draining, True
+        if heirs and not again:
+            Retirement(self, serves=True).begin()
         self._hurry()
+        if heirs:
+            return
         self.loop.soon(self.end_if_empty)
 
     def _hurry(self) -> None:

@@ -150,9 +150,9 @@ class Interp:
         """Have it close up to ``count`` idle connections, the oldest first."""
         self._post(handoff.Message(handoff.SHED, served=count))
 
-    def drain(self) -> None:
-        """Let it serve what it has, and end."""
-        self._post(handoff.Message(handoff.DRAIN))
+    def drain(self, heirs: bool = False) -> None:
+        """Let it serve what it has, and end; where there are ``heirs``, it gives those back that wait."""
+        self._post(handoff.Message(handoff.DRAIN, number=heirs))
 
     def retire(self) -> None:
         """Let it give its connections back, and end after the request that it is in."""

@@ -43,6 +43,7 @@ from mpserver.generation import Generation, open_generation
 from mpserver.listeners import Listeners
 from mpserver.maintenance import Seen
 from mpserver.notify import Notifier
+from mpserver.relay import Relay
 from mpserver.scoreboard import Scoreboard
 from mpserver.signalqueue import SignalQueue
 from mpserver.typing import TYPE_CHECKING, Any
@@ -87,6 +88,7 @@ class Master:
         self.board: Scoreboard
         self._next: Generation | None = None
         self._control = Control(self)
+        self._relay = Relay(self._children, self._generations)
         self._again = False  # another graceful restart was asked for while one is under way
         self._ready_told = False
         self._started = time.time()
@@ -169,7 +171,7 @@ class Master:
 
     def _timeout(self) -> float:
         """Seconds until something is due."""
-        moments = [self._tick_at, self._control.deadline()]
+        moments = [self._tick_at, self._control.deadline(), self._relay.deadline()]
         moments += [child.deadline for child in self._children.values() if child.deadline is not None]
         moments += [g.not_before for g in self._growing() if g.failures and self._missing(g) > 0]
         moments.append(self._ending.deadline())
@@ -187,6 +189,7 @@ class Master:
         for generation in self._growing():
             self._fill(generation)
         self._control.due()
+        self._relay.due(now)
         if self._tick_at <= now:
             self._tick_at = now + TICK
             self._maintain()
@@ -288,29 +291,9 @@ class Master:
             elif data.startswith(NEWS):
                 self._control.news(child, handoff.decode(data[len(NEWS) :], list(fds)))
             elif data.startswith(PASS):
-                self._pass_on(child, data[len(PASS) :], fds)
+                self._relay.pass_on(child, data[len(PASS) :], list(fds))
             else:
                 self._ask_keeper(child, data, fds)
-
-    def _pass_on(self, giver: Child, data: bytes, fds: list[int]) -> None:
-        """Give a connection to the worker that it is for, or back, or (a giver that leaves may be gone) to any."""
-        slot = int.from_bytes(data[:4], "little")
-        able = [child for child in self._children.values() if not child.leaving and self._may_take(child, giver)]
-        named = [child for child in able if child.slot == slot]
-        try:
-            for taker in (*named, giver, *(child for child in able if child.ready)):
-                try:
-                    socket.send_fds(taker.control, [data[4:]], fds)
-                    return
-                except OSError:
-                    continue
-        finally:
-            for fd in fds:
-                os.close(fd)
-
-    def _may_take(self, child: Child, giver: Child) -> bool:
-        """Whether a worker may have connections of another one."""
-        return self._generations[child.generation].oldest <= giver.generation <= child.generation
 
     def _close_control(self, child: Child) -> None:
         if child.control.fileno() >= 0:
@@ -571,6 +554,7 @@ class Master:
     def _finish(self) -> None:
         """The workers are gone: end what else we started, and let go of everything."""
         self._control.close()
+        self._relay.close()
         pidfile.remove(self._current.conf.pid_file)
         for generation in self._generations.values():
             generation.close()

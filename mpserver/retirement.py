@@ -2,6 +2,8 @@
 
 It serves no request any more: its connections go back to the router, which gives them to its successor. Those
 that still send a response, or wait for a client to read it, stay until that is over.
+
+One whose whole worker leaves serves what it gets none the less, for whoever follows is farther away.
 """
 
 from __future__ import annotations
@@ -21,14 +23,16 @@ TICK = 0.05
 class Retirement:
     """The end of one interpreter."""
 
-    def __init__(self, interpreter: Interpreter) -> None:
-        self._interpreter = interpreter
+    def __init__(self, interpreter: Interpreter, serves: bool = False) -> None:
+        """``serves``: it serves the requests that are here before their connections have gone."""
+        self._interpreter, self._serves = interpreter, serves
         self.deadline = 0.0
 
     def begin(self) -> None:
         """Give back what is here; called between requests."""
         interpreter = self._interpreter
-        interpreter.serve = self._serve  # type: ignore[method-assign]  # (what comes now, belongs to another)
+        if not self._serves:
+            interpreter.serve = self._send_on  # type: ignore[method-assign]  # (what comes now, belongs to another)
         self._give_back()
         if interpreter.connections:
             self.deadline = interpreter.loop.now + TICK
@@ -41,7 +45,7 @@ class Retirement:
         self.deadline = now + TICK
         self._interpreter.loop.hasten(self.deadline)
 
-    def _serve(self, connection: Connection, head: Head) -> None:
+    def _send_on(self, connection: Connection, head: Head) -> None:
         state = self._interpreter.onward(connection.carried)
         self._interpreter.give_back(connection, handoff.CONNECTION, state)
 

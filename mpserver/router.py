@@ -18,9 +18,10 @@ from mpserver.accepting import SCARCE, Accepting
 from mpserver.api import log as levels
 from mpserver.api.loader import Recipe
 from mpserver.child import LEAVING, PASS
-from mpserver.connection import ENDING, Connection
+from mpserver.connection import ENDING, READING, WAITING, Connection
 from mpserver.errors import ConfigError, RequestError, Unavailable
 from mpserver.flusher import Flusher
+from mpserver.heirs import PATIENCE, Heirs
 from mpserver.http1.head import Head, parse_head
 from mpserver.interp import Boot
 from mpserver.kinds import AUTO, CROWDED, ENDED, KINDS, Events, Interp
@@ -85,6 +86,8 @@ class Router(Accepting):
         self._backoff: dict[Place, tuple[float, str]] = {}
         self._free = list(range(1, INTERPRETERS))[::-1]
         self._passed: dict[tuple[Place, int], float] = {}
+        #: Who gets the connections when it leaves.
+        self.heirs = Heirs(self)
         #: Called when it begins to drain.
         self.on_drain: Callable[[], None] = lambda: None
         #: Called when nothing is here any more; may bring a last connection.
@@ -174,8 +177,8 @@ class Router(Accepting):
         return None
 
     def take(self, message: handoff.Message) -> None:
-        """A connection from a sibling worker."""
-        self._returned(message, passed=True)
+        """A connection from another worker, or one of ours that nobody took."""
+        self._returned(*self.heirs.take(message))
 
     def closed(self, connection: Connection) -> None:
         """A connection has ended, or was handed on."""
@@ -238,6 +241,8 @@ class Router(Accepting):
         """A connection came back: its next request belongs elsewhere, or the interpreter is busy."""
         if message.fd < 0:
             return  # its descriptor was lost on the way: see `handoff.receive`
+        if self.heirs.active and not passed and self.heirs.give(message):
+            return
         if message.state:
             self._go_on(message, passed)
             return
@@ -250,6 +255,7 @@ class Router(Accepting):
         if message.served and not message.data:
             connection.wait()
         self._start(connection)
+        self.heirs.keep(connection)
 
     def _worn(self, interp: Interp, message: handoff.Message) -> None:
         if message.kind == handoff.WORN:
@@ -390,10 +396,11 @@ class Router(Accepting):
         self.recycling.abandon()
         self.lender.recall()
         self._close_listeners()
+        self.heirs.begin(0.0 if last or self.start.one_process else PATIENCE)
         limit = time.monotonic() + ENDING
         for connection in self.connections:
-            connection.deadline = min(connection.deadline, limit)
-            connection.hurry(limit)
+            if not (self.heirs.active and connection.state in (WAITING, READING)):
+                connection.hurry(limit)
         self.loop.hasten(limit)
         self._drain_interps()
         self.loop.soon(self._end_if_empty)
@@ -401,7 +408,7 @@ class Router(Accepting):
     def _drain_interps(self) -> None:
         if not self.connections:
             for interp in list(self.interps.values()):  # (one that can't be told any more has ended, and leaves them)
-                interp.drain()
+                interp.drain(self.heirs.active)
 
     def stop(self) -> None:
         """End at once: interpreters end after the request that they are in."""

@@ -363,6 +363,10 @@ class Scoreboard:
             if seat is not None and not self.is_stuck(other, seat, now)
         ]
 
+    def has_siblings(self, slot: int) -> bool:
+        """Whether any other worker serves that may take connections of this one."""
+        return any(True for _sibling in self._siblings(slot, ""))
+
     def is_stuck(self, slot: int, index: int, now: float) -> bool:
         """Whether an interpreter is in a long request at ``now`` (seconds since the epoch)."""
         index = min(index, INTERPRETERS - 1)

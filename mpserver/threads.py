@@ -471,10 +471,10 @@ class ThreadedInterpreter(Interpreter):
             self.draining = True
         super().retire()
 
-    def drain(self) -> None:
+    def drain(self, heirs: bool = False) -> None:
         """Serve what there is, keep no connection, and end."""
         with self.gate:
-            super().drain()
+            super().drain(heirs)
 
     def _end_requests(self) -> None:
         # a process outlives its worker where that was killed

@@ -162,7 +162,7 @@ class Worker:
             return  # the master is gone
         loop.change(control.fileno(), 0)  # (its end shows all the same)
         while (message := handoff.receive(control)) is not None:
-            if message.kind == handoff.CONNECTION:
+            if message.kind in (handoff.CONNECTION, handoff.SPARE):
                 self.router.take(message)
 
     def stop(self) -> None:
