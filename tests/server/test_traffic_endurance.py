@@ -65,12 +65,9 @@ def settled(server: Server) -> bool:
 
 def graceful(server: Server) -> None:
     """A graceful restart, until the new workers serve."""
-    old = {worker.pid for worker in server.workers()}
     times = server.log().count("resuming normal operations")
     server.command("-k", "graceful")
     wait_for(lambda: server.log().count("resuming normal operations") > times, "the new workers to serve")
-    new = {worker.pid for worker in server.workers()} - old
-    assert len(new) == WORKERS
 
 
 def clients_left(server: Server) -> list[str]:

@@ -318,6 +318,7 @@ FILES: dict[str, str | bytes] = {
 
 CONF = """
 KeepAliveTimeout 300
+MaxConnectionsPerChild 300
 PythonPath "sys.path + ['${WWW}']"
 PythonOption mod_python.session.session_type FileSession
 PythonOption mod_python.file_session.database_directory "${ROOT}/run/sessions"
@@ -340,6 +341,7 @@ PythonOption mod_python.file_session.database_directory "${ROOT}/run/sessions"
     SetHandler mod_python
     PythonInterpreter {interpreter}
     PythonHandler app::{name}
+    {"PythonInterpMaxRequests 500" if interpreter == "two" else ""}
 </Location>
 """
     for name, interpreter in HANDLERS.items()
