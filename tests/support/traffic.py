@@ -64,7 +64,7 @@ class Failure(NamedTuple):
         }  # fmt: skip
         lines = [line for line in log.splitlines() if (found := STAMP.match(line)) and found[1] in near]
         told = [
-            f"{clock}.{int(self.when % 1 * 1000):03} client {self.client}, {self.request}: {self.what}",
+            f"{clock}.{int(self.when % 1 * 1000):03} {self.client}, {self.request}: {self.what}",
             f"  {first}, idle for {self.idle:.3f} s, after: {self.previous or 'nothing'}",
             *(f"  | {line}" for line in lines[-12:]),
         ]
