@@ -21,7 +21,15 @@ from mpserver.typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mpserver.api.request import Request
 
-__all__ = ["Cookie", "CookieError", "MarshalCookie", "SignedCookie", "add_cookie", "get_cookie", "get_cookies"]
+__all__ = [
+    "Cookie",
+    "CookieError",
+    "MarshalCookie",
+    "SignedCookie",
+    "add_cookie",
+    "get_cookie",
+    "get_cookies",
+]
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

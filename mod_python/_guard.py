@@ -14,7 +14,7 @@ from functools import lru_cache
 from types import CodeType, FunctionType, MethodType, ModuleType
 
 from mpserver.api import constants
-from mpserver.api.result import SERVER_RETURN
+from mpserver.api.constants import SERVER_RETURN
 from mpserver.typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:

@@ -16,20 +16,19 @@ from importlib import import_module as import_module_of_python
 from operator import index
 from types import ModuleType
 
+from mod_python._cgi.streams import build_cgi_env
 from mpserver.api import runtime as _runtime
 from mpserver.api.constants import *  # noqa: F403 - every constant is a name of this module
-from mpserver.api.constants import APLOG_ERR, METHOD_NUMBERS
-from mpserver.api.finfo import FileInfo, stat
+from mpserver.api.constants import APLOG_ERR, METHOD_NUMBERS, SERVER_RETURN
+from mpserver.api.file_info import FileInfo, stat
 from mpserver.api.loader import resolve_object as _resolve
 from mpserver.api.members import message as log_text
 from mpserver.api.members import string
-from mpserver.api.result import SERVER_RETURN
 from mpserver.api.table import Table as table
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mod_python._cgi import CGIStdin, CGIStdout, NullIO, restore_nocgi, setup_cgi
-    from mpserver.api.request import Request
+    from mod_python._cgi.setup import CGIStdin, CGIStdout, NullIO, restore_nocgi, setup_cgi
     from mpserver.api.server import Server
 
     #: The name of the interpreter that runs this code (manual 4.1).
@@ -65,7 +64,7 @@ def _server(what: str) -> _runtime.Runtime:
 
 def __getattr__(name: str) -> Any:
     if name in _CGI:
-        return getattr(import_module_of_python("mod_python._cgi"), name)
+        return getattr(import_module_of_python("mod_python._cgi.setup"), name)
     if name not in _SERVED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = _runtime.current()
@@ -154,20 +153,6 @@ def mpm_query(code: int) -> int:
     if not isinstance(code, int):
         raise TypeError("The argument must be an integer")
     return _server("mpm_query()").mpm_query(code)
-
-
-def build_cgi_env(req: Request) -> table:
-    """The CGI environment of a request (RFC 3875), credentials included, as a table of its own.
-
-    ``req.subprocess_env`` is filled with the CGI variables on the way.
-    """
-    req.add_cgi_vars()
-    env = req.subprocess_env.copy()
-    env["GATEWAY_INTERFACE"] = "Python-CGI/1.1"
-    credentials = req.headers_in.get("Authorization")
-    if credentials is not None:
-        env["HTTP_AUTHORIZATION"] = credentials
-    return env
 
 
 def resolve_object(module: Any, obj_str: str, arg: Any = None, silent: int = 0) -> Any:

@@ -1,7 +1,7 @@
 """The command ``mod_python`` (api 3.5 1.17): a new site, and the server for it.
 
-    mod_python create /srv/site --pythonhandler=mod_python.publisher
-    mod_python start /srv/site/conf/httpd.conf
+mod_python create /srv/site --pythonhandler=mod_python.publisher
+mod_python start /srv/site/conf/httpd.conf
 """
 
 from __future__ import annotations
@@ -38,16 +38,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("mod_python", description="Make a site for mod_python, start and stop its server.")
+    parser = argparse.ArgumentParser(
+        "mod_python", description="Make a site for mod_python, start and stop its server."
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     create = commands.add_parser("create", help="make the folders and the configuration of a new site")
     create.add_argument("directory", help="the site's folder; it is made if it isn't there")
-    create.add_argument("--pythonhandler", required=True, metavar="HANDLER", help="such as mod_python.publisher")
+    create.add_argument(
+        "--pythonhandler", required=True, metavar="HANDLER", help="such as mod_python.publisher"
+    )
     create.add_argument("--listen", default="8888", metavar="[IP:]PORT", help="where to listen (%(default)s)")
     create.add_argument("--pythonpath", default="", metavar="DIR[:DIR...]", help="where your modules are")
     create.add_argument(
-        "--pythonoption", action="append", default=[], metavar='"NAME VALUE"', help="a PythonOption; may be repeated"
+        "--pythonoption",
+        action="append",
+        default=[],
+        metavar='"NAME VALUE"',
+        help="a PythonOption; may be repeated",
     )
     create.set_defaults(run=_create)
 
@@ -82,8 +90,13 @@ def _create(options: argparse.Namespace) -> int:
     config = os.path.join(os.path.dirname(path), CONFIG)
     with open(config, "w", encoding="utf-8") as file:
         file.write(generate(path))
-    if options.pythonhandler == WSGI and not any(o.split()[:1] == [WSGI_OPTION] for o in options.pythonoption):
-        print(f"Name your application in {path}: PythonOption('{WSGI_OPTION} module::callable')", file=sys.stderr)
+    if options.pythonhandler == WSGI and not any(
+        o.split()[:1] == [WSGI_OPTION] for o in options.pythonoption
+    ):
+        print(
+            f"Name your application in {path}: PythonOption('{WSGI_OPTION} module::callable')",
+            file=sys.stderr,
+        )
     print(f"Start it: mod_python start {config}", file=sys.stderr)
     return 0
 
@@ -105,7 +118,15 @@ def _control(options: argparse.Namespace) -> int:
     if not os.path.isfile(options.config):
         print(f"mod_python: there is no configuration {options.config!r}", file=sys.stderr)
         return 1
-    command = [sys.executable, "-m", "mpserver", "-f", os.path.abspath(options.config), "-k", SIGNALS[options.name]]
+    command = [
+        sys.executable,
+        "-m",
+        "mpserver",
+        "-f",
+        os.path.abspath(options.config),
+        "-k",
+        SIGNALS[options.name],
+    ]
     return subprocess.run(command, check=False).returncode
 
 

@@ -15,6 +15,7 @@ import sys
 from html import escape
 
 from mod_python import apache, util
+from mod_python._forms import call, storage
 from mod_python._psp import collect as _collect
 from mod_python._psp import pages as _pages
 from mod_python._psp import trace as _trace
@@ -93,7 +94,7 @@ class PSP:
         names = page.names
         own_session = self._session() if "session" in names else None
         if "form" in names and not hasattr(req, "form"):
-            req.form = util.FieldStorage(req, keep_blank_values=1)
+            req.form = storage.FieldStorage(req, keep_blank_values=1)
         try:
             psp = PSPInstance(req, self.filename)
             scope = self._scope(psp, vars)
@@ -214,8 +215,8 @@ class PSPInstance:
         """Call an object with the form's fields as arguments, and give its result."""
         req: Any = self.req
         if not hasattr(req, "form"):
-            req.form = util.FieldStorage(req, keep_blank_values=1)
-        return util.apply_fs_data(object, req.form, req=req, **kw)
+            req.form = storage.FieldStorage(req, keep_blank_values=1)
+        return call.apply_fs_data(object, req.form, req=req, **kw)
 
     def redirect(self, location: str, permanent: int = 0) -> None:
         """Send the browser elsewhere; only possible before output was sent.

@@ -27,11 +27,11 @@ from types import (
     TracebackType,
 )
 
-from mod_python import util
+from mod_python._forms import call, storage
 from mod_python._guard import Guard
 from mpserver.api import constants
+from mpserver.api.constants import SERVER_RETURN
 from mpserver.api.loader import Turn
-from mpserver.api.result import SERVER_RETURN
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
@@ -280,16 +280,16 @@ def publish(req: Request, found: Any) -> bool:
 
     :returns: False if there was nothing to send (None).
     """
-    form: util.FieldStorage | None = None
+    form: storage.FieldStorage | None = None
     calls = 0
     while callable(found):
         calls += 1
         if calls > MOST_CALLS:
             raise RecursionError("every call gives another callable object, never a result")
         if form is None:
-            form = util.FieldStorage(req, keep_blank_values=1)
+            form = storage.FieldStorage(req, keep_blank_values=1)
             req.form = form  # type: ignore[attr-defined]  # an attribute of the application's (manual 6.1.3)
-        found = util.apply_fs_data(found, form, req=req)
+        found = call.apply_fs_data(found, form, req=req)
     if found is None:
         return False
     if type(found) is GeneratorType:

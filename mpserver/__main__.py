@@ -2,6 +2,6 @@
 
 import sys
 
-from mpserver.cli import main
+from mpserver.cli.main import main
 
 sys.exit(main())

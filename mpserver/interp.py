@@ -1,10 +1,16 @@
 """What runs inside an interpreter: its inbox, its connections, its requests.
 
 The same code runs in a subinterpreter, in a process forked from a zygote, and in a thread of the
-worker's main interpreter; `mpserver.kinds` starts it there.
+worker's main interpreter; `mpserver.interpreters.handle` starts it there.
 """
 
 from __future__ import annotations
+
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.serving.boot import Boot
+
 
 import marshal
 import mmap
@@ -15,84 +21,43 @@ import threading
 import time
 from collections import deque
 
-from mpserver import descriptors, finder, handoff, refusals, subinterpreters, surroundings, talk, warmup
-from mpserver.api import log as levels
+from mpserver.api import error_log as levels
+from mpserver.api.error_log import ErrorLog
 from mpserver.api.loader import Loader, Recipe
-from mpserver.api.log import ErrorLog
 from mpserver.api.request import Request
 from mpserver.api.runtime import lend
-from mpserver.config.compile import Configuration
-from mpserver.connection import ENDING, READING, WAITING, Connection
+from mpserver.application import imports, output, restrictions
+from mpserver.application.changed_files import Mark, Modules, Watch
+from mpserver.application.misfit import Misfit
+from mpserver.application.services import Services
 from mpserver.errors import ConfigError, Misplaced, Moves, RequestError, is_crowded
-from mpserver.flusher import Flusher
 from mpserver.http1.head import Head
-from mpserver.ledger import Closings, Entered
-from mpserver.limits import NONE, Limits, Wear, spread
-from mpserver.loan import Loan
-from mpserver.loop import Loop
-from mpserver.misfit import Misfit
-from mpserver.modules import mpm, registry
-from mpserver.modules.environment import Environment
-from mpserver.phases.answer import log_error
-from mpserver.phases.dispatch import describe, refusing
+from mpserver.ipc import messages
+from mpserver.ipc.scoreboard import IDLE, Scoreboard
+from mpserver.ipc.scoreboard import Place as Seat
+from mpserver.phases.application_errors import describe, refusing
+from mpserver.phases.error_response import log_error
 from mpserver.phases.pipeline import Pipeline
-from mpserver.phases.plan import Place
 from mpserver.phases.timeouts import Timeouts
-from mpserver.porter import Porter
-from mpserver.refusals import Refusals, unusable
-from mpserver.retirement import Retirement
-from mpserver.scoreboard import IDLE, Scoreboard
-from mpserver.scoreboard import Place as Seat
-from mpserver.services import Services
-from mpserver.typing import Any, NamedTuple
-from mpserver.watch import Mark, Modules, Watch
-
-
-class Boot(NamedTuple):
-    """All that an interpreter needs to begin.
-
-    ``kind`` is what it really is, where ``place`` says auto. ``slot`` is its worker's number, ``seat`` its
-    own place on the worker's page of the scoreboard.
-    """
-
-    place: Place
-    kind: str
-    seat: int
-    slot: int
-    generation: int
-    configuration: Configuration
-    logs: dict[str, int]
-    scoreboard: int
-    one_process: bool
-    #: The descriptor of its ledger, where it is a process.
-    ledger: int = -1
-    #: What interpreters have of their own, by their names.
-    environments: dict[str, Environment] = {}
-    #: Whether any server has connection handlers, and how long the interpreter lives. (Worked out by who boots it:
-    #: that takes a look at every virtual host.)
-    talks: bool = False
-    limits: Limits = NONE
-
-
-def pack(boot: Boot) -> bytes:
-    """The boot record as bytes, for an interpreter that shares no objects with this one."""
-    record: tuple[Any, ...] = boot[1:5] + boot[6:-1]
-    return marshal.dumps((tuple(boot.place), tuple(boot.limits), boot.configuration.to_bytes(), *record))
-
-
-def unpack(data: bytes) -> Boot:
-    """The inverse of `pack`; compiles the configuration anew."""
-    place, lives, configuration, kind, seat, slot, generation, *rest = marshal.loads(data)
-    compiled = Configuration.from_bytes(configuration, registry())
-    boot = Boot(Place(*place), kind, seat, slot, generation, compiled, *rest)
-    return boot._replace(limits=Limits(*lives))
+from mpserver.serving import connection_handlers, refusals
+from mpserver.serving.connection import ENDING, READING, WAITING, Connection
+from mpserver.serving.delayed_flush import Flusher
+from mpserver.serving.handing_over import Retirement
+from mpserver.serving.leased_listeners import Loan
+from mpserver.serving.lifetime import Wear, spread
+from mpserver.serving.offloader import Porter
+from mpserver.serving.refusals import Refusals, unusable
+from mpserver.serving.tracked_connection import Closings, Entered
+from mpserver.system import descriptors, subinterpreters
+from mpserver.system.loop import Loop
+from mpserver.typing import Any
 
 
 class Interpreter(Refusals):
     """The engine of one interpreter; `Owner` of its connections.
 
-    Its thread serves one request at a time, as the prefork MPM wants it; `mpserver.threads` has that of the
-    worker MPM.
+    Its thread serves one request at a time, as the prefork MPM wants it; `mpserver.serving.threaded_parts` has
+    that of the worker MPM.
     """
 
     #: What it is made of, and whether its thread serves the requests.
@@ -121,8 +86,8 @@ class Interpreter(Refusals):
         self.pipeline.one_process = boot.one_process
         main = self.pipeline.host(configuration.main)
         self.log: ErrorLog = main.log
-        named = surroundings.server_of(configuration, boot.place.name)
-        self.output = surroundings.Output(self.pipeline.host(named).log, boot.place.name)
+        named = output.server_of(configuration, boot.place.name)
+        self.output = output.Output(self.pipeline.host(named).log, boot.place.name)
         board = Scoreboard.attach(boot.scoreboard)
         self._ceiling = descriptors.limit().ceiling
         #: The limit of descriptors that programs get.
@@ -131,7 +96,7 @@ class Interpreter(Refusals):
         #: When the running request began (seconds since the epoch), 0 between requests.
         self.began = 0.0
         #: Messages that the porter took from the inbox and that are for us alone.
-        self.mail: deque[handoff.Message | None] = deque()
+        self.mail: deque[messages.Message | None] = deque()
         self.porter = Porter(self, board) if self.alone and not boot.one_process else None
         self.flusher: Flusher | None = Flusher(boot.place.name) if self.alone else None
         self.timeouts = self.pipeline.timeouts = None if boot.one_process else self._timeouts()
@@ -151,8 +116,8 @@ class Interpreter(Refusals):
         self.closings = Closings(self.loop, self._closed)
         self.host_of = self.pipeline.host_of
         #: Begins with a connection that has arrived.
-        self.start = talk.starter(boot.talks, self.connection_type.start, self.talk)
-        self.talks = talk.Talks(self)
+        self.start = connection_handlers.starter(boot.talks, self.connection_type.start, self.talk)
+        self.talks = connection_handlers.Talks(self)
 
     def _seat(self, board: Scoreboard) -> Seat:
         """Its place on the scoreboard."""
@@ -160,7 +125,7 @@ class Interpreter(Refusals):
 
     def talk(self, connection: Connection) -> None:
         """Let a connection handler have a connection."""
-        talk.go_on(connection, self.talks.run(connection))
+        connection_handlers.go_on(connection, self.talks.run(connection))
 
     def _log(self, level: int, text: str) -> None:
         self.log.log(level, text, module="python")
@@ -184,7 +149,7 @@ class Interpreter(Refusals):
 
             self.output.flush_all()
             os.kill(os.getpid(), signal.SIGKILL)
-        self.tell(handoff.STUCK)
+        self.tell(messages.STUCK)
 
     def abandon(self) -> None:
         """The worker is gone, and a request does not end: end this process with it."""
@@ -197,7 +162,7 @@ class Interpreter(Refusals):
         """Import what PythonImport names, then serve until the worker says otherwise."""
         lend(self.services)
         error = Misfit(self).refusal if self.loader.may_move else RuntimeError
-        surroundings.install(self.boot.kind, self.output, self.boot.one_process, error, self._soft)
+        restrictions.install(self.boot.kind, self.output, self.boot.one_process, error, self._soft)
         self.seat.sign(self.place.key, self.boot.kind, self.place.name)
         inherited, first = self._order()
         if not self._import(inherited):
@@ -207,7 +172,7 @@ class Interpreter(Refusals):
             self._loaded(recipe)
         self.loader.told = self._loaded
         self._start_helpers()
-        self.tell(handoff.READY)
+        self.tell(messages.READY)
         self.loop.add(self.inbox.fileno(), self._on_inbox)
         self.seat.state(IDLE)
         if first is not None:
@@ -253,19 +218,21 @@ class Interpreter(Refusals):
 
         :returns: False for a successor that could not load all of it: its predecessor stays.
         """
-        found = warmup.imports(self.boot.configuration, self.place, self.boot.environments, self.loader)
-        for name, error in (*found, *warmup.inherited(inherited or (), self.loader)):
+        found = imports.imports(self.boot.configuration, self.place, self.boot.environments, self.loader)
+        for name, error in (*found, *imports.inherited(inherited or (), self.loader)):
             refused = refusing(error) if self.loader.may_move else None
             if refused is not None:
-                self.tell(handoff.REFUSED, state=refused)
+                self.tell(messages.REFUSED, state=refused)
                 return inherited is None
-            failed = "directive_PythonImport: error importing {}" if inherited is None else "{} can't be loaded:"
+            failed = (
+                "directive_PythonImport: error importing {}" if inherited is None else "{} can't be loaded:"
+            )
             self._log(levels.ERROR, failed.format(name))
             lines = describe(error)
             for line in lines:
                 self._log(levels.ERROR, line.rstrip())
             if inherited is not None:
-                self.tell(handoff.FAILED, f"{name} can't be loaded: {lines[-1].strip()}")
+                self.tell(messages.FAILED, f"{name} can't be loaded: {lines[-1].strip()}")
                 return False
         return True
 
@@ -278,37 +245,37 @@ class Interpreter(Refusals):
             atexit._run_exitfuncs()
         self.output.flush_all()
 
-    def _order(self) -> tuple[list[Recipe] | None, handoff.Message | None]:
+    def _order(self) -> tuple[list[Recipe] | None, messages.Message | None]:
         """What a successor has to load, which is in its inbox from the start; or another first message."""
         try:
-            message = handoff.receive(self.inbox)
+            message = messages.receive(self.inbox)
         except BlockingIOError:
             return None, None
-        if message is not None and message.kind == handoff.PREPARE:
+        if message is not None and message.kind == messages.PREPARE:
             return marshal.loads(message.state), None
-        return None, message or handoff.Message(handoff.STOP)
+        return None, message or messages.Message(messages.STOP)
 
     def tell(self, kind: int, state: str = "", number: int = 0) -> None:
         """Send the router a message; for any thread."""
-        self.send(handoff.Message(kind, number=number, state=state.encode("utf-8", "replace")))
+        self.send(messages.Message(kind, number=number, state=state.encode("utf-8", "replace")))
 
-    def send(self, message: handoff.Message) -> None:
+    def send(self, message: messages.Message) -> None:
         """Send the router a message; for any thread."""
         try:
-            handoff.send(self.inbox, message)
+            messages.send(self.inbox, message)
         except OSError:
             self.loop.stop()  # the worker is gone
 
     def _loaded(self, recipe: Recipe) -> None:
         """A handler's module was loaded: the router knows it, for a successor."""
-        self.send(handoff.Message(handoff.LOADED, state=marshal.dumps(recipe)))
+        self.send(messages.Message(messages.LOADED, state=marshal.dumps(recipe)))
 
     def _worn(self, requests: int) -> None:
-        self.tell(handoff.WORN, f"has served {requests} requests (PythonInterpMaxRequests)")
+        self.tell(messages.WORN, f"has served {requests} requests (PythonInterpMaxRequests)")
 
     def _changed(self, changes: dict[str, Mark]) -> None:
         """Files of loaded modules changed. (In a thread beside.)"""
-        self.send(handoff.Message(handoff.CHANGED, state=marshal.dumps(changes)))
+        self.send(messages.Message(messages.CHANGED, state=marshal.dumps(changes)))
 
     def _facts(self) -> tuple[list[int], list[str]]:
         """What only the interpreter knows: its threads, by the kernel's numbers, and the application's modules."""
@@ -316,43 +283,45 @@ class Interpreter(Refusals):
 
     def _on_inbox(self, _event: int) -> None:
         try:
-            message = handoff.receive(self.inbox)
+            message = messages.receive(self.inbox)
         except BlockingIOError:
             return
         self._on_message(message)
 
-    def _on_message(self, message: handoff.Message | None) -> None:
-        if message is None or message.kind == handoff.STOP:
+    def _on_message(self, message: messages.Message | None) -> None:
+        if message is None or message.kind == messages.STOP:
             self.loop.stop()
-        elif message.kind == handoff.CONNECTION:
+        elif message.kind == messages.CONNECTION:
             self._adopt(message)
             if message.fd >= self._ceiling:
                 refusals.reach_ceiling(self)
-        elif message.kind == handoff.LEND:
+        elif message.kind == messages.LEND:
             if self.loan is None:
                 self.loan = Loan(self, message.number, message.number + message.served)
             self.loan.add(message.fd)
-        elif message.kind == handoff.RECALL:
+        elif message.kind == messages.RECALL:
             self._repay()
-        elif message.kind == handoff.SHED:
+        elif message.kind == messages.SHED:
             self.shed(message.served)
-        elif message.kind == handoff.CROWDED:
+        elif message.kind == messages.CROWDED:
             refusals.give_up(self, message)
-        elif message.kind == handoff.DRAIN:
+        elif message.kind == messages.DRAIN:
             self.drain(bool(message.number))
-        elif message.kind == handoff.RETIRE:
+        elif message.kind == messages.RETIRE:
             self.retire()
-        elif message.kind == handoff.ASK:
-            self.send(handoff.Message(handoff.TOLD, number=message.number, state=marshal.dumps(self._facts())))
+        elif message.kind == messages.ASK:
+            self.send(
+                messages.Message(messages.TOLD, number=message.number, state=marshal.dumps(self._facts()))
+            )
 
-    def _adopt(self, message: handoff.Message) -> None:
+    def _adopt(self, message: messages.Message) -> None:
         connection = self._connection(message)
         connection.accepted = message.accepted
         connection.carried = message.state
         self.connections.add(connection)
         self.start(connection)
 
-    def _connection(self, message: handoff.Message) -> Connection:
+    def _connection(self, message: messages.Message) -> Connection:
         sock = socket.SocketType(fileno=message.fd)
         ledger = self.ledger
         if ledger is None:
@@ -362,7 +331,7 @@ class Interpreter(Refusals):
         )  # fmt: skip
 
     def _closed(self, numbers: bytes) -> None:
-        self.send(handoff.Message(handoff.CLOSED, state=numbers))
+        self.send(messages.Message(messages.CLOSED, state=numbers))
 
     def _repay(self) -> None:
         if self.loan is not None:
@@ -408,8 +377,8 @@ class Interpreter(Refusals):
             self.inbox.shutdown(socket.SHUT_RD)
         except OSError:
             return  # the worker is gone
-        while (message := handoff.receive(self.inbox)) is not None:
-            if message.kind == handoff.CONNECTION:
+        while (message := messages.receive(self.inbox)) is not None:
+            if message.kind == messages.CONNECTION:
                 self.send(message._replace(state=self.onward(message.state)))
                 message.close()
 
@@ -465,12 +434,12 @@ class Interpreter(Refusals):
     def _move(self, connection: Connection, req: Request, buffer: bytes, carried: bytes) -> None:
         """The application becomes a process: the request that met the reason is served by that one."""
         if self._rewind(connection, req, buffer):
-            self.give_back(connection, handoff.CONNECTION, self.onward(carried))
+            self.give_back(connection, messages.CONNECTION, self.onward(carried))
 
     def _send_on(self, connection: Connection, req: Request, buffer: bytes, move: Moves) -> None:
         """The request goes on in another interpreter (manual 5.4.4)."""
         if self._rewind(connection, req, buffer):
-            self.give_back(connection, handoff.MOVED, marshal.dumps((tuple(move.place), move.state)))
+            self.give_back(connection, messages.MOVED, marshal.dumps((tuple(move.place), move.state)))
 
     def _rewind(self, connection: Connection, req: Request, buffer: bytes) -> bool:
         """Make a connection what it was before its request, so that another interpreter can serve that.
@@ -505,7 +474,9 @@ class Interpreter(Refusals):
         if porter is not None and (porter.taking or self.mail):
             with porter.gate:
                 if self.mail:
-                    self.loop.soon(self._read_mail)  # (the connection of this request has an end to come to first)
+                    self.loop.soon(
+                        self._read_mail
+                    )  # (the connection of this request has an end to come to first)
         now = time.time()
         if req is None:
             self.seat.done(now, now)
@@ -555,13 +526,19 @@ class Interpreter(Refusals):
         connection.host.log.log(levels.ALERT, str(error), client=connection.client)
         self.refuse(connection, unusable(error, head.line))
 
-    def give_back(self, connection: Connection, kind: int = handoff.CONNECTION, state: bytes = b"") -> None:
+    def give_back(self, connection: Connection, kind: int = messages.CONNECTION, state: bytes = b"") -> None:
         """The request belongs to another interpreter: the router takes the connection from here."""
-        handed = handoff.Message(
-            kind, connection.fd, connection.buffer, connection.served, connection.number, connection.accepted, state
+        handed = messages.Message(
+            kind,
+            connection.fd,
+            connection.buffer,
+            connection.served,
+            connection.number,
+            connection.accepted,
+            state,
         )
         try:
-            handoff.send(self.inbox, handed)
+            messages.send(self.inbox, handed)
         except OSError as error:
             if is_crowded(error):
                 self.crowd_out(connection)
@@ -575,39 +552,3 @@ class Interpreter(Refusals):
         self.connections.discard(connection)
         if self.draining and not self.connections:
             self.loop.soon(self.end_if_empty)
-
-
-def _engine(boot: Boot) -> type[Interpreter]:
-    """What the MPM wants."""
-    if not mpm.is_threaded(boot.configuration):
-        return Interpreter
-    from mpserver.threads import ThreadedInterpreter
-
-    return ThreadedInterpreter
-
-
-def run(boot: Boot, inbox_fd: int, loader: Loader | None = None) -> None:
-    """Be an interpreter until the worker ends it; never raises.
-
-    What goes wrong at the start is told to the worker, which answers the waiting requests. ``loader``
-    holds the modules that a zygote loaded already.
-    """
-    inbox = socket.socket(fileno=inbox_fd)
-    try:
-        _engine(boot)(boot, inbox, loader).run()
-    except BaseException as error:  # nothing but a clean end may cross into the worker
-        handoff.report(inbox, error)
-    finally:
-        inbox.close()
-
-
-def run_packed(data: bytes, inbox_fd: int) -> None:
-    """`run` for an interpreter that got its boot record as bytes."""
-    try:
-        boot = unpack(data)
-    except BaseException as error:
-        with socket.socket(fileno=inbox_fd) as inbox:
-            handoff.report(inbox, error)
-        return
-    finder.narrow()
-    run(boot, inbox_fd)

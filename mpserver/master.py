@@ -18,45 +18,34 @@ import sys
 import time
 from collections.abc import Callable
 
-from mpserver import control, descriptors, handoff, maintenance, pidfile
-from mpserver.api import log
-from mpserver.child import (
-    LEAVING,
-    MESSAGE,
-    MESSAGE_FDS,
-    NEWS,
-    PASS,
-    READY,
-    Child,
-    Engine,
-    KeeperLike,
-    Post,
-    fork_worker,
-    reap_all,
-    set_title,
-    tell_end,
-)
-from mpserver.control import Control
-from mpserver.ending import Ending
+from mpserver.api import error_log
 from mpserver.errors import ConfigError, ConfigErrors, StartError
-from mpserver.generation import Generation, open_generation
-from mpserver.listeners import Listeners
-from mpserver.maintenance import Seen
-from mpserver.notify import Notifier
-from mpserver.relay import Relay
-from mpserver.scoreboard import Scoreboard
-from mpserver.signalqueue import SignalQueue
+from mpserver.ipc import control_path, messages
+from mpserver.ipc.scoreboard import Scoreboard
+from mpserver.ipc.worker_messages import LEAVING, MESSAGE_FDS, NEWS, PASS, READY
+from mpserver.supervisor import descriptor_limit, maintenance
+from mpserver.supervisor.control_socket import Control
+from mpserver.supervisor.fork import Engine, KeeperLike, fork_worker
+from mpserver.supervisor.generation import Generation, open_generation
+from mpserver.supervisor.maintenance import Seen
+from mpserver.supervisor.relay import Relay
+from mpserver.supervisor.shutdown import Ending
+from mpserver.supervisor.worker_handle import MESSAGE, Child, tell_end
+from mpserver.supervisor.worker_start import Post
+from mpserver.supervisor.workers import GIVE_UP_AFTER
+from mpserver.system import descriptors, pidfile
+from mpserver.system.listeners import Listeners
+from mpserver.system.process import reap_all, set_title
+from mpserver.system.signals import SignalQueue
+from mpserver.system.systemd import Notifier
 from mpserver.typing import TYPE_CHECKING, Any
 from mpserver.version import VERSION
 
 if TYPE_CHECKING:
-    from mpserver.config.compile import Configuration
+    from mpserver.config.configuration import Configuration
 
 #: Seconds between two looks at how many workers are idle (httpd's).
 TICK = 1.0
-
-#: A new generation is given up when so many of its workers in a row died before any served.
-GIVE_UP_AFTER = 3
 
 
 class Master:
@@ -118,13 +107,13 @@ class Master:
             left = pidfile.look(generation.conf.pid_file)
             if left.pid is not None and not left.running:
                 generation.error_log.log(
-                    log.WARN,
+                    error_log.WARN,
                     f"pid file {generation.conf.pid_file} overwritten -- the server that wrote it (pid {left.pid}) "
                     "ended without removing it",
                     number=98,
                 )
             pidfile.write(generation.conf.pid_file)
-            self._control.open(control.path(generation.conf.pid_file))
+            self._control.open(control_path.path(generation.conf.pid_file))
         except BaseException:
             generation.close()
             raise
@@ -138,7 +127,7 @@ class Master:
         """Fork the workers and supervise them until a signal ends the server."""
         self._greet()
         if self._command_line:
-            self._log(log.NOTICE, f"Command line: '{self._command_line}'", 94)
+            self._log(error_log.NOTICE, f"Command line: '{self._command_line}'", 94)
         self._fill(self._current)
         while self._children or not self._ending.begun:
             for key, _ in self._selector.select(self._timeout()):
@@ -155,13 +144,15 @@ class Master:
                 os.dup2(generation.error_log.fd, fd)
         for level, text in generation.conf.notices:
             generation.error_log.log(level, text)
-        if short := descriptors.raise_limit(generation.configuration):
-            generation.error_log.log(log.WARN, short)
+        if short := descriptor_limit.raise_limit(generation.configuration):
+            generation.error_log.log(error_log.WARN, short)
 
     def _greet(self) -> None:
         python = ".".join(map(str, sys.version_info[:3]))
         self._log(
-            log.NOTICE, f"mpserver/{VERSION} Python/{python} configured -- resuming normal operations", 163
+            error_log.NOTICE,
+            f"mpserver/{VERSION} Python/{python} configured -- resuming normal operations",
+            163,
         )
 
     def _log(self, level: int, text: str, number: int | None = None) -> None:
@@ -183,7 +174,7 @@ class Master:
         for child in self._children.values():
             if child.deadline is not None and child.deadline <= now:
                 text = f"worker {child.slot} (pid {child.pid}) did not end in time, sending a SIGKILL"
-                self._log(log.ERROR, text, 46)
+                self._log(error_log.ERROR, text, 46)
                 child.kill()
         self._ending.due(now)
         for generation in self._growing():
@@ -205,7 +196,9 @@ class Master:
     def _workers(self, generation: Generation) -> list[Child]:
         """Those of its workers that take requests, or will."""
         number = generation.number
-        return [child for child in self._children.values() if child.generation == number and not child.leaving]
+        return [
+            child for child in self._children.values() if child.generation == number and not child.leaving
+        ]
 
     def _missing(self, generation: Generation) -> int:
         return generation.target - len(self._workers(generation))
@@ -235,7 +228,9 @@ class Master:
         try:
             child = fork_worker(post, self._engine, time.monotonic())
         except OSError as error:
-            generation.error_log.log(log.ERROR, "fork: Unable to fork new process", number=159, error=error)
+            generation.error_log.log(
+                error_log.ERROR, "fork: Unable to fork new process", number=159, error=error
+            )
             return None
         child.trial = bool(orders)
         self.board.enter(slot, child.pid, child.generation, time.time(), generation.oldest)
@@ -254,7 +249,9 @@ class Master:
         generation = self._current
         workers = self._workers(generation)
         threads = generation.conf.rules.threads
-        seen = [Seen(child.slot, self.board.busy(child.slot, threads) if child.ready else 0) for child in workers]
+        seen = [
+            Seen(child.slot, self.board.busy(child.slot, threads) if child.ready else 0) for child in workers
+        ]
         if len(seen) == generation.target:
             step = maintenance.plan(seen, generation.conf.rules, generation.rate)
             generation.rate = step.rate
@@ -264,8 +261,10 @@ class Master:
                 next(child for child in workers if child.slot == step.end).drain()
             if step.full and not generation.full_told:
                 generation.full_told = True
-                text = "server reached MaxRequestWorkers setting, consider raising the MaxRequestWorkers setting"
-                self._log(log.ERROR, text, 161)
+                text = (
+                    "server reached MaxRequestWorkers setting, consider raising the MaxRequestWorkers setting"
+                )
+                self._log(error_log.ERROR, text, 161)
             self._fill(generation)
         requests = sum(self.board.row(child.slot).requests for child in workers)
         busy = sum(worker.busy > 0 for worker in seen)
@@ -275,7 +274,9 @@ class Master:
         """A worker said something."""
         while True:
             try:
-                data, fds, _, _ = socket.recv_fds(child.control, MESSAGE, MESSAGE_FDS, socket.MSG_CMSG_CLOEXEC)
+                data, fds, _, _ = socket.recv_fds(
+                    child.control, MESSAGE, MESSAGE_FDS, socket.MSG_CMSG_CLOEXEC
+                )
             except BlockingIOError:
                 return
             except OSError:
@@ -289,7 +290,7 @@ class Master:
             elif data == LEAVING:
                 self._on_leaving(child)
             elif data.startswith(NEWS):
-                self._control.news(child, handoff.decode(data[len(NEWS) :], list(fds)))
+                self._control.news(child, messages.decode(data[len(NEWS) :], list(fds)))
             elif data.startswith(PASS):
                 self._relay.pass_on(child, data[len(PASS) :], list(fds))
             else:
@@ -342,7 +343,9 @@ class Master:
             child = self._children.get(pid)
             if child is not None:
                 self._reap_worker(child, status)
-            elif not any(g.keeper is not None and g.keeper.reaped(pid, status) for g in self._generations.values()):
+            elif not any(
+                g.keeper is not None and g.keeper.reaped(pid, status) for g in self._generations.values()
+            ):
                 self._reap_logger(pid)
 
     def _reap_worker(self, child: Child, status: int) -> None:
@@ -370,11 +373,15 @@ class Master:
             if generation.logs.own(pid):
                 try:
                     name = generation.logs.reaped(pid)
-                    self._log(log.NOTICE, f"piped log program '{name}' failed unexpectedly, started again", 106)
+                    self._log(
+                        error_log.NOTICE,
+                        f"piped log program '{name}' failed unexpectedly, started again",
+                        106,
+                    )
                 except StartError as error:
-                    self._log(log.ERROR, str(error))
+                    self._log(error_log.ERROR, str(error))
 
-    # ---- what the control socket's commands ask for (`mpserver.control.Supervisor`)
+    # ---- what the control socket's commands ask for (`mpserver.supervisor.jobs.Supervisor`)
 
     def serving(self) -> list[Child]:
         """The current generation's workers that take requests."""
@@ -410,7 +417,12 @@ class Master:
 
     def about(self) -> dict[str, Any]:
         """The server, for the status."""
-        return {"version": VERSION, "pid": os.getpid(), "generation": self._current.number, "started": self._started}
+        return {
+            "version": VERSION,
+            "pid": os.getpid(),
+            "generation": self._current.number,
+            "started": self._started,
+        }
 
     # ---- restarts
 
@@ -425,22 +437,26 @@ class Master:
             generation = open_generation(self._number + 1, self._reload(), before, self.board.descriptors)
         except ConfigErrors as errors:
             for error in errors.errors:
-                self._log(log.ERROR, str(error))
+                self._log(error_log.ERROR, str(error))
         except (ConfigError, StartError) as error:
-            self._log(log.ERROR, str(error))
+            self._log(error_log.ERROR, str(error))
         else:
             if 2 * generation.conf.server_limit > self.board.slots:
-                self._log(log.WARN, "changing ServerLimit upwards takes a stop and a start", 165)
+                self._log(error_log.WARN, "changing ServerLimit upwards takes a stop and a start", 165)
                 limit = self.board.slots // 2
                 rules = generation.conf.rules
                 generation.conf = generation.conf._replace(
-                    rules=rules._replace(start=min(rules.start, limit), max_workers=min(rules.max_workers, limit))
+                    rules=rules._replace(
+                        start=min(rules.start, limit), max_workers=min(rules.max_workers, limit)
+                    )
                 )
                 generation.target = generation.conf.rules.start
             generation.follow(self._current)
             self._adopt(generation)
             return generation
-        self._log(log.ERROR, "The configuration is faulty: the restart is off, the old one stays in effect")
+        self._log(
+            error_log.ERROR, "The configuration is faulty: the restart is off, the old one stays in effect"
+        )
         self._notifier.ready()
         return None
 
@@ -452,9 +468,9 @@ class Master:
             pidfile.remove(old.conf.pid_file)
             try:
                 pidfile.write(generation.conf.pid_file)
-                self._control.open(control.path(generation.conf.pid_file))
+                self._control.open(control_path.path(generation.conf.pid_file))
             except StartError as error:
-                self._log(log.ERROR, str(error))
+                self._log(error_log.ERROR, str(error))
         set_title(f"{pidfile.MASTER_TITLE} [{generation.conf.file}]")
         self._greet()
         return old
@@ -499,7 +515,9 @@ class Master:
         """The next generation can't start: the current one goes on."""
         generation, self._next = self._next, None
         assert generation is not None
-        self._log(log.ERROR, "The workers of the new configuration can't start: the old one stays in effect")
+        self._log(
+            error_log.ERROR, "The workers of the new configuration can't start: the old one stays in effect"
+        )
         for child in self._workers(generation):
             child.end()
         self._retire(generation)
@@ -526,21 +544,21 @@ class Master:
 
     def _on_hup(self) -> None:
         if not self._ending.begun:
-            self._log(log.NOTICE, "SIGHUP received.  Attempting to restart", 173)
+            self._log(error_log.NOTICE, "SIGHUP received.  Attempting to restart", 173)
             self._restart()
 
     def _on_usr1(self) -> None:
         if not self._ending.begun:
-            self._log(log.NOTICE, "Graceful restart requested, doing restart", 171)
+            self._log(error_log.NOTICE, "Graceful restart requested, doing restart", 171)
             self._graceful()
 
     def _on_winch(self) -> None:
         if not self._ending.begun:
-            self._log(log.NOTICE, "caught SIGWINCH, shutting down gracefully", 170)
+            self._log(error_log.NOTICE, "caught SIGWINCH, shutting down gracefully", 170)
             self._ending.gracefully()
 
     def _on_term(self) -> None:
-        self._log(log.NOTICE, "caught SIGTERM, shutting down", 169)
+        self._log(error_log.NOTICE, "caught SIGTERM, shutting down", 169)
         self._ending.at_once()
 
     # ---- the end

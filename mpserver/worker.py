@@ -11,41 +11,23 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from mpserver import handoff, subinterpreters
-from mpserver.api import log as levels
-from mpserver.child import READY
-from mpserver.listeners import turn_away
+from mpserver.api import error_log as levels
+from mpserver.ipc import messages
+from mpserver.ipc.scoreboard import FINISHING, IDLE, end_group
+from mpserver.ipc.worker_messages import READY
 from mpserver.modules import mpm, python
-from mpserver.orders import Orders
-from mpserver.phases.plan import place
-from mpserver.router import Router
-from mpserver.scoreboard import FINISHING, IDLE, Scoreboard, end_group
-from mpserver.typing import TYPE_CHECKING, NamedTuple
+from mpserver.phases.planner import place
+from mpserver.routing.router import Router
+from mpserver.routing.worker_commands import Orders
+from mpserver.system import subinterpreters
+from mpserver.system.listeners import turn_away
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.config.compile import Configuration
+    from mpserver.supervisor.worker_start import WorkerStart
 
 #: How long interpreters may take to end once the worker was told to stop, in seconds.
 STOP_DEADLINE = 3.0
-
-
-class WorkerStart(NamedTuple):
-    """A worker's orders: its slot and generation, and what it inherits from the master.
-
-    ``control`` is its end of a SEQPACKET pair: it asks for process interpreters there, and the end of the
-    other side means that the master is gone.
-    """
-
-    number: int
-    generation: int
-    configuration: Configuration
-    listeners: list[socket.socket]
-    logs: dict[str, int]
-    scoreboard: Scoreboard
-    control: socket.socket
-    one_process: bool
-    #: What to start with, marshalled, to replace another worker; see `mpserver.orders.Orders.prepare`.
-    orders: bytes = b""
 
 
 class Worker:
@@ -123,13 +105,13 @@ class Worker:
 
     def _on_control(self, _event: int) -> None:
         try:
-            message = handoff.receive(self.start.control)
+            message = messages.receive(self.start.control)
         except BlockingIOError:
             return
         except OSError:
             message = None
         if message is not None:
-            if message.kind == handoff.ASK:
+            if message.kind == messages.ASK:
                 self.orders.take(message)
             else:
                 self.router.take(message)
@@ -161,8 +143,8 @@ class Worker:
         except OSError:
             return  # the master is gone
         loop.change(control.fileno(), 0)  # (its end shows all the same)
-        while (message := handoff.receive(control)) is not None:
-            if message.kind in (handoff.CONNECTION, handoff.SPARE):
+        while (message := messages.receive(control)) is not None:
+            if message.kind in (messages.CONNECTION, messages.SPARE):
                 self.router.take(message)
 
     def stop(self) -> None:

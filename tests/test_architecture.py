@@ -30,9 +30,27 @@ THIRD_PARTY = {"mod_python": {"multipart", "redis"}}
 
 #: Of the standard library, what each interpreter would pay for at its creation.
 HEAVY = {
-    "asyncio", "dataclasses", "email", "http", "logging", "urllib.request", "xml", "ssl", "pydoc", "unittest",
-    "traceback", "subprocess", "pickle", "glob", "pathlib", "typing", "urllib.parse", "ipaddress", "sysconfig",
-    "random", "contextlib",
+    "asyncio",
+    "dataclasses",
+    "email",
+    "http",
+    "logging",
+    "urllib.request",
+    "xml",
+    "ssl",
+    "pydoc",
+    "unittest",
+    "traceback",
+    "subprocess",
+    "pickle",
+    "glob",
+    "pathlib",
+    "typing",
+    "urllib.parse",
+    "ipaddress",
+    "sysconfig",
+    "random",
+    "contextlib",
 }
 #: Loaded only by interpreters that have pages with server side includes.
 ON_DEMAND = {f"mpserver.modules.{name}" for name in ("elements", "expressions", "ssi")}

@@ -65,7 +65,8 @@ def inside(folder: Path) -> dict[str, Any]:
     """Try all packages in the Python that runs this, which has them and the server."""
     from importlib.metadata import version
 
-    from mpserver import checkinterp, cli
+    from mpserver.cli import check_interp, load
+    from mpserver.cli import options as options_module
 
     conf = folder / "httpd.conf"
     text = f'ServerRoot "{folder}"\nListen 127.0.0.1:8080\nUser nobody\nServerName localhost\n'
@@ -74,13 +75,13 @@ def inside(folder: Path) -> dict[str, Any]:
         (folder / f"load_{name_of(package)}.py").write_text(code + "\n")
         text += SECTION.format(name=name_of(package))
     conf.write_text(text)
-    configuration = cli.read(cli.parse(["-T", "-f", str(conf)]))
+    configuration = load.read(options_module.parse(["-T", "-f", str(conf)]))
     return {
         "python": ".".join(map(str, sys.version_info[:3])),
         "packages": {
             package: {
                 "version": version(package.partition("[")[0]),
-                "kinds": {k: list(o) for k, o in checkinterp.check(configuration, name_of(package)).items()},
+                "kinds": {k: list(o) for k, o in check_interp.check(configuration, name_of(package)).items()},
             }
             for package in PACKAGES
         },
@@ -93,7 +94,9 @@ def outside(python: str, folder: Path) -> dict[str, Any]:
     subprocess.run([python, "-m", "venv", str(venv)], check=True)
     own = str(venv / "bin" / "python")
     subprocess.run([own, "-m", "pip", "install", "-q", "-e", str(ROOT), *PACKAGES], check=True)
-    done = subprocess.run([own, __file__, "--inside", str(folder)], check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [own, __file__, "--inside", str(folder)], check=True, stdout=subprocess.PIPE, text=True
+    )
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 

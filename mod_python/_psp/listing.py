@@ -25,7 +25,7 @@ def listing(generated: Generated) -> str:
         made.setdefault((place.file, place.line), []).append(line)
     rows = []
     for number, source in enumerate(generated.sources):
-        rows.append(f'<tr><th></th><th>{escape(source.name)}</th><th>PSP-produced Python Code</th></tr>\n')
+        rows.append(f"<tr><th></th><th>{escape(source.name)}</th><th>PSP-produced Python Code</th></tr>\n")
         lines = source.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         for at, text in enumerate(lines, 1):
             code = "\n".join(made.get((number, at), ()))

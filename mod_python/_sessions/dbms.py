@@ -237,9 +237,7 @@ def _open(path: str) -> sqlite3.Connection:
         )
         connection.execute("PRAGMA journal_mode = wal")
         connection.execute("PRAGMA synchronous = normal")
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL)"
-        )
+        connection.execute("CREATE TABLE IF NOT EXISTS Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL)")
     except sqlite3.Error as error:
         if connection is not None:
             connection.close()
@@ -264,7 +262,9 @@ def _prepare(path: str) -> None:
             )  # fmt: skip
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
     except FileNotFoundError as error:
-        raise FileNotFoundError(error.errno, "The folder of the sessions' database isn't there", path) from error
+        raise FileNotFoundError(
+            error.errno, "The folder of the sessions' database isn't there", path
+        ) from error
     except FileExistsError:
         pass
     found = os.lstat(path)

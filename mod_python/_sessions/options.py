@@ -140,7 +140,9 @@ def _redis(pairs: Pairs) -> Redis:
             continue
         option = name[len(REDIS) :]
         if option not in Redis._fields:
-            raise ValueError(f"PythonOption {name}: there is none of this name, but {', '.join(Redis._fields)}")
+            raise ValueError(
+                f"PythonOption {name}: there is none of this name, but {', '.join(Redis._fields)}"
+            )
         if value:
             given[option] = value
     for option, least, what in _REDIS_NUMBERS:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mod_python._sessions import options, sealed
+from mod_python._sessions.base import DFT_LOCK, SessionUnavailable, StoredSession, server
 from mod_python._sessions.records import Record
-from mod_python.Session import DFT_LOCK, SessionUnavailable, StoredSession, server
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:

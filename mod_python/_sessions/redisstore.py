@@ -18,9 +18,9 @@ import time
 from collections.abc import Callable
 from threading import get_ident
 
+from mod_python._sessions.base import SessionUnavailable
 from mod_python._sessions.once import Once
 from mod_python._sessions.options import Redis
-from mod_python.Session import SessionUnavailable
 from mpserver.api import runtime
 from mpserver.typing import Any, TypeVar
 
@@ -30,7 +30,8 @@ try:
     from redis.retry import Retry
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(
-        f"Sessions in Redis need the library redis ({missing}): pip install 'mpserver[redis]'", name=missing.name
+        f"Sessions in Redis need the library redis ({missing}): pip install 'mpserver[redis]'",
+        name=missing.name,
     ) from missing
 
 T = TypeVar("T")

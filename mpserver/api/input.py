@@ -11,7 +11,7 @@ from mpserver.http1.body import UNKNOWN
 from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from mpserver.api.link import Link
+    from mpserver.api.stream import Link
     from mpserver.http1.head import Head
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -35,7 +35,17 @@ class BodyDecoder(Protocol):
 class Input:
     """The body of one request: bytes already decoded, and a decoder for those still to come."""
 
-    __slots__ = ("_buffer", "_decoder", "_dropped", "_expects", "_link", "_position", "broken", "count", "received")
+    __slots__ = (
+        "_buffer",
+        "_decoder",
+        "_dropped",
+        "_expects",
+        "_link",
+        "_position",
+        "broken",
+        "count",
+        "received",
+    )
 
     def __init__(self, link: Link, decoder: BodyDecoder, head_start: bytes, expects_continue: bool) -> None:
         self._link = link

@@ -193,7 +193,9 @@ class Loader:
                 self._check(loaded, now, False)
             return loaded
 
-    def _first(self, key: tuple[str, Any], path: Sequence[str] | None, now: float, only: bool = False) -> Loaded:
+    def _first(
+        self, key: tuple[str, Any], path: Sequence[str] | None, now: float, only: bool = False
+    ) -> Loaded:
         """Load a module for the first time."""
         self._raise_again(self._faults.get(key))
         children: dict[Loaded, int] = {}

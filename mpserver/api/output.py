@@ -11,8 +11,9 @@ import os
 from operator import index
 
 from mpserver.api import constants
-from mpserver.api.link import FilePart, Link, Part
 from mpserver.api.members import string
+from mpserver.api.response_head import BODILESS, CLOSING, CLOSING_END, LINE_END, _fields
+from mpserver.api.stream import FilePart, Link, Part
 from mpserver.api.table import Table
 from mpserver.errors import ClientGone
 from mpserver.http1.dates import http_date
@@ -21,56 +22,15 @@ from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.input import Input
+    from mpserver.api.response_head import Clock
     from mpserver.http1.head import Head
 
-#: Statuses after which httpd closes the connection.
-CLOSING = frozenset({400, 408, 411, 413, 414, 500, 501, 503})
-#: Statuses that never have a body (RFC 9110 6.4.1).
-BODILESS = frozenset({204, 304})
 #: A file shorter than this is read and leaves in one piece with the head.
 SMALL_FILE = 65536
-#: What ends a head; of a response after which the connection closes.
-LINE_END = b"\r\n"
-CLOSING_END = b"Connection: close\r\n\r\n"
-#: So many different heads are kept for a second.
-HEADS = 64
 #: Without flush, so many bytes may wait before they are sent.
 BUFFER_LIMIT = 65536
 #: A longer beginning of a response is not held back for its end: it fills a segment, or nearly.
 HELD = 1200
-
-
-class Clock:
-    """The Date line, and the heads of plain responses with it; made anew once a second."""
-
-    __slots__ = ("_heads", "_line", "_second", "_until", "server")
-
-    def __init__(self, server: str) -> None:
-        #: The value of the Server header.
-        self.server = server
-        self._second = self._until = -1.0
-        self._line = b""
-        self._heads: dict[str | None, bytes] = {}
-
-    def lines(self, now: float) -> bytes:
-        """The Date and Server lines."""
-        if not self._second <= now < self._until:
-            self._second = now // 1
-            self._until = self._second + 1
-            self._line = f"Date: {http_date(now)}\r\nServer: {self.server}\r\n".encode("latin-1")
-            self._heads.clear()
-        return self._line
-
-    def head(self, now: float, content_type: str | None) -> bytes:
-        """The head of a plain 200 response, without its framing and the empty line."""
-        start = self._heads.get(content_type) if self._second <= now < self._until else None
-        if start is None:
-            line = self.lines(now)
-            typed = f"Content-Type: {content_type}\r\n".encode("latin-1", "replace") if content_type else b""
-            start = b"HTTP/1.1 200 OK\r\n" + line + typed
-            if len(self._heads) < HEADS:
-                self._heads[content_type] = start
-        return start
 
 
 class Output:
@@ -233,7 +193,11 @@ class Output:
         """As `finish_page` with 304, which has neither a type nor a body; ``rest``: headers and the empty line."""
         self._started = self._finished = True
         self._status = constants.HTTP_NOT_MODIFIED
-        data = b"%b%b%b" % (status_line(1, constants.HTTP_NOT_MODIFIED), self._clock.lines(self._request_time), rest)
+        data = b"%b%b%b" % (
+            status_line(1, constants.HTTP_NOT_MODIFIED),
+            self._clock.lines(self._request_time),
+            rest,
+        )
         self._bytes_out = len(data)
         self._link.finish_whole(data)
 
@@ -323,7 +287,9 @@ class Output:
             if self._length_left is not None:
                 parts, size = self._within_length(parts, size)
                 if last and self._length_left:
-                    self._link.keep_alive = False  # the client waits for bytes that never come: end the connection
+                    self._link.keep_alive = (
+                        False  # the client waits for bytes that never come: end the connection
+                    )
             out += parts
             self._sent += size
         if len(out) > 1:
@@ -401,11 +367,15 @@ class Output:
             self._settle_body(link.input)
         phrase = None
         if status < 200:
-            status = constants.HTTP_INTERNAL_SERVER_ERROR  # (the client would go on waiting for the final answer)
+            status = (
+                constants.HTTP_INTERNAL_SERVER_ERROR
+            )  # (the client would go on waiting for the final answer)
         elif self._status_line is not None and self._status_line.startswith(f"{status} "):
             phrase = self._status_line[4:]
         elif status not in REASONS:
-            status = constants.HTTP_INTERNAL_SERVER_ERROR  # (a name of its own would be needed, by status_line)
+            status = (
+                constants.HTTP_INTERNAL_SERVER_ERROR
+            )  # (a name of its own would be needed, by status_line)
         lines = [b"", self._clock.lines(self._request_time)]
         framing = self._framing(status, size, last)
         if status in CLOSING or (link.keep_alive and self._closing_asked()):
@@ -471,15 +441,6 @@ class Output:
                     del table["Connection"]
                     return True
         return False
-
-
-#: Headers that the server alone decides.
-OWN = frozenset({"date", "server", "connection", "keep-alive", "transfer-encoding", "content-type"})
-
-
-def _fields(table: Table) -> bytes:
-    """The table's headers. :raises ValueError: one could split the response (refused where it is set, and here)."""
-    return field_lines([pair for pair in table.pairs() if pair[0].lower() not in OWN])
 
 
 def _joined(parts: list[Part]) -> list[Part]:

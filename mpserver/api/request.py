@@ -9,15 +9,17 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from operator import index
 
-from mpserver import lazyre
-from mpserver.api import constants, environment, members
-from mpserver.api.finfo import FileInfo
-from mpserver.api.hlist import HandlerEntry, HandlerList, Running
+from mpserver.api import cgi_variables, constants, members
+from mpserver.api import uri as uri_module
+from mpserver.api.file_info import FileInfo
+from mpserver.api.handler_list import HandlerEntry, HandlerList, Running
 from mpserver.api.input import Receiving
-from mpserver.api.link import Link
 from mpserver.api.members import ReadOnly, integer, readonly, string, text, text_or_none, writable
 from mpserver.api.members import message as log_text
-from mpserver.api.output import Clock, Output
+from mpserver.api.output import Output
+from mpserver.api.request_config import BASE64
+from mpserver.api.response_head import Clock
+from mpserver.api.stream import Link
 from mpserver.api.table import HeaderTable, Table
 from mpserver.http1.conditions import evaluate
 from mpserver.http1.dates import http_date
@@ -25,13 +27,10 @@ from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpserver.api.connection import Connection
-    from mpserver.api.log import ErrorLog
+    from mpserver.api.error_log import ErrorLog
     from mpserver.api.plan import RequestPlan
     from mpserver.api.server import Server
     from mpserver.http1.head import Head
-
-#: What can be decoded of Basic credentials.
-BASE64 = lazyre.compile(r"[A-Za-z0-9+/]*")
 
 
 def _finfo(name: str, value: Any) -> FileInfo:
@@ -200,7 +199,7 @@ class Request(Output, Receiving):
         host = self._head.host
         if host is None:
             return None
-        match = environment.AUTHORITY.match(host)
+        match = uri_module.AUTHORITY.match(host)
         return match["host"].lower() if match else host
 
     @ReadOnly
@@ -231,9 +230,12 @@ class Request(Output, Receiving):
     args: str | None = writable("_args", text_or_none, "The query, without '?'.")
     used_path_info: int = writable("_used_path_info", integer, "One of AP_REQ_*_PATH_INFO.")
     extension: str | None = readonly("_extension", "The extension that chose the handler ('| .ext').")
-    handler: str | None = writable("_handler", text_or_none, "The content handler by SetHandler or AddHandler.")
+    handler: str | None = writable(
+        "_handler", text_or_none, "The content handler by SetHandler or AddHandler."
+    )
     interpreter: str = readonly("_plan.interpreter", "The name of the interpreter (manual 4.1).")
     phase: str | None = readonly("_phase", "The directive whose handlers run now, None between phases.")
+
     @property
     def filename(self) -> str | None:
         """The file that the URI was mapped to."""
@@ -264,7 +266,9 @@ class Request(Output, Receiving):
     @ReadOnly
     def parsed_uri(self) -> tuple[str | int | None, ...]:
         """The target's parts in the order of URI_* (manual 4.5.3); the path is decoded, as httpd leaves it."""
-        return environment.parsed_uri(self.unparsed_uri, None if self._located is None else self._located.resource.uri)
+        return uri_module.parsed_uri(
+            self.unparsed_uri, None if self._located is None else self._located.resource.uri
+        )
 
     # ---- the headers and tables
 
@@ -310,7 +314,9 @@ class Request(Output, Receiving):
     # ---- the response
 
     status: int = writable("_status", integer, "The status of the response, 200 at first.")
-    status_line: str | None = writable("_status_line", members.header_text, "'404 Gone'; must agree with status.")
+    status_line: str | None = writable(
+        "_status_line", members.header_text, "'404 Gone'; must agree with status."
+    )
     assbackwards: int = writable("_assbackwards", integer, "1 sends no head (HTTP/0.9).")
     proxyreq: int = writable("_proxyreq", integer, "One of PROXYREQ_*.")
     allowed: int = readonly("_allowed", "Bits of the methods that `Allow` will name.")
@@ -348,7 +354,9 @@ class Request(Output, Receiving):
 
     @content_type.setter
     def content_type(self, value: str) -> None:
-        if type(value) is not str or not value.isprintable():  # (what is printable has no line break and no NUL)
+        if (
+            type(value) is not str or not value.isprintable()
+        ):  # (what is printable has no line break and no NUL)
             value = members.header_text("content_type", value)
         self._content_type = value
         self._content_type_set = 1
@@ -479,7 +487,7 @@ class Request(Output, Receiving):
         if string(1, htype) not in constants.REQUEST_PHASES:
             raise IndexError(f"Invalid phase: {htype}")
         string(2, handler)
-        entry = HandlerEntry(handler, None if dir is None else environment.directory(dir), False, False)
+        entry = HandlerEntry(handler, None if dir is None else uri_module.directory(dir), False, False)
         if self._added is None:
             self._added = {}
         self._added.setdefault(htype, []).append(entry)
@@ -502,7 +510,7 @@ class Request(Output, Receiving):
 
     def _register_filter(self, kind: str, name: str, handler: str, directory: str | None) -> None:
         if directory is not None:
-            directory = environment.directory(string(3, directory))
+            directory = uri_module.directory(string(3, directory))
         if self._filters is None:
             self._filters = {}
         self._filters[kind, name] = (handler, directory)
@@ -514,9 +522,7 @@ class Request(Output, Receiving):
 
     def log_error(self, message: str | None, level: int = constants.APLOG_ERR) -> None:
         """Write a line with the client's address to the error log."""
-        self._log.log(
-            index(level), log_text(message), module="python", client=self.connection.client_addr
-        )
+        self._log.log(index(level), log_text(message), module="python", client=self.connection.client_addr)
 
     def register_cleanup(self, function: Callable[[Any], Any], data: Any = None) -> None:
         """Call ``function(data)`` at the very end of the request.
@@ -540,15 +546,15 @@ class Request(Output, Receiving):
 
     def construct_url(self, path: str) -> str:
         """An absolute URL of this server for a path."""
-        return environment.construct_url(self, string(1, path))
+        return cgi_variables.construct_url(self, string(1, path))
 
     def add_common_vars(self) -> None:
         """Fill `subprocess_env` with CGI's variables but those of the request line (api 3.5)."""
-        environment.add_common_vars(self)
+        cgi_variables.add_common_vars(self)
 
     def add_cgi_vars(self) -> None:
         """Fill `subprocess_env` with all of CGI's variables (RFC 3875)."""
-        environment.add_cgi_vars(self)
+        cgi_variables.add_cgi_vars(self)
 
     def allow_methods(self, methods: Sequence[str | bytes], reset: int = 0) -> None:
         """Name methods for the Allow header of a 405 or 501 (manual 4.5.3)."""
@@ -579,7 +585,9 @@ class Request(Output, Receiving):
 
         :raises AssertionError, TypeError, ValueError: as PEP 3333 and `mod_python.wsgi` have it.
         """
-        answer: Callable[..., Callable[[bytes], None]] = import_module("mod_python.wsgi").exchange(self).start_response
+        answer: Callable[..., Callable[[bytes], None]] = (
+            import_module("mod_python.wsgi").exchange(self).start_response
+        )
         return answer(status, headers, exc_info)
 
     def send_http_header(self) -> None:
@@ -597,7 +605,9 @@ class Request(Output, Receiving):
         """Set ETag from the file's size and time, as httpd's FileETag MTime Size."""
         info = self.finfo
         if info.filetype == constants.APR_REG:
-            self.headers_out["ETag"] = environment.etag(info.size, self._stat.st_mtime_ns if self._stat else None)
+            self.headers_out["ETag"] = uri_module.etag(
+                info.size, self._stat.st_mtime_ns if self._stat else None
+            )
 
     def meets_conditions(self) -> int:
         """OK, or the status that answers the request's conditions (manual 4.5.3; RFC 9110 13.2)."""
@@ -606,4 +616,4 @@ class Request(Output, Receiving):
         headers = self._headers_out
         etag = headers.get("ETag") if headers else None
         modified = headers.get("Last-Modified") if headers else None
-        return environment.conditions(evaluate, self._method, self.headers_in, etag, modified, self._mtime)
+        return uri_module.conditions(evaluate, self._method, self.headers_in, etag, modified, self._mtime)

@@ -19,7 +19,7 @@ from mpserver.errors import ConfigError
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from mpserver.config.compile import Configuration, Server
+    from mpserver.config.server import Server
 
 #: As written: ``[scheme://]host[:port]``. `split_name` takes it apart.
 SERVER_NAME: Setting[str] = Setting("ServerName", "")
@@ -267,27 +267,3 @@ class HostTable:
             if table is not None:
                 return table.find(normal_host(host)) if host else table.first
         return self.main
-
-
-def describe(configuration: Configuration) -> str:
-    """The virtual hosts as ``mpserver -S`` shows them (as httpd does)."""
-    out = ["VirtualHost configuration:"]
-    tables = configuration.host_table.tables
-    for key in sorted(tables, key=lambda key: key[0] == ANY):
-        table = tables[key]
-        hosts = dict.fromkeys(server for server, _ in table.hosts)
-        where = str(table.hosts[0][1])
-        if len(hosts) == 1:
-            out.append(f"{where:<22} {_place(table.first)}")
-            continue
-        out.append(f"{where:<22} is a NameVirtualHost")
-        out.append(f"{'':8} default server {_place(table.first)}")
-        for server in hosts:
-            out.append(f"{'':8} port {key[1] or ANY} namevhost {_place(server)}")
-            out += [f"{'':16} alias {name}" for name in server.names]
-            out += [f"{'':16} wild alias {name}" for name in server.wild_names]
-    return "\n".join(out)
-
-
-def _place(server: Server) -> str:
-    return f"{server.name} ({server.defn_name}:{server.defn_line})"

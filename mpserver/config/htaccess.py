@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from mpserver.config.apply import Compiler, Scope
+from mpserver.config.compiler import Compiler, Scope
 from mpserver.config.registry import (
     SERVER_VHOST,
     Args,
@@ -18,13 +18,13 @@ from mpserver.config.registry import (
     Section,
     Where,
 )
-from mpserver.config.sections import ALLOW_OVERRIDE, ALLOW_OVERRIDE_LIST, Allowed
+from mpserver.config.section_kinds import ALLOW_OVERRIDE, ALLOW_OVERRIDE_LIST, Allowed
 from mpserver.config.settings import Conf, Setting
 from mpserver.errors import ConfigError, Unread, is_crowded
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.config.compile import Configuration
+    from mpserver.config.configuration import Configuration
     from mpserver.config.sections import HtaccessLookup
 
 ACCESS_FILE_NAME: Setting[tuple[str, ...]] = Setting("AccessFileName", (".htaccess",))

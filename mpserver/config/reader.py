@@ -12,10 +12,10 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
 
-from mpserver.config import conditions, lexer
-from mpserver.config.includes import expand
+from mpserver.config import conditional_sections, lexer
+from mpserver.config.include_files import expand
 from mpserver.config.registry import Module, Registry, short
-from mpserver.config.sections import SECTIONS
+from mpserver.config.section_kinds import SECTIONS
 from mpserver.config.tree import Node, Tree
 from mpserver.errors import ConfigError
 from mpserver.typing import NamedTuple
@@ -173,7 +173,7 @@ class Reader:
         """Open a section: one of the tree, or a conditional one."""
         closed = word.endswith(">")
         name = word[1:-1] if closed else word[1:]
-        condition = conditions.TABLE.get(name.lower())
+        condition = conditional_sections.TABLE.get(name.lower())
         frame = _Frame(name, self._children, self._file, self._line, active=active, splices=True)
         frames.append(frame)
         if not active:
@@ -251,7 +251,7 @@ class Reader:
 
     def knows_section(self, name: str) -> bool:
         """Whether a section of this name exists."""
-        return name.lower() in SECTIONS or name.lower() in conditions.TABLE
+        return name.lower() in SECTIONS or name.lower() in conditional_sections.TABLE
 
     def include(self, name: str, pattern: str, optional: bool) -> None:
         """Read the files that a name, directory or pattern means, in sorted order."""
@@ -284,7 +284,7 @@ def _cannot_open(path: str, error: OSError) -> str:
 
 
 def _not_closed(frame: _Frame) -> str:
-    if frame.splices and frame.name.lower() in conditions.TABLE:
+    if frame.splices and frame.name.lower() in conditional_sections.TABLE:
         return f"Expected </{frame.name}> before end of configuration"
     return f"<{frame.name}> was not closed."
 
@@ -347,7 +347,9 @@ def _choose(reader: Reader, mpm: Module) -> None:
     """From here on this MPM is the one that counts."""
     for other in reader.registry.mpms:
         if other is not mpm and other.name in reader.loaded:
-            raise ConfigError(f"AH00534: More than one MPM loaded: {other.name} and {mpm.name}. Keep one of them")
+            raise ConfigError(
+                f"AH00534: More than one MPM loaded: {other.name} and {mpm.name}. Keep one of them"
+            )
     reader.loaded[mpm.name] = None
     reader.registry = reader.registry.chosen([mpm.name])
 

@@ -6,8 +6,9 @@ body, and keep what follows the body in ``rest``: the next request of a pipelini
 
 from mpserver import lazyre
 from mpserver.errors import RequestError
+from mpserver.http1.blocks import CHUNKED
 from mpserver.http1.fields import TCHAR, Limits, Pairs, read_fields
-from mpserver.http1.head import CHUNKED, Head
+from mpserver.http1.head import Head
 
 # RFC 9112 7.1:
 #   chunk          = chunk-size [ chunk-ext ] CRLF chunk-data CRLF

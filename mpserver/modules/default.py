@@ -12,22 +12,22 @@ import os
 from collections.abc import Callable, Sequence
 from stat import S_ISDIR, S_ISREG
 
-from mpserver.api import constants, environment
-from mpserver.api.filters import is_filtered
-from mpserver.api.log import ERROR, INFO
+from mpserver.api import constants, uri
+from mpserver.api.error_log import ERROR, INFO
+from mpserver.api.output_filters import is_filtered
 from mpserver.api.table import HeaderTable
 from mpserver.config.settings import Conf
 from mpserver.errors import ClientGone
 from mpserver.http1 import conditions, ranges
 from mpserver.http1.dates import http_date
 from mpserver.http1.percent import encode_path
-from mpserver.modules import core, pages
+from mpserver.modules import core, file_cache
 from mpserver.modules import dir as dir_module
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mpserver.api.link import Part
     from mpserver.api.request import Request
+    from mpserver.api.stream import Part
     from mpserver.api.table import Table
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
@@ -60,7 +60,9 @@ def handler(req: Request) -> int:
         return _refuse(req, constants.HTTP_NOT_FOUND, f"File does not exist: {_whole_name(req)}", INFO, 128)
     if not S_ISREG(found.st_mode):
         if S_ISDIR(found.st_mode):
-            return _refuse(req, constants.HTTP_NOT_FOUND, f"Attempt to serve directory: {filename}", INFO, 129)
+            return _refuse(
+                req, constants.HTTP_NOT_FOUND, f"Attempt to serve directory: {filename}", INFO, 129
+            )
         return _refuse(req, constants.HTTP_FORBIDDEN, f"no regular file: {filename}", ERROR)
     if req._path_info and not _takes_path_info(req):
         return _refuse(req, constants.HTTP_NOT_FOUND, f"File does not exist: {_whole_name(req)}", INFO, 130)
@@ -75,7 +77,7 @@ def handler(req: Request) -> int:
         return _refuse(req, constants.HTTP_FORBIDDEN, why, ERROR, 132)
 
 
-def _send_page(req: Request, page: pages.Page) -> bool:
+def _send_page(req: Request, page: file_cache.Page) -> bool:
     """Send what is kept of a file. :returns: False if that has no answer to the request"""
     verdict, ranged = OK, False
     if req._head.conditional:
@@ -112,8 +114,8 @@ def _send(req: Request, filename: str, found: os.stat_result) -> int:
     now = req._request_time
     size = found.st_size
     req._mtime = mtime = max(req._mtime, found.st_mtime)
-    etag = environment.etag(size, found.st_mtime_ns)
-    if now - found.st_mtime < pages.SETTLED:
+    etag = uri.etag(size, found.st_mtime_ns)
+    if now - found.st_mtime < file_cache.SETTLED:
         etag = "W/" + etag
     validators = [("Last-Modified", http_date(min(mtime, now))), ("ETag", etag), ("Accept-Ranges", "bytes")]
     if req._headers_out is None:
@@ -133,7 +135,11 @@ def _send(req: Request, filename: str, found: os.stat_result) -> int:
                 return OK
         if req._method == "GET":  # the only method with ranges (RFC 9110 14.2)
             wanted = get("range")
-            if wanted is not None and not is_filtered(req) and conditions.range_applies(get, etag, mtime, now):
+            if (
+                wanted is not None
+                and not is_filtered(req)
+                and conditions.range_applies(get, etag, mtime, now)
+            ):
                 chosen = ranges.parse(wanted, size)
                 if isinstance(chosen, list):
                     return _send_ranges(req, filename, chosen, size)
@@ -142,7 +148,7 @@ def _send(req: Request, filename: str, found: os.stat_result) -> int:
                     return constants.HTTP_RANGE_NOT_SATISFIABLE
     if req._header_only:
         req.set_content_length(size)
-    keeps = size <= pages.LONGEST and _may_keep(req, found, validators)
+    keeps = size <= file_cache.LONGEST and _may_keep(req, found, validators)
     req.sendfile(filename)
     if keeps and len(req._parts) == 1 and _length(req._parts[0]) == size:
         req._host.pages.keep(req._located, validators, req._parts[0], size, etag, mtime)
@@ -152,7 +158,7 @@ def _send(req: Request, filename: str, found: os.stat_result) -> int:
 def _may_keep(req: Request, found: os.stat_result, validators: Sequence[tuple[str, str]]) -> bool:
     """Whether this request's answer is that to all of its kind, as long as the file stays the same."""
     return (
-        req._method == "GET" and req._mtime == found.st_mtime and pages.settled(found, req._request_time)
+        req._method == "GET" and req._mtime == found.st_mtime and file_cache.settled(found, req._request_time)
         and _is_usual(req, validators)
     )  # fmt: skip
 
@@ -236,7 +242,9 @@ def _other_method(req: Request, method: str) -> int:
         return options(req)
     req.allow_methods(METHODS)
     if method not in constants.METHOD_NUMBERS:
-        return _refuse(req, constants.HTTP_NOT_IMPLEMENTED, f"Invalid method in request {req._head.line}", ERROR, 135)
+        return _refuse(
+            req, constants.HTTP_NOT_IMPLEMENTED, f"Invalid method in request {req._head.line}", ERROR, 135
+        )
     return constants.HTTP_METHOD_NOT_ALLOWED
 
 
@@ -255,7 +263,11 @@ def trace(req: Request) -> int:
     """
     if req._head.length:
         return _refuse(
-            req, constants.HTTP_REQUEST_ENTITY_TOO_LARGE, f"TRACE with a body is not allowed: {req._uri}", INFO, 1595
+            req,
+            constants.HTTP_REQUEST_ENTITY_TOO_LARGE,
+            f"TRACE with a body is not allowed: {req._uri}",
+            INFO,
+            1595,
         )
     lines: dict[str, str] = {}
     for name, value in req._head.fields:

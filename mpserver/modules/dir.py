@@ -32,7 +32,11 @@ MODULE = Module(
     (
         Directive("DirectoryIndex", Args.RAW, EVERYWHERE, _directory_index, Override.INDEXES),
         Directive(
-            "DirectorySlash", Args.FLAG, EVERYWHERE, values.directory(DIRECTORY_SLASH, values.flag), Override.INDEXES
+            "DirectorySlash",
+            Args.FLAG,
+            EVERYWHERE,
+            values.directory(DIRECTORY_SLASH, values.flag),
+            Override.INDEXES,
         ),
         Directive(
             "DirectoryCheckHandler",

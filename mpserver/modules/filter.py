@@ -36,7 +36,11 @@ MODULE = Module(
     "filter_module",
     (
         Directive(
-            "AddOutputFilterByType", Args.ITERATE2, EVERYWHERE, _by_type, Override.FILEINFO,
+            "AddOutputFilterByType",
+            Args.ITERATE2,
+            EVERYWHERE,
+            _by_type,
+            Override.FILEINFO,
             "filters' names, separated by semicolons, and one or more media types",
         ),
     ),

@@ -1,13 +1,13 @@
 """The directives of server side includes, and which responses they apply to (httpd's mod_include).
 
-What a page's elements do is in `mpserver.modules.elements`.
+What a page's elements do is in `mpserver.modules.ssi_page`.
 """
 
 from __future__ import annotations
 
 import stat
 
-from mpserver.api.log import WARN
+from mpserver.api.error_log import WARN
 from mpserver.config.registry import (
     EVERYWHERE,
     IN_DIRECTORY,
@@ -57,7 +57,9 @@ def applies(req: Request) -> bool:
     """Whether the filter works on a response; else it says why, and lets the page through as it is."""
     if options.effective(req._plan.conf) & options.Option.INCLUDES:
         return True
-    text = f"mod_include: Options +Includes (or IncludesNoExec) wasn't set, INCLUDES filter removed: {req._uri}"
+    text = (
+        f"mod_include: Options +Includes (or IncludesNoExec) wasn't set, INCLUDES filter removed: {req._uri}"
+    )
     req._log.log(WARN, text, module="include", client=req.connection.client_addr, number=1374)
     return False
 
@@ -74,10 +76,19 @@ MODULE = Module(
     "mod_include.c",
     "include_module",
     (
-        Directive("SSIStartTag", Args.TAKE1, SERVER_VHOST, values.directory(START_TAG, values.filled), help="a tag"),
-        Directive("SSIEndTag", Args.TAKE1, SERVER_VHOST, values.directory(END_TAG, values.filled), help="a tag"),
         Directive(
-            "SSIErrorMsg", Args.TAKE1, EVERYWHERE, values.directory(ERROR_MESSAGE, values.text), Override.ALL, "a text"
+            "SSIStartTag", Args.TAKE1, SERVER_VHOST, values.directory(START_TAG, values.filled), help="a tag"
+        ),
+        Directive(
+            "SSIEndTag", Args.TAKE1, SERVER_VHOST, values.directory(END_TAG, values.filled), help="a tag"
+        ),
+        Directive(
+            "SSIErrorMsg",
+            Args.TAKE1,
+            EVERYWHERE,
+            values.directory(ERROR_MESSAGE, values.text),
+            Override.ALL,
+            "a text",
         ),
         Directive(
             "SSITimeFormat",

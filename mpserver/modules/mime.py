@@ -9,7 +9,7 @@ from stat import S_ISDIR
 from mpserver.config.registry import EVERYWHERE, SERVER_VHOST, Args, Call, Directive, Module, Override
 from mpserver.config.settings import Conf, Setting, update
 from mpserver.modules import values
-from mpserver.modules.types import TypesFile
+from mpserver.modules.media_types import TypesFile
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -220,7 +220,11 @@ MODULE = Module(
         ),
         *(
             Directive(
-                f"Add{kind}", Args.ITERATE2, EVERYWHERE, _add(setting, values.filters), Override.FILEINFO,
+                f"Add{kind}",
+                Args.ITERATE2,
+                EVERYWHERE,
+                _add(setting, values.filters),
+                Override.FILEINFO,
                 f"filters' names, separated by semicolons, and {_EXTENSIONS}",
             )
             for kind, setting in _FILTERS
@@ -239,6 +243,8 @@ MODULE = Module(
             Override.FILEINFO,
             "the language of files whose names tell none",
         ),
-        Directive("TypesConfig", Args.TAKE1, SERVER_VHOST, _types_config, help="a file in the format of mime.types"),
+        Directive(
+            "TypesConfig", Args.TAKE1, SERVER_VHOST, _types_config, help="a file in the format of mime.types"
+        ),
     ),
 )

@@ -17,7 +17,7 @@ from mpserver.modules import values
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from mpserver.config.compile import Configuration
+    from mpserver.config.configuration import Configuration
 
 # (the defaults are prefork's; worker's are in `_worker`)
 START_SERVERS = Setting("StartServers", 5)
@@ -185,7 +185,9 @@ _WORKERS = "the most workers at a time"
 CORE_DIRECTIVES = (
     _count("MaxConnectionsPerChild", _per_child, _PER_CHILD),
     _count("MaxRequestsPerChild", _per_child, _PER_CHILD),
-    _count("MPM", lambda _call: None, "prefork (one request at a time in each interpreter) or worker (threads)"),
+    _count(
+        "MPM", lambda _call: None, "prefork (one request at a time in each interpreter) or worker (threads)"
+    ),
 )
 
 _COMMON = (
@@ -204,7 +206,9 @@ PREFORK = Module(
     (
         *_COMMON,
         _count("MinSpareServers", _at_least_one(MIN_SPARE_SERVERS), "the least idle workers"),
-        _count("MaxSpareServers", values.server(MAX_SPARE_SERVERS, values.number(0)), "the most idle workers"),
+        _count(
+            "MaxSpareServers", values.server(MAX_SPARE_SERVERS, values.number(0)), "the most idle workers"
+        ),
         _count("MaxRequestWorkers", _workers, _WORKERS),
         _count("MaxClients", _workers, _WORKERS),
     ),
@@ -220,11 +224,18 @@ WORKER = Module(
         *_COMMON,
         _count("ThreadsPerChild", _at_least_one(THREADS_PER_CHILD), _THREADS),
         _count(
-            "ThreadLimit", _limit(THREAD_LIMIT, HIGHEST_THREAD_LIMIT, "threads"), "the most that ThreadsPerChild can be"
+            "ThreadLimit",
+            _limit(THREAD_LIMIT, HIGHEST_THREAD_LIMIT, "threads"),
+            "the most that ThreadsPerChild can be",
         ),
-        _count("MinSpareThreads", _at_least_one(MIN_SPARE_THREADS), "the least idle threads of all workers together"),
         _count(
-            "MaxSpareThreads", values.server(MAX_SPARE_THREADS, values.number(0)),
+            "MinSpareThreads",
+            _at_least_one(MIN_SPARE_THREADS),
+            "the least idle threads of all workers together",
+        ),
+        _count(
+            "MaxSpareThreads",
+            values.server(MAX_SPARE_THREADS, values.number(0)),
             "the most idle threads of all workers together",
         ),
         _count("MaxRequestWorkers", _workers, _REQUESTS),

@@ -114,6 +114,11 @@ def _options(call: Call) -> None:
 
 DIRECTIVES = (
     Directive(
-        "Options", Args.RAW, EVERYWHERE, _options, Override.OPTIONS, "All, None, or options such as ExecCGI Includes"
+        "Options",
+        Args.RAW,
+        EVERYWHERE,
+        _options,
+        Override.OPTIONS,
+        "All, None, or options such as ExecCGI Includes",
     ),
 )

@@ -27,11 +27,12 @@ from mpserver.config.registry import (
 )
 from mpserver.config.settings import Conf, Setting, append, update
 from mpserver.errors import ConfigError
-from mpserver.modules import environment, values
+from mpserver.modules import interpreter_environment, values
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from mpserver.config.compile import Configuration, Server
+    from mpserver.config.configuration import Configuration
+    from mpserver.config.server import Server
     from mpserver.modules.core import Mutex
 
 
@@ -87,7 +88,8 @@ PYTHON_AUTO_RELOAD = Setting("PythonAutoReload", True)
 INTERP_PER_DIRECTORY = Setting("PythonInterpPerDirectory", False)
 INTERP_PER_DIRECTIVE = Setting("PythonInterpPerDirective", False)
 INTERP_BACKEND = Setting("PythonInterpBackend", "auto")
-#: How long interpreters live, see `mpserver.limits`; 0: as long as their worker. Seconds for the time.
+#: How long interpreters live, see `mpserver.interpreters.lifetime_settings`; 0: as long as their worker. The time
+#: is in seconds.
 INTERP_MAX_REQUESTS = Setting("PythonInterpMaxRequests", 0)
 INTERP_IDLE_TIMEOUT = Setting("PythonInterpIdleTimeout", 0.0)
 INTERP_RELOAD = Setting("PythonInterpReload", False)
@@ -111,7 +113,13 @@ def options(conf: Conf, setting: Setting[dict[str, str]] = PYTHON_OPTIONS) -> di
 
 
 _SHOWN_TEXTS = (PYTHON_PATH, PYTHON_INTERPRETER)
-_SHOWN_FLAGS = (PYTHON_DEBUG, PYTHON_ENABLE_PDB, INTERP_PER_DIRECTIVE, INTERP_PER_DIRECTORY, PYTHON_AUTO_RELOAD)
+_SHOWN_FLAGS = (
+    PYTHON_DEBUG,
+    PYTHON_ENABLE_PDB,
+    INTERP_PER_DIRECTIVE,
+    INTERP_PER_DIRECTORY,
+    PYTHON_AUTO_RELOAD,
+)
 
 
 def python_config(conf: Conf) -> dict[str, str]:
@@ -166,7 +174,13 @@ def mutexes(main: Server, root: str, mutex: Setting[dict[str, Mutex]]) -> tuple[
 
 #: module or module::object.path
 HANDLER = lazyre.compile(r"[^\s:|]+(?:::[^\s:|]+)?\Z")
-_PLACES = {"Location": True, "LocationMatch": True, "Directory": False, "DirectoryMatch": False, "htaccess": False}
+_PLACES = {
+    "Location": True,
+    "LocationMatch": True,
+    "Directory": False,
+    "DirectoryMatch": False,
+    "htaccess": False,
+}
 
 
 class Place(NamedTuple):
@@ -212,7 +226,9 @@ def parse_handlers(call: Call, *, silent: bool = False) -> tuple[HandlerSpec, ..
         raise ConfigError(f'{call.name} has no extension after the "|": name some, or leave it out')
     for word in extensions:
         if not word.startswith(".") or "|" in word:
-            raise ConfigError(f'{call.name}: the extension "{word}" must begin with a dot, as in "| .py .html"')
+            raise ConfigError(
+                f'{call.name}: the extension "{word}" must begin with a dot, as in "| .py .html"'
+            )
     directory, is_location, pattern = place(call)
     return tuple(
         HandlerSpec(name, directory, is_location, tuple(extensions), silent, pattern) for name in names
@@ -227,7 +243,9 @@ def _append(call: Call, phase: str, specs: tuple[HandlerSpec, ...]) -> None:
 def _handler(phase: str) -> Callable[[Call], None]:
     def apply(call: Call) -> None:
         if phase in EARLY_PHASES and any("|" in word for word in call.args):
-            raise ConfigError(f'{phase} does not accept "| .ext" syntax: its phase comes before the file is known')
+            raise ConfigError(
+                f'{phase} does not accept "| .ext" syntax: its phase comes before the file is known'
+            )
         _append(call, phase, parse_handlers(call))
 
     return apply
@@ -236,7 +254,9 @@ def _handler(phase: str) -> Callable[[Call], None]:
 def _handler_module(call: Call) -> None:
     specs = parse_handlers(call, silent=True)
     if any("::" in spec.handler for spec in specs):
-        raise ConfigError(f"{call.name} takes modules: for module::object use the Python*Handler of the phase")
+        raise ConfigError(
+            f"{call.name} takes modules: for module::object use the Python*Handler of the phase"
+        )
     in_server = call.section is None
     for phase in (*EARLY_PHASES, *LATE_PHASES) if in_server and not specs[0].extensions else LATE_PHASES:
         _append(call, phase, specs)
@@ -330,18 +350,28 @@ MODULE = Module(
         _everywhere("PythonHandlerModule", Args.RAW, _handler_module),
         *(
             Directive(
-                setting.name, Args.TAKE12, NOT_HTACCESS, _filter(setting), help="a filter and, if not itself, its name"
+                setting.name,
+                Args.TAKE12,
+                NOT_HTACCESS,
+                _filter(setting),
+                help="a filter and, if not itself, its name",
             )
             for setting in (INPUT_FILTERS, OUTPUT_FILTERS)
         ),
         Directive("PythonConnectionHandler", Args.RAW, SERVER_VHOST, _connection_handler),
         _everywhere("PythonPath", Args.TAKE1, values.directory(PYTHON_PATH, _path), "a Python list"),
-        _everywhere("PythonInterpreter", Args.TAKE1, values.directory(PYTHON_INTERPRETER, values.filled), "a name"),
+        _everywhere(
+            "PythonInterpreter", Args.TAKE1, values.directory(PYTHON_INTERPRETER, values.filled), "a name"
+        ),
         _everywhere("PythonDebug", Args.FLAG, values.directory(PYTHON_DEBUG, values.flag)),
         _everywhere("PythonEnablePdb", Args.FLAG, values.directory(PYTHON_ENABLE_PDB, values.flag)),
         _everywhere("PythonAutoReload", Args.FLAG, values.directory(PYTHON_AUTO_RELOAD, values.flag)),
-        _everywhere("PythonInterpPerDirectory", Args.FLAG, values.directory(INTERP_PER_DIRECTORY, values.flag)),
-        _everywhere("PythonInterpPerDirective", Args.FLAG, values.directory(INTERP_PER_DIRECTIVE, values.flag)),
+        _everywhere(
+            "PythonInterpPerDirectory", Args.FLAG, values.directory(INTERP_PER_DIRECTORY, values.flag)
+        ),
+        _everywhere(
+            "PythonInterpPerDirective", Args.FLAG, values.directory(INTERP_PER_DIRECTIVE, values.flag)
+        ),
         _everywhere("PythonOption", Args.TAKE12, _option, "a key and, to set it, a value"),
         Directive(
             "PythonInterpBackend",
@@ -392,8 +422,10 @@ MODULE = Module(
             values.server(INTERP_RECYCLE_LIMIT, values.number(0, remark=" (0 = no limit)")),
             help="how many interpreters may end in a worker before it is replaced, 0 for any number",
         ),
-        Directive("PythonImport", Args.TAKE2, SERVER_VHOST, _import, help="a module and an interpreter's name"),
+        Directive(
+            "PythonImport", Args.TAKE2, SERVER_VHOST, _import, help="a module and an interpreter's name"
+        ),
         Directive("PythonOptimize", Args.FLAG, SERVER_VHOST, _optimize),
-        *environment.DIRECTIVES,
+        *interpreter_environment.DIRECTIVES,
     ),
 )

@@ -84,7 +84,7 @@ def seconds(call: Call, word: str) -> float:
     match = TIME.match(word)
     if match is None or len(word) > 15:
         raise ConfigError(
-            f"{call.name} has wrong format: \"{word}\" must be a number of seconds, or a number with the unit "
+            f'{call.name} has wrong format: "{word}" must be a number of seconds, or a number with the unit '
             "ms, s, min or h, as in 30, 500ms or 2min"
         )
     value = int(match[1])
@@ -152,7 +152,9 @@ def regex(call: Call, pattern: str) -> re.Pattern[str]:
         return compile_regex(pattern)
     except ConfigError as error:
         reason = error.message.partition(": ")[2]
-        raise ConfigError(f"Regular expression could not be compiled: {call.name} {pattern!r}: {reason}") from None
+        raise ConfigError(
+            f"Regular expression could not be compiled: {call.name} {pattern!r}: {reason}"
+        ) from None
 
 
 # ---- storing values

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 
-from mpserver.config.compile import Configuration, Server
+from mpserver.config.configuration import Configuration
+from mpserver.config.server import Server
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError
 from mpserver.modules import python
-from mpserver.modules.environment import ENVIRONMENT, PRELOAD, Environment, Told, plain
-from mpserver.phases.plan import MAIN
+from mpserver.modules.interpreter_environment import ENVIRONMENT, PRELOAD, Environment, Told, plain
+from mpserver.phases.planner import MAIN
 from mpserver.typing import NamedTuple
 
 #: What names the application of ``mod_python.wsgi``.
@@ -67,7 +68,9 @@ def modules(configuration: Configuration, name: str, environment: Environment = 
     main = configuration.main
     path = main.base[python.PYTHON_PATH]
     imports = main.conf[python.PYTHON_IMPORTS]
-    first = [Wanted(module.partition("::")[0], None, path) for module, its in reversed(imports) if its == name]
+    first = [
+        Wanted(module.partition("::")[0], None, path) for module, its in reversed(imports) if its == name
+    ]
     handlers = list(_handlers(configuration, name))
     path = next((wanted.path for wanted in handlers if wanted.path is not None), path)
     directory = None if path is not None else next((wanted.directory for wanted in handlers), None)

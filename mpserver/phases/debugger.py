@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from mpserver.api.loader import Loader
-from mpserver.phases.dispatch import Handler
+from mpserver.phases.plan import Handler
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ class DebuggedHandler(Handler):
 
     __slots__ = ()
 
-    def resolve(self, req: Request, plan: Plan, loader: Loader, argument: Any = None) -> Callable[[Any], Any] | None:
+    def resolve(
+        self, req: Request, plan: Plan, loader: Loader, argument: Any = None
+    ) -> Callable[[Any], Any] | None:
         function = super().resolve(req, plan, loader, argument)
         return None if function is None else partial(debug, function)
 

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from mpserver import lazyre
 from mpserver.api import constants
-from mpserver.api.hlist import HandlerEntry
-from mpserver.api.loader import TRUST, Loaded, Loader, resolve_object
-from mpserver.api.result import SERVER_RETURN
-from mpserver.errors import ClientGone, Misplaced, MustMove
+from mpserver.api.constants import SERVER_RETURN
+from mpserver.api.loader import Loader
+from mpserver.errors import ClientGone, Misplaced
 from mpserver.phases import moving
-from mpserver.phases.errorpage import escape
+from mpserver.phases.application_errors import failed, refusing
 from mpserver.phases.timeouts import RequestTimeout
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from types import FrameType, ModuleType
+    from types import FrameType
 
     from mpserver.api.request import Request
-    from mpserver.phases.plan import Plan
+    from mpserver.phases.plan import Handler, Plan
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 SERVER_ERROR = constants.HTTP_INTERNAL_SERVER_ERROR
@@ -46,64 +42,6 @@ CONTINUE = {
     "PythonLogHandler": _BOTH,
     "PythonCleanupHandler": _OK,
 }
-
-
-class Handler:
-    """One handler of a plan: resolved once, looked up again when its module was reloaded."""
-
-    __slots__ = ("_fixed", "_loaded", "_trusted", "_version", "entry", "module", "path", "phase")
-
-    def __init__(self, entry: HandlerEntry, phase: str) -> None:
-        self.entry = entry
-        self.phase = phase
-        self.module, _, path = entry.handler.partition("::")
-        self.path = path or phase.removeprefix("Python").lower()
-        self._loaded: Loaded | None = None
-        self._fixed: Callable[[Any], Any] | None = None
-        self._version = -1
-        self._trusted = -1.0
-
-    def resolve(self, req: Request, plan: Plan, loader: Loader, argument: Any = None) -> Callable[[Any], Any] | None:
-        """The callable; None for a silent handler whose module has none.
-
-        Classes on the way to it are made with the argument, without one with the request.
-
-        :raises Exception: what the module raises when imported; AttributeError without such an object.
-        """
-        now = req._request_time
-        if plan.python_path is not None and plan.python_path != loader.path:
-            loader.use_path(plan.python_path)
-        if now < self._trusted or now >= self._trusted + TRUST:
-            # a handler in a Location has no directory (api 3.5 1.5)
-            directory = None if self.entry.is_location or plan.python_path is not None else self.entry.directory
-            with loader.in_turn():
-                if plan.python_path is not None:
-                    loader.use_path(plan.python_path)  # (another thread may have had another one meanwhile)
-                loaded = loader.load(self.module, directory, plan.autoreload, now)
-                # (still in turn: or a thread that was held up here could put the function of before a reload back)
-                if loaded is not self._loaded or loaded.version != self._version:
-                    self._fixed = self._find_fixed(loaded)
-                    self._loaded, self._version = loaded, loaded.version
-                self._trusted = now
-        fixed = self._fixed
-        if fixed is not None:
-            return fixed
-        assert self._loaded is not None
-        if argument is None:
-            argument = req
-        walked: Any = resolve_object(self._loaded.module, self.path, argument, self.entry.silent)
-        if isinstance(walked, type):
-            walked = walked(argument)
-        function: Callable[[Any], Any] | None = walked
-        return function
-
-    def _find_fixed(self, loaded: Loaded) -> Callable[[Any], Any] | None:
-        """A plain function needs no walk per request."""
-        found = loaded.module.__dict__.get(self.path)
-        if not callable(found) or isinstance(found, type):
-            return None
-        function: Callable[[Any], Any] = found
-        return function
 
 
 def run(req: Request, plan: Plan, loader: Loader, phase: str, handlers: Sequence[Handler]) -> int:
@@ -181,31 +119,6 @@ def running() -> Request | None:
     return found
 
 
-#: What CPython and the makers of extension modules say where isolated subinterpreters are refused.
-REFUSALS = lazyre.compile(
-    r"module (?P<module>\S+) does not support loading in subinterpreters"
-    r"|PyO3 modules (?:compiled for \S+ )?(?:do not yet|may only be)"
-    r"|cannot load module more than once per process"
-    r"|Interpreter change detected"
-    r"|daemon threads? (?:are|is)? ?(?:disabled|not supported)"
-    r"|(?:fork|exec) not supported for isolated subinterpreters"
-)
-
-
-def refusing(error: BaseException) -> str | None:
-    """The module (or the deed) that an isolated subinterpreter does not allow, if that is why it failed."""
-    traceback = tracebacks()
-    seen = 0
-    found: BaseException | None = error
-    while found is not None and seen < 20:
-        if isinstance(found, (ImportError, RuntimeError, MustMove)):
-            match = REFUSALS.search("".join(traceback.format_exception_only(found)))
-            if match is not None:
-                return match["module"] or getattr(found, "name", None) or match[0]
-        found, seen = found.__cause__ or found.__context__, seen + 1
-    return None
-
-
 def move_or_stay(req: Request, loader: Loader, error: BaseException, loading: bool = False) -> None:
     """An error that nobody caught: where this interpreter is what it comes from, the application leaves it.
 
@@ -237,64 +150,3 @@ def _raised(req: Request, raised: SERVER_RETURN) -> Any:
     if len(arguments) > 1 and arguments[1]:
         req.status = arguments[1]
     return arguments[0]
-
-
-def failed(req: Request, plan: Plan, handler: Handler, error: BaseException, repeated: bool = False) -> int:
-    """Log an uncaught error line by line; with PythonDebug also show it to the client (manual 5.4.2).
-
-    ``repeated``: it was told already, and nothing has changed: one line is enough.
-    """
-    text = describe(error)
-    prefix = f"{handler.phase} {handler.entry.handler}"
-    req._failure = f"{prefix}: {text[-1].strip()}"
-    for part in [f"{text[-1].rstrip()} (as before: the file has not changed)"] if repeated else text:
-        req._log.log(
-            constants.APLOG_ERR, f"{prefix}: {part.rstrip()}", module="python", client=req.connection.client_addr
-        )
-    if not plan.debug:
-        return SERVER_ERROR
-    if not req._started:
-        req._status = SERVER_ERROR
-        req._status_line = None
-        req._content_type = "text/html"
-        if req._headers_out is not None:
-            for name in ("Content-Length", "Content-Encoding", "ETag", "Last-Modified"):
-                del req._headers_out[name]
-    shown = escape("".join(part + "\n" for part in text))
-    page = f'\n<pre>\nMod_python error: "{escape(prefix)}"\n\n{shown}</pre>\n'
-    try:
-        req.write(page.encode("ascii", "xmlcharrefreplace"), 0)
-    except ClientGone:
-        return SERVER_ERROR
-    return DONE
-
-
-def tracebacks() -> ModuleType:
-    """The library's ``traceback``. It takes long to import, and a good application never needs it.
-
-    What it imports must be the library's, too, whatever the application has on its path.
-    """
-    found = sys.modules.get("traceback")
-    if found is not None:
-        return found
-    library = os.path.dirname(os.__file__)
-    sys.path.insert(0, library)
-    try:
-        return importlib.import_module("traceback")
-    finally:
-        sys.path.remove(library)
-
-
-def describe(error: BaseException) -> list[str]:
-    """The traceback's parts, without the server's own frames; never raises, whatever the exception does."""
-    own = __file__.rpartition("phases")[0]
-    try:
-        traceback = tracebacks()
-        trace = error.__traceback__
-        while trace is not None and trace.tb_frame.f_code.co_filename.startswith(own):
-            trace = trace.tb_next
-        lines: list[str] = traceback.format_exception(type(error), error, trace or error.__traceback__)
-        return lines
-    except BaseException:  # its __str__ may raise, too
-        name = type(error).__name__
-        return [f"{name}: its text can't be shown, for its __str__ raised {sys.exc_info()[0]!r}\n"]

@@ -50,8 +50,7 @@ PAGES: Mapping[int, str] = {
     411: "<p>A {method} request with a body must say its length (Content-Length).<br />\n{note}</p>\n",
     412: "<p>The document is not in the state that the request makes its condition.</p>\n",
     413: (
-        "<p>A {method} request can't have a body here, or this one is larger than\n"
-        "the server takes.</p>\n"
+        "<p>A {method} request can't have a body here, or this one is larger than\nthe server takes.</p>\n"
     ),
     414: "<p>The address is longer than the server takes.<br />\n{note}</p>\n",
     415: "<p>The data sent is of a kind that can't be used here.</p>\n",

@@ -10,19 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mpserver.api import constants
-from mpserver.api.filterobject import Filter, InputFilterObject, OutputFilterObject
-from mpserver.api.filters import EOS, FLUSH, OutputFactory, OutputFilter, close_files, install
-from mpserver.api.hlist import HandlerEntry
-from mpserver.api.inputfilters import FilteredInput, InputFilter
-from mpserver.api.link import Part
+from mpserver.api.constants import SERVER_RETURN
+from mpserver.api.filter_object import Filter, InputFilterObject, OutputFilterObject
+from mpserver.api.handler_list import HandlerEntry
+from mpserver.api.input_filters import FilteredInput, InputFilter
 from mpserver.api.loader import Loader
-from mpserver.api.result import SERVER_RETURN
+from mpserver.api.output_filters import EOS, FLUSH, OutputFactory, OutputFilter, close_files, install
+from mpserver.api.stream import Part
 from mpserver.config.settings import Conf
 from mpserver.errors import ClientGone, Misplaced
 from mpserver.modules import core, include, mime, options, python
 from mpserver.modules import filter as by_type
 from mpserver.phases import errorpage
-from mpserver.phases.dispatch import Handler, describe, move_or_stay
+from mpserver.phases.application_errors import describe
+from mpserver.phases.dispatch import move_or_stay
+from mpserver.phases.plan import Handler
 from mpserver.phases.timeouts import RequestTimeout
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
@@ -43,7 +45,7 @@ def _always(req: Request) -> OutputFilter:
 
 def _includes(req: Request) -> OutputFilter:
     """Server side includes; loaded by the interpreters that have some."""
-    from mpserver.phases.includes import Includes
+    from mpserver.phases.include_filter import Includes
 
     return Includes(req)
 
@@ -57,7 +59,7 @@ BUILT_IN: Mapping[str, OutputFactory] = {
 
 
 class PythonFilter(NamedTuple):
-    """A filter that an application has; see `mpserver.api.filterobject.Facts`."""
+    """A filter that an application has; see `mpserver.api.filter_object.Facts`."""
 
     name: str
     handler: str
@@ -104,7 +106,9 @@ class Caller:
             self.req.status = raised.args[1]
         if not raised.args or type(raised.args[0]) is not int:
             kind = type(raised.args[0] if raised.args else None)
-            self._log(f"Value raised with SERVER_RETURN is invalid. It is a {kind}, but it must be a tuple or an int.")
+            self._log(
+                f"Value raised with SERVER_RETURN is invalid. It is a {kind}, but it must be a tuple or an int."
+            )
 
     def _failed(self, given: Filter, error: BaseException) -> None:
         req = self.req
@@ -342,7 +346,9 @@ def wanted(conf: Conf) -> bool:
 def needs_python(conf: Conf) -> bool:
     """Whether a filter that it asks for may be Python, so that its requests belong into an interpreter."""
     asked = _asked(conf)
-    if (include.FILTER in asked or conf[include.X_BIT_HACK] != "off") and options.effective(conf) & options.Option.EXEC:
+    if (include.FILTER in asked or conf[include.X_BIT_HACK] != "off") and options.effective(
+        conf
+    ) & options.Option.EXEC:
         return True  # its pages may hold Python
     return bool(asked & (conf[python.OUTPUT_FILTERS].keys() | conf[python.INPUT_FILTERS].keys()))
 

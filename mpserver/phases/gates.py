@@ -9,11 +9,12 @@ than this one's. Everywhere else all phases run, with the new URI.
 
 from __future__ import annotations
 
-from mpserver.config.sections import FILES, for_files
+from mpserver.config.section_kinds import FILES
+from mpserver.config.sections import for_files
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.config.compile import Server
+    from mpserver.config.server import Server
     from mpserver.phases.translate import Resource
 
 

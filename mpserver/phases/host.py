@@ -6,14 +6,17 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 
-from mpserver.api.log import DEFAULT_LEVEL, ErrorLog, log_key
+from mpserver.api.error_log import DEFAULT_LEVEL, ErrorLog
 from mpserver.api.server import Server as ServerObject
-from mpserver.config.compile import Configuration, Server
+from mpserver.config.configuration import Configuration
+from mpserver.config.server import Server
 from mpserver.config.settings import Conf
-from mpserver.http1.head import Blocks, Head, Limits
+from mpserver.http1.blocks import Blocks
+from mpserver.http1.head import Head, Limits
 from mpserver.modules import core, log_config, python
-from mpserver.modules.pages import Pages
-from mpserver.phases.steps import EARLY
+from mpserver.modules.file_cache import Pages
+from mpserver.phases.plan import EARLY
+from mpserver.system.log_files import log_key
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 from mpserver.version import MOD_PYTHON_VERSION, VERSION
 
@@ -40,7 +43,9 @@ class Site:
         "max_requests", "name", "pages", "server", "timeout",
     )  # fmt: skip
 
-    def __init__(self, configuration: Configuration, server: Server, name: str, logs: Mapping[str, int]) -> None:
+    def __init__(
+        self, configuration: Configuration, server: Server, name: str, logs: Mapping[str, int]
+    ) -> None:
         conf = server.conf
         self.server = server
         self.name = name
@@ -54,12 +59,15 @@ class Site:
         self.max_requests = conf[core.MAX_KEEP_ALIVE_REQUESTS]
         self.timeout = conf[core.TIMEOUT]
         self.limits = Limits(
-            conf[core.LIMIT_REQUEST_LINE], conf[core.LIMIT_REQUEST_FIELDS], conf[core.LIMIT_REQUEST_FIELD_SIZE]
+            conf[core.LIMIT_REQUEST_LINE],
+            conf[core.LIMIT_REQUEST_FIELDS],
+            conf[core.LIMIT_REQUEST_FIELD_SIZE],
         )
         self.blocks = Blocks()
         self.log = ErrorLog(error_fd(configuration, server, logs), *log_levels(server))
         self.access_logs = tuple(
-            OpenLog(logs.get(log_key(configuration.root, log.target), 2), log) for log in log_config.access_logs(conf)
+            OpenLog(logs.get(log_key(configuration.root, log.target), 2), log)
+            for log in log_config.access_logs(conf)
         )
 
 

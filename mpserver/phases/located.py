@@ -15,7 +15,7 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpserver.api.request import Request
     from mpserver.config.htaccess import Watched
-    from mpserver.modules.pages import Page
+    from mpserver.modules.file_cache import Page
     from mpserver.phases.plan import Plan
     from mpserver.phases.translate import Resource
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Located:
     """A resource and its plan.
 
-    ``page``: its response, where it is a small static file, see `mpserver.modules.pages`.
+    ``page``: its response, where it is a small static file, see `mpserver.modules.file_cache`.
     """
 
     __slots__ = ("_found", "_htaccess", "page", "plan", "resource")

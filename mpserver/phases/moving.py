@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from mpserver.api.inputfilters import unfiltered
+from mpserver.api.input_filters import unfiltered
 from mpserver.modules import cgi
 from mpserver.typing import TYPE_CHECKING
 

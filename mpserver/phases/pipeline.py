@@ -1,10 +1,10 @@
 """The way of a request through the phases (httpd's ``ap_process_request``; manual 3.2).
 
-    route       server -> resource -> plan -> the interpreter it belongs to
-    early       post-read-request and translation handlers, where a server has some
-    steps       of the plan: header parser, init, access, authentication, authorisation, type, fixup
-    content     the handler, a file, a directory
-    end         the rest of the response or an error page; access log, log handlers, cleanups
+route       server -> resource -> plan -> the interpreter it belongs to
+early       post-read-request and translation handlers, where a server has some
+steps       of the plan: header parser, init, access, authentication, authorisation, type, fixup
+content     the handler, a file, a directory
+end         the rest of the response or an error page; access log, log handlers, cleanups
 """
 
 from __future__ import annotations
@@ -14,49 +14,41 @@ import time
 from collections.abc import Mapping
 from stat import S_ISREG
 
-from mpserver import lazyre
 from mpserver.api import constants
 from mpserver.api.connection import Address
-from mpserver.api.inputfilters import unfiltered
+from mpserver.api.input_filters import unfiltered
 from mpserver.api.loader import Loader
-from mpserver.api.output import Clock
 from mpserver.api.request import Request
+from mpserver.api.response_head import Clock
 from mpserver.api.server import Server as ServerObject
-from mpserver.config.compile import Configuration, Server
+from mpserver.config.configuration import Configuration
 from mpserver.config.htaccess import HtaccessCache, Watched
 from mpserver.config.sections import Sections, merge
+from mpserver.config.server import Server
 from mpserver.config.settings import Conf
 from mpserver.errors import ClientGone, Moves, RequestError, Unread, is_crowded
 from mpserver.http1.head import Head, refused
 from mpserver.http1.percent import encode_path
 from mpserver.modules import auth, default, python
-from mpserver.modules.environment import Environment
-from mpserver.phases import dispatch, gates, links
-from mpserver.phases.answer import Answers, log_error
-from mpserver.phases.carry import pack, unpack
-from mpserver.phases.dispatch import Handler
+from mpserver.modules.interpreter_environment import Environment
+from mpserver.phases import application_errors, gates, symlinks
+from mpserver.phases.error_response import Answers, log_error
 from mpserver.phases.host import Host, Site, server_name, server_object, server_software
 from mpserver.phases.located import Located, settle
-from mpserver.phases.plan import Place, Plan, varies_by_file
-from mpserver.phases.steps import EARLY, TRANSLATION, compile_steps, run
+from mpserver.phases.plan import EARLY, TRANSLATION, Handler, Place, Plan, plan_of
+from mpserver.phases.planner import CACHE, LONGEST_NAME, make_plan, varies_by_file
+from mpserver.phases.redirects import ABSOLUTE, REDIRECTS, _elsewhere
+from mpserver.phases.steps import compile_steps, run
 from mpserver.phases.subrequests import SubRequests
+from mpserver.phases.transfer import pack, unpack
 from mpserver.phases.translate import Resource, normalize, resolve, walk
-from mpserver.typing import TYPE_CHECKING, Any
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.api.link import Link
+    from mpserver.api.stream import Link
     from mpserver.phases.timeouts import Timeouts
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
-
-#: What a redirect's URI may begin with and does not need.
-ABSOLUTE = lazyre.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(?=[/?]|$)")
-#: httpd's limit of internal redirects of one request.
-REDIRECTS = 10
-#: Caches are emptied when they grow past this: a client can ask for any number of paths.
-CACHE = 4096
-#: The longest name of a host that is remembered: DNS has no longer ones.
-LONGEST_NAME = 255
 
 
 class Pipeline(Answers):
@@ -185,13 +177,13 @@ class Pipeline(Answers):
         return plan
 
     def _compile(self, host: Host, conf: Conf, filename: str | None) -> Plan:
-        plan = Plan(
+        plan = make_plan(
             host.site, conf, filename, self.software, self.redirect, self._environments, self._handlers(host, conf)
         )  # fmt: skip
         compile_steps(plan, self.loader, self._look_up, filename)
         plan.subrequests, plan.loader = self.subrequests, self.loader
-        if links.needed(host.server, conf):
-            plan.steps = (links.step(host.server, self.htaccess), *plan.steps)
+        if symlinks.needed(host.server, conf):
+            plan.steps = (symlinks.step(host.server, self.htaccess), *plan.steps)
         if self.timeouts is not None and plan.needs_python:
             self.timeouts.guard(plan)
         return plan
@@ -233,7 +225,9 @@ class Pipeline(Answers):
                 req.finish()
             except (ClientGone, ValueError, OSError):
                 self.end(req, OK)
-        req._is_over = True  # before the look at what there is to do: a thread of it may register something right now
+        req._is_over = (
+            True  # before the look at what there is to do: a thread of it may register something right now
+        )
         if plan.has_last_handlers or req._cleanups or req._added or req._next is not None:
             self.close(req)
         elif plan.has_end:
@@ -335,7 +329,9 @@ class Pipeline(Answers):
         req._is_directory = False
         req._target = uri if req._args is None else f"{uri}?{req._args}"
         try:
-            result = self._become(req, before, self._follow(req, self.host(req._server), uri, TRANSLATION), asked)
+            result = self._become(
+                req, before, self._follow(req, self.host(req._server), uri, TRANSLATION), asked
+            )
         finally:
             req._user, req._ap_auth_type, req._target = asked  # of the directory, whoever may see the index
         if result != OK:
@@ -344,7 +340,11 @@ class Pipeline(Answers):
         return result
 
     def _become(
-        self, req: Request, before: Located, located: Located | int, asked: tuple[str | None, str | None, str | None]
+        self,
+        req: Request,
+        before: Located,
+        located: Located | int,
+        asked: tuple[str | None, str | None, str | None],
     ) -> int:
         """Make a request the one for an index file, which lies there; ``asked``: its user and how that is known."""
         if isinstance(located, int):
@@ -420,7 +420,15 @@ class Pipeline(Answers):
             log_error(req, f"the ErrorDocument {uri} for status {status} itself failed with {result}")
             return False
         self.end(new, result)
-        for name in ("_bytes_out", "_sent", "_status", "_started", "_finished", "_content_type", "_headers_out"):
+        for name in (
+            "_bytes_out",
+            "_sent",
+            "_status",
+            "_started",
+            "_finished",
+            "_content_type",
+            "_headers_out",
+        ):
             setattr(req, name, getattr(new, name))
         return True
 
@@ -429,7 +437,15 @@ class Pipeline(Answers):
         new = self.request(req._link, req._head, host, req._request_time)
         new._target, new._args = uri, args
         if req._started:
-            for name in ("_started", "_chunked", "_length_left", "_sent", "_bytes_out", "_waiting", "_has_file"):
+            for name in (
+                "_started",
+                "_chunked",
+                "_length_left",
+                "_sent",
+                "_bytes_out",
+                "_waiting",
+                "_has_file",
+            ):
                 setattr(new, name, getattr(req, name))
             new._parts, req._parts = req._parts, []
         new._prev, req._next = req, new
@@ -494,7 +510,10 @@ class Pipeline(Answers):
         req._is_over = True
         self._run_cleanups(req)  # of a thread that came right now
         for path in req._locks.end() if req._locks is not None else ():
-            log_error(req, f"the lock of a session was still held at the end of the request, and is free now: {path}")
+            log_error(
+                req,
+                f"the lock of a session was still held at the end of the request, and is free now: {path}",
+            )
 
     def _run_cleanups(self, req: Request) -> None:
         while req._cleanups:
@@ -503,25 +522,8 @@ class Pipeline(Answers):
                 function(data)
             except BaseException as error:  # an application's cleanup may raise anything
                 if self.loader is not None and self.loader.may_move:
-                    refused = dispatch.refusing(error)
+                    refused = application_errors.refusing(error)
                     if refused is not None:
                         self.loader.refused(refused)
-                last = dispatch.describe(error)[-1].strip()
+                last = application_errors.describe(error)[-1].strip()
                 req.log_error(f"python_cleanup: Error calling cleanup object {function!r}: {last}")
-
-
-def _elsewhere(req: Request, plan: Plan) -> int:
-    """A request can't go on in another interpreter. :returns: its status."""
-    log_error(
-        req,
-        f"{req._uri} leads to the interpreter {plan.interpreter} ({plan.place.kind}), but the request runs in "
-        f"{req.interpreter}: give both the same PythonInterpreter",
-    )
-    return constants.HTTP_INTERNAL_SERVER_ERROR
-
-
-def plan_of(req: Request) -> Plan:
-    """A request's plan, as the engine knows it."""
-    plan: Any = req._plan
-    assert isinstance(plan, Plan)
-    return plan

@@ -7,25 +7,107 @@ in the plan, and cost nothing.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 
-from mpserver.api.hlist import HandlerEntry
-from mpserver.api.table import Table
+from mpserver.api.handler_list import HandlerEntry
+from mpserver.api.loader import TRUST, Loaded, Loader, resolve_object
 from mpserver.config.settings import Conf
-from mpserver.modules import auth, core, mime, python
-from mpserver.modules.environment import ENVIRONMENT, Environment, plain
-from mpserver.phases import filters
-from mpserver.phases.dispatch import Handler
-from mpserver.phases.steps import PYTHON_HANDLERS, Step
-from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
+from mpserver.modules.interpreter_environment import Environment
+from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
     from mpserver.phases.host import Site
 
-#: The name that always means the worker's own main interpreter (manual 4.1).
-MAIN = "main_interpreter"
+
+class Handler:
+    """One handler of a plan: resolved once, looked up again when its module was reloaded."""
+
+    __slots__ = ("_fixed", "_loaded", "_trusted", "_version", "entry", "module", "path", "phase")
+
+    def __init__(self, entry: HandlerEntry, phase: str) -> None:
+        self.entry = entry
+        self.phase = phase
+        self.module, _, path = entry.handler.partition("::")
+        self.path = path or phase.removeprefix("Python").lower()
+        self._loaded: Loaded | None = None
+        self._fixed: Callable[[Any], Any] | None = None
+        self._version = -1
+        self._trusted = -1.0
+
+    def resolve(
+        self, req: Request, plan: Plan, loader: Loader, argument: Any = None
+    ) -> Callable[[Any], Any] | None:
+        """The callable; None for a silent handler whose module has none.
+
+        Classes on the way to it are made with the argument, without one with the request.
+
+        :raises Exception: what the module raises when imported; AttributeError without such an object.
+        """
+        now = req._request_time
+        if plan.python_path is not None and plan.python_path != loader.path:
+            loader.use_path(plan.python_path)
+        if now < self._trusted or now >= self._trusted + TRUST:
+            # a handler in a Location has no directory (api 3.5 1.5)
+            directory = (
+                None if self.entry.is_location or plan.python_path is not None else self.entry.directory
+            )
+            with loader.in_turn():
+                if plan.python_path is not None:
+                    loader.use_path(plan.python_path)  # (another thread may have had another one meanwhile)
+                loaded = loader.load(self.module, directory, plan.autoreload, now)
+                # (still in turn: or a thread that was held up here could put the function of before a reload back)
+                if loaded is not self._loaded or loaded.version != self._version:
+                    self._fixed = self._find_fixed(loaded)
+                    self._loaded, self._version = loaded, loaded.version
+                self._trusted = now
+        fixed = self._fixed
+        if fixed is not None:
+            return fixed
+        assert self._loaded is not None
+        if argument is None:
+            argument = req
+        walked: Any = resolve_object(self._loaded.module, self.path, argument, self.entry.silent)
+        if isinstance(walked, type):
+            walked = walked(argument)
+        function: Callable[[Any], Any] | None = walked
+        return function
+
+    def _find_fixed(self, loaded: Loaded) -> Callable[[Any], Any] | None:
+        """A plain function needs no walk per request."""
+        found = loaded.module.__dict__.get(self.path)
+        if not callable(found) or isinstance(found, type):
+            return None
+        function: Callable[[Any], Any] = found
+        return function
+
+
+def plan_of(req: Request) -> Plan:
+    """A request's plan, as the engine knows it."""
+    plan: Any = req._plan
+    assert isinstance(plan, Plan)
+    return plan
+
+
+Step = Callable[["Request"], int]
+
+
+#: Handler names that are served by the PythonHandlers (api 3.5 1.5).
+PYTHON_HANDLERS = frozenset({"mod_python", "python-program"})
+
+
+#: Phases that run before the resource is known; Init is one of them at server level (manual 5.1.5).
+EARLY = ("PythonInitHandler", "PythonPostReadRequestHandler", "PythonTransHandler")
+
+
+#: Those of them that run for the look-up of an index, too.
+TRANSLATION = ("PythonTransHandler",)
+
+
+class Lookup(Protocol):
+    """Makes a request the one for an index file, up to its content handler: OK, or the status of the look-up."""
+
+    def __call__(self, req: Request, uri: str, /) -> int: ...
 
 
 class Place(NamedTuple):
@@ -39,7 +121,9 @@ class Place(NamedTuple):
     @property
     def key(self) -> str:
         """Its name on the scoreboard."""
-        return f"{self.kind} {self.name} {self.environment}" if self.environment else f"{self.kind} {self.name}"
+        return (
+            f"{self.kind} {self.name} {self.environment}" if self.environment else f"{self.kind} {self.name}"
+        )
 
 
 class PhaseHandlers(NamedTuple):
@@ -60,111 +144,47 @@ class Plan:
         "redirect", "requires", "server_software", "site", "steps", "subrequests",
     )  # fmt: skip
 
-    def __init__(
-        self, site: Site, conf: Conf, filename: str | None, software: str,
-        redirect: Callable[[Request, str], None], environments: Mapping[str, Environment],
-        handler: type[Handler] = Handler,
-    ) -> None:  # fmt: skip
-        self.site = site
-        self.conf = conf
-        self.redirect = redirect
-        #: What handlers are.
-        self.handler = handler
-        self.server_software = software
-        self.auth_type: str | None = conf[auth.AUTH_TYPE]
-        self.auth_name: str | None = conf[auth.AUTH_NAME]
-        self.requires: tuple[str, ...] = conf[auth.REQUIRE].texts
-        self.document_root: str = core.document_root(site.server.conf)
-        self.python_config: Mapping[str, str] = python.python_config(conf)
-        self.options: Mapping[str, str] = python.options(conf)
-        self.config_pairs = tuple(Table(self.python_config).items())
-        self.option_pairs = tuple(Table(self.options).items())
-        self.python_path: str | None = conf[python.PYTHON_PATH]
-        self.debug: bool = conf[python.PYTHON_DEBUG]
-        self.autoreload: bool = conf[python.PYTHON_AUTO_RELOAD]
-        lookups = conf[core.HOSTNAME_LOOKUPS]
-        self.hostname_lookups = "" if lookups == "off" else lookups
-        canonical = conf[core.USE_CANONICAL_NAME]
-        self.canonical_name = "" if canonical == "off" else canonical
-        self.pass_auth: bool = conf[core.CGI_PASS_AUTH]
-        self.addhandler_extensions = tuple(
-            extension for extension, handler in conf[mime.ADD_HANDLER].items() if handler in PYTHON_HANDLERS
-        )
-        self.limit_body: int = conf[core.LIMIT_REQUEST_BODY]
-        self.error_documents = conf[core.ERROR_DOCUMENT]
-        self.handlers = {
-            phase: _phase_handlers(specs, phase, filename, handler) for phase, specs in conf[python.HANDLERS].items()
-        }
-        self.needs_python = bool(self.handlers) or filters.needs_python(conf)
-        #: The filters; `compile_steps` makes them, where handlers can run.
-        self.filters: filters.Filters | None = None
-        name = interpreter_name(site, conf, filename)
-        self.place = place(name, conf[python.INTERP_BACKEND], environments.get(name) or plain(conf[ENVIRONMENT]))
-        self.interpreter = self.place.name
-        #: Whether handlers run after the response; whether anything happens there, the access log included.
-        self.has_last_handlers = "PythonLogHandler" in self.handlers or "PythonCleanupHandler" in self.handlers
-        self.has_end = self.has_last_handlers or bool(site.access_logs)
-        self.steps: tuple[Step, ...] = ()
-        #: What pages that include others use; the pipeline sets both.
-        self.subrequests: Any = None
-        self.loader: Any = None
-        self.content: Step
+    site: Site
+    conf: Conf
+    redirect: Callable[[Request, str], None]
+    #: What handlers are.
+    handler: type[Handler]
+    server_software: str
+    config_pairs: tuple[tuple[str, str], ...]
+    option_pairs: tuple[tuple[str, str], ...]
+    hostname_lookups: str
+    canonical_name: str
+    addhandler_extensions: tuple[str, ...]
+    error_documents: dict[int, str]
+    handlers: Mapping[str, PhaseHandlers]
+    needs_python: bool
+    place: Place
+    interpreter: str
+    #: Whether handlers run after the response.
+    has_last_handlers: bool
+    #: Whether anything happens there, the access log included.
+    has_end: bool
+    auth_type: str | None
+    auth_name: str | None
+    requires: tuple[str, ...]
+    document_root: str
+    python_config: Mapping[str, str]
+    options: Mapping[str, str]
+    python_path: str | None
+    debug: bool
+    autoreload: bool
+    pass_auth: bool
+    limit_body: int
+    #: The filters; `compile_steps` makes them, where handlers can run.
+    filters: Any
+    steps: tuple[Step, ...]
+    #: What pages that include others use; the pipeline sets both.
+    subrequests: Any
+    loader: Any
+    content: Step
 
     def tell(self, req: Request) -> Iterator[tuple[str, str]]:
-        """The plan of a request in words; see `mpserver.phases.summary`."""
-        from mpserver.phases import summary
+        """The plan of a request in words; see `mpserver.phases.explain`."""
+        from mpserver.phases import explain
 
-        return summary.rows(self, req)
-
-
-def _phase_handlers(
-    specs: tuple[python.HandlerSpec, ...], phase: str, filename: str | None, kind: type[Handler]
-) -> PhaseHandlers:
-    plain: list[Handler] = []
-    extensions: dict[str, list[Handler]] = {}
-    for spec in specs:
-        directory = python.directory_for(spec, filename)
-        handler = kind(HandlerEntry(spec.handler, directory, spec.is_location, spec.silent), phase)
-        for extension in spec.extensions:
-            extensions.setdefault(extension, []).append(handler)
-        if not spec.extensions:
-            plain.append(handler)
-    return PhaseHandlers(tuple(plain), {name: tuple(found) for name, found in extensions.items()})
-
-
-def interpreter_name(site: Site, conf: Conf, filename: str | None) -> str:
-    """The name of a request's interpreter (api 3.5 1.6)."""
-    name = conf[python.PYTHON_INTERPRETER]
-    if name is not None:
-        return name
-    if conf[python.INTERP_PER_DIRECTORY]:
-        if filename is None:
-            return MAIN
-        directory = filename if filename.endswith("/") or os.path.isdir(filename) else os.path.dirname(filename)
-        return directory if directory.endswith("/") else directory + "/"
-    if conf[python.INTERP_PER_DIRECTIVE]:
-        for phase in (*python.EARLY_PHASES, *python.LATE_PHASES):
-            for spec in conf[python.HANDLERS].get(phase, ()):
-                return python.directory_for(spec, filename) or MAIN
-        found = filters.first_spec(conf)
-        return MAIN if found is None else python.directory_for(found, filename) or MAIN
-    return site.name
-
-
-def place(name: str, backend: str, environment: Environment = ()) -> Place:
-    """Where an interpreter of this name runs, by PythonInterpBackend and what it has of its own."""
-    if environment:
-        return Place("process", name, environment)
-    if name == MAIN or backend == "main":
-        return Place("main", MAIN)
-    return Place(backend, name)
-
-
-def varies_by_file(conf: Conf) -> bool:
-    """Whether the plan depends on the file itself, not on the configuration alone."""
-    if conf[python.PYTHON_INTERPRETER] is None and conf[python.INTERP_PER_DIRECTORY]:
-        return True
-    if any(spec.pattern for specs in conf[python.HANDLERS].values() for spec in specs):
-        return True
-    settings = (python.OUTPUT_FILTERS, python.INPUT_FILTERS)
-    return any(spec.pattern for setting in settings for spec in conf[setting].values())
+        return explain.rows(self, req)

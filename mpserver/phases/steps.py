@@ -12,34 +12,19 @@ from mpserver.api import constants
 from mpserver.api.loader import Loader
 from mpserver.modules import auth, cgi, core, default, mime, python
 from mpserver.phases import dispatch, filters
-from mpserver.typing import TYPE_CHECKING, Protocol
+from mpserver.phases.plan import PYTHON_HANDLERS
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
     from mpserver.config.settings import Conf
-    from mpserver.phases.plan import Plan
+    from mpserver.phases.plan import Lookup, Plan, Step
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
-
-Step = Callable[["Request"], int]
-
-#: Handler names that are served by the PythonHandlers (api 3.5 1.5).
-PYTHON_HANDLERS = frozenset({"mod_python", "python-program"})
-
-#: Phases that run before the resource is known; Init is one of them at server level (manual 5.1.5).
-EARLY = ("PythonInitHandler", "PythonPostReadRequestHandler", "PythonTransHandler")
-#: Those of them that run for the look-up of an index, too.
-TRANSLATION = ("PythonTransHandler",)
 
 
 #: The content handlers of modules, by name.
 CONTENT: Mapping[str, Step] = {cgi.HANDLER: cgi.handler}
-
-
-class Lookup(Protocol):
-    """Makes a request the one for an index file, up to its content handler: OK, or the status of the look-up."""
-
-    def __call__(self, req: Request, uri: str, /) -> int: ...
 
 
 def compile_steps(plan: Plan, loader: Loader | None, lookup: Lookup, filename: str | None) -> None:
@@ -205,7 +190,9 @@ def _content(plan: Plan, loader: Loader | None, lookup: Lookup) -> Step:
 
     def step(req: Request) -> int:
         if req._added:
-            result = run(req, plan, loader, "PythonFixupHandler") if "PythonFixupHandler" in req._added else OK
+            result = (
+                run(req, plan, loader, "PythonFixupHandler") if "PythonFixupHandler" in req._added else OK
+            )
             if result not in (OK, DECLINED):
                 return result
         if req._is_directory:

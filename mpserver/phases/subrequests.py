@@ -10,16 +10,16 @@ import os
 from collections.abc import Callable
 
 from mpserver.api import constants
-from mpserver.api.filters import pieces
-from mpserver.api.link import Begun, Link, Part
-from mpserver.api.log import ERROR
+from mpserver.api.error_log import ERROR
+from mpserver.api.output_filters import pieces
+from mpserver.api.stream import Begun, Link, Part
 from mpserver.api.table import Table
 from mpserver.errors import ClientGone, ConfigError
 from mpserver.http1.percent import encode_path
 from mpserver.modules import cgi
 from mpserver.phases.located import settle
 from mpserver.phases.moving import is_plain
-from mpserver.phases.steps import Step
+from mpserver.phases.plan import Step
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,9 +45,18 @@ Write = Callable[[bytes], None]
 
 
 class PageLink:
-    """The link of a part: what is sent goes into the page. Implements `mpserver.api.link.Link`."""
+    """The link of a part: what is sent goes into the page. Implements `mpserver.api.stream.Link`."""
 
-    __slots__ = ("_outer", "_write", "fd", "input", "keep_alive", "keep_alive_timeout", "requests_left", "timeout")
+    __slots__ = (
+        "_outer",
+        "_write",
+        "fd",
+        "input",
+        "keep_alive",
+        "keep_alive_timeout",
+        "requests_left",
+        "timeout",
+    )
 
     def __init__(self, outer: Link, write: Write) -> None:
         self._outer, self._write = outer, write
@@ -154,7 +163,9 @@ class SubRequests:
         sub._method, sub._header_only, sub._assbackwards = "GET", 0, 1
         sub._target, sub._args, sub._main = path, query if question else None, req
         sub._user, sub._ap_auth_type = req._user, req._ap_auth_type
-        sub._table_in = Table.from_pairs([pair for pair in req.headers_in.pairs() if pair[0].lower() not in OWN])
+        sub._table_in = Table.from_pairs(
+            [pair for pair in req.headers_in.pairs() if pair[0].lower() not in OWN]
+        )
         sub._env = Table.from_pairs(req.subprocess_env.pairs())
         settle(sub, located)
         return sub

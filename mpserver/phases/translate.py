@@ -15,7 +15,7 @@ import os
 import re
 from stat import S_ISDIR, S_ISLNK
 
-from mpserver.api.log import ALERT, CRIT, ERROR, INFO
+from mpserver.api.error_log import ALERT, CRIT, ERROR, INFO
 from mpserver.config.sections import merge
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError, RequestError, Unread
@@ -24,8 +24,8 @@ from mpserver.modules import alias, core, python
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.config.compile import Server
     from mpserver.config.sections import HtaccessLookup
+    from mpserver.config.server import Server
 
 BAD_REQUEST, FORBIDDEN, NOT_FOUND, SERVER_ERROR = 400, 403, 404, 500
 

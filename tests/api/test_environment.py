@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mpserver.api.environment import parsed_uri
+from mpserver.api.uri import parsed_uri
 from mpserver.http1.head import Head, Limits, parse_head
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mpserver.api import constants
-from mpserver.api.finfo import FileInfo, stat
+from mpserver.api.file_info import FileInfo, stat
 
 
 def test_a_file(tmp_path: Path) -> None:
@@ -30,7 +30,12 @@ def test_all_that_stat_says(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_text("12345")
     found, info = path.stat(), stat(str(path), constants.APR_FINFO_NORM)
-    assert (info.user, info.group, info.inode, info.device) == (found.st_uid, found.st_gid, found.st_ino, found.st_dev)
+    assert (info.user, info.group, info.inode, info.device) == (
+        found.st_uid,
+        found.st_gid,
+        found.st_ino,
+        found.st_dev,
+    )
     assert (info.nlink, info.ctime) == (1, int(found.st_ctime))
 
 

@@ -8,9 +8,9 @@ import h11
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpserver.api.link import Begun, Part
-from mpserver.api.output import Clock
 from mpserver.api.request import Request
+from mpserver.api.response_head import Clock
+from mpserver.api.stream import Begun, Part
 from mpserver.http1.head import Limits, parse_head
 from mpserver.http1.response import REASONS, chunked_beginning
 
@@ -66,7 +66,13 @@ class FakeLink:
     st.sampled_from(["never", "in time", "in part", "late"]),
 )
 def test_clients_see_where_a_response_ends(
-    method: str, status: int, minor: int, pieces: list[tuple[bytes, bool]], known: bool, keep: bool, holds: str
+    method: str,
+    status: int,
+    minor: int,
+    pieces: list[tuple[bytes, bool]],
+    known: bool,
+    keep: bool,
+    holds: str,
 ) -> None:
     connection = "" if keep and minor else "Connection: Keep-Alive\r\n" if keep else "Connection: close\r\n"
     head = parse_head(f"{method} / HTTP/1.{minor}\r\nHost: h\r\n{connection}\r\n".encode(), Limits())

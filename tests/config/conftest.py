@@ -9,7 +9,7 @@ from typing import TypeAlias
 import pytest
 
 from config.small import small_registry
-from mpserver.config.compile import Configuration, load
+from mpserver.config.configuration import Configuration, load
 
 #: Gives the configuration of a text.
 LoadText: TypeAlias = Callable[[str], Configuration]

@@ -9,7 +9,7 @@ import pytest
 
 from config.conftest import LoadText
 from config.small import KEEP_ALIVE, NOTE, ROOT, small_registry
-from mpserver.config.compile import Configuration, compile_tree, load
+from mpserver.config.configuration import Configuration, compile_tree, load
 from mpserver.config.registry import Args, Directive, Module, Registry, Where
 from mpserver.config.sections import merge
 from mpserver.config.tree import from_plain, to_plain

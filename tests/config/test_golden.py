@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from config.small import small_registry
-from mpserver.config.compile import load
-from mpserver.config.hosts import describe
+from mpserver.cli.info import describe
+from mpserver.config.configuration import load
 from mpserver.config.tree import Tree
 from mpserver.errors import ConfigErrors
 

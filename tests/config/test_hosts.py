@@ -6,8 +6,9 @@ import pytest
 
 from config.conftest import LoadText
 from config.small import NOTE, small_registry
-from mpserver.config.compile import Configuration
-from mpserver.config.hosts import describe, normal_host, normal_ip, parse_address, split_name
+from mpserver.cli.info import describe
+from mpserver.config.configuration import Configuration
+from mpserver.config.hosts import normal_host, normal_ip, parse_address, split_name
 from mpserver.errors import ConfigError
 
 
@@ -108,7 +109,7 @@ def test_the_name_in_virtualhost_counts_last(load_text: LoadText, monkeypatch: p
             raise OSError(2, "Name or service not known")
         return (ONE,)
 
-    monkeypatch.setattr("mpserver.config.compile.system_resolve", resolve)
+    monkeypatch.setattr("mpserver.config.configuration.system_resolve", resolve)
     configuration = load_text(
         host("inside:80", "first")
         + host("other:80 inside:80", "second", "ServerName x")

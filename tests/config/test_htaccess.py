@@ -11,7 +11,8 @@ from config.conftest import LoadText
 from config.small import NAME, NOTE
 from mpserver.config.htaccess import HtaccessCache
 from mpserver.config.registry import Override
-from mpserver.config.sections import Allowed, merge
+from mpserver.config.section_kinds import Allowed
+from mpserver.config.sections import merge
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError
 

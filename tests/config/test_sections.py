@@ -8,8 +8,9 @@ import pytest
 
 from config.conftest import LoadText
 from config.small import NOTE
-from mpserver.config.compile import Configuration, Server
+from mpserver.config.configuration import Configuration
 from mpserver.config.sections import captures, merge
+from mpserver.config.server import Server
 
 
 def section(kind: str, argument: str, note: str, inside: str = "") -> str:

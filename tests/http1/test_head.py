@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from http1 import oracles
 from http1.strategies import COMMON_METHODS, broken, heads, pieces, requests
 from mpserver.errors import RequestError
+from mpserver.http1.blocks import CHUNKED, Blocks
 from mpserver.http1.body import make_body
 from mpserver.http1.fields import read_fields
-from mpserver.http1.head import CHUNKED, Blocks, Head, HeadReader, Limits, parse_head, refused
+from mpserver.http1.head import Head, HeadReader, Limits, parse_head, refused
 
 LIMITS = Limits()
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n"

@@ -12,9 +12,9 @@ from typing import Any, cast
 
 import pytest
 
-from mod_python import Session
+from mod_python._sessions import base, memorysession
 from mpserver.api import runtime
-from mpserver.api.result import SERVER_RETURN
+from mpserver.api.constants import SERVER_RETURN
 from mpserver.api.table import HeaderTable, Table
 from mpserver.locks import LockPool
 
@@ -175,8 +175,8 @@ def ask(
     lent.lock_domain = pool.domain
     directory = tmp_path / "sessions"
     directory.mkdir(mode=0o700)
-    Session.MemorySession.sdict.clear()
-    monkeypatch.setattr(Session, "CLEANUP_CHANCE", 10**12)
+    memorysession.MemorySession.sdict.clear()
+    monkeypatch.setattr(base, "CLEANUP_CHANCE", 10**12)
     made: list[Any] = []
 
     def make(sid: str | None = None, kind: str | None = None, **members: Any) -> Any:
@@ -212,7 +212,7 @@ def ask(
     yield make
     for req in made:
         req.end()
-    Session.MemorySession.sdict.clear()
+    memorysession.MemorySession.sdict.clear()
     for name, args in lent.calls:
         if name == "register_cleanup":
             args[0](None)

@@ -12,6 +12,7 @@ import pytest
 
 import mod_python
 from mod_python import apache, version
+from mod_python._cgi import streams
 from mpserver.api import constants
 
 Make = Callable[..., Any]
@@ -85,13 +86,13 @@ def test_inside_of_a_server(lent: SimpleNamespace) -> None:
 
 def test_cgi_environment(make_request: Make) -> None:
     req = make_request("/", headers={"Authorization": "Basic YTpi"})
-    env = apache.build_cgi_env(req)
+    env = streams.build_cgi_env(req)
     assert isinstance(env, apache.table)
     assert env["GATEWAY_INTERFACE"] == "Python-CGI/1.1"
     assert env["HTTP_AUTHORIZATION"] == "Basic YTpi"
     assert env["REQUEST_METHOD"] == "GET"
     assert "HTTP_AUTHORIZATION" not in req.subprocess_env
-    assert "HTTP_AUTHORIZATION" not in apache.build_cgi_env(make_request("/"))
+    assert "HTTP_AUTHORIZATION" not in streams.build_cgi_env(make_request("/"))
 
 
 class TestResolveObject:
@@ -137,7 +138,9 @@ def test_module_times(tmp_path: Path) -> None:
 
 def test_where_it_is_installed() -> None:
     """What the published one tells of its build; what there is none of here is an empty string."""
-    assert (version.APR_VERSION, version.LIBEXECDIR, version.TEST_MOD_PYTHON_SO, version.TESTHOME) == ("",) * 4
+    assert (version.APR_VERSION, version.LIBEXECDIR, version.TEST_MOD_PYTHON_SO, version.TESTHOME) == (
+        "",
+    ) * 4
     assert version.HTTPD.endswith("mpserver")
     assert sys.executable == version.PYTHON_BIN
     assert version.SYSCONFDIR.endswith("conf")

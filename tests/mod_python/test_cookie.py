@@ -60,7 +60,12 @@ class TestWriting:
 
     @pytest.mark.parametrize(
         "expires",
-        ["nonsense", "Sat, 14 Jun 2003 02:42:36 GMT", "Sat, 32-Jun-2003 02:42:36 GMT", "Sat, 14-Jun-2003 24:42:36 GMT"],
+        [
+            "nonsense",
+            "Sat, 14 Jun 2003 02:42:36 GMT",
+            "Sat, 32-Jun-2003 02:42:36 GMT",
+            "Sat, 14-Jun-2003 24:42:36 GMT",
+        ],
     )
     def test_a_wrong_time_is_refused(self, expires: str) -> None:
         with pytest.raises(ValueError, match="Invalid expires time"):
@@ -169,7 +174,9 @@ class TestSigned:
 
 
 class TestMarshal:
-    @pytest.mark.parametrize("value", [{"egg_count": 32, "color": "white"}, [1, (2.5, None)], "x", b"\0\xff", "é", 0])
+    @pytest.mark.parametrize(
+        "value", [{"egg_count": 32, "color": "white"}, [1, (2.5, None)], "x", b"\0\xff", "é", 0]
+    )
     def test_round_trip(self, value: Any) -> None:
         line = str(Cookie.MarshalCookie("spam", value, SECRET))
         assert line == "spam=" + signed("spam", base64.b64encode(marshal.dumps(value)).decode())

@@ -18,7 +18,7 @@ from mod_python import psp
 from mod_python._psp import cache, pages
 from mod_python._psp.compiler import compile_page
 from mod_python._psp.parser import parse
-from mpserver.api.result import SERVER_RETURN
+from mpserver.api.constants import SERVER_RETURN
 
 Make = Callable[..., Any]
 
@@ -104,7 +104,9 @@ def test_variables_may_replace_req(page_request: Make) -> None:
 
 
 def test_pages_see_the_modules_names(page_request: Make) -> None:
-    req = page_request("<%= [apache.OK, util.__name__, sys.__name__] %> <%= __mp_info__.file %> <%= __mp_path__ %>")
+    req = page_request(
+        "<%= [apache.OK, util.__name__, sys.__name__] %> <%= __mp_info__.file %> <%= __mp_path__ %>"
+    )
     psp.handler(req)
     assert req.text == f"[0, 'mod_python.util', 'sys'] {req.filename} []"
 
@@ -192,7 +194,9 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> None:
         ("<%\ndef f():\n    return session\n%>x<%\n%>", ["save", "unlock"]),
     ],
 )
-def test_a_session_is_made_on_demand_saved_and_unlocked(page_request: Make, page: str, done: list[str]) -> None:
+def test_a_session_is_made_on_demand_saved_and_unlocked(
+    page_request: Make, page: str, done: list[str]
+) -> None:
     req = page_request(page)
     try:
         psp.handler(req)
@@ -393,7 +397,9 @@ def test_display_code(page_request: Make) -> None:
     shown = psp.PSP(req).display_code()
     assert shown.startswith("<!DOCTYPE html>")
     assert '<td class="page">for x in 1, 2:</td><td class="code">for x in 1, 2:</td>' in shown
-    assert '<td class="page">&lt;%= x &lt; 2 %&gt;</td><td class="code">\treq.write(str( x &lt; 2 ),0)' in shown
+    assert (
+        '<td class="page">&lt;%= x &lt; 2 %&gt;</td><td class="code">\treq.write(str( x &lt; 2 ),0)' in shown
+    )
     assert "a&amp;b" in psp.PSP(req, string="a&b").display_code()
 
 
@@ -452,7 +458,9 @@ def test_the_memory_cache_is_bounded_and_keeps_what_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("option", ["mod_python.psp.cache_database_filename", "PSPDbmCache"])
-def test_the_dbm_cache(page_request: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str) -> None:
+def test_the_dbm_cache(
+    page_request: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
     options = {option: str(tmp_path / "cache" / "psp.dbm")}
     (tmp_path / "cache").mkdir()
     (tmp_path / "part.psp").write_text("part")
@@ -513,7 +521,9 @@ def test_records_of_others_are_no_pages(tmp_path: Path, damage: bytes) -> None:
     assert kept.get("/x", state) is None
 
 
-def test_the_pools_lock_guards_the_dbm_file(page_request: Make, tmp_path: Path, lent: SimpleNamespace) -> None:
+def test_the_pools_lock_guards_the_dbm_file(
+    page_request: Make, tmp_path: Path, lent: SimpleNamespace
+) -> None:
     class Recorded:
         def __init__(self, *args: Any) -> None:
             self.args = args

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from mod_python import publisher, util
+from mod_python import publisher
+from mod_python._forms import storage
 
 Make = Callable[..., Any]
 Outcome = Callable[..., Any]
@@ -186,7 +187,7 @@ def test_post_and_head(make_request: Make, outcome: Outcome) -> None:
 def test_the_form_of_a_post_is_there_for_every_callable(make_request: Make, outcome: Outcome) -> None:
     _, req = get(make_request, outcome, "/mod/nested", method="POST", body=b"a=1")
     assert req.text == "again 1"
-    assert isinstance(req.form, util.FieldStorage)
+    assert isinstance(req.form, storage.FieldStorage)
 
 
 def test_missing_arguments_and_endless_results_are_errors(make_request: Make) -> None:
@@ -330,7 +331,9 @@ def test_guards_that_cannot_be_worked_out_close_the_door(make_request: Make, nam
 
 def test_the_names_of_guards(make_request: Make, outcome: Outcome, tmp_path: Path) -> None:
     """Each name by itself: who may come in, who may go on, and how the door is called."""
-    (tmp_path / "auth.py").write_text("__auth__ = {'joe': 'pw'}\n__auth_realm__ = 'mine'\ndef page(): return 'in'\n")
+    (tmp_path / "auth.py").write_text(
+        "__auth__ = {'joe': 'pw'}\n__auth_realm__ = 'mine'\ndef page(): return 'in'\n"
+    )
     (tmp_path / "access.py").write_text("__access__ = ['joe']\ndef page(): return 'in'\n")
     for url, login, status in [
         ("/auth/page", None, 401), ("/auth/page", "joe:no", 401), ("/auth/page", "joe:pw", 200),

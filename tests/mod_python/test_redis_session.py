@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mod_python import Session, apache
-from mod_python._sessions import options, sealed
+from mod_python._sessions import base, options, sealed
 from mod_python._sessions.redisstore import RedisStore
 from support.redis import Redis
 from support.waiting import PATIENCE, quickest, wait_for
@@ -157,7 +157,7 @@ class TestInRedis:
             session.save()
             for password in ("", "wrong"):
                 req = ask(session.id(), "RedisSession", **told(url=url, password=password))
-                with pytest.raises(Session.SessionUnavailable) as refused:
+                with pytest.raises(base.SessionUnavailable) as refused:
                     Session.Session(req)
                 assert "open, sesame" not in str(refused.value)
                 assert len(said(req)) == 1
@@ -228,7 +228,7 @@ class TestOtherServers:
         redis_server.ask("DEL", f"{tmp_path.name}:{sid}:lock")  # as if its time were over
         hold = elsewhere.hold(sid)
         elsewhere.acquire(hold)
-        with pytest.raises(Session.SessionUnavailable, match="lock_timeout"):
+        with pytest.raises(base.SessionUnavailable, match="lock_timeout"):
             slow.save()
         assert len(said(req)) == 1
         req.end()
@@ -270,7 +270,6 @@ class TestOtherServers:
             elsewhere.release(hold)
 
         assert quickest(take_over, 0.9)[-1] < 0.9
-
 
     def test_servers_take_turns(self, redis_server: Redis, tmp_path: Path) -> None:
         order: list[str] = []
@@ -316,7 +315,7 @@ class TestRedisIsAway:
     def test_nothing_listens(self, ask: Ask, tmp_path: Path) -> None:
         def fail(sid: str | None) -> None:
             req = ask(sid, "RedisSession", **told(url=f"unix://{tmp_path}/none.sock"))
-            with pytest.raises(Session.SessionUnavailable) as away:
+            with pytest.raises(base.SessionUnavailable) as away:
                 Session.Session(req)
             req.end()
             assert isinstance(away.value, apache.SERVER_RETURN)
@@ -330,7 +329,7 @@ class TestRedisIsAway:
 
     def test_also_without_a_lock(self, ask: Ask, tmp_path: Path) -> None:
         req = ask(SID, "RedisSession", **told(url=f"unix://{tmp_path}/none.sock"))
-        with pytest.raises(Session.SessionUnavailable):
+        with pytest.raises(base.SessionUnavailable):
             Session.Session(req, lock=0)
         assert len(said(req)) == 1
 
@@ -342,7 +341,7 @@ class TestRedisIsAway:
             server.stop()
             for attempt in (session.save, session.load, session.delete, session.invalidate):
                 req.logged.clear()
-                with pytest.raises(Session.SessionUnavailable):
+                with pytest.raises(base.SessionUnavailable):
                     attempt()
                 assert len(said(req)) == 1
             req.logged.clear()
@@ -364,7 +363,7 @@ class TestRedisIsAway:
                 for _ in range(3):
                     req = ask(SID, "RedisSession", **told(url=f"unix://{path}", timeout="1"))
                     began = time.monotonic()
-                    with pytest.raises(Session.SessionUnavailable):
+                    with pytest.raises(base.SessionUnavailable):
                         Session.Session(req)
                     req.end()
                     times.append(time.monotonic() - began)
@@ -378,7 +377,7 @@ class TestRedisIsAway:
         with Redis(tmp_path / "full", "--maxmemory", "1", "--maxmemory-policy", "noeviction") as server:
             req = ask(kind="RedisSession", **told(url=server.url))
             session = Session.Session(req)
-            with pytest.raises(Session.SessionUnavailable, match="maxmemory"):
+            with pytest.raises(base.SessionUnavailable, match="maxmemory"):
                 session.save()
             assert len(said(req)) == 1
 
@@ -463,7 +462,9 @@ class TestSealed:
             assert found == {"_data": value}
             assert type(found["_data"]) is type(value)
 
-    @pytest.mark.parametrize("value", [{1}, frozenset({1}), bytearray(b"x"), OrderedDict(a=1), Decimal("1.0")])
+    @pytest.mark.parametrize(
+        "value", [{1}, frozenset({1}), bytearray(b"x"), OrderedDict(a=1), Decimal("1.0")]
+    )
     def test_more_plain_values(self, value: Any) -> None:
         assert sealed.load(sealed.dump({"x": value}, SID, None), SID, None) == {"x": value}
 
@@ -514,7 +515,12 @@ class TestSealed:
     def test_a_signature_is_for_one_session(self) -> None:
         data = sealed.dump({"x": Own()}, SID, "s")
         assert sealed.load(data, SID, "s") == {"x": Own()}
-        for changed in (data[:-1], data + b"x", data[:5] + bytes([data[5] ^ 1]) + data[6:], data[:1] + data[2:]):
+        for changed in (
+            data[:-1],
+            data + b"x",
+            data[:5] + bytes([data[5] ^ 1]) + data[6:],
+            data[:1] + data[2:],
+        ):
             with pytest.raises(ValueError, match="isn't signed"):
                 sealed.load(changed, SID, "s")
         for sid in ("cd" * 16, ""):

@@ -20,7 +20,17 @@ from typing import Any
 import pytest
 
 from mod_python import Cookie, Session
-from mod_python._sessions import dbms, files, private, records, slots
+from mod_python._sessions import (
+    base,
+    dbms,
+    dbmsession,
+    files,
+    filesession,
+    memorysession,
+    private,
+    records,
+    slots,
+)
 from support.waiting import PATIENCE, wait_for
 
 UNKNOWN = "ab" * 16
@@ -84,7 +94,9 @@ class TestEveryKind:
         assert len(ids) == 20
         assert all(len(sid) == 32 and int(sid, 16) >= 0 and sid == sid.lower() for sid in ids)
 
-    @pytest.mark.parametrize("sid", [UNKNOWN, "zz", "A" * 32, "ab" * 16 + "\n", "../" * 8, "é" * 32, "0" * 33])
+    @pytest.mark.parametrize(
+        "sid", [UNKNOWN, "zz", "A" * 32, "ab" * 16 + "\n", "../" * 8, "é" * 32, "0" * 33]
+    )
     def test_an_id_that_is_none_is_replaced(self, ask: Ask, kind: str, sid: str) -> None:
         req = ask(sid, kind)
         session = Session.Session(req)
@@ -269,7 +281,7 @@ class TestEveryKind:
         assert not thread.is_alive()
 
     def test_cleanup_comes_by_chance(self, ask: Ask, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(Session, "CLEANUP_CHANCE", 1)
+        monkeypatch.setattr(base, "CLEANUP_CHANCE", 1)
         old, mine = begin(ask, kind, a=1), begin(ask, kind)
         now = time.time()
         monkeypatch.setattr(time, "time", lambda: now + 10_000)
@@ -318,22 +330,24 @@ class TestOptions:
     )
     def test_the_path_of_the_handler(self, ask: Ask, directory: str | None, url: str, path: str) -> None:
         for root in ("/www", "/www/"):
-            req = ask(url=url, hlist=SimpleNamespace(directory=directory), document_root=lambda root=root: root)
-            assert Session.MemorySession(req).make_cookie().path == path
+            req = ask(
+                url=url, hlist=SimpleNamespace(directory=directory), document_root=lambda root=root: root
+            )
+            assert memorysession.MemorySession(req).make_cookie().path == path
             req.end()
 
     def test_outside_of_phases(self, ask: Ask) -> None:
-        assert Session.MemorySession(ask(hlist=None)).make_cookie().path == "/"
+        assert memorysession.MemorySession(ask(hlist=None)).make_cookie().path == "/"
 
     @pytest.mark.parametrize("name", ["mod_python.session.session_type", "session"])
     def test_session_type(self, ask: Ask, name: str) -> None:
-        assert type(Session.Session(ask(options={name: "MemorySession"}))) is Session.MemorySession
+        assert type(Session.Session(ask(options={name: "MemorySession"}))) is memorysession.MemorySession
         with pytest.raises(ValueError, match=r"Unknown session type memorysession.*FileSession"):
             Session.Session(ask(options={name: "memorysession"}))
 
     def test_the_new_name_of_the_type_counts(self, ask: Ask) -> None:
         req = ask(kind="FileSession", options={"session": "MemorySession"})
-        assert type(Session.Session(req)) is Session.FileSession
+        assert type(Session.Session(req)) is filesession.FileSession
 
     @pytest.mark.parametrize(
         ("threaded", "forked", "daemons", "kind"),
@@ -360,15 +374,15 @@ class TestOptions:
         req = ask(options={name: word})
         if word in ("maybe", "2"):
             with pytest.raises(ValueError, match=f"{word}: write yes"):
-                Session.FileSession(req)
+                filesession.FileSession(req)
         else:
-            assert getattr(Session.FileSession(req), attribute) is (word.lower() in ("yes", "true", "1"))
+            assert getattr(filesession.FileSession(req), attribute) is (word.lower() in ("yes", "true", "1"))
 
     def test_cleanup_arguments_beat_options(self, ask: Ask) -> None:
         options = {"session_fast_cleanup": "yes", "session_verify_cleanup": "no"}
-        session = Session.FileSession(ask(options=options), fast_cleanup=False)
+        session = filesession.FileSession(ask(options=options), fast_cleanup=False)
         assert (session._fast_cleanup, session._verify_cleanup) == (False, True)
-        session = Session.FileSession(ask(options={}), verify_cleanup=False)
+        session = filesession.FileSession(ask(options={}), verify_cleanup=False)
         assert (session._fast_cleanup, session._verify_cleanup) == (True, False)
 
     @pytest.mark.parametrize(
@@ -381,19 +395,24 @@ class TestOptions:
         ],
     )
     def test_numbers(self, ask: Ask, name: str, attribute: str) -> None:
-        assert getattr(Session.FileSession(ask(options={name: "11"})), attribute) == 11
+        assert getattr(filesession.FileSession(ask(options={name: "11"})), attribute) == 11
         for word in ("x", "-1", "1.5"):
             with pytest.raises(ValueError, match="number of seconds"):
-                Session.FileSession(ask(options={name: word}))
+                filesession.FileSession(ask(options={name: word}))
 
     def test_defaults(self, ask: Ask) -> None:
-        session = Session.FileSession(ask())
-        found = session._fast_cleanup, session._verify_cleanup, session._grace_period, session._cleanup_time_limit
+        session = filesession.FileSession(ask())
+        found = (
+            session._fast_cleanup,
+            session._verify_cleanup,
+            session._grace_period,
+            session._cleanup_time_limit,
+        )
         assert found == (True, True, 240, 2)
-        assert (Session.COOKIE_NAME, Session.DFT_TIMEOUT) == ("pysid", 1800)
+        assert (base.COOKIE_NAME, base.DFT_TIMEOUT) == ("pysid", 1800)
 
     def test_one_in_a_thousand_requests_cleans_up(self) -> None:
-        assert Session.CLEANUP_CHANCE == 1000
+        assert base.CLEANUP_CHANCE == 1000
 
     @pytest.mark.parametrize(
         ("kind", "names", "file"),
@@ -423,9 +442,9 @@ class TestOptions:
         (tmp_path / "own").mkdir(mode=0o700)
         file = tmp_path / "own" / "my.db"
         if name:
-            Session.DbmSession(ask(options={name: str(file)})).save()
+            dbmsession.DbmSession(ask(options={name: str(file)})).save()
         else:
-            Session.DbmSession(ask(), str(file)).save()
+            dbmsession.DbmSession(ask(), str(file)).save()
         assert file.exists()
 
 
@@ -446,7 +465,7 @@ def mode(path: Path) -> int:
 class TestPrivacy:
     @pytest.mark.parametrize("kind", STORED)
     def test_modes(self, ask: Ask, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(Session, "CLEANUP_CHANCE", 1)
+        monkeypatch.setattr(base, "CLEANUP_CHANCE", 1)
         sid = begin(ask, kind)
         begin(ask, kind)
         below = list((tmp_path / "sessions").rglob("*"))
@@ -477,7 +496,7 @@ class TestPrivacy:
         folder = tmp_path / "sessions" / "mp_sess"
         folder.mkdir()
         folder.chmod(0o755)
-        Session.FileSession(ask())
+        filesession.FileSession(ask())
         assert mode(folder) == 0o700
 
     @pytest.mark.parametrize("how", ["writable", "link", "file"])
@@ -492,7 +511,7 @@ class TestPrivacy:
         else:
             folder.write_text("")
         with pytest.raises(PermissionError, match="can't be trusted"):
-            Session.FileSession(ask())
+            filesession.FileSession(ask())
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
     def test_files_of_others_are_not_read(self, ask: Ask, tmp_path: Path) -> None:
@@ -504,24 +523,24 @@ class TestPrivacy:
         os.chown(tmp_path / "sessions" / "mp_sess", 12345, -1)
         files.file_store.cache_clear()
         with pytest.raises(PermissionError):
-            Session.FileSession(ask())
+            filesession.FileSession(ask())
 
     def test_a_missing_folder_is_told(self, ask: Ask, tmp_path: Path) -> None:
         options = {"mod_python.session.database_directory": str(tmp_path / "missing")}
         with pytest.raises(OSError, match=r"must be there.*missing"):
-            Session.FileSession(ask(options=options))
+            filesession.FileSession(ask(options=options))
         with pytest.raises(OSError, match="missing"):
-            Session.DbmSession(ask(options=options))
+            dbmsession.DbmSession(ask(options=options))
 
     def test_a_database_in_a_shared_folder(self, ask: Ask, tmp_path: Path) -> None:
         (tmp_path / "sessions").chmod(0o777)
-        Session.DbmSession(ask()).save()
+        dbmsession.DbmSession(ask()).save()
         (folder,) = (tmp_path / "sessions").iterdir()
         assert mode(folder) == 0o700
         assert (folder / "mp_sess.dbm").exists()
         named = ask(options={"session_dbm": str(tmp_path / "sessions" / "named.dbm")})
         with pytest.raises(PermissionError, match="Others can write"):
-            Session.DbmSession(named).save()
+            dbmsession.DbmSession(named).save()
 
 
 class TestFiles:
@@ -530,7 +549,9 @@ class TestFiles:
         assert (tmp_path / "sessions" / "mp_sess" / sid[:2] / sid).is_file()
 
     @pytest.mark.parametrize("protocol", [2, 4])
-    def test_sessions_of_the_published_mod_python_go_on(self, ask: Ask, tmp_path: Path, protocol: int) -> None:
+    def test_sessions_of_the_published_mod_python_go_on(
+        self, ask: Ask, tmp_path: Path, protocol: int
+    ) -> None:
         record = {"_data": {"a": 1}, "_created": 5.0, "_accessed": time.time(), "_timeout": 60}
         folder = tmp_path / "sessions" / "mp_sess" / UNKNOWN[:2]
         folder.mkdir(parents=True, mode=0o700)
@@ -634,11 +655,15 @@ class TestFileCleanup:
     def store(self, tmp_path: Path) -> files.FileStore:
         return files.FileStore(str(tmp_path / "mp_sess"))
 
-    def put(self, store: files.FileStore, number: int, written: float, accessed: float, timeout: float = 100) -> str:
+    def put(
+        self, store: files.FileStore, number: int, written: float, accessed: float, timeout: float = 100
+    ) -> str:
         """A session that was written and accessed so many seconds ago."""
         sid = f"{number:02x}" * 16
         now = time.time()
-        store.save(sid, records.dump({"_accessed": now - accessed, "_timeout": timeout, "_created": 0, "_data": {}}))
+        store.save(
+            sid, records.dump({"_accessed": now - accessed, "_timeout": timeout, "_created": 0, "_data": {}})
+        )
         os.utime(store._path(sid), (now - written, now - written))
         return sid
 
@@ -718,7 +743,9 @@ class TestFileCleanup:
 
     def test_classes_of_others_are_left_alone(self, store: files.FileStore, tmp_path: Path) -> None:
         trap = tmp_path / "sprung"
-        data = pickle.dumps({"_data": {"x": _Trap(str(trap)), "y": time.gmtime()}, "_accessed": 1, "_timeout": 1})
+        data = pickle.dumps(
+            {"_data": {"x": _Trap(str(trap)), "y": time.gmtime()}, "_accessed": 1, "_timeout": 1}
+        )
         store.save(UNKNOWN, data)
         os.utime(store._path(UNKNOWN), (1, 1))
         store.clean(rules(), lambda text: None)
@@ -738,7 +765,7 @@ class TestFileCleanup:
         assert "deleted 1 of 1" in said[-1]
 
     def test_after_the_request(self, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(Session, "CLEANUP_CHANCE", 1)
+        monkeypatch.setattr(base, "CLEANUP_CHANCE", 1)
         old = begin(ask, "FileSession")
         store = files.file_store(str(tmp_path / "sessions" / "mp_sess"))
         store.save(old, records.dump({"_accessed": 1, "_timeout": 1, "_created": 0, "_data": {}}))
@@ -788,23 +815,23 @@ class TestDbm:
         import dbm.dumb
 
         file = str(tmp_path / "sessions" / "dumb")
-        session = Session.DbmSession(ask(), file, dbmtype=dbm.dumb)
+        session = dbmsession.DbmSession(ask(), file, dbmtype=dbm.dumb)
         session["a"] = 1
         session.save()
         sid = session.id()
         session.unlock()
-        session = Session.DbmSession(ask(sid), file, dbmtype=dbm.dumb)
+        session = dbmsession.DbmSession(ask(sid), file, dbmtype=dbm.dumb)
         assert session["a"] == 1
         session.delete()
         session.delete()
         session.unlock()
-        assert Session.DbmSession(ask(sid), file, dbmtype=dbm.dumb).is_new()
+        assert dbmsession.DbmSession(ask(sid), file, dbmtype=dbm.dumb).is_new()
         assert Path(file + ".dat").exists()
 
     def test_another_dbm_is_told(self, ask: Ask, tmp_path: Path) -> None:
         (tmp_path / "sessions" / "mp_sess.dbm").write_bytes(b"\x13\x57\x9a\xce" * 100)
         (tmp_path / "sessions" / "mp_sess.dbm").chmod(0o600)
-        session = Session.DbmSession(ask())
+        session = dbmsession.DbmSession(ask())
         with pytest.raises(OSError, match=r"not a database.*another dbm module"):
             session.save()
 
@@ -821,7 +848,9 @@ class TestDbm:
         import importlib
         from contextlib import nullcontext
 
-        database = dbms.database(str(tmp_path / "sessions" / "x"), importlib.import_module(module) if module else None)
+        database = dbms.database(
+            str(tmp_path / "sessions" / "x"), importlib.import_module(module) if module else None
+        )
         for number in range(250):
             accessed = time.time() if number % 2 else 1.0
             data = records.dump({"_accessed": accessed, "_timeout": 100, "_data": {}, "_created": 0})
@@ -846,7 +875,7 @@ class TestDbm:
 
     def test_after_the_request(self, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
         sid = begin(ask, "DbmSession")
-        monkeypatch.setattr(Session, "CLEANUP_CHANCE", 1)
+        monkeypatch.setattr(base, "CLEANUP_CHANCE", 1)
         now = time.time()
         monkeypatch.setattr(time, "time", lambda: now + 9999)
         req = ask(kind="DbmSession")
@@ -862,21 +891,21 @@ class TestDbm:
 class TestMemory:
     def test_cleanup(self, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
         begin(ask, "MemorySession")
-        monkeypatch.setattr(Session, "CLEANUP_CHANCE", 1)
+        monkeypatch.setattr(base, "CLEANUP_CHANCE", 1)
         now = time.time()
         monkeypatch.setattr(time, "time", lambda: now + 9999)
         req = ask(kind="MemorySession")
         session = Session.Session(req)
         session.save()
         req.end()
-        assert list(Session.MemorySession.sdict) == [session.id()]
+        assert list(memorysession.MemorySession.sdict) == [session.id()]
 
 
 class TestOwnClasses:
     def test_a_subclass_stores(self, ask: Ask) -> None:
         kept: dict[str, Any] = {}
 
-        class Mine(Session.BaseSession):
+        class Mine(base.BaseSession):
             def do_load(self) -> Any:
                 return kept.get(self._sid)
 
@@ -899,10 +928,12 @@ class TestOwnClasses:
         assert kept == {}
 
     def test_outside_a_server(self, make_request: Callable[..., Any]) -> None:
-        req = make_request(server=None, hlist=None, document_root=lambda: "/", register_cleanup=lambda *_: None)
+        req = make_request(
+            server=None, hlist=None, document_root=lambda: "/", register_cleanup=lambda *_: None
+        )
         with pytest.raises(RuntimeError, match="running server"):
-            Session.MemorySession(req)
-        assert Session.MemorySession(req, lock=0).is_new()
+            memorysession.MemorySession(req)
+        assert memorysession.MemorySession(req, lock=0).is_new()
 
 
 #: A program that stores sessions for ever, whose data is one letter many times, of changing length.
@@ -935,6 +966,7 @@ def test_a_killed_process_leaves_a_whole_session(tmp_path: Path, kind: str) -> N
     for turn in range(12):
         process = subprocess.Popen([sys.executable, "-c", WRITER, kind, path, UNKNOWN])
         try:
+
             def load() -> bytes | None:
                 if kind == "FileSession":
                     return files.FileStore(path).load(UNKNOWN)
@@ -960,7 +992,7 @@ def test_a_killed_process_leaves_a_whole_session(tmp_path: Path, kind: str) -> N
 # ---- classes of an application's own
 
 
-class Own(Session.BaseSession):
+class Own(base.BaseSession):
     """Keeps its record in a dictionary, and locks by writing it down."""
 
     kept: dict[str, Any] = {}
@@ -993,7 +1025,7 @@ class Own(Session.BaseSession):
 
 def test_a_class_of_an_application(ask: Ask) -> None:
     session = Own(ask())
-    assert (session.said, session.is_new(), Session.DFT_LOCK) == (["init_lock", "unlock", "lock"], True, True)
+    assert (session.said, session.is_new(), base.DFT_LOCK) == (["init_lock", "unlock", "lock"], True, True)
     session["a"] = 1
     session.save()
     again = Own(ask(), session.id())

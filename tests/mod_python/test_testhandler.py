@@ -81,7 +81,11 @@ def test_it_gives_no_secrets_and_no_markup_away(req: Any, lent: SimpleNamespace)
     req.options["url"] = "unix://user:hush6@/path"
     testhandler.handler(req)
     assert "hush" not in req.text
-    for text in ("mod_python.redis_session.password (not shown)", "redis://(not shown)@host/0", "app.password"):
+    for text in (
+        "mod_python.redis_session.password (not shown)",
+        "redis://(not shown)@host/0",
+        "app.password",
+    ):
         assert text in req.text
     assert "c2VjcmV0" not in req.text
     assert "<script>" not in req.text

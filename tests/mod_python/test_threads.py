@@ -21,6 +21,8 @@ from mod_python._psp import cache, pages
 from mod_python._psp.compiler import compile_page
 from mod_python._psp.parser import parse
 from mod_python._sessions import dbms, files, options, records, redisstore
+from mod_python._wsgi import exchange
+from mod_python._wsgi import mount as mount_module
 from mpserver.locks import LockPool
 from support.threads import THREADS, together
 
@@ -195,7 +197,9 @@ def test_kept_pages_are_those_of_their_names_and_not_too_many() -> None:
     assert len(kept) == 8
 
 
-def test_pages_say_what_is_theirs(tmp_path: Path, make_request: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_say_what_is_theirs(
+    tmp_path: Path, make_request: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pages, "_files", cache.MemoryCache(4))
     monkeypatch.setattr(pages, "_strings", cache.MemoryCache(4))
     for number in range(8):
@@ -214,7 +218,9 @@ def test_pages_say_what_is_theirs(tmp_path: Path, make_request: Make, monkeypatc
     together(work, often=0.005)
 
 
-def test_pages_in_a_dbm_file(tmp_path: Path, make_request: Make, lent: SimpleNamespace, pool: LockPool) -> None:
+def test_pages_in_a_dbm_file(
+    tmp_path: Path, make_request: Make, lent: SimpleNamespace, pool: LockPool
+) -> None:
     lent.global_lock = lambda server, key, index=-1: pool.lock(key, index)
     for number in range(4):
         (tmp_path / f"{number}.psp").write_text(f"page <%= {number} %>")
@@ -282,7 +288,7 @@ def test_a_published_module_is_loaded_once_for_all_threads(
 
 def test_lines_for_the_log_are_those_of_one_thread() -> None:
     lines: list[str] = []
-    errors = wsgi.Errors(cast(Any, SimpleNamespace(log_error=lines.append)))
+    errors = mount_module.Errors(cast(Any, SimpleNamespace(log_error=lines.append)))
 
     def work(number: int) -> None:
         for turn in range(20):
@@ -301,15 +307,17 @@ def test_an_application_is_there_for_all_once_one_thread_has_loaded_it(
     def application(environ: Any, start_response: Any) -> list[bytes]:
         return [environ["n"]]
 
-    monkeypatch.setattr(wsgi.Mount, "_import", lambda self, name: SimpleNamespace(application=application))
-    monkeypatch.setattr(wsgi, "Exchange", lambda req: SimpleNamespace(
+    monkeypatch.setattr(
+        mount_module.Mount, "_import", lambda self, name: SimpleNamespace(application=application)
+    )
+    monkeypatch.setattr(exchange, "Exchange", lambda req: SimpleNamespace(
         start_response=None, send_all=req.given.extend, fail=lambda: None
     ))  # fmt: skip
     for turn in range(20):
-        mount = wsgi.Mount()
+        mount = mount_module.Mount()
         mount._name, mount.ready = "x", True
         mount.environment = cast(Any, SimpleNamespace(make=lambda req, path: {"n": req.n}))
-        monkeypatch.setattr(wsgi, "mounted", lambda req: mount)  # noqa: B023  # called in the loop
+        monkeypatch.setattr(mount_module, "mounted", lambda req: mount)  # noqa: B023  # called in the loop
 
         def work(number: int) -> tuple[int, list[bytes]]:
             req = make_request(_uri="/", _request_time=1000.0, n=str(number).encode(), given=[])

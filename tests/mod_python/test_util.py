@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mod_python import util
-from mpserver.api.result import SERVER_RETURN
+from mod_python._forms import call, storage
+from mod_python._forms import fields as fields_module
+from mpserver.api.constants import SERVER_RETURN
 
 Make = Callable[..., Any]
 
@@ -42,7 +44,7 @@ def file_part(name: str, filename: str, data: bytes, kind: str = "image/png") ->
 
 
 def test_query_alone(make_request: Make) -> None:
-    form = util.FieldStorage(make_request("/?a=1&b=2&a=3&c="))
+    form = storage.FieldStorage(make_request("/?a=1&b=2&a=3&c="))
     assert form.keys() == ["a", "b"]
     assert [(field.name, field.value) for field in form.list] == [("a", "1"), ("b", "2"), ("a", "3")]
     assert form["b"] == "2"
@@ -52,24 +54,24 @@ def test_query_alone(make_request: Make) -> None:
 
 
 def test_blank_values_are_kept_on_demand(make_request: Make) -> None:
-    form = util.FieldStorage(make_request("/?a=&b&c=1"), keep_blank_values=1)
+    form = storage.FieldStorage(make_request("/?a=&b&c=1"), keep_blank_values=1)
     assert form.items() == [("a", ""), ("b", ""), ("c", "1")]
 
 
 def test_urlencoded_body_comes_after_the_query(make_request: Make) -> None:
     req = make_request("/?a=q", method="POST", body=b"a=%c3%a9&b=x+y%26&c=;d=4")
-    form = util.FieldStorage(req, keep_blank_values=1)
+    form = storage.FieldStorage(req, keep_blank_values=1)
     assert form.items() == [("a", "q"), ("a", "\xe9"), ("b", "x y&"), ("c", ""), ("d", "4")]
-    assert all(type(field) is util.StringField for field in form.list)
+    assert all(type(field) is fields_module.StringField for field in form.list)
 
 
 def test_the_body_is_read_for_post_only(make_request: Make) -> None:
-    assert util.FieldStorage(make_request("/", method="PUT", body=b"a=1")).list == []
+    assert storage.FieldStorage(make_request("/", method="PUT", body=b"a=1")).list == []
 
 
 def test_text_that_is_not_utf_8_is_latin_1(make_request: Make) -> None:
     req = make_request("/?q=%e9&w=\xe9&u=\xc3\xa9", method="POST", body=b"b=%ff")
-    assert util.FieldStorage(req).items() == [("q", "\xe9"), ("w", "\xe9"), ("u", "\xe9"), ("b", "\xff")]
+    assert storage.FieldStorage(req).items() == [("q", "\xe9"), ("w", "\xe9"), ("u", "\xe9"), ("b", "\xff")]
 
 
 @pytest.mark.parametrize(
@@ -94,13 +96,13 @@ def test_what_is_no_form(
     make_request: Make, outcome: Callable[..., Any], headers: dict[str, str], body: bytes | None, status: int
 ) -> None:
     req = make_request("/", method="POST", headers=headers, body=body)
-    assert outcome(util.FieldStorage, req) == (status,)
+    assert outcome(storage.FieldStorage, req) == (status,)
 
 
 def test_chunked_bodies_need_no_length(make_request: Make) -> None:
     req = make_request("/", method="POST", headers={"Transfer-Encoding": "chunked"})
     req._body = BytesIO(b"a=1")
-    assert util.FieldStorage(req).items() == [("a", "1")]
+    assert storage.FieldStorage(req).items() == [("a", "1")]
 
 
 # ---- multipart
@@ -110,16 +112,16 @@ def test_multipart_text_and_file(make_request: Make) -> None:
     req = make_request(
         "/?q=1", **multipart(text_part("a", b"caf\xc3\xa9"), file_part("up", "p.png", b"\x89PNG\r\n"))
     )
-    form = util.FieldStorage(req)
+    form = storage.FieldStorage(req)
     assert form.keys() == ["q", "a", "up"]
     text, file = form["a"], form["up"]
-    assert isinstance(text, util.StringField)
+    assert isinstance(text, fields_module.StringField)
     assert text == "caf\xe9"
     assert (text.filename, text.type, text.disposition) == (None, "text/plain", "form-data")
     assert text.disposition_options == {"name": "a"}
     assert text.headers["content-disposition"] == 'form-data; name="a"'
     assert text.file.read() == "caf\xe9"
-    assert isinstance(file, util.Field)
+    assert isinstance(file, fields_module.Field)
     assert (file.name, file.filename, file.type, file.value) == ("up", "p.png", "image/png", b"\x89PNG\r\n")
     assert file.file is not None
     assert file.file.read() == b"\x89PNG\r\n"
@@ -129,15 +131,15 @@ def test_multipart_text_and_file(make_request: Make) -> None:
 
 def test_names_beyond_ascii_and_an_empty_file(make_request: Make) -> None:
     head = 'Content-Disposition: form-data; name="\xc3\xa9"; filename="Zo\xc3\xab.txt"'
-    form = util.FieldStorage(make_request("/", **multipart((head, b""))))
+    form = storage.FieldStorage(make_request("/", **multipart((head, b""))))
     (field,) = form.list
-    assert isinstance(field, util.Field)
+    assert isinstance(field, fields_module.Field)
     assert (field.name, field.filename, field.value, field.type) == ("\xe9", "Zo\xeb.txt", b"", "text/plain")
 
 
 def test_charsets_of_parts(make_request: Make) -> None:
     head = 'Content-Disposition: form-data; name="{}"\r\nContent-Type: text/plain; charset={}'
-    form = util.FieldStorage(
+    form = storage.FieldStorage(
         make_request(
             "/",
             **multipart(
@@ -154,7 +156,7 @@ def test_charsets_of_parts(make_request: Make) -> None:
 
 def test_folded_part_headers(make_request: Make) -> None:
     head = 'Content-Disposition: form-data;\r\n name="a"'
-    assert util.FieldStorage(make_request("/", **multipart((head, b"1")))).items() == [("a", "1")]
+    assert storage.FieldStorage(make_request("/", **multipart((head, b"1")))).items() == [("a", "1")]
 
 
 def test_callbacks(make_request: Make) -> None:
@@ -166,7 +168,7 @@ def test_callbacks(make_request: Make) -> None:
             super().__init__()
 
     req = make_request("/", **multipart(text_part("a", b"1"), file_part("up", "p.png", b"data")))
-    form = util.FieldStorage(req, file_callback=Store, field_callback=Store)
+    form = storage.FieldStorage(req, file_callback=Store, field_callback=Store)
     assert made == [(), ("p.png",)]
     assert form["a"] == "1"
     fields = form.list
@@ -185,16 +187,16 @@ def test_limits(make_request: Make, outcome: Callable[..., Any]) -> None:
         (small, multipart(text_part("a", b"1" * 50))),
     ]:
         req = make_request("/", options=options, **request)
-        assert outcome(util.FieldStorage, req) == (413,)
+        assert outcome(storage.FieldStorage, req) == (413,)
         assert len(req.logged) == 1
     big_file = multipart(file_part("up", "f", b"1" * 100_000))
-    assert len(util.FieldStorage(make_request("/", options=small, **big_file)).list) == 1
-    assert len(util.FieldStorage(make_request("/?a=1&b=2", options=few)).list) == 2
+    assert len(storage.FieldStorage(make_request("/", options=small, **big_file)).list) == 1
+    assert len(storage.FieldStorage(make_request("/?a=1&b=2", options=few)).list) == 2
 
 
 def test_many_fields_are_looked_up_without_walking_them(make_request: Make) -> None:
     body = b"&".join(b"f%d=1" % number for number in range(9_999))
-    form = util.FieldStorage(make_request("/", method="POST", body=body))
+    form = storage.FieldStorage(make_request("/", method="POST", body=body))
     assert sum(len(form.getlist(name)) for name in form.keys()) == 9_999  # noqa: SIM118
 
 
@@ -204,12 +206,12 @@ def test_any_multipart_body_gives_fields_or_a_status(data: bytes, size: int) -> 
     for sent in (data, body):
         req = _Request(sent, size)
         try:
-            form = util.FieldStorage(req)  # type: ignore[arg-type]
+            form = storage.FieldStorage(req)  # type: ignore[arg-type]
         except SERVER_RETURN as end:
             assert end.args[0] in (400, 413)
         else:
             if b"--b" not in data and sent is body:
-                assert form.items() == [("a", util._text(data))]
+                assert form.items() == [("a", fields_module._text(data))]
 
 
 class _Request:
@@ -238,7 +240,7 @@ class _Request:
 
 
 def test_lookups(make_request: Make) -> None:
-    form = util.FieldStorage(make_request("/?a=1&a=2&b=3"))
+    form = storage.FieldStorage(make_request("/?a=1&a=2&b=3"))
     assert (form.getfirst("a"), form.getfirst("b"), form.getfirst("z"), form.getfirst("z", 5)) == (
         "1",
         "3",
@@ -253,11 +255,11 @@ def test_lookups(make_request: Make) -> None:
         form["z"]
     assert not hasattr(form, "values")
     assert bool(form)
-    assert not util.FieldStorage(make_request("/"))
+    assert not storage.FieldStorage(make_request("/"))
 
 
 def test_changes(make_request: Make) -> None:
-    form = util.FieldStorage(make_request("/?a=1&b=2&a=3"))
+    form = storage.FieldStorage(make_request("/?a=1&b=2&a=3"))
     form["a"] = "x"
     assert form.items() == [("b", "2"), ("a", "x")]
     form.add_field("a", b"\xc3\xa9")
@@ -276,11 +278,11 @@ def test_changes(make_request: Make) -> None:
 
 
 def test_string_fields_are_strings() -> None:
-    field = util.StringField("text", "name")
+    field = fields_module.StringField("text", "name")
     assert (field + "!", field.value, type(field.value), field.name) == ("text!", "text", str, "name")
     assert repr(field) == "Field('name', 'text')"
     assert hash(field) == hash("text")
-    assert util.StringField(b"\xc3\xa9") == "\xe9"
+    assert fields_module.StringField(b"\xc3\xa9") == "\xe9"
     assert dict(field.type_options) == {}
     assert len(field.headers) == 0
 
@@ -391,26 +393,26 @@ def rest(req: Any, *args: Any) -> Any:
     ],
 )
 def test_arguments_by_name(make_request: Make, target: Any, query: str, result: Any) -> None:
-    form = util.FieldStorage(make_request("/?" + query), keep_blank_values=1)
-    assert util.apply_fs_data(target, form, req="REQ") == result
+    form = storage.FieldStorage(make_request("/?" + query), keep_blank_values=1)
+    assert call.apply_fs_data(target, form, req="REQ") == result
 
 
 def test_classes_are_made_with_fields(make_request: Make) -> None:
-    form = util.FieldStorage(make_request("/?a=1&self=2"))
-    assert util.apply_fs_data(Made, form, req="REQ").a == "1"
-    assert isinstance(util.apply_fs_data(Callables, form, req="REQ"), Callables)
+    form = storage.FieldStorage(make_request("/?a=1&self=2"))
+    assert call.apply_fs_data(Made, form, req="REQ").a == "1"
+    assert isinstance(call.apply_fs_data(Callables, form, req="REQ"), Callables)
 
 
 def test_missing_arguments_are_the_callers_error(make_request: Make) -> None:
     with pytest.raises(TypeError):
-        util.apply_fs_data(takes, util.FieldStorage(make_request("/")), req="REQ")
+        call.apply_fs_data(takes, storage.FieldStorage(make_request("/")), req="REQ")
 
 
 def test_files_come_as_fields_and_text_as_plain_str(make_request: Make) -> None:
     req = make_request("/", **multipart(text_part("a", b"1"), file_part("b", "f", b"2")))
-    _, text, file = util.apply_fs_data(takes, util.FieldStorage(req), req="REQ")
+    _, text, file = call.apply_fs_data(takes, storage.FieldStorage(req), req="REQ")
     assert type(text) is str
-    assert isinstance(file, util.Field)
+    assert isinstance(file, fields_module.Field)
 
 
 # ---- redirect
@@ -449,7 +451,9 @@ def test_redirect_refuses(make_request: Make) -> None:
 
 def test_bodies_are_read_in_blocks(make_request: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    file = b'Content-Disposition: form-data; name="f"; filename="x"\r\n\r\n' + b"x" * (2 * util.readBlockSize)
+    file = b'Content-Disposition: form-data; name="f"; filename="x"\r\n\r\n' + b"x" * (
+        2 * storage.readBlockSize
+    )
     req = make_request(
         "/", method="POST", headers={"Content-Type": "multipart/form-data; boundary=b"},
         body=b"--b\r\n" + file + b"\r\n--b--\r\n",
@@ -461,6 +465,6 @@ def test_bodies_are_read_in_blocks(make_request: Make, monkeypatch: pytest.Monke
         return read(size)
 
     monkeypatch.setattr(req, "read", counted)
-    found: Any = util.FieldStorage(req)["f"]
-    assert len(found.value) == 2 * util.readBlockSize
-    assert set(sizes) == {util.readBlockSize}
+    found: Any = storage.FieldStorage(req)["f"]
+    assert len(found.value) == 2 * storage.readBlockSize
+    assert set(sizes) == {storage.readBlockSize}

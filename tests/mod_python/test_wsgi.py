@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, cast
 
 import pytest
 
-from mod_python import wsgi
-from mod_python._environ import as_sent, header_variables, on_wire
+from mod_python._wsgi import exchange as exchange_module
+from mod_python._wsgi import mount
+from mod_python._wsgi.environ import as_sent, header_variables, on_wire
 
 
 def test_header_variables() -> None:
@@ -32,7 +33,7 @@ def test_text_becomes_one_character_for_each_byte() -> None:
 
 @pytest.mark.parametrize("status", ["200 OK", "599 x", "404 Not  Found", "418 I'm a teapot \xfc", "201"])
 def test_good_statuses(status: str) -> None:
-    assert wsgi._status(status) == int(status[:3])
+    assert exchange_module._status(status) == int(status[:3])
 
 
 @pytest.mark.parametrize(
@@ -40,33 +41,33 @@ def test_good_statuses(status: str) -> None:
 )
 def test_bad_statuses(status: str) -> None:
     with pytest.raises(ValueError, match="no status"):
-        wsgi._status(status)
+        exchange_module._status(status)
 
 
 @pytest.mark.parametrize("value", ["", "-1", "1.0", " 1", "a", "\u0661"])
 def test_bad_lengths(value: str) -> None:
     with pytest.raises(ValueError, match="Content-Length"):
-        wsgi._told((("Content-Length", value),))
-    assert wsgi._told((("Content-Length", "5"), ("content-length", "5"))) == (None, 5, ())
+        exchange_module._told((("Content-Length", value),))
+    assert exchange_module._told((("Content-Length", "5"), ("content-length", "5"))) == (None, 5, ())
     with pytest.raises(ValueError, match="Content-Length"):
-        wsgi._told((("Content-Length", "5"), ("Content-Length", "6")))
+        exchange_module._told((("Content-Length", "5"), ("Content-Length", "6")))
 
 
 def test_file_wrapper_is_the_files_pieces() -> None:
     class Closable(io.BytesIO):
         pass
 
-    wrapper = wsgi.FileWrapper(Closable(b"abcdefg"), 3)
+    wrapper = exchange_module.FileWrapper(Closable(b"abcdefg"), 3)
     assert list(wrapper) == [b"abc", b"def", b"g"]
     assert wrapper.close is not None
     wrapper.close()
     assert wrapper.file.closed
-    assert wsgi.FileWrapper(SimpleNamespace(read=None)).close is None
+    assert exchange_module.FileWrapper(SimpleNamespace(read=None)).close is None
 
 
 def test_errors_go_to_the_log_by_lines() -> None:
     lines: list[str] = []
-    errors = wsgi.Errors(cast(Any, SimpleNamespace(log_error=lines.append)))
+    errors = mount.Errors(cast(Any, SimpleNamespace(log_error=lines.append)))
     print("a\nb", end="", file=cast(Any, errors))
     assert lines == ["a"]
     errors.writelines(["c\n", "d"])
@@ -76,7 +77,7 @@ def test_errors_go_to_the_log_by_lines() -> None:
     assert lines == ["a", "bc", "d"]
 
 
-def exchange() -> tuple[wsgi.Exchange, Any]:
+def exchange() -> tuple[exchange_module.Exchange, Any]:
     """An exchange with a request that takes what it is given."""
     from mpserver.api.table import HeaderTable
 
@@ -84,7 +85,7 @@ def exchange() -> tuple[wsgi.Exchange, Any]:
         _status=200, _status_line=None, status=200, status_line=None, _content_type=None, content_type=None,
         headers_out=HeaderTable(), _header_only=0,
     )  # fmt: skip
-    return wsgi.Exchange(cast(Any, req)), req
+    return exchange_module.Exchange(cast(Any, req)), req
 
 
 @pytest.mark.parametrize(

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from mpserver.config.apply import check_args
+from mpserver.config.compiler import check_args
 from mpserver.config.lexer import words
 from mpserver.config.registry import Call, Registry, Section, Where
 from mpserver.config.settings import Conf
-from mpserver.modules import registry
+from mpserver.modules.all import registry
 
 REGISTRY: Registry = registry()
 #: By name in lower case; those of both MPMs.
-DIRECTIVES = {directive.name.lower(): directive for module in REGISTRY.built_in for directive in module.directives}
+DIRECTIVES = {
+    directive.name.lower(): directive for module in REGISTRY.built_in for directive in module.directives
+}
 
 
 class Scope:
     """A scope under test: ``conf`` and ``server`` as directives fill them."""
 
-    def __init__(self, section: Section | None = None, where: Where = Where.SERVER, root: str = "/srv") -> None:
+    def __init__(
+        self, section: Section | None = None, where: Where = Where.SERVER, root: str = "/srv"
+    ) -> None:
         self.conf, self.server = Conf(), Conf()
         self.section, self.where, self.root = section, where, root
         self.warnings: list[str] = []
@@ -43,5 +47,3 @@ def within(kind: str, path: str) -> Scope:
 def in_directory(*lines: str) -> Conf:
     """The settings of a Directory with these lines."""
     return within("Directory", "/srv/www").say(*lines).conf
-
-

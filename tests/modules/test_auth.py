@@ -90,7 +90,9 @@ def test_forbidden_in_place_of_unauthorized() -> None:
 
 
 def test_challenge() -> None:
-    assert auth.challenge(in_directory("AuthType basic", r'AuthName "a \" b\\c"')) == r'Basic realm="a \" b\\c"'
+    assert (
+        auth.challenge(in_directory("AuthType basic", r'AuthName "a \" b\\c"')) == r'Basic realm="a \" b\\c"'
+    )
     assert auth.challenge(in_directory("AuthType Basic")) is None
     assert auth.challenge(in_directory("AuthType Form", "AuthName x")) is None
     outer = in_directory("AuthType Basic", "AuthName x")

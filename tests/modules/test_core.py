@@ -12,7 +12,7 @@ from modules.scopes import REGISTRY, Scope, in_directory, within
 from mpserver.config.registry import Args, Override, Where
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError
-from mpserver.modules import core, values
+from mpserver.modules import core, core_directives, values
 from mpserver.modules.core import Listen
 
 
@@ -33,7 +33,7 @@ def server(*lines: str) -> Conf:
     ],
 )
 def test_listen(words: tuple[str, ...], expected: Listen) -> None:
-    assert core.parse_listen(*words) == expected
+    assert core_directives.parse_listen(*words) == expected
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_listen(words: tuple[str, ...], expected: Listen) -> None:
 )
 def test_listen_refuses(address: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        core.parse_listen(address)
+        core_directives.parse_listen(address)
 
 
 def test_listens_add_up() -> None:
@@ -64,7 +64,15 @@ def test_listens_add_up() -> None:
 
 @pytest.mark.parametrize(
     ("word", "seconds"),
-    [("30", 30.0), ("0", 0.0), ("500ms", 0.5), ("30s", 30.0), ("2mi", 120.0), ("2min", 120.0), ("1h", 3600.0)],
+    [
+        ("30", 30.0),
+        ("0", 0.0),
+        ("500ms", 0.5),
+        ("30s", 30.0),
+        ("2mi", 120.0),
+        ("2min", 120.0),
+        ("1h", 3600.0),
+    ],
 )
 def test_times(word: str, seconds: float) -> None:
     assert server(f"Timeout {word}")[core.TIMEOUT] == seconds
@@ -80,7 +88,10 @@ def test_times_refused(word: str) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("MaxKeepAliveRequests -1", 'MaxKeepAliveRequests "-1" must be a whole number from 0 on (0 = no limit)'),
+        (
+            "MaxKeepAliveRequests -1",
+            'MaxKeepAliveRequests "-1" must be a whole number from 0 on (0 = no limit)',
+        ),
         ("MaxKeepAliveRequests x", 'MaxKeepAliveRequests "x" must be a whole number'),
         ("LimitRequestLine -1", 'LimitRequestLine "-1" must be'),
         ("LimitRequestFields 40000", 'LimitRequestFields "40000" must be a whole number from 0 to 32767'),
@@ -91,7 +102,10 @@ def test_times_refused(word: str) -> None:
         ("ServerTokens foo", "must be one of: full, os, min"),
         ("UseCanonicalName foo", "must be one of: on, off, dns"),
         ("AcceptPathInfo foo", "must be one of: on, off, default"),
-        ("LogLevel foo", "Log level keyword must be one of emerg/alert/crit/error/warn/notice/info/debug/trace1"),
+        (
+            "LogLevel foo",
+            "Log level keyword must be one of emerg/alert/crit/error/warn/notice/info/debug/trace1",
+        ),
         ("LogLevel alias:foo", "alias:foo: Log level keyword must be one of"),
         ("LogLevel foo:debug", "Cannot find module foo"),
         ("ErrorDocument 99 x", "Unsupported HTTP response code 99"),
@@ -185,7 +199,9 @@ def test_types_and_handlers() -> None:
 
 
 def test_default_charset() -> None:
-    assert [in_directory(f"AddDefaultCharset {word}")[core.ADD_DEFAULT_CHARSET] for word in ("On", "off", "UTF-8")] == [
+    assert [
+        in_directory(f"AddDefaultCharset {word}")[core.ADD_DEFAULT_CHARSET] for word in ("On", "off", "UTF-8")
+    ] == [
         "iso-8859-1",
         None,
         "UTF-8",
@@ -263,8 +279,7 @@ CONTEXTS = {
     ),
     (Where.DIRECTORY, Override.NONE): "AllowOverride AllowOverrideList",
     (Where.DIRECTORY | Where.HTACCESS, Override.AUTHCONFIG): (
-        "AuthBasicAuthoritative AuthMerging AuthName AuthType AuthzSendForbiddenOnFailure CGIPassAuth "
-        "Require"
+        "AuthBasicAuthoritative AuthMerging AuthName AuthType AuthzSendForbiddenOnFailure CGIPassAuth Require"
     ),
     (~Where(0), Override.FILEINFO): (
         "AcceptPathInfo AddCharset AddDefaultCharset AddEncoding AddHandler AddInputFilter AddLanguage AddOutputFilter "

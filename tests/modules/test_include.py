@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpserver.modules.ssi import abbreviated, decode, encode, overlap, scan
+from mpserver.modules.ssi_tags import abbreviated, decode, encode, overlap, scan
 
 START, END = b"<!--#", b"-->"
 
@@ -27,7 +27,10 @@ def arguments(text: bytes) -> tuple[str, tuple[tuple[str, str | None], ...], byt
         (b"<!--#echo var=a -->", ("echo", (("var", "a"),), b"")),
         (b"<!--#echo\n var = `a b`\n-->", ("echo", (("var", "a b"),), b"")),
         (b'<!--#if expr="a --> b" -->', ("if", (("expr", "a --> b"),), b"")),
-        (b'<!--#set var="a" value="say \\"b\\" \\$c"-->', ("set", (("var", "a"), ("value", 'say "b" \\$c')), b"")),
+        (
+            b'<!--#set var="a" value="say \\"b\\" \\$c"-->',
+            ("set", (("var", "a"), ("value", 'say "b" \\$c')), b""),
+        ),
         (b"<!--#endif-->", ("endif", (), b"")),
         (b"<!--#-->", ("", (), b"")),
         (b"<!--#echo var-->", ("echo", (("var", None),), b"")),
@@ -55,7 +58,15 @@ def test_beginnings_of_a_tag_wait() -> None:
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [(0, "  0 "), (25, " 25 "), (972, "972 "), (973, "1.0K"), (1234567, "1.2M"), (10 << 20, " 10M"), (5 << 30, "5.0G")],
+    [
+        (0, "  0 "),
+        (25, " 25 "),
+        (972, "972 "),
+        (973, "1.0K"),
+        (1234567, "1.2M"),
+        (10 << 20, " 10M"),
+        (5 << 30, "5.0G"),
+    ],
 )
 def test_sizes(size: int, text: str) -> None:
     assert abbreviated(size) == text

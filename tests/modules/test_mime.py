@@ -11,8 +11,8 @@ import pytest
 from modules.scopes import Scope, in_directory
 from mpserver.config.settings import Conf
 from mpserver.modules import mime, values
+from mpserver.modules.media_types import BUILT_IN, TypesFile, parse_types
 from mpserver.modules.mime import find, type_checker
-from mpserver.modules.types import BUILT_IN, TypesFile, parse_types
 
 LINES = (
     "AddLanguage fr .fr",
@@ -105,7 +105,13 @@ def test_removal_wins_over_additions_of_the_same_scope(conf: Conf) -> None:
 
 
 def request(filename: str | None, **more: Any) -> Any:
-    found: dict[str, Any] = {"_filename": filename, "_finfo": None, "_stat": None, "_proxyreq": 0, "_handler": None}
+    found: dict[str, Any] = {
+        "_filename": filename,
+        "_finfo": None,
+        "_stat": None,
+        "_proxyreq": 0,
+        "_handler": None,
+    }
     found |= {"_content_type": None, "_content_encoding": None, "_content_languages": ()}
     return SimpleNamespace(**found | more)
 
@@ -146,7 +152,7 @@ def test_an_empty_or_missing_system_file_gives_the_built_in_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     system = tmp_path / "mime.types"
-    monkeypatch.setattr("mpserver.modules.types.SYSTEM_FILE", str(system))
+    monkeypatch.setattr("mpserver.modules.media_types.SYSTEM_FILE", str(system))
     assert TypesFile(None).table["css"] == "text/css"
     system.write_text("")
     assert TypesFile(None).table["css"] == "text/css"

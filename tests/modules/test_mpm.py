@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from modules.scopes import Scope
-from mpserver import reports
-from mpserver.config.compile import Configuration, load
+from mpserver.cli import info
+from mpserver.config.configuration import Configuration, load
 from mpserver.errors import ConfigErrors
-from mpserver.modules import mpm, registry
+from mpserver.modules import mpm
+from mpserver.modules.all import registry
 
 
 def read(folder: Path, text: str) -> Configuration:
@@ -26,7 +27,9 @@ def faults(folder: Path, text: str) -> list[str]:
     return [str(error) for error in raised.value.errors]
 
 
-@pytest.mark.parametrize("choice", ["MPM worker", "mpm Worker", "LoadModule mpm_worker_module modules/mod_worker.so"])
+@pytest.mark.parametrize(
+    "choice", ["MPM worker", "mpm Worker", "LoadModule mpm_worker_module modules/mod_worker.so"]
+)
 def test_worker_is_chosen(tmp_path: Path, choice: str) -> None:
     text = f"""
     {choice}
@@ -45,7 +48,9 @@ def test_worker_is_chosen(tmp_path: Path, choice: str) -> None:
 
 
 def test_prefork_without_a_choice(tmp_path: Path) -> None:
-    configuration = read(tmp_path, "<IfModule mpm_worker_module>\nThreadsPerChild 7\n</IfModule>\nMinSpareServers 3\n")
+    configuration = read(
+        tmp_path, "<IfModule mpm_worker_module>\nThreadsPerChild 7\n</IfModule>\nMinSpareServers 3\n"
+    )
     assert not mpm.is_threaded(configuration)
     assert mpm.limits_of(configuration).min_spare == 3
 
@@ -58,8 +63,14 @@ def test_prefork_without_a_choice(tmp_path: Path) -> None:
         ("MPM worker\nMPM prefork", "More than one MPM loaded: mpm_worker_module and mpm_prefork_module"),
         ("MPM prefork\nLoadModule mpm_worker_module x", "More than one MPM loaded"),
         ("<VirtualHost *:80>\nMPM worker\n</VirtualHost>", "MPM cannot occur within <VirtualHost> section"),
-        ("ThreadsPerChild 5", "it belongs to mpm_worker_module; choose that one by 'MPM worker', or put the line into"),
-        ("MPM worker\nMaxSpareServers 5", "it belongs to mpm_prefork_module; choose that one by 'MPM prefork'"),
+        (
+            "ThreadsPerChild 5",
+            "it belongs to mpm_worker_module; choose that one by 'MPM worker', or put the line into",
+        ),
+        (
+            "MPM worker\nMaxSpareServers 5",
+            "it belongs to mpm_prefork_module; choose that one by 'MPM prefork'",
+        ),
         ("MPM worker\nThreadsPerChild many", 'ThreadsPerChild "many" must be a whole number'),
         ("LoadModule mpm_event_module x", "Can't locate API module structure `mpm_event_module'"),
     ],
@@ -78,10 +89,25 @@ def test_worker_without_numbers() -> None:
 @pytest.mark.parametrize(
     ("lines", "workers", "threads", "warning"),
     [
-        (("ThreadsPerChild 100",), 16, 64, "ThreadsPerChild of 100 exceeds ThreadLimit of 64 threads, decreasing"),
-        (("MaxRequestWorkers 10",), 1, 25, "MaxRequestWorkers of 10 is less than ThreadsPerChild of 25, increasing"),
+        (
+            ("ThreadsPerChild 100",),
+            16,
+            64,
+            "ThreadsPerChild of 100 exceeds ThreadLimit of 64 threads, decreasing",
+        ),
+        (
+            ("MaxRequestWorkers 10",),
+            1,
+            25,
+            "MaxRequestWorkers of 10 is less than ThreadsPerChild of 25, increasing",
+        ),
         (("MaxRequestWorkers 60",), 2, 25, "decreasing it to the nearest, 50, for 2 servers at most"),
-        (("MaxRequestWorkers 500",), 16, 25, "would require 20 servers and exceed ServerLimit of 16, decreasing"),
+        (
+            ("MaxRequestWorkers 500",),
+            16,
+            25,
+            "would require 20 servers and exceed ServerLimit of 16, decreasing",
+        ),
     ],
 )
 def test_numbers_that_don_t_fit(lines: tuple[str, ...], workers: int, threads: int, warning: str) -> None:
@@ -97,11 +123,11 @@ def test_spare_threads_leave_room_for_a_worker() -> None:
 
 def test_what_the_command_tells() -> None:
     worker, prefork = registry().chosen(["mpm_worker_module"]), registry()
-    assert "Server MPM:     worker\n  threaded:     yes (fixed thread count)\n" in reports.settings(worker)
-    assert 'DEFAULT_SERVER_LIMIT="16"' in reports.settings(worker)
-    assert "Server MPM:     prefork\n  threaded:     no\n" in reports.settings(prefork)
-    assert " mpm_worker_module (static)" in reports.loaded(worker)
-    assert "mpm_prefork_module" not in reports.loaded(worker)
-    assert "mpm_worker_module" not in reports.loaded(prefork)
+    assert "Server MPM:     worker\n  threaded:     yes (fixed thread count)\n" in info.settings(worker)
+    assert 'DEFAULT_SERVER_LIMIT="16"' in info.settings(worker)
+    assert "Server MPM:     prefork\n  threaded:     no\n" in info.settings(prefork)
+    assert " mpm_worker_module (static)" in info.loaded(worker)
+    assert "mpm_prefork_module" not in info.loaded(worker)
+    assert "mpm_worker_module" not in info.loaded(prefork)
     for known in (worker, prefork):
-        assert {"  prefork.c", "  worker.c"} <= set(reports.built_in(known).splitlines())
+        assert {"  prefork.c", "  worker.c"} <= set(info.built_in(known).splitlines())

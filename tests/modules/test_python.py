@@ -36,7 +36,8 @@ def test_every_phase(phase: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["PythonHandler a b | .py .html", "PythonHandler a b |.py .html", 'PythonHandler "a b | .py .html"']
+    "line",
+    ["PythonHandler a b | .py .html", "PythonHandler a b |.py .html", 'PythonHandler "a b | .py .html"'],
 )
 def test_extensions(line: str) -> None:
     assert [(s.handler, s.extensions) for s in handlers(Scope().say(line))] == [
@@ -71,7 +72,8 @@ class Nested(NamedTuple):
 
 
 @pytest.mark.parametrize(
-    ("outer", "directory"), [(Section("Directory", "/srv/www/"), "/srv/www/"), (Section("htaccess", "/h/"), "/h/")]
+    ("outer", "directory"),
+    [(Section("Directory", "/srv/www/"), "/srv/www/"), (Section("htaccess", "/h/"), "/h/")],
 )
 def test_files_have_the_directory_around_them(outer: Section, directory: str) -> None:
     scope = Scope(Nested("Files", "x.py", outer), Where.DIRECTORY)  # type: ignore[arg-type]
@@ -116,7 +118,10 @@ def test_the_directory_of_a_plain_section_needs_no_file() -> None:
         ("PythonHandler a::b::c", "write module or module::object"),
         ("PythonHandlerModule a::b", "takes modules"),
         ("PythonTransHandler a | .x", 'PythonTransHandler does not accept "| .ext" syntax'),
-        ("PythonPostReadRequestHandler a | .x", 'PythonPostReadRequestHandler does not accept "| .ext" syntax'),
+        (
+            "PythonPostReadRequestHandler a | .x",
+            'PythonPostReadRequestHandler does not accept "| .ext" syntax',
+        ),
         ('PythonPath "["', "is no Python expression"),
         ('PythonPath "sys.path; 1"', "is no Python expression"),
         ("PythonImport a:b main_interpreter", "write module or module::function"),

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from mpserver.config.compile import Configuration, load
+from mpserver.config.configuration import Configuration, load
 from mpserver.config.htaccess import HtaccessCache
 from mpserver.config.sections import merge
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigErrors
-from mpserver.modules import alias, auth, core, log_config, mime, mpm, python, registry, values
+from mpserver.modules import alias, auth, core, log_config, mime, mpm, python, values
 from mpserver.modules import dir as directories
+from mpserver.modules.all import registry
 
 CONFIG = """\
 ServerRoot {root}
@@ -189,7 +190,7 @@ def test_every_fault_is_told_with_its_line(root: Path) -> None:
 def test_variables_may_hold_several_words(root: Path) -> None:
     (root / "httpd.conf").write_text(
         'Define ADMINS "joe eve"\n<Directory />\nRequire user ${ADMINS}\nPythonHandler ${HANDLERS}\n</Directory>\n'
-        'DirectoryIndex ${ADMINS}\n'
+        "DirectoryIndex ${ADMINS}\n"
     )
     configuration = load("httpd.conf", registry(), root=str(root), defines={"HANDLERS": "a b | .py"})
     conf = merge(configuration.main, "/", ["/"], None, "")

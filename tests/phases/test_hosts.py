@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mpserver.config.compile import Configuration, load
-from mpserver.modules import registry
-from mpserver.phases.pipeline import CACHE, LONGEST_NAME, Pipeline
+from mpserver.config.configuration import Configuration, load
+from mpserver.modules.all import registry
+from mpserver.phases.pipeline import Pipeline
+from mpserver.phases.planner import CACHE, LONGEST_NAME
 
 LOCAL = ("127.0.0.1", 80)
 

@@ -14,23 +14,26 @@ from typing import Any, cast
 
 import pytest
 
-from mpserver import scoreboard
-from mpserver.api.hlist import HandlerEntry
+from mpserver.api.error_log import ErrorLog
+from mpserver.api.handler_list import HandlerEntry
 from mpserver.api.loader import Loader
-from mpserver.api.log import ErrorLog
 from mpserver.api.table import Table
-from mpserver.config.compile import Configuration, load
+from mpserver.application.output import Output
+from mpserver.config.configuration import Configuration, load
 from mpserver.config.htaccess import HtaccessCache
 from mpserver.config.registry import Override
-from mpserver.config.sections import Allowed
-from mpserver.http1 import head
-from mpserver.http1.head import Blocks, Limits, parse_head
+from mpserver.config.section_kinds import Allowed
+from mpserver.http1 import blocks as blocks_module
+from mpserver.http1.blocks import Blocks
+from mpserver.http1.head import Limits, parse_head
+from mpserver.ipc import scoreboard
 from mpserver.locks import LockPool
-from mpserver.modules import core, mime, pages, registry
-from mpserver.modules.log_format import _Seconds, clf_time
-from mpserver.phases.dispatch import Handler
-from mpserver.surroundings import Output
-from mpserver.threads import Pool, SharedPipeline, SharedPlace
+from mpserver.modules import core, file_cache, mime
+from mpserver.modules.all import registry
+from mpserver.modules.log_items import _Seconds, clf_time
+from mpserver.phases.plan import Handler
+from mpserver.serving.thread_pool import Pool
+from mpserver.serving.threaded_parts import SharedPipeline, SharedPlace
 from support.threads import THREADS, hurried, together
 from support.waiting import PATIENCE, wait_for
 
@@ -69,7 +72,9 @@ def test_a_module_is_executed_once_for_all_threads(modules: Path) -> None:
     source = Source(modules, "shared_by_threads_once")
     loader = Loader()
     for turn in range(4):
-        found = together(lambda _: loader.load(source.name, f"{modules}/", True, 1000.0 * source.version), seed=turn)
+        found = together(
+            lambda _: loader.load(source.name, f"{modules}/", True, 1000.0 * source.version), seed=turn
+        )
         module = found[0].module
         assert {id(loaded.module) for loaded in found} == {id(module)}
         assert module.executed == source.version == turn + 1
@@ -116,7 +121,9 @@ def test_a_handler_is_the_function_of_the_last_reload(modules: Path) -> None:
 def test_a_handler_that_becomes_a_class_is_always_something_to_call(modules: Path) -> None:
     file = modules / "shared_by_threads_class.py"
     plain = "def handler(req):\n    return 1\n"
-    classy = "class handler:\n    def __init__(self, req): pass\n    def __call__(self, req):\n        return 1\n"
+    classy = (
+        "class handler:\n    def __init__(self, req): pass\n    def __call__(self, req):\n        return 1\n"
+    )
     file.write_text(plain)
     loader = Loader()
     plan: Any = SimpleNamespace(python_path=None, autoreload=True)
@@ -168,7 +175,7 @@ def test_a_table_is_whole_at_the_first_look() -> None:
 
 
 def test_header_blocks_are_those_of_their_heads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(head, "_KEPT", 16)
+    monkeypatch.setattr(blocks_module, "_KEPT", 16)
     blocks, limits = Blocks(), Limits()
 
     def work(number: int) -> None:
@@ -185,9 +192,9 @@ def test_header_blocks_are_those_of_their_heads(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_room_for_small_files_is_counted_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "ROOM", 20 * (pages.OVERHEAD + 10))
-    kept = pages.Pages()
-    kept._room = pages.ROOM
+    monkeypatch.setattr(file_cache, "ROOM", 20 * (file_cache.OVERHEAD + 10))
+    kept = file_cache.Pages()
+    kept._room = file_cache.ROOM
     located = [[SimpleNamespace(page=None) for _ in range(10)] for _ in range(THREADS)]
 
     def work(number: int) -> None:
@@ -198,8 +205,10 @@ def test_the_room_for_small_files_is_counted_right(monkeypatch: pytest.MonkeyPat
 
     for turn in range(3):
         together(work, often=0.2, seed=turn)
-        assert kept._room == pages.ROOM - len(kept._kept) * (pages.OVERHEAD + 10)
-        assert {id(each) for each in kept._kept} == {id(e) for some in located for e in some if e.page is not None}
+        assert kept._room == file_cache.ROOM - len(kept._kept) * (file_cache.OVERHEAD + 10)
+        assert {id(each) for each in kept._kept} == {
+            id(e) for some in located for e in some if e.page is not None
+        }
 
 
 def test_names_of_files_have_their_own_types(tmp_path: Path) -> None:
@@ -323,7 +332,9 @@ def test_a_lock_of_the_pool_is_one_for_all_threads(tmp_path: Path) -> None:
 def test_the_pool_serves_every_request_once() -> None:
     served: list[tuple[Any, Any]] = []
     busy: list[tuple[int, int]] = []
-    pool = Pool("test", 5, lambda connection, head: served.append((connection, head)), lambda *told: busy.append(told))
+    pool = Pool(
+        "test", 5, lambda connection, head: served.append((connection, head)), lambda *told: busy.append(told)
+    )
     wanted = [(number, turn) for number in range(THREADS) for turn in range(20)]
     gate = threading.Lock()
 

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpserver.config.compile import load
+from mpserver.config.configuration import load
 from mpserver.config.htaccess import HtaccessCache
 from mpserver.errors import RequestError
-from mpserver.modules import auth, core, registry
+from mpserver.modules import auth, core
+from mpserver.modules.all import registry
 from mpserver.phases import translate
 from mpserver.phases.translate import Resource, chain, normalize, resolve
 

@@ -13,16 +13,19 @@ import sys
 import time
 from typing import Any, NamedTuple
 
-from mpserver import child, cli, master
-from mpserver.child import LEAVING, READY, Engine
+from mpserver import master
+from mpserver.cli import main
+from mpserver.ipc.worker_messages import LEAVING, READY
+from mpserver.supervisor import worker_handle
+from mpserver.supervisor.fork import Engine
 
 # So that tests need not wait as long as people would.
-child.KILL_AFTER = float(os.environ.get("KILL_AFTER", "5"))
+worker_handle.KILL_AFTER = float(os.environ.get("KILL_AFTER", "5"))
 master.TICK = 0.1
 
 
 class Start(NamedTuple):
-    """As `mpserver.worker.WorkerStart`."""
+    """As `mpserver.supervisor.worker_start.WorkerStart`."""
 
     number: int
     generation: int
@@ -145,4 +148,6 @@ def keeper_process(*_: Any) -> socket.socket:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.main(None, lambda: Engine(Start, lambda start: Worker(start).run(), Keeper, keeper_process)))
+    sys.exit(
+        main.main(None, lambda: Engine(Start, lambda start: Worker(start).run(), Keeper, keeper_process))
+    )

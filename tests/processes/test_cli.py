@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mpserver import cli
+from mpserver.cli import options as options_module
 from mpserver.version import VERSION
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -46,15 +46,21 @@ def mpserver(*arguments: str, cwd: Path = ROOT) -> tuple[int, str, str]:
 
 
 def test_without_options_the_default_configuration_is_started() -> None:
-    options = cli.parse([])
-    assert (options.file, options.root, options.command) == ("/etc/mpserver/httpd.conf", "/etc/mpserver", "start")
+    options = options_module.parse([])
+    assert (options.file, options.root, options.command) == (
+        "/etc/mpserver/httpd.conf",
+        "/etc/mpserver",
+        "start",
+    )
     assert options.checks
     assert not options.test
     assert not options.one_process
 
 
 def test_options_are_understood_joined_and_apart(tmp_path: Path) -> None:
-    options = cli.parse(["-DONE", "-D", "TWO", "-C", "User x", "-cTimeout 5", "-d", str(tmp_path), "-fx.conf"])
+    options = options_module.parse(
+        ["-DONE", "-D", "TWO", "-C", "User x", "-cTimeout 5", "-d", str(tmp_path), "-fx.conf"]
+    )
     assert options.defines == {"ONE": "", "TWO": ""}
     assert options.before == (f'ServerRoot "{tmp_path}"', "User x")
     assert options.after == ("Timeout 5",)
@@ -71,18 +77,18 @@ def test_options_are_understood_joined_and_apart(tmp_path: Path) -> None:
     ],
 )
 def test_shortcuts(arguments: list[str], test: bool, defines: list[str]) -> None:
-    options = cli.parse(arguments)
+    options = options_module.parse(arguments)
     assert (options.test, sorted(options.defines)) == (test, defines)
 
 
 @pytest.mark.parametrize("arguments", [["-X"], ["-DONE_PROCESS"], ["-D", "DEBUG"]])
 def test_one_process_is_asked_for_in_several_ways(arguments: list[str]) -> None:
-    assert cli.parse(arguments).one_process
+    assert options_module.parse(arguments).one_process
 
 
 def test_without_d_the_folder_of_the_file_is_the_root(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(conf.parent.parent)
-    options = cli.parse(["-f", f"{conf.parent.name}/httpd.conf"])
+    options = options_module.parse(["-f", f"{conf.parent.name}/httpd.conf"])
     assert (options.file, options.root) == (str(conf), str(conf.parent))
 
 
@@ -117,7 +123,9 @@ def test_every_fault_is_told_with_its_place(conf: Path) -> None:
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     status, _, error = mpserver("-t", "-f", str(tmp_path / "missing.conf"))
     assert status == 1
-    assert error.startswith(f"mpserver: Could not open configuration file {tmp_path}/missing.conf: No such file")
+    assert error.startswith(
+        f"mpserver: Could not open configuration file {tmp_path}/missing.conf: No such file"
+    )
 
 
 def test_directives_of_the_command_line_come_before_and_after(conf: Path) -> None:
@@ -152,7 +160,11 @@ def test_virtual_hosts_and_settings_are_shown(conf: Path) -> None:
 
 
 def test_version() -> None:
-    assert mpserver("-v") == (0, f"Server version: mpserver/{VERSION}\nPython:         {sys.version.split()[0]}\n", "")
+    assert mpserver("-v") == (
+        0,
+        f"Server version: mpserver/{VERSION}\nPython:         {sys.version.split()[0]}\n",
+        "",
+    )
 
 
 def test_settings_name_the_defaults() -> None:
@@ -169,7 +181,9 @@ def test_modules_are_listed_built_in_and_loaded(conf: Path) -> None:
 def test_directives_are_listed_with_contexts() -> None:
     status, out, _ = mpserver("-L")
     assert status == 0
-    entry = re.search(r"^PythonHandler \(mod_python\.c\)\n\t.*\n\tAllowed in (.*)\n(\t.*)$", out, re.MULTILINE)
+    entry = re.search(
+        r"^PythonHandler \(mod_python\.c\)\n\t.*\n\tAllowed in (.*)\n(\t.*)$", out, re.MULTILINE
+    )
     assert entry is not None
     assert entry[1] == "*.conf anywhere and in .htaccess"
     assert "Listen (core.c)" in out

@@ -7,12 +7,12 @@ import socket
 from types import SimpleNamespace
 from typing import cast
 
-from mpserver import handoff
-from mpserver.handoff import Message
-from mpserver.interp import Boot
-from mpserver.kinds import ENDED, Events, Interp
-from mpserver.loop import Loop
+from mpserver.interpreters.handle import ENDED, Events, Interp
+from mpserver.ipc import messages
+from mpserver.ipc.messages import Message
 from mpserver.phases.plan import Place
+from mpserver.serving.boot import Boot
+from mpserver.system.loop import Loop
 
 
 class Held(Interp):
@@ -24,7 +24,7 @@ class Held(Interp):
 
 def a_connection(number: int) -> Message:
     """A message with a descriptor of its own."""
-    return Message(handoff.CONNECTION, os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), number=number)
+    return Message(messages.CONNECTION, os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), number=number)
 
 
 def test_what_an_ending_interpreter_gave_back_comes_back_with_what_it_did_not_take() -> None:
@@ -42,11 +42,11 @@ def test_what_an_ending_interpreter_gave_back_comes_back_with_what_it_did_not_ta
     ours, control = socket.socketpair()
     with ours, control:
         interp = Held(cast(Boot, SimpleNamespace(place=Place("own", "x"))), loop, events, control)
-        handoff.send(interp.theirs, Message(handoff.READY))
+        messages.send(interp.theirs, Message(messages.READY))
         interp._receive()
         # it gives one back and hears nothing more, but has not ended yet
         given = a_connection(1)
-        handoff.send(interp.theirs, given)
+        messages.send(interp.theirs, given)
         given.close()
         interp.theirs.shutdown(socket.SHUT_RD)
         interp.hand_over(a_connection(2))

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from mpserver.errors import StartError
-from mpserver.listeners import Address, Listeners, bind
+from mpserver.system.listeners import Address, Listeners, bind
 
 #: Closes listeners at the end of the test.
 Closing: TypeAlias = Callable[[Listeners], Listeners]

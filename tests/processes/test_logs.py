@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mpserver.api.log import log_key
 from mpserver.errors import StartError
-from mpserver.logs import Logs
+from mpserver.system.log_files import Logs, log_key
 from support.waiting import wait_for
 
 
@@ -54,7 +53,9 @@ def test_opening_anew_finds_the_file_of_that_name(tmp_path: Path) -> None:
 
 def test_a_missing_folder_is_a_clear_error_and_nothing_stays_open(tmp_path: Path) -> None:
     before = os.listdir("/proc/self/fd")
-    with pytest.raises(StartError, match=rf"\(2\)No such file or directory: .*'{tmp_path}/missing/'.*Create it"):
+    with pytest.raises(
+        StartError, match=rf"\(2\)No such file or directory: .*'{tmp_path}/missing/'.*Create it"
+    ):
         Logs(str(tmp_path), ["fine.log", "missing/x.log"])
     assert os.listdir("/proc/self/fd") == before
 

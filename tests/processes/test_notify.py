@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import pytest
 
-from mpserver.notify import Notifier
+from mpserver.system.systemd import Notifier
 
 #: The address to tell, and what comes in there.
 Heard: TypeAlias = tuple[str, Callable[[], str]]

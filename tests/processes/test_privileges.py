@@ -5,12 +5,12 @@ import pwd
 
 import pytest
 
-from mpserver import privileges
-from mpserver.api import log
+from mpserver.api import error_log
 from mpserver.config.settings import Conf
 from mpserver.errors import StartError
 from mpserver.modules import unixd
 from mpserver.modules.unixd import Identity
+from mpserver.supervisor import settings
 from support.processes import run_code
 
 NOBODY = pwd.getpwnam("nobody")
@@ -26,19 +26,19 @@ def conf(user: str | None = None, group: str | None = None) -> Conf:
 
 def test_root_without_user_is_refused_with_the_remedy() -> None:
     with pytest.raises(StartError, match=r"'User' and 'Group'.*to /etc/x\.conf.*'User root'"):
-        privileges.decide(conf(), "/etc/x.conf", 0)
+        settings.decide(conf(), "/etc/x.conf", 0)
 
 
 def test_user_root_is_accepted_with_a_warning() -> None:
-    identity, [(level, text)] = privileges.decide(conf("root"), "x", 0)
+    identity, [(level, text)] = settings.decide(conf("root"), "x", 0)
     assert identity is not None
     assert identity.uid == 0
-    assert level == log.WARN
+    assert level == error_log.WARN
     assert "User root" in text
 
 
 def test_an_unprivileged_user_is_taken_with_its_group() -> None:
-    identity, notices = privileges.decide(conf("nobody"), "x", 0)
+    identity, notices = settings.decide(conf("nobody"), "x", 0)
     assert identity is not None
     assert (identity.uid, identity.gid) == (NOBODY.pw_uid, NOBODY.pw_gid)
     assert notices == ()
@@ -46,14 +46,14 @@ def test_an_unprivileged_user_is_taken_with_its_group() -> None:
 
 def test_an_unknown_user_is_refused() -> None:
     with pytest.raises(StartError, match="bad user name no-such-user"):
-        privileges.decide(conf("no-such-user"), "x", 0)
+        settings.decide(conf("no-such-user"), "x", 0)
 
 
 def test_without_root_user_and_group_are_ignored_with_a_notice() -> None:
-    assert privileges.decide(conf(), "x", 1000) == (None, ())
-    identity, [(level, text)] = privileges.decide(conf("root", "root"), "x", 1000)
+    assert settings.decide(conf(), "x", 1000) == (None, ())
+    identity, [(level, text)] = settings.decide(conf("root", "root"), "x", 1000)
     assert identity is None
-    assert level == log.NOTICE
+    assert level == error_log.NOTICE
     assert "ignored" in text
 
 
@@ -68,9 +68,9 @@ def test_without_root_user_and_group_are_ignored_with_a_notice() -> None:
 def test_who_was_root_can_not_become_root_again(identity: Identity) -> None:
     code = f"""
         import os
-        from mpserver import privileges
+        from mpserver.system import process
         from mpserver.modules.unixd import Identity
-        privileges.assume({identity!r})
+        process.assume({identity!r})
         print(os.getresuid(), os.getresgid(), 0 in os.getgroups())
         try:
             os.setuid(0)

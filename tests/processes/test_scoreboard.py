@@ -2,8 +2,8 @@
 
 import time
 
-from mpserver import scoreboard
-from mpserver.scoreboard import Scoreboard
+from mpserver.ipc import scoreboard
+from mpserver.ipc.scoreboard import Scoreboard
 from support.processes import run_code
 
 
@@ -105,7 +105,7 @@ def test_interpreters_past_the_last_place_stay_inside_the_page() -> None:
 def test_a_forked_child_writes_to_the_same_board() -> None:
     code = """
         import os
-        from mpserver.scoreboard import Scoreboard
+        from mpserver.ipc.scoreboard import Scoreboard
         board = Scoreboard.create(1)
         pid = os.fork()
         if pid == 0:

@@ -36,7 +36,7 @@ CONF = """
 """
 
 #: Runs the code that comes with the request; answers with ``r``, unless it says otherwise.
-APP = '''
+APP = """
 import json
 from urllib.parse import unquote
 from mod_python import apache
@@ -48,7 +48,7 @@ def handler(req):
     if scope["r"] is not None:
         req.write(json.dumps(scope["r"]))
     return scope["result"]
-'''
+"""
 FILES: dict[str, str | bytes] = {
     "app/app.py": APP,
     "perdir/app.py": APP,
@@ -96,7 +96,10 @@ def test_an_environ_outside_of_the_base(server: Server) -> None:
         ("req.wsgi_start_response('999 X', [])", "ValueError"),
         ("req.wsgi_start_response('200 OK', {})", "TypeError"),
         ("req.wsgi_start_response('200 OK', [('A', 'b\\r\\nc')])", "ValueError"),
-        ("req.wsgi_start_response('200 OK', [])\n    req.wsgi_start_response('200 OK', [])", "AssertionError"),
+        (
+            "req.wsgi_start_response('200 OK', [])\n    req.wsgi_start_response('200 OK', [])",
+            "AssertionError",
+        ),
         ("apache.allow_methods(99)", "ValueError"),
         ("apache.allow_methods('GET')", "TypeError"),
     ],
@@ -111,7 +114,10 @@ def test_methods_by_number(server: Server) -> None:
     reply = server.get("/app/x", {"X-Code": quote(text)})
     assert reply.status == 405
     assert set((reply.header("Allow") or "").replace(" ", "").split(",")) >= {"GET", "PUT"}
-    assert run(server, "apache.allow_methods(apache.M_POST)\nr = [req.allowed, req.allowed_methods]") == [4, ["POST"]]
+    assert run(server, "apache.allow_methods(apache.M_POST)\nr = [req.allowed, req.allowed_methods]") == [
+        4,
+        ["POST"],
+    ]
 
 
 def test_cgi_by_hand(server: Server) -> None:

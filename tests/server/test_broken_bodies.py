@@ -72,7 +72,13 @@ def later(req):
     req.log_error("wrote later")
     return apache.OK
 """
-FILES: dict[str, str | bytes] = {"app/app.py": APP, "app/x": "", "late/app.py": APP, "late/x": "", "page.txt": "page"}
+FILES: dict[str, str | bytes] = {
+    "app/app.py": APP,
+    "app/x": "",
+    "late/app.py": APP,
+    "late/x": "",
+    "page.txt": "page",
+}
 
 #: More than is read before the handler runs.
 LONG = 100_000

@@ -13,71 +13,71 @@ from support.server import BACKENDS, Server, receive_all
 from support.waiting import wait_for
 
 SCRIPTS = {
-    "cgi/hello.py": '''
+    "cgi/hello.py": """
 print("Content-Type: text/html; charset=utf-8")
 print("X-Umlaut: \\xfc")
 print()
 print("Hello Zo\\xeb")
-''',
-    "cgi/env.py": '''
+""",
+    "cgi/env.py": """
 import json, os, sys
 body = {"env": dict(os.environ), "cwd": os.getcwd(), "name": __name__, "file": __file__,
         "path": os.getenv("PATH_INFO"), "or": (os.environ | {"MORE": "x"})["MORE"], "argv": "SCRIPT_NAME" in os.environ}
 os.environ["LEFT_BEHIND"] = "1"
 print("Content-Type: application/json\\r\\n\\r")
 json.dump(body, sys.stdout)
-''',
-    "cgi/post.py": '''
+""",
+    "cgi/post.py": """
 import sys
 text = sys.stdin.readline() + "".join(line.upper() for line in sys.stdin)
 sys.stdout.write("Content-Type: text/plain\\n\\n" + text)
-''',
-    "cgi/binary.py": '''
+""",
+    "cgi/binary.py": """
 import sys
 data = sys.stdin.buffer.read()
 print("Content-Type: application/octet-stream", end="\\n\\n")
 sys.stdout.buffer.write(bytes(reversed(data)))
 sys.stdout.write(b"+")
 print("\\u20ac", end="")
-''',
-    "cgi/status.py": '''
+""",
+    "cgi/status.py": """
 print("Status: 404 Not Here\\nSet-Cookie: a=1\\nSet-Cookie: b=2")
 print("Content-type: text/plain\\n\\nsorry")
-''',
+""",
     "cgi/away.py": 'print("Location: http://example.com/there\\n")',
     "cgi/inside.py": 'print("Location: /cgi/hello.py\\n")',
-    "cgi/leaves.py": '''
+    "cgi/leaves.py": """
 import sys
 print("Content-Type: text/plain\\n\\nbefore")
 sys.exit("a last word")
-''',
+""",
     "cgi/raises.py": 'print("Content-Type: text/plain\\n")\nraise LookupError("a fault of the script")',
     "cgi/nothing.py": "pass",
     "cgi/unfinished.py": 'print("Content-Type: text/plain")',
     "cgi/garbage.py": 'print("this is no header\\n\\nbody")',
-    "cgi/wraps.py": '''
+    "cgi/wraps.py": """
 import io, sys
 sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="latin-1")
 print("Content-Type: text/plain; charset=latin-1\\n")
 print("\\xfc", end="")
-''',
+""",
     "cgi/stderr.py": 'import sys\nprint("to the log", file=sys.stderr)\nprint("Content-Type: text/plain\\n")',
     "cgi/sibling.py": 'import helper\nprint("Content-Type: text/plain\\n")\nprint(helper.VALUE, end="")',
     "cgi/helper.py": 'VALUE = "old"',
-    "cgi/main.py": '''
+    "cgi/main.py": """
 import pickle, sys
 class Thing: pass
 if __name__ == "__main__":
     print("Content-Type: text/plain\\n")
     print(type(pickle.loads(pickle.dumps(Thing()))) is Thing, end="")
-''',
-    "cgi/streams.py": '''
+""",
+    "cgi/streams.py": """
 import os, sys
 print("Content-Type: text/plain\\n")
 print("first", flush=True)
 with open(os.path.join(os.path.dirname(__file__), "go")) as go:
     print(go.read(), end="")
-''',
+""",
     "cgi/unknown.sh": "echo",
     "secret.py": 'print("Content-Type: text/plain\\n\\nsecret")',
     "cgi/cgi.txt": "text",
@@ -127,7 +127,9 @@ def test_headers_and_body_are_told_apart(server: Server) -> None:
 def test_environment_is_the_requests(server: Server) -> None:
     import json
 
-    reply = server.get("/cgi/env.py/more/Zo%C3%AB?a=%C3%AB", {"X-Name": "Zo\xc3\xab", "Authorization": "Basic abc"})
+    reply = server.get(
+        "/cgi/env.py/more/Zo%C3%AB?a=%C3%AB", {"X-Name": "Zo\xc3\xab", "Authorization": "Basic abc"}
+    )
     found = json.loads(reply.body)
     script = str(server.www / "cgi" / "env.py")
     assert (found["cwd"], found["name"], found["file"]) == (os.path.dirname(script), "__main__", script)
@@ -227,7 +229,9 @@ def test_a_flush_sends(server: Server) -> None:
     assert b"last" in got
 
 
-@pytest.mark.parametrize("path", ["/cgi/missing.py", "/cgi/unknown.sh", "/cgi/cgi.txt", "/cgi/", "/in-location/x.py"])
+@pytest.mark.parametrize(
+    "path", ["/cgi/missing.py", "/cgi/unknown.sh", "/cgi/cgi.txt", "/cgi/", "/in-location/x.py"]
+)
 def test_what_is_no_script_is_not_found(server: Server, path: str) -> None:
     assert server.get(path).status == 404
 
@@ -243,19 +247,22 @@ def test_others_see_nothing_of_a_script_that_runs(start_server: StartServer) -> 
     """Another interpreter of the same process serves meanwhile, with its own streams, environment and folder."""
     if "own" not in BACKENDS:
         pytest.skip("needs subinterpreters")
-    waits = '''
+    waits = """
 import os
 print("Content-Type: text/plain\\n", flush=True)
 os.environ["LEFT_BEHIND"] = "1"
 with open("go") as go:
     go.read()
 print(os.environ["SCRIPT_NAME"], end="")
-'''
-    conf = CONF + """
+"""
+    conf = (
+        CONF
+        + """
 <Directory "${WWW}/cgi">
     PythonInterpreter scripts
 </Directory>
 """
+    )
     server = start_server(conf, {**SCRIPTS, "cgi/waits.py": waits}, backend="own")
     before = server.get("/others").text
     os.mkfifo(server.www / "cgi" / "go")
@@ -284,14 +291,14 @@ def test_scripts_of_two_interpreters_have_folders_of_their_own(start_server: Sta
     """Own interpreters share a process, but not its current directory."""
     if "own" not in BACKENDS:
         pytest.skip("needs subinterpreters")
-    script = '''
+    script = """
 import os
 here = os.path.dirname(__file__)
 print("Content-Type: text/plain\\n", flush=True)
 with open("go") as go:
     go.read()
 print(os.getcwd() == here, end="")
-'''
+"""
     conf = "".join(
         f"""
 <Directory "${{WWW}}/{name}">

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mpserver.checkinterp import FAILS, NO, YES, _outcome
+from mpserver.cli.check_interp import FAILS, NO, YES, _outcome
 from support.server import Server
 from support.waiting import PATIENCE
 

@@ -138,7 +138,9 @@ def test_the_oldest_idle_connections_give_way(start_server: StartServer, kind: s
 
 @pytest.mark.parametrize("mpm", MPMS)
 @pytest.mark.parametrize("kind", BACKENDS)
-def test_clients_that_say_nothing_give_way_and_cost_little(start_server: StartServer, kind: str, mpm: str) -> None:
+def test_clients_that_say_nothing_give_way_and_cost_little(
+    start_server: StartServer, kind: str, mpm: str
+) -> None:
     server = started(start_server, kind, mpm)
     (worker,) = wait_for(server.workers, "the worker")
     reply = server.get("/app")
@@ -246,10 +248,7 @@ def test_the_limit_is_raised_and_programs_have_the_former_one(
     )  # fmt: skip
     script = server.root / "cgi" / "script"
     script.parent.mkdir()
-    script.write_text(
-        "#!/bin/sh\necho Content-Type: text/plain\necho\n"
-        "ulimit -n\n"
-    )
+    script.write_text("#!/bin/sh\necho Content-Type: text/plain\necho\nulimit -n\n")
     script.chmod(stat.S_IRWXU)
     soft, *programs = map(int, server.get("/app?limit").text.split())
     assert 1024 < soft < 4096

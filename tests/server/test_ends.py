@@ -62,7 +62,13 @@ def handler(req):
 """
 
 #: What must not be in any log: Python's complaints of what is left at the end, and crashes.
-WRONG = ("remaining subinterpreters", "Fatal Python error", "exit signal", "RuntimeWarning", "did not end in time")
+WRONG = (
+    "remaining subinterpreters",
+    "Fatal Python error",
+    "exit signal",
+    "RuntimeWarning",
+    "did not end in time",
+)
 
 
 @pytest.fixture(params=BACKENDS)
@@ -142,9 +148,12 @@ def test_a_request_that_does_not_end_is_ended_after_its_time(server: Server) -> 
 
 
 @pytest.mark.parametrize(
-    "kind", [kind for kind in BACKENDS if kind == "process" or (kind == "own" and sys.version_info >= (3, 14))]
+    "kind",
+    [kind for kind in BACKENDS if kind == "process" or (kind == "own" and sys.version_info >= (3, 14))],
 )
-def test_what_was_registered_runs_when_an_interpreter_is_replaced(start_server: StartServer, kind: str) -> None:
+def test_what_was_registered_runs_when_an_interpreter_is_replaced(
+    start_server: StartServer, kind: str
+) -> None:
     server = start_server(CONF, {"app.py": APP}, mode="foreground", backend=kind)
     server.get("/register")
     server.command("--recycle", "localhost")

@@ -34,7 +34,7 @@ PythonInterpreter first
 """
 
 #: Makes the system refuse what the file FAULT names, in whatever process of the server.
-SITE = '''
+SITE = """
 import errno
 import os
 import socket
@@ -95,7 +95,7 @@ if sys.version_info >= (3, 12):
     setattr(interpreters, name, failing("silence", failing(
         "script", real, lambda number, script: real(number, "raise LookupError('no such thing')")
     ), lambda *_arguments: None))
-'''
+"""
 
 #: What the log says of each fault, by the kinds of interpreters that can have it.
 IN_WORKER = {

@@ -74,7 +74,9 @@ FILES: dict[str, str | bytes] = {
     "package/inner.py": "import faulthandler\n",
 }
 
-needs_own = pytest.mark.skipif(sys.version_info < (3, 14), reason="auto begins with subinterpreters from 3.14 on")
+needs_own = pytest.mark.skipif(
+    sys.version_info < (3, 14), reason="auto begins with subinterpreters from 3.14 on"
+)
 
 
 @pytest.fixture(params=["one", "daemon"])
@@ -123,7 +125,12 @@ def test_requests_at_once_are_all_served(server: Server) -> None:
 @needs_own
 def test_a_keep_alive_connection_goes_along(server: Server) -> None:
     with server.connection() as connection:
-        for path, expected in (("/plain", "own"), ("/late", "process"), ("/late", "process"), ("/plain", "own")):
+        for path, expected in (
+            ("/plain", "own"),
+            ("/late", "process"),
+            ("/late", "process"),
+            ("/plain", "own"),
+        ):
             connection.request("GET", path)
             assert connection.getresponse().read().decode().split()[0] == expected
 

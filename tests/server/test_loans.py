@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import StartServer
-from mpserver.loan import LOYAL
+from mpserver.routing.listener_leases import LOYAL
 from support.load import load
 from support.server import BACKENDS, Reply, Server
 from support.waiting import wait_for

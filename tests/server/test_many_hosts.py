@@ -17,7 +17,8 @@ LIMIT = 20.0
 #: How long anything may take where others use them, too.
 PATIENCE = 300.0
 
-APP = """
+APP = (
+    """
 import os, time
 from mod_python import apache
 
@@ -33,7 +34,9 @@ def handler(req):
         time.sleep(0.2)
     req.write("%%s %%s" %% (apache.interpreter, os.getpid()))
     return apache.OK
-""" % WORKERS
+"""
+    % WORKERS
+)
 
 HOST = """
 <VirtualHost *:${PORT}>

@@ -82,15 +82,29 @@ def test_it_reads_well_on_a_phone(start_server: StartServer, tmp_path: Path) -> 
         phone.open(f"http://127.0.0.1:{server.port}/mpinfo?{'x' * 300}")
         assert phone.run("return innerWidth") == PHONE[0]
         titles = phone.run("return [...document.querySelectorAll('summary')].map(e => e.textContent)")
-        for title in ("Server", "Interpreter", "Plan of the request", "Request headers", "Environment", "Modules"):
+        for title in (
+            "Server",
+            "Interpreter",
+            "Plan of the request",
+            "Request headers",
+            "Environment",
+            "Modules",
+        ):
             assert title in titles
         folded = phone.run("return document.documentElement.scrollHeight")
         phone.run("for (const part of document.querySelectorAll('details')) part.open = true")
         assert phone.run("return document.documentElement.scrollHeight") > 2 * folded
         width = "return Math.max(...[...document.querySelectorAll('body,h1,p,summary,dl,dt,dd,pre')]"
         assert phone.run(width + ".map(e => e.getBoundingClientRect().right))") <= PHONE[0]
-        assert phone.run("return document.documentElement.scrollWidth") <= PHONE[0], "nothing to scroll sideways"
+        assert phone.run("return document.documentElement.scrollWidth") <= PHONE[0], (
+            "nothing to scroll sideways"
+        )
         smallest = "return Math.min(...[...document.querySelectorAll('p,summary,dt,dd,pre')]"
         assert phone.run(smallest + ".map(e => parseFloat(getComputedStyle(e).fontSize)))") >= 13
-        assert phone.run("return Math.min(...[...document.querySelectorAll('summary')].map(e => e.offsetHeight))") >= 24
+        assert (
+            phone.run(
+                "return Math.min(...[...document.querySelectorAll('summary')].map(e => e.offsetHeight))"
+            )
+            >= 24
+        )
         assert "info" in phone.text("p")

@@ -27,7 +27,8 @@ FILES: dict[str, str | bytes] = {"app.py": APP, "x": ""}
 
 
 @pytest.mark.parametrize(
-    ("backend", "mode"), [*((backend, "daemon") for backend in BACKENDS), ("main", "one"), ("main", "foreground")]
+    ("backend", "mode"),
+    [*((backend, "daemon") for backend in BACKENDS), ("main", "one"), ("main", "foreground")],
 )
 def test_optimized(start_server: StartServer, backend: str, mode: Mode) -> None:
     server = start_server(CONF + "PythonOptimize On\n", FILES, backend=backend, mode=mode)

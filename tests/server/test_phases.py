@@ -43,7 +43,7 @@ CONF = """
 </VirtualHost>
 """
 
-APP = '''
+APP = """
 from mod_python import apache
 
 
@@ -105,7 +105,7 @@ def handler(req):
     if result == apache.OK:
         req.write(f"{getattr(req, 'seen', [])} {req.hlist.directory}")
     return result
-'''
+"""
 FILES: dict[str, str | bytes] = {
     "app/app.py": APP, "app/x": "the file", "gate/app.py": APP, "gate/x": "", "shown/app.py": APP, "shown/x": "",
     "regex1/deep/x": "", "regex1/app.py": APP, "page.txt": "the page",
@@ -144,7 +144,9 @@ def test_a_401_has_a_challenge(server: Server) -> None:
 def test_the_page_of_pythondebug(server: Server) -> None:
     reply = server.get("/shown/x", {"X-Do": "handler=raise"})
     assert (reply.status, reply.header("Content-Type")) == (500, "text/html")
-    assert reply.text.startswith('\n<pre>\nMod_python error: "PythonHandler app"\n\nTraceback (most recent call last')
+    assert reply.text.startswith(
+        '\n<pre>\nMod_python error: "PythonHandler app"\n\nTraceback (most recent call last'
+    )
     assert reply.text.endswith("ValueError: &lt;asked to&gt;\n\n</pre>\n")
     assert "mpserver/phases" not in reply.text
 

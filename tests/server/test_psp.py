@@ -55,7 +55,7 @@ Hello world, the time is: <%=time.strftime("%Y-%m-%d, %H:%M:%S")%>
         "repeated 3 times.</p>\n<%\n# This line will cause the block to end\n%>\n"
         "This line will only be shown once.<br>\n</html>\n"
     ),
-    "psp/text.psp": "é ☃ \\n \\x41 \"\"\" '\r\n",
+    "psp/text.psp": 'é ☃ \\n \\x41 """ \'\r\n',
     "psp/form.psp": "<%= form.getfirst('name', 'nobody') %>|<%= ''.join(form.getlist('n')) %>",
     "psp/apply.psp": "<%\ndef add(a, b):\n    return int(a) + int(b)\n\n%><%= psp.apply_data(add) %>",
     "psp/redirect.psp": "<%\npsp.redirect('/psp/time.psp?x=1')\n%>never seen",
@@ -116,7 +116,9 @@ def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> 
 def test_the_first_example(server: Server) -> None:
     page = server.get("/psp/time.psp")
     assert (page.status, page.header("Content-Type")) == (200, "text/html")
-    assert re.fullmatch(r"<html>\n\nHello world, the time is: \d{4}-\d\d-\d\d, \d\d:\d\d:\d\d\n</html>\n", page.text)
+    assert re.fullmatch(
+        r"<html>\n\nHello world, the time is: \d{4}-\d\d-\d\d, \d\d:\d\d:\d\d\n</html>\n", page.text
+    )
 
 
 def test_blocks_repeat_and_the_page_leaves_in_one_piece(server: Server) -> None:
@@ -140,7 +142,10 @@ def test_head_has_the_length(server: Server) -> None:
 def test_forms(server: Server) -> None:
     assert server.get("/psp/form.psp").text == "nobody|"
     page = server.request(
-        "POST", "/psp/form.psp?n=1", "name=Zo%C3%AB&n=2", {"Content-Type": "application/x-www-form-urlencoded"}
+        "POST",
+        "/psp/form.psp?n=1",
+        "name=Zo%C3%AB&n=2",
+        {"Content-Type": "application/x-www-form-urlencoded"},
     )
     assert page.text == "Zoë|12"
     assert server.get("/psp/apply.psp?a=20&b=22&c=3").text == "42"

@@ -16,7 +16,14 @@ TOOLS = Path(__file__).resolve().parents[2] / "tools"
 @pytest.mark.parametrize("backend", [kind for kind in BACKENDS if kind != "main"])
 def test_answers_as_the_published_one(backend: str, orphanage: None) -> None:
     """What differs is listed in tools/comparing/deliberate.py, or this fails and shows it."""
-    command = [sys.executable, str(TOOLS / "compare"), "--saved", str(TOOLS / "compare_site" / "published.jsonl")]
-    done = subprocess.run([*command, "--backend", backend], capture_output=True, text=True, timeout=300, check=False)
+    command = [
+        sys.executable,
+        str(TOOLS / "compare"),
+        "--saved",
+        str(TOOLS / "compare_site" / "published.jsonl"),
+    ]
+    done = subprocess.run(
+        [*command, "--backend", backend], capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(done.stdout.splitlines()[-1].split()[0]) >= 1000, "comparisons are missing"

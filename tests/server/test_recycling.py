@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conftest import StartServer
-from mpserver import remote
+from mpserver.cli import status
 from support.load import load
 from support.server import BACKENDS, Server
 from support.waiting import PATIENCE, wait_for
@@ -56,7 +56,9 @@ NUMBER = "NUMBER = %d\n"
 FILES: dict[str, str | bytes] = {"app.py": APP, "parts/__init__.py": "", "parts/number.py": NUMBER % 1}
 
 #: Kinds that are replaced in a worker that lives on.
-IN_PLACE = tuple(kind for kind in BACKENDS if kind == "process" or (kind == "own" and sys.version_info >= (3, 14)))
+IN_PLACE = tuple(
+    kind for kind in BACKENDS if kind == "process" or (kind == "own" and sys.version_info >= (3, 14))
+)
 
 
 def name_of(kind: str) -> str:
@@ -73,7 +75,7 @@ def number(server: Server, path: str = "/") -> str:
 
 def interpreters(server: Server) -> list[dict[str, Any]]:
     """Those of all workers, by their accounts; the one for static files left out."""
-    found = next(remote.ask(str(server.pid_file), {"command": "status"}, PATIENCE))
+    found = next(status.ask(str(server.pid_file), {"command": "status"}, PATIENCE))
     return [i for worker in found["workers"] for i in worker["interpreters"] if i["modules"]]
 
 
@@ -271,7 +273,9 @@ def test_requests_that_overlap_survive_a_recycling(start_server: StartServer) ->
         wait_for(lambda server=server: len(interpreters(server)) == 1, "the old one's end")  # type: ignore[misc]
 
 
-@pytest.mark.skipif("own" not in IN_PLACE, reason="only own interpreters on 3.14 and later end in their worker")
+@pytest.mark.skipif(
+    "own" not in IN_PLACE, reason="only own interpreters on 3.14 and later end in their worker"
+)
 def test_past_the_limit_the_worker_is_replaced(start_server: StartServer) -> None:
     server = start_server("PythonInterpRecycleLimit 2\n" + CONF, FILES, mode="foreground", backend="own")
     with load(server, "/", clients=2) as clients:

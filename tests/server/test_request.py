@@ -34,7 +34,7 @@ CONF = """
 """
 
 #: Runs the code that comes with the request; answers with ``r``, or with the exception, unless it says otherwise.
-APP = '''
+APP = """
 import json
 from urllib.parse import unquote
 from mod_python import apache
@@ -49,7 +49,7 @@ def handler(req):
     if scope["r"] is not None:
         req.write(json.dumps(scope["r"]))
     return scope["result"]
-'''
+"""
 FILES: dict[str, str | bytes] = {
     "app/app.py": APP, "app/x": "", "basic/app.py": APP, "basic/x": "", "page.txt": "the page",
 }  # fmt: skip
@@ -75,7 +75,10 @@ def run(server: Server, text: str, path: str = "/app/x", host: str | None = None
 
 @pytest.mark.parametrize(
     ("member", "value"),
-    [(name, "None") for name in ("content_type", "user", "ap_auth_type", "filename", "path_info", "uri", "status_line")]
+    [
+        (name, "None")
+        for name in ("content_type", "user", "ap_auth_type", "filename", "path_info", "uri", "status_line")
+    ]
     + [("user", "5"), ("handler", "5"), ("args", "[]")],
 )
 def test_what_members_refuse(server: Server, member: str, value: str) -> None:
@@ -87,7 +90,9 @@ def test_members_that_take_none(server: Server, member: str) -> None:
     assert run(server, f"req.{member} = None\nr = [req.{member}]") == [None]
 
 
-@pytest.mark.parametrize("member", ["method", "hostname", "headers_out", "connection", "mtime", "unparsed_uri"])
+@pytest.mark.parametrize(
+    "member", ["method", "hostname", "headers_out", "connection", "mtime", "unparsed_uri"]
+)
 def test_members_for_reading_only(server: Server, member: str) -> None:
     text = run(server, f"req.{member} = 1")
     assert text.startswith("AttributeError: attribute")
@@ -138,7 +143,9 @@ def test_repeated_headers_are_one(server: Server) -> None:
 
 def test_modification_times(server: Server) -> None:
     assert run(server, "req.update_mtime(1000.5)\nreq.update_mtime(10)\nr = req.mtime") == 1000.0
-    assert run(server, "req.set_last_modified()\nr = req.headers_out['Last-Modified']").endswith("1970 00:00:00 GMT")
+    assert run(server, "req.set_last_modified()\nr = req.headers_out['Last-Modified']").endswith(
+        "1970 00:00:00 GMT"
+    )
     assert run(server, "req.update_mtime('x')").startswith("TypeError: must be real number")
 
 
@@ -183,7 +190,11 @@ def test_the_page_stays_within_a_told_length(server: Server) -> None:
 
 
 def test_head_tells_no_length_that_nobody_told(server: Server) -> None:
-    for text, length in (("req.write('x', 0)", None), ("req.set_content_length(5)", "5"), ("result = 404", None)):
+    for text, length in (
+        ("req.write('x', 0)", None),
+        ("req.set_content_length(5)", "5"),
+        ("result = 404", None),
+    ):
         reply = server.request("HEAD", "/app/x", headers=code(text))
         assert (reply.header("Content-Length"), reply.header("Transfer-Encoding")) == (length, None)
     assert server.request("HEAD", "/page.txt").header("Content-Length") == "8"
@@ -207,7 +218,9 @@ def test_credentials_that_are_rubbish(server: Server) -> None:
 
 def test_the_connection_object_ends_keep_alive(server: Server) -> None:
     with server.connection() as connection:
-        connection.request("GET", "/app/x", headers=code("req.connection.keepalive = apache.AP_CONN_CLOSE\nr = 1"))
+        connection.request(
+            "GET", "/app/x", headers=code("req.connection.keepalive = apache.AP_CONN_CLOSE\nr = 1")
+        )
         response = connection.getresponse()
         assert (response.read(), response.getheader("Connection")) == (b"1", "close")
 
@@ -215,7 +228,9 @@ def test_the_connection_object_ends_keep_alive(server: Server) -> None:
 def test_keepalives_and_their_limit(server: Server) -> None:
     with server.connection() as connection:
         for number in range(3):  # httpd's limit counts the requests after the first
-            connection.request("GET", "/app/x", headers=code("r = req.connection.keepalives", Host="second.test"))
+            connection.request(
+                "GET", "/app/x", headers=code("r = req.connection.keepalives", Host="second.test")
+            )
             response = connection.getresponse()
             assert json.loads(response.read()) == number
             assert response.getheader("Connection") == ("close" if number == 2 else None)
@@ -237,7 +252,10 @@ def test_facts_of_servers(server: Server) -> None:
     see = "s = req.server\nr = [s.my_generation, s.error_fname, s.defn_name is None]"
     assert run(server, see, host="first.test") == [0, None, False]
     assert run(server, see, host="second.test")[1].endswith("second.log")
-    assert run(server, "r = apache.main_server.defn_name, apache.main_server.error_fname is None") == [None, False]
+    assert run(server, "r = apache.main_server.defn_name, apache.main_server.error_fname is None") == [
+        None,
+        False,
+    ]
 
 
 def test_urls_of_a_canonical_name(server: Server) -> None:
@@ -291,7 +309,9 @@ def test_nothing_follows_a_redirect(server: Server) -> None:
 
 
 def test_redirects_to_urls_and_their_cleanups(server: Server) -> None:
-    assert server.get("/app/x", code("req.internal_redirect('http://other.test/page.txt')")).text == "the page"
+    assert (
+        server.get("/app/x", code("req.internal_redirect('http://other.test/page.txt')")).text == "the page"
+    )
     server.get(
         "/app/x",
         code(

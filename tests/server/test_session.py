@@ -298,7 +298,9 @@ def test_no_acknowledged_count_is_lost_when_workers_are_killed(
         workers = server.workers()
         victims = [child for worker in workers for child in (worker, *worker.children(recursive=True))]
         victims += [
-            child for child in server.master.children(recursive=True) if "interpreter" in " ".join(child.cmdline())
+            child
+            for child in server.master.children(recursive=True)
+            if "interpreter" in " ".join(child.cmdline())
         ]
         try:
             chance.choice(victims).send_signal(signal.SIGKILL)
@@ -363,7 +365,9 @@ def hand_overs(server: Server, sid: str) -> list[float]:
     def client() -> None:
         with server.connection() as connection:
             for _ in range(20):
-                connection.request("GET", "/hand_over", headers={"Host": "one.test", "Cookie": f"pysid={sid}"})
+                connection.request(
+                    "GET", "/hand_over", headers={"Host": "one.test", "Cookie": f"pysid={sid}"}
+                )
                 held.append(Held(*json.loads(connection.getresponse().read())))
 
     threads = [threading.Thread(target=client) for _ in range(3)]
@@ -473,7 +477,9 @@ def test_a_request_that_moves_to_a_process_leaves_no_lock(start_server: StartSer
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="auto means own from 3.14 on")
 def test_a_moved_request_with_a_known_session(start_server: StartServer) -> None:
-    conf = MOVING_CONF + """
+    conf = (
+        MOVING_CONF
+        + """
 <Location /early>
     SetHandler mod_python
     PythonInterpreter other
@@ -484,6 +490,7 @@ def test_a_moved_request_with_a_known_session(start_server: StartServer) -> None
     PythonHandler app::refused
 </Location>
 """
+    )
     server = start_server(conf, {"app.py": MOVING})
     sid = sid_of(server.get("/early"))
     assert server.get("/refused", {"Cookie": f"pysid={sid}"}).text == "1", server.said()
@@ -491,7 +498,9 @@ def test_a_moved_request_with_a_known_session(start_server: StartServer) -> None
 
 
 def test_the_locks_of_early_phases_are_given_back_when_the_request_moves(start_server: StartServer) -> None:
-    conf = MOVING_CONF + """
+    conf = (
+        MOVING_CONF
+        + """
 PythonInterpPerDirectory On
 PythonPostReadRequestHandler app::early
 <Directory "${WWW}/sub">
@@ -499,6 +508,7 @@ PythonPostReadRequestHandler app::early
     PythonHandler app::late
 </Directory>
 """
+    )
     server = start_server(conf, {"app.py": MOVING, "sub/page": "", "page": ""})
     sid = sid_of(server.get("/page"))
     reply = server.get("/sub/page", {"Cookie": f"pysid={sid}"})

@@ -158,7 +158,9 @@ def endure(server: Server, seconds: float) -> str:
     for client in clients:
         client.start()
     try:
-        wait_for(lambda: sum(client.told for client in clients) > 2 * CLIENTS, "the first counts", 3 * PATIENCE)
+        wait_for(
+            lambda: sum(client.told for client in clients) > 2 * CLIENTS, "the first counts", 3 * PATIENCE
+        )
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             time.sleep(BETWEEN * (0.5 + chance.random()))
@@ -170,7 +172,11 @@ def endure(server: Server, seconds: float) -> str:
                     killed.add(victim.pid)
         # and it goes on afterwards
         wanted = sum(client.told for client in clients) + CLIENTS
-        wait_for(lambda: sum(client.told for client in clients) > wanted, "counts after the last kill", 3 * PATIENCE)
+        wait_for(
+            lambda: sum(client.told for client in clients) > wanted,
+            "counts after the last kill",
+            3 * PATIENCE,
+        )
     finally:
         over.set()
         for client in clients:
@@ -193,7 +199,9 @@ def endure(server: Server, seconds: float) -> str:
     assert len({process for process, _ in seen}) > 1
     assert len(killed) >= seconds / BETWEEN / 3
     untold = sum(client.untold for client in clients)
-    return f"{counter} counts, {len(numbers) + 1} told, {untold} requests without an answer, {len(killed)} kills"
+    return (
+        f"{counter} counts, {len(numbers) + 1} told, {untold} requests without an answer, {len(killed)} kills"
+    )
 
 
 @pytest.fixture

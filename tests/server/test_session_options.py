@@ -62,7 +62,14 @@ def location(path: str, handler: str, *options: str) -> str:
     """A section with PythonOptions."""
     lines = [f"PythonOption {option}" for option in options]
     return "\n".join(
-        [f"<Location {path}>", "SetHandler mod_python", f"PythonHandler app::{handler}", *lines, "</Location>", ""]
+        [
+            f"<Location {path}>",
+            "SetHandler mod_python",
+            f"PythonHandler app::{handler}",
+            *lines,
+            "</Location>",
+            "",
+        ]
     )
 
 

@@ -59,50 +59,66 @@ ScriptAlias /cgi-bin/ "${ROOT}/cgi/"
 #: A page's file, and what it shows for the query a=1&b=2; ``{...}`` of a page are facts of the test.
 PAGES = {
     "echo": (
-        ('<!--#echo var="DOCUMENT_NAME" --> <!--#echo var="DOCUMENT_URI"-->?<!--#echo var="QUERY_STRING" -->'
-        ' <!--#echo var="NOPE" --> <!--#echo encoding="none" var="QUERY_STRING" var="DOCUMENT_NAME" -->'),
+        (
+            '<!--#echo var="DOCUMENT_NAME" --> <!--#echo var="DOCUMENT_URI"-->?<!--#echo var="QUERY_STRING" -->'
+            ' <!--#echo var="NOPE" --> <!--#echo encoding="none" var="QUERY_STRING" var="DOCUMENT_NAME" -->'
+        ),
         "echo.shtml /echo.shtml?a=1&amp;b=2 (none) a=1&b=2echo.shtml",
     ),
     "set": (
-        ('<!--#set var="x" value="<a> Zoë" --><!--#echo var="x" --> <!--#echo encoding="url" var="x" -->'
-        '<!--#set var="y" value="${x}-$QUERY_STRING-\\$z-$nope-" --> <!--#echo encoding="none" var="y"-->'
-        '<!--#set encoding="base64" var="z" value="$x" --> <!--#echo decoding="base64" encoding="none" var="z" -->'),
+        (
+            '<!--#set var="x" value="<a> Zoë" --><!--#echo var="x" --> <!--#echo encoding="url" var="x" -->'
+            '<!--#set var="y" value="${x}-$QUERY_STRING-\\$z-$nope-" --> <!--#echo encoding="none" var="y"-->'
+            '<!--#set encoding="base64" var="z" value="$x" --> <!--#echo decoding="base64" encoding="none" var="z" -->'
+        ),
         "&lt;a&gt; Zoë %3ca%3e%20Zo%c3%ab <a> Zoë-a=1&b=2-$z-- <a> Zoë",
     ),
     "if": (
-        ('<!--#if expr="v(\'QUERY_STRING\') =~ /a=(.)/" -->yes <!--#echo var="1" --><!--#else -->no<!--#endif -->'
-        '<!--#if expr="false" -->1<!--#if expr="true"-->2<!--#else-->3<!--#endif-->4<!--#elif expr="-z \'\'"-->5'
-        '<!--#else -->6<!--#endif --> <!--#if expr="true"-->7<!--#elif expr="true"-->8<!--#else-->9<!--#endif-->'
-        '<!--#if expr="false"--><!--#exec cmd="echo bad"--><!--#include virtual="none"--><!--#endif-->!'),
+        (
+            '<!--#if expr="v(\'QUERY_STRING\') =~ /a=(.)/" -->yes <!--#echo var="1" --><!--#else -->no<!--#endif -->'
+            '<!--#if expr="false" -->1<!--#if expr="true"-->2<!--#else-->3<!--#endif-->4<!--#elif expr="-z \'\'"-->5'
+            '<!--#else -->6<!--#endif --> <!--#if expr="true"-->7<!--#elif expr="true"-->8<!--#else-->9<!--#endif-->'
+            '<!--#if expr="false"--><!--#exec cmd="echo bad"--><!--#include virtual="none"--><!--#endif-->!'
+        ),
         "yes 15 7!",
     ),
     "faults": (
-        ('1<!--#nonsense -->2<!--#if expr="(("-->3<!--#else-->4<!--#endif-->5<!--#echo -->6<!--#include file="../x"-->7'
-        '<!--#include virtual="missing"-->8<!--#config errmsg="[bad]" --><!--#fsize file="none"-->9<!--#endif-->'),
+        (
+            '1<!--#nonsense -->2<!--#if expr="(("-->3<!--#else-->4<!--#endif-->5<!--#echo -->6<!--#include file="../x"-->7'
+            '<!--#include virtual="missing"-->8<!--#config errmsg="[bad]" --><!--#fsize file="none"-->9<!--#endif-->'
+        ),
         f"1{ERROR}2{ERROR}5{ERROR}6{ERROR}7{ERROR}8[bad]9",
     ),
     "files": (
-        ('<!--#fsize file="ten.txt" -->|<!--#config sizefmt="bytes" --><!--#fsize virtual="/sub/big.txt" -->|'
-        '<!--#config timefmt="%Y" --><!--#flastmod file="ten.txt"-->|<!--#echo var="DATE_GMT"-->'),
+        (
+            '<!--#fsize file="ten.txt" -->|<!--#config sizefmt="bytes" --><!--#fsize virtual="/sub/big.txt" -->|'
+            '<!--#config timefmt="%Y" --><!--#flastmod file="ten.txt"-->|<!--#echo var="DATE_GMT"-->'
+        ),
         " 10 |123,456|{year}|{year}",
     ),
     "include": (
-        ('<!--#set var="x" value="here"--><!--#include file="ten.txt"-->|<!--#include virtual="sub/deep.shtml?q=2"-->|'
-        '<!--#echo var="x"-->|<!--#echo encoding="none" var="QUERY_STRING"-->|<!--#include virtual="/denied/x.txt"-->|'
-        '<!--#include virtual="/app/"-->|<!--#include virtual="sub/"-->'),
+        (
+            '<!--#set var="x" value="here"--><!--#include file="ten.txt"-->|<!--#include virtual="sub/deep.shtml?q=2"-->|'
+            '<!--#echo var="x"-->|<!--#echo encoding="none" var="QUERY_STRING"-->|<!--#include virtual="/denied/x.txt"-->|'
+            '<!--#include virtual="/app/"-->|<!--#include virtual="sub/"-->'
+        ),
         f"0123456789|deep here include.shtml q=2 456|changed|a=1&b=2|{ERROR}|python made 3|index",
     ),
     "exec": (
-        ('<!--#set var="x" value="7"--><!--#exec cmd="echo $x \\$x; pwd; echo said >&2"-->|'
-        '<!--#include virtual="/cgi-bin/facts?q"-->|<!--#exec cgi="/cgi-bin/facts"-->'),
+        (
+            '<!--#set var="x" value="7"--><!--#exec cmd="echo $x \\$x; pwd; echo said >&2"-->|'
+            '<!--#include virtual="/cgi-bin/facts?q"-->|<!--#exec cgi="/cgi-bin/facts"-->'
+        ),
         "7 7\n{www}\n|INCLUDED GET q 7\n|INCLUDED GET a=1&b=2 7\n",
     ),
     "python": (
-        ('<!--#python eval="1+1" --> <!--#python eval="None"--><!--#python exec="\n'
-        "def shout(text):\n    filter.write(text.upper())\nfor i in range(3):\r\n    shout(&quot;&lt;b&gt;&quot;)\n"
-        '" -->|<!--#python eval="i, __file__ == filter.req.filename, filter.name, filter.handler" -->|'
-        '<!--#python eval="1/0" -->|<!--#python eval="req"-->|<!--#python -->|<!--#python eval="1" exec="2"-->|'
-        '<!--#python eval=""-->|<!--#python run="1"-->'),
+        (
+            '<!--#python eval="1+1" --> <!--#python eval="None"--><!--#python exec="\n'
+            "def shout(text):\n    filter.write(text.upper())\nfor i in range(3):\r\n    shout(&quot;&lt;b&gt;&quot;)\n"
+            '" -->|<!--#python eval="i, __file__ == filter.req.filename, filter.name, filter.handler" -->|'
+            '<!--#python eval="1/0" -->|<!--#python eval="req"-->|<!--#python -->|<!--#python eval="1" exec="2"-->|'
+            '<!--#python eval=""-->|<!--#python run="1"-->'
+        ),
         f"2 <B><B><B>|(2, True, 'includes', None)|{ERROR}|{ERROR}|{ERROR}|{ERROR}|{ERROR}|{ERROR}",
     ),
     "unfinished": ('shown <!--#if expr="true"-->this<!--#echo var="x', "shown this"),
@@ -219,7 +235,14 @@ def test_all_variables_are_shown(server: Server) -> None:
     server.write("env.shtml", '<!--#set var="mine" value="<1>"--><!--#printenv -->')
     shown = dict(line.split("=", 1) for line in server.get("/env.shtml?a=1").text.splitlines())
     assert shown["mine"] == "&lt;1&gt;"
-    assert shown.keys() >= {"DATE_LOCAL", "DATE_GMT", "LAST_MODIFIED", "DOCUMENT_URI", "USER_NAME", "SERVER_NAME"}
+    assert shown.keys() >= {
+        "DATE_LOCAL",
+        "DATE_GMT",
+        "LAST_MODIFIED",
+        "DOCUMENT_URI",
+        "USER_NAME",
+        "SERVER_NAME",
+    }
     assert re.fullmatch(r"\w+, \d\d-\w{3}-\d{4} \d\d:\d\d:\d\d \w+", shown["DATE_LOCAL"])
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from conftest import StartServer
-from mpserver import control, remote
+from mpserver.cli import status
+from mpserver.ipc import control_path
 from support.server import BACKENDS, Server, receive_all
 from support.waiting import PATIENCE, wait_for
 
@@ -57,8 +58,8 @@ def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> 
 
 def interpreter(server: Server) -> dict[str, Any]:
     """The account of the application's interpreter."""
-    found = next(remote.ask(str(server.pid_file), {"command": "status"}, PATIENCE))
-    remote.complete(found)
+    found = next(status.ask(str(server.pid_file), {"command": "status"}, PATIENCE))
+    status.complete(found)
     return next(i for worker in found["workers"] for i in worker["interpreters"] if i["modules"])
 
 
@@ -67,7 +68,9 @@ def test_what_an_interpreter_did_is_counted(server: Server) -> None:
     before = interpreter(server)
     for path in ("/", "/work", "/fail"):
         server.get(path)
-    after = wait_for(lambda: (i := interpreter(server))["requests"] == before["requests"] + 3 and i, "the count")
+    after = wait_for(
+        lambda: (i := interpreter(server))["requests"] == before["requests"] + 3 and i, "the count"
+    )
     assert isinstance(after, dict)
     assert after["errors"] == before["errors"] + 1
     assert after["bytes"] > before["bytes"] + 2000
@@ -92,7 +95,9 @@ def test_the_request_at_hand_is_shown(server: Server) -> None:
     request.start()
     try:
         # (a request's line and its interpreter's state are not read in one moment)
-        busy = wait_for(lambda: (i := interpreter(server))["state"] == "W" and "wait" in i["line"] and i, "it")
+        busy = wait_for(
+            lambda: (i := interpreter(server))["state"] == "W" and "wait" in i["line"] and i, "it"
+        )
         assert isinstance(busy, dict)
         assert busy["line"] == "GET /wait?for=it HTTP/1.1"
         assert abs(time.time() - busy["began"]) < PATIENCE
@@ -116,7 +121,7 @@ def test_the_command_prints_a_table_and_json(server: Server) -> None:
 
 
 def test_only_the_servers_account_may_ask(server: Server) -> None:
-    found = os.stat(control.path(str(server.pid_file)))
+    found = os.stat(control_path.path(str(server.pid_file)))
     assert stat.S_ISSOCK(found.st_mode)
     assert stat.S_IMODE(found.st_mode) == 0o600
 
@@ -125,7 +130,7 @@ def test_only_the_servers_account_may_ask(server: Server) -> None:
 def test_what_is_no_command_is_refused(server: Server, line: str) -> None:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(PATIENCE)
-        folder, name = control.near(control.path(str(server.pid_file)))
+        folder, name = control_path.near(control_path.path(str(server.pid_file)))
         sock.connect(name)
         os.close(folder)
         sock.sendall(line.encode() + b"\n")

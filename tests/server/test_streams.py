@@ -19,7 +19,7 @@ MIB = 1 << 20
 #: So many MiB go through, and by so many the server may grow meanwhile.
 CASES = [(64, 24), pytest.param(1024, 64, marks=pytest.mark.long)]
 
-APP = '''
+APP = """
 from mod_python import apache
 
 def upper(filter):
@@ -54,7 +54,7 @@ def talk(conn):
         if data is None:
             return apache.OK
         conn.write(data)
-'''
+"""
 
 CONF = """
 PythonPath "sys.path + ['${WWW}']"

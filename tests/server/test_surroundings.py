@@ -119,7 +119,9 @@ def test_warnings_and_tracebacks_of_threads_are_lines_of_level_warn(server: Serv
     assert "ZeroDivisionError: division by zero" in found
 
 
-def test_partial_lines_come_at_the_end_of_the_request_or_when_long(start_server: StartServer, backend: str) -> None:
+def test_partial_lines_come_at_the_end_of_the_request_or_when_long(
+    start_server: StartServer, backend: str
+) -> None:
     server = start(start_server, backend)
     run(server, "print('a', 'b', end=''); print('c')")
     run(server, "print('no end', end='')")
@@ -199,7 +201,9 @@ ECHO = ["/bin/sh", "-c", "echo $MPSERVER_MINE $MPSERVER_PUT"]
 
 
 @pytest.mark.parametrize("way", CHILDREN)
-def test_children_get_the_environment_of_their_interpreter(start_server: StartServer, backend: str, way: str) -> None:
+def test_children_get_the_environment_of_their_interpreter(
+    start_server: StartServer, backend: str, way: str
+) -> None:
     server = start(start_server, backend)
     run(server, "os.environ['MPSERVER_MINE'] = 'mine'; os.putenv('MPSERVER_PUT', 'put')")
     child = CHILDREN[way].format(ECHO)
@@ -247,7 +251,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_an_interpreter_can_not_do_says_what_to_use(start_server: StartServer, backend: str, what: str) -> None:
+def test_what_an_interpreter_can_not_do_says_what_to_use(
+    start_server: StartServer, backend: str, what: str
+) -> None:
     code, kinds = REFUSED[what]
     server = start(start_server, backend)
     if what.startswith("fork"):
@@ -258,7 +264,9 @@ def test_what_an_interpreter_can_not_do_says_what_to_use(start_server: StartServ
                 pytest.skip("this Python has no subinterpreters that a fork could harm")
             server.stop()
             server = start_server(
-                CONF + "<Location /own>\nPythonInterpBackend own\n</Location>", {"app.py": APP}, backend="main"
+                CONF + "<Location /own>\nPythonInterpBackend own\n</Location>",
+                {"app.py": APP},
+                backend="main",
             )
             assert run(server, "1", path="/own") == "1"
     said = run(server, code)
@@ -287,13 +295,17 @@ def test_threads_that_are_no_daemons_and_foreign_ones_work(start_server: StartSe
     assert run(server, code) == "2"
 
 
-needs_own = pytest.mark.skipif(sys.version_info < (3, 14), reason="auto begins with subinterpreters from 3.14 on")
+needs_own = pytest.mark.skipif(
+    sys.version_info < (3, 14), reason="auto begins with subinterpreters from 3.14 on"
+)
 
 
 @needs_own
 def test_by_itself_an_application_that_forks_moves_to_a_process(start_server: StartServer) -> None:
-    page = APP + "\ndef forks(req):\n    pid = os.fork()\n    if not pid: os._exit(0)\n    os.waitpid(pid, 0)\n" + (
-        "    req.write(apache._runtime.current().kind, 0)\n    return apache.OK\n"
+    page = (
+        APP
+        + "\ndef forks(req):\n    pid = os.fork()\n    if not pid: os._exit(0)\n    os.waitpid(pid, 0)\n"
+        + ("    req.write(apache._runtime.current().kind, 0)\n    return apache.OK\n")
     )
     conf = CONF + "<Location /forks>\nPythonHandler app::forks\nPythonInterpreter forks\n</Location>"
     server = start_server(conf, {"app.py": page}, backend="auto", mode="daemon")
@@ -302,7 +314,9 @@ def test_by_itself_an_application_that_forks_moves_to_a_process(start_server: St
 
 
 @needs_own
-def test_an_application_that_catches_the_error_moves_to_a_process_nevertheless(start_server: StartServer) -> None:
+def test_an_application_that_catches_the_error_moves_to_a_process_nevertheless(
+    start_server: StartServer,
+) -> None:
     page = APP + (
         "\ndef starts(req):\n    try:\n        threading.Thread(target=print, daemon=True).start()\n"
         "    except Exception as error:\n        req.write(repr(error), 0)\n"

@@ -31,7 +31,15 @@ LONG, LONG_BETWEEN = float(os.environ.get("MPSERVER_ENDURANCE", "600")), 60.0
 BUSY = (0.0, 0.001, 0.01, 0.05)
 IDLE = (0.0, 0.01, 0.2, 6.5)
 #: What must not be in the error log. (A client that leaves in the middle of its request is told there, too.)
-FAULTS = ("Traceback", "internal error", "exit signal", "did not end in time", "ended with status", "[crit]", ":crit]")
+FAULTS = (
+    "Traceback",
+    "internal error",
+    "exit signal",
+    "did not end in time",
+    "ended with status",
+    "[crit]",
+    ":crit]",
+)
 
 #: ``own`` interpreters are ready for use from 3.14 on.
 KINDS = [*(["own"] if sys.version_info >= (3, 14) else []), "process"]
@@ -96,7 +104,11 @@ def endure(server: Server, seconds: float, between: float) -> str:
                 restarts += 1
             wait_for(lambda done=done: run.done > done + CLIENTS, "more answers", 2 * PATIENCE)  # type: ignore[misc]
         # (a machine that does much else starts interpreters slowly)
-        wait_for(lambda: set(run.count()) == set(MIX), f"an answer of each kind; so far {run.count()}", 4 * PATIENCE)
+        wait_for(
+            lambda: set(run.count()) == set(MIX),
+            f"an answer of each kind; so far {run.count()}",
+            4 * PATIENCE,
+        )
         run.end()
     failures = run.failures
     log = server.log()

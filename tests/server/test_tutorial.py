@@ -84,9 +84,7 @@ def tutorial(request: pytest.FixtureRequest, start_module_server: StartServer) -
         }
         form = files["form/form.py"].decode()
         files["form/form.py"] = form.replace('"localhost"', f'"{mail.address}"').encode()
-        server = start_module_server(
-            CONF, files, mode="daemon", backend=backend, mpm=mpm, workers=WORKERS
-        )
+        server = start_module_server(CONF, files, mode="daemon", backend=backend, mpm=mpm, workers=WORKERS)
         yield Tutorial(server, mail)
         server.close()
 
@@ -166,7 +164,8 @@ def test_login_is_asked_for(tutorial: Tutorial) -> None:
 
 
 @pytest.mark.parametrize(
-    ("login", "status"), [(("spam", "eggs"), 200), (("spam", "spam"), 401), (("eggs", "spam"), 401), (("", ""), 401)]
+    ("login", "status"),
+    [(("spam", "eggs"), 200), (("spam", "spam"), 401), (("eggs", "spam"), 401), (("", ""), 401)],
 )
 def test_login(tutorial: Tutorial, login: tuple[str, str], status: int) -> None:
     reply = tutorial.server.get("/login/anything.py", auth=login)

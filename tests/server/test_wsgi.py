@@ -262,15 +262,17 @@ NAMES = (
     "bad_status", "split", "hop", "logs", "file", "unlinked", "filelike", "zipped",
 )  # fmt: skip
 
-CONF = "".join(
-    f"""
+CONF = (
+    "".join(
+        f"""
 <Location /{name}>
     SetHandler mod_python
     PythonHandler mod_python.wsgi
     PythonOption mod_python.wsgi.application app::{name}
 </Location>"""
-    for name in NAMES
-) + """
+        for name in NAMES
+    )
+    + """
 PythonPath "sys.path + ['${WWW}']"
 <Location /base>
     SetHandler mod_python
@@ -300,6 +302,7 @@ PythonPath "sys.path + ['${WWW}']"
     PythonOption mod_python.wsgi.base_uri /dir
 </Directory>
 """
+)
 
 BIG = bytes(range(256)) * 1200
 
@@ -315,7 +318,13 @@ def variables(server: Server, path: str, *head: str, method: str = "GET") -> dic
     """The environ of a request, sent as it is written here."""
     import json
 
-    lines = [f"{method} {path} HTTP/1.1", *(head or ("Host: www.example.com:81",)), "Connection: close", "", ""]
+    lines = [
+        f"{method} {path} HTTP/1.1",
+        *(head or ("Host: www.example.com:81",)),
+        "Connection: close",
+        "",
+        "",
+    ]
     answer = server.raw("\r\n".join(lines).encode("latin-1"))
     found = json.loads(answer.partition(b"\r\n\r\n")[2])
     assert isinstance(found, dict)
@@ -344,7 +353,11 @@ def test_environ_is_made_anew_for_each_request_of_a_connection(server: Server) -
     import json
 
     with server.connection() as connection:
-        for path, headers in (("/environ/a?1", {"X-A": "1"}), ("/environ/b", {"X-A": "1"}), ("/environ", {"X-B": "2"})):
+        for path, headers in (
+            ("/environ/a?1", {"X-A": "1"}),
+            ("/environ/b", {"X-A": "1"}),
+            ("/environ", {"X-B": "2"}),
+        ):
             connection.request("GET", path, headers=headers)
             found = json.loads(connection.getresponse().read())
             rest = path.partition("?")[0].removeprefix("/environ")
@@ -363,7 +376,11 @@ def test_paths_and_headers_are_bytes_as_latin_1(server: Server) -> None:
 
 def test_the_targets_own_host_beats_the_header(server: Server) -> None:
     found = variables(server, "http://true.example:82/environ", "Host: false.example")
-    assert (found["HTTP_HOST"], found["SERVER_NAME"], found["SERVER_PORT"]) == ("true.example:82", "true.example", "82")
+    assert (found["HTTP_HOST"], found["SERVER_NAME"], found["SERVER_PORT"]) == (
+        "true.example:82",
+        "true.example",
+        "82",
+    )
 
 
 @pytest.mark.parametrize(
@@ -446,7 +463,14 @@ def test_framing(server: Server, path: str, length: int | None, body: bytes) -> 
 
 @pytest.mark.parametrize(
     ("path", "length"),
-    [("/pieces", None), ("/sized", 6), ("/single", 3), ("/large", 300000), ("/empty", None), ("/file", len(BIG) - 10)],
+    [
+        ("/pieces", None),
+        ("/sized", 6),
+        ("/single", 3),
+        ("/large", 300000),
+        ("/empty", None),
+        ("/file", len(BIG) - 10),
+    ],
 )
 def test_head_has_the_headers_and_no_body(server: Server, path: str, length: int | None) -> None:
     head, got = head_and_body(server, path, "HEAD")
@@ -481,7 +505,11 @@ def test_status_and_headers_are_the_applications(server: Server) -> None:
 def test_errors_replace_what_was_not_sent(server: Server) -> None:
     reply = server.get("/rescued_well")
     assert (reply.status, reply.reason, reply.body) == (503, "Oops", b"sorry")
-    assert (reply.header("X-First"), reply.header("X-Second"), reply.header("Content-Type")) == (None, "2", None)
+    assert (reply.header("X-First"), reply.header("X-Second"), reply.header("Content-Type")) == (
+        None,
+        "2",
+        None,
+    )
     reply = server.get("/rescued")
     assert (reply.status, reply.header("X-First"), reply.header("X-Second")) == (500, None, None)
     server.wait_for_log("start_response() was called a second time without exc_info")
@@ -532,7 +560,7 @@ def test_errors_stream_writes_to_the_log(server: Server) -> None:
 
 def test_pieces_are_sent_before_the_next_is_asked_for(start_server: StartServer, tmp_path: Path) -> None:
     fifo = tmp_path / "go"
-    app = f'''
+    app = f"""
 import os
 os.mkfifo({str(fifo)!r})
 def application(environ, start_response):
@@ -540,7 +568,7 @@ def application(environ, start_response):
     yield b"first"
     with open({str(fifo)!r}, "rb") as go:
         yield go.read()
-'''
+"""
     conf = """
 <Location />
     SetHandler mod_python
@@ -560,7 +588,7 @@ def application(environ, start_response):
 
 
 def test_a_client_that_leaves_harms_nobody(start_server: StartServer) -> None:
-    app = '''
+    app = """
 import time
 closed = []
 class Endless:
@@ -576,7 +604,7 @@ def application(environ, start_response):
 def count(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"%d" % len(closed)]
-'''
+"""
     conf = "".join(
         f"""
 <Location {place}>

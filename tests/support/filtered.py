@@ -158,7 +158,7 @@ def stuck(filter):
         pass
 '''
 
-APP = '''
+APP = """
 from mod_python import apache, util
 
 def handler(req):
@@ -240,7 +240,7 @@ def body(req):
         return apache.OK
     req.write(req.read(), 0)
     return apache.OK
-'''
+"""
 
 NAMES = (
     "upper", "star", "dash", "passed", "lines", "calls", "members", "types", "early", "never", "disabled", "fails",
@@ -260,7 +260,9 @@ def conf() -> str:
         lines.append(f'<Directory "${{WWW}}/{name}">\nSetOutputFilter {name}\n</Directory>')
     for name in INPUTS:
         lines.append(f'<Files "{name}.py">\nSetInputFilter IN{name}\nPythonHandler app::body\n</Files>')
-    return "\n".join(lines) + """
+    return (
+        "\n".join(lines)
+        + """
         PythonPath "sys.path + ['${WWW}']"
         <Location /elsewhere>
             PythonOutputFilter streams::star APART
@@ -324,6 +326,7 @@ def conf() -> str:
             PythonInterpPerDirectory On
         </Directory>
     """
+    )
 
 
 PAGE = "one\ntwo\nthree\n"
@@ -332,12 +335,24 @@ FOLDERS = (*NAMES, "plain", "debug", "chain", "ext", "bytype", "ht", "odd", "apa
 
 def site() -> dict[str, str | bytes]:
     """The pages."""
-    files: dict[str, str | bytes] = {"streams.py": STREAMS, "app.py": APP, "big.txt": b"0123456789abcde\n" * (1 << 17)}
+    files: dict[str, str | bytes] = {
+        "streams.py": STREAMS,
+        "app.py": APP,
+        "big.txt": b"0123456789abcde\n" * (1 << 17),
+    }
     for folder in FOLDERS:
         files |= {f"{folder}/app.py": APP, f"{folder}/page.txt": PAGE, f"{folder}/page.html": "<p>text</p>\n"}
     files |= {f"in/{name}.py": "" for name in (*INPUTS, "two", "bracket", "none")}
-    files |= {"upper/index.txt": "the index\n", "ext/page.gone": "gone\n", "ht/.htaccess": "SetOutputFilter STAR\n"}
-    files |= {"upper/big.txt": files["big.txt"], "passed/big.txt": files["big.txt"], "lines/big.txt": files["big.txt"]}
+    files |= {
+        "upper/index.txt": "the index\n",
+        "ext/page.gone": "gone\n",
+        "ht/.htaccess": "SetOutputFilter STAR\n",
+    }
+    files |= {
+        "upper/big.txt": files["big.txt"],
+        "passed/big.txt": files["big.txt"],
+        "lines/big.txt": files["big.txt"],
+    }
     files["published/page.py"] = "def hello(req, name='x'):\n    return '<html>hello %s</html>' % name\n"
     files["wsgiapp.py"] = (
         "def application(environ, start_response):\n"

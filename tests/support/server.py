@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 import psutil
 
-from mpserver import control
+from mpserver.ipc import control_path
 from support.processes import alive, descendants, describe, end
 from support.waiting import PATIENCE, wait_for
 
@@ -213,7 +213,7 @@ class Server:
             self.master = psutil.Process(self.process.pid)
         wait_for(self.listens, "the server to listen")
         if self.mode != "one":  # it listens for clients a moment before it does for commands
-            commands = control.path(str(self.pid_file))
+            commands = control_path.path(str(self.pid_file))
             wait_for(lambda: os.path.exists(commands), f"the control socket {commands}")
 
     def _launch(self, *arguments: str) -> None:
@@ -225,7 +225,9 @@ class Server:
                 stdout=console,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=None if limits is None else lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits),
+                preexec_fn=None
+                if limits is None
+                else lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits),
             )
 
     def _written_pid(self) -> int:
@@ -251,7 +253,11 @@ class Server:
     def workers(self) -> list[psutil.Process]:
         """The live workers, by their titles."""
         assert self.master is not None
-        return [p for p in descendants(self.master) if describe(p).partition(" ")[2].startswith("mpserver: worker")]
+        return [
+            p
+            for p in descendants(self.master)
+            if describe(p).partition(" ")[2].startswith("mpserver: worker")
+        ]
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Stop it by a signal and wait for its end; AssertionError if a process of it stays."""

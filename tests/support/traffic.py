@@ -58,7 +58,9 @@ class Failure(NamedTuple):
     def tell(self, log: str) -> str:
         """All that is known, with the lines of the error log of those seconds."""
         clock = time.strftime("%H:%M:%S", time.localtime(self.when))
-        first = "first on its connection" if not self.before else f"number {self.before + 1} on its connection"
+        first = (
+            "first on its connection" if not self.before else f"number {self.before + 1} on its connection"
+        )
         near = {
             time.strftime("%b %d %H:%M:%S", time.localtime(self.when + seconds)) for seconds in (-2, -1, 0, 1)
         }  # fmt: skip
@@ -111,7 +113,9 @@ class Client(threading.Thread):
                 getattr(self, name)()
                 self.done[name] += 1
             except (OSError, http.client.HTTPException, Unexpected, ValueError) as error:
-                self.failures.append(Failure(time.time(), self.name, self._line, repr(error), before, previous, idle))
+                self.failures.append(
+                    Failure(time.time(), self.name, self._line, repr(error), before, previous, idle)
+                )
                 self.connection.close()
             self._last = time.monotonic()
             self.over.wait(self.chance.choice(self.pauses))
@@ -154,7 +158,9 @@ class Client(threading.Thread):
     def flushing(self) -> None:
         """A handler that flushes now and then, so that the answer is chunked."""
         token = self.token()
-        self.expect(self.ask("GET", f"/flushing?{token}"), " ".join(f"{number}:{token}" for number in range(5)))
+        self.expect(
+            self.ask("GET", f"/flushing?{token}"), " ".join(f"{number}:{token}" for number in range(5))
+        )
 
     def slow(self) -> None:
         """A handler that takes its time."""
@@ -222,7 +228,10 @@ class Client(threading.Thread):
     def aborted(self) -> None:
         """Another client, which leaves in the middle of something; what it gets is nobody's business."""
         self._line = "a client that leaves"
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.server.port), PATIENCE) as sock:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self.server.port), PATIENCE) as sock,
+        ):
             sock.sendall(self.chance.choice(ABORTED))
             if self.chance.random() < 0.5:
                 sock.settimeout(0.05)
@@ -377,9 +386,7 @@ class Traffic:
 
 
 @contextlib.contextmanager
-def traffic(
-    server: Server, clients: int, pauses: Callable[[int], tuple[float, ...]]
-) -> Iterator[Traffic]:
+def traffic(server: Server, clients: int, pauses: Callable[[int], tuple[float, ...]]) -> Iterator[Traffic]:
     """Clients at work while the block lasts; ``pauses`` of each by its number, in seconds."""
     over = threading.Event()
     state = Traffic([Client(server, number, over, pauses(number)) for number in range(clients)], over)

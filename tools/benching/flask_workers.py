@@ -50,5 +50,13 @@ def weigh(options: Options, ground: Ground) -> Iterator[Result]:
         count = len(server.family.members())
     note(f"{FLASK_WORKERS}: {count} processes hold {memory / 1e6:.1f} MB, one Flask {alone / 1e6:.1f} MB")
     yield Result(
-        FLASK_WORKERS, "", server.name, run.rate, run.p50, run.p99, run.errors, memory=memory, each=memory - alone
+        FLASK_WORKERS,
+        "",
+        server.name,
+        run.rate,
+        run.p50,
+        run.p99,
+        run.errors,
+        memory=memory,
+        each=memory - alone,
     )

@@ -32,8 +32,8 @@ APPLICATIONS = {"empty": "/whole", "Flask": FLASK_PATH}
 
 #: What a fresh process imports to be the same.
 FRESH = {
-    "empty": "import mpserver.interp, mpserver.zygote",
-    "Flask": "import mpserver.interp, mpserver.zygote, flask; flask.Flask('x')",
+    "empty": "import mpserver.interp, mpserver.interpreters.zygote",
+    "Flask": "import mpserver.interp, mpserver.interpreters.zygote, flask; flask.Flask('x')",
 }
 
 #: Kinds by the oldest Python that has them.
@@ -143,7 +143,9 @@ def title(process: psutil.Process) -> str:
 
 def processes(server: Server) -> list[psutil.Process]:
     """The process interpreters of a server."""
-    return [process for process in server.family.members() if title(process).startswith("mpserver: interpreter ")]
+    return [
+        process for process in server.family.members() if title(process).startswith("mpserver: interpreter ")
+    ]
 
 
 def each_worker(server: Server, path: str) -> tuple[float, float]:
@@ -203,10 +205,16 @@ def costs(options: Options, ground: Ground) -> Iterator[Row]:
                 cost = making(server, path)
                 what = "make one, with its zygote" if kind == "process" else "make one"
                 yield Row(what, f"{kind}, {application}", f"{cost.seconds * 1000:.1f} ms")
-                yield Row("memory of one" + what.removeprefix("make one"), f"{kind}, {application}", _mb(cost.memory))
+                yield Row(
+                    "memory of one" + what.removeprefix("make one"),
+                    f"{kind}, {application}",
+                    _mb(cost.memory),
+                )
                 if kind == "process":
                     yield Row("make one", f"{kind}, {application}", f"{forking(server, path) * 1000:.1f} ms")
-        with mpserver("process", Setup(hosts=1, own_interpreters=True, workers=WORKERS), cores, ground) as server:
+        with mpserver(
+            "process", Setup(hosts=1, own_interpreters=True, workers=WORKERS), cores, ground
+        ) as server:
             shared, private = each_worker(server, path)
             who = f"process, {application}, {WORKERS} workers"
             yield Row("memory of one", who, f"{_mb(shared)}, {_mb(private)} of it private")

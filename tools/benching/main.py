@@ -73,8 +73,19 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     )  # fmt: skip
     add("--out", type=Path, metavar="FOLDER", help="write the page, the pictures and results.json there")
     add("--json", type=Path, metavar="FILE", help="write the results there, for --check")
-    add("--check", type=Path, metavar="FILE", help="fail if a case got slower relative to the bare road than in FILE")
-    add("--tolerance", type=float, default=0.1, metavar="PART", help="how much slower is still equal (default 0.1)")
+    add(
+        "--check",
+        type=Path,
+        metavar="FILE",
+        help="fail if a case got slower relative to the bare road than in FILE",
+    )
+    add(
+        "--tolerance",
+        type=float,
+        default=0.1,
+        metavar="PART",
+        help="how much slower is still equal (default 0.1)",
+    )
     options = parser.parse_args(words)
     for name, value in zip(("rounds", "seconds", "warm_up"), QUICK if options.quick else FULL, strict=True):
         if getattr(options, name) is None:
@@ -134,7 +145,9 @@ def main(words: Sequence[str] | None = None) -> int:
     ]  # fmt: skip
     if not results.rows:
         told = "\n".join(failed)
-        raise SystemExit(told or f"No case has {options.only!r} in its name, or can run: see tools/bench --list")
+        raise SystemExit(
+            told or f"No case has {options.only!r} in its name, or can run: see tools/bench --list"
+        )
     print(f"\n{report.summary(results)}\n\n{report.table(results)}\n")
     if weighed := report.weights(results):
         print(f"{weighed}\n")

@@ -57,7 +57,10 @@ def read_ab(text: str) -> float:
 def ab(url: str, requests: int, core: int) -> float:
     """Run ab. :raises SystemExit: some requests failed"""
     done = subprocess.run(
-        [*pinned([core]), "ab", "-q", "-c", "1", "-n", str(requests), url], capture_output=True, text=True, check=False
+        [*pinned([core]), "ab", "-q", "-c", "1", "-n", str(requests), url],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     try:
         return read_ab(done.stdout + done.stderr)
@@ -77,12 +80,22 @@ def mpserver(kind: str, core: int, ground: Ground) -> Iterator[Column]:
         'Include "${SITE}/manual-cgi.conf"',
     ]  # fmt: skip
     (run / "httpd.conf").write_text("\n".join(lines) + "\n")
-    command = [*pinned([core]), sys.executable, "-m", "mpserver", "-DFOREGROUND", "-f", str(run / "httpd.conf")]
+    command = [
+        *pinned([core]),
+        sys.executable,
+        "-m",
+        "mpserver",
+        "-DFOREGROUND",
+        "-f",
+        str(run / "httpd.conf"),
+    ]
     with started(command, port, run / "console.log"):
         yield Column(mpserver_name(kind), port, served(port))
 
 
-def apache(core: int, grounds: Sequence[Ground], folders: Sequence[str], stack: contextlib.ExitStack) -> Column | None:
+def apache(
+    core: int, grounds: Sequence[Ground], folders: Sequence[str], stack: contextlib.ExitStack
+) -> Column | None:
     """Apache with the published mod_python; None where it isn't found or doesn't start."""
     programs, _configure = STARTERS[APACHE]
     for ground in grounds:
@@ -172,7 +185,9 @@ def main(words: Sequence[str]) -> int:
                     note(f"{way}: {column.name} {runs[column.name][-1]:,.0f}/s")
             rates.update({(way, name): statistics.median(of) for name, of in runs.items()})
     names = [column.name for column in columns]
-    print(f"\nRequests/s; {options.requests} requests, concurrency 1, a connection each.\n\n{table(rates, names)}")
+    print(
+        f"\nRequests/s; {options.requests} requests, concurrency 1, a connection each.\n\n{table(rates, names)}"
+    )
     behind = [way for way, _ in WAYS if rates.get((way, names[0]), 0) < rates.get((way, APACHE), 0)]
     if behind:
         print(f"\n{APACHE} is ahead: {', '.join(behind)}")

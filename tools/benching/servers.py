@@ -59,7 +59,15 @@ def mpserver(kind: str, setup: Setup, cores: Sequence[int], ground: Ground) -> I
     if setup.imports:
         lines.append(f"PythonImport {setup.imports} localhost")
     (run / "httpd.conf").write_text("\n".join(lines) + "\n" + _hosts(setup))
-    command = [*pinned(cores), sys.executable, "-m", "mpserver", "-DFOREGROUND", "-f", str(run / "httpd.conf")]
+    command = [
+        *pinned(cores),
+        sys.executable,
+        "-m",
+        "mpserver",
+        "-DFOREGROUND",
+        "-f",
+        str(run / "httpd.conf"),
+    ]
     with started(command, port, run / "console.log") as family:
         yield Server(mpserver_name(kind), port, family, run)
 

@@ -82,12 +82,32 @@ DYNAMIC_IN = (
 )  # fmt: skip
 
 
-def _case(group: str, path: str, code: str = "", first: str = "", second: str = "", headers: tuple[str, ...] = (), **options: Any) -> Case:
+def _case(
+    group: str,
+    path: str,
+    code: str = "",
+    first: str = "",
+    second: str = "",
+    headers: tuple[str, ...] = (),
+    **options: Any,
+) -> Case:
     """A comparison; ``first`` and ``second`` are what the filters of these names run."""
-    sent = headers + tuple(f"{name}: {quote(text, safe=' ()[]=.,:')}" for name, text in (("X-First", first), ("X-Second", second)) if text)
+    sent = headers + tuple(
+        f"{name}: {quote(text, safe=' ()[]=.,:')}"
+        for name, text in (("X-First", first), ("X-Second", second))
+        if text
+    )
     shown = " | ".join(repr(part) for part in (code, first, second) if part)
     told = " ".join(str(value) for value in options.values())
-    return case(f"filters, {group}", f"{path} {shown} {' '.join(headers)} {told}".strip(), path, code=code, host=HOST, headers=sent, **options)
+    return case(
+        f"filters, {group}",
+        f"{path} {shown} {' '.join(headers)} {told}".strip(),
+        path,
+        code=code,
+        host=HOST,
+        headers=sent,
+        **options,
+    )
 
 
 def cases() -> Iterator[Case]:
@@ -110,7 +130,13 @@ def cases() -> Iterator[Case]:
         yield _case("kinds", f"/chain/{name}.py", WAITING)
     for path in "/chain/page.txt /chain/page.html /ext/a.one.txt /ext/a.one.two /ext/a.two.one /ext/gone.rem /ext/a.both /bytype/page.txt /bytype/page.html /ht/page.txt /ht/page.html /unknown/page.txt /elsewhere/page.txt".split():
         yield _case("which", path)
-    for handler in ("req.content_type = 'text/html; charset=utf-8'\nreq.write('abc', 0)", "req.content_type = 'text/plain'\nreq.write('abc')", "req.write('abc', 0)", "req.content_type = 'image/png'\nreq.write('abc', 0)", "req.content_type = 'TEXT/html'\nreq.write('abc', 0)"):
+    for handler in (
+        "req.content_type = 'text/html; charset=utf-8'\nreq.write('abc', 0)",
+        "req.content_type = 'text/plain'\nreq.write('abc')",
+        "req.write('abc', 0)",
+        "req.content_type = 'image/png'\nreq.write('abc', 0)",
+        "req.content_type = 'TEXT/html'\nreq.write('abc', 0)",
+    ):
         yield _case("by type", "/bytype/page.py", handler)
     for handler in (WAITING, "result = 404", "result = 403", "result = 410", "result = 500", "1/0"):
         yield _case("error documents", "/errors/page.py", handler)
@@ -119,7 +145,13 @@ def cases() -> Iterator[Case]:
     for handler in (WAITING, FLUSHED, "", "req.write('x' * 9000, 0)"):
         yield _case("two", "/both/page.py", handler, seen, seen.replace("first", "second"))
     yield _case("two", "/both/page.txt", "", seen, seen.replace("first", "second"))
-    yield _case("two", "/both/page.py", FLUSHED, "d = filter.read()\nif d: filter.write(d); filter.flush(); filter.write('+')\nd = filter.read()\nif d is None: filter.close()", seen)
+    yield _case(
+        "two",
+        "/both/page.py",
+        FLUSHED,
+        "d = filter.read()\nif d: filter.write(d); filter.flush(); filter.write('+')\nd = filter.read()\nif d is None: filter.close()",
+        seen,
+    )
     for handler in DYNAMIC:
         yield _case("dynamic", "/dyn/page.py", handler)
     for handler in DYNAMIC_IN:
@@ -131,13 +163,26 @@ def _files() -> Iterator[Case]:
     for path in ("/static/page.txt", "/static/long.txt", "/static/", "/static", "/static/nothing.txt"):
         yield _case("files", path)
         yield _case("files", path, method="HEAD")
-    for field in ("Range: bytes=0-2", "Range: bytes=-3", "Range: bytes=4-", "Range: bytes=0-0,2-2", "Range: bytes=900-", "If-Modified-Since: Tue, 14 Nov 2023 22:13:20 GMT", "If-None-Match: *", 'If-Match: "x"'):
+    for field in (
+        "Range: bytes=0-2",
+        "Range: bytes=-3",
+        "Range: bytes=4-",
+        "Range: bytes=0-0,2-2",
+        "Range: bytes=900-",
+        "If-Modified-Since: Tue, 14 Nov 2023 22:13:20 GMT",
+        "If-None-Match: *",
+        'If-Match: "x"',
+    ):
         yield _case("files", "/static/page.txt", headers=(field,))
         yield _case("handlers", "/static/page.py", WAITING, headers=(field,))
         yield _case("handlers", "/static/page.py", FLUSHED, headers=(field,))
         yield _case("handlers, no filter", "/dyn/page.py", WAITING, headers=(field,))
     for version in ("1.0", "1.1"):
-        for path, code in (("/static/page.txt", ""), ("/static/page.py", WAITING), ("/static/page.py", FLUSHED)):
+        for path, code in (
+            ("/static/page.txt", ""),
+            ("/static/page.py", WAITING),
+            ("/static/page.py", FLUSHED),
+        ):
             yield _case("versions", path, code, version=version)
     for method in ("POST", "OPTIONS", "PUT", "DELETE"):
         yield _case("files", "/static/page.txt", method=method, body=b"abc" if method == "POST" else b"")
@@ -150,7 +195,9 @@ def _input() -> Iterator[Case]:
     sent: dict[str, Any] = {"method": "POST", "body": BODY}
     for deed in INPUT:
         yield _case("input", "/input/page.py", "", deed, **sent)
-        yield _case("input, in parts", "/input/probe.py", "r = [req.read(4), req.read(4), req.read()]", deed, **sent)
+        yield _case(
+            "input, in parts", "/input/probe.py", "r = [req.read(4), req.read(4), req.read()]", deed, **sent
+        )
     for reader in READERS:
         yield _case("input, readers", "/input/probe.py", reader, headers=(FIELDS,), **sent)
         yield _case("input, readers, no body", "/input/probe.py", reader, headers=(FIELDS,))

@@ -31,7 +31,9 @@ ATTEMPT = 100_000
 
 DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 CANNED = re.compile(r"<!DOCTYPE HTML.*?<title>(.*?)</title>.*?<h1>(.*?)</h1>", re.DOTALL)
-TRACEBACK = re.compile(r"(Traceback \(most recent call last\):).*\n(?=\S+(?:Error|Exit|Exception|Interrupt))", re.DOTALL)
+TRACEBACK = re.compile(
+    r"(Traceback \(most recent call last\):).*\n(?=\S+(?:Error|Exit|Exception|Interrupt))", re.DOTALL
+)
 
 
 Answers = list[dict[str, str]]
@@ -91,7 +93,11 @@ def shown_body(response: Response, peer: Peer) -> str:
     """The body; of a server's own page only title and heading, for each has words of its own."""
     text = normal(response.body.decode("utf-8", "backslashreplace"), peer)
     canned = CANNED.search(text)
-    return f"{text[: canned.start()]}a page: {canned[1]} / {canned[2]}{text[text.rfind('</html>') + 7:].strip()}" if canned else text
+    return (
+        f"{text[: canned.start()]}a page: {canned[1]} / {canned[2]}{text[text.rfind('</html>') + 7 :].strip()}"
+        if canned
+        else text
+    )
 
 
 def traces(peer: Peer) -> dict[int, str]:
@@ -168,22 +174,48 @@ def write(file: Path, cases: list[Case], answers: Answers) -> None:
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="tools/compare", description=__doc__)
-    parser.add_argument("--apache", default=os.environ.get("COMPARE_APACHE", "apache2 -DFOREGROUND -f {conf}"),
-                        help="command that starts Apache in the foreground with a configuration, {conf} [$COMPARE_APACHE]")
-    parser.add_argument("--folder", default=os.environ.get("COMPARE_FOLDER", "/tmp/mpserver-compare"),
-                        help="folder for Apache's copy of the site; it is emptied [$COMPARE_FOLDER]")
-    parser.add_argument("--inside", default=os.environ.get("COMPARE_INSIDE"),
-                        help="the same folder as Apache sees it, where that differs: in a container [$COMPARE_INSIDE]")
-    parser.add_argument("--modules", default=os.environ.get("COMPARE_MODULES", "/usr/lib/apache2/modules"),
-                        help="folder of Apache's modules [$COMPARE_MODULES]")
-    parser.add_argument("--user", default=os.environ.get("COMPARE_USER", "www-data"), help="User of Apache when started by root")
-    parser.add_argument("--group", default=os.environ.get("COMPARE_GROUP", "www-data"), help="Group of Apache when started by root")
+    parser.add_argument(
+        "--apache",
+        default=os.environ.get("COMPARE_APACHE", "apache2 -DFOREGROUND -f {conf}"),
+        help="command that starts Apache in the foreground with a configuration, {conf} [$COMPARE_APACHE]",
+    )
+    parser.add_argument(
+        "--folder",
+        default=os.environ.get("COMPARE_FOLDER", "/tmp/mpserver-compare"),
+        help="folder for Apache's copy of the site; it is emptied [$COMPARE_FOLDER]",
+    )
+    parser.add_argument(
+        "--inside",
+        default=os.environ.get("COMPARE_INSIDE"),
+        help="the same folder as Apache sees it, where that differs: in a container [$COMPARE_INSIDE]",
+    )
+    parser.add_argument(
+        "--modules",
+        default=os.environ.get("COMPARE_MODULES", "/usr/lib/apache2/modules"),
+        help="folder of Apache's modules [$COMPARE_MODULES]",
+    )
+    parser.add_argument(
+        "--user",
+        default=os.environ.get("COMPARE_USER", "www-data"),
+        help="User of Apache when started by root",
+    )
+    parser.add_argument(
+        "--group",
+        default=os.environ.get("COMPARE_GROUP", "www-data"),
+        help="Group of Apache when started by root",
+    )
     parser.add_argument("--python", default=sys.executable, help="Python that runs mpserver")
     parser.add_argument("--backend", default="auto", help="kind of interpreter for mpserver")
-    parser.add_argument("--only", default="", help="regular expression: only cases whose group: name matches it")
-    parser.add_argument("--deliberate", action="store_true", help="show the deliberate differences in full, too")
+    parser.add_argument(
+        "--only", default="", help="regular expression: only cases whose group: name matches it"
+    )
+    parser.add_argument(
+        "--deliberate", action="store_true", help="show the deliberate differences in full, too"
+    )
     parser.add_argument("--save", type=Path, help="write the peer's answers to a file")
-    parser.add_argument("--saved", type=Path, help="compare with the answers of such a file, without the peer")
+    parser.add_argument(
+        "--saved", type=Path, help="compare with the answers of such a file, without the peer"
+    )
     parser.add_argument("--ours", action="store_true", help="ask mpserver alone, and show its answers")
     return parser.parse_args()
 
@@ -203,7 +235,9 @@ def main() -> int:
     else:
         folder = Path(options.folder)
         inside = options.inside or str(folder)
-        with servers.apache(options.apache, folder, inside, options.modules, options.user, options.group) as peer:
+        with servers.apache(
+            options.apache, folder, inside, options.modules, options.user, options.group
+        ) as peer:
             theirs = ask(peer, cases)
     if options.save is not None:
         write(options.save, cases, theirs)
@@ -237,5 +271,7 @@ def report(cases: list[Case], ours: Answers, theirs: Answers, *, show_deliberate
         for why, names in deliberate.items():
             print(f"  {len(names):4} {why}\n       e.g. {names[0]}")
     same = len(cases) - bad - sum(map(len, deliberate.values()))
-    print(f"\n{len(cases)} comparisons: {same} equal, {sum(map(len, deliberate.values()))} deliberate, {bad} different")
+    print(
+        f"\n{len(cases)} comparisons: {same} equal, {sum(map(len, deliberate.values()))} deliberate, {bad} different"
+    )
     return 1 if bad else 0

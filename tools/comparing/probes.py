@@ -146,8 +146,12 @@ TYPES = (
     "req.get_options()['added'] = '1'\nr = req.get_options().get('added')",
     "req.get_config()['added'] = '1'\nr = req.get_config().get('added')",
     "req.a = 1\ndel req.a\nr = hasattr(req, 'a')",
-    "type(req.request_time).__name__", "type(req.mtime).__name__", "type(req.server.timeout).__name__",
-    "hash(req.headers_in)", "bool(req.headers_out)", "bool(req.headers_in)",
+    "type(req.request_time).__name__",
+    "type(req.mtime).__name__",
+    "type(req.server.timeout).__name__",
+    "hash(req.headers_in)",
+    "bool(req.headers_out)",
+    "bool(req.headers_in)",
     "r = [n for n in ('add', 'clear', 'copy', 'get', 'has_key', 'items', 'iteritems', 'iterkeys', 'itervalues', 'keys', 'popitem', 'setdefault', 'update', 'values') if not callable(getattr(req.headers_in, n))]",
 )
 
@@ -315,53 +319,211 @@ def asked() -> Iterator[Asked]:
     detailed: dict[str, Any] = {"method": "POST", "body": b"a=1", "headers": ("Range: bytes=0-3", "X-Y: z")}
     yield Asked("request members, POST", "/eval/a.txt/in/fo?x=1&y=%20#f", detailed, MEMBERS)
     yield Asked("request members, Location", "/where/is%20it?q", {}, MEMBERS)
-    yield Asked("request members, a directory", "/eval/", {}, ("req.filename", "req.path_info", "req.finfo.filetype", "req.uri", "req.content_type"))
-    yield Asked("request members, missing", "/eval/nothing/here", {}, ("req.filename", "req.path_info", "req.finfo", "req.canonical_filename"))
-    yield Asked("request members, .htaccess", "/ht/x", {}, ("req.get_options()", "req.hlist.directory", "req.filename"))
-    yield Asked("request members, deeper", "/eval/deeper/x", {}, ("sorted(req.get_config().items())", "req.get_options()", "req.hlist.directory", "req.content_type", "1/0"))
-    yield Asked("request members, HTTP/1.0", plain, {"version": "1.0", "host": ""}, ("req.hostname", "req.protocol", "req.proto_num", "req.the_request", "req.server.server_hostname", "req.construct_url('/x')", "req.write('x')", "req.write('x', 0)", "req.connection.keepalive", "req.chunked"))
-    yield Asked("request members, absolute", "http://user:pw@Plain.Test:81/eval/a.txt?z#y", {}, ("req.parsed_uri", "req.uri", "req.unparsed_uri", "req.hostname", "req.the_request", "req.headers_in['host']", "req.construct_url('/x')", "req.args"))
-    yield Asked("request members, Host with port", plain, {"host": "PLAIN.test:8080"}, ("req.hostname", "req.construct_url('/x')", "req.server.server_hostname"))
-    yield Asked("request members, dots", "/eval/../eval/./a%2etxt//more/", {}, ("req.uri", "req.unparsed_uri", "req.filename", "req.path_info"))
-    yield Asked("request members, alias", "/eval/a.txt", {"host": "x.wild.test"}, ("req.server.server_hostname", "req.hostname"))
-    yield Asked("request members, odd method", plain, {"method": "BREW"}, ("req.method", "req.method_number", "req.write('x')"))
+    yield Asked(
+        "request members, a directory",
+        "/eval/",
+        {},
+        ("req.filename", "req.path_info", "req.finfo.filetype", "req.uri", "req.content_type"),
+    )
+    yield Asked(
+        "request members, missing",
+        "/eval/nothing/here",
+        {},
+        ("req.filename", "req.path_info", "req.finfo", "req.canonical_filename"),
+    )
+    yield Asked(
+        "request members, .htaccess",
+        "/ht/x",
+        {},
+        ("req.get_options()", "req.hlist.directory", "req.filename"),
+    )
+    yield Asked(
+        "request members, deeper",
+        "/eval/deeper/x",
+        {},
+        (
+            "sorted(req.get_config().items())",
+            "req.get_options()",
+            "req.hlist.directory",
+            "req.content_type",
+            "1/0",
+        ),
+    )
+    yield Asked(
+        "request members, HTTP/1.0",
+        plain,
+        {"version": "1.0", "host": ""},
+        (
+            "req.hostname",
+            "req.protocol",
+            "req.proto_num",
+            "req.the_request",
+            "req.server.server_hostname",
+            "req.construct_url('/x')",
+            "req.write('x')",
+            "req.write('x', 0)",
+            "req.connection.keepalive",
+            "req.chunked",
+        ),
+    )
+    yield Asked(
+        "request members, absolute",
+        "http://user:pw@Plain.Test:81/eval/a.txt?z#y",
+        {},
+        (
+            "req.parsed_uri",
+            "req.uri",
+            "req.unparsed_uri",
+            "req.hostname",
+            "req.the_request",
+            "req.headers_in['host']",
+            "req.construct_url('/x')",
+            "req.args",
+        ),
+    )
+    yield Asked(
+        "request members, Host with port",
+        plain,
+        {"host": "PLAIN.test:8080"},
+        ("req.hostname", "req.construct_url('/x')", "req.server.server_hostname"),
+    )
+    yield Asked(
+        "request members, dots",
+        "/eval/../eval/./a%2etxt//more/",
+        {},
+        ("req.uri", "req.unparsed_uri", "req.filename", "req.path_info"),
+    )
+    yield Asked(
+        "request members, alias",
+        "/eval/a.txt",
+        {"host": "x.wild.test"},
+        ("req.server.server_hostname", "req.hostname"),
+    )
+    yield Asked(
+        "request members, odd method",
+        plain,
+        {"method": "BREW"},
+        ("req.method", "req.method_number", "req.write('x')"),
+    )
     for method in ("PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND"):
-        yield Asked(f"request members, {method}", plain, {"method": method}, ("r = req.method, req.method_number, req.header_only",))
-    yield Asked("HEAD", plain, {"method": "HEAD"}, ("req.write('x')", "req.write('x', 0)", "req.set_content_length(5)", "req.sendfile(req.filename)", "result = 404", "r = None", "trace(show((req.header_only, req.method_number)))", "req.write('x')\ntrace(show((req.bytes_sent, req.sent_bodyct)))"))
+        yield Asked(
+            f"request members, {method}",
+            plain,
+            {"method": method},
+            ("r = req.method, req.method_number, req.header_only",),
+        )
+    yield Asked(
+        "HEAD",
+        plain,
+        {"method": "HEAD"},
+        (
+            "req.write('x')",
+            "req.write('x', 0)",
+            "req.set_content_length(5)",
+            "req.sendfile(req.filename)",
+            "result = 404",
+            "r = None",
+            "trace(show((req.header_only, req.method_number)))",
+            "req.write('x')\ntrace(show((req.bytes_sent, req.sent_bodyct)))",
+        ),
+    )
     yield Asked("setting request members", plain, {}, WRITES + DELETES)
     yield Asked("request methods", plain, {}, METHODS)
     yield Asked("types", plain, {}, TYPES)
-    yield Asked("matched", "/matched/12", {}, ("r = req.hlist.directory, req.hlist.is_location, req.filename, req.uri",))
+    yield Asked(
+        "matched",
+        "/matched/12",
+        {},
+        ("r = req.hlist.directory, req.hlist.is_location, req.filename, req.uri",),
+    )
     yield Asked("regex", "/regex1/in/x", {}, ("r = req.hlist.directory, req.hlist.is_location",))
     yield Asked("wildcard", "/wildcard/x", {}, ("r = req.hlist.directory, req.hlist.is_location",))
     yield Asked("server", plain, {}, SERVER)
-    yield Asked("server with its own settings", "/x/y", {"host": "other.test"}, SERVER + ("req.interpreter", "sorted(req.get_config().items())", "req.get_options()", "req.construct_url('/x')", "req.uri", "req.filename", "req.path_info", "1/0", "req.add_cgi_vars()\nr = [req.subprocess_env.get(n) for n in ('SERVER_NAME', 'SERVER_PORT')]", "r = req.hlist.directory, req.hlist.is_location"))
+    yield Asked(
+        "server with its own settings",
+        "/x/y",
+        {"host": "other.test"},
+        SERVER
+        + (
+            "req.interpreter",
+            "sorted(req.get_config().items())",
+            "req.get_options()",
+            "req.construct_url('/x')",
+            "req.uri",
+            "req.filename",
+            "req.path_info",
+            "1/0",
+            "req.add_cgi_vars()\nr = [req.subprocess_env.get(n) for n in ('SERVER_NAME', 'SERVER_PORT')]",
+            "r = req.hlist.directory, req.hlist.is_location",
+        ),
+    )
     yield Asked("connection", plain, {}, CONNECTION)
     yield Asked("tables", plain, {}, TABLE)
-    sent: dict[str, Any] = {"headers": ("X-One: 1", "X-Two: a", "x-two: b", "X-Three:  spaced  ", "If-None-Match: \"x\"")}
+    sent: dict[str, Any] = {
+        "headers": ("X-One: 1", "X-Two: a", "x-two: b", "X-Three:  spaced  ", 'If-None-Match: "x"')
+    }
     yield Asked("headers and statuses", plain, sent, HEADERS)
     yield Asked("apache", plain, {}, APACHE)
-    sent = {"headers": ("X-One: 1", "X-Two: a", "x-two: b", "X_Under: c", "Proxy: d", "Cookie: e", "Content-Type: f/g"), "auth": "joe:x"}
+    sent = {
+        "headers": (
+            "X-One: 1",
+            "X-Two: a",
+            "x-two: b",
+            "X_Under: c",
+            "Proxy: d",
+            "Cookie: e",
+            "Content-Type: f/g",
+        ),
+        "auth": "joe:x",
+    }
     yield Asked("CGI variables", "/eval/a.txt/in/fo?x=1", sent, ENV)
     yield Asked("CGI variables, Location", "/where/x", {}, ENV[:2])
     yield Asked("bodies", plain, {"method": "POST", "body": BODY}, BODIES)
     yield Asked("no body", plain, {}, BODIES)
     chunks = b"5\r\nfirst\r\n6;x=y\r\n line\n\r\n0\r\nX-Trail: t\r\n\r\n"
-    yield Asked("chunked bodies", plain, {"method": "POST", "body": chunks, "headers": ("Transfer-Encoding: chunked",)}, BODIES[:8] + BODIES[17:22])
+    yield Asked(
+        "chunked bodies",
+        plain,
+        {"method": "POST", "body": chunks, "headers": ("Transfer-Encoding: chunked",)},
+        BODIES[:8] + BODIES[17:22],
+    )
     sent = {"method": "POST", "body": BODY[:10], "headers": ("Content-Length: 20",)}
     yield Asked("cut bodies", plain, sent, ("req.read()", "req.read(5)", "req.readline()"))
-    credentials = ("req.get_basic_auth_pw()", "req.get_basic_auth_pw()\nr = req.user, req.ap_auth_type", "r = req.user, req.ap_auth_type, req.auth_type(), req.auth_name()", "req.requires()")
+    credentials = (
+        "req.get_basic_auth_pw()",
+        "req.get_basic_auth_pw()\nr = req.user, req.ap_auth_type",
+        "r = req.user, req.ap_auth_type, req.auth_type(), req.auth_name()",
+        "req.requires()",
+    )
     yield Asked("credentials", "/typed/x", {"auth": "j\xf6e:p:w"}, credentials)
     yield Asked("no credentials", "/typed/x", {}, credentials)
-    for name, header in {"bad base64": "Basic ###", "no colon": "Basic am9l", "other": "Bearer x", "empty": "Basic", "lower": "basic am9lOng="}.items():
-        yield Asked(f"credentials, {name}", "/typed/x", {"headers": (f"Authorization: {header}",)}, credentials[:2])
+    for name, header in {
+        "bad base64": "Basic ###",
+        "no colon": "Basic am9l",
+        "other": "Bearer x",
+        "empty": "Basic",
+        "lower": "basic am9lOng=",
+    }.items():
+        yield Asked(
+            f"credentials, {name}", "/typed/x", {"headers": (f"Authorization: {header}",)}, credentials[:2]
+        )
     yield Asked("credentials without AuthType", plain, {"auth": "joe:x"}, credentials)
-    yield Asked("guarded", "/basic/x", {"auth": "joe:x"}, credentials + ("req.add_cgi_vars()\nr = [req.subprocess_env.get(n) for n in ('REMOTE_USER', 'AUTH_TYPE')]",))
+    yield Asked(
+        "guarded",
+        "/basic/x",
+        {"auth": "joe:x"},
+        credentials
+        + ("req.add_cgi_vars()\nr = [req.subprocess_env.get(n) for n in ('REMOTE_USER', 'AUTH_TYPE')]",),
+    )
     for path in "named/x main/x perdir/x perdir/ perdir perdir/sub/x perdirective/x perdirective/own/x perdirective/off/x both/x two/x x".split():
-        yield Asked("interpreters", f"/interp/{path}", {}, ("r = req.interpreter, apache.interpreter, req.filename",))
+        yield Asked(
+            "interpreters", f"/interp/{path}", {}, ("r = req.interpreter, apache.interpreter, req.filename",)
+        )
     for path in ("/place/x", "/place/perdir/x", "/place"):
         yield Asked("interpreters", path, {}, ("r = req.interpreter, apache.interpreter",))
-    conditions = ("req.update_mtime(1700000000)\nreq.set_last_modified()\nreq.set_etag()\nresult = req.meets_conditions()\nif not result: req.write('full')",)
+    conditions = (
+        "req.update_mtime(1700000000)\nreq.set_last_modified()\nreq.set_etag()\nresult = req.meets_conditions()\nif not result: req.write('full')",
+    )
     for header in (
         "If-Modified-Since: Tue, 14 Nov 2023 22:13:20 GMT", "If-Modified-Since: Tue, 14 Nov 2023 22:13:19 GMT", "If-Modified-Since: nonsense",
         "If-Unmodified-Since: Tue, 14 Nov 2023 22:13:19 GMT", "If-Unmodified-Since: Tue, 14 Nov 2023 22:13:20 GMT", "If-None-Match: *", 'If-None-Match: "x"',
@@ -375,4 +537,10 @@ def cases() -> Iterator[Case]:
     """One comparison for each probe."""
     for group, path, options, probes in asked():
         for probe in probes:
-            yield case(group, f"{options.get('method', 'GET')} {path} {probe!r}" if probe else f"{path} {options}", path, code=probe, **options)
+            yield case(
+                group,
+                f"{options.get('method', 'GET')} {path} {probe!r}" if probe else f"{path} {options}",
+                path,
+                code=probe,
+                **options,
+            )

@@ -55,7 +55,7 @@ def _apache(name: str) -> bool:
 
 
 def _directive(name: str) -> bool:
-    return name.lower() in import_module("mpserver.modules").registry().directives
+    return name.lower() in import_module("mpserver.modules.all").registry().directives
 
 
 def _handler(name: str) -> bool:
@@ -66,9 +66,7 @@ def _text(*patterns: str) -> Callable[[str], bool]:
     """Words of the source."""
 
     def exists(name: str) -> bool:
-        return any(
-            f'"{name}"' in path.read_text() for pattern in patterns for path in ROOT.glob(pattern)
-        )
+        return any(f'"{name}"' in path.read_text() for pattern in patterns for path in ROOT.glob(pattern))
 
     return exists
 
@@ -84,15 +82,27 @@ _OPERATORS = {
 SECTIONS: dict[str, Section] = {
     "apache": Section("The module `apache`: functions and objects", _apache, r"\bapache\.NAME\b"),
     "constant": Section("The module `apache`: constants", _apache, r"\bNAME\b"),
-    "request": Section("The request object", _member("mpserver.api.request.Request"), r"\b(?:req|prev|next|main)\.NAME\b"),
-    "connection": Section(
-        "The connection object", _member("mpserver.api.protocol.ProtocolConnection"), r"\b(?:connection|conn|c)\.NAME\b"
+    "request": Section(
+        "The request object", _member("mpserver.api.request.Request"), r"\b(?:req|prev|next|main)\.NAME\b"
     ),
-    "server": Section("The server object", _member("mpserver.api.server.Server"), r"(?:\b|_)(?:server|s)\.NAME\b"),
-    "filter": Section("The filter object", _member("mpserver.api.filterobject.Filter"), r"\b(?:filter|flt)\.NAME\b"),
+    "connection": Section(
+        "The connection object",
+        _member("mpserver.api.protocol_connection.ProtocolConnection"),
+        r"\b(?:connection|conn|c)\.NAME\b",
+    ),
+    "server": Section(
+        "The server object", _member("mpserver.api.server.Server"), r"(?:\b|_)(?:server|s)\.NAME\b"
+    ),
+    "filter": Section(
+        "The filter object", _member("mpserver.api.filter_object.Filter"), r"\b(?:filter|flt)\.NAME\b"
+    ),
     "table": Section("Tables", _member("mpserver.api.table.Table"), rf"\b(?:{_TABLES})\.NAME\b"),
-    "finfo": Section("File information", _member("mpserver.api.finfo.FileInfo"), r"\b(?:finfo|info|found|f)\.NAME\b"),
-    "hlist": Section("The list of handlers", _member("mpserver.api.hlist.HandlerList"), r"\bhlist\.NAME\b"),
+    "finfo": Section(
+        "File information", _member("mpserver.api.file_info.FileInfo"), r"\b(?:finfo|info|found|f)\.NAME\b"
+    ),
+    "hlist": Section(
+        "The list of handlers", _member("mpserver.api.handler_list.HandlerList"), r"\bhlist\.NAME\b"
+    ),
     "util": Section("The module `util`", _module("mod_python.util"), r"\bNAME\b"),
     "Cookie": Section("The module `Cookie`", _module("mod_python.Cookie"), r"\bNAME\b"),
     "Session": Section("The module `Session`", _module("mod_python.Session"), r"\bNAME\b"),
@@ -101,7 +111,9 @@ SECTIONS: dict[str, Section] = {
     "package": Section("The package", _module("mod_python"), r"\bNAME\b"),
     "handler": Section("Handlers", _handler, r"\bNAME\b"),
     "directive": Section("Directives", _directive, r"\bNAME\b"),
-    "option": Section("Options (`PythonOption`)", _text("mod_python/**/*.py", "mpserver/modules/*.py"), r"\bNAME\b"),
+    "option": Section(
+        "Options (`PythonOption`)", _text("mod_python/**/*.py", "mpserver/modules/*.py"), r"\bNAME\b"
+    ),
     "guard": Section("What the publisher looks for", _text("mod_python/*.py"), r"NAME\b"),
     "command": Section("The command `mod_python`", _text("mod_python/command.py"), r"""["']NAME["']"""),
 }

@@ -4,6 +4,7 @@ import os
 import time
 
 from mod_python import Session, apache, psp, util
+from mod_python._forms import storage
 
 LONGEST = 40
 
@@ -26,7 +27,7 @@ def members(req):
 
 
 def _posted(req, session):
-    form = util.FieldStorage(req)
+    form = storage.FieldStorage(req)
     if form.getfirst("leave") is not None:
         session.invalidate()
         util.redirect(req, "/visits")

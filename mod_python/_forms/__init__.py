@@ -1,0 +1,1 @@
+"""Forms: fields, their storage, multipart bodies, and calling a function with them."""

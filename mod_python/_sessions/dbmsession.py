@@ -1,0 +1,78 @@
+"""Sessions in a DBM file (manual 4.8, DbmSession)."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from mod_python import apache
+from mod_python._sessions import options, records
+from mod_python._sessions.base import DFT_LOCK, StoredSession, _notes, server
+from mod_python._sessions.private import unshared
+from mod_python._sessions.records import Record
+from mpserver.typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mod_python._sessions.dbms import Database, Guard
+    from mpserver.api.request import Request
+
+
+DFT_CLEANUP_TIME_LIMIT = 2
+
+
+class DbmSession(StoredSession):
+    """Sessions in a database file (manual 4.8.1).
+
+    It is PythonOption mod_python.dbm_session.database_filename, or ``mp_sess.dbm`` in
+    mod_python.dbm_session.database_directory or mod_python.session.database_directory (in a private folder
+    in that, where others can write to it); where none is set, in a private folder in that for temporary
+    files. It is an SQLite database as that of `dbm.sqlite3`, unless ``dbmtype`` says otherwise.
+    """
+
+    def __init__(
+        self,
+        req: Request,
+        dbm: str | None = None,
+        sid: str | int | None = 0,
+        secret: str | bytes | None = None,
+        dbmtype: Any = None,
+        timeout: float = 0,
+        lock: bool | int = DFT_LOCK,
+    ) -> None:
+        """``dbm``: the file. ``dbmtype``: a module that opens it instead, such as `dbm.gnu`.
+
+        :raises OSError: its folder is not there, or can't be trusted.
+        """
+        from mod_python._sessions import dbms  # (its SQLite costs others nothing)
+
+        settings = options.settings(req)
+        file = dbm or settings.dbm_file or unshared(settings.dbm_directory) + "/mp_sess.dbm"
+        self._database: Database = dbms.database(file, dbmtype)
+        self._guard: Guard = partial(server().global_lock, req.server, None, 0)
+        super().__init__(req, sid, secret, timeout, lock)
+
+    def _fetch(self) -> bytes | None:
+        return self._database.load(self._sid, self._guard)
+
+    def do_save(self, dict: Record) -> None:
+        """Store a record."""
+        self._database.save(self._sid, records.dump(dict), self._guard)
+
+    def do_delete(self) -> None:
+        """Remove the record."""
+        self._database.delete(self._sid, self._guard)
+
+    def do_cleanup(self) -> None:
+        """Register the deletion of expired sessions."""
+        self._req.register_cleanup(dbm_cleanup, self)
+        self._req.log_error("DbmSession: registered database cleanup.", apache.APLOG_NOTICE)
+
+
+def dbm_cleanup(session: DbmSession) -> None:
+    """Delete expired sessions from the database, for as long as a clean-up may take."""
+    began = time.monotonic()
+    deleted, total, complete = session._database.clean(DFT_CLEANUP_TIME_LIMIT, session._guard)
+    log = _notes(session)
+    log(f"DbmSession cleanup: deleted {deleted} of {total} in {time.monotonic() - began:.4f} seconds")
+    if not complete:
+        log("DbmSession cleanup incomplete: the next cleanup goes on from there")

@@ -1,0 +1,115 @@
+"""Sessions in files, one each (manual 4.8, FileSession)."""
+
+from __future__ import annotations
+
+from mod_python import apache
+from mod_python._sessions import options, records
+from mod_python._sessions.base import DFT_LOCK, StoredSession, _notes
+from mod_python._sessions.dbmsession import DFT_CLEANUP_TIME_LIMIT
+from mod_python._sessions.files import FileStore, Opened, Rules, file_store
+from mod_python._sessions.private import temporary
+from mod_python._sessions.records import Record
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+
+
+#: FileSession's clean-up: see the class.
+DFT_FAST_CLEANUP = True
+
+
+DFT_VERIFY_CLEANUP = True
+
+
+DFT_GRACE_PERIOD = 240
+
+
+class FileSession(StoredSession):
+    """Sessions in files, one each (manual 4.8.1).
+
+    They are in the folder ``mp_sess`` of PythonOption mod_python.file_session.database_directory, or
+    mod_python.session.database_directory; where none is set, in a private folder in that for
+    temporary files.
+
+    The clean-up goes by the files' times where ``fast_cleanup``, and looks into those that seem expired
+    where ``verify_cleanup``, or without ``fast_cleanup`` into all. It stops after
+    mod_python.file_session.cleanup_time_limit seconds (2; 0 is no limit), the next goes on there.
+    mod_python.file_session.cleanup_grace_period (240 seconds) is added to each time-out.
+    """
+
+    #: The session's file from its reading to its saving, if this holds the lock.
+    _opened: Opened | None = None
+
+    def __init__(
+        self,
+        req: Request,
+        sid: str | int | None = 0,
+        secret: str | bytes | None = None,
+        timeout: float = 0,
+        lock: bool | int = DFT_LOCK,
+        fast_cleanup: bool | int = -1,
+        verify_cleanup: bool | int = -1,
+    ) -> None:
+        """``fast_cleanup``, ``verify_cleanup``: -1 for what PythonOption enable_fast_cleanup and
+        verify_session_timeout say.
+
+        :raises ValueError: an option says something that it can't.
+        :raises OSError: the folder is not there, or can't be trusted.
+        """
+        asked = options.cleanup(req)
+        if fast_cleanup == -1:
+            fast_cleanup = DFT_FAST_CLEANUP if asked.fast is None else asked.fast
+        if verify_cleanup == -1:
+            verify_cleanup = DFT_VERIFY_CLEANUP if asked.verify is None else asked.verify
+        self._fast_cleanup = bool(fast_cleanup)
+        self._verify_cleanup = bool(verify_cleanup) or not fast_cleanup
+        self._grace_period = DFT_GRACE_PERIOD if asked.grace is None else asked.grace
+        self._cleanup_time_limit = DFT_CLEANUP_TIME_LIMIT if asked.limit is None else asked.limit
+        directory = options.settings(req).file_directory or temporary()
+        self._store: FileStore = file_store(directory + "/mp_sess")
+        super().__init__(req, sid, secret, timeout, lock)
+
+    def _fetch(self) -> bytes | None:
+        if not self._locked:
+            return self._store.load(self._sid)
+        self._close()
+        data, self._opened = self._store.open(self._sid)
+        return data
+
+    def do_save(self, dict: Record) -> None:
+        """Store a record."""
+        data = records.dump(dict)
+        try:
+            self._store.save(self._sid, data, self._opened)
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        """Close the session's file."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
+
+    def unlock(self) -> None:
+        """Let others have this session."""
+        self._close()
+        super().unlock()
+
+    def do_delete(self) -> None:
+        """Remove the record."""
+        self._store.delete(self._sid)
+
+    def do_cleanup(self) -> None:
+        """Register the deletion of expired sessions."""
+        self._req.register_cleanup(filesession_cleanup, self)
+        self._req.log_error("FileSession: registered filesession cleanup.", apache.APLOG_NOTICE)
+
+
+def filesession_cleanup(session: FileSession) -> None:
+    """Delete expired files, for as long as the session's options allow."""
+    rules = Rules(
+        session._timeout, session._grace_period, session._fast_cleanup, session._verify_cleanup,
+        session._cleanup_time_limit,
+    )  # fmt: skip
+    session._store.clean(rules, _notes(session))

@@ -1,0 +1,158 @@
+"""The environ of WSGI applications (PEP 3333; api 3.5 1.15): CGI's variables, each byte one character.
+
+It stands on the api alone. What stays the same from request to request is kept: the facts of the
+server by `Environment`, the variables of a header block for as long as clients repeat it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from mpserver.api import cgi_variables
+from mpserver.typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+
+#: An environ, a dict as the PEP demands.
+Environ = dict[str, Any]
+
+#: Of the common variables, those that belong to the server and not to a request.
+SERVER_FACTS = (
+    "PATH", "LD_LIBRARY_PATH", "SERVER_SIGNATURE", "SERVER_SOFTWARE", "DOCUMENT_ROOT", "CONTEXT_PREFIX",
+    "CONTEXT_DOCUMENT_ROOT", "SERVER_ADMIN",
+)  # fmt: skip
+
+#: What the variable HTTPS says where the client's connection is encrypted, as far as a proxy before us.
+HTTPS_ON = frozenset({"on", "1", "yes"})
+
+#: So many header blocks are remembered: about one for each connection that is kept alive.
+BLOCKS = 256
+
+
+def on_wire(text: str) -> str:
+    """The server's text (UTF-8, other bytes as surrogate escapes) with each of its bytes as one character."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def as_sent(text: str) -> str:
+    """Text that came as latin-1 already; what an application put there beyond that goes as UTF-8."""
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        return on_wire(text)
+    return text
+
+
+def header_variables(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The variables of a request's headers, the credentials included (api 3.5 1.15)."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        lower = name.lower()
+        variable = cgi_variables.OWN_NAMES.get(lower)
+        if variable is None:
+            if lower in cgi_variables.NOT_PASSED:
+                if lower != "authorization":
+                    continue
+            elif not cgi_variables.VARIABLE.match(name):
+                continue
+            variable = "HTTP_" + lower.upper().replace("-", "_")
+        if variable in found:
+            # a repeated Cookie is one list all the same (RFC 6265 5.4, RFC 9113 8.2.3)
+            value = f"{found[variable]}{'; ' if lower == 'cookie' else ', '}{value}"
+        found[variable] = value if value.isascii() else as_sent(value)
+    return found
+
+
+class Environment:
+    """Makes the environs of one application at one place.
+
+    ``fixed`` are variables that all of them get.
+    """
+
+    __slots__ = ("_blocks", "_canonical", "_fixed")
+
+    def __init__(self, req: Request, fixed: Mapping[str, Any]) -> None:
+        headers = req._table_in
+        req.add_common_vars()
+        req._table_in = headers  # looking at them was ours: nobody can have changed them yet
+        known = req.subprocess_env
+        self._fixed: Environ = {name: on_wire(known.get(name)) for name in SERVER_FACTS if name in known}
+        self._fixed["GATEWAY_INTERFACE"] = "CGI/1.1"
+        self._fixed["wsgi.url_scheme"] = self._fixed["REQUEST_SCHEME"] = "http"
+        self._fixed.update(fixed)
+        self._canonical = req._plan.canonical_name
+        #: By the identity of a block's fields: these, the host that the request names, the variables.
+        self._blocks: dict[int, tuple[tuple[tuple[str, str], ...], str | None, Environ]] = {}
+
+    def make(self, req: Request, path: str) -> Environ:
+        """The environ of a request; ``path`` is what follows the application's own."""
+        head = req._head
+        fields = head.fields
+        kept = self._blocks.get(id(fields))
+        if kept is not None and kept[0] is fields and kept[1] == head.host and req._table_in is None:
+            environ = kept[2].copy()
+        else:
+            environ = self._block(req, fields)
+        args, uri = req._args, req._uri
+        if not uri.isascii():
+            uri, path = on_wire(uri), on_wire(path)
+        environ["REQUEST_METHOD"] = req._method
+        environ["REQUEST_URI"] = uri
+        # present when empty, too, unlike mod_python's: applications and wsgiref.validate rely on it
+        environ["PATH_INFO"] = path
+        environ["QUERY_STRING"] = "" if args is None else args if args.isascii() else as_sent(args)
+        environ["SERVER_PROTOCOL"] = "HTTP/1.1" if head.minor else "HTTP/1.0"
+        connection = req._link.connection()
+        client, port = connection._client_addr
+        environ["REMOTE_ADDR"] = client
+        environ["REMOTE_PORT"] = str(port)
+        environ["SERVER_ADDR"] = connection._local_addr[0]
+        if connection._remote_host:
+            environ["REMOTE_HOST"] = connection._remote_host
+        if req._filename is not None:
+            environ["SCRIPT_FILENAME"] = on_wire(req._filename)
+        if req._user is not None:
+            environ["REMOTE_USER"] = as_sent(req._user)
+            if req._ap_auth_type is not None:
+                environ["AUTH_TYPE"] = req._ap_auth_type
+        if req._prev is not None:
+            _redirected(environ, req._prev)
+        if req._env is not None:
+            # what handlers before have set, wherever it is no variable of the server's own
+            for name, value in req._env.pairs():
+                environ.setdefault(name, value if value.isascii() else as_sent(value))
+            if environ.get("HTTPS", "off").lower() in HTTPS_ON:
+                environ["wsgi.url_scheme"] = "https"
+        return environ
+
+    def _block(self, req: Request, fields: tuple[tuple[str, str], ...]) -> Environ:
+        """The server's facts and the variables of the headers; kept if the next such block has the same ones."""
+        host = req._head.host
+        secure = req.is_https()
+        untouched = req._table_in is None
+        environ = self._fixed.copy()
+        environ.update(header_variables(fields if untouched else req.headers_in.pairs()))
+        if host and not req._head.target.startswith("/"):
+            environ["HTTP_HOST"] = host  # the target's own beats the header (RFC 9112 3.2.2)
+        environ["SERVER_NAME"] = cgi_variables.server_name(req)
+        environ["SERVER_PORT"] = str(cgi_variables.server_port(req))
+        if secure:
+            environ["wsgi.url_scheme"] = environ["REQUEST_SCHEME"] = "https"
+            environ["HTTPS"] = "on"
+        elif untouched and host and not self._canonical:  # else the name may depend on the socket
+            if len(self._blocks) >= BLOCKS:
+                self._blocks.clear()
+            self._blocks[id(fields)] = (fields, host, environ.copy())
+        return environ
+
+
+def _redirected(environ: Environ, before: Request) -> None:
+    """What an internal redirect tells of the request before."""
+    facts = {
+        "REDIRECT_URL": on_wire(before.uri),
+        "REDIRECT_QUERY_STRING": None if before.args is None else as_sent(before.args),
+        "REDIRECT_REMOTE_USER": None if before.user is None else as_sent(before.user),
+        "REDIRECT_STATUS": str(before.status),
+    }
+    environ.update((name, fact) for name, fact in facts.items() if fact is not None)

@@ -1,0 +1,161 @@
+"""Where WSGI applications are mounted: which one serves a request, and under which path."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from functools import lru_cache
+from threading import local
+
+from mod_python import apache
+from mod_python._wsgi.environ import Environment, on_wire
+from mod_python._wsgi.exchange import FileWrapper
+from mpserver.typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mod_python._wsgi.exchange import Application
+    from mpserver.api.request import Request
+    from mpserver.api.server import Server
+
+
+#: Options of the configuration.
+APPLICATION, BASE = "mod_python.wsgi.application", "mod_python.wsgi.base_uri"
+
+
+#: The name of the callable where the option has none.
+CALLABLE = "application"
+
+
+#: How long an application is used before its module's file is looked at again, in seconds.
+TRUST = 1.0
+
+
+def mounted(req: Request) -> Mount:
+    """The mount that serves a request, ready for it."""
+    mount = _mount(req._plan)  # type: ignore[arg-type]  # plans are hashable, their protocol does not say so
+    if not mount.ready:
+        mount.prepare(req)
+    if req._options_table is not None and mount.differs(req._options_table):
+        # a handler before this one has set options for this request
+        mount = Mount()
+        mount.prepare(req)
+    return mount
+
+
+@lru_cache(maxsize=1024)
+def _mount(plan: Hashable) -> Mount:
+    """The mount of a plan: there is one plan for equal configurations, so this is made once."""
+    return Mount()
+
+
+class Mount:
+    """An application at its place, with what its requests have in common."""
+
+    __slots__ = (
+        "_directory", "_name", "_option", "_reload", "application", "base", "below", "checked", "cut", "environment",
+        "ready",
+    )  # fmt: skip
+
+    environment: Environment
+
+    def __init__(self) -> None:
+        self.ready = False
+        #: The path of the application, what those below begin with, and how much of these is not PATH_INFO.
+        self.base, self.below, self.cut = "", "/", 0
+        #: The callable as it was found, and when (seconds since the epoch).
+        self.application: Application | None = None
+        self.checked = 0.0
+        self._name: str | None = None
+        self._option: str | None = None
+        self._directory: str | None = None
+        self._reload = True
+
+    def prepare(self, req: Request) -> None:
+        """Work it out from the first request. :raises ValueError: ``base_uri`` ends in a slash."""
+        options, config, hlist = req.get_options(), req.get_config(), req.hlist
+        self._name = options.get(APPLICATION)
+        self._option = option = options.get(BASE)
+        directory = hlist.directory if hlist is not None else None
+        in_location = hlist is not None and hlist.is_location and directory is not None
+        if option is not None:
+            if option.endswith("/"):
+                raise ValueError(f"PythonOption {BASE} {option} must not end in a slash")
+            self.base = option
+        elif in_location and directory is not None:
+            self.base = directory.rstrip("/")
+        self.below, self.cut = self.base + "/", len(self.base)
+        if not in_location and config.get("PythonPath") is None:
+            self._directory = directory
+        self._reload = config.get("PythonAutoReload", "1") != "0"
+        fixed = {
+            "SCRIPT_NAME": on_wire(self.base),
+            "wsgi.version": (1, 0),
+            "wsgi.errors": Errors(req.server),
+            "wsgi.multithread": apache.mpm_query(apache.AP_MPMQ_IS_THREADED) != apache.AP_MPMQ_NOT_SUPPORTED,
+            # outside of -X there are other workers, at least while one takes over from another
+            "wsgi.multiprocess": not apache.exists_config_define("ONE_PROCESS"),
+            "wsgi.run_once": False,
+            "wsgi.file_wrapper": FileWrapper,
+            "wsgi.input_terminated": True,
+        }
+        self.environment = Environment(req, fixed)
+        self.ready = True
+
+    def path(self, uri: str) -> str | None:
+        """What of a URI is the application's PATH_INFO; None where it is not the application's."""
+        if uri.startswith(self.below):
+            return uri[self.cut :]
+        return "" if uri == self.base else None
+
+    def differs(self, options: apache.table) -> bool:
+        """Whether a request's options name another application or base."""
+        return (options.get(APPLICATION), options.get(BASE)) != (self._name, self._option)
+
+    def load(self, req: Request) -> Application | None:
+        """Look for the callable; None where none is named. :raises Exception: what importing its module raises."""
+        if self._name is None:
+            return None
+        module_name, _, path = self._name.partition("::")
+        module = self._import(module_name)
+        self.application = apache.resolve_object(module, path or CALLABLE)
+        self.checked = req._request_time
+        return self.application
+
+    def _import(self, name: str) -> Any:
+        """The module: in a directory its own one, whatever other directories call by the same name."""
+        if self._directory is not None:
+            try:
+                return apache.import_module(name, self._reload, 0, [self._directory])
+            except ModuleNotFoundError as error:
+                if error.name != name:
+                    raise
+        return apache.import_module(name, self._reload)
+
+
+class Errors:
+    """``wsgi.errors``: text for the error log, line by line. Each thread writes lines of its own."""
+
+    __slots__ = ("_own", "_server")
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        #: ``rest``: what has no line end yet.
+        self._own = local()
+
+    def write(self, text: str) -> int:
+        """Log the lines that are complete."""
+        *lines, self._own.rest = (getattr(self._own, "rest", "") + text).split("\n")
+        for line in lines:
+            self._server.log_error(line)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write several texts."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Log what has no line end yet."""
+        rest = getattr(self._own, "rest", "")
+        if rest:
+            self._own.rest = ""
+            self._server.log_error(rest)

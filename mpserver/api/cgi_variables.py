@@ -1,0 +1,119 @@
+"""The CGI environment and other facts worked out from a request (api 3.5 3.6; RFC 3875)."""
+
+from __future__ import annotations
+
+import os
+
+from mpserver import lazyre
+from mpserver.api.constants import REMOTE_HOST
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+
+#: Header names that may become HTTP_* variables: anything else could pose as another header.
+VARIABLE = lazyre.compile(r"[A-Za-z0-9-]+\Z")
+#: Headers whose variables have names of their own.
+OWN_NAMES = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
+#: Headers that never become variables: secrets, and one that would redirect the program's own requests.
+NOT_PASSED = frozenset({"proxy", "authorization", "proxy-authorization"})
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def server_port(req: Request) -> int:
+    """The port that the request was sent to, as the client named it or the socket has it (UseCanonicalName)."""
+    host = req._head.host
+    if host and not req._plan.canonical_name:
+        _, colon, port = host.rpartition(":")
+        if colon and port.isdecimal():
+            return int(port)
+        return DEFAULT_PORTS[scheme(req)]
+    return req.server.port or DEFAULT_PORTS[scheme(req)]
+
+
+def scheme(req: Request) -> str:
+    """http, or https on an encrypted connection."""
+    return "https" if req.is_https() else "http"
+
+
+def server_name(req: Request) -> str:
+    """SERVER_NAME: the host that the client asked for; with UseCanonicalName On ServerName, with DNS the address's."""
+    if req._plan.canonical_name == "dns":
+        return req.connection.look_up_local()
+    named = req.server.server_hostname
+    if req._plan.canonical_name and named:
+        return named
+    return req.hostname or named or req.connection.local_ip
+
+
+def construct_url(req: Request, path: str) -> str:
+    """scheme://host[:port]path; a default port is left out."""
+    port = server_port(req)
+    shown = "" if port == DEFAULT_PORTS[scheme(req)] else f":{port}"
+    return f"{scheme(req)}://{server_name(req)}{shown}{path}"
+
+
+def add_common_vars(req: Request) -> None:
+    """Give a request's environment CGI's variables but those of the request line."""
+    req.subprocess_env.put(common_vars(req))
+
+
+def common_vars(req: Request) -> dict[str, str]:
+    """CGI's variables but those of the request line."""
+    headers: dict[str, str] = {}
+    for name, value in req.headers_in.pairs():
+        lower = name.lower()
+        variable = OWN_NAMES.get(lower)
+        if variable is None:
+            if not VARIABLE.match(name) or (
+                lower in NOT_PASSED and (lower == "proxy" or not req._plan.pass_auth)
+            ):
+                continue
+            variable = "HTTP_" + name.upper().replace("-", "_")
+        headers[variable] = f"{headers[variable]}, {value}" if variable in headers else value
+    for name in ("PATH", "LD_LIBRARY_PATH"):
+        if name in os.environ:
+            headers[name] = os.environ[name]
+    connection, server = req.connection, req.server
+    previous = req.prev
+    facts = {
+        "SERVER_SIGNATURE": "",
+        "SERVER_SOFTWARE": req._plan.server_software,
+        "SERVER_NAME": server_name(req),
+        "SERVER_ADDR": connection.local_ip,
+        "SERVER_PORT": str(server_port(req)),
+        "REMOTE_HOST": req.get_remote_host(REMOTE_HOST),
+        "REMOTE_ADDR": req.useragent_ip,
+        "DOCUMENT_ROOT": req.document_root(),
+        "REQUEST_SCHEME": scheme(req),
+        "CONTEXT_PREFIX": "",
+        "CONTEXT_DOCUMENT_ROOT": req.document_root(),
+        "SERVER_ADMIN": server.server_admin,
+        "SCRIPT_FILENAME": req.filename,
+        "REMOTE_PORT": str(connection.client_addr[1]),
+        "REMOTE_USER": req.user,
+        "AUTH_TYPE": req.ap_auth_type if req.user else None,
+        "REDIRECT_URL": previous.uri if previous else None,
+        "REDIRECT_QUERY_STRING": previous.args if previous else None,
+        "REDIRECT_REMOTE_USER": previous.user if previous else None,
+    }
+    headers.update({name: fact for name, fact in facts.items() if fact is not None})
+    return headers
+
+
+def add_cgi_vars(req: Request) -> None:
+    """Give a request's environment all of CGI's variables."""
+    found = common_vars(req)
+    path_info = req.path_info or ""
+    script = (
+        req.uri[: len(req.uri) - len(path_info)] if path_info and req.uri.endswith(path_info) else req.uri
+    )
+    found["GATEWAY_INTERFACE"] = "CGI/1.1"
+    found["SERVER_PROTOCOL"] = req.protocol
+    found["REQUEST_METHOD"] = req.method
+    found["QUERY_STRING"] = req.args or ""
+    found["REQUEST_URI"] = req.uri
+    found["SCRIPT_NAME"] = script
+    if path_info:
+        found["PATH_INFO"] = path_info
+    req.subprocess_env.put(found)

@@ -1,0 +1,388 @@
+"""Filters of a request: the chain that its output runs through, and what is built upon it.
+
+A chain is a row of `OutputFilter` objects, each with its ``next``; the last is the `Sink`, which makes
+the response. What the handler writes comes to the first one as parts (bytes, and files that nobody has
+read yet) with a mark: MORE to come, FLUSH what there is, EOS at the end. A filter passes on whatever it
+likes, when it likes, and EOS once.
+
+A filter of the server's own is made like this (``modules/include.py`` might have it)::
+
+    class Shout(BytesFilter):
+        def begin(self) -> bool:
+            return self.req._content_type == "text/plain"    # False: step aside for this response
+
+        def feed(self, data: bytes) -> None:
+            self.emit(data.upper())
+
+        def end(self) -> None:                                 # before EOS goes on
+            self.emit(b"!")
+
+It gets its name in `mpserver.phases.filters.BUILT_IN`. Headers and status may be changed until the first
+byte went on; Content-Length is the Sink's business. Memory stays bounded if a filter keeps what it must
+only: a file comes in pieces of at most `SLICE` bytes.
+
+A request has a chain only if its plan or its handler asked for a filter: then `install` makes it a
+`FilteredRequest`. All others know nothing of filters.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+from mpserver.api.output import Output
+from mpserver.api.request import Request
+from mpserver.api.response_head import BODILESS
+from mpserver.api.stream import FilePart, Part
+from mpserver.http1 import conditions, ranges
+
+#: What follows the parts: more at some time; nothing for now, so that they should be sent; nothing at all.
+MORE, FLUSH, EOS = range(3)
+
+#: A file is read in pieces of so many bytes, and so many may wait for the end of a response.
+SLICE = 1 << 20
+
+
+def size_of(part: Part) -> int:
+    """The length of a part in bytes."""
+    return part.length if isinstance(part, FilePart) else len(part)
+
+
+def pieces(parts: list[Part]) -> Iterator[bytes]:
+    """The bytes of some parts; files are read in pieces, and closed."""
+    try:
+        while parts:
+            part = parts[0]
+            if not isinstance(part, FilePart):
+                del parts[0]
+                yield part
+                continue
+            data = read_file(part, SLICE)
+            if not part.length:
+                part.close()
+                del parts[0]
+            if data:
+                yield data
+    finally:
+        close_files(parts)
+
+
+def read_file(part: FilePart, size: int) -> bytes:
+    """At most ``size`` bytes of a file part, which it then has no more; a file that became shorter ends."""
+    data = os.pread(part.fd, min(size, part.length), part.offset)
+    part.offset += len(data)
+    part.length = part.length - len(data) if data else 0
+    return data
+
+
+def close_files(parts: list[Part]) -> None:
+    """Forget some parts."""
+    for part in parts:
+        if isinstance(part, FilePart):
+            part.close()
+    parts.clear()
+
+
+class OutputFilter:
+    """One filter in a chain; this one passes everything on."""
+
+    #: Whether it may run in an interpreter only (it calls an application's code).
+    needs_python = False
+
+    def __init__(self, req: Request) -> None:
+        self.req = req
+        #: The next one; `Chain` sets it.
+        self.next: OutputFilter
+
+    def take(self, parts: list[Part], mark: int) -> None:
+        """What comes from above: parts, which are this filter's now, and MORE, FLUSH or EOS."""
+        self.next.take(parts, mark)
+
+    def drop(self) -> None:
+        """The response is given up: close what is kept."""
+
+
+class BytesFilter(OutputFilter):
+    """A filter that works on bytes: override `begin`, `feed` and `end`, and call `emit`."""
+
+    def __init__(self, req: Request) -> None:
+        super().__init__(req)
+        self._active: bool | None = None
+        self._out: list[Part] = []
+        self._size = 0
+
+    def begin(self) -> bool:
+        """Before the first bytes: change headers here. :returns: False to pass this response on as it is."""
+        return True
+
+    def feed(self, data: bytes) -> None:
+        """Some bytes of the response, never empty."""
+        self.emit(data)
+
+    def flushing(self) -> None:
+        """The handler flushed: emit what need not be kept."""
+
+    def end(self) -> None:
+        """The response is complete: emit the rest."""
+
+    def emit(self, data: bytes) -> None:
+        """Pass bytes on."""
+        if data:
+            self._out.append(data)
+            self._size += len(data)
+            if self._size > SLICE:
+                self._pass(MORE)
+
+    def take(self, parts: list[Part], mark: int) -> None:
+        """See `OutputFilter.take`."""
+        if self._active is None:
+            self._active = self.begin()
+        if not self._active:
+            self.next.take(parts, mark)
+            return
+        for data in pieces(parts):
+            if data:
+                self.feed(data)
+        if mark == EOS:
+            self.end()
+        elif mark == FLUSH:
+            self.flushing()
+        self._pass(mark)
+
+    def _pass(self, mark: int) -> None:
+        parts, self._out, self._size = self._out, [], 0
+        self.next.take(parts, mark)
+
+
+#: Makes a filter for a request.
+OutputFactory = Callable[[Request], OutputFilter]
+#: Makes the server's own page for a status.
+Page = Callable[[Request, int], bytes]
+
+
+class Sink(OutputFilter):
+    """The end of a chain: what comes here is the body of the response.
+
+    A body that is complete before anything was flushed, and not longer than `SLICE`, gets its length and
+    may be asked for in ranges; another one has neither, as what the handler or the file said of them was
+    about the body before the filters.
+    """
+
+    def __init__(self, req: Request, page: Page) -> None:
+        super().__init__(req)
+        self._page = page
+        self._parts: list[Part] = []
+        self._size = 0
+        self.ended = False
+
+    def take(self, parts: list[Part], mark: int) -> None:
+        """See `OutputFilter.take`."""
+        if self.ended:
+            close_files(parts)
+            return
+        self._parts += parts
+        self._size += sum(map(size_of, parts))
+        if mark == MORE and self._size <= SLICE:
+            return
+        req = self.req
+        self.ended = mark == EOS
+        first = not req._started
+        parts, size = self._parts, self._size
+        self._parts, self._size = [], 0
+        if first:
+            if self.ended:
+                parts, size = self._complete(parts, size)
+            elif req._headers_out:
+                del req._headers_out["Content-Length"]
+        # the base class frames what is in req._parts; what the handler wrote since is kept aside
+        kept = req._parts, req._waiting
+        req._parts, req._waiting = parts, size
+        req._has_file = any(isinstance(part, FilePart) for part in parts)
+        try:
+            if self.ended:
+                Output.finish(req)
+            elif parts or first:
+                Output.flush(req)
+        finally:
+            req._parts, req._waiting = kept
+
+    def _complete(self, parts: list[Part], size: int) -> tuple[list[Part], int]:
+        """A whole response, none of which was sent: its length, and the ranges that were asked for."""
+        req = self.req
+        if req._header_only:
+            if size:
+                req.headers_out["Content-Length"] = str(size)
+            return parts, size
+        if req._headers_out:
+            del req._headers_out["Content-Length"]
+        if req._status in BODILESS:
+            return parts, size
+        wanted = req.headers_in.get("Range")
+        if wanted is None or req._status != 200 or req._method != "GET" or not 0 < size <= SLICE:
+            return parts, size
+        headers = req._headers_out
+        etag = headers.get("ETag") if headers else None
+        if not conditions.range_applies(req.headers_in.get, etag or "", req._mtime, req._request_time):
+            return parts, size
+        chosen = ranges.parse(wanted, size)
+        if chosen is ranges.UNSATISFIABLE:
+            close_files(parts)
+            req.err_headers_out["Content-Range"] = ranges.unsatisfied_range(size)
+            page = self.error(416)
+            return [page], len(page)
+        if not isinstance(chosen, list):
+            return parts, size
+        body = b"".join(pieces(parts))
+        req._status = 206
+        if len(chosen) == 1:
+            start, end = chosen[0]
+            req.headers_out["Content-Range"] = ranges.content_range(chosen[0], size)
+            return [body[start : end + 1]], end - start + 1
+        frame = ranges.multipart(chosen, size, req._content_type, os.urandom(12).hex())
+        req._content_type = frame.content_type
+        parts = []
+        for head, (start, end) in zip(frame.heads, chosen, strict=True):
+            parts += [head, body[start : end + 1]]
+        return [*parts, frame.end], frame.length
+
+    def error(self, status: int) -> bytes:
+        """The page for an error, whose status the response gets."""
+        req = self.req
+        req._headers_out = req._status_line = req._content_encoding = None
+        req._status = req._original_status = status
+        req._content_type = "text/html; charset=iso-8859-1"
+        return self._page(req, status)
+
+    def fail(self, status: int) -> None:
+        """A filter failed: answer with an error, or end the connection where the response has begun."""
+        if self.ended:
+            return
+        self.drop()
+        if self.req._started:
+            self.ended = True
+            self.req._aborted()
+        else:
+            self.take([self.error(status)], EOS)
+
+    def drop(self) -> None:
+        """See `OutputFilter.drop`."""
+        close_files(self._parts)
+        self._size = 0
+
+
+class Chain:
+    """The filters of a request's output, in their order, and the sink."""
+
+    __slots__ = ("filters", "running", "sink")
+
+    def __init__(self, req: Request, page: Page) -> None:
+        self.filters: list[OutputFilter] = []
+        self.sink = Sink(req, page)
+        #: While they run: what they write by ``req.write`` must not come to them again.
+        self.running = False
+
+    def add(self, added: OutputFilter) -> None:
+        """Put a filter after the others."""
+        if self.filters:
+            self.filters[-1].next = added
+        added.next = self.sink
+        self.filters.append(added)
+
+    def take(self, parts: list[Part], mark: int) -> None:
+        """Send something through all of them."""
+        self.running = True
+        try:
+            (self.filters[0] if self.filters else self.sink).take(parts, mark)
+        except BaseException:
+            close_files(parts)
+            raise
+        finally:
+            self.running = False
+
+    def drop(self) -> None:
+        """The response is given up."""
+        for one in (*self.filters, self.sink):
+            one.drop()
+
+
+class FilteredRequest(Request):
+    """A request whose output runs through filters; `install` turns a request into one."""
+
+    __slots__ = ()
+
+    _chain: Chain
+
+    @property
+    def plain(self) -> bool:
+        """False: what the usual response is made by in one go knows nothing of filters."""
+        return False
+
+    def flush(self, failure: str = "Flush failed, client closed connection.") -> None:
+        """Send all that waits, as far as the filters let it. :raises IOError: the client is gone."""
+        chain = self._chain
+        if chain.running:
+            return  # (from a filter: it goes along with what comes next)
+        if self._finished or chain.sink.ended:
+            close_files(self._parts)
+            self._waiting = 0
+            return
+        parts, self._parts, self._waiting = self._parts, [], 0
+        chain.take(parts, FLUSH)
+
+    def finish(self) -> None:
+        """The response is complete: send what is left of it, and of what the filters keep."""
+        if self._finished:
+            close_files(self._parts)
+            return
+        chain = self._chain
+        parts, self._parts, self._waiting = self._parts, [], 0
+        chain.take(parts, EOS)
+        if not chain.sink.ended:
+            chain.sink.take([], EOS)
+        close_files(self._parts)  # (what a filter wrote by ``req.write`` after all was said)
+        self._waiting = 0
+
+    def sendfile(self, path: str, offset: int = 0, len: int = -1) -> int:
+        """See `Output.sendfile`: for HEAD the filters need the body, too."""
+        chain, header_only = self._chain, self._header_only
+        if not header_only:
+            return super().sendfile(path, offset, len)
+        running, chain.running, self._header_only = chain.running, True, 0  # (nothing may leave meanwhile)
+        try:
+            return super().sendfile(path, offset, len)
+        finally:
+            chain.running, self._header_only = running, header_only
+
+    def _drop_parts(self) -> None:
+        """The response is given up, or another one takes its place: that has no filters, as in httpd."""
+        self._chain.drop()
+        super()._drop_parts()
+        remove(self)
+
+
+def install(req: Request, page: Page) -> Chain:
+    """The chain of a request, made if it has none; ``page`` makes pages for errors."""
+    if isinstance(req, FilteredRequest):
+        return req._chain
+    chain = Chain(req, page)
+    req.__class__ = FilteredRequest  # a request without filters pays nothing for those that have some
+    req.__dict__["_chain"] = chain
+    return chain
+
+
+def remove(req: Request) -> None:
+    """Make a request one without filters again; nothing may wait in them."""
+    if is_filtered(req):
+        req.__dict__.pop("_chain", None)
+        req.__class__ = Request
+
+
+def bypass(req: Request) -> None:
+    """What follows in the response comes from the server, and not to the filters."""
+    if isinstance(req, FilteredRequest):
+        req._chain.filters.clear()
+
+
+def is_filtered(req: Request) -> bool:
+    """Whether its output runs through filters."""
+    return isinstance(req, FilteredRequest)

@@ -1,0 +1,104 @@
+"""Applications that an isolated subinterpreter refuses something, where a process may take its place (kind auto).
+
+What nobody catches shows where requests end (`mpserver.phases.dispatch.move_or_stay`). Here is what an application
+or its framework may catch.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib.machinery import BuiltinImporter, ExtensionFileLoader
+
+from mpserver.application import imports
+from mpserver.errors import MustMove
+from mpserver.ipc import messages
+from mpserver.phases import application_errors, dispatch, filters, moving
+from mpserver.phases.plan import Place
+from mpserver.typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from mpserver.api.request import Request
+    from mpserver.interp import Interpreter
+
+#: The place of an interpreter that serves nobody any more.
+NOWHERE = Place("", "")
+
+#: By the code that calls an application: on behalf of which request. None: at the start of the interpreter.
+_CALLERS: dict[Any, Callable[[FrameType], Request | None]] = {
+    dispatch.call.__code__: lambda frame: frame.f_locals["req"],
+    filters.Caller.call.__code__: lambda frame: frame.f_locals["self"].req,
+    imports.imports.__code__: lambda _frame: None,
+    imports.inherited.__code__: lambda _frame: None,
+}
+
+
+class Misfit:
+    """The application of one interpreter that it may turn out to be too narrow for."""
+
+    __slots__ = ("_interpreter",)
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._interpreter = interpreter
+        interpreter.loader.refused = self.leave
+        for name in ("create_module", "exec_module"):
+            setattr(ExtensionFileLoader, name, _watched(getattr(ExtensionFileLoader, name)))
+            setattr(BuiltinImporter, name, staticmethod(_watched(getattr(BuiltinImporter, name))))
+
+    def leave(self, refused: str) -> None:
+        """The application can't stay: a process gets its place, and no request begins here any more.
+
+        (In any thread of the application.)
+        """
+        interpreter = self._interpreter
+        if interpreter.home is not NOWHERE:
+            interpreter.home = NOWHERE
+            interpreter.tell(messages.REFUSED, refused)
+
+    def refusal(self, text: str) -> BaseException:
+        """The error for a deed that needs a process; a `mpserver.application.restrictions.Refusal`.
+
+        Where the request moves, or the interpreter only starts, it is one that ``except Exception`` does not catch:
+        who swallowed it would stay where it can't work. Everywhere else the application goes on with what it is
+        in, so it gets a RuntimeError, and the requests after this one go to the process.
+        """
+        called, req = _caller()
+        if called and (req is None or not moving.hindrance(req)):
+            return MustMove(text)
+        error = RuntimeError(text)
+        self.leave(application_errors.refusing(error) or text)
+        return error
+
+
+def _caller() -> tuple[bool, Request | None]:
+    """Whether the server is what has called, and for which request."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        caller = _CALLERS.get(frame.f_code)
+        if caller is not None:
+            return True, caller(frame)
+        frame = frame.f_back
+    return False, None
+
+
+def _watched(load: Callable[..., Any]) -> Callable[..., Any]:
+    """A step of loading an extension module, which notes in the running request that the module was refused.
+
+    An application may do without it. But if that request fails, the next one would fail alike (most frameworks
+    make an answer of every exception).
+    """
+
+    def watched(*arguments: Any) -> Any:
+        try:
+            return load(*arguments)
+        except ImportError as error:
+            refused = application_errors.refusing(error)
+            _called, req = _caller() if refused is not None else (False, None)
+            while req is not None:
+                req._refused = refused
+                req = req._prev or req._main
+            raise
+
+    return watched

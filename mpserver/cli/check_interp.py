@@ -1,0 +1,265 @@
+"""``mpserver check-interp``: which kinds of interpreter the applications of a configuration can have.
+
+Each kind is tried in a process of its own, which is thrown away: it loads the modules that the application
+begins with. In subinterpreters it does so twice, and the first one is destroyed before, since some extension
+modules load once in a process and never again.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from mpserver.api.loader import Loader
+from mpserver.api.runtime import lend
+from mpserver.application.services import Services
+from mpserver.config.configuration import Configuration
+from mpserver.errors import ConfigError, ConfigErrors, InterpreterError
+from mpserver.interpreters import other_python
+from mpserver.ipc.scoreboard import Scoreboard
+from mpserver.modules.all import registry
+from mpserver.modules.interpreter_environment import PYTHON, Environment
+from mpserver.phases import applications
+from mpserver.phases.application_errors import refusing
+from mpserver.phases.applications import Wanted
+from mpserver.phases.pipeline import Pipeline
+from mpserver.phases.plan import Place
+from mpserver.phases.planner import MAIN
+from mpserver.serving.boot import Boot, pack, unpack
+from mpserver.system import subinterpreters
+from mpserver.typing import Any, NamedTuple
+
+#: How long a try may take, in seconds.
+PATIENCE = 60.0
+
+#: The kinds to try, and how often each interpreter is made.
+KINDS = {"own": 2, "shared": 2, "process": 1}
+
+YES, NO, FAILS = "yes", "no", "fails"
+
+_USAGE = "Usage: mpserver check-interp [-D name] [-d directory] file\n"
+
+
+class Outcome(NamedTuple):
+    """How a try ended: `YES`, `NO` (a module refuses this kind), `FAILS` (for another reason); and the reason."""
+
+    result: str
+    why: str = ""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command. :returns: 0, or 1 where an application can have no kind at all, or nothing could be tried."""
+    from mpserver.cli import load
+    from mpserver.cli import options as options_module
+
+    if not arguments or arguments[-1].startswith("-"):
+        sys.stderr.write(_USAGE)
+        return 1
+    try:
+        options = options_module.parse([*arguments[:-1], "-f", arguments[-1]])
+        configuration = load.read(options)
+    except options_module.UsageError as error:
+        sys.stderr.write(f"mpserver: {error}\n{_USAGE}")
+        return 1
+    except (ConfigErrors, ConfigError) as error:
+        load.complain(error)
+        return 1
+    names = applications.names(configuration)
+    if not names:
+        print(
+            "No application is configured: there is no Python handler outside of .htaccess files and patterns."
+        )
+    environments = applications.environments(configuration).by_name
+    status = 0
+    for name in names:
+        outcomes = check(configuration, name, environments.get(name, ()))
+        print(report(name, outcomes), flush=True)
+        if not any(outcome.result == YES for outcome in outcomes.values()):
+            status = 1
+    return status
+
+
+def check(configuration: Configuration, name: str, environment: Environment = ()) -> dict[str, Outcome]:
+    """Try the kinds that an application could have."""
+    kinds = ("process",) if environment or name == MAIN else tuple(KINDS)
+    wanted = applications.modules(configuration, name, environment)
+    return {kind: attempt(kind, configuration, name, wanted, environment) for kind in kinds}
+
+
+def report(name: str, outcomes: dict[str, Outcome]) -> str:
+    """What is told about an application."""
+    lines = [f"interpreter '{name}'"]
+    lines += [f"    {kind:<8} {its.result:<6} {its.why}".rstrip() for kind, its in outcomes.items()]
+    if name == MAIN:
+        lines[1] = lines[1].replace("process", "main   ", 1)
+    elif "own" in outcomes and outcomes["own"].result == NO and outcomes["process"].result == YES:
+        lines.append("    PythonInterpBackend auto makes it a process by itself, process from the start")
+    return "\n".join(lines)
+
+
+def attempt(
+    kind: str, configuration: Configuration, name: str, wanted: list[Wanted], environment: Environment = ()
+) -> Outcome:
+    """Try one kind of interpreter in a process of its own."""
+    if kind != "process" and not subinterpreters.AVAILABLE:
+        return Outcome(NO, f"Python {sys.version_info[0]}.{sys.version_info[1]} has no subinterpreters")
+    python = dict(environment).get(PYTHON, sys.executable)
+    reader, writer = os.pipe()
+    fd = other_python.carry(
+        "mpserver.cli.check_interp", writer, kind, name, environment, [tuple(module) for module in wanted],
+        configuration.to_bytes(),
+    )  # fmt: skip
+    elsewhere_needed = python != sys.executable
+    command = (
+        other_python.command(python, fd)
+        if elsewhere_needed
+        else [python, "-m", "mpserver.cli.check_interp", str(fd)]
+    )
+    try:
+        child = subprocess.Popen(
+            command,
+            pass_fds=(fd, writer),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=other_python.surroundings(python) if elsewhere_needed else None,
+        )
+    except OSError as error:
+        os.close(reader)
+        return Outcome(FAILS, f"{python} can't be executed: {error.strerror}")
+    finally:
+        os.close(fd)
+        os.close(writer)
+    try:
+        said = _read(reader)
+        child.kill()
+        return _outcome(said, child.wait(), KINDS[kind])
+    finally:
+        os.close(reader)
+
+
+def _read(reader: int) -> list[tuple[str, str] | None]:
+    """What a child tells, until it ends or takes too long: then the last entry is None."""
+    until = time.monotonic() + PATIENCE
+    data = b""
+    poll = select.poll()
+    poll.register(reader, select.POLLIN)
+    late = False
+    while True:
+        if not poll.poll(max(until - time.monotonic(), 0) * 1000):
+            late = True
+            break
+        more = os.read(reader, 65536)
+        if not more:
+            break
+        data += more
+    told: list[tuple[str, str] | None] = []
+    for line in data.splitlines():
+        result, why = line.decode("utf-8", "replace").split("\t", 1)
+        told.append((result, why))
+    return [*told, None] if late else told
+
+
+def _outcome(said: list[tuple[str, str] | None], status: int, rounds: int) -> Outcome:
+    for number, one in enumerate(said):
+        if one is None:
+            return Outcome(FAILS, f"it did not end within {PATIENCE:g} s; maybe a thread of it still runs")
+        result, why = one
+        if result not in (YES, "end"):
+            return Outcome(result, f"{why} (the second time in a process)" if number else why)
+    if said and said[-1] is not None and said[-1][0] == "end":
+        return Outcome(YES)
+    when = "when it was loaded" if not said else "when it was destroyed"
+    if len(said) == 1 < rounds:
+        when = "when it was destroyed or loaded again"
+    end = f"status {status}" if status >= 0 else f"signal {-status} ({signal.Signals(-status).name})"
+    return Outcome(NO if rounds > 1 else FAILS, f"the process ended {when}: {end}")
+
+
+# ---- in the process that tries
+
+
+def arrive(
+    out: int, kind: str, name: str, environment: Environment, wanted: list[tuple[str, str | None, str | None]],
+    configuration: bytes,
+) -> None:  # fmt: skip
+    """Load the modules in the kind of interpreter, and tell each time how it went; then that it is over."""
+    sys.argv = ["mod_python"]
+    compiled = Configuration.from_bytes(configuration, registry())
+    board = Scoreboard.create(1)
+    boot = Boot(Place(kind, name, environment), kind, 1, 0, 0, compiled, {}, board.fd, False)
+    if kind == "process":
+        _load(out, boot, wanted)
+    else:
+        subinterpreters.prepare()
+        data = marshal.dumps((out, pack(boot), wanted))
+        for _round in range(KINDS[kind]):
+            _in_subinterpreter(out, kind, data)
+    _tell(out, "end", "")
+
+
+def _in_subinterpreter(out: int, kind: str, data: bytes) -> None:
+    try:
+        number = subinterpreters.create(kind == "shared")
+        script = (
+            f"import sys\nsys.path[:] = {sys.path!r}\nsys.argv = ['mod_python']\n"
+            f"import mpserver.cli.check_interp\nmpserver.checkinterp.load_packed({data!r})\n"
+        )
+        subinterpreters.run(number, script)
+        subinterpreters.destroy(number)
+    except InterpreterError as error:
+        _tell(out, FAILS, str(error))
+
+
+def load_packed(data: bytes) -> None:
+    """`_load` in a subinterpreter."""
+    out, boot, wanted = marshal.loads(data)
+    _load(out, unpack(boot), wanted)
+
+
+def _load(out: int, boot: Boot, wanted: list[tuple[str, str | None, str | None]]) -> None:
+    """Load the modules as the interpreter would. Nothing that they raise leaves this function."""
+    loader = Loader()
+    main = Pipeline(boot.configuration, {}, 0, loader, {}).host(boot.configuration.main)
+    board = Scoreboard.attach(boot.scoreboard)
+    lend(Services(boot, main, loader, board.place(0, 1), board))
+    for module, directory, path in wanted:
+        try:
+            if path is not None:
+                loader.use_path(path)
+            loader.load(module, directory, False, time.time())
+        except BaseException as error:  # an application's module may raise anything
+            _tell(out, *_reason(module, error))
+            return
+    _tell(out, YES, "")
+
+
+def _reason(module: str, error: BaseException) -> tuple[str, str]:
+    refused = refusing(error)
+    if refused is not None:
+        return NO, f'a module refuses it ("{refused}")' if " " in refused else f"{refused} refuses it"
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except BaseException:
+        text = type(error).__name__
+    return FAILS, f"{module} can't be loaded: {text}"
+
+
+def _tell(out: int, result: str, why: str) -> None:
+    os.write(out, f"{result}\t{' '.join(why.split())}\n".encode("utf-8", "backslashreplace"))
+
+
+def _main(fd: int) -> None:
+    _path, _module, what = marshal.loads(os.pread(fd, os.fstat(fd).st_size, 0))
+    fields: tuple[Any, ...] = what
+    arrive(*fields)
+
+
+if __name__ == "__main__":
+    _main(int(sys.argv[1]))

@@ -1,0 +1,57 @@
+"""Reading the configuration for a command, with its errors and warnings on standard error."""
+
+from __future__ import annotations
+
+from mpserver.api import error_log
+from mpserver.errors import ConfigError, ConfigErrors
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.cli.options import Options
+    from mpserver.config.configuration import Configuration
+
+
+def read(options: Options) -> Configuration:
+    """Read the configuration, and check what it says about the machine.
+
+    :raises ConfigErrors: every fault that was found.
+    """
+    from mpserver.cli import readable
+    from mpserver.config.configuration import load
+    from mpserver.modules import values
+    from mpserver.modules.all import registry
+    from mpserver.phases.applications import environments
+
+    configuration = load(
+        options.file,
+        registry(),
+        root=options.root,
+        defines=dict(options.defines),
+        before=options.before,
+        after=options.after,
+    )
+    found = environments(configuration)
+    faults = found.faults
+    if options.checks:
+        confs = [configuration.main.own_conf, *(host.own_conf for host in configuration.hosts)]
+        faults += values.check(confs)
+        if options.begins:
+            unreadable, warnings = readable.check(configuration, found.by_name)
+            faults += unreadable
+            configuration.warnings += warnings
+    if faults:
+        raise ConfigErrors(faults)
+    return configuration
+
+
+def _warn(options: Options, configuration: Configuration) -> None:
+    """Show the warnings of the configuration."""
+    if options.level >= error_log.WARN and options.command == "start":
+        for warning in configuration.warnings:
+            error_log.to_terminal(f"Warning: {warning}")
+
+
+def complain(error: ConfigErrors | ConfigError) -> None:
+    """Show the faults of the configuration as httpd does."""
+    for fault in error.errors if isinstance(error, ConfigErrors) else (error,):
+        error_log.to_terminal(f"mpserver: {fault}" if fault.file is None else f"AH00526: {fault}")

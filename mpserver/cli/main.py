@@ -1,0 +1,262 @@
+"""The command ``mpserver``: httpd's options."""
+
+from __future__ import annotations
+
+import os
+import select
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+from mpserver.api import error_log
+from mpserver.cli.load import _warn, complain, read
+from mpserver.cli.options import UsageError, parse
+from mpserver.errors import ConfigError, ConfigErrors, StartError
+from mpserver.system import pidfile
+from mpserver.system.systemd import Notifier
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.cli.options import Options
+    from mpserver.config.configuration import Configuration
+    from mpserver.supervisor.fork import Engine
+
+#: Seconds that -k stop waits for the server's end: longer than the master gives its workers.
+STOP_PATIENCE = 20.0
+
+_SIGNALS = {
+    "stop": signal.SIGTERM,
+    "restart": signal.SIGHUP,
+    "graceful": signal.SIGUSR1,
+    "graceful-stop": signal.SIGWINCH,
+}
+
+
+# ---- what needs no configuration (-V looks into it if there is one)
+
+
+def _show_version(_options: Options) -> str:
+    from mpserver.cli import info
+
+    return info.version()
+
+
+def _show_settings(options: Options) -> str:
+    """-V: with the MPM that the configuration chooses, where there is one."""
+    from mpserver.cli import info
+    from mpserver.modules.all import registry
+
+    unread = options._replace(checks=False)
+    return info.settings(read(unread).registry if os.path.exists(options.file) else registry())
+
+
+def _show_built_in(_options: Options) -> str:
+    from mpserver.cli import info
+    from mpserver.modules.all import registry
+
+    return info.built_in(registry())
+
+
+def _show_directives(_options: Options) -> str:
+    from mpserver.cli import info
+    from mpserver.modules.all import registry
+
+    return info.directives(registry())
+
+
+def _show_help(_options: Options) -> str:
+    from mpserver.cli import info
+
+    return info.USAGE.rstrip()
+
+
+_SHOWN: dict[str, Callable[[Options], str]] = {
+    "-v": _show_version,
+    "-V": _show_settings,
+    "-l": _show_built_in,
+    "-L": _show_directives,
+    "-h": _show_help,
+    "-?": _show_help,
+}
+
+
+# ---- what does
+
+
+def _test(configuration: Configuration) -> int:
+    """-t, with what DUMP_... asks for."""
+    from mpserver.cli import info
+
+    dumps: dict[str, Callable[[], str]] = {
+        "DUMP_VHOSTS": lambda: info.virtual_hosts(configuration),
+        "DUMP_RUN_CFG": lambda: info.run_settings(configuration),
+        "DUMP_MODULES": lambda: info.loaded(configuration.registry),
+    }
+    asked = [dump for name, dump in dumps.items() if name in configuration.defines]
+    for dump in asked:
+        print(dump())
+    if not asked:
+        error_log.to_terminal("Syntax OK")
+    return 0
+
+
+def _signal(options: Options, found: pidfile.Found) -> int:
+    """-k with anything but start: tell the running server. -k stop waits for its end."""
+    assert found.pid is not None
+    try:
+        process = os.pidfd_open(found.pid)
+    except ProcessLookupError:
+        return 0  # it ended between two looks
+    try:
+        signal.pidfd_send_signal(process, _SIGNALS[options.command])
+    except ProcessLookupError:
+        return 0
+    except PermissionError as error:
+        error_log.to_terminal(f"sending signal to server (pid {found.pid})", error=error)
+        return 1
+    if options.command != "stop":
+        return 0
+    waiter = select.poll()
+    waiter.register(process, select.POLLIN)
+    if waiter.poll(STOP_PATIENCE * 1000):
+        return 0
+    error_log.to_terminal(f"mpserver (pid {found.pid}) has not ended within {STOP_PATIENCE:.0f} seconds")
+    return 1
+
+
+def engine() -> Engine:
+    """The real engine: the worker and the keeper of process interpreters."""
+    from mpserver import worker
+    from mpserver.interpreters import zygote_keeper
+    from mpserver.supervisor import worker_start
+    from mpserver.supervisor.fork import Engine
+
+    return Engine(worker_start.WorkerStart, worker.serve, zygote_keeper.Keeper, zygote_keeper.keeper_process)
+
+
+def start(options: Options, configuration: Configuration, make_engine: Callable[[], Engine]) -> int:
+    """Start the server the way that the options ask for; returns when it has ended, or runs in the background.
+
+    :raises StartError: it can't start.
+    """
+    from mpserver.cli.daemon import detach, detach_in_place
+    from mpserver.master import Master
+
+    notifier = Notifier.take(os.environ)
+    if options.one_process:
+        from mpserver.supervisor import one_process
+
+        one_process.run(configuration, make_engine(), notifier)
+        return 0
+
+    foreground = "FOREGROUND" in configuration.defines
+    no_detach = "NO_DETACH" in configuration.defines
+    master = Master(
+        configuration,
+        lambda: read(options),
+        make_engine(),
+        notifier,
+        replace_output=not foreground,
+        command_line=shlex.join(sys.orig_argv),
+    )
+
+    def run(started: Callable[[], object]) -> None:
+        master.open()
+        started()
+        master.run()
+
+    if not foreground and not no_detach:
+        return detach(run)
+    if no_detach:
+        detach_in_place()
+    run(lambda: None)
+    return 0
+
+
+def run(options: Options, make_engine: Callable[[], Engine]) -> int:
+    """Do what the options ask for. :returns: the exit status."""
+    if options.show:
+        print(_SHOWN[options.show](options))
+        return 0
+    configuration = read(options)
+    _warn(options, configuration)
+    if options.test:
+        return _test(configuration)
+    from mpserver.modules import core, python
+
+    pid_file = core.pid_file(configuration.main.conf)
+    if options.status or options.recycle:
+        from mpserver.cli import status as status_module
+
+        return (
+            status_module.status(pid_file, options.json)
+            if options.status
+            else status_module.recycle(pid_file, options.recycle)
+        )
+    found = pidfile.look(pid_file)
+    if options.command == "start":
+        if found.running:
+            print(f"mpserver (pid {found.pid}) already running")
+            return 0
+    elif found.running:
+        return _signal(options, found)
+    elif options.command in ("stop", "graceful-stop"):
+        print(f"mpserver ({'no pid file' if found.pid is None else f'pid {found.pid}?'}) not running")
+        return 0
+    else:
+        print("mpserver not running, trying to start")
+    if python.wants_optimizing(configuration):
+        _begin_optimized()
+    return start(options, configuration, make_engine)
+
+
+def _begin_optimized() -> None:
+    """Begin again as ``python -O`` (PythonOptimize): that is settled when a Python starts, for all its interpreters."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, "-O", *sys.orig_argv[1:]])
+
+
+def main(arguments: Sequence[str] | None = None, make_engine: Callable[[], Engine] = engine) -> int:
+    """The command. :returns: the exit status: 0, or 1 for whatever went wrong (it was told on stderr)."""
+    from mpserver.cli import info
+
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["check-interp"]:
+        from mpserver.cli import check_interp
+
+        return check_interp.main(words[1:])
+    try:
+        options = parse(words)
+    except UsageError as error:
+        sys.stderr.write(f"mpserver: {error}\n{info.USAGE}")
+        return 1
+    try:
+        if options.messages:
+            _write_messages_to(options.messages)
+        status = run(options, make_engine)
+    except (ConfigErrors, ConfigError) as error:
+        complain(error)
+        status = 1
+    except StartError as error:
+        error_log.to_terminal(str(error))
+        status = 1
+    if options.one_process:
+        # Interpreters and their threads don't outlive this call, whatever the application left running.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
+
+
+def _write_messages_to(path: str) -> None:
+    """-E: stderr becomes this file."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise StartError(
+            f"({error.errno}){error.strerror}: could not open {path} for startup messages"
+        ) from error
+    os.dup2(fd, 2)
+    os.close(fd)

@@ -1,0 +1,109 @@
+"""The command line: httpd's options (httpd(8))."""
+
+from __future__ import annotations
+
+import getopt
+import os
+from collections.abc import Sequence
+
+from mpserver.api import error_log
+from mpserver.typing import NamedTuple
+
+_COMMANDS = ("start", "stop", "restart", "graceful", "graceful-stop")
+
+
+#: Options that print something, and nothing else happens.
+_PRINTING = ("-v", "-V", "-l", "-L", "-h", "-?")
+
+#: Options that stand for other ones.
+_SHORTCUTS: dict[str, tuple[tuple[str, str], ...]] = {
+    "-S": (("-t", ""), ("-D", "DUMP_VHOSTS"), ("-D", "DUMP_RUN_CFG")),
+    "-M": (("-t", ""), ("-D", "DUMP_MODULES")),
+    "-X": (("-D", "DEBUG"),),
+}
+
+
+class UsageError(Exception):
+    """The command line can't be understood."""
+
+
+class Options(NamedTuple):
+    """The command line, understood. ``level``: startup messages up to it are shown."""
+
+    file: str
+    root: str
+    defines: dict[str, str]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    command: str
+    test: bool
+    checks: bool
+    show: str
+    level: int
+    messages: str
+    status: bool
+    json: bool
+    recycle: str
+
+    @property
+    def begins(self) -> bool:
+        """Whether it is to start a server, or to tell whether it would: who only ends one needs to read nothing."""
+        return self.command not in ("stop", "graceful-stop") and not self.status and not self.recycle
+
+    @property
+    def one_process(self) -> bool:
+        """-X, -D ONE_PROCESS."""
+        return "DEBUG" in self.defines or "ONE_PROCESS" in self.defines
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """Understand the command line.
+
+    :raises UsageError: it holds what we don't know.
+    """
+    from mpserver.cli.info import CONFIG_FILE
+    from mpserver.modules.core import DEFAULT_ROOT
+
+    try:
+        given, rest = getopt.getopt(
+            list(arguments), "D:C:c:Xd:f:vVlLtTSMh?k:e:E:", ["status", "json", "recycle="]
+        )
+    except getopt.GetoptError as error:
+        raise UsageError(f"illegal option -- {error.opt}") from error
+    if rest:
+        raise UsageError(f"illegal argument -- {rest[0]}")
+    pairs = [pair for option, value in given for pair in _SHORTCUTS.get(option, ((option, value),))]
+    last = dict(pairs)
+    command, level = last.get("-k", "start"), last.get("-e", "warn").lower()
+    if command not in _COMMANDS:
+        raise UsageError("illegal option -- k")
+    if level not in error_log.LEVELS:
+        raise UsageError("illegal option -- e")
+    if "--json" in last and "--status" not in last:
+        raise UsageError("illegal option -- json goes with --status")
+    if last.get("--recycle") == "":
+        raise UsageError("illegal option -- recycle needs the name of an interpreter, or all")
+    root, file = last.get("-d"), last.get("-f")
+    if file is None:
+        file = CONFIG_FILE
+    elif root is None and os.path.exists(file):
+        # Without -d a file is looked for where we are, and its folder is the ServerRoot to begin with.
+        file = os.path.abspath(file)
+        root = os.path.dirname(file)
+    root = os.path.abspath(root or DEFAULT_ROOT)
+    return Options(
+        file=os.path.join(root, file),
+        root=root,
+        defines={value: "" for option, value in pairs if option == "-D"},
+        before=(f'ServerRoot "{root}"', *(value for option, value in pairs if option == "-C")),
+        after=tuple(value for option, value in pairs if option == "-c"),
+        command=command,
+        test="-t" in last,
+        checks="-T" not in last,
+        show=next((option for option, _ in pairs if option in _PRINTING), ""),
+        level=error_log.LEVELS[level],
+        messages=last.get("-E", ""),
+        status="--status" in last,
+        json="--json" in last,
+        recycle=last.get("--recycle", ""),
+    )

@@ -1,0 +1,182 @@
+"""The command's side of the control socket: ``--status`` and ``--recycle``."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator
+
+from mpserver.errors import StartError
+from mpserver.ipc import control_path
+from mpserver.system import pidfile
+from mpserver.typing import Any
+
+#: Seconds for the status; a recycling takes the time it takes.
+PATIENCE = 10.0
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+#: The columns of the table: the title, and whether it goes to the right.
+_COLUMNS = (
+    ("WORKER", True), ("PID", True), ("KIND", False), ("NAME", False), ("S", False), ("REQUESTS", True),
+    ("ERRORS", True), ("BYTES", True), ("BUSY", True), ("CPU", True), ("MEMORY", True), ("AGE", True),
+)  # fmt: skip
+
+
+def status(pid_file: str, as_json: bool) -> int:
+    """Print the status. :returns: the exit status. :raises StartError: no server answers."""
+    found: dict[str, Any] = next(ask(pid_file, {"command": "status"}, PATIENCE), {})
+    complete(found)
+    print(json.dumps(found, indent=2) if as_json else table(found))
+    return 0
+
+
+def recycle(pid_file: str, name: str) -> int:
+    """Replace an interpreter in every worker. :returns: 0, or 1 where it failed: it was told why."""
+    for line in ask(pid_file, {"command": "recycle", "name": name}, None):
+        if line.get("error"):
+            raise StartError(f"recycling failed: {line['error']}")
+        if "count" not in line:
+            continue
+        if line["why"]:
+            sys.stderr.write(f"mpserver: '{name}' is not replaced: {line['why']}\n")
+            return 1
+        print(f"{line['count']} interpreters were replaced")
+        return 0
+    raise StartError("the server ended before it was done")
+
+
+def ask(pid_file: str, what: dict[str, str], patience: float | None) -> Iterator[dict[str, Any]]:
+    """Send a command, and give the lines of the answer.
+
+    :raises StartError: no server answers, or we may not ask.
+    """
+    file = control_path.path(pid_file)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(patience)
+        try:
+            folder, name = control_path.near(file)
+            try:
+                sock.connect(name)
+            finally:
+                os.close(folder)
+            sock.sendall(json.dumps(what).encode() + b"\n")
+            with sock.makefile("rb") as lines:
+                for line in lines:
+                    yield json.loads(line)
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            found = pidfile.look(pid_file)
+            if found.running:
+                raise StartError(
+                    f"the server (pid {found.pid}) has no control socket {file}: is it one of one process (-X)?"
+                ) from error
+            raise StartError(f"no server runs by {pid_file}") from error
+        except OSError as error:
+            raise StartError(f"({error.errno}){error.strerror or error}: no answer from {file}") from error
+
+
+# ---- what is found in /proc
+
+
+def complete(found: dict[str, Any]) -> None:
+    """Add to a status what shows in ``/proc``: CPU seconds and memory (bytes), None where it can't be read.
+
+    ``rss`` is what is resident, ``pss`` that with shared pages divided among those who share them.
+    """
+    for worker in found.get("workers", ()):
+        worker.update(_memory(worker["pid"]))
+        worker["cpu"] = _cpu(f"/proc/{worker['pid']}/stat")
+        for interp in worker["interpreters"]:
+            pid, threads = interp["pid"], interp.pop("threads", None)
+            if interp["kind"] == "process":
+                interp.update(_memory(pid))
+                interp["cpu"] = _cpu(f"/proc/{pid}/stat")
+            else:
+                times = [_cpu(f"/proc/{pid}/task/{thread}/stat") for thread in threads or (interp["thread"],)]
+                known = [time for time in times if time is not None]
+                interp["cpu"] = sum(known) if known else None
+                interp["rss"] = interp["pss"] = None
+
+
+def _cpu(stat: str) -> float | None:
+    try:
+        with open(stat, "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def _memory(pid: int) -> dict[str, int | None]:
+    rss: int | None = None
+    pss: int | None = None
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            rss = int(file.read().split()[1]) * PAGE
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+            pss = next(int(line.split()[1]) * 1024 for line in file if line.startswith(b"Pss:"))
+    except (OSError, StopIteration):
+        pass  # it ended, or it is another user's
+    return {"rss": rss, "pss": pss}
+
+
+# ---- the table
+
+
+def table(found: dict[str, Any]) -> str:
+    """A status as people read it."""
+    import time
+
+    now = time.time()
+    rows = [tuple(title for title, _right in _COLUMNS)]
+    notes = []
+    for worker in found["workers"]:
+        rows.append(_row(worker["slot"], worker, "", "", now))
+        for interp in worker["interpreters"]:
+            rows.append(_row("", interp, interp["kind"], interp["name"], now))
+            where = f"{interp['name']} (worker {worker['slot']})"
+            if interp["state"] == "W":
+                notes.append(f"{where} is in a request for {now - interp['began']:.1f} s: {interp['line']}")
+            if interp["failed"]:
+                notes.append(f"{where} failed {_age(now - interp['failed'])} ago: {interp['error']}")
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    head = f"mpserver/{found['version']}, pid {found['pid']}, up {_age(now - found['started'])}"
+    lines = [
+        "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, (_title, right) in zip(row, widths, _COLUMNS, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join([head, "", *lines, *([""] if notes else []), *notes])
+
+
+def _row(slot: object, item: dict[str, Any], kind: str, name: str, now: float) -> tuple[str, ...]:
+    memory = item["pss"] if item["pss"] is not None else item["rss"]
+    return (
+        str(slot), str(item["pid"]), kind, name, item["state"], str(item["requests"]), str(item.get("errors", "")),
+        _size(item.get("bytes")), "" if "busy" not in item else f"{item['busy']:.1f}",
+        "" if item["cpu"] is None else f"{item['cpu']:.1f}", _size(memory), _age(now - item["started"]),
+    )  # fmt: skip
+
+
+def _size(count: int | None) -> str:
+    if count is None:
+        return ""
+    size, unit = float(count), ""
+    for unit in ("", "K", "M", "G", "T"):
+        if size < 1000 or unit == "T":
+            break
+        size /= 1024
+    return f"{size:.0f}" if not unit else f"{size:.1f}{unit}"
+
+
+def _age(seconds: float) -> str:
+    whole = max(0, int(seconds))
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if whole >= 2 * length:
+            return f"{whole // length} {unit}"
+    return f"{whole} s"

@@ -1,0 +1,284 @@
+"""From the tree to settings: each directive is looked up, checked and applied; sections become entries.
+
+The wording of the faults is httpd's, with what to do where httpd does not say it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from mpserver.config import lexer
+from mpserver.config.registry import Args, Call, Directive, Registry, Section, Where, short
+from mpserver.config.section_kinds import FILES, SECTIONS, Allowed, Entry, SectionKind
+from mpserver.config.settings import Conf
+from mpserver.config.tree import Node
+from mpserver.errors import ConfigError
+
+#: What a wrong number of arguments is called, as httpd calls it.
+_TAKES: Mapping[Args, str] = {
+    Args.NONE: "takes no arguments",
+    Args.FLAG: "must be On or Off",
+    Args.TAKE1: "takes one argument",
+    Args.TAKE2: "takes two arguments",
+    Args.TAKE3: "takes three arguments",
+    Args.TAKE12: "takes 1-2 arguments",
+    Args.TAKE13: "takes one or three arguments",
+    Args.TAKE23: "takes two or three arguments",
+    Args.TAKE123: "takes one, two or three arguments",
+    Args.ITERATE: "requires at least one argument",
+    Args.ITERATE2: "requires at least two arguments",
+}
+
+#: How many arguments there may be; and how many of them, from the first, can't be empty.
+_COUNTS: Mapping[Args, tuple[frozenset[int], int]] = {
+    Args.NONE: (frozenset({0}), 0),
+    Args.TAKE1: (frozenset({1}), 1),
+    Args.TAKE2: (frozenset({2}), 2),
+    Args.TAKE3: (frozenset({3}), 3),
+    Args.TAKE12: (frozenset({1, 2}), 1),
+    Args.TAKE13: (frozenset({1, 3}), 1),
+    Args.TAKE23: (frozenset({2, 3}), 2),
+    Args.TAKE123: (frozenset({1, 2, 3}), 1),
+}
+
+_LEAST: Mapping[Args, int] = {Args.ITERATE: 1, Args.ITERATE2: 2}
+
+
+class Scope:
+    """Where directives stand: what they may be, and what they set.
+
+    ``around`` is the innermost section's name as written, "" outside. ``directories`` and
+    ``locations`` collect the server's sections. ``allowed`` is only for .htaccess files.
+    """
+
+    __slots__ = ("allowed", "around", "conf", "directories", "locations", "section", "server", "where")
+
+    def __init__(
+        self,
+        where: Where,
+        conf: Conf,
+        server: Conf,
+        *,
+        section: Section | None = None,
+        around: str = "",
+        directories: list[Entry] | None = None,
+        locations: list[Entry] | None = None,
+        allowed: Allowed | None = None,
+    ) -> None:
+        self.where, self.conf, self.server = where, conf, server
+        self.section, self.around = section, around
+        self.directories: list[Entry] = [] if directories is None else directories
+        self.locations: list[Entry] = [] if locations is None else locations
+        self.allowed = allowed
+
+
+class Compiler:
+    """Applies nodes to scopes and collects what is wrong.
+
+    ``on_host`` takes the VirtualHost sections of the server scope.
+    """
+
+    __slots__ = ("defines", "errors", "on_host", "registry", "root", "warnings")
+
+    def __init__(
+        self,
+        registry: Registry,
+        root: str,
+        defines: dict[str, str],
+        on_host: Callable[[Node], None] | None = None,
+    ) -> None:
+        self.registry, self.root, self.defines = registry, root, defines
+        self.on_host = on_host
+        self.errors: list[ConfigError] = []
+        self.warnings: list[str] = []
+
+    def compile(self, nodes: Iterable[Node], scope: Scope) -> None:
+        """Apply the nodes of one scope; faults go to ``errors``."""
+        for node in nodes:
+            try:
+                if node.children is None:
+                    self.directive(node, scope)
+                else:
+                    self._section(node, node.children, scope)
+            except ConfigError as error:
+                self.errors.append(error.at(node.file, node.line))
+
+    def directive(self, node: Node, scope: Scope) -> None:
+        """Check and apply one directive."""
+        known = self.registry.directives.get(node.name.lower())
+        if known is None:
+            if scope.allowed is not None and scope.allowed.nonfatal_unknown:
+                return
+            raise ConfigError(_unknown(node.name) + self._remedy(node.name))
+        directive = known[0]
+        if not _stands_well(directive, scope):
+            return
+        args = check_args(directive, node.args)
+        directive.apply(
+            Call(
+                directive.name,
+                args,
+                node.raw,
+                node.file,
+                node.line,
+                scope.conf,
+                scope.server,
+                scope.where,
+                scope.section,
+                self.root,
+                self.defines,
+                self.warnings,
+                scope.allowed.options if scope.allowed is not None else None,
+            )
+        )
+
+    def _remedy(self, name: str) -> str:
+        """What to do about a directive of the other MPM."""
+        module = self.registry.left_out(name)
+        if module is None:
+            return ""
+        return (
+            f": it belongs to {module.name}; choose that one by 'MPM {short(module)}', or put the line into "
+            f"<IfModule {module.name}>"
+        )
+
+    def _section(self, node: Node, children: tuple[Node, ...], scope: Scope) -> None:
+        kind = SECTIONS.get(node.name.lower())
+        if kind is None:
+            raise ConfigError(_unknown("<" + node.name))
+        # A section that can't stand here is not looked into: what it holds has no meaning.
+        _check_place(node.name, kind, scope)
+        if kind.family == "host":
+            if self.on_host is not None:
+                self.on_host(node)
+            return
+        try:
+            entry = _entry(node, kind)
+        except ConfigError as error:
+            self.errors.append(error.at(node.file, node.line))
+            entry = Entry(kind.name, kind.family, "", is_regex=False)
+        # <Directory ~ ...> is a DirectoryMatch by another name
+        name = kind.name if entry.regex is None else kind.name.removesuffix("Match") + "Match"
+        self.compile(
+            children,
+            Scope(
+                scope.where if scope.allowed is not None else Where.DIRECTORY,
+                entry.conf,
+                scope.server,
+                section=Section(name, entry.pattern, scope.section),
+                around=node.name,
+                allowed=scope.allowed,
+            ),
+        )
+        if kind.family == "files":
+            scope.conf[FILES] = (*scope.conf[FILES], entry)
+        elif kind.family == "directory":
+            scope.directories.append(entry)
+        else:
+            scope.locations.append(entry)
+
+
+def check_args(directive: Directive, args: tuple[str, ...]) -> tuple[str, ...]:
+    """The arguments as the directive takes them; ConfigError if their number is wrong.
+
+    As in httpd, what follows On or Off is not looked at, and an empty argument ends a list.
+    """
+    rule = directive.args
+    if rule is Args.TAKE1 and len(args) == 1 and args[0]:
+        return args
+    if rule is Args.FLAG:
+        if args and args[0].lower() in ("on", "off"):
+            return args
+    elif rule in _LEAST:
+        if "" in args:
+            args = args[: args.index("")]
+        if len(args) >= _LEAST[rule]:
+            return args
+    elif rule in _COUNTS:
+        counts, filled = _COUNTS[rule]
+        if len(args) in counts and "" not in args[:filled]:
+            return args
+    else:
+        return args
+    wrong = f"{directive.name} {_TAKES[rule]}"
+    raise ConfigError(f"{wrong}, {directive.help}" if directive.help and rule is not Args.FLAG else wrong)
+
+
+def _stands_well(directive: Directive, scope: Scope) -> bool:
+    """Whether a directive is to be applied here; ConfigError if it can't stand here."""
+    allowed = scope.allowed
+    if allowed is not None:
+        if directive.where & Where.HTACCESS:
+            if directive.override & allowed.classes or directive.name.lower() in allowed.directives:
+                return True
+            if directive.override & allowed.nonfatal:
+                return False
+    elif directive.where & scope.where:
+        return True
+    elif scope.where is Where.VHOST and directive.where & Where.SERVER:
+        raise ConfigError(f"{directive.name} cannot occur within <VirtualHost> section")
+    raise ConfigError(directive.name + _not_allowed(scope))
+
+
+def _check_place(name: str, kind: SectionKind, scope: Scope) -> None:
+    if kind.family == "files":
+        outer = SECTIONS.get(scope.around.lower())
+        if outer is not None and outer.family == "location":
+            raise ConfigError(f"<{name}> cannot occur within <{scope.around}> section")
+        allowed = scope.allowed
+        if allowed is None or allowed.classes or f"<{kind.name.lower()}" in allowed.directives:
+            return
+    elif scope.where is Where.SERVER or (scope.where is Where.VHOST and kind.family != "host"):
+        return
+    elif scope.where is Where.VHOST:
+        raise ConfigError(f"<{name}> cannot occur within <VirtualHost> section")
+    raise ConfigError(f"<{name}{_not_allowed(scope)}")
+
+
+def _not_allowed(scope: Scope) -> str:
+    return f" not allowed in <{scope.around}> context" if scope.around else " not allowed here"
+
+
+def _unknown(name: str) -> str:
+    return (
+        f"Invalid command '{name}', perhaps misspelled or defined by a module "
+        "not included in the server configuration"
+    )
+
+
+def _entry(node: Node, kind: SectionKind) -> Entry:
+    """The section's entry, empty yet: its pattern read and compiled."""
+    name = kind.name
+    if not node.args:
+        raise ConfigError(f"<{name}> directive requires additional arguments")
+    pattern, rest = node.args[0], node.args[1:]
+    is_regex = kind.regex
+    if pattern == "~" and (rest or not kind.regex):
+        # "<Directory ~ regex>"; "<DirectoryMatch ~ regex>" means the same
+        is_regex = True
+        pattern, rest = (rest[0], rest[1:]) if rest else ("", ())
+    if rest:
+        raise ConfigError(f"Multiple <{name}> arguments not (yet) supported.")
+    if kind.family == "directory" and not is_regex:
+        pattern = directory_path(pattern)
+    return Entry(name, kind.family, pattern, is_regex=is_regex)
+
+
+def directory_path(text: str) -> str:
+    """A directory's path from the root, without empty, ``.`` and ``..`` parts, with a trailing slash."""
+    parts: list[str] = []
+    for part in text.split("/"):
+        if part == "..":
+            if parts:
+                parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/" + "/".join(parts) + "/" if parts else "/"
+
+
+def host_words(node: Node) -> tuple[str, ...]:
+    """The addresses of a VirtualHost section. ConfigError if there are none."""
+    found = tuple(word for arg in node.args for word in arg.split(" ") if word.strip(lexer.BLANKS))
+    if not found:
+        raise ConfigError("<VirtualHost> directive requires additional arguments")
+    return found

@@ -1,0 +1,216 @@
+"""Blocks of header fields: read once, remembered for all connections of a server."""
+
+from __future__ import annotations
+
+import re
+
+from mpserver import lazyre
+from mpserver.errors import RequestError
+from mpserver.http1.fields import TCHAR, Limits, Pairs, read_fields
+from mpserver.http1.target import is_authority
+
+CHUNKED = -1
+
+
+_MAX_LENGTH = 2**63 - 1  # what a file offset holds; httpd's limit too
+
+
+_KEPT = 128  # header blocks that are remembered
+
+
+_LONGEST_KEPT = 2048  # bytes of one
+
+
+# RFC 9110 8.6: Content-Length = 1*DIGIT
+_content_length = re.compile(r"[0-9]{1,19}").fullmatch
+
+
+# RFC 9112 7, RFC 9110 10.1.4: Transfer-Encoding = transfer-coding *( OWS "," OWS transfer-coding ),
+# here without transfer-parameters, which no coding that is in use has
+_codings = lazyre.compile(rf"([{TCHAR}]++)((?:[ \t]*+,[ \t]*+[{TCHAR}]++)*+)")
+
+
+Values = tuple[str, ...]
+
+
+Found = dict[str, Values]
+
+
+#: Fields without a name twice, and their values by lower-case name.
+Merged = tuple[tuple[tuple[str, str], ...], dict[str, str]]
+
+
+class _Block:
+    """A header block and what follows from it; heads with the same block share one."""
+
+    __slots__ = (
+        "tail",
+        "pairs",
+        "index",
+        "merged",
+        "host",
+        "length",
+        "has_connection",
+        "keep_alive",
+        "expects_continue",
+        "conditional",
+    )
+
+    def __init__(self, tail: bytes, minor: int, pairs: Pairs) -> None:
+        self.tail = tail  # the block and the empty line
+        self.pairs: tuple[tuple[str, str], ...] = tuple(pairs)
+        self.index: dict[str, str] | None = None
+        self.merged: Merged | None = None
+        found: Found = {}
+        for name, value in pairs:
+            key = name.lower()
+            if key in _FACTS:
+                found[key] = (*found[key], value) if key in found else (value,)
+        self.host = _host(found.pop("host", ()), minor)
+        self.length = 0
+        self.has_connection = self.expects_continue = self.conditional = False
+        self.keep_alive = minor > 0
+        if found:
+            self.length = _length(found, minor)
+            if "connection" in found:
+                self.has_connection = True
+                self.keep_alive = _keep_alive(found["connection"], minor)
+            self.conditional = not _CONDITIONS.isdisjoint(found)
+            if "expect" in found:
+                self.expects_continue = _expects_continue(found["expect"], minor, self.length)
+
+    def names(self) -> dict[str, str]:
+        """Lower-case name to value; values of a repeated field are joined (RFC 9110 5.3)."""
+        index: dict[str, str] = {}
+        for name, value in self.pairs:
+            key = name.lower()
+            index[key] = f"{index[key]}, {value}" if key in index else value
+        self.index = index
+        return index
+
+    def merge(self) -> Merged:
+        """See `Head.merged`."""
+        values: dict[str, tuple[str, str]] = {}
+        for name, value in self.pairs:
+            key = name.lower()
+            present = values.get(key)
+            if present is None:
+                values[key] = (name, value)
+            else:
+                values[key] = (present[0], f"{present[1]}{'; ' if key == 'cookie' else ', '}{value}")
+        fields = self.pairs if len(values) == len(self.pairs) else tuple(values.values())
+        self.merged = merged = fields, {key: value for key, (_name, value) in values.items()}
+        return merged
+
+
+_CONDITIONS = frozenset(
+    {
+        "if-match",
+        "if-none-match",
+        "if-modified-since",
+        "if-unmodified-since",
+        "range",
+    }  # (If-Range needs Range)
+)
+
+
+_FACTS = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect"}) | _CONDITIONS
+
+
+def _host(values: Values, minor: int) -> str | None:
+    """RFC 9112 3.2: exactly one valid Host in HTTP/1.1; what HTTP/1.0 sends must be valid too."""
+    if len(values) == 1:
+        host = values[0]
+        if is_authority(host):
+            return host
+        if host or minor:
+            raise RequestError(400, "the Host field is malformed" if host else "the Host field is empty")
+        return None
+    if values:
+        raise RequestError(400, "more than one Host field")
+    if minor:
+        raise RequestError(400, "an HTTP/1.1 request without Host field")
+    return None
+
+
+def _length(found: Found, minor: int) -> int:
+    """How the body is framed, RFC 9112 6.3: its length, 0 for none, CHUNKED."""
+    lengths = found.get("content-length", ())
+    codings = found.get("transfer-encoding", ())
+    if not lengths and not codings:
+        return 0
+    if codings:
+        if lengths:
+            raise RequestError(400, "Content-Length and Transfer-Encoding in one request")
+        _check_codings(codings, minor)
+        return CHUNKED
+    # A list of equal values may be taken as one, or refused (RFC 9110 8.6); httpd refuses it.
+    if len(lengths) > 1:
+        raise RequestError(400, "more than one Content-Length field")
+    if not _content_length(lengths[0]) or int(lengths[0]) > _MAX_LENGTH:
+        raise RequestError(400, "the Content-Length field is malformed or too large")
+    return int(lengths[0])
+
+
+def _check_codings(values: Values, minor: int) -> None:
+    """RFC 9112 6.1 and 7: the one transfer coding we know is chunked, alone and once."""
+    if len(values) > 1:
+        raise RequestError(400, "more than one Transfer-Encoding field")
+    if not minor:
+        raise RequestError(400, "Transfer-Encoding in an HTTP/1.0 request")
+    value = values[0].lower()
+    if value == "chunked":
+        return
+    if not _codings.fullmatch(value):
+        raise RequestError(400, "the Transfer-Encoding field is malformed")
+    codings = [coding.strip(" \t") for coding in value.split(",")]
+    if "chunked" in codings[:-1] or codings[-1] != "chunked":
+        # RFC 9112 6.3: the body's length can't be told
+        raise RequestError(400, "chunked is not the last transfer coding, or there twice")
+    raise RequestError(501, "a transfer coding other than chunked")
+
+
+def _keep_alive(values: Values, minor: int) -> bool:
+    """RFC 9112 9.3: whether the client wants the connection kept."""
+    options = {option.strip(" \t") for value in values for option in value.lower().split(",")}
+    return "close" not in options and (minor > 0 or "keep-alive" in options)
+
+
+def _expects_continue(values: Values, minor: int, length: int) -> bool:
+    """RFC 9110 10.1.1: whether the client waits for a 100 before it sends its body."""
+    if not minor:
+        return False
+    if any(value.lower() != "100-continue" for value in values):
+        raise RequestError(417, "an expectation other than 100-continue")
+    return length != 0
+
+
+class Blocks:
+    """Header blocks that were read within the same limits.
+
+    A client sends the same fields with many requests, and what comes by way of a proxy, or by many connections,
+    takes turns with what others send.
+    """
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: dict[bytes, _Block] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def read(self, tail: bytes, limits: Limits) -> _Block:
+        """The block of an HTTP/1.1 head. :raises RequestError: it is none, or passes the limits."""
+        block = self._kept.get(tail)
+        if block is None:
+            block = _read_block(tail, 1, limits)
+            if len(tail) <= _LONGEST_KEPT:
+                if len(self._kept) >= _KEPT:
+                    self._kept.clear()
+                self._kept[tail] = block
+        return block
+
+
+def _read_block(tail: bytes, minor: int, limits: Limits) -> _Block:
+    return _Block(tail, minor, read_fields(str(tail[:-2], "latin-1"), limits))

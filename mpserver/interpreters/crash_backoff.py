@@ -1,0 +1,49 @@
+"""How soon an application whose process crashes again and again is started anew."""
+
+from __future__ import annotations
+
+#: A crash at a greater age is no loop, and crashes are forgotten after such a time without one, in seconds.
+SOON = 30.0
+
+
+CALM = 60.0
+
+
+#: So many crashes in a row change nothing; then no interpreter is started for these times, in seconds.
+FREE = 5
+
+
+FIRST_DELAY = 1.0
+
+
+LAST_DELAY = 8.0
+
+
+class Crashes:
+    """The crashes of one application, in whichever worker; an application that does nothing else is held back.
+
+    A crash soon after the interpreter's start counts. The first ones in a row change nothing; after each
+    further one no interpreter is started for a time that doubles.
+    """
+
+    __slots__ = ("_last", "_row", "_until")
+
+    def __init__(self) -> None:
+        self._row = 0
+        self._last = self._until = float("-inf")
+
+    def add(self, age: float, now: float) -> float:
+        """An interpreter crashed at an age in seconds. :returns: how long the next has to wait, 0 for not at all."""
+        if age > SOON or now - self._last > CALM:
+            self._row = 0
+        self._last = now
+        self._row += 1
+        if self._row <= FREE or now < self._until:  # (those that crash meanwhile were there before)
+            return 0.0
+        delay = min(FIRST_DELAY * 2.0 ** (self._row - FREE - 1), LAST_DELAY)
+        self._until = now + delay
+        return delay
+
+    def wait(self, now: float) -> float:
+        """How long the next interpreter has to wait, in seconds."""
+        return max(self._until - now, 0.0)

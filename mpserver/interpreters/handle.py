@@ -1,0 +1,296 @@
+"""The kinds of interpreter behind one interface, as a worker's router sees them (start, hand over, drain, stop).
+
+Whatever the kind, an interpreter is the other end of an inbox: it runs `mpserver.interpreters.run.run`.
+
+    auto      own on Python 3.14 and later, process before, and for applications that an own one refused
+    own       a subinterpreter of the worker with its own GIL
+    shared    a subinterpreter of the worker with the GIL of its main one
+    process   a process, forked from the zygote of its name
+    main      a thread of the worker's main interpreter
+"""
+
+from __future__ import annotations
+
+import errno
+import marshal
+import os
+import socket
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from mpserver.api.loader import Recipe
+from mpserver.errors import is_crowded
+from mpserver.ipc import messages
+from mpserver.serving.boot import Boot
+from mpserver.system import descriptors
+from mpserver.system.loop import READ, WRITE, Loop
+from mpserver.typing import Any, NamedTuple
+
+#: Questions have numbers beyond those of connections.
+QUESTIONS = 1 << 62
+
+STARTING, SERVING, ENDING, ENDED = range(4)
+
+#: Why an interpreter did not start.
+CROWDED = "the descriptors of this process are used up"
+
+
+class Events(NamedTuple):
+    """What an interpreter tells its router."""
+
+    #: A connection came back: its request belongs elsewhere.
+    returned: Callable[[messages.Message], None]
+    #: A request goes on in another interpreter, after its early phases.
+    moved: Callable[[messages.Message], None]
+    #: The application can't run in it; a connection may come with the news.
+    refused: Callable[[Interp, messages.Message], None]
+    #: It could not start: the connections that waited for it, why, and after how many seconds it may be tried
+    #: again (0: at once).
+    failed: Callable[[Interp, list[messages.Message], str, float], None]
+    #: It crashed in a request: the connection, with what is known of the request.
+    lost: Callable[[Interp, messages.Message], None]
+    #: A request in it does not end; it serves nobody any more.
+    stuck: Callable[[Interp], None]
+    #: It serves from now on.
+    serving: Callable[[Interp], None]
+    #: It wants a successor: it has served enough, or its files changed.
+    worn: Callable[[Interp, messages.Message], None]
+    #: The listeners that it was lent are back: the last connection's number.
+    repaid: Callable[[int], None]
+    #: It is gone.
+    ended: Callable[[Interp], None]
+    #: There was no room for a descriptor on the way to it or from it; the connection is there where it is left.
+    crowded: Callable[[Interp, messages.Message], None]
+
+
+class Interp:
+    """One interpreter of a worker; subclasses start it."""
+
+    #: Whether listeners are lent to it.
+    borrows = True
+    #: Its inbox, which is not there before it is open.
+    inbox: socket.socket
+    _is_open = False
+    #: How many descriptors it takes in the worker; and whether it may have them of the reserve.
+    descriptors = descriptors.INTERPRETER
+    urgent = False
+
+    def __init__(
+        self,
+        boot: Boot,
+        loop: Loop,
+        events: Events,
+        control: socket.socket,
+        inherited: list[Recipe] | None = None,
+    ) -> None:
+        """``inherited`` is what a predecessor had loaded: it serves only where all of that loads again."""
+        self.boot = boot
+        self._control = control
+        self.name = boot.place.name
+        self.state = STARTING
+        self._loop = loop
+        self._events = events
+        self._waiting: deque[messages.Message] = deque()
+        self._blocked = False
+        #: What it has loaded for its handlers.
+        self.recipes: list[Recipe] = []
+        #: What waits for the answers to its questions, by their number.
+        self._asked: dict[int, Callable[[Any], None]] = {}
+        self._questions = QUESTIONS
+        self._begin(inherited)
+
+    def _begin(self, inherited: list[Recipe] | None) -> None:
+        """Start it. What fails is told from the loop, as is all that fails later: then those who wait are known."""
+        theirs: socket.socket | None = None
+        try:
+            if not descriptors.has_room(self.descriptors, self.urgent):
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            self.inbox, theirs = messages.pair()
+            self._is_open = True
+            self.inbox.setblocking(False)
+            self._loop.add(self.inbox.fileno(), self._on_inbox)
+            if inherited is not None:
+                messages.send(self.inbox, messages.Message(messages.PREPARE, state=marshal.dumps(inherited)))
+            self._launch(theirs)
+        except Exception as error:  # there may be no descriptor left, no thread, no memory, no process to ask
+            self._close_inbox()
+            if theirs is not None:
+                theirs.close()
+            self._loop.soon(partial(self._on_message, messages.failure(error)))
+
+    def _close_inbox(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._loop.remove(self.inbox.fileno())
+            self.inbox.close()
+
+    def _launch(self, theirs: socket.socket) -> None:
+        """Start it with its end of the inbox. It may raise whatever the system has for that."""
+        raise NotImplementedError
+
+    def hand_over(self, message: messages.Message) -> None:
+        """Give it a connection; takes over the descriptor. It waits here until the interpreter serves."""
+        self._post(message)
+
+    def lend(self, listener: socket.socket, number: int, end: int) -> bool:
+        """Let it accept connections, see `mpserver.serving.leased_listeners`. :returns: whether it was reached"""
+        if self.state != SERVING or self._waiting:
+            return False
+        message = messages.Message(messages.LEND, listener.fileno(), served=end - number, number=number)
+        try:
+            messages.send(self.inbox, message, wait=False)
+        except OSError:
+            return False
+        return True
+
+    def recall(self) -> None:
+        """Have it return the listeners."""
+        self._post(messages.Message(messages.RECALL))
+
+    def shed(self, count: int) -> None:
+        """Have it close up to ``count`` idle connections, the oldest first."""
+        self._post(messages.Message(messages.SHED, served=count))
+
+    def drain(self, heirs: bool = False) -> None:
+        """Let it serve what it has, and end; where there are ``heirs``, it gives those back that wait."""
+        self._post(messages.Message(messages.DRAIN, number=heirs))
+
+    def retire(self) -> None:
+        """Let it give its connections back, and end after the request that it is in."""
+        self._post(messages.Message(messages.RETIRE))
+
+    def ask(self, answered: Callable[[Any], None]) -> None:
+        """Ask for its facts, see `mpserver.interp.Interpreter`; it answers between requests, maybe never."""
+        self._questions += 1
+        self._asked[self._questions] = answered
+        self._post(messages.Message(messages.ASK, number=self._questions))
+
+    def kill(self, pid: int) -> None:
+        """End it without its doing, where that harms nobody else; ``pid`` is its process."""
+
+    def _post(self, message: messages.Message) -> None:
+        self._waiting.append(message)
+        if self.state != STARTING and not self._blocked:
+            self._flush()
+
+    def stop(self) -> None:
+        """End it after the request that it is in."""
+        self.state = ENDING
+        if not self._is_open:
+            return  # its end is on its way
+        try:
+            messages.send(self.inbox, messages.Message(messages.STOP))
+        except OSError:
+            self._over()
+
+    def _flush(self) -> None:
+        while self._waiting:
+            message = self._waiting[0]
+            try:
+                messages.send(self.inbox, message, wait=False)
+            except BlockingIOError:
+                if not self._blocked:
+                    self._blocked = True
+                    self._loop.change(self.inbox.fileno(), READ | WRITE)
+                return
+            except OSError as error:
+                if is_crowded(error):
+                    self._events.crowded(self, self._waiting.popleft())
+                    continue
+                self._receive()  # it ends: what it gave back before comes first, and its end last
+                return
+            self._waiting.popleft()
+            self._was_sent(message)
+        if self._blocked:
+            self._blocked = False
+            self._loop.change(self.inbox.fileno(), READ)
+
+    def _on_inbox(self, event: int) -> None:
+        if event & WRITE:
+            self._flush()
+        if event & ~WRITE:
+            self._receive()
+
+    def _receive(self) -> None:
+        while self.state != ENDED:
+            try:
+                message = messages.receive(self.inbox)
+            except BlockingIOError:
+                return
+            if message is None:
+                self._over()
+                return
+            self._on_message(message)
+
+    def _on_message(self, message: messages.Message) -> None:
+        self._handlers[message.kind](self, message)
+
+    def _was_sent(self, message: messages.Message) -> None:
+        """It is on its way."""
+        message.close()
+
+    def _left_behind(self) -> list[messages.Message]:
+        """The connections that it had when it ended without a word, and that others can serve."""
+        return []
+
+    def _on_ready(self, _message: messages.Message) -> None:
+        if self.state == STARTING:
+            self.state = SERVING
+            self._events.serving(self)
+        self._flush()
+
+    def _on_loaded(self, message: messages.Message) -> None:
+        self.recipes.append(marshal.loads(message.state))
+
+    def _on_told(self, message: messages.Message) -> None:
+        self._asked.pop(message.number)(marshal.loads(message.state))
+
+    def _on_failed(self, message: messages.Message) -> None:
+        self._over(message.state.decode("utf-8", "replace"))
+
+    def _on_crowded(self, message: messages.Message) -> None:
+        if self.state == STARTING:
+            self._over(CROWDED, descriptors.AGAIN)
+        else:
+            self._events.crowded(self, message)
+
+    def _on_backoff(self, message: messages.Message) -> None:
+        self._over("it crashes again and again", float(message.state))
+
+    _handlers: Mapping[int, Callable[[Interp, messages.Message], None]] = {
+        messages.READY: _on_ready,
+        messages.FAILED: _on_failed,
+        messages.BACKOFF: _on_backoff,
+        messages.CROWDED: _on_crowded,
+        messages.REFUSED: lambda self, message: self._events.refused(self, message),
+        messages.STUCK: lambda self, _message: self._events.stuck(self),
+        messages.MOVED: lambda self, message: self._events.moved(message),
+        messages.CONNECTION: lambda self, message: self._events.returned(message),
+        messages.SPARE: lambda self, message: self._events.returned(message),
+        messages.WORN: lambda self, message: self._events.worn(self, message),
+        messages.CHANGED: lambda self, message: self._events.worn(self, message),
+        messages.REPAID: lambda self, message: self._events.repaid(message.number),
+        messages.LOADED: _on_loaded,
+        messages.TOLD: _on_told,
+    }
+
+    def _over(self, why: str = "it ended before it served", again: float = 0.0) -> None:
+        """The other end is gone. ``again``: in how many seconds it may be started again."""
+        if self.state == ENDED:
+            return
+        failed = self.state == STARTING
+        self.state = ENDED
+        self._close_inbox()
+        waiting = [*self._left_behind(), *(message for message in self._waiting if message.fd >= 0)]
+        self._waiting.clear()
+        if failed:
+            self._events.failed(self, waiting, why, again)
+        self._events.ended(self)
+        if not failed:
+            for message in waiting:  # it ended while they were on their way: another one serves them
+                self._events.returned(message)
+        self._loop.soon(self.reap)
+
+    def reap(self) -> None:
+        """Release what it leaves behind."""

@@ -1,0 +1,322 @@
+"""Interpreters that take the place of others in a worker: recycling, eviction, and what they cost.
+
+A successor starts beside its predecessor and loads what that had loaded. Only when it serves, the predecessor
+retires: it gives its connections back and ends after the request that it is in. A successor that can't start
+leaves everything as it was.
+
+What can't be unloaded can't be replaced: the modules of the worker's main interpreter, and before Python 3.14
+subinterpreters (they leak, and some crash at their end). There the worker itself is replaced.
+"""
+
+from __future__ import annotations
+
+import marshal
+import sys
+import time
+from collections.abc import Callable
+
+from mpserver.api import error_log as levels
+from mpserver.api.loader import Recipe
+from mpserver.interpreters.handle import SERVING, Interp
+from mpserver.ipc import messages
+from mpserver.ipc.messages import RENEW, SETTLE
+from mpserver.ipc.scoreboard import IDLE
+from mpserver.ipc.worker_messages import NEWS
+from mpserver.modules import python
+from mpserver.phases.plan import Place
+from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from mpserver.routing.router import Router
+
+#: Kinds of interpreters that can be replaced in a worker that lives on.
+REPLACEABLE = frozenset({"own", "process"} if sys.version_info >= (3, 14) else {"process"})
+
+#: How long a successor may take to start, in seconds.
+PATIENCE = 60.0
+
+#: How often interpreters that could be evicted are looked at while too many are here, in seconds.
+TICK = 1.0
+
+#: Called with why a replacement failed; "" where it worked.
+Done = Callable[[str], None]
+
+
+class Trial(NamedTuple):
+    """A successor that starts, and who waits for it."""
+
+    interp: Interp
+    done: Done
+    #: ``time.monotonic()`` when it is given up.
+    deadline: float
+
+
+class Recycling:
+    """The replacements in one worker."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._trials: dict[Place, Trial] = {}
+        conf = router.start.configuration.main.conf
+        self._most: int = conf[python.INTERP_MAX]
+        self._limit: int = conf[python.INTERP_RECYCLE_LIMIT]
+        #: Who wants a replacement of an interpreter that starts just now.
+        self._later: dict[Place, list[Done]] = {}
+        #: Changes of files that were acted upon, in a server of one process.
+        self._changes: set[tuple[str, Any]] = set()
+        self._ended = 0
+        #: By place: how long an interpreter may be idle, in seconds.
+        self._timeouts: dict[Place, float] = {}
+        self.deadline = float("inf")
+
+    # ---- replacing
+
+    def replace(self, place: Place, done: Done) -> None:
+        """Replace the interpreter of a place; ``done`` is called when the successor serves, or can't."""
+        router = self._router
+        old = router.interps.get(place)
+        if place in self._trials:
+            done("it is being replaced already")
+        elif old is None or router.draining or router.stopping:
+            done("")  # it starts afresh when it is wanted, or in the worker's successor
+        elif old.state != SERVING:
+            self._later.setdefault(place, []).append(done)
+        else:
+            self.prepare(place, old.recipes, done)
+
+    def prepare(self, place: Place, recipes: list[Recipe], done: Done) -> None:
+        """Start an interpreter that loads what another one had loaded; it gets the place when it serves."""
+        router = self._router
+        deadline = time.monotonic() + PATIENCE
+        successor = router.create(place, recipes)
+        router.leaving.add(successor)
+        self._trials[place] = Trial(successor, done, deadline)
+        self._look_at(deadline)
+
+    def serving(self, interp: Interp) -> None:
+        """An interpreter serves: a successor gets its place."""
+        place = interp.boot.place
+        trial = self._trials.get(place)
+        if trial is None or trial.interp is not interp:
+            for done in self._later.pop(place, ()):
+                self.replace(place, done)
+            return
+        del self._trials[place]
+        router = self._router
+        old = router.interps.get(place)
+        router.leaving.discard(interp)
+        router.interps[place] = interp
+        if old is not None:
+            self._retire(old)
+        trial.done("")
+
+    def retire(self, interp: Interp) -> None:
+        """End an interpreter; who needs its place gets another one."""
+        router = self._router
+        if router.interps.get(interp.boot.place) is interp:
+            del router.interps[interp.boot.place]
+        self._retire(interp)
+
+    def _retire(self, interp: Interp) -> None:
+        router = self._router
+        router.leaving.add(interp)
+        router.start.scoreboard.retire(router.start.number, interp.boot.seat)
+        interp.retire()
+
+    def adopt(self, place: Place) -> Interp | None:
+        """A predecessor has ended by itself: its successor gets the place, and what waits, as it starts."""
+        trial = self._trials.pop(place, None)
+        if trial is None:
+            return None
+        self._router.leaving.discard(trial.interp)
+        trial.done("the former one ended meanwhile, so the successor has its place already")
+        return trial.interp
+
+    def failed(self, interp: Interp, why: str) -> bool:
+        """An interpreter could not start. :returns: whether it was a successor, so that nobody waits for it."""
+        trial = self._trials.get(interp.boot.place)
+        if trial is None or trial.interp is not interp:
+            for done in self._later.pop(interp.boot.place, ()):
+                done("")
+            return False
+        del self._trials[interp.boot.place]
+        self._router.log.log(
+            levels.ERROR, f"interpreter '{interp.name}' can't be replaced: {why}; the one that is there stays",
+            module="python",
+        )  # fmt: skip
+        trial.done(why)
+        return True
+
+    def successor(self, place: Place) -> Interp | None:
+        """What starts to take a place."""
+        trial = self._trials.get(place)
+        return None if trial is None else trial.interp
+
+    def refused(self, interp: Interp) -> bool:
+        """A successor can't run in a subinterpreter any more: it becomes a process. :returns: whether it is one."""
+        place = interp.boot.place
+        trial = self._trials.get(place)
+        if trial is None or trial.interp is not interp:
+            return False
+        del self._trials[place]
+        interp.stop()
+        self.replace(place, trial.done)
+        return True
+
+    def abandon(self) -> None:
+        """The worker ends: nothing is replaced any more."""
+        for trial in list(self._trials.values()):
+            trial.interp.stop()
+            trial.done("")
+        self._trials.clear()
+
+    # ---- by itself
+
+    def worn(self, interp: Interp, why: str) -> None:
+        """An interpreter wants a successor."""
+        if self._router.interps.get(interp.boot.place) is not interp:
+            return
+        if interp.boot.kind not in REPLACEABLE:
+            self._leave(f"interpreter '{interp.name}' {why}")
+            return
+        self._router.log.log(
+            levels.INFO, f"interpreter '{interp.name}' {why}: it is replaced", module="python"
+        )
+        self.replace(interp.boot.place, lambda _why: None)
+
+    def ended(self, interp: Interp) -> None:
+        """An interpreter is gone. Past PythonInterpRecycleLimit the worker has had enough of that."""
+        if interp.boot.kind in ("own", "shared"):
+            self._ended += 1
+            if self._limit and self._ended > self._limit:
+                self._limit = 0
+                self._leave(f"{self._ended} interpreters have ended here (PythonInterpRecycleLimit)")
+
+    def _leave(self, why: str) -> None:
+        router = self._router
+        if router.draining or router.stopping or router.start.one_process:
+            return
+        router.log.log(levels.NOTICE, f"worker {router.start.number} is replaced: {why}", module="python")
+        router.leave()
+
+    def changed(self, interp: Interp, changes: bytes) -> None:
+        """Files of an interpreter's modules changed (PythonInterpReload): the master has every worker replace it.
+
+        In a server of one process there is none.
+        """
+        router = self._router
+        if router.start.one_process:
+            new = set(marshal.loads(changes).items()) - self._changes
+            self._changes |= new
+            if new:
+                self._renew(interp)
+            return
+        place = interp.boot.place
+        message = messages.Message(
+            messages.CHANGED, state=marshal.dumps((tuple(place), marshal.loads(changes)))
+        )
+        try:
+            messages.send(router.start.control, message, before=NEWS)
+        except OSError:
+            pass  # the master is gone, and so are we soon
+
+    def _renew(self, interp: Interp) -> None:
+        router = self._router
+        name = interp.name.encode()
+        control = router.start.control
+        if interp.boot.kind == "process":
+            control.send(RENEW + name)
+
+        def done(why: str) -> None:
+            if interp.boot.kind == "process":
+                control.send(SETTLE + (b"0" if why else b"1") + name)
+
+        text = f"interpreter '{interp.name}' is replaced, for its files changed"
+        router.log.log(levels.NOTICE, text, module="python")
+        self.replace(interp.boot.place, done)
+
+    # ---- eviction
+
+    def started(self, interp: Interp) -> None:
+        """An interpreter starts: another one may have to go for it, and its own time counts from now."""
+        place = interp.boot.place
+        if interp.boot.kind == "main":
+            return
+        timeout = interp.boot.limits.idle
+        if timeout:
+            self._timeouts[place] = timeout
+            self._look_at(time.monotonic() + timeout)
+        if self._most:
+            self._evict(interp)
+
+    def _look_at(self, when: float) -> None:
+        if when < self.deadline:
+            loop = self._router.loop
+            self.deadline = when
+            loop.watch(self)
+            loop.hasten(when)
+
+    def expire(self, now: float) -> None:
+        """Some interpreter may have been idle for its time."""
+        self.deadline = float("inf")
+        self._give_up(now)
+        wall = time.time()
+        for interp in list(self._router.interps.values()):
+            timeout = self._timeouts.get(interp.boot.place)
+            if timeout is None:
+                continue
+            left = timeout - (wall - self._used(interp))
+            if interp.state != SERVING or not self._is_idle(interp):
+                left = timeout
+            elif left <= 0:
+                self._tell(interp, f"it was idle for {timeout:g} seconds")
+                self.retire(interp)
+                continue
+            self._look_at(now + left)
+        if self._most:
+            self._evict(None)
+
+    def _give_up(self, now: float) -> None:
+        """End the successors that do not start."""
+        for trial in list(self._trials.values()):
+            if trial.deadline <= now:
+                trial.interp.stop()
+                self.kill(trial.interp)
+                self.failed(trial.interp, f"the successor did not start within {PATIENCE:g} seconds")
+            else:
+                self._look_at(trial.deadline)
+
+    def kill(self, interp: Interp) -> None:
+        """End an interpreter that does not end by itself, if it has a process to itself."""
+        account = self._router.start.scoreboard.account(self._router.start.number, interp.boot.seat)
+        if account is not None:
+            interp.kill(account.pid)
+
+    def _evict(self, but: Interp | None) -> None:
+        """End the least recently used idle ones of those past PythonInterpMax; look again where all are busy."""
+        here = [interp for interp in self._router.interps.values() if interp.boot.kind != "main"]
+        over = len(here) - self._most
+        if over <= 0:
+            return
+        idle = [
+            interp
+            for interp in here
+            if interp is not but and interp.state == SERVING and self._is_idle(interp)
+        ]
+        for interp in sorted(idle, key=self._used)[:over]:
+            self._tell(interp, f"more than {self._most} are here (PythonInterpMax)")
+            self.retire(interp)
+        if over > len(idle):
+            self._look_at(time.monotonic() + TICK)
+
+    def _tell(self, interp: Interp, why: str) -> None:
+        self._router.log.log(levels.INFO, f"interpreter '{interp.name}' is ended: {why}", module="python")
+
+    def _is_idle(self, interp: Interp) -> bool:
+        router = self._router
+        return router.start.scoreboard.interpreter_state(router.start.number, interp.boot.seat) == IDLE
+
+    def _used(self, interp: Interp) -> float:
+        """When it was used last: its last request or its start, in seconds since the epoch."""
+        account = self._router.start.scoreboard.account(self._router.start.number, interp.boot.seat)
+        return 0.0 if account is None else max(account.started, account.last)

@@ -1,0 +1,52 @@
+"""Running an interpreter's engine, from its boot record."""
+
+from __future__ import annotations
+
+import socket
+
+from mpserver.api.loader import Loader
+from mpserver.interp import Interpreter
+from mpserver.ipc import messages
+from mpserver.modules import mpm
+from mpserver.serving.boot import unpack
+from mpserver.system import module_finder
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.serving.boot import Boot
+
+
+def _engine(boot: Boot) -> type[Interpreter]:
+    """What the MPM wants."""
+    if not mpm.is_threaded(boot.configuration):
+        return Interpreter
+    from mpserver.interpreters.threaded import ThreadedInterpreter
+
+    return ThreadedInterpreter
+
+
+def run(boot: Boot, inbox_fd: int, loader: Loader | None = None) -> None:
+    """Be an interpreter until the worker ends it; never raises.
+
+    What goes wrong at the start is told to the worker, which answers the waiting requests. ``loader``
+    holds the modules that a zygote loaded already.
+    """
+    inbox = socket.socket(fileno=inbox_fd)
+    try:
+        _engine(boot)(boot, inbox, loader).run()
+    except BaseException as error:  # nothing but a clean end may cross into the worker
+        messages.report(inbox, error)
+    finally:
+        inbox.close()
+
+
+def run_packed(data: bytes, inbox_fd: int) -> None:
+    """`run` for an interpreter that got its boot record as bytes."""
+    try:
+        boot = unpack(data)
+    except BaseException as error:
+        with socket.socket(fileno=inbox_fd) as inbox:
+            messages.report(inbox, error)
+        return
+    module_finder.narrow()
+    run(boot, inbox_fd)

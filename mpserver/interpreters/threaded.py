@@ -1,0 +1,164 @@
+"""An interpreter of the worker MPM: several threads serve its requests."""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+from collections.abc import Callable
+
+from mpserver.api import error_log as levels
+from mpserver.http1.head import Head
+from mpserver.interp import Interpreter
+from mpserver.ipc import messages
+from mpserver.ipc.scoreboard import Scoreboard
+from mpserver.ipc.siblings import room
+from mpserver.modules import mpm
+from mpserver.phases.application_errors import describe
+from mpserver.serving import connection_handlers
+from mpserver.serving.boot import Boot
+from mpserver.serving.connection import Connection
+from mpserver.serving.offloader import ORPHAN
+from mpserver.serving.thread_pool import Pool
+from mpserver.serving.threaded_parts import (
+    SERVING,
+    TALK,
+    SharedConnection,
+    SharedEntered,
+    SharedPipeline,
+    SharedPlace,
+)
+from mpserver.system.loop import COARSE
+from mpserver.system.thread_loop import SharedLoop
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
+
+    from mpserver.api.loader import Loader
+
+
+#: How long a request waits for a thread before a sibling worker is looked for, in seconds.
+PATIENCE = 0.01
+
+
+class ThreadedInterpreter(Interpreter):
+    """The engine of one interpreter with threads."""
+
+    loop_type = SharedLoop
+    pipeline_type = SharedPipeline
+    connection_type = SharedConnection
+    entered_type = SharedEntered
+    alone = False
+
+    loop: SharedLoop
+
+    def __init__(self, boot: Boot, inbox: socket.socket, loader: Loader | None = None) -> None:
+        super().__init__(boot, inbox, loader)
+        #: Held where a connection begins to wait, and where those that wait are told to end.
+        self.gate = allocate_lock()
+        threads = mpm.limits_of(boot.configuration).threads
+        work = self._work_or_talk if self.talks.wanted else self._work
+        self.pool = Pool(boot.place.name, threads, work, self.seat.threads)
+        self.deadline = float("inf")
+
+    def _seat(self, board: Scoreboard) -> SharedPlace:
+        self._board = board
+        return SharedPlace(board, self.boot.slot, self.boot.seat)
+
+    def serve(self, connection: Connection, head: Head) -> None:
+        """A request is complete: it leaves the loop with its connection."""
+        connection.state = SERVING
+        # (not infinite: so the loop looks at it again before it waits with a deadline of its own)
+        connection.deadline = self.loop.now + max(connection.keep_alive_timeout, COARSE)
+        self.loop.hasten(connection.deadline)
+        self.loop.send_away(connection.fd)
+        if not self.pool.submit(connection, head) and not self.boot.one_process:
+            self._look_for_siblings(self.loop.now)
+
+    def _work(self, connection: Connection, head: Head) -> None:
+        """A request, in a thread of the pool."""
+        try:
+            super().serve(connection, head)
+        except ConnectionError:
+            self.loop.call(connection.close)
+        except BaseException as error:  # whatever it is, it must not end the thread
+            self.broken(connection, error)
+
+    def talk(self, connection: Connection) -> None:
+        """A connection handler has a thread of the pool as long as its connection lasts."""
+        self.loop.add(connection.fd, connection.on_event)
+        self.loop.watch(connection)
+        self.serve(connection, TALK)
+
+    def _work_or_talk(self, connection: Connection, head: Head) -> None:
+        """As `_work`, where there are connection handlers."""
+        if head is not TALK:
+            self._work(connection, head)
+            return
+        try:
+            declined = self.talks.run(connection)
+        except BaseException as error:  # whatever it is, it must not end the thread
+            self.broken(connection, error)
+            return
+        self.loop.call(lambda: connection_handlers.go_on(connection, declined))
+
+    # ---- what waits for a thread goes to sibling workers that have one
+
+    def _look_for_siblings(self, now: float) -> None:
+        self.deadline = now + PATIENCE
+        self.loop.watch(self)
+        self.loop.hasten(self.deadline)
+
+    def expire(self, now: float) -> None:
+        """Requests have waited for a thread."""
+        for connection, _head in self.pool.take_back(room(self._board, self.boot.slot, self.place.key)):
+            self.give_back(connection, messages.SPARE, self.onward(connection.carried))
+        if self.pool:
+            self._look_for_siblings(now)
+        else:
+            self.loop.unwatch(self)
+
+    # ---- what belongs to the loop's thread
+
+    def _in_loop(self, function: Callable[[], None]) -> None:
+        if self.loop.is_ours():
+            function()
+        else:
+            self.loop.call(function)
+
+    def give_back(self, connection: Connection, kind: int = messages.CONNECTION, state: bytes = b"") -> None:
+        give = super().give_back
+        self._in_loop(lambda: give(connection, kind, state))
+
+    def crowd_out(self, connection: Connection) -> None:
+        self.loop.back(connection.fd)
+        super().crowd_out(connection)
+
+    def shed(self, count: int) -> None:
+        """Make room: close idle connections."""
+        with self.gate:  # (a thread may be about to put one back)
+            super().shed(count)
+
+    def broken(self, connection: Connection, error: BaseException) -> None:
+        """The server itself failed on a connection: that one ends, with all there is to know in the log."""
+        for line in describe(error):
+            connection.host.log.log(levels.CRIT, f"internal error: {line.rstrip()}", client=connection.client)
+        self._in_loop(connection.close)
+        if not self.loop.is_ours():
+            self._ended()
+
+    def retire(self) -> None:
+        """Give the connections to another interpreter that has the place now, and end."""
+        with self.gate:
+            self.draining = True
+        super().retire()
+
+    def drain(self, heirs: bool = False) -> None:
+        """Serve what there is, keep no connection, and end."""
+        with self.gate:
+            super().drain(heirs)
+
+    def _end_requests(self) -> None:
+        # a process outlives its worker where that was killed
+        if not self.pool.close(ORPHAN if self.boot.kind == "process" else None):
+            self.abandon()
+        self.loop.answer()

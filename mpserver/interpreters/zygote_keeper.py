@@ -1,0 +1,270 @@
+"""The keeper of zygotes: a process of the master's that starts them, and that no worker has to wait for."""
+
+from __future__ import annotations
+
+import errno
+import marshal
+import os
+import select
+import signal
+import socket
+
+from mpserver.api import error_log as levels
+from mpserver.api.error_log import ErrorLog
+from mpserver.config.configuration import Configuration
+from mpserver.errors import StartError
+from mpserver.interpreters import other_python
+from mpserver.interpreters.zygote import ORDER_FDS, _refuse, ending, serve
+from mpserver.ipc.messages import MESSAGE, RENEW, SETTLE
+from mpserver.ipc.scoreboard import Scoreboard
+from mpserver.ipc.worker_messages import LEAVING, READY
+from mpserver.modules import unixd
+from mpserver.modules.interpreter_environment import PYTHON, USER, Environment
+from mpserver.phases import connection_handlers
+from mpserver.phases.applications import environments
+from mpserver.phases.host import error_fd, log_levels
+from mpserver.phases.plan import Place
+from mpserver.system import process
+from mpserver.system.process import BLOCKED, close_inherited, reap_all, reset_signals, set_title
+from mpserver.typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from mpserver.modules.unixd import Identity
+
+
+#: The name of an application, and the environment of its interpreters.
+Key = tuple[str, Environment]
+
+
+class Zygote:
+    """A zygote as its keeper sees it."""
+
+    __slots__ = ("control", "pid")
+
+    def __init__(self, pid: int, control: socket.socket) -> None:
+        self.pid = pid
+        self.control = control
+
+
+class Keeper:
+    """The zygotes of one generation of the configuration."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        logs: dict[str, int],
+        scoreboard: Scoreboard,
+        identity: Identity | None,
+        generation: int = 0,
+        one_process: bool = False,
+    ) -> None:
+        self.configuration = configuration
+        self.logs = logs
+        self.scoreboard = scoreboard
+        self.identity = identity
+        self.generation = generation
+        self.one_process = one_process
+        self.log = ErrorLog(
+            error_fd(configuration, configuration.main, logs), *log_levels(configuration.main)
+        )
+        self.environments = environments(configuration).by_name
+        self.talks = connection_handlers.wanted(configuration)
+        #: By the name and the environment of their interpreters.
+        self.zygotes: dict[Key, Zygote] = {}
+        #: Those that are replaced, until it is clear that their successors work.
+        self._former: dict[Key, Zygote] = {}
+
+    def request(self, data: bytes, fds: list[int]) -> tuple[Any, ...] | None:
+        """A worker's order for an interpreter, with its end of the inbox (closed here); without one: news.
+
+        See `mpserver.supervisor.fork.KeeperLike`.
+        """
+        if data.startswith((RENEW, SETTLE)):
+            self._renew_alone(data)
+            return None
+        try:
+            place, *order = marshal.loads(data)
+            place = Place(*place)
+            if len(order) == 1:
+                return ("moved", tuple(place)) if self._moved(place, order[0]) else None
+            if len(fds) < ORDER_FDS:
+                raise OSError(
+                    errno.EMFILE, os.strerror(errno.EMFILE)
+                )  # (the worker sees the end of its inbox)
+            key = place.name, place.environment
+            for _attempt in range(2):
+                zygote = self.zygotes.get(key) or self._start(key)
+                try:
+                    socket.send_fds(zygote.control, [data], fds)
+                    return None
+                except OSError:  # it died meanwhile: the next one
+                    self._forget(key)
+        except (ValueError, EOFError, TypeError, OSError) as error:
+            if fds:
+                _refuse(fds[0], error)  # (the worker's log line says why)
+            else:
+                self.log.log(levels.ERROR, f"news of an interpreter can't be understood: {error}")
+        finally:
+            for fd in fds:
+                os.close(fd)
+        return None
+
+    def _moved(self, place: Place, refused: str) -> bool:
+        """A worker found that an application needs processes: once, it is news for the log and for the others."""
+        if not self.scoreboard.move(place.key, self.generation):
+            return False
+        self.log.log(
+            levels.WARN,
+            f"interpreter '{place.name}': {refused} can't be used in an isolated subinterpreter, so the "
+            "application runs in processes from now on; 'PythonInterpBackend process' makes that permanent",
+            module="python",
+        )
+        return True
+
+    def _start(self, key: Key) -> Zygote:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._become_zygote(key, theirs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+            theirs.close()
+        zygote = self.zygotes[key] = Zygote(pid, ours)
+        return zygote
+
+    def _forget(self, key: Key) -> None:
+        zygote = self.zygotes.pop(key, None)
+        if zygote is not None:
+            zygote.control.close()
+
+    def reaped(self, pid: int, status: int) -> bool:
+        """A child ended; whether it was one of the zygotes. The next order starts a new one."""
+        for key, zygote in self.zygotes.items():
+            if zygote.pid == pid:
+                self._forget(key)
+                if status:
+                    text = f"the zygote of '{key[0]}' {ending(status)}; the next request starts another"
+                    self.log.log(levels.ERROR, text)
+                return True
+        return False
+
+    def renew(self, name: str | None) -> None:
+        """Interpreters of a name (None: of all) come from a new zygote from now on, which loads all anew."""
+        for key in list(self.zygotes):
+            if key[0] == name or name is None:
+                self._former.setdefault(key, self.zygotes.pop(key))
+
+    def settle(self, name: str | None, worked: bool) -> None:
+        """The new zygotes stay and the former ones end; or the other way round, where the new ones did not work."""
+        for key in [key for key in self._former if key[0] == name or name is None]:
+            former = self._former.pop(key)
+            if worked:
+                former.control.close()
+            else:
+                self._forget(key)
+                self.zygotes[key] = former
+
+    def _renew_alone(self, data: bytes) -> None:
+        """`renew` and `settle` for a server of one process, whose worker sends them."""
+        if data.startswith(RENEW):
+            self.renew(data[len(RENEW) :].decode())
+        else:
+            self.settle(data[len(SETTLE) + 1 :].decode(), data[len(SETTLE) : len(SETTLE) + 1] == b"1")
+
+    def close(self) -> None:
+        """The generation is over: zygotes end when their socket does."""
+        self.settle(None, True)
+        for key in list(self.zygotes):
+            self._forget(key)
+
+    def _record(self, key: Key, control: int) -> other_python.Record:
+        board, configuration = self.scoreboard.fd, self.configuration.to_bytes()
+        return other_python.Record(
+            key, control, board, configuration, self.logs, self.generation, self.one_process
+        )
+
+    def _become_zygote(self, key: Key, control: socket.socket) -> NoReturn:
+        name, environment = key
+        its = dict(environment)
+        status = 1
+        try:
+            reset_signals()
+            close_inherited([control.fileno(), self.scoreboard.fd, self.log.fd, *self.logs.values()])
+            set_title(f"mpserver: zygote {name}")
+            other_python.limit(its)
+            identity = self.identity
+            if USER in its and os.geteuid() == 0:
+                identity = unixd.account(its[USER][0], its[USER][1] or None)
+            if identity is not None and os.geteuid() == 0:
+                process.assume(identity)
+            if PYTHON in its:
+                other_python.go(its[PYTHON], self._record(key, control.fileno()))
+            serve(self, key, control)
+            status = 0
+        except StartError as error:
+            self.log.log(levels.CRIT, str(error))
+        except BaseException as error:
+            self.log.log(levels.CRIT, f"the zygote of '{name}' failed: {error!r}")
+        finally:
+            os._exit(status)
+
+
+def keeper_process(
+    configuration: Configuration, logs: dict[str, int], scoreboard: Scoreboard, identity: Identity | None
+) -> socket.socket:
+    """Fork a process that keeps the zygotes of a one-process server, which has threads and may not fork.
+
+    :returns: the socket for orders; its end ends the process.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            reset_signals()
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+            close_inherited([theirs.fileno(), scoreboard.fd, 2, *logs.values()])
+            set_title("mpserver: zygotes")
+            _keep(Keeper(configuration, logs, scoreboard, identity, 1, one_process=True), theirs)
+            status = 0
+        finally:
+            os._exit(status)
+    theirs.close()
+    return ours
+
+
+def _keep(keeper: Keeper, control: socket.socket) -> None:
+    """Serve orders until the server is gone."""
+    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    poll = select.poll()
+    poll.register(reader, select.POLLIN)
+    poll.register(control, select.POLLIN)
+    while True:
+        ready = {fd for fd, _event in poll.poll()}
+        if reader in ready:
+            os.read(reader, 64)
+            _reap_zygotes(keeper)
+        if control.fileno() in ready:
+            data, fds, _flags, _address = socket.recv_fds(control, MESSAGE, 2)
+            if not data:
+                keeper.close()
+                reap_all()
+                return
+            if data not in (READY, LEAVING):  # (those are for a master)
+                keeper.request(data, list(fds))
+
+
+def _reap_zygotes(keeper: Keeper) -> None:
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        keeper.reaped(pid, status)

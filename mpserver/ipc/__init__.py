@@ -1,0 +1,1 @@
+"""What crosses processes and interpreters: messages, the scoreboard, figures and states in shared memory."""

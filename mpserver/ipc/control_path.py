@@ -1,0 +1,23 @@
+"""Where a server's control socket is."""
+
+from __future__ import annotations
+
+import os
+
+EVERY = "all"
+
+
+def path(pid_file: str) -> str:
+    """Where the control socket of a server is, by its pid file."""
+    return os.path.splitext(pid_file)[0] + ".control"
+
+
+def near(name: str) -> tuple[int, str]:
+    """A descriptor of a file's folder (the caller closes it), and a short name for the file while that is open.
+
+    Names of Unix sockets can't be longer than 107 bytes.
+
+    :raises OSError: there is no such folder.
+    """
+    folder = os.open(os.path.dirname(name) or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    return folder, f"/proc/self/fd/{folder}/{os.path.basename(name)}"

@@ -1,0 +1,80 @@
+"""Small static files, kept ready to be sent as long as their stat stays the same; of longer ones their 304."""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+
+from mpserver.http1.response import field_lines
+from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+#: The longest file that is kept, in bytes.
+LONGEST = 32768
+#: What the files of one server may take in one interpreter, in bytes; past it all are read anew.
+ROOM = 2 << 20
+#: What is kept beside the bytes of a file, about: a client can ask for an empty file by any number of paths.
+OVERHEAD = 1024
+#: A file changed within so many seconds may change again with the same time stamp.
+SETTLED = 1.0
+
+
+class Page(NamedTuple):
+    """A file's answers, as far as they are the same each time.
+
+    ``rest`` is what follows the type in a response: the file's own headers, its length, the empty line and the body;
+    None where that is too long to be kept. ``unmodified`` is what follows the date in a 304. ``size`` in bytes,
+    ``modified`` in seconds since the epoch.
+    """
+
+    rest: bytes | None
+    unmodified: bytes
+    size: int
+    etag: str
+    modified: float
+    #: The file's own headers, for the access log.
+    fields: tuple[tuple[str, str], ...]
+
+
+class Pages:
+    """The pages of one server; they hang on what was located, and go with that."""
+
+    __slots__ = ("_gate", "_kept", "_room")
+
+    def __init__(self) -> None:
+        self._kept: list[Any] = []
+        self._room = ROOM
+        #: Threads that keep pages at the same time must not lose count of the room.
+        self._gate = allocate_lock()
+
+    def keep(
+        self,
+        located: Any,
+        fields: Iterable[tuple[str, str]],
+        body: bytes | None,
+        size: int,
+        etag: str,
+        modified: float,
+    ) -> None:
+        """Keep a file's responses for the next requests; without its ``body`` only those that have none."""
+        fields = tuple(fields)
+        lines = field_lines(fields)
+        rest = None if body is None else b"%bContent-Length: %d\r\n\r\n%b" % (lines, size, body)
+        page = Page(rest, lines + b"\r\n", size, etag, modified, fields)
+        cost = OVERHEAD + (0 if body is None else size)
+        with self._gate:
+            if cost > self._room:
+                for other in self._kept:
+                    other.page = None
+                self._kept.clear()
+                self._room = ROOM
+            self._room -= cost
+            located.page = page
+            self._kept.append(located)
+
+
+def settled(found: os.stat_result, now: float) -> bool:
+    """Whether a change from now on shows in the file's time stamps."""
+    return now - max(found.st_mtime, found.st_ctime) >= SETTLED

@@ -1,0 +1,73 @@
+"""Symbolic links on the way to a file: followed where Options says so (httpd's directory walk).
+
+Each name of the path counts by the options of the directory that it lies in. Where all of a server's
+sections follow links, as they do by default, nothing is looked at.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from stat import S_ISLNK
+
+from mpserver.api import constants
+from mpserver.api.error_log import ERROR
+from mpserver.config.sections import merge
+from mpserver.config.settings import Conf
+from mpserver.modules.options import OPTIONS, Option, effective
+from mpserver.phases.translate import chain
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+    from mpserver.config.sections import HtaccessLookup
+    from mpserver.config.server import Server
+
+
+def needed(server: Server, conf: Conf) -> bool:
+    """Whether requests with this merged configuration have to look at links."""
+    sections = server.sections
+    scopes = (conf, *(entry.conf for entry in (*sections.directories, *sections.directory_matches)))
+    return any(OPTIONS in scope and not effective(scope) & Option.LINKS for scope in scopes)
+
+
+def step(server: Server, htaccess: HtaccessLookup) -> Callable[[Request], int]:
+    """The step of a plan that looks at them."""
+
+    def look(req: Request) -> int:
+        if req._filename is None:
+            return constants.OK
+        refused = first_refused(server, req._uri, req._filename, htaccess)
+        if refused is None:
+            return constants.OK
+        text = f"Symbolic link not allowed or link target not accessible: {refused}"
+        req._log.log(ERROR, text, client=req.connection.client_addr, number=37)
+        return constants.HTTP_FORBIDDEN
+
+    return look
+
+
+def first_refused(server: Server, uri: str, filename: str, htaccess: HtaccessLookup | None) -> str | None:
+    """The first link of a file's path that may not be followed."""
+    directories = chain(filename)
+    for number, directory in enumerate(directories):
+        end = filename.find("/", len(directory))
+        name = filename[:end] if end >= 0 else filename
+        if len(name) <= len(directory):
+            return None
+        found = effective(merge(server, uri, directories[: number + 1], htaccess, ""))
+        if not found & Option.LINKS and not _may_follow(name, owned=bool(found & Option.OWNER)):
+            return name
+    return None
+
+
+def _may_follow(name: str, *, owned: bool) -> bool:
+    try:
+        link = os.lstat(name)
+        if not S_ISLNK(link.st_mode):
+            return True
+        return owned and os.stat(name).st_uid == link.st_uid
+    except FileNotFoundError:
+        return True  # there is none: the handler says so
+    except OSError:
+        return False

@@ -1,0 +1,152 @@
+"""What a master asks of a worker: facts about its interpreters, and to replace some."""
+
+from __future__ import annotations
+
+import marshal
+import time
+from collections.abc import Callable
+
+from mpserver.interpreters.handle import SERVING, Interp
+from mpserver.interpreters.replacement import REPLACEABLE
+from mpserver.ipc import messages
+from mpserver.ipc.control_path import EVERY
+from mpserver.ipc.worker_messages import NEWS
+from mpserver.phases.plan import Place
+from mpserver.typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mpserver.routing.router import Router
+
+#: How long interpreters have to tell their facts, in seconds: those in a request can't.
+PATIENCE = 0.25
+
+
+class Orders:
+    """The master's questions to one worker."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._orders: dict[str, Callable[..., None]] = {
+            "facts": self._facts, "leave": self._leave, "recycle": self._recycle, "moved": self._moved,
+        }  # fmt: skip
+
+    def take(self, message: messages.Message) -> None:
+        """A question."""
+        name, *arguments = marshal.loads(message.state)
+        number = message.number
+        self._orders[name](lambda answer: self.tell(number, answer), *arguments)
+
+    def tell(self, number: int, answer: Any) -> None:
+        """Answer a question."""
+        self._send(messages.Message(messages.TOLD, number=number, state=marshal.dumps(answer)))
+
+    def _send(self, message: messages.Message) -> None:
+        try:
+            messages.send(self._router.start.control, message, before=NEWS)
+        except OSError:
+            pass  # the master is gone, and so are we soon
+
+    def _facts(self, answer: Callable[[Any], None]) -> None:
+        """By seat: the kernel's numbers of an interpreter's threads, and its application's modules."""
+        router = self._router
+        Facts(router, [*router.interps.values(), *router.leaving], answer).ask()
+
+    def _moved(self, _answer: Callable[[Any], None], place: tuple[Any, ...]) -> None:
+        """An application needs processes. There is nothing to answer."""
+        self._router.moved(Place(*place))
+
+    # ---- replacing
+
+    def _leave(self, answer: Callable[[Any], None]) -> None:
+        """Another worker has its place: accept nothing from before the answer on."""
+        self._router.drain()
+        answer(None)
+
+    def _recycle(self, answer: Callable[[Any], None], name: str) -> None:
+        """Replace the interpreters of a name, or all. Answers (how many were, why not, orders).
+
+        Orders are there where it takes another worker: for that one, see `prepare`.
+        """
+        interps = self._router.interps
+        places = [
+            place
+            for place, interp in interps.items()
+            if place.name == name or (name == EVERY and (interp.recipes or interp.boot.kind != "main"))
+        ]
+        if any(interps[place].boot.kind not in REPLACEABLE for place in places):
+            answer((0, "", [(tuple(place), interps[place].recipes) for place in places]))
+            return
+        self._replace(answer, places, 0)
+
+    def _replace(self, answer: Callable[[Any], None], places: list[Place], count: int) -> None:
+        if not places:
+            answer((count, "", None))
+            return
+        place, *rest = places
+
+        def done(why: str) -> None:
+            if why:
+                answer((count, f"interpreter '{place.name}': {why}", None))
+            else:
+                self._replace(answer, rest, count + 1)
+
+        self._router.recycling.replace(place, done)
+
+    def prepare(self, orders: list[tuple[tuple[str, str], Any]], done: Callable[[str], None]) -> None:
+        """Start interpreters with what others had loaded, before anything is served; ``done`` gets why it failed."""
+        if not orders:
+            done("")
+            return
+        (place, recipes), *rest = orders
+
+        def next_one(why: str) -> None:
+            if why:
+                done(f"interpreter '{place[1]}': {why}")
+            else:
+                self.prepare(rest, done)
+
+        self._router.recycling.prepare(Place(*place), recipes, next_one)
+
+    def refuse(self, why: str) -> None:
+        """This worker can't start: tell why."""
+        self._send(messages.Message(messages.TOLD, state=why.encode("utf-8", "replace")))
+
+
+class Facts:
+    """The facts of some interpreters, as they come in; what is not there in time is left out."""
+
+    def __init__(self, router: Router, interps: list[Interp], answer: Callable[[Any], None]) -> None:
+        self._router, self._interps, self._answer = router, interps, answer
+        self._facts: dict[int, dict[str, Any]] = {}
+        self._missing = 0
+        self.deadline = time.monotonic() + PATIENCE
+
+    def ask(self) -> None:
+        """Ask them all."""
+        loop = self._router.loop
+        loop.watch(self)
+        for interp in self._interps:
+            if interp.state == SERVING:
+                self._missing += 1
+                interp.ask(lambda facts, seat=interp.boot.seat: self._told(seat, *facts))  # type: ignore[misc]
+        if not self._missing:
+            self._finish()
+
+    def _told(self, seat: int, threads: list[int], modules: list[str]) -> None:
+        self._facts[seat] = {"threads": threads, "modules": modules}
+        self._missing -= 1
+        if not self._missing:
+            self._finish()
+
+    def expire(self, _now: float) -> None:
+        """The others are in a request."""
+        self._finish()
+
+    def _finish(self) -> None:
+        if self.deadline:
+            self.deadline = 0.0
+            self._router.loop.unwatch(self)
+            for interp in self._interps:
+                known = {"threads": None, "modules": [name for name, *_rest in interp.recipes]}
+                self._facts.setdefault(interp.boot.seat, known)
+            self._answer(self._facts)

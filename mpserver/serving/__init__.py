@@ -1,0 +1,1 @@
+"""Connections inside an interpreter: reading requests, serving them, and handing connections over."""

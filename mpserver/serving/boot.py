@@ -1,0 +1,52 @@
+"""The boot record: all that an interpreter needs to begin, and its form as bytes."""
+
+from __future__ import annotations
+
+import marshal
+
+from mpserver.config.configuration import Configuration
+from mpserver.modules.all import registry
+from mpserver.modules.interpreter_environment import Environment
+from mpserver.phases.plan import Place
+from mpserver.serving.lifetime import NONE, Limits
+from mpserver.typing import Any, NamedTuple
+
+
+class Boot(NamedTuple):
+    """All that an interpreter needs to begin.
+
+    ``kind`` is what it really is, where ``place`` says auto. ``slot`` is its worker's number, ``seat`` its
+    own place on the worker's page of the scoreboard.
+    """
+
+    place: Place
+    kind: str
+    seat: int
+    slot: int
+    generation: int
+    configuration: Configuration
+    logs: dict[str, int]
+    scoreboard: int
+    one_process: bool
+    #: The descriptor of its ledger, where it is a process.
+    ledger: int = -1
+    #: What interpreters have of their own, by their names.
+    environments: dict[str, Environment] = {}
+    #: Whether any server has connection handlers, and how long the interpreter lives. (Worked out by who boots it:
+    #: that takes a look at every virtual host.)
+    talks: bool = False
+    limits: Limits = NONE
+
+
+def pack(boot: Boot) -> bytes:
+    """The boot record as bytes, for an interpreter that shares no objects with this one."""
+    record: tuple[Any, ...] = boot[1:5] + boot[6:-1]
+    return marshal.dumps((tuple(boot.place), tuple(boot.limits), boot.configuration.to_bytes(), *record))
+
+
+def unpack(data: bytes) -> Boot:
+    """The inverse of `pack`; compiles the configuration anew."""
+    place, lives, configuration, kind, seat, slot, generation, *rest = marshal.loads(data)
+    compiled = Configuration.from_bytes(configuration, registry())
+    boot = Boot(Place(*place), kind, seat, slot, generation, compiled, *rest)
+    return boot._replace(limits=Limits(*lives))

@@ -1,0 +1,133 @@
+"""Connections for connection handlers: they are handed over, and begun, before the client says anything.
+
+A server without PythonConnectionHandler has none of this: its routers and interpreters start their connections
+as ever (`starter`). With one, a connection that is new and belongs to such a server by its address goes to the
+interpreter of that server at once, and occupies it (a thread of it, with the worker MPM) like a long request.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable
+
+from mpserver.api.constants import DECLINED
+from mpserver.errors import ClientGone, Misplaced
+from mpserver.modules import python
+from mpserver.serving.connection import GONE, READING, Connection
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.interp import Interpreter
+    from mpserver.phases.connection_handlers import Protocol
+    from mpserver.phases.host import Host
+
+#: Begins with a connection that has arrived.
+Starter = Callable[[Connection], None]
+
+
+def starter(talks: bool, http: Starter, begin: Starter) -> Starter:
+    """How connections start: by ``http``, but for new ones of servers with a handler, which ``begin`` gets.
+
+    ``talks``: whether there is such a server, see `mpserver.phases.connection_handlers.wanted`.
+    """
+    if not talks:
+        return http
+
+    def start(connection: Connection) -> None:
+        if is_for_handler(connection):
+            begin(connection)
+        else:
+            http(connection)
+
+    return start
+
+
+def is_for_handler(connection: Connection) -> bool:
+    """Whether a connection is for a connection handler: it is new, and its server has one."""
+    if connection.served or connection.buffer:
+        return False
+    return bool(connection.default.server.conf[python.CONNECTION_HANDLERS])
+
+
+class Wire:
+    """A connection as a handler uses it: waiting, but no longer than Timeout."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def receive(self) -> bytes:
+        """See `mpserver.api.protocol_connection.Wire`."""
+        connection = self._connection
+        while True:
+            try:
+                data = connection.sock.recv(65536)
+            except BlockingIOError:
+                connection._wait(select.POLLIN)
+                continue
+            except OSError as error:
+                raise ClientGone(f"the client closed the connection ({error.strerror})") from error
+            return data
+
+    def send(self, data: bytes) -> None:
+        """See `mpserver.api.protocol_connection.Wire`."""
+        self._connection.send([data])
+
+
+class Talks:
+    """The connection handlers of one interpreter."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._interpreter = interpreter
+        self._protocols: dict[Host, Protocol] = {}
+        self.wanted = interpreter.boot.talks
+
+    def run(self, connection: Connection) -> bool:
+        """Let the handler have a connection, from its beginning to its end.
+
+        :returns: whether it left it to HTTP. Otherwise it is over, or went where the application can run.
+        """
+        interpreter = self._interpreter
+        if interpreter.home != interpreter.place:
+            interpreter.give_back(connection)
+            return False
+        found = self._protocol(connection.default)
+        wire = Wire(connection)
+        connection.send([])  # (for the books: should a process crash from here on, nobody can go on with it)
+        given = found.connection(connection.connection(), wire)
+        now = interpreter.began = time.time()
+        interpreter.seat.working(now, f"PythonConnectionHandler {given.hlist.handler}".encode())
+        try:
+            result = found.call(given, interpreter.loader, now)
+        except Misplaced:  # (the handler has not begun)
+            interpreter._ended()
+            interpreter.give_back(connection)
+            return False
+        interpreter._ended()
+        if result == DECLINED:
+            connection.buffer = given.rest
+            return True
+        return False
+
+    def _protocol(self, host: Host) -> Protocol:
+        found = self._protocols.get(host)
+        if found is None:
+            from mpserver.phases.connection_handlers import Protocol
+
+            plan = self._interpreter.pipeline.plan(host, host.server.base, None)
+            found = self._protocols[host] = Protocol(plan)
+        return found
+
+
+def go_on(connection: Connection, declined: bool) -> None:
+    """What becomes of a connection after its handler, in the loop of its owner: requests, or its end."""
+    if connection.state == GONE:
+        return  # it went elsewhere
+    connection.state = READING
+    connection.deadline = time.monotonic() + connection.timeout
+    connection.owner.loop.remove(connection.fd)
+    connection.start()
+    if not declined:
+        connection.linger()

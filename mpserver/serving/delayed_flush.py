@@ -1,0 +1,113 @@
+"""The flusher of an interpreter: a flushed beginning of a response leaves at once, or with its end.
+
+Most handlers flush once and return: the manual's ``req.write(text)`` flushes. Two segments for such a
+response would wake the client twice. So the first flush of a response is held for its end, which follows
+within microseconds. Where it does not follow, this thread sends it within two ticks. It sleeps while
+nothing is flushed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+from mpserver.http1.response import chunked_beginning
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.api.stream import Begun
+    from mpserver.serving.stream import Sending
+
+#: How long a flushed beginning may wait for its end, in seconds; at most twice this.
+TICK = 0.004
+#: After so many ticks without a flush the thread goes to sleep.
+QUIET = 64
+
+
+class Flusher:
+    """What a handler flushed and did not follow up yet, and the thread that sends it then.
+
+    The interpreter's thread holds and takes; this thread only takes. A pop from the box decides who sends.
+    """
+
+    __slots__ = ("_awake", "_bell", "_box", "_gate", "_running", "_thread", "_uses", "held")
+
+    def __init__(self, name: str) -> None:
+        #: The connection whose response is held, if any; only the interpreter's thread sets it.
+        self.held: Sending | None = None
+        self._box: deque[Begun] = deque()
+        #: Held while this thread sends.
+        self._gate = threading.Lock()
+        self._uses = 0
+        self._awake = False
+        self._running = True
+        self._bell = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"flusher of {name}")
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._running = False
+        self._bell.set()
+        self._thread.join()
+
+    def hold(self, connection: Sending, begun: Begun) -> None:
+        """Keep the beginning of a response for its end."""
+        self.held = connection  # (first: what is in the box without it would stay there)
+        self._box.append(begun)
+        self._uses += 1
+        if not self._awake:
+            self._awake = True
+            self._bell.set()
+
+    def take(self) -> Begun | None:
+        """What is held, to be sent before what follows; None where this thread has sent it."""
+        self.held = None
+        try:
+            return self._box.pop()
+        except IndexError:
+            with self._gate:  # it may be sending right now
+                # what the client did not take at once is here again
+                return self._box.pop() if self._box else None
+
+    def _run(self) -> None:
+        while True:
+            self._bell.wait()
+            self._bell.clear()
+            self._tick()
+            if not self._running:
+                return
+
+    def _tick(self) -> None:
+        quiet, uses = 0, -1
+        while self._running:
+            quiet = quiet + 1 if uses == self._uses else 0
+            held, uses = self.held, self._uses
+            if held is None and quiet >= QUIET:
+                self._awake = False
+                if uses == self._uses:
+                    return
+                self._awake = True  # one came just now
+            time.sleep(TICK)
+            if held is not None and self.held is held and uses == self._uses:
+                self._send(held)
+
+    def _send(self, connection: Sending) -> None:
+        with self._gate:
+            try:
+                begun = self._box.pop()
+            except IndexError:
+                return
+            data = chunked_beginning(*begun)
+            try:
+                sent = connection.send_held(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                return  # the connection is gone, and with it who waited
+            if sent < len(data):
+                self._box.append((data[sent:], None))

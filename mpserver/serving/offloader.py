@@ -1,0 +1,168 @@
+"""The porter of an interpreter: while a request keeps it busy, its other ready connections go to siblings.
+
+A connection belongs to one interpreter of one worker. If that interpreter is in a long request, its
+other connections would wait although other workers idle. The porter is a thread beside the
+interpreter's own. It sleeps on the interpreter's epoll descriptor; when something is ready there and
+the interpreter stays in one request, it gives what is ready to the router, which finds a free sibling. Then it
+sleeps again: a hundred stuck interpreters are no load.
+
+A process outlives its worker where that was killed: it ends after its request, or, if that takes long, without it.
+
+An interpreter that is not stuck pays for it with one wake-up in `LONG` seconds at most, an idle one with none.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import select
+import threading
+import time
+
+from mpserver.errors import is_crowded
+from mpserver.ipc import messages
+from mpserver.ipc.scoreboard import LONG, Scoreboard
+from mpserver.ipc.siblings import PILE, room
+from mpserver.serving.connection import WAITING, Connection
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.interp import Interpreter
+
+#: How long it waits at most before it looks again where no sibling is quick, in seconds.
+PATIENT = 0.05
+#: How many connections leave an interpreter whose place another one has now, and those that wait for their
+#: clients, too.
+ALL = 1 << 30
+#: How long a process may go on with a request after its worker has gone, in seconds.
+ORPHAN = 5.0
+
+
+class Porter:
+    """The thread that carries connections away from a busy interpreter."""
+
+    def __init__(self, interpreter: Interpreter, board: Scoreboard) -> None:
+        self._interpreter = interpreter
+        self._board = board
+        self._slot = interpreter.boot.slot
+        self._key = interpreter.place.key
+        #: Held while connections are taken: the interpreter's thread waits for it before it goes on.
+        self.gate = threading.Lock()
+        #: Connections may be taken right now, so the interpreter must pass the gate.
+        self.taking = False
+        self._watch = select.epoll()
+        #: Has an event once the worker is gone; where that is another process.
+        self._orphan = select.poll()
+        if interpreter.boot.kind == "process":
+            self._orphan.register(interpreter.inbox, 0)
+        self._loop_fd = interpreter.loop.fileno()
+        self._bell, self._rope = os.pipe2(os.O_CLOEXEC)
+        self._running = True
+        self._thread = threading.Thread(target=self._run, name=f"porter of {interpreter.place.name}")
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._watch.register(self._loop_fd, select.EPOLLIN | select.EPOLLONESHOT)
+        self._watch.register(self._bell, select.EPOLLIN)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._running = False
+        os.close(self._rope)
+        self._thread.join()
+        self._watch.close()
+        os.close(self._bell)
+
+    def _run(self) -> None:
+        while True:
+            self._watch.poll()
+            if not self._running:
+                return
+            self._help(self._interpreter.began)
+            self._watch.modify(self._loop_fd, select.EPOLLIN | select.EPOLLONESHOT)
+
+    def _help(self, began: float) -> None:
+        """Carry connections away as long as the interpreter is in the same request, and any are ready."""
+        wait = LONG
+        orphaned = 0.0
+        while True:
+            time.sleep(wait)
+            if not (self._running and began and self._interpreter.began == began):
+                return
+            if self._orphan.poll(0):
+                orphaned = orphaned or time.monotonic()
+                if time.monotonic() - orphaned > ORPHAN:
+                    self._interpreter.abandon()
+                continue
+            retired = self._board.retired(self._slot, self._interpreter.boot.seat)
+            if not (retired or self._interpreter.loop.ready()):
+                return
+            most = ALL if retired else room(self._board, self._slot, self._key)
+            if most or self._interpreter.loan is not None:
+                self._take(began, most)
+            # siblings that are stuck, or have no such interpreter yet, need not be asked as often
+            wait = LONG if most >= PILE else min(2 * wait, PATIENT)
+
+    def _take(self, began: float, most: int) -> None:
+        interpreter = self._interpreter
+        with self.gate:
+            self.taking = True
+            try:
+                # From here on the interpreter can't leave its request behind without passing the gate.
+                if interpreter.began == began:
+                    if interpreter.loan is not None:
+                        interpreter.loan.give_back()
+                    for message in self._ready(most):
+                        self._give(message)
+            except OSError:
+                self._running = False  # the worker is gone, and so is the interpreter soon
+            finally:
+                self.taking = False
+
+    def _give(self, message: messages.Message) -> None:
+        interpreter = self._interpreter
+        try:
+            messages.send(interpreter.inbox, message)
+        except OSError as error:
+            if not is_crowded(error):
+                raise
+            carried = marshal.loads(message.state)[1] if message.state else b""  # it waits here
+            interpreter.mail.append(message._replace(kind=messages.CONNECTION, state=carried))
+        else:
+            message.close()
+
+    def _ready(self, most: int) -> list[messages.Message]:
+        """Up to ``most`` connections with a request that waits: in the inbox, or kept by the interpreter."""
+        interpreter = self._interpreter
+        found: list[messages.Message] = []
+        ready = {fd for fd, _event in interpreter.loop.ready()}
+        if interpreter.inbox.fileno() in ready:
+            while len(found) < most:
+                try:
+                    message = messages.receive(interpreter.inbox)
+                except BlockingIOError:
+                    break
+                if message is None or message.kind != messages.CONNECTION:
+                    interpreter.mail.append(message)
+                    break
+                found.append(message._replace(kind=messages.SPARE, state=interpreter.onward(message.state)))
+        for connection in list(interpreter.connections):
+            if len(found) >= most:
+                break
+            if connection.state == WAITING and (connection.fd in ready or most == ALL):
+                found.append(_packed(connection))
+        return found
+
+
+def _packed(connection: Connection) -> messages.Message:
+    """A connection that leaves its interpreter; it has no bytes read."""
+    connection.release()
+    return messages.Message(
+        messages.SPARE,
+        connection.sock.detach(),
+        b"",
+        connection.served,
+        connection.number,
+        connection.accepted,
+    )

@@ -1,0 +1,103 @@
+"""What routers and interpreters do alike with a connection whose request can't be served."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+from mpserver.api.error_log import CRIT
+from mpserver.errors import ConfigError, RequestError, Unavailable
+from mpserver.ipc import messages
+from mpserver.phases.application_errors import describe
+from mpserver.serving.connection import READING, WAITING
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.interp import Interpreter
+    from mpserver.phases.pipeline import Pipeline
+    from mpserver.serving.connection import Connection
+    from mpserver.system.loop import Loop
+
+
+#: How long a client may be silent on a new connection while there is no room for others, in seconds.
+SILENT = 1.0
+
+#: How many idle connections an interpreter closes where there was no room for another one.
+LOST = 4
+
+
+class Refusals:
+    """This part of `mpserver.serving.connection.Owner`."""
+
+    pipeline: Pipeline
+    loop: Loop
+    draining: bool
+    connections: set[Connection]
+
+    def shed(self, count: int) -> None:
+        """Make room: close up to ``count`` idle connections, the oldest kept ones first, then the silent new ones."""
+        now = time.monotonic()
+        idle = sorted(
+            (connection.state != WAITING, _since(connection), connection.number, connection)
+            for connection in self.connections
+            if connection.state == WAITING or _is_silent(connection, now)
+        )[:count]
+        for _new, _when, _number, connection in idle:
+            connection.close()
+
+    def refuse(self, connection: Connection, error: RequestError) -> None:
+        """Answer a request that can't be served as it came, then close."""
+        self.pipeline.refuse(connection, connection.host, error, time.time())
+        connection.buffer = b""
+        connection.keep_alive = False
+        connection.done()
+
+    def crowd_out(self, connection: Connection) -> None:
+        """A request can't go where it belongs, for want of descriptors."""
+        self.refuse(connection, Unavailable(f"it can't be handed over: {os.strerror(errno.EMFILE)}", 1))
+
+    def broken(self, connection: Connection, error: Exception) -> None:
+        """The server itself failed on a connection: that one ends, with all there is to know in the log."""
+        for line in describe(error):
+            connection.host.log.log(CRIT, f"internal error: {line.rstrip()}", client=connection.client)
+        connection.close()
+
+
+def give_up(interpreter: Interpreter, message: messages.Message) -> None:
+    """There was no room in an interpreter for a descriptor: what is left goes back, so that its client is answered."""
+    interpreter.shed(LOST)
+    if message.served == messages.LEND:
+        if interpreter.loan is None:
+            interpreter.tell(messages.REPAID, number=message.number)
+        return
+    interpreter.send(message)
+    message.close()
+
+
+def reach_ceiling(interpreter: Interpreter) -> None:
+    """A descriptor that was handed over is of the reserve: those that are accepted have lower numbers meanwhile."""
+    if interpreter.boot.kind == "process":
+        interpreter.shed(LOST)
+    else:  # it is the worker's, too
+        interpreter.tell(messages.CROWDED)
+
+
+def unusable(error: ConfigError, line: str) -> RequestError:
+    """What a request gets whose configuration can't be used."""
+    if error.status == 503:
+        return Unavailable("the configuration of this directory can't be read now", 1, line)
+    return RequestError(error.status, "the configuration of this directory is faulty", line)
+
+
+def _since(connection: Connection) -> float:
+    """Since when its client is silent, ``time.monotonic()``."""
+    allowed = connection.keep_alive_timeout if connection.state == WAITING else connection.timeout
+    return connection.deadline - allowed
+
+
+def _is_silent(connection: Connection, now: float) -> bool:
+    """Whether nothing has come on it yet, for some time."""
+    if connection.state != READING or connection.served or connection.buffer or connection.reader is not None:
+        return False
+    return now - _since(connection) >= SILENT

@@ -1,0 +1,182 @@
+"""The interpreter under the worker MPM: up to ThreadsPerChild of its requests overlap.
+
+Its own thread keeps the loop: the connections, their deadlines, the inbox. A request that is complete leaves
+the loop with its connection, for a thread of the pool; that serves it, sends what the client takes at once,
+and puts the connection back into the loop. Threads are started inside the interpreter when there is none that
+waits, and are used again.
+
+Everything of the loop, but for putting a connection back to wait, happens in the loop's thread: `Loop.call`
+brings there what another one has to ask for.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from _thread import allocate_lock, get_ident
+
+from mpserver.api.response_head import Clock
+from mpserver.api.server import Server as ServerObject
+from mpserver.http1.head import refused
+from mpserver.ipc.scoreboard import Place, Scoreboard
+from mpserver.phases.pipeline import Pipeline
+from mpserver.serving.connection import ENDING, WAITING, Connection
+from mpserver.serving.tracked_connection import Entered
+from mpserver.system.loop import COARSE
+from mpserver.typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mpserver.config.server import Server
+    from mpserver.config.settings import Conf
+    from mpserver.interpreters.threaded import ThreadedInterpreter
+    from mpserver.phases.host import Host
+    from mpserver.phases.plan import Plan
+
+#: A connection's state while a thread of the pool serves its request; it is not in the loop then.
+SERVING = 6
+
+
+#: Stands for the request of a connection that a connection handler gets.
+TALK = refused("")
+
+
+class SharedConnection(Connection):
+    """A connection whose requests are served by threads of the pool."""
+
+    __slots__ = ()
+
+    owner: ThreadedInterpreter  # type: ignore[assignment]
+
+    def start(self) -> None:
+        """Wait for the client in the owner's loop, which a request leaves with its connection; serve what was read."""
+        self.owner.loop.add(self.fd, self.on_event)
+        self.owner.loop.watch(self)
+        if self.buffer:
+            self.serve_read()
+
+    def done(self) -> None:
+        """The request is over: where nothing is left to do, wait for the next; the loop does the rest."""
+        owner = self.owner
+        if owner.loop.is_ours():
+            super().done()
+            return
+        body = self.input
+        if body is not None:
+            self.input = None
+            self.leave_body(body)
+        if self.keep_alive and not (self.buffer or self._outgoing or self.skip or self._is_aborted()):
+            with owner.gate:  # a drain gives those that wait a new deadline, a retirement gives them away
+                waits = not owner.draining
+                if waits:
+                    self.deadline = time.monotonic() + self.keep_alive_timeout
+                    self.state = WAITING
+                    owner.loop.back(self.fd)
+            if waits:
+                return
+        owner.loop.call(self._go_on)
+
+    def _is_aborted(self) -> bool:
+        return self._object is not None and bool(self._object._aborted)
+
+    def _go_on(self) -> None:
+        """In the loop again: send the rest, close, or serve the requests that came meanwhile."""
+        try:
+            self.owner.loop.back(self.fd)
+            super().done()
+            if self.state == WAITING and self.owner.draining:
+                limit = time.monotonic() + ENDING
+                self.hurry(limit)
+                self.owner.loop.hasten(limit)
+            self.advance()
+        except Exception as error:
+            self.owner.broken(self, error)
+
+    def expire(self, now: float) -> None:
+        """The deadline has passed; while a request is served there is none."""
+        if self.state == SERVING:
+            self.deadline = now + max(self.keep_alive_timeout, COARSE)
+        elif self.deadline <= now:  # (a thread may have put it back this moment)
+            super().expire(now)
+
+
+class SharedEntered(SharedConnection, Entered):
+    """The same in a process."""
+
+    __slots__ = ()
+
+
+class SharedPipeline(Pipeline):
+    """The phases, for several threads at a time."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self._compiling = threading.RLock()
+        self._own = threading.local()
+        super().__init__(*arguments)
+
+    def host(self, server: Server) -> Host:
+        """A server's facts; threads that ask at once get the same."""
+        host = self._hosts.get(server)
+        if host is None:
+            with self._compiling:
+                host = super().host(server)
+        return host
+
+    def _server_object(self, host: Host) -> ServerObject:
+        with self._compiling:
+            return host.made or super()._server_object(host)
+
+    def _compile(self, host: Host, conf: Conf, filename: str | None) -> Plan:
+        with self._compiling:
+            return super()._compile(host, conf, filename)
+
+    @property
+    def clock(self) -> Clock:
+        """Each thread has one of its own, for it keeps the heads of a second."""
+        found: Clock | None = getattr(self._own, "clock", None)
+        if found is None:
+            found = self._own.clock = Clock(self.software)
+        return found
+
+    @clock.setter
+    def clock(self, clock: Clock) -> None:
+        self._own.clock = clock
+
+
+class SharedPlace(Place):
+    """An interpreter's place on the scoreboard, when threads of it count their requests there."""
+
+    __slots__ = ("_gate", "_running")
+
+    def __init__(self, board: Scoreboard, slot: int, index: int) -> None:
+        super().__init__(board.memory, slot, index, board.writer(slot, index))
+        self._gate = allocate_lock()
+        #: The threads whose requests have a program run, by the program's number.
+        self._running: dict[int, int] = {}
+
+    def working(self, now: float, head: bytes) -> None:
+        """A request enters its handlers: the pool tells how many are there."""
+        self.writer.begin(now, head)
+
+    def done(self, now: float, began: float, size: int = 0) -> None:
+        """A request was served: count it."""
+        with self._gate:
+            self.count(now, began, size)
+
+    def fail(self, now: float, why: str) -> None:
+        """A request failed."""
+        with self._gate:
+            self.writer.fail(now, why)
+
+    def runs(self, group: int) -> None:
+        """Tell what program the request of this thread has run; 0: it has ended."""
+        with self._gate:
+            mine = get_ident()
+            number = next((number for number, thread in self._running.items() if thread == mine), -1)
+            if number < 0:
+                number = next(
+                    number for number in range(len(self._running) + 1) if number not in self._running
+                )
+                self._running[number] = mine
+            self.runs_also(group, number)
+            if not group:
+                del self._running[number]

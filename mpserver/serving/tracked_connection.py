@@ -1,0 +1,111 @@
+"""What becomes of the connections of a process interpreter, kept where its crash does not reach.
+
+A router keeps a duplicate of each descriptor that it gave to a process, until that says that it closed the
+connection. When the process crashes, the router must know about each of them whether a request was lost. So
+the two share a page of memory with a byte for each connection. The process writes it where a request begins
+and where its answer is sent; nobody is told, and nothing is sent for it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import socket
+import time
+from collections.abc import Callable
+
+from mpserver.api.stream import Part
+from mpserver.ipc.connection_states import _NUMBER, ANSWERED, ASKED, FIRST, IDLE
+from mpserver.serving.connection import GONE, READING, Connection
+from mpserver.system.loop import Loop
+from mpserver.typing import Any
+
+#: A router is told of so many closed connections at a time, or after so many seconds of those that there are.
+MANY = 16
+SOON = 0.2
+
+
+class Closings:
+    """What a process tells its router of connections that it has closed."""
+
+    __slots__ = ("_loop", "_numbers", "_tell", "deadline")
+
+    def __init__(self, loop: Loop, tell: Callable[[bytes], None]) -> None:
+        self._loop, self._tell = loop, tell
+        self._numbers: list[int] = []
+        self.deadline = 0.0
+
+    def add(self, number: int) -> None:
+        """A connection is closed."""
+        self._numbers.append(number)
+        if len(self._numbers) >= MANY:
+            self.expire(0.0)
+        elif len(self._numbers) == 1:
+            self.deadline = time.monotonic() + SOON
+            self._loop.watch(self)
+
+    def expire(self, now: float) -> None:
+        """Tell it now."""
+        self._loop.unwatch(self)
+        self._tell(b"".join(map(_NUMBER.pack, self._numbers)))
+        self._numbers.clear()
+
+
+class Entered(Connection):
+    """A connection in a process: it writes its byte, and tells when it has closed."""
+
+    __slots__ = ("_closings", "_entry", "_ledger")
+
+    def __init__(
+        self, owner: Any, sock: socket.SocketType, number: int, served: int, data: bytes, ledger: mmap.mmap, entry: int,
+        closings: Closings,
+    ) -> None:  # fmt: skip
+        super().__init__(owner, sock, number, served, data)
+        self._ledger, self._entry, self._closings = ledger, entry, closings
+        ledger[entry] = FIRST if data else IDLE
+
+    def on_event(self, event: int) -> None:
+        """As of every connection."""
+        if self.state <= READING:
+            self._ledger[self._entry] = ASKED
+        Connection.on_event(self, event)
+
+    def send(self, parts: list[Part]) -> None:
+        """As of every connection."""
+        self._ledger[self._entry] = ANSWERED
+        Connection.send(self, parts)
+
+    def send_held(self, data: bytes) -> int:
+        """As of every connection."""
+        self._ledger[self._entry] = ANSWERED
+        return Connection.send_held(self, data)
+
+    def finish_whole(self, data: bytes) -> None:
+        """As of every connection."""
+        self._ledger[self._entry] = ANSWERED
+        Connection.finish_whole(self, data)
+        if not self._outgoing and self.keep_alive and (self.input is None or not self.input.missing):
+            self._ledger[self._entry] = ASKED if self.buffer else IDLE
+
+    def finish(self, parts: list[Part]) -> None:
+        """As of every connection; log handlers that crash after it do not harm what was answered."""
+        self._ledger[self._entry] = ANSWERED
+        Connection.finish(self, parts)
+        if not self._outgoing and self.keep_alive and (self.input is None or not self.input.missing):
+            self._ledger[self._entry] = ASKED if self.buffer else IDLE
+
+    def _sent(self) -> None:
+        """As of every connection; what was late to be sent or to be thrown away is over."""
+        Connection._sent(self)
+        if self.state <= READING:
+            self._ledger[self._entry] = ASKED if self.buffer else IDLE
+
+    def close(self) -> None:
+        """Close at once: for the client, although the router has the descriptor too, and then there."""
+        if self.state != GONE:
+            try:
+                self.sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # the client was first
+            super().close()
+            self._ledger[self._entry] = ANSWERED
+            self._closings.add(self.number)

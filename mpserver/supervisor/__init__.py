@@ -1,0 +1,1 @@
+"""What the master process is made of: workers, generations, restarts, the control socket."""

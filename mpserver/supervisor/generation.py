@@ -1,0 +1,84 @@
+"""A generation: one reading of the configuration, with all that was opened for it."""
+
+from __future__ import annotations
+
+from mpserver.api.error_log import ErrorLog
+from mpserver.supervisor.fork import Engine, KeeperLike
+from mpserver.supervisor.settings import ProcessConf, process_conf
+from mpserver.system.listeners import Listeners
+from mpserver.system.log_files import Logs
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.config.configuration import Configuration
+    from mpserver.ipc.scoreboard import Scoreboard
+
+
+class Generation:
+    """Listeners, log files and keeper of one configuration, and how many workers it should have."""
+
+    __slots__ = (
+        "conf", "configuration", "error_log", "failures", "full_told", "keeper", "listeners", "logs", "not_before",
+        "number", "oldest", "rate", "served", "target",
+    )  # fmt: skip
+
+    def __init__(
+        self, number: int, configuration: Configuration, conf: ProcessConf, logs: Logs, listeners: Listeners
+    ) -> None:
+        self.number, self.configuration, self.conf = number, configuration, conf
+        self.logs, self.listeners = logs, listeners
+        self.error_log = ErrorLog(logs.fds[conf.error_log], conf.log_level, conf.log_levels)
+        self.keeper: KeeperLike | None = None
+        #: Its workers may take the connections of those from this generation on.
+        self.oldest = number
+        #: How many workers there should be now; maintenance moves it.
+        self.target = conf.rules.start
+        #: How many workers the next step of maintenance may add.
+        self.rate = 1
+        #: Workers in a row that died before they served, and when the next one may be forked (monotonic).
+        self.failures = 0
+        self.not_before = 0.0
+        #: A worker of it has served.
+        self.served = False
+        #: It was logged that MaxRequestWorkers is reached.
+        self.full_told = False
+
+    def follow(self, before: Generation) -> None:
+        """Take the connections of another generation, and of those whose it takes, where they could come to us.
+
+        One that came to an address where we do not listen is not for us.
+        """
+        if before.listeners.by_address.keys() <= self.listeners.by_address.keys():
+            self.oldest = before.oldest
+
+    def keep(self, engine: Engine, scoreboard: Scoreboard) -> None:
+        """Make the keeper of its process interpreters."""
+        self.keeper = engine.keeper(
+            self.configuration, self.logs.fds, scoreboard, self.conf.identity, self.number
+        )
+
+    def close(self, listeners_but: Listeners | None = None) -> None:
+        """Its last worker is gone: close what was opened for it alone."""
+        if self.keeper is not None:
+            self.keeper.close()
+        self.listeners.close(but=listeners_but)
+        self.logs.close()
+
+
+def open_generation(
+    number: int, configuration: Configuration, before: Listeners, soft: int = 0
+) -> Generation:
+    """Open what a configuration needs: its log files, and the addresses that ``before`` does not have.
+
+    ``soft``: the limit of descriptors of the programs that take logs, 0: as it is.
+
+    :raises StartError: something can't be opened; nothing stays open then.
+    """
+    conf = process_conf(configuration)
+    logs = Logs(configuration.root, (conf.error_log, *conf.log_targets), soft)
+    try:
+        listeners = before.following(conf.addresses, conf.backlog)
+    except BaseException:
+        logs.close()
+        raise
+    return Generation(number, configuration, conf, logs, listeners)

@@ -1,0 +1,67 @@
+"""The server in one process in the foreground (-X, -DONE_PROCESS): for debuggers and development."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from mpserver.api import error_log
+from mpserver.ipc.scoreboard import Scoreboard
+from mpserver.supervisor import descriptor_limit
+from mpserver.supervisor.fork import Engine, worker_start
+from mpserver.supervisor.generation import open_generation
+from mpserver.supervisor.worker_start import Post
+from mpserver.system import descriptors, pidfile, process
+from mpserver.system.listeners import Listeners
+from mpserver.system.process import reap_all, set_title
+from mpserver.system.systemd import Notifier
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.config.configuration import Configuration
+
+
+def run(configuration: Configuration, engine: Engine, notifier: Notifier) -> None:
+    """Serve in this process until a signal ends it.
+
+    Process interpreters need a process without threads to be forked from, so their keeper gets one, which is
+    forked before anything else starts.
+
+    :raises StartError: the server can't start.
+    """
+    soft = descriptors.original()
+    generation = open_generation(1, configuration, Listeners(), soft)
+    conf = generation.conf
+    try:
+        pidfile.write(conf.pid_file)
+        try:
+            board = Scoreboard.create(1, soft)
+            board.prepare(0)
+            board.enter(0, os.getpid(), generation.number, time.time())
+            control = engine.keeper_process(configuration, generation.logs.fds, board, conf.identity)
+            set_title(f"{pidfile.ONE_PROCESS_TITLE} [{conf.file}]")
+            for level, text in conf.notices:
+                generation.error_log.log(level, text)
+            if short := descriptor_limit.raise_limit(configuration):
+                generation.error_log.log(error_log.WARN, short)
+            if conf.identity is not None:
+                process.assume(conf.identity)
+            post = Post(
+                0,
+                generation.number,
+                configuration,
+                generation.listeners.sockets,
+                generation.logs.fds,
+                board,
+                conf.identity,
+                generation.error_log,
+            )
+            notifier.ready()
+            engine.serve(worker_start(post, engine, control, one_process=True))
+            notifier.stopping()
+            control.close()
+        finally:
+            pidfile.remove(conf.pid_file)
+    finally:
+        generation.close()
+    reap_all()

@@ -1,0 +1,93 @@
+"""The end of a server: at once (SIGTERM), or when the requests in flight are done (SIGWINCH, ``graceful-stop``).
+
+A graceful end loses nobody whom the kernel let in. While clients wait at a port they would be reset where it is
+closed, so first nobody else is let in; a moment later the ports close in the master, and workers take those who
+wait before they close theirs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from mpserver.supervisor.generation import Generation
+from mpserver.supervisor.worker_handle import Child
+from mpserver.system.listeners import turn_away
+from mpserver.system.systemd import Notifier
+
+#: Seconds between the last client that a server lets in and the end of its ports: for handshakes under way, and for
+#: workers to take those who wait.
+LAST_CLIENTS = 0.1
+
+
+class Ending:
+    """How far a master has come with it."""
+
+    __slots__ = ("_children", "_close_at", "_generations", "_kill_at", "_notifier", "_release", "begun")
+
+    def __init__(
+        self,
+        children: Mapping[int, Child],
+        generations: Mapping[int, Generation],
+        notifier: Notifier,
+        release: Callable[[], float],
+    ) -> None:
+        """``release``: called when the ports are closed gracefully, so that another server may start.
+
+        It tells for how many seconds requests in flight may go on; 0: there is no limit.
+        """
+        self._children, self._generations = children, generations
+        self._notifier, self._release = notifier, release
+        #: Nothing is begun from here on.
+        self.begun = False
+        #: When the ports close, and when requests in flight have had their time (monotonic).
+        self._close_at = float("inf")
+        self._kill_at = float("inf")
+
+    def at_once(self) -> None:
+        """Make all workers go now."""
+        self._begin()
+        self._close_ports()
+        self._end_workers()
+
+    def gracefully(self) -> None:
+        """Let nobody in any more, and the workers end when they have served who is here."""
+        self._begin()
+        for generation in self._generations.values():
+            turn_away(generation.listeners.sockets)
+        self._close_at = time.monotonic() + LAST_CLIENTS
+
+    def deadline(self) -> float:
+        """When something is due."""
+        return min(self._close_at, self._kill_at)
+
+    def due(self, now: float) -> None:
+        """Do what its time has come for."""
+        if self._close_at <= now:
+            self._drain()
+        if self._kill_at <= now:
+            self._end_workers()
+
+    def _begin(self) -> None:
+        if not self.begun:
+            self.begun = True
+            self._notifier.stopping()
+
+    def _close_ports(self) -> None:
+        """They close here, and in the workers as they end or drain."""
+        self._close_at = float("inf")
+        for generation in self._generations.values():
+            generation.listeners.close()
+
+    def _drain(self) -> None:
+        self._close_ports()
+        patience = self._release()
+        for child in self._children.values():
+            child.drain(last=True)
+        if patience > 0:
+            self._kill_at = time.monotonic() + patience
+
+    def _end_workers(self) -> None:
+        self._kill_at = float("inf")
+        for child in self._children.values():
+            child.end()

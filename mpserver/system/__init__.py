@@ -1,0 +1,1 @@
+"""The operating system: the event loop, listeners, signals, processes, log files, systemd, subinterpreters."""

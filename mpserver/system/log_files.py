@@ -1,0 +1,163 @@
+"""The log files: opened by the master before it drops anything, inherited by all others as descriptors.
+
+A target is a file (relative to ServerRoot), a program behind a pipe: ``|program arguments``, ``||`` the
+same, ``|$command`` through the shell (httpd's piped logs), or ``syslog``. `log_key` gives the name under
+which a target is found among the descriptors.
+
+Each generation opens its logs anew: that is how files are reopened on a restart, while workers that
+still drain go on writing to the file they had, wherever a rotation moved it.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import socket
+from collections.abc import Iterable
+
+from mpserver.errors import StartError
+from mpserver.system import descriptors
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+#: Where the system's log listens.
+SYSLOG = "/dev/log"
+
+#: Files that are descriptors which we have already; opening them anew fails where they are sockets.
+_STANDARD = {"/dev/stdout": 1, "/proc/self/fd/1": 1, "/dev/stderr": 2, "/proc/self/fd/2": 2}
+
+#: Signals that the server handles or ignores and a piped program wants at their defaults.
+_DEFAULTED = (signal.SIGPIPE, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH, signal.SIGTERM, signal.SIGINT)
+
+
+class _Pipe:
+    """A program that takes a log on its standard input. The master keeps both ends, so that one that
+    died is started again and finds the lines written meanwhile."""
+
+    __slots__ = ("_soft", "command", "pid", "reader", "writer")
+
+    def __init__(self, target: str, soft: int) -> None:
+        self._soft = soft
+        text = target.lstrip("|")
+        self.command = ["/bin/sh", "-c", text[1:].strip()] if text.startswith("$") else shlex.split(text)
+        if not self.command:
+            raise StartError(f"The log '{target}' names no program. Write '|/path/to/program arguments'.")
+        self.reader, self.writer = os.pipe()
+        self.pid = 0
+        self.start()
+
+    def start(self) -> None:
+        try:
+            self.pid = descriptors.Former(self._soft).start(
+                os.posix_spawnp,
+                self.command[0],
+                self.command,
+                os.environ,
+                file_actions=[(os.POSIX_SPAWN_DUP2, self.reader, 0)],
+                setsigdef=_DEFAULTED,
+                setsigmask=(),
+            )
+        except OSError as error:
+            self.close()
+            raise StartError(
+                f"({error.errno}){error.strerror}: AH00104: unable to start piped log program '{self.command[0]}'"
+            ) from error
+
+    def close(self) -> None:
+        os.close(self.reader)
+        os.close(self.writer)
+
+
+class Logs:
+    """The open logs of one generation: ``fds`` by `key`."""
+
+    __slots__ = ("_pipes", "_soft", "fds")
+
+    def __init__(self, root: str, targets: Iterable[str], soft: int = 0) -> None:
+        """Open all of them. ``soft``: the limit of descriptors of the programs, 0: as it is.
+
+        :raises StartError: one can't be opened; none stays open then.
+        """
+        self.fds: dict[str, int] = {}
+        self._pipes: list[_Pipe] = []
+        self._soft = soft
+        try:
+            for name in dict.fromkeys(log_key(root, target) for target in targets):
+                self.fds[name] = self._open(name)
+        except StartError:
+            self.close()
+            raise
+
+    def _open(self, name: str) -> int:
+        if not name.startswith("|"):
+            return _open_file(name) if name.startswith("/") else _open_syslog()
+        pipe = _Pipe(name, self._soft)
+        self._pipes.append(pipe)
+        return pipe.writer
+
+    def reaped(self, pid: int) -> str | None:
+        """A child ended: if it was one of the piped programs, start it again and give back its name.
+
+        :raises StartError: it can't be started again; the next worker that writes blocks when the pipe is full.
+        """
+        for pipe in self._pipes:
+            if pipe.pid == pid:
+                pipe.pid = 0
+                pipe.start()
+                return pipe.command[0]
+        return None
+
+    def own(self, pid: int) -> bool:
+        """Whether a process is one of the piped programs."""
+        return any(pipe.pid == pid for pipe in self._pipes)
+
+    def close(self) -> None:
+        """Close the master's descriptors: a piped program ends when the last worker closed its own."""
+        pipes = {pipe.writer for pipe in self._pipes}
+        for fd in self.fds.values():
+            if fd not in pipes:
+                os.close(fd)
+        for pipe in self._pipes:
+            pipe.close()
+        self.fds, self._pipes = {}, []
+
+
+def _open_syslog() -> int:
+    """A datagram socket to the system's log: each line that is written there becomes a message of it."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        sock.connect(SYSLOG)
+    except OSError as error:
+        sock.close()
+        raise StartError(
+            f"({error.errno}){error.strerror}: could not reach the system's log at {SYSLOG}"
+        ) from error
+    return sock.detach()
+
+
+def _open_file(path: str) -> int:
+    standard = _STANDARD.get(path)
+    try:
+        if standard is not None:
+            return os.dup(standard)
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        folder = os.path.dirname(path)
+        if isinstance(error, FileNotFoundError) and not os.path.isdir(folder):
+            raise StartError(
+                f"({error.errno}){error.strerror}: AH02291: Cannot access directory '{folder}/' for log file "
+                f"{path}. Create it, or name another place with ErrorLog or CustomLog."
+            ) from error
+        raise StartError(
+            f"({error.errno}){error.strerror}: AH00091: could not open log file {path}."
+        ) from error
+
+
+def log_key(root: str, target: str) -> str:
+    """The name of a log's target among the open descriptors: its absolute path; of a pipe or syslog its text."""
+    if target.startswith(("|", "syslog:")) or target == "syslog":
+        return target
+    return os.path.normpath(os.path.join(root, target))

@@ -1,0 +1,77 @@
+"""Finds modules in the memory file of `mpserver.system.code_snapshot`: our first code in a subinterpreter.
+
+So this imports nothing that is not in each interpreter from its birth: all else is to come from that file.
+"""
+
+from __future__ import annotations
+
+import marshal
+import posix
+import sys
+from _frozen_importlib_external import SourceFileLoader, spec_from_file_location
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import CodeType, ModuleType
+
+#: The server's own packages.
+OURS = frozenset({"mpserver", "mod_python"})
+
+#: A module's code is in the file: its start and length; and the module's file.
+Entry = tuple[int, int, str]
+
+#: How many bytes say how long the index is, which is behind them, before the codes.
+HEAD = 8
+
+
+class _Loader(SourceFileLoader):
+    """Loads a module of the file; for those who ask for its source it is an ordinary one."""
+
+    def __init__(self, name: str, path: str, fd: int, start: int, length: int) -> None:
+        super().__init__(name, path)
+        self._where = fd, length, start
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """The code, as it was read once."""
+        code: CodeType = marshal.loads(posix.pread(*self._where))
+        return code
+
+
+class Finder:
+    """Finds the modules of a memory file, in a subinterpreter."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        length = int.from_bytes(posix.pread(fd, HEAD, 0), "little")
+        self._start = HEAD + length
+        self._index: dict[str, Entry] = marshal.loads(posix.pread(fd, length, HEAD))
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """What the import system asks for."""
+        entry = self._index.get(name)
+        if entry is None:
+            return None
+        start, length, file = entry
+        loader = _Loader(name, file, self._fd, self._start + start, length)
+        return spec_from_file_location(name, file, loader=loader)
+
+    def narrow(self) -> None:
+        """Find the server's own modules only: an application may have others of the same names."""
+        self._index = {name: entry for name, entry in self._index.items() if name.partition(".")[0] in OURS}
+
+
+def use(fd: int) -> None:
+    """Import from the file of the main interpreter from now on; -1: there is none."""
+    if fd >= 0:
+        sys.meta_path.insert(0, Finder(fd))
+
+
+def narrow() -> None:
+    """The engine is there."""
+    for finder in sys.meta_path:
+        if isinstance(finder, Finder):
+            finder.narrow()

@@ -1,0 +1,97 @@
+"""The pid file: how the command finds the running server, and how a left-over file is recognised."""
+
+from __future__ import annotations
+
+import os
+
+from mpserver.errors import StartError
+from mpserver.typing import NamedTuple
+
+#: How the titles of processes begin that own a pid file.
+MASTER_TITLE = "mpserver: master"
+ONE_PROCESS_TITLE = "mpserver: one process"
+
+
+class Found(NamedTuple):
+    """What the pid file says: the process's number (None: no file), and whether that is a running server."""
+
+    pid: int | None
+    running: bool
+
+
+def look(path: str) -> Found:
+    """Read the file, and look whether its process is a server.
+
+    :raises StartError: the file holds no process number, or can't be read.
+    """
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            text = file.read(64).strip()
+    except FileNotFoundError:
+        return Found(None, False)
+    except OSError as error:
+        raise StartError(
+            f"({error.errno}){error.strerror}: AH00031: Error retrieving pid file {path}"
+        ) from error
+    if not (text.isascii() and text.isdigit() and 1 < int(text) < 1 << 31):
+        raise StartError(
+            f"AH00031: Error retrieving pid file {path}\nAH00032: Remove it before continuing if it is corrupted."
+        )
+    return Found(int(text), is_server(int(text)))
+
+
+def is_server(pid: int) -> bool:
+    """Whether the process lives and is a master (or a one-process server): numbers are given anew after a crash."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        command = process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True  # hidden from us (hidepid): rather a second look by a human than a second server
+    if not command:
+        return False
+    if command[0].startswith("mpserver: "):
+        return command[0].startswith((MASTER_TITLE, ONE_PROCESS_TITLE))
+    # Started a moment ago, before it named itself: python -m mpserver, or the script mpserver.
+    return any(os.path.basename(word) == "mpserver" for word in command[:4])
+
+
+def write(path: str) -> None:
+    """Write our number; the file appears whole or not at all.
+
+    :raises StartError: it can't be written.
+    """
+    temporary = f"{path}.{os.getpid()}"
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            os.write(fd, f"{os.getpid()}\n".encode())
+        finally:
+            os.close(fd)
+        os.rename(temporary, path)
+    except OSError as error:
+        hint = (
+            ""
+            if os.path.isdir(os.path.dirname(path))
+            else " Create its folder, or name another with PidFile."
+        )
+        raise StartError(
+            f"({error.errno}){error.strerror}: AH00100: could not log pid to file {path}.{hint}"
+        ) from error
+
+
+def remove(path: str) -> None:
+    """Remove the file if it is ours: a new server may have written it while we drained."""
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            ours = file.read(64).strip() == str(os.getpid())
+        if ours:
+            os.unlink(path)
+    except OSError:
+        # Gone already, or not ours to remove any more: `look` tells a left-over file from a live one.
+        pass

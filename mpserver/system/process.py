@@ -1,0 +1,117 @@
+"""This process: its signals, its descriptors, its title, its account."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterable
+
+from mpserver.errors import StartError
+from mpserver.typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mpserver.modules.unixd import Identity
+
+
+#: Seconds that the last children (zygotes with their interpreters, piped programs) have to end when the workers are
+#: gone.
+LAST_ONES = 3.0
+
+
+#: What signals mean to a worker until it says otherwise itself; the rest is for the master.
+_DISPOSITIONS: dict[signal.Signals, Any] = {
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGCHLD: signal.SIG_DFL,
+    signal.SIGUSR1: signal.SIG_DFL,
+    signal.SIGUSR2: signal.SIG_IGN,
+    signal.SIGHUP: signal.SIG_IGN,
+    signal.SIGINT: signal.SIG_IGN,
+    signal.SIGWINCH: signal.SIG_IGN,
+}
+
+
+#: Blocked around a fork: a signal meant for the master must not run its handlers in the child.
+BLOCKED = tuple(_DISPOSITIONS)
+
+
+def reset_signals(mask: Iterable[Any] = ()) -> None:
+    """In a child of the master: forget its signal handlers and its wake-up descriptor, then unblock."""
+    signal.set_wakeup_fd(-1)
+    for number, disposition in _DISPOSITIONS.items():
+        signal.signal(number, disposition)
+    signal.pthread_sigmask(signal.SIG_SETMASK, set(mask) - set(BLOCKED))
+
+
+def close_inherited(keep: Iterable[int]) -> None:
+    """In a child of the master: close every descriptor but 0, 1, 2 and these.
+
+    The master's ends of other workers' control sockets are among them: while any copy is open, nobody
+    sees the master's death. Python objects that own them must stay referenced (they do: the master's
+    frames lie below us), for their number may soon be somebody else's.
+    """
+    kept = sorted({0, 1, 2, *keep})
+    highest = max(max((int(name) for name in os.listdir("/proc/self/fd")), default=0), kept[-1]) + 1
+    for low, high in zip(kept, [*kept[1:], highest], strict=True):
+        os.closerange(low + 1, high)
+
+
+def reap_all() -> None:
+    """Wait until every child has ended, or for `LAST_ONES`."""
+    until = time.monotonic() + LAST_ONES
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+    try:
+        while True:
+            try:
+                if os.waitpid(-1, os.WNOHANG)[0] != 0:
+                    continue
+            except ChildProcessError:
+                return
+            left = until - time.monotonic()
+            if left <= 0 or signal.sigtimedwait([signal.SIGCHLD], left) is None:
+                return
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def set_title(title: str) -> None:
+    """Name the process for ps and top."""
+    try:
+        import setproctitle
+    except ImportError:  # a Python that the server was not installed for
+        write_title(title)
+    else:
+        setproctitle.setproctitle(title)
+
+
+#: The command line is made so long that titles find room in it.
+ROOM = 200
+
+
+def write_title(title: str) -> None:
+    """Name the process where there is no library for it: over its command line, as far as that has room."""
+    import ctypes
+
+    with open("/proc/self/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()
+    start, end = int(fields[45]), int(fields[46])
+    if end - start > ROOM:
+        ctypes.memmove(start, title.encode()[: end - start - 1].ljust(end - start, b"\0"), end - start)
+
+
+def assume(identity: Identity) -> None:
+    """Become this account, for good: its groups, its group, its user.
+
+    :raises StartError: the system refuses.
+    """
+    try:
+        if identity.name.startswith("#"):  # a number without an account
+            os.setgroups([identity.gid])
+        else:
+            os.initgroups(identity.name, identity.gid)
+        os.setgid(identity.gid)
+        os.setuid(identity.uid)
+    except OSError as error:
+        raise StartError(
+            f"({error.errno}){error.strerror}: AH02162: setuid: unable to change to uid: {identity.uid}"
+        ) from error
