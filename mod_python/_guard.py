@@ -238,6 +238,4 @@ def _made(function: FunctionType, code: CodeType, name: str) -> FunctionType:
             f"{name} in {function.__qualname__}() uses {', '.join(missing)} of the function around it,"
             " which has not run when the publisher asks"
         )
-    return FunctionType(
-        code, function.__globals__, name, None, tuple(cells[free] for free in code.co_freevars)
-    )
+    return FunctionType(code, function.__globals__, name, None, tuple(cells[free] for free in code.co_freevars))

@@ -56,9 +56,7 @@ def _server(what: str) -> _runtime.Runtime:
     """The services of the server that runs this interpreter. :raises RuntimeError: none does."""
     found = _runtime.current()
     if found is None:
-        raise RuntimeError(
-            f"apache.{what} needs a running server: this code was imported outside of mpserver"
-        )
+        raise RuntimeError(f"apache.{what} needs a running server: this code was imported outside of mpserver")
     return found
 
 
@@ -82,9 +80,7 @@ def log_error(message: str, level: int = APLOG_ERR, server: Server | None = None
     _server("log_error()").log(index(level), log_text(message), server)
 
 
-def import_module(
-    module_name: str, autoreload: int = 1, log: int = 0, path: list[str] | None = None
-) -> ModuleType:
+def import_module(module_name: str, autoreload: int = 1, log: int = 0, path: list[str] | None = None) -> ModuleType:
     """Import a module, or load it again if its file changed since (manual 4.5.1).
 
     :param module_name: it may have dots in it.

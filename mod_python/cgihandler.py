@@ -61,14 +61,10 @@ def handler(req: Request) -> int:
 def find(req: Request) -> str | None:
     """The path of the script; None where there is none, or not in the folder that the URL names."""
     if req.filename is None:
-        req.log_error(
-            "mod_python.cgihandler needs a file: use it in a <Directory> or with Alias, not in a <Location>"
-        )
+        req.log_error("mod_python.cgihandler needs a file: use it in a <Directory> or with Alias, not in a <Location>")
         return None
     path = os.path.realpath(req.filename)
-    if os.path.islink(req.filename) and os.path.dirname(path) != os.path.realpath(
-        os.path.dirname(req.filename)
-    ):
+    if os.path.islink(req.filename) and os.path.dirname(path) != os.path.realpath(os.path.dirname(req.filename)):
         return None
     return path if path.endswith((*SOURCE_SUFFIXES, *BYTECODE_SUFFIXES)) and os.path.isfile(path) else None
 

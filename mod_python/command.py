@@ -38,16 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "mod_python", description="Make a site for mod_python, start and stop its server."
-    )
+    parser = argparse.ArgumentParser("mod_python", description="Make a site for mod_python, start and stop its server.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     create = commands.add_parser("create", help="make the folders and the configuration of a new site")
     create.add_argument("directory", help="the site's folder; it is made if it isn't there")
-    create.add_argument(
-        "--pythonhandler", required=True, metavar="HANDLER", help="such as mod_python.publisher"
-    )
+    create.add_argument("--pythonhandler", required=True, metavar="HANDLER", help="such as mod_python.publisher")
     create.add_argument("--listen", default="8888", metavar="[IP:]PORT", help="where to listen (%(default)s)")
     create.add_argument("--pythonpath", default="", metavar="DIR[:DIR...]", help="where your modules are")
     create.add_argument(
@@ -90,9 +86,7 @@ def _create(options: argparse.Namespace) -> int:
     config = os.path.join(os.path.dirname(path), CONFIG)
     with open(config, "w", encoding="utf-8") as file:
         file.write(generate(path))
-    if options.pythonhandler == WSGI and not any(
-        o.split()[:1] == [WSGI_OPTION] for o in options.pythonoption
-    ):
+    if options.pythonhandler == WSGI and not any(o.split()[:1] == [WSGI_OPTION] for o in options.pythonoption):
         print(
             f"Name your application in {path}: PythonOption('{WSGI_OPTION} module::callable')",
             file=sys.stderr,

@@ -194,18 +194,14 @@ def _directive(name: str) -> type[Directive]:
     def __init__(self: Directive, val: str, flipslash: int = 1) -> None:
         Directive.__init__(self, name, val, flipslash)
 
-    return type(
-        name, (Directive,), {"__init__": __init__, "__module__": __name__, "__doc__": f"A {name} line."}
-    )
+    return type(name, (Directive,), {"__init__": __init__, "__module__": __name__, "__doc__": f"A {name} line."})
 
 
 def _section(name: str) -> type[ContainerTag]:
     def __init__(self: ContainerTag, attr: str, *args: Item, flipslash: int = 1) -> None:
         ContainerTag.__init__(self, name, attr, args, flipslash)
 
-    return type(
-        name, (ContainerTag,), {"__init__": __init__, "__module__": __name__, "__doc__": f"<{name}>."}
-    )
+    return type(name, (ContainerTag,), {"__init__": __init__, "__module__": __name__, "__doc__": f"<{name}>."})
 
 
 _made: dict[str, Any] = {name: _directive(name) for name in DIRECTIVES}
@@ -228,9 +224,7 @@ __all__ = [  # noqa: PLE0604 - names, all of them
 
 def quote_if_space(text: str) -> str:
     """An argument in quotes, if it would be several without."""
-    return (
-        f'"{text}"' if any(character.isspace() for character in text) and not text.startswith('"') else text
-    )
+    return f'"{text}"' if any(character.isspace() for character in text) and not text.startswith('"') else text
 
 
 def write_basic_config(
@@ -311,9 +305,7 @@ def _basic(
         r'"%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\"" combined', flipslash=0
     )
     # WSGI has URLs of its own, all others files
-    section, place = (
-        ("Location", "/") if handler == "mod_python.wsgi" else ("Directory", quote_if_space(public))
-    )
+    section, place = ("Location", "/") if handler == "mod_python.wsgi" else ("Directory", quote_if_space(public))
     return Container(
         Comment("The server"),
         line("ServerRoot", quote_if_space(root)),

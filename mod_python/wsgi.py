@@ -36,9 +36,7 @@ def handler(req: Request) -> int:
     else:
         application = mount.load(req)
     if application is None:
-        req.log_error(
-            f"mod_python.wsgi serves {uri}, but no application is named: set PythonOption {APPLICATION}"
-        )
+        req.log_error(f"mod_python.wsgi serves {uri}, but no application is named: set PythonOption {APPLICATION}")
         return apache.HTTP_INTERNAL_SERVER_ERROR
     req._path_info = path
     exchange = Exchange(req)

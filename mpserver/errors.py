@@ -127,9 +127,9 @@ class MustMove(BaseException):
 class Moves(MpserverError):
     """A request goes on in another interpreter: the place (kind and name), and what goes along."""
 
-    def __init__(self, place: tuple[Any, ...], state: bytes) -> None:
-        super().__init__(place)
-        self.place = place
+    def __init__(self, interpreter_id: tuple[Any, ...], state: bytes) -> None:
+        super().__init__(interpreter_id)
+        self.interpreter_id = interpreter_id
         self.state = state
 
 

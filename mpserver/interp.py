@@ -23,7 +23,7 @@ from collections import deque
 
 from mpserver.api import error_log as levels
 from mpserver.api.error_log import ErrorLog
-from mpserver.api.loader import Loader, Recipe
+from mpserver.api.loader import LoadedModule, Loader
 from mpserver.api.request import Request
 from mpserver.api.runtime import lend
 from mpserver.application import imports, output, restrictions
@@ -33,21 +33,20 @@ from mpserver.application.services import Services
 from mpserver.errors import ConfigError, Misplaced, Moves, RequestError, is_crowded
 from mpserver.http1.head import Head
 from mpserver.ipc import messages
-from mpserver.ipc.scoreboard import IDLE, Scoreboard
-from mpserver.ipc.scoreboard import Place as Seat
+from mpserver.ipc.scoreboard import IDLE, Scoreboard, ScoreboardEntry
 from mpserver.phases.application_errors import describe, refusing
 from mpserver.phases.error_response import log_error
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.timeouts import Timeouts
 from mpserver.serving import connection_handlers, refusals
 from mpserver.serving.connection import ENDING, READING, WAITING, Connection
-from mpserver.serving.delayed_flush import Flusher
-from mpserver.serving.handing_over import Retirement
-from mpserver.serving.leased_listeners import Loan
+from mpserver.serving.delayed_flush import DelayedFlush
+from mpserver.serving.handing_over import HandingOver
+from mpserver.serving.leased_listeners import LeasedListeners
 from mpserver.serving.lifetime import Wear, spread
-from mpserver.serving.offloader import Porter
+from mpserver.serving.offloader import Offloader
 from mpserver.serving.refusals import Refusals, unusable
-from mpserver.serving.tracked_connection import Closings, Entered
+from mpserver.serving.tracked_connection import Closings, TrackedConnection
 from mpserver.system import descriptors, subinterpreters
 from mpserver.system.loop import Loop
 from mpserver.typing import Any
@@ -64,14 +63,14 @@ class Interpreter(Refusals):
     loop_type: type[Loop] = Loop
     pipeline_type: type[Pipeline] = Pipeline
     connection_type: type[Connection] = Connection
-    entered_type: type[Entered] = Entered
+    tracked_type: type[TrackedConnection] = TrackedConnection
     alone = True
 
     def __init__(self, boot: Boot, inbox: socket.socket, loader: Loader | None = None) -> None:
         self.boot = boot
-        self.place = boot.place
+        self.interpreter_id = boot.interpreter_id
         #: The place whose requests are served here: none any more, once the application can't stay.
-        self.home = boot.place
+        self.home = boot.interpreter_id
         self.draining = False
         self.loop = self.loop_type()
         self.inbox = inbox
@@ -79,28 +78,26 @@ class Interpreter(Refusals):
         configuration = boot.configuration
         self.loader = Loader() if loader is None else loader
         self.loader.log = self._log
-        self.loader.may_move = boot.kind == "own" and boot.place.kind == "auto"
-        self.pipeline = self.pipeline_type(
-            configuration, boot.logs, boot.generation, self.loader, boot.environments
-        )
+        self.loader.may_move = boot.kind == "own" and boot.interpreter_id.kind == "auto"
+        self.pipeline = self.pipeline_type(configuration, boot.logs, boot.generation, self.loader, boot.environments)
         self.pipeline.one_process = boot.one_process
         main = self.pipeline.host(configuration.main)
         self.log: ErrorLog = main.log
-        named = output.server_of(configuration, boot.place.name)
-        self.output = output.Output(self.pipeline.host(named).log, boot.place.name)
+        named = output.server_of(configuration, boot.interpreter_id.name)
+        self.output = output.Output(self.pipeline.host(named).log, boot.interpreter_id.name)
         board = Scoreboard.attach(boot.scoreboard)
         self._ceiling = descriptors.limit().ceiling
         #: The limit of descriptors that programs get.
         self._soft = board.descriptors
-        self.seat = self._seat(board)
+        self.scoreboard_entry = self._scoreboard_entry(board)
         #: When the running request began (seconds since the epoch), 0 between requests.
         self.began = 0.0
-        #: Messages that the porter took from the inbox and that are for us alone.
+        #: Messages that the offloader took from the inbox and that are for us alone.
         self.mail: deque[messages.Message | None] = deque()
-        self.porter = Porter(self, board) if self.alone and not boot.one_process else None
-        self.flusher: Flusher | None = Flusher(boot.place.name) if self.alone else None
+        self.offloader = Offloader(self, board) if self.alone and not boot.one_process else None
+        self.delayed_flush: DelayedFlush | None = DelayedFlush(boot.interpreter_id.name) if self.alone else None
         self.timeouts = self.pipeline.timeouts = None if boot.one_process else self._timeouts()
-        self.services = Services(boot, main, self.loader, self.seat, board)
+        self.services = Services(boot, main, self.loader, self.scoreboard_entry, board)
         self.modules = Modules(configuration, self.loader)
         self._watch: Watch | None = None
         lives = boot.limits
@@ -111,17 +108,17 @@ class Interpreter(Refusals):
             self._watch = Watch(self.modules, self._changed, self.loader.born)
         self.connections: set[Connection] = set()
         #: The listeners that it was lent.
-        self.loan: Loan | None = None
-        self.ledger = mmap.mmap(boot.ledger, 0) if boot.ledger >= 0 else None
+        self.leased_listeners: LeasedListeners | None = None
+        self.connection_states = mmap.mmap(boot.connection_states, 0) if boot.connection_states >= 0 else None
         self.closings = Closings(self.loop, self._closed)
         self.host_of = self.pipeline.host_of
         #: Begins with a connection that has arrived.
         self.start = connection_handlers.starter(boot.talks, self.connection_type.start, self.talk)
         self.talks = connection_handlers.Talks(self)
 
-    def _seat(self, board: Scoreboard) -> Seat:
+    def _scoreboard_entry(self, board: Scoreboard) -> ScoreboardEntry:
         """Its place on the scoreboard."""
-        return board.place(self.boot.slot, self.boot.seat)
+        return board.entry(self.boot.slot, self.boot.scoreboard_index)
 
     def talk(self, connection: Connection) -> None:
         """Let a connection handler have a connection."""
@@ -140,7 +137,7 @@ class Interpreter(Refusals):
                 return True
             return kind == "main" and not subinterpreters.alive()
 
-        return Timeouts(self.place.name, frames, self._stuck)
+        return Timeouts(self.interpreter_id.name, frames, self._stuck)
 
     def _stuck(self) -> None:
         """A request does not end: a process ends with it, another kind serves nobody any more. (In a thread beside.)"""
@@ -153,7 +150,7 @@ class Interpreter(Refusals):
 
     def abandon(self) -> None:
         """The worker is gone, and a request does not end: end this process with it."""
-        self._log(levels.ERROR, f"interpreter '{self.place.name}' ends in a request: its worker is gone")
+        self._log(levels.ERROR, f"interpreter '{self.interpreter_id.name}' ends in a request: its worker is gone")
         self._stuck()
 
     # ---- its life
@@ -163,18 +160,18 @@ class Interpreter(Refusals):
         lend(self.services)
         error = Misfit(self).refusal if self.loader.may_move else RuntimeError
         restrictions.install(self.boot.kind, self.output, self.boot.one_process, error, self._soft)
-        self.seat.sign(self.place.key, self.boot.kind, self.place.name)
+        self.scoreboard_entry.sign(self.interpreter_id.key, self.boot.kind, self.interpreter_id.name)
         inherited, first = self._order()
         if not self._import(inherited):
             self._clean_up()
             return
-        for recipe in self.loader.recipes:
-            self._loaded(recipe)
+        for loaded in self.loader.loaded_modules:
+            self._loaded(loaded)
         self.loader.told = self._loaded
         self._start_helpers()
         self.tell(messages.READY)
         self.loop.add(self.inbox.fileno(), self._on_inbox)
-        self.seat.state(IDLE)
+        self.scoreboard_entry.state(IDLE)
         if first is not None:
             self._on_message(first)
         self.loop.run()
@@ -183,17 +180,17 @@ class Interpreter(Refusals):
             self.timeouts.close()
         for helper in self._helpers():
             helper.stop()
-        if self.loan is not None:
-            self.loan.close()
+        if self.leased_listeners is not None:
+            self.leased_listeners.close()
         for connection in list(self.connections):
             connection.close()
         self._clean_up()
-        self.seat.gone()
+        self.scoreboard_entry.gone()
         self.loop.close()
 
-    def _helpers(self) -> list[Porter | Flusher | Watch]:
+    def _helpers(self) -> list[Offloader | DelayedFlush | Watch]:
         """What has a thread beside."""
-        return [helper for helper in (self.porter, self.flusher, self._watch) if helper is not None]
+        return [helper for helper in (self.offloader, self.delayed_flush, self._watch) if helper is not None]
 
     def _start_helpers(self) -> None:
         """Before anybody is served: without one of them nobody is.
@@ -213,20 +210,18 @@ class Interpreter(Refusals):
     def _end_requests(self) -> None:
         """Wait for those that other threads are in: here there are none."""
 
-    def _import(self, inherited: list[Recipe] | None) -> bool:
+    def _import(self, inherited: list[LoadedModule] | None) -> bool:
         """PythonImport, where a failure is logged and the others go on; and what a predecessor had loaded.
 
         :returns: False for a successor that could not load all of it: its predecessor stays.
         """
-        found = imports.imports(self.boot.configuration, self.place, self.boot.environments, self.loader)
+        found = imports.imports(self.boot.configuration, self.interpreter_id, self.boot.environments, self.loader)
         for name, error in (*found, *imports.inherited(inherited or (), self.loader)):
             refused = refusing(error) if self.loader.may_move else None
             if refused is not None:
                 self.tell(messages.REFUSED, state=refused)
                 return inherited is None
-            failed = (
-                "directive_PythonImport: error importing {}" if inherited is None else "{} can't be loaded:"
-            )
+            failed = "directive_PythonImport: error importing {}" if inherited is None else "{} can't be loaded:"
             self._log(levels.ERROR, failed.format(name))
             lines = describe(error)
             for line in lines:
@@ -245,7 +240,7 @@ class Interpreter(Refusals):
             atexit._run_exitfuncs()
         self.output.flush_all()
 
-    def _order(self) -> tuple[list[Recipe] | None, messages.Message | None]:
+    def _order(self) -> tuple[list[LoadedModule] | None, messages.Message | None]:
         """What a successor has to load, which is in its inbox from the start; or another first message."""
         try:
             message = messages.receive(self.inbox)
@@ -266,9 +261,9 @@ class Interpreter(Refusals):
         except OSError:
             self.loop.stop()  # the worker is gone
 
-    def _loaded(self, recipe: Recipe) -> None:
+    def _loaded(self, loaded: LoadedModule) -> None:
         """A handler's module was loaded: the router knows it, for a successor."""
-        self.send(messages.Message(messages.LOADED, state=marshal.dumps(recipe)))
+        self.send(messages.Message(messages.LOADED, state=marshal.dumps(loaded)))
 
     def _worn(self, requests: int) -> None:
         self.tell(messages.WORN, f"has served {requests} requests (PythonInterpMaxRequests)")
@@ -295,10 +290,10 @@ class Interpreter(Refusals):
             self._adopt(message)
             if message.fd >= self._ceiling:
                 refusals.reach_ceiling(self)
-        elif message.kind == messages.LEND:
-            if self.loan is None:
-                self.loan = Loan(self, message.number, message.number + message.served)
-            self.loan.add(message.fd)
+        elif message.kind == messages.LEASE:
+            if self.leased_listeners is None:
+                self.leased_listeners = LeasedListeners(self, message.number, message.number + message.served)
+            self.leased_listeners.add(message.fd)
         elif message.kind == messages.RECALL:
             self._repay()
         elif message.kind == messages.SHED:
@@ -310,9 +305,7 @@ class Interpreter(Refusals):
         elif message.kind == messages.RETIRE:
             self.retire()
         elif message.kind == messages.ASK:
-            self.send(
-                messages.Message(messages.TOLD, number=message.number, state=marshal.dumps(self._facts()))
-            )
+            self.send(messages.Message(messages.TOLD, number=message.number, state=marshal.dumps(self._facts())))
 
     def _adopt(self, message: messages.Message) -> None:
         connection = self._connection(message)
@@ -323,26 +316,26 @@ class Interpreter(Refusals):
 
     def _connection(self, message: messages.Message) -> Connection:
         sock = socket.SocketType(fileno=message.fd)
-        ledger = self.ledger
-        if ledger is None:
+        connection_states = self.connection_states
+        if connection_states is None:
             return self.connection_type(self, sock, message.number, message.served, message.data)
-        return self.entered_type(
-            self, sock, message.number, message.served, message.data, ledger, message.entry, self.closings
+        return self.tracked_type(
+            self, sock, message.number, message.served, message.data, connection_states, message.entry, self.closings
         )  # fmt: skip
 
     def _closed(self, numbers: bytes) -> None:
         self.send(messages.Message(messages.CLOSED, state=numbers))
 
     def _repay(self) -> None:
-        if self.loan is not None:
-            self.loan.give_back()
+        if self.leased_listeners is not None:
+            self.leased_listeners.give_back()
 
     def drain(self, heirs: bool = False) -> None:
         """Serve what there is, keep no connection, and end; those that wait have maybe somewhere else to go."""
         self._repay()
         again, self.draining = self.draining, True
         if heirs and not again:
-            Retirement(self, serves=True).begin()
+            HandingOver(self, serves=True).begin()
         self._hurry()
         if heirs:
             return
@@ -360,7 +353,7 @@ class Interpreter(Refusals):
         self._repay()
         self.draining = True
         self._hurry()
-        Retirement(self).begin()
+        HandingOver(self).begin()
 
     def may_leave(self, connection: Connection) -> bool:
         """Whether nothing of a connection's request is with us."""
@@ -384,7 +377,7 @@ class Interpreter(Refusals):
 
     def onward(self, carried: bytes) -> bytes:
         """The state of a connection that goes back unserved: what came along with it stays with its request."""
-        return marshal.dumps((tuple(self.place), carried)) if carried else b""
+        return marshal.dumps((tuple(self.interpreter_id), carried)) if carried else b""
 
     # ---- its requests
 
@@ -401,7 +394,7 @@ class Interpreter(Refusals):
             self._misconfigured(connection, head, error)
             return
         plan = located.plan
-        if plan.place != self.home and plan.needs_python:
+        if plan.interpreter_id != self.home and plan.needs_python:
             self.give_back(connection)
             return
         buffer = connection.buffer
@@ -418,7 +411,7 @@ class Interpreter(Refusals):
 
     def _begin(self, connection: Connection, head: Head, limit: int, now: float) -> Request | None:
         """The request for a head, which is ours now; None if its body made it impossible, which was answered."""
-        self.seat.working(now, head.raw)
+        self.scoreboard_entry.working(now, head.raw)
         self.began = now
         try:
             body = connection.take_request(head, limit)
@@ -439,7 +432,7 @@ class Interpreter(Refusals):
     def _send_on(self, connection: Connection, req: Request, buffer: bytes, move: Moves) -> None:
         """The request goes on in another interpreter (manual 5.4.4)."""
         if self._rewind(connection, req, buffer):
-            self.give_back(connection, messages.MOVED, marshal.dumps((tuple(move.place), move.state)))
+            self.give_back(connection, messages.MOVED, marshal.dumps((tuple(move.interpreter_id), move.state)))
 
     def _rewind(self, connection: Connection, req: Request, buffer: bytes) -> bool:
         """Make a connection what it was before its request, so that another interpreter can serve that.
@@ -466,26 +459,26 @@ class Interpreter(Refusals):
     def _ended(self, req: Request | None = None) -> None:
         """The request is over: other connections are ours again. It is None where it was not served."""
         self.began = 0.0
-        if self.flusher is not None and self.flusher.held is not None:
-            self.flusher.held.release_held()
+        if self.delayed_flush is not None and self.delayed_flush.held is not None:
+            self.delayed_flush.held.release_held()
         if self.output.partial:
             self.output.flush()
-        porter = self.porter
-        if porter is not None and (porter.taking or self.mail):
-            with porter.gate:
+        offloader = self.offloader
+        if offloader is not None and (offloader.taking or self.mail):
+            with offloader.gate:
                 if self.mail:
-                    self.loop.soon(
-                        self._read_mail
-                    )  # (the connection of this request has an end to come to first)
+                    self.loop.soon(self._read_mail)  # (the connection of this request has an end to come to first)
         now = time.time()
         if req is None:
-            self.seat.done(now, now)
+            self.scoreboard_entry.done(now, now)
             return
         if req._status >= 500:
-            self.seat.fail(now, f"{req._status}: {req._head.line}" if req._failure is None else req._failure)
+            self.scoreboard_entry.fail(
+                now, f"{req._status}: {req._head.line}" if req._failure is None else req._failure
+            )
             if req._refused is not None:
                 self.loader.refused(req._refused)
-        self.seat.done(now, req._request_time, req._sent)
+        self.scoreboard_entry.done(now, req._request_time, req._sent)
 
     def _read_mail(self) -> None:
         while self.mail:
@@ -495,7 +488,7 @@ class Interpreter(Refusals):
         """A server with handlers for the phases before the resource is known."""
         pipeline = self.pipeline
         carried, connection.carried = connection.carried, b""
-        if early.place != self.home and not carried:
+        if early.interpreter_id != self.home and not carried:
             self.give_back(connection)
             return
         buffer = connection.buffer

@@ -224,9 +224,7 @@ class Lock:
         try:
             return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StartError(
-                f"({error.errno}){error.strerror}: Failed to open global mutex {self.path}"
-            ) from error
+            raise StartError(f"({error.errno}){error.strerror}: Failed to open global mutex {self.path}") from error
 
     def close(self) -> None:
         """Close the file; if the lock is held, it is free then."""

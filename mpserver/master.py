@@ -30,7 +30,7 @@ from mpserver.supervisor.generation import Generation, open_generation
 from mpserver.supervisor.maintenance import Seen
 from mpserver.supervisor.relay import Relay
 from mpserver.supervisor.shutdown import Ending
-from mpserver.supervisor.worker_handle import MESSAGE, Child, tell_end
+from mpserver.supervisor.worker_handle import MESSAGE, WorkerHandle, tell_end
 from mpserver.supervisor.worker_start import Post
 from mpserver.supervisor.workers import GIVE_UP_AFTER
 from mpserver.system import descriptors, pidfile
@@ -70,7 +70,7 @@ class Master:
         self._replace_output, self._command_line = replace_output, command_line
         self._selector = selectors.DefaultSelector()
         self._signals = SignalQueue()
-        self._children: dict[int, Child] = {}
+        self._children: dict[int, WorkerHandle] = {}
         self._generations: dict[int, Generation] = {}
         self._number = 0
         self._current: Generation
@@ -193,12 +193,10 @@ class Master:
 
     # ---- workers
 
-    def _workers(self, generation: Generation) -> list[Child]:
+    def _workers(self, generation: Generation) -> list[WorkerHandle]:
         """Those of its workers that take requests, or will."""
         number = generation.number
-        return [
-            child for child in self._children.values() if child.generation == number and not child.leaving
-        ]
+        return [child for child in self._children.values() if child.generation == number and not child.leaving]
 
     def _missing(self, generation: Generation) -> int:
         return generation.target - len(self._workers(generation))
@@ -219,7 +217,7 @@ class Master:
                 self._count_failure(generation)
                 return
 
-    def _fork(self, generation: Generation, slot: int, orders: bytes = b"") -> Child | None:
+    def _fork(self, generation: Generation, slot: int, orders: bytes = b"") -> WorkerHandle | None:
         """Fork a worker; None where there is no room for a process, which the log says."""
         post = Post(
             slot, generation.number, generation.configuration, generation.listeners.sockets, generation.logs.fds,
@@ -228,9 +226,7 @@ class Master:
         try:
             child = fork_worker(post, self._engine, time.monotonic())
         except OSError as error:
-            generation.error_log.log(
-                error_log.ERROR, "fork: Unable to fork new process", number=159, error=error
-            )
+            generation.error_log.log(error_log.ERROR, "fork: Unable to fork new process", number=159, error=error)
             return None
         child.trial = bool(orders)
         self.board.enter(slot, child.pid, child.generation, time.time(), generation.oldest)
@@ -249,9 +245,7 @@ class Master:
         generation = self._current
         workers = self._workers(generation)
         threads = generation.conf.rules.threads
-        seen = [
-            Seen(child.slot, self.board.busy(child.slot, threads) if child.ready else 0) for child in workers
-        ]
+        seen = [Seen(child.slot, self.board.busy(child.slot, threads) if child.ready else 0) for child in workers]
         if len(seen) == generation.target:
             step = maintenance.plan(seen, generation.conf.rules, generation.rate)
             generation.rate = step.rate
@@ -261,22 +255,18 @@ class Master:
                 next(child for child in workers if child.slot == step.end).drain()
             if step.full and not generation.full_told:
                 generation.full_told = True
-                text = (
-                    "server reached MaxRequestWorkers setting, consider raising the MaxRequestWorkers setting"
-                )
+                text = "server reached MaxRequestWorkers setting, consider raising the MaxRequestWorkers setting"
                 self._log(error_log.ERROR, text, 161)
             self._fill(generation)
         requests = sum(self.board.row(child.slot).requests for child in workers)
         busy = sum(worker.busy > 0 for worker in seen)
         self._notifier.status(f"{len(seen)} workers, {busy} busy; {requests} requests served by them")
 
-    def _on_control(self, child: Child) -> None:
+    def _on_control(self, child: WorkerHandle) -> None:
         """A worker said something."""
         while True:
             try:
-                data, fds, _, _ = socket.recv_fds(
-                    child.control, MESSAGE, MESSAGE_FDS, socket.MSG_CMSG_CLOEXEC
-                )
+                data, fds, _, _ = socket.recv_fds(child.control, MESSAGE, MESSAGE_FDS, socket.MSG_CMSG_CLOEXEC)
             except BlockingIOError:
                 return
             except OSError:
@@ -296,12 +286,12 @@ class Master:
             else:
                 self._ask_keeper(child, data, fds)
 
-    def _close_control(self, child: Child) -> None:
+    def _close_control(self, child: WorkerHandle) -> None:
         if child.control.fileno() >= 0:
             self._selector.unregister(child.control)
             child.control.close()
 
-    def _ask_keeper(self, child: Child, data: bytes, fds: list[int]) -> None:
+    def _ask_keeper(self, child: WorkerHandle, data: bytes, fds: list[int]) -> None:
         generation = self._generations.get(child.generation)
         if generation is not None and generation.keeper is not None:
             news = generation.keeper.request(data, fds)
@@ -311,7 +301,7 @@ class Master:
         for fd in fds:
             os.close(fd)
 
-    def _on_ready(self, child: Child) -> None:
+    def _on_ready(self, child: WorkerHandle) -> None:
         child.ready = True
         self._control.ready(child)
         generation = self._generations[child.generation]
@@ -325,7 +315,7 @@ class Master:
             self._ready_told = True
             self._notifier.ready()
 
-    def _on_leaving(self, child: Child) -> None:
+    def _on_leaving(self, child: WorkerHandle) -> None:
         """A worker has had its MaxConnectionsPerChild: its successor comes up while it drains."""
         child.leaving = True
         for generation in self._growing():
@@ -343,12 +333,10 @@ class Master:
             child = self._children.get(pid)
             if child is not None:
                 self._reap_worker(child, status)
-            elif not any(
-                g.keeper is not None and g.keeper.reaped(pid, status) for g in self._generations.values()
-            ):
+            elif not any(g.keeper is not None and g.keeper.reaped(pid, status) for g in self._generations.values()):
                 self._reap_logger(pid)
 
-    def _reap_worker(self, child: Child, status: int) -> None:
+    def _reap_worker(self, child: WorkerHandle, status: int) -> None:
         if child.control.fileno() >= 0:
             self._on_control(child)  # what it said last: that it was ready, before it crashed
         self._close_control(child)
@@ -383,7 +371,7 @@ class Master:
 
     # ---- what the control socket's commands ask for (`mpserver.supervisor.jobs.Supervisor`)
 
-    def serving(self) -> list[Child]:
+    def serving(self) -> list[WorkerHandle]:
         """The current generation's workers that take requests."""
         return [child for child in self._workers(self._current) if child.ready]
 
@@ -391,13 +379,13 @@ class Master:
         """That of the current generation."""
         return self._current.keeper
 
-    def succeed(self, child: Child, orders: bytes) -> Child | None:
+    def succeed(self, child: WorkerHandle, orders: bytes) -> WorkerHandle | None:
         """Fork a worker beside another one, to replace it."""
         taken = {child.slot for child in self._children.values()}
         slot = next((slot for slot in range(self.board.slots) if slot not in taken), None)
         return None if slot is None else self._fork(self._generations[child.generation], slot, orders)
 
-    def replace(self, child: Child) -> None:
+    def replace(self, child: WorkerHandle) -> None:
         """Its successor serves."""
         child.drain()
 
@@ -446,17 +434,13 @@ class Master:
                 limit = self.board.slots // 2
                 rules = generation.conf.rules
                 generation.conf = generation.conf._replace(
-                    rules=rules._replace(
-                        start=min(rules.start, limit), max_workers=min(rules.max_workers, limit)
-                    )
+                    rules=rules._replace(start=min(rules.start, limit), max_workers=min(rules.max_workers, limit))
                 )
                 generation.target = generation.conf.rules.start
             generation.follow(self._current)
             self._adopt(generation)
             return generation
-        self._log(
-            error_log.ERROR, "The configuration is faulty: the restart is off, the old one stays in effect"
-        )
+        self._log(error_log.ERROR, "The configuration is faulty: the restart is off, the old one stays in effect")
         self._notifier.ready()
         return None
 
@@ -515,9 +499,7 @@ class Master:
         """The next generation can't start: the current one goes on."""
         generation, self._next = self._next, None
         assert generation is not None
-        self._log(
-            error_log.ERROR, "The workers of the new configuration can't start: the old one stays in effect"
-        )
+        self._log(error_log.ERROR, "The workers of the new configuration can't start: the old one stays in effect")
         for child in self._workers(generation):
             child.end()
         self._retire(generation)

@@ -16,7 +16,7 @@ from mpserver.ipc import messages
 from mpserver.ipc.scoreboard import FINISHING, IDLE, end_group
 from mpserver.ipc.worker_messages import READY
 from mpserver.modules import mpm, python
-from mpserver.phases.planner import place
+from mpserver.phases.planner import identify
 from mpserver.routing.router import Router
 from mpserver.routing.worker_commands import Orders
 from mpserver.system import subinterpreters
@@ -37,7 +37,7 @@ class Worker:
         self.start = start
         self.router = Router(start)
         self.orders = Orders(self.router)
-        self.seat = start.scoreboard.place(start.number, 0)
+        self.scoreboard_entry = start.scoreboard.entry(start.number, 0)
         self._actions: dict[signal.Signals, Callable[[], None]] = {
             signal.SIGTERM: self.stop,
             signal.SIGUSR1: self.router.drain,  # another one has its place
@@ -73,9 +73,9 @@ class Worker:
 
     def _serve(self) -> None:
         for name, kind in self._imports():
-            self.router.interp(place(name, kind, self.router.environments.get(name, ())))
+            self.router.interp(identify(name, kind, self.router.environments.get(name, ())))
         self.router.listen()
-        self.seat.state(IDLE)
+        self.scoreboard_entry.state(IDLE)
         try:
             self.start.control.send(READY)
         except OSError:
@@ -127,7 +127,7 @@ class Worker:
 
     def _on_drain(self) -> None:
         """Siblings see it; what is here may end by itself, for GracefulShutdownTimeout."""
-        self.seat.state(FINISHING)
+        self.scoreboard_entry.state(FINISHING)
         patience = self.start.configuration.main.conf[mpm.GRACEFUL_SHUTDOWN_TIMEOUT]
         if patience:
             self.deadline = time.monotonic() + patience

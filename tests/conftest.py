@@ -27,12 +27,8 @@ settings.load_profile("mpserver")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """What tools/test asks for."""
     group = parser.getgroup("mpserver")
-    group.addoption(
-        "--part", choices=("together", "alone"), help="leave out the tests marked alone, or all others"
-    )
-    group.addoption(
-        "--results", metavar="FILE", help="append the counts, and the names of tests that failed, to FILE"
-    )
+    group.addoption("--part", choices=("together", "alone"), help="leave out the tests marked alone, or all others")
+    group.addoption("--results", metavar="FILE", help="append the counts, and the names of tests that failed, to FILE")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -52,18 +48,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Write down what tools/test repeats at its end."""
     file = config.getoption("--results")
-    if file is None or hasattr(
-        config, "workerinput"
-    ):  # (a helper of xdist: all is told by the first process)
+    if file is None or hasattr(config, "workerinput"):  # (a helper of xdist: all is told by the first process)
         return
-    counts = {
-        word: len(terminalreporter.stats.get(word, ())) for word in ("passed", "skipped", "failed", "error")
-    }
+    counts = {word: len(terminalreporter.stats.get(word, ())) for word in ("passed", "skipped", "failed", "error")}
     with open(file, "a", encoding="utf-8") as results:
         told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-        results.write(
-            f"Python {platform.python_version()}, {config.getoption('--part')}: {told or 'no tests'}\n"
-        )
+        results.write(f"Python {platform.python_version()}, {config.getoption('--part')}: {told or 'no tests'}\n")
         for word in ("failed", "error"):
             for report in terminalreporter.stats.get(word, ()):
                 results.write(f"  {word}: {report.nodeid}\n")

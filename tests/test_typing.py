@@ -102,7 +102,5 @@ def test_they_have_what_their_class_says() -> None:
 
 
 def test_a_class_without_fields_is_told() -> None:
-    with pytest.raises(
-        TypeError, match="Empty has no fields: its module needs from __future__ import annotations"
-    ):
+    with pytest.raises(TypeError, match="Empty has no fields: its module needs from __future__ import annotations"):
         type("Empty", (NamedTuple,), {})

@@ -94,9 +94,7 @@ def outside(python: str, folder: Path) -> dict[str, Any]:
     subprocess.run([python, "-m", "venv", str(venv)], check=True)
     own = str(venv / "bin" / "python")
     subprocess.run([own, "-m", "pip", "install", "-q", "-e", str(ROOT), *PACKAGES], check=True)
-    done = subprocess.run(
-        [own, __file__, "--inside", str(folder)], check=True, stdout=subprocess.PIPE, text=True
-    )
+    done = subprocess.run([own, __file__, "--inside", str(folder)], check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 

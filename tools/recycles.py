@@ -63,9 +63,7 @@ def run(kind: str, count: int, clients: int) -> bool:
                         marks.append((number, resident(server)))
                         print(f"{number} recycles, {state.done} requests, {len(state.failures)} failed, "
                               f"{marks[-1][1]} KiB resident", flush=True)  # fmt: skip
-                    *_said, last = status.ask(
-                        str(server.pid_file), {"command": "recycle", "name": "localhost"}, 120
-                    )
+                    *_said, last = status.ask(str(server.pid_file), {"command": "recycle", "name": "localhost"}, 120)
                     if last["why"] or last["count"] != 1:
                         print(f"recycling {number} failed: {last}")
                         return False

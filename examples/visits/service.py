@@ -12,9 +12,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         kind, _, encoded = self.headers.get("Authorization", "").partition(" ")
-        user, _, password = (
-            base64.b64decode(encoded).decode().partition(":") if kind == "Basic" else ("", "", "")
-        )
+        user, _, password = base64.b64decode(encoded).decode().partition(":") if kind == "Basic" else ("", "", "")
         known = user in PASSWORDS and PASSWORDS[user] == password
         self.send_response(200 if known else 401)
         self.send_header("Content-Length", "0")

@@ -79,9 +79,7 @@ class FieldStorage:
                 pieces.append(piece)
                 size += len(piece)
                 if size > limit:
-                    _refuse(
-                        req, constants.HTTP_REQUEST_ENTITY_TOO_LARGE, f"a form of more than {limit} bytes"
-                    )
+                    _refuse(req, constants.HTTP_REQUEST_ENTITY_TOO_LARGE, f"a form of more than {limit} bytes")
             self._add_pairs(req, b"".join(pieces), blank)
         elif media_type.startswith("multipart/"):
             from mod_python._forms import multipart

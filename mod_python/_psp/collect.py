@@ -121,9 +121,7 @@ def _block(body: list[ast.stmt], writes: Collection[ast.AST]) -> list[ast.stmt]:
 def _write(statement: ast.stmt) -> list[ast.stmt]:
     """The collecting form of ``req.write(...,0)``."""
     match statement:
-        case ast.Expr(
-            value=ast.Call(args=[ast.Constant(value=str(text)), ast.Constant(value=0)], keywords=[])
-        ):
+        case ast.Expr(value=ast.Call(args=[ast.Constant(value=str(text)), ast.Constant(value=0)], keywords=[])):
             return [_call(statement, TEXT, ast.Constant(text))] if text else [_at(statement, ast.Pass())]
         case ast.Expr(
             value=ast.Call(
@@ -143,11 +141,7 @@ def _joined(last: ast.stmt, made: ast.stmt) -> bool:
     """Let the call that writes a value write the text behind it, too."""
     match last, made:
         case (
-            ast.Expr(
-                value=ast.Call(
-                    func=ast.Name(id="__psp_value__"), args=[_, _, ast.Constant(value="") as after]
-                )
-            ),
+            ast.Expr(value=ast.Call(func=ast.Name(id="__psp_value__"), args=[_, _, ast.Constant(value="") as after])),
             ast.Expr(value=ast.Call(func=ast.Name(id="__psp_text__"), args=[ast.Constant(value=text)])),
         ):
             after.value = text

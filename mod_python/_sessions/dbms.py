@@ -125,9 +125,7 @@ class SqliteDatabase:
             _prepare(self.path)
             first = _open(self.path)
             found = os.stat(self.path)
-            self._connections = connections = Connections(
-                self.path, first, (os.getpid(), found.st_dev, found.st_ino)
-            )
+            self._connections = connections = Connections(self.path, first, (os.getpid(), found.st_dev, found.st_ino))
         return connections
 
     def _current(self) -> Connections | None:
@@ -262,9 +260,7 @@ def _prepare(path: str) -> None:
             )  # fmt: skip
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
     except FileNotFoundError as error:
-        raise FileNotFoundError(
-            error.errno, "The folder of the sessions' database isn't there", path
-        ) from error
+        raise FileNotFoundError(error.errno, "The folder of the sessions' database isn't there", path) from error
     except FileExistsError:
         pass
     found = os.lstat(path)

@@ -182,9 +182,7 @@ class FileStore:
         """
         log(f"FileSession cleanup: (fast={rules.fast}, verify={rules.verify}) ...")
         # the lock goes with its holder, so it can't be left over
-        fd = os.open(
-            f"{self.directory}/.mp_sess.lck", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
+        fd = os.open(f"{self.directory}/.mp_sess.lck", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -214,9 +212,7 @@ class FileStore:
             else:
                 self._after = ""
                 continue
-            log(
-                f"FileSession cleanup incomplete: next cleanup will start at index {following} ({following:02x})"
-            )
+            log(f"FileSession cleanup incomplete: next cleanup will start at index {following} ({following:02x})")
             break
         else:
             following = 0

@@ -140,9 +140,7 @@ def _redis(pairs: Pairs) -> Redis:
             continue
         option = name[len(REDIS) :]
         if option not in Redis._fields:
-            raise ValueError(
-                f"PythonOption {name}: there is none of this name, but {', '.join(Redis._fields)}"
-            )
+            raise ValueError(f"PythonOption {name}: there is none of this name, but {', '.join(Redis._fields)}")
         if value:
             given[option] = value
     for option, least, what in _REDIS_NUMBERS:
@@ -166,9 +164,7 @@ def _boolean(table: Table, names: tuple[str, ...]) -> bool | None:
     try:
         return _BOOLEANS[found.lower()]
     except KeyError:
-        raise ValueError(
-            f"PythonOption {names[0]} {found}: write yes, true or 1; or no, false or 0"
-        ) from None
+        raise ValueError(f"PythonOption {names[0]} {found}: write yes, true or 1; or no, false or 0") from None
 
 
 def _number(table: Table, names: tuple[str, ...]) -> int | None:

@@ -80,9 +80,7 @@ def load(data: bytes, sid: str, secret: str | None) -> Any:
     kind = data[:1]
     if not secret:
         if kind == _SIGNED:
-            raise ValueError(
-                "the session is signed: PythonOption mod_python.redis_session.secret isn't set here"
-            )
+            raise ValueError("the session is signed: PythonOption mod_python.redis_session.secret isn't set here")
         if kind != _PLAIN:
             raise ValueError("this is no session")
         return _PlainUnpickler(io.BytesIO(data[1:])).load()

@@ -55,9 +55,7 @@ def find(content: bytes) -> Found:
     size = _HEAD.unpack_from(content)[1]
     # the number says which slot it is in: odd ones are in the first
     offset, other = _HEAD.size, _HEAD.size + size
-    if other + _SLOT.size <= length and _SLOT.unpack_from(content, other) > _SLOT.unpack_from(
-        content, offset
-    ):
+    if other + _SLOT.size <= length and _SLOT.unpack_from(content, other) > _SLOT.unpack_from(content, offset):
         offset, other = other, offset
     for start in (offset, other):
         if start + _SLOT.size <= length:

@@ -104,9 +104,7 @@ class Exchange:
 
     # -- the head
 
-    def start_response(
-        self, status: str, headers: Headers, exc_info: ExcInfo | None = None
-    ) -> Callable[[bytes], None]:
+    def start_response(self, status: str, headers: Headers, exc_info: ExcInfo | None = None) -> Callable[[bytes], None]:
         """Take status and headers; they are sent with the first piece of the body.
 
         :raises AssertionError: it was called before, and this is not about an error.
@@ -318,12 +316,8 @@ def _bytes(data: object) -> bytes:
     """A piece of the body as exact bytes. :raises TypeError: it is none."""
     if isinstance(data, bytes):
         return bytes(data)
-    raise TypeError(
-        f"the application gave a piece of type {type(data).__name__}, but a body consists of bytes"
-    )
+    raise TypeError(f"the application gave a piece of type {type(data).__name__}, but a body consists of bytes")
 
 
 def _too_early() -> NoReturn:
-    raise AssertionError(
-        "the application gave a piece of its body, or its end, before it called start_response()"
-    )
+    raise AssertionError("the application gave a piece of its body, or its end, before it called start_response()")

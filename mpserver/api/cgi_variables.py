@@ -65,9 +65,7 @@ def common_vars(req: Request) -> dict[str, str]:
         lower = name.lower()
         variable = OWN_NAMES.get(lower)
         if variable is None:
-            if not VARIABLE.match(name) or (
-                lower in NOT_PASSED and (lower == "proxy" or not req._plan.pass_auth)
-            ):
+            if not VARIABLE.match(name) or (lower in NOT_PASSED and (lower == "proxy" or not req._plan.pass_auth)):
                 continue
             variable = "HTTP_" + name.upper().replace("-", "_")
         headers[variable] = f"{headers[variable]}, {value}" if variable in headers else value
@@ -105,9 +103,7 @@ def add_cgi_vars(req: Request) -> None:
     """Give a request's environment all of CGI's variables."""
     found = common_vars(req)
     path_info = req.path_info or ""
-    script = (
-        req.uri[: len(req.uri) - len(path_info)] if path_info and req.uri.endswith(path_info) else req.uri
-    )
+    script = req.uri[: len(req.uri) - len(path_info)] if path_info and req.uri.endswith(path_info) else req.uri
     found["GATEWAY_INTERFACE"] = "CGI/1.1"
     found["SERVER_PROTOCOL"] = req.protocol
     found["REQUEST_METHOD"] = req.method

@@ -27,9 +27,7 @@ class Connection:
         "_local_addr", "_local_host", "_log", "_notes", "_remote_host",
     )  # fmt: skip
 
-    def __init__(
-        self, number: int, client: Address, local: Address, base_server: Server, log: ErrorLog
-    ) -> None:
+    def __init__(self, number: int, client: Address, local: Address, base_server: Server, log: ErrorLog) -> None:
         self._id = number
         self._client_addr = client
         self._local_addr = local
@@ -43,19 +41,13 @@ class Connection:
         self._remote_host: str | None = None
         self._notes: Table | None = None
 
-    base_server: Server = readonly(
-        "_base_server", "The server of the address that the connection came in through."
-    )
+    base_server: Server = readonly("_base_server", "The server of the address that the connection came in through.")
     local_addr: Address = readonly("_local_addr", "The server's (IP, port).")
     client_addr: Address = readonly("_client_addr", "The client's (IP, port).")
-    remote_host: str | None = readonly(
-        "_remote_host", "The client's DNS name; None until looked up, '' if none."
-    )
+    remote_host: str | None = readonly("_remote_host", "The client's DNS name; None until looked up, '' if none.")
     local_host: str | None = readonly("_local_host", "The server's DNS name, None if not looked up.")
     aborted: int = readonly("_aborted", "1 once the client was found gone.")
-    keepalive: int = writable(
-        "_keepalive", integer, "One of AP_CONN_*; AP_CONN_CLOSE closes after the response."
-    )
+    keepalive: int = writable("_keepalive", integer, "One of AP_CONN_*; AP_CONN_CLOSE closes after the response.")
     keepalives: int = readonly("_keepalives", "How many requests the connection served before this one.")
     double_reverse: int = readonly("_double_reverse", "Double reverse look-up: 1 done, 0 not yet, -1 failed.")
     id: int = readonly("_id", "A number unique among the open connections.")
@@ -73,9 +65,7 @@ class Connection:
     @property
     def remote_addr(self) -> Address:
         """`client_addr` under its name of httpd 2.2 (logs that it is deprecated)."""
-        self._log.log(
-            constants.APLOG_WARNING, "mod_python: conn.remote_addr deprecated in 2.4, use client_addr"
-        )
+        self._log.log(constants.APLOG_WARNING, "mod_python: conn.remote_addr deprecated in 2.4, use client_addr")
         return self._client_addr
 
     @property

@@ -76,9 +76,7 @@ class ErrorLog:
 
     __slots__ = ("fd", "level", "levels")
 
-    def __init__(
-        self, fd: int = 2, level: int = DEFAULT_LEVEL, levels: Mapping[str, int] | None = None
-    ) -> None:
+    def __init__(self, fd: int = 2, level: int = DEFAULT_LEVEL, levels: Mapping[str, int] | None = None) -> None:
         self.fd = fd
         self.level = level
         self.levels: Mapping[str, int] = {} if levels is None else levels

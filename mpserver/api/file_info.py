@@ -54,9 +54,7 @@ class FileInfo:
             next((kind for test, kind in TYPES if test(found.st_mode)), constants.APR_UNKFILE),
         )  # fmt: skip
 
-    protection: int | None = _fact(
-        constants.FINFO_MODE, "APR's bits: a hex digit each for owner, group, others."
-    )
+    protection: int | None = _fact(constants.FINFO_MODE, "APR's bits: a hex digit each for owner, group, others.")
     inode: int | None = _fact(constants.FINFO_INO, "The inode's number.")
     device: int | None = _fact(constants.FINFO_DEV, "The device's number.")
     nlink: int | None = _fact(constants.FINFO_NLINK, "How many names the file has.")
@@ -83,12 +81,7 @@ class FileInfo:
 def _protection(mode: int) -> int:
     """APR's bits: one hex digit each for owner, group and others; set-id bits above."""
     bits = (mode >> 6 & 7) << 8 | (mode >> 3 & 7) << 4 | (mode & 7)
-    return (
-        bits
-        | (0x8000 if mode & 0o4000 else 0)
-        | (0x4000 if mode & 0o2000 else 0)
-        | (0x2000 if mode & 0o1000 else 0)
-    )
+    return bits | (0x8000 if mode & 0o4000 else 0) | (0x4000 if mode & 0o2000 else 0) | (0x2000 if mode & 0o1000 else 0)
 
 
 def stat(fname: str, wanted: int) -> FileInfo:

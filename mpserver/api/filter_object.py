@@ -140,9 +140,7 @@ class OutputFilterObject(Filter):
 
     __slots__ = ("_end", "_next", "_parts", "_position")
 
-    def __init__(
-        self, req: Request, facts: Facts, parts: list[Part], mark: int, following: OutputFilter
-    ) -> None:
+    def __init__(self, req: Request, facts: Facts, parts: list[Part], mark: int, following: OutputFilter) -> None:
         super().__init__(req, facts, 0)
         self._parts = parts
         #: Where reading goes on in the first part, if that is bytes.

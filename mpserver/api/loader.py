@@ -29,7 +29,7 @@ TRUST = 1.0
 
 #: How a module was loaded, so that another interpreter can load it the same way: its name, where (a handler's
 #: directory, or the path of `Loader.import_module`), and PythonPath, if that was in effect.
-Recipe = tuple[str, str | tuple[str, ...] | None, str | None]
+LoadedModule = tuple[str, str | tuple[str, ...] | None, str | None]
 
 
 class Fault:
@@ -147,8 +147,8 @@ class Loader:
         #: When it was made: its modules are not older (seconds since the epoch).
         self.born = time.time()
         #: What was loaded, in that order; and who is told of each.
-        self.recipes: list[Recipe] = []
-        self.told: Callable[[Recipe], None] | None = None
+        self.loaded_modules: list[LoadedModule] = []
+        self.told: Callable[[LoadedModule], None] | None = None
         #: Changed modules are executed again in place; not where a changed file replaces the interpreter.
         self.in_place = True
 
@@ -193,9 +193,7 @@ class Loader:
                 self._check(loaded, now, False)
             return loaded
 
-    def _first(
-        self, key: tuple[str, Any], path: Sequence[str] | None, now: float, only: bool = False
-    ) -> Loaded:
+    def _first(self, key: tuple[str, Any], path: Sequence[str] | None, now: float, only: bool = False) -> Loaded:
         """Load a module for the first time."""
         self._raise_again(self._faults.get(key))
         children: dict[Loaded, int] = {}
@@ -252,14 +250,14 @@ class Loader:
                 children[loaded] = loaded.version
             return loaded.module
 
-    def _tell(self, recipe: Recipe) -> None:
-        self.recipes.append(recipe)
+    def _tell(self, loaded: LoadedModule) -> None:
+        self.loaded_modules.append(loaded)
         if self.told is not None:
-            self.told(recipe)
+            self.told(loaded)
 
-    def load_again(self, recipe: Recipe) -> None:
+    def load_again(self, loaded: LoadedModule) -> None:
         """Load a module as another interpreter has loaded it. :raises Exception: whatever that raises."""
-        name, where, path = recipe
+        name, where, path = loaded
         if path is not None:
             self.use_path(path)
         if isinstance(where, tuple):

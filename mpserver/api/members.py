@@ -21,9 +21,7 @@ else:
 
         def __init__(self, getter: Callable[[Any], Any], doc: str | None = None) -> None:
             super().__init__(getter, doc=doc)
-            self.__doc__ = (
-                getter.__doc__ if doc is None else doc
-            )  # (Python 3.11 shows this class's otherwise)
+            self.__doc__ = getter.__doc__ if doc is None else doc  # (Python 3.11 shows this class's otherwise)
 
         def __set_name__(self, owner: type, name: str) -> None:
             self.text = f"attribute {name!r} of {owner.__name__!r} objects is not writable"

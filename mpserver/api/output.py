@@ -287,9 +287,7 @@ class Output:
             if self._length_left is not None:
                 parts, size = self._within_length(parts, size)
                 if last and self._length_left:
-                    self._link.keep_alive = (
-                        False  # the client waits for bytes that never come: end the connection
-                    )
+                    self._link.keep_alive = False  # the client waits for bytes that never come: end the connection
             out += parts
             self._sent += size
         if len(out) > 1:
@@ -367,15 +365,11 @@ class Output:
             self._settle_body(link.input)
         phrase = None
         if status < 200:
-            status = (
-                constants.HTTP_INTERNAL_SERVER_ERROR
-            )  # (the client would go on waiting for the final answer)
+            status = constants.HTTP_INTERNAL_SERVER_ERROR  # (the client would go on waiting for the final answer)
         elif self._status_line is not None and self._status_line.startswith(f"{status} "):
             phrase = self._status_line[4:]
         elif status not in REASONS:
-            status = (
-                constants.HTTP_INTERNAL_SERVER_ERROR
-            )  # (a name of its own would be needed, by status_line)
+            status = constants.HTTP_INTERNAL_SERVER_ERROR  # (a name of its own would be needed, by status_line)
         lines = [b"", self._clock.lines(self._request_time)]
         framing = self._framing(status, size, last)
         if status in CLOSING or (link.keep_alive and self._closing_asked()):

@@ -41,7 +41,7 @@ class RequestPlan(Protocol):
     loader: Any
     debug: bool
     needs_python: bool
-    place: Any
+    interpreter_id: Any
     content: Any
     error_documents: Any
     filters: Any

@@ -230,9 +230,7 @@ class Request(Output, Receiving):
     args: str | None = writable("_args", text_or_none, "The query, without '?'.")
     used_path_info: int = writable("_used_path_info", integer, "One of AP_REQ_*_PATH_INFO.")
     extension: str | None = readonly("_extension", "The extension that chose the handler ('| .ext').")
-    handler: str | None = writable(
-        "_handler", text_or_none, "The content handler by SetHandler or AddHandler."
-    )
+    handler: str | None = writable("_handler", text_or_none, "The content handler by SetHandler or AddHandler.")
     interpreter: str = readonly("_plan.interpreter", "The name of the interpreter (manual 4.1).")
     phase: str | None = readonly("_phase", "The directive whose handlers run now, None between phases.")
 
@@ -266,9 +264,7 @@ class Request(Output, Receiving):
     @ReadOnly
     def parsed_uri(self) -> tuple[str | int | None, ...]:
         """The target's parts in the order of URI_* (manual 4.5.3); the path is decoded, as httpd leaves it."""
-        return uri_module.parsed_uri(
-            self.unparsed_uri, None if self._located is None else self._located.resource.uri
-        )
+        return uri_module.parsed_uri(self.unparsed_uri, None if self._located is None else self._located.resource.uri)
 
     # ---- the headers and tables
 
@@ -314,9 +310,7 @@ class Request(Output, Receiving):
     # ---- the response
 
     status: int = writable("_status", integer, "The status of the response, 200 at first.")
-    status_line: str | None = writable(
-        "_status_line", members.header_text, "'404 Gone'; must agree with status."
-    )
+    status_line: str | None = writable("_status_line", members.header_text, "'404 Gone'; must agree with status.")
     assbackwards: int = writable("_assbackwards", integer, "1 sends no head (HTTP/0.9).")
     proxyreq: int = writable("_proxyreq", integer, "One of PROXYREQ_*.")
     allowed: int = readonly("_allowed", "Bits of the methods that `Allow` will name.")
@@ -354,9 +348,7 @@ class Request(Output, Receiving):
 
     @content_type.setter
     def content_type(self, value: str) -> None:
-        if (
-            type(value) is not str or not value.isprintable()
-        ):  # (what is printable has no line break and no NUL)
+        if type(value) is not str or not value.isprintable():  # (what is printable has no line break and no NUL)
             value = members.header_text("content_type", value)
         self._content_type = value
         self._content_type_set = 1
@@ -585,9 +577,7 @@ class Request(Output, Receiving):
 
         :raises AssertionError, TypeError, ValueError: as PEP 3333 and `mod_python.wsgi` have it.
         """
-        answer: Callable[..., Callable[[bytes], None]] = (
-            import_module("mod_python.wsgi").exchange(self).start_response
-        )
+        answer: Callable[..., Callable[[bytes], None]] = import_module("mod_python.wsgi").exchange(self).start_response
         return answer(status, headers, exc_info)
 
     def send_http_header(self) -> None:
@@ -605,9 +595,7 @@ class Request(Output, Receiving):
         """Set ETag from the file's size and time, as httpd's FileETag MTime Size."""
         info = self.finfo
         if info.filetype == constants.APR_REG:
-            self.headers_out["ETag"] = uri_module.etag(
-                info.size, self._stat.st_mtime_ns if self._stat else None
-            )
+            self.headers_out["ETag"] = uri_module.etag(info.size, self._stat.st_mtime_ns if self._stat else None)
 
     def meets_conditions(self) -> int:
         """OK, or the status that answers the request's conditions (manual 4.5.3; RFC 9110 13.2)."""

@@ -39,9 +39,7 @@ class Server:
         return None if self._find_next is None else self._find_next()
 
     defn_name: str | None = readonly("_defn_name", "The file that defines this server.")
-    defn_line_number: int = readonly(
-        "_defn_line_number", "The line of its definition; 0 for the main server."
-    )
+    defn_line_number: int = readonly("_defn_line_number", "The line of its definition; 0 for the main server.")
     server_admin: str = readonly("_server_admin", "ServerAdmin.")
     server_hostname: str = readonly("_server_hostname", "ServerName; CGI's SERVER_NAME.")
     port: int = readonly("_port", "The port of ServerName, 0 when it has none.")
@@ -60,9 +58,7 @@ class Server:
     limit_req_fieldsize: int = readonly("_limit_req_fieldsize", "LimitRequestFieldSize in bytes.")
     limit_req_fields: int = readonly("_limit_req_fields", "LimitRequestFields.")
     my_generation: int = readonly("_my_generation", "How often the server was restarted.")
-    restart_time: float = readonly(
-        "_restart_time", "When the configuration was read, seconds since the epoch."
-    )
+    restart_time: float = readonly("_restart_time", "When the configuration was read, seconds since the epoch.")
 
     def get_config(self) -> Table:
         """The Python directives in effect at the server's own level (manual 4.5.6)."""

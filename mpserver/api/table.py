@@ -279,7 +279,5 @@ class HeaderTable(Table):
             try:
                 value.encode("latin-1")
             except UnicodeEncodeError:
-                raise TypeError(
-                    f"the value of header {name} is not an ISO-8859-1 string: {value!r}"
-                ) from None
+                raise TypeError(f"the value of header {name} is not an ISO-8859-1 string: {value!r}") from None
         return name, value

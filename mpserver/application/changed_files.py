@@ -41,11 +41,7 @@ class Modules:
 
     def names(self) -> list[str]:
         """Their names, in order."""
-        found = [
-            name
-            for name, module in list(sys.modules.items())
-            if self._is_ours(getattr(module, "__file__", None))
-        ]
+        found = [name for name, module in list(sys.modules.items()) if self._is_ours(getattr(module, "__file__", None))]
         return sorted(found)
 
     def files(self) -> set[str]:
@@ -67,7 +63,7 @@ class Modules:
         if known is None:
             path = os.path.realpath(file)
             handlers = (
-                os.path.realpath(where) for _, where, _ in self._loader.recipes if isinstance(where, str)
+                os.path.realpath(where) for _, where, _ in self._loader.loaded_modules if isinstance(where, str)
             )
             known = _is_under(path, (*self._document_trees(), *handlers)) or (
                 not _is_under(path, OTHERS) and _is_under(path, map(os.path.realpath, sys.path))

@@ -9,16 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 
-from mpserver.api.loader import Loader, Recipe, resolve_object
+from mpserver.api.loader import LoadedModule, Loader, resolve_object
 from mpserver.config.configuration import Configuration
 from mpserver.modules import python
 from mpserver.modules.interpreter_environment import Environment
-from mpserver.phases.plan import Place
-from mpserver.phases.planner import place
+from mpserver.phases.plan import InterpreterId
+from mpserver.phases.planner import identify
 
 
 def imports(
-    configuration: Configuration, where: Place, environments: Mapping[str, Environment], loader: Loader
+    configuration: Configuration, where: InterpreterId, environments: Mapping[str, Environment], loader: Loader
 ) -> Iterator[tuple[str, BaseException]]:
     """PythonImport for an interpreter (api 3.5 1.7): in reverse order. Yields what failed, and goes on."""
     main = configuration.main
@@ -26,7 +26,7 @@ def imports(
     backend = main.base[python.INTERP_BACKEND]
     named = main.conf[python.PYTHON_IMPORTS]
     for name, interpreter in reversed(named):
-        if place(interpreter, backend, environments.get(interpreter, ())) != where:
+        if identify(interpreter, backend, environments.get(interpreter, ())) != where:
             continue
         module, _, function = name.partition("::")
         try:
@@ -39,15 +39,15 @@ def imports(
             yield name, error
 
 
-def inherited(recipes: Iterable[Recipe], loader: Loader) -> Iterator[tuple[str, BaseException]]:
+def inherited(loaded_modules: Iterable[LoadedModule], loader: Loader) -> Iterator[tuple[str, BaseException]]:
     """Load what a predecessor had loaded. Yields what failed, and goes on.
 
     A page of a publisher that was removed meanwhile is none that anybody asks for: it is left out.
     """
-    for recipe in recipes:
-        name, where, _path = recipe
+    for loaded in loaded_modules:
+        name, where, _path = loaded
         try:
-            loader.load_again(recipe)
+            loader.load_again(loaded)
         except ModuleNotFoundError as error:
             if not (isinstance(where, tuple) and error.name == name and not _exists(name, where)):
                 yield name, error

@@ -14,7 +14,7 @@ from mpserver.application import imports
 from mpserver.errors import MustMove
 from mpserver.ipc import messages
 from mpserver.phases import application_errors, dispatch, filters, moving
-from mpserver.phases.plan import Place
+from mpserver.phases.plan import InterpreterId
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mpserver.interp import Interpreter
 
 #: The place of an interpreter that serves nobody any more.
-NOWHERE = Place("", "")
+NOWHERE = InterpreterId("", "")
 
 #: By the code that calls an application: on behalf of which request. None: at the start of the interpreter.
 _CALLERS: dict[Any, Callable[[FrameType], Request | None]] = {

@@ -62,9 +62,7 @@ class Lines(io.TextIOBase):
     line_buffering = True
     mode = "w"
 
-    def __init__(
-        self, name: str, log: ErrorLog, level: int, prefix: str, partial: dict[tuple[int, int], str]
-    ) -> None:
+    def __init__(self, name: str, log: ErrorLog, level: int, prefix: str, partial: dict[tuple[int, int], str]) -> None:
         self.name = name
         self._log, self._level, self._prefix, self._partial = log, level, prefix, partial
         #: For bytes.

@@ -47,9 +47,7 @@ REMEDY = "set 'PythonInterpBackend process' for this application, which then run
 
 def _fork_in_own(error: Refusal) -> Callable[[], NoReturn]:
     def refuse() -> NoReturn:
-        raise error(
-            f"fork not supported for isolated subinterpreters: use subprocess to run a program, or {REMEDY}"
-        )
+        raise error(f"fork not supported for isolated subinterpreters: use subprocess to run a program, or {REMEDY}")
 
     return refuse
 
@@ -155,9 +153,7 @@ CHANGES: dict[str, tuple[Change, ...]] = {
 BROKEN = ("_decimal", "_zoneinfo") if sys.version_info < (3, 13) else ()
 
 
-def install(
-    kind: str, output: Output, one_process: bool, error: Refusal = RuntimeError, soft: int = 0
-) -> None:
+def install(kind: str, output: Output, one_process: bool, error: Refusal = RuntimeError, soft: int = 0) -> None:
     """Arrange an interpreter for its applications, before any code of theirs runs.
 
     ``error``: see `Refusal`. ``soft``: the limit of descriptors that the programs which they start get, 0: as it is.

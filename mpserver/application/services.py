@@ -28,9 +28,9 @@ class Services:
     """Implements `mpserver.api.runtime.Runtime` for one interpreter."""
 
     def __init__(
-        self, boot: Boot, main: Host, loader: Loader, seat: scoreboard.Place, board: scoreboard.Scoreboard
+        self, boot: Boot, main: Host, loader: Loader, entry: scoreboard.ScoreboardEntry, board: scoreboard.Scoreboard
     ) -> None:
-        self.interpreter = boot.place.name
+        self.interpreter = boot.interpreter_id.name
         self.kind = boot.kind
         self.server_root = boot.configuration.root
         defines = set(boot.configuration.defines)
@@ -39,7 +39,7 @@ class Services:
         self.defines = frozenset(defines)
         self.main_server = main.object
         self._boot = boot
-        self._seat = seat
+        self._scoreboard_entry = entry
         self._board = board
         self._main = main
         self._loader = loader
@@ -81,7 +81,7 @@ class Services:
 
     def runs(self, group: int) -> None:
         """Tell on the scoreboard what to end if this interpreter ends."""
-        self._seat.runs(group)
+        self._scoreboard_entry.runs(group)
 
     def mpm_query(self, code: int) -> int:
         """The answer for an AP_MPMQ_* code, as httpd's prefork and worker give it.
@@ -92,9 +92,7 @@ class Services:
         limits = mpm.limits_of(self._boot.configuration)
         answers = {
             constants.AP_MPMQ_MAX_DAEMON_USED: self._used(limits) if threaded else limits.workers,
-            constants.AP_MPMQ_IS_THREADED: constants.AP_MPMQ_STATIC
-            if threaded
-            else constants.AP_MPMQ_NOT_SUPPORTED,
+            constants.AP_MPMQ_IS_THREADED: constants.AP_MPMQ_STATIC if threaded else constants.AP_MPMQ_NOT_SUPPORTED,
             constants.AP_MPMQ_IS_FORKED: constants.AP_MPMQ_DYNAMIC,
             constants.AP_MPMQ_HARD_LIMIT_DAEMONS: limits.server_limit,
             constants.AP_MPMQ_HARD_LIMIT_THREADS: limits.thread_limit,

@@ -29,7 +29,7 @@ from mpserver.phases import applications
 from mpserver.phases.application_errors import refusing
 from mpserver.phases.applications import Wanted
 from mpserver.phases.pipeline import Pipeline
-from mpserver.phases.plan import Place
+from mpserver.phases.plan import InterpreterId
 from mpserver.phases.planner import MAIN
 from mpserver.serving.boot import Boot, pack, unpack
 from mpserver.system import subinterpreters
@@ -72,9 +72,7 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     names = applications.names(configuration)
     if not names:
-        print(
-            "No application is configured: there is no Python handler outside of .htaccess files and patterns."
-        )
+        print("No application is configured: there is no Python handler outside of .htaccess files and patterns.")
     environments = applications.environments(configuration).by_name
     status = 0
     for name in names:
@@ -117,9 +115,7 @@ def attempt(
     )  # fmt: skip
     elsewhere_needed = python != sys.executable
     command = (
-        other_python.command(python, fd)
-        if elsewhere_needed
-        else [python, "-m", "mpserver.cli.check_interp", str(fd)]
+        other_python.command(python, fd) if elsewhere_needed else [python, "-m", "mpserver.cli.check_interp", str(fd)]
     )
     try:
         child = subprocess.Popen(
@@ -193,7 +189,7 @@ def arrive(
     sys.argv = ["mod_python"]
     compiled = Configuration.from_bytes(configuration, registry())
     board = Scoreboard.create(1)
-    boot = Boot(Place(kind, name, environment), kind, 1, 0, 0, compiled, {}, board.fd, False)
+    boot = Boot(InterpreterId(kind, name, environment), kind, 1, 0, 0, compiled, {}, board.fd, False)
     if kind == "process":
         _load(out, boot, wanted)
     else:
@@ -228,7 +224,7 @@ def _load(out: int, boot: Boot, wanted: list[tuple[str, str | None, str | None]]
     loader = Loader()
     main = Pipeline(boot.configuration, {}, 0, loader, {}).host(boot.configuration.main)
     board = Scoreboard.attach(boot.scoreboard)
-    lend(Services(boot, main, loader, board.place(0, 1), board))
+    lend(Services(boot, main, loader, board.entry(0, 1), board))
     for module, directory, path in wanted:
         try:
             if path is not None:

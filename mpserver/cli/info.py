@@ -136,9 +136,7 @@ def _contexts(directive: Directive) -> list[str]:
         if directive.override is Override.ALL or not classes:
             lines.append("\twhen AllowOverride isn't None")
         else:
-            lines.append(
-                "\twhen AllowOverride includes " + " or ".join(_override_name(name) for name in classes)
-            )
+            lines.append("\twhen AllowOverride includes " + " or ".join(_override_name(name) for name in classes))
     return lines
 
 
@@ -154,10 +152,7 @@ def run_settings(configuration: Configuration) -> str:
         f'Main DocumentRoot: "{core.document_root(conf)}"',
         f'Main ErrorLog: "{core.error_log(conf)}"',
         f'PidFile: "{core.pid_file(conf)}"',
-        *(
-            f"Define: {name}={value}" if value else f"Define: {name}"
-            for name, value in configuration.defines.items()
-        ),
+        *(f"Define: {name}={value}" if value else f"Define: {name}" for name, value in configuration.defines.items()),
     ]
     identity = unixd.identity(conf)
     if identity is not None:

@@ -255,8 +255,6 @@ def _write_messages_to(path: str) -> None:
     try:
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     except OSError as error:
-        raise StartError(
-            f"({error.errno}){error.strerror}: could not open {path} for startup messages"
-        ) from error
+        raise StartError(f"({error.errno}){error.strerror}: could not open {path} for startup messages") from error
     os.dup2(fd, 2)
     os.close(fd)

@@ -65,9 +65,7 @@ def parse(arguments: Sequence[str]) -> Options:
     from mpserver.modules.core import DEFAULT_ROOT
 
     try:
-        given, rest = getopt.getopt(
-            list(arguments), "D:C:c:Xd:f:vVlLtTSMh?k:e:E:", ["status", "json", "recycle="]
-        )
+        given, rest = getopt.getopt(list(arguments), "D:C:c:Xd:f:vVlLtTSMh?k:e:E:", ["status", "json", "recycle="])
     except getopt.GetoptError as error:
         raise UsageError(f"illegal option -- {error.opt}") from error
     if rest:

@@ -57,9 +57,7 @@ class Needed(NamedTuple):
     line: int = 0
 
 
-def check(
-    configuration: Configuration, by_name: dict[str, Environment]
-) -> tuple[list[ConfigError], list[str]]:
+def check(configuration: Configuration, by_name: dict[str, Environment]) -> tuple[list[ConfigError], list[str]]:
     """Look with the eyes of those who will run; ``by_name`` are the environments of interpreters.
 
     :returns: the faults, and the warnings
@@ -105,9 +103,7 @@ def _needed(configuration: Configuration, by_name: dict[str, Environment]) -> It
         if id(server.sections) not in seen:  # (hosts without sections of their own share the main server's)
             seen.add(id(server.sections))
             for conf in scopes(server):
-                yield from (
-                    needed for needed in _of_scope(server, conf, accounts, main) if needed.identity.uid
-                )
+                yield from (needed for needed in _of_scope(server, conf, accounts, main) if needed.identity.uid)
 
 
 def _runner(configuration: Configuration) -> Identity | None:

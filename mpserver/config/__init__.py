@@ -1,1 +1,1 @@
-
+"""Text becomes configuration: reading, checking, merging. No sockets here."""

@@ -241,8 +241,7 @@ def _not_allowed(scope: Scope) -> str:
 
 def _unknown(name: str) -> str:
     return (
-        f"Invalid command '{name}', perhaps misspelled or defined by a module "
-        "not included in the server configuration"
+        f"Invalid command '{name}', perhaps misspelled or defined by a module not included in the server configuration"
     )
 
 

@@ -105,9 +105,7 @@ class Configuration:
     def tree(self) -> Tree:
         """The whole tree as it was read."""
         hosts = iter(self.hosts)
-        return tuple(
-            node._replace(children=next(hosts).children()) if _is_host(node) else node for node in self._tree
-        )
+        return tuple(node._replace(children=next(hosts).children()) if _is_host(node) else node for node in self._tree)
 
     def to_bytes(self) -> bytes:
         """All that `from_bytes` needs to compile the same in another interpreter or process."""
@@ -184,9 +182,7 @@ class Configuration:
         named = [n for n in server._children if n.name.lower() in _NAMING]
         # (their faults are told when the host is compiled)
         self._compiler().compile(named, scope)
-        server.take_names(
-            conf, addresses[0].written if addresses and not addresses[0].is_literal else self.main.name
-        )
+        server.take_names(conf, addresses[0].written if addresses and not addresses[0].is_literal else self.main.name)
         return server
 
     def _compile_host(self, server: Server) -> None:
@@ -283,9 +279,7 @@ def load(
     return configuration
 
 
-def compile_tree(
-    tree: Tree, registry: Registry, root: str, defines: dict[str, str], file: str
-) -> Configuration:
+def compile_tree(tree: Tree, registry: Registry, root: str, defines: dict[str, str], file: str) -> Configuration:
     """The configuration of a tree that was read (and found good) before; hosts are compiled on demand.
 
     Better: `Configuration.to_bytes` and `from_bytes`, which keep the variables and resolved names, too.

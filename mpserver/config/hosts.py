@@ -68,9 +68,7 @@ def split_name(text: str) -> tuple[str, int]:
 
 def _server_name(call: Call) -> None:
     if ANY in call.args[0]:
-        raise ConfigError(
-            f'Invalid ServerName "{call.args[0]}" use ServerAlias to set multiple server names.'
-        )
+        raise ConfigError(f'Invalid ServerName "{call.args[0]}" use ServerAlias to set multiple server names.')
     split_name(call.args[0])
     call.server[SERVER_NAME] = call.args[0]
 
@@ -83,9 +81,7 @@ def _server_alias(call: Call) -> None:
 
 #: For the core module to list among its own.
 DIRECTIVES = (
-    Directive(
-        "ServerName", Args.TAKE1, SERVER_VHOST, _server_name, help="The hostname and port of the server"
-    ),
+    Directive("ServerName", Args.TAKE1, SERVER_VHOST, _server_name, help="The hostname and port of the server"),
     Directive(
         "ServerAlias",
         Args.RAW,

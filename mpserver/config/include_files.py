@@ -59,17 +59,13 @@ def _match(directory: str, parts: list[str], optional: bool) -> Iterator[str]:
     except OSError as error:
         if optional:
             return
-        raise ConfigError(
-            f"Include/IncludeOptional: Could not open directory {directory}: {error.strerror}"
-        ) from error
+        raise ConfigError(f"Include/IncludeOptional: Could not open directory {directory}: {error.strerror}") from error
     matches = compile_glob(part, period=True).fullmatch
     found = [os.path.join(directory, name) for name in names if matches(name)]
     if rest:
         found = [path for path in found if os.path.isdir(path)]
     if not found and not optional:
-        raise ConfigError(
-            f"Include/IncludeOptional: No matches for the wildcard '{part}' in '{directory}', failing"
-        )
+        raise ConfigError(f"Include/IncludeOptional: No matches for the wildcard '{part}' in '{directory}', failing")
     for path in found:
         if rest:
             yield from _match(path, rest, optional)

@@ -50,9 +50,7 @@ class _Frame:
 
     __slots__ = ("active", "args", "children", "file", "line", "name", "raw", "splices")
 
-    def __init__(
-        self, name: str, children: list[Node], file: str, line: int, *, active: bool, splices: bool
-    ) -> None:
+    def __init__(self, name: str, children: list[Node], file: str, line: int, *, active: bool, splices: bool) -> None:
         self.name, self.children = name, children
         self.file, self.line = file, line
         self.active, self.splices = active, splices
@@ -112,9 +110,7 @@ class Reader:
         if real in self._open:
             raise ConfigError(f"{path} is included by itself, there appears to be a recursion.")
         if len(self._open) >= MAX_DEPTH:
-            raise ConfigError(
-                f"Exceeded maximum include depth of {MAX_DEPTH}, There appears to be a recursion."
-            )
+            raise ConfigError(f"Exceeded maximum include depth of {MAX_DEPTH}, There appears to be a recursion.")
         text = _contents(path)
         self._open.append(real)
         try:
@@ -347,9 +343,7 @@ def _choose(reader: Reader, mpm: Module) -> None:
     """From here on this MPM is the one that counts."""
     for other in reader.registry.mpms:
         if other is not mpm and other.name in reader.loaded:
-            raise ConfigError(
-                f"AH00534: More than one MPM loaded: {other.name} and {mpm.name}. Keep one of them"
-            )
+            raise ConfigError(f"AH00534: More than one MPM loaded: {other.name} and {mpm.name}. Keep one of them")
     reader.loaded[mpm.name] = None
     reader.registry = reader.registry.chosen([mpm.name])
 

@@ -154,9 +154,7 @@ class Registry:
     ``mpms`` are modules of which only one counts at a time (`mpm`): the first, until another is chosen.
     """
 
-    def __init__(
-        self, modules: Iterable[Module], mpms: Iterable[Module] = (), mpm: Module | None = None
-    ) -> None:
+    def __init__(self, modules: Iterable[Module], mpms: Iterable[Module] = (), mpm: Module | None = None) -> None:
         self._others, self.mpms = tuple(modules), tuple(mpms)
         self.mpm = mpm if mpm is not None or not self.mpms else self.mpms[0]
         self.modules = self._others if self.mpm is None else (*self._others, self.mpm)
@@ -183,10 +181,6 @@ class Registry:
         """The MPM that was not chosen and would have this directive."""
         wanted = name.lower()
         return next(
-            (
-                mpm
-                for mpm in self.mpms
-                if any(directive.name.lower() == wanted for directive in mpm.directives)
-            ),
+            (mpm for mpm in self.mpms if any(directive.name.lower() == wanted for directive in mpm.directives)),
             None,
         )

@@ -54,9 +54,7 @@ class Sections:
         self.names = names
         self.directories = tuple(sorted((e for e in given if e.regex is None), key=lambda e: e.depth))
         # (httpd sorts these, too, by the slashes in their patterns)
-        self.directory_matches = tuple(
-            sorted((e for e in given if e.regex is not None), key=lambda e: e.depth)
-        )
+        self.directory_matches = tuple(sorted((e for e in given if e.regex is not None), key=lambda e: e.depth))
         self.files = base[FILES]
         self.locations = tuple(locations)
         #: Whether any .htaccess may be read at all.
@@ -111,9 +109,7 @@ class Sections:
         if basename:
             chain = (*chain, f"{chain[-1]}{basename}/")
         plain = tuple(entry for directory in chain for entry in self.for_directory(directory))
-        return plain + (
-            self.for_directory_regexes(chain[-1][:-1] if basename else chain[-1]) if chain else ()
-        )
+        return plain + (self.for_directory_regexes(chain[-1][:-1] if basename else chain[-1]) if chain else ())
 
     def for_location(self, uri: str) -> tuple[Entry, ...]:
         """The Location sections of a decoded URI path. A plain one matches whole segments."""
@@ -200,9 +196,7 @@ def allowed_by(conf: Conf) -> Allowed:
 
 def for_files(files: tuple[Entry, ...], basename: str) -> tuple[Entry, ...]:
     """Of Files sections, those of a file's name."""
-    return tuple(
-        entry for entry in files if (entry.test(basename) if entry.test else entry.pattern == basename)
-    )
+    return tuple(entry for entry in files if (entry.test(basename) if entry.test else entry.pattern == basename))
 
 
 def merge(

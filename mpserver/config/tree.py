@@ -29,8 +29,7 @@ Tree = tuple[Node, ...]
 def to_plain(tree: Tree) -> tuple[Plain, ...]:
     """The tree as nested plain tuples, which ``marshal`` takes."""
     return tuple(
-        (n.name, n.args, n.raw, n.file, n.line, None if n.children is None else to_plain(n.children))
-        for n in tree
+        (n.name, n.args, n.raw, n.file, n.line, None if n.children is None else to_plain(n.children)) for n in tree
     )
 
 

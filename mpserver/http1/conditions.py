@@ -30,9 +30,7 @@ ENTITY_TAG = lazyre.compile(_TAG)
 ENTITY_TAGS = lazyre.compile(rf"[ \t]*+(?:{_TAG}[ \t]*+)?+(?:,[ \t]*+(?:{_TAG}[ \t]*+)?+)*+")
 
 
-def evaluate(
-    method: str, get: Get, etag: str | None, modified: float | None, now: float | None = None
-) -> int:
+def evaluate(method: str, get: Get, etag: str | None, modified: float | None, now: float | None = None) -> int:
     """The verdict on a request for a representation that exists: OK (0), 304 or 412.
 
     ``etag`` is the representation's entity tag with its quotes (and ``W/``), ``modified`` its last

@@ -50,9 +50,7 @@ def http_date(seconds: float) -> str:
 def _fixdate(seconds: int) -> str:
     """Remembered: a site's files have few dates, and each is sent often."""
     year, month, day, hour, minute, second, weekday, _, _ = time.gmtime(seconds)
-    return (
-        f"{DAYS[weekday]}, {day:02d} {MONTHS[month - 1]} {year:04d} {hour:02d}:{minute:02d}:{second:02d} GMT"
-    )
+    return f"{DAYS[weekday]}, {day:02d} {MONTHS[month - 1]} {year:04d} {hour:02d}:{minute:02d}:{second:02d} GMT"
 
 
 def parse_date(text: str, now: float | None = None) -> float | None:

@@ -82,9 +82,7 @@ def check_sizes(text: str, limits: Limits) -> None:
     """Refuse the first field line that is longer than allowed."""
     for line in text.split("\r\n"):
         if len(line) > limits.field_size:
-            raise RequestError(
-                400, f"{_name(line)} is longer than {limits.field_size} bytes (LimitRequestFieldSize)"
-            )
+            raise RequestError(400, f"{_name(line)} is longer than {limits.field_size} bytes (LimitRequestFieldSize)")
 
 
 def _name(line: str) -> str:

@@ -117,9 +117,7 @@ class Head:
         if merged is None:
             merged = self._block.merge()
         if self.target[:1] != "/" and self.host is not None and "host" in merged[1]:
-            fields = tuple(
-                (name, self.host if name.lower() == "host" else value) for name, value in merged[0]
-            )
+            fields = tuple((name, self.host if name.lower() == "host" else value) for name, value in merged[0])
             return fields, {**merged[1], "host": self.host}
         return merged
 
@@ -161,26 +159,18 @@ def parse_head(
         method, target, path, query, minor, host = _other_line(line)
     start = end + 2
     try:
-        if (
-            previous is not None
-            and buffer.startswith(previous._block.tail, start)
-            and previous.minor == minor
-        ):
+        if previous is not None and buffer.startswith(previous._block.tail, start) and previous.minor == minor:
             block = previous._block
         else:
             stop = buffer.find(b"\r\n\r\n", end)
             if stop < 0:
                 return HeadReader(limits).feed(buffer)
             tail = buffer[start : stop + 4]
-            block = (
-                _read_block(tail, minor, limits) if blocks is None or not minor else blocks.read(tail, limits)
-            )
+            block = _read_block(tail, minor, limits) if blocks is None or not minor else blocks.read(tail, limits)
     except RequestError as error:
         error.line = line
         raise
-    return Head(
-        method, target, path, query, minor, line, block, host or block.host, buffer[: start + len(block.tail)]
-    )
+    return Head(method, target, path, query, minor, line, block, host or block.host, buffer[: start + len(block.tail)])
 
 
 def refused(line: str) -> Head:
@@ -212,9 +202,7 @@ def _other_line(line: str) -> tuple[str, str, str, str | None, int, str | None]:
         if len(parts) == 2 and is_token(parts[0]):
             raise RequestError(400, "a request without version (HTTP/0.9)")
         if len(parts) != 3:
-            raise RequestError(
-                400, "the request line is not method, target and version with one space between"
-            )
+            raise RequestError(400, "the request line is not method, target and version with one space between")
         method, target, version = parts
         if not is_token(method):
             raise RequestError(400, "the request's method is no token")
@@ -281,19 +269,13 @@ class HeadReader:
         limits = self._limits
         if not self._lines:
             if size > limits.line:
-                raise self._error(
-                    414, f"the request line is longer than {limits.line} bytes (LimitRequestLine)"
-                )
+                raise self._error(414, f"the request line is longer than {limits.line} bytes (LimitRequestLine)")
         elif size > limits.field_size:
-            raise self._error(
-                400, f"a header field is longer than {limits.field_size} bytes (LimitRequestFieldSize)"
-            )
+            raise self._error(400, f"a header field is longer than {limits.field_size} bytes (LimitRequestFieldSize)")
         elif size and self._lines > limits.fields > 0:
             raise self._error(400, f"more than {limits.fields} header fields (LimitRequestFields)")
 
     def _error(self, status: int, reason: str) -> RequestError:
         """An error with the request line, as far as it has come."""
-        line = (
-            bytes(self.buffer[: self._limits.line + 2 * _MAX_EMPTY_LINES]).lstrip(b"\r\n").partition(b"\n")[0]
-        )
+        line = bytes(self.buffer[: self._limits.line + 2 * _MAX_EMPTY_LINES]).lstrip(b"\r\n").partition(b"\n")[0]
         return RequestError(status, reason, line.rstrip(b"\r").decode("latin-1"))

@@ -13,8 +13,7 @@ _PATH = b"/:@!$&'()*+,;=~-._"
 
 #: How each byte is written in a path.
 _IN_PATH = tuple(
-    chr(byte) if (chr(byte).isalnum() and byte < 128) or byte in _PATH else f"%{byte:02X}"
-    for byte in range(256)
+    chr(byte) if (chr(byte).isalnum() and byte < 128) or byte in _PATH else f"%{byte:02X}" for byte in range(256)
 )
 _plain_path = re.compile(r"[0-9A-Za-z/:@!$&'()*+,;=~._-]*").fullmatch
 

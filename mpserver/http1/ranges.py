@@ -116,9 +116,7 @@ def multipart(ranges: list[Range], size: int, content_type: str | None, boundary
     """
     kind = f"Content-Type: {content_type}\r\n" if content_type else ""
     heads = tuple(
-        f"\r\n--{boundary}\r\n{kind}Content-Range: {content_range(one, size)}\r\n\r\n".encode(
-            "latin-1", "replace"
-        )
+        f"\r\n--{boundary}\r\n{kind}Content-Range: {content_range(one, size)}\r\n\r\n".encode("latin-1", "replace")
         for one in ranges
     )
     end = f"\r\n--{boundary}--\r\n".encode("ascii")

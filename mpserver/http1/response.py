@@ -107,9 +107,7 @@ def check_field(name: str, value: str) -> None:
     if not is_token(name):
         raise ValueError(f"a header field can't have this name: {name!r}")
     if _find_unsendable(value):
-        raise ValueError(
-            f"CR, LF, NUL or a character beyond latin-1 in the value of header field {name}: {value!r}"
-        )
+        raise ValueError(f"CR, LF, NUL or a character beyond latin-1 in the value of header field {name}: {value!r}")
 
 
 def field_lines(pairs: Iterable[tuple[str, str]]) -> bytes:

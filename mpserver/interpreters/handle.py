@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from mpserver.api.loader import Recipe
+from mpserver.api.loader import LoadedModule
 from mpserver.errors import is_crowded
 from mpserver.ipc import messages
 from mpserver.serving.boot import Boot
@@ -44,27 +44,27 @@ class Events(NamedTuple):
     #: A request goes on in another interpreter, after its early phases.
     moved: Callable[[messages.Message], None]
     #: The application can't run in it; a connection may come with the news.
-    refused: Callable[[Interp, messages.Message], None]
+    refused: Callable[[InterpreterHandle, messages.Message], None]
     #: It could not start: the connections that waited for it, why, and after how many seconds it may be tried
     #: again (0: at once).
-    failed: Callable[[Interp, list[messages.Message], str, float], None]
+    failed: Callable[[InterpreterHandle, list[messages.Message], str, float], None]
     #: It crashed in a request: the connection, with what is known of the request.
-    lost: Callable[[Interp, messages.Message], None]
+    lost: Callable[[InterpreterHandle, messages.Message], None]
     #: A request in it does not end; it serves nobody any more.
-    stuck: Callable[[Interp], None]
+    stuck: Callable[[InterpreterHandle], None]
     #: It serves from now on.
-    serving: Callable[[Interp], None]
+    serving: Callable[[InterpreterHandle], None]
     #: It wants a successor: it has served enough, or its files changed.
-    worn: Callable[[Interp, messages.Message], None]
+    worn: Callable[[InterpreterHandle, messages.Message], None]
     #: The listeners that it was lent are back: the last connection's number.
     repaid: Callable[[int], None]
     #: It is gone.
-    ended: Callable[[Interp], None]
+    ended: Callable[[InterpreterHandle], None]
     #: There was no room for a descriptor on the way to it or from it; the connection is there where it is left.
-    crowded: Callable[[Interp, messages.Message], None]
+    crowded: Callable[[InterpreterHandle, messages.Message], None]
 
 
-class Interp:
+class InterpreterHandle:
     """One interpreter of a worker; subclasses start it."""
 
     #: Whether listeners are lent to it.
@@ -82,25 +82,25 @@ class Interp:
         loop: Loop,
         events: Events,
         control: socket.socket,
-        inherited: list[Recipe] | None = None,
+        inherited: list[LoadedModule] | None = None,
     ) -> None:
         """``inherited`` is what a predecessor had loaded: it serves only where all of that loads again."""
         self.boot = boot
         self._control = control
-        self.name = boot.place.name
+        self.name = boot.interpreter_id.name
         self.state = STARTING
         self._loop = loop
         self._events = events
         self._waiting: deque[messages.Message] = deque()
         self._blocked = False
         #: What it has loaded for its handlers.
-        self.recipes: list[Recipe] = []
+        self.loaded_modules: list[LoadedModule] = []
         #: What waits for the answers to its questions, by their number.
         self._asked: dict[int, Callable[[Any], None]] = {}
         self._questions = QUESTIONS
         self._begin(inherited)
 
-    def _begin(self, inherited: list[Recipe] | None) -> None:
+    def _begin(self, inherited: list[LoadedModule] | None) -> None:
         """Start it. What fails is told from the loop, as is all that fails later: then those who wait are known."""
         theirs: socket.socket | None = None
         try:
@@ -137,7 +137,7 @@ class Interp:
         """Let it accept connections, see `mpserver.serving.leased_listeners`. :returns: whether it was reached"""
         if self.state != SERVING or self._waiting:
             return False
-        message = messages.Message(messages.LEND, listener.fileno(), served=end - number, number=number)
+        message = messages.Message(messages.LEASE, listener.fileno(), served=end - number, number=number)
         try:
             messages.send(self.inbox, message, wait=False)
         except OSError:
@@ -241,7 +241,7 @@ class Interp:
         self._flush()
 
     def _on_loaded(self, message: messages.Message) -> None:
-        self.recipes.append(marshal.loads(message.state))
+        self.loaded_modules.append(marshal.loads(message.state))
 
     def _on_told(self, message: messages.Message) -> None:
         self._asked.pop(message.number)(marshal.loads(message.state))
@@ -258,7 +258,7 @@ class Interp:
     def _on_backoff(self, message: messages.Message) -> None:
         self._over("it crashes again and again", float(message.state))
 
-    _handlers: Mapping[int, Callable[[Interp, messages.Message], None]] = {
+    _handlers: Mapping[int, Callable[[InterpreterHandle, messages.Message], None]] = {
         messages.READY: _on_ready,
         messages.FAILED: _on_failed,
         messages.BACKOFF: _on_backoff,
@@ -270,7 +270,7 @@ class Interp:
         messages.SPARE: lambda self, message: self._events.returned(message),
         messages.WORN: lambda self, message: self._events.worn(self, message),
         messages.CHANGED: lambda self, message: self._events.worn(self, message),
-        messages.REPAID: lambda self, message: self._events.repaid(message.number),
+        messages.LEASE_OVER: lambda self, message: self._events.repaid(message.number),
         messages.LOADED: _on_loaded,
         messages.TOLD: _on_told,
     }

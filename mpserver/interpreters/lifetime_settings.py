@@ -13,8 +13,8 @@ from mpserver.config.configuration import Configuration
 from mpserver.config.server import Server
 from mpserver.config.settings import Conf
 from mpserver.modules import python
-from mpserver.phases.plan import Place
-from mpserver.phases.planner import MAIN, place
+from mpserver.phases.plan import InterpreterId
+from mpserver.phases.planner import MAIN, identify
 from mpserver.serving.lifetime import NONE, Limits
 from mpserver.typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     pass
 
 
-def limits(configuration: Configuration, where: Place) -> Limits:
+def limits(configuration: Configuration, where: InterpreterId) -> Limits:
     """The limits of an interpreter; those of the main server where no section shows its name."""
     for server in (configuration.main, *configuration.hosts):
         for conf in _scopes(server):
@@ -33,9 +33,7 @@ def limits(configuration: Configuration, where: Place) -> Limits:
 
 
 def _told(conf: Conf) -> Limits:
-    return Limits(
-        conf[python.INTERP_MAX_REQUESTS], conf[python.INTERP_IDLE_TIMEOUT], conf[python.INTERP_RELOAD]
-    )
+    return Limits(conf[python.INTERP_MAX_REQUESTS], conf[python.INTERP_IDLE_TIMEOUT], conf[python.INTERP_RELOAD])
 
 
 def _scopes(server: Server) -> Iterator[Conf]:
@@ -53,15 +51,15 @@ def _scopes(server: Server) -> Iterator[Conf]:
     yield server.base
 
 
-def _runs(server: Server, conf: Conf, where: Place) -> bool:
+def _runs(server: Server, conf: Conf, where: InterpreterId) -> bool:
     """Whether a scope's requests run in an interpreter, as far as it shows without a request."""
     backend = conf[python.INTERP_BACKEND]
     named = conf[python.PYTHON_INTERPRETER]
     if named is None and not (conf[python.INTERP_PER_DIRECTORY] or conf[python.INTERP_PER_DIRECTIVE]):
         named = server.name or os.uname().nodename
     if named is not None:
-        return place(named, backend).name == where.name
+        return identify(named, backend).name == where.name
     specs = (spec for specs in conf[python.HANDLERS].values() for spec in specs)
     if conf[python.INTERP_PER_DIRECTORY]:  # folders below have their own
         return any(where.name.startswith(spec.directory or "//") for spec in specs)
-    return any(place(spec.directory or MAIN, backend).name == where.name for spec in specs)
+    return any(identify(spec.directory or MAIN, backend).name == where.name for spec in specs)

@@ -16,14 +16,14 @@ import time
 from collections.abc import Callable
 
 from mpserver.api import error_log as levels
-from mpserver.api.loader import Recipe
-from mpserver.interpreters.handle import SERVING, Interp
+from mpserver.api.loader import LoadedModule
+from mpserver.interpreters.handle import SERVING, InterpreterHandle
 from mpserver.ipc import messages
 from mpserver.ipc.messages import RENEW, SETTLE
 from mpserver.ipc.scoreboard import IDLE
 from mpserver.ipc.worker_messages import NEWS
 from mpserver.modules import python
-from mpserver.phases.plan import Place
+from mpserver.phases.plan import InterpreterId
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ Done = Callable[[str], None]
 class Trial(NamedTuple):
     """A successor that starts, and who waits for it."""
 
-    interp: Interp
+    interp: InterpreterHandle
     done: Done
     #: ``time.monotonic()`` when it is given up.
     deadline: float
@@ -56,90 +56,90 @@ class Recycling:
 
     def __init__(self, router: Router) -> None:
         self._router = router
-        self._trials: dict[Place, Trial] = {}
+        self._trials: dict[InterpreterId, Trial] = {}
         conf = router.start.configuration.main.conf
         self._most: int = conf[python.INTERP_MAX]
         self._limit: int = conf[python.INTERP_RECYCLE_LIMIT]
         #: Who wants a replacement of an interpreter that starts just now.
-        self._later: dict[Place, list[Done]] = {}
+        self._later: dict[InterpreterId, list[Done]] = {}
         #: Changes of files that were acted upon, in a server of one process.
         self._changes: set[tuple[str, Any]] = set()
         self._ended = 0
         #: By place: how long an interpreter may be idle, in seconds.
-        self._timeouts: dict[Place, float] = {}
+        self._timeouts: dict[InterpreterId, float] = {}
         self.deadline = float("inf")
 
     # ---- replacing
 
-    def replace(self, place: Place, done: Done) -> None:
+    def replace(self, interpreter_id: InterpreterId, done: Done) -> None:
         """Replace the interpreter of a place; ``done`` is called when the successor serves, or can't."""
         router = self._router
-        old = router.interps.get(place)
-        if place in self._trials:
+        old = router.interps.get(interpreter_id)
+        if interpreter_id in self._trials:
             done("it is being replaced already")
         elif old is None or router.draining or router.stopping:
             done("")  # it starts afresh when it is wanted, or in the worker's successor
         elif old.state != SERVING:
-            self._later.setdefault(place, []).append(done)
+            self._later.setdefault(interpreter_id, []).append(done)
         else:
-            self.prepare(place, old.recipes, done)
+            self.prepare(interpreter_id, old.loaded_modules, done)
 
-    def prepare(self, place: Place, recipes: list[Recipe], done: Done) -> None:
+    def prepare(self, interpreter_id: InterpreterId, loaded_modules: list[LoadedModule], done: Done) -> None:
         """Start an interpreter that loads what another one had loaded; it gets the place when it serves."""
         router = self._router
         deadline = time.monotonic() + PATIENCE
-        successor = router.create(place, recipes)
+        successor = router.create(interpreter_id, loaded_modules)
         router.leaving.add(successor)
-        self._trials[place] = Trial(successor, done, deadline)
+        self._trials[interpreter_id] = Trial(successor, done, deadline)
         self._look_at(deadline)
 
-    def serving(self, interp: Interp) -> None:
+    def serving(self, interp: InterpreterHandle) -> None:
         """An interpreter serves: a successor gets its place."""
-        place = interp.boot.place
-        trial = self._trials.get(place)
+        interpreter_id = interp.boot.interpreter_id
+        trial = self._trials.get(interpreter_id)
         if trial is None or trial.interp is not interp:
-            for done in self._later.pop(place, ()):
-                self.replace(place, done)
+            for done in self._later.pop(interpreter_id, ()):
+                self.replace(interpreter_id, done)
             return
-        del self._trials[place]
+        del self._trials[interpreter_id]
         router = self._router
-        old = router.interps.get(place)
+        old = router.interps.get(interpreter_id)
         router.leaving.discard(interp)
-        router.interps[place] = interp
+        router.interps[interpreter_id] = interp
         if old is not None:
             self._retire(old)
         trial.done("")
 
-    def retire(self, interp: Interp) -> None:
+    def retire(self, interp: InterpreterHandle) -> None:
         """End an interpreter; who needs its place gets another one."""
         router = self._router
-        if router.interps.get(interp.boot.place) is interp:
-            del router.interps[interp.boot.place]
+        if router.interps.get(interp.boot.interpreter_id) is interp:
+            del router.interps[interp.boot.interpreter_id]
         self._retire(interp)
 
-    def _retire(self, interp: Interp) -> None:
+    def _retire(self, interp: InterpreterHandle) -> None:
         router = self._router
         router.leaving.add(interp)
-        router.start.scoreboard.retire(router.start.number, interp.boot.seat)
+        router.start.scoreboard.retire(router.start.number, interp.boot.scoreboard_index)
         interp.retire()
 
-    def adopt(self, place: Place) -> Interp | None:
+    def adopt(self, interpreter_id: InterpreterId) -> InterpreterHandle | None:
         """A predecessor has ended by itself: its successor gets the place, and what waits, as it starts."""
-        trial = self._trials.pop(place, None)
+        trial = self._trials.pop(interpreter_id, None)
         if trial is None:
             return None
         self._router.leaving.discard(trial.interp)
         trial.done("the former one ended meanwhile, so the successor has its place already")
         return trial.interp
 
-    def failed(self, interp: Interp, why: str) -> bool:
+    def failed(self, interp: InterpreterHandle, why: str) -> bool:
         """An interpreter could not start. :returns: whether it was a successor, so that nobody waits for it."""
-        trial = self._trials.get(interp.boot.place)
+        trial = self._trials.get(interp.boot.interpreter_id)
         if trial is None or trial.interp is not interp:
-            for done in self._later.pop(interp.boot.place, ()):
+            for done in self._later.pop(interp.boot.interpreter_id, ()):
                 done("")
             return False
-        del self._trials[interp.boot.place]
+        del self._trials[interp.boot.interpreter_id]
         self._router.log.log(
             levels.ERROR, f"interpreter '{interp.name}' can't be replaced: {why}; the one that is there stays",
             module="python",
@@ -147,20 +147,20 @@ class Recycling:
         trial.done(why)
         return True
 
-    def successor(self, place: Place) -> Interp | None:
+    def successor(self, interpreter_id: InterpreterId) -> InterpreterHandle | None:
         """What starts to take a place."""
-        trial = self._trials.get(place)
+        trial = self._trials.get(interpreter_id)
         return None if trial is None else trial.interp
 
-    def refused(self, interp: Interp) -> bool:
+    def refused(self, interp: InterpreterHandle) -> bool:
         """A successor can't run in a subinterpreter any more: it becomes a process. :returns: whether it is one."""
-        place = interp.boot.place
-        trial = self._trials.get(place)
+        interpreter_id = interp.boot.interpreter_id
+        trial = self._trials.get(interpreter_id)
         if trial is None or trial.interp is not interp:
             return False
-        del self._trials[place]
+        del self._trials[interpreter_id]
         interp.stop()
-        self.replace(place, trial.done)
+        self.replace(interpreter_id, trial.done)
         return True
 
     def abandon(self) -> None:
@@ -172,19 +172,17 @@ class Recycling:
 
     # ---- by itself
 
-    def worn(self, interp: Interp, why: str) -> None:
+    def worn(self, interp: InterpreterHandle, why: str) -> None:
         """An interpreter wants a successor."""
-        if self._router.interps.get(interp.boot.place) is not interp:
+        if self._router.interps.get(interp.boot.interpreter_id) is not interp:
             return
         if interp.boot.kind not in REPLACEABLE:
             self._leave(f"interpreter '{interp.name}' {why}")
             return
-        self._router.log.log(
-            levels.INFO, f"interpreter '{interp.name}' {why}: it is replaced", module="python"
-        )
-        self.replace(interp.boot.place, lambda _why: None)
+        self._router.log.log(levels.INFO, f"interpreter '{interp.name}' {why}: it is replaced", module="python")
+        self.replace(interp.boot.interpreter_id, lambda _why: None)
 
-    def ended(self, interp: Interp) -> None:
+    def ended(self, interp: InterpreterHandle) -> None:
         """An interpreter is gone. Past PythonInterpRecycleLimit the worker has had enough of that."""
         if interp.boot.kind in ("own", "shared"):
             self._ended += 1
@@ -199,7 +197,7 @@ class Recycling:
         router.log.log(levels.NOTICE, f"worker {router.start.number} is replaced: {why}", module="python")
         router.leave()
 
-    def changed(self, interp: Interp, changes: bytes) -> None:
+    def changed(self, interp: InterpreterHandle, changes: bytes) -> None:
         """Files of an interpreter's modules changed (PythonInterpReload): the master has every worker replace it.
 
         In a server of one process there is none.
@@ -211,16 +209,16 @@ class Recycling:
             if new:
                 self._renew(interp)
             return
-        place = interp.boot.place
+        interpreter_id = interp.boot.interpreter_id
         message = messages.Message(
-            messages.CHANGED, state=marshal.dumps((tuple(place), marshal.loads(changes)))
+            messages.CHANGED, state=marshal.dumps((tuple(interpreter_id), marshal.loads(changes)))
         )
         try:
             messages.send(router.start.control, message, before=NEWS)
         except OSError:
             pass  # the master is gone, and so are we soon
 
-    def _renew(self, interp: Interp) -> None:
+    def _renew(self, interp: InterpreterHandle) -> None:
         router = self._router
         name = interp.name.encode()
         control = router.start.control
@@ -233,18 +231,18 @@ class Recycling:
 
         text = f"interpreter '{interp.name}' is replaced, for its files changed"
         router.log.log(levels.NOTICE, text, module="python")
-        self.replace(interp.boot.place, done)
+        self.replace(interp.boot.interpreter_id, done)
 
     # ---- eviction
 
-    def started(self, interp: Interp) -> None:
+    def started(self, interp: InterpreterHandle) -> None:
         """An interpreter starts: another one may have to go for it, and its own time counts from now."""
-        place = interp.boot.place
+        interpreter_id = interp.boot.interpreter_id
         if interp.boot.kind == "main":
             return
         timeout = interp.boot.limits.idle
         if timeout:
-            self._timeouts[place] = timeout
+            self._timeouts[interpreter_id] = timeout
             self._look_at(time.monotonic() + timeout)
         if self._most:
             self._evict(interp)
@@ -262,7 +260,7 @@ class Recycling:
         self._give_up(now)
         wall = time.time()
         for interp in list(self._router.interps.values()):
-            timeout = self._timeouts.get(interp.boot.place)
+            timeout = self._timeouts.get(interp.boot.interpreter_id)
             if timeout is None:
                 continue
             left = timeout - (wall - self._used(interp))
@@ -286,37 +284,33 @@ class Recycling:
             else:
                 self._look_at(trial.deadline)
 
-    def kill(self, interp: Interp) -> None:
+    def kill(self, interp: InterpreterHandle) -> None:
         """End an interpreter that does not end by itself, if it has a process to itself."""
-        account = self._router.start.scoreboard.account(self._router.start.number, interp.boot.seat)
+        account = self._router.start.scoreboard.account(self._router.start.number, interp.boot.scoreboard_index)
         if account is not None:
             interp.kill(account.pid)
 
-    def _evict(self, but: Interp | None) -> None:
+    def _evict(self, but: InterpreterHandle | None) -> None:
         """End the least recently used idle ones of those past PythonInterpMax; look again where all are busy."""
         here = [interp for interp in self._router.interps.values() if interp.boot.kind != "main"]
         over = len(here) - self._most
         if over <= 0:
             return
-        idle = [
-            interp
-            for interp in here
-            if interp is not but and interp.state == SERVING and self._is_idle(interp)
-        ]
+        idle = [interp for interp in here if interp is not but and interp.state == SERVING and self._is_idle(interp)]
         for interp in sorted(idle, key=self._used)[:over]:
             self._tell(interp, f"more than {self._most} are here (PythonInterpMax)")
             self.retire(interp)
         if over > len(idle):
             self._look_at(time.monotonic() + TICK)
 
-    def _tell(self, interp: Interp, why: str) -> None:
+    def _tell(self, interp: InterpreterHandle, why: str) -> None:
         self._router.log.log(levels.INFO, f"interpreter '{interp.name}' is ended: {why}", module="python")
 
-    def _is_idle(self, interp: Interp) -> bool:
+    def _is_idle(self, interp: InterpreterHandle) -> bool:
         router = self._router
-        return router.start.scoreboard.interpreter_state(router.start.number, interp.boot.seat) == IDLE
+        return router.start.scoreboard.interpreter_state(router.start.number, interp.boot.scoreboard_index) == IDLE
 
-    def _used(self, interp: Interp) -> float:
+    def _used(self, interp: InterpreterHandle) -> float:
         """When it was used last: its last request or its start, in seconds since the epoch."""
-        account = self._router.start.scoreboard.account(self._router.start.number, interp.boot.seat)
+        account = self._router.start.scoreboard.account(self._router.start.number, interp.boot.scoreboard_index)
         return 0.0 if account is None else max(account.started, account.last)

@@ -23,8 +23,8 @@ from mpserver.serving.threaded_parts import (
     TALK,
     SharedConnection,
     SharedEntered,
+    SharedEntry,
     SharedPipeline,
-    SharedPlace,
 )
 from mpserver.system.loop import COARSE
 from mpserver.system.thread_loop import SharedLoop
@@ -46,7 +46,7 @@ class ThreadedInterpreter(Interpreter):
     loop_type = SharedLoop
     pipeline_type = SharedPipeline
     connection_type = SharedConnection
-    entered_type = SharedEntered
+    tracked_type = SharedEntered
     alone = False
 
     loop: SharedLoop
@@ -57,12 +57,12 @@ class ThreadedInterpreter(Interpreter):
         self.gate = allocate_lock()
         threads = mpm.limits_of(boot.configuration).threads
         work = self._work_or_talk if self.talks.wanted else self._work
-        self.pool = Pool(boot.place.name, threads, work, self.seat.threads)
+        self.pool = Pool(boot.interpreter_id.name, threads, work, self.scoreboard_entry.threads)
         self.deadline = float("inf")
 
-    def _seat(self, board: Scoreboard) -> SharedPlace:
+    def _scoreboard_entry(self, board: Scoreboard) -> SharedEntry:
         self._board = board
-        return SharedPlace(board, self.boot.slot, self.boot.seat)
+        return SharedEntry(board, self.boot.slot, self.boot.scoreboard_index)
 
     def serve(self, connection: Connection, head: Head) -> None:
         """A request is complete: it leaves the loop with its connection."""
@@ -110,7 +110,7 @@ class ThreadedInterpreter(Interpreter):
 
     def expire(self, now: float) -> None:
         """Requests have waited for a thread."""
-        for connection, _head in self.pool.take_back(room(self._board, self.boot.slot, self.place.key)):
+        for connection, _head in self.pool.take_back(room(self._board, self.boot.slot, self.interpreter_id.key)):
             self.give_back(connection, messages.SPARE, self.onward(connection.carried))
         if self.pool:
             self._look_for_siblings(now)

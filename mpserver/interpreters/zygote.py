@@ -31,7 +31,7 @@ from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.modules.all import registry
 from mpserver.modules.mime import TYPES_CONFIG
 from mpserver.phases.applications import modules
-from mpserver.phases.plan import Place
+from mpserver.phases.plan import InterpreterId
 from mpserver.serving.boot import Boot
 from mpserver.system.process import set_title
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from mpserver.interpreters.zygote_keeper import Keeper, Key
 
 
-#: What comes with an order: the end of the inbox, and the ledger.
+#: What comes with an order: the end of the inbox, and the connection states.
 ORDER_FDS = 2
 
 
@@ -85,9 +85,7 @@ def serve(keeper: Keeper, key: Key, control: socket.socket) -> None:
     """
     sys.argv = ["mod_python"]
     name, environment = key
-    keeper.configuration.main.base[
-        TYPES_CONFIG
-    ].read()  # pages of the zygote are shared: here it is paid for once
+    keeper.configuration.main.base[TYPES_CONFIG].read()  # pages of the zygote are shared: here it is paid for once
     loader, status = preload(modules(keeper.configuration, name, environment))
     if status >= 0:
         _end_as(status)
@@ -116,13 +114,11 @@ def serve(keeper: Keeper, key: Key, control: socket.socket) -> None:
                 continue
             wait = crashes.wait(time.monotonic())
             if len(fds) < ORDER_FDS:
-                keeper.log.log(
-                    levels.ERROR, f"an interpreter could not be started: {os.strerror(errno.EMFILE)}"
-                )
+                keeper.log.log(levels.ERROR, f"an interpreter could not be started: {os.strerror(errno.EMFILE)}")
             elif wait > 0:
                 _put_off(fds[0], wait)
             else:
-                place, seat, slot = marshal.loads(data)
+                interpreter_id, scoreboard_index, slot = marshal.loads(data)
                 try:
                     pid = os.fork()
                 except OSError as error:  # no room for another process: those that there are live on
@@ -130,7 +126,15 @@ def serve(keeper: Keeper, key: Key, control: socket.socket) -> None:
                 else:
                     if pid == 0:
                         own = (control.fileno(), reader, writer)
-                        _become_interpreter(keeper, Place(*place), seat, slot, (fds[0], fds[1]), own, loader)
+                        _become_interpreter(
+                            keeper,
+                            InterpreterId(*interpreter_id),
+                            scoreboard_index,
+                            slot,
+                            (fds[0], fds[1]),
+                            own,
+                            loader,
+                        )
                     children[pid] = Running(slot, time.monotonic())
             for fd in fds:
                 os.close(fd)
@@ -181,8 +185,8 @@ def _reap(keeper: Keeper, name: str, children: dict[int, Running], crashes: Cras
 
 def _become_interpreter(
     keeper: Keeper,
-    place: Place,
-    seat: int,
+    interpreter_id: InterpreterId,
+    scoreboard_index: int,
     slot: int,
     fds: tuple[int, int],
     own: tuple[int, ...],
@@ -194,11 +198,11 @@ def _become_interpreter(
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for fd in own:
             os.close(fd)
-        set_title(f"mpserver: interpreter {place.name} (worker {slot})")
+        set_title(f"mpserver: interpreter {interpreter_id.name} (worker {slot})")
         boot = Boot(
-            place, "process", seat, slot, keeper.generation, keeper.configuration, keeper.logs,
+            interpreter_id, "process", scoreboard_index, slot, keeper.generation, keeper.configuration, keeper.logs,
             keeper.scoreboard.fd, keeper.one_process, fds[1], keeper.environments,
-            keeper.talks, limits(keeper.configuration, place),
+            keeper.talks, limits(keeper.configuration, interpreter_id),
         )  # fmt: skip
         run(boot, fds[0], loader)
         status = 0

@@ -23,7 +23,7 @@ from mpserver.modules.interpreter_environment import PYTHON, USER, Environment
 from mpserver.phases import connection_handlers
 from mpserver.phases.applications import environments
 from mpserver.phases.host import error_fd, log_levels
-from mpserver.phases.plan import Place
+from mpserver.phases.plan import InterpreterId
 from mpserver.system import process
 from mpserver.system.process import BLOCKED, close_inherited, reap_all, reset_signals, set_title
 from mpserver.typing import TYPE_CHECKING, Any, NoReturn
@@ -64,9 +64,7 @@ class Keeper:
         self.identity = identity
         self.generation = generation
         self.one_process = one_process
-        self.log = ErrorLog(
-            error_fd(configuration, configuration.main, logs), *log_levels(configuration.main)
-        )
+        self.log = ErrorLog(error_fd(configuration, configuration.main, logs), *log_levels(configuration.main))
         self.environments = environments(configuration).by_name
         self.talks = connection_handlers.wanted(configuration)
         #: By the name and the environment of their interpreters.
@@ -83,15 +81,13 @@ class Keeper:
             self._renew_alone(data)
             return None
         try:
-            place, *order = marshal.loads(data)
-            place = Place(*place)
+            interpreter_id, *order = marshal.loads(data)
+            interpreter_id = InterpreterId(*interpreter_id)
             if len(order) == 1:
-                return ("moved", tuple(place)) if self._moved(place, order[0]) else None
+                return ("moved", tuple(interpreter_id)) if self._moved(interpreter_id, order[0]) else None
             if len(fds) < ORDER_FDS:
-                raise OSError(
-                    errno.EMFILE, os.strerror(errno.EMFILE)
-                )  # (the worker sees the end of its inbox)
-            key = place.name, place.environment
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # (the worker sees the end of its inbox)
+            key = interpreter_id.name, interpreter_id.environment
             for _attempt in range(2):
                 zygote = self.zygotes.get(key) or self._start(key)
                 try:
@@ -109,13 +105,13 @@ class Keeper:
                 os.close(fd)
         return None
 
-    def _moved(self, place: Place, refused: str) -> bool:
+    def _moved(self, interpreter_id: InterpreterId, refused: str) -> bool:
         """A worker found that an application needs processes: once, it is news for the log and for the others."""
-        if not self.scoreboard.move(place.key, self.generation):
+        if not self.scoreboard.move(interpreter_id.key, self.generation):
             return False
         self.log.log(
             levels.WARN,
-            f"interpreter '{place.name}': {refused} can't be used in an isolated subinterpreter, so the "
+            f"interpreter '{interpreter_id.name}': {refused} can't be used in an isolated subinterpreter, so the "
             "application runs in processes from now on; 'PythonInterpBackend process' makes that permanent",
             module="python",
         )
@@ -181,9 +177,7 @@ class Keeper:
 
     def _record(self, key: Key, control: int) -> other_python.Record:
         board, configuration = self.scoreboard.fd, self.configuration.to_bytes()
-        return other_python.Record(
-            key, control, board, configuration, self.logs, self.generation, self.one_process
-        )
+        return other_python.Record(key, control, board, configuration, self.logs, self.generation, self.one_process)
 
     def _become_zygote(self, key: Key, control: socket.socket) -> NoReturn:
         name, environment = key

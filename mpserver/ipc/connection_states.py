@@ -30,7 +30,7 @@ ENTRIES = 1 << 16
 _NUMBER = struct.Struct("=Q")
 
 
-class Ledger:
+class ConnectionStates:
     """A router's side: gives connections their bytes, and reads them."""
 
     __slots__ = ("_free", "_memory", "_next", "fd")

@@ -36,10 +36,10 @@ _FAILED = struct.Struct("=d440s")
 pack_begin = _BEGIN.pack_into
 
 
-class Account(NamedTuple):
+class InterpreterStats(NamedTuple):
     """An interpreter's account as it was a moment ago. Times are seconds since the epoch, 0 for never.
 
-    ``first`` is how many requests its seat on the scoreboard had seen before it. ``thread`` is the kernel's number
+    ``first`` is how many requests its entry on the scoreboard had seen before it. ``thread`` is the kernel's number
     of its main thread. ``line`` is the line of the request that began at ``began``.
     """
 
@@ -118,7 +118,7 @@ def began(fd: int, offset: int) -> float:
     return found
 
 
-def read(fd: int, offset: int) -> Account | None:
+def read(fd: int, offset: int) -> InterpreterStats | None:
     """The record at an offset of the memory file; None where no interpreter has opened it."""
     data = os.pread(fd, RECORD, offset)
     started, first, pid, thread, kind, name = _OPENING.unpack_from(data)
@@ -128,7 +128,7 @@ def read(fd: int, offset: int) -> Account | None:
     errors, size, busy, last = _END.unpack_from(data, _TOTALS)
     failed, error = _FAILED.unpack_from(data, _ERROR)
     line = line.rstrip(b"\0").lstrip(b"\r\n").partition(b"\r\n")[0]
-    return Account(
+    return InterpreterStats(
         started, first, pid, thread, _text(kind), _text(name), begin, line.decode("latin-1"),
         errors, size, busy, last, failed, _text(error),
     )  # fmt: skip

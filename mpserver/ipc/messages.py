@@ -28,18 +28,16 @@ MOVED = 10  # a request that goes on elsewhere after its early phases; state: th
 STUCK = 11  # a request does not end, so the interpreter serves nobody any more
 CLOSED = 9  # a process has closed connections; state: which, see `mpserver.serving.tracked_connection`
 BACKOFF = 12  # the application crashes again and again; state: the seconds until its next interpreter
-PREPARE = (
-    19  # the first message to a successor; state: what its predecessor had loaded, all of which must load
-)
+PREPARE = 19  # the first message to a successor; state: what its predecessor had loaded, all of which must load
 RETIRE = 13  # another interpreter has the place now: give the connections back, and end
-LOADED = 14  # a handler's module was loaded; state: a `mpserver.api.loader.Loaded` recipe
+LOADED = 14  # a handler's module was loaded; state: a `mpserver.api.loader.Loaded` loaded module
 WORN = 15  # the interpreter wants a successor; state: why
 CHANGED = 16  # files of loaded modules changed; state: which, and how they look now
 ASK = 17  # tell something; number: of the question, state: what is asked
 TOLD = 18  # the answer; number: of the question, state: the answer
-LEND = 20  # a listener to accept from; number: the last connection's, served: that of the last that may be accepted
+LEASE = 20  # a listener to accept from; number: the last connection's, served: that of the last that may be accepted
 RECALL = 21  # the listeners are wanted back
-REPAID = 22  # they are; number: the last connection's
+LEASE_OVER = 22  # they are; number: the last connection's
 SHED = 23  # descriptors come to an end: close idle connections; served: how many
 CROWDED = 24  # a message lost descriptors, for which was no room; number: its, served: its kind, 0: none yet
 
@@ -48,7 +46,8 @@ INLINE = 48 * 1024
 #: What a message may hold at most.
 MESSAGE = 64 * 1024
 
-#: kind, flags, keepalives, number of the connection, accept time, place in the ledger, length of the carried state
+#: kind, flags, keepalives, number of the connection, accept time, place in the connection states,
+#: length of the carried state
 _HEADER = struct.Struct("!BBIQdII")
 _IN_MEMFD = 1
 
@@ -62,7 +61,7 @@ _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 class Message(NamedTuple):
     """One message: its kind; for connections the descriptor, what was read, how many requests it served,
     its number, when it was accepted (seconds since the epoch), the carried state of its request, and its place in
-    the ledger of a process (`mpserver.serving.tracked_connection`)."""
+    the connection states of a process (`mpserver.serving.tracked_connection`)."""
 
     kind: int
     fd: int = -1
@@ -186,9 +185,7 @@ def told(error: BaseException) -> str:
 def failure(error: BaseException) -> Message:
     """What tells that an interpreter can't start."""
     text = told(error)
-    crowded = (
-        is_crowded(error) or os.strerror(errno.EMFILE) in text
-    )  # (an interpreter's own error comes as text)
+    crowded = is_crowded(error) or os.strerror(errno.EMFILE) in text  # (an interpreter's own error comes as text)
     return Message(CROWDED if crowded else FAILED, state=text.encode("utf-8", "replace"))
 
 

@@ -30,7 +30,7 @@ import zlib
 from collections.abc import Iterator
 
 from mpserver.ipc import interpreter_stats
-from mpserver.ipc.interpreter_stats import Account, Writer, pack_begin
+from mpserver.ipc.interpreter_stats import InterpreterStats, Writer, pack_begin
 from mpserver.typing import NamedTuple
 
 PAGE = 65536
@@ -100,7 +100,7 @@ class Row(NamedTuple):
     interpreters: bytes
 
 
-class Place:
+class ScoreboardEntry:
     """The place of one interpreter: it alone writes there."""
 
     __slots__ = (
@@ -205,10 +205,10 @@ class Scoreboard:
         found: int = _COUNT.unpack_from(self.memory, self.slots * PAGE + _DESCRIPTORS)[0]
         return found
 
-    def place(self, slot: int, index: int) -> Place:
+    def entry(self, slot: int, index: int) -> ScoreboardEntry:
         """The place of interpreter ``index`` of a worker; those past `INTERPRETERS` share the last one."""
         index = min(index, INTERPRETERS - 1)
-        return Place(self.memory, slot, index, self.writer(slot, index))
+        return ScoreboardEntry(self.memory, slot, index, self.writer(slot, index))
 
     def writer(self, slot: int, index: int) -> Writer:
         """The account of an interpreter, to be written by it."""
@@ -224,9 +224,7 @@ class Scoreboard:
 
         ``oldest``: it may take the connections of workers from this generation on; None: of its own alone.
         """
-        _MASTER.pack_into(
-            self.memory, slot * PAGE, pid, generation, started, generation if oldest is None else oldest
-        )
+        _MASTER.pack_into(self.memory, slot * PAGE, pid, generation, started, generation if oldest is None else oldest)
 
     def prepare(self, slot: int) -> None:
         """Wipe the slot before a worker is forked into it."""
@@ -320,7 +318,7 @@ class Scoreboard:
             self.retire(slot, index)
             self.memory[slot * PAGE + _STATES + index] = 0
 
-    def accounts(self, slot: int) -> dict[int, Account]:
+    def accounts(self, slot: int) -> dict[int, InterpreterStats]:
         """The accounts of a worker's live interpreters, by their places."""
         start = slot * PAGE + _STATES
         found = {}
@@ -331,15 +329,13 @@ class Scoreboard:
                     found[index] = account
         return found
 
-    def account(self, slot: int, index: int) -> Account | None:
+    def account(self, slot: int, index: int) -> InterpreterStats | None:
         """The account of one interpreter, the last one that had this place."""
         return interpreter_stats.read(self.fd, self._account_at(slot, min(index, INTERPRETERS - 1)))
 
     def requests(self, slot: int, index: int) -> int:
         """How many requests were served in a place."""
-        count: int = _COUNT.unpack_from(
-            self.memory, slot * PAGE + _COUNTS + min(index, INTERPRETERS - 1) * 8
-        )[0]
+        count: int = _COUNT.unpack_from(self.memory, slot * PAGE + _COUNTS + min(index, INTERPRETERS - 1) * 8)[0]
         return count
 
     def idle_siblings(self, slot: int, place: str) -> list[int]:
@@ -349,10 +345,10 @@ class Scoreboard:
         """
         warm: list[int] = []
         cold: list[int] = []
-        for other, seat in self._siblings(slot, place):
-            if seat is None:
+        for other, scoreboard_index in self._siblings(slot, place):
+            if scoreboard_index is None:
                 cold.append(other)
-            elif self.interpreter_state(other, seat) == IDLE:
+            elif self.interpreter_state(other, scoreboard_index) == IDLE:
                 warm.append(other)
         return warm + cold
 
@@ -361,8 +357,8 @@ class Scoreboard:
         now = time.time()
         return [
             other
-            for other, seat in self._siblings(slot, place)
-            if seat is not None and not self.is_stuck(other, seat, now)
+            for other, scoreboard_index in self._siblings(slot, place)
+            if scoreboard_index is not None and not self.is_stuck(other, scoreboard_index, now)
         ]
 
     def has_siblings(self, slot: int) -> bool:
@@ -388,9 +384,9 @@ class Scoreboard:
             start = other * PAGE
             pid, newest, _started, oldest = _MASTER.unpack_from(self.memory, start)
             if pid and oldest <= generation <= newest and self.memory[start + _STATES] == IDLE:
-                yield other, self._seat(start, wanted)
+                yield other, self._scoreboard_entry(start, wanted)
 
-    def _seat(self, start: int, wanted: bytes) -> int | None:
+    def _scoreboard_entry(self, start: int, wanted: bytes) -> int | None:
         at = self.memory.find(wanted, start + _PLACES, start + _PLACES + INTERPRETERS * _CRC.size)
         while at >= 0 and (at - start - _PLACES) % _CRC.size:
             at = self.memory.find(wanted, at + 1, start + _PLACES + INTERPRETERS * _CRC.size)

@@ -236,9 +236,7 @@ MODULES = (
         "authz_core_module",
         (
             Directive("Require", Args.RAW, IN_DIRECTORY, _require, Override.AUTHCONFIG),
-            Directive(
-                "AuthMerging", Args.TAKE1, IN_DIRECTORY, _merging, Override.AUTHCONFIG, "Off, And or Or"
-            ),
+            Directive("AuthMerging", Args.TAKE1, IN_DIRECTORY, _merging, Override.AUTHCONFIG, "Off, And or Or"),
             Directive(
                 "AuthzSendForbiddenOnFailure",
                 Args.FLAG,

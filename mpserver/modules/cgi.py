@@ -81,9 +81,7 @@ def command(req: Request, text: str, environment: dict[bytes, bytes], write: Cal
     try:
         program = Program(["/bin/sh", "-c", text], environment, directory, fed=False)
     except OSError as error:
-        _log(
-            req, ERROR, f"({error.errno}){os.strerror(error.errno or errno.ENOENT)}: exec of '{text}' failed"
-        )
+        _log(req, ERROR, f"({error.errno}){os.strerror(error.errno or errno.ENOENT)}: exec of '{text}' failed")
         return SERVER_ERROR
     exchange = Exchange(req, program, write)
     try:

@@ -77,9 +77,7 @@ USE_CANONICAL_NAME = Setting("UseCanonicalName", "off")
 HOSTNAME_LOOKUPS = Setting("HostnameLookups", "off")
 
 #: Directory level, by status: ``"text`` (with its quote), a local path, a URL; "" for the built-in page.
-ERROR_DOCUMENT: Setting[dict[int, str]] = Setting(
-    "ErrorDocument", {}, lambda outer, inner: {**outer, **inner}
-)
+ERROR_DOCUMENT: Setting[dict[int, str]] = Setting("ErrorDocument", {}, lambda outer, inner: {**outer, **inner})
 FORCE_TYPE: Setting[str | None] = Setting("ForceType", None)
 SET_HANDLER: Setting[str | None] = Setting("SetHandler", None)
 #: Names of filters, in lower case, separated by semicolons.

@@ -290,12 +290,8 @@ MODULE = Module(
             values.directory(HOSTNAME_LOOKUPS, values.choice(_LOOKUPS)),
             help="On, Off or Double: whether clients' names are looked up for logs and CGI variables",
         ),
-        Directive(
-            "Listen", Args.ANY, SERVER_ONLY, _listen, help="[address:]port and, optionally, a protocol"
-        ),
-        Directive(
-            "DocumentRoot", Args.TAKE1, SERVER_VHOST, _document_root, help="the directory of the documents"
-        ),
+        Directive("Listen", Args.ANY, SERVER_ONLY, _listen, help="[address:]port and, optionally, a protocol"),
+        Directive("DocumentRoot", Args.TAKE1, SERVER_VHOST, _document_root, help="the directory of the documents"),
         Directive(
             "Timeout",
             Args.TAKE1,
@@ -357,9 +353,7 @@ MODULE = Module(
             Override.FILEINFO,
             "a status, and a path, URL or text",
         ),
-        Directive(
-            "PidFile", Args.TAKE1, SERVER_ONLY, values.server(PID_FILE, values.path), help="a file's name"
-        ),
+        Directive("PidFile", Args.TAKE1, SERVER_ONLY, values.server(PID_FILE, values.path), help="a file's name"),
         Directive("Mutex", Args.ITERATE, SERVER_ONLY, _mutex, help="a mechanism, and the mutexes it is for"),
         Directive("DefaultType", Args.TAKE1, EVERYWHERE, _default_type, Override.FILEINFO, "None"),
         Directive(

@@ -60,9 +60,7 @@ def handler(req: Request) -> int:
         return _refuse(req, constants.HTTP_NOT_FOUND, f"File does not exist: {_whole_name(req)}", INFO, 128)
     if not S_ISREG(found.st_mode):
         if S_ISDIR(found.st_mode):
-            return _refuse(
-                req, constants.HTTP_NOT_FOUND, f"Attempt to serve directory: {filename}", INFO, 129
-            )
+            return _refuse(req, constants.HTTP_NOT_FOUND, f"Attempt to serve directory: {filename}", INFO, 129)
         return _refuse(req, constants.HTTP_FORBIDDEN, f"no regular file: {filename}", ERROR)
     if req._path_info and not _takes_path_info(req):
         return _refuse(req, constants.HTTP_NOT_FOUND, f"File does not exist: {_whole_name(req)}", INFO, 130)
@@ -135,11 +133,7 @@ def _send(req: Request, filename: str, found: os.stat_result) -> int:
                 return OK
         if req._method == "GET":  # the only method with ranges (RFC 9110 14.2)
             wanted = get("range")
-            if (
-                wanted is not None
-                and not is_filtered(req)
-                and conditions.range_applies(get, etag, mtime, now)
-            ):
+            if wanted is not None and not is_filtered(req) and conditions.range_applies(get, etag, mtime, now):
                 chosen = ranges.parse(wanted, size)
                 if isinstance(chosen, list):
                     return _send_ranges(req, filename, chosen, size)
@@ -242,9 +236,7 @@ def _other_method(req: Request, method: str) -> int:
         return options(req)
     req.allow_methods(METHODS)
     if method not in constants.METHOD_NUMBERS:
-        return _refuse(
-            req, constants.HTTP_NOT_IMPLEMENTED, f"Invalid method in request {req._head.line}", ERROR, 135
-        )
+        return _refuse(req, constants.HTTP_NOT_IMPLEMENTED, f"Invalid method in request {req._head.line}", ERROR, 135)
     return constants.HTTP_METHOD_NOT_ALLOWED
 
 

@@ -313,9 +313,7 @@ class _Parser:
             inner = self.word(depth + 1)
             self.expect(")")
             return lambda facts: _function(text, facts, inner(facts))
-        raise ExpressionError(
-            "syntax error, unexpected end" if kind == "end" else f"syntax error near {text!r}"
-        )
+        raise ExpressionError("syntax error, unexpected end" if kind == "end" else f"syntax error near {text!r}")
 
 
 def _string(text: str) -> Word:

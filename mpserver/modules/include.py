@@ -57,9 +57,7 @@ def applies(req: Request) -> bool:
     """Whether the filter works on a response; else it says why, and lets the page through as it is."""
     if options.effective(req._plan.conf) & options.Option.INCLUDES:
         return True
-    text = (
-        f"mod_include: Options +Includes (or IncludesNoExec) wasn't set, INCLUDES filter removed: {req._uri}"
-    )
+    text = f"mod_include: Options +Includes (or IncludesNoExec) wasn't set, INCLUDES filter removed: {req._uri}"
     req._log.log(WARN, text, module="include", client=req.connection.client_addr, number=1374)
     return False
 
@@ -76,12 +74,8 @@ MODULE = Module(
     "mod_include.c",
     "include_module",
     (
-        Directive(
-            "SSIStartTag", Args.TAKE1, SERVER_VHOST, values.directory(START_TAG, values.filled), help="a tag"
-        ),
-        Directive(
-            "SSIEndTag", Args.TAKE1, SERVER_VHOST, values.directory(END_TAG, values.filled), help="a tag"
-        ),
+        Directive("SSIStartTag", Args.TAKE1, SERVER_VHOST, values.directory(START_TAG, values.filled), help="a tag"),
+        Directive("SSIEndTag", Args.TAKE1, SERVER_VHOST, values.directory(END_TAG, values.filled), help="a tag"),
         Directive(
             "SSIErrorMsg",
             Args.TAKE1,

@@ -131,9 +131,7 @@ def _user(call: Call) -> None:
         except ConfigError as error:
             return f"{call.name}: {error.message}"
         if os.geteuid() not in (0, identity.uid):
-            return (
-                f"{call.name} {user}: only a server that root started can run an application as another user"
-            )
+            return f"{call.name} {user}: only a server that root started can run an application as another user"
         return None
 
     values.later(call, test)
@@ -176,9 +174,7 @@ def _preload(call: Call) -> None:
 
 
 DIRECTIVES = (
-    Directive(
-        "PythonVirtualEnv", Args.TAKE1, NOT_HTACCESS, _virtual_env, help="a virtual environment's directory"
-    ),
+    Directive("PythonVirtualEnv", Args.TAKE1, NOT_HTACCESS, _virtual_env, help="a virtual environment's directory"),
     Directive("PythonExecutable", Args.TAKE1, NOT_HTACCESS, _executable, help="the executable of a Python"),
     Directive("PythonInterpUser", Args.TAKE12, NOT_HTACCESS, _user, help="a user, and maybe a group"),
     Directive("PythonInterpNice", Args.TAKE1, NOT_HTACCESS, _nice, help="a number from -20 to 19"),

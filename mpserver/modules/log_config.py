@@ -66,9 +66,7 @@ def _log_format(call: Call) -> None:
     text = call.args[0]
     nickname = call.args[1] if len(call.args) == 2 else ""
     if "%" in nickname:
-        raise ConfigError(
-            f'LogFormat: "{nickname}" looks like a second format: quote a format that holds blanks'
-        )
+        raise ConfigError(f'LogFormat: "{nickname}" looks like a second format: quote a format that holds blanks')
     _check(text)
     if not nickname:  # (LogFormat nickname: the default is what that nickname means now)
         text = call.server[LOG_FORMATS].get(text, text)
@@ -88,9 +86,7 @@ def _custom_log(call: Call) -> None:
     if len(call.args) == 3:
         kind, equals, env = call.args[2].partition("=")
         if kind.lower() == "expr" and equals:
-            raise ConfigError(
-                f"{call.name}: expr= is not supported: set a variable and use env=NAME or env=!NAME"
-            )
+            raise ConfigError(f"{call.name}: expr= is not supported: set a variable and use env=NAME or env=!NAME")
         if kind.lower() != "env" or not equals:
             raise ConfigError(f"error in condition clause: {call.args[2]} must be env=NAME or env=!NAME")
         unless = env.startswith("!")

@@ -36,9 +36,7 @@ if TYPE_CHECKING:
 # ---- compiling
 
 #: Everything between % and the letter, in any order, as often as one likes.
-_ITEM = re.compile(
-    r"%(?P<modifiers>(?:[!<>,0-9]|\{[^}]*\})*)(?P<letter>\^[a-zA-Z]{2}|[^!<>,0-9{]|\Z)", re.ASCII
-)
+_ITEM = re.compile(r"%(?P<modifiers>(?:[!<>,0-9]|\{[^}]*\})*)(?P<letter>\^[a-zA-Z]{2}|[^!<>,0-9{]|\Z)", re.ASCII)
 _MODIFIER = re.compile(r"\{([^}]*)\}|(\d+)|([!<>])", re.ASCII)
 _LITERAL_ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r": "\r", "\\\\": "\\"}
 _LITERAL_ESCAPE = re.compile(r"\\[ntr\\]")
@@ -85,9 +83,7 @@ def parse_format(text: str) -> tuple[str, list[Item]]:
     while True:
         percent = text.find("%", at)
         literal = text[at:] if percent < 0 else text[at:percent]
-        pieces.append(
-            _LITERAL_ESCAPE.sub(lambda match: _LITERAL_ESCAPES[match[0]], literal).replace("%", "%%")
-        )
+        pieces.append(_LITERAL_ESCAPE.sub(lambda match: _LITERAL_ESCAPES[match[0]], literal).replace("%", "%%"))
         if percent < 0:
             return "".join(pieces), items
         match = _ITEM.match(text, percent)

@@ -230,9 +230,7 @@ MODULE = Module(
             for kind, setting in _FILTERS
         ),
         *(
-            Directive(
-                f"Remove{kind}", Args.ITERATE, EVERYWHERE, _remove(setting), Override.FILEINFO, _EXTENSIONS
-            )
+            Directive(f"Remove{kind}", Args.ITERATE, EVERYWHERE, _remove(setting), Override.FILEINFO, _EXTENSIONS)
             for kind, setting in (*((kind, setting) for kind, setting, _ in _KINDS), *_FILTERS)
         ),
         Directive(
@@ -243,8 +241,6 @@ MODULE = Module(
             Override.FILEINFO,
             "the language of files whose names tell none",
         ),
-        Directive(
-            "TypesConfig", Args.TAKE1, SERVER_VHOST, _types_config, help="a file in the format of mime.types"
-        ),
+        Directive("TypesConfig", Args.TAKE1, SERVER_VHOST, _types_config, help="a file in the format of mime.types"),
     ),
 )

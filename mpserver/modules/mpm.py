@@ -185,9 +185,7 @@ _WORKERS = "the most workers at a time"
 CORE_DIRECTIVES = (
     _count("MaxConnectionsPerChild", _per_child, _PER_CHILD),
     _count("MaxRequestsPerChild", _per_child, _PER_CHILD),
-    _count(
-        "MPM", lambda _call: None, "prefork (one request at a time in each interpreter) or worker (threads)"
-    ),
+    _count("MPM", lambda _call: None, "prefork (one request at a time in each interpreter) or worker (threads)"),
 )
 
 _COMMON = (
@@ -206,9 +204,7 @@ PREFORK = Module(
     (
         *_COMMON,
         _count("MinSpareServers", _at_least_one(MIN_SPARE_SERVERS), "the least idle workers"),
-        _count(
-            "MaxSpareServers", values.server(MAX_SPARE_SERVERS, values.number(0)), "the most idle workers"
-        ),
+        _count("MaxSpareServers", values.server(MAX_SPARE_SERVERS, values.number(0)), "the most idle workers"),
         _count("MaxRequestWorkers", _workers, _WORKERS),
         _count("MaxClients", _workers, _WORKERS),
     ),

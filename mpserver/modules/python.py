@@ -226,13 +226,9 @@ def parse_handlers(call: Call, *, silent: bool = False) -> tuple[HandlerSpec, ..
         raise ConfigError(f'{call.name} has no extension after the "|": name some, or leave it out')
     for word in extensions:
         if not word.startswith(".") or "|" in word:
-            raise ConfigError(
-                f'{call.name}: the extension "{word}" must begin with a dot, as in "| .py .html"'
-            )
+            raise ConfigError(f'{call.name}: the extension "{word}" must begin with a dot, as in "| .py .html"')
     directory, is_location, pattern = place(call)
-    return tuple(
-        HandlerSpec(name, directory, is_location, tuple(extensions), silent, pattern) for name in names
-    )
+    return tuple(HandlerSpec(name, directory, is_location, tuple(extensions), silent, pattern) for name in names)
 
 
 def _append(call: Call, phase: str, specs: tuple[HandlerSpec, ...]) -> None:
@@ -243,9 +239,7 @@ def _append(call: Call, phase: str, specs: tuple[HandlerSpec, ...]) -> None:
 def _handler(phase: str) -> Callable[[Call], None]:
     def apply(call: Call) -> None:
         if phase in EARLY_PHASES and any("|" in word for word in call.args):
-            raise ConfigError(
-                f'{phase} does not accept "| .ext" syntax: its phase comes before the file is known'
-            )
+            raise ConfigError(f'{phase} does not accept "| .ext" syntax: its phase comes before the file is known')
         _append(call, phase, parse_handlers(call))
 
     return apply
@@ -254,9 +248,7 @@ def _handler(phase: str) -> Callable[[Call], None]:
 def _handler_module(call: Call) -> None:
     specs = parse_handlers(call, silent=True)
     if any("::" in spec.handler for spec in specs):
-        raise ConfigError(
-            f"{call.name} takes modules: for module::object use the Python*Handler of the phase"
-        )
+        raise ConfigError(f"{call.name} takes modules: for module::object use the Python*Handler of the phase")
     in_server = call.section is None
     for phase in (*EARLY_PHASES, *LATE_PHASES) if in_server and not specs[0].extensions else LATE_PHASES:
         _append(call, phase, specs)
@@ -292,8 +284,7 @@ def _path(call: Call, word: str) -> str:
         compile(word.strip(), "<PythonPath>", "eval")
     except (SyntaxError, ValueError) as error:
         raise ConfigError(
-            f"PythonPath {word!r} is no Python expression ({error}): write a list, such as "
-            "\"sys.path + ['/srv/app']\""
+            f"PythonPath {word!r} is no Python expression ({error}): write a list, such as \"sys.path + ['/srv/app']\""
         ) from None
     return word
 
@@ -360,18 +351,12 @@ MODULE = Module(
         ),
         Directive("PythonConnectionHandler", Args.RAW, SERVER_VHOST, _connection_handler),
         _everywhere("PythonPath", Args.TAKE1, values.directory(PYTHON_PATH, _path), "a Python list"),
-        _everywhere(
-            "PythonInterpreter", Args.TAKE1, values.directory(PYTHON_INTERPRETER, values.filled), "a name"
-        ),
+        _everywhere("PythonInterpreter", Args.TAKE1, values.directory(PYTHON_INTERPRETER, values.filled), "a name"),
         _everywhere("PythonDebug", Args.FLAG, values.directory(PYTHON_DEBUG, values.flag)),
         _everywhere("PythonEnablePdb", Args.FLAG, values.directory(PYTHON_ENABLE_PDB, values.flag)),
         _everywhere("PythonAutoReload", Args.FLAG, values.directory(PYTHON_AUTO_RELOAD, values.flag)),
-        _everywhere(
-            "PythonInterpPerDirectory", Args.FLAG, values.directory(INTERP_PER_DIRECTORY, values.flag)
-        ),
-        _everywhere(
-            "PythonInterpPerDirective", Args.FLAG, values.directory(INTERP_PER_DIRECTIVE, values.flag)
-        ),
+        _everywhere("PythonInterpPerDirectory", Args.FLAG, values.directory(INTERP_PER_DIRECTORY, values.flag)),
+        _everywhere("PythonInterpPerDirective", Args.FLAG, values.directory(INTERP_PER_DIRECTIVE, values.flag)),
         _everywhere("PythonOption", Args.TAKE12, _option, "a key and, to set it, a value"),
         Directive(
             "PythonInterpBackend",
@@ -422,9 +407,7 @@ MODULE = Module(
             values.server(INTERP_RECYCLE_LIMIT, values.number(0, remark=" (0 = no limit)")),
             help="how many interpreters may end in a worker before it is replaced, 0 for any number",
         ),
-        Directive(
-            "PythonImport", Args.TAKE2, SERVER_VHOST, _import, help="a module and an interpreter's name"
-        ),
+        Directive("PythonImport", Args.TAKE2, SERVER_VHOST, _import, help="a module and an interpreter's name"),
         Directive("PythonOptimize", Args.FLAG, SERVER_VHOST, _optimize),
         *interpreter_environment.DIRECTIVES,
     ),

@@ -337,9 +337,7 @@ class Document:
             elif name == "sizefmt" and text.lower() in ("bytes", "abbrev"):
                 self._size_in_bytes = text.lower() == "bytes"
             elif name == "sizefmt":
-                self._fail(
-                    f'unknown value "{text}" to parameter "sizefmt" of tag config in {self._name()}', 1348
-                )
+                self._fail(f'unknown value "{text}" to parameter "sizefmt" of tag config in {self._name()}', 1348)
             else:
                 self._fail(f'unknown parameter "{name}" to tag config in {self._name()}', 1349)
 
@@ -379,9 +377,7 @@ class Document:
             uri = self._file(target, "unable to access file") if name == "file" else target
             facts = self._services.find(uri)
             if facts is None:
-                self._fail(
-                    f'unable to lookup information about "{target}" in parsed file {self._name()}', 2670
-                )
+                self._fail(f'unable to lookup information about "{target}" in parsed file {self._name()}', 2670)
             found.append(facts)
         return found
 
@@ -421,9 +417,7 @@ class Document:
             else:
                 self._fail(f'unknown parameter "{name}" to tag exec in {self._name()}', 1231)
             if status:
-                self._fail(
-                    f'execution failure for parameter "{name}" to tag exec in file {self._name()}', 1232
-                )
+                self._fail(f'execution failure for parameter "{name}" to tag exec in file {self._name()}', 1232)
 
     def _environment(self) -> dict[bytes, bytes]:
         table = self._req.subprocess_env

@@ -52,9 +52,7 @@ def account(user: str, group: str | None) -> Identity:
         if number is None:
             raise ConfigError(f"bad user name {user}: create the user, or name one that exists") from None
         if group is None:
-            raise ConfigError(
-                f"User {user} is no user of this system, so it has no group: add Group"
-            ) from None
+            raise ConfigError(f"User {user} is no user of this system, so it has no group: add Group") from None
         return Identity(number, _gid(group), user, "/")
     return Identity(entry.pw_uid, entry.pw_gid if group is None else _gid(group), entry.pw_name, entry.pw_dir)
 

@@ -152,9 +152,7 @@ def regex(call: Call, pattern: str) -> re.Pattern[str]:
         return compile_regex(pattern)
     except ConfigError as error:
         reason = error.message.partition(": ")[2]
-        raise ConfigError(
-            f"Regular expression could not be compiled: {call.name} {pattern!r}: {reason}"
-        ) from None
+        raise ConfigError(f"Regular expression could not be compiled: {call.name} {pattern!r}: {reason}") from None
 
 
 # ---- storing values

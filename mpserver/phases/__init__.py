@@ -1,1 +1,1 @@
-
+"""The phases of a request: planning them, running them, and what happens between them."""

@@ -68,9 +68,7 @@ def modules(configuration: Configuration, name: str, environment: Environment = 
     main = configuration.main
     path = main.base[python.PYTHON_PATH]
     imports = main.conf[python.PYTHON_IMPORTS]
-    first = [
-        Wanted(module.partition("::")[0], None, path) for module, its in reversed(imports) if its == name
-    ]
+    first = [Wanted(module.partition("::")[0], None, path) for module, its in reversed(imports) if its == name]
     handlers = list(_handlers(configuration, name))
     path = next((wanted.path for wanted in handlers if wanted.path is not None), path)
     directory = None if path is not None else next((wanted.directory for wanted in handlers), None)

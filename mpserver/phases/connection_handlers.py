@@ -60,9 +60,7 @@ class Protocol:
             except SERVER_RETURN as raised:
                 result = raised.args[0] if raised.args else None
             if type(result) is not int:
-                raise AssertionError(
-                    f"ConnectionHandler '{handler.entry.handler}' returned invalid return code."
-                )
+                raise AssertionError(f"ConnectionHandler '{handler.entry.handler}' returned invalid return code.")
             return result
         except RequestTimeout:
             raise

@@ -20,9 +20,7 @@ class DebuggedHandler(Handler):
 
     __slots__ = ()
 
-    def resolve(
-        self, req: Request, plan: Plan, loader: Loader, argument: Any = None
-    ) -> Callable[[Any], Any] | None:
+    def resolve(self, req: Request, plan: Plan, loader: Loader, argument: Any = None) -> Callable[[Any], Any] | None:
         function = super().resolve(req, plan, loader, argument)
         return None if function is None else partial(debug, function)
 

@@ -44,14 +44,11 @@ PAGES: Mapping[int, str] = {
     407: _CREDENTIALS,
     408: "<p>The request took too long to arrive.</p>\n",
     410: (
-        "<p>The document was here, is gone for good, and has no other address.\n"
-        "Links to it should be removed.</p>\n"
+        "<p>The document was here, is gone for good, and has no other address.\nLinks to it should be removed.</p>\n"
     ),
     411: "<p>A {method} request with a body must say its length (Content-Length).<br />\n{note}</p>\n",
     412: "<p>The document is not in the state that the request makes its condition.</p>\n",
-    413: (
-        "<p>A {method} request can't have a body here, or this one is larger than\nthe server takes.</p>\n"
-    ),
+    413: ("<p>A {method} request can't have a body here, or this one is larger than\nthe server takes.</p>\n"),
     414: "<p>The address is longer than the server takes.<br />\n{note}</p>\n",
     415: "<p>The data sent is of a kind that can't be used here.</p>\n",
     416: "<p>The document has none of the bytes that the request asks for (Range).</p>\n",
@@ -60,10 +57,7 @@ PAGES: Mapping[int, str] = {
         "<p>It knows one expectation: 100-continue.</p>\n"
     ),
     418: "<p>Coffee is not made here.</p>\n",
-    421: (
-        "<p>The host named in the request is not one of this connection's;\n"
-        "it needs a connection of its own.</p>\n"
-    ),
+    421: ("<p>The host named in the request is not one of this connection's;\nit needs a connection of its own.</p>\n"),
     422: "<p>The data sent has the right form, but what it says can't be carried out.</p>\n",
     423: "<p>The document is locked. It can be changed once the lock is released or shown.</p>\n",
     424: "<p>This was not done because something else failed that it depends on.</p>\n",
@@ -78,10 +72,7 @@ PAGES: Mapping[int, str] = {
     451: "<p>The law forbids to give this document out.</p>\n",
     501: "<p>The server does not know how to do {method} at this address.<br />\n{note}</p>\n",
     502: "<p>The server behind this one gave an answer that makes no sense.<br />\n{note}</p>\n",
-    503: (
-        "<p>The server can't answer now: it has too much to do, or it is being worked on.\n"
-        "Try again later.</p>\n"
-    ),
+    503: ("<p>The server can't answer now: it has too much to do, or it is being worked on.\nTry again later.</p>\n"),
     504: "<p>The server behind this one gave no answer in time.</p>\n",
     506: "<p>A form of this document has forms itself:\n<pre>\n{note}\n</pre>\nThe server is set up wrongly.</p>\n",
     507: "<p>The server has no room to store what this would need.</p>\n",

@@ -17,7 +17,7 @@ QUOTE = '"'
 
 def rows(plan: Plan, req: Request) -> Iterator[tuple[str, str]]:
     """What a request's plan is made of: names and texts, in the order of the road."""
-    yield "runs in", f"{plan.place.name}, asked for as {plan.place.kind}"
+    yield "runs in", f"{plan.interpreter_id.name}, asked for as {plan.interpreter_id.kind}"
     yield "virtual host", req._host.name
     for phase in (*python.EARLY_PHASES, *python.LATE_PHASES):
         found = plan.handlers.get(phase)

@@ -106,9 +106,7 @@ class Caller:
             self.req.status = raised.args[1]
         if not raised.args or type(raised.args[0]) is not int:
             kind = type(raised.args[0] if raised.args else None)
-            self._log(
-                f"Value raised with SERVER_RETURN is invalid. It is a {kind}, but it must be a tuple or an int."
-            )
+            self._log(f"Value raised with SERVER_RETURN is invalid. It is a {kind}, but it must be a tuple or an int.")
 
     def _failed(self, given: Filter, error: BaseException) -> None:
         req = self.req
@@ -346,9 +344,7 @@ def wanted(conf: Conf) -> bool:
 def needs_python(conf: Conf) -> bool:
     """Whether a filter that it asks for may be Python, so that its requests belong into an interpreter."""
     asked = _asked(conf)
-    if (include.FILTER in asked or conf[include.X_BIT_HACK] != "off") and options.effective(
-        conf
-    ) & options.Option.EXEC:
+    if (include.FILTER in asked or conf[include.X_BIT_HACK] != "off") and options.effective(conf) & options.Option.EXEC:
         return True  # its pages may hold Python
     return bool(asked & (conf[python.OUTPUT_FILTERS].keys() | conf[python.INPUT_FILTERS].keys()))
 

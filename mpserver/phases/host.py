@@ -43,9 +43,7 @@ class Site:
         "max_requests", "name", "pages", "server", "timeout",
     )  # fmt: skip
 
-    def __init__(
-        self, configuration: Configuration, server: Server, name: str, logs: Mapping[str, int]
-    ) -> None:
+    def __init__(self, configuration: Configuration, server: Server, name: str, logs: Mapping[str, int]) -> None:
         conf = server.conf
         self.server = server
         self.name = name
@@ -66,8 +64,7 @@ class Site:
         self.blocks = Blocks()
         self.log = ErrorLog(error_fd(configuration, server, logs), *log_levels(server))
         self.access_logs = tuple(
-            OpenLog(logs.get(log_key(configuration.root, log.target), 2), log)
-            for log in log_config.access_logs(conf)
+            OpenLog(logs.get(log_key(configuration.root, log.target), 2), log) for log in log_config.access_logs(conf)
         )
 
 

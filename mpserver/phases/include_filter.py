@@ -46,11 +46,7 @@ class Includes(BytesFilter):
             return False
         req = self.req
         if req._headers_out is not None:
-            for name in (
-                ("ETag", "Content-Length")
-                if self._keeps_time
-                else ("Last-Modified", "ETag", "Content-Length")
-            ):
+            for name in ("ETag", "Content-Length") if self._keeps_time else ("Last-Modified", "ETag", "Content-Length"):
                 del req._headers_out[name]
         self._document = ssi_page.Document(req, req._plan.conf, self.emit, self)
         return True

@@ -70,9 +70,7 @@ class Located:
 
 def same(one: os.stat_result, other: os.stat_result) -> bool:
     """Whether both are of the same file, unchanged: all but the time of the last access."""
-    return (
-        one[:7] == other[:7] and one.st_mtime_ns == other.st_mtime_ns and one.st_ctime_ns == other.st_ctime_ns
-    )
+    return one[:7] == other[:7] and one.st_mtime_ns == other.st_mtime_ns and one.st_ctime_ns == other.st_ctime_ns
 
 
 def settle(req: Request, located: Located) -> None:

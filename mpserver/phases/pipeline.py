@@ -35,7 +35,7 @@ from mpserver.phases import application_errors, gates, symlinks
 from mpserver.phases.error_response import Answers, log_error
 from mpserver.phases.host import Host, Site, server_name, server_object, server_software
 from mpserver.phases.located import Located, settle
-from mpserver.phases.plan import EARLY, TRANSLATION, Handler, Place, Plan, plan_of
+from mpserver.phases.plan import EARLY, TRANSLATION, Handler, InterpreterId, Plan, plan_of
 from mpserver.phases.planner import CACHE, LONGEST_NAME, make_plan, varies_by_file
 from mpserver.phases.redirects import ABSOLUTE, REDIRECTS, _elsewhere
 from mpserver.phases.steps import compile_steps, run
@@ -225,15 +225,13 @@ class Pipeline(Answers):
                 req.finish()
             except (ClientGone, ValueError, OSError):
                 self.end(req, OK)
-        req._is_over = (
-            True  # before the look at what there is to do: a thread of it may register something right now
-        )
+        req._is_over = True  # before the look at what there is to do: a thread of it may register something right now
         if plan.has_last_handlers or req._cleanups or req._added or req._next is not None:
             self.close(req)
         elif plan.has_end:
             self._log(req)
 
-    def serve_early(self, req: Request, early: Plan, place: Place) -> None:
+    def serve_early(self, req: Request, early: Plan, interpreter_id: InterpreterId) -> None:
         """A request of a server with handlers for the phases before its resource is known.
 
         :raises Moves: it goes on in another interpreter.
@@ -248,17 +246,17 @@ class Pipeline(Answers):
             self.end(req, status)
             self.close(req)
             return
-        self._go_on(req, status == OK, place)
+        self._go_on(req, status == OK, interpreter_id)
 
-    def serve_moved(self, req: Request, state: bytes, place: Place) -> None:
+    def serve_moved(self, req: Request, state: bytes, interpreter_id: InterpreterId) -> None:
         """A request whose early phases ran in another interpreter, with what came along."""
-        self._go_on(req, unpack(state, req), place)
+        self._go_on(req, unpack(state, req), interpreter_id)
 
-    def _go_on(self, req: Request, translated: bool, place: Place) -> None:
+    def _go_on(self, req: Request, translated: bool, interpreter_id: InterpreterId) -> None:
         located = self._translated(req, translated)
         plan = located.plan
-        if plan.needs_python and plan.place != place and req._uri != "*":
-            raise Moves(plan.place, pack(req, translated))
+        if plan.needs_python and plan.interpreter_id != interpreter_id and req._uri != "*":
+            raise Moves(plan.interpreter_id, pack(req, translated))
         self.serve(req, located)
 
     def _translated(self, req: Request, translated: bool) -> Located:
@@ -329,9 +327,7 @@ class Pipeline(Answers):
         req._is_directory = False
         req._target = uri if req._args is None else f"{uri}?{req._args}"
         try:
-            result = self._become(
-                req, before, self._follow(req, self.host(req._server), uri, TRANSLATION), asked
-            )
+            result = self._become(req, before, self._follow(req, self.host(req._server), uri, TRANSLATION), asked)
         finally:
             req._user, req._ap_auth_type, req._target = asked  # of the directory, whoever may see the index
         if result != OK:
@@ -352,7 +348,7 @@ class Pipeline(Answers):
         resource, plan = located.resource, located.plan
         if resource.status:
             return resource.status
-        if plan.needs_python and (self.loader is None or before.plan.place != plan.place):
+        if plan.needs_python and (self.loader is None or before.plan.interpreter_id != plan.interpreter_id):
             return _elsewhere(req, plan)
         req._is_lookup = True
         req._admitted = gates.admits(req._server, before.resource, resource)
@@ -406,7 +402,7 @@ class Pipeline(Answers):
             result = located
         else:
             plan = located.plan
-            if plan.needs_python and (self.loader is None or plan.place != req._plan.place):
+            if plan.needs_python and (self.loader is None or plan.interpreter_id != req._plan.interpreter_id):
                 _elsewhere(req, plan)
                 return False
             settle(new, located)

@@ -35,9 +35,7 @@ class Handler:
         self._version = -1
         self._trusted = -1.0
 
-    def resolve(
-        self, req: Request, plan: Plan, loader: Loader, argument: Any = None
-    ) -> Callable[[Any], Any] | None:
+    def resolve(self, req: Request, plan: Plan, loader: Loader, argument: Any = None) -> Callable[[Any], Any] | None:
         """The callable; None for a silent handler whose module has none.
 
         Classes on the way to it are made with the argument, without one with the request.
@@ -49,9 +47,7 @@ class Handler:
             loader.use_path(plan.python_path)
         if now < self._trusted or now >= self._trusted + TRUST:
             # a handler in a Location has no directory (api 3.5 1.5)
-            directory = (
-                None if self.entry.is_location or plan.python_path is not None else self.entry.directory
-            )
+            directory = None if self.entry.is_location or plan.python_path is not None else self.entry.directory
             with loader.in_turn():
                 if plan.python_path is not None:
                     loader.use_path(plan.python_path)  # (another thread may have had another one meanwhile)
@@ -110,7 +106,7 @@ class Lookup(Protocol):
     def __call__(self, req: Request, uri: str, /) -> int: ...
 
 
-class Place(NamedTuple):
+class InterpreterId(NamedTuple):
     """An interpreter: the kind that was asked for (auto, own, shared, process, main) and its name."""
 
     kind: str
@@ -121,9 +117,7 @@ class Place(NamedTuple):
     @property
     def key(self) -> str:
         """Its name on the scoreboard."""
-        return (
-            f"{self.kind} {self.name} {self.environment}" if self.environment else f"{self.kind} {self.name}"
-        )
+        return f"{self.kind} {self.name} {self.environment}" if self.environment else f"{self.kind} {self.name}"
 
 
 class PhaseHandlers(NamedTuple):
@@ -140,7 +134,7 @@ class Plan:
         "addhandler_extensions", "auth_name", "auth_type", "autoreload", "canonical_name", "conf",
         "config_pairs", "content", "debug", "document_root", "error_documents", "filters", "handler",
         "handlers", "has_end", "has_last_handlers", "hostname_lookups", "interpreter", "limit_body", "loader",
-        "needs_python", "option_pairs", "options", "pass_auth", "place", "python_config", "python_path",
+        "needs_python", "option_pairs", "options", "pass_auth", "interpreter_id", "python_config", "python_path",
         "redirect", "requires", "server_software", "site", "steps", "subrequests",
     )  # fmt: skip
 
@@ -158,7 +152,7 @@ class Plan:
     error_documents: dict[int, str]
     handlers: Mapping[str, PhaseHandlers]
     needs_python: bool
-    place: Place
+    interpreter_id: InterpreterId
     interpreter: str
     #: Whether handlers run after the response.
     has_last_handlers: bool

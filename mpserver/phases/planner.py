@@ -12,7 +12,7 @@ from mpserver.modules import auth, core, mime, python
 from mpserver.modules.interpreter_environment import ENVIRONMENT, Environment, plain
 from mpserver.phases import filters
 from mpserver.phases.host import Site
-from mpserver.phases.plan import PYTHON_HANDLERS, Handler, PhaseHandlers, Place, Plan
+from mpserver.phases.plan import PYTHON_HANDLERS, Handler, InterpreterId, PhaseHandlers, Plan
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -53,9 +53,7 @@ def interpreter_name(site: Site, conf: Conf, filename: str | None) -> str:
     if conf[python.INTERP_PER_DIRECTORY]:
         if filename is None:
             return MAIN
-        directory = (
-            filename if filename.endswith("/") or os.path.isdir(filename) else os.path.dirname(filename)
-        )
+        directory = filename if filename.endswith("/") or os.path.isdir(filename) else os.path.dirname(filename)
         return directory if directory.endswith("/") else directory + "/"
     if conf[python.INTERP_PER_DIRECTIVE]:
         for phase in (*python.EARLY_PHASES, *python.LATE_PHASES):
@@ -66,13 +64,13 @@ def interpreter_name(site: Site, conf: Conf, filename: str | None) -> str:
     return site.name
 
 
-def place(name: str, backend: str, environment: Environment = ()) -> Place:
+def identify(name: str, backend: str, environment: Environment = ()) -> InterpreterId:
     """Where an interpreter of this name runs, by PythonInterpBackend and what it has of its own."""
     if environment:
-        return Place("process", name, environment)
+        return InterpreterId("process", name, environment)
     if name == MAIN or backend == "main":
-        return Place("main", MAIN)
-    return Place(backend, name)
+        return InterpreterId("main", MAIN)
+    return InterpreterId(backend, name)
 
 
 def varies_by_file(conf: Conf) -> bool:
@@ -120,15 +118,16 @@ def make_plan(
     plan.limit_body = conf[core.LIMIT_REQUEST_BODY]
     plan.error_documents = conf[core.ERROR_DOCUMENT]
     plan.handlers = {
-        phase: _phase_handlers(specs, phase, filename, handler)
-        for phase, specs in conf[python.HANDLERS].items()
+        phase: _phase_handlers(specs, phase, filename, handler) for phase, specs in conf[python.HANDLERS].items()
     }
     plan.needs_python = bool(plan.handlers) or filters.needs_python(conf)
     #: The filters; `compile_steps` makes them, where handlers can run.
     plan.filters = None
     name = interpreter_name(site, conf, filename)
-    plan.place = place(name, conf[python.INTERP_BACKEND], environments.get(name) or plain(conf[ENVIRONMENT]))
-    plan.interpreter = plan.place.name
+    plan.interpreter_id = identify(
+        name, conf[python.INTERP_BACKEND], environments.get(name) or plain(conf[ENVIRONMENT])
+    )
+    plan.interpreter = plan.interpreter_id.name
     #: Whether handlers run after the response; whether anything happens there, the access log included.
     plan.has_last_handlers = "PythonLogHandler" in plan.handlers or "PythonCleanupHandler" in plan.handlers
     plan.has_end = plan.has_last_handlers or bool(site.access_logs)

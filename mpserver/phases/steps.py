@@ -190,9 +190,7 @@ def _content(plan: Plan, loader: Loader | None, lookup: Lookup) -> Step:
 
     def step(req: Request) -> int:
         if req._added:
-            result = (
-                run(req, plan, loader, "PythonFixupHandler") if "PythonFixupHandler" in req._added else OK
-            )
+            result = run(req, plan, loader, "PythonFixupHandler") if "PythonFixupHandler" in req._added else OK
             if result not in (OK, DECLINED):
                 return result
         if req._is_directory:

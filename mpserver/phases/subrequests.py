@@ -155,7 +155,7 @@ class SubRequests:
         plan = located.plan
         if located.resource.status:
             return located.resource.status
-        if plan.needs_python and plan.place != req._plan.place:
+        if plan.needs_python and plan.interpreter_id != req._plan.interpreter_id:
             text = f"{uri} belongs to the interpreter {plan.interpreter}, but the page to {req.interpreter}"
             req._log.log(ERROR, text, client=req.connection.client_addr)
             return constants.HTTP_INTERNAL_SERVER_ERROR
@@ -163,9 +163,7 @@ class SubRequests:
         sub._method, sub._header_only, sub._assbackwards = "GET", 0, 1
         sub._target, sub._args, sub._main = path, query if question else None, req
         sub._user, sub._ap_auth_type = req._user, req._ap_auth_type
-        sub._table_in = Table.from_pairs(
-            [pair for pair in req.headers_in.pairs() if pair[0].lower() not in OWN]
-        )
+        sub._table_in = Table.from_pairs([pair for pair in req.headers_in.pairs() if pair[0].lower() not in OWN])
         sub._env = Table.from_pairs(req.subprocess_env.pairs())
         settle(sub, located)
         return sub

@@ -109,9 +109,7 @@ class Timeouts:
                 import traceback
 
                 where = "" if running.told else "\n" + "".join(traceback.format_tb(error.__traceback__))
-                text = (
-                    f"the request was ended by PythonRequestTimeout ({seconds:g} s): {req._head.line}{where}"
-                )
+                text = f"the request was ended by PythonRequestTimeout ({seconds:g} s): {req._head.line}{where}"
                 log_error(req, text)
                 req._cut = True
                 return constants.HTTP_INTERNAL_SERVER_ERROR
@@ -145,9 +143,7 @@ class Timeouts:
         while not self._ended:
             self._bell.clear()
             now = time.monotonic()
-            wait = min(
-                [self._shortest, *(self._look_at(running, now) for running in list(self._running.values()))]
-            )
+            wait = min([self._shortest, *(self._look_at(running, now) for running in list(self._running.values()))])
             self._asleep = not self._running
             if self._asleep and self._running:  # it came right now, and may not have rung
                 self._asleep = False
@@ -197,6 +193,4 @@ def _raise_in(thread: int, kind: type[BaseException] | None) -> None:
     """Raise an exception in a thread of this interpreter, at its next step of Python code; None: take it back."""
     import ctypes
 
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(thread), ctypes.py_object(kind) if kind else None
-    )
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind) if kind else None)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from mpserver.api import error_log as levels
-from mpserver.interpreters.handle import SERVING, Interp
+from mpserver.interpreters.handle import SERVING, InterpreterHandle
 from mpserver.ipc.scoreboard import WORKING
 from mpserver.modules import mpm
 from mpserver.serving.connection import Connection
@@ -26,8 +26,8 @@ from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.error_log import ErrorLog
-    from mpserver.phases.plan import Place
-    from mpserver.routing.listener_leases import Lender
+    from mpserver.phases.plan import InterpreterId
+    from mpserver.routing.listener_leases import ListenerLeases
     from mpserver.supervisor.worker_start import WorkerStart
 
 #: What is told when the reserve begins.
@@ -42,8 +42,8 @@ class Accepting(Refusals):
 
     start: WorkerStart
     log: ErrorLog
-    lender: Lender
-    interps: dict[Place, Interp]
+    leases: ListenerLeases
+    interps: dict[InterpreterId, InterpreterHandle]
     stopping: bool
     #: Begin with a connection that was just accepted.
     _arrive: Callable[[Connection], object]
@@ -142,7 +142,7 @@ class Accepting(Refusals):
         able = [
             interp
             for interp in self.interps.values()
-            if interp.state == SERVING and board.interpreter_state(number, interp.boot.seat) != WORKING
+            if interp.state == SERVING and board.interpreter_state(number, interp.boot.scoreboard_index) != WORKING
         ]
         for interp in able:
             interp.shed(max(count // len(able), 1))
@@ -152,7 +152,7 @@ class Accepting(Refusals):
         """The moment is over."""
         self.loop.unwatch(self)
         self.deadline = float("inf")
-        if self.draining or self.stopping or self.lender.borrower is not None:
+        if self.draining or self.stopping or self.leases.borrower is not None:
             return
         self._may = descriptors.limit()
         self._ceiling = self._may.ceiling

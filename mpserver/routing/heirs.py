@@ -3,8 +3,8 @@
 A client sends its next request on a kept connection at once, for nobody told it not to. If the connection was closed
 meanwhile, the request is lost. So a worker that another one follows (after a graceful restart, at
 MaxConnectionsPerChild, where fewer workers will do) gives away its connections that wait: the next request is served
-by a worker that stays. The master carries them (`mpserver.supervisor.relay`). As long as there is nobody for one, it stays, and
-is served here where a request arrives.
+by a worker that stays. The master carries them (`mpserver.supervisor.relay`). As long as there is nobody for one,
+it stays, and is served here where a request arrives.
 
 Where the whole server ends there are no heirs.
 """

@@ -6,8 +6,8 @@ from mpserver.modules import mpm
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.interpreters.handle import Interp
-    from mpserver.phases.plan import Place
+    from mpserver.interpreters.handle import InterpreterHandle
+    from mpserver.phases.plan import InterpreterId
     from mpserver.routing.router import Router
 
 
@@ -22,33 +22,33 @@ CAUTIOUS = 1 << 14
 LOAN = 1 << 14
 
 
-class Lender:
+class ListenerLeases:
     """The router's side."""
 
-    __slots__ = ("_end", "_lends", "_loyal", "_place", "_router", "_row", "borrower")
+    __slots__ = ("_end", "_lends", "_loyal", "_interpreter_id", "_router", "_row", "borrower")
 
     def __init__(self, router: Router) -> None:
         self._router = router
         start = router.start
         self._lends = not (start.one_process or mpm.is_threaded(start.configuration) or router.talks)
-        self._place: Place | None = None
+        self._interpreter_id: InterpreterId | None = None
         self._row = 0
         self._loyal = LOYAL
         self._end = 0
-        self.borrower: Interp | None = None
+        self.borrower: InterpreterHandle | None = None
 
-    def went(self, place: Place, interp: Interp) -> None:
+    def went(self, interpreter_id: InterpreterId, interp: InterpreterHandle) -> None:
         """A new connection was handed to an interpreter."""
         self._row += 1
-        if place != self._place:
-            self._place, self._row = place, 0
+        if interpreter_id != self._interpreter_id:
+            self._interpreter_id, self._row = interpreter_id, 0
             if self.borrower is not None:
                 self._loyal = min(2 * self._loyal, CAUTIOUS)
                 self.recall()
         elif self._row >= self._loyal and self._lends and interp.borrows and self.borrower is None:
             self._lend(interp)
 
-    def _lend(self, interp: Interp) -> None:
+    def _lend(self, interp: InterpreterHandle) -> None:
         router = self._router
         if router.draining or router.stopping:
             return
@@ -74,7 +74,7 @@ class Lender:
             self._loyal = self._row = LOYAL
         self._router.took_back(number)
 
-    def ended(self, interp: Interp) -> None:
+    def ended(self, interp: InterpreterHandle) -> None:
         """An interpreter is gone."""
         if interp is self.borrower:
             self.repaid(self._end)

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 
 from mpserver.api import error_log as levels
-from mpserver.api.loader import Recipe
+from mpserver.api.loader import LoadedModule
 from mpserver.errors import ConfigError, RequestError, Unavailable
 from mpserver.http1.head import Head, parse_head
-from mpserver.interpreters.handle import CROWDED, ENDED, Events, Interp
+from mpserver.interpreters.handle import CROWDED, ENDED, Events, InterpreterHandle
 from mpserver.interpreters.kinds import AUTO, KINDS
 from mpserver.interpreters.lifetime_settings import limits
 from mpserver.interpreters.replacement import Recycling
@@ -27,16 +27,16 @@ from mpserver.ipc.worker_messages import LEAVING, PASS
 from mpserver.phases import connection_handlers as connection_handlers_module
 from mpserver.phases.applications import environments
 from mpserver.phases.pipeline import Pipeline
-from mpserver.phases.plan import Place
+from mpserver.phases.plan import InterpreterId
 from mpserver.phases.planner import MAIN
 from mpserver.routing.accepting import SCARCE, Accepting
 from mpserver.routing.heirs import PATIENCE, Heirs
-from mpserver.routing.listener_leases import Lender
+from mpserver.routing.listener_leases import ListenerLeases
 from mpserver.routing.siblings import SETTLE
 from mpserver.serving import connection_handlers
 from mpserver.serving.boot import Boot
 from mpserver.serving.connection import ENDING, READING, WAITING, Connection
-from mpserver.serving.delayed_flush import Flusher
+from mpserver.serving.delayed_flush import DelayedFlush
 from mpserver.serving.refusals import unusable
 from mpserver.system import descriptors
 from mpserver.system.listeners import Acceptor
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 NOW = (0.0, "")
 
 #: Connections that need no Python go to the worker's main interpreter.
-ANYWHERE = Place("main", MAIN)
+ANYWHERE = InterpreterId("main", MAIN)
 
 
 class Router(Accepting):
@@ -59,7 +59,7 @@ class Router(Accepting):
     def __init__(self, start: WorkerStart) -> None:
         super().__init__(start)
         self.draining = self.stopping = False
-        self.flusher: Flusher | None = None
+        self.delayed_flush: DelayedFlush | None = None
         self.loop = Loop()
         self.environments = environments(start.configuration).by_name
         self.pipeline = Pipeline(
@@ -75,19 +75,19 @@ class Router(Accepting):
         self.interps = {}
         self.connections: set[Connection] = set()
         self.recycling = Recycling(self)
-        self.lender = Lender(self)
+        self.leases = ListenerLeases(self)
         self._events = Events(
             self._returned, self._go_on, self._move, self._failed, self._lost, self._stuck, self.recycling.serving,
-            self._worn, self.lender.repaid, self._ended, self._crowded,
+            self._worn, self.leases.repaid, self._ended, self._crowded,
         )  # fmt: skip
         #: Applications that a subinterpreter refused.
-        self._refused: set[Place] = set()
+        self._refused: set[InterpreterId] = set()
         #: Interpreters that end, or begin, beside the one that has the place.
-        self.leaving: set[Interp] = set()
+        self.leaving: set[InterpreterHandle] = set()
         #: Until when (monotonic) applications are not started, and why.
-        self._backoff: dict[Place, tuple[float, str]] = {}
+        self._backoff: dict[InterpreterId, tuple[float, str]] = {}
         self._free = list(range(1, INTERPRETERS))[::-1]
-        self._passed: dict[tuple[Place, int], float] = {}
+        self._passed: dict[tuple[InterpreterId, int], float] = {}
         #: Who gets the connections when it leaves.
         self.heirs = Heirs(self)
         #: Called when it begins to drain.
@@ -104,77 +104,79 @@ class Router(Accepting):
     def serve(self, connection: Connection, head: Head) -> None:
         """The first head (and a short body) is here: hand the connection to where it belongs."""
         try:
-            place = self._route(connection, head)
+            interpreter_id = self._route(connection, head)
         except ConfigError as error:
             connection.host.log.log(levels.ALERT, str(error), client=connection.client)
             self.refuse(connection, unusable(error, head.line))
             return
-        if self._backoff and (wait := self._wait(place)) > 0:
-            self.refuse(connection, _unavailable(place.name, self._backoff[place][1], wait, head.line))
+        if self._backoff and (wait := self._wait(interpreter_id)) > 0:
+            self.refuse(
+                connection, _unavailable(interpreter_id.name, self._backoff[interpreter_id][1], wait, head.line)
+            )
             return
-        self._hand_over(place, connection)
+        self._hand_over(interpreter_id, connection)
 
     def _talk(self, connection: Connection) -> None:
         """A connection for a connection handler: it need not say anything first."""
-        place = self.pipeline.plan(connection.default, connection.default.server.base, None).place
-        if self._backoff and self._wait(place) > 0:
+        interpreter_id = self.pipeline.plan(connection.default, connection.default.server.base, None).interpreter_id
+        if self._backoff and self._wait(interpreter_id) > 0:
             connection.close()
             return
-        self._hand_over(place, connection)
+        self._hand_over(interpreter_id, connection)
 
-    def _route(self, connection: Connection, head: Head) -> Place:
+    def _route(self, connection: Connection, head: Head) -> InterpreterId:
         pipeline, host = self.pipeline, connection.host
         early = pipeline.early(host)
         if early is not None:
-            return early.place
+            return early.interpreter_id
         plan = pipeline.locate(host, head.path).plan
-        return plan.place if plan.needs_python else ANYWHERE
+        return plan.interpreter_id if plan.needs_python else ANYWHERE
 
-    def _hand_over(self, place: Place, connection: Connection) -> None:
+    def _hand_over(self, interpreter_id: InterpreterId, connection: Connection) -> None:
         connection.release()
         message = messages.Message(
             messages.CONNECTION, connection.sock.detach(), connection.buffer, connection.served, connection.number,
             connection.accepted,
         )  # fmt: skip
-        if not (self._is_busy(place) and not connection.passed and self._pass_on(place, message)):
-            interp = self.interp(place)
+        if not (self._is_busy(interpreter_id) and not connection.passed and self._pass_on(interpreter_id, message)):
+            interp = self.interp(interpreter_id)
             interp.hand_over(message)
             if not connection.served and not connection.passed:
-                self.lender.went(place, interp)
+                self.leases.went(interpreter_id, interp)
 
-    def _is_busy(self, place: Place) -> bool:
-        interp = self.interps.get(place)
+    def _is_busy(self, interpreter_id: InterpreterId) -> bool:
+        interp = self.interps.get(interpreter_id)
         if interp is None:
             return False
-        return self.start.scoreboard.interpreter_state(self.start.number, interp.boot.seat) == WORKING
+        return self.start.scoreboard.interpreter_state(self.start.number, interp.boot.scoreboard_index) == WORKING
 
-    def _pass_on(self, place: Place, message: messages.Message) -> bool:
+    def _pass_on(self, interpreter_id: InterpreterId, message: messages.Message) -> bool:
         """Give a connection to a sibling worker that is free for it; False where there is none."""
         if self.start.one_process:
             return False
         now = self.loop.now
-        slot = self._sibling(place, now)
+        slot = self._sibling(interpreter_id, now)
         if slot is None:
             return False
         try:
             messages.send(self.start.control, message, wait=False, before=PASS + slot.to_bytes(4, "little"))
         except OSError:
             return False
-        self._passed[place, slot] = now
+        self._passed[interpreter_id, slot] = now
         message.close()
         return True
 
-    def _sibling(self, place: Place, now: float) -> int | None:
+    def _sibling(self, interpreter_id: InterpreterId, now: float) -> int | None:
         """The worker that a connection goes to; None: it is served here."""
         board, number, passed = self.start.scoreboard, self.start.number, self._passed
-        if board.is_stuck(number, self.interps[place].boot.seat, time.time()):
+        if board.is_stuck(number, self.interps[interpreter_id].boot.scoreboard_index, time.time()):
             # rather wait for one that is quick than for the end of a long request, or for one to start
-            brisk = board.brisk_siblings(number, place.key)
+            brisk = board.brisk_siblings(number, interpreter_id.key)
             if brisk:
-                return min(brisk, key=lambda slot: passed.get((place, slot), 0.0))
-        for slot in board.idle_siblings(number, place.key):
+                return min(brisk, key=lambda slot: passed.get((interpreter_id, slot), 0.0))
+        for slot in board.idle_siblings(number, interpreter_id.key):
             # one that got a connection a moment ago does not show it yet
-            if now - passed.get((place, slot), 0.0) >= SETTLE:
+            if now - passed.get((interpreter_id, slot), 0.0) >= SETTLE:
                 return slot
         return None
 
@@ -190,52 +192,55 @@ class Router(Accepting):
 
     # ---- interpreters
 
-    def interp(self, place: Place) -> Interp:
+    def interp(self, interpreter_id: InterpreterId) -> InterpreterHandle:
         """The interpreter of a place, started when first asked for."""
-        interp = self.interps.get(place)
+        interp = self.interps.get(interpreter_id)
         if interp is None or interp.state == ENDED:
-            interp = self.interps[place] = self.recycling.adopt(place) or self.create(place)
+            interp = self.interps[interpreter_id] = self.recycling.adopt(interpreter_id) or self.create(interpreter_id)
             self.recycling.started(interp)
         return interp
 
-    def create(self, place: Place, inherited: list[Recipe] | None = None) -> Interp:
+    def create(self, interpreter_id: InterpreterId, inherited: list[LoadedModule] | None = None) -> InterpreterHandle:
         """A new interpreter for a place; a successor of another one with what that had loaded."""
         start = self.start
-        seat = self._free.pop() if self._free else INTERPRETERS - 1
-        start.scoreboard.assign(start.number, seat)
+        scoreboard_index = self._free.pop() if self._free else INTERPRETERS - 1
+        start.scoreboard.assign(start.number, scoreboard_index)
         boot = Boot(
-            place, self._kind(place), seat, start.number, start.generation, start.configuration, start.logs,
+            interpreter_id, self._kind(interpreter_id), scoreboard_index, start.number,
+            start.generation, start.configuration, start.logs,
             start.scoreboard.fd, start.one_process, environments=self.environments,
-            talks=self.talks, limits=limits(start.configuration, place),
+            talks=self.talks, limits=limits(start.configuration, interpreter_id),
         )  # fmt: skip
         return KINDS[boot.kind](boot, self.loop, self._events, start.control, inherited)
 
-    def _kind(self, place: Place) -> str:
+    def _kind(self, interpreter_id: InterpreterId) -> str:
         """What an interpreter of a place will be."""
-        if place.kind != "auto":
-            return place.kind
-        if place in self._refused or self.start.scoreboard.has_moved(place.key, self.start.generation):
+        if interpreter_id.kind != "auto":
+            return interpreter_id.kind
+        if interpreter_id in self._refused or self.start.scoreboard.has_moved(
+            interpreter_id.key, self.start.generation
+        ):
             return "process"
         return AUTO
 
-    def _move(self, interp: Interp, message: messages.Message) -> None:
+    def _move(self, interp: InterpreterHandle, message: messages.Message) -> None:
         """An application can't run in a subinterpreter: it gets a process."""
-        place = interp.boot.place
-        if place not in self._refused:
-            self._refused.add(place)
+        interpreter_id = interp.boot.interpreter_id
+        if interpreter_id not in self._refused:
+            self._refused.add(interpreter_id)
             try:
-                self.start.control.send(marshal.dumps((tuple(place), message.state.decode())))
+                self.start.control.send(marshal.dumps((tuple(interpreter_id), message.state.decode())))
             except OSError:
                 pass  # the log says it when the next worker meets it
         if self.recycling.refused(interp):
             return
-        if self.interps.get(place) is interp:
+        if self.interps.get(interpreter_id) is interp:
             self.recycling.retire(interp)
 
-    def moved(self, place: Place) -> None:
+    def moved(self, interpreter_id: InterpreterId) -> None:
         """Another worker has found that an application can't run in a subinterpreter: nobody has to find it here."""
-        self._refused.add(place)
-        for interp in (self.recycling.successor(place), self.interps.get(place)):
+        self._refused.add(interpreter_id)
+        for interp in (self.recycling.successor(interpreter_id), self.interps.get(interpreter_id)):
             if interp is not None and interp.boot.kind == "own" and not self.recycling.refused(interp):
                 self.recycling.retire(interp)
 
@@ -259,7 +264,7 @@ class Router(Accepting):
         self._start(connection)
         self.heirs.keep(connection)
 
-    def _worn(self, interp: Interp, message: messages.Message) -> None:
+    def _worn(self, interp: InterpreterHandle, message: messages.Message) -> None:
         if message.kind == messages.WORN:
             self.recycling.worn(interp, message.state.decode())
         else:
@@ -269,18 +274,18 @@ class Router(Accepting):
         """A request that had its early phases goes to the interpreter of its content handler."""
         message = message._replace(kind=messages.CONNECTION)
         key, state = marshal.loads(message.state)
-        place = Place(*key)
-        if passed or not (self._is_busy(place) and self._pass_on(place, message)):
-            self.interp(place).hand_over(message._replace(state=state))
+        interpreter_id = InterpreterId(*key)
+        if passed or not (self._is_busy(interpreter_id) and self._pass_on(interpreter_id, message)):
+            self.interp(interpreter_id).hand_over(message._replace(state=state))
 
-    def _wait(self, place: Place) -> float:
+    def _wait(self, interpreter_id: InterpreterId) -> float:
         """For how many seconds an application is not started."""
-        wait = self._backoff.get(place, NOW)[0] - time.monotonic()
+        wait = self._backoff.get(interpreter_id, NOW)[0] - time.monotonic()
         if wait <= 0:
-            self._backoff.pop(place, None)
+            self._backoff.pop(interpreter_id, None)
         return wait
 
-    def _failed(self, interp: Interp, waiting: list[messages.Message], why: str, again: float) -> None:
+    def _failed(self, interp: InterpreterHandle, waiting: list[messages.Message], why: str, again: float) -> None:
         """An interpreter could not start: its requests are answered with 500, the next one tries again.
 
         ``again``: it is not to be tried for so many seconds, in which requests are answered with 503 and why.
@@ -290,7 +295,7 @@ class Router(Accepting):
                 self._returned(message)
             return
         if again:
-            self._backoff[interp.boot.place] = time.monotonic() + again, why
+            self._backoff[interp.boot.interpreter_id] = time.monotonic() + again, why
             if why == CROWDED:
                 self._tell_crowded(interp)
         else:
@@ -307,13 +312,11 @@ class Router(Accepting):
                 else RequestError(500, f"interpreter '{interp.name}' is not there", line),
             )
 
-    def _lost(self, interp: Interp, message: messages.Message) -> None:
+    def _lost(self, interp: InterpreterHandle, message: messages.Message) -> None:
         """A request was in a process when that crashed; no byte of its answer was sent."""
-        self._answer(
-            message, RequestError(500, f"interpreter '{interp.name}' crashed in this request", _line(message))
-        )
+        self._answer(message, RequestError(500, f"interpreter '{interp.name}' crashed in this request", _line(message)))
 
-    def _tell_crowded(self, interp: Interp) -> None:
+    def _tell_crowded(self, interp: InterpreterHandle) -> None:
         if self.seldom("interpreters"):
             self.log.log(
                 levels.ERROR,
@@ -324,7 +327,7 @@ class Router(Accepting):
             )
         self.relieve()
 
-    def _crowded(self, interp: Interp, message: messages.Message) -> None:
+    def _crowded(self, interp: InterpreterHandle, message: messages.Message) -> None:
         """A connection could not be handed over to or from an interpreter for want of descriptors; or soon can't."""
         if not message.served and message.fd < 0:
             if not self._pauses:
@@ -333,9 +336,7 @@ class Router(Accepting):
         if message.fd >= 0:
             self._answer(message, Unavailable(CROWDED, math.ceil(descriptors.AGAIN), _line(message)))
         if self.seldom("handing over"):
-            self.log.log(
-                levels.ERROR, f"a connection of interpreter '{interp.name}' could not be kept: {CROWDED}"
-            )
+            self.log.log(levels.ERROR, f"a connection of interpreter '{interp.name}' could not be kept: {CROWDED}")
         self.relieve()
 
     def _answer(self, message: messages.Message, error: RequestError) -> None:
@@ -352,26 +353,26 @@ class Router(Accepting):
             connection.choose_host(head)
         self.refuse(connection, error)
 
-    def _stuck(self, interp: Interp) -> None:
+    def _stuck(self, interp: InterpreterHandle) -> None:
         """An interpreter that can't be ended, for a request of it does not end: the worker goes without it."""
-        place = interp.boot.place
-        if self.interps.get(place) is interp:
-            del self.interps[place]
+        interpreter_id = interp.boot.interpreter_id
+        if self.interps.get(interpreter_id) is interp:
+            del self.interps[interpreter_id]
         interp.drain()
         if not self.draining and not self.stopping:
             self.leave()
 
-    def _ended(self, interp: Interp) -> None:
-        for group in self.start.scoreboard.programs_of(self.start.number, interp.boot.seat):
+    def _ended(self, interp: InterpreterHandle) -> None:
+        for group in self.start.scoreboard.programs_of(self.start.number, interp.boot.scoreboard_index):
             end_group(group)
-        self.start.scoreboard.clear(self.start.number, interp.boot.seat)
-        if interp.boot.seat < INTERPRETERS - 1:
-            self._free.append(interp.boot.seat)
+        self.start.scoreboard.clear(self.start.number, interp.boot.scoreboard_index)
+        if interp.boot.scoreboard_index < INTERPRETERS - 1:
+            self._free.append(interp.boot.scoreboard_index)
         self.leaving.discard(interp)
-        if self.interps.get(interp.boot.place) is interp:
-            del self.interps[interp.boot.place]
+        if self.interps.get(interp.boot.interpreter_id) is interp:
+            del self.interps[interp.boot.interpreter_id]
         self.recycling.ended(interp)
-        self.lender.ended(interp)
+        self.leases.ended(interp)
         if self.draining or self.stopping:
             self.loop.soon(self._end_if_empty)
 
@@ -400,7 +401,7 @@ class Router(Accepting):
                     pass
         self.on_drain()
         self.recycling.abandon()
-        self.lender.recall()
+        self.leases.recall()
         self._close_listeners()
         self.heirs.begin(0.0 if last or self.start.one_process else PATIENCE)
         limit = time.monotonic() + ENDING
@@ -413,9 +414,7 @@ class Router(Accepting):
 
     def _drain_interps(self) -> None:
         if not self.connections:
-            for interp in list(
-                self.interps.values()
-            ):  # (one that can't be told any more has ended, and leaves them)
+            for interp in list(self.interps.values()):  # (one that can't be told any more has ended, and leaves them)
                 interp.drain(self.heirs.active)
 
     def stop(self) -> None:

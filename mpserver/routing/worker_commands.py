@@ -6,12 +6,12 @@ import marshal
 import time
 from collections.abc import Callable
 
-from mpserver.interpreters.handle import SERVING, Interp
+from mpserver.interpreters.handle import SERVING, InterpreterHandle
 from mpserver.interpreters.replacement import REPLACEABLE
 from mpserver.ipc import messages
 from mpserver.ipc.control_path import EVERY
 from mpserver.ipc.worker_messages import NEWS
-from mpserver.phases.plan import Place
+from mpserver.phases.plan import InterpreterId
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -47,13 +47,13 @@ class Orders:
             pass  # the master is gone, and so are we soon
 
     def _facts(self, answer: Callable[[Any], None]) -> None:
-        """By seat: the kernel's numbers of an interpreter's threads, and its application's modules."""
+        """By scoreboard index: the kernel's numbers of an interpreter's threads, and its application's modules."""
         router = self._router
         Facts(router, [*router.interps.values(), *router.leaving], answer).ask()
 
-    def _moved(self, _answer: Callable[[Any], None], place: tuple[Any, ...]) -> None:
+    def _moved(self, _answer: Callable[[Any], None], interpreter_id: tuple[Any, ...]) -> None:
         """An application needs processes. There is nothing to answer."""
-        self._router.moved(Place(*place))
+        self._router.moved(InterpreterId(*interpreter_id))
 
     # ---- replacing
 
@@ -68,44 +68,53 @@ class Orders:
         Orders are there where it takes another worker: for that one, see `prepare`.
         """
         interps = self._router.interps
-        places = [
-            place
-            for place, interp in interps.items()
-            if place.name == name or (name == EVERY and (interp.recipes or interp.boot.kind != "main"))
+        interpreter_ids = [
+            interpreter_id
+            for interpreter_id, interp in interps.items()
+            if interpreter_id.name == name or (name == EVERY and (interp.loaded_modules or interp.boot.kind != "main"))
         ]
-        if any(interps[place].boot.kind not in REPLACEABLE for place in places):
-            answer((0, "", [(tuple(place), interps[place].recipes) for place in places]))
+        if any(interps[interpreter_id].boot.kind not in REPLACEABLE for interpreter_id in interpreter_ids):
+            answer(
+                (
+                    0,
+                    "",
+                    [
+                        (tuple(interpreter_id), interps[interpreter_id].loaded_modules)
+                        for interpreter_id in interpreter_ids
+                    ],
+                )
+            )
             return
-        self._replace(answer, places, 0)
+        self._replace(answer, interpreter_ids, 0)
 
-    def _replace(self, answer: Callable[[Any], None], places: list[Place], count: int) -> None:
-        if not places:
+    def _replace(self, answer: Callable[[Any], None], interpreter_ids: list[InterpreterId], count: int) -> None:
+        if not interpreter_ids:
             answer((count, "", None))
             return
-        place, *rest = places
+        interpreter_id, *rest = interpreter_ids
 
         def done(why: str) -> None:
             if why:
-                answer((count, f"interpreter '{place.name}': {why}", None))
+                answer((count, f"interpreter '{interpreter_id.name}': {why}", None))
             else:
                 self._replace(answer, rest, count + 1)
 
-        self._router.recycling.replace(place, done)
+        self._router.recycling.replace(interpreter_id, done)
 
     def prepare(self, orders: list[tuple[tuple[str, str], Any]], done: Callable[[str], None]) -> None:
         """Start interpreters with what others had loaded, before anything is served; ``done`` gets why it failed."""
         if not orders:
             done("")
             return
-        (place, recipes), *rest = orders
+        (interpreter_id, loaded_modules), *rest = orders
 
         def next_one(why: str) -> None:
             if why:
-                done(f"interpreter '{place[1]}': {why}")
+                done(f"interpreter '{interpreter_id[1]}': {why}")
             else:
                 self.prepare(rest, done)
 
-        self._router.recycling.prepare(Place(*place), recipes, next_one)
+        self._router.recycling.prepare(InterpreterId(*interpreter_id), loaded_modules, next_one)
 
     def refuse(self, why: str) -> None:
         """This worker can't start: tell why."""
@@ -115,7 +124,7 @@ class Orders:
 class Facts:
     """The facts of some interpreters, as they come in; what is not there in time is left out."""
 
-    def __init__(self, router: Router, interps: list[Interp], answer: Callable[[Any], None]) -> None:
+    def __init__(self, router: Router, interps: list[InterpreterHandle], answer: Callable[[Any], None]) -> None:
         self._router, self._interps, self._answer = router, interps, answer
         self._facts: dict[int, dict[str, Any]] = {}
         self._missing = 0
@@ -128,12 +137,12 @@ class Facts:
         for interp in self._interps:
             if interp.state == SERVING:
                 self._missing += 1
-                interp.ask(lambda facts, seat=interp.boot.seat: self._told(seat, *facts))  # type: ignore[misc]
+                interp.ask(lambda facts, index=interp.boot.scoreboard_index: self._told(index, *facts))  # type: ignore[misc]
         if not self._missing:
             self._finish()
 
-    def _told(self, seat: int, threads: list[int], modules: list[str]) -> None:
-        self._facts[seat] = {"threads": threads, "modules": modules}
+    def _told(self, scoreboard_index: int, threads: list[int], modules: list[str]) -> None:
+        self._facts[scoreboard_index] = {"threads": threads, "modules": modules}
         self._missing -= 1
         if not self._missing:
             self._finish()
@@ -147,6 +156,6 @@ class Facts:
             self.deadline = 0.0
             self._router.loop.unwatch(self)
             for interp in self._interps:
-                known = {"threads": None, "modules": [name for name, *_rest in interp.recipes]}
-                self._facts.setdefault(interp.boot.seat, known)
+                known = {"threads": None, "modules": [name for name, *_rest in interp.loaded_modules]}
+                self._facts.setdefault(interp.boot.scoreboard_index, known)
             self._answer(self._facts)

@@ -7,7 +7,7 @@ import marshal
 from mpserver.config.configuration import Configuration
 from mpserver.modules.all import registry
 from mpserver.modules.interpreter_environment import Environment
-from mpserver.phases.plan import Place
+from mpserver.phases.plan import InterpreterId
 from mpserver.serving.lifetime import NONE, Limits
 from mpserver.typing import Any, NamedTuple
 
@@ -15,21 +15,21 @@ from mpserver.typing import Any, NamedTuple
 class Boot(NamedTuple):
     """All that an interpreter needs to begin.
 
-    ``kind`` is what it really is, where ``place`` says auto. ``slot`` is its worker's number, ``seat`` its
-    own place on the worker's page of the scoreboard.
+    ``kind`` is what it really is, where ``interpreter_id`` says auto. ``slot`` is its worker's number,
+    ``scoreboard_index`` its own place on the worker's page of the scoreboard.
     """
 
-    place: Place
+    interpreter_id: InterpreterId
     kind: str
-    seat: int
+    scoreboard_index: int
     slot: int
     generation: int
     configuration: Configuration
     logs: dict[str, int]
     scoreboard: int
     one_process: bool
-    #: The descriptor of its ledger, where it is a process.
-    ledger: int = -1
+    #: The descriptor of its connection states, where it is a process.
+    connection_states: int = -1
     #: What interpreters have of their own, by their names.
     environments: dict[str, Environment] = {}
     #: Whether any server has connection handlers, and how long the interpreter lives. (Worked out by who boots it:
@@ -41,12 +41,12 @@ class Boot(NamedTuple):
 def pack(boot: Boot) -> bytes:
     """The boot record as bytes, for an interpreter that shares no objects with this one."""
     record: tuple[Any, ...] = boot[1:5] + boot[6:-1]
-    return marshal.dumps((tuple(boot.place), tuple(boot.limits), boot.configuration.to_bytes(), *record))
+    return marshal.dumps((tuple(boot.interpreter_id), tuple(boot.limits), boot.configuration.to_bytes(), *record))
 
 
 def unpack(data: bytes) -> Boot:
     """The inverse of `pack`; compiles the configuration anew."""
-    place, lives, configuration, kind, seat, slot, generation, *rest = marshal.loads(data)
+    interpreter_id, lives, configuration, kind, scoreboard_index, slot, generation, *rest = marshal.loads(data)
     compiled = Configuration.from_bytes(configuration, registry())
-    boot = Boot(Place(*place), kind, seat, slot, generation, compiled, *rest)
+    boot = Boot(InterpreterId(*interpreter_id), kind, scoreboard_index, slot, generation, compiled, *rest)
     return boot._replace(limits=Limits(*lives))

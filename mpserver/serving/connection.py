@@ -33,7 +33,7 @@ from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mpserver.phases.host import Host
-    from mpserver.serving.delayed_flush import Flusher
+    from mpserver.serving.delayed_flush import DelayedFlush
 
 WAITING, READING, SENDING, SKIPPING, LINGERING, GONE = range(6)
 
@@ -59,7 +59,7 @@ class Owner(Protocol):
     #: Ends connections after their current request.
     draining: bool
     #: Pushes out what was sent to leave soon; None: nothing may wait.
-    flusher: Flusher | None
+    delayed_flush: DelayedFlush | None
 
     def host_of(self, local: Address, name: str | None) -> Host:
         """The server for a local address and a Host header."""
@@ -297,9 +297,7 @@ class Connection(Sending):
     def connection(self) -> ConnectionObject:
         """The object for ``req.connection``."""
         if self._object is None:
-            self._object = ConnectionObject(
-                self.number, self.client, self.local, self.default.object, self.default.log
-            )
+            self._object = ConnectionObject(self.number, self.client, self.local, self.default.object, self.default.log)
         self._object._keepalives = self.served - 1
         return self._object
 
@@ -362,9 +360,7 @@ class Connection(Sending):
         now = monotonic()  # not the loop's time: the handler may have taken long
         if self.skip:
             self.state = SKIPPING
-            self.until = self.deadline = now + (
-                min(self.timeout, ENDING) if self.owner.draining else self.timeout
-            )
+            self.until = self.deadline = now + (min(self.timeout, ENDING) if self.owner.draining else self.timeout)
             self.owner.loop.hasten(self.deadline)
             return
         if self.buffer and self.buffer != b"\r\n":  # (some old clients end a body with a line of its own)
@@ -456,9 +452,7 @@ class Connection(Sending):
                 return
         if self.state == READING and (self.buffer or self.reader):
             self.reader = None
-            self.owner.refuse(
-                self, RequestError(408, "the client did not send the whole request within Timeout")
-            )
+            self.owner.refuse(self, RequestError(408, "the client did not send the whole request within Timeout"))
             return
         self.close()
 

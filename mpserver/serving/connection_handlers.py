@@ -90,7 +90,7 @@ class Talks:
         :returns: whether it left it to HTTP. Otherwise it is over, or went where the application can run.
         """
         interpreter = self._interpreter
-        if interpreter.home != interpreter.place:
+        if interpreter.home != interpreter.interpreter_id:
             interpreter.give_back(connection)
             return False
         found = self._protocol(connection.default)
@@ -98,7 +98,7 @@ class Talks:
         connection.send([])  # (for the books: should a process crash from here on, nobody can go on with it)
         given = found.connection(connection.connection(), wire)
         now = interpreter.began = time.time()
-        interpreter.seat.working(now, f"PythonConnectionHandler {given.hlist.handler}".encode())
+        interpreter.scoreboard_entry.working(now, f"PythonConnectionHandler {given.hlist.handler}".encode())
         try:
             result = found.call(given, interpreter.loader, now)
         except Misplaced:  # (the handler has not begun)

@@ -1,4 +1,4 @@
-"""The flusher of an interpreter: a flushed beginning of a response leaves at once, or with its end.
+"""The delayed flush of an interpreter: a flushed beginning of a response leaves at once, or with its end.
 
 Most handlers flush once and return: the manual's ``req.write(text)`` flushes. Two segments for such a
 response would wake the client twice. So the first flush of a response is held for its end, which follows
@@ -25,7 +25,7 @@ TICK = 0.004
 QUIET = 64
 
 
-class Flusher:
+class DelayedFlush:
     """What a handler flushed and did not follow up yet, and the thread that sends it then.
 
     The interpreter's thread holds and takes; this thread only takes. A pop from the box decides who sends.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TICK = 0.05
 
 
-class Retirement:
+class HandingOver:
     """The end of one interpreter."""
 
     def __init__(self, interpreter: Interpreter, serves: bool = False) -> None:

@@ -5,7 +5,7 @@ same interpreter, it lends it the listeners, and accepts nothing itself any more
 whenever it is idle, so the kernel wakes a sibling worker for the next one while it is busy. What belongs to another
 interpreter comes back to the router, as ever; then the listeners are recalled, and the next loan takes twice as many
 connections in a row. The borrower returns them by itself where it ends or retires, where it has taken as many
-connections as it was lent (MaxConnectionsPerChild), and, by its porter, where a request of it takes long.
+connections as it was lent (MaxConnectionsPerChild), and, by its offloader, where a request of it takes long.
 
 Nobody borrows under the worker MPM, with connection handlers, or in a process: the descriptors of its connections
 are kept by the router, for it may crash (`mpserver.serving.tracked_connection`).
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mpserver.interp import Interpreter
 
 
-class Loan:
+class LeasedListeners:
     """The interpreter's side: listeners that were lent to it."""
 
     __slots__ = ("_ceiling", "_end", "_interpreter", "_listeners", "_number")
@@ -61,14 +61,14 @@ class Loan:
         interpreter.connections.add(connection)
         full = connection.fd >= self._ceiling
         connection.arrive()
-        if (full or self._number >= self._end) and interpreter.loan is self:
+        if (full or self._number >= self._end) and interpreter.leased_listeners is self:
             self.give_back()  # (where there is no room, the router makes some)
 
     def give_back(self) -> None:
         """Accept nothing any more, and tell the router."""
         self.close()
-        self._interpreter.loan = None
-        self._interpreter.tell(messages.REPAID, number=self._number)
+        self._interpreter.leased_listeners = None
+        self._interpreter.tell(messages.LEASE_OVER, number=self._number)
 
     def close(self) -> None:
         """Accept nothing any more."""

@@ -31,9 +31,7 @@ class Wear:
 
     __slots__ = ("_count", "_ended", "_requests", "_worn")
 
-    def __init__(
-        self, ended: Callable[[Request | None], None], requests: int, worn: Callable[[int], None]
-    ) -> None:
+    def __init__(self, ended: Callable[[Request | None], None], requests: int, worn: Callable[[int], None]) -> None:
         self._ended, self._requests, self._worn = ended, requests, worn
         self._count = itertools.count(1)
 

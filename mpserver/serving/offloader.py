@@ -1,7 +1,7 @@
-"""The porter of an interpreter: while a request keeps it busy, its other ready connections go to siblings.
+"""The offloader of an interpreter: while a request keeps it busy, its other ready connections go to siblings.
 
 A connection belongs to one interpreter of one worker. If that interpreter is in a long request, its
-other connections would wait although other workers idle. The porter is a thread beside the
+other connections would wait although other workers idle. The offloader is a thread beside the
 interpreter's own. It sleeps on the interpreter's epoll descriptor; when something is ready there and
 the interpreter stays in one request, it gives what is ready to the router, which finds a free sibling. Then it
 sleeps again: a hundred stuck interpreters are no load.
@@ -38,14 +38,14 @@ ALL = 1 << 30
 ORPHAN = 5.0
 
 
-class Porter:
+class Offloader:
     """The thread that carries connections away from a busy interpreter."""
 
     def __init__(self, interpreter: Interpreter, board: Scoreboard) -> None:
         self._interpreter = interpreter
         self._board = board
         self._slot = interpreter.boot.slot
-        self._key = interpreter.place.key
+        self._key = interpreter.interpreter_id.key
         #: Held while connections are taken: the interpreter's thread waits for it before it goes on.
         self.gate = threading.Lock()
         #: Connections may be taken right now, so the interpreter must pass the gate.
@@ -58,7 +58,7 @@ class Porter:
         self._loop_fd = interpreter.loop.fileno()
         self._bell, self._rope = os.pipe2(os.O_CLOEXEC)
         self._running = True
-        self._thread = threading.Thread(target=self._run, name=f"porter of {interpreter.place.name}")
+        self._thread = threading.Thread(target=self._run, name=f"porter of {interpreter.interpreter_id.name}")
 
     def start(self) -> None:
         """Begin to watch."""
@@ -95,11 +95,11 @@ class Porter:
                 if time.monotonic() - orphaned > ORPHAN:
                     self._interpreter.abandon()
                 continue
-            retired = self._board.retired(self._slot, self._interpreter.boot.seat)
+            retired = self._board.retired(self._slot, self._interpreter.boot.scoreboard_index)
             if not (retired or self._interpreter.loop.ready()):
                 return
             most = ALL if retired else room(self._board, self._slot, self._key)
-            if most or self._interpreter.loan is not None:
+            if most or self._interpreter.leased_listeners is not None:
                 self._take(began, most)
             # siblings that are stuck, or have no such interpreter yet, need not be asked as often
             wait = LONG if most >= PILE else min(2 * wait, PATIENT)
@@ -111,8 +111,8 @@ class Porter:
             try:
                 # From here on the interpreter can't leave its request behind without passing the gate.
                 if interpreter.began == began:
-                    if interpreter.loan is not None:
-                        interpreter.loan.give_back()
+                    if interpreter.leased_listeners is not None:
+                        interpreter.leased_listeners.give_back()
                     for message in self._ready(most):
                         self._give(message)
             except OSError:

@@ -67,9 +67,9 @@ class Refusals:
 def give_up(interpreter: Interpreter, message: messages.Message) -> None:
     """There was no room in an interpreter for a descriptor: what is left goes back, so that its client is answered."""
     interpreter.shed(LOST)
-    if message.served == messages.LEND:
-        if interpreter.loan is None:
-            interpreter.tell(messages.REPAID, number=message.number)
+    if message.served == messages.LEASE:
+        if interpreter.leased_listeners is None:
+            interpreter.tell(messages.LEASE_OVER, number=message.number)
         return
     interpreter.send(message)
     message.close()

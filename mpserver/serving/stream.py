@@ -14,7 +14,7 @@ from mpserver.http1.response import chunked_beginning
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mpserver.serving.delayed_flush import Flusher
+    from mpserver.serving.delayed_flush import DelayedFlush
 
 #: send: more follows at once, so the kernel needn't send what is less than a segment.
 MORE = getattr(socket, "MSG_MORE", 0)
@@ -40,20 +40,20 @@ class Sending:
 
     def hold(self, head: bytes, body: bytes) -> bool:
         """Keep the beginning of a response for its end; see `Link.hold`."""
-        flusher: Flusher | None = self.owner.flusher
-        if flusher is None:
+        delayed_flush: DelayedFlush | None = self.owner.delayed_flush
+        if delayed_flush is None:
             return False
-        flusher.hold(self, (head, body))
+        delayed_flush.hold(self, (head, body))
         return True
 
     def send_held(self, data: bytes) -> int:
-        """Send what was held, in the flusher's thread. :returns: how much of it the client took."""
+        """Send what was held, in the delayed flush's thread. :returns: how much of it the client took."""
         return self.sock.send(data)
 
     def take_held(self) -> Begun | None:
         """What `hold` keeps, None where it is on its way."""
-        flusher: Flusher | None = self.owner.flusher
-        return flusher.take() if flusher is not None and flusher.held is self else None
+        delayed_flush: DelayedFlush | None = self.owner.delayed_flush
+        return delayed_flush.take() if delayed_flush is not None and delayed_flush.held is self else None
 
     def send(self, parts: list[Part]) -> None:
         """Send all now, waiting for a slow client up to Timeout; see `Link.send`. :raises ClientGone: it is gone."""

@@ -18,10 +18,10 @@ from _thread import allocate_lock, get_ident
 from mpserver.api.response_head import Clock
 from mpserver.api.server import Server as ServerObject
 from mpserver.http1.head import refused
-from mpserver.ipc.scoreboard import Place, Scoreboard
+from mpserver.ipc.scoreboard import Scoreboard, ScoreboardEntry
 from mpserver.phases.pipeline import Pipeline
 from mpserver.serving.connection import ENDING, WAITING, Connection
-from mpserver.serving.tracked_connection import Entered
+from mpserver.serving.tracked_connection import TrackedConnection
 from mpserver.system.loop import COARSE
 from mpserver.typing import TYPE_CHECKING, Any
 
@@ -99,7 +99,7 @@ class SharedConnection(Connection):
             super().expire(now)
 
 
-class SharedEntered(SharedConnection, Entered):
+class SharedEntered(SharedConnection, TrackedConnection):
     """The same in a process."""
 
     __slots__ = ()
@@ -142,7 +142,7 @@ class SharedPipeline(Pipeline):
         self._own.clock = clock
 
 
-class SharedPlace(Place):
+class SharedEntry(ScoreboardEntry):
     """An interpreter's place on the scoreboard, when threads of it count their requests there."""
 
     __slots__ = ("_gate", "_running")
@@ -173,9 +173,7 @@ class SharedPlace(Place):
             mine = get_ident()
             number = next((number for number, thread in self._running.items() if thread == mine), -1)
             if number < 0:
-                number = next(
-                    number for number in range(len(self._running) + 1) if number not in self._running
-                )
+                number = next(number for number in range(len(self._running) + 1) if number not in self._running)
                 self._running[number] = mine
             self.runs_also(group, number)
             if not group:

@@ -50,54 +50,54 @@ class Closings:
         self._numbers.clear()
 
 
-class Entered(Connection):
+class TrackedConnection(Connection):
     """A connection in a process: it writes its byte, and tells when it has closed."""
 
-    __slots__ = ("_closings", "_entry", "_ledger")
+    __slots__ = ("_closings", "_entry", "_connection_states")
 
     def __init__(
-        self, owner: Any, sock: socket.SocketType, number: int, served: int, data: bytes, ledger: mmap.mmap, entry: int,
-        closings: Closings,
+        self, owner: Any, sock: socket.SocketType, number: int, served: int, data: bytes,
+        connection_states: mmap.mmap, entry: int, closings: Closings,
     ) -> None:  # fmt: skip
         super().__init__(owner, sock, number, served, data)
-        self._ledger, self._entry, self._closings = ledger, entry, closings
-        ledger[entry] = FIRST if data else IDLE
+        self._connection_states, self._entry, self._closings = connection_states, entry, closings
+        connection_states[entry] = FIRST if data else IDLE
 
     def on_event(self, event: int) -> None:
         """As of every connection."""
         if self.state <= READING:
-            self._ledger[self._entry] = ASKED
+            self._connection_states[self._entry] = ASKED
         Connection.on_event(self, event)
 
     def send(self, parts: list[Part]) -> None:
         """As of every connection."""
-        self._ledger[self._entry] = ANSWERED
+        self._connection_states[self._entry] = ANSWERED
         Connection.send(self, parts)
 
     def send_held(self, data: bytes) -> int:
         """As of every connection."""
-        self._ledger[self._entry] = ANSWERED
+        self._connection_states[self._entry] = ANSWERED
         return Connection.send_held(self, data)
 
     def finish_whole(self, data: bytes) -> None:
         """As of every connection."""
-        self._ledger[self._entry] = ANSWERED
+        self._connection_states[self._entry] = ANSWERED
         Connection.finish_whole(self, data)
         if not self._outgoing and self.keep_alive and (self.input is None or not self.input.missing):
-            self._ledger[self._entry] = ASKED if self.buffer else IDLE
+            self._connection_states[self._entry] = ASKED if self.buffer else IDLE
 
     def finish(self, parts: list[Part]) -> None:
         """As of every connection; log handlers that crash after it do not harm what was answered."""
-        self._ledger[self._entry] = ANSWERED
+        self._connection_states[self._entry] = ANSWERED
         Connection.finish(self, parts)
         if not self._outgoing and self.keep_alive and (self.input is None or not self.input.missing):
-            self._ledger[self._entry] = ASKED if self.buffer else IDLE
+            self._connection_states[self._entry] = ASKED if self.buffer else IDLE
 
     def _sent(self) -> None:
         """As of every connection; what was late to be sent or to be thrown away is over."""
         Connection._sent(self)
         if self.state <= READING:
-            self._ledger[self._entry] = ASKED if self.buffer else IDLE
+            self._connection_states[self._entry] = ASKED if self.buffer else IDLE
 
     def close(self) -> None:
         """Close at once: for the client, although the router has the descriptor too, and then there."""
@@ -107,5 +107,5 @@ class Entered(Connection):
             except OSError:
                 pass  # the client was first
             super().close()
-            self._ledger[self._entry] = ANSWERED
+            self._connection_states[self._entry] = ANSWERED
             self._closings.add(self.number)

@@ -16,7 +16,7 @@ from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.supervisor.control_socket import Control
-    from mpserver.supervisor.worker_handle import Child
+    from mpserver.supervisor.worker_handle import WorkerHandle
 
 Say = Callable[[Mapping[str, Any]], None]
 
@@ -51,13 +51,13 @@ def _status(ctl: Control, _asked: Mapping[str, Any], say: Say) -> Steps:
                 "interpreters": [
                     {
                         **account._asdict(),
-                        "state": chr(board.interpreter_state(slot, seat)),
-                        "requests": board.requests(slot, seat) - account.first,
+                        "state": chr(board.interpreter_state(slot, scoreboard_index)),
+                        "requests": board.requests(slot, scoreboard_index) - account.first,
                         "threads": None,
                         "modules": [],
-                        **told.get(slot, {}).get(seat, {}),
+                        **told.get(slot, {}).get(scoreboard_index, {}),
                     }
-                    for seat, account in board.accounts(slot).items()
+                    for scoreboard_index, account in board.accounts(slot).items()
                 ],
             }
         )
@@ -103,8 +103,8 @@ def _recycle(ctl: Control, asked: Mapping[str, Any], say: Say) -> Steps:
 
 
 def _succeed(
-    ctl: Control, child: Child, orders: bytes
-) -> Generator[Birth | Questions, Any, tuple[Child | None, str]]:
+    ctl: Control, child: WorkerHandle, orders: bytes
+) -> Generator[Birth | Questions, Any, tuple[WorkerHandle | None, str]]:
     """Replace a worker by one that starts with the interpreters of the orders. :returns: it, and why not."""
     successor = ctl.master.succeed(child, orders)
     if successor is None:
@@ -120,9 +120,7 @@ def _succeed(
 
 def _reload(ctl: Control, asked: Mapping[str, Any], say: Say) -> Steps:
     """Files of an interpreter's modules have changed (PythonInterpReload)."""
-    ctl.master.tell(
-        error_log.NOTICE, f"interpreter '{asked['name']}' is replaced, for these changed: {asked['files']}"
-    )
+    ctl.master.tell(error_log.NOTICE, f"interpreter '{asked['name']}' is replaced, for these changed: {asked['files']}")
     return _recycle(ctl, asked, say)
 
 

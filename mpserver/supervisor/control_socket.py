@@ -25,7 +25,7 @@ from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpserver.supervisor.jobs import Steps, Supervisor
-    from mpserver.supervisor.worker_handle import Child
+    from mpserver.supervisor.worker_handle import WorkerHandle
 
 #: The longest command, in bytes.
 COMMAND = 64 * 1024
@@ -118,9 +118,7 @@ class Control:
         """Listen at a file; one that a dead server left is replaced. :raises StartError: it can't be made."""
         if file == self._file:
             return
-        listener = socket.socket(
-            socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-        )
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         mask = os.umask(0o177)
         try:
             folder, name = near(file)
@@ -133,9 +131,7 @@ class Control:
                 os.close(folder)
         except OSError as error:
             listener.close()
-            raise StartError(
-                f"({error.errno}){error.strerror}: could not make the control socket {file}"
-            ) from error
+            raise StartError(f"({error.errno}){error.strerror}: could not make the control socket {file}") from error
         finally:
             os.umask(mask)
         self.close()
@@ -225,7 +221,7 @@ class Control:
                 return
             value = job.answers
 
-    def _ask(self, job: Job, child: Child, state: Any) -> None:
+    def _ask(self, job: Job, child: WorkerHandle, state: Any) -> None:
         self._number += 1
         message = messages.Message(messages.ASK, number=self._number, state=marshal.dumps(state))
         try:
@@ -234,7 +230,7 @@ class Control:
             return  # it is gone, or does not listen
         job.waiting[self._number] = child
 
-    def tell(self, children: Iterable[Child], state: Any) -> None:
+    def tell(self, children: Iterable[WorkerHandle], state: Any) -> None:
         """Tell workers what they don't answer."""
         for child in children:
             message = messages.Message(messages.ASK, state=marshal.dumps(state))
@@ -250,7 +246,7 @@ class Control:
 
     # ---- what the master hears
 
-    def news(self, child: Child, message: messages.Message) -> None:
+    def news(self, child: WorkerHandle, message: messages.Message) -> None:
         """A worker's answer, or what it has to tell."""
         if message.kind == messages.CHANGED:
             self._on_changes(*marshal.loads(message.state))
@@ -272,11 +268,11 @@ class Control:
             reload = self._commands["reload"]
             self.enqueue(reload.run(self, {"name": place[1], "files": files}, lambda _line: None))
 
-    def ready(self, child: Child) -> None:
+    def ready(self, child: WorkerHandle) -> None:
         """A worker serves."""
         self._born(child, "")
 
-    def gone(self, child: Child) -> None:
+    def gone(self, child: WorkerHandle) -> None:
         """A worker has ended."""
         self._born(child, self._why.pop(child.pid, "the worker ended before it served"))
         for job in list(self._jobs):
@@ -286,7 +282,7 @@ class Control:
             if numbers:
                 self._answered(job)
 
-    def _born(self, child: Child, why: str) -> None:
+    def _born(self, child: WorkerHandle, why: str) -> None:
         for job in list(self._jobs):
             if job.birth is child:
                 job.birth = None

@@ -20,9 +20,7 @@ def wanted(configuration: Configuration) -> int:
     interpreters = min(configuration.main.conf[python.INTERP_MAX] or hosts, INTERPRETERS)
     connections = max(CONNECTIONS * limits.workers * limits.threads, LEAST_CONNECTIONS)
     worker = BASE + MOST_RESERVE + INTERPRETER * interpreters + hosts + connections
-    master = (
-        BASE + 4 * limits.server_limit + 2 * hosts
-    )  # (the workers and zygotes of two generations, and their logs)
+    master = BASE + 4 * limits.server_limit + 2 * hosts  # (the workers and zygotes of two generations, and their logs)
     return max(worker, master)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from mpserver.api import error_log as error_log_module
 from mpserver.errors import StartError
-from mpserver.supervisor.worker_handle import Child
+from mpserver.supervisor.worker_handle import WorkerHandle
 from mpserver.system import process
 from mpserver.system.process import BLOCKED, close_inherited, reset_signals, set_title
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
@@ -33,7 +33,8 @@ class KeeperLike(Protocol):
     def request(self, data: bytes, fds: list[int]) -> tuple[Any, ...] | None:
         """A worker's message, with the descriptors that came with it (the keeper's to close).
 
-        :returns: what all workers of the generation should know, an order of `mpserver.routing.worker_commands`; or None.
+        :returns: what all workers of the generation should know, an order of `mpserver.routing.worker_commands`;
+            or None.
         """
 
     def reaped(self, pid: int, status: int) -> bool:
@@ -63,7 +64,7 @@ class Engine(NamedTuple):
     keeper_process: Callable[[Configuration, dict[str, int], Scoreboard, Identity | None], socket.socket]
 
 
-def fork_worker(post: Post, engine: Engine, now: float) -> Child:
+def fork_worker(post: Post, engine: Engine, now: float) -> WorkerHandle:
     """Fork a worker into its slot. Returns in the master only.
 
     :raises OSError: the system has no room for another process.
@@ -85,7 +86,7 @@ def fork_worker(post: Post, engine: Engine, now: float) -> Child:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         theirs.close()
     ours.setblocking(False)
-    return Child(pid, post.slot, post.generation, ours, now)
+    return WorkerHandle(pid, post.slot, post.generation, ours, now)
 
 
 def become_worker(post: Post, engine: Engine, control: socket.socket, blocked: Iterable[Any]) -> NoReturn:

@@ -53,9 +53,7 @@ class Generation:
 
     def keep(self, engine: Engine, scoreboard: Scoreboard) -> None:
         """Make the keeper of its process interpreters."""
-        self.keeper = engine.keeper(
-            self.configuration, self.logs.fds, scoreboard, self.conf.identity, self.number
-        )
+        self.keeper = engine.keeper(self.configuration, self.logs.fds, scoreboard, self.conf.identity, self.number)
 
     def close(self, listeners_but: Listeners | None = None) -> None:
         """Its last worker is gone: close what was opened for it alone."""
@@ -65,9 +63,7 @@ class Generation:
         self.logs.close()
 
 
-def open_generation(
-    number: int, configuration: Configuration, before: Listeners, soft: int = 0
-) -> Generation:
+def open_generation(number: int, configuration: Configuration, before: Listeners, soft: int = 0) -> Generation:
     """Open what a configuration needs: its log files, and the addresses that ``before`` does not have.
 
     ``soft``: the limit of descriptors of the programs that take logs, 0: as it is.

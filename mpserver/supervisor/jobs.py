@@ -10,7 +10,7 @@ from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from mpserver.ipc.scoreboard import Scoreboard
     from mpserver.supervisor.fork import KeeperLike
-    from mpserver.supervisor.worker_handle import Child
+    from mpserver.supervisor.worker_handle import WorkerHandle
 
 
 #: Seconds that workers have to answer what they should know at once.
@@ -20,16 +20,16 @@ PATIENCE = 2.0
 class Supervisor(Protocol):
     """What the commands ask of the master."""
 
-    def serving(self) -> list[Child]:
+    def serving(self) -> list[WorkerHandle]:
         """The workers that take requests now."""
 
     def keeper(self) -> KeeperLike | None:
         """The keeper of the current generation."""
 
-    def succeed(self, child: Child, orders: bytes) -> Child | None:
+    def succeed(self, child: WorkerHandle, orders: bytes) -> WorkerHandle | None:
         """Fork a worker that starts with orders, to replace another one; None: it can't be forked."""
 
-    def replace(self, child: Child) -> None:
+    def replace(self, child: WorkerHandle) -> None:
         """A worker's successor serves: it drains."""
 
     def tell(self, level: int, text: str) -> None:
@@ -52,14 +52,14 @@ class Supervisor(Protocol):
 class Questions(NamedTuple):
     """What a job asks of workers; it goes on with their answers, None for those that ended."""
 
-    asked: Mapping[Child, Any]
+    asked: Mapping[WorkerHandle, Any]
     deadline: float = float("inf")
 
 
 class Birth(NamedTuple):
     """A job waits until a worker serves, or ended; it goes on with why it ended, "" where it serves."""
 
-    child: Child
+    child: WorkerHandle
 
 
 Steps = Generator[Questions | Birth, Any, None]
@@ -72,7 +72,7 @@ class Job:
 
     def __init__(self, steps: Steps, over: Callable[[], None]) -> None:
         self.steps, self.over = steps, over
-        self.waiting: dict[int, Child] = {}
-        self.answers: dict[Child, Any] = {}
-        self.birth: Child | None = None
+        self.waiting: dict[int, WorkerHandle] = {}
+        self.answers: dict[WorkerHandle, Any] = {}
+        self.birth: WorkerHandle | None = None
         self.deadline = float("inf")

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 
 from mpserver.supervisor.generation import Generation
-from mpserver.supervisor.worker_handle import ANYONE, Child
+from mpserver.supervisor.worker_handle import ANYONE, WorkerHandle
 from mpserver.typing import NamedTuple
 
 #: How long connections of workers that are gone wait for one that takes them, and how often they are offered, in
@@ -24,13 +24,13 @@ AGAIN = 0.05
 class Parcel(NamedTuple):
     """A connection on its way: the message with it, its descriptors, and who gave it."""
 
-    giver: Child
+    giver: WorkerHandle
     data: bytes
     fds: list[int]
     #: ``time.monotonic()`` when it is given up.
     until: float
 
-    def send(self, takers: Iterable[Child]) -> bool:
+    def send(self, takers: Iterable[WorkerHandle]) -> bool:
         """Give it to the first one that takes it; the descriptors are closed then."""
         for taker in takers:
             try:
@@ -52,13 +52,13 @@ class Relay:
 
     __slots__ = ("_children", "_generations", "_turn", "_waiting")
 
-    def __init__(self, children: Mapping[int, Child], generations: Mapping[int, Generation]) -> None:
+    def __init__(self, children: Mapping[int, WorkerHandle], generations: Mapping[int, Generation]) -> None:
         self._children, self._generations = children, generations
         #: Those that nobody can take yet, and that can't go home: their worker is gone.
         self._waiting: deque[Parcel] = deque()
         self._turn = 0
 
-    def pass_on(self, giver: Child, data: bytes, fds: list[int]) -> None:
+    def pass_on(self, giver: WorkerHandle, data: bytes, fds: list[int]) -> None:
         """Give a connection to the worker that it is for, or back, or (a giver that leaves may be gone) to any.
 
         :param data: the worker's slot (4 bytes, little endian; `ANYONE` for any but the giver) and the message.
@@ -74,7 +74,7 @@ class Relay:
         if not parcel.send(takers):
             self._waiting.append(parcel)
 
-    def _able(self, giver: Child) -> list[Child]:
+    def _able(self, giver: WorkerHandle) -> list[WorkerHandle]:
         """The workers that may have connections of another one."""
         return [
             child
@@ -84,7 +84,7 @@ class Relay:
             and self._generations[child.generation].oldest <= giver.generation <= child.generation
         ]
 
-    def _takers(self, giver: Child) -> list[Child]:
+    def _takers(self, giver: WorkerHandle) -> list[WorkerHandle]:
         """Those of them that serve, each time another one first."""
         found = [child for child in self._able(giver) if child.ready]
         self._turn += 1

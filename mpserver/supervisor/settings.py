@@ -120,7 +120,5 @@ def decide(conf: Conf, file: str, euid: int) -> Decision:
             f"'User root' to run every application as root."
         )
     if identity.uid == 0:
-        return Decision(
-            identity, ((error_log.WARN, "User root: applications run with all rights on this machine"),)
-        )
+        return Decision(identity, ((error_log.WARN, "User root: applications run with all rights on this machine"),))
     return Decision(identity)

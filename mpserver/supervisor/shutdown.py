@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from mpserver.supervisor.generation import Generation
-from mpserver.supervisor.worker_handle import Child
+from mpserver.supervisor.worker_handle import WorkerHandle
 from mpserver.system.listeners import turn_away
 from mpserver.system.systemd import Notifier
 
@@ -27,7 +27,7 @@ class Ending:
 
     def __init__(
         self,
-        children: Mapping[int, Child],
+        children: Mapping[int, WorkerHandle],
         generations: Mapping[int, Generation],
         notifier: Notifier,
         release: Callable[[], float],

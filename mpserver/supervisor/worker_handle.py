@@ -28,7 +28,7 @@ MESSAGE = 64 * 1024
 KILL_AFTER = 5.0
 
 
-class Child:
+class WorkerHandle:
     """One worker: where it is, how far it has come, and what it was told."""
 
     __slots__ = (
@@ -89,15 +89,13 @@ class Child:
         os.kill(self.pid, number)
 
 
-def tell_end(error_log: ErrorLog, child: Child, status: int) -> None:
+def tell_end(error_log: ErrorLog, child: WorkerHandle, status: int) -> None:
     """Log how a worker ended, by its wait status, unless it was told to end so."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         if number != child.told:
             name = signal.strsignal(number) or "?"
-            error_log.log(
-                error_log_module.NOTICE, f"child pid {child.pid} exit signal {name} ({number})", number=52
-            )
+            error_log.log(error_log_module.NOTICE, f"child pid {child.pid} exit signal {name} ({number})", number=52)
     elif os.WEXITSTATUS(status) != 0:
         text = f"worker {child.slot} (pid {child.pid}) ended with status {os.WEXITSTATUS(status)}"
         error_log.log(error_log_module.ERROR, text if child.ready else f"{text} before it served")

@@ -76,8 +76,6 @@ def _modules() -> list[tuple[str, SourceFileLoader]]:
         if spec is None or not isinstance(spec.loader, SourceFileLoader):
             continue
         ours = spec.name.partition(".")[0] in OURS
-        if ours or (
-            (spec.origin or "").startswith(LIBRARY) and "-packages" + os.sep not in (spec.origin or "")
-        ):
+        if ours or ((spec.origin or "").startswith(LIBRARY) and "-packages" + os.sep not in (spec.origin or "")):
             found[spec.name] = spec.loader
     return list(found.items())

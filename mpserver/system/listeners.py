@@ -73,9 +73,7 @@ class Listeners:
                 if kept is None:
                     opened += new[address]
             if not new:
-                raise StartError(
-                    "AH00451: no listening sockets available, shutting down. Add a Listen directive."
-                )
+                raise StartError("AH00451: no listening sockets available, shutting down. Add a Listen directive.")
         except StartError:
             for sock in opened:
                 sock.close()

@@ -132,9 +132,7 @@ def _open_syslog() -> int:
         sock.connect(SYSLOG)
     except OSError as error:
         sock.close()
-        raise StartError(
-            f"({error.errno}){error.strerror}: could not reach the system's log at {SYSLOG}"
-        ) from error
+        raise StartError(f"({error.errno}){error.strerror}: could not reach the system's log at {SYSLOG}") from error
     return sock.detach()
 
 
@@ -151,9 +149,7 @@ def _open_file(path: str) -> int:
                 f"({error.errno}){error.strerror}: AH02291: Cannot access directory '{folder}/' for log file "
                 f"{path}. Create it, or name another place with ErrorLog or CustomLog."
             ) from error
-        raise StartError(
-            f"({error.errno}){error.strerror}: AH00091: could not open log file {path}."
-        ) from error
+        raise StartError(f"({error.errno}){error.strerror}: AH00091: could not open log file {path}.") from error
 
 
 def log_key(root: str, target: str) -> str:

@@ -30,9 +30,7 @@ def look(path: str) -> Found:
     except FileNotFoundError:
         return Found(None, False)
     except OSError as error:
-        raise StartError(
-            f"({error.errno}){error.strerror}: AH00031: Error retrieving pid file {path}"
-        ) from error
+        raise StartError(f"({error.errno}){error.strerror}: AH00031: Error retrieving pid file {path}") from error
     if not (text.isascii() and text.isdigit() and 1 < int(text) < 1 << 31):
         raise StartError(
             f"AH00031: Error retrieving pid file {path}\nAH00032: Remove it before continuing if it is corrupted."
@@ -75,11 +73,7 @@ def write(path: str) -> None:
             os.close(fd)
         os.rename(temporary, path)
     except OSError as error:
-        hint = (
-            ""
-            if os.path.isdir(os.path.dirname(path))
-            else " Create its folder, or name another with PidFile."
-        )
+        hint = "" if os.path.isdir(os.path.dirname(path)) else " Create its folder, or name another with PidFile."
         raise StartError(
             f"({error.errno}){error.strerror}: AH00100: could not log pid to file {path}.{hint}"
         ) from error

@@ -76,9 +76,7 @@ def create(shared: bool = False) -> int:
         made = module.create(isolated=not shared)
         _ids()[int(made)] = made
         return int(made)
-    except (
-        Exception
-    ) as error:  # (each version has an error of its own for it, and not each is a RuntimeError)
+    except Exception as error:  # (each version has an error of its own for it, and not each is a RuntimeError)
         raise InterpreterError(f"a subinterpreter can't be created: {_said(error)}") from error
 
 

@@ -42,9 +42,7 @@ class Site:
         self.now += TRUST
         return self.loader.load(name, str(self.root / folder) + "/", reload, self.now).module.__dict__
 
-    def import_module(
-        self, name: str, autoreload: int = 1, log: int = 0, path: list[str] | None = None
-    ) -> object:
+    def import_module(self, name: str, autoreload: int = 1, log: int = 0, path: list[str] | None = None) -> object:
         """`apache.import_module`."""
         return self.loader.import_module(name, bool(autoreload), bool(log), path)
 
@@ -121,12 +119,8 @@ def test_a_reload_keeps_what_the_module_does_not_set(site: Site) -> None:
 
 def test_what_a_handler_module_imported_is_loaded_again_with_it(site: Site) -> None:
     """Through `apache.import_module`, over two steps; what was taken out of the module is taken anew."""
-    site.write(
-        f"a/{FIRST}.py", f"from mod_python import apache\nm = apache.import_module('{SECOND}')\nx = m.x\n"
-    )
-    site.write(
-        f"a/{SECOND}.py", f"from mod_python import apache\nm = apache.import_module('{THIRD}')\nx = m.x\n"
-    )
+    site.write(f"a/{FIRST}.py", f"from mod_python import apache\nm = apache.import_module('{SECOND}')\nx = m.x\n")
+    site.write(f"a/{SECOND}.py", f"from mod_python import apache\nm = apache.import_module('{THIRD}')\nx = m.x\n")
     site.write(f"a/{THIRD}.py", "x = 'old'")
     assert site.load(FIRST)["x"] == "old"
     site.write(f"a/{THIRD}.py", "x = 'new'")

@@ -74,8 +74,6 @@ def small_registry() -> Registry:
     shapes = Module(
         "mod_shapes.c",
         "shapes_module",
-        tuple(
-            Directive("Try" + args.name.title(), args, EVERYWHERE, _nothing, Override.ALL) for args in Args
-        ),
+        tuple(Directive("Try" + args.name.title(), args, EVERYWHERE, _nothing, Override.ALL) for args in Args),
     )
     return Registry((core, shapes))

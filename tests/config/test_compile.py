@@ -116,9 +116,7 @@ def test_hosts_are_compiled_when_first_asked_for(load_text: LoadText) -> None:
 
 def test_errors_of_all_parts_come_in_their_order(load_text: LoadText) -> None:
     with pytest.raises(ConfigErrors) as caught:
-        load_text(
-            "One\n<VirtualHost *>\nTwo\n</VirtualHost>\nThree\n<Directory /x>\nNote\n</Directory>\n</x>\n"
-        )
+        load_text("One\n<VirtualHost *>\nTwo\n</VirtualHost>\nThree\n<Directory /x>\nNote\n</Directory>\n</x>\n")
     assert [error.line for error in caught.value.errors] == [1, 3, 5, 9]
     first = caught.value.errors[0]
     assert str(first) == (
@@ -207,9 +205,7 @@ def test_a_directory_that_contains_itself_is_refused(load_text: LoadText, tmp_pa
 
 def test_a_directive_that_needs_an_action_of_the_master_can_warn(load_text: LoadText) -> None:
     configuration = load_text("<Files x>\nAllowOverride All\n</Files>\n")
-    assert configuration.warnings == [
-        f"AH00114: Useless use of AllowOverride (line 2 of {configuration.file})"
-    ]
+    assert configuration.warnings == [f"AH00114: Useless use of AllowOverride (line 2 of {configuration.file})"]
 
 
 def test_the_registry_refuses_doubles() -> None:

@@ -130,9 +130,7 @@ def test_the_name_in_virtualhost_counts_last(load_text: LoadText, monkeypatch: p
 
 
 def test_the_same_name_twice_is_warned_of(load_text: LoadText) -> None:
-    configuration = load_text(
-        host("*", "1", "ServerName a") + host("*", "2", "ServerName A") + host("*:1", "3")
-    )
+    configuration = load_text(host("*", "1", "ServerName a") + host("*", "2", "ServerName A") + host("*:1", "3"))
     (warning,) = configuration.warnings
     assert "ServerName A of the VirtualHost" in warning
     assert ":5 is already that of" in warning
@@ -173,9 +171,7 @@ def test_hosts_that_only_have_names_share_what_was_compiled(load_text: LoadText)
 
 def test_description_of_one_host_is_one_line(load_text: LoadText) -> None:
     configuration = load_text(host("*:80", "1", "ServerName a", "ServerAlias b"))
-    assert describe(configuration) == (
-        f"VirtualHost configuration:\n*:80                   a ({configuration.file}:1)"
-    )
+    assert describe(configuration) == (f"VirtualHost configuration:\n*:80                   a ({configuration.file}:1)")
 
 
 @pytest.mark.parametrize(

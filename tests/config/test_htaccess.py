@@ -81,9 +81,7 @@ def outcome(load_text: LoadText, folder: Path, allow: str, text: str, name: str 
         ("AllowOverride FileInfo None", "Nothing\n", "w"),
     ],
 )
-def test_what_may_stand_in_them(
-    load_text: LoadText, folder: Path, allow: str, text: str, expected: str
-) -> None:
+def test_what_may_stand_in_them(load_text: LoadText, folder: Path, allow: str, text: str, expected: str) -> None:
     found = outcome(load_text, folder, allow, text)
     assert found == expected or (expected.endswith(", ") and found.startswith(expected))
 
@@ -164,9 +162,7 @@ def test_what_is_allowed_is_part_of_the_question(load_text: LoadText, folder: Pa
 
 
 def test_the_first_name_that_exists_counts(load_text: LoadText, folder: Path) -> None:
-    main = load_text(
-        f"AccessFileName .acl .htaccess\n<Directory {folder}>\nAllowOverride All\n</Directory>\n"
-    ).main
+    main = load_text(f"AccessFileName .acl .htaccess\n<Directory {folder}>\nAllowOverride All\n</Directory>\n").main
     cache = HtaccessCache(main._configuration)
     chain = ("/", f"{folder}/")
     assert merge(main, "/", chain, cache, "x")[NOTE] == ()

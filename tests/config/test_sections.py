@@ -96,9 +96,7 @@ def test_a_virtual_hosts_sections_come_after_the_main_servers(load_text: LoadTex
     text = f"Note base\n{all_kinds('m')}<VirtualHost *>\nNote vbase\n{all_kinds('v')}</VirtualHost>\n"
     configuration = load_text(text + "<VirtualHost *>\nServerName second\n</VirtualHost>\n")
     first = configuration.find("127.0.0.1", 80, None)
-    assert notes(first, "/a/x.html") == (
-        "base vbase mroot vroot ma va mdm vdm mfile vfile mloc mlocm vloc vlocm"
-    )
+    assert notes(first, "/a/x.html") == ("base vbase mroot vroot ma va mdm vdm mfile vfile mloc mlocm vloc vlocm")
     second = configuration.find("127.0.0.1", 80, "second")
     assert notes(second, "/a/x.html") == "base mroot ma mdm mfile mloc mlocm"
     assert notes(configuration.main, "/a/x.html") == "base mroot ma mdm mfile mloc mlocm"
@@ -107,17 +105,13 @@ def test_a_virtual_hosts_sections_come_after_the_main_servers(load_text: LoadTex
 def test_files_in_files_have_no_effect(load_text: LoadText) -> None:
     text = (
         section("Files", "x.html", "f1", section("Files", "x.*", "f2"))
-        + section(
-            "Directory", "/www", "w", section("FilesMatch", "^x", "fm", section("Files", "x.html", "deep"))
-        )
+        + section("Directory", "/www", "w", section("FilesMatch", "^x", "fm", section("Files", "x.html", "deep")))
         + section("Files", "[a-x].h?ml", "f3")
         + section("Files", '~ "^(x|y)\\."', "f4")
         + section("Files", "X.html", "f5")
         + section("Files", '"*"', "f6")
     )
-    check(
-        load_text(text), ["w f1 f3 f4 f6 fm", "w f1 f3 f4 f6 fm", "w f4 f6 fm", "w f6", "w f4 f6", "w f5 f6"]
-    )
+    check(load_text(text), ["w f1 f3 f4 f6 fm", "w f1 f3 f4 f6 fm", "w f4 f6 fm", "w f6", "w f4 f6", "w f5 f6"])
 
 
 def test_forms_of_location(load_text: LoadText) -> None:

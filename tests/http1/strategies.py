@@ -8,9 +8,7 @@ TOKENS = st.text("!#$%&'*+-.^_`|~09AZaz", min_size=1, max_size=12)
 
 COMMON_METHODS = ["GET", "HEAD", "POST", "PUT", "OPTIONS", "DELETE", "PATCH", "CONNECT", "PROPFIND"]
 METHODS = st.sampled_from(COMMON_METHODS)
-VERSIONS = st.sampled_from(
-    ["HTTP/1.1"] * 8 + ["HTTP/1.0"] * 3 + ["HTTP/1.2", "HTTP/2.0", "HTTP/0.9", "http/1.1"]
-)
+VERSIONS = st.sampled_from(["HTTP/1.1"] * 8 + ["HTTP/1.0"] * 3 + ["HTTP/1.2", "HTTP/2.0", "HTTP/0.9", "http/1.1"])
 TARGETS = st.one_of(
     st.sampled_from(
         [
@@ -30,9 +28,7 @@ TARGETS = st.one_of(
     st.text('/%20?=&a.;[]{}|"<>\\^`~@:', max_size=20).map(lambda text: "/" + text),
 )
 
-HOSTS = st.sampled_from(
-    ["h", "www.example.org:8080", "127.0.0.1", "[::1]:80", "", "a/b", "a b", "h:0", "a..b"]
-)
+HOSTS = st.sampled_from(["h", "www.example.org:8080", "127.0.0.1", "[::1]:80", "", "a/b", "a b", "h:0", "a..b"])
 HOST_FIELDS = HOSTS.map(lambda host: ("Host", host))
 VALUES = st.text("".join(map(chr, range(0x20, 0x7F))) + "\t\xa0\xe9\xff", max_size=30).map(
     lambda text: text.strip(" \t")
@@ -65,9 +61,7 @@ WHITESPACE = st.sampled_from(["", " ", " ", " ", "\t", "  "])
 
 
 @st.composite
-def field_lines(
-    draw: st.DrawFn, fields: st.SearchStrategy[tuple[str, str]] = FIELDS, max_size: int = 5
-) -> str:
+def field_lines(draw: st.DrawFn, fields: st.SearchStrategy[tuple[str, str]] = FIELDS, max_size: int = 5) -> str:
     """Lines of fields with varying whitespace around their values."""
     lines = draw(st.lists(st.tuples(fields, WHITESPACE, WHITESPACE), max_size=max_size))
     return "".join(f"{name}:{before}{value}{after}\r\n" for (name, value), before, after in lines)
@@ -83,9 +77,7 @@ def heads(draw: st.DrawFn) -> bytes:
     return f"{empty}{line}{host}{fields}\r\n".encode("latin-1")
 
 
-EXTENSIONS = st.sampled_from(
-    ["", "", "", ";a", ";a=b", ';a="b;c"', ';a="\\""', ";", " ;a", ";a = b", ";a=\x01"]
-)
+EXTENSIONS = st.sampled_from(["", "", "", ";a", ";a=b", ';a="b;c"', ';a="\\""', ";", " ;a", ";a = b", ";a=\x01"])
 CHUNKS = st.binary(max_size=20)
 
 

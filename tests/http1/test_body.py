@@ -126,9 +126,7 @@ REFUSALS: list[tuple[str, bytes, int]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("data", "code"), [case[1:] for case in REFUSALS], ids=[case[0] for case in REFUSALS]
-)
+@pytest.mark.parametrize(("data", "code"), [case[1:] for case in REFUSALS], ids=[case[0] for case in REFUSALS])
 def test_what_is_ambiguous_is_refused(data: bytes, code: int) -> None:
     assert outcome(ChunkedBody(), [data]) == code
     assert outcome(ChunkedBody(), [bytes([byte]) for byte in data]) == code

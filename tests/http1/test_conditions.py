@@ -128,9 +128,7 @@ def test_if_range_needs_a_strong_validator() -> None:
     assert range_applies({"if-range": SAME}.get, TAG, MODIFIED, MODIFIED + 61)
 
 
-OPAQUE = st.text(
-    st.characters(min_codepoint=0x21, max_codepoint=0xFF, exclude_characters='"\x7f'), max_size=8
-)
+OPAQUE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF, exclude_characters='"\x7f'), max_size=8)
 TAGS = st.builds(lambda weak, text: ("W/" if weak else "") + f'"{text}"', st.booleans(), OPAQUE)
 
 

@@ -16,9 +16,7 @@ SECONDS = st.integers(int(datetime(1, 1, 1, tzinfo=UTC).timestamp()), LAST)
 
 @given(st.floats(0, LAST))
 def test_a_date_is_written_as_the_standard_library_writes_it(seconds: float) -> None:
-    assert http_date(seconds) == email.utils.format_datetime(
-        datetime.fromtimestamp(int(seconds), UTC), usegmt=True
-    )
+    assert http_date(seconds) == email.utils.format_datetime(datetime.fromtimestamp(int(seconds), UTC), usegmt=True)
 
 
 @given(st.integers(0, LAST))

@@ -27,9 +27,7 @@ def facts(head: Head) -> tuple[object, ...]:
     return (*(getattr(head, name) for name in names), head.fields, head.block)
 
 
-def outcome(
-    data: bytes, limits: Limits = LIMITS, previous: Head | None = None, blocks: Blocks | None = None
-) -> object:
+def outcome(data: bytes, limits: Limits = LIMITS, previous: Head | None = None, blocks: Blocks | None = None) -> object:
     """What comes of the bytes: facts, None, or the status and the reason of the refusal."""
     try:
         head = parse_head(data, limits, previous, blocks)
@@ -370,9 +368,7 @@ REFUSALS: list[tuple[str, bytes, int]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("data", "code"), [case[1:] for case in REFUSALS], ids=[case[0] for case in REFUSALS]
-)
+@pytest.mark.parametrize(("data", "code"), [case[1:] for case in REFUSALS], ids=[case[0] for case in REFUSALS])
 def test_what_is_ambiguous_is_refused(data: bytes, code: int) -> None:
     bytewise = fed([bytes([byte]) for byte in data])
     assert isinstance(bytewise, tuple)
@@ -684,9 +680,7 @@ def test_what_we_take_h11_reads_the_same(data: bytes) -> None:
         event(difference)
         return
     # It tells this value in lower case.
-    fields = [
-        (name, value.lower() if name == "transfer-encoding" else value) for name, value in reading.fields
-    ]
+    fields = [(name, value.lower() if name == "transfer-encoding" else value) for name, value in reading.fields]
     assert oracles.by_h11(message) == reading._replace(fields=fields)
 
 

@@ -17,10 +17,7 @@ def test_decode_is_as_everywhere(text: bytes) -> None:
     assert percent.decode(text) == unquote_to_bytes(text)
 
 
-@given(
-    st.text(st.characters(exclude_categories=()))
-    | st.binary().map(lambda b: b.decode("utf-8", "surrogateescape"))
-)
+@given(st.text(st.characters(exclude_categories=())) | st.binary().map(lambda b: b.decode("utf-8", "surrogateescape")))
 def test_encode_path_is_as_everywhere(path: str) -> None:
     try:
         expected = quote(path, safe="/:@!$&'()*+,;=~-._", encoding="utf-8", errors="surrogateescape")

@@ -134,9 +134,7 @@ def outcome() -> Callable[..., tuple[Any, ...]]:
 @pytest.fixture
 def lent() -> Iterator[SimpleNamespace]:
     """A running server's services; taken back at the end."""
-    services = SimpleNamespace(
-        interpreter="www.example.com", kind="own", server_root="/srv", main_server=object()
-    )
+    services = SimpleNamespace(interpreter="www.example.com", kind="own", server_root="/srv", main_server=object())
     services.defines = frozenset({"FOREGROUND"})
     services.calls = []
     for name in ("log", "register_cleanup", "import_module"):

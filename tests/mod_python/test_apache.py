@@ -138,9 +138,7 @@ def test_module_times(tmp_path: Path) -> None:
 
 def test_where_it_is_installed() -> None:
     """What the published one tells of its build; what there is none of here is an empty string."""
-    assert (version.APR_VERSION, version.LIBEXECDIR, version.TEST_MOD_PYTHON_SO, version.TESTHOME) == (
-        "",
-    ) * 4
+    assert (version.APR_VERSION, version.LIBEXECDIR, version.TEST_MOD_PYTHON_SO, version.TESTHOME) == ("",) * 4
     assert version.HTTPD.endswith("mpserver")
     assert sys.executable == version.PYTHON_BIN
     assert version.SYSCONFDIR.endswith("conf")

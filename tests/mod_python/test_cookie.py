@@ -174,9 +174,7 @@ class TestSigned:
 
 
 class TestMarshal:
-    @pytest.mark.parametrize(
-        "value", [{"egg_count": 32, "color": "white"}, [1, (2.5, None)], "x", b"\0\xff", "é", 0]
-    )
+    @pytest.mark.parametrize("value", [{"egg_count": 32, "color": "white"}, [1, (2.5, None)], "x", b"\0\xff", "é", 0])
     def test_round_trip(self, value: Any) -> None:
         line = str(Cookie.MarshalCookie("spam", value, SECRET))
         assert line == "spam=" + signed("spam", base64.b64encode(marshal.dumps(value)).decode())

@@ -25,9 +25,7 @@ def sample() -> Container:
         made.VirtualHost(
             "*:80",
             made.DocumentRoot(r"C:\www"),
-            made.Directory(
-                "/srv/site/public", made.SetHandler("mod_python"), Container(made.PythonHandler("app"))
-            ),
+            made.Directory("/srv/site/public", made.SetHandler("mod_python"), Container(made.PythonHandler("app"))),
             Comment("inside"),
         ),
         ContainerTag("Limit", "GET", [made.Require("all granted")]),
@@ -79,9 +77,7 @@ def test_only_items_can_be_held() -> None:
 
 
 def test_sections_and_directives_of_any_name() -> None:
-    conf = made.IfModule(
-        "mod_python.c", made.Files("*.py", made.PythonDebug("On"), made.PythonPath("['/x']"))
-    )
+    conf = made.IfModule("mod_python.c", made.Files("*.py", made.PythonDebug("On"), made.PythonPath("['/x']")))
     assert str(conf).split() == [
         "<IfModule", "mod_python.c>", "<Files", "*.py>", "PythonDebug", "On", "PythonPath", "['/x']", "</Files>",
         "</IfModule>",

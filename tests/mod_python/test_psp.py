@@ -246,9 +246,7 @@ def last_line(error: BaseException) -> tuple[str, int | None, str | None]:
 
 def test_tracebacks_tell_the_pages_line() -> None:
     with pytest.raises(ZeroDivisionError) as error:
-        output(
-            "text\nover\r\nlines <%= 1 %>\n<%-- \n --%><%\nfor x in [1]:\n    # in\n%>\n<b><%= x / 0 %></b>"
-        )
+        output("text\nover\r\nlines <%= 1 %>\n<%-- \n --%><%\nfor x in [1]:\n    # in\n%>\n<b><%= x / 0 %></b>")
     assert last_line(error.value) == ("__psp__", 9, "<b><%= x / 0 %></b>")
 
 

@@ -104,9 +104,7 @@ def test_variables_may_replace_req(page_request: Make) -> None:
 
 
 def test_pages_see_the_modules_names(page_request: Make) -> None:
-    req = page_request(
-        "<%= [apache.OK, util.__name__, sys.__name__] %> <%= __mp_info__.file %> <%= __mp_path__ %>"
-    )
+    req = page_request("<%= [apache.OK, util.__name__, sys.__name__] %> <%= __mp_info__.file %> <%= __mp_path__ %>")
     psp.handler(req)
     assert req.text == f"[0, 'mod_python.util', 'sys'] {req.filename} []"
 
@@ -194,9 +192,7 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> None:
         ("<%\ndef f():\n    return session\n%>x<%\n%>", ["save", "unlock"]),
     ],
 )
-def test_a_session_is_made_on_demand_saved_and_unlocked(
-    page_request: Make, page: str, done: list[str]
-) -> None:
+def test_a_session_is_made_on_demand_saved_and_unlocked(page_request: Make, page: str, done: list[str]) -> None:
     req = page_request(page)
     try:
         psp.handler(req)
@@ -359,9 +355,7 @@ def test_lines_after_an_include_are_right(page_request: Make, site: Path) -> Non
         ('\n<%@ include file="a\0b" %>', "page.psp", 2, "can't include"),
     ],
 )
-def test_errors_of_includes(
-    page_request: Make, site: Path, page: str, file: str, line: int, message: str
-) -> None:
+def test_errors_of_includes(page_request: Make, site: Path, page: str, file: str, line: int, message: str) -> None:
     with pytest.raises(SyntaxError, match=message) as error:
         psp.handler(page_request(page))
     assert (error.value.filename, error.value.lineno) == (str(site / file), line)
@@ -397,9 +391,7 @@ def test_display_code(page_request: Make) -> None:
     shown = psp.PSP(req).display_code()
     assert shown.startswith("<!DOCTYPE html>")
     assert '<td class="page">for x in 1, 2:</td><td class="code">for x in 1, 2:</td>' in shown
-    assert (
-        '<td class="page">&lt;%= x &lt; 2 %&gt;</td><td class="code">\treq.write(str( x &lt; 2 ),0)' in shown
-    )
+    assert '<td class="page">&lt;%= x &lt; 2 %&gt;</td><td class="code">\treq.write(str( x &lt; 2 ),0)' in shown
     assert "a&amp;b" in psp.PSP(req, string="a&b").display_code()
 
 
@@ -416,9 +408,7 @@ def test_the_source_is_shown_under_debug_only(
 # ---- the caches
 
 
-def test_a_page_is_compiled_once_until_it_changes(
-    page_request: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_page_is_compiled_once_until_it_changes(page_request: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[str] = []
     real = pages.compiled
 
@@ -458,9 +448,7 @@ def test_the_memory_cache_is_bounded_and_keeps_what_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("option", ["mod_python.psp.cache_database_filename", "PSPDbmCache"])
-def test_the_dbm_cache(
-    page_request: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
-) -> None:
+def test_the_dbm_cache(page_request: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str) -> None:
     options = {option: str(tmp_path / "cache" / "psp.dbm")}
     (tmp_path / "cache").mkdir()
     (tmp_path / "part.psp").write_text("part")
@@ -521,9 +509,7 @@ def test_records_of_others_are_no_pages(tmp_path: Path, damage: bytes) -> None:
     assert kept.get("/x", state) is None
 
 
-def test_the_pools_lock_guards_the_dbm_file(
-    page_request: Make, tmp_path: Path, lent: SimpleNamespace
-) -> None:
+def test_the_pools_lock_guards_the_dbm_file(page_request: Make, tmp_path: Path, lent: SimpleNamespace) -> None:
     class Recorded:
         def __init__(self, *args: Any) -> None:
             self.args = args

@@ -301,9 +301,7 @@ def test_challenges_name_the_realm(make_request: Make, outcome: Outcome) -> None
         assert req.err_headers_out["WWW-Authenticate"] == challenge
 
 
-@pytest.mark.parametrize(
-    "header", ["Digest x", "Basic !!!", "Basic", "Basic aGVsbG8=", "Basic \xe9", "Bearer OjoK"]
-)
+@pytest.mark.parametrize("header", ["Digest x", "Basic !!!", "Basic", "Basic aGVsbG8=", "Basic \xe9", "Bearer OjoK"])
 def test_other_credentials(make_request: Make, outcome: Outcome, header: str) -> None:
     headers = {"Authorization": header}
     assert get(make_request, outcome, "/members/hello", headers=headers)[0] == 400
@@ -331,9 +329,7 @@ def test_guards_that_cannot_be_worked_out_close_the_door(make_request: Make, nam
 
 def test_the_names_of_guards(make_request: Make, outcome: Outcome, tmp_path: Path) -> None:
     """Each name by itself: who may come in, who may go on, and how the door is called."""
-    (tmp_path / "auth.py").write_text(
-        "__auth__ = {'joe': 'pw'}\n__auth_realm__ = 'mine'\ndef page(): return 'in'\n"
-    )
+    (tmp_path / "auth.py").write_text("__auth__ = {'joe': 'pw'}\n__auth_realm__ = 'mine'\ndef page(): return 'in'\n")
     (tmp_path / "access.py").write_text("__access__ = ['joe']\ndef page(): return 'in'\n")
     for url, login, status in [
         ("/auth/page", None, 401), ("/auth/page", "joe:no", 401), ("/auth/page", "joe:pw", 200),
@@ -377,9 +373,7 @@ def test_changed_modules_are_loaded_anew(make_request: Make, tmp_path: Path) -> 
     assert ask(make_request, tmp_path, "/page", config={"PythonAutoReload": "0"}).text == "two"
     req = ask(make_request, tmp_path, "/page", config={"PythonDebug": "1"})
     assert req.text == "three"
-    assert [(message.split(" page ")[0], level) for message, level in req.logged] == [
-        ("Publisher reloading", 5)
-    ]
+    assert [(message.split(" page ")[0], level) for message, level in req.logged] == [("Publisher reloading", 5)]
 
 
 def test_broken_modules_are_tried_again(make_request: Make, tmp_path: Path) -> None:

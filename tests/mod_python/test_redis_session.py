@@ -462,9 +462,7 @@ class TestSealed:
             assert found == {"_data": value}
             assert type(found["_data"]) is type(value)
 
-    @pytest.mark.parametrize(
-        "value", [{1}, frozenset({1}), bytearray(b"x"), OrderedDict(a=1), Decimal("1.0")]
-    )
+    @pytest.mark.parametrize("value", [{1}, frozenset({1}), bytearray(b"x"), OrderedDict(a=1), Decimal("1.0")])
     def test_more_plain_values(self, value: Any) -> None:
         assert sealed.load(sealed.dump({"x": value}, SID, None), SID, None) == {"x": value}
 

@@ -94,9 +94,7 @@ class TestEveryKind:
         assert len(ids) == 20
         assert all(len(sid) == 32 and int(sid, 16) >= 0 and sid == sid.lower() for sid in ids)
 
-    @pytest.mark.parametrize(
-        "sid", [UNKNOWN, "zz", "A" * 32, "ab" * 16 + "\n", "../" * 8, "é" * 32, "0" * 33]
-    )
+    @pytest.mark.parametrize("sid", [UNKNOWN, "zz", "A" * 32, "ab" * 16 + "\n", "../" * 8, "é" * 32, "0" * 33])
     def test_an_id_that_is_none_is_replaced(self, ask: Ask, kind: str, sid: str) -> None:
         req = ask(sid, kind)
         session = Session.Session(req)
@@ -244,9 +242,7 @@ class TestEveryKind:
         req.end()
         assert not Session.Session(ask(sid, kind)).is_new()
 
-    def test_the_lock_is_given_back_also_where_it_never_came(
-        self, ask: Ask, kind: str, lent: SimpleNamespace
-    ) -> None:
+    def test_the_lock_is_given_back_also_where_it_never_came(self, ask: Ask, kind: str, lent: SimpleNamespace) -> None:
         sid = begin(ask, kind)
         lock = lent.global_lock
 
@@ -330,9 +326,7 @@ class TestOptions:
     )
     def test_the_path_of_the_handler(self, ask: Ask, directory: str | None, url: str, path: str) -> None:
         for root in ("/www", "/www/"):
-            req = ask(
-                url=url, hlist=SimpleNamespace(directory=directory), document_root=lambda root=root: root
-            )
+            req = ask(url=url, hlist=SimpleNamespace(directory=directory), document_root=lambda root=root: root)
             assert memorysession.MemorySession(req).make_cookie().path == path
             req.end()
 
@@ -354,9 +348,7 @@ class TestOptions:
         [(0, 2, 5, "DbmSession"), (0, 2, 1, "DbmSession"), (1, 0, 1, "MemorySession"),
          (1, 1, 1, "MemorySession"), (2, 2, 5, "DbmSession")],
     )  # fmt: skip
-    def test_by_mpm(
-        self, ask: Ask, lent: SimpleNamespace, threaded: int, forked: int, daemons: int, kind: str
-    ) -> None:
+    def test_by_mpm(self, ask: Ask, lent: SimpleNamespace, threaded: int, forked: int, daemons: int, kind: str) -> None:
         lent.mpm_query = {2: threaded, 3: forked, 12: daemons}.__getitem__
         assert type(Session.Session(ask())).__name__ == kind
 
@@ -549,9 +541,7 @@ class TestFiles:
         assert (tmp_path / "sessions" / "mp_sess" / sid[:2] / sid).is_file()
 
     @pytest.mark.parametrize("protocol", [2, 4])
-    def test_sessions_of_the_published_mod_python_go_on(
-        self, ask: Ask, tmp_path: Path, protocol: int
-    ) -> None:
+    def test_sessions_of_the_published_mod_python_go_on(self, ask: Ask, tmp_path: Path, protocol: int) -> None:
         record = {"_data": {"a": 1}, "_created": 5.0, "_accessed": time.time(), "_timeout": 60}
         folder = tmp_path / "sessions" / "mp_sess" / UNKNOWN[:2]
         folder.mkdir(parents=True, mode=0o700)
@@ -655,15 +645,11 @@ class TestFileCleanup:
     def store(self, tmp_path: Path) -> files.FileStore:
         return files.FileStore(str(tmp_path / "mp_sess"))
 
-    def put(
-        self, store: files.FileStore, number: int, written: float, accessed: float, timeout: float = 100
-    ) -> str:
+    def put(self, store: files.FileStore, number: int, written: float, accessed: float, timeout: float = 100) -> str:
         """A session that was written and accessed so many seconds ago."""
         sid = f"{number:02x}" * 16
         now = time.time()
-        store.save(
-            sid, records.dump({"_accessed": now - accessed, "_timeout": timeout, "_created": 0, "_data": {}})
-        )
+        store.save(sid, records.dump({"_accessed": now - accessed, "_timeout": timeout, "_created": 0, "_data": {}}))
         os.utime(store._path(sid), (now - written, now - written))
         return sid
 
@@ -743,9 +729,7 @@ class TestFileCleanup:
 
     def test_classes_of_others_are_left_alone(self, store: files.FileStore, tmp_path: Path) -> None:
         trap = tmp_path / "sprung"
-        data = pickle.dumps(
-            {"_data": {"x": _Trap(str(trap)), "y": time.gmtime()}, "_accessed": 1, "_timeout": 1}
-        )
+        data = pickle.dumps({"_data": {"x": _Trap(str(trap)), "y": time.gmtime()}, "_accessed": 1, "_timeout": 1})
         store.save(UNKNOWN, data)
         os.utime(store._path(UNKNOWN), (1, 1))
         store.clean(rules(), lambda text: None)
@@ -848,9 +832,7 @@ class TestDbm:
         import importlib
         from contextlib import nullcontext
 
-        database = dbms.database(
-            str(tmp_path / "sessions" / "x"), importlib.import_module(module) if module else None
-        )
+        database = dbms.database(str(tmp_path / "sessions" / "x"), importlib.import_module(module) if module else None)
         for number in range(250):
             accessed = time.time() if number % 2 else 1.0
             data = records.dump({"_accessed": accessed, "_timeout": 100, "_data": {}, "_created": 0})
@@ -928,9 +910,7 @@ class TestOwnClasses:
         assert kept == {}
 
     def test_outside_a_server(self, make_request: Callable[..., Any]) -> None:
-        req = make_request(
-            server=None, hlist=None, document_root=lambda: "/", register_cleanup=lambda *_: None
-        )
+        req = make_request(server=None, hlist=None, document_root=lambda: "/", register_cleanup=lambda *_: None)
         with pytest.raises(RuntimeError, match="running server"):
             memorysession.MemorySession(req)
         assert memorysession.MemorySession(req, lock=0).is_new()

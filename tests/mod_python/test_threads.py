@@ -197,9 +197,7 @@ def test_kept_pages_are_those_of_their_names_and_not_too_many() -> None:
     assert len(kept) == 8
 
 
-def test_pages_say_what_is_theirs(
-    tmp_path: Path, make_request: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pages_say_what_is_theirs(tmp_path: Path, make_request: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "_files", cache.MemoryCache(4))
     monkeypatch.setattr(pages, "_strings", cache.MemoryCache(4))
     for number in range(8):
@@ -218,9 +216,7 @@ def test_pages_say_what_is_theirs(
     together(work, often=0.005)
 
 
-def test_pages_in_a_dbm_file(
-    tmp_path: Path, make_request: Make, lent: SimpleNamespace, pool: LockPool
-) -> None:
+def test_pages_in_a_dbm_file(tmp_path: Path, make_request: Make, lent: SimpleNamespace, pool: LockPool) -> None:
     lent.global_lock = lambda server, key, index=-1: pool.lock(key, index)
     for number in range(4):
         (tmp_path / f"{number}.psp").write_text(f"page <%= {number} %>")
@@ -307,9 +303,7 @@ def test_an_application_is_there_for_all_once_one_thread_has_loaded_it(
     def application(environ: Any, start_response: Any) -> list[bytes]:
         return [environ["n"]]
 
-    monkeypatch.setattr(
-        mount_module.Mount, "_import", lambda self, name: SimpleNamespace(application=application)
-    )
+    monkeypatch.setattr(mount_module.Mount, "_import", lambda self, name: SimpleNamespace(application=application))
     monkeypatch.setattr(exchange, "Exchange", lambda req: SimpleNamespace(
         start_response=None, send_all=req.given.extend, fail=lambda: None
     ))  # fmt: skip

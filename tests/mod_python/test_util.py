@@ -109,9 +109,7 @@ def test_chunked_bodies_need_no_length(make_request: Make) -> None:
 
 
 def test_multipart_text_and_file(make_request: Make) -> None:
-    req = make_request(
-        "/?q=1", **multipart(text_part("a", b"caf\xc3\xa9"), file_part("up", "p.png", b"\x89PNG\r\n"))
-    )
+    req = make_request("/?q=1", **multipart(text_part("a", b"caf\xc3\xa9"), file_part("up", "p.png", b"\x89PNG\r\n")))
     form = storage.FieldStorage(req)
     assert form.keys() == ["q", "a", "up"]
     text, file = form["a"], form["up"]
@@ -451,9 +449,7 @@ def test_redirect_refuses(make_request: Make) -> None:
 
 def test_bodies_are_read_in_blocks(make_request: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    file = b'Content-Disposition: form-data; name="f"; filename="x"\r\n\r\n' + b"x" * (
-        2 * storage.readBlockSize
-    )
+    file = b'Content-Disposition: form-data; name="f"; filename="x"\r\n\r\n' + b"x" * (2 * storage.readBlockSize)
     req = make_request(
         "/", method="POST", headers={"Content-Type": "multipart/form-data; boundary=b"},
         body=b"--b\r\n" + file + b"\r\n--b--\r\n",

@@ -10,17 +10,13 @@ from mpserver.modules.all import registry
 
 REGISTRY: Registry = registry()
 #: By name in lower case; those of both MPMs.
-DIRECTIVES = {
-    directive.name.lower(): directive for module in REGISTRY.built_in for directive in module.directives
-}
+DIRECTIVES = {directive.name.lower(): directive for module in REGISTRY.built_in for directive in module.directives}
 
 
 class Scope:
     """A scope under test: ``conf`` and ``server`` as directives fill them."""
 
-    def __init__(
-        self, section: Section | None = None, where: Where = Where.SERVER, root: str = "/srv"
-    ) -> None:
+    def __init__(self, section: Section | None = None, where: Where = Where.SERVER, root: str = "/srv") -> None:
         self.conf, self.server = Conf(), Conf()
         self.section, self.where, self.root = section, where, root
         self.warnings: list[str] = []

@@ -33,9 +33,7 @@ from mpserver.modules.auth import (
         (("Require user joe", "Require all granted"), GRANTED, GRANTED, GRANTED),
     ],
 )
-def test_decisions(
-    lines: tuple[str, ...], nobody: auth.Decision, joe: auth.Decision, bob: auth.Decision
-) -> None:
+def test_decisions(lines: tuple[str, ...], nobody: auth.Decision, joe: auth.Decision, bob: auth.Decision) -> None:
     conf = in_directory(*lines)
     assert decide(conf, None) is nobody
     assert decide(conf, "joe", {"staff"}) is joe
@@ -90,9 +88,7 @@ def test_forbidden_in_place_of_unauthorized() -> None:
 
 
 def test_challenge() -> None:
-    assert (
-        auth.challenge(in_directory("AuthType basic", r'AuthName "a \" b\\c"')) == r'Basic realm="a \" b\\c"'
-    )
+    assert auth.challenge(in_directory("AuthType basic", r'AuthName "a \" b\\c"')) == r'Basic realm="a \" b\\c"'
     assert auth.challenge(in_directory("AuthType Basic")) is None
     assert auth.challenge(in_directory("AuthType Form", "AuthName x")) is None
     outer = in_directory("AuthType Basic", "AuthName x")

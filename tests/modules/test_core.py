@@ -199,9 +199,7 @@ def test_types_and_handlers() -> None:
 
 
 def test_default_charset() -> None:
-    assert [
-        in_directory(f"AddDefaultCharset {word}")[core.ADD_DEFAULT_CHARSET] for word in ("On", "off", "UTF-8")
-    ] == [
+    assert [in_directory(f"AddDefaultCharset {word}")[core.ADD_DEFAULT_CHARSET] for word in ("On", "off", "UTF-8")] == [
         "iso-8859-1",
         None,
         "UTF-8",

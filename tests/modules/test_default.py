@@ -48,9 +48,7 @@ class Client:
 class Fake:
     """A request, as far as static files need it."""
 
-    def __init__(
-        self, filename: str | None, method: str = "GET", path_info: str = "", **headers: str
-    ) -> None:
+    def __init__(self, filename: str | None, method: str = "GET", path_info: str = "", **headers: str) -> None:
         lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
         head = parse_head(f"{method} /f.txt HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode("latin-1"), Limits())
         assert head is not None
@@ -219,12 +217,8 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     assert req._log.lines
 
 
-@pytest.mark.parametrize(
-    "headers", [{}, {"If_None_Match": TAG}, {"Range": "bytes=0-0,5-5"}, {"Range": "bytes=0-0"}]
-)
-def test_a_file_that_may_not_be_read(
-    file: str, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("headers", [{}, {"If_None_Match": TAG}, {"Range": "bytes=0-0,5-5"}, {"Range": "bytes=0-0"}])
+def test_a_file_that_may_not_be_read(file: str, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> int:
         raise PermissionError(13, "Could not open file for reading", file)
 
@@ -407,9 +401,7 @@ def test_options_of_the_whole_server() -> None:
 
 
 def test_trace_sends_the_head_back_without_secrets() -> None:
-    req = Fake(
-        None, "TRACE", X_Odd="  spaces  ", Cookie="a=b", Authorization="x", Proxy_Authorization="y", x_odd="2"
-    )
+    req = Fake(None, "TRACE", X_Odd="  spaces  ", Cookie="a=b", Authorization="x", Proxy_Authorization="y", x_odd="2")
     assert default.trace(cast(Request, req)) == DONE
     assert req._content_type == "message/http"
     assert req.body == b"TRACE /f.txt HTTP/1.1\r\nHost: x\r\nX-Odd: spaces, 2\r\n\r\n"
@@ -448,9 +440,7 @@ def a_directory(uri: str) -> Fake:
     return req
 
 
-@pytest.mark.parametrize(
-    ("args", "location"), [(None, "http://x/a%20d/"), ("x=%20y", "http://x/a%20d/?x=%20y")]
-)
+@pytest.mark.parametrize(("args", "location"), [(None, "http://x/a%20d/"), ("x=%20y", "http://x/a%20d/?x=%20y")])
 def test_the_missing_slash(args: str | None, location: str) -> None:
     req = a_directory("/a d")
     req._args = args

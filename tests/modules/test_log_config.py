@@ -22,9 +22,7 @@ def lines(conf: Conf) -> list[tuple[str, str]]:
 
 
 def test_nicknames_may_follow_their_use() -> None:
-    conf = (
-        Scope().say("CustomLog a short", "CustomLog b %m", "CustomLog c nonick", "LogFormat %s short").server
-    )
+    conf = Scope().say("CustomLog a short", "CustomLog b %m", "CustomLog c nonick", "LogFormat %s short").server
     assert lines(conf) == [("/srv/a", "200"), ("/srv/b", "GET"), ("/srv/c", "nonick")]
 
 
@@ -36,11 +34,7 @@ def test_default_format() -> None:
 
 def test_a_virtual_host_uses_formats_but_not_logs_of_the_main_server_if_it_has_its_own() -> None:
     main = Scope().say("LogFormat %s short", "LogFormat %m other", "CustomLog a short").server
-    host = (
-        Scope(where=Where.VHOST)
-        .say("LogFormat '%s %m' other", "CustomLog b short", "CustomLog c other")
-        .server
-    )
+    host = Scope(where=Where.VHOST).say("LogFormat '%s %m' other", "CustomLog b short", "CustomLog c other").server
     assert lines(main.merged(host)) == [("/srv/b", "200"), ("/srv/c", "200 GET")]
     assert lines(main.merged(Conf())) == [("/srv/a", "200")]
 

@@ -27,9 +27,7 @@ def faults(folder: Path, text: str) -> list[str]:
     return [str(error) for error in raised.value.errors]
 
 
-@pytest.mark.parametrize(
-    "choice", ["MPM worker", "mpm Worker", "LoadModule mpm_worker_module modules/mod_worker.so"]
-)
+@pytest.mark.parametrize("choice", ["MPM worker", "mpm Worker", "LoadModule mpm_worker_module modules/mod_worker.so"])
 def test_worker_is_chosen(tmp_path: Path, choice: str) -> None:
     text = f"""
     {choice}
@@ -48,9 +46,7 @@ def test_worker_is_chosen(tmp_path: Path, choice: str) -> None:
 
 
 def test_prefork_without_a_choice(tmp_path: Path) -> None:
-    configuration = read(
-        tmp_path, "<IfModule mpm_worker_module>\nThreadsPerChild 7\n</IfModule>\nMinSpareServers 3\n"
-    )
+    configuration = read(tmp_path, "<IfModule mpm_worker_module>\nThreadsPerChild 7\n</IfModule>\nMinSpareServers 3\n")
     assert not mpm.is_threaded(configuration)
     assert mpm.limits_of(configuration).min_spare == 3
 

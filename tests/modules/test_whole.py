@@ -123,9 +123,7 @@ def test_a_file(root: Path) -> None:
     assert auth.check_access(conf) == 0
     assert mime.find("x.py", conf).handler == "mod_python"
     assert python.options(conf) == {"level": "directory"}
-    assert conf[python.HANDLERS]["PythonHandler"] == (
-        python.HandlerSpec("a::b", f"{root}/", extensions=(".py",)),
-    )
+    assert conf[python.HANDLERS]["PythonHandler"] == (python.HandlerSpec("a::b", f"{root}/", extensions=(".py",)),)
     assert conf[core.ERROR_DOCUMENT] == {404: "/missing.html"}
     assert core.log_level(conf, "python") == 7
 

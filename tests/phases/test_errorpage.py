@@ -18,9 +18,7 @@ EVIL = "<script>alert('x')</script>&\""
 class Facts:
     """What a page asks a request for."""
 
-    def __init__(
-        self, method: str = "GET", location: str | None = None, admin: str = "root@example.org"
-    ) -> None:
+    def __init__(self, method: str = "GET", location: str | None = None, admin: str = "root@example.org") -> None:
         self.method = method
         self.server_admin = admin
         self._location = location
@@ -77,9 +75,7 @@ def test_every_status_has_a_page(status: int) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_has_a_link(status: int) -> None:
-    assert Page(build(status, Facts(location="http://example.org/?a=1&b=2"))).links == [
-        "http://example.org/?a=1&b=2"
-    ]
+    assert Page(build(status, Facts(location="http://example.org/?a=1&b=2"))).links == ["http://example.org/?a=1&b=2"]
 
 
 def test_only_a_redirect_has_a_link() -> None:

@@ -32,8 +32,7 @@ def make(tmp_path: Path) -> Make:
 def hosts(*extra: str) -> str:
     """Virtual hosts h0, h1 ..., each with a line of its own."""
     return "".join(
-        f"<VirtualHost *>\nServerName h{number}\n{line}\n</VirtualHost>\n"
-        for number, line in enumerate(extra)
+        f"<VirtualHost *>\nServerName h{number}\n{line}\n</VirtualHost>\n" for number, line in enumerate(extra)
     )
 
 
@@ -53,7 +52,7 @@ def test_hosts_in_one_interpreter_share_what_was_found(make: Make) -> None:
 def test_hosts_that_name_their_interpreters_have_plans_of_their_own(make: Make) -> None:
     pipeline = make(hosts("", ""))
     places = [
-        pipeline.locate(pipeline.host_of(LOCAL, name), "/").plan.place.name for name in ("h0", "h1", "h0")
+        pipeline.locate(pipeline.host_of(LOCAL, name), "/").plan.interpreter_id.name for name in ("h0", "h1", "h0")
     ]
     assert places == ["h0", "h1", "h0"]
 

@@ -33,7 +33,7 @@ from mpserver.modules.all import registry
 from mpserver.modules.log_items import _Seconds, clf_time
 from mpserver.phases.plan import Handler
 from mpserver.serving.thread_pool import Pool
-from mpserver.serving.threaded_parts import SharedPipeline, SharedPlace
+from mpserver.serving.threaded_parts import SharedEntry, SharedPipeline
 from support.threads import THREADS, hurried, together
 from support.waiting import PATIENCE, wait_for
 
@@ -72,9 +72,7 @@ def test_a_module_is_executed_once_for_all_threads(modules: Path) -> None:
     source = Source(modules, "shared_by_threads_once")
     loader = Loader()
     for turn in range(4):
-        found = together(
-            lambda _: loader.load(source.name, f"{modules}/", True, 1000.0 * source.version), seed=turn
-        )
+        found = together(lambda _: loader.load(source.name, f"{modules}/", True, 1000.0 * source.version), seed=turn)
         module = found[0].module
         assert {id(loaded.module) for loaded in found} == {id(module)}
         assert module.executed == source.version == turn + 1
@@ -121,9 +119,7 @@ def test_a_handler_is_the_function_of_the_last_reload(modules: Path) -> None:
 def test_a_handler_that_becomes_a_class_is_always_something_to_call(modules: Path) -> None:
     file = modules / "shared_by_threads_class.py"
     plain = "def handler(req):\n    return 1\n"
-    classy = (
-        "class handler:\n    def __init__(self, req): pass\n    def __call__(self, req):\n        return 1\n"
-    )
+    classy = "class handler:\n    def __init__(self, req): pass\n    def __call__(self, req):\n        return 1\n"
     file.write_text(plain)
     loader = Loader()
     plan: Any = SimpleNamespace(python_path=None, autoreload=True)
@@ -206,9 +202,7 @@ def test_the_room_for_small_files_is_counted_right(monkeypatch: pytest.MonkeyPat
     for turn in range(3):
         together(work, often=0.2, seed=turn)
         assert kept._room == file_cache.ROOM - len(kept._kept) * (file_cache.OVERHEAD + 10)
-        assert {id(each) for each in kept._kept} == {
-            id(e) for some in located for e in some if e.page is not None
-        }
+        assert {id(each) for each in kept._kept} == {id(e) for some in located for e in some if e.page is not None}
 
 
 def test_names_of_files_have_their_own_types(tmp_path: Path) -> None:
@@ -287,7 +281,7 @@ def test_hosts_sites_and_plans_are_one_for_all_threads_and_lead_to_their_files(t
                 assert located.resource.filename == f"{tmp_path}/{page}/page"
                 assert located.plan.options["n"] == str(page)
                 assert located.plan.handlers["PythonHandler"].plain[0].module == f"m{page}"
-                assert located.plan.place.name == name
+                assert located.plan.interpreter_id.name == name
                 objects += [host, host.site, host.object]
             return objects
 
@@ -332,9 +326,7 @@ def test_a_lock_of_the_pool_is_one_for_all_threads(tmp_path: Path) -> None:
 def test_the_pool_serves_every_request_once() -> None:
     served: list[tuple[Any, Any]] = []
     busy: list[tuple[int, int]] = []
-    pool = Pool(
-        "test", 5, lambda connection, head: served.append((connection, head)), lambda *told: busy.append(told)
-    )
+    pool = Pool("test", 5, lambda connection, head: served.append((connection, head)), lambda *told: busy.append(told))
     wanted = [(number, turn) for number in range(THREADS) for turn in range(20)]
     gate = threading.Lock()
 
@@ -354,17 +346,17 @@ def test_the_pool_serves_every_request_once() -> None:
 def test_requests_are_counted_exactly() -> None:
     board = scoreboard.Scoreboard.create(1)
     board.prepare(0)
-    place = SharedPlace(board, 0, 1)
+    interpreter_id = SharedEntry(board, 0, 1)
 
     def work(number: int) -> None:
         for _ in range(20):
-            place.working(1.0, b"GET / HTTP/1.1")
-            place.done(2.0, 1.0, number)
+            interpreter_id.working(1.0, b"GET / HTTP/1.1")
+            interpreter_id.done(2.0, 1.0, number)
 
     together(work, often=0.2)
     assert board.row(0).requests == THREADS * 20
-    assert place.writer.bytes == sum(range(THREADS)) * 20
-    assert place.writer.busy == THREADS * 20.0
+    assert interpreter_id.writer.bytes == sum(range(THREADS)) * 20
+    assert interpreter_id.writer.busy == THREADS * 20.0
 
 
 def test_lines_of_output_are_those_of_one_thread(tmp_path: Path) -> None:

@@ -291,9 +291,7 @@ def test_a_location_without_handlers_means_a_file(site: Site) -> None:
 
 
 def test_an_alias_leads_elsewhere_also_in_a_location_with_handlers(site: Site) -> None:
-    text = (
-        f"Alias /al {site.root}/a\nAlias /app {site.root}/a\nAliasMatch ^/am/(.*) {site.root}/$1\n{LOCATION}"
-    )
+    text = f"Alias /al {site.root}/a\nAlias /app {site.root}/a\nAliasMatch ^/am/(.*) {site.root}/$1\n{LOCATION}"
     resolve_path = site.configure(text)
     assert resolve_path("/al/b/file.html").filename == f"{site.root}/a/b/file.html"
     assert resolve_path("/am/hello.txt").filename == f"{site.root}/hello.txt"
@@ -320,9 +318,7 @@ def test_dots_that_an_alias_makes_are_resolved_before_sections_are_looked_up(sit
 def test_sections_and_access_files_on_the_way(site: Site) -> None:
     (site.root / "a" / ".htaccess").write_text("SetHandler outer\nAuthName x\n")
     (site.root / "a" / "b" / ".htaccess").write_text("SetHandler inner\n")
-    text = (
-        f"<Directory {site.root}>\nAllowOverride All\n</Directory>\n<Files *.html>\nForceType x/y\n</Files>\n"
-    )
+    text = f"<Directory {site.root}>\nAllowOverride All\n</Directory>\n<Files *.html>\nForceType x/y\n</Files>\n"
     resolve_path = site.configure(text)
     assert resolve_path("/hello.txt").conf[core.SET_HANDLER] is None
     for path in ("/a", "/a/", "/a/nope", "/a/nope/x"):
@@ -402,9 +398,7 @@ def nobody() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("overrides", ["None", "All"])
-def test_a_directory_that_may_not_be_searched(
-    public: Path, overrides: str, request: pytest.FixtureRequest
-) -> None:
+def test_a_directory_that_may_not_be_searched(public: Path, overrides: str, request: pytest.FixtureRequest) -> None:
     (public / "httpd.conf").write_text(
         f"DocumentRoot {public}\n<Directory {public}>\nAllowOverride {overrides}\n</Directory>\n"
     )

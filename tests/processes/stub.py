@@ -197,9 +197,7 @@ class StubServer:
 
     def _end(self) -> None:
         if self.foreground is not None:
-            family = (
-                descendants(psutil.Process(self.foreground.pid)) if self.foreground.poll() is None else set()
-            )
+            family = descendants(psutil.Process(self.foreground.pid)) if self.foreground.poll() is None else set()
             self.foreground.kill()
             self.foreground.wait()
             end(family)

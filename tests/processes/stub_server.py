@@ -77,7 +77,7 @@ class Worker:
 
     def __init__(self, start: Start) -> None:
         self.start, self.root = start, start.configuration.root
-        self.place = start.scoreboard.place(start.number, 1)
+        self.place = start.scoreboard.entry(start.number, 1)
         self.running = True
 
     def there(self, name: str) -> bool:
@@ -148,6 +148,4 @@ def keeper_process(*_: Any) -> socket.socket:
 
 
 if __name__ == "__main__":
-    sys.exit(
-        main.main(None, lambda: Engine(Start, lambda start: Worker(start).run(), Keeper, keeper_process))
-    )
+    sys.exit(main.main(None, lambda: Engine(Start, lambda start: Worker(start).run(), Keeper, keeper_process)))

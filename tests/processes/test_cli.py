@@ -123,9 +123,7 @@ def test_every_fault_is_told_with_its_place(conf: Path) -> None:
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     status, _, error = mpserver("-t", "-f", str(tmp_path / "missing.conf"))
     assert status == 1
-    assert error.startswith(
-        f"mpserver: Could not open configuration file {tmp_path}/missing.conf: No such file"
-    )
+    assert error.startswith(f"mpserver: Could not open configuration file {tmp_path}/missing.conf: No such file")
 
 
 def test_directives_of_the_command_line_come_before_and_after(conf: Path) -> None:
@@ -181,9 +179,7 @@ def test_modules_are_listed_built_in_and_loaded(conf: Path) -> None:
 def test_directives_are_listed_with_contexts() -> None:
     status, out, _ = mpserver("-L")
     assert status == 0
-    entry = re.search(
-        r"^PythonHandler \(mod_python\.c\)\n\t.*\n\tAllowed in (.*)\n(\t.*)$", out, re.MULTILINE
-    )
+    entry = re.search(r"^PythonHandler \(mod_python\.c\)\n\t.*\n\tAllowed in (.*)\n(\t.*)$", out, re.MULTILINE)
     assert entry is not None
     assert entry[1] == "*.conf anywhere and in .htaccess"
     assert "Listen (core.c)" in out

@@ -7,15 +7,15 @@ import socket
 from types import SimpleNamespace
 from typing import cast
 
-from mpserver.interpreters.handle import ENDED, Events, Interp
+from mpserver.interpreters.handle import ENDED, Events, InterpreterHandle
 from mpserver.ipc import messages
 from mpserver.ipc.messages import Message
-from mpserver.phases.plan import Place
+from mpserver.phases.plan import InterpreterId
 from mpserver.serving.boot import Boot
 from mpserver.system.loop import Loop
 
 
-class Held(Interp):
+class Held(InterpreterHandle):
     """An interpreter whose end of the inbox the test holds."""
 
     def _launch(self, theirs: socket.socket) -> None:
@@ -34,14 +34,14 @@ def test_what_an_ending_interpreter_gave_back_comes_back_with_what_it_did_not_ta
         raise AssertionError("this was not to be told")
 
     loop = Loop()
-    ended: list[Interp] = []
+    ended: list[InterpreterHandle] = []
     events = Events(
         returned.append, unwanted, unwanted, unwanted, unwanted, unwanted, lambda _interp: None, unwanted, unwanted,
         ended.append, unwanted,
     )  # fmt: skip
     ours, control = socket.socketpair()
     with ours, control:
-        interp = Held(cast(Boot, SimpleNamespace(place=Place("own", "x"))), loop, events, control)
+        interp = Held(cast(Boot, SimpleNamespace(interpreter_id=InterpreterId("own", "x"))), loop, events, control)
         messages.send(interp.theirs, Message(messages.READY))
         interp._receive()
         # it gives one back and hears nothing more, but has not ended yet

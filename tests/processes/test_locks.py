@@ -35,9 +35,7 @@ def test_slots_are_the_same_in_every_process() -> None:
     assert slot("abc", -1, 8) == 0x352441C2 % 7 + 1
     assert slot("anything", 0, 8) == 0
     assert slot(None, 7, 8) == 7
-    assert {slot(str(n), -1, 8) for n in range(200)} == set(range(1, 8)), (
-        "keys never get the first, all the others"
-    )
+    assert {slot(str(n), -1, 8) for n in range(200)} == set(range(1, 8)), "keys never get the first, all the others"
 
 
 def test_a_single_lock_serves_keys_too() -> None:
@@ -438,9 +436,7 @@ def test_an_interruption_while_waiting_leaves_nothing_locked(tmp_path: Path) -> 
     thread.start()
     wait_for(lambda: has_waiter(holder, "key"), "the thread to wait")
     assert thread.ident is not None
-    raised = ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(thread.ident), ctypes.py_object(TimeoutError)
-    )
+    raised = ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(TimeoutError))
     assert raised == 1
     holder.lock("key").release()
     thread.join(PATIENCE)

@@ -87,18 +87,14 @@ def test_every_line_of_a_traceback_has_the_prefix(out: Written) -> None:
 
 
 def test_levels_choose_per_module_and_notices_always_pass() -> None:
-    error_log = ErrorLog(
-        2, error_log_module.WARN, {"python": error_log_module.DEBUG, "alias": error_log_module.CRIT}
-    )
+    error_log = ErrorLog(2, error_log_module.WARN, {"python": error_log_module.DEBUG, "alias": error_log_module.CRIT})
     assert error_log.enabled(error_log_module.WARN)
     assert not error_log.enabled(error_log_module.INFO)
     assert error_log.enabled(error_log_module.DEBUG, "python")
     assert not error_log.enabled(error_log_module.LEVELS["trace1"], "python")
     assert not error_log.enabled(error_log_module.ERROR, "alias")
     assert error_log.enabled(error_log_module.NOTICE, "alias")
-    assert error_log.enabled(1024 | error_log_module.ERROR), (
-        "flags above the level (APLOG_NOERRNO) don't count"
-    )
+    assert error_log.enabled(1024 | error_log_module.ERROR), "flags above the level (APLOG_NOERRNO) don't count"
 
 
 def test_what_is_not_enabled_is_not_written(out: Written) -> None:

@@ -53,9 +53,7 @@ def test_opening_anew_finds_the_file_of_that_name(tmp_path: Path) -> None:
 
 def test_a_missing_folder_is_a_clear_error_and_nothing_stays_open(tmp_path: Path) -> None:
     before = os.listdir("/proc/self/fd")
-    with pytest.raises(
-        StartError, match=rf"\(2\)No such file or directory: .*'{tmp_path}/missing/'.*Create it"
-    ):
+    with pytest.raises(StartError, match=rf"\(2\)No such file or directory: .*'{tmp_path}/missing/'.*Create it"):
         Logs(str(tmp_path), ["fine.log", "missing/x.log"])
     assert os.listdir("/proc/self/fd") == before
 

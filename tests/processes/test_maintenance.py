@@ -27,9 +27,7 @@ def workers(idle: int, busy: int = 0) -> list[Seen]:
         (6, 3, 1, Step(0, 8, 1)),
     ],
 )
-def test_a_step_moves_the_idle_workers_between_the_limits(
-    idle: int, busy: int, rate: int, step: Step
-) -> None:
+def test_a_step_moves_the_idle_workers_between_the_limits(idle: int, busy: int, rate: int, step: Step) -> None:
     assert plan(workers(idle, busy), RULES, rate) == step
 
 

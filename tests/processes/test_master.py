@@ -292,9 +292,7 @@ def test_graceful_restart_lets_requests_in_flight_finish(server: StubServer) -> 
         server.touch("go")
         assert server.receive(client).split()[1] == "1"
     server.await_workers(master, 2)
-    wait_for(
-        lambda: (server.root / "keeper").read_text() == "open 1\nopen 2\nclose 1\n", "the old keeper to close"
-    )
+    wait_for(lambda: (server.root / "keeper").read_text() == "open 1\nopen 2\nclose 1\n", "the old keeper to close")
 
 
 def test_restart_replaces_all_workers(server: StubServer) -> None:
@@ -307,9 +305,7 @@ def test_restart_replaces_all_workers(server: StubServer) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGUSR1])
-def test_a_faulty_configuration_is_logged_and_the_old_one_stays(
-    server: StubServer, how: signal.Signals
-) -> None:
+def test_a_faulty_configuration_is_logged_and_the_old_one_stays(server: StubServer, how: signal.Signals) -> None:
     master = server.start()
     before = {worker.pid for worker in server.await_workers(master, 2)}
     server.configure("Foo bar\nKeepAlive perhaps")
@@ -449,9 +445,7 @@ def test_systemd_is_told_the_service_s_states(server: StubServer, told: Told) ->
     wait_for(lambda: told.has(ready, reloading, ready), "RELOADING and READY")
     server.configure("Foo")
     master.send_signal(signal.SIGUSR1)
-    wait_for(
-        lambda: told.has(ready, reloading, ready, reloading, ready), "READY after a faulty configuration"
-    )
+    wait_for(lambda: told.has(ready, reloading, ready, reloading, ready), "READY after a faulty configuration")
     master.send_signal(signal.SIGTERM)
     wait_for(lambda: told.has(ready, reloading, ready, reloading, ready, "STOPPING=N"), "STOPPING")
     assert server.end_of_foreground() == 0

@@ -19,9 +19,7 @@ def path(tmp_path: Path) -> str:
 def titled(title: str) -> subprocess.Popen[str]:
     """A process with a title, waiting on its standard input."""
     code = f"import setproctitle, sys; setproctitle.setproctitle({title!r}); print('on', flush=True); sys.stdin.read()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "on\n"
     return process

@@ -20,7 +20,7 @@ def test_what_one_mapping_writes_another_reads() -> None:
     other = Scoreboard.attach(board.fd)
     board.prepare(2)
     board.enter(2, 4711, 3, 12.5)
-    place = other.place(2, 5)
+    place = other.entry(2, 5)
     other.connections(2, 9)
     place.working(1.0, b"GET / HTTP/1.1")
     row = board.row(2)
@@ -40,7 +40,7 @@ def test_requests_of_all_interpreters_are_summed_and_outlive_a_recycled_one() ->
     board = Scoreboard.create(2)
     board.prepare(1)
     for index in (1, 1, 7, scoreboard.INTERPRETERS - 1):
-        place = board.place(1, index)
+        place = board.entry(1, index)
         place.working(1.0, b"GET / HTTP/1.1")
         place.done(2.0, 1.0)
     place.gone()
@@ -53,7 +53,7 @@ def test_leaving_wipes_only_that_slot() -> None:
     for slot in range(3):
         board.prepare(slot)
         board.enter(slot, 100 + slot, 1, 1.0)
-        board.place(slot, 1).done(2.0, 1.0)
+        board.entry(slot, 1).done(2.0, 1.0)
     board.leave(1)
     assert [board.row(slot).pid for slot in range(3)] == [100, 0, 102]
     assert [board.row(slot).requests for slot in range(3)] == [1, 0, 1]
@@ -65,11 +65,11 @@ def test_connections_go_to_the_same_generation_and_to_those_that_follow_it() -> 
     for slot, (generation, oldest) in enumerate([(3, 3), (3, 3), (2, 2), (4, 3), (5, 3), (6, 6)]):
         board.prepare(slot)
         board.enter(slot, 100 + slot, generation, 1.0, oldest)
-        board.place(slot, 0).state(scoreboard.IDLE)
+        board.entry(slot, 0).state(scoreboard.IDLE)
     assert board.idle_siblings(0, "own x") == [1, 3, 4]
     assert board.idle_siblings(2, "own x") == []
     assert board.idle_siblings(3, "own x") == [4]
-    board.place(1, 0).state(scoreboard.FINISHING)
+    board.entry(1, 0).state(scoreboard.FINISHING)
     assert board.idle_siblings(0, "own x") == [3, 4]
 
 
@@ -79,8 +79,8 @@ def test_siblings_in_a_long_request_are_told_from_those_that_are_quick() -> None
     for slot, began in enumerate([now, None, now - 60, now, now]):
         board.prepare(slot)
         board.enter(slot, 100 + slot, 1, 1.0)
-        board.place(slot, 0).state(scoreboard.IDLE)
-        interpreter = board.place(slot, 3)
+        board.entry(slot, 0).state(scoreboard.IDLE)
+        interpreter = board.entry(slot, 3)
         interpreter.sign("own x" if slot != 4 else "own y", "own", "x")
         interpreter.state(scoreboard.IDLE)
         if began is not None:
@@ -90,14 +90,14 @@ def test_siblings_in_a_long_request_are_told_from_those_that_are_quick() -> None
     assert 1 in board.brisk_siblings(0, "own x")
     assert [board.is_stuck(slot, 3, now + 0.001) for slot in range(4)] == [False, False, True, False]
     assert board.is_stuck(3, 3, now + 1)
-    board.place(2, 3).done(now, now - 60)
+    board.entry(2, 3).done(now, now - 60)
     assert not board.is_stuck(2, 3, now)
 
 
 def test_interpreters_past_the_last_place_stay_inside_the_page() -> None:
     board = Scoreboard.create(2)
     board.prepare(0)
-    board.place(0, 100_000).working(1.0, b"GET / HTTP/1.1")
+    board.entry(0, 100_000).working(1.0, b"GET / HTTP/1.1")
     assert board.row(1).state == scoreboard.OPEN
     assert board.worker_busy(0)
 

@@ -139,9 +139,7 @@ def ask(server: Server, path: str, method: str = "GET", body: bytes | None = Non
     with server.connection() as connection:
         connection.request("GET", "/app/")
         assert connection.getresponse().read().startswith(b"python ")
-        connection.request(
-            method, path, body, {name.replace("_", "-"): value for name, value in headers.items()}
-        )
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
         response = connection.getresponse()
         return Reply(response.status, response.reason, response.getheaders(), response.read())
 
@@ -182,9 +180,7 @@ def test_environment(server: Server) -> None:
         "CONTEXT_DOCUMENT_ROOT": f"{server.root}/cgi/", "PATH": os.environ["PATH"],
     }  # fmt: skip
     assert {name: found["env"].get(name) for name in expected} == expected
-    left = {"HTTP_PROXY", "HTTP_AUTHORIZATION", "HOME", "PYTEST_CURRENT_TEST", "REDIRECT_STATUS"} & set(
-        found["env"]
-    )
+    left = {"HTTP_PROXY", "HTTP_AUTHORIZATION", "HOME", "PYTEST_CURRENT_TEST", "REDIRECT_STATUS"} & set(found["env"])
     assert not left, "the client's secrets, and the server's own surroundings, are not for scripts"
     assert (found["cwd"], found["args"], found["stdin"]) == (os.path.dirname(script), [], "Zoë")
 
@@ -319,9 +315,7 @@ def test_links_are_followed_as_the_options_say(server: Server) -> None:
     assert [server.get(f"/{path}").status for path in ("nolinks/file.txt", "nolinks/link.txt", "owned/link.txt")] == [
         200, 403, 200,
     ]  # fmt: skip
-    server.wait_for_log(
-        f"AH00037: Symbolic link not allowed or link target not accessible: {server.www}/nolinks/link"
-    )
+    server.wait_for_log(f"AH00037: Symbolic link not allowed or link target not accessible: {server.www}/nolinks/link")
 
 
 def test_bodies_stream_both_ways(server: Server) -> None:

@@ -127,9 +127,7 @@ def test_headers_and_body_are_told_apart(server: Server) -> None:
 def test_environment_is_the_requests(server: Server) -> None:
     import json
 
-    reply = server.get(
-        "/cgi/env.py/more/Zo%C3%AB?a=%C3%AB", {"X-Name": "Zo\xc3\xab", "Authorization": "Basic abc"}
-    )
+    reply = server.get("/cgi/env.py/more/Zo%C3%AB?a=%C3%AB", {"X-Name": "Zo\xc3\xab", "Authorization": "Basic abc"})
     found = json.loads(reply.body)
     script = str(server.www / "cgi" / "env.py")
     assert (found["cwd"], found["name"], found["file"]) == (os.path.dirname(script), "__main__", script)
@@ -229,9 +227,7 @@ def test_a_flush_sends(server: Server) -> None:
     assert b"last" in got
 
 
-@pytest.mark.parametrize(
-    "path", ["/cgi/missing.py", "/cgi/unknown.sh", "/cgi/cgi.txt", "/cgi/", "/in-location/x.py"]
-)
+@pytest.mark.parametrize("path", ["/cgi/missing.py", "/cgi/unknown.sh", "/cgi/cgi.txt", "/cgi/", "/in-location/x.py"])
 def test_what_is_no_script_is_not_found(server: Server, path: str) -> None:
     assert server.get(path).status == 404
 

@@ -81,9 +81,7 @@ def test_bad_arguments_and_configurations_are_told(tmp_path: Path) -> None:
         ([(YES, ""), None], -9, FAILS, "did not end"),
     ],
 )
-def test_what_the_end_of_a_try_means(
-    said: list[tuple[str, str] | None], status: int, result: str, why: str
-) -> None:
+def test_what_the_end_of_a_try_means(said: list[tuple[str, str] | None], status: int, result: str, why: str) -> None:
     outcome = _outcome(said, status, 2)
     assert outcome.result == result
     assert why in outcome.why

@@ -102,9 +102,7 @@ def test_a_site_is_made_started_restarted_and_stopped(tmp_path: Path, port: int,
             log = (site / "logs" / "error_log").read_text()
             mod_python(command, config)
             wait_for(
-                lambda log=log: (
-                    "resuming normal operations" in (site / "logs" / "error_log").read_text()[len(log) :]
-                ),  # type: ignore[misc]
+                lambda log=log: "resuming normal operations" in (site / "logs" / "error_log").read_text()[len(log) :],  # type: ignore[misc]
                 f"the end of {command}",
             )
             assert fetch(port, "/page") == (200, "hello")

@@ -301,17 +301,12 @@ def test_declining_leaves_it_to_http(talker: Talker) -> None:
         for _ in range(2):
             sock.sendall(get)
             answer = b""
-            while not answer.endswith(
-                (b"a page of declines.test", b"\n0\r\n\r\n")
-            ):  # with a length, or in chunks
+            while not answer.endswith((b"a page of declines.test", b"\n0\r\n\r\n")):  # with a length, or in chunks
                 answer += sock.recv(4096) or b"0\r\n\r\n"
             assert b"a page of declines.test" in answer
     answer = talker.say("declines", get + get.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     assert answer.count(b"a page of declines.test") == 2
-    assert (
-        talker.code("conn.readline();;result = apache.DECLINED", b"first\n" + get).count("a page of run.test")
-        == 1
-    )
+    assert talker.code("conn.readline();;result = apache.DECLINED", b"first\n" + get).count("a page of run.test") == 1
 
 
 def test_the_main_server_stays_one_of_http(talker: Talker) -> None:
@@ -323,9 +318,7 @@ def test_a_silent_client(talker: Talker) -> None:
     """It is given up after Timeout."""
     started = time.monotonic()
     with talker.dial("silent") as sock:
-        sock.sendall(
-            b"try: conn.read();;except IOError as error: conn.write('%s %d' % (error, conn.aborted))\n"
-        )
+        sock.sendall(b"try: conn.read();;except IOError as error: conn.write('%s %d' % (error, conn.aborted))\n")
         assert receive_all(sock) == b"Connection read error 1"
     assert 0.9 < time.monotonic() - started < PATIENCE
 

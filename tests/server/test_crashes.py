@@ -89,9 +89,7 @@ ENDS = {"exit": "exited with status 7", "fault": "signal 11 (SIGSEGV)", "kill": 
 
 
 @pytest.mark.parametrize("how", ENDS)
-def test_the_request_that_crashes_is_answered_with_500_and_the_next_one_served(
-    server: Server, how: str
-) -> None:
+def test_the_request_that_crashes_is_answered_with_500_and_the_next_one_served(server: Server, how: str) -> None:
     first = server.get(f"/{how}").text
     reply = server.get(f"/{how}?{how}")
     assert (reply.status, reply.header("Connection")) == (500, "close")
@@ -145,9 +143,7 @@ def test_connections_that_only_wait_and_requests_that_nobody_took_go_to_the_next
         wait_for(lambda: (server.www / "gate.entered").exists(), "the slow request")
         asking.request("GET", "/wait")  # unread in its socket
         with server.dial() as new:
-            new.sendall(
-                b"GET /wait HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-            )  # and in the inbox
+            new.sendall(b"GET /wait HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")  # and in the inbox
             (server.www / "gate").touch()
             assert receive_all(busy).startswith(b"HTTP/1.1 500 ")
             assert receive_all(new).startswith(b"HTTP/1.1 200 ")
@@ -239,9 +235,7 @@ def test_many_clients_meet_crashes(start_server: StartServer) -> None:
 
 
 @pytest.mark.parametrize("mpm", ["prefork", "worker"])
-def test_a_process_whose_worker_was_killed_does_not_go_on_for_ever(
-    start_server: StartServer, mpm: str
-) -> None:
+def test_a_process_whose_worker_was_killed_does_not_go_on_for_ever(start_server: StartServer, mpm: str) -> None:
     server = start_server(CONF, {"app.py": APP}, backend="process", mode="daemon", workers=1, mpm=mpm)
     with server.dial() as busy:
         busy.sendall(b"GET /wait?slow HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -175,9 +175,7 @@ def test_workers_with_such_modules_are_replaced_cleanly(start_server: StartServe
     before = {worker.pid for worker in server.workers()}
     for _ in range(2):
         assert text(server, "/?dates") == text(server, "/other?dates") == "True"
-    wait_for(
-        lambda: not before & {worker.pid for worker in server.workers()}, "the first worker to be replaced"
-    )
+    wait_for(lambda: not before & {worker.pid for worker in server.workers()}, "the first worker to be replaced")
     assert "exit signal" not in server.log()
 
 

@@ -138,9 +138,7 @@ def test_the_oldest_idle_connections_give_way(start_server: StartServer, kind: s
 
 @pytest.mark.parametrize("mpm", MPMS)
 @pytest.mark.parametrize("kind", BACKENDS)
-def test_clients_that_say_nothing_give_way_and_cost_little(
-    start_server: StartServer, kind: str, mpm: str
-) -> None:
+def test_clients_that_say_nothing_give_way_and_cost_little(start_server: StartServer, kind: str, mpm: str) -> None:
     server = started(start_server, kind, mpm)
     (worker,) = wait_for(server.workers, "the worker")
     reply = server.get("/app")
@@ -239,9 +237,7 @@ def test_a_process_that_has_no_room_lets_the_router_answer(start_server: StartSe
 
 @pytest.mark.parametrize("mpm", MPMS)
 @pytest.mark.parametrize("kind", BACKENDS)
-def test_the_limit_is_raised_and_programs_have_the_former_one(
-    start_server: StartServer, kind: str, mpm: str
-) -> None:
+def test_the_limit_is_raised_and_programs_have_the_former_one(start_server: StartServer, kind: str, mpm: str) -> None:
     server = start_server(
         CONF + 'CustomLog "|$ulimit -n > ${ROOT}/piped; cat > /dev/null" "%h"\n', {"app.py": APP}, mode="foreground",
         backend=kind, mpm=mpm, descriptors=(200, 4096),

@@ -106,9 +106,7 @@ def test_in_another_interpreter(start_server: StartServer, backend: str) -> None
         answer = ask(server, path, body)
         assert answer["early"] == "main_interpreter"
         assert answer["header"] == "main_interpreter"
-        assert answer["interpreter"] == (
-            "main_interpreter" if backend == "main" else f"{server.www}/{folder}/"
-        )
+        assert answer["interpreter"] == ("main_interpreter" if backend == "main" else f"{server.www}/{folder}/")
         assert answer["seen"] == ["post", "trans"]
         assert answer["file"] == file
         assert answer["body"] == (body or b"").decode()
@@ -145,9 +143,7 @@ def handler(req):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in BACKENDS if kind != "main"])
-def test_early_phases_run_once_although_the_request_goes_to_a_sibling(
-    start_server: StartServer, kind: str
-) -> None:
+def test_early_phases_run_once_although_the_request_goes_to_a_sibling(start_server: StartServer, kind: str) -> None:
     conf = """
     PythonOption folder ${ROOT}/run
     PythonPath "sys.path + ['${WWW}']"

@@ -74,9 +74,7 @@ WRONG = (
 @pytest.fixture(params=BACKENDS)
 def server(request: pytest.FixtureRequest, start_server: StartServer) -> Server:
     """One worker of each kind, that waits two seconds for requests when it ends gracefully."""
-    return start_server(
-        "GracefulShutdownTimeout 2\n" + CONF, {"app.py": APP}, mode="foreground", backend=request.param
-    )
+    return start_server("GracefulShutdownTimeout 2\n" + CONF, {"app.py": APP}, mode="foreground", backend=request.param)
 
 
 def ended(server: Server) -> list[str]:
@@ -151,9 +149,7 @@ def test_a_request_that_does_not_end_is_ended_after_its_time(server: Server) -> 
     "kind",
     [kind for kind in BACKENDS if kind == "process" or (kind == "own" and sys.version_info >= (3, 14))],
 )
-def test_what_was_registered_runs_when_an_interpreter_is_replaced(
-    start_server: StartServer, kind: str
-) -> None:
+def test_what_was_registered_runs_when_an_interpreter_is_replaced(start_server: StartServer, kind: str) -> None:
     server = start_server(CONF, {"app.py": APP}, mode="foreground", backend=kind)
     server.get("/register")
     server.command("--recycle", "localhost")

@@ -156,9 +156,7 @@ def test_processes_share_the_memory_of_what_their_zygote_loaded(start_server: St
     ask(server, "/preload")
     assert server.master is not None
     named = {describe(process).partition(" ")[2]: process for process in descendants(server.master)}
-    interpreters = [
-        process for name, process in named.items() if name.startswith("mpserver: interpreter preload")
-    ]
+    interpreters = [process for name, process in named.items() if name.startswith("mpserver: interpreter preload")]
     assert interpreters
     for process in interpreters:
         used = process.memory_full_info()
@@ -210,9 +208,7 @@ def test_another_user(orphanage: None) -> None:
 
 def test_sections_of_one_name_share_what_one_of_them_says(start_server: StartServer) -> None:
     text = conf(one="PythonInterpNice 3\nPythonInterpreter both", two="PythonInterpreter both")
-    server = start_server(
-        text.replace("PythonInterpreter one\n", "").replace("PythonInterpreter two\n", ""), FILES
-    )
+    server = start_server(text.replace("PythonInterpreter one\n", "").replace("PythonInterpreter two\n", ""), FILES)
     one, two = ask(server, "/one"), ask(server, "/two")
     assert (one["name"], one["pid"]) == ("both", two["pid"])
 

@@ -78,7 +78,7 @@ def refusing(*names):
 
 
 start = failing("thread", threading.Thread.start, refusing("create ", "main_interpreter"))
-threading.Thread.start = failing("helper", start, refusing("flusher of "))
+threading.Thread.start = failing("helper", start, refusing("delayed flush of "))
 socket.socketpair = failing("descriptors", socket.socketpair, raising(OSError(errno.EMFILE, "Too many open files")))
 os.fork = failing("fork", os.fork, raising(BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")))
 os.memfd_create = failing("memory file", os.memfd_create, raising(OSError(errno.ENOMEM, "Cannot allocate memory")))

@@ -164,9 +164,7 @@ def test_slow_requests_delay_nobody(
             (server.www / "enough").touch()
         assert clients.failure is None, clients.failure
         answers = [answer for answer in clients.answers if answer.sent >= began]
-        assert not pids & {
-            answer.pid for answer in answers if all_busy <= answer.sent <= all_busy + SPAN - LIMIT
-        }
+        assert not pids & {answer.pid for answer in answers if all_busy <= answer.sent <= all_busy + SPAN - LIMIT}
         assert len(answers) > CLIENTS * SPAN / PAUSE / 4
         took = [answer.took for answer in answers]
         tries.append((statistics.quantiles(took, n=100)[98], max(took)))

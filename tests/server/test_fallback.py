@@ -74,9 +74,7 @@ FILES: dict[str, str | bytes] = {
     "package/inner.py": "import faulthandler\n",
 }
 
-needs_own = pytest.mark.skipif(
-    sys.version_info < (3, 14), reason="auto begins with subinterpreters from 3.14 on"
-)
+needs_own = pytest.mark.skipif(sys.version_info < (3, 14), reason="auto begins with subinterpreters from 3.14 on")
 
 
 @pytest.fixture(params=["one", "daemon"])

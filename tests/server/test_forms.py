@@ -130,9 +130,7 @@ def test_a_big_upload_takes_little_memory(server: Server) -> None:
         ("app", b"x", {"Content-Type": "text/plain"}, 501),
     ],
 )
-def test_limits_and_broken_forms(
-    server: Server, path: str, body: bytes, headers: dict[str, str], status: int
-) -> None:
+def test_limits_and_broken_forms(server: Server, path: str, body: bytes, headers: dict[str, str], status: int) -> None:
     assert server.request("POST", f"/{path}/", body, headers).status == status
     assert server.request("POST", "/app/", "a=1", FORM).status == 200
 

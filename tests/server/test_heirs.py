@@ -45,9 +45,7 @@ every_kind = pytest.mark.parametrize("kind", BACKENDS)
 every_mpm = pytest.mark.parametrize("mpm", ["prefork", "worker"])
 
 
-def start(
-    start_server: StartServer, kind: str, mpm: str = "prefork", conf: str = "", **variables: str
-) -> Server:
+def start(start_server: StartServer, kind: str, mpm: str = "prefork", conf: str = "", **variables: str) -> Server:
     """A server with one worker, which serves."""
     server = start_server(
         CONF + conf, {"app.py": APP}, backend=kind, mpm=mpm, threads=4, mode="foreground", variables=variables
@@ -152,9 +150,7 @@ def test_half_a_head_outlives_its_worker(start_server: StartServer, kind: str, m
 
 @every_mpm
 @every_kind
-def test_a_connection_whose_answer_is_under_way_is_kept(
-    start_server: StartServer, kind: str, mpm: str
-) -> None:
+def test_a_connection_whose_answer_is_under_way_is_kept(start_server: StartServer, kind: str, mpm: str) -> None:
     server = start(start_server, kind, mpm)
     kept = dial(server.port)
     old = server.workers()
@@ -171,9 +167,7 @@ def test_a_connection_whose_answer_is_under_way_is_kept(
 
 
 @every_kind
-def test_kept_connections_outlive_a_worker_that_has_had_its_share(
-    start_server: StartServer, kind: str
-) -> None:
+def test_kept_connections_outlive_a_worker_that_has_had_its_share(start_server: StartServer, kind: str) -> None:
     server = start(start_server, kind, conf="MaxConnectionsPerChild 4\n")
     old = server.workers()
     kept = [dial(server.port) for _ in range(4)]
@@ -186,9 +180,7 @@ def test_kept_connections_outlive_a_worker_that_has_had_its_share(
 
 
 @every_kind
-def test_a_connection_that_nobody_else_may_have_is_served_where_it_is(
-    start_server: StartServer, kind: str
-) -> None:
+def test_a_connection_that_nobody_else_may_have_is_served_where_it_is(start_server: StartServer, kind: str) -> None:
     """The new workers don't listen where it came from."""
     port = Port()
     try:

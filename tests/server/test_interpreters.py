@@ -141,9 +141,7 @@ def test_cleanups_of_the_server_run_at_the_end(start_server: StartServer, backen
 
 
 @pytest.mark.parametrize("path", ["/memory", "/rude", "/leave"])
-def test_exceptions_that_kill_interpreters_elsewhere(
-    start_server: StartServer, backend: str, path: str
-) -> None:
+def test_exceptions_that_kill_interpreters_elsewhere(start_server: StartServer, backend: str, path: str) -> None:
     server = start(start_server, backend)
     for _ in range(3):
         assert server.get(path).status == 500
@@ -151,9 +149,7 @@ def test_exceptions_that_kill_interpreters_elsewhere(
 
 
 @pytest.mark.parametrize("size", [0, 10, 40_000, 60_000, 65_536, 70_000, 3_000_000])
-def test_bodies_of_all_sizes_reach_a_new_interpreter(
-    start_server: StartServer, backend: str, size: int
-) -> None:
+def test_bodies_of_all_sizes_reach_a_new_interpreter(start_server: StartServer, backend: str, size: int) -> None:
     server = start(start_server, backend)
     body = (b"abc" * (size // 3 + 1))[:size]
     reply = server.request("POST", "/count", body=body)
@@ -220,9 +216,7 @@ def test_a_changed_module_is_not_served_from_the_zygote(start_server: StartServe
 def test_a_hundred_requests_make_one_interpreter(start_server: StartServer, backend: str) -> None:
     server = start(start_server, backend)
     replies: list[str] = []
-    clients = [
-        threading.Thread(target=lambda: replies.append(server.get("/handler").text)) for _ in range(100)
-    ]
+    clients = [threading.Thread(target=lambda: replies.append(server.get("/handler").text)) for _ in range(100)]
     for client in clients:
         client.start()
     for client in clients:
@@ -239,9 +233,7 @@ def test_a_client_that_reads_slowly_occupies_nobody(start_server: StartServer, b
         slow.sendall(b"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n")
         begun = slow.recv(1000)
         assert begun.startswith(b"HTTP/1.1 200")
-        assert (
-            server.get("/handler").status == 200
-        )  # the response above waits in the loop, not in the handler
+        assert server.get("/handler").status == 200  # the response above waits in the loop, not in the handler
         left = size + begun.index(b"\r\n\r\n") + 4 - len(begun)
         while left:
             left -= len(slow.recv(min(left, 1 << 20)))
@@ -253,9 +245,7 @@ def test_workers_are_replaced_after_their_connections(start_server: StartServer,
     before = {worker.pid for worker in server.workers()}
     for _ in range(40):
         assert server.get("/handler").status == 200
-    wait_for(
-        lambda: not before & {worker.pid for worker in server.workers()}, "the first workers to be replaced"
-    )
+    wait_for(lambda: not before & {worker.pid for worker in server.workers()}, "the first workers to be replaced")
 
 
 def test_what_an_application_prints_goes_to_the_log(start_server: StartServer, backend: str) -> None:
@@ -283,9 +273,7 @@ def handler(req):
 """
 
 
-def test_what_is_flushed_reaches_the_client_before_the_handler_ends(
-    start_server: StartServer, backend: str
-) -> None:
+def test_what_is_flushed_reaches_the_client_before_the_handler_ends(start_server: StartServer, backend: str) -> None:
     conf = """
     <Location />
         SetHandler mod_python

@@ -125,17 +125,13 @@ def test_a_connection_moves_between_interpreters(start_server: StartServer, back
 
 
 @pytest.mark.parametrize("backend", ISOLATED)
-def test_pipelined_requests_for_two_interpreters_are_answered_in_order(
-    start_server: StartServer, backend: str
-) -> None:
+def test_pipelined_requests_for_two_interpreters_are_answered_in_order(start_server: StartServer, backend: str) -> None:
     server = start_server(CONF, FILES, backend=backend)
     names = ["one", "two", "two", "one"]
     heads = [f"GET / HTTP/1.1\r\nHost: {name}.test\r\n\r\n" for name in names]
     last = "GET / HTTP/1.1\r\nHost: two.test\r\nConnection: close\r\n\r\n"
     said = server.raw("".join([*heads, last]).encode()).decode()
-    assert [
-        json.loads(part.partition("\r\n\r\n")[2])["name"] for part in said.split("HTTP/1.1 200 OK")[1:]
-    ] == [
+    assert [json.loads(part.partition("\r\n\r\n")[2])["name"] for part in said.split("HTTP/1.1 200 OK")[1:]] == [
         *names,
         "two",
     ]
@@ -170,12 +166,8 @@ def test_two_busy_interpreters_run_at_once(start_server: StartServer, backend: s
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_named_interpreter_is_shared_by_those_who_name_it(start_server: StartServer, backend: str) -> None:
     conf = CONF.replace("    SetHandler", "    PythonInterpreter together\n    SetHandler")
-    shared = {
-        name: text.replace("only_one", "only").replace("only_two", "only") for name, text in FILES.items()
-    }
-    server = start_server(
-        conf, {**shared, "one/only.py": 'TEXT="1"', "two/only.py": 'TEXT="2"'}, backend=backend
-    )
+    shared = {name: text.replace("only_one", "only").replace("only_two", "only") for name, text in FILES.items()}
+    server = start_server(conf, {**shared, "one/only.py": 'TEXT="1"', "two/only.py": 'TEXT="2"'}, backend=backend)
     one, two = ask(server, "one"), ask(server, "two")
     name = "main_interpreter" if backend == "main" else "together"
     assert (one["interpreter"], two["interpreter"]) == (name, name)

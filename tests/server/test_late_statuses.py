@@ -226,9 +226,7 @@ def test_statuses_without_a_body_have_none(server: Server) -> None:
 def test_an_interim_status_is_no_answer(server: Server, status: int) -> None:
     """A client would go on waiting for the final one: it gets 500 (RFC 9110 15.2)."""
     for code in ("result = {}", "req.status = {}", "req.status = {}; req.write('one'); req.write('two')"):
-        answer = server.raw(
-            f"GET /app HTTP/1.1\r\nHost: h\r\nX-Code: {quote(code.format(status))}\r\n\r\n".encode()
-        )
+        answer = server.raw(f"GET /app HTTP/1.1\r\nHost: h\r\nX-Code: {quote(code.format(status))}\r\n\r\n".encode())
         assert answer.startswith(b"HTTP/1.1 500 Internal Server Error\r\n"), code
         assert b"Connection: close" in answer
 

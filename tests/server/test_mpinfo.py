@@ -96,15 +96,8 @@ def test_it_reads_well_on_a_phone(start_server: StartServer, tmp_path: Path) -> 
         assert phone.run("return document.documentElement.scrollHeight") > 2 * folded
         width = "return Math.max(...[...document.querySelectorAll('body,h1,p,summary,dl,dt,dd,pre')]"
         assert phone.run(width + ".map(e => e.getBoundingClientRect().right))") <= PHONE[0]
-        assert phone.run("return document.documentElement.scrollWidth") <= PHONE[0], (
-            "nothing to scroll sideways"
-        )
+        assert phone.run("return document.documentElement.scrollWidth") <= PHONE[0], "nothing to scroll sideways"
         smallest = "return Math.min(...[...document.querySelectorAll('p,summary,dt,dd,pre')]"
         assert phone.run(smallest + ".map(e => parseFloat(getComputedStyle(e).fontSize)))") >= 13
-        assert (
-            phone.run(
-                "return Math.min(...[...document.querySelectorAll('summary')].map(e => e.offsetHeight))"
-            )
-            >= 24
-        )
+        assert phone.run("return Math.min(...[...document.querySelectorAll('summary')].map(e => e.offsetHeight))") >= 24
         assert "info" in phone.text("p")

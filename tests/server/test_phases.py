@@ -144,9 +144,7 @@ def test_a_401_has_a_challenge(server: Server) -> None:
 def test_the_page_of_pythondebug(server: Server) -> None:
     reply = server.get("/shown/x", {"X-Do": "handler=raise"})
     assert (reply.status, reply.header("Content-Type")) == (500, "text/html")
-    assert reply.text.startswith(
-        '\n<pre>\nMod_python error: "PythonHandler app"\n\nTraceback (most recent call last'
-    )
+    assert reply.text.startswith('\n<pre>\nMod_python error: "PythonHandler app"\n\nTraceback (most recent call last')
     assert reply.text.endswith("ValueError: &lt;asked to&gt;\n\n</pre>\n")
     assert "mpserver/phases" not in reply.text
 

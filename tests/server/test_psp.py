@@ -116,9 +116,7 @@ def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> 
 def test_the_first_example(server: Server) -> None:
     page = server.get("/psp/time.psp")
     assert (page.status, page.header("Content-Type")) == (200, "text/html")
-    assert re.fullmatch(
-        r"<html>\n\nHello world, the time is: \d{4}-\d\d-\d\d, \d\d:\d\d:\d\d\n</html>\n", page.text
-    )
+    assert re.fullmatch(r"<html>\n\nHello world, the time is: \d{4}-\d\d-\d\d, \d\d:\d\d:\d\d\n</html>\n", page.text)
 
 
 def test_blocks_repeat_and_the_page_leaves_in_one_piece(server: Server) -> None:

@@ -22,8 +22,6 @@ def test_answers_as_the_published_one(backend: str, orphanage: None) -> None:
         "--saved",
         str(TOOLS / "compare_site" / "published.jsonl"),
     ]
-    done = subprocess.run(
-        [*command, "--backend", backend], capture_output=True, text=True, timeout=300, check=False
-    )
+    done = subprocess.run([*command, "--backend", backend], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(done.stdout.splitlines()[-1].split()[0]) >= 1000, "comparisons are missing"

@@ -198,10 +198,7 @@ def test_the_way_to_an_object(server: Server) -> None:
 
 
 def test_arguments(server: Server) -> None:
-    assert (
-        server.get("/form.py/send?name=Zo%C3%AB&b=2&a=&a=%E2%98%83").text
-        == "Zoë|1|[('a', ['', '☃']), ('b', '2')]"
-    )
+    assert server.get("/form.py/send?name=Zo%C3%AB&b=2&a=&a=%E2%98%83").text == "Zoë|1|[('a', ['', '☃']), ('b', '2')]"
     post = {"Content-Type": "application/x-www-form-urlencoded"}
     assert server.request("POST", "/form.py/send?times=3", "name=a+b", post).text == "a b|3|[]"
     assert server.get("/form.py/strict?name=x&surplus=1").text == "x"

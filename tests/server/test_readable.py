@@ -143,10 +143,7 @@ def test_what_is_a_fault_only_when_used_is_a_warning(open_folder: Path, readable
     done = server.command("-t")
     assert "Syntax OK" in done.stderr
     locked, unlisted = server.root / "locked", server.root / "unlisted"
-    assert (
-        f"Warning: the PythonPath entry {locked}/docs: the account nobody, which will run, can't "
-        in done.stderr
-    )
+    assert f"Warning: the PythonPath entry {locked}/docs: the account nobody, which will run, can't " in done.stderr
     assert f"the account nobody, which will run, can't list the folder {unlisted} (mode 0711" in done.stderr
     assert "nonexistent" not in done.stderr
 
@@ -165,10 +162,7 @@ def test_an_ordinary_account_looks_itself(open_folder: Path, readable_python: No
     finally:
         (server.root / "locked").chmod(0o700)
     assert done.returncode == 1
-    assert (
-        f"the account {account}, which will run, can't enter the folder {server.root}/locked (mode 0"
-        in done.stderr
-    )
+    assert f"the account {account}, which will run, can't enter the folder {server.root}/locked (mode 0" in done.stderr
 
 
 # ---- the packages
@@ -221,9 +215,7 @@ def test_packages_that_can_not_be_read_any_more(
         if kind in ("own", "shared"):
             assert f"user #{pwd.getpwnam('nobody').pw_uid} can't read {packages}/mpserver: " in server.log()
         else:
-            missing = (
-                "mpserver.serving.threaded_parts" if mpm == "worker" else "mod_python"
-            )  # (what is imported first)
+            missing = "mpserver.serving.threaded_parts" if mpm == "worker" else "mod_python"  # (what is imported first)
             assert f"No module named '{missing}'" in server.log()
         assert "exit signal" not in server.log()
         server.stop(signal.SIGWINCH)

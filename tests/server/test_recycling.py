@@ -56,9 +56,7 @@ NUMBER = "NUMBER = %d\n"
 FILES: dict[str, str | bytes] = {"app.py": APP, "parts/__init__.py": "", "parts/number.py": NUMBER % 1}
 
 #: Kinds that are replaced in a worker that lives on.
-IN_PLACE = tuple(
-    kind for kind in BACKENDS if kind == "process" or (kind == "own" and sys.version_info >= (3, 14))
-)
+IN_PLACE = tuple(kind for kind in BACKENDS if kind == "process" or (kind == "own" and sys.version_info >= (3, 14)))
 
 
 def name_of(kind: str) -> str:
@@ -172,9 +170,7 @@ def change(server: Server, content: str) -> None:
     server.write("parts/number.new", content).replace(server.www / "parts/number.py")
 
 
-def test_changed_files_replace_their_interpreters_and_broken_ones_do_not(
-    start_server: StartServer, kind: str
-) -> None:
+def test_changed_files_replace_their_interpreters_and_broken_ones_do_not(start_server: StartServer, kind: str) -> None:
     server = start_server("PythonInterpReload On\n" + CONF.replace("Off", "On"), FILES, mode="foreground",
                           backend=kind, workers=2)  # fmt: skip
     with load(server, "/", clients=2, keep_alive=True) as clients:
@@ -273,9 +269,7 @@ def test_requests_that_overlap_survive_a_recycling(start_server: StartServer) ->
         wait_for(lambda server=server: len(interpreters(server)) == 1, "the old one's end")  # type: ignore[misc]
 
 
-@pytest.mark.skipif(
-    "own" not in IN_PLACE, reason="only own interpreters on 3.14 and later end in their worker"
-)
+@pytest.mark.skipif("own" not in IN_PLACE, reason="only own interpreters on 3.14 and later end in their worker")
 def test_past_the_limit_the_worker_is_replaced(start_server: StartServer) -> None:
     server = start_server("PythonInterpRecycleLimit 2\n" + CONF, FILES, mode="foreground", backend="own")
     with load(server, "/", clients=2) as clients:

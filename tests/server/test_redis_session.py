@@ -153,9 +153,7 @@ class Clients:
 
 def test_a_counter(server: Server) -> None:
     cookie = begin(server)
-    assert [server.get("/count", cookie).text.split()[0] for _ in range(4)] == ["2", "3", "4", "5"], (
-        server.said()
-    )
+    assert [server.get("/count", cookie).text.split()[0] for _ in range(4)] == ["2", "3", "4", "5"], server.said()
     assert "error" not in server.log()
 
 

@@ -75,10 +75,7 @@ def run(server: Server, text: str, path: str = "/app/x", host: str | None = None
 
 @pytest.mark.parametrize(
     ("member", "value"),
-    [
-        (name, "None")
-        for name in ("content_type", "user", "ap_auth_type", "filename", "path_info", "uri", "status_line")
-    ]
+    [(name, "None") for name in ("content_type", "user", "ap_auth_type", "filename", "path_info", "uri", "status_line")]
     + [("user", "5"), ("handler", "5"), ("args", "[]")],
 )
 def test_what_members_refuse(server: Server, member: str, value: str) -> None:
@@ -90,9 +87,7 @@ def test_members_that_take_none(server: Server, member: str) -> None:
     assert run(server, f"req.{member} = None\nr = [req.{member}]") == [None]
 
 
-@pytest.mark.parametrize(
-    "member", ["method", "hostname", "headers_out", "connection", "mtime", "unparsed_uri"]
-)
+@pytest.mark.parametrize("member", ["method", "hostname", "headers_out", "connection", "mtime", "unparsed_uri"])
 def test_members_for_reading_only(server: Server, member: str) -> None:
     text = run(server, f"req.{member} = 1")
     assert text.startswith("AttributeError: attribute")
@@ -143,9 +138,7 @@ def test_repeated_headers_are_one(server: Server) -> None:
 
 def test_modification_times(server: Server) -> None:
     assert run(server, "req.update_mtime(1000.5)\nreq.update_mtime(10)\nr = req.mtime") == 1000.0
-    assert run(server, "req.set_last_modified()\nr = req.headers_out['Last-Modified']").endswith(
-        "1970 00:00:00 GMT"
-    )
+    assert run(server, "req.set_last_modified()\nr = req.headers_out['Last-Modified']").endswith("1970 00:00:00 GMT")
     assert run(server, "req.update_mtime('x')").startswith("TypeError: must be real number")
 
 
@@ -218,9 +211,7 @@ def test_credentials_that_are_rubbish(server: Server) -> None:
 
 def test_the_connection_object_ends_keep_alive(server: Server) -> None:
     with server.connection() as connection:
-        connection.request(
-            "GET", "/app/x", headers=code("req.connection.keepalive = apache.AP_CONN_CLOSE\nr = 1")
-        )
+        connection.request("GET", "/app/x", headers=code("req.connection.keepalive = apache.AP_CONN_CLOSE\nr = 1"))
         response = connection.getresponse()
         assert (response.read(), response.getheader("Connection")) == (b"1", "close")
 
@@ -228,9 +219,7 @@ def test_the_connection_object_ends_keep_alive(server: Server) -> None:
 def test_keepalives_and_their_limit(server: Server) -> None:
     with server.connection() as connection:
         for number in range(3):  # httpd's limit counts the requests after the first
-            connection.request(
-                "GET", "/app/x", headers=code("r = req.connection.keepalives", Host="second.test")
-            )
+            connection.request("GET", "/app/x", headers=code("r = req.connection.keepalives", Host="second.test"))
             response = connection.getresponse()
             assert json.loads(response.read()) == number
             assert response.getheader("Connection") == ("close" if number == 2 else None)
@@ -309,9 +298,7 @@ def test_nothing_follows_a_redirect(server: Server) -> None:
 
 
 def test_redirects_to_urls_and_their_cleanups(server: Server) -> None:
-    assert (
-        server.get("/app/x", code("req.internal_redirect('http://other.test/page.txt')")).text == "the page"
-    )
+    assert server.get("/app/x", code("req.internal_redirect('http://other.test/page.txt')")).text == "the page"
     server.get(
         "/app/x",
         code(

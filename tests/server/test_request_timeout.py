@@ -137,9 +137,7 @@ CAN_NOT_RAISE = "own" if sys.version_info[:2] == (3, 12) else ""
 def raises(backend: str) -> None:
     """For tests of the exception that ends a request."""
     if backend == CAN_NOT_RAISE:
-        pytest.skip(
-            "Python 3.12 can't raise an exception in a thread of an own interpreter, see the test of that"
-        )
+        pytest.skip("Python 3.12 can't raise an exception in a thread of an own interpreter, see the test of that")
 
 
 @pytest.fixture(params=BACKENDS)
@@ -178,16 +176,12 @@ def ended(server: Server, path: str, begun: Callable[[str], bool] = bool) -> lis
     pytest.fail(f"at best after {min(took):.1f} s\n{server.said()}")
 
 
-def test_the_log_tells_the_request_the_interpreter_and_the_stack(
-    server: Server, backend: str, raises: None
-) -> None:
+def test_the_log_tells_the_request_the_interpreter_and_the_stack(server: Server, backend: str, raises: None) -> None:
     log = ended(server, "/loop?x=1", lambda log: "in nap" in log)
     name = "main_interpreter" if backend == "main" else "localhost"
     (told,) = [line for line in log if "PythonRequestTimeout: 0.5 s are over" in line]  # the stack follows
     assert told.endswith(f"in interpreter '{name}': GET /loop?x=1 HTTP/1.1")
-    assert (
-        len([line for line in log if "was ended by PythonRequestTimeout (0.5 s): GET /loop?x=1" in line]) == 1
-    )
+    assert len([line for line in log if "was ended by PythonRequestTimeout (0.5 s): GET /loop?x=1" in line]) == 1
     wait_for(lambda: server.get("/where").status == 200, "a request that ends in its time")
 
 
@@ -245,9 +239,7 @@ def test_it_can_be_switched_off_below(start_server: StartServer, backend: str) -
 
 
 def test_without_it_there_is_no_thread_for_it(start_server: StartServer, backend: str) -> None:
-    page = (
-        APP + "\nimport threading\n\n\ndef threads(req):\n    return say(req, repr(threading.enumerate()))\n"
-    )
+    page = APP + "\nimport threading\n\n\ndef threads(req):\n    return say(req, repr(threading.enumerate()))\n"
     conf = CONF.replace("app::where", "app::threads")
     with_it = start_server(conf, {"app.py": page}, backend=backend, mode="daemon")
     assert with_it.get("/off").status == 200
@@ -296,9 +288,7 @@ def test_where_nothing_can_be_raised_the_interpreter_goes(start_server: StartSer
     before = {worker.pid for worker in server.workers()}
     with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
         server.get("/loop")
-    assert (
-        "the request can't be ended here, for this Python has no ctypes for own interpreters" in server.log()
-    )
+    assert "the request can't be ended here, for this Python has no ctypes for own interpreters" in server.log()
     wait_for(
         lambda: server.workers() and not before & {worker.pid for worker in server.workers()},
         "another worker",
@@ -334,9 +324,7 @@ def test_others_go_on_while_one_is_replaced(start_server: StartServer, backend: 
     assert set(answers) == {"short"}, server.said()
 
 
-def test_nothing_is_raised_past_the_end_of_a_request(
-    start_server: StartServer, backend: str, raises: None
-) -> None:
+def test_nothing_is_raised_past_the_end_of_a_request(start_server: StartServer, backend: str, raises: None) -> None:
     """Requests that end at their deadline are ended or not, and nothing else is."""
     server = start_server(CONF.replace("500ms", "50ms"), {"app.py": APP}, backend=backend, mode="daemon")
     before = server.get("/off").text  # (loading the application may take longer than the limit)
@@ -354,8 +342,5 @@ def test_nothing_is_raised_past_the_end_of_a_request(
 
 
 def test_wrong_times_are_refused(tmp_path: Path) -> None:
-    faults = {
-        f"PythonRequestTimeout {word}": f'"{word}" must be a number of seconds'
-        for word in ("-1", "soon", "On")
-    }
+    faults = {f"PythonRequestTimeout {word}": f'"{word}" must be a number of seconds' for word in ("-1", "soon", "On")}
     assert untold(tmp_path, faults) == []

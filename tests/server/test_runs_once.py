@@ -17,9 +17,7 @@ from conftest import StartServer
 from support.server import BACKENDS, Port, Server
 from support.waiting import PATIENCE, wait_for
 
-needs_own = pytest.mark.skipif(
-    sys.version_info < (3, 14), reason="auto begins with subinterpreters from 3.14 on"
-)
+needs_own = pytest.mark.skipif(sys.version_info < (3, 14), reason="auto begins with subinterpreters from 3.14 on")
 
 APP = """
 import os
@@ -274,9 +272,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
 
 def section(kind: str, where: str, place: str, name: str, lines: tuple[str, ...]) -> str:
     """A section of the configuration."""
-    inside = "\n    ".join(
-        (f"PythonInterpreter {place}-{name}", *(line.replace("{}", place) for line in lines))
-    )
+    inside = "\n    ".join((f"PythonInterpreter {place}-{name}", *(line.replace("{}", place) for line in lines)))
     return f'<{kind} "{where}/{place}/{name}">\n    {inside}\n</{kind}>\n'
 
 
@@ -289,11 +285,7 @@ CONF = "".join(
             for place in PLACES
             for name, lines in LOCATIONS.items()
         ),
-        *(
-            section("Directory", "${WWW}", place, name, lines)
-            for place in PLACES
-            for name, lines in FOLDERS.items()
-        ),
+        *(section("Directory", "${WWW}", place, name, lines) for place in PLACES for name, lines in FOLDERS.items()),
     )
 )
 
@@ -330,9 +322,7 @@ def moved(server: Server, name: str) -> None:
 
     def told() -> bool:
         lines = [line for line in server.log().splitlines() if f"interpreter '{name}': " in line]
-        return any(
-            "from now on; 'PythonInterpBackend process' makes that permanent" in line for line in lines
-        )
+        return any("from now on; 'PythonInterpBackend process' makes that permanent" in line for line in lines)
 
     wait_for(told, f"{name} to move")
 
@@ -349,9 +339,7 @@ PAGES = (
     ("path", "name"),
     [*PAGES, ("framework", "wsgi"), ("outfilter", "written"), ("infilter", "written"), ("two", "first")],
 )
-def test_a_post_is_answered_where_it_ran_and_the_next_one_by_a_process(
-    server: Server, path: str, name: str
-) -> None:
+def test_a_post_is_answered_where_it_ran_and_the_next_one_by_a_process(server: Server, path: str, name: str) -> None:
     for status, kind in ((500, "own"), (200, "process"), (200, "process")):
         reply = server.request("POST", f"/a/{path}", body="something")
         assert reply.status == status, server.said()
@@ -367,9 +355,7 @@ def test_a_post_is_answered_where_it_ran_and_the_next_one_by_a_process(
 @pytest.mark.parametrize(("path", "name"), PAGES)
 @pytest.mark.parametrize(("method", "place"), [("GET", "b"), ("DELETE", "c")])
 def test_what_may_be_repeated_moves(server: Server, path: str, name: str, method: str, place: str) -> None:
-    reply = server.request(
-        "GET" if name == "index" else method, f"/{place}/{path}"
-    )  # (it publishes no DELETE)
+    reply = server.request("GET" if name == "index" else method, f"/{place}/{path}")  # (it publishes no DELETE)
     assert (reply.status, reply.text) == (200, "process"), server.said()
     assert runs(server) == [f"{name} own", f"{name} process"]
 
@@ -384,9 +370,7 @@ def test_what_may_be_repeated_moves(server: Server, path: str, name: str, method
         ("/b/missing", ["missing", "lazy"]),
     ],
 )
-def test_no_handler_of_the_content_that_has_ended_runs_again(
-    server: Server, path: str, ran: list[str]
-) -> None:
+def test_no_handler_of_the_content_that_has_ended_runs_again(server: Server, path: str, ran: list[str]) -> None:
     for kind in ("own", "process"):
         server.get(path)
         assert runs(server) == [f"{name} {kind}" for name in ran], server.said()
@@ -463,9 +447,7 @@ def test_the_next_request_of_the_same_connection_goes_to_the_process(server: Ser
 @needs_own
 @pytest.mark.parametrize("mpm", ["prefork", "worker"])
 def test_handlers_of_early_phases_run_once(start_server: StartServer, mpm: str) -> None:
-    server = start(
-        start_server, mpm, CONF + "PythonInterpreter front\nPythonPostReadRequestHandler app::early\n"
-    )
+    server = start(start_server, mpm, CONF + "PythonInterpreter front\nPythonPostReadRequestHandler app::early\n")
     assert server.get("/a/lazy").text == "process", server.said()
     assert runs(server) == ["early own", "lazy own", "lazy process"]
 
@@ -484,9 +466,7 @@ def test_the_other_workers_know_it_too(start_server: StartServer, mpm: str) -> N
         connections = [stack.enter_context(server.connection()) for _ in range(8)]  # (some at each worker)
         assert {look(connection) for connection in connections} == {b"looks own"}
         assert server.request("POST", "/a/forkcaught").text == "RuntimeError"
-        wait_for(
-            lambda: {look(connection) for connection in connections} == {b"looks process"}, "all to know"
-        )
+        wait_for(lambda: {look(connection) for connection in connections} == {b"looks process"}, "all to know")
     assert runs(server) == ["forkcaught own"]
 
 

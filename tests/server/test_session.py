@@ -298,9 +298,7 @@ def test_no_acknowledged_count_is_lost_when_workers_are_killed(
         workers = server.workers()
         victims = [child for worker in workers for child in (worker, *worker.children(recursive=True))]
         victims += [
-            child
-            for child in server.master.children(recursive=True)
-            if "interpreter" in " ".join(child.cmdline())
+            child for child in server.master.children(recursive=True) if "interpreter" in " ".join(child.cmdline())
         ]
         try:
             chance.choice(victims).send_signal(signal.SIGKILL)
@@ -365,9 +363,7 @@ def hand_overs(server: Server, sid: str) -> list[float]:
     def client() -> None:
         with server.connection() as connection:
             for _ in range(20):
-                connection.request(
-                    "GET", "/hand_over", headers={"Host": "one.test", "Cookie": f"pysid={sid}"}
-                )
+                connection.request("GET", "/hand_over", headers={"Host": "one.test", "Cookie": f"pysid={sid}"})
                 held.append(Held(*json.loads(connection.getresponse().read())))
 
     threads = [threading.Thread(target=client) for _ in range(3)]

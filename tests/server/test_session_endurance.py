@@ -158,9 +158,7 @@ def endure(server: Server, seconds: float) -> str:
     for client in clients:
         client.start()
     try:
-        wait_for(
-            lambda: sum(client.told for client in clients) > 2 * CLIENTS, "the first counts", 3 * PATIENCE
-        )
+        wait_for(lambda: sum(client.told for client in clients) > 2 * CLIENTS, "the first counts", 3 * PATIENCE)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             time.sleep(BETWEEN * (0.5 + chance.random()))
@@ -199,9 +197,7 @@ def endure(server: Server, seconds: float) -> str:
     assert len({process for process, _ in seen}) > 1
     assert len(killed) >= seconds / BETWEEN / 3
     untold = sum(client.untold for client in clients)
-    return (
-        f"{counter} counts, {len(numbers) + 1} told, {untold} requests without an answer, {len(killed)} kills"
-    )
+    return f"{counter} counts, {len(numbers) + 1} told, {untold} requests without an answer, {len(killed)} kills"
 
 
 @pytest.fixture

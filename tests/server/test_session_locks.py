@@ -159,9 +159,7 @@ def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> 
     return start(start_module_server, backend, mpm, "FileSession", 8)
 
 
-def start(
-    start_server: StartServer, backend: str, mpm: str, kind: str, locks: int, workers: int = 1
-) -> Server:
+def start(start_server: StartServer, backend: str, mpm: str, kind: str, locks: int, workers: int = 1) -> Server:
     """A server with sessions of a type."""
     server = start_server(
         CONF,

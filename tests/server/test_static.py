@@ -176,9 +176,7 @@ def test_the_access_log_knows_what_was_not_modified(server: Server, client: HTTP
     assert int(lines.pop().removeprefix(line)) > 100
 
 
-def test_a_file_that_clients_have_is_kept_for_those_that_have_it_not(
-    server: Server, client: HTTPConnection
-) -> None:
+def test_a_file_that_clients_have_is_kept_for_those_that_have_it_not(server: Server, client: HTTPConnection) -> None:
     server.write("had.txt", "had")
     age(server)
     for _ in range(2):

@@ -68,9 +68,7 @@ def test_what_an_interpreter_did_is_counted(server: Server) -> None:
     before = interpreter(server)
     for path in ("/", "/work", "/fail"):
         server.get(path)
-    after = wait_for(
-        lambda: (i := interpreter(server))["requests"] == before["requests"] + 3 and i, "the count"
-    )
+    after = wait_for(lambda: (i := interpreter(server))["requests"] == before["requests"] + 3 and i, "the count")
     assert isinstance(after, dict)
     assert after["errors"] == before["errors"] + 1
     assert after["bytes"] > before["bytes"] + 2000
@@ -95,9 +93,7 @@ def test_the_request_at_hand_is_shown(server: Server) -> None:
     request.start()
     try:
         # (a request's line and its interpreter's state are not read in one moment)
-        busy = wait_for(
-            lambda: (i := interpreter(server))["state"] == "W" and "wait" in i["line"] and i, "it"
-        )
+        busy = wait_for(lambda: (i := interpreter(server))["state"] == "W" and "wait" in i["line"] and i, "it")
         assert isinstance(busy, dict)
         assert busy["line"] == "GET /wait?for=it HTTP/1.1"
         assert abs(time.time() - busy["began"]) < PATIENCE

@@ -212,9 +212,7 @@ def test_graceful_lets_a_long_request_end(start_server: StartServer) -> None:
 
 
 @pytest.mark.parametrize("kind", BACKENDS)
-def test_no_kept_connection_waits_for_a_long_request_after_graceful(
-    start_server: StartServer, kind: str
-) -> None:
+def test_no_kept_connection_waits_for_a_long_request_after_graceful(start_server: StartServer, kind: str) -> None:
     server, run, kept = one_at_a_time(start_server, kind)
     replies: list[Reply] = []
     client = threading.Thread(target=lambda: replies.append(server.get("/wait")))

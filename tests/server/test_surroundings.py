@@ -119,9 +119,7 @@ def test_warnings_and_tracebacks_of_threads_are_lines_of_level_warn(server: Serv
     assert "ZeroDivisionError: division by zero" in found
 
 
-def test_partial_lines_come_at_the_end_of_the_request_or_when_long(
-    start_server: StartServer, backend: str
-) -> None:
+def test_partial_lines_come_at_the_end_of_the_request_or_when_long(start_server: StartServer, backend: str) -> None:
     server = start(start_server, backend)
     run(server, "print('a', 'b', end=''); print('c')")
     run(server, "print('no end', end='')")
@@ -201,9 +199,7 @@ ECHO = ["/bin/sh", "-c", "echo $MPSERVER_MINE $MPSERVER_PUT"]
 
 
 @pytest.mark.parametrize("way", CHILDREN)
-def test_children_get_the_environment_of_their_interpreter(
-    start_server: StartServer, backend: str, way: str
-) -> None:
+def test_children_get_the_environment_of_their_interpreter(start_server: StartServer, backend: str, way: str) -> None:
     server = start(start_server, backend)
     run(server, "os.environ['MPSERVER_MINE'] = 'mine'; os.putenv('MPSERVER_PUT', 'put')")
     child = CHILDREN[way].format(ECHO)
@@ -251,9 +247,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_an_interpreter_can_not_do_says_what_to_use(
-    start_server: StartServer, backend: str, what: str
-) -> None:
+def test_what_an_interpreter_can_not_do_says_what_to_use(start_server: StartServer, backend: str, what: str) -> None:
     code, kinds = REFUSED[what]
     server = start(start_server, backend)
     if what.startswith("fork"):
@@ -295,9 +289,7 @@ def test_threads_that_are_no_daemons_and_foreign_ones_work(start_server: StartSe
     assert run(server, code) == "2"
 
 
-needs_own = pytest.mark.skipif(
-    sys.version_info < (3, 14), reason="auto begins with subinterpreters from 3.14 on"
-)
+needs_own = pytest.mark.skipif(sys.version_info < (3, 14), reason="auto begins with subinterpreters from 3.14 on")
 
 
 @needs_own

@@ -231,9 +231,7 @@ def test_publisher_finds_nothing(tutorial: Tutorial, path: str) -> None:
     assert tutorial.server.get(path).status == 404
 
 
-@pytest.mark.parametrize(
-    "path", ["/publish/members/__auth__", "/publish/hello/_private", "/publish/hello.py/say/more"]
-)
+@pytest.mark.parametrize("path", ["/publish/members/__auth__", "/publish/hello/_private", "/publish/hello.py/say/more"])
 def test_publisher_refuses_to_traverse(tutorial: Tutorial, path: str) -> None:
     assert tutorial.server.get(path, auth=("eggs", "spam")).status == 403
 
@@ -248,9 +246,7 @@ def test_publisher_folder_without_slash_redirects(tutorial: Tutorial) -> None:
     ("login", "status"),
     [(("eggs", "spam"), 200), (("joe", "eoj"), 403), (("joe", "spam"), 401), (None, 401)],
 )
-def test_publisher_auth_and_access(
-    tutorial: Tutorial, module: str, login: tuple[str, str] | None, status: int
-) -> None:
+def test_publisher_auth_and_access(tutorial: Tutorial, module: str, login: tuple[str, str] | None, status: int) -> None:
     reply = tutorial.server.get(f"/publish/{module}/hello", auth=login)
     assert reply.status == status
     assert (reply.text == "hello") == (status == 200)

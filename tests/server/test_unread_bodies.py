@@ -320,9 +320,7 @@ def test_it_does_not_keep_a_worker_from_its_end(start_server: StartServer, kind:
     """Clients that go on sending, a byte now and then, to one that answered long ago."""
     server = start_server("Timeout 60\n" + CONF, FILES, backend=kind, mpm=mpm, mode="foreground")
     with server.dial() as lingering, server.dial() as skipping:
-        assert b"Connection: close" in begin(
-            lingering, "/app?403", f"Content-Length: {LARGE}", b"x" * 100_000
-        )
+        assert b"Connection: close" in begin(lingering, "/app?403", f"Content-Length: {LARGE}", b"x" * 100_000)
         assert b"Connection" not in begin(skipping, "/app?403", f"Content-Length: {SMALL}", b"x" * 100_000)
         old = server.workers()
         server.send(signal.SIGUSR1)

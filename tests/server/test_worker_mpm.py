@@ -242,9 +242,7 @@ def test_a_session_is_for_one_request_at_a_time(server: Server) -> None:
 
 def test_a_time_out_ends_its_request_only(server: Server) -> None:
     if server.backend == "own" and sys.version_info < (3, 13):
-        pytest.skip(
-            "Python 3.12 can't raise an exception in a thread of an own interpreter: the whole of that goes"
-        )
+        pytest.skip("Python 3.12 can't raise an exception in a thread of an own interpreter: the whole of that goes")
     replies = at_once(server, ["/app/sleep?1", "/app/stuck", "/app/sleep?1"])
     assert [reply.status for reply in replies] == [200, 500, 200]
     assert "PythonRequestTimeout: 0.3 s are over" in server.log()

@@ -38,9 +38,7 @@ class Browser:
         ]  # fmt: skip
         options: dict[str, Any] = {"args": arguments, "binary": shutil.which("chromium")}
         if size == PHONE:
-            options["mobileEmulation"] = {
-                "deviceMetrics": {"width": width, "height": height, "pixelRatio": 2}
-            }
+            options["mobileEmulation"] = {"deviceMetrics": {"width": width, "height": height, "pixelRatio": 2}}
         wanted = {"browserName": "chrome", "goog:chromeOptions": options}
         # an element may belong to a page that is still on its way
         capabilities = {"alwaysMatch": {**wanted, "timeouts": {"implicit": int(PATIENCE * 1000)}}}

@@ -26,9 +26,7 @@ class Load:
         connection = self.dial()
         while not self.over.is_set():
             try:
-                connection.request(
-                    "GET", self.path, headers={} if self.keep_alive else {"Connection": "close"}
-                )
+                connection.request("GET", self.path, headers={} if self.keep_alive else {"Connection": "close"})
                 response = connection.getresponse()
                 response.read()
                 wrong = None if response.status == 200 else f"status {response.status}"

@@ -83,9 +83,7 @@ def run_code(code: str, *arguments: str) -> str:
     :raises subprocess.CalledProcessError: if it fails.
     """
     command = [sys.executable, "-c", textwrap.dedent(code), *arguments]
-    return subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, text=True, cwd=PROJECT, timeout=60
-    ).stdout
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=PROJECT, timeout=60).stdout
 
 
 def has_ended(number: int) -> bool:

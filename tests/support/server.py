@@ -225,9 +225,7 @@ class Server:
                 stdout=console,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=None
-                if limits is None
-                else lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits),
+                preexec_fn=None if limits is None else lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits),
             )
 
     def _written_pid(self) -> int:
@@ -253,11 +251,7 @@ class Server:
     def workers(self) -> list[psutil.Process]:
         """The live workers, by their titles."""
         assert self.master is not None
-        return [
-            p
-            for p in descendants(self.master)
-            if describe(p).partition(" ")[2].startswith("mpserver: worker")
-        ]
+        return [p for p in descendants(self.master) if describe(p).partition(" ")[2].startswith("mpserver: worker")]
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Stop it by a signal and wait for its end; AssertionError if a process of it stays."""

@@ -54,9 +54,7 @@ class Steps:
         return self.step
 
 
-def together(
-    work: Callable[[int], T], *, often: float = 0.05, seed: int = 0, threads: int = THREADS
-) -> list[T]:
+def together(work: Callable[[int], T], *, often: float = 0.05, seed: int = 0, threads: int = THREADS) -> list[T]:
     """Call ``work`` with 0, 1, 2 ... in a thread each, which begin together.
 
     :param often: after which part of the instructions of the project's code another thread goes on.

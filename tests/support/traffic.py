@@ -58,9 +58,7 @@ class Failure(NamedTuple):
     def tell(self, log: str) -> str:
         """All that is known, with the lines of the error log of those seconds."""
         clock = time.strftime("%H:%M:%S", time.localtime(self.when))
-        first = (
-            "first on its connection" if not self.before else f"number {self.before + 1} on its connection"
-        )
+        first = "first on its connection" if not self.before else f"number {self.before + 1} on its connection"
         near = {
             time.strftime("%b %d %H:%M:%S", time.localtime(self.when + seconds)) for seconds in (-2, -1, 0, 1)
         }  # fmt: skip
@@ -113,9 +111,7 @@ class Client(threading.Thread):
                 getattr(self, name)()
                 self.done[name] += 1
             except (OSError, http.client.HTTPException, Unexpected, ValueError) as error:
-                self.failures.append(
-                    Failure(time.time(), self.name, self._line, repr(error), before, previous, idle)
-                )
+                self.failures.append(Failure(time.time(), self.name, self._line, repr(error), before, previous, idle))
                 self.connection.close()
             self._last = time.monotonic()
             self.over.wait(self.chance.choice(self.pauses))
@@ -158,9 +154,7 @@ class Client(threading.Thread):
     def flushing(self) -> None:
         """A handler that flushes now and then, so that the answer is chunked."""
         token = self.token()
-        self.expect(
-            self.ask("GET", f"/flushing?{token}"), " ".join(f"{number}:{token}" for number in range(5))
-        )
+        self.expect(self.ask("GET", f"/flushing?{token}"), " ".join(f"{number}:{token}" for number in range(5)))
 
     def slow(self) -> None:
         """A handler that takes its time."""

@@ -239,9 +239,7 @@ def test_the_quietest_rounds_count(tmp_path: Path, runs: list[Run], rate: float,
     target = Target("", Server(OURS, 1, Family([]), tmp_path), "/", None, Load())
     row = median("a case", target, runs, 3)
     assert (row.rate, row.stolen, row.errors) == (rate, stolen, 0)
-    assert median("a case", target, [*runs, a_run(1, 0.9, errors=3)], 3).errors == 3, (
-        "what goes wrong always counts"
-    )
+    assert median("a case", target, [*runs, a_run(1, 0.9, errors=3)], 3).errors == 3, "what goes wrong always counts"
 
 
 class Counted(Bench):
@@ -274,9 +272,7 @@ def test_what_the_host_took() -> None:
     cores = sorted(os.sched_getaffinity(0))
     lost = Stolen(cores)
     assert 0 <= lost.share() <= 1
-    before = [
-        times._replace(user=times.user - 3, steal=times.steal - 1) for times in psutil.cpu_times(percpu=True)
-    ]
+    before = [times._replace(user=times.user - 3, steal=times.steal - 1) for times in psutil.cpu_times(percpu=True)]
     lost._then = before
     assert lost.share() == pytest.approx(0.25, abs=0.1)
     assert Stolen([]).share() == 0
@@ -301,9 +297,7 @@ def test_results_are_kept(tmp_path: Path) -> None:
     assert load(path) == made_up()
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", '{"format": 1}', '{"format": 0}', '{"format":1,"rows":[{"x":1}]}']
-)
+@pytest.mark.parametrize("text", ["", "[]", '{"format": 1}', '{"format": 0}', '{"format":1,"rows":[{"x":1}]}'])
 def test_what_is_no_result(tmp_path: Path, text: str) -> None:
     path = tmp_path / "last.json"
     path.write_text(text)
@@ -313,9 +307,7 @@ def test_what_is_no_result(tmp_path: Path, text: str) -> None:
 
 def test_a_change_tells_what_the_host_took() -> None:
     now = made_up()
-    rows = tuple(
-        dataclasses.replace(row, stolen=0.3) if row.case == "handler hello" else row for row in now.rows
-    )
+    rows = tuple(dataclasses.replace(row, stolen=0.3) if row.case == "handler hello" else row for row in now.rows)
     found = {change.title: change.stolen for change in compare(made_up(), now._replace(rows=rows))}
     assert (found["handler hello"], found["static 1 MB"]) == (0.3, 0.0)
 
@@ -330,14 +322,10 @@ def test_a_slower_machine_is_no_slower_case() -> None:
 def test_a_slower_case_is_found() -> None:
     worse = slower(compare(made_up(), made_up(rate=60_000)), 0.1)
     assert [change.title for change in worse] == ["handler hello"]
-    assert "handler hello, mpserver (own): 0.600 of the bare road, was 0.750 (-20%)" in report.changes(
-        worse, 0.1
-    )
+    assert "handler hello, mpserver (own): 0.600 of the bare road, was 0.750 (-20%)" in report.changes(worse, 0.1)
     assert "but" not in report.changes(worse, 0.1)
     told = report.changes([worse[0]._replace(stolen=0.47)], 0.1)
-    assert told.endswith("(-20%), but the host took 47% of a core meanwhile"), (
-        "so it may be slower for that alone"
-    )
+    assert told.endswith("(-20%), but the host took 47% of a core meanwhile"), "so it may be slower for that alone"
     assert slower(compare(made_up(), made_up(rate=70_000)), 0.1) == []
     assert report.changes([], 0.1) == "No case lost more than 10% against the bare road."
 

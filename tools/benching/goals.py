@@ -52,13 +52,8 @@ class Verdict(NamedTuple):
         """What is asked for, in words."""
         goal = self.goal
         number = f"{goal.limit:g} {goal.unit}"
-        names = [
-            f"{setup} {server}".replace(OURS, "").strip() if setup else server
-            for setup, server in goal.against
-        ]
-        against = (
-            " " + (names[0] if len(names) == 1 else "the better of " + " and ".join(names)) if names else ""
-        )
+        names = [f"{setup} {server}".replace(OURS, "").strip() if setup else server for setup, server in goal.against]
+        against = " " + (names[0] if len(names) == 1 else "the better of " + " and ".join(names)) if names else ""
         return ("under " if goal.less else "") + number + against
 
 
@@ -102,9 +97,7 @@ def judge(results: Results) -> list[Verdict]:
 
 
 def _value(goal: Goal, results: Results) -> float | None:
-    first = next(
-        (row.server for row in results.rows if row.case == goal.case and row.server.startswith(OURS)), ""
-    )
+    first = next((row.server for row in results.rows if row.case == goal.case and row.server.startswith(OURS)), "")
     figure = _measure(goal, results.row(goal.case, goal.setup, first if goal.server == OURS else goal.server))
     if figure is None:
         return None

@@ -143,9 +143,7 @@ def title(process: psutil.Process) -> str:
 
 def processes(server: Server) -> list[psutil.Process]:
     """The process interpreters of a server."""
-    return [
-        process for process in server.family.members() if title(process).startswith("mpserver: interpreter ")
-    ]
+    return [process for process in server.family.members() if title(process).startswith("mpserver: interpreter ")]
 
 
 def each_worker(server: Server, path: str) -> tuple[float, float]:
@@ -212,9 +210,7 @@ def costs(options: Options, ground: Ground) -> Iterator[Row]:
                 )
                 if kind == "process":
                     yield Row("make one", f"{kind}, {application}", f"{forking(server, path) * 1000:.1f} ms")
-        with mpserver(
-            "process", Setup(hosts=1, own_interpreters=True, workers=WORKERS), cores, ground
-        ) as server:
+        with mpserver("process", Setup(hosts=1, own_interpreters=True, workers=WORKERS), cores, ground) as server:
             shared, private = each_worker(server, path)
             who = f"process, {application}, {WORKERS} workers"
             yield Row("memory of one", who, f"{_mb(shared)}, {_mb(private)} of it private")

@@ -104,13 +104,9 @@ def run(url: str, seconds: float, cores: Sequence[int], load: Load) -> Run:
     """Run wrk, or several beside each other, to the end. :raises SystemExit: wrk fails"""
     loads = [load]
     if load.each:
-        loads = [
-            load._replace(connections=1, headers=(*load.headers, header), each=()) for header in load.each
-        ]
+        loads = [load._replace(connections=1, headers=(*load.headers, header), each=()) for header in load.each]
     running = [
-        subprocess.Popen(
-            command(url, seconds, cores, one), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        subprocess.Popen(command(url, seconds, cores, one), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for one in loads
     ]
     try:

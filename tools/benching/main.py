@@ -145,9 +145,7 @@ def main(words: Sequence[str] | None = None) -> int:
     ]  # fmt: skip
     if not results.rows:
         told = "\n".join(failed)
-        raise SystemExit(
-            told or f"No case has {options.only!r} in its name, or can run: see tools/bench --list"
-        )
+        raise SystemExit(told or f"No case has {options.only!r} in its name, or can run: see tools/bench --list")
     print(f"\n{report.summary(results)}\n\n{report.table(results)}\n")
     if weighed := report.weights(results):
         print(f"{weighed}\n")

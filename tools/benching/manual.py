@@ -93,9 +93,7 @@ def mpserver(kind: str, core: int, ground: Ground) -> Iterator[Column]:
         yield Column(mpserver_name(kind), port, served(port))
 
 
-def apache(
-    core: int, grounds: Sequence[Ground], folders: Sequence[str], stack: contextlib.ExitStack
-) -> Column | None:
+def apache(core: int, grounds: Sequence[Ground], folders: Sequence[str], stack: contextlib.ExitStack) -> Column | None:
     """Apache with the published mod_python; None where it isn't found or doesn't start."""
     programs, _configure = STARTERS[APACHE]
     for ground in grounds:
@@ -185,9 +183,7 @@ def main(words: Sequence[str]) -> int:
                     note(f"{way}: {column.name} {runs[column.name][-1]:,.0f}/s")
             rates.update({(way, name): statistics.median(of) for name, of in runs.items()})
     names = [column.name for column in columns]
-    print(
-        f"\nRequests/s; {options.requests} requests, concurrency 1, a connection each.\n\n{table(rates, names)}"
-    )
+    print(f"\nRequests/s; {options.requests} requests, concurrency 1, a connection each.\n\n{table(rates, names)}")
     behind = [way for way, _ in WAYS if rates.get((way, names[0]), 0) < rates.get((way, APACHE), 0)]
     if behind:
         print(f"\n{APACHE} is ahead: {', '.join(behind)}")

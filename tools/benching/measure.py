@@ -164,9 +164,7 @@ class Bench:
             targets = [target for target in self._targets(case) if self._answers(case, target)]
             self._warm_up(targets)
             results += self._rounds(case, targets)
-            self._close_but(
-                {setup.server() for after in cases[number + 1 : number + 2] for setup in after.setups}
-            )
+            self._close_but({setup.server() for after in cases[number + 1 : number + 2] for setup in after.setups})
         if self.missing:
             note(f"Not here, so not compared with: {', '.join(sorted(self.missing))}")
         return results

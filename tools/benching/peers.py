@@ -54,12 +54,8 @@ class Place(NamedTuple):
     def user(self) -> tuple[str, str]:
         """Whom to become, and that one's group."""
         root = self.ground.root or Path("/")
-        groups = {
-            line.split(":")[2]: line.split(":")[0] for line in (root / "etc/group").read_text().splitlines()
-        }
-        known = {
-            line.split(":")[0]: line.split(":")[3] for line in (root / "etc/passwd").read_text().splitlines()
-        }
+        groups = {line.split(":")[2]: line.split(":")[0] for line in (root / "etc/group").read_text().splitlines()}
+        known = {line.split(":")[0]: line.split(":")[3] for line in (root / "etc/passwd").read_text().splitlines()}
         name = next(name for name in USERS if name in known)
         return name, groups[known[name]]
 
@@ -166,9 +162,7 @@ def find_program(names: Sequence[str], ground: Ground, folders: Sequence[str]) -
     """A program's path as its ground sees it."""
     if ground.root is None:
         path = f"{Path(sys.executable).parent}:" + ":".join(f"/{folder}" for folder in FOLDERS)
-        return next(
-            (found for name in names if (found := shutil.which(name) or shutil.which(name, path=path))), None
-        )
+        return next((found for name in names if (found := shutil.which(name) or shutil.which(name, path=path))), None)
     for name in names:
         for folder in (*(folder.strip("/") for folder in folders), *FOLDERS):
             if (ground.root / folder / name).exists():

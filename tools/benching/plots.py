@@ -29,9 +29,7 @@ def draw(results: Results, folder: Path) -> dict[str, str]:
     if hello:
         _bars(plot, hello, folder / "hello.png")
         made["hello.png"] = "Requests a second: the smallest answers"
-    pairs = [
-        (row, other) for row in _ours(results) if (other := results.row(row.case, "", APACHE)) is not None
-    ]
+    pairs = [(row, other) for row in _ours(results) if (other := results.row(row.case, "", APACHE)) is not None]
     if pairs:
         _ratios(plot, pairs, folder / "apache.png")
         made["apache.png"] = f"Times the requests a second of {APACHE}"

@@ -102,11 +102,7 @@ def changes(worse: Iterable[Change], tolerance: float) -> str:
     lines = [
         f"{change.title}, {change.server}: {change.now:.3f} of the bare road, was {change.then:.3f}"
         f" ({(change.factor - 1) * 100:+.0f}%)"
-        + (
-            f", but the host took {change.stolen:.0%} of a core meanwhile"
-            if change.stolen > DISTURBED
-            else ""
-        )
+        + (f", but the host took {change.stolen:.0%} of a core meanwhile" if change.stolen > DISTURBED else "")
         for change in worse
     ]
     if not lines:

@@ -82,9 +82,7 @@ def load(path: Path) -> Results:
         content = json.loads(path.read_text())
         if content["format"] != FORMAT:
             raise SystemExit(f"{path} was written by another version of tools/bench: run that one again")
-        return Results(
-            content["machine"], content["options"], tuple(Result(**row) for row in content["rows"])
-        )
+        return Results(content["machine"], content["options"], tuple(Result(**row) for row in content["rows"]))
     except OSError as error:
         raise SystemExit(f"{path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -122,6 +120,4 @@ def compare(then: Results, now: Results) -> Iterable[Change]:
 
 def slower(changes: Iterable[Change], tolerance: float) -> list[Change]:
     """Those that lost more than the tolerance (0.1: a tenth), the worst first."""
-    return sorted(
-        (change for change in changes if change.factor < 1 - tolerance), key=lambda change: change.factor
-    )
+    return sorted((change for change in changes if change.factor < 1 - tolerance), key=lambda change: change.factor)

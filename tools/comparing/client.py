@@ -62,10 +62,7 @@ def _taken_apart(data: bytes, end: str, heads: int) -> Exchange:
             break
         lines = head.decode("latin-1").split("\r\n")
         headers = tuple(
-            sorted(
-                (name.lower(), value.strip())
-                for name, _, value in (line.partition(":") for line in lines[1:])
-            )
+            sorted((name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines[1:]))
         )
         response = Response(lines[0], headers, "", b"")
         final = not re.match(r"HTTP/1\.\d (1\d\d|204|304) ", lines[0] + " ")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 FRAME = "framing transfer-encoding content-length"
-COPIED = (
-    "what a filter writes is kept until it is sent; there its memory may be used for something else before"
-)
+COPIED = "what a filter writes is kept until it is sent; there its memory may be used for something else before"
 UNCLOSED = "a response is ended although its filter forgot to close; there its end is missing"
-FAILED = "a filter that fails makes a 500, or cuts what has begun; there its part is missing, or there is no answer at all"
+FAILED = (
+    "a filter that fails makes a 500, or cuts what has begun; there its part is missing, or there is no answer at all"
+)
 AFTER = "nothing follows the end that a filter gave; there it goes onto the connection and spoils the next response"
 INPUT = "all that input filters write can be read, also in parts; there as much as Content-Length says, and some of it overwritten"
 BROKEN = "reading fails where an input filter failed; there it goes on with what the filter left"

@@ -93,9 +93,7 @@ def _case(
 ) -> Case:
     """A comparison; ``first`` and ``second`` are what the filters of these names run."""
     sent = headers + tuple(
-        f"{name}: {quote(text, safe=' ()[]=.,:')}"
-        for name, text in (("X-First", first), ("X-Second", second))
-        if text
+        f"{name}: {quote(text, safe=' ()[]=.,:')}" for name, text in (("X-First", first), ("X-Second", second)) if text
     )
     shown = " | ".join(repr(part) for part in (code, first, second) if part)
     told = " ".join(str(value) for value in options.values())
@@ -195,9 +193,7 @@ def _input() -> Iterator[Case]:
     sent: dict[str, Any] = {"method": "POST", "body": BODY}
     for deed in INPUT:
         yield _case("input", "/input/page.py", "", deed, **sent)
-        yield _case(
-            "input, in parts", "/input/probe.py", "r = [req.read(4), req.read(4), req.read()]", deed, **sent
-        )
+        yield _case("input, in parts", "/input/probe.py", "r = [req.read(4), req.read(4), req.read()]", deed, **sent)
     for reader in READERS:
         yield _case("input, readers", "/input/probe.py", reader, headers=(FIELDS,), **sent)
         yield _case("input, readers, no body", "/input/probe.py", reader, headers=(FIELDS,))

@@ -206,16 +206,10 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--python", default=sys.executable, help="Python that runs mpserver")
     parser.add_argument("--backend", default="auto", help="kind of interpreter for mpserver")
-    parser.add_argument(
-        "--only", default="", help="regular expression: only cases whose group: name matches it"
-    )
-    parser.add_argument(
-        "--deliberate", action="store_true", help="show the deliberate differences in full, too"
-    )
+    parser.add_argument("--only", default="", help="regular expression: only cases whose group: name matches it")
+    parser.add_argument("--deliberate", action="store_true", help="show the deliberate differences in full, too")
     parser.add_argument("--save", type=Path, help="write the peer's answers to a file")
-    parser.add_argument(
-        "--saved", type=Path, help="compare with the answers of such a file, without the peer"
-    )
+    parser.add_argument("--saved", type=Path, help="compare with the answers of such a file, without the peer")
     parser.add_argument("--ours", action="store_true", help="ask mpserver alone, and show its answers")
     return parser.parse_args()
 
@@ -235,9 +229,7 @@ def main() -> int:
     else:
         folder = Path(options.folder)
         inside = options.inside or str(folder)
-        with servers.apache(
-            options.apache, folder, inside, options.modules, options.user, options.group
-        ) as peer:
+        with servers.apache(options.apache, folder, inside, options.modules, options.user, options.group) as peer:
             theirs = ask(peer, cases)
     if options.save is not None:
         write(options.save, cases, theirs)
@@ -271,7 +263,5 @@ def report(cases: list[Case], ours: Answers, theirs: Answers, *, show_deliberate
         for why, names in deliberate.items():
             print(f"  {len(names):4} {why}\n       e.g. {names[0]}")
     same = len(cases) - bad - sum(map(len, deliberate.values()))
-    print(
-        f"\n{len(cases)} comparisons: {same} equal, {sum(map(len, deliberate.values()))} deliberate, {bad} different"
-    )
+    print(f"\n{len(cases)} comparisons: {same} equal, {sum(map(len, deliberate.values()))} deliberate, {bad} different")
     return 1 if bad else 0

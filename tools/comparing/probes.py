@@ -459,9 +459,7 @@ def asked() -> Iterator[Asked]:
     )
     yield Asked("connection", plain, {}, CONNECTION)
     yield Asked("tables", plain, {}, TABLE)
-    sent: dict[str, Any] = {
-        "headers": ("X-One: 1", "X-Two: a", "x-two: b", "X-Three:  spaced  ", 'If-None-Match: "x"')
-    }
+    sent: dict[str, Any] = {"headers": ("X-One: 1", "X-Two: a", "x-two: b", "X-Three:  spaced  ", 'If-None-Match: "x"')}
     yield Asked("headers and statuses", plain, sent, HEADERS)
     yield Asked("apache", plain, {}, APACHE)
     sent = {
@@ -504,21 +502,16 @@ def asked() -> Iterator[Asked]:
         "empty": "Basic",
         "lower": "basic am9lOng=",
     }.items():
-        yield Asked(
-            f"credentials, {name}", "/typed/x", {"headers": (f"Authorization: {header}",)}, credentials[:2]
-        )
+        yield Asked(f"credentials, {name}", "/typed/x", {"headers": (f"Authorization: {header}",)}, credentials[:2])
     yield Asked("credentials without AuthType", plain, {"auth": "joe:x"}, credentials)
     yield Asked(
         "guarded",
         "/basic/x",
         {"auth": "joe:x"},
-        credentials
-        + ("req.add_cgi_vars()\nr = [req.subprocess_env.get(n) for n in ('REMOTE_USER', 'AUTH_TYPE')]",),
+        credentials + ("req.add_cgi_vars()\nr = [req.subprocess_env.get(n) for n in ('REMOTE_USER', 'AUTH_TYPE')]",),
     )
     for path in "named/x main/x perdir/x perdir/ perdir perdir/sub/x perdirective/x perdirective/own/x perdirective/off/x both/x two/x x".split():
-        yield Asked(
-            "interpreters", f"/interp/{path}", {}, ("r = req.interpreter, apache.interpreter, req.filename",)
-        )
+        yield Asked("interpreters", f"/interp/{path}", {}, ("r = req.interpreter, apache.interpreter, req.filename",))
     for path in ("/place/x", "/place/perdir/x", "/place"):
         yield Asked("interpreters", path, {}, ("r = req.interpreter, apache.interpreter",))
     conditions = (

@@ -158,9 +158,7 @@ def _documents() -> Iterator[Case]:
         code="req.status = 200\nr = 1",
         do="PythonHandler.a=404",
     )
-    yield case(
-        "error documents", "answers a status", "/errors/x", code="result = 403", do="PythonHandler.a=404"
-    )
+    yield case("error documents", "answers a status", "/errors/x", code="result = 403", do="PythonHandler.a=404")
     yield case("error documents", "declines", "/errors/x", code="result = -1", do="PythonHandler.a=404")
     redirect = "if req.prev is None:\n    req.mine = 5\n    req.notes['n'] = 'm'\n    req.subprocess_env['E'] = 'f'\n    req.user = 'joe'\n    req.headers_out['X-H'] = 'h'\n    req.content_type = 'text/first'\n    req.internal_redirect('/eval/deeper/x?y=2')\n    trace(show((req.next.uri, req.next.prev is req, req.status)))\n"
     see = "else: r = req.uri, req.args, req.method, req.user, req.content_type, req.prev.mine, req.prev.uri, req.prev.notes, req.notes, sorted(i for i in req.subprocess_env.items() if i[0][:2] in ('RE', 'E')), req.headers_out, req.unparsed_uri, req.the_request, req.status, req.prev.next is req, req.finfo.filetype, req.phase, req.filename"
@@ -251,9 +249,7 @@ def _keepalive() -> Iterator[Case]:
     yield several("HTTP/1.0", request(file, close=False, version="1.0"), last)
     yield several(
         "HTTP/1.0 handler asked for",
-        request(
-            probe, close=False, version="1.0", headers=("Connection: Keep-Alive",), code="req.write('x')"
-        ),
+        request(probe, close=False, version="1.0", headers=("Connection: Keep-Alive",), code="req.write('x')"),
         last,
     )
     yield several(
@@ -269,9 +265,7 @@ def _keepalive() -> Iterator[Case]:
     )
     yield several(
         "HTTP/1.0 handler, no flush",
-        request(
-            probe, close=False, version="1.0", headers=("Connection: Keep-Alive",), code="req.write('x', 0)"
-        ),
+        request(probe, close=False, version="1.0", headers=("Connection: Keep-Alive",), code="req.write('x', 0)"),
         last,
     )
     yield several(
@@ -297,9 +291,7 @@ def _keepalive() -> Iterator[Case]:
     )
     for status in (204, 304, 400, 403, 404, 408, 411, 413, 414, 500, 501, 503):
         yield several(f"after {status}", request(probe, close=False, code=f"result = {status}"), last)
-    yield several(
-        "unread body", request(probe, method="POST", close=False, body=b"x" * 100, code="r = 1"), last
-    )
+    yield several("unread body", request(probe, method="POST", close=False, body=b"x" * 100, code="r = 1"), last)
     yield several(
         "unread chunked body",
         request(
@@ -339,9 +331,7 @@ def _keepalive() -> Iterator[Case]:
     )
     yield several(
         "Expect, not read",
-        request(
-            probe, method="POST", body=b"body", headers=("Expect: 100-continue",), code="req.expecting_100"
-        ),
+        request(probe, method="POST", body=b"body", headers=("Expect: 100-continue",), code="req.expecting_100"),
     )
     yield several(
         "Expect, unknown",
@@ -358,7 +348,9 @@ def _merging() -> Iterator[Case]:
         "r = sorted(req.get_config().items()), sorted(req.get_options().items()), req.interpreter, req.hlist.handler, "
         "req.hlist.directory, req.hlist.is_location, sorted(req.server.get_options().items()), sorted(req.server.get_config().items())"
     )
-    for path in "/x /sub/x /sub/file /sub/ /sub /ht/x /ht/file /ht/deep/x /ht/none /loc/x /handled /handled/x /none".split():
+    for (
+        path
+    ) in "/x /sub/x /sub/file /sub/ /sub /ht/x /ht/file /ht/deep/x /ht/none /loc/x /handled /handled/x /none".split():
         yield case("merging", path, f"/merge{path}", host="merge.test", code=code)
     yield case("merging", "outside", "/files/teapot.txt", host="merge.test", code=code)
 
@@ -394,9 +386,7 @@ def cases() -> Iterator[Case]:
             yield case("phases", f"{phase} {result}", "/rules/x", do=f"{phase}.a={result}")
     for phase in EARLY:
         for result in RESULTS:
-            yield case(
-                "early phases", f"{phase} {result}", "/rules/x", host="early.test", do=f"{phase}.a={result}"
-            )
+            yield case("early phases", f"{phase} {result}", "/rules/x", host="early.test", do=f"{phase}.a={result}")
     for name, path, do in (
         ("translated", "/some/where", "PythonTransHandler.a=file:/files/teapot.txt+OK"),
         ("translated, with path info", "/some/where", "PythonTransHandler.a=file:/files/teapot.txt/more+OK"),

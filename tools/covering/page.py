@@ -177,28 +177,17 @@ def check(tests: list[Test], found: dict[str, list[tuple[str, str]]], text: str)
     """What is wrong with the page as it is: names that it lacks, tests that are no longer there."""
     ids = {test.id.removeprefix("tests/") for test in tests}
     listed = re.findall(r"^\| `([^`]+)` \| (.*) \|$", text, re.MULTILINE)
-    faults = [
-        f"{name} is not on the page"
-        for lines in found.values()
-        for name, _ in lines
-        if name not in dict(listed)
-    ]
-    faults += [
-        f"a deliberate difference is not on the page: {reason}" for reason in reasons() if reason not in text
-    ]
+    faults = [f"{name} is not on the page" for lines in found.values() for name, _ in lines if name not in dict(listed)]
+    faults += [f"a deliberate difference is not on the page: {reason}" for reason in reasons() if reason not in text]
     return faults + [
-        f"{name}: there is no test {test}"
-        for name, test in listed
-        if test[:1] == "`" and test.strip("`") not in ids
+        f"{name}: there is no test {test}" for name, test in listed if test[:1] == "`" and test.strip("`") not in ids
     ]
 
 
 def main() -> int:
     """Write the page, or check it. :returns: the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; fail where the page is not right"
-    )
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where the page is not right")
     arguments = parser.parse_args()
     tests = read_tests()
     found, faults = rows(tests)

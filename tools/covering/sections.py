@@ -90,19 +90,13 @@ SECTIONS: dict[str, Section] = {
         _member("mpserver.api.protocol_connection.ProtocolConnection"),
         r"\b(?:connection|conn|c)\.NAME\b",
     ),
-    "server": Section(
-        "The server object", _member("mpserver.api.server.Server"), r"(?:\b|_)(?:server|s)\.NAME\b"
-    ),
-    "filter": Section(
-        "The filter object", _member("mpserver.api.filter_object.Filter"), r"\b(?:filter|flt)\.NAME\b"
-    ),
+    "server": Section("The server object", _member("mpserver.api.server.Server"), r"(?:\b|_)(?:server|s)\.NAME\b"),
+    "filter": Section("The filter object", _member("mpserver.api.filter_object.Filter"), r"\b(?:filter|flt)\.NAME\b"),
     "table": Section("Tables", _member("mpserver.api.table.Table"), rf"\b(?:{_TABLES})\.NAME\b"),
     "finfo": Section(
         "File information", _member("mpserver.api.file_info.FileInfo"), r"\b(?:finfo|info|found|f)\.NAME\b"
     ),
-    "hlist": Section(
-        "The list of handlers", _member("mpserver.api.handler_list.HandlerList"), r"\bhlist\.NAME\b"
-    ),
+    "hlist": Section("The list of handlers", _member("mpserver.api.handler_list.HandlerList"), r"\bhlist\.NAME\b"),
     "util": Section("The module `util`", _module("mod_python.util"), r"\bNAME\b"),
     "Cookie": Section("The module `Cookie`", _module("mod_python.Cookie"), r"\bNAME\b"),
     "Session": Section("The module `Session`", _module("mod_python.Session"), r"\bNAME\b"),
@@ -111,9 +105,7 @@ SECTIONS: dict[str, Section] = {
     "package": Section("The package", _module("mod_python"), r"\bNAME\b"),
     "handler": Section("Handlers", _handler, r"\bNAME\b"),
     "directive": Section("Directives", _directive, r"\bNAME\b"),
-    "option": Section(
-        "Options (`PythonOption`)", _text("mod_python/**/*.py", "mpserver/modules/*.py"), r"\bNAME\b"
-    ),
+    "option": Section("Options (`PythonOption`)", _text("mod_python/**/*.py", "mpserver/modules/*.py"), r"\bNAME\b"),
     "guard": Section("What the publisher looks for", _text("mod_python/*.py"), r"NAME\b"),
     "command": Section("The command `mod_python`", _text("mod_python/command.py"), r"""["']NAME["']"""),
 }

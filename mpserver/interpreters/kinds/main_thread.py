@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 import threading
 
-from mpserver.interpreters.handle import Interp
+from mpserver.interpreters.handle import InterpreterHandle
 from mpserver.interpreters.run import run
 
 
-class Main(Interp):
+class Main(InterpreterHandle):
     """A thread of the worker's main interpreter. It serves static files as well, so it is wanted at any rate."""
 
     urgent = True

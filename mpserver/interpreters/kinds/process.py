@@ -7,24 +7,24 @@ import os
 import signal
 import socket
 
-from mpserver.interpreters.handle import ENDED, Interp
+from mpserver.interpreters.handle import ENDED, InterpreterHandle
 from mpserver.ipc import messages
-from mpserver.ipc.connection_states import ASKED, FIRST, IDLE, SENT, Ledger, closed
+from mpserver.ipc.connection_states import ASKED, FIRST, IDLE, SENT, ConnectionStates, closed
 from mpserver.system import descriptors
 from mpserver.typing import Any
 
 
-class Process(Interp):
+class Process(InterpreterHandle):
     """A process of its own. The worker asks the keeper of zygotes for it, on its control socket.
 
     It can end while the worker lives on. So a duplicate of each descriptor that it was sent stays here until it
-    tells that it has closed the connection or given it back; and the ledger tells what to do with those that it
-    still had when it crashed.
+    tells that it has closed the connection or given it back; and the connection states tell what to do
+    with those that it still had when it crashed.
     """
 
     borrows = False
     descriptors = descriptors.PROCESS
-    _ledger: Ledger | None = None
+    _connection_states: ConnectionStates | None = None
 
     def __init__(self, *arguments: Any) -> None:
         #: What it was sent, by the connection's number.
@@ -32,17 +32,19 @@ class Process(Interp):
         super().__init__(*arguments)
 
     def _launch(self, theirs: socket.socket) -> None:
-        ledger = self._ledger = Ledger()
+        connection_states = self._connection_states = ConnectionStates()
         boot = self.boot
-        order = marshal.dumps((tuple(boot.place), boot.seat, boot.slot))
+        order = marshal.dumps((tuple(boot.interpreter_id), boot.scoreboard_index, boot.slot))
         try:
-            socket.send_fds(self._control, [order], [theirs.fileno(), ledger.fd])
+            socket.send_fds(self._control, [order], [theirs.fileno(), connection_states.fd])
         finally:
             theirs.close()
 
     def hand_over(self, message: messages.Message) -> None:
         """Give it a connection; takes over the descriptor. It waits here until the interpreter serves."""
-        super().hand_over(message if self._ledger is None else message._replace(entry=self._ledger.enter()))
+        super().hand_over(
+            message if self._connection_states is None else message._replace(entry=self._connection_states.enter())
+        )
 
     def kill(self, pid: int) -> None:
         """End it without its doing. (As long as its inbox is open, its process is there.)"""
@@ -81,15 +83,15 @@ class Process(Interp):
 
     def _take(self, sent: messages.Message) -> None:
         del self._sent[sent.number]
-        if self._ledger is not None:
-            self._ledger.leave(sent.entry)
+        if self._connection_states is not None:
+            self._connection_states.leave(sent.entry)
 
     def _left_behind(self) -> list[messages.Message]:
         """Those that it did not read yet, and those that wait for their next request; the others' requests failed."""
         left, sent = [], [*self._sent.values()]
         self._sent.clear()
         for message in sent:
-            state = SENT if self._ledger is None else self._ledger.state(message.entry)
+            state = SENT if self._connection_states is None else self._connection_states.state(message.entry)
             if state == SENT:
                 left.append(message)
             elif state == IDLE:
@@ -102,5 +104,5 @@ class Process(Interp):
 
     def reap(self) -> None:
         """Forget what it was told."""
-        if self._ledger is not None:
-            self._ledger.close()
+        if self._connection_states is not None:
+            self._connection_states.close()

@@ -7,13 +7,13 @@ import sys
 import threading
 
 from mpserver.errors import InterpreterError
-from mpserver.interpreters.handle import Interp
+from mpserver.interpreters.handle import InterpreterHandle
 from mpserver.ipc import messages
 from mpserver.serving.boot import pack
 from mpserver.system import subinterpreters
 
 
-class Own(Interp):
+class Own(InterpreterHandle):
     """An isolated subinterpreter with its own GIL; its engine runs in a thread started inside it."""
 
     #: Whether it shares the GIL of the main interpreter.
@@ -38,9 +38,7 @@ class Own(Interp):
         """Destroy it, once its thread has ended."""
         if self._number >= 0:
             number, self._number = self._number, -1
-            threading.Thread(
-                target=self._destroy, args=(number,), name=f"destroy {self.name}", daemon=True
-            ).start()
+            threading.Thread(target=self._destroy, args=(number,), name=f"destroy {self.name}", daemon=True).start()
 
     @staticmethod
     def _destroy(number: int) -> None:

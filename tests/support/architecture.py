@@ -1,0 +1,204 @@
+"""The rules of the house, as functions of a tree of sources: what `tests/test_architecture.py` asks of the project.
+
+Each rule takes a `House` and returns what breaks it, a line each; so that the tests can also show them a tree in
+which a rule is broken on purpose.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+#: The floor of each place on the road, from the ground up: a module imports from its own place, and from places on
+#: floors below. (The longest name that a module's begins with is its place.)
+FLOORS = {
+    "mpserver": 0,
+    "mpserver.errors": 1,
+    "mpserver.lazyre": 1,
+    "mpserver.typing": 0,
+    "mpserver.version": 1,
+    "mpserver.ipc": 2,
+    "mpserver.config": 3,
+    "mpserver.http1": 3,
+    "mpserver.locks": 3,
+    "mpserver.system": 3,
+    "mpserver.api": 4,
+    "mpserver.modules": 5,
+    "mod_python": 5,
+    "mpserver.phases": 6,
+    "mpserver.supervisor": 6,
+    "mpserver.serving": 7,
+    "mpserver.master": 7,
+    "mpserver.application": 8,
+    "mpserver.interp": 9,
+    "mpserver.interpreters": 10,
+    "mpserver.routing": 11,
+    "mpserver.worker": 12,
+    "mpserver.cli": 13,
+    "mpserver.__main__": 14,
+}
+
+#: What everybody stands on.
+GROUND = {"mpserver", "mpserver.errors", "mpserver.lazyre", "mpserver.typing", "mpserver.version"}
+
+#: Lines of a file, at most.
+LONGEST = 450
+
+
+class Import(NamedTuple):
+    """One imported module: its full name, its line, and whether importing the file imports it."""
+
+    name: str
+    line: int
+    at_import: bool
+
+
+class House(NamedTuple):
+    """The sources of the project by the modules' dotted names; those of packages are in ``packages``."""
+
+    sources: Mapping[str, str]
+    packages: frozenset[str]
+
+    def imports(self, name: str) -> Iterator[Import]:
+        """Every import of a module, absolute, ``from package import module`` told from names in a module.
+
+        Imports in functions and those under ``if TYPE_CHECKING`` are knowledge of a floor above as well.
+        """
+        package = name if name in self.packages else name.rpartition(".")[0]
+        yield from self._walk(ast.parse(self.sources[name], name), package, True)
+
+    def _walk(self, node: ast.AST, package: str, at_import: bool) -> Iterator[Import]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                for alias in child.names:
+                    yield Import(alias.name, child.lineno, at_import)
+            elif isinstance(child, ast.ImportFrom):
+                base = child.module or ""
+                if child.level:
+                    above = package.split(".")[: len(package.split(".")) - child.level + 1]
+                    base = ".".join([*above, *([base] if base else [])])
+                for alias in child.names:
+                    inner = f"{base}.{alias.name}"
+                    yield Import(inner if inner in self.sources else base, child.lineno, at_import)
+            else:
+                runs = not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+                yield from self._walk(child, package, at_import and runs and not is_type_checking(child))
+
+
+def house_of(root: Path) -> House:
+    """The project's own house."""
+    sources, packages = {}, set()
+    for top in ("mpserver", "mod_python"):
+        for path in (root / top).rglob("*.py"):
+            parts = path.relative_to(root).with_suffix("").parts
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            sources[name] = path.read_text()
+            if parts[-1] == "__init__":
+                packages.add(name)
+    return House(sources, frozenset(packages))
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    """Whether a node is ``if TYPE_CHECKING:``."""
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def place(name: str) -> str:
+    """The place of a module: the longest of FLOORS that its name begins with."""
+    while name not in FLOORS:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def upward(house: House, name: str) -> list[str]:
+    """Imports of a module from its floor's neighbours or from above."""
+    own = place(name)
+    return [
+        f"{name} line {found.line} imports {found.name}"
+        for found in house.imports(name)
+        if found.name.split(".")[0] in ("mpserver", "mod_python")
+        and place(found.name) != own
+        and FLOORS[place(found.name)] >= FLOORS[own]
+    ]
+
+
+def circles(house: House) -> list[str]:
+    """Modules that import each other, over whatever detour: each circle's modules (Tarjan's components)."""
+    graph = {
+        name: sorted({i.name for i in house.imports(name)} & set(house.sources)) for name in house.sources
+    }
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[str] = []
+
+    def visit(name: str) -> None:
+        index[name] = low[name] = len(index)
+        stack.append(name)
+        for other in graph[name]:
+            if other not in index:
+                visit(other)
+                low[name] = min(low[name], low[other])
+            elif other in stack:
+                low[name] = min(low[name], index[other])
+        if low[name] == index[name]:
+            members = [stack.pop()]
+            while members[-1] != name:
+                members.append(stack.pop())
+            if len(members) > 1 or name in graph[name]:
+                found.append(", ".join(sorted(members)))
+
+    for name in graph:
+        if name not in index:
+            visit(name)
+    return found
+
+
+def beside_the_api(house: House, name: str) -> list[str]:
+    """What a module of mod_python imports of the server beside its interface and the ground."""
+    return [
+        f"{name} line {found.line} imports {found.name}"
+        for found in house.imports(name)
+        if found.name.split(".")[0] == "mpserver"
+        and place(found.name) != "mpserver.api"
+        and found.name not in GROUND
+    ]
+
+
+def by_name(house: House, name: str) -> list[str]:
+    """Imports of mod_python by the server, which meets it by the names of handlers alone."""
+    return [
+        f"{name} line {found.line} imports {found.name}"
+        for found in house.imports(name)
+        if found.name.split(".")[0] == "mod_python"
+    ]
+
+
+def too_long(house: House, name: str) -> list[str]:
+    """A file of more than LONGEST lines, which wants to be two."""
+    count = len(house.sources[name].splitlines())
+    return [f"{name} has {count} lines"] if count > LONGEST else []
+
+
+def unsaid(house: House, name: str) -> list[str]:
+    """A folder whose docstring does not say in a sentence what lives there."""
+    said = ast.get_docstring(ast.parse(house.sources[name])) or ""
+    return [] if said.partition("\n")[0].rstrip().endswith(".") else [f"{name} does not say what lives there"]
+
+
+def misplaced(house: House) -> list[str]:
+    """Modules at the top of the package that belong into a folder."""
+    tops = [name for name in house.sources if name.count(".") == 1 and name.startswith("mpserver.")]
+    return [f"{name} belongs into a folder" for name in tops if name not in FLOORS]
+
+
+def stateful(house: House, name: str) -> list[str]:
+    """Bare excepts, and functions that assign to names of the module."""
+    tree = ast.parse(house.sources[name])
+    bare = [n.lineno for n in ast.walk(tree) if isinstance(n, ast.ExceptHandler) and n.type is None]
+    state = [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Global)]
+    return [f"{name} line {line}: bare except" for line in bare] + [
+        f"{name} line {line}: global" for line in state
+    ]
