@@ -126,7 +126,7 @@ def locate(req: Request) -> tuple[str, os.stat_result, tuple[str, ...]]:
     names = tuple(inner.replace("/", ".").split(".")) if inner else ()
     name = _without_extension(req, base)
     file = f"{directory}/{name or 'index'}.py"
-    seen = req._stat if file == filename else None  # by the server, a moment ago
+    seen = req.mp_stat if file == filename else None  # by the server, a moment ago
     found = seen if seen is not None and S_ISREG(seen.st_mode) else _stat(file)
     if found is None and name:
         if os.path.isdir(filename):
@@ -296,7 +296,7 @@ def publish(req: Request, found: Any) -> bool:
         _stream(req, found)
         return True
     text = str(found)
-    if not req._content_type_set:
+    if not req.mp_content_type_set:
         req.content_type = "text/html" if text[-100:].rstrip()[-7:].lower() == "</html>" else "text/plain"
     req.write(text, 0)
     return True
@@ -309,7 +309,7 @@ def _stream(req: Request, pieces: GeneratorType[Any, Any, Any]) -> None:
             data = piece if isinstance(piece, bytes) else str(piece)
             if not data:
                 continue
-            if not req._content_type_set:
+            if not req.mp_content_type_set:
                 start = data.decode("latin-1") if isinstance(data, bytes) else data
                 is_html = start.lstrip()[:14].lower().startswith(("<!doctype html", "<html"))
                 req.content_type = "text/html" if is_html else "text/plain"

@@ -109,7 +109,7 @@ def page(req: Request) -> Iterator[str]:
     sections: tuple[tuple[str, Callable[[], Rows]], ...] = (
         ("Server", lambda: _server(req)),
         ("Interpreter", lambda: _interpreter(req)),
-        ("Plan of the request", lambda: req._plan.tell(req)),
+        ("Plan of the request", lambda: req.mp_plan.tell(req)),
         ("Request", lambda: _members(req, REQUEST)),
         ("Request headers", lambda: _hidden(req.headers_in.items())),
         ("Environment", lambda: _hidden(sorted(req.subprocess_env.items()))),

@@ -79,7 +79,7 @@ def redirect(req: Request, location: str, permanent: int = 0, text: str | None =
     req.status = constants.HTTP_MOVED_PERMANENTLY if permanent else constants.HTTP_MOVED_TEMPORARILY
     if text is None:
         text = f'<p>This page is now at <a href="{html.escape(location)}">{html.escape(location)}</a>.</p>\n'
-    if not req._content_type_set:
+    if not req.mp_content_type_set:
         req.content_type = "text/html"
     req.write(text, 0)
     raise SERVER_RETURN(constants.DONE)

@@ -26,19 +26,19 @@ def handler(req: Request) -> int:
     :raises Exception: what the application raises, and what it does against the PEP.
     """
     mount = mounted(req)
-    uri = req._uri
+    uri = req.mp_uri
     path = mount.path(uri)
     if path is None:
         return apache.DECLINED
     # (in this order: another thread may load it right now, and tells last that it has)
-    if 0.0 <= req._request_time - mount.checked < TRUST:
+    if 0.0 <= req.mp_request_time - mount.checked < TRUST:
         application = mount.application
     else:
         application = mount.load(req)
     if application is None:
         req.log_error(f"mod_python.wsgi serves {uri}, but no application is named: set PythonOption {APPLICATION}")
         return apache.HTTP_INTERNAL_SERVER_ERROR
-    req._path_info = path
+    req.mp_path_info = path
     exchange = Exchange(req)
     environ = mount.environment.make(req, path)
     environ["wsgi.input"] = exchange
@@ -67,10 +67,10 @@ def handler(req: Request) -> int:
 def environ(req: Request) -> dict[str, Any] | None:
     """``req.build_wsgi_env()``."""
     mount = mounted(req)
-    path = mount.path(req._uri)
+    path = mount.path(req.mp_uri)
     if path is None:
         return None
-    req._path_info = path
+    req.mp_path_info = path
     made = mount.environment.make(req, path)
     made["wsgi.input"] = exchange(req)
     return made

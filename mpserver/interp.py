@@ -421,7 +421,7 @@ class Interpreter(Refusals):
             return None
         req = Request(connection, head, connection.host, self.pipeline.clock, now)
         if body is not None:
-            req._input = body
+            req.mp_input = body
         return req
 
     def _move(self, connection: Connection, req: Request, buffer: bytes, carried: bytes) -> None:
@@ -440,17 +440,17 @@ class Interpreter(Refusals):
         :returns: False where it is too late for that: the request was answered with an error.
         """
         self._ended()
-        body = req._input
-        if req._started or (body is not None and body.received):
+        body = req.mp_input
+        if req.mp_started or (body is not None and body.received):
             # the client has a part of the answer, or we have a part of a long body
             log_error(req, "the request can't go on in another interpreter: its answer or its body has begun")
-            req._cut = True
+            req.mp_cut = True
             self.pipeline.end(req, 500)
             self.pipeline.close(req)
             connection.done()
             return False
         self.pipeline.leave(req)
-        req._drop_parts()
+        req.mp_drop_parts()
         connection.buffer = buffer
         connection.served -= 1
         connection.input = None
@@ -472,13 +472,13 @@ class Interpreter(Refusals):
         if req is None:
             self.scoreboard_entry.done(now, now)
             return
-        if req._status >= 500:
+        if req.mp_status >= 500:
             self.scoreboard_entry.fail(
-                now, f"{req._status}: {req._head.line}" if req._failure is None else req._failure
+                now, f"{req.mp_status}: {req.mp_head.line}" if req.mp_failure is None else req.mp_failure
             )
-            if req._refused is not None:
-                self.loader.refused(req._refused)
-        self.scoreboard_entry.done(now, req._request_time, req._sent)
+            if req.mp_refused is not None:
+                self.loader.refused(req.mp_refused)
+        self.scoreboard_entry.done(now, req.mp_request_time, req.mp_sent)
 
     def _read_mail(self) -> None:
         while self.mail:

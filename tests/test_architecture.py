@@ -60,11 +60,9 @@ def test_mod_python_stands_on_the_api(name: str) -> None:
 @pytest.mark.parametrize("name", [*LOADED, *BESIDE])
 def test_what_interpreters_import_is_light(name: str) -> None:
     known = sys.stdlib_module_names | {"mpserver", "mod_python"}
-    allowed = known | THIRD_PARTY.get(name.split(".")[0], set())
+    allowed = known | THIRD_PARTY.get(name.split(".", maxsplit=1)[0], set())
     if name.startswith("mpserver") and name not in ON_DEMAND:
-        heavy = [
-            i for i in HOUSE.imports(name) if i.at_import and (i.name in HEAVY or i.name.split(".")[0] in HEAVY)
-        ]
+        heavy = [i for i in HOUSE.imports(name) if i.at_import and (i.name in HEAVY or i.name.split(".")[0] in HEAVY)]
         assert heavy == [], "import it in the function that needs it"
     assert [i for i in HOUSE.imports(name) if i.name.split(".")[0] not in allowed] == []
 
@@ -131,7 +129,9 @@ def test_imports_from_below_are_fine() -> None:
     assert architecture.upward(house, "mpserver.phases.plan") == []
 
 
-@pytest.mark.parametrize("how", ["{}", "def f():\n    {}", "from mpserver.typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    {}"])
+@pytest.mark.parametrize(
+    "how", ["{}", "def f():\n    {}", "from mpserver.typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    {}"]
+)
 def test_a_circle_is_seen(how: str) -> None:
     house = built(
         mpserver__api__a=how.format("from mpserver.api import b"),

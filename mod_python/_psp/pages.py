@@ -45,7 +45,7 @@ def from_file(req: Request, filename: str) -> Page:
     :raises SERVER_RETURN: 404, there is no such file.
     :raises SyntaxError: with the page's file and line.
     """
-    seen = req._stat if filename == req.filename else None  # by the server, a moment ago
+    seen = req.mp_stat if filename == req.filename else None  # by the server, a moment ago
     state = files.mark(filename) if seen is None else files.state(seen)
     if state is None:
         raise apache.SERVER_RETURN(apache.HTTP_NOT_FOUND)

@@ -102,8 +102,8 @@ def redis(req: Request) -> Redis:
 
 def _pairs(req: Request) -> Pairs:
     """The options; those of the configuration, unless a handler may have changed them for this request."""
-    table = req._options_table
-    return req._plan.option_pairs if table is None else tuple(table.pairs())
+    table = req.mp_options_table
+    return req.mp_plan.option_pairs if table is None else tuple(table.pairs())
 
 
 @lru_cache(maxsize=256)

@@ -73,54 +73,54 @@ class Environment:
     __slots__ = ("_blocks", "_canonical", "_fixed")
 
     def __init__(self, req: Request, fixed: Mapping[str, Any]) -> None:
-        headers = req._table_in
+        headers = req.mp_table_in
         req.add_common_vars()
-        req._table_in = headers  # looking at them was ours: nobody can have changed them yet
+        req.mp_table_in = headers  # looking at them was ours: nobody can have changed them yet
         known = req.subprocess_env
         self._fixed: Environ = {name: on_wire(known.get(name)) for name in SERVER_FACTS if name in known}
         self._fixed["GATEWAY_INTERFACE"] = "CGI/1.1"
         self._fixed["wsgi.url_scheme"] = self._fixed["REQUEST_SCHEME"] = "http"
         self._fixed.update(fixed)
-        self._canonical = req._plan.canonical_name
+        self._canonical = req.mp_plan.canonical_name
         #: By the identity of a block's fields: these, the host that the request names, the variables.
         self._blocks: dict[int, tuple[tuple[tuple[str, str], ...], str | None, Environ]] = {}
 
     def make(self, req: Request, path: str) -> Environ:
         """The environ of a request; ``path`` is what follows the application's own."""
-        head = req._head
+        head = req.mp_head
         fields = head.fields
         kept = self._blocks.get(id(fields))
-        if kept is not None and kept[0] is fields and kept[1] == head.host and req._table_in is None:
+        if kept is not None and kept[0] is fields and kept[1] == head.host and req.mp_table_in is None:
             environ = kept[2].copy()
         else:
             environ = self._block(req, fields)
-        args, uri = req._args, req._uri
+        args, uri = req.mp_args, req.mp_uri
         if not uri.isascii():
             uri, path = on_wire(uri), on_wire(path)
-        environ["REQUEST_METHOD"] = req._method
+        environ["REQUEST_METHOD"] = req.mp_method
         environ["REQUEST_URI"] = uri
         # present when empty, too, unlike mod_python's: applications and wsgiref.validate rely on it
         environ["PATH_INFO"] = path
         environ["QUERY_STRING"] = "" if args is None else args if args.isascii() else as_sent(args)
         environ["SERVER_PROTOCOL"] = "HTTP/1.1" if head.minor else "HTTP/1.0"
-        connection = req._link.connection()
-        client, port = connection._client_addr
+        connection = req.mp_link.connection()
+        client, port = connection.mp_client_addr
         environ["REMOTE_ADDR"] = client
         environ["REMOTE_PORT"] = str(port)
-        environ["SERVER_ADDR"] = connection._local_addr[0]
-        if connection._remote_host:
-            environ["REMOTE_HOST"] = connection._remote_host
-        if req._filename is not None:
-            environ["SCRIPT_FILENAME"] = on_wire(req._filename)
-        if req._user is not None:
-            environ["REMOTE_USER"] = as_sent(req._user)
-            if req._ap_auth_type is not None:
-                environ["AUTH_TYPE"] = req._ap_auth_type
-        if req._prev is not None:
-            _redirected(environ, req._prev)
-        if req._env is not None:
+        environ["SERVER_ADDR"] = connection.mp_local_addr[0]
+        if connection.mp_remote_host:
+            environ["REMOTE_HOST"] = connection.mp_remote_host
+        if req.mp_filename is not None:
+            environ["SCRIPT_FILENAME"] = on_wire(req.mp_filename)
+        if req.mp_user is not None:
+            environ["REMOTE_USER"] = as_sent(req.mp_user)
+            if req.mp_ap_auth_type is not None:
+                environ["AUTH_TYPE"] = req.mp_ap_auth_type
+        if req.mp_prev is not None:
+            _redirected(environ, req.mp_prev)
+        if req.mp_env is not None:
             # what handlers before have set, wherever it is no variable of the server's own
-            for name, value in req._env.pairs():
+            for name, value in req.mp_env.pairs():
                 environ.setdefault(name, value if value.isascii() else as_sent(value))
             if environ.get("HTTPS", "off").lower() in HTTPS_ON:
                 environ["wsgi.url_scheme"] = "https"
@@ -128,12 +128,12 @@ class Environment:
 
     def _block(self, req: Request, fields: tuple[tuple[str, str], ...]) -> Environ:
         """The server's facts and the variables of the headers; kept if the next such block has the same ones."""
-        host = req._head.host
+        host = req.mp_head.host
         secure = req.is_https()
-        untouched = req._table_in is None
+        untouched = req.mp_table_in is None
         environ = self._fixed.copy()
         environ.update(header_variables(fields if untouched else req.headers_in.pairs()))
-        if host and not req._head.target.startswith("/"):
+        if host and not req.mp_head.target.startswith("/"):
             environ["HTTP_HOST"] = host  # the target's own beats the header (RFC 9112 3.2.2)
         environ["SERVER_NAME"] = cgi_variables.server_name(req)
         environ["SERVER_PORT"] = str(cgi_variables.server_port(req))

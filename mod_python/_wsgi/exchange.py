@@ -115,10 +115,10 @@ class Exchange:
         self._called = True
         req = self._req
         if status == "200 OK":
-            if req._status != 200 or req._status_line is not None:
-                req._status, req._status_line = 200, None
+            if req.mp_status != 200 or req.mp_status_line is not None:
+                req.mp_status, req.mp_status_line = 200, None
         else:
-            req._status = _status(status)
+            req.mp_status = _status(status)
             req.status_line = status if len(status) > 3 else status + " "
         if type(headers) is not list:
             raise TypeError(f"the headers must be in a list, not in a {type(headers).__name__}")
@@ -136,9 +136,9 @@ class Exchange:
             self._before = table.items()
             for name, value in others:
                 table.add(name, value)
-        req._content_type = content_type
+        req.mp_content_type = content_type
         if content_type is not None:
-            req._content_type_set = 1
+            req.mp_content_type_set = 1
         self._started = True
         return self.write
 
@@ -190,8 +190,8 @@ class Exchange:
             _too_early()
         req = self._req
         size = len(data)
-        if not self._sent and (size != self._length or size > ONE_PIECE or req._header_only):
-            if self._length is None and (size > ONE_PIECE or (size and req._header_only)):
+        if not self._sent and (size != self._length or size > ONE_PIECE or req.mp_header_only):
+            if self._length is None and (size > ONE_PIECE or (size and req.mp_header_only)):
                 self._length = size
             self._announce()
         try:
@@ -210,14 +210,14 @@ class Exchange:
             if not self._sent:
                 if not self._started:
                     _too_early()
-                if len(data) == self._length and len(data) <= ONE_PIECE and not req._header_only:
+                if len(data) == self._length and len(data) <= ONE_PIECE and not req.mp_header_only:
                     # all there is: the head is one that needs no headers but the server's
                     self._sent = True
                     req.write(data, 0)
                     req.finish()
                     continue
                 self._announce()
-                if req._header_only:
+                if req.mp_header_only:
                     return
             try:
                 req.write(data)
@@ -245,7 +245,7 @@ class Exchange:
             if not S_ISREG(found.st_mode):
                 return False
             if not self._sent:
-                if self._length is None and self._req._header_only:
+                if self._length is None and self._req.mp_header_only:
                     self._length = max(0, found.st_size - offset)
                 self._announce()
             self._req.sendfile(f"/proc/self/fd/{fd}", offset, -1 if self._length is None else self._length)
@@ -257,8 +257,8 @@ class Exchange:
 
     def fail(self) -> None:
         """The application failed: a response that has begun ends so that the client sees it is not whole."""
-        if self._sent and not self._req._finished:
-            self._req._aborted()
+        if self._sent and not self._req.mp_finished:
+            self._req.mp_aborted()
 
     def _gone(self, error: ClientGone) -> None:
         """The client left: nothing is wrong with the application."""

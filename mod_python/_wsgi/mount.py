@@ -31,10 +31,10 @@ TRUST = 1.0
 
 def mounted(req: Request) -> Mount:
     """The mount that serves a request, ready for it."""
-    mount = _mount(req._plan)  # type: ignore[arg-type]  # plans are hashable, their protocol does not say so
+    mount = _mount(req.mp_plan)  # type: ignore[arg-type]  # plans are hashable, their protocol does not say so
     if not mount.ready:
         mount.prepare(req)
-    if req._options_table is not None and mount.differs(req._options_table):
+    if req.mp_options_table is not None and mount.differs(req.mp_options_table):
         # a handler before this one has set options for this request
         mount = Mount()
         mount.prepare(req)
@@ -117,7 +117,7 @@ class Mount:
         module_name, _, path = self._name.partition("::")
         module = self._import(module_name)
         self.application = apache.resolve_object(module, path or CALLABLE)
-        self.checked = req._request_time
+        self.checked = req.mp_request_time
         return self.application
 
     def _import(self, name: str) -> Any:

@@ -22,8 +22,8 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 def server_port(req: Request) -> int:
     """The port that the request was sent to, as the client named it or the socket has it (UseCanonicalName)."""
-    host = req._head.host
-    if host and not req._plan.canonical_name:
+    host = req.mp_head.host
+    if host and not req.mp_plan.canonical_name:
         _, colon, port = host.rpartition(":")
         if colon and port.isdecimal():
             return int(port)
@@ -38,10 +38,10 @@ def scheme(req: Request) -> str:
 
 def server_name(req: Request) -> str:
     """SERVER_NAME: the host that the client asked for; with UseCanonicalName On ServerName, with DNS the address's."""
-    if req._plan.canonical_name == "dns":
+    if req.mp_plan.canonical_name == "dns":
         return req.connection.look_up_local()
     named = req.server.server_hostname
-    if req._plan.canonical_name and named:
+    if req.mp_plan.canonical_name and named:
         return named
     return req.hostname or named or req.connection.local_ip
 
@@ -65,7 +65,7 @@ def common_vars(req: Request) -> dict[str, str]:
         lower = name.lower()
         variable = OWN_NAMES.get(lower)
         if variable is None:
-            if not VARIABLE.match(name) or (lower in NOT_PASSED and (lower == "proxy" or not req._plan.pass_auth)):
+            if not VARIABLE.match(name) or (lower in NOT_PASSED and (lower == "proxy" or not req.mp_plan.pass_auth)):
                 continue
             variable = "HTTP_" + name.upper().replace("-", "_")
         headers[variable] = f"{headers[variable]}, {value}" if variable in headers else value
@@ -76,7 +76,7 @@ def common_vars(req: Request) -> dict[str, str]:
     previous = req.prev
     facts = {
         "SERVER_SIGNATURE": "",
-        "SERVER_SOFTWARE": req._plan.server_software,
+        "SERVER_SOFTWARE": req.mp_plan.server_software,
         "SERVER_NAME": server_name(req),
         "SERVER_ADDR": connection.local_ip,
         "SERVER_PORT": str(server_port(req)),

@@ -23,56 +23,56 @@ class Connection:
     """``req.connection``: who is at the other end; one object for all requests of the connection."""
 
     __slots__ = (
-        "_aborted", "_base_server", "_client_addr", "_double_reverse", "_id", "_keepalive", "_keepalives",
-        "_local_addr", "_local_host", "_log", "_notes", "_remote_host",
+        "mp_aborted", "mp_base_server", "mp_client_addr", "mp_double_reverse", "mp_id", "mp_keepalive", "mp_keepalives",
+        "mp_local_addr", "mp_local_host", "mp_log", "mp_notes", "mp_remote_host",
     )  # fmt: skip
 
     def __init__(self, number: int, client: Address, local: Address, base_server: Server, log: ErrorLog) -> None:
-        self._id = number
-        self._client_addr = client
-        self._local_addr = local
-        self._base_server = base_server
-        self._log = log
-        self._aborted = 0
-        self._double_reverse = 0
-        self._keepalive = constants.AP_CONN_UNKNOWN
-        self._keepalives = 0
-        self._local_host: str | None = None
-        self._remote_host: str | None = None
-        self._notes: Table | None = None
+        self.mp_id = number
+        self.mp_client_addr = client
+        self.mp_local_addr = local
+        self.mp_base_server = base_server
+        self.mp_log = log
+        self.mp_aborted = 0
+        self.mp_double_reverse = 0
+        self.mp_keepalive = constants.AP_CONN_UNKNOWN
+        self.mp_keepalives = 0
+        self.mp_local_host: str | None = None
+        self.mp_remote_host: str | None = None
+        self.mp_notes: Table | None = None
 
-    base_server: Server = readonly("_base_server", "The server of the address that the connection came in through.")
-    local_addr: Address = readonly("_local_addr", "The server's (IP, port).")
-    client_addr: Address = readonly("_client_addr", "The client's (IP, port).")
-    remote_host: str | None = readonly("_remote_host", "The client's DNS name; None until looked up, '' if none.")
-    local_host: str | None = readonly("_local_host", "The server's DNS name, None if not looked up.")
-    aborted: int = readonly("_aborted", "1 once the client was found gone.")
-    keepalive: int = writable("_keepalive", integer, "One of AP_CONN_*; AP_CONN_CLOSE closes after the response.")
-    keepalives: int = readonly("_keepalives", "How many requests the connection served before this one.")
-    double_reverse: int = readonly("_double_reverse", "Double reverse look-up: 1 done, 0 not yet, -1 failed.")
-    id: int = readonly("_id", "A number unique among the open connections.")
+    base_server: Server = readonly("mp_base_server", "The server of the address that the connection came in through.")
+    local_addr: Address = readonly("mp_local_addr", "The server's (IP, port).")
+    client_addr: Address = readonly("mp_client_addr", "The client's (IP, port).")
+    remote_host: str | None = readonly("mp_remote_host", "The client's DNS name; None until looked up, '' if none.")
+    local_host: str | None = readonly("mp_local_host", "The server's DNS name, None if not looked up.")
+    aborted: int = readonly("mp_aborted", "1 once the client was found gone.")
+    keepalive: int = writable("mp_keepalive", integer, "One of AP_CONN_*; AP_CONN_CLOSE closes after the response.")
+    keepalives: int = readonly("mp_keepalives", "How many requests the connection served before this one.")
+    double_reverse: int = readonly("mp_double_reverse", "Double reverse look-up: 1 done, 0 not yet, -1 failed.")
+    id: int = readonly("mp_id", "A number unique among the open connections.")
 
     @property
     def client_ip(self) -> str:
         """The client's IP."""
-        return self._client_addr[0]
+        return self.mp_client_addr[0]
 
     @property
     def local_ip(self) -> str:
         """The server's IP."""
-        return self._local_addr[0]
+        return self.mp_local_addr[0]
 
     @property
     def remote_addr(self) -> Address:
         """`client_addr` under its name of httpd 2.2 (logs that it is deprecated)."""
-        self._log.log(constants.APLOG_WARNING, "mod_python: conn.remote_addr deprecated in 2.4, use client_addr")
-        return self._client_addr
+        self.mp_log.log(constants.APLOG_WARNING, "mod_python: conn.remote_addr deprecated in 2.4, use client_addr")
+        return self.mp_client_addr
 
     @property
     def remote_ip(self) -> str:
         """`client_ip` under its name of httpd 2.2 (logs that it is deprecated)."""
-        self._log.log(constants.APLOG_WARNING, "mod_python: conn.remote_ip deprecated in 2.4, use client_ip")
-        return self._client_addr[0]
+        self.mp_log.log(constants.APLOG_WARNING, "mod_python: conn.remote_ip deprecated in 2.4, use client_ip")
+        return self.mp_client_addr[0]
 
     @property
     def remote_logname(self) -> str | None:
@@ -82,41 +82,41 @@ class Connection:
     @property
     def notes(self) -> Table:
         """A table that lives as long as the connection."""
-        if self._notes is None:
-            self._notes = Table()
-        return self._notes
+        if self.mp_notes is None:
+            self.mp_notes = Table()
+        return self.mp_notes
 
     def log_error(self, message: str, level: int = constants.APLOG_ERR) -> None:
         """Write a line with the client's address to the error log."""
-        self._log.log(index(level), log_text(message), module="python", client=self._client_addr)
+        self.mp_log.log(index(level), log_text(message), module="python", client=self.mp_client_addr)
 
     def look_up(self, double: bool) -> str | None:
         """The client's DNS name, asked once; with ``double`` only if the name leads back to the client."""
-        if self._remote_host is None:
+        if self.mp_remote_host is None:
             try:
-                self._remote_host = socket.gethostbyaddr(self._client_addr[0])[0]
+                self.mp_remote_host = socket.gethostbyaddr(self.mp_client_addr[0])[0]
             except OSError:
-                self._remote_host = ""
-        if double and self._double_reverse == 0:
-            self._double_reverse = 1 if self._leads_back() else -1
-        if double and self._double_reverse < 0:
+                self.mp_remote_host = ""
+        if double and self.mp_double_reverse == 0:
+            self.mp_double_reverse = 1 if self.mp_leads_back() else -1
+        if double and self.mp_double_reverse < 0:
             return None
-        return self._remote_host or None
+        return self.mp_remote_host or None
 
     def look_up_local(self) -> str:
         """The DNS name of the server's address, asked once; the address itself where it has none."""
-        if self._local_host is None:
+        if self.mp_local_host is None:
             try:
-                self._local_host = socket.gethostbyaddr(self._local_addr[0])[0]
+                self.mp_local_host = socket.gethostbyaddr(self.mp_local_addr[0])[0]
             except OSError:
-                self._local_host = self._local_addr[0]
-        return self._local_host
+                self.mp_local_host = self.mp_local_addr[0]
+        return self.mp_local_host
 
-    def _leads_back(self) -> bool:
-        if not self._remote_host:
+    def mp_leads_back(self) -> bool:
+        if not self.mp_remote_host:
             return False
         try:
-            found: list[Any] = socket.getaddrinfo(self._remote_host, None)
+            found: list[Any] = socket.getaddrinfo(self.mp_remote_host, None)
         except OSError:
             return False
-        return any(entry[4][0] == self._client_addr[0] for entry in found)
+        return any(entry[4][0] == self.mp_client_addr[0] for entry in found)

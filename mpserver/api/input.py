@@ -197,31 +197,31 @@ class Receiving:
 
     __slots__ = ()
 
-    _head: Head
-    _input: Input | None
-    _read_length: int
+    mp_head: Head
+    mp_input: Input | None
+    mp_read_length: int
 
-    read_length: int = readonly("_read_length", "Bytes of the body read.")
+    read_length: int = readonly("mp_read_length", "Bytes of the body read.")
 
     @ReadOnly
     def remaining(self) -> int:
         """Bytes of the body left to read, by Content-Length."""
-        return max(0, self._head.length - self._read_length)
+        return max(0, self.mp_head.length - self.mp_read_length)
 
     @ReadOnly
     def read_body(self) -> int:
         """How the body is read: REQUEST_CHUNKED_DECHUNK once it is."""
-        return constants.REQUEST_CHUNKED_DECHUNK if self._read_length else constants.REQUEST_NO_BODY
+        return constants.REQUEST_CHUNKED_DECHUNK if self.mp_read_length else constants.REQUEST_NO_BODY
 
     @ReadOnly
     def read_chunked(self) -> int:
         """1 where the body comes in chunks."""
-        return int(self._head.length < 0)
+        return int(self.mp_head.length < 0)
 
     @ReadOnly
     def expecting_100(self) -> int:
         """1 where the client asked for a 100 before its body."""
-        return int(self._head.expects_continue)
+        return int(self.mp_head.expects_continue)
 
     def read(self, len: int = -1) -> bytes:
         """At most ``len`` bytes of the body, all of it when negative.
@@ -229,19 +229,19 @@ class Receiving:
         :raises IOError: the client left, or was silent for Timeout.
         """
         len = index(len)
-        if self._input is None:
+        if self.mp_input is None:
             return b""
-        data = self._input.read(len)
-        self._read_length += data.__len__()  # type: ignore[misc]  # (`Request` has the slot)
+        data = self.mp_input.read(len)
+        self.mp_read_length += data.__len__()  # type: ignore[misc]  # (`Request` has the slot)
         return data
 
     def readline(self, len: int = -1) -> bytes:
         """A line of the body with its end; at most ``len`` bytes of it."""
         len = index(len)
-        if self._input is None:
+        if self.mp_input is None:
             return b""
-        data = self._input.readline(len)
-        self._read_length += data.__len__()  # type: ignore[misc]  # (`Request` has the slot)
+        data = self.mp_input.readline(len)
+        self.mp_read_length += data.__len__()  # type: ignore[misc]  # (`Request` has the slot)
         return data
 
     def readlines(self, sizehint: int = -1) -> list[bytes]:
@@ -260,6 +260,6 @@ class Receiving:
 
     def discard_request_body(self) -> int:
         """Throw the body away. :returns: OK, or the status of a body that can't be read."""
-        if self._input is None or self._input.discard():
+        if self.mp_input is None or self.mp_input.discard():
             return constants.OK
-        return self._input.broken or constants.HTTP_REQUEST_ENTITY_TOO_LARGE
+        return self.mp_input.broken or constants.HTTP_REQUEST_ENTITY_TOO_LARGE

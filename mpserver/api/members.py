@@ -1,7 +1,7 @@
 """How the objects that applications see declare their members.
 
-A member is a property over an underscored attribute, so that reading costs one C call, the
-engine sets the attribute directly, and an application meets the documented writability. What may
+A member is a property over an attribute of the same name with ``mp_`` before it, so that reading costs one C call,
+the engine sets the attribute directly, and an application meets the documented writability. What may
 be stored, and the words of refusals, are the published ones (api 3.5 3.1).
 """
 
@@ -40,7 +40,7 @@ def readonly(attribute: str, doc: str) -> Any:
 
 def writable(attribute: str, check: Callable[[str, Any], Any], doc: str) -> Any:
     """A member that applications may set; ``check(name, value)`` gives the value to keep or raises TypeError."""
-    name = attribute.lstrip("_")
+    name = attribute.removeprefix("mp_")
 
     def setter(self: object, value: Any) -> None:
         setattr(self, attribute, check(name, value))

@@ -37,41 +37,41 @@ class Output:
     """The sending half of a request; `Request` inherits it, and gives all of it a value."""
 
     __slots__ = (
-        "_assbackwards", "_bytes_out", "_chunked", "_clock", "_connection_seen", "_content_encoding",
-        "_content_languages", "_content_type", "_err_headers_out", "_finished", "_has_file", "_head", "_header_only",
-        "_headers_out", "_length_left", "_link", "_no_cache", "_parts", "_request_time", "_sent", "_started", "_status",
-        "_status_line", "_waiting",
+        "mp_assbackwards", "mp_bytes_out", "mp_chunked", "mp_clock", "mp_connection_seen", "mp_content_encoding",
+        "mp_content_languages", "mp_content_type", "mp_err_headers_out", "mp_finished", "mp_has_file", "mp_head",
+        "mp_header_only", "mp_headers_out", "mp_length_left", "mp_link", "mp_no_cache", "mp_parts", "mp_request_time",
+        "mp_sent", "mp_started", "mp_status", "mp_status_line", "mp_waiting",
     )  # fmt: skip
 
-    _link: Link
-    _head: Head
-    _clock: Clock
-    _request_time: float
-    _parts: list[Part]
-    _headers_out: Table | None
-    _err_headers_out: Table | None
-    _content_type: str | None
-    _content_encoding: str | None
-    _content_languages: tuple[str, ...]
-    _status: int
-    _status_line: str | None
-    _header_only: int
-    _assbackwards: int
-    _no_cache: int
+    mp_link: Link
+    mp_head: Head
+    mp_clock: Clock
+    mp_request_time: float
+    mp_parts: list[Part]
+    mp_headers_out: Table | None
+    mp_err_headers_out: Table | None
+    mp_content_type: str | None
+    mp_content_encoding: str | None
+    mp_content_languages: tuple[str, ...]
+    mp_status: int
+    mp_status_line: str | None
+    mp_header_only: int
+    mp_assbackwards: int
+    mp_no_cache: int
     #: Bytes of the body that were framed.
-    _sent: int
+    mp_sent: int
     #: Bytes on the wire, head and framing included (%O of LogFormat).
-    _bytes_out: int
-    _started: bool
-    _finished: bool
-    _chunked: int
+    mp_bytes_out: int
+    mp_started: bool
+    mp_finished: bool
+    mp_chunked: int
     #: Bytes that Content-Length still allows; None without one.
-    _length_left: int | None
-    _waiting: int
+    mp_length_left: int | None
+    mp_waiting: int
     #: Whether a file is, or was, among the parts.
-    _has_file: bool
+    mp_has_file: bool
     #: Whether the application has seen the connection object, through which it can end keep-alive.
-    _connection_seen: bool
+    mp_connection_seen: bool
 
     # ---- what applications call
 
@@ -93,24 +93,24 @@ class Output:
             else:
                 raise TypeError(f"a bytes-like object is required, not '{type(data).__name__}'")
         if data:
-            self._parts.append(data)
-            self._waiting += len(data)
-        if flush or self._waiting > BUFFER_LIMIT:
+            self.mp_parts.append(data)
+            self.mp_waiting += len(data)
+        if flush or self.mp_waiting > BUFFER_LIMIT:
             self.flush("Write failed, client closed connection.")
 
     def flush(self, failure: str = "Flush failed, client closed connection.") -> None:
         """Send all that waits. :raises IOError: the client is gone."""
-        if self._finished:
-            self._parts.clear()
+        if self.mp_finished:
+            self.mp_parts.clear()
             return
-        if not self._started and self._parts and self.plain and self._hold():
+        if not self.mp_started and self.mp_parts and self.plain and self.mp_hold():
             return
         try:
-            parts = self._framed(False)
+            parts = self.mp_framed(False)
             if parts:
-                self._link.send(parts)
+                self.mp_link.send(parts)
         except ClientGone as error:
-            self._aborted()
+            self.mp_aborted()
             raise ClientGone(failure) from error
 
     def sendfile(self, path: str, offset: int = 0, len: int = -1) -> int:
@@ -131,14 +131,14 @@ class Output:
             size = os.fstat(fd).st_size
             part.length = max(0, size - offset if len < 0 else min(len, size - offset))
             length = part.length
-            if not length or self._header_only:
+            if not length or self.mp_header_only:
                 pass  # nothing of it is sent
             elif length <= SMALL_FILE:
                 self.write(os.pread(fd, length, offset), 0)
             else:
-                self._has_file = True
-                self._parts.append(part)
-                self._waiting += length
+                self.mp_has_file = True
+                self.mp_parts.append(part)
+                self.mp_waiting += length
                 part = FilePart(-1, 0, 0)  # the descriptor is the list's now
         finally:
             part.close()
@@ -156,98 +156,98 @@ class Output:
 
     def finish(self) -> None:
         """The response is complete: send what is left of it."""
-        if self._finished:
+        if self.mp_finished:
             return
-        if self._started:
-            begun = self._link.take_held()
+        if self.mp_started:
+            begun = self.mp_link.take_held()
             if begun is not None:
-                self._finish_held(*begun)
+                self.mp_finish_held(*begun)
                 return
-        elif (ending := self._plain_ending()) is not None:
+        elif (ending := self.mp_plain_ending()) is not None:
             # the usual response: head and body in one piece
-            parts = self._parts
+            parts = self.mp_parts
             body: bytes = parts[0] if len(parts) == 1 else b"".join(parts)  # type: ignore[assignment, arg-type]
-            self._sent = size = len(body)
-            head = self._clock.head(self._request_time, self._content_type)
+            self.mp_sent = size = len(body)
+            head = self.mp_clock.head(self.mp_request_time, self.mp_content_type)
             data = b"%bContent-Length: %d\r\n%b%b" % (head, size, ending, body)
-            self._bytes_out = len(data)
-            self._started = self._finished = True
-            self._link.finish_whole(data)
+            self.mp_bytes_out = len(data)
+            self.mp_started = self.mp_finished = True
+            self.mp_link.finish_whole(data)
             return
-        parts = self._framed(True)
-        self._finished = True
-        self._link.finish(parts)
+        parts = self.mp_framed(True)
+        self.mp_finished = True
+        self.mp_link.finish(parts)
 
     def finish_page(self, rest: bytes, size: int) -> None:
         """Answer with bytes that are known from an earlier request: further headers, the length, and the body.
 
         :param size: of the body. Only for a request that has no output yet and is plain.
         """
-        self._started = self._finished = True
-        self._sent = size
-        data = self._clock.head(self._request_time, self._content_type) + rest
-        self._bytes_out = len(data)
-        self._link.finish_whole(data)
+        self.mp_started = self.mp_finished = True
+        self.mp_sent = size
+        data = self.mp_clock.head(self.mp_request_time, self.mp_content_type) + rest
+        self.mp_bytes_out = len(data)
+        self.mp_link.finish_whole(data)
 
     def finish_unmodified(self, rest: bytes) -> None:
         """As `finish_page` with 304, which has neither a type nor a body; ``rest``: headers and the empty line."""
-        self._started = self._finished = True
-        self._status = constants.HTTP_NOT_MODIFIED
+        self.mp_started = self.mp_finished = True
+        self.mp_status = constants.HTTP_NOT_MODIFIED
         data = b"%b%b%b" % (
             status_line(1, constants.HTTP_NOT_MODIFIED),
-            self._clock.lines(self._request_time),
+            self.mp_clock.lines(self.mp_request_time),
             rest,
         )
-        self._bytes_out = len(data)
-        self._link.finish_whole(data)
+        self.mp_bytes_out = len(data)
+        self.mp_link.finish_whole(data)
 
-    def _hold(self) -> bool:
+    def mp_hold(self) -> bool:
         """Let a flushed beginning wait for its end, which mostly follows at once: see `Link.hold`.
 
         Whatever the application sets from here on is too late for the head.
         """
-        if self._waiting > HELD:
+        if self.mp_waiting > HELD:
             return False
-        parts = self._parts
+        parts = self.mp_parts
         body: bytes = parts[0] if len(parts) == 1 else b"".join(parts)  # type: ignore[assignment, arg-type]
-        head = self._clock.head(self._request_time, self._content_type)
-        if not self._link.hold(head, body):
+        head = self.mp_clock.head(self.mp_request_time, self.mp_content_type)
+        if not self.mp_link.hold(head, body):
             return False
-        self._started = True
-        self._chunked = 1
-        self._parts = []
-        self._sent, self._waiting = self._waiting, 0
-        self._bytes_out = len(head)
+        self.mp_started = True
+        self.mp_chunked = 1
+        self.mp_parts = []
+        self.mp_sent, self.mp_waiting = self.mp_waiting, 0
+        self.mp_bytes_out = len(head)
         return True
 
-    def _finish_held(self, head: bytes, body: bytes | None) -> None:
+    def mp_finish_held(self, head: bytes, body: bytes | None) -> None:
         """The end of a response came before its beginning was sent."""
-        self._finished = True
-        if body is None or self._has_file:
-            self._link.finish([chunked_beginning(head, body), *self._framed(True)])
+        self.mp_finished = True
+        if body is None or self.mp_has_file:
+            self.mp_link.finish([chunked_beginning(head, body), *self.mp_framed(True)])
             return
-        if self._parts:
-            body = b"".join([body, *self._parts])  # type: ignore[list-item]
-        self._sent = size = len(body)
+        if self.mp_parts:
+            body = b"".join([body, *self.mp_parts])  # type: ignore[list-item]
+        self.mp_sent = size = len(body)
         data = b"%bContent-Length: %d\r\n\r\n%b" % (head, size, body)
-        self._bytes_out = len(data)
-        self._link.finish_whole(data)
+        self.mp_bytes_out = len(data)
+        self.mp_link.finish_whole(data)
 
-    def _aborted(self) -> None:
-        self._link.connection()._aborted = 1
-        self._link.keep_alive = False
-        self._finished = True
-        self._drop_parts()
+    def mp_aborted(self) -> None:
+        self.mp_link.connection().mp_aborted = 1
+        self.mp_link.keep_alive = False
+        self.mp_finished = True
+        self.mp_drop_parts()
 
-    def _drop_parts(self) -> None:
-        for part in self._parts:
+    def mp_drop_parts(self) -> None:
+        for part in self.mp_parts:
             if isinstance(part, FilePart):
                 part.close()
-        self._parts.clear()
-        self._waiting = 0
+        self.mp_parts.clear()
+        self.mp_waiting = 0
 
-    def _content_length(self) -> int | None:
-        table = self._headers_out
+    def mp_content_length(self) -> int | None:
+        table = self.mp_headers_out
         if table is None:
             return None
         value = table.get("Content-Length")
@@ -255,58 +255,58 @@ class Output:
             return None
         return int(value)
 
-    def _framed(self, last: bool) -> list[Part]:
+    def mp_framed(self, last: bool) -> list[Part]:
         """The waiting parts with head and framing around them."""
-        if not self._parts and not last and self._started:
+        if not self.mp_parts and not last and self.mp_started:
             return []
-        parts, size = self._parts, self._waiting
-        self._parts, self._waiting = [], 0
+        parts, size = self.mp_parts, self.mp_waiting
+        self.mp_parts, self.mp_waiting = [], 0
         head = b""
-        if not self._started:
-            self._started = True
-            head = self._head_bytes(size, last)
+        if not self.mp_started:
+            self.mp_started = True
+            head = self.mp_head_bytes(size, last)
         # from here on the head's framing counts, whatever the status is meanwhile
-        if not self._has_file and not self._header_only and self._length_left is None:
-            data = self._framed_bytes(head, b"".join(parts), size, last)  # type: ignore[arg-type]
-            self._bytes_out += len(data)
+        if not self.mp_has_file and not self.mp_header_only and self.mp_length_left is None:
+            data = self.mp_framed_bytes(head, b"".join(parts), size, last)  # type: ignore[arg-type]
+            self.mp_bytes_out += len(data)
             return [data] if data else []
         out: list[Part] = [head] if head else []
-        if self._header_only:
+        if self.mp_header_only:
             for part in parts:
                 if isinstance(part, FilePart):
                     part.close()
-        elif self._chunked:
+        elif self.mp_chunked:
             if size:
                 out.append(b"%x\r\n" % size)
                 out += parts
                 out.append(b"\r\n")
-                self._sent += size
+                self.mp_sent += size
             if last:
                 out.append(LAST_CHUNK)
         else:
-            if self._length_left is not None:
-                parts, size = self._within_length(parts, size)
-                if last and self._length_left:
-                    self._link.keep_alive = False  # the client waits for bytes that never come: end the connection
+            if self.mp_length_left is not None:
+                parts, size = self.mp_within_length(parts, size)
+                if last and self.mp_length_left:
+                    self.mp_link.keep_alive = False  # the client waits for bytes that never come: end the connection
             out += parts
-            self._sent += size
+            self.mp_sent += size
         if len(out) > 1:
             out = _joined(out)
         for part in out:
-            self._bytes_out += part.length if isinstance(part, FilePart) else len(part)
+            self.mp_bytes_out += part.length if isinstance(part, FilePart) else len(part)
         return out
 
-    def _framed_bytes(self, head: bytes, data: bytes, size: int, last: bool) -> bytes:
+    def mp_framed_bytes(self, head: bytes, data: bytes, size: int, last: bool) -> bytes:
         """The usual case: bytes alone, with chunks or without, whose length was not told by the application."""
-        self._sent += size
-        if not self._chunked:
+        self.mp_sent += size
+        if not self.mp_chunked:
             return head + data
         end = LAST_CHUNK if last else b""
         return b"%b%x\r\n%b\r\n%b" % (head, size, data, end) if size else head + end
 
-    def _within_length(self, parts: list[Part], size: int) -> tuple[list[Part], int]:
+    def mp_within_length(self, parts: list[Part], size: int) -> tuple[list[Part], int]:
         """Cut what exceeds the Content-Length: it would be taken for the next response."""
-        left = self._length_left or 0
+        left = self.mp_length_left or 0
         if size > left:
             kept: list[Part] = []
             for part in parts:
@@ -317,118 +317,118 @@ class Output:
                     part = part[:left]
                     left -= len(part)
                 kept.append(part)
-            parts, size = kept, self._length_left or 0
-        self._length_left = (self._length_left or 0) - size
+            parts, size = kept, self.mp_length_left or 0
+        self.mp_length_left = (self.mp_length_left or 0) - size
         return parts, size
 
-    def _head_bytes(self, size: int, last: bool) -> bytes:
+    def mp_head_bytes(self, size: int, last: bool) -> bytes:
         """The status line and the headers; decides the framing (RFC 9112 6.3) and keep-alive (9.3)."""
-        link = self._link
-        if self._assbackwards:
+        link = self.mp_link
+        if self.mp_assbackwards:
             link.keep_alive = False
             return b""
-        return self._whole_head(size, last)
+        return self.mp_whole_head(size, last)
 
     @property
     def plain(self) -> bool:
         """Whether the application set nothing but the type, and the connection is kept without a word of it."""
-        return self._plain_ending() == LINE_END
+        return self.mp_plain_ending() == LINE_END
 
-    def _plain_ending(self) -> bytes | None:
+    def mp_plain_ending(self) -> bytes | None:
         """What ends a head of which the application set nothing but the type: most of it is the same for all requests.
 
         None where it set more, or the connection is kept in words.
         """
         if (
-            self._status == 200 and not self._headers_out and not self._err_headers_out and not self._has_file
-            and self._status_line is None and not self._header_only and not self._no_cache
-            and not self._connection_seen and not self._assbackwards
-            and self._content_encoding is None and not self._content_languages
+            self.mp_status == 200 and not self.mp_headers_out and not self.mp_err_headers_out and not self.mp_has_file
+            and self.mp_status_line is None and not self.mp_header_only and not self.mp_no_cache
+            and not self.mp_connection_seen and not self.mp_assbackwards
+            and self.mp_content_encoding is None and not self.mp_content_languages
         ):  # fmt: skip
-            link = self._link
+            link = self.mp_link
             if link.input is not None:
-                self._settle_body(link.input)
+                self.mp_settle_body(link.input)
             if not link.keep_alive:
                 return CLOSING_END
-            if not self._head.has_connection:
+            if not self.mp_head.has_connection:
                 return LINE_END
         return None
 
-    def _settle_body(self, body: Input) -> None:
+    def mp_settle_body(self, body: Input) -> None:
         """The head is made: it tells the client that the connection ends where it is still to send too much."""
         if not body.settle():
-            self._link.keep_alive = False
+            self.mp_link.keep_alive = False
 
-    def _whole_head(self, size: int, last: bool) -> bytes:
-        status, link = self._status, self._link
+    def mp_whole_head(self, size: int, last: bool) -> bytes:
+        status, link = self.mp_status, self.mp_link
         if link.input is not None:
-            self._settle_body(link.input)
+            self.mp_settle_body(link.input)
         phrase = None
         if status < 200:
             status = constants.HTTP_INTERNAL_SERVER_ERROR  # (the client would go on waiting for the final answer)
-        elif self._status_line is not None and self._status_line.startswith(f"{status} "):
-            phrase = self._status_line[4:]
+        elif self.mp_status_line is not None and self.mp_status_line.startswith(f"{status} "):
+            phrase = self.mp_status_line[4:]
         elif status not in REASONS:
             status = constants.HTTP_INTERNAL_SERVER_ERROR  # (a name of its own would be needed, by status_line)
-        lines = [b"", self._clock.lines(self._request_time)]
-        framing = self._framing(status, size, last)
-        if status in CLOSING or (link.keep_alive and self._closing_asked()):
+        lines = [b"", self.mp_clock.lines(self.mp_request_time)]
+        framing = self.mp_framing(status, size, last)
+        if status in CLOSING or (link.keep_alive and self.mp_closing_asked()):
             link.keep_alive = False
         lines[0] = status_line(1, status, phrase)
-        lines += [_fields(table) for table in (self._err_headers_out, self._headers_out) if table]
+        lines += [_fields(table) for table in (self.mp_err_headers_out, self.mp_headers_out) if table]
         lines.append(framing)
         if not link.keep_alive:
             lines.append(b"Connection: close\r\n")
-        elif "keep-alive" in (self._head.get("connection") or "").lower():
+        elif "keep-alive" in (self.mp_head.get("connection") or "").lower():
             left = f", max={link.requests_left}" if link.requests_left >= 0 else ""
             lines.append(
                 f"Keep-Alive: timeout={int(link.keep_alive_timeout)}{left}\r\nConnection: Keep-Alive\r\n".encode()
             )
-        if self._no_cache and not (self._headers_out and "Expires" in self._headers_out):
-            lines.append(f"Expires: {http_date(self._request_time)}\r\n".encode())
+        if self.mp_no_cache and not (self.mp_headers_out and "Expires" in self.mp_headers_out):
+            lines.append(f"Expires: {http_date(self.mp_request_time)}\r\n".encode())
         if status not in BODILESS:
-            lines += self._representation()
-        if self._content_type and status not in BODILESS:
-            lines.append(f"Content-Type: {self._content_type}\r\n".encode("latin-1", "replace"))
+            lines += self.mp_representation()
+        if self.mp_content_type and status not in BODILESS:
+            lines.append(f"Content-Type: {self.mp_content_type}\r\n".encode("latin-1", "replace"))
         lines.append(b"\r\n")
         return b"".join(lines)
 
-    def _representation(self) -> list[bytes]:
+    def mp_representation(self) -> list[bytes]:
         """Content-Encoding and Content-Language by the file's extensions, unless a handler set them."""
-        languages = ", ".join(self._content_languages)
-        found = [("Content-Encoding", self._content_encoding or ""), ("Content-Language", languages)]
-        headers = self._headers_out
+        languages = ", ".join(self.mp_content_languages)
+        found = [("Content-Encoding", self.mp_content_encoding or ""), ("Content-Language", languages)]
+        headers = self.mp_headers_out
         return [field_lines([pair]) for pair in found if pair[1] and not (headers and pair[0] in headers)]
 
-    def _framing(self, status: int, size: int, last: bool) -> bytes:
+    def mp_framing(self, status: int, size: int, last: bool) -> bytes:
         """The header that tells where the body ends, if it needs one; an impossible one of the application's goes."""
-        headers = self._headers_out
+        headers = self.mp_headers_out
         if status in BODILESS:
-            self._length_left = 0
+            self.mp_length_left = 0
             if headers and status != 304:
                 del headers["Content-Length"]
             return b""
-        length = self._content_length()
+        length = self.mp_content_length()
         if length is not None:
-            self._length_left = length
+            self.mp_length_left = length
             return b""
         if headers and "Content-Length" in headers:
             del headers["Content-Length"]  # not a number
-        if self._header_only:
+        if self.mp_header_only:
             return b""  # (a length that nobody told would be that of what a HEAD's handler happened to write)
         if last:
             return f"Content-Length: {size}\r\n".encode()
-        if self._head.minor:
-            self._chunked = 1
+        if self.mp_head.minor:
+            self.mp_chunked = 1
             return b"Transfer-Encoding: chunked\r\n"
-        self._link.keep_alive = False
+        self.mp_link.keep_alive = False
         return b""
 
-    def _closing_asked(self) -> bool:
+    def mp_closing_asked(self) -> bool:
         """Whether the application asked to close after this response, by header or through the connection object."""
-        if self._connection_seen and self._link.connection().keepalive == constants.AP_CONN_CLOSE:
+        if self.mp_connection_seen and self.mp_link.connection().keepalive == constants.AP_CONN_CLOSE:
             return True
-        for table in (self._headers_out, self._err_headers_out):
+        for table in (self.mp_headers_out, self.mp_err_headers_out):
             if table:
                 value = table.get("Connection")
                 if value is not None and "close" in value.lower():

@@ -9,7 +9,7 @@ A filter of the server's own is made like this (``modules/include.py`` might hav
 
     class Shout(BytesFilter):
         def begin(self) -> bool:
-            return self.req._content_type == "text/plain"    # False: step aside for this response
+            return self.req.mp_content_type == "text/plain"    # False: step aside for this response
 
         def feed(self, data: bytes) -> None:
             self.emit(data.upper())
@@ -186,43 +186,43 @@ class Sink(OutputFilter):
             return
         req = self.req
         self.ended = mark == EOS
-        first = not req._started
+        first = not req.mp_started
         parts, size = self._parts, self._size
         self._parts, self._size = [], 0
         if first:
             if self.ended:
                 parts, size = self._complete(parts, size)
-            elif req._headers_out:
-                del req._headers_out["Content-Length"]
-        # the base class frames what is in req._parts; what the handler wrote since is kept aside
-        kept = req._parts, req._waiting
-        req._parts, req._waiting = parts, size
-        req._has_file = any(isinstance(part, FilePart) for part in parts)
+            elif req.mp_headers_out:
+                del req.mp_headers_out["Content-Length"]
+        # the base class frames what is in req.mp_parts; what the handler wrote since is kept aside
+        kept = req.mp_parts, req.mp_waiting
+        req.mp_parts, req.mp_waiting = parts, size
+        req.mp_has_file = any(isinstance(part, FilePart) for part in parts)
         try:
             if self.ended:
                 Output.finish(req)
             elif parts or first:
                 Output.flush(req)
         finally:
-            req._parts, req._waiting = kept
+            req.mp_parts, req.mp_waiting = kept
 
     def _complete(self, parts: list[Part], size: int) -> tuple[list[Part], int]:
         """A whole response, none of which was sent: its length, and the ranges that were asked for."""
         req = self.req
-        if req._header_only:
+        if req.mp_header_only:
             if size:
                 req.headers_out["Content-Length"] = str(size)
             return parts, size
-        if req._headers_out:
-            del req._headers_out["Content-Length"]
-        if req._status in BODILESS:
+        if req.mp_headers_out:
+            del req.mp_headers_out["Content-Length"]
+        if req.mp_status in BODILESS:
             return parts, size
         wanted = req.headers_in.get("Range")
-        if wanted is None or req._status != 200 or req._method != "GET" or not 0 < size <= SLICE:
+        if wanted is None or req.mp_status != 200 or req.mp_method != "GET" or not 0 < size <= SLICE:
             return parts, size
-        headers = req._headers_out
+        headers = req.mp_headers_out
         etag = headers.get("ETag") if headers else None
-        if not conditions.range_applies(req.headers_in.get, etag or "", req._mtime, req._request_time):
+        if not conditions.range_applies(req.headers_in.get, etag or "", req.mp_mtime, req.mp_request_time):
             return parts, size
         chosen = ranges.parse(wanted, size)
         if chosen is ranges.UNSATISFIABLE:
@@ -233,13 +233,13 @@ class Sink(OutputFilter):
         if not isinstance(chosen, list):
             return parts, size
         body = b"".join(pieces(parts))
-        req._status = 206
+        req.mp_status = 206
         if len(chosen) == 1:
             start, end = chosen[0]
             req.headers_out["Content-Range"] = ranges.content_range(chosen[0], size)
             return [body[start : end + 1]], end - start + 1
-        frame = ranges.multipart(chosen, size, req._content_type, os.urandom(12).hex())
-        req._content_type = frame.content_type
+        frame = ranges.multipart(chosen, size, req.mp_content_type, os.urandom(12).hex())
+        req.mp_content_type = frame.content_type
         parts = []
         for head, (start, end) in zip(frame.heads, chosen, strict=True):
             parts += [head, body[start : end + 1]]
@@ -248,9 +248,9 @@ class Sink(OutputFilter):
     def error(self, status: int) -> bytes:
         """The page for an error, whose status the response gets."""
         req = self.req
-        req._headers_out = req._status_line = req._content_encoding = None
-        req._status = req._original_status = status
-        req._content_type = "text/html; charset=iso-8859-1"
+        req.mp_headers_out = req.mp_status_line = req.mp_content_encoding = None
+        req.mp_status = req.mp_original_status = status
+        req.mp_content_type = "text/html; charset=iso-8859-1"
         return self._page(req, status)
 
     def fail(self, status: int) -> None:
@@ -258,9 +258,9 @@ class Sink(OutputFilter):
         if self.ended:
             return
         self.drop()
-        if self.req._started:
+        if self.req.mp_started:
             self.ended = True
-            self.req._aborted()
+            self.req.mp_aborted()
         else:
             self.take([self.error(status)], EOS)
 
@@ -310,7 +310,7 @@ class FilteredRequest(Request):
 
     __slots__ = ()
 
-    _chain: Chain
+    mp_chain: Chain
 
     @property
     def plain(self) -> bool:
@@ -319,68 +319,68 @@ class FilteredRequest(Request):
 
     def flush(self, failure: str = "Flush failed, client closed connection.") -> None:
         """Send all that waits, as far as the filters let it. :raises IOError: the client is gone."""
-        chain = self._chain
+        chain = self.mp_chain
         if chain.running:
             return  # (from a filter: it goes along with what comes next)
-        if self._finished or chain.sink.ended:
-            close_files(self._parts)
-            self._waiting = 0
+        if self.mp_finished or chain.sink.ended:
+            close_files(self.mp_parts)
+            self.mp_waiting = 0
             return
-        parts, self._parts, self._waiting = self._parts, [], 0
+        parts, self.mp_parts, self.mp_waiting = self.mp_parts, [], 0
         chain.take(parts, FLUSH)
 
     def finish(self) -> None:
         """The response is complete: send what is left of it, and of what the filters keep."""
-        if self._finished:
-            close_files(self._parts)
+        if self.mp_finished:
+            close_files(self.mp_parts)
             return
-        chain = self._chain
-        parts, self._parts, self._waiting = self._parts, [], 0
+        chain = self.mp_chain
+        parts, self.mp_parts, self.mp_waiting = self.mp_parts, [], 0
         chain.take(parts, EOS)
         if not chain.sink.ended:
             chain.sink.take([], EOS)
-        close_files(self._parts)  # (what a filter wrote by ``req.write`` after all was said)
-        self._waiting = 0
+        close_files(self.mp_parts)  # (what a filter wrote by ``req.write`` after all was said)
+        self.mp_waiting = 0
 
     def sendfile(self, path: str, offset: int = 0, len: int = -1) -> int:
         """See `Output.sendfile`: for HEAD the filters need the body, too."""
-        chain, header_only = self._chain, self._header_only
+        chain, header_only = self.mp_chain, self.mp_header_only
         if not header_only:
             return super().sendfile(path, offset, len)
-        running, chain.running, self._header_only = chain.running, True, 0  # (nothing may leave meanwhile)
+        running, chain.running, self.mp_header_only = chain.running, True, 0  # (nothing may leave meanwhile)
         try:
             return super().sendfile(path, offset, len)
         finally:
-            chain.running, self._header_only = running, header_only
+            chain.running, self.mp_header_only = running, header_only
 
-    def _drop_parts(self) -> None:
+    def mp_drop_parts(self) -> None:
         """The response is given up, or another one takes its place: that has no filters, as in httpd."""
-        self._chain.drop()
-        super()._drop_parts()
+        self.mp_chain.drop()
+        super().mp_drop_parts()
         remove(self)
 
 
 def install(req: Request, page: Page) -> Chain:
     """The chain of a request, made if it has none; ``page`` makes pages for errors."""
     if isinstance(req, FilteredRequest):
-        return req._chain
+        return req.mp_chain
     chain = Chain(req, page)
     req.__class__ = FilteredRequest  # a request without filters pays nothing for those that have some
-    req.__dict__["_chain"] = chain
+    req.__dict__["mp_chain"] = chain
     return chain
 
 
 def remove(req: Request) -> None:
     """Make a request one without filters again; nothing may wait in them."""
     if is_filtered(req):
-        req.__dict__.pop("_chain", None)
+        req.__dict__.pop("mp_chain", None)
         req.__class__ = Request
 
 
 def bypass(req: Request) -> None:
     """What follows in the response comes from the server, and not to the filters."""
     if isinstance(req, FilteredRequest):
-        req._chain.filters.clear()
+        req.mp_chain.filters.clear()
 
 
 def is_filtered(req: Request) -> bool:

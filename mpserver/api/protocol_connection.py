@@ -29,26 +29,26 @@ class Wire(Protocol):
 class ProtocolConnection(Connection):
     """A connection that no request is read from: a handler speaks a protocol of its own on it."""
 
-    __slots__ = ("_data", "_ended", "_hlist", "_position", "_wire")
+    __slots__ = ("mp_data", "mp_ended", "mp_hlist", "mp_position", "mp_wire")
 
     def __init__(self, plain: Connection, wire: Wire, hlist: HandlerList) -> None:
-        super().__init__(plain._id, plain._client_addr, plain._local_addr, plain._base_server, plain._log)
-        self._wire = wire
-        self._hlist = hlist
+        super().__init__(plain.mp_id, plain.mp_client_addr, plain.mp_local_addr, plain.mp_base_server, plain.mp_log)
+        self.mp_wire = wire
+        self.mp_hlist = hlist
         #: What came and was not read, from the position on.
-        self._data = b""
-        self._position = 0
-        self._ended = False
+        self.mp_data = b""
+        self.mp_position = 0
+        self.mp_ended = False
 
     @property
     def hlist(self) -> HandlerList:
         """The connection handlers."""
-        return self._hlist
+        return self.mp_hlist
 
     @property
     def rest(self) -> bytes:
         """What came and was not read."""
-        return self._data[self._position :]
+        return self.mp_data[self.mp_position :]
 
     def read(self, len: int = 0) -> bytes | None:
         """Some bytes: waits until there are any, and gives at most ``len`` of them (0: whatever there is).
@@ -60,12 +60,12 @@ class ProtocolConnection(Connection):
         """
         size = index(len)
         if size < 0:
-            return self._read_all()
-        if not self._more():
+            return self.mp_read_all()
+        if not self.mp_more():
             if size:
                 raise ClientGone("Connection read error")
             return None
-        return self._take(size or self._data.__len__())
+        return self.mp_take(size or self.mp_data.__len__())
 
     def readline(self, len: int = 0) -> bytes:
         """A line with its end, or what is left of one; at most ``len`` bytes of it (0: `LINE`).
@@ -74,18 +74,18 @@ class ProtocolConnection(Connection):
         """
         size = index(len)
         limit = size if 0 < size < LINE else LINE
-        if not self._more():
+        if not self.mp_more():
             raise ClientGone("Connection read error")
-        start = self._position
+        start = self.mp_position
         while True:
-            end = self._data.find(b"\n", start, self._position + limit) + 1
+            end = self.mp_data.find(b"\n", start, self.mp_position + limit) + 1
             if end:
-                return self._take(end - self._position)
-            if self._data.__len__() - self._position >= limit:
-                return self._take(limit)
-            start = self._data.__len__() - self._position
-            if not self._receive():
-                return self._take(limit)
+                return self.mp_take(end - self.mp_position)
+            if self.mp_data.__len__() - self.mp_position >= limit:
+                return self.mp_take(limit)
+            start = self.mp_data.__len__() - self.mp_position
+            if not self.mp_receive():
+                return self.mp_take(limit)
 
     def write(self, data: str | bytes) -> None:
         """Send text (as UTF-8) or bytes at once.
@@ -96,37 +96,37 @@ class ProtocolConnection(Connection):
         data = data_of(data)
         try:
             if data:
-                self._wire.send(data)
+                self.mp_wire.send(data)
         except ClientGone as error:
-            self._aborted = 1
+            self.mp_aborted = 1
             raise ClientGone("Write failed, client closed connection.") from error
 
-    def _more(self) -> bool:
+    def mp_more(self) -> bool:
         """Have something to give; False at the end."""
-        return self._position < len(self._data) or self._receive()
+        return self.mp_position < len(self.mp_data) or self.mp_receive()
 
-    def _receive(self) -> bool:
-        if self._ended:
+    def mp_receive(self) -> bool:
+        if self.mp_ended:
             return False
         try:
-            data = self._wire.receive()
+            data = self.mp_wire.receive()
         except ClientGone as error:
-            self._aborted = 1
+            self.mp_aborted = 1
             raise ClientGone("Connection read error") from error
-        self._ended = not data
-        self._data = self._data[self._position :] + data if self._position < len(self._data) else data
-        self._position = 0
+        self.mp_ended = not data
+        self.mp_data = self.mp_data[self.mp_position :] + data if self.mp_position < len(self.mp_data) else data
+        self.mp_position = 0
         return bool(data)
 
-    def _take(self, size: int) -> bytes:
-        data = self._data[self._position : self._position + size]
-        self._position += len(data)
+    def mp_take(self, size: int) -> bytes:
+        data = self.mp_data[self.mp_position : self.mp_position + size]
+        self.mp_position += len(data)
         return data
 
-    def _read_all(self) -> bytes | None:
-        if not self._more():
+    def mp_read_all(self) -> bytes | None:
+        if not self.mp_more():
             return None
-        parts = [self._take(len(self._data))]
-        while self._receive():
-            parts.append(self._take(len(self._data)))
+        parts = [self.mp_take(len(self.mp_data))]
+        while self.mp_receive():
+            parts.append(self.mp_take(len(self.mp_data)))
         return b"".join(parts)

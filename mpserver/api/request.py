@@ -49,154 +49,156 @@ class Request(Output, Receiving):
     #: What the usual request writes or asks for; attributes of applications, and the rest, are in the dictionary,
     #: which is made when there are any.
     __slots__ = (
-        "__dict__", "__weakref__", "_added", "_admitted", "_args", "_canonical_filename",
-        "_content_type_set", "_duration", "_filename", "_finfo", "_handler", "_host", "_input", "_is_directory",
-        "_is_lookup", "_is_over", "_located", "_method", "_next", "_path_info", "_phase", "_plan", "_prev",
-        "_read_length", "_running", "_stat", "_table_in", "_uri",
+        "__dict__", "__weakref__", "mp_added", "mp_admitted", "mp_args", "mp_canonical_filename",
+        "mp_content_type_set", "mp_duration", "mp_filename", "mp_finfo", "mp_handler", "mp_host", "mp_input",
+        "mp_is_directory", "mp_is_lookup", "mp_is_over", "mp_located", "mp_method", "mp_next", "mp_path_info",
+        "mp_phase", "mp_plan", "mp_prev", "mp_read_length", "mp_running", "mp_stat", "mp_table_in", "mp_uri",
     )  # fmt: skip
 
-    _env: Table | None = None
-    _notes: Table | None = None
-    _config_table: Table | None = None
-    _options_table: Table | None = None
-    _main: Request | None = None
+    mp_env: Table | None = None
+    mp_notes: Table | None = None
+    mp_config_table: Table | None = None
+    mp_options_table: Table | None = None
+    mp_main: Request | None = None
     #: The page of server side includes that it is.
-    _document: Any = None
-    _proxyreq = constants.PROXYREQ_NONE
-    _allowed = 0
-    _allowed_methods: tuple[str, ...] = ()
-    _mtime = 0.0
-    _vlist_validator: str | None = None
-    _user: str | None = None
+    mp_document: Any = None
+    mp_proxyreq = constants.PROXYREQ_NONE
+    mp_allowed = 0
+    mp_allowed_methods: tuple[str, ...] = ()
+    mp_mtime = 0.0
+    mp_vlist_validator: str | None = None
+    mp_user: str | None = None
     #: What a handler raised, in a line, for the interpreter's account.
-    _failure: str | None = None
-    _ap_auth_type: str | None = None
-    _no_local_copy = 0
-    _used_path_info = constants.AP_REQ_DEFAULT_PATH_INFO
-    _extension: str | None = None
+    mp_failure: str | None = None
+    mp_ap_auth_type: str | None = None
+    mp_no_local_copy = 0
+    mp_used_path_info = constants.AP_REQ_DEFAULT_PATH_INFO
+    mp_extension: str | None = None
     #: Filters that the request registered: handler and directory by "in" or "out" and name.
-    _filters: dict[tuple[str, str], tuple[str, str | None]] | None = None
-    _original_status = 200
-    _redirects = 0
-    _log_id: str | None = None
-    _touched_python = False
-    _target: str | None = None
+    mp_filters: dict[tuple[str, str], tuple[str, str | None]] | None = None
+    mp_original_status = 200
+    mp_redirects = 0
+    mp_log_id: str | None = None
+    mp_touched_python = False
+    mp_target: str | None = None
     #: The server ends the request before its handler does: a response that has begun is not completed.
-    _cut = False
+    mp_cut = False
     #: What runs at its end; made by the first thread that has something.
-    _cleanups: list[tuple[Callable[[Any], Any], Any]] | None = None
+    mp_cleanups: list[tuple[Callable[[Any], Any], Any]] | None = None
     #: The locks of the pool that it takes, see `mpserver.locks.RequestLocks`.
-    _locks: Any = None
+    mp_locks: Any = None
     #: Not set before its end.
-    _is_over: bool
+    mp_is_over: bool
     #: What an isolated subinterpreter refused to load for it.
-    _refused: str | None = None
+    mp_refused: str | None = None
     #: A part of its page has run code of an application to its end.
-    _ran = False
-    _plan: RequestPlan
-    _uri: str
+    mp_ran = False
+    mp_plan: RequestPlan
+    mp_uri: str
 
     def __init__(self, link: Link, head: Head, host: Any, clock: Clock, now: float) -> None:
-        self._link = link
-        self._head = head
-        self._host = host
-        self._clock = clock
-        self._request_time = now
-        self._method = method = head.method
-        self._args: str | None = head.query
-        self._parts = []
-        self._status = 200
-        self._header_only = 1 if method == "HEAD" else 0
-        self._status_line = self._headers_out = self._err_headers_out = None
-        self._content_type = self._content_encoding = self._length_left = None
-        self._content_languages = ()
-        self._assbackwards = self._no_cache = self._sent = self._bytes_out = self._chunked = self._waiting = 0
-        self._started = self._finished = self._has_file = self._connection_seen = False
-        self._input = None
-        self._read_length = 0
-        self._table_in: Table | None = None
-        self._next: Request | None = None
-        self._prev: Request | None = None
-        self._phase: str | None = None
-        self._running: Running | None = None
-        self._handler: str | None = None
-        self._filename: str | None = None
-        self._canonical_filename: str | None = None
-        self._path_info: str | None = None
-        self._stat: Any = None
-        self._finfo: FileInfo | None = None
-        self._is_directory = False
-        self._added: dict[str, list[HandlerEntry]] | None = None
-        self._located: Any = None
+        self.mp_link = link
+        self.mp_head = head
+        self.mp_host = host
+        self.mp_clock = clock
+        self.mp_request_time = now
+        self.mp_method = method = head.method
+        self.mp_args: str | None = head.query
+        self.mp_parts = []
+        self.mp_status = 200
+        self.mp_header_only = 1 if method == "HEAD" else 0
+        self.mp_status_line = self.mp_headers_out = self.mp_err_headers_out = None
+        self.mp_content_type = self.mp_content_encoding = self.mp_length_left = None
+        self.mp_content_languages = ()
+        self.mp_assbackwards = self.mp_no_cache = self.mp_sent = self.mp_bytes_out = self.mp_chunked = (
+            self.mp_waiting
+        ) = 0
+        self.mp_started = self.mp_finished = self.mp_has_file = self.mp_connection_seen = False
+        self.mp_input = None
+        self.mp_read_length = 0
+        self.mp_table_in: Table | None = None
+        self.mp_next: Request | None = None
+        self.mp_prev: Request | None = None
+        self.mp_phase: str | None = None
+        self.mp_running: Running | None = None
+        self.mp_handler: str | None = None
+        self.mp_filename: str | None = None
+        self.mp_canonical_filename: str | None = None
+        self.mp_path_info: str | None = None
+        self.mp_stat: Any = None
+        self.mp_finfo: FileInfo | None = None
+        self.mp_is_directory = False
+        self.mp_added: dict[str, list[HandlerEntry]] | None = None
+        self.mp_located: Any = None
         #: Whether access, authentication and authorisation are behind it, by the request before it or by its own
         #: directory; whether it is the look-up of an index.
-        self._admitted = self._is_lookup = False
-        self._content_type_set = 0
+        self.mp_admitted = self.mp_is_lookup = False
+        self.mp_content_type_set = 0
         #: How long it took, in seconds, for the access log.
-        self._duration = 0.0
+        self.mp_duration = 0.0
 
     @property
-    def _server_object(self) -> Server:
-        server: Server = self._host.object
+    def mp_server_object(self) -> Server:
+        server: Server = self.mp_host.object
         return server
 
     @property
-    def _server(self) -> Any:
-        return self._host.server
+    def mp_server(self) -> Any:
+        return self.mp_host.server
 
     @property
-    def _log(self) -> ErrorLog:
-        log: ErrorLog = self._host.log
+    def mp_log(self) -> ErrorLog:
+        log: ErrorLog = self.mp_host.log
         return log
 
     @property
-    def _bytes_in(self) -> int:
+    def mp_bytes_in(self) -> int:
         """Bytes of head and body, for the access log."""
-        return self._head.size + (self._head.length if self._head.length > 0 else self._read_length)
+        return self.mp_head.size + (self.mp_head.length if self.mp_head.length > 0 else self.mp_read_length)
 
     @property
-    def _keepalives(self) -> int:
+    def mp_keepalives(self) -> int:
         """Its number on its connection, from 1, for the access log."""
         return self.connection.keepalives + 1
 
     # ---- where it comes from
 
-    server: Server = readonly("_server_object", "The server that serves the request.")
-    next: Request | None = readonly("_next", "The request that this one was redirected to, internally.")
-    prev: Request | None = readonly("_prev", "The request that was redirected to this one, internally.")
-    main: Request | None = readonly("_main", "The main request, in a sub-request.")
+    server: Server = readonly("mp_server_object", "The server that serves the request.")
+    next: Request | None = readonly("mp_next", "The request that this one was redirected to, internally.")
+    prev: Request | None = readonly("mp_prev", "The request that was redirected to this one, internally.")
+    main: Request | None = readonly("mp_main", "The main request, in a sub-request.")
     the_request: str = readonly("_head.line", "The request line.")
-    protocol: str = readonly("_protocol", "HTTP/1.1 or HTTP/1.0.")
-    method: str = readonly("_method", "GET, HEAD, POST...")
-    header_only: int = readonly("_header_only", "1 for HEAD.")
-    request_time: float = readonly("_request_time", "When the request began, seconds since the epoch.")
+    protocol: str = readonly("mp_protocol", "HTTP/1.1 or HTTP/1.0.")
+    method: str = readonly("mp_method", "GET, HEAD, POST...")
+    header_only: int = readonly("mp_header_only", "1 for HEAD.")
+    request_time: float = readonly("mp_request_time", "When the request began, seconds since the epoch.")
 
     @ReadOnly
     def unparsed_uri(self) -> str:
         """The request target as it came; after an internal redirect its URI."""
-        return self._head.target if self._target is None else self._target
+        return self.mp_head.target if self.mp_target is None else self.mp_target
 
     @ReadOnly
     def connection(self) -> Connection:
         """The connection object (manual 4.5.4)."""
-        self._connection_seen = True
-        return self._link.connection()
+        self.mp_connection_seen = True
+        return self.mp_link.connection()
 
     @property
-    def _protocol(self) -> str:
-        if self._main is not None:
+    def mp_protocol(self) -> str:
+        if self.mp_main is not None:
             return "INCLUDED"
-        return "HTTP/1.1" if self._head.minor else "HTTP/1.0"
+        return "HTTP/1.1" if self.mp_head.minor else "HTTP/1.0"
 
     @ReadOnly
     def proto_num(self) -> int:
         """The protocol's version: 1001 for HTTP/1.1."""
-        return 1000 + self._head.minor
+        return 1000 + self.mp_head.minor
 
     @ReadOnly
     def hostname(self) -> str | None:
         """The host that the request names, without port, in lower case."""
-        host = self._head.host
+        host = self.mp_head.host
         if host is None:
             return None
         match = uri_module.AUTHORITY.match(host)
@@ -205,12 +207,12 @@ class Request(Output, Receiving):
     @ReadOnly
     def method_number(self) -> int:
         """One of M_*."""
-        return constants.METHOD_NUMBERS.get(self._method, constants.M_INVALID)
+        return constants.METHOD_NUMBERS.get(self.mp_method, constants.M_INVALID)
 
     @ReadOnly
     def range(self) -> str | None:
         """The Range header."""
-        return self._head.get("range")
+        return self.mp_head.get("range")
 
     @ReadOnly
     def useragent_addr(self) -> tuple[str, int]:
@@ -224,62 +226,64 @@ class Request(Output, Receiving):
 
     # ---- what is asked for
 
-    uri: str = writable("_uri", text, "The decoded path.")
-    canonical_filename: str | None = writable("_canonical_filename", text, "Its true name.")
-    path_info: str | None = writable("_path_info", text, "What follows the file's name in the path.")
-    args: str | None = writable("_args", text_or_none, "The query, without '?'.")
-    used_path_info: int = writable("_used_path_info", integer, "One of AP_REQ_*_PATH_INFO.")
-    extension: str | None = readonly("_extension", "The extension that chose the handler ('| .ext').")
-    handler: str | None = writable("_handler", text_or_none, "The content handler by SetHandler or AddHandler.")
+    uri: str = writable("mp_uri", text, "The decoded path.")
+    canonical_filename: str | None = writable("mp_canonical_filename", text, "Its true name.")
+    path_info: str | None = writable("mp_path_info", text, "What follows the file's name in the path.")
+    args: str | None = writable("mp_args", text_or_none, "The query, without '?'.")
+    used_path_info: int = writable("mp_used_path_info", integer, "One of AP_REQ_*_PATH_INFO.")
+    extension: str | None = readonly("mp_extension", "The extension that chose the handler ('| .ext').")
+    handler: str | None = writable("mp_handler", text_or_none, "The content handler by SetHandler or AddHandler.")
     interpreter: str = readonly("_plan.interpreter", "The name of the interpreter (manual 4.1).")
-    phase: str | None = readonly("_phase", "The directive whose handlers run now, None between phases.")
+    phase: str | None = readonly("mp_phase", "The directive whose handlers run now, None between phases.")
 
     @property
     def filename(self) -> str | None:
         """The file that the URI was mapped to."""
-        return self._filename
+        return self.mp_filename
 
     @filename.setter
     def filename(self, value: str) -> None:
-        self._filename = text("filename", value)
-        self._stat = None  # what stat said was about another file
-        self._finfo = None
+        self.mp_filename = text("filename", value)
+        self.mp_stat = None  # what stat said was about another file
+        self.mp_finfo = None
 
     @ReadOnly
     def hlist(self) -> HandlerList | None:
         """The handlers of the running phase."""
-        return None if self._running is None else HandlerList(*self._running)
+        return None if self.mp_running is None else HandlerList(*self.mp_running)
 
     @property
     def finfo(self) -> FileInfo:
         """What stat says of the file (manual 4.5.3)."""
-        if self._finfo is None:
-            self._finfo = FileInfo(self._filename, self._stat)
-        return self._finfo
+        if self.mp_finfo is None:
+            self.mp_finfo = FileInfo(self.mp_filename, self.mp_stat)
+        return self.mp_finfo
 
     @finfo.setter
     def finfo(self, value: FileInfo) -> None:
-        self._finfo = _finfo("finfo", value)
+        self.mp_finfo = _finfo("finfo", value)
 
     @ReadOnly
     def parsed_uri(self) -> tuple[str | int | None, ...]:
         """The target's parts in the order of URI_* (manual 4.5.3); the path is decoded, as httpd leaves it."""
-        return uri_module.parsed_uri(self.unparsed_uri, None if self._located is None else self._located.resource.uri)
+        return uri_module.parsed_uri(
+            self.unparsed_uri, None if self.mp_located is None else self.mp_located.resource.uri
+        )
 
     # ---- the headers and tables
 
     @ReadOnly
     def headers_in(self) -> Table:
         """The headers of the request."""
-        if self._table_in is None:
-            self._table_in = Table.from_pairs(*self._head.merged())
-        return self._table_in
+        if self.mp_table_in is None:
+            self.mp_table_in = Table.from_pairs(*self.mp_head.merged())
+        return self.mp_table_in
 
     def headers_out_table(self) -> Table:
         """``req.headers_out``; made when first looked at."""
-        if self._headers_out is None:
-            self._headers_out = HeaderTable()
-        return self._headers_out
+        if self.mp_headers_out is None:
+            self.mp_headers_out = HeaderTable()
+        return self.mp_headers_out
 
     @ReadOnly
     def headers_out(self) -> Table:
@@ -289,53 +293,53 @@ class Request(Output, Receiving):
     @ReadOnly
     def err_headers_out(self) -> Table:
         """Headers that are sent with every response, errors too."""
-        if self._err_headers_out is None:
-            self._err_headers_out = HeaderTable()
-        return self._err_headers_out
+        if self.mp_err_headers_out is None:
+            self.mp_err_headers_out = HeaderTable()
+        return self.mp_err_headers_out
 
     @ReadOnly
     def subprocess_env(self) -> Table:
         """The CGI environment; see `add_common_vars`."""
-        if self._env is None:
-            self._env = Table()
-        return self._env
+        if self.mp_env is None:
+            self.mp_env = Table()
+        return self.mp_env
 
     @ReadOnly
     def notes(self) -> Table:
         """A table for whatever applications want, as long as the request."""
-        if self._notes is None:
-            self._notes = Table()
-        return self._notes
+        if self.mp_notes is None:
+            self.mp_notes = Table()
+        return self.mp_notes
 
     # ---- the response
 
-    status: int = writable("_status", integer, "The status of the response, 200 at first.")
-    status_line: str | None = writable("_status_line", members.header_text, "'404 Gone'; must agree with status.")
-    assbackwards: int = writable("_assbackwards", integer, "1 sends no head (HTTP/0.9).")
-    proxyreq: int = writable("_proxyreq", integer, "One of PROXYREQ_*.")
-    allowed: int = readonly("_allowed", "Bits of the methods that `Allow` will name.")
-    allowed_methods: tuple[str, ...] = readonly("_allowed_methods", "Their names, see allow_methods().")
-    content_encoding: str | None = readonly("_content_encoding", "The content coding, by AddEncoding.")
-    content_languages: tuple[str, ...] = readonly("_content_languages", "The languages, by AddLanguage.")
-    vlist_validator: str | None = readonly("_vlist_validator", "The validator of a negotiated variant.")
-    user: str | None = writable("_user", text, "The user's name; known after get_basic_auth_pw().")
-    ap_auth_type: str | None = writable("_ap_auth_type", text, "How the user was authenticated: Basic...")
-    no_cache: int = writable("_no_cache", integer, "1 forbids caching: Expires says now.")
-    no_local_copy: int = writable("_no_local_copy", integer, "1 refuses conditional requests.")
-    mtime: float = readonly("_mtime", "The last modification, see update_mtime().")
-    bytes_sent: int = readonly("_sent", "Bytes of the body sent.")
-    sent_bodyct: int = readonly("_sent_bodyct", "1 once the body began.")
-    eos_sent: int = readonly("_eos_sent", "1 once the response was ended.")
+    status: int = writable("mp_status", integer, "The status of the response, 200 at first.")
+    status_line: str | None = writable("mp_status_line", members.header_text, "'404 Gone'; must agree with status.")
+    assbackwards: int = writable("mp_assbackwards", integer, "1 sends no head (HTTP/0.9).")
+    proxyreq: int = writable("mp_proxyreq", integer, "One of PROXYREQ_*.")
+    allowed: int = readonly("mp_allowed", "Bits of the methods that `Allow` will name.")
+    allowed_methods: tuple[str, ...] = readonly("mp_allowed_methods", "Their names, see allow_methods().")
+    content_encoding: str | None = readonly("mp_content_encoding", "The content coding, by AddEncoding.")
+    content_languages: tuple[str, ...] = readonly("mp_content_languages", "The languages, by AddLanguage.")
+    vlist_validator: str | None = readonly("mp_vlist_validator", "The validator of a negotiated variant.")
+    user: str | None = writable("mp_user", text, "The user's name; known after get_basic_auth_pw().")
+    ap_auth_type: str | None = writable("mp_ap_auth_type", text, "How the user was authenticated: Basic...")
+    no_cache: int = writable("mp_no_cache", integer, "1 forbids caching: Expires says now.")
+    no_local_copy: int = writable("mp_no_local_copy", integer, "1 refuses conditional requests.")
+    mtime: float = readonly("mp_mtime", "The last modification, see update_mtime().")
+    bytes_sent: int = readonly("mp_sent", "Bytes of the body sent.")
+    sent_bodyct: int = readonly("mp_sent_bodyct", "1 once the body began.")
+    eos_sent: int = readonly("mp_eos_sent", "1 once the response was ended.")
 
     @property
     def chunked(self) -> int:
         """1 once the response is sent in chunks; what an application sets is shown, and changes nothing of that."""
-        told: int | None = self.__dict__.get("_chunked_told")
-        return self._chunked if told is None else told
+        told: int | None = self.__dict__.get("mp_chunked_told")
+        return self.mp_chunked if told is None else told
 
     @chunked.setter
     def chunked(self, value: int) -> None:
-        self._chunked_told = integer("chunked", value)
+        self.mp_chunked_told = integer("chunked", value)
 
     @chunked.deleter
     def chunked(self) -> None:
@@ -344,58 +348,58 @@ class Request(Output, Receiving):
     @property
     def content_type(self) -> str | None:
         """The media type of the response."""
-        return self._content_type
+        return self.mp_content_type
 
     @content_type.setter
     def content_type(self, value: str) -> None:
         if type(value) is not str or not value.isprintable():  # (what is printable has no line break and no NUL)
             value = members.header_text("content_type", value)
-        self._content_type = value
-        self._content_type_set = 1
+        self.mp_content_type = value
+        self.mp_content_type_set = 1
 
     @ReadOnly
     def allowed_xmethods(self) -> tuple[str, ...]:
         """Extension methods among the allowed ones."""
-        return tuple(name for name in self._allowed_methods if name not in constants.METHOD_NUMBERS)
+        return tuple(name for name in self.mp_allowed_methods if name not in constants.METHOD_NUMBERS)
 
     @property
     def _bytes_queued(self) -> int:
         """Bytes given to write() and sendfile(); a name that applications know."""
-        return self._sent + self._waiting
+        return self.mp_sent + self.mp_waiting
 
     @property
-    def _sent_bodyct(self) -> int:
-        return int(self._started)
+    def mp_sent_bodyct(self) -> int:
+        return int(self.mp_started)
 
     @property
-    def _eos_sent(self) -> int:
-        return int(self._finished)
+    def mp_eos_sent(self) -> int:
+        return int(self.mp_finished)
 
     @property
-    def _connection_state(self) -> str:
+    def mp_connection_state(self) -> str:
         """For the access log: X the client left early, + kept alive, - closed."""
         if self.connection.aborted:
             return "X"
-        return "+" if self._link.keep_alive else "-"
+        return "+" if self.mp_link.keep_alive else "-"
 
     @ReadOnly
     def clength(self) -> int:
         """The length of the response as it was set, 0 before that."""
-        return self._content_length() or 0
+        return self.mp_content_length() or 0
 
     # ---- who asks
 
     def auth_type(self) -> str | None:
         """AuthType."""
-        return self._plan.auth_type
+        return self.mp_plan.auth_type
 
     def auth_name(self) -> str | None:
         """AuthName."""
-        return self._plan.auth_name
+        return self.mp_plan.auth_name
 
     def requires(self) -> tuple[str, ...]:
         """The arguments of the Require lines in effect."""
-        return self._plan.requires
+        return self.mp_plan.requires
 
     def get_basic_auth_pw(self) -> str | None:
         """The password of Basic authentication; sets `user` and `ap_auth_type` (manual 4.5.3).
@@ -403,7 +407,7 @@ class Request(Output, Receiving):
         None without AuthType Basic and AuthName, and without such credentials. What is no base64
         ends the credentials, as in httpd: rubbish is an empty name and password.
         """
-        if (self._plan.auth_type or "").lower() != "basic" or not self._plan.auth_name:
+        if (self.mp_plan.auth_type or "").lower() != "basic" or not self.mp_plan.auth_name:
             return None
         scheme, _, credentials = (self.headers_in.get("Authorization") or "").partition(" ")
         if scheme.lower() != "basic":
@@ -413,8 +417,8 @@ class Request(Output, Receiving):
         digits = encoded[0][: len(encoded[0]) & ~3 if len(encoded[0]) % 4 == 1 else None]
         decoded = binascii.a2b_base64(digits + "=" * (-len(digits) % 4)).decode("latin-1")
         user, _, password = decoded.partition(":")
-        self._user = user
-        self._ap_auth_type = "Basic"
+        self.mp_user = user
+        self.mp_ap_auth_type = "Basic"
         return password
 
     def get_remote_host(self, type: int = constants.REMOTE_NAME, str_is_ip: Any = None) -> Any:
@@ -427,10 +431,10 @@ class Request(Output, Receiving):
         name = connection.remote_host
         if type == constants.REMOTE_DOUBLE_REV:
             name = connection.look_up(double=True)
-        elif type != constants.REMOTE_NOLOOKUP and self._plan.hostname_lookups:
-            name = connection.look_up(double=self._plan.hostname_lookups == "double")
+        elif type != constants.REMOTE_NOLOOKUP and self.mp_plan.hostname_lookups:
+            name = connection.look_up(double=self.mp_plan.hostname_lookups == "double")
             if name is None:
-                connection._remote_host = ""  # (a name that does not lead back counts nowhere)
+                connection.mp_remote_host = ""  # (a name that does not lead back counts nowhere)
         is_ip = 0
         if not name:
             if type in (constants.REMOTE_HOST, constants.REMOTE_DOUBLE_REV):
@@ -451,23 +455,23 @@ class Request(Output, Receiving):
 
     def document_root(self) -> str:
         """DocumentRoot."""
-        return self._plan.document_root
+        return self.mp_plan.document_root
 
     def get_config(self) -> Table:
         """The Python directives in effect, by name (manual 4.5.3)."""
-        if self._config_table is None:
-            self._config_table = Table.from_pairs(self._plan.config_pairs)
-        return self._config_table
+        if self.mp_config_table is None:
+            self.mp_config_table = Table.from_pairs(self.mp_plan.config_pairs)
+        return self.mp_config_table
 
     def get_options(self) -> Table:
         """The PythonOptions in effect."""
-        if self._options_table is None:
-            self._options_table = Table.from_pairs(self._plan.option_pairs)
-        return self._options_table
+        if self.mp_options_table is None:
+            self.mp_options_table = Table.from_pairs(self.mp_plan.option_pairs)
+        return self.mp_options_table
 
     def get_addhandler_exts(self) -> str:
         """The extensions that AddHandler gives to mod_python, separated by blanks."""
-        return " ".join(self._plan.addhandler_extensions)
+        return " ".join(self.mp_plan.addhandler_extensions)
 
     def add_handler(self, htype: str, handler: str, dir: str | None = None) -> None:
         """Run another handler in this request (manual 4.5.3).
@@ -480,41 +484,41 @@ class Request(Output, Receiving):
             raise IndexError(f"Invalid phase: {htype}")
         string(2, handler)
         entry = HandlerEntry(handler, None if dir is None else uri_module.directory(dir), False, False)
-        if self._added is None:
-            self._added = {}
-        self._added.setdefault(htype, []).append(entry)
+        if self.mp_added is None:
+            self.mp_added = {}
+        self.mp_added.setdefault(htype, []).append(entry)
 
     def register_input_filter(self, name: str, handler: str, dir: str | None = None) -> None:
         """Give a filter a name in this request; `add_input_filter` puts it in (api 3.5 1.2)."""
-        self._register_filter("in", string(1, name), string(2, handler), dir)
+        self.mp_register_filter("in", string(1, name), string(2, handler), dir)
 
     def register_output_filter(self, name: str, handler: str, dir: str | None = None) -> None:
         """Give a filter a name in this request; `add_output_filter` puts it in."""
-        self._register_filter("out", string(1, name), string(2, handler), dir)
+        self.mp_register_filter("out", string(1, name), string(2, handler), dir)
 
     def add_input_filter(self, name: str) -> None:
         """Let what is left of the body come through a filter: one registered on the request, or configured."""
-        self._plan.filters.add_input(self, string(1, name), self._registered("in", name))
+        self.mp_plan.filters.add_input(self, string(1, name), self.mp_registered("in", name))
 
     def add_output_filter(self, name: str) -> None:
         """Let the response from here on go through a filter: one registered on the request, or configured."""
-        self._plan.filters.add_output(self, string(1, name), self._registered("out", name))
+        self.mp_plan.filters.add_output(self, string(1, name), self.mp_registered("out", name))
 
-    def _register_filter(self, kind: str, name: str, handler: str, directory: str | None) -> None:
+    def mp_register_filter(self, kind: str, name: str, handler: str, directory: str | None) -> None:
         if directory is not None:
             directory = uri_module.directory(string(3, directory))
-        if self._filters is None:
-            self._filters = {}
-        self._filters[kind, name] = (handler, directory)
+        if self.mp_filters is None:
+            self.mp_filters = {}
+        self.mp_filters[kind, name] = (handler, directory)
 
-    def _registered(self, kind: str, name: str) -> tuple[str, str | None] | None:
-        return None if self._filters is None else self._filters.get((kind, name))
+    def mp_registered(self, kind: str, name: str) -> tuple[str, str | None] | None:
+        return None if self.mp_filters is None else self.mp_filters.get((kind, name))
 
     # ---- services
 
     def log_error(self, message: str | None, level: int = constants.APLOG_ERR) -> None:
         """Write a line with the client's address to the error log."""
-        self._log.log(index(level), log_text(message), module="python", client=self.connection.client_addr)
+        self.mp_log.log(index(level), log_text(message), module="python", client=self.connection.client_addr)
 
     def register_cleanup(self, function: Callable[[Any], Any], data: Any = None) -> None:
         """Call ``function(data)`` at the very end of the request.
@@ -525,8 +529,8 @@ class Request(Output, Receiving):
         if not callable(function):
             raise ValueError("first argument must be a callable object")
         # (setdefault is atomic: threads that come here together get the same list)
-        self.__dict__.setdefault("_cleanups", []).append((function, data))
-        if getattr(self, "_is_over", False):
+        self.__dict__.setdefault("mp_cleanups", []).append((function, data))
+        if getattr(self, "mp_is_over", False):
             raise RuntimeError(
                 "the request has ended, and what is registered with it now is never called: end the threads that use "
                 "it (a session, too) before the handler returns"
@@ -534,7 +538,7 @@ class Request(Output, Receiving):
 
     def internal_redirect(self, new_uri: str) -> None:
         """Serve another URI of this server in place of this one (manual 4.5.3)."""
-        self._plan.redirect(self, string(1, new_uri))
+        self.mp_plan.redirect(self, string(1, new_uri))
 
     def construct_url(self, path: str) -> str:
         """An absolute URL of this server for a path."""
@@ -551,16 +555,16 @@ class Request(Output, Receiving):
     def allow_methods(self, methods: Sequence[str | bytes], reset: int = 0) -> None:
         """Name methods for the Allow header of a 405 or 501 (manual 4.5.3)."""
         if reset:
-            self._allowed, self._allowed_methods = 0, ()
+            self.mp_allowed, self.mp_allowed_methods = 0, ()
         if not isinstance(methods, Sequence):
             raise TypeError("First argument must be a sequence")
         for name in methods:
             name = text("method", name)
             number = constants.METHOD_NUMBERS.get(name)
             if number is not None:
-                self._allowed |= 1 << number
-            if name not in self._allowed_methods:
-                self._allowed_methods += (name,)
+                self.mp_allowed |= 1 << number
+            if name not in self.mp_allowed_methods:
+                self.mp_allowed_methods += (name,)
 
     def build_wsgi_env(self) -> dict[str, Any] | None:
         """The environ of a WSGI application at this place; None for a URI outside its base (api 3.5 1.15, 2.1).
@@ -585,23 +589,23 @@ class Request(Output, Receiving):
 
     def update_mtime(self, seconds: float) -> None:
         """Make `mtime` as late as this, in whole seconds, if it is earlier."""
-        self._mtime = max(self._mtime, float(int(math.fabs(seconds))))
+        self.mp_mtime = max(self.mp_mtime, float(int(math.fabs(seconds))))
 
     def set_last_modified(self) -> None:
         """Set Last-Modified from `mtime`, never in the future (RFC 9110 8.8.2.1)."""
-        self.headers_out["Last-Modified"] = http_date(min(self._mtime, time.time()))
+        self.headers_out["Last-Modified"] = http_date(min(self.mp_mtime, time.time()))
 
     def set_etag(self) -> None:
         """Set ETag from the file's size and time, as httpd's FileETag MTime Size."""
         info = self.finfo
         if info.filetype == constants.APR_REG:
-            self.headers_out["ETag"] = uri_module.etag(info.size, self._stat.st_mtime_ns if self._stat else None)
+            self.headers_out["ETag"] = uri_module.etag(info.size, self.mp_stat.st_mtime_ns if self.mp_stat else None)
 
     def meets_conditions(self) -> int:
         """OK, or the status that answers the request's conditions (manual 4.5.3; RFC 9110 13.2)."""
-        if self._no_local_copy or not 200 <= self._status < 300:
+        if self.mp_no_local_copy or not 200 <= self.mp_status < 300:
             return constants.OK
-        headers = self._headers_out
+        headers = self.mp_headers_out
         etag = headers.get("ETag") if headers else None
         modified = headers.get("Last-Modified") if headers else None
-        return uri_module.conditions(evaluate, self._method, self.headers_in, etag, modified, self._mtime)
+        return uri_module.conditions(evaluate, self.mp_method, self.headers_in, etag, modified, self.mp_mtime)

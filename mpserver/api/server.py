@@ -26,17 +26,17 @@ class Server:
         self, facts: Mapping[str, Any], log: ErrorLog, config: Mapping[str, str], options: Mapping[str, str]
     ) -> None:
         #: Finds the next server when it is asked for: there may be thousands.
-        self._find_next: Callable[[], Server | None] | None = None
-        self._log = log
-        self._config = Table(dict(config))
-        self._options = Table(dict(options))
+        self.mp_find_next: Callable[[], Server | None] | None = None
+        self.mp_log = log
+        self.mp_config = Table(dict(config))
+        self.mp_options = Table(dict(options))
         for name, value in facts.items():
             setattr(self, "_" + name, value)
 
     @ReadOnly
     def next(self) -> Server | None:
         """The next server of the configuration, or None: the virtual hosts follow the main server, the last first."""
-        return None if self._find_next is None else self._find_next()
+        return None if self.mp_find_next is None else self.mp_find_next()
 
     defn_name: str | None = readonly("_defn_name", "The file that defines this server.")
     defn_line_number: int = readonly("_defn_line_number", "The line of its definition; 0 for the main server.")
@@ -62,15 +62,15 @@ class Server:
 
     def get_config(self) -> Table:
         """The Python directives in effect at the server's own level (manual 4.5.6)."""
-        return self._config
+        return self.mp_config
 
     def get_options(self) -> Table:
         """The PythonOptions of the server's own level."""
-        return self._options
+        return self.mp_options
 
     def log_error(self, message: str, level: int = constants.APLOG_ERR) -> None:
         """Write a line to this server's error log."""
-        self._log.log(index(level), log_text(message), module="python")
+        self.mp_log.log(index(level), log_text(message), module="python")
 
     def register_cleanup(self, req: object, function: Callable[[Any], Any], data: Any = None) -> None:
         """Call ``function(data)`` when the worker ends (manual 4.5.6).

@@ -97,8 +97,8 @@ def _watched(load: Callable[..., Any]) -> Callable[..., Any]:
             refused = application_errors.refusing(error)
             _called, req = _caller() if refused is not None else (False, None)
             while req is not None:
-                req._refused = refused
-                req = req._prev or req._main
+                req.mp_refused = refused
+                req = req.mp_prev or req.mp_main
             raise
 
     return watched

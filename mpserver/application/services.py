@@ -49,9 +49,9 @@ class Services:
 
     def log(self, level: int, text: str, server: Server | None = None) -> None:
         """Write to the error log of the server (default: the main one)."""
-        if server is not None and not hasattr(server, "_log"):
+        if server is not None and not hasattr(server, "mp_log"):
             raise TypeError(f"argument 3 must be a server object, not {type(server).__name__}")
-        (server._log if server is not None else self._main.log).log(level, text, module="python")
+        (server.mp_log if server is not None else self._main.log).log(level, text, module="python")
 
     def config_tree(self) -> list[Any]:
         """The configuration: tuples of directive and arguments, after a section's a list of what is in it."""
@@ -126,16 +126,16 @@ class Services:
     def global_lock(self, owner: Request | Server, key: str | None, index: int = -1) -> runtime.Lock:
         """A lock of the pool, shared by all interpreters and workers."""
         lock = self._pool().lock(key, index)
-        if index >= 0 or not hasattr(owner, "_main"):
+        if index >= 0 or not hasattr(owner, "mp_main"):
             return lock
         from mpserver.locks import RequestLocks
 
         req: Any = owner
-        while (outer := req._main or req._prev) is not None:
+        while (outer := req.mp_main or req.mp_prev) is not None:
             req = outer
         # (setdefault is atomic: threads that come here together get the same)
-        locks: RequestLocks = req.__dict__.setdefault("_locks", RequestLocks())
-        if getattr(req, "_is_over", False):
+        locks: RequestLocks = req.__dict__.setdefault("mp_locks", RequestLocks())
+        if getattr(req, "mp_is_over", False):
             locks.over = True
         return locks.lock(lock)
 

@@ -36,27 +36,27 @@ HANDLER = "cgi-script"
 
 def handler(req: Request) -> int:
     """Run the script that the request's path names. :returns: OK, or the status to answer with."""
-    filename, found = req._filename, req._stat
+    filename, found = req.mp_filename, req.mp_stat
     if filename is None:
         return _refused(req, NOT_FOUND, 2811, "a script needs a file: this Location has none")
-    is_alias = req._located is not None and req._located.resource.handler is not None
-    if not is_alias and not options.effective(req._plan.conf) & options.Option.EXEC_CGI:
+    is_alias = req.mp_located is not None and req.mp_located.resource.handler is not None
+    if not is_alias and not options.effective(req.mp_plan.conf) & options.Option.EXEC_CGI:
         return _refused(req, FORBIDDEN, 2809, "Options ExecCGI is off in this directory")
-    if req._main is not None and os.path.basename(filename).startswith(NPH):
+    if req.mp_main is not None and os.path.basename(filename).startswith(NPH):
         return _refused(req, FORBIDDEN, 2810, "attempt to include NPH CGI script")
     if found is None:
         return _refused(req, NOT_FOUND, 2811, "script not found or unable to stat")
     if S_ISDIR(found.st_mode):
         return _refused(req, FORBIDDEN, 2812, "attempt to invoke directory as script")
-    if req._path_info and req._used_path_info == constants.AP_REQ_REJECT_PATH_INFO:
+    if req.mp_path_info and req.mp_used_path_info == constants.AP_REQ_REJECT_PATH_INFO:
         return _refused(req, NOT_FOUND, 2813, "AcceptPathInfo off disallows user's path")
-    return run(req, [filename, *words(req._args)], variables(req))
+    return run(req, [filename, *words(req.mp_args)], variables(req))
 
 
 def run(req: Request, arguments: list[str], environment: dict[bytes, bytes]) -> int:
     """Run a program for the request, and answer with what it writes."""
     path = arguments[0]
-    body = req._input
+    body = req.mp_input
     try:
         program = Program(arguments, environment, os.path.dirname(path), fed=body is not None)
     except OSError as error:
@@ -77,7 +77,7 @@ def command(req: Request, text: str, environment: dict[bytes, bytes], write: Cal
     :param write: takes its output.
     :returns: OK, or a status where it could not be run to its end.
     """
-    directory = os.path.dirname(req._filename or "/")
+    directory = os.path.dirname(req.mp_filename or "/")
     try:
         program = Program(["/bin/sh", "-c", text], environment, directory, fed=False)
     except OSError as error:
@@ -100,7 +100,7 @@ def command(req: Request, text: str, environment: dict[bytes, bytes], write: Cal
 
 
 def _refused(req: Request, status: int, number: int, why: str) -> int:
-    _log(req, ERROR, f"stderr from {req._filename or req._uri}: {why}", number)
+    _log(req, ERROR, f"stderr from {req.mp_filename or req.mp_uri}: {why}", number)
     return status
 
 

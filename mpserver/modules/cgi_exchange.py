@@ -73,8 +73,8 @@ class Exchange:
         self._program = program
         #: Where the output of a program goes that is no script: it has no headers, and gets no body.
         self._write = write
-        self._body = req._input if write is None else None
-        self._timeout: float = req._plan.conf[SCRIPT_TIMEOUT] or req._server_object.timeout
+        self._body = req.mp_input if write is None else None
+        self._timeout: float = req.mp_plan.conf[SCRIPT_TIMEOUT] or req.mp_server_object.timeout
         #: The headers as far as they came; None behind them.
         self._head: bytearray | None = bytearray() if write is None else None
         #: What is on its way to the program, and the line that it is about to say on stderr.
@@ -99,9 +99,9 @@ class Exchange:
         :raises ClientGone: the client left, or has to go without the end of the response.
         """
         req, program = self._req, self._program
-        if self._write is None and os.path.basename(req._filename or "").startswith(NPH):
-            req._assbackwards, req._header_only, self._head = 1, 0, None
-            req._link.keep_alive = False
+        if self._write is None and os.path.basename(req.mp_filename or "").startswith(NPH):
+            req.mp_assbackwards, req.mp_header_only, self._head = 1, 0, None
+            req.mp_link.keep_alive = False
         deadline = time.monotonic() + self._timeout
         while program.stdout >= 0:
             ready = self._wait(deadline)
@@ -115,7 +115,7 @@ class Exchange:
                 self._read()
             self._feed(ready)
             if self._broken:
-                req._cut = True
+                req.mp_cut = True
                 return self._broken
         self._hear_out()
         self._fine = True
@@ -127,7 +127,7 @@ class Exchange:
 
     def _wait(self, deadline: float) -> dict[int, int]:
         """What is ready: descriptors, and their events; empty: nothing was, for too long."""
-        program, link, body = self._program, self._req._link, self._body
+        program, link, body = self._program, self._req.mp_link, self._body
         poll = select.poll()
         poll.register(program.stdout, select.POLLIN)
         if program.stderr >= 0:
@@ -158,7 +158,7 @@ class Exchange:
             if not isinstance(error.__cause__, RequestError):
                 raise
             self._broken = error.__cause__.status
-        self._req._read_length += len(self._pending)
+        self._req.mp_read_length += len(self._pending)
 
     def _feed(self, ready: dict[int, int]) -> None:
         """Give the program its input; see whether the client is still there."""
@@ -172,7 +172,7 @@ class Exchange:
             except OSError:  # it does not want it: the rest is thrown away with the request
                 program.close("stdin")
                 self._pending = b""
-        event = ready.get(self._req._link.fd, 0)
+        event = ready.get(self._req.mp_link.fd, 0)
         if event & select.POLLIN and program.stdin >= 0 and body is not None and not self._pending:
             self._more(body)
         elif event:
@@ -205,14 +205,14 @@ class Exchange:
         """The headers are there."""
         req = self._req
         self._status = set_headers(req, head)
-        location = req._headers_out.get("Location") if req._headers_out is not None else None
-        if not self._status and location is not None and req._status == constants.HTTP_OK:
+        location = req.mp_headers_out.get("Location") if req.mp_headers_out is not None else None
+        if not self._status and location is not None and req.mp_status == constants.HTTP_OK:
             if location.startswith("/"):
                 # RFC 3875 6.2.2: a GET, whatever this one was, and without its body
                 self._local = location
                 del req.headers_out["Location"]
                 del req.headers_in["Content-Length"]
-                req._method, req._input = "GET", None
+                req.mp_method, req.mp_input = "GET", None
             else:
                 self._status = constants.HTTP_MOVED_TEMPORARILY  # RFC 3875 6.2.3
         self._dropping = bool(self._status or self._local)
@@ -253,7 +253,7 @@ class Exchange:
 
     def _tell(self, line: bytes) -> None:
         text = line.decode("utf-8", "backslashreplace").removesuffix("\r")
-        _log(self._req, ERROR, f"stderr from {self._req._filename}: {text}", 1215)
+        _log(self._req, ERROR, f"stderr from {self._req.mp_filename}: {text}", 1215)
 
     def _hear_out(self) -> None:
         """The rest of it, up to the program's end: what it left behind may keep the stream open."""
@@ -274,12 +274,12 @@ class Exchange:
 
     def _timed_out(self) -> int:
         req = self._req
-        _log(req, WARN, f"Timeout waiting for output from CGI script {req._filename}", 1220)
+        _log(req, WARN, f"Timeout waiting for output from CGI script {req.mp_filename}", 1220)
         if self._head is not None:
             _log(
                 req,
                 ERROR,
-                f"Script timed out before returning headers: {os.path.basename(req._filename or '')}",
+                f"Script timed out before returning headers: {os.path.basename(req.mp_filename or '')}",
             )
             return constants.HTTP_GATEWAY_TIME_OUT
         if self._dropping or self._write is not None:
@@ -319,7 +319,7 @@ def set_headers(req: Request, head: bytes) -> int:
     if seconds is not None:
         req.update_mtime(seconds)
         req.set_last_modified()
-    return req.meets_conditions() if not told and req._method == "GET" else OK
+    return req.meets_conditions() if not told and req.mp_method == "GET" else OK
 
 
 def _set_status(req: Request, value: str) -> None:
@@ -332,7 +332,7 @@ def _set_status(req: Request, value: str) -> None:
             req.status_line = f"{status} {phrase}"
         return
     _log(req, ERROR, f"Invalid status line from script '{_script(req)}': {value[:30]}")
-    req._status, req._status_line = SERVER_ERROR, None
+    req.mp_status, req.mp_status_line = SERVER_ERROR, None
 
 
 def _add(req: Request, name: str, value: str) -> None:
@@ -362,8 +362,8 @@ def _malformed(req: Request, line: bytes) -> int:
 
 
 def _script(req: Request) -> str:
-    return os.path.basename(req._filename or "")
+    return os.path.basename(req.mp_filename or "")
 
 
 def _log(req: Request, level: int, text: str, number: int | None = None) -> None:
-    req._log.log(level, text, module="cgi", client=req.connection.client_addr, number=number)
+    req.mp_log.log(level, text, module="cgi", client=req.connection.client_addr, number=number)

@@ -44,14 +44,14 @@ def variables(req: Request) -> dict[bytes, bytes]:
     env["PATH"] = DEFAULT_PATH
     req.add_cgi_vars()
     first = req
-    while first._prev is not None:
-        first = first._prev
-    env["REQUEST_URI"] = AUTHORITY.sub("", first._head.target, count=1) or "/"
-    found = alias.find(req._uri, req._server.conf)
+    while first.mp_prev is not None:
+        first = first.mp_prev
+    env["REQUEST_URI"] = AUTHORITY.sub("", first.mp_head.target, count=1) or "/"
+    found = alias.find(req.mp_uri, req.mp_server.conf)
     if found is not None and found.pattern is None:
         env["CONTEXT_PREFIX"], env["CONTEXT_DOCUMENT_ROOT"] = found.prefix, found.target
-    if req._path_info:
-        env["PATH_TRANSLATED"] = translated(req, req._path_info)
+    if req.mp_path_info:
+        env["PATH_TRANSLATED"] = translated(req, req.mp_path_info)
     if "TZ" in os.environ:
         env["TZ"] = os.environ["TZ"]
     return {UNSPEAKABLE.sub("_", name).encode(): encoded(name, value) for name, value in env.pairs() if name}
@@ -59,7 +59,7 @@ def variables(req: Request) -> dict[bytes, bytes]:
 
 def translated(req: Request, path: str) -> str:
     """The file that a path of the server's would lead to."""
-    server = req._server
+    server = req.mp_server
     conf = merge(server, path, (), None, "") if server.sections.locations else None
     found = alias.translate(path, server.conf, conf)
     return found[0] if found is not None else core.document_root(server.conf) + path

@@ -121,13 +121,13 @@ def override_type(req: Request, conf: Conf) -> int:
     """
     forced = conf[FORCE_TYPE]
     if forced is not None:
-        req._content_type = forced
+        req.mp_content_type = forced
     handler = conf[SET_HANDLER]
     if handler is not None:
-        req._handler = handler
+        req.mp_handler = handler
     accept = conf[ACCEPT_PATH_INFO]
     if accept is not None:
-        req._used_path_info = 0 if accept else 1
+        req.mp_used_path_info = 0 if accept else 1
     return 0
 
 

@@ -44,17 +44,17 @@ SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 def handler(req: Request) -> int:
     """Serve the file of a request: GET, HEAD and POST (as httpd), OPTIONS; else 405 or 501."""
-    method = req._method
-    page = req._located.page
+    method = req.mp_method
+    page = req.mp_located.page
     if page is not None and method == "GET" and _is_usual(req) and _send_page(req, page):
         return OK
     if method not in ("GET", "HEAD", "POST"):
         return _other_method(req, method)
-    if req._head.length:
+    if req.mp_head.length:
         status = req.discard_request_body()
         if status != OK:
             return status
-    filename = req._filename
+    filename = req.mp_filename
     found = _stat(req)
     if found is None or filename is None:
         return _refuse(req, constants.HTTP_NOT_FOUND, f"File does not exist: {_whole_name(req)}", INFO, 128)
@@ -62,7 +62,7 @@ def handler(req: Request) -> int:
         if S_ISDIR(found.st_mode):
             return _refuse(req, constants.HTTP_NOT_FOUND, f"Attempt to serve directory: {filename}", INFO, 129)
         return _refuse(req, constants.HTTP_FORBIDDEN, f"no regular file: {filename}", ERROR)
-    if req._path_info and not _takes_path_info(req):
+    if req.mp_path_info and not _takes_path_info(req):
         return _refuse(req, constants.HTTP_NOT_FOUND, f"File does not exist: {_whole_name(req)}", INFO, 130)
     try:
         return _send(req, filename, found)
@@ -78,60 +78,60 @@ def handler(req: Request) -> int:
 def _send_page(req: Request, page: file_cache.Page) -> bool:
     """Send what is kept of a file. :returns: False if that has no answer to the request"""
     verdict, ranged = OK, False
-    if req._head.conditional:
-        get = req._head.get
+    if req.mp_head.conditional:
+        get = req.mp_head.get
         ranged = get("range") is not None
-        if not req._no_local_copy:
-            verdict = conditions.evaluate("GET", get, page.etag, page.modified, req._request_time)
+        if not req.mp_no_local_copy:
+            verdict = conditions.evaluate("GET", get, page.etag, page.modified, req.mp_request_time)
     if verdict == constants.HTTP_NOT_MODIFIED:
         req.finish_unmodified(page.unmodified)
     elif verdict or ranged or page.rest is None:
         return False
     else:
         req.finish_page(page.rest, page.size)
-    if req._plan.has_end:
-        req._headers_out = HeaderTable.from_pairs(page.fields)
+    if req.mp_plan.has_end:
+        req.mp_headers_out = HeaderTable.from_pairs(page.fields)
     return True
 
 
 def _stat(req: Request) -> os.stat_result | None:
     """What stat says of the file: as the translation found it, unless a handler had a look at it or set another."""
-    if req._stat is not None and req._finfo is None:
-        found: os.stat_result = req._stat
+    if req.mp_stat is not None and req.mp_finfo is None:
+        found: os.stat_result = req.mp_stat
         return found
-    if req._filename is None:
+    if req.mp_filename is None:
         return None
     try:
-        return os.stat(req._filename)
+        return os.stat(req.mp_filename)
     except (OSError, ValueError):
         return None
 
 
 def _send(req: Request, filename: str, found: os.stat_result) -> int:
     """The file's validators, then what the request's conditions and ranges leave of it."""
-    now = req._request_time
+    now = req.mp_request_time
     size = found.st_size
-    req._mtime = mtime = max(req._mtime, found.st_mtime)
+    req.mp_mtime = mtime = max(req.mp_mtime, found.st_mtime)
     etag = uri.etag(size, found.st_mtime_ns)
     if now - found.st_mtime < file_cache.SETTLED:
         etag = "W/" + etag
     validators = [("Last-Modified", http_date(min(mtime, now))), ("ETag", etag), ("Accept-Ranges", "bytes")]
-    if req._headers_out is None:
-        req._headers_out = HeaderTable.from_pairs(validators)  # a third of the time that setting them takes
+    if req.mp_headers_out is None:
+        req.mp_headers_out = HeaderTable.from_pairs(validators)  # a third of the time that setting them takes
     else:
         for name, value in validators:
-            req._headers_out[name] = value
-    if req._status == constants.HTTP_OK:  # an error document is sent as it is
+            req.mp_headers_out[name] = value
+    if req.mp_status == constants.HTTP_OK:  # an error document is sent as it is
         get = _fields(req)
-        if not req._no_local_copy:
-            verdict = conditions.evaluate(req._method, get, etag, mtime, now)
+        if not req.mp_no_local_copy:
+            verdict = conditions.evaluate(req.mp_method, get, etag, mtime, now)
             if verdict:
                 _check_readable(filename)
                 if verdict == constants.HTTP_NOT_MODIFIED and _may_keep(req, found, validators):
-                    req._host.pages.keep(req._located, validators, None, size, etag, mtime)
-                req._status = verdict
+                    req.mp_host.pages.keep(req.mp_located, validators, None, size, etag, mtime)
+                req.mp_status = verdict
                 return OK
-        if req._method == "GET":  # the only method with ranges (RFC 9110 14.2)
+        if req.mp_method == "GET":  # the only method with ranges (RFC 9110 14.2)
             wanted = get("range")
             if wanted is not None and not is_filtered(req) and conditions.range_applies(get, etag, mtime, now):
                 chosen = ranges.parse(wanted, size)
@@ -140,19 +140,19 @@ def _send(req: Request, filename: str, found: os.stat_result) -> int:
                 if chosen is ranges.UNSATISFIABLE:
                     req.err_headers_out["Content-Range"] = ranges.unsatisfied_range(size)
                     return constants.HTTP_RANGE_NOT_SATISFIABLE
-    if req._header_only:
+    if req.mp_header_only:
         req.set_content_length(size)
     keeps = size <= file_cache.LONGEST and _may_keep(req, found, validators)
     req.sendfile(filename)
-    if keeps and len(req._parts) == 1 and _length(req._parts[0]) == size:
-        req._host.pages.keep(req._located, validators, req._parts[0], size, etag, mtime)
+    if keeps and len(req.mp_parts) == 1 and _length(req.mp_parts[0]) == size:
+        req.mp_host.pages.keep(req.mp_located, validators, req.mp_parts[0], size, etag, mtime)
     return OK
 
 
 def _may_keep(req: Request, found: os.stat_result, validators: Sequence[tuple[str, str]]) -> bool:
     """Whether this request's answer is that to all of its kind, as long as the file stays the same."""
     return (
-        req._method == "GET" and req._mtime == found.st_mtime and file_cache.settled(found, req._request_time)
+        req.mp_method == "GET" and req.mp_mtime == found.st_mtime and file_cache.settled(found, req.mp_request_time)
         and _is_usual(req, validators)
     )  # fmt: skip
 
@@ -167,34 +167,34 @@ def _is_usual(req: Request, validators: Sequence[tuple[str, str]] = ()) -> bool:
 
     :param validators: headers that were set already.
     """
-    headers = req._headers_out
+    headers = req.mp_headers_out
     return (
-        not req._head.length and not req._path_info and not req._parts and (validators or not req._mtime)
-        and req._stat is not None and req._finfo is None and req._table_in is None and not req._added
+        not req.mp_head.length and not req.mp_path_info and not req.mp_parts and (validators or not req.mp_mtime)
+        and req.mp_stat is not None and req.mp_finfo is None and req.mp_table_in is None and not req.mp_added
         and (req.plain if headers is None else _is_plain_but(req, headers, validators))
     )  # fmt: skip
 
 
 def _is_plain_but(req: Request, headers: Table, validators: Sequence[tuple[str, str]]) -> bool:
     """Whether a request is plain but for headers that were set already."""
-    req._headers_out = None
+    req.mp_headers_out = None
     plain = req.plain
-    req._headers_out = headers
+    req.mp_headers_out = headers
     return plain and list(headers.pairs()) == list(validators)
 
 
 def _send_ranges(req: Request, filename: str, chosen: list[ranges.Range], size: int) -> int:
     """206 with one range, or with several in parts."""
-    req._status = constants.HTTP_PARTIAL_CONTENT
+    req.mp_status = constants.HTTP_PARTIAL_CONTENT
     if len(chosen) == 1:
         start, end = chosen[0]
         req.headers_out["Content-Range"] = ranges.content_range(chosen[0], size)
         req.sendfile(filename, start, end - start + 1)
         return OK
     _check_readable(filename)  # before the first part: the response may be on its way after it
-    frame = ranges.multipart(chosen, size, req._content_type, os.urandom(12).hex())
+    frame = ranges.multipart(chosen, size, req.mp_content_type, os.urandom(12).hex())
     req.set_content_length(frame.length)
-    req._content_type = frame.content_type
+    req.mp_content_type = frame.content_type
     for head, (start, end) in zip(frame.heads, chosen, strict=True):
         req.write(head, 0)
         req.sendfile(filename, start, end - start + 1)
@@ -210,9 +210,9 @@ def _check_readable(filename: str) -> None:
 
 def _fields(req: Request) -> conditions.Get:
     """How to look up request headers: in the head, or in the table where a handler may have changed it."""
-    table = req._table_in
+    table = req.mp_table_in
     if table is None:
-        return req._head.get
+        return req.mp_head.get
 
     def get(name: str) -> str | None:
         if name not in table:
@@ -225,9 +225,9 @@ def _fields(req: Request) -> conditions.Get:
 
 def _takes_path_info(req: Request) -> bool:
     """Whether a path that goes on behind the file's name is accepted (AcceptPathInfo, or a handler's wish)."""
-    if req._used_path_info != constants.AP_REQ_DEFAULT_PATH_INFO:
-        return req._used_path_info == constants.AP_REQ_ACCEPT_PATH_INFO
-    return req._plan.conf[core.ACCEPT_PATH_INFO] is True
+    if req.mp_used_path_info != constants.AP_REQ_DEFAULT_PATH_INFO:
+        return req.mp_used_path_info == constants.AP_REQ_ACCEPT_PATH_INFO
+    return req.mp_plan.conf[core.ACCEPT_PATH_INFO] is True
 
 
 def _other_method(req: Request, method: str) -> int:
@@ -236,14 +236,14 @@ def _other_method(req: Request, method: str) -> int:
         return options(req)
     req.allow_methods(METHODS)
     if method not in constants.METHOD_NUMBERS:
-        return _refuse(req, constants.HTTP_NOT_IMPLEMENTED, f"Invalid method in request {req._head.line}", ERROR, 135)
+        return _refuse(req, constants.HTTP_NOT_IMPLEMENTED, f"Invalid method in request {req.mp_head.line}", ERROR, 135)
     return constants.HTTP_METHOD_NOT_ALLOWED
 
 
 def options(req: Request) -> int:
     """OPTIONS (RFC 9110 9.3.7): the methods, and no body. ``OPTIONS *`` is answered without any."""
-    if req._head.path != "*":
-        req.headers_out["Allow"] = ",".join(dict.fromkeys((*METHODS, *req._allowed_methods, "TRACE")))
+    if req.mp_head.path != "*":
+        req.headers_out["Allow"] = ",".join(dict.fromkeys((*METHODS, *req.mp_allowed_methods, "TRACE")))
     req.set_content_length(0)
     return OK
 
@@ -253,21 +253,21 @@ def trace(req: Request) -> int:
 
     :returns: DONE, or 413: such a request has no body.
     """
-    if req._head.length:
+    if req.mp_head.length:
         return _refuse(
             req,
             constants.HTTP_REQUEST_ENTITY_TOO_LARGE,
-            f"TRACE with a body is not allowed: {req._uri}",
+            f"TRACE with a body is not allowed: {req.mp_uri}",
             INFO,
             1595,
         )
     lines: dict[str, str] = {}
-    for name, value in req._head.fields:
+    for name, value in req.mp_head.fields:
         key = name.lower()
         if key not in SECRET:
             lines[key] = f"{lines[key]}, {value}" if key in lines else f"{name}: {value}"
-    req._content_type = "message/http"
-    text = "\r\n".join((req._head.line, *lines.values(), "", ""))
+    req.mp_content_type = "message/http"
+    text = "\r\n".join((req.mp_head.line, *lines.values(), "", ""))
     req.write(text.encode("latin-1"), 0)
     return DONE
 
@@ -282,20 +282,20 @@ def directory(req: Request, conf: Conf, look: Look) -> int:
     :param look: tries an index file; 404 lets the next one come.
     :returns: DECLINED if there is neither.
     """
-    if req._path_info:
+    if req.mp_path_info:
         return DECLINED
-    if not req._uri.endswith("/"):
+    if not req.mp_uri.endswith("/"):
         return redirect_to_slash(req) if conf[dir_module.DIRECTORY_SLASH] else DECLINED
-    if conf[dir_module.DIRECTORY_CHECK_HANDLER] and req._handler not in (None, DIRECTORY_HANDLER):
+    if conf[dir_module.DIRECTORY_CHECK_HANDLER] and req.mp_handler not in (None, DIRECTORY_HANDLER):
         return DECLINED
     return find_index(req, conf[dir_module.DIRECTORY_INDEX], look)
 
 
 def redirect_to_slash(req: Request) -> int:
     """301 to the directory's name with a slash, the query kept."""
-    target = encode_path(req._uri) + "/"
-    if req._args:
-        target += "?" + req._args
+    target = encode_path(req.mp_uri) + "/"
+    if req.mp_args:
+        target += "?" + req.mp_args
     req.headers_out["Location"] = req.construct_url(target)
     return constants.HTTP_MOVED_PERMANENTLY
 
@@ -306,28 +306,28 @@ def find_index(req: Request, names: tuple[str, ...], look: Look) -> int:
     :returns: what ``look`` says of it; else the last error but 404 (so that no listing shows what a
         broken index should hide); DECLINED if none exists.
     """
-    base, args = encode_path(req._uri), req._args
+    base, args = encode_path(req.mp_uri), req.mp_args
     error = DECLINED
     for name in names:
         path, question, query = name.partition("?")
         if question:
-            req._args = query if args is None else f"{query}&{args}"
+            req.mp_args = query if args is None else f"{query}&{args}"
         result = look(path if path.startswith("/") else base + path)
         if result in (OK, DONE) or 300 <= result < 400:
             return result
-        req._args = args
+        req.mp_args = args
         if result != constants.HTTP_NOT_FOUND:
             error = result
     return error
 
 
 def _whole_name(req: Request) -> str:
-    return (req._filename or "") + (req._path_info or "") or req._uri
+    return (req.mp_filename or "") + (req.mp_path_info or "") or req.mp_uri
 
 
 def _refuse(req: Request, status: int, reason: str, level: int, number: int | None = None) -> int:
     """Log why, and answer with a status."""
-    log: Any = req._log
+    log: Any = req.mp_log
     if log.enabled(level):
         log.log(level, reason, client=req.connection.client_addr, number=number)
     return status

@@ -350,10 +350,10 @@ def server_variables(req: Request) -> dict[str, str]:
     """The variables that a request has beside its environment."""
     now = time.localtime()
     return {
-        "REMOTE_USER": req._user or "",
-        "REQUEST_FILENAME": req._filename or "",
-        "THE_REQUEST": req._head.line,
-        "HANDLER": req._handler or "",
+        "REMOTE_USER": req.mp_user or "",
+        "REQUEST_FILENAME": req.mp_filename or "",
+        "THE_REQUEST": req.mp_head.line,
+        "HANDLER": req.mp_handler or "",
         "HTTPS": "on" if req.is_https() else "off",
         "TIME_YEAR": f"{now.tm_year}",
         "TIME_MON": f"{now.tm_mon:02}",

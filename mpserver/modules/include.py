@@ -40,25 +40,25 @@ X_BIT_HACK = Setting("XBitHack", "off")
 
 def by_bit(req: Request) -> bool:
     """Whether XBitHack makes a file a page: it is HTML, and its owner may execute it."""
-    found, media = req._stat, req._content_type or ""
+    found, media = req.mp_stat, req.mp_content_type or ""
     if found is None or not found.st_mode & stat.S_IXUSR or media.partition(";")[0] != "text/html":
         return False
-    return bool(options.effective(req._plan.conf) & options.Option.INCLUDES)
+    return bool(options.effective(req.mp_plan.conf) & options.Option.INCLUDES)
 
 
 def keeps_time(req: Request) -> bool:
     """Whether the file's time is the page's: its group may execute it, under XBitHack Full."""
-    if req._plan.conf[X_BIT_HACK] != "full" or req._stat is None:
+    if req.mp_plan.conf[X_BIT_HACK] != "full" or req.mp_stat is None:
         return False
-    return bool(req._stat.st_mode & stat.S_IXGRP)
+    return bool(req.mp_stat.st_mode & stat.S_IXGRP)
 
 
 def applies(req: Request) -> bool:
     """Whether the filter works on a response; else it says why, and lets the page through as it is."""
-    if options.effective(req._plan.conf) & options.Option.INCLUDES:
+    if options.effective(req.mp_plan.conf) & options.Option.INCLUDES:
         return True
-    text = f"mod_include: Options +Includes (or IncludesNoExec) wasn't set, INCLUDES filter removed: {req._uri}"
-    req._log.log(WARN, text, module="include", client=req.connection.client_addr, number=1374)
+    text = f"mod_include: Options +Includes (or IncludesNoExec) wasn't set, INCLUDES filter removed: {req.mp_uri}"
+    req.mp_log.log(WARN, text, module="include", client=req.connection.client_addr, number=1374)
     return False
 
 

@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 class Logged(Protocol):
     """What a log line needs of a request: documented members, and facts that the engine keeps for the log."""
 
-    _bytes_in: int
-    _bytes_out: int
+    mp_bytes_in: int
+    mp_bytes_out: int
     #: Seconds.
-    _duration: float
+    mp_duration: float
     #: The number of this request on its connection, from 1.
-    _keepalives: int
-    _log_id: str | None
-    _head: Head
+    mp_keepalives: int
+    mp_log_id: str | None
+    mp_head: Head
     #: `headers_in`, if that has been asked for.
-    _table_in: Table | None
+    mp_table_in: Table | None
 
     @property
-    def _connection_state(self) -> str:
+    def mp_connection_state(self) -> str:
         """ "X": the client left before the end, "+": kept alive, "-": closed."""
 
     @property
@@ -172,7 +172,7 @@ def _time(argument: str) -> Getter:
     form = argument.removeprefix("end:") if at_end else argument.removeprefix("begin:")
     show = _INSTANTS.get(form) or _Seconds(form)
     if at_end:
-        return lambda req: show(req.request_time + req._duration)
+        return lambda req: show(req.request_time + req.mp_duration)
     return lambda req: show(req.request_time)
 
 
@@ -181,7 +181,7 @@ def _duration(argument: str) -> Getter:
     if argument not in _UNITS:
         return lambda _req: argument
     factor = _UNITS[argument]
-    return lambda req: int(req._duration * factor)
+    return lambda req: int(req.mp_duration * factor)
 
 
 _UNITS = {"": 1, "s": 1, "ms": 1_000, "us": 1_000_000}
@@ -265,8 +265,8 @@ def _header_in(argument: str) -> Getter:
         return lambda req: _escape_or_none(_multiple(req.headers_in, argument))
 
     def get(req: Logged) -> str | None:
-        table = req._table_in
-        return _escape_or_none(req._head.get(name) if table is None else _multiple(table, argument))
+        table = req.mp_table_in
+        return _escape_or_none(req.mp_head.get(name) if table is None else _multiple(table, argument))
 
     return get
 
@@ -361,34 +361,34 @@ LETTERS: dict[str, Letter] = {
     "b": Letter(_plain(lambda req: req.bytes_sent or None)),
     "B": Letter(_plain(lambda req: req.bytes_sent)),
     "C": Letter(_cookie),
-    "D": Letter(_plain(lambda req: int(req._duration * 1_000_000)), True),
+    "D": Letter(_plain(lambda req: int(req.mp_duration * 1_000_000)), True),
     "e": Letter(_environment),
     "f": Letter(_plain(lambda req: _escape_or_none(req.filename))),
     "h": Letter(_host),
     "H": Letter(_plain(lambda req: req.protocol)),
     "i": Letter(_header_in),
-    "I": Letter(_plain(lambda req: req._bytes_in)),
-    "k": Letter(_plain(lambda req: max(req._keepalives - 1, 0))),
+    "I": Letter(_plain(lambda req: req.mp_bytes_in)),
+    "k": Letter(_plain(lambda req: max(req.mp_keepalives - 1, 0))),
     "l": Letter(_plain(lambda _req: None)),  # (nobody asks clients by RFC 1413)
-    "L": Letter(_plain(lambda req: req._log_id)),
+    "L": Letter(_plain(lambda req: req.mp_log_id)),
     "m": Letter(_plain(lambda req: escape(req.method))),
     "n": Letter(_note),
     "o": Letter(_header_out),
-    "O": Letter(_plain(lambda req: req._bytes_out)),
+    "O": Letter(_plain(lambda req: req.mp_bytes_out)),
     "p": Letter(_port),
     "P": Letter(_process),
     "q": Letter(_plain(_query)),
     "r": Letter(_plain(_line), True),
     "R": Letter(_plain(lambda req: _escape_or_none(req.handler))),
     "s": Letter(_plain(lambda req: req.status), True),
-    "S": Letter(_plain(lambda req: req._bytes_in + req._bytes_out)),
+    "S": Letter(_plain(lambda req: req.mp_bytes_in + req.mp_bytes_out)),
     "t": Letter(_time),
     "T": Letter(_duration, True),
     "u": Letter(_plain(_user)),
     "U": Letter(_plain(_path), True),
     "v": Letter(_plain(_virtual_host)),
     "V": Letter(_plain(_server_name)),
-    "X": Letter(_plain(lambda req: req._connection_state)),
+    "X": Letter(_plain(lambda req: req.mp_connection_state)),
     "^ti": Letter(_trailer("_trailers_in")),
     "^to": Letter(_trailer("_trailers_out")),
 }

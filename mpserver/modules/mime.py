@@ -128,28 +128,28 @@ def type_checker(req: Request, find: Callable[[str], Mime]) -> int:
     :param find: a `Finder` of the request's configuration.
     :returns: OK where a type is known, else DECLINED.
     """
-    filename = req._filename
+    filename = req.mp_filename
     if filename is None:
         return -1
-    finfo = req._finfo
-    if finfo.filetype == 2 if finfo is not None else req._stat is not None and S_ISDIR(req._stat.st_mode):
-        req._content_type = DIRECTORY_TYPE
+    finfo = req.mp_finfo
+    if finfo.filetype == 2 if finfo is not None else req.mp_stat is not None and S_ISDIR(req.mp_stat.st_mode):
+        req.mp_content_type = DIRECTORY_TYPE
         return 0
     found = find(filename[filename.rfind("/") + 1 :])
-    if found.handler is not None and not req._proxyreq:
-        req._handler = found.handler
+    if found.handler is not None and not req.mp_proxyreq:
+        req.mp_handler = found.handler
     if found.encoding is not None:
-        before = req._content_encoding
-        req._content_encoding = f"{before}, {found.encoding}" if before else found.encoding
+        before = req.mp_content_encoding
+        req.mp_content_encoding = f"{before}, {found.encoding}" if before else found.encoding
     if found.languages:
-        req._content_languages = found.languages
+        req.mp_content_languages = found.languages
     if found.type is not None:
-        req._content_type = found.type
-    media = req._content_type
+        req.mp_content_type = found.type
+    media = req.mp_content_type
     if media is None:
         return -1
     if found.charset is not None:
-        req._content_type = with_charset(media, found.charset)
+        req.mp_content_type = with_charset(media, found.charset)
     return 0
 
 

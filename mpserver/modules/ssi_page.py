@@ -87,17 +87,17 @@ class Document:
         self.match: re.Match[str] | None = None
         #: The query of the page around this one, which has another.
         self._query: str | None = None
-        main = req._main
-        parent = getattr(main, "_document", None) if main is not None else None
+        main = req.mp_main
+        parent = getattr(main, "mp_document", None) if main is not None else None
         if main is not None and parent is not None:
-            req._env = main.subprocess_env
+            req.mp_env = main.subprocess_env
             self._names: dict[str, str] = parent._names
-            if req._args is not None:
+            if req.mp_args is not None:
                 self._query = req.subprocess_env.get("QUERY_STRING")
-                req.subprocess_env["QUERY_STRING"] = req._args
+                req.subprocess_env["QUERY_STRING"] = req.mp_args
         else:
             self._names = self._facts()
-        req._document = self
+        req.mp_document = self
 
     def _facts(self) -> dict[str, str]:
         """The variables of the page itself, and those of CGI in the request's environment."""
@@ -106,10 +106,10 @@ class Document:
         table = req.subprocess_env
         for name, value in environment.items():
             table[name.decode()] = to_text(value)
-        arguments = req._args or ""
+        arguments = req.mp_args or ""
         return {
-            "DOCUMENT_NAME": os.path.basename(req._filename or ""),
-            "DOCUMENT_URI": req._uri,
+            "DOCUMENT_NAME": os.path.basename(req.mp_filename or ""),
+            "DOCUMENT_URI": req.mp_uri,
             "DOCUMENT_ARGS": arguments,
             "QUERY_STRING_UNESCAPED": re.sub(
                 r"([^0-9A-Za-z_\s.,/=+:@%-])", r"\\\1", unquote(arguments, errors="surrogateescape")
@@ -169,7 +169,7 @@ class Document:
             if self._shows or tag.element in CONDITIONS:
                 element(self, tag.arguments)
         except Fault as fault:
-            self._req._log.log(
+            self._req.mp_log.log(
                 ERROR,
                 str(fault),
                 module="include",
@@ -185,10 +185,10 @@ class Document:
 
     def _log(self, text: str, number: int | None = None, level: int = ERROR) -> None:
         client = self._req.connection.client_addr
-        self._req._log.log(level, f"{text} {self._name()}", module="include", client=client, number=number)
+        self._req.mp_log.log(level, f"{text} {self._name()}", module="include", client=client, number=number)
 
     def _name(self) -> str:
-        return self._req._filename or self._req._uri
+        return self._req.mp_filename or self._req.mp_uri
 
     # ---- variables
 
@@ -257,15 +257,15 @@ class Document:
     def last_modified(self) -> str:
         """LAST_MODIFIED, of the page that the client asked for."""
         page = self._req
-        while page._main is not None:
-            page = page._main
-        return self._date(page._stat.st_mtime if page._stat is not None else time.time(), True)
+        while page.mp_main is not None:
+            page = page.mp_main
+        return self._date(page.mp_stat.st_mtime if page.mp_stat is not None else time.time(), True)
 
     def user_name(self) -> str:
         """USER_NAME: whose file it is."""
         import pwd
 
-        found = self._req._stat
+        found = self._req.mp_stat
         try:
             return pwd.getpwuid(found.st_uid).pw_name if found is not None else "<unknown>"
         except KeyError:

@@ -53,9 +53,9 @@ def failed(req: Request, plan: Plan, handler: Handler, error: BaseException, rep
     """
     text = describe(error)
     prefix = f"{handler.phase} {handler.entry.handler}"
-    req._failure = f"{prefix}: {text[-1].strip()}"
+    req.mp_failure = f"{prefix}: {text[-1].strip()}"
     for part in [f"{text[-1].rstrip()} (as before: the file has not changed)"] if repeated else text:
-        req._log.log(
+        req.mp_log.log(
             constants.APLOG_ERR,
             f"{prefix}: {part.rstrip()}",
             module="python",
@@ -63,13 +63,13 @@ def failed(req: Request, plan: Plan, handler: Handler, error: BaseException, rep
         )
     if not plan.debug:
         return SERVER_ERROR
-    if not req._started:
-        req._status = SERVER_ERROR
-        req._status_line = None
-        req._content_type = "text/html"
-        if req._headers_out is not None:
+    if not req.mp_started:
+        req.mp_status = SERVER_ERROR
+        req.mp_status_line = None
+        req.mp_content_type = "text/html"
+        if req.mp_headers_out is not None:
             for name in ("Content-Length", "Content-Encoding", "ETag", "Last-Modified"):
-                del req._headers_out[name]
+                del req.mp_headers_out[name]
     shown = escape("".join(part + "\n" for part in text))
     page = f'\n<pre>\nMod_python error: "{escape(prefix)}"\n\n{shown}</pre>\n'
     try:

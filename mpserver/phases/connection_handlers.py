@@ -79,7 +79,7 @@ class Protocol:
 
     @staticmethod
     def _log(connection: ProtocolConnection, level: int, handler: Handler, text: str) -> None:
-        connection._log.log(
+        connection.mp_log.log(
             level,
             f"ConnectionHandler {handler.entry.handler}: {text}",
             module="python",

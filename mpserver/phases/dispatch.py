@@ -49,33 +49,33 @@ def run(req: Request, plan: Plan, loader: Loader, phase: str, handlers: Sequence
 
     :returns: the last result; DECLINED where none ran.
     """
-    if req._added:
+    if req.mp_added:
         handlers = _with_added(req, plan, phase, handlers)
     result = DECLINED
     going = CONTINUE[phase]
-    outer_phase, outer_running = req._phase, req._running
-    req._phase = phase
+    outer_phase, outer_running = req.mp_phase, req.mp_running
+    req.mp_phase = phase
     index = 0
     while index < len(handlers):
-        req._running = (handlers, index)
+        req.mp_running = (handlers, index)
         outcome = call(req, plan, loader, handlers[index])
         if outcome is not None:
             result = outcome
             if result not in going:
                 break
-        if req._added:
+        if req.mp_added:
             handlers = _with_added(req, plan, phase, handlers)
         index += 1
-    if req._added:
-        req._added.pop(phase, None)  # added by the one that ended it
-    req._phase, req._running = outer_phase, outer_running
+    if req.mp_added:
+        req.mp_added.pop(phase, None)  # added by the one that ended it
+    req.mp_phase, req.mp_running = outer_phase, outer_running
     return result
 
 
 def _with_added(req: Request, plan: Plan, phase: str, handlers: Sequence[Handler]) -> Sequence[Handler]:
     """The handlers of a phase, and behind them those that the request was given for it."""
-    assert req._added is not None
-    added = req._added.pop(phase, ())
+    assert req.mp_added is not None
+    added = req.mp_added.pop(phase, ())
     return [*handlers, *(plan.handler(entry, phase) for entry in added)] if added else handlers
 
 
@@ -102,7 +102,7 @@ def call(req: Request, plan: Plan, loader: Loader, handler: Handler) -> int | No
         raise
     except ClientGone as gone:  # nobody is there to be answered, and nothing is wrong with the handler
         text = f"{handler.phase} {handler.entry.handler}: {gone}"
-        req._log.log(constants.APLOG_INFO, text, module="python", client=req.connection.client_addr)
+        req.mp_log.log(constants.APLOG_INFO, text, module="python", client=req.connection.client_addr)
         return SERVER_ERROR
     except BaseException as error:  # an application may raise anything; it harms only its own request
         if loader.may_move:
@@ -134,12 +134,12 @@ def move_or_stay(req: Request, loader: Loader, error: BaseException, loading: bo
     why = moving.hindrance(req, loading)
     if not why:
         raise Misplaced(module) from error
-    req._cut = True
+    req.mp_cut = True
     text = (
         f"{module} can't be used in this interpreter, and the request is not run again in a process, for {why}: "
-        f"{req._head.line}; 'PythonInterpBackend process' spares it that"
+        f"{req.mp_head.line}; 'PythonInterpBackend process' spares it that"
     )
-    req._log.log(constants.APLOG_ERR, text, module="python", client=req.connection.client_addr)
+    req.mp_log.log(constants.APLOG_ERR, text, module="python", client=req.connection.client_addr)
 
 
 def _raised(req: Request, raised: SERVER_RETURN) -> Any:

@@ -36,21 +36,21 @@ class Answers:
 
     def gone(self, req: Request, error: ClientGone) -> int:
         """The client left before the end of its response."""
-        req._aborted()
-        req._log.log(constants.APLOG_INFO, str(error), client=req.connection.client_addr)
+        req.mp_aborted()
+        req.mp_log.log(constants.APLOG_INFO, str(error), client=req.connection.client_addr)
         return OK
 
     def _unsendable(self, req: Request, error: Exception) -> None:
         """A head that can't be sent: answer 500 if nothing went out, else end the connection."""
         log_error(req, f"the response can't be sent: {error}")
-        req._link.keep_alive = False
-        if req._bytes_out:
-            req._aborted()
+        req.mp_link.keep_alive = False
+        if req.mp_bytes_out:
+            req.mp_aborted()
             return
-        req._started = False
-        req._drop_parts()
-        req._headers_out = req._err_headers_out = None
-        req._status_line = None
+        req.mp_started = False
+        req.mp_drop_parts()
+        req.mp_headers_out = req.mp_err_headers_out = None
+        req.mp_status_line = None
         try:
             self.canned(req, constants.HTTP_INTERNAL_SERVER_ERROR)
         except ClientGone as gone:
@@ -59,25 +59,25 @@ class Answers:
     def die(self, req: Request, status: int) -> None:
         """Answer with a status other than what the handler wrote (httpd's ``ap_die``)."""
         if errorpage.sendable(status) != status or status < 200:
-            log_error(req, f"{status} is no HTTP status: {req._uri} is answered with 500")
+            log_error(req, f"{status} is no HTTP status: {req.mp_uri} is answered with 500")
             status = constants.HTTP_INTERNAL_SERVER_ERROR
-        req._original_status = status
-        if req._started:
+        req.mp_original_status = status
+        if req.mp_started:
             self._too_late(req, status)
             return
-        req._drop_parts()
-        req._link.take_held()  # a flush that was interrupted before it took effect
-        req._status = status
+        req.mp_drop_parts()
+        req.mp_link.take_held()  # a flush that was interrupted before it took effect
+        req.mp_status = status
         if status in BODILESS:
             req.finish()
             return
-        headers = req._headers_out
+        headers = req.mp_headers_out
         kept = {name: headers.get(name) if headers else None for name in ("Location", "Allow")}
-        req._headers_out = None
-        req._status_line = None
+        req.mp_headers_out = None
+        req.mp_status_line = None
         if kept["Location"] is not None and status < 400:
             req.headers_out["Location"] = kept["Location"]
-        document = req._plan.error_documents.get(status)
+        document = req.mp_plan.error_documents.get(status)
         failed = 0
         if document is not None:
             failed = self._document(req, status, document)
@@ -92,12 +92,12 @@ class Answers:
 
         A response that the server itself ended is cut instead, so that the client sees that it is not whole.
         """
-        if req._finished:
+        if req.mp_finished:
             return  # the response is complete: nothing may follow it
-        log_error(req, f"status {status} after the response began: {req._uri}")
-        req._status = status  # (for the logs: the client was told another)
-        if req._cut and (req._chunked or req._length_left):
-            req._aborted()
+        log_error(req, f"status {status} after the response began: {req.mp_uri}")
+        req.mp_status = status  # (for the logs: the client was told another)
+        if req.mp_cut and (req.mp_chunked or req.mp_length_left):
+            req.mp_aborted()
             return
         if status not in BODILESS:
             bypass(req)
@@ -108,7 +108,7 @@ class Answers:
         """ErrorDocument: text, another site, or a path of this server. :returns: 0, or the status it failed with."""
         document = errorpage.document(target)
         if document.kind == "text":
-            req._content_type = errorpage.CONTENT_TYPE
+            req.mp_content_type = errorpage.CONTENT_TYPE
             req.write(document.value.encode("latin-1", "xmlcharrefreplace"), 0)
             req.finish()
             return 0
@@ -119,21 +119,21 @@ class Answers:
             req.headers_out["Location"] = document.value
             self.canned(req, constants.HTTP_MOVED_TEMPORARILY)
             return 0
-        if req._prev is not None and req._prev._status >= 400:
+        if req.mp_prev is not None and req.mp_prev.mp_status >= 400:
             return status  # an error inside an error document
         return 0 if self.redirected(req, document.value, status) else constants.HTTP_INTERNAL_SERVER_ERROR
 
     def canned(self, req: Request, status: int, failed: int = 0, note: str = "") -> None:
         """The server's own page for a status; see `errorpage.build`."""
-        req._status = status
-        req._content_type = errorpage.CONTENT_TYPE
-        req._content_encoding, req._content_languages = None, ()
+        req.mp_status = status
+        req.mp_content_type = errorpage.CONTENT_TYPE
+        req.mp_content_encoding, req.mp_content_languages = None, ()
         if status in (constants.HTTP_METHOD_NOT_ALLOWED, constants.HTTP_NOT_IMPLEMENTED):
-            req.headers_out["Allow"] = errorpage.allow(req._allowed_methods)
+            req.headers_out["Allow"] = errorpage.allow(req.mp_allowed_methods)
         req.write(errorpage.encode(errorpage.build(status, req, note, failed)), 0)
         req.finish()
 
 
 def log_error(req: Request, text: str) -> None:
     """A line of the server's own about a request."""
-    req._log.log(constants.APLOG_ERR, text, client=req.connection.client_addr)
+    req.mp_log.log(constants.APLOG_ERR, text, client=req.connection.client_addr)

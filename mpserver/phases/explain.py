@@ -18,7 +18,7 @@ QUOTE = '"'
 def rows(plan: Plan, req: Request) -> Iterator[tuple[str, str]]:
     """What a request's plan is made of: names and texts, in the order of the road."""
     yield "runs in", f"{plan.interpreter_id.name}, asked for as {plan.interpreter_id.kind}"
-    yield "virtual host", req._host.name
+    yield "virtual host", req.mp_host.name
     for phase in (*python.EARLY_PHASES, *python.LATE_PHASES):
         found = plan.handlers.get(phase)
         if found is not None:

@@ -117,17 +117,17 @@ class Caller:
         given.disable()
         if not self.plan.debug or given.closed:
             return
-        if not req._started:
-            req._status = constants.HTTP_INTERNAL_SERVER_ERROR
-            req._status_line = None
-            req._content_type = "text/html"
+        if not req.mp_started:
+            req.mp_status = constants.HTTP_INTERNAL_SERVER_ERROR
+            req.mp_status_line = None
+            req.mp_content_type = "text/html"
         shown = errorpage.escape("".join(part + "\n" for part in text))
         page = f'\n<pre>\nMod_python error: "{errorpage.escape(prefix)}"\n\n{shown}</pre>\n'
         given.write(page.encode("ascii", "xmlcharrefreplace"))
 
     def _log(self, text: str) -> None:
         client = self.req.connection.client_addr
-        self.req._log.log(constants.APLOG_ERR, text, module="python", client=client)
+        self.req.mp_log.log(constants.APLOG_ERR, text, module="python", client=client)
 
 
 class PythonOutput(OutputFilter):
@@ -211,7 +211,7 @@ class ByType(OutputFilter):
         """See `OutputFilter.take`."""
         if self._chosen is None:
             self._chosen = self.next
-            if by_type.matches(self.req._content_type, self._types):
+            if by_type.matches(self.req.mp_content_type, self._types):
                 self._chosen = self._make(self.req)
                 self._chosen.next = self.next
         self._chosen.take(parts, mark)
@@ -228,10 +228,10 @@ class Missing(OutputFilter):
     def take(self, parts: list[Part], mark: int) -> None:
         """See `OutputFilter.take`."""
         close_files(parts)
-        if not self.req._finished:
+        if not self.req.mp_finished:
             client = self.req.connection.client_addr
             text = "python_filter: Could not find registered filter."
-            self.req._log.log(constants.APLOG_ERR, text, module="python", client=client)
+            self.req.mp_log.log(constants.APLOG_ERR, text, module="python", client=client)
             install(self.req, page).sink.fail(constants.HTTP_INTERNAL_SERVER_ERROR)
 
 
@@ -262,7 +262,7 @@ class Filters:
 
     def insert(self, req: Request) -> None:
         """Put the plan's filters into a request."""
-        base = (req._filename or "").rpartition("/")[2]
+        base = (req.mp_filename or "").rpartition("/")[2]
         for name in (*mime.filters(base, self._output_extensions), *self._output):
             self.add_output(req, name)
         if self._x_bit and include.by_bit(req):
@@ -271,7 +271,7 @@ class Filters:
             make = self._output_factory(req, name)
             if make is not None:
                 install(req, page).add(ByType(req, types, make))
-        if req._input is not None:
+        if req.mp_input is not None:
             for name in (*mime.filters(base, self._input_extensions), *self._input):
                 self.add_input(req, name)
 
@@ -293,11 +293,11 @@ class Filters:
         if found is None:
             _unknown(req, name)
             return
-        if req._input is None:
+        if req.mp_input is None:
             return  # there is nothing to read
-        if not isinstance(req._input, FilteredInput):
-            req._input = FilteredInput(req._input)
-        req._input.add(PythonInput(Caller(req, self._plan, self._loader, found)))
+        if not isinstance(req.mp_input, FilteredInput):
+            req.mp_input = FilteredInput(req.mp_input)
+        req.mp_input.add(PythonInput(Caller(req, self._plan, self._loader, found)))
 
     def _dynamic(self, handler: str, directory: str | None, phase: str) -> PythonFilter:
         """A filter that a request registered."""
@@ -330,7 +330,7 @@ def _names(text: str | None) -> tuple[str, ...]:
 
 def _unknown(req: Request, name: str) -> None:
     text = f"an unknown filter was not added: {name}"
-    req._log.log(constants.APLOG_ERR, text, client=req.connection.client_addr, number=82)
+    req.mp_log.log(constants.APLOG_ERR, text, client=req.connection.client_addr, number=82)
 
 
 def wanted(conf: Conf) -> bool:

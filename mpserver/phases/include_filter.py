@@ -38,17 +38,17 @@ class Includes(BytesFilter):
         self._applies = include.applies(req)
         self._keeps_time = self._applies and include.keeps_time(req)
         if self._applies and not self._keeps_time:
-            req._no_local_copy = 1  # what a page shows changes without its file
+            req.mp_no_local_copy = 1  # what a page shows changes without its file
 
     def begin(self) -> bool:
         """See `BytesFilter.begin`."""
         if not self._applies:
             return False
         req = self.req
-        if req._headers_out is not None:
+        if req.mp_headers_out is not None:
             for name in ("ETag", "Content-Length") if self._keeps_time else ("Last-Modified", "ETag", "Content-Length"):
-                del req._headers_out[name]
-        self._document = ssi_page.Document(req, req._plan.conf, self.emit, self)
+                del req.mp_headers_out[name]
+        self._document = ssi_page.Document(req, req.mp_plan.conf, self.emit, self)
         return True
 
     def feed(self, data: bytes) -> None:
@@ -65,12 +65,12 @@ class Includes(BytesFilter):
 
     def include(self, uri: str, write: Write, *, script: bool) -> int:
         """See `elements.Services`."""
-        status: int = self.req._plan.subrequests.include(self.req, uri, write, script=script)
+        status: int = self.req.mp_plan.subrequests.include(self.req, uri, write, script=script)
         return status
 
     def find(self, uri: str) -> os.stat_result | None:
         """See `elements.Services`."""
-        found: os.stat_result | None = self.req._plan.subrequests.find(self.req, uri)
+        found: os.stat_result | None = self.req.mp_plan.subrequests.find(self.req, uri)
         return found
 
     def python(self, kind: str, code: str, write: Write) -> None:
@@ -89,11 +89,11 @@ class Includes(BytesFilter):
                     given.write(str(result))
             else:
                 exec(compiled, names)
-            req._ran = True
+            req.mp_ran = True
         except (RequestTimeout, ClientGone, Misplaced):
             raise
         except BaseException as error:  # a page may raise anything; it harms only its own request
-            loader = req._plan.loader
+            loader = req.mp_plan.loader
             if loader is not None and loader.may_move:
                 move_or_stay(req, loader, error)
             self._failed(given, error)
@@ -105,12 +105,12 @@ class Includes(BytesFilter):
         req = self.req
         text = describe(error)
         for part in text:
-            line = f"{include.FILTER} {req._filename}: {part.rstrip()}"
-            req._log.log(constants.APLOG_ERR, line, module="python", client=req.connection.client_addr)
-        if req._plan.debug and not given.closed:
+            line = f"{include.FILTER} {req.mp_filename}: {part.rstrip()}"
+            req.mp_log.log(constants.APLOG_ERR, line, module="python", client=req.connection.client_addr)
+        if req.mp_plan.debug and not given.closed:
             shown = html.escape("".join(part + "\n" for part in text))
-            given.write(f'\n<pre>\nMod_python error: "{include.FILTER} {req._filename}"\n\n{shown}</pre>\n')
-        raise ssi_page.Fault(f"the element python failed in {req._filename}: {text[-1].strip()}")
+            given.write(f'\n<pre>\nMod_python error: "{include.FILTER} {req.mp_filename}"\n\n{shown}</pre>\n')
+        raise ssi_page.Fault(f"the element python failed in {req.mp_filename}: {text[-1].strip()}")
 
 
 class Into(OutputFilter):

@@ -75,15 +75,15 @@ def same(one: os.stat_result, other: os.stat_result) -> bool:
 
 def settle(req: Request, located: Located) -> None:
     """Give a request its resource and plan."""
-    req._located = located
-    req._plan = located.plan
+    req.mp_located = located
+    req.mp_plan = located.plan
     resource = located.resource
-    req._uri = resource.uri
+    req.mp_uri = resource.uri
     if resource.handler is not None:
-        req._handler = resource.handler
+        req.mp_handler = resource.handler
     if resource.filename is not None:
-        req._filename = req._canonical_filename = resource.filename
-        req._path_info = resource.path_info
-        req._stat = resource.finfo
-        req._finfo = None
-        req._is_directory = resource.is_directory
+        req.mp_filename = req.mp_canonical_filename = resource.filename
+        req.mp_path_info = resource.path_info
+        req.mp_stat = resource.finfo
+        req.mp_finfo = None
+        req.mp_is_directory = resource.is_directory

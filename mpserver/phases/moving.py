@@ -47,24 +47,24 @@ def hindrance(req: Request, loading: bool = False) -> str:
     server's own import of a module, see `is_loading`.
     """
     chain = [req]
-    while (outer := chain[-1]._prev or chain[-1]._main) is not None:
+    while (outer := chain[-1].mp_prev or chain[-1].mp_main) is not None:
         chain.append(outer)
     for one in chain:
-        if one._phase in LAST:
+        if one.mp_phase in LAST:
             return "its answer was given"
-        if one._started or one._finished:
+        if one.mp_started or one.mp_finished:
             return "its answer has begun"
-        body = unfiltered(one._input)
+        body = unfiltered(one.mp_input)
         if body is not None and body.received:
             return "a part of its body was read"
     if loading and len(chain) == 1 and _is_first(req):
         return ""
-    method = req._head.method
+    method = req.mp_head.method
     if method not in IDEMPOTENT:
         return f"{method} must not be repeated"
     inner = None
     for one in chain:
-        if one._next not in (None, inner) or _has_run(one):
+        if one.mp_next not in (None, inner) or _has_run(one):
             return "a handler of its content has ended"
         inner = one
     return ""
@@ -72,24 +72,24 @@ def hindrance(req: Request, loading: bool = False) -> str:
 
 def _has_run(req: Request) -> bool:
     """Whether a handler of the content phase has ended in a request."""
-    if req._ran:
+    if req.mp_ran:
         return True
-    if req._phase is None:
+    if req.mp_phase is None:
         return not is_plain(req)  # (it is in a filter, or in the document of an error)
-    return req._phase == "PythonHandler" and req._running is not None and req._running[1] > 0
+    return req.mp_phase == "PythonHandler" and req.mp_running is not None and req.mp_running[1] > 0
 
 
 def is_plain(req: Request) -> bool:
     """Whether a request's content comes from no program, so that it may be made again."""
-    return "PythonHandler" not in req._plan.handlers and req._handler != cgi.HANDLER
+    return "PythonHandler" not in req.mp_plan.handlers and req.mp_handler != cgi.HANDLER
 
 
 def _is_first(req: Request) -> bool:
     """Whether no handler of an earlier phase, or before this one in its phase, has run in a request."""
-    if req._phase not in ORDER or req._running is None or req._running[1]:
+    if req.mp_phase not in ORDER or req.mp_running is None or req.mp_running[1]:
         return False
-    handlers = req._plan.handlers
-    return not any(phase in handlers for phase in ORDER[: ORDER.index(req._phase)])
+    handlers = req.mp_plan.handlers
+    return not any(phase in handlers for phase in ORDER[: ORDER.index(req.mp_phase)])
 
 
 def is_loading(trace: TracebackType | None) -> bool:

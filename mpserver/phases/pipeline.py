@@ -114,7 +114,7 @@ class Pipeline(Answers):
     def _server_object(self, host: Host) -> ServerObject:
         """A server for applications, made when first asked for."""
         made = host.made = server_object(self.configuration, host, self.generation)
-        made._find_next = lambda: self._after(host.server)
+        made.mp_find_next = lambda: self._after(host.server)
         return made
 
     def _after(self, server: Server) -> ServerObject | None:
@@ -213,8 +213,8 @@ class Pipeline(Answers):
         status = resource.status
         if status:
             if resource.reason:
-                req._log.log(resource.level, resource.reason, client=req.connection.client_addr)
-        elif req._method == "TRACE":
+                req.mp_log.log(resource.level, resource.reason, client=req.connection.client_addr)
+        elif req.mp_method == "TRACE":
             status = default.trace(req)
         else:
             status = self.run_steps(req, plan)
@@ -225,8 +225,8 @@ class Pipeline(Answers):
                 req.finish()
             except (ClientGone, ValueError, OSError):
                 self.end(req, OK)
-        req._is_over = True  # before the look at what there is to do: a thread of it may register something right now
-        if plan.has_last_handlers or req._cleanups or req._added or req._next is not None:
+        req.mp_is_over = True  # before the look at what there is to do: a thread of it may register something right now
+        if plan.has_last_handlers or req.mp_cleanups or req.mp_added or req.mp_next is not None:
             self.close(req)
         elif plan.has_end:
             self._log(req)
@@ -236,9 +236,9 @@ class Pipeline(Answers):
 
         :raises Moves: it goes on in another interpreter.
         """
-        req._plan = early
+        req.mp_plan = early
         try:
-            req._uri = normalize(req._head.path) if req._head.path != "*" else "*"
+            req.mp_uri = normalize(req.mp_head.path) if req.mp_head.path != "*" else "*"
             status = self._run_early(req, early, EARLY)
         except RequestError as error:
             status = error.status
@@ -255,21 +255,21 @@ class Pipeline(Answers):
     def _go_on(self, req: Request, translated: bool, interpreter_id: InterpreterId) -> None:
         located = self._translated(req, translated)
         plan = located.plan
-        if plan.needs_python and plan.interpreter_id != interpreter_id and req._uri != "*":
+        if plan.needs_python and plan.interpreter_id != interpreter_id and req.mp_uri != "*":
             raise Moves(plan.interpreter_id, pack(req, translated))
         self.serve(req, located)
 
     def _translated(self, req: Request, translated: bool) -> Located:
         """What a request stands for after its early phases; ``translated``: a handler has mapped it to its file."""
-        host = self.host(req._server)
-        if translated and req._filename is not None:
-            resource = walk(host.server, req._uri, req._filename, self.htaccess)
-        elif req._uri == "*":
+        host = self.host(req.mp_server)
+        if translated and req.mp_filename is not None:
+            resource = walk(host.server, req.mp_uri, req.mp_filename, self.htaccess)
+        elif req.mp_uri == "*":
             return self.locate(host, "*")
         elif translated:  # to no file: then no directory counts, as in httpd
-            resource = Resource(req._uri, merge(host.server, req._uri, (), None, ""))
+            resource = Resource(req.mp_uri, merge(host.server, req.mp_uri, (), None, ""))
         else:
-            resource = resolve(host.server, encode_path(req._uri), self.htaccess)
+            resource = resolve(host.server, encode_path(req.mp_uri), self.htaccess)
         return Located(resource, self.plan(host, resource.conf, resource.filename))
 
     def _follow(self, req: Request, host: Host, path: str, phases: tuple[str, ...]) -> Located | int:
@@ -283,10 +283,10 @@ class Pipeline(Answers):
         if early is None or self.loader is None:
             return self.locate(host, path)
         try:
-            req._uri = normalize(path)
+            req.mp_uri = normalize(path)
         except RequestError as error:
             return error.status
-        req._plan = early
+        req.mp_plan = early
         status = self._run_early(req, early, phases)
         return self._translated(req, status == OK) if status in (OK, DECLINED) else status
 
@@ -310,7 +310,7 @@ class Pipeline(Answers):
         except ClientGone as error:
             return self.gone(req, error)
         except (OSError, Unread) as error:
-            log_error(req, f"{req._filename or req._uri}: {error}")
+            log_error(req, f"{req.mp_filename or req.mp_uri}: {error}")
             if is_crowded(error):
                 req.err_headers_out["Retry-After"] = "1"
                 return constants.HTTP_SERVICE_UNAVAILABLE
@@ -318,21 +318,21 @@ class Pipeline(Answers):
 
     def _look_up(self, req: Request, uri: str) -> int:
         """Make a request the one for an index file (httpd's sub-request and fast redirect); see `steps.Lookup`."""
-        before = req._located
-        typed = req._handler, req._content_type, req._content_encoding, req._content_languages
-        req._handler = req._content_type = req._content_encoding = None
-        req._content_languages = ()
-        asked = req._user, req._ap_auth_type, req._target
-        req._user = req._ap_auth_type = req._filename = req._path_info = None
-        req._is_directory = False
-        req._target = uri if req._args is None else f"{uri}?{req._args}"
+        before = req.mp_located
+        typed = req.mp_handler, req.mp_content_type, req.mp_content_encoding, req.mp_content_languages
+        req.mp_handler = req.mp_content_type = req.mp_content_encoding = None
+        req.mp_content_languages = ()
+        asked = req.mp_user, req.mp_ap_auth_type, req.mp_target
+        req.mp_user = req.mp_ap_auth_type = req.mp_filename = req.mp_path_info = None
+        req.mp_is_directory = False
+        req.mp_target = uri if req.mp_args is None else f"{uri}?{req.mp_args}"
         try:
-            result = self._become(req, before, self._follow(req, self.host(req._server), uri, TRANSLATION), asked)
+            result = self._become(req, before, self._follow(req, self.host(req.mp_server), uri, TRANSLATION), asked)
         finally:
-            req._user, req._ap_auth_type, req._target = asked  # of the directory, whoever may see the index
+            req.mp_user, req.mp_ap_auth_type, req.mp_target = asked  # of the directory, whoever may see the index
         if result != OK:
             settle(req, before)
-            req._handler, req._content_type, req._content_encoding, req._content_languages = typed
+            req.mp_handler, req.mp_content_type, req.mp_content_encoding, req.mp_content_languages = typed
         return result
 
     def _become(
@@ -350,10 +350,10 @@ class Pipeline(Answers):
             return resource.status
         if plan.needs_python and (self.loader is None or before.plan.interpreter_id != plan.interpreter_id):
             return _elsewhere(req, plan)
-        req._is_lookup = True
-        req._admitted = gates.admits(req._server, before.resource, resource)
-        if req._admitted:
-            req._user, req._ap_auth_type, _ = asked
+        req.mp_is_lookup = True
+        req.mp_admitted = gates.admits(req.mp_server, before.resource, resource)
+        if req.mp_admitted:
+            req.mp_user, req.mp_ap_auth_type, _ = asked
         settle(req, located)
         for step in plan.steps:
             result = step(req)
@@ -367,11 +367,11 @@ class Pipeline(Answers):
         """Answer a request that could not be read, or that can't be served."""
         req = self.request(link, refused(error.line), host, now)
         plan = self.plan(host, host.server.base, None)
-        settle(req, Located(Resource(req._head.path, plan.conf), plan))
+        settle(req, Located(Resource(req.mp_head.path, plan.conf), plan))
         shown = f"{error.reason}: {error.line}" if error.line else error.reason
         log_error(req, shown)
         link.keep_alive = False
-        req._original_status = error.status
+        req.mp_original_status = error.status
         if error.retry_after:
             req.err_headers_out["Retry-After"] = str(error.retry_after)
         try:
@@ -389,94 +389,94 @@ class Pipeline(Answers):
 
     def redirected(self, req: Request, uri: str, status: int) -> bool:
         """Serve another URI in place of the request; see `Answers.redirected`."""
-        if req._redirects >= REDIRECTS:
+        if req.mp_redirects >= REDIRECTS:
             log_error(req, f"AH00124: request exceeded the limit of {REDIRECTS} internal redirects: {uri}")
             return False
         path, question, query = ABSOLUTE.sub("", uri, count=1).partition("?")
         if not path.isascii():  # an application's text: the path of a request has its bytes as latin-1
             path = path.encode("utf-8", "surrogateescape").decode("latin-1")
-        host = self.host(req._server)
+        host = self.host(req.mp_server)
         new = self._successor(req, host, uri, query if question else None, status)
         located = self._follow(new, host, path, EARLY)
         if isinstance(located, int):
             result = located
         else:
             plan = located.plan
-            if plan.needs_python and (self.loader is None or plan.interpreter_id != req._plan.interpreter_id):
+            if plan.needs_python and (self.loader is None or plan.interpreter_id != req.mp_plan.interpreter_id):
                 _elsewhere(req, plan)
                 return False
             settle(new, located)
             # (the redirect of a handler goes through all phases, manual 4.5.3; an ErrorDocument through httpd's)
-            if status and req._located is not None:
-                new._admitted = gates.admits(host.server, req._located.resource, located.resource)
-                if new._admitted and auth.check_access(plan.conf) == OK:  # no gate takes the user over
-                    new._user, new._ap_auth_type = req._user, req._ap_auth_type
+            if status and req.mp_located is not None:
+                new.mp_admitted = gates.admits(host.server, req.mp_located.resource, located.resource)
+                if new.mp_admitted and auth.check_access(plan.conf) == OK:  # no gate takes the user over
+                    new.mp_user, new.mp_ap_auth_type = req.mp_user, req.mp_ap_auth_type
             result = located.resource.status or self.run_steps(new, plan)
         if result and result != DONE and status:
             log_error(req, f"the ErrorDocument {uri} for status {status} itself failed with {result}")
             return False
         self.end(new, result)
         for name in (
-            "_bytes_out",
-            "_sent",
-            "_status",
-            "_started",
-            "_finished",
-            "_content_type",
-            "_headers_out",
+            "mp_bytes_out",
+            "mp_sent",
+            "mp_status",
+            "mp_started",
+            "mp_finished",
+            "mp_content_type",
+            "mp_headers_out",
         ):
             setattr(req, name, getattr(new, name))
         return True
 
     def _successor(self, req: Request, host: Host, uri: str, args: str | None, status: int) -> Request:
         """The request that a redirect leads to; it goes on with a response that has begun."""
-        new = self.request(req._link, req._head, host, req._request_time)
-        new._target, new._args = uri, args
-        if req._started:
+        new = self.request(req.mp_link, req.mp_head, host, req.mp_request_time)
+        new.mp_target, new.mp_args = uri, args
+        if req.mp_started:
             for name in (
-                "_started",
-                "_chunked",
-                "_length_left",
-                "_sent",
-                "_bytes_out",
-                "_waiting",
-                "_has_file",
+                "mp_started",
+                "mp_chunked",
+                "mp_length_left",
+                "mp_sent",
+                "mp_bytes_out",
+                "mp_waiting",
+                "mp_has_file",
             ):
                 setattr(new, name, getattr(req, name))
-            new._parts, req._parts = req._parts, []
-        new._prev, req._next = req, new
-        new._main, new._assbackwards = req._main, req._assbackwards
-        new._redirects = req._redirects + 1
-        new._err_headers_out = req._err_headers_out
-        new._table_in = req._table_in
+            new.mp_parts, req.mp_parts = req.mp_parts, []
+        new.mp_prev, req.mp_next = req, new
+        new.mp_main, new.mp_assbackwards = req.mp_main, req.mp_assbackwards
+        new.mp_redirects = req.mp_redirects + 1
+        new.mp_err_headers_out = req.mp_err_headers_out
+        new.mp_table_in = req.mp_table_in
         environment = new.subprocess_env
-        for name, value in req._env.items() if req._env else ():
+        for name, value in req.mp_env.items() if req.mp_env else ():
             environment.add("REDIRECT_" + name, value)
-        environment["REDIRECT_STATUS"] = str(status or req._status)
-        new._status = status or req._status
+        environment["REDIRECT_STATUS"] = str(status or req.mp_status)
+        new.mp_status = status or req.mp_status
         if not status:
-            new._method, new._input = req._method, unfiltered(req._input)
+            new.mp_method, new.mp_input = req.mp_method, unfiltered(req.mp_input)
             return new
-        new._method = "GET"  # (`header_only` says that the client wants no body)
-        environment["REDIRECT_REQUEST_METHOD"] = req._method
+        new.mp_method = "GET"  # (`header_only` says that the client wants no body)
+        environment["REDIRECT_REQUEST_METHOD"] = req.mp_method
         return new
 
     # ---- the end
 
     def close(self, req: Request) -> None:
         """The logs, the log handlers, the cleanups."""
-        req._is_over = False
+        req.mp_is_over = False
         run(req, plan_of(req), self.loader, "PythonLogHandler")
         self._log(req)
         self._clean_up(req)
         self._over(req)
 
     def _log(self, req: Request) -> None:
-        logs = req._host.access_logs
+        logs = req.mp_host.access_logs
         if not logs:
             return
-        req._duration = time.time() - req._request_time
-        if req._plan.hostname_lookups:
+        req.mp_duration = time.time() - req.mp_request_time
+        if req.mp_plan.hostname_lookups:
             req.get_remote_host()
         for fd, log in logs:
             if log.env is None or log.wants(req):
@@ -487,33 +487,33 @@ class Pipeline(Answers):
 
     def leave(self, req: Request) -> None:
         """A request goes to another interpreter: what it holds in this one (a session's lock) is given back."""
-        if req._next is not None:
-            self.leave(req._next)
+        if req.mp_next is not None:
+            self.leave(req.mp_next)
         self._run_cleanups(req)
         self._over(req)
 
     def _clean_up(self, req: Request) -> None:
         """Cleanups, last registered first, then the cleanup handlers (manual 5.1.13), and what these registered."""
-        if req._next is not None:
-            self._clean_up(req._next)
+        if req.mp_next is not None:
+            self._clean_up(req.mp_next)
         self._run_cleanups(req)
-        if "PythonCleanupHandler" in req._plan.handlers:
+        if "PythonCleanupHandler" in req.mp_plan.handlers:
             run(req, plan_of(req), self.loader, "PythonCleanupHandler")
             self._run_cleanups(req)
 
     def _over(self, req: Request) -> None:
         """Nothing of a request runs any more, unless it left threads: no lock may stay with it."""
-        req._is_over = True
+        req.mp_is_over = True
         self._run_cleanups(req)  # of a thread that came right now
-        for path in req._locks.end() if req._locks is not None else ():
+        for path in req.mp_locks.end() if req.mp_locks is not None else ():
             log_error(
                 req,
                 f"the lock of a session was still held at the end of the request, and is free now: {path}",
             )
 
     def _run_cleanups(self, req: Request) -> None:
-        while req._cleanups:
-            function, data = req._cleanups.pop()
+        while req.mp_cleanups:
+            function, data = req.mp_cleanups.pop()
             try:
                 function(data)
             except BaseException as error:  # an application's cleanup may raise anything

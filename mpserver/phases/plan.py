@@ -42,7 +42,7 @@ class Handler:
 
         :raises Exception: what the module raises when imported; AttributeError without such an object.
         """
-        now = req._request_time
+        now = req.mp_request_time
         if plan.python_path is not None and plan.python_path != loader.path:
             loader.use_path(plan.python_path)
         if now < self._trusted or now >= self._trusted + TRUST:
@@ -80,7 +80,7 @@ class Handler:
 
 def plan_of(req: Request) -> Plan:
     """A request's plan, as the engine knows it."""
-    plan: Any = req._plan
+    plan: Any = req.mp_plan
     assert isinstance(plan, Plan)
     return plan
 

@@ -20,7 +20,7 @@ def _elsewhere(req: Request, plan: Plan) -> int:
     """A request can't go on in another interpreter. :returns: its status."""
     log_error(
         req,
-        f"{req._uri} leads to the interpreter {plan.interpreter} ({plan.interpreter_id.kind}), but the request runs in "
-        f"{req.interpreter}: give both the same PythonInterpreter",
+        f"{req.mp_uri} leads to the interpreter {plan.interpreter} ({plan.interpreter_id.kind}), but the request "
+        f"runs in {req.interpreter}: give both the same PythonInterpreter",
     )
     return constants.HTTP_INTERNAL_SERVER_ERROR

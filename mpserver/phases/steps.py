@@ -59,15 +59,15 @@ def run(req: Request, plan: Plan, loader: Loader | None, phase: str) -> int:
         return DECLINED  # a router answers by itself only what no handler may touch
     found = plan.handlers.get(phase)
     if found is None:
-        return dispatch.run(req, plan, loader, phase, ()) if req._added else DECLINED
+        return dispatch.run(req, plan, loader, phase, ()) if req.mp_added else DECLINED
     chosen = found.plain
-    if found.by_extension and req._filename:
-        base = req._filename.rpartition("/")[2]
+    if found.by_extension and req.mp_filename:
+        base = req.mp_filename.rpartition("/")[2]
         dot = base.find(".")
         extension = base[dot:] if dot >= 0 else ""
         if extension in found.by_extension:
             chosen = found.by_extension[extension]
-            req._extension = extension
+            req.mp_extension = extension
     return dispatch.run(req, plan, loader, phase, chosen)
 
 
@@ -82,7 +82,7 @@ def _once(step: Step) -> Step:
     """A step that the look-up of an index leaves out: its request has been through it."""
 
     def once(req: Request) -> int:
-        return OK if req._is_lookup else step(req)
+        return OK if req.mp_is_lookup else step(req)
 
     return once
 
@@ -91,10 +91,10 @@ def _gated(step: Step) -> Step:
     """A step that decides who may come in, but for those whom httpd lets in unasked (see `mpserver.phases.gates`)."""
 
     def gated(req: Request) -> int:
-        if not req._admitted:
+        if not req.mp_admitted:
             return step(req)
-        if req._prev is not None and req._user is None:
-            req._user, req._ap_auth_type = req._prev._user, req._prev._ap_auth_type
+        if req.mp_prev is not None and req.mp_user is None:
+            req.mp_user, req.mp_ap_auth_type = req.mp_prev.mp_user, req.mp_prev.mp_ap_auth_type
         return OK
 
     return gated
@@ -105,7 +105,7 @@ def _access(plan: Plan, loader: Loader | None) -> Step:
     conf = plan.conf
 
     def step(req: Request) -> int:
-        if req._added and "PythonAccessHandler" in req._added:
+        if req.mp_added and "PythonAccessHandler" in req.mp_added:
             result = run(req, plan, loader, "PythonAccessHandler")
             if result not in (OK, DECLINED):
                 return result
@@ -120,15 +120,15 @@ def _access(plan: Plan, loader: Loader | None) -> Step:
             return _denied(req, text, constants.HTTP_INTERNAL_SERVER_ERROR)
         if result != OK:
             return result
-        if req._user is None:
+        if req.mp_user is None:
             text = "After PythonAuthenHandler req->user is NULL: the handler has to set req.user"
             return _denied(req, text, constants.HTTP_INTERNAL_SERVER_ERROR)
         result = run(req, plan, loader, "PythonAuthzHandler")
         if result == DECLINED:
             groups = frozenset((req.notes.get("groups") or "").split())
-            result = auth.check_authorization(conf, req._user, groups)
+            result = auth.check_authorization(conf, req.mp_user, groups)
             if result != OK:
-                _denied(req, f"AH01631: user {req._user}: authorization failure", result)
+                _denied(req, f"AH01631: user {req.mp_user}: authorization failure", result)
         if result == constants.HTTP_UNAUTHORIZED:
             _challenge(req, conf)
         return result
@@ -144,8 +144,8 @@ def _challenge(req: Request, conf: Conf) -> None:
 
 
 def _denied(req: Request, reason: str, status: int) -> int:
-    text = f"{reason}: {req._filename or req._uri}"
-    req._log.log(constants.APLOG_ERR, text, module="authz_core", client=req.connection.client_addr)
+    text = f"{reason}: {req.mp_filename or req.mp_uri}"
+    req.mp_log.log(constants.APLOG_ERR, text, module="authz_core", client=req.connection.client_addr)
     return status
 
 
@@ -156,26 +156,26 @@ def _type(plan: Plan, loader: Loader | None) -> Step:
     forced = plan.conf[core.SET_HANDLER]
 
     def step(req: Request) -> int:
-        if req._added or has_python:
+        if req.mp_added or has_python:
             result = added(req)
             if result != DECLINED:
                 return result
-        if req._filename is not None:
+        if req.mp_filename is not None:
             result = mime.type_checker(req, find)
             if result > 0:
                 return result
         if forced is not None:
-            req._handler = forced
+            req.mp_handler = forced
         return OK
 
     def added(req: Request) -> int:
-        if req._added and "PythonAccessHandler" in req._added:
+        if req.mp_added and "PythonAccessHandler" in req.mp_added:
             result = run(req, plan, loader, "PythonAccessHandler")  # of a phase that has no step
             if result not in (OK, DECLINED):
                 return result
         result = run(req, plan, loader, "PythonTypeHandler")
         if result == OK and forced is not None:
-            req._handler = forced
+            req.mp_handler = forced
         return result
 
     return step
@@ -189,23 +189,23 @@ def _content(plan: Plan, loader: Loader | None, lookup: Lookup) -> Step:
     plain = found.plain if found is not None and not found.by_extension else None
 
     def step(req: Request) -> int:
-        if req._added:
-            result = run(req, plan, loader, "PythonFixupHandler") if "PythonFixupHandler" in req._added else OK
+        if req.mp_added:
+            result = run(req, plan, loader, "PythonFixupHandler") if "PythonFixupHandler" in req.mp_added else OK
             if result not in (OK, DECLINED):
                 return result
-        if req._is_directory:
+        if req.mp_is_directory:
             result = _directory(req, conf, lookup)
             if result != DECLINED:
                 return result
-        if req._handler in PYTHON_HANDLERS and (has_python or req._added):
+        if req.mp_handler in PYTHON_HANDLERS and (has_python or req.mp_added):
             if plain is not None and loader is not None:
                 result = dispatch.run(req, plan, loader, "PythonHandler", plain)
             else:
                 result = run(req, plan, loader, "PythonHandler")
             if result != DECLINED:
                 return result
-        if req._handler is not None:
-            served = CONTENT.get(req._handler)
+        if req.mp_handler is not None:
+            served = CONTENT.get(req.mp_handler)
             if served is not None:
                 return served(req)
         return default.handler(req)
@@ -220,11 +220,11 @@ def _filtered(plan: Plan, loader: Loader, lookup: Lookup, insert: Callable[[Requ
     content = _content(plan, loader, lookup)
 
     def step(req: Request) -> int:
-        if req._is_directory:
+        if req.mp_is_directory:
             result = _directory(req, conf, lookup)
             if result != DECLINED:
                 return result
-            req._is_directory = False  # (there is nothing more to be looked for)
+            req.mp_is_directory = False  # (there is nothing more to be looked for)
         insert(req)
         result = content(req)
         if result in (OK, DONE):
@@ -242,7 +242,7 @@ def _directory(req: Request, conf: Conf, lookup: Lookup) -> int:
         status = lookup(req, uri)
         if status != OK:
             return status
-        found.append(req._plan.content(req))
+        found.append(req.mp_plan.content(req))
         return DONE
 
     result = default.directory(req, conf, look)

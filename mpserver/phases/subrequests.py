@@ -114,12 +114,12 @@ class SubRequests:
         if isinstance(sub, int):
             return sub
         if script:
-            if sub._path_info or sub._args:
+            if sub.mp_path_info or sub.mp_args:
                 return constants.HTTP_BAD_REQUEST
-            sub._path_info, sub._args = req._path_info, req._args
-        status = self._run(sub, cgi.handler if script else sub._plan.content)
-        if script or sub._ran or not is_plain(sub):
-            req._ran = True
+            sub.mp_path_info, sub.mp_args = req.mp_path_info, req.mp_args
+        status = self._run(sub, cgi.handler if script else sub.mp_plan.content)
+        if script or sub.mp_ran or not is_plain(sub):
+            req.mp_ran = True
         if sub.connection.aborted:
             raise ClientGone("the client left while a page was put together")
         return status
@@ -129,42 +129,42 @@ class SubRequests:
         sub = self._make(req, uri, lambda data: None)
         if isinstance(sub, int) or self._run(sub, lambda _sub: OK):
             return None
-        found: os.stat_result | None = sub._stat
+        found: os.stat_result | None = sub.mp_stat
         return found
 
     def _make(self, req: Request, uri: str, write: Write) -> Request | int:
         """The request for a part, or the status why there is none."""
         pipeline = self._pipeline
         depth, outer = 0, req
-        while outer._main is not None:
-            depth, outer = depth + 1, outer._main
+        while outer.mp_main is not None:
+            depth, outer = depth + 1, outer.mp_main
         if depth >= DEPTH:
             text = f"Request exceeded the limit of {DEPTH} subrequest nesting levels: {uri}"
-            req._log.log(ERROR, text, client=req.connection.client_addr, number=125)
+            req.mp_log.log(ERROR, text, client=req.connection.client_addr, number=125)
             return constants.HTTP_INTERNAL_SERVER_ERROR
         path, question, query = uri.partition("?")
         path = path.encode("utf-8", "surrogateescape").decode("latin-1")
         if not path.startswith("/"):
-            path = encode_path(req._uri[: req._uri.rfind("/") + 1]) + path
-        host = pipeline.host(req._server)
+            path = encode_path(req.mp_uri[: req.mp_uri.rfind("/") + 1]) + path
+        host = pipeline.host(req.mp_server)
         try:
             located = pipeline.locate(host, path)
         except ConfigError as error:
-            req._log.log(ERROR, str(error), client=req.connection.client_addr)
+            req.mp_log.log(ERROR, str(error), client=req.connection.client_addr)
             return error.status
         plan = located.plan
         if located.resource.status:
             return located.resource.status
-        if plan.needs_python and plan.interpreter_id != req._plan.interpreter_id:
+        if plan.needs_python and plan.interpreter_id != req.mp_plan.interpreter_id:
             text = f"{uri} belongs to the interpreter {plan.interpreter}, but the page to {req.interpreter}"
-            req._log.log(ERROR, text, client=req.connection.client_addr)
+            req.mp_log.log(ERROR, text, client=req.connection.client_addr)
             return constants.HTTP_INTERNAL_SERVER_ERROR
-        sub = pipeline.request(PageLink(req._link, write), req._head, host, req._request_time)
-        sub._method, sub._header_only, sub._assbackwards = "GET", 0, 1
-        sub._target, sub._args, sub._main = path, query if question else None, req
-        sub._user, sub._ap_auth_type = req._user, req._ap_auth_type
-        sub._table_in = Table.from_pairs([pair for pair in req.headers_in.pairs() if pair[0].lower() not in OWN])
-        sub._env = Table.from_pairs(req.subprocess_env.pairs())
+        sub = pipeline.request(PageLink(req.mp_link, write), req.mp_head, host, req.mp_request_time)
+        sub.mp_method, sub.mp_header_only, sub.mp_assbackwards = "GET", 0, 1
+        sub.mp_target, sub.mp_args, sub.mp_main = path, query if question else None, req
+        sub.mp_user, sub.mp_ap_auth_type = req.mp_user, req.mp_ap_auth_type
+        sub.mp_table_in = Table.from_pairs([pair for pair in req.headers_in.pairs() if pair[0].lower() not in OWN])
+        sub.mp_env = Table.from_pairs(req.subprocess_env.pairs())
         settle(sub, located)
         return sub
 
@@ -174,14 +174,14 @@ class SubRequests:
             if status in (OK, DONE):
                 sub.finish()
                 return OK
-            sub._drop_parts()
+            sub.mp_drop_parts()
             return status
         finally:
             self._pipeline.leave(sub)
 
     def _phases(self, sub: Request, content: Step) -> int:
         try:
-            for step in sub._plan.steps:
+            for step in sub.mp_plan.steps:
                 result = step(sub)
                 if result not in (OK, constants.DECLINED):
                     return int(result)
@@ -189,6 +189,6 @@ class SubRequests:
         except ClientGone:
             raise
         except OSError as error:
-            text = f"{sub._filename or sub._uri}: {error}"
-            sub._log.log(ERROR, text, client=sub.connection.client_addr)
+            text = f"{sub.mp_filename or sub.mp_uri}: {error}"
+            sub.mp_log.log(ERROR, text, client=sub.connection.client_addr)
             return constants.HTTP_INTERNAL_SERVER_ERROR

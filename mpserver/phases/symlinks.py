@@ -35,13 +35,13 @@ def step(server: Server, htaccess: HtaccessLookup) -> Callable[[Request], int]:
     """The step of a plan that looks at them."""
 
     def look(req: Request) -> int:
-        if req._filename is None:
+        if req.mp_filename is None:
             return constants.OK
-        refused = first_refused(server, req._uri, req._filename, htaccess)
+        refused = first_refused(server, req.mp_uri, req.mp_filename, htaccess)
         if refused is None:
             return constants.OK
         text = f"Symbolic link not allowed or link target not accessible: {refused}"
-        req._log.log(ERROR, text, client=req.connection.client_addr, number=37)
+        req.mp_log.log(ERROR, text, client=req.connection.client_addr, number=37)
         return constants.HTTP_FORBIDDEN
 
     return look

@@ -42,7 +42,7 @@ class Running:
 
     def __init__(self, req: Request, seconds: float, thread: int, outer: Running | None) -> None:
         self.req, self.seconds, self.thread, self.outer = req, seconds, thread, outer
-        self.deadline = req._request_time + seconds - time.time() + time.monotonic()
+        self.deadline = req.mp_request_time + seconds - time.time() + time.monotonic()
         #: The watching thread is about to raise, maybe; and it has raised.
         self.firing = self.fired = False
         self.given_up = False
@@ -109,9 +109,9 @@ class Timeouts:
                 import traceback
 
                 where = "" if running.told else "\n" + "".join(traceback.format_tb(error.__traceback__))
-                text = f"the request was ended by PythonRequestTimeout ({seconds:g} s): {req._head.line}{where}"
+                text = f"the request was ended by PythonRequestTimeout ({seconds:g} s): {req.mp_head.line}{where}"
                 log_error(req, text)
-                req._cut = True
+                req.mp_cut = True
                 return constants.HTTP_INTERNAL_SERVER_ERROR
 
         return guarded
@@ -178,7 +178,7 @@ class Timeouts:
         log_error(
             running.req,
             f"PythonRequestTimeout: {running.seconds:g} s are over, in interpreter '{self._interpreter}': "
-            f"{running.req._head.line}{stack}",
+            f"{running.req.mp_head.line}{stack}",
         )
 
     def _raise(self, running: Running) -> None:

@@ -15,18 +15,19 @@ if TYPE_CHECKING:
 
 #: Plain members, by their attribute.
 MEMBERS = (
-    "_uri", "_args", "_filename", "_canonical_filename", "_path_info", "_user", "_ap_auth_type", "_handler",
-    "_content_type", "_content_type_set", "_status", "_status_line", "_no_cache", "_no_local_copy", "_used_path_info",
-    "_proxyreq", "_assbackwards", "_mtime", "_allowed", "_allowed_methods", "_added", "_method",
+    "mp_uri", "mp_args", "mp_filename", "mp_canonical_filename", "mp_path_info", "mp_user", "mp_ap_auth_type",
+    "mp_handler", "mp_content_type", "mp_content_type_set", "mp_status", "mp_status_line", "mp_no_cache",
+    "mp_no_local_copy", "mp_used_path_info", "mp_proxyreq", "mp_assbackwards", "mp_mtime", "mp_allowed",
+    "mp_allowed_methods", "mp_added", "mp_method",
 )  # fmt: skip
 
 #: Tables, and what they are.
 TABLES: tuple[tuple[str, type[Table]], ...] = (
-    ("_table_in", Table),
-    ("_headers_out", HeaderTable),
-    ("_err_headers_out", HeaderTable),
-    ("_env", Table),
-    ("_notes", Table),
+    ("mp_table_in", Table),
+    ("mp_headers_out", HeaderTable),
+    ("mp_err_headers_out", HeaderTable),
+    ("mp_env", Table),
+    ("mp_notes", Table),
 )
 
 
@@ -45,7 +46,7 @@ def pack(req: Request, translated: bool) -> bytes:
             own[name] = pickle.dumps(value)
         except Exception as error:  # pickling runs an application's code
             text = f"req.{name} does not go along to the interpreter of the content handler: {error}"
-            req._log.log(constants.APLOG_WARNING, text, client=req.connection.client_addr)
+            req.mp_log.log(constants.APLOG_WARNING, text, client=req.connection.client_addr)
     return pickle.dumps((translated, members, tables, own))
 
 
@@ -65,7 +66,7 @@ def unpack(data: bytes, req: Request) -> bool:
             value = pickle.loads(pickled)
         except Exception as error:  # a class that this interpreter can't import
             text = f"req.{name} did not come along from the interpreter of the early handlers: {error}"
-            req._log.log(constants.APLOG_WARNING, text, client=req.connection.client_addr)
+            req.mp_log.log(constants.APLOG_WARNING, text, client=req.connection.client_addr)
             continue
         setattr(req, name, value)
     return bool(translated)

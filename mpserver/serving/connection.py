@@ -298,7 +298,7 @@ class Connection(Sending):
         """The object for ``req.connection``."""
         if self._object is None:
             self._object = ConnectionObject(self.number, self.client, self.local, self.default.object, self.default.log)
-        self._object._keepalives = self.served - 1
+        self._object.mp_keepalives = self.served - 1
         return self._object
 
     def receive(self) -> bytes:
@@ -332,7 +332,7 @@ class Connection(Sending):
         if body is not None:
             self.input = None
             self.leave_body(body)
-        if self._object is not None and self._object._aborted:
+        if self._object is not None and self._object.mp_aborted:
             self.close()
             return
         if self._outgoing:
@@ -376,7 +376,7 @@ class Connection(Sending):
         parts, self._outgoing = self._outgoing, []
         before = size_of(parts)
         self.finish(parts)
-        if self._object is not None and self._object._aborted:
+        if self._object is not None and self._object.mp_aborted:
             self.close()
             return
         if self._outgoing:

@@ -129,7 +129,7 @@ class Sending:
             except OSError:
                 close_files(parts[index:])
                 self.keep_alive = False
-                self.connection()._aborted = 1
+                self.connection().mp_aborted = 1
                 return
 
     def finish_whole(self, data: bytes) -> None:
@@ -140,7 +140,7 @@ class Sending:
             sent = 0
         except OSError:
             self.keep_alive = False
-            self.connection()._aborted = 1
+            self.connection().mp_aborted = 1
             return
         if sent < len(data):
             self._outgoing = [data[sent:]]

@@ -76,7 +76,7 @@ class SharedConnection(Connection):
         owner.loop.call(self._go_on)
 
     def _is_aborted(self) -> bool:
-        return self._object is not None and bool(self._object._aborted)
+        return self._object is not None and bool(self._object.mp_aborted)
 
     def _go_on(self) -> None:
         """In the loop again: send the rest, close, or serve the requests that came meanwhile."""

@@ -114,7 +114,7 @@ def test_the_same_headers_twice_mean_the_same() -> None:
     for _ in range(2):
         started, req = exchange()
         started.start_response("200 OK", list(headers))
-        assert (req._content_type, started._length) == ("text/x", 3)
+        assert (req.mp_content_type, started._length) == ("text/x", 3)
         assert req.headers_out.items() == [("X-A", "1"), ("x-a", "2")]
     started, _ = exchange()
     with pytest.raises(TypeError, match="must be a tuple"):  # though it was asked for as tuples before
@@ -154,7 +154,7 @@ def test_headers_may_be_bytes() -> None:
     started, req = exchange()
     started.start_response("200 OK", [(b"X-A", b"\xfc"), (b"Content-Type", b"text/x"), ("X-A", "2")])  # type: ignore[list-item]
     assert req.headers_out.items() == [("X-A", "\xfc"), ("X-A", "2")]
-    assert req._content_type == "text/x"
+    assert req.mp_content_type == "text/x"
 
 
 def test_headers_of_before_stay_when_an_error_replaces_the_applications() -> None:
@@ -168,7 +168,7 @@ def test_headers_of_before_stay_when_an_error_replaces_the_applications() -> Non
     except KeyError:
         started.start_response("500 Oops", [("X-B", "1")], sys.exc_info())  # type: ignore[arg-type]
     assert req.headers_out.items() == [("X-Before", "1"), ("X-B", "1")]
-    assert (req._status, req.status_line) == (500, "500 Oops")
+    assert (req.mp_status, req.status_line) == (500, "500 Oops")
 
 
 def test_a_call_that_was_refused_counts_as_one() -> None:

@@ -216,12 +216,12 @@ def test_the_first_fixup() -> None:
     assert vars(req) == vars(request())
     conf = in_directory("ForceType text/x", "SetHandler y", "AcceptPathInfo Off")
     core.override_type(req, conf)
-    assert (req._content_type, req._handler, req._used_path_info) == ("text/x", "y", 1)
+    assert (req.mp_content_type, req.mp_handler, req.mp_used_path_info) == ("text/x", "y", 1)
     core.override_type(req, in_directory("AcceptPathInfo On"))
-    assert req._used_path_info == 0
+    assert req.mp_used_path_info == 0
     req = request()
     core.override_type(req, conf.merged(in_directory("AcceptPathInfo Default")))
-    assert req._used_path_info == 2
+    assert req.mp_used_path_info == 2
 
 
 def test_default_type() -> None:

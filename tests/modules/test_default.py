@@ -52,44 +52,44 @@ class Fake:
         lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
         head = parse_head(f"{method} /f.txt HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode("latin-1"), Limits())
         assert head is not None
-        self._head = head
-        self._method = method
-        self._filename = filename
-        self._path_info = path_info
-        self._uri = "/f.txt"
-        self._args: str | None = None
+        self.mp_head = head
+        self.mp_method = method
+        self.mp_filename = filename
+        self.mp_path_info = path_info
+        self.mp_uri = "/f.txt"
+        self.mp_args: str | None = None
         try:
-            self._stat = None if filename is None else os.stat(filename)
+            self.mp_stat = None if filename is None else os.stat(filename)
         except OSError:
-            self._stat = None
-        self._finfo: object = None
-        self._table_in: Table | None = None
-        self._request_time = NOW
-        self._mtime = 0.0
-        self._status = 200
-        self._no_local_copy = 0
-        self._used_path_info = constants.AP_REQ_DEFAULT_PATH_INFO
-        self._content_type: str | None = "text/plain"
-        self._handler: str | None = None
-        self._plan = SimpleNamespace(conf=Conf(), has_end=False)
-        self._located = SimpleNamespace(page=None)
+            self.mp_stat = None
+        self.mp_finfo: object = None
+        self.mp_table_in: Table | None = None
+        self.mp_request_time = NOW
+        self.mp_mtime = 0.0
+        self.mp_status = 200
+        self.mp_no_local_copy = 0
+        self.mp_used_path_info = constants.AP_REQ_DEFAULT_PATH_INFO
+        self.mp_content_type: str | None = "text/plain"
+        self.mp_handler: str | None = None
+        self.mp_plan = SimpleNamespace(conf=Conf(), has_end=False)
+        self.mp_located = SimpleNamespace(page=None)
         #: Never plain: nothing is kept of these.
         self.plain = False
-        self._parts: list[bytes] = []
-        self._added = None
-        self._allowed_methods: tuple[str, ...] = ()
-        self._log = Log()
+        self.mp_parts: list[bytes] = []
+        self.mp_added = None
+        self.mp_allowed_methods: tuple[str, ...] = ()
+        self.mp_log = Log()
         self.connection = Client()
-        self._headers_out: Table | None = None
+        self.mp_headers_out: Table | None = None
         self.err_headers_out = Table()
         self.body = b""
         self.discarded = 0
 
     @property
     def headers_out(self) -> Table:
-        if self._headers_out is None:
-            self._headers_out = Table()
-        return self._headers_out
+        if self.mp_headers_out is None:
+            self.mp_headers_out = Table()
+        return self.mp_headers_out
 
     def discard_request_body(self) -> int:
         self.discarded += 1
@@ -109,7 +109,7 @@ class Fake:
         self.headers_out["Content-Length"] = str(length)
 
     def allow_methods(self, methods: Iterable[str]) -> None:
-        self._allowed_methods += tuple(methods)
+        self.mp_allowed_methods += tuple(methods)
 
     def construct_url(self, path: str) -> str:
         return "http://x" + path
@@ -120,8 +120,8 @@ class Fake:
 
     def logged(self) -> str:
         """The one line of the log."""
-        assert len(self._log.lines) == 1
-        return self._log.lines[0][1]
+        assert len(self.mp_log.lines) == 1
+        return self.mp_log.lines[0][1]
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def file(tmp_path: Path) -> str:
 def test_a_file_is_sent_with_its_validators(file: str) -> None:
     req = Fake(file)
     assert req.run() == OK
-    assert req._status == 200
+    assert req.mp_status == 200
     assert req.body == bytes(range(48, 58)) * 10
     assert req.headers_out.items() == [("Last-Modified", DATE), ("ETag", TAG), ("Accept-Ranges", "bytes")]
 
@@ -157,7 +157,7 @@ def test_an_empty_file(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"")
     req = Fake(str(tmp_path / "f"), Range="bytes=0-0")
     assert req.run() == OK
-    assert (req._status, req.body) == (200, b"")
+    assert (req.mp_status, req.body) == (200, b"")
 
 
 def test_the_tag_of_a_file_that_was_just_changed_is_weak(file: str) -> None:
@@ -173,9 +173,9 @@ def test_the_tag_of_a_file_that_was_just_changed_is_weak(file: str) -> None:
 
 def test_what_a_handler_knows_of_the_age_counts(file: str) -> None:
     req = Fake(file, If_Modified_Since=DATE)
-    req._mtime = MODIFIED_NS / 1e9 + 60
+    req.mp_mtime = MODIFIED_NS / 1e9 + 60
     assert req.run() == OK
-    assert req._status == 200
+    assert req.mp_status == 200
     assert req.headers_out["Last-Modified"] == "Fri, 02 Jan 2026 03:05:05 GMT"
 
 
@@ -214,7 +214,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     req = Fake(str(tmp_path / "fifo"))
     assert req.run() == 403
-    assert req._log.lines
+    assert req.mp_log.lines
 
 
 @pytest.mark.parametrize("headers", [{}, {"If_None_Match": TAG}, {"Range": "bytes=0-0,5-5"}, {"Range": "bytes=0-0"}])
@@ -252,8 +252,8 @@ def test_path_info_behind_a_file(file: str) -> None:
 )
 def test_path_info_can_be_accepted(file: str, directive: bool | None, wish: int, status: int) -> None:
     req = Fake(file, path_info="/x")
-    req._plan.conf[core.ACCEPT_PATH_INFO] = directive
-    req._used_path_info = wish
+    req.mp_plan.conf[core.ACCEPT_PATH_INFO] = directive
+    req.mp_used_path_info = wish
     assert req.run() == status
 
 
@@ -261,12 +261,12 @@ def test_a_file_that_a_handler_chose(file: str, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_bytes(b"other")
     req = Fake(file)
-    req._filename, req._finfo = str(other), object()
+    req.mp_filename, req.mp_finfo = str(other), object()
     assert req.run() == OK
     assert req.body == b"other"
     assert str(req.headers_out["ETag"]).startswith(('"5-', 'W/"5-'))
     req = Fake(str(tmp_path / "missing"))
-    req._filename = str(other)
+    req.mp_filename = str(other)
     assert req.run() == OK
     assert req.body == b"other"
 
@@ -287,48 +287,48 @@ def test_a_file_that_a_handler_chose(file: str, tmp_path: Path) -> None:
 def test_conditions(file: str, method: str, headers: dict[str, str], status: int) -> None:
     req = Fake(file, method, **headers)
     assert req.run() == OK
-    assert req._status == status
+    assert req.mp_status == status
     assert not req.body
     assert req.headers_out["ETag"] == TAG
 
 
 def test_conditions_that_a_handler_changed(file: str) -> None:
     req = Fake(file)
-    req._table_in = Table([("If-None-Match", '"x"'), ("If-None-Match", TAG)])
+    req.mp_table_in = Table([("If-None-Match", '"x"'), ("If-None-Match", TAG)])
     req.run()
-    assert req._status == 304
+    assert req.mp_status == 304
     req = Fake(file, If_None_Match=TAG)
-    req._table_in = Table()
+    req.mp_table_in = Table()
     req.run()
-    assert req._status == 200
+    assert req.mp_status == 200
 
 
 def test_no_local_copy_refuses_conditions(file: str) -> None:
     req = Fake(file, If_None_Match=TAG)
-    req._no_local_copy = 1
+    req.mp_no_local_copy = 1
     req.run()
-    assert (req._status, len(req.body)) == (200, 100)
+    assert (req.mp_status, len(req.body)) == (200, 100)
 
 
 def test_an_error_document_is_sent_as_it_is(file: str) -> None:
     req = Fake(file, If_None_Match=TAG, Range="bytes=0-0")
-    req._status = 404
+    req.mp_status = 404
     assert req.run() == OK
-    assert (req._status, len(req.body)) == (404, 100)
+    assert (req.mp_status, len(req.body)) == (404, 100)
 
 
 def test_one_range(file: str) -> None:
     req = Fake(file, Range="bytes=10-13")
     assert req.run() == OK
-    assert (req._status, req.body) == (206, b"0123")
+    assert (req.mp_status, req.body) == (206, b"0123")
     assert req.headers_out["Content-Range"] == "bytes 10-13/100"
 
 
 def test_several_ranges(file: str) -> None:
     req = Fake(file, Range="bytes=0-0, 99-99")
     assert req.run() == OK
-    assert req._status == 206
-    match = re.fullmatch("multipart/byteranges; boundary=([0-9a-f]{24})", req._content_type or "")
+    assert req.mp_status == 206
+    match = re.fullmatch("multipart/byteranges; boundary=([0-9a-f]{24})", req.mp_content_type or "")
     assert match
     boundary = match[1].encode()
     assert req.body.split(b"\r\n--" + boundary) == [
@@ -352,14 +352,14 @@ def test_a_range_that_is_not_there(file: str) -> None:
 def test_only_get_has_ranges(file: str, method: str) -> None:
     req = Fake(file, method, Range="bytes=0-0")
     assert req.run() == OK
-    assert req._status == 200
+    assert req.mp_status == 200
 
 
 @pytest.mark.parametrize(("condition", "status"), [(TAG, 206), ('"x"', 200), (DATE, 206), ("junk", 200)])
 def test_if_range(file: str, condition: str, status: int) -> None:
     req = Fake(file, Range="bytes=0-0", If_Range=condition)
     req.run()
-    assert req._status == status
+    assert req.mp_status == status
 
 
 # ---- methods
@@ -369,22 +369,22 @@ def test_if_range(file: str, condition: str, status: int) -> None:
 def test_methods_that_files_do_not_have(filename: str | None) -> None:
     for method in ("PUT", "DELETE", "PATCH", "PROPFIND", "CONNECT"):
         req = Fake(filename, "PUT")
-        req._method = method
+        req.mp_method = method
         assert req.run() == 405, method
-        assert req._allowed_methods == ("OPTIONS", "HEAD", "GET", "POST")
+        assert req.mp_allowed_methods == ("OPTIONS", "HEAD", "GET", "POST")
 
 
 @pytest.mark.parametrize("method", ["FOO", "get"])
 def test_a_method_that_nobody_knows(file: str, method: str) -> None:
     req = Fake(file, method)
     assert req.run() == 501
-    assert req._allowed_methods == ("OPTIONS", "HEAD", "GET", "POST")
+    assert req.mp_allowed_methods == ("OPTIONS", "HEAD", "GET", "POST")
     assert req.logged() == f"Invalid method in request {method} /f.txt HTTP/1.1"
 
 
 def test_options(file: str) -> None:
     req = Fake(file, "OPTIONS")
-    req._allowed_methods = ("PUT",)
+    req.mp_allowed_methods = ("PUT",)
     assert req.run() == OK
     assert req.headers_out["Allow"] == "OPTIONS,HEAD,GET,POST,PUT,TRACE"
     assert req.headers_out["Content-Length"] == "0"
@@ -395,7 +395,7 @@ def test_options_of_the_whole_server() -> None:
     head = parse_head(b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", Limits())
     assert head is not None
     req = Fake(None, "OPTIONS")
-    req._head = head
+    req.mp_head = head
     assert req.run() == OK
     assert "Allow" not in req.headers_out
 
@@ -403,7 +403,7 @@ def test_options_of_the_whole_server() -> None:
 def test_trace_sends_the_head_back_without_secrets() -> None:
     req = Fake(None, "TRACE", X_Odd="  spaces  ", Cookie="a=b", Authorization="x", Proxy_Authorization="y", x_odd="2")
     assert default.trace(cast(Request, req)) == DONE
-    assert req._content_type == "message/http"
+    assert req.mp_content_type == "message/http"
     assert req.body == b"TRACE /f.txt HTTP/1.1\r\nHost: x\r\nX-Odd: spaces, 2\r\n\r\n"
 
 
@@ -436,14 +436,14 @@ def directory(req: Fake, looks: Looks, **settings: Any) -> int:
 
 def a_directory(uri: str) -> Fake:
     req = Fake(None)
-    req._uri = uri
+    req.mp_uri = uri
     return req
 
 
 @pytest.mark.parametrize(("args", "location"), [(None, "http://x/a%20d/"), ("x=%20y", "http://x/a%20d/?x=%20y")])
 def test_the_missing_slash(args: str | None, location: str) -> None:
     req = a_directory("/a d")
-    req._args = args
+    req.mp_args = args
     assert directory(req, Looks()) == 301
     assert req.headers_out["Location"] == location
 
@@ -480,11 +480,11 @@ def test_a_redirect_of_an_index_file_counts() -> None:
 
 def test_the_query_of_an_index_file() -> None:
     req = a_directory("/d/")
-    req._args = "b=2"
+    req.mp_args = "b=2"
     looks = Looks(b=DONE)
     assert directory(req, looks, DIRECTORY_INDEX=("a?x=1", "b?y=1")) == DONE
     assert looks.asked == ["/d/a", "/d/b"]
-    assert req._args == "y=1&b=2"
+    assert req.mp_args == "y=1&b=2"
 
 
 @pytest.mark.parametrize(
@@ -492,7 +492,7 @@ def test_the_query_of_an_index_file() -> None:
 )
 def test_a_handler_goes_before_index_files_if_so_configured(handler: str | None, result: int) -> None:
     req = a_directory("/d/")
-    req._handler = handler
+    req.mp_handler = handler
     looks = Looks(index_html=DONE)
     assert directory(req, looks, DIRECTORY_CHECK_HANDLER=True) == result
     assert directory(req, looks) == DONE
@@ -500,5 +500,5 @@ def test_a_handler_goes_before_index_files_if_so_configured(handler: str | None,
 
 def test_no_index_file_of_a_path_that_goes_on() -> None:
     req = a_directory("/d/")
-    req._path_info = "/x"
+    req.mp_path_info = "/x"
     assert directory(req, Looks(index_html=DONE)) == DECLINED

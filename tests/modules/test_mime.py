@@ -106,34 +106,34 @@ def test_removal_wins_over_additions_of_the_same_scope(conf: Conf) -> None:
 
 def request(filename: str | None, **more: Any) -> Any:
     found: dict[str, Any] = {
-        "_filename": filename,
-        "_finfo": None,
-        "_stat": None,
-        "_proxyreq": 0,
-        "_handler": None,
+        "mp_filename": filename,
+        "mp_finfo": None,
+        "mp_stat": None,
+        "mp_proxyreq": 0,
+        "mp_handler": None,
     }
-    found |= {"_content_type": None, "_content_encoding": None, "_content_languages": ()}
+    found |= {"mp_content_type": None, "mp_content_encoding": None, "mp_content_languages": ()}
     return SimpleNamespace(**found | more)
 
 
 def test_type_checker(conf: Conf) -> None:
     req = request("/srv/a.b/n.html.utf.fr.gz.hnd")
     assert type_checker(req, mime.Finder(conf)) == 0
-    assert req._content_type == "application/gzip; charset=utf-8"
-    assert (req._content_encoding, req._content_languages, req._handler) == ("x-gzip", ("fr",), "hh")
+    assert req.mp_content_type == "application/gzip; charset=utf-8"
+    assert (req.mp_content_encoding, req.mp_content_languages, req.mp_handler) == ("x-gzip", ("fr",), "hh")
 
 
 def test_type_checker_declines_without_a_type(conf: Conf) -> None:
     assert type_checker(request(None), mime.Finder(conf)) == -1
     req = request("/srv/x.html/noext")
     assert type_checker(req, mime.Finder(conf)) == -1
-    assert req._content_type is None
+    assert req.mp_content_type is None
 
 
 def test_type_checker_of_a_directory(conf: Conf, tmp_path: Path) -> None:
     req = request("/srv/x.html", _stat=tmp_path.stat())
     assert type_checker(req, mime.Finder(conf)) == 0
-    assert req._content_type == "httpd/unix-directory"
+    assert req.mp_content_type == "httpd/unix-directory"
 
 
 def test_charset_replaces_one_of_the_type() -> None:

@@ -126,9 +126,7 @@ def upward(house: House, name: str) -> list[str]:
 
 def circles(house: House) -> list[str]:
     """Modules that import each other, over whatever detour: each circle's modules (Tarjan's components)."""
-    graph = {
-        name: sorted({i.name for i in house.imports(name)} & set(house.sources)) for name in house.sources
-    }
+    graph = {name: sorted({i.name for i in house.imports(name)} & set(house.sources)) for name in house.sources}
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
@@ -161,9 +159,7 @@ def beside_the_api(house: House, name: str) -> list[str]:
     return [
         f"{name} line {found.line} imports {found.name}"
         for found in house.imports(name)
-        if found.name.split(".")[0] == "mpserver"
-        and place(found.name) != "mpserver.api"
-        and found.name not in GROUND
+        if found.name.split(".")[0] == "mpserver" and place(found.name) != "mpserver.api" and found.name not in GROUND
     ]
 
 
@@ -199,6 +195,4 @@ def stateful(house: House, name: str) -> list[str]:
     tree = ast.parse(house.sources[name])
     bare = [n.lineno for n in ast.walk(tree) if isinstance(n, ast.ExceptHandler) and n.type is None]
     state = [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Global)]
-    return [f"{name} line {line}: bare except" for line in bare] + [
-        f"{name} line {line}: global" for line in state
-    ]
+    return [f"{name} line {line}: bare except" for line in bare] + [f"{name} line {line}: global" for line in state]
