@@ -16,7 +16,7 @@ from mpserver.ipc import messages
 from mpserver.ipc.scoreboard import FINISHING, IDLE, end_group
 from mpserver.ipc.worker_messages import READY
 from mpserver.modules import mpm, python
-from mpserver.phases.planner import identify
+from mpserver.phases.plan_compiler import identify
 from mpserver.routing.router import Router
 from mpserver.routing.worker_commands import Orders
 from mpserver.system import subinterpreters

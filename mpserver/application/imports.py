@@ -14,7 +14,7 @@ from mpserver.config.configuration import Configuration
 from mpserver.modules import python
 from mpserver.modules.interpreter_environment import Environment
 from mpserver.phases.plan import InterpreterId
-from mpserver.phases.planner import identify
+from mpserver.phases.plan_compiler import identify
 
 
 def imports(

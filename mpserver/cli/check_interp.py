@@ -30,7 +30,7 @@ from mpserver.phases.application_errors import refusing
 from mpserver.phases.applications import Wanted
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import InterpreterId
-from mpserver.phases.planner import MAIN
+from mpserver.phases.plan_compiler import MAIN
 from mpserver.serving.boot import Boot, pack, unpack
 from mpserver.system import subinterpreters
 from mpserver.typing import Any, NamedTuple

@@ -14,7 +14,7 @@ from mpserver.config.server import Server
 from mpserver.config.settings import Conf
 from mpserver.modules import python
 from mpserver.phases.plan import InterpreterId
-from mpserver.phases.planner import MAIN, identify
+from mpserver.phases.plan_compiler import MAIN, identify
 from mpserver.serving.lifetime import NONE, Limits
 from mpserver.typing import TYPE_CHECKING
 

@@ -15,7 +15,7 @@ from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError
 from mpserver.modules import python
 from mpserver.modules.interpreter_environment import ENVIRONMENT, PRELOAD, Environment, Told, plain
-from mpserver.phases.planner import MAIN
+from mpserver.phases.plan_compiler import MAIN
 from mpserver.typing import NamedTuple
 
 #: What names the application of ``mod_python.wsgi``.

@@ -36,7 +36,7 @@ from mpserver.phases.error_response import Answers, log_error
 from mpserver.phases.host import Host, Site, server_name, server_object, server_software
 from mpserver.phases.located import Located, settle
 from mpserver.phases.plan import EARLY, TRANSLATION, Handler, InterpreterId, Plan, plan_of
-from mpserver.phases.planner import CACHE, LONGEST_NAME, make_plan, varies_by_file
+from mpserver.phases.plan_compiler import CACHE, LONGEST_NAME, make_plan, varies_by_file
 from mpserver.phases.redirects import ABSOLUTE, REDIRECTS, _elsewhere
 from mpserver.phases.steps import compile_steps, run
 from mpserver.phases.subrequests import SubRequests

@@ -28,7 +28,7 @@ from mpserver.phases import connection_handlers as connection_handlers_module
 from mpserver.phases.applications import environments
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import InterpreterId
-from mpserver.phases.planner import MAIN
+from mpserver.phases.plan_compiler import MAIN
 from mpserver.routing.accepting import SCARCE, Accepting
 from mpserver.routing.heirs import PATIENCE, Heirs
 from mpserver.routing.listener_leases import ListenerLeases

@@ -10,7 +10,7 @@ import pytest
 from mpserver.config.configuration import Configuration, load
 from mpserver.modules.all import registry
 from mpserver.phases.pipeline import Pipeline
-from mpserver.phases.planner import CACHE, LONGEST_NAME
+from mpserver.phases.plan_compiler import CACHE, LONGEST_NAME
 
 LOCAL = ("127.0.0.1", 80)
 

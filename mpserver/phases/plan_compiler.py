@@ -1,4 +1,4 @@
-"""Makes plans: the merged configuration of a request, compiled to what has to be done."""
+"""Compiles plans: from the merged configuration of a request to what has to be done."""
 
 from __future__ import annotations
 
