@@ -167,7 +167,7 @@ class Request(Output, Receiving):
     next: Request | None = readonly("mp_next", "The request that this one was redirected to, internally.")
     prev: Request | None = readonly("mp_prev", "The request that was redirected to this one, internally.")
     main: Request | None = readonly("mp_main", "The main request, in a sub-request.")
-    the_request: str = readonly("_head.line", "The request line.")
+    the_request: str = readonly("mp_head.line", "The request line.")
     protocol: str = readonly("mp_protocol", "HTTP/1.1 or HTTP/1.0.")
     method: str = readonly("mp_method", "GET, HEAD, POST...")
     header_only: int = readonly("mp_header_only", "1 for HEAD.")
@@ -233,7 +233,7 @@ class Request(Output, Receiving):
     used_path_info: int = writable("mp_used_path_info", integer, "One of AP_REQ_*_PATH_INFO.")
     extension: str | None = readonly("mp_extension", "The extension that chose the handler ('| .ext').")
     handler: str | None = writable("mp_handler", text_or_none, "The content handler by SetHandler or AddHandler.")
-    interpreter: str = readonly("_plan.interpreter", "The name of the interpreter (manual 4.1).")
+    interpreter: str = readonly("mp_plan.interpreter", "The name of the interpreter (manual 4.1).")
     phase: str | None = readonly("mp_phase", "The directive whose handlers run now, None between phases.")
 
     @property
@@ -362,10 +362,12 @@ class Request(Output, Receiving):
         """Extension methods among the allowed ones."""
         return tuple(name for name in self.mp_allowed_methods if name not in constants.METHOD_NUMBERS)
 
-    @property
+    @ReadOnly
     def _bytes_queued(self) -> int:
-        """Bytes given to write() and sendfile(); a name that applications know."""
+        """Bytes given to write() and sendfile() (api 3.5 2.1)."""
         return self.mp_sent + self.mp_waiting
+
+    _content_type_set: int = readonly("mp_content_type_set", "1 once content_type was set by an application.")
 
     @property
     def mp_sent_bodyct(self) -> int:

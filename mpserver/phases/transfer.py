@@ -40,7 +40,7 @@ def pack(req: Request, translated: bool) -> bytes:
     tables = {name: list(table.pairs()) for name, table in made if table is not None}
     own = {}
     for name, value in list(req.__dict__.items()):  # (what is told about them may add facts)
-        if name.startswith("_"):
+        if name.startswith("mp_"):
             continue
         try:
             own[name] = pickle.dumps(value)

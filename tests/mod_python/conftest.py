@@ -44,13 +44,13 @@ class FakeRequest:
         self.exts = members.pop("exts", "")
         self.status = 200
         self.sent_bodyct = 0
-        self._content_type: str | None = None
-        self._content_type_set = 0
+        self.mp_content_type: str | None = None
+        self.mp_content_type_set = 0
         self.allowed: tuple[str, ...] = ()
         self.written: list[tuple[str | bytes, int]] = []
         self.logged: list[tuple[str, int]] = []
         self.filename: str | None = None
-        self._stat: os.stat_result | None = None
+        self.mp_stat: os.stat_result | None = None
         self.path_info: str | None = None
         if root is not None:
             self.filename, self.path_info = self._map(root, path)
@@ -71,11 +71,11 @@ class FakeRequest:
 
     @property
     def content_type(self) -> str | None:
-        return self._content_type
+        return self.mp_content_type
 
     @content_type.setter
     def content_type(self, value: str) -> None:
-        self._content_type, self._content_type_set = value, 1
+        self.mp_content_type, self.mp_content_type_set = value, 1
 
     def read(self, size: int = -1) -> bytes:
         return self._body.read(size)
@@ -96,7 +96,7 @@ class FakeRequest:
         self.allowed = methods
 
     @property
-    def _options_table(self) -> Table:
+    def mp_options_table(self) -> Table:
         return self.options
 
     def get_options(self) -> Table:

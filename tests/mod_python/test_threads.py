@@ -314,7 +314,7 @@ def test_an_application_is_there_for_all_once_one_thread_has_loaded_it(
         monkeypatch.setattr(mount_module, "mounted", lambda req: mount)  # noqa: B023  # called in the loop
 
         def work(number: int) -> tuple[int, list[bytes]]:
-            req = make_request(_uri="/", _request_time=1000.0, n=str(number).encode(), given=[])
+            req = make_request(mp_uri="/", mp_request_time=1000.0, n=str(number).encode(), given=[])
             return wsgi.handler(req), req.given
 
         assert together(work, seed=turn) == [(0, [str(number).encode()]) for number in range(THREADS)]

@@ -82,8 +82,8 @@ def exchange() -> tuple[exchange_module.Exchange, Any]:
     from mpserver.api.table import HeaderTable
 
     req = SimpleNamespace(
-        _status=200, _status_line=None, status=200, status_line=None, _content_type=None, content_type=None,
-        headers_out=HeaderTable(), _header_only=0,
+        mp_status=200, mp_status_line=None, status=200, status_line=None, mp_content_type=None, content_type=None,
+        headers_out=HeaderTable(), mp_header_only=0,
     )  # fmt: skip
     return exchange_module.Exchange(cast(Any, req)), req
 
