@@ -6,8 +6,8 @@ from collections.abc import Callable
 from operator import index
 
 from mpserver.api.members import integer, readonly, writable
-from mpserver.api.output_filters import EOS, FLUSH, MORE, SLICE, OutputFilter, close_files, read_file, size_of
-from mpserver.api.stream import FilePart, Part
+from mpserver.api.output_filters import EOS, FLUSH, MORE, OutputFilter
+from mpserver.api.parts import SLICE, FilePart, Part, close_files, read_file, size_of
 from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:

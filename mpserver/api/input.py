@@ -11,13 +11,29 @@ from mpserver.http1.body import UNKNOWN
 from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from mpserver.api.stream import Link
+    from mpserver.api.parts import Part
     from mpserver.http1.head import Head
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 #: An unread body is read and thrown away up to so many bytes; a longer one costs the connection.
 DISCARD_LIMIT = 1 << 20
+
+
+class Source(Protocol):
+    """The connection that a body comes from."""
+
+    #: Whether the connection may serve another request after this one.
+    keep_alive: bool
+
+    def receive(self) -> bytes:
+        """Wait for bytes of the body. :raises ClientGone: none came within the timeout, or the client left."""
+
+    def send(self, parts: list[Part]) -> None:
+        """Send all now. :raises ClientGone: the client did not take it."""
+
+    def unread(self, data: bytes) -> None:
+        """Give back bytes that belong to the next request."""
 
 
 class BodyDecoder(Protocol):
@@ -40,15 +56,15 @@ class Input:
         "_decoder",
         "_dropped",
         "_expects",
-        "_link",
+        "_source",
         "_position",
         "broken",
         "count",
         "received",
     )
 
-    def __init__(self, link: Link, decoder: BodyDecoder, head_start: bytes, expects_continue: bool) -> None:
-        self._link = link
+    def __init__(self, source: Source, decoder: BodyDecoder, head_start: bytes, expects_continue: bool) -> None:
+        self._source = source
         self._decoder = decoder
         self._expects = expects_continue
         self._dropped = False
@@ -99,13 +115,13 @@ class Input:
             self._buffer = self._buffer[self._position :] + decoded
             self._position = 0
         if self._decoder.done and self._decoder.rest:
-            self._link.unread(self._decoder.rest)
+            self._source.unread(self._decoder.rest)
 
     def invite(self) -> None:
         """Ask for the body, where the client waits to be asked (RFC 9110 10.1.1)."""
         if self._expects:
             self._expects = False
-            self._link.send([CONTINUE])
+            self._source.send([CONTINUE])
 
     def some(self, size: int) -> bytes:
         """What is there, at most ``size`` bytes; waits for the first of them. Empty at the end of the body."""
@@ -116,7 +132,7 @@ class Input:
     def _break(self, status: int) -> None:
         """The body can't be read on, so that nobody knows where the next request begins."""
         self.broken = status
-        self._link.keep_alive = False
+        self._source.keep_alive = False
 
     def _more(self) -> bool:
         """Wait for more of the body; False at its end."""
@@ -127,7 +143,7 @@ class Input:
         self.invite()
         self.received = True
         try:
-            data = self._link.receive()
+            data = self._source.receive()
         except ClientGone:
             self._break(400)
             raise

@@ -12,8 +12,8 @@ from operator import index
 
 from mpserver.api import constants
 from mpserver.api.members import string
+from mpserver.api.parts import FilePart, Part
 from mpserver.api.response_head import BODILESS, CLOSING, CLOSING_END, LINE_END, _fields
-from mpserver.api.stream import FilePart, Link, Part
 from mpserver.api.table import Table
 from mpserver.errors import ClientGone
 from mpserver.http1.dates import http_date
@@ -23,6 +23,7 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpserver.api.input import Input
     from mpserver.api.response_head import Clock
+    from mpserver.api.stream import Link
     from mpserver.http1.head import Head
 
 #: A file shorter than this is read and leaves in one piece with the head.

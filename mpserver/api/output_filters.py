@@ -28,59 +28,16 @@ A request has a chain only if its plan or its handler asked for a filter: then `
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from mpserver.api.output import Output
+from mpserver.api.parts import SLICE, FilePart, Part, close_files, pieces, size_of
 from mpserver.api.request import Request
 from mpserver.api.response_head import BODILESS
-from mpserver.api.stream import FilePart, Part
 from mpserver.http1 import conditions, ranges
 
 #: What follows the parts: more at some time; nothing for now, so that they should be sent; nothing at all.
 MORE, FLUSH, EOS = range(3)
-
-#: A file is read in pieces of so many bytes, and so many may wait for the end of a response.
-SLICE = 1 << 20
-
-
-def size_of(part: Part) -> int:
-    """The length of a part in bytes."""
-    return part.length if isinstance(part, FilePart) else len(part)
-
-
-def pieces(parts: list[Part]) -> Iterator[bytes]:
-    """The bytes of some parts; files are read in pieces, and closed."""
-    try:
-        while parts:
-            part = parts[0]
-            if not isinstance(part, FilePart):
-                del parts[0]
-                yield part
-                continue
-            data = read_file(part, SLICE)
-            if not part.length:
-                part.close()
-                del parts[0]
-            if data:
-                yield data
-    finally:
-        close_files(parts)
-
-
-def read_file(part: FilePart, size: int) -> bytes:
-    """At most ``size`` bytes of a file part, which it then has no more; a file that became shorter ends."""
-    data = os.pread(part.fd, min(size, part.length), part.offset)
-    part.offset += len(data)
-    part.length = part.length - len(data) if data else 0
-    return data
-
-
-def close_files(parts: list[Part]) -> None:
-    """Forget some parts."""
-    for part in parts:
-        if isinstance(part, FilePart):
-            part.close()
-    parts.clear()
 
 
 class OutputFilter:

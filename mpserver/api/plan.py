@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from mpserver.typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from mpserver.api.request import Request
+from mpserver.typing import Any, Protocol
 
 
 class RequestPlan(Protocol):
@@ -46,8 +43,8 @@ class RequestPlan(Protocol):
     error_documents: Any
     filters: Any
 
-    def tell(self, req: Request) -> Iterator[tuple[str, str]]:
+    def tell(self, req: Any) -> Iterator[tuple[str, str]]:
         """The plan of a request in words: names and texts."""
 
-    def redirect(self, req: Request, uri: str) -> None:
+    def redirect(self, req: Any, uri: str) -> None:
         """Serve another URI in place of this request."""

@@ -7,14 +7,10 @@ None, so that applications can be imported by their own tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
-from mpserver.typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from mpserver.api.request import Request
-    from mpserver.api.server import Server
+from mpserver.typing import Any, Protocol
 
 
 class Lock(Protocol):
@@ -36,6 +32,13 @@ class Lock(Protocol):
         """Give it back. :raises RuntimeError: this thread or request does not have it."""
 
 
+class RunningRequest(Protocol):
+    """The request whose handler runs, as far as it is asked for anything without being named."""
+
+    def allow_methods(self, methods: Sequence[str | bytes], reset: int = 0) -> None:
+        """Name methods for the Allow header."""
+
+
 class Runtime(Protocol):
     """The services behind ``mod_python.apache`` (manual 4.5.1)."""
 
@@ -44,10 +47,13 @@ class Runtime(Protocol):
     kind: str
     server_root: str
     defines: frozenset[str]
-    main_server: Server
 
-    def log(self, level: int, text: str, server: Server | None = None) -> None:
-        """Write to the error log of the server (default: the main one)."""
+    @property
+    def main_server(self) -> object:
+        """The server object of the main server."""
+
+    def log(self, level: int, text: str, server: object | None = None) -> None:
+        """Write to the error log of the server (default: the main one). :raises TypeError: it is no server object."""
 
     def config_tree(self) -> list[Any]:
         """The server-level configuration as nested lists (a copy)."""
@@ -58,7 +64,7 @@ class Runtime(Protocol):
     def import_module(self, name: str, autoreload: bool, log: bool, path: list[str] | None) -> ModuleType:
         """Import, or reload when the file changed (manual 4.5.1)."""
 
-    def running_request(self) -> Request | None:
+    def running_request(self) -> RunningRequest | None:
         """The request whose handler has called this, directly or not; None where none has."""
 
     def runs(self, group: int) -> None:
@@ -67,7 +73,7 @@ class Runtime(Protocol):
     def mpm_query(self, code: int) -> int:
         """The answer for an AP_MPMQ_* code."""
 
-    def global_lock(self, owner: Request | Server, key: str | None, index: int = -1) -> Lock:
+    def global_lock(self, owner: object, key: str | None, index: int = -1) -> Lock:
         """A lock of the pool, shared by all interpreters and workers: that of a key, or of an index.
 
         That of a key belongs to a request given as its owner, with all of its threads, and is free at its end; any

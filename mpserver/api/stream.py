@@ -1,39 +1,13 @@
-"""What a request needs from the connection that it came on (floor 4 implements it)."""
+"""What a request asks of the client's connection that it came on; `mpserver.serving` implements it."""
 
 from __future__ import annotations
-
-import os
 
 from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.connection import Connection
     from mpserver.api.input import Input
-
-
-class FilePart:
-    """A part of a file on its way to the client; owns the descriptor."""
-
-    __slots__ = ("fd", "length", "offset")
-
-    def __init__(self, fd: int, offset: int, length: int) -> None:
-        self.fd = fd
-        self.offset = offset
-        self.length = length
-
-    def close(self) -> None:
-        """Close the descriptor, once."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
-
-
-#: Bytes or a part of a file.
-Part = bytes | FilePart
-
-#: The beginning of a response: its head without framing and the empty line, and the body so far. None in place
-#: of the body: the other is all there is, framed in chunks.
-Begun = tuple[bytes, bytes | None]
+    from mpserver.api.parts import Begun, Part
 
 
 class Link(Protocol):

@@ -47,11 +47,13 @@ class Services:
         self._locks: LockPool | None = None
         self._gate = allocate_lock()
 
-    def log(self, level: int, text: str, server: Server | None = None) -> None:
+    def log(self, level: int, text: str, server: object | None = None) -> None:
         """Write to the error log of the server (default: the main one)."""
-        if server is not None and not hasattr(server, "mp_log"):
+        if server is None:
+            server = self.main_server
+        elif not isinstance(server, Server):
             raise TypeError(f"argument 3 must be a server object, not {type(server).__name__}")
-        (server.mp_log if server is not None else self._main.log).log(level, text, module="python")
+        server.mp_log.log(level, text, module="python")
 
     def config_tree(self) -> list[Any]:
         """The configuration: tuples of directive and arguments, after a section's a list of what is in it."""
@@ -123,7 +125,7 @@ class Services:
                     self._locks = made
         return self._locks
 
-    def global_lock(self, owner: Request | Server, key: str | None, index: int = -1) -> runtime.Lock:
+    def global_lock(self, owner: object, key: str | None, index: int = -1) -> runtime.Lock:
         """A lock of the pool, shared by all interpreters and workers."""
         lock = self._pool().lock(key, index)
         if index >= 0 or not hasattr(owner, "mp_main"):

@@ -26,8 +26,8 @@ from mpserver.modules import dir as dir_module
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mpserver.api.parts import Part
     from mpserver.api.request import Request
-    from mpserver.api.stream import Part
     from mpserver.api.table import Table
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE

@@ -15,8 +15,8 @@ from mpserver.api.filter_object import Filter, InputFilterObject, OutputFilterOb
 from mpserver.api.handler_list import HandlerEntry
 from mpserver.api.input_filters import FilteredInput, InputFilter
 from mpserver.api.loader import Loader
-from mpserver.api.output_filters import EOS, FLUSH, OutputFactory, OutputFilter, close_files, install
-from mpserver.api.stream import Part
+from mpserver.api.output_filters import EOS, FLUSH, OutputFactory, OutputFilter, install
+from mpserver.api.parts import Part, close_files
 from mpserver.config.settings import Conf
 from mpserver.errors import ClientGone, Misplaced
 from mpserver.modules import core, include, mime, options, python

@@ -7,8 +7,8 @@ import os
 
 from mpserver.api import constants
 from mpserver.api.filter_object import OutputFilterObject
-from mpserver.api.output_filters import MORE, BytesFilter, OutputFilter, pieces
-from mpserver.api.stream import Part
+from mpserver.api.output_filters import MORE, BytesFilter, OutputFilter
+from mpserver.api.parts import Part, pieces
 from mpserver.errors import ClientGone, Misplaced
 from mpserver.modules import include, ssi_page
 from mpserver.phases.application_errors import describe

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from mpserver.api import constants
 from mpserver.api.error_log import ERROR
-from mpserver.api.output_filters import pieces
-from mpserver.api.stream import Begun, Link, Part
+from mpserver.api.parts import Begun, Part, pieces
+from mpserver.api.stream import Link
 from mpserver.api.table import Table
 from mpserver.errors import ClientGone, ConfigError
 from mpserver.http1.percent import encode_path

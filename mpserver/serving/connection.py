@@ -23,7 +23,7 @@ from time import monotonic
 from mpserver.api.connection import Address
 from mpserver.api.connection import Connection as ConnectionObject
 from mpserver.api.input import Input
-from mpserver.api.stream import Part
+from mpserver.api.parts import Part
 from mpserver.errors import ClientGone, RequestError
 from mpserver.http1.body import Body, make_body
 from mpserver.http1.head import Head, HeadReader, parse_head

@@ -16,7 +16,7 @@ from mpserver.http1.response import chunked_beginning
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.api.stream import Begun
+    from mpserver.api.parts import Begun
     from mpserver.serving.stream import Sending
 
 #: How long a flushed beginning may wait for its end, in seconds; at most twice this.

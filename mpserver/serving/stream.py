@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 
 from mpserver.api.connection import Connection as ConnectionObject
-from mpserver.api.stream import Begun, FilePart, Part
+from mpserver.api.parts import Begun, FilePart, Part
 from mpserver.errors import ClientGone
 from mpserver.http1.response import chunked_beginning
 from mpserver.typing import TYPE_CHECKING, Any

@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Callable
 
-from mpserver.api.stream import Part
+from mpserver.api.parts import Part
 from mpserver.ipc.connection_states import _NUMBER, ANSWERED, ASKED, FIRST, IDLE
 from mpserver.serving.connection import GONE, READING, Connection
 from mpserver.system.loop import Loop

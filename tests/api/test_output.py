@@ -8,9 +8,9 @@ import h11
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mpserver.api.parts import Begun, Part
 from mpserver.api.request import Request
 from mpserver.api.response_head import Clock
-from mpserver.api.stream import Begun, Part
 from mpserver.http1.head import Limits, parse_head
 from mpserver.http1.response import REASONS, chunked_beginning
 
