@@ -214,7 +214,7 @@ class Exchange:
                     # all there is: the head is one that needs no headers but the server's
                     self._sent = True
                     req.write(data, 0)
-                    req.finish()
+                    req.mp_finish()
                     continue
                 self._announce()
                 if req.mp_header_only:

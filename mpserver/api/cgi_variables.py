@@ -9,7 +9,7 @@ from mpserver.api.constants import REMOTE_HOST
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.api.request import Request
+    from mpserver.api.request_config import RequestConfig
 
 #: Header names that may become HTTP_* variables: anything else could pose as another header.
 VARIABLE = lazyre.compile(r"[A-Za-z0-9-]+\Z")
@@ -20,7 +20,7 @@ NOT_PASSED = frozenset({"proxy", "authorization", "proxy-authorization"})
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def server_port(req: Request) -> int:
+def server_port(req: RequestConfig) -> int:
     """The port that the request was sent to, as the client named it or the socket has it (UseCanonicalName)."""
     host = req.mp_head.host
     if host and not req.mp_plan.canonical_name:
@@ -31,34 +31,34 @@ def server_port(req: Request) -> int:
     return req.server.port or DEFAULT_PORTS[scheme(req)]
 
 
-def scheme(req: Request) -> str:
+def scheme(req: RequestConfig) -> str:
     """http, or https on an encrypted connection."""
     return "https" if req.is_https() else "http"
 
 
-def server_name(req: Request) -> str:
+def server_name(req: RequestConfig) -> str:
     """SERVER_NAME: the host that the client asked for; with UseCanonicalName On ServerName, with DNS the address's."""
     if req.mp_plan.canonical_name == "dns":
-        return req.connection.look_up_local()
+        return req.connection.mp_look_up_local()
     named = req.server.server_hostname
     if req.mp_plan.canonical_name and named:
         return named
     return req.hostname or named or req.connection.local_ip
 
 
-def construct_url(req: Request, path: str) -> str:
+def construct_url(req: RequestConfig, path: str) -> str:
     """scheme://host[:port]path; a default port is left out."""
     port = server_port(req)
     shown = "" if port == DEFAULT_PORTS[scheme(req)] else f":{port}"
     return f"{scheme(req)}://{server_name(req)}{shown}{path}"
 
 
-def add_common_vars(req: Request) -> None:
+def add_common_vars(req: RequestConfig) -> None:
     """Give a request's environment CGI's variables but those of the request line."""
     req.subprocess_env.put(common_vars(req))
 
 
-def common_vars(req: Request) -> dict[str, str]:
+def common_vars(req: RequestConfig) -> dict[str, str]:
     """CGI's variables but those of the request line."""
     headers: dict[str, str] = {}
     for name, value in req.headers_in.pairs():
@@ -99,7 +99,7 @@ def common_vars(req: Request) -> dict[str, str]:
     return headers
 
 
-def add_cgi_vars(req: Request) -> None:
+def add_cgi_vars(req: RequestConfig) -> None:
     """Give a request's environment all of CGI's variables."""
     found = common_vars(req)
     path_info = req.path_info or ""

@@ -90,7 +90,7 @@ class Connection:
         """Write a line with the client's address to the error log."""
         self.mp_log.log(index(level), log_text(message), module="python", client=self.mp_client_addr)
 
-    def look_up(self, double: bool) -> str | None:
+    def mp_look_up(self, double: bool) -> str | None:
         """The client's DNS name, asked once; with ``double`` only if the name leads back to the client."""
         if self.mp_remote_host is None:
             try:
@@ -103,7 +103,7 @@ class Connection:
             return None
         return self.mp_remote_host or None
 
-    def look_up_local(self) -> str:
+    def mp_look_up_local(self) -> str:
         """The DNS name of the server's address, asked once; the address itself where it has none."""
         if self.mp_local_host is None:
             try:

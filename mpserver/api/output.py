@@ -13,18 +13,10 @@ from operator import index
 from mpserver.api import constants
 from mpserver.api.members import string
 from mpserver.api.parts import FilePart, Part
-from mpserver.api.response_head import BODILESS, CLOSING, CLOSING_END, LINE_END, _fields
-from mpserver.api.table import Table
+from mpserver.api.response_head import LINE_END, ResponseHead
 from mpserver.errors import ClientGone
-from mpserver.http1.dates import http_date
-from mpserver.http1.response import LAST_CHUNK, REASONS, chunked_beginning, field_lines, status_line
-from mpserver.typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mpserver.api.input import Input
-    from mpserver.api.response_head import Clock
-    from mpserver.api.stream import Link
-    from mpserver.http1.head import Head
+from mpserver.http1.response import LAST_CHUNK, chunked_beginning, status_line
+from mpserver.typing import Protocol
 
 #: A file shorter than this is read and leaves in one piece with the head.
 SMALL_FILE = 65536
@@ -34,45 +26,39 @@ BUFFER_LIMIT = 65536
 HELD = 1200
 
 
-class Output:
+class OutputChain(Protocol):
+    """The filters that a response runs through; `mpserver.api.output_filters.Chain` is them."""
+
+    #: Whether they are done with what is sent now.
+    sending: bool
+
+    def flush(self) -> None:
+        """Send all that waits, as far as the filters let it. :raises IOError: the client is gone."""
+
+    def finish(self) -> None:
+        """The response is complete: send what is left of it, and of what the filters keep."""
+
+    def drop(self) -> None:
+        """The response is given up: so are the filters."""
+
+
+class Sending(ResponseHead):
     """The sending half of a request; `Request` inherits it, and gives all of it a value."""
 
-    __slots__ = (
-        "mp_assbackwards", "mp_bytes_out", "mp_chunked", "mp_clock", "mp_connection_seen", "mp_content_encoding",
-        "mp_content_languages", "mp_content_type", "mp_err_headers_out", "mp_finished", "mp_has_file", "mp_head",
-        "mp_header_only", "mp_headers_out", "mp_length_left", "mp_link", "mp_no_cache", "mp_parts", "mp_request_time",
-        "mp_sent", "mp_started", "mp_status", "mp_status_line", "mp_waiting",
-    )  # fmt: skip
+    __slots__ = ("mp_bytes_out", "mp_chain", "mp_finished", "mp_parts", "mp_sent", "mp_started", "mp_waiting")
 
-    mp_link: Link
-    mp_head: Head
-    mp_clock: Clock
-    mp_request_time: float
+    #: What was written and not sent yet, and its size in bytes.
     mp_parts: list[Part]
-    mp_headers_out: Table | None
-    mp_err_headers_out: Table | None
-    mp_content_type: str | None
-    mp_content_encoding: str | None
-    mp_content_languages: tuple[str, ...]
-    mp_status: int
-    mp_status_line: str | None
-    mp_header_only: int
-    mp_assbackwards: int
-    mp_no_cache: int
+    mp_waiting: int
+    #: The output filters, None where there are none: most requests have none, and pay nothing for them.
+    mp_chain: OutputChain | None
     #: Bytes of the body that were framed.
     mp_sent: int
     #: Bytes on the wire, head and framing included (%O of LogFormat).
     mp_bytes_out: int
+    #: Whether the head was made, and whether the response is complete.
     mp_started: bool
     mp_finished: bool
-    mp_chunked: int
-    #: Bytes that Content-Length still allows; None without one.
-    mp_length_left: int | None
-    mp_waiting: int
-    #: Whether a file is, or was, among the parts.
-    mp_has_file: bool
-    #: Whether the application has seen the connection object, through which it can end keep-alive.
-    mp_connection_seen: bool
 
     # ---- what applications call
 
@@ -101,10 +87,20 @@ class Output:
 
     def flush(self, failure: str = "Flush failed, client closed connection.") -> None:
         """Send all that waits. :raises IOError: the client is gone."""
+        chain = self.mp_chain
+        if chain is not None and not chain.sending:
+            chain.flush()
+            return
         if self.mp_finished:
             self.mp_parts.clear()
             return
-        if not self.mp_started and self.mp_parts and self.plain and self.mp_hold():
+        if (
+            not self.mp_started
+            and self.mp_parts
+            and chain is None
+            and self.mp_plain_ending() == LINE_END
+            and self.mp_hold()
+        ):
             return
         try:
             parts = self.mp_framed(False)
@@ -132,10 +128,15 @@ class Output:
             size = os.fstat(fd).st_size
             part.length = max(0, size - offset if len < 0 else min(len, size - offset))
             length = part.length
-            if not length or self.mp_header_only:
+            if not length or (self.mp_header_only and self.mp_chain is None):
                 pass  # nothing of it is sent
             elif length <= SMALL_FILE:
-                self.write(os.pread(fd, length, offset), 0)
+                data = os.pread(fd, length, offset)
+                if self.mp_header_only:  # filters need the body all the same; nothing may leave meanwhile
+                    self.mp_parts.append(data)
+                    self.mp_waiting += data.__len__()
+                else:
+                    self.write(data, 0)
             else:
                 self.mp_has_file = True
                 self.mp_parts.append(part)
@@ -147,16 +148,21 @@ class Output:
 
     def set_content_length(self, length: int) -> None:
         """Set the Content-Length header; meaningless once the head was sent."""
-        self.headers_out_table()["Content-Length"] = str(index(length))
-
-    def headers_out_table(self) -> Table:
-        """``req.headers_out``; made when first looked at."""
-        raise NotImplementedError
+        self.mp_headers_out_table()["Content-Length"] = str(index(length))
 
     # ---- what the engine calls
 
-    def finish(self) -> None:
+    @property
+    def mp_plain(self) -> bool:
+        """Whether the application set nothing but the type, and the connection is kept without a word of it."""
+        return self.mp_chain is None and self.mp_plain_ending() == LINE_END
+
+    def mp_finish(self) -> None:
         """The response is complete: send what is left of it."""
+        chain = self.mp_chain
+        if chain is not None and not chain.sending:
+            chain.finish()
+            return
         if self.mp_finished:
             return
         if self.mp_started:
@@ -179,7 +185,7 @@ class Output:
         self.mp_finished = True
         self.mp_link.finish(parts)
 
-    def finish_page(self, rest: bytes, size: int) -> None:
+    def mp_finish_page(self, rest: bytes, size: int) -> None:
         """Answer with bytes that are known from an earlier request: further headers, the length, and the body.
 
         :param size: of the body. Only for a request that has no output yet and is plain.
@@ -190,8 +196,8 @@ class Output:
         self.mp_bytes_out = len(data)
         self.mp_link.finish_whole(data)
 
-    def finish_unmodified(self, rest: bytes) -> None:
-        """As `finish_page` with 304, which has neither a type nor a body; ``rest``: headers and the empty line."""
+    def mp_finish_unmodified(self, rest: bytes) -> None:
+        """As `mp_finish_page` with 304, which has neither a type nor a body; ``rest``: headers and the empty line."""
         self.mp_started = self.mp_finished = True
         self.mp_status = constants.HTTP_NOT_MODIFIED
         data = b"%b%b%b" % (
@@ -235,26 +241,22 @@ class Output:
         self.mp_link.finish_whole(data)
 
     def mp_aborted(self) -> None:
+        """The client is gone, or must not take what it got for a whole response: the connection ends."""
         self.mp_link.connection().mp_aborted = 1
         self.mp_link.keep_alive = False
         self.mp_finished = True
         self.mp_drop_parts()
 
     def mp_drop_parts(self) -> None:
+        """The response is given up, or another one takes its place: that has no filters, as in httpd."""
+        if self.mp_chain is not None:
+            self.mp_chain.drop()
+            self.mp_chain = None
         for part in self.mp_parts:
             if isinstance(part, FilePart):
                 part.close()
         self.mp_parts.clear()
         self.mp_waiting = 0
-
-    def mp_content_length(self) -> int | None:
-        table = self.mp_headers_out
-        if table is None:
-            return None
-        value = table.get("Content-Length")
-        if value is None or not value.isdecimal():
-            return None
-        return int(value)
 
     def mp_framed(self, last: bool) -> list[Part]:
         """The waiting parts with head and framing around them."""
@@ -321,121 +323,6 @@ class Output:
             parts, size = kept, self.mp_length_left or 0
         self.mp_length_left = (self.mp_length_left or 0) - size
         return parts, size
-
-    def mp_head_bytes(self, size: int, last: bool) -> bytes:
-        """The status line and the headers; decides the framing (RFC 9112 6.3) and keep-alive (9.3)."""
-        link = self.mp_link
-        if self.mp_assbackwards:
-            link.keep_alive = False
-            return b""
-        return self.mp_whole_head(size, last)
-
-    @property
-    def plain(self) -> bool:
-        """Whether the application set nothing but the type, and the connection is kept without a word of it."""
-        return self.mp_plain_ending() == LINE_END
-
-    def mp_plain_ending(self) -> bytes | None:
-        """What ends a head of which the application set nothing but the type: most of it is the same for all requests.
-
-        None where it set more, or the connection is kept in words.
-        """
-        if (
-            self.mp_status == 200 and not self.mp_headers_out and not self.mp_err_headers_out and not self.mp_has_file
-            and self.mp_status_line is None and not self.mp_header_only and not self.mp_no_cache
-            and not self.mp_connection_seen and not self.mp_assbackwards
-            and self.mp_content_encoding is None and not self.mp_content_languages
-        ):  # fmt: skip
-            link = self.mp_link
-            if link.input is not None:
-                self.mp_settle_body(link.input)
-            if not link.keep_alive:
-                return CLOSING_END
-            if not self.mp_head.has_connection:
-                return LINE_END
-        return None
-
-    def mp_settle_body(self, body: Input) -> None:
-        """The head is made: it tells the client that the connection ends where it is still to send too much."""
-        if not body.settle():
-            self.mp_link.keep_alive = False
-
-    def mp_whole_head(self, size: int, last: bool) -> bytes:
-        status, link = self.mp_status, self.mp_link
-        if link.input is not None:
-            self.mp_settle_body(link.input)
-        phrase = None
-        if status < 200:
-            status = constants.HTTP_INTERNAL_SERVER_ERROR  # (the client would go on waiting for the final answer)
-        elif self.mp_status_line is not None and self.mp_status_line.startswith(f"{status} "):
-            phrase = self.mp_status_line[4:]
-        elif status not in REASONS:
-            status = constants.HTTP_INTERNAL_SERVER_ERROR  # (a name of its own would be needed, by status_line)
-        lines = [b"", self.mp_clock.lines(self.mp_request_time)]
-        framing = self.mp_framing(status, size, last)
-        if status in CLOSING or (link.keep_alive and self.mp_closing_asked()):
-            link.keep_alive = False
-        lines[0] = status_line(1, status, phrase)
-        lines += [_fields(table) for table in (self.mp_err_headers_out, self.mp_headers_out) if table]
-        lines.append(framing)
-        if not link.keep_alive:
-            lines.append(b"Connection: close\r\n")
-        elif "keep-alive" in (self.mp_head.get("connection") or "").lower():
-            left = f", max={link.requests_left}" if link.requests_left >= 0 else ""
-            lines.append(
-                f"Keep-Alive: timeout={int(link.keep_alive_timeout)}{left}\r\nConnection: Keep-Alive\r\n".encode()
-            )
-        if self.mp_no_cache and not (self.mp_headers_out and "Expires" in self.mp_headers_out):
-            lines.append(f"Expires: {http_date(self.mp_request_time)}\r\n".encode())
-        if status not in BODILESS:
-            lines += self.mp_representation()
-        if self.mp_content_type and status not in BODILESS:
-            lines.append(f"Content-Type: {self.mp_content_type}\r\n".encode("latin-1", "replace"))
-        lines.append(b"\r\n")
-        return b"".join(lines)
-
-    def mp_representation(self) -> list[bytes]:
-        """Content-Encoding and Content-Language by the file's extensions, unless a handler set them."""
-        languages = ", ".join(self.mp_content_languages)
-        found = [("Content-Encoding", self.mp_content_encoding or ""), ("Content-Language", languages)]
-        headers = self.mp_headers_out
-        return [field_lines([pair]) for pair in found if pair[1] and not (headers and pair[0] in headers)]
-
-    def mp_framing(self, status: int, size: int, last: bool) -> bytes:
-        """The header that tells where the body ends, if it needs one; an impossible one of the application's goes."""
-        headers = self.mp_headers_out
-        if status in BODILESS:
-            self.mp_length_left = 0
-            if headers and status != 304:
-                del headers["Content-Length"]
-            return b""
-        length = self.mp_content_length()
-        if length is not None:
-            self.mp_length_left = length
-            return b""
-        if headers and "Content-Length" in headers:
-            del headers["Content-Length"]  # not a number
-        if self.mp_header_only:
-            return b""  # (a length that nobody told would be that of what a HEAD's handler happened to write)
-        if last:
-            return f"Content-Length: {size}\r\n".encode()
-        if self.mp_head.minor:
-            self.mp_chunked = 1
-            return b"Transfer-Encoding: chunked\r\n"
-        self.mp_link.keep_alive = False
-        return b""
-
-    def mp_closing_asked(self) -> bool:
-        """Whether the application asked to close after this response, by header or through the connection object."""
-        if self.mp_connection_seen and self.mp_link.connection().keepalive == constants.AP_CONN_CLOSE:
-            return True
-        for table in (self.mp_headers_out, self.mp_err_headers_out):
-            if table:
-                value = table.get("Connection")
-                if value is not None and "close" in value.lower():
-                    del table["Connection"]
-                    return True
-        return False
 
 
 def _joined(parts: list[Part]) -> list[Part]:

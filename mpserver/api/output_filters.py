@@ -21,8 +21,8 @@ It gets its name in `mpserver.phases.filters.BUILT_IN`. Headers and status may b
 byte went on; Content-Length is the Sink's business. Memory stays bounded if a filter keeps what it must
 only: a file comes in pieces of at most `SLICE` bytes.
 
-A request has a chain only if its plan or its handler asked for a filter: then `install` makes it a
-`FilteredRequest`. All others know nothing of filters.
+A request has a chain only if its plan or its handler asked for a filter: then `install` gives it one, and what
+is written comes here. For all others that is None.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from mpserver.api.output import Output
 from mpserver.api.parts import SLICE, FilePart, Part, close_files, pieces, size_of
 from mpserver.api.request import Request
 from mpserver.api.response_head import BODILESS
@@ -114,7 +113,7 @@ class BytesFilter(OutputFilter):
 #: Makes a filter for a request.
 OutputFactory = Callable[[Request], OutputFilter]
 #: Makes the server's own page for a status.
-Page = Callable[[Request, int], bytes]
+ErrorPage = Callable[[Request, int], bytes]
 
 
 class Sink(OutputFilter):
@@ -125,11 +124,12 @@ class Sink(OutputFilter):
     about the body before the filters.
     """
 
-    def __init__(self, req: Request, page: Page) -> None:
+    def __init__(self, req: Request, page: ErrorPage) -> None:
         super().__init__(req)
         self._page = page
         self._parts: list[Part] = []
         self._size = 0
+        #: Whether the end was sent, and nothing more can be.
         self.ended = False
 
     def take(self, parts: list[Part], mark: int) -> None:
@@ -151,16 +151,24 @@ class Sink(OutputFilter):
                 parts, size = self._complete(parts, size)
             elif req.mp_headers_out:
                 del req.mp_headers_out["Content-Length"]
-        # the base class frames what is in req.mp_parts; what the handler wrote since is kept aside
+        self._send(parts, size, first)
+
+    def _send(self, parts: list[Part], size: int, first: bool) -> None:
+        """Have the request frame and send this; what the handler wrote since is kept aside meanwhile."""
+        req, chain = self.req, self.req.mp_chain
         kept = req.mp_parts, req.mp_waiting
         req.mp_parts, req.mp_waiting = parts, size
         req.mp_has_file = any(isinstance(part, FilePart) for part in parts)
+        if chain is not None:  # (None once the client is gone: a filter may go on all the same)
+            chain.sending = True
         try:
             if self.ended:
-                Output.finish(req)
+                req.mp_finish()
             elif parts or first:
-                Output.flush(req)
+                req.flush()
         finally:
+            if chain is not None:
+                chain.sending = False
             req.mp_parts, req.mp_waiting = kept
 
     def _complete(self, parts: list[Part], size: int) -> tuple[list[Part], int]:
@@ -230,13 +238,15 @@ class Sink(OutputFilter):
 class Chain:
     """The filters of a request's output, in their order, and the sink."""
 
-    __slots__ = ("filters", "running", "sink")
+    __slots__ = ("filters", "running", "sending", "sink")
 
-    def __init__(self, req: Request, page: Page) -> None:
+    def __init__(self, req: Request, page: ErrorPage) -> None:
         self.filters: list[OutputFilter] = []
         self.sink = Sink(req, page)
         #: While they run: what they write by ``req.write`` must not come to them again.
         self.running = False
+        #: The sink has the request send what came through them.
+        self.sending = False
 
     def add(self, added: OutputFilter) -> None:
         """Put a filter after the others."""
@@ -256,90 +266,59 @@ class Chain:
         finally:
             self.running = False
 
+    def flush(self) -> None:
+        """Send all that the request wrote, as far as the filters let it. :raises IOError: the client is gone."""
+        if self.running:
+            return  # (from a filter: it goes along with what comes next)
+        req = self.sink.req
+        if req.mp_finished or self.sink.ended:
+            close_files(req.mp_parts)
+            req.mp_waiting = 0
+            return
+        parts, req.mp_parts, req.mp_waiting = req.mp_parts, [], 0
+        self.take(parts, FLUSH)
+
+    def finish(self) -> None:
+        """The response is complete: send what is left of it, and of what the filters keep."""
+        req = self.sink.req
+        if req.mp_finished:
+            close_files(req.mp_parts)
+            return
+        parts, req.mp_parts, req.mp_waiting = req.mp_parts, [], 0
+        self.take(parts, EOS)
+        if not self.sink.ended:
+            self.sink.take([], EOS)
+        close_files(req.mp_parts)  # (what a filter wrote by ``req.write`` after all was said)
+        req.mp_waiting = 0
+
     def drop(self) -> None:
         """The response is given up."""
         for one in (*self.filters, self.sink):
             one.drop()
 
 
-class FilteredRequest(Request):
-    """A request whose output runs through filters; `install` turns a request into one."""
-
-    __slots__ = ()
-
-    mp_chain: Chain
-
-    @property
-    def plain(self) -> bool:
-        """False: what the usual response is made by in one go knows nothing of filters."""
-        return False
-
-    def flush(self, failure: str = "Flush failed, client closed connection.") -> None:
-        """Send all that waits, as far as the filters let it. :raises IOError: the client is gone."""
-        chain = self.mp_chain
-        if chain.running:
-            return  # (from a filter: it goes along with what comes next)
-        if self.mp_finished or chain.sink.ended:
-            close_files(self.mp_parts)
-            self.mp_waiting = 0
-            return
-        parts, self.mp_parts, self.mp_waiting = self.mp_parts, [], 0
-        chain.take(parts, FLUSH)
-
-    def finish(self) -> None:
-        """The response is complete: send what is left of it, and of what the filters keep."""
-        if self.mp_finished:
-            close_files(self.mp_parts)
-            return
-        chain = self.mp_chain
-        parts, self.mp_parts, self.mp_waiting = self.mp_parts, [], 0
-        chain.take(parts, EOS)
-        if not chain.sink.ended:
-            chain.sink.take([], EOS)
-        close_files(self.mp_parts)  # (what a filter wrote by ``req.write`` after all was said)
-        self.mp_waiting = 0
-
-    def sendfile(self, path: str, offset: int = 0, len: int = -1) -> int:
-        """See `Output.sendfile`: for HEAD the filters need the body, too."""
-        chain, header_only = self.mp_chain, self.mp_header_only
-        if not header_only:
-            return super().sendfile(path, offset, len)
-        running, chain.running, self.mp_header_only = chain.running, True, 0  # (nothing may leave meanwhile)
-        try:
-            return super().sendfile(path, offset, len)
-        finally:
-            chain.running, self.mp_header_only = running, header_only
-
-    def mp_drop_parts(self) -> None:
-        """The response is given up, or another one takes its place: that has no filters, as in httpd."""
-        self.mp_chain.drop()
-        super().mp_drop_parts()
-        remove(self)
-
-
-def install(req: Request, page: Page) -> Chain:
-    """The chain of a request, made if it has none; ``page`` makes pages for errors."""
-    if isinstance(req, FilteredRequest):
-        return req.mp_chain
-    chain = Chain(req, page)
-    req.__class__ = FilteredRequest  # a request without filters pays nothing for those that have some
-    req.__dict__["mp_chain"] = chain
+def chain_of(req: Request) -> Chain | None:
+    """The filters of a request's output; None where it has none."""
+    chain = req.mp_chain
+    assert chain is None or isinstance(chain, Chain)
     return chain
 
 
-def remove(req: Request) -> None:
-    """Make a request one without filters again; nothing may wait in them."""
-    if is_filtered(req):
-        req.__dict__.pop("mp_chain", None)
-        req.__class__ = Request
+def install(req: Request, page: ErrorPage) -> Chain:
+    """The chain of a request, made if it has none; ``page`` makes pages for errors."""
+    chain = chain_of(req)
+    if chain is None:
+        chain = req.mp_chain = Chain(req, page)
+    return chain
 
 
 def bypass(req: Request) -> None:
     """What follows in the response comes from the server, and not to the filters."""
-    if isinstance(req, FilteredRequest):
-        req.mp_chain.filters.clear()
+    chain = chain_of(req)
+    if chain is not None:
+        chain.filters.clear()
 
 
 def is_filtered(req: Request) -> bool:
     """Whether its output runs through filters."""
-    return isinstance(req, FilteredRequest)
+    return req.mp_chain is not None

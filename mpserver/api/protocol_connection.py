@@ -46,7 +46,7 @@ class ProtocolConnection(Connection):
         return self.mp_hlist
 
     @property
-    def rest(self) -> bytes:
+    def mp_rest(self) -> bytes:
         """What came and was not read."""
         return self.mp_data[self.mp_position :]
 

@@ -1,8 +1,153 @@
-"""What a request tells of its configuration, and the handlers and filters that are added to it (manual 4.5.3)."""
+"""What a request tells of its configuration and its client, and the handlers and filters that are added to it."""
 
 from __future__ import annotations
 
+import binascii
+from operator import index
+
 from mpserver import lazyre
+from mpserver.api import constants
+from mpserver.api import uri as uri_module
+from mpserver.api.handler_list import HandlerEntry
+from mpserver.api.members import string
+from mpserver.api.request_members import RequestMembers
+from mpserver.api.table import Table
+from mpserver.typing import Any
 
 #: What can be decoded of Basic credentials.
 BASE64 = lazyre.compile(r"[A-Za-z0-9+/]*")
+
+
+class RequestConfig(RequestMembers):
+    """The methods of a request that ask its plan, or add to it (manual 4.5.3)."""
+
+    __slots__ = ()
+
+    # ---- who asks
+
+    def auth_type(self) -> str | None:
+        """AuthType."""
+        return self.mp_plan.auth_type
+
+    def auth_name(self) -> str | None:
+        """AuthName."""
+        return self.mp_plan.auth_name
+
+    def requires(self) -> tuple[str, ...]:
+        """The arguments of the Require lines in effect."""
+        return self.mp_plan.requires
+
+    def get_basic_auth_pw(self) -> str | None:
+        """The password of Basic authentication; sets `user` and `ap_auth_type` (manual 4.5.3).
+
+        None without AuthType Basic and AuthName, and without such credentials. What is no base64
+        ends the credentials, as in httpd: rubbish is an empty name and password.
+        """
+        if (self.mp_plan.auth_type or "").lower() != "basic" or not self.mp_plan.auth_name:
+            return None
+        scheme, _, credentials = (self.headers_in.get("Authorization") or "").partition(" ")
+        if scheme.lower() != "basic":
+            return None
+        encoded = BASE64.match(credentials.strip())
+        assert encoded is not None
+        digits = encoded[0][: len(encoded[0]) & ~3 if len(encoded[0]) % 4 == 1 else None]
+        decoded = binascii.a2b_base64(digits + "=" * (-len(digits) % 4)).decode("latin-1")
+        user, _, password = decoded.partition(":")
+        self.mp_user = user
+        self.mp_ap_auth_type = "Basic"
+        return password
+
+    def get_remote_host(self, type: int = constants.REMOTE_NAME, str_is_ip: Any = None) -> Any:
+        """The client's DNS name or IP (manual 4.5.3).
+
+        :returns: a string or None; with ``str_is_ip`` a tuple with 1 where it is an IP.
+        """
+        type = index(type)
+        connection = self.connection
+        name = connection.remote_host
+        if type == constants.REMOTE_DOUBLE_REV:
+            name = connection.mp_look_up(double=True)
+        elif type != constants.REMOTE_NOLOOKUP and self.mp_plan.hostname_lookups:
+            name = connection.mp_look_up(double=self.mp_plan.hostname_lookups == "double")
+            if name is None:
+                connection.mp_remote_host = ""  # (a name that does not lead back counts nowhere)
+        is_ip = 0
+        if not name:
+            if type in (constants.REMOTE_HOST, constants.REMOTE_DOUBLE_REV):
+                return None
+            name, is_ip = connection.client_ip, 1
+        return name if str_is_ip is None else (name, is_ip)
+
+    def is_https(self) -> int:
+        """1 where the connection is encrypted."""
+        return 0
+
+    def ssl_var_lookup(self, name: str) -> str | None:
+        """The value of an SSL variable; None on a connection without TLS."""
+        string(1, name)
+        return None
+
+    # ---- the configuration
+
+    def document_root(self) -> str:
+        """DocumentRoot."""
+        return self.mp_plan.document_root
+
+    def get_config(self) -> Table:
+        """The Python directives in effect, by name (manual 4.5.3)."""
+        if self.mp_config_table is None:
+            self.mp_config_table = Table.from_pairs(self.mp_plan.config_pairs)
+        return self.mp_config_table
+
+    def get_options(self) -> Table:
+        """The PythonOptions in effect."""
+        if self.mp_options_table is None:
+            self.mp_options_table = Table.from_pairs(self.mp_plan.option_pairs)
+        return self.mp_options_table
+
+    def get_addhandler_exts(self) -> str:
+        """The extensions that AddHandler gives to mod_python, separated by blanks."""
+        return " ".join(self.mp_plan.addhandler_extensions)
+
+    def add_handler(self, htype: str, handler: str, dir: str | None = None) -> None:
+        """Run another handler in this request (manual 4.5.3).
+
+        In the running phase it comes after the others; for a later phase, too.
+
+        :raises IndexError: there is no such phase.
+        """
+        if string(1, htype) not in constants.REQUEST_PHASES:
+            raise IndexError(f"Invalid phase: {htype}")
+        string(2, handler)
+        entry = HandlerEntry(handler, None if dir is None else uri_module.directory(dir), False, False)
+        if self.mp_added is None:
+            self.mp_added = {}
+        self.mp_added.setdefault(htype, []).append(entry)
+
+    def register_input_filter(self, name: str, handler: str, dir: str | None = None) -> None:
+        """Give a filter a name in this request; `add_input_filter` puts it in (api 3.5 1.2)."""
+        self.mp_register_filter("in", string(1, name), string(2, handler), dir)
+
+    def register_output_filter(self, name: str, handler: str, dir: str | None = None) -> None:
+        """Give a filter a name in this request; `add_output_filter` puts it in."""
+        self.mp_register_filter("out", string(1, name), string(2, handler), dir)
+
+    def add_input_filter(self, name: str) -> None:
+        """Let what is left of the body come through a filter: one registered on the request, or configured."""
+        self.mp_plan.filters.add_input(self, string(1, name), self.mp_registered("in", name))
+
+    def add_output_filter(self, name: str) -> None:
+        """Let the response from here on go through a filter: one registered on the request, or configured."""
+        self.mp_plan.filters.add_output(self, string(1, name), self.mp_registered("out", name))
+
+    def mp_register_filter(self, kind: str, name: str, handler: str, directory: str | None) -> None:
+        """Note a filter; ``kind``: "in" or "out"."""
+        if directory is not None:
+            directory = uri_module.directory(string(3, directory))
+        if self.mp_filters is None:
+            self.mp_filters = {}
+        self.mp_filters[kind, name] = (handler, directory)
+
+    def mp_registered(self, kind: str, name: str) -> tuple[str, str | None] | None:
+        """Handler and directory of a filter that the request registered; None where it has none of that name."""
+        return None if self.mp_filters is None else self.mp_filters.get((kind, name))

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from mpserver.api.table import Table
+from mpserver.api import constants
+from mpserver.api.table import HeaderTable, Table
 from mpserver.http1.dates import http_date
-from mpserver.http1.response import field_lines
+from mpserver.http1.response import REASONS, field_lines, status_line
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.api.input import Input
+    from mpserver.api.stream import Link
+    from mpserver.http1.head import Head
 
 #: Statuses after which httpd closes the connection.
 CLOSING = frozenset({400, 408, 411, 413, 414, 500, 501, 503})
 
-
 #: Statuses that never have a body (RFC 9110 6.4.1).
 BODILESS = frozenset({204, 304})
 
-
-#: What ends a head; of a response after which the connection closes.
+#: What ends a head.
 LINE_END = b"\r\n"
 
-
+#: What ends a head of a response after which the connection closes.
 CLOSING_END = b"Connection: close\r\n\r\n"
 
-
+#: Headers that the server alone decides.
+OWN = frozenset({"date", "server", "connection", "keep-alive", "transfer-encoding", "content-type"})
 #: So many different heads are kept for a second.
 HEADS = 64
 
@@ -58,10 +64,170 @@ class Clock:
         return start
 
 
-#: Headers that the server alone decides.
-OWN = frozenset({"date", "server", "connection", "keep-alive", "transfer-encoding", "content-type"})
-
-
-def _fields(table: Table) -> bytes:
+def fields(table: Table) -> bytes:
     """The table's headers. :raises ValueError: one could split the response (refused where it is set, and here)."""
     return field_lines([pair for pair in table.pairs() if pair[0].lower() not in OWN])
+
+
+class ResponseHead:
+    """What a response's head is made of, and making it; `Request` inherits it, and gives all of it a value."""
+
+    __slots__ = (
+        "mp_assbackwards", "mp_chunked", "mp_clock", "mp_connection_seen", "mp_content_encoding",
+        "mp_content_languages", "mp_content_type", "mp_err_headers_out", "mp_has_file", "mp_head", "mp_header_only",
+        "mp_headers_out", "mp_length_left", "mp_link", "mp_no_cache", "mp_request_time", "mp_status",
+        "mp_status_line",
+    )  # fmt: skip
+
+    mp_link: Link
+    mp_head: Head
+    mp_clock: Clock
+    #: When the request began, seconds since the epoch.
+    mp_request_time: float
+    mp_headers_out: Table | None
+    mp_err_headers_out: Table | None
+    mp_content_type: str | None
+    mp_content_encoding: str | None
+    mp_content_languages: tuple[str, ...]
+    mp_status: int
+    mp_status_line: str | None
+    mp_header_only: int
+    mp_assbackwards: int
+    mp_no_cache: int
+    mp_chunked: int
+    #: Bytes that Content-Length still allows; None without one.
+    mp_length_left: int | None
+    #: Whether a file is, or was, among the parts.
+    mp_has_file: bool
+    #: Whether the application has seen the connection object, through which it can end keep-alive.
+    mp_connection_seen: bool
+
+    def mp_headers_out_table(self) -> Table:
+        """``req.headers_out``; made when first looked at."""
+        if self.mp_headers_out is None:
+            self.mp_headers_out = HeaderTable()
+        return self.mp_headers_out
+
+    def mp_content_length(self) -> int | None:
+        """The Content-Length that was set, in bytes; None without one that is a number."""
+        table = self.mp_headers_out
+        if table is None:
+            return None
+        value = table.get("Content-Length")
+        if value is None or not value.isdecimal():
+            return None
+        return int(value)
+
+    def mp_head_bytes(self, size: int, last: bool) -> bytes:
+        """The status line and the headers; decides the framing (RFC 9112 6.3) and keep-alive (9.3)."""
+        link = self.mp_link
+        if self.mp_assbackwards:
+            link.keep_alive = False
+            return b""
+        return self.mp_whole_head(size, last)
+
+    def mp_plain_ending(self) -> bytes | None:
+        """What ends a head of which the application set nothing but the type: most of it is the same for all requests.
+
+        None where it set more, or the connection is kept in words.
+        """
+        if (
+            self.mp_status == 200 and not self.mp_headers_out and not self.mp_err_headers_out and not self.mp_has_file
+            and self.mp_status_line is None and not self.mp_header_only and not self.mp_no_cache
+            and not self.mp_connection_seen and not self.mp_assbackwards
+            and self.mp_content_encoding is None and not self.mp_content_languages
+        ):  # fmt: skip
+            link = self.mp_link
+            if link.input is not None:
+                self.mp_settle_body(link.input)
+            if not link.keep_alive:
+                return CLOSING_END
+            if not self.mp_head.has_connection:
+                return LINE_END
+        return None
+
+    def mp_settle_body(self, body: Input) -> None:
+        """The head is made: it tells the client that the connection ends where it is still to send too much."""
+        if not body.settle():
+            self.mp_link.keep_alive = False
+
+    def mp_whole_head(self, size: int, last: bool) -> bytes:
+        """Any head: its lines, with the framing and what becomes of the connection.
+
+        :param size: of the body so far, in bytes; ``last``: whether that is all of it.
+        """
+        status, link = self.mp_status, self.mp_link
+        if link.input is not None:
+            self.mp_settle_body(link.input)
+        phrase = None
+        if status < 200:
+            status = constants.HTTP_INTERNAL_SERVER_ERROR  # (the client would go on waiting for the final answer)
+        elif self.mp_status_line is not None and self.mp_status_line.startswith(f"{status} "):
+            phrase = self.mp_status_line[4:]
+        elif status not in REASONS:
+            status = constants.HTTP_INTERNAL_SERVER_ERROR  # (a name of its own would be needed, by status_line)
+        lines = [b"", self.mp_clock.lines(self.mp_request_time)]
+        framing = self.mp_framing(status, size, last)
+        if status in CLOSING or (link.keep_alive and self.mp_closing_asked()):
+            link.keep_alive = False
+        lines[0] = status_line(1, status, phrase)
+        lines += [fields(table) for table in (self.mp_err_headers_out, self.mp_headers_out) if table]
+        lines.append(framing)
+        if not link.keep_alive:
+            lines.append(b"Connection: close\r\n")
+        elif "keep-alive" in (self.mp_head.get("connection") or "").lower():
+            left = f", max={link.requests_left}" if link.requests_left >= 0 else ""
+            lines.append(
+                f"Keep-Alive: timeout={int(link.keep_alive_timeout)}{left}\r\nConnection: Keep-Alive\r\n".encode()
+            )
+        if self.mp_no_cache and not (self.mp_headers_out and "Expires" in self.mp_headers_out):
+            lines.append(f"Expires: {http_date(self.mp_request_time)}\r\n".encode())
+        if status not in BODILESS:
+            lines += self.mp_representation()
+        if self.mp_content_type and status not in BODILESS:
+            lines.append(f"Content-Type: {self.mp_content_type}\r\n".encode("latin-1", "replace"))
+        lines.append(b"\r\n")
+        return b"".join(lines)
+
+    def mp_representation(self) -> list[bytes]:
+        """Content-Encoding and Content-Language by the file's extensions, unless a handler set them."""
+        languages = ", ".join(self.mp_content_languages)
+        found = [("Content-Encoding", self.mp_content_encoding or ""), ("Content-Language", languages)]
+        headers = self.mp_headers_out
+        return [field_lines([pair]) for pair in found if pair[1] and not (headers and pair[0] in headers)]
+
+    def mp_framing(self, status: int, size: int, last: bool) -> bytes:
+        """The header that tells where the body ends, if it needs one; an impossible one of the application's goes."""
+        headers = self.mp_headers_out
+        if status in BODILESS:
+            self.mp_length_left = 0
+            if headers and status != 304:
+                del headers["Content-Length"]
+            return b""
+        length = self.mp_content_length()
+        if length is not None:
+            self.mp_length_left = length
+            return b""
+        if headers and "Content-Length" in headers:
+            del headers["Content-Length"]  # not a number
+        if self.mp_header_only:
+            return b""  # (a length that nobody told would be that of what a HEAD's handler happened to write)
+        if last:
+            return f"Content-Length: {size}\r\n".encode()
+        if self.mp_head.minor:
+            self.mp_chunked = 1
+            return b"Transfer-Encoding: chunked\r\n"
+        self.mp_link.keep_alive = False
+        return b""
+
+    def mp_closing_asked(self) -> bool:
+        """Whether the application asked to close after this response, by header or through the connection object."""
+        if self.mp_connection_seen and self.mp_link.connection().keepalive == constants.AP_CONN_CLOSE:
+            return True
+        for table in (self.mp_headers_out, self.mp_err_headers_out):
+            if table:
+                value = table.get("Connection")
+                if value is not None and "close" in value.lower():
+                    del table["Connection"]
+                    return True
+        return False

@@ -84,11 +84,11 @@ def _send_page(req: Request, page: file_cache.Page) -> bool:
         if not req.mp_no_local_copy:
             verdict = conditions.evaluate("GET", get, page.etag, page.modified, req.mp_request_time)
     if verdict == constants.HTTP_NOT_MODIFIED:
-        req.finish_unmodified(page.unmodified)
+        req.mp_finish_unmodified(page.unmodified)
     elif verdict or ranged or page.rest is None:
         return False
     else:
-        req.finish_page(page.rest, page.size)
+        req.mp_finish_page(page.rest, page.size)
     if req.mp_plan.has_end:
         req.mp_headers_out = HeaderTable.from_pairs(page.fields)
     return True
@@ -171,14 +171,14 @@ def _is_usual(req: Request, validators: Sequence[tuple[str, str]] = ()) -> bool:
     return (
         not req.mp_head.length and not req.mp_path_info and not req.mp_parts and (validators or not req.mp_mtime)
         and req.mp_stat is not None and req.mp_finfo is None and req.mp_table_in is None and not req.mp_added
-        and (req.plain if headers is None else _is_plain_but(req, headers, validators))
+        and (req.mp_plain if headers is None else _is_plain_but(req, headers, validators))
     )  # fmt: skip
 
 
 def _is_plain_but(req: Request, headers: Table, validators: Sequence[tuple[str, str]]) -> bool:
     """Whether a request is plain but for headers that were set already."""
     req.mp_headers_out = None
-    plain = req.plain
+    plain = req.mp_plain
     req.mp_headers_out = headers
     return plain and list(headers.pairs()) == list(validators)
 

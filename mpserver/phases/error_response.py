@@ -28,7 +28,7 @@ class Answers:
             if status and status != DONE:
                 self.die(req, status)
             else:
-                req.finish()
+                req.mp_finish()
         except ClientGone as error:
             self.gone(req, error)
         except (ValueError, OSError) as error:
@@ -69,7 +69,7 @@ class Answers:
         req.mp_link.take_held()  # a flush that was interrupted before it took effect
         req.mp_status = status
         if status in BODILESS:
-            req.finish()
+            req.mp_finish()
             return
         headers = req.mp_headers_out
         kept = {name: headers.get(name) if headers else None for name in ("Location", "Allow")}
@@ -102,7 +102,7 @@ class Answers:
         if status not in BODILESS:
             bypass(req)
             req.write(errorpage.encode(errorpage.build(status, req)), 0)
-        req.finish()
+        req.mp_finish()
 
     def _document(self, req: Request, status: int, target: str) -> int:
         """ErrorDocument: text, another site, or a path of this server. :returns: 0, or the status it failed with."""
@@ -110,7 +110,7 @@ class Answers:
         if document.kind == "text":
             req.mp_content_type = errorpage.CONTENT_TYPE
             req.write(document.value.encode("latin-1", "xmlcharrefreplace"), 0)
-            req.finish()
+            req.mp_finish()
             return 0
         if document.kind == "canned":
             self.canned(req, status)
@@ -131,7 +131,7 @@ class Answers:
         if status in (constants.HTTP_METHOD_NOT_ALLOWED, constants.HTTP_NOT_IMPLEMENTED):
             req.headers_out["Allow"] = errorpage.allow(req.mp_allowed_methods)
         req.write(errorpage.encode(errorpage.build(status, req, note, failed)), 0)
-        req.finish()
+        req.mp_finish()
 
 
 def log_error(req: Request, text: str) -> None:

@@ -222,7 +222,7 @@ class Pipeline(Answers):
             self.end(req, status)
         else:
             try:
-                req.finish()
+                req.mp_finish()
             except (ClientGone, ValueError, OSError):
                 self.end(req, OK)
         req.mp_is_over = True  # before the look at what there is to do: a thread of it may register something right now

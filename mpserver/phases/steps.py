@@ -228,7 +228,7 @@ def _filtered(plan: Plan, loader: Loader, lookup: Lookup, insert: Callable[[Requ
         insert(req)
         result = content(req)
         if result in (OK, DONE):
-            req.finish()  # here, so that PythonRequestTimeout counts for the filters, too
+            req.mp_finish()  # here, so that PythonRequestTimeout counts for the filters, too
         return result
 
     return step

@@ -172,7 +172,7 @@ class SubRequests:
         try:
             status = self._phases(sub, content)
             if status in (OK, DONE):
-                sub.finish()
+                sub.mp_finish()
                 return OK
             sub.mp_drop_parts()
             return status

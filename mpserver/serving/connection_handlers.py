@@ -107,7 +107,7 @@ class Talks:
             return False
         interpreter._ended()
         if result == DECLINED:
-            connection.buffer = given.rest
+            connection.buffer = given.mp_rest
             return True
         return False
 

@@ -86,7 +86,7 @@ def test_clients_see_where_a_response_ends(
         req.set_content_length(len(body))
     for piece, flush in pieces:
         req.write(piece, flush)
-    req.finish()
+    req.mp_finish()
 
     client = h11.Connection(h11.CLIENT)
     client.send(h11.Request(method=method, target="/", headers=[("Host", "h")]))

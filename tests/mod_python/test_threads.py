@@ -21,7 +21,6 @@ from mod_python._psp import cache, pages
 from mod_python._psp.compiler import compile_page
 from mod_python._psp.parser import parse
 from mod_python._sessions import dbms, files, options, records, redisstore
-from mod_python._wsgi import exchange
 from mod_python._wsgi import mount as mount_module
 from mpserver.locks import LockPool
 from support.threads import THREADS, together
@@ -304,14 +303,14 @@ def test_an_application_is_there_for_all_once_one_thread_has_loaded_it(
         return [environ["n"]]
 
     monkeypatch.setattr(mount_module.Mount, "_import", lambda self, name: SimpleNamespace(application=application))
-    monkeypatch.setattr(exchange, "Exchange", lambda req: SimpleNamespace(
+    monkeypatch.setattr(wsgi, "Exchange", lambda req: SimpleNamespace(
         start_response=None, send_all=req.given.extend, fail=lambda: None
     ))  # fmt: skip
     for turn in range(20):
         mount = mount_module.Mount()
         mount._name, mount.ready = "x", True
         mount.environment = cast(Any, SimpleNamespace(make=lambda req, path: {"n": req.n}))
-        monkeypatch.setattr(mount_module, "mounted", lambda req: mount)  # noqa: B023  # called in the loop
+        monkeypatch.setattr(wsgi, "mounted", lambda req: mount)  # noqa: B023  # called in the loop
 
         def work(number: int) -> tuple[int, list[bytes]]:
             req = make_request(mp_uri="/", mp_request_time=1000.0, n=str(number).encode(), given=[])

@@ -1,0 +1,381 @@
+"""What a request holds: the members of ``req`` by the manual's names (4.5.3), and the engine's below them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mpserver.api import constants, members
+from mpserver.api import uri as uri_module
+from mpserver.api.file_info import FileInfo
+from mpserver.api.handler_list import HandlerEntry, HandlerList, Running
+from mpserver.api.input import Receiving
+from mpserver.api.members import ReadOnly, integer, readonly, text, text_or_none, writable
+from mpserver.api.output import Sending
+from mpserver.api.table import HeaderTable, Table
+from mpserver.typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from mpserver.api.connection import Connection
+    from mpserver.api.error_log import ErrorLog
+    from mpserver.api.plan import RequestPlan
+    from mpserver.api.response_head import Clock
+    from mpserver.api.server import Server
+    from mpserver.api.stream import Link
+    from mpserver.http1.head import Head
+
+
+def _finfo(name: str, value: Any) -> FileInfo:
+    if not isinstance(value, FileInfo):
+        raise TypeError("finfo must be a finfoobject")
+    return value
+
+
+class RequestMembers(Sending, Receiving):
+    """All that a request holds, without what it does; `mpserver.api.request.Request` is the whole.
+
+    The engine works on the attributes that begin with ``mp_``: all other names that are not the manual's belong
+    to applications. Those that few requests need have their default here and are made when first looked at.
+    """
+
+    #: What the usual request writes or asks for; attributes of applications, and the rest, are in the dictionary,
+    #: which is made when there are any.
+    __slots__ = (
+        "__dict__", "__weakref__", "mp_added", "mp_admitted", "mp_args", "mp_canonical_filename",
+        "mp_content_type_set", "mp_duration", "mp_filename", "mp_finfo", "mp_handler", "mp_host", "mp_input",
+        "mp_is_directory", "mp_is_lookup", "mp_is_over", "mp_located", "mp_method", "mp_next", "mp_path_info",
+        "mp_phase", "mp_plan", "mp_prev", "mp_read_length", "mp_running", "mp_stat", "mp_table_in", "mp_uri",
+    )  # fmt: skip
+
+    mp_env: Table | None = None
+    mp_notes: Table | None = None
+    mp_config_table: Table | None = None
+    mp_options_table: Table | None = None
+    mp_main: Self | None = None
+    #: The page of server side includes that it is.
+    mp_document: Any = None
+    mp_proxyreq = constants.PROXYREQ_NONE
+    mp_allowed = 0
+    mp_allowed_methods: tuple[str, ...] = ()
+    mp_mtime = 0.0
+    mp_vlist_validator: str | None = None
+    mp_user: str | None = None
+    #: What a handler raised, in a line, for the interpreter's account.
+    mp_failure: str | None = None
+    mp_ap_auth_type: str | None = None
+    mp_no_local_copy = 0
+    mp_used_path_info = constants.AP_REQ_DEFAULT_PATH_INFO
+    mp_extension: str | None = None
+    #: Filters that the request registered: handler and directory by "in" or "out" and name.
+    mp_filters: dict[tuple[str, str], tuple[str, str | None]] | None = None
+    mp_original_status = 200
+    mp_redirects = 0
+    mp_log_id: str | None = None
+    mp_touched_python = False
+    mp_target: str | None = None
+    #: The server ends the request before its handler does: a response that has begun is not completed.
+    mp_cut = False
+    #: What runs at its end; made by the first thread that has something.
+    mp_cleanups: list[tuple[Callable[[Any], Any], Any]] | None = None
+    #: The locks of the pool that it takes, see `mpserver.locks.RequestLocks`.
+    mp_locks: Any = None
+    #: Not set before its end.
+    mp_is_over: bool
+    #: What an isolated subinterpreter refused to load for it.
+    mp_refused: str | None = None
+    #: A part of its page has run code of an application to its end.
+    mp_ran = False
+    mp_plan: RequestPlan
+    mp_uri: str
+
+    def __init__(self, link: Link, head: Head, host: Any, clock: Clock, now: float) -> None:
+        self.mp_link = link
+        self.mp_head = head
+        self.mp_host = host
+        self.mp_clock = clock
+        self.mp_request_time = now
+        self.mp_method = method = head.method
+        self.mp_args: str | None = head.query
+        self.mp_parts = []
+        self.mp_status = 200
+        self.mp_header_only = 1 if method == "HEAD" else 0
+        self.mp_status_line = self.mp_headers_out = self.mp_err_headers_out = self.mp_chain = None
+        self.mp_content_type = self.mp_content_encoding = self.mp_length_left = None
+        self.mp_content_languages = ()
+        self.mp_assbackwards = self.mp_no_cache = self.mp_sent = self.mp_bytes_out = self.mp_chunked = (
+            self.mp_waiting
+        ) = 0
+        self.mp_started = self.mp_finished = self.mp_has_file = self.mp_connection_seen = False
+        self.mp_input = None
+        self.mp_read_length = 0
+        self.mp_table_in: Table | None = None
+        self.mp_next: Self | None = None
+        self.mp_prev: Self | None = None
+        self.mp_phase: str | None = None
+        self.mp_running: Running | None = None
+        self.mp_handler: str | None = None
+        self.mp_filename: str | None = None
+        self.mp_canonical_filename: str | None = None
+        self.mp_path_info: str | None = None
+        self.mp_stat: Any = None
+        self.mp_finfo: FileInfo | None = None
+        self.mp_is_directory = False
+        self.mp_added: dict[str, list[HandlerEntry]] | None = None
+        self.mp_located: Any = None
+        #: Whether access, authentication and authorisation are behind it, by the request before it or by its own
+        #: directory; whether it is the look-up of an index.
+        self.mp_admitted = self.mp_is_lookup = False
+        self.mp_content_type_set = 0
+        #: How long it took, in seconds, for the access log.
+        self.mp_duration = 0.0
+
+    @property
+    def mp_server_object(self) -> Server:
+        """The server as applications see it: the one object that all requests share."""
+        server: Server = self.mp_host.object
+        return server
+
+    @property
+    def mp_server(self) -> Any:
+        """The server of the configuration that serves it."""
+        return self.mp_host.server
+
+    @property
+    def mp_log(self) -> ErrorLog:
+        """The error log of its server."""
+        log: ErrorLog = self.mp_host.log
+        return log
+
+    @property
+    def mp_bytes_in(self) -> int:
+        """Bytes of head and body, for the access log."""
+        return self.mp_head.size + (self.mp_head.length if self.mp_head.length > 0 else self.mp_read_length)
+
+    @property
+    def mp_keepalives(self) -> int:
+        """Its number on its connection, from 1, for the access log."""
+        return self.connection.keepalives + 1
+
+    # ---- where it comes from
+
+    server: Server = readonly("mp_server_object", "The server that serves the request.")
+    next: Self | None = readonly("mp_next", "The request that this one was redirected to, internally.")
+    prev: Self | None = readonly("mp_prev", "The request that was redirected to this one, internally.")
+    main: Self | None = readonly("mp_main", "The main request, in a sub-request.")
+    the_request: str = readonly("mp_head.line", "The request line.")
+    protocol: str = readonly("mp_protocol", "HTTP/1.1 or HTTP/1.0.")
+    method: str = readonly("mp_method", "GET, HEAD, POST...")
+    header_only: int = readonly("mp_header_only", "1 for HEAD.")
+    request_time: float = readonly("mp_request_time", "When the request began, seconds since the epoch.")
+
+    @ReadOnly
+    def unparsed_uri(self) -> str:
+        """The request target as it came; after an internal redirect its URI."""
+        return self.mp_head.target if self.mp_target is None else self.mp_target
+
+    @ReadOnly
+    def connection(self) -> Connection:
+        """The connection object (manual 4.5.4)."""
+        self.mp_connection_seen = True
+        return self.mp_link.connection()
+
+    @property
+    def mp_protocol(self) -> str:
+        """What `protocol` tells."""
+        if self.mp_main is not None:
+            return "INCLUDED"
+        return "HTTP/1.1" if self.mp_head.minor else "HTTP/1.0"
+
+    @ReadOnly
+    def proto_num(self) -> int:
+        """The protocol's version: 1001 for HTTP/1.1."""
+        return 1000 + self.mp_head.minor
+
+    @ReadOnly
+    def hostname(self) -> str | None:
+        """The host that the request names, without port, in lower case."""
+        host = self.mp_head.host
+        if host is None:
+            return None
+        match = uri_module.AUTHORITY.match(host)
+        return match["host"].lower() if match else host
+
+    @ReadOnly
+    def method_number(self) -> int:
+        """One of M_*."""
+        return constants.METHOD_NUMBERS.get(self.mp_method, constants.M_INVALID)
+
+    @ReadOnly
+    def range(self) -> str | None:
+        """The Range header."""
+        return self.mp_head.get("range")
+
+    @ReadOnly
+    def useragent_addr(self) -> tuple[str, int]:
+        """The (IP, port) of the user agent."""
+        return self.connection.client_addr
+
+    @ReadOnly
+    def useragent_ip(self) -> str:
+        """The IP of the user agent."""
+        return self.connection.client_addr[0]
+
+    # ---- what is asked for
+
+    uri: str = writable("mp_uri", text, "The decoded path.")
+    canonical_filename: str | None = writable("mp_canonical_filename", text, "Its true name.")
+    path_info: str | None = writable("mp_path_info", text, "What follows the file's name in the path.")
+    args: str | None = writable("mp_args", text_or_none, "The query, without '?'.")
+    used_path_info: int = writable("mp_used_path_info", integer, "One of AP_REQ_*_PATH_INFO.")
+    extension: str | None = readonly("mp_extension", "The extension that chose the handler ('| .ext').")
+    handler: str | None = writable("mp_handler", text_or_none, "The content handler by SetHandler or AddHandler.")
+    interpreter: str = readonly("mp_plan.interpreter", "The name of the interpreter (manual 4.1).")
+    phase: str | None = readonly("mp_phase", "The directive whose handlers run now, None between phases.")
+
+    @property
+    def filename(self) -> str | None:
+        """The file that the URI was mapped to."""
+        return self.mp_filename
+
+    @filename.setter
+    def filename(self, value: str) -> None:
+        self.mp_filename = text("filename", value)
+        self.mp_stat = None  # what stat said was about another file
+        self.mp_finfo = None
+
+    @ReadOnly
+    def hlist(self) -> HandlerList | None:
+        """The handlers of the running phase."""
+        return None if self.mp_running is None else HandlerList(*self.mp_running)
+
+    @property
+    def finfo(self) -> FileInfo:
+        """What stat says of the file (manual 4.5.3)."""
+        if self.mp_finfo is None:
+            self.mp_finfo = FileInfo(self.mp_filename, self.mp_stat)
+        return self.mp_finfo
+
+    @finfo.setter
+    def finfo(self, value: FileInfo) -> None:
+        self.mp_finfo = _finfo("finfo", value)
+
+    @ReadOnly
+    def parsed_uri(self) -> tuple[str | int | None, ...]:
+        """The target's parts in the order of URI_* (manual 4.5.3); the path is decoded, as httpd leaves it."""
+        return uri_module.parsed_uri(
+            self.unparsed_uri, None if self.mp_located is None else self.mp_located.resource.uri
+        )
+
+    # ---- the headers and tables
+
+    @ReadOnly
+    def headers_in(self) -> Table:
+        """The headers of the request."""
+        if self.mp_table_in is None:
+            self.mp_table_in = Table.from_pairs(*self.mp_head.merged())
+        return self.mp_table_in
+
+    @ReadOnly
+    def headers_out(self) -> Table:
+        """The headers of the response; dropped when an error status is returned."""
+        return self.mp_headers_out_table()
+
+    @ReadOnly
+    def err_headers_out(self) -> Table:
+        """Headers that are sent with every response, errors too."""
+        if self.mp_err_headers_out is None:
+            self.mp_err_headers_out = HeaderTable()
+        return self.mp_err_headers_out
+
+    @ReadOnly
+    def subprocess_env(self) -> Table:
+        """The CGI environment; see `add_common_vars`."""
+        if self.mp_env is None:
+            self.mp_env = Table()
+        return self.mp_env
+
+    @ReadOnly
+    def notes(self) -> Table:
+        """A table for whatever applications want, as long as the request."""
+        if self.mp_notes is None:
+            self.mp_notes = Table()
+        return self.mp_notes
+
+    # ---- the response
+
+    status: int = writable("mp_status", integer, "The status of the response, 200 at first.")
+    status_line: str | None = writable("mp_status_line", members.header_text, "'404 Gone'; must agree with status.")
+    assbackwards: int = writable("mp_assbackwards", integer, "1 sends no head (HTTP/0.9).")
+    proxyreq: int = writable("mp_proxyreq", integer, "One of PROXYREQ_*.")
+    allowed: int = readonly("mp_allowed", "Bits of the methods that `Allow` will name.")
+    allowed_methods: tuple[str, ...] = readonly("mp_allowed_methods", "Their names, see allow_methods().")
+    content_encoding: str | None = readonly("mp_content_encoding", "The content coding, by AddEncoding.")
+    content_languages: tuple[str, ...] = readonly("mp_content_languages", "The languages, by AddLanguage.")
+    vlist_validator: str | None = readonly("mp_vlist_validator", "The validator of a negotiated variant.")
+    user: str | None = writable("mp_user", text, "The user's name; known after get_basic_auth_pw().")
+    ap_auth_type: str | None = writable("mp_ap_auth_type", text, "How the user was authenticated: Basic...")
+    no_cache: int = writable("mp_no_cache", integer, "1 forbids caching: Expires says now.")
+    no_local_copy: int = writable("mp_no_local_copy", integer, "1 refuses conditional requests.")
+    mtime: float = readonly("mp_mtime", "The last modification, see update_mtime().")
+    bytes_sent: int = readonly("mp_sent", "Bytes of the body sent.")
+    sent_bodyct: int = readonly("mp_sent_bodyct", "1 once the body began.")
+    eos_sent: int = readonly("mp_eos_sent", "1 once the response was ended.")
+
+    @property
+    def chunked(self) -> int:
+        """1 once the response is sent in chunks; what an application sets is shown, and changes nothing of that."""
+        told: int | None = self.__dict__.get("mp_chunked_told")
+        return self.mp_chunked if told is None else told
+
+    @chunked.setter
+    def chunked(self, value: int) -> None:
+        self.mp_chunked_told = integer("chunked", value)
+
+    @chunked.deleter
+    def chunked(self) -> None:
+        raise TypeError("can't delete the attribute 'chunked'")
+
+    @property
+    def content_type(self) -> str | None:
+        """The media type of the response."""
+        return self.mp_content_type
+
+    @content_type.setter
+    def content_type(self, value: str) -> None:
+        if type(value) is not str or not value.isprintable():  # (what is printable has no line break and no NUL)
+            value = members.header_text("content_type", value)
+        self.mp_content_type = value
+        self.mp_content_type_set = 1
+
+    @ReadOnly
+    def allowed_xmethods(self) -> tuple[str, ...]:
+        """Extension methods among the allowed ones."""
+        return tuple(name for name in self.mp_allowed_methods if name not in constants.METHOD_NUMBERS)
+
+    @ReadOnly
+    def _bytes_queued(self) -> int:
+        """Bytes given to write() and sendfile() (api 3.5 2.1)."""
+        return self.mp_sent + self.mp_waiting
+
+    _content_type_set: int = readonly("mp_content_type_set", "1 once content_type was set by an application.")
+
+    @property
+    def mp_sent_bodyct(self) -> int:
+        """What `sent_bodyct` tells."""
+        return int(self.mp_started)
+
+    @property
+    def mp_eos_sent(self) -> int:
+        """What `eos_sent` tells."""
+        return int(self.mp_finished)
+
+    @property
+    def mp_connection_state(self) -> str:
+        """For the access log: X the client left early, + kept alive, - closed."""
+        if self.connection.aborted:
+            return "X"
+        return "+" if self.mp_link.keep_alive else "-"
+
+    @ReadOnly
+    def clength(self) -> int:
+        """The length of the response as it was set, 0 before that."""
+        return self.mp_content_length() or 0
