@@ -215,7 +215,7 @@ class SignedCookie(Cookie):
     def unsign(self, secret: str | bytes) -> None:
         """Take the signature off the value, after it was checked. :raises CookieError: it is wrong."""
         self._secret = _key(secret)
-        self.value = type(self)._opened(self._secret, self.name, str(self.value))
+        self.value = self._opened(self._secret, self.name, str(self.value))
 
 
 class MarshalCookie(SignedCookie):

@@ -18,8 +18,8 @@ from importlib.machinery import BYTECODE_SUFFIXES, SOURCE_SUFFIXES
 from types import CodeType, ModuleType
 
 from mod_python import apache
-from mod_python._cgi.stage import Stage, _acting, _fresh_modules, _own_directory
-from mod_python._cgi.streams import Sink, _collect, _flush, stdin, stdout, variables
+from mod_python._cgi.stage import Stage, acting, flush, fresh_modules, own_directory
+from mod_python._cgi.streams import Sink, collect, stdin, stdout, variables
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def handler(req: Request) -> int:
         return apache.HTTP_NOT_FOUND
     sink = Sink(req)
     stage = Stage(stdin(req), stdout(sink), variables(req))
-    with _one_script, _own_directory(os.path.dirname(script)), _fresh_modules(), _acting(stage):
+    with _one_script, own_directory(os.path.dirname(script)), fresh_modules(), acting(stage):
         try:
             run(script)
         except SystemExit as end:
@@ -50,8 +50,8 @@ def handler(req: Request) -> int:
         except BaseException:
             sink.ended = True  # or the end of the stream would send what there is as if it were all
             raise
-        _flush(sys.stdout)
-        _collect(stage.stdout)
+        flush(sys.stdout)
+        collect(stage.stdout)
     return sink.end(script)
 
 
@@ -95,9 +95,3 @@ def _compiled(path: str, *_state: int) -> CodeType:
         return code
     with io.open_code(path) as file:
         return compile(file.read(), path, "exec", dont_inherit=True)
-
-
-# ---- what the script finds around it
-
-
-# ---- its streams

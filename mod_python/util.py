@@ -11,13 +11,13 @@ from urllib.parse import quote
 
 from mod_python._forms.call import apply_fs_data
 from mod_python._forms.fields import AnyField as AnyField
-from mod_python._forms.fields import Field, StringField, _text
+from mod_python._forms.fields import Field, StringField, decoded
 from mod_python._forms.fields import FieldMaker as FieldMaker
 from mod_python._forms.fields import FileMaker as FileMaker
 from mod_python._forms.storage import MAX_FIELDS as MAX_FIELDS
 from mod_python._forms.storage import MAX_FILES as MAX_FILES
 from mod_python._forms.storage import MAX_TEXT as MAX_TEXT
-from mod_python._forms.storage import FieldStorage, _pairs
+from mod_python._forms.storage import FieldStorage, urlencoded
 from mod_python._forms.storage import readBlockSize as readBlockSize
 from mpserver.api import constants
 from mpserver.api.constants import SERVER_RETURN
@@ -42,9 +42,9 @@ def parse_qsl(qs: Any, keep_blank_values: int = 0, strict_parsing: int = 0) -> l
     :param strict_parsing: not in use (manual).
     """
     if isinstance(qs, bytes):
-        return list(_pairs(qs, bool(keep_blank_values)))
+        return list(urlencoded(qs, bool(keep_blank_values)))
     data = qs.encode("utf-8", "surrogateescape")
-    return [(_text(name), _text(value)) for name, value in _pairs(data, bool(keep_blank_values))]
+    return [(decoded(name), decoded(value)) for name, value in urlencoded(data, bool(keep_blank_values))]
 
 
 def parse_qs(qs: Any, keep_blank_values: int = 0, strict_parsing: int = 0) -> dict[Any, list[Any]]:

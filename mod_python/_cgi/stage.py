@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.machinery import EXTENSION_SUFFIXES
 
-from mod_python import apache
+from mpserver.api import runtime
+from mpserver.api.constants import AP_MPMQ_IS_THREADED
 from mpserver.typing import Any, NamedTuple
 
 #: Packages that scripts share with the server, whoever loaded them first.
@@ -116,7 +117,7 @@ class _Environ(MutableMapping[str, str]):
 
 
 @contextmanager
-def _acting(stage: Stage) -> Iterator[None]:
+def acting(stage: Stage) -> Iterator[None]:
     """Put what looks who asks in the place of sys.stdin, sys.stdout, os.environ, and these back at the end."""
     before = sys.stdin, sys.stdout, os.environ
     sys.stdin, sys.stdout = _Stream("stdin", sys.stdin), _Stream("stdout", sys.stdout)
@@ -130,7 +131,7 @@ def _acting(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
-def _own_directory(directory: str) -> Iterator[None]:
+def own_directory(directory: str) -> Iterator[None]:
     """The script's folder as current directory, of this thread alone where that can be, and first to import from."""
     if not getattr(_thread, "alone", False):
         unshare = getattr(os, "unshare", None)  # Linux, Python 3.12
@@ -161,10 +162,11 @@ _thread = threading.local()
 
 
 @contextmanager
-def _fresh_modules() -> Iterator[None]:
+def fresh_modules() -> Iterator[None]:
     """Forget the modules that the script has loaded, so that the next one gets them as their files are then."""
     count, last = len(sys.modules), next(reversed(sys.modules))
-    asked = _Asked() if apache.mpm_query(apache.AP_MPMQ_IS_THREADED) else None
+    lent = runtime.current()
+    asked = _Asked() if lent is not None and lent.mpm_query(AP_MPMQ_IS_THREADED) else None
     if asked is not None:
         sys.meta_path.insert(0, asked)
     try:
@@ -176,6 +178,15 @@ def _fresh_modules() -> Iterator[None]:
         if len(sys.modules) != count or next(reversed(sys.modules)) != last:
             names = list(sys.modules)[count if last in sys.modules else count - 1 :]
             _forget(names if asked is None else [name for name in names if name in asked.names])
+
+
+def flush(stream: Any) -> None:
+    """Write out what the script has put in the place of ``sys.stdout``, which may hold some of the output back."""
+    if not isinstance(stream, _Stream):
+        try:
+            stream.flush()
+        except (AttributeError, ValueError, OSError):
+            pass  # closed, or none that holds anything
 
 
 class _Asked:

@@ -6,8 +6,7 @@ import io
 import os
 import re
 
-from mod_python import apache
-from mod_python._cgi.stage import _Stream
+from mpserver.api.constants import HTTP_INTERNAL_SERVER_ERROR, HTTP_MOVED_TEMPORARILY
 from mpserver.api.table import Table as table
 from mpserver.typing import TYPE_CHECKING, Any
 
@@ -149,19 +148,19 @@ class Sink(io.BufferedIOBase):
             if location.startswith("/") and req.method in ("GET", "HEAD"):
                 self._local = location
             else:
-                req.status = apache.HTTP_MOVED_TEMPORARILY  # RFC 3875 6.2.3
+                req.status = HTTP_MOVED_TEMPORARILY  # RFC 3875 6.2.3
         return 0
 
     def _bad(self, what: str) -> int:
         self._req.log_error(f"{what} in the output of the CGI script {self._req.filename}")
-        return apache.HTTP_INTERNAL_SERVER_ERROR
+        return HTTP_INTERNAL_SERVER_ERROR
 
     def end(self, script: str) -> int:
         """The script is done. :returns: the handler's result."""
         self.ended = True
         if self._head is not None:
             self._req.log_error(f"premature end of script headers: {os.path.basename(script)}")
-            return apache.HTTP_INTERNAL_SERVER_ERROR
+            return HTTP_INTERNAL_SERVER_ERROR
         if self._local:
             del self._req.headers_out["Location"]
             self._req.internal_redirect(self._local)
@@ -191,18 +190,9 @@ def stdout(sink: Sink, through: bool = False) -> io.TextIOWrapper:
     return _Output(sink, "utf-8", "surrogateescape", newline="\n", write_through=through)  # type: ignore[arg-type]
 
 
-def _collect(stream: io.TextIOWrapper) -> None:
+def collect(stream: io.TextIOWrapper) -> None:
     """Bring what the text file holds to the sink; nothing is sent yet."""
     try:
         stream.buffer  # noqa: B018
     except ValueError:
         pass  # the script has closed or detached it
-
-
-def _flush(stream: Any) -> None:
-    """What the script has put in the place of sys.stdout may hold some of the output back."""
-    if not isinstance(stream, _Stream):
-        try:
-            stream.flush()
-        except (AttributeError, ValueError, OSError):
-            pass  # closed, or none that holds anything

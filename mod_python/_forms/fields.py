@@ -84,7 +84,7 @@ class StringField(str):
     disposition_options: Mapping[str, str] = MappingProxyType({})
 
     def __new__(cls, value: str | bytes = "", name: str = "") -> StringField:
-        field = str.__new__(cls, value if isinstance(value, str) else _text(value))
+        field = str.__new__(cls, value if isinstance(value, str) else decoded(value))
         if name:
             field.name = name
         return field
@@ -111,13 +111,13 @@ class StringField(str):
 AnyField = Field | StringField
 
 
-def _refuse(req: Request, status: int, reason: str) -> NoReturn:
+def refuse(req: Request, status: int, reason: str) -> NoReturn:
     """Answer with a status, and tell the log why."""
     req.log_error(f"mod_python.util: refused {reason}", constants.APLOG_WARNING)
     raise SERVER_RETURN(status)
 
 
-def _text(data: bytes) -> str:
+def decoded(data: bytes) -> str:
     """Bytes of a form as text: UTF-8, or else latin-1."""
     try:
         return data.decode()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import multipart  # type: ignore[import-untyped]  # it brings no types along
 
-from mod_python._forms.fields import AnyField, Field, FieldMaker, FileMaker, StringField, _refuse, _text
+from mod_python._forms.fields import AnyField, Field, FieldMaker, FileMaker, StringField, decoded, refuse
 from mpserver.api import constants
 from mpserver.api.table import Table
 from mpserver.typing import IO, TYPE_CHECKING, NamedTuple, cast
@@ -57,7 +57,7 @@ class Part:
         if self.file is not None:
             self.file.seek(0)
             data = self.file.read()
-        field = StringField(_decoded(data, segment.charset or charset), name)
+        field = StringField(_in_charset(data, segment.charset or charset), name)
         field.type, field.type_options, field.headers = kind, type_options, headers
         field.disposition, field.disposition_options = segment.disposition, options
         if self.file is not None:
@@ -68,17 +68,17 @@ class Part:
 
 def _again(text: str) -> str:
     """Text that was read as latin-1, as what it is meant to be."""
-    return _text(text.encode("latin-1"))
+    return decoded(text.encode("latin-1"))
 
 
-def _decoded(data: bytes, charset: str | None) -> str:
+def _in_charset(data: bytes, charset: str | None) -> str:
     """A field's bytes in the charset that it claims, if that can be; by the usual rule else."""
     if charset is not None:
         try:
             return data.decode(charset)
         except (LookupError, UnicodeDecodeError):
             pass  # an unknown or wrong one
-    return _text(data)
+    return decoded(data)
 
 
 def _options(header: str | None) -> dict[str, str]:
@@ -102,13 +102,13 @@ def read_fields(
     """
     boundary = _options(content_type).get("boundary")
     if not boundary:
-        _refuse(req, constants.HTTP_BAD_REQUEST, "a multipart form without a boundary")
+        refuse(req, constants.HTTP_BAD_REQUEST, "a multipart form without a boundary")
     try:
         return list(_parse(body, boundary, limits, make_file or _temporary, make_field))
     except multipart.ParserLimitReached as error:
-        _refuse(req, constants.HTTP_REQUEST_ENTITY_TOO_LARGE, f"a multipart form beyond the limits: {error}")
+        refuse(req, constants.HTTP_REQUEST_ENTITY_TOO_LARGE, f"a multipart form beyond the limits: {error}")
     except multipart.MultipartError as error:
-        _refuse(req, constants.HTTP_BAD_REQUEST, f"a broken multipart form: {error}")
+        refuse(req, constants.HTTP_BAD_REQUEST, f"a broken multipart form: {error}")
 
 
 def _temporary(filename: str) -> IO[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
-from mod_python._forms.fields import StringField, _refuse, _text
+from mod_python._forms.fields import StringField, decoded, refuse
 from mpserver.api import constants
 from mpserver.api.constants import SERVER_RETURN
 from mpserver.api.table import Table
@@ -79,7 +79,7 @@ class FieldStorage:
                 pieces.append(piece)
                 size += len(piece)
                 if size > limit:
-                    _refuse(req, constants.HTTP_REQUEST_ENTITY_TOO_LARGE, f"a form of more than {limit} bytes")
+                    refuse(req, constants.HTTP_REQUEST_ENTITY_TOO_LARGE, f"a form of more than {limit} bytes")
             self._add_pairs(req, b"".join(pieces), blank)
         elif media_type.startswith("multipart/"):
             from mod_python._forms import multipart
@@ -104,11 +104,11 @@ class FieldStorage:
         if len(data) > MAX_FIELDS or req.method == "POST":
             limit = _limit(req.get_options(), "max_fields", MAX_FIELDS)
             if data.count(b"&") + data.count(b";") >= limit:
-                _refuse(req, constants.HTTP_REQUEST_ENTITY_TOO_LARGE, f"a form of more than {limit} fields")
-        for name, value in _pairs(data, blank):
-            field = str.__new__(StringField, _text(value))  # (its own __new__ looks at what is known here)
+                refuse(req, constants.HTTP_REQUEST_ENTITY_TOO_LARGE, f"a form of more than {limit} fields")
+        for name, value in urlencoded(data, blank):
+            field = str.__new__(StringField, decoded(value))  # (its own __new__ looks at what is known here)
             if name:
-                field.name = _text(name)
+                field.name = decoded(name)
             self.list.append(field)
 
     def _fields(self) -> dict[str, AnyField | list[AnyField]]:
@@ -223,7 +223,7 @@ def _bytes(text: str) -> bytes:
         return text.encode("utf-8", "surrogateescape")
 
 
-def _pairs(data: bytes, blank: bool) -> Iterator[tuple[bytes, bytes]]:
+def urlencoded(data: bytes, blank: bool) -> Iterator[tuple[bytes, bytes]]:
     """Names and values of urlencoded data, decoded; ``&`` and ``;`` both separate."""
     for part in data.replace(b"+", b" ").replace(b";", b"&").split(b"&"):
         name, equals, value = part.partition(b"=")

@@ -6,7 +6,6 @@ import random
 import re
 import secrets
 import time
-from collections.abc import Callable
 
 from mod_python import Cookie, apache
 from mod_python._sessions import options, records
@@ -290,6 +289,10 @@ def server() -> runtime.Runtime:
 class StoredSession(BaseSession):
     """A session that is stored as bytes."""
 
+    def _note(self, text: str) -> None:
+        """Write a notice to the log of its request."""
+        self._req.log_error(text, apache.APLOG_NOTICE)
+
     def _fetch(self) -> bytes | None:
         raise NotImplementedError
 
@@ -311,13 +314,3 @@ class StoredSession(BaseSession):
             self._req.log_error(f"Error while loading a session : {type(error).__name__}: {error}")
             return None
         return record
-
-
-def _notes(session: BaseSession) -> Callable[[str], None]:
-    """Writes notices to the log of a session's request."""
-    req = session._req
-
-    def note(text: str) -> None:
-        req.log_error(text, apache.APLOG_NOTICE)
-
-    return note

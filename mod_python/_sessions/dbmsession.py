@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from functools import partial
 
-from mod_python import apache
 from mod_python._sessions import options, records
-from mod_python._sessions.base import DFT_LOCK, StoredSession, _notes, server
+from mod_python._sessions.base import DFT_LOCK, StoredSession, server
 from mod_python._sessions.private import unshared
 from mod_python._sessions.records import Record
 from mpserver.typing import TYPE_CHECKING, Any
@@ -39,8 +38,10 @@ class DbmSession(StoredSession):
         timeout: float = 0,
         lock: bool | int = DFT_LOCK,
     ) -> None:
-        """``dbm``: the file. ``dbmtype``: a module that opens it instead, such as `dbm.gnu`.
+        """Find the request's session, or begin a new one.
 
+        :param dbm: the database's file.
+        :param dbmtype: a module that opens it instead, such as `dbm.gnu`.
         :raises OSError: its folder is not there, or can't be trusted.
         """
         from mod_python._sessions import dbms  # (its SQLite costs others nothing)
@@ -65,14 +66,17 @@ class DbmSession(StoredSession):
     def do_cleanup(self) -> None:
         """Register the deletion of expired sessions."""
         self._req.register_cleanup(dbm_cleanup, self)
-        self._req.log_error("DbmSession: registered database cleanup.", apache.APLOG_NOTICE)
+        self._note("DbmSession: registered database cleanup.")
+
+    def delete_expired(self) -> None:
+        """Delete expired sessions from the database, for at most `DFT_CLEANUP_TIME_LIMIT` seconds."""
+        began = time.monotonic()
+        deleted, total, complete = self._database.clean(DFT_CLEANUP_TIME_LIMIT, self._guard)
+        self._note(f"DbmSession cleanup: deleted {deleted} of {total} in {time.monotonic() - began:.4f} seconds")
+        if not complete:
+            self._note("DbmSession cleanup incomplete: the next cleanup goes on from there")
 
 
 def dbm_cleanup(session: DbmSession) -> None:
     """Delete expired sessions from the database, for as long as a clean-up may take."""
-    began = time.monotonic()
-    deleted, total, complete = session._database.clean(DFT_CLEANUP_TIME_LIMIT, session._guard)
-    log = _notes(session)
-    log(f"DbmSession cleanup: deleted {deleted} of {total} in {time.monotonic() - began:.4f} seconds")
-    if not complete:
-        log("DbmSession cleanup incomplete: the next cleanup goes on from there")
+    session.delete_expired()

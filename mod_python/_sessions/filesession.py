@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from mod_python import apache
 from mod_python._sessions import options, records
-from mod_python._sessions.base import DFT_LOCK, StoredSession, _notes
+from mod_python._sessions.base import DFT_LOCK, StoredSession
 from mod_python._sessions.dbmsession import DFT_CLEANUP_TIME_LIMIT
 from mod_python._sessions.files import FileStore, Opened, Rules, file_store
 from mod_python._sessions.private import temporary
@@ -51,9 +50,10 @@ class FileSession(StoredSession):
         fast_cleanup: bool | int = -1,
         verify_cleanup: bool | int = -1,
     ) -> None:
-        """``fast_cleanup``, ``verify_cleanup``: -1 for what PythonOption enable_fast_cleanup and
-        verify_session_timeout say.
+        """Find the request's session, or begin a new one.
 
+        :param fast_cleanup: -1 for what PythonOption enable_fast_cleanup says.
+        :param verify_cleanup: -1 for what PythonOption verify_session_timeout says.
         :raises ValueError: an option says something that it can't.
         :raises OSError: the folder is not there, or can't be trusted.
         """
@@ -103,13 +103,16 @@ class FileSession(StoredSession):
     def do_cleanup(self) -> None:
         """Register the deletion of expired sessions."""
         self._req.register_cleanup(filesession_cleanup, self)
-        self._req.log_error("FileSession: registered filesession cleanup.", apache.APLOG_NOTICE)
+        self._note("FileSession: registered filesession cleanup.")
+
+    def delete_expired(self) -> None:
+        """Delete expired files, for as long as the session's options allow."""
+        rules = Rules(
+            self._timeout, self._grace_period, self._fast_cleanup, self._verify_cleanup, self._cleanup_time_limit
+        )
+        self._store.clean(rules, self._note)
 
 
 def filesession_cleanup(session: FileSession) -> None:
     """Delete expired files, for as long as the session's options allow."""
-    rules = Rules(
-        session._timeout, session._grace_period, session._fast_cleanup, session._verify_cleanup,
-        session._cleanup_time_limit,
-    )  # fmt: skip
-    session._store.clean(rules, _notes(session))
+    session.delete_expired()

@@ -34,7 +34,8 @@ class RedisSession(StoredSession):
         timeout: float = 0,
         lock: bool | int = DFT_LOCK,
     ) -> None:
-        """
+        """Find the request's session, or begin a new one.
+
         :raises ValueError: an option says something that it can't.
         :raises ModuleNotFoundError: the library redis is not there.
         """

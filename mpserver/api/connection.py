@@ -113,6 +113,7 @@ class Connection:
         return self.mp_local_host
 
     def mp_leads_back(self) -> bool:
+        """Whether the client's name has its address (HostnameLookups Double)."""
         if not self.mp_remote_host:
             return False
         try:

@@ -106,6 +106,7 @@ class ProtocolConnection(Connection):
         return self.mp_position < len(self.mp_data) or self.mp_receive()
 
     def mp_receive(self) -> bool:
+        """Wait for some bytes; False at the end. :raises ClientGone: the client was silent for Timeout."""
         if self.mp_ended:
             return False
         try:
@@ -119,11 +120,13 @@ class ProtocolConnection(Connection):
         return bool(data)
 
     def mp_take(self, size: int) -> bytes:
+        """At most ``size`` bytes of what came."""
         data = self.mp_data[self.mp_position : self.mp_position + size]
         self.mp_position += len(data)
         return data
 
     def mp_read_all(self) -> bytes | None:
+        """All until the client closes; None if it has closed already."""
         if not self.mp_more():
             return None
         parts = [self.mp_take(len(self.mp_data))]

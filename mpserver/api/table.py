@@ -55,10 +55,10 @@ class Table:
 
         :param index: their values by lower-case name, where that is known and no name is there twice.
         """
-        table = cls.__new__(cls)
-        table._pairs = list(pairs)
-        table._index = None if index is None else dict(index)
-        return table
+        self = cls.__new__(cls)
+        self._pairs = list(pairs)
+        self._index = None if index is None else dict(index)
+        return self
 
     # ---- how it is kept
 
@@ -217,7 +217,7 @@ class Table:
         """Set all pairs of a mapping, a table (with its duplicates) or a sequence of pairs."""
         if isinstance(source, Table):
             pairs = source.items()  # a copy: the source may be this table
-            for key in list(source._look_up()):
+            for key in {name.lower() for name, _ in pairs}:
                 self._remove(key)
             for name, value in pairs:
                 self.add(name, value)
