@@ -28,19 +28,19 @@ def server_port(req: RequestConfig) -> int:
         if colon and port.isdecimal():
             return int(port)
         return DEFAULT_PORTS[scheme(req)]
-    return req.server.port or DEFAULT_PORTS[scheme(req)]
+    return req.mp_server_object.port or DEFAULT_PORTS[scheme(req)]
 
 
 def scheme(req: RequestConfig) -> str:
     """http, or https on an encrypted connection."""
-    return "https" if req.is_https() else "http"
+    return "https" if req.mp_is_https() else "http"
 
 
 def server_name(req: RequestConfig) -> str:
     """SERVER_NAME: the host that the client asked for; with UseCanonicalName On ServerName, with DNS the address's."""
     if req.mp_plan.canonical_name == "dns":
         return req.connection.mp_look_up_local()
-    named = req.server.server_hostname
+    named = req.mp_server_object.server_hostname
     if req.mp_plan.canonical_name and named:
         return named
     return req.hostname or named or req.connection.local_ip
@@ -72,7 +72,7 @@ def common_vars(req: RequestConfig) -> dict[str, str]:
     for name in ("PATH", "LD_LIBRARY_PATH"):
         if name in os.environ:
             headers[name] = os.environ[name]
-    connection, server = req.connection, req.server
+    connection, server = req.connection, req.mp_server_object
     previous = req.prev
     facts = {
         "SERVER_SIGNATURE": "",
@@ -80,12 +80,12 @@ def common_vars(req: RequestConfig) -> dict[str, str]:
         "SERVER_NAME": server_name(req),
         "SERVER_ADDR": connection.local_ip,
         "SERVER_PORT": str(server_port(req)),
-        "REMOTE_HOST": req.get_remote_host(REMOTE_HOST),
+        "REMOTE_HOST": req.mp_get_remote_host(REMOTE_HOST),
         "REMOTE_ADDR": req.useragent_ip,
-        "DOCUMENT_ROOT": req.document_root(),
+        "DOCUMENT_ROOT": req.mp_plan.document_root,
         "REQUEST_SCHEME": scheme(req),
         "CONTEXT_PREFIX": "",
-        "CONTEXT_DOCUMENT_ROOT": req.document_root(),
+        "CONTEXT_DOCUMENT_ROOT": req.mp_plan.document_root,
         "SERVER_ADMIN": server.server_admin,
         "SCRIPT_FILENAME": req.filename,
         "REMOTE_PORT": str(connection.client_addr[1]),

@@ -6,7 +6,7 @@ import socket
 from operator import index
 
 from mpserver.api import constants
-from mpserver.api.members import integer, readonly, writable
+from mpserver.api.members import ReadOnly, integer, readonly, writable
 from mpserver.api.members import message as log_text
 from mpserver.api.table import Table
 from mpserver.typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ class Connection:
 
     __slots__ = (
         "mp_aborted", "mp_base_server", "mp_client_addr", "mp_double_reverse", "mp_id", "mp_keepalive", "mp_keepalives",
-        "mp_local_addr", "mp_local_host", "mp_log", "mp_notes", "mp_remote_host",
+        "mp_local_addr", "mp_local_host", "mp_log", "mp_notes", "mp_remote_host", "mp_server_view",
     )  # fmt: skip
 
     def __init__(self, number: int, client: Address, local: Address, base_server: Server, log: ErrorLog) -> None:
@@ -32,6 +32,7 @@ class Connection:
         self.mp_client_addr = client
         self.mp_local_addr = local
         self.mp_base_server = base_server
+        self.mp_server_view: Server | None = None
         self.mp_log = log
         self.mp_aborted = 0
         self.mp_double_reverse = 0
@@ -41,7 +42,6 @@ class Connection:
         self.mp_remote_host: str | None = None
         self.mp_notes: Table | None = None
 
-    base_server: Server = readonly("mp_base_server", "The server of the address that the connection came in through.")
     local_addr: Address = readonly("mp_local_addr", "The server's (IP, port).")
     client_addr: Address = readonly("mp_client_addr", "The client's (IP, port).")
     remote_host: str | None = readonly("mp_remote_host", "The client's DNS name; None until looked up, '' if none.")
@@ -52,34 +52,41 @@ class Connection:
     double_reverse: int = readonly("mp_double_reverse", "Double reverse look-up: 1 done, 0 not yet, -1 failed.")
     id: int = readonly("mp_id", "A number unique among the open connections.")
 
-    @property
+    @ReadOnly
+    def base_server(self) -> Server:
+        """The server of the address that the connection came in through."""
+        if self.mp_server_view is None:
+            self.mp_server_view = self.mp_base_server.mp_view()
+        return self.mp_server_view
+
+    @ReadOnly
     def client_ip(self) -> str:
         """The client's IP."""
         return self.mp_client_addr[0]
 
-    @property
+    @ReadOnly
     def local_ip(self) -> str:
         """The server's IP."""
         return self.mp_local_addr[0]
 
-    @property
+    @ReadOnly
     def remote_addr(self) -> Address:
         """`client_addr` under its name of httpd 2.2 (logs that it is deprecated)."""
         self.mp_log.log(constants.APLOG_WARNING, "mod_python: conn.remote_addr deprecated in 2.4, use client_addr")
         return self.mp_client_addr
 
-    @property
+    @ReadOnly
     def remote_ip(self) -> str:
         """`client_ip` under its name of httpd 2.2 (logs that it is deprecated)."""
         self.mp_log.log(constants.APLOG_WARNING, "mod_python: conn.remote_ip deprecated in 2.4, use client_ip")
         return self.mp_client_addr[0]
 
-    @property
+    @ReadOnly
     def remote_logname(self) -> str | None:
         """The name by RFC 1413: never asked for, so None."""
         return None
 
-    @property
+    @ReadOnly
     def notes(self) -> Table:
         """A table that lives as long as the connection."""
         if self.mp_notes is None:

@@ -260,13 +260,16 @@ class Receiving:
         self.mp_read_length += data.__len__()  # type: ignore[misc]  # (`Request` has the slot)
         return data
 
+    #: For the engine: an application may have put something of its own in the place of the other.
+    mp_readline = readline
+
     def readlines(self, sizehint: int = -1) -> list[bytes]:
         """The lines of the body; ends once ``sizehint`` bytes were read."""
         sizehint = index(sizehint)
         lines: list[bytes] = []
         size = 0
         while True:
-            line = self.readline()
+            line = self.mp_readline()
             if not line:
                 return lines
             lines.append(line)
@@ -279,3 +282,5 @@ class Receiving:
         if self.mp_input is None or self.mp_input.discard():
             return constants.OK
         return self.mp_input.broken or constants.HTTP_REQUEST_ENTITY_TOO_LARGE
+
+    mp_discard_request_body = discard_request_body

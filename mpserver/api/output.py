@@ -83,7 +83,7 @@ class Sending(ResponseHead):
             self.mp_parts.append(data)
             self.mp_waiting += len(data)
         if flush or self.mp_waiting > BUFFER_LIMIT:
-            self.flush("Write failed, client closed connection.")
+            self.mp_flush("Write failed, client closed connection.")
 
     def flush(self, failure: str = "Flush failed, client closed connection.") -> None:
         """Send all that waits. :raises IOError: the client is gone."""
@@ -136,7 +136,7 @@ class Sending(ResponseHead):
                     self.mp_parts.append(data)
                     self.mp_waiting += data.__len__()
                 else:
-                    self.write(data, 0)
+                    self.mp_write(data, 0)
             else:
                 self.mp_has_file = True
                 self.mp_parts.append(part)
@@ -151,6 +151,12 @@ class Sending(ResponseHead):
         self.mp_headers_out_table()["Content-Length"] = str(index(length))
 
     # ---- what the engine calls
+
+    # (an application may have put something of its own in the place of a method: req.write = ...)
+    mp_write = write
+    mp_flush = flush
+    mp_sendfile = sendfile
+    mp_set_content_length = set_content_length
 
     @property
     def mp_plain(self) -> bool:

@@ -165,7 +165,7 @@ class Sink(OutputFilter):
             if self.ended:
                 req.mp_finish()
             elif parts or first:
-                req.flush()
+                req.mp_flush()
         finally:
             if chain is not None:
                 chain.sending = False

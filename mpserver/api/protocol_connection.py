@@ -6,6 +6,7 @@ from operator import index
 
 from mpserver.api.connection import Connection
 from mpserver.api.filter_object import data_of
+from mpserver.api.members import ReadOnly
 from mpserver.errors import ClientGone
 from mpserver.typing import TYPE_CHECKING, Protocol
 
@@ -40,7 +41,7 @@ class ProtocolConnection(Connection):
         self.mp_position = 0
         self.mp_ended = False
 
-    @property
+    @ReadOnly
     def hlist(self) -> HandlerList:
         """The connection handlers."""
         return self.mp_hlist

@@ -119,3 +119,14 @@ class Request(RequestConfig):
         etag = headers.get("ETag") if headers else None
         modified = headers.get("Last-Modified") if headers else None
         return uri_module.conditions(evaluate, self.mp_method, self.headers_in, etag, modified, self.mp_mtime)
+
+    # For the engine: an application may have put something of its own in the place of a method.
+    mp_add_cgi_vars = add_cgi_vars
+    mp_allow_methods = allow_methods
+    mp_construct_url = construct_url
+    mp_internal_redirect = internal_redirect
+    mp_log_error = log_error
+    mp_meets_conditions = meets_conditions
+    mp_register_cleanup = register_cleanup
+    mp_set_last_modified = set_last_modified
+    mp_update_mtime = update_mtime

@@ -151,3 +151,7 @@ class RequestConfig(RequestMembers):
     def mp_registered(self, kind: str, name: str) -> tuple[str, str | None] | None:
         """Handler and directory of a filter that the request registered; None where it has none of that name."""
         return None if self.mp_filters is None else self.mp_filters.get((kind, name))
+
+    # For the engine: an application may have put something of its own in the place of a method.
+    mp_get_remote_host = get_remote_host
+    mp_is_https = is_https

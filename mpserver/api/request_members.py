@@ -84,6 +84,7 @@ class RequestMembers(Sending, Receiving):
     mp_refused: str | None = None
     #: A part of its page has run code of an application to its end.
     mp_ran = False
+    mp_server_view: Server | None = None
     mp_plan: RequestPlan
     mp_uri: str
 
@@ -130,7 +131,7 @@ class RequestMembers(Sending, Receiving):
 
     @property
     def mp_server_object(self) -> Server:
-        """The server as applications see it: the one object that all requests share."""
+        """What the engine has of the server object; `server` is a view of it."""
         server: Server = self.mp_host.object
         return server
 
@@ -157,7 +158,6 @@ class RequestMembers(Sending, Receiving):
 
     # ---- where it comes from
 
-    server: Server = readonly("mp_server_object", "The server that serves the request.")
     next: Self | None = readonly("mp_next", "The request that this one was redirected to, internally.")
     prev: Self | None = readonly("mp_prev", "The request that was redirected to this one, internally.")
     main: Self | None = readonly("mp_main", "The main request, in a sub-request.")
@@ -171,6 +171,13 @@ class RequestMembers(Sending, Receiving):
     def unparsed_uri(self) -> str:
         """The request target as it came; after an internal redirect its URI."""
         return self.mp_head.target if self.mp_target is None else self.mp_target
+
+    @ReadOnly
+    def server(self) -> Server:
+        """The server that serves the request (manual 4.5.6): an object of this request's own."""
+        if self.mp_server_view is None:
+            self.mp_server_view = self.mp_server_object.mp_view()
+        return self.mp_server_view
 
     @ReadOnly
     def connection(self) -> Connection:

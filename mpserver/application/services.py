@@ -37,7 +37,7 @@ class Services:
         if boot.one_process:
             defines.add("ONE_PROCESS")
         self.defines = frozenset(defines)
-        self.main_server = main.object
+        self.main_server = main.object.mp_view()
         self._boot = boot
         self._scoreboard_entry = entry
         self._board = board

@@ -67,7 +67,7 @@ def run(req: Request, arguments: list[str], environment: dict[bytes, bytes]) -> 
             return constants.HTTP_SERVICE_UNAVAILABLE
         return _no_head(req, b"")
     exchange = Exchange(req, program)
-    req.register_cleanup(exchange.end)
+    req.mp_register_cleanup(exchange.end)
     return exchange.run()
 
 

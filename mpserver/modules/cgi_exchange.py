@@ -122,7 +122,7 @@ class Exchange:
         if self._head is not None:
             return _no_head(req, bytes(self._head))
         if self._local:
-            req.internal_redirect(self._local)
+            req.mp_internal_redirect(self._local)
         return self._status
 
     def _wait(self, deadline: float) -> dict[int, int]:
@@ -225,11 +225,11 @@ class Exchange:
         if self._write is not None:
             self._write(data)
             return
-        self._req.write(data, 0)
+        self._req.mp_write(data, 0)
         poll = select.poll()
         poll.register(self._program.stdout, select.POLLIN)
         if not poll.poll(0):
-            self._req.flush()
+            self._req.mp_flush()
 
     # ---- what it says on stderr
 
@@ -317,9 +317,9 @@ def set_headers(req: Request, head: bytes) -> int:
             return _malformed(req, line.encode("latin-1"))
     seconds = parse_date(modified) if modified else None
     if seconds is not None:
-        req.update_mtime(seconds)
-        req.set_last_modified()
-    return req.meets_conditions() if not told and req.mp_method == "GET" else OK
+        req.mp_update_mtime(seconds)
+        req.mp_set_last_modified()
+    return req.mp_meets_conditions() if not told and req.mp_method == "GET" else OK
 
 
 def _set_status(req: Request, value: str) -> None:

@@ -42,7 +42,7 @@ def variables(req: Request) -> dict[bytes, bytes]:
     """The environment of a script: the request's variables, and no other."""
     env = req.subprocess_env
     env["PATH"] = DEFAULT_PATH
-    req.add_cgi_vars()
+    req.mp_add_cgi_vars()
     first = req
     while first.mp_prev is not None:
         first = first.mp_prev

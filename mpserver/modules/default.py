@@ -51,7 +51,7 @@ def handler(req: Request) -> int:
     if method not in ("GET", "HEAD", "POST"):
         return _other_method(req, method)
     if req.mp_head.length:
-        status = req.discard_request_body()
+        status = req.mp_discard_request_body()
         if status != OK:
             return status
     filename = req.mp_filename
@@ -141,9 +141,9 @@ def _send(req: Request, filename: str, found: os.stat_result) -> int:
                     req.err_headers_out["Content-Range"] = ranges.unsatisfied_range(size)
                     return constants.HTTP_RANGE_NOT_SATISFIABLE
     if req.mp_header_only:
-        req.set_content_length(size)
+        req.mp_set_content_length(size)
     keeps = size <= file_cache.LONGEST and _may_keep(req, found, validators)
-    req.sendfile(filename)
+    req.mp_sendfile(filename)
     if keeps and len(req.mp_parts) == 1 and _length(req.mp_parts[0]) == size:
         req.mp_host.pages.keep(req.mp_located, validators, req.mp_parts[0], size, etag, mtime)
     return OK
@@ -189,16 +189,16 @@ def _send_ranges(req: Request, filename: str, chosen: list[ranges.Range], size: 
     if len(chosen) == 1:
         start, end = chosen[0]
         req.headers_out["Content-Range"] = ranges.content_range(chosen[0], size)
-        req.sendfile(filename, start, end - start + 1)
+        req.mp_sendfile(filename, start, end - start + 1)
         return OK
     _check_readable(filename)  # before the first part: the response may be on its way after it
     frame = ranges.multipart(chosen, size, req.mp_content_type, os.urandom(12).hex())
-    req.set_content_length(frame.length)
+    req.mp_set_content_length(frame.length)
     req.mp_content_type = frame.content_type
     for head, (start, end) in zip(frame.heads, chosen, strict=True):
-        req.write(head, 0)
-        req.sendfile(filename, start, end - start + 1)
-    req.write(frame.end, 0)
+        req.mp_write(head, 0)
+        req.mp_sendfile(filename, start, end - start + 1)
+    req.mp_write(frame.end, 0)
     return OK
 
 
@@ -234,7 +234,7 @@ def _other_method(req: Request, method: str) -> int:
     """OPTIONS, the methods that are known but not for files, and those that nobody knows."""
     if method == "OPTIONS":
         return options(req)
-    req.allow_methods(METHODS)
+    req.mp_allow_methods(METHODS)
     if method not in constants.METHOD_NUMBERS:
         return _refuse(req, constants.HTTP_NOT_IMPLEMENTED, f"Invalid method in request {req.mp_head.line}", ERROR, 135)
     return constants.HTTP_METHOD_NOT_ALLOWED
@@ -244,7 +244,7 @@ def options(req: Request) -> int:
     """OPTIONS (RFC 9110 9.3.7): the methods, and no body. ``OPTIONS *`` is answered without any."""
     if req.mp_head.path != "*":
         req.headers_out["Allow"] = ",".join(dict.fromkeys((*METHODS, *req.mp_allowed_methods, "TRACE")))
-    req.set_content_length(0)
+    req.mp_set_content_length(0)
     return OK
 
 
@@ -268,7 +268,7 @@ def trace(req: Request) -> int:
             lines[key] = f"{lines[key]}, {value}" if key in lines else f"{name}: {value}"
     req.mp_content_type = "message/http"
     text = "\r\n".join((req.mp_head.line, *lines.values(), "", ""))
-    req.write(text.encode("latin-1"), 0)
+    req.mp_write(text.encode("latin-1"), 0)
     return DONE
 
 
@@ -296,7 +296,7 @@ def redirect_to_slash(req: Request) -> int:
     target = encode_path(req.mp_uri) + "/"
     if req.mp_args:
         target += "?" + req.mp_args
-    req.headers_out["Location"] = req.construct_url(target)
+    req.headers_out["Location"] = req.mp_construct_url(target)
     return constants.HTTP_MOVED_PERMANENTLY
 
 

@@ -354,7 +354,7 @@ def server_variables(req: Request) -> dict[str, str]:
         "REQUEST_FILENAME": req.mp_filename or "",
         "THE_REQUEST": req.mp_head.line,
         "HANDLER": req.mp_handler or "",
-        "HTTPS": "on" if req.is_https() else "off",
+        "HTTPS": "on" if req.mp_is_https() else "off",
         "TIME_YEAR": f"{now.tm_year}",
         "TIME_MON": f"{now.tm_mon:02}",
         "TIME_DAY": f"{now.tm_mday:02}",

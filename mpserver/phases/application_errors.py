@@ -73,7 +73,7 @@ def failed(req: Request, plan: Plan, handler: Handler, error: BaseException, rep
     shown = escape("".join(part + "\n" for part in text))
     page = f'\n<pre>\nMod_python error: "{escape(prefix)}"\n\n{shown}</pre>\n'
     try:
-        req.write(page.encode("ascii", "xmlcharrefreplace"), 0)
+        req.mp_write(page.encode("ascii", "xmlcharrefreplace"), 0)
     except ClientGone:
         return SERVER_ERROR
     return DONE

@@ -101,7 +101,7 @@ class Answers:
             return
         if status not in BODILESS:
             bypass(req)
-            req.write(errorpage.encode(errorpage.build(status, req)), 0)
+            req.mp_write(errorpage.encode(errorpage.build(status, req)), 0)
         req.mp_finish()
 
     def _document(self, req: Request, status: int, target: str) -> int:
@@ -109,7 +109,7 @@ class Answers:
         document = errorpage.document(target)
         if document.kind == "text":
             req.mp_content_type = errorpage.CONTENT_TYPE
-            req.write(document.value.encode("latin-1", "xmlcharrefreplace"), 0)
+            req.mp_write(document.value.encode("latin-1", "xmlcharrefreplace"), 0)
             req.mp_finish()
             return 0
         if document.kind == "canned":
@@ -130,7 +130,7 @@ class Answers:
         req.mp_content_encoding, req.mp_content_languages = None, ()
         if status in (constants.HTTP_METHOD_NOT_ALLOWED, constants.HTTP_NOT_IMPLEMENTED):
             req.headers_out["Allow"] = errorpage.allow(req.mp_allowed_methods)
-        req.write(errorpage.encode(errorpage.build(status, req, note, failed)), 0)
+        req.mp_write(errorpage.encode(errorpage.build(status, req, note, failed)), 0)
         req.mp_finish()
 
 

@@ -477,7 +477,7 @@ class Pipeline(Answers):
             return
         req.mp_duration = time.time() - req.mp_request_time
         if req.mp_plan.hostname_lookups:
-            req.get_remote_host()
+            req.mp_get_remote_host()
         for fd, log in logs:
             if log.env is None or log.wants(req):
                 try:
@@ -522,4 +522,4 @@ class Pipeline(Answers):
                     if refused is not None:
                         self.loader.refused(refused)
                 last = application_errors.describe(error)[-1].strip()
-                req.log_error(f"python_cleanup: Error calling cleanup object {function!r}: {last}")
+                req.mp_log_error(f"python_cleanup: Error calling cleanup object {function!r}: {last}")
