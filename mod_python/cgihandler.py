@@ -19,7 +19,7 @@ from types import CodeType, ModuleType
 
 from mod_python import apache
 from mod_python._cgi.stage import Stage, acting, flush, fresh_modules, own_directory
-from mod_python._cgi.streams import Sink, collect, stdin, stdout, variables
+from mod_python._cgi.streams import ScriptOutput, collect, stdin, stdout, variables
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def handler(req: Request) -> int:
     script = find(req)
     if script is None:
         return apache.HTTP_NOT_FOUND
-    sink = Sink(req)
+    sink = ScriptOutput(req)
     stage = Stage(stdin(req), stdout(sink), variables(req))
     with _one_script, own_directory(os.path.dirname(script)), fresh_modules(), acting(stage):
         try:

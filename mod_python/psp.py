@@ -22,7 +22,7 @@ from mod_python._psp import trace as _trace
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mod_python._psp.compiler import Page
+    from mod_python._psp.compiler import CompiledPage
     from mpserver.api.request import Request
 
 __all__ = ["PSP", "PSPInstance", "apache", "escape", "handler", "os", "parse", "parsestring", "sys", "util"]
@@ -56,7 +56,7 @@ class PSP:
         self.vars = vars or {}
         self.string = string
         self.filename: str | None = None
-        self._page: Page
+        self._page: CompiledPage
         if string is None:
             if not filename:
                 filename = req.filename

@@ -167,7 +167,7 @@ def _stat(file: str) -> os.stat_result | None:
 # ---- loading it
 
 
-class Page(NamedTuple):
+class LoadedPage(NamedTuple):
     """A published module, and the state of its file when it was loaded."""
 
     module: ModuleType
@@ -188,7 +188,7 @@ class Pages:
     """
 
     def __init__(self) -> None:
-        self._pages: dict[str, Page] = {}
+        self._pages: dict[str, LoadedPage] = {}
         #: By file: a module that takes long to load delays no other.
         self._gates: dict[str, RLock] = {}
 
@@ -209,7 +209,7 @@ class Pages:
                 if _is_on(req, "PythonDebug", False):
                     verb = "loading" if page is None else "reloading"
                     req.log_error(f"Publisher {verb} page {file}", constants.APLOG_NOTICE)
-                page = self._pages[file] = Page(self._execute(file), mark)
+                page = self._pages[file] = LoadedPage(self._execute(file), mark)
             return page.module
 
     @staticmethod

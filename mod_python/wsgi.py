@@ -10,8 +10,8 @@ leaves in one piece with its head; every other piece is sent before the next one
 from __future__ import annotations
 
 from mod_python import apache
-from mod_python._wsgi.exchange import Exchange, FileWrapper
-from mod_python._wsgi.mount import APPLICATION, TRUST, mounted
+from mod_python._wsgi.exchange import FileWrapper, WsgiExchange
+from mod_python._wsgi.mount import APPLICATION, RECHECK_AFTER, mounted
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def handler(req: Request) -> int:
     if path is None:
         return apache.DECLINED
     # (in this order: another thread may load it right now, and tells last that it has)
-    if 0.0 <= req.mp_request_time - mount.checked < TRUST:
+    if 0.0 <= req.mp_request_time - mount.checked < RECHECK_AFTER:
         application = mount.application
     else:
         application = mount.load(req)
@@ -39,7 +39,7 @@ def handler(req: Request) -> int:
         req.log_error(f"mod_python.wsgi serves {uri}, but no application is named: set PythonOption {APPLICATION}")
         return apache.HTTP_INTERNAL_SERVER_ERROR
     req.mp_path_info = path
-    exchange = Exchange(req)
+    exchange = WsgiExchange(req)
     environ = mount.environment.make(req, path)
     environ["wsgi.input"] = exchange
     try:
@@ -76,11 +76,11 @@ def environ(req: Request) -> dict[str, Any] | None:
     return made
 
 
-def exchange(req: Request) -> Exchange:
+def exchange(req: Request) -> WsgiExchange:
     """The request as WSGI has it: one for all calls."""
-    found: Exchange | None = req.__dict__.get("_wsgi")
+    found: WsgiExchange | None = req.__dict__.get("mp_wsgi")
     if found is None:
-        found = req.__dict__["_wsgi"] = Exchange(req)
+        found = req.__dict__["mp_wsgi"] = WsgiExchange(req)
     return found
 
 

@@ -80,7 +80,7 @@ class CGIStdout(NullIO):
     """Takes the headers off what is written, up to an empty line, and sends the rest to the client."""
 
     def __init__(self, req: Request) -> None:
-        self._stream = streams.stdout(streams.Sink(req), through=True)
+        self._stream = streams.stdout(streams.ScriptOutput(req), through=True)
 
     def write(self, s: str) -> None:
         """Text, or bytes. :raises ValueError: a header can't be sent."""

@@ -75,7 +75,7 @@ def stdin(req: Request) -> io.TextIOWrapper:
     return io.TextIOWrapper(buffer, "utf-8", "surrogateescape", newline="\n")
 
 
-class Sink(io.BufferedIOBase):
+class ScriptOutput(io.BufferedIOBase):
     """``sys.stdout.buffer``: takes the headers off what a script writes, and sends the rest."""
 
     def __init__(self, req: Request) -> None:
@@ -185,7 +185,7 @@ class _Output(io.TextIOWrapper):
         return sink
 
 
-def stdout(sink: Sink, through: bool = False) -> io.TextIOWrapper:
+def stdout(sink: ScriptOutput, through: bool = False) -> io.TextIOWrapper:
     """The text file that writes to a sink; ``through``: each piece at once."""
     return _Output(sink, "utf-8", "surrogateescape", newline="\n", write_through=through)  # type: ignore[arg-type]
 

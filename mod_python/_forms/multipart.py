@@ -23,7 +23,7 @@ HEADER_SIZE = 8190
 HEADER_COUNT = 20
 
 
-class Limits(NamedTuple):
+class FormLimits(NamedTuple):
     """How many fields a form may have, how many bytes all but its files, and how many files."""
 
     fields: int
@@ -92,7 +92,7 @@ def read_fields(
     req: Request,
     content_type: str,
     body: Iterator[bytes],
-    limits: Limits,
+    limits: FormLimits,
     make_file: FileMaker | None,
     make_field: FieldMaker | None,
 ) -> list[AnyField]:
@@ -118,7 +118,7 @@ def _temporary(filename: str) -> IO[bytes]:
 def _parse(
     body: Iterator[bytes],
     boundary: str,
-    limits: Limits,
+    limits: FormLimits,
     make_file: FileMaker,
     make_field: Callable[[], IO[bytes]] | None,
 ) -> Iterator[AnyField]:

@@ -89,7 +89,7 @@ class FieldStorage:
                 req,
                 content_type,
                 _body(req),
-                multipart.Limits(
+                multipart.FormLimits(
                     _limit(options, "max_fields", MAX_FIELDS),
                     _limit(options, "max_text", MAX_TEXT),
                     _limit(options, "max_files", MAX_FILES),

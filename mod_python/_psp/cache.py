@@ -10,7 +10,7 @@ import sys
 from _thread import allocate_lock
 from collections.abc import Callable, Hashable, Iterator, MutableMapping
 
-from mod_python._psp.compiler import Page
+from mod_python._psp.compiler import CompiledPage
 from mod_python._psp.files import Mark, mark
 from mpserver.typing import cast
 
@@ -25,7 +25,7 @@ class Kept:
 
     __slots__ = ("mark", "page", "used")
 
-    def __init__(self, page: Page, state: Mark | None) -> None:
+    def __init__(self, page: CompiledPage, state: Mark | None) -> None:
         self.page = page
         self.mark = state
         self.used = False
@@ -50,7 +50,7 @@ class MemoryCache:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def get(self, key: Hashable, current: Mark | None) -> Page | None:
+    def get(self, key: Hashable, current: Mark | None) -> CompiledPage | None:
         """The page, unless a file of it changed."""
         kept = self._kept.get(key)
         if kept is None or not kept.is_of(current):
@@ -58,7 +58,7 @@ class MemoryCache:
         kept.used = True
         return kept.page
 
-    def store(self, key: Hashable, page: Page, state: Mark | None) -> None:
+    def store(self, key: Hashable, page: CompiledPage, state: Mark | None) -> None:
         """Keep a page."""
         pages = self._kept
         with self._gate:
@@ -83,7 +83,7 @@ class FileCache:
         self._file = file
         self._locked = locked
 
-    def get(self, name: str, current: Mark) -> Page | None:
+    def get(self, name: str, current: Mark) -> CompiledPage | None:
         """The page of a file, unless it or what it includes changed.
 
         :raises OSError: the dbm file can't be used.
@@ -97,12 +97,12 @@ class FileCache:
             return None
         try:
             state, data = marshal.loads(record[len(FORMAT) :])
-            kept = Kept(Page.load(data), state)
+            kept = Kept(CompiledPage.load(data), state)
         except (ValueError, EOFError, TypeError):
             return None  # half a record
         return kept.page if kept.is_of(current) else None
 
-    def store(self, name: str, page: Page, state: Mark) -> None:
+    def store(self, name: str, page: CompiledPage, state: Mark) -> None:
         """Keep a page. :raises OSError: the dbm file can't be used."""
         record = FORMAT + marshal.dumps((state, page.dump()))
         with self._opened() as database:

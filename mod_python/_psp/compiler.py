@@ -11,7 +11,7 @@ from types import CodeType
 
 from mod_python._psp.collect import collect
 from mod_python._psp.files import Mark
-from mod_python._psp.generated import SPAN, Generated, Place, width
+from mod_python._psp.generated import SPAN, Generated, SourcePlace, width
 from mpserver.typing import NamedTuple
 
 #: What catches Python's warnings stands in for the interpreter's handling of them, and puts back what it found. Of
@@ -19,7 +19,7 @@ from mpserver.typing import NamedTuple
 _one_compiles = RLock()
 
 
-class Page(NamedTuple):
+class CompiledPage(NamedTuple):
     """A compiled page."""
 
     code: CodeType
@@ -35,13 +35,13 @@ class Page(NamedTuple):
         return marshal.dumps((self.code, self.files, tuple(self.names), self.includes))
 
     @classmethod
-    def load(cls, data: bytes) -> Page:
+    def load(cls, data: bytes) -> CompiledPage:
         """What `dump` gave, by the same Python. :raises ValueError: it isn't that (EOFError, TypeError, too)."""
         code, files, names, includes = marshal.loads(data)
         return cls(code, files, frozenset(names), includes)
 
 
-def compile_page(generated: Generated) -> Page:
+def compile_page(generated: Generated) -> CompiledPage:
     """Compile a page.
 
     :raises SyntaxError: with the page's file and line.
@@ -50,7 +50,7 @@ def compile_page(generated: Generated) -> Page:
         return _compile(generated)
 
 
-def _compile(generated: Generated) -> Page:
+def _compile(generated: Generated) -> CompiledPage:
     name = generated.sources[0].name
     try:
         with warnings.catch_warnings(record=True) as noticed:
@@ -58,7 +58,7 @@ def _compile(generated: Generated) -> Page:
     except SyntaxError as error:
         raise _moved(error, generated) from None
     except (RecursionError, MemoryError):
-        raise generated.error("the page's code is nested too deep", Place(0, 1, 0)) from None
+        raise generated.error("the page's code is nested too deep", SourcePlace(0, 1, 0)) from None
     except ValueError as error:  # NUL, surrogates
         message = f"the page's code has a character that Python does not allow: {error}"
         raise generated.error(message, _odd(generated)) from None
@@ -75,11 +75,11 @@ def _compile(generated: Generated) -> Page:
     except SyntaxError as error:
         raise _decoded(error, generated) from None
     except (RecursionError, MemoryError):
-        raise generated.error("the page's code is nested too deep", Place(0, 1, 0)) from None
+        raise generated.error("the page's code is nested too deep", SourcePlace(0, 1, 0)) from None
     except ValueError as error:
-        raise generated.error(f"the page's code can't be compiled: {error}", Place(0, 1, 0)) from None
+        raise generated.error(f"the page's code can't be compiled: {error}", SourcePlace(0, 1, 0)) from None
     files = tuple(source.name for source in generated.sources)
-    return Page(code, files, frozenset(_names(code)), tuple(generated.includes.items()))
+    return CompiledPage(code, files, frozenset(_names(code)), tuple(generated.includes.items()))
 
 
 def _names(code: CodeType) -> Iterator[str]:
@@ -121,17 +121,17 @@ def _moved(error: SyntaxError, generated: Generated) -> SyntaxError:
 def _decoded(error: SyntaxError, generated: Generated) -> SyntaxError:
     """An error whose line is that of a moved node."""
     file, line = divmod(error.lineno or 1, SPAN)
-    made = generated.error(error.msg, Place(file, max(line, 1), 0))
+    made = generated.error(error.msg, SourcePlace(file, max(line, 1), 0))
     return type(error)(made.msg, (made.filename, made.lineno, error.offset or 1, made.text))
 
 
-def _odd(generated: Generated) -> Place:
+def _odd(generated: Generated) -> SourcePlace:
     """Where the first character is that code can't have."""
     for number, (line, _) in enumerate(generated.rows(), 1):
         for at, character in enumerate(line):
             if character == "\0" or "\ud800" <= character <= "\udfff":
                 return generated.place(number, width(line[:at]))
-    return Place(0, 1, 0)
+    return SourcePlace(0, 1, 0)
 
 
 def _warn(warning: warnings.WarningMessage, generated: Generated) -> None:

@@ -12,7 +12,7 @@ SPAN = 1 << 20
 MOST_FILES = 2000
 
 
-class Place(NamedTuple):
+class SourcePlace(NamedTuple):
     """A place in a page: the number of the file, the line from 1 on, the column in bytes of UTF-8 from 0 on."""
 
     file: int
@@ -36,7 +36,7 @@ class Spot(NamedTuple):
     """From this column of a generated line on, what is written comes from ``place``."""
 
     column: int
-    place: Place
+    place: SourcePlace
     exact: bool
     """Character by character; else all of it from this one place."""
 
@@ -61,20 +61,20 @@ class Generated:
 
     # ---- while it is made
 
-    def start_line(self, indent: str, place: Place) -> None:
+    def start_line(self, indent: str, place: SourcePlace) -> None:
         """Begin a line."""
         self._lines.append(indent)
         self._spots.append([Spot(0, place, False)])
         self._column = width(indent)
 
-    def put(self, text: str, place: Place, exact: bool = False) -> None:
+    def put(self, text: str, place: SourcePlace, exact: bool = False) -> None:
         """Append to the line that was begun; further lines begin where ``text`` has newlines."""
         first, *others = text.split("\n")
         self._spots[-1].append(Spot(self._column, place, exact))
         self._lines[-1] += first
         self._column += width(first)
         for number, line in enumerate(others, 1):
-            here = Place(place.file, place.line + number, 0) if exact else place
+            here = SourcePlace(place.file, place.line + number, 0) if exact else place
             self._lines.append(line)
             self._spots.append([Spot(0, here, exact)])
             self._column = width(line)
@@ -94,14 +94,14 @@ class Generated:
         """A generated line, from 1 on."""
         return self._lines[number - 1] if 0 < number <= len(self._lines) else ""
 
-    def rows(self) -> list[tuple[str, Place]]:
+    def rows(self) -> list[tuple[str, SourcePlace]]:
         """The generated lines, each with the place that its code comes from."""
         return [(line, spots[-1].place) for line, spots in zip(self._lines, self._spots, strict=True)]
 
-    def place(self, line: int, column: int) -> Place:
+    def place(self, line: int, column: int) -> SourcePlace:
         """The page's place of a generated line and column (in bytes)."""
         if not self._spots:
-            return Place(0, 1, 0)
+            return SourcePlace(0, 1, 0)
         line = min(max(line, 1), len(self._spots))
         spots = self._spots[line - 1]
         found = spots[0]
@@ -110,9 +110,9 @@ class Generated:
                 break
             found = spot
         start = found.place
-        return Place(start.file, start.line, start.column + column - found.column) if found.exact else start
+        return SourcePlace(start.file, start.line, start.column + column - found.column) if found.exact else start
 
-    def error(self, message: str, place: Place) -> SyntaxError:
+    def error(self, message: str, place: SourcePlace) -> SyntaxError:
         """A SyntaxError that tells the page's file and line."""
         source = self.sources[place.file]
         text = source.line(place.line)

@@ -8,7 +8,7 @@ from functools import partial
 
 from mod_python import apache
 from mod_python._psp import cache, files, parser
-from mod_python._psp.compiler import Page, compile_page
+from mod_python._psp.compiler import CompiledPage, compile_page
 from mod_python._psp.generated import Generated
 from mpserver.api import runtime
 from mpserver.typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ _files = cache.MemoryCache()
 _strings = cache.MemoryCache()
 
 
-def from_string(string: str | bytes, directory: str | None) -> Page:
+def from_string(string: str | bytes, directory: str | None) -> CompiledPage:
     """The page of a text; files that it includes are relative to ``directory``.
 
     :raises SyntaxError: with the page's line.
@@ -39,7 +39,7 @@ def from_string(string: str | bytes, directory: str | None) -> Page:
     return page
 
 
-def from_file(req: Request, filename: str) -> Page:
+def from_file(req: Request, filename: str) -> CompiledPage:
     """The page of a file.
 
     :raises SERVER_RETURN: 404, there is no such file.
@@ -61,7 +61,7 @@ def from_file(req: Request, filename: str) -> Page:
     return page
 
 
-def compiled(filename: str) -> Page:
+def compiled(filename: str) -> CompiledPage:
     """The page of a file, compiled. :raises SyntaxError: with the page's file and line."""
     return compile_page(parse_file(filename, os.path.dirname(filename)))
 
@@ -81,14 +81,14 @@ def text(string: str | bytes) -> str:
     return files.decode(string, STRING_NAME) if isinstance(string, bytes) else string
 
 
-def _from_database(req: Request, database: str, filename: str, state: files.Mark) -> Page:
+def _from_database(req: Request, database: str, filename: str, state: files.Mark) -> CompiledPage:
     """The page by way of the dbm file; by memory where that can't be used, which the log tells."""
     lent = runtime.current()
     # (index 0, as sessions in dbm files take it)
     locked = contextlib.nullcontext if lent is None else partial(lent.global_lock, req.server, None, 0)
     kept = cache.FileCache(database, locked)
     failure: OSError | None = None
-    page: Page | None = None
+    page: CompiledPage | None = None
     try:
         page = kept.get(filename, state)
     except OSError as error:

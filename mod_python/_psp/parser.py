@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 
 from mod_python._psp.files import mark, read
-from mod_python._psp.generated import MOST_FILES, Generated, Place, Source, width
+from mod_python._psp.generated import MOST_FILES, Generated, Source, SourcePlace, width
 from mpserver.typing import NamedTuple
 
 INCLUDE = re.compile(r"""\binclude\b(?:\s+file\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'))?""")
@@ -42,7 +42,7 @@ class Piece(NamedTuple):
     """A run of text in the page."""
 
     text: str
-    place: Place
+    place: SourcePlace
 
 
 class Cursor:
@@ -54,9 +54,9 @@ class Cursor:
         self._file = file
         self._line, self._start = 1, 0
 
-    def place(self) -> Place:
+    def place(self) -> SourcePlace:
         """Where it is."""
-        return Place(self._file, self._line, width(self.text[self._start : self.at]))
+        return SourcePlace(self._file, self._line, width(self.text[self._start : self.at]))
 
     def to(self, end: int) -> Piece:
         """Go on to ``end``, and give what is between."""
@@ -81,7 +81,7 @@ class Parser:
         self._levels = [""]
         #: Whether a block was opened that has no statement yet.
         self._hollow = False
-        self._last = Place(0, 1, 0)
+        self._last = SourcePlace(0, 1, 0)
         self._open: list[str] = []
         self._tags: tuple[tuple[str, str, Callable[[Piece], None]], ...] = (
             ("<%--", "--%>", self._comment),
@@ -120,7 +120,7 @@ class Parser:
 
     # ---- text
 
-    def _write_text(self, place: Place) -> None:
+    def _write_text(self, place: SourcePlace) -> None:
         """Write the text that waits."""
         pieces = [piece for piece in self._text if piece.text]
         self._text.clear()
@@ -192,11 +192,11 @@ class Parser:
             start = width(first[: len(first) - len(first.lstrip())])
             place = inner.place
             out.start_line(self._indent, place)
-            out.put(stripped, Place(place.file, place.line, place.column + start), exact=True)
+            out.put(stripped, SourcePlace(place.file, place.line, place.column + start), exact=True)
             self._level(self._indent, stripped)
         last = others.pop() if others and not others[-1].strip() else None  # what stands before %>
         for number, line in enumerate(others, 1):
-            place = Place(inner.place.file, inner.place.line + number, 0)
+            place = SourcePlace(inner.place.file, inner.place.line + number, 0)
             out.start_line("", place)
             out.put(line, place, exact=True)
             self._level(_margin(line), line)

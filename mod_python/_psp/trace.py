@@ -9,13 +9,13 @@ from mod_python._psp.generated import SPAN
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mod_python._psp.compiler import Page
+    from mod_python._psp.compiler import CompiledPage
 
 #: So many exceptions behind one are looked at.
 MOST = 50
 
 
-def relocate(error: BaseException, page: Page) -> None:
+def relocate(error: BaseException, page: CompiledPage) -> None:
     """Give an exception's traceback, and those behind it, the names and lines of included files.
 
     A code object knows one file only: a frame whose line is in another one is replaced.
@@ -30,7 +30,7 @@ def relocate(error: BaseException, page: Page) -> None:
         found = found.__cause__ or found.__context__
 
 
-def _relocated(trace: TracebackType | None, page: Page) -> TracebackType | None:
+def _relocated(trace: TracebackType | None, page: CompiledPage) -> TracebackType | None:
     entries: list[TracebackType] = []
     while trace is not None:
         entries.append(trace)

@@ -9,7 +9,7 @@ import time
 
 from mod_python import Cookie, apache
 from mod_python._sessions import options, records
-from mod_python._sessions.records import Record
+from mod_python._sessions.records import SessionRecord
 from mpserver.api import runtime
 from mpserver.typing import TYPE_CHECKING, Any
 
@@ -198,7 +198,7 @@ class BaseSession(dict[Any, Any]):
         """
         if self._invalid:
             return
-        record: Record = {
+        record: SessionRecord = {
             "_data": self.copy(),
             "_created": self._created,
             "_accessed": self._accessed,
@@ -227,11 +227,11 @@ class BaseSession(dict[Any, Any]):
         """Called once in `CLEANUP_CHANCE` requests. A subclass registers with req what it has to clean up."""
         self.do_cleanup()
 
-    def do_load(self) -> Record | None:
+    def do_load(self) -> SessionRecord | None:
         """The stored record; None if there is none. A subclass implements it."""
         return None
 
-    def do_save(self, dict: Record) -> None:
+    def do_save(self, dict: SessionRecord) -> None:
         """Store a record. A subclass implements it."""
 
     def do_delete(self) -> None:
@@ -299,13 +299,13 @@ class StoredSession(BaseSession):
     def _read(self, data: bytes) -> Any:
         return records.load(data)
 
-    def do_load(self) -> Record | None:
+    def do_load(self) -> SessionRecord | None:
         """The stored record; None if there is none, or (the log says why) it can't be read."""
         try:
             data = self._fetch()
             if data is None:
                 return None
-            record: Record = self._read(data)
+            record: SessionRecord = self._read(data)
         except SessionUnavailable:
             raise  # the storage is away: that is no reason to begin a new session
         except Exception as error:  # unpickling runs the application's classes

@@ -8,7 +8,7 @@ from functools import partial
 from mod_python._sessions import options, records
 from mod_python._sessions.base import DFT_LOCK, StoredSession, server
 from mod_python._sessions.private import unshared
-from mod_python._sessions.records import Record
+from mod_python._sessions.records import SessionRecord
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class DbmSession(StoredSession):
     def _fetch(self) -> bytes | None:
         return self._database.load(self._sid, self._guard)
 
-    def do_save(self, dict: Record) -> None:
+    def do_save(self, dict: SessionRecord) -> None:
         """Store a record."""
         self._database.save(self._sid, records.dump(dict), self._guard)
 

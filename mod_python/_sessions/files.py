@@ -27,7 +27,7 @@ _WRITE = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
-class Rules(NamedTuple):
+class CleanupRules(NamedTuple):
     """What a clean-up deletes, and for how long it may look (manual 4.8.1)."""
 
     #: The time-out that files are judged by, and what is added to every time-out; in seconds.
@@ -175,7 +175,7 @@ class FileStore:
 
     # ---- clean-up
 
-    def clean(self, rules: Rules, log: Callable[[str], None]) -> None:
+    def clean(self, rules: CleanupRules, log: Callable[[str], None]) -> None:
         """Delete expired sessions, going on where the last clean-up stopped.
 
         One process at a time does that; another call returns at once.
@@ -193,7 +193,7 @@ class FileStore:
         finally:
             os.close(fd)
 
-    def _clean(self, rules: Rules, log: Callable[[str], None]) -> None:
+    def _clean(self, rules: CleanupRules, log: Callable[[str], None]) -> None:
         began = time.monotonic()
         first = self._next()
         deadline = began + rules.limit if rules.limit else float("inf")
@@ -227,7 +227,7 @@ class FileStore:
         except FileNotFoundError:
             return []
 
-    def _judge(self, path: str, name: str, rules: Rules, log: Callable[[str], None]) -> bool:
+    def _judge(self, path: str, name: str, rules: CleanupRules, log: Callable[[str], None]) -> bool:
         """Delete a file if its session expired. :returns: whether it did."""
         now = time.time()
         try:
@@ -250,7 +250,7 @@ class FileStore:
             return False
         return True
 
-    def _expired(self, sid: str, rules: Rules, old: bool, log: Callable[[str], None]) -> bool:
+    def _expired(self, sid: str, rules: CleanupRules, old: bool, log: Callable[[str], None]) -> bool:
         """Whether a session expired by its own time-out; what is no session is judged by its file's age."""
         data = self.load(sid)
         if data is None:
@@ -279,7 +279,7 @@ class FileStore:
         os.rename(draft, f"{self.directory}/fs_status.txt")
 
 
-def _write(fd: int, place: slots.Place, data: bytes) -> None:
+def _write(fd: int, place: slots.SlotPlace, data: bytes) -> None:
     """Write a session into its slot of a file. :raises OSError: it can't be written."""
     entry = slots.slot(place.number, data)
     if os.pwrite(fd, entry, place.offset) != len(entry):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from mod_python._sessions import options, records
 from mod_python._sessions.base import DFT_LOCK, StoredSession
 from mod_python._sessions.dbmsession import DFT_CLEANUP_TIME_LIMIT
-from mod_python._sessions.files import FileStore, Opened, Rules, file_store
+from mod_python._sessions.files import CleanupRules, FileStore, Opened, file_store
 from mod_python._sessions.private import temporary
-from mod_python._sessions.records import Record
+from mod_python._sessions.records import SessionRecord
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class FileSession(StoredSession):
         data, self._opened = self._store.open(self._sid)
         return data
 
-    def do_save(self, dict: Record) -> None:
+    def do_save(self, dict: SessionRecord) -> None:
         """Store a record."""
         data = records.dump(dict)
         try:
@@ -107,7 +107,7 @@ class FileSession(StoredSession):
 
     def delete_expired(self) -> None:
         """Delete expired files, for as long as the session's options allow."""
-        rules = Rules(
+        rules = CleanupRules(
             self._timeout, self._grace_period, self._fast_cleanup, self._verify_cleanup, self._cleanup_time_limit
         )
         self._store.clean(rules, self._note)

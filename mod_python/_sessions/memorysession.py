@@ -6,7 +6,7 @@ import time
 
 from mod_python import apache
 from mod_python._sessions.base import DFT_LOCK, BaseSession
-from mod_python._sessions.records import Record
+from mod_python._sessions.records import SessionRecord
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ class MemorySession(BaseSession):
     """Sessions in the memory of this interpreter (manual 4.8.1): for a server with one process."""
 
     #: The records by id.
-    sdict: dict[str, Record] = {}
+    sdict: dict[str, SessionRecord] = {}
 
     def __init__(
         self,
@@ -29,11 +29,11 @@ class MemorySession(BaseSession):
     ) -> None:
         super().__init__(req, sid, secret, timeout, lock)
 
-    def do_load(self) -> Record | None:
+    def do_load(self) -> SessionRecord | None:
         """The kept record; None if there is none."""
         return self.sdict.get(self._sid)
 
-    def do_save(self, dict: Record) -> None:
+    def do_save(self, dict: SessionRecord) -> None:
         """Keep a record."""
         self.sdict[self._sid] = dict
 
@@ -47,7 +47,7 @@ class MemorySession(BaseSession):
         self._req.log_error("MemorySession: registered session cleanup.", apache.APLOG_NOTICE)
 
 
-def mem_cleanup(sdict: dict[str, Record]) -> None:
+def mem_cleanup(sdict: dict[str, SessionRecord]) -> None:
     """Delete expired sessions from memory."""
     now = time.time()
     for sid, record in list(sdict.items()):

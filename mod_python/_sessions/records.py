@@ -8,13 +8,13 @@ import pickle
 from mpserver.typing import Any
 
 #: ``_data``, ``_created``, ``_accessed``, ``_timeout``: as the published mod_python stores them (api 3.5 3.3).
-Record = dict[str, Any]
+SessionRecord = dict[str, Any]
 
 #: All Pythons since 3.4 read it, and it keeps bytes as they are.
 _PROTOCOL = 4
 
 
-def dump(record: Record) -> bytes:
+def dump(record: SessionRecord) -> bytes:
     """A record for storage. :raises Exception: what pickle says of a value that can't be stored."""
     return pickle.dumps(record, _PROTOCOL)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from mod_python._sessions import options, sealed
 from mod_python._sessions.base import DFT_LOCK, SessionUnavailable, StoredSession, server
-from mod_python._sessions.records import Record
+from mod_python._sessions.records import SessionRecord
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class RedisSession(StoredSession):
     def _read(self, data: bytes) -> Any:
         return sealed.load(data, self._sid, self._asked.secret)
 
-    def do_save(self, dict: Record) -> None:
+    def do_save(self, dict: SessionRecord) -> None:
         """Store a record. Its lock, if it has one, lasts its full time again."""
         self._came = None
         data = sealed.dump(dict, self._sid, self._asked.secret)

@@ -15,7 +15,7 @@ import pickle
 from collections import OrderedDict
 from decimal import Decimal
 
-from mod_python._sessions.records import Record
+from mod_python._sessions.records import SessionRecord
 from mpserver.typing import Any
 
 #: The first byte of a record: its format.
@@ -56,7 +56,7 @@ class _PlainUnpickler(pickle.Unpickler):
         return found
 
 
-def dump(record: Record, sid: str, secret: str | None) -> bytes:
+def dump(record: SessionRecord, sid: str, secret: str | None) -> bytes:
     """A record for storage under an id, signed if there is a secret.
 
     :raises TypeError: it holds what only a signed one can.

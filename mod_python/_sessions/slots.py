@@ -38,7 +38,7 @@ class Found(NamedTuple):
     size: int
 
 
-class Place(NamedTuple):
+class SlotPlace(NamedTuple):
     """Where a session is to be written in a file, under which number."""
 
     offset: int
@@ -67,13 +67,13 @@ def find(content: bytes) -> Found:
     return Found(None, 0, size)
 
 
-def place(found: Found, length: int) -> Place | None:
+def place(found: Found, length: int) -> SlotPlace | None:
     """Where a session of that length goes in a file; None if it needs another file."""
     size = found.size
     if length + _SLOT.size > size:
         return None
     number = found.number + 1
-    return Place(_HEAD.size + (0 if number & 1 else size), number)
+    return SlotPlace(_HEAD.size + (0 if number & 1 else size), number)
 
 
 def slot(number: int, data: bytes) -> bytes:

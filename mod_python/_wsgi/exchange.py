@@ -69,7 +69,7 @@ class FileWrapper:
         return data
 
 
-class Exchange:
+class WsgiExchange:
     """One request as WSGI has it: ``wsgi.input``, ``start_response``, and the way of the body."""
 
     #: Whether start_response was called; whether it was called well.

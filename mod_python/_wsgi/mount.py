@@ -26,7 +26,7 @@ CALLABLE = "application"
 
 
 #: How long an application is used before its module's file is looked at again, in seconds.
-TRUST = 1.0
+RECHECK_AFTER = 1.0
 
 
 def mounted(req: Request) -> Mount:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PORTION = 65536
 
 
-class Facts(Protocol):
+class FilterInfo(Protocol):
     """What a filter's configuration says of it."""
 
     @property
@@ -47,7 +47,7 @@ class Filter:
 
     __slots__ = ("_closed", "_disabled", "_facts", "_is_input", "_out", "_out_size", "_req", "_softspace")
 
-    def __init__(self, req: Request, facts: Facts, is_input: int) -> None:
+    def __init__(self, req: Request, facts: FilterInfo, is_input: int) -> None:
         self._req = req
         self._facts = facts
         self._is_input = is_input
@@ -140,7 +140,7 @@ class OutputFilterObject(Filter):
 
     __slots__ = ("_end", "_next", "_parts", "_position")
 
-    def __init__(self, req: Request, facts: Facts, parts: list[Part], mark: int, following: OutputFilter) -> None:
+    def __init__(self, req: Request, facts: FilterInfo, parts: list[Part], mark: int, following: OutputFilter) -> None:
         super().__init__(req, facts, 0)
         self._parts = parts
         #: Where reading goes on in the first part, if that is bytes.
@@ -244,7 +244,7 @@ class InputFilterObject(Filter):
 
     __slots__ = ("_given", "_more", "rest", "touched")
 
-    def __init__(self, req: Request, facts: Facts, more: More, rest: bytes | None) -> None:
+    def __init__(self, req: Request, facts: FilterInfo, more: More, rest: bytes | None) -> None:
         super().__init__(req, facts, 1)
         self._more = more
         #: What came and was not read; None: the end has come.

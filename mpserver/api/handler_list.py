@@ -28,7 +28,7 @@ class HasEntry(Protocol):
 
 
 #: A phase that runs: its handlers, and which of them it is at.
-Running = tuple[Sequence[HasEntry], int]
+RunningHandlers = tuple[Sequence[HasEntry], int]
 
 
 class HandlerList:

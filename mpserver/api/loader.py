@@ -21,10 +21,10 @@ from mpserver.api import constants
 from mpserver.typing import Any
 
 #: How long a thread waits for another one that loads a module, in seconds.
-PATIENCE = 10.0
+LOADING_PATIENCE = 10.0
 
 #: How long a module's file is trusted before it is looked at again, in seconds.
-TRUST = 1.0
+RECHECK_AFTER = 1.0
 
 
 #: How a module was loaded, so that another interpreter can load it the same way: its name, where (a handler's
@@ -49,7 +49,7 @@ class Fault:
 
 
 class Turn:
-    """A lock that is held in a with statement; after `PATIENCE` that goes on without it."""
+    """A lock that is held in a with statement; after `LOADING_PATIENCE` that goes on without it."""
 
     __slots__ = ("_gate", "_got")
 
@@ -58,7 +58,7 @@ class Turn:
         self._got = False
 
     def __enter__(self) -> None:
-        self._got = self._gate.acquire(timeout=PATIENCE)
+        self._got = self._gate.acquire(timeout=LOADING_PATIENCE)
 
     def __exit__(self, *_error: object) -> None:
         if self._got:
@@ -350,7 +350,7 @@ class Loader:
 
 def _due(loaded: Loaded, now: float) -> bool:
     """Whether a module's file has to be looked at again; the clock may have been set back."""
-    return not 0.0 <= now - loaded.checked < TRUST
+    return not 0.0 <= now - loaded.checked < RECHECK_AFTER
 
 
 def execute(module: ModuleType) -> None:

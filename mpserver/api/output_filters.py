@@ -1,6 +1,6 @@
 """Filters of a request: the chain that its output runs through, and what is built upon it.
 
-A chain is a row of `OutputFilter` objects, each with its ``next``; the last is the `Sink`, which makes
+A chain is a row of `OutputFilter` objects, each with its ``next``; the last is the `ResponseSink`, which makes
 the response. What the handler writes comes to the first one as parts (bytes, and files that nobody has
 read yet) with a mark: MORE to come, FLUSH what there is, EOS at the end. A filter passes on whatever it
 likes, when it likes, and EOS once.
@@ -18,7 +18,7 @@ A filter of the server's own is made like this (``modules/include.py`` might hav
             self.emit(b"!")
 
 It gets its name in `mpserver.phases.filters.BUILT_IN`. Headers and status may be changed until the first
-byte went on; Content-Length is the Sink's business. Memory stays bounded if a filter keeps what it must
+byte went on; Content-Length is the ResponseSink's business. Memory stays bounded if a filter keeps what it must
 only: a file comes in pieces of at most `SLICE` bytes.
 
 A request has a chain only if its plan or its handler asked for a filter: then `install` gives it one, and what
@@ -116,7 +116,7 @@ OutputFactory = Callable[[Request], OutputFilter]
 ErrorPage = Callable[[Request, int], bytes]
 
 
-class Sink(OutputFilter):
+class ResponseSink(OutputFilter):
     """The end of a chain: what comes here is the body of the response.
 
     A body that is complete before anything was flushed, and not longer than `SLICE`, gets its length and
@@ -242,7 +242,7 @@ class Chain:
 
     def __init__(self, req: Request, page: ErrorPage) -> None:
         self.filters: list[OutputFilter] = []
-        self.sink = Sink(req, page)
+        self.sink = ResponseSink(req, page)
         #: While they run: what they write by ``req.write`` must not come to them again.
         self.running = False
         #: The sink has the request send what came through them.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mpserver.api.handler_list import HandlerList
 
 #: A line is cut after so many bytes: a client that never ends one must not fill the memory.
-LINE = 65536
+LONGEST_LINE = 65536
 
 
 class Wire(Protocol):
@@ -69,12 +69,12 @@ class ProtocolConnection(Connection):
         return self.mp_take(size or self.mp_data.__len__())
 
     def readline(self, len: int = 0) -> bytes:
-        """A line with its end, or what is left of one; at most ``len`` bytes of it (0: `LINE`).
+        """A line with its end, or what is left of one; at most ``len`` bytes of it (0: `LONGEST_LINE`).
 
         :raises IOError: the client has closed, or was silent for Timeout.
         """
         size = index(len)
-        limit = size if 0 < size < LINE else LINE
+        limit = size if 0 < size < LONGEST_LINE else LONGEST_LINE
         if not self.mp_more():
             raise ClientGone("Connection read error")
         start = self.mp_position

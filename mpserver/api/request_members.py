@@ -7,7 +7,7 @@ from collections.abc import Callable
 from mpserver.api import constants, members
 from mpserver.api import uri as uri_module
 from mpserver.api.file_info import FileInfo
-from mpserver.api.handler_list import HandlerEntry, HandlerList, Running
+from mpserver.api.handler_list import HandlerEntry, HandlerList, RunningHandlers
 from mpserver.api.input import Receiving
 from mpserver.api.members import ReadOnly, integer, readonly, text, text_or_none, writable
 from mpserver.api.output import Sending
@@ -112,7 +112,7 @@ class RequestMembers(Sending, Receiving):
         self.mp_next: Self | None = None
         self.mp_prev: Self | None = None
         self.mp_phase: str | None = None
-        self.mp_running: Running | None = None
+        self.mp_running: RunningHandlers | None = None
         self.mp_handler: str | None = None
         self.mp_filename: str | None = None
         self.mp_canonical_filename: str | None = None

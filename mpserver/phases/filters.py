@@ -59,7 +59,7 @@ BUILT_IN: Mapping[str, OutputFactory] = {
 
 
 class PythonFilter(NamedTuple):
-    """A filter that an application has; see `mpserver.api.filter_object.Facts`."""
+    """A filter that an application has; see `mpserver.api.filter_object.FilterInfo`."""
 
     name: str
     handler: str

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from mpserver.api.handler_list import HandlerEntry
-from mpserver.api.loader import TRUST, Loaded, Loader, resolve_object
+from mpserver.api.loader import RECHECK_AFTER, Loaded, Loader, resolve_object
 from mpserver.config.settings import Conf
 from mpserver.modules.interpreter_environment import Environment
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -45,7 +45,7 @@ class Handler:
         now = req.mp_request_time
         if plan.python_path is not None and plan.python_path != loader.path:
             loader.use_path(plan.python_path)
-        if now < self._trusted or now >= self._trusted + TRUST:
+        if now < self._trusted or now >= self._trusted + RECHECK_AFTER:
             # a handler in a Location has no directory (api 3.5 1.5)
             directory = None if self.entry.is_location or plan.python_path is not None else self.entry.directory
             with loader.in_turn():

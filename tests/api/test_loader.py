@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from mpserver.api import runtime
-from mpserver.api.loader import TRUST, Loader, resolve_object
+from mpserver.api.loader import RECHECK_AFTER, Loader, resolve_object
 
 #: Names that no other test has.
 NAMES = ("first_of_loader", "second_of_loader", "third_of_loader", "package_of_loader")
@@ -39,7 +39,7 @@ class Site:
 
     def load(self, name: str, folder: str = "a", reload: bool = True) -> dict[str, object]:
         """A handler's module, as the next request has it some time later."""
-        self.now += TRUST
+        self.now += RECHECK_AFTER
         return self.loader.load(name, str(self.root / folder) + "/", reload, self.now).module.__dict__
 
     def import_module(self, name: str, autoreload: int = 1, log: int = 0, path: list[str] | None = None) -> object:
@@ -102,7 +102,7 @@ def test_files_are_looked_at_once_a_second(site: Site) -> None:
     site.load(FIRST)
     site.write(f"a/{FIRST}.py", "x = 2")
     folder = str(site.root / "a") + "/"
-    assert site.loader.load(FIRST, folder, True, site.now + TRUST / 2).module.__dict__["x"] == 1
+    assert site.loader.load(FIRST, folder, True, site.now + RECHECK_AFTER / 2).module.__dict__["x"] == 1
     assert site.load(FIRST, reload=False)["x"] == 1
     assert site.load(FIRST)["x"] == 2
 
@@ -203,7 +203,7 @@ def test_import_module(site: Site) -> None:
     module = site.import_module(FIRST, log=1, path=folder)
     assert site.log == [f"mod_python: (Re)importing module '{FIRST}' with path set to '{folder}'"]
     site.write(f"a/{FIRST}.py", "x = 2")
-    site.now += TRUST
+    site.now += RECHECK_AFTER
     assert site.import_module(FIRST, autoreload=0, path=folder).x == 1  # type: ignore[attr-defined]
     assert site.import_module(FIRST, log=1, path=folder) is module
     assert module.x == 2  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mod_python import psp
 from mod_python._psp.files import decode
-from mod_python._psp.generated import Generated, Place
+from mod_python._psp.generated import Generated, SourcePlace
 
 
 class Plain:
@@ -390,4 +390,4 @@ def test_a_run_leaves_nothing_for_the_garbage_collector() -> None:
 
 
 def test_the_map_of_an_empty_page_has_a_place() -> None:
-    assert Generated().place(1, 0) == Place(0, 1, 0)
+    assert Generated().place(1, 0) == SourcePlace(0, 1, 0)

@@ -633,9 +633,9 @@ class TestFiles:
             assert slots.find(bytes(content)).data == data
 
 
-def rules(fast: bool = True, verify: bool = True, limit: float = 2) -> files.Rules:
-    """Rules of a clean-up."""
-    return files.Rules(100, 10, fast, verify, limit)
+def rules(fast: bool = True, verify: bool = True, limit: float = 2) -> files.CleanupRules:
+    """The rules of a clean-up."""
+    return files.CleanupRules(100, 10, fast, verify, limit)
 
 
 class TestFileCleanup:

@@ -67,7 +67,7 @@ class Stored:
             self.load, self.delete = store.load, store.delete
             self.save: Callable[[str, bytes], None] = store.save
             self.close: Callable[[], object] = lambda: None
-            rules = files.Rules(1000, 0, fast=False, verify=True, limit=0)
+            rules = files.CleanupRules(1000, 0, fast=False, verify=True, limit=0)
             self.clean: Callable[[], object] = lambda: store.clean(rules, lambda _: None)
             return
         sqlite = dbms.SqliteDatabase(str(folder / "x"))
@@ -303,7 +303,7 @@ def test_an_application_is_there_for_all_once_one_thread_has_loaded_it(
         return [environ["n"]]
 
     monkeypatch.setattr(mount_module.Mount, "_import", lambda self, name: SimpleNamespace(application=application))
-    monkeypatch.setattr(wsgi, "Exchange", lambda req: SimpleNamespace(
+    monkeypatch.setattr(wsgi, "WsgiExchange", lambda req: SimpleNamespace(
         start_response=None, send_all=req.given.extend, fail=lambda: None
     ))  # fmt: skip
     for turn in range(20):

@@ -77,7 +77,7 @@ def test_errors_go_to_the_log_by_lines() -> None:
     assert lines == ["a", "bc", "d"]
 
 
-def exchange() -> tuple[exchange_module.Exchange, Any]:
+def exchange() -> tuple[exchange_module.WsgiExchange, Any]:
     """An exchange with a request that takes what it is given."""
     from mpserver.api.table import HeaderTable
 
@@ -85,7 +85,7 @@ def exchange() -> tuple[exchange_module.Exchange, Any]:
         mp_status=200, mp_status_line=None, status=200, status_line=None, mp_content_type=None, content_type=None,
         headers_out=HeaderTable(), mp_header_only=0,
     )  # fmt: skip
-    return exchange_module.Exchange(cast(Any, req)), req
+    return exchange_module.WsgiExchange(cast(Any, req)), req
 
 
 @pytest.mark.parametrize(
