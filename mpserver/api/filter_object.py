@@ -45,25 +45,34 @@ def data_of(data: str | bytes) -> bytes:
 class Filter:
     """What input and output filters have in common."""
 
-    __slots__ = ("_closed", "_disabled", "_facts", "_is_input", "_out", "_out_size", "_req", "_softspace")
+    __slots__ = (
+        "mp_closed",
+        "mp_disabled",
+        "mp_facts",
+        "mp_is_input",
+        "mp_out",
+        "mp_out_size",
+        "mp_req",
+        "mp_softspace",
+    )
 
     def __init__(self, req: Request, facts: FilterInfo, is_input: int) -> None:
-        self._req = req
-        self._facts = facts
-        self._is_input = is_input
-        self._closed = 0
-        self._softspace = 0
-        self._disabled = False
-        self._out: list[Part] = []
-        self._out_size = 0
+        self.mp_req = req
+        self.mp_facts = facts
+        self.mp_is_input = is_input
+        self.mp_closed = 0
+        self.mp_softspace = 0
+        self.mp_disabled = False
+        self.mp_out: list[Part] = []
+        self.mp_out_size = 0
 
-    req: Request = readonly("_req", "The request.")
-    closed: int = readonly("_closed", "1 once it was closed.")
-    is_input: int = readonly("_is_input", "1 for an input filter.")
-    name: str = readonly("_facts.name", "The name of the filter, in lower case.")
-    handler: str | None = readonly("_facts.handler", "The handler as configured.")
-    dir: str | None = readonly("_facts.directory", "The directory of its directive.")
-    softspace: int = writable("_softspace", integer, "For print, as files have it.")
+    req: Request = readonly("mp_req", "The request.")
+    closed: int = readonly("mp_closed", "1 once it was closed.")
+    is_input: int = readonly("mp_is_input", "1 for an input filter.")
+    name: str = readonly("mp_facts.name", "The name of the filter, in lower case.")
+    handler: str | None = readonly("mp_facts.handler", "The handler as configured.")
+    dir: str | None = readonly("mp_facts.directory", "The directory of its directive.")
+    softspace: int = writable("mp_softspace", integer, "For print, as files have it.")
 
     def read(self, len: int = -1) -> bytes | None:
         """At most ``len`` bytes from the next filter; all that there is now when negative.
@@ -72,14 +81,14 @@ class Filter:
         :raises ValueError: the filter is closed.
         """
         len = index(len)
-        self._check_open()
-        return self._read(len)
+        self.mp_check_open()
+        return self.mp_read(len)
 
     def readline(self, len: int = -1) -> bytes | None:
         """A line, or at most ``len`` bytes of it; otherwise as `read`."""
         len = index(len)
-        self._check_open()
-        return self._readline(len)
+        self.mp_check_open()
+        return self.mp_readline(len)
 
     def write(self, data: str | bytes) -> None:
         """Write text (as UTF-8) or bytes to the next filter.
@@ -87,23 +96,23 @@ class Filter:
         :raises TypeError: it is neither.
         :raises ValueError: the filter is closed.
         """
-        self._check_open()
+        self.mp_check_open()
         data = data_of(data)
         if data:
-            self._out.append(data)
-            self._out_size += len(data)
-            self._grown()
+            self.mp_out.append(data)
+            self.mp_out_size += len(data)
+            self.mp_grown()
 
     def flush(self) -> None:
         """Send what was written. :raises IOError: the client is gone."""
-        self._check_open()
-        self._pass(FLUSH)
+        self.mp_check_open()
+        self.mp_pass(FLUSH)
 
     def close(self) -> None:
         """End the stream: nothing can be read or written any more."""
-        if not self._closed:
-            self._closed = 1
-            self._pass(EOS)
+        if not self.mp_closed:
+            self.mp_closed = 1
+            self.mp_pass(EOS)
 
     def pass_on(self) -> None:
         """Pass on unchanged what has come."""
@@ -111,119 +120,127 @@ class Filter:
 
     def disable(self) -> None:
         """Call the handler no more in this request, and pass all data on (manual 4.5.5)."""
-        self._disabled = True
+        self.mp_disabled = True
 
     @property
-    def _waiting(self) -> bool:
+    def mp_waiting(self) -> bool:
         """Whether something was written and not passed on."""
-        return bool(self._out)
+        return bool(self.mp_out)
 
-    def _check_open(self) -> None:
-        if self._closed:
+    def mp_check_open(self) -> None:
+        """Refuse to go on with a closed filter. :raises ValueError: it is one."""
+        if self.mp_closed:
             raise ValueError("I/O operation on closed filter")
 
-    def _read(self, size: int) -> bytes | None:
+    def mp_read(self, size: int) -> bytes | None:
+        """`read`, of an open filter."""
         raise NotImplementedError
 
-    def _readline(self, size: int) -> bytes | None:
+    def mp_readline(self, size: int) -> bytes | None:
+        """`readline`, of an open filter."""
         raise NotImplementedError
 
-    def _grown(self) -> None:
+    def mp_grown(self) -> None:
         """Something was written: what waits must not grow without end."""
 
-    def _pass(self, mark: int) -> None:
+    def mp_pass(self, mark: int) -> None:
+        """Give what was written to the next filter; ``mark``: MORE, FLUSH or EOS."""
         raise NotImplementedError
 
 
 class OutputFilterObject(Filter):
     """For an output filter: reads the parts that came, writes to the next filter."""
 
-    __slots__ = ("_end", "_next", "_parts", "_position")
+    __slots__ = ("mp_end", "mp_next", "mp_parts", "mp_position")
 
     def __init__(self, req: Request, facts: FilterInfo, parts: list[Part], mark: int, following: OutputFilter) -> None:
         super().__init__(req, facts, 0)
-        self._parts = parts
+        self.mp_parts = parts
         #: Where reading goes on in the first part, if that is bytes.
-        self._position = 0
-        self._end = mark == EOS
-        self._next = following
+        self.mp_position = 0
+        self.mp_end = mark == EOS
+        self.mp_next = following
 
-    def _pass(self, mark: int) -> None:
-        parts, self._out, self._out_size = self._out, [], 0
-        self._next.take(parts, mark)
+    def mp_pass(self, mark: int) -> None:
+        """See `Filter.mp_pass`."""
+        parts, self.mp_out, self.mp_out_size = self.mp_out, [], 0
+        self.mp_next.take(parts, mark)
 
-    def _grown(self) -> None:
-        if self._out_size > SLICE:
-            self._pass(MORE)
+    def mp_grown(self) -> None:
+        """See `Filter.mp_grown`."""
+        if self.mp_out_size > SLICE:
+            self.mp_pass(MORE)
 
     def pass_on(self) -> None:
         """Pass on unchanged what was not read yet."""
         parts: list[Part] = []
-        if self._position:
-            first = self._parts.pop(0)
+        if self.mp_position:
+            first = self.mp_parts.pop(0)
             assert isinstance(first, bytes)
-            parts.append(first[self._position :])
-            self._position = 0
-        parts += self._parts
-        self._parts.clear()
-        end, self._end = self._end, False
-        self._out += parts
-        self._out_size += sum(map(size_of, parts))
+            parts.append(first[self.mp_position :])
+            self.mp_position = 0
+        parts += self.mp_parts
+        self.mp_parts.clear()
+        end, self.mp_end = self.mp_end, False
+        self.mp_out += parts
+        self.mp_out_size += sum(map(size_of, parts))
         if end:
-            self._closed = 1
-        self._pass(EOS if end else FLUSH)
+            self.mp_closed = 1
+        self.mp_pass(EOS if end else FLUSH)
 
-    def leave(self) -> None:
+    def mp_leave(self) -> None:
         """The call is over: forget what was not read."""
-        close_files(self._parts)
+        close_files(self.mp_parts)
 
-    def _read(self, size: int) -> bytes | None:
-        if not self._parts:
-            return None if self._end else b""
+    def mp_read(self, size: int) -> bytes | None:
+        """See `Filter.mp_read`."""
+        if not self.mp_parts:
+            return None if self.mp_end else b""
         found: list[bytes] = []
         left = SLICE if size < 0 else size
-        while self._parts and left > 0:
-            data = self._piece(left)
+        while self.mp_parts and left > 0:
+            data = self.mp_piece(left)
             found.append(data)
             left -= len(data)
         return found[0] if len(found) == 1 else b"".join(found)
 
-    def _piece(self, size: int) -> bytes:
+    def mp_piece(self, size: int) -> bytes:
         """Up to ``size`` bytes of the first part."""
-        part = self._parts[0]
+        part = self.mp_parts[0]
         if isinstance(part, FilePart):
             data = read_file(part, size)
             if not part.length:
                 part.close()
-                del self._parts[0]
+                del self.mp_parts[0]
             return data
-        start = self._position
+        start = self.mp_position
         if len(part) - start <= size:
-            del self._parts[0]
-            self._position = 0
+            del self.mp_parts[0]
+            self.mp_position = 0
             return part[start:] if start else part
-        self._position = start + size
+        self.mp_position = start + size
         return part[start : start + size]
 
-    def _readline(self, size: int) -> bytes | None:
-        if not self._parts:
-            return None if self._end else b""
+    def mp_readline(self, size: int) -> bytes | None:
+        """See `Filter.mp_readline`."""
+        if not self.mp_parts:
+            return None if self.mp_end else b""
         found: list[bytes] = []
         length = 0
-        while self._parts and (size < 0 or length < size):
-            part = self._parts[0]
+        while self.mp_parts and (size < 0 or length < size):
+            part = self.mp_parts[0]
             if isinstance(part, FilePart):
                 # as much of the file as a line may have; it is found in bytes then
-                self._parts.insert(0, read_file(part, PORTION))
+                self.mp_parts.insert(0, read_file(part, PORTION))
                 if not part.length:
                     part.close()
-                    del self._parts[1]
+                    del self.mp_parts[1]
                 continue
-            newline = part.find(b"\n", self._position)
-            wanted = (newline + 1 if newline >= 0 else len(part)) - self._position
+            newline = part.find(b"\n", self.mp_position)
+            wanted = (newline + 1 if newline >= 0 else len(part)) - self.mp_position
             if size >= 0:
                 wanted = min(wanted, size - length)
-            data = self._piece(wanted)
+            data = self.mp_piece(wanted)
             found.append(data)
             length += len(data)
             if data.endswith(b"\n"):
@@ -242,77 +259,80 @@ class InputFilterObject(Filter):
     b"" once, so that a filter that reads as long as there is something lets a long body pass bit by bit.
     """
 
-    __slots__ = ("_given", "_more", "rest", "touched")
+    __slots__ = ("mp_given", "mp_more", "mp_rest", "mp_touched")
 
     def __init__(self, req: Request, facts: FilterInfo, more: More, rest: bytes | None) -> None:
         super().__init__(req, facts, 1)
-        self._more = more
+        self.mp_more = more
         #: What came and was not read; None: the end has come.
-        self.rest = rest
-        self._given = 0
+        self.mp_rest = rest
+        self.mp_given = 0
         #: Whether the call read anything, or wrote.
-        self.touched = False
+        self.mp_touched = False
 
     @property
-    def written(self) -> bytes:
+    def mp_written(self) -> bytes:
         """What the filter wrote in this call."""
-        return b"".join(self._out)  # type: ignore[arg-type]
+        return b"".join(self.mp_out)  # type: ignore[arg-type]
 
-    def _pass(self, mark: int) -> None:
+    def mp_pass(self, mark: int) -> None:
         """Who reads gets it when the call is over."""
 
-    def _fill(self) -> bool:
+    def mp_fill(self) -> bool:
         """Have something to give; False where there is nothing (more) in this call or at all."""
-        self.touched = True
-        if self.rest:
+        self.mp_touched = True
+        if self.mp_rest:
             return True
-        if self.rest is None:
+        if self.mp_rest is None:
             return False
-        if self._given >= PORTION:
-            self._given = 0
+        if self.mp_given >= PORTION:
+            self.mp_given = 0
             return False
-        self.rest = self._more()
-        return bool(self.rest)
+        self.mp_rest = self.mp_more()
+        return bool(self.mp_rest)
 
-    def _nothing(self) -> bytes | None:
-        return None if self.rest is None else b""
+    def mp_nothing(self) -> bytes | None:
+        """What reading gives where nothing is there: None at the end of the stream."""
+        return None if self.mp_rest is None else b""
 
-    def _read(self, size: int) -> bytes | None:
-        if not self._fill():
-            return self._nothing()
-        assert self.rest is not None
-        data = self.rest if size < 0 else self.rest[:size]
-        self.rest = self.rest[len(data) :]
-        self._given += len(data)
+    def mp_read(self, size: int) -> bytes | None:
+        """See `Filter.mp_read`."""
+        if not self.mp_fill():
+            return self.mp_nothing()
+        assert self.mp_rest is not None
+        data = self.mp_rest if size < 0 else self.mp_rest[:size]
+        self.mp_rest = self.mp_rest[len(data) :]
+        self.mp_given += len(data)
         return data
 
-    def _readline(self, size: int) -> bytes | None:
-        if not self._fill():
-            return self._nothing()
-        assert self.rest is not None
-        found = self.rest
+    def mp_readline(self, size: int) -> bytes | None:
+        """See `Filter.mp_readline`."""
+        if not self.mp_fill():
+            return self.mp_nothing()
+        assert self.mp_rest is not None
+        found = self.mp_rest
         while b"\n" not in found and (size < 0 or len(found) < size):
-            more = self._more()
+            more = self.mp_more()
             if more is None:
                 line = found if size < 0 else found[:size]
-                self.rest = found[len(line) :] or None
-                self._given += len(line)
+                self.mp_rest = found[len(line) :] or None
+                self.mp_given += len(line)
                 return line
             found += more
         end = found.find(b"\n") + 1 or len(found)
         if size >= 0:
             end = min(end, size)
-        self.rest = found[end:]
-        self._given += end
+        self.mp_rest = found[end:]
+        self.mp_given += end
         return found[:end]
 
     def pass_on(self) -> None:
         """Pass on unchanged what comes next."""
-        self._check_open()
-        if self._fill():
-            data, self.rest = self.rest, b""
+        self.mp_check_open()
+        if self.mp_fill():
+            data, self.mp_rest = self.mp_rest, b""
             assert data is not None
-            self._out.append(data)
-            self._given += len(data)
-        elif self.rest is None:
-            self._closed = 1
+            self.mp_out.append(data)
+            self.mp_given += len(data)
+        elif self.mp_rest is None:
+            self.mp_closed = 1

@@ -153,15 +153,15 @@ class PythonOutput(OutputFilter):
         try:
             sound = self._caller.call(given)
         finally:
-            given.leave()
-        self._transparent = given._disabled
+            given.mp_leave()
+        self._transparent = given.mp_disabled
         if not sound and not self._caller.plan.debug:
             self._ended = True
             install(self.req, page).sink.fail(constants.HTTP_INTERNAL_SERVER_ERROR)
         elif mark == EOS or given.closed:
             self._ended = True
             given.close()
-        elif mark == FLUSH or given._waiting:
+        elif mark == FLUSH or given.mp_waiting:
             given.flush()
 
 
@@ -191,11 +191,11 @@ class PythonInput:
             if self._failed or not self._caller.call(given):
                 self._failed = True
                 raise OSError("Input filter read error")
-            self._rest = given.rest
-            self._transparent = given._disabled
-            self._ended = bool(given.closed) or self._rest is None or not given.touched
-            if given.written:
-                return given.written
+            self._rest = given.mp_rest
+            self._transparent = given.mp_disabled
+            self._ended = bool(given.closed) or self._rest is None or not given.mp_touched
+            if given.mp_written:
+                return given.mp_written
         return None
 
 

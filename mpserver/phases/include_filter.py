@@ -98,8 +98,8 @@ class Includes(BytesFilter):
                 move_or_stay(req, loader, error)
             self._failed(given, error)
         finally:
-            if given._waiting:
-                given._pass(MORE)
+            if given.mp_waiting:
+                given.mp_pass(MORE)
 
     def _failed(self, given: OutputFilterObject, error: BaseException) -> None:
         req = self.req
