@@ -1,4 +1,4 @@
-"""The tree of errors: every error of the server is an MpserverError.
+"""The tree of errors: every error of the server is an MpserverError, or an Interruption of application code.
 
 This is the ground under all floors: any module may import it.
 """
@@ -117,11 +117,19 @@ class Misplaced(MpserverError):
         self.module = module
 
 
-class MustMove(BaseException):
+class Interruption(BaseException):
+    """The server ends what an application does, which is not to swallow it: ``except Exception`` does not catch it."""
+
+
+class MustMove(Interruption):
     """An application does what an isolated subinterpreter can't, and moves to a process at once.
 
-    ``except Exception`` does not catch it: an application that swallowed it would stay where it can't work.
+    One that swallowed it would stay where it can't work.
     """
+
+
+class RequestTimeout(Interruption):
+    """Raised in a request that goes on past PythonRequestTimeout."""
 
 
 class Moves(MpserverError):

@@ -1,6 +1,6 @@
 """Applications that an isolated subinterpreter refuses something, where a process may take its place (kind auto).
 
-What nobody catches shows where requests end (`mpserver.phases.dispatch.move_or_stay`). Here is what an application
+What nobody catches shows where requests end (`mpserver.phases.moving.move_or_stay`). Here is what an application
 or its framework may catch.
 """
 
@@ -13,7 +13,7 @@ from importlib.machinery import BuiltinImporter, ExtensionFileLoader
 from mpserver.application import imports
 from mpserver.errors import MustMove
 from mpserver.ipc import messages
-from mpserver.phases import application_errors, dispatch, filters, moving
+from mpserver.phases import application_errors, guard, moving
 from mpserver.phases.plan import InterpreterId
 from mpserver.typing import TYPE_CHECKING, Any
 
@@ -26,13 +26,8 @@ if TYPE_CHECKING:
 #: The place of an interpreter that serves nobody any more.
 NOWHERE = InterpreterId("", "")
 
-#: By the code that calls an application: on behalf of which request. None: at the start of the interpreter.
-_CALLERS: dict[Any, Callable[[FrameType], Request | None]] = {
-    dispatch.call.__code__: lambda frame: frame.f_locals["req"],
-    filters.Caller.call.__code__: lambda frame: frame.f_locals["self"].req,
-    imports.imports.__code__: lambda _frame: None,
-    imports.inherited.__code__: lambda _frame: None,
-}
+#: The code that calls an application at the start of its interpreter.
+_STARTERS = frozenset({imports.imports.__code__, imports.inherited.__code__})
 
 
 class Misfit:
@@ -73,12 +68,14 @@ class Misfit:
 
 
 def _caller() -> tuple[bool, Request | None]:
-    """Whether the server is what has called, and for which request."""
+    """Whether the server has called for a request, and which one that is; or (None) at the interpreter's start."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        caller = _CALLERS.get(frame.f_code)
-        if caller is not None:
-            return True, caller(frame)
+        if frame.f_code is guard.call.__code__:
+            req = guard.caller(frame)
+            return req is not None, req
+        if frame.f_code in _STARTERS:
+            return True, None
         frame = frame.f_back
     return False, None
 

@@ -11,7 +11,7 @@ from mpserver.api.loader import Loader
 from mpserver.api.server import Server
 from mpserver.config.tree import Tree
 from mpserver.modules import core, mpm, python
-from mpserver.phases import dispatch
+from mpserver.phases import guard
 from mpserver.phases.application_errors import describe
 from mpserver.phases.host import Host
 from mpserver.typing import TYPE_CHECKING, Any
@@ -79,7 +79,7 @@ class Services:
 
     def running_request(self) -> Request | None:
         """The request whose handler has called this, directly or not."""
-        return dispatch.running()
+        return guard.running()
 
     def runs(self, group: int) -> None:
         """Tell on the scoreboard what to end if this interpreter ends."""

@@ -8,18 +8,15 @@ import sys
 
 from mpserver import lazyre
 from mpserver.api import constants
-from mpserver.errors import ClientGone, MustMove
+from mpserver.errors import MustMove
 from mpserver.phases.errorpage import escape
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from mpserver.api.error_log import ErrorLog
     from mpserver.api.request import Request
-    from mpserver.phases.plan import Handler, Plan
-
-
-DONE, SERVER_ERROR = constants.DONE, constants.HTTP_INTERNAL_SERVER_ERROR
 
 #: What CPython and the makers of extension modules say where isolated subinterpreters are refused.
 REFUSALS = lazyre.compile(
@@ -46,37 +43,32 @@ def refusing(error: BaseException) -> str | None:
     return None
 
 
-def failed(req: Request, plan: Plan, handler: Handler, error: BaseException, repeated: bool = False) -> int:
-    """Log an uncaught error line by line; with PythonDebug also show it to the client (manual 5.4.2).
+def tell(
+    error: BaseException, prefix: str, log: ErrorLog, client: tuple[str, int], repeated: bool = False
+) -> list[str]:
+    """Write an uncaught error to a log, line by line, each with a prefix.
 
-    ``repeated``: it was told already, and nothing has changed: one line is enough.
+    :param repeated: it was told before, and nothing has changed since: one line is enough.
+    :returns: the parts of its traceback, see `describe`.
     """
     text = describe(error)
-    prefix = f"{handler.phase} {handler.entry.handler}"
-    req.mp_failure = f"{prefix}: {text[-1].strip()}"
     for part in [f"{text[-1].rstrip()} (as before: the file has not changed)"] if repeated else text:
-        req.mp_log.log(
-            constants.APLOG_ERR,
-            f"{prefix}: {part.rstrip()}",
-            module="python",
-            client=req.connection.client_addr,
-        )
-    if not plan.debug:
-        return SERVER_ERROR
+        log.log(constants.APLOG_ERR, f"{prefix}: {part.rstrip()}", module="python", client=client)
+    return text
+
+
+def page(prefix: str, text: list[str]) -> bytes:
+    """What PythonDebug shows of an uncaught error to the client (manual 5.4.2): HTML for the rest of a response."""
+    shown = escape("".join(part + "\n" for part in text))
+    return f'\n<pre>\nMod_python error: "{escape(prefix)}"\n\n{shown}</pre>\n'.encode("ascii", "xmlcharrefreplace")
+
+
+def prepare_page(req: Request) -> None:
+    """Make a response that has not begun one with an error, and HTML, for what `page` gives."""
     if not req.mp_started:
-        req.mp_status = SERVER_ERROR
+        req.mp_status = constants.HTTP_INTERNAL_SERVER_ERROR
         req.mp_status_line = None
         req.mp_content_type = "text/html"
-        if req.mp_headers_out is not None:
-            for name in ("Content-Length", "Content-Encoding", "ETag", "Last-Modified"):
-                del req.mp_headers_out[name]
-    shown = escape("".join(part + "\n" for part in text))
-    page = f'\n<pre>\nMod_python error: "{escape(prefix)}"\n\n{shown}</pre>\n'
-    try:
-        req.mp_write(page.encode("ascii", "xmlcharrefreplace"), 0)
-    except ClientGone:
-        return SERVER_ERROR
-    return DONE
 
 
 def tracebacks() -> ModuleType:

@@ -11,7 +11,6 @@ from mpserver.phases.plan import Handler
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mpserver.api.request import Request
     from mpserver.phases.plan import Plan
 
 
@@ -20,8 +19,9 @@ class DebuggedHandler(Handler):
 
     __slots__ = ()
 
-    def resolve(self, req: Request, plan: Plan, loader: Loader, argument: Any = None) -> Callable[[Any], Any] | None:
-        function = super().resolve(req, plan, loader, argument)
+    def resolve(self, plan: Plan, loader: Loader, now: float, argument: Any) -> Callable[[Any], Any] | None:
+        """See `Handler.resolve`."""
+        function = super().resolve(plan, loader, now, argument)
         return None if function is None else partial(debug, function)
 
 
@@ -37,6 +37,7 @@ def debug(function: Callable[[Any], Any], argument: Any) -> Any:
 
     class Debugger(pdb.Pdb):
         def set_quit(self) -> None:
+            """Note that somebody quit it."""
             quitted.append(True)
             super().set_quit()
 

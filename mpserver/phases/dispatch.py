@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from mpserver.api import constants
 from mpserver.api.constants import SERVER_RETURN
 from mpserver.api.loader import Loader
-from mpserver.errors import ClientGone, Misplaced
-from mpserver.phases import moving
-from mpserver.phases.application_errors import failed, refusing
-from mpserver.phases.timeouts import RequestTimeout
+from mpserver.errors import ClientGone
+from mpserver.phases import application_errors, guard
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from mpserver.api.request import Request
     from mpserver.phases.plan import Handler, Plan
 
@@ -44,6 +39,61 @@ CONTINUE = {
 }
 
 
+class PhaseHandlerKind(guard.CodeKind):
+    """The handlers of phases; what they are called with is the request."""
+
+    __slots__ = ()
+
+    def missing(self, code: Handler) -> None:
+        """See `CodeKind.missing`; a silent one does nothing then."""
+        if not code.entry.silent:
+            super().missing(code)
+
+    def returned(self, argument: Request, raised: SERVER_RETURN) -> Any:
+        """See `CodeKind.returned`; a second value is the status."""
+        arguments = raised.args
+        if not arguments:
+            return None
+        if len(arguments) > 1 and arguments[1]:
+            argument.status = arguments[1]
+        return arguments[0]
+
+    def checked(self, code: guard.Code, result: Any) -> int:
+        """See `CodeKind.checked`."""
+        raise AssertionError(
+            "Handler has returned result or raised SERVER_RETURN\n"
+            "exception with argument having non integer type. Type of value returned\n"
+            f"was {type(result)}, whereas expected {int}."
+        )
+
+    def left(self, code: Handler, argument: Request, gone: ClientGone) -> int:
+        """See `CodeKind.left`; nobody is there to be answered, and nothing is wrong with the handler."""
+        text = f"{code.phase} {code.entry.handler}: {gone}"
+        argument.mp_log.log(constants.APLOG_INFO, text, module="python", client=argument.connection.client_addr)
+        return SERVER_ERROR
+
+    def failed(self, code: Handler, plan: Plan, argument: Request, error: BaseException, repeated: bool) -> int:
+        """See `CodeKind.failed`; with PythonDebug the client sees the traceback (manual 5.4.2)."""
+        req = argument
+        prefix = f"{code.phase} {code.entry.handler}"
+        text = application_errors.tell(error, prefix, req.mp_log, req.connection.client_addr, repeated)
+        req.mp_failure = f"{prefix}: {text[-1].strip()}"
+        if not plan.debug:
+            return SERVER_ERROR
+        application_errors.prepare_page(req)
+        if not req.mp_started and req.mp_headers_out is not None:
+            for name in ("Content-Length", "Content-Encoding", "ETag", "Last-Modified"):
+                del req.mp_headers_out[name]
+        try:
+            req.mp_write(application_errors.page(prefix, text), 0)
+        except ClientGone:
+            return SERVER_ERROR
+        return DONE
+
+
+PHASE_HANDLERS = PhaseHandlerKind()
+
+
 def run(req: Request, plan: Plan, loader: Loader, phase: str, handlers: Sequence[Handler]) -> int:
     """Run a phase's handlers, and those that the request added, until one ends it.
 
@@ -58,7 +108,7 @@ def run(req: Request, plan: Plan, loader: Loader, phase: str, handlers: Sequence
     index = 0
     while index < len(handlers):
         req.mp_running = (handlers, index)
-        outcome = call(req, plan, loader, handlers[index])
+        outcome = guard.call(PHASE_HANDLERS, handlers[index], req, plan, loader, req)
         if outcome is not None:
             result = outcome
             if result not in going:
@@ -77,76 +127,3 @@ def _with_added(req: Request, plan: Plan, phase: str, handlers: Sequence[Handler
     assert req.mp_added is not None
     added = req.mp_added.pop(phase, ())
     return [*handlers, *(plan.handler(entry, phase) for entry in added)] if added else handlers
-
-
-def call(req: Request, plan: Plan, loader: Loader, handler: Handler) -> int | None:
-    """Run one handler; None when it is silent and missing. Every error becomes a status and log lines."""
-    try:
-        function = handler.resolve(req, plan, loader)
-        if function is None:
-            if handler.entry.silent:
-                return None
-            raise TypeError(f"'{handler.entry.handler}' is None, and can't be called as a handler")
-        try:
-            result = function(req)
-        except SERVER_RETURN as raised:
-            result = _raised(req, raised)
-        if type(result) is not int:
-            raise AssertionError(
-                "Handler has returned result or raised SERVER_RETURN\n"
-                "exception with argument having non integer type. Type of value returned\n"
-                f"was {type(result)}, whereas expected {int}."
-            )
-        return result
-    except RequestTimeout:
-        raise
-    except ClientGone as gone:  # nobody is there to be answered, and nothing is wrong with the handler
-        text = f"{handler.phase} {handler.entry.handler}: {gone}"
-        req.mp_log.log(constants.APLOG_INFO, text, module="python", client=req.connection.client_addr)
-        return SERVER_ERROR
-    except BaseException as error:  # an application may raise anything; it harms only its own request
-        if loader.may_move:
-            move_or_stay(req, loader, error, moving.is_loading(error.__traceback__))
-        return failed(req, plan, handler, error, error is loader.repeated)
-
-
-def running() -> Request | None:
-    """The request whose handler has called this. Its own stack tells, so that requests needn't."""
-    frame: FrameType | None = sys._getframe()
-    while frame is not None and frame.f_code is not call.__code__:
-        frame = frame.f_back
-    found: Request | None = None if frame is None else frame.f_locals["req"]
-    return found
-
-
-def move_or_stay(req: Request, loader: Loader, error: BaseException, loading: bool = False) -> None:
-    """An error that nobody caught: where this interpreter is what it comes from, the application leaves it.
-
-    Where the request may not go along it is answered here, as with any other error. ``loading``: see
-    `moving.is_loading`.
-
-    :raises Misplaced: the request goes along.
-    """
-    module = refusing(error)
-    if module is None:
-        return
-    loader.refused(module)
-    why = moving.hindrance(req, loading)
-    if not why:
-        raise Misplaced(module) from error
-    req.mp_cut = True
-    text = (
-        f"{module} can't be used in this interpreter, and the request is not run again in a process, for {why}: "
-        f"{req.mp_head.line}; 'PythonInterpBackend process' spares it that"
-    )
-    req.mp_log.log(constants.APLOG_ERR, text, module="python", client=req.connection.client_addr)
-
-
-def _raised(req: Request, raised: SERVER_RETURN) -> Any:
-    """The result that SERVER_RETURN carries."""
-    arguments = raised.args
-    if not arguments:
-        return None
-    if len(arguments) > 1 and arguments[1]:
-        req.status = arguments[1]
-    return arguments[0]

@@ -101,7 +101,7 @@ class Answers:
             return
         if status not in BODILESS:
             bypass(req)
-            req.mp_write(errorpage.encode(errorpage.build(status, req)), 0)
+            req.mp_write(errorpage.page(req, status), 0)
         req.mp_finish()
 
     def _document(self, req: Request, status: int, target: str) -> int:
@@ -130,7 +130,7 @@ class Answers:
         req.mp_content_encoding, req.mp_content_languages = None, ()
         if status in (constants.HTTP_METHOD_NOT_ALLOWED, constants.HTTP_NOT_IMPLEMENTED):
             req.headers_out["Allow"] = errorpage.allow(req.mp_allowed_methods)
-        req.mp_write(errorpage.encode(errorpage.build(status, req, note, failed)), 0)
+        req.mp_write(errorpage.page(req, status, note, failed), 0)
         req.mp_finish()
 
 

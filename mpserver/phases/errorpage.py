@@ -91,8 +91,8 @@ OTHER = (
 )
 
 
-class Facts(Protocol):
-    """What a page tells of the request (`mpserver.api.request.Request` has it)."""
+class PageSubject(Protocol):
+    """What a page tells of its request (`mpserver.api.request.Request` is one)."""
 
     @property
     def method(self) -> str:
@@ -128,11 +128,11 @@ def sendable(status: int) -> int:
 
 
 def title(status: int) -> str:
-    """Number and name: ``404 Not Found``."""
+    """The number and name of a status, as ``404 Not Found``."""
     return f"{status} {REASONS.get(status, 'Status ' + str(status))}"
 
 
-def build(status: int, req: Request | Facts, note: str = "", failed: int = 0) -> str:
+def build(status: int, req: Request | PageSubject, note: str = "", failed: int = 0) -> str:
     """A page as text.
 
     :param status: what it is about; a registered one (see `sendable`).
@@ -162,9 +162,14 @@ def escape(text: str) -> str:
     return text.translate(_SPECIAL)
 
 
-def encode(page: str) -> bytes:
+def encode(text: str) -> bytes:
     """A page as it is sent."""
-    return page.encode("latin-1", "xmlcharrefreplace")
+    return text.encode("latin-1", "xmlcharrefreplace")
+
+
+def page(req: Request, status: int, note: str = "", failed: int = 0) -> bytes:
+    """The server's own page for a status, as it is sent; see `build`."""
+    return encode(build(status, req, note, failed))
 
 
 def allow(methods: Iterable[str]) -> str:
@@ -180,7 +185,7 @@ def allow(methods: Iterable[str]) -> str:
     return ",".join(dict.fromkeys((*names, "TRACE")))
 
 
-class Document(NamedTuple):
+class ErrorDocument(NamedTuple):
     """An ErrorDocument: its kind and what goes with it.
 
     ``text`` to send, a ``url`` to redirect to, a ``path`` of this server to serve in place of the
@@ -191,18 +196,18 @@ class Document(NamedTuple):
     value: str
 
 
-def document(target: str) -> Document:
+def document(target: str) -> ErrorDocument:
     """What the target of an ErrorDocument directive is.
 
     A leading double quote marks text; all that is neither a URL nor a path is text, too.
     """
     if not target:
-        return Document("canned", "")
+        return ErrorDocument("canned", "")
     if target.startswith('"'):
-        return Document("text", target[1:])
+        return ErrorDocument("text", target[1:])
     if target.startswith("/"):
-        return Document("path", target)
+        return ErrorDocument("path", target)
     scheme, found, _ = target.partition("://")
     if found and scheme.isalnum():
-        return Document("url", target)
-    return Document("text", target)
+        return ErrorDocument("url", target)
+    return ErrorDocument("text", target)

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from mpserver.modules import core, python
+from mpserver.phases.plan import plan_of
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.handler_list import HandlerEntry
     from mpserver.api.request import Request
-    from mpserver.phases.plan import PhaseHandlers, Plan
+    from mpserver.phases.plan import PhaseHandlers
 
 QUOTE = '"'
 
 
-def rows(plan: Plan, req: Request) -> Iterator[tuple[str, str]]:
+def rows(req: Request) -> Iterator[tuple[str, str]]:
     """What a request's plan is made of: names and texts, in the order of the road."""
+    plan = plan_of(req)
     yield "runs in", f"{plan.interpreter_id.name}, asked for as {plan.interpreter_id.kind}"
     yield "virtual host", req.mp_host.name
     for phase in (*python.EARLY_PHASES, *python.LATE_PHASES):
@@ -48,7 +50,7 @@ def rows(plan: Plan, req: Request) -> Iterator[tuple[str, str]]:
     # a quotation mark tells texts from addresses
     documents = (f"{status}: {text.removeprefix(QUOTE)}" for status, text in plan.error_documents.items())
     yield "error documents", "\n".join(documents) or "none"
-    yield "access logs", str(len(plan.site.access_logs))
+    yield "access logs", str(len(req.mp_host.access_logs))
     yield "after the response", "something to do" if plan.has_end else "nothing to do"
 
 

@@ -1,4 +1,4 @@
-"""Which filters a request has, and calling those that are Python (manual 4.3 and 5.2; httpd's insert_filter hook).
+"""Which filters a request has (manual 4.3 and 5.2; httpd's insert_filter hook).
 
 A plan with filters puts them in just before its content handler: first those of the file's extensions,
 then SetInputFilter's and SetOutputFilter's, then those by type. What a request adds comes after them. Error
@@ -10,23 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mpserver.api import constants
-from mpserver.api.constants import SERVER_RETURN
-from mpserver.api.filter_object import Filter, InputFilterObject, OutputFilterObject
 from mpserver.api.handler_list import HandlerEntry
-from mpserver.api.input_filters import FilteredInput, InputFilter
+from mpserver.api.input_filters import FilteredInput
 from mpserver.api.loader import Loader
-from mpserver.api.output_filters import EOS, FLUSH, OutputFactory, OutputFilter, install
+from mpserver.api.output_filters import OutputFactory, OutputFilter, install
 from mpserver.api.parts import Part, close_files
 from mpserver.config.settings import Conf
-from mpserver.errors import ClientGone, Misplaced
 from mpserver.modules import core, include, mime, options, python
 from mpserver.modules import filter as by_type
-from mpserver.phases import errorpage
-from mpserver.phases.application_errors import describe
-from mpserver.phases.dispatch import move_or_stay
-from mpserver.phases.plan import Handler
-from mpserver.phases.timeouts import RequestTimeout
-from mpserver.typing import TYPE_CHECKING, NamedTuple
+from mpserver.phases.errorpage import page
+from mpserver.phases.python_filters import Caller, PythonFilter, PythonInput, PythonOutput, python_filter
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
@@ -56,147 +50,6 @@ BUILT_IN: Mapping[str, OutputFactory] = {
     "byterange": _always,
     include.FILTER: _includes,
 }
-
-
-class PythonFilter(NamedTuple):
-    """A filter that an application has; see `mpserver.api.filter_object.FilterInfo`."""
-
-    name: str
-    handler: str
-    directory: str | None
-    run: Handler
-
-
-def python_filter(name: str, entry: HandlerEntry, phase: str, plan: Plan) -> PythonFilter:
-    """A filter by its entry; ``phase``: the directive that it has or could have."""
-    return PythonFilter(name, entry.handler, entry.directory, plan.handler(entry, phase))
-
-
-class Caller:
-    """Calls one Python filter of one request, as often as it is needed."""
-
-    def __init__(self, req: Request, plan: Plan, loader: Loader, called: PythonFilter) -> None:
-        self.req, self.plan, self.loader, self.facts = req, plan, loader, called
-
-    def call(self, given: Filter) -> bool:
-        """Call it.
-
-        :returns: False where it failed: the log says why, and with PythonDebug a page is written through it.
-        :raises ClientGone: nobody is there to get what it writes.
-        """
-        try:
-            function = self.facts.run.resolve(self.req, self.plan, self.loader, given)
-            if function is None:
-                raise TypeError(f"'{self.facts.handler}' is None, and can't be called as a filter")
-            function(given)
-        except SERVER_RETURN as raised:
-            self._returned(raised)
-        except (RequestTimeout, ClientGone, Misplaced):
-            raise
-        except BaseException as error:  # an application may raise anything; it harms only its own request
-            if self.loader.may_move:
-                move_or_stay(self.req, self.loader, error)
-            self._failed(given, error)
-            return False
-        return True
-
-    def _returned(self, raised: SERVER_RETURN) -> None:
-        """SERVER_RETURN ends the call; only its status counts."""
-        if len(raised.args) == 2 and raised.args[1]:
-            self.req.status = raised.args[1]
-        if not raised.args or type(raised.args[0]) is not int:
-            kind = type(raised.args[0] if raised.args else None)
-            self._log(f"Value raised with SERVER_RETURN is invalid. It is a {kind}, but it must be a tuple or an int.")
-
-    def _failed(self, given: Filter, error: BaseException) -> None:
-        req = self.req
-        prefix = f"{self.facts.name} {self.facts.handler}"
-        text = describe(error)
-        for part in text:
-            self._log(f"{prefix}: {part.rstrip()}")
-        given.disable()
-        if not self.plan.debug or given.closed:
-            return
-        if not req.mp_started:
-            req.mp_status = constants.HTTP_INTERNAL_SERVER_ERROR
-            req.mp_status_line = None
-            req.mp_content_type = "text/html"
-        shown = errorpage.escape("".join(part + "\n" for part in text))
-        page = f'\n<pre>\nMod_python error: "{errorpage.escape(prefix)}"\n\n{shown}</pre>\n'
-        given.write(page.encode("ascii", "xmlcharrefreplace"))
-
-    def _log(self, text: str) -> None:
-        client = self.req.connection.client_addr
-        self.req.mp_log.log(constants.APLOG_ERR, text, module="python", client=client)
-
-
-class PythonOutput(OutputFilter):
-    """A Python filter in the chain."""
-
-    needs_python = True
-
-    def __init__(self, caller: Caller) -> None:
-        super().__init__(caller.req)
-        self._caller = caller
-        self._transparent = False
-        self._ended = False
-
-    def take(self, parts: list[Part], mark: int) -> None:
-        """See `OutputFilter.take`."""
-        if self._ended:
-            close_files(parts)  # the filter has closed the stream: nothing may follow
-            return
-        if self._transparent:
-            self.next.take(parts, mark)
-            return
-        given = OutputFilterObject(self.req, self._caller.facts, parts, mark, self.next)
-        try:
-            sound = self._caller.call(given)
-        finally:
-            given.mp_leave()
-        self._transparent = given.mp_disabled
-        if not sound and not self._caller.plan.debug:
-            self._ended = True
-            install(self.req, page).sink.fail(constants.HTTP_INTERNAL_SERVER_ERROR)
-        elif mark == EOS or given.closed:
-            self._ended = True
-            given.close()
-        elif mark == FLUSH or given.mp_waiting:
-            given.flush()
-
-
-class PythonInput:
-    """A Python filter of a request's body; see `InputFilter`."""
-
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
-        #: The next filter, nearer to the client.
-        self.upstream: InputFilter
-        #: What it has not read yet of what came; None: the end has come.
-        self._rest: bytes | None = b""
-        self._failed = False
-        self._transparent = False
-        self._ended = False
-
-    def more(self) -> bytes | None:
-        """See `InputFilter.more`.
-
-        :raises IOError: the filter failed: what is left of the body is not to be trusted.
-        """
-        while not self._ended:
-            if self._transparent:
-                rest, self._rest = self._rest, b""
-                return rest or self.upstream.more()
-            given = InputFilterObject(self._caller.req, self._caller.facts, self.upstream.more, self._rest)
-            if self._failed or not self._caller.call(given):
-                self._failed = True
-                raise OSError("Input filter read error")
-            self._rest = given.mp_rest
-            self._transparent = given.mp_disabled
-            self._ended = bool(given.closed) or self._rest is None or not given.mp_touched
-            if given.mp_written:
-                return given.mp_written
-        return None
 
 
 class ByType(OutputFilter):
@@ -233,11 +86,6 @@ class Missing(OutputFilter):
             text = "python_filter: Could not find registered filter."
             self.req.mp_log.log(constants.APLOG_ERR, text, module="python", client=client)
             install(self.req, page).sink.fail(constants.HTTP_INTERNAL_SERVER_ERROR)
-
-
-def page(req: Request, status: int) -> bytes:
-    """The server's own page for an error."""
-    return errorpage.encode(errorpage.build(status, req))
 
 
 class Filters:
@@ -311,7 +159,7 @@ class Filters:
         built_in = BUILT_IN.get(key)
         if built_in is not None:
             return built_in
-        if key in self._plan.site.server.conf[python.FILTER_NAMES]:
+        if key in self._plan.server.conf[python.FILTER_NAMES]:
             return Missing
         _unknown(req, name)
         return None

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import html
 import os
+from collections.abc import Callable
 
 from mpserver.api import constants
+from mpserver.api.constants import SERVER_RETURN
 from mpserver.api.filter_object import OutputFilterObject
+from mpserver.api.handler_list import HandlerEntry
 from mpserver.api.output_filters import MORE, BytesFilter, OutputFilter
 from mpserver.api.parts import Part, pieces
-from mpserver.errors import ClientGone, Misplaced
 from mpserver.modules import include, ssi_page
-from mpserver.phases.application_errors import describe
-from mpserver.phases.dispatch import move_or_stay
-from mpserver.phases.timeouts import RequestTimeout
-from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
+from mpserver.phases import application_errors, guard
+from mpserver.phases.plan import plan_of
+from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
+    from mpserver.api.loader import Loader
     from mpserver.api.request import Request
-    from mpserver.phases.subrequests import Write
+    from mpserver.phases.plan import Plan
+
+#: Puts bytes into the page.
+Write = Callable[[bytes], None]
 
 
-class Facts(NamedTuple):
-    """What the filter object of the element ``python`` says of its filter; see `mpserver.api.filter_object.Facts`."""
+class ElementFilter(NamedTuple):
+    """What the filter object of the element ``python`` says of its filter; see `mpserver.api.filter_object`."""
 
     name: str = include.FILTER
     handler: str | None = None
@@ -30,7 +34,7 @@ class Facts(NamedTuple):
 
 
 class Includes(BytesFilter):
-    """The filter; its page is a `elements.Document`. Implements `elements.Services`, too."""
+    """The filter; its page is a `ssi_page.Document`. Implements `ssi_page.Services`, too."""
 
     def __init__(self, req: Request) -> None:
         super().__init__(req)
@@ -64,53 +68,79 @@ class Includes(BytesFilter):
     # ---- what elements ask for
 
     def include(self, uri: str, write: Write, *, script: bool) -> int:
-        """See `elements.Services`."""
+        """See `ssi_page.Services`."""
         status: int = self.req.mp_plan.subrequests.include(self.req, uri, write, script=script)
         return status
 
     def find(self, uri: str) -> os.stat_result | None:
-        """See `elements.Services`."""
+        """See `ssi_page.Services`."""
         found: os.stat_result | None = self.req.mp_plan.subrequests.find(self.req, uri)
         return found
 
     def python(self, kind: str, code: str, write: Write) -> None:
-        """See `elements.Services` (api 3.5 1.15)."""
+        """See `ssi_page.Services` (api 3.5 1.15)."""
         req: Any = self.req
         if not hasattr(req, "ssi_globals"):
             req.ssi_globals = {}
-        given = OutputFilterObject(req, Facts(), [], MORE, Into(req, write))
+        given = OutputFilterObject(req, ElementFilter(), [], MORE, Into(req, write))
         names = req.ssi_globals
         names["filter"], names["__file__"] = given, req.filename
+        plan = plan_of(req)
         try:
-            compiled = compile(code, f"<{kind} of {req.filename}>", kind, dont_inherit=True)
-            if kind == "eval":
-                result = eval(compiled, names)
-                if result is not None:
-                    given.write(str(result))
-            else:
-                exec(compiled, names)
+            guard.call(ELEMENTS, Element(kind, code, names), req, plan, plan.loader, given)
             req.mp_ran = True
-        except (RequestTimeout, ClientGone, Misplaced):
-            raise
-        except BaseException as error:  # a page may raise anything; it harms only its own request
-            loader = req.mp_plan.loader
-            if loader is not None and loader.may_move:
-                move_or_stay(req, loader, error)
-            self._failed(given, error)
         finally:
             if given.mp_waiting:
                 given.mp_pass(MORE)
 
-    def _failed(self, given: OutputFilterObject, error: BaseException) -> None:
-        req = self.req
-        text = describe(error)
-        for part in text:
-            line = f"{include.FILTER} {req.mp_filename}: {part.rstrip()}"
-            req.mp_log.log(constants.APLOG_ERR, line, module="python", client=req.connection.client_addr)
-        if req.mp_plan.debug and not given.closed:
-            shown = html.escape("".join(part + "\n" for part in text))
-            given.write(f'\n<pre>\nMod_python error: "{include.FILTER} {req.mp_filename}"\n\n{shown}</pre>\n')
+
+class Element:
+    """The code of one element ``python`` of a page. Implements `guard.Code`."""
+
+    def __init__(self, kind: str, code: str, names: dict[str, Any]) -> None:
+        self._kind, self._code, self._names = kind, code, names
+        self.entry = HandlerEntry(include.FILTER, None, False, False)
+
+    def resolve(self, plan: Plan, loader: Loader, now: float, argument: OutputFilterObject) -> Callable[[Any], None]:
+        """See `guard.Code.resolve`. :raises SyntaxError: and what else compiling raises."""
+        compiled = compile(self._code, f"<{self._kind} of {argument.req.filename}>", self._kind, dont_inherit=True)
+
+        def evaluate(given: OutputFilterObject) -> None:
+            result = eval(compiled, self._names)
+            if result is not None:
+                given.write(str(result))
+
+        return evaluate
+
+
+class ElementKind(guard.CodeKind):
+    """Elements ``python`` of pages; what they write goes to the filter object that they are called with."""
+
+    __slots__ = ()
+
+    begins = False
+
+    def returned(self, argument: OutputFilterObject, raised: SERVER_RETURN) -> NoReturn:
+        """See `CodeKind.returned`; an element has no result: to it this is an error as any other."""
+        raise raised
+
+    def checked(self, code: Element, result: Any) -> int:
+        """See `CodeKind.checked`."""
+        return constants.OK
+
+    def failed(
+        self, code: Element, plan: Plan, argument: OutputFilterObject, error: BaseException, repeated: bool
+    ) -> NoReturn:
+        """See `CodeKind.failed`. :raises Fault: the page shows it."""
+        req = argument.req
+        prefix = f"{include.FILTER} {req.mp_filename}"
+        text = application_errors.tell(error, prefix, req.mp_log, req.connection.client_addr)
+        if plan.debug and not argument.closed:
+            argument.write(application_errors.page(prefix, text))
         raise ssi_page.Fault(f"the element python failed in {req.mp_filename}: {text[-1].strip()}")
+
+
+ELEMENTS = ElementKind()
 
 
 class Into(OutputFilter):

@@ -1,20 +1,25 @@
-"""Whether a request may move to another interpreter when what it needs is refused in this one.
+"""Applications that leave an interpreter which refuses them something, and whether a request moves along with them.
 
-There it begins anew, and a request must not run twice. So it moves only if it has not begun, or if the client itself
-might repeat it (RFC 9110 9.2.2), nothing of its answer was sent, and none of its content handlers has ended.
+In the other interpreter it begins anew, and a request must not run twice. So it moves only if it has not begun, or if
+the client itself might repeat it (RFC 9110 9.2.2), nothing of its answer was sent, and none of its content handlers
+has ended.
 """
 
 from __future__ import annotations
 
 import os
 
+from mpserver.api import constants
 from mpserver.api.input_filters import unfiltered
+from mpserver.errors import Misplaced
 from mpserver.modules import cgi
+from mpserver.phases.application_errors import refusing
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from mpserver.api.loader import Loader
     from mpserver.api.request import Request
 
 #: Whoever sends one of these several times intends the same as by sending it once (RFC 9110 9.2.2).
@@ -38,6 +43,46 @@ _IMPORT_SYSTEM = (
     "<frozen importlib.", os.path.join(os.path.dirname(os.__file__), "importlib") + os.sep,
     os.path.join(_PACKAGE, "misfit.py"),
 )  # fmt: skip
+
+
+def leave(loader: Loader, error: BaseException) -> str | None:
+    """Have the application leave this interpreter, if that is what an error comes from.
+
+    :returns: the module (or the deed) that was refused.
+    """
+    if not loader.may_move:
+        return None
+    module = refusing(error)
+    if module is not None:
+        loader.refused(module)
+    return module
+
+
+def move_or_stay(req: Request | None, loader: Loader, error: BaseException, loading: bool) -> None:
+    """Act on an error that nobody caught: where it comes from this interpreter, the application leaves it.
+
+    Where the request may not go along it is answered here, as with any other error.
+
+    :param req: None for a connection handler, which moves only while it is loaded.
+    :param loading: the error came while the server loaded the code that begins the request, see `is_loading`.
+    :raises Misplaced: the request, or the connection, goes along.
+    """
+    module = leave(loader, error)
+    if module is None:
+        return
+    if req is None:
+        if loading:
+            raise Misplaced(module) from error
+        return
+    why = hindrance(req, loading)
+    if not why:
+        raise Misplaced(module) from error
+    req.mp_cut = True
+    text = (
+        f"{module} can't be used in this interpreter, and the request is not run again in a process, for {why}: "
+        f"{req.mp_head.line}; 'PythonInterpBackend process' spares it that"
+    )
+    req.mp_log.log(constants.APLOG_ERR, text, module="python", client=req.connection.client_addr)
 
 
 def hindrance(req: Request, loading: bool = False) -> str:

@@ -185,7 +185,7 @@ class Pipeline(Answers):
         if symlinks.needed(host.server, conf):
             plan.steps = (symlinks.step(host.server, self.htaccess), *plan.steps)
         if self.timeouts is not None and plan.needs_python:
-            self.timeouts.guard(plan)
+            self.timeouts.limit(plan)
         return plan
 
     def _handlers(self, host: Host, conf: Conf) -> type[Handler]:

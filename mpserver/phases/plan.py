@@ -17,7 +17,7 @@ from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
-    from mpserver.phases.host import Site
+    from mpserver.config.server import Server
 
 
 class Handler:
@@ -35,14 +35,13 @@ class Handler:
         self._version = -1
         self._trusted = -1.0
 
-    def resolve(self, req: Request, plan: Plan, loader: Loader, argument: Any = None) -> Callable[[Any], Any] | None:
+    def resolve(self, plan: Plan, loader: Loader, now: float, argument: Any) -> Callable[[Any], Any] | None:
         """The callable; None for a silent handler whose module has none.
 
-        Classes on the way to it are made with the argument, without one with the request.
-
+        :param now: when the request began, in seconds since the epoch.
+        :param argument: what it will be called with; classes on the way to it are made with that.
         :raises Exception: what the module raises when imported; AttributeError without such an object.
         """
-        now = req.mp_request_time
         if plan.python_path is not None and plan.python_path != loader.path:
             loader.use_path(plan.python_path)
         if now < self._trusted or now >= self._trusted + RECHECK_AFTER:
@@ -61,8 +60,6 @@ class Handler:
         if fixed is not None:
             return fixed
         assert self._loaded is not None
-        if argument is None:
-            argument = req
         walked: Any = resolve_object(self._loaded.module, self.path, argument, self.entry.silent)
         if isinstance(walked, type):
             walked = walked(argument)
@@ -135,12 +132,15 @@ class Plan:
         "config_pairs", "content", "debug", "document_root", "error_documents", "filters", "handler",
         "handlers", "has_end", "has_last_handlers", "hostname_lookups", "interpreter", "limit_body", "loader",
         "needs_python", "option_pairs", "options", "pass_auth", "interpreter_id", "python_config", "python_path",
-        "redirect", "requires", "server_software", "site", "steps", "subrequests",
+        "redirect", "requires", "server", "server_software", "steps", "subrequests", "tell",
     )  # fmt: skip
 
-    site: Site
+    #: A server that it is for: the settings and sections of all of its site.
+    server: Server
     conf: Conf
     redirect: Callable[[Request, str], None]
+    #: The plan of a request in words; see `mpserver.phases.explain`.
+    tell: Callable[[Request], Iterator[tuple[str, str]]]
     #: What handlers are.
     handler: type[Handler]
     server_software: str
@@ -176,9 +176,3 @@ class Plan:
     subrequests: Any
     loader: Any
     content: Step
-
-    def tell(self, req: Request) -> Iterator[tuple[str, str]]:
-        """The plan of a request in words; see `mpserver.phases.explain`."""
-        from mpserver.phases import explain
-
-        return explain.rows(self, req)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from mpserver.api.handler_list import HandlerEntry
 from mpserver.api.table import Table
@@ -90,7 +90,8 @@ def make_plan(
 ) -> Plan:  # fmt: skip
     """The plan of requests with this configuration, but for its steps (`mpserver.phases.steps`)."""
     plan = Plan()
-    plan.site = site
+    plan.server = site.server
+    plan.tell = _in_words
     plan.conf = conf
     plan.redirect = redirect
     #: What handlers are.
@@ -136,3 +137,10 @@ def make_plan(
     plan.subrequests = None
     plan.loader = None
     return plan
+
+
+def _in_words(req: Request) -> Iterator[tuple[str, str]]:
+    """A plan in words, by what few interpreters need."""
+    from mpserver.phases import explain
+
+    return explain.rows(req)

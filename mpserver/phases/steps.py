@@ -31,7 +31,7 @@ def compile_steps(plan: Plan, loader: Loader | None, lookup: Lookup, filename: s
     """Give a plan its steps, its filters and its content handler; ``filename``: of the request that it is made for."""
     conf, handlers = plan.conf, plan.handlers
     steps: list[Step] = []
-    server_level = plan.site.server.base[python.HANDLERS].get("PythonInitHandler")
+    server_level = plan.server.base[python.HANDLERS].get("PythonInitHandler")
     if "PythonInitHandler" in handlers and conf[python.HANDLERS]["PythonInitHandler"] is not server_level:
         steps.append(_once(_python(plan, loader, "PythonInitHandler")))
     if "PythonHeaderParserHandler" in handlers:

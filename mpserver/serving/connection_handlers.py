@@ -19,7 +19,7 @@ from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.interp import Interpreter
-    from mpserver.phases.connection_handlers import Protocol
+    from mpserver.phases.connection_handlers import ConnectionHandlers
     from mpserver.phases.host import Host
 
 #: Begins with a connection that has arrived.
@@ -81,7 +81,7 @@ class Talks:
 
     def __init__(self, interpreter: Interpreter) -> None:
         self._interpreter = interpreter
-        self._protocols: dict[Host, Protocol] = {}
+        self._protocols: dict[Host, ConnectionHandlers] = {}
         self.wanted = interpreter.boot.talks
 
     def run(self, connection: Connection) -> bool:
@@ -100,7 +100,7 @@ class Talks:
         now = interpreter.began = time.time()
         interpreter.scoreboard_entry.working(now, f"PythonConnectionHandler {given.hlist.handler}".encode())
         try:
-            result = found.call(given, interpreter.loader, now)
+            result = found.call(given, interpreter.loader)
         except Misplaced:  # (the handler has not begun)
             interpreter._ended()
             interpreter.give_back(connection)
@@ -111,13 +111,13 @@ class Talks:
             return True
         return False
 
-    def _protocol(self, host: Host) -> Protocol:
+    def _protocol(self, host: Host) -> ConnectionHandlers:
         found = self._protocols.get(host)
         if found is None:
-            from mpserver.phases.connection_handlers import Protocol
+            from mpserver.phases.connection_handlers import ConnectionHandlers
 
             plan = self._interpreter.pipeline.plan(host, host.server.base, None)
-            found = self._protocols[host] = Protocol(plan)
+            found = self._protocols[host] = ConnectionHandlers(plan)
         return found
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mpserver.http1.response import REASONS
 from mpserver.modules import core
-from mpserver.phases.errorpage import Document, allow, build, document, encode, sendable
+from mpserver.phases.errorpage import ErrorDocument, allow, build, document, encode, sendable
 
 EVIL = "<script>alert('x')</script>&\""
 
@@ -140,18 +140,18 @@ def test_allow(methods: tuple[str, ...], value: str) -> None:
 @pytest.mark.parametrize(
     ("target", "meaning"),
     [
-        ('"not <b>here</b>', Document("text", "not <b>here</b>")),
-        ('"/looks/like/a/path', Document("text", "/looks/like/a/path")),
-        ("/errors/404.html", Document("path", "/errors/404.html")),
-        ("http://e.example/x", Document("url", "http://e.example/x")),
-        ("https://e.example/x?a=/b", Document("url", "https://e.example/x?a=/b")),
-        ("see http://e.example/", Document("text", "see http://e.example/")),
+        ('"not <b>here</b>', ErrorDocument("text", "not <b>here</b>")),
+        ('"/looks/like/a/path', ErrorDocument("text", "/looks/like/a/path")),
+        ("/errors/404.html", ErrorDocument("path", "/errors/404.html")),
+        ("http://e.example/x", ErrorDocument("url", "http://e.example/x")),
+        ("https://e.example/x?a=/b", ErrorDocument("url", "https://e.example/x?a=/b")),
+        ("see http://e.example/", ErrorDocument("text", "see http://e.example/")),
     ],
 )
-def test_what_an_error_document_means(target: str, meaning: Document) -> None:
+def test_what_an_error_document_means(target: str, meaning: ErrorDocument) -> None:
     assert document(target) == meaning
 
 
 def test_the_directive_of_no_error_document_is_empty() -> None:
     assert core.ERROR_DOCUMENT.default == {}
-    assert document("") == Document("canned", "")
+    assert document("") == ErrorDocument("canned", "")

@@ -107,10 +107,9 @@ def test_a_handler_is_the_function_of_the_last_reload(modules: Path) -> None:
             now = 1000.0 * source.version
 
             def work(_number: int) -> int:
-                req: Any = SimpleNamespace(_request_time=now)  # noqa: B023  # called in the loop
-                function = handler.resolve(req, plan, loader)  # noqa: B023
+                function = handler.resolve(plan, loader, now, None)  # noqa: B023  # called in the loop
                 assert function is not None
-                return int(function(req))
+                return int(function(None))
 
             assert set(together(work, seed=turn)) == {source.version}
             source.write()
@@ -131,10 +130,9 @@ def test_a_handler_that_becomes_a_class_is_always_something_to_call(modules: Pat
             if number == 0:
                 file.write_text((classy, plain)[turn % 2])
                 os.utime(file, ns=(turn * 10**9, turn * 10**9))
-            req: Any = SimpleNamespace(_request_time=float(next(clock)) / 7)
-            function = handler.resolve(req, plan, loader)
+            function = handler.resolve(plan, loader, float(next(clock)) / 7, None)
             assert function is not None
-            assert function(req) == 1
+            assert function(None) == 1
 
     together(work, often=0.1)
 
