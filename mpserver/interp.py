@@ -80,11 +80,12 @@ class Interpreter(Refusals):
         self.loader.log = self._log
         self.loader.may_move = boot.kind == "own" and boot.interpreter_id.kind == "auto"
         self.pipeline = self.pipeline_type(configuration, boot.logs, boot.generation, self.loader, boot.environments)
-        self.pipeline.one_process = boot.one_process
-        main = self.pipeline.host(configuration.main)
+        self.planner = self.pipeline.planner
+        self.planner.one_process = boot.one_process
+        main = self.planner.host(configuration.main)
         self.log: ErrorLog = main.log
         named = output.server_of(configuration, boot.interpreter_id.name)
-        self.output = output.Output(self.pipeline.host(named).log, boot.interpreter_id.name)
+        self.output = output.Output(self.planner.host(named).log, boot.interpreter_id.name)
         board = Scoreboard.attach(boot.scoreboard)
         self._ceiling = descriptors.limit().ceiling
         #: The limit of descriptors that programs get.
@@ -96,7 +97,7 @@ class Interpreter(Refusals):
         self.mail: deque[messages.Message | None] = deque()
         self.offloader = Offloader(self, board) if self.alone and not boot.one_process else None
         self.delayed_flush: DelayedFlush | None = DelayedFlush(boot.interpreter_id.name) if self.alone else None
-        self.timeouts = self.pipeline.timeouts = None if boot.one_process else self._timeouts()
+        self.timeouts = self.planner.timeouts = None if boot.one_process else self._timeouts()
         self.services = Services(boot, main, self.loader, self.scoreboard_entry, board)
         self.modules = Modules(configuration, self.loader)
         self._watch: Watch | None = None
@@ -111,7 +112,7 @@ class Interpreter(Refusals):
         self.leased_listeners: LeasedListeners | None = None
         self.connection_states = mmap.mmap(boot.connection_states, 0) if boot.connection_states >= 0 else None
         self.closings = Closings(self.loop, self._closed)
-        self.host_of = self.pipeline.host_of
+        self.host_of = self.planner.host_of
         #: Begins with a connection that has arrived.
         self.start = connection_handlers.starter(boot.talks, self.connection_type.start, self.talk)
         self.talks = connection_handlers.Talks(self)
@@ -384,12 +385,12 @@ class Interpreter(Refusals):
     def serve(self, connection: Connection, head: Head) -> None:
         """One request, from its head to its log line; or give the connection back to the router."""
         now = time.time()
-        pipeline, host = self.pipeline, connection.host
+        planner, host = self.planner, connection.host
         try:
             if host.has_early:
-                self._serve_early(connection, head, pipeline.early(host), now)
+                self._serve_early(connection, head, planner.early(host), now)
                 return
-            located = pipeline.locate(host, head.path)
+            located = planner.locate(host, head.path)
         except ConfigError as error:
             self._misconfigured(connection, head, error)
             return
@@ -402,7 +403,7 @@ class Interpreter(Refusals):
         if req is None:
             return
         try:
-            pipeline.serve(req, located)
+            self.pipeline.serve(req, located)
         except Misplaced:
             self._move(connection, req, buffer, b"")
             return

@@ -1,6 +1,7 @@
 """The request object (manual 4.5.3; api 3.5): ``req``, for applications and engine alike.
 
-`RequestMembers` has what it holds, `RequestConfig` what it tells of its configuration; the services are here.
+`RequestMembers` has what it holds, `RequestConfig` what it tells of its configuration, `RequestSuccession` how it
+comes to stand for another resource; the services are here.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from mpserver.api import uri as uri_module
 from mpserver.api.members import message as log_text
 from mpserver.api.members import string, text
 from mpserver.api.request_config import RequestConfig
+from mpserver.api.request_succession import RequestSuccession
 from mpserver.http1.conditions import evaluate
 from mpserver.http1.dates import http_date
 from mpserver.typing import Any
 
 
-class Request(RequestConfig):
+class Request(RequestConfig, RequestSuccession):
     """One request, from its head to its log line. Applications may add attributes of their own."""
 
     __slots__ = ()

@@ -222,7 +222,7 @@ def load_packed(data: bytes) -> None:
 def _load(out: int, boot: Boot, wanted: list[tuple[str, str | None, str | None]]) -> None:
     """Load the modules as the interpreter would. Nothing that they raise leaves this function."""
     loader = Loader()
-    main = Pipeline(boot.configuration, {}, 0, loader, {}).host(boot.configuration.main)
+    main = Pipeline(boot.configuration, {}, 0, loader, {}).planner.host(boot.configuration.main)
     board = Scoreboard.attach(boot.scoreboard)
     lend(Services(boot, main, loader, board.entry(0, 1), board))
     for module, directory, path in wanted:

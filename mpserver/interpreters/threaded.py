@@ -13,6 +13,7 @@ from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.ipc.siblings import room
 from mpserver.modules import mpm
 from mpserver.phases.application_errors import describe
+from mpserver.phases.threaded_pipeline import SharedPipeline
 from mpserver.serving import connection_handlers
 from mpserver.serving.boot import Boot
 from mpserver.serving.connection import Connection
@@ -24,7 +25,6 @@ from mpserver.serving.threaded_parts import (
     SharedConnection,
     SharedEntered,
     SharedEntry,
-    SharedPipeline,
 )
 from mpserver.system.loop import COARSE
 from mpserver.system.thread_loop import SharedLoop

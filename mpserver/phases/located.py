@@ -13,7 +13,6 @@ from mpserver.config.htaccess import look
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.api.request import Request
     from mpserver.config.htaccess import Watched
     from mpserver.modules.file_cache import Page
     from mpserver.phases.plan import Plan
@@ -71,19 +70,3 @@ class Located:
 def same(one: os.stat_result, other: os.stat_result) -> bool:
     """Whether both are of the same file, unchanged: all but the time of the last access."""
     return one[:7] == other[:7] and one.st_mtime_ns == other.st_mtime_ns and one.st_ctime_ns == other.st_ctime_ns
-
-
-def settle(req: Request, located: Located) -> None:
-    """Give a request its resource and plan."""
-    req.mp_located = located
-    req.mp_plan = located.plan
-    resource = located.resource
-    req.mp_uri = resource.uri
-    if resource.handler is not None:
-        req.mp_handler = resource.handler
-    if resource.filename is not None:
-        req.mp_filename = req.mp_canonical_filename = resource.filename
-        req.mp_path_info = resource.path_info
-        req.mp_stat = resource.finfo
-        req.mp_finfo = None
-        req.mp_is_directory = resource.is_directory

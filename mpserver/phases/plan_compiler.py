@@ -18,14 +18,6 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpserver.api.request import Request
 
-#: Caches are emptied when they grow past this: a client can ask for any number of paths.
-CACHE = 4096
-
-
-#: The longest name of a host that is remembered: DNS has no longer ones.
-LONGEST_NAME = 255
-
-
 #: The name that always means the worker's own main interpreter (manual 4.1).
 MAIN = "main_interpreter"
 

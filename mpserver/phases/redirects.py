@@ -2,18 +2,126 @@
 
 from __future__ import annotations
 
+from stat import S_ISREG
+
 from mpserver import lazyre
 from mpserver.api import constants
 from mpserver.api.request import Request
+from mpserver.modules import auth
+from mpserver.phases import gates
+from mpserver.phases.ending import Ending
 from mpserver.phases.error_response import log_error
-from mpserver.phases.plan import Plan
+from mpserver.phases.host import Host
+from mpserver.phases.located import Located
+from mpserver.phases.plan import EARLY, TRANSLATION, Plan
+from mpserver.phases.planner import Planner
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.api.request_succession import Tried
+
+OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 
 #: What a redirect's URI may begin with and does not need.
 ABSOLUTE = lazyre.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(?=[/?]|$)")
 
-
-#: httpd's limit of internal redirects of one request.
+#: How often a request may be redirected internally (httpd's LimitInternalRecursion).
 REDIRECTS = 10
+
+
+class Redirects(Ending):
+    """The part of a pipeline that leads a request to another resource of its server."""
+
+    planner: Planner
+
+    def successor(self, req: Request, host: Host) -> Request:
+        """A new request on the same connection, with the same head."""
+        raise NotImplementedError
+
+    def follow(self, req: Request, host: Host, path: str, phases: tuple[str, ...]) -> Located | int:
+        """Where a raw path leads to inside the server, by way of the early phases that httpd runs for it.
+
+        :returns: the status instead, where that is the end of it.
+        """
+        raise NotImplementedError
+
+    def run_steps(self, req: Request, plan: Plan) -> int:
+        """The plan's steps and its content handler. :returns: OK, DONE, or the status to answer with."""
+        raise NotImplementedError
+
+    # ---- to another URI
+
+    def redirect(self, req: Request, uri: str) -> None:
+        """``req.internal_redirect``: serve another URI in place of this request; 500 where that can't be."""
+        if not self.redirected(req, uri, 0):
+            self.end(req, constants.HTTP_INTERNAL_SERVER_ERROR)
+
+    def redirected(self, req: Request, uri: str, status: int) -> bool:
+        """Serve another URI in place of the request; see `Answers.redirected`."""
+        if req.mp_redirects >= REDIRECTS:
+            log_error(req, f"AH00124: request exceeded the limit of {REDIRECTS} internal redirects: {uri}")
+            return False
+        path, question, query = ABSOLUTE.sub("", uri, count=1).partition("?")
+        if not path.isascii():  # an application's text: the path of a request has its bytes as latin-1
+            path = path.encode("utf-8", "surrogateescape").decode("latin-1")
+        host = self.planner.host(req.mp_server)
+        new = self.successor(req, host)
+        new.mp_succeed(req, uri, query if question else None, status)
+        located = self.follow(new, host, path, EARLY)
+        if isinstance(located, int):
+            result = located
+        else:
+            plan = located.plan
+            if plan.needs_python and (self.loader is None or plan.interpreter_id != req.mp_plan.interpreter_id):
+                _elsewhere(req, plan)
+                return False
+            new.mp_settle(located)
+            # (the redirect of a handler goes through all phases, manual 4.5.3; an ErrorDocument through httpd's)
+            if status and req.mp_located is not None:
+                new.mp_admitted = gates.admits(host.server, req.mp_located.resource, located.resource)
+                if new.mp_admitted and auth.check_access(plan.conf) == OK:  # no gate takes the user over
+                    new.mp_take_user(req)
+            result = located.resource.status or self.run_steps(new, plan)
+        if result and result != DONE and status:
+            log_error(req, f"the ErrorDocument {uri} for status {status} itself failed with {result}")
+            return False
+        self.end(new, result)
+        req.mp_adopt_response(new)
+        return True
+
+    # ---- to an index
+
+    def look_up(self, req: Request, uri: str, /) -> int:
+        """Make a request the one for an index file (httpd's sub-request and fast redirect); see `plan.Lookup`."""
+        before = req.mp_begin_lookup(uri)
+        try:
+            found = self.follow(req, self.planner.host(req.mp_server), uri, TRANSLATION)
+            result = found if isinstance(found, int) else self._become(req, before, found)
+        finally:
+            req.mp_leave_lookup(before)
+        if result != OK:
+            req.mp_undo_lookup(before)
+        return result
+
+    def _become(self, req: Request, before: Tried, located: Located) -> int:
+        """Make a request the one for an index file, which lies there."""
+        resource, plan = located.resource, located.plan
+        if resource.status:
+            return resource.status
+        if plan.needs_python and (self.loader is None or before.located.plan.interpreter_id != plan.interpreter_id):
+            return _elsewhere(req, plan)
+        req.mp_is_lookup = True
+        req.mp_admitted = gates.admits(req.mp_server, before.located.resource, resource)
+        if req.mp_admitted:
+            req.mp_user, req.mp_ap_auth_type = before.user, before.ap_auth_type
+        req.mp_settle(located)
+        for step in plan.steps:
+            result = step(req)
+            if result not in (OK, DECLINED):
+                return result
+        if resource.filename is not None and (resource.finfo is None or not S_ISREG(resource.finfo.st_mode)):
+            return constants.HTTP_NOT_FOUND  # an index is a file that is there
+        return OK
 
 
 def _elsewhere(req: Request, plan: Plan) -> int:

@@ -17,16 +17,16 @@ from mpserver.api.table import Table
 from mpserver.errors import ClientGone, ConfigError
 from mpserver.http1.percent import encode_path
 from mpserver.modules import cgi
-from mpserver.phases.located import settle
 from mpserver.phases.moving import is_plain
 from mpserver.phases.plan import Step
-from mpserver.typing import TYPE_CHECKING
+from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.connection import Connection
     from mpserver.api.input import Input
     from mpserver.api.request import Request
-    from mpserver.phases.pipeline import Pipeline
+    from mpserver.phases.host import Host
+    from mpserver.phases.planner import Planner
 
 OK, DONE = constants.OK, constants.DONE
 
@@ -41,6 +41,7 @@ OWN = frozenset(
     )
 )  # fmt: skip
 
+#: Puts bytes into the page.
 Write = Callable[[bytes], None]
 
 
@@ -96,11 +97,20 @@ class PageLink:
         """See `Link`."""
 
 
-class SubRequests:
-    """Makes and runs them for the pages of one pipeline."""
+class Successor(Protocol):
+    """Makes a request with the head of another one, for a server and a link; `Pipeline.successor` does."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
+    def __call__(self, req: Request, host: Host, link: Link) -> Request: ...
+
+
+class SubRequests:
+    """Makes and runs them for the pages of one pipeline.
+
+    :param leave: gives back what a request holds, see `mpserver.phases.ending.Ending.leave`.
+    """
+
+    def __init__(self, planner: Planner, successor: Successor, leave: Callable[[Request], None]) -> None:
+        self._planner, self._successor, self._leave = planner, successor, leave
 
     def include(self, req: Request, uri: str, write: Write, *, script: bool = False) -> int:
         """Serve a resource into a page.
@@ -134,7 +144,6 @@ class SubRequests:
 
     def _make(self, req: Request, uri: str, write: Write) -> Request | int:
         """The request for a part, or the status why there is none."""
-        pipeline = self._pipeline
         depth, outer = 0, req
         while outer.mp_main is not None:
             depth, outer = depth + 1, outer.mp_main
@@ -146,9 +155,9 @@ class SubRequests:
         path = path.encode("utf-8", "surrogateescape").decode("latin-1")
         if not path.startswith("/"):
             path = encode_path(req.mp_uri[: req.mp_uri.rfind("/") + 1]) + path
-        host = pipeline.host(req.mp_server)
+        host = self._planner.host(req.mp_server)
         try:
-            located = pipeline.locate(host, path)
+            located = self._planner.locate(host, path)
         except ConfigError as error:
             req.mp_log.log(ERROR, str(error), client=req.connection.client_addr)
             return error.status
@@ -159,13 +168,13 @@ class SubRequests:
             text = f"{uri} belongs to the interpreter {plan.interpreter}, but the page to {req.interpreter}"
             req.mp_log.log(ERROR, text, client=req.connection.client_addr)
             return constants.HTTP_INTERNAL_SERVER_ERROR
-        sub = pipeline.request(PageLink(req.mp_link, write), req.mp_head, host, req.mp_request_time)
+        sub = self._successor(req, host, PageLink(req.mp_link, write))
         sub.mp_method, sub.mp_header_only, sub.mp_assbackwards = "GET", 0, 1
         sub.mp_target, sub.mp_args, sub.mp_main = path, query if question else None, req
-        sub.mp_user, sub.mp_ap_auth_type = req.mp_user, req.mp_ap_auth_type
+        sub.mp_take_user(req)
         sub.mp_table_in = Table.from_pairs([pair for pair in req.headers_in.pairs() if pair[0].lower() not in OWN])
         sub.mp_env = Table.from_pairs(req.subprocess_env.pairs())
-        settle(sub, located)
+        sub.mp_settle(located)
         return sub
 
     def _run(self, sub: Request, content: Step) -> int:
@@ -177,7 +186,7 @@ class SubRequests:
             sub.mp_drop_parts()
             return status
         finally:
-            self._pipeline.leave(sub)
+            self._leave(sub)
 
     def _phases(self, sub: Request, content: Step) -> int:
         try:

@@ -65,8 +65,9 @@ class Router(Accepting):
         self.pipeline = Pipeline(
             start.configuration, start.logs, start.generation, None, self.environments
         )  # fmt: skip
-        self.log = self.pipeline.host(start.configuration.main).log
-        self.host_of = self.pipeline.host_of
+        self.planner = self.pipeline.planner
+        self.log = self.planner.host(start.configuration.main).log
+        self.host_of = self.planner.host_of
         #: Whether any server has connection handlers.
         self.talks = connection_handlers_module.wanted(start.configuration)
         #: Begin with a connection that has arrived, and with one that another one accepted.
@@ -118,18 +119,18 @@ class Router(Accepting):
 
     def _talk(self, connection: Connection) -> None:
         """A connection for a connection handler: it need not say anything first."""
-        interpreter_id = self.pipeline.plan(connection.default, connection.default.server.base, None).interpreter_id
+        interpreter_id = self.planner.plan(connection.default, connection.default.server.base, None).interpreter_id
         if self._backoff and self._wait(interpreter_id) > 0:
             connection.close()
             return
         self._hand_over(interpreter_id, connection)
 
     def _route(self, connection: Connection, head: Head) -> InterpreterId:
-        pipeline, host = self.pipeline, connection.host
-        early = pipeline.early(host)
+        planner, host = self.planner, connection.host
+        early = planner.early(host)
         if early is not None:
             return early.interpreter_id
-        plan = pipeline.locate(host, head.path).plan
+        plan = planner.locate(host, head.path).plan
         return plan.interpreter_id if plan.needs_python else ANYWHERE
 
     def _hand_over(self, interpreter_id: InterpreterId, connection: Connection) -> None:

@@ -116,7 +116,7 @@ class Talks:
         if found is None:
             from mpserver.phases.connection_handlers import ConnectionHandlers
 
-            plan = self._interpreter.pipeline.plan(host, host.server.base, None)
+            plan = self._interpreter.planner.plan(host, host.server.base, None)
             found = self._protocols[host] = ConnectionHandlers(plan)
         return found
 

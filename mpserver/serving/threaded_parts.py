@@ -11,26 +11,18 @@ brings there what another one has to ask for.
 
 from __future__ import annotations
 
-import threading
 import time
 from _thread import allocate_lock, get_ident
 
-from mpserver.api.response_head import Clock
-from mpserver.api.server import Server as ServerObject
 from mpserver.http1.head import refused
 from mpserver.ipc.scoreboard import Scoreboard, ScoreboardEntry
-from mpserver.phases.pipeline import Pipeline
 from mpserver.serving.connection import ENDING, WAITING, Connection
 from mpserver.serving.tracked_connection import TrackedConnection
 from mpserver.system.loop import COARSE
-from mpserver.typing import TYPE_CHECKING, Any
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.config.server import Server
-    from mpserver.config.settings import Conf
     from mpserver.interpreters.threaded import ThreadedInterpreter
-    from mpserver.phases.host import Host
-    from mpserver.phases.plan import Plan
 
 #: A connection's state while a thread of the pool serves its request; it is not in the loop then.
 SERVING = 6
@@ -103,43 +95,6 @@ class SharedEntered(SharedConnection, TrackedConnection):
     """The same in a process."""
 
     __slots__ = ()
-
-
-class SharedPipeline(Pipeline):
-    """The phases, for several threads at a time."""
-
-    def __init__(self, *arguments: Any) -> None:
-        self._compiling = threading.RLock()
-        self._own = threading.local()
-        super().__init__(*arguments)
-
-    def host(self, server: Server) -> Host:
-        """A server's facts; threads that ask at once get the same."""
-        host = self._hosts.get(server)
-        if host is None:
-            with self._compiling:
-                host = super().host(server)
-        return host
-
-    def _server_object(self, host: Host) -> ServerObject:
-        with self._compiling:
-            return host.made or super()._server_object(host)
-
-    def _compile(self, host: Host, conf: Conf, filename: str | None) -> Plan:
-        with self._compiling:
-            return super()._compile(host, conf, filename)
-
-    @property
-    def clock(self) -> Clock:
-        """Each thread has one of its own, for it keeps the heads of a second."""
-        found: Clock | None = getattr(self._own, "clock", None)
-        if found is None:
-            found = self._own.clock = Clock(self.software)
-        return found
-
-    @clock.setter
-    def clock(self, clock: Clock) -> None:
-        self._own.clock = clock
 
 
 class SharedEntry(ScoreboardEntry):

@@ -10,21 +10,21 @@ import pytest
 from mpserver.config.configuration import Configuration, load
 from mpserver.modules.all import registry
 from mpserver.phases.pipeline import Pipeline
-from mpserver.phases.plan_compiler import CACHE, LONGEST_NAME
+from mpserver.phases.planner import CACHE, LONGEST_NAME, Planner
 
 LOCAL = ("127.0.0.1", 80)
 
-Make = Callable[[str], Pipeline]
+Make = Callable[[str], Planner]
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Gives the pipeline of a router for a configuration's text, as an interpreter gets it."""
+    """Gives the planner of a router for a configuration's text, as an interpreter gets it."""
 
-    def read(text: str) -> Pipeline:
+    def read(text: str) -> Planner:
         (tmp_path / "httpd.conf").write_text(f"DocumentRoot {tmp_path}\n{text}")
         read = load("httpd.conf", registry(), root=str(tmp_path))
-        return Pipeline(Configuration.from_bytes(read.to_bytes(), registry()), {}, 0, None, {})
+        return Pipeline(Configuration.from_bytes(read.to_bytes(), registry()), {}, 0, None, {}).planner
 
     return read
 
@@ -37,10 +37,10 @@ def hosts(*extra: str) -> str:
 
 
 def test_hosts_in_one_interpreter_share_what_was_found(make: Make) -> None:
-    pipeline = make("ServerAdmin me\nPythonInterpreter one\n" + hosts("", "", "ServerAdmin you"))
-    first, second, third = (pipeline.host_of(LOCAL, f"h{number}") for number in range(3))
-    assert pipeline.locate(first, "/") is pipeline.locate(second, "/")
-    assert pipeline.locate(third, "/") is not pipeline.locate(first, "/")
+    planner = make("ServerAdmin me\nPythonInterpreter one\n" + hosts("", "", "ServerAdmin you"))
+    first, second, third = (planner.host_of(LOCAL, f"h{number}") for number in range(3))
+    assert planner.locate(first, "/") is planner.locate(second, "/")
+    assert planner.locate(third, "/") is not planner.locate(first, "/")
     shown = [(host.object.server_hostname, host.object.server_admin) for host in (first, second, third)]
     assert shown == [("h0", "me"), ("h1", "me"), ("h2", "you")]
     assert first.object is first.object
@@ -50,33 +50,31 @@ def test_hosts_in_one_interpreter_share_what_was_found(make: Make) -> None:
 
 
 def test_hosts_that_name_their_interpreters_have_plans_of_their_own(make: Make) -> None:
-    pipeline = make(hosts("", ""))
-    places = [
-        pipeline.locate(pipeline.host_of(LOCAL, name), "/").plan.interpreter_id.name for name in ("h0", "h1", "h0")
-    ]
+    planner = make(hosts("", ""))
+    places = [planner.locate(planner.host_of(LOCAL, name), "/").plan.interpreter_id.name for name in ("h0", "h1", "h0")]
     assert places == ["h0", "h1", "h0"]
 
 
 def test_sections_of_a_host_are_its_own(make: Make) -> None:
     timeout = "<Location /here>\nPythonOption which yes\n</Location>"
-    pipeline = make("PythonInterpreter one\n" + hosts("", timeout, "PythonOption which all"))
-    options = [pipeline.locate(pipeline.host_of(LOCAL, f"h{n}"), "/here").plan.options for n in range(3)]
+    planner = make("PythonInterpreter one\n" + hosts("", timeout, "PythonOption which all"))
+    options = [planner.locate(planner.host_of(LOCAL, f"h{n}"), "/here").plan.options for n in range(3)]
     assert options == [{}, {"which": "yes"}, {"which": "all"}]
 
 
 def test_names_are_forgotten_before_they_fill_the_memory(make: Make) -> None:
-    pipeline = make(hosts("", "", ""))
+    planner = make(hosts("", "", ""))
     for number in range(10_000):
-        assert pipeline.host_of(LOCAL, f"client{number}").name == "h0"
-    assert len(pipeline._found) <= CACHE + 6
+        assert planner.host_of(LOCAL, f"client{number}").name == "h0"
+    assert len(planner._found) <= CACHE + 6
     long = "x" * (LONGEST_NAME + 1)
-    assert pipeline.host_of(LOCAL, long).name == "h0"
-    assert (LOCAL, long) not in pipeline._found
-    assert pipeline.host_of(LOCAL, "H2:80").name == "h2"
+    assert planner.host_of(LOCAL, long).name == "h0"
+    assert (LOCAL, long) not in planner._found
+    assert planner.host_of(LOCAL, "H2:80").name == "h2"
 
 
 def test_each_of_many_hosts_is_remembered(make: Make) -> None:
-    pipeline = make("PythonInterpreter one\n" + hosts(*[""] * (CACHE + 10)))
+    planner = make("PythonInterpreter one\n" + hosts(*[""] * (CACHE + 10)))
     for number in range(CACHE + 10):
-        assert pipeline.host_of(LOCAL, f"h{number}").name == f"h{number}"
-    assert len(pipeline._found) == CACHE + 10
+        assert planner.host_of(LOCAL, f"h{number}").name == f"h{number}"
+    assert len(planner._found) == CACHE + 10

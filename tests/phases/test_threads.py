@@ -32,8 +32,9 @@ from mpserver.modules import core, file_cache, mime
 from mpserver.modules.all import registry
 from mpserver.modules.log_items import _Seconds, clf_time
 from mpserver.phases.plan import Handler
+from mpserver.phases.threaded_pipeline import SharedPipeline
 from mpserver.serving.thread_pool import Pool
-from mpserver.serving.threaded_parts import SharedEntry, SharedPipeline
+from mpserver.serving.threaded_parts import SharedEntry
 from support.threads import THREADS, hurried, together
 from support.waiting import PATIENCE, wait_for
 
@@ -266,16 +267,16 @@ def test_hosts_sites_and_plans_are_one_for_all_threads_and_lead_to_their_files(t
     (tmp_path / "httpd.conf").write_text(text)
     read = load("httpd.conf", registry(), root=str(tmp_path))
     for turn in range(3):
-        pipeline = SharedPipeline(Configuration.from_bytes(read.to_bytes(), registry()), {}, 0, None, {})
+        planner = SharedPipeline(Configuration.from_bytes(read.to_bytes(), registry()), {}, 0, None, {}).planner
 
         def work(number: int) -> list[object]:
             objects: list[object] = []
             for step in range(12):
                 name = f"h{step % 6}"
-                host = pipeline.host_of(LOCAL, name)  # noqa: B023  # called in the loop
+                host = planner.host_of(LOCAL, name)  # noqa: B023  # called in the loop
                 assert host.object.server_hostname == name
                 page = (number + step) % 6
-                located = pipeline.locate(host, f"/{page}/page")  # noqa: B023
+                located = planner.locate(host, f"/{page}/page")  # noqa: B023
                 assert located.resource.filename == f"{tmp_path}/{page}/page"
                 assert located.plan.options["n"] == str(page)
                 assert located.plan.handlers["PythonHandler"].plain[0].module == f"m{page}"

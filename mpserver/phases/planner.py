@@ -1,0 +1,204 @@
+"""Finds what a request stands for and what is to be done with it: server, resource, plan; and keeps what was found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from mpserver.api import constants
+from mpserver.api.connection import Address
+from mpserver.api.loader import Loader
+from mpserver.api.server import Server as ServerObject
+from mpserver.config.configuration import Configuration
+from mpserver.config.htaccess import HtaccessCache, Watched
+from mpserver.config.sections import Sections
+from mpserver.config.server import Server
+from mpserver.config.settings import Conf
+from mpserver.modules import default, python
+from mpserver.modules.interpreter_environment import Environment
+from mpserver.phases import symlinks
+from mpserver.phases.host import Host, Site, server_name, server_object, server_software
+from mpserver.phases.located import Located
+from mpserver.phases.plan import Handler, Plan
+from mpserver.phases.plan_compiler import make_plan, varies_by_file
+from mpserver.phases.steps import compile_steps
+from mpserver.phases.translate import Resource, resolve
+from mpserver.typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+    from mpserver.phases.timeouts import Timeouts
+
+#: Caches are emptied when they grow past this: a client can ask for any number of paths.
+CACHE = 4096
+
+#: The longest name of a host that is remembered: DNS has no longer ones.
+LONGEST_NAME = 255
+
+
+class Detours(Protocol):
+    """The ways of a request over other resources of the server; plans lead there (`mpserver.phases.pipeline`)."""
+
+    #: What puts parts into pages, see `mpserver.phases.subrequests.SubRequests`.
+    subrequests: Any
+
+    def redirect(self, req: Request, uri: str) -> None:
+        """Serve another URI in place of the request, to its end."""
+
+    def look_up(self, req: Request, uri: str, /) -> int:
+        """Make a request the one for an index file, see `mpserver.phases.plan.Lookup`."""
+
+
+class Planner:
+    """Hosts, resources and plans of one interpreter, or of a router."""
+
+    def __init__(
+        self, configuration: Configuration, logs: Mapping[str, int], generation: int, loader: Loader | None,
+        environments: Mapping[str, Environment], detours: Detours,
+    ) -> None:  # fmt: skip
+        self.configuration = configuration
+        self.software = server_software(configuration.main.conf)
+        self.htaccess = HtaccessCache(configuration)
+        #: Whether somebody may sit at the terminal (-X, -DONE_PROCESS).
+        self.one_process = False
+        #: What ends requests that take too long; None: nothing does.
+        self.timeouts: Timeouts | None = None
+        self._logs = logs
+        self._generation = generation
+        self._loader = loader
+        self._environments = environments
+        self._detours = detours
+        self._hosts: dict[Server, Host] = {}
+        self._sites: dict[tuple[Conf, Sections, str | None], Site] = {}
+        self._found: dict[tuple[Address, str | None], Host] = {}
+        #: How many names of hosts are remembered: each has a few, and every local address counts.
+        self._names = CACHE + 2 * len(configuration.hosts)
+        self._plans: dict[tuple[Conf, Site], Plan] = {}
+        self._file_plans: dict[tuple[Conf, Site, str | None], Plan] = {}
+        self._early: dict[Site, Plan] = {}
+
+    # ---- servers
+
+    def host_of(self, address: Address, name: str | None) -> Host:
+        """The server for a local address and a Host header."""
+        key = (address, name)
+        host = self._found.get(key)
+        if host is None:
+            host = self.host(self.configuration.find(address[0], address[1], name))
+            if name is None or len(name) <= LONGEST_NAME:
+                if len(self._found) >= self._names:
+                    self._found.clear()
+                self._found[key] = host
+        return host
+
+    def host(self, server: Server) -> Host:
+        """What serving needs of a server, worked out when first asked for."""
+        host = self._hosts.get(server)
+        if host is None:
+            name = server_name(server)
+            host = self._hosts[server] = Host(server, name, self._site(server, name), self.make_server)
+        return host
+
+    def _site(self, server: Server, name: str) -> Site:
+        """What a server has in common with others."""
+        # (the base is that of the sections; a section may name another interpreter, but not none)
+        key = server.conf, server.sections, name if server.base[python.PYTHON_INTERPRETER] is None else None
+        site = self._sites.get(key)
+        if site is None:
+            site = self._sites[key] = Site(self.configuration, server, name, self._logs)
+        return site
+
+    def make_server(self, host: Host) -> ServerObject:
+        """A server for applications, made when first asked for."""
+        made = host.made = server_object(self.configuration, host, self._generation)
+        made.mp_find_next = lambda: self._after(host.server)
+        return made
+
+    def _after(self, server: Server) -> ServerObject | None:
+        """The server after this one, in httpd's order: the main server, then the virtual hosts from the last on."""
+        hosts = self.configuration.hosts
+        number = hosts.index(server) if server in hosts else len(hosts)
+        return self.host(hosts[number - 1]).object if number else None
+
+    # ---- resources
+
+    def locate(self, host: Host, path: str) -> Located:
+        """The resource that a raw path names, and the plan for it. :raises ConfigError: of a .htaccess file."""
+        located = host.located.get(path)
+        if located is not None and located.holds():
+            return located
+        if path == "*":
+            return self._whole_server(host)
+        watched: list[Watched] = []
+        resource = resolve(host.server, path, self.htaccess.recording(watched))
+        located = Located(resource, self.plan(host, resource.conf, resource.filename), tuple(watched))
+        if located.keeps:
+            if len(host.located) > CACHE:
+                host.located.clear()
+            host.located[path] = located
+        return located
+
+    def _whole_server(self, host: Host) -> Located:
+        """What ``OPTIONS *`` is about: there is no file, and so no phases of one."""
+        base = host.server.base
+        plan = self.compile(host, base, None)
+        plan.steps, plan.content = (), default.handler
+        located = host.located["*"] = Located(Resource("*", base), plan)
+        return located
+
+    # ---- plans
+
+    def early(self, host: Host) -> Plan | None:
+        """The server-level plan, if it has handlers that run before the resource is known."""
+        if not host.has_early:
+            return None
+        plan = self._early.get(host.site)
+        if plan is None:
+            plan = self._early[host.site] = self.compile(host, host.server.base, None)
+        return plan
+
+    def plan(self, host: Host, conf: Conf, filename: str | None) -> Plan:
+        """The plan for a merged configuration."""
+        site = host.site
+        plan = self._plans.get((conf, site))
+        if plan is not None:
+            return plan
+        if varies_by_file(conf):
+            directory = filename if filename is None or os.path.isdir(filename) else os.path.dirname(filename)
+            key = (conf, site, directory)
+            plan = self._file_plans.get(key)
+            if plan is None:
+                if len(self._file_plans) > CACHE:
+                    self._file_plans.clear()
+                plan = self._file_plans[key] = self.compile(host, conf, filename)
+            return plan
+        if len(self._plans) > CACHE:
+            self._plans.clear()
+        plan = self._plans[conf, site] = self.compile(host, conf, filename)
+        return plan
+
+    def compile(self, host: Host, conf: Conf, filename: str | None) -> Plan:
+        """Make a plan; ``filename``: of the request that it is first made for."""
+        detours = self._detours
+        plan = make_plan(
+            host.site, conf, filename, self.software, detours.redirect, self._environments, self._handlers(host, conf)
+        )  # fmt: skip
+        compile_steps(plan, self._loader, detours.look_up, filename)
+        plan.subrequests, plan.loader = detours.subrequests, self._loader
+        if symlinks.needed(host.server, conf):
+            plan.steps = (symlinks.step(host.server, self.htaccess), *plan.steps)
+        if self.timeouts is not None and plan.needs_python:
+            self.timeouts.limit(plan)
+        return plan
+
+    def _handlers(self, host: Host, conf: Conf) -> type[Handler]:
+        """What the handlers of a configuration are: with PythonEnablePdb they stop in the debugger."""
+        if not conf[python.PYTHON_ENABLE_PDB] or self._loader is None:
+            return Handler
+        if self.one_process:
+            from mpserver.phases.debugger import DebuggedHandler
+
+            return DebuggedHandler
+        text = "PythonEnablePdb is ignored: it needs a server of one process, which -DONE_PROCESS starts"
+        host.log.log(constants.APLOG_NOTICE, text, module="python")
+        return Handler
