@@ -1,13 +1,14 @@
-"""A request that stands for another resource than its head named: a redirect's, an error document's, an index's.
+"""A request that stands for another resource than its head named: of a redirect, an error document, an index, a part.
 
-An internal redirect makes a second request, which takes the place of the first on the connection (manual 4.5.3);
-the look-up of an index changes the request itself, and may be taken back.
+An internal redirect makes a second request, which takes the place of the first on the connection (manual 4.5.3), and
+so does a part of a page for a while; the look-up of an index changes the request itself, and may be taken back.
 """
 
 from __future__ import annotations
 
 from mpserver.api.input_filters import unfiltered
 from mpserver.api.request_members import RequestMembers
+from mpserver.api.table import Table
 from mpserver.typing import Any, NamedTuple, Self
 
 #: What a redirect's request takes over of a response that has begun.
@@ -94,6 +95,20 @@ class RequestSuccession(RequestMembers):
         """The request that took this one's place has ended the response, which is this one's for the logs."""
         for name in ANSWERED:
             setattr(self, name, getattr(successor, name))
+
+    # ---- parts of pages
+
+    def mp_become_part(self, page: Self, target: str, args: str | None, own: frozenset[str]) -> None:
+        """Be a GET for another resource, whose body goes into a page (httpd's sub-requests).
+
+        :param target: the raw path of the resource, and ``args`` its query.
+        :param own: the headers, in lower case, that are about the request for the page alone.
+        """
+        self.mp_method, self.mp_header_only, self.mp_assbackwards = "GET", 0, 1
+        self.mp_target, self.mp_args, self.mp_main = target, args, page
+        self.mp_take_user(page)
+        self.mp_table_in = Table.from_pairs([pair for pair in page.headers_in.pairs() if pair[0].lower() not in own])
+        self.mp_env = Table.from_pairs(page.subprocess_env.pairs())
 
     # ---- look-ups of an index
 

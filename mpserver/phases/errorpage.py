@@ -158,7 +158,7 @@ def build(status: int, req: Request | PageSubject, note: str = "", failed: int =
 
 
 def escape(text: str) -> str:
-    """Text for a page. (The library's ``html`` takes long to import, for its table of entities.)"""
+    """Text for a page; the library's ``html`` takes long to import, for its table of entities."""
     return text.translate(_SPECIAL)
 
 

@@ -100,7 +100,8 @@ TRANSLATION = ("PythonTransHandler",)
 class Lookup(Protocol):
     """Makes a request the one for an index file, up to its content handler: OK, or the status of the look-up."""
 
-    def __call__(self, req: Request, uri: str, /) -> int: ...
+    def __call__(self, req: Request, uri: str, /) -> int:
+        """Look it up; ``uri``: its raw path."""
 
 
 class InterpreterId(NamedTuple):

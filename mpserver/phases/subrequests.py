@@ -13,7 +13,6 @@ from mpserver.api import constants
 from mpserver.api.error_log import ERROR
 from mpserver.api.parts import Begun, Part, pieces
 from mpserver.api.stream import Link
-from mpserver.api.table import Table
 from mpserver.errors import ClientGone, ConfigError
 from mpserver.http1.percent import encode_path
 from mpserver.modules import cgi
@@ -100,7 +99,8 @@ class PageLink:
 class Successor(Protocol):
     """Makes a request with the head of another one, for a server and a link; `Pipeline.successor` does."""
 
-    def __call__(self, req: Request, host: Host, link: Link) -> Request: ...
+    def __call__(self, req: Request, host: Host, link: Link) -> Request:
+        """Make it; ``req``: the other one."""
 
 
 class SubRequests:
@@ -169,11 +169,7 @@ class SubRequests:
             req.mp_log.log(ERROR, text, client=req.connection.client_addr)
             return constants.HTTP_INTERNAL_SERVER_ERROR
         sub = self._successor(req, host, PageLink(req.mp_link, write))
-        sub.mp_method, sub.mp_header_only, sub.mp_assbackwards = "GET", 0, 1
-        sub.mp_target, sub.mp_args, sub.mp_main = path, query if question else None, req
-        sub.mp_take_user(req)
-        sub.mp_table_in = Table.from_pairs([pair for pair in req.headers_in.pairs() if pair[0].lower() not in OWN])
-        sub.mp_env = Table.from_pairs(req.subprocess_env.pairs())
+        sub.mp_become_part(req, path, query if question else None, OWN)
         sub.mp_settle(located)
         return sub
 

@@ -84,6 +84,19 @@ def forkcaught(req):
     return plain(req)
 
 
+def swallows(write):
+    note("swallows")
+    try:
+        pid = os.fork()
+    except Exception as error:
+        write(type(error).__name__)
+    else:
+        if not pid:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        write(apache._runtime.current().kind)
+
+
 def first(req):
     note("first")
     return apache.OK
@@ -176,6 +189,11 @@ def connected(connection):
     load()
     connection.write(apache._runtime.current().kind.encode())
     return apache.OK
+
+
+def connectedfork(connection):
+    swallows(connection.write)
+    return apache.OK
 """
 
 PUBLISHED = """
@@ -217,10 +235,10 @@ def application(environ, start_response):
 """
 
 INCLUDES = '<!--#include virtual="/a/first" -->|<!--#include virtual="/a/second" -->'
-CODE = (
-    "<!--#python exec=\"import sys; sys.path.insert(0, __file__.partition('/www/')[0] + '/www'); import app; "
-    'app.note(\'first\')" -->|<!--#include virtual="/c/second" -->'
-)
+#: The beginning of an element's code that may import the modules of the site.
+IMPORTING = "import sys; sys.path.insert(0, __file__.partition('/www/')[0] + '/www'); import app; "
+CODE = f'<!--#python exec="{IMPORTING}app.note(\'first\')" -->|<!--#include virtual="/c/second" -->'
+CAUGHT = f'<!--#python exec="{IMPORTING}app.swallows(filter.write)" -->'
 
 #: Places with the same pages, whose applications meet what they meet in one test only.
 PLACES = ("a", "b", "c")
@@ -230,6 +248,7 @@ FILES: dict[str, str | bytes] = {
     "top.py": AT_TOP,
     "a/parts/page.shtml": INCLUDES,
     "c/parts/page.shtml": CODE,
+    "a/caught/page.shtml": CAUGHT,
 }
 for one in PLACES:
     FILES |= {
@@ -267,6 +286,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     "psp": ("SetHandler mod_python", "PythonHandler mod_python.psp"),
     "cgi": ("SetHandler mod_python", "PythonHandler mod_python.cgihandler"),
     "parts": ("Options +Includes", "SetOutputFilter INCLUDES"),
+    "caught": ("Options +Includes", "SetOutputFilter INCLUDES"),
 }
 
 
@@ -433,6 +453,12 @@ def test_an_application_sees_that_it_can_not_fork(server: Server) -> None:
 
 
 @needs_own
+def test_the_code_of_a_page_moves_though_it_swallows_what_it_meets(server: Server) -> None:
+    assert server.get("/a/caught/page.shtml").text == "process"
+    assert runs(server) == ["swallows own", "swallows process"]
+
+
+@needs_own
 def test_the_next_request_of_the_same_connection_goes_to_the_process(server: Server) -> None:
     request = b"POST /b/forkcaught HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n-"
     with server.dial() as sock:
@@ -481,10 +507,16 @@ def test_with_a_kind_by_name_nothing_moves(start_server: StartServer, backend: s
 
 @needs_own
 @pytest.mark.parametrize("mpm", ["prefork", "worker"])
-def test_a_connection_handler_runs_once(start_server: StartServer, mpm: str) -> None:
+@pytest.mark.parametrize(
+    ("handler", "name", "answer"), [("connected", "connected", b""), ("connectedfork", "swallows", b"RuntimeError")]
+)
+def test_a_connection_handler_runs_once(
+    start_server: StartServer, mpm: str, handler: str, name: str, answer: bytes
+) -> None:
     conf = (
         "<VirtualHost 127.0.0.1:${OTHER}>\nPythonPath \"sys.path + ['${WWW}']\"\n"
-        "PythonConnectionHandler app::connected\n</VirtualHost>\nListen 127.0.0.1:${OTHER}\n"
+        f"PythonConnectionHandler app::{handler}\n"
+        "</VirtualHost>\nListen 127.0.0.1:${OTHER}\n"
     )
     other = Port()
     server = start_server(
@@ -505,5 +537,5 @@ def test_a_connection_handler_runs_once(start_server: StartServer, mpm: str) -> 
         ):
             return stream.read()
 
-    assert [ask(), ask(), ask()] == [b"", b"process", b"process"], server.said()
-    assert runs(server) == ["connected own", "connected process", "connected process"]
+    assert [ask(), ask(), ask()] == [answer, b"process", b"process"], server.said()
+    assert runs(server) == [f"{name} own", f"{name} process", f"{name} process"]
