@@ -28,9 +28,9 @@ class Children:
         """Make them what starts programs here, and those that this process forks its like."""
         if not self._former:
             return
-        _replace(os, "posix_spawn", self.posix_spawn)
-        _replace(os, "posix_spawnp", self.posix_spawnp)
-        _replace(os, "system", lambda command: self.shell(command, os.environ))
+        replace(os, "posix_spawn", self.posix_spawn)
+        replace(os, "posix_spawnp", self.posix_spawnp)
+        replace(os, "system", lambda command: self.shell(command, os.environ))
         _replace_fork_exec(self.fork_exec)
         self.after_fork()
 
@@ -59,9 +59,9 @@ class Children:
 
 
 def _replace_fork_exec(function: Callable[..., int]) -> None:
-    _replace(_posixsubprocess, "fork_exec", function)
+    replace(_posixsubprocess, "fork_exec", function)
     if "subprocess" in sys.modules:
-        _replace(sys.modules["subprocess"], "_fork_exec", function)
+        replace(sys.modules["subprocess"], "_fork_exec", function)
 
 
 class Environment:
@@ -89,7 +89,7 @@ class Environment:
             "posix_spawnp": self._with_ours(self._start.posix_spawnp),
         }
         for name, function in replaced.items():
-            _replace(os, name, function)
+            replace(os, name, function)
         _replace_fork_exec(self.fork_exec)
 
     def putenv(self, name: str | bytes, value: str | bytes, /) -> None:
@@ -136,7 +136,7 @@ class Environment:
         os.execve(path, arguments, self._variables)
 
 
-def _replace(module: ModuleType, name: str, function: Callable[..., Any]) -> None:
+def replace(module: ModuleType, name: str, function: Callable[..., Any]) -> None:
     """Replace a function of a module, where this Python has it."""
     if hasattr(module, name):
         setattr(module, name, function)

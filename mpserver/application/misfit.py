@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from mpserver.api.request import Request
-    from mpserver.interp import Interpreter
+    from mpserver.serving.interpreter_owner import InterpreterOwner
 
-#: The place of an interpreter that serves nobody any more.
+#: The home of an interpreter that serves nobody any more.
 NOWHERE = InterpreterId("", "")
 
 #: The code that calls an application at the start of its interpreter.
@@ -35,7 +35,7 @@ class Misfit:
 
     __slots__ = ("_interpreter",)
 
-    def __init__(self, interpreter: Interpreter) -> None:
+    def __init__(self, interpreter: InterpreterOwner) -> None:
         self._interpreter = interpreter
         interpreter.loader.refused = self.leave
         for name in ("create_module", "exec_module"):

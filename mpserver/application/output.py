@@ -87,10 +87,10 @@ class Lines(io.TextIOBase):
         lines = (self._partial.pop(key, "") + text).split("\n")
         rest = lines.pop()
         if lines:
-            self._emit(lines)
+            self.emit(lines)
         if len(rest) >= LONG:
             whole = len(rest) - len(rest) % LONG
-            self._emit([rest[:whole]])
+            self.emit([rest[:whole]])
             rest = rest[whole:]
         if rest:
             self._partial[key] = rest
@@ -100,13 +100,14 @@ class Lines(io.TextIOBase):
         """Log this thread's partial line."""
         rest = self._partial.pop((threading.get_ident(), self._level), "")
         if rest:
-            self._emit([rest])
+            self.emit([rest])
 
     def close(self) -> None:
         """It stays open: others use it."""
         self.flush()
 
-    def _emit(self, lines: list[str]) -> None:
+    def emit(self, lines: list[str]) -> None:
+        """Log whole lines, long ones in pieces."""
         pieces = (line[at : at + LONG] for line in lines for at in range(0, len(line) or 1, LONG))
         text = "\n".join(self._prefix + piece.removesuffix("\r") for piece in pieces)
         self._log.log(self._level, text, module="python")
@@ -138,4 +139,4 @@ class Output:
         streams = {levels.NOTICE: self.stdout, levels.WARN: self.stderr}
         while self.partial:
             (_thread, level), rest = self.partial.popitem()
-            streams[level]._emit([rest])
+            streams[level].emit([rest])

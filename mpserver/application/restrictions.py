@@ -9,13 +9,6 @@ A process interpreter has a process to itself: there only the output is ours to 
 
 from __future__ import annotations
 
-from mpserver.application.environ import Children, Environment, _replace
-from mpserver.typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mpserver.application.output import Output
-
-
 import importlib
 import os
 import sys
@@ -23,26 +16,18 @@ import threading
 from collections.abc import Callable
 from types import ModuleType
 
+from mpserver.application.environ import Children, Environment, replace
 from mpserver.system import subinterpreters
-from mpserver.typing import Any, NamedTuple, NoReturn
+from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+if TYPE_CHECKING:
+    from mpserver.application.output import Output
 
 #: Makes the error for an application that does what an isolated subinterpreter can't, from its text.
 Refusal = Callable[[str], BaseException]
 
 #: What errors advise.
 REMEDY = "set 'PythonInterpBackend process' for this application, which then runs in a process of its own"
-
-
-# ---- output
-
-
-# ---- the programs that it starts
-
-
-# ---- the environment
-
-
-# ---- what can't be
 
 
 def _fork_in_own(error: Refusal) -> Callable[[], NoReturn]:
@@ -81,7 +66,8 @@ def _thread_kinds(allowed: Callable[[], bool], error: Refusal = RuntimeError) ->
     askers = {threading.Thread.__init__.__code__, threading.Thread.daemon.fset.__code__}  # type: ignore[attr-defined]
 
     def ask() -> bool:
-        if sys._getframe(1).f_code in askers and not allowed():
+        caller = sys._getframe(1)
+        if caller.f_code in askers and not allowed():
             raise error(
                 "daemon threads are disabled in subinterpreters: use a thread that is no daemon and that "
                 f"apache.register_cleanup ends, or {REMEDY}"
@@ -107,7 +93,8 @@ def _breakpoint(*_arguments: Any, **_keywords: Any) -> None:
     """``breakpoint()`` in a server of one process: the debugger talks to the terminal, not to the log."""
     import pdb  # noqa: T100
 
-    pdb.Pdb(stdin=sys.__stdin__, stdout=sys.__stdout__).set_trace(sys._getframe(1))
+    caller = sys._getframe(1)
+    pdb.Pdb(stdin=sys.__stdin__, stdout=sys.__stdout__).set_trace(caller)
 
 
 class Change(NamedTuple):
@@ -171,6 +158,6 @@ def install(kind: str, output: Output, one_process: bool, error: Refusal = Runti
             sys.modules[name] = None  # type: ignore[assignment]
     for change in CHANGES[kind]:
         if hasattr(change.module, change.name):
-            _replace(change.module, change.name, change.make(getattr(change.module, change.name), error))
+            replace(change.module, change.name, change.make(getattr(change.module, change.name), error))
     if one_process and not os.environ.get("PYTHONBREAKPOINT"):
         sys.breakpointhook = _breakpoint

@@ -15,32 +15,30 @@ from mpserver.config.settings import Conf
 from mpserver.modules import python
 from mpserver.phases.plan import InterpreterId
 from mpserver.phases.plan_compiler import MAIN, identify
-from mpserver.serving.lifetime import NONE, Limits
-from mpserver.typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
+from mpserver.serving.lifetime import UNLIMITED, InterpreterLifetime
 
 
-def limits(configuration: Configuration, where: InterpreterId) -> Limits:
-    """The limits of an interpreter; those of the main server where no section shows its name."""
+def lifetime(configuration: Configuration, where: InterpreterId) -> InterpreterLifetime:
+    """The lifetime of an interpreter; that of the main server where no section shows its name."""
     for server in (configuration.main, *configuration.hosts):
         for conf in _scopes(server):
             told = _told(conf)
-            if told != NONE and _runs(server, conf, where):
+            if told != UNLIMITED and _runs(server, conf, where):
                 return told
     return _told(configuration.main.base)
 
 
-def _told(conf: Conf) -> Limits:
-    return Limits(conf[python.INTERP_MAX_REQUESTS], conf[python.INTERP_IDLE_TIMEOUT], conf[python.INTERP_RELOAD])
+def _told(conf: Conf) -> InterpreterLifetime:
+    return InterpreterLifetime(
+        conf[python.INTERP_MAX_REQUESTS], conf[python.INTERP_IDLE_TIMEOUT], conf[python.INTERP_RELOAD]
+    )
 
 
 def _scopes(server: Server) -> Iterator[Conf]:
     """Each section with what holds around it: sections of the same path, or one above. The narrowest come first."""
     sections = server.sections
     directories = (*sections.directories, *sections.directory_matches)
-    if any(_told(entry.conf) != NONE for entry in (*directories, *sections.locations)):
+    if any(_told(entry.conf) != UNLIMITED for entry in (*directories, *sections.locations)):
         for entries in (sections.locations, directories):
             for entry in reversed(entries):
                 conf = server.base

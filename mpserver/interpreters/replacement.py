@@ -240,7 +240,7 @@ class Recycling:
         interpreter_id = interp.boot.interpreter_id
         if interp.boot.kind == "main":
             return
-        timeout = interp.boot.limits.idle
+        timeout = interp.boot.lifetime.idle
         if timeout:
             self._timeouts[interpreter_id] = timeout
             self._look_at(time.monotonic() + timeout)

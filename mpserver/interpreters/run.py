@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 
 
 def _engine(boot: Boot) -> type[Interpreter]:
-    """What the MPM wants."""
-    if not mpm.is_threaded(boot.configuration):
-        return Interpreter
-    from mpserver.interpreters.threaded import ThreadedInterpreter
+    """What the MPM and PythonInterpMaxRequests want; only that is loaded."""
+    limited = boot.lifetime.requests > 0
+    if mpm.is_threaded(boot.configuration):
+        from mpserver.interpreters import threaded
 
-    return ThreadedInterpreter
+        return threaded.LimitedThreadedInterpreter if limited else threaded.ThreadedInterpreter
+    if limited:
+        from mpserver.interpreters.limited import LimitedInterpreter
+
+        return LimitedInterpreter
+    return Interpreter
 
 
 def run(boot: Boot, inbox_fd: int, loader: Loader | None = None) -> None:

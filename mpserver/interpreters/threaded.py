@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from _thread import allocate_lock
 from collections.abc import Callable
 
 from mpserver.api import error_log as levels
 from mpserver.http1.head import Head
 from mpserver.interp import Interpreter
+from mpserver.interpreters.limited import LimitedInterpreter
 from mpserver.ipc import messages
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.ipc.siblings import room
@@ -17,14 +17,14 @@ from mpserver.phases.threaded_pipeline import SharedPipeline
 from mpserver.serving import connection_handlers
 from mpserver.serving.boot import Boot
 from mpserver.serving.connection import Connection
-from mpserver.serving.offloader import ORPHAN
+from mpserver.serving.offloader import ORPHANED_FOR
+from mpserver.serving.states import IN_THREAD
 from mpserver.serving.thread_pool import Pool
 from mpserver.serving.threaded_parts import (
-    SERVING,
-    TALK,
+    FOR_HANDLER,
     SharedConnection,
-    SharedEntered,
     SharedEntry,
+    SharedTrackedConnection,
 )
 from mpserver.system.loop import COARSE
 from mpserver.system.thread_loop import SharedLoop
@@ -35,9 +35,8 @@ if TYPE_CHECKING:
 
     from mpserver.api.loader import Loader
 
-
 #: How long a request waits for a thread before a sibling worker is looked for, in seconds.
-PATIENCE = 0.01
+WAIT_FOR_THREAD = 0.01
 
 
 class ThreadedInterpreter(Interpreter):
@@ -46,17 +45,15 @@ class ThreadedInterpreter(Interpreter):
     loop_type = SharedLoop
     pipeline_type = SharedPipeline
     connection_type = SharedConnection
-    tracked_type = SharedEntered
+    tracked_type = SharedTrackedConnection
     alone = False
 
     loop: SharedLoop
 
     def __init__(self, boot: Boot, inbox: socket.socket, loader: Loader | None = None) -> None:
         super().__init__(boot, inbox, loader)
-        #: Held where a connection begins to wait, and where those that wait are told to end.
-        self.gate = allocate_lock()
         threads = mpm.limits_of(boot.configuration).threads
-        work = self._work_or_talk if self.talks.wanted else self._work
+        work = self._work_or_handle if self.connection_handlers.wanted else self._work
         self.pool = Pool(boot.interpreter_id.name, threads, work, self.scoreboard_entry.threads)
         self.deadline = float("inf")
 
@@ -66,7 +63,7 @@ class ThreadedInterpreter(Interpreter):
 
     def serve(self, connection: Connection, head: Head) -> None:
         """A request is complete: it leaves the loop with its connection."""
-        connection.state = SERVING
+        connection.state = IN_THREAD
         # (not infinite: so the loop looks at it again before it waits with a deadline of its own)
         connection.deadline = self.loop.now + max(connection.keep_alive_timeout, COARSE)
         self.loop.hasten(connection.deadline)
@@ -83,19 +80,19 @@ class ThreadedInterpreter(Interpreter):
         except BaseException as error:  # whatever it is, it must not end the thread
             self.broken(connection, error)
 
-    def talk(self, connection: Connection) -> None:
+    def run_connection_handler(self, connection: Connection) -> None:
         """A connection handler has a thread of the pool as long as its connection lasts."""
         self.loop.add(connection.fd, connection.on_event)
         self.loop.watch(connection)
-        self.serve(connection, TALK)
+        connection.owner.serve(connection, FOR_HANDLER)
 
-    def _work_or_talk(self, connection: Connection, head: Head) -> None:
+    def _work_or_handle(self, connection: Connection, head: Head) -> None:
         """As `_work`, where there are connection handlers."""
-        if head is not TALK:
+        if head is not FOR_HANDLER:
             self._work(connection, head)
             return
         try:
-            declined = self.talks.run(connection)
+            declined = self.connection_handlers.run(connection)
         except BaseException as error:  # whatever it is, it must not end the thread
             self.broken(connection, error)
             return
@@ -104,14 +101,14 @@ class ThreadedInterpreter(Interpreter):
     # ---- what waits for a thread goes to sibling workers that have one
 
     def _look_for_siblings(self, now: float) -> None:
-        self.deadline = now + PATIENCE
+        self.deadline = now + WAIT_FOR_THREAD
         self.loop.watch(self)
         self.loop.hasten(self.deadline)
 
     def expire(self, now: float) -> None:
         """Requests have waited for a thread."""
         for connection, _head in self.pool.take_back(room(self._board, self.boot.slot, self.interpreter_id.key)):
-            self.give_back(connection, messages.SPARE, self.onward(connection.carried))
+            self.give_back(connection, messages.SPARE, self.onward(connection.transferred))
         if self.pool:
             self._look_for_siblings(now)
         else:
@@ -126,16 +123,18 @@ class ThreadedInterpreter(Interpreter):
             self.loop.call(function)
 
     def give_back(self, connection: Connection, kind: int = messages.CONNECTION, state: bytes = b"") -> None:
+        """Let the router have a connection; from any thread, see `Requests.give_back`."""
         give = super().give_back
         self._in_loop(lambda: give(connection, kind, state))
 
     def crowd_out(self, connection: Connection) -> None:
+        """Answer a request that can't go where it belongs, in the loop, which has left the connection alone."""
         self.loop.back(connection.fd)
         super().crowd_out(connection)
 
     def shed(self, count: int) -> None:
         """Make room: close idle connections."""
-        with self.gate:  # (a thread may be about to put one back)
+        with self.loop.gate:  # (a thread may be about to put one back)
             super().shed(count)
 
     def broken(self, connection: Connection, error: BaseException) -> None:
@@ -144,21 +143,25 @@ class ThreadedInterpreter(Interpreter):
             connection.host.log.log(levels.CRIT, f"internal error: {line.rstrip()}", client=connection.client)
         self._in_loop(connection.close)
         if not self.loop.is_ours():
-            self._ended()
+            self.ended()
 
-    def retire(self) -> None:
+    def hand_over(self) -> None:
         """Give the connections to another interpreter that has the place now, and end."""
-        with self.gate:
+        with self.loop.gate:
             self.draining = True
-        super().retire()
+        super().hand_over()
 
     def drain(self, heirs: bool = False) -> None:
         """Serve what there is, keep no connection, and end."""
-        with self.gate:
+        with self.loop.gate:
             super().drain(heirs)
 
     def _end_requests(self) -> None:
         # a process outlives its worker where that was killed
-        if not self.pool.close(ORPHAN if self.boot.kind == "process" else None):
+        if not self.pool.close(ORPHANED_FOR if self.boot.kind == "process" else None):
             self.abandon()
         self.loop.answer()
+
+
+class LimitedThreadedInterpreter(LimitedInterpreter, ThreadedInterpreter):
+    """The same where PythonInterpMaxRequests limits its life."""

@@ -22,7 +22,7 @@ from mpserver.api.loader import Loader
 from mpserver.config.configuration import Configuration
 from mpserver.interpreters import other_python
 from mpserver.interpreters.crash_backoff import Crashes
-from mpserver.interpreters.lifetime_settings import limits
+from mpserver.interpreters.lifetime_settings import lifetime
 from mpserver.interpreters.preload import preload
 from mpserver.interpreters.run import run
 from mpserver.ipc import messages
@@ -202,7 +202,7 @@ def _become_interpreter(
         boot = Boot(
             interpreter_id, "process", scoreboard_index, slot, keeper.generation, keeper.configuration, keeper.logs,
             keeper.scoreboard.fd, keeper.one_process, fds[1], keeper.environments,
-            keeper.talks, limits(keeper.configuration, interpreter_id),
+            keeper.has_connection_handlers, lifetime(keeper.configuration, interpreter_id),
         )  # fmt: skip
         run(boot, fds[0], loader)
         status = 0

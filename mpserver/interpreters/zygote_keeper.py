@@ -66,7 +66,7 @@ class Keeper:
         self.one_process = one_process
         self.log = ErrorLog(error_fd(configuration, configuration.main, logs), *log_levels(configuration.main))
         self.environments = environments(configuration).by_name
-        self.talks = connection_handlers.wanted(configuration)
+        self.has_connection_handlers = connection_handlers.wanted(configuration)
         #: By the name and the environment of their interpreters.
         self.zygotes: dict[Key, Zygote] = {}
         #: Those that are replaced, until it is clear that their successors work.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 #: What the byte of a connection says.
 SENT = 0  # it is on its way to the process
@@ -66,6 +66,11 @@ class ConnectionStates:
         """The process is gone, and all was read."""
         self._memory.close()
         os.close(self.fd)
+
+
+def told_closed(numbers: Iterable[int]) -> bytes:
+    """What a process tells of connections that it has closed, by their numbers; see `closed`."""
+    return b"".join(map(_NUMBER.pack, numbers))
 
 
 def closed(told: bytes) -> Iterator[int]:

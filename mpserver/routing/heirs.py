@@ -15,7 +15,8 @@ import time
 
 from mpserver.ipc import messages
 from mpserver.ipc.worker_messages import PASS
-from mpserver.serving.connection import ENDING, READING, WAITING, Connection
+from mpserver.serving.connection import Connection
+from mpserver.serving.states import LAST_WAIT, READING, WAITING
 from mpserver.supervisor.worker_handle import ANYONE
 from mpserver.typing import TYPE_CHECKING
 
@@ -61,7 +62,7 @@ class Heirs:
         ``patience``: for how long others may be found for what waits, in seconds; 0: there are none.
         """
         self.active = patience > 0
-        self._until = time.monotonic() + (patience or ENDING)
+        self._until = time.monotonic() + (patience or LAST_WAIT)
         for connection in self._router.connections:
             connection.deadline = min(connection.deadline, self._until)
         self._router.loop.hasten(self._until)

@@ -30,7 +30,7 @@ class ListenerLeases:
     def __init__(self, router: Router) -> None:
         self._router = router
         start = router.start
-        self._lends = not (start.one_process or mpm.is_threaded(start.configuration) or router.talks)
+        self._lends = not (start.one_process or mpm.is_threaded(start.configuration) or router.has_connection_handlers)
         self._interpreter_id: InterpreterId | None = None
         self._row = 0
         self._loyal = LOYAL

@@ -19,7 +19,7 @@ from mpserver.errors import ConfigError, RequestError, Unavailable
 from mpserver.http1.head import Head, parse_head
 from mpserver.interpreters.handle import CROWDED, ENDED, Events, InterpreterHandle
 from mpserver.interpreters.kinds import AUTO, KINDS
-from mpserver.interpreters.lifetime_settings import limits
+from mpserver.interpreters.lifetime_settings import lifetime
 from mpserver.interpreters.replacement import Recycling
 from mpserver.ipc import messages
 from mpserver.ipc.scoreboard import INTERPRETERS, WORKING, end_group
@@ -35,9 +35,10 @@ from mpserver.routing.listener_leases import ListenerLeases
 from mpserver.routing.siblings import SETTLE
 from mpserver.serving import connection_handlers
 from mpserver.serving.boot import Boot
-from mpserver.serving.connection import ENDING, READING, WAITING, Connection
+from mpserver.serving.connection import Connection
 from mpserver.serving.delayed_flush import DelayedFlush
 from mpserver.serving.refusals import unusable
+from mpserver.serving.states import LAST_WAIT, READING, WAITING
 from mpserver.system import descriptors
 from mpserver.system.listeners import Acceptor
 from mpserver.system.loop import Loop
@@ -69,10 +70,10 @@ class Router(Accepting):
         self.log = self.planner.host(start.configuration.main).log
         self.host_of = self.planner.host_of
         #: Whether any server has connection handlers.
-        self.talks = connection_handlers_module.wanted(start.configuration)
+        self.has_connection_handlers = connection_handlers_module.wanted(start.configuration)
         #: Begin with a connection that has arrived, and with one that another one accepted.
-        self._arrive = connection_handlers.starter(self.talks, Connection.arrive, self._talk)
-        self._start = connection_handlers.starter(self.talks, Connection.start, self._talk)
+        self._arrive = connection_handlers.starter(self.has_connection_handlers, Connection.arrive, self._talk)
+        self._start = connection_handlers.starter(self.has_connection_handlers, Connection.start, self._talk)
         self.interps = {}
         self.connections: set[Connection] = set()
         self.recycling = Recycling(self)
@@ -210,7 +211,8 @@ class Router(Accepting):
             interpreter_id, self._kind(interpreter_id), scoreboard_index, start.number,
             start.generation, start.configuration, start.logs,
             start.scoreboard.fd, start.one_process, environments=self.environments,
-            talks=self.talks, limits=limits(start.configuration, interpreter_id),
+            has_connection_handlers=self.has_connection_handlers,
+            lifetime=lifetime(start.configuration, interpreter_id),
         )  # fmt: skip
         return KINDS[boot.kind](boot, self.loop, self._events, start.control, inherited)
 
@@ -405,7 +407,7 @@ class Router(Accepting):
         self.leases.recall()
         self._close_listeners()
         self.heirs.begin(0.0 if last or self.start.one_process else PATIENCE)
-        limit = time.monotonic() + ENDING
+        limit = time.monotonic() + LAST_WAIT
         for connection in self.connections:
             if not (self.heirs.active and connection.state in (WAITING, READING)):
                 connection.hurry(limit)

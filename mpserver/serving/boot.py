@@ -8,7 +8,7 @@ from mpserver.config.configuration import Configuration
 from mpserver.modules.all import registry
 from mpserver.modules.interpreter_environment import Environment
 from mpserver.phases.plan import InterpreterId
-from mpserver.serving.lifetime import NONE, Limits
+from mpserver.serving.lifetime import UNLIMITED, InterpreterLifetime
 from mpserver.typing import Any, NamedTuple
 
 
@@ -34,19 +34,19 @@ class Boot(NamedTuple):
     environments: dict[str, Environment] = {}
     #: Whether any server has connection handlers, and how long the interpreter lives. (Worked out by who boots it:
     #: that takes a look at every virtual host.)
-    talks: bool = False
-    limits: Limits = NONE
+    has_connection_handlers: bool = False
+    lifetime: InterpreterLifetime = UNLIMITED
 
 
 def pack(boot: Boot) -> bytes:
     """The boot record as bytes, for an interpreter that shares no objects with this one."""
     record: tuple[Any, ...] = boot[1:5] + boot[6:-1]
-    return marshal.dumps((tuple(boot.interpreter_id), tuple(boot.limits), boot.configuration.to_bytes(), *record))
+    return marshal.dumps((tuple(boot.interpreter_id), tuple(boot.lifetime), boot.configuration.to_bytes(), *record))
 
 
 def unpack(data: bytes) -> Boot:
-    """The inverse of `pack`; compiles the configuration anew."""
-    interpreter_id, lives, configuration, kind, scoreboard_index, slot, generation, *rest = marshal.loads(data)
+    """Make the record of what `pack` gave, and compile its configuration."""
+    interpreter_id, lifetime, configuration, kind, scoreboard_index, slot, generation, *rest = marshal.loads(data)
     compiled = Configuration.from_bytes(configuration, registry())
     boot = Boot(InterpreterId(*interpreter_id), kind, scoreboard_index, slot, generation, compiled, *rest)
-    return boot._replace(limits=Limits(*lives))
+    return boot._replace(lifetime=InterpreterLifetime(*lifetime))

@@ -1,114 +1,70 @@
 """One client's connection: reading requests, waiting between them, sending what is left.
 
 The same class serves the router, which only reads the first head, and the interpreters, which
-keep the connection. What happens with a request that is ready is the owner's business.
-
-States and what ends them::
-
-    WAITING    between requests     first byte -> READING;  KeepAliveTimeout -> closed
-    READING    head or short body   complete -> the owner;  Timeout -> 408 or closed
-    SENDING    the rest of a response  sent -> WAITING, SKIPPING or LINGERING;  Timeout -> closed
-    SKIPPING   the answer is sent, the rest of a short body comes  its end -> WAITING;  Timeout -> closed
-    LINGERING  the client may still read the answer (RFC 9112 9.6)  its end, 2 s of silence, or 30 s -> closed
-    GONE       closed, or handed to another owner
+keep the connection. What happens with a request that is ready is the owner's business
+(`mpserver.serving.owner`). `mpserver.serving.states` tells what the states are.
 """
 
 from __future__ import annotations
 
-import select
 import socket
 from collections.abc import Callable
-from time import monotonic
 
 from mpserver.api.connection import Address
 from mpserver.api.connection import Connection as ConnectionObject
 from mpserver.api.input import Input
-from mpserver.api.parts import Part
-from mpserver.errors import ClientGone, RequestError
+from mpserver.errors import RequestError
 from mpserver.http1.body import Body, make_body
 from mpserver.http1.head import Head, HeadReader, parse_head
-from mpserver.serving.stream import Sending, close_files, size_of
-from mpserver.system.loop import READ, WRITE, Loop
-from mpserver.typing import TYPE_CHECKING, Protocol
+from mpserver.serving.after_request import LINGER_BYTES, AfterRequest
+from mpserver.serving.states import GONE, LINGERING, READING, SENDING, SKIPPING, WAITING
+from mpserver.system.loop import READ, WRITE
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.phases.host import Host
-    from mpserver.serving.delayed_flush import DelayedFlush
-
-WAITING, READING, SENDING, SKIPPING, LINGERING, GONE = range(6)
+    from mpserver.serving.owner import Owner
 
 #: A body up to so many bytes is read before the request meets its handler.
 EARLY_BODY = 65536
-#: A closing connection goes on reading what its client sends, so that this comes to read the answer: for so many
-#: seconds in all, and for so many of silence (as long as httpd's lingering close).
-LINGER = 30.0
-LINGER_SILENCE = 2.0
-#: How much that may be: more than comes in that time by most lines.
-LINGER_BYTES = 1 << 30
-#: How long a connection is kept that only waits for its client, when its owner ends: the client may be about to
-#: ask, or still to read the answer, in seconds.
-ENDING = 5.0
-#: The states in which nothing but the client is waited for.
-IDLE = frozenset({WAITING, SKIPPING, LINGERING})
 
 
-class Owner(Protocol):
-    """Who keeps the connection: a router or an interpreter."""
-
-    loop: Loop
-    #: Ends connections after their current request.
-    draining: bool
-    #: Pushes out what was sent to leave soon; None: nothing may wait.
-    delayed_flush: DelayedFlush | None
-
-    def host_of(self, local: Address, name: str | None) -> Host:
-        """The server for a local address and a Host header."""
-
-    def serve(self, connection: Connection, head: Head) -> None:
-        """A request is ready: its head, and up to 64 KiB its body."""
-
-    def refuse(self, connection: Connection, error: RequestError) -> None:
-        """A request can't be served as it came: answer and close."""
-
-    def broken(self, connection: Connection, error: Exception) -> None:
-        """The server itself failed: log it, and close."""
-
-    def closed(self, connection: Connection) -> None:
-        """The connection is gone."""
-
-
-class Connection(Sending):
+class Connection(AfterRequest):
     """A client's connection; implements `mpserver.api.stream.Link` for its requests."""
 
-    owner: Owner
-
     __slots__ = (
-        "_object", "accepted", "ahead", "buffer", "carried", "client", "deadline", "default", "head",
-        "host", "input", "keep_alive_timeout", "linger_left", "local", "number", "passed",
-        "previous", "reader", "requests_left", "served", "skip", "state", "until", "want",
+        "accepted", "ahead", "client", "default", "head", "host", "local", "number", "passed", "reader",
+        "requests_left", "served", "transferred", "want",
     )  # fmt: skip
 
     def __init__(
         self, owner: Owner, sock: socket.SocketType, number: int, served: int = 0, data: bytes = b"",
         peer: object = None, local: object = None,
     ) -> None:  # fmt: skip
-        """``peer``, ``local``: the client's address and ours, where they are known."""
+        """Take over a connected socket.
+
+        :param number: the connection's number among those of all workers.
+        :param served: how many requests it has carried.
+        :param data: what was read from it and belongs to no request yet.
+        :param peer: the client's address as ``accept`` gives it, None: not known here.
+        :param local: ours, as ``getsockname`` gives it.
+        """
         self.owner = owner
         self.sock = sock
         sock.setblocking(False)
         self.fd = sock.fileno()
         self.number = number
         self.served = served
+        #: When it was accepted, seconds since the epoch; 0: nobody told.
         self.accepted = 0.0
         #: It came from a sibling worker, and stays here for this request.
         self.passed = False
-        #: What came along with its request from another interpreter, which ran the early phases.
-        self.carried = b""
+        #: The state of its request where another interpreter has run the early phases (`mpserver.phases.transfer`).
+        self.transferred = b""
         self.client = _address(peer) if peer is not None else _name(sock.getpeername)
         self.local = _address(local) if local is not None else _name(sock.getsockname)
         self.buffer = data
         self.head: Head | None = None
-        self.previous: Head | None = None
+        self.previous = None
         self.reader: HeadReader | None = None
         #: How many bytes must be there before the buffered request is ready; of a chunked body: were looked at.
         self.want = 0
@@ -116,13 +72,11 @@ class Connection(Sending):
         self.keep_alive = False
         self.requests_left = -1
         self.state = READING
-        self._object: ConnectionObject | None = None
-        self.input: Input | None = None
-        self._outgoing: list[Part] = []
+        self._object = None
+        self.input = None
+        self._outgoing = []
         self.linger_left = LINGER_BYTES
-        #: Bytes of the last request's body that are thrown away when they come.
         self.skip = 0
-        #: When SKIPPING or LINGERING ends, whatever comes.
         self.until = 0.0
         #: The server by the address alone: its Timeout counts until a head is there.
         self.default = owner.host_of(self.local, None)
@@ -268,7 +222,8 @@ class Connection(Sending):
     def take_request(self, head: Head, limit: int) -> Input | None:
         """Take the head's bytes, and what came of its body, out of the buffer.
 
-        :param limit: LimitRequestBody, 0 for none.
+        :param limit: LimitRequestBody, in bytes; 0 for none.
+        :returns: the body; None where there is none.
         :raises RequestError: the body is broken or too long.
         """
         buffer = self.buffer
@@ -301,149 +256,6 @@ class Connection(Sending):
         self._object.mp_keepalives = self.served - 1
         return self._object
 
-    def receive(self) -> bytes:
-        """Wait for bytes of the body. :raises ClientGone: none came within Timeout, or the client left."""
-        while True:
-            try:
-                data = self.sock.recv(65536)
-            except BlockingIOError:
-                try:
-                    self._wait(select.POLLIN)
-                except ClientGone as error:
-                    raise ClientGone("Client read error (Timeout?)") from error
-                continue
-            except OSError as error:
-                self.keep_alive = False
-                raise ClientGone("Client read error (the client closed the connection)") from error
-            if not data:
-                self.keep_alive = False
-                raise ClientGone("Client read error (the client closed the connection)")
-            return data
-
-    def unread(self, data: bytes) -> None:
-        """Bytes of the next request."""
-        self.buffer = data + self.buffer
-
-    # ---- after a request
-
-    def done(self) -> None:
-        """The request is over: send the rest, then wait for the next or close."""
-        body = self.input
-        if body is not None:
-            self.input = None
-            self.leave_body(body)
-        if self._object is not None and self._object.mp_aborted:
-            self.close()
-            return
-        if self._outgoing:
-            self.state = SENDING
-            self.deadline = monotonic() + self.timeout
-            self.owner.loop.change(self.fd, WRITE)
-        elif self.keep_alive and not (self.buffer or self.skip):
-            # as `_sent`, for the usual client, which waits for the answer
-            self.state = WAITING
-            self.deadline = deadline = monotonic() + self.keep_alive_timeout
-            loop = self.owner.loop
-            if deadline < loop.next_sweep:
-                loop.hasten(deadline)
-        else:
-            self._sent()
-
-    def _sent(self) -> None:
-        if not self.keep_alive:
-            asked = self.previous
-            if asked is None or asked.keep_alive or asked.length or self.buffer:
-                self.linger()
-            else:
-                self.close()  # it is the client that wanted it, so it sends nothing that would make it a reset
-            return
-        now = monotonic()  # not the loop's time: the handler may have taken long
-        if self.skip:
-            self.state = SKIPPING
-            self.until = self.deadline = now + (min(self.timeout, ENDING) if self.owner.draining else self.timeout)
-            self.owner.loop.hasten(self.deadline)
-            return
-        if self.buffer and self.buffer != b"\r\n":  # (some old clients end a body with a line of its own)
-            self.state = READING
-            self.deadline = now + self.timeout
-            return
-        self.buffer = b""
-        self.state = WAITING
-        self.deadline = now + self.keep_alive_timeout
-        self.owner.loop.hasten(self.deadline)
-
-    def _send_more(self) -> None:
-        parts, self._outgoing = self._outgoing, []
-        before = size_of(parts)
-        self.finish(parts)
-        if self._object is not None and self._object.mp_aborted:
-            self.close()
-            return
-        if self._outgoing:
-            if size_of(self._outgoing) < before:
-                self.deadline = self.owner.loop.now + self.timeout
-            return
-        self.owner.loop.change(self.fd, READ)
-        self._sent()
-        if self.state == READING:
-            self.advance()
-
-    def leave_body(self, body: Input) -> None:
-        """The request is over, and this is its body: what is left of it is thrown away, if the head promised that."""
-        if self.keep_alive and not body.complete:
-            if body.settle():
-                self.skip = body.missing
-            else:
-                self.keep_alive = False
-
-    def _skip_body(self) -> None:
-        data = self.sock.recv(65536)
-        if not data:
-            self.close()
-            return
-        skip = self.skip
-        if len(data) < skip:
-            self.skip = skip - len(data)
-            return
-        self.skip = 0
-        self.buffer = data[skip:]
-        self._sent()
-        if self.state == READING:
-            self.advance()
-
-    def linger(self) -> None:
-        """Close so that the client can still read the answer: it may be sending (RFC 9112 9.6)."""
-        try:
-            self.sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            self.close()
-            return
-        self.state = LINGERING
-        now = monotonic()  # not the loop's time: the handler may have taken long
-        self.until = now + (ENDING if self.owner.draining else LINGER)
-        self.deadline = now + LINGER_SILENCE
-        self.owner.loop.hasten(self.deadline)
-        self._linger()
-
-    def _linger(self) -> None:
-        try:
-            data = self.sock.recv(65536)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        self.linger_left -= len(data)
-        if not data or self.linger_left < 0:
-            self.close()
-        else:
-            self.deadline = min(self.owner.loop.now + LINGER_SILENCE, self.until)
-
-    def hurry(self, limit: float) -> None:
-        """The owner ends: what only waits for its client is over by then (``time.monotonic()`` seconds)."""
-        if self.state in IDLE:
-            self.until = min(self.until, limit)
-            self.deadline = min(self.deadline, limit)
-
     def expire(self, now: float) -> None:
         """The deadline has passed."""
         if self.state == WAITING:
@@ -457,25 +269,11 @@ class Connection(Sending):
         self.close()
 
     #: What readiness means in the states in which nothing is read for a request.
-    _others = {SENDING: _send_more, SKIPPING: _skip_body, LINGERING: _linger}
-
-    def release(self) -> None:
-        """Leave the owner's loop; the socket stays open, for another owner."""
-        if self.state == GONE:
-            return
-        self.state = GONE
-        self.owner.loop.remove(self.fd)
-        self.owner.loop.unwatch(self)
-        self.owner.closed(self)
-
-    def close(self) -> None:
-        """Close at once."""
-        if self.state == GONE:
-            return
-        self.release()
-        close_files(self._outgoing)
-        self._outgoing = []
-        self.sock.close()
+    _others = {
+        SENDING: AfterRequest.send_more,
+        SKIPPING: AfterRequest.skip_body,
+        LINGERING: AfterRequest.read_lingering,
+    }
 
 
 def _name(name: Callable[[], object]) -> Address:

@@ -14,24 +14,25 @@ from collections.abc import Callable
 from mpserver.api.constants import DECLINED
 from mpserver.errors import ClientGone, Misplaced
 from mpserver.modules import python
-from mpserver.serving.connection import GONE, READING, Connection
+from mpserver.serving.connection import Connection
+from mpserver.serving.states import GONE, READING
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.interp import Interpreter
-    from mpserver.phases.connection_handlers import ConnectionHandlers
+    from mpserver.phases.connection_handlers import ConnectionHandlers as HostHandlers
     from mpserver.phases.host import Host
+    from mpserver.serving.interpreter_owner import InterpreterOwner
 
 #: Begins with a connection that has arrived.
 Starter = Callable[[Connection], None]
 
 
-def starter(talks: bool, http: Starter, begin: Starter) -> Starter:
+def starter(has_handlers: bool, http: Starter, begin: Starter) -> Starter:
     """How connections start: by ``http``, but for new ones of servers with a handler, which ``begin`` gets.
 
-    ``talks``: whether there is such a server, see `mpserver.phases.connection_handlers.wanted`.
+    ``has_handlers``: whether there is such a server, see `mpserver.phases.connection_handlers.wanted`.
     """
-    if not talks:
+    if not has_handlers:
         return http
 
     def start(connection: Connection) -> None:
@@ -50,7 +51,7 @@ def is_for_handler(connection: Connection) -> bool:
     return bool(connection.default.server.conf[python.CONNECTION_HANDLERS])
 
 
-class Wire:
+class WaitingWire:
     """A connection as a handler uses it: waiting, but no longer than Timeout."""
 
     __slots__ = ("_connection",)
@@ -65,7 +66,7 @@ class Wire:
             try:
                 data = connection.sock.recv(65536)
             except BlockingIOError:
-                connection._wait(select.POLLIN)
+                connection.wait_for_client(select.POLLIN)
                 continue
             except OSError as error:
                 raise ClientGone(f"the client closed the connection ({error.strerror})") from error
@@ -76,13 +77,14 @@ class Wire:
         self._connection.send([data])
 
 
-class Talks:
+class ConnectionHandlers:
     """The connection handlers of one interpreter."""
 
-    def __init__(self, interpreter: Interpreter) -> None:
+    def __init__(self, interpreter: InterpreterOwner) -> None:
         self._interpreter = interpreter
-        self._protocols: dict[Host, ConnectionHandlers] = {}
-        self.wanted = interpreter.boot.talks
+        self._protocols: dict[Host, HostHandlers] = {}
+        #: Whether any server has one.
+        self.wanted = interpreter.boot.has_connection_handlers
 
     def run(self, connection: Connection) -> bool:
         """Let the handler have a connection, from its beginning to its end.
@@ -94,7 +96,7 @@ class Talks:
             interpreter.give_back(connection)
             return False
         found = self._protocol(connection.default)
-        wire = Wire(connection)
+        wire = WaitingWire(connection)
         connection.send([])  # (for the books: should a process crash from here on, nobody can go on with it)
         given = found.connection(connection.connection(), wire)
         now = interpreter.began = time.time()
@@ -102,22 +104,22 @@ class Talks:
         try:
             result = found.call(given, interpreter.loader)
         except Misplaced:  # (the handler has not begun)
-            interpreter._ended()
+            interpreter.ended()
             interpreter.give_back(connection)
             return False
-        interpreter._ended()
+        interpreter.ended()
         if result == DECLINED:
             connection.buffer = given.mp_rest
             return True
         return False
 
-    def _protocol(self, host: Host) -> ConnectionHandlers:
+    def _protocol(self, host: Host) -> HostHandlers:
         found = self._protocols.get(host)
         if found is None:
-            from mpserver.phases.connection_handlers import ConnectionHandlers
+            from mpserver.phases.connection_handlers import ConnectionHandlers as HostHandlers
 
             plan = self._interpreter.planner.plan(host, host.server.base, None)
-            found = self._protocols[host] = ConnectionHandlers(plan)
+            found = self._protocols[host] = HostHandlers(plan)
         return found
 
 

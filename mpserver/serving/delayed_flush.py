@@ -13,16 +13,25 @@ import time
 from collections import deque
 
 from mpserver.http1.response import chunked_beginning
-from mpserver.typing import TYPE_CHECKING
+from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.parts import Begun
-    from mpserver.serving.stream import Sending
 
 #: How long a flushed beginning may wait for its end, in seconds; at most twice this.
 TICK = 0.004
 #: After so many ticks without a flush the thread goes to sleep.
 QUIET = 64
+
+
+class Held(Protocol):
+    """A connection whose response may be held."""
+
+    def send_held(self, data: bytes) -> int:
+        """Send what was held, in the thread here; as ``socket.send``."""
+
+    def release_held(self) -> None:
+        """Send the beginning of a response whose end will not come."""
 
 
 class DelayedFlush:
@@ -35,7 +44,7 @@ class DelayedFlush:
 
     def __init__(self, name: str) -> None:
         #: The connection whose response is held, if any; only the interpreter's thread sets it.
-        self.held: Sending | None = None
+        self.held: Held | None = None
         self._box: deque[Begun] = deque()
         #: Held while this thread sends.
         self._gate = threading.Lock()
@@ -43,7 +52,7 @@ class DelayedFlush:
         self._awake = False
         self._running = True
         self._bell = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"flusher of {name}")
+        self._thread = threading.Thread(target=self._run, name=f"delayed flush of {name}")
 
     def start(self) -> None:
         """Begin."""
@@ -55,7 +64,7 @@ class DelayedFlush:
         self._bell.set()
         self._thread.join()
 
-    def hold(self, connection: Sending, begun: Begun) -> None:
+    def hold(self, connection: Held, begun: Begun) -> None:
         """Keep the beginning of a response for its end."""
         self.held = connection  # (first: what is in the box without it would stay there)
         self._box.append(begun)
@@ -96,7 +105,7 @@ class DelayedFlush:
             if held is not None and self.held is held and uses == self._uses:
                 self._send(held)
 
-    def _send(self, connection: Sending) -> None:
+    def _send(self, connection: Held) -> None:
         with self._gate:
             try:
                 begun = self._box.pop()

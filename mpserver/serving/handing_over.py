@@ -3,36 +3,37 @@
 It serves no request any more: its connections go back to the router, which gives them to its successor. Those
 that still send a response, or wait for a client to read it, stay until that is over.
 
-One whose whole worker leaves serves what it gets none the less, for whoever follows is farther away.
+One whose whole worker leaves serves what it gets none the less, for whoever follows is farther away: it only gives
+its connections back (`GivingBack`).
 """
 
 from __future__ import annotations
 
 from mpserver.ipc import messages
-from mpserver.serving.connection import Connection
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mpserver.api.connection import Address
+    from mpserver.errors import RequestError
     from mpserver.http1.head import Head
-    from mpserver.interp import Interpreter
+    from mpserver.phases.host import Host
+    from mpserver.serving.connection import Connection
+    from mpserver.serving.interpreter_owner import InterpreterOwner
 
 #: How often connections that still send are looked at, in seconds.
 TICK = 0.05
 
 
-class HandingOver:
-    """The end of one interpreter."""
+class GivingBack:
+    """Gives the connections of an interpreter back, each as soon as nothing of a request is with it."""
 
-    def __init__(self, interpreter: Interpreter, serves: bool = False) -> None:
-        """``serves``: it serves the requests that are here before their connections have gone."""
-        self._interpreter, self._serves = interpreter, serves
+    def __init__(self, interpreter: InterpreterOwner) -> None:
+        self._interpreter = interpreter
         self.deadline = 0.0
 
     def begin(self) -> None:
         """Give back what is here; called between requests."""
         interpreter = self._interpreter
-        if not self._serves:
-            interpreter.serve = self._send_on  # type: ignore[method-assign]  # (what comes now, belongs to another)
         self._give_back()
         if interpreter.connections:
             self.deadline = interpreter.loop.now + TICK
@@ -45,13 +46,49 @@ class HandingOver:
         self.deadline = now + TICK
         self._interpreter.loop.hasten(self.deadline)
 
-    def _send_on(self, connection: Connection, head: Head) -> None:
-        state = self._interpreter.onward(connection.carried)
-        self._interpreter.give_back(connection, messages.CONNECTION, state)
-
     def _give_back(self) -> None:
         for connection in list(self._interpreter.connections):
             if self._interpreter.may_leave(connection):
                 if connection.reader is not None:
                     connection.buffer = bytes(connection.reader.buffer)
                 self._interpreter.give_back(connection)
+
+
+class HandingOver(GivingBack):
+    """The owner of the connections of an interpreter that has a successor: it sends their next requests there."""
+
+    #: Connections end after the response that they are in.
+    draining = True
+
+    def __init__(self, interpreter: InterpreterOwner) -> None:
+        super().__init__(interpreter)
+        self.loop, self.delayed_flush = interpreter.loop, interpreter.delayed_flush
+
+    def begin(self) -> None:
+        """Take over the connections, and give back what is here; called between requests."""
+        interpreter = self._interpreter
+        interpreter.owner_of_arrivals = self
+        for connection in interpreter.connections:
+            connection.owner = self
+        super().begin()
+
+    def host_of(self, local: Address, name: str | None) -> Host:
+        """See `mpserver.serving.owner.Owner`."""
+        return self._interpreter.host_of(local, name)
+
+    def serve(self, connection: Connection, head: Head) -> None:
+        """A request has come meanwhile: it belongs to the successor."""
+        state = self._interpreter.onward(connection.transferred)
+        self._interpreter.give_back(connection, messages.CONNECTION, state)
+
+    def refuse(self, connection: Connection, error: RequestError) -> None:
+        """See `mpserver.serving.owner.Owner`."""
+        self._interpreter.refuse(connection, error)
+
+    def broken(self, connection: Connection, error: Exception) -> None:
+        """See `mpserver.serving.owner.Owner`."""
+        self._interpreter.broken(connection, error)
+
+    def closed(self, connection: Connection) -> None:
+        """See `mpserver.serving.owner.Owner`."""
+        self._interpreter.closed(connection)

@@ -1,14 +1,14 @@
-"""Lending listeners: an interpreter that gets all new connections takes them by itself.
+"""Leased listeners: an interpreter that gets all new connections accepts them by itself.
 
 A router accepts, reads the first head and hands the connection over. Where many connections in a row went to the
-same interpreter, it lends it the listeners, and accepts nothing itself any more. The borrower takes one connection
+same interpreter, it leases it the listeners, and accepts nothing itself any more. The lessee accepts one connection
 whenever it is idle, so the kernel wakes a sibling worker for the next one while it is busy. What belongs to another
-interpreter comes back to the router, as ever; then the listeners are recalled, and the next loan takes twice as many
-connections in a row. The borrower returns them by itself where it ends or retires, where it has taken as many
-connections as it was lent (MaxConnectionsPerChild), and, by its offloader, where a request of it takes long.
+interpreter comes back to the router, as ever; then the listeners are recalled, and the next lease takes twice as many
+connections in a row. The lessee ends the lease by itself where it ends or hands over its place, where it has accepted
+as many connections as the lease is for (MaxConnectionsPerChild), and, by its offloader, where a request takes long.
 
-Nobody borrows under the worker MPM, with connection handlers, or in a process: the descriptors of its connections
-are kept by the router, for it may crash (`mpserver.serving.tracked_connection`).
+There are no leases under the worker MPM, with connection handlers, or for a process: the router keeps the descriptors
+of a process' connections, for it may crash (`mpserver.serving.tracked_connection`).
 """
 
 from __future__ import annotations
@@ -17,30 +17,33 @@ import socket
 import time
 from functools import partial
 
-from mpserver.ipc import messages
 from mpserver.system import descriptors
 from mpserver.system.listeners import Acceptor
 from mpserver.system.loop import EXCLUSIVE, READ
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.interp import Interpreter
+    from mpserver.serving.interpreter_owner import InterpreterOwner
 
 
 class LeasedListeners:
-    """The interpreter's side: listeners that were lent to it."""
+    """The interpreter's side: the listeners of one lease."""
 
     __slots__ = ("_ceiling", "_end", "_interpreter", "_listeners", "_number")
 
-    def __init__(self, interpreter: Interpreter, number: int, end: int) -> None:
-        """``number``: of the last connection that was accepted; ``end``: of the last that may be."""
+    def __init__(self, interpreter: InterpreterOwner, number: int, end: int) -> None:
+        """Begin a lease without listeners.
+
+        :param number: of the last connection that the worker has accepted.
+        :param end: of the last one that may be accepted here.
+        """
         self._interpreter = interpreter
         self._number, self._end = number, end
         self._listeners: list[socket.socket] = []
         self._ceiling = descriptors.limit().ceiling
 
     def add(self, fd: int) -> None:
-        """Accept from a listener, which is ours now."""
+        """Accept from a listener, whose descriptor is ours now."""
         listener = socket.socket(fileno=fd)
         self._listeners.append(listener)
         self._interpreter.loop.add(fd, partial(self._accept, Acceptor(listener)), READ | EXCLUSIVE)
@@ -51,7 +54,7 @@ class LeasedListeners:
         except BlockingIOError:
             return
         except OSError:
-            self.give_back()  # the router will find and tell what is wrong
+            self.end()  # the router will find and tell what is wrong
             return
         interpreter = self._interpreter
         self._number += 1
@@ -61,14 +64,13 @@ class LeasedListeners:
         interpreter.connections.add(connection)
         full = connection.fd >= self._ceiling
         connection.arrive()
-        if (full or self._number >= self._end) and interpreter.leased_listeners is self:
-            self.give_back()  # (where there is no room, the router makes some)
+        if (full or self._number >= self._end) and self._listeners:
+            self.end()  # (where there is no room, the router makes some)
 
-    def give_back(self) -> None:
+    def end(self) -> None:
         """Accept nothing any more, and tell the router."""
         self.close()
-        self._interpreter.leased_listeners = None
-        self._interpreter.tell(messages.LEASE_OVER, number=self._number)
+        self._interpreter.leases_ended(self._number)
 
     def close(self) -> None:
         """Accept nothing any more."""

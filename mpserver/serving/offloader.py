@@ -23,25 +23,25 @@ from mpserver.errors import is_crowded
 from mpserver.ipc import messages
 from mpserver.ipc.scoreboard import LONG, Scoreboard
 from mpserver.ipc.siblings import PILE, room
-from mpserver.serving.connection import WAITING, Connection
+from mpserver.serving.connection import Connection
+from mpserver.serving.states import WAITING
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.interp import Interpreter
+    from mpserver.serving.interpreter_owner import InterpreterOwner
 
 #: How long it waits at most before it looks again where no sibling is quick, in seconds.
-PATIENT = 0.05
-#: How many connections leave an interpreter whose place another one has now, and those that wait for their
-#: clients, too.
+LONGEST_PAUSE = 0.05
+#: How many connections leave an interpreter that has a successor; those that only wait for their clients leave, too.
 ALL = 1 << 30
 #: How long a process may go on with a request after its worker has gone, in seconds.
-ORPHAN = 5.0
+ORPHANED_FOR = 5.0
 
 
 class Offloader:
-    """The thread that carries connections away from a busy interpreter."""
+    """The thread that takes connections away from a busy interpreter."""
 
-    def __init__(self, interpreter: Interpreter, board: Scoreboard) -> None:
+    def __init__(self, interpreter: InterpreterOwner, board: Scoreboard) -> None:
         self._interpreter = interpreter
         self._board = board
         self._slot = interpreter.boot.slot
@@ -56,9 +56,9 @@ class Offloader:
         if interpreter.boot.kind == "process":
             self._orphan.register(interpreter.inbox, 0)
         self._loop_fd = interpreter.loop.fileno()
-        self._bell, self._rope = os.pipe2(os.O_CLOEXEC)
+        self._bell, self._bell_rope = os.pipe2(os.O_CLOEXEC)
         self._running = True
-        self._thread = threading.Thread(target=self._run, name=f"porter of {interpreter.interpreter_id.name}")
+        self._thread = threading.Thread(target=self._run, name=f"offloader of {interpreter.interpreter_id.name}")
 
     def start(self) -> None:
         """Begin to watch."""
@@ -69,7 +69,7 @@ class Offloader:
     def stop(self) -> None:
         """End the thread."""
         self._running = False
-        os.close(self._rope)
+        os.close(self._bell_rope)
         self._thread.join()
         self._watch.close()
         os.close(self._bell)
@@ -83,7 +83,7 @@ class Offloader:
             self._watch.modify(self._loop_fd, select.EPOLLIN | select.EPOLLONESHOT)
 
     def _help(self, began: float) -> None:
-        """Carry connections away as long as the interpreter is in the same request, and any are ready."""
+        """Take connections away as long as the interpreter is in the same request, and any are ready."""
         wait = LONG
         orphaned = 0.0
         while True:
@@ -92,17 +92,17 @@ class Offloader:
                 return
             if self._orphan.poll(0):
                 orphaned = orphaned or time.monotonic()
-                if time.monotonic() - orphaned > ORPHAN:
+                if time.monotonic() - orphaned > ORPHANED_FOR:
                     self._interpreter.abandon()
                 continue
-            retired = self._board.retired(self._slot, self._interpreter.boot.scoreboard_index)
-            if not (retired or self._interpreter.loop.ready()):
+            has_successor = self._board.retired(self._slot, self._interpreter.boot.scoreboard_index)
+            if not (has_successor or self._interpreter.loop.ready()):
                 return
-            most = ALL if retired else room(self._board, self._slot, self._key)
-            if most or self._interpreter.leased_listeners is not None:
+            most = ALL if has_successor else room(self._board, self._slot, self._key)
+            if most or self._interpreter.has_leases():
                 self._take(began, most)
             # siblings that are stuck, or have no such interpreter yet, need not be asked as often
-            wait = LONG if most >= PILE else min(2 * wait, PATIENT)
+            wait = LONG if most >= PILE else min(2 * wait, LONGEST_PAUSE)
 
     def _take(self, began: float, most: int) -> None:
         interpreter = self._interpreter
@@ -111,8 +111,7 @@ class Offloader:
             try:
                 # From here on the interpreter can't leave its request behind without passing the gate.
                 if interpreter.began == began:
-                    if interpreter.leased_listeners is not None:
-                        interpreter.leased_listeners.give_back()
+                    interpreter.end_leases()
                     for message in self._ready(most):
                         self._give(message)
             except OSError:
@@ -127,8 +126,8 @@ class Offloader:
         except OSError as error:
             if not is_crowded(error):
                 raise
-            carried = marshal.loads(message.state)[1] if message.state else b""  # it waits here
-            interpreter.mail.append(message._replace(kind=messages.CONNECTION, state=carried))
+            transferred = marshal.loads(message.state)[1] if message.state else b""  # it waits here
+            interpreter.mail.append(message._replace(kind=messages.CONNECTION, state=transferred))
         else:
             message.close()
 

@@ -10,21 +10,20 @@ from mpserver.api.error_log import CRIT
 from mpserver.errors import ConfigError, RequestError, Unavailable
 from mpserver.ipc import messages
 from mpserver.phases.application_errors import describe
-from mpserver.serving.connection import READING, WAITING
+from mpserver.serving.states import READING, WAITING
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.interp import Interpreter
     from mpserver.phases.pipeline import Pipeline
     from mpserver.serving.connection import Connection
+    from mpserver.serving.interpreter_owner import InterpreterOwner
     from mpserver.system.loop import Loop
 
-
 #: How long a client may be silent on a new connection while there is no room for others, in seconds.
-SILENT = 1.0
+NEW_AND_SILENT = 1.0
 
-#: How many idle connections an interpreter closes where there was no room for another one.
-LOST = 4
+#: How many idle connections an interpreter closes where there was no room for another descriptor.
+SHED_WHERE_FULL = 4
 
 
 class Refusals:
@@ -64,21 +63,21 @@ class Refusals:
         connection.close()
 
 
-def give_up(interpreter: Interpreter, message: messages.Message) -> None:
+def give_up(interpreter: InterpreterOwner, message: messages.Message) -> None:
     """There was no room in an interpreter for a descriptor: what is left goes back, so that its client is answered."""
-    interpreter.shed(LOST)
+    interpreter.shed(SHED_WHERE_FULL)
     if message.served == messages.LEASE:
-        if interpreter.leased_listeners is None:
+        if not interpreter.has_leases():
             interpreter.tell(messages.LEASE_OVER, number=message.number)
         return
     interpreter.send(message)
     message.close()
 
 
-def reach_ceiling(interpreter: Interpreter) -> None:
+def reach_ceiling(interpreter: InterpreterOwner) -> None:
     """A descriptor that was handed over is of the reserve: those that are accepted have lower numbers meanwhile."""
     if interpreter.boot.kind == "process":
-        interpreter.shed(LOST)
+        interpreter.shed(SHED_WHERE_FULL)
     else:  # it is the worker's, too
         interpreter.tell(messages.CROWDED)
 
@@ -100,4 +99,4 @@ def _is_silent(connection: Connection, now: float) -> bool:
     """Whether nothing has come on it yet, for some time."""
     if connection.state != READING or connection.served or connection.buffer or connection.reader is not None:
         return False
-    return now - _since(connection) >= SILENT
+    return now - _since(connection) >= NEW_AND_SILENT

@@ -1,4 +1,4 @@
-"""Sending over a connection: at once, waiting for a slow client, or as far as the client takes it now."""
+"""The stream of a connection: sending at once, waiting for a slow client, or as far as it takes it; and receiving."""
 
 from __future__ import annotations
 
@@ -11,26 +11,30 @@ from mpserver.api.connection import Connection as ConnectionObject
 from mpserver.api.parts import Begun, FilePart, Part
 from mpserver.errors import ClientGone
 from mpserver.http1.response import chunked_beginning
-from mpserver.typing import TYPE_CHECKING, Any
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.serving.delayed_flush import DelayedFlush
+    from mpserver.serving.owner import Owner
 
 #: send: more follows at once, so the kernel needn't send what is less than a segment.
 MORE = getattr(socket, "MSG_MORE", 0)
 
 
-class Sending:
-    """The sending half of a connection's `mpserver.api.stream.Link`; the connection gives all of it a value."""
+class Stream:
+    """Implements `mpserver.api.stream.Link` for the requests of a connection, which gives the attributes values."""
 
-    __slots__ = ("_outgoing", "fd", "keep_alive", "owner", "sock", "timeout")
+    __slots__ = ("_outgoing", "buffer", "fd", "keep_alive", "owner", "sock", "timeout")
 
-    #: A `mpserver.serving.connection.Owner`.
-    owner: Any
+    owner: Owner
     sock: socket.SocketType
+    #: The descriptor of ``sock``.
     fd: int
+    #: Timeout, in seconds: how long a client may be silent within a request or a response.
     timeout: float
+    #: Whether the connection may serve another request.
     keep_alive: bool
+    #: What was read and belongs to no request yet.
+    buffer: bytes
     #: What the client has not taken yet.
     _outgoing: list[Part]
 
@@ -38,25 +42,41 @@ class Sending:
         """The object for ``req.connection``."""
         raise NotImplementedError
 
+    # ---- sending
+
     def hold(self, head: bytes, body: bytes) -> bool:
         """Keep the beginning of a response for its end; see `Link.hold`."""
-        delayed_flush: DelayedFlush | None = self.owner.delayed_flush
+        delayed_flush = self.owner.delayed_flush
         if delayed_flush is None:
             return False
         delayed_flush.hold(self, (head, body))
         return True
 
     def send_held(self, data: bytes) -> int:
-        """Send what was held, in the delayed flush's thread. :returns: how much of it the client took."""
+        """Send what was held, in the delayed flush's thread.
+
+        :returns: how much of it the client took.
+        :raises OSError: the client is gone, or (BlockingIOError) takes nothing now.
+        """
         return self.sock.send(data)
 
     def take_held(self) -> Begun | None:
         """What `hold` keeps, None where it is on its way."""
-        delayed_flush: DelayedFlush | None = self.owner.delayed_flush
+        delayed_flush = self.owner.delayed_flush
         return delayed_flush.take() if delayed_flush is not None and delayed_flush.held is self else None
 
+    def release_held(self) -> None:
+        """Send the beginning of a response whose end will not come."""
+        try:
+            self.send([])
+        except ClientGone:
+            pass  # nobody is there to see it
+
     def send(self, parts: list[Part]) -> None:
-        """Send all now, waiting for a slow client up to Timeout; see `Link.send`. :raises ClientGone: it is gone."""
+        """Send all now, waiting for a slow client up to Timeout; see `Link.send`.
+
+        :raises ClientGone: the client left, or took nothing within Timeout.
+        """
         begun = self.take_held()
         if begun is not None:
             parts = [chunked_beginning(*begun), *parts]
@@ -69,13 +89,6 @@ class Sending:
             except BaseException:
                 close_files(parts[index:])
                 raise
-
-    def release_held(self) -> None:
-        """Send the beginning of a response whose end will not come."""
-        try:
-            self.send([])
-        except ClientGone:
-            pass  # nobody is there to see it
 
     def _send_bytes(self, data: bytes) -> None:
         try:
@@ -97,12 +110,16 @@ class Sending:
             try:
                 return send(*arguments)
             except BlockingIOError:
-                self._wait(select.POLLOUT)
+                self.wait_for_client(select.POLLOUT)
             except OSError as error:
                 self.keep_alive = False
                 raise ClientGone(f"the client closed the connection ({error.strerror})") from error
 
-    def _wait(self, event: int) -> None:
+    def wait_for_client(self, event: int) -> None:
+        """Block until the socket is ready for an event of ``select.poll``.
+
+        :raises ClientGone: it was not within Timeout.
+        """
         poll = select.poll()
         poll.register(self.fd, event)
         if not poll.poll(self.timeout * 1000):
@@ -145,8 +162,41 @@ class Sending:
         if sent < len(data):
             self._outgoing = [data[sent:]]
 
+    # ---- receiving
+
+    def receive(self) -> bytes:
+        """Wait for bytes of the body.
+
+        :raises ClientGone: none came within Timeout, or the client left.
+        """
+        while True:
+            try:
+                data = self.sock.recv(65536)
+            except BlockingIOError:
+                try:
+                    self.wait_for_client(select.POLLIN)
+                except ClientGone as error:
+                    raise ClientGone("Client read error (Timeout?)") from error
+                continue
+            except OSError as error:
+                self.keep_alive = False
+                raise ClientGone("Client read error (the client closed the connection)") from error
+            if not data:
+                self.keep_alive = False
+                raise ClientGone("Client read error (the client closed the connection)")
+            return data
+
+    def unread(self, data: bytes) -> None:
+        """Put back bytes that belong to the next request."""
+        self.buffer = data + self.buffer
+
 
 def send_file(fd: int, part: FilePart) -> int:
+    """Send as much of a file as the socket ``fd`` takes now, and advance ``part`` by it.
+
+    :returns: how many bytes.
+    :raises OSError: the client is gone, or takes nothing now; or the file ends before its announced length.
+    """
     sent = os.sendfile(fd, part.fd, part.offset, part.length)
     if sent == 0:
         raise ConnectionAbortedError(0, "the file became shorter while it was sent")
@@ -156,10 +206,12 @@ def send_file(fd: int, part: FilePart) -> int:
 
 
 def size_of(parts: list[Part]) -> int:
+    """How many bytes are left to be sent."""
     return sum(part.length if isinstance(part, FilePart) else len(part) for part in parts)
 
 
 def close_files(parts: list[Part]) -> None:
+    """Close the files among parts that will not be sent."""
     for part in parts:
         if isinstance(part, FilePart):
             part.close()

@@ -16,20 +16,17 @@ from _thread import allocate_lock, get_ident
 
 from mpserver.http1.head import refused
 from mpserver.ipc.scoreboard import Scoreboard, ScoreboardEntry
-from mpserver.serving.connection import ENDING, WAITING, Connection
+from mpserver.serving.connection import Connection
+from mpserver.serving.states import IN_THREAD, LAST_WAIT, WAITING
 from mpserver.serving.tracked_connection import TrackedConnection
 from mpserver.system.loop import COARSE
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.interpreters.threaded import ThreadedInterpreter
-
-#: A connection's state while a thread of the pool serves its request; it is not in the loop then.
-SERVING = 6
-
+    from mpserver.serving.owner import SharedOwner
 
 #: Stands for the request of a connection that a connection handler gets.
-TALK = refused("")
+FOR_HANDLER = refused("")
 
 
 class SharedConnection(Connection):
@@ -37,7 +34,7 @@ class SharedConnection(Connection):
 
     __slots__ = ()
 
-    owner: ThreadedInterpreter  # type: ignore[assignment]
+    owner: SharedOwner
 
     def start(self) -> None:
         """Wait for the client in the owner's loop, which a request leaves with its connection; serve what was read."""
@@ -49,7 +46,8 @@ class SharedConnection(Connection):
     def done(self) -> None:
         """The request is over: where nothing is left to do, wait for the next; the loop does the rest."""
         owner = self.owner
-        if owner.loop.is_ours():
+        loop = owner.loop
+        if loop.is_ours():
             super().done()
             return
         body = self.input
@@ -57,15 +55,15 @@ class SharedConnection(Connection):
             self.input = None
             self.leave_body(body)
         if self.keep_alive and not (self.buffer or self._outgoing or self.skip or self._is_aborted()):
-            with owner.gate:  # a drain gives those that wait a new deadline, a retirement gives them away
+            with loop.gate:  # a drain gives those that wait a new deadline, handing over gives them away
                 waits = not owner.draining
                 if waits:
                     self.deadline = time.monotonic() + self.keep_alive_timeout
                     self.state = WAITING
-                    owner.loop.back(self.fd)
+                    loop.back(self.fd)
             if waits:
                 return
-        owner.loop.call(self._go_on)
+        loop.call(self._go_on)
 
     def _is_aborted(self) -> bool:
         return self._object is not None and bool(self._object.mp_aborted)
@@ -76,7 +74,7 @@ class SharedConnection(Connection):
             self.owner.loop.back(self.fd)
             super().done()
             if self.state == WAITING and self.owner.draining:
-                limit = time.monotonic() + ENDING
+                limit = time.monotonic() + LAST_WAIT
                 self.hurry(limit)
                 self.owner.loop.hasten(limit)
             self.advance()
@@ -85,13 +83,13 @@ class SharedConnection(Connection):
 
     def expire(self, now: float) -> None:
         """The deadline has passed; while a request is served there is none."""
-        if self.state == SERVING:
+        if self.state == IN_THREAD:
             self.deadline = now + max(self.keep_alive_timeout, COARSE)
         elif self.deadline <= now:  # (a thread may have put it back this moment)
             super().expire(now)
 
 
-class SharedEntered(SharedConnection, TrackedConnection):
+class SharedTrackedConnection(SharedConnection, TrackedConnection):
     """The same in a process."""
 
     __slots__ = ()

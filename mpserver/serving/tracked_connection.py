@@ -14,14 +14,18 @@ import time
 from collections.abc import Callable
 
 from mpserver.api.parts import Part
-from mpserver.ipc.connection_states import _NUMBER, ANSWERED, ASKED, FIRST, IDLE
-from mpserver.serving.connection import GONE, READING, Connection
+from mpserver.ipc.connection_states import ANSWERED, ASKED, FIRST, IDLE, told_closed
+from mpserver.serving.connection import Connection
+from mpserver.serving.states import GONE, READING
 from mpserver.system.loop import Loop
-from mpserver.typing import Any
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.serving.owner import Owner
 
 #: A router is told of so many closed connections at a time, or after so many seconds of those that there are.
-MANY = 16
-SOON = 0.2
+CLOSINGS = 16
+TELL_AFTER = 0.2
 
 
 class Closings:
@@ -37,16 +41,16 @@ class Closings:
     def add(self, number: int) -> None:
         """A connection is closed."""
         self._numbers.append(number)
-        if len(self._numbers) >= MANY:
+        if len(self._numbers) >= CLOSINGS:
             self.expire(0.0)
         elif len(self._numbers) == 1:
-            self.deadline = time.monotonic() + SOON
+            self.deadline = time.monotonic() + TELL_AFTER
             self._loop.watch(self)
 
     def expire(self, now: float) -> None:
         """Tell it now."""
         self._loop.unwatch(self)
-        self._tell(b"".join(map(_NUMBER.pack, self._numbers)))
+        self._tell(told_closed(self._numbers))
         self._numbers.clear()
 
 
@@ -56,7 +60,7 @@ class TrackedConnection(Connection):
     __slots__ = ("_closings", "_entry", "_connection_states")
 
     def __init__(
-        self, owner: Any, sock: socket.SocketType, number: int, served: int, data: bytes,
+        self, owner: Owner, sock: socket.SocketType, number: int, served: int, data: bytes,
         connection_states: mmap.mmap, entry: int, closings: Closings,
     ) -> None:  # fmt: skip
         super().__init__(owner, sock, number, served, data)
@@ -64,23 +68,23 @@ class TrackedConnection(Connection):
         connection_states[entry] = FIRST if data else IDLE
 
     def on_event(self, event: int) -> None:
-        """As of every connection."""
+        """As for every connection."""
         if self.state <= READING:
             self._connection_states[self._entry] = ASKED
         Connection.on_event(self, event)
 
     def send(self, parts: list[Part]) -> None:
-        """As of every connection."""
+        """As for every connection."""
         self._connection_states[self._entry] = ANSWERED
         Connection.send(self, parts)
 
     def send_held(self, data: bytes) -> int:
-        """As of every connection."""
+        """As for every connection."""
         self._connection_states[self._entry] = ANSWERED
         return Connection.send_held(self, data)
 
     def finish_whole(self, data: bytes) -> None:
-        """As of every connection."""
+        """As for every connection."""
         self._connection_states[self._entry] = ANSWERED
         Connection.finish_whole(self, data)
         if not self._outgoing and self.keep_alive and (self.input is None or not self.input.missing):
@@ -95,7 +99,7 @@ class TrackedConnection(Connection):
 
     def _sent(self) -> None:
         """As of every connection; what was late to be sent or to be thrown away is over."""
-        Connection._sent(self)
+        super()._sent()
         if self.state <= READING:
             self._connection_states[self._entry] = ASKED if self.buffer else IDLE
 

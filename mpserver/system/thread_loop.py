@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from _thread import get_ident
+from _thread import allocate_lock, get_ident
 from collections import deque
 from collections.abc import Callable
 
@@ -16,6 +16,8 @@ class SharedLoop(Loop):
     def __init__(self) -> None:
         super().__init__()
         self._thread = get_ident()
+        #: Held where a thread puts a connection back to wait, and where those that wait are told to end.
+        self.gate = allocate_lock()
         self._away: set[int] = set()
         self._calls: deque[Callable[[], None]] = deque()
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)

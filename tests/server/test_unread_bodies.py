@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from conftest import StartServer
-from mpserver.serving.connection import ENDING, LINGER_SILENCE
+from mpserver.serving.after_request import LINGER_SILENCE
+from mpserver.serving.states import LAST_WAIT
 from support.nginx import Nginx
 from support.processes import alive
 from support.server import BACKENDS, Server, receive_all
@@ -335,7 +336,7 @@ def test_it_does_not_keep_a_worker_from_its_end(start_server: StartServer, kind:
             return not any(alive(worker) for worker in old)
 
         wait_for(ended, "the worker to end")
-        assert time.monotonic() - started < ENDING + SLACK
+        assert time.monotonic() - started < LAST_WAIT + SLACK
     assert server.get("/app").text == "done"
     assert "did not end in time" not in server.said()
 

@@ -1,0 +1,80 @@
+"""An interpreter as the owner of connections: what the parts of it that serve them ask of the whole."""
+
+from __future__ import annotations
+
+from mpserver.typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import socket
+    from collections import deque
+
+    from mpserver.api.loader import Loader
+    from mpserver.api.request import Request
+    from mpserver.ipc.messages import Message
+    from mpserver.ipc.scoreboard import ScoreboardEntry
+    from mpserver.phases.pipeline import Pipeline
+    from mpserver.phases.plan import InterpreterId
+    from mpserver.phases.planner import Planner
+    from mpserver.serving.boot import Boot
+    from mpserver.serving.connection import Connection
+
+from mpserver.serving.owner import Owner
+
+
+class InterpreterOwner(Owner, Protocol):
+    """One interpreter; `mpserver.interp.Interpreter` is the only one outside of tests."""
+
+    boot: Boot
+    interpreter_id: InterpreterId
+    #: The interpreter whose requests are served here: none any more, once the application can't stay.
+    home: InterpreterId
+    #: Its end of the socket pair that the router and it share.
+    inbox: socket.socket
+    pipeline: Pipeline
+    planner: Planner
+    loader: Loader
+    scoreboard_entry: ScoreboardEntry
+    #: When the running request began (seconds since the epoch), 0 between requests.
+    began: float
+    #: Messages that the offloader took from the inbox and that are for the interpreter alone.
+    mail: deque[Message | None]
+    connections: set[Connection]
+    connection_type: type[Connection]
+    #: Who gets the connections that arrive: the interpreter, or who sends their requests on.
+    owner_of_arrivals: Owner
+
+    def tell(self, kind: int, state: str = "", number: int = 0) -> None:
+        """Send the router a message without a descriptor; for any thread."""
+
+    def send(self, message: Message) -> None:
+        """Send the router a message; for any thread."""
+
+    def give_back(self, connection: Connection, kind: int = ..., state: bytes = b"") -> None:
+        """Let the router have a connection, and what was read of it."""
+
+    def onward(self, transferred: bytes) -> bytes:
+        """The state of a connection that goes back unserved, from what was transferred with its request."""
+
+    def may_leave(self, connection: Connection) -> bool:
+        """Whether nothing of a connection's request is with the interpreter."""
+
+    def ended(self, req: Request | None = None) -> None:
+        """The running request is over; None: it was not served."""
+
+    def end_if_empty(self) -> None:
+        """End if that is wanted and no connection is left."""
+
+    def abandon(self) -> None:
+        """The worker is gone, and a request does not end: end the process with it."""
+
+    def shed(self, count: int) -> None:
+        """Close up to ``count`` idle connections."""
+
+    def has_leases(self) -> bool:
+        """Whether it accepts from leased listeners."""
+
+    def end_leases(self) -> None:
+        """Give leased listeners back, if there are any."""
+
+    def leases_ended(self, number: int) -> None:
+        """The leased listeners are closed; the last connection that they brought had this number."""

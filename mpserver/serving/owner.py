@@ -1,0 +1,48 @@
+"""What a connection asks of its owner."""
+
+from __future__ import annotations
+
+from mpserver.typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from mpserver.api.connection import Address
+    from mpserver.errors import RequestError
+    from mpserver.http1.head import Head
+    from mpserver.phases.host import Host
+    from mpserver.serving.delayed_flush import DelayedFlush
+    from mpserver.system.loop import Loop
+    from mpserver.system.thread_loop import SharedLoop
+
+
+class Owner(Protocol):
+    """Who keeps connections: a router, an interpreter, or what sends the requests of a leaving interpreter on.
+
+    Each ``connection`` is a `mpserver.serving.connection.Connection`, which knows this protocol and not the reverse.
+    """
+
+    loop: Loop
+    #: Whether connections end after their current request.
+    draining: bool
+    #: Sends the held beginnings of responses; None: nothing may be held.
+    delayed_flush: DelayedFlush | None
+
+    def host_of(self, local: Address, name: str | None, /) -> Host:
+        """The server for a local address and a Host header."""
+
+    def serve(self, connection: Any, head: Head) -> None:
+        """A request is ready: its head, and up to 64 KiB its body."""
+
+    def refuse(self, connection: Any, error: RequestError) -> None:
+        """A request can't be served as it came: answer and close."""
+
+    def broken(self, connection: Any, error: Exception) -> None:
+        """The server itself failed: log it, and close."""
+
+    def closed(self, connection: Any) -> None:
+        """The connection has ended, or another owner has it now."""
+
+
+class SharedOwner(Owner, Protocol):
+    """The owner of connections whose requests are served by threads beside its own (worker MPM)."""
+
+    loop: SharedLoop

@@ -1,0 +1,230 @@
+"""The way of one request through an interpreter: from its head to its log line, or back to the router.
+
+A request goes back where another interpreter has to serve it: its application belongs there, its early phases ran
+here and its content belongs there (manual 5.4.4), or what its application needs is refused here.
+"""
+
+from __future__ import annotations
+
+import marshal
+import socket
+import time
+from collections import deque
+
+from mpserver.api import error_log as levels
+from mpserver.api.loader import Loader
+from mpserver.api.request import Request
+from mpserver.errors import ConfigError, Misplaced, Moves, RequestError, is_crowded
+from mpserver.http1.head import Head
+from mpserver.ipc import messages
+from mpserver.ipc.scoreboard import ScoreboardEntry
+from mpserver.phases.error_response import log_error
+from mpserver.phases.plan import InterpreterId
+from mpserver.phases.planner import Planner
+from mpserver.serving.connection import Connection
+from mpserver.serving.delayed_flush import DelayedFlush
+from mpserver.serving.offloader import Offloader
+from mpserver.serving.refusals import Refusals, unusable
+from mpserver.typing import Any, Protocol
+
+
+class Printed(Protocol):
+    """What an application has printed."""
+
+    #: Lines that wait for their ends, by thread and level.
+    partial: dict[tuple[int, int], str]
+
+    def flush(self) -> None:
+        """Log the lines that wait."""
+
+
+class Requests(Refusals):
+    """This part of `mpserver.interp.Interpreter`."""
+
+    interpreter_id: InterpreterId
+    #: The interpreter whose requests are served here: none any more, once the application can't stay.
+    home: InterpreterId
+    #: Our end of the socket pair that the router and we share.
+    inbox: socket.socket
+    loader: Loader
+    planner: Planner
+    scoreboard_entry: ScoreboardEntry
+    #: When the running request began (seconds since the epoch), 0 between requests.
+    began: float
+    #: Messages that the offloader took from the inbox and that are for us alone.
+    mail: deque[messages.Message | None]
+    offloader: Offloader | None
+    delayed_flush: DelayedFlush | None
+    output: Printed
+
+    def _on_message(self, message: messages.Message | None) -> None:
+        raise NotImplementedError
+
+    def serve(self, connection: Connection, head: Head) -> None:
+        """One request, from its head to its log line; or give the connection back to the router."""
+        now = time.time()
+        planner, host = self.planner, connection.host
+        try:
+            if host.has_early:
+                self._serve_early(connection, head, planner.early(host), now)
+                return
+            located = planner.locate(host, head.path)
+        except ConfigError as error:
+            self._misconfigured(connection, head, error)
+            return
+        plan = located.plan
+        if plan.interpreter_id != self.home and plan.needs_python:
+            self.give_back(connection)
+            return
+        buffer = connection.buffer
+        req = self._begin(connection, head, plan.limit_body, now)
+        if req is None:
+            return
+        try:
+            self.pipeline.serve(req, located)
+        except Misplaced:
+            self._move(connection, req, buffer, b"")
+            return
+        self.ended(req)
+        connection.done()
+
+    def _begin(self, connection: Connection, head: Head, limit: int, now: float) -> Request | None:
+        """The request for a head, which is ours now; None if its body made it impossible, which was answered."""
+        self.scoreboard_entry.working(now, head.raw)
+        self.began = now
+        try:
+            body = connection.take_request(head, limit)
+        except RequestError as error:
+            self.refuse(connection, error)
+            self.ended()
+            return None
+        req = Request(connection, head, connection.host, self.pipeline.clock, now)
+        if body is not None:
+            req.mp_input = body
+        return req
+
+    def _serve_early(self, connection: Connection, head: Head, early: Any, now: float) -> None:
+        """A server with handlers for the phases before the resource is known."""
+        pipeline = self.pipeline
+        transferred, connection.transferred = connection.transferred, b""
+        if early.interpreter_id != self.home and not transferred:
+            self.give_back(connection)
+            return
+        buffer = connection.buffer
+        req = self._begin(connection, head, early.limit_body, now)
+        if req is None:
+            return
+        try:
+            if transferred:
+                pipeline.serve_moved(req, transferred, self.home)
+            else:
+                pipeline.serve_early(req, early, self.home)
+        except Misplaced:
+            self._move(connection, req, buffer, transferred)
+            return
+        except Moves as move:
+            self._send_on(connection, req, buffer, move)
+            return
+        self.ended(req)
+        connection.done()
+
+    def ended(self, req: Request | None = None) -> None:
+        """The request is over: other connections are ours again. It is None where it was not served."""
+        self.began = 0.0
+        if self.delayed_flush is not None and self.delayed_flush.held is not None:
+            self.delayed_flush.held.release_held()
+        if self.output.partial:
+            self.output.flush()
+        offloader = self.offloader
+        if offloader is not None and (offloader.taking or self.mail):
+            with offloader.gate:
+                if self.mail:
+                    self.loop.soon(self._read_mail)  # (the connection of this request has an end to come to first)
+        now = time.time()
+        if req is None:
+            self.scoreboard_entry.done(now, now)
+            return
+        if req.mp_status >= 500:
+            self.scoreboard_entry.fail(
+                now, f"{req.mp_status}: {req.mp_head.line}" if req.mp_failure is None else req.mp_failure
+            )
+            if req.mp_refused is not None:
+                self.loader.refused(req.mp_refused)
+        self.scoreboard_entry.done(now, req.mp_request_time, req.mp_sent)
+
+    def _read_mail(self) -> None:
+        while self.mail:
+            self._on_message(self.mail.popleft())
+
+    # ---- what is not served here
+
+    def _move(self, connection: Connection, req: Request, buffer: bytes, transferred: bytes) -> None:
+        """The application becomes a process: the request that met the reason is served by that one."""
+        if self._rewind(connection, req, buffer):
+            self.give_back(connection, messages.CONNECTION, self.onward(transferred))
+
+    def _send_on(self, connection: Connection, req: Request, buffer: bytes, move: Moves) -> None:
+        """The request goes on in another interpreter (manual 5.4.4)."""
+        if self._rewind(connection, req, buffer):
+            self.give_back(connection, messages.MOVED, marshal.dumps((tuple(move.interpreter_id), move.state)))
+
+    def _rewind(self, connection: Connection, req: Request, buffer: bytes) -> bool:
+        """Make a connection what it was before its request, so that another interpreter can serve that.
+
+        :returns: False where it is too late for that: the request was answered with an error.
+        """
+        self.ended()
+        body = req.mp_input
+        if req.mp_started or (body is not None and body.received):
+            # the client has a part of the answer, or we have a part of a long body
+            log_error(req, "the request can't go on in another interpreter: its answer or its body has begun")
+            req.mp_cut = True
+            self.pipeline.end(req, 500)
+            self.pipeline.close(req)
+            connection.done()
+            return False
+        self.pipeline.leave(req)
+        req.mp_drop_parts()
+        connection.buffer = buffer
+        connection.served -= 1
+        connection.input = None
+        return True
+
+    def broken(self, connection: Connection, error: Exception) -> None:
+        """The server itself failed on a connection; see `Refusals.broken`."""
+        super().broken(connection, error)
+        self.ended()
+
+    def _misconfigured(self, connection: Connection, head: Head, error: ConfigError) -> None:
+        """A faulty .htaccess file fails the requests below it, with its place in the log."""
+        connection.host.log.log(levels.ALERT, str(error), client=connection.client)
+        self.refuse(connection, unusable(error, head.line))
+
+    def give_back(self, connection: Connection, kind: int = messages.CONNECTION, state: bytes = b"") -> None:
+        """Let the router have a connection and what was read of it: the request belongs to another interpreter.
+
+        :param kind: of the message, see `mpserver.ipc.messages`.
+        :param state: what goes along with the request, see `onward`.
+        """
+        handed = messages.Message(
+            kind,
+            connection.fd,
+            connection.buffer,
+            connection.served,
+            connection.number,
+            connection.accepted,
+            state,
+        )
+        try:
+            messages.send(self.inbox, handed)
+        except OSError as error:
+            if is_crowded(error):
+                self.crowd_out(connection)
+                return
+            self.loop.stop()  # the worker is gone
+        connection.release()
+        connection.sock.close()
+
+    def onward(self, transferred: bytes) -> bytes:
+        """The state of a connection that goes back unserved: what was transferred stays with its request."""
+        return marshal.dumps((tuple(self.interpreter_id), transferred)) if transferred else b""
