@@ -24,8 +24,8 @@ from mpserver.api.runtime import lend
 from mpserver.application import imports, restrictions
 from mpserver.application.changed_files import Mark, Modules, Watch
 from mpserver.application.misfit import Misfit
-from mpserver.application.output import Output, server_of
-from mpserver.application.services import Services
+from mpserver.application.output import PrintedOutput, server_of
+from mpserver.application.services import InterpreterServices
 from mpserver.ipc import messages
 from mpserver.ipc.scoreboard import IDLE, Scoreboard, ScoreboardEntry
 from mpserver.phases.application_errors import describe, refusing
@@ -64,7 +64,7 @@ class Interpreter(Requests):
     tracked_type: type[TrackedConnection] = TrackedConnection
     alone = True
 
-    output: Output
+    output: PrintedOutput
 
     def __init__(self, boot: Boot, inbox: socket.socket, loader: Loader | None = None) -> None:
         self.boot = boot
@@ -84,7 +84,7 @@ class Interpreter(Requests):
         main = self.planner.host(configuration.main)
         self.log: ErrorLog = main.log
         named = server_of(configuration, boot.interpreter_id.name)
-        self.output = Output(self.planner.host(named).log, boot.interpreter_id.name)
+        self.output = PrintedOutput(self.planner.host(named).log, boot.interpreter_id.name)
         board = Scoreboard.attach(boot.scoreboard)
         self._ceiling = descriptors.limit().ceiling
         #: The limit of descriptors that programs get.
@@ -95,7 +95,7 @@ class Interpreter(Requests):
         self.offloader = Offloader(self, board) if self.alone and not boot.one_process else None
         self.delayed_flush = DelayedFlush(boot.interpreter_id.name) if self.alone else None
         self.timeouts = self.planner.timeouts = None if boot.one_process else self._timeouts()
-        self.services = Services(boot, main, self.loader, self.scoreboard_entry, board)
+        self.services = InterpreterServices(boot, main, self.loader, self.scoreboard_entry, board)
         self.modules = Modules(configuration, self.loader)
         self._watch: Watch | None = None
         if boot.lifetime.reload and (boot.kind != "main" or not boot.one_process):
@@ -125,7 +125,7 @@ class Interpreter(Requests):
         self.log.log(level, text, module="python")
 
     def _timeouts(self) -> Timeouts:
-        """What ends requests past PythonRequestTimeout."""
+        """Make what ends requests past PythonRequestTimeout."""
         kind = self.boot.kind
 
         def frames() -> bool:
@@ -139,7 +139,7 @@ class Interpreter(Requests):
     def _stuck(self) -> None:
         """Give up on a request that does not end: a process ends with it, other kinds serve nobody any more.
 
-        (In a thread beside.)
+        Called in another thread.
         """
         if self.boot.kind == "process":
             import signal
@@ -189,11 +189,11 @@ class Interpreter(Requests):
         self.loop.close()
 
     def _helpers(self) -> list[Offloader | DelayedFlush | Watch]:
-        """What has a thread beside."""
+        """The parts that have a thread of their own."""
         return [helper for helper in (self.offloader, self.delayed_flush, self._watch) if helper is not None]
 
     def _start_helpers(self) -> None:
-        """Before anybody is served: without one of them nobody is.
+        """Start those threads before anybody is served: nobody is served without them.
 
         :raises RuntimeError: the system has no room for a thread.
         """
@@ -208,10 +208,10 @@ class Interpreter(Requests):
             raise
 
     def _end_requests(self) -> None:
-        """Wait for those that other threads are in: here there are none."""
+        """Wait for the requests that other threads serve: here there are none."""
 
     def _import(self, inherited: list[LoadedModule] | None) -> bool:
-        """PythonImport, where a failure is logged and the others go on; and what a predecessor had loaded.
+        """Import what PythonImport names, logging failures and going on, and what a predecessor had loaded.
 
         :returns: False for a successor that could not load all of it: its predecessor stays.
         """
@@ -232,16 +232,16 @@ class Interpreter(Requests):
         return True
 
     def _clean_up(self) -> None:
-        """The application's own end: server cleanups, then atexit functions (a process runs these when it exits)."""
+        """End the application: run server cleanups, then atexit functions (a process runs these when it exits)."""
         self.services.run_cleanups(self._log)
         if self.boot.kind != "process":
             import atexit
 
-            atexit._run_exitfuncs()
+            atexit._run_exitfuncs()  # noqa: SLF001  (it has no public name)
         self.output.flush_all()
 
     def _order(self) -> tuple[list[LoadedModule] | None, messages.Message | None]:
-        """What a successor has to load, which is in its inbox from the start; or another first message."""
+        """Read what a successor has to load, which is in its inbox from the start; or another first message."""
         try:
             message = messages.receive(self.inbox)
         except BlockingIOError:
@@ -262,11 +262,11 @@ class Interpreter(Requests):
             self.loop.stop()  # the worker is gone
 
     def _loaded(self, loaded: LoadedModule) -> None:
-        """A handler's module was loaded: the router knows it, for a successor."""
+        """Tell the router of a handler's module that was loaded, which a successor then loads as well."""
         self.send(messages.Message(messages.LOADED, state=marshal.dumps(loaded)))
 
     def _changed(self, changes: dict[str, Mark]) -> None:
-        """Tell of loaded modules whose files changed. (In a thread beside.)"""
+        """Tell the router of loaded modules whose files changed; in the thread of the watch."""
         self.send(messages.Message(messages.CHANGED, state=marshal.dumps(changes)))
 
     def _on_inbox(self, _event: int) -> None:
@@ -369,7 +369,7 @@ class Interpreter(Requests):
             self.loop.stop()
 
     def _give_back_unread(self) -> None:
-        """We end: let the router send nothing more, and give back the connections that it has sent."""
+        """Let the router send nothing more, and give back the connections that it has sent but we have not read."""
         try:
             self.inbox.shutdown(socket.SHUT_RD)
         except OSError:
@@ -385,7 +385,7 @@ class Interpreter(Requests):
         if self.draining and not self.connections:
             self.loop.soon(self.end_if_empty)
 
-    #: What a message of the router asks for.
+    #: What the messages of the router ask for, by their kinds.
     _answers: Mapping[int, Callable[[Interpreter, messages.Message], None]] = {
         messages.STOP: lambda self, _message: self.loop.stop(),
         messages.CONNECTION: _adopt,

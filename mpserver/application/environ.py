@@ -64,7 +64,7 @@ def _replace_fork_exec(function: Callable[..., int]) -> None:
         replace(sys.modules["subprocess"], "_fork_exec", function)
 
 
-class Environment:
+class OwnEnviron:
     """The environment of an interpreter that shares its process: changes stay here and reach its children.
 
     ``os.environ`` tells its changes to ``os.putenv``, which would change the process; so the function is replaced,

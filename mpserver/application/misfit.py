@@ -1,7 +1,7 @@
-"""Applications that an isolated subinterpreter refuses something, where a process may take its place (kind auto).
+"""Applications to which an isolated subinterpreter refuses something, so that they move to a process (kind auto).
 
-What nobody catches shows where requests end (`mpserver.phases.moving.move_or_stay`). Here is what an application
-or its framework may catch.
+A refusal that nobody catches is met where requests end (`mpserver.phases.moving.move_or_stay`). This module is
+about those that an application or its framework may catch.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _STARTERS = frozenset({imports.imports.__code__, imports.inherited.__code__})
 
 
 class Misfit:
-    """The application of one interpreter that it may turn out to be too narrow for."""
+    """An interpreter that may turn out to refuse something to its application."""
 
     __slots__ = ("_interpreter",)
 
@@ -69,7 +69,7 @@ class Misfit:
 
 def _caller() -> tuple[bool, Request | None]:
     """Whether the server has called for a request, and which one that is; or (None) at the interpreter's start."""
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  (the library has no other way to the stack)
     while frame is not None:
         if frame.f_code is guard.call.__code__:
             req = guard.caller(frame)

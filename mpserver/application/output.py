@@ -113,7 +113,7 @@ class Lines(io.TextIOBase):
         self._log.log(self._level, text, module="python")
 
 
-class Output:
+class PrintedOutput:
     """``sys.stdout`` (level notice) and ``sys.stderr`` (level warn) of an interpreter."""
 
     __slots__ = ("partial", "stderr", "stdout")

@@ -16,12 +16,12 @@ import threading
 from collections.abc import Callable
 from types import ModuleType
 
-from mpserver.application.environ import Children, Environment, replace
+from mpserver.application.environ import Children, OwnEnviron, replace
 from mpserver.system import subinterpreters
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
-    from mpserver.application.output import Output
+    from mpserver.application.output import PrintedOutput
 
 #: Makes the error for an application that does what an isolated subinterpreter can't, from its text.
 Refusal = Callable[[str], BaseException]
@@ -66,7 +66,7 @@ def _thread_kinds(allowed: Callable[[], bool], error: Refusal = RuntimeError) ->
     askers = {threading.Thread.__init__.__code__, threading.Thread.daemon.fset.__code__}  # type: ignore[attr-defined]
 
     def ask() -> bool:
-        caller = sys._getframe(1)
+        caller = sys._getframe(1)  # noqa: SLF001  (the library has no other way to the stack)
         if caller.f_code in askers and not allowed():
             raise error(
                 "daemon threads are disabled in subinterpreters: use a thread that is no daemon and that "
@@ -93,7 +93,7 @@ def _breakpoint(*_arguments: Any, **_keywords: Any) -> None:
     """``breakpoint()`` in a server of one process: the debugger talks to the terminal, not to the log."""
     import pdb  # noqa: T100
 
-    caller = sys._getframe(1)
+    caller = sys._getframe(1)  # noqa: SLF001  (the library has no other way to the stack)
     pdb.Pdb(stdin=sys.__stdin__, stdout=sys.__stdout__).set_trace(caller)
 
 
@@ -140,7 +140,7 @@ CHANGES: dict[str, tuple[Change, ...]] = {
 BROKEN = ("_decimal", "_zoneinfo") if sys.version_info < (3, 13) else ()
 
 
-def install(kind: str, output: Output, one_process: bool, error: Refusal = RuntimeError, soft: int = 0) -> None:
+def install(kind: str, output: PrintedOutput, one_process: bool, error: Refusal = RuntimeError, soft: int = 0) -> None:
     """Arrange an interpreter for its applications, before any code of theirs runs.
 
     ``error``: see `Refusal`. ``soft``: the limit of descriptors that the programs which they start get, 0: as it is.
@@ -148,7 +148,7 @@ def install(kind: str, output: Output, one_process: bool, error: Refusal = Runti
     output.install()
     children = Children(soft)
     if kind != "process":
-        Environment(children).install()
+        OwnEnviron(children).install()
         if kind == "main":
             children.after_fork()
     else:

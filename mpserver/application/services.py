@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mpserver.serving.boot import Boot
 
 
-class Services:
+class InterpreterServices:
     """Implements `mpserver.api.runtime.Runtime` for one interpreter."""
 
     def __init__(

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from mpserver.api.loader import Loader
 from mpserver.api.runtime import lend
-from mpserver.application.services import Services
+from mpserver.application.services import InterpreterServices
 from mpserver.config.configuration import Configuration
 from mpserver.errors import ConfigError, ConfigErrors, InterpreterError
 from mpserver.interpreters import other_python
@@ -224,7 +224,7 @@ def _load(out: int, boot: Boot, wanted: list[tuple[str, str | None, str | None]]
     loader = Loader()
     main = Pipeline(boot.configuration, {}, 0, loader, {}).planner.host(boot.configuration.main)
     board = Scoreboard.attach(boot.scoreboard)
-    lend(Services(boot, main, loader, board.entry(0, 1), board))
+    lend(InterpreterServices(boot, main, loader, board.entry(0, 1), board))
     for module, directory, path in wanted:
         try:
             if path is not None:

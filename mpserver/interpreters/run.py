@@ -20,9 +20,9 @@ def _engine(boot: Boot) -> type[Interpreter]:
     """What the MPM and PythonInterpMaxRequests want; only that is loaded."""
     limited = boot.lifetime.requests > 0
     if mpm.is_threaded(boot.configuration):
-        from mpserver.interpreters import threaded
+        from mpserver.interpreters.threaded import LimitedThreadedInterpreter, ThreadedInterpreter
 
-        return threaded.LimitedThreadedInterpreter if limited else threaded.ThreadedInterpreter
+        return LimitedThreadedInterpreter if limited else ThreadedInterpreter
     if limited:
         from mpserver.interpreters.limited import LimitedInterpreter
 

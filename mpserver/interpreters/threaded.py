@@ -19,7 +19,7 @@ from mpserver.serving.boot import Boot
 from mpserver.serving.connection import Connection
 from mpserver.serving.offloader import ORPHANED_FOR
 from mpserver.serving.states import IN_THREAD
-from mpserver.serving.thread_pool import Pool
+from mpserver.serving.thread_pool import ThreadPool
 from mpserver.serving.threaded_parts import (
     FOR_HANDLER,
     SharedConnection,
@@ -54,7 +54,7 @@ class ThreadedInterpreter(Interpreter):
         super().__init__(boot, inbox, loader)
         threads = mpm.limits_of(boot.configuration).threads
         work = self._work_or_handle if self.connection_handlers.wanted else self._work
-        self.pool = Pool(boot.interpreter_id.name, threads, work, self.scoreboard_entry.threads)
+        self.pool = ThreadPool(boot.interpreter_id.name, threads, work, self.scoreboard_entry.threads)
         self.deadline = float("inf")
 
     def _scoreboard_entry(self, board: Scoreboard) -> SharedEntry:

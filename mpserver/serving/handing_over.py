@@ -1,10 +1,10 @@
-"""How an interpreter leaves its place to another one, without a lost request.
+"""How an interpreter hands its connections over to its successor, without losing a request.
 
-It serves no request any more: its connections go back to the router, which gives them to its successor. Those
-that still send a response, or wait for a client to read it, stay until that is over.
+It does not serve requests any more: its connections go back to the router, which gives them to the successor. Those
+that still send a response, or wait for a client to read it, stay until that is over (`HandingOver`).
 
-One whose whole worker leaves serves what it gets none the less, for whoever follows is farther away: it only gives
-its connections back (`GivingBack`).
+Where the whole worker leaves, the successor is in another process, which is farther away: requests that arrive here
+meanwhile are still served, and only connections without one go back (`GivingBack`).
 """
 
 from __future__ import annotations

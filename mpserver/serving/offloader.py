@@ -1,14 +1,15 @@
 """The offloader of an interpreter: while a request keeps it busy, its other ready connections go to siblings.
 
-A connection belongs to one interpreter of one worker. If that interpreter is in a long request, its
-other connections would wait although other workers idle. The offloader is a thread beside the
+A connection belongs to one interpreter of one worker. While that interpreter is in a long request, its
+other connections would wait although other workers are idle. The offloader is a thread beside the
 interpreter's own. It sleeps on the interpreter's epoll descriptor; when something is ready there and
 the interpreter stays in one request, it gives what is ready to the router, which finds a free sibling. Then it
-sleeps again: a hundred stuck interpreters are no load.
+sleeps again: a hundred stuck interpreters cause no load.
 
-A process outlives its worker where that was killed: it ends after its request, or, if that takes long, without it.
+A process interpreter outlives a worker that was killed. It ends after the request that it is in; if that takes long,
+the offloader ends the process within the request.
 
-An interpreter that is not stuck pays for it with one wake-up in `LONG` seconds at most, an idle one with none.
+A busy interpreter pays for this with one wake-up every `LONG` seconds at most, an idle one with none.
 """
 
 from __future__ import annotations

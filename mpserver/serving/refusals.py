@@ -1,4 +1,4 @@
-"""What routers and interpreters do alike with a connection whose request can't be served."""
+"""What routers and interpreters both do with connections that they can't serve, or have no room for."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Refusals:
 
 
 def give_up(interpreter: InterpreterOwner, message: messages.Message) -> None:
-    """There was no room in an interpreter for a descriptor: what is left goes back, so that its client is answered."""
+    """Send back what is left of a message whose descriptor found no room here, so that its client is answered."""
     interpreter.shed(SHED_WHERE_FULL)
     if message.served == messages.LEASE:
         if not interpreter.has_leases():
@@ -75,7 +75,7 @@ def give_up(interpreter: InterpreterOwner, message: messages.Message) -> None:
 
 
 def reach_ceiling(interpreter: InterpreterOwner) -> None:
-    """A descriptor that was handed over is of the reserve: those that are accepted have lower numbers meanwhile."""
+    """Make room: a descriptor that was handed over is one of the reserve (`mpserver.system.descriptors`)."""
     if interpreter.boot.kind == "process":
         interpreter.shed(SHED_WHERE_FULL)
     else:  # it is the worker's, too
@@ -83,7 +83,7 @@ def reach_ceiling(interpreter: InterpreterOwner) -> None:
 
 
 def unusable(error: ConfigError, line: str) -> RequestError:
-    """What a request gets whose configuration can't be used."""
+    """The answer to a request whose configuration can't be used."""
     if error.status == 503:
         return Unavailable("the configuration of this directory can't be read now", 1, line)
     return RequestError(error.status, "the configuration of this directory is faulty", line)

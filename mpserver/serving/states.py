@@ -1,4 +1,6 @@
-"""The states of a connection, and what ends each of them::
+"""The states of a connection, and what ends each of them.
+
+::
 
 WAITING    between requests     first byte -> READING;  KeepAliveTimeout -> closed
 READING    head or short body   complete -> the owner;  Timeout -> 408 or closed

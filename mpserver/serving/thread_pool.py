@@ -27,7 +27,7 @@ class _Thread:
         self.thread: threading.Thread
 
 
-class Pool:
+class ThreadPool:
     """At most ``most`` threads that serve requests by ``work``; those that have to wait are served in their order.
 
     ``busy`` is told how many threads are in a request whenever that changes.

@@ -5,8 +5,8 @@ the loop with its connection, for a thread of the pool; that serves it, sends wh
 and puts the connection back into the loop. Threads are started inside the interpreter when there is none that
 waits, and are used again.
 
-Everything of the loop, but for putting a connection back to wait, happens in the loop's thread: `Loop.call`
-brings there what another one has to ask for.
+Everything that concerns the loop, except for putting a connection back to wait, happens in the loop's thread:
+other threads ask for it by `SharedLoop.call`.
 """
 
 from __future__ import annotations

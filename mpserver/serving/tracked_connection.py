@@ -1,4 +1,4 @@
-"""What becomes of the connections of a process interpreter, kept where its crash does not reach.
+"""The connections of a process interpreter, with their states kept where a crash of the process can't reach.
 
 A router keeps a duplicate of each descriptor that it gave to a process, until that says that it closed the
 connection. When the process crashes, the router must know about each of them whether a request was lost. So

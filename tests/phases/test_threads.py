@@ -18,7 +18,7 @@ from mpserver.api.error_log import ErrorLog
 from mpserver.api.handler_list import HandlerEntry
 from mpserver.api.loader import Loader
 from mpserver.api.table import Table
-from mpserver.application.output import Output
+from mpserver.application.output import PrintedOutput
 from mpserver.config.configuration import Configuration, load
 from mpserver.config.htaccess import HtaccessCache
 from mpserver.config.registry import Override
@@ -33,7 +33,7 @@ from mpserver.modules.all import registry
 from mpserver.modules.log_items import _Seconds, clf_time
 from mpserver.phases.plan import Handler
 from mpserver.phases.threaded_pipeline import SharedPipeline
-from mpserver.serving.thread_pool import Pool
+from mpserver.serving.thread_pool import ThreadPool
 from mpserver.serving.threaded_parts import SharedEntry
 from support.threads import THREADS, hurried, together
 from support.waiting import PATIENCE, wait_for
@@ -325,7 +325,9 @@ def test_a_lock_of_the_pool_is_one_for_all_threads(tmp_path: Path) -> None:
 def test_the_pool_serves_every_request_once() -> None:
     served: list[tuple[Any, Any]] = []
     busy: list[tuple[int, int]] = []
-    pool = Pool("test", 5, lambda connection, head: served.append((connection, head)), lambda *told: busy.append(told))
+    pool = ThreadPool(
+        "test", 5, lambda connection, head: served.append((connection, head)), lambda *told: busy.append(told)
+    )
     wanted = [(number, turn) for number in range(THREADS) for turn in range(20)]
     gate = threading.Lock()
 
@@ -360,7 +362,7 @@ def test_requests_are_counted_exactly() -> None:
 
 def test_lines_of_output_are_those_of_one_thread(tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as file:
-        output = Output(ErrorLog(file.fileno(), 7), "x")
+        output = PrintedOutput(ErrorLog(file.fileno(), 7), "x")
 
         def work(number: int) -> None:
             for turn in range(20):

@@ -215,7 +215,7 @@ def test_packages_that_can_not_be_read_any_more(
         if kind in ("own", "shared"):
             assert f"user #{pwd.getpwnam('nobody').pw_uid} can't read {packages}/mpserver: " in server.log()
         else:
-            missing = "mpserver.serving.threaded_parts" if mpm == "worker" else "mod_python"  # (what is imported first)
+            missing = "mpserver.interpreters.threaded" if mpm == "worker" else "mod_python"  # (what is imported first)
             assert f"No module named '{missing}'" in server.log()
         assert "exit signal" not in server.log()
         server.stop(signal.SIGWINCH)
