@@ -68,7 +68,7 @@ class ConnectionStates:
         os.close(self.fd)
 
 
-def told_closed(numbers: Iterable[int]) -> bytes:
+def pack_numbers(numbers: Iterable[int]) -> bytes:
     """What a process tells of connections that it has closed, by their numbers; see `closed`."""
     return b"".join(map(_NUMBER.pack, numbers))
 

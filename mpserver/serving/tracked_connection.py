@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from mpserver.api.parts import Part
-from mpserver.ipc.connection_states import ANSWERED, ASKED, FIRST, IDLE, told_closed
+from mpserver.ipc.connection_states import ANSWERED, ASKED, FIRST, IDLE, pack_numbers
 from mpserver.serving.connection import Connection
 from mpserver.serving.states import GONE, READING
 from mpserver.system.loop import Loop
@@ -50,7 +50,7 @@ class Closings:
     def expire(self, now: float) -> None:
         """Tell it now."""
         self._loop.unwatch(self)
-        self._tell(told_closed(self._numbers))
+        self._tell(pack_numbers(self._numbers))
         self._numbers.clear()
 
 
