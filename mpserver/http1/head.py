@@ -7,6 +7,8 @@ here means the same to every server and proxy behind and before us. The statuses
 on: it looks at every byte once, however small the pieces are.
 """
 
+from __future__ import annotations
+
 from mpserver.http1.blocks import _Block, _read_block
 from mpserver.typing import TYPE_CHECKING
 
