@@ -20,12 +20,12 @@ TICK = 1.0
 #: The state of a file as `mpserver.api.loader.mark` gives it; None where it is gone.
 Mark = tuple[int, int] | None
 
-
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))
 #: What is no application's, though it is on the path: the standard library, the server, installed packages.
 OTHERS = (
     os.path.realpath(os.path.dirname(os.__file__)),
-    os.path.realpath(os.path.dirname(__file__)),
-    os.path.realpath(os.path.join(os.path.dirname(os.path.dirname(__file__)), "mod_python")),
+    os.path.realpath(_PACKAGE),
+    os.path.realpath(os.path.join(os.path.dirname(_PACKAGE), "mod_python")),
     *(os.path.realpath(entry) for entry in sys.path if entry.endswith("-packages")),
 )
 

@@ -97,7 +97,8 @@ def arrive(fd: int) -> None:
     """The other side of `carry`."""
     path, module, what = marshal.loads(os.pread(fd, os.fstat(fd).st_size, 0))
     os.close(fd)
-    sys.meta_path.insert(0, Finder(ENGINE, [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]))
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    sys.meta_path.insert(0, Finder(ENGINE, [os.path.dirname(package)]))
     sys.meta_path.append(Finder(LIBRARIES, path))
     importlib.import_module(module).arrive(*what)
 

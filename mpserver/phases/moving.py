@@ -41,7 +41,7 @@ IMPORTING = (os.path.join(SERVER[0], "api", "loader.py"), os.path.join(SERVER[1]
 #: Frames of the import system, which say nothing about who imports.
 _IMPORT_SYSTEM = (
     "<frozen importlib.", os.path.join(os.path.dirname(os.__file__), "importlib") + os.sep,
-    os.path.join(_PACKAGE, "misfit.py"),
+    os.path.join(_PACKAGE, "application", "misfit.py"),
 )  # fmt: skip
 
 

@@ -91,7 +91,7 @@ def boot(number: int, data: bytes, inbox: int, name: str) -> None:
             _BOOT.format(path=sys.path, boot=data, inbox=inbox, name=name, engine=engine, finder=finder),
         )
     except (ImportError, OSError, InterpreterError) as error:
-        ours = os.path.dirname(__file__)
+        ours = os.path.dirname(os.path.dirname(__file__))
         if os.access(ours, os.R_OK | os.X_OK):
             raise
         raise InterpreterError(f"user #{os.geteuid()} can't read {ours}: {error}") from error
