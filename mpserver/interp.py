@@ -237,7 +237,7 @@ class Interpreter(Requests):
         if self.boot.kind != "process":
             import atexit
 
-            atexit._run_exitfuncs()  # noqa: SLF001  (it has no public name)
+            atexit._run_exitfuncs()
         self.output.flush_all()
 
     def _order(self) -> tuple[list[LoadedModule] | None, messages.Message | None]:
