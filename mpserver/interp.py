@@ -146,7 +146,7 @@ class Interpreter(Requests):
 
             self.output.flush_all()
             os.kill(os.getpid(), signal.SIGKILL)
-        self.tell(messages.STUCK)
+        self.tell(messages.Kind.STUCK)
 
     def abandon(self) -> None:
         """The worker is gone, and a request does not end: end this process with it."""
@@ -169,7 +169,7 @@ class Interpreter(Requests):
             self._loaded(loaded)
         self.loader.told = self._loaded
         self._start_helpers()
-        self.tell(messages.READY)
+        self.tell(messages.Kind.READY)
         self.loop.add(self.inbox.fileno(), self._on_inbox)
         self.scoreboard_entry.state(IDLE)
         if first is not None:
@@ -219,7 +219,7 @@ class Interpreter(Requests):
         for name, error in (*found, *imports.inherited(inherited or (), self.loader)):
             refused = refusing(error) if self.loader.may_move else None
             if refused is not None:
-                self.tell(messages.REFUSED, state=refused)
+                self.tell(messages.Kind.REFUSED, state=refused)
                 return inherited is None
             failed = "directive_PythonImport: error importing {}" if inherited is None else "{} can't be loaded:"
             self._log(levels.ERROR, failed.format(name))
@@ -227,7 +227,7 @@ class Interpreter(Requests):
             for line in lines:
                 self._log(levels.ERROR, line.rstrip())
             if inherited is not None:
-                self.tell(messages.FAILED, f"{name} can't be loaded: {lines[-1].strip()}")
+                self.tell(messages.Kind.FAILED, f"{name} can't be loaded: {lines[-1].strip()}")
                 return False
         return True
 
@@ -246,11 +246,11 @@ class Interpreter(Requests):
             message = messages.receive(self.inbox)
         except BlockingIOError:
             return None, None
-        if message is not None and message.kind == messages.PREPARE:
+        if message is not None and message.kind == messages.Kind.PREPARE:
             return marshal.loads(message.state), None
-        return None, message or messages.Message(messages.STOP)
+        return None, message or messages.Message(messages.Kind.STOP)
 
-    def tell(self, kind: int, state: str = "", number: int = 0) -> None:
+    def tell(self, kind: messages.Kind, state: str = "", number: int = 0) -> None:
         """Send the router a message; for any thread."""
         self.send(messages.Message(kind, number=number, state=state.encode("utf-8", "replace")))
 
@@ -263,11 +263,11 @@ class Interpreter(Requests):
 
     def _loaded(self, loaded: LoadedModule) -> None:
         """Tell the router of a handler's module that was loaded, which a successor then loads as well."""
-        self.send(messages.Message(messages.LOADED, state=marshal.dumps(loaded)))
+        self.send(messages.Message(messages.Kind.LOADED, state=marshal.dumps(loaded)))
 
     def _changed(self, changes: dict[str, Mark]) -> None:
         """Tell the router of loaded modules whose files changed; in the thread of the watch."""
-        self.send(messages.Message(messages.CHANGED, state=marshal.dumps(changes)))
+        self.send(messages.Message(messages.Kind.CHANGED, state=marshal.dumps(changes)))
 
     def _on_inbox(self, _event: int) -> None:
         try:
@@ -304,7 +304,7 @@ class Interpreter(Requests):
         )  # fmt: skip
 
     def _closed(self, numbers: bytes) -> None:
-        self.send(messages.Message(messages.CLOSED, state=numbers))
+        self.send(messages.Message(messages.Kind.CLOSED, state=numbers))
 
     def _lease(self, message: messages.Message) -> None:
         if self._leased_listeners is None:
@@ -323,12 +323,12 @@ class Interpreter(Requests):
     def leases_ended(self, number: int) -> None:
         """The leased listeners are closed; the last connection that they brought had this number."""
         self._leased_listeners = None
-        self.tell(messages.LEASE_OVER, number=number)
+        self.tell(messages.Kind.LEASE_OVER, number=number)
 
     def _answer(self, message: messages.Message) -> None:
         """Tell what only the interpreter knows: its threads, by the kernel's numbers, and the application's modules."""
         known = [thread.native_id or 0 for thread in threading.enumerate()], self.modules.names()
-        self.send(messages.Message(messages.TOLD, number=message.number, state=marshal.dumps(known)))
+        self.send(messages.Message(messages.Kind.TOLD, number=message.number, state=marshal.dumps(known)))
 
     def drain(self, heirs: bool = False) -> None:
         """Serve what there is, keep no connection, and end.
@@ -375,7 +375,7 @@ class Interpreter(Requests):
         except OSError:
             return  # the worker is gone
         while (message := messages.receive(self.inbox)) is not None:
-            if message.kind == messages.CONNECTION:
+            if message.kind == messages.Kind.CONNECTION:
                 self.send(message._replace(state=self.onward(message.state)))
                 message.close()
 
@@ -386,14 +386,14 @@ class Interpreter(Requests):
             self.loop.soon(self.end_if_empty)
 
     #: What the messages of the router ask for, by their kinds.
-    _answers: Mapping[int, Callable[[Interpreter, messages.Message], None]] = {
-        messages.STOP: lambda self, _message: self.loop.stop(),
-        messages.CONNECTION: _adopt,
-        messages.LEASE: _lease,
-        messages.RECALL: lambda self, _message: self.end_leases(),
-        messages.SHED: lambda self, message: self.shed(message.served),
-        messages.CROWDED: refusals.give_up,
-        messages.DRAIN: lambda self, message: self.drain(bool(message.number)),
-        messages.RETIRE: lambda self, _message: self.hand_over(),
-        messages.ASK: _answer,
+    _answers: Mapping[messages.Kind, Callable[[Interpreter, messages.Message], None]] = {
+        messages.Kind.STOP: lambda self, _message: self.loop.stop(),
+        messages.Kind.CONNECTION: _adopt,
+        messages.Kind.LEASE: _lease,
+        messages.Kind.RECALL: lambda self, _message: self.end_leases(),
+        messages.Kind.SHED: lambda self, message: self.shed(message.served),
+        messages.Kind.CROWDED: refusals.give_up,
+        messages.Kind.DRAIN: lambda self, message: self.drain(bool(message.number)),
+        messages.Kind.RETIRE: lambda self, _message: self.hand_over(),
+        messages.Kind.ASK: _answer,
     }

@@ -35,7 +35,7 @@ from mpserver.supervisor.worker_start import Post
 from mpserver.supervisor.workers import GIVE_UP_AFTER
 from mpserver.system import descriptors, pidfile
 from mpserver.system.listeners import Listeners
-from mpserver.system.process import reap_all, set_title
+from mpserver.system.process import ended_children, reap_all, set_title
 from mpserver.system.signals import SignalQueue
 from mpserver.system.systemd import Notifier
 from mpserver.typing import TYPE_CHECKING, Any
@@ -323,13 +323,7 @@ class Master:
 
     def _on_chld(self) -> None:
         """Children ended: tell them apart, and replace workers that we did not end."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
+        for pid, status in ended_children():
             child = self._children.get(pid)
             if child is not None:
                 self._reap_worker(child, status)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import marshal
-import os
 import signal
 import socket
 import sys
@@ -18,9 +17,10 @@ from mpserver.ipc.worker_messages import READY
 from mpserver.modules import mpm, python
 from mpserver.phases.plan_compiler import identify
 from mpserver.routing.router import Router
-from mpserver.routing.worker_commands import Orders
+from mpserver.routing.worker_commands import WorkerCommands
 from mpserver.system import subinterpreters
 from mpserver.system.listeners import turn_away
+from mpserver.system.signals import SignalQueue
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,9 +36,10 @@ class Worker:
     def __init__(self, start: WorkerStart) -> None:
         self.start = start
         self.router = Router(start)
-        self.orders = Orders(self.router)
-        self.scoreboard_entry = start.scoreboard.entry(start.number, 0)
-        self._actions: dict[signal.Signals, Callable[[], None]] = {
+        self._commands = WorkerCommands(self.router, start.control)
+        self._scoreboard_entry = start.scoreboard.entry(start.number, 0)
+        self._signals = SignalQueue()
+        self._actions: dict[int, Callable[[], None]] = {
             signal.SIGTERM: self.stop,
             signal.SIGUSR1: self.router.drain,  # another one has its place
             signal.SIGUSR2: partial(self.router.drain, last=True),
@@ -53,12 +54,13 @@ class Worker:
         """Serve until told otherwise."""
         sys.argv = ["mod_python"]
         subinterpreters.prepare()
-        self._catch_signals()
+        self._signals.install(self._actions)
+        self.router.loop.add(self._signals.fileno(), self._on_signal)
         loop, start = self.router.loop, self.start
         start.control.setblocking(False)
         loop.add(start.control.fileno(), self._on_control)
         if start.orders:
-            loop.soon(lambda: self.orders.prepare(marshal.loads(start.orders), self._prepared))
+            loop.soon(lambda: self._commands.prepare(marshal.loads(start.orders), self._prepared))
         else:
             self._serve()
         loop.run()
@@ -66,16 +68,16 @@ class Worker:
     def _prepared(self, why: str) -> None:
         """What another worker had is here as well, or not: then that one stays."""
         if why:
-            self.orders.refuse(why)
+            self._commands.refuse(why)
             self.stop()
         else:
             self._serve()
 
     def _serve(self) -> None:
         for name, kind in self._imports():
-            self.router.interp(identify(name, kind, self.router.environments.get(name, ())))
-        self.router.listen()
-        self.scoreboard_entry.state(IDLE)
+            self.router.pool.use(identify(name, kind, self.router.pool.environments.get(name, ())))
+        self.router.accepting.listen()
+        self._scoreboard_entry.state(IDLE)
         try:
             self.start.control.send(READY)
         except OSError:
@@ -89,17 +91,9 @@ class Worker:
 
     # ---- what it is told
 
-    def _catch_signals(self) -> None:
-        reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        for number in self._actions:
-            signal.signal(number, lambda _number, _frame: None)  # the byte in the pipe is the message
-        self._signals = reader
-        self.router.loop.add(reader, self._on_signal)
-
     def _on_signal(self, _event: int) -> None:
-        for number in os.read(self._signals, 64):
-            action = self._actions.get(signal.Signals(number))
+        for number in self._signals.read():
+            action = self._actions.get(number)
             if action is not None:
                 action()
 
@@ -111,8 +105,8 @@ class Worker:
         except OSError:
             message = None
         if message is not None:
-            if message.kind == messages.ASK:
-                self.orders.take(message)
+            if message.kind == messages.Kind.ASK:
+                self._commands.take(message)
             else:
                 self.router.take(message)
             return
@@ -127,7 +121,7 @@ class Worker:
 
     def _on_drain(self) -> None:
         """Siblings see it; what is here may end by itself, for GracefulShutdownTimeout."""
-        self.scoreboard_entry.state(FINISHING)
+        self._scoreboard_entry.state(FINISHING)
         patience = self.start.configuration.main.conf[mpm.GRACEFUL_SHUTDOWN_TIMEOUT]
         if patience:
             self.deadline = time.monotonic() + patience
@@ -144,7 +138,7 @@ class Worker:
             return  # the master is gone
         loop.change(control.fileno(), 0)  # (its end shows all the same)
         while (message := messages.receive(control)) is not None:
-            if message.kind in (messages.CONNECTION, messages.SPARE):
+            if message.kind in (messages.Kind.CONNECTION, messages.Kind.SPARE):
                 self.router.take(message)
 
     def stop(self) -> None:
@@ -166,11 +160,11 @@ class Worker:
             return
         for group in self.start.scoreboard.programs(self.start.number):
             end_group(group)
-        left = [*router.interps.values(), *router.leaving]
+        left = router.pool.all()
         names = ", ".join(interp.name for interp in left)
         router.log.log(levels.WARN, f"interpreters still in a request at the end: {names}")
         for interp in left:
-            router.recycling.kill(interp)
+            router.pool.kill(interp)
         router.loop.stop()
 
 

@@ -50,7 +50,7 @@ class Misfit:
         interpreter = self._interpreter
         if interpreter.home is not NOWHERE:
             interpreter.home = NOWHERE
-            interpreter.tell(messages.REFUSED, refused)
+            interpreter.tell(messages.Kind.REFUSED, refused)
 
     def refusal(self, text: str) -> BaseException:
         """The error for a deed that needs a process; a `mpserver.application.restrictions.Refusal`.

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 #: A crash at a greater age is no loop, and crashes are forgotten after such a time without one, in seconds.
-SOON = 30.0
-
-
-CALM = 60.0
-
+OLDEST_LOOP = 30.0
+FORGOTTEN_AFTER = 60.0
 
 #: So many crashes in a row change nothing; then no interpreter is started for these times, in seconds.
-FREE = 5
-
-
+FREE_CRASHES = 5
 FIRST_DELAY = 1.0
-
-
 LAST_DELAY = 8.0
 
 
@@ -34,13 +27,13 @@ class Crashes:
 
     def add(self, age: float, now: float) -> float:
         """An interpreter crashed at an age in seconds. :returns: how long the next has to wait, 0 for not at all."""
-        if age > SOON or now - self._last > CALM:
+        if age > OLDEST_LOOP or now - self._last > FORGOTTEN_AFTER:
             self._row = 0
         self._last = now
         self._row += 1
-        if self._row <= FREE or now < self._until:  # (those that crash meanwhile were there before)
+        if self._row <= FREE_CRASHES or now < self._until:  # (those that crash meanwhile were there before)
             return 0.0
-        delay = min(FIRST_DELAY * 2.0 ** (self._row - FREE - 1), LAST_DELAY)
+        delay = min(FIRST_DELAY * 2.0 ** (self._row - FREE_CRASHES - 1), LAST_DELAY)
         self._until = now + delay
         return delay
 

@@ -17,6 +17,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Mapping
+from enum import Enum
 from functools import partial
 
 from mpserver.api.loader import LoadedModule
@@ -30,7 +31,24 @@ from mpserver.typing import Any, NamedTuple
 #: Questions have numbers beyond those of connections.
 QUESTIONS = 1 << 62
 
-STARTING, SERVING, ENDING, ENDED = range(4)
+
+class InterpreterState(Enum):
+    """How far an interpreter has come, as its worker sees it, and what ends each state.
+
+    ========  ==========================  =================================================================
+    STARTING  what it gets, waits for it  READY -> SERVING;  `stop` -> ENDING;  FAILED, BACKOFF, CROWDED or
+                                          the end of its inbox -> ENDED, and it has failed
+    SERVING   it gets connections         `stop` -> ENDING;  the end of its inbox -> ENDED
+    ENDING    it was told to stop         the end of its inbox -> ENDED
+    ENDED     it is gone
+    ========  ==========================  =================================================================
+    """
+
+    STARTING = 1
+    SERVING = 2
+    ENDING = 3
+    ENDED = 4
+
 
 #: Why an interpreter did not start.
 CROWDED = "the descriptors of this process are used up"
@@ -86,9 +104,10 @@ class InterpreterHandle:
     ) -> None:
         """``inherited`` is what a predecessor had loaded: it serves only where all of that loads again."""
         self.boot = boot
-        self._control = control
+        self.interpreter_id = boot.interpreter_id
         self.name = boot.interpreter_id.name
-        self.state = STARTING
+        self._control = control
+        self.state = InterpreterState.STARTING
         self._loop = loop
         self._events = events
         self._waiting: deque[messages.Message] = deque()
@@ -111,7 +130,7 @@ class InterpreterHandle:
             self.inbox.setblocking(False)
             self._loop.add(self.inbox.fileno(), self._on_inbox)
             if inherited is not None:
-                messages.send(self.inbox, messages.Message(messages.PREPARE, state=marshal.dumps(inherited)))
+                messages.send(self.inbox, messages.Message(messages.Kind.PREPARE, state=marshal.dumps(inherited)))
             self._launch(theirs)
         except Exception as error:  # there may be no descriptor left, no thread, no memory, no process to ask
             self._close_inbox()
@@ -134,10 +153,15 @@ class InterpreterHandle:
         self._post(message)
 
     def lend(self, listener: socket.socket, number: int, end: int) -> bool:
-        """Let it accept connections, see `mpserver.serving.leased_listeners`. :returns: whether it was reached"""
-        if self.state != SERVING or self._waiting:
+        """Let it accept connections from a listener (`mpserver.serving.leased_listeners`).
+
+        ``number``, ``end``: those of the last connection accepted, and of the last that it may accept.
+
+        :returns: whether it was reached.
+        """
+        if self.state is not InterpreterState.SERVING or self._waiting:
             return False
-        message = messages.Message(messages.LEASE, listener.fileno(), served=end - number, number=number)
+        message = messages.Message(messages.Kind.LEASE, listener.fileno(), served=end - number, number=number)
         try:
             messages.send(self.inbox, message, wait=False)
         except OSError:
@@ -146,41 +170,41 @@ class InterpreterHandle:
 
     def recall(self) -> None:
         """Have it return the listeners."""
-        self._post(messages.Message(messages.RECALL))
+        self._post(messages.Message(messages.Kind.RECALL))
 
     def shed(self, count: int) -> None:
         """Have it close up to ``count`` idle connections, the oldest first."""
-        self._post(messages.Message(messages.SHED, served=count))
+        self._post(messages.Message(messages.Kind.SHED, served=count))
 
     def drain(self, heirs: bool = False) -> None:
         """Let it serve what it has, and end; where there are ``heirs``, it gives those back that wait."""
-        self._post(messages.Message(messages.DRAIN, number=heirs))
+        self._post(messages.Message(messages.Kind.DRAIN, number=heirs))
 
     def retire(self) -> None:
         """Let it give its connections back, and end after the request that it is in."""
-        self._post(messages.Message(messages.RETIRE))
+        self._post(messages.Message(messages.Kind.RETIRE))
 
     def ask(self, answered: Callable[[Any], None]) -> None:
         """Ask for its facts, see `mpserver.interp.Interpreter`; it answers between requests, maybe never."""
         self._questions += 1
         self._asked[self._questions] = answered
-        self._post(messages.Message(messages.ASK, number=self._questions))
+        self._post(messages.Message(messages.Kind.ASK, number=self._questions))
 
     def kill(self, pid: int) -> None:
         """End it without its doing, where that harms nobody else; ``pid`` is its process."""
 
     def _post(self, message: messages.Message) -> None:
         self._waiting.append(message)
-        if self.state != STARTING and not self._blocked:
+        if self.state is not InterpreterState.STARTING and not self._blocked:
             self._flush()
 
     def stop(self) -> None:
         """End it after the request that it is in."""
-        self.state = ENDING
+        self.state = InterpreterState.ENDING
         if not self._is_open:
             return  # its end is on its way
         try:
-            messages.send(self.inbox, messages.Message(messages.STOP))
+            messages.send(self.inbox, messages.Message(messages.Kind.STOP))
         except OSError:
             self._over()
 
@@ -213,7 +237,7 @@ class InterpreterHandle:
             self._receive()
 
     def _receive(self) -> None:
-        while self.state != ENDED:
+        while self.state is not InterpreterState.ENDED:
             try:
                 message = messages.receive(self.inbox)
             except BlockingIOError:
@@ -235,8 +259,8 @@ class InterpreterHandle:
         return []
 
     def _on_ready(self, _message: messages.Message) -> None:
-        if self.state == STARTING:
-            self.state = SERVING
+        if self.state is InterpreterState.STARTING:
+            self.state = InterpreterState.SERVING
             self._events.serving(self)
         self._flush()
 
@@ -250,7 +274,7 @@ class InterpreterHandle:
         self._over(message.state.decode("utf-8", "replace"))
 
     def _on_crowded(self, message: messages.Message) -> None:
-        if self.state == STARTING:
+        if self.state is InterpreterState.STARTING:
             self._over(CROWDED, descriptors.AGAIN)
         else:
             self._events.crowded(self, message)
@@ -258,29 +282,29 @@ class InterpreterHandle:
     def _on_backoff(self, message: messages.Message) -> None:
         self._over("it crashes again and again", float(message.state))
 
-    _handlers: Mapping[int, Callable[[InterpreterHandle, messages.Message], None]] = {
-        messages.READY: _on_ready,
-        messages.FAILED: _on_failed,
-        messages.BACKOFF: _on_backoff,
-        messages.CROWDED: _on_crowded,
-        messages.REFUSED: lambda self, message: self._events.refused(self, message),
-        messages.STUCK: lambda self, _message: self._events.stuck(self),
-        messages.MOVED: lambda self, message: self._events.moved(message),
-        messages.CONNECTION: lambda self, message: self._events.returned(message),
-        messages.SPARE: lambda self, message: self._events.returned(message),
-        messages.WORN: lambda self, message: self._events.worn(self, message),
-        messages.CHANGED: lambda self, message: self._events.worn(self, message),
-        messages.LEASE_OVER: lambda self, message: self._events.repaid(message.number),
-        messages.LOADED: _on_loaded,
-        messages.TOLD: _on_told,
+    _handlers: Mapping[messages.Kind, Callable[[InterpreterHandle, messages.Message], None]] = {
+        messages.Kind.READY: _on_ready,
+        messages.Kind.FAILED: _on_failed,
+        messages.Kind.BACKOFF: _on_backoff,
+        messages.Kind.CROWDED: _on_crowded,
+        messages.Kind.REFUSED: lambda self, message: self._events.refused(self, message),
+        messages.Kind.STUCK: lambda self, _message: self._events.stuck(self),
+        messages.Kind.MOVED: lambda self, message: self._events.moved(message),
+        messages.Kind.CONNECTION: lambda self, message: self._events.returned(message),
+        messages.Kind.SPARE: lambda self, message: self._events.returned(message),
+        messages.Kind.WORN: lambda self, message: self._events.worn(self, message),
+        messages.Kind.CHANGED: lambda self, message: self._events.worn(self, message),
+        messages.Kind.LEASE_OVER: lambda self, message: self._events.repaid(message.number),
+        messages.Kind.LOADED: _on_loaded,
+        messages.Kind.TOLD: _on_told,
     }
 
     def _over(self, why: str = "it ended before it served", again: float = 0.0) -> None:
         """The other end is gone. ``again``: in how many seconds it may be started again."""
-        if self.state == ENDED:
+        if self.state is InterpreterState.ENDED:
             return
-        failed = self.state == STARTING
-        self.state = ENDED
+        failed = self.state is InterpreterState.STARTING
+        self.state = InterpreterState.ENDED
         self._close_inbox()
         waiting = [*self._left_behind(), *(message for message in self._waiting if message.fd >= 0)]
         self._waiting.clear()

@@ -31,4 +31,4 @@ class LimitedInterpreter(Interpreter):
         self._limit.count()
 
     def _reached(self, requests: int) -> None:
-        self.tell(messages.WORN, f"has served {requests} requests (PythonInterpMaxRequests)")
+        self.tell(messages.Kind.WORN, f"has served {requests} requests (PythonInterpMaxRequests)")

@@ -23,8 +23,8 @@ ENGINE = ("mpserver", "mod_python")
 LIBRARIES = ("multipart",)
 
 
-class Record(NamedTuple):
-    """What a zygote has to know: its key, its descriptors, the configuration, the rest of its keeper."""
+class ZygoteArguments(NamedTuple):
+    """What a zygote in another Python gets, as plain data: descriptors as numbers, the configuration as bytes."""
 
     key: tuple[str, Any]
     control: int
@@ -72,11 +72,11 @@ def surroundings(python: str) -> dict[str, str]:
     return environment
 
 
-def go(python: str, record: Record) -> NoReturn:
+def go(python: str, arguments: ZygoteArguments) -> NoReturn:
     """Become a zygote in another Python. :raises OSError: it can't be executed."""
-    for fd in (record.control, record.scoreboard, *record.logs.values()):
+    for fd in (arguments.control, arguments.scoreboard, *arguments.logs.values()):
         os.set_inheritable(fd, True)
-    fd = carry("mpserver.interpreters.zygote", *record)
+    fd = carry("mpserver.interpreters.zygote", *arguments)
     os.execve(python, [*command(python, fd), " " * ROOM], surroundings(python))
 
 

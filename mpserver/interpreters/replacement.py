@@ -1,4 +1,4 @@
-"""Interpreters that take the place of others in a worker: recycling, eviction, and what they cost.
+"""Interpreters that take the place of others in a worker: why, when and how; and eviction of those too many.
 
 A successor starts beside its predecessor and loads what that had loaded. Only when it serves, the predecessor
 retires: it gives its connections back and ends after the request that it is in. A successor that can't start
@@ -17,26 +17,27 @@ from collections.abc import Callable
 
 from mpserver.api import error_log as levels
 from mpserver.api.loader import LoadedModule
-from mpserver.interpreters.handle import SERVING, InterpreterHandle
+from mpserver.interpreters.handle import InterpreterHandle, InterpreterState
+from mpserver.interpreters.pool import Pool
 from mpserver.ipc import messages
-from mpserver.ipc.messages import RENEW, SETTLE
-from mpserver.ipc.scoreboard import IDLE
-from mpserver.ipc.worker_messages import NEWS
+from mpserver.ipc.worker_messages import NEWS, RENEW, SETTLE
 from mpserver.modules import python
 from mpserver.phases.plan import InterpreterId
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from mpserver.routing.router import Router
+    from mpserver.api.error_log import ErrorLog
+    from mpserver.supervisor.worker_start import WorkerStart
+    from mpserver.system.loop import Loop
 
 #: Kinds of interpreters that can be replaced in a worker that lives on.
 REPLACEABLE = frozenset({"own", "process"} if sys.version_info >= (3, 14) else {"process"})
 
 #: How long a successor may take to start, in seconds.
-PATIENCE = 60.0
+START_TIMEOUT = 60.0
 
 #: How often interpreters that could be evicted are looked at while too many are here, in seconds.
-TICK = 1.0
+EVICTION_INTERVAL = 1.0
 
 #: Called with why a replacement failed; "" where it worked.
 Done = Callable[[str], None]
@@ -51,13 +52,17 @@ class Trial(NamedTuple):
     deadline: float
 
 
-class Recycling:
-    """The replacements in one worker."""
+class Replacement:
+    """The replacements in one worker; `mpserver.interpreters.pool.Succession` of its pool."""
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
+    def __init__(
+        self, pool: Pool, start: WorkerStart, loop: Loop, log: ErrorLog, leave: Callable[[], None]
+    ) -> None:  # fmt: skip
+        """``leave``: called where the worker itself has to be replaced."""
+        self._pool, self._start, self._loop, self._log, self._leave_worker = pool, start, loop, log, leave
+        pool.follow(self)
         self._trials: dict[InterpreterId, Trial] = {}
-        conf = router.start.configuration.main.conf
+        conf = start.configuration.main.conf
         self._most: int = conf[python.INTERP_MAX]
         self._limit: int = conf[python.INTERP_RECYCLE_LIMIT]
         #: Who wants a replacement of an interpreter that starts just now.
@@ -73,74 +78,53 @@ class Recycling:
 
     def replace(self, interpreter_id: InterpreterId, done: Done) -> None:
         """Replace the interpreter of a place; ``done`` is called when the successor serves, or can't."""
-        router = self._router
-        old = router.interps.get(interpreter_id)
+        former = self._pool.interpreters.get(interpreter_id)
         if interpreter_id in self._trials:
             done("it is being replaced already")
-        elif old is None or router.draining or router.stopping:
+        elif former is None or self._pool.closing:
             done("")  # it starts afresh when it is wanted, or in the worker's successor
-        elif old.state != SERVING:
+        elif former.state is not InterpreterState.SERVING:
             self._later.setdefault(interpreter_id, []).append(done)
         else:
-            self.prepare(interpreter_id, old.loaded_modules, done)
+            self.prepare(interpreter_id, former.loaded_modules, done)
 
     def prepare(self, interpreter_id: InterpreterId, loaded_modules: list[LoadedModule], done: Done) -> None:
         """Start an interpreter that loads what another one had loaded; it gets the place when it serves."""
-        router = self._router
-        deadline = time.monotonic() + PATIENCE
-        successor = router.create(interpreter_id, loaded_modules)
-        router.leaving.add(successor)
+        deadline = time.monotonic() + START_TIMEOUT
+        successor = self._pool.begin_beside(interpreter_id, loaded_modules)
         self._trials[interpreter_id] = Trial(successor, done, deadline)
         self._look_at(deadline)
 
     def serving(self, interp: InterpreterHandle) -> None:
         """An interpreter serves: a successor gets its place."""
-        interpreter_id = interp.boot.interpreter_id
+        interpreter_id = interp.interpreter_id
         trial = self._trials.get(interpreter_id)
         if trial is None or trial.interp is not interp:
             for done in self._later.pop(interpreter_id, ()):
                 self.replace(interpreter_id, done)
             return
         del self._trials[interpreter_id]
-        router = self._router
-        old = router.interps.get(interpreter_id)
-        router.leaving.discard(interp)
-        router.interps[interpreter_id] = interp
-        if old is not None:
-            self._retire(old)
+        self._pool.place(interp)
         trial.done("")
-
-    def retire(self, interp: InterpreterHandle) -> None:
-        """End an interpreter; who needs its place gets another one."""
-        router = self._router
-        if router.interps.get(interp.boot.interpreter_id) is interp:
-            del router.interps[interp.boot.interpreter_id]
-        self._retire(interp)
-
-    def _retire(self, interp: InterpreterHandle) -> None:
-        router = self._router
-        router.leaving.add(interp)
-        router.start.scoreboard.retire(router.start.number, interp.boot.scoreboard_index)
-        interp.retire()
 
     def adopt(self, interpreter_id: InterpreterId) -> InterpreterHandle | None:
         """A predecessor has ended by itself: its successor gets the place, and what waits, as it starts."""
         trial = self._trials.pop(interpreter_id, None)
         if trial is None:
             return None
-        self._router.leaving.discard(trial.interp)
+        self._pool.beside.discard(trial.interp)
         trial.done("the former one ended meanwhile, so the successor has its place already")
         return trial.interp
 
     def failed(self, interp: InterpreterHandle, why: str) -> bool:
         """An interpreter could not start. :returns: whether it was a successor, so that nobody waits for it."""
-        trial = self._trials.get(interp.boot.interpreter_id)
+        trial = self._trials.get(interp.interpreter_id)
         if trial is None or trial.interp is not interp:
-            for done in self._later.pop(interp.boot.interpreter_id, ()):
+            for done in self._later.pop(interp.interpreter_id, ()):
                 done("")
             return False
-        del self._trials[interp.boot.interpreter_id]
-        self._router.log.log(
+        del self._trials[interp.interpreter_id]
+        self._log.log(
             levels.ERROR, f"interpreter '{interp.name}' can't be replaced: {why}; the one that is there stays",
             module="python",
         )  # fmt: skip
@@ -154,7 +138,7 @@ class Recycling:
 
     def refused(self, interp: InterpreterHandle) -> bool:
         """A successor can't run in a subinterpreter any more: it becomes a process. :returns: whether it is one."""
-        interpreter_id = interp.boot.interpreter_id
+        interpreter_id = interp.interpreter_id
         trial = self._trials.get(interpreter_id)
         if trial is None or trial.interp is not interp:
             return False
@@ -172,15 +156,19 @@ class Recycling:
 
     # ---- by itself
 
-    def worn(self, interp: InterpreterHandle, why: str) -> None:
-        """An interpreter wants a successor."""
-        if self._router.interps.get(interp.boot.interpreter_id) is not interp:
+    def worn(self, interp: InterpreterHandle, message: messages.Message) -> None:
+        """An interpreter wants a successor: it has served enough, or its files changed."""
+        if message.kind == messages.Kind.CHANGED:
+            self._changed(interp, message.state)
             return
+        if self._pool.interpreters.get(interp.interpreter_id) is not interp:
+            return
+        why = message.state.decode()
         if interp.boot.kind not in REPLACEABLE:
             self._leave(f"interpreter '{interp.name}' {why}")
             return
-        self._router.log.log(levels.INFO, f"interpreter '{interp.name}' {why}: it is replaced", module="python")
-        self.replace(interp.boot.interpreter_id, lambda _why: None)
+        self._log.log(levels.INFO, f"interpreter '{interp.name}' {why}: it is replaced", module="python")
+        self.replace(interp.interpreter_id, lambda _why: None)
 
     def ended(self, interp: InterpreterHandle) -> None:
         """An interpreter is gone. Past PythonInterpRecycleLimit the worker has had enough of that."""
@@ -191,37 +179,34 @@ class Recycling:
                 self._leave(f"{self._ended} interpreters have ended here (PythonInterpRecycleLimit)")
 
     def _leave(self, why: str) -> None:
-        router = self._router
-        if router.draining or router.stopping or router.start.one_process:
+        if self._pool.closing or self._start.one_process:
             return
-        router.log.log(levels.NOTICE, f"worker {router.start.number} is replaced: {why}", module="python")
-        router.leave()
+        self._log.log(levels.NOTICE, f"worker {self._start.number} is replaced: {why}", module="python")
+        self._leave_worker()
 
-    def changed(self, interp: InterpreterHandle, changes: bytes) -> None:
+    def _changed(self, interp: InterpreterHandle, changes: bytes) -> None:
         """Files of an interpreter's modules changed (PythonInterpReload): the master has every worker replace it.
 
         In a server of one process there is none.
         """
-        router = self._router
-        if router.start.one_process:
+        if self._start.one_process:
             new = set(marshal.loads(changes).items()) - self._changes
             self._changes |= new
             if new:
                 self._renew(interp)
             return
-        interpreter_id = interp.boot.interpreter_id
+        interpreter_id = interp.interpreter_id
         message = messages.Message(
-            messages.CHANGED, state=marshal.dumps((tuple(interpreter_id), marshal.loads(changes)))
+            messages.Kind.CHANGED, state=marshal.dumps((tuple(interpreter_id), marshal.loads(changes)))
         )
         try:
-            messages.send(router.start.control, message, before=NEWS)
+            messages.send(self._start.control, message, before=NEWS)
         except OSError:
             pass  # the master is gone, and so are we soon
 
     def _renew(self, interp: InterpreterHandle) -> None:
-        router = self._router
         name = interp.name.encode()
-        control = router.start.control
+        control = self._start.control
         if interp.boot.kind == "process":
             control.send(RENEW + name)
 
@@ -230,14 +215,14 @@ class Recycling:
                 control.send(SETTLE + (b"0" if why else b"1") + name)
 
         text = f"interpreter '{interp.name}' is replaced, for its files changed"
-        router.log.log(levels.NOTICE, text, module="python")
-        self.replace(interp.boot.interpreter_id, done)
+        self._log.log(levels.NOTICE, text, module="python")
+        self.replace(interp.interpreter_id, done)
 
     # ---- eviction
 
     def started(self, interp: InterpreterHandle) -> None:
         """An interpreter starts: another one may have to go for it, and its own time counts from now."""
-        interpreter_id = interp.boot.interpreter_id
+        interpreter_id = interp.interpreter_id
         if interp.boot.kind == "main":
             return
         timeout = interp.boot.lifetime.idle
@@ -249,26 +234,25 @@ class Recycling:
 
     def _look_at(self, when: float) -> None:
         if when < self.deadline:
-            loop = self._router.loop
             self.deadline = when
-            loop.watch(self)
-            loop.hasten(when)
+            self._loop.watch(self)
+            self._loop.hasten(when)
 
     def expire(self, now: float) -> None:
         """Some interpreter may have been idle for its time."""
         self.deadline = float("inf")
         self._give_up(now)
         wall = time.time()
-        for interp in list(self._router.interps.values()):
-            timeout = self._timeouts.get(interp.boot.interpreter_id)
+        for interp in list(self._pool.interpreters.values()):
+            timeout = self._timeouts.get(interp.interpreter_id)
             if timeout is None:
                 continue
             left = timeout - (wall - self._used(interp))
-            if interp.state != SERVING or not self._is_idle(interp):
+            if not self._pool.is_idle(interp):
                 left = timeout
             elif left <= 0:
                 self._tell(interp, f"it was idle for {timeout:g} seconds")
-                self.retire(interp)
+                self._pool.retire(interp)
                 continue
             self._look_at(now + left)
         if self._most:
@@ -279,38 +263,28 @@ class Recycling:
         for trial in list(self._trials.values()):
             if trial.deadline <= now:
                 trial.interp.stop()
-                self.kill(trial.interp)
-                self.failed(trial.interp, f"the successor did not start within {PATIENCE:g} seconds")
+                self._pool.kill(trial.interp)
+                self.failed(trial.interp, f"the successor did not start within {START_TIMEOUT:g} seconds")
             else:
                 self._look_at(trial.deadline)
 
-    def kill(self, interp: InterpreterHandle) -> None:
-        """End an interpreter that does not end by itself, if it has a process to itself."""
-        account = self._router.start.scoreboard.account(self._router.start.number, interp.boot.scoreboard_index)
-        if account is not None:
-            interp.kill(account.pid)
-
     def _evict(self, but: InterpreterHandle | None) -> None:
         """End the least recently used idle ones of those past PythonInterpMax; look again where all are busy."""
-        here = [interp for interp in self._router.interps.values() if interp.boot.kind != "main"]
+        here = [interp for interp in self._pool.interpreters.values() if interp.boot.kind != "main"]
         over = len(here) - self._most
         if over <= 0:
             return
-        idle = [interp for interp in here if interp is not but and interp.state == SERVING and self._is_idle(interp)]
+        idle = [interp for interp in here if interp is not but and self._pool.is_idle(interp)]
         for interp in sorted(idle, key=self._used)[:over]:
             self._tell(interp, f"more than {self._most} are here (PythonInterpMax)")
-            self.retire(interp)
+            self._pool.retire(interp)
         if over > len(idle):
-            self._look_at(time.monotonic() + TICK)
+            self._look_at(time.monotonic() + EVICTION_INTERVAL)
 
     def _tell(self, interp: InterpreterHandle, why: str) -> None:
-        self._router.log.log(levels.INFO, f"interpreter '{interp.name}' is ended: {why}", module="python")
-
-    def _is_idle(self, interp: InterpreterHandle) -> bool:
-        router = self._router
-        return router.start.scoreboard.interpreter_state(router.start.number, interp.boot.scoreboard_index) == IDLE
+        self._log.log(levels.INFO, f"interpreter '{interp.name}' is ended: {why}", module="python")
 
     def _used(self, interp: InterpreterHandle) -> float:
         """When it was used last: its last request or its start, in seconds since the epoch."""
-        account = self._router.start.scoreboard.account(self._router.start.number, interp.boot.scoreboard_index)
-        return 0.0 if account is None else max(account.started, account.last)
+        stats = self._pool.stats(interp)
+        return 0.0 if stats is None else max(stats.started, stats.last)

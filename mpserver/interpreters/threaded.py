@@ -108,7 +108,7 @@ class ThreadedInterpreter(Interpreter):
     def expire(self, now: float) -> None:
         """Requests have waited for a thread."""
         for connection, _head in self.pool.take_back(room(self._board, self.boot.slot, self.interpreter_id.key)):
-            self.give_back(connection, messages.SPARE, self.onward(connection.transferred))
+            self.give_back(connection, messages.Kind.SPARE, self.onward(connection.transferred))
         if self.pool:
             self._look_for_siblings(now)
         else:
@@ -122,7 +122,9 @@ class ThreadedInterpreter(Interpreter):
         else:
             self.loop.call(function)
 
-    def give_back(self, connection: Connection, kind: int = messages.CONNECTION, state: bytes = b"") -> None:
+    def give_back(
+        self, connection: Connection, kind: messages.Kind = messages.Kind.CONNECTION, state: bytes = b""
+    ) -> None:
         """Let the router have a connection; from any thread, see `Requests.give_back`."""
         give = super().give_back
         self._in_loop(lambda: give(connection, kind, state))

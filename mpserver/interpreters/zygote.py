@@ -1,8 +1,8 @@
-"""Zygotes: the processes that process interpreters are forked from (DESIGN: a worker never forks).
+"""Zygotes: the processes that process interpreters are forked from, for a worker never forks.
 
-The keeper, in the master (or in a helper process of a one-process server), has one zygote per
-interpreter name. A worker sends an order and an inbox; the zygote forks an interpreter with it.
-Since interpreters are forked from a warm process, each costs few milliseconds and little memory.
+The keeper (`mpserver.interpreters.zygote_keeper`), in the master or in a helper process of a one-process server, has
+one zygote per name and environment of interpreters. A worker sends an order and an inbox; the zygote forks an
+interpreter with it. Since interpreters are forked from a warm process, each costs few milliseconds and little memory.
 """
 
 from __future__ import annotations
@@ -18,30 +18,90 @@ import sys
 import time
 
 from mpserver.api import error_log as levels
+from mpserver.api.error_log import ErrorLog
 from mpserver.api.loader import Loader
 from mpserver.config.configuration import Configuration
 from mpserver.interpreters import other_python
 from mpserver.interpreters.crash_backoff import Crashes
 from mpserver.interpreters.lifetime_settings import lifetime
+from mpserver.interpreters.other_python import ZygoteArguments
 from mpserver.interpreters.preload import preload
 from mpserver.interpreters.run import run
 from mpserver.ipc import messages
 from mpserver.ipc.messages import MESSAGE
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.modules.all import registry
+from mpserver.modules.interpreter_environment import Environment
 from mpserver.modules.mime import TYPES_CONFIG
-from mpserver.phases.applications import modules
+from mpserver.phases import connection_handlers
+from mpserver.phases.applications import environments, modules
+from mpserver.phases.host import error_fd, log_levels
 from mpserver.phases.plan import InterpreterId
 from mpserver.serving.boot import Boot
-from mpserver.system.process import set_title
-from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from mpserver.system.process import describe_end, ended_children, set_title
+from mpserver.system.signals import SignalQueue
+from mpserver.typing import Any, NamedTuple, NoReturn
 
-if TYPE_CHECKING:
-    from mpserver.interpreters.zygote_keeper import Keeper, Key
-
+#: The name of an application, and the environment of its interpreters.
+Key = tuple[str, Environment]
 
 #: What comes with an order: the end of the inbox, and the connection states.
 ORDER_FDS = 2
+
+
+class ZygoteSpec(NamedTuple):
+    """All that the zygotes of one generation of the configuration have to know."""
+
+    configuration: Configuration
+    #: The descriptors of the log files by their names.
+    logs: dict[str, int]
+    scoreboard: Scoreboard
+    log: ErrorLog
+    generation: int
+    one_process: bool
+    #: What interpreters have of their own, by their names.
+    environments: dict[str, Environment]
+    #: Whether any server has connection handlers.
+    has_connection_handlers: bool
+
+
+def specify(
+    configuration: Configuration, logs: dict[str, int], scoreboard: Scoreboard, generation: int, one_process: bool
+) -> ZygoteSpec:
+    """What zygotes have to know, the rest worked out from the configuration."""
+    main = configuration.main
+    return ZygoteSpec(
+        configuration, logs, scoreboard, ErrorLog(error_fd(configuration, main, logs), *log_levels(main)),
+        generation, one_process, environments(configuration).by_name, connection_handlers.wanted(configuration),
+    )  # fmt: skip
+
+
+def arrive(*fields: Any) -> None:
+    """Be a zygote in another Python; the fields are those of its arguments."""
+    its = ZygoteArguments(*fields)
+    configuration = Configuration.from_bytes(its.configuration, registry())
+    spec = specify(configuration, its.logs, Scoreboard.attach(its.scoreboard), its.generation, its.one_process)
+    set_title(f"mpserver: zygote {its.key[0]}")
+    try:
+        serve(spec, its.key, socket.socket(fileno=its.control))
+    except BaseException as error:
+        spec.log.log(levels.CRIT, f"the zygote of '{its.key[0]}' failed: {error!r}")
+        os._exit(1)
+    os._exit(0)
+
+
+def depart(python: str, spec: ZygoteSpec, key: Key, control: int) -> NoReturn:
+    """Become a zygote in another Python, with the descriptor of its control socket.
+
+    :raises OSError: it can't be executed.
+    """
+    other_python.go(
+        python,
+        ZygoteArguments(
+            key, control, spec.scoreboard.fd, spec.configuration.to_bytes(), spec.logs, spec.generation,
+            spec.one_process,
+        ),
+    )  # fmt: skip
 
 
 def _end_as(status: int) -> None:
@@ -53,161 +113,132 @@ def _end_as(status: int) -> None:
         os._exit(code)
 
 
-def arrive(*fields: Any) -> None:
-    """Be a zygote in another Python; the fields are those of its record."""
-    record = other_python.Record(*fields)
-    configuration = Configuration.from_bytes(record.configuration, registry())
-    board = Scoreboard.attach(record.scoreboard)
-    from mpserver.interpreters.zygote_keeper import Keeper
-
-    keeper = Keeper(configuration, record.logs, board, None, record.generation, record.one_process)
-    set_title(f"mpserver: zygote {record.key[0]}")
-    try:
-        serve(keeper, record.key, socket.socket(fileno=record.control))
-    except BaseException as error:
-        keeper.log.log(levels.CRIT, f"the zygote of '{record.key[0]}' failed: {error!r}")
-        os._exit(1)
-    os._exit(0)
-
-
-def ending(status: int) -> str:
-    """A wait status in words."""
-    code = os.waitstatus_to_exitcode(status)
-    if code >= 0:
-        return f"exited with status {code}"
-    return f"was ended by signal {-code} ({signal.Signals(-code).name})"
-
-
-def serve(keeper: Keeper, key: Key, control: socket.socket) -> None:
+def serve(spec: ZygoteSpec, key: Key, control: socket.socket) -> None:
     """A zygote's life: load the application, then fork an interpreter per order, until the keeper is gone.
 
     It ends after its last interpreter: whoever awaits the server's end awaits its zygotes, and by them all of it.
     """
     sys.argv = ["mod_python"]
     name, environment = key
-    keeper.configuration.main.base[TYPES_CONFIG].read()  # pages of the zygote are shared: here it is paid for once
-    loader, status = preload(modules(keeper.configuration, name, environment))
+    spec.configuration.main.base[TYPES_CONFIG].read()  # pages of the zygote are shared: here it is paid for once
+    loader, status = preload(modules(spec.configuration, name, environment))
     if status >= 0:
         _end_as(status)
         return
     if loader is None:
         gc.freeze()
-    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)  # the byte in the pipe is the message
-    poll = select.poll()
-    poll.register(reader, select.POLLIN)
-    poll.register(control, select.POLLIN)
-    children: dict[int, Running] = {}
-    crashes = Crashes()
-    kept = True
-    while kept or children:
-        ready = {fd for fd, _event in poll.poll()}
-        if reader in ready:
-            os.read(reader, 64)
-            _reap(keeper, name, children, crashes)
-        if control.fileno() in ready:
-            data, fds, _flags, _address = socket.recv_fds(control, MESSAGE, 2)
-            if not data:
-                poll.unregister(control)
-                kept = False
-                continue
-            wait = crashes.wait(time.monotonic())
-            if len(fds) < ORDER_FDS:
-                keeper.log.log(levels.ERROR, f"an interpreter could not be started: {os.strerror(errno.EMFILE)}")
-            elif wait > 0:
-                _put_off(fds[0], wait)
-            else:
-                interpreter_id, scoreboard_index, slot = marshal.loads(data)
-                try:
-                    pid = os.fork()
-                except OSError as error:  # no room for another process: those that there are live on
-                    _refuse(fds[0], error)
-                else:
-                    if pid == 0:
-                        own = (control.fileno(), reader, writer)
-                        _become_interpreter(
-                            keeper,
-                            InterpreterId(*interpreter_id),
-                            scoreboard_index,
-                            slot,
-                            (fds[0], fds[1]),
-                            own,
-                            loader,
-                        )
-                    children[pid] = Running(slot, time.monotonic())
-            for fd in fds:
-                os.close(fd)
+    Zygote(spec, name, control, loader).run()
 
 
-class Running(NamedTuple):
+class ForkedInterpreter(NamedTuple):
     """An interpreter of a zygote: its worker's slot, and when it was forked (``time.monotonic()``)."""
 
     slot: int
     began: float
 
 
+class Zygote:
+    """One zygote from the inside: its orders, and the interpreters that it forked."""
+
+    def __init__(self, spec: ZygoteSpec, name: str, control: socket.socket, loader: Loader | None) -> None:
+        """``loader`` holds the modules that were loaded here; None: none were."""
+        self._spec, self._name, self._control, self._loader = spec, name, control, loader
+        self._signals = SignalQueue()
+        self._signals.install([signal.SIGCHLD])
+        self._poll = select.poll()
+        self._poll.register(self._signals, select.POLLIN)
+        self._poll.register(control, select.POLLIN)
+        self._children: dict[int, ForkedInterpreter] = {}
+        self._crashes = Crashes()
+        #: Whether the keeper is there.
+        self._kept = True
+
+    def run(self) -> None:
+        """Follow orders until the keeper is gone, and the last interpreter."""
+        while self._kept or self._children:
+            ready = {fd for fd, _event in self._poll.poll()}
+            if self._signals.fileno() in ready:
+                self._signals.read()
+                self._reap()
+            if self._control.fileno() in ready:
+                self._take_order()
+
+    def _take_order(self) -> None:
+        data, fds, _flags, _address = socket.recv_fds(self._control, MESSAGE, ORDER_FDS)
+        if not data:
+            self._poll.unregister(self._control)
+            self._kept = False
+            return
+        wait = self._crashes.wait(time.monotonic())
+        if len(fds) < ORDER_FDS:
+            text = f"an interpreter could not be started: {os.strerror(errno.EMFILE)}"
+            self._spec.log.log(levels.ERROR, text)
+        elif wait > 0:
+            _put_off(fds[0], wait)
+        else:
+            interpreter_id, scoreboard_index, slot = marshal.loads(data)
+            try:
+                pid = os.fork()
+            except OSError as error:  # no room for another process: those that there are live on
+                refuse_order(fds[0], error)
+            else:
+                if pid == 0:
+                    self._become_interpreter(InterpreterId(*interpreter_id), scoreboard_index, slot, fds[0], fds[1])
+                self._children[pid] = ForkedInterpreter(slot, time.monotonic())
+        for fd in fds:
+            os.close(fd)
+
+    def _reap(self) -> None:
+        for pid, status in ended_children():
+            child = self._children.pop(pid, None)
+            if status and child is not None:
+                now = time.monotonic()
+                delay = self._crashes.add(now - child.began, now)
+                then = "the next request starts it again"
+                if delay:
+                    then = f"it crashes again and again, so for {delay:g} s none is started and requests get 503"
+                self._spec.log.log(
+                    levels.ERROR,
+                    f"interpreter '{self._name}' of worker {child.slot} (process {pid}) {describe_end(status)}: "
+                    f"its requests in flight failed, {then}",
+                    module="python",
+                )
+
+    def _become_interpreter(
+        self, interpreter_id: InterpreterId, scoreboard_index: int, slot: int, inbox: int, connection_states: int
+    ) -> NoReturn:
+        """The child's life, from the fork to its end."""
+        spec = self._spec
+        status = 1
+        try:
+            self._signals.close()
+            self._control.close()
+            set_title(f"mpserver: interpreter {interpreter_id.name} (worker {slot})")
+            boot = Boot(
+                interpreter_id, "process", scoreboard_index, slot, spec.generation, spec.configuration, spec.logs,
+                spec.scoreboard.fd, spec.one_process, connection_states, spec.environments,
+                spec.has_connection_handlers, lifetime(spec.configuration, interpreter_id),
+            )  # fmt: skip
+            run(boot, inbox, self._loader)
+            status = 0
+        finally:
+            _leave(status)
+
+
 def _put_off(inbox: int, wait: float) -> None:
     """Answer an order while the application is held back."""
     with socket.socket(fileno=os.dup(inbox)) as sock:
         try:
-            messages.send(sock, messages.Message(messages.BACKOFF, state=f"{wait:.3f}".encode()))
+            messages.send(sock, messages.Message(messages.Kind.BACKOFF, state=f"{wait:.3f}".encode()))
         except OSError:
             pass  # the worker is gone
 
 
-def _refuse(inbox: int, error: OSError | ValueError | EOFError | TypeError) -> None:
-    """Answer an order that can't be followed."""
+def refuse_order(inbox: int, error: OSError | ValueError | EOFError | TypeError) -> None:
+    """Answer an order that can't be followed; the descriptor stays the caller's."""
     sock = socket.socket(fileno=inbox)
     messages.report(sock, error)
     sock.detach()  # (its descriptor is closed with the rest of the order)
-
-
-def _reap(keeper: Keeper, name: str, children: dict[int, Running], crashes: Crashes) -> None:
-    while children:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if pid == 0:
-            return
-        child = children.pop(pid, None)
-        if status and child is not None:
-            now = time.monotonic()
-            delay = crashes.add(now - child.began, now)
-            then = "the next request starts it again"
-            if delay:
-                then = f"it crashes again and again, so for {delay:g} s none is started and requests get 503"
-            keeper.log.log(
-                levels.ERROR,
-                f"interpreter '{name}' of worker {child.slot} (process {pid}) {ending(status)}: "
-                f"its requests in flight failed, {then}",
-                module="python",
-            )
-
-
-def _become_interpreter(
-    keeper: Keeper,
-    interpreter_id: InterpreterId,
-    scoreboard_index: int,
-    slot: int,
-    fds: tuple[int, int],
-    own: tuple[int, ...],
-    loader: Loader | None,
-) -> NoReturn:
-    status = 1
-    try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for fd in own:
-            os.close(fd)
-        set_title(f"mpserver: interpreter {interpreter_id.name} (worker {slot})")
-        boot = Boot(
-            interpreter_id, "process", scoreboard_index, slot, keeper.generation, keeper.configuration, keeper.logs,
-            keeper.scoreboard.fd, keeper.one_process, fds[1], keeper.environments,
-            keeper.has_connection_handlers, lifetime(keeper.configuration, interpreter_id),
-        )  # fmt: skip
-        run(boot, fds[0], loader)
-        status = 0
-    finally:
-        _leave(status)
 
 
 def _leave(status: int) -> NoReturn:

@@ -10,33 +10,34 @@ import signal
 import socket
 
 from mpserver.api import error_log as levels
-from mpserver.api.error_log import ErrorLog
 from mpserver.config.configuration import Configuration
 from mpserver.errors import StartError
 from mpserver.interpreters import other_python
-from mpserver.interpreters.zygote import ORDER_FDS, _refuse, ending, serve
-from mpserver.ipc.messages import MESSAGE, RENEW, SETTLE
+from mpserver.interpreters.zygote import ORDER_FDS, Key, depart, refuse_order, serve, specify
+from mpserver.ipc.messages import MESSAGE
 from mpserver.ipc.scoreboard import Scoreboard
-from mpserver.ipc.worker_messages import LEAVING, READY
+from mpserver.ipc.worker_messages import LEAVING, READY, RENEW, SETTLE
 from mpserver.modules import unixd
-from mpserver.modules.interpreter_environment import PYTHON, USER, Environment
-from mpserver.phases import connection_handlers
-from mpserver.phases.applications import environments
-from mpserver.phases.host import error_fd, log_levels
+from mpserver.modules.interpreter_environment import PYTHON, USER
 from mpserver.phases.plan import InterpreterId
 from mpserver.system import process
-from mpserver.system.process import BLOCKED, close_inherited, reap_all, reset_signals, set_title
+from mpserver.system.process import (
+    BLOCKED,
+    close_inherited,
+    describe_end,
+    ended_children,
+    reap_all,
+    reset_signals,
+    set_title,
+)
+from mpserver.system.signals import SignalQueue
 from mpserver.typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from mpserver.modules.unixd import Identity
 
 
-#: The name of an application, and the environment of its interpreters.
-Key = tuple[str, Environment]
-
-
-class Zygote:
+class ZygoteHandle:
     """A zygote as its keeper sees it."""
 
     __slots__ = ("control", "pid")
@@ -58,24 +59,19 @@ class Keeper:
         generation: int = 0,
         one_process: bool = False,
     ) -> None:
-        self.configuration = configuration
-        self.logs = logs
-        self.scoreboard = scoreboard
-        self.identity = identity
-        self.generation = generation
-        self.one_process = one_process
-        self.log = ErrorLog(error_fd(configuration, configuration.main, logs), *log_levels(configuration.main))
-        self.environments = environments(configuration).by_name
-        self.has_connection_handlers = connection_handlers.wanted(configuration)
+        self._spec = specify(configuration, logs, scoreboard, generation, one_process)
+        self._identity = identity
+        self._log = self._spec.log
         #: By the name and the environment of their interpreters.
-        self.zygotes: dict[Key, Zygote] = {}
+        self._zygotes: dict[Key, ZygoteHandle] = {}
         #: Those that are replaced, until it is clear that their successors work.
-        self._former: dict[Key, Zygote] = {}
+        self._former: dict[Key, ZygoteHandle] = {}
 
     def request(self, data: bytes, fds: list[int]) -> tuple[Any, ...] | None:
-        """A worker's order for an interpreter, with its end of the inbox (closed here); without one: news.
+        """A worker's order for an interpreter, with the descriptors that came with it (they are closed here); or news.
 
-        See `mpserver.supervisor.fork.KeeperLike`.
+        :returns: a worker command that all workers of the generation should get (`mpserver.routing.worker_commands`);
+            None: there is nothing to tell them.
         """
         if data.startswith((RENEW, SETTLE)):
             self._renew_alone(data)
@@ -89,7 +85,7 @@ class Keeper:
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # (the worker sees the end of its inbox)
             key = interpreter_id.name, interpreter_id.environment
             for _attempt in range(2):
-                zygote = self.zygotes.get(key) or self._start(key)
+                zygote = self._zygotes.get(key) or self._start(key)
                 try:
                     socket.send_fds(zygote.control, [data], fds)
                     return None
@@ -97,9 +93,9 @@ class Keeper:
                     self._forget(key)
         except (ValueError, EOFError, TypeError, OSError) as error:
             if fds:
-                _refuse(fds[0], error)  # (the worker's log line says why)
+                refuse_order(fds[0], error)  # (the worker's log line says why)
             else:
-                self.log.log(levels.ERROR, f"news of an interpreter can't be understood: {error}")
+                self._log.log(levels.ERROR, f"news of an interpreter can't be understood: {error}")
         finally:
             for fd in fds:
                 os.close(fd)
@@ -107,9 +103,9 @@ class Keeper:
 
     def _moved(self, interpreter_id: InterpreterId, refused: str) -> bool:
         """A worker found that an application needs processes: once, it is news for the log and for the others."""
-        if not self.scoreboard.move(interpreter_id.key, self.generation):
+        if not self._spec.scoreboard.move(interpreter_id.key, self._spec.generation):
             return False
-        self.log.log(
+        self._log.log(
             levels.WARN,
             f"interpreter '{interpreter_id.name}': {refused} can't be used in an isolated subinterpreter, so the "
             "application runs in processes from now on; 'PythonInterpBackend process' makes that permanent",
@@ -117,7 +113,7 @@ class Keeper:
         )
         return True
 
-    def _start(self, key: Key) -> Zygote:
+    def _start(self, key: Key) -> ZygoteHandle:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
         try:
@@ -127,30 +123,30 @@ class Keeper:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
             theirs.close()
-        zygote = self.zygotes[key] = Zygote(pid, ours)
+        zygote = self._zygotes[key] = ZygoteHandle(pid, ours)
         return zygote
 
     def _forget(self, key: Key) -> None:
-        zygote = self.zygotes.pop(key, None)
+        zygote = self._zygotes.pop(key, None)
         if zygote is not None:
             zygote.control.close()
 
     def reaped(self, pid: int, status: int) -> bool:
         """A child ended; whether it was one of the zygotes. The next order starts a new one."""
-        for key, zygote in self.zygotes.items():
+        for key, zygote in self._zygotes.items():
             if zygote.pid == pid:
                 self._forget(key)
                 if status:
-                    text = f"the zygote of '{key[0]}' {ending(status)}; the next request starts another"
-                    self.log.log(levels.ERROR, text)
+                    text = f"the zygote of '{key[0]}' {describe_end(status)}; the next request starts another"
+                    self._log.log(levels.ERROR, text)
                 return True
         return False
 
     def renew(self, name: str | None) -> None:
         """Interpreters of a name (None: of all) come from a new zygote from now on, which loads all anew."""
-        for key in list(self.zygotes):
+        for key in list(self._zygotes):
             if key[0] == name or name is None:
-                self._former.setdefault(key, self.zygotes.pop(key))
+                self._former.setdefault(key, self._zygotes.pop(key))
 
     def settle(self, name: str | None, worked: bool) -> None:
         """The new zygotes stay and the former ones end; or the other way round, where the new ones did not work."""
@@ -160,7 +156,7 @@ class Keeper:
                 former.control.close()
             else:
                 self._forget(key)
-                self.zygotes[key] = former
+                self._zygotes[key] = former
 
     def _renew_alone(self, data: bytes) -> None:
         """`renew` and `settle` for a server of one process, whose worker sends them."""
@@ -172,35 +168,31 @@ class Keeper:
     def close(self) -> None:
         """The generation is over: zygotes end when their socket does."""
         self.settle(None, True)
-        for key in list(self.zygotes):
+        for key in list(self._zygotes):
             self._forget(key)
-
-    def _record(self, key: Key, control: int) -> other_python.Record:
-        board, configuration = self.scoreboard.fd, self.configuration.to_bytes()
-        return other_python.Record(key, control, board, configuration, self.logs, self.generation, self.one_process)
 
     def _become_zygote(self, key: Key, control: socket.socket) -> NoReturn:
         name, environment = key
-        its = dict(environment)
+        its, spec = dict(environment), self._spec
         status = 1
         try:
             reset_signals()
-            close_inherited([control.fileno(), self.scoreboard.fd, self.log.fd, *self.logs.values()])
+            close_inherited([control.fileno(), spec.scoreboard.fd, self._log.fd, *spec.logs.values()])
             set_title(f"mpserver: zygote {name}")
             other_python.limit(its)
-            identity = self.identity
+            identity = self._identity
             if USER in its and os.geteuid() == 0:
                 identity = unixd.account(its[USER][0], its[USER][1] or None)
             if identity is not None and os.geteuid() == 0:
                 process.assume(identity)
             if PYTHON in its:
-                other_python.go(its[PYTHON], self._record(key, control.fileno()))
-            serve(self, key, control)
+                depart(its[PYTHON], spec, key, control.fileno())
+            serve(spec, key, control)
             status = 0
         except StartError as error:
-            self.log.log(levels.CRIT, str(error))
+            self._log.log(levels.CRIT, str(error))
         except BaseException as error:
-            self.log.log(levels.CRIT, f"the zygote of '{name}' failed: {error!r}")
+            self._log.log(levels.CRIT, f"the zygote of '{name}' failed: {error!r}")
         finally:
             os._exit(status)
 
@@ -232,33 +224,22 @@ def keeper_process(
 
 def _keep(keeper: Keeper, control: socket.socket) -> None:
     """Serve orders until the server is gone."""
-    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    signals = SignalQueue()
+    signals.install([signal.SIGCHLD])
     poll = select.poll()
-    poll.register(reader, select.POLLIN)
+    poll.register(signals, select.POLLIN)
     poll.register(control, select.POLLIN)
     while True:
         ready = {fd for fd, _event in poll.poll()}
-        if reader in ready:
-            os.read(reader, 64)
-            _reap_zygotes(keeper)
+        if signals.fileno() in ready:
+            signals.read()
+            for pid, status in ended_children():
+                keeper.reaped(pid, status)
         if control.fileno() in ready:
-            data, fds, _flags, _address = socket.recv_fds(control, MESSAGE, 2)
+            data, fds, _flags, _address = socket.recv_fds(control, MESSAGE, ORDER_FDS)
             if not data:
                 keeper.close()
                 reap_all()
                 return
             if data not in (READY, LEAVING):  # (those are for a master)
                 keeper.request(data, list(fds))
-
-
-def _reap_zygotes(keeper: Keeper) -> None:
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
-        keeper.reaped(pid, status)

@@ -1,4 +1,17 @@
-"""The states of the connections that a process interpreter has, in memory that its worker can read after a crash."""
+"""The states of the connections that a process interpreter has, in memory that its worker can read after a crash.
+
+Who writes what: the worker gives each connection that it sends a byte, which says SENT. From then on the process
+alone writes it, without telling anybody (`mpserver.serving.tracked_connection`)::
+
+    SENT      it is on its way to the process           taken, with a request: FIRST;  taken without one: IDLE
+    FIRST     the request that came along is read       a byte of the answer is sent: ANSWERED
+    IDLE      all requests that were read are answered  the client sends: ASKED
+    ASKED     a later request is read, maybe in part    a byte of the answer is sent: ANSWERED
+    ANSWERED  bytes of an answer are sent, and there may be more     the whole of it is sent: IDLE or ASKED
+
+Where the process crashes, the worker reads them: another interpreter serves those that are SENT or IDLE, requests
+in FIRST and ASKED are answered with 500, and connections that are ANSWERED are closed.
+"""
 
 from __future__ import annotations
 
@@ -6,37 +19,38 @@ import mmap
 import os
 import struct
 from collections.abc import Iterable, Iterator
-
-#: What the byte of a connection says.
-SENT = 0  # it is on its way to the process
+from enum import IntEnum
 
 
-IDLE = 1  # all requests that were read are answered
+class ConnectionState(IntEnum):
+    """What the byte of a connection says."""
+
+    SENT = 0
+    IDLE = 1
+    FIRST = 2
+    ASKED = 3
+    ANSWERED = 4
 
 
-FIRST = 2  # the request that came along is read, no byte of its answer is sent
+SENT, IDLE, FIRST, ASKED, ANSWERED = ConnectionState
 
-
-ASKED = 3  # (a part of) a later request is read, no byte of its answer is sent
-
-
-ANSWERED = 4  # bytes of an answer are sent, and there may be more
-
-
-#: How many connections have a byte of their own; further ones share the first, and count as `ANSWERED`.
+#: How many connections have a byte of their own; further ones share the first, and count as ``ANSWERED``.
 ENTRIES = 1 << 16
-
 
 _NUMBER = struct.Struct("=Q")
 
 
 class ConnectionStates:
-    """A router's side: gives connections their bytes, and reads them."""
+    """The worker's side: gives connections their bytes, and reads them."""
 
     __slots__ = ("_free", "_memory", "_next", "fd")
 
     def __init__(self) -> None:
-        self.fd = os.memfd_create("mpserver-ledger", os.MFD_CLOEXEC)
+        """Make the memory.
+
+        :raises OSError: there is no descriptor or no memory left.
+        """
+        self.fd = os.memfd_create("mpserver-connection-states", os.MFD_CLOEXEC)
         os.ftruncate(self.fd, ENTRIES)
         self._memory = mmap.mmap(self.fd, 0)
         self._next = 1
@@ -59,7 +73,7 @@ class ConnectionStates:
             self._free.append(entry)
 
     def state(self, entry: int) -> int:
-        """What the byte says."""
+        """What the byte says; a `ConnectionState`, unless the process wrote something else there."""
         return self._memory[entry] if entry else ANSWERED
 
     def close(self) -> None:
@@ -69,10 +83,10 @@ class ConnectionStates:
 
 
 def pack_numbers(numbers: Iterable[int]) -> bytes:
-    """What a process tells of connections that it has closed, by their numbers; see `closed`."""
+    """The numbers of connections that a process has closed, as it tells them to its worker."""
     return b"".join(map(_NUMBER.pack, numbers))
 
 
-def closed(told: bytes) -> Iterator[int]:
-    """The numbers of the connections that were closed."""
-    return (number for (number,) in _NUMBER.iter_unpack(told))
+def unpack_numbers(data: bytes) -> Iterator[int]:
+    """The inverse of `pack_numbers`."""
+    return (number for (number,) in _NUMBER.iter_unpack(data))

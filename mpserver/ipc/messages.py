@@ -1,7 +1,49 @@
-"""Handing a connection from one place to another: the descriptor, what was read, the facts.
+"""Messages between a router and its interpreters: connections with their descriptors, and what goes with them.
 
-Messages travel over SEQPACKET socket pairs; one transport reaches threads, subinterpreters and
-processes alike. What was read goes in the message, or in a memfd where it is too long for one.
+A message is one datagram of a SEQPACKET socket pair, an interpreter's inbox, whatever the kind of interpreter: a
+thread, a subinterpreter or another process. What was read from a connection goes in the message, or in a memfd where
+it is too long for one. Workers and their master use the same form on the control socket between them
+(`mpserver.ipc.worker_messages`).
+
+Who sends what, and what answers it (``docs/protocol.md`` has the same in tables):
+
+From the router to an interpreter::
+
+    PREPARE     the first message to a successor: what its predecessor had loaded; READY, FAILED or REFUSED
+    CONNECTION  a connection, with the bytes that were read of it; it is served, and comes back as CONNECTION, SPARE
+                or MOVED where that belongs to others. A process tells with CLOSED when it has ended
+    LEASE       a listener to accept from; LEASE_OVER when the lease ends
+    RECALL      the listeners are wanted back; LEASE_OVER
+    SHED        descriptors run out: close idle connections
+    ASK         a question with a number; TOLD with the same number, between two requests
+    DRAIN       serve what is there and end; connections that wait come back where other workers can have them
+    RETIRE      another interpreter has the place: give the connections back, and end after the running request
+    STOP        end after the running request
+
+From an interpreter to its router::
+
+    READY       it serves from now on; it is said once, and CONNECTIONs follow that waited for it
+    FAILED      it can't start, and why
+    BACKOFF     its zygote does not fork it, for the application crashes again and again
+    REFUSED     the application can't run in a subinterpreter: a process takes the place, and RETIRE follows
+    CONNECTION  the next request belongs to another interpreter; the router starts over with the connection
+    SPARE       the interpreter is busy, or its worker leaves: for a sibling, if one is free
+    MOVED       a request goes on in another interpreter after its early phases
+    CLOSED      a process has closed connections
+    CROWDED     descriptors ran out: it can't start, or could not take a connection; or they soon will
+    LOADED      a handler's module was loaded: its successor will load it, too
+    WORN        the interpreter wants a successor, which gets a PREPARE; then RETIRE follows
+    CHANGED     files of its modules changed; as after WORN, in all workers
+    STUCK       a request does not end, so it serves nobody any more; DRAIN follows, and the worker is replaced
+    TOLD        the answer to ASK
+    LEASE_OVER  the listeners are given up; the router accepts again
+
+The end of the inbox is the last word in either direction: an interpreter whose router is gone ends, and a router
+takes what an interpreter left behind. CROWDED is also what becomes of a message whose descriptors found no room where
+it was received (`decode`): the connection goes back then, so that its client is answered.
+
+Between a worker and its master: ASK from the master and TOLD or CHANGED from the worker; CONNECTION and SPARE for
+another worker, in either direction.
 """
 
 from __future__ import annotations
@@ -11,43 +53,71 @@ import os
 import select
 import socket
 import struct
+from enum import IntEnum
 
 from mpserver.errors import StartError, is_crowded
 from mpserver.typing import NamedTuple
 
-#: Kinds of message.
-CONNECTION = 1  # a connection for the other side
-DRAIN = 2  # end when the connections have ended; number: 1 where those that wait have somewhere else to go
-STOP = 3  # end at once
-READY = 4  # the interpreter serves
-FAILED = 5  # the interpreter can't start; the text says why
-DRAINED = 6  # the interpreter has ended its last connection
-SPARE = 7  # a connection that a busy interpreter can't serve now: for a sibling, if one is free
-REFUSED = 8  # the application can't run in this interpreter; state: the module that refused
-MOVED = 10  # a request that goes on elsewhere after its early phases; state: the place, and what goes along
-STUCK = 11  # a request does not end, so the interpreter serves nobody any more
-CLOSED = 9  # a process has closed connections; state: which, see `mpserver.serving.tracked_connection`
-BACKOFF = 12  # the application crashes again and again; state: the seconds until its next interpreter
-PREPARE = 19  # the first message to a successor; state: what its predecessor had loaded, all of which must load
-RETIRE = 13  # another interpreter has the place now: give the connections back, and end
-LOADED = 14  # a handler's module was loaded; state: a `mpserver.api.loader.Loaded` loaded module
-WORN = 15  # the interpreter wants a successor; state: why
-CHANGED = 16  # files of loaded modules changed; state: which, and how they look now
-ASK = 17  # tell something; number: of the question, state: what is asked
-TOLD = 18  # the answer; number: of the question, state: the answer
-LEASE = 20  # a listener to accept from; number: the last connection's, served: that of the last that may be accepted
-RECALL = 21  # the listeners are wanted back
-LEASE_OVER = 22  # they are; number: the last connection's
-SHED = 23  # descriptors come to an end: close idle connections; served: how many
-CROWDED = 24  # a message lost descriptors, for which was no room; number: its, served: its kind, 0: none yet
+
+class Kind(IntEnum):
+    """The kinds of message, and what the fields of `Message` hold in each (the docstring above tells who sends which).
+
+    Marshalled is what `marshal` makes bytes of.
+    """
+
+    #: A connection. ``state``: what comes along with its request from another interpreter; to the router together
+    #: with the interpreter that it belongs to (marshalled).
+    CONNECTION = 1
+    #: ``number``: 1 where connections that wait have other workers to go to.
+    DRAIN = 2
+    STOP = 3
+    READY = 4
+    #: ``state``: why, in a line.
+    FAILED = 5
+    SPARE = 7
+    #: ``state``: the module that refused.
+    REFUSED = 8
+    #: ``state``: the numbers of the connections, see `mpserver.ipc.connection_states`.
+    CLOSED = 9
+    #: A connection. ``state``: the interpreter that its request goes to, and what goes along (marshalled).
+    MOVED = 10
+    STUCK = 11
+    #: ``state``: the seconds until the application may be started again, in decimals.
+    BACKOFF = 12
+    RETIRE = 13
+    #: ``state``: a `mpserver.api.loader.LoadedModule` (marshalled).
+    LOADED = 14
+    #: ``state``: why.
+    WORN = 15
+    #: ``state``: the files and how they look now (marshalled).
+    CHANGED = 16
+    #: ``number``: of the question; ``state``: to a worker, what is asked (marshalled).
+    ASK = 17
+    #: ``number``: of the question; ``state``: the answer (marshalled).
+    TOLD = 18
+    #: ``state``: a list of `mpserver.api.loader.LoadedModule`, all of which have to load (marshalled).
+    PREPARE = 19
+    #: ``number``: that of the last connection accepted; ``served``: how many more may be.
+    LEASE = 20
+    RECALL = 21
+    #: ``number``: that of the last connection accepted.
+    LEASE_OVER = 22
+    #: ``served``: how many connections.
+    SHED = 23
+    #: ``number``: the connection's; ``served``: the kind of the message that lost its descriptor, 0: none did yet.
+    CROWDED = 24
+
+
+#: Kinds by their number.
+_KINDS: dict[int, Kind] = {int(kind): kind for kind in Kind}
 
 #: Longer data travels in a memfd.
 INLINE = 48 * 1024
 #: What a message may hold at most.
 MESSAGE = 64 * 1024
 
-#: kind, flags, keepalives, number of the connection, accept time, place in the connection states,
-#: length of the carried state
+#: kind, flags, requests served, number of the connection, accept time, entry among the connection states,
+#: length of the state
 _HEADER = struct.Struct("!BBIQdII")
 _IN_MEMFD = 1
 
@@ -59,17 +129,22 @@ _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
 class Message(NamedTuple):
-    """One message: its kind; for connections the descriptor, what was read, how many requests it served,
-    its number, when it was accepted (seconds since the epoch), the carried state of its request, and its place in
-    the connection states of a process (`mpserver.serving.tracked_connection`)."""
+    """One message; what its fields mean for connections (`Kind` tells it for other messages)."""
 
-    kind: int
+    kind: Kind
+    #: The descriptor, -1: there is none. It is a duplicate for the receiver; the sender still has its own to close.
     fd: int = -1
+    #: What was read from the connection and belongs to no request yet.
     data: bytes = b""
+    #: How many requests it has served.
     served: int = 0
+    #: Its number, which is unique in a server: the slot of the worker that accepted it is in it.
     number: int = 0
+    #: When it was accepted, in seconds since the epoch.
     accepted: float = 0.0
+    #: What comes along with its request from another interpreter.
     state: bytes = b""
+    #: Its byte among the connection states of a process (`mpserver.ipc.connection_states`), 0: it has none.
     entry: int = 0
 
     def close(self) -> None:
@@ -87,10 +162,10 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 
 def send(inbox: socket.socket, message: Message, *, wait: bool = True, before: bytes = b"") -> None:
-    """Send a message; with ``wait`` also while the other side's queue is full.
+    """Send a message.
 
-    ``before`` goes before it, for who passes it on.
-
+    :param wait: whether to wait while the other side's queue is full.
+    :param before: bytes that go before it, for whoever passes it on.
     :raises BlockingIOError: the queue is full, and ``wait`` is false.
     :raises OSError: the other side is gone.
     """
@@ -116,7 +191,7 @@ def _encode(message: Message) -> tuple[bytes, list[int], int]:
     body = message.state + message.data
     memfd, flags = -1, 0
     if len(body) > INLINE:
-        memfd = os.memfd_create("handoff", os.MFD_CLOEXEC)
+        memfd = os.memfd_create("mpserver-message", os.MFD_CLOEXEC)
         try:
             _write_all(memfd, body)
         except OSError:
@@ -152,13 +227,13 @@ def receive(inbox: socket.socket) -> Message | None:
 def decode(payload: bytes, fds: list[int], cut: bool = False) -> Message:
     """A message from its bytes and descriptors, which are the caller's now.
 
-    ``cut``: some of its descriptors found no room in this process, and are closed already. Then it is `CROWDED`, with
-    its own descriptor where that one found room.
+    :param cut: some of its descriptors found no room in this process, and are closed already. Then the message
+        becomes a ``CROWDED`` one, with its own descriptor where that one found room.
     """
     kind, flags, served, number, accepted, entry, state_length = _HEADER.unpack_from(payload)
     body = payload[_HEADER.size :]
     if cut:
-        return Message(CROWDED, fds[0] if fds else -1, b"", kind, number, accepted, b"", entry)
+        return Message(Kind.CROWDED, fds[0] if fds else -1, b"", kind, number, accepted, b"", entry)
     if flags & _IN_MEMFD:
         memfd = fds.pop()
         try:
@@ -167,10 +242,10 @@ def decode(payload: bytes, fds: list[int], cut: bool = False) -> Message:
         finally:
             os.close(memfd)
     fd = fds[0] if fds else -1
-    return Message(kind, fd, body[state_length:], served, number, accepted, body[:state_length], entry)
+    return Message(_KINDS[kind], fd, body[state_length:], served, number, accepted, body[:state_length], entry)
 
 
-def told(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     """Why an interpreter can't start, in a line."""
     try:
         text = str(error)
@@ -183,14 +258,14 @@ def told(error: BaseException) -> str:
 
 
 def failure(error: BaseException) -> Message:
-    """What tells that an interpreter can't start."""
-    text = told(error)
+    """The message that an interpreter can't start."""
+    text = _reason(error)
     crowded = is_crowded(error) or os.strerror(errno.EMFILE) in text  # (an interpreter's own error comes as text)
-    return Message(CROWDED if crowded else FAILED, state=text.encode("utf-8", "replace"))
+    return Message(Kind.CROWDED if crowded else Kind.FAILED, state=text.encode("utf-8", "replace"))
 
 
 def report(inbox: socket.socket, error: BaseException) -> None:
-    """Tell the worker that the start failed. Who calls it closes the inbox then."""
+    """Tell the worker that the start failed. The caller closes the inbox then."""
     try:
         send(inbox, failure(error))
     except (OSError, MemoryError):
@@ -207,8 +282,3 @@ def _wait_writable(sock: socket.socket) -> None:
     poll = select.poll()
     poll.register(sock, select.POLLOUT)
     poll.poll()
-
-
-#: What the worker of a server of one process says when it replaces an interpreter: RENEW and its name; SETTLE, 1 or
-#: 0 (whether it worked) and its name.
-RENEW, SETTLE = b"renew", b"settle"

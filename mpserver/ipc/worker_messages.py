@@ -1,20 +1,53 @@
-"""What a worker and its master tell each other on the control socket between them."""
+"""What a worker and its master tell each other, on the SEQPACKET control socket between them.
+
+Who sends what, and what answers it (``docs/protocol.md`` has the same in tables).
+
+From a worker to its master, told apart by their first bytes::
+
+    READY    it serves
+    LEAVING  it takes nothing new (MaxConnectionsPerChild, ...): a successor comes up while it drains
+    PASS     a connection for another worker: PASS, that worker's slot (4 bytes, little endian; `ANYONE`: whoever can
+             take it), and an encoded `mpserver.ipc.messages.Message`. The master sends the message on to that
+             worker; to another one where it can't have it, or back
+    NEWS     an encoded message for the master itself: TOLD answers its ASK, CHANGED tells of changed files
+    (else)   an order for the keeper of zygotes, marshalled: (interpreter id, index on the scoreboard, slot), with
+             the interpreter's end of its inbox and its connection states as descriptors; or (interpreter id,
+             module): the application of an ``auto`` interpreter needs processes
+
+From the master to a worker: encoded messages without a prefix. ASK has a worker command
+(`mpserver.routing.worker_commands`) marshalled in its state, and is answered by NEWS with TOLD of the same number;
+CONNECTION and SPARE are from other workers.
+
+In a server of one process the other end of the socket is that of a process that keeps the zygotes. It gets orders,
+and where the worker replaces a process interpreter by itself::
+
+    RENEW    RENEW and the name of an application: its next processes come from a new zygote
+    SETTLE   SETTLE, 1 or 0 (as text: whether the replacement worked) and the name: the new zygote stays, or the former
+
+The end of the socket is the end of the other side: a worker without its master ends, and a master waits for the
+worker's exit status.
+"""
 
 from __future__ import annotations
 
-#: What a worker tells its master on ``control`` (all else is a request for the keeper).
-READY = b"ready"  # it serves
+from enum import Enum
 
 
-#: A connection for another worker: this, the worker's slot (4 bytes, little endian), the message.
-PASS = b"pass"
+class WorkerMessage(bytes, Enum):
+    """The messages of workers by what they begin with."""
+
+    READY = b"ready"
+    LEAVING = b"leaving"
+    PASS = b"pass"
+    NEWS = b"news"
+    RENEW = b"renew"
+    SETTLE = b"settle"
 
 
-#: What an encoded `mpserver.ipc.messages.Message` follows: an answer, or changed files.
-NEWS = b"news"
+READY, LEAVING, PASS, NEWS, RENEW, SETTLE = WorkerMessage
 
+#: In the place of a slot after PASS: for any other worker.
+ANYONE = 0xFFFFFFFF
 
-LEAVING = b"leaving"  # it takes nothing new (MaxConnectionsPerChild...) and wants to be replaced
-
-
+#: How many descriptors come with a message at most.
 MESSAGE_FDS = 16

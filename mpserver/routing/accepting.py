@@ -1,33 +1,26 @@
-"""How a router takes connections, and how it leaves the listeners alone while there is no room for more.
+"""How a worker takes connections, and how it leaves the listeners alone while there is no room for more.
 
 Where the descriptors of the process come to an end, or the system's do, accepting again at once would find the
 same, thousands of times a second. So the listeners are left alone for a moment (other workers are woken instead,
-and who comes waits in the kernel's queue), and idle connections are closed, the oldest first.
+and new clients wait in the kernel's queue), and idle connections are closed, the oldest first.
 """
 
 from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
 from functools import partial
 
 from mpserver.api import error_log as levels
-from mpserver.interpreters.handle import SERVING, InterpreterHandle
-from mpserver.ipc.scoreboard import WORKING
 from mpserver.modules import mpm
-from mpserver.serving.connection import Connection
-from mpserver.serving.refusals import Refusals
 from mpserver.system import descriptors
 from mpserver.system.descriptors import Seldom
 from mpserver.system.listeners import Acceptor
-from mpserver.system.loop import EXCLUSIVE, READ
-from mpserver.typing import TYPE_CHECKING
+from mpserver.system.loop import EXCLUSIVE, READ, Loop
+from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.error_log import ErrorLog
-    from mpserver.phases.plan import InterpreterId
-    from mpserver.routing.listener_leases import ListenerLeases
     from mpserver.supervisor.worker_start import WorkerStart
 
 #: What is told when the reserve begins.
@@ -37,37 +30,48 @@ SCARCE = "the descriptors of this process come to an end"
 PAUSE = 0.1
 
 
-class Accepting(Refusals):
-    """This part of `mpserver.routing.router.Router`."""
+class Taker(Protocol):
+    """Who gets the connections that are accepted: the router."""
 
-    start: WorkerStart
-    log: ErrorLog
-    leases: ListenerLeases
-    interps: dict[InterpreterId, InterpreterHandle]
-    stopping: bool
-    #: Begin with a connection that was just accepted.
-    _arrive: Callable[[Connection], object]
+    def arrived(self, sock: socket.SocketType, number: int, peer: object, local: object) -> None:
+        """A connection was accepted; ``peer`` and ``local`` are its addresses."""
 
-    def __init__(self, start: WorkerStart) -> None:
-        self.start = start
+    def relieve(self) -> None:
+        """Descriptors run out: have idle connections closed."""
+
+    def leave(self) -> None:
+        """MaxConnectionsPerChild is reached: take nothing new, and ask to be replaced."""
+
+
+class Accepting:
+    """A worker's listeners."""
+
+    def __init__(self, start: WorkerStart, loop: Loop, log: ErrorLog, taker: Taker) -> None:
+        self.listeners: list[socket.socket] = start.listeners
+        self._number = start.number
+        self._loop, self._log, self._taker = loop, log, taker
         #: How many connections were accepted; and how many may be, 0: there is no limit.
         self.accepted = 0
         self.limit: int = start.configuration.main.conf[mpm.MAX_CONNECTIONS_PER_CHILD]
+        #: The worker ends: nothing is accepted any more.
+        self.closed = False
+        #: An interpreter has the listeners (`mpserver.routing.listener_leases`).
+        self.lent = False
         #: When the listeners are looked at again, while they are left alone.
         self.deadline = float("inf")
-        self._may = descriptors.limit()
-        self._ceiling = self._may.ceiling
-        self.seldom = Seldom()
+        self._limit = descriptors.limit()
+        self._ceiling = self._limit.ceiling
+        self._seldom = Seldom()
 
     def listen(self) -> None:
         """Begin to accept."""
-        for listener in self.start.listeners:
-            self.loop.add(listener.fileno(), partial(self._accept, Acceptor(listener)), READ | EXCLUSIVE)
+        for listener in self.listeners:
+            self._loop.add(listener.fileno(), partial(self._accept, Acceptor(listener)), READ | EXCLUSIVE)
 
-    def ignore(self) -> None:
+    def _ignore(self) -> None:
         """Leave what comes at the listeners to others."""
-        for listener in self.start.listeners:
-            self.loop.remove(listener.fileno())
+        for listener in self.listeners:
+            self._loop.remove(listener.fileno())
 
     def _accept(self, acceptor: Acceptor, _event: int = READ) -> bool:
         """Take one connection: so workers share a rush, and none looks in vain for a second, which is dear.
@@ -84,83 +88,91 @@ class Accepting(Refusals):
             self._pause(f"accepting a connection failed: {error.strerror}")
             return False
         self.accepted += 1
-        connection = self.newcomer(sock, self.accepted << 16 | self.start.number, peer, acceptor.local)
-        full = connection.fd >= self._ceiling
-        connection.accepted = time.time()
-        self.connections.add(connection)
-        self._arrive(connection)
+        full = sock.fileno() >= self._ceiling
+        self._taker.arrived(sock, self.accepted << 16 | self._number, peer, acceptor.local)
         if full:
             self._pause(SCARCE)
         self._leave_at_limit()
         return True
 
-    def newcomer(self, sock: socket.SocketType, number: int, peer: object, local: object) -> Connection:
-        """A connection that was just accepted."""
-        raise NotImplementedError
-
-    def leave(self) -> None:
-        """Take nothing new and ask to be replaced."""
-        raise NotImplementedError
-
     def _leave_at_limit(self) -> None:
-        if self.limit and self.accepted >= self.limit and not self.draining:
-            self.leave()
+        if self.limit and self.accepted >= self.limit and not self.closed:
+            self._taker.leave()
+
+    # ---- leases
+
+    def lend(self) -> None:
+        """Another one accepts from the listeners now."""
+        self.lent = True
+        self._ignore()
 
     def took_back(self, accepted: int) -> None:
-        """Listeners that were lent are back."""
+        """Listeners that were lent are back, with so many connections accepted in all."""
+        self.lent = False
         self.accepted = accepted
-        if not self.draining and not self.stopping:
-            if not self._pauses:
+        if not self.closed:
+            if not self.pauses:
                 self.listen()
             self._leave_at_limit()
 
     # ---- a shortage
 
     @property
-    def _pauses(self) -> bool:
+    def pauses(self) -> bool:
+        """Whether the listeners are left alone for want of descriptors."""
         return self.deadline != float("inf")
+
+    def run_short(self) -> None:
+        """Descriptors are used up by others: leave the listeners alone for a moment."""
+        if not self.pauses:
+            self._pause(SCARCE)
 
     def _pause(self, why: str) -> None:
         """Leave the listeners alone for a moment, and make room meanwhile."""
-        if self.seldom("accept"):
-            self.log.log(
+        if self._seldom("accept"):
+            self._log.log(
                 levels.ERROR,
-                f"{why} ({self._may.soft} may be open here): new clients wait, and the oldest idle connections are "
+                f"{why} ({self._limit.soft} may be open here): new clients wait, and the oldest idle connections are "
                 "closed. Raise the limit (ulimit -n, or LimitNOFILE= of a systemd unit), or lower KeepAliveTimeout",
             )
-        self.relieve()
-        if self.draining or self.stopping:
+        self._taker.relieve()
+        if self.closed:
             return
-        self.ignore()
+        self._ignore()
         self.deadline = time.monotonic() + PAUSE
-        self.loop.watch(self)
-
-    def relieve(self) -> None:
-        """Have idle connections closed, here and in the interpreters."""
-        count = max(self._may.reserve // 2, 1)
-        board, number = self.start.scoreboard, self.start.number
-        able = [
-            interp
-            for interp in self.interps.values()
-            if interp.state == SERVING and board.interpreter_state(number, interp.boot.scoreboard_index) != WORKING
-        ]
-        for interp in able:
-            interp.shed(max(count // len(able), 1))
-        self.shed(count)
+        self._loop.watch(self)
 
     def expire(self, _now: float) -> None:
         """The moment is over."""
-        self.loop.unwatch(self)
+        self._loop.unwatch(self)
         self.deadline = float("inf")
-        if self.draining or self.stopping or self.leases.borrower is not None:
+        if self.closed or self.lent:
             return
-        self._may = descriptors.limit()
-        self._ceiling = self._may.ceiling
-        over = descriptors.lowest_free(self.loop.fileno()) - self._ceiling
+        self._limit = descriptors.limit()
+        self._ceiling = self._limit.ceiling
+        over = descriptors.lowest_free(self._loop.fileno()) - self._ceiling
         if over < 0:
             self.listen()
             return
         self._pause(SCARCE)
-        if over < self._may.reserve // 4:  # nothing gives way: a few may come at the cost of the reserve
-            for listener in self.start.listeners:
+        if over < self._limit.reserve // 4:  # nothing gives way: a few may come at the cost of the reserve
+            for listener in self.listeners:
                 self._accept(Acceptor(listener))
+
+    # ---- the end
+
+    def take_waiting(self) -> None:
+        """The whole server ends: take those who wait at the listeners, for nobody else will."""
+        self.closed = True
+        for listener in self.listeners:
+            acceptor = Acceptor(listener)
+            while self._accept(acceptor):
+                pass
+
+    def close(self) -> None:
+        """Accept nothing any more."""
+        self.closed = True
+        self._ignore()
+        for listener in self.listeners:
+            if listener.fileno() >= 0:
+                listener.close()  # while any process has it open, clients can connect

@@ -1,4 +1,4 @@
-"""What a worker that leaves has of connections goes to other workers; none is closed without a word.
+"""A worker that leaves gives its connections to other workers; none is closed without a word.
 
 A client sends its next request on a kept connection at once, for nobody told it not to. If the connection was closed
 meanwhile, the request is lost. So a worker that another one follows (after a graceful restart, at
@@ -13,24 +13,24 @@ from __future__ import annotations
 
 import time
 
-from mpserver.ipc import messages
-from mpserver.ipc.worker_messages import PASS
+from mpserver.ipc import messages, siblings
+from mpserver.ipc.worker_messages import ANYONE, PASS
 from mpserver.serving.connection import Connection
 from mpserver.serving.states import LAST_WAIT, READING, WAITING
-from mpserver.supervisor.worker_handle import ANYONE
+from mpserver.system.loop import Loop
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.routing.router import Router
+    from mpserver.supervisor.worker_start import WorkerStart
 
 #: So many connections are given away at a time, so that they fit into the master's sockets, and how long after these
 #: the next ones follow, in seconds.
 BATCH = 64
-TICK = 0.05
+BATCH_INTERVAL = 0.05
 #: How long it takes until those that nobody can take are offered again, in seconds.
-AGAIN = 0.25
+OFFERED_AGAIN = 0.25
 #: How long connections that wait are kept for an heir at most, in seconds.
-PATIENCE = 30.0
+KEPT_FOR_HEIRS = 30.0
 
 #: The numbers of connections that came from others are beyond those of its own.
 TAKEN = 1 << 44
@@ -42,10 +42,22 @@ FOR_ANYONE = PASS + ANYONE.to_bytes(4, "little")
 class Heirs:
     """The other workers, as the router of one that leaves sees them."""
 
-    __slots__ = ("_full_at", "_left", "_nobody", "_router", "_taken", "_until", "active", "deadline")
+    __slots__ = (
+        "_connections",
+        "_full_at",
+        "_left",
+        "_loop",
+        "_nobody",
+        "_start",
+        "_taken",
+        "_until",
+        "active",
+        "deadline",
+    )
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
+    def __init__(self, start: WorkerStart, loop: Loop, connections: set[Connection]) -> None:
+        """``connections``: those of the router, now and later."""
+        self._start, self._loop, self._connections = start, loop, connections
         #: Whether there are any.
         self.active = False
         self._left, self._full_at = BATCH, 0.0
@@ -63,31 +75,34 @@ class Heirs:
         """
         self.active = patience > 0
         self._until = time.monotonic() + (patience or LAST_WAIT)
-        for connection in self._router.connections:
+        for connection in self._connections:
             connection.deadline = min(connection.deadline, self._until)
-        self._router.loop.hasten(self._until)
+        self._loop.hasten(self._until)
         if self.active:
-            self.expire(self._router.loop.now)
+            self.expire(self._loop.now)
 
     def give(self, message: messages.Message) -> bool:
-        """Give away a connection, and close our descriptor of it. :returns: False where that can't be now"""
+        """Give away a connection, and close our descriptor of it.
+
+        :returns: False where that can't be now; then it is still ours.
+        """
         if not self._send(message):
             return False
         message.close()
         return True
 
     def _send(self, message: messages.Message) -> bool:
-        start = self._router.start
-        self._nobody = not start.scoreboard.has_siblings(start.number)
+        start = self._start
+        self._nobody = not siblings.there_are(start.scoreboard, start.number)
         if self._nobody:
             return False
         now = time.monotonic()
         if now >= self._full_at:
-            self._left, self._full_at = BATCH, now + TICK
+            self._left, self._full_at = BATCH, now + BATCH_INTERVAL
         if not self._left:
             return False
         try:
-            messages.send(start.control, message._replace(kind=messages.SPARE), wait=False, before=FOR_ANYONE)
+            messages.send(start.control, message._replace(kind=messages.Kind.SPARE), wait=False, before=FOR_ANYONE)
         except OSError:
             return False
         self._left -= 1
@@ -99,26 +114,26 @@ class Heirs:
         Its number may be one of ours, so it gets another. :returns: it, and whether it has to stay for its request.
         """
         self._taken += 1
-        number = (TAKEN + self._taken) << 16 | self._router.start.number
-        home = self.active and message.kind == messages.SPARE
+        number = (TAKEN + self._taken) << 16 | self._start.number
+        home = self.active and message.kind == messages.Kind.SPARE
         self._nobody = self._nobody or home
-        stays = home or message.kind == messages.CONNECTION or bool(message.data or message.state)
+        stays = home or message.kind == messages.Kind.CONNECTION or bool(message.data or message.state)
         return message._replace(number=number), stays
 
     def keep(self, connection: Connection) -> None:
         """A connection is here: where it waits, offer it soon."""
         if self.active and connection.state in (WAITING, READING):
             connection.deadline = min(connection.deadline, self._until)
-            self._router.loop.hasten(connection.deadline)
+            self._loop.hasten(connection.deadline)
             if self.deadline == float("inf"):
-                self.deadline = time.monotonic() + (AGAIN if self._nobody else TICK)
-                self._router.loop.watch(self)
+                self.deadline = time.monotonic() + (OFFERED_AGAIN if self._nobody else BATCH_INTERVAL)
+                self._loop.watch(self)
 
     def expire(self, _now: float) -> None:
         """Offer those that are here."""
         self.deadline = float("inf")
-        self._router.loop.unwatch(self)
-        for connection in list(self._router.connections):
+        self._loop.unwatch(self)
+        for connection in list(self._connections):
             if connection.state not in (WAITING, READING):
                 continue  # it is being answered, or closed
             if not self._give_away(connection):
@@ -127,7 +142,7 @@ class Heirs:
     def _give_away(self, connection: Connection) -> bool:
         buffer = connection.buffer if connection.reader is None else bytes(connection.reader.buffer)
         message = messages.Message(
-            messages.SPARE, connection.fd, buffer, connection.served, connection.number, connection.accepted
+            messages.Kind.SPARE, connection.fd, buffer, connection.served, connection.number, connection.accepted
         )
         if not self._send(message):
             return False

@@ -1,80 +1,78 @@
-"""Listeners lent to the one interpreter that gets all connections, as the worker sees it."""
+"""Listeners lent to the one interpreter that gets all connections, as the worker sees it.
+
+`mpserver.serving.leased_listeners` has the interpreter's side, and tells why.
+"""
 
 from __future__ import annotations
 
-from mpserver.modules import mpm
-from mpserver.typing import TYPE_CHECKING
+from mpserver.interpreters.handle import InterpreterHandle
+from mpserver.phases.plan import InterpreterId
+from mpserver.routing.accepting import Accepting
 
-if TYPE_CHECKING:
-    from mpserver.interpreters.handle import InterpreterHandle
-    from mpserver.phases.plan import InterpreterId
-    from mpserver.routing.router import Router
-
-
-#: How many connections in a row make a borrower; after loans that went wrong, up to so many.
-LOYAL = 16
-
-
-CAUTIOUS = 1 << 14
-
-
-#: How many connections are lent at a time.
-LOAN = 1 << 14
+#: How many connections in a row make a borrower.
+ROW = 16
+#: After leases that went wrong it takes more of them, up to so many.
+LONGEST_ROW = 1 << 14
+#: How many connections are accepted in one lease.
+LEASE = 1 << 14
 
 
 class ListenerLeases:
-    """The router's side."""
+    """What a worker has lent."""
 
-    __slots__ = ("_end", "_lends", "_loyal", "_interpreter_id", "_router", "_row", "borrower")
+    __slots__ = ("_accepting", "_borrower", "_end", "_interpreter_id", "_lends", "_needed", "_row")
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
-        start = router.start
-        self._lends = not (start.one_process or mpm.is_threaded(start.configuration) or router.has_connection_handlers)
+    def __init__(self, accepting: Accepting, lends: bool) -> None:
+        """``lends``: whether listeners are lent at all."""
+        self._accepting = accepting
+        self._lends = lends
+        #: Who got the last connection, and how many in a row before it.
         self._interpreter_id: InterpreterId | None = None
         self._row = 0
-        self._loyal = LOYAL
+        #: How many in a row are wanted.
+        self._needed = ROW
+        #: The number of the last connection that the borrower may accept.
         self._end = 0
-        self.borrower: InterpreterHandle | None = None
+        self._borrower: InterpreterHandle | None = None
 
-    def went(self, interpreter_id: InterpreterId, interp: InterpreterHandle) -> None:
+    def went(self, interp: InterpreterHandle) -> None:
         """A new connection was handed to an interpreter."""
         self._row += 1
-        if interpreter_id != self._interpreter_id:
-            self._interpreter_id, self._row = interpreter_id, 0
-            if self.borrower is not None:
-                self._loyal = min(2 * self._loyal, CAUTIOUS)
+        if interp.interpreter_id != self._interpreter_id:
+            self._interpreter_id, self._row = interp.interpreter_id, 0
+            if self._borrower is not None:
+                self._needed = min(2 * self._needed, LONGEST_ROW)
                 self.recall()
-        elif self._row >= self._loyal and self._lends and interp.borrows and self.borrower is None:
+        elif self._row >= self._needed and self._lends and interp.borrows and self._borrower is None:
             self._lend(interp)
 
     def _lend(self, interp: InterpreterHandle) -> None:
-        router = self._router
-        if router.draining or router.stopping:
+        accepting = self._accepting
+        if accepting.closed:
             return
-        accepted = router.accepted
-        self._end = accepted + (min(LOAN, router.limit - accepted) if router.limit else LOAN)
-        lent = [interp.lend(listener, accepted, self._end) for listener in router.start.listeners]
+        accepted = accepting.accepted
+        self._end = accepted + (min(LEASE, accepting.limit - accepted) if accepting.limit else LEASE)
+        lent = [interp.lend(listener, accepted, self._end) for listener in accepting.listeners]
         if any(lent):
-            self.borrower = interp
-            router.ignore()
+            self._borrower = interp
+            accepting.lend()
             if not all(lent):
                 self.recall()
 
     def recall(self) -> None:
         """Have the listeners back, soon."""
-        if self.borrower is not None:
-            self.borrower.recall()
+        if self._borrower is not None:
+            self._borrower.recall()
 
     def repaid(self, number: int) -> None:
         """The listeners are back; connections were accepted up to this number."""
-        self.borrower = None
+        self._borrower = None
         self._row = 0
-        if number == self._end:  # the loan went well: another one follows at once
-            self._loyal = self._row = LOYAL
-        self._router.took_back(number)
+        if number == self._end:  # it went well: another lease follows at once
+            self._needed = self._row = ROW
+        self._accepting.took_back(number)
 
     def ended(self, interp: InterpreterHandle) -> None:
         """An interpreter is gone."""
-        if interp is self.borrower:
+        if interp is self._borrower:
             self.repaid(self._end)

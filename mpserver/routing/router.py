@@ -1,8 +1,11 @@
-"""The router: a worker's main thread. It accepts, reads the first head, and hands the connection on.
+"""The router: a worker's main thread. It reads the first head of a connection, and hands the connection on.
 
-Which interpreter a connection goes to is a pure function of the head, the configuration and the
-file system. In the steady state the router sleeps: interpreters keep their connections, and one that gets all
-new ones is lent the listeners (`mpserver.serving.leased_listeners`).
+Which interpreter a connection goes to is a pure function of the head, the configuration and the file system. In the
+steady state the router sleeps: interpreters keep their connections, and one that gets all new ones is lent the
+listeners (`mpserver.serving.leased_listeners`).
+
+Beside it are those who accept (`mpserver.routing.accepting`) and those who start and end interpreters
+(`mpserver.interpreters.pool`); both know the router by what they ask of it only (`Taker`, `Traffic`).
 """
 
 from __future__ import annotations
@@ -14,84 +17,71 @@ import time
 from collections.abc import Callable
 
 from mpserver.api import error_log as levels
-from mpserver.api.loader import LoadedModule
 from mpserver.errors import ConfigError, RequestError, Unavailable
 from mpserver.http1.head import Head, parse_head
-from mpserver.interpreters.handle import CROWDED, ENDED, Events, InterpreterHandle
-from mpserver.interpreters.kinds import AUTO, KINDS
-from mpserver.interpreters.lifetime_settings import lifetime
-from mpserver.interpreters.replacement import Recycling
+from mpserver.interpreters.handle import CROWDED, InterpreterHandle
+from mpserver.interpreters.pool import Pool
+from mpserver.interpreters.replacement import Replacement
 from mpserver.ipc import messages
-from mpserver.ipc.scoreboard import INTERPRETERS, WORKING, end_group
-from mpserver.ipc.worker_messages import LEAVING, PASS
-from mpserver.phases import connection_handlers as connection_handlers_module
+from mpserver.ipc.worker_messages import LEAVING
+from mpserver.modules import mpm
 from mpserver.phases.applications import environments
+from mpserver.phases.connection_handlers import wanted
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import InterpreterId
 from mpserver.phases.plan_compiler import MAIN
-from mpserver.routing.accepting import SCARCE, Accepting
-from mpserver.routing.heirs import PATIENCE, Heirs
+from mpserver.routing.accepting import Accepting
+from mpserver.routing.heirs import KEPT_FOR_HEIRS, Heirs
 from mpserver.routing.listener_leases import ListenerLeases
-from mpserver.routing.siblings import SETTLE
+from mpserver.routing.siblings import Siblings
 from mpserver.serving import connection_handlers
-from mpserver.serving.boot import Boot
 from mpserver.serving.connection import Connection
 from mpserver.serving.delayed_flush import DelayedFlush
-from mpserver.serving.refusals import unusable
+from mpserver.serving.refusals import Refusals, unusable
 from mpserver.serving.states import LAST_WAIT, READING, WAITING
 from mpserver.system import descriptors
-from mpserver.system.listeners import Acceptor
+from mpserver.system.descriptors import Seldom
 from mpserver.system.loop import Loop
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.supervisor.worker_start import WorkerStart
 
-#: An application that may be started.
-NOW = (0.0, "")
-
 #: Connections that need no Python go to the worker's main interpreter.
 ANYWHERE = InterpreterId("main", MAIN)
 
 
-class Router(Accepting):
-    """`Owner` of connections whose first request is still being read."""
+class Router(Refusals):
+    """`Owner` of connections whose first request is still being read; `Taker` of those that are accepted.
+
+    It is the `Traffic` of the pool of interpreters.
+    """
 
     def __init__(self, start: WorkerStart) -> None:
-        super().__init__(start)
+        self._start = start
+        #: The worker ends: when what is here has ended, or at once.
         self.draining = self.stopping = False
         self.delayed_flush: DelayedFlush | None = None
         self.loop = Loop()
-        self.environments = environments(start.configuration).by_name
-        self.pipeline = Pipeline(
-            start.configuration, start.logs, start.generation, None, self.environments
-        )  # fmt: skip
+        its = environments(start.configuration).by_name
+        self.pipeline = Pipeline(start.configuration, start.logs, start.generation, None, its)
         self.planner = self.pipeline.planner
         self.log = self.planner.host(start.configuration.main).log
         self.host_of = self.planner.host_of
-        #: Whether any server has connection handlers.
-        self.has_connection_handlers = connection_handlers_module.wanted(start.configuration)
+        has_connection_handlers = wanted(start.configuration)
         #: Begin with a connection that has arrived, and with one that another one accepted.
-        self._arrive = connection_handlers.starter(self.has_connection_handlers, Connection.arrive, self._talk)
-        self._start = connection_handlers.starter(self.has_connection_handlers, Connection.start, self._talk)
-        self.interps = {}
+        self._arrive = connection_handlers.starter(has_connection_handlers, Connection.arrive, self._talk)
+        self._begin = connection_handlers.starter(has_connection_handlers, Connection.start, self._talk)
         self.connections: set[Connection] = set()
-        self.recycling = Recycling(self)
-        self.leases = ListenerLeases(self)
-        self._events = Events(
-            self._returned, self._go_on, self._move, self._failed, self._lost, self._stuck, self.recycling.serving,
-            self._worn, self.leases.repaid, self._ended, self._crowded,
-        )  # fmt: skip
-        #: Applications that a subinterpreter refused.
-        self._refused: set[InterpreterId] = set()
-        #: Interpreters that end, or begin, beside the one that has the place.
-        self.leaving: set[InterpreterHandle] = set()
-        #: Until when (monotonic) applications are not started, and why.
-        self._backoff: dict[InterpreterId, tuple[float, str]] = {}
-        self._free = list(range(1, INTERPRETERS))[::-1]
-        self._passed: dict[tuple[InterpreterId, int], float] = {}
+        self.pool = Pool(start, self.loop, self.log, self, its, has_connection_handlers)
+        self.replacement = Replacement(self.pool, start, self.loop, self.log, self.leave)
+        self.accepting = Accepting(start, self.loop, self.log, self)
+        lends = not (start.one_process or mpm.is_threaded(start.configuration) or has_connection_handlers)
+        self._leases = ListenerLeases(self.accepting, lends)
+        self._siblings = Siblings(start)
         #: Who gets the connections when it leaves.
-        self.heirs = Heirs(self)
+        self._heirs = Heirs(start, self.loop, self.connections)
+        self._seldom = Seldom()
         #: Called when it begins to drain.
         self.on_drain: Callable[[], None] = lambda: None
         #: Called when nothing is here any more; may bring a last connection.
@@ -99,34 +89,40 @@ class Router(Accepting):
 
     # ---- connections
 
-    def newcomer(self, sock: socket.SocketType, number: int, peer: object, local: object) -> Connection:
-        """A connection that was just accepted."""
-        return Connection(self, sock, number, peer=peer, local=local)
+    def arrived(self, sock: socket.SocketType, number: int, peer: object, local: object) -> None:
+        """A connection was just accepted."""
+        connection = Connection(self, sock, number, peer=peer, local=local)
+        connection.accepted = time.time()
+        self.connections.add(connection)
+        self._arrive(connection)
 
     def serve(self, connection: Connection, head: Head) -> None:
         """The first head (and a short body) is here: hand the connection to where it belongs."""
         try:
-            interpreter_id = self._route(connection, head)
+            interpreter_id = self._choose(connection, head)
         except ConfigError as error:
             connection.host.log.log(levels.ALERT, str(error), client=connection.client)
             self.refuse(connection, unusable(error, head.line))
             return
-        if self._backoff and (wait := self._wait(interpreter_id)) > 0:
-            self.refuse(
-                connection, _unavailable(interpreter_id.name, self._backoff[interpreter_id][1], wait, head.line)
-            )
+        held_back = self.pool.held_back
+        if held_back and (wait := self.pool.wait(interpreter_id)) > 0:
+            self.refuse(connection, _unavailable(interpreter_id.name, held_back[interpreter_id][1], wait, head.line))
             return
         self._hand_over(interpreter_id, connection)
 
     def _talk(self, connection: Connection) -> None:
         """A connection for a connection handler: it need not say anything first."""
         interpreter_id = self.planner.plan(connection.default, connection.default.server.base, None).interpreter_id
-        if self._backoff and self._wait(interpreter_id) > 0:
+        if self.pool.held_back and self.pool.wait(interpreter_id) > 0:
             connection.close()
             return
         self._hand_over(interpreter_id, connection)
 
-    def _route(self, connection: Connection, head: Head) -> InterpreterId:
+    def _choose(self, connection: Connection, head: Head) -> InterpreterId:
+        """The interpreter that a connection goes to with its first request.
+
+        :raises ConfigError: a .htaccess file on its way is faulty.
+        """
         planner, host = self.planner, connection.host
         early = planner.early(host)
         if early is not None:
@@ -137,121 +133,29 @@ class Router(Accepting):
     def _hand_over(self, interpreter_id: InterpreterId, connection: Connection) -> None:
         connection.release()
         message = messages.Message(
-            messages.CONNECTION, connection.sock.detach(), connection.buffer, connection.served, connection.number,
-            connection.accepted,
+            messages.Kind.CONNECTION, connection.sock.detach(), connection.buffer, connection.served,
+            connection.number, connection.accepted,
         )  # fmt: skip
-        if not (self._is_busy(interpreter_id) and not connection.passed and self._pass_on(interpreter_id, message)):
-            interp = self.interp(interpreter_id)
+        busy = self.pool.busy(interpreter_id)
+        if busy is None or connection.passed or not self._siblings.pass_on(busy, message, self.loop.now):
+            interp = self.pool.use(interpreter_id)
             interp.hand_over(message)
             if not connection.served and not connection.passed:
-                self.leases.went(interpreter_id, interp)
-
-    def _is_busy(self, interpreter_id: InterpreterId) -> bool:
-        interp = self.interps.get(interpreter_id)
-        if interp is None:
-            return False
-        return self.start.scoreboard.interpreter_state(self.start.number, interp.boot.scoreboard_index) == WORKING
-
-    def _pass_on(self, interpreter_id: InterpreterId, message: messages.Message) -> bool:
-        """Give a connection to a sibling worker that is free for it; False where there is none."""
-        if self.start.one_process:
-            return False
-        now = self.loop.now
-        slot = self._sibling(interpreter_id, now)
-        if slot is None:
-            return False
-        try:
-            messages.send(self.start.control, message, wait=False, before=PASS + slot.to_bytes(4, "little"))
-        except OSError:
-            return False
-        self._passed[interpreter_id, slot] = now
-        message.close()
-        return True
-
-    def _sibling(self, interpreter_id: InterpreterId, now: float) -> int | None:
-        """The worker that a connection goes to; None: it is served here."""
-        board, number, passed = self.start.scoreboard, self.start.number, self._passed
-        if board.is_stuck(number, self.interps[interpreter_id].boot.scoreboard_index, time.time()):
-            # rather wait for one that is quick than for the end of a long request, or for one to start
-            brisk = board.brisk_siblings(number, interpreter_id.key)
-            if brisk:
-                return min(brisk, key=lambda slot: passed.get((interpreter_id, slot), 0.0))
-        for slot in board.idle_siblings(number, interpreter_id.key):
-            # one that got a connection a moment ago does not show it yet
-            if now - passed.get((interpreter_id, slot), 0.0) >= SETTLE:
-                return slot
-        return None
+                self._leases.went(interp)
 
     def take(self, message: messages.Message) -> None:
         """A connection from another worker, or one of ours that nobody took."""
-        self._returned(*self.heirs.take(message))
+        self._take(*self._heirs.take(message))
 
-    def closed(self, connection: Connection) -> None:
-        """A connection has ended, or was handed on."""
-        self.connections.discard(connection)
-        if self.draining:
-            self.loop.soon(self._end_if_empty)
-
-    # ---- interpreters
-
-    def interp(self, interpreter_id: InterpreterId) -> InterpreterHandle:
-        """The interpreter of a place, started when first asked for."""
-        interp = self.interps.get(interpreter_id)
-        if interp is None or interp.state == ENDED:
-            interp = self.interps[interpreter_id] = self.recycling.adopt(interpreter_id) or self.create(interpreter_id)
-            self.recycling.started(interp)
-        return interp
-
-    def create(self, interpreter_id: InterpreterId, inherited: list[LoadedModule] | None = None) -> InterpreterHandle:
-        """A new interpreter for a place; a successor of another one with what that had loaded."""
-        start = self.start
-        scoreboard_index = self._free.pop() if self._free else INTERPRETERS - 1
-        start.scoreboard.assign(start.number, scoreboard_index)
-        boot = Boot(
-            interpreter_id, self._kind(interpreter_id), scoreboard_index, start.number,
-            start.generation, start.configuration, start.logs,
-            start.scoreboard.fd, start.one_process, environments=self.environments,
-            has_connection_handlers=self.has_connection_handlers,
-            lifetime=lifetime(start.configuration, interpreter_id),
-        )  # fmt: skip
-        return KINDS[boot.kind](boot, self.loop, self._events, start.control, inherited)
-
-    def _kind(self, interpreter_id: InterpreterId) -> str:
-        """What an interpreter of a place will be."""
-        if interpreter_id.kind != "auto":
-            return interpreter_id.kind
-        if interpreter_id in self._refused or self.start.scoreboard.has_moved(
-            interpreter_id.key, self.start.generation
-        ):
-            return "process"
-        return AUTO
-
-    def _move(self, interp: InterpreterHandle, message: messages.Message) -> None:
-        """An application can't run in a subinterpreter: it gets a process."""
-        interpreter_id = interp.boot.interpreter_id
-        if interpreter_id not in self._refused:
-            self._refused.add(interpreter_id)
-            try:
-                self.start.control.send(marshal.dumps((tuple(interpreter_id), message.state.decode())))
-            except OSError:
-                pass  # the log says it when the next worker meets it
-        if self.recycling.refused(interp):
-            return
-        if self.interps.get(interpreter_id) is interp:
-            self.recycling.retire(interp)
-
-    def moved(self, interpreter_id: InterpreterId) -> None:
-        """Another worker has found that an application can't run in a subinterpreter: nobody has to find it here."""
-        self._refused.add(interpreter_id)
-        for interp in (self.recycling.successor(interpreter_id), self.interps.get(interpreter_id)):
-            if interp is not None and interp.boot.kind == "own" and not self.recycling.refused(interp):
-                self.recycling.retire(interp)
-
-    def _returned(self, message: messages.Message, passed: bool = False) -> None:
+    def returned(self, message: messages.Message) -> None:
         """A connection came back: its next request belongs elsewhere, or the interpreter is busy."""
+        self._take(message, False)
+
+    def _take(self, message: messages.Message, passed: bool) -> None:
+        """Begin with a connection that others had. ``passed``: it stays here for its next request."""
         if message.fd < 0:
-            return  # its descriptor was lost on the way: see `handoff.receive`
-        if self.heirs.active and not passed and self.heirs.give(message):
+            return  # its descriptor was lost on the way: see `mpserver.ipc.messages.decode`
+        if self._heirs.active and not passed and self._heirs.give(message):
             return
         if message.state:
             self._go_on(message, passed)
@@ -264,48 +168,33 @@ class Router(Accepting):
         self.connections.add(connection)
         if message.served and not message.data:
             connection.wait()
-        self._start(connection)
-        self.heirs.keep(connection)
+        self._begin(connection)
+        self._heirs.keep(connection)
 
-    def _worn(self, interp: InterpreterHandle, message: messages.Message) -> None:
-        if message.kind == messages.WORN:
-            self.recycling.worn(interp, message.state.decode())
-        else:
-            self.recycling.changed(interp, message.state)
-
-    def _go_on(self, message: messages.Message, passed: bool = False) -> None:
+    def go_on(self, message: messages.Message) -> None:
         """A request that had its early phases goes to the interpreter of its content handler."""
-        message = message._replace(kind=messages.CONNECTION)
+        self._go_on(message, False)
+
+    def _go_on(self, message: messages.Message, passed: bool) -> None:
+        message = message._replace(kind=messages.Kind.CONNECTION)
         key, state = marshal.loads(message.state)
         interpreter_id = InterpreterId(*key)
-        if passed or not (self._is_busy(interpreter_id) and self._pass_on(interpreter_id, message)):
-            self.interp(interpreter_id).hand_over(message._replace(state=state))
+        busy = None if passed else self.pool.busy(interpreter_id)
+        if busy is None or not self._siblings.pass_on(busy, message, self.loop.now):
+            self.pool.use(interpreter_id).hand_over(message._replace(state=state))
 
-    def _wait(self, interpreter_id: InterpreterId) -> float:
-        """For how many seconds an application is not started."""
-        wait = self._backoff.get(interpreter_id, NOW)[0] - time.monotonic()
-        if wait <= 0:
-            self._backoff.pop(interpreter_id, None)
-        return wait
+    def closed(self, connection: Connection) -> None:
+        """A connection has ended, or was handed on."""
+        self.connections.discard(connection)
+        if self.draining:
+            self.loop.soon(self._end_if_empty)
 
-    def _failed(self, interp: InterpreterHandle, waiting: list[messages.Message], why: str, again: float) -> None:
-        """An interpreter could not start: its requests are answered with 500, the next one tries again.
+    # ---- what interpreters could not do
 
-        ``again``: it is not to be tried for so many seconds, in which requests are answered with 503 and why.
-        """
-        if self.recycling.failed(interp, why) or interp in self.leaving:
-            for message in waiting:  # its place is another one's: that serves them
-                self._returned(message)
-            return
-        if again:
-            self._backoff[interp.boot.interpreter_id] = time.monotonic() + again, why
-            if why == CROWDED:
-                self._tell_crowded(interp)
-        else:
-            self.log.log(
-                levels.ERROR, f"Can't get/create interpreter '{interp.name}' ({interp.boot.kind}): {why}",
-                module="python",
-            )  # fmt: skip
+    def unserved(
+        self, interp: InterpreterHandle, waiting: list[messages.Message], why: str, again: float
+    ) -> None:  # fmt: skip
+        """An interpreter could not start: 503 for who waited where it is not to be tried for some time, or 500."""
         for message in waiting:
             line = _line(message)
             self._answer(
@@ -315,32 +204,30 @@ class Router(Accepting):
                 else RequestError(500, f"interpreter '{interp.name}' is not there", line),
             )
 
-    def _lost(self, interp: InterpreterHandle, message: messages.Message) -> None:
+    def lost(self, interp: InterpreterHandle, message: messages.Message) -> None:
         """A request was in a process when that crashed; no byte of its answer was sent."""
         self._answer(message, RequestError(500, f"interpreter '{interp.name}' crashed in this request", _line(message)))
 
-    def _tell_crowded(self, interp: InterpreterHandle) -> None:
-        if self.seldom("interpreters"):
-            self.log.log(
-                levels.ERROR,
-                f"Can't get/create interpreter '{interp.name}' ({interp.boot.kind}), and maybe others: {CROWDED} "
-                f"({descriptors.soft()} may be open). Raise the limit (ulimit -n, or LimitNOFILE= of a systemd unit), "
-                "or set PythonInterpMax or PythonInterpIdleTimeout, so that idle interpreters end",
-                module="python",
-            )
-        self.relieve()
-
-    def _crowded(self, interp: InterpreterHandle, message: messages.Message) -> None:
+    def crowded(self, interp: InterpreterHandle, message: messages.Message) -> None:
         """A connection could not be handed over to or from an interpreter for want of descriptors; or soon can't."""
         if not message.served and message.fd < 0:
-            if not self._pauses:
-                self._pause(SCARCE)
+            self.accepting.run_short()
             return
         if message.fd >= 0:
             self._answer(message, Unavailable(CROWDED, math.ceil(descriptors.AGAIN), _line(message)))
-        if self.seldom("handing over"):
+        if self._seldom("handing over"):
             self.log.log(levels.ERROR, f"a connection of interpreter '{interp.name}' could not be kept: {CROWDED}")
         self.relieve()
+
+    def relieve(self) -> None:
+        """Have idle connections closed, here and in the interpreters."""
+        count = max(descriptors.limit().reserve // 2, 1)
+        self.pool.shed(count)
+        self.shed(count)
+
+    def repaid(self, number: int) -> None:
+        """Listeners that were lent are back; connections were accepted up to this number."""
+        self._leases.repaid(number)
 
     def _answer(self, message: messages.Message, error: RequestError) -> None:
         """Refuse the request of a connection that is in nobody's hands."""
@@ -356,26 +243,9 @@ class Router(Accepting):
             connection.choose_host(head)
         self.refuse(connection, error)
 
-    def _stuck(self, interp: InterpreterHandle) -> None:
-        """An interpreter that can't be ended, for a request of it does not end: the worker goes without it."""
-        interpreter_id = interp.boot.interpreter_id
-        if self.interps.get(interpreter_id) is interp:
-            del self.interps[interpreter_id]
-        interp.drain()
-        if not self.draining and not self.stopping:
-            self.leave()
-
-    def _ended(self, interp: InterpreterHandle) -> None:
-        for group in self.start.scoreboard.programs_of(self.start.number, interp.boot.scoreboard_index):
-            end_group(group)
-        self.start.scoreboard.clear(self.start.number, interp.boot.scoreboard_index)
-        if interp.boot.scoreboard_index < INTERPRETERS - 1:
-            self._free.append(interp.boot.scoreboard_index)
-        self.leaving.discard(interp)
-        if self.interps.get(interp.boot.interpreter_id) is interp:
-            del self.interps[interp.boot.interpreter_id]
-        self.recycling.ended(interp)
-        self.leases.ended(interp)
+    def gone(self, interp: InterpreterHandle) -> None:
+        """An interpreter is gone."""
+        self._leases.ended(interp)
         if self.draining or self.stopping:
             self.loop.soon(self._end_if_empty)
 
@@ -384,7 +254,7 @@ class Router(Accepting):
     def leave(self) -> None:
         """Take nothing new and ask to be replaced (MaxConnectionsPerChild)."""
         try:
-            self.start.control.send(LEAVING)
+            self._start.control.send(LEAVING)
         except OSError:
             pass  # the master is gone, and so are we soon
         self.drain()
@@ -396,57 +266,46 @@ class Router(Accepting):
         """
         if self.draining or self.stopping:
             return
-        self.draining = True
+        self.draining = self.pool.closing = True
         if last:
-            for listener in self.start.listeners:
-                acceptor = Acceptor(listener)
-                while self._accept(acceptor):
-                    pass
+            self.accepting.take_waiting()
         self.on_drain()
-        self.recycling.abandon()
-        self.leases.recall()
-        self._close_listeners()
-        self.heirs.begin(0.0 if last or self.start.one_process else PATIENCE)
+        self.replacement.abandon()
+        self._leases.recall()
+        self.accepting.close()
+        self._heirs.begin(0.0 if last or self._start.one_process else KEPT_FOR_HEIRS)
         limit = time.monotonic() + LAST_WAIT
         for connection in self.connections:
-            if not (self.heirs.active and connection.state in (WAITING, READING)):
+            if not (self._heirs.active and connection.state in (WAITING, READING)):
                 connection.hurry(limit)
         self.loop.hasten(limit)
-        self._drain_interps()
+        self._drain_interpreters()
         self.loop.soon(self._end_if_empty)
 
-    def _drain_interps(self) -> None:
+    def _drain_interpreters(self) -> None:
         if not self.connections:
-            for interp in list(self.interps.values()):  # (one that can't be told any more has ended, and leaves them)
-                interp.drain(self.heirs.active)
+            self.pool.drain(self._heirs.active)
 
     def stop(self) -> None:
         """End at once: interpreters end after the request that they are in."""
-        self.stopping = True
-        self.recycling.abandon()
-        self._close_listeners()
+        self.stopping = self.pool.closing = True
+        self.replacement.abandon()
+        self.accepting.close()
         for connection in list(self.connections):
             connection.close()
-        for interp in [*self.interps.values(), *self.leaving]:
-            interp.stop()
+        self.pool.stop()
         self.loop.soon(self._end_if_empty)
-
-    def _close_listeners(self) -> None:
-        self.ignore()
-        for listener in self.start.listeners:
-            if listener.fileno() >= 0:
-                listener.close()  # while any process has it open, clients can connect
 
     def _end_if_empty(self) -> None:
         if self.draining and not self.connections and not self.stopping:
-            self._drain_interps()
+            self._drain_interpreters()
         if self._is_empty() and not self.stopping:
             self.on_end()
         if self._is_empty():
             self.loop.stop()
 
     def _is_empty(self) -> bool:
-        return not self.interps and not self.connections and not self.leaving
+        return not self.connections and not self.pool.all()
 
 
 def _line(message: messages.Message) -> str:

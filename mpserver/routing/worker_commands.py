@@ -1,59 +1,70 @@
-"""What a master asks of a worker: facts about its interpreters, and to replace some."""
+"""The master's commands to a worker: to tell facts about its interpreters, to replace some, to leave.
+
+A command is an ASK on the control socket (`mpserver.ipc.worker_messages`); its state is the command's name and
+arguments, marshalled::
+
+    facts                       answered with facts by index on the scoreboard: threads (the kernel's numbers), modules
+    recycle  name               answered with how many were replaced, why not, and what another worker has to start with
+    leave                       answered with None, when nothing is accepted any more
+    moved    interpreter id     not answered
+"""
 
 from __future__ import annotations
 
 import marshal
+import socket
 import time
 from collections.abc import Callable
 
-from mpserver.interpreters.handle import SERVING, InterpreterHandle
+from mpserver.interpreters.handle import InterpreterHandle, InterpreterState
 from mpserver.interpreters.replacement import REPLACEABLE
 from mpserver.ipc import messages
 from mpserver.ipc.control_path import EVERY
 from mpserver.ipc.worker_messages import NEWS
 from mpserver.phases.plan import InterpreterId
+from mpserver.system.loop import Loop
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpserver.routing.router import Router
 
 #: How long interpreters have to tell their facts, in seconds: those in a request can't.
-PATIENCE = 0.25
+FACTS_TIMEOUT = 0.25
 
 
-class Orders:
-    """The master's questions to one worker."""
+class WorkerCommands:
+    """The master's commands to one worker."""
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
-        self._orders: dict[str, Callable[..., None]] = {
+    def __init__(self, router: Router, control: socket.socket) -> None:
+        """``control``: where answers go."""
+        self._router, self._control = router, control
+        self._commands: dict[str, Callable[..., None]] = {
             "facts": self._facts, "leave": self._leave, "recycle": self._recycle, "moved": self._moved,
         }  # fmt: skip
 
     def take(self, message: messages.Message) -> None:
-        """A question."""
+        """Do what a command says."""
         name, *arguments = marshal.loads(message.state)
         number = message.number
-        self._orders[name](lambda answer: self.tell(number, answer), *arguments)
+        self._commands[name](lambda answer: self._tell(number, answer), *arguments)
 
-    def tell(self, number: int, answer: Any) -> None:
-        """Answer a question."""
-        self._send(messages.Message(messages.TOLD, number=number, state=marshal.dumps(answer)))
+    def _tell(self, number: int, answer: Any) -> None:
+        """Answer a command."""
+        self._send(messages.Message(messages.Kind.TOLD, number=number, state=marshal.dumps(answer)))
 
     def _send(self, message: messages.Message) -> None:
         try:
-            messages.send(self._router.start.control, message, before=NEWS)
+            messages.send(self._control, message, before=NEWS)
         except OSError:
             pass  # the master is gone, and so are we soon
 
     def _facts(self, answer: Callable[[Any], None]) -> None:
         """By scoreboard index: the kernel's numbers of an interpreter's threads, and its application's modules."""
-        router = self._router
-        Facts(router, [*router.interps.values(), *router.leaving], answer).ask()
+        Inquiry(self._router.loop, self._router.pool.all(), answer).ask()
 
     def _moved(self, _answer: Callable[[Any], None], interpreter_id: tuple[Any, ...]) -> None:
         """An application needs processes. There is nothing to answer."""
-        self._router.moved(InterpreterId(*interpreter_id))
+        self._router.pool.moved(InterpreterId(*interpreter_id))
 
     # ---- replacing
 
@@ -67,23 +78,15 @@ class Orders:
 
         Orders are there where it takes another worker: for that one, see `prepare`.
         """
-        interps = self._router.interps
+        interps = self._router.pool.interpreters
         interpreter_ids = [
             interpreter_id
             for interpreter_id, interp in interps.items()
             if interpreter_id.name == name or (name == EVERY and (interp.loaded_modules or interp.boot.kind != "main"))
         ]
         if any(interps[interpreter_id].boot.kind not in REPLACEABLE for interpreter_id in interpreter_ids):
-            answer(
-                (
-                    0,
-                    "",
-                    [
-                        (tuple(interpreter_id), interps[interpreter_id].loaded_modules)
-                        for interpreter_id in interpreter_ids
-                    ],
-                )
-            )
+            orders = [(tuple(its), interps[its].loaded_modules) for its in interpreter_ids]
+            answer((0, "", orders))
             return
         self._replace(answer, interpreter_ids, 0)
 
@@ -99,7 +102,7 @@ class Orders:
             else:
                 self._replace(answer, rest, count + 1)
 
-        self._router.recycling.replace(interpreter_id, done)
+        self._router.replacement.replace(interpreter_id, done)
 
     def prepare(self, orders: list[tuple[tuple[str, str], Any]], done: Callable[[str], None]) -> None:
         """Start interpreters with what others had loaded, before anything is served; ``done`` gets why it failed."""
@@ -114,28 +117,27 @@ class Orders:
             else:
                 self.prepare(rest, done)
 
-        self._router.recycling.prepare(InterpreterId(*interpreter_id), loaded_modules, next_one)
+        self._router.replacement.prepare(InterpreterId(*interpreter_id), loaded_modules, next_one)
 
     def refuse(self, why: str) -> None:
         """This worker can't start: tell why."""
-        self._send(messages.Message(messages.TOLD, state=why.encode("utf-8", "replace")))
+        self._send(messages.Message(messages.Kind.TOLD, state=why.encode("utf-8", "replace")))
 
 
-class Facts:
-    """The facts of some interpreters, as they come in; what is not there in time is left out."""
+class Inquiry:
+    """Asks some interpreters for their facts; what is not there in time is left out."""
 
-    def __init__(self, router: Router, interps: list[InterpreterHandle], answer: Callable[[Any], None]) -> None:
-        self._router, self._interps, self._answer = router, interps, answer
+    def __init__(self, loop: Loop, interps: list[InterpreterHandle], answer: Callable[[Any], None]) -> None:
+        self._loop, self._interps, self._answer = loop, interps, answer
         self._facts: dict[int, dict[str, Any]] = {}
         self._missing = 0
-        self.deadline = time.monotonic() + PATIENCE
+        self.deadline = time.monotonic() + FACTS_TIMEOUT
 
     def ask(self) -> None:
         """Ask them all."""
-        loop = self._router.loop
-        loop.watch(self)
+        self._loop.watch(self)
         for interp in self._interps:
-            if interp.state == SERVING:
+            if interp.state is InterpreterState.SERVING:
                 self._missing += 1
                 interp.ask(lambda facts, index=interp.boot.scoreboard_index: self._told(index, *facts))  # type: ignore[misc]
         if not self._missing:
@@ -154,7 +156,7 @@ class Facts:
     def _finish(self) -> None:
         if self.deadline:
             self.deadline = 0.0
-            self._router.loop.unwatch(self)
+            self._loop.unwatch(self)
             for interp in self._interps:
                 known = {"threads": None, "modules": [name for name, *_rest in interp.loaded_modules]}
                 self._facts.setdefault(interp.boot.scoreboard_index, known)

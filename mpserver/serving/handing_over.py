@@ -79,7 +79,7 @@ class HandingOver(GivingBack):
     def serve(self, connection: Connection, head: Head) -> None:
         """A request has come meanwhile: it belongs to the successor."""
         state = self._interpreter.onward(connection.transferred)
-        self._interpreter.give_back(connection, messages.CONNECTION, state)
+        self._interpreter.give_back(connection, messages.Kind.CONNECTION, state)
 
     def refuse(self, connection: Connection, error: RequestError) -> None:
         """See `mpserver.serving.owner.Owner`."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from mpserver.api.loader import Loader
     from mpserver.api.request import Request
-    from mpserver.ipc.messages import Message
+    from mpserver.ipc.messages import Kind, Message
     from mpserver.ipc.scoreboard import ScoreboardEntry
     from mpserver.phases.pipeline import Pipeline
     from mpserver.phases.plan import InterpreterId
@@ -43,13 +43,13 @@ class InterpreterOwner(Owner, Protocol):
     #: Who gets the connections that arrive: the interpreter, or who sends their requests on.
     owner_of_arrivals: Owner
 
-    def tell(self, kind: int, state: str = "", number: int = 0) -> None:
+    def tell(self, kind: Kind, state: str = "", number: int = 0) -> None:
         """Send the router a message without a descriptor; for any thread."""
 
     def send(self, message: Message) -> None:
         """Send the router a message; for any thread."""
 
-    def give_back(self, connection: Connection, kind: int = ..., state: bytes = b"") -> None:
+    def give_back(self, connection: Connection, kind: Kind = ..., state: bytes = b"") -> None:
         """Let the router have a connection, and what was read of it."""
 
     def onward(self, transferred: bytes) -> bytes:

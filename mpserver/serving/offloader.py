@@ -22,8 +22,8 @@ import time
 
 from mpserver.errors import is_crowded
 from mpserver.ipc import messages
-from mpserver.ipc.scoreboard import LONG, Scoreboard
-from mpserver.ipc.siblings import PILE, room
+from mpserver.ipc.scoreboard import Scoreboard
+from mpserver.ipc.siblings import LONG, PILE, room
 from mpserver.serving.connection import Connection
 from mpserver.serving.states import WAITING
 from mpserver.typing import TYPE_CHECKING
@@ -128,7 +128,7 @@ class Offloader:
             if not is_crowded(error):
                 raise
             transferred = marshal.loads(message.state)[1] if message.state else b""  # it waits here
-            interpreter.mail.append(message._replace(kind=messages.CONNECTION, state=transferred))
+            interpreter.mail.append(message._replace(kind=messages.Kind.CONNECTION, state=transferred))
         else:
             message.close()
 
@@ -143,10 +143,10 @@ class Offloader:
                     message = messages.receive(interpreter.inbox)
                 except BlockingIOError:
                     break
-                if message is None or message.kind != messages.CONNECTION:
+                if message is None or message.kind != messages.Kind.CONNECTION:
                     interpreter.mail.append(message)
                     break
-                found.append(message._replace(kind=messages.SPARE, state=interpreter.onward(message.state)))
+                found.append(message._replace(kind=messages.Kind.SPARE, state=interpreter.onward(message.state)))
         for connection in list(interpreter.connections):
             if len(found) >= most:
                 break
@@ -159,7 +159,7 @@ def _packed(connection: Connection) -> messages.Message:
     """A connection that leaves its interpreter; it has no bytes read."""
     connection.release()
     return messages.Message(
-        messages.SPARE,
+        messages.Kind.SPARE,
         connection.sock.detach(),
         b"",
         connection.served,

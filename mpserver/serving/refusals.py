@@ -66,9 +66,9 @@ class Refusals:
 def give_up(interpreter: InterpreterOwner, message: messages.Message) -> None:
     """Send back what is left of a message whose descriptor found no room here, so that its client is answered."""
     interpreter.shed(SHED_WHERE_FULL)
-    if message.served == messages.LEASE:
+    if message.served == messages.Kind.LEASE:
         if not interpreter.has_leases():
-            interpreter.tell(messages.LEASE_OVER, number=message.number)
+            interpreter.tell(messages.Kind.LEASE_OVER, number=message.number)
         return
     interpreter.send(message)
     message.close()
@@ -79,7 +79,7 @@ def reach_ceiling(interpreter: InterpreterOwner) -> None:
     if interpreter.boot.kind == "process":
         interpreter.shed(SHED_WHERE_FULL)
     else:  # it is the worker's, too
-        interpreter.tell(messages.CROWDED)
+        interpreter.tell(messages.Kind.CROWDED)
 
 
 def unusable(error: ConfigError, line: str) -> RequestError:

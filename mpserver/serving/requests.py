@@ -161,12 +161,12 @@ class Requests(Refusals):
     def _move(self, connection: Connection, req: Request, buffer: bytes, transferred: bytes) -> None:
         """The application becomes a process: the request that met the reason is served by that one."""
         if self._rewind(connection, req, buffer):
-            self.give_back(connection, messages.CONNECTION, self.onward(transferred))
+            self.give_back(connection, messages.Kind.CONNECTION, self.onward(transferred))
 
     def _send_on(self, connection: Connection, req: Request, buffer: bytes, move: Moves) -> None:
         """The request goes on in another interpreter (manual 5.4.4)."""
         if self._rewind(connection, req, buffer):
-            self.give_back(connection, messages.MOVED, marshal.dumps((tuple(move.interpreter_id), move.state)))
+            self.give_back(connection, messages.Kind.MOVED, marshal.dumps((tuple(move.interpreter_id), move.state)))
 
     def _rewind(self, connection: Connection, req: Request, buffer: bytes) -> bool:
         """Make a connection what it was before its request, so that another interpreter can serve that.
@@ -200,7 +200,9 @@ class Requests(Refusals):
         connection.host.log.log(levels.ALERT, str(error), client=connection.client)
         self.refuse(connection, unusable(error, head.line))
 
-    def give_back(self, connection: Connection, kind: int = messages.CONNECTION, state: bytes = b"") -> None:
+    def give_back(
+        self, connection: Connection, kind: messages.Kind = messages.Kind.CONNECTION, state: bytes = b""
+    ) -> None:
         """Let the router have a connection and what was read of it: the request belongs to another interpreter.
 
         :param kind: of the message, see `mpserver.ipc.messages`.

@@ -50,14 +50,14 @@ def _status(ctl: Control, _asked: Mapping[str, Any], say: Say) -> Steps:
                 "requests": row.requests,
                 "interpreters": [
                     {
-                        **account._asdict(),
+                        **stats._asdict(),
                         "state": chr(board.interpreter_state(slot, scoreboard_index)),
-                        "requests": board.requests(slot, scoreboard_index) - account.first,
+                        "requests": board.requests(slot, scoreboard_index) - stats.first,
                         "threads": None,
                         "modules": [],
                         **told.get(slot, {}).get(scoreboard_index, {}),
                     }
-                    for scoreboard_index, account in board.accounts(slot).items()
+                    for scoreboard_index, stats in board.all_stats(slot).items()
                 ],
             }
         )

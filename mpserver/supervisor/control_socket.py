@@ -223,7 +223,7 @@ class Control:
 
     def _ask(self, job: Job, child: WorkerHandle, state: Any) -> None:
         self._number += 1
-        message = messages.Message(messages.ASK, number=self._number, state=marshal.dumps(state))
+        message = messages.Message(messages.Kind.ASK, number=self._number, state=marshal.dumps(state))
         try:
             messages.send(child.control, message, wait=False)
         except OSError:
@@ -233,7 +233,7 @@ class Control:
     def tell(self, children: Iterable[WorkerHandle], state: Any) -> None:
         """Tell workers what they don't answer."""
         for child in children:
-            message = messages.Message(messages.ASK, state=marshal.dumps(state))
+            message = messages.Message(messages.Kind.ASK, state=marshal.dumps(state))
             try:
                 messages.send(child.control, message, wait=False)
             except OSError:
@@ -248,7 +248,7 @@ class Control:
 
     def news(self, child: WorkerHandle, message: messages.Message) -> None:
         """A worker's answer, or what it has to tell."""
-        if message.kind == messages.CHANGED:
+        if message.kind == messages.Kind.CHANGED:
             self._on_changes(*marshal.loads(message.state))
         elif not message.number:
             self._why[child.pid] = message.state.decode()

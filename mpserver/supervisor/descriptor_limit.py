@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 
-from mpserver.ipc.scoreboard import INTERPRETERS
+from mpserver.ipc.scoreboard_layout import INTERPRETERS
 from mpserver.modules import mpm, python
 from mpserver.system.descriptors import BASE, CONNECTIONS, INTERPRETER, LEAST_CONNECTIONS, MOST_RESERVE
 from mpserver.typing import TYPE_CHECKING

@@ -11,8 +11,9 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 
+from mpserver.ipc.worker_messages import ANYONE
 from mpserver.supervisor.generation import Generation
-from mpserver.supervisor.worker_handle import ANYONE, WorkerHandle
+from mpserver.supervisor.worker_handle import WorkerHandle
 from mpserver.typing import NamedTuple
 
 #: How long connections of workers that are gone wait for one that takes them, and how often they are offered, in

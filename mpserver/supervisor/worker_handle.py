@@ -18,9 +18,6 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     pass
 
-#: In the place of a slot: for any other worker.
-ANYONE = 0xFFFFFFFF
-
 #: The longest message on ``control``, and the most descriptors with it.
 MESSAGE = 64 * 1024
 

@@ -24,7 +24,7 @@ class Post(NamedTuple):
     scoreboard: Scoreboard
     identity: Identity | None
     error_log: ErrorLog
-    #: What it starts with to replace another worker, see `mpserver.routing.worker_commands.Orders.prepare`.
+    #: What it starts with to replace another worker, see `mpserver.routing.worker_commands.WorkerCommands.prepare`.
     orders: bytes = b""
 
 
@@ -43,5 +43,6 @@ class WorkerStart(NamedTuple):
     scoreboard: Scoreboard
     control: socket.socket
     one_process: bool
-    #: What to start with, marshalled, to replace another worker; see `mpserver.routing.worker_commands.Orders.prepare`.
+    #: What to start with, marshalled, to replace another worker; see
+    #: `mpserver.routing.worker_commands.WorkerCommands.prepare`.
     orders: bytes = b""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from mpserver.errors import StartError
 from mpserver.typing import TYPE_CHECKING, Any
@@ -54,6 +54,26 @@ def close_inherited(keep: Iterable[int]) -> None:
     highest = max(max((int(name) for name in os.listdir("/proc/self/fd")), default=0), kept[-1]) + 1
     for low, high in zip(kept, [*kept[1:], highest], strict=True):
         os.closerange(low + 1, high)
+
+
+def ended_children() -> Iterator[tuple[int, int]]:
+    """Reap the children that have ended: the process number and the wait status of each."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        yield pid, status
+
+
+def describe_end(status: int) -> str:
+    """A wait status in words."""
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return f"exited with status {code}"
+    return f"was ended by signal {-code} ({signal.Signals(-code).name})"
 
 
 def reap_all() -> None:

@@ -7,7 +7,7 @@ import socket
 from types import SimpleNamespace
 from typing import cast
 
-from mpserver.interpreters.handle import ENDED, Events, InterpreterHandle
+from mpserver.interpreters.handle import Events, InterpreterHandle, InterpreterState
 from mpserver.ipc import messages
 from mpserver.ipc.messages import Message
 from mpserver.phases.plan import InterpreterId
@@ -24,7 +24,7 @@ class Held(InterpreterHandle):
 
 def a_connection(number: int) -> Message:
     """A message with a descriptor of its own."""
-    return Message(messages.CONNECTION, os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), number=number)
+    return Message(messages.Kind.CONNECTION, os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), number=number)
 
 
 def test_what_an_ending_interpreter_gave_back_comes_back_with_what_it_did_not_take() -> None:
@@ -42,7 +42,7 @@ def test_what_an_ending_interpreter_gave_back_comes_back_with_what_it_did_not_ta
     ours, control = socket.socketpair()
     with ours, control:
         interp = Held(cast(Boot, SimpleNamespace(interpreter_id=InterpreterId("own", "x"))), loop, events, control)
-        messages.send(interp.theirs, Message(messages.READY))
+        messages.send(interp.theirs, Message(messages.Kind.READY))
         interp._receive()
         # it gives one back and hears nothing more, but has not ended yet
         given = a_connection(1)
@@ -57,7 +57,7 @@ def test_what_an_ending_interpreter_gave_back_comes_back_with_what_it_did_not_ta
         interp._receive()
     assert [message.number for message in returned] == [1, 2, 3]
     assert ended == [interp]
-    assert interp.state == ENDED
+    assert interp.state is InterpreterState.ENDED
     for message in returned:
         message.close()
     loop.close()

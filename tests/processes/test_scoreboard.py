@@ -2,8 +2,9 @@
 
 import time
 
-from mpserver.ipc import scoreboard
+from mpserver.ipc import scoreboard, siblings
 from mpserver.ipc.scoreboard import Scoreboard
+from mpserver.ipc.scoreboard_layout import INTERPRETERS
 from support.processes import run_code
 
 
@@ -11,7 +12,7 @@ def test_a_new_board_has_open_slots() -> None:
     board = Scoreboard.create(3)
     assert board.slots == 3
     rows = [board.row(slot) for slot in range(3)]
-    assert [(r.pid, r.state, r.requests, r.connections) for r in rows] == [(0, scoreboard.OPEN, 0, 0)] * 3
+    assert [(r.pid, r.state, r.requests) for r in rows] == [(0, scoreboard.OPEN, 0)] * 3
     assert not any(board.worker_busy(slot) for slot in range(3))
 
 
@@ -21,11 +22,9 @@ def test_what_one_mapping_writes_another_reads() -> None:
     board.prepare(2)
     board.enter(2, 4711, 3, 12.5)
     place = other.entry(2, 5)
-    other.connections(2, 9)
     place.working(1.0, b"GET / HTTP/1.1")
     row = board.row(2)
     assert row[:4] == (2, 4711, 3, 12.5)
-    assert row.connections == 9
     assert row.interpreters == b"S\0\0\0\0W"
     assert board.worker_busy(2)
     assert not board.worker_busy(1)
@@ -39,13 +38,13 @@ def test_what_one_mapping_writes_another_reads() -> None:
 def test_requests_of_all_interpreters_are_summed_and_outlive_a_recycled_one() -> None:
     board = Scoreboard.create(2)
     board.prepare(1)
-    for index in (1, 1, 7, scoreboard.INTERPRETERS - 1):
+    for index in (1, 1, 7, INTERPRETERS - 1):
         place = board.entry(1, index)
         place.working(1.0, b"GET / HTTP/1.1")
         place.done(2.0, 1.0)
     place.gone()
     assert board.row(1).requests == 4
-    assert board.interpreter_state(1, scoreboard.INTERPRETERS - 1) == 0
+    assert board.interpreter_state(1, INTERPRETERS - 1) == 0
 
 
 def test_leaving_wipes_only_that_slot() -> None:
@@ -57,7 +56,7 @@ def test_leaving_wipes_only_that_slot() -> None:
     board.leave(1)
     assert [board.row(slot).pid for slot in range(3)] == [100, 0, 102]
     assert [board.row(slot).requests for slot in range(3)] == [1, 0, 1]
-    assert board.worker_state(1) == scoreboard.OPEN
+    assert board.row(1).state == scoreboard.OPEN
 
 
 def test_connections_go_to_the_same_generation_and_to_those_that_follow_it() -> None:
@@ -66,11 +65,11 @@ def test_connections_go_to_the_same_generation_and_to_those_that_follow_it() -> 
         board.prepare(slot)
         board.enter(slot, 100 + slot, generation, 1.0, oldest)
         board.entry(slot, 0).state(scoreboard.IDLE)
-    assert board.idle_siblings(0, "own x") == [1, 3, 4]
-    assert board.idle_siblings(2, "own x") == []
-    assert board.idle_siblings(3, "own x") == [4]
+    assert siblings.idle(board, 0, "own x") == [1, 3, 4]
+    assert siblings.idle(board, 2, "own x") == []
+    assert siblings.idle(board, 3, "own x") == [4]
     board.entry(1, 0).state(scoreboard.FINISHING)
-    assert board.idle_siblings(0, "own x") == [3, 4]
+    assert siblings.idle(board, 0, "own x") == [3, 4]
 
 
 def test_siblings_in_a_long_request_are_told_from_those_that_are_quick() -> None:
@@ -85,13 +84,13 @@ def test_siblings_in_a_long_request_are_told_from_those_that_are_quick() -> None
         interpreter.state(scoreboard.IDLE)
         if began is not None:
             interpreter.working(began, b"GET / HTTP/1.1")
-    assert board.idle_siblings(0, "own x") == [1, 4], "one that is idle, one that would have to start it"
-    assert set(board.brisk_siblings(0, "own x")) <= {1, 3}
-    assert 1 in board.brisk_siblings(0, "own x")
-    assert [board.is_stuck(slot, 3, now + 0.001) for slot in range(4)] == [False, False, True, False]
-    assert board.is_stuck(3, 3, now + 1)
+    assert siblings.idle(board, 0, "own x") == [1, 4], "one that is idle, one that would have to start it"
+    assert set(siblings.brisk(board, 0, "own x")) <= {1, 3}
+    assert 1 in siblings.brisk(board, 0, "own x")
+    assert [siblings.is_stuck(board, slot, 3, now + 0.001) for slot in range(4)] == [False, False, True, False]
+    assert siblings.is_stuck(board, 3, 3, now + 1)
     board.entry(2, 3).done(now, now - 60)
-    assert not board.is_stuck(2, 3, now)
+    assert not siblings.is_stuck(board, 2, 3, now)
 
 
 def test_interpreters_past_the_last_place_stay_inside_the_page() -> None:
@@ -109,7 +108,7 @@ def test_a_forked_child_writes_to_the_same_board() -> None:
         board = Scoreboard.create(1)
         pid = os.fork()
         if pid == 0:
-            Scoreboard.attach(board.fd).place(0, 1).done(2.0, 1.0)
+            Scoreboard.attach(board.fd).entry(0, 1).done(2.0, 1.0)
             os._exit(0)
         print(os.waitpid(pid, 0)[1], board.row(0).requests)
     """

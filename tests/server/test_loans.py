@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import StartServer
-from mpserver.routing.listener_leases import LOYAL
+from mpserver.routing.listener_leases import ROW
 from support.load import load
 from support.server import BACKENDS, Reply, Server
 from support.waiting import wait_for
@@ -87,8 +87,8 @@ def lend(server: Server, host: str = "one.test") -> list[Reply]:
 def test_new_connections_of_one_application_are_taken_by_it(start_server: StartServer, kind: str) -> None:
     server = started(start_server, kind)
     replies = lend(server)
-    assert len(replies) > LOYAL
-    replies += [server.get("/", host="one.test") for _ in range(3 * LOYAL)]
+    assert len(replies) > ROW
+    replies += [server.get("/", host="one.test") for _ in range(3 * ROW)]
     assert is_lent(server)
     said = [reply.text.split(" ", 3) for reply in replies]
     assert {name for name, *_ in said} == {"main_interpreter" if kind == "main" else "one.test"}
@@ -99,7 +99,7 @@ def test_new_connections_of_one_application_are_taken_by_it(start_server: StartS
 
 def test_a_process_is_lent_nothing(start_server: StartServer) -> None:
     server = started(start_server, "process")
-    for _ in range(3 * LOYAL):
+    for _ in range(3 * ROW):
         assert server.get("/", host="one.test").status == 200
     assert not is_lent(server)
 
@@ -112,7 +112,7 @@ def test_a_connection_for_another_application_ends_the_loan(start_server: StartS
     reply = server.get("/", host="two.test")
     assert reply.text.split()[0] == "two.test"
     wait_for(lambda: not is_lent(server), "the listener to be back")
-    assert len(lend(server)) > 2 * LOYAL - 2  # (the next loan takes longer)
+    assert len(lend(server)) > 2 * ROW - 2  # (the next loan takes longer)
     assert server.get("/", host="one.test").text.split()[0] == "one.test"
 
 
@@ -135,12 +135,12 @@ def test_a_borrower_in_a_long_request_delays_nobody(start_server: StartServer) -
 def test_while_one_borrower_is_busy_a_sibling_serves(start_server: StartServer) -> None:
     server = started(start_server, workers=2)
     with load(server, "/", 4) as traffic:
-        traffic.more(4 * LOYAL)
+        traffic.more(4 * ROW)
     client = threading.Thread(target=server.get, args=("/?wait",), kwargs={"host": "one.test"})
     client.start()
     try:
         wait_for((server.pid_file.parent / "begun").exists, "the handler to begin")
-        for _ in range(4 * LOYAL):
+        for _ in range(4 * ROW):
             assert server.get("/", host="one.test").status == 200
     finally:
         (server.pid_file.parent / "go on").touch()

@@ -7,9 +7,9 @@ import os
 import signal
 import socket
 
-from mpserver.interpreters.handle import ENDED, InterpreterHandle
+from mpserver.interpreters.handle import InterpreterHandle, InterpreterState
 from mpserver.ipc import messages
-from mpserver.ipc.connection_states import ASKED, FIRST, IDLE, SENT, ConnectionStates, closed
+from mpserver.ipc.connection_states import ASKED, FIRST, IDLE, SENT, ConnectionStates, unpack_numbers
 from mpserver.system import descriptors
 from mpserver.typing import Any
 
@@ -47,26 +47,26 @@ class Process(InterpreterHandle):
         )
 
     def kill(self, pid: int) -> None:
-        """End it without its doing. (As long as its inbox is open, its process is there.)"""
-        if self.state != ENDED:
+        """End it without its doing; as long as its inbox is open, its process is there."""
+        if self.state is not InterpreterState.ENDED:
             try:
                 os.kill(pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
                 pass  # it went just now, or is another user's: it ends with its inbox
 
     def _was_sent(self, message: messages.Message) -> None:
-        if message.kind == messages.CONNECTION:
+        if message.kind == messages.Kind.CONNECTION:
             self._sent[message.number] = message
         else:
             message.close()
 
     def _on_message(self, message: messages.Message) -> None:
-        if message.kind == messages.CLOSED:
-            for number in closed(message.state):
+        if message.kind == messages.Kind.CLOSED:
+            for number in unpack_numbers(message.state):
                 self._forget(number)
             return
         sent = self._sent.get(message.number)
-        if sent is not None and message.fd < 0 and message.kind == messages.CROWDED:
+        if sent is not None and message.fd < 0 and message.kind == messages.Kind.CROWDED:
             # it was lost on its way here or there, but we have it as well
             self._take(sent)
             message = message._replace(fd=sent.fd, data=sent.data)

@@ -1,0 +1,325 @@
+"""The interpreters of a worker: each in the place of its id, and beside them those that begin or end."""
+
+from __future__ import annotations
+
+import marshal
+import time
+
+from mpserver.api import error_log as levels
+from mpserver.api.loader import LoadedModule
+from mpserver.interpreters.handle import CROWDED, Events, InterpreterHandle, InterpreterState
+from mpserver.interpreters.kinds import AUTO, KINDS
+from mpserver.interpreters.lifetime_settings import lifetime
+from mpserver.ipc.interpreter_stats import InterpreterStats
+from mpserver.ipc.messages import Message
+from mpserver.ipc.scoreboard import IDLE, WORKING, end_group
+from mpserver.ipc.scoreboard_layout import INTERPRETERS
+from mpserver.modules.interpreter_environment import Environment
+from mpserver.phases.plan import InterpreterId
+from mpserver.serving.boot import Boot
+from mpserver.system import descriptors
+from mpserver.system.descriptors import Seldom
+from mpserver.system.loop import Loop
+from mpserver.typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from mpserver.api.error_log import ErrorLog
+    from mpserver.supervisor.worker_start import WorkerStart
+
+#: An application that may be started.
+NOW = (0.0, "")
+
+
+class Traffic(Protocol):
+    """What a pool asks of the router, which has the connections. (`Events` says more of the first ones.)"""
+
+    def returned(self, message: Message) -> None:
+        """A connection came back: its request belongs elsewhere."""
+
+    def go_on(self, message: Message) -> None:
+        """A request goes on in another interpreter, after its early phases."""
+
+    def lost(self, interp: InterpreterHandle, message: Message) -> None:
+        """An interpreter crashed in a request."""
+
+    def crowded(self, interp: InterpreterHandle, message: Message) -> None:
+        """There was no room for a descriptor on the way to an interpreter or from it."""
+
+    def repaid(self, number: int) -> None:
+        """Listeners that were lent are back: the last connection's number."""
+
+    def unserved(self, interp: InterpreterHandle, waiting: list[Message], why: str, again: float) -> None:
+        """An interpreter could not start: answer those who waited for it.
+
+        ``again``: it is not to be tried for so many seconds, 0: the next request tries again.
+        """
+
+    def relieve(self) -> None:
+        """Descriptors run out: have idle connections closed."""
+
+    def leave(self) -> None:
+        """The worker can't go on: take nothing new, and ask to be replaced."""
+
+    def gone(self, interp: InterpreterHandle) -> None:
+        """An interpreter is gone; it may have been the last."""
+
+
+class Succession(Protocol):
+    """Who replaces interpreters, and is told what becomes of them: `mpserver.interpreters.replacement`."""
+
+    def adopt(self, interpreter_id: InterpreterId) -> InterpreterHandle | None:
+        """A place is free and wanted: the successor that starts for it, which gets it now; None: there is none."""
+
+    def started(self, interp: InterpreterHandle) -> None:
+        """An interpreter has got a place, and starts."""
+
+    def serving(self, interp: InterpreterHandle) -> None:
+        """An interpreter serves from now on."""
+
+    def worn(self, interp: InterpreterHandle, message: Message) -> None:
+        """An interpreter wants a successor."""
+
+    def failed(self, interp: InterpreterHandle, why: str) -> bool:
+        """An interpreter could not start. :returns: whether it was a successor."""
+
+    def refused(self, interp: InterpreterHandle) -> bool:
+        """An application can't run in a subinterpreter. :returns: whether that was a successor, and is dealt with."""
+
+    def successor(self, interpreter_id: InterpreterId) -> InterpreterHandle | None:
+        """The successor that starts for a place."""
+
+    def ended(self, interp: InterpreterHandle) -> None:
+        """An interpreter is gone."""
+
+
+class Pool:
+    """A worker's interpreters."""
+
+    #: How interpreters are heard of; there once somebody follows.
+    _events: Events
+    _succession: Succession
+
+    def __init__(
+        self, start: WorkerStart, loop: Loop, log: ErrorLog, traffic: Traffic, environments: dict[str, Environment],
+        has_connection_handlers: bool,
+    ) -> None:  # fmt: skip
+        """Make an empty one; somebody has to `follow` it before it is used.
+
+        ``environments``: what interpreters have of their own, by their names; ``has_connection_handlers``:
+        whether any server has them.
+        """
+        self._start, self._loop, self._log, self._traffic = start, loop, log, traffic
+        self.environments, self._has_connection_handlers = environments, has_connection_handlers
+        #: Those that get connections.
+        self.interpreters: dict[InterpreterId, InterpreterHandle] = {}
+        #: Those that end, or begin, beside the one that has the place.
+        self.beside: set[InterpreterHandle] = set()
+        #: The worker ends: nothing is replaced any more, and nothing of it asks to leave.
+        self.closing = False
+        #: Until when (monotonic) applications are not started, and why.
+        self.held_back: dict[InterpreterId, tuple[float, str]] = {}
+        #: Applications that a subinterpreter refused.
+        self._refusals: set[InterpreterId] = set()
+        self._free = list(range(1, INTERPRETERS))[::-1]
+        self._seldom = Seldom()
+
+    def follow(self, succession: Succession) -> None:
+        """Tell what becomes of the interpreters."""
+        self._succession = succession
+        traffic = self._traffic
+        self._events = Events(
+            traffic.returned, traffic.go_on, self._refused, self._failed, traffic.lost, self._stuck,
+            succession.serving, succession.worn, traffic.repaid, self._ended, traffic.crowded,
+        )  # fmt: skip
+
+    # ---- what there is
+
+    def all(self) -> list[InterpreterHandle]:
+        """Those that have a place, and those beside."""
+        return [*self.interpreters.values(), *self.beside]
+
+    def use(self, interpreter_id: InterpreterId) -> InterpreterHandle:
+        """The interpreter of a place, started when first asked for."""
+        interp = self.interpreters.get(interpreter_id)
+        if interp is None or interp.state is InterpreterState.ENDED:
+            interp = self._succession.adopt(interpreter_id) or self.create(interpreter_id)
+            self.interpreters[interpreter_id] = interp
+            self._succession.started(interp)
+        return interp
+
+    def busy(self, interpreter_id: InterpreterId) -> InterpreterHandle | None:
+        """The interpreter of a place where that can take no request now: it is in one."""
+        interp = self.interpreters.get(interpreter_id)
+        return interp if interp is not None and self.state(interp) == WORKING else None
+
+    def state(self, interp: InterpreterHandle) -> int:
+        """What an interpreter is doing, as on the scoreboard."""
+        return self._start.scoreboard.interpreter_state(self._start.number, interp.boot.scoreboard_index)
+
+    def stats(self, interp: InterpreterHandle) -> InterpreterStats | None:
+        """The figures of an interpreter; None: it has not begun yet."""
+        return self._start.scoreboard.stats(self._start.number, interp.boot.scoreboard_index)
+
+    def is_idle(self, interp: InterpreterHandle) -> bool:
+        """Whether an interpreter serves, and has nothing to do."""
+        return interp.state is InterpreterState.SERVING and self.state(interp) == IDLE
+
+    def wait(self, interpreter_id: InterpreterId) -> float:
+        """For how many seconds an application is not started."""
+        wait = self.held_back.get(interpreter_id, NOW)[0] - time.monotonic()
+        if wait <= 0:
+            self.held_back.pop(interpreter_id, None)
+        return wait
+
+    # ---- beginning
+
+    def create(self, interpreter_id: InterpreterId, inherited: list[LoadedModule] | None = None) -> InterpreterHandle:
+        """Start an interpreter for a place, which it does not have yet.
+
+        ``inherited``: what a predecessor had loaded, where it is a successor.
+        """
+        start = self._start
+        scoreboard_index = self._free.pop() if self._free else INTERPRETERS - 1
+        start.scoreboard.assign(start.number, scoreboard_index)
+        boot = Boot(
+            interpreter_id, self._kind(interpreter_id), scoreboard_index, start.number,
+            start.generation, start.configuration, start.logs,
+            start.scoreboard.fd, start.one_process, environments=self.environments,
+            has_connection_handlers=self._has_connection_handlers,
+            lifetime=lifetime(start.configuration, interpreter_id),
+        )  # fmt: skip
+        return KINDS[boot.kind](boot, self._loop, self._events, start.control, inherited)
+
+    def _kind(self, interpreter_id: InterpreterId) -> str:
+        """What an interpreter of a place will be."""
+        if interpreter_id.kind != "auto":
+            return interpreter_id.kind
+        start = self._start
+        if interpreter_id in self._refusals or start.scoreboard.has_moved(interpreter_id.key, start.generation):
+            return "process"
+        return AUTO
+
+    def begin_beside(self, interpreter_id: InterpreterId, inherited: list[LoadedModule]) -> InterpreterHandle:
+        """Start a successor, with what its predecessor had loaded."""
+        successor = self.create(interpreter_id, inherited)
+        self.beside.add(successor)
+        return successor
+
+    def place(self, successor: InterpreterHandle) -> None:
+        """Give an interpreter that began beside its place; who had it retires."""
+        former = self.interpreters.get(successor.interpreter_id)
+        self.beside.discard(successor)
+        self.interpreters[successor.interpreter_id] = successor
+        if former is not None:
+            self.retire(former)
+
+    def _failed(self, interp: InterpreterHandle, waiting: list[Message], why: str, again: float) -> None:
+        """An interpreter could not start: its requests are answered with 500, the next one tries again.
+
+        ``again``: it is not to be tried for so many seconds, in which requests are answered with 503 and why.
+        """
+        if self._succession.failed(interp, why) or interp in self.beside:
+            for message in waiting:  # its place is another one's: that serves them
+                self._traffic.returned(message)
+            return
+        if again:
+            self.held_back[interp.interpreter_id] = time.monotonic() + again, why
+            if why == CROWDED:
+                self._tell_crowded(interp)
+        else:
+            self._log.log(
+                levels.ERROR, f"Can't get/create interpreter '{interp.name}' ({interp.boot.kind}): {why}",
+                module="python",
+            )  # fmt: skip
+        self._traffic.unserved(interp, waiting, why, again)
+
+    def _tell_crowded(self, interp: InterpreterHandle) -> None:
+        if self._seldom("interpreters"):
+            self._log.log(
+                levels.ERROR,
+                f"Can't get/create interpreter '{interp.name}' ({interp.boot.kind}), and maybe others: {CROWDED} "
+                f"({descriptors.soft()} may be open). Raise the limit (ulimit -n, or LimitNOFILE= of a systemd unit), "
+                "or set PythonInterpMax or PythonInterpIdleTimeout, so that idle interpreters end",
+                module="python",
+            )
+        self._traffic.relieve()
+
+    # ---- applications that need processes
+
+    def _refused(self, interp: InterpreterHandle, message: Message) -> None:
+        """An application can't run in a subinterpreter: it gets a process."""
+        interpreter_id = interp.interpreter_id
+        if interpreter_id not in self._refusals:
+            self._refusals.add(interpreter_id)
+            try:
+                self._start.control.send(marshal.dumps((tuple(interpreter_id), message.state.decode())))
+            except OSError:
+                pass  # the log says it when the next worker meets it
+        if self._succession.refused(interp):
+            return
+        if self.interpreters.get(interpreter_id) is interp:
+            self.retire(interp)
+
+    def moved(self, interpreter_id: InterpreterId) -> None:
+        """Another worker has found that an application can't run in a subinterpreter: nobody has to find it here."""
+        self._refusals.add(interpreter_id)
+        for interp in (self._succession.successor(interpreter_id), self.interpreters.get(interpreter_id)):
+            if interp is not None and interp.boot.kind == "own" and not self._succession.refused(interp):
+                self.retire(interp)
+
+    # ---- ending
+
+    def retire(self, interp: InterpreterHandle) -> None:
+        """End an interpreter; who needs its place gets another one."""
+        if self.interpreters.get(interp.interpreter_id) is interp:
+            del self.interpreters[interp.interpreter_id]
+        self.beside.add(interp)
+        self._start.scoreboard.retire(self._start.number, interp.boot.scoreboard_index)
+        interp.retire()
+
+    def kill(self, interp: InterpreterHandle) -> None:
+        """End an interpreter that does not end by itself, if it has a process to itself."""
+        stats = self.stats(interp)
+        if stats is not None:
+            interp.kill(stats.pid)
+
+    def shed(self, count: int) -> None:
+        """Have the interpreters close up to ``count`` idle connections, those that are in no request."""
+        able = [
+            interp
+            for interp in self.interpreters.values()
+            if interp.state is InterpreterState.SERVING and self.state(interp) != WORKING
+        ]
+        for interp in able:
+            interp.shed(max(count // len(able), 1))
+
+    def drain(self, heirs: bool) -> None:
+        """Let all serve what they have, and end. ``heirs``: other workers can have connections that wait."""
+        for interp in list(self.interpreters.values()):  # (one that can't be told any more has ended, and leaves them)
+            interp.drain(heirs)
+
+    def stop(self) -> None:
+        """End all after the request that they are in."""
+        for interp in self.all():
+            interp.stop()
+
+    def _stuck(self, interp: InterpreterHandle) -> None:
+        """An interpreter that can't be ended, for a request of it does not end: the worker goes without it."""
+        if self.interpreters.get(interp.interpreter_id) is interp:
+            del self.interpreters[interp.interpreter_id]
+        interp.drain()
+        if not self.closing:
+            self._traffic.leave()
+
+    def _ended(self, interp: InterpreterHandle) -> None:
+        board, number, index = self._start.scoreboard, self._start.number, interp.boot.scoreboard_index
+        for group in board.programs_of(number, index):
+            end_group(group)
+        board.clear(number, index)
+        if index < INTERPRETERS - 1:
+            self._free.append(index)
+        self.beside.discard(interp)
+        if self.interpreters.get(interp.interpreter_id) is interp:
+            del self.interpreters[interp.interpreter_id]
+        self._succession.ended(interp)
+        self._traffic.gone(interp)

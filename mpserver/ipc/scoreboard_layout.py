@@ -1,0 +1,80 @@
+"""How the memory of the scoreboard is laid out, and the states that stand there.
+
+It is a memory file: every process inherits its descriptor, and every interpreter maps it by itself (an ``mmap``
+object can't cross interpreters, a descriptor can). Every field has one writer, so there are no locks; a reader may
+see a value that is a moment old.
+
+One page per worker slot::
+
+    0     pid, generation, start time, oldest generation   written by the master
+    64    one state per interpreter (index 0: the router)  written by that interpreter
+    512   one count of requests per interpreter            written by that interpreter
+    4096  the crc32 of each interpreter's key              written by that interpreter
+    6144  how many threads of each are in a request        written by that interpreter, under the worker MPM
+    8192  the process groups of the programs that run for each interpreter's requests, 0: none
+
+A key is kind and name of an interpreter (`mpserver.phases.plan.InterpreterId.key`). After the workers' pages comes
+one with the keys of the applications that moved from subinterpreters to processes, written by the keeper of zygotes,
+and at its end the soft limit of descriptors that the server was started with; then the interpreters' figures
+(`mpserver.ipc.interpreter_stats`).
+
+States and what ends them; index 0 of a slot is its worker as a whole::
+
+    OPEN       the slot has no worker             the master is about to fork one: STARTING
+    STARTING   the worker does not serve yet      it accepts connections: IDLE
+    IDLE       nothing is being served            a request begins: WORKING;  the worker drains: FINISHING
+    WORKING    a request is in its handlers, under the worker MPM as many as there are threads    it ends: IDLE
+    FINISHING  the worker serves what it has and takes nothing new    it has ended: OPEN
+
+A byte of zero in another place than index 0: there is no interpreter, or it does not serve yet.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from enum import IntEnum
+
+from mpserver.ipc import interpreter_stats
+
+PAGE = 65536
+STATES = 64
+COUNTS = 512
+KEYS = 4096
+THREADS = 6144
+GROUPS = 8192
+
+#: Interpreters of one worker that have an index, the router (index 0) among them.
+INTERPRETERS = COUNTS - STATES
+
+#: So many programs of one interpreter are known at a time.
+PROGRAMS = 32
+
+#: The size of the figures of one worker's interpreters, in bytes.
+STATS = INTERPRETERS * interpreter_stats.RECORD
+
+#: pid, generation, started (seconds since the epoch), the oldest generation whose connections it may take
+WORKER = struct.Struct("=QQdQ")
+COUNT = struct.Struct("=Q")
+CRC = struct.Struct("=I")
+GROUP = struct.Struct("=I")
+BUSY = struct.Struct("=H")
+#: crc32 of a key, generation
+MOVED = struct.Struct("=II")
+#: The soft limit of descriptors, in the page after the workers'.
+DESCRIPTORS = PAGE - COUNT.size
+
+
+class State(IntEnum):
+    """What a worker or an interpreter is doing, by the letters of httpd's server-status."""
+
+    OPEN = ord(".")
+    STARTING = ord("S")
+    IDLE = ord("_")
+    WORKING = ord("W")
+    FINISHING = ord("G")
+
+
+def crc(key: str) -> int:
+    """What stands on the scoreboard for an interpreter's key."""
+    return zlib.crc32(key.encode("utf-8", "surrogateescape"))
