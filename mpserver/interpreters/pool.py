@@ -31,7 +31,7 @@ NOW = (0.0, "")
 
 
 class Traffic(Protocol):
-    """What a pool asks of the router, which has the connections. (`Events` says more of the first ones.)"""
+    """What a pool asks of the router, which has the connections (`Events` says more of the first five)."""
 
     def returned(self, message: Message) -> None:
         """A connection came back: its request belongs elsewhere."""

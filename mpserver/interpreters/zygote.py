@@ -38,7 +38,7 @@ from mpserver.phases.applications import environments, modules
 from mpserver.phases.host import error_fd, log_levels
 from mpserver.phases.plan import InterpreterId
 from mpserver.serving.boot import Boot
-from mpserver.system.process import describe_end, ended_children, set_title
+from mpserver.system.process import ended_children, set_title
 from mpserver.system.signals import SignalQueue
 from mpserver.typing import Any, NamedTuple, NoReturn
 
@@ -111,6 +111,14 @@ def _end_as(status: int) -> None:
         os.kill(os.getpid(), -code)
     elif code:
         os._exit(code)
+
+
+def describe_end(status: int) -> str:
+    """A wait status in words."""
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return f"exited with status {code}"
+    return f"was ended by signal {-code} ({signal.Signals(-code).name})"
 
 
 def serve(spec: ZygoteSpec, key: Key, control: socket.socket) -> None:

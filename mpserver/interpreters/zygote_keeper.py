@@ -13,7 +13,7 @@ from mpserver.api import error_log as levels
 from mpserver.config.configuration import Configuration
 from mpserver.errors import StartError
 from mpserver.interpreters import other_python
-from mpserver.interpreters.zygote import ORDER_FDS, Key, depart, refuse_order, serve, specify
+from mpserver.interpreters.zygote import ORDER_FDS, Key, depart, describe_end, refuse_order, serve, specify
 from mpserver.ipc.messages import MESSAGE
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.ipc.worker_messages import LEAVING, READY, RENEW, SETTLE
@@ -24,7 +24,6 @@ from mpserver.system import process
 from mpserver.system.process import (
     BLOCKED,
     close_inherited,
-    describe_end,
     ended_children,
     reap_all,
     reset_signals,

@@ -1,4 +1,4 @@
-"""The accounts of interpreters: what each has done, and what it does right now.
+"""The figures of interpreters: what each has done, and what it does right now.
 
 Each interpreter has a record in the scoreboard's memory file, after the pages of the workers, which it maps
 by itself and writes alone. A record takes 1 KiB; records that nobody uses take no memory, for the file has
@@ -9,8 +9,8 @@ holes there.
     512   errors, bytes, busy seconds, end of the last request           written when a request ends
     576   time and text of the last error                                written when a request fails
 
-What is written per request is packed in one go for its begin and one for its end. The facts that are dear (CPU
-time, memory) are not kept here: who reads an account finds them in ``/proc`` by process and thread.
+What is written per request is packed in one go at its beginning and one at its end. What takes time to find out (CPU
+time, memory) is not kept here: a reader finds it in ``/proc`` by process and thread.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _TIME = struct.Struct("=d")
 _END = struct.Struct("=QQdd")
 _FAILED = struct.Struct("=d440s")
 
-#: `Writer.begin`, for those who have its memory and place at hand.
+#: `Writer.begin`, for those who have its memory and offset at hand.
 pack_begin = _BEGIN.pack_into
 
 
 class InterpreterStats(NamedTuple):
-    """An interpreter's account as it was a moment ago. Times are seconds since the epoch, 0 for never.
+    """An interpreter's figures as they were a moment ago. Times are seconds since the epoch, 0 for never.
 
     ``first`` is how many requests its entry on the scoreboard had seen before it. ``thread`` is the kernel's number
     of its main thread. ``line`` is the line of the request that began at ``began``.
@@ -69,7 +69,7 @@ def _text(data: bytes) -> str:
 
 
 class Writer:
-    """An interpreter's own account, to be written by it alone."""
+    """An interpreter's own figures, to be written by it alone."""
 
     __slots__ = ("_at", "_end", "begin_at", "busy", "bytes", "errors", "memory")
 
@@ -85,7 +85,7 @@ class Writer:
         self.busy = 0.0
 
     def open(self, kind: str, name: str, first: int) -> None:
-        """Begin the account; the calling thread is the interpreter's main one."""
+        """Begin the figures; the calling thread is the interpreter's main one."""
         self.memory[self._at : self._at + RECORD] = bytes(RECORD)
         _OPENING.pack_into(
             self.memory, self._at, time.time(), first, os.getpid(), threading.get_native_id(),

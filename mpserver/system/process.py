@@ -57,23 +57,15 @@ def close_inherited(keep: Iterable[int]) -> None:
 
 
 def ended_children() -> Iterator[tuple[int, int]]:
-    """Reap the children that have ended: the process number and the wait status of each."""
+    """Reap the children that have ended, without waiting for others: their process numbers and wait statuses."""
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            return
+            return  # there are none at all
         if pid == 0:
             return
         yield pid, status
-
-
-def describe_end(status: int) -> str:
-    """A wait status in words."""
-    code = os.waitstatus_to_exitcode(status)
-    if code >= 0:
-        return f"exited with status {code}"
-    return f"was ended by signal {-code} ({signal.Signals(-code).name})"
 
 
 def reap_all() -> None:
