@@ -12,15 +12,17 @@ import marshal
 import os
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
-from typing import Any, NamedTuple, NoReturn  # (mpserver is not found yet)
+from typing import Any, NamedTuple, NoReturn
 
-from mpserver.system.process import ROOM
+# (Nothing of mpserver is imported here: in the other Python it is not found yet.)
 
 #: The versions of the marshal format differ between Pythons; all read this one.
 MARSHAL = 4
 #: The engine's own packages, and the libraries that it uses in an interpreter.
 ENGINE = ("mpserver", "mod_python")
 LIBRARIES = ("multipart",)
+#: The folder where the engine's packages are: this file is mpserver/interpreters/other_python.py in it.
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 class ZygoteArguments(NamedTuple):
@@ -48,7 +50,7 @@ def limit(environment: dict[str, Any]) -> None:
 
 def carry(module: str, *what: Any) -> int:
     """A descriptor for another Python, in which ``module.arrive(*what)`` will be called; it is inheritable."""
-    fd = os.memfd_create("mpserver-elsewhere", 0)
+    fd = os.memfd_create("mpserver-other-python", 0)
     data = marshal.dumps((sys.path, module, what), MARSHAL)
     os.truncate(fd, len(data))
     os.pwrite(fd, data, 0)
@@ -74,6 +76,8 @@ def surroundings(python: str) -> dict[str, str]:
 
 def go(python: str, arguments: ZygoteArguments) -> NoReturn:
     """Become a zygote in another Python. :raises OSError: it can't be executed."""
+    from mpserver.system.process import ROOM
+
     for fd in (arguments.control, arguments.scoreboard, *arguments.logs.values()):
         os.set_inheritable(fd, True)
     fd = carry("mpserver.interpreters.zygote", *arguments)
@@ -97,8 +101,7 @@ def arrive(fd: int) -> None:
     """The other side of `carry`."""
     path, module, what = marshal.loads(os.pread(fd, os.fstat(fd).st_size, 0))
     os.close(fd)
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    sys.meta_path.insert(0, Finder(ENGINE, [os.path.dirname(package)]))
+    sys.meta_path.insert(0, Finder(ENGINE, [ROOT]))
     sys.meta_path.append(Finder(LIBRARIES, path))
     importlib.import_module(module).arrive(*what)
 
