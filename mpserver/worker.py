@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import marshal
-import os
 import signal
 import socket
 import sys
@@ -21,6 +20,7 @@ from mpserver.routing.router import Router
 from mpserver.routing.worker_commands import Orders
 from mpserver.system import subinterpreters
 from mpserver.system.listeners import turn_away
+from mpserver.system.signals import SignalQueue
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ class Worker:
         self.router = Router(start)
         self.orders = Orders(self.router)
         self.scoreboard_entry = start.scoreboard.entry(start.number, 0)
-        self._actions: dict[signal.Signals, Callable[[], None]] = {
+        self._signals = SignalQueue()
+        self._actions: dict[int, Callable[[], None]] = {
             signal.SIGTERM: self.stop,
             signal.SIGUSR1: self.router.drain,  # another one has its place
             signal.SIGUSR2: partial(self.router.drain, last=True),
@@ -90,18 +91,12 @@ class Worker:
     # ---- what it is told
 
     def _catch_signals(self) -> None:
-        reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        for number in self._actions:
-            signal.signal(number, lambda _number, _frame: None)  # the byte in the pipe is the message
-        self._signals = reader
-        self.router.loop.add(reader, self._on_signal)
+        self._signals.install(self._actions)
+        self.router.loop.add(self._signals.fileno(), self._on_signal)
 
     def _on_signal(self, _event: int) -> None:
-        for number in os.read(self._signals, 64):
-            action = self._actions.get(signal.Signals(number))
-            if action is not None:
-                action()
+        for number in self._signals.read():
+            self._actions[number]()
 
     def _on_control(self, _event: int) -> None:
         try:

@@ -33,7 +33,8 @@ from mpserver.modules.mime import TYPES_CONFIG
 from mpserver.phases.applications import modules
 from mpserver.phases.plan import InterpreterId
 from mpserver.serving.boot import Boot
-from mpserver.system.process import set_title
+from mpserver.system.process import ended_children, set_title
+from mpserver.system.signals import SignalQueue
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
@@ -92,19 +93,18 @@ def serve(keeper: Keeper, key: Key, control: socket.socket) -> None:
         return
     if loader is None:
         gc.freeze()
-    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)  # the byte in the pipe is the message
+    signals = SignalQueue()
+    signals.install([signal.SIGCHLD])
     poll = select.poll()
-    poll.register(reader, select.POLLIN)
+    poll.register(signals, select.POLLIN)
     poll.register(control, select.POLLIN)
     children: dict[int, Running] = {}
     crashes = Crashes()
     kept = True
     while kept or children:
         ready = {fd for fd, _event in poll.poll()}
-        if reader in ready:
-            os.read(reader, 64)
+        if signals.fileno() in ready:
+            signals.read()
             _reap(keeper, name, children, crashes)
         if control.fileno() in ready:
             data, fds, _flags, _address = socket.recv_fds(control, MESSAGE, 2)
@@ -125,14 +125,13 @@ def serve(keeper: Keeper, key: Key, control: socket.socket) -> None:
                     _refuse(fds[0], error)
                 else:
                     if pid == 0:
-                        own = (control.fileno(), reader, writer)
                         _become_interpreter(
                             keeper,
                             InterpreterId(*interpreter_id),
                             scoreboard_index,
                             slot,
                             (fds[0], fds[1]),
-                            own,
+                            (signals, control),
                             loader,
                         )
                     children[pid] = Running(slot, time.monotonic())
@@ -164,10 +163,7 @@ def _refuse(inbox: int, error: OSError | ValueError | EOFError | TypeError) -> N
 
 
 def _reap(keeper: Keeper, name: str, children: dict[int, Running], crashes: Crashes) -> None:
-    while children:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if pid == 0:
-            return
+    for pid, status in ended_children() if children else ():
         child = children.pop(pid, None)
         if status and child is not None:
             now = time.monotonic()
@@ -189,15 +185,13 @@ def _become_interpreter(
     scoreboard_index: int,
     slot: int,
     fds: tuple[int, int],
-    own: tuple[int, ...],
+    own: tuple[SignalQueue, socket.socket],
     loader: Loader | None,
 ) -> NoReturn:
     status = 1
     try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for fd in own:
-            os.close(fd)
+        for ours in own:
+            ours.close()
         set_title(f"mpserver: interpreter {interpreter_id.name} (worker {slot})")
         boot = Boot(
             interpreter_id, "process", scoreboard_index, slot, keeper.generation, keeper.configuration, keeper.logs,

@@ -24,13 +24,10 @@ from mpserver.phases import connection_handlers
 from mpserver.phases.applications import environments
 from mpserver.phases.host import error_fd, log_levels
 from mpserver.phases.plan import InterpreterId
-from mpserver.system import process
-from mpserver.system.process import BLOCKED, close_inherited, reap_all, reset_signals, set_title
-from mpserver.typing import TYPE_CHECKING, Any, NoReturn
-
-if TYPE_CHECKING:
-    from mpserver.modules.unixd import Identity
-
+from mpserver.system.account import Account, assume
+from mpserver.system.process import BLOCKED, close_inherited, ended_children, reap_all, reset_signals, set_title
+from mpserver.system.signals import SignalQueue
+from mpserver.typing import Any, NoReturn
 
 #: The name of an application, and the environment of its interpreters.
 Key = tuple[str, Environment]
@@ -54,7 +51,7 @@ class Keeper:
         configuration: Configuration,
         logs: dict[str, int],
         scoreboard: Scoreboard,
-        identity: Identity | None,
+        identity: Account | None,
         generation: int = 0,
         one_process: bool = False,
     ) -> None:
@@ -192,7 +189,7 @@ class Keeper:
             if USER in its and os.geteuid() == 0:
                 identity = unixd.account(its[USER][0], its[USER][1] or None)
             if identity is not None and os.geteuid() == 0:
-                process.assume(identity)
+                assume(identity)
             if PYTHON in its:
                 other_python.go(its[PYTHON], self._record(key, control.fileno()))
             serve(self, key, control)
@@ -206,7 +203,7 @@ class Keeper:
 
 
 def keeper_process(
-    configuration: Configuration, logs: dict[str, int], scoreboard: Scoreboard, identity: Identity | None
+    configuration: Configuration, logs: dict[str, int], scoreboard: Scoreboard, identity: Account | None
 ) -> socket.socket:
     """Fork a process that keeps the zygotes of a one-process server, which has threads and may not fork.
 
@@ -232,17 +229,17 @@ def keeper_process(
 
 def _keep(keeper: Keeper, control: socket.socket) -> None:
     """Serve orders until the server is gone."""
-    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    signals = SignalQueue()
+    signals.install([signal.SIGCHLD])
     poll = select.poll()
-    poll.register(reader, select.POLLIN)
+    poll.register(signals, select.POLLIN)
     poll.register(control, select.POLLIN)
     while True:
         ready = {fd for fd, _event in poll.poll()}
-        if reader in ready:
-            os.read(reader, 64)
-            _reap_zygotes(keeper)
+        if signals.fileno() in ready:
+            signals.read()
+            for pid, status in ended_children():
+                keeper.reaped(pid, status)
         if control.fileno() in ready:
             data, fds, _flags, _address = socket.recv_fds(control, MESSAGE, 2)
             if not data:
@@ -251,14 +248,3 @@ def _keep(keeper: Keeper, control: socket.socket) -> None:
                 return
             if data not in (READY, LEAVING):  # (those are for a master)
                 keeper.request(data, list(fds))
-
-
-def _reap_zygotes(keeper: Keeper) -> None:
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
-        keeper.reaped(pid, status)

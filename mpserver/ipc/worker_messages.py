@@ -9,6 +9,9 @@ READY = b"ready"  # it serves
 #: A connection for another worker: this, the worker's slot (4 bytes, little endian), the message.
 PASS = b"pass"
 
+#: In the place of that slot: for any other worker.
+ANYONE = 0xFFFFFFFF
+
 
 #: What an encoded `mpserver.ipc.messages.Message` follows: an answer, or changed files.
 NEWS = b"news"

@@ -14,9 +14,8 @@ from __future__ import annotations
 import time
 
 from mpserver.ipc import messages
-from mpserver.ipc.worker_messages import PASS
+from mpserver.ipc.worker_messages import ANYONE, PASS
 from mpserver.serving.connection import ENDING, READING, WAITING, Connection
-from mpserver.supervisor.worker_handle import ANYONE
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -1,35 +1,46 @@
-"""The signals of the master, in the order in which they came."""
+"""Signals as messages: handlers do nothing, a pipe queues the numbers, and an event loop acts on them."""
 
 from __future__ import annotations
 
+import os
 import signal
-import socket
 from collections.abc import Iterable
+
+#: The most signals that are read at a time.
+_READ = 4096
 
 
 class SignalQueue:
-    """Signals as bytes on a socket pair: handlers do nothing, the wake-up descriptor queues their numbers."""
+    """The caught signals of this process, in the order in which they came (`signal.set_wakeup_fd`)."""
 
-    __slots__ = ("_reader", "_writer")
+    __slots__ = ("_caught", "_reader", "_writer")
 
     def __init__(self) -> None:
-        self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
+        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._caught: tuple[int, ...] = ()
 
     def install(self, numbers: Iterable[int]) -> None:
         """Queue these signals from now on."""
-        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        for number in numbers:
-            signal.signal(number, lambda *_: None)
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        self._caught = tuple(numbers)
+        for number in self._caught:
+            signal.signal(number, lambda _number, _frame: None)  # the byte in the pipe is the message
 
     def fileno(self) -> int:
         """Readable while signals are queued."""
-        return self._reader.fileno()
+        return self._reader
 
     def read(self) -> list[int]:
         """The queued signals in their order, each once: what is asked twice is done once."""
         try:
-            return list(dict.fromkeys(self._reader.recv(4096)))
+            return list(dict.fromkeys(os.read(self._reader, _READ)))
         except BlockingIOError:
             return []
+
+    def close(self) -> None:
+        """Catch these signals no more: they have their default actions again, as in a child that was just forked."""
+        signal.set_wakeup_fd(-1)
+        for number in self._caught:
+            signal.signal(number, signal.SIG_DFL)
+        os.close(self._reader)
+        os.close(self._writer)
