@@ -1,4 +1,4 @@
-"""Whether those who will run can read what they need: Python, the server's packages, the applications' folders.
+"""Whether the accounts that will run can read what they need: Python, the server's packages, the applications' folders.
 
 Root starts the server and reads everything; the accounts of User and PythonInterpUser may not, and find out when
 a request comes. So the start and ``-t`` look with their eyes: a child becomes the account and tells what it can't
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 PACKAGES = ("mpserver", "mod_python", "multipart")
 
 #: What a look finds: the hindering file or folder, and what can't be done with it; "" for nothing.
-Found = tuple[str, str]
+Hindrance = tuple[str, str]
 ENTER, LIST, READ, EXECUTE = "enter", "list", "read", "execute"
 
 
@@ -121,7 +121,7 @@ def _runner(configuration: Configuration) -> Account | None:
 
 
 def _account(environment: dict[str, Any]) -> Account | None:
-    """The account of PythonInterpUser. (Who is not root can name itself only.)"""
+    """The account of PythonInterpUser (who is not root can name itself only)."""
     if USER not in environment or os.geteuid():
         return None
     user, group = environment[USER]
@@ -171,7 +171,7 @@ def _entries(path: str | None) -> Iterator[str]:
 # ---- looking
 
 
-def _look_as(identity: Account, paths: list[str]) -> list[Found]:
+def _look_as(identity: Account, paths: list[str]) -> list[Hindrance]:
     """What hinders an account at each path."""
     if os.geteuid():
         return [hindrance(path) for path in paths]
@@ -204,7 +204,7 @@ def _be(identity: Account, paths: list[str], writer: int) -> NoReturn:
         os._exit(0)
 
 
-def hindrance(path: str) -> Found:
+def hindrance(path: str) -> Hindrance:
     """What keeps this process from a file or folder: the first that it can't use, and how it would have to.
 
     What is not there hinders nobody here: who needs it says so.

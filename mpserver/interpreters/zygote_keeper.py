@@ -72,7 +72,7 @@ class Keeper:
     def request(self, data: bytes, fds: list[int]) -> tuple[Any, ...] | None:
         """A worker's order for an interpreter, with its end of the inbox (closed here); without one: news.
 
-        See `mpserver.supervisor.fork.KeeperLike`.
+        See `mpserver.supervisor.engine.ZygoteKeeper`.
         """
         if data.startswith((RENEW, SETTLE)):
             self._renew_alone(data)

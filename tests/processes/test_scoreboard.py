@@ -109,7 +109,7 @@ def test_a_forked_child_writes_to_the_same_board() -> None:
         board = Scoreboard.create(1)
         pid = os.fork()
         if pid == 0:
-            Scoreboard.attach(board.fd).place(0, 1).done(2.0, 1.0)
+            Scoreboard.attach(board.fd).entry(0, 1).done(2.0, 1.0)
             os._exit(0)
         print(os.waitpid(pid, 0)[1], board.row(0).requests)
     """
