@@ -121,7 +121,7 @@ FILES: dict[str, str] = {
     "httpdconf": r"test_httpdconf|test_command",
     "package": r"test_apache|test_httpdconf|test_command",
     "handler": r"tests/server|tests/apps",
-    "option": r"session|psp|wsgi|lock|surroundings|modules/test_python|/support/",
+    "option": r"session|psp|wsgi|lock|restrictions|modules/test_python|/support/",
     "guard": r"test_publisher|test_tutorial|test_published|test_demo",
     "command": r"test_command",
 }
