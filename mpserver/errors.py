@@ -1,4 +1,4 @@
-"""The tree of errors: every error of the server is an MpserverError, or an Interruption of application code.
+"""The trees of errors: every error of the server is an `MpserverError`, and what ends a request an `Interruption`.
 
 This is the ground under all floors: any module may import it.
 """
@@ -24,18 +24,28 @@ def is_crowded(error: BaseException) -> bool:
 
 
 class MpserverError(Exception):
-    """The root of the tree."""
+    """The root of the errors."""
+
+
+class Interruption(BaseException):
+    """The root of what the server raises in an application's code to end its request.
+
+    ``except Exception`` does not catch it: an application that swallowed it would go on where it can't or may not.
+    """
+
+
+class UsageError(MpserverError):
+    """The command line can't be understood; the text says what of it."""
 
 
 class ConfigError(MpserverError):
     """One fault of the configuration.
 
-    ``message`` says what is wrong and what to do; ``file`` and ``line`` (from 1)
-    say where, and are filled in by the reader when a directive's own code raised it
-    without them.
+    ``message`` says what is wrong and what to do; ``file`` and ``line`` (from 1) say where, and are filled in by the
+    reader when a directive's own code raised it without them.
     """
 
-    #: What requests get that need it.
+    #: The HTTP status of requests that need what could not be read.
     status = 500
 
     def __init__(self, message: str, file: str | None = None, line: int | None = None) -> None:
@@ -45,7 +55,7 @@ class ConfigError(MpserverError):
         self.line = line
 
     def at(self, file: str, line: int) -> "ConfigError":
-        """The same error, placed at file and line if it has no place yet."""
+        """Return this error, with a file and a line where it has none yet."""
         if self.file is None:
             self.file, self.line = file, line
         return self
@@ -57,13 +67,13 @@ class ConfigError(MpserverError):
 
 
 class Unread(ConfigError):
-    """A file of the configuration can't be read now, for want of descriptors."""
+    """A file of the configuration can't be read now, for want of descriptors (503)."""
 
     status = 503
 
 
 class ConfigErrors(MpserverError):
-    """Every fault found in one reading of the configuration, in their order."""
+    """All faults that one reading of the configuration found, in their order."""
 
     def __init__(self, errors: list[ConfigError]) -> None:
         super().__init__("\n".join(str(error) for error in errors))
@@ -71,16 +81,16 @@ class ConfigErrors(MpserverError):
 
 
 class ExpressionError(MpserverError):
-    """A text is no expression of httpd's (``mpserver.modules.expressions``)."""
+    """A text is not an expression in httpd's syntax (``mpserver.modules.expressions``)."""
 
 
 class RequestError(MpserverError):
-    """A request that can't be served as it came: its HTTP status, and why (for the log).
+    """A request can't be served as it came: its HTTP status, and why (for the log).
 
     ``line`` is the request line as far as it could be read.
     """
 
-    #: In seconds, for the header of that name; 0: it is not sent.
+    #: Seconds for the header Retry-After (RFC 9110 10.2.3); 0: it is not sent.
     retry_after = 0
 
     def __init__(self, status: int, reason: str, line: str = "") -> None:
@@ -91,7 +101,7 @@ class RequestError(MpserverError):
 
 
 class Unavailable(RequestError):
-    """A request that can't be served now (503): after ``retry_after`` seconds it may be."""
+    """A request can't be served now (503); ``retry_after`` seconds later it may be."""
 
     def __init__(self, reason: str, retry_after: int, line: str = "") -> None:
         super().__init__(503, reason, line)
@@ -99,14 +109,14 @@ class Unavailable(RequestError):
 
 
 class ClientGone(MpserverError, OSError):
-    """The client closed the connection or did not take or send data within Timeout.
+    """The client closed the connection, or neither took nor sent data within Timeout.
 
     It is an OSError (IOError) because applications expect one from ``req.read`` and ``req.write``.
     """
 
 
 class StartError(MpserverError):
-    """The server, a worker or an interpreter can't start; the text says why and what to do."""
+    """The server, a worker or an interpreter can't start; the text says why, and what to do."""
 
 
 class Misplaced(MpserverError):
@@ -117,15 +127,8 @@ class Misplaced(MpserverError):
         self.module = module
 
 
-class Interruption(BaseException):
-    """The server ends what an application does, which is not to swallow it: ``except Exception`` does not catch it."""
-
-
 class MustMove(Interruption):
-    """An application does what an isolated subinterpreter can't, and moves to a process at once.
-
-    One that swallowed it would stay where it can't work.
-    """
+    """An application does what an isolated subinterpreter can't, and moves to a process at once."""
 
 
 class RequestTimeout(Interruption):
@@ -133,7 +136,10 @@ class RequestTimeout(Interruption):
 
 
 class Moves(MpserverError):
-    """A request goes on in another interpreter: the place (kind and name), and what goes along."""
+    """A request goes on in another interpreter.
+
+    ``interpreter_id`` is that one's (`mpserver.phases.plan.InterpreterId` as a tuple), ``state`` what goes along.
+    """
 
     def __init__(self, interpreter_id: tuple[Any, ...], state: bytes) -> None:
         super().__init__(interpreter_id)

@@ -19,7 +19,7 @@ class Children:
 
     def __init__(self, soft: int) -> None:
         """``soft`` is that limit, 0: it was not raised."""
-        self._former = descriptors.Former(soft)
+        self._former = descriptors.ProgramStarter(soft)
         self._functions: tuple[Callable[..., int], ...] = (
             _posixsubprocess.fork_exec, os.posix_spawn, os.posix_spawnp
         )  # fmt: skip

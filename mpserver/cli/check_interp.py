@@ -20,7 +20,7 @@ from mpserver.api.loader import Loader
 from mpserver.api.runtime import lend
 from mpserver.application.services import InterpreterServices
 from mpserver.config.configuration import Configuration
-from mpserver.errors import ConfigError, ConfigErrors, InterpreterError
+from mpserver.errors import ConfigError, ConfigErrors, InterpreterError, UsageError
 from mpserver.interpreters import other_python
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.modules.all import registry
@@ -36,7 +36,7 @@ from mpserver.system import subinterpreters
 from mpserver.typing import Any, NamedTuple
 
 #: How long a try may take, in seconds.
-PATIENCE = 60.0
+TRY_AT_MOST = 60.0
 
 #: The kinds to try, and how often each interpreter is made.
 KINDS = {"own": 2, "shared": 2, "process": 1}
@@ -56,15 +56,15 @@ class Outcome(NamedTuple):
 def main(arguments: Sequence[str]) -> int:
     """The command. :returns: 0, or 1 where an application can have no kind at all, or nothing could be tried."""
     from mpserver.cli import load
-    from mpserver.cli import options as options_module
+    from mpserver.cli.options import parse
 
     if not arguments or arguments[-1].startswith("-"):
         sys.stderr.write(_USAGE)
         return 1
     try:
-        options = options_module.parse([*arguments[:-1], "-f", arguments[-1]])
+        options = parse([*arguments[:-1], "-f", arguments[-1]])
         configuration = load.read(options)
-    except options_module.UsageError as error:
+    except UsageError as error:
         sys.stderr.write(f"mpserver: {error}\n{_USAGE}")
         return 1
     except (ConfigErrors, ConfigError) as error:
@@ -113,10 +113,8 @@ def attempt(
         "mpserver.cli.check_interp", writer, kind, name, environment, [tuple(module) for module in wanted],
         configuration.to_bytes(),
     )  # fmt: skip
-    elsewhere_needed = python != sys.executable
-    command = (
-        other_python.command(python, fd) if elsewhere_needed else [python, "-m", "mpserver.cli.check_interp", str(fd)]
-    )
+    other = python != sys.executable
+    command = other_python.command(python, fd) if other else [python, "-m", "mpserver.cli.check_interp", str(fd)]
     try:
         child = subprocess.Popen(
             command,
@@ -124,7 +122,7 @@ def attempt(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=other_python.surroundings(python) if elsewhere_needed else None,
+            env=other_python.surroundings(python) if other else None,
         )
     except OSError as error:
         os.close(reader)
@@ -142,7 +140,7 @@ def attempt(
 
 def _read(reader: int) -> list[tuple[str, str] | None]:
     """What a child tells, until it ends or takes too long: then the last entry is None."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + TRY_AT_MOST
     data = b""
     poll = select.poll()
     poll.register(reader, select.POLLIN)
@@ -165,7 +163,7 @@ def _read(reader: int) -> list[tuple[str, str] | None]:
 def _outcome(said: list[tuple[str, str] | None], status: int, rounds: int) -> Outcome:
     for number, one in enumerate(said):
         if one is None:
-            return Outcome(FAILS, f"it did not end within {PATIENCE:g} s; maybe a thread of it still runs")
+            return Outcome(FAILS, f"it did not end within {TRY_AT_MOST:g} s; maybe a thread of it still runs")
         result, why = one
         if result not in (YES, "end"):
             return Outcome(result, f"{why} (the second time in a process)" if number else why)
@@ -205,7 +203,7 @@ def _in_subinterpreter(out: int, kind: str, data: bytes) -> None:
         number = subinterpreters.create(kind == "shared")
         script = (
             f"import sys\nsys.path[:] = {sys.path!r}\nsys.argv = ['mod_python']\n"
-            f"import mpserver.cli.check_interp\nmpserver.checkinterp.load_packed({data!r})\n"
+            f"import mpserver.cli.check_interp\nmpserver.cli.check_interp.load_packed({data!r})\n"
         )
         subinterpreters.run(number, script)
         subinterpreters.destroy(number)

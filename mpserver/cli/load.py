@@ -44,7 +44,7 @@ def read(options: Options) -> Configuration:
     return configuration
 
 
-def _warn(options: Options, configuration: Configuration) -> None:
+def warn(options: Options, configuration: Configuration) -> None:
     """Show the warnings of the configuration."""
     if options.level >= error_log.WARN and options.command == "start":
         for warning in configuration.warnings:

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Callable, Sequence
 
 from mpserver.api import error_log
-from mpserver.cli.load import _warn, complain, read
-from mpserver.cli.options import UsageError, parse
-from mpserver.errors import ConfigError, ConfigErrors, StartError
+from mpserver.cli.load import complain, read, warn
+from mpserver.cli.options import parse
+from mpserver.errors import ConfigError, ConfigErrors, StartError, UsageError
 from mpserver.system import pidfile
 from mpserver.system.systemd import Notifier
 from mpserver.typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpserver.cli.options import Options
     from mpserver.config.configuration import Configuration
-    from mpserver.supervisor.fork import Engine
+    from mpserver.supervisor.engine import Engine
 
 #: Seconds that -k stop waits for the server's end: longer than the master gives its workers.
 STOP_PATIENCE = 20.0
@@ -129,10 +129,9 @@ def engine() -> Engine:
     """The real engine: the worker and the keeper of process interpreters."""
     from mpserver import worker
     from mpserver.interpreters import zygote_keeper
-    from mpserver.supervisor import worker_start
-    from mpserver.supervisor.fork import Engine
+    from mpserver.supervisor.engine import Engine
 
-    return Engine(worker_start.WorkerStart, worker.serve, zygote_keeper.Keeper, zygote_keeper.keeper_process)
+    return Engine(worker.serve, zygote_keeper.Keeper, zygote_keeper.keeper_process)
 
 
 def start(options: Options, configuration: Configuration, make_engine: Callable[[], Engine]) -> int:
@@ -141,7 +140,7 @@ def start(options: Options, configuration: Configuration, make_engine: Callable[
     :raises StartError: it can't start.
     """
     from mpserver.cli.daemon import detach, detach_in_place
-    from mpserver.master import Master
+    from mpserver.master import open_master
 
     notifier = Notifier.take(os.environ)
     if options.one_process:
@@ -152,19 +151,12 @@ def start(options: Options, configuration: Configuration, make_engine: Callable[
 
     foreground = "FOREGROUND" in configuration.defines
     no_detach = "NO_DETACH" in configuration.defines
-    master = Master(
-        configuration,
-        lambda: read(options),
-        make_engine(),
-        notifier,
-        replace_output=not foreground,
-        command_line=shlex.join(sys.orig_argv),
-    )
+    engine = make_engine()
 
     def run(started: Callable[[], object]) -> None:
-        master.open()
+        master = open_master(configuration, engine, notifier, read=lambda: read(options), replace_output=not foreground)
         started()
-        master.run()
+        master.run(shlex.join(sys.orig_argv))
 
     if not foreground and not no_detach:
         return detach(run)
@@ -180,7 +172,7 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
         print(_SHOWN[options.show](options))
         return 0
     configuration = read(options)
-    _warn(options, configuration)
+    warn(options, configuration)
     if options.test:
         return _test(configuration)
     from mpserver.modules import core, python

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 
 from mpserver.api import error_log
+from mpserver.errors import UsageError
 from mpserver.typing import NamedTuple
 
 _COMMANDS = ("start", "stop", "restart", "graceful", "graceful-stop")
@@ -21,10 +22,6 @@ _SHORTCUTS: dict[str, tuple[tuple[str, str], ...]] = {
     "-M": (("-t", ""), ("-D", "DUMP_MODULES")),
     "-X": (("-D", "DEBUG"),),
 }
-
-
-class UsageError(Exception):
-    """The command line can't be understood."""
 
 
 class Options(NamedTuple):

@@ -1,4 +1,4 @@
-"""Whether those who will run can read what they need: Python, the server's packages, the applications' folders.
+"""Whether the accounts that will run can read what they need: Python, the server's packages, the applications' folders.
 
 Root starts the server and reads everything; the accounts of User and PythonInterpUser may not, and find out when
 a request comes. So the start and ``-t`` look with their eyes: a child becomes the account and tells what it can't
@@ -23,9 +23,8 @@ from importlib.util import find_spec
 from mpserver.errors import ConfigError, StartError
 from mpserver.modules import core, python, unixd
 from mpserver.modules.interpreter_environment import ENVIRONMENT, PYTHON, USER, Environment
-from mpserver.modules.unixd import Identity
 from mpserver.phases.applications import interpreters, scopes
-from mpserver.system import process
+from mpserver.system.account import Account, assume
 from mpserver.system.process import BLOCKED
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 PACKAGES = ("mpserver", "mod_python", "multipart")
 
 #: What a look finds: the hindering file or folder, and what can't be done with it; "" for nothing.
-Found = tuple[str, str]
+Hindrance = tuple[str, str]
 ENTER, LIST, READ, EXECUTE = "enter", "list", "read", "execute"
 
 
@@ -49,7 +48,7 @@ class Needed(NamedTuple):
     where the configuration says so, where that is known.
     """
 
-    identity: Identity
+    identity: Account
     path: str
     what: str
     hard: bool = True
@@ -62,7 +61,7 @@ def check(configuration: Configuration, by_name: dict[str, Environment]) -> tupl
 
     :returns: the faults, and the warnings
     """
-    wanted: dict[Identity, dict[str, Needed]] = {}
+    wanted: dict[Account, dict[str, Needed]] = {}
     for needed in _needed(configuration, by_name):
         its = wanted.setdefault(needed.identity, {})
         known = its.get(needed.path)
@@ -106,7 +105,7 @@ def _needed(configuration: Configuration, by_name: dict[str, Environment]) -> It
                 yield from (needed for needed in _of_scope(server, conf, accounts, main) if needed.identity.uid)
 
 
-def _runner(configuration: Configuration) -> Identity | None:
+def _runner(configuration: Configuration) -> Account | None:
     """Whom the workers run as; None where that can't be told, which is a fault of another kind."""
     if os.geteuid():
         uid = os.geteuid()
@@ -114,15 +113,15 @@ def _runner(configuration: Configuration) -> Identity | None:
             name = pwd.getpwuid(uid).pw_name
         except KeyError:
             name = f"#{uid}"
-        return Identity(uid, os.getegid(), name, "/")
+        return Account(uid, os.getegid(), name, "/")
     try:
         return unixd.identity(configuration.main.conf)
     except ConfigError:
         return None
 
 
-def _account(environment: dict[str, Any]) -> Identity | None:
-    """The account of PythonInterpUser. (Who is not root can name itself only.)"""
+def _account(environment: dict[str, Any]) -> Account | None:
+    """The account of PythonInterpUser (who is not root can name itself only)."""
     if USER not in environment or os.geteuid():
         return None
     user, group = environment[USER]
@@ -143,7 +142,7 @@ def _everywhere() -> Iterator[tuple[str, str]]:
             yield folder, f"the package {name} in {folder}"
 
 
-def _of_scope(server: Server, conf: Conf, accounts: dict[str, Identity], main: Identity) -> Iterator[Needed]:
+def _of_scope(server: Server, conf: Conf, accounts: dict[str, Account], main: Account) -> Iterator[Needed]:
     """What the sections name."""
     for name, spec in interpreters(server, conf):
         identity = accounts.get(name, main)
@@ -172,7 +171,7 @@ def _entries(path: str | None) -> Iterator[str]:
 # ---- looking
 
 
-def _look_as(identity: Identity, paths: list[str]) -> list[Found]:
+def _look_as(identity: Account, paths: list[str]) -> list[Hindrance]:
     """What hinders an account at each path."""
     if os.geteuid():
         return [hindrance(path) for path in paths]
@@ -192,10 +191,10 @@ def _look_as(identity: Identity, paths: list[str]) -> list[Found]:
     return marshal.loads(data) if data else [("", "")] * len(paths)
 
 
-def _be(identity: Identity, paths: list[str], writer: int) -> NoReturn:
+def _be(identity: Account, paths: list[str], writer: int) -> NoReturn:
     """The child's life: look, and tell. Nothing of the parent's is run or cleaned up."""
     try:
-        process.assume(identity)
+        assume(identity)
         data = marshal.dumps([hindrance(path) for path in paths])
         with open(writer, "wb") as file:
             file.write(data)
@@ -205,7 +204,7 @@ def _be(identity: Identity, paths: list[str], writer: int) -> NoReturn:
         os._exit(0)
 
 
-def hindrance(path: str) -> Found:
+def hindrance(path: str) -> Hindrance:
     """What keeps this process from a file or folder: the first that it can't use, and how it would have to.
 
     What is not there hinders nobody here: who needs it says so.

@@ -13,8 +13,8 @@ from mpserver.ipc import control_path
 from mpserver.system import pidfile
 from mpserver.typing import Any
 
-#: Seconds for the status; a recycling takes the time it takes.
-PATIENCE = 10.0
+#: Seconds that the master has for the status; the replacement of interpreters takes the time it takes.
+STATUS_WITHIN = 10.0
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -28,7 +28,7 @@ _COLUMNS = (
 
 def status(pid_file: str, as_json: bool) -> int:
     """Print the status. :returns: the exit status. :raises StartError: no server answers."""
-    found: dict[str, Any] = next(ask(pid_file, {"command": "status"}, PATIENCE), {})
+    found: dict[str, Any] = next(ask(pid_file, {"command": "status"}, STATUS_WITHIN), {})
     complete(found)
     print(json.dumps(found, indent=2) if as_json else table(found))
     return 0

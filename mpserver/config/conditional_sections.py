@@ -26,10 +26,17 @@ class State(Protocol):
 
     defines: dict[str, str]
 
-    def absolute(self, path: str) -> str: ...
-    def knows_module(self, name: str) -> bool: ...
-    def knows_directive(self, name: str) -> bool: ...
-    def knows_section(self, name: str) -> bool: ...
+    def absolute(self, path: str) -> str:
+        """A path, relative to ServerRoot, as an absolute one."""
+
+    def knows_module(self, name: str) -> bool:
+        """Whether there is a module of that name (IfModule)."""
+
+    def knows_directive(self, name: str) -> bool:
+        """Whether there is a directive of that name (IfDirective)."""
+
+    def knows_section(self, name: str) -> bool:
+        """Whether there is a section of that name (IfSection)."""
 
 
 Condition = Callable[[State, str, str], bool]

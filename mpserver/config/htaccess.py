@@ -89,7 +89,7 @@ def _allow_override(call: Call) -> None:
 
 
 def _allow_override_list(call: Call) -> None:
-    """``AllowOverrideList None|directive...``"""
+    """``AllowOverrideList None|directive...``."""
     if call.section is None:
         raise ConfigError("AllowOverrideList not allowed here")
     if not call.section.kind.startswith("Directory"):

@@ -1,8 +1,8 @@
-"""Regular expressions as httpd takes them (PCRE), made fit for Python's ``re``.
+r"""Regular expressions as httpd takes them (PCRE), made fit for Python's ``re``.
 
 Most patterns mean the same in both. What differs and is met in configurations is translated:
-``(?<name>...)`` and ``(?'name'...)``, ``$`` (httpd: only at the very end), ``\\z``, ``\\Z``, ``\\h``,
-``\\Q...\\E``, and POSIX classes like ``[[:alpha:]]``.
+``(?<name>...)`` and ``(?'name'...)``, ``$`` (httpd: only at the very end), ``\z``, ``\Z``, ``\h``,
+``\Q...\E``, and POSIX classes like ``[[:alpha:]]``.
 """
 
 from __future__ import annotations

@@ -28,7 +28,8 @@ REMEMBERED = 8192
 class HtaccessLookup(Protocol):
     """Gives what the .htaccess file of a directory (with a trailing slash) sets, None if there is none."""
 
-    def __call__(self, directory: str, allowed: Allowed, names: tuple[str, ...], /) -> Conf | None: ...
+    def __call__(self, directory: str, allowed: Allowed, names: tuple[str, ...], /) -> Conf | None:
+        """Look: ``allowed`` and ``names`` are what AllowOverride and AllowOverrideList leave to it."""
 
 
 class Sections:

@@ -275,7 +275,7 @@ class InterpreterHandle:
 
     def _on_crowded(self, message: messages.Message) -> None:
         if self.state is InterpreterState.STARTING:
-            self._over(CROWDED, descriptors.AGAIN)
+            self._over(CROWDED, descriptors.RETRY_AFTER)
         else:
             self._events.crowded(self, message)
 

@@ -20,7 +20,7 @@ from mpserver.ipc.worker_messages import LEAVING, READY, RENEW, SETTLE
 from mpserver.modules import unixd
 from mpserver.modules.interpreter_environment import PYTHON, USER
 from mpserver.phases.plan import InterpreterId
-from mpserver.system import process
+from mpserver.system.account import Account, assume
 from mpserver.system.process import (
     BLOCKED,
     close_inherited,
@@ -30,10 +30,7 @@ from mpserver.system.process import (
     set_title,
 )
 from mpserver.system.signals import SignalQueue
-from mpserver.typing import TYPE_CHECKING, Any, NoReturn
-
-if TYPE_CHECKING:
-    from mpserver.modules.unixd import Identity
+from mpserver.typing import Any, NoReturn
 
 
 class ZygoteHandle:
@@ -54,7 +51,7 @@ class Keeper:
         configuration: Configuration,
         logs: dict[str, int],
         scoreboard: Scoreboard,
-        identity: Identity | None,
+        identity: Account | None,
         generation: int = 0,
         one_process: bool = False,
     ) -> None:
@@ -183,7 +180,7 @@ class Keeper:
             if USER in its and os.geteuid() == 0:
                 identity = unixd.account(its[USER][0], its[USER][1] or None)
             if identity is not None and os.geteuid() == 0:
-                process.assume(identity)
+                assume(identity)
             if PYTHON in its:
                 depart(its[PYTHON], spec, key, control.fileno())
             serve(spec, key, control)
@@ -197,7 +194,7 @@ class Keeper:
 
 
 def keeper_process(
-    configuration: Configuration, logs: dict[str, int], scoreboard: Scoreboard, identity: Identity | None
+    configuration: Configuration, logs: dict[str, int], scoreboard: Scoreboard, identity: Account | None
 ) -> socket.socket:
     """Fork a process that keeps the zygotes of a one-process server, which has threads and may not fork.
 

@@ -76,7 +76,7 @@ def handler(req: Request) -> int:
 
 
 def _send_page(req: Request, page: file_cache.Page) -> bool:
-    """Send what is kept of a file. :returns: False if that has no answer to the request"""
+    """Send what is kept of a file. :returns: False if that has no answer to the request."""
     verdict, ranged = OK, False
     if req.mp_head.conditional:
         get = req.mp_head.get
@@ -162,8 +162,7 @@ def _length(part: Part) -> int:
 
 
 def _is_usual(req: Request, validators: Sequence[tuple[str, str]] = ()) -> bool:
-    """Whether nothing in the request but a condition or Range asks for more than the located file as it is, and no
-    handler changed anything.
+    """Whether a request asks for the located file as it is, but for conditions and Range, and no handler changed it.
 
     :param validators: headers that were set already.
     """

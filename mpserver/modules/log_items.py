@@ -33,7 +33,7 @@ class Logged(Protocol):
 
     @property
     def mp_connection_state(self) -> str:
-        """ "X": the client left before the end, "+": kept alive, "-": closed."""
+        """Whether the client left before the end ("X"), or the connection is kept alive ("+") or closed ("-")."""
 
     @property
     def connection(self) -> Connection: ...

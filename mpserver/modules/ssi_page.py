@@ -274,7 +274,7 @@ class Document:
     # ---- elements
 
     def echo(self, arguments: Arguments) -> None:
-        """``echo [encoding="..."] [decoding="..."] var="..."``"""
+        """``echo [encoding="..."] [decoding="..."] var="..."``."""
         encoding, decoding = "entity", "none"
         done = False
         for name, value in arguments:
@@ -301,7 +301,7 @@ class Document:
         return wanted
 
     def set(self, arguments: Arguments) -> None:
-        """``set [encoding="..."] [decoding="..."] var="..." value="..."``"""
+        """``set [encoding="..."] [decoding="..."] var="..." value="..."``."""
         encoding, decoding, variable = "none", "none", None
         done = False
         for name, value in arguments:
@@ -323,7 +323,7 @@ class Document:
             self._fail(f"missing argument for set element in {self._name()}", 1362)
 
     def config(self, arguments: Arguments) -> None:
-        """``config errmsg|echomsg|timefmt|sizefmt="..."``"""
+        """``config errmsg|echomsg|timefmt|sizefmt="..."``."""
         if not arguments:
             self._fail(f"missing argument for config element in {self._name()}", 1347)
         for name, value in arguments:
@@ -342,7 +342,7 @@ class Document:
                 self._fail(f'unknown parameter "{name}" to tag config in {self._name()}', 1349)
 
     def include(self, arguments: Arguments) -> None:
-        """``include virtual|file="..."``"""
+        """``include virtual|file="..."``."""
         if not arguments:
             self._fail(f"missing argument for include element in {self._name()}", 1341)
         for name, value in arguments:
@@ -382,18 +382,18 @@ class Document:
         return found
 
     def fsize(self, arguments: Arguments) -> None:
-        """``fsize virtual|file="..."``"""
+        """``fsize virtual|file="..."``."""
         for facts in self._sizes("fsize", arguments):
             size = facts.st_size
             self._write((f"{size:,}" if self._size_in_bytes else abbreviated(size)).encode())
 
     def flastmod(self, arguments: Arguments) -> None:
-        """``flastmod virtual|file="..."``"""
+        """``flastmod virtual|file="..."``."""
         for facts in self._sizes("flastmod", arguments):
             self._write(to_bytes(self._date(facts.st_mtime, True)))
 
     def printenv(self, arguments: Arguments) -> None:
-        """``printenv``"""
+        """``printenv``."""
         if arguments:
             self._fail(f"printenv directive does not take tags in {self._name()}", 1367)
         table = dict(self._req.subprocess_env.pairs())
@@ -469,7 +469,7 @@ class Document:
         self._taken = self._taken or taken
 
     def if_(self, arguments: Arguments) -> None:
-        """``if expr="..."``"""
+        """``if expr="..."``."""
         self._open += 1
         if not self._shows:
             self._hidden += 1
@@ -478,7 +478,7 @@ class Document:
         self._branch(self._condition("if", arguments))
 
     def elif_(self, arguments: Arguments) -> None:
-        """``elif expr="..."``"""
+        """``elif expr="..."``."""
         if self._hidden:
             return
         if self._taken:
@@ -488,12 +488,12 @@ class Document:
         self._branch(self._condition("elif", arguments))
 
     def else_(self, arguments: Arguments) -> None:
-        """``else``"""
+        """``else``."""
         if not self._hidden:
             self._branch(not self._taken)
 
     def endif(self, arguments: Arguments) -> None:
-        """``endif``"""
+        """``endif``."""
         self._open = max(0, self._open - 1)
         if self._hidden:
             self._hidden -= 1

@@ -9,20 +9,11 @@ from mpserver.config.registry import SERVER_ONLY, Args, Call, Directive, Module
 from mpserver.config.settings import Conf, Setting
 from mpserver.errors import ConfigError
 from mpserver.modules import values
-from mpserver.typing import NamedTuple
+from mpserver.system.account import Account
 
 #: A name, or "#" and a number; None: nothing was said.
 USER: Setting[str | None] = Setting("User", None)
 GROUP: Setting[str | None] = Setting("Group", None)
-
-
-class Identity(NamedTuple):
-    """Whom the workers become: numbers, the user's name ("#12" where it has none), its home."""
-
-    uid: int
-    gid: int
-    name: str
-    home: str
 
 
 def _number(word: str) -> int | None:
@@ -31,7 +22,7 @@ def _number(word: str) -> int | None:
     return int(digits) if word.startswith("#") and digits.isascii() and digits.isdigit() else None
 
 
-def identity(conf: Conf) -> Identity | None:
+def identity(conf: Conf) -> Account | None:
     """User and Group looked up; None without User. Without Group it is the user's own.
 
     :raises ConfigError: there is no such user or group.
@@ -40,7 +31,7 @@ def identity(conf: Conf) -> Identity | None:
     return None if user is None else account(user, conf[GROUP])
 
 
-def account(user: str, group: str | None) -> Identity:
+def account(user: str, group: str | None) -> Account:
     """A user and a group looked up; without a group it is the user's own.
 
     :raises ConfigError: there is no such user or group.
@@ -53,8 +44,8 @@ def account(user: str, group: str | None) -> Identity:
             raise ConfigError(f"bad user name {user}: create the user, or name one that exists") from None
         if group is None:
             raise ConfigError(f"User {user} is no user of this system, so it has no group: add Group") from None
-        return Identity(number, _gid(group), user, "/")
-    return Identity(entry.pw_uid, entry.pw_gid if group is None else _gid(group), entry.pw_name, entry.pw_dir)
+        return Account(number, _gid(group), user, "/")
+    return Account(entry.pw_uid, entry.pw_gid if group is None else _gid(group), entry.pw_name, entry.pw_dir)
 
 
 def _gid(group: str) -> int:

@@ -214,7 +214,7 @@ class Router(Refusals):
             self.accepting.run_short()
             return
         if message.fd >= 0:
-            self._answer(message, Unavailable(CROWDED, math.ceil(descriptors.AGAIN), _line(message)))
+            self._answer(message, Unavailable(CROWDED, math.ceil(descriptors.RETRY_AFTER), _line(message)))
         if self._seldom("handing over"):
             self.log.log(levels.ERROR, f"a connection of interpreter '{interp.name}' could not be kept: {CROWDED}")
         self.relieve()

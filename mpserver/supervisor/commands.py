@@ -1,46 +1,74 @@
-"""What the control socket can be asked for: the status, and the replacement of interpreters.
+"""What the master can be asked for: the status, and the replacement of interpreters.
 
-Each command is a job of `mpserver.supervisor.control_socket`: a generator that yields what it asks of workers.
+Each command is a job (`mpserver.supervisor.jobs`): a generator that yields what it asks of workers.
 """
 
 from __future__ import annotations
 
 import marshal
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
+from functools import partial
 
 from mpserver.api import error_log
 from mpserver.ipc.control_path import EVERY
-from mpserver.supervisor.jobs import PATIENCE, Birth, Questions, Steps
-from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
+from mpserver.supervisor.control_socket import Command, Say
+from mpserver.supervisor.jobs import Jobs, Questions, Steps, UntilServing
+from mpserver.typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from mpserver.supervisor.control_socket import Control
+    from mpserver.ipc.scoreboard import Scoreboard
+    from mpserver.supervisor.engine import ZygoteKeeper
     from mpserver.supervisor.worker_handle import WorkerHandle
 
-Say = Callable[[Mapping[str, Any]], None]
+#: Seconds that workers have to answer what they should know at once.
+ANSWER_WITHIN = 2.0
 
 
-class Command(NamedTuple):
-    """``alone``: it changes something, so only one such command runs at a time."""
+class Supervisor(Protocol):
+    """What the commands ask of the master."""
 
-    run: Callable[[Control, Mapping[str, Any], Say], Steps]
-    alone: bool
+    def serving(self) -> list[WorkerHandle]:
+        """The workers that take requests now."""
+
+    def keeper(self) -> ZygoteKeeper | None:
+        """The keeper of the current generation's zygotes."""
+
+    def succeed(self, worker: WorkerHandle, orders: bytes) -> WorkerHandle | None:
+        """Fork a worker that starts with orders, to replace another one; None: it can't be forked."""
+
+    def tell(self, level: int, text: str) -> None:
+        """Write to the error log."""
+
+    def about(self) -> dict[str, Any]:
+        """The server, for the status."""
+
+    @property
+    def scoreboard(self) -> Scoreboard:
+        """The scoreboard."""
 
 
-def _status(ctl: Control, _asked: Mapping[str, Any], say: Say) -> Steps:
+def commands(master: Supervisor) -> dict[str, Command]:
+    """The commands of the control socket by their names."""
+    return {
+        "status": Command(partial(_status, master), alone=False),
+        "recycle": Command(partial(_recycle, master), alone=True),
+        "reload": Command(partial(_reload, master), alone=True),
+    }
+
+
+def _status(master: Supervisor, _asked: Mapping[str, Any], say: Say) -> Steps:
     """All workers and their interpreters, as the scoreboard has them and as the workers tell."""
-    master = ctl.master
-    children = master.serving()
-    answers = yield Questions(dict.fromkeys(children, ("facts",)), time.monotonic() + PATIENCE)
-    told = {child.slot: answers[child] or {} for child in children}
-    board = master.board
-    workers = []
+    workers = master.serving()
+    answers = yield Questions(dict.fromkeys(workers, ("facts",)), time.monotonic() + ANSWER_WITHIN)
+    told = {worker.slot: answers[worker] or {} for worker in workers}
+    board = master.scoreboard
+    rows = []
     for slot in range(board.slots):
         row = board.row(slot)
         if not row.pid:
             continue
-        workers.append(
+        rows.append(
             {
                 "slot": slot,
                 "pid": row.pid,
@@ -61,71 +89,85 @@ def _status(ctl: Control, _asked: Mapping[str, Any], say: Say) -> Steps:
                 ],
             }
         )
-    say({**master.about(), "workers": workers})
+    say({**master.about(), "workers": rows})
 
 
-def _recycle(ctl: Control, asked: Mapping[str, Any], say: Say) -> Steps:
+def _recycle(master: Supervisor, asked: Mapping[str, Any], say: Say) -> Steps:
     """Replace an interpreter, or all, in one worker after the other; the first that fails ends it.
 
     Says what became of each, and at the end how many were replaced, or ``why`` not.
     """
     name = str(asked.get("name", ""))
-    keeper = ctl.master.keeper()
+    keeper = master.keeper()
     if keeper is not None:
         keeper.renew(None if name == EVERY else name)
     count, why = 0, ""
     done: set[int] = set()
-    while not why and (children := [child for child in ctl.master.serving() if child.pid not in done]):
-        child = min(children, key=lambda child: child.slot)
-        done.add(child.pid)
-        answers = yield Questions({child: ("recycle", name)})
-        answer = answers[child]
+    while not why and (left := [worker for worker in master.serving() if worker.pid not in done]):
+        worker = min(left, key=lambda worker: worker.slot)
+        done.add(worker.pid)
+        answers = yield Questions({worker: ("recycle", name)})
+        answer = answers[worker]
         if answer is None:
             continue  # it ended meanwhile: its successor starts afresh
         replaced, why, orders = answer
         if orders:
-            successor, why = yield from _succeed(ctl, child, marshal.dumps(orders))
+            successor, why = yield from _succeed(master, worker, marshal.dumps(orders))
             if successor is not None:
                 done.add(successor.pid)
                 replaced = len(orders)
         count += replaced
         if replaced or why:
-            say({"worker": child.slot, "replaced": replaced, "why": why})
+            say({"worker": worker.slot, "replaced": replaced, "why": why})
     if keeper is not None:
         keeper.settle(None if name == EVERY else name, not why)
     if why:
-        ctl.master.tell(error_log.ERROR, f"recycling '{name}' failed, what was there stays: {why}")
+        master.tell(error_log.ERROR, f"recycling '{name}' failed, what was there stays: {why}")
     elif count:
-        ctl.master.tell(error_log.NOTICE, f"recycled '{name}': {count} interpreters were replaced")
+        master.tell(error_log.NOTICE, f"recycled '{name}': {count} interpreters were replaced")
     elif name != EVERY:
         why = f"no worker has an interpreter '{name}'"
     say({"count": count, "why": why})
 
 
 def _succeed(
-    ctl: Control, child: WorkerHandle, orders: bytes
-) -> Generator[Birth | Questions, Any, tuple[WorkerHandle | None, str]]:
+    master: Supervisor, worker: WorkerHandle, orders: bytes
+) -> Generator[UntilServing | Questions, Any, tuple[WorkerHandle | None, str]]:
     """Replace a worker by one that starts with the interpreters of the orders. :returns: it, and why not."""
-    successor = ctl.master.succeed(child, orders)
+    successor = master.succeed(worker, orders)
     if successor is None:
         return None, "no process could be forked"
-    why = yield Birth(successor)
+    why = yield UntilServing(successor)
     if why:
         return None, why
-    ctl.master.replace(child)
+    worker.drain()
     # so that no client that comes after the command meets the former one; which may be in a request
-    yield Questions({child: ("leave",)}, time.monotonic() + PATIENCE)
+    yield Questions({worker: ("leave",)}, time.monotonic() + ANSWER_WITHIN)
     return successor, ""
 
 
-def _reload(ctl: Control, asked: Mapping[str, Any], say: Say) -> Steps:
+def _reload(master: Supervisor, asked: Mapping[str, Any], say: Say) -> Steps:
     """Files of an interpreter's modules have changed (PythonInterpReload)."""
-    ctl.master.tell(error_log.NOTICE, f"interpreter '{asked['name']}' is replaced, for these changed: {asked['files']}")
-    return _recycle(ctl, asked, say)
+    master.tell(error_log.NOTICE, f"interpreter '{asked['name']}' is replaced, for these changed: {asked['files']}")
+    return _recycle(master, asked, say)
 
 
-COMMANDS: dict[str, Command] = {
-    "status": Command(_status, alone=False),
-    "recycle": Command(_recycle, alone=True),
-    "reload": Command(_reload, alone=True),
-}
+class ChangedFiles:
+    """Files of interpreters' modules that changed: each change is acted upon once, whoever tells of it first."""
+
+    __slots__ = ("_jobs", "_known", "_master")
+
+    def __init__(self, master: Supervisor, jobs: Jobs) -> None:
+        """``jobs`` run the replacements."""
+        self._master, self._jobs = master, jobs
+        #: Changes by the kind and name of the interpreter: the file, and a mark of its state.
+        self._known: dict[tuple[str, str], set[tuple[str, Any]]] = {}
+
+    def told(self, interpreter: tuple[str, str], changes: Mapping[str, Any]) -> None:
+        """Replace an interpreter for its changed files, where these are news."""
+        known = self._known.setdefault(interpreter, set())
+        new = set(changes.items()) - known
+        if new:
+            known |= new
+            files = ", ".join(sorted(file for file, _mark in new))
+            self._jobs.enqueue(_reload(self._master, {"name": interpreter[1], "files": files}, lambda _line: None))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mpserver.api.error_log import ErrorLog
-from mpserver.supervisor.fork import Engine, KeeperLike
-from mpserver.supervisor.settings import ProcessConf, process_conf
+from mpserver.supervisor.engine import Engine, ZygoteKeeper
+from mpserver.supervisor.settings import ProcessSettings, process_settings
 from mpserver.system.listeners import Listeners
 from mpserver.system.log_files import Logs
 from mpserver.typing import TYPE_CHECKING
@@ -19,17 +19,18 @@ class Generation:
 
     __slots__ = (
         "conf", "configuration", "error_log", "failures", "full_told", "keeper", "listeners", "logs", "not_before",
-        "number", "oldest", "rate", "served", "target",
+        "number", "oldest", "rate", "target",
     )  # fmt: skip
 
     def __init__(
-        self, number: int, configuration: Configuration, conf: ProcessConf, logs: Logs, listeners: Listeners
+        self, number: int, configuration: Configuration, conf: ProcessSettings, logs: Logs, listeners: Listeners
     ) -> None:
+        """``number`` counts from 1; the logs and listeners are open."""
         self.number, self.configuration, self.conf = number, configuration, conf
         self.logs, self.listeners = logs, listeners
         self.error_log = ErrorLog(logs.fds[conf.error_log], conf.log_level, conf.log_levels)
-        self.keeper: KeeperLike | None = None
-        #: Its workers may take the connections of those from this generation on.
+        self.keeper: ZygoteKeeper | None = None
+        #: Its workers may take the connections of those of this generation (its number) and later ones.
         self.oldest = number
         #: How many workers there should be now; maintenance moves it.
         self.target = conf.rules.start
@@ -38,25 +39,24 @@ class Generation:
         #: Workers in a row that died before they served, and when the next one may be forked (monotonic).
         self.failures = 0
         self.not_before = 0.0
-        #: A worker of it has served.
-        self.served = False
         #: It was logged that MaxRequestWorkers is reached.
         self.full_told = False
 
     def follow(self, before: Generation) -> None:
-        """Take the connections of another generation, and of those whose it takes, where they could come to us.
+        """Let its workers take the connections of the generation before, and of those whose that one takes.
 
-        One that came to an address where we do not listen is not for us.
+        That is so where it listens at the same addresses at least: a connection to an address where it does not
+        listen is not for it.
         """
         if before.listeners.by_address.keys() <= self.listeners.by_address.keys():
             self.oldest = before.oldest
 
     def keep(self, engine: Engine, scoreboard: Scoreboard) -> None:
-        """Make the keeper of its process interpreters."""
-        self.keeper = engine.keeper(self.configuration, self.logs.fds, scoreboard, self.conf.identity, self.number)
+        """Make the keeper of its process interpreters, once all else is open."""
+        self.keeper = engine.keeper(self.configuration, self.logs.fds, scoreboard, self.conf.account, self.number)
 
     def close(self, listeners_but: Listeners | None = None) -> None:
-        """Its last worker is gone: close what was opened for it alone."""
+        """Close what was opened for it alone: its last worker is gone."""
         if self.keeper is not None:
             self.keeper.close()
         self.listeners.close(but=listeners_but)
@@ -66,11 +66,11 @@ class Generation:
 def open_generation(number: int, configuration: Configuration, before: Listeners, soft: int = 0) -> Generation:
     """Open what a configuration needs: its log files, and the addresses that ``before`` does not have.
 
-    ``soft``: the limit of descriptors of the programs that take logs, 0: as it is.
+    ``soft``: the limit of descriptors for the programs that take logs; 0: as it is.
 
     :raises StartError: something can't be opened; nothing stays open then.
     """
-    conf = process_conf(configuration)
+    conf = process_settings(configuration)
     logs = Logs(configuration.root, (conf.error_log, *conf.log_targets), soft)
     try:
         listeners = before.following(conf.addresses, conf.backlog)

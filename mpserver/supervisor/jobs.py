@@ -1,78 +1,158 @@
-"""Jobs of the control socket that take several steps, over workers and time."""
+"""Jobs of the master that take several steps, over workers and time, while nothing waits for them.
+
+A job is a generator. It yields what it asks of workers (`Questions`) and goes on with their answers, or yields a
+worker that it waits for (`UntilServing`). Jobs that change something run one after the other.
+"""
 
 from __future__ import annotations
 
-import socket
+import marshal
+from collections import deque
 from collections.abc import Callable, Generator, Mapping
 
-from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, Protocol
-
-if TYPE_CHECKING:
-    from mpserver.ipc.scoreboard import Scoreboard
-    from mpserver.supervisor.fork import KeeperLike
-    from mpserver.supervisor.worker_handle import WorkerHandle
-
-
-#: Seconds that workers have to answer what they should know at once.
-PATIENCE = 2.0
-
-
-class Supervisor(Protocol):
-    """What the commands ask of the master."""
-
-    def serving(self) -> list[WorkerHandle]:
-        """The workers that take requests now."""
-
-    def keeper(self) -> KeeperLike | None:
-        """The keeper of the current generation."""
-
-    def succeed(self, child: WorkerHandle, orders: bytes) -> WorkerHandle | None:
-        """Fork a worker that starts with orders, to replace another one; None: it can't be forked."""
-
-    def replace(self, child: WorkerHandle) -> None:
-        """A worker's successor serves: it drains."""
-
-    def tell(self, level: int, text: str) -> None:
-        """Write to the error log."""
-
-    def listen(self, sock: socket.socket, callback: Callable[[], None], writing: bool = False) -> None:
-        """Call back when a socket is ready (again, with other interests, where it is known)."""
-
-    def forget(self, sock: socket.socket) -> None:
-        """Call back no more; before it is closed."""
-
-    def about(self) -> dict[str, Any]:
-        """The server, for the status."""
-
-    @property
-    def board(self) -> Scoreboard:
-        """The scoreboard."""
+from mpserver.ipc.messages import Message
+from mpserver.supervisor.worker_handle import WorkerHandle
+from mpserver.typing import Any, NamedTuple
 
 
 class Questions(NamedTuple):
-    """What a job asks of workers; it goes on with their answers, None for those that ended."""
+    """What a job asks of workers; it goes on with their answers, None for those that ended.
+
+    ``deadline`` (``time.monotonic()``): then it goes on without those who have not answered.
+    """
 
     asked: Mapping[WorkerHandle, Any]
     deadline: float = float("inf")
 
 
-class Birth(NamedTuple):
+class UntilServing(NamedTuple):
     """A job waits until a worker serves, or ended; it goes on with why it ended, "" where it serves."""
 
-    child: WorkerHandle
+    worker: WorkerHandle
 
 
-Steps = Generator[Questions | Birth, Any, None]
+Steps = Generator[Questions | UntilServing, Any, None]
 
 
 class Job:
-    """A command under way."""
+    """A job under way."""
 
-    __slots__ = ("answers", "birth", "deadline", "over", "steps", "waiting")
+    __slots__ = ("answers", "awaited", "deadline", "over", "steps", "unanswered")
 
     def __init__(self, steps: Steps, over: Callable[[], None]) -> None:
+        """``over`` is called at its end."""
         self.steps, self.over = steps, over
-        self.waiting: dict[int, WorkerHandle] = {}
+        #: Whom it has asked, by the numbers of the questions.
+        self.unanswered: dict[int, WorkerHandle] = {}
         self.answers: dict[WorkerHandle, Any] = {}
-        self.birth: WorkerHandle | None = None
+        #: The worker that it waits for.
+        self.awaited: WorkerHandle | None = None
         self.deadline = float("inf")
+
+
+class Jobs:
+    """The jobs under way, and those that wait for their turn."""
+
+    __slots__ = ("_busy", "_number", "_queue", "_running", "_why")
+
+    def __init__(self) -> None:
+        self._running: list[Job] = []
+        self._queue: deque[tuple[Steps, Callable[[], None]]] = deque()
+        self._busy = False
+        self._number = 0
+        #: Why workers could not start, by their process.
+        self._why: dict[int, str] = {}
+
+    def start(self, steps: Steps, over: Callable[[], None]) -> None:
+        """Run a job now, beside others. ``over`` is called at its end."""
+        self._run(Job(steps, over))
+
+    def enqueue(self, steps: Steps, over: Callable[[], None] = lambda: None) -> None:
+        """Run a job when those before it are over."""
+        self._queue.append((steps, over))
+        self._next()
+
+    def _next(self) -> None:
+        if self._busy or not self._queue:
+            return
+        self._busy = True
+        steps, over = self._queue.popleft()
+
+        def ended() -> None:
+            over()
+            self._busy = False
+            self._next()
+
+        self._run(Job(steps, ended))
+
+    def _run(self, job: Job) -> None:
+        self._running.append(job)
+        self._step(job, None)
+
+    def _step(self, job: Job, value: Any) -> None:
+        """Go on with a job until it waits for something."""
+        while True:
+            try:
+                wanted = job.steps.send(value)
+            except StopIteration:
+                self._running.remove(job)
+                job.over()
+                return
+            if isinstance(wanted, UntilServing):
+                job.awaited = wanted.worker
+                return
+            job.deadline, job.answers = wanted.deadline, dict.fromkeys(wanted.asked)
+            for worker, what in wanted.asked.items():
+                self._number += 1
+                if worker.ask(what, self._number):
+                    job.unanswered[self._number] = worker
+            if job.unanswered:
+                return
+            value = job.answers
+
+    def _answered(self, job: Job) -> None:
+        if not job.unanswered:
+            job.deadline = float("inf")
+            self._step(job, job.answers)
+
+    # ---- what the master hears
+
+    def answer(self, worker: WorkerHandle, message: Message) -> None:
+        """Go on with the job that a worker's answer is for; an answer to nothing says why the worker can't start."""
+        if not message.number:
+            self._why[worker.pid] = message.state.decode()
+        for job in self._running:
+            if job.unanswered.pop(message.number, None) is not None:
+                job.answers[worker] = marshal.loads(message.state)
+                self._answered(job)
+                return
+
+    def ready(self, worker: WorkerHandle) -> None:
+        """Go on with the jobs that wait for a worker: it serves."""
+        self._no_more_awaited(worker, "")
+
+    def gone(self, worker: WorkerHandle) -> None:
+        """Go on with the jobs that wait for a worker, or for its answer: it has ended."""
+        self._no_more_awaited(worker, self._why.pop(worker.pid, "the worker ended before it served"))
+        for job in list(self._running):
+            numbers = [number for number, asked in job.unanswered.items() if asked is worker]
+            for number in numbers:
+                del job.unanswered[number]
+            if numbers:
+                self._answered(job)
+
+    def _no_more_awaited(self, worker: WorkerHandle, why: str) -> None:
+        for job in list(self._running):
+            if job.awaited is worker:
+                job.awaited = None
+                self._step(job, why)
+
+    def deadline(self) -> float:
+        """When `due` wants to be called (``time.monotonic()``)."""
+        return min((job.deadline for job in self._running), default=float("inf"))
+
+    def due(self, now: float) -> None:
+        """Go on without those that did not answer in time."""
+        for job in [job for job in self._running if job.deadline <= now]:
+            job.unanswered.clear()
+            self._answered(job)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mpserver.typing import NamedTuple
 
-#: The most workers that one step starts.
+#: The most workers that one step starts (httpd's MAX_SPAWN_RATE).
 FASTEST_RATE = 32
 
 #: Seconds before a worker is tried again after one died before it could serve; doubled each time.
@@ -14,7 +14,7 @@ FIRST_DELAY = 0.1
 LONGEST_DELAY = 10.0
 
 
-class Rules(NamedTuple):
+class SpareRules(NamedTuple):
     """How many workers to start and to have at most; how many idle threads of all, of which each has ``threads``.
 
     Under prefork a worker counts as one thread.
@@ -27,14 +27,14 @@ class Rules(NamedTuple):
     threads: int = 1
 
 
-class Seen(NamedTuple):
+class WorkerLoad(NamedTuple):
     """A worker of the current generation that takes requests, or will; how many of its threads are busy."""
 
     slot: int
     busy: int
 
 
-class Step(NamedTuple):
+class MaintenanceStep(NamedTuple):
     """What to do now: workers to fork, the slot of a worker to end (None: none), the next step's rate.
 
     ``full``: more workers are wanted than MaxRequestWorkers allows.
@@ -46,7 +46,7 @@ class Step(NamedTuple):
     full: bool = False
 
 
-def plan(workers: Sequence[Seen], rules: Rules, rate: int) -> Step:
+def plan(workers: Sequence[WorkerLoad], rules: SpareRules, rate: int) -> MaintenanceStep:
     """One step of maintenance: idle threads are brought between the spare limits.
 
     Where there are too many, workers end one by one, the least busy first; where too few, workers are started
@@ -54,14 +54,14 @@ def plan(workers: Sequence[Seen], rules: Rules, rate: int) -> Step:
     """
     idle = sum(max(0, rules.threads - worker.busy) for worker in workers)
     if idle > rules.max_spare and len(workers) > 1:
-        return Step(0, min(workers, key=lambda worker: (worker.busy, -worker.slot)).slot, 1)
+        return MaintenanceStep(0, min(workers, key=lambda worker: (worker.busy, -worker.slot)).slot, 1)
     missing = -(-(rules.min_spare - idle) // rules.threads)
     if missing <= 0:
-        return Step(0, None, 1)
+        return MaintenanceStep(0, None, 1)
     room = rules.max_workers - len(workers)
     if room <= 0:
-        return Step(0, None, 1, full=True)
-    return Step(min(missing, room, rate), None, min(rate * 2, FASTEST_RATE))
+        return MaintenanceStep(0, None, 1, full=True)
+    return MaintenanceStep(min(missing, room, rate), None, min(rate * 2, FASTEST_RATE))
 
 
 def delay(failures: int) -> float:

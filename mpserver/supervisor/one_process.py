@@ -1,4 +1,4 @@
-"""The server in one process in the foreground (-X, -DONE_PROCESS): for debuggers and development."""
+"""The server in one process in the foreground (-X, -D ONE_PROCESS): for debuggers and development."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import time
 from mpserver.api import error_log
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.supervisor import descriptor_limit
-from mpserver.supervisor.fork import Engine, worker_start
+from mpserver.supervisor.engine import Engine
 from mpserver.supervisor.generation import open_generation
-from mpserver.supervisor.worker_start import Post
-from mpserver.system import descriptors, pidfile, process
+from mpserver.supervisor.worker_start import WorkerStart
+from mpserver.system import descriptors, pidfile
+from mpserver.system.account import assume
 from mpserver.system.listeners import Listeners
 from mpserver.system.process import reap_all, set_title
 from mpserver.system.systemd import Notifier
@@ -38,26 +39,20 @@ def run(configuration: Configuration, engine: Engine, notifier: Notifier) -> Non
             board = Scoreboard.create(1, soft)
             board.prepare(0)
             board.enter(0, os.getpid(), generation.number, time.time())
-            control = engine.keeper_process(configuration, generation.logs.fds, board, conf.identity)
+            control = engine.keeper_process(configuration, generation.logs.fds, board, conf.account)
             set_title(f"{pidfile.ONE_PROCESS_TITLE} [{conf.file}]")
             for level, text in conf.notices:
                 generation.error_log.log(level, text)
             if short := descriptor_limit.raise_limit(configuration):
                 generation.error_log.log(error_log.WARN, short)
-            if conf.identity is not None:
-                process.assume(conf.identity)
-            post = Post(
-                0,
-                generation.number,
-                configuration,
-                generation.listeners.sockets,
-                generation.logs.fds,
-                board,
-                conf.identity,
-                generation.error_log,
-            )
+            if conf.account is not None:
+                assume(conf.account)
+            start = WorkerStart(
+                0, generation.number, configuration, generation.listeners.sockets, generation.logs.fds, board,
+                control, True,
+            )  # fmt: skip
             notifier.ready()
-            engine.serve(worker_start(post, engine, control, one_process=True))
+            engine.serve(start)
             notifier.stopping()
             control.close()
         finally:

@@ -1,6 +1,7 @@
-"""Connections that workers pass on to others: the master carries them.
+"""Connections that workers pass on to others, over the master.
 
-A worker that is busy names the one that is free; one that leaves has whom the master finds (`mpserver.routing.heirs`).
+A busy worker names the free one that is to have a connection; a worker that leaves names none, and the master finds
+one (`mpserver.routing.heirs`).
 """
 
 from __future__ import annotations
@@ -9,20 +10,18 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from mpserver.ipc.worker_messages import ANYONE
-from mpserver.supervisor.generation import Generation
 from mpserver.supervisor.worker_handle import WorkerHandle
 from mpserver.typing import NamedTuple
 
-#: How long connections of workers that are gone wait for one that takes them, and how often they are offered, in
-#: seconds.
-PATIENCE = 30.0
-AGAIN = 0.05
+#: For how many seconds a connection whose worker is gone waits for one that takes it, and how often it is offered.
+KEPT_FOR = 30.0
+OFFERED_EVERY = 0.05
 
 
-class Parcel(NamedTuple):
+class PassedConnection(NamedTuple):
     """A connection on its way: the message with it, its descriptors, and who gave it."""
 
     giver: WorkerHandle
@@ -32,7 +31,7 @@ class Parcel(NamedTuple):
     until: float
 
     def send(self, takers: Iterable[WorkerHandle]) -> bool:
-        """Give it to the first one that takes it; the descriptors are closed then."""
+        """Give it to the first worker that takes it, and close the descriptors. :returns: whether one did."""
         for taker in takers:
             try:
                 socket.send_fds(taker.control, [self.data], self.fds)
@@ -51,12 +50,13 @@ class Parcel(NamedTuple):
 class Relay:
     """The connections that are on their way."""
 
-    __slots__ = ("_children", "_generations", "_turn", "_waiting")
+    __slots__ = ("_turn", "_waiting", "_workers")
 
-    def __init__(self, children: Mapping[int, WorkerHandle], generations: Mapping[int, Generation]) -> None:
-        self._children, self._generations = children, generations
+    def __init__(self, workers: Iterable[WorkerHandle]) -> None:
+        """``workers`` are always all that there are."""
+        self._workers = workers
         #: Those that nobody can take yet, and that can't go home: their worker is gone.
-        self._waiting: deque[Parcel] = deque()
+        self._waiting: deque[PassedConnection] = deque()
         self._turn = 0
 
     def pass_on(self, giver: WorkerHandle, data: bytes, fds: list[int]) -> None:
@@ -66,46 +66,46 @@ class Relay:
         :param fds: the message's descriptors, which are ours now.
         """
         slot = int.from_bytes(data[:4], "little")
-        parcel = Parcel(giver, data[4:], fds, time.monotonic() + PATIENCE)
+        passed = PassedConnection(giver, data[4:], fds, time.monotonic() + KEPT_FOR)
         if slot == ANYONE:
             takers = [*self._takers(giver), giver]
         else:
-            named = [child for child in self._able(giver) if child.slot == slot]
+            named = [worker for worker in self._able(giver) if worker.slot == slot]
             takers = [*named, giver, *self._takers(giver)]
-        if not parcel.send(takers):
-            self._waiting.append(parcel)
+        if not passed.send(takers):
+            self._waiting.append(passed)
 
     def _able(self, giver: WorkerHandle) -> list[WorkerHandle]:
         """The workers that may have connections of another one."""
         return [
-            child
-            for child in self._children.values()
-            if not child.leaving
-            and child is not giver
-            and self._generations[child.generation].oldest <= giver.generation <= child.generation
+            worker
+            for worker in self._workers
+            if not worker.leaving
+            and worker is not giver
+            and worker.generation.oldest <= giver.generation.number <= worker.generation.number
         ]
 
     def _takers(self, giver: WorkerHandle) -> list[WorkerHandle]:
         """Those of them that serve, each time another one first."""
-        found = [child for child in self._able(giver) if child.ready]
+        found = [worker for worker in self._able(giver) if worker.ready]
         self._turn += 1
         first = self._turn % len(found) if found else 0
         return found[first:] + found[:first]
 
     def deadline(self) -> float:
-        """When those that wait are offered again, ``time.monotonic()``."""
-        return time.monotonic() + AGAIN if self._waiting else float("inf")
+        """When the connections that wait are offered again (``time.monotonic()``)."""
+        return time.monotonic() + OFFERED_EVERY if self._waiting else float("inf")
 
     def due(self, now: float) -> None:
-        """Offer those that wait; give up those that have waited long enough."""
+        """Offer the connections that wait; give up those that have waited long enough."""
         for _ in range(len(self._waiting)):
-            parcel = self._waiting.popleft()
-            if parcel.until <= now:
-                parcel.close()
-            elif not parcel.send(self._takers(parcel.giver)):
-                self._waiting.append(parcel)
+            passed = self._waiting.popleft()
+            if passed.until <= now:
+                passed.close()
+            elif not passed.send(self._takers(passed.giver)):
+                self._waiting.append(passed)
 
     def close(self) -> None:
-        """Nobody will take them any more."""
+        """Give up all that wait: nobody will take them any more."""
         while self._waiting:
             self._waiting.popleft().close()

@@ -8,35 +8,36 @@ wait before they close theirs.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 
 from mpserver.supervisor.generation import Generation
 from mpserver.supervisor.worker_handle import WorkerHandle
 from mpserver.system.listeners import turn_away
 from mpserver.system.systemd import Notifier
 
-#: Seconds between the last client that a server lets in and the end of its ports: for handshakes under way, and for
-#: workers to take those who wait.
+#: Seconds between the last client that a server lets in and the closing of its ports: for handshakes under way, and
+#: for workers to take those who wait.
 LAST_CLIENTS = 0.1
 
 
-class Ending:
-    """How far a master has come with it."""
+class Shutdown:
+    """How far a master has come with its end."""
 
-    __slots__ = ("_children", "_close_at", "_generations", "_kill_at", "_notifier", "_release", "begun")
+    __slots__ = ("_close_at", "_generations", "_kill_at", "_notifier", "_release", "_workers", "begun")
 
     def __init__(
         self,
-        children: Mapping[int, WorkerHandle],
-        generations: Mapping[int, Generation],
+        workers: Iterable[WorkerHandle],
+        generations: Iterable[Generation],
         notifier: Notifier,
         release: Callable[[], float],
     ) -> None:
-        """``release``: called when the ports are closed gracefully, so that another server may start.
+        """``workers`` and ``generations`` are always all that there are.
 
-        It tells for how many seconds requests in flight may go on; 0: there is no limit.
+        ``release`` is called when the ports have closed gracefully, so that another server may start. It tells for
+        how many seconds requests in flight may go on; 0: there is no limit.
         """
-        self._children, self._generations = children, generations
+        self._workers, self._generations = workers, generations
         self._notifier, self._release = notifier, release
         #: Nothing is begun from here on.
         self.begun = False
@@ -51,18 +52,18 @@ class Ending:
         self._end_workers()
 
     def gracefully(self) -> None:
-        """Let nobody in any more, and the workers end when they have served who is here."""
+        """Let nobody in any more; the workers end when they have served those who are here."""
         self._begin()
-        for generation in self._generations.values():
+        for generation in self._generations:
             turn_away(generation.listeners.sockets)
         self._close_at = time.monotonic() + LAST_CLIENTS
 
     def deadline(self) -> float:
-        """When something is due."""
+        """When `due` wants to be called (``time.monotonic()``)."""
         return min(self._close_at, self._kill_at)
 
     def due(self, now: float) -> None:
-        """Do what its time has come for."""
+        """Do what the time has come for."""
         if self._close_at <= now:
             self._drain()
         if self._kill_at <= now:
@@ -76,18 +77,18 @@ class Ending:
     def _close_ports(self) -> None:
         """They close here, and in the workers as they end or drain."""
         self._close_at = float("inf")
-        for generation in self._generations.values():
+        for generation in self._generations:
             generation.listeners.close()
 
     def _drain(self) -> None:
         self._close_ports()
         patience = self._release()
-        for child in self._children.values():
-            child.drain(last=True)
+        for worker in self._workers:
+            worker.drain(last=True)
         if patience > 0:
             self._kill_at = time.monotonic() + patience
 
     def _end_workers(self) -> None:
         self._kill_at = float("inf")
-        for child in self._children.values():
-            child.end()
+        for worker in self._workers:
+            worker.end()

@@ -1,25 +1,17 @@
-"""A worker as its master sees it, and the fork that makes one.
-
-The child's side of the fork is `become_worker`: it lets go of everything of the master's (signals,
-descriptors, rights) before any engine or application code runs.
-"""
+"""A worker as its master sees it."""
 
 from __future__ import annotations
 
+import marshal
 import os
 import signal
 import socket
 import time
 
-from mpserver.api import error_log as error_log_module
-from mpserver.api.error_log import ErrorLog
-from mpserver.typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
-#: The longest message on ``control``, and the most descriptors with it.
-MESSAGE = 64 * 1024
+from mpserver.api import error_log
+from mpserver.ipc import messages
+from mpserver.supervisor.generation import Generation
+from mpserver.typing import Any
 
 #: Seconds that a worker has to end after TERM before it is killed.
 KILL_AFTER = 5.0
@@ -28,23 +20,11 @@ KILL_AFTER = 5.0
 class WorkerHandle:
     """One worker: where it is, how far it has come, and what it was told."""
 
-    __slots__ = (
-        "control",
-        "deadline",
-        "generation",
-        "leaving",
-        "pid",
-        "ready",
-        "slot",
-        "started",
-        "told",
-        "trial",
-    )
+    __slots__ = ("control", "deadline", "generation", "leaving", "pid", "ready", "slot", "told", "trial")
 
-    def __init__(self, pid: int, slot: int, generation: int, control: socket.socket, started: float) -> None:
+    def __init__(self, pid: int, slot: int, generation: Generation, control: socket.socket) -> None:
+        """``control`` is the master's end of the control socket between them."""
         self.pid, self.slot, self.generation, self.control = pid, slot, generation, control
-        #: ``time.monotonic()`` of its fork.
-        self.started = started
         #: It serves.
         self.ready = False
         #: It takes nothing new, by its own will or ours.
@@ -59,7 +39,7 @@ class WorkerHandle:
     def drain(self, last: bool = False) -> None:
         """Let it finish what it has and go; one that does not serve yet has nothing, and goes now.
 
-        ``last``: the whole server ends, so it takes those along who wait at the listeners.
+        ``last``: the whole server ends, so it takes along those who wait at the listeners.
         """
         if not self.ready:
             self.end()
@@ -80,19 +60,32 @@ class WorkerHandle:
         self.deadline = None
         self._tell(signal.SIGKILL)
 
+    def log_end(self, status: int) -> None:
+        """Log how it ended, by its wait status, unless it was told to end so."""
+        log = self.generation.error_log
+        if os.WIFSIGNALED(status):
+            number = os.WTERMSIG(status)
+            if number != self.told:
+                name = signal.strsignal(number) or "?"
+                log.log(error_log.NOTICE, f"child pid {self.pid} exit signal {name} ({number})", number=52)
+        elif os.WEXITSTATUS(status) != 0:
+            text = f"worker {self.slot} (pid {self.pid}) ended with status {os.WEXITSTATUS(status)}"
+            log.log(error_log.ERROR, text if self.ready else f"{text} before it served")
+
+    def ask(self, what: Any, number: int = 0) -> bool:
+        """Send it a command of `mpserver.routing.worker_commands`, as plain data.
+
+        :param number: of the question, for its answer; 0: it answers nothing.
+        :returns: whether it was sent: one that ends, or has more to read than there is room for, gets nothing.
+        """
+        message = messages.Message(messages.Kind.ASK, number=number, state=marshal.dumps(what))
+        try:
+            messages.send(self.control, message, wait=False)
+        except OSError:
+            return False
+        return True
+
     def _tell(self, number: signal.Signals) -> None:
         self.told = number
         # (It is our child and not reaped yet: the number can't be another process's.)
         os.kill(self.pid, number)
-
-
-def tell_end(error_log: ErrorLog, child: WorkerHandle, status: int) -> None:
-    """Log how a worker ended, by its wait status, unless it was told to end so."""
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        if number != child.told:
-            name = signal.strsignal(number) or "?"
-            error_log.log(error_log_module.NOTICE, f"child pid {child.pid} exit signal {name} ({number})", number=52)
-    elif os.WEXITSTATUS(status) != 0:
-        text = f"worker {child.slot} (pid {child.pid}) ended with status {os.WEXITSTATUS(status)}"
-        error_log.log(error_log_module.ERROR, text if child.ready else f"{text} before it served")

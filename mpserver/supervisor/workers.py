@@ -1,6 +1,231 @@
-"""The master's workers: how many there are, their births and deaths."""
+"""The master's workers: how many there are, what they say, their births and deaths."""
 
 from __future__ import annotations
 
-#: A new generation is given up when so many of its workers in a row died before any served.
-GIVE_UP_AFTER = 3
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+from mpserver.api import error_log
+from mpserver.ipc import messages
+from mpserver.ipc.messages import MESSAGE, Message
+from mpserver.ipc.scoreboard import Scoreboard
+from mpserver.ipc.worker_messages import LEAVING, MESSAGE_FDS, NEWS, PASS, READY
+from mpserver.supervisor import maintenance
+from mpserver.supervisor.fork import Serve, control_pair, fork_worker
+from mpserver.supervisor.generation import Generation
+from mpserver.supervisor.maintenance import WorkerLoad
+from mpserver.supervisor.watched import Watched
+from mpserver.supervisor.worker_handle import WorkerHandle
+from mpserver.supervisor.worker_start import WorkerStart
+from mpserver.typing import NamedTuple
+
+
+class WorkerEvents(NamedTuple):
+    """Whom to call with what workers do and say; descriptors are the callee's to close."""
+
+    #: It serves.
+    ready: Callable[[WorkerHandle], None]
+    #: It ended.
+    gone: Callable[[WorkerHandle], None]
+    #: An answer, or changed files.
+    news: Callable[[WorkerHandle, Message], None]
+    #: A connection for another worker: the bytes after `PASS`.
+    passed: Callable[[WorkerHandle, bytes, list[int]], None]
+    #: A message for the keeper of process interpreters.
+    order: Callable[[WorkerHandle, bytes, list[int]], None]
+
+
+class Workers:
+    """All workers of all generations."""
+
+    __slots__ = ("_events", "_scoreboard", "_serve", "_watched", "by_pid")
+
+    def __init__(self, serve: Serve, scoreboard: Scoreboard, watched: Watched, events: WorkerEvents) -> None:
+        """``serve`` is what a worker does."""
+        self._serve, self._scoreboard, self._watched, self._events = serve, scoreboard, watched, events
+        self.by_pid: dict[int, WorkerHandle] = {}
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self.by_pid)
+
+    def __iter__(self) -> Iterator[WorkerHandle]:
+        return iter(self.by_pid.values())
+
+    # ---- those of a generation
+
+    def of(self, generation: Generation) -> list[WorkerHandle]:
+        """Those of its workers that take requests, or will."""
+        return [worker for worker in self if worker.generation is generation and not worker.leaving]
+
+    def missing(self, generation: Generation) -> int:
+        """How many it has too few; below 0: too many."""
+        return generation.target - len(self.of(generation))
+
+    def all_serve(self, generation: Generation) -> bool:
+        """Whether it has as many workers as it should have, and all of them serve."""
+        return self.missing(generation) <= 0 and all(worker.ready for worker in self.of(generation))
+
+    def has_any(self, generation: Generation) -> bool:
+        """Whether a worker of it is left, be it one that leaves."""
+        return any(worker.generation is generation for worker in self)
+
+    def retry_at(self, generation: Generation) -> float:
+        """When workers are to be forked that are missing since others failed (``time.monotonic()``)."""
+        return generation.not_before if generation.failures and self.missing(generation) > 0 else float("inf")
+
+    # ---- births
+
+    def fill(self, generation: Generation) -> None:
+        """Fork the workers that are missing, as far as there are slots and its failures allow."""
+        now = time.monotonic()
+        if generation.failures and now < generation.not_before:
+            return
+        # One that is being tried shows whether the others have a chance.
+        missing = min(self.missing(generation), 1) if generation.failures else self.missing(generation)
+        for _ in range(missing):
+            slot = self._free_slot()
+            if slot is None:
+                return
+            if self._fork(generation, slot) is None:
+                self._count_failure(generation)
+                return
+
+    def succeed(self, worker: WorkerHandle, orders: bytes) -> WorkerHandle | None:
+        """Fork a worker beside another one, to replace it. :returns: None where there is no room for a process."""
+        slot = self._free_slot()
+        successor = None if slot is None else self._fork(worker.generation, slot, orders)
+        if successor is not None:
+            successor.trial = True
+        return successor
+
+    def _free_slot(self) -> int | None:
+        taken = {worker.slot for worker in self}
+        return next((slot for slot in range(self._scoreboard.slots) if slot not in taken), None)
+
+    def _fork(self, generation: Generation, slot: int, orders: bytes = b"") -> WorkerHandle | None:
+        """Fork a worker; None where there is no room for a process, which the log says."""
+        try:
+            ours, theirs = control_pair()
+            try:
+                start = WorkerStart(
+                    slot, generation.number, generation.configuration, generation.listeners.sockets,
+                    generation.logs.fds, self._scoreboard, theirs, False, orders,
+                )  # fmt: skip
+                pid = fork_worker(start, self._serve, generation.conf.account, generation.error_log)
+            except OSError:
+                ours.close()
+                raise
+            finally:
+                theirs.close()
+        except OSError as error:
+            generation.error_log.log(error_log.ERROR, "fork: Unable to fork new process", number=159, error=error)
+            return None
+        worker = WorkerHandle(pid, slot, generation, ours)
+        self._scoreboard.enter(slot, pid, generation.number, time.time(), generation.oldest)
+        self.by_pid[pid] = worker
+        self._watched.add(ours, lambda: self._listen(worker))
+        return worker
+
+    def _count_failure(self, generation: Generation) -> None:
+        generation.failures += 1
+        generation.not_before = time.monotonic() + maintenance.delay(generation.failures)
+
+    # ---- what they say
+
+    def _listen(self, worker: WorkerHandle) -> None:
+        """A worker said something."""
+        while True:
+            try:
+                data, fds, _, _ = socket.recv_fds(worker.control, MESSAGE, MESSAGE_FDS, socket.MSG_CMSG_CLOEXEC)
+            except BlockingIOError:
+                return
+            except OSError:
+                data, fds = b"", []
+            if not data and not fds:
+                # It closed its end: it is ending, and SIGCHLD will tell.
+                self._close_control(worker)
+                return
+            self._heard(worker, data, list(fds))
+
+    def _heard(self, worker: WorkerHandle, data: bytes, fds: list[int]) -> None:
+        if data == READY:
+            worker.ready = True
+            worker.generation.failures = 0
+            self._events.ready(worker)
+        elif data == LEAVING:
+            worker.leaving = True  # (it has had its MaxConnectionsPerChild: its successor comes up while it drains)
+        elif data.startswith(NEWS):
+            self._events.news(worker, messages.decode(data[len(NEWS) :], fds))
+        elif data.startswith(PASS):
+            self._events.passed(worker, data[len(PASS) :], fds)
+        else:
+            self._events.order(worker, data, fds)
+
+    def _close_control(self, worker: WorkerHandle) -> None:
+        if worker.control.fileno() >= 0:
+            self._watched.remove(worker.control)
+            worker.control.close()
+
+    # ---- deaths
+
+    def reaped(self, pid: int, status: int) -> bool:
+        """Take note that a child of the master ended, by its wait status. :returns: whether it was a worker."""
+        worker = self.by_pid.get(pid)
+        if worker is None:
+            return False
+        if worker.control.fileno() >= 0:
+            self._listen(worker)  # what it said last: that it was ready, before it crashed
+        self._close_control(worker)
+        del self.by_pid[pid]
+        generation = worker.generation
+        account = generation.conf.account
+        self._scoreboard.end_programs(worker.slot, os.geteuid() if account is None else account.uid)
+        self._scoreboard.leave(worker.slot)
+        worker.log_end(status)
+        if not worker.ready and worker.told is None and not worker.trial:
+            self._count_failure(generation)
+        self._events.gone(worker)
+        return True
+
+    def deadline(self) -> float:
+        """When the first worker that was told to end is to be killed (``time.monotonic()``)."""
+        return min((worker.deadline for worker in self if worker.deadline is not None), default=float("inf"))
+
+    def due(self, now: float) -> list[WorkerHandle]:
+        """Kill those that did not end in time. :returns: them."""
+        late = [worker for worker in self if worker.deadline is not None and worker.deadline <= now]
+        for worker in late:
+            worker.kill()
+        return late
+
+    # ---- maintenance
+
+    def maintain(self, generation: Generation) -> str:
+        """Do one step of maintenance (httpd's): bring the number of idle workers between the spare limits.
+
+        :returns: a line about the workers, for the service manager.
+        """
+        workers = self.of(generation)
+        rules = generation.conf.rules
+        loads = [
+            WorkerLoad(worker.slot, self._scoreboard.busy(worker.slot, rules.threads) if worker.ready else 0)
+            for worker in workers
+        ]
+        if len(loads) == generation.target:
+            step = maintenance.plan(loads, rules, generation.rate)
+            generation.rate = step.rate
+            generation.target += step.fork
+            if step.end is not None:
+                generation.target -= 1
+                next(worker for worker in workers if worker.slot == step.end).drain()
+            if step.full and not generation.full_told:
+                generation.full_told = True
+                text = "server reached MaxRequestWorkers setting, consider raising the MaxRequestWorkers setting"
+                generation.error_log.log(error_log.ERROR, text, number=161)
+            self.fill(generation)
+        requests = sum(self._scoreboard.row(worker.slot).requests for worker in workers)
+        busy = sum(load.busy > 0 for load in loads)
+        return f"{len(loads)} workers, {busy} busy; {requests} requests served by them"

@@ -19,10 +19,7 @@ import time
 from _thread import allocate_lock
 from collections.abc import Callable
 
-from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    pass
+from mpserver.typing import Any, NamedTuple
 
 #: What a worker has open for itself: streams, signals, the scoreboard, the control socket, its loop.
 BASE = 32
@@ -39,7 +36,7 @@ LEAST_RESERVE, MOST_RESERVE = 24, 64
 #: Seconds between two lines of the log about the same shortage.
 MINUTE = 60.0
 #: When clients that found no room may ask again, in seconds.
-AGAIN = 1.0
+RETRY_AFTER = 1.0
 
 
 class Limit(NamedTuple):
@@ -72,7 +69,7 @@ def original() -> int:
     return 0 if now == sys.maxsize else now
 
 
-class Former:
+class ProgramStarter:
     """Starts programs with the soft limit that the server was started with."""
 
     __slots__ = ("_gate", "_raised", "_soft")

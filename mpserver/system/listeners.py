@@ -98,7 +98,7 @@ class Acceptor:
         name = listener.getsockname()
         #: The local address of all its connections; None where each has to be asked.
         self.local: object = None if name[0] in EVERYWHERE else name
-        self._take = listener._accept  # type: ignore[attr-defined]  # (which socket.accept itself uses)
+        self._take = listener._accept  # type: ignore[attr-defined]  # noqa: SLF001  (which socket.accept itself uses)
         self._family = int(listener.family)
 
     def accept(self) -> tuple[socket.SocketType, object]:

@@ -18,10 +18,6 @@ from collections.abc import Iterable
 
 from mpserver.errors import StartError
 from mpserver.system import descriptors
-from mpserver.typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 #: Where the system's log listens.
 SYSLOG = "/dev/log"
@@ -34,8 +30,11 @@ _DEFAULTED = (signal.SIGPIPE, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH, si
 
 
 class _Pipe:
-    """A program that takes a log on its standard input. The master keeps both ends, so that one that
-    died is started again and finds the lines written meanwhile."""
+    """A program that takes a log on its standard input.
+
+    The master keeps both ends of the pipe, so that a program that died is started again and finds the lines that were
+    written meanwhile.
+    """
 
     __slots__ = ("_soft", "command", "pid", "reader", "writer")
 
@@ -50,8 +49,9 @@ class _Pipe:
         self.start()
 
     def start(self) -> None:
+        """Start the program. :raises StartError: it can't be started; the pipe is closed then."""
         try:
-            self.pid = descriptors.Former(self._soft).start(
+            self.pid = descriptors.ProgramStarter(self._soft).start(
                 os.posix_spawnp,
                 self.command[0],
                 self.command,
@@ -67,6 +67,7 @@ class _Pipe:
             ) from error
 
     def close(self) -> None:
+        """Close both ends of the pipe."""
         os.close(self.reader)
         os.close(self.writer)
 

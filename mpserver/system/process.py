@@ -1,4 +1,4 @@
-"""This process: its signals, its descriptors, its title, its account."""
+"""Processes: a fresh child's signals and descriptors, the reaping of children, titles."""
 
 from __future__ import annotations
 
@@ -7,17 +7,11 @@ import signal
 import time
 from collections.abc import Iterable, Iterator
 
-from mpserver.errors import StartError
-from mpserver.typing import TYPE_CHECKING, Any
+from mpserver.typing import Any
 
-if TYPE_CHECKING:
-    from mpserver.modules.unixd import Identity
-
-
-#: Seconds that the last children (zygotes with their interpreters, piped programs) have to end when the workers are
+#: Seconds that the last children (zygotes with their interpreters, piped programs) have to end once the workers are
 #: gone.
 LAST_ONES = 3.0
-
 
 #: What signals mean to a worker until it says otherwise itself; the rest is for the master.
 _DISPOSITIONS: dict[signal.Signals, Any] = {
@@ -31,7 +25,7 @@ _DISPOSITIONS: dict[signal.Signals, Any] = {
 }
 
 
-#: Blocked around a fork: a signal meant for the master must not run its handlers in the child.
+#: Blocked around a fork: a signal meant for the parent must not run its handlers in the child.
 BLOCKED = tuple(_DISPOSITIONS)
 
 
@@ -78,7 +72,7 @@ def reap_all() -> None:
                 if os.waitpid(-1, os.WNOHANG)[0] != 0:
                     continue
             except ChildProcessError:
-                return
+                return  # all have ended
             left = until - time.monotonic()
             if left <= 0 or signal.sigtimedwait([signal.SIGCHLD], left) is None:
                 return
@@ -109,21 +103,3 @@ def write_title(title: str) -> None:
     start, end = int(fields[45]), int(fields[46])
     if end - start > ROOM:
         ctypes.memmove(start, title.encode()[: end - start - 1].ljust(end - start, b"\0"), end - start)
-
-
-def assume(identity: Identity) -> None:
-    """Become this account, for good: its groups, its group, its user.
-
-    :raises StartError: the system refuses.
-    """
-    try:
-        if identity.name.startswith("#"):  # a number without an account
-            os.setgroups([identity.gid])
-        else:
-            os.initgroups(identity.name, identity.gid)
-        os.setgid(identity.gid)
-        os.setuid(identity.uid)
-    except OSError as error:
-        raise StartError(
-            f"({error.errno}){error.strerror}: AH02162: setuid: unable to change to uid: {identity.uid}"
-        ) from error

@@ -12,6 +12,7 @@ from modules.scopes import Scope
 from mpserver.config.settings import Conf, Setting
 from mpserver.errors import ConfigError
 from mpserver.modules import mpm, unixd, values
+from mpserver.system.account import Account
 
 
 def test_defaults_fit() -> None:
@@ -77,12 +78,12 @@ ME = pwd.getpwuid(os.getuid())
 def test_identity() -> None:
     assert unixd.identity(Conf()) is None
     found = unixd.identity(Scope().say(f"User {ME.pw_name}").server)
-    assert found == unixd.Identity(ME.pw_uid, ME.pw_gid, ME.pw_name, ME.pw_dir)
+    assert found == Account(ME.pw_uid, ME.pw_gid, ME.pw_name, ME.pw_dir)
     group = grp.getgrgid(os.getgid())
     found = unixd.identity(Scope().say(f"User #{ME.pw_uid}", f"Group {group.gr_name}").server)
-    assert found == unixd.Identity(ME.pw_uid, group.gr_gid, ME.pw_name, ME.pw_dir)
+    assert found == Account(ME.pw_uid, group.gr_gid, ME.pw_name, ME.pw_dir)
     found = unixd.identity(Scope().say("User #4242424", "Group #42").server)
-    assert found == unixd.Identity(4242424, 42, "#4242424", "/")
+    assert found == Account(4242424, 42, "#4242424", "/")
 
 
 @pytest.mark.parametrize(

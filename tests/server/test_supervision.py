@@ -10,13 +10,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
 import psutil
 import pytest
 
-from conftest import StartServer
+from conftest import StartServer, servers
 from support.load import load
 from support.processes import alive, descendants, describe
 from support.server import BACKENDS, Mode, Reply, Server, receive_all
@@ -417,13 +418,15 @@ def test_one_process_mode_forks_no_worker(start_server: StartServer) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start workers as another user")
-def test_workers_run_as_the_user(start_server: StartServer) -> None:
+def test_workers_run_as_the_user(orphanage: None) -> None:
     account = pwd.getpwnam("daemon")
     try:
         subprocess.run([sys.executable, "-c", ""], user="daemon", group="daemon", extra_groups=[], check=True)
     except (PermissionError, subprocess.CalledProcessError):
         pytest.skip(f"the account daemon can't read {sys.executable}")
-    server = started(start_server, conf="User daemon\nGroup daemon\n")
-    wait_for(lambda: len(server.workers()) == 4, "the workers")
-    ids = {(*p.uids(), *p.gids()) for p in server.workers()}
-    assert ids == {(account.pw_uid,) * 3 + (account.pw_gid,) * 3}
+    with tempfile.TemporaryDirectory() as name, servers(Path(name)) as start:  # (pytest's folders are for root alone)
+        Path(name).chmod(0o755)
+        server = started(start, conf="User daemon\nGroup daemon\n")
+        wait_for(lambda: len(server.workers()) == 4, "the workers")
+        ids = {(*p.uids(), *p.gids()) for p in server.workers()}
+        assert ids == {(account.pw_uid,) * 3 + (account.pw_gid,) * 3}

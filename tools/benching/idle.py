@@ -10,7 +10,7 @@ import sys
 
 
 def dial(port: int, path: str) -> socket.socket:
-    """A connection that has had an answer. :raises ConnectionError: it had none"""
+    """A connection that has had an answer. :raises ConnectionError: it had none."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=30)
     connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     if not connection.recv(65536).startswith(b"HTTP/1.1 200"):

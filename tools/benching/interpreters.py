@@ -80,7 +80,7 @@ def connected(server: Server) -> Iterator[http.client.HTTPConnection]:
 
 
 def ask(connection: http.client.HTTPConnection, path: str, host: str) -> float:
-    """One request. :returns: how long it took, in seconds. :raises SystemExit: it was not answered with 200"""
+    """One request. :returns: how long it took, in seconds. :raises SystemExit: it was not answered with 200."""
     begin = time.perf_counter()
     connection.request("GET", path, headers={"Host": host})
     response = connection.getresponse()
@@ -295,7 +295,7 @@ PARTS = {"costs": costs, "hand-off": hand_off, "many": many, "parallel": paralle
 
 
 def main(words: Sequence[str]) -> int:
-    """The command ``tools/bench interpreters``. :returns: the exit status"""
+    """The command ``tools/bench interpreters``. :returns: the exit status."""
     parser = argparse.ArgumentParser(prog="tools/bench interpreters", description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each load (default: 5)")
     parser.add_argument("--requests", type=int, default=2000, help="of each hand-off (default: 2000)")

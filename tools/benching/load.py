@@ -55,7 +55,7 @@ class Run(NamedTuple):
 
 
 def read_report(text: str) -> Run:
-    """What wrk printed with ``--latency``. :raises ValueError: it isn't that"""
+    """What wrk printed with ``--latency``. :raises ValueError: it isn't that."""
     rate, count = RATE.search(text), COUNT.search(text)
     if rate is None or count is None:
         raise ValueError(f"wrk said something unexpected:\n{text}")
@@ -101,7 +101,7 @@ def catches(pid: int, number: signal.Signals) -> bool:
 
 
 def run(url: str, seconds: float, cores: Sequence[int], load: Load) -> Run:
-    """Run wrk, or several beside each other, to the end. :raises SystemExit: wrk fails"""
+    """Run wrk, or several beside each other, to the end. :raises SystemExit: wrk fails."""
     loads = [load]
     if load.each:
         loads = [load._replace(connections=1, headers=(*load.headers, header), each=()) for header in load.each]

@@ -100,7 +100,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def measure(options: argparse.Namespace) -> tuple[Results, list[str]]:
-    """Run the cases that were asked for. :returns: the results, and which answers of ours were wrong"""
+    """Run the cases that were asked for. :returns: the results, and which answers of ours were wrong."""
     how = Options(
         options.rounds, options.seconds, options.warm_up, options.server_core, options.client_core,
         tuple(options.kinds.split(",")), options.only, options.quick,
@@ -132,7 +132,7 @@ def measure(options: argparse.Namespace) -> tuple[Results, list[str]]:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Measure, tell, write, compare. :returns: the exit status: 1 for wrong answers or a slower case (--check)"""
+    """Measure, tell, write, compare. :returns: the exit status: 1 for wrong answers or a slower case (--check)."""
     options = arguments(words)
     if options.list:
         print("\n".join([*(case.name for case in CASES), FLASK_WORKERS]))

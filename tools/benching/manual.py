@@ -46,7 +46,7 @@ class Column(NamedTuple):
 
 
 def read_ab(text: str) -> float:
-    """Requests a second of ab's report. :raises ValueError: it isn't one, or tells of failures"""
+    """Requests a second of ab's report. :raises ValueError: it isn't one, or tells of failures."""
     rate = RATE.search(text)
     failed = sum(int(number) for number in FAILED.findall(text))
     if rate is None or failed:
@@ -55,7 +55,7 @@ def read_ab(text: str) -> float:
 
 
 def ab(url: str, requests: int, core: int) -> float:
-    """Run ab. :raises SystemExit: some requests failed"""
+    """Run ab. :raises SystemExit: some requests failed."""
     done = subprocess.run(
         [*pinned([core]), "ab", "-q", "-c", "1", "-n", str(requests), url],
         capture_output=True,
@@ -155,7 +155,7 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
 
 
 def main(words: Sequence[str]) -> int:
-    """Make the table. :returns: 1 if Apache is ahead in a row, for the exit status"""
+    """Make the table. :returns: 1 if Apache is ahead in a row, for the exit status."""
     options = arguments(words)
     if shutil.which("ab") is None:
         raise SystemExit("tools/bench manual needs ab. On Debian: apt install apache2-utils")

@@ -76,7 +76,7 @@ class _Still(urllib.request.HTTPRedirectHandler):
 
 
 def fetch(url: str, headers: Mapping[str, str] = {}) -> tuple[Mapping[str, str], bytes]:
-    """One answer's headers and body. :raises OSError: none, a redirect or an error"""
+    """One answer's headers and body. :raises OSError: none, a redirect or an error."""
     opener = urllib.request.build_opener(_Still)
     with opener.open(urllib.request.Request(url, headers=dict(headers)), timeout=60) as response:
         return response.headers, response.read()

@@ -176,7 +176,8 @@ class Peers:
     def __init__(
         self, grounds: Sequence[Ground], folders: Sequence[str], ports: Mapping[str, int], cores: Sequence[int]
     ) -> None:  # fmt: skip
-        """
+        """Start nothing yet.
+
         :param grounds: where programs are looked for
         :param folders: more folders for programs in another root
         :param ports: where peers run that can't be started

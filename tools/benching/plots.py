@@ -17,7 +17,7 @@ OTHERS = "#a0aec0"
 
 
 def draw(results: Results, folder: Path) -> dict[str, str]:
-    """Write the pictures that the results allow. :returns: titles by file name; none without matplotlib"""
+    """Write the pictures that the results allow. :returns: titles by file name; none without matplotlib."""
     try:
         matplotlib: Any = importlib.import_module("matplotlib")
     except ModuleNotFoundError:

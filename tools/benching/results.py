@@ -77,7 +77,7 @@ def save(results: Results, path: Path) -> None:
 
 
 def load(path: Path) -> Results:
-    """Read what `save` wrote. :raises SystemExit: it can't be read, or is something else"""
+    """Read what `save` wrote. :raises SystemExit: it can't be read, or is something else."""
     try:
         content = json.loads(path.read_text())
         if content["format"] != FORMAT:

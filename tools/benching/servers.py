@@ -84,7 +84,7 @@ def bare_road(cores: Sequence[int], ground: Ground) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def idle_connections(server: Server, path: str, count: int) -> Iterator[None]:
-    """Connections that had one answer each and wait, while the block lasts. :raises SystemExit: not all were served"""
+    """Connections that had one answer each and wait, while the block lasts. :raises SystemExit: not all were served."""
     command = [sys.executable, str(TOOLS / "benching" / "idle.py"), str(server.port), path, str(count)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

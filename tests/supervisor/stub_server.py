@@ -11,31 +11,18 @@ import signal
 import socket
 import sys
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 from mpserver import master
 from mpserver.cli import main
 from mpserver.ipc.worker_messages import LEAVING, READY
 from mpserver.supervisor import worker_handle
-from mpserver.supervisor.fork import Engine
+from mpserver.supervisor.engine import Engine
+from mpserver.supervisor.worker_start import WorkerStart
 
 # So that tests need not wait as long as people would.
 worker_handle.KILL_AFTER = float(os.environ.get("KILL_AFTER", "5"))
 master.TICK = 0.1
-
-
-class Start(NamedTuple):
-    """As `mpserver.supervisor.worker_start.WorkerStart`."""
-
-    number: int
-    generation: int
-    configuration: Any
-    listeners: list[socket.socket]
-    logs: dict[str, int]
-    scoreboard: Any
-    control: socket.socket
-    one_process: bool
-    orders: bytes
 
 
 class Keeper:
@@ -75,7 +62,7 @@ class Keeper:
 class Worker:
     """The stand-in."""
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, start: WorkerStart) -> None:
         self.start, self.root = start, start.configuration.root
         self.place = start.scoreboard.entry(start.number, 1)
         self.running = True
@@ -148,4 +135,4 @@ def keeper_process(*_: Any) -> socket.socket:
 
 
 if __name__ == "__main__":
-    sys.exit(main.main(None, lambda: Engine(Start, lambda start: Worker(start).run(), Keeper, keeper_process)))
+    sys.exit(main.main(None, lambda: Engine(lambda start: Worker(start).run(), Keeper, keeper_process)))

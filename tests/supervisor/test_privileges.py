@@ -9,8 +9,8 @@ from mpserver.api import error_log
 from mpserver.config.settings import Conf
 from mpserver.errors import StartError
 from mpserver.modules import unixd
-from mpserver.modules.unixd import Identity
 from mpserver.supervisor import settings
+from mpserver.system.account import Account
 from support.processes import run_code
 
 NOBODY = pwd.getpwnam("nobody")
@@ -61,16 +61,15 @@ def test_without_root_user_and_group_are_ignored_with_a_notice() -> None:
 @pytest.mark.parametrize(
     "identity",
     [
-        Identity(NOBODY.pw_uid, NOBODY.pw_gid, "nobody", "/"),
-        Identity(54321, 54322, "#54321", "/"),
+        Account(NOBODY.pw_uid, NOBODY.pw_gid, "nobody", "/"),
+        Account(54321, 54322, "#54321", "/"),
     ],
 )
-def test_who_was_root_can_not_become_root_again(identity: Identity) -> None:
+def test_who_was_root_can_not_become_root_again(identity: Account) -> None:
     code = f"""
         import os
-        from mpserver.system import process
-        from mpserver.modules.unixd import Identity
-        process.assume({identity!r})
+        from mpserver.system.account import Account, assume
+        assume({identity!r})
         print(os.getresuid(), os.getresgid(), 0 in os.getgroups())
         try:
             os.setuid(0)

@@ -68,7 +68,7 @@ class Elsewhere:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=os.path.dirname(os.path.dirname(os.path.dirname(__file__))),
+            cwd=os.path.dirname(os.path.dirname(__file__)),
         )
 
     def says(self) -> str:

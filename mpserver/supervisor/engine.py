@@ -1,0 +1,49 @@
+"""What the master is given to run: the worker and the keeper of zygotes, which live on floors above."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from mpserver.config.configuration import Configuration
+    from mpserver.ipc.scoreboard import Scoreboard
+    from mpserver.supervisor.worker_start import WorkerStart
+    from mpserver.system.account import Account
+
+
+class ZygoteKeeper(Protocol):
+    """What the master asks of the keeper of a generation's process interpreters."""
+
+    def request(self, data: bytes, fds: list[int]) -> tuple[Any, ...] | None:
+        """Take a worker's message, with the descriptors that came with it (the keeper's to close).
+
+        :returns: what all workers of the generation should know, a command of `mpserver.routing.worker_commands`;
+            or None.
+        """
+
+    def reaped(self, pid: int, status: int) -> bool:
+        """Take note that a child of the master ended. :returns: whether it was one of the keeper's."""
+
+    def renew(self, name: str | None) -> None:
+        """Take interpreters of a name (None: all) from new zygotes from now on; the former zygotes wait."""
+
+    def settle(self, name: str | None, worked: bool) -> None:
+        """Let go of the former zygotes; or of the new ones, where these did not work."""
+
+    def close(self) -> None:
+        """End all zygotes: the generation is over."""
+
+
+class Engine(NamedTuple):
+    """What the processes run: `mpserver.worker` and `mpserver.interpreters.zygote_keeper`, or a test's stand-ins.
+
+    ``serve`` is the worker's life. ``keeper`` makes the keeper of a generation, whose number comes last.
+    ``keeper_process`` forks a process that keeps the zygotes of a one-process server, and returns its control socket.
+    """
+
+    serve: Callable[[WorkerStart], None]
+    keeper: Callable[[Configuration, dict[str, int], Scoreboard, Account | None, int], ZygoteKeeper]
+    keeper_process: Callable[[Configuration, dict[str, int], Scoreboard, Account | None], socket.socket]

@@ -1,0 +1,196 @@
+"""Restarts: the generations of the configuration, and how one follows another.
+
+A graceful restart brings the next generation up beside the current one; only when all its workers serve does the
+current one drain. If they can't start, the current one stays. Nothing waits here: a restart under way is a state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from mpserver.api import error_log
+from mpserver.errors import ConfigError, ConfigErrors, StartError
+from mpserver.ipc.scoreboard import Scoreboard
+from mpserver.supervisor.generation import Generation, open_generation
+from mpserver.supervisor.worker_handle import WorkerHandle
+from mpserver.supervisor.workers import Workers
+from mpserver.system.listeners import Listeners
+from mpserver.system.systemd import Notifier
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.config.configuration import Configuration
+
+#: A new generation is given up when so many of its workers in a row died before any served.
+GIVE_UP_AFTER = 3
+
+
+class Reload:
+    """The generations of a server: the current one, the next one while a graceful restart is under way, former ones."""
+
+    __slots__ = (
+        "_adopt", "_again", "_generations", "_notifier", "_number", "_read", "_ready_told", "_scoreboard",
+        "_switched", "_workers", "current", "next",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        first: Generation,
+        workers: Workers,
+        scoreboard: Scoreboard,
+        notifier: Notifier,
+        *,
+        read: Callable[[], Configuration],
+        adopt: Callable[[Generation], None],
+        switched: Callable[[Generation, Generation], None],
+    ) -> None:
+        """``first`` is the generation to start with.
+
+        :param read: reads the configuration again; raises ConfigErrors or ConfigError where it is faulty.
+        :param adopt: is called with each generation that was opened, the first one included.
+        :param switched: is called with the former current generation and the present one.
+        """
+        self.current = first
+        self.next: Generation | None = None
+        self._workers, self._scoreboard, self._notifier = workers, scoreboard, notifier
+        self._read, self._adopt, self._switched = read, adopt, switched
+        self._generations: dict[int, Generation] = {}
+        self._number = 0
+        self._again = False  # another graceful restart was asked for while one is under way
+        self._ready_told = False
+
+    def begin(self) -> None:
+        """Adopt the first generation."""
+        self._add(self.current)
+
+    def __iter__(self) -> Iterator[Generation]:
+        """All generations, those included whose workers drain."""
+        return iter(self._generations.values())
+
+    def growing(self) -> list[Generation]:
+        """The generations that should have workers."""
+        return [self.current] if self.next is None else [self.current, self.next]
+
+    # ---- what is asked for
+
+    def at_once(self) -> None:
+        """Restart at once: all workers end, new ones start; the ports stay open."""
+        generation = self._read_again()
+        if generation is None:
+            return
+        replaced = self.growing()
+        self.next, self._again = None, False
+        self._ready_told = False
+        for worker in self._workers:
+            worker.end()
+        self._switch(generation)
+        for old in replaced:
+            self._retire(old)
+
+    def gracefully(self) -> None:
+        """Restart without a pause: the next generation first."""
+        if self.next is not None:
+            self._again = True
+        else:
+            self.next = self._read_again()
+
+    # ---- what becomes of workers
+
+    def ready(self, worker: WorkerHandle) -> None:
+        """Take note that a worker serves: its generation may be complete."""
+        generation = worker.generation
+        if worker.told is not None:
+            return
+        if generation is self.next:
+            if self._workers.all_serve(generation):
+                self._promote(generation)
+        elif generation is self.current and not self._ready_told:
+            self._ready_told = True
+            self._notifier.ready()
+
+    def gone(self, worker: WorkerHandle) -> None:
+        """Take note that a worker ended: its generation may be given up, or over."""
+        generation = worker.generation
+        if generation is self.next and generation.failures >= GIVE_UP_AFTER:
+            self._give_up(generation)
+        if generation not in (self.current, self.next):
+            self._retire(generation)
+
+    # ---- from one to the next
+
+    def _add(self, generation: Generation) -> None:
+        self._number = generation.number
+        self._generations[generation.number] = generation
+        self._adopt(generation)
+
+    def _read_again(self) -> Generation | None:
+        """Open the next generation; None where the configuration is faulty: the log says why."""
+        self._notifier.reloading()
+        before = Listeners()
+        for growing in self.growing():
+            before.by_address.update(growing.listeners.by_address)
+        try:
+            generation = open_generation(self._number + 1, self._read(), before, self._scoreboard.descriptors)
+        except ConfigErrors as errors:
+            faults = [str(error) for error in errors.errors]
+        except (ConfigError, StartError) as error:
+            faults = [str(error)]
+        else:
+            self._limit_workers(generation)
+            generation.follow(self.current)
+            self._add(generation)
+            return generation
+        for text in (*faults, "The configuration is faulty: the restart is off, the old one stays in effect"):
+            self.current.error_log.log(error_log.ERROR, text)
+        self._notifier.ready()
+        return None
+
+    def _limit_workers(self, generation: Generation) -> None:
+        """Let a generation have no more workers than the scoreboard has room for beside another generation's."""
+        limit = self._scoreboard.slots // 2
+        if generation.conf.server_limit <= limit:
+            return
+        text = "changing ServerLimit upwards takes a stop and a start"
+        self.current.error_log.log(error_log.WARN, text, number=165)
+        rules = generation.conf.rules
+        rules = rules._replace(start=min(rules.start, limit), max_workers=min(rules.max_workers, limit))
+        generation.conf = generation.conf._replace(rules=rules)
+        generation.target = rules.start
+
+    def _switch(self, generation: Generation) -> None:
+        """Make a generation the current one."""
+        old, self.current = self.current, generation
+        old.listeners.close(but=generation.listeners)
+        self._switched(old, generation)
+
+    def _promote(self, generation: Generation) -> None:
+        """The next generation serves: the current one drains."""
+        self.next = None
+        old = self.current
+        self._switch(generation)
+        for worker in self._workers.of(old):
+            worker.drain()
+        self._retire(old)
+        self._notifier.ready()
+        self._resume()
+
+    def _give_up(self, generation: Generation) -> None:
+        """The next generation can't start: the current one goes on."""
+        self.next = None
+        text = "The workers of the new configuration can't start: the old one stays in effect"
+        self.current.error_log.log(error_log.ERROR, text)
+        for worker in self._workers.of(generation):
+            worker.end()
+        self._retire(generation)
+        self._notifier.ready()
+        self._resume()
+
+    def _resume(self) -> None:
+        if self._again:
+            self._again = False
+            self.gracefully()
+
+    def _retire(self, generation: Generation) -> None:
+        """Close a former generation once its last worker is gone."""
+        if not self._workers.has_any(generation) and self._generations.pop(generation.number, None) is not None:
+            generation.close(listeners_but=self.current.listeners)
