@@ -35,7 +35,10 @@ HEAVY = {
     "random", "contextlib",
 }  # fmt: skip
 #: Loaded only by interpreters that have pages with server side includes.
-ON_DEMAND = {f"mpserver.modules.{name}" for name in ("ssi_page", "expressions", "ssi_tags", "ssi_variables")}
+ON_DEMAND = {
+    "mpserver.modules.expressions",
+    *(f"mpserver.modules.include.{name}" for name in ("filter", "page", "tags", "variables")),
+}
 
 
 @pytest.mark.parametrize("name", [*SOURCES, *BESIDE])

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from mpserver.api.loader import LoadedModule, Loader, resolve_object
 from mpserver.config.configuration import Configuration
 from mpserver.modules import python
-from mpserver.modules.interpreter_environment import Environment
+from mpserver.modules.python.environment import Environment
 from mpserver.phases.plan import InterpreterId
 from mpserver.phases.plan_compiler import identify
 

@@ -22,7 +22,7 @@ from importlib.util import find_spec
 
 from mpserver.errors import ConfigError, StartError
 from mpserver.modules import core, python, unixd
-from mpserver.modules.interpreter_environment import ENVIRONMENT, PYTHON, USER, Environment
+from mpserver.modules.python.environment import ENVIRONMENT, PYTHON, USER, Environment
 from mpserver.phases.applications import interpreters, scopes
 from mpserver.system.account import Account, assume
 from mpserver.system.process import BLOCKED

@@ -127,6 +127,7 @@ class Compiler:
                 scope.section,
                 self.root,
                 self.defines,
+                self.registry,
                 self.warnings,
                 scope.allowed.options if scope.allowed is not None else None,
             )

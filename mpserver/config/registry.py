@@ -77,13 +77,14 @@ class Call:
 
     ``conf`` takes settings of the directory level (of the section, or of the server around it);
     ``server`` those of the server level. ``section`` is None outside sections.
-    ``defines``: names given by -D and Define. ``root``: ServerRoot. ``options``: the words that
-    AllowOverride leaves to Options in a .htaccess file, None for all.
+    ``defines``: names given by -D and Define. ``root``: ServerRoot. ``registry`` has all directives, and
+    knows the modules. ``options``: the words that AllowOverride leaves to Options in a .htaccess file, None
+    for all.
     """
 
     __slots__ = (
-        "args", "conf", "defines", "file", "line", "name", "options", "raw", "root", "section", "server", "where",
-        "_warnings",
+        "args", "conf", "defines", "file", "line", "name", "options", "raw", "registry", "root", "section", "server",
+        "where", "_warnings",
     )  # fmt: skip
 
     def __init__(
@@ -99,6 +100,7 @@ class Call:
         section: Section | None,
         root: str,
         defines: dict[str, str],
+        registry: Registry,
         warnings: list[str] | None = None,
         options: frozenset[str] | None = None,
     ) -> None:
@@ -107,6 +109,7 @@ class Call:
         self.conf, self.server = conf, server
         self.where, self.section = where, section
         self.root, self.defines = root, defines
+        self.registry = registry
         self.options = options
         self._warnings = warnings
 

@@ -18,7 +18,7 @@ from mpserver.ipc.messages import MESSAGE
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.ipc.worker_messages import LEAVING, READY, RENEW, SETTLE
 from mpserver.modules import unixd
-from mpserver.modules.interpreter_environment import PYTHON, USER
+from mpserver.modules.python.environment import PYTHON, USER
 from mpserver.phases.plan import InterpreterId
 from mpserver.system.account import Account, assume
 from mpserver.system.process import (

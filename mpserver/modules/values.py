@@ -10,7 +10,6 @@ compiles the same configuration later, perhaps as another user, must not fail by
 
 from __future__ import annotations
 
-import os.path
 import re
 from collections.abc import Callable, Iterable, Mapping
 
@@ -19,6 +18,7 @@ from mpserver.config.regex import compile_regex
 from mpserver.config.registry import Call
 from mpserver.config.settings import Conf, Setting, append
 from mpserver.errors import ConfigError
+from mpserver.modules import paths
 from mpserver.typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -132,15 +132,9 @@ def filters(call: Call, word: str) -> str:
     return ";".join(names)
 
 
-def absolute(root: str, path: str) -> str:
-    """A path that is relative to ServerRoot made absolute and normalised ("/a/../b//" is "/b")."""
-    joined = os.path.normpath(os.path.join(root or "/", path))
-    return "/" + joined.lstrip("/")  # (normpath keeps two leading slashes)
-
-
 def path(call: Call, word: str) -> str:
     """A file or directory, relative to ServerRoot."""
-    return absolute(call.root, filled(call, word))
+    return paths.absolute(call.root, filled(call, word))
 
 
 def regex(call: Call, pattern: str) -> re.Pattern[str]:

@@ -14,7 +14,7 @@ from mpserver.config.server import Server
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError
 from mpserver.modules import python
-from mpserver.modules.interpreter_environment import ENVIRONMENT, PRELOAD, Environment, Told, plain
+from mpserver.modules.python.environment import ENVIRONMENT, PRELOAD, Environment, Told, plain
 from mpserver.phases.plan_compiler import MAIN
 from mpserver.typing import NamedTuple
 

@@ -16,8 +16,12 @@ from mpserver.api.loader import Loader
 from mpserver.api.output_filters import OutputFactory, OutputFilter, install
 from mpserver.api.parts import Part, close_files
 from mpserver.config.settings import Conf
-from mpserver.modules import core, include, mime, options, python
+from mpserver.modules import core, include, mime, python
 from mpserver.modules import filter as by_type
+from mpserver.modules.core.options import Option, effective
+from mpserver.modules.filter.hooks import matches
+from mpserver.modules.include.hooks import by_bit
+from mpserver.modules.mime import hooks as mime_hooks
 from mpserver.phases.errorpage import page
 from mpserver.phases.python_filters import Caller, PythonFilter, PythonInput, PythonOutput, python_filter
 from mpserver.typing import TYPE_CHECKING
@@ -64,7 +68,7 @@ class ByType(OutputFilter):
         """See `OutputFilter.take`."""
         if self._chosen is None:
             self._chosen = self.next
-            if by_type.matches(self.req.mp_content_type, self._types):
+            if matches(self.req.mp_content_type, self._types):
                 self._chosen = self._make(self.req)
                 self._chosen.next = self.next
         self._chosen.take(parts, mark)
@@ -111,16 +115,16 @@ class Filters:
     def insert(self, req: Request) -> None:
         """Put the plan's filters into a request."""
         base = (req.mp_filename or "").rpartition("/")[2]
-        for name in (*mime.filters(base, self._output_extensions), *self._output):
+        for name in (*mime_hooks.filters(base, self._output_extensions), *self._output):
             self.add_output(req, name)
-        if self._x_bit and include.by_bit(req):
+        if self._x_bit and by_bit(req):
             self.add_output(req, include.FILTER)
         for name, types in self._by_type:
             make = self._output_factory(req, name)
             if make is not None:
                 install(req, page).add(ByType(req, types, make))
         if req.mp_input is not None:
-            for name in (*mime.filters(base, self._input_extensions), *self._input):
+            for name in (*mime_hooks.filters(base, self._input_extensions), *self._input):
                 self.add_input(req, name)
 
     def add_output(self, req: Request, name: str, registered: Registered = None) -> None:
@@ -192,7 +196,7 @@ def wanted(conf: Conf) -> bool:
 def needs_python(conf: Conf) -> bool:
     """Whether a filter that it asks for may be Python, so that its requests belong into an interpreter."""
     asked = _asked(conf)
-    if (include.FILTER in asked or conf[include.X_BIT_HACK] != "off") and options.effective(conf) & options.Option.EXEC:
+    if (include.FILTER in asked or conf[include.X_BIT_HACK] != "off") and effective(conf) & Option.EXEC:
         return True  # its pages may hold Python
     return bool(asked & (conf[python.OUTPUT_FILTERS].keys() | conf[python.INPUT_FILTERS].keys()))
 

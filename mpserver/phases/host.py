@@ -14,7 +14,7 @@ from mpserver.config.settings import Conf
 from mpserver.http1.blocks import Blocks
 from mpserver.http1.head import Head, Limits
 from mpserver.modules import core, log_config, python
-from mpserver.modules.file_cache import Pages
+from mpserver.modules.core.file_cache import Pages
 from mpserver.phases.plan import EARLY
 from mpserver.system.log_files import log_key
 from mpserver.typing import TYPE_CHECKING, NamedTuple

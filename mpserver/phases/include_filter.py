@@ -11,7 +11,9 @@ from mpserver.api.filter_object import OutputFilterObject
 from mpserver.api.handler_list import HandlerEntry
 from mpserver.api.output_filters import MORE, BytesFilter, OutputFilter
 from mpserver.api.parts import Part, pieces
-from mpserver.modules import include, ssi_page
+from mpserver.modules import include
+from mpserver.modules.include import hooks
+from mpserver.modules.include import page as ssi_page
 from mpserver.phases import application_errors, guard
 from mpserver.phases.plan import plan_of
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -39,8 +41,8 @@ class Includes(BytesFilter):
     def __init__(self, req: Request) -> None:
         super().__init__(req)
         self._document: ssi_page.Document | None = None
-        self._applies = include.applies(req)
-        self._keeps_time = self._applies and include.keeps_time(req)
+        self._applies = hooks.applies(req)
+        self._keeps_time = self._applies and hooks.keeps_time(req)
         if self._applies and not self._keeps_time:
             req.mp_no_local_copy = 1  # what a page shows changes without its file
 

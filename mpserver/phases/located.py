@@ -14,7 +14,7 @@ from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.config.htaccess import Watched
-    from mpserver.modules.file_cache import Page
+    from mpserver.modules.core.file_cache import Page
     from mpserver.phases.plan import Plan
     from mpserver.phases.translate import Resource
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Located:
     """A resource and its plan.
 
-    ``page``: its response, where it is a small static file, see `mpserver.modules.file_cache`.
+    ``page``: its response, where it is a small static file, see `mpserver.modules.core.file_cache`.
     """
 
     __slots__ = ("_found", "_htaccess", "page", "plan", "resource")

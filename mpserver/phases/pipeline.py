@@ -23,8 +23,8 @@ from mpserver.config.sections import merge
 from mpserver.errors import ClientGone, Moves, RequestError, Unread, is_crowded
 from mpserver.http1.head import refused
 from mpserver.http1.percent import encode_path
-from mpserver.modules import default
-from mpserver.modules.interpreter_environment import Environment
+from mpserver.modules.core import files
+from mpserver.modules.python.environment import Environment
 from mpserver.phases.error_response import log_error
 from mpserver.phases.host import Host
 from mpserver.phases.located import Located
@@ -72,7 +72,7 @@ class Pipeline(Redirects):
             if resource.reason:
                 req.mp_log.log(resource.level, resource.reason, client=req.connection.client_addr)
         elif req.mp_method == "TRACE":
-            status = default.trace(req)
+            status = files.trace(req)
         else:
             status = self.run_steps(req, plan)
         if status:

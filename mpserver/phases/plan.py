@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from mpserver.api.handler_list import HandlerEntry
 from mpserver.api.loader import RECHECK_AFTER, Loaded, Loader, resolve_object
 from mpserver.config.settings import Conf
-from mpserver.modules.interpreter_environment import Environment
+from mpserver.modules.python.environment import Environment
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from mpserver.api.handler_list import HandlerEntry
 from mpserver.api.table import Table
 from mpserver.config.settings import Conf
-from mpserver.modules import auth, core, mime, python
-from mpserver.modules.interpreter_environment import ENVIRONMENT, Environment, plain
+from mpserver.modules import authn_core, authz_core, core, mime, python
+from mpserver.modules.python.environment import ENVIRONMENT, Environment, plain
 from mpserver.phases import filters
 from mpserver.phases.host import Site
 from mpserver.phases.plan import PYTHON_HANDLERS, Handler, InterpreterId, PhaseHandlers, Plan
@@ -89,9 +89,9 @@ def make_plan(
     #: What handlers are.
     plan.handler = handler
     plan.server_software = software
-    plan.auth_type = conf[auth.AUTH_TYPE]
-    plan.auth_name = conf[auth.AUTH_NAME]
-    plan.requires = conf[auth.REQUIRE].texts
+    plan.auth_type = conf[authn_core.AUTH_TYPE]
+    plan.auth_name = conf[authn_core.AUTH_NAME]
+    plan.requires = conf[authz_core.REQUIRE].texts
     plan.document_root = core.document_root(site.server.conf)
     plan.python_config = python.python_config(conf)
     plan.options = python.options(conf)

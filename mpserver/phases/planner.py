@@ -14,8 +14,9 @@ from mpserver.config.htaccess import HtaccessCache, Watched
 from mpserver.config.sections import Sections
 from mpserver.config.server import Server
 from mpserver.config.settings import Conf
-from mpserver.modules import default, python
-from mpserver.modules.interpreter_environment import Environment
+from mpserver.modules import python
+from mpserver.modules.core import files
+from mpserver.modules.python.environment import Environment
 from mpserver.phases import symlinks
 from mpserver.phases.host import Host, Site, server_name, server_object, server_software
 from mpserver.phases.located import Located
@@ -142,7 +143,7 @@ class Planner:
         """What ``OPTIONS *`` is about: there is no file, and so no phases of one."""
         base = host.server.base
         plan = self.compile(host, base, None)
-        plan.steps, plan.content = (), default.handler
+        plan.steps, plan.content = (), files.handler
         located = host.located["*"] = Located(Resource("*", base), plan)
         return located
 

@@ -7,7 +7,7 @@ from stat import S_ISREG
 from mpserver import lazyre
 from mpserver.api import constants
 from mpserver.api.request import Request
-from mpserver.modules import auth
+from mpserver.modules import authz_core
 from mpserver.phases import gates
 from mpserver.phases.ending import Ending
 from mpserver.phases.error_response import log_error
@@ -79,7 +79,7 @@ class Redirects(Ending):
             # (the redirect of a handler goes through all phases, manual 4.5.3; an ErrorDocument through httpd's)
             if status and req.mp_located is not None:
                 new.mp_admitted = gates.admits(host.server, req.mp_located.resource, located.resource)
-                if new.mp_admitted and auth.check_access(plan.conf) == OK:  # no gate takes the user over
+                if new.mp_admitted and authz_core.check_access(plan.conf) == OK:  # no gate takes the user over
                     new.mp_take_user(req)
             result = located.resource.status or self.run_steps(new, plan)
         if result and result != DONE and status:

@@ -10,7 +10,12 @@ from collections.abc import Callable, Mapping
 
 from mpserver.api import constants
 from mpserver.api.loader import Loader
-from mpserver.modules import auth, cgi, core, default, mime, python
+from mpserver.modules import auth_basic, authz_core, cgi, core, python
+from mpserver.modules.cgi.hooks import handler as cgi_handler
+from mpserver.modules.core import files
+from mpserver.modules.core.hooks import override_type
+from mpserver.modules.dir import hooks as dir_hooks
+from mpserver.modules.mime.hooks import Finder, type_checker
 from mpserver.phases import dispatch, filters
 from mpserver.phases.plan import PYTHON_HANDLERS
 from mpserver.typing import TYPE_CHECKING
@@ -24,7 +29,7 @@ OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 
 
 #: The content handlers of modules, by name.
-CONTENT: Mapping[str, Step] = {cgi.HANDLER: cgi.handler}
+CONTENT: Mapping[str, Step] = {cgi.HANDLER: cgi_handler}
 
 
 def compile_steps(plan: Plan, loader: Loader | None, lookup: Lookup, filename: str | None) -> None:
@@ -38,11 +43,11 @@ def compile_steps(plan: Plan, loader: Loader | None, lookup: Lookup, filename: s
         steps.append(_once(_python(plan, loader, "PythonHeaderParserHandler")))
     if "PythonAccessHandler" in handlers:
         steps.append(_gated(_python(plan, loader, "PythonAccessHandler")))
-    if auth.check_access(conf) != OK:
+    if authz_core.check_access(conf) != OK:
         steps.append(_gated(_access(plan, loader)))
     steps.append(_type(plan, loader))
     if conf[core.FORCE_TYPE] is not None or conf[core.ACCEPT_PATH_INFO] is not None:
-        steps.append(lambda req: core.override_type(req, conf))
+        steps.append(lambda req: override_type(req, conf))
     if "PythonFixupHandler" in handlers:
         steps.append(_python(plan, loader, "PythonFixupHandler"))
     plan.steps = tuple(steps)
@@ -109,7 +114,7 @@ def _access(plan: Plan, loader: Loader | None) -> Step:
             result = run(req, plan, loader, "PythonAccessHandler")
             if result not in (OK, DECLINED):
                 return result
-        verdict = auth.check_access(conf)
+        verdict = authz_core.check_access(conf)
         if verdict != DECLINED:
             return _denied(req, "AH01630: client denied by server configuration", verdict)
         result = run(req, plan, loader, "PythonAuthenHandler")
@@ -126,7 +131,7 @@ def _access(plan: Plan, loader: Loader | None) -> Step:
         result = run(req, plan, loader, "PythonAuthzHandler")
         if result == DECLINED:
             groups = frozenset((req.notes.get("groups") or "").split())
-            result = auth.check_authorization(conf, req.mp_user, groups)
+            result = authz_core.check_authorization(conf, req.mp_user, groups)
             if result != OK:
                 _denied(req, f"AH01631: user {req.mp_user}: authorization failure", result)
         if result == constants.HTTP_UNAUTHORIZED:
@@ -138,7 +143,7 @@ def _access(plan: Plan, loader: Loader | None) -> Step:
 
 def _challenge(req: Request, conf: Conf) -> None:
     """A Basic challenge, unless a handler made one (RFC 7617)."""
-    challenge = auth.challenge(conf)
+    challenge = auth_basic.challenge(conf)
     if challenge is not None and "WWW-Authenticate" not in req.err_headers_out:
         req.err_headers_out["WWW-Authenticate"] = challenge
 
@@ -151,7 +156,7 @@ def _denied(req: Request, reason: str, status: int) -> int:
 
 def _type(plan: Plan, loader: Loader | None) -> Step:
     """The type checker: PythonTypeHandlers, then mod_mime; SetHandler beats what they found."""
-    find = mime.Finder(plan.conf)
+    find = Finder(plan.conf)
     has_python = "PythonTypeHandler" in plan.handlers
     forced = plan.conf[core.SET_HANDLER]
 
@@ -161,7 +166,7 @@ def _type(plan: Plan, loader: Loader | None) -> Step:
             if result != DECLINED:
                 return result
         if req.mp_filename is not None:
-            result = mime.type_checker(req, find)
+            result = type_checker(req, find)
             if result > 0:
                 return result
         if forced is not None:
@@ -208,7 +213,7 @@ def _content(plan: Plan, loader: Loader | None, lookup: Lookup) -> Step:
             served = CONTENT.get(req.mp_handler)
             if served is not None:
                 return served(req)
-        return default.handler(req)
+        return files.handler(req)
 
     conf = plan.conf
     return step
@@ -245,5 +250,5 @@ def _directory(req: Request, conf: Conf, lookup: Lookup) -> int:
         found.append(req.mp_plan.content(req))
         return DONE
 
-    result = default.directory(req, conf, look)
+    result = dir_hooks.directory(req, conf, look)
     return found[0] if found else result

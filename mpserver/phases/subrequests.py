@@ -15,7 +15,7 @@ from mpserver.api.parts import Begun, Part, pieces
 from mpserver.api.stream import Link
 from mpserver.errors import ClientGone, ConfigError
 from mpserver.http1.percent import encode_path
-from mpserver.modules import cgi
+from mpserver.modules.cgi import hooks as cgi
 from mpserver.phases.moving import is_plain
 from mpserver.phases.plan import Step
 from mpserver.typing import TYPE_CHECKING, Protocol

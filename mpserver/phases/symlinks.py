@@ -14,7 +14,7 @@ from mpserver.api import constants
 from mpserver.api.error_log import ERROR
 from mpserver.config.sections import merge
 from mpserver.config.settings import Conf
-from mpserver.modules.options import OPTIONS, Option, effective
+from mpserver.modules.core.options import OPTIONS, Option, effective
 from mpserver.phases.translate import chain
 from mpserver.typing import TYPE_CHECKING
 

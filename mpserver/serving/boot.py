@@ -6,7 +6,7 @@ import marshal
 
 from mpserver.config.configuration import Configuration
 from mpserver.modules.all import registry
-from mpserver.modules.interpreter_environment import Environment
+from mpserver.modules.python.environment import Environment
 from mpserver.phases.plan import InterpreterId
 from mpserver.serving.lifetime import UNLIMITED, InterpreterLifetime
 from mpserver.typing import Any, NamedTuple

@@ -28,7 +28,7 @@ class Scope:
             directive = DIRECTIVES[name.lower()]
             call = Call(
                 directive.name, words(raw), raw, "test.conf", number, self.conf, self.server, self.where, self.section,
-                self.root, {}, self.warnings,
+                self.root, {}, REGISTRY, self.warnings,
             )  # fmt: skip
             call.args = check_args(directive, call.args)
             directive.apply(call)

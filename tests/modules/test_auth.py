@@ -7,8 +7,8 @@ import pytest
 from modules.scopes import Scope, in_directory
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError
-from mpserver.modules import auth
-from mpserver.modules.auth import (
+from mpserver.modules import auth_basic, authz_core
+from mpserver.modules.authz_core import (
     DENIED,
     GRANTED,
     NEEDS_USER,
@@ -33,7 +33,9 @@ from mpserver.modules.auth import (
         (("Require user joe", "Require all granted"), GRANTED, GRANTED, GRANTED),
     ],
 )
-def test_decisions(lines: tuple[str, ...], nobody: auth.Decision, joe: auth.Decision, bob: auth.Decision) -> None:
+def test_decisions(
+    lines: tuple[str, ...], nobody: authz_core.Decision, joe: authz_core.Decision, bob: authz_core.Decision
+) -> None:
     conf = in_directory(*lines)
     assert decide(conf, None) is nobody
     assert decide(conf, "joe", {"staff"}) is joe
@@ -76,7 +78,7 @@ def test_merging_of_three_scopes_does_not_depend_on_the_order_of_merging() -> No
         ("eve", (), GRANTED),
     ):
         assert decide(one, user, groups) is decide(other, user, groups) is expected
-    assert one[auth.REQUIRE].texts == ("user joe", "group staff", "user eve")
+    assert one[authz_core.REQUIRE].texts == ("user joe", "group staff", "user eve")
     off = one.merged(in_directory("Require user bob"))
     assert decide(off, "joe", {"staff"}) is DENIED
 
@@ -88,12 +90,12 @@ def test_forbidden_in_place_of_unauthorized() -> None:
 
 
 def test_challenge() -> None:
-    assert auth.challenge(in_directory("AuthType basic", r'AuthName "a \" b\\c"')) == r'Basic realm="a \" b\\c"'
-    assert auth.challenge(in_directory("AuthType Basic")) is None
-    assert auth.challenge(in_directory("AuthType Form", "AuthName x")) is None
+    assert auth_basic.challenge(in_directory("AuthType basic", r'AuthName "a \" b\\c"')) == r'Basic realm="a \" b\\c"'
+    assert auth_basic.challenge(in_directory("AuthType Basic")) is None
+    assert auth_basic.challenge(in_directory("AuthType Form", "AuthName x")) is None
     outer = in_directory("AuthType Basic", "AuthName x")
-    assert auth.challenge(outer.merged(in_directory("AuthType None"))) is None
-    assert auth.challenge(Conf()) is None
+    assert auth_basic.challenge(outer.merged(in_directory("AuthType None"))) is None
+    assert auth_basic.challenge(Conf()) is None
 
 
 @pytest.mark.parametrize(

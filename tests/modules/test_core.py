@@ -12,8 +12,9 @@ from modules.scopes import REGISTRY, Scope, in_directory, within
 from mpserver.config.registry import Args, Override, Where
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError
-from mpserver.modules import core, core_directives, values
-from mpserver.modules.core import Listen
+from mpserver.modules import core, values
+from mpserver.modules.core import Listen, hooks
+from mpserver.modules.core import directives as core_directives
 
 
 def server(*lines: str) -> Conf:
@@ -212,15 +213,15 @@ def request() -> Any:
 
 def test_the_first_fixup() -> None:
     req = request()
-    assert core.override_type(req, Conf()) == 0
+    assert hooks.override_type(req, Conf()) == 0
     assert vars(req) == vars(request())
     conf = in_directory("ForceType text/x", "SetHandler y", "AcceptPathInfo Off")
-    core.override_type(req, conf)
+    hooks.override_type(req, conf)
     assert (req.mp_content_type, req.mp_handler, req.mp_used_path_info) == ("text/x", "y", 1)
-    core.override_type(req, in_directory("AcceptPathInfo On"))
+    hooks.override_type(req, in_directory("AcceptPathInfo On"))
     assert req.mp_used_path_info == 0
     req = request()
-    core.override_type(req, conf.merged(in_directory("AcceptPathInfo Default")))
+    hooks.override_type(req, conf.merged(in_directory("AcceptPathInfo Default")))
     assert req.mp_used_path_info == 2
 
 

@@ -16,8 +16,10 @@ from mpserver.api.request import Request
 from mpserver.api.table import Table
 from mpserver.config.settings import Conf
 from mpserver.http1.head import Limits, parse_head
-from mpserver.modules import core, default
+from mpserver.modules import core
 from mpserver.modules import dir as dir_module
+from mpserver.modules.core import files
+from mpserver.modules.dir import hooks as dir_hooks
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 NOW = 1795206926.0
@@ -116,7 +118,7 @@ class Fake:
 
     def run(self) -> int:
         """Serve it."""
-        return default.handler(cast(Request, self))
+        return files.handler(cast(Request, self))
 
     def logged(self) -> str:
         """The one line of the log."""
@@ -402,14 +404,14 @@ def test_options_of_the_whole_server() -> None:
 
 def test_trace_sends_the_head_back_without_secrets() -> None:
     req = Fake(None, "TRACE", X_Odd="  spaces  ", Cookie="a=b", Authorization="x", Proxy_Authorization="y", x_odd="2")
-    assert default.trace(cast(Request, req)) == DONE
+    assert files.trace(cast(Request, req)) == DONE
     assert req.mp_content_type == "message/http"
     assert req.body == b"TRACE /f.txt HTTP/1.1\r\nHost: x\r\nX-Odd: spaces, 2\r\n\r\n"
 
 
 def test_trace_has_no_body() -> None:
-    assert default.trace(cast(Request, Fake(None, "TRACE", Content_Length="2"))) == 413
-    assert default.trace(cast(Request, Fake(None, "TRACE", Transfer_Encoding="chunked"))) == 413
+    assert files.trace(cast(Request, Fake(None, "TRACE", Content_Length="2"))) == 413
+    assert files.trace(cast(Request, Fake(None, "TRACE", Transfer_Encoding="chunked"))) == 413
 
 
 # ---- directories
@@ -431,7 +433,7 @@ def directory(req: Fake, looks: Looks, **settings: Any) -> int:
     conf = Conf()
     for name, value in settings.items():
         conf[getattr(dir_module, name)] = value
-    return default.directory(cast(Request, req), conf, looks)
+    return dir_hooks.directory(cast(Request, req), conf, looks)
 
 
 def a_directory(uri: str) -> Fake:

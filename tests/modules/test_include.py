@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpserver.modules.ssi_tags import abbreviated, decode, encode, overlap, scan
+from mpserver.modules.include.tags import abbreviated, decode, encode, overlap, scan
 
 START, END = b"<!--#", b"-->"
 

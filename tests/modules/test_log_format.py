@@ -12,8 +12,8 @@ import pytest
 
 from mpserver.api.table import Table
 from mpserver.errors import ConfigError
-from mpserver.modules.log_format import compile_format
-from mpserver.modules.log_items import clf_time, escape
+from mpserver.modules.log_config.format import compile_format
+from mpserver.modules.log_config.items import clf_time, escape
 
 #: 2026-11-20 20:37:08.339123 UTC
 NOW = 1795207028.339123

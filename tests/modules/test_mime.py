@@ -10,9 +10,9 @@ import pytest
 
 from modules.scopes import Scope, in_directory
 from mpserver.config.settings import Conf
-from mpserver.modules import mime, values
-from mpserver.modules.media_types import BUILT_IN, TypesFile, parse_types
-from mpserver.modules.mime import find, type_checker
+from mpserver.modules import values
+from mpserver.modules.mime.hooks import Finder, Mime, find, type_checker, with_charset
+from mpserver.modules.mime.media_types import BUILT_IN, TypesFile, parse_types
 
 LINES = (
     "AddLanguage fr .fr",
@@ -95,7 +95,7 @@ def test_removal(conf: Conf) -> None:
     assert find("j.hnd", inner).handler is None
     assert find("l.foo", inner).type is None
     assert find("l.txt", inner).type == "text/plain"  # TypesConfig's are not taken away
-    assert find("a.utf.fr.gz", inner) == mime.Mime("application/gzip", None, None, (), None)
+    assert find("a.utf.fr.gz", inner) == Mime("application/gzip", None, None, (), None)
     assert find("j.hnd", inner.merged(in_directory("AddHandler other .hnd"))).handler == "other"
 
 
@@ -118,26 +118,26 @@ def request(filename: str | None, **more: Any) -> Any:
 
 def test_type_checker(conf: Conf) -> None:
     req = request("/srv/a.b/n.html.utf.fr.gz.hnd")
-    assert type_checker(req, mime.Finder(conf)) == 0
+    assert type_checker(req, Finder(conf)) == 0
     assert req.mp_content_type == "application/gzip; charset=utf-8"
     assert (req.mp_content_encoding, req.mp_content_languages, req.mp_handler) == ("x-gzip", ("fr",), "hh")
 
 
 def test_type_checker_declines_without_a_type(conf: Conf) -> None:
-    assert type_checker(request(None), mime.Finder(conf)) == -1
+    assert type_checker(request(None), Finder(conf)) == -1
     req = request("/srv/x.html/noext")
-    assert type_checker(req, mime.Finder(conf)) == -1
+    assert type_checker(req, Finder(conf)) == -1
     assert req.mp_content_type is None
 
 
 def test_type_checker_of_a_directory(conf: Conf, tmp_path: Path) -> None:
-    req = request("/srv/x.html", _stat=tmp_path.stat())
-    assert type_checker(req, mime.Finder(conf)) == 0
+    req = request("/srv/x.html", mp_stat=tmp_path.stat())
+    assert type_checker(req, Finder(conf)) == 0
     assert req.mp_content_type == "httpd/unix-directory"
 
 
 def test_charset_replaces_one_of_the_type() -> None:
-    assert mime.with_charset("text/html; Charset=x; level=1", "utf-8") == "text/html; level=1; charset=utf-8"
+    assert with_charset("text/html; Charset=x; level=1", "utf-8") == "text/html; level=1; charset=utf-8"
 
 
 def test_built_in_types() -> None:
@@ -152,7 +152,7 @@ def test_an_empty_or_missing_system_file_gives_the_built_in_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     system = tmp_path / "mime.types"
-    monkeypatch.setattr("mpserver.modules.media_types.SYSTEM_FILE", str(system))
+    monkeypatch.setattr("mpserver.modules.mime.media_types.SYSTEM_FILE", str(system))
     assert TypesFile(None).table["css"] == "text/css"
     system.write_text("")
     assert TypesFile(None).table["css"] == "text/css"

@@ -6,7 +6,7 @@ import pytest
 
 from modules.scopes import in_directory
 from mpserver.config.settings import Conf
-from mpserver.modules.options import Option, effective
+from mpserver.modules.core.options import Option, effective
 
 NONE, LINKS, CGI = Option.NONE, Option.LINKS, Option.EXEC_CGI
 INCLUDES, EXEC, INDEXES = Option.INCLUDES, Option.EXEC, Option.INDEXES

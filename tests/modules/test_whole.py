@@ -11,9 +11,10 @@ from mpserver.config.htaccess import HtaccessCache
 from mpserver.config.sections import merge
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigErrors
-from mpserver.modules import alias, auth, core, log_config, mime, mpm, python, values
+from mpserver.modules import alias, auth_basic, authz_core, core, log_config, mime, mpm, python, values
 from mpserver.modules import dir as directories
 from mpserver.modules.all import registry
+from mpserver.modules.mime import hooks as mime_hooks
 
 CONFIG = """\
 ServerRoot {root}
@@ -120,8 +121,8 @@ def test_the_servers(root: Path) -> None:
 
 def test_a_file(root: Path) -> None:
     conf = for_file(read(root), "main.example", root, "x.py")
-    assert auth.check_access(conf) == 0
-    assert mime.find("x.py", conf).handler == "mod_python"
+    assert authz_core.check_access(conf) == 0
+    assert mime_hooks.find("x.py", conf).handler == "mod_python"
     assert python.options(conf) == {"level": "directory"}
     assert conf[python.HANDLERS]["PythonHandler"] == (python.HandlerSpec("a::b", f"{root}/", extensions=(".py",)),)
     assert conf[core.ERROR_DOCUMENT] == {404: "/missing.html"}
@@ -130,7 +131,7 @@ def test_a_file(root: Path) -> None:
 
 def test_a_file_below_htaccess(root: Path) -> None:
     conf = for_file(read(root), "main.example", root, "sub/x.py")
-    assert mime.find("x.py", conf).handler == "other"
+    assert mime_hooks.find("x.py", conf).handler == "other"
     assert python.options(conf) == {"level": "htaccess"}
     assert conf[python.HANDLERS]["PythonHandler"] == (python.HandlerSpec("local", f"{root}/sub/"),)
     assert conf[core.ERROR_DOCUMENT] == {404: ""}
@@ -139,12 +140,12 @@ def test_a_file_below_htaccess(root: Path) -> None:
 
 def test_outside_of_the_root_and_the_private_part(root: Path) -> None:
     configuration = read(root)
-    assert auth.check_access(merge(configuration.main, "/x", ["/", "/etc/"], None, "x")) == 403
+    assert authz_core.check_access(merge(configuration.main, "/x", ["/", "/etc/"], None, "x")) == 403
     conf = for_file(configuration, "main.example", root, "private/x")
-    assert auth.check_access(conf) == -1
-    assert auth.check_authorization(conf, "joe") == 0
-    assert auth.check_authorization(conf, "eve") == 401
-    assert auth.challenge(conf) == 'Basic realm="the private part"'
+    assert authz_core.check_access(conf) == -1
+    assert authz_core.check_authorization(conf, "joe") == 0
+    assert authz_core.check_authorization(conf, "eve") == 401
+    assert auth_basic.challenge(conf) == 'Basic realm="the private part"'
 
 
 def test_a_location_and_a_virtual_host(root: Path) -> None:
@@ -165,7 +166,7 @@ def test_the_same_after_crossing_to_an_interpreter(root: Path) -> None:
         for path in ("x.py", "sub/x.py", "status"):
             one, other = for_file(here, host, root, path), for_file(there, host, root, path)
             assert one[python.HANDLERS] == other[python.HANDLERS]
-            assert one[auth.REQUIRE] == other[auth.REQUIRE]
+            assert one[authz_core.REQUIRE] == other[authz_core.REQUIRE]
             assert one[core.ERROR_DOCUMENT] == other[core.ERROR_DOCUMENT]
             assert one[mime.ADD_HANDLER] == other[mime.ADD_HANDLER]
 
@@ -192,6 +193,6 @@ def test_variables_may_hold_several_words(root: Path) -> None:
     )
     configuration = load("httpd.conf", registry(), root=str(root), defines={"HANDLERS": "a b | .py"})
     conf = merge(configuration.main, "/", ["/"], None, "")
-    assert conf[auth.REQUIRE].texts == ("user joe eve",)
+    assert conf[authz_core.REQUIRE].texts == ("user joe eve",)
     assert conf[directories.DIRECTORY_INDEX] == ("joe", "eve")
     assert [spec.handler for spec in conf[python.HANDLERS]["PythonHandler"]] == ["a", "b"]

@@ -28,9 +28,11 @@ from mpserver.http1.blocks import Blocks
 from mpserver.http1.head import Limits, parse_head
 from mpserver.ipc import scoreboard
 from mpserver.locks import LockPool
-from mpserver.modules import core, file_cache, mime
+from mpserver.modules import core
 from mpserver.modules.all import registry
-from mpserver.modules.log_items import _Seconds, clf_time
+from mpserver.modules.core import file_cache
+from mpserver.modules.log_config.items import _Seconds, clf_time
+from mpserver.modules.mime.hooks import Finder
 from mpserver.phases.plan import Handler
 from mpserver.phases.threaded_pipeline import SharedPipeline
 from mpserver.serving.thread_pool import ThreadPool
@@ -206,7 +208,7 @@ def test_the_room_for_small_files_is_counted_right(monkeypatch: pytest.MonkeyPat
 
 def test_names_of_files_have_their_own_types(tmp_path: Path) -> None:
     (tmp_path / "httpd.conf").write_text("".join(f"AddType test/t{n} .e{n}\n" for n in range(10)))
-    find = mime.Finder(load("httpd.conf", registry(), root=str(tmp_path)).main.base)
+    find = Finder(load("httpd.conf", registry(), root=str(tmp_path)).main.base)
 
     def work(number: int) -> None:
         for turn in range(30):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mpserver.config.configuration import load
 from mpserver.config.htaccess import HtaccessCache
 from mpserver.errors import RequestError
-from mpserver.modules import auth, core
+from mpserver.modules import authn_core, core
 from mpserver.modules.all import registry
 from mpserver.phases import translate
 from mpserver.phases.translate import Resource, chain, normalize, resolve
@@ -325,7 +325,7 @@ def test_sections_and_access_files_on_the_way(site: Site) -> None:
         assert resolve_path(path).conf[core.SET_HANDLER] == "outer", path
     found = resolve_path("/a/b/file.html")
     assert found.conf[core.SET_HANDLER] == "inner"
-    assert found.conf[auth.AUTH_NAME] == "x"
+    assert found.conf[authn_core.AUTH_NAME] == "x"
     assert found.conf[core.FORCE_TYPE] == "x/y"
     assert resolve_path("/a/b/missing.html/info").conf[core.FORCE_TYPE] == "x/y"
     assert resolve_path("/a/b/").conf[core.FORCE_TYPE] is None

@@ -105,7 +105,7 @@ SECTIONS: dict[str, Section] = {
     "package": Section("The package", _module("mod_python"), r"\bNAME\b"),
     "handler": Section("Handlers", _handler, r"\bNAME\b"),
     "directive": Section("Directives", _directive, r"\bNAME\b"),
-    "option": Section("Options (`PythonOption`)", _text("mod_python/**/*.py", "mpserver/modules/*.py"), r"\bNAME\b"),
+    "option": Section("Options (`PythonOption`)", _text("mod_python/**/*.py", "mpserver/modules/**/*.py"), r"\bNAME\b"),
     "guard": Section("What the publisher looks for", _text("mod_python/*.py"), r"NAME\b"),
     "command": Section("The command `mod_python`", _text("mod_python/command.py"), r"""["']NAME["']"""),
 }

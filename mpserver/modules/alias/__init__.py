@@ -1,0 +1,99 @@
+"""Alias, ScriptAlias and their Match forms: parts of the URI space that lie elsewhere (httpd's mod_alias)."""
+
+from __future__ import annotations
+
+import re
+
+from mpserver import lazyre
+from mpserver.config.settings import Conf, Setting
+from mpserver.typing import NamedTuple
+
+#: $1 to $9, $0 and & in the target of a Match form; a backslash takes the next $ or & as it is.
+REFERENCE = lazyre.compile(r"\\([$&])|\$(\d)|(&)")
+SLASHES = lazyre.compile(r"/{2,}")
+
+
+class Alias(NamedTuple):
+    """One alias: a URI prefix or a pattern, and where it leads."""
+
+    prefix: str
+    pattern: re.Pattern[str] | None
+    target: str
+    #: ScriptAlias: what it leads to is run by the handler cgi-script.
+    is_script: bool
+
+    def match(self, path: str) -> str | None:
+        """The file for a decoded URI path without double slashes, None if it lies elsewhere."""
+        if self.pattern is not None:
+            found = self.pattern.search(path)
+            return None if found is None else without_double_slashes(_substitute(self.target, found))
+        prefix = self.prefix
+        if not path.startswith(prefix):
+            return None
+        rest = path[len(prefix) :]
+        if rest and rest[0] != "/" and prefix[-1] != "/":
+            return None
+        return without_double_slashes(self.target + rest)
+
+
+class LocationAlias(NamedTuple):
+    """An Alias inside Location or LocationMatch: every path of it leads to the target, or to below it."""
+
+    target: str
+    is_script: bool
+    location: str
+
+
+def _inner_first(outer: tuple[Alias, ...], inner: tuple[Alias, ...]) -> tuple[Alias, ...]:
+    """A virtual host's aliases are tried before those of the main server."""
+    return inner + outer
+
+
+ALIASES: Setting[tuple[Alias, ...]] = Setting("Alias", (), _inner_first)
+#: Directory level: the Alias of the innermost Location.
+LOCATION_ALIAS: Setting[LocationAlias | None] = Setting("Alias in Location", None)
+#: Directory level: whether a Location's Alias keeps what follows the Location in the path.
+ALIAS_PRESERVE_PATH = Setting("AliasPreservePath", False)
+
+
+def translate(path: str, conf: Conf, location: Conf | None = None) -> tuple[str, bool] | None:
+    """Where the aliases lead.
+
+    :param path: the decoded path of the URI, double slashes merged.
+    :param conf: the server's settings.
+    :param location: the directory-level settings that Location sections gave, if they matter.
+    :returns: the file's name and whether it is a script, or None where no alias says anything.
+    """
+    if location is not None:
+        own = location[LOCATION_ALIAS]
+        if own is not None:
+            if location[ALIAS_PRESERVE_PATH]:
+                return without_double_slashes(own.target + path[len(own.location.rstrip("/")) :]), own.is_script
+            return own.target, own.is_script
+    for alias in conf[ALIASES]:
+        found = alias.match(path)
+        if found is not None:
+            return found, alias.is_script
+    return None
+
+
+def find(path: str, conf: Conf) -> Alias | None:
+    """The server's alias that holds for a decoded path."""
+    return next((alias for alias in conf[ALIASES] if alias.match(path) is not None), None)
+
+
+def without_double_slashes(path: str) -> str:
+    return SLASHES.sub("/", path) if "//" in path else path
+
+
+def _substitute(target: str, found: re.Match[str]) -> str:
+    """The target with its references replaced by what the pattern's groups matched."""
+
+    def replace(reference: re.Match[str]) -> str:
+        plain, number, whole = reference.groups()
+        if plain:
+            return str(plain)
+        group = 0 if whole else int(number)
+        return (found[group] or "") if group <= found.re.groups else ""
+
+    return REFERENCE.sub(replace, target)

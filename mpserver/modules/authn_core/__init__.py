@@ -1,0 +1,9 @@
+"""How users prove who they are: AuthType and AuthName (httpd's mod_authn_core)."""
+
+from __future__ import annotations
+
+from mpserver.config.settings import Setting
+
+#: None: none was set, or AuthType None.
+AUTH_TYPE: Setting[str | None] = Setting("AuthType", None)
+AUTH_NAME: Setting[str | None] = Setting("AuthName", None)

@@ -1,0 +1,111 @@
+"""httpd's core directives: what a server is called, where things lie, limits, logs, error pages.
+
+What acts while the configuration is read, sections, names of hosts and AllowOverride belong to
+`mpserver.config`; the directives among them are only listed here.
+"""
+
+from __future__ import annotations
+
+from mpserver.config.settings import Conf, Setting, append, update
+from mpserver.modules import paths
+from mpserver.typing import NamedTuple
+
+
+class Listen(NamedTuple):
+    """One Listen: host None is every address; the port; the protocol, "http" if none is named."""
+
+    host: str | None
+    port: int
+    protocol: str
+
+
+class LogLevels(NamedTuple):
+    """LogLevel: the level of its scope (None: inherited) and those of modules, as APLOG_* numbers (trace8: 15)."""
+
+    level: int | None
+    modules: dict[str, int]
+
+
+def _merge_levels(outer: LogLevels, inner: LogLevels) -> LogLevels:
+    level = outer.level if inner.level is None else inner.level
+    return LogLevels(level, {**outer.modules, **inner.modules})
+
+
+class Mutex(NamedTuple):
+    """A Mutex directive's mechanism, and the directory of its file (None: httpd's default)."""
+
+    mechanism: str
+    directory: str | None
+
+
+#: Where things lie when nobody says otherwise.
+DEFAULT_ROOT = "/etc/mpserver"
+
+SERVER_ROOT = Setting("ServerRoot", DEFAULT_ROOT)
+SERVER_ADMIN = Setting("ServerAdmin", "[no address given]")
+SERVER_PATH: Setting[str | None] = Setting("ServerPath", None)
+#: "full", "os", "minimal", "minor", "major" or "prod": how much the Server header tells.
+SERVER_TOKENS = Setting("ServerTokens", "full")
+LISTEN: Setting[tuple[Listen, ...]] = Setting("Listen", (), append)
+DOCUMENT_ROOT = Setting("DocumentRoot", f"{DEFAULT_ROOT}/htdocs")
+#: Seconds.
+TIMEOUT = Setting("Timeout", 60.0)
+KEEP_ALIVE = Setting("KeepAlive", True)
+#: Seconds.
+KEEP_ALIVE_TIMEOUT = Setting("KeepAliveTimeout", 5.0)
+#: 0: unlimited.
+MAX_KEEP_ALIVE_REQUESTS = Setting("MaxKeepAliveRequests", 100)
+LIMIT_REQUEST_LINE = Setting("LimitRequestLine", 8190)
+#: 0: unlimited.
+LIMIT_REQUEST_FIELDS = Setting("LimitRequestFields", 100)
+LIMIT_REQUEST_FIELD_SIZE = Setting("LimitRequestFieldSize", 8190)
+#: Bytes, 0: unlimited. Directory level.
+LIMIT_REQUEST_BODY = Setting("LimitRequestBody", 1 << 30)
+#: An absolute path, "|command", "syslog[:...]", or the relative default: see `error_log`.
+ERROR_LOG = Setting("ErrorLog", "logs/error_log")
+#: Server and directory level; `log_level` gives the number in effect.
+LOG_LEVEL: Setting[LogLevels] = Setting("LogLevel", LogLevels(4, {}), _merge_levels)
+PID_FILE = Setting("PidFile", "logs/mpserver.pid")
+#: By the mutex's lower-case name, "default" for those not named.
+MUTEX: Setting[dict[str, Mutex]] = Setting("Mutex", {}, update)
+#: "on", "off" or "dns". Directory level.
+USE_CANONICAL_NAME = Setting("UseCanonicalName", "off")
+#: "on", "off" or "double". Directory level.
+HOSTNAME_LOOKUPS = Setting("HostnameLookups", "off")
+
+#: Directory level, by status: ``"text`` (with its quote), a local path, a URL; "" for the built-in page.
+ERROR_DOCUMENT: Setting[dict[int, str]] = Setting("ErrorDocument", {}, lambda outer, inner: {**outer, **inner})
+FORCE_TYPE: Setting[str | None] = Setting("ForceType", None)
+SET_HANDLER: Setting[str | None] = Setting("SetHandler", None)
+#: Names of filters, in lower case, separated by semicolons.
+SET_OUTPUT_FILTER: Setting[str | None] = Setting("SetOutputFilter", None)
+SET_INPUT_FILTER: Setting[str | None] = Setting("SetInputFilter", None)
+#: The charset for text/plain and text/html without one.
+ADD_DEFAULT_CHARSET: Setting[str | None] = Setting("AddDefaultCharset", None)
+#: True, False, or None: as the content handler prefers.
+ACCEPT_PATH_INFO: Setting[bool | None] = Setting("AcceptPathInfo", None)
+#: Whether the Authorization header is among a request's CGI variables.
+CGI_PASS_AUTH = Setting("CGIPassAuth", False)
+
+
+def error_log(conf: Conf) -> str:
+    """Where a server's errors go: an absolute path, ``|command`` or ``syslog...``."""
+    target = conf[ERROR_LOG]
+    return target if ERROR_LOG in conf else paths.absolute(conf[SERVER_ROOT], target)
+
+
+def pid_file(conf: Conf) -> str:
+    """The pid file's absolute path."""
+    return paths.absolute(conf[SERVER_ROOT], conf[PID_FILE])
+
+
+def document_root(conf: Conf) -> str:
+    """The root of a server's documents, without a trailing slash (but for "/")."""
+    return conf[DOCUMENT_ROOT] if DOCUMENT_ROOT in conf else paths.absolute(conf[SERVER_ROOT], "htdocs")
+
+
+def log_level(conf: Conf, module: str = "core") -> int:
+    """The number of LogLevel for one module's messages."""
+    levels = conf[LOG_LEVEL]
+    default = levels.level
+    return levels.modules.get(module, 4 if default is None else default)

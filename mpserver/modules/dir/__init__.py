@@ -1,0 +1,12 @@
+"""DirectoryIndex and DirectorySlash: what a request for a directory means (httpd's mod_dir)."""
+
+from __future__ import annotations
+
+from mpserver.config.settings import Setting
+
+#: The names to look for, in their order; () with "DirectoryIndex disabled".
+DIRECTORY_INDEX: Setting[tuple[str, ...]] = Setting("DirectoryIndex", ("index.html",))
+#: Whether a directory without its trailing slash is redirected to the one with.
+DIRECTORY_SLASH = Setting("DirectorySlash", True)
+#: Whether the two above are left alone where another handler than the static one is configured.
+DIRECTORY_CHECK_HANDLER = Setting("DirectoryCheckHandler", False)

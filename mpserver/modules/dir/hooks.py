@@ -1,0 +1,67 @@
+"""What a request for a directory is answered with: the slash that its name lacks, or its index file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mpserver.api import constants
+from mpserver.config.settings import Conf
+from mpserver.http1.percent import encode_path
+from mpserver.modules.dir import DIRECTORY_CHECK_HANDLER, DIRECTORY_INDEX, DIRECTORY_SLASH
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+
+OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
+
+#: The handler that directories have (DirectoryCheckHandler lets index files go on beside it only).
+DIRECTORY_HANDLER = "httpd/unix-directory"
+
+#: Serves another URI path (encoded) in place of the request: DONE or OK, else its status.
+Look = Callable[[str], int]
+
+
+def directory(req: Request, conf: Conf, look: Look) -> int:
+    """A request for a directory: the redirect to its name with a slash, or its index file.
+
+    :param look: tries an index file; 404 lets the next one come.
+    :returns: DECLINED if there is neither.
+    """
+    if req.mp_path_info:
+        return DECLINED
+    if not req.mp_uri.endswith("/"):
+        return redirect_to_slash(req) if conf[DIRECTORY_SLASH] else DECLINED
+    if conf[DIRECTORY_CHECK_HANDLER] and req.mp_handler not in (None, DIRECTORY_HANDLER):
+        return DECLINED
+    return find_index(req, conf[DIRECTORY_INDEX], look)
+
+
+def redirect_to_slash(req: Request) -> int:
+    """301 to the directory's name with a slash, the query kept."""
+    target = encode_path(req.mp_uri) + "/"
+    if req.mp_args:
+        target += "?" + req.mp_args
+    req.headers_out["Location"] = req.mp_construct_url(target)
+    return constants.HTTP_MOVED_PERMANENTLY
+
+
+def find_index(req: Request, names: tuple[str, ...], look: Look) -> int:
+    """The first index file that can be served takes the request's place.
+
+    :returns: what ``look`` says of it; else the last error but 404 (so that no listing shows what a
+        broken index should hide); DECLINED if none exists.
+    """
+    base, args = encode_path(req.mp_uri), req.mp_args
+    error = DECLINED
+    for name in names:
+        path, question, query = name.partition("?")
+        if question:
+            req.mp_args = query if args is None else f"{query}&{args}"
+        result = look(path if path.startswith("/") else base + path)
+        if result in (OK, DONE) or 300 <= result < 400:
+            return result
+        req.mp_args = args
+        if result != constants.HTTP_NOT_FOUND:
+            error = result
+    return error

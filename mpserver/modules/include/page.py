@@ -1,0 +1,531 @@
+"""The pages of server side includes (httpd's mod_include, and mod_python's element ``python``).
+
+    Document    one page: text goes through, elements act; conditions say what shows
+    Services    what elements ask of the server: other resources, programs, Python
+
+A fault of an element is logged with file and reason; the page shows SSIErrorMsg in its place.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from urllib.parse import quote, unquote
+
+from mpserver.api.error_log import ERROR
+from mpserver.config.settings import Conf
+from mpserver.errors import ExpressionError, MpserverError
+from mpserver.modules import expressions, include
+from mpserver.modules.cgi import variables as cgi_variables
+from mpserver.modules.cgi.running import command
+from mpserver.modules.core.options import Option, effective
+from mpserver.modules.include.tags import (
+    DECODINGS,
+    ENCODINGS,
+    Tag,
+    abbreviated,
+    decode,
+    encode,
+    overlap,
+    scan,
+    to_bytes,
+    to_text,
+)
+from mpserver.typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+
+#: A longer tag is none.
+LONGEST = 1 << 20
+#: Elements that act where nothing shows, too.
+CONDITIONS = frozenset({"if", "elif", "else", "endif"})
+
+_VARIABLE = re.compile(r"\\([\\$])|\$\{([^}]*)\}|\$([A-Za-z_0-9]+)")
+
+
+class Fault(MpserverError):
+    """What is wrong with an element, and the number that httpd's message has."""
+
+    def __init__(self, text: str, number: int | None = None) -> None:
+        super().__init__(text)
+        self.number = number
+
+
+class Services(Protocol):
+    """What the elements of one page ask of the server. ``uri``: relative to the page's, may have a query."""
+
+    def include(self, uri: str, write: Callable[[bytes], None], *, script: bool) -> int:
+        """Serve another resource into the page; ``script``: only by a CGI program. :returns: OK, or its status."""
+
+    def find(self, uri: str) -> os.stat_result | None:
+        """What stat says of the file of another resource that the client could get."""
+
+    def python(self, kind: str, code: str, write: Callable[[bytes], None]) -> None:
+        """Run the element ``python``, ``eval`` or ``exec``. :raises Fault: it failed."""
+
+
+class Document:
+    """One page on its way through the filter; also the `expressions.Facts` of its conditions."""
+
+    def __init__(self, req: Request, conf: Conf, write: Callable[[bytes], None], services: Services) -> None:
+        self._req = req
+        self._write = write
+        self._services = services
+        self._may_exec = bool(effective(conf) & Option.EXEC)
+        self._start, self._end = conf[include.START_TAG].encode(), conf[include.END_TAG].encode()
+        self._error = conf[include.ERROR_MESSAGE]
+        self._time_format = conf[include.TIME_FORMAT]
+        self._undefined = conf[include.UNDEFINED_ECHO]
+        self._size_in_bytes = False
+        self._data = b""
+        #: Whether text shows; whether a branch of the innermost condition was taken; conditions inside hidden text.
+        self._shows = True
+        self._taken = True
+        self._hidden = 0
+        self._open = 0
+        self.match: re.Match[str] | None = None
+        #: The query of the page around this one, which has another.
+        self._query: str | None = None
+        main = req.mp_main
+        parent = getattr(main, "mp_document", None) if main is not None else None
+        if main is not None and parent is not None:
+            req.mp_env = main.subprocess_env
+            self._names: dict[str, str] = parent._names
+            if req.mp_args is not None:
+                self._query = req.subprocess_env.get("QUERY_STRING")
+                req.subprocess_env["QUERY_STRING"] = req.mp_args
+        else:
+            self._names = self._facts()
+        req.mp_document = self
+
+    def _facts(self) -> dict[str, str]:
+        """The variables of the page itself, and those of CGI in the request's environment."""
+        req = self._req
+        environment = cgi_variables.variables(req)
+        table = req.subprocess_env
+        for name, value in environment.items():
+            table[name.decode()] = to_text(value)
+        arguments = req.mp_args or ""
+        return {
+            "DOCUMENT_NAME": os.path.basename(req.mp_filename or ""),
+            "DOCUMENT_URI": req.mp_uri,
+            "DOCUMENT_ARGS": arguments,
+            "QUERY_STRING_UNESCAPED": re.sub(
+                r"([^0-9A-Za-z_\s.,/=+:@%-])", r"\\\1", unquote(arguments, errors="surrogateescape")
+            ),
+        }
+
+    # ---- the stream
+
+    def feed(self, data: bytes) -> None:
+        """Take a piece of the page."""
+        self._data += data
+        self._advance(False)
+
+    def close(self) -> None:
+        """The page is over."""
+        self._advance(True)
+        if self._data:
+            self._log("SSI directive was not properly finished at the end of parsed document", 1372)
+            self._data = b""
+        if self._query is not None:
+            self._req.subprocess_env["QUERY_STRING"] = self._query
+        if self._open:
+            self._log("missing closing endif directive in parsed document", 1373)
+
+    def _advance(self, last: bool) -> None:
+        data, at = self._data, 0
+        start, end = self._start, self._end
+        while True:
+            found = data.find(start, at)
+            if found < 0:
+                keep = 0 if last else overlap(data, at, start)
+                self._show(data[at : len(data) - keep])
+                self._data = data[len(data) - keep :]
+                return
+            self._show(data[at:found])
+            tag = scan(data, found + len(start), end, last=last)
+            if tag is None:
+                if not last and len(data) - found > LONGEST:
+                    self._log(f"a directive of more than {LONGEST} bytes")
+                    self._show(to_bytes(self._error))
+                    at = found + len(start)
+                    continue
+                self._data = data[found:]
+                return
+            self._act(tag)
+            at = tag.end
+
+    def _show(self, data: bytes) -> None:
+        if data and self._shows:
+            self._write(data)
+
+    def _act(self, tag: Tag) -> None:
+        element = _ELEMENTS.get(tag.element)
+        try:
+            if element is None:
+                self._fail(f'unknown directive "{tag.element}" in parsed doc {self._name()}', 1371)
+            if self._shows or tag.element in CONDITIONS:
+                element(self, tag.arguments)
+        except Fault as fault:
+            self._req.mp_log.log(
+                ERROR,
+                str(fault),
+                module="include",
+                client=self._req.connection.client_addr,
+                number=fault.number,
+            )
+            self._show(to_bytes(self._error))
+            if tag.element in ("if", "elif"):
+                self._shows, self._taken = False, True  # a condition that can't be read has no branch
+
+    def _fail(self, text: str, number: int | None = None) -> NoReturn:
+        raise Fault(text, number)
+
+    def _log(self, text: str, number: int | None = None, level: int = ERROR) -> None:
+        client = self._req.connection.client_addr
+        self._req.mp_log.log(level, f"{text} {self._name()}", module="include", client=client, number=number)
+
+    def _name(self) -> str:
+        return self._req.mp_filename or self._req.mp_uri
+
+    # ---- variables
+
+    def variable(self, name: str) -> str:
+        """The value of a variable, "" where there is none."""
+        return self.lookup(name) or ""
+
+    def header(self, name: str) -> str:
+        """A header of the request."""
+        return self._req.headers_in.get(name) or ""
+
+    def reachable(self, uri: str) -> bool:
+        """Whether the client could get a resource."""
+        return self._services.find(uri) is not None
+
+    def lookup(self, name: str) -> str | None:
+        """The value of a variable; None where there is none."""
+        if name.isdigit() and len(name) == 1:
+            return self._group(int(name))
+        value: str | None = self._req.subprocess_env.get(name)
+        if value is not None:
+            return value
+        value = self._names.get(name)
+        if value is not None:
+            return value
+        made = _MADE.get(name)
+        if made is not None:
+            return made(self)
+        if name.startswith("HTTP_"):
+            return None
+        return expressions.server_variables(self._req).get(name)
+
+    def _group(self, number: int) -> str | None:
+        match = self.match
+        if match is None or number > match.re.groups:
+            self._log(f"regex capture ${number} is out of range in", 1330)
+            return None
+        return match[number]
+
+    def _filled(self, text: str) -> str:
+        """A text with ``$name`` and ``${name}`` replaced."""
+        if "$" not in text and "\\" not in text:
+            return text
+
+        def put(match: re.Match[str]) -> str:
+            plain, braced, bare = match.groups()
+            return plain or self.variable(braced if braced is not None else bare)
+
+        return _VARIABLE.sub(put, text)
+
+    def _date(self, seconds: float, local: bool) -> str:
+        when = time.localtime(seconds) if local else time.gmtime(seconds)
+        try:
+            return time.strftime(self._time_format, when)
+        except ValueError:
+            return ""
+
+    def date_local(self) -> str:
+        """DATE_LOCAL."""
+        return self._date(time.time(), True)
+
+    def date_gmt(self) -> str:
+        """DATE_GMT."""
+        return self._date(time.time(), False)
+
+    def last_modified(self) -> str:
+        """LAST_MODIFIED, of the page that the client asked for."""
+        page = self._req
+        while page.mp_main is not None:
+            page = page.mp_main
+        return self._date(page.mp_stat.st_mtime if page.mp_stat is not None else time.time(), True)
+
+    def user_name(self) -> str:
+        """USER_NAME: whose file it is."""
+        import pwd
+
+        found = self._req.mp_stat
+        try:
+            return pwd.getpwuid(found.st_uid).pw_name if found is not None else "<unknown>"
+        except KeyError:
+            return "<unknown>"
+
+    # ---- elements
+
+    def echo(self, arguments: Arguments) -> None:
+        """``echo [encoding="..."] [decoding="..."] var="..."``."""
+        encoding, decoding = "entity", "none"
+        done = False
+        for name, value in arguments:
+            if name == "var":
+                done = True
+                found = self.lookup(self._filled(value or ""))
+                shown = self._undefined if found is None else encode(decode(found, decoding), encoding)
+                self._write(to_bytes(shown))
+            elif name == "encoding":
+                encoding = self._coding("encoding", value, ENCODINGS, 1345)
+            elif name == "decoding":
+                decoding = self._coding("decoding", value, DECODINGS, 1345)
+            else:
+                self._fail(f'unknown parameter "{name}" in tag echo of {self._name()}', 1346)
+        if not done:
+            self._fail(f"missing argument for echo element in {self._name()}", 1343)
+
+    def _coding(self, what: str, value: str | None, known: Mapping[str, Any], number: int) -> str:
+        wanted = (value or "").lower()
+        for one in wanted.split(","):
+            if one.strip() not in known:
+                text = f'unknown value "{value}" to parameter "{what}" of tag echo in {self._name()}'
+                self._fail(text, number)
+        return wanted
+
+    def set(self, arguments: Arguments) -> None:
+        """``set [encoding="..."] [decoding="..."] var="..." value="..."``."""
+        encoding, decoding, variable = "none", "none", None
+        done = False
+        for name, value in arguments:
+            if name == "var":
+                variable = value
+            elif name == "encoding":
+                encoding = self._coding("encoding", value, ENCODINGS, 1345)
+            elif name == "decoding":
+                decoding = self._coding("decoding", value, DECODINGS, 1345)
+            elif name == "value":
+                if variable is None or value is None:
+                    break
+                text = encode(decode(self._filled(value), decoding), encoding)
+                self._req.subprocess_env[self._filled(variable)] = text
+                done = True
+            else:
+                self._fail(f"Invalid tag for set directive in {self._name()}", 1365)
+        if not done:
+            self._fail(f"missing argument for set element in {self._name()}", 1362)
+
+    def config(self, arguments: Arguments) -> None:
+        """``config errmsg|echomsg|timefmt|sizefmt="..."``."""
+        if not arguments:
+            self._fail(f"missing argument for config element in {self._name()}", 1347)
+        for name, value in arguments:
+            text = self._filled(value or "")
+            if name == "errmsg":
+                self._error = text
+            elif name == "echomsg":
+                self._undefined = text
+            elif name == "timefmt":
+                self._time_format = text
+            elif name == "sizefmt" and text.lower() in ("bytes", "abbrev"):
+                self._size_in_bytes = text.lower() == "bytes"
+            elif name == "sizefmt":
+                self._fail(f'unknown value "{text}" to parameter "sizefmt" of tag config in {self._name()}', 1348)
+            else:
+                self._fail(f'unknown parameter "{name}" to tag config in {self._name()}', 1349)
+
+    def include(self, arguments: Arguments) -> None:
+        """``include virtual|file="..."``."""
+        if not arguments:
+            self._fail(f"missing argument for include element in {self._name()}", 1341)
+        for name, value in arguments:
+            if name == "onerror":
+                continue
+            if name not in ("virtual", "file"):
+                self._fail(f'unknown parameter "{name}" to tag include in {self._name()}', 1342)
+            target = self._filled(value or "")
+            if name == "file":
+                uri = self._file(target, "unable to include file")
+            else:
+                uri = target
+            status = self._services.include(uri, self._write, script=False)
+            if status:
+                text = f'unable to include "{target}" in parsed file {self._name()}, subrequest returned {status}'
+                self._fail(text)
+
+    def _file(self, path: str, what: str) -> str:
+        """A file below the page's folder, as a relative URI."""
+        if path.startswith("/") or ".." in path.split("/") or "\0" in path:
+            self._fail(f'{what} "{path}" in parsed file {self._name()}: it is not below the page\'s folder')
+        return "./" + quote(path, safe="/", errors="surrogateescape")
+
+    def _sizes(self, tag: str, arguments: Arguments) -> list[os.stat_result]:
+        if not arguments:
+            self._fail(f"missing argument for {tag} element in {self._name()}", 1350)
+        found = []
+        for name, value in arguments:
+            if name not in ("virtual", "file"):
+                self._fail(f'unknown parameter "{name}" to tag {tag} in {self._name()}', 1349)
+            target = self._filled(value or "")
+            uri = self._file(target, "unable to access file") if name == "file" else target
+            facts = self._services.find(uri)
+            if facts is None:
+                self._fail(f'unable to lookup information about "{target}" in parsed file {self._name()}', 2670)
+            found.append(facts)
+        return found
+
+    def fsize(self, arguments: Arguments) -> None:
+        """``fsize virtual|file="..."``."""
+        for facts in self._sizes("fsize", arguments):
+            size = facts.st_size
+            self._write((f"{size:,}" if self._size_in_bytes else abbreviated(size)).encode())
+
+    def flastmod(self, arguments: Arguments) -> None:
+        """``flastmod virtual|file="..."``."""
+        for facts in self._sizes("flastmod", arguments):
+            self._write(to_bytes(self._date(facts.st_mtime, True)))
+
+    def printenv(self, arguments: Arguments) -> None:
+        """``printenv``."""
+        if arguments:
+            self._fail(f"printenv directive does not take tags in {self._name()}", 1367)
+        table = dict(self._req.subprocess_env.pairs())
+        for name in (*self._names, *_MADE):
+            table.setdefault(name, self.variable(name))
+        for name, value in table.items():
+            self._write(to_bytes(html.escape(f"{name}={value}", quote=False)) + b"\n")
+
+    def exec(self, arguments: Arguments) -> None:
+        """``exec cmd|cgi="..."``, under Options Includes."""
+        if not self._may_exec:
+            self._fail(f"exec used but not allowed in {self._name()}", 1228)
+        if not arguments:
+            self._fail(f"missing argument for exec element in {self._name()}", 1229)
+        for name, value in arguments:
+            text = self._filled(value or "")
+            if name == "cmd":
+                status = command(self._req, text, self._environment(), self._write)
+            elif name == "cgi":
+                status = self._services.include(text, self._write, script=True)
+            else:
+                self._fail(f'unknown parameter "{name}" to tag exec in {self._name()}', 1231)
+            if status:
+                self._fail(f'execution failure for parameter "{name}" to tag exec in file {self._name()}', 1232)
+
+    def _environment(self) -> dict[bytes, bytes]:
+        table = self._req.subprocess_env
+        for name in (*self._names, *_MADE):
+            if name not in table:
+                table[name] = self.variable(name)
+        found = {}
+        for name, value in table.pairs():
+            found[cgi_variables.UNSPEAKABLE.sub("_", name).encode()] = to_bytes(value).replace(b"\0", b"")
+        return found
+
+    def python(self, arguments: Arguments) -> None:
+        """``python eval|exec="..."``, under Options Includes."""
+        if not self._may_exec:
+            self._fail(f"#python used but not allowed in {self._name()}")
+        chosen: tuple[str, str] | None = None
+        for name, value in arguments:
+            if not value:
+                self._fail(f"empty value for '{name}' parameter to tag 'python' in {self._name()}")
+            if name not in ("eval", "exec"):
+                self._fail(f"unexpected '{name}' parameter to tag 'python' in {self._name()}")
+            if chosen is not None:
+                self._fail(f"multiple 'eval/exec' parameters to tag 'python' in {self._name()}")
+            chosen = name, html.unescape(value).replace("\r\n", "\n").rstrip()
+        if chosen is None:
+            self._fail(f"missing 'eval/exec' parameter to tag 'python' in {self._name()}")
+        self._services.python(*chosen, self._write)
+
+    # ---- conditions
+
+    def _condition(self, tag: str, arguments: Arguments) -> bool:
+        if len(arguments) > 1:
+            self._fail(f"too many arguments for {tag} element in {self._name()}", 1352)
+        if not arguments:
+            self._fail(f"missing expr argument for {tag} element in {self._name()}", 1353)
+        ((name, expression),) = arguments
+        if name != "expr":
+            self._fail(f'unknown parameter "{name}" to tag {tag} in {self._name()}', 1354)
+        if expression is None:
+            self._fail(f"missing expr value for {tag} element in {self._name()}", 1355)
+        try:
+            return expressions.parse(expression)(self)
+        except ExpressionError as error:
+            text = f'Could not parse expr "{expression}" in {self._name()}: {error}'
+            self._fail(text, 1337)
+
+    def _branch(self, taken: bool) -> None:
+        self._shows = taken
+        self._taken = self._taken or taken
+
+    def if_(self, arguments: Arguments) -> None:
+        """``if expr="..."``."""
+        self._open += 1
+        if not self._shows:
+            self._hidden += 1
+            return
+        self._taken = False
+        self._branch(self._condition("if", arguments))
+
+    def elif_(self, arguments: Arguments) -> None:
+        """``elif expr="..."``."""
+        if self._hidden:
+            return
+        if self._taken:
+            self._shows = False
+            return
+        self._shows = True  # (for the error's text)
+        self._branch(self._condition("elif", arguments))
+
+    def else_(self, arguments: Arguments) -> None:
+        """``else``."""
+        if not self._hidden:
+            self._branch(not self._taken)
+
+    def endif(self, arguments: Arguments) -> None:
+        """``endif``."""
+        self._open = max(0, self._open - 1)
+        if self._hidden:
+            self._hidden -= 1
+        else:
+            self._shows = self._taken = True
+
+
+Arguments = tuple[tuple[str, str | None], ...]
+
+_ELEMENTS: Mapping[str, Callable[[Document, Arguments], None]] = {
+    "echo": Document.echo,
+    "set": Document.set,
+    "config": Document.config,
+    "include": Document.include,
+    "fsize": Document.fsize,
+    "flastmod": Document.flastmod,
+    "printenv": Document.printenv,
+    "exec": Document.exec,
+    "python": Document.python,
+    "if": Document.if_,
+    "elif": Document.elif_,
+    "else": Document.else_,
+    "endif": Document.endif,
+}
+
+#: Variables that are made when they are asked for.
+_MADE: Mapping[str, Callable[[Document], str]] = {
+    "DATE_LOCAL": Document.date_local,
+    "DATE_GMT": Document.date_gmt,
+    "LAST_MODIFIED": Document.last_modified,
+    "USER_NAME": Document.user_name,
+}

@@ -1,0 +1,107 @@
+"""LogFormat's language: a format becomes a function from a request to its line (httpd's mod_log_config, mod_logio).
+
+    %...{argument}X   with, before the letter, in any order: ``!200,304`` or ``200,304`` (only for these
+    statuses, or not for these; else "-"), ``<`` and ``>`` (the first or the last of internally
+    redirected requests; %r, %s, %D, %T and %U mean the first without it, the others the last)
+
+What comes from clients is escaped so that no line can be forged: controls, quotes, backslashes and all
+beyond ASCII as in a C string.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from mpserver.errors import ConfigError
+from mpserver.modules.log_config.items import LETTERS
+from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from mpserver.modules.log_config.items import Getter, Letter
+
+
+#: Everything between % and the letter, in any order, as often as one likes.
+_ITEM = re.compile(r"%(?P<modifiers>(?:[!<>,0-9]|\{[^}]*\})*)(?P<letter>\^[a-zA-Z]{2}|[^!<>,0-9{]|\Z)", re.ASCII)
+_MODIFIER = re.compile(r"\{([^}]*)\}|(\d+)|([!<>])", re.ASCII)
+_LITERAL_ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r": "\r", "\\\\": "\\"}
+_LITERAL_ESCAPE = re.compile(r"\\[ntr\\]")
+
+
+class Item(NamedTuple):
+    """A compiled item: its getter, and whether it means the first of redirected requests."""
+
+    get: Getter
+    first: bool
+
+
+def compile_format(text: str) -> Callable[[Any], str]:
+    """The function that makes a request's line (without its line end) in this format.
+
+    :raises ConfigError: with httpd's words, for an unknown letter or an unfinished item.
+    """
+    template, items = parse_format(text)
+    getters = tuple(item.get for item in items)
+    firsts = tuple(item.first for item in items)
+    if not getters:
+        literal = template % ()
+        return lambda _req: literal
+
+    def line(req: Any) -> str:
+        if req.prev is None and req.next is None:
+            return template % tuple(["-" if (value := get(req)) is None else value for get in getters])
+        first = last = req
+        while first.prev is not None:
+            first = first.prev
+        while last.next is not None:
+            last = last.next
+        found = [get(first if of_first else last) for get, of_first in zip(getters, firsts, strict=True)]
+        return template % tuple(["-" if value is None else value for value in found])
+
+    return line
+
+
+def parse_format(text: str) -> tuple[str, list[Item]]:
+    """A format's template for the operator %, and its items."""
+    pieces: list[str] = []
+    items: list[Item] = []
+    at = 0
+    while True:
+        percent = text.find("%", at)
+        literal = text[at:] if percent < 0 else text[at:percent]
+        pieces.append(_LITERAL_ESCAPE.sub(lambda match: _LITERAL_ESCAPES[match[0]], literal).replace("%", "%%"))
+        if percent < 0:
+            return "".join(pieces), items
+        match = _ITEM.match(text, percent)
+        if match is None or not match["letter"]:
+            raise ConfigError(
+                "Ran off end of LogFormat parsing args to some directive: there is no letter after "
+                f"{text[percent:]!r}; write %% for a percent sign"
+            )
+        at = match.end()
+        if match["letter"] == "%" and not match["modifiers"]:
+            pieces.append("%%")
+            continue
+        letter = match["letter"]
+        if letter not in LETTERS:
+            raise ConfigError(f"Unrecognized LogFormat directive %{letter}: known are {' '.join(LETTERS)}")
+        items.append(_item(LETTERS[letter], match["modifiers"]))
+        pieces.append("%s")
+
+
+def _item(letter: Letter, modifiers: str) -> Item:
+    argument, first, unless = "", letter.first, False
+    statuses: set[int] = set()
+    for braces, digits, sign in _MODIFIER.findall(modifiers):
+        if digits:
+            statuses.add(int(digits))
+        elif sign == "!":
+            unless = not unless
+        elif sign:
+            first = sign == "<"
+        else:
+            argument = braces
+    get = letter.make(argument)
+    if not statuses:
+        return Item(get, first)
+    return Item(lambda req: None if (req.status in statuses) is unless else get(req), first)

@@ -1,0 +1,144 @@
+"""The type of a request's file, and the filters that its extensions ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from stat import S_ISDIR
+
+from mpserver.config.settings import Conf
+from mpserver.modules.mime import (
+    ADD_CHARSET,
+    ADD_ENCODING,
+    ADD_HANDLER,
+    ADD_LANGUAGE,
+    ADD_TYPE,
+    DEFAULT_LANGUAGE,
+    TYPES_CONFIG,
+    Extensions,
+)
+from mpserver.typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+
+#: So many names' types are remembered for each configuration.
+REMEMBERED = 1024
+#: What directories have as their type.
+DIRECTORY_TYPE = "httpd/unix-directory"
+
+
+class Mime(NamedTuple):
+    """What was found; None or empty where the extensions say nothing."""
+
+    type: str | None
+    handler: str | None
+    encoding: str | None
+    languages: tuple[str, ...]
+    charset: str | None
+
+
+NOTHING = Mime(None, None, None, (), None)
+
+
+def find(name: str, conf: Conf) -> Mime:
+    """What the extensions of a file's base name say, in any order, the last of a kind winning.
+
+    Leading dots and what follows them up to the next dot are the name itself: ``.png`` is a hidden
+    file. Codings and languages add up.
+    """
+    start = 0
+    while name.startswith(".", start):
+        start += 1
+    dot = name.find(".", start)
+    if dot < 0 or dot + 1 == len(name):
+        return _or_default(NOTHING, conf)
+    types, add_type, handlers = conf[TYPES_CONFIG].table, conf[ADD_TYPE], conf[ADD_HANDLER]
+    encodings, tongues, charsets = conf[ADD_ENCODING], conf[ADD_LANGUAGE], conf[ADD_CHARSET]
+    media = handler = encoding = charset = None
+    languages: tuple[str, ...] = ()
+    for extension in name[dot + 1 :].lower().split("."):
+        if not extension:
+            continue
+        media = add_type.get(extension) or types.get(extension) or media
+        if handlers:
+            handler = handlers.get(extension) or handler
+        if encodings:
+            found = encodings.get(extension)
+            if found:
+                encoding = found if encoding is None else f"{encoding}, {found}"
+        if charsets:
+            charset = charsets.get(extension) or charset
+        if tongues:
+            found = tongues.get(extension)
+            if found:
+                languages = (*languages, found)
+    return _or_default(Mime(media, handler, encoding, languages, charset), conf)
+
+
+def filters(name: str, added: Extensions) -> Iterator[str]:
+    """The filters that a file's extensions ask for, in the order of the extensions (httpd's mod_mime)."""
+    for extension in name.lstrip(".").lower().split(".")[1:]:
+        names = added.get(extension)
+        if names:
+            yield from names.split(";")
+
+
+def _or_default(mime: Mime, conf: Conf) -> Mime:
+    default = conf[DEFAULT_LANGUAGE]
+    return mime._replace(languages=(default,)) if default and not mime.languages else mime
+
+
+def with_charset(media: str, charset: str) -> str:
+    """A media type with its charset parameter set."""
+    kept = [part for part in media.split(";") if not part.strip().lower().startswith("charset=")]
+    return f"{';'.join(kept)}; charset={charset}"
+
+
+class Finder:
+    """`find` for one configuration; remembers the names that were asked for."""
+
+    __slots__ = ("_conf", "_known")
+
+    def __init__(self, conf: Conf) -> None:
+        self._conf = conf
+        self._known: dict[str, Mime] = {}
+
+    def __call__(self, name: str) -> Mime:
+        """What the extensions of a file's base name say."""
+        found = self._known.get(name)
+        if found is None:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            found = self._known[name] = find(name, self._conf)
+        return found
+
+
+def type_checker(req: Request, find: Callable[[str], Mime]) -> int:
+    """The type phase: set the request's type, handler, coding and languages from its file's name.
+
+    :param find: a `Finder` of the request's configuration.
+    :returns: OK where a type is known, else DECLINED.
+    """
+    filename = req.mp_filename
+    if filename is None:
+        return -1
+    finfo = req.mp_finfo
+    if finfo.filetype == 2 if finfo is not None else req.mp_stat is not None and S_ISDIR(req.mp_stat.st_mode):
+        req.mp_content_type = DIRECTORY_TYPE
+        return 0
+    found = find(filename[filename.rfind("/") + 1 :])
+    if found.handler is not None and not req.mp_proxyreq:
+        req.mp_handler = found.handler
+    if found.encoding is not None:
+        before = req.mp_content_encoding
+        req.mp_content_encoding = f"{before}, {found.encoding}" if before else found.encoding
+    if found.languages:
+        req.mp_content_languages = found.languages
+    if found.type is not None:
+        req.mp_content_type = found.type
+    media = req.mp_content_type
+    if media is None:
+        return -1
+    if found.charset is not None:
+        req.mp_content_type = with_charset(media, found.charset)
+    return 0

@@ -1,0 +1,110 @@
+"""The directives of the MPMs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mpserver.config.registry import SERVER_ONLY, Args, Call, Directive
+from mpserver.config.settings import Setting
+from mpserver.modules import values
+from mpserver.modules.mpm import (
+    GRACEFUL_SHUTDOWN_TIMEOUT,
+    HIGHEST_LIMIT,
+    HIGHEST_THREAD_LIMIT,
+    MAX_CONNECTIONS_PER_CHILD,
+    MAX_REQUEST_WORKERS,
+    MAX_SPARE_SERVERS,
+    MAX_SPARE_THREADS,
+    MIN_SPARE_SERVERS,
+    MIN_SPARE_THREADS,
+    SERVER_LIMIT,
+    START_SERVERS,
+    THREAD_LIMIT,
+    THREADS_PER_CHILD,
+)
+
+
+def _at_least_one(setting: Setting[int]) -> Callable[[Call], None]:
+    read = values.number(1, 2**31 - 1, lower=True)
+
+    def apply(call: Call) -> None:
+        value = read(call, call.args[0])
+        if value < 1:
+            call.warn(f"{call.name} of {value} not allowed, increasing to 1")
+            value = 1
+        call.server[setting] = value
+
+    return apply
+
+
+def _limit(setting: Setting[int], highest: int, what: str) -> Callable[[Call], None]:
+    at_least_one = _at_least_one(setting)
+
+    def apply(call: Call) -> None:
+        at_least_one(call)
+        value = call.server[setting]
+        if value > highest:
+            call.warn(f"{call.name} of {value} exceeds the limit of {highest} {what}, decreasing to that")
+            call.server[setting] = highest
+
+    return apply
+
+
+def _count(name: str, apply: Callable[[Call], None], what: str) -> Directive:
+    return Directive(name, Args.TAKE1, SERVER_ONLY, apply, help=what)
+
+
+_per_child = values.server(MAX_CONNECTIONS_PER_CHILD, values.number(0, remark=" (0 = no limit)"))
+_workers = _at_least_one(MAX_REQUEST_WORKERS)
+_PER_CHILD = "the connections after which a worker is replaced, 0 for never"
+_WORKERS = "the most workers at a time"
+
+#: What belongs to httpd's core, but only makes sense here. MPM acts while the configuration is read.
+CORE_DIRECTIVES = (
+    _count("MaxConnectionsPerChild", _per_child, _PER_CHILD),
+    _count("MaxRequestsPerChild", _per_child, _PER_CHILD),
+    _count("MPM", lambda _call: None, "prefork (one request at a time in each interpreter) or worker (threads)"),
+)
+
+_COMMON = (
+    _count("StartServers", _at_least_one(START_SERVERS), "the workers at the start"),
+    _count("ServerLimit", _limit(SERVER_LIMIT, HIGHEST_LIMIT, "servers"), "the most workers at a time"),
+    _count(
+        "GracefulShutdownTimeout",
+        values.server(GRACEFUL_SHUTDOWN_TIMEOUT, values.seconds),
+        "how long a graceful stop waits, in seconds, 0 for ever",
+    ),
+)
+
+PREFORK_DIRECTIVES: tuple[Directive, ...] = (
+    *_COMMON,
+    _count("MinSpareServers", _at_least_one(MIN_SPARE_SERVERS), "the least idle workers"),
+    _count("MaxSpareServers", values.server(MAX_SPARE_SERVERS, values.number(0)), "the most idle workers"),
+    _count("MaxRequestWorkers", _workers, _WORKERS),
+    _count("MaxClients", _workers, _WORKERS),
+)
+
+_REQUESTS = "the most requests at a time: ThreadsPerChild in each worker"
+_THREADS = "the most requests at a time in each interpreter of a worker"
+
+WORKER_DIRECTIVES: tuple[Directive, ...] = (
+    *_COMMON,
+    _count("ThreadsPerChild", _at_least_one(THREADS_PER_CHILD), _THREADS),
+    _count(
+        "ThreadLimit",
+        _limit(THREAD_LIMIT, HIGHEST_THREAD_LIMIT, "threads"),
+        "the most that ThreadsPerChild can be",
+    ),
+    _count(
+        "MinSpareThreads",
+        _at_least_one(MIN_SPARE_THREADS),
+        "the least idle threads of all workers together",
+    ),
+    _count(
+        "MaxSpareThreads",
+        values.server(MAX_SPARE_THREADS, values.number(0)),
+        "the most idle threads of all workers together",
+    ),
+    _count("MaxRequestWorkers", _workers, _REQUESTS),
+    _count("MaxClients", _workers, _REQUESTS),
+)
