@@ -28,7 +28,7 @@ from mpserver.application.output import PrintedOutput, server_of
 from mpserver.application.services import InterpreterServices
 from mpserver.ipc import messages
 from mpserver.ipc.scoreboard import IDLE, Scoreboard, ScoreboardEntry
-from mpserver.phases.application_errors import describe, refusing
+from mpserver.modules.python.application_errors import describe, refusing
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.timeouts import Timeouts
 from mpserver.serving import connection_handlers, refusals

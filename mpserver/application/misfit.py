@@ -1,6 +1,6 @@
 """Applications to which an isolated subinterpreter refuses something, so that they move to a process (kind auto).
 
-A refusal that nobody catches is met where requests end (`mpserver.phases.moving.move_or_stay`). This module is
+A refusal that nobody catches is met where requests end (`mpserver.modules.python.moving.move_or_stay`). This module is
 about those that an application or its framework may catch.
 """
 
@@ -13,7 +13,7 @@ from importlib.machinery import BuiltinImporter, ExtensionFileLoader
 from mpserver.application import imports
 from mpserver.errors import MustMove
 from mpserver.ipc import messages
-from mpserver.phases import application_errors, guard, moving
+from mpserver.modules.python import application_errors, guard, moving
 from mpserver.phases.plan import InterpreterId
 from mpserver.typing import TYPE_CHECKING, Any
 

@@ -11,8 +11,8 @@ from mpserver.api.loader import Loader
 from mpserver.api.server import Server
 from mpserver.config.tree import Tree
 from mpserver.modules import core, mpm, python
-from mpserver.phases import guard
-from mpserver.phases.application_errors import describe
+from mpserver.modules.python import guard
+from mpserver.modules.python.application_errors import describe
 from mpserver.phases.host import Host
 from mpserver.typing import TYPE_CHECKING, Any
 

@@ -24,9 +24,9 @@ from mpserver.errors import ConfigError, ConfigErrors, InterpreterError, UsageEr
 from mpserver.interpreters import other_python
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.modules.all import registry
+from mpserver.modules.python.application_errors import refusing
 from mpserver.modules.python.environment import PYTHON, Environment
 from mpserver.phases import applications
-from mpserver.phases.application_errors import refusing
 from mpserver.phases.applications import Wanted
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import InterpreterId

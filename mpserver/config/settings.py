@@ -7,6 +7,7 @@ the server, of a virtual host, of a Directory, or of all that matched a request.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 
 from mpserver.typing import Any, Generic, TypeVar
@@ -30,14 +31,19 @@ def update(outer: Mapping[str, T], inner: Mapping[str, T]) -> dict[str, T]:
 
 
 class Setting(Generic[T]):
-    """One typed setting: a name for people, a default, and how scopes merge."""
+    """One typed setting: a name for people, a default, and how scopes merge.
 
-    __slots__ = ("default", "merge", "name")
+    It is a constant of a module, and knows which: where a setting has a value, its module may have to act.
+    """
+
+    __slots__ = ("default", "merge", "module", "name")
 
     def __init__(self, name: str, default: T, merge: Callable[[T, T], T] = override) -> None:
         self.name = name
         self.default = default
         self.merge = merge
+        #: The name of the module that declares it.
+        self.module: str = sys._getframe(1).f_globals["__name__"]  # the library has no other way
 
     def __repr__(self) -> str:
         return f"<Setting {self.name}>"

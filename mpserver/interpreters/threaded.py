@@ -12,7 +12,7 @@ from mpserver.ipc import messages
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.ipc.siblings import room
 from mpserver.modules import mpm
-from mpserver.phases.application_errors import describe
+from mpserver.modules.python.application_errors import describe
 from mpserver.phases.threaded_pipeline import SharedPipeline
 from mpserver.serving import connection_handlers
 from mpserver.serving.boot import Boot

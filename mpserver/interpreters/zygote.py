@@ -33,7 +33,7 @@ from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.modules.all import registry
 from mpserver.modules.interpreter_environment import Environment
 from mpserver.modules.mime import TYPES_CONFIG
-from mpserver.phases import connection_handlers
+from mpserver.modules.python import connection_handlers
 from mpserver.phases.applications import environments, modules
 from mpserver.phases.host import error_fd, log_levels
 from mpserver.phases.plan import InterpreterId

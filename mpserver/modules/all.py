@@ -8,42 +8,31 @@ from __future__ import annotations
 from importlib import import_module
 
 from mpserver.config.registry import Module, Registry
-from mpserver.typing import NamedTuple
+from mpserver.modules.hooks import ANY_HANDLER, PACKAGE, TRACE_HANDLER, Known, Part
 
-
-class Known(NamedTuple):
-    """A module: httpd's name of its source, its name for LoadModule, and its folder here.
-
-    Without a folder it is only there so that LoadModule and IfModule know it: all that it does in httpd is
-    done elsewhere.
-    """
-
-    source: str
-    name: str
-    folder: str = ""
-
+ALWAYS, CONFIGURED = Part.ALWAYS, Part.CONFIGURED
 
 TABLE = (
-    Known("core.c", "core_module", "core"),
+    Known("core.c", "core_module", "core", ALWAYS, (ANY_HANDLER, TRACE_HANDLER), ("content_length", "byterange")),
     Known("mod_so.c", "so_module"),  # LoadModule, while the configuration is read
     Known("http_core.c", "http_module"),
     Known("mod_version.c", "version_module"),  # IfVersion
     Known("mod_logio.c", "logio_module"),  # %I, %O and %S of LogFormat
     Known("mod_systemd.c", "systemd_module"),  # READY and STOPPING are told to systemd
-    Known("mod_log_config.c", "log_config_module", "log_config"),
+    Known("mod_log_config.c", "log_config_module", "log_config", CONFIGURED),
     Known("mod_unixd.c", "unixd_module", "unixd"),
-    Known("mod_authn_core.c", "authn_core_module", "authn_core"),
-    Known("mod_authz_core.c", "authz_core_module", "authz_core"),
+    Known("mod_authn_core.c", "authn_core_module", "authn_core", CONFIGURED),
+    Known("mod_authz_core.c", "authz_core_module", "authz_core", CONFIGURED),
     Known("mod_authz_user.c", "authz_user_module"),  # Require user and valid-user
     Known("mod_authz_groupfile.c", "authz_groupfile_module"),  # Require group
-    Known("mod_auth_basic.c", "auth_basic_module", "auth_basic"),
-    Known("mod_mime.c", "mime_module", "mime"),
-    Known("mod_dir.c", "dir_module", "dir"),
-    Known("mod_alias.c", "alias_module", "alias"),
-    Known("mod_cgi.c", "cgi_module", "cgi"),
-    Known("mod_include.c", "include_module", "include"),
-    Known("mod_filter.c", "filter_module", "filter"),
-    Known("mod_python.c", "python_module", "python"),
+    Known("mod_auth_basic.c", "auth_basic_module", "auth_basic", CONFIGURED),
+    Known("mod_mime.c", "mime_module", "mime", ALWAYS),
+    Known("mod_dir.c", "dir_module", "dir", ALWAYS),
+    Known("mod_alias.c", "alias_module", "alias", CONFIGURED),
+    Known("mod_cgi.c", "cgi_module", "cgi", CONFIGURED, handlers=("cgi-script",)),
+    Known("mod_include.c", "include_module", "include", CONFIGURED, filters=("includes",)),
+    Known("mod_filter.c", "filter_module", "filter", CONFIGURED),
+    Known("mod_python.c", "python_module", "python", CONFIGURED, handlers=("mod_python", "python-program")),
 )
 
 
@@ -53,9 +42,11 @@ def registry() -> Registry:
 
     return Registry(
         [
-            Module(known.source, known.name, import_module(f"mpserver.modules.{known.folder}.directives").DIRECTIVES)
-            if known.folder
-            else Module(known.source, known.name, ())
+            Module(
+                known.source,
+                known.name,
+                import_module(f"{PACKAGE}.{known.folder}.directives").DIRECTIVES if known.folder else (),
+            )
             for known in TABLE
         ],
         (

@@ -1,4 +1,4 @@
-"""Paths of the configuration."""
+"""Paths of files: those of the configuration, and the directories on the way to one."""
 
 from __future__ import annotations
 
@@ -9,3 +9,16 @@ def absolute(root: str, path: str) -> str:
     """A path that is relative to ServerRoot made absolute and normalised ("/a/../b//" is "/b")."""
     joined = os.path.normpath(os.path.join(root or "/", path))
     return "/" + joined.lstrip("/")  # (normpath keeps two leading slashes)
+
+
+def chain(directory: str) -> tuple[str, ...]:
+    """The directories on the way from the root to this one, each with a trailing slash.
+
+    :param directory: absolute, with a trailing slash.
+    """
+    found = []
+    at = directory.find("/")
+    while at >= 0:
+        found.append(directory[: at + 1])
+        at = directory.find("/", at + 1)
+    return tuple(found)

@@ -7,10 +7,9 @@ import time
 
 from mpserver.api.loader import Loader
 from mpserver.api.request import Request
-from mpserver.phases import application_errors, moving
+from mpserver.modules.python import application_errors, moving
 from mpserver.phases.error_response import Answers, log_error
 from mpserver.phases.plan import plan_of
-from mpserver.phases.steps import run
 
 
 class Ending(Answers):
@@ -22,7 +21,8 @@ class Ending(Answers):
     def close(self, req: Request) -> None:
         """The logs, the log handlers, the cleanups."""
         req.mp_is_over = False
-        run(req, plan_of(req), self.loader, "PythonLogHandler")
+        for step in plan_of(req).phases_of(req).log_transaction:
+            step(req)
         self.log(req)
         self._clean_up(req)
         self._over(req)
@@ -54,8 +54,8 @@ class Ending(Answers):
         if req.mp_next is not None:
             self._clean_up(req.mp_next)
         self._run_cleanups(req)
-        if "PythonCleanupHandler" in req.mp_plan.handlers:
-            run(req, plan_of(req), self.loader, "PythonCleanupHandler")
+        for step in plan_of(req).phases_of(req).cleanup:
+            step(req)
             self._run_cleanups(req)
 
     def _over(self, req: Request) -> None:

@@ -7,7 +7,7 @@ from mpserver.api.output_filters import bypass
 from mpserver.api.request import Request
 from mpserver.api.response_head import BODILESS
 from mpserver.errors import ClientGone
-from mpserver.phases import errorpage
+from mpserver.modules.core import errorpage
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 

@@ -11,7 +11,7 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpserver.api.handler_list import HandlerEntry
     from mpserver.api.request import Request
-    from mpserver.phases.plan import PhaseHandlers
+    from mpserver.modules.python.handlers import PhaseHandlers
 
 QUOTE = '"'
 

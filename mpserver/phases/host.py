@@ -13,22 +13,15 @@ from mpserver.config.server import Server
 from mpserver.config.settings import Conf
 from mpserver.http1.blocks import Blocks
 from mpserver.http1.head import Head, Limits
-from mpserver.modules import core, log_config, python
+from mpserver.modules import core, python
 from mpserver.modules.core.file_cache import Pages
-from mpserver.phases.plan import EARLY
 from mpserver.system.log_files import log_key
-from mpserver.typing import TYPE_CHECKING, NamedTuple
+from mpserver.typing import TYPE_CHECKING
 from mpserver.version import MOD_PYTHON_VERSION, VERSION
 
 if TYPE_CHECKING:
+    from mpserver.modules.hooks import HookTable, OpenLog, Translator
     from mpserver.phases.located import Located
-
-
-class OpenLog(NamedTuple):
-    """An access log and the descriptor that its lines go to."""
-
-    fd: int
-    log: log_config.AccessLog
 
 
 class Site:
@@ -40,18 +33,23 @@ class Site:
 
     __slots__ = (
         "access_logs", "blocks", "has_early", "keep_alive", "keep_alive_timeout", "limits", "located", "log",
-        "max_requests", "name", "pages", "server", "timeout",
+        "max_requests", "name", "pages", "server", "timeout", "translators",
     )  # fmt: skip
 
-    def __init__(self, configuration: Configuration, server: Server, name: str, logs: Mapping[str, int]) -> None:
+    def __init__(
+        self, configuration: Configuration, server: Server, name: str, logs: Mapping[str, int], table: HookTable
+    ) -> None:
         conf = server.conf
         self.server = server
         self.name = name
         #: What paths were found to be, by the path as sent.
         self.located: dict[str, Located] = {}
         self.pages = Pages()
+        active = table.active(conf, server.base, *(entry.conf for entry in server.sections.locations))
+        #: What modules make of paths, in the order in which they are asked.
+        self.translators: tuple[Translator, ...] = table.ask(active, "translate_path", server)
         #: Whether it has handlers that run before the resource is known.
-        self.has_early = any(phase in server.base[python.HANDLERS] for phase in EARLY)
+        self.has_early = any(table.ask(active, "is_early", server.base))
         self.keep_alive = conf[core.KEEP_ALIVE]
         self.keep_alive_timeout = conf[core.KEEP_ALIVE_TIMEOUT]
         self.max_requests = conf[core.MAX_KEEP_ALIVE_REQUESTS]
@@ -63,9 +61,10 @@ class Site:
         )
         self.blocks = Blocks()
         self.log = ErrorLog(error_fd(configuration, server, logs), *log_levels(server))
-        self.access_logs = tuple(
-            OpenLog(logs.get(log_key(configuration.root, log.target), 2), log) for log in log_config.access_logs(conf)
+        opened: tuple[tuple[OpenLog, ...], ...] = table.ask(
+            active, "open_logs", server, lambda target: logs.get(log_key(configuration.root, target), 2)
         )
+        self.access_logs = tuple(log for its in opened for log in its)
 
 
 class Host:

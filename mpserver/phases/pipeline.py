@@ -12,7 +12,7 @@ An internal redirect, an error document or an index goes through them again (`re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mpserver.api import constants
 from mpserver.api.loader import Loader
@@ -23,15 +23,14 @@ from mpserver.config.sections import merge
 from mpserver.errors import ClientGone, Moves, RequestError, Unread, is_crowded
 from mpserver.http1.head import refused
 from mpserver.http1.percent import encode_path
-from mpserver.modules.core import files
+from mpserver.modules.hooks import TRACE_HANDLER, Step
 from mpserver.modules.python.environment import Environment
 from mpserver.phases.error_response import log_error
 from mpserver.phases.host import Host
 from mpserver.phases.located import Located
-from mpserver.phases.plan import EARLY, InterpreterId, Plan
+from mpserver.phases.plan import InterpreterId, Plan
 from mpserver.phases.planner import Planner
 from mpserver.phases.redirects import Redirects
-from mpserver.phases.steps import run
 from mpserver.phases.subrequests import SubRequests
 from mpserver.phases.transfer import pack, unpack
 from mpserver.phases.translate import Resource, normalize, resolve, walk
@@ -72,7 +71,7 @@ class Pipeline(Redirects):
             if resource.reason:
                 req.mp_log.log(resource.level, resource.reason, client=req.connection.client_addr)
         elif req.mp_method == "TRACE":
-            status = files.trace(req)
+            status = plan.named(TRACE_HANDLER)(req)
         else:
             status = self.run_steps(req, plan)
         if status:
@@ -96,7 +95,7 @@ class Pipeline(Redirects):
         req.mp_plan = early
         try:
             req.mp_uri = normalize(req.mp_head.path) if req.mp_head.path != "*" else "*"
-            status = self._run_early(req, early, EARLY)
+            status = _run_early(req, early.phases.post_read_request, early.phases.translate_name)
         except RequestError as error:
             status = error.status
         if status not in (OK, DECLINED):
@@ -127,10 +126,10 @@ class Pipeline(Redirects):
         elif translated:  # to no file: then no directory counts, as in httpd
             resource = Resource(req.mp_uri, merge(host.server, req.mp_uri, (), None, ""))
         else:
-            resource = resolve(host.server, encode_path(req.mp_uri), planner.htaccess)
+            resource = resolve(host.site, encode_path(req.mp_uri), planner.htaccess)
         return Located(resource, planner.plan(host, resource.conf, resource.filename))
 
-    def follow(self, req: Request, host: Host, path: str, phases: tuple[str, ...]) -> Located | int:
+    def follow(self, req: Request, host: Host, path: str, *, anew: bool) -> Located | int:
         """See `Redirects.follow`; the early phases run in the interpreter that the request is in."""
         early = self.planner.early(host)
         if early is None or self.loader is None:
@@ -140,17 +139,9 @@ class Pipeline(Redirects):
         except RequestError as error:
             return error.status
         req.mp_plan = early
-        status = self._run_early(req, early, phases)
+        phases = early.phases_of(req)
+        status = _run_early(req, phases.post_read_request if anew else (), phases.translate_name)
         return self._translated(req, status == OK) if status in (OK, DECLINED) else status
-
-    def _run_early(self, req: Request, plan: Plan, phases: tuple[str, ...]) -> int:
-        """Post-read-request and translation handlers. :returns: OK (translated), DECLINED, or how the request ends."""
-        result = DECLINED
-        for phase in phases:
-            result = run(req, plan, self.loader, phase)
-            if result not in (OK, DECLINED):
-                return result
-        return result
 
     def run_steps(self, req: Request, plan: Plan) -> int:
         """See `Redirects.run_steps`."""
@@ -185,3 +176,16 @@ class Pipeline(Redirects):
         except ClientGone as gone:
             self.gone(req, gone)
         self.log(req)
+
+
+def _run_early(req: Request, first: Sequence[Step], translate: Sequence[Step]) -> int:
+    """Post-read-request and translation handlers. :returns: OK (translated), DECLINED, or how the request ends."""
+    for step in first:
+        result = step(req)
+        if result not in (OK, DECLINED):
+            return result
+    for step in translate:
+        result = step(req)
+        if result != DECLINED:
+            return result
+    return DECLINED

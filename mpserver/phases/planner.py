@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from mpserver.api import constants
 from mpserver.api.connection import Address
 from mpserver.api.loader import Loader
 from mpserver.api.server import Server as ServerObject
@@ -15,14 +14,13 @@ from mpserver.config.sections import Sections
 from mpserver.config.server import Server
 from mpserver.config.settings import Conf
 from mpserver.modules import python
-from mpserver.modules.core import files
+from mpserver.modules.all import TABLE
+from mpserver.modules.hooks import ANY_HANDLER, HookTable
 from mpserver.modules.python.environment import Environment
-from mpserver.phases import symlinks
 from mpserver.phases.host import Host, Site, server_name, server_object, server_software
 from mpserver.phases.located import Located
-from mpserver.phases.plan import Handler, Plan
-from mpserver.phases.plan_compiler import make_plan, varies_by_file
-from mpserver.phases.steps import compile_steps
+from mpserver.phases.plan import Plan
+from mpserver.phases.plan_compiler import compile_plan
 from mpserver.phases.translate import Resource, resolve
 from mpserver.typing import TYPE_CHECKING, Any, Protocol
 
@@ -66,15 +64,17 @@ class Planner:
         self.timeouts: Timeouts | None = None
         self._logs = logs
         self._generation = generation
-        self._loader = loader
-        self._environments = environments
+        self.loader = loader
+        self.environments = environments
+        #: The modules' part in requests.
+        self._table = HookTable(TABLE)
         self._detours = detours
         self._hosts: dict[Server, Host] = {}
         self._sites: dict[tuple[Conf, Sections, str | None], Site] = {}
         self._found: dict[tuple[Address, str | None], Host] = {}
         #: How many names of hosts are remembered: each has a few, and every local address counts.
         self._names = CACHE + 2 * len(configuration.hosts)
-        self._plans: dict[tuple[Conf, Site], Plan] = {}
+        self._plans: dict[tuple[Conf, Site, bool], Plan] = {}
         self._file_plans: dict[tuple[Conf, Site, str | None], Plan] = {}
         self._early: dict[Site, Plan] = {}
 
@@ -106,7 +106,7 @@ class Planner:
         key = server.conf, server.sections, name if server.base[python.PYTHON_INTERPRETER] is None else None
         site = self._sites.get(key)
         if site is None:
-            site = self._sites[key] = Site(self.configuration, server, name, self._logs)
+            site = self._sites[key] = Site(self.configuration, server, name, self._logs, self._table)
         return site
 
     def make_server(self, host: Host) -> ServerObject:
@@ -131,7 +131,7 @@ class Planner:
         if path == "*":
             return self._whole_server(host)
         watched: list[Watched] = []
-        resource = resolve(host.server, path, self.htaccess.recording(watched))
+        resource = resolve(host.site, path, self.htaccess.recording(watched))
         located = Located(resource, self.plan(host, resource.conf, resource.filename), tuple(watched))
         if located.keeps:
             if len(host.located) > CACHE:
@@ -143,7 +143,7 @@ class Planner:
         """What ``OPTIONS *`` is about: there is no file, and so no phases of one."""
         base = host.server.base
         plan = self.compile(host, base, None)
-        plan.steps, plan.content = (), files.handler
+        plan.steps, plan.content = (), plan.named(ANY_HANDLER)
         located = host.located["*"] = Located(Resource("*", base), plan)
         return located
 
@@ -159,47 +159,44 @@ class Planner:
         return plan
 
     def plan(self, host: Host, conf: Conf, filename: str | None) -> Plan:
-        """The plan for a merged configuration."""
+        """The plan for a merged configuration, of requests with a file or of those without."""
         site = host.site
-        plan = self._plans.get((conf, site))
+        key = (conf, site, filename is None)
+        plan = self._plans.get(key)
         if plan is not None:
             return plan
-        if varies_by_file(conf):
+        if any(self._table.ask(self._table.active(conf), "varies_by_file", conf)):
             directory = filename if filename is None or os.path.isdir(filename) else os.path.dirname(filename)
-            key = (conf, site, directory)
-            plan = self._file_plans.get(key)
+            file_key = (conf, site, directory)
+            plan = self._file_plans.get(file_key)
             if plan is None:
                 if len(self._file_plans) > CACHE:
                     self._file_plans.clear()
-                plan = self._file_plans[key] = self.compile(host, conf, filename)
+                plan = self._file_plans[file_key] = self.compile(host, conf, filename)
             return plan
         if len(self._plans) > CACHE:
             self._plans.clear()
-        plan = self._plans[conf, site] = self.compile(host, conf, filename)
+        plan = self._plans[key] = self.compile(host, conf, filename)
         return plan
 
     def compile(self, host: Host, conf: Conf, filename: str | None) -> Plan:
         """Make a plan; ``filename``: of the request that it is first made for."""
         detours = self._detours
-        plan = make_plan(
-            host.site, conf, filename, self.software, detours.redirect, self._environments, self._handlers(host, conf)
-        )  # fmt: skip
-        compile_steps(plan, self._loader, detours.look_up, filename)
-        plan.subrequests, plan.loader = detours.subrequests, self._loader
-        if symlinks.needed(host.server, conf):
-            plan.steps = (symlinks.step(host.server, self.htaccess), *plan.steps)
+        plan = compile_plan(self._table, self, host.site, conf, filename)
+        plan.server_software, plan.redirect = self.software, detours.redirect
+        plan.subrequests, plan.loader = detours.subrequests, self.loader
+        plan.tell = _in_words
         if self.timeouts is not None and plan.needs_python:
             self.timeouts.limit(plan)
         return plan
 
-    def _handlers(self, host: Host, conf: Conf) -> type[Handler]:
-        """What the handlers of a configuration are: with PythonEnablePdb they stop in the debugger."""
-        if not conf[python.PYTHON_ENABLE_PDB] or self._loader is None:
-            return Handler
-        if self.one_process:
-            from mpserver.phases.debugger import DebuggedHandler
+    def look_up(self, req: Request, uri: str, /) -> int:
+        """See `mpserver.modules.hooks.Engine`."""
+        return self._detours.look_up(req, uri)
 
-            return DebuggedHandler
-        text = "PythonEnablePdb is ignored: it needs a server of one process, which -DONE_PROCESS starts"
-        host.log.log(constants.APLOG_NOTICE, text, module="python")
-        return Handler
+
+def _in_words(req: Request) -> Iterator[tuple[str, str]]:
+    """A plan in words, by what few interpreters need."""
+    from mpserver.phases import explain
+
+    return explain.rows(req)

@@ -7,13 +7,12 @@ from stat import S_ISREG
 from mpserver import lazyre
 from mpserver.api import constants
 from mpserver.api.request import Request
-from mpserver.modules import authz_core
 from mpserver.phases import gates
 from mpserver.phases.ending import Ending
 from mpserver.phases.error_response import log_error
 from mpserver.phases.host import Host
 from mpserver.phases.located import Located
-from mpserver.phases.plan import EARLY, TRANSLATION, Plan
+from mpserver.phases.plan import Plan
 from mpserver.phases.planner import Planner
 from mpserver.typing import TYPE_CHECKING
 
@@ -38,9 +37,10 @@ class Redirects(Ending):
         """A new request on the same connection, with the same head."""
         raise NotImplementedError
 
-    def follow(self, req: Request, host: Host, path: str, phases: tuple[str, ...]) -> Located | int:
+    def follow(self, req: Request, host: Host, path: str, *, anew: bool) -> Located | int:
         """Where a raw path leads to inside the server, by way of the early phases that httpd runs for it.
 
+        :param anew: all of them, as for a request from outside; else translation alone, as for an index.
         :returns: the status instead, where that is the end of it.
         """
         raise NotImplementedError
@@ -67,7 +67,7 @@ class Redirects(Ending):
         host = self.planner.host(req.mp_server)
         new = self.successor(req, host)
         new.mp_succeed(req, uri, query if question else None, status)
-        located = self.follow(new, host, path, EARLY)
+        located = self.follow(new, host, path, anew=True)
         if isinstance(located, int):
             result = located
         else:
@@ -79,7 +79,7 @@ class Redirects(Ending):
             # (the redirect of a handler goes through all phases, manual 4.5.3; an ErrorDocument through httpd's)
             if status and req.mp_located is not None:
                 new.mp_admitted = gates.admits(host.server, req.mp_located.resource, located.resource)
-                if new.mp_admitted and authz_core.check_access(plan.conf) == OK:  # no gate takes the user over
+                if new.mp_admitted and not plan.phases.has_gates:  # (else these take the user over)
                     new.mp_take_user(req)
             result = located.resource.status or self.run_steps(new, plan)
         if result and result != DONE and status:
@@ -95,7 +95,7 @@ class Redirects(Ending):
         """Make a request the one for an index file (httpd's sub-request and fast redirect); see `plan.Lookup`."""
         before = req.mp_begin_lookup(uri)
         try:
-            found = self.follow(req, self.planner.host(req.mp_server), uri, TRANSLATION)
+            found = self.follow(req, self.planner.host(req.mp_server), uri, anew=False)
             result = found if isinstance(found, int) else self._become(req, before, found)
         finally:
             req.mp_leave_lookup(before)
@@ -115,7 +115,7 @@ class Redirects(Ending):
         if req.mp_admitted:
             req.mp_user, req.mp_ap_auth_type = before.user, before.ap_auth_type
         req.mp_settle(located)
-        for step in plan.steps:
+        for step in plan.phases_of(req).steps if req.mp_added else plan.steps:
             result = step(req)
             if result not in (OK, DECLINED):
                 return result

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from mpserver.api.request import Request
-    from mpserver.phases.plan import Plan, Step
+    from mpserver.modules.hooks import Step
+    from mpserver.phases.plan import Plan
 
 #: How long a request may go on after the exception was raised in it, in seconds.
 GIVEN_UP_AFTER = 5.0

@@ -1,7 +1,7 @@
 """From the path of a URI to a file and its configuration: httpd's translation and directory walk.
 
     normalize   %-encoding, dots and double slashes away; what could mean another path is refused
-    locate      aliases, then DocumentRoot
+    resolve     what the modules say, the first of them that knows the path: aliases, then DocumentRoot
     walk        what exists of the file's path, what is left over (path_info), the sections that hold
 
 The usual cases are short: an existing file costs one ``stat``, a Location with Python handlers
@@ -20,17 +20,17 @@ from mpserver.config.sections import merge
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError, RequestError, Unread
 from mpserver.http1 import percent
-from mpserver.modules import alias, core, python
-from mpserver.typing import TYPE_CHECKING
+from mpserver.modules.paths import chain
+from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mpserver.config.sections import HtaccessLookup
     from mpserver.config.server import Server
+    from mpserver.modules.hooks import Translator
 
 BAD_REQUEST, FORBIDDEN, NOT_FOUND, SERVER_ERROR = 400, 403, 404, 500
-
-#: The handler of what a ScriptAlias leads to.
-SCRIPT_HANDLER = "cgi-script"
 
 #: pct-encoded = "%" HEXDIG HEXDIG (RFC 3986 2.1)
 BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -121,12 +121,13 @@ def _without_dots(path: str) -> str:
     return "/" + "/".join(kept) + ("/" if is_directory else "")
 
 
-def resolve(server: Server, uri: str, htaccess: HtaccessLookup | None) -> Resource:
+def resolve(site: Paths, uri: str, htaccess: HtaccessLookup | None) -> Resource:
     """What a path of a request target stands for on a server.
 
     :param uri: the path as sent, %-encoded.
     :param htaccess: where .htaccess files are read, None for nowhere.
     """
+    server = site.server
     try:
         path = normalize(uri)
     except RequestError as error:
@@ -135,21 +136,27 @@ def resolve(server: Server, uri: str, htaccess: HtaccessLookup | None) -> Resour
     conf = server.sections.base
     if server.sections.locations:
         conf = merge(server, path, (), None, "")
-    found = alias.translate(path, server.conf, conf)
-    if found is not None:
-        resource = walk(server, path, found[0], htaccess)
-        if found[1]:
-            resource.handler = SCRIPT_HANDLER
-        return resource
-    if conf is not server.sections.base and has_location_handlers(conf):
-        return Resource(path, conf)
-    root = core.document_root(server.conf)
-    return walk(server, path, root + path if root[-1:] != "/" else root + path[1:], htaccess)
+    for translate in site.translators:
+        found = translate(path, conf, server)
+        if found is not None:
+            if found.filename is None:
+                return Resource(path, conf)
+            resource = walk(server, path, found.filename, htaccess)
+            resource.handler = found.handler
+            return resource
+    return Resource(path, conf)
 
 
-def has_location_handlers(conf: Conf) -> bool:
-    """Whether Python handlers stand in a Location: the path then means no file (api 3.5 1.5)."""
-    return any(spec.is_location for specs in conf[python.HANDLERS].values() for spec in specs)
+class Paths(Protocol):
+    """A server, and what its modules make of paths: see ``translate_path`` in `mpserver.modules.hooks`."""
+
+    @property
+    def server(self) -> Server:
+        """Its settings and sections."""
+
+    @property
+    def translators(self) -> Sequence[Translator]:
+        """In the order in which they are asked."""
 
 
 def walk(server: Server, uri: str, filename: str, htaccess: HtaccessLookup | None) -> Resource:
@@ -256,19 +263,6 @@ def _first_missing(path: str, end: int) -> tuple[str, str, None]:
         if S_ISLNK(link.st_mode):
             raise OSError(errno.ENOENT, "a link that leads nowhere", missing)
     return missing, path[end:], None
-
-
-def chain(directory: str) -> tuple[str, ...]:
-    """The directories on the way from the root to this one, each with a trailing slash.
-
-    :param directory: absolute, with a trailing slash.
-    """
-    found = []
-    at = directory.find("/")
-    while at >= 0:
-        found.append(directory[: at + 1])
-        at = directory.find("/", at + 1)
-    return tuple(found)
 
 
 def _clean(filename: str) -> str:

@@ -25,8 +25,8 @@ from mpserver.interpreters.replacement import Replacement
 from mpserver.ipc import messages
 from mpserver.ipc.worker_messages import LEAVING
 from mpserver.modules import mpm
+from mpserver.modules.python.connection_handlers import wanted
 from mpserver.phases.applications import environments
-from mpserver.phases.connection_handlers import wanted
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import InterpreterId
 from mpserver.phases.plan_compiler import MAIN

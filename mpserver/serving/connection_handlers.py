@@ -19,7 +19,7 @@ from mpserver.serving.states import GONE, READING
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.phases.connection_handlers import ConnectionHandlers as HostHandlers
+    from mpserver.modules.python.connection_handlers import ConnectionHandlers as HostHandlers
     from mpserver.phases.host import Host
     from mpserver.serving.interpreter_owner import InterpreterOwner
 
@@ -30,7 +30,7 @@ Starter = Callable[[Connection], None]
 def starter(has_handlers: bool, http: Starter, begin: Starter) -> Starter:
     """How connections start: by ``http``, but for new ones of servers with a handler, which ``begin`` gets.
 
-    ``has_handlers``: whether there is such a server, see `mpserver.phases.connection_handlers.wanted`.
+    ``has_handlers``: whether there is such a server, see `mpserver.modules.python.connection_handlers.wanted`.
     """
     if not has_handlers:
         return http
@@ -116,7 +116,7 @@ class ConnectionHandlers:
     def _protocol(self, host: Host) -> HostHandlers:
         found = self._protocols.get(host)
         if found is None:
-            from mpserver.phases.connection_handlers import ConnectionHandlers as HostHandlers
+            from mpserver.modules.python.connection_handlers import ConnectionHandlers as HostHandlers
 
             plan = self._interpreter.planner.plan(host, host.server.base, None)
             found = self._protocols[host] = HostHandlers(plan)

@@ -9,7 +9,7 @@ import time
 from mpserver.api.error_log import CRIT
 from mpserver.errors import ConfigError, RequestError, Unavailable
 from mpserver.ipc import messages
-from mpserver.phases.application_errors import describe
+from mpserver.modules.python.application_errors import describe
 from mpserver.serving.states import READING, WAITING
 from mpserver.typing import TYPE_CHECKING
 

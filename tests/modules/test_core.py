@@ -211,18 +211,26 @@ def request() -> Any:
     return SimpleNamespace(_content_type="a/b", _handler="h", _used_path_info=2)
 
 
+def fixup(conf: Conf) -> Any:
+    """The core's fixup of a configuration."""
+    planning: Any = SimpleNamespace(conf=conf)
+    return hooks.fixups(planning)
+
+
 def test_the_first_fixup() -> None:
     req = request()
-    assert hooks.override_type(req, Conf()) == 0
-    assert vars(req) == vars(request())
+    assert fixup(Conf()) is None
     conf = in_directory("ForceType text/x", "SetHandler y", "AcceptPathInfo Off")
-    hooks.override_type(req, conf)
+    assert fixup(conf)(req) == 0
     assert (req.mp_content_type, req.mp_handler, req.mp_used_path_info) == ("text/x", "y", 1)
-    hooks.override_type(req, in_directory("AcceptPathInfo On"))
+    fixup(in_directory("AcceptPathInfo On"))(req)
     assert req.mp_used_path_info == 0
     req = request()
-    hooks.override_type(req, conf.merged(in_directory("AcceptPathInfo Default")))
-    assert req.mp_used_path_info == 2
+    fixup(conf.merged(in_directory("AcceptPathInfo Default")))(req)
+    assert (req.mp_content_type, req.mp_handler, req.mp_used_path_info) == ("text/x", "y", 2)
+    req = request()
+    fixup(in_directory("SetHandler y"))(req)
+    assert (req.mp_content_type, req.mp_handler, req.mp_used_path_info) == ("a/b", "y", 2)
 
 
 def test_default_type() -> None:

@@ -78,6 +78,7 @@ class Fake:
         #: Never plain: nothing is kept of these.
         self.plain = False
         self.mp_parts: list[bytes] = []
+        self.mp_chain = None
         self.mp_added = None
         self.mp_allowed_methods: tuple[str, ...] = ()
         self.mp_log = Log()
@@ -433,7 +434,7 @@ def directory(req: Fake, looks: Looks, **settings: Any) -> int:
     conf = Conf()
     for name, value in settings.items():
         conf[getattr(dir_module, name)] = value
-    return dir_hooks.directory(cast(Request, req), conf, looks)
+    return dir_hooks.serve_directory(cast(Request, req), conf, looks)
 
 
 def a_directory(uri: str) -> Fake:

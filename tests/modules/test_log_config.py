@@ -12,7 +12,8 @@ from mpserver.config.registry import Where
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError
 from mpserver.modules import dir as directories
-from mpserver.modules.log_config import CUSTOM_LOGS, CustomLog, access_logs
+from mpserver.modules.log_config import CUSTOM_LOGS, CustomLog
+from mpserver.modules.log_config.hooks import access_logs
 
 REQUEST = SimpleNamespace(prev=None, next=None, status=200, method="GET")
 

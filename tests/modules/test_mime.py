@@ -11,7 +11,7 @@ import pytest
 from modules.scopes import Scope, in_directory
 from mpserver.config.settings import Conf
 from mpserver.modules import values
-from mpserver.modules.mime.hooks import Finder, Mime, find, type_checker, with_charset
+from mpserver.modules.mime.hooks import Finder, Mime, find, find_type, with_charset
 from mpserver.modules.mime.media_types import BUILT_IN, TypesFile, parse_types
 
 LINES = (
@@ -118,21 +118,21 @@ def request(filename: str | None, **more: Any) -> Any:
 
 def test_type_checker(conf: Conf) -> None:
     req = request("/srv/a.b/n.html.utf.fr.gz.hnd")
-    assert type_checker(req, Finder(conf)) == 0
+    assert find_type(req, Finder(conf)) == 0
     assert req.mp_content_type == "application/gzip; charset=utf-8"
     assert (req.mp_content_encoding, req.mp_content_languages, req.mp_handler) == ("x-gzip", ("fr",), "hh")
 
 
 def test_type_checker_declines_without_a_type(conf: Conf) -> None:
-    assert type_checker(request(None), Finder(conf)) == -1
+    assert find_type(request(None), Finder(conf)) == -1
     req = request("/srv/x.html/noext")
-    assert type_checker(req, Finder(conf)) == -1
+    assert find_type(req, Finder(conf)) == -1
     assert req.mp_content_type is None
 
 
 def test_type_checker_of_a_directory(conf: Conf, tmp_path: Path) -> None:
     req = request("/srv/x.html", mp_stat=tmp_path.stat())
-    assert type_checker(req, Finder(conf)) == 0
+    assert find_type(req, Finder(conf)) == 0
     assert req.mp_content_type == "httpd/unix-directory"
 
 

@@ -11,9 +11,10 @@ from mpserver.config.htaccess import HtaccessCache
 from mpserver.config.sections import merge
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigErrors
-from mpserver.modules import alias, auth_basic, authz_core, core, log_config, mime, mpm, python, values
+from mpserver.modules import alias, auth_basic, authz_core, core, mime, mpm, python, values
 from mpserver.modules import dir as directories
 from mpserver.modules.all import registry
+from mpserver.modules.log_config import hooks as log_hooks
 from mpserver.modules.mime import hooks as mime_hooks
 
 CONFIG = """\
@@ -112,8 +113,8 @@ def test_the_servers(root: Path) -> None:
     assert mpm.limits(main.conf).start == 2
     assert core.document_root(host.conf) == str(root)
     assert core.error_log(host.conf) == f"{root}/logs/error"
-    assert [log.target for log in log_config.access_logs(main.conf)] == [f"{root}/logs/access"]
-    assert [log.target for log in log_config.access_logs(host.conf)] == [f"{root}/logs/other"]
+    assert [log.target for log in log_hooks.access_logs(main.conf)] == [f"{root}/logs/access"]
+    assert [log.target for log in log_hooks.access_logs(host.conf)] == [f"{root}/logs/other"]
     assert alias.translate("/doc/x", main.conf) == (f"{root}/doc/x", False)
     assert alias.translate("/doc/x", host.conf) == (f"{root}/other/x", False)
     assert python.options(main.conf, python.SERVER_OPTIONS) == {"level": "server"}

@@ -33,7 +33,7 @@ from mpserver.modules.all import registry
 from mpserver.modules.core import file_cache
 from mpserver.modules.log_config.items import _Seconds, clf_time
 from mpserver.modules.mime.hooks import Finder
-from mpserver.phases.plan import Handler
+from mpserver.modules.python.handlers import Handler
 from mpserver.phases.threaded_pipeline import SharedPipeline
 from mpserver.serving.thread_pool import ThreadPool
 from mpserver.serving.threaded_parts import SharedEntry

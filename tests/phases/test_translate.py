@@ -13,13 +13,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpserver.config.configuration import load
+from mpserver.config.configuration import Configuration, load
 from mpserver.config.htaccess import HtaccessCache
 from mpserver.errors import RequestError
 from mpserver.modules import authn_core, core
-from mpserver.modules.all import registry
-from mpserver.phases import translate
-from mpserver.phases.translate import Resource, chain, normalize, resolve
+from mpserver.modules.all import TABLE, registry
+from mpserver.modules.hooks import HookTable
+from mpserver.modules.paths import chain
+from mpserver.phases import host, translate
+from mpserver.phases.translate import Resource, normalize, resolve
+
+
+def main_site(configuration: Configuration) -> host.Site:
+    """The main server, with what its modules make of paths."""
+    return host.Site(configuration, configuration.main, "", {}, HookTable(TABLE))
+
 
 # ---- normalisation
 
@@ -165,7 +173,8 @@ def site(tmp_path: Path) -> Site:
         file.write_text(f"DocumentRoot {root}\n<Directory {root}>\nRequire all granted\n</Directory>\n{text}")
         configuration = load(str(file), registry(), root=str(tmp_path))
         htaccess = HtaccessCache(configuration)
-        return lambda path: resolve(configuration.main, path, htaccess)
+        main = main_site(configuration)
+        return lambda path: resolve(main, path, htaccess)
 
     (root / "hello.txt").write_text("hello\n")
     (root / "a" / "b").mkdir(parents=True)
@@ -359,7 +368,8 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Resource]:
     (folder / "www").mkdir()
     (folder / "httpd.conf").write_text(f"DocumentRoot {folder}/www\n")
     configuration = load(str(folder / "httpd.conf"), registry(), root=str(folder))
-    return lambda path: resolve(configuration.main, path, None)
+    main = main_site(configuration)
+    return lambda path: resolve(main, path, None)
 
 
 @given(PATHS)
@@ -413,9 +423,9 @@ def test_a_directory_that_may_not_be_searched(public: Path, overrides: str, requ
     request.getfixturevalue("nobody")
     try:
         for path in ("/closed/x.txt", "/closed/nope", "/closed/nope/x"):
-            assert resolve(configuration.main, path, htaccess).status == 403, path
+            assert resolve(main_site(configuration), path, htaccess).status == 403, path
         expected = 403 if overrides == "All" else 0
-        assert resolve(configuration.main, "/unreadable/nope", htaccess).status == expected
+        assert resolve(main_site(configuration), "/unreadable/nope", htaccess).status == expected
     finally:
         if not os.getuid():
             os.seteuid(0)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from stat import S_ISDIR
 
 from mpserver.api import constants
 from mpserver.api.error_log import ERROR
+from mpserver.modules.cgi import HANDLER
 from mpserver.modules.cgi.exchange import NPH, log_script
 from mpserver.modules.cgi.running import run
 from mpserver.modules.cgi.variables import variables, words
 from mpserver.modules.core.options import Option, effective
+from mpserver.modules.hooks import Planning, Step
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,3 +45,8 @@ def handler(req: Request) -> int:
 def _refused(req: Request, status: int, number: int, why: str) -> int:
     log_script(req, ERROR, f"stderr from {req.mp_filename or req.mp_uri}: {why}", number)
     return status
+
+
+def handlers(_planning: Planning) -> Mapping[str, Step]:
+    """The one for scripts."""
+    return {HANDLER: handler}

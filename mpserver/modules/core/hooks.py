@@ -1,27 +1,123 @@
-"""The core's part in a request's phases."""
+"""The core's part in requests: DocumentRoot, SetHandler and its kin, filters, files, links, TRACE."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from mpserver.api import constants
+from mpserver.api.output_filters import OutputFactory, OutputFilter
+from mpserver.config.server import Server
 from mpserver.config.settings import Conf
-from mpserver.modules.core import ACCEPT_PATH_INFO, FORCE_TYPE, SET_HANDLER
+from mpserver.modules import core
+from mpserver.modules.core.options import OPTIONS, Option, effective
+from mpserver.modules.hooks import (
+    ANY_HANDLER,
+    TRACE_HANDLER,
+    Filters,
+    Insertion,
+    Order,
+    Planning,
+    Step,
+    Translation,
+    Translator,
+)
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
 
+#: (httpd's core_override_type is the very first fixup)
+ORDER = {"translate_path": Order.LAST, "fixups": Order.FIRST}
 
-def override_type(req: Request, conf: Conf) -> int:
-    """The fixup that comes before all others: ForceType, SetHandler and AcceptPathInfo beat what was found.
 
-    :returns: OK.
-    """
-    forced = conf[FORCE_TYPE]
-    if forced is not None:
-        req.mp_content_type = forced
-    handler = conf[SET_HANDLER]
-    if handler is not None:
-        req.mp_handler = handler
-    accept = conf[ACCEPT_PATH_INFO]
-    if accept is not None:
-        req.mp_used_path_info = 0 if accept else 1
-    return 0
+def set_up(planning: Planning) -> None:
+    """What applications ask of the core's settings."""
+    conf, plan = planning.conf, planning.plan
+    plan.document_root = core.document_root(planning.server.conf)
+    lookups, canonical = conf[core.HOSTNAME_LOOKUPS], conf[core.USE_CANONICAL_NAME]
+    plan.hostname_lookups = "" if lookups == "off" else lookups
+    plan.canonical_name = "" if canonical == "off" else canonical
+    plan.pass_auth = conf[core.CGI_PASS_AUTH]
+    plan.limit_body = conf[core.LIMIT_REQUEST_BODY]
+    plan.error_documents = conf[core.ERROR_DOCUMENT]
+
+
+def translate_path(_server: Server) -> Translator:
+    """DocumentRoot, for what no other module has translated."""
+    return _in_document_root
+
+
+def _in_document_root(path: str, _conf: Conf, server: Server) -> Translation:
+    return Translation(core.document_root(server.conf).removesuffix("/") + path)
+
+
+def map_to_storage(planning: Planning) -> Step | None:
+    """Symbolic links, where not all of a server's sections follow them."""
+    sections = planning.server.sections
+    scopes = (planning.conf, *(entry.conf for entry in (*sections.directories, *sections.directory_matches)))
+    if not any(OPTIONS in scope and not effective(scope) & Option.LINKS for scope in scopes):
+        return None
+    from mpserver.modules.core import symlinks  # (few have such sections)
+
+    return symlinks.step(planning.server, planning.engine.htaccess)
+
+
+def fixups(planning: Planning) -> Step | None:
+    """ForceType, SetHandler and AcceptPathInfo beat what was found."""
+    conf = planning.conf
+    forced, handler, accept = conf[core.FORCE_TYPE], conf[core.SET_HANDLER], conf[core.ACCEPT_PATH_INFO]
+    if forced is None and accept is None:
+        if handler is None:
+            return None
+
+        def set_handler(req: Request) -> int:
+            req.mp_handler = handler
+            return constants.OK
+
+        return set_handler
+
+    wish = constants.AP_REQ_ACCEPT_PATH_INFO if accept else constants.AP_REQ_REJECT_PATH_INFO
+
+    def override(req: Request) -> int:
+        if forced is not None:
+            req.mp_content_type = forced
+        if handler is not None:
+            req.mp_handler = handler
+        if accept is not None:
+            req.mp_used_path_info = wish
+        return constants.OK
+
+    return override
+
+
+def insert_filter(planning: Planning) -> Insertion | None:
+    """SetOutputFilter and SetInputFilter."""
+    output, body = names(planning.conf[core.SET_OUTPUT_FILTER]), names(planning.conf[core.SET_INPUT_FILTER])
+    if not output and not body:
+        return None
+
+    def insert(req: Request, filters: Filters) -> None:
+        for name in output:
+            filters.add_output(req, name)
+        if req.mp_input is not None:
+            for name in body:
+                filters.add_input(req, name)
+
+    return Insertion((*output, *body), insert)
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """The names of filters, which semicolons separate."""
+    return tuple(text.split(";")) if text else ()
+
+
+def output_filters(_planning: Planning) -> Mapping[str, OutputFactory]:
+    """What is there in any case, at the end of all chains, under the names that it has in httpd."""
+    return {"content_length": OutputFilter, "byterange": OutputFilter}
+
+
+def handlers(_planning: Planning) -> Mapping[str, Step]:
+    """What serves files, and TRACE."""
+    from mpserver.modules.core import files  # (many applications have none)
+
+    return {ANY_HANDLER: files.handler, TRACE_HANDLER: files.trace}

@@ -8,6 +8,7 @@ from mpserver.api import constants
 from mpserver.config.settings import Conf
 from mpserver.http1.percent import encode_path
 from mpserver.modules.dir import DIRECTORY_CHECK_HANDLER, DIRECTORY_INDEX, DIRECTORY_SLASH
+from mpserver.modules.hooks import Planning, Step
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,7 +23,27 @@ DIRECTORY_HANDLER = "httpd/unix-directory"
 Look = Callable[[str], int]
 
 
-def directory(req: Request, conf: Conf, look: Look) -> int:
+def directory(planning: Planning) -> Step:
+    """The slash that is missing, or the index file of a directory, which has a plan of its own."""
+    conf, look_up = planning.conf, planning.engine.look_up
+
+    def serve(req: Request) -> int:
+        found: list[int] = []
+
+        def look(uri: str) -> int:
+            status = look_up(req, uri)
+            if status != OK:
+                return status
+            found.append(req.mp_plan.content(req))
+            return DONE
+
+        result = serve_directory(req, conf, look)
+        return found[0] if found else result
+
+    return serve
+
+
+def serve_directory(req: Request, conf: Conf, look: Look) -> int:
     """A request for a directory: the redirect to its name with a slash, or its index file.
 
     :param look: tries an index file; 404 lets the next one come.

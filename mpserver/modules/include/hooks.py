@@ -1,16 +1,49 @@
-"""Which responses are pages with server side includes."""
+"""Which responses are pages with server side includes, and the filter that they go through."""
 
 from __future__ import annotations
 
 import stat
+from collections.abc import Mapping
 
-from mpserver.api.error_log import WARN
+from mpserver.api.output_filters import OutputFactory, OutputFilter
 from mpserver.modules.core.options import Option, effective
-from mpserver.modules.include import X_BIT_HACK
+from mpserver.modules.hooks import Filters, Insertion, Planning
+from mpserver.modules.include import FILTER, X_BIT_HACK
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
+
+
+def insert_filter(planning: Planning) -> Insertion | None:
+    """XBitHack."""
+    if planning.conf[X_BIT_HACK] == "off":
+        return None
+
+    def insert(req: Request, filters: Filters) -> None:
+        if by_bit(req):
+            filters.add_output(req, FILTER)
+
+    return Insertion((FILTER,), insert)
+
+
+def output_filters(_planning: Planning) -> Mapping[str, OutputFactory]:
+    """INCLUDES."""
+    return {FILTER: _includes}
+
+
+def _includes(req: Request) -> OutputFilter:
+    from mpserver.modules.include.filter import Includes  # (with all that reads a page)
+
+    return Includes(req)
+
+
+def needs_interpreter(planning: Planning) -> bool:
+    """A page may hold Python, if its Options let it run programs."""
+    if FILTER not in planning.names or not effective(planning.conf) & Option.EXEC:
+        return False
+    planning.require("python")  # it says where that runs
+    return True
 
 
 def by_bit(req: Request) -> bool:
@@ -19,19 +52,3 @@ def by_bit(req: Request) -> bool:
     if found is None or not found.st_mode & stat.S_IXUSR or media.partition(";")[0] != "text/html":
         return False
     return bool(effective(req.mp_plan.conf) & Option.INCLUDES)
-
-
-def keeps_time(req: Request) -> bool:
-    """Whether the file's time is the page's: its group may execute it, under XBitHack Full."""
-    if req.mp_plan.conf[X_BIT_HACK] != "full" or req.mp_stat is None:
-        return False
-    return bool(req.mp_stat.st_mode & stat.S_IXGRP)
-
-
-def applies(req: Request) -> bool:
-    """Whether the filter works on a response; else it says why, and lets the page through as it is."""
-    if effective(req.mp_plan.conf) & Option.INCLUDES:
-        return True
-    text = f"mod_include: Options +Includes (or IncludesNoExec) wasn't set, INCLUDES filter removed: {req.mp_uri}"
-    req.mp_log.log(WARN, text, module="include", client=req.connection.client_addr, number=1374)
-    return False

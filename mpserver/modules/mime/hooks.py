@@ -6,11 +6,15 @@ from collections.abc import Callable, Iterator
 from stat import S_ISDIR
 
 from mpserver.config.settings import Conf
+from mpserver.modules.core.hooks import names
+from mpserver.modules.hooks import Filters, Insertion, Order, Planning, Step
 from mpserver.modules.mime import (
     ADD_CHARSET,
     ADD_ENCODING,
     ADD_HANDLER,
+    ADD_INPUT_FILTER,
     ADD_LANGUAGE,
+    ADD_OUTPUT_FILTER,
     ADD_TYPE,
     DEFAULT_LANGUAGE,
     TYPES_CONFIG,
@@ -25,6 +29,39 @@ if TYPE_CHECKING:
 REMEMBERED = 1024
 #: What directories have as their type.
 DIRECTORY_TYPE = "httpd/unix-directory"
+
+
+#: (in httpd its filters come with the type, before the others)
+ORDER = {"insert_filter": Order.FIRST}
+
+
+def type_checker(planning: Planning) -> Step | None:
+    """The type, handler, coding and languages that a file's extensions say."""
+    if planning.filename is None and not planning.stepped:
+        return None  # there is no file, and nobody has come by who could have set one
+    finder = Finder(planning.conf)
+
+    def check(req: Request) -> int:
+        return find_type(req, finder)
+
+    return check
+
+
+def insert_filter(planning: Planning) -> Insertion | None:
+    """AddOutputFilter and AddInputFilter."""
+    output, body = planning.conf[ADD_OUTPUT_FILTER], planning.conf[ADD_INPUT_FILTER]
+    if not output and not body:
+        return None
+
+    def insert(req: Request, chain: Filters) -> None:
+        base = (req.mp_filename or "").rpartition("/")[2]
+        for name in filters(base, output):
+            chain.add_output(req, name)
+        if req.mp_input is not None:
+            for name in filters(base, body):
+                chain.add_input(req, name)
+
+    return Insertion(tuple(name for text in (*output.values(), *body.values()) for name in names(text)), insert)
 
 
 class Mime(NamedTuple):
@@ -113,7 +150,7 @@ class Finder:
         return found
 
 
-def type_checker(req: Request, find: Callable[[str], Mime]) -> int:
+def find_type(req: Request, find: Callable[[str], Mime]) -> int:
     """The type phase: set the request's type, handler, coding and languages from its file's name.
 
     :param find: a `Finder` of the request's configuration.

@@ -5,18 +5,20 @@ from __future__ import annotations
 from mpserver.api import constants
 from mpserver.api.constants import SERVER_RETURN
 from mpserver.api.filter_object import Filter, InputFilterObject, OutputFilterObject
+from mpserver.api.handler_list import HandlerEntry
 from mpserver.api.input_filters import InputFilter
-from mpserver.api.output_filters import EOS, FLUSH, OutputFilter, install
+from mpserver.api.output_filters import EOS, FLUSH, OutputFactory, OutputFilter, install
 from mpserver.api.parts import Part, close_files
-from mpserver.phases import application_errors, guard
-from mpserver.phases.errorpage import page
+from mpserver.modules.core.errorpage import page
+from mpserver.modules.hooks import InputFactory
+from mpserver.modules.python import HandlerSpec, application_errors, directory_for, guard
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from mpserver.api.handler_list import HandlerEntry
     from mpserver.api.loader import Loader
+    from mpserver.api.plan import RequestPlan
     from mpserver.api.request import Request
-    from mpserver.phases.plan import Handler, Plan
+    from mpserver.modules.python.handlers import Handler
 
 
 class PythonFilter(NamedTuple):
@@ -26,11 +28,6 @@ class PythonFilter(NamedTuple):
     handler: str
     directory: str | None
     run: Handler
-
-
-def python_filter(name: str, entry: HandlerEntry, phase: str, plan: Plan) -> PythonFilter:
-    """A filter by its entry; ``phase``: the directive that it has or could have."""
-    return PythonFilter(name, entry.handler, entry.directory, plan.handler(entry, phase))
 
 
 class FilterKind(guard.CodeKind):
@@ -56,7 +53,9 @@ class FilterKind(guard.CodeKind):
         """See `CodeKind.checked`."""
         return constants.OK
 
-    def failed(self, code: Handler, plan: Plan, argument: Filter, error: BaseException, repeated: bool) -> int | None:
+    def failed(
+        self, code: Handler, plan: RequestPlan, argument: Filter, error: BaseException, repeated: bool
+    ) -> int | None:
         """See `CodeKind.failed`; with PythonDebug a page is written through it. :returns: None."""
         if isinstance(error, SERVER_RETURN):  # while it was loaded, or by the class that it is
             return self.returned(argument, error)
@@ -76,7 +75,7 @@ FILTERS = FilterKind()
 class Caller:
     """Calls one Python filter of one request, as often as it is needed."""
 
-    def __init__(self, req: Request, plan: Plan, loader: Loader, called: PythonFilter) -> None:
+    def __init__(self, req: Request, plan: RequestPlan, loader: Loader, called: PythonFilter) -> None:
         self.req, self.plan, self.loader, self.called = req, plan, loader, called
 
     def call(self, given: Filter) -> bool:
@@ -155,3 +154,52 @@ class PythonInput:
             if given.mp_written:
                 return given.mp_written
         return None
+
+
+class Missing(OutputFilter):
+    """A Python filter that the configuration has, but not for this request: nothing may pass without it."""
+
+    def take(self, parts: list[Part], mark: int) -> None:
+        """See `OutputFilter.take`."""
+        close_files(parts)
+        if not self.req.mp_finished:
+            client = self.req.connection.client_addr
+            text = "python_filter: Could not find registered filter."
+            self.req.mp_log.log(constants.APLOG_ERR, text, module="python", client=client)
+            install(self.req, page).sink.fail(constants.HTTP_INTERNAL_SERVER_ERROR)
+
+
+#: The name that filters have which a request registered itself.
+DYNAMIC = "mod_python"
+
+
+class FilterMaker:
+    """Makes the Python filters of a plan for its requests."""
+
+    def __init__(self, plan: RequestPlan, loader: Loader) -> None:
+        self._plan, self._loader = plan, loader
+
+    def configured(self, name: str, spec: HandlerSpec, filename: str | None, directive: str) -> PythonFilter:
+        """A filter by its directive; ``filename``: of a request, for the directories of patterns."""
+        entry = HandlerEntry(spec.handler, directory_for(spec, filename), spec.is_location, False)
+        return PythonFilter(name, entry.handler, entry.directory, self._plan.handler(entry, directive))
+
+    def registered_output(self, handler: str, directory: str | None) -> OutputFactory:
+        """See `mpserver.modules.hooks.RegisteredFilters`."""
+        return self.output(self._registered(handler, directory, "PythonOutputFilter"))
+
+    def registered_input(self, handler: str, directory: str | None) -> InputFactory:
+        """See `mpserver.modules.hooks.RegisteredFilters`."""
+        return self.input(self._registered(handler, directory, "PythonInputFilter"))
+
+    def _registered(self, handler: str, directory: str | None, directive: str) -> PythonFilter:
+        entry = HandlerEntry(handler, directory, False, False)
+        return PythonFilter(DYNAMIC, handler, directory, self._plan.handler(entry, directive))
+
+    def output(self, found: PythonFilter) -> OutputFactory:
+        """What makes a filter of the response."""
+        return lambda req: PythonOutput(Caller(req, self._plan, self._loader, found))
+
+    def input(self, found: PythonFilter) -> InputFactory:
+        """What makes a filter of the body."""
+        return lambda req: PythonInput(Caller(req, self._plan, self._loader, found))

@@ -13,7 +13,7 @@ from mpserver.api import constants
 from mpserver.api.input_filters import unfiltered
 from mpserver.errors import Misplaced
 from mpserver.modules import cgi
-from mpserver.phases.application_errors import refusing
+from mpserver.modules.python.application_errors import refusing
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ ORDER = (
     "PythonHandler",
 )  # fmt: skip
 
-_PACKAGE = os.path.dirname(os.path.dirname(__file__))
+_PACKAGE = __file__.rpartition(os.sep + "modules" + os.sep)[0]
 #: Where the server's own code is, and what of it executes modules for applications (manual 4.5.1, 6.1).
 SERVER = (_PACKAGE + os.sep, os.path.join(os.path.dirname(_PACKAGE), "mod_python") + os.sep)
 IMPORTING = (os.path.join(SERVER[0], "api", "loader.py"), os.path.join(SERVER[1], "publisher.py"))

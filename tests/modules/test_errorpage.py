@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mpserver.http1.response import REASONS
 from mpserver.modules import core
-from mpserver.phases.errorpage import ErrorDocument, allow, build, document, encode, sendable
+from mpserver.modules.core.errorpage import ErrorDocument, allow, build, document, encode, sendable
 
 EVIL = "<script>alert('x')</script>&\""
 

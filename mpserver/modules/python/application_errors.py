@@ -9,7 +9,7 @@ import sys
 from mpserver import lazyre
 from mpserver.api import constants
 from mpserver.errors import MustMove
-from mpserver.phases.errorpage import escape
+from mpserver.modules.core.errorpage import escape
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def tracebacks() -> ModuleType:
 
 def describe(error: BaseException) -> list[str]:
     """The traceback's parts, without the server's own frames; never raises, whatever the exception does."""
-    own = __file__.rpartition("phases")[0]
+    own = __file__.rpartition("modules")[0]
     try:
         traceback = tracebacks()
         trace = error.__traceback__

@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 
 from mpserver.api import constants
 from mpserver.api.constants import SERVER_RETURN
+from mpserver.api.error_log import WARN
 from mpserver.api.filter_object import OutputFilterObject
 from mpserver.api.handler_list import HandlerEntry
 from mpserver.api.output_filters import MORE, BytesFilter, OutputFilter
 from mpserver.api.parts import Part, pieces
 from mpserver.modules import include
-from mpserver.modules.include import hooks
+from mpserver.modules.core.options import Option, effective
 from mpserver.modules.include import page as ssi_page
-from mpserver.phases import application_errors, guard
-from mpserver.phases.plan import plan_of
+from mpserver.modules.python import application_errors, guard
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
     from mpserver.api.loader import Loader
+    from mpserver.api.plan import RequestPlan
     from mpserver.api.request import Request
-    from mpserver.phases.plan import Plan
 
 #: Puts bytes into the page.
 Write = Callable[[bytes], None]
+
+
+def keeps_time(req: Request) -> bool:
+    """Whether the file's time is the page's: its group may execute it, under XBitHack Full."""
+    if req.mp_plan.conf[include.X_BIT_HACK] != "full" or req.mp_stat is None:
+        return False
+    return bool(req.mp_stat.st_mode & stat.S_IXGRP)
+
+
+def applies(req: Request) -> bool:
+    """Whether the filter works on a response; else it says why, and lets the page through as it is."""
+    if effective(req.mp_plan.conf) & Option.INCLUDES:
+        return True
+    text = f"mod_include: Options +Includes (or IncludesNoExec) wasn't set, INCLUDES filter removed: {req.mp_uri}"
+    req.mp_log.log(WARN, text, module="include", client=req.connection.client_addr, number=1374)
+    return False
 
 
 class ElementFilter(NamedTuple):
@@ -41,8 +58,8 @@ class Includes(BytesFilter):
     def __init__(self, req: Request) -> None:
         super().__init__(req)
         self._document: ssi_page.Document | None = None
-        self._applies = hooks.applies(req)
-        self._keeps_time = self._applies and hooks.keeps_time(req)
+        self._applies = applies(req)
+        self._keeps_time = self._applies and keeps_time(req)
         if self._applies and not self._keeps_time:
             req.mp_no_local_copy = 1  # what a page shows changes without its file
 
@@ -87,7 +104,7 @@ class Includes(BytesFilter):
         given = OutputFilterObject(req, ElementFilter(), [], MORE, Into(req, write))
         names = req.ssi_globals
         names["filter"], names["__file__"] = given, req.filename
-        plan = plan_of(req)
+        plan = req.mp_plan
         try:
             guard.call(ELEMENTS, Element(kind, code, names), req, plan, plan.loader, given)
             req.mp_ran = True
@@ -103,7 +120,9 @@ class Element:
         self._kind, self._code, self._names = kind, code, names
         self.entry = HandlerEntry(include.FILTER, None, False, False)
 
-    def resolve(self, plan: Plan, loader: Loader, now: float, argument: OutputFilterObject) -> Callable[[Any], None]:
+    def resolve(
+        self, plan: RequestPlan, loader: Loader, now: float, argument: OutputFilterObject
+    ) -> Callable[[Any], None]:
         """See `guard.Code.resolve`. :raises SyntaxError: and what else compiling raises."""
         compiled = compile(self._code, f"<{self._kind} of {argument.req.filename}>", self._kind, dont_inherit=True)
 
@@ -131,7 +150,7 @@ class ElementKind(guard.CodeKind):
         return constants.OK
 
     def failed(
-        self, code: Element, plan: Plan, argument: OutputFilterObject, error: BaseException, repeated: bool
+        self, code: Element, plan: RequestPlan, argument: OutputFilterObject, error: BaseException, repeated: bool
     ) -> NoReturn:
         """See `CodeKind.failed`. :raises Fault: the page shows it."""
         req = argument.req

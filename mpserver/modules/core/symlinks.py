@@ -13,22 +13,14 @@ from stat import S_ISLNK
 from mpserver.api import constants
 from mpserver.api.error_log import ERROR
 from mpserver.config.sections import merge
-from mpserver.config.settings import Conf
-from mpserver.modules.core.options import OPTIONS, Option, effective
-from mpserver.phases.translate import chain
+from mpserver.modules.core.options import Option, effective
+from mpserver.modules.paths import chain
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
     from mpserver.config.sections import HtaccessLookup
     from mpserver.config.server import Server
-
-
-def needed(server: Server, conf: Conf) -> bool:
-    """Whether requests with this merged configuration have to look at links."""
-    sections = server.sections
-    scopes = (conf, *(entry.conf for entry in (*sections.directories, *sections.directory_matches)))
-    return any(OPTIONS in scope and not effective(scope) & Option.LINKS for scope in scopes)
 
 
 def step(server: Server, htaccess: HtaccessLookup) -> Callable[[Request], int]:

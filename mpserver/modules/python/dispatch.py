@@ -8,12 +8,14 @@ from mpserver.api import constants
 from mpserver.api.constants import SERVER_RETURN
 from mpserver.api.loader import Loader
 from mpserver.errors import ClientGone
-from mpserver.phases import application_errors, guard
+from mpserver.modules.hooks import Step
+from mpserver.modules.python import application_errors, guard
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mpserver.api.plan import RequestPlan
     from mpserver.api.request import Request
-    from mpserver.phases.plan import Handler, Plan
+    from mpserver.modules.python.handlers import Handler, PhaseHandlers
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 SERVER_ERROR = constants.HTTP_INTERNAL_SERVER_ERROR
@@ -72,7 +74,7 @@ class PhaseHandlerKind(guard.CodeKind):
         argument.mp_log.log(constants.APLOG_INFO, text, module="python", client=argument.connection.client_addr)
         return SERVER_ERROR
 
-    def failed(self, code: Handler, plan: Plan, argument: Request, error: BaseException, repeated: bool) -> int:
+    def failed(self, code: Handler, plan: RequestPlan, argument: Request, error: BaseException, repeated: bool) -> int:
         """See `CodeKind.failed`; with PythonDebug the client sees the traceback (manual 5.4.2)."""
         req = argument
         prefix = f"{code.phase} {code.entry.handler}"
@@ -94,35 +96,61 @@ class PhaseHandlerKind(guard.CodeKind):
 PHASE_HANDLERS = PhaseHandlerKind()
 
 
-def run(req: Request, plan: Plan, loader: Loader, phase: str, handlers: Sequence[Handler]) -> int:
-    """Run a phase's handlers, and those that the request added, until one ends it.
+def phase_step(plan: RequestPlan, loader: Loader, phase: str) -> Step:
+    """What runs a phase: the handlers for the request's extension, else those for all files (manual 5.1.1)."""
+    found: PhaseHandlers | None = plan.handlers.get(phase)
+    if found is None:
+        return _runner(plan, loader, phase, ())
+    plain = _runner(plan, loader, phase, found.plain)
+    if not found.by_extension:
+        return plain
+    runners = {extension: _runner(plan, loader, phase, its) for extension, its in found.by_extension.items()}
 
-    :returns: the last result; DECLINED where none ran.
+    def by_extension(req: Request) -> int:
+        base = (req.mp_filename or "").rpartition("/")[2]
+        dot = base.find(".")
+        extension = base[dot:] if dot >= 0 else ""
+        runner = runners.get(extension)
+        if runner is None:
+            return plain(req)
+        req.mp_extension = extension
+        return runner(req)
+
+    return by_extension
+
+
+def _runner(plan: RequestPlan, loader: Loader, phase: str, configured: Sequence[Handler]) -> Step:
+    """What runs handlers, and those that the request was given for their phase, until one ends it.
+
+    It returns the last result; DECLINED where none ran.
     """
-    if req.mp_added:
-        handlers = _with_added(req, plan, phase, handlers)
-    result = DECLINED
     going = CONTINUE[phase]
-    outer_phase, outer_running = req.mp_phase, req.mp_running
-    req.mp_phase = phase
-    index = 0
-    while index < len(handlers):
-        req.mp_running = (handlers, index)
-        outcome = guard.call(PHASE_HANDLERS, handlers[index], req, plan, loader, req)
-        if outcome is not None:
-            result = outcome
-            if result not in going:
-                break
+
+    def run(req: Request) -> int:
+        handlers = _with_added(req, plan, phase, configured) if req.mp_added else configured
+        result = DECLINED
+        outer_phase, outer_running = req.mp_phase, req.mp_running
+        req.mp_phase = phase
+        index = 0
+        while index < len(handlers):
+            req.mp_running = (handlers, index)
+            outcome = guard.call(PHASE_HANDLERS, handlers[index], req, plan, loader, req)
+            if outcome is not None:
+                result = outcome
+                if result not in going:
+                    break
+            if req.mp_added:
+                handlers = _with_added(req, plan, phase, handlers)
+            index += 1
         if req.mp_added:
-            handlers = _with_added(req, plan, phase, handlers)
-        index += 1
-    if req.mp_added:
-        req.mp_added.pop(phase, None)  # added by the one that ended it
-    req.mp_phase, req.mp_running = outer_phase, outer_running
-    return result
+            req.mp_added.pop(phase, None)  # added by the one that ended it
+        req.mp_phase, req.mp_running = outer_phase, outer_running
+        return result
+
+    return run
 
 
-def _with_added(req: Request, plan: Plan, phase: str, handlers: Sequence[Handler]) -> Sequence[Handler]:
+def _with_added(req: Request, plan: RequestPlan, phase: str, handlers: Sequence[Handler]) -> Sequence[Handler]:
     """The handlers of a phase, and behind them those that the request was given for it."""
     assert req.mp_added is not None
     added = req.mp_added.pop(phase, ())

@@ -16,7 +16,7 @@ import time
 
 from mpserver.api.constants import SERVER_RETURN
 from mpserver.errors import ClientGone, Misplaced, RequestTimeout
-from mpserver.phases import moving
+from mpserver.modules.python import moving
 from mpserver.typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
     from mpserver.api.handler_list import HandlerEntry
     from mpserver.api.loader import Loader
+    from mpserver.api.plan import RequestPlan
     from mpserver.api.request import Request
-    from mpserver.phases.plan import Plan
 
 
 class Code(Protocol):
-    """Code of an application that can be called: `mpserver.phases.plan.Handler`, or the element of a page."""
+    """Code of an application that can be called, such as a handler (`mpserver.modules.python.handlers`)."""
 
     @property
     def entry(self) -> HandlerEntry:
         """What it is configured as."""
 
-    def resolve(self, plan: Plan, loader: Loader, now: float, argument: Any) -> Callable[[Any], Any] | None:
+    def resolve(self, plan: RequestPlan, loader: Loader, now: float, argument: Any) -> Callable[[Any], Any] | None:
         """What is to be called with the argument; ``now``: seconds since the epoch, at the request's begin."""
 
 
@@ -66,7 +66,7 @@ class CodeKind:
         """The client left. :returns: the result; :raises ClientGone: that is for the code around it."""
         raise gone
 
-    def failed(self, code: Any, plan: Plan, argument: Any, error: BaseException, repeated: bool) -> int | None:
+    def failed(self, code: Any, plan: RequestPlan, argument: Any, error: BaseException, repeated: bool) -> int | None:
         """It raised something else.
 
         :param repeated: a fault of its file that was told before, and is in the file still.
@@ -75,7 +75,9 @@ class CodeKind:
         raise NotImplementedError
 
 
-def call(kind: CodeKind, code: Code, req: Request | None, plan: Plan, loader: Loader, argument: Any) -> int | None:
+def call(
+    kind: CodeKind, code: Code, req: Request | None, plan: RequestPlan, loader: Loader, argument: Any
+) -> int | None:
     """Call code of an application.
 
     :param req: None for a connection handler.

@@ -10,11 +10,11 @@ from mpserver.api.protocol_connection import ProtocolConnection, Wire
 from mpserver.config.configuration import Configuration
 from mpserver.errors import ClientGone
 from mpserver.modules import python
-from mpserver.phases import application_errors, guard
+from mpserver.modules.python import application_errors, guard
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mpserver.phases.plan import Plan
+    from mpserver.api.plan import RequestPlan
 
 PHASE = "PythonConnectionHandler"
 
@@ -30,7 +30,7 @@ class ConnectionHandlers:
 
     __slots__ = ("_handlers", "_plan")
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: RequestPlan) -> None:
         self._plan = plan
         self._handlers = [
             plan.handler(HandlerEntry(spec.handler, spec.directory, False, False), PHASE)
@@ -68,7 +68,7 @@ class ConnectionHandlerKind(guard.CodeKind):
         return constants.HTTP_INTERNAL_SERVER_ERROR
 
     def failed(
-        self, code: guard.Code, plan: Plan, argument: ProtocolConnection, error: BaseException, repeated: bool
+        self, code: guard.Code, plan: RequestPlan, argument: ProtocolConnection, error: BaseException, repeated: bool
     ) -> int:
         """See `CodeKind.failed`."""
         prefix = f"ConnectionHandler {code.entry.handler}"

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from functools import partial
 
 from mpserver.api.loader import Loader
-from mpserver.phases.plan import Handler
+from mpserver.modules.python.handlers import Handler
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mpserver.phases.plan import Plan
+    from mpserver.api.plan import RequestPlan
 
 
 class DebuggedHandler(Handler):
@@ -19,7 +19,7 @@ class DebuggedHandler(Handler):
 
     __slots__ = ()
 
-    def resolve(self, plan: Plan, loader: Loader, now: float, argument: Any) -> Callable[[Any], Any] | None:
+    def resolve(self, plan: RequestPlan, loader: Loader, now: float, argument: Any) -> Callable[[Any], Any] | None:
         """See `Handler.resolve`."""
         function = super().resolve(plan, loader, now, argument)
         return None if function is None else partial(debug, function)

@@ -1,0 +1,362 @@
+"""The hooks: how httpd's modules take part in requests, and how the planner asks them.
+
+The ``hooks`` of a module has functions of the names below. They are asked while a plan is made, not while a request
+is served: a function gets the `Planning`, which has the merged configuration, and answers with what is to be done
+for the requests of this plan, or with None. So what is not configured costs a request nothing, and what is
+configured is decided once.
+
+Asked for the plan of a merged configuration, in the order of a request; the answer is a `Step` where none is named:
+
+    set_up             puts what applications can ask for into the plan (answers nothing)
+    insert_filter      filters for the response or the body: an `Insertion`
+    output_filters     the filters that the module has, by their names: a mapping to what makes one
+    input_filters      the same for bodies
+    registered_filters what makes filters that applications register: `RegisteredFilters`
+    needs_interpreter  whether the requests have to run in an interpreter for applications: a bool
+    interpreter        in which: an `InterpreterChoice`
+    post_read_request  before anything is known but the head
+    translate_name     sets the file: OK, or DECLINED for the next module
+    map_to_storage     looks at the way to the file
+    header_parser      first of all where the file is known; not again for the index of a directory
+    access_checker     whether the client may come in, whoever it is
+    access_checker_ex  the same; DECLINED: that depends on the user, so the next two are run
+    check_user_id      finds the user: the first that does not decline decides
+    auth_checker       whether that user may come in: the first that does not decline decides
+    note_auth_failure  adds to a 401 what the client has to know (its result does not count)
+    type_checker       the type of the file: the first that does not decline decides
+    fixups             last changes
+    directory          the content of a request whose file is a directory, before its handler is looked for; DECLINED
+                       leaves it to that. (In httpd these are fixups, which look for that themselves)
+    handlers           the content handlers that the module has, by their names: a mapping to steps
+    log_transaction    after the response
+    cleanup            at the very end (httpd: a cleanup of the request's pool)
+
+Asked for a server:
+
+    is_early           whether requests meet the module before their resource is known, given the `Conf`: a bool
+    translate_path     what a path stands for, where the path alone decides: a `Translator`. (In httpd this is
+                       translate_name, too; here its answer is remembered)
+    open_logs          where the lines of its requests go: a tuple of `OpenLog`
+
+And ``varies_by_file``: whether plans of a `Conf` differ from file to file.
+
+Steps run until one returns something else than OK or DECLINED, which ends the request: a status, or DONE; but for
+the hooks of which the first decides. Modules are asked in the order of the table, `mpserver.modules.all`; a module
+that has to be first or last of a hook says so in its ``ORDER``, by the hook's name.
+"""
+
+from __future__ import annotations
+
+import copy
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+
+from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from mpserver.api.error_log import ErrorLog
+    from mpserver.api.input_filters import InputFilter
+    from mpserver.api.loader import Loader
+    from mpserver.api.output_filters import OutputFactory
+    from mpserver.api.plan import RequestPlan
+    from mpserver.api.request import Request
+    from mpserver.config.sections import HtaccessLookup
+    from mpserver.config.server import Server
+    from mpserver.config.settings import Conf
+    from mpserver.modules.python.environment import Environment
+
+#: A part of a request's way: OK, DECLINED, DONE, or the status to answer with.
+Step = Callable[["Request"], int]
+
+#: The name of the handler for requests that no other has served.
+ANY_HANDLER = "*"
+#: The name of the handler for TRACE, whatever the resource.
+TRACE_HANDLER = "httpd/trace"
+
+#: Where the modules are.
+PACKAGE = "mpserver.modules"
+
+
+class Order(enum.IntEnum):
+    """The place of a module among those that have a hook; within each, the table decides."""
+
+    FIRST = 0
+    MIDDLE = 1
+    LAST = 2
+
+
+class Part(enum.Enum):
+    """When a module takes part in requests."""
+
+    NEVER = "never"
+    CONFIGURED = "where something of it is configured"
+    ALWAYS = "always"
+
+
+class Known(NamedTuple):
+    """A line of the table of modules.
+
+    ``source``: httpd's name of its source, for IfModule; ``name``: its name for LoadModule and IfModule.
+    ``folder``: where it is; without one it is there to be known, for all that it does in httpd is done elsewhere.
+    ``hooks``: when it takes part in requests. ``handlers`` and ``filters``: the names of what it has of these; it
+    takes part where one of them is asked for, too.
+    """
+
+    source: str
+    name: str
+    folder: str = ""
+    hooks: Part = Part.NEVER
+    handlers: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+
+
+#: Makes a filter of a request's body.
+InputFactory = Callable[["Request"], "InputFilter"]
+
+
+class RegisteredFilters(Protocol):
+    """What makes filters that a request registered itself: a handler, and its directory."""
+
+    def registered_output(self, handler: str, directory: str | None) -> OutputFactory:
+        """A filter of the response."""
+
+    def registered_input(self, handler: str, directory: str | None) -> InputFactory:
+        """A filter of the body."""
+
+
+class Filters(Protocol):
+    """The filters of a plan, for those who put some into a request."""
+
+    def add_output(self, req: Request, name: str) -> None:
+        """Let the response go through a filter; a name that nobody knows is logged."""
+
+    def add_input(self, req: Request, name: str) -> None:
+        """Let the body come through a filter."""
+
+    def output_factory(self, req: Request, name: str) -> OutputFactory | None:
+        """What makes a filter; None for a name that nobody knows, which is logged."""
+
+
+class Insertion(NamedTuple):
+    """Filters of a plan: the names of those that may come, in lower case, and what puts them into a request."""
+
+    names: tuple[str, ...]
+    insert: Callable[[Request, Filters], None]
+
+
+class InterpreterChoice(NamedTuple):
+    """The interpreter of a plan: its name (None: the worker's own), the kind that was asked for, its environment."""
+
+    name: str | None
+    kind: str
+    environment: Environment
+
+
+class Translation(NamedTuple):
+    """What a path stands for: a file (None: for no file), and the handler that is forced on it."""
+
+    filename: str | None
+    handler: str | None = None
+
+
+#: Gets a decoded path without double slashes, the configuration of the Locations that it lies in, and the server.
+Translator = Callable[[str, "Conf", "Server"], "Translation | None"]
+
+
+class TransactionLog(Protocol):
+    """What is written about each request."""
+
+    @property
+    def env(self) -> str | None:
+        """The variable on which it depends; None: always."""
+
+    @property
+    def line(self) -> Callable[[Any], str]:
+        """Makes a request's line, without its end."""
+
+    def wants(self, req: Any) -> bool:
+        """Whether a request is written down."""
+
+
+class OpenLog(NamedTuple):
+    """A log of requests, and the descriptor that its lines go to."""
+
+    fd: int
+    log: TransactionLog
+
+
+class Engine(Protocol):
+    """What the server does for modules."""
+
+    @property
+    def loader(self) -> Loader | None:
+        """What loads application code; None in a router, which runs none."""
+
+    @property
+    def htaccess(self) -> HtaccessLookup:
+        """What .htaccess files say."""
+
+    @property
+    def environments(self) -> Mapping[str, Environment]:
+        """What interpreters have of their own, by their names."""
+
+    @property
+    def one_process(self) -> bool:
+        """Whether somebody may sit at the terminal (-X, -DONE_PROCESS)."""
+
+    def look_up(self, req: Request, uri: str, /) -> int:
+        """Make a request the one for another resource, up to its content: OK, or the status of that."""
+
+
+class Planning:
+    """A plan that is being made, for the hooks: what it is for, and what is known of it so far."""
+
+    __slots__ = (
+        "active", "added", "conf", "engine", "filename", "host_name", "log", "names", "plan", "server", "stepped",
+        "_table",
+    )  # fmt: skip
+
+    def __init__(
+        self, table: HookTable, engine: Engine, plan: RequestPlan, server: Server, host_name: str, log: ErrorLog,
+        filename: str | None,
+    ) -> None:  # fmt: skip
+        self._table = table
+        self.engine = engine
+        self.plan = plan
+        self.server = server
+        #: What the interpreter is called where nobody says otherwise (manual 4.1).
+        self.host_name = host_name
+        self.conf: Conf = plan.conf
+        self.log = log
+        #: The file of the request that it is made for. Others have the plan, too; but all have a file, or none has.
+        self.filename = filename
+        #: Whether it is for requests that handlers were added to on their way.
+        self.added = False
+        #: The folders of the modules that take part.
+        self.active = table.active(self.conf, server.conf)
+        #: The names of the filters that modules may put into requests.
+        self.names: frozenset[str] = frozenset()
+        #: Whether there are steps before the one that is asked for: these may do anything to a request.
+        self.stepped = False
+        for function in self.functions("set_up"):
+            function(self)
+
+    def functions(self, hook: str) -> Sequence[Callable[..., Any]]:
+        """The functions of a hook, in their order."""
+        return self._table.functions(self.active, hook)
+
+    def ask(self, hook: str) -> list[Any]:
+        """What the modules answer to a hook, in their order, without those that answer None."""
+        return [answer for function in self.functions(hook) if (answer := function(self)) is not None]
+
+    def require(self, folder: str) -> ModuleType:
+        """Have a module take part. :returns: its hooks."""
+        hooks = self._table.load(folder)
+        if folder not in self.active:
+            self.active |= {folder}
+            if hasattr(hooks, "set_up"):
+                hooks.set_up(self)
+        return hooks
+
+    def require_owners(self) -> None:
+        """Have the modules take part whose filters are among the names."""
+        owners = self._table.filters
+        for name in self.names:
+            if name in owners:
+                self.require(owners[name])
+
+    def for_added(self) -> Planning:
+        """The same plan for requests that handlers were added to: by a module that is at work here already."""
+        other = copy.copy(self)
+        other.added = True
+        for folder in tuple(self._table.loaded):
+            other.require(folder)
+        return other
+
+    def handler(self, name: str) -> Step | None:
+        """A content handler by its name; None if no module has it."""
+        owner = self._table.handlers.get(name)
+        if owner is None:
+            return None
+        found: Mapping[str, Step] = self.require(owner).handlers(self)
+        return found.get(name)
+
+    def own_handler(self, name: str) -> Step:
+        """The same of a handler that is there in any case. :raises KeyError: it is not."""
+        found = self.handler(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def output_filter(self, name: str) -> OutputFactory | None:
+        """What makes a filter of a module that was not asked for it; None if no module has it."""
+        owner = self._table.filters.get(name)
+        if owner is None:
+            return None
+        found: Mapping[str, OutputFactory] = self.require(owner).output_filters(self)
+        return found.get(name)
+
+    def registered_filters(self) -> RegisteredFilters:
+        """What makes filters that applications register: their module is at work here already."""
+        found: RegisteredFilters = self.for_added().ask("registered_filters")[0]
+        return found
+
+    def owns_filter(self, name: str) -> bool:
+        """Whether a module has a filter of this name, whatever the configuration."""
+        return name in self._table.filters
+
+
+class HookTable:
+    """The hooks of all modules; each module's are imported when it takes part in a request for the first time."""
+
+    def __init__(self, table: Sequence[Known]) -> None:
+        self._places = {known.folder: place for place, known in enumerate(table) if known.hooks is not Part.NEVER}
+        self._always = frozenset(known.folder for known in table if known.hooks is Part.ALWAYS)
+        self._folders: dict[str, str | None] = {}
+        self._functions: dict[tuple[frozenset[str], str], tuple[Callable[..., Any], ...]] = {}
+        #: Whose a content handler, and a filter, is.
+        self.handlers = {name: known.folder for known in table for name in known.handlers}
+        self.filters = {name: known.folder for known in table for name in known.filters}
+        #: The modules that took part in something so far.
+        self.loaded: set[str] = set()
+
+    def active(self, *confs: Conf) -> frozenset[str]:
+        """The folders of the modules that one of these has a setting of, and of those that always take part."""
+        return self._always.union(
+            folder for conf in confs for setting in conf.values if (folder := self._folder(setting.module)) is not None
+        )
+
+    def _folder(self, module: str) -> str | None:
+        """The module of httpd that a Python module belongs to."""
+        try:
+            return self._folders[module]
+        except KeyError:
+            name = module.removeprefix(PACKAGE + ".").partition(".")[0]
+            found = self._folders[module] = name if module.startswith(PACKAGE) and name in self._places else None
+            return found
+
+    def load(self, folder: str) -> ModuleType:
+        """The hooks of a module."""
+        self.loaded.add(folder)
+        return import_module(f"{PACKAGE}.{folder}.hooks")
+
+    def ask(self, active: frozenset[str], hook: str, *about: Any) -> tuple[Any, ...]:
+        """What some modules answer to a hook that is not about a plan, without those that answer None."""
+        answers = (function(*about) for function in self.functions(active, hook))
+        return tuple(answer for answer in answers if answer is not None)
+
+    def functions(self, active: frozenset[str], hook: str) -> tuple[Callable[..., Any], ...]:
+        """The functions that some modules have of a hook, in their order."""
+        found = self._functions.get((active, hook))
+        if found is None:
+            having = []
+            for folder in active:
+                hooks = self.load(folder)
+                if hasattr(hooks, hook):
+                    order: Mapping[str, Order] = getattr(hooks, "ORDER", {})
+                    having.append((order.get(hook, Order.MIDDLE), self._places[folder], getattr(hooks, hook)))
+            found = self._functions[active, hook] = tuple(function for _, _, function in sorted(having))
+        return found

@@ -1,0 +1,42 @@
+"""The access logs of a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mpserver.config.server import Server
+from mpserver.config.settings import Conf
+from mpserver.modules.hooks import OpenLog
+from mpserver.modules.log_config import CLF, CUSTOM_LOGS, LOG_FORMATS
+from mpserver.modules.log_config.format import compile_format
+from mpserver.typing import Any, NamedTuple
+
+
+def open_logs(server: Server, descriptor: Callable[[str], int]) -> tuple[OpenLog, ...]:
+    """CustomLog and TransferLog; ``descriptor`` gives that of a target."""
+    return tuple(OpenLog(descriptor(log.target), log) for log in access_logs(server.conf))
+
+
+class AccessLog(NamedTuple):
+    """A CustomLog ready for use: ``line(req)`` is the line without its end, if `wants` it."""
+
+    target: str
+    line: Callable[[Any], str]
+    env: str | None
+    unless: bool
+
+    def wants(self, req: Any) -> bool:
+        """Whether its condition lets the request be logged."""
+        return self.env is None or (self.env in req.subprocess_env) is not self.unless
+
+
+def access_logs(conf: Conf) -> tuple[AccessLog, ...]:
+    """A server's access logs, compiled. Nicknames may be defined after their use, so this is done at last.
+
+    A name that is no nickname is a format itself, as in httpd.
+    """
+    formats = {"CLF": CLF, "": CLF, **conf[LOG_FORMATS]}
+    return tuple(
+        AccessLog(log.target, compile_format(formats.get(log.format, log.format)), log.env, log.unless)
+        for log in conf[CUSTOM_LOGS]
+    )
