@@ -32,6 +32,7 @@ from mod_python._guard import Guard
 from mpserver.api import constants
 from mpserver.api.constants import SERVER_RETURN
 from mpserver.api.loader import Turn
+from mpserver.api.response_head import BODILESS
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
@@ -298,8 +299,16 @@ def publish(req: Request, found: Any) -> bool:
     text = str(found)
     if not req.mp_content_type_set:
         req.content_type = "text/html" if text[-100:].rstrip()[-7:].lower() == "</html>" else "text/plain"
+    if req.mp_header_only:
+        _tell_length(req, len(text.encode()))
     req.write(text, 0)
     return True
+
+
+def _tell_length(req: Request, size: int) -> None:
+    """The answer to HEAD tells the length that GET's would have (RFC 9110 8.6): ``size`` bytes are still to come."""
+    if not req.mp_started and req.mp_status not in BODILESS and "Content-Length" not in req.headers_out:
+        req.set_content_length(req.mp_waiting + size)
 
 
 def _stream(req: Request, pieces: GeneratorType[Any, Any, Any]) -> None:

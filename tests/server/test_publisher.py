@@ -116,6 +116,8 @@ FILES: dict[str, str | bytes] = {
         "    return '%s %d %s' % (file.filename, len(file.file.read()), file.type)\n"
         "def strict(req, name):\n"
         "    return name\n"
+        "def empty(req):\n"
+        "    return ''\n"
         "def nothing(req):\n"
         "    pass\n"
         "text = 'plain \\u2603'\n"
@@ -221,6 +223,18 @@ def test_types_and_lengths(server: Server) -> None:
     head = server.request("HEAD", "/pages.py/html")
     assert (head.status, head.header("Content-Type"), head.body) == (200, "text/html", b"")
     assert facts(server.get("/form.py/nothing"))[::2] == (200, "")
+
+
+@pytest.mark.parametrize(
+    "path", ["/form.py/text", "/pages.py/html", "/pages.py/own", "/pages.py/big", "/form.py/empty"]
+)
+def test_head_tells_the_length_of_what_get_sends(server: Server, path: str) -> None:
+    with server.connection() as connection:
+        connection.request("GET", path)
+        size = len(connection.getresponse().read())
+        connection.request("HEAD", path)
+        reply = connection.getresponse()
+        assert (reply.status, reply.getheader("Content-Length"), reply.read()) == (200, str(size), b"")
 
 
 def test_utf_8_in_names(server: Server) -> None:
