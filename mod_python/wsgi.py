@@ -2,6 +2,7 @@
 
     PythonOption mod_python.wsgi.application  module[::callable]     the callable's default: application
     PythonOption mod_python.wsgi.base_uri     /path                  default: the enclosing Location
+    PythonOption mod_python.wsgi.strict       On                     refuse what is against the PEP and harmless
 
 A response whose body is known as a whole (a list, or one piece as long as its Content-Length says)
 leaves in one piece with its head; every other piece is sent before the next one is asked for.
@@ -10,8 +11,12 @@ leaves in one piece with its head; every other piece is sent before the next one
 from __future__ import annotations
 
 from mod_python import apache
+from mod_python._wsgi.errors import Errors
 from mod_python._wsgi.exchange import FileWrapper, WsgiExchange
-from mod_python._wsgi.mount import APPLICATION, RECHECK_AFTER, mounted
+from mod_python._wsgi.input import Arriving, give_body
+from mod_python._wsgi.mount import RECHECK_AFTER, mounted
+from mod_python._wsgi.tolerance import APPLICATION
+from mpserver.errors import ClientGone
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,23 +46,32 @@ def handler(req: Request) -> int:
     req.mp_path_info = path
     exchange = WsgiExchange(req)
     environ = mount.environment.make(req, path)
-    environ["wsgi.input"] = exchange
+    if req.mp_input is not None:
+        try:
+            give_body(req, environ)
+        except ClientGone as error:
+            req.log_error(str(error), apache.APLOG_INFO)
+            return req.mp_input.broken or apache.HTTP_BAD_REQUEST
+    errors = mount.errors
     try:
-        result = application(environ, exchange.start_response)
+        result: Any = application(environ, exchange.start_response)
         kind = type(result)
         if kind is list or kind is tuple:
-            exchange.send_all(result)  # type: ignore[arg-type]
-            return apache.OK
-        try:
-            if kind is not FileWrapper or not exchange.send_file(result):  # type: ignore[arg-type]
-                exchange.stream(result)
-        finally:
-            close = getattr(result, "close", None)
-            if close is not None:
-                close()
+            exchange.send_all(result)
+        else:
+            try:
+                if isinstance(result, str):
+                    exchange.send_all((result,))
+                elif kind is not FileWrapper or not exchange.send_file(result):
+                    exchange.stream(result)
+            finally:
+                exchange.close(result)
     except BaseException:
         exchange.fail()
         raise
+    finally:
+        if errors.partial:
+            errors.flush()
     return apache.OK
 
 
@@ -72,7 +86,9 @@ def environ(req: Request) -> dict[str, Any] | None:
         return None
     req.mp_path_info = path
     made = mount.environment.make(req, path)
-    made["wsgi.input"] = exchange(req)
+    if req.mp_input is not None:
+        made["wsgi.input"] = Arriving(req)
+    req.register_cleanup(Errors.flush, mount.errors)
     return made
 
 
@@ -82,12 +98,3 @@ def exchange(req: Request) -> WsgiExchange:
     if found is None:
         found = req.__dict__["mp_wsgi"] = WsgiExchange(req)
     return found
-
-
-# ---- where an application is mounted
-
-
-# ---- one request
-
-
-# ---- what an application may give

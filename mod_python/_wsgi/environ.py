@@ -23,6 +23,12 @@ SERVER_FACTS = (
     "CONTEXT_DOCUMENT_ROOT", "SERVER_ADMIN",
 )  # fmt: skip
 
+#: Variables that every request has with a value of its own. A dict that has room for them is not made larger for them.
+OWN_VALUES = (
+    "REQUEST_METHOD", "REQUEST_URI", "RAW_URI", "PATH_INFO", "QUERY_STRING", "SERVER_PROTOCOL", "REMOTE_ADDR",
+    "REMOTE_PORT", "SERVER_ADDR",
+)  # fmt: skip
+
 #: What the variable HTTPS says where the client's connection is encrypted, as far as a proxy before us.
 HTTPS_ON = frozenset({"on", "1", "yes"})
 
@@ -51,6 +57,8 @@ def header_variables(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         lower = name.lower()
         variable = cgi_variables.OWN_NAMES.get(lower)
         if variable is None:
+            if lower == "transfer-encoding":
+                continue  # it is about the connection: applications get a body without it (PEP 3333)
             if lower in cgi_variables.NOT_PASSED:
                 if lower != "authorization":
                     continue
@@ -77,7 +85,8 @@ class Environment:
         req.add_common_vars()
         req.mp_table_in = headers  # looking at them was ours: nobody can have changed them yet
         known = req.subprocess_env
-        self._fixed: Environ = {name: on_wire(known.get(name)) for name in SERVER_FACTS if name in known}
+        self._fixed: Environ = dict.fromkeys(OWN_VALUES, "")
+        self._fixed |= {name: on_wire(known.get(name)) for name in SERVER_FACTS if name in known}
         self._fixed["GATEWAY_INTERFACE"] = "CGI/1.1"
         self._fixed["wsgi.url_scheme"] = self._fixed["REQUEST_SCHEME"] = "http"
         self._fixed.update(fixed)
@@ -94,19 +103,26 @@ class Environment:
             environ = kept[2].copy()
         else:
             environ = self._block(req, fields)
-        args, uri = req.mp_args, req.mp_uri
-        if not uri.isascii():
-            uri, path = on_wire(uri), on_wire(path)
+        args, target = req.mp_args, head.target
         environ["REQUEST_METHOD"] = req.mp_method
-        environ["REQUEST_URI"] = uri
+        plain = target.isascii()
+        if plain and target[0] == "/":
+            environ["REQUEST_URI"] = environ["RAW_URI"] = target
+        else:
+            environ["REQUEST_URI"] = as_sent(cgi_variables.request_uri(req))
+            environ["RAW_URI"] = as_sent(target)
+        if not path.isascii():
+            path = on_wire(path)
         # present when empty, too, unlike mod_python's: applications and wsgiref.validate rely on it
         environ["PATH_INFO"] = path
-        environ["QUERY_STRING"] = "" if args is None else args if args.isascii() else as_sent(args)
+        if args is not None and not (plain and args is head.query):
+            args = as_sent(args)
+        environ["QUERY_STRING"] = args or ""
         environ["SERVER_PROTOCOL"] = "HTTP/1.1" if head.minor else "HTTP/1.0"
         connection = req.mp_link.connection()
         client, port = connection.mp_client_addr
         environ["REMOTE_ADDR"] = client
-        environ["REMOTE_PORT"] = str(port)
+        environ["REMOTE_PORT"] = f"{port}"
         environ["SERVER_ADDR"] = connection.mp_local_addr[0]
         if connection.mp_remote_host:
             environ["REMOTE_HOST"] = connection.mp_remote_host
@@ -122,6 +138,7 @@ class Environment:
             # what handlers before have set, wherever it is no variable of the server's own
             for name, value in req.mp_env.pairs():
                 environ.setdefault(name, value if value.isascii() else as_sent(value))
+            environ.pop("HTTP_TRANSFER_ENCODING", None)  # (as in `header_variables`)
             if environ.get("HTTPS", "off").lower() in HTTPS_ON:
                 environ["wsgi.url_scheme"] = "https"
         return environ

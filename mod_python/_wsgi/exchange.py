@@ -4,31 +4,20 @@ from __future__ import annotations
 
 import io
 import os
-import re
-from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from stat import S_ISREG
 from types import TracebackType
 
 from mod_python import apache
 from mod_python._wsgi.environ import Environ
-from mpserver.api.members import header_text
+from mod_python._wsgi.headers import Headers, leave_out, listed, pair, status_number, text, told
+from mod_python._wsgi.tolerance import tolerate
+from mpserver.api.response_head import BODILESS
 from mpserver.errors import ClientGone
 from mpserver.typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
-
-
-#: Headers about the connection, which is the server's business alone (PEP 3333, RFC 9110 7.6.1).
-HOP_BY_HOP = frozenset({
-    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "trailers",
-    "transfer-encoding", "upgrade", "proxy-connection",
-})  # fmt: skip
-
-
-#: status-code SP reason-phrase, without control characters (PEP 3333; RFC 9112 4).
-STATUS = re.compile(r"([1-9][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?")
 
 
 #: A body up to this size waits for the end of its request without ``flush``.
@@ -43,9 +32,6 @@ Application = Callable[[Environ, Any], Iterable[bytes]]
 
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
-
-
-Headers = list[tuple[str, str]]
 
 
 class FileWrapper:
@@ -70,7 +56,7 @@ class FileWrapper:
 
 
 class WsgiExchange:
-    """One request as WSGI has it: ``wsgi.input``, ``start_response``, and the way of the body."""
+    """One request as WSGI has it: ``start_response``, and the way of the response's body."""
 
     #: Whether start_response was called; whether it was called well.
     _called = False
@@ -84,23 +70,6 @@ class WsgiExchange:
 
     def __init__(self, req: Request) -> None:
         self._req = req
-
-    # -- the input stream
-
-    def read(self, size: int | None = -1) -> bytes:
-        """At most ``size`` bytes of the body, else all of it. :raises IOError: the client left."""
-        return self._req.read(-1 if size is None else size)
-
-    def readline(self, size: int | None = -1) -> bytes:
-        """A line of the body with its end."""
-        return self._req.readline(-1 if size is None else size)
-
-    def readlines(self, hint: int | None = -1) -> list[bytes]:
-        """The lines of the body; about ``hint`` bytes of them, if it is positive."""
-        return self._req.readlines(-1 if hint is None or hint <= 0 else hint)
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._req.readline, b"")
 
     # -- the head
 
@@ -118,20 +87,22 @@ class WsgiExchange:
             if req.mp_status != 200 or req.mp_status_line is not None:
                 req.mp_status, req.mp_status_line = 200, None
         else:
-            req.mp_status = _status(status)
+            req.mp_status = status_number(status)
             req.status_line = status if len(status) > 3 else status + " "
         if type(headers) is not list:
-            raise TypeError(f"the headers must be in a list, not in a {type(headers).__name__}")
+            headers = listed(req, headers)
         pairs: Headers = []
         for header in headers:
             if type(header) is not tuple:
-                raise TypeError(f"a header must be a tuple of name and value, not {header!r}")
+                header = pair(req, header)
             name, value = header
             if type(name) is not str or type(value) is not str:
-                header = _text(name), _text(value)
+                header = text(name), text(value)
             pairs.append(header)
-        content_type, self._length, others = _told(tuple(pairs))
-        if others:
+        content_type, self._length, rest = told(tuple(pairs))
+        if rest:
+            others, hop_by_hop = rest
+            leave_out(req, hop_by_hop)
             table = req.headers_out
             self._before = table.items()
             for name, value in others:
@@ -166,12 +137,17 @@ class WsgiExchange:
         if self._length is not None:
             self._req.headers_out["Content-Length"] = str(self._length)
 
+    def _would_be(self, size: int) -> None:
+        """The answer to HEAD tells the length that GET's would have (RFC 9110 8.6), in bytes."""
+        if self._length is None and self._req.mp_status not in BODILESS:
+            self._length = size
+
     # -- the body
 
     def write(self, data: bytes) -> None:
         """What start_response returns: send a piece of the body at once (PEP 3333)."""
         if type(data) is not bytes:
-            data = _bytes(data)
+            data = self._bytes(data)
         if not data:
             return
         if not self._sent:
@@ -180,20 +156,25 @@ class WsgiExchange:
             self._announce()
         self._req.write(data)
 
-    def send_all(self, pieces: list[bytes] | tuple[bytes, ...]) -> None:
+    def send_all(self, pieces: Sequence[bytes | str]) -> None:
         """A body that is there as a whole: it leaves with its head at the end of the request."""
         if len(pieces) == 1 and type(pieces[0]) is bytes:
             data = pieces[0]
         else:
-            data = b"".join([piece if type(piece) is bytes else _bytes(piece) for piece in pieces])
+            data = b"".join([piece if type(piece) is bytes else self._bytes(piece) for piece in pieces])
         if not self._started:
             _too_early()
         req = self._req
         size = len(data)
-        if not self._sent and (size != self._length or size > ONE_PIECE or req.mp_header_only):
-            if self._length is None and (size > ONE_PIECE or (size and req.mp_header_only)):
-                self._length = size
-            self._announce()
+        if not self._sent:
+            if req.mp_header_only:
+                if pieces != ():  # what frameworks give in place of any body, whatever its length is
+                    self._would_be(size)
+                self._announce()
+            elif size != self._length or size > ONE_PIECE:
+                if self._length is None and size > ONE_PIECE:
+                    self._length = size
+                self._announce()
         try:
             req.write(data, 0)
         except ClientGone as error:
@@ -204,7 +185,7 @@ class WsgiExchange:
         req = self._req
         for data in pieces:
             if type(data) is not bytes:
-                data = _bytes(data)
+                data = self._bytes(data)
             if not data:
                 continue
             if not self._sent:
@@ -245,8 +226,8 @@ class WsgiExchange:
             if not S_ISREG(found.st_mode):
                 return False
             if not self._sent:
-                if self._length is None and self._req.mp_header_only:
-                    self._length = max(0, found.st_size - offset)
+                if self._req.mp_header_only:
+                    self._would_be(max(0, found.st_size - offset))
                 self._announce()
             self._req.sendfile(f"/proc/self/fd/{fd}", offset, -1 if self._length is None else self._length)
         except ClientGone as error:
@@ -254,6 +235,36 @@ class WsgiExchange:
         except (OSError, ValueError):
             return False  # it can't be opened again, or not be asked where it stands: then by reading
         return True
+
+    def close(self, result: object) -> None:
+        """Tell what the application gave that nobody asks it any more (PEP 3333).
+
+        What it raises then is logged, and changes nothing of an answer that is complete, or of the error before.
+        """
+        close = getattr(result, "close", None)
+        if close is None:
+            return
+        try:
+            close()
+        except Exception as error:
+            import traceback  # (good applications don't need it)
+
+            where = error.__traceback__.tb_next if error.__traceback__ is not None else None
+            said = "".join(traceback.format_exception(type(error), error, where))
+            self._req.log_error(f"mod_python.wsgi: close() of what the application returned failed:\n{said}")
+
+    def _bytes(self, data: object) -> bytes:
+        """A piece of the body as exact bytes: text goes as UTF-8, as ``req.write`` sends it.
+
+        :raises TypeError: it is neither, or text of an application that is held to the PEP.
+        """
+        if isinstance(data, bytes):
+            return bytes(data)
+        refusal = TypeError(f"the application gave a piece of type {type(data).__name__}, but a body consists of bytes")
+        if not isinstance(data, str):
+            raise refusal
+        tolerate(self._req, "gives str where a body consists of bytes: it is sent as UTF-8", refusal)
+        return str.encode(data)
 
     def fail(self) -> None:
         """The application failed: a response that has begun ends so that the client sees it is not whole."""
@@ -263,60 +274,6 @@ class WsgiExchange:
     def _gone(self, error: ClientGone) -> None:
         """The client left: nothing is wrong with the application."""
         self._req.log_error(str(error), apache.APLOG_INFO)
-
-
-@lru_cache(maxsize=256)
-def _status(status: str) -> int:
-    """The number of a status such as ``404 Not Found``. :raises ValueError: it is none."""
-    if not isinstance(status, str):
-        raise TypeError(f"the status must be a string, not {type(status).__name__}")
-    match = STATUS.fullmatch(status)
-    if match is None or not 200 <= int(match[1]) <= 599:
-        raise ValueError(f"{status!r} is no status of a response, such as '404 Not Found'")
-    return int(match[1])
-
-
-def _text(value: object) -> str:
-    """A header's name or value as str. :raises TypeError: it is neither str nor bytes."""
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, bytes):
-        return value.decode("latin-1")
-    raise TypeError(f"names and values of headers must be strings, not {type(value).__name__}")
-
-
-@lru_cache(maxsize=256)
-def _told(headers: tuple[tuple[str, str], ...]) -> tuple[str | None, int | None, tuple[tuple[str, str], ...]]:
-    """What an application's headers say: the body's type and length, and the other ones.
-
-    Most applications give the same few headers again and again: so it is remembered. All of them are exact
-    strings in exact tuples: what only equals a header that was let through would be let through, too.
-
-    :raises ValueError: they can't be sent.
-    """
-    content_type: str | None = None
-    length: int | None = None
-    others: list[tuple[str, str]] = []
-    for name, value in headers:
-        lower = name.lower()
-        if lower == "content-type":
-            content_type = header_text("content_type", value)
-        elif lower == "content-length":
-            if not (value.isascii() and value.isdigit()) or length not in (None, int(value)):
-                raise ValueError(f"a response can't have the Content-Length {value!r}")
-            length = int(value)
-        elif lower in HOP_BY_HOP:
-            raise ValueError(f"{name} is a header about the connection, which WSGI leaves to the server")
-        else:
-            others.append((name, value))
-    return content_type, length, tuple(others)
-
-
-def _bytes(data: object) -> bytes:
-    """A piece of the body as exact bytes. :raises TypeError: it is none."""
-    if isinstance(data, bytes):
-        return bytes(data)
-    raise TypeError(f"the application gave a piece of type {type(data).__name__}, but a body consists of bytes")
 
 
 def _too_early() -> NoReturn:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from functools import lru_cache
-from threading import local
 
 from mod_python import apache
 from mod_python._wsgi.environ import Environment, on_wire
+from mod_python._wsgi.errors import Errors
 from mod_python._wsgi.exchange import FileWrapper
+from mod_python._wsgi.input import NoBody
+from mod_python._wsgi.tolerance import APPLICATION
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mod_python._wsgi.exchange import Application
     from mpserver.api.request import Request
-    from mpserver.api.server import Server
 
 
-#: Options of the configuration.
-APPLICATION, BASE = "mod_python.wsgi.application", "mod_python.wsgi.base_uri"
+#: The option of the configuration for the path.
+BASE = "mod_python.wsgi.base_uri"
 
 
 #: The name of the callable where the option has none.
@@ -52,10 +53,11 @@ class Mount:
 
     __slots__ = (
         "_directory", "_name", "_option", "_reload", "application", "base", "below", "checked", "cut", "environment",
-        "ready",
+        "errors", "ready",
     )  # fmt: skip
 
     environment: Environment
+    errors: Errors
 
     def __init__(self) -> None:
         self.ready = False
@@ -86,10 +88,12 @@ class Mount:
         if not in_location and config.get("PythonPath") is None:
             self._directory = directory
         self._reload = config.get("PythonAutoReload", "1") != "0"
+        self.errors = Errors(req.server)
         fixed = {
             "SCRIPT_NAME": on_wire(self.base),
             "wsgi.version": (1, 0),
-            "wsgi.errors": Errors(req.server),
+            "wsgi.errors": self.errors,
+            "wsgi.input": NoBody(),
             "wsgi.multithread": apache.mpm_query(apache.AP_MPMQ_IS_THREADED) != apache.AP_MPMQ_NOT_SUPPORTED,
             # outside of -X there are other workers, at least while one takes over from another
             "wsgi.multiprocess": not apache.exists_config_define("ONE_PROCESS"),
@@ -129,33 +133,3 @@ class Mount:
                 if error.name != name:
                     raise
         return apache.import_module(name, self._reload)
-
-
-class Errors:
-    """``wsgi.errors``: text for the error log, line by line. Each thread writes lines of its own."""
-
-    __slots__ = ("_own", "_server")
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        #: ``rest``: what has no line end yet.
-        self._own = local()
-
-    def write(self, text: str) -> int:
-        """Log the lines that are complete."""
-        *lines, self._own.rest = (getattr(self._own, "rest", "") + text).split("\n")
-        for line in lines:
-            self._server.log_error(line)
-        return len(text)
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        """Write several texts."""
-        for line in lines:
-            self.write(line)
-
-    def flush(self) -> None:
-        """Log what has no line end yet."""
-        rest = getattr(self._own, "rest", "")
-        if rest:
-            self._own.rest = ""
-            self._server.log_error(rest)

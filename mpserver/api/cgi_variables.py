@@ -17,6 +17,8 @@ VARIABLE = lazyre.compile(r"[A-Za-z0-9-]+\Z")
 OWN_NAMES = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 #: Headers that never become variables: secrets, and one that would redirect the program's own requests.
 NOT_PASSED = frozenset({"proxy", "authorization", "proxy-authorization"})
+#: What stands before the path in a target that names its server (RFC 9112 3.2.2).
+AUTHORITY = lazyre.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -44,6 +46,14 @@ def server_name(req: RequestConfig) -> str:
     if req.mp_plan.canonical_name and named:
         return named
     return req.hostname or named or req.connection.local_ip
+
+
+def request_uri(req: RequestConfig) -> str:
+    """REQUEST_URI: the target as the client sent it, with its query, without what names the server.
+
+    It stays so for what the request is redirected to internally, as in httpd.
+    """
+    return AUTHORITY.sub("", req.mp_head.target, count=1) or "/"
 
 
 def construct_url(req: RequestConfig, path: str) -> str:
@@ -108,7 +118,7 @@ def add_cgi_vars(req: RequestConfig) -> None:
     found["SERVER_PROTOCOL"] = req.protocol
     found["REQUEST_METHOD"] = req.method
     found["QUERY_STRING"] = req.args or ""
-    found["REQUEST_URI"] = req.uri
+    found["REQUEST_URI"] = request_uri(req)
     found["SCRIPT_NAME"] = script
     if path_info:
         found["PATH_INFO"] = path_info

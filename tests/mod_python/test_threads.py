@@ -21,6 +21,7 @@ from mod_python._psp import cache, pages
 from mod_python._psp.compiler import compile_page
 from mod_python._psp.parser import parse
 from mod_python._sessions import dbms, files, options, records, redisstore
+from mod_python._wsgi import errors as errors_module
 from mod_python._wsgi import mount as mount_module
 from mpserver.locks import LockPool
 from support.threads import THREADS, together
@@ -283,7 +284,7 @@ def test_a_published_module_is_loaded_once_for_all_threads(
 
 def test_lines_for_the_log_are_those_of_one_thread() -> None:
     lines: list[str] = []
-    errors = mount_module.Errors(cast(Any, SimpleNamespace(log_error=lines.append)))
+    errors = errors_module.Errors(cast(Any, SimpleNamespace(log_error=lines.append)))
 
     def work(number: int) -> None:
         for turn in range(20):

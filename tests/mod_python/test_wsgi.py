@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import io
+import itertools
+import threading
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
 import pytest
 
 from mod_python._wsgi import exchange as exchange_module
-from mod_python._wsgi import mount
+from mod_python._wsgi import headers as headers_module
+from mod_python._wsgi import tolerance
 from mod_python._wsgi.environ import as_sent, header_variables, on_wire
+from mod_python._wsgi.errors import LONG, Errors
+from mod_python._wsgi.input import NoBody
+from mpserver.api.table import HeaderTable
 
 
 def test_header_variables() -> None:
     pairs = [
         ("Host", "x"), ("content-TYPE", "a/b"), ("Content-Length", "3"), ("Accept", "a"), ("accept", "b"),
         ("Cookie", "a=1"), ("Cookie", "b=2"), ("Proxy", "no"), ("Proxy-Authorization", "no"), ("Authorization", "yes"),
-        ("X_Y", "no"), ("X-Beyond", "\u20ac"),
+        ("X_Y", "no"), ("X-Beyond", "\u20ac"), ("Transfer-Encoding", "chunked"),
     ]  # fmt: skip
     assert header_variables(pairs) == {
         "HTTP_HOST": "x", "CONTENT_TYPE": "a/b", "CONTENT_LENGTH": "3", "HTTP_ACCEPT": "a, b",
@@ -33,7 +39,7 @@ def test_text_becomes_one_character_for_each_byte() -> None:
 
 @pytest.mark.parametrize("status", ["200 OK", "599 x", "404 Not  Found", "418 I'm a teapot \xfc", "201"])
 def test_good_statuses(status: str) -> None:
-    assert exchange_module._status(status) == int(status[:3])
+    assert headers_module.status_number(status) == int(status[:3])
 
 
 @pytest.mark.parametrize(
@@ -41,16 +47,16 @@ def test_good_statuses(status: str) -> None:
 )
 def test_bad_statuses(status: str) -> None:
     with pytest.raises(ValueError, match="no status"):
-        exchange_module._status(status)
+        headers_module.status_number(status)
 
 
 @pytest.mark.parametrize("value", ["", "-1", "1.0", " 1", "a", "\u0661"])
 def test_bad_lengths(value: str) -> None:
     with pytest.raises(ValueError, match="Content-Length"):
-        exchange_module._told((("Content-Length", value),))
-    assert exchange_module._told((("Content-Length", "5"), ("content-length", "5"))) == (None, 5, ())
+        headers_module.told((("Content-Length", value),))
+    assert headers_module.told((("Content-Length", "5"), ("content-length", "5"))) == (None, 5, ())
     with pytest.raises(ValueError, match="Content-Length"):
-        exchange_module._told((("Content-Length", "5"), ("Content-Length", "6")))
+        headers_module.told((("Content-Length", "5"), ("Content-Length", "6")))
 
 
 def test_file_wrapper_is_the_files_pieces() -> None:
@@ -67,7 +73,7 @@ def test_file_wrapper_is_the_files_pieces() -> None:
 
 def test_errors_go_to_the_log_by_lines() -> None:
     lines: list[str] = []
-    errors = mount.Errors(cast(Any, SimpleNamespace(log_error=lines.append)))
+    errors = Errors(cast(Any, SimpleNamespace(log_error=lines.append)))
     print("a\nb", end="", file=cast(Any, errors))
     assert lines == ["a"]
     errors.writelines(["c\n", "d"])
@@ -77,13 +83,69 @@ def test_errors_go_to_the_log_by_lines() -> None:
     assert lines == ["a", "bc", "d"]
 
 
-def exchange() -> tuple[exchange_module.WsgiExchange, Any]:
-    """An exchange with a request that takes what it is given."""
-    from mpserver.api.table import HeaderTable
+def test_long_lines_of_errors_do_not_wait() -> None:
+    lines: list[str] = []
+    errors = Errors(cast(Any, SimpleNamespace(log_error=lines.append)))
+    errors.write("x" * (LONG + 3))
+    assert lines == ["x" * LONG]
+    errors.write("y\r\n")
+    assert lines[1:] == ["xxxy"]
+    with pytest.raises(TypeError, match="must be str, not bytes"):
+        errors.write(cast(Any, b"bytes"))
 
+
+def test_a_threads_end_completes_its_line() -> None:
+    """Its number is soon that of another thread, whose text would go on with it."""
+    lines: list[str] = []
+    errors = Errors(cast(Any, SimpleNamespace(log_error=lines.append)))
+    for text in ("first", "second"):
+        thread = threading.Thread(target=errors.write, args=(text,))
+        thread.start()
+        thread.join()
+    assert lines == ["first", "second"]
+
+
+def test_partial_lines_of_all_threads_are_logged_at_the_end() -> None:
+    lines: list[str] = []
+    errors = Errors(cast(Any, SimpleNamespace(log_error=lines.append)))
+    written, goes_on = threading.Event(), threading.Event()
+
+    def work() -> None:
+        errors.write("other")
+        written.set()
+        goes_on.wait(60)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        assert written.wait(60)
+        errors.write("mine")
+        errors.flush_all()
+        assert sorted(lines) == ["mine", "other"]
+    finally:
+        goes_on.set()
+        thread.join()
+    assert sorted(lines) == ["mine", "other"]
+
+
+def test_no_body_is_an_empty_file() -> None:
+    body = NoBody()
+    assert (body.read(), body.read(5), body.readline(), body.readlines(), list(body)) == (b"", b"", b"", [], [])
+    assert (body.seekable(), body.seek(0), body.tell()) == (True, 0, 0)
+
+
+#: Applications differ by name, so that each says what it does for the first time.
+names = (f"application {number}" for number in itertools.count())
+
+
+def exchange(strict: str | None = "On", name: str | None = None) -> tuple[exchange_module.WsgiExchange, Any]:
+    """An exchange with a request that takes what it is given; an option holds the application to the PEP."""
+    options = {tolerance.APPLICATION: name or next(names), **({} if strict is None else {tolerance.STRICT: strict})}
+    logged: list[str] = []
     req = SimpleNamespace(
         mp_status=200, mp_status_line=None, status=200, status_line=None, mp_content_type=None, content_type=None,
-        headers_out=HeaderTable(), mp_header_only=0,
+        headers_out=HeaderTable(), mp_header_only=0, get_options=lambda: options, uri="/x", logged=logged,
+        log_error=lambda text, level: logged.append(text),
     )  # fmt: skip
     return exchange_module.WsgiExchange(cast(Any, req)), req
 
@@ -107,6 +169,55 @@ def test_bad_headers_are_refused_at_once(headers: Any, error: type[Exception]) -
     started, _ = exchange()
     with pytest.raises(error):
         started.start_response("200 OK", headers)
+
+
+@pytest.mark.parametrize(
+    ("headers", "error"),
+    [
+        ("ab", TypeError),
+        (None, TypeError),
+        (5, TypeError),
+        ({"A": "b"}, TypeError),
+        (["ab"], TypeError),
+        ([["A"]], TypeError),
+        ([["A", "b", "c"]], TypeError),
+        ([{"A": "b", "C": "d"}], TypeError),
+        ([["A", 1]], TypeError),
+        ([["A", "b\r\nC: d"]], ValueError),
+    ],
+)
+def test_what_can_be_no_headers_is_refused_without_the_option(headers: Any, error: type[Exception]) -> None:
+    started, _ = exchange(None)
+    with pytest.raises(error):
+        started.start_response("200 OK", headers)
+
+
+@pytest.mark.parametrize("strict", [None, "Off", "no"])
+def test_other_sequences_of_headers_are_taken(strict: str | None) -> None:
+    for headers in ((("X-A", "1"), ["x-b", b"2"]), [Pair("X-A", "1"), ["x-b", "2"]], {"X-A": "1", "x-b": "2"}.items()):
+        started, req = exchange(strict)
+        started.start_response("200 OK", headers)  # type: ignore[arg-type]
+        assert req.headers_out.items() == [("X-A", "1"), ("x-b", "2")]
+        assert req.logged == []
+
+
+def test_headers_about_the_connection_are_left_out_and_that_is_said_once() -> None:
+    name = next(names)
+    said = []
+    for _ in range(2):
+        started, req = exchange(None, name)
+        started.start_response("200 OK", [("Connection", "keep-alive"), ("X-A", "1"), ("TRANSFER-ENCODING", "chunked")])
+        assert req.headers_out.items() == [("X-A", "1")]
+        said.append(req.logged)
+    assert [("gives Connection," in said[0][0], "gives TRANSFER-ENCODING," in said[0][1])] == [(True, True)]
+    assert (len(said[0]), said[1]) == (2, [])
+    assert all(name in line and "mod_python.wsgi.strict On" in line for line in said[0])
+
+
+def test_the_option_says_yes_or_no() -> None:
+    started, _ = exchange("maybe")
+    with pytest.raises(ValueError, match="strict maybe: write On or Off"):
+        started.start_response("200 OK", [("Connection", "close")])
 
 
 def test_the_same_headers_twice_mean_the_same() -> None:

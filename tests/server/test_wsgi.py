@@ -245,6 +245,72 @@ def zipped(environ, start_response):
     return environ["wsgi.file_wrapper"](gzip.open(path, "rb"))
 
 
+def stripped(environ, start_response):
+    # as Werkzeug has it for HEAD, whatever GET would get
+    start(start_response)
+    return ()
+
+
+def form(environ, start_response):
+    start(start_response)
+    stream = environ["wsgi.input"]
+    first = stream.read(3)
+    at = stream.tell()
+    stream.seek(0)
+    again = stream.read()
+    told = environ.get("CONTENT_LENGTH"), "HTTP_TRANSFER_ENCODING" in environ
+    return [json.dumps([*told, first.decode(), at, len(again)]).encode()]
+
+
+def seeks(environ, start_response):
+    start(start_response)
+    return [b"%d" % hasattr(environ["wsgi.input"], "seek")]
+
+
+def string(environ, start_response):
+    start(start_response)
+    return "Zo\u00eb"
+
+
+def strings(environ, start_response):
+    start(start_response)
+    yield "Zo\u00eb"
+    yield b" "
+    yield "\u20ac"
+
+
+def loose(environ, start_response):
+    start_response("200 OK", (["Content-Type", "text/plain"], ["X-It", "yes"], ("Connection", "keep-alive")))
+    return [b"loose"]
+
+
+class FailsToClose(Pieces):
+    def close(self):
+        raise KeyError("in close")
+
+
+def closing(environ, start_response):
+    start(start_response)
+    return FailsToClose(b"one", b"two")
+
+
+def closing_after(environ, start_response):
+    start(start_response)
+    return FailsToClose(ValueError("the first error"))
+
+
+def unended(environ, start_response):
+    import threading
+    errors, name = environ["wsgi.errors"], environ["QUERY_STRING"]
+    errors.write("begin of %s, " % name)
+    thread = threading.Thread(target=errors.write, args=("thread of %s" % name,))
+    thread.start()
+    thread.join()
+    errors.write("end of %s" % name)
+    start(start_response)
+    return [b"x"]
+
+
 class application:
     """A class is an application, too; and this is the default's name."""
 
@@ -259,7 +325,8 @@ class application:
 NAMES = (
     "environ", "echo", "big", "pieces", "sized", "single", "too_long", "empty", "large", "none", "gone", "rescued",
     "rescued_well", "too_late", "breaks", "breaks_late", "closed", "late", "never", "text", "bare", "bare_status",
-    "bad_status", "split", "hop", "logs", "file", "unlinked", "filelike", "zipped",
+    "bad_status", "split", "hop", "logs", "file", "unlinked", "filelike", "zipped", "stripped", "form", "seeks",
+    "string", "strings", "loose", "closing", "closing_after", "unended",
 )  # fmt: skip
 
 CONF = (
@@ -271,6 +338,16 @@ CONF = (
     PythonOption mod_python.wsgi.application app::{name}
 </Location>"""
         for name in NAMES
+    )
+    + "".join(
+        f"""
+<Location /strict/{name}>
+    SetHandler mod_python
+    PythonHandler mod_python.wsgi
+    PythonOption mod_python.wsgi.application app::{name}
+    PythonOption mod_python.wsgi.strict On
+</Location>"""
+        for name in ("text", "string", "hop", "loose", "large")
     )
     + """
 PythonPath "sys.path + ['${WWW}']"
@@ -307,11 +384,18 @@ PythonPath "sys.path + ['${WWW}']"
 BIG = bytes(range(256)) * 1200
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+@pytest.fixture(scope="module", params=[*BACKENDS, *(f"{kind}, worker" for kind in BACKENDS if kind != "main")])
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
-    """The application in one kind of interpreter."""
+    """The application in one kind of interpreter, with one thread (prefork) or several (worker)."""
     files: dict[str, str | bytes] = {"app.py": APP, "big.bin": BIG, "dir/page.html": "<p>"}
-    return start_module_server(CONF, files, backend=str(request.param))
+    kind, _, mpm = str(request.param).partition(", ")
+    return start_module_server(CONF, files, backend=kind, mpm=mpm or "prefork")
+
+
+@pytest.fixture(params=BACKENDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """A kind of interpreter."""
+    return str(request.param)
 
 
 def variables(server: Server, path: str, *head: str, method: str = "GET") -> dict[str, object]:
@@ -331,7 +415,7 @@ def variables(server: Server, path: str, *head: str, method: str = "GET") -> dic
     return found
 
 
-def test_environ_is_what_the_pep_and_cgi_say(server: Server) -> None:
+def test_environ_is_what_the_pep_and_cgi_say(server: Server, request: pytest.FixtureRequest) -> None:
     head = (
         "Host: www.example.com:81", "X-My-Own: 1", "Under_score: no", "Proxy: evil", "Authorization: Basic abc",
         "Cookie: a=1", "Cookie: b=2", "X-My-Own: 2",
@@ -339,11 +423,13 @@ def test_environ_is_what_the_pep_and_cgi_say(server: Server) -> None:
     found = variables(server, "/environ/x/y?a=b%20c", *head)
     expected = {
         "REQUEST_METHOD": "GET", "SCRIPT_NAME": "/environ", "PATH_INFO": "/x/y", "QUERY_STRING": "a=b%20c",
-        "REQUEST_URI": "/environ/x/y", "SERVER_NAME": "www.example.com", "SERVER_PORT": "81",
+        "REQUEST_URI": "/environ/x/y?a=b%20c", "RAW_URI": "/environ/x/y?a=b%20c",
+        "SERVER_NAME": "www.example.com", "SERVER_PORT": "81",
         "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": "www.example.com:81", "HTTP_X_MY_OWN": "1, 2",
         "HTTP_AUTHORIZATION": "Basic abc", "HTTP_COOKIE": "a=1; b=2", "REMOTE_ADDR": "127.0.0.1",
         "SERVER_ADDR": "127.0.0.1", "GATEWAY_INTERFACE": "CGI/1.1", "wsgi.url_scheme": "http",
-        "wsgi.multithread": False, "wsgi.multiprocess": False, "wsgi.run_once": False,
+        "wsgi.multithread": "worker" in request.node.name,
+        "wsgi.multiprocess": False, "wsgi.run_once": False,
     }  # fmt: skip
     assert {name: found.get(name) for name in expected} == expected
     assert {"HTTP_UNDER_SCORE", "HTTP_PROXY", "CONTENT_LENGTH", "SCRIPT_FILENAME"}.isdisjoint(found)
@@ -468,13 +554,15 @@ def test_framing(server: Server, path: str, length: int | None, body: bytes) -> 
         ("/sized", 6),
         ("/single", 3),
         ("/large", 300000),
-        ("/empty", None),
+        ("/empty", 0),
+        ("/stripped", None),
+        ("/none", None),
         ("/file", len(BIG) - 10),
     ],
 )
 def test_head_has_the_headers_and_no_body(server: Server, path: str, length: int | None) -> None:
     head, got = head_and_body(server, path, "HEAD")
-    assert head.startswith("http/1.1 200 ok\r\n")
+    assert head.startswith("http/1.1 204 no content\r\n" if path == "/none" else "http/1.1 200 ok\r\n")
     assert got == b""
     assert (f"content-length: {length}" in head) is (length is not None)
     assert ("content-length" in head) is (length is not None)
@@ -538,13 +626,15 @@ def test_close_is_always_called(server: Server) -> None:
     ("path", "said"),
     [
         ("/never", "before it called start_response()"),
-        ("/text", "a piece of type str, but a body consists of bytes"),
+        ("/strict/text", "a piece of type str, but a body consists of bytes"),
         ("/bare", "a piece of type int, but a body consists of bytes"),
         ("/bad_status?99+Low", "'99 Low' is no status"),
         ("/bad_status?600+High", "'600 High' is no status"),
         ("/bad_status?OK", "'OK' is no status"),
         ("/split", "has a line break"),
-        ("/hop", "Connection is a header about the connection"),
+        ("/strict/string", "a piece of type str, but a body consists of bytes"),
+        ("/strict/loose", "the headers must be in a list, not in a tuple"),
+        ("/strict/hop", "Connection is a header about the connection"),
     ],
 )
 def test_what_the_pep_forbids_is_an_error(server: Server, path: str, said: str) -> None:
@@ -556,6 +646,131 @@ def test_errors_stream_writes_to_the_log(server: Server) -> None:
     server.get("/logs")
     log = server.wait_for_log("partial")
     assert "a line of an application\n" in log
+
+
+@pytest.mark.parametrize(
+    ("target", "uri"),
+    [
+        ("/environ/a%20b/%C3%AB?q=%2f", "/environ/a%20b/%C3%AB?q=%2f"),
+        ("/environ//x?", "/environ//x?"),
+        ("/environ/\xe9?\xe9", "/environ/\xe9?\xe9"),
+        ("http://x.example/environ/y?z", "/environ/y?z"),
+    ],
+)
+def test_the_target_is_there_as_it_was_sent(server: Server, target: str, uri: str) -> None:
+    found = variables(server, target)
+    assert (found["REQUEST_URI"], found["RAW_URI"]) == (uri, target)
+
+
+def test_text_is_sent_as_utf_8_and_that_is_said_once(server: Server) -> None:
+    for _ in range(2):
+        assert server.get("/text").body == b"text"
+        assert server.get("/string").body == "Zo\xeb".encode()
+        assert server.get("/strings").body == "Zo\xeb \u20ac".encode()
+    assert server.get("/string").header("Content-Length") == "4"
+    assert server.get("/strict/large").status == 200
+    for name in ("text", "string", "strings"):
+        log = server.wait_for_log(f"app::{name} gives str")
+        assert log.count(f"app::{name} gives str") == 1
+
+
+def test_headers_are_taken_as_others_take_them(server: Server) -> None:
+    with server.connection() as connection:
+        for _ in range(2):
+            for path in ("/loose", "/hop"):
+                connection.request("GET", path)
+                reply = connection.getresponse()
+                assert (reply.status, reply.getheader("Content-Type")) == (200, "text/plain")
+                assert reply.getheader("X-It") == ("yes" if path == "/loose" else None)
+                assert reply.getheader("Connection") is None
+                reply.read()
+    for name in ("loose", "hop"):
+        log = server.wait_for_log(f"app::{name} gives Connection")
+        assert log.count(f"app::{name} gives Connection") == 1
+
+
+def test_close_that_fails_harms_no_answer(server: Server) -> None:
+    head, body = head_and_body(server, "/closing")
+    assert head.startswith("http/1.1 200 ok\r\n")
+    assert body == b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"
+    head, body = head_and_body(server, "/closing", "HEAD")
+    assert (head.startswith("http/1.1 200 ok\r\n"), body) == (True, b"")
+    log = server.wait_for_log("KeyError: 'in close'")
+    assert "close() of what the application returned failed" in log
+    assert server.get("/closing_after").status == 500
+    server.wait_for_log("ValueError: the first error")
+
+
+@pytest.mark.parametrize("size", [5, 60_000, 300_000, 4_000_000])
+def test_a_body_in_chunks_has_its_length_and_can_be_read_again(server: Server, size: int) -> None:
+    import json
+
+    with server.connection() as connection:
+        for _ in range(2):
+            connection.request("POST", "/form", iter([b"abc", b"x" * (size - 3)]), encode_chunked=True)
+            assert json.loads(connection.getresponse().read()) == [str(size), False, "abc", 3, size]
+
+
+def test_a_body_that_has_come_can_be_read_again(server: Server) -> None:
+    import json
+
+    assert json.loads(server.request("POST", "/form", b"x" * 50_000).body) == ["50000", False, "xxx", 3, 50_000]
+    assert json.loads(server.get("/form").body) == [None, False, "", 0, 0]
+    assert server.request("POST", "/seeks", b"x").body == b"1"
+    assert server.request("POST", "/seeks", b"x" * 3_000_000).body == b"0"
+
+
+def test_a_broken_body_in_chunks_is_a_bad_request(server: Server) -> None:
+    head = b"POST /form HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = server.raw(head + b"11170\r\n" + b"x" * 70_000 + b"\r\nno chunk\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert server.get("/single").body == b"one"
+
+
+def errors_of(server: Server, name: str) -> list[str]:
+    """What an application wrote about a request: the messages with the client, without the time."""
+    server.wait_for_log(f"end of {name}")
+    lines = server.log().splitlines()
+    return [
+        line.partition("] [pid ")[2].partition("] ")[2] for line in lines if f" {name}" in line and "GET" not in line
+    ]
+
+
+def test_partial_lines_of_errors_end_with_the_request(server: Server) -> None:
+    names = [f"request{number}." for number in range(3)]
+    for name in names:
+        assert server.get(f"/unended?{name}").body == b"x"
+    for name in names:
+        mine, thread = sorted(errors_of(server, name), key=lambda line: "thread" in line)
+        client, _, text = mine.partition("] [interpreter ")
+        assert client.startswith("[client 127.0.0.1:")
+        assert text.endswith(f"] begin of {name}, end of {name}")
+        assert thread.startswith("[interpreter ")
+        assert thread.endswith(f"] thread of {name}")
+
+
+def test_lines_of_errors_do_not_mix_among_threads(start_server: StartServer, kind: str) -> None:
+    app = """
+import threading
+both = threading.Barrier(2, timeout=60)
+def application(environ, start_response):
+    errors, name = environ["wsgi.errors"], environ["QUERY_STRING"]
+    both.wait()
+    errors.write("begin of %s, " % name)
+    both.wait()
+    errors.write("end of %s" % name)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"x"]
+"""
+    server = start_server(CONF, {"app.py": app}, backend=kind, mode="foreground", mpm="worker", threads=4)
+    names = ("first.", "second.")
+    with server.connection() as one, server.connection() as other:
+        for connection, name in zip((one, other), names, strict=True):
+            connection.request("GET", f"/base?{name}")
+        assert [connection.getresponse().read() for connection in (one, other)] == [b"x", b"x"]
+    for name in names:
+        (line,) = errors_of(server, name)
+        assert line.endswith(f"] begin of {name}, end of {name}")
 
 
 def test_pieces_are_sent_before_the_next_is_asked_for(start_server: StartServer, tmp_path: Path) -> None:

@@ -22,10 +22,6 @@ SENT = lazyre.compile(r"(?:REDIRECT_)*(?:HTTP_|QUERY_STRING\Z|CONTENT_TYPE\Z|REQ
 UNSPEAKABLE = lazyre.compile(r"[^0-9A-Za-z_]")
 
 
-#: The scheme and authority of a request target.
-AUTHORITY = lazyre.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
-
-
 #: Where programs are looked for, when the server itself was told nothing.
 DEFAULT_PATH = "/bin:/usr/bin:/usr/local/bin"
 
@@ -43,10 +39,6 @@ def variables(req: Request) -> dict[bytes, bytes]:
     env = req.subprocess_env
     env["PATH"] = DEFAULT_PATH
     req.mp_add_cgi_vars()
-    first = req
-    while first.mp_prev is not None:
-        first = first.mp_prev
-    env["REQUEST_URI"] = AUTHORITY.sub("", first.mp_head.target, count=1) or "/"
     found = alias.find(req.mp_uri, req.mp_server.conf)
     if found is not None and found.pattern is None:
         env["CONTEXT_PREFIX"], env["CONTEXT_DOCUMENT_ROOT"] = found.prefix, found.target
