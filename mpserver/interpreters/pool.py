@@ -14,7 +14,7 @@ from mpserver.ipc.interpreter_stats import InterpreterStats
 from mpserver.ipc.messages import Message
 from mpserver.ipc.scoreboard import IDLE, WORKING, end_group
 from mpserver.ipc.scoreboard_layout import INTERPRETERS
-from mpserver.modules.interpreter_environment import Environment
+from mpserver.modules.python.environment import Environment
 from mpserver.phases.plan import InterpreterId
 from mpserver.serving.boot import Boot
 from mpserver.system import descriptors

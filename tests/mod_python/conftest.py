@@ -45,6 +45,8 @@ class FakeRequest:
         self.status = 200
         self.sent_bodyct = 0
         self.mp_content_type: str | None = None
+        self.mp_header_only = int(self.method == "HEAD")
+        self.mp_input: Any = None
         self.mp_content_type_set = 0
         self.allowed: tuple[str, ...] = ()
         self.written: list[tuple[str | bytes, int]] = []
