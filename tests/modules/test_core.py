@@ -208,7 +208,7 @@ def test_default_charset() -> None:
 
 
 def request() -> Any:
-    return SimpleNamespace(_content_type="a/b", _handler="h", _used_path_info=2)
+    return SimpleNamespace(mp_content_type="a/b", mp_handler="h", mp_used_path_info=2)
 
 
 def fixup(conf: Conf) -> Any:

@@ -56,6 +56,7 @@ class Fake:
         assert head is not None
         self.mp_head = head
         self.mp_method = method
+        self.mp_header_only = int(method == "HEAD")
         self.mp_filename = filename
         self.mp_path_info = path_info
         self.mp_uri = "/f.txt"

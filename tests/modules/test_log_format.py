@@ -40,8 +40,8 @@ class Request:
     """A request as the log sees it, with attributes to change."""
 
     def __init__(self, **changed: Any) -> None:
-        self._bytes_in, self._bytes_out, self._duration = 112, 262, 1.234567
-        self._keepalives, self._log_id, self._connection_state = 1, None, "+"
+        self.mp_bytes_in, self.mp_bytes_out, self.mp_duration = 112, 262, 1.234567
+        self.mp_keepalives, self.mp_log_id, self.mp_connection_state = 1, None, "+"
         self.connection, self.server = Connection(), Server()
         self.prev: Request | None = None
         self.next: Request | None = None
@@ -58,7 +58,7 @@ class Request:
         vars(self).update(changed)
 
     @property
-    def _table_in(self) -> Table:
+    def mp_table_in(self) -> Table:
         return self.headers_in
 
     def is_https(self) -> int:
@@ -149,7 +149,7 @@ def test_looked_up_host() -> None:
 
 
 def test_kept_alive_requests_are_counted_from_the_second() -> None:
-    assert line("%k", _keepalives=3) == "2"
+    assert line("%k", mp_keepalives=3) == "2"
 
 
 def test_headers() -> None:
@@ -180,11 +180,11 @@ def test_cookies() -> None:
 
 
 def test_trailers_where_there_are_some() -> None:
-    assert line("%{X}^ti", _trailers_in=Table({"x": "late"})) == "late"
+    assert line("%{X}^ti", mp_trailers_in=Table({"x": "late"})) == "late"
 
 
 def test_first_and_last_of_redirected_requests() -> None:
-    last = Request(the_request="last", status=404, uri="/error", method="GET", _duration=2.0)
+    last = Request(the_request="last", status=404, uri="/error", method="GET", mp_duration=2.0)
     first = Request(the_request="first", status=403, uri="/asked", method="POST", next=last)
     last.prev = first
     form = compile_format("%r %>r %s %>s %U %>U %m %<m %T")

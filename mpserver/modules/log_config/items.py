@@ -389,6 +389,6 @@ LETTERS: dict[str, Letter] = {
     "v": Letter(_plain(_virtual_host)),
     "V": Letter(_plain(_server_name)),
     "X": Letter(_plain(lambda req: req.mp_connection_state)),
-    "^ti": Letter(_trailer("_trailers_in")),
-    "^to": Letter(_trailer("_trailers_out")),
+    "^ti": Letter(_trailer("mp_trailers_in")),
+    "^to": Letter(_trailer("mp_trailers_out")),
 }
