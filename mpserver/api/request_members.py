@@ -51,8 +51,8 @@ class RequestMembers(Sending, Receiving):
     mp_config_table: Table | None = None
     mp_options_table: Table | None = None
     mp_main: Self | None = None
-    #: The page of server side includes that it is.
-    mp_document: Any = None
+    #: The variables of the page of server side includes that it is.
+    mp_page_variables: Any = None
     mp_proxyreq = constants.PROXYREQ_NONE
     mp_allowed = 0
     mp_allowed_methods: tuple[str, ...] = ()

@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import html
 import os
-import re
-import time
 from collections.abc import Callable, Mapping
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from mpserver.api.error_log import ERROR
 from mpserver.config.settings import Conf
 from mpserver.errors import ExpressionError, MpserverError
 from mpserver.modules import expressions, include
-from mpserver.modules.cgi import variables as cgi_variables
 from mpserver.modules.cgi.running import command
 from mpserver.modules.core.options import Option, effective
 from mpserver.modules.include.tags import (
@@ -32,8 +29,8 @@ from mpserver.modules.include.tags import (
     overlap,
     scan,
     to_bytes,
-    to_text,
 )
+from mpserver.modules.include.variables import Variables, log
 from mpserver.typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 if TYPE_CHECKING:
@@ -43,8 +40,6 @@ if TYPE_CHECKING:
 LONGEST = 1 << 20
 #: Elements that act where nothing shows, too.
 CONDITIONS = frozenset({"if", "elif", "else", "endif"})
-
-_VARIABLE = re.compile(r"\\([\\$])|\$\{([^}]*)\}|\$([A-Za-z_0-9]+)")
 
 
 class Fault(MpserverError):
@@ -69,7 +64,7 @@ class Services(Protocol):
 
 
 class Document:
-    """One page on its way through the filter; also the `expressions.Facts` of its conditions."""
+    """One page on its way through the filter."""
 
     def __init__(self, req: Request, conf: Conf, write: Callable[[bytes], None], services: Services) -> None:
         self._req = req
@@ -78,7 +73,6 @@ class Document:
         self._may_exec = bool(effective(conf) & Option.EXEC)
         self._start, self._end = conf[include.START_TAG].encode(), conf[include.END_TAG].encode()
         self._error = conf[include.ERROR_MESSAGE]
-        self._time_format = conf[include.TIME_FORMAT]
         self._undefined = conf[include.UNDEFINED_ECHO]
         self._size_in_bytes = False
         self._data = b""
@@ -87,37 +81,7 @@ class Document:
         self._taken = True
         self._hidden = 0
         self._open = 0
-        self.match: re.Match[str] | None = None
-        #: The query of the page around this one, which has another.
-        self._query: str | None = None
-        main = req.mp_main
-        parent = getattr(main, "mp_document", None) if main is not None else None
-        if main is not None and parent is not None:
-            req.mp_env = main.subprocess_env
-            self._names: dict[str, str] = parent._names
-            if req.mp_args is not None:
-                self._query = req.subprocess_env.get("QUERY_STRING")
-                req.subprocess_env["QUERY_STRING"] = req.mp_args
-        else:
-            self._names = self._facts()
-        req.mp_document = self
-
-    def _facts(self) -> dict[str, str]:
-        """The variables of the page itself, and those of CGI in the request's environment."""
-        req = self._req
-        environment = cgi_variables.variables(req)
-        table = req.subprocess_env
-        for name, value in environment.items():
-            table[name.decode()] = to_text(value)
-        arguments = req.mp_args or ""
-        return {
-            "DOCUMENT_NAME": os.path.basename(req.mp_filename or ""),
-            "DOCUMENT_URI": req.mp_uri,
-            "DOCUMENT_ARGS": arguments,
-            "QUERY_STRING_UNESCAPED": re.sub(
-                r"([^0-9A-Za-z_\s.,/=+:@%-])", r"\\\1", unquote(arguments, errors="surrogateescape")
-            ),
-        }
+        self._variables = Variables(req, conf[include.TIME_FORMAT], services.find)
 
     # ---- the stream
 
@@ -130,12 +94,11 @@ class Document:
         """The page is over."""
         self._advance(True)
         if self._data:
-            self._log("SSI directive was not properly finished at the end of parsed document", 1372)
+            log(self._req, "SSI directive was not properly finished at the end of parsed document", 1372)
             self._data = b""
-        if self._query is not None:
-            self._req.subprocess_env["QUERY_STRING"] = self._query
+        self._variables.leave()
         if self._open:
-            self._log("missing closing endif directive in parsed document", 1373)
+            log(self._req, "missing closing endif directive in parsed document", 1373)
 
     def _advance(self, last: bool) -> None:
         data, at = self._data, 0
@@ -151,7 +114,7 @@ class Document:
             tag = scan(data, found + len(start), end, last=last)
             if tag is None:
                 if not last and len(data) - found > LONGEST:
-                    self._log(f"a directive of more than {LONGEST} bytes")
+                    log(self._req, f"a directive of more than {LONGEST} bytes")
                     self._show(to_bytes(self._error))
                     at = found + len(start)
                     continue
@@ -186,93 +149,8 @@ class Document:
     def _fail(self, text: str, number: int | None = None) -> NoReturn:
         raise Fault(text, number)
 
-    def _log(self, text: str, number: int | None = None, level: int = ERROR) -> None:
-        client = self._req.connection.client_addr
-        self._req.mp_log.log(level, f"{text} {self._name()}", module="include", client=client, number=number)
-
     def _name(self) -> str:
         return self._req.mp_filename or self._req.mp_uri
-
-    # ---- variables
-
-    def variable(self, name: str) -> str:
-        """The value of a variable, "" where there is none."""
-        return self.lookup(name) or ""
-
-    def header(self, name: str) -> str:
-        """A header of the request."""
-        return self._req.headers_in.get(name) or ""
-
-    def reachable(self, uri: str) -> bool:
-        """Whether the client could get a resource."""
-        return self._services.find(uri) is not None
-
-    def lookup(self, name: str) -> str | None:
-        """The value of a variable; None where there is none."""
-        if name.isdigit() and len(name) == 1:
-            return self._group(int(name))
-        value: str | None = self._req.subprocess_env.get(name)
-        if value is not None:
-            return value
-        value = self._names.get(name)
-        if value is not None:
-            return value
-        made = _MADE.get(name)
-        if made is not None:
-            return made(self)
-        if name.startswith("HTTP_"):
-            return None
-        return expressions.server_variables(self._req).get(name)
-
-    def _group(self, number: int) -> str | None:
-        match = self.match
-        if match is None or number > match.re.groups:
-            self._log(f"regex capture ${number} is out of range in", 1330)
-            return None
-        return match[number]
-
-    def _filled(self, text: str) -> str:
-        """A text with ``$name`` and ``${name}`` replaced."""
-        if "$" not in text and "\\" not in text:
-            return text
-
-        def put(match: re.Match[str]) -> str:
-            plain, braced, bare = match.groups()
-            return plain or self.variable(braced if braced is not None else bare)
-
-        return _VARIABLE.sub(put, text)
-
-    def _date(self, seconds: float, local: bool) -> str:
-        when = time.localtime(seconds) if local else time.gmtime(seconds)
-        try:
-            return time.strftime(self._time_format, when)
-        except ValueError:
-            return ""
-
-    def date_local(self) -> str:
-        """DATE_LOCAL."""
-        return self._date(time.time(), True)
-
-    def date_gmt(self) -> str:
-        """DATE_GMT."""
-        return self._date(time.time(), False)
-
-    def last_modified(self) -> str:
-        """LAST_MODIFIED, of the page that the client asked for."""
-        page = self._req
-        while page.mp_main is not None:
-            page = page.mp_main
-        return self._date(page.mp_stat.st_mtime if page.mp_stat is not None else time.time(), True)
-
-    def user_name(self) -> str:
-        """USER_NAME: whose file it is."""
-        import pwd
-
-        found = self._req.mp_stat
-        try:
-            return pwd.getpwuid(found.st_uid).pw_name if found is not None else "<unknown>"
-        except KeyError:
-            return "<unknown>"
 
     # ---- elements
 
@@ -283,7 +161,7 @@ class Document:
         for name, value in arguments:
             if name == "var":
                 done = True
-                found = self.lookup(self._filled(value or ""))
+                found = self._variables.lookup(self._variables.filled(value or ""))
                 shown = self._undefined if found is None else encode(decode(found, decoding), encoding)
                 self._write(to_bytes(shown))
             elif name == "encoding":
@@ -317,8 +195,8 @@ class Document:
             elif name == "value":
                 if variable is None or value is None:
                     break
-                text = encode(decode(self._filled(value), decoding), encoding)
-                self._req.subprocess_env[self._filled(variable)] = text
+                text = encode(decode(self._variables.filled(value), decoding), encoding)
+                self._req.subprocess_env[self._variables.filled(variable)] = text
                 done = True
             else:
                 self._fail(f"Invalid tag for set directive in {self._name()}", 1365)
@@ -330,13 +208,13 @@ class Document:
         if not arguments:
             self._fail(f"missing argument for config element in {self._name()}", 1347)
         for name, value in arguments:
-            text = self._filled(value or "")
+            text = self._variables.filled(value or "")
             if name == "errmsg":
                 self._error = text
             elif name == "echomsg":
                 self._undefined = text
             elif name == "timefmt":
-                self._time_format = text
+                self._variables.time_format = text
             elif name == "sizefmt" and text.lower() in ("bytes", "abbrev"):
                 self._size_in_bytes = text.lower() == "bytes"
             elif name == "sizefmt":
@@ -353,7 +231,7 @@ class Document:
                 continue
             if name not in ("virtual", "file"):
                 self._fail(f'unknown parameter "{name}" to tag include in {self._name()}', 1342)
-            target = self._filled(value or "")
+            target = self._variables.filled(value or "")
             if name == "file":
                 uri = self._file(target, "unable to include file")
             else:
@@ -376,7 +254,7 @@ class Document:
         for name, value in arguments:
             if name not in ("virtual", "file"):
                 self._fail(f'unknown parameter "{name}" to tag {tag} in {self._name()}', 1349)
-            target = self._filled(value or "")
+            target = self._variables.filled(value or "")
             uri = self._file(target, "unable to access file") if name == "file" else target
             facts = self._services.find(uri)
             if facts is None:
@@ -393,16 +271,13 @@ class Document:
     def flastmod(self, arguments: Arguments) -> None:
         """``flastmod virtual|file="..."``."""
         for facts in self._sizes("flastmod", arguments):
-            self._write(to_bytes(self._date(facts.st_mtime, True)))
+            self._write(to_bytes(self._variables.date(facts.st_mtime, local=True)))
 
     def printenv(self, arguments: Arguments) -> None:
         """``printenv``."""
         if arguments:
             self._fail(f"printenv directive does not take tags in {self._name()}", 1367)
-        table = dict(self._req.subprocess_env.pairs())
-        for name in (*self._names, *_MADE):
-            table.setdefault(name, self.variable(name))
-        for name, value in table.items():
+        for name, value in self._variables.all().items():
             self._write(to_bytes(html.escape(f"{name}={value}", quote=False)) + b"\n")
 
     def exec(self, arguments: Arguments) -> None:
@@ -412,25 +287,15 @@ class Document:
         if not arguments:
             self._fail(f"missing argument for exec element in {self._name()}", 1229)
         for name, value in arguments:
-            text = self._filled(value or "")
+            text = self._variables.filled(value or "")
             if name == "cmd":
-                status = command(self._req, text, self._environment(), self._write)
+                status = command(self._req, text, self._variables.environment(), self._write)
             elif name == "cgi":
                 status = self._services.include(text, self._write, script=True)
             else:
                 self._fail(f'unknown parameter "{name}" to tag exec in {self._name()}', 1231)
             if status:
                 self._fail(f'execution failure for parameter "{name}" to tag exec in file {self._name()}', 1232)
-
-    def _environment(self) -> dict[bytes, bytes]:
-        table = self._req.subprocess_env
-        for name in (*self._names, *_MADE):
-            if name not in table:
-                table[name] = self.variable(name)
-        found = {}
-        for name, value in table.pairs():
-            found[cgi_variables.UNSPEAKABLE.sub("_", name).encode()] = to_bytes(value).replace(b"\0", b"")
-        return found
 
     def python(self, arguments: Arguments) -> None:
         """``python eval|exec="..."``, under Options Includes."""
@@ -462,7 +327,7 @@ class Document:
         if expression is None:
             self._fail(f"missing expr value for {tag} element in {self._name()}", 1355)
         try:
-            return expressions.parse(expression)(self)
+            return expressions.parse(expression)(self._variables)
         except ExpressionError as error:
             text = f'Could not parse expr "{expression}" in {self._name()}: {error}'
             self._fail(text, 1337)
@@ -520,12 +385,4 @@ _ELEMENTS: Mapping[str, Callable[[Document, Arguments], None]] = {
     "elif": Document.elif_,
     "else": Document.else_,
     "endif": Document.endif,
-}
-
-#: Variables that are made when they are asked for.
-_MADE: Mapping[str, Callable[[Document], str]] = {
-    "DATE_LOCAL": Document.date_local,
-    "DATE_GMT": Document.date_gmt,
-    "LAST_MODIFIED": Document.last_modified,
-    "USER_NAME": Document.user_name,
 }
