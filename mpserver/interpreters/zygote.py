@@ -31,9 +31,9 @@ from mpserver.ipc import messages
 from mpserver.ipc.messages import MESSAGE
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.modules.all import registry
-from mpserver.modules.python.environment import Environment
 from mpserver.modules.mime import TYPES_CONFIG
 from mpserver.modules.python import connection_handlers
+from mpserver.modules.python.environment import Environment
 from mpserver.phases.applications import environments, modules
 from mpserver.phases.host import error_fd, log_levels
 from mpserver.phases.plan import InterpreterId

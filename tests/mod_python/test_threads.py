@@ -311,6 +311,7 @@ def test_an_application_is_there_for_all_once_one_thread_has_loaded_it(
         mount = mount_module.Mount()
         mount._name, mount.ready = "x", True
         mount.environment = cast(Any, SimpleNamespace(make=lambda req, path: {"n": req.n}))
+        mount.errors = cast(Any, SimpleNamespace(partial={}))
         monkeypatch.setattr(wsgi, "mounted", lambda req: mount)  # noqa: B023  # called in the loop
 
         def work(number: int) -> tuple[int, list[bytes]]:
