@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
 from mod_python._forms.fields import StringField, decoded, refuse
+from mod_python._public import constant
 from mpserver.api import constants
 from mpserver.api.constants import SERVER_RETURN
 from mpserver.api.table import Table
@@ -14,6 +15,10 @@ from mpserver.typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mod_python._forms.fields import AnyField, FieldMaker, FileMaker
     from mpserver.api.request import Request
+
+
+#: The module that has these constants for applications, which may set them there.
+PUBLIC = "mod_python.util"
 
 
 #: How much of a body is read at once, in bytes.
@@ -73,7 +78,7 @@ class FieldStorage:
         content_type = headers.get("Content-Type") or "application/x-www-form-urlencoded"
         media_type = content_type.partition(";")[0].strip().lower()
         if media_type == "application/x-www-form-urlencoded":
-            limit = _limit(req.get_options(), "max_text", MAX_TEXT)
+            limit = _limit(req.get_options(), "max_text", constant(PUBLIC, "MAX_TEXT", MAX_TEXT))
             pieces, size = [], 0
             for piece in _body(req):
                 pieces.append(piece)
@@ -90,9 +95,9 @@ class FieldStorage:
                 content_type,
                 _body(req),
                 multipart.FormLimits(
-                    _limit(options, "max_fields", MAX_FIELDS),
-                    _limit(options, "max_text", MAX_TEXT),
-                    _limit(options, "max_files", MAX_FILES),
+                    _limit(options, "max_fields", constant(PUBLIC, "MAX_FIELDS", MAX_FIELDS)),
+                    _limit(options, "max_text", constant(PUBLIC, "MAX_TEXT", MAX_TEXT)),
+                    _limit(options, "max_files", constant(PUBLIC, "MAX_FILES", MAX_FILES)),
                 ),
                 files,
                 fields,
@@ -101,8 +106,8 @@ class FieldStorage:
             raise SERVER_RETURN(constants.HTTP_NOT_IMPLEMENTED)
 
     def _add_pairs(self, req: Request, data: bytes, blank: bool) -> None:
-        if len(data) > MAX_FIELDS or req.method == "POST":
-            limit = _limit(req.get_options(), "max_fields", MAX_FIELDS)
+        if len(data) > constant(PUBLIC, "MAX_FIELDS", MAX_FIELDS) or req.method == "POST":
+            limit = _limit(req.get_options(), "max_fields", constant(PUBLIC, "MAX_FIELDS", MAX_FIELDS))
             if data.count(b"&") + data.count(b";") >= limit:
                 refuse(req, constants.HTTP_REQUEST_ENTITY_TOO_LARGE, f"a form of more than {limit} fields")
         for name, value in urlencoded(data, blank):
@@ -205,7 +210,7 @@ def _made(name: object, value: object) -> StringField:
 
 def _body(req: Request) -> Iterator[bytes]:
     """The request's body, piece by piece."""
-    while piece := req.read(readBlockSize):
+    while piece := req.read(constant(PUBLIC, "readBlockSize", readBlockSize)):
         yield piece
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from functools import partial
 
+from mod_python._public import constant
 from mod_python._sessions import options, records
-from mod_python._sessions.base import DFT_LOCK, StoredSession, server
+from mod_python._sessions.base import DFT_LOCK, PUBLIC, StoredSession, server
 from mod_python._sessions.private import unshared
 from mod_python._sessions.records import SessionRecord
 from mpserver.typing import TYPE_CHECKING, Any
@@ -71,7 +72,9 @@ class DbmSession(StoredSession):
     def delete_expired(self) -> None:
         """Delete expired sessions from the database, for at most `DFT_CLEANUP_TIME_LIMIT` seconds."""
         began = time.monotonic()
-        deleted, total, complete = self._database.clean(DFT_CLEANUP_TIME_LIMIT, self._guard)
+        deleted, total, complete = self._database.clean(
+            constant(PUBLIC, "DFT_CLEANUP_TIME_LIMIT", DFT_CLEANUP_TIME_LIMIT), self._guard
+        )
         self._note(f"DbmSession cleanup: deleted {deleted} of {total} in {time.monotonic() - began:.4f} seconds")
         if not complete:
             self._note("DbmSession cleanup incomplete: the next cleanup goes on from there")

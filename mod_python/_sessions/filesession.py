@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mod_python._public import constant
 from mod_python._sessions import options, records
-from mod_python._sessions.base import DFT_LOCK, StoredSession
+from mod_python._sessions.base import DFT_LOCK, PUBLIC, StoredSession
 from mod_python._sessions.dbmsession import DFT_CLEANUP_TIME_LIMIT
 from mod_python._sessions.files import CleanupRules, FileStore, Opened, file_store
 from mod_python._sessions.private import temporary
@@ -59,13 +60,19 @@ class FileSession(StoredSession):
         """
         asked = options.cleanup(req)
         if fast_cleanup == -1:
-            fast_cleanup = DFT_FAST_CLEANUP if asked.fast is None else asked.fast
+            fast_cleanup = constant(PUBLIC, "DFT_FAST_CLEANUP", DFT_FAST_CLEANUP) if asked.fast is None else asked.fast
         if verify_cleanup == -1:
-            verify_cleanup = DFT_VERIFY_CLEANUP if asked.verify is None else asked.verify
+            verify_cleanup = (
+                constant(PUBLIC, "DFT_VERIFY_CLEANUP", DFT_VERIFY_CLEANUP) if asked.verify is None else asked.verify
+            )
         self._fast_cleanup = bool(fast_cleanup)
         self._verify_cleanup = bool(verify_cleanup) or not fast_cleanup
-        self._grace_period = DFT_GRACE_PERIOD if asked.grace is None else asked.grace
-        self._cleanup_time_limit = DFT_CLEANUP_TIME_LIMIT if asked.limit is None else asked.limit
+        self._grace_period = (
+            constant(PUBLIC, "DFT_GRACE_PERIOD", DFT_GRACE_PERIOD) if asked.grace is None else asked.grace
+        )
+        self._cleanup_time_limit = (
+            constant(PUBLIC, "DFT_CLEANUP_TIME_LIMIT", DFT_CLEANUP_TIME_LIMIT) if asked.limit is None else asked.limit
+        )
         directory = options.settings(req).file_directory or temporary()
         self._store: FileStore = file_store(directory + "/mp_sess")
         super().__init__(req, sid, secret, timeout, lock)

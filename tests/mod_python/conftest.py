@@ -12,7 +12,8 @@ from typing import Any, cast
 
 import pytest
 
-from mod_python._sessions import base, memorysession
+from mod_python import Session
+from mod_python._sessions import memorysession
 from mpserver.api import runtime
 from mpserver.api.constants import SERVER_RETURN
 from mpserver.api.table import HeaderTable, Table
@@ -176,7 +177,7 @@ def ask(
     directory = tmp_path / "sessions"
     directory.mkdir(mode=0o700)
     memorysession.MemorySession.sdict.clear()
-    monkeypatch.setattr(base, "CLEANUP_CHANCE", 10**12)
+    monkeypatch.setattr(Session, "CLEANUP_CHANCE", 10**12)
     made: list[Any] = []
 
     def make(sid: str | None = None, kind: str | None = None, **members: Any) -> Any:

@@ -277,7 +277,7 @@ class TestEveryKind:
         assert not thread.is_alive()
 
     def test_cleanup_comes_by_chance(self, ask: Ask, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(base, "CLEANUP_CHANCE", 1)
+        monkeypatch.setattr(Session, "CLEANUP_CHANCE", 1)
         old, mine = begin(ask, kind, a=1), begin(ask, kind)
         now = time.time()
         monkeypatch.setattr(time, "time", lambda: now + 10_000)
@@ -401,10 +401,22 @@ class TestOptions:
             session._cleanup_time_limit,
         )
         assert found == (True, True, 240, 2)
-        assert (base.COOKIE_NAME, base.DFT_TIMEOUT) == ("pysid", 1800)
+        assert (Session.COOKIE_NAME, Session.DFT_TIMEOUT) == ("pysid", 1800)
+
+    def test_an_application_sets_other_defaults(self, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in (
+            ("COOKIE_NAME", "mine"), ("DFT_TIMEOUT", 60), ("DFT_FAST_CLEANUP", False), ("DFT_VERIFY_CLEANUP", False),
+            ("DFT_GRACE_PERIOD", 7), ("DFT_CLEANUP_TIME_LIMIT", 1),
+        ):  # fmt: skip
+            monkeypatch.setattr(Session, name, value)
+        req = ask()
+        session = filesession.FileSession(req)
+        found = session._fast_cleanup, session._verify_cleanup, session._grace_period, session._cleanup_time_limit
+        assert found == (False, True, 7, 1)  # (without the one, the other is always on)
+        assert (session.timeout(), req.headers_out["Set-Cookie"][:5]) == (60, "mine=")
 
     def test_one_in_a_thousand_requests_cleans_up(self) -> None:
-        assert base.CLEANUP_CHANCE == 1000
+        assert Session.CLEANUP_CHANCE == 1000
 
     @pytest.mark.parametrize(
         ("kind", "names", "file"),
@@ -457,7 +469,7 @@ def mode(path: Path) -> int:
 class TestPrivacy:
     @pytest.mark.parametrize("kind", STORED)
     def test_modes(self, ask: Ask, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(base, "CLEANUP_CHANCE", 1)
+        monkeypatch.setattr(Session, "CLEANUP_CHANCE", 1)
         sid = begin(ask, kind)
         begin(ask, kind)
         below = list((tmp_path / "sessions").rglob("*"))
@@ -749,7 +761,7 @@ class TestFileCleanup:
         assert "deleted 1 of 1" in said[-1]
 
     def test_after_the_request(self, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(base, "CLEANUP_CHANCE", 1)
+        monkeypatch.setattr(Session, "CLEANUP_CHANCE", 1)
         old = begin(ask, "FileSession")
         store = files.file_store(str(tmp_path / "sessions" / "mp_sess"))
         store.save(old, records.dump({"_accessed": 1, "_timeout": 1, "_created": 0, "_data": {}}))
@@ -857,7 +869,7 @@ class TestDbm:
 
     def test_after_the_request(self, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
         sid = begin(ask, "DbmSession")
-        monkeypatch.setattr(base, "CLEANUP_CHANCE", 1)
+        monkeypatch.setattr(Session, "CLEANUP_CHANCE", 1)
         now = time.time()
         monkeypatch.setattr(time, "time", lambda: now + 9999)
         req = ask(kind="DbmSession")
@@ -873,7 +885,7 @@ class TestDbm:
 class TestMemory:
     def test_cleanup(self, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
         begin(ask, "MemorySession")
-        monkeypatch.setattr(base, "CLEANUP_CHANCE", 1)
+        monkeypatch.setattr(Session, "CLEANUP_CHANCE", 1)
         now = time.time()
         monkeypatch.setattr(time, "time", lambda: now + 9999)
         req = ask(kind="MemorySession")

@@ -447,9 +447,11 @@ def test_redirect_refuses(make_request: Make) -> None:
     assert req.status == 200
 
 
-def test_bodies_are_read_in_blocks(make_request: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("block", [util.readBlockSize, 1000])
+def test_bodies_are_read_in_blocks(make_request: Make, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(util, "readBlockSize", block)  # as an application may
     sizes: list[int] = []
-    file = b'Content-Disposition: form-data; name="f"; filename="x"\r\n\r\n' + b"x" * (2 * storage.readBlockSize)
+    file = b'Content-Disposition: form-data; name="f"; filename="x"\r\n\r\n' + b"x" * (2 * block)
     req = make_request(
         "/", method="POST", headers={"Content-Type": "multipart/form-data; boundary=b"},
         body=b"--b\r\n" + file + b"\r\n--b--\r\n",
@@ -462,5 +464,5 @@ def test_bodies_are_read_in_blocks(make_request: Make, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(req, "read", counted)
     found: Any = storage.FieldStorage(req)["f"]
-    assert len(found.value) == 2 * storage.readBlockSize
-    assert set(sizes) == {storage.readBlockSize}
+    assert len(found.value) == 2 * block
+    assert set(sizes) == {block}

@@ -1,0 +1,19 @@
+"""Constants of the public modules, as the folders that hold the parts of these modules see them."""
+
+from __future__ import annotations
+
+import sys
+
+from mpserver.typing import TypeVar
+
+T = TypeVar("T")
+
+
+def constant(module: str, name: str, default: T) -> T:
+    """A constant as it is now: applications set those that the manual names, ``Session.DFT_TIMEOUT = 600``.
+
+    :param module: the public module, such as ``mod_python.Session``.
+    :param default: its value where the module is not loaded, or nobody has set another.
+    """
+    found: T = getattr(sys.modules.get(module), name, default)
+    return found
