@@ -237,7 +237,7 @@ class Interpreter(Requests):
         if self.boot.kind != "process":
             import atexit
 
-            atexit._run_exitfuncs()
+            atexit._run_exitfuncs()  # noqa: SLF001  (only so do an interpreter's own run)
         self.output.flush_all()
 
     def _order(self) -> tuple[list[LoadedModule] | None, messages.Message | None]:

@@ -69,7 +69,7 @@ class Misfit:
 
 def _caller() -> tuple[bool, Request | None]:
     """Whether the server has called for a request, and which one that is; or (None) at the interpreter's start."""
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  (the library has no other way to the stack)
     while frame is not None:
         if frame.f_code is guard.call.__code__:
             req = guard.caller(frame)

@@ -66,7 +66,7 @@ def _thread_kinds(allowed: Callable[[], bool], error: Refusal = RuntimeError) ->
     askers = {threading.Thread.__init__.__code__, threading.Thread.daemon.fset.__code__}  # type: ignore[attr-defined]
 
     def ask() -> bool:
-        caller = sys._getframe(1)
+        caller = sys._getframe(1)  # noqa: SLF001  (the library has no other way to the stack)
         if caller.f_code in askers and not allowed():
             raise error(
                 "daemon threads are disabled in subinterpreters: use a thread that is no daemon and that "
@@ -93,7 +93,7 @@ def _breakpoint(*_arguments: Any, **_keywords: Any) -> None:
     """``breakpoint()`` in a server of one process: the debugger talks to the terminal, not to the log."""
     import pdb  # noqa: T100
 
-    caller = sys._getframe(1)
+    caller = sys._getframe(1)  # noqa: SLF001  (the library has no other way to the stack)
     pdb.Pdb(stdin=sys.__stdin__, stdout=sys.__stdout__).set_trace(caller)
 
 

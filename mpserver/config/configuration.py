@@ -82,7 +82,7 @@ class Configuration:
             self.hosts = tuple(self._place_host(node) for node in nodes)
         else:
             self.hosts = tuple(Server.from_record(self, record) for record in records)
-        self.host_table = HostTable(self.main, ((server, server._placed) for server in self.hosts))
+        self.host_table = HostTable(self.main, ((server, server.placed) for server in self.hosts))
         self.warnings += self.host_table.warnings
 
     def find(self, local_ip: str, local_port: int, host: str | None) -> Server:
@@ -94,7 +94,7 @@ class Configuration:
         errors = list(self.errors)
         for server in self.hosts:
             try:
-                self._compile_host(server)
+                self.compile_host(server)
                 server.pack()
             except ConfigErrors as error:
                 errors += error.errors
@@ -159,7 +159,7 @@ class Configuration:
     def _place_host(self, node: Node) -> Server:
         """A virtual host with its addresses and names, not compiled yet."""
         server = Server(self, node.file, node.line, node.name)
-        server._children = node.children or ()
+        server.nodes = node.children or ()
         addresses: list[Address] = []
         try:
             words = host_words(node)
@@ -179,21 +179,22 @@ class Configuration:
         server.place(addresses)
         conf = Conf()
         scope = Scope(Where.VHOST, Conf(), conf, around=node.name)
-        named = [n for n in server._children if n.name.lower() in _NAMING]
+        named = [n for n in server.nodes if n.name.lower() in _NAMING]
         # (their faults are told when the host is compiled)
         self._compiler().compile(named, scope)
         server.take_names(conf, addresses[0].written if addresses and not addresses[0].is_literal else self.main.name)
         return server
 
-    def _compile_host(self, server: Server) -> None:
+    def compile_host(self, server: Server) -> None:
+        """Give a server its settings and sections, merged with those of the main server."""
         main = self.main
         server.own_conf, server.own_base = Conf(), Conf()
         directories: list[Entry] = []
         locations: list[Entry] = []
         errors: list[ConfigError] = []
-        if not server._is_bare:
+        if not server.is_bare:
             compiler = self._compiler()
-            scope = self._scope(server, Where.VHOST, server._around)
+            scope = self._scope(server, Where.VHOST, server.around)
             compiler.compile(server.children(), scope)
             directories, locations = scope.directories, scope.locations
             self.warnings += compiler.warnings

@@ -43,7 +43,7 @@ class Server:
 
     __slots__ = (
         "addresses", "defn_line", "defn_name", "is_virtual", "name", "names", "own_name", "port", "wild_names",
-        "_around", "_children", "_configuration", "_is_bare", "_placed", *sorted(_LAZY),
+        "around", "nodes", "_configuration", "is_bare", "placed", *sorted(_LAZY),
     )  # fmt: skip
 
     if TYPE_CHECKING:
@@ -61,17 +61,17 @@ class Server:
             # slots that are empty yet: called at most once for a server
             if name not in _LAZY:
                 raise AttributeError(name)
-            self._configuration._compile_host(self)
+            self._configuration.compile_host(self)
             return getattr(self, name)
 
     def __init__(self, configuration: Configuration, file: str, line: int = 0, around: str = "") -> None:
         self._configuration = configuration
-        self._around = around
+        self.around = around
         #: A virtual host's directives, as bytes once they are checked: few are needed again.
-        self._children: Tree | bytes = ()
+        self.nodes: Tree | bytes = ()
         #: Whether they are known to be good, and to name it only.
-        self._is_bare = False
-        self._placed: tuple[Address, ...] = ()
+        self.is_bare = False
+        self.placed: tuple[Address, ...] = ()
         self.is_virtual = bool(around)
         self.addresses: tuple[str, ...] = ()
         self.defn_name, self.defn_line = file, line
@@ -96,32 +96,32 @@ class Server:
 
     def place(self, addresses: Iterable[Address]) -> None:
         """Set the addresses."""
-        self._placed = tuple(addresses)
-        self.addresses = tuple(str(address) for address in self._placed)
+        self.placed = tuple(addresses)
+        self.addresses = tuple(str(address) for address in self.placed)
 
     def children(self) -> Tree:
         """A virtual host's directives."""
-        children = self._children
+        children = self.nodes
         return from_plain(marshal.loads(children)) if isinstance(children, bytes) else children
 
     def pack(self) -> None:
         """Keep the directives as bytes; they were found to be good."""
-        if not isinstance(self._children, bytes):
-            self._is_bare = all(node.name.lower() in _NAMING for node in self._children)
-            self._children = marshal.dumps(to_plain(self._children), _MARSHAL)
+        if not isinstance(self.nodes, bytes):
+            self.is_bare = all(node.name.lower() in _NAMING for node in self.nodes)
+            self.nodes = marshal.dumps(to_plain(self.nodes), _MARSHAL)
 
     def to_record(self) -> _Record:
         """A virtual host as plain data; its directives as bytes, to be read when they are needed."""
         self.pack()
-        assert isinstance(self._children, bytes)
+        assert isinstance(self.nodes, bytes)
         return (
             self.defn_name,
             self.defn_line,
-            self._around,
-            tuple((a.host, a.port, a.written) for a in self._placed),
+            self.around,
+            tuple((a.host, a.port, a.written) for a in self.placed),
             (self.name, self.port, self.own_name, self.names, self.wild_names),
-            self._children,
-            self._is_bare,
+            self.nodes,
+            self.is_bare,
         )
 
     @classmethod
@@ -131,5 +131,5 @@ class Server:
         server = cls(configuration, file, line, around)
         server.place(Address(*address) for address in addresses)
         server.name, server.port, server.own_name, server.names, server.wild_names = names
-        server._children, server._is_bare = children, is_bare
+        server.nodes, server.is_bare = children, is_bare
         return server

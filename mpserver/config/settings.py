@@ -43,7 +43,7 @@ class Setting(Generic[T]):
         self.default = default
         self.merge = merge
         #: The name of the module that declares it.
-        self.module: str = sys._getframe(1).f_globals["__name__"]  # the library has no other way
+        self.module: str = sys._getframe(1).f_globals["__name__"]  # noqa: SLF001  (the library has no other way to the stack)
 
     def __repr__(self) -> str:
         return f"<Setting {self.name}>"

@@ -40,7 +40,7 @@ Found = dict[str, Values]
 Merged = tuple[tuple[tuple[str, str], ...], dict[str, str]]
 
 
-class _Block:
+class Block:
     """A header block and what follows from it; heads with the same block share one."""
 
     __slots__ = (
@@ -195,16 +195,16 @@ class Blocks:
     __slots__ = ("_kept",)
 
     def __init__(self) -> None:
-        self._kept: dict[bytes, _Block] = {}
+        self._kept: dict[bytes, Block] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def read(self, tail: bytes, limits: Limits) -> _Block:
+    def read(self, tail: bytes, limits: Limits) -> Block:
         """The block of an HTTP/1.1 head. :raises RequestError: it is none, or passes the limits."""
         block = self._kept.get(tail)
         if block is None:
-            block = _read_block(tail, 1, limits)
+            block = read_block(tail, 1, limits)
             if len(tail) <= _LONGEST_KEPT:
                 if len(self._kept) >= _KEPT:
                     self._kept.clear()
@@ -212,5 +212,6 @@ class Blocks:
         return block
 
 
-def _read_block(tail: bytes, minor: int, limits: Limits) -> _Block:
-    return _Block(tail, minor, read_fields(str(tail[:-2], "latin-1"), limits))
+def read_block(tail: bytes, minor: int, limits: Limits) -> Block:
+    """Read a block of fields, with the empty line at its end. :raises RequestError: it breaks RFC 9112 5."""
+    return Block(tail, minor, read_fields(str(tail[:-2], "latin-1"), limits))

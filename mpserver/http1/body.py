@@ -65,6 +65,9 @@ class LengthBody:
         return body
 
 
+_SIZE, _CONTENT, _CRLF, _TRAILERS, _DONE = range(5)
+
+
 class ChunkedBody:
     """A chunked body. ``done`` tells that its end came, ``rest`` is what came after that.
 
@@ -119,7 +122,7 @@ class ChunkedBody:
         content: list[bytes] = []
         at, length = 0, len(data)
         while at < length and self._state != _DONE:
-            after = _STEPS[self._state](self, data, at, content)
+            after = self._STEPS[self._state](self, data, at, content)
             if after < 0:
                 self._pending = data[at:]
                 break
@@ -191,15 +194,11 @@ class ChunkedBody:
             lines.append(line)
         return end + 1
 
+    # The states, and the steps of all but the last in the same order.
 
-# The states, and the steps of all but the last in the same order.
-_SIZE, _CONTENT, _CRLF, _TRAILERS, _DONE = range(5)
-_STEPS = (
-    ChunkedBody._read_size,
-    ChunkedBody._read_content,
-    ChunkedBody._read_crlf,
-    ChunkedBody._read_trailer,
-)
+    #: What reads on in each state.
+    _STEPS = (_read_size, _read_content, _read_crlf, _read_trailer)
+
 
 Body = LengthBody | ChunkedBody
 

@@ -9,7 +9,7 @@ on: it looks at every byte once, however small the pieces are.
 
 from __future__ import annotations
 
-from mpserver.http1.blocks import _Block, _read_block
+from mpserver.http1.blocks import Block, read_block
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Head:
         "conditional",
         "size",
         "raw",
-        "_block",
+        "field_block",
     )
 
     def __init__(
@@ -79,7 +79,7 @@ class Head:
         query: str | None,
         minor: int,
         line: str,
-        block: _Block,
+        block: Block,
         host: str | None,
         raw: bytes,
     ) -> None:
@@ -97,17 +97,17 @@ class Head:
         self.conditional = block.conditional
         self.size = len(raw)
         self.raw = raw
-        self._block = block
+        self.field_block = block
 
     @property
     def fields(self) -> tuple[tuple[str, str], ...]:
         """The header fields in their order: name as sent, value latin-1 without whitespace around."""
-        return self._block.pairs
+        return self.field_block.pairs
 
     @property
     def block(self) -> bytes:
         """The header block, each line with its CRLF, without the empty line."""
-        return self._block.tail[:-2]
+        return self.field_block.tail[:-2]
 
     def merged(self) -> Merged:
         """The fields, those of one name as one: values in a row, with commas (RFC 9110 5.3); and by their names.
@@ -115,9 +115,9 @@ class Head:
         Cookies have a separator of their own (RFC 6265 4.2.1). The host of a target that names one
         takes the place of the Host field's (RFC 9112 3.2.2). For reading only: heads share it.
         """
-        merged = self._block.merged
+        merged = self.field_block.merged
         if merged is None:
-            merged = self._block.merge()
+            merged = self.field_block.merge()
         if self.target[:1] != "/" and self.host is not None and "host" in merged[1]:
             fields = tuple((name, self.host if name.lower() == "host" else value) for name, value in merged[0])
             return fields, {**merged[1], "host": self.host}
@@ -125,9 +125,9 @@ class Head:
 
     def get(self, name: str) -> str | None:
         """The value of the field of this lower-case name, several joined by comma; None without."""
-        index = self._block.index
+        index = self.field_block.index
         if index is None:
-            index = self._block.names()
+            index = self.field_block.names()
         return index.get(name)
 
     def __repr__(self) -> str:
@@ -161,14 +161,14 @@ def parse_head(
         method, target, path, query, minor, host = _other_line(line)
     start = end + 2
     try:
-        if previous is not None and buffer.startswith(previous._block.tail, start) and previous.minor == minor:
-            block = previous._block
+        if previous is not None and buffer.startswith(previous.field_block.tail, start) and previous.minor == minor:
+            block = previous.field_block
         else:
             stop = buffer.find(b"\r\n\r\n", end)
             if stop < 0:
                 return HeadReader(limits).feed(buffer)
             tail = buffer[start : stop + 4]
-            block = _read_block(tail, minor, limits) if blocks is None or not minor else blocks.read(tail, limits)
+            block = read_block(tail, minor, limits) if blocks is None or not minor else blocks.read(tail, limits)
     except RequestError as error:
         error.line = line
         raise
@@ -179,7 +179,7 @@ def refused(line: str) -> Head:
     """A stand-in for a head that could not be read, of which the request line is known as far as ``line``."""
     method, _, target = line.partition(" ")
     target = target.partition(" ")[0]
-    return Head(method or "-", target, target, None, 1, line, _Block(b"\r\n", 0, []), None, b"")
+    return Head(method or "-", target, target, None, 1, line, Block(b"\r\n", 0, []), None, b"")
 
 
 def _unusual(buffer: bytes, limits: Limits) -> Head | None:

@@ -254,6 +254,6 @@ def _leave(status: int) -> NoReturn:
     import atexit
 
     try:
-        atexit._run_exitfuncs()
+        atexit._run_exitfuncs()  # noqa: SLF001  (os._exit, which follows, runs none)
     finally:
         os._exit(status)

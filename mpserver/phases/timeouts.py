@@ -177,7 +177,7 @@ class Timeouts:
 
         frame: FrameType | None = None
         if self._frames():
-            frame = sys._current_frames().get(timed.thread)  # the library has no other way to stacks
+            frame = sys._current_frames().get(timed.thread)  # noqa: SLF001  (the library has no other way to stacks)
         timed.told = frame is not None
         stack = "\n" + "".join(traceback.format_stack(frame)) if frame is not None else ""
         log_error(

@@ -23,7 +23,7 @@ POST = b"POST / HTTP/1.1\r\nHost: h\r\n"
 
 def facts(head: Head) -> tuple[object, ...]:
     """All that a head tells."""
-    names = [name for name in Head.__slots__ if name != "_block"]
+    names = [name for name in Head.__slots__ if name != "field_block"]
     return (*(getattr(head, name) for name in names), head.fields, head.block)
 
 

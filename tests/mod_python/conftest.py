@@ -48,6 +48,8 @@ class FakeRequest:
         self.mp_content_type: str | None = None
         self.mp_header_only = int(self.method == "HEAD")
         self.mp_input: Any = None
+        self.mp_started = False
+        self.mp_status, self.mp_waiting = 200, 0
         self.mp_content_type_set = 0
         self.allowed: tuple[str, ...] = ()
         self.written: list[tuple[str | bytes, int]] = []
@@ -82,6 +84,9 @@ class FakeRequest:
 
     def read(self, size: int = -1) -> bytes:
         return self._body.read(size)
+
+    def set_content_length(self, length: int) -> None:
+        self.headers_out["Content-Length"] = str(length)
 
     def write(self, data: str | bytes, flush: int = 1) -> None:
         assert isinstance(data, str | bytes)

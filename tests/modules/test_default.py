@@ -77,7 +77,7 @@ class Fake:
         self.mp_plan = SimpleNamespace(conf=Conf(), has_end=False)
         self.mp_located = SimpleNamespace(page=None)
         #: Never plain: nothing is kept of these.
-        self.plain = False
+        self.mp_plain = False
         self.mp_parts: list[bytes] = []
         self.mp_chain = None
         self.mp_added = None
@@ -95,27 +95,27 @@ class Fake:
             self.mp_headers_out = Table()
         return self.mp_headers_out
 
-    def discard_request_body(self) -> int:
+    def mp_discard_request_body(self) -> int:
         self.discarded += 1
         return OK
 
-    def sendfile(self, path: str, offset: int = 0, length: int = -1) -> int:
+    def mp_sendfile(self, path: str, offset: int = 0, length: int = -1) -> int:
         with open(path, "rb") as file:
             file.seek(offset)
             data = file.read(length)
         self.body += data
         return len(data)
 
-    def write(self, data: bytes, flush: int = 1) -> None:
+    def mp_write(self, data: bytes, flush: int = 1) -> None:
         self.body += data
 
-    def set_content_length(self, length: int) -> None:
+    def mp_set_content_length(self, length: int) -> None:
         self.headers_out["Content-Length"] = str(length)
 
-    def allow_methods(self, methods: Iterable[str]) -> None:
+    def mp_allow_methods(self, methods: Iterable[str]) -> None:
         self.mp_allowed_methods += tuple(methods)
 
-    def construct_url(self, path: str) -> str:
+    def mp_construct_url(self, path: str) -> str:
         return "http://x" + path
 
     def run(self) -> int:
@@ -153,7 +153,7 @@ def test_post_gets_the_file_too(file: str) -> None:
 
 def test_a_body_that_can_not_be_read_decides(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
     req = Fake(file, "POST", Content_Length="3")
-    monkeypatch.setattr(req, "discard_request_body", lambda: 413)
+    monkeypatch.setattr(req, "mp_discard_request_body", lambda: 413)
     assert req.run() == 413
 
 
@@ -227,7 +227,7 @@ def test_a_file_that_may_not_be_read(file: str, headers: dict[str, str], monkeyp
         raise PermissionError(13, "Could not open file for reading", file)
 
     req = Fake(file, **headers)
-    monkeypatch.setattr(req, "sendfile", refuse)
+    monkeypatch.setattr(req, "mp_sendfile", refuse)
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert req.run() == 403
     assert req.logged() == f"file permissions deny server access: {file} (Permission denied)"

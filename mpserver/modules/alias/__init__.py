@@ -83,6 +83,7 @@ def find(path: str, conf: Conf) -> Alias | None:
 
 
 def without_double_slashes(path: str) -> str:
+    """Return a path whose runs of slashes are one slash each."""
     return SLASHES.sub("/", path) if "//" in path else path
 
 

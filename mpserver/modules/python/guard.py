@@ -115,7 +115,7 @@ def caller(frame: FrameType) -> Request | None:
 
 def running() -> Request | None:
     """The request whose code has called this. Its own stack tells, so that requests needn't."""
-    frame: FrameType | None = sys._getframe()  # the library has no other way to the stack
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001  (the library has no other way to the stack)
     while frame is not None and frame.f_code is not call.__code__:
         frame = frame.f_back
     return None if frame is None else caller(frame)

@@ -47,6 +47,7 @@ def account(user: str, group: str | None) -> Account:
 
 
 def gid_of(group: str) -> int:
+    """Return the number of a group. :raises ConfigError: there is none of this name."""
     number = number_of(group)
     if number is not None:
         return number
