@@ -17,9 +17,9 @@ A filter of the server's own is made like this (``modules/include.py`` might hav
         def end(self) -> None:                                 # before EOS goes on
             self.emit(b"!")
 
-It gets its name in `mpserver.phases.filters.BUILT_IN`. Headers and status may be changed until the first
-byte went on; Content-Length is the ResponseSink's business. Memory stays bounded if a filter keeps what it must
-only: a file comes in pieces of at most `SLICE` bytes.
+It gets its name in the hooks of its module (`output_filters` in `mpserver.modules.hooks`). Headers and status may be
+changed until the first byte went on; Content-Length is the ResponseSink's business. Memory stays bounded if a filter
+keeps what it must only: a file comes in pieces of at most `SLICE` bytes.
 
 A request has a chain only if its plan or its handler asked for a filter: then `install` gives it one, and what
 is written comes here. For all others that is None.

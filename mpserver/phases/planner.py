@@ -45,7 +45,7 @@ class Detours(Protocol):
         """Serve another URI in place of the request, to its end."""
 
     def look_up(self, req: Request, uri: str, /) -> int:
-        """Make a request the one for an index file, see `mpserver.phases.plan.Lookup`."""
+        """Make a request the one for an index file."""
 
 
 class Planner:
