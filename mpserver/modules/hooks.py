@@ -52,6 +52,7 @@ import enum
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
+from mpserver.errors import Unread, is_crowded
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -339,9 +340,18 @@ class HookTable:
             return found
 
     def load(self, folder: str) -> ModuleType:
-        """The hooks of a module."""
+        """The hooks of a module.
+
+        :raises Unread: there is no descriptor left to read them with; the next request may be luckier.
+        """
+        try:
+            found = import_module(f"{PACKAGE}.{folder}.hooks")
+        except OSError as error:
+            if not is_crowded(error):
+                raise
+            raise Unread(f"the module {folder} can't be loaded now: {error.strerror}") from error
         self.loaded.add(folder)
-        return import_module(f"{PACKAGE}.{folder}.hooks")
+        return found
 
     def ask(self, active: frozenset[str], hook: str, *about: Any) -> tuple[Any, ...]:
         """What some modules answer to a hook that is not about a plan, without those that answer None."""
