@@ -181,10 +181,11 @@ def test_interpreters_past_the_limit_get_503_and_those_that_are_there_serve(
             assert reply.header("Retry-After") == "1"
             if statuses.count(503) == 5:
                 break
-    there = statuses.count(200)
-    assert there > 1
-    assert statuses == [200] * there + [503] * 5
-    for number in range(there):
+    # (an idle connection that was closed to make room may let one more in)
+    there = [number for number, status in enumerate(statuses) if status == 200]
+    assert len(there) > 1
+    assert statuses.count(503) == 5
+    for number in there:
         assert server.get("/app", host=f"host{number}.test").status == 200
     assert server.get("/page.txt").text == "page"
     assert server.workers() == [worker]
