@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
 from mod_python._forms.fields import StringField, decoded, refuse
-from mod_python._public import constant
+from mod_python._public import current_value
 from mpserver.api import constants
 from mpserver.api.constants import SERVER_RETURN
 from mpserver.api.table import Table
@@ -78,7 +78,7 @@ class FieldStorage:
         content_type = headers.get("Content-Type") or "application/x-www-form-urlencoded"
         media_type = content_type.partition(";")[0].strip().lower()
         if media_type == "application/x-www-form-urlencoded":
-            limit = _limit(req.get_options(), "max_text", constant(PUBLIC, "MAX_TEXT", MAX_TEXT))
+            limit = _limit(req.get_options(), "max_text", current_value(PUBLIC, "MAX_TEXT", MAX_TEXT))
             pieces, size = [], 0
             for piece in _body(req):
                 pieces.append(piece)
@@ -95,9 +95,9 @@ class FieldStorage:
                 content_type,
                 _body(req),
                 multipart.FormLimits(
-                    _limit(options, "max_fields", constant(PUBLIC, "MAX_FIELDS", MAX_FIELDS)),
-                    _limit(options, "max_text", constant(PUBLIC, "MAX_TEXT", MAX_TEXT)),
-                    _limit(options, "max_files", constant(PUBLIC, "MAX_FILES", MAX_FILES)),
+                    _limit(options, "max_fields", current_value(PUBLIC, "MAX_FIELDS", MAX_FIELDS)),
+                    _limit(options, "max_text", current_value(PUBLIC, "MAX_TEXT", MAX_TEXT)),
+                    _limit(options, "max_files", current_value(PUBLIC, "MAX_FILES", MAX_FILES)),
                 ),
                 files,
                 fields,
@@ -106,8 +106,8 @@ class FieldStorage:
             raise SERVER_RETURN(constants.HTTP_NOT_IMPLEMENTED)
 
     def _add_pairs(self, req: Request, data: bytes, blank: bool) -> None:
-        if len(data) > constant(PUBLIC, "MAX_FIELDS", MAX_FIELDS) or req.method == "POST":
-            limit = _limit(req.get_options(), "max_fields", constant(PUBLIC, "MAX_FIELDS", MAX_FIELDS))
+        if len(data) > current_value(PUBLIC, "MAX_FIELDS", MAX_FIELDS) or req.method == "POST":
+            limit = _limit(req.get_options(), "max_fields", current_value(PUBLIC, "MAX_FIELDS", MAX_FIELDS))
             if data.count(b"&") + data.count(b";") >= limit:
                 refuse(req, constants.HTTP_REQUEST_ENTITY_TOO_LARGE, f"a form of more than {limit} fields")
         for name, value in urlencoded(data, blank):
@@ -210,7 +210,7 @@ def _made(name: object, value: object) -> StringField:
 
 def _body(req: Request) -> Iterator[bytes]:
     """The request's body, piece by piece."""
-    while piece := req.read(constant(PUBLIC, "readBlockSize", readBlockSize)):
+    while piece := req.read(current_value(PUBLIC, "readBlockSize", readBlockSize)):
         yield piece
 
 

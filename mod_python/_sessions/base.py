@@ -8,7 +8,7 @@ import secrets
 import time
 
 from mod_python import Cookie, apache
-from mod_python._public import constant
+from mod_python._public import current_value
 from mod_python._sessions import options, records
 from mod_python._sessions.records import SessionRecord
 from mpserver.api import runtime
@@ -94,7 +94,7 @@ class BaseSession(dict[Any, Any]):
         self._sid = self._check(sid) if sid else self._received()
 
         # Before this request's own lock, so that it runs after that is released: cleanups go backwards.
-        if random.random() * constant(PUBLIC, "CLEANUP_CHANCE", CLEANUP_CHANCE) < 1:
+        if random.random() * current_value(PUBLIC, "CLEANUP_CHANCE", CLEANUP_CHANCE) < 1:
             self.cleanup()
 
         self.init_lock()
@@ -112,7 +112,7 @@ class BaseSession(dict[Any, Any]):
         self._sid = secrets.token_hex(16)
         self.lock()
         self._created = time.time()
-        self._timeout = timeout or constant(PUBLIC, "DFT_TIMEOUT", DFT_TIMEOUT)
+        self._timeout = timeout or current_value(PUBLIC, "DFT_TIMEOUT", DFT_TIMEOUT)
         Cookie.add_cookie(self._req, self.make_cookie())
 
     @staticmethod
@@ -136,12 +136,12 @@ class BaseSession(dict[Any, Any]):
         return found if found is not None and _is_sid(found) else ""
 
     def _cookie_name(self) -> str:
-        return options.settings(self._req).cookie_name or constant(PUBLIC, "COOKIE_NAME", COOKIE_NAME)
+        return options.settings(self._req).cookie_name or current_value(PUBLIC, "COOKIE_NAME", COOKIE_NAME)
 
     def make_cookie(self) -> Cookie.Cookie:
         """The cookie that tells the client the id. A subclass may make another, or add to it."""
         settings = options.settings(self._req)
-        name = settings.cookie_name or constant(PUBLIC, "COOKIE_NAME", COOKIE_NAME)
+        name = settings.cookie_name or current_value(PUBLIC, "COOKIE_NAME", COOKIE_NAME)
         if self._secret:
             made: Cookie.Cookie = Cookie.SignedCookie(name, self._sid, self._secret)
         else:

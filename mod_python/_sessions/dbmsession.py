@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from functools import partial
 
-from mod_python._public import constant
+from mod_python._public import current_value
 from mod_python._sessions import options, records
 from mod_python._sessions.base import DFT_LOCK, PUBLIC, StoredSession, server
 from mod_python._sessions.private import unshared
@@ -66,14 +66,14 @@ class DbmSession(StoredSession):
 
     def do_cleanup(self) -> None:
         """Register the deletion of expired sessions."""
-        self._req.register_cleanup(dbm_cleanup, self)
+        self._req.register_cleanup(current_value(PUBLIC, "dbm_cleanup", dbm_cleanup), self)
         self._note("DbmSession: registered database cleanup.")
 
     def delete_expired(self) -> None:
         """Delete expired sessions from the database, for at most `DFT_CLEANUP_TIME_LIMIT` seconds."""
         began = time.monotonic()
         deleted, total, complete = self._database.clean(
-            constant(PUBLIC, "DFT_CLEANUP_TIME_LIMIT", DFT_CLEANUP_TIME_LIMIT), self._guard
+            current_value(PUBLIC, "DFT_CLEANUP_TIME_LIMIT", DFT_CLEANUP_TIME_LIMIT), self._guard
         )
         self._note(f"DbmSession cleanup: deleted {deleted} of {total} in {time.monotonic() - began:.4f} seconds")
         if not complete:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mod_python._public import constant
+from mod_python._public import current_value
 from mod_python._sessions import options, records
 from mod_python._sessions.base import DFT_LOCK, PUBLIC, StoredSession
 from mod_python._sessions.dbmsession import DFT_CLEANUP_TIME_LIMIT
@@ -60,18 +60,24 @@ class FileSession(StoredSession):
         """
         asked = options.cleanup(req)
         if fast_cleanup == -1:
-            fast_cleanup = constant(PUBLIC, "DFT_FAST_CLEANUP", DFT_FAST_CLEANUP) if asked.fast is None else asked.fast
+            fast_cleanup = (
+                current_value(PUBLIC, "DFT_FAST_CLEANUP", DFT_FAST_CLEANUP) if asked.fast is None else asked.fast
+            )
         if verify_cleanup == -1:
             verify_cleanup = (
-                constant(PUBLIC, "DFT_VERIFY_CLEANUP", DFT_VERIFY_CLEANUP) if asked.verify is None else asked.verify
+                current_value(PUBLIC, "DFT_VERIFY_CLEANUP", DFT_VERIFY_CLEANUP)
+                if asked.verify is None
+                else asked.verify
             )
         self._fast_cleanup = bool(fast_cleanup)
         self._verify_cleanup = bool(verify_cleanup) or not fast_cleanup
         self._grace_period = (
-            constant(PUBLIC, "DFT_GRACE_PERIOD", DFT_GRACE_PERIOD) if asked.grace is None else asked.grace
+            current_value(PUBLIC, "DFT_GRACE_PERIOD", DFT_GRACE_PERIOD) if asked.grace is None else asked.grace
         )
         self._cleanup_time_limit = (
-            constant(PUBLIC, "DFT_CLEANUP_TIME_LIMIT", DFT_CLEANUP_TIME_LIMIT) if asked.limit is None else asked.limit
+            current_value(PUBLIC, "DFT_CLEANUP_TIME_LIMIT", DFT_CLEANUP_TIME_LIMIT)
+            if asked.limit is None
+            else asked.limit
         )
         directory = options.settings(req).file_directory or temporary()
         self._store: FileStore = file_store(directory + "/mp_sess")
@@ -109,7 +115,7 @@ class FileSession(StoredSession):
 
     def do_cleanup(self) -> None:
         """Register the deletion of expired sessions."""
-        self._req.register_cleanup(filesession_cleanup, self)
+        self._req.register_cleanup(current_value(PUBLIC, "filesession_cleanup", filesession_cleanup), self)
         self._note("FileSession: registered filesession cleanup.")
 
     def delete_expired(self) -> None:

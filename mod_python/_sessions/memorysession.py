@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from mod_python import apache
-from mod_python._sessions.base import DFT_LOCK, BaseSession
+from mod_python._public import current_value
+from mod_python._sessions.base import DFT_LOCK, PUBLIC, BaseSession
 from mod_python._sessions.records import SessionRecord
 from mpserver.typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ class MemorySession(BaseSession):
 
     def do_cleanup(self) -> None:
         """Register the deletion of expired sessions."""
-        self._req.register_cleanup(mem_cleanup, self.sdict)
+        self._req.register_cleanup(current_value(PUBLIC, "mem_cleanup", mem_cleanup), self.sdict)
         self._req.log_error("MemorySession: registered session cleanup.", apache.APLOG_NOTICE)
 
 
