@@ -29,6 +29,7 @@ from mpserver.application.services import InterpreterServices
 from mpserver.ipc import messages
 from mpserver.ipc.scoreboard import IDLE, Scoreboard, ScoreboardEntry
 from mpserver.modules.python.application_errors import describe, refusing
+from mpserver.phases import facts
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.timeouts import Timeouts
 from mpserver.serving import connection_handlers, refusals
@@ -78,7 +79,8 @@ class Interpreter(Requests):
         self.loader = Loader() if loader is None else loader
         self.loader.log = self._log
         self.loader.may_move = boot.kind == "own" and boot.interpreter_id.kind == "auto"
-        self.pipeline = self.pipeline_type(configuration, boot.logs, boot.generation, self.loader, boot.environments)
+        environments = facts.environments(configuration)
+        self.pipeline = self.pipeline_type(configuration, boot.logs, boot.generation, self.loader, environments)
         self.planner = self.pipeline.planner
         self.planner.one_process = boot.one_process
         main = self.planner.host(configuration.main)
@@ -110,7 +112,7 @@ class Interpreter(Requests):
         self.host_of = self.planner.host_of
         self.connection_handlers = ConnectionHandlers(self)
         self._start_connection: Starter = connection_handlers.starter(
-            boot.has_connection_handlers, self.connection_type.start, self.run_connection_handler
+            facts.has_connection_handlers(configuration), self.connection_type.start, self.run_connection_handler
         )
 
     def _scoreboard_entry(self, board: Scoreboard) -> ScoreboardEntry:
@@ -215,7 +217,8 @@ class Interpreter(Requests):
 
         :returns: False for a successor that could not load all of it: its predecessor stays.
         """
-        found = imports.imports(self.boot.configuration, self.interpreter_id, self.boot.environments, self.loader)
+        configuration = self.boot.configuration
+        found = imports.imports(configuration, self.interpreter_id, facts.environments(configuration), self.loader)
         for name, error in (*found, *imports.inherited(inherited or (), self.loader)):
             refused = refusing(error) if self.loader.may_move else None
             if refused is not None:

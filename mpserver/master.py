@@ -44,7 +44,7 @@ from mpserver.typing import TYPE_CHECKING, Any
 from mpserver.version import VERSION
 
 if TYPE_CHECKING:
-    from mpserver.config.configuration import Configuration
+    from mpserver.supervisor.reading import Reading
 
 #: Seconds between two looks at how many workers are idle (httpd's).
 TICK = 1.0
@@ -60,7 +60,7 @@ class Master:
         engine: Engine,
         notifier: Notifier,
         *,
-        read: Callable[[], Configuration],
+        read: Callable[[], Reading],
         replace_output: bool,
     ) -> None:
         """``first`` is the generation to start with; for the other parameters see `open_master`."""
@@ -301,21 +301,21 @@ class Master:
 
 
 def open_master(
-    configuration: Configuration,
+    reading: Reading,
     engine: Engine,
     notifier: Notifier,
     *,
-    read: Callable[[], Configuration],
+    read: Callable[[], Reading],
     replace_output: bool = False,
 ) -> Master:
     """Open logs and ports, write the pid file, take signals from now on. The terminal is still ours.
 
-    :param read: reads the configuration again; raises ConfigErrors or ConfigError where it is faulty.
+    :param read: reads and finishes the configuration again; raises ConfigErrors or ConfigError where it is faulty.
     :param replace_output: stdout and stderr become the error log (a daemon has no terminal).
     :raises StartError: the server can't start; the text is for the terminal.
     """
     soft = descriptors.original()
-    first = open_generation(1, configuration, Listeners(), soft)
+    first = open_generation(1, reading, Listeners(), soft)
     try:
         # Twice the limit: while a restart drains, two generations have their workers.
         scoreboard = Scoreboard.create(2 * first.conf.server_limit, soft)

@@ -109,7 +109,7 @@ else:
     class Self:
         """As `typing.Self`."""
 
-    def TypeVar(name):
+    def TypeVar(name, bound=None):
         """As `typing.TypeVar`."""
         return name
 

@@ -67,6 +67,7 @@ def inside(folder: Path) -> dict[str, Any]:
 
     from mpserver.cli import check_interp, load
     from mpserver.cli import options as options_module
+    from mpserver.phases.survey import finish
 
     conf = folder / "httpd.conf"
     text = f'ServerRoot "{folder}"\nListen 127.0.0.1:8080\nUser nobody\nServerName localhost\n'
@@ -75,7 +76,7 @@ def inside(folder: Path) -> dict[str, Any]:
         (folder / f"load_{name_of(package)}.py").write_text(code + "\n")
         text += SECTION.format(name=name_of(package))
     conf.write_text(text)
-    configuration = load.read(options_module.parse(["-T", "-f", str(conf)]))
+    configuration = finish(load.read(options_module.parse(["-T", "-f", str(conf)])))
     return {
         "python": ".".join(map(str, sys.version_info[:3])),
         "packages": {

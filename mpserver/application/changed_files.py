@@ -11,8 +11,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 
 from mpserver.api.loader import Loader, mark
-from mpserver.config.configuration import Configuration
-from mpserver.modules import core
+from mpserver.phases import facts
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.config.finished import Finished
 
 #: How often the files are looked at, in seconds.
 TICK = 1.0
@@ -33,7 +36,7 @@ OTHERS = (
 class Modules:
     """An interpreter's modules of its applications."""
 
-    def __init__(self, configuration: Configuration, loader: Loader) -> None:
+    def __init__(self, configuration: Finished, loader: Loader) -> None:
         self._loader = loader
         self._configuration = configuration
         self._trees: frozenset[str] | None = None
@@ -50,10 +53,9 @@ class Modules:
         return {file for file in (*files, *self._loader.files()) if file is not None and self._is_ours(file)}
 
     def _document_trees(self) -> frozenset[str]:
-        """Of all servers; worked out when first asked for, since every virtual host is looked at."""
+        """Of all servers; worked out when first asked for, since there may be many."""
         if self._trees is None:
-            servers = (self._configuration.main, *self._configuration.hosts)
-            self._trees = frozenset(os.path.realpath(core.document_root(server.conf)) for server in servers)
+            self._trees = frozenset(map(os.path.realpath, facts.documents(self._configuration)))
         return self._trees
 
     def _is_ours(self, file: object) -> bool:

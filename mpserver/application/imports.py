@@ -10,15 +10,18 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 
 from mpserver.api.loader import LoadedModule, Loader, resolve_object
-from mpserver.config.configuration import Configuration
 from mpserver.modules import python
 from mpserver.modules.python.environment import Environment
 from mpserver.phases.plan import InterpreterId
 from mpserver.phases.plan_compiler import identify
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.config.finished import Finished
 
 
 def imports(
-    configuration: Configuration, where: InterpreterId, environments: Mapping[str, Environment], loader: Loader
+    configuration: Finished, where: InterpreterId, environments: Mapping[str, Environment], loader: Loader
 ) -> Iterator[tuple[str, BaseException]]:
     """PythonImport for an interpreter (api 3.5 1.7): in reverse order. Yields what failed, and goes on."""
     main = configuration.main

@@ -9,20 +9,19 @@ import threading
 
 from mpserver.api import error_log as levels
 from mpserver.api.error_log import ErrorLog
-from mpserver.config.configuration import Configuration
-from mpserver.config.server import Server
-from mpserver.typing import Any
+from mpserver.typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mpserver.config.finished import Finished
+    from mpserver.config.server import Server
 
 #: A longer line is logged in pieces of this many characters, and a partial one does not wait longer.
 LONG = 8000
 
 
-def server_of(configuration: Configuration, name: str) -> Server:
+def server_of(configuration: Finished, name: str) -> Server:
     """The server whose name an interpreter has; the main server if there is none."""
-    main = configuration.main
-    if main.name == name:
-        return main
-    return next((server for server in configuration.hosts if server.name == name), main)
+    return configuration.called(name) or configuration.main
 
 
 class _Bytes(io.BufferedIOBase):

@@ -9,7 +9,6 @@ from types import ModuleType
 from mpserver.api import constants
 from mpserver.api.loader import Loader
 from mpserver.api.server import Server
-from mpserver.config.tree import Tree
 from mpserver.modules import core, mpm, python
 from mpserver.modules.python import guard
 from mpserver.modules.python.application_errors import describe
@@ -19,6 +18,7 @@ from mpserver.typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mpserver.api import runtime
     from mpserver.api.request import Request
+    from mpserver.config.tree import Tree
     from mpserver.ipc import scoreboard
     from mpserver.locks import LockPool
     from mpserver.serving.boot import Boot

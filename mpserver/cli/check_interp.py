@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from mpserver.api.loader import Loader
 from mpserver.api.runtime import lend
 from mpserver.application.services import InterpreterServices
-from mpserver.config.configuration import Configuration
+from mpserver.config.finished import Finished
 from mpserver.errors import ConfigError, ConfigErrors, InterpreterError, UsageError
 from mpserver.interpreters import other_python
 from mpserver.ipc.scoreboard import Scoreboard
@@ -27,10 +27,11 @@ from mpserver.modules.all import registry
 from mpserver.modules.python.application_errors import refusing
 from mpserver.modules.python.environment import PYTHON, Environment
 from mpserver.phases import applications
-from mpserver.phases.applications import Wanted
+from mpserver.phases.facts import Wanted, modules
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import InterpreterId
 from mpserver.phases.plan_compiler import MAIN
+from mpserver.phases.survey import finish
 from mpserver.serving.boot import Boot, pack, unpack
 from mpserver.system import subinterpreters
 from mpserver.typing import Any, NamedTuple
@@ -75,18 +76,19 @@ def main(arguments: Sequence[str]) -> int:
         print("No application is configured: there is no Python handler outside of .htaccess files and patterns.")
     environments = applications.environments(configuration).by_name
     status = 0
+    finished = finish(configuration)
     for name in names:
-        outcomes = check(configuration, name, environments.get(name, ()))
+        outcomes = check(finished, name, environments.get(name, ()))
         print(report(name, outcomes), flush=True)
         if not any(outcome.result == YES for outcome in outcomes.values()):
             status = 1
     return status
 
 
-def check(configuration: Configuration, name: str, environment: Environment = ()) -> dict[str, Outcome]:
+def check(configuration: Finished, name: str, environment: Environment = ()) -> dict[str, Outcome]:
     """Try the kinds that an application could have."""
     kinds = ("process",) if environment or name == MAIN else tuple(KINDS)
-    wanted = applications.modules(configuration, name, environment)
+    wanted = modules(configuration, name, environment)
     return {kind: attempt(kind, configuration, name, wanted, environment) for kind in kinds}
 
 
@@ -102,7 +104,7 @@ def report(name: str, outcomes: dict[str, Outcome]) -> str:
 
 
 def attempt(
-    kind: str, configuration: Configuration, name: str, wanted: list[Wanted], environment: Environment = ()
+    kind: str, configuration: Finished, name: str, wanted: list[Wanted], environment: Environment = ()
 ) -> Outcome:
     """Try one kind of interpreter in a process of its own."""
     if kind != "process" and not subinterpreters.AVAILABLE:
@@ -111,14 +113,14 @@ def attempt(
     reader, writer = os.pipe()
     fd = other_python.carry(
         "mpserver.cli.check_interp", writer, kind, name, environment, [tuple(module) for module in wanted],
-        configuration.to_bytes(),
+        configuration.fd,
     )  # fmt: skip
     other = python != sys.executable
     command = other_python.command(python, fd) if other else [python, "-m", "mpserver.cli.check_interp", str(fd)]
     try:
         child = subprocess.Popen(
             command,
-            pass_fds=(fd, writer),
+            pass_fds=(fd, writer, configuration.fd),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -181,13 +183,13 @@ def _outcome(said: list[tuple[str, str] | None], status: int, rounds: int) -> Ou
 
 def arrive(
     out: int, kind: str, name: str, environment: Environment, wanted: list[tuple[str, str | None, str | None]],
-    configuration: bytes,
+    configuration: int,
 ) -> None:  # fmt: skip
     """Load the modules in the kind of interpreter, and tell each time how it went; then that it is over."""
     sys.argv = ["mod_python"]
-    compiled = Configuration.from_bytes(configuration, registry())
+    finished = Finished(configuration, registry)
     board = Scoreboard.create(1)
-    boot = Boot(InterpreterId(kind, name, environment), kind, 1, 0, 0, compiled, {}, board.fd, False)
+    boot = Boot(InterpreterId(kind, name, environment), kind, 1, 0, 0, finished, {}, board.fd, False)
     if kind == "process":
         _load(out, boot, wanted)
     else:

@@ -6,8 +6,14 @@ import platform
 import struct
 import sys
 
-from mpserver.config.hosts import ANY
-from mpserver.config.registry import Args, Directive, Override, Registry, Where
+from mpserver.config.host_names import ANY
+from mpserver.config.override import Override
+from mpserver.config.registry import (
+    Args,
+    Directive,
+    Registry,
+    Where,
+)
 from mpserver.config.settings import Conf
 from mpserver.modules import core, mpm, unixd
 from mpserver.typing import TYPE_CHECKING

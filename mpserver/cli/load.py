@@ -9,6 +9,7 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpserver.cli.options import Options
     from mpserver.config.configuration import Configuration
+    from mpserver.supervisor.reading import Reading
 
 
 def read(options: Options) -> Configuration:
@@ -42,6 +43,19 @@ def read(options: Options) -> Configuration:
     if faults:
         raise ConfigErrors(faults)
     return configuration
+
+
+def finish(configuration: Configuration) -> Reading:
+    """Make of a configuration what serving takes; what it was made of, directives and all, is not needed any more.
+
+    :raises StartError: it can't be served; the text says why.
+    """
+    from mpserver.phases import survey
+    from mpserver.supervisor.reading import Reading
+    from mpserver.supervisor.settings import process_settings
+
+    conf = process_settings(configuration)
+    return Reading(conf, survey.finish(configuration))
 
 
 def warn(options: Options, configuration: Configuration) -> None:

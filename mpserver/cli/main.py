@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from mpserver.api import error_log
-from mpserver.cli.load import complain, read, warn
+from mpserver.cli.load import complain, finish, read, warn
 from mpserver.cli.options import parse
 from mpserver.errors import ConfigError, ConfigErrors, StartError, UsageError
 from mpserver.system import pidfile
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mpserver.cli.options import Options
     from mpserver.config.configuration import Configuration
     from mpserver.supervisor.engine import Engine
+    from mpserver.supervisor.reading import Reading
 
 #: Seconds that -k stop waits for the server's end: longer than the master gives its workers.
 STOP_PATIENCE = 20.0
@@ -134,7 +135,7 @@ def engine() -> Engine:
     return Engine(worker.serve, zygote_keeper.Keeper, zygote_keeper.keeper_process)
 
 
-def start(options: Options, configuration: Configuration, make_engine: Callable[[], Engine]) -> int:
+def start(options: Options, reading: Reading, make_engine: Callable[[], Engine]) -> int:
     """Start the server the way that the options ask for; returns when it has ended, or runs in the background.
 
     :raises StartError: it can't start.
@@ -146,15 +147,18 @@ def start(options: Options, configuration: Configuration, make_engine: Callable[
     if options.one_process:
         from mpserver.supervisor import one_process
 
-        one_process.run(configuration, make_engine(), notifier)
+        one_process.run(reading, make_engine(), notifier)
         return 0
 
-    foreground = "FOREGROUND" in configuration.defines
-    no_detach = "NO_DETACH" in configuration.defines
+    defines = reading.configuration.defines
+    foreground = "FOREGROUND" in defines
+    no_detach = "NO_DETACH" in defines
     engine = make_engine()
 
     def run(started: Callable[[], object]) -> None:
-        master = open_master(configuration, engine, notifier, read=lambda: read(options), replace_output=not foreground)
+        master = open_master(
+            reading, engine, notifier, read=lambda: finish(read(options)), replace_output=not foreground
+        )
         started()
         master.run(shlex.join(sys.orig_argv))
 
@@ -200,7 +204,9 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
         print("mpserver not running, trying to start")
     if python.wants_optimizing(configuration):
         _begin_optimized()
-    return start(options, configuration, make_engine)
+    reading = finish(configuration)
+    del configuration  # (the master lives long, and so would all that was read)
+    return start(options, reading, make_engine)
 
 
 def _begin_optimized() -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from mpserver.config import lexer
+from mpserver.config.entries import FILES, Entry
+from mpserver.config.override import Allowed
 from mpserver.config.registry import Args, Call, Directive, Registry, Section, Where, short
-from mpserver.config.section_kinds import FILES, SECTIONS, Allowed, Entry, SectionKind
+from mpserver.config.section_kinds import SECTIONS, SectionKind, make_entry
 from mpserver.config.settings import Conf
 from mpserver.config.tree import Node
 from mpserver.errors import ConfigError
@@ -157,9 +159,9 @@ class Compiler:
             entry = _entry(node, kind)
         except ConfigError as error:
             self.errors.append(error.at(node.file, node.line))
-            entry = Entry(kind.name, kind.family, "", is_regex=False)
+            entry = make_entry(kind.name, kind.family, "", is_regex=False)
         # <Directory ~ ...> is a DirectoryMatch by another name
-        name = kind.name if entry.regex is None else kind.name.removesuffix("Match") + "Match"
+        name = kind.name if not entry.is_regex else kind.name.removesuffix("Match") + "Match"
         self.compile(
             children,
             Scope(
@@ -261,7 +263,7 @@ def _entry(node: Node, kind: SectionKind) -> Entry:
         raise ConfigError(f"Multiple <{name}> arguments not (yet) supported.")
     if kind.family == "directory" and not is_regex:
         pattern = directory_path(pattern)
-    return Entry(name, kind.family, pattern, is_regex=is_regex)
+    return make_entry(name, kind.family, pattern, is_regex=is_regex)
 
 
 def directory_path(text: str) -> str:

@@ -1,39 +1,81 @@
-"""The configuration, compiled: servers with their settings and sections, and the virtual hosts' table.
+"""The configuration as it is read: servers with their settings and sections, and the virtual hosts' table.
 
-`load` reads files and compiles all of it, so that every fault is found; `compile_tree` takes a tree
-that was read before (in another interpreter) and compiles a virtual host when it is first asked.
+`load` reads files and compiles all of it, so that every fault is found. What serves has it from
+`mpserver.config.finishing`.
 """
 
 from __future__ import annotations
-
-from mpserver.config.server import _MARSHAL, _NAMING, Server
-from mpserver.typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mpserver.config.server import _Record
-
 
 import marshal
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from mpserver.config.compiler import Compiler, Scope, host_words
+from mpserver.config.entries import Entry
+from mpserver.config.host_names import has_wildcard
 from mpserver.config.hosts import (
     SERVER_ALIAS,
     SERVER_NAME,
     Address,
     HostTable,
     parse_address,
+    split_name,
     system_resolve,
 )
-from mpserver.config.htaccess import ACCESS_FILE_NAME
+from mpserver.config.records import MARSHAL
 from mpserver.config.registry import Registry, Where
-from mpserver.config.section_kinds import Entry
-from mpserver.config.sections import Sections
+from mpserver.config.server import Scopes, Server
 from mpserver.config.settings import Conf
-from mpserver.config.tree import Node, Tree, from_plain, to_plain
+from mpserver.config.tree import Node, Tree, from_plain, is_host, to_plain
 from mpserver.errors import ConfigError, ConfigErrors
-from mpserver.typing import TYPE_CHECKING
+
+#: What a virtual host is found by; it is done with when the host is placed.
+_NAMING = frozenset(("servername", "serveralias"))
+
+
+class ReadServer(Server):
+    """A server of the configuration that is read, with its directives."""
+
+    __slots__ = ("around", "directories", "is_bare", "locations", "packed", "placed")
+
+    def __init__(self, file: str, line: int = 0, number: int = 0, around: str = "") -> None:
+        super().__init__(file, line, number)
+        #: The name of its section, as written.
+        self.around = around
+        #: A virtual host's directives, as bytes: few are needed again.
+        self.packed = b""
+        #: Whether these are only to name it.
+        self.is_bare = False
+        self.placed: tuple[Address, ...] = ()
+        #: Its own sections.
+        self.directories: list[Entry] = []
+        self.locations: list[Entry] = []
+
+    def take_names(self, conf: Conf, otherwise: str = "") -> None:
+        """Set the names from ServerName (without one: ``otherwise``) and ServerAlias."""
+        written = conf[SERVER_NAME]
+        if written:
+            self.name, self.port = split_name(written)
+            self.own_name = True
+        else:
+            self.name = otherwise
+        aliases = conf[SERVER_ALIAS]
+        self.names = tuple(alias for alias in aliases if not has_wildcard(alias))
+        self.wild_names = tuple(alias for alias in aliases if has_wildcard(alias))
+
+    def place(self, addresses: Iterable[Address]) -> None:
+        """Set the addresses."""
+        self.placed = tuple(addresses)
+        self.addresses = tuple(str(address) for address in self.placed)
+
+    def keep(self, children: Tree) -> None:
+        """Set the directives."""
+        self.is_bare = all(node.name.lower() in _NAMING for node in children)
+        self.packed = marshal.dumps(to_plain(children), MARSHAL)
+
+    def children(self) -> Tree:
+        """A virtual host's directives."""
+        return from_plain(marshal.loads(self.packed))
 
 
 class Configuration:
@@ -45,8 +87,8 @@ class Configuration:
     """
 
     __slots__ = (
-        "defines", "errors", "file", "host_table", "hosts", "loaded", "main", "registry", "root", "time", "variables",
-        "warnings", "_resolved", "_sections", "_tree",
+        "defines", "errors", "file", "host_table", "hosts", "loaded", "main", "main_sections", "outer_tree", "registry",
+        "root", "time", "variables", "warnings", "_resolved", "_scopes",
     )  # fmt: skip
 
     def __init__(
@@ -59,107 +101,69 @@ class Configuration:
         *,
         variables: Mapping[str, str] | None = None,
         loaded: Iterable[str] = (),
-        records: Iterable[_Record] | None = None,
-        read_at: float | None = None,
     ) -> None:
-        """Faults of the main server and of the hosts' addresses are left in ``errors``.
-
-        ``records``: the virtual hosts, if they were placed before; the tree then has them empty.
-        """
+        """Faults are left in ``errors``."""
         self.registry, self.root, self.file = registry, root, file
         #: Without what virtual hosts hold: they have it.
-        self._tree: Tree = tuple(node._replace(children=()) if _is_host(node) else node for node in tree)
+        self.outer_tree: Tree = tuple(node._replace(children=()) if is_host(node) else node for node in tree)
         self.defines = defines
         self.variables = dict(defines if variables is None else variables)
         self.loaded = tuple(loaded)
         self._resolved: dict[str, tuple[str, ...]] = {}
-        self.time = time.time() if read_at is None else read_at
+        self.time = time.time()
         self.warnings: list[str] = []
         self.errors: list[ConfigError] = []
         nodes: list[Node] = []
         self.main = self._compile_main(tree, nodes)
-        if records is None:
-            self.hosts = tuple(self._place_host(node) for node in nodes)
-        else:
-            self.hosts = tuple(Server.from_record(self, record) for record in records)
+        self.hosts = tuple(self._place_host(number, node) for number, node in enumerate(nodes, 1))
         self.host_table = HostTable(self.main, ((server, server.placed) for server in self.hosts))
         self.warnings += self.host_table.warnings
+        for server, node in zip(self.hosts, nodes, strict=True):
+            self._compile_host(server, node.children or ())
+
+    @property
+    def mpm(self) -> str:
+        """The name of the MPM in effect, as LoadModule has it; "" if there is none."""
+        return "" if self.registry.mpm is None else self.registry.mpm.name
 
     def find(self, local_ip: str, local_port: int, host: str | None) -> Server:
         """The server of a request: by the local address of its connection, then by the name it asks for."""
         return self.host_table.find(local_ip, local_port, host)
 
     def check(self) -> None:
-        """Compile every virtual host now. Raises ConfigErrors with all faults."""
-        errors = list(self.errors)
-        for server in self.hosts:
-            try:
-                self.compile_host(server)
-                server.pack()
-            except ConfigErrors as error:
-                errors += error.errors
-        if errors:
-            raise ConfigErrors(errors)
+        """Raises ConfigErrors with all faults, if there are any."""
+        if self.errors:
+            raise ConfigErrors(self.errors)
 
     @property
     def tree(self) -> Tree:
         """The whole tree as it was read."""
         hosts = iter(self.hosts)
-        return tuple(node._replace(children=next(hosts).children()) if _is_host(node) else node for node in self._tree)
-
-    def to_bytes(self) -> bytes:
-        """All that `from_bytes` needs to compile the same in another interpreter or process."""
-        return marshal.dumps(
-            (
-                to_plain(self._tree),
-                self.root,
-                self.defines,
-                self.file,
-                self.variables,
-                self.loaded,
-                tuple(server.to_record() for server in self.hosts),
-                self.time,
-            ),
-            _MARSHAL,
+        return tuple(
+            node._replace(children=next(hosts).children()) if is_host(node) else node for node in self.outer_tree
         )
 
-    @classmethod
-    def from_bytes(cls, data: bytes, registry: Registry) -> Configuration:
-        """The configuration that `to_bytes` gave; a virtual host is read and compiled on demand."""
-        tree, root, defines, file, variables, loaded, records, read_at = marshal.loads(data)
-        return cls(
-            from_plain(tree),
-            registry.chosen(loaded),
-            root,
-            defines,
-            file,
-            variables=variables,
-            loaded=loaded,
-            records=records,
-            read_at=read_at,
-        )
-
-    def _compile_main(self, tree: Tree, nodes: list[Node]) -> Server:
+    def _compile_main(self, tree: Tree, nodes: list[Node]) -> ReadServer:
         """The main server; the VirtualHost sections on the way are put into ``nodes``."""
-        server = Server(self, self.file)
-        server.conf = server.own_conf = Conf()
-        server.base = server.own_base = Conf()
+        server = ReadServer(self.file)
+        server.own_conf, server.own_base = Conf(), Conf()
         compiler = self._compiler()
         compiler.on_host = nodes.append
         scope = self._scope(server, Where.SERVER)
         compiler.compile(tree, scope)
         self.warnings += compiler.warnings
         self.errors += compiler.errors
-        server.take_names(server.conf)
+        server.take_names(server.own_conf)
         #: The main server's sections, which come before those of virtual hosts.
-        self._sections = scope.directories, scope.locations
-        server.sections = Sections(server.base, *self._sections, server.conf[ACCESS_FILE_NAME])
+        self.main_sections = scope.directories, scope.locations
+        self._scopes = Scopes(server, *self.main_sections)
         return server
 
-    def _place_host(self, node: Node) -> Server:
+    def _place_host(self, number: int, node: Node) -> ReadServer:
         """A virtual host with its addresses and names, not compiled yet."""
-        server = Server(self, node.file, node.line, node.name)
-        server.nodes = node.children or ()
+        server = ReadServer(node.file, node.line, number, node.name)
+        children = node.children or ()
+        server.keep(children)
         addresses: list[Address] = []
         try:
             words = host_words(node)
@@ -179,49 +183,35 @@ class Configuration:
         server.place(addresses)
         conf = Conf()
         scope = Scope(Where.VHOST, Conf(), conf, around=node.name)
-        named = [n for n in server.nodes if n.name.lower() in _NAMING]
-        # (their faults are told when the host is compiled)
-        self._compiler().compile(named, scope)
+        named = [n for n in children if n.name.lower() in _NAMING]
+        compiler = self._compiler()
+        compiler.compile(named, scope)
+        if server.is_bare:  # (others are compiled as a whole)
+            self.errors += compiler.errors
         server.take_names(conf, addresses[0].written if addresses and not addresses[0].is_literal else self.main.name)
         return server
 
-    def compile_host(self, server: Server) -> None:
-        """Give a server its settings and sections, merged with those of the main server."""
-        main = self.main
+    def _compile_host(self, server: ReadServer, children: Tree) -> None:
         server.own_conf, server.own_base = Conf(), Conf()
-        directories: list[Entry] = []
-        locations: list[Entry] = []
-        errors: list[ConfigError] = []
         if not server.is_bare:
             compiler = self._compiler()
             scope = self._scope(server, Where.VHOST, server.around)
-            compiler.compile(server.children(), scope)
-            directories, locations = scope.directories, scope.locations
+            compiler.compile(children, scope)
+            server.directories, server.locations = scope.directories, scope.locations
             self.warnings += compiler.warnings
-            errors = compiler.errors
+            self.errors += compiler.errors
             for setting in (SERVER_NAME, SERVER_ALIAS):
                 server.own_conf.values.pop(setting, None)  # (they are the server's, and would make it differ)
-        server.conf = main.conf.merged(server.own_conf)
-        server.base = main.base.merged(server.own_base)
-        names = server.conf[ACCESS_FILE_NAME]
-        if directories or locations or server.base is not main.base or names != main.sections.names:
-            outer_directories, outer_locations = self._sections
-            server.sections = Sections(
-                server.base, outer_directories + directories, outer_locations + locations, names
-            )  # fmt: skip
-        else:
-            server.sections = main.sections
-        if errors:
-            raise ConfigErrors(errors)
+        self._scopes.finish(server, server.directories, server.locations)
 
-    def _scope(self, server: Server, where: Where, around: str = "") -> Scope:
+    def _scope(self, server: ReadServer, where: Where, around: str = "") -> Scope:
         return Scope(where, server.own_base, server.own_conf, around=around)
 
     def _compiler(self) -> Compiler:
         return Compiler(self.registry, self.root, self.defines)
 
     def _resolve(self, name: str) -> Sequence[str]:
-        """The addresses of a name, asked once: interpreters get the same answer."""
+        """The addresses of a name, asked once."""
         known = self._resolved.get(name)
         if known is None:
             known = self._resolved[name] = tuple(system_resolve(name))
@@ -278,15 +268,3 @@ def load(
         errors.sort(key=lambda error: (places.get(error.file or "", -1), error.line or 0))
         raise ConfigErrors(errors)
     return configuration
-
-
-def compile_tree(tree: Tree, registry: Registry, root: str, defines: dict[str, str], file: str) -> Configuration:
-    """The configuration of a tree that was read (and found good) before; hosts are compiled on demand.
-
-    Better: `Configuration.to_bytes` and `from_bytes`, which keep the variables and resolved names, too.
-    """
-    return Configuration(tree, registry, root, defines, file)
-
-
-def _is_host(node: Node) -> bool:
-    return node.children is not None and node.name.lower() == "virtualhost"

@@ -12,23 +12,33 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from mpserver import lazyre
+from mpserver.config.host_names import ANY, has_wildcard, normal_host, normal_ip
 from mpserver.config.patterns import compile_glob
 from mpserver.config.registry import SERVER_VHOST, Args, Call, Directive, Where
 from mpserver.config.settings import Setting, append
 from mpserver.errors import ConfigError
-from mpserver.typing import TYPE_CHECKING, NamedTuple
+from mpserver.typing import Generic, NamedTuple, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from mpserver.config.server import Server
+
+class Named(Protocol):
+    """A server, by the names that find it: see `mpserver.config.server.Server`."""
+
+    name: str
+    own_name: bool
+    names: tuple[str, ...]
+    wild_names: tuple[str, ...]
+    defn_name: str
+    defn_line: int
+
+
+S = TypeVar("S", bound=Named)
 
 #: As written: ``[scheme://]host[:port]``. `split_name` takes it apart.
-SERVER_NAME: Setting[str] = Setting("ServerName", "")
-SERVER_ALIAS: Setting[tuple[str, ...]] = Setting("ServerAlias", (), append)
+SERVER_NAME: Setting[str] = Setting("ServerName", "", travels=False)
+SERVER_ALIAS: Setting[tuple[str, ...]] = Setting("ServerAlias", (), append, travels=False)
 
 #: Gives the addresses of a host name; OSError if it has none.
 Resolve = Callable[[str], Sequence[str]]
-
-ANY = "*"
 
 
 class Address(NamedTuple):
@@ -143,28 +153,7 @@ def _ipv6(text: str) -> str:
     return str(address.ipv4_mapped or address)
 
 
-def has_wildcard(name: str) -> bool:
-    """Whether a ServerAlias stands for many names."""
-    return "*" in name or "?" in name
-
-
-def normal_ip(ip: str) -> str:
-    """A local address as the system tells it, without what can differ for the same address."""
-    if ":" not in ip:
-        return ip
-    ip = ip.partition("%")[0].lower()
-    return ip[7:] if ip.startswith("::ffff:") and "." in ip else ip
-
-
-def normal_host(host: str) -> str:
-    """The host of a request (``Example.org.:8080``) as names are compared: lower case, no port, no last dot."""
-    if host[:1] == "[":
-        return host[: host.find("]") + 1].lower()
-    host = host.partition(":")[0].lower()
-    return host[:-1] if host[-1:] == "." else host
-
-
-class NameTable:
+class NameTable(Generic[S]):
     """The hosts of one address in the order of the file, by name.
 
     Aliases like ``*.example.org`` are found by what follows the star; other wildcards are tried one
@@ -173,17 +162,17 @@ class NameTable:
 
     __slots__ = ("exact", "fallback", "first", "hosts", "suffixes", "wild", "_last", "_patterns")
 
-    def __init__(self, first: Server) -> None:
+    def __init__(self, first: S) -> None:
         self.first = first
-        self.hosts: list[tuple[Server, Address]] = []
-        self.exact: dict[str, tuple[int, Server]] = {}
-        self.suffixes: dict[str, tuple[int, Server]] = {}
-        self.wild: list[tuple[int, Server, str]] = []
-        self.fallback: dict[str, Server] = {}
-        self._last: Server | None = None
+        self.hosts: list[tuple[S, Address]] = []
+        self.exact: dict[str, tuple[int, S]] = {}
+        self.suffixes: dict[str, tuple[int, S]] = {}
+        self.wild: list[tuple[int, S, str]] = []
+        self.fallback: dict[str, S] = {}
+        self._last: S | None = None
         self._patterns: dict[str, re.Pattern[str]] = {}
 
-    def add(self, server: Server, address: Address) -> str | None:
+    def add(self, server: S, address: Address) -> str | None:
         """Add a host; gives the ServerName if an earlier host of this address has it, too."""
         order = len(self.hosts)
         self.hosts.append((server, address))
@@ -207,9 +196,9 @@ class NameTable:
                 self.wild.append((order, server, alias))
         return double
 
-    def find(self, host: str) -> Server:
+    def find(self, host: str) -> S:
         """The host of a name: the first of the file that has it; else the first of all."""
-        nowhere: tuple[int, Server | None] = (len(self.hosts), None)
+        nowhere: tuple[int, S | None] = (len(self.hosts), None)
         order, found = self.exact.get(host, nowhere)
         if self.suffixes:
             dot = host.find(".")
@@ -229,14 +218,14 @@ class NameTable:
         return found or self.fallback.get(host) or self.first
 
 
-class HostTable:
+class HostTable(Generic[S]):
     """All virtual hosts by local address and port."""
 
     __slots__ = ("main", "tables", "warnings")
 
-    def __init__(self, main: Server, hosts: Iterable[tuple[Server, tuple[Address, ...]]]) -> None:
+    def __init__(self, main: S, hosts: Iterable[tuple[S, tuple[Address, ...]]]) -> None:
         self.main = main
-        self.tables: dict[tuple[str, int], NameTable] = {}
+        self.tables: dict[tuple[str, int], NameTable[S]] = {}
         self.warnings: list[str] = []
         for server, addresses in hosts:
             for address in addresses:
@@ -252,7 +241,7 @@ class HostTable:
                         f"already that of {first.defn_name}:{first.defn_line}, which has precedence on {address}"
                     )
 
-    def find(self, ip: str, port: int, host: str | None) -> Server:
+    def find(self, ip: str, port: int, host: str | None) -> S:
         """The server of a request that came to this local address, naming this host."""
         tables = self.tables
         if not tables:

@@ -6,128 +6,18 @@ httpd manual: core, AllowOverride, AllowOverrideList, AccessFileName.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
-from mpserver.config.compiler import Compiler, Scope
-from mpserver.config.registry import (
-    SERVER_VHOST,
-    Args,
-    Call,
-    Directive,
-    Override,
-    Section,
-    Where,
-)
-from mpserver.config.section_kinds import ALLOW_OVERRIDE, ALLOW_OVERRIDE_LIST, Allowed
-from mpserver.config.settings import Conf, Setting
 from mpserver.errors import ConfigError, Unread, is_crowded
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.config.configuration import Configuration
+    from mpserver.config.htaccess_file import Given
+    from mpserver.config.override import Allowed
     from mpserver.config.sections import HtaccessLookup
-
-ACCESS_FILE_NAME: Setting[tuple[str, ...]] = Setting("AccessFileName", (".htaccess",))
+    from mpserver.config.settings import Conf
 
 #: How many files are remembered before all are forgotten.
 REMEMBERED = 10_000
-
-_CLASSES: Mapping[str, Override] = {
-    "all": Override.ALL,
-    "none": Override.NONE,
-    "limit": Override.LIMIT,
-    "fileinfo": Override.FILEINFO,
-    "authconfig": Override.AUTHCONFIG,
-    "indexes": Override.INDEXES,
-    "options": Override.OPTIONS,
-}
-
-#: What Options takes, for ``Options=``.
-OPTION_WORDS = frozenset(
-    ("all", "none", "indexes", "includes", "includesnoexec", "followsymlinks", "symlinksifownermatch", "execcgi",
-     "multiviews")
-)  # fmt: skip
-
-#: What ``Nonfatal=`` takes: the classes, and whether unknown directives are skipped.
-_NONFATAL: Mapping[str, tuple[Override, bool]] = {
-    "override": (Override.ALL, False),
-    "unknown": (Override.NONE, True),
-    "all": (Override.ALL, True),
-}
-
-
-def _allow_override(call: Call) -> None:
-    """``AllowOverride All|None|class...``, also ``Options=...`` and ``Nonfatal=...``."""
-    section = call.section
-    if section is None:
-        raise ConfigError("AllowOverride not allowed here")
-    if not section.kind.startswith("Directory"):
-        call.warn(f"AH00114: Useless use of {call.name}")
-    allowed = Allowed()
-    for word in call.args:
-        key, equals, value = word.partition("=")
-        key = key.lower()
-        if equals and key == "options":
-            words = frozenset(value.lower().split(","))
-            unknown_words = words - OPTION_WORDS
-            if unknown_words:
-                raise ConfigError(f"Illegal option {min(unknown_words)} in {call.name} {word}")
-            allowed = allowed._replace(classes=allowed.classes | Override.OPTIONS, options=words)
-        elif equals and key == "nonfatal":
-            if value.lower() not in _NONFATAL:
-                raise ConfigError(f"Unknown option {value} in AllowOverride Nonfatal=")
-            classes, unknown = _NONFATAL[value.lower()]
-            allowed = allowed._replace(
-                nonfatal=allowed.nonfatal | classes, nonfatal_unknown=allowed.nonfatal_unknown or unknown
-            )
-        elif equals or key not in _CLASSES:
-            raise ConfigError(f"Illegal override option {word}")
-        else:
-            classes = _CLASSES[key]
-            allowed = allowed._replace(classes=allowed.classes | classes if classes else classes)
-    call.conf[ALLOW_OVERRIDE] = allowed
-
-
-def _allow_override_list(call: Call) -> None:
-    """``AllowOverrideList None|directive...``."""
-    if call.section is None:
-        raise ConfigError("AllowOverrideList not allowed here")
-    if not call.section.kind.startswith("Directory"):
-        call.warn(f"AH00115: Useless use of {call.name}")
-    names = frozenset(word.lower() for word in call.args)
-    if names == {"none"}:
-        names = frozenset()
-    call.conf[ALLOW_OVERRIDE_LIST] = names
-
-
-def _access_file_name(call: Call) -> None:
-    call.server[ACCESS_FILE_NAME] = call.args
-
-
-#: For the core module to list among its own.
-DIRECTIVES = (
-    Directive(
-        "AllowOverride",
-        Args.RAW,
-        Where.DIRECTORY,
-        _allow_override,
-        help="Controls what groups of directives can be configured by per-directory config files",
-    ),
-    Directive(
-        "AllowOverrideList",
-        Args.ANY,
-        Where.DIRECTORY,
-        _allow_override_list,
-        help="Controls what individual directives can be configured by per-directory config files",
-    ),
-    Directive(
-        "AccessFileName",
-        Args.ITERATE,
-        SERVER_VHOST,
-        _access_file_name,
-        help="Name(s) of per-directory config files (default: .htaccess)",
-    ),
-)
 
 _Stamp = tuple[int, int, int]
 #: A name that was looked for, and the stamp of the file that was there; None: there was none.
@@ -148,7 +38,7 @@ class HtaccessCache:
 
     __slots__ = ("configuration", "_known")
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Given) -> None:
         self.configuration = configuration
         self._known: dict[tuple[str, Allowed], _Known] = {}
 
@@ -191,32 +81,18 @@ class HtaccessCache:
     __call__ = get
 
     def _load(self, path: str, directory: str, allowed: Allowed, stamp: _Stamp) -> _Known:
-        configuration = self.configuration
-        from mpserver.config.reader import Reader  # (only where there are such files)
+        # (only where there is such a file the code of the directives is needed)
+        from mpserver.config.htaccess_file import read
 
-        reader = Reader(
-            configuration.registry,
-            configuration.root,
-            configuration.defines,
-            variables=configuration.variables,
-            in_htaccess=True,
-        )
         try:
-            reader.read_file(path)
-        except OSError as error:
-            if is_crowded(error):
-                raise Unread(_unreadable(path, error)) from error
-            return _Known(stamp, None, ConfigError(_unreadable(path, error)))
-        except ConfigError as error:
-            if is_crowded(error):
-                raise Unread(error.message, error.file, error.line) from error
-            return _Known(stamp, None, error)
-        compiler = Compiler(configuration.registry, configuration.root, configuration.defines)
-        conf = Conf()
-        scope = Scope(Where.HTACCESS, conf, Conf(), section=Section("htaccess", directory), allowed=allowed)
-        compiler.compile(reader.tree, scope)
-        errors = sorted(reader.errors + compiler.errors, key=lambda error: error.line or 0)
-        return _Known(stamp, None if errors else conf, errors[0] if errors else None)
+            conf, error = read(self.configuration, path, directory, allowed)
+        except OSError as failed:
+            if is_crowded(failed):
+                raise Unread(_unreadable(path, failed)) from failed
+            conf, error = None, ConfigError(_unreadable(path, failed))
+        if error is not None and is_crowded(error):
+            raise Unread(error.message, error.file, error.line) from error
+        return _Known(stamp, conf, error)
 
 
 def look(path: str) -> _Stamp | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable
 
+from mpserver.config.override import Override
 from mpserver.config.settings import Conf
 from mpserver.typing import NamedTuple
 
@@ -28,18 +29,6 @@ SERVER_VHOST = Where.SERVER | Where.VHOST
 EVERYWHERE = Where.SERVER | Where.VHOST | Where.DIRECTORY | Where.HTACCESS
 NOT_HTACCESS = Where.SERVER | Where.VHOST | Where.DIRECTORY
 IN_DIRECTORY = Where.DIRECTORY | Where.HTACCESS
-
-
-class Override(enum.Flag):
-    """The classes of AllowOverride that let a directive stand in .htaccess."""
-
-    NONE = 0
-    AUTHCONFIG = enum.auto()
-    FILEINFO = enum.auto()
-    INDEXES = enum.auto()
-    LIMIT = enum.auto()
-    OPTIONS = enum.auto()
-    ALL = AUTHCONFIG | FILEINFO | INDEXES | LIMIT | OPTIONS
 
 
 class Args(enum.Enum):

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mpserver.config.section_kinds import ALLOW_OVERRIDE, ALLOW_OVERRIDE_LIST, FILES
+from mpserver.config.entries import FILES
+from mpserver.config.override import ALLOW_OVERRIDE, ALLOW_OVERRIDE_LIST
 from mpserver.config.settings import Conf
 from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from mpserver.config.section_kinds import Allowed, Entry
-    from mpserver.config.server import Server
+    from mpserver.config.entries import Entry
+    from mpserver.config.override import Allowed
 
 #: How many results and steps are remembered before all are forgotten (clients choose the URIs).
 REMEMBERED = 8192
@@ -30,6 +31,12 @@ class HtaccessLookup(Protocol):
 
     def __call__(self, directory: str, allowed: Allowed, names: tuple[str, ...], /) -> Conf | None:
         """Look: ``allowed`` and ``names`` are what AllowOverride and AllowOverrideList leave to it."""
+
+
+class Sectioned(Protocol):
+    """A server, as far as merging takes one."""
+
+    sections: Sections
 
 
 class Sections:
@@ -53,9 +60,9 @@ class Sections:
         given = tuple(directories)
         self.base = base
         self.names = names
-        self.directories = tuple(sorted((e for e in given if e.regex is None), key=lambda e: e.depth))
+        self.directories = tuple(sorted((e for e in given if not e.is_regex), key=lambda e: e.depth))
         # (httpd sorts these, too, by the slashes in their patterns)
-        self.directory_matches = tuple(sorted((e for e in given if e.regex is not None), key=lambda e: e.depth))
+        self.directory_matches = tuple(sorted((e for e in given if e.is_regex), key=lambda e: e.depth))
         self.files = base[FILES]
         self.locations = tuple(locations)
         #: Whether any .htaccess may be read at all.
@@ -66,14 +73,14 @@ class Sections:
         self._by_path: dict[str, list[tuple[int, Entry]]] = {}
         self._wild_by_depth: dict[int, list[tuple[int, Entry]]] = {}
         for order, entry in enumerate(self.directories):
-            if entry.test is None:
+            if entry.is_plain:
                 self._by_path.setdefault(entry.pattern, []).append((order, entry))
             else:
                 self._wild_by_depth.setdefault(entry.depth, []).append((order, entry))
         self._by_prefix: dict[str, list[tuple[int, Entry]]] = {}
         self._location_tests: list[tuple[int, Entry]] = []
         for order, entry in enumerate(self.locations):
-            if entry.test is None:
+            if entry.is_plain:
                 self._by_prefix.setdefault(entry.pattern, []).append((order, entry))
             else:
                 self._location_tests.append((order, entry))
@@ -197,11 +204,13 @@ def allowed_by(conf: Conf) -> Allowed:
 
 def for_files(files: tuple[Entry, ...], basename: str) -> tuple[Entry, ...]:
     """Of Files sections, those of a file's name."""
-    return tuple(entry for entry in files if (entry.test(basename) if entry.test else entry.pattern == basename))
+    return tuple(
+        entry for entry in files if (entry.pattern == basename if entry.test is None else entry.test(basename))
+    )
 
 
 def merge(
-    server: Server, uri: str, directory_chain: Sequence[str], htaccess: HtaccessLookup | None, basename: str
+    server: Sectioned, uri: str, directory_chain: Sequence[str], htaccess: HtaccessLookup | None, basename: str
 ) -> Conf:
     """The directory-level configuration of a request.
 
@@ -213,7 +222,7 @@ def merge(
     return server.sections.merged(uri, directory_chain, htaccess, basename)
 
 
-def captures(server: Server, conf: Conf, uri: str, directory: str, basename: str) -> dict[str, str]:
+def captures(server: Sectioned, conf: Conf, uri: str, directory: str, basename: str) -> dict[str, str]:
     """The named groups of the regular expressions that matched, as httpd's ``MATCH_NAME`` variables.
 
     ``conf`` is what `merge` gave for the same request.

@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-import marshal
-from collections.abc import Iterable
-
-from mpserver.config.hosts import SERVER_ALIAS, SERVER_NAME, Address, has_wildcard, split_name
+from mpserver.config.override import ACCESS_FILE_NAME
 from mpserver.config.sections import Sections
 from mpserver.config.settings import Conf
-from mpserver.config.tree import Tree, from_plain, to_plain
-from mpserver.typing import TYPE_CHECKING, Any
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.config.configuration import Configuration
-
-
-_LAZY = frozenset(("conf", "base", "sections", "own_conf", "own_base"))
-
-
-#: The format of marshal, the same for all Python versions.
-_MARSHAL = 4
-
-
-_Names = tuple[str, int, bool, tuple[str, ...], tuple[str, ...]]
-
-
-_Record = tuple[str, int, str, tuple[tuple[str, int, str], ...], _Names, bytes, bool]
-
-
-#: What a virtual host is found by; it is done with when the host is placed.
-_NAMING = frozenset(("servername", "serveralias"))
+    from mpserver.config.entries import Entry
 
 
 class Server:
@@ -37,13 +16,13 @@ class Server:
 
     ``name`` is the host of ServerName (without one: the name in ``<VirtualHost name>``, else the main
     server's, which may be ""), ``port`` its port (0: none given); ``names`` and ``wild_names`` are those
-    of ServerAlias. ``defn_name`` and ``defn_line`` are the place of its definition. What has to be
-    compiled is when first asked for; what nothing of its own is merged into is the main server's object.
+    of ServerAlias. ``defn_name`` and ``defn_line`` are the place of its definition. ``number`` is 0 for the main
+    server, virtual hosts count from 1 in the order of the file.
     """
 
     __slots__ = (
-        "addresses", "defn_line", "defn_name", "is_virtual", "name", "names", "own_name", "port", "wild_names",
-        "around", "nodes", "_configuration", "is_bare", "placed", *sorted(_LAZY),
+        "addresses", "base", "conf", "defn_line", "defn_name", "is_virtual", "name", "names", "number", "own_base",
+        "own_conf", "own_name", "port", "sections", "wild_names",
     )  # fmt: skip
 
     if TYPE_CHECKING:
@@ -55,24 +34,10 @@ class Server:
         #: The same two levels before merging.
         own_conf: Conf
         own_base: Conf
-    else:
 
-        def __getattr__(self, name: str) -> Any:
-            # slots that are empty yet: called at most once for a server
-            if name not in _LAZY:
-                raise AttributeError(name)
-            self._configuration.compile_host(self)
-            return getattr(self, name)
-
-    def __init__(self, configuration: Configuration, file: str, line: int = 0, around: str = "") -> None:
-        self._configuration = configuration
-        self.around = around
-        #: A virtual host's directives, as bytes once they are checked: few are needed again.
-        self.nodes: Tree | bytes = ()
-        #: Whether they are known to be good, and to name it only.
-        self.is_bare = False
-        self.placed: tuple[Address, ...] = ()
-        self.is_virtual = bool(around)
+    def __init__(self, file: str, line: int = 0, number: int = 0) -> None:
+        self.number = number
+        self.is_virtual = number > 0
         self.addresses: tuple[str, ...] = ()
         self.defn_name, self.defn_line = file, line
         self.name, self.port, self.own_name = "", 0, False
@@ -82,54 +47,28 @@ class Server:
     def __repr__(self) -> str:
         return f"<Server {self.name or '-'} {self.defn_name}:{self.defn_line}>"
 
-    def take_names(self, conf: Conf, otherwise: str = "") -> None:
-        """Set the names from ServerName (without one: ``otherwise``) and ServerAlias."""
-        written = conf[SERVER_NAME]
-        if written:
-            self.name, self.port = split_name(written)
-            self.own_name = True
+
+class Scopes:
+    """What the main server's settings are, and what a virtual host's are over them.
+
+    What nothing of a host's own is merged into is the main server's object.
+    """
+
+    __slots__ = ("directories", "locations", "main")
+
+    def __init__(self, main: Server, directories: list[Entry], locations: list[Entry]) -> None:
+        """The sections are the main server's, whose ``own_conf`` and ``own_base`` are set."""
+        self.main, self.directories, self.locations = main, directories, locations
+        main.conf, main.base = main.own_conf, main.own_base
+        main.sections = Sections(main.base, directories, locations, main.conf[ACCESS_FILE_NAME])
+
+    def finish(self, host: Server, directories: list[Entry], locations: list[Entry]) -> None:
+        """A virtual host's settings; the sections are its own, and ``own_conf`` and ``own_base`` are set."""
+        main = self.main
+        host.conf = main.conf.merged(host.own_conf)
+        host.base = main.base.merged(host.own_base)
+        names = host.conf[ACCESS_FILE_NAME]
+        if directories or locations or host.base is not main.base or names != main.sections.names:
+            host.sections = Sections(host.base, self.directories + directories, self.locations + locations, names)
         else:
-            self.name = otherwise
-        aliases = conf[SERVER_ALIAS]
-        self.names = tuple(alias for alias in aliases if not has_wildcard(alias))
-        self.wild_names = tuple(alias for alias in aliases if has_wildcard(alias))
-
-    def place(self, addresses: Iterable[Address]) -> None:
-        """Set the addresses."""
-        self.placed = tuple(addresses)
-        self.addresses = tuple(str(address) for address in self.placed)
-
-    def children(self) -> Tree:
-        """A virtual host's directives."""
-        children = self.nodes
-        return from_plain(marshal.loads(children)) if isinstance(children, bytes) else children
-
-    def pack(self) -> None:
-        """Keep the directives as bytes; they were found to be good."""
-        if not isinstance(self.nodes, bytes):
-            self.is_bare = all(node.name.lower() in _NAMING for node in self.nodes)
-            self.nodes = marshal.dumps(to_plain(self.nodes), _MARSHAL)
-
-    def to_record(self) -> _Record:
-        """A virtual host as plain data; its directives as bytes, to be read when they are needed."""
-        self.pack()
-        assert isinstance(self.nodes, bytes)
-        return (
-            self.defn_name,
-            self.defn_line,
-            self.around,
-            tuple((a.host, a.port, a.written) for a in self.placed),
-            (self.name, self.port, self.own_name, self.names, self.wild_names),
-            self.nodes,
-            self.is_bare,
-        )
-
-    @classmethod
-    def from_record(cls, configuration: Configuration, record: _Record) -> Server:
-        """The inverse of `to_record`."""
-        file, line, around, addresses, names, children, is_bare = record
-        server = cls(configuration, file, line, around)
-        server.place(Address(*address) for address in addresses)
-        server.name, server.port, server.own_name, server.names, server.wild_names = names
-        server.nodes, server.is_bare = children, is_bare
-        return server
+            host.sections = main.sections

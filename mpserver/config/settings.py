@@ -33,17 +33,20 @@ def update(outer: Mapping[str, T], inner: Mapping[str, T]) -> dict[str, T]:
 class Setting(Generic[T]):
     """One typed setting: a name for people, a default, and how scopes merge.
 
-    It is a constant of a module, and knows which: where a setting has a value, its module may have to act.
+    It is a constant of a module, and knows which: where a setting has a value, its module may have to act; and by the
+    names of both another interpreter finds the same one, see `mpserver.config.plain`. Without ``travels`` it only
+    matters where configuration is read.
     """
 
-    __slots__ = ("default", "merge", "module", "name")
+    __slots__ = ("default", "merge", "module", "name", "travels")
 
-    def __init__(self, name: str, default: T, merge: Callable[[T, T], T] = override) -> None:
+    def __init__(self, name: str, default: T, merge: Callable[[T, T], T] = override, *, travels: bool = True) -> None:
         self.name = name
         self.default = default
         self.merge = merge
+        self.travels = travels
         #: The name of the module that declares it.
-        self.module: str = sys._getframe(1).f_globals["__name__"]  # noqa: SLF001  (the library has no other way to the stack)
+        self.module: str = sys._getframe(1).f_globals["__name__"]  # noqa: SLF001  # the library has no other way
 
     def __repr__(self) -> str:
         return f"<Setting {self.name}>"

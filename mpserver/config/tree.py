@@ -39,3 +39,8 @@ def from_plain(plain: tuple[Plain, ...]) -> Tree:
         Node(name, args, raw, file, line, None if children is None else from_plain(children))
         for name, args, raw, file, line, children in plain
     )
+
+
+def is_host(node: Node) -> bool:
+    """Whether a node is a VirtualHost section."""
+    return node.children is not None and node.name.lower() == "virtualhost"

@@ -26,12 +26,12 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 
 class ZygoteArguments(NamedTuple):
-    """What a zygote in another Python gets, as plain data: descriptors as numbers, the configuration as bytes."""
+    """What a zygote in another Python gets, as plain data; the descriptors are numbers."""
 
     key: tuple[str, Any]
     control: int
     scoreboard: int
-    configuration: bytes
+    configuration: int
     logs: dict[str, int]
     generation: int
     one_process: bool
@@ -78,7 +78,7 @@ def go(python: str, arguments: ZygoteArguments) -> NoReturn:
     """Become a zygote in another Python. :raises OSError: it can't be executed."""
     from mpserver.system.process import ROOM
 
-    for fd in (arguments.control, arguments.scoreboard, *arguments.logs.values()):
+    for fd in (arguments.control, arguments.scoreboard, arguments.configuration, *arguments.logs.values()):
         os.set_inheritable(fd, True)
     fd = carry("mpserver.interpreters.zygote", *arguments)
     os.execve(python, [*command(python, fd), " " * ROOM], surroundings(python))

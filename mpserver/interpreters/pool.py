@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import marshal
 import time
+from collections.abc import Mapping
 
 from mpserver.api import error_log as levels
 from mpserver.api.loader import LoadedModule
@@ -100,16 +101,14 @@ class Pool:
     _succession: Succession
 
     def __init__(
-        self, start: WorkerStart, loop: Loop, log: ErrorLog, traffic: Traffic, environments: dict[str, Environment],
-        has_connection_handlers: bool,
+        self, start: WorkerStart, loop: Loop, log: ErrorLog, traffic: Traffic, environments: Mapping[str, Environment],
     ) -> None:  # fmt: skip
         """Make an empty one; somebody has to `follow` it before it is used.
 
-        ``environments``: what interpreters have of their own, by their names; ``has_connection_handlers``:
-        whether any server has them.
+        ``environments``: what interpreters have of their own, by their names.
         """
         self._start, self._loop, self._log, self._traffic = start, loop, log, traffic
-        self.environments, self._has_connection_handlers = environments, has_connection_handlers
+        self.environments = environments
         #: Those that get connections.
         self.interpreters: dict[InterpreterId, InterpreterHandle] = {}
         #: Those that end, or begin, beside the one that has the place.
@@ -184,9 +183,7 @@ class Pool:
         boot = Boot(
             interpreter_id, self._kind(interpreter_id), scoreboard_index, start.number,
             start.generation, start.configuration, start.logs,
-            start.scoreboard.fd, start.one_process, environments=self.environments,
-            has_connection_handlers=self._has_connection_handlers,
-            lifetime=lifetime(start.configuration, interpreter_id),
+            start.scoreboard.fd, start.one_process, lifetime=lifetime(start.configuration, interpreter_id),
         )  # fmt: skip
         return KINDS[boot.kind](boot, self._loop, self._events, start.control, inherited)
 

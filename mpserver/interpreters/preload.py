@@ -13,7 +13,7 @@ import threading
 import time
 
 from mpserver.api.loader import Loader
-from mpserver.phases.applications import Wanted
+from mpserver.phases.facts import Wanted
 
 
 def load(wanted: list[Wanted]) -> Loader:

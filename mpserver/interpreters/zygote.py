@@ -20,7 +20,7 @@ import time
 from mpserver.api import error_log as levels
 from mpserver.api.error_log import ErrorLog
 from mpserver.api.loader import Loader
-from mpserver.config.configuration import Configuration
+from mpserver.config.finished import Finished
 from mpserver.interpreters import other_python
 from mpserver.interpreters.crash_backoff import Crashes
 from mpserver.interpreters.lifetime_settings import lifetime
@@ -32,9 +32,8 @@ from mpserver.ipc.messages import MESSAGE
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.modules.all import registry
 from mpserver.modules.mime import TYPES_CONFIG
-from mpserver.modules.python import connection_handlers
 from mpserver.modules.python.environment import Environment
-from mpserver.phases.applications import environments, modules
+from mpserver.phases.facts import modules
 from mpserver.phases.host import error_fd, log_levels
 from mpserver.phases.plan import InterpreterId
 from mpserver.serving.boot import Boot
@@ -52,34 +51,30 @@ ORDER_FDS = 2
 class ZygoteSpec(NamedTuple):
     """All that the zygotes of one generation of the configuration have to know."""
 
-    configuration: Configuration
+    configuration: Finished
     #: The descriptors of the log files by their names.
     logs: dict[str, int]
     scoreboard: Scoreboard
     log: ErrorLog
     generation: int
     one_process: bool
-    #: What interpreters have of their own, by their names.
-    environments: dict[str, Environment]
-    #: Whether any server has connection handlers.
-    has_connection_handlers: bool
 
 
 def specify(
-    configuration: Configuration, logs: dict[str, int], scoreboard: Scoreboard, generation: int, one_process: bool
+    configuration: Finished, logs: dict[str, int], scoreboard: Scoreboard, generation: int, one_process: bool
 ) -> ZygoteSpec:
     """What zygotes have to know, the rest worked out from the configuration."""
     main = configuration.main
     return ZygoteSpec(
         configuration, logs, scoreboard, ErrorLog(error_fd(configuration, main, logs), *log_levels(main)),
-        generation, one_process, environments(configuration).by_name, connection_handlers.wanted(configuration),
+        generation, one_process,
     )  # fmt: skip
 
 
 def arrive(*fields: Any) -> None:
     """Be a zygote in another Python; the fields are those of its arguments."""
     its = ZygoteArguments(*fields)
-    configuration = Configuration.from_bytes(its.configuration, registry())
+    configuration = Finished(its.configuration, registry)
     spec = specify(configuration, its.logs, Scoreboard.attach(its.scoreboard), its.generation, its.one_process)
     set_title(f"mpserver: zygote {its.key[0]}")
     try:
@@ -98,7 +93,7 @@ def depart(python: str, spec: ZygoteSpec, key: Key, control: int) -> NoReturn:
     other_python.go(
         python,
         ZygoteArguments(
-            key, control, spec.scoreboard.fd, spec.configuration.to_bytes(), spec.logs, spec.generation,
+            key, control, spec.scoreboard.fd, spec.configuration.fd, spec.logs, spec.generation,
             spec.one_process,
         ),
     )  # fmt: skip
@@ -224,8 +219,8 @@ class Zygote:
             set_title(f"mpserver: interpreter {interpreter_id.name} (worker {slot})")
             boot = Boot(
                 interpreter_id, "process", scoreboard_index, slot, spec.generation, spec.configuration, spec.logs,
-                spec.scoreboard.fd, spec.one_process, connection_states, spec.environments,
-                spec.has_connection_handlers, lifetime(spec.configuration, interpreter_id),
+                spec.scoreboard.fd, spec.one_process, connection_states,
+                lifetime(spec.configuration, interpreter_id),
             )  # fmt: skip
             run(boot, inbox, self._loader)
             status = 0

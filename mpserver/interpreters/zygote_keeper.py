@@ -10,7 +10,7 @@ import signal
 import socket
 
 from mpserver.api import error_log as levels
-from mpserver.config.configuration import Configuration
+from mpserver.config.finished import Finished
 from mpserver.errors import StartError
 from mpserver.interpreters import other_python
 from mpserver.interpreters.zygote import ORDER_FDS, Key, depart, describe_end, refuse_order, serve, specify
@@ -48,7 +48,7 @@ class Keeper:
 
     def __init__(
         self,
-        configuration: Configuration,
+        configuration: Finished,
         logs: dict[str, int],
         scoreboard: Scoreboard,
         identity: Account | None,
@@ -173,7 +173,9 @@ class Keeper:
         status = 1
         try:
             reset_signals()
-            close_inherited([control.fileno(), spec.scoreboard.fd, self._log.fd, *spec.logs.values()])
+            close_inherited(
+                [control.fileno(), spec.scoreboard.fd, spec.configuration.fd, self._log.fd, *spec.logs.values()]
+            )
             set_title(f"mpserver: zygote {name}")
             other_python.limit(its)
             identity = self._identity
@@ -194,7 +196,7 @@ class Keeper:
 
 
 def keeper_process(
-    configuration: Configuration, logs: dict[str, int], scoreboard: Scoreboard, identity: Account | None
+    configuration: Finished, logs: dict[str, int], scoreboard: Scoreboard, identity: Account | None
 ) -> socket.socket:
     """Fork a process that keeps the zygotes of a one-process server, which has threads and may not fork.
 
@@ -208,7 +210,7 @@ def keeper_process(
             reset_signals()
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-            close_inherited([theirs.fileno(), scoreboard.fd, 2, *logs.values()])
+            close_inherited([theirs.fileno(), scoreboard.fd, configuration.fd, 2, *logs.values()])
             set_title("mpserver: zygotes")
             _keep(Keeper(configuration, logs, scoreboard, identity, 1, one_process=True), theirs)
             status = 0

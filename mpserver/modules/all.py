@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from mpserver.config.registry import Module, Registry
 from mpserver.modules.hooks import ANY_HANDLER, PACKAGE, TRACE_HANDLER, Known, Part
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.config.registry import Registry
 
 ALWAYS, CONFIGURED = Part.ALWAYS, Part.CONFIGURED
 
@@ -38,6 +41,7 @@ TABLE = (
 
 def registry() -> Registry:
     """A registry of every module's directives."""
+    from mpserver.config.registry import Module, Registry  # (serving needs no directives but for .htaccess files)
     from mpserver.modules.mpm import PREFORK, WORKER, directives
 
     return Registry(

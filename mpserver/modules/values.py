@@ -32,7 +32,7 @@ class Check(NamedTuple):
     line: int
 
 
-CHECKS: Setting[tuple[Check, ...]] = Setting("checks", (), append)
+CHECKS: Setting[tuple[Check, ...]] = Setting("checks", (), append, travels=False)
 
 
 def later(call: Call, test: Callable[[], str | None]) -> None:

@@ -6,7 +6,6 @@ environment it has (a Python, a user, limits); what several of them say of one n
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 
 from mpserver.config.configuration import Configuration
@@ -15,19 +14,16 @@ from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError
 from mpserver.modules import python
 from mpserver.modules.python.environment import ENVIRONMENT, PRELOAD, Environment, Told, plain
+from mpserver.phases.facts import Wanted
+from mpserver.phases.host import server_name
 from mpserver.phases.plan_compiler import MAIN
-from mpserver.typing import NamedTuple
+from mpserver.typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from mpserver.config.sections import Sections
 
 #: What names the application of ``mod_python.wsgi``.
 WSGI, WSGI_APPLICATION = "mod_python.wsgi", "mod_python.wsgi.application"
-
-
-class Wanted(NamedTuple):
-    """A module to load: its name, the directory that comes first on sys.path, and PythonPath."""
-
-    module: str
-    directory: str | None
-    path: str | None
 
 
 def scopes(server: Server) -> Iterator[Conf]:
@@ -52,42 +48,51 @@ def _interpreter(server: Server, conf: Conf, spec: python.HandlerSpec) -> str:
         return named
     if conf[python.INTERP_PER_DIRECTORY] or conf[python.INTERP_PER_DIRECTIVE]:
         return spec.directory or MAIN
-    return server.name or os.uname().nodename
+    return server_name(server)
+
+
+class _Scopes:
+    """The scopes of servers one after the other: many virtual hosts have the same sections."""
+
+    def __init__(self) -> None:
+        self._sections: Sections | None = None
+        self._found: tuple[Conf, ...] = ()
+
+    def of(self, server: Server) -> tuple[Conf, ...]:
+        """Those of a server."""
+        if server.sections is not self._sections:
+            self._sections, self._found = server.sections, tuple(scopes(server))
+        return self._found
 
 
 def names(configuration: Configuration) -> list[str]:
     """The names of all applications, in the order of the configuration."""
     found = [interpreter for _module, interpreter in configuration.main.conf[python.PYTHON_IMPORTS]]
+    merged = _Scopes()
     for server in (configuration.main, *configuration.hosts):
-        found += [name for conf in scopes(server) for name, _spec in interpreters(server, conf)]
+        found += [name for conf in merged.of(server) for name, _spec in interpreters(server, conf)]
     return list(dict.fromkeys(found))
 
 
-def modules(configuration: Configuration, name: str, environment: Environment = ()) -> list[Wanted]:
-    """The modules that an application begins with, in their order."""
-    main = configuration.main
-    path = main.base[python.PYTHON_PATH]
-    imports = main.conf[python.PYTHON_IMPORTS]
-    first = [Wanted(module.partition("::")[0], None, path) for module, its in reversed(imports) if its == name]
-    handlers = list(_handlers(configuration, name))
-    path = next((wanted.path for wanted in handlers if wanted.path is not None), path)
-    directory = None if path is not None else next((wanted.directory for wanted in handlers), None)
-    asked = [Wanted(module, directory, path) for module in dict(environment).get(PRELOAD, ())]
-    return list(dict.fromkeys([*asked, *first, *handlers]))
-
-
-def _handlers(configuration: Configuration, name: str) -> Iterator[Wanted]:
+def handlers(configuration: Configuration) -> dict[str, tuple[Wanted, ...]]:
+    """The modules of all handlers, by the names of their interpreters."""
+    found: dict[str, dict[Wanted, None]] = {}
+    merged = _Scopes()
     for server in (configuration.main, *configuration.hosts):
-        for conf in scopes(server):
-            path = conf[python.PYTHON_PATH]
-            for its, spec in interpreters(server, conf):
-                if its == name:
-                    directory = None if spec.is_location or path is not None else spec.directory
-                    module = spec.handler.partition("::")[0]
-                    yield Wanted(module, directory, path)
-                    application = python.options(conf).get(WSGI_APPLICATION)
-                    if module == WSGI and application:
-                        yield Wanted(application.partition("::")[0], directory, path)
+        for conf in merged.of(server):
+            for name, spec in interpreters(server, conf):
+                found.setdefault(name, {}).update(dict.fromkeys(_modules(conf, spec)))
+    return {name: tuple(its) for name, its in found.items()}
+
+
+def _modules(conf: Conf, spec: python.HandlerSpec) -> Iterator[Wanted]:
+    path = conf[python.PYTHON_PATH]
+    directory = None if spec.is_location or path is not None else spec.directory
+    module = spec.handler.partition("::")[0]
+    yield Wanted(module, directory, path)
+    application = python.options(conf).get(WSGI_APPLICATION)
+    if module == WSGI and application:
+        yield Wanted(application.partition("::")[0], directory, path)
 
 
 # ---- environments
@@ -105,8 +110,9 @@ def environments(configuration: Configuration) -> Environments:
     told: dict[str, dict[str, Told]] = {}
     faults: list[ConfigError] = []
     backends: dict[str, set[str]] = {}
+    merged = _Scopes()
     for server in (configuration.main, *configuration.hosts):
-        for conf in scopes(server):
+        for conf in merged.of(server):
             environment = conf[ENVIRONMENT]
             if environment:
                 for name in dict.fromkeys(name for name, _spec in interpreters(server, conf)):

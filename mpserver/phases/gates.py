@@ -9,7 +9,7 @@ than this one's. Everywhere else all phases run, with the new URI.
 
 from __future__ import annotations
 
-from mpserver.config.section_kinds import FILES
+from mpserver.config.entries import FILES
 from mpserver.config.sections import for_files
 from mpserver.typing import TYPE_CHECKING
 

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 
 from mpserver.api.error_log import DEFAULT_LEVEL, ErrorLog
 from mpserver.api.server import Server as ServerObject
-from mpserver.config.configuration import Configuration
-from mpserver.config.server import Server
 from mpserver.config.settings import Conf
 from mpserver.http1.blocks import Blocks
 from mpserver.http1.head import Head, Limits
@@ -20,6 +18,8 @@ from mpserver.typing import TYPE_CHECKING
 from mpserver.version import MOD_PYTHON_VERSION, VERSION
 
 if TYPE_CHECKING:
+    from mpserver.config.finished import Finished
+    from mpserver.config.server import Server
     from mpserver.modules.hooks import HookTable, OpenLog, Translator
     from mpserver.phases.located import Located
 
@@ -37,7 +37,7 @@ class Site:
     )  # fmt: skip
 
     def __init__(
-        self, configuration: Configuration, server: Server, name: str, logs: Mapping[str, int], table: HookTable
+        self, configuration: Finished, server: Server, name: str, logs: Mapping[str, int], table: HookTable
     ) -> None:
         conf = server.conf
         self.server = server
@@ -105,7 +105,7 @@ def server_name(server: Server) -> str:
     return server.name or os.uname().nodename
 
 
-def server_object(configuration: Configuration, host: Host, generation: int) -> ServerObject:
+def server_object(configuration: Finished, host: Host, generation: int) -> ServerObject:
     """What applications see of a server."""
     server, conf = host.server, host.server.conf
     return ServerObject(
@@ -160,7 +160,7 @@ def server_software(conf: Conf) -> str:
     return told.get(conf[core.SERVER_TOKENS], full)
 
 
-def error_fd(configuration: Configuration, server: Server, logs: Mapping[str, int]) -> int:
+def error_fd(configuration: Finished, server: Server, logs: Mapping[str, int]) -> int:
     """The descriptor of a server's error log; stderr where it was not opened (one-process tests)."""
     return logs.get(log_key(configuration.root, core.error_log(server.conf)), 2)
 

@@ -18,7 +18,6 @@ from mpserver.api import constants
 from mpserver.api.loader import Loader
 from mpserver.api.request import Request
 from mpserver.api.response_head import Clock
-from mpserver.config.configuration import Configuration
 from mpserver.config.sections import merge
 from mpserver.errors import ClientGone, Moves, RequestError, Unread, is_crowded
 from mpserver.http1.head import refused
@@ -38,6 +37,7 @@ from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.stream import Link
+    from mpserver.config.finished import Finished
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 
@@ -48,7 +48,7 @@ class Pipeline(Redirects):
     planner_type: type[Planner] = Planner
 
     def __init__(
-        self, configuration: Configuration, logs: Mapping[str, int], generation: int, loader: Loader | None,
+        self, configuration: Finished, logs: Mapping[str, int], generation: int, loader: Loader | None,
         environments: Mapping[str, Environment],
     ) -> None:  # fmt: skip
         self.loader = loader

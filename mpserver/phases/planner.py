@@ -8,10 +8,8 @@ from collections.abc import Iterator, Mapping
 from mpserver.api.connection import Address
 from mpserver.api.loader import Loader
 from mpserver.api.server import Server as ServerObject
-from mpserver.config.configuration import Configuration
 from mpserver.config.htaccess import HtaccessCache, Watched
 from mpserver.config.sections import Sections
-from mpserver.config.server import Server
 from mpserver.config.settings import Conf
 from mpserver.modules import python
 from mpserver.modules.all import TABLE
@@ -26,6 +24,8 @@ from mpserver.typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
+    from mpserver.config.finished import Finished
+    from mpserver.config.server import Server
     from mpserver.phases.timeouts import Timeouts
 
 #: Caches are emptied when they grow past this: a client can ask for any number of paths.
@@ -52,7 +52,7 @@ class Planner:
     """Hosts, resources and plans of one interpreter, or of a router."""
 
     def __init__(
-        self, configuration: Configuration, logs: Mapping[str, int], generation: int, loader: Loader | None,
+        self, configuration: Finished, logs: Mapping[str, int], generation: int, loader: Loader | None,
         environments: Mapping[str, Environment], detours: Detours,
     ) -> None:  # fmt: skip
         self.configuration = configuration
@@ -73,7 +73,7 @@ class Planner:
         self._sites: dict[tuple[Conf, Sections, str | None], Site] = {}
         self._found: dict[tuple[Address, str | None], Host] = {}
         #: How many names of hosts are remembered: each has a few, and every local address counts.
-        self._names = CACHE + 2 * len(configuration.hosts)
+        self._names = CACHE + 2 * configuration.number_of_hosts
         self._plans: dict[tuple[Conf, Site, bool], Plan] = {}
         self._file_plans: dict[tuple[Conf, Site, str | None], Plan] = {}
         self._early: dict[Site, Plan] = {}
@@ -117,9 +117,8 @@ class Planner:
 
     def _after(self, server: Server) -> ServerObject | None:
         """The server after this one, in httpd's order: the main server, then the virtual hosts from the last on."""
-        hosts = self.configuration.hosts
-        number = hosts.index(server) if server in hosts else len(hosts)
-        return self.host(hosts[number - 1]).object if number else None
+        number = server.number - 1 if server.is_virtual else self.configuration.number_of_hosts
+        return self.host(self.configuration.host(number)).object if number else None
 
     # ---- resources
 

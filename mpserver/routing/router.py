@@ -25,8 +25,7 @@ from mpserver.interpreters.replacement import Replacement
 from mpserver.ipc import messages
 from mpserver.ipc.worker_messages import LEAVING
 from mpserver.modules import mpm
-from mpserver.modules.python.connection_handlers import wanted
-from mpserver.phases.applications import environments
+from mpserver.phases import facts
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import InterpreterId
 from mpserver.phases.plan_compiler import MAIN
@@ -63,17 +62,17 @@ class Router(Refusals):
         self.draining = self.stopping = False
         self.delayed_flush: DelayedFlush | None = None
         self.loop = Loop()
-        its = environments(start.configuration).by_name
+        its = facts.environments(start.configuration)
         self.pipeline = Pipeline(start.configuration, start.logs, start.generation, None, its)
         self.planner = self.pipeline.planner
         self.log = self.planner.host(start.configuration.main).log
         self.host_of = self.planner.host_of
-        has_connection_handlers = wanted(start.configuration)
+        has_connection_handlers = facts.has_connection_handlers(start.configuration)
         #: Begin with a connection that has arrived, and with one that another one accepted.
         self._arrive = connection_handlers.starter(has_connection_handlers, Connection.arrive, self._talk)
         self._begin = connection_handlers.starter(has_connection_handlers, Connection.start, self._talk)
         self.connections: set[Connection] = set()
-        self.pool = Pool(start, self.loop, self.log, self, its, has_connection_handlers)
+        self.pool = Pool(start, self.loop, self.log, self, its)
         self.replacement = Replacement(self.pool, start, self.loop, self.log, self.leave)
         self.accepting = Accepting(start, self.loop, self.log, self)
         lends = not (start.one_process or mpm.is_threaded(start.configuration) or has_connection_handlers)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import marshal
 
-from mpserver.config.configuration import Configuration
+from mpserver.config.finished import Finished
 from mpserver.modules.all import registry
-from mpserver.modules.python.environment import Environment
 from mpserver.phases.plan import InterpreterId
 from mpserver.serving.lifetime import UNLIMITED, InterpreterLifetime
 from mpserver.typing import Any, NamedTuple
@@ -24,29 +23,24 @@ class Boot(NamedTuple):
     scoreboard_index: int
     slot: int
     generation: int
-    configuration: Configuration
+    configuration: Finished
     logs: dict[str, int]
     scoreboard: int
     one_process: bool
     #: The descriptor of its connection states, where it is a process.
     connection_states: int = -1
-    #: What interpreters have of their own, by their names.
-    environments: dict[str, Environment] = {}
-    #: Whether any server has connection handlers, and how long the interpreter lives. (Worked out by who boots it:
-    #: that takes a look at every virtual host.)
-    has_connection_handlers: bool = False
     lifetime: InterpreterLifetime = UNLIMITED
 
 
 def pack(boot: Boot) -> bytes:
     """The boot record as bytes, for an interpreter that shares no objects with this one."""
     record: tuple[Any, ...] = boot[1:5] + boot[6:-1]
-    return marshal.dumps((tuple(boot.interpreter_id), tuple(boot.lifetime), boot.configuration.to_bytes(), *record))
+    return marshal.dumps((tuple(boot.interpreter_id), tuple(boot.lifetime), boot.configuration.fd, *record))
 
 
 def unpack(data: bytes) -> Boot:
-    """Make the record of what `pack` gave, and compile its configuration."""
-    interpreter_id, lifetime, configuration, kind, scoreboard_index, slot, generation, *rest = marshal.loads(data)
-    compiled = Configuration.from_bytes(configuration, registry())
-    boot = Boot(InterpreterId(*interpreter_id), kind, scoreboard_index, slot, generation, compiled, *rest)
+    """Make the record of what `pack` gave."""
+    interpreter_id, lifetime, fd, kind, scoreboard_index, slot, generation, *rest = marshal.loads(data)
+    configuration = Finished(fd, registry)
+    boot = Boot(InterpreterId(*interpreter_id), kind, scoreboard_index, slot, generation, configuration, *rest)
     return boot._replace(lifetime=InterpreterLifetime(*lifetime))

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from mpserver.api.constants import DECLINED
 from mpserver.errors import ClientGone, Misplaced
 from mpserver.modules import python
+from mpserver.phases import facts
 from mpserver.serving.connection import Connection
 from mpserver.serving.states import GONE, READING
 from mpserver.typing import TYPE_CHECKING
@@ -84,7 +85,7 @@ class ConnectionHandlers:
         self._interpreter = interpreter
         self._protocols: dict[Host, HostHandlers] = {}
         #: Whether any server has one.
-        self.wanted = interpreter.boot.has_connection_handlers
+        self.wanted = facts.has_connection_handlers(interpreter.boot.configuration)
 
     def run(self, connection: Connection) -> bool:
         """Let the handler have a connection, from its beginning to its end.

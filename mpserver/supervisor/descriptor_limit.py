@@ -10,13 +10,13 @@ from mpserver.system.descriptors import BASE, CONNECTIONS, INTERPRETER, LEAST_CO
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.config.configuration import Configuration
+    from mpserver.config.finished import Finished
 
 
-def wanted(configuration: Configuration) -> int:
+def wanted(configuration: Finished) -> int:
     """How many descriptors a worker, or the master, can use with a configuration."""
     limits = mpm.limits_of(configuration)
-    hosts = len(configuration.hosts) + 1
+    hosts = configuration.number_of_hosts + 1
     interpreters = min(configuration.main.conf[python.INTERP_MAX] or hosts, INTERPRETERS)
     connections = max(CONNECTIONS * limits.workers * limits.threads, LEAST_CONNECTIONS)
     worker = BASE + MOST_RESERVE + INTERPRETER * interpreters + hosts + connections
@@ -24,7 +24,7 @@ def wanted(configuration: Configuration) -> int:
     return max(worker, master)
 
 
-def raise_limit(configuration: Configuration) -> str:
+def raise_limit(configuration: Finished) -> str:
     """Raise the soft limit to what a configuration can use. :returns: what to tell, "" where that is possible."""
     need = wanted(configuration)
     now, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

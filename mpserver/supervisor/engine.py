@@ -8,7 +8,7 @@ from collections.abc import Callable
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from mpserver.config.configuration import Configuration
+    from mpserver.config.finished import Finished
     from mpserver.ipc.scoreboard import Scoreboard
     from mpserver.supervisor.worker_start import WorkerStart
     from mpserver.system.account import Account
@@ -45,5 +45,5 @@ class Engine(NamedTuple):
     """
 
     serve: Callable[[WorkerStart], None]
-    keeper: Callable[[Configuration, dict[str, int], Scoreboard, Account | None, int], ZygoteKeeper]
-    keeper_process: Callable[[Configuration, dict[str, int], Scoreboard, Account | None], socket.socket]
+    keeper: Callable[[Finished, dict[str, int], Scoreboard, Account | None, int], ZygoteKeeper]
+    keeper_process: Callable[[Finished, dict[str, int], Scoreboard, Account | None], socket.socket]

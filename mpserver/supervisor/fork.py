@@ -69,7 +69,16 @@ def _become_worker(
     try:
         reset_signals(blocked)
         listeners = (sock.fileno() for sock in start.listeners)
-        close_inherited([start.control.fileno(), start.scoreboard.fd, log.fd, *start.logs.values(), *listeners])
+        close_inherited(
+            [
+                start.control.fileno(),
+                start.scoreboard.fd,
+                start.configuration.fd,
+                log.fd,
+                *start.logs.values(),
+                *listeners,
+            ]
+        )
         set_title(f"mpserver: worker {start.number}")
         if account is not None:
             assume(account)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from mpserver.api.error_log import ErrorLog
 from mpserver.supervisor.engine import Engine, ZygoteKeeper
-from mpserver.supervisor.settings import ProcessSettings, process_settings
+from mpserver.supervisor.reading import Reading
+from mpserver.supervisor.settings import ProcessSettings
 from mpserver.system.listeners import Listeners
 from mpserver.system.log_files import Logs
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.config.configuration import Configuration
+    from mpserver.config.finished import Finished
     from mpserver.ipc.scoreboard import Scoreboard
 
 
@@ -23,7 +24,7 @@ class Generation:
     )  # fmt: skip
 
     def __init__(
-        self, number: int, configuration: Configuration, conf: ProcessSettings, logs: Logs, listeners: Listeners
+        self, number: int, configuration: Finished, conf: ProcessSettings, logs: Logs, listeners: Listeners
     ) -> None:
         """``number`` counts from 1; the logs and listeners are open."""
         self.number, self.configuration, self.conf = number, configuration, conf
@@ -61,20 +62,25 @@ class Generation:
             self.keeper.close()
         self.listeners.close(but=listeners_but)
         self.logs.close()
+        self.configuration.close()
 
 
-def open_generation(number: int, configuration: Configuration, before: Listeners, soft: int = 0) -> Generation:
+def open_generation(number: int, reading: Reading, before: Listeners, soft: int = 0) -> Generation:
     """Open what a configuration needs: its log files, and the addresses that ``before`` does not have.
 
     ``soft``: the limit of descriptors for the programs that take logs; 0: as it is.
 
     :raises StartError: something can't be opened; nothing stays open then.
     """
-    conf = process_settings(configuration)
-    logs = Logs(configuration.root, (conf.error_log, *conf.log_targets), soft)
+    conf, configuration = reading
     try:
-        listeners = before.following(conf.addresses, conf.backlog)
+        logs = Logs(configuration.root, (conf.error_log, *conf.log_targets), soft)
+        try:
+            listeners = before.following(conf.addresses, conf.backlog)
+        except BaseException:
+            logs.close()
+            raise
     except BaseException:
-        logs.close()
+        configuration.close()
         raise
     return Generation(number, configuration, conf, logs, listeners)

@@ -19,10 +19,10 @@ from mpserver.system.systemd import Notifier
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.config.configuration import Configuration
+    from mpserver.supervisor.reading import Reading
 
 
-def run(configuration: Configuration, engine: Engine, notifier: Notifier) -> None:
+def run(reading: Reading, engine: Engine, notifier: Notifier) -> None:
     """Serve in this process until a signal ends it.
 
     Process interpreters need a process without threads to be forked from, so their keeper gets one, which is
@@ -31,7 +31,8 @@ def run(configuration: Configuration, engine: Engine, notifier: Notifier) -> Non
     :raises StartError: the server can't start.
     """
     soft = descriptors.original()
-    generation = open_generation(1, configuration, Listeners(), soft)
+    generation = open_generation(1, reading, Listeners(), soft)
+    configuration = generation.configuration
     conf = generation.conf
     try:
         pidfile.write(conf.pid_file)

@@ -19,7 +19,7 @@ from mpserver.system.systemd import Notifier
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.config.configuration import Configuration
+    from mpserver.supervisor.reading import Reading
 
 #: A new generation is given up when so many of its workers in a row died before any served.
 GIVE_UP_AFTER = 3
@@ -40,7 +40,7 @@ class Reload:
         scoreboard: Scoreboard,
         notifier: Notifier,
         *,
-        read: Callable[[], Configuration],
+        read: Callable[[], Reading],
         adopt: Callable[[Generation], None],
         switched: Callable[[Generation, Generation], None],
     ) -> None:

@@ -7,7 +7,7 @@ import socket
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from mpserver.config.configuration import Configuration
+    from mpserver.config.finished import Finished
     from mpserver.ipc.scoreboard import Scoreboard
 
 
@@ -20,7 +20,7 @@ class WorkerStart(NamedTuple):
 
     number: int
     generation: int
-    configuration: Configuration
+    configuration: Finished
     listeners: list[socket.socket]
     #: Descriptors by the keys of `mpserver.system.log_files.log_key`.
     logs: dict[str, int]

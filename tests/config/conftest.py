@@ -10,9 +10,16 @@ import pytest
 
 from config.small import small_registry
 from mpserver.config.configuration import Configuration, load
+from mpserver.config.finished import Finished
+from mpserver.config.finishing import write
 
 #: Gives the configuration of a text.
 LoadText: TypeAlias = Callable[[str], Configuration]
+
+
+def finished(configuration: Configuration) -> Finished:
+    """The configuration as those have it who serve."""
+    return Finished(write(configuration), small_registry)
 
 
 @pytest.fixture

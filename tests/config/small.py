@@ -1,6 +1,7 @@
 """A small registry for the tests: directives of every shape, and the engine's own ones."""
 
-from mpserver.config import hosts, htaccess
+from mpserver.config import hosts, htaccess_directives
+from mpserver.config.override import Override
 from mpserver.config.registry import (
     EVERYWHERE,
     IN_DIRECTORY,
@@ -11,7 +12,6 @@ from mpserver.config.registry import (
     Call,
     Directive,
     Module,
-    Override,
     Registry,
 )
 from mpserver.config.settings import Setting, append
@@ -59,7 +59,7 @@ def small_registry() -> Registry:
         "core_module",
         (
             *hosts.DIRECTIVES,
-            *htaccess.DIRECTIVES,
+            *htaccess_directives.DIRECTIVES,
             Directive("ServerRoot", Args.TAKE1, SERVER_ONLY, _nothing),
             Directive("Listen", Args.ITERATE, SERVER_ONLY, _nothing),
             Directive("Timeout", Args.TAKE1, SERVER_VHOST, _nothing, help="Timeout duration (sec)"),

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from config.conftest import LoadText
+from config.conftest import LoadText, finished
 from config.small import KEEP_ALIVE, NOTE, ROOT, small_registry
-from mpserver.config.configuration import Configuration, compile_tree, load
+from mpserver.config.configuration import Configuration, load
+from mpserver.config.finished import Finished
+from mpserver.config.finishing import write
 from mpserver.config.registry import Args, Directive, Module, Registry, Where
 from mpserver.config.sections import merge
 from mpserver.config.tree import from_plain, to_plain
@@ -55,7 +57,7 @@ def test_levels_and_their_merging(load_text: LoadText) -> None:
     assert one.own_base[NOTE] == ("one",)
 
 
-def check_same(one: Configuration, other: Configuration) -> None:
+def check_same(one: Configuration, other: Configuration | Finished) -> None:
     for left, right in zip((one.main, *one.hosts), (other.main, *other.hosts), strict=True):
         assert (left.name, left.names, left.addresses, left.defn_line) == (
             right.name,
@@ -72,15 +74,16 @@ def check_same(one: Configuration, other: Configuration) -> None:
     assert (one.root, one.file, one.defines) == (other.root, other.file, other.defines)
 
 
-def test_another_interpreter_compiles_the_same(load_text: LoadText) -> None:
+def test_another_interpreter_has_the_same(load_text: LoadText) -> None:
     configuration = load_text("Define NAME value\n" + TEXT)
-    there = Configuration.from_bytes(configuration.to_bytes(), small_registry())
+    there = finished(configuration)
     check_same(configuration, there)
     assert there.time == configuration.time
     assert there.variables == {"NAME": "value"}
-    # ... and sends the same on
-    again = Configuration.from_bytes(there.to_bytes(), small_registry())
-    check_same(configuration, again)
+    assert (there.loaded, there.mpm) == (configuration.loaded, configuration.mpm)
+    # ... and hands the same on
+    check_same(configuration, Finished(there.fd, small_registry))
+    there.close()
 
 
 def test_the_tree_survives_marshal(load_text: LoadText) -> None:
@@ -90,28 +93,31 @@ def test_the_tree_survives_marshal(load_text: LoadText) -> None:
     assert tree == configuration.tree
     check_same(
         configuration,
-        compile_tree(tree, small_registry(), configuration.root, configuration.defines, configuration.file),
+        Configuration(tree, small_registry(), configuration.root, configuration.defines, configuration.file),
     )
 
 
-def test_hosts_are_compiled_when_first_asked_for(load_text: LoadText) -> None:
+def test_what_was_compiled_is_not_compiled_again(load_text: LoadText) -> None:
     compiled = []
     registry = small_registry()
     spy = Directive("Spy", Args.TAKE1, Where.VHOST, lambda call: compiled.append(call.args[0]))
     text = "".join(f"<VirtualHost *>\nServerName {n}\nSpy {n}\n</VirtualHost>\n" for n in "abc")
-    data = b""
     spied = Registry((*registry.modules, Module("mod_spy.c", "spy_module", (spy,))))
     main = load_text("")  # (for its folder)
     Path(main.file).write_text(text)
-    data = load(main.file, spied, root="/").to_bytes()
+    read = load(main.file, spied, root="/")
     assert compiled == ["a", "b", "c"]
-    compiled.clear()
-    there = Configuration.from_bytes(data, spied)
+
+    def directives() -> Registry:
+        raise AssertionError("nobody reads a .htaccess file")
+
+    there = Finished(write(read), directives)
     found = there.find("127.0.0.1", 80, "b")
-    assert (found.name, compiled) == ("b", [])
+    assert found is there.find("127.0.0.1", 80, "b")
+    assert found.name == "b"
     assert not found.conf[ROOT]
     assert not found.base[NOTE]
-    assert compiled == ["b"]
+    assert compiled == ["a", "b", "c"]
 
 
 def test_errors_of_all_parts_come_in_their_order(load_text: LoadText) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from config.conftest import LoadText
-from config.small import NOTE, small_registry
+from config.conftest import LoadText, finished
+from config.small import NOTE
 from mpserver.cli.info import describe
 from mpserver.config.configuration import Configuration
-from mpserver.config.hosts import normal_host, normal_ip, parse_address, split_name
+from mpserver.config.finished import Finished
+from mpserver.config.host_names import normal_host, normal_ip
+from mpserver.config.hosts import parse_address, split_name
 from mpserver.errors import ConfigError
 
 
@@ -16,9 +18,21 @@ def host(addresses: str, note: str, *directives: str) -> str:
     return "\n".join([f"<VirtualHost {addresses}>", f"Note {note}", *directives, "</VirtualHost>\n"])
 
 
-def chosen(configuration: Configuration, ip: str, port: int, name: str | None) -> str:
-    found = configuration.find(ip, port, name).base[NOTE]
-    return " ".join(found) or "main"
+def chosen(configuration: Configuration | Finished, ip: str, port: int, name: str | None) -> str:
+    """The note of the host that is found, by those who read the configuration and by those who serve."""
+    found = configuration.find(ip, port, name)
+    if isinstance(configuration, Configuration):
+        serving = finished(configuration).find(ip, port, name)
+        assert (serving.number, serving.name, serving.names, serving.port, serving.addresses) == (
+            found.number,
+            found.name,
+            found.names,
+            found.port,
+            found.addresses,
+        )
+        assert serving.base[NOTE] == found.base[NOTE]
+    notes: tuple[str, ...] = found.base[NOTE]
+    return " ".join(notes) or "main"
 
 
 ONE, TWO = "127.0.0.1", "127.0.0.2"
@@ -124,7 +138,7 @@ def test_the_name_in_virtualhost_counts_last(load_text: LoadText, monkeypatch: p
     assert "Could not resolve host name nowhere -- ignoring!" in configuration.warnings[0]
 
     # an interpreter asks no name server
-    again = Configuration.from_bytes(configuration.to_bytes(), small_registry())
+    again = finished(configuration)
     assert len(asked) == 4
     assert chosen(again, ONE, 80, "outside") == "third"
 
@@ -159,14 +173,15 @@ def test_facts_of_servers(load_text: LoadText) -> None:
 def test_hosts_that_only_have_names_share_what_was_compiled(load_text: LoadText) -> None:
     read = load_text(BY_NAME + "<VirtualHost *>\nServerName n1\n</VirtualHost>\n<VirtualHost *>\nServerName n2\n"
                      "ServerAlias *.n3\n</VirtualHost>\n" + host("*", "own", "ServerName n4"))  # fmt: skip
-    for configuration in (read, Configuration.from_bytes(read.to_bytes(), read.registry)):
+    assert [node.args for node in read.hosts[-2].children()] == [("n2",), ("*.n3",)]
+    configuration: Configuration | Finished
+    for configuration in (read, finished(read)):
         main, (*_, first, one, two, own) = configuration.main, configuration.hosts
         for server in (one, two):
             assert (server.conf, server.base, server.sections) == (main.conf, main.base, main.sections)
         assert (one.name, two.name, two.wild_names) == ("n1", "n2", ("*.n3",))
         assert own.base[NOTE] == ("own",)
         assert main.sections not in (own.sections, first.sections)
-        assert [node.args for node in two.children()] == [("n2",), ("*.n3",)]
 
 
 def test_description_of_one_host_is_one_line(load_text: LoadText) -> None:

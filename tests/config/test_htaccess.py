@@ -10,8 +10,7 @@ import pytest
 from config.conftest import LoadText
 from config.small import NAME, NOTE
 from mpserver.config.htaccess import HtaccessCache
-from mpserver.config.registry import Override
-from mpserver.config.section_kinds import Allowed
+from mpserver.config.override import Allowed, Override
 from mpserver.config.sections import merge
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError
@@ -29,10 +28,11 @@ def folder(tmp_path: Path) -> Path:
 def outcome(load_text: LoadText, folder: Path, allow: str, text: str, name: str = "x.html") -> str:
     """The notes of a file below a directory with this AllowOverride, or the fault."""
     (folder / ".htaccess").write_text(text)
-    main = load_text(f"<Directory {folder.parent}>\nNote w\n{allow}\n</Directory>\n").main
+    configuration = load_text(f"<Directory {folder.parent}>\nNote w\n{allow}\n</Directory>\n")
+    main = configuration.main
     chain = ("/", f"{folder.parent}/", f"{folder}/")
     try:
-        conf = merge(main, "/", chain, HtaccessCache(main._configuration), name)
+        conf = merge(main, "/", chain, HtaccessCache(configuration), name)
     except ConfigError as error:
         assert error.file == str(folder / ".htaccess")
         return f"{error.line}: {error.message}"
@@ -162,8 +162,8 @@ def test_what_is_allowed_is_part_of_the_question(load_text: LoadText, folder: Pa
 
 
 def test_the_first_name_that_exists_counts(load_text: LoadText, folder: Path) -> None:
-    main = load_text(f"AccessFileName .acl .htaccess\n<Directory {folder}>\nAllowOverride All\n</Directory>\n").main
-    cache = HtaccessCache(main._configuration)
+    configuration = load_text(f"AccessFileName .acl .htaccess\n<Directory {folder}>\nAllowOverride All\n</Directory>\n")
+    main, cache = configuration.main, HtaccessCache(configuration)
     chain = ("/", f"{folder}/")
     assert merge(main, "/", chain, cache, "x")[NOTE] == ()
     (folder / ".htaccess").write_text("Note second\n")

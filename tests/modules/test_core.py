@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from modules.scopes import REGISTRY, Scope, in_directory, within
-from mpserver.config.registry import Args, Override, Where
+from mpserver.config.override import Override
+from mpserver.config.registry import (
+    Args,
+    Where,
+)
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError
 from mpserver.modules import core, values

@@ -12,6 +12,7 @@ from mpserver.config.configuration import Configuration, load
 from mpserver.errors import ConfigErrors
 from mpserver.modules import mpm
 from mpserver.modules.all import registry
+from mpserver.phases.survey import finish
 
 
 def read(folder: Path, text: str) -> Configuration:
@@ -41,7 +42,7 @@ def test_worker_is_chosen(tmp_path: Path, choice: str) -> None:
     configuration = read(tmp_path, text)
     assert mpm.is_threaded(configuration)
     assert mpm.limits_of(configuration).threads == 7
-    again = Configuration.from_bytes(configuration.to_bytes(), registry())
+    again = finish(configuration)
     assert mpm.limits_of(again) == mpm.limits_of(configuration)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mpserver.config.configuration import Configuration, load
+from mpserver.config.finished import Finished
 from mpserver.config.htaccess import HtaccessCache
 from mpserver.config.sections import merge
 from mpserver.config.settings import Conf
@@ -16,6 +17,7 @@ from mpserver.modules import dir as directories
 from mpserver.modules.all import registry
 from mpserver.modules.log_config import hooks as log_hooks
 from mpserver.modules.mime import hooks as mime_hooks
+from mpserver.phases.survey import finish
 
 CONFIG = """\
 ServerRoot {root}
@@ -94,7 +96,7 @@ def read(root: Path) -> Configuration:
     return load("httpd.conf", registry(), root=str(root))
 
 
-def for_file(configuration: Configuration, host: str, root: Path, path: str) -> Conf:
+def for_file(configuration: Configuration | Finished, host: str, root: Path, path: str) -> Conf:
     """The directory level for a file below the root."""
     chain = ["/"]
     for part in [*root.parts[1:], *path.split("/")[:-1]]:
@@ -162,7 +164,7 @@ def test_a_location_and_a_virtual_host(root: Path) -> None:
 
 def test_the_same_after_crossing_to_an_interpreter(root: Path) -> None:
     here = read(root)
-    there = Configuration.from_bytes(here.to_bytes(), registry())
+    there = finish(here)
     for host in ("main.example", "other.example"):
         for path in ("x.py", "sub/x.py", "status"):
             one, other = for_file(here, host, root, path), for_file(there, host, root, path)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mpserver.config.configuration import Configuration, load
+from mpserver.config.configuration import load
 from mpserver.modules.all import registry
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.planner import CACHE, LONGEST_NAME, Planner
+from mpserver.phases.survey import finish
 
 LOCAL = ("127.0.0.1", 80)
 
@@ -24,7 +25,7 @@ def make(tmp_path: Path) -> Make:
     def read(text: str) -> Planner:
         (tmp_path / "httpd.conf").write_text(f"DocumentRoot {tmp_path}\n{text}")
         read = load("httpd.conf", registry(), root=str(tmp_path))
-        return Pipeline(Configuration.from_bytes(read.to_bytes(), registry()), {}, 0, None, {}).planner
+        return Pipeline(finish(read), {}, 0, None, {}).planner
 
     return read
 

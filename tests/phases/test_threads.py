@@ -19,10 +19,9 @@ from mpserver.api.handler_list import HandlerEntry
 from mpserver.api.loader import Loader
 from mpserver.api.table import Table
 from mpserver.application.output import PrintedOutput
-from mpserver.config.configuration import Configuration, load
+from mpserver.config.configuration import load
 from mpserver.config.htaccess import HtaccessCache
-from mpserver.config.registry import Override
-from mpserver.config.section_kinds import Allowed
+from mpserver.config.override import Allowed, Override
 from mpserver.http1 import blocks as blocks_module
 from mpserver.http1.blocks import Blocks
 from mpserver.http1.head import Limits, parse_head
@@ -34,6 +33,7 @@ from mpserver.modules.core import file_cache
 from mpserver.modules.log_config.items import _Seconds, clf_time
 from mpserver.modules.mime.hooks import Finder
 from mpserver.modules.python.handlers import Handler
+from mpserver.phases.survey import finish
 from mpserver.phases.threaded_pipeline import SharedPipeline
 from mpserver.serving.thread_pool import ThreadPool
 from mpserver.serving.threaded_parts import SharedEntry
@@ -269,7 +269,7 @@ def test_hosts_sites_and_plans_are_one_for_all_threads_and_lead_to_their_files(t
     (tmp_path / "httpd.conf").write_text(text)
     read = load("httpd.conf", registry(), root=str(tmp_path))
     for turn in range(3):
-        planner = SharedPipeline(Configuration.from_bytes(read.to_bytes(), registry()), {}, 0, None, {}).planner
+        planner = SharedPipeline(finish(read), {}, 0, None, {}).planner
 
         def work(number: int) -> list[object]:
             objects: list[object] = []
@@ -292,7 +292,7 @@ def test_hosts_sites_and_plans_are_one_for_all_threads_and_lead_to_their_files(t
 
 def test_each_thread_has_its_own_clock(tmp_path: Path) -> None:
     (tmp_path / "httpd.conf").write_text("")
-    pipeline = SharedPipeline(load("httpd.conf", registry(), root=str(tmp_path)), {}, 0, None, {})
+    pipeline = SharedPipeline(finish(load("httpd.conf", registry(), root=str(tmp_path))), {}, 0, None, {})
 
     def work(number: int) -> None:
         for turn in range(20):

@@ -21,12 +21,15 @@ from mpserver.modules.all import TABLE, registry
 from mpserver.modules.hooks import HookTable
 from mpserver.modules.paths import chain
 from mpserver.phases import host, translate
+from mpserver.phases.survey import finish
 from mpserver.phases.translate import Resource, normalize, resolve
 
 
 def main_site(configuration: Configuration) -> host.Site:
     """The main server, with what its modules make of paths."""
-    return host.Site(configuration, configuration.main, "", {}, HookTable(TABLE))
+    finished = finish(configuration)
+    finished.close()  # (the main server is there from the start)
+    return host.Site(finished, finished.main, "", {}, HookTable(TABLE))
 
 
 # ---- normalisation

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mpserver.config.registry import EVERYWHERE, NOT_HTACCESS, SERVER_VHOST, Args, Call, Directive, Override
+from mpserver.config.override import Override
+from mpserver.config.registry import EVERYWHERE, NOT_HTACCESS, SERVER_VHOST, Args, Call, Directive
 from mpserver.errors import ConfigError
 from mpserver.modules import paths, values
 from mpserver.modules.alias import (

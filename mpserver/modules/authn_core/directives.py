@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mpserver.config.registry import IN_DIRECTORY, Args, Directive, Override
+from mpserver.config.override import Override
+from mpserver.config.registry import IN_DIRECTORY, Args, Directive
 from mpserver.modules import values
 from mpserver.modules.authn_core import AUTH_NAME, AUTH_TYPE
 

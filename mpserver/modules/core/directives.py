@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from mpserver.config import hosts, htaccess
+from mpserver.config import hosts, htaccess_directives
+from mpserver.config.override import Override
 from mpserver.config.registry import (
     EVERYWHERE,
     IN_DIRECTORY,
@@ -14,7 +15,6 @@ from mpserver.config.registry import (
     Args,
     Call,
     Directive,
-    Override,
 )
 from mpserver.errors import ConfigError
 from mpserver.modules import paths, values
@@ -241,7 +241,7 @@ _FIELDS = values.number(0, 32767, " (0 = no limit)")
 
 DIRECTIVES: tuple[Directive, ...] = (
     *hosts.DIRECTIVES,
-    *htaccess.DIRECTIVES,
+    *htaccess_directives.DIRECTIVES,
     *CORE_DIRECTIVES,
     *options_directive.DIRECTIVES,
     Directive(

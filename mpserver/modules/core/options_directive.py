@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mpserver.config.registry import EVERYWHERE, Args, Call, Directive, Override
+from mpserver.config.override import Override
+from mpserver.config.registry import EVERYWHERE, Args, Call, Directive
 from mpserver.errors import ConfigError
 from mpserver.modules.core.options import OPTIONS, Option, Options
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mpserver.config.registry import EVERYWHERE, Args, Call, Directive, Override
+from mpserver.config.override import Override
+from mpserver.config.registry import EVERYWHERE, Args, Call, Directive
 from mpserver.modules import values
 from mpserver.modules.filter import BY_TYPE, merge
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mpserver.config.registry import EVERYWHERE, IN_DIRECTORY, SERVER_VHOST, Args, Call, Directive, Override
+from mpserver.config.override import Override
+from mpserver.config.registry import EVERYWHERE, IN_DIRECTORY, SERVER_VHOST, Args, Call, Directive
 from mpserver.errors import ConfigError
 from mpserver.modules import values
 from mpserver.modules.include import (

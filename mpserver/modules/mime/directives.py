@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from mpserver.config.registry import EVERYWHERE, SERVER_VHOST, Args, Call, Directive, Override
+from mpserver.config.override import Override
+from mpserver.config.registry import EVERYWHERE, SERVER_VHOST, Args, Call, Directive
 from mpserver.config.settings import Setting
 from mpserver.modules import values
 from mpserver.modules.mime import (

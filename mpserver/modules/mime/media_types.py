@@ -127,6 +127,15 @@ class TypesFile:
         self.path = path
         self._table: dict[str, str] | None = None
 
+    def to_plain(self) -> tuple[str | None]:
+        """What `from_plain` makes the same of, see `mpserver.config.plain`."""
+        return (self.path,)
+
+    @classmethod
+    def from_plain(cls, path: str | None) -> TypesFile:
+        """The inverse of `to_plain`."""
+        return cls(path)
+
     @property
     def table(self) -> dict[str, str]:
         """The types by lower-case extension."""

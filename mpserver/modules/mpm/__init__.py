@@ -10,10 +10,10 @@ number is an error.
 from __future__ import annotations
 
 from mpserver.config.settings import Conf, Setting
-from mpserver.typing import TYPE_CHECKING, NamedTuple
+from mpserver.typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from mpserver.config.configuration import Configuration
+    from mpserver.config.server import Server
 
 # (the defaults are prefork's; worker's are in `_worker`)
 START_SERVERS = Setting("StartServers", 5)
@@ -42,6 +42,18 @@ _WORKER_SERVERS = 16
 _WORKER_START = 3
 
 
+class Configuration(Protocol):
+    """What a configuration, read or finished, tells of the MPM."""
+
+    @property
+    def mpm(self) -> str:
+        """The name of the MPM in effect, as LoadModule has it; "" if there is none."""
+
+    @property
+    def main(self) -> Server:
+        """The main server."""
+
+
 class Limits(NamedTuple):
     """The numbers that fit each other, and what had to be changed for that.
 
@@ -62,8 +74,7 @@ class Limits(NamedTuple):
 
 def is_threaded(configuration: Configuration) -> bool:
     """Whether the worker MPM was chosen."""
-    mpm = configuration.registry.mpm
-    return mpm is not None and mpm.name == WORKER
+    return configuration.mpm == WORKER
 
 
 def limits_of(configuration: Configuration) -> Limits:

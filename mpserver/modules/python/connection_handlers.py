@@ -7,7 +7,6 @@ from mpserver.api.connection import Connection
 from mpserver.api.handler_list import HandlerEntry, HandlerList
 from mpserver.api.loader import Loader
 from mpserver.api.protocol_connection import ProtocolConnection, Wire
-from mpserver.config.configuration import Configuration
 from mpserver.errors import ClientGone
 from mpserver.modules import python
 from mpserver.modules.python import application_errors, guard
@@ -17,12 +16,6 @@ if TYPE_CHECKING:
     from mpserver.api.plan import RequestPlan
 
 PHASE = "PythonConnectionHandler"
-
-
-def wanted(configuration: Configuration) -> bool:
-    """Whether any server has connection handlers; only then connections are looked at before their first request."""
-    servers = (configuration.main, *configuration.hosts)
-    return any(server.conf[python.CONNECTION_HANDLERS] for server in servers)
 
 
 class ConnectionHandlers:

@@ -6,19 +6,10 @@ import re
 from collections.abc import Callable
 
 from mpserver import lazyre
+from mpserver.config.override import Override
 from mpserver.config.patterns import compile_glob, is_wild
 from mpserver.config.regex import compile_regex
-from mpserver.config.registry import (
-    EVERYWHERE,
-    NOT_HTACCESS,
-    SERVER_ONLY,
-    SERVER_VHOST,
-    Args,
-    Call,
-    Directive,
-    Override,
-    Where,
-)
+from mpserver.config.registry import EVERYWHERE, NOT_HTACCESS, SERVER_ONLY, SERVER_VHOST, Args, Call, Directive, Where
 from mpserver.config.settings import Setting
 from mpserver.errors import ConfigError
 from mpserver.modules import values

@@ -1,0 +1,96 @@
+"""What a finished configuration tells of its applications, by their interpreters' names.
+
+`mpserver.phases.survey` worked it out once, from all servers and sections, so that nobody who serves has to look at
+all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from mpserver.modules import python
+from mpserver.modules.python.environment import PRELOAD
+from mpserver.typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from mpserver.config.finished import Finished
+    from mpserver.modules.python.environment import Environment
+
+#: Facts for everybody: whether any server has connection handlers; whether any interpreter has an environment;
+#: the lifetimes of the interpreters of folders, as (folder, order, lifetime).
+CONNECTION_HANDLERS, HAS_ENVIRONMENTS, FOLDERS = "connection handlers", "has environments", "lifetimes of folders"
+
+#: By an interpreter's name: its environment; its lifetime, as (order, lifetime); the modules of its handlers.
+ENVIRONMENT, LIFETIME, HANDLERS = "environment", "lifetime", "handlers"
+#: By "": the folders of documents of all servers.
+DOCUMENTS = "documents"
+
+
+class Wanted(NamedTuple):
+    """A module to load: its name, the directory that comes first on sys.path, and PythonPath."""
+
+    module: str
+    directory: str | None
+    path: str | None
+
+
+def has_connection_handlers(configuration: Finished) -> bool:
+    """Whether any server has connection handlers; only then connections are looked at before their first request."""
+    return bool(configuration.facts.get(CONNECTION_HANDLERS))
+
+
+def environments(configuration: Finished) -> Mapping[str, Environment]:
+    """The environments of interpreters, by their names."""
+    return _Environments(configuration) if configuration.facts.get(HAS_ENVIRONMENTS) else {}
+
+
+class _Environments(Mapping[str, "Environment"]):
+    """Looks a name up when it is asked for."""
+
+    __slots__ = ("_configuration",)
+
+    def __init__(self, configuration: Finished) -> None:
+        self._configuration = configuration
+
+    def __getitem__(self, name: str) -> Environment:
+        found: Environment | None = self._configuration.look_up(ENVIRONMENT, name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        raise TypeError("environments are found by their interpreters' names only")
+
+    __len__ = None  # type: ignore[assignment]
+
+
+def lifetime(configuration: Finished, name: str) -> tuple[int, float, bool] | None:
+    """How long an interpreter lives: requests, seconds of idleness, whether until a file changes; None: not said."""
+    order, found = configuration.look_up(LIFETIME, name) or (None, None)
+    for folder, its, told in configuration.facts.get(FOLDERS, ()):
+        if name.startswith(folder) and (order is None or its < order):
+            order, found = its, told
+    return found
+
+
+def handlers(configuration: Finished, name: str) -> list[Wanted]:
+    """The modules of the handlers that an interpreter of a name can have, in their order."""
+    return [Wanted(*wanted) for wanted in configuration.look_up(HANDLERS, name) or ()]
+
+
+def documents(configuration: Finished) -> tuple[str, ...]:
+    """The folders of documents of all servers."""
+    return tuple(configuration.look_up(DOCUMENTS, "") or ())
+
+
+def modules(configuration: Finished, name: str, environment: Environment = ()) -> list[Wanted]:
+    """The modules that an application begins with, in their order."""
+    main = configuration.main
+    path = main.base[python.PYTHON_PATH]
+    imports = main.conf[python.PYTHON_IMPORTS]
+    first = [Wanted(module.partition("::")[0], None, path) for module, its in reversed(imports) if its == name]
+    found = handlers(configuration, name)
+    path = next((wanted.path for wanted in found if wanted.path is not None), path)
+    directory = None if path is not None else next((wanted.directory for wanted in found), None)
+    asked = [Wanted(module, directory, path) for module in dict(environment).get(PRELOAD, ())]
+    return list(dict.fromkeys([*asked, *first, *found]))

@@ -1,0 +1,107 @@
+"""Looks once through all servers and sections of a configuration, for what `mpserver.phases.facts` tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mpserver.config import finishing
+from mpserver.config.configuration import Configuration
+from mpserver.config.finished import Finished
+from mpserver.config.server import Server
+from mpserver.config.settings import Conf
+from mpserver.modules import core, python
+from mpserver.modules.all import registry
+from mpserver.phases import facts
+from mpserver.phases.applications import environments, handlers
+from mpserver.phases.host import server_name
+from mpserver.phases.plan_compiler import MAIN, identify
+from mpserver.typing import Any
+
+#: How long an interpreter lives, as `mpserver.serving.lifetime.InterpreterLifetime` has it.
+Told = tuple[int, float, bool]
+NOTHING: Told = (0, 0.0, False)
+
+Keys = dict[tuple[str, ...], Any]
+
+
+def finish(configuration: Configuration) -> Finished:
+    """The finished configuration of one that was read, for those that serve. It has a descriptor."""
+    keys: Keys = {}
+    its = environments(configuration).by_name
+    keys.update({(facts.ENVIRONMENT, name): environment for name, environment in its.items()})
+    for name, found in handlers(configuration).items():
+        keys[facts.HANDLERS, name] = tuple(map(tuple, found))
+    servers = (configuration.main, *configuration.hosts)
+    documents = dict.fromkeys(core.document_root(server.conf) for server in servers)
+    keys[facts.DOCUMENTS, ""] = tuple(documents)
+    common = {
+        facts.CONNECTION_HANDLERS: any(server.conf[python.CONNECTION_HANDLERS] for server in servers),
+        facts.HAS_ENVIRONMENTS: bool(its),
+        facts.FOLDERS: _lifetimes(configuration, keys),
+    }
+    return Finished(finishing.write(configuration, common, keys), registry)
+
+
+def told(conf: Conf) -> Told:
+    """What a scope tells of it."""
+    return conf[python.INTERP_MAX_REQUESTS], conf[python.INTERP_IDLE_TIMEOUT], conf[python.INTERP_RELOAD]
+
+
+def _lifetimes(configuration: Configuration, keys: Keys) -> tuple[tuple[str, int, Told], ...]:
+    """How long interpreters live, put into the keys; and those of folders, which have no names yet.
+
+    What counts is the first that says something: of the main server, then of the virtual hosts, the sections before
+    the server's own level.
+    """
+    folders: dict[str, tuple[str, int, Told]] = {}
+    order = 0
+    sections, scopes = None, []
+    for server in (configuration.main, *configuration.hosts):
+        if server.sections is not sections:  # (many hosts have the same)
+            sections = server.sections
+            scopes = [(conf, told(conf)) for conf in _scopes(server) if told(conf) != NOTHING]
+        for conf, its in scopes:
+            order += 1
+            for name in _names(server, conf):
+                keys.setdefault((facts.LIFETIME, name), (order, its))
+            for folder in _folders(conf):
+                folders.setdefault(folder, (folder, order, its))
+    return tuple(folders.values())
+
+
+def _scopes(server: Server) -> Iterator[Conf]:
+    """Each section with what holds around it: sections of the same path, or one above. The narrowest come first."""
+    sections = server.sections
+    directories = (*sections.directories, *sections.directory_matches)
+    if any(told(entry.conf) != NOTHING for entry in (*directories, *sections.locations)):
+        for entries in (sections.locations, directories):
+            for entry in reversed(entries):
+                conf = server.base
+                for outer in entries:
+                    if entry.pattern.startswith(outer.pattern):
+                        conf = conf.merged(outer.conf)
+                yield conf
+    yield server.base
+
+
+def _names(server: Server, conf: Conf) -> Iterator[str]:
+    """The interpreters that a scope's requests run in, as far as it shows without a request."""
+    backend = conf[python.INTERP_BACKEND]
+    named = conf[python.PYTHON_INTERPRETER]
+    if named is None and not (conf[python.INTERP_PER_DIRECTORY] or conf[python.INTERP_PER_DIRECTIVE]):
+        named = server_name(server)
+    if named is not None:
+        yield identify(named, backend).name
+    elif not conf[python.INTERP_PER_DIRECTORY]:
+        for specs in conf[python.HANDLERS].values():
+            for spec in specs:
+                yield identify(spec.directory or MAIN, backend).name
+
+
+def _folders(conf: Conf) -> Iterator[str]:
+    """The folders of a scope, those below which have an interpreter each."""
+    if conf[python.PYTHON_INTERPRETER] is None and conf[python.INTERP_PER_DIRECTORY]:
+        for specs in conf[python.HANDLERS].values():
+            for spec in specs:
+                if spec.directory:
+                    yield spec.directory

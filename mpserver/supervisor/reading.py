@@ -1,0 +1,16 @@
+"""One reading of the configuration, as the master keeps it: finished, and no more of it than that."""
+
+from __future__ import annotations
+
+from mpserver.supervisor.settings import ProcessSettings
+from mpserver.typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from mpserver.config.finished import Finished
+
+
+class Reading(NamedTuple):
+    """What was read: the settings of the processes, and those for serving."""
+
+    conf: ProcessSettings
+    configuration: Finished
