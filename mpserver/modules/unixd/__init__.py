@@ -10,8 +10,8 @@ from mpserver.errors import ConfigError
 from mpserver.system.account import Account
 
 #: A name, or "#" and a number; None: nothing was said.
-USER: Setting[str | None] = Setting("User", None)
-GROUP: Setting[str | None] = Setting("Group", None)
+USER: Setting[str | None] = Setting("User", None, travels=False)
+GROUP: Setting[str | None] = Setting("Group", None, travels=False)
 
 
 def number_of(word: str) -> int | None:
