@@ -16,7 +16,7 @@ from importlib import import_module as import_module_of_python
 from operator import index
 from types import ModuleType
 
-from mod_python._cgi.streams import build_cgi_env
+from mod_python._cgi.environment import build_cgi_env
 from mpserver.api import runtime as _runtime
 from mpserver.api.constants import *  # noqa: F403 - every constant is a name of this module
 from mpserver.api.constants import APLOG_ERR, METHOD_NUMBERS, SERVER_RETURN

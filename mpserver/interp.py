@@ -7,10 +7,10 @@ worker's main interpreter; `mpserver.interpreters.handle` starts it there. How i
 
 from __future__ import annotations
 
+import _socket
 import marshal
 import mmap
 import os
-import socket
 import sys
 import threading
 import time
@@ -22,7 +22,6 @@ from mpserver.api.error_log import ErrorLog
 from mpserver.api.loader import LoadedModule, Loader
 from mpserver.api.runtime import lend
 from mpserver.application import imports, restrictions
-from mpserver.application.changed_files import Mark, Modules, Watch
 from mpserver.application.misfit import Misfit
 from mpserver.application.output import PrintedOutput, server_of
 from mpserver.application.services import InterpreterServices
@@ -32,22 +31,23 @@ from mpserver.modules.python.application_errors import describe, refusing
 from mpserver.phases import facts
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.timeouts import Timeouts
-from mpserver.serving import connection_handlers, refusals
+from mpserver.serving import refusals
 from mpserver.serving.connection import Connection
-from mpserver.serving.connection_handlers import ConnectionHandlers, Starter
 from mpserver.serving.delayed_flush import DelayedFlush
 from mpserver.serving.handing_over import GivingBack, HandingOver
-from mpserver.serving.leased_listeners import LeasedListeners
 from mpserver.serving.offloader import Offloader
 from mpserver.serving.requests import Requests
 from mpserver.serving.states import LAST_WAIT, READING, WAITING
 from mpserver.serving.tracked_connection import Closings, TrackedConnection
-from mpserver.system import descriptors, subinterpreters
+from mpserver.system import descriptors
 from mpserver.system.loop import Loop
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mpserver.application.changed_files import Mark, Modules, Watch
     from mpserver.serving.boot import Boot
+    from mpserver.serving.connection_handlers import ConnectionHandlers, Starter
+    from mpserver.serving.leased_listeners import LeasedListeners
     from mpserver.serving.owner import Owner
 
 
@@ -67,7 +67,7 @@ class Interpreter(Requests):
 
     output: PrintedOutput
 
-    def __init__(self, boot: Boot, inbox: socket.socket, loader: Loader | None = None) -> None:
+    def __init__(self, boot: Boot, inbox: _socket.socket, loader: Loader | None = None) -> None:
         self.boot = boot
         self.interpreter_id = boot.interpreter_id
         self.home = boot.interpreter_id
@@ -98,10 +98,12 @@ class Interpreter(Requests):
         self.delayed_flush = DelayedFlush(boot.interpreter_id.name) if self.alone else None
         self.timeouts = self.planner.timeouts = None if boot.one_process else self._timeouts()
         self.services = InterpreterServices(boot, main, self.loader, self.scoreboard_entry, board)
-        self.modules = Modules(configuration, self.loader)
+        self._modules: Modules | None = None
         self._watch: Watch | None = None
         if boot.lifetime.reload and (boot.kind != "main" or not boot.one_process):
             self.loader.in_place = False
+            from mpserver.application.changed_files import Watch  # (only where it is asked for)
+
             self._watch = Watch(self.modules, self._changed, self.loader.born)
         self.connections: set[Connection] = set()
         #: Who gets the connections that arrive: the interpreter, until it hands over its place.
@@ -110,10 +112,14 @@ class Interpreter(Requests):
         self.connection_states = mmap.mmap(boot.connection_states, 0) if boot.connection_states >= 0 else None
         self.closings = Closings(self.loop, self._closed)
         self.host_of = self.planner.host_of
-        self.connection_handlers = ConnectionHandlers(self)
-        self._start_connection: Starter = connection_handlers.starter(
-            facts.has_connection_handlers(configuration), self.connection_type.start, self.run_connection_handler
-        )
+        self._start_connection: Starter = self.connection_type.start
+        #: None where no server has any.
+        self.connection_handlers: ConnectionHandlers | None = None
+        if facts.has_connection_handlers(configuration):
+            from mpserver.serving.connection_handlers import ConnectionHandlers, starter  # (few have some)
+
+            self._start_connection = starter(True, self.connection_type.start, self.run_connection_handler)
+            self.connection_handlers = ConnectionHandlers(self)
 
     def _scoreboard_entry(self, board: Scoreboard) -> ScoreboardEntry:
         """Its place on the scoreboard."""
@@ -121,7 +127,17 @@ class Interpreter(Requests):
 
     def run_connection_handler(self, connection: Connection) -> None:
         """Let a connection handler have a connection that has arrived."""
-        connection_handlers.go_on(connection, self.connection_handlers.run(connection))
+        assert self.connection_handlers is not None
+        self.connection_handlers.go_on(connection, self.connection_handlers.run(connection))
+
+    @property
+    def modules(self) -> Modules:
+        """The application's modules, for those who look at their files."""
+        if self._modules is None:
+            from mpserver.application.changed_files import Modules  # (only where somebody asks)
+
+            self._modules = Modules(self.boot.configuration, self.loader)
+        return self._modules
 
     def _log(self, level: int, text: str) -> None:
         self.log.log(level, text, module="python")
@@ -134,7 +150,11 @@ class Interpreter(Requests):
             # before, a look at frames walks through those of all interpreters, while they run
             if sys.version_info >= (3, 14, 8) or kind == "process":
                 return True
-            return kind == "main" and not subinterpreters.alive()
+            if kind != "main":
+                return False
+            from mpserver.system import subinterpreters  # (there are none but in a worker)
+
+            return not subinterpreters.alive()
 
         return Timeouts(self.interpreter_id.name, frames, self._stuck)
 
@@ -295,7 +315,7 @@ class Interpreter(Requests):
             refusals.reach_ceiling(self)
 
     def _connection(self, message: messages.Message) -> Connection:
-        sock = socket.SocketType(fileno=message.fd)
+        sock = _socket.socket(fileno=message.fd)
         connection_states = self.connection_states
         if connection_states is None:
             return self.connection_type(
@@ -311,6 +331,8 @@ class Interpreter(Requests):
 
     def _lease(self, message: messages.Message) -> None:
         if self._leased_listeners is None:
+            from mpserver.serving.leased_listeners import LeasedListeners  # (few are lent listeners)
+
             self._leased_listeners = LeasedListeners(self, message.number, message.number + message.served)
         self._leased_listeners.add(message.fd)
 
@@ -374,7 +396,7 @@ class Interpreter(Requests):
     def _give_back_unread(self) -> None:
         """Let the router send nothing more, and give back the connections that it has sent but we have not read."""
         try:
-            self.inbox.shutdown(socket.SHUT_RD)
+            self.inbox.shutdown(_socket.SHUT_RD)
         except OSError:
             return  # the worker is gone
         while (message := messages.receive(self.inbox)) is not None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
 from mpserver import lazyre
+from mpserver.http1 import head as head_module
+from mpserver.system import regexes
 
 
 def test_it_is_the_pattern() -> None:
@@ -36,3 +39,21 @@ def test_errors_come_with_the_first_use() -> None:
     pattern = lazyre.compile("(")
     with pytest.raises(re.error):
         pattern.match("")
+
+
+def test_what_is_compiled_for_others_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    space: dict[str, Any] = {}
+    exec(regexes.code("ready.py"), space)
+    ready = space["READY"]
+    assert len(ready) > 20
+    expected = {key: re.compile(*key) for key in ready}
+    monkeypatch.setattr(lazyre, "READY", ready)
+    monkeypatch.setattr(re, "compile", None)  # nobody needs it
+    for key, wanted in expected.items():
+        made = lazyre.now(*key)
+        assert (made, made.groups, made.groupindex) == (wanted, wanted.groups, wanted.groupindex)
+    line = "GET /x?y HTTP/1.1"
+    found, made = head_module._request_line(line), lazyre.now(head_module._request_line.__self__.pattern)  # type: ignore[attr-defined]
+    again = made.fullmatch(line)
+    assert found is not None and again is not None
+    assert found.groups() == again.groups()

@@ -6,26 +6,12 @@ import io
 import os
 import re
 
+from mod_python._cgi.environment import build_cgi_env
 from mpserver.api.constants import HTTP_INTERNAL_SERVER_ERROR, HTTP_MOVED_TEMPORARILY
-from mpserver.api.table import Table as table
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
-
-
-def build_cgi_env(req: Request) -> table:
-    """The CGI environment of a request (RFC 3875), credentials included, as a table of its own.
-
-    ``req.subprocess_env`` is filled with the CGI variables on the way.
-    """
-    req.add_cgi_vars()
-    env = req.subprocess_env.copy()
-    env["GATEWAY_INTERFACE"] = "Python-CGI/1.1"
-    credentials = req.headers_in.get("Authorization")
-    if credentials is not None:
-        env["HTTP_AUTHORIZATION"] = credentials
-    return env
 
 
 #: What follows the headers (RFC 3875 6.2 wants NL; scripts write what they like).

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from operator import index
 
 from mpserver.api import constants
@@ -100,6 +99,8 @@ class Connection:
     def mp_look_up(self, double: bool) -> str | None:
         """The client's DNS name, asked once; with ``double`` only if the name leads back to the client."""
         if self.mp_remote_host is None:
+            import socket  # (only where names are looked up)
+
             try:
                 self.mp_remote_host = socket.gethostbyaddr(self.mp_client_addr[0])[0]
             except OSError:
@@ -113,6 +114,8 @@ class Connection:
     def mp_look_up_local(self) -> str:
         """The DNS name of the server's address, asked once; the address itself where it has none."""
         if self.mp_local_host is None:
+            import socket  # (as above)
+
             try:
                 self.mp_local_host = socket.gethostbyaddr(self.mp_local_addr[0])[0]
             except OSError:
@@ -123,6 +126,8 @@ class Connection:
         """Whether the client's name has its address (HostnameLookups Double)."""
         if not self.mp_remote_host:
             return False
+        import socket  # (as above)
+
         try:
             found: list[Any] = socket.getaddrinfo(self.mp_remote_host, None)
         except OSError:

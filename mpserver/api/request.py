@@ -12,15 +12,22 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from operator import index
 
-from mpserver.api import cgi_variables, constants
+from mpserver import lazy
+from mpserver.api import constants
 from mpserver.api import uri as uri_module
 from mpserver.api.members import message as log_text
 from mpserver.api.members import string, text
 from mpserver.api.request_config import RequestConfig
 from mpserver.api.request_succession import RequestSuccession
-from mpserver.http1.conditions import evaluate
 from mpserver.http1.dates import http_date
-from mpserver.typing import Any
+from mpserver.typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mpserver.api import cgi_variables
+    from mpserver.http1 import conditions
+else:
+    conditions = lazy.module("mpserver.http1.conditions")
+    cgi_variables = lazy.module("mpserver.api.cgi_variables")
 
 
 class Request(RequestConfig, RequestSuccession):
@@ -120,7 +127,9 @@ class Request(RequestConfig, RequestSuccession):
         headers = self.mp_headers_out
         etag = headers.get("ETag") if headers else None
         modified = headers.get("Last-Modified") if headers else None
-        return uri_module.conditions(evaluate, self.mp_method, self.headers_in, etag, modified, self.mp_mtime)
+        return uri_module.conditions(
+            conditions.evaluate, self.mp_method, self.headers_in, etag, modified, self.mp_mtime
+        )
 
     # For the engine: an application may have put something of its own in the place of a method.
     mp_add_cgi_vars = add_cgi_vars

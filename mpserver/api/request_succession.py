@@ -6,7 +6,6 @@ so does a part of a page for a while; the look-up of an index changes the reques
 
 from __future__ import annotations
 
-from mpserver.api.input_filters import unfiltered
 from mpserver.api.request_members import RequestMembers
 from mpserver.api.table import Table
 from mpserver.typing import Any, NamedTuple, Self
@@ -82,7 +81,11 @@ class RequestSuccession(RequestMembers):
         environment["REDIRECT_STATUS"] = str(status or before.mp_status)
         self.mp_status = status or before.mp_status
         if not status:
-            self.mp_method, self.mp_input = before.mp_method, unfiltered(before.mp_input)
+            self.mp_method, self.mp_input = before.mp_method, before.mp_input
+            if self.mp_input is not None:
+                from mpserver.api.input_filters import unfiltered  # (few redirects are of requests with bodies)
+
+                self.mp_input = unfiltered(self.mp_input)
             return
         self.mp_method = "GET"  # (`header_only` says that the client wants no body)
         environment["REDIRECT_REQUEST_METHOD"] = before.mp_method

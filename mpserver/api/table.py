@@ -7,9 +7,9 @@ Text is kept as str; bytes are taken as latin-1, so that nothing that came is lo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from mpserver import lazyre
 from mpserver.typing import Any, Self, Union, cast
 
 Pairs = list[tuple[str, str]]
@@ -17,9 +17,9 @@ Pairs = list[tuple[str, str]]
 Source = Union["Table", Mapping[Any, Any], Iterable[tuple[Any, Any]]]
 
 #: A header's name (RFC 9110 5.6.2).
-_is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+_is_token = lazyre.now(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 #: What would end a header line early, or make another one of its rest.
-_splits = re.compile(r"[\r\n\0]").search
+_splits = lazyre.now(r"[\r\n\0]").search
 
 
 def _text(value: object) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from mpserver import lazyre
 from mpserver.errors import RequestError
 from mpserver.http1.fields import TCHAR, Limits, Pairs, read_fields
@@ -22,7 +20,7 @@ _LONGEST_KEPT = 2048  # bytes of one
 
 
 # RFC 9110 8.6: Content-Length = 1*DIGIT
-_content_length = re.compile(r"[0-9]{1,19}").fullmatch
+_content_length = lazyre.now(r"[0-9]{1,19}").fullmatch
 
 
 # RFC 9112 7, RFC 9110 10.1.4: Transfer-Encoding = transfer-coding *( OWS "," OWS transfer-coding ),

@@ -6,11 +6,14 @@ interpreter would pay for.
 
 from __future__ import annotations
 
-import re
 import time
 from functools import lru_cache
 
 from mpserver import lazyre
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import re
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

@@ -5,11 +5,12 @@ Heads and the trailers of chunked bodies are read by the same rules.
 
 from __future__ import annotations
 
-import re
-
 from mpserver import lazyre
 from mpserver.errors import RequestError
-from mpserver.typing import NamedTuple
+from mpserver.typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import re
 
 Pairs = list[tuple[str, str]]
 
@@ -30,7 +31,7 @@ class Limits(NamedTuple):
 #   tchar = "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." / "^" / "_" / "`" / "|" / "~"
 #           / DIGIT / ALPHA
 TCHAR = r"!#$%&'*+\-.^_`|~0-9A-Za-z"
-is_token = re.compile(f"[{TCHAR}]++").fullmatch
+is_token = lazyre.now(f"[{TCHAR}]++").fullmatch
 
 # RFC 9112 5, RFC 9110 5.5:
 #   field-line    = field-name ":" OWS field-value OWS
@@ -40,7 +41,7 @@ is_token = re.compile(f"[{TCHAR}]++").fullmatch
 # obs-fold is refused: a line that starts with whitespace has no field-name. The trailing OWS
 # stays in the second group, since cutting it off here would cost every field a back-tracking.
 # Possessive quantifiers: a line is walked once, whatever is in it.
-_find_lines = re.compile(f"^([{TCHAR}]++):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*+)\r\n", re.MULTILINE).findall
+_find_lines = lazyre.now(f"^([{TCHAR}]++):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*+)\r\n", lazyre.MULTILINE).findall
 
 # Why a line (with its CR, without its LF) was refused, for the log; the first that is found in it says so.
 _FAULTS: tuple[tuple[re.Pattern[str], str], ...] = (

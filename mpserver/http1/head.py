@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from mpserver.http1.blocks import Blocks, Merged
 
 
-import re
-
 from mpserver import lazyre
 from mpserver.errors import RequestError
 from mpserver.http1.fields import TCHAR, Limits, is_token
@@ -33,10 +31,10 @@ _MAX_EMPTY_LINES = 10  # before the request line; httpd's number
 #         2.3: HTTP-version = "HTTP/" DIGIT "." DIGIT
 # The usual case only, an origin-form target (which CONNECT has not) and version 1.x; _other_line
 # reads the rest.
-_request_line = re.compile(rf"(?!CONNECT )([{TCHAR}]++) ({ORIGIN_FORM}) HTTP/1\.([0-9])").fullmatch
+_request_line = lazyre.now(rf"(?!CONNECT )([{TCHAR}]++) ({ORIGIN_FORM}) HTTP/1\.([0-9])").fullmatch
 _version = lazyre.compile(r"HTTP/([0-9])\.[0-9]")
 # RFC 9112 2.2: a server should ignore at least one empty line before the request line.
-_empty_lines = re.compile(rb"(?:\r\n)*+").match
+_empty_lines = lazyre.now(rb"(?:\r\n)*+").match
 
 
 class Head:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from mpserver import lazyre
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import re
 
 _ENCODED = lazyre.compile(rb"%([0-9A-Fa-f]{2})")
 
@@ -15,7 +17,7 @@ _PATH = b"/:@!$&'()*+,;=~-._"
 _IN_PATH = tuple(
     chr(byte) if (chr(byte).isalnum() and byte < 128) or byte in _PATH else f"%{byte:02X}" for byte in range(256)
 )
-_plain_path = re.compile(r"[0-9A-Za-z/:@!$&'()*+,;=~._-]*").fullmatch
+_plain_path = lazyre.now(r"[0-9A-Za-z/:@!$&'()*+,;=~._-]*").fullmatch
 
 
 def decode(text: bytes) -> bytes:

@@ -1,8 +1,8 @@
 """What a response's head and framing consist of (RFC 9110 sections 6 and 15, RFC 9112 sections 4, 6, 7 and 9)."""
 
-import re
 from collections.abc import Iterable
 
+from mpserver import lazyre
 from mpserver.http1.fields import is_token
 
 # RFC 9110 15, RFC 2518/4918, RFC 6585, RFC 7725, RFC 8470, RFC 2774, RFC 2295, RFC 5842, RFC 7538, RFC 8297:
@@ -78,7 +78,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 _USUAL_LINES = {status: f"HTTP/1.1 {status} {reason}\r\n".encode() for status, reason in REASONS.items()}
 
 # What can't be part of a value: it would end the field, or can't be sent in latin-1.
-_find_unsendable = re.compile("[^\x01-\x09\x0b\x0c\x0e-\xff]").search
+_find_unsendable = lazyre.now("[^\x01-\x09\x0b\x0c\x0e-\xff]").search
 
 
 def status_line(minor: int, status: int, text: str | None = None) -> bytes:

@@ -5,8 +5,6 @@ Origin-form, the usual one, is part of the regex of the request line in ``head``
 
 from __future__ import annotations
 
-import re
-
 from mpserver import lazyre
 from mpserver.errors import RequestError
 from mpserver.typing import NamedTuple
@@ -42,7 +40,7 @@ _absolute_form = lazyre.compile(
 #              (no %-escapes and sub-delims: no name system knows them), or "[" IPv6address "]"
 #   port     = 1*5DIGIT from 1 to 65535
 # userinfo is refused (RFC 9110 4.2.4: it hides the true host).
-_authority = re.compile(
+_authority = lazyre.now(
     r"(?:\.?[0-9A-Za-z_-]++(?:\.[0-9A-Za-z_-]++)*+\.?|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{1,5}))?+"
 ).fullmatch
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import _socket
 
 from mpserver.api.loader import Loader
 from mpserver.interp import Interpreter
@@ -36,7 +36,7 @@ def run(boot: Boot, inbox_fd: int, loader: Loader | None = None) -> None:
     What goes wrong at the start is told to the worker, which answers the waiting requests. ``loader``
     holds the modules that a zygote loaded already.
     """
-    inbox = socket.socket(fileno=inbox_fd)
+    inbox = _socket.socket(fileno=inbox_fd)
     try:
         _engine(boot)(boot, inbox, loader).run()
     except BaseException as error:  # nothing but a clean end may cross into the worker
@@ -50,8 +50,11 @@ def run_packed(data: bytes, inbox_fd: int) -> None:
     try:
         boot = unpack(data)
     except BaseException as error:
-        with socket.socket(fileno=inbox_fd) as inbox:
+        inbox = _socket.socket(fileno=inbox_fd)
+        try:
             messages.report(inbox, error)
+        finally:
+            inbox.close()
         return
     module_finder.narrow()
     run(boot, inbox_fd)

@@ -14,7 +14,6 @@ from mpserver.ipc.siblings import room
 from mpserver.modules import mpm
 from mpserver.modules.python.application_errors import describe
 from mpserver.phases.threaded_pipeline import SharedPipeline
-from mpserver.serving import connection_handlers
 from mpserver.serving.boot import Boot
 from mpserver.serving.connection import Connection
 from mpserver.serving.offloader import ORPHANED_FOR
@@ -53,7 +52,7 @@ class ThreadedInterpreter(Interpreter):
     def __init__(self, boot: Boot, inbox: socket.socket, loader: Loader | None = None) -> None:
         super().__init__(boot, inbox, loader)
         threads = mpm.limits_of(boot.configuration).threads
-        work = self._work_or_handle if self.connection_handlers.wanted else self._work
+        work = self._work_or_handle if self.connection_handlers is not None else self._work
         self.pool = ThreadPool(boot.interpreter_id.name, threads, work, self.scoreboard_entry.threads)
         self.deadline = float("inf")
 
@@ -91,12 +90,14 @@ class ThreadedInterpreter(Interpreter):
         if head is not FOR_HANDLER:
             self._work(connection, head)
             return
+        handlers = self.connection_handlers
+        assert handlers is not None
         try:
-            declined = self.connection_handlers.run(connection)
+            declined = handlers.run(connection)
         except BaseException as error:  # whatever it is, it must not end the thread
             self.broken(connection, error)
             return
-        self.loop.call(lambda: connection_handlers.go_on(connection, declined))
+        self.loop.call(lambda: handlers.go_on(connection, declined))
 
     # ---- what waits for a thread goes to sibling workers that have one
 

@@ -48,15 +48,18 @@ another worker, in either direction.
 
 from __future__ import annotations
 
+import _socket
 import errno
 import os
 import select
-import socket
 import struct
 from enum import IntEnum
 
 from mpserver.errors import StartError, is_crowded
-from mpserver.typing import NamedTuple
+from mpserver.typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import socket
 
 
 class Kind(IntEnum):
@@ -123,9 +126,9 @@ _IN_MEMFD = 1
 
 _FD = struct.Struct("i")
 #: Room for two descriptors.
-_RIGHTS = socket.CMSG_LEN(2 * _FD.size)
+_RIGHTS = _socket.CMSG_LEN(2 * _FD.size)
 #: Programs that applications start get none of what was received.
-_CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+_CLOEXEC = getattr(_socket, "MSG_CMSG_CLOEXEC", 0)
 
 
 class Message(NamedTuple):
@@ -155,13 +158,15 @@ class Message(NamedTuple):
 
 def pair() -> tuple[socket.socket, socket.socket]:
     """The two ends of an inbox."""
+    import socket  # (in interpreters that begin, ``_socket`` is enough)
+
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for end in (ours, theirs):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     return ours, theirs
 
 
-def send(inbox: socket.socket, message: Message, *, wait: bool = True, before: bytes = b"") -> None:
+def send(inbox: _socket.socket, message: Message, *, wait: bool = True, before: bytes = b"") -> None:
     """Send a message.
 
     :param wait: whether to wait while the other side's queue is full.
@@ -170,7 +175,7 @@ def send(inbox: socket.socket, message: Message, *, wait: bool = True, before: b
     :raises OSError: the other side is gone.
     """
     payload, fds, memfd = _encode(message)
-    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack(f"{len(fds)}i", *fds))] if fds else ()
+    rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack(f"{len(fds)}i", *fds))] if fds else ()
     try:
         while True:
             try:
@@ -211,7 +216,7 @@ def _encode(message: Message) -> tuple[bytes, list[int], int]:
     return header + body, fds, memfd
 
 
-def receive(inbox: socket.socket) -> Message | None:
+def receive(inbox: _socket.socket) -> Message | None:
     """The next message; None at the end of the other side.
 
     :raises BlockingIOError: there is none yet.
@@ -221,7 +226,7 @@ def receive(inbox: socket.socket) -> Message | None:
     except ConnectionResetError:
         return None
     fds = [fd for _level, _kind, data in rights for (fd,) in _FD.iter_unpack(data)]
-    return decode(payload, fds, bool(flags & socket.MSG_CTRUNC)) if payload else None
+    return decode(payload, fds, bool(flags & _socket.MSG_CTRUNC)) if payload else None
 
 
 def decode(payload: bytes, fds: list[int], cut: bool = False) -> Message:
@@ -264,7 +269,7 @@ def failure(error: BaseException) -> Message:
     return Message(Kind.CROWDED if crowded else Kind.FAILED, state=text.encode("utf-8", "replace"))
 
 
-def report(inbox: socket.socket, error: BaseException) -> None:
+def report(inbox: _socket.socket, error: BaseException) -> None:
     """Tell the worker that the start failed. The caller closes the inbox then."""
     try:
         send(inbox, failure(error))
@@ -278,7 +283,7 @@ def _write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def _wait_writable(sock: socket.socket) -> None:
+def _wait_writable(sock: _socket.socket) -> None:
     poll = select.poll()
     poll.register(sock, select.POLLOUT)
     poll.poll()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import signal
 import struct
 
 from mpserver.ipc import interpreter_stats
@@ -41,7 +40,11 @@ OPEN, STARTING, IDLE, WORKING, FINISHING = State
 _NOT_BUSY = bytes((0, OPEN, IDLE, FINISHING, STARTING))
 
 
-def end_group(group: int, number: signal.Signals = signal.SIGKILL) -> None:
+#: As `signal` has it, which every interpreter would pay for.
+SIGKILL = 9
+
+
+def end_group(group: int, number: int = SIGKILL) -> None:
     """End a program that is on the scoreboard, and all that it started; 0: there is none."""
     if group:
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from mpserver.modules.hooks import ANY_HANDLER, PACKAGE, TRACE_HANDLER, Known, Part
+from mpserver.modules.hooks import ANY_HANDLER, PACKAGE, SCRIPT_HANDLER, TRACE_HANDLER, Known, Part
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ TABLE = (
     Known("mod_mime.c", "mime_module", "mime", ALWAYS),
     Known("mod_dir.c", "dir_module", "dir", ALWAYS),
     Known("mod_alias.c", "alias_module", "alias", CONFIGURED),
-    Known("mod_cgi.c", "cgi_module", "cgi", CONFIGURED, handlers=("cgi-script",)),
+    Known("mod_cgi.c", "cgi_module", "cgi", CONFIGURED, handlers=(SCRIPT_HANDLER,)),
     Known("mod_include.c", "include_module", "include", CONFIGURED, filters=("includes",)),
     Known("mod_filter.c", "filter_module", "filter", CONFIGURED),
     Known("mod_python.c", "python_module", "python", CONFIGURED, handlers=("mod_python", "python-program")),

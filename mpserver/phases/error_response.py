@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from mpserver import lazy
 from mpserver.api import constants
-from mpserver.api.output_filters import bypass
 from mpserver.api.request import Request
 from mpserver.api.response_head import BODILESS
 from mpserver.errors import ClientGone
-from mpserver.modules.core import errorpage
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.api import output_filters
+    from mpserver.modules.core import errorpage
+else:
+    errorpage = lazy.module("mpserver.modules.core.errorpage")
+    output_filters = lazy.module("mpserver.api.output_filters")
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 
@@ -100,7 +107,8 @@ class Answers:
             req.mp_aborted()
             return
         if status not in BODILESS:
-            bypass(req)
+            if req.mp_chain is not None:
+                output_filters.bypass(req)
             req.mp_write(errorpage.page(req, status), 0)
         req.mp_finish()
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mpserver.api import constants
-from mpserver.api.input_filters import FilteredInput
-from mpserver.api.output_filters import OutputFactory, install
-from mpserver.modules.core.errorpage import page
 from mpserver.modules.hooks import InputFactory, Planning, RegisteredFilters
 from mpserver.typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from mpserver.api.output_filters import OutputFactory
     from mpserver.api.request import Request
 
 T = TypeVar("T")
@@ -41,6 +39,10 @@ class PlanFilters:
         else:
             make = self._makers().registered_output(*registered)
         if make is not None:
+            # (few interpreters have any)
+            from mpserver.api.output_filters import install
+            from mpserver.modules.core.errorpage import page
+
             install(req, page).add(make(req))
 
     def add_input(self, req: Request, name: str, registered: Registered = None) -> None:
@@ -56,6 +58,8 @@ class PlanFilters:
             return
         if req.mp_input is None:
             return  # there is nothing to read
+        from mpserver.api.input_filters import FilteredInput  # (as above)
+
         if not isinstance(req.mp_input, FilteredInput):
             req.mp_input = FilteredInput(req.mp_input)
         req.mp_input.add(make(req))

@@ -15,8 +15,7 @@ from mpserver.api.parts import Begun, Part, pieces
 from mpserver.api.stream import Link
 from mpserver.errors import ClientGone, ConfigError
 from mpserver.http1.percent import encode_path
-from mpserver.modules import cgi
-from mpserver.modules.hooks import Step
+from mpserver.modules.hooks import SCRIPT_HANDLER, Step
 from mpserver.modules.python.moving import is_plain
 from mpserver.typing import TYPE_CHECKING, Protocol
 
@@ -127,7 +126,7 @@ class SubRequests:
             if sub.mp_path_info or sub.mp_args:
                 return constants.HTTP_BAD_REQUEST
             sub.mp_path_info, sub.mp_args = req.mp_path_info, req.mp_args
-        status = self._run(sub, sub.mp_plan.named(cgi.HANDLER) if script else sub.mp_plan.content)
+        status = self._run(sub, sub.mp_plan.named(SCRIPT_HANDLER) if script else sub.mp_plan.content)
         if script or sub.mp_ran or not is_plain(sub):
             req.mp_ran = True
         if sub.connection.aborted:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from stat import S_ISDIR, S_ISLNK
 
+from mpserver import lazyre
 from mpserver.api.error_log import ALERT, CRIT, ERROR, INFO
 from mpserver.config.sections import merge
 from mpserver.config.settings import Conf
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 BAD_REQUEST, FORBIDDEN, NOT_FOUND, SERVER_ERROR = 400, 403, 404, 500
 
 #: pct-encoded = "%" HEXDIG HEXDIG (RFC 3986 2.1)
-BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-ESCAPED_DOT = re.compile(r"%2[Ee]")
+BROKEN_ESCAPE = lazyre.now(r"%(?![0-9A-Fa-f]{2})")
+ESCAPED_DOT = lazyre.now(r"%2[Ee]")
 #: A slash or NUL that was hidden from whoever looked at the path before us.
-HIDDEN = re.compile(r"%(?:2[Ff]|00)|\0")
+HIDDEN = lazyre.now(r"%(?:2[Ff]|00)|\0")
 
 #: stat says this of a file that is not there.
 MISSING = (errno.ENOENT, errno.ENOTDIR)

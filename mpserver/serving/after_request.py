@@ -7,7 +7,7 @@ client sends is thrown away for a while.
 
 from __future__ import annotations
 
-import socket
+import _socket
 from time import monotonic
 
 from mpserver.api.connection import Connection as ConnectionObject
@@ -153,7 +153,7 @@ class AfterRequest(Stream):
     def linger(self) -> None:
         """Close so that the client can still read the answer: it may be sending (RFC 9112 9.6)."""
         try:
-            self.sock.shutdown(socket.SHUT_WR)
+            self.sock.shutdown(_socket.SHUT_WR)
         except OSError:
             self.close()
             return

@@ -7,7 +7,7 @@ keep the connection. What happens with a request that is ready is the owner's bu
 
 from __future__ import annotations
 
-import socket
+import _socket
 from collections.abc import Callable
 
 from mpserver.api.connection import Address
@@ -37,10 +37,10 @@ class Connection(AfterRequest):
     )  # fmt: skip
 
     def __init__(
-        self, owner: Owner, sock: socket.SocketType, number: int, served: int = 0, data: bytes = b"",
+        self, owner: Owner, sock: _socket.socket, number: int, served: int = 0, data: bytes = b"",
         peer: object = None, local: object = None,
     ) -> None:  # fmt: skip
-        """Take over a connected socket.
+        """Take over a connected _socket.
 
         :param number: the connection's number among those of all workers.
         :param served: how many requests it has carried.

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from mpserver.api.constants import DECLINED
 from mpserver.errors import ClientGone, Misplaced
 from mpserver.modules import python
-from mpserver.phases import facts
 from mpserver.serving.connection import Connection
 from mpserver.serving.states import GONE, READING
 from mpserver.typing import TYPE_CHECKING
@@ -31,7 +30,7 @@ Starter = Callable[[Connection], None]
 def starter(has_handlers: bool, http: Starter, begin: Starter) -> Starter:
     """How connections start: by ``http``, but for new ones of servers with a handler, which ``begin`` gets.
 
-    ``has_handlers``: whether there is such a server, see `mpserver.modules.python.connection_handlers.wanted`.
+    ``has_handlers``: whether there is such a server, see `mpserver.phases.facts.has_connection_handlers`.
     """
     if not has_handlers:
         return http
@@ -84,8 +83,6 @@ class ConnectionHandlers:
     def __init__(self, interpreter: InterpreterOwner) -> None:
         self._interpreter = interpreter
         self._protocols: dict[Host, HostHandlers] = {}
-        #: Whether any server has one.
-        self.wanted = facts.has_connection_handlers(interpreter.boot.configuration)
 
     def run(self, connection: Connection) -> bool:
         """Let the handler have a connection, from its beginning to its end.
@@ -113,6 +110,10 @@ class ConnectionHandlers:
             connection.buffer = given.mp_rest
             return True
         return False
+
+    def go_on(self, connection: Connection, declined: bool) -> None:
+        """See the function `go_on`."""
+        go_on(connection, declined)
 
     def _protocol(self, host: Host) -> HostHandlers:
         found = self._protocols.get(host)

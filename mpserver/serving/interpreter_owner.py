@@ -5,7 +5,7 @@ from __future__ import annotations
 from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    import socket
+    import _socket
     from collections import deque
 
     from mpserver.api.loader import Loader
@@ -29,7 +29,7 @@ class InterpreterOwner(Owner, Protocol):
     #: The interpreter whose requests are served here: none any more, once the application can't stay.
     home: InterpreterId
     #: Its end of the socket pair that the router and it share.
-    inbox: socket.socket
+    inbox: _socket.socket
     pipeline: Pipeline
     planner: Planner
     loader: Loader

@@ -6,8 +6,8 @@ here and its content belongs there (manual 5.4.4), or what its application needs
 
 from __future__ import annotations
 
+import _socket
 import marshal
-import socket
 import time
 from collections import deque
 
@@ -45,7 +45,7 @@ class Requests(Refusals):
     #: The interpreter whose requests are served here: none any more, once the application can't stay.
     home: InterpreterId
     #: Our end of the socket pair that the router and we share.
-    inbox: socket.socket
+    inbox: _socket.socket
     loader: Loader
     planner: Planner
     scoreboard_entry: ScoreboardEntry

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import _socket
 import os
 import select
-import socket
 from collections.abc import Callable
 
 from mpserver.api.connection import Connection as ConnectionObject
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mpserver.serving.owner import Owner
 
 #: send: more follows at once, so the kernel needn't send what is less than a segment.
-MORE = getattr(socket, "MSG_MORE", 0)
+MORE = getattr(_socket, "MSG_MORE", 0)
 
 
 class Stream:
@@ -26,7 +26,7 @@ class Stream:
     __slots__ = ("_outgoing", "buffer", "fd", "keep_alive", "owner", "sock", "timeout")
 
     owner: Owner
-    sock: socket.SocketType
+    sock: _socket.socket
     #: The descriptor of ``sock``.
     fd: int
     #: Timeout, in seconds: how long a client may be silent within a request or a response.

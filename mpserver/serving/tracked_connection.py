@@ -8,8 +8,8 @@ and where its answer is sent; nobody is told, and nothing is sent for it.
 
 from __future__ import annotations
 
+import _socket
 import mmap
-import socket
 import time
 from collections.abc import Callable
 
@@ -60,7 +60,7 @@ class TrackedConnection(Connection):
     __slots__ = ("_closings", "_entry", "_connection_states")
 
     def __init__(
-        self, owner: Owner, sock: socket.SocketType, number: int, served: int, data: bytes,
+        self, owner: Owner, sock: _socket.socket, number: int, served: int, data: bytes,
         connection_states: mmap.mmap, entry: int, closings: Closings,
     ) -> None:  # fmt: skip
         super().__init__(owner, sock, number, served, data)
@@ -107,7 +107,7 @@ class TrackedConnection(Connection):
         """Close at once: for the client, although the router has the descriptor too, and then there."""
         if self.state != GONE:
             try:
-                self.sock.shutdown(socket.SHUT_RDWR)
+                self.sock.shutdown(_socket.SHUT_RDWR)
             except OSError:
                 pass  # the client was first
             super().close()

@@ -10,18 +10,32 @@ worker lives.
 from __future__ import annotations
 
 import marshal
+import opcode
 import os
 import sys
 from _thread import allocate_lock
 from functools import lru_cache
 from importlib.machinery import SourceFileLoader
 from importlib.util import find_spec
+from itertools import accumulate
+from types import CodeType
 
-from mpserver.system import module_finder
-from mpserver.system.module_finder import HEAD, OURS, Entry
+from mpserver.system import module_finder, regexes
+from mpserver.system.module_finder import OURS, WORD, Entry
 
 #: What handlers import, and the engine does not.
 WANTED = ("mod_python", "mod_python.apache")
+
+#: The module of compiled regular expressions: in the snapshot it has some.
+READY = "mpserver.ready_regexes"
+
+#: What no application looks into.
+INSIDE = tuple(
+    f"mpserver.{name}"
+    for name in ("application", "config", "http1", "interp", "ipc", "modules", "phases", "serving", "system")
+)
+#: A function's first constant is its docstring (CPython 3.14; before, none is marked so).
+HAS_DOC = 0x4000000 if sys.version_info >= (3, 14) else 0
 
 #: The standard library.
 LIBRARY = os.path.dirname(os.__file__) + os.sep
@@ -46,25 +60,46 @@ def finder_code() -> bytes:
 
 @lru_cache(maxsize=1)
 def _take() -> int:
-    index: dict[str, Entry] = {}
     codes: list[bytes] = []
-    at = 0
+    found: list[tuple[str, str]] = []
     for name, loader in _modules():
+        file = loader.get_filename(name)
         try:
-            code = marshal.dumps(loader.get_code(name))
+            codes.append(marshal.dumps(_code(name, file, loader)))
         except (ImportError, OSError, SyntaxError, ValueError):
             continue  # whoever needs it will see
-        index[name] = (at, len(code), loader.get_filename(name))
-        codes.append(code)
+        found.append((name, file))
+    at = (2 + len(codes)) * WORD
+    index: list[dict[str, Entry]] = [{} for _ in codes]
+    for (name, file), code in zip(found, codes, strict=True):
+        index[hash(name) % len(codes)][name] = (at, len(code), file)
         at += len(code)
-    head = marshal.dumps(index)
+    buckets = [marshal.dumps(bucket) for bucket in index]
+    words = [len(codes), *accumulate(map(len, buckets), initial=at)]
     try:
         fd = os.memfd_create("mpserver-engine", os.MFD_CLOEXEC)
-        with open(fd, "wb", closefd=False) as file:
-            file.writelines([len(head).to_bytes(HEAD, "little"), head, *codes])
+        with open(fd, "wb", closefd=False) as whole:
+            whole.writelines([*(word.to_bytes(WORD, "little") for word in words), *codes, *buckets])
     except OSError:
         return -1
     return fd
+
+
+def _code(name: str, file: str, loader: SourceFileLoader) -> CodeType | None:
+    if name == READY:
+        return regexes.code(file)
+    code = loader.get_code(name)
+    return _without_docs(code) if code is not None and name.startswith(INSIDE) else code
+
+
+def _without_docs(code: CodeType) -> CodeType:
+    """A module's code without what it says of its functions: each interpreter would keep that."""
+    consts = [_without_docs(one) if isinstance(one, CodeType) else one for one in code.co_consts]
+    if code.co_flags & HAS_DOC and (0, True) not in zip(
+        code.co_code[1::2], map(opcode.hasconst.__contains__, code.co_code[::2]), strict=True
+    ):
+        consts[0] = None  # (the code does not use it besides)
+    return code.replace(co_consts=tuple(consts))
 
 
 def _modules() -> list[tuple[str, SourceFileLoader]]:

@@ -11,9 +11,6 @@ still drain go on writing to the file they had, wherever a rotation moved it.
 from __future__ import annotations
 
 import os
-import shlex
-import signal
-import socket
 from collections.abc import Iterable
 
 from mpserver.errors import StartError
@@ -26,7 +23,7 @@ SYSLOG = "/dev/log"
 _STANDARD = {"/dev/stdout": 1, "/proc/self/fd/1": 1, "/dev/stderr": 2, "/proc/self/fd/2": 2}
 
 #: Signals that the server handles or ignores and a piped program wants at their defaults.
-_DEFAULTED = (signal.SIGPIPE, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH, signal.SIGTERM, signal.SIGINT)
+_DEFAULTED = ("SIGPIPE", "SIGHUP", "SIGUSR1", "SIGWINCH", "SIGTERM", "SIGINT")
 
 
 class _Pipe:
@@ -39,6 +36,8 @@ class _Pipe:
     __slots__ = ("_soft", "command", "pid", "reader", "writer")
 
     def __init__(self, target: str, soft: int) -> None:
+        import shlex  # (interpreters have what was opened)
+
         self._soft = soft
         text = target.lstrip("|")
         self.command = ["/bin/sh", "-c", text[1:].strip()] if text.startswith("$") else shlex.split(text)
@@ -50,6 +49,8 @@ class _Pipe:
 
     def start(self) -> None:
         """Start the program. :raises StartError: it can't be started; the pipe is closed then."""
+        import signal  # (as above)
+
         try:
             self.pid = descriptors.ProgramStarter(self._soft).start(
                 os.posix_spawnp,
@@ -57,7 +58,7 @@ class _Pipe:
                 self.command,
                 os.environ,
                 file_actions=[(os.POSIX_SPAWN_DUP2, self.reader, 0)],
-                setsigdef=_DEFAULTED,
+                setsigdef=[getattr(signal, name) for name in _DEFAULTED],
                 setsigmask=(),
             )
         except OSError as error:
@@ -128,6 +129,8 @@ class Logs:
 
 def _open_syslog() -> int:
     """A datagram socket to the system's log: each line that is written there becomes a message of it."""
+    import socket  # (as above)
+
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         sock.connect(SYSLOG)

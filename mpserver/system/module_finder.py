@@ -22,8 +22,10 @@ OURS = frozenset({"mpserver", "mod_python"})
 #: A module's code is in the file: its start and length; and the module's file.
 Entry = tuple[int, int, str]
 
-#: How many bytes say how long the index is, which is behind them, before the codes.
-HEAD = 8
+#: The file begins with the count of the buckets of its index, so many bytes; where each bucket begins, and where the
+#: last one ends, follow in as many. A bucket is a dict of modules' entries: by ``hash``, which is the same for all
+#: interpreters of a process. So nobody keeps an index of modules that it never imports.
+WORD = 8
 
 
 class _Loader(SourceFileLoader):
@@ -44,24 +46,28 @@ class Finder:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        length = int.from_bytes(posix.pread(fd, HEAD, 0), "little")
-        self._start = HEAD + length
-        self._index: dict[str, Entry] = marshal.loads(posix.pread(fd, length, HEAD))
+        self._buckets = int.from_bytes(posix.pread(fd, WORD, 0), "little")
+        self._only: frozenset[str] | None = None
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """What the import system asks for."""
-        entry = self._index.get(name)
+        if self._only is not None and name.partition(".")[0] not in self._only:
+            return None
+        fd = self._fd
+        at = posix.pread(fd, 2 * WORD, WORD + hash(name) % self._buckets * WORD)
+        begin, end = int.from_bytes(at[:WORD], "little"), int.from_bytes(at[WORD:], "little")
+        entry: Entry | None = marshal.loads(posix.pread(fd, end - begin, begin)).get(name)
         if entry is None:
             return None
         start, length, file = entry
-        loader = _Loader(name, file, self._fd, self._start + start, length)
+        loader = _Loader(name, file, fd, start, length)
         return spec_from_file_location(name, file, loader=loader)
 
     def narrow(self) -> None:
         """Find the server's own modules only: an application may have others of the same names."""
-        self._index = {name: entry for name, entry in self._index.items() if name.partition(".")[0] in OURS}
+        self._only = OURS
 
 
 def use(fd: int) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import mod_python
 from mod_python import apache, version
-from mod_python._cgi import streams
+from mod_python._cgi import environment
 from mpserver.api import constants
 
 Make = Callable[..., Any]
@@ -86,13 +86,13 @@ def test_inside_of_a_server(lent: SimpleNamespace) -> None:
 
 def test_cgi_environment(make_request: Make) -> None:
     req = make_request("/", headers={"Authorization": "Basic YTpi"})
-    env = streams.build_cgi_env(req)
+    env = environment.build_cgi_env(req)
     assert isinstance(env, apache.table)
     assert env["GATEWAY_INTERFACE"] == "Python-CGI/1.1"
     assert env["HTTP_AUTHORIZATION"] == "Basic YTpi"
     assert env["REQUEST_METHOD"] == "GET"
     assert "HTTP_AUTHORIZATION" not in req.subprocess_env
-    assert "HTTP_AUTHORIZATION" not in streams.build_cgi_env(make_request("/"))
+    assert "HTTP_AUTHORIZATION" not in environment.build_cgi_env(make_request("/"))
 
 
 class TestResolveObject:

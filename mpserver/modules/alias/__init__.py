@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from mpserver import lazyre
 from mpserver.config.settings import Conf, Setting
-from mpserver.typing import NamedTuple
+from mpserver.typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import re
 
 #: $1 to $9, $0 and & in the target of a Match form; a backslash takes the next $ or & as it is.
 REFERENCE = lazyre.compile(r"\\([$&])|\$(\d)|(&)")

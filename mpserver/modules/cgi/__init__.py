@@ -10,8 +10,5 @@ from __future__ import annotations
 
 from mpserver.config.settings import Setting
 
-#: The handler's name.
-HANDLER = "cgi-script"
-
 #: Seconds between two signs of life of a script; None: as Timeout.
 SCRIPT_TIMEOUT: Setting[float | None] = Setting("CGIScriptTimeout", None)

@@ -8,12 +8,11 @@ from stat import S_ISDIR
 
 from mpserver.api import constants
 from mpserver.api.error_log import ERROR
-from mpserver.modules.cgi import HANDLER
 from mpserver.modules.cgi.exchange import NPH, log_script
 from mpserver.modules.cgi.running import run
 from mpserver.modules.cgi.variables import variables, words
 from mpserver.modules.core.options import Option, effective
-from mpserver.modules.hooks import Planning, Step
+from mpserver.modules.hooks import SCRIPT_HANDLER, Planning, Step
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,4 +48,4 @@ def _refused(req: Request, status: int, number: int, why: str) -> int:
 
 def handlers(_planning: Planning) -> Mapping[str, Step]:
     """The one for scripts."""
-    return {HANDLER: handler}
+    return {SCRIPT_HANDLER: handler}

@@ -14,7 +14,6 @@ from stat import S_ISDIR, S_ISREG
 
 from mpserver.api import constants, uri
 from mpserver.api.error_log import ERROR, INFO
-from mpserver.api.output_filters import is_filtered
 from mpserver.api.table import HeaderTable
 from mpserver.errors import ClientGone
 from mpserver.http1 import conditions, ranges
@@ -128,7 +127,7 @@ def _send(req: Request, filename: str, found: os.stat_result) -> int:
                 return OK
         if req.mp_method == "GET":  # the only method with ranges (RFC 9110 14.2)
             wanted = get("range")
-            if wanted is not None and not is_filtered(req) and conditions.range_applies(get, etag, mtime, now):
+            if wanted is not None and req.mp_chain is None and conditions.range_applies(get, etag, mtime, now):
                 chosen = ranges.parse(wanted, size)
                 if isinstance(chosen, list):
                     return _send_ranges(req, filename, chosen, size)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mpserver.api import constants
-from mpserver.api.output_filters import OutputFactory, OutputFilter
 from mpserver.config.server import Server
 from mpserver.config.settings import Conf
 from mpserver.modules import core
@@ -24,6 +23,7 @@ from mpserver.modules.hooks import (
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mpserver.api.output_filters import OutputFactory
     from mpserver.api.request import Request
 
 #: (httpd's core_override_type is the very first fixup)
@@ -113,6 +113,8 @@ def names(text: str | None) -> tuple[str, ...]:
 
 def output_filters(_planning: Planning) -> Mapping[str, OutputFactory]:
     """What is there in any case, at the end of all chains, under the names that it has in httpd."""
+    from mpserver.api.output_filters import OutputFilter  # (few responses run through filters)
+
     return {"content_length": OutputFilter, "byterange": OutputFilter}
 
 

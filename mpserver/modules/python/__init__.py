@@ -6,7 +6,6 @@ pipeline's business.
 
 from __future__ import annotations
 
-import re
 import sys
 
 from mpserver.config.settings import Conf, Setting, append, update
@@ -14,6 +13,8 @@ from mpserver.modules import paths
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    import re
+
     from mpserver.config.configuration import Configuration
     from mpserver.config.server import Server
     from mpserver.modules.core import Mutex

@@ -9,7 +9,6 @@ import sys
 from mpserver import lazyre
 from mpserver.api import constants
 from mpserver.errors import MustMove
-from mpserver.modules.core.errorpage import escape
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -59,6 +58,8 @@ def tell(
 
 def page(prefix: str, text: list[str]) -> bytes:
     """What PythonDebug shows of an uncaught error to the client (manual 5.4.2): HTML for the rest of a response."""
+    from mpserver.modules.core.errorpage import escape  # (only where pages tell of errors)
+
     shown = escape("".join(part + "\n" for part in text))
     return f'\n<pre>\nMod_python error: "{escape(prefix)}"\n\n{shown}</pre>\n'.encode("ascii", "xmlcharrefreplace")
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Mapping
 
 from mpserver.api import constants
-from mpserver.api.output_filters import OutputFactory
 from mpserver.api.table import Table
 from mpserver.config.server import Server
 from mpserver.config.settings import Conf
@@ -26,6 +25,7 @@ from mpserver.modules.python.handlers import Handler, phase_handlers
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mpserver.api.output_filters import OutputFactory
     from mpserver.api.request import Request
     from mpserver.modules.python.filters import FilterMaker
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 
 from mpserver.api import constants
-from mpserver.api.input_filters import unfiltered
 from mpserver.errors import Misplaced
-from mpserver.modules import cgi
+from mpserver.modules.hooks import SCRIPT_HANDLER
 from mpserver.modules.python.application_errors import refusing
 from mpserver.typing import TYPE_CHECKING
 
@@ -99,9 +98,12 @@ def hindrance(req: Request, loading: bool = False) -> str:
             return "its answer was given"
         if one.mp_started or one.mp_finished:
             return "its answer has begun"
-        body = unfiltered(one.mp_input)
-        if body is not None and body.received:
-            return "a part of its body was read"
+        if one.mp_input is not None:
+            from mpserver.api.input_filters import unfiltered  # (few requests have bodies, and move)
+
+            body = unfiltered(one.mp_input)
+            if body is not None and body.received:
+                return "a part of its body was read"
     if loading and len(chain) == 1 and _is_first(req):
         return ""
     method = req.mp_head.method
@@ -126,7 +128,7 @@ def _has_run(req: Request) -> bool:
 
 def is_plain(req: Request) -> bool:
     """Whether a request's content comes from no program, so that it may be made again."""
-    return "PythonHandler" not in req.mp_plan.handlers and req.mp_handler != cgi.HANDLER
+    return "PythonHandler" not in req.mp_plan.handlers and req.mp_handler != SCRIPT_HANDLER
 
 
 def _is_first(req: Request) -> bool:
