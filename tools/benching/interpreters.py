@@ -40,6 +40,8 @@ FRESH = {
 KINDS = {"own": (3, 13), "shared": (3, 12), "process": (3, 11)}
 
 HOSTS = 10
+#: How many virtual hosts a configuration has where that is what is compared.
+HOSTS_IN_ALL = (10, 10_000)
 #: How often a process is killed, at most: the server holds back an application that crashes more often in a row.
 KILLS = 4
 WORKERS = 4
@@ -219,6 +221,19 @@ def costs(options: Options, ground: Ground) -> Iterator[Row]:
         yield Row("memory of one", f"fresh process, {application}", _mb(cost.memory))
 
 
+def hosts(options: Options, ground: Ground) -> Iterator[Row]:
+    """What an interpreter costs where the configuration has few virtual hosts, and where it has thousands."""
+    kind = "own" if sys.version_info >= KINDS["own"] else "process"
+    for count in HOSTS_IN_ALL:
+        note(f"interpreters: {count} virtual hosts")
+        setup = Setup(hosts=count, own_interpreters=True)
+        with mpserver(kind, setup, [options.server_core], ground) as server:
+            cost = making(server, APPLICATIONS["empty"])
+            who = f"{kind}, one of {count:,} hosts"
+            yield Row("make one", who, f"{cost.seconds * 1000:.1f} ms")
+            yield Row("memory of one", who, _mb(cost.memory))
+
+
 def _mb(size: float) -> str:
     return f"{size / 1e6:.1f} MB"
 
@@ -291,7 +306,7 @@ def parallel(options: Options, ground: Ground) -> Iterator[Row]:
         yield Row("speed-up of two on two processors", kind, f"{rates[1] / rates[0]:.2f}")
 
 
-PARTS = {"costs": costs, "hand-off": hand_off, "many": many, "parallel": parallel}
+PARTS = {"costs": costs, "hosts": hosts, "hand-off": hand_off, "many": many, "parallel": parallel}
 
 
 def main(words: Sequence[str]) -> int:
