@@ -130,8 +130,10 @@ def engine() -> Engine:
     """The real engine: the worker and the keeper of process interpreters."""
     from mpserver import worker
     from mpserver.interpreters import zygote_keeper
+    from mpserver.modules.all import load_hooks
     from mpserver.supervisor.engine import Engine
 
+    load_hooks()
     return Engine(worker.serve, zygote_keeper.Keeper, zygote_keeper.keeper_process)
 
 

@@ -39,6 +39,13 @@ TABLE = (
 )
 
 
+def load_hooks() -> None:
+    """Load the hooks of all modules: a master does, so that the workers that it forks share them."""
+    for known in TABLE:
+        if known.hooks is not Part.NEVER:
+            import_module(f"{PACKAGE}.{known.folder}.hooks")
+
+
 def registry() -> Registry:
     """A registry of every module's directives."""
     from mpserver.config.registry import Module, Registry  # (serving needs no directives but for .htaccess files)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import marshal
 import opcode
 import os
+import pkgutil
 import sys
 from _thread import allocate_lock
 from functools import lru_cache
@@ -25,6 +26,9 @@ from mpserver.system.module_finder import OURS, WORD, Entry
 
 #: What handlers import, and the engine does not.
 WANTED = ("mod_python", "mod_python.apache")
+#: All below this may be asked for by what a configuration says, some of it late: of that the version has to be the
+#: engine's as well.
+WHOLE = "mpserver.modules"
 
 #: The module of compiled regular expressions: in the snapshot it has some.
 READY = "mpserver.ready_regexes"
@@ -105,7 +109,7 @@ def _without_docs(code: CodeType) -> CodeType:
 def _modules() -> list[tuple[str, SourceFileLoader]]:
     """Those of the server and of the standard library that are loaded here, with their loaders."""
     specs = [getattr(module, "__spec__", None) for module in list(sys.modules.values())]
-    specs += [find_spec(name) for name in WANTED]
+    specs += [find_spec(name) for name in (*WANTED, *_whole())]
     found: dict[str, SourceFileLoader] = {}
     for spec in specs:
         if spec is None or not isinstance(spec.loader, SourceFileLoader):
@@ -114,3 +118,9 @@ def _modules() -> list[tuple[str, SourceFileLoader]]:
         if ours or ((spec.origin or "").startswith(LIBRARY) and "-packages" + os.sep not in (spec.origin or "")):
             found[spec.name] = spec.loader
     return list(found.items())
+
+
+def _whole() -> list[str]:
+    package = find_spec(WHOLE)
+    paths = package.submodule_search_locations if package is not None else None
+    return [found.name for found in pkgutil.walk_packages(paths, WHOLE + ".")]

@@ -1,4 +1,7 @@
-"""What an interpreter loads of httpd's modules: the hooks of those that its configuration needs, and no more."""
+"""What a subinterpreter loads of httpd's modules: the hooks of those that its configuration needs, and no more.
+
+(Process interpreters share with their server what it has loaded; loading by itself is tested in modules/test_hooks.py.)
+"""
 
 from __future__ import annotations
 
@@ -59,9 +62,12 @@ HEAVY = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=[backend for backend in BACKENDS if backend != "main"])
+pytestmark = pytest.mark.skipif("own" not in BACKENDS, reason="this Python has no interpreters of their own")
+
+
+@pytest.fixture(scope="module", params=["own", "shared"])
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
-    """One server for each kind whose interpreters share nothing with the router."""
+    """One server for each kind of subinterpreter."""
     return start_module_server(CONF, FILES, backend=request.param)
 
 
