@@ -32,7 +32,6 @@ class RequestPlan(Protocol):
     #: What the engine alone uses: see `mpserver.phases.plan.Plan`.
     conf: Any
     has_end: bool
-    has_last_handlers: bool
     limit_body: int
     server: Any
     python_path: str | None

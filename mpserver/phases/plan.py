@@ -101,7 +101,7 @@ class Plan:
         self.server = server
         self.conf = conf
         self.needs_python = False
-        #: Whether handlers run after the response; whether anything happens there, the access log included.
+        #: Whether steps run after the response; whether anything happens there, the access log included.
         self.has_last_handlers = self.has_end = False
         self.auth_type: str | None = None
         self.auth_name: str | None = None

@@ -39,8 +39,9 @@ def compile_plan(table: HookTable, engine: Engine, site: Site, conf: Conf, filen
     plan.needs_python = any(planning.ask("needs_interpreter"))
     plan.interpreter_id = _interpreter(planning, engine.environments)
     plan.interpreter = plan.interpreter_id.name
+    plan.phases = phases = compile_phases(planning)
+    plan.has_last_handlers = bool(phases.log_transaction or phases.cleanup)
     plan.has_end = plan.has_last_handlers or bool(site.access_logs)
-    plan.phases = compile_phases(planning)
     plan.steps = plan.phases.steps
     plan.compile_added = lambda: compile_phases(planning.for_added())
     plan.filters = None if engine.loader is None else PlanFilters(planning)

@@ -58,7 +58,6 @@ def set_up(planning: Planning) -> None:
     plan.handlers = {
         phase: phase_handlers(specs, phase, planning.filename, kind) for phase, specs in conf[python.HANDLERS].items()
     }
-    plan.has_last_handlers = "PythonLogHandler" in plan.handlers or "PythonCleanupHandler" in plan.handlers
 
 
 def _kind(planning: Planning) -> type[Handler]:
