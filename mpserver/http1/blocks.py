@@ -7,6 +7,7 @@ from mpserver.errors import RequestError
 from mpserver.http1.fields import TCHAR, Limits, Pairs, read_fields
 from mpserver.http1.target import is_authority
 
+#: `Block.length` and `mpserver.http1.head.Head.length` where the body is chunked: its end shows only as it is read.
 CHUNKED = -1
 
 

@@ -4,7 +4,11 @@ What two parsers could read differently is refused, never repaired: a request th
 here means the same to every server and proxy behind and before us. The statuses are httpd's.
 
 ``parse_head`` is for the usual case that a head arrives whole. Where it did not, HeadReader goes
-on: it looks at every byte once, however small the pieces are.
+on: it looks for the ends of lines in every byte once, however small the pieces are, and has the
+head parsed when it is complete.
+
+Below it: `mpserver.http1.fields` reads the lines of fields, and `mpserver.http1.blocks` finds what follows
+from them (the body's length, keep-alive, conditions) and remembers the blocks that come again.
 """
 
 from __future__ import annotations
@@ -21,9 +25,7 @@ from mpserver.errors import RequestError
 from mpserver.http1.fields import TCHAR, Limits, is_token
 from mpserver.http1.target import ORIGIN_FORM, read_target
 
-__all__ = ["Blocks", "Head", "HeadReader", "Limits", "parse_head"]
-
-"""Head.length of a chunked body."""
+__all__ = ["Head", "HeadReader", "Limits", "parse_head"]
 
 _MAX_EMPTY_LINES = 10  # before the request line; httpd's number
 

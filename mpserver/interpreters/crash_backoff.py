@@ -1,19 +1,21 @@
-"""How soon an application whose process crashes again and again is started anew."""
+"""How long an application whose processes crash again and again has to wait for its next start."""
 
 from __future__ import annotations
 
-#: A crash at a greater age is no loop, and crashes are forgotten after such a time without one, in seconds.
+#: A process that was older than this when it crashed is in no loop; and former crashes are forgotten once there was
+#: none for so long. In seconds.
 OLDEST_LOOP = 30.0
 FORGOTTEN_AFTER = 60.0
 
-#: So many crashes in a row change nothing; then no interpreter is started for these times, in seconds.
+#: So many crashes in a row change nothing. After each further one no interpreter is started for a time that grows from
+#: the first of these to the last, in seconds.
 FREE_CRASHES = 5
 FIRST_DELAY = 1.0
 LAST_DELAY = 8.0
 
 
 class Crashes:
-    """The crashes of one application, in whichever worker; an application that does nothing else is held back.
+    """The crashes of one application, counted over all workers; one that keeps crashing is held back.
 
     A crash soon after the interpreter's start counts. The first ones in a row change nothing; after each
     further one no interpreter is started for a time that doubles.

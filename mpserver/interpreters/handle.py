@@ -1,6 +1,6 @@
-"""The kinds of interpreter behind one interface, as a worker's router sees them (start, hand over, drain, stop).
+"""An interpreter of whatever kind, as its worker's router sees it: to be started, handed to, drained, stopped.
 
-Whatever the kind, an interpreter is the other end of an inbox: it runs `mpserver.interpreters.run.run`.
+The router has one end of an inbox; at the other `mpserver.interpreters.run.run` is the interpreter. The kinds::
 
     auto      own on Python 3.14 and later, process before, and for applications that an own one refused
     own       a subinterpreter of the worker with its own GIL
@@ -74,23 +74,24 @@ class Events(NamedTuple):
     serving: Callable[[InterpreterHandle], None]
     #: It wants a successor: it has served enough, or its files changed.
     worn: Callable[[InterpreterHandle, messages.Message], None]
-    #: The listeners that it was lent are back: the last connection's number.
+    #: Its lease of the listeners is over: the last connection's number.
     repaid: Callable[[int], None]
     #: It is gone.
     ended: Callable[[InterpreterHandle], None]
-    #: There was no room for a descriptor on the way to it or from it; the connection is there where it is left.
+    #: There was no room for a descriptor on the way to it or from it; the message has the connection's descriptor if
+    #: that is still here.
     crowded: Callable[[InterpreterHandle, messages.Message], None]
 
 
 class InterpreterHandle:
     """One interpreter of a worker; subclasses start it."""
 
-    #: Whether listeners are lent to it.
+    #: Whether it may have a lease of the listeners.
     borrows = True
     #: Its inbox, which is not there before it is open.
     inbox: socket.socket
     _is_open = False
-    #: How many descriptors it takes in the worker; and whether it may have them of the reserve.
+    #: How many descriptors it takes in the worker; and whether they may come from the reserve.
     descriptors = descriptors.INTERPRETER
     urgent = False
 
@@ -120,7 +121,7 @@ class InterpreterHandle:
         self._begin(inherited)
 
     def _begin(self, inherited: list[LoadedModule] | None) -> None:
-        """Start it. What fails is told from the loop, as is all that fails later: then those who wait are known."""
+        """Start it. If that fails, the loop reports it later, as any other failure: by then it is known who waits."""
         theirs: socket.socket | None = None
         try:
             if not descriptors.has_room(self.descriptors, self.urgent):
@@ -145,7 +146,7 @@ class InterpreterHandle:
             self.inbox.close()
 
     def _launch(self, theirs: socket.socket) -> None:
-        """Start it with its end of the inbox. It may raise whatever the system has for that."""
+        """Start it with its end of the inbox; any error of the system may be raised."""
         raise NotImplementedError
 
     def hand_over(self, message: messages.Message) -> None:
@@ -153,7 +154,7 @@ class InterpreterHandle:
         self._post(message)
 
     def lend(self, listener: socket.socket, number: int, end: int) -> bool:
-        """Let it accept connections from a listener (`mpserver.serving.leased_listeners`).
+        """Give it a lease of a listener, to accept connections from (`mpserver.serving.leased_listeners`).
 
         ``number``, ``end``: those of the last connection accepted, and of the last that it may accept.
 
@@ -169,7 +170,7 @@ class InterpreterHandle:
         return True
 
     def recall(self) -> None:
-        """Have it return the listeners."""
+        """Have it end its lease of the listeners."""
         self._post(messages.Message(messages.Kind.RECALL))
 
     def shed(self, count: int) -> None:
@@ -177,7 +178,7 @@ class InterpreterHandle:
         self._post(messages.Message(messages.Kind.SHED, served=count))
 
     def drain(self, heirs: bool = False) -> None:
-        """Let it serve what it has, and end; where there are ``heirs``, it gives those back that wait."""
+        """Let it serve what it has, and end; where there are ``heirs``, it gives back the connections that wait."""
         self._post(messages.Message(messages.Kind.DRAIN, number=heirs))
 
     def retire(self) -> None:
@@ -191,7 +192,7 @@ class InterpreterHandle:
         self._post(messages.Message(messages.Kind.ASK, number=self._questions))
 
     def kill(self, pid: int) -> None:
-        """End it without its doing, where that harms nobody else; ``pid`` is its process."""
+        """Kill its process, ``pid``, where it has one to itself; elsewhere nothing is done."""
 
     def _post(self, message: messages.Message) -> None:
         self._waiting.append(message)

@@ -1,7 +1,7 @@
 """How long an interpreter lives: PythonInterpMaxRequests, PythonInterpIdleTimeout, PythonInterpReload.
 
-An interpreter is found by its name, and a name may be that of several sections; `mpserver.phases.survey` says which
-of them counts.
+Requests of several sections may run in interpreters of one name; `mpserver.phases.survey` says which of these sections
+decides.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def lifetime(configuration: Finished, where: InterpreterId) -> InterpreterLifetime:
-    """The lifetime of an interpreter; that of the main server where no section shows its name."""
+    """The lifetime of an interpreter: what the main server says where no section is known to use its name."""
     told = facts.lifetime(configuration, where.name)
     if told is not None:
         return InterpreterLifetime(*told)

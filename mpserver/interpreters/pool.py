@@ -1,4 +1,8 @@
-"""The interpreters of a worker: each in the place of its id, and beside them those that begin or end."""
+"""The interpreters of a worker.
+
+In the place of an interpreter id there is one at most, started when it is first wanted. Beside those that have a place
+are the successors that start, and the interpreters that end.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +51,7 @@ class Traffic(Protocol):
         """There was no room for a descriptor on the way to an interpreter or from it."""
 
     def repaid(self, number: int) -> None:
-        """Listeners that were lent are back: the last connection's number."""
+        """A lease of the listeners is over: the last connection's number."""
 
     def unserved(self, interp: InterpreterHandle, waiting: list[Message], why: str, again: float) -> None:
         """An interpreter could not start: answer those who waited for it.
@@ -69,7 +73,7 @@ class Succession(Protocol):
     """Who replaces interpreters, and is told what becomes of them: `mpserver.interpreters.replacement`."""
 
     def adopt(self, interpreter_id: InterpreterId) -> InterpreterHandle | None:
-        """A place is free and wanted: the successor that starts for it, which gets it now; None: there is none."""
+        """A place is free and wanted: give it to the successor that starts. :returns: it; None: there is none."""
 
     def started(self, interp: InterpreterHandle) -> None:
         """An interpreter has got a place, and starts."""
@@ -84,7 +88,7 @@ class Succession(Protocol):
         """An interpreter could not start. :returns: whether it was a successor."""
 
     def refused(self, interp: InterpreterHandle) -> bool:
-        """An application can't run in a subinterpreter. :returns: whether that was a successor, and is dealt with."""
+        """An application can't run in a subinterpreter. :returns: whether it was a successor, which was seen to."""
 
     def successor(self, interpreter_id: InterpreterId) -> InterpreterHandle | None:
         """The successor that starts for a place."""
@@ -111,7 +115,7 @@ class Pool:
         self.environments = environments
         #: Those that get connections.
         self.interpreters: dict[InterpreterId, InterpreterHandle] = {}
-        #: Those that end, or begin, beside the one that has the place.
+        #: Successors that start, and those that end: they have no place.
         self.beside: set[InterpreterHandle] = set()
         #: The worker ends: nothing is replaced any more, and nothing of it asks to leave.
         self.closing = False
@@ -216,7 +220,7 @@ class Pool:
         ``again``: it is not to be tried for so many seconds, in which requests are answered with 503 and why.
         """
         if self._succession.failed(interp, why) or interp in self.beside:
-            for message in waiting:  # its place is another one's: that serves them
+            for message in waiting:  # another one has its place, and serves them
                 self._traffic.returned(message)
             return
         if again:
@@ -301,7 +305,7 @@ class Pool:
             interp.stop()
 
     def _stuck(self, interp: InterpreterHandle) -> None:
-        """An interpreter that can't be ended, for a request of it does not end: the worker goes without it."""
+        """A request does not end, so its interpreter can't be ended either: another worker takes over from this one."""
         if self.interpreters.get(interp.interpreter_id) is interp:
             del self.interpreters[interp.interpreter_id]
         interp.drain()

@@ -1,11 +1,12 @@
-"""Interpreters that take the place of others in a worker: why, when and how; and eviction of those too many.
+"""Interpreters that take the place of others in a worker: why, when and how; and eviction where there are too many.
 
-A successor starts beside its predecessor and loads what that had loaded. Only when it serves, the predecessor
-retires: it gives its connections back and ends after the request that it is in. A successor that can't start
-leaves everything as it was.
+A successor starts beside its predecessor and loads the modules that the predecessor had loaded. Once the successor
+serves, the predecessor retires: it gives its connections back and ends after the request that it is in. If the
+successor can't start, everything stays as it was.
 
-What can't be unloaded can't be replaced: the modules of the worker's main interpreter, and before Python 3.14
-subinterpreters (they leak, and some crash at their end). There the worker itself is replaced.
+Only what can be unloaded can be replaced (`REPLACEABLE`): interpreters of the kind `process` with every Python, and
+`own` ones from Python 3.14 on (before, they leak, and some crash at their end). For `shared` and `main` ones, and for
+`own` ones of an older Python, the worker itself is replaced.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from mpserver.supervisor.worker_start import WorkerStart
     from mpserver.system.loop import Loop
 
-#: Kinds of interpreters that can be replaced in a worker that lives on.
+#: The kinds of interpreter that can be replaced while their worker lives on.
 REPLACEABLE = frozenset({"own", "process"} if sys.version_info >= (3, 14) else {"process"})
 
 #: How long a successor may take to start, in seconds.

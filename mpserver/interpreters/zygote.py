@@ -1,8 +1,9 @@
 """Zygotes: the processes that process interpreters are forked from, for a worker never forks.
 
 The keeper (`mpserver.interpreters.zygote_keeper`), in the master or in a helper process of a one-process server, has
-one zygote per name and environment of interpreters. A worker sends an order and an inbox; the zygote forks an
-interpreter with it. Since interpreters are forked from a warm process, each costs few milliseconds and little memory.
+one zygote per name and environment of interpreters. A worker sends an order with one end of an inbox, and the zygote
+forks an interpreter that has it. As interpreters are forked from a warm process, each costs a few milliseconds and
+little memory.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def describe_end(status: int) -> str:
 def serve(spec: ZygoteSpec, key: Key, control: socket.socket) -> None:
     """A zygote's life: load the application, then fork an interpreter per order, until the keeper is gone.
 
-    It ends after its last interpreter: whoever awaits the server's end awaits its zygotes, and by them all of it.
+    It ends after its last interpreter: so whoever waits for the zygotes has waited for all of the server's processes.
     """
     sys.argv = ["mod_python"]
     name, environment = key

@@ -1,4 +1,7 @@
-"""The keeper of zygotes: a process of the master's that starts them, and that no worker has to wait for."""
+"""The keeper of zygotes: starts, replaces and ends them, so that no worker has to wait for that.
+
+`Keeper` is an object in the master. Only a server of one process has a process for it (`keeper_process`).
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ class ZygoteHandle:
 
 
 class Keeper:
-    """The zygotes of one generation of the configuration."""
+    """The zygotes of one generation of the configuration, as whoever forks them (mostly the master) sees them."""
 
     def __init__(
         self,
@@ -64,7 +67,7 @@ class Keeper:
         self._former: dict[Key, ZygoteHandle] = {}
 
     def request(self, data: bytes, fds: list[int]) -> tuple[Any, ...] | None:
-        """A worker's order for an interpreter, with the descriptors that came with it (they are closed here); or news.
+        """Take a worker's order for an interpreter, or its news; the descriptors that came with it are closed here.
 
         :returns: a worker command that all workers of the generation should get (`mpserver.routing.worker_commands`);
             None: there is nothing to tell them.

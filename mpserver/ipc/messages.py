@@ -9,7 +9,8 @@ Who sends what, and what answers it (``docs/protocol.md`` has the same in tables
 
 From the router to an interpreter::
 
-    PREPARE     the first message to a successor: what its predecessor had loaded; READY, FAILED or REFUSED
+    PREPARE     the first message to a successor: what its predecessor had loaded; READY, or why it does not start:
+                FAILED, REFUSED, CROWDED or BACKOFF
     CONNECTION  a connection, with the bytes that were read of it; it is served, and comes back as CONNECTION, SPARE
                 or MOVED where that belongs to others. A process tells with CLOSED when it has ended
     LEASE       a listener to accept from; LEASE_OVER when the lease ends

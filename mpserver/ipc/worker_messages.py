@@ -10,7 +10,8 @@ From a worker to its master, told apart by their first bytes::
              take it), and an encoded `mpserver.ipc.messages.Message`. The master sends the message on to that
              worker; to another one where it can't have it, or back
     NEWS     an encoded message for the master itself: TOLD answers its ASK, CHANGED tells of changed files
-    (else)   an order for the keeper of zygotes, marshalled: (interpreter id, index on the scoreboard, slot), with
+    (else)   an order for the keeper of zygotes. No word is before it, just a marshalled tuple: (interpreter id, index
+             on the scoreboard, slot), where the id is a tuple of kind, name and environment, with
              the interpreter's end of its inbox and its connection states as descriptors; or (interpreter id,
              module): the application of an ``auto`` interpreter needs processes
 
@@ -25,7 +26,8 @@ and where the worker replaces a process interpreter by itself::
     SETTLE   SETTLE, 1 or 0 (as text: whether the replacement worked) and the name: the new zygote stays, or the former
 
 The end of the socket is the end of the other side: a worker without its master ends, and a master waits for the
-worker's exit status.
+worker's exit status. With one process it is different: the server lives on without the process that keeps its zygotes,
+but gets no further process interpreters.
 """
 
 from __future__ import annotations

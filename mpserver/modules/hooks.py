@@ -5,7 +5,8 @@ is served: a function gets the `Planning`, which has the merged configuration, a
 for the requests of this plan, or with None. So what is not configured costs a request nothing, and what is
 configured is decided once.
 
-Asked for the plan of a merged configuration, in the order of a request; the answer is a `Step` where none is named:
+Asked for the plan of a merged configuration, in the order of a request. Unless another answer is named, a hook answers
+with a `Step`:
 
     set_up             puts what applications can ask for into the plan (answers nothing)
     insert_filter      filters for the response or the body: an `Insertion`
@@ -16,20 +17,22 @@ Asked for the plan of a merged configuration, in the order of a request; the ans
     interpreter        in which: an `InterpreterChoice`
     post_read_request  before anything is known but the head
     translate_name     sets the file: OK, or DECLINED for the next module
-    map_to_storage     looks at the way to the file
-    header_parser      first of all where the file is known; not again for the index of a directory
+    map_to_storage     checks the way to the file
+    header_parser      the first for handlers that know the file and its configuration; left out for the index file of a
+                       directory, whose request has met them
     access_checker     whether the client may come in, whoever it is
-    access_checker_ex  the same; DECLINED: that depends on the user, so the next two are run
+    access_checker_ex  the same: the first that does not decline decides; if all do, it depends on the user, and the
+                       next two are run
     check_user_id      finds the user: the first that does not decline decides
     auth_checker       whether that user may come in: the first that does not decline decides
     note_auth_failure  adds to a 401 what the client has to know (its result does not count)
     type_checker       the type of the file: the first that does not decline decides
     fixups             last changes
-    directory          the content of a request whose file is a directory, before its handler is looked for; DECLINED
-                       leaves it to that. (In httpd these are fixups, which look for that themselves)
+    directory          the content of a request whose file is a directory: the first that does not decline decides; if
+                       all do, the request's handler is looked for. (In httpd these are fixups, which run it themselves)
     handlers           the content handlers that the module has, by their names: a mapping to steps
-    log_transaction    after the response
-    cleanup            at the very end (httpd: a cleanup of the request's pool)
+    log_transaction    after the response: all of them run, and their results don't count
+    cleanup            at the very end (httpd: a cleanup of the request's pool): all run, their results don't count
 
 Asked for a server:
 
@@ -40,8 +43,9 @@ Asked for a server:
 
 And ``varies_by_file``: whether plans of a `Conf` differ from file to file.
 
-Steps run until one returns something else than OK or DECLINED, which ends the request: a status, or DONE; but for
-the hooks of which the first decides. Modules are asked in the order of the table, `mpserver.modules.all`; a module
+The steps of a request run until one of them returns anything but OK or DECLINED: a status, or DONE, which ends the
+request. Where it says above that the first decides, an OK ends only the asking for this hook, as it does for
+translate_name. Modules are asked in the order of the table, `mpserver.modules.all`; a module
 that has to be first or last of a hook says so in its ``ORDER``, by the hook's name.
 """
 

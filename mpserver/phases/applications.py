@@ -1,7 +1,8 @@
-"""The applications of a configuration, as far as they show without a request: interpreters' names, and what they need.
+"""The applications of a configuration: the names of their interpreters, and what each of them needs.
 
 An application is what runs in the interpreters of one name. Sections say what it begins with, and which
-environment it has (a Python, a user, limits); what several of them say of one name is brought together here.
+environment it has (a Python, a user, limits); what several of them say of one name is brought together here. Names
+that show only with a request (in .htaccess files, by patterns, of folders below a section's) are not known here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A plan in words, for pages that tell what will be done with a request (``mod_python.testhandler``)."""
+"""A plan in words, for pages that show what the server does with a request (``mod_python.testhandler``)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QUOTE = '"'
 
 
 def rows(req: Request) -> Iterator[tuple[str, str]]:
-    """What a request's plan is made of: names and texts, in the order of the road."""
+    """What a request's plan is made of: names and texts, in the order in which a request meets them."""
     plan = plan_of(req)
     yield "runs in", f"{plan.interpreter_id.name}, asked for as {plan.interpreter_id.kind}"
     yield "virtual host", req.mp_host.name
@@ -47,7 +47,7 @@ def rows(req: Request) -> Iterator[tuple[str, str]]:
     yield "PythonAutoReload", _switch(plan.autoreload)
     yield "PythonDebug", _switch(plan.debug)
     yield "LimitRequestBody", f"{plan.limit_body} bytes" if plan.limit_body else "none"
-    # a quotation mark tells texts from addresses
+    # (what begins with a quotation mark is a text, and else an address)
     documents = (f"{status}: {text.removeprefix(QUOTE)}" for status, text in plan.error_documents.items())
     yield "error documents", "\n".join(documents) or "none"
     yield "access logs", str(len(req.mp_host.access_logs))

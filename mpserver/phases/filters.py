@@ -1,8 +1,7 @@
-"""The filters of a plan by their names, those of modules and those that requests register (manual 4.3 and 5.2).
+"""The filters of a plan by their names: those of modules, and those that requests register (manual 4.3 and 5.2).
 
-A plan with filters puts them in just before its content handler, as the ``insert_filter`` hooks of the modules say.
-What a request adds comes after them. Error pages of the server's own have none; an internal redirect has those of
-where it leads to.
+They are put in just before the content handler runs, as the ``insert_filter`` hooks of the modules say; what a request
+adds comes after them. The server's own error pages have no filters; an internal redirect has those of its target.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class PlanFilters:
         self._registered: RegisteredFilters | None = None
 
     def add_output(self, req: Request, name: str, registered: Registered = None) -> None:
-        """``req.add_output_filter``; ``registered``: by the request, under that name."""
+        """``req.add_output_filter``; ``registered``: what the request itself registered under that name."""
         if registered is None:
             make = self.output_factory(req, name)
         else:

@@ -1,10 +1,11 @@
-"""When a request that takes another one's place counts as admitted (httpd's ``ap_process_request_internal``).
+"""Which requests are let in unasked when they take another one's place (httpd's ``ap_process_request_internal``).
 
-httpd leaves the access, authentication and authorisation phases out for an ErrorDocument and for the index of a
-directory where these have the very configuration of the request before: then they were decided already, or the
-document is for the one who was refused. It has that configuration by identity, and that is the same only as long as
-nothing was merged anew: in the same directory, and without sections for URIs (Location), or for names (Files) other
-than this one's. Everywhere else all phases run, with the new URI.
+An ErrorDocument and the index of a directory are requests in the place of another one. httpd leaves out their access,
+authentication and authorisation phases if they have the very configuration of the request before: then access was
+decided already, or the document is for the one who was refused. httpd compares configurations by identity, so they are
+the same only as long as nothing was merged anew: both files are in one directory, no Location section matches either
+URI, and, unless it is the same file, no Files section matches either name. Everywhere else all phases run, with the
+new URI.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def admits(server: Server, before: Resource, resource: Resource) -> bool:
-    """Whether the gates that the request for ``before`` has met are those of ``resource``, too."""
+    """Whether access to ``resource`` was decided already, by the phases of the request for ``before``."""
     if before.conf is not resource.conf or before.filename is None or resource.filename is None:
         return False
     if resource.finfo is None:

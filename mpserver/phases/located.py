@@ -1,7 +1,8 @@
-"""What a path of a server was found to be, kept for its next requests as long as that holds.
+"""What a path of a server stands for: found once, and kept for further requests as long as it is true.
 
-Finding it (translation, directory walk, merging, plan) depends on the configuration, which stays the same, and
-on what stat says of the file and of the .htaccess files on the way. So a kept one costs these stats, mostly one.
+It is found by translation, directory walk, merging and planning. All of that depends on the configuration, which stays
+the same, and on what stat says of the file and of the .htaccess files on the way. So these stats, mostly one, are what
+a further request costs.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Located:
 
     @property
     def keeps(self) -> bool:
-        """Whether it may be kept: a missing file is looked for again, and so is what is wrong."""
+        """Whether it may be kept: not where a file is missing, or where anything is wrong."""
         resource = self.resource
         if resource.status:
             return False
@@ -46,7 +47,7 @@ class Located:
         return resource.finfo is not None and not (resource.path_info and S_ISDIR(resource.finfo.st_mode))
 
     def holds(self) -> bool:
-        """Whether it is still true. Its resource has the file's newest facts then."""
+        """Whether it is still true; if so, its resource has the newest facts about the file."""
         known = self._found
         if known is None:
             return True

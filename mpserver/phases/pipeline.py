@@ -1,11 +1,13 @@
 """The way of a request through the phases (httpd's ``ap_process_request``; manual 3.2).
 
-route       server -> resource -> plan -> the interpreter it belongs to (`mpserver.phases.planner`)
-early       post-read-request and translation handlers, where a server has some
-steps       of the plan: header parser, init, access, authentication, authorisation, type, fixup
-content     the handler, a file, a directory
-end         the rest of the response or an error page (`error_response`); access log, log handlers, cleanups
-            (`ending`)
+::
+
+    route       server -> resource -> plan -> the interpreter it belongs to (`mpserver.phases.planner`)
+    early       post-read-request and translation handlers, where a server has some
+    steps       of the plan: header parser, init, access, authentication, authorisation, type, fixup
+    content     the handler, a file, a directory
+    end         the rest of the response or an error page (`error_response`); access log, log handlers, cleanups
+                (`ending`)
 
 An internal redirect, an error document or an index goes through them again (`redirects`).
 """

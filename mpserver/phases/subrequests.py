@@ -1,7 +1,7 @@
-"""Requests for parts of a page: another resource of the server goes through its phases, and its output into the page.
+"""Sub-requests, for parts of a page: a request for another resource of the server, whose output goes into the page.
 
-As httpd's sub-requests: a GET with the client's headers, but for those about a body, conditions and ranges; no
-log line, no head.
+They are like httpd's: a GET with the client's headers, without those about a body, conditions and ranges. Each goes
+through its phases, but has no log line, and its head is not sent.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ OK, DONE = constants.OK, constants.DONE
 
 #: How deep pages may include each other (httpd's LimitInternalRecursion).
 DEPTH = 10
-#: Headers that are about the client's own request alone.
+#: Headers that concern nothing but the client's own request.
 OWN = frozenset(
     (
         "content-encoding", "content-language", "content-length", "content-location", "content-range", "content-type",

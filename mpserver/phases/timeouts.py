@@ -1,9 +1,9 @@
-"""PythonRequestTimeout: a request that takes too long is told with its stack, then ended.
+"""PythonRequestTimeout: a request that takes too long is logged with its stack, then ended.
 
-For the steps of a plan with a time limit it is noted which thread is in which request, and until when.
-A thread beside them, which only exists where there are such plans, sleeps until the earliest deadline. When that
-passes it logs what the request's thread is doing and raises `RequestTimeout` there. That takes effect at the next
-step of Python code; what is in C code for longer is given up `GIVEN_UP_AFTER` seconds later by ``stuck``.
+Each step of a plan with a time limit notes which thread is in which request, and until when. A watching thread, which
+only exists where there are such plans, sleeps until the earliest deadline. When that passes it logs what the
+request's thread is doing and raises `RequestTimeout` there. The exception takes effect at the next step of Python code.
+Where the thread stays in C code, the request is given up `GIVEN_UP_AFTER` seconds later, and ``stuck`` is called.
 
 An exception must not be raised in a thread that has left its request meanwhile. No lock can ensure that, for the
 exception may come while it is taken; the order of writes and reads does, see `Timeouts.leave` and `Timeouts._raise`.

@@ -1,8 +1,10 @@
-"""From the path of a URI to a file and its configuration: httpd's translation and directory walk.
+"""From the path of a URI to a file and its configuration: httpd's translation and directory walk, in three steps.
 
-    normalize   %-encoding, dots and double slashes away; what could mean another path is refused
-    resolve     what the modules say, the first of them that knows the path: aliases, then DocumentRoot
-    walk        what exists of the file's path, what is left over (path_info), the sections that hold
+::
+
+    normalize   removes %-encoding, dots and double slashes; refuses what could mean another path
+    resolve     asks the modules, of which the first that knows the path decides: aliases, then DocumentRoot
+    walk        finds what exists of the file's path, what is left over (path_info), and the sections that apply
 
 The usual cases are short: an existing file costs one ``stat``, a Location with Python handlers
 costs none.
@@ -46,7 +48,7 @@ FROM_THE_END = 4
 
 
 class Resource:
-    """What a path stands for: a file or directory, a name that is none, or an error.
+    """What a path stands for: a file or directory, a name that nothing exists by, or an error.
 
     ``filename`` is None where no file is meant (a Location with Python handlers, an error);
     ``path_info`` is None with it, else "" or the part of the path behind the file, with its slash.

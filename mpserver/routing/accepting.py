@@ -1,8 +1,8 @@
 """How a worker takes connections, and how it leaves the listeners alone while there is no room for more.
 
-Where the descriptors of the process come to an end, or the system's do, accepting again at once would find the
-same, thousands of times a second. So the listeners are left alone for a moment (other workers are woken instead,
-and new clients wait in the kernel's queue), and idle connections are closed, the oldest first.
+When the process or the system has no descriptors left, accepting fails, and would fail again at once, thousands of
+times a second. So the listeners are left alone for a moment (other workers are woken instead, and new clients wait in
+the kernel's queue), and idle connections are closed, the oldest first.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mpserver.api.error_log import ErrorLog
     from mpserver.supervisor.worker_start import WorkerStart
 
-#: What is told when the reserve begins.
+#: What the log says once only the reserve is left.
 SCARCE = "the descriptors of this process come to an end"
 
 #: How long the listeners are left alone, in seconds.
@@ -55,7 +55,7 @@ class Accepting:
         self.limit: int = start.configuration.main.conf[mpm.MAX_CONNECTIONS_PER_CHILD]
         #: The worker ends: nothing is accepted any more.
         self.closed = False
-        #: An interpreter has the listeners (`mpserver.routing.listener_leases`).
+        #: An interpreter has a lease of the listeners (`mpserver.routing.listener_leases`).
         self.lent = False
         #: When the listeners are looked at again, while they are left alone.
         self.deadline = float("inf")

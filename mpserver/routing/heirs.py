@@ -1,10 +1,10 @@
 """A worker that leaves gives its connections to other workers; none is closed without a word.
 
 A client sends its next request on a kept connection at once, for nobody told it not to. If the connection was closed
-meanwhile, the request is lost. So a worker that another one follows (after a graceful restart, at
-MaxConnectionsPerChild, where fewer workers will do) gives away its connections that wait: the next request is served
-by a worker that stays. The master carries them (`mpserver.supervisor.relay`). As long as there is nobody for one,
-it stays, and is served here where a request arrives.
+meanwhile, the request is lost. So a worker that leaves while others stay (after a graceful restart, at
+MaxConnectionsPerChild, where fewer workers will do) gives away the connections that wait for a request, and the next
+request is served by a worker that stays. The master carries them (`mpserver.supervisor.relay`). A connection that no
+worker can take now is kept, and a request that arrives on it is served here.
 
 Where the whole server ends there are no heirs.
 """
@@ -23,11 +23,11 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpserver.supervisor.worker_start import WorkerStart
 
-#: So many connections are given away at a time, so that they fit into the master's sockets, and how long after these
-#: the next ones follow, in seconds.
+#: How many connections are given away at a time, so that they fit into the master's sockets; and after how many
+#: seconds the next ones follow.
 BATCH = 64
 BATCH_INTERVAL = 0.05
-#: How long it takes until those that nobody can take are offered again, in seconds.
+#: After how many seconds connections that nobody could take are offered again.
 OFFERED_AGAIN = 0.25
 #: How long connections that wait are kept for an heir at most, in seconds.
 KEPT_FOR_HEIRS = 30.0
@@ -111,7 +111,8 @@ class Heirs:
     def take(self, message: messages.Message) -> tuple[messages.Message, bool]:
         """A connection from another worker, or one of ours that nobody took after all.
 
-        Its number may be one of ours, so it gets another. :returns: it, and whether it has to stay for its request.
+        Its number may be one of ours, so it gets another. :returns: the connection, and whether it has to stay for its
+        request.
         """
         self._taken += 1
         number = (TAKEN + self._taken) << 16 | self._start.number

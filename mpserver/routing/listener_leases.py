@@ -1,4 +1,4 @@
-"""Listeners lent to the one interpreter that gets all connections, as the worker sees it.
+"""Leases of the listeners, for an interpreter that gets all new connections: the worker's side.
 
 `mpserver.serving.leased_listeners` has the interpreter's side, and tells why.
 """
@@ -9,29 +9,29 @@ from mpserver.interpreters.handle import InterpreterHandle
 from mpserver.phases.plan import InterpreterId
 from mpserver.routing.accepting import Accepting
 
-#: How many connections in a row make a borrower.
+#: How many connections in a row make an interpreter the lessee.
 ROW = 16
-#: After leases that went wrong it takes more of them, up to so many.
+#: After leases that had to be recalled more in a row are needed, up to so many.
 LONGEST_ROW = 1 << 14
-#: How many connections are accepted in one lease.
+#: How many connections are accepted in one lease at most.
 LEASE = 1 << 14
 
 
 class ListenerLeases:
-    """What a worker has lent."""
+    """The leases of a worker: one at a time."""
 
     __slots__ = ("_accepting", "_borrower", "_end", "_interpreter_id", "_lends", "_needed", "_row")
 
     def __init__(self, accepting: Accepting, lends: bool) -> None:
-        """``lends``: whether listeners are lent at all."""
+        """``lends``: whether there are leases at all."""
         self._accepting = accepting
         self._lends = lends
         #: Who got the last connection, and how many in a row before it.
         self._interpreter_id: InterpreterId | None = None
         self._row = 0
-        #: How many in a row are wanted.
+        #: How many in a row are needed for a lease.
         self._needed = ROW
-        #: The number of the last connection that the borrower may accept.
+        #: The number of the last connection that the lessee may accept.
         self._end = 0
         self._borrower: InterpreterHandle | None = None
 
@@ -60,12 +60,12 @@ class ListenerLeases:
                 self.recall()
 
     def recall(self) -> None:
-        """Have the listeners back, soon."""
+        """Ask for the end of the lease; it comes soon."""
         if self._borrower is not None:
             self._borrower.recall()
 
     def repaid(self, number: int) -> None:
-        """The listeners are back; connections were accepted up to this number."""
+        """The lease is over; connections were accepted up to this number."""
         self._borrower = None
         self._row = 0
         if number == self._end:  # it went well: another lease follows at once

@@ -1,8 +1,8 @@
 """The router: a worker's main thread. It reads the first head of a connection, and hands the connection on.
 
-Which interpreter a connection goes to is a pure function of the head, the configuration and the file system. In the
-steady state the router sleeps: interpreters keep their connections, and one that gets all new ones is lent the
-listeners (`mpserver.serving.leased_listeners`).
+Which interpreter a connection goes to follows from the first head, the local address, the configuration and what the
+file system holds; what went before does not count. In the steady state the router sleeps: interpreters keep their
+connections, and one that gets all new ones has a lease of the listeners (`mpserver.serving.leased_listeners`).
 
 Beside it are those who accept (`mpserver.routing.accepting`) and those who start and end interpreters
 (`mpserver.interpreters.pool`); both know the router by what they ask of it only (`Taker`, `Traffic`).
@@ -46,8 +46,8 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpserver.supervisor.worker_start import WorkerStart
 
-#: Connections that need no Python go to the worker's main interpreter.
-ANYWHERE = InterpreterId("main", MAIN)
+#: The worker's main interpreter, which gets the connections whose first request needs no Python.
+MAIN_INTERPRETER = InterpreterId("main", MAIN)
 
 
 class Router(Refusals):
@@ -68,7 +68,7 @@ class Router(Refusals):
         self.log = self.planner.host(start.configuration.main).log
         self.host_of = self.planner.host_of
         has_connection_handlers = facts.has_connection_handlers(start.configuration)
-        #: Begin with a connection that has arrived, and with one that another one accepted.
+        #: Begin with a connection that was accepted here, and with one that another process or interpreter had.
         self._arrive = connection_handlers.starter(has_connection_handlers, Connection.arrive, self._talk)
         self._begin = connection_handlers.starter(has_connection_handlers, Connection.start, self._talk)
         self.connections: set[Connection] = set()
@@ -127,7 +127,7 @@ class Router(Refusals):
         if early is not None:
             return early.interpreter_id
         plan = planner.locate(host, head.path).plan
-        return plan.interpreter_id if plan.needs_python else ANYWHERE
+        return plan.interpreter_id if plan.needs_python else MAIN_INTERPRETER
 
     def _hand_over(self, interpreter_id: InterpreterId, connection: Connection) -> None:
         connection.release()
@@ -225,7 +225,7 @@ class Router(Refusals):
         self.shed(count)
 
     def repaid(self, number: int) -> None:
-        """Listeners that were lent are back; connections were accepted up to this number."""
+        """A lease of the listeners is over; connections were accepted up to this number."""
         self._leases.repaid(number)
 
     def _answer(self, message: messages.Message, error: RequestError) -> None:

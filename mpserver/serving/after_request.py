@@ -1,8 +1,8 @@
-"""What becomes of a connection after a request: the rest of its response, the next request, or its end.
+"""What becomes of a connection after a request: the rest of the response, the next request, or the connection's end.
 
-Where the server closes, the client must be able to read the answer. If it is still sending, an ordinary close would
-reset the connection and take the answer away (RFC 9112 9.6): so the sending half is closed first, and what the
-client sends is thrown away for a while.
+Where the server closes the connection, the client must be able to read the answer. If the client is still sending, an
+ordinary close would reset the connection, and the answer would be lost (RFC 9112 9.6). So the sending half is closed
+first, and what the client sends is thrown away for a while.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from mpserver.serving.states import GONE, IDLE_STATES, LAST_WAIT, LINGERING, REA
 from mpserver.serving.stream import Stream, close_files, size_of
 from mpserver.system.loop import READ, WRITE
 
-#: A closing connection goes on reading what its client sends, so that this comes to read the answer: for so many
-#: seconds in all, and for so many of silence (as long as httpd's lingering close).
+#: How long a closing connection reads what its client still sends, so that the client can read the answer: seconds
+#: in all, and seconds of silence (as long as httpd's lingering close).
 LINGER = 30.0
 LINGER_SILENCE = 2.0
-#: How much that may be, in bytes: more than comes in that time by most lines.
+#: How many bytes that may be: more than most lines carry in that time.
 LINGER_BYTES = 1 << 30
 
 
 class AfterRequest(Stream):
-    """The end of each request of a connection, and its own; `mpserver.serving.connection.Connection` begins them."""
+    """How requests of a connection end, and the connection; how they begin is in the subclass `Connection`."""
 
     __slots__ = (
         "_object", "deadline", "input", "keep_alive_timeout", "linger_left", "previous", "skip", "state", "until",

@@ -1,8 +1,10 @@
 """One client's connection: reading requests, waiting between them, sending what is left.
 
-The same class serves the router, which only reads the first head, and the interpreters, which
-keep the connection. What happens with a request that is ready is the owner's business
-(`mpserver.serving.owner`). `mpserver.serving.states` tells what the states are.
+The same class serves the router and the interpreters. The router reads the first head of a connection, with a short
+body where one comes along, and the next head of a connection that came back to it; then it hands the connection over.
+Interpreters keep it, and read all further requests; in a process by a subclass
+(`mpserver.serving.tracked_connection.TrackedConnection`). What happens with a request that is ready is the owner's
+business (`mpserver.serving.owner`). `mpserver.serving.states` tells what the states are.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The delayed flush of an interpreter: a flushed beginning of a response leaves at once, or with its end.
+"""The delayed flush of an interpreter: the flushed beginning of a response waits a moment for the end.
 
 Most handlers flush once and return: the manual's ``req.write(text)`` flushes. Two segments for such a
-response would wake the client twice. So the first flush of a response is held for its end, which follows
-within microseconds. Where it does not follow, this thread sends it within two ticks. It sleeps while
-nothing is flushed.
+response would wake the client twice. So the first flush of a response is held back, for the end mostly follows
+within microseconds. Where it does not, a thread sends what is held within two ticks (`TICK`). The thread sleeps
+while nothing is flushed.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Held(Protocol):
 
 
 class DelayedFlush:
-    """What a handler flushed and did not follow up yet, and the thread that sends it then.
+    """What a handler has flushed, held until more follows; and the thread that sends it if nothing does.
 
-    The interpreter's thread holds and takes; this thread only takes. A pop from the box decides who sends.
+    The interpreter's thread puts it into the box and takes it out; the thread here only takes. Who pops it, sends it.
     """
 
     __slots__ = ("_awake", "_bell", "_box", "_gate", "_running", "_thread", "_uses", "held")

@@ -1,9 +1,10 @@
 """How an interpreter hands its connections over to its successor, without losing a request.
 
-It does not serve requests any more: its connections go back to the router, which gives them to the successor. Those
-that still send a response, or wait for a client to read it, stay until that is over (`HandingOver`).
+An interpreter that has a successor serves no requests any more: its connections go back to the router, which gives
+them to the successor. Those that still send a response, or wait for a client to read it, stay until that is over
+(`HandingOver`).
 
-Where the whole worker leaves, the successor is in another process, which is farther away: requests that arrive here
+Where the whole worker leaves, other workers get its connections, which takes longer. Requests that arrive here
 meanwhile are still served, and only connections without one go back (`GivingBack`).
 """
 

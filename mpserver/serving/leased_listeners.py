@@ -1,14 +1,17 @@
 """Leased listeners: an interpreter that gets all new connections accepts them by itself.
 
 A router accepts, reads the first head and hands the connection over. Where many connections in a row went to the
-same interpreter, it leases it the listeners, and accepts nothing itself any more. The lessee accepts one connection
-whenever it is idle, so the kernel wakes a sibling worker for the next one while it is busy. What belongs to another
-interpreter comes back to the router, as ever; then the listeners are recalled, and the next lease takes twice as many
-connections in a row. The lessee ends the lease by itself where it ends or hands over its place, where it has accepted
-as many connections as the lease is for (MaxConnectionsPerChild), and, by its offloader, where a request takes long.
+same interpreter, the router gives it a lease of the listeners, and accepts nothing itself any more. The lessee accepts
+one connection whenever it is idle, so while it is busy the kernel wakes a sibling worker for the next one. A connection
+that belongs to another interpreter comes back to the router, as ever; then the router recalls the lease, and twice as
+many connections in a row have to go to one interpreter before the next lease.
 
-There are no leases under the worker MPM, with connection handlers, or for a process: the router keeps the descriptors
-of a process' connections, for it may crash (`mpserver.serving.tracked_connection`).
+A lease is always for a limited number of connections (`mpserver.routing.listener_leases.LEASE`, or fewer where
+MaxConnectionsPerChild leaves fewer). The lessee ends it when that number is accepted, when it ends or hands over its
+place, when descriptors run out and, by its offloader, when a request takes long.
+
+There are no leases in a server of one process, under the worker MPM, with connection handlers, or for a process: the
+router keeps the descriptors of a process' connections, for it may crash (`mpserver.serving.tracked_connection`).
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ interpreter's own. It sleeps on the interpreter's epoll descriptor; when somethi
 the interpreter stays in one request, it gives what is ready to the router, which finds a free sibling. Then it
 sleeps again: a hundred stuck interpreters cause no load.
 
-A process interpreter outlives a worker that was killed. It ends after the request that it is in; if that takes long,
-the offloader ends the process within the request.
+When a worker is killed, its process interpreters are still there. Each of them ends after its running request; where
+that goes on for more than `ORPHANED_FOR` seconds, the offloader ends the process.
 
 A busy interpreter pays for this with one wake-up every `LONG` seconds at most, an idle one with none.
 """
@@ -31,9 +31,9 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpserver.serving.interpreter_owner import InterpreterOwner
 
-#: How long it waits at most before it looks again where no sibling is quick, in seconds.
+#: How long it waits at most before it looks for a quick sibling again, in seconds.
 LONGEST_PAUSE = 0.05
-#: How many connections leave an interpreter that has a successor; those that only wait for their clients leave, too.
+#: How many connections leave an interpreter that has a successor: all, even those that only wait for their clients.
 ALL = 1 << 30
 #: How long a process may go on with a request after its worker has gone, in seconds.
 ORPHANED_FOR = 5.0
@@ -52,7 +52,7 @@ class Offloader:
         #: Connections may be taken right now, so the interpreter must pass the gate.
         self.taking = False
         self._watch = select.epoll()
-        #: Has an event once the worker is gone; where that is another process.
+        #: Has an event once the worker is gone, in an interpreter that is a process of its own.
         self._orphan = select.poll()
         if interpreter.boot.kind == "process":
             self._orphan.register(interpreter.inbox, 0)

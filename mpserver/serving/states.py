@@ -2,13 +2,13 @@
 
 ::
 
-WAITING    between requests     first byte -> READING;  KeepAliveTimeout -> closed
-READING    head or short body   complete -> the owner;  Timeout -> 408 or closed
-SENDING    the rest of a response  sent -> WAITING, SKIPPING or LINGERING;  Timeout -> closed
-SKIPPING   the answer is sent, the rest of a short body comes  its end -> WAITING;  Timeout -> closed
-LINGERING  the client may still read the answer (RFC 9112 9.6)  its end, 2 s of silence, or 30 s -> closed
-GONE       closed, or handed to another owner
-IN_THREAD  a thread of the pool serves its request (worker MPM)  the thread is done -> any of the others
+    WAITING    between requests     first byte -> READING;  KeepAliveTimeout -> closed
+    READING    head or short body   complete -> the owner;  Timeout -> 408 or closed
+    SENDING    the rest of a response  sent -> WAITING, SKIPPING or LINGERING;  Timeout -> closed
+    SKIPPING   the answer is sent, the rest of a short body comes  its end -> WAITING;  Timeout -> closed
+    LINGERING  the client may still read the answer (RFC 9112 9.6)  its end, 2 s of silence, or 30 s -> closed
+    GONE       closed, or handed to another owner
+    IN_THREAD  a thread of the pool serves its request (worker MPM)  the thread is done -> any of the others
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The stream of a connection: sending at once, waiting for a slow client, or as far as it takes it; and receiving."""
+"""The stream of a connection: receiving, and sending all of it (waiting for a slow client) or what the client takes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MORE = getattr(_socket, "MSG_MORE", 0)
 
 
 class Stream:
-    """Implements `mpserver.api.stream.Link` for the requests of a connection, which gives the attributes values."""
+    """Implements `mpserver.api.stream.Link` for the requests of a connection; subclasses set the attributes."""
 
     __slots__ = ("_outgoing", "buffer", "fd", "keep_alive", "owner", "sock", "timeout")
 

@@ -16,7 +16,7 @@ Job = tuple[Connection, Head]
 
 
 class _Thread:
-    """A thread of the pool, and what it is to do when its bell rings; nothing: end."""
+    """A thread of the pool: when its bell rings, it serves its job, or ends where it has none."""
 
     __slots__ = ("bell", "job", "thread")
 
@@ -28,9 +28,10 @@ class _Thread:
 
 
 class ThreadPool:
-    """At most ``most`` threads that serve requests by ``work``; those that have to wait are served in their order.
+    """At most ``most`` threads, which serve requests by ``work``.
 
-    ``busy`` is told how many threads are in a request whenever that changes.
+    Requests that have to wait for a thread are served in the order in which they came. ``busy`` is called whenever the
+    number of threads in a request changes, with that number and ``most``.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class ThreadPool:
         self._name, self._most, self._work, self._tell = name, most, work, busy
         self._gate = allocate_lock()
         self._threads: list[_Thread] = []
-        #: Those without a request; the last that had one is the first to get another.
+        #: The threads without a request; the one that was busy last is the first to get another request.
         self._idle: list[_Thread] = []
         self._waiting: deque[Job] = deque()
         self._ends = False

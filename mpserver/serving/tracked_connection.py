@@ -1,9 +1,9 @@
 """The connections of a process interpreter, with their states kept where a crash of the process can't reach.
 
-A router keeps a duplicate of each descriptor that it gave to a process, until that says that it closed the
-connection. When the process crashes, the router must know about each of them whether a request was lost. So
-the two share a page of memory with a byte for each connection. The process writes it where a request begins
-and where its answer is sent; nobody is told, and nothing is sent for it.
+A router keeps a duplicate of each descriptor that it gave to a process, until the process says that it has closed the
+connection. When the process crashes, the router must know of each connection whether a request was lost. So the two
+share memory with a byte for each connection. The process writes the byte when a request begins and when its answer is
+sent; no message is needed for that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpserver.serving.owner import Owner
 
-#: A router is told of so many closed connections at a time, or after so many seconds of those that there are.
+#: A process tells its router of closed connections as soon as there are so many, or so many seconds after the first.
 CLOSINGS = 16
 TELL_AFTER = 0.2
 
@@ -55,7 +55,7 @@ class Closings:
 
 
 class TrackedConnection(Connection):
-    """A connection in a process: it writes its byte, and tells when it has closed."""
+    """A connection in a process: writes its byte, and tells the router when it is closed."""
 
     __slots__ = ("_closings", "_entry", "_connection_states")
 
@@ -91,20 +91,20 @@ class TrackedConnection(Connection):
             self._connection_states[self._entry] = ASKED if self.buffer else IDLE
 
     def finish(self, parts: list[Part]) -> None:
-        """As of every connection; log handlers that crash after it do not harm what was answered."""
+        """As for every connection; a log handler that crashes later does not count against the answered request."""
         self._connection_states[self._entry] = ANSWERED
         Connection.finish(self, parts)
         if not self._outgoing and self.keep_alive and (self.input is None or not self.input.missing):
             self._connection_states[self._entry] = ASKED if self.buffer else IDLE
 
     def _sent(self) -> None:
-        """As of every connection; what was late to be sent or to be thrown away is over."""
+        """As for every connection; the rest of the answer is sent, and the rest of the request's body has come."""
         super()._sent()
         if self.state <= READING:
             self._connection_states[self._entry] = ASKED if self.buffer else IDLE
 
     def close(self) -> None:
-        """Close at once: for the client, although the router has the descriptor too, and then there."""
+        """Close at once: for the client by a shutdown, as the router has the descriptor too; then tell the router."""
         if self.state != GONE:
             try:
                 self.sock.shutdown(_socket.SHUT_RDWR)

@@ -27,5 +27,5 @@ class WorkerStart(NamedTuple):
     scoreboard: Scoreboard
     control: socket.socket
     one_process: bool
-    #: What to start with, marshalled, to replace another worker; see `mpserver.routing.worker_commands.Orders.prepare`.
+    #: What to start with, marshalled, to replace another worker; see `prepare` in `mpserver.routing.worker_commands`.
     orders: bytes = b""

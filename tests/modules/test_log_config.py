@@ -1,4 +1,4 @@
-"""LogFormat, CustomLog and DirectoryIndex."""
+"""LogFormat and CustomLog."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from modules.scopes import Scope, in_directory
+from modules.scopes import Scope
 from mpserver.api.table import Table
 from mpserver.config.registry import Where
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError
-from mpserver.modules import dir as directories
 from mpserver.modules.log_config import CUSTOM_LOGS, CustomLog
 from mpserver.modules.log_config.hooks import access_logs
 
@@ -76,25 +75,3 @@ def test_faults(line: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         Scope().say(line)
     assert message in caught.value.message
-
-
-@pytest.mark.parametrize(
-    ("given", "names"),
-    [
-        ((), ("index.html",)),
-        (("DirectoryIndex a b", "DirectoryIndex c"), ("a", "b", "c")),
-        (("DirectoryIndex a", "DirectoryIndex disabled", "DirectoryIndex b"), ("b",)),
-        (("DirectoryIndex Disabled",), ()),
-        (("DirectoryIndex disabled a",), ("disabled", "a")),
-    ],
-)
-def test_directory_index(given: tuple[str, ...], names: tuple[str, ...]) -> None:
-    assert in_directory(*given)[directories.DIRECTORY_INDEX] == names
-
-
-def test_directory_flags() -> None:
-    outer = in_directory("DirectorySlash Off", "DirectoryCheckHandler On", "DirectoryIndex a")
-    inner = outer.merged(in_directory("DirectorySlash On", "DirectoryIndex b"))
-    assert outer[directories.DIRECTORY_SLASH] is False
-    assert (inner[directories.DIRECTORY_SLASH], inner[directories.DIRECTORY_CHECK_HANDLER]) == (True, True)
-    assert inner[directories.DIRECTORY_INDEX] == ("b",)

@@ -1,4 +1,4 @@
-"""DirectoryIndex and DirectorySlash: what a request for a directory means (httpd's mod_dir)."""
+"""DirectoryIndex, DirectorySlash and DirectoryCheckHandler: what a request for a directory means (httpd's mod_dir)."""
 
 from __future__ import annotations
 
@@ -8,5 +8,6 @@ from mpserver.config.settings import Setting
 DIRECTORY_INDEX: Setting[tuple[str, ...]] = Setting("DirectoryIndex", ("index.html",))
 #: Whether a directory without its trailing slash is redirected to the one with.
 DIRECTORY_SLASH = Setting("DirectorySlash", True)
-#: Whether the two above are left alone where another handler than the static one is configured.
+#: Whether no index is looked for where a handler other than the directory's own is configured; the redirect to the
+#: name with a slash comes before that, and is not affected.
 DIRECTORY_CHECK_HANDLER = Setting("DirectoryCheckHandler", False)
