@@ -107,7 +107,7 @@ class Accepting:
         self._ignore()
 
     def took_back(self, accepted: int) -> None:
-        """Listeners that were lent are back, with so many connections accepted in all."""
+        """The lease of the listeners is over, with so many connections accepted in all."""
         self.lent = False
         self.accepted = accepted
         if not self.closed:
