@@ -132,6 +132,7 @@ def _signal(options: Options, found: pidfile.Found) -> int:
 LATE = (
     "mpserver.api.cgi_variables",
     "mpserver.api.output_filters",
+    "mpserver.config.htaccess_file",
     "mpserver.http1.conditions",
     "mpserver.modules.core.errorpage",
 )
