@@ -8,7 +8,6 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from importlib import import_module
 
 from mpserver.api import error_log
 from mpserver.cli.load import complain, finish, read, warn
@@ -127,27 +126,13 @@ def _signal(options: Options, found: pidfile.Found) -> int:
     return 1
 
 
-#: What subinterpreters load when it is first used. Workers and zygotes have it from the start: they share it, and need
-#: it where there is no descriptor left to read it with.
-LATE = (
-    "mpserver.api.cgi_variables",
-    "mpserver.api.output_filters",
-    "mpserver.config.htaccess_file",
-    "mpserver.http1.conditions",
-    "mpserver.modules.core.errorpage",
-)
-
-
 def engine() -> Engine:
     """The real engine: the worker and the keeper of process interpreters."""
     from mpserver import worker
-    from mpserver.interpreters import zygote_keeper
-    from mpserver.modules.all import load_hooks
+    from mpserver.interpreters import ahead, zygote_keeper
     from mpserver.supervisor.engine import Engine
 
-    load_hooks()
-    for name in LATE:
-        import_module(name)
+    ahead.load()
     return Engine(worker.serve, zygote_keeper.Keeper, zygote_keeper.keeper_process)
 
 

@@ -22,7 +22,7 @@ from mpserver.api import error_log as levels
 from mpserver.api.error_log import ErrorLog
 from mpserver.api.loader import Loader
 from mpserver.config.finished import Finished
-from mpserver.interpreters import other_python
+from mpserver.interpreters import ahead, other_python
 from mpserver.interpreters.crash_backoff import Crashes
 from mpserver.interpreters.lifetime_settings import lifetime
 from mpserver.interpreters.other_python import ZygoteArguments
@@ -74,6 +74,7 @@ def specify(
 
 def arrive(*fields: Any) -> None:
     """Be a zygote in another Python; the fields are those of its arguments."""
+    ahead.load()
     its = ZygoteArguments(*fields)
     configuration = Finished(its.configuration, registry)
     spec = specify(configuration, its.logs, Scoreboard.attach(its.scoreboard), its.generation, its.one_process)

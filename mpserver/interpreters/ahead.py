@@ -1,0 +1,38 @@
+"""What of the engine is loaded before interpreters begin, although not each of them will use it.
+
+Processes have it from the one that they are forked from, and subinterpreters find its code in memory
+(`mpserver.system.code_snapshot`): so nobody has to open a file for it, which might fail just where it is needed, as an
+error page is when descriptors have come to an end.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from mpserver.modules.all import load_hooks
+
+#: What interpreters import when they first use it.
+LATE = (
+    "mpserver.api.cgi_variables",
+    "mpserver.api.input_filters",
+    "mpserver.api.output_filters",
+    "mpserver.application.changed_files",
+    "mpserver.config.htaccess_file",
+    "mpserver.config.patterns",
+    "mpserver.config.regex",
+    "mpserver.http1.conditions",
+    "mpserver.modules.core.errorpage",
+    "mpserver.modules.core.files",
+    "mpserver.modules.python.connection_handlers",
+    "mpserver.modules.python.filters",
+    "mpserver.serving.connection_handlers",
+    "mpserver.serving.leased_listeners",
+    "mpserver.system.subinterpreters",
+)
+
+
+def load() -> None:
+    """Load it, in a process that will be forked or have subinterpreters."""
+    load_hooks()
+    for name in LATE:
+        import_module(name)
