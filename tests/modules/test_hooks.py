@@ -77,8 +77,9 @@ from mpserver.api.loader import Loader
 from mpserver.config.configuration import load
 from mpserver.modules.all import registry
 from mpserver.phases.pipeline import Pipeline
+from mpserver.phases.survey import finish
 
-configuration = load(sys.argv[1], registry(), root="/")
+configuration = finish(load(sys.argv[1], registry(), root="/"))
 before = set(sys.modules)
 pipeline = Pipeline(configuration, {}, 1, Loader(), {})
 host = pipeline.planner.host(configuration.main)
