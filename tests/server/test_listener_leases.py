@@ -150,8 +150,11 @@ def test_while_one_borrower_is_busy_a_sibling_serves(start_server: StartServer) 
 def test_a_loan_counts_for_max_connections_per_child(start_server: StartServer) -> None:
     server = started(start_server, conf="MaxConnectionsPerChild 50")
     pids = Counter(server.get("/", host="one.test").text.split()[1] for _ in range(200))
-    # (the first connection was that of the test's wait for the server)
-    assert [*pids.values()][:3] == [49, 50, 50]
+    # (the first connection was that of the test's wait for the server; one that a worker accepts last may be served by
+    # its heir)
+    counts = [*pids.values()][:3]
+    assert all(48 <= count <= 52 for count in counts), counts
+    assert 148 <= sum(counts) <= 152, counts
 
 
 @pytest.mark.parametrize("kind", BORROWERS)

@@ -6,6 +6,11 @@ from __future__ import annotations
 DELIBERATE: tuple[tuple[str, str, str], ...] = (
     # what the published one gets wrong
     (
+        r"CGI variables: GET /eval/a\.txt/in/fo\?x=1|error documents: its CGI variables",
+        "body",
+        "REQUEST_URI is the target as the client sent it, with its query; there the decoded path, and without it",
+    ),
+    (
         r"chunked bodies",
         "",
         "chunked request bodies are read; the published one answers 411, for no reason of the protocol",
