@@ -25,7 +25,7 @@ def handler(req):
 
 
 def big(req):
-    req.write("x" * 4000000, 0)
+    req.write("x" * 40000000, 0)
     return apache.OK
 """
 
@@ -159,7 +159,7 @@ def test_a_connection_whose_answer_is_under_way_is_kept(start_server: StartServe
     server.command("-k", "graceful")
     wait_for(lambda: server.log().count("resuming normal operations") == 2, "the new worker to serve")
     assert all(map(alive, old))
-    assert len(response.read()) == 4_000_000
+    assert len(response.read()) == 40_000_000
     assert response.getheader("Connection") != "close"
     wait_for(lambda: not any(map(alive, old)), "the old worker to leave")
     ask(kept)

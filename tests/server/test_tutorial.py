@@ -16,6 +16,7 @@ import pytest
 from conftest import StartServer
 from support import smtp
 from support.server import BACKENDS, Server
+from support.waiting import wait_for
 
 PROGRAMS = Path(__file__).parent / "tutorial"
 
@@ -90,7 +91,7 @@ def tutorial(request: pytest.FixtureRequest, start_module_server: StartServer) -
 
 
 def test_four_workers_run(tutorial: Tutorial) -> None:
-    assert len(tutorial.server.workers()) == WORKERS
+    wait_for(lambda: len(tutorial.server.workers()) == WORKERS, "all workers")
 
 
 def test_the_form_is_a_static_page(tutorial: Tutorial) -> None:
