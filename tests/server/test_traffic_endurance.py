@@ -6,6 +6,7 @@ minute, or MPSERVER_ENDURANCE seconds.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -81,12 +82,15 @@ def graceful(server: Server) -> None:
 def clients_left(server: Server) -> list[str]:
     """The sockets of clients that any of its processes still has."""
     assert server.master is not None
-    return [
-        f"{describe(process)}: {connection.raddr} {connection.status}"
-        for process in (server.master, *descendants(server.master))
-        for connection in process.net_connections("tcp")
-        if connection.status != psutil.CONN_LISTEN and connection.laddr.port == server.port
-    ]
+    found = []
+    for process in (server.master, *descendants(server.master)):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended, and has none
+            found += [
+                f"{describe(process)}: {connection.raddr} {connection.status}"
+                for connection in process.net_connections("tcp")
+                if connection.status != psutil.CONN_LISTEN and connection.laddr.port == server.port
+            ]
+    return found
 
 
 def endure(server: Server, seconds: float, between: float) -> str:
