@@ -250,6 +250,7 @@ def test_hand_over_between_servers_is_fast(pair: tuple[Server, Server]) -> None:
 def test_a_save_without_the_lock_is_refused(pair: tuple[Server, Server], redis_server: Redis) -> None:
     one, two = pair
     cookie = begin(one)
+    wait_for(lambda: not redis_server.names("*:lock"), "the first request, which has its answer, to give the lock back")
     late: list[int] = []
     thread = threading.Thread(target=lambda: late.append(one.get("/late", cookie).status))
     thread.start()
