@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import json
@@ -22,6 +23,7 @@ import psutil
 import pytest
 
 from conftest import StartServer
+from support.processes import descendants, describe
 from support.server import BACKENDS, Reply, Server
 from support.waiting import PATIENCE, wait_for
 
@@ -295,15 +297,10 @@ def test_no_acknowledged_count_is_lost_when_workers_are_killed(
         enough = len(found) + 15
         wait_for(functools.partial(_longer, found, enough), "counts after a kill")
         assert server.master is not None
-        workers = server.workers()
-        victims = [child for worker in workers for child in (worker, *worker.children(recursive=True))]
-        victims += [
-            child for child in server.master.children(recursive=True) if "interpreter" in " ".join(child.cmdline())
-        ]
-        try:
+        victims = server.workers()
+        victims += [child for child in descendants(server.master) if "interpreter" in describe(child)]
+        with contextlib.suppress(psutil.NoSuchProcess):
             chance.choice(victims).send_signal(signal.SIGKILL)
-        except psutil.NoSuchProcess:
-            pass
     stop.set()
     for thread in threads:
         thread.join(PATIENCE)
