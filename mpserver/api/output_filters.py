@@ -317,8 +317,3 @@ def bypass(req: Request) -> None:
     chain = chain_of(req)
     if chain is not None:
         chain.filters.clear()
-
-
-def is_filtered(req: Request) -> bool:
-    """Whether its output runs through filters."""
-    return req.mp_chain is not None

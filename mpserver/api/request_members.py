@@ -70,7 +70,6 @@ class RequestMembers(Sending, Receiving):
     mp_original_status = 200
     mp_redirects = 0
     mp_log_id: str | None = None
-    mp_touched_python = False
     mp_target: str | None = None
     #: The server ends the request before its handler does: a response that has begun is not completed.
     mp_cut = False
