@@ -115,7 +115,7 @@ class Interpreter(Requests):
         self._start_connection: Starter = self.connection_type.start
         #: None where no server has any.
         self.connection_handlers: ConnectionHandlers | None = None
-        if facts.has_connection_handlers(configuration):
+        if facts.takes_connections(configuration):
             from mpserver.serving.connection_handlers import ConnectionHandlers, starter  # (few have some)
 
             self._start_connection = starter(True, self.connection_type.start, self.run_connection_handler)

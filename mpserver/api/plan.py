@@ -41,6 +41,7 @@ class RequestPlan(Protocol):
     named: Any
     steps: Any
     subrequests: Any
+    time_limit: float
     loader: Any
     debug: bool
     needs_python: bool

@@ -33,10 +33,17 @@ with a `Step`:
     handlers           the content handlers that the module has, by their names: a mapping to steps
     log_transaction    after the response: all of them run, and their results don't count
     cleanup            at the very end (httpd: a cleanup of the request's pool): all run, their results don't count
+    process_connection serves a connection in place of HTTP: a `ConnectionServer`. Asked for the plan of a server, where
+                       the module takes its connections (below)
+    explain            what it does with requests of this plan, for pages that tell it: pairs of a name and a text
 
 Asked for a server:
 
     is_early           whether requests meet the module before their resource is known, given the `Conf`: a bool
+    names_interpreter  whether it names the interpreter of all requests, given the `Conf`; without that it is called
+                       after the virtual host: a bool
+    takes_connections  whether new connections meet the module before their first request, given the server's
+                       settings: a bool
     translate_path     what a path stands for, where the path alone decides: a `Translator`. (In httpd this is
                        translate_name, too; here its answer is remembered)
     open_logs          where the lines of its requests go: a tuple of `OpenLog`
@@ -61,11 +68,13 @@ from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from mpserver.api.connection import Connection
     from mpserver.api.error_log import ErrorLog
     from mpserver.api.input_filters import InputFilter
     from mpserver.api.loader import Loader
     from mpserver.api.output_filters import OutputFactory
     from mpserver.api.plan import RequestPlan
+    from mpserver.api.protocol_connection import ProtocolConnection, Wire
     from mpserver.api.request import Request
     from mpserver.config.sections import HtaccessLookup
     from mpserver.config.server import Server
@@ -151,6 +160,20 @@ class Insertion(NamedTuple):
 
     names: tuple[str, ...]
     insert: Callable[[Request, Filters], None]
+
+
+class ConnectionServer(Protocol):
+    """Serves connections in place of HTTP."""
+
+    def connection(self, plain: Connection, wire: Wire) -> ProtocolConnection:
+        """The object that the application gets."""
+
+    def call(self, connection: ProtocolConnection, loader: Loader) -> int:
+        """Serve a connection.
+
+        :returns: DECLINED where it is to be one of HTTP after all.
+        :raises Misplaced: it can't be served in this interpreter.
+        """
 
 
 class InterpreterChoice(NamedTuple):

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from mpserver.config.finished import Finished
     from mpserver.modules.python.environment import Environment
 
-#: Facts for everybody: whether any server has connection handlers; whether any interpreter has an environment;
+#: Facts for everybody: whether a module wants connections of any server; whether any interpreter has an environment;
 #: the lifetimes of the interpreters of folders, as (folder, order, lifetime).
-CONNECTION_HANDLERS, HAS_ENVIRONMENTS, FOLDERS = "connection handlers", "has environments", "lifetimes of folders"
+TAKES_CONNECTIONS, HAS_ENVIRONMENTS, FOLDERS = "takes connections", "has environments", "lifetimes of folders"
 
 #: By an interpreter's name: its environment; its lifetime, as (order, lifetime); the modules of its handlers.
 ENVIRONMENT, LIFETIME, HANDLERS = "environment", "lifetime", "handlers"
@@ -34,9 +34,9 @@ class Wanted(NamedTuple):
     path: str | None
 
 
-def has_connection_handlers(configuration: Finished) -> bool:
-    """Whether any server has connection handlers; only then connections are looked at before their first request."""
-    return bool(configuration.facts.get(CONNECTION_HANDLERS))
+def takes_connections(configuration: Finished) -> bool:
+    """Whether a module wants connections of any server; only then they are looked at before their first request."""
+    return bool(configuration.facts.get(TAKES_CONNECTIONS))
 
 
 def environments(configuration: Finished) -> Mapping[str, Environment]:

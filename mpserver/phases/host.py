@@ -33,7 +33,7 @@ class Site:
 
     __slots__ = (
         "access_logs", "blocks", "has_early", "keep_alive", "keep_alive_timeout", "limits", "located", "log",
-        "max_requests", "name", "pages", "server", "timeout", "translators",
+        "max_requests", "name", "pages", "server", "takes_connections", "timeout", "translators",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +50,8 @@ class Site:
         self.translators: tuple[Translator, ...] = table.ask(active, "translate_path", server)
         #: Whether it has handlers that run before the resource is known.
         self.has_early = any(table.ask(active, "is_early", server.base))
+        #: Whether a module wants connections before their first request.
+        self.takes_connections = any(table.ask(active, "takes_connections", conf))
         self.keep_alive = conf[core.KEEP_ALIVE]
         self.keep_alive_timeout = conf[core.KEEP_ALIVE_TIMEOUT]
         self.max_requests = conf[core.MAX_KEEP_ALIVE_REQUESTS]

@@ -63,11 +63,11 @@ class Plan:
     """
 
     __slots__ = (
-        "addhandler_extensions", "auth_name", "auth_type", "autoreload", "canonical_name", "compile_added", "conf",
-        "config_pairs", "content", "debug", "document_root", "error_documents", "filters", "handler", "handlers",
-        "has_end", "has_last_handlers", "hostname_lookups", "interpreter", "interpreter_id", "limit_body", "loader",
+        "addhandler_extensions", "ask", "auth_name", "auth_type", "autoreload", "canonical_name", "compile_added",
+        "conf", "config_pairs", "content", "debug", "document_root", "error_documents", "filters", "handler",
+        "handlers", "has_end", "has_last_handlers", "hostname_lookups", "interpreter", "interpreter_id", "limit_body", "loader",
         "named", "needs_python", "option_pairs", "options", "pass_auth", "phases", "python_config", "python_path",
-        "redirect", "requires", "server", "server_software", "steps", "subrequests", "tell", "_added",
+        "redirect", "requires", "server", "server_software", "steps", "subrequests", "tell", "time_limit", "_added",
     )  # fmt: skip
 
     redirect: Callable[[Request, str], None]
@@ -82,6 +82,8 @@ class Plan:
     #: Those of its steps that come before the content.
     steps: tuple[Step, ...]
     content: Step
+    #: Asks the modules of this plan for what few requests need, by a hook's name (`mpserver.modules.hooks`).
+    ask: Callable[[str], list[Any]]
     #: A content handler that a module has, by its name.
     named: Callable[[str], Step]
     #: The filters, and what loads applications; None in a router.
@@ -117,6 +119,8 @@ class Plan:
         self.python_path: str | None = None
         self.debug = False
         self.autoreload = True
+        #: How long its requests may take, in seconds; 0: as long as they want.
+        self.time_limit = 0.0
         self._added: Phases | None = None
 
     def phases_of(self, req: Request) -> Phases:

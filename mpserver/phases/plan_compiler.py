@@ -45,7 +45,7 @@ def compile_plan(table: HookTable, engine: Engine, site: Site, conf: Conf, filen
     plan.steps = plan.phases.steps
     plan.compile_added = lambda: compile_phases(planning.for_added())
     plan.filters = None if engine.loader is None else PlanFilters(planning)
-    plan.named = planning.own_handler
+    plan.named, plan.ask = planning.own_handler, planning.ask
     plan.content = compile_content(planning, plan.filters, insertions)
     return plan
 

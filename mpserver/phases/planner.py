@@ -11,7 +11,6 @@ from mpserver.api.server import Server as ServerObject
 from mpserver.config.htaccess import HtaccessCache, Watched
 from mpserver.config.sections import Sections
 from mpserver.config.settings import Conf
-from mpserver.modules import python
 from mpserver.modules.all import TABLE
 from mpserver.modules.hooks import ANY_HANDLER, HookTable
 from mpserver.modules.python.environment import Environment
@@ -102,8 +101,12 @@ class Planner:
 
     def _site(self, server: Server, name: str) -> Site:
         """What a server has in common with others."""
-        # (the base is that of the sections; a section may name another interpreter, but not none)
-        key = server.conf, server.sections, name if server.base[python.PYTHON_INTERPRETER] is None else None
+        # (the base is that of the sections)
+        active = self._table.active(server.base)
+        key = (
+            server.conf, server.sections,
+            None if any(self._table.ask(active, "names_interpreter", server.base)) else name,
+        )  # fmt: skip
         site = self._sites.get(key)
         if site is None:
             site = self._sites[key] = Site(self.configuration, server, name, self._logs, self._table)

@@ -10,7 +10,8 @@ from mpserver.config.finished import Finished
 from mpserver.config.server import Server
 from mpserver.config.settings import Conf
 from mpserver.modules import core, python
-from mpserver.modules.all import registry
+from mpserver.modules.all import TABLE, registry
+from mpserver.modules.hooks import HookTable
 from mpserver.phases import facts
 from mpserver.phases.applications import environments, handlers
 from mpserver.phases.host import server_name
@@ -32,10 +33,13 @@ def finish(configuration: Configuration) -> Finished:
     for name, found in handlers(configuration).items():
         keys[facts.HANDLERS, name] = tuple(map(tuple, found))
     servers = (configuration.main, *configuration.hosts)
+    table = HookTable(TABLE)
     documents = dict.fromkeys(core.document_root(server.conf) for server in servers)
     keys[facts.DOCUMENTS, ""] = tuple(documents)
     common = {
-        facts.CONNECTION_HANDLERS: any(server.conf[python.CONNECTION_HANDLERS] for server in servers),
+        facts.TAKES_CONNECTIONS: any(
+            any(table.ask(table.active(server.conf), "takes_connections", server.conf)) for server in servers
+        ),
         facts.HAS_ENVIRONMENTS: bool(its),
         facts.FOLDERS: _lifetimes(configuration, keys),
     }

@@ -18,7 +18,6 @@ from collections.abc import Callable
 
 from mpserver.api import constants
 from mpserver.errors import RequestTimeout
-from mpserver.modules import python
 from mpserver.phases.error_response import log_error
 from mpserver.typing import TYPE_CHECKING
 
@@ -70,7 +69,7 @@ class Timeouts:
 
     def limit(self, plan: Plan) -> None:
         """Limit the time of a plan's steps, if its configuration does."""
-        seconds = plan.conf[python.REQUEST_TIMEOUT]
+        seconds = plan.time_limit
         if not seconds:
             return
         plan.steps = tuple(self._limited(step, seconds) for step in plan.steps)

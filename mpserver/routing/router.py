@@ -67,7 +67,7 @@ class Router(Refusals):
         self.planner = self.pipeline.planner
         self.log = self.planner.host(start.configuration.main).log
         self.host_of = self.planner.host_of
-        has_connection_handlers = facts.has_connection_handlers(start.configuration)
+        has_connection_handlers = facts.takes_connections(start.configuration)
         #: Begin with a connection that was accepted here, and with one that another process or interpreter had.
         self._arrive = connection_handlers.starter(has_connection_handlers, Connection.arrive, self._talk)
         self._begin = connection_handlers.starter(has_connection_handlers, Connection.start, self._talk)

@@ -13,13 +13,12 @@ from collections.abc import Callable
 
 from mpserver.api.constants import DECLINED
 from mpserver.errors import ClientGone, Misplaced
-from mpserver.modules import python
 from mpserver.serving.connection import Connection
 from mpserver.serving.states import GONE, READING
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.modules.python.connection_handlers import ConnectionHandlers as HostHandlers
+    from mpserver.modules.hooks import ConnectionServer
     from mpserver.phases.host import Host
     from mpserver.serving.interpreter_owner import InterpreterOwner
 
@@ -30,7 +29,7 @@ Starter = Callable[[Connection], None]
 def starter(has_handlers: bool, http: Starter, begin: Starter) -> Starter:
     """How connections start: by ``http``, but for new ones of servers with a handler, which ``begin`` gets.
 
-    ``has_handlers``: whether there is such a server, see `mpserver.phases.facts.has_connection_handlers`.
+    ``has_handlers``: whether there is such a server, see `mpserver.phases.facts.takes_connections`.
     """
     if not has_handlers:
         return http
@@ -48,7 +47,7 @@ def is_for_handler(connection: Connection) -> bool:
     """Whether a connection is for a connection handler: it is new, and its server has one."""
     if connection.served or connection.buffer:
         return False
-    return bool(connection.default.server.conf[python.CONNECTION_HANDLERS])
+    return connection.default.site.takes_connections
 
 
 class WaitingWire:
@@ -82,7 +81,7 @@ class ConnectionHandlers:
 
     def __init__(self, interpreter: InterpreterOwner) -> None:
         self._interpreter = interpreter
-        self._protocols: dict[Host, HostHandlers] = {}
+        self._protocols: dict[Host, ConnectionServer] = {}
 
     def run(self, connection: Connection) -> bool:
         """Let the handler have a connection, from its beginning to its end.
@@ -115,13 +114,11 @@ class ConnectionHandlers:
         """See the function `go_on`."""
         go_on(connection, declined)
 
-    def _protocol(self, host: Host) -> HostHandlers:
+    def _protocol(self, host: Host) -> ConnectionServer:
         found = self._protocols.get(host)
         if found is None:
-            from mpserver.modules.python.connection_handlers import ConnectionHandlers as HostHandlers
-
             plan = self._interpreter.planner.plan(host, host.server.base, None)
-            found = self._protocols[host] = HostHandlers(plan)
+            found = self._protocols[host] = plan.ask("process_connection")[0]
         return found
 
 

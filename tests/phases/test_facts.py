@@ -87,6 +87,6 @@ def test_the_folders_of_all_servers_documents(make: Make) -> None:
     assert facts.documents(there) == ("/docs", "/two")
 
 
-def test_whether_connections_have_handlers(make: Make) -> None:
-    assert not facts.has_connection_handlers(make(""))
-    assert facts.has_connection_handlers(make("<VirtualHost *>\nPythonConnectionHandler h\n</VirtualHost>\n"))
+def test_whether_a_module_takes_connections(make: Make) -> None:
+    assert not facts.takes_connections(make(""))
+    assert facts.takes_connections(make("<VirtualHost *>\nPythonConnectionHandler h\n</VirtualHost>\n"))

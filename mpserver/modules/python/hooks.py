@@ -27,6 +27,7 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpserver.api.output_filters import OutputFactory
     from mpserver.api.request import Request
+    from mpserver.modules.python.connection_handlers import ConnectionHandlers
     from mpserver.modules.python.filters import FilterMaker
 
 #: Its type handlers are asked before mod_mime; and what a log handler leaves in notes can be in the access log.
@@ -53,6 +54,7 @@ def set_up(planning: Planning) -> None:
         extension for extension, handler in conf[mime.ADD_HANDLER].items() if handler in HANDLER_NAMES
     )
     plan.python_path = conf[python.PYTHON_PATH]
+    plan.time_limit = conf[python.REQUEST_TIMEOUT]
     plan.debug, plan.autoreload = conf[python.PYTHON_DEBUG], conf[python.PYTHON_AUTO_RELOAD]
     plan.handler = kind = _kind(planning)
     plan.handlers = {
@@ -106,6 +108,11 @@ def _interpreter_name(planning: Planning) -> str | None:
         found = next(_filters_asked(planning), None)
         return None if found is None else python.directory_for(found, filename)
     return planning.host_name
+
+
+def names_interpreter(conf: Conf) -> bool:
+    """PythonInterpreter; a section may name another one, but not none."""
+    return conf[python.PYTHON_INTERPRETER] is not None
 
 
 def _filters_asked(planning: Planning) -> Iterator[python.HandlerSpec]:
@@ -240,6 +247,23 @@ def _last(planning: Planning, phase: str) -> Step | None:
     return phase_step(planning.plan, loader, phase)
 
 
+# ---- connections
+
+
+def takes_connections(conf: Conf) -> bool:
+    """Whether a server has a PythonConnectionHandler."""
+    return bool(conf[python.CONNECTION_HANDLERS])
+
+
+def process_connection(planning: Planning) -> ConnectionHandlers | None:
+    """PythonConnectionHandler (manual 5.3.17)."""
+    if not planning.server.conf[python.CONNECTION_HANDLERS]:
+        return None
+    from mpserver.modules.python.connection_handlers import ConnectionHandlers  # (few servers have one)
+
+    return ConnectionHandlers(planning.plan)
+
+
 # ---- filters
 
 
@@ -277,3 +301,13 @@ def input_filters(planning: Planning) -> Mapping[str, InputFactory]:
         name: maker.input(maker.configured(name, spec, planning.filename, python.INPUT_FILTERS.name))
         for name, spec in found.items()
     }
+
+
+# ---- for people
+
+
+def explain(planning: Planning) -> Iterator[tuple[str, str]]:
+    """The handlers and filters in their order, and how they are loaded."""
+    from mpserver.modules.python import explanation  # (only a page that shows plans asks)
+
+    return explanation.rows(planning.plan)
