@@ -65,9 +65,10 @@ class Plan:
     __slots__ = (
         "addhandler_extensions", "ask", "auth_name", "auth_type", "autoreload", "canonical_name", "compile_added",
         "conf", "config_pairs", "content", "debug", "document_root", "error_documents", "filters", "handler",
-        "handlers", "has_end", "has_last_handlers", "hostname_lookups", "interpreter", "interpreter_id", "limit_body", "loader",
-        "named", "needs_python", "option_pairs", "options", "pass_auth", "phases", "python_config", "python_path",
-        "redirect", "requires", "server", "server_software", "steps", "subrequests", "tell", "time_limit", "_added",
+        "handlers", "has_end", "has_last_handlers", "hostname_lookups", "interpreter", "interpreter_id", "limit_body",
+        "loader", "named", "needs_python", "option_pairs", "options", "pass_auth", "phases", "python_config",
+        "python_path", "redirect", "requires", "server", "server_software", "steps", "subrequests", "tell",
+        "time_limit", "_added",
     )  # fmt: skip
 
     redirect: Callable[[Request, str], None]
