@@ -331,7 +331,7 @@ class Interpreter(Requests):
 
     def _lease(self, message: messages.Message) -> None:
         if self._leased_listeners is None:
-            from mpserver.serving.leased_listeners import LeasedListeners  # (few are lent listeners)
+            from mpserver.serving.leased_listeners import LeasedListeners  # (few get a lease of the listeners)
 
             self._leased_listeners = LeasedListeners(self, message.number, message.number + message.served)
         self._leased_listeners.add(message.fd)

@@ -75,7 +75,7 @@ class Events(NamedTuple):
     #: It wants a successor: it has served enough, or its files changed.
     worn: Callable[[InterpreterHandle, messages.Message], None]
     #: Its lease of the listeners is over: the last connection's number.
-    repaid: Callable[[int], None]
+    lease_over: Callable[[int], None]
     #: It is gone.
     ended: Callable[[InterpreterHandle], None]
     #: There was no room for a descriptor on the way to it or from it; the message has the connection's descriptor if
@@ -87,7 +87,7 @@ class InterpreterHandle:
     """One interpreter of a worker; subclasses start it."""
 
     #: Whether it may have a lease of the listeners.
-    borrows = True
+    takes_leases = True
     #: Its inbox, which is not there before it is open.
     inbox: socket.socket
     _is_open = False
@@ -153,7 +153,7 @@ class InterpreterHandle:
         """Give it a connection; takes over the descriptor. It waits here until the interpreter serves."""
         self._post(message)
 
-    def lend(self, listener: socket.socket, number: int, end: int) -> bool:
+    def lease(self, listener: socket.socket, number: int, end: int) -> bool:
         """Give it a lease of a listener, to accept connections from (`mpserver.serving.leased_listeners`).
 
         ``number``, ``end``: those of the last connection accepted, and of the last that it may accept.
@@ -295,7 +295,7 @@ class InterpreterHandle:
         messages.Kind.SPARE: lambda self, message: self._events.returned(message),
         messages.Kind.WORN: lambda self, message: self._events.worn(self, message),
         messages.Kind.CHANGED: lambda self, message: self._events.worn(self, message),
-        messages.Kind.LEASE_OVER: lambda self, message: self._events.repaid(message.number),
+        messages.Kind.LEASE_OVER: lambda self, message: self._events.lease_over(message.number),
         messages.Kind.LOADED: _on_loaded,
         messages.Kind.TOLD: _on_told,
     }

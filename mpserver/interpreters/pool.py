@@ -50,7 +50,7 @@ class Traffic(Protocol):
     def crowded(self, interp: InterpreterHandle, message: Message) -> None:
         """There was no room for a descriptor on the way to an interpreter or from it."""
 
-    def repaid(self, number: int) -> None:
+    def lease_over(self, number: int) -> None:
         """A lease of the listeners is over: the last connection's number."""
 
     def unserved(self, interp: InterpreterHandle, waiting: list[Message], why: str, again: float) -> None:
@@ -132,7 +132,7 @@ class Pool:
         traffic = self._traffic
         self._events = Events(
             traffic.returned, traffic.go_on, self._refused, self._failed, traffic.lost, self._stuck,
-            succession.serving, succession.worn, traffic.repaid, self._ended, traffic.crowded,
+            succession.serving, succession.worn, traffic.lease_over, self._ended, traffic.crowded,
         )  # fmt: skip
 
     # ---- what there is

@@ -56,7 +56,7 @@ class Accepting:
         #: The worker ends: nothing is accepted any more.
         self.closed = False
         #: An interpreter has a lease of the listeners (`mpserver.routing.listener_leases`).
-        self.lent = False
+        self.leased = False
         #: When the listeners are looked at again, while they are left alone.
         self.deadline = float("inf")
         self._limit = descriptors.limit()
@@ -101,14 +101,14 @@ class Accepting:
 
     # ---- leases
 
-    def lend(self) -> None:
+    def lease(self) -> None:
         """Another one accepts from the listeners now."""
-        self.lent = True
+        self.leased = True
         self._ignore()
 
-    def took_back(self, accepted: int) -> None:
+    def lease_over(self, accepted: int) -> None:
         """The lease of the listeners is over, with so many connections accepted in all."""
-        self.lent = False
+        self.leased = False
         self.accepted = accepted
         if not self.closed:
             if not self.pauses:
@@ -146,7 +146,7 @@ class Accepting:
         """The moment is over."""
         self._loop.unwatch(self)
         self.deadline = float("inf")
-        if self.closed or self.lent:
+        if self.closed or self.leased:
             return
         self._limit = descriptors.limit()
         self._ceiling = self._limit.ceiling

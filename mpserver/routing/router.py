@@ -75,8 +75,8 @@ class Router(Refusals):
         self.pool = Pool(start, self.loop, self.log, self, its)
         self.replacement = Replacement(self.pool, start, self.loop, self.log, self.leave)
         self.accepting = Accepting(start, self.loop, self.log, self)
-        lends = not (start.one_process or mpm.is_threaded(start.configuration) or has_connection_handlers)
-        self._leases = ListenerLeases(self.accepting, lends)
+        grants = not (start.one_process or mpm.is_threaded(start.configuration) or has_connection_handlers)
+        self._leases = ListenerLeases(self.accepting, grants)
         self._siblings = Siblings(start)
         #: Who gets the connections when it leaves.
         self._heirs = Heirs(start, self.loop, self.connections)
@@ -224,9 +224,9 @@ class Router(Refusals):
         self.pool.shed(count)
         self.shed(count)
 
-    def repaid(self, number: int) -> None:
+    def lease_over(self, number: int) -> None:
         """A lease of the listeners is over; connections were accepted up to this number."""
-        self._leases.repaid(number)
+        self._leases.lease_over(number)
 
     def _answer(self, message: messages.Message, error: RequestError) -> None:
         """Refuse the request of a connection that is in nobody's hands."""

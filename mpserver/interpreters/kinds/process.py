@@ -22,7 +22,7 @@ class Process(InterpreterHandle):
     with those that it still had when it crashed.
     """
 
-    borrows = False
+    takes_leases = False
     descriptors = descriptors.PROCESS
     _connection_states: ConnectionStates | None = None
 
