@@ -27,6 +27,7 @@ from mpserver.application.output import PrintedOutput, server_of
 from mpserver.application.services import InterpreterServices
 from mpserver.ipc import messages
 from mpserver.ipc.scoreboard import IDLE, Scoreboard, ScoreboardEntry
+from mpserver.modules import core
 from mpserver.modules.python.application_errors import describe, refusing
 from mpserver.phases import facts
 from mpserver.phases.pipeline import Pipeline
@@ -180,6 +181,9 @@ class Interpreter(Requests):
     def run(self) -> None:
         """Import what PythonImport names, then serve until the worker says otherwise."""
         lend(self.services)
+        size = self.boot.configuration.main.conf[core.THREAD_STACK_SIZE]
+        if size:
+            threading.stack_size(size)  # (for the threads that this interpreter starts)
         error = Misfit(self).refusal if self.loader.may_move else RuntimeError
         restrictions.install(self.boot.kind, self.output, self.boot.one_process, error, self._soft)
         self.scoreboard_entry.sign(self.interpreter_id.key, self.boot.kind, self.interpreter_id.name)

@@ -6,6 +6,7 @@ import marshal
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +15,7 @@ from mpserver.api import error_log as levels
 from mpserver.ipc import messages
 from mpserver.ipc.scoreboard import FINISHING, IDLE, end_group
 from mpserver.ipc.worker_messages import READY
-from mpserver.modules import mpm, python
+from mpserver.modules import core, mpm, python
 from mpserver.phases.plan_compiler import identify
 from mpserver.routing.router import Router
 from mpserver.routing.worker_commands import WorkerCommands
@@ -54,6 +55,9 @@ class Worker:
         """Serve until told otherwise."""
         sys.argv = ["mod_python"]
         subinterpreters.prepare()
+        size = self.start.configuration.main.conf[core.THREAD_STACK_SIZE]
+        if size:
+            threading.stack_size(size)
         self._signals.install(self._actions)
         self.router.loop.add(self._signals.fileno(), self._on_signal)
         loop, start = self.router.loop, self.start

@@ -6,6 +6,7 @@ import os
 
 from mpserver import lazyre
 from mpserver.api.constants import REMOTE_HOST
+from mpserver.http1.html import escape
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,6 +49,17 @@ def server_name(req: RequestConfig) -> str:
     return req.hostname or named or req.connection.local_ip
 
 
+def signature(req: RequestConfig) -> str:
+    """What the server's own pages end with, as HTML (ServerSignature); empty where they tell nothing."""
+    kind = req.mp_plan.signature
+    if kind == "off":
+        return ""
+    name = escape(server_name(req))
+    if kind == "email":
+        name = f'<a href="mailto:{escape(req.mp_server_object.server_admin)}">{name}</a>'
+    return f"<address>{escape(req.mp_plan.server_software)} Server at {name} Port {server_port(req)}</address>\n"
+
+
 def request_uri(req: RequestConfig) -> str:
     """REQUEST_URI: the target as the client sent it, with its query, without what names the server.
 
@@ -85,7 +97,7 @@ def common_vars(req: RequestConfig) -> dict[str, str]:
     connection, server = req.connection, req.mp_server_object
     previous = req.prev
     facts = {
-        "SERVER_SIGNATURE": "",
+        "SERVER_SIGNATURE": signature(req),
         "SERVER_SOFTWARE": req.mp_plan.server_software,
         "SERVER_NAME": server_name(req),
         "SERVER_ADDR": connection.local_ip,

@@ -189,7 +189,7 @@ class ResponseSink(OutputFilter):
         etag = headers.get("ETag") if headers else None
         if not conditions.range_applies(req.headers_in.get, etag or "", req.mp_mtime, req.mp_request_time):
             return parts, size
-        chosen = ranges.parse(wanted, size)
+        chosen = ranges.parse(wanted, size, req.mp_plan.range_limits)
         if chosen is ranges.UNSATISFIABLE:
             close_files(parts)
             req.err_headers_out["Content-Range"] = ranges.unsatisfied_range(size)

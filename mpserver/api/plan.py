@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from mpserver.http1.ranges import Limits
 from mpserver.typing import Any, Protocol
 
 
@@ -33,6 +34,10 @@ class RequestPlan(Protocol):
     conf: Any
     has_end: bool
     limit_body: int
+    #: FileETag, as bits; how many ranges are served; ServerSignature.
+    file_etag: int
+    range_limits: Limits
+    signature: str
     server: Any
     python_path: str | None
     autoreload: bool

@@ -13,7 +13,7 @@ from importlib import import_module
 from operator import index
 
 from mpserver import lazy
-from mpserver.api import constants
+from mpserver.api import constants, entity_tag
 from mpserver.api import uri as uri_module
 from mpserver.api.members import message as log_text
 from mpserver.api.members import string, text
@@ -115,10 +115,12 @@ class Request(RequestConfig, RequestSuccession):
         self.headers_out["Last-Modified"] = http_date(min(self.mp_mtime, time.time()))
 
     def set_etag(self) -> None:
-        """Set ETag from the file's size and time, as httpd's FileETag MTime Size."""
+        """Set ETag by the file, as FileETag says."""
         info = self.finfo
-        if info.filetype == constants.APR_REG:
-            self.headers_out["ETag"] = uri_module.etag(info.size, self.mp_stat.st_mtime_ns if self.mp_stat else None)
+        if info.filetype == constants.APR_REG and self.mp_stat and self.mp_filename is not None:
+            etag = entity_tag.etag(self.mp_plan.file_etag, self.mp_filename, self.mp_stat)
+            if etag is not None:
+                self.headers_out["ETag"] = etag
 
     def meets_conditions(self) -> int:
         """OK, or the status that answers the request's conditions (manual 4.5.3; RFC 9110 13.2)."""

@@ -49,12 +49,6 @@ def directory(path: str) -> str:
     return path if path.endswith("/") else path + "/"
 
 
-def etag(size: int | None, mtime_ns: int | None) -> str:
-    """An entity tag from size and modification time, in httpd's format (FileETag MTime Size)."""
-    micro = (mtime_ns or 0) // 1000
-    return f'"{size or 0:x}-{micro:x}"'
-
-
 def conditions(
     evaluate: Callable[..., int],
     method: str,

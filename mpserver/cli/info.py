@@ -80,7 +80,7 @@ def version() -> str:
 
 def settings(registry: Registry) -> str:
     """-V: what is built in, under httpd's names, and the MPM of a registry."""
-    threaded = registry.mpm is not None and registry.mpm.name == mpm.WORKER
+    threaded = registry.mpm is not None and registry.mpm.name in (mpm.WORKER, mpm.EVENT)
     values = {
         "HTTPD_ROOT": core.DEFAULT_ROOT,
         "SERVER_CONFIG_FILE": CONFIG_FILE,

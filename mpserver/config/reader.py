@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
 
-from mpserver.config import conditional_sections, lexer
+from mpserver.config import conditional_sections, foreign_modules, lexer
 from mpserver.config.include_files import expand
 from mpserver.config.registry import Module, Registry, short
 from mpserver.config.section_kinds import SECTIONS
@@ -326,10 +326,15 @@ def _load_module(reader: Reader, name: str, args: tuple[str, ...], raw: str) -> 
         )
     module, file = args
     if not any(module == known.name for known in reader.registry.built_in):
-        raise ConfigError(
-            f"Can't locate API module structure `{module}' in file {file}: this server has no module of "
-            "that name (all of its modules are built in; remove the line or put it into <IfModule>)"
-        )
+        lack = foreign_modules.lack(module)
+        if lack is None or not lack[1]:
+            lost = f". Without it {lack[0]}" if lack else ""
+            raise ConfigError(
+                f"Can't locate API module structure `{module}' in file {file}: this server has no module of "
+                f"that name (all of its modules are built in; remove the line or put it into <IfModule>){lost}"
+            )
+        reader.warn(f"module {module} is not part of this server: {lack[0]}")
+        return False
     if module in reader.loaded:
         reader.warn(f"AH01574: module {module} is already loaded, skipping")
     for mpm in reader.registry.mpms:
@@ -344,6 +349,8 @@ def _choose(reader: Reader, mpm: Module) -> None:
     for other in reader.registry.mpms:
         if other is not mpm and other.name in reader.loaded:
             raise ConfigError(f"AH00534: More than one MPM loaded: {other.name} and {mpm.name}. Keep one of them")
+    if mpm.name == "mpm_event_module":
+        reader.warn("MPM event: worker serves, whose idle connections take no thread either")
     reader.loaded[mpm.name] = None
     reader.registry = reader.registry.chosen([mpm.name])
 

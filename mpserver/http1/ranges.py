@@ -13,9 +13,20 @@ from mpserver.typing import NamedTuple
 #: A range: its first and last byte, both counted from 0.
 Range = tuple[int, int]
 
-#: More ranges than this, or more that touch the one before: the whole is sent (httpd's MaxRanges, MaxRangeOverlaps).
-MAX_RANGES = 200
-MAX_OVERLAPS = 20
+
+class Limits(NamedTuple):
+    """What a Range header may ask for; past one of these the whole is sent. -1: any number.
+
+    httpd's MaxRanges, MaxRangeOverlaps (those that touch the one before) and MaxRangeReversals (those that begin
+    before the one before).
+    """
+
+    ranges: int = 200
+    overlaps: int = 20
+    reversals: int = 20
+
+
+LIMITS = Limits()
 #: More digits than any file's size has.
 _DIGITS = 18
 
@@ -36,7 +47,7 @@ class Unsatisfiable:
 UNSATISFIABLE = Unsatisfiable()
 
 
-def parse(header: str, size: int) -> list[Range] | Unsatisfiable | None:
+def parse(header: str, size: int, limits: Limits = LIMITS) -> list[Range] | Unsatisfiable | None:
     """What a Range header selects of ``size`` bytes.
 
     :returns: ranges within the size; None where the header is to be ignored (another unit, malformed,
@@ -46,13 +57,13 @@ def parse(header: str, size: int) -> list[Range] | Unsatisfiable | None:
     if not equals or unit.lower() != "bytes" or size <= 0:
         return None
     ranges: list[Range] = []
-    specs = overlaps = 0
+    specs = overlaps = reversals = before = 0
     for element in rest.split(","):
         if not element.strip(" \t"):
             continue
         specs += 1
         found = _SPEC.fullmatch(element)
-        if found is None or specs > MAX_RANGES:
+        if found is None or specs > limits.ranges >= 0:
             return None
         first, last = found.groups()
         if first:
@@ -68,9 +79,14 @@ def parse(header: str, size: int) -> list[Range] | Unsatisfiable | None:
             if not length:
                 return None
             start, end = max(0, size - length), size - 1
+        if start < before:
+            reversals += 1
+            if reversals > limits.reversals >= 0:
+                return None
+        before = start
         if ranges and start <= ranges[-1][1] + 1 and end + 1 >= ranges[-1][0]:
             overlaps += 1
-            if overlaps > MAX_OVERLAPS:
+            if overlaps > limits.overlaps >= 0:
                 return None
             ranges[-1] = (min(start, ranges[-1][0]), max(end, ranges[-1][1]))
         else:

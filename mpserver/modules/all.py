@@ -49,7 +49,7 @@ def load_hooks() -> None:
 def registry() -> Registry:
     """A registry of every module's directives."""
     from mpserver.config.registry import Module, Registry  # (serving needs no directives but for .htaccess files)
-    from mpserver.modules.mpm import PREFORK, WORKER, directives
+    from mpserver.modules.mpm import EVENT, PREFORK, WORKER, directives
 
     return Registry(
         [
@@ -63,5 +63,6 @@ def registry() -> Registry:
         (
             Module("prefork.c", PREFORK, directives.PREFORK_DIRECTIVES),
             Module("worker.c", WORKER, directives.WORKER_DIRECTIVES),
+            Module("event.c", EVENT, directives.EVENT_DIRECTIVES),
         ),
     )

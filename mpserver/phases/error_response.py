@@ -7,6 +7,7 @@ from mpserver.api import constants
 from mpserver.api.request import Request
 from mpserver.api.response_head import BODILESS
 from mpserver.errors import ClientGone
+from mpserver.modules import core
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -137,7 +138,9 @@ class Answers:
         req.mp_content_type = errorpage.CONTENT_TYPE
         req.mp_content_encoding, req.mp_content_languages = None, ()
         if status in (constants.HTTP_METHOD_NOT_ALLOWED, constants.HTTP_NOT_IMPLEMENTED):
-            req.headers_out["Allow"] = errorpage.allow(req.mp_allowed_methods)
+            req.headers_out["Allow"] = errorpage.allow(
+                req.mp_allowed_methods, trace=req.mp_host.server.conf[core.TRACE_ENABLE] != "off"
+            )
         req.mp_write(errorpage.page(req, status, note, failed), 0)
         req.mp_finish()
 

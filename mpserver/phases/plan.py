@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from mpserver.config.settings import Conf
+from mpserver.http1.ranges import Limits
 from mpserver.modules.hooks import Step
 from mpserver.modules.python.environment import Environment
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
@@ -64,11 +65,11 @@ class Plan:
 
     __slots__ = (
         "addhandler_extensions", "ask", "auth_name", "auth_type", "autoreload", "canonical_name", "compile_added",
-        "conf", "config_pairs", "content", "debug", "document_root", "error_documents", "filters", "handler",
-        "handlers", "has_end", "has_last_handlers", "hostname_lookups", "interpreter", "interpreter_id", "limit_body",
-        "loader", "named", "needs_python", "option_pairs", "options", "pass_auth", "phases", "python_config",
-        "python_path", "redirect", "requires", "server", "server_software", "steps", "subrequests", "tell",
-        "time_limit", "_added",
+        "conf", "config_pairs", "content", "debug", "document_root", "error_documents", "file_etag", "filters",
+        "handler", "handlers", "has_end", "has_last_handlers", "hostname_lookups", "interpreter", "interpreter_id",
+        "limit_body", "loader", "named", "needs_python", "option_pairs", "options", "pass_auth", "phases",
+        "python_config", "python_path", "range_limits", "redirect", "requires", "server", "server_software",
+        "signature", "steps", "subrequests", "tell", "time_limit", "_added",
     )  # fmt: skip
 
     redirect: Callable[[Request, str], None]
@@ -97,6 +98,9 @@ class Plan:
     canonical_name: str
     pass_auth: bool
     limit_body: int
+    file_etag: int
+    range_limits: Limits
+    signature: str
     error_documents: dict[int, str]
 
     def __init__(self, server: Server, conf: Conf) -> None:

@@ -273,18 +273,21 @@ CONTEXTS = {
         "LimitRequestFieldSize LimitRequestLine LogFormat MaxKeepAliveRequests PythonConnectionHandler PythonImport "
         "PythonOptimize "
         "PythonPostReadRequestHandler PythonTransHandler ScriptAliasMatch ServerAdmin ServerAlias ServerName "
-        "SSIEndTag SSIStartTag ServerPath ServerRoot SuexecUserGroup Timeout TransferLog TypesConfig"
+        "Protocols ProtocolsHonorOrder SSIEndTag SSIStartTag TraceEnable "
+        "ServerPath ServerRoot SuexecUserGroup Timeout TransferLog TypesConfig"
     ),
     (Where.SERVER, Override.NONE): (
         "Group GracefulShutdownTimeout Listen MaxClients MaxConnectionsPerChild MaxRequestsPerChild MaxRequestWorkers "
         "MaxSpareServers MaxSpareThreads MinSpareServers MinSpareThreads MPM Mutex PidFile ServerLimit ServerTokens "
         "StartServers ThreadLimit ThreadsPerChild User PythonInterpMax "
-        "PythonInterpRecycleLimit"
+        "PythonInterpRecycleLimit AsyncRequestWorkerFactor DefaultRuntimeDir ExtendedStatus LoadFile MaxMemFree "
+        "NameVirtualHost Suexec ThreadStackSize"
     ),
     (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
         "Alias CGIScriptTimeout HostnameLookups LogLevel PythonExecutable PythonInputFilter "
         "PythonInterpBackend PythonInterpMaxMemory PythonInterpNice PythonInterpPreload PythonInterpUser "
         "PythonOutputFilter PythonRequestTimeout "
+        "MaxRanges MaxRangeOverlaps MaxRangeReversals "
         "PythonVirtualEnv ScriptAlias UseCanonicalName "
         "PythonInterpIdleTimeout PythonInterpMaxRequests PythonInterpReload"
     ),
@@ -296,9 +299,9 @@ CONTEXTS = {
         "AcceptPathInfo AddCharset AddDefaultCharset AddEncoding AddHandler AddInputFilter AddLanguage AddOutputFilter "
         "AddOutputFilterByType AddType AliasPreservePath DefaultLanguage DefaultType ErrorDocument ForceType "
         "RemoveCharset RemoveEncoding RemoveHandler RemoveInputFilter RemoveLanguage RemoveOutputFilter RemoveType "
-        "SetHandler SetInputFilter SetOutputFilter"
+        "SetHandler SetInputFilter SetOutputFilter FileETag EnableMMAP"
     ),
-    (~Where(0), Override.OPTIONS): "Options XBitHack",
+    (~Where(0), Override.OPTIONS): "Options XBitHack ContentDigest",
     (Where.DIRECTORY | Where.HTACCESS, Override.LIMIT): "SSILegacyExprParser",
     (~Where(0), Override.INDEXES): "DirectoryCheckHandler DirectoryIndex DirectorySlash",
     (~Where(0), Override.ALL): (
@@ -306,7 +309,7 @@ CONTEXTS = {
         "PythonCleanupHandler PythonDebug PythonEnablePdb PythonFixupHandler PythonHandler PythonHandlerModule "
         "PythonHeaderParserHandler PythonInitHandler PythonInterpPerDirective PythonInterpPerDirectory "
         "PythonInterpreter PythonLogHandler PythonOption PythonPath PythonTypeHandler "
-        "SSIErrorMsg SSITimeFormat SSIUndefinedEcho"
+        "SSIErrorMsg SSITimeFormat SSIUndefinedEcho ServerSignature RLimitCPU RLimitMEM RLimitNPROC"
     ),
 }
 

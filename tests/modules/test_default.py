@@ -15,6 +15,7 @@ from mpserver.api import constants
 from mpserver.api.request import Request
 from mpserver.api.table import Table
 from mpserver.config.settings import Conf
+from mpserver.http1 import ranges
 from mpserver.http1.head import Limits, parse_head
 from mpserver.modules import core
 from mpserver.modules import dir as dir_module
@@ -74,7 +75,10 @@ class Fake:
         self.mp_used_path_info = constants.AP_REQ_DEFAULT_PATH_INFO
         self.mp_content_type: str | None = "text/plain"
         self.mp_handler: str | None = None
-        self.mp_plan = SimpleNamespace(conf=Conf(), has_end=False)
+        self.mp_plan = SimpleNamespace(
+            conf=Conf(), has_end=False, file_etag=core.FILE_ETAG.default.effective, range_limits=ranges.Limits()
+        )
+        self.mp_host = SimpleNamespace(server=SimpleNamespace(conf=Conf()))
         self.mp_located = SimpleNamespace(page=None)
         #: Never plain: nothing is kept of these.
         self.mp_plain = False

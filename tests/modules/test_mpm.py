@@ -55,7 +55,7 @@ def test_prefork_without_a_choice(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("MPM event", "MPM must be prefork or worker, not 'event'"),
+        ("MPM winnt", "MPM must be prefork or worker or event, not 'winnt'"),
         ("MPM", "MPM takes one argument"),
         ("MPM worker\nMPM prefork", "More than one MPM loaded: mpm_worker_module and mpm_prefork_module"),
         ("MPM prefork\nLoadModule mpm_worker_module x", "More than one MPM loaded"),
@@ -69,7 +69,8 @@ def test_prefork_without_a_choice(tmp_path: Path) -> None:
             "it belongs to mpm_prefork_module; choose that one by 'MPM prefork'",
         ),
         ("MPM worker\nThreadsPerChild many", 'ThreadsPerChild "many" must be a whole number'),
-        ("LoadModule mpm_event_module x", "Can't locate API module structure `mpm_event_module'"),
+        ("LoadModule mpm_winnt_module x", "Can't locate API module structure `mpm_winnt_module'"),
+        ("MPM event\nAsyncRequestWorkerFactor two", "AsyncRequestWorkerFactor must be a number"),
     ],
 )
 def test_faults(tmp_path: Path, text: str, fault: str) -> None:

@@ -15,11 +15,29 @@ import time
 from collections.abc import Mapping, Sequence
 
 from mpserver.api.runtime import current
+from mpserver.modules.cgi import Limit
 
 #: How long a program that closed its output may take to end by itself, in seconds.
 GRACE = 0.05
 #: How long it has after SIGTERM before it is killed (as httpd), in seconds.
 STUBBORN = 3.0
+
+
+def _restrict(pid: int, limits: Mapping[str, Limit]) -> None:
+    """Give a program its limits: what it took before they came counts, too."""
+    import resource
+
+    for name, (soft, hard) in limits.items():
+        kind = getattr(resource, name)
+        ceiling = resource.getrlimit(kind)[1]
+        if ceiling >= 0 and not 0 <= hard <= ceiling:
+            hard = ceiling  # (only root could raise it)
+        if hard >= 0 and not 0 <= soft <= hard:
+            soft = hard
+        try:
+            resource.prlimit(pid, kind, (soft, hard))
+        except ProcessLookupError:
+            return  # (it has ended)
 
 
 class Program:
@@ -28,8 +46,9 @@ class Program:
     __slots__ = ("_ended", "_watch", "pid", "stderr", "stdin", "stdout")
 
     def __init__(
-        self, arguments: Sequence[str], environment: Mapping[bytes, bytes], directory: str, *, fed: bool
-    ) -> None:
+        self, arguments: Sequence[str], environment: Mapping[bytes, bytes], directory: str, *, fed: bool,
+        limits: Mapping[str, Limit],
+    ) -> None:  # fmt: skip
         import subprocess
 
         pipes = _pipes(3 if fed else 2)
@@ -54,6 +73,8 @@ class Program:
             for fd in theirs:
                 os.close(fd)
         self.pid = started.pid
+        if limits:
+            _restrict(self.pid, limits)
         started.returncode = 0  # its status is ours to take: the object need not mind
         self._ended = False
         runtime = current()

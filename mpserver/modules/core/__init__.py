@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from mpserver.config.settings import Conf, Setting, append, update
 from mpserver.modules import paths
+from mpserver.modules.core.file_etag import FileETag
+from mpserver.modules.core.file_etag import merge as merge_etag
 from mpserver.typing import NamedTuple
 
 
@@ -84,6 +86,20 @@ SET_INPUT_FILTER: Setting[str | None] = Setting("SetInputFilter", None)
 ADD_DEFAULT_CHARSET: Setting[str | None] = Setting("AddDefaultCharset", None)
 #: True, False, or None: as the content handler prefers.
 ACCEPT_PATH_INFO: Setting[bool | None] = Setting("AcceptPathInfo", None)
+#: By how a file's entity tag is made: bits of `mpserver.modules.core.file_etag`. Directory level.
+FILE_ETAG: Setting[FileETag] = Setting("FileETag", FileETag(None), merge_etag)
+#: How many ranges, overlapping ones and ones that go back a Range header may have; -1: any number. Directory level.
+MAX_RANGES = Setting("MaxRanges", 200)
+MAX_RANGE_OVERLAPS = Setting("MaxRangeOverlaps", 20)
+MAX_RANGE_REVERSALS = Setting("MaxRangeReversals", 20)
+#: "on", "off" or "email": what the server's own pages end with. Directory level.
+SERVER_SIGNATURE = Setting("ServerSignature", "off")
+#: "on", "off" or "extended" (with a body). Server level.
+TRACE_ENABLE = Setting("TraceEnable", "on")
+#: Where a relative name of PidFile lies; None: below ServerRoot.
+DEFAULT_RUNTIME_DIR: Setting[str | None] = Setting("DefaultRuntimeDir", None)
+#: Of threads, in bytes; 0: as the system has it.
+THREAD_STACK_SIZE = Setting("ThreadStackSize", 0)
 #: Whether the Authorization header is among a request's CGI variables.
 CGI_PASS_AUTH = Setting("CGIPassAuth", False)
 
@@ -96,7 +112,12 @@ def error_log(conf: Conf) -> str:
 
 def pid_file(conf: Conf) -> str:
     """The pid file's absolute path."""
-    return paths.absolute(conf[SERVER_ROOT], conf[PID_FILE])
+    return runtime_path(conf, conf[PID_FILE])
+
+
+def runtime_path(conf: Conf, name: str) -> str:
+    """The absolute path of a file that is there while the server runs (DefaultRuntimeDir)."""
+    return paths.absolute(paths.absolute(conf[SERVER_ROOT], conf[DEFAULT_RUNTIME_DIR] or ""), name)
 
 
 def document_root(conf: Conf) -> str:

@@ -51,6 +51,7 @@ from mpserver.modules.core import (
     LogLevels,
     Mutex,
     options_directive,
+    server_directives,
 )
 from mpserver.modules.mpm.directives import CORE_DIRECTIVES
 
@@ -244,6 +245,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     *htaccess_directives.DIRECTIVES,
     *CORE_DIRECTIVES,
     *options_directive.DIRECTIVES,
+    *server_directives.DIRECTIVES,
     Directive(
         "ServerRoot",
         Args.TAKE1,
@@ -349,7 +351,7 @@ DIRECTIVES: tuple[Directive, ...] = (
         Override.FILEINFO,
         "a status, and a path, URL or text",
     ),
-    Directive("PidFile", Args.TAKE1, SERVER_ONLY, values.server(PID_FILE, values.path), help="a file's name"),
+    Directive("PidFile", Args.TAKE1, SERVER_ONLY, values.server(PID_FILE, values.filled), help="a file's name"),
     Directive("Mutex", Args.ITERATE, SERVER_ONLY, _mutex, help="a mechanism, and the mutexes it is for"),
     Directive("DefaultType", Args.TAKE1, EVERYWHERE, _default_type, Override.FILEINFO, "None"),
     Directive(

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from mpserver.api import cgi_variables
+from mpserver.http1.html import escape
 from mpserver.http1.response import REASONS
 from mpserver.typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
-
-_SPECIAL = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 
 #: What the pages are, whatever was to be sent instead.
 CONTENT_TYPE = "text/html; charset=iso-8859-1"
@@ -132,12 +132,13 @@ def title(status: int) -> str:
     return f"{status} {REASONS.get(status, 'Status ' + str(status))}"
 
 
-def build(status: int, req: Request | PageSubject, note: str = "", failed: int = 0) -> str:
+def build(status: int, req: Request | PageSubject, note: str = "", failed: int = 0, signature: str = "") -> str:
     """A page as text.
 
     :param status: what it is about; a registered one (see `sendable`).
     :param note: a sentence more about the cause, for the statuses that have room for one.
     :param failed: the status of the ErrorDocument that should have been shown instead.
+    :param signature: what it ends with (ServerSignature).
     """
     template = PAGES.get(status, OTHER)
     location = (req.headers_out.get("Location") or "") if 300 <= status < 400 else ""
@@ -149,17 +150,14 @@ def build(status: int, req: Request | PageSubject, note: str = "", failed: int =
     )
     if failed:
         text += f"<p>The page set up for this error could not be shown either: {escape(title(failed))}.</p>\n"
+    if signature:
+        text += "<hr>\n" + signature
     heading = escape(REASONS.get(status, f"Status {status}"))
     return (
         '<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN" "http://www.w3.org/TR/html4/strict.dtd">\n'
         f"<html><head>\n<title>{escape(title(status))}</title>\n</head><body>\n"
         f"<h1>{heading}</h1>\n{text}</body></html>\n"
     )
-
-
-def escape(text: str) -> str:
-    """Text for a page; the library's ``html`` takes long to import, for its table of entities."""
-    return text.translate(_SPECIAL)
 
 
 def encode(text: str) -> bytes:
@@ -169,20 +167,20 @@ def encode(text: str) -> bytes:
 
 def page(req: Request, status: int, note: str = "", failed: int = 0) -> bytes:
     """The server's own page for a status, as it is sent; see `build`."""
-    return encode(build(status, req, note, failed))
+    return encode(build(status, req, note, failed, cgi_variables.signature(req)))
 
 
-def allow(methods: Iterable[str]) -> str:
+def allow(methods: Iterable[str], *, trace: bool = True) -> str:
     """The value of Allow (RFC 9110 10.2.1) for a 405, a 501 or OPTIONS.
 
-    HEAD comes with GET; TRACE is answered everywhere.
+    HEAD comes with GET; TRACE is answered everywhere, or nowhere (TraceEnable).
     """
     names: list[str] = []
     for name in methods:
         names.append(name)
         if name == "GET":
             names.append("HEAD")
-    return ",".join(dict.fromkeys((*names, "TRACE")))
+    return ",".join(dict.fromkeys((*names, "TRACE") if trace else names))
 
 
 class ErrorDocument(NamedTuple):

@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from stat import S_ISDIR, S_ISREG
 
-from mpserver.api import constants, uri
+from mpserver.api import constants, entity_tag
 from mpserver.api.error_log import ERROR, INFO
 from mpserver.api.table import HeaderTable
 from mpserver.errors import ClientGone
@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 
-#: The methods of a static file, in the order of httpd's Allow; TRACE is added to every Allow.
+#: The methods of a static file, in the order of httpd's Allow; TRACE is added unless TraceEnable is Off.
 METHODS = ("OPTIONS", "HEAD", "GET", "POST")
+
+#: How long a body TraceEnable Extended sends back, in bytes.
+TRACED = 1 << 16
 
 #: Headers that TRACE does not send back (RFC 9110 9.3.8): a script could read them from the answer.
 SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
@@ -106,10 +109,14 @@ def _send(req: Request, filename: str, found: os.stat_result) -> int:
     now = req.mp_request_time
     size = found.st_size
     req.mp_mtime = mtime = max(req.mp_mtime, found.st_mtime)
-    etag = uri.etag(size, found.st_mtime_ns)
-    if now - found.st_mtime < file_cache.SETTLED:
+    plan = req.mp_plan
+    etag = entity_tag.etag(plan.file_etag, filename, found)
+    if etag is not None and now - found.st_mtime < file_cache.SETTLED and not plan.file_etag & entity_tag.DIGEST:
         etag = "W/" + etag
-    validators = [("Last-Modified", http_date(min(mtime, now))), ("ETag", etag), ("Accept-Ranges", "bytes")]
+    validators = [("Last-Modified", http_date(min(mtime, now)))]
+    if etag is not None:
+        validators.append(("ETag", etag))
+    validators.append(("Accept-Ranges", "bytes" if plan.range_limits.ranges else "none"))
     if req.mp_headers_out is None:
         req.mp_headers_out = HeaderTable.from_pairs(validators)  # a third of the time that setting them takes
     else:
@@ -127,8 +134,13 @@ def _send(req: Request, filename: str, found: os.stat_result) -> int:
                 return OK
         if req.mp_method == "GET":  # the only method with ranges (RFC 9110 14.2)
             wanted = get("range")
-            if wanted is not None and req.mp_chain is None and conditions.range_applies(get, etag, mtime, now):
-                chosen = ranges.parse(wanted, size)
+            if (
+                wanted is not None
+                and plan.range_limits.ranges
+                and req.mp_chain is None
+                and conditions.range_applies(get, etag, mtime, now)
+            ):
+                chosen = ranges.parse(wanted, size, plan.range_limits)
                 if isinstance(chosen, list):
                     return _send_ranges(req, filename, chosen, size)
                 if chosen is ranges.UNSATISFIABLE:
@@ -236,9 +248,14 @@ def _other_method(req: Request, method: str) -> int:
 def options(req: Request) -> int:
     """OPTIONS (RFC 9110 9.3.7): the methods, and no body. ``OPTIONS *`` is answered without any."""
     if req.mp_head.path != "*":
-        req.headers_out["Allow"] = ",".join(dict.fromkeys((*METHODS, *req.mp_allowed_methods, "TRACE")))
+        req.headers_out["Allow"] = ",".join(dict.fromkeys((*METHODS, *req.mp_allowed_methods, *traced(req))))
     req.mp_set_content_length(0)
     return OK
+
+
+def traced(req: Request) -> tuple[str, ...]:
+    """TRACE among the methods that are allowed, where it is."""
+    return () if req.mp_host.server.conf[core.TRACE_ENABLE] == "off" else ("TRACE",)
 
 
 def trace(req: Request) -> int:
@@ -246,14 +263,16 @@ def trace(req: Request) -> int:
 
     :returns: DONE, or 413: such a request has no body.
     """
+    allowed = req.mp_host.server.conf[core.TRACE_ENABLE]
+    if allowed == "off":
+        return _refuse(req, constants.HTTP_METHOD_NOT_ALLOWED, "TRACE is forbidden by TraceEnable", INFO, 1594)
+    body = b""
     if req.mp_head.length:
-        return _refuse(
-            req,
-            constants.HTTP_REQUEST_ENTITY_TOO_LARGE,
-            f"TRACE with a body is not allowed: {req.mp_uri}",
-            INFO,
-            1595,
-        )
+        if allowed == "extended":
+            body = req.read(TRACED + 1)
+        if not 0 < len(body) <= TRACED:
+            text = f"TRACE with a body is not allowed: {req.mp_uri}"
+            return _refuse(req, constants.HTTP_REQUEST_ENTITY_TOO_LARGE, text, INFO, 1595)
     lines: dict[str, str] = {}
     for name, value in req.mp_head.fields:
         key = name.lower()
@@ -261,7 +280,7 @@ def trace(req: Request) -> int:
             lines[key] = f"{lines[key]}, {value}" if key in lines else f"{name}: {value}"
     req.mp_content_type = "message/http"
     text = "\r\n".join((req.mp_head.line, *lines.values(), "", ""))
-    req.mp_write(text.encode("latin-1"), 0)
+    req.mp_write(text.encode("latin-1") + body, 0)
     return DONE
 
 

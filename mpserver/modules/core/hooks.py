@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from mpserver.api import constants
 from mpserver.config.server import Server
 from mpserver.config.settings import Conf
+from mpserver.http1.ranges import Limits
 from mpserver.modules import core
 from mpserver.modules.core.options import OPTIONS, Option, effective
 from mpserver.modules.hooks import (
@@ -39,6 +40,9 @@ def set_up(planning: Planning) -> None:
     plan.canonical_name = "" if canonical == "off" else canonical
     plan.pass_auth = conf[core.CGI_PASS_AUTH]
     plan.limit_body = conf[core.LIMIT_REQUEST_BODY]
+    plan.file_etag = conf[core.FILE_ETAG].effective
+    plan.range_limits = Limits(conf[core.MAX_RANGES], conf[core.MAX_RANGE_OVERLAPS], conf[core.MAX_RANGE_REVERSALS])
+    plan.signature = conf[core.SERVER_SIGNATURE]
     plan.error_documents = conf[core.ERROR_DOCUMENT]
 
 

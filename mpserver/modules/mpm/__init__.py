@@ -29,8 +29,8 @@ MAX_SPARE_THREADS = Setting("MaxSpareThreads", 250)
 #: Seconds that a graceful stop waits for requests; 0 for ever.
 GRACEFUL_SHUTDOWN_TIMEOUT = Setting("GracefulShutdownTimeout", 0.0)
 
-#: The names of the two.
-PREFORK, WORKER = "mpm_prefork_module", "mpm_worker_module"
+#: The names of the two, and of the one for which worker is taken: all connections are in event loops here.
+PREFORK, WORKER, EVENT = "mpm_prefork_module", "mpm_worker_module", "mpm_event_module"
 
 #: The most that ServerLimit can be: each worker has its page of the scoreboard.
 HIGHEST_LIMIT = 20000
@@ -73,8 +73,8 @@ class Limits(NamedTuple):
 
 
 def is_threaded(configuration: Configuration) -> bool:
-    """Whether the worker MPM was chosen."""
-    return configuration.mpm == WORKER
+    """Whether the worker MPM was chosen, or event."""
+    return configuration.mpm in (WORKER, EVENT)
 
 
 def limits_of(configuration: Configuration) -> Limits:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from mpserver.config.registry import SERVER_ONLY, Args, Call, Directive
 from mpserver.config.settings import Setting
+from mpserver.errors import ConfigError
 from mpserver.modules import values
 from mpserver.modules.mpm import (
     GRACEFUL_SHUTDOWN_TIMEOUT,
@@ -87,6 +88,14 @@ PREFORK_DIRECTIVES: tuple[Directive, ...] = (
 _REQUESTS = "the most requests at a time: ThreadsPerChild in each worker"
 _THREADS = "the most requests at a time in each interpreter of a worker"
 
+
+def _factor_is_free(call: Call) -> None:
+    word = call.args[0]
+    if not word.replace(".", "", 1).isdecimal():
+        raise ConfigError(f"{call.name} must be a number, as 2 or 1.5")
+    call.warn(f"{call.name} has no effect: idle connections take no thread here, and are not counted")
+
+
 WORKER_DIRECTIVES: tuple[Directive, ...] = (
     *_COMMON,
     _count("ThreadsPerChild", _at_least_one(THREADS_PER_CHILD), _THREADS),
@@ -107,4 +116,9 @@ WORKER_DIRECTIVES: tuple[Directive, ...] = (
     ),
     _count("MaxRequestWorkers", _workers, _REQUESTS),
     _count("MaxClients", _workers, _REQUESTS),
+)
+
+EVENT_DIRECTIVES: tuple[Directive, ...] = (
+    *WORKER_DIRECTIVES,
+    _count("AsyncRequestWorkerFactor", _factor_is_free, "a factor"),
 )

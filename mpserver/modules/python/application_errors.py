@@ -58,7 +58,7 @@ def tell(
 
 def page(prefix: str, text: list[str]) -> bytes:
     """What PythonDebug shows of an uncaught error to the client (manual 5.4.2): HTML for the rest of a response."""
-    from mpserver.modules.core.errorpage import escape  # (only where pages tell of errors)
+    from mpserver.http1.html import escape  # (only where pages tell of errors)
 
     shown = escape("".join(part + "\n" for part in text))
     return f'\n<pre>\nMod_python error: "{escape(prefix)}"\n\n{shown}</pre>\n'.encode("ascii", "xmlcharrefreplace")
