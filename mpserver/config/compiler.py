@@ -8,13 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from mpserver.config import lexer
+from mpserver.config.branches import BRANCHES, Branch
 from mpserver.config.entries import FILES, Entry
 from mpserver.config.override import Allowed
 from mpserver.config.registry import Args, Call, Directive, Registry, Section, Where, short
 from mpserver.config.section_kinds import SECTIONS, SectionKind, make_entry
 from mpserver.config.settings import Conf
 from mpserver.config.tree import Node
-from mpserver.errors import ConfigError
+from mpserver.errors import ConfigError, ExpressionError
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.config.expression import Expression
 
 #: What a wrong number of arguments is called, as httpd calls it.
 _TAKES: Mapping[Args, str] = {
@@ -155,6 +160,9 @@ class Compiler:
             if self.on_host is not None:
                 self.on_host(node)
             return
+        if kind.family == "branch":
+            self._branch(node, children, scope, kind)
+            return
         try:
             entry = _entry(node, kind)
         except ConfigError as error:
@@ -179,6 +187,60 @@ class Compiler:
             scope.directories.append(entry)
         else:
             scope.locations.append(entry)
+
+    def _branch(self, node: Node, children: tuple[Node, ...], scope: Scope, kind: SectionKind) -> None:
+        """If, ElseIf or Else: a condition, and what it sets."""
+        before = scope.conf[BRANCHES]
+        otherwise = kind.name != "If"
+        if otherwise and not (before and before[-1].condition is not None):
+            raise ConfigError("<Else> or <ElseIf> section without previous <If> or <ElseIf> section in same scope")
+        condition = None
+        try:
+            condition = _condition(node, kind.name)
+        except ConfigError as error:
+            self.errors.append(error.at(node.file, node.line))
+        conf = Conf()
+        self.compile(
+            children,
+            Scope(
+                scope.where if scope.allowed is not None else Where.DIRECTORY,
+                conf,
+                scope.server,
+                section=Section(kind.name, "", scope.section),
+                around=node.name,
+                allowed=scope.allowed,
+            ),
+        )
+        scope.conf[BRANCHES] = (*scope.conf[BRANCHES], Branch(condition, otherwise, conf))
+
+
+def _condition(node: Node, name: str) -> Expression | None:
+    """The condition of If and ElseIf; None for Else, which has none."""
+    if name == "Else":
+        if node.args:
+            raise ConfigError("<Else> does not take an argument")
+        return None
+    if not node.args:
+        raise ConfigError(f"<{name}> directive requires additional arguments")
+    if len(node.args) > 1:
+        raise ConfigError(
+            f'Multiple <{name}> arguments not supported: write the condition in quotes, as in <{name} "true">'
+        )
+    # (only where there are conditions)
+    from mpserver.config import expression_grammar
+    from mpserver.config.expression_names import OF_RESOURCES
+
+    try:
+        expression = expression_grammar.test(node.args[0])
+    except ExpressionError as error:
+        raise ConfigError(f"Cannot parse condition clause: {error}") from error
+    asked = OF_RESOURCES.intersection(expression_grammar.operators(expression.tree))
+    if asked:
+        raise ConfigError(
+            f"<{name}> can't ask with {min(asked)} for another resource, whose own sections would have to be found "
+            "first: test its file with -f, or use Require expr"
+        )
+    return expression
 
 
 def check_args(directive: Directive, args: tuple[str, ...]) -> tuple[str, ...]:
@@ -224,10 +286,11 @@ def _stands_well(directive: Directive, scope: Scope) -> bool:
 
 
 def _check_place(name: str, kind: SectionKind, scope: Scope) -> None:
-    if kind.family == "files":
+    if kind.family in ("files", "branch"):
         outer = SECTIONS.get(scope.around.lower())
-        if outer is not None and outer.family == "location":
-            raise ConfigError(f"<{name}> cannot occur within <{scope.around}> section")
+        if kind.family == "files" and outer is not None and outer.family in ("location", "branch"):
+            remedy = f": put the <{scope.around}> into the <{name}>" if outer.family == "branch" else ""
+            raise ConfigError(f"<{name}> cannot occur within <{scope.around}> section{remedy}")
         allowed = scope.allowed
         if allowed is None or allowed.classes or f"<{kind.name.lower()}" in allowed.directives:
             return

@@ -13,7 +13,7 @@ class SectionKind(NamedTuple):
     """A kind of section: its name as httpd spells it, what it is matched with, and how."""
 
     name: str
-    family: str  # "host", "directory", "files" or "location"
+    family: str  # "host", "directory", "files", "location" or "branch"
     regex: bool
 
 
@@ -28,6 +28,9 @@ SECTIONS: Mapping[str, SectionKind] = {
         SectionKind("FilesMatch", "files", True),
         SectionKind("Location", "location", False),
         SectionKind("LocationMatch", "location", True),
+        SectionKind("If", "branch", False),
+        SectionKind("ElseIf", "branch", False),
+        SectionKind("Else", "branch", False),
     )
 }
 

@@ -159,7 +159,7 @@ class Sections:
 
     def _merge(self, uri: str, chain: Sequence[str], htaccess: HtaccessLookup | None, basename: str) -> Conf:
         conf = self.base
-        step = self._step
+        step = self.step
         for directory in chain:
             for entry in self.for_directory(directory):
                 conf = step(conf, entry.conf)
@@ -184,7 +184,8 @@ class Sections:
             conf = step(conf, entry.conf)
         return conf
 
-    def _step(self, outer: Conf, inner: Conf) -> Conf:
+    def step(self, outer: Conf, inner: Conf) -> Conf:
+        """A scope with an inner one merged over it; the same two give the same object."""
         key = (outer, inner)
         known = self._steps.get(key)
         if known is None:

@@ -1,111 +1,131 @@
-"""httpd 2.4's expressions ("Expressions in Apache HTTP Server"): read once, evaluated with a request's facts.
+"""httpd's expressions ("Expressions in Apache HTTP Server"), evaluated.
 
-    expression  = term {("||" | "or") term}
-    term        = factor {("&&" | "and") factor}
-    factor      = "!" factor | "(" expression ")" | "true" | "false" | comparison
-    comparison  = unary word | word operator word | word "in" "{" word {"," word} "}"
-                | word ("=~" | "!~") ["m"] /regex/ [i]
-    word        = part {"." part}
-    part        = number | 'string' | "string" | %{variable} | $group | function "(" word ")"
+`mpserver.config.expression_grammar` reads them.
 
-Strings hold ``%{variable}`` and ``$group`` as well. What httpd knows and this does not is refused by name.
+A directive reads an expression once, and keeps it as the value of a setting::
+
+    from mpserver.config import expression_grammar
+    expression = expression_grammar.test("%{REQUEST_METHOD} == 'POST'")      # a condition
+    expression = expression_grammar.string("https://%{HTTP_HOST}/")          # a text with variables
+    (ExpressionError says what is wrong with one: the directive makes a ConfigError of it)
+
+A hook, or a step of a request, evaluates it with what that request is (`RequestFacts`)::
+
+    facts = RequestFacts(req)
+    if expressions.holds(expression, facts): ...
+    text = expressions.text(expression, facts)
+    facts.tell_caches()     # what headers were looked at: Vary has to name them
+
+The facts keep the last match of a regular expression, for ``$1``, over all that is evaluated with them. Conditions that
+don't come from an expression, as those of a rewriting module, use the same facts: `RequestFacts.variable` knows httpd's
+variables by their names in capital letters, and `header`, `environment`, `note`, `response` and `reachable` the rest;
+`networks` and `BINARY` are what operators do.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import fnmatch
 import os
 import re
-import time
 from collections.abc import Callable, Mapping
-from urllib.parse import unquote
 
+from mpserver.config import expression_grammar
+from mpserver.config.expression import Expression, Tree
 from mpserver.config.regex import compile_regex
-from mpserver.errors import ConfigError, ExpressionError
-from mpserver.http1.percent import encode_path
-from mpserver.typing import TYPE_CHECKING, Protocol
+from mpserver.modules import expression_functions
+from mpserver.modules.expression_facts import RequestFacts
+from mpserver.typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from mpserver.api.request import Request
-
-#: Deeper nesting is refused.
-DEPTH = 50
+__all__ = ["BINARY", "Facts", "RequestFacts", "captured", "holds", "parse", "text"]
 
 
 class Facts(Protocol):
-    """What an expression is about."""
+    """What an expression is about; `RequestFacts` is a request, and pages have some of their own."""
 
     #: The last match of a regular expression; None before one.
     match: re.Match[str] | None
 
     def variable(self, name: str) -> str:
-        """The value of ``%{name}``, of ``v('name')``; "" if there is none."""
+        """The value of ``%{name}``; "" if there is none."""
 
     def header(self, name: str) -> str:
         """A header of the request, "" without one."""
 
     def reachable(self, uri: str) -> bool:
-        """Whether a path of the server can be served (``-A``)."""
+        """Whether a path of the server can be had (``-A``, ``-U``)."""
 
 
-Word = Callable[[Facts], str]
-Test = Callable[[Facts], bool]
-
-_TOKEN = re.compile(
-    r"""\s*(?:
-        (?P<string>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
-      | (?P<variable>%\{[^}]*\})
-      | (?P<group>\$[0-9])
-      | (?P<number>-?[0-9]+(?![0-9A-Za-z_]))
-      | (?P<flag>-[A-Za-z]+)
-      | (?P<sign>&&|\|\||=~|!~|==|!=|<=|>=|[=<>!(){},.])
-      | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
-    )""",
-    re.VERBOSE | re.DOTALL,
-)
-_REGEX = re.compile(r"\s*(?:m([#/|,;:!%^'\"])|(/))")
-#: What is put in within a string.
-_INSIDE = re.compile(r"%\{([^}]*)\}|\$([0-9])|\\(.)", re.DOTALL)
+Word = Callable[[Any], str]
+Test = Callable[[Any], bool]
 
 
-def _function(name: str, facts: Facts, argument: str) -> str:
-    return _FUNCTIONS[name](facts, argument)
+def holds(expression: Expression, facts: Facts) -> bool:
+    """Whether a condition is true."""
+    test = expression.ready
+    if test is None:
+        test = expression.ready = _test(expression.tree)
+    found: bool = test(facts)
+    return found
 
 
-def _unbase64(_facts: Facts, text: str) -> str:
-    try:
-        return base64.b64decode(text).decode("utf-8", "surrogateescape")
-    except (binascii.Error, ValueError):
-        return ""
+def text(expression: Expression, facts: Facts) -> str:
+    """The text that an expression stands for."""
+    word = expression.ready
+    if word is None:
+        word = expression.ready = _word(expression.tree)
+    found: str = word(facts)
+    return found
 
 
-def _osenv(_facts: Facts, name: str) -> str:
-    return os.environ.get(name, "")
+def parse(text: str) -> Test:
+    """The test that a page's condition stands for. :raises ExpressionError: it is none."""
+    return _test(expression_grammar.read_test(text, pages=True))
 
 
-_FUNCTIONS: Mapping[str, Callable[[Facts, str], str]] = {
-    "v": lambda facts, name: facts.variable(name),
-    "env": lambda facts, name: facts.variable(name),
-    "reqenv": lambda facts, name: facts.variable(name),
-    "osenv": _osenv,
-    "req": lambda facts, name: facts.header(name),
-    "http": lambda facts, name: facts.header(name),
-    "tolower": lambda _facts, text: text.lower(),
-    "toupper": lambda _facts, text: text.upper(),
-    "escape": lambda _facts, text: encode_path(text),
-    "unescape": lambda _facts, text: unquote(text, errors="surrogateescape"),
-    "base64": lambda _facts, text: base64.b64encode(text.encode("utf-8", "surrogateescape")).decode(),
-    "unbase64": _unbase64,
+def captured(facts: Facts, number: int) -> str:
+    """What a group of the last regular expression matched, "" for none."""
+    match = facts.match
+    return (match[number] or "") if match is not None and number <= match.re.groups else ""
+
+
+# ---- words
+
+
+def _constant(value: str) -> Word:
+    return lambda _facts: value
+
+
+def _joined(*parts: Tree) -> Word:
+    words = [_word(part) for part in parts]
+    return lambda facts: "".join([word(facts) for word in words])
+
+
+def _call(name: str, argument: Tree) -> Word:
+    function, word = expression_functions.FUNCTIONS[name], _word(argument)
+    return lambda facts: function(facts, word(facts))
+
+
+_WORDS: Mapping[str, Callable[..., Word]] = {
+    "text": _constant,
+    "variable": lambda name: lambda facts: facts.variable(name),
+    "group": lambda number: lambda facts: captured(facts, number),
+    "join": _joined,
+    "call": _call,
 }
+
+
+def _word(tree: Tree) -> Word:
+    return _WORDS[tree[0]](*tree[1:])
+
+
+# ---- tests
 
 
 def _true(text: str) -> bool:
     return text.lower() not in ("", "0", "off", "false", "no")
 
 
-_UNARY: Mapping[str, Callable[[Facts, str], bool]] = {
+_UNARY: Mapping[str, Callable[[Any, str], bool]] = {
     "-n": lambda _facts, text: text != "",
     "-z": lambda _facts, text: text == "",
     "-T": lambda _facts, text: _true(text),
@@ -115,6 +135,7 @@ _UNARY: Mapping[str, Callable[[Facts, str], bool]] = {
     "-s": lambda _facts, text: os.path.isfile(text) and os.path.getsize(text) > 0,
     "-L": lambda _facts, text: os.path.islink(text),
     "-h": lambda _facts, text: os.path.islink(text),
+    "-x": lambda _facts, text: os.path.isfile(text) and os.access(text, os.X_OK),
     "-A": lambda facts, text: facts.reachable(text),
     "-U": lambda facts, text: facts.reachable(text),
 }
@@ -125,7 +146,18 @@ def _number(text: str) -> int:
     return int(match[0]) if match else 0
 
 
-_BINARY: Mapping[str, Callable[[str, str], bool]] = {
+def _wild(text: str, pattern: str) -> bool:
+    """A pattern in which ``*`` and ``?`` stand for anything, slashes too, and nothing else is special."""
+    return fnmatch.fnmatchcase(text, pattern.replace("[", "[[]"))
+
+
+def _wild_path(text: str, pattern: str) -> bool:
+    """A pattern of the shell's, in which a slash stands for itself alone."""
+    parts, patterns = text.split("/"), pattern.split("/")
+    return len(parts) == len(patterns) and all(map(fnmatch.fnmatchcase, parts, patterns))
+
+
+BINARY: Mapping[str, Callable[[str, str], bool]] = {
     "=": lambda a, b: a == b,
     "==": lambda a, b: a == b,
     "!=": lambda a, b: a != b,
@@ -139,227 +171,72 @@ _BINARY: Mapping[str, Callable[[str, str], bool]] = {
     "le": lambda a, b: _number(a) <= _number(b),
     "gt": lambda a, b: _number(a) > _number(b),
     "ge": lambda a, b: _number(a) >= _number(b),
-    "-strmatch": lambda a, b: fnmatch.fnmatchcase(a, b),
-    "-strcmatch": lambda a, b: fnmatch.fnmatchcase(a.lower(), b.lower()),
+    "-strmatch": _wild,
+    "-strcmatch": lambda a, b: _wild(a.lower(), b.lower()),
+    "-fnmatch": _wild_path,
 }
 
 
-def parse(text: str) -> Test:
-    """The test that an expression stands for. :raises ExpressionError: it is none."""
-    parser = _Parser(text)
-    test = parser.expression(0)
-    if parser.at < len(text.rstrip()):
-        raise ExpressionError(f"syntax error near {text[parser.at :].strip()[:30]!r}")
+def _and(*trees: Tree) -> Test:
+    tests = [_test(tree) for tree in trees]
+    return lambda facts: all(test(facts) for test in tests)
+
+
+def _or(*trees: Tree) -> Test:
+    tests = [_test(tree) for tree in trees]
+    return lambda facts: any(test(facts) for test in tests)
+
+
+def _not(tree: Tree) -> Test:
+    test = _test(tree)
+    return lambda facts: not test(facts)
+
+
+def _unary(name: str, operand: Tree) -> Test:
+    operator, word = _UNARY[name], _word(operand)
+    return lambda facts: operator(facts, word(facts))
+
+
+def _binary(name: str, left: Tree, right: Tree) -> Test:
+    operator, one, other = BINARY[name], _word(left), _word(right)
+    return lambda facts: operator(one(facts), other(facts))
+
+
+def _in(left: Tree, *listed: Tree) -> Test:
+    one, words = _word(left), [_word(tree) for tree in listed]
+    return lambda facts: one(facts) in [word(facts) for word in words]
+
+
+def _matching(left: Tree, pattern: str, ignore_case: bool, negated: bool) -> Test:
+    regex, word = compile_regex(pattern, ignore_case=ignore_case), _word(left)
+
+    def test(facts: Facts) -> bool:
+        match = regex.search(word(facts))
+        if match is not None and not negated:
+            facts.match = match
+        return (match is not None) is not negated
+
     return test
 
 
-class _Parser:
-    __slots__ = ("at", "text")
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.at = 0
-
-    def peek(self) -> tuple[str, str]:
-        """The kind and text of what comes next; ("end", "") at the end."""
-        match = _TOKEN.match(self.text, self.at)
-        if match is None:
-            rest = self.text[self.at :].strip()
-            if rest:
-                raise ExpressionError(f"syntax error near {rest[:30]!r}")
-            return "end", ""
-        kind = match.lastgroup
-        assert kind is not None
-        return kind, match[kind]
-
-    def next(self) -> tuple[str, str]:
-        """The same, and past it."""
-        found = self.peek()
-        match = _TOKEN.match(self.text, self.at)
-        if match is not None:
-            self.at = match.end()
-        return found
-
-    def expect(self, sign: str) -> None:
-        """Past a sign."""
-        if self.next() != ("sign", sign):
-            raise ExpressionError(f"syntax error: {sign!r} is missing")
-
-    def expression(self, depth: int) -> Test:
-        """Terms, any of them."""
-        if depth > DEPTH:
-            raise ExpressionError("the expression is nested too deeply")
-        tests = [self.term(depth)]
-        while self.peek() in (("sign", "||"), ("name", "or")):
-            self.next()
-            tests.append(self.term(depth))
-        return tests[0] if len(tests) == 1 else lambda facts: any(test(facts) for test in tests)
-
-    def term(self, depth: int) -> Test:
-        """Factors, all of them."""
-        tests = [self.factor(depth)]
-        while self.peek() in (("sign", "&&"), ("name", "and")):
-            self.next()
-            tests.append(self.factor(depth))
-        return tests[0] if len(tests) == 1 else lambda facts: all(test(facts) for test in tests)
-
-    def factor(self, depth: int) -> Test:
-        """What is true or not by itself."""
-        if depth > DEPTH:
-            raise ExpressionError("the expression is nested too deeply")
-        kind, text = self.peek()
-        if (kind, text) == ("sign", "!"):
-            self.next()
-            inner = self.factor(depth + 1)
-            return lambda facts: not inner(facts)
-        if (kind, text) == ("sign", "("):
-            self.next()
-            inner = self.expression(depth + 1)
-            self.expect(")")
-            return inner
-        if (kind, text) in (("name", "true"), ("name", "false")):
-            self.next()
-            return lambda facts, value=text == "true": value  # type: ignore[misc]
-        if kind == "flag":
-            self.next()
-            operator = _UNARY.get(text)
-            if operator is None:
-                raise ExpressionError(f"the operator {text} is not supported")
-            word = self.word(depth)
-            return lambda facts: operator(facts, word(facts))
-        return self.comparison(depth)
-
-    def comparison(self, depth: int) -> Test:
-        """Two words, and what is between them."""
-        left = self.word(depth)
-        kind, text = self.next()
-        if text in ("=~", "!~"):
-            return self.matching(left, text == "!~")
-        if (kind, text) == ("name", "in"):
-            words = self.listed(depth)
-            return lambda facts: left(facts) in [word(facts) for word in words]
-        operator = _BINARY.get(text) or _BINARY.get(text.removeprefix("-") if kind == "flag" else "")
-        if operator is None:
-            said = "unexpected end" if kind == "end" else f"the operator {text} is not supported"
-            raise ExpressionError(f"syntax error, {said}")
-        right = self.word(depth)
-        return lambda facts: operator(left(facts), right(facts))
-
-    def listed(self, depth: int) -> list[Word]:
-        """``{word, word}``."""
-        self.expect("{")
-        words = [self.word(depth)]
-        while self.peek() == ("sign", ","):
-            self.next()
-            words.append(self.word(depth))
-        self.expect("}")
-        return words
-
-    def matching(self, left: Word, negated: bool) -> Test:
-        """A regular expression and its flags."""
-        start = _REGEX.match(self.text, self.at)
-        if start is None:
-            raise ExpressionError("syntax error: a /regular expression/ is missing")
-        mark = start[1] or start[2]
-        end = start.end()
-        while end < len(self.text) and self.text[end] != mark:
-            end += 2 if self.text[end] == "\\" else 1
-        if end >= len(self.text):
-            raise ExpressionError("syntax error: the regular expression has no end")
-        pattern = self.text[start.end() : end].replace("\\" + mark, mark)
-        self.at = end + 1
-        flags = ""
-        while self.at < len(self.text) and self.text[self.at].isalpha():
-            flags += self.text[self.at]
-            self.at += 1
-        if set(flags) - {"i", "s", "m", "g"}:
-            raise ExpressionError(f"unknown flags of a regular expression: {flags}")
-        try:
-            regex = compile_regex(pattern, ignore_case="i" in flags)
-        except ConfigError as error:
-            raise ExpressionError(error.message) from error
-
-        def test(facts: Facts) -> bool:
-            match = regex.search(left(facts))
-            if match is not None and not negated:
-                facts.match = match
-            return (match is not None) is not negated
-
-        return test
-
-    def word(self, depth: int) -> Word:
-        """Parts, one after the other."""
-        if depth > DEPTH:
-            raise ExpressionError("the expression is nested too deeply")
-        parts = [self.part(depth)]
-        while self.peek() == ("sign", "."):
-            self.next()
-            parts.append(self.part(depth))
-        return parts[0] if len(parts) == 1 else lambda facts: "".join(part(facts) for part in parts)
-
-    def part(self, depth: int) -> Word:
-        """One value."""
-        kind, text = self.next()
-        if kind == "number":
-            return lambda facts: text
-        if kind == "string":
-            return _string(text[1:-1])
-        if kind in ("variable", "group"):
-            return _string(text)
-        if kind == "name" and self.peek() == ("sign", "("):
-            if text not in _FUNCTIONS:
-                raise ExpressionError(f"the function {text}() is not supported")
-            self.next()
-            inner = self.word(depth + 1)
-            self.expect(")")
-            return lambda facts: _function(text, facts, inner(facts))
-        raise ExpressionError("syntax error, unexpected end" if kind == "end" else f"syntax error near {text!r}")
+def _address_in(left: Tree, network: str) -> Test:
+    word, within = _word(left), expression_functions.within(network)
+    return lambda facts: within(word(facts))
 
 
-def _string(text: str) -> Word:
-    """A string with what is put into it."""
-    if "%{" not in text and "$" not in text and "\\" not in text:
-        return lambda facts: text
-    for match in _INSIDE.finditer(text):
-        name, colon, _argument = (match[1] or "").partition(":")
-        if colon and name not in _FUNCTIONS:
-            raise ExpressionError(f"the function {name} is not supported")
-
-    def value(facts: Facts) -> str:
-        def put(match: re.Match[str]) -> str:
-            inside, group, plain = match.groups()
-            if inside is not None:
-                name, colon, argument = inside.partition(":")
-                return _function(name, facts, argument) if colon else facts.variable(name)
-            if group is not None:
-                return captured(facts, int(group))
-            return {"n": "\n", "r": "\r", "t": "\t"}.get(plain, plain)
-
-        return _INSIDE.sub(put, text)
-
-    return value
+_TESTS: Mapping[str, Callable[..., Test]] = {
+    "constant": lambda value: lambda _facts: value,
+    "and": _and,
+    "or": _or,
+    "not": _not,
+    "unary": _unary,
+    "binary": _binary,
+    "in": _in,
+    "match": _matching,
+    "address in": _address_in,
+    "client in": lambda network: _address_in(("variable", "REMOTE_ADDR"), network),
+}
 
 
-def captured(facts: Facts, number: int) -> str:
-    """What a group of the last regular expression matched, "" for none."""
-    match = facts.match
-    return (match[number] or "") if match is not None and number <= match.re.groups else ""
-
-
-def server_variables(req: Request) -> dict[str, str]:
-    """The variables that a request has beside its environment."""
-    now = time.localtime()
-    return {
-        "REMOTE_USER": req.mp_user or "",
-        "REQUEST_FILENAME": req.mp_filename or "",
-        "THE_REQUEST": req.mp_head.line,
-        "HANDLER": req.mp_handler or "",
-        "HTTPS": "on" if req.mp_is_https() else "off",
-        "TIME_YEAR": f"{now.tm_year}",
-        "TIME_MON": f"{now.tm_mon:02}",
-        "TIME_DAY": f"{now.tm_mday:02}",
-        "TIME_HOUR": f"{now.tm_hour:02}",
-        "TIME_MIN": f"{now.tm_min:02}",
-        "TIME_SEC": f"{now.tm_sec:02}",
-        "TIME_WDAY": f"{(now.tm_wday + 1) % 7}",
-    }
+def _test(tree: Tree) -> Test:
+    return _TESTS[tree[0]](*tree[1:])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from mpserver.config.branches import BRANCHES
 from mpserver.config.configuration import Configuration
 from mpserver.config.server import Server
 from mpserver.config.settings import Conf
@@ -31,8 +32,17 @@ def scopes(server: Server) -> Iterator[Conf]:
     """The server level, and each section over it."""
     yield server.base
     sections = server.sections
+    yield from _branches(server.base, server.base)
     for entry in (*sections.directories, *sections.directory_matches, *sections.locations):
         yield server.base.merged(entry.conf)
+        yield from _branches(server.base, entry.conf)
+
+
+def _branches(base: Conf, conf: Conf) -> Iterator[Conf]:
+    """The If sections of a scope, over the server level and it."""
+    for branch in conf[BRANCHES]:
+        yield base.merged(conf).merged(branch.conf)
+        yield from _branches(base.merged(conf), branch.conf)
 
 
 def interpreters(server: Server, conf: Conf) -> Iterator[tuple[str, python.HandlerSpec]]:

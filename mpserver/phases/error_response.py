@@ -12,6 +12,7 @@ from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api import output_filters
+    from mpserver.config.expression import Expression
     from mpserver.modules.core import errorpage
 else:
     errorpage = lazy.module("mpserver.modules.core.errorpage")
@@ -113,8 +114,13 @@ class Answers:
             req.mp_write(errorpage.page(req, status), 0)
         req.mp_finish()
 
-    def _document(self, req: Request, status: int, target: str) -> int:
+    def _document(self, req: Request, status: int, target: str | Expression) -> int:
         """ErrorDocument: text, another site, or a path of this server. :returns: 0, or the status it failed with."""
+        if not isinstance(target, str):
+            from mpserver.modules import expressions  # (few have variables in them)
+
+            # (an error names no headers that it depends on, as in httpd: nobody is to keep it)
+            target = expressions.text(target, expressions.RequestFacts(req))
         document = errorpage.document(target)
         if document.kind == "text":
             req.mp_content_type = errorpage.CONTENT_TYPE

@@ -34,7 +34,10 @@ def rows(req: Request) -> Iterator[tuple[str, str]]:
     yield "handler by SetHandler", plan.conf[core.SET_HANDLER] or "none"
     yield "LimitRequestBody", f"{plan.limit_body} bytes" if plan.limit_body else "none"
     # (what begins with a quotation mark is a text, and else an address)
-    documents = (f"{status}: {text.removeprefix(QUOTE)}" for status, text in plan.error_documents.items())
+    documents = (
+        f"{status}: {(told if isinstance(told, str) else told.text).removeprefix(QUOTE)}"
+        for status, told in plan.error_documents.items()
+    )
     yield "error documents", "\n".join(documents) or "none"
     yield "access logs", str(len(req.mp_host.access_logs))
     yield "after the response", "something to do" if plan.has_end else "nothing to do"

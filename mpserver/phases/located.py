@@ -11,7 +11,7 @@ import os
 from stat import S_ISDIR
 
 from mpserver.config.htaccess import look
-from mpserver.typing import TYPE_CHECKING
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpserver.config.htaccess import Watched
@@ -26,12 +26,14 @@ class Located:
     ``page``: its response, where it is a small static file, see `mpserver.modules.core.file_cache`.
     """
 
-    __slots__ = ("_found", "_htaccess", "page", "plan", "resource")
+    __slots__ = ("_found", "_htaccess", "page", "plan", "resource", "variants")
 
     def __init__(self, resource: Resource, plan: Plan, htaccess: tuple[Watched, ...] = ()) -> None:
         self.resource = resource
         self.plan = plan
         self.page: Page | None = None
+        #: The same with If sections that hold, by what they come to (`mpserver.phases.branches`).
+        self.variants: dict[Any, Located] | None = None
         self._found = resource.finfo
         self._htaccess = htaccess
 

@@ -14,6 +14,7 @@ An internal redirect, an error document or an index goes through them again (`re
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 
 from mpserver.api import constants
@@ -40,6 +41,7 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpserver.api.stream import Link
     from mpserver.config.finished import Finished
+    from mpserver.http1.head import Head
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 
@@ -59,6 +61,10 @@ class Pipeline(Redirects):
         self.subrequests = SubRequests(self.planner, self.successor, self.leave)
 
     # ---- serving
+
+    def choose(self, link: Link, head: Head, host: Host, located: Located) -> Located:
+        """What was located for a head, with the If sections that hold for it: its request is not begun yet."""
+        return self.planner.refined(Request(link, head, host, self.clock, time.time()), host, located)
 
     def successor(self, req: Request, host: Host, link: Link | None = None) -> Request:
         """See `Redirects.successor`; ``link``: another one, that of a part of a page."""
@@ -129,13 +135,15 @@ class Pipeline(Redirects):
             resource = Resource(req.mp_uri, merge(host.server, req.mp_uri, (), None, ""))
         else:
             resource = resolve(host.site, encode_path(req.mp_uri), planner.htaccess)
-        return Located(resource, planner.plan(host, resource.conf, resource.filename))
+        located = Located(resource, planner.plan(host, resource.conf, resource.filename))
+        return planner.refined(req, host, located) if located.plan.branches else located
 
     def follow(self, req: Request, host: Host, path: str, *, anew: bool) -> Located | int:
         """See `Redirects.follow`; the early phases run in the interpreter that the request is in."""
         early = self.planner.early(host)
         if early is None or self.loader is None:
-            return self.planner.locate(host, path)
+            located = self.planner.locate(host, path)
+            return self.planner.refined(req, host, located) if located.plan.branches else located
         try:
             req.mp_uri = normalize(path)
         except RequestError as error:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from mpserver.config.branches import BRANCHES
+from mpserver.config.expression import Expression
 from mpserver.config.settings import Conf
 from mpserver.http1.ranges import Limits
 from mpserver.modules.hooks import Step
@@ -64,11 +66,11 @@ class Plan:
     """
 
     __slots__ = (
-        "addhandler_extensions", "ask", "auth_name", "auth_type", "autoreload", "canonical_name", "compile_added",
-        "conf", "config_pairs", "content", "debug", "document_root", "error_documents", "file_etag", "filters",
-        "handler", "handlers", "has_end", "has_last_handlers", "hostname_lookups", "interpreter", "interpreter_id",
-        "limit_body", "loader", "named", "needs_python", "option_pairs", "options", "pass_auth", "phases",
-        "python_config", "python_path", "range_limits", "redirect", "requires", "server", "server_software",
+        "addhandler_extensions", "ask", "auth_name", "auth_type", "autoreload", "branches", "canonical_name",
+        "compile_added", "conf", "config_pairs", "content", "debug", "document_root", "error_documents", "file_etag",
+        "filters", "handler", "handlers", "has_end", "has_last_handlers", "hostname_lookups", "interpreter",
+        "interpreter_id", "limit_body", "loader", "named", "needs_python", "option_pairs", "options", "pass_auth",
+        "phases", "python_config", "python_path", "range_limits", "redirect", "requires", "server", "server_software",
         "signature", "steps", "subrequests", "tell", "time_limit", "_added",
     )  # fmt: skip
 
@@ -101,7 +103,7 @@ class Plan:
     file_etag: int
     range_limits: Limits
     signature: str
-    error_documents: dict[int, str]
+    error_documents: Mapping[int, str | Expression]
 
     def __init__(self, server: Server, conf: Conf) -> None:
         #: A server that it is for: the settings and sections of all of its site.
@@ -127,6 +129,16 @@ class Plan:
         #: How long its requests may take, in seconds; 0: as long as they want.
         self.time_limit = 0.0
         self._added: Phases | None = None
+        #: Whether there are If sections, which are still to be tested for each request.
+        self.branches = bool(conf[BRANCHES])
+
+    def copy(self) -> Plan:
+        """Another plan with the same members."""
+        made = object.__new__(Plan)  # (`copy` is more than this takes)
+        for name in Plan.__slots__:
+            if hasattr(self, name):
+                setattr(made, name, getattr(self, name))
+        return made
 
     def phases_of(self, req: Request) -> Phases:
         """What is done with a request: one that handlers were added to may need more than others."""

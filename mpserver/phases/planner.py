@@ -141,6 +141,12 @@ class Planner:
             host.located[path] = located
         return located
 
+    def refined(self, req: Request, host: Host, located: Located) -> Located:
+        """What was located for a request, with the If sections that hold for it. The request has it from now on."""
+        from mpserver.phases.branches import refined  # (few configurations have such sections)
+
+        return refined(self.plan, req, host, located)
+
     def _whole_server(self, host: Host) -> Located:
         """What ``OPTIONS *`` is about: there is no file, and so no phases of one."""
         base = host.server.base

@@ -141,6 +141,11 @@ class SubRequests:
         found: os.stat_result | None = sub.mp_stat
         return found
 
+    def may_have(self, req: Request, uri: str) -> bool:
+        """Whether the client may have what a URI leads to; it need not exist, as in httpd."""
+        sub = self._make(req, uri, lambda data: None)
+        return not isinstance(sub, int) and not self._run(sub, lambda _sub: OK)
+
     def _make(self, req: Request, uri: str, write: Write) -> Request | int:
         """The request for a part, or the status why there is none."""
         depth, outer = 0, req
@@ -160,6 +165,10 @@ class SubRequests:
         except ConfigError as error:
             req.mp_log.log(ERROR, str(error), client=req.connection.client_addr)
             return error.status
+        sub = self._successor(req, host, PageLink(req.mp_link, write))
+        sub.mp_become_part(req, path, query if question else None, OWN)
+        if located.plan.branches:
+            located = self._planner.refined(sub, host, located)
         plan = located.plan
         if located.resource.status:
             return located.resource.status
@@ -167,8 +176,6 @@ class SubRequests:
             text = f"{uri} belongs to the interpreter {plan.interpreter}, but the page to {req.interpreter}"
             req.mp_log.log(ERROR, text, client=req.connection.client_addr)
             return constants.HTTP_INTERNAL_SERVER_ERROR
-        sub = self._successor(req, host, PageLink(req.mp_link, write))
-        sub.mp_become_part(req, path, query if question else None, OWN)
         sub.mp_settle(located)
         return sub
 

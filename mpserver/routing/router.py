@@ -126,7 +126,10 @@ class Router(Refusals):
         early = planner.early(host)
         if early is not None:
             return early.interpreter_id
-        plan = planner.locate(host, head.path).plan
+        located = planner.locate(host, head.path)
+        if located.plan.branches:
+            located = self.pipeline.choose(connection, head, host, located)
+        plan = located.plan
         return plan.interpreter_id if plan.needs_python else MAIN_INTERPRETER
 
     def _hand_over(self, interpreter_id: InterpreterId, connection: Connection) -> None:

@@ -69,6 +69,8 @@ class Requests(Refusals):
                 self._serve_early(connection, head, planner.early(host), now)
                 return
             located = planner.locate(host, head.path)
+            if located.plan.branches:
+                located = self.pipeline.choose(connection, head, host, located)
         except ConfigError as error:
             self._misconfigured(connection, head, error)
             return

@@ -6,6 +6,7 @@ What acts while the configuration is read, sections, names of hosts and AllowOve
 
 from __future__ import annotations
 
+from mpserver.config.expression import Expression
 from mpserver.config.settings import Conf, Setting, append, update
 from mpserver.modules import paths
 from mpserver.modules.core.file_etag import FileETag
@@ -76,7 +77,10 @@ USE_CANONICAL_NAME = Setting("UseCanonicalName", "off")
 HOSTNAME_LOOKUPS = Setting("HostnameLookups", "off")
 
 #: Directory level, by status: ``"text`` (with its quote), a local path, a URL; "" for the built-in page.
-ERROR_DOCUMENT: Setting[dict[int, str]] = Setting("ErrorDocument", {}, lambda outer, inner: {**outer, **inner})
+#: With variables an `Expression` of such a text.
+ERROR_DOCUMENT: Setting[dict[int, str | Expression]] = Setting(
+    "ErrorDocument", {}, lambda outer, inner: {**outer, **inner}
+)
 FORCE_TYPE: Setting[str | None] = Setting("ForceType", None)
 SET_HANDLER: Setting[str | None] = Setting("SetHandler", None)
 #: Names of filters, in lower case, separated by semicolons.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from mpserver.config import hosts, htaccess_directives
+from mpserver.config.expression import Expression
 from mpserver.config.override import Override
 from mpserver.config.registry import (
     EVERYWHERE,
@@ -16,7 +17,7 @@ from mpserver.config.registry import (
     Call,
     Directive,
 )
-from mpserver.errors import ConfigError
+from mpserver.errors import ConfigError, ExpressionError
 from mpserver.modules import paths, values
 from mpserver.modules.core import (
     ACCEPT_PATH_INFO,
@@ -164,7 +165,16 @@ def _error_document(call: Call) -> None:
             return
     elif not target.startswith(("/", '"')):
         target = '"' + target
-    call.conf[ERROR_DOCUMENT] = {**call.conf.values.get(ERROR_DOCUMENT, {}), status: target}
+    document: str | Expression = target
+    if "%" in target or "$" in target or "\\" in target:
+        from mpserver.config import expression_grammar  # (only where there are variables)
+
+        try:
+            expression = expression_grammar.string(target)
+        except ExpressionError as error:
+            raise ConfigError(f"Cannot parse expression in {call.name}: {error}") from error
+        document = expression if expression.constant is None else expression.constant
+    call.conf[ERROR_DOCUMENT] = {**call.conf.values.get(ERROR_DOCUMENT, {}), status: document}
 
 
 def _error_log(call: Call) -> None:

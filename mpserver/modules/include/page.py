@@ -289,7 +289,7 @@ class Document:
         for name, value in arguments:
             text = self._variables.filled(value or "")
             if name == "cmd":
-                status = command(self._req, text, self._variables.environment(), self._write)
+                status = command(self._req, text, self._variables.for_program(), self._write)
             elif name == "cgi":
                 status = self._services.include(text, self._write, script=True)
             else:

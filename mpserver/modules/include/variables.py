@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from urllib.parse import unquote
 
 from mpserver.api.error_log import ERROR
-from mpserver.modules import expressions
 from mpserver.modules.cgi import variables as cgi_variables
+from mpserver.modules.expression_facts import RequestFacts, server_variable
 from mpserver.modules.include.tags import to_bytes, to_text
 from mpserver.typing import TYPE_CHECKING
 
@@ -21,20 +21,19 @@ if TYPE_CHECKING:
 _REFERENCE = re.compile(r"\\([\\$])|\$\{([^}]*)\}|\$([A-Za-z_0-9]+)")
 
 
-class Variables:
-    """The variables of one page. Implements `mpserver.modules.expressions.Facts` for its conditions.
+class Variables(RequestFacts):
+    """The variables of one page, and the facts of its conditions.
 
     A page inside another has the other's, but for its own query.
     """
 
     def __init__(self, req: Request, time_format: str, find: Callable[[str], os.stat_result | None]) -> None:
         """``find``: what stat says of another resource that the client could get."""
+        super().__init__(req)
         self._req = req
         self._find = find
         #: As in ``strftime``.
         self.time_format = time_format
-        #: The last match of a regular expression in a condition.
-        self.match: re.Match[str] | None = None
         #: The query of the page around this one, which has another.
         self._query: str | None = None
         main = req.mp_main
@@ -76,8 +75,8 @@ class Variables:
         return self.lookup(name) or ""
 
     def header(self, name: str) -> str:
-        """A header of the request."""
-        return self._req.headers_in.get(name) or ""
+        """A header of the request; pages are not kept, so no Vary has to name it."""
+        return self.header_unsaid(name)
 
     def reachable(self, uri: str) -> bool:
         """Whether the client could get a resource."""
@@ -98,7 +97,7 @@ class Variables:
             return made(self)
         if name.startswith("HTTP_"):
             return None
-        return expressions.server_variables(self._req).get(name)
+        return server_variable(self._req, name)
 
     def _group(self, number: int) -> str | None:
         match = self.match
@@ -133,7 +132,7 @@ class Variables:
             table.setdefault(name, self.variable(name))
         return table
 
-    def environment(self) -> dict[bytes, bytes]:
+    def for_program(self) -> dict[bytes, bytes]:
         """All of them for a program."""
         table = self._req.subprocess_env
         for name in (*self.names, *_MADE):
