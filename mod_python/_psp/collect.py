@@ -2,8 +2,10 @@
 
 Text and values that a page writes are kept in a list and given to ``req.write`` together, before
 anything is done that might itself write: so everything leaves in the order in which it was written,
-whoever wrote it. What can't write is known: names, constants, arithmetic, and str() of plain values.
-Functions and ``with`` blocks in pages call ``req.write`` at once, for others run between their lines.
+whoever wrote it. What can't write is known: names, constants, str() of plain values, and operators,
+subscripts and truth tests of builtin types (`mod_python._psp.harmless`), which the page asks of its
+names where it has text waiting. Functions and ``with`` blocks in pages call ``req.write`` at once,
+for others run between their lines.
 """
 
 from __future__ import annotations
@@ -11,25 +13,26 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Collection, Iterable, Iterator
 
+from mod_python._psp.harmless import Needs, Role, needs
 from mpserver.typing import Any
 
 #: Names of a page's helpers, see `Collected`.
-TEXT, VALUE, FLUSH, EACH = "__psp_text__", "__psp_value__", "__psp_flush__", "__psp_each__"
-#: Values whose str() runs no code of an application.
-PLAIN = frozenset({str, int, float, bool, type(None)})
+TEXT, VALUE, FLUSH, UNLESS = "__psp_text__", "__psp_value__", "__psp_flush__", "__psp_unless__"
+EACH, EACH_PAIR, EACH_ALONE = "__psp_each__", "__psp_each_pair__", "__psp_each_alone__"
+#: Values whose str() runs no code of an application, and that no operator gives to one.
+PLAIN: frozenset[type] = frozenset({str, int, float, bool, type(None), bytes, complex})
+#: An element of these is found without code of an application.
+SEQUENCES = PLAIN | {list, tuple, range}
+#: A dictionary of at most so many keys is one of them if these are plain (it compares them).
+KEYS = 32
 #: Going through these runs no code of an application.
-QUIET = frozenset({range, list, tuple, dict, set, frozenset, str, bytes})
+QUIET: frozenset[type] = frozenset({range, list, tuple, dict, set, frozenset, str, bytes})
+#: The types that a name may have, by what is done with it.
+TYPES: dict[int, frozenset[type]] = {
+    int(Role.OPERAND): PLAIN, int(Role.CONTAINER): SEQUENCES, int(Role.TESTED): PLAIN | QUIET,
+}  # fmt: skip
 #: What a loop writes is passed on after so many turns at the latest.
 TURNS = 512
-
-#: Expressions that write nothing themselves; what is in them is looked at as well. (% may call str().)
-HARMLESS = (
-    ast.Constant, ast.Name, ast.Tuple, ast.List, ast.Set, ast.Dict, ast.BoolOp, ast.BinOp, ast.UnaryOp,
-    ast.Compare, ast.IfExp, ast.Subscript, ast.Slice, ast.boolop, ast.operator, ast.unaryop, ast.cmpop,
-    ast.expr_context,
-)  # fmt: skip
-#: Statements that do nothing but hold expressions.
-SIMPLE = (ast.Expr, ast.Assign, ast.AugAssign, ast.Pass, ast.Break, ast.Continue, ast.Global)
 
 
 class Collected:
@@ -44,7 +47,10 @@ class Collected:
         self._append = scope[TEXT] = self._parts.append
         scope[VALUE] = self._value
         scope[FLUSH] = self._flush
+        scope[UNLESS] = self._flush_unless
         scope[EACH] = self._each
+        scope[EACH_PAIR] = self._each_pair
+        scope[EACH_ALONE] = self._each_alone
 
     def end(self) -> None:
         """Pass on what still waits; to be called at the end of the run."""
@@ -73,13 +79,41 @@ class Collected:
             self._scope["req"].write(text, 0)
         self._append(after)
 
+    def _flush_unless(self, *names: tuple[str, int]) -> None:
+        """Pass on what waits, unless these names all have values that can't write in the roles that come."""
+        if not self._parts:
+            return
+        scope = self._scope
+        for name, role in names:
+            # (a name that isn't there is an error, or a builtin)
+            value = scope.get(name)
+            if type(value) not in TYPES[role] and not (role == Role.CONTAINER and _is_plain_dict(value)):
+                self._flush()
+                return
+
     def _each(self, values: Iterable[Any]) -> Iterable[Any]:
+        """The elements for a loop whose target is a name."""
         kind = type(values)
         if kind in QUIET and len(values) <= TURNS:  # type: ignore[arg-type]
             return values
         return self._turns(values, 1 if kind not in QUIET else TURNS)
 
+    def _each_pair(self, values: Iterable[Any]) -> Iterator[Any]:
+        """The elements for a loop that unpacks them into names."""
+        for found in self._turns(values, 1 if type(values) not in QUIET else TURNS):
+            if type(found) not in QUIET:
+                self._flush()
+            yield found
+
+    def _each_alone(self, values: Iterable[Any]) -> Iterator[Any]:
+        """The elements for a loop whose target may write: it finds nothing waiting."""
+        for found in self._turns(values, 1):
+            self._flush()
+            yield found
+
     def _turns(self, values: Iterable[Any], most: int) -> Iterator[Any]:
+        if most == 1:
+            self._flush()
         iterator = iter(values)
         left = most
         while True:
@@ -92,6 +126,10 @@ class Collected:
             except StopIteration:
                 return
             yield found
+
+
+def _is_plain_dict(value: Any) -> bool:
+    return type(value) is dict and len(value) <= KEYS and PLAIN.issuperset(map(type, value))
 
 
 def collect(tree: ast.Module, writes: Collection[ast.AST]) -> None:
@@ -109,8 +147,7 @@ def _block(body: list[ast.stmt], writes: Collection[ast.AST]) -> list[ast.stmt]:
                     out.append(made)
             continue
         guard = _GUARDS.get(type(statement), _other)
-        if guard(statement, writes):
-            out.append(_flush(statement))
+        out += _before(statement, guard(statement, writes))
         out.append(statement)
     return out
 
@@ -133,7 +170,7 @@ def _write(statement: ast.stmt) -> list[ast.stmt]:
             )
         ) if not isinstance(inner, ast.Starred):
             made = _call(statement, VALUE, call.func, inner, ast.Constant(""))
-            return [made] if _harmless(inner) else [_flush(statement), made]
+            return [*_before(statement, needs(inner)), made]
     return [_flush(statement), statement]
 
 
@@ -149,75 +186,68 @@ def _joined(last: ast.stmt, made: ast.stmt) -> bool:
     return False
 
 
-# ---- what may write itself: each says whether a flush must go before the statement
+# ---- what may write itself: each says what a statement needs to find nothing waiting, see `Needs`
 
 
-def _harmless(*nodes: ast.AST) -> bool:
-    for root in nodes:
-        for node in ast.walk(root):
-            if not isinstance(node, HARMLESS) or isinstance(node, ast.Mod):
-                return False
-            if isinstance(node, (ast.Tuple, ast.List)) and not isinstance(node.ctx, ast.Load):
-                return False  # unpacking goes through anything
-            if isinstance(node, ast.Name) and node.id == "req" and not isinstance(node.ctx, ast.Load):
-                return False  # what waits is for the former one
-    return True
+def _other(statement: ast.stmt, writes: Collection[ast.AST]) -> Needs:
+    return needs(statement)
 
 
-def _other(statement: ast.stmt, writes: Collection[ast.AST]) -> bool:
-    if isinstance(statement, SIMPLE):
-        return not all(_harmless(child) for child in ast.iter_child_nodes(statement))
-    return True
-
-
-def _if(statement: Any, writes: Collection[ast.AST]) -> bool:
-    before = not _harmless(statement.test)
+def _if(statement: Any, writes: Collection[ast.AST]) -> Needs:
+    found = needs(statement.test, Role.TESTED)
     statement.body = _block(statement.body, writes)
     statement.orelse = _block(statement.orelse, writes)
-    return before
+    return found
 
 
-def _while(statement: Any, writes: Collection[ast.AST]) -> bool:
+def _while(statement: Any, writes: Collection[ast.AST]) -> Needs:
     statement.test = _flushed(statement.test)
     statement.body = _block(statement.body, writes)
     statement.orelse = _block(statement.orelse, writes)
-    return False
+    return {}
 
 
-def _for(statement: Any, writes: Collection[ast.AST]) -> bool:
-    before = not _harmless(statement.iter) and not _is_range(statement.iter)
-    statement.iter = _at(statement.iter, ast.Call(ast.Name(EACH, ast.Load()), [statement.iter], []))
+def _for(statement: Any, writes: Collection[ast.AST]) -> Needs:
+    call = statement.iter.args if _is_range(statement.iter) else [statement.iter]
+    found = needs(ast.Tuple([statement.target, *call], ast.Load()))
+    match statement.target:
+        case ast.Name():
+            each = EACH
+        case ast.Tuple(elts=parts) | ast.List(elts=parts) if all(isinstance(part, ast.Name) for part in parts):
+            each = EACH_PAIR
+        case _:
+            each = EACH_ALONE
+    statement.iter = _at(statement.iter, ast.Call(ast.Name(each, ast.Load()), [statement.iter], []))
     statement.body = _block(statement.body, writes)
     statement.orelse = _block(statement.orelse, writes)
-    return before
+    return found
 
 
 def _is_range(node: ast.AST) -> bool:
     match node:
-        case ast.Call(func=ast.Name("range"), args=args, keywords=[]):
-            return _harmless(*args)
+        case ast.Call(func=ast.Name("range"), keywords=[]):
+            return True
     return False
 
 
-def _try(statement: Any, writes: Collection[ast.AST]) -> bool:
+def _try(statement: Any, writes: Collection[ast.AST]) -> Needs:
     statement.body = _block(statement.body, writes)
     for each in statement.handlers:
+        if each.type is not None and needs(each.type) != {}:
+            each.type = _flushed(each.type)
         each.body = _block(each.body, writes)
     statement.orelse = _block(statement.orelse, writes)
     statement.finalbody = _block(statement.finalbody, writes)
-    return False
+    return {}
 
 
-def _match(statement: Any, writes: Collection[ast.AST]) -> bool:
-    before = not _harmless(statement.subject)
+def _match(statement: Any, writes: Collection[ast.AST]) -> Needs:
     for case in statement.cases:
-        if case.guard is not None and not _harmless(case.guard):
-            case.guard = _flushed(case.guard)
         case.body = _block(case.body, writes)
-    return before
+    return None  # its patterns compare
 
 
-_GUARDS: dict[type[ast.stmt], Callable[[Any, Collection[ast.AST]], bool]] = {
+_GUARDS: dict[type[ast.stmt], Callable[[Any, Collection[ast.AST]], Needs]] = {
     ast.If: _if,
     ast.While: _while,
     ast.For: _for,
@@ -241,6 +271,19 @@ def _call(place: ast.stmt, name: str, *arguments: ast.expr) -> ast.stmt:
             _at(place, argument)
     made: ast.stmt = _at(place, ast.Expr(call))
     return made
+
+
+def _before(place: ast.stmt, found: Needs) -> list[ast.stmt]:
+    """What goes before a statement that needs this."""
+    if found is None:
+        return [_flush(place)]
+    if not found:
+        return []
+    return [_call(place, UNLESS, *(_name_and_role(name, role) for name, role in sorted(found.items())))]
+
+
+def _name_and_role(name: str, role: Role) -> ast.expr:
+    return ast.Constant((name, int(role)))  # type: ignore[arg-type]  # the compiler takes tuples, too
 
 
 def _flush(place: ast.stmt) -> ast.stmt:

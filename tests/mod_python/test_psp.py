@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from types import SimpleNamespace
 from typing import Any
@@ -344,6 +345,68 @@ def test_output_leaves_in_the_order_of_writing(page: str, expected: str) -> None
     }  # fmt: skip
     psp.PSP(req, string=page).run(scope)
     assert req.text == expected
+
+
+class Writes:
+    """Whatever is done with it writes ``!``."""
+
+    def __init__(self, req: Any) -> None:
+        self.req = req
+
+    def _told(self, *_: object) -> Any:
+        self.req.write("!")
+        return 1
+
+    __add__ = __radd__ = __lshift__ = __mod__ = __iadd__ = __neg__ = __invert__ = __getitem__ = _told
+    __eq__ = __lt__ = __gt__ = __hash__ = __setitem__ = __len__ = __index__ = __del__ = _told
+
+    def __bool__(self) -> bool:
+        return bool(self._told())
+
+    def __contains__(self, _: object) -> bool:
+        return bool(self._told())
+
+    def __iter__(self) -> Any:
+        self._told()
+        return iter((1, 2))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "<% out << 1 %>", "<% out + 1 %>", "<% 1 + out %>", "<% out += 1 %>", "<% -out %>", "<% ~out %>",
+        "<% out % 1 %>", "<% out[1] %>", "<% out[1:2] %>", "<% out['x'] %>", "<% out[1] = 2 %>", "<% rows[out] %>",
+        "<% 'ab'[out] %>", "<% out == 1 %>", "<% 1 < out %>", "<% 0 < 1 < out %>", "<% 1 in out %>",
+        "<% 2 in [out] %>", "<% out in (1, 2) %>", "<% not out %>", "<% out and 1 %>", "<% 0 or out or 2 %>",
+        "<% 1 if out else 2 %>", "<% {out} %>", "<% {out: 1} %>", "<% [out][0] + 1 %>", "<% held[0] + 1 %>",
+        "<% (1, held[0])[1] << 1 %>", "<% not held[0] %>", "<% held[0][1] %>", "<% held == [1] %>", "<% by[key] %>",
+        "<% key in by %>", "<% out if 0 else -out %>", "<% gone = None %>",
+        "<%= out[1] and '' %>", "<%= (out == 1) and '' %>", "<%= '' if out else '' %>", "<% x, y = out %>",
+        "<%\nif out:\n    pass\n%>", "<%\nif 0:\n    pass\nelif out == 1:\n    pass\n%>",
+        "<%\nwhile out:\n    break\n#\n%>", "<%\nfor x in out:\n    break\n#\n%>", "<%\nfor x in [1]:\n    out + 1\n%>",
+        "<%\nfor x, y in held:\n    pass\n%>", "<%\nfor out[0] in [1]:\n    pass\n%>",
+        "<%\nfor gone in []:\n    pass\nelse:\n    gone = 1\n#\n%>", "<%\nmatch out:\n    case 1:\n        pass\n%>",
+        "<%\ntry:\n    1 / 0\nexcept (Exception, out and KeyError)[0]:\n    pass\n%>",
+    ],
+)  # fmt: skip
+def test_what_an_object_writes_stands_where_it_was_used(code: str) -> None:
+    req: Any = Plain()
+    out = Writes(req)
+    key = type("Key", (str,), {"__hash__": str.__hash__, "__eq__": lambda *_: bool(req.write("!")) or True})("k")
+    scope = {"out": out, "rows": ["a", "b"], "held": [out], "by": {key: 1}, "key": "k"}
+    psp.PSP(req, string=f"<% gone = new(req) if {'gone' in code} else 0 %>a{code}b").run(scope | {"new": Writes})
+    assert re.fullmatch("!*a!+b!*", req.text)
+
+
+def test_builtin_values_are_collected() -> None:
+    req: Any = Plain()
+    scope = {"rows": ["a", "b"], "n": 1, "word": "x", "no": None, "row": {"x": 5}}
+    page = (
+        "0<% m = n + 1 %><%= rows[n] %><%= m * 2 %><%= row['x'] %><%\n"
+        "if rows and n > 0 and not no:\n%><%= '%s-%d' % (word, n) %><%\n%>"
+    )
+    psp.PSP(req, string=page).run(scope)
+    assert req.written == ["0b45x-1"]
 
 
 def test_plain_pages_write_once() -> None:
