@@ -64,6 +64,8 @@ def _compile(generated: Generated) -> CompiledPage:
         raise generated.error(message, _odd(generated)) from None
     for warning in noticed:
         _warn(warning, generated)
+    for notice in generated.notices:
+        warnings.warn_explicit(notice.msg, SyntaxWarning, notice.filename or name, notice.lineno or 1)
     writes = {
         node for node in ast.walk(tree)
         if isinstance(node, ast.Expr) and (node.lineno, node.col_offset) in generated.writes

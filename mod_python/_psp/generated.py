@@ -53,6 +53,8 @@ class Generated:
         self.sources: list[Source] = []
         #: The states of the included files.
         self.includes: dict[str, Mark | None] = {}
+        #: What should be told of the page, though it can run.
+        self.notices: list[SyntaxError] = []
         #: Starts of the generated ``req.write`` calls, as (line, column) of the generated text.
         self.writes: set[tuple[int, int]] = set()
         self._lines: list[str] = []

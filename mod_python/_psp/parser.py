@@ -16,7 +16,7 @@ from mod_python._psp.files import mark, read
 from mod_python._psp.generated import MOST_FILES, Generated, Source, SourcePlace, width
 from mpserver.typing import NamedTuple
 
-INCLUDE = re.compile(r"""\binclude\b(?:\s+file\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'))?""")
+INCLUDE = re.compile(r"""\binclude\b(?:\s+file\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>\S+)))?""")
 #: The start of a line of code without its comment.
 UNCOMMENTED = re.compile(r"""(?:[^#'"\\]|\\.|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|['"])*""", re.DOTALL)
 #: Characters that a literal in triple quotes can't have as they are. A carriage return would be
@@ -105,6 +105,9 @@ class Parser:
             opening, closing, action = next(tag for tag in self._tags if text.startswith(tag[0], start))
             cursor.to(start + len(opening))
             end = text.find(closing, cursor.at)
+            if end < 0 and opening == "<%" and len(self._open) == 1:
+                self._code(cursor.to(len(text)))  # to the end of the page, where its end was left out
+                break
             if end < 0:
                 raise self.out.error(f"'{opening}' was never closed, '{closing}' is missing", place)
             inner = cursor.to(end)
@@ -160,6 +163,10 @@ class Parser:
         found = INCLUDE.search(inner.text)
         if found is None:
             return  # for other servers of pages
+        if found["bare"]:
+            message = f'{found["bare"]} is not included: write <%@ include file="{found["bare"]}" %>'
+            self.out.notices.append(self.out.error(message, inner.place))
+            return
         name = found["double"] or found["single"]
         if not name:
             raise self.out.error('include needs a file: <%@ include file="name" %>', inner.place)
@@ -202,7 +209,7 @@ class Parser:
             self._level(_margin(line), line)
         opens = _opens(code)
         if len(lines) > 1:
-            self._indent = self._depth(others, last)
+            self._indent = self._depth(others, last, opens)
         if opens:
             self._indent += "\t"
         self._level(self._indent, ".")
@@ -212,23 +219,32 @@ class Parser:
 
     # ---- how deep code stands
 
-    def _depth(self, others: list[str], last: str | None) -> str:
+    def _depth(self, others: list[str], last: str | None, opens: bool) -> str:
         """The indentation that a block of several lines leaves: that of its last line, be it a comment or blank."""
         if last:
             # Blanks before %> count twice in mod_python; pages that stand right because of it stay so.
-            return last * 2 if last * 2 in self._levels else last
+            twice = last * 2
+            if twice in self._levels:
+                return twice
+            inner = self._levels[-1] + " "
+            return twice if opens and not _holds(inner, last + "\t") and _holds(inner, twice + "\t") else last
         return _margin(others[-1]) if others else ""
 
     def _level(self, indent: str, line: str) -> None:
         """A line of code stands so deep."""
         if not line.strip() or line.lstrip().startswith("#"):
             return
-        while len(self._levels) > 1 and not (
-            indent.startswith(self._levels[-1]) and len(indent) >= len(self._levels[-1])
-        ):
+        while len(self._levels) > 1 and not _holds(self._levels[-1], indent):
             self._levels.pop()
         if indent != self._levels[-1]:
             self._levels.append(indent)
+
+
+def _holds(level: str, indent: str) -> bool:
+    """Whether a line so deep is in the block of this level, or in one within: measured with tabs of 8 columns and of 1,
+    as Python does, which wants both to say the same.
+    """
+    return len(indent.expandtabs()) >= len(level.expandtabs()) and len(indent) >= len(level)
 
 
 def _margin(line: str) -> str:
