@@ -10,6 +10,7 @@ own file and line.
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from html import escape
@@ -29,6 +30,13 @@ __all__ = ["PSP", "PSPInstance", "apache", "escape", "handler", "os", "parse", "
 
 #: Results of SERVER_RETURN with which a page has done its work (a redirect).
 SUCCESS = (apache.OK, apache.DONE)
+#: What ends a page so that its error page is run.
+ENDS = (Exception, SystemExit)
+#: Modules that pages find as their globals, where they name them.
+MODULES = {
+    "Session": "mod_python.Session", "_apache": "_apache", "dbm": "dbm", "marshal": "marshal", "tempfile": "tempfile",
+    "types": "types",
+}  # fmt: skip
 
 
 class PSP:
@@ -91,12 +99,11 @@ class PSP:
         """
         page = self._page
         req: Any = self.req  # form and session are attributes of the application's
-        names = page.names
-        own_session = self._session() if "session" in names else None
-        if "form" in names and not hasattr(req, "form"):
+        own_session = self._session() if "session" in page.own else None
+        if "form" in page.own and not hasattr(req, "form"):
             req.form = storage.FieldStorage(req, keep_blank_values=1)
         try:
-            psp = PSPInstance(req, self.filename)
+            psp = PSPInstance(req, self.filename, req.form if "form" in page.own else None)
             scope = self._scope(psp, vars)
             collected = _collect.Collected(scope)
             try:
@@ -104,13 +111,13 @@ class PSP:
                     exec(page.code, scope)
                 finally:
                     collected.end()
-            except apache.SERVER_RETURN as end:
-                if end.args and end.args[0] in SUCCESS:
-                    self._save()
-                raise
             except BaseException as error:
-                self._locate(error)
-                if psp.error_page is None or not isinstance(error, Exception):
+                if isinstance(error, apache.SERVER_RETURN):
+                    if error.args and error.args[0] in SUCCESS:
+                        self._save()
+                else:
+                    self._locate(error)
+                if psp.error_page is None or not isinstance(error, ENDS):
                     raise
                 psp.error_page.run({"exception": sys.exc_info()}, flush)
             else:
@@ -135,8 +142,8 @@ class PSP:
         req, names = self.req, self._page.names
         filename = req.filename
         scope = globals().copy()
-        if "Session" in names:
-            scope["Session"] = _session_module()
+        for name in names & MODULES.keys():
+            scope[name] = importlib.import_module(MODULES[name])
         scope["req"] = req
         scope["psp"] = psp
         scope["form"] = getattr(req, "form", None) if "form" in names else None
@@ -195,12 +202,15 @@ class PSPInstance:
 
     error_page: PSP | None = None
 
-    def __init__(self, req: Request, filename: str | None) -> None:
+    def __init__(self, req: Request, filename: str | None, form: storage.FieldStorage | None = None) -> None:
         self.req = req
         self.filename = filename
+        self.form = form
 
     def set_error_page(self, filename: str) -> None:
         """Run this page when the current one raises an exception; it finds ``exception``, as of ``sys.exc_info()``.
+
+        Ends that are no failures, ``sys.exit()`` and SERVER_RETURN (a redirect), are exceptions as well.
 
         :param filename: below DocumentRoot if it begins with a slash, else beside the current page.
         :raises SERVER_RETURN: 404, there is no such file.
@@ -216,6 +226,7 @@ class PSPInstance:
         req: Any = self.req
         if not hasattr(req, "form"):
             req.form = storage.FieldStorage(req, keep_blank_values=1)
+        self.form = req.form
         return call.apply_fs_data(object, req.form, req=req, **kw)
 
     def redirect(self, location: str, permanent: int = 0) -> None:
@@ -271,6 +282,4 @@ def parsestring(string: str | bytes) -> str:
 
 def _session_module() -> Any:
     """Sessions are loaded where a page has one."""
-    import importlib
-
-    return importlib.import_module("mod_python.Session")
+    return importlib.import_module(MODULES["Session"])

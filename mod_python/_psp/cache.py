@@ -17,7 +17,7 @@ from mpserver.typing import cast
 #: So many pages are kept in memory (manual 4.9).
 SIZE = 512
 #: What a record of a dbm file begins with: the code of other Pythons, or in another form, is none.
-FORMAT = f"psp2 {sys.implementation.cache_tag} {sys.hexversion:x}\n".encode()
+FORMAT = f"psp3 {sys.implementation.cache_tag} {sys.hexversion:x}\n".encode()
 
 
 class Kept:

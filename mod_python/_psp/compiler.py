@@ -6,13 +6,13 @@ import ast
 import marshal
 import warnings
 from _thread import RLock
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import CodeType
 
 from mod_python._psp.collect import collect
 from mod_python._psp.files import Mark
 from mod_python._psp.generated import SPAN, Generated, SourcePlace, width
-from mpserver.typing import NamedTuple
+from mpserver.typing import Any, NamedTuple
 
 #: What catches Python's warnings stands in for the interpreter's handling of them, and puts back what it found. Of
 #: two threads at once the one would get what the other's page is warned of, and put back what the other put there.
@@ -27,18 +27,20 @@ class CompiledPage(NamedTuple):
     files: tuple[str, ...]
     #: The names that its code uses, functions in it included.
     names: frozenset[str]
+    #: The variables, and attributes of ``req``, that its code itself uses, outside of functions and classes.
+    own: frozenset[str]
     #: The states of the files that it includes.
     includes: tuple[tuple[str, Mark | None], ...]
 
     def dump(self) -> bytes:
         """The page for `load`."""
-        return marshal.dumps((self.code, self.files, tuple(self.names), self.includes))
+        return marshal.dumps((self.code, self.files, tuple(self.names), tuple(self.own), self.includes))
 
     @classmethod
     def load(cls, data: bytes) -> CompiledPage:
         """What `dump` gave, by the same Python. :raises ValueError: it isn't that (EOFError, TypeError, too)."""
-        code, files, names, includes = marshal.loads(data)
-        return cls(code, files, frozenset(names), includes)
+        code, files, names, own, includes = marshal.loads(data)
+        return cls(code, files, frozenset(names), frozenset(own), includes)
 
 
 def compile_page(generated: Generated) -> CompiledPage:
@@ -70,6 +72,7 @@ def _compile(generated: Generated) -> CompiledPage:
         node for node in ast.walk(tree)
         if isinstance(node, ast.Expr) and (node.lineno, node.col_offset) in generated.writes
     }  # fmt: skip
+    own = frozenset(_own_names(tree))
     _move(tree, generated)
     collect(tree, writes)
     try:
@@ -81,7 +84,7 @@ def _compile(generated: Generated) -> CompiledPage:
     except ValueError as error:
         raise generated.error(f"the page's code can't be compiled: {error}", SourcePlace(0, 1, 0)) from None
     files = tuple(source.name for source in generated.sources)
-    return CompiledPage(code, files, frozenset(_names(code)), tuple(generated.includes.items()))
+    return CompiledPage(code, files, frozenset(_names(code)), own, tuple(generated.includes.items()))
 
 
 def _names(code: CodeType) -> Iterator[str]:
@@ -89,6 +92,30 @@ def _names(code: CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _names(constant)
+
+
+def _own_names(root: ast.AST) -> Iterator[str]:
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        match node:
+            case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="req"), attr=name):
+                yield name
+        waiting += _INNER[type(node)](node) if type(node) in _INNER else ast.iter_child_nodes(node)
+
+
+#: What of these nodes the code around them does itself: the rest is code of its own.
+_INNER: dict[type[ast.AST], Callable[[Any], Iterable[ast.AST]]] = {
+    ast.FunctionDef: lambda node: [*node.decorator_list, *_defaults(node)],
+    ast.AsyncFunctionDef: lambda node: [*node.decorator_list, *_defaults(node)],
+    ast.ClassDef: lambda node: [*node.decorator_list, *node.bases, *node.keywords],
+    ast.Lambda: lambda node: _defaults(node),
+    ast.GeneratorExp: lambda node: [node.generators[0].iter],
+}
+
+
+def _defaults(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> list[ast.expr]:
+    return [*node.args.defaults, *(each for each in node.args.kw_defaults if each is not None)]
 
 
 def _move(tree: ast.AST, generated: Generated) -> None:

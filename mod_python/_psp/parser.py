@@ -241,8 +241,9 @@ class Parser:
 
 
 def _holds(level: str, indent: str) -> bool:
-    """Whether a line so deep is in the block of this level, or in one within: measured with tabs of 8 columns and of 1,
-    as Python does, which wants both to say the same.
+    """Whether a line so deep is in the block of this level, or in one within.
+
+    Python measures with tabs of eight columns and of one, and wants both to say the same.
     """
     return len(indent.expandtabs()) >= len(level.expandtabs()) and len(indent) >= len(level)
 

@@ -109,6 +109,21 @@ def test_pages_see_the_modules_names(page_request: Make) -> None:
     assert req.text == f"[0, 'mod_python.util', 'sys'] {req.filename} []"
 
 
+def test_pages_see_modules_that_they_name(page_request: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "_apache", ModuleType("_apache"))
+    names = ["types", "tempfile", "marshal", "dbm", "_apache", "Session"]
+    req = page_request(f"<%= [m.__name__ for m in ({', '.join(names)})] %><%= form %><%= psp.form %>")
+    psp.handler(req)
+    assert req.text == f"{[*names[:-1], 'mod_python.Session']}{req.form}{req.form}"
+
+
+def test_form_is_none_where_the_page_does_not_name_it(page_request: Make) -> None:
+    req = page_request("<%= globals()['form'] %> <%= psp.apply_data(lambda a: a) %> <%= psp.form['a'] %>")
+    req.args = "a=1"
+    psp.handler(req)
+    assert req.text == "None 1 1"
+
+
 def test_runs_do_not_see_each_others_variables(page_request: Make) -> None:
     page = psp.PSP(page_request("<%= 'x' in globals() %><% x = 1 %>"))
     page.run()
@@ -189,7 +204,7 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> None:
         ("<% session['a'] = 1; psp.redirect('/') %>", ["save", "unlock"]),
         ("<% session['a'] = 1; raise apache.SERVER_RETURN(apache.HTTP_FORBIDDEN) %>", ["unlock"]),
         ("<% session['a'] = 1; 1/0 %>", ["unlock"]),
-        ("<%\ndef f():\n    return session\n%>x<%\n%>", ["save", "unlock"]),
+        ("<%\ndef f(kept=session):\n    return kept\n%>x<%\n%>", ["save", "unlock"]),
     ],
 )
 def test_a_session_is_made_on_demand_saved_and_unlocked(page_request: Make, page: str, done: list[str]) -> None:
@@ -200,6 +215,31 @@ def test_a_session_is_made_on_demand_saved_and_unlocked(page_request: Make, page
         pass
     assert req.made.done == done
     assert not hasattr(req, "session")
+
+
+@pytest.mark.usefixtures("sessions")
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<% db = types.SimpleNamespace(session=1, form=2) %><%= db.session + db.form %>",
+        "<%\ndef f():\n    return session, form\n#\n%>3",
+        "<%\nclass A:\n    session = form = 3\n#\n%><%= A.session %>",
+        "<% f = lambda: (session, form) %>3",
+        "<%= 3 %><% every = (session for form in ()) %>",
+    ],
+)
+def test_only_a_pages_own_names_make_a_session_and_a_form(page_request: Make, page: str) -> None:
+    req = page_request(page, method="POST", headers={"Content-Type": "text/x-none", "Content-Length": "3"})
+    psp.handler(req)
+    assert (req.text, hasattr(req, "session"), hasattr(req, "form")) == ("3", False, False)
+
+
+@pytest.mark.usefixtures("sessions")
+def test_names_in_comprehensions_are_the_pages_own(page_request: Make) -> None:
+    req = page_request("<%= [str(form.getfirst('a')) for _ in (1,)] %><%= [x for x in session] %>")
+    req.args = "a=1"
+    psp.handler(req)
+    assert req.text == "['1'][]"
 
 
 @pytest.mark.usefixtures("sessions")
@@ -254,11 +294,26 @@ def test_error_page(page_request: Make, tmp_path: Path) -> None:
         assert req.text == "\n\nKeyError: 'key', line 3"
 
 
-def test_results_do_not_meet_the_error_page(page_request: Make, tmp_path: Path, outcome: Make) -> None:
-    (tmp_path / "error.psp").write_text("error")
-    req = page_request("<% psp.set_error_page('error.psp'); raise apache.SERVER_RETURN(apache.HTTP_GONE) %>")
-    assert outcome(psp.handler, req) == (410,)
-    assert req.text == ""
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        ("raise apache.SERVER_RETURN(apache.HTTP_GONE)", "SERVER_RETURN"),
+        ("psp.redirect('/')", "SERVER_RETURN"),
+        ("sys.exit(3)", "SystemExit"),
+    ],
+)
+def test_ends_meet_the_error_page(page_request: Make, tmp_path: Path, end: str, told: str) -> None:
+    (tmp_path / "error.psp").write_text("|<%= exception[0].__name__ %>")
+    req = page_request(f"a<% psp.set_error_page('error.psp'); {end} %>b")
+    assert psp.handler(req) == 0
+    text, _, named = req.text.partition("|")
+    assert (text[0], "b" in text.replace("browser", ""), named) == ("a", False, told)
+
+
+def test_ends_without_an_error_page(page_request: Make, outcome: Make) -> None:
+    assert outcome(psp.handler, page_request("<% raise apache.SERVER_RETURN(apache.HTTP_GONE) %>")) == (410,)
+    with pytest.raises(SystemExit):
+        psp.handler(page_request("<% sys.exit() %>"))
 
 
 def test_the_original_exception_comes_out(page_request: Make) -> None:
