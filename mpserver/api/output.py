@@ -269,13 +269,16 @@ class Sending(ResponseHead):
         if not self.mp_parts and not last and self.mp_started:
             return []
         parts, size = self.mp_parts, self.mp_waiting
-        self.mp_parts, self.mp_waiting = [], 0
         head = b""
         if not self.mp_started:
             self.mp_started = True
             head = self.mp_head_bytes(size, last)
+        self.mp_parts, self.mp_waiting = [], 0
         # from here on the head's framing counts, whatever the status is meanwhile
-        if not self.mp_has_file and not self.mp_header_only and self.mp_length_left is None:
+        if (
+            not self.mp_has_file and not self.mp_header_only and self.mp_length_left is None
+            and self.mp_own_chunks is None
+        ):  # fmt: skip
             data = self.mp_framed_bytes(head, b"".join(parts), size, last)  # type: ignore[arg-type]
             self.mp_bytes_out += len(data)
             return [data] if data else []
@@ -284,6 +287,11 @@ class Sending(ResponseHead):
             for part in parts:
                 if isinstance(part, FilePart):
                     part.close()
+        elif self.mp_own_chunks is not None:
+            out += self.mp_own_chunks.take(parts, last)
+            self.mp_sent += size
+            if last and not self.mp_own_chunks.whole:
+                self.mp_link.keep_alive = False
         elif self.mp_chunked:
             if size:
                 out.append(b"%x\r\n" % size)

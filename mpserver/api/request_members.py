@@ -17,6 +17,7 @@ from mpserver.typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from mpserver.api.connection import Connection
     from mpserver.api.error_log import ErrorLog
+    from mpserver.api.own_framing import OwnChunks
     from mpserver.api.plan import RequestPlan
     from mpserver.api.response_head import Clock
     from mpserver.api.server import Server
@@ -73,6 +74,8 @@ class RequestMembers(Sending, Receiving):
     mp_target: str | None = None
     #: The server ends the request before its handler does: a response that has begun is not completed.
     mp_cut = False
+    #: The chunks that its application makes itself.
+    mp_own_chunks: OwnChunks | None = None
     #: What runs at its end; made by the first thread that has something.
     mp_cleanups: list[tuple[Callable[[Any], Any], Any]] | None = None
     #: The locks of the pool that it takes, see `mpserver.locks.RequestLocks`.

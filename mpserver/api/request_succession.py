@@ -13,6 +13,7 @@ from mpserver.typing import Any, NamedTuple, Self
 #: What a redirect's request takes over of a response that has begun.
 BEGUN = (
     "mp_started", "mp_chunked", "mp_length_left", "mp_sent", "mp_bytes_out", "mp_waiting", "mp_has_file",
+    "mp_own_chunks",
 )  # fmt: skip
 
 #: What the logs of the first request tell of the response that the second one gave.

@@ -9,7 +9,10 @@ from mpserver.http1.response import REASONS, field_lines, status_line
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mpserver.api.error_log import ErrorLog
     from mpserver.api.input import Input
+    from mpserver.api.own_framing import OwnChunks
+    from mpserver.api.parts import Part
     from mpserver.api.stream import Link
     from mpserver.http1.head import Head
 
@@ -95,12 +98,21 @@ class ResponseHead:
     mp_assbackwards: int
     mp_no_cache: int
     mp_chunked: int
+    #: The chunks that the application makes itself; None: it makes none.
+    mp_own_chunks: OwnChunks | None
+    #: What was written and not sent yet.
+    mp_parts: list[Part]
     #: Bytes that Content-Length still allows; None without one.
     mp_length_left: int | None
     #: Whether a file is, or was, among the parts.
     mp_has_file: bool
     #: Whether the application has seen the connection object, through which it can end keep-alive.
     mp_connection_seen: bool
+
+    @property
+    def mp_log(self) -> ErrorLog:
+        """The error log of its server."""
+        raise NotImplementedError
 
     def mp_headers_out_table(self) -> Table:
         """``req.headers_out``; made when first looked at."""
@@ -109,14 +121,23 @@ class ResponseHead:
         return self.mp_headers_out
 
     def mp_content_length(self) -> int | None:
-        """The Content-Length that was set, in bytes; None without one that is a number."""
-        table = self.mp_headers_out
-        if table is None:
-            return None
-        value = table.get("Content-Length")
-        if value is None or not value.isdecimal():
-            return None
-        return int(value)
+        """The Content-Length that was set, in bytes; None without one, or where that is no number, or several."""
+        told: set[str] = set()
+        for table in self.mp_tables_with("Content-Length"):
+            value = table["Content-Length"]
+            told.update([value] if isinstance(value, str) else value)
+        length = told.pop() if len(told) == 1 else ""
+        return int(length) if length.isdecimal() and length.isascii() else None
+
+    def mp_tables_with(self, name: str) -> list[Table]:
+        """Those of the two tables of headers that have one of this name."""
+        return [table for table in (self.mp_err_headers_out, self.mp_headers_out) if table and name in table]
+
+    def mp_drop_framing(self) -> None:
+        """Forget what the headers say of the body's framing: another body takes its place."""
+        for name in ("Content-Length", "Transfer-Encoding"):
+            for table in self.mp_tables_with(name):
+                del table[name]
 
     def mp_head_bytes(self, size: int, last: bool) -> bytes:
         """The status line and the headers; decides the framing (RFC 9112 6.3) and keep-alive (9.3)."""
@@ -198,18 +219,23 @@ class ResponseHead:
 
     def mp_framing(self, status: int, size: int, last: bool) -> bytes:
         """The header that tells where the body ends, if it needs one; an impossible one of the application's goes."""
-        headers = self.mp_headers_out
         if status in BODILESS:
             self.mp_length_left = 0
-            if headers and status != 304:
-                del headers["Content-Length"]
+            if status != 304:
+                self.mp_drop_framing()
             return b""
-        length = self.mp_content_length()
-        if length is not None:
-            self.mp_length_left = length
-            return b""
-        if headers and "Content-Length" in headers:
-            del headers["Content-Length"]  # not a number
+        if tables := self.mp_tables_with("Transfer-Encoding"):
+            framing = self.mp_own_framing(tables)
+            if framing is not None:
+                return framing
+        if tables := self.mp_tables_with("Content-Length"):
+            length = self.mp_content_length()
+            if length is None or len(tables) > 1 or not isinstance(tables[0]["Content-Length"], str):
+                for table in tables:  # (two lines, and be they equal, are what requests are smuggled with)
+                    del table["Content-Length"]
+            if length is not None:
+                self.mp_length_left = length
+                return b"" if "Content-Length" in tables[0] else b"Content-Length: %d\r\n" % length
         if self.mp_header_only:
             return b""  # (a length that nobody told would be that of what a HEAD's handler happened to write)
         if last:
@@ -219,6 +245,32 @@ class ResponseHead:
             return b"Transfer-Encoding: chunked\r\n"
         self.mp_link.keep_alive = False
         return b""
+
+    def mp_own_framing(self, tables: list[Table]) -> bytes | None:
+        """The header for a body that the application has coded itself; None where the server frames it all the same.
+
+        :param tables: where its Transfer-Encoding is.
+        """
+        from mpserver.api import own_framing  # (few responses are)
+
+        codings = own_framing.codings(tables)
+        if not codings or own_framing.CHUNKED in codings[:-1]:
+            return None
+        is_old, parts = not self.mp_head.minor, self.mp_parts
+        if codings[-1] == own_framing.CHUNKED:
+            if parts and not self.mp_header_only and not own_framing.begins_with_chunk(parts[0]):
+                return None
+            self.mp_own_chunks = own_framing.OwnChunks(is_old, self.mp_log)  # type: ignore[misc]  # (few have any)
+            del codings[-1]
+        elif not is_old:
+            self.mp_chunked = 1
+        for table in self.mp_tables_with("Content-Length"):
+            del table["Content-Length"]
+        if is_old:
+            self.mp_link.keep_alive = False  # (it alone tells where the body ends)
+        else:
+            codings.append(own_framing.CHUNKED)
+        return f"Transfer-Encoding: {', '.join(codings)}\r\n".encode("latin-1") if codings else b""
 
     def mp_closing_asked(self) -> bool:
         """Whether the application asked to close after this response, by header or through the connection object."""

@@ -16,6 +16,7 @@ LATE = (
     "mpserver.api.cgi_variables",
     "mpserver.api.input_filters",
     "mpserver.api.output_filters",
+    "mpserver.api.own_framing",
     "mpserver.application.changed_files",
     "mpserver.config.expression_grammar",
     "mpserver.config.htaccess_file",

@@ -58,7 +58,7 @@ class Answers:
             return
         req.mp_started = False
         req.mp_drop_parts()
-        req.mp_headers_out = req.mp_err_headers_out = None
+        req.mp_headers_out = req.mp_err_headers_out = req.mp_own_chunks = None
         req.mp_status_line = None
         try:
             self.canned(req, constants.HTTP_INTERNAL_SERVER_ERROR)
@@ -83,6 +83,7 @@ class Answers:
         headers = req.mp_headers_out
         kept = {name: headers.get(name) if headers else None for name in ("Location", "Allow")}
         req.mp_headers_out = None
+        req.mp_drop_framing()
         req.mp_status_line = None
         if kept["Location"] is not None and status < 400:
             req.headers_out["Location"] = kept["Location"]
@@ -105,10 +106,10 @@ class Answers:
             return  # the response is complete: nothing may follow it
         log_error(req, f"status {status} after the response began: {req.mp_uri}")
         req.mp_status = status  # (for the logs: the client was told another)
-        if req.mp_cut and (req.mp_chunked or req.mp_length_left):
+        if req.mp_cut and (req.mp_chunked or req.mp_length_left or req.mp_own_chunks is not None):
             req.mp_aborted()
             return
-        if status not in BODILESS:
+        if status not in BODILESS and req.mp_own_chunks is None:
             if req.mp_chain is not None:
                 output_filters.bypass(req)
             req.mp_write(errorpage.page(req, status), 0)

@@ -139,12 +139,13 @@ def needs_user(conf: Conf) -> bool:
     return decide(conf, None) is NEEDS_USER
 
 
-def check_access(conf: Conf) -> int:
-    """The access phase, before anybody is authenticated.
+def check_access(conf: Conf, user: str | None = None, groups: Collection[str] = ()) -> int:
+    """The access phase, before authentication.
 
-    :returns: OK (granted to everybody), 403, or DECLINED: authenticate, then `check_authorization`.
+    :param user: whom a handler of an earlier phase has found, by a cookie perhaps; None: nobody is known yet.
+    :returns: OK (granted to everybody, or to this user), 403, or DECLINED: authenticate, then `check_authorization`.
     """
-    return _BEFORE[decide(conf, None)]
+    return _BEFORE[decide(conf, user, groups)]
 
 
 def check_authorization(conf: Conf, user: str | None, groups: Collection[str] = ()) -> int:

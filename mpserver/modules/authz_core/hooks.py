@@ -19,15 +19,22 @@ def set_up(planning: Planning) -> None:
 
 
 def access_checker_ex(planning: Planning) -> Step | None:
-    """What is known without a user: nothing to do where everybody is granted access."""
-    verdict = check_access(planning.conf)
+    """What is known without authentication: nothing to do where everybody is granted access.
+
+    A user whom an earlier phase has found is let in or refused here, and nobody is asked for a password.
+    """
+    conf = planning.conf
+    verdict = check_access(conf)
     if verdict == constants.OK:
         return None
 
     def check(req: Request) -> int:
-        if verdict != constants.DECLINED:
+        result = verdict
+        if result == constants.DECLINED and req.mp_user is not None:
+            result = check_access(conf, req.mp_user, _groups(req))
+        if result == constants.HTTP_FORBIDDEN:
             _denied(req, "AH01630: client denied by server configuration")
-        return verdict
+        return result
 
     return check
 
@@ -37,13 +44,18 @@ def auth_checker(planning: Planning) -> Step:
     conf = planning.conf
 
     def check(req: Request) -> int:
-        groups = frozenset((req.notes.get("groups") or "").split())
-        result = check_authorization(conf, req.mp_user, groups)
+        result = check_authorization(conf, req.mp_user, _groups(req))
         if result != constants.OK:
             _denied(req, f"AH01631: user {req.mp_user}: authorization failure")
         return result
 
     return check
+
+
+def _groups(req: Request) -> frozenset[str]:
+    """The groups of its user, which handlers have put into its notes."""
+    notes = req.mp_notes
+    return frozenset(() if notes is None else (notes.get("groups") or "").split())
 
 
 def _denied(req: Request, reason: str) -> None:

@@ -84,7 +84,7 @@ class PhaseHandlerKind(guard.CodeKind):
             return SERVER_ERROR
         application_errors.prepare_page(req)
         if not req.mp_started and req.mp_headers_out is not None:
-            for name in ("Content-Length", "Content-Encoding", "ETag", "Last-Modified"):
+            for name in ("Content-Length", "Transfer-Encoding", "Content-Encoding", "ETag", "Last-Modified"):
                 del req.mp_headers_out[name]
         try:
             req.mp_write(application_errors.page(prefix, text), 0)
