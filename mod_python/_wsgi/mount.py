@@ -11,7 +11,7 @@ from mod_python._wsgi.errors import Errors
 from mod_python._wsgi.exchange import FileWrapper
 from mod_python._wsgi.input import NoBody
 from mod_python._wsgi.tolerance import APPLICATION
-from mpserver.typing import TYPE_CHECKING, Any
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mod_python._wsgi.exchange import Application
@@ -119,17 +119,10 @@ class Mount:
         if self._name is None:
             return None
         module_name, _, path = self._name.partition("::")
-        module = self._import(module_name)
+        plan = req.mp_plan
+        # (by its file: other folders, and other paths, may have another one of the name)
+        loaded = plan.loader.load(module_name, self._directory, self._reload, req.mp_request_time, plan.python_path)
+        module = loaded.module
         self.application = apache.resolve_object(module, path or CALLABLE)
         self.checked = req.mp_request_time
         return self.application
-
-    def _import(self, name: str) -> Any:
-        """The module: in a directory its own one, whatever other directories call by the same name."""
-        if self._directory is not None:
-            try:
-                return apache.import_module(name, self._reload, 0, [self._directory])
-            except ModuleNotFoundError as error:
-                if error.name != name:
-                    raise
-        return apache.import_module(name, self._reload)

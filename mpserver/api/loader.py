@@ -18,6 +18,9 @@ from threading import local
 from types import ModuleType
 
 from mpserver.api import constants
+from mpserver.api.search_path import Additions, Neighbours
+from mpserver.system import own_imports
+from mpserver.system.module_finder import OURS
 from mpserver.typing import Any
 
 #: How long a thread waits for another one that loads a module, in seconds.
@@ -30,6 +33,10 @@ RECHECK_AFTER = 1.0
 #: How a module was loaded, so that another interpreter can load it the same way: its name, where (a handler's
 #: directory, or the path of `Loader.import_module`), and PythonPath, if that was in effect.
 LoadedModule = tuple[str, str | tuple[str, ...] | None, str | None]
+
+
+#: What a module is known by: its name and, as `Loader.load` or `Loader.import_module` have them, where it is from.
+Key = tuple[Any, ...]
 
 
 class Fault:
@@ -72,7 +79,7 @@ def _nobody(_module: str) -> None:
 class Loaded:
     """A module that was loaded for handlers, with the state of its file at that time."""
 
-    __slots__ = ("busy", "checked", "children", "fault", "file", "mark", "module", "version")
+    __slots__ = ("additions", "busy", "checked", "children", "fault", "file", "mark", "module", "version")
 
     def __init__(self, module: ModuleType, now: float) -> None:
         self.module = module
@@ -83,6 +90,8 @@ class Loaded:
         self.version = 0
         #: What it imported by ``apache.import_module`` when it was executed, and their versions then.
         self.children: dict[Loaded, int] = {}
+        #: What it has put on ``sys.path``, where it was loaded ahead of its interpreter.
+        self.additions: Additions | None = None
         #: Why it could not be loaded anew.
         self.fault: Fault | None = None
         #: It is being looked at: modules may import each other.
@@ -130,12 +139,13 @@ class Loader:
     def __init__(self, log: Callable[[int, str], None] | None = None) -> None:
         #: Where reloads are told, if anywhere.
         self.log = log
-        self._loaded: dict[tuple[str, Any], Loaded] = {}
-        self._faults: dict[tuple[str, Any], Fault] = {}
+        self._loaded: dict[Key, Loaded] = {}
+        self._faults: dict[Key, Fault] = {}
         #: What the module that is being executed imports by ``apache.import_module``.
         self._children: ContextVar[dict[Loaded, int] | None] = ContextVar("children", default=None)
         #: ``repeated``: see there.
         self._own = local()
+        self._neighbours = Neighbours()
         self._paths: dict[str, list[str]] = {}
         #: The PythonPath in effect.
         self.path: str | None = None
@@ -171,29 +181,73 @@ class Loader:
             if found is None:
                 namespace = importlib.import_module("mod_python.apache").__dict__
                 found = [str(entry) for entry in eval(expression, dict(namespace), {"sys": sys})]
-                self._paths[expression] = found
-            sys.path[:] = found
+            if self.path is not None:
+                self._paths[self.path] = list(sys.path)  # (modules may have put something on it)
+            sys.path[:] = self._paths[expression] = found
             self.path = expression
 
-    def load(self, name: str, directory: str | None, reload: bool, now: float) -> Loaded:
+    def load(self, name: str, directory: str | None, reload: bool, now: float, path: str | None = None) -> Loaded:
         """The module of a handler in a directory (None: only ``sys.path`` says where).
 
         :param reload: PythonAutoReload.
-        :raises Exception: whatever the module raises when it is executed.
+        :param path: PythonPath, which makes ``sys.path`` what it says.
+        :raises Exception: whatever the module raises when it is executed, and what PythonPath raises.
         """
-        key = (name, directory)
+        key = (name, directory, path)
         with self.in_turn():
+            self.set_path(path, directory)
             loaded = self._loaded.get(key)
             if loaded is None:
-                if directory is not None and self.path is None and directory not in sys.path:
-                    sys.path.insert(0, directory)
-                loaded = self._first(key, [directory] if directory is not None else None, now)
-                self._tell((name, directory, self.path))
+                where = list(sys.path) if path is not None else None if directory is None else [directory]
+                loaded = self._first(key, where, now)
+                self._tell((name, directory, path))
             elif reload and _due(loaded, now):
                 self._check(loaded, now, False)
+            self._begin(loaded)
             return loaded
 
-    def _first(self, key: tuple[str, Any], path: Sequence[str] | None, now: float, only: bool = False) -> Loaded:
+    def set_path(self, path: str | None, directory: str | None) -> None:
+        """Make ``sys.path`` what a handler may expect: what PythonPath says, or with its directory on it.
+
+        :raises Exception: whatever PythonPath raises.
+        """
+        if path is not None:
+            self.use_path(path)
+        elif directory is not None and directory not in sys.path:
+            with self.in_turn():
+                sys.path.insert(0, directory)
+
+    def load_ahead(self, name: str, directory: str | None, path: str | None, now: float) -> tuple[Loaded, list[str]]:
+        """Load a module for interpreters that are forked later: each finds its path as if it had loaded it itself.
+
+        :returns: the module, and ``sys.path`` as it has left it.
+        :raises Exception: as `load`.
+        """
+        self.begin_anew()
+        try:
+            self.set_path(path, directory)
+            before = list(sys.path)
+            loaded = self.load(name, directory, False, now, path)
+            after = list(sys.path)
+            loaded.additions = Additions(before, after) or loaded.additions
+            return loaded, after
+        finally:
+            self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Put the path back to what interpreters begin with; PythonPath will be evaluated again."""
+        sys.path[:] = own_imports.base_path()
+        self.path = None
+        self._paths.clear()
+
+    @staticmethod
+    def _begin(loaded: Loaded) -> None:
+        """A module that was loaded ahead is wanted in this interpreter for the first time."""
+        additions, loaded.additions = loaded.additions, None
+        if additions is not None:
+            additions.put()
+
+    def _first(self, key: Key, path: Sequence[str] | None, now: float, only: bool = False) -> Loaded:
         """Load a module for the first time."""
         self._raise_again(self._faults.get(key))
         children: dict[Loaded, int] = {}
@@ -245,6 +299,7 @@ class Loader:
                 self._tell((*key, self.path))
             elif reload and _due(loaded, now):
                 self._check(loaded, now, log)
+            self._begin(loaded)
             children = self._children.get()
             if children is not None and reload:
                 children[loaded] = loaded.version
@@ -258,12 +313,12 @@ class Loader:
     def load_again(self, loaded: LoadedModule) -> None:
         """Load a module as another interpreter has loaded it. :raises Exception: whatever that raises."""
         name, where, path = loaded
-        if path is not None:
-            self.use_path(path)
         if isinstance(where, tuple):
+            if path is not None:
+                self.use_path(path)
             self.import_module(name, True, False, where)
         else:
-            self.load(name, where, True, time.time())
+            self.load(name, where, True, time.time(), path)
 
     def files(self) -> list[str]:
         """The files of the modules that were loaded for handlers."""
@@ -274,8 +329,8 @@ class Loader:
         return next((loaded for loaded in self._loaded.values() if loaded.module is module), None)
 
     def _import(self, name: str, path: Sequence[str] | None, only: bool = False) -> ModuleType:
-        if path is not None:
-            top = name.partition(".")[0]
+        top = name.partition(".")[0]
+        if path is not None and top not in OURS:
             spec = importlib.machinery.PathFinder.find_spec(top, list(path))
             if spec is None:
                 importlib.invalidate_caches()
@@ -287,7 +342,8 @@ class Loader:
                         del sys.modules[known]
                     present = None
                 if present is None:
-                    return self._from(name, [*path, *sys.path])
+                    with self._neighbours.first(path):
+                        return importlib.import_module(name)
             elif only:
                 raise ModuleNotFoundError(f"No module named {name!r} in {list(path)!r}", name=name)
         try:
@@ -297,18 +353,6 @@ class Loader:
                 raise
             importlib.invalidate_caches()  # the file may be younger than what the finders remember
             return importlib.import_module(name)
-
-    @staticmethod
-    def _from(name: str, path: list[str]) -> ModuleType:
-        """Import with another ``sys.path`` in front, which is put back afterwards."""
-        before = list(sys.path)
-        sys.path[:] = path
-        try:
-            module = importlib.import_module(name)
-        finally:
-            added = [entry for entry in sys.path if entry not in path]
-            sys.path[:] = added + before
-        return module
 
     def _check(self, loaded: Loaded, now: float, log: bool) -> None:
         """Execute the module's file again if it, or what it imported by ``apache.import_module``, changed since."""

@@ -33,7 +33,7 @@ from mpserver.phases.plan import InterpreterId
 from mpserver.phases.plan_compiler import MAIN
 from mpserver.phases.survey import finish
 from mpserver.serving.boot import Boot, pack, unpack
-from mpserver.system import subinterpreters
+from mpserver.system import own_imports, subinterpreters
 from mpserver.typing import Any, NamedTuple
 
 #: How long a try may take, in seconds.
@@ -187,6 +187,7 @@ def arrive(
 ) -> None:  # fmt: skip
     """Load the modules in the kind of interpreter, and tell each time how it went; then that it is over."""
     sys.argv = ["mod_python"]
+    own_imports.install()
     finished = Finished(configuration, registry)
     board = Scoreboard.create(1)
     boot = Boot(InterpreterId(kind, name, environment), kind, 1, 0, 0, finished, {}, board.fd, False)
@@ -215,6 +216,7 @@ def _in_subinterpreter(out: int, kind: str, data: bytes) -> None:
 
 def load_packed(data: bytes) -> None:
     """`_load` in a subinterpreter."""
+    own_imports.install()
     out, boot, wanted = marshal.loads(data)
     _load(out, unpack(boot), wanted)
 
@@ -227,9 +229,7 @@ def _load(out: int, boot: Boot, wanted: list[tuple[str, str | None, str | None]]
     lend(InterpreterServices(boot, main, loader, board.entry(0, 1), board))
     for module, directory, path in wanted:
         try:
-            if path is not None:
-                loader.use_path(path)
-            loader.load(module, directory, False, time.time())
+            loader.load_ahead(module, directory, path, time.time())
         except BaseException as error:  # an application's module may raise anything
             _tell(out, *_reason(module, error))
             return

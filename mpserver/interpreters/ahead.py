@@ -10,6 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from mpserver.modules.all import load_hooks
+from mpserver.system import own_imports
 
 #: What interpreters import when they first use it.
 LATE = (
@@ -37,6 +38,7 @@ LATE = (
 
 def load() -> None:
     """Load it, in a process that will be forked or have subinterpreters."""
+    own_imports.install()
     load_hooks()
     for name in LATE:
         import_module(name)

@@ -9,7 +9,7 @@ from mpserver.interp import Interpreter
 from mpserver.ipc import messages
 from mpserver.modules import mpm
 from mpserver.serving.boot import unpack
-from mpserver.system import module_finder
+from mpserver.system import module_finder, own_imports
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -57,4 +57,5 @@ def run_packed(data: bytes, inbox_fd: int) -> None:
             inbox.close()
         return
     module_finder.narrow()
+    own_imports.install()
     run(boot, inbox_fd)

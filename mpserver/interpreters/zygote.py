@@ -33,7 +33,7 @@ from mpserver.ipc.messages import MESSAGE
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.modules.all import registry
 from mpserver.modules.mime import TYPES_CONFIG
-from mpserver.modules.python.environment import Environment
+from mpserver.modules.python.environment import PRELOAD, Environment
 from mpserver.phases.facts import modules
 from mpserver.phases.host import error_fd, log_levels
 from mpserver.phases.plan import InterpreterId
@@ -126,7 +126,7 @@ def serve(spec: ZygoteSpec, key: Key, control: socket.socket) -> None:
     sys.argv = ["mod_python"]
     name, environment = key
     spec.configuration.main.base[TYPES_CONFIG].read()  # pages of the zygote are shared: here it is paid for once
-    loader, status = preload(modules(spec.configuration, name, environment))
+    loader, status = preload(modules(spec.configuration, name, environment), dict(environment).get(PRELOAD, ()))
     if status >= 0:
         _end_as(status)
         return

@@ -83,12 +83,12 @@ def create(shared: bool = False) -> int:
 def boot(number: int, data: bytes, inbox: int, name: str) -> None:
     """Start the engine in an interpreter, in a thread of its own. :raises InterpreterError: it failed."""
     try:
-        from mpserver.system import code_snapshot  # (not in the interpreter that begins)
+        from mpserver.system import code_snapshot, own_imports  # (not in the interpreter that begins)
 
         engine, finder = code_snapshot.taken(), code_snapshot.finder_code()
         run(
             number,
-            _BOOT.format(path=sys.path, boot=data, inbox=inbox, name=name, engine=engine, finder=finder),
+            _BOOT.format(path=own_imports.base_path(), boot=data, inbox=inbox, name=name, engine=engine, finder=finder),
         )
     except (ImportError, OSError, InterpreterError) as error:
         ours = os.path.dirname(os.path.dirname(__file__))

@@ -223,6 +223,48 @@ def test_python_path(site: Site) -> None:
     sys.path[:] = before
 
 
+def test_the_path_is_left_alone_while_a_module_loads(site: Site) -> None:
+    """Its neighbours are found by the thread that loads it alone: others serve requests meanwhile."""
+    site.write(f"a/{SECOND}.py", "x = 'neighbour'")
+    site.write(
+        f"a/{FIRST}.py",
+        f"import sys, threading\nfrom importlib.util import find_spec\nimport {SECOND}\n"
+        "path, found = list(sys.path), []\n"
+        f"thread = threading.Thread(target=lambda: found.append(find_spec('{THIRD}')))\n"
+        f"thread.start()\nthread.join()\nfound.append(find_spec('{THIRD}') is not None)",
+    )
+    site.write(f"a/{THIRD}.py", "")
+    before = list(sys.path)
+    module: Any = site.import_module(FIRST, path=[str(site.root / "a")])
+    assert getattr(module, SECOND).x == "neighbour"
+    assert (module.path, sys.path) == (before, before)
+    assert module.found == [None, True]
+
+
+def test_what_a_module_puts_on_the_path_comes_before_its_neighbours(site: Site) -> None:
+    site.write(f"a/{SECOND}.py", "x = 'neighbour'")
+    site.write(f"c/{SECOND}.py", "x = 'meant'")
+    site.write(f"a/{FIRST}.py", f"import sys\nsys.path.insert(0, {str(site.root / 'c')!r})\nimport {SECOND}")
+    module: Any = site.load(FIRST)[SECOND]
+    assert module.x == "meant"
+    assert sys.path[:2] == [str(site.root / "c"), f"{site.root}/a/"]
+
+
+def test_sections_with_paths_take_turns(site: Site) -> None:
+    """Each path keeps what modules have put on it, and modules of one name are two modules."""
+    one, two = (f"[{str(site.root / name)!r}]" for name in ("a", "c"))
+    site.write(f"a/{FIRST}.py", "import sys\nsys.path.append('/put/by/a')\nx = 'a'")
+    site.write(f"c/{FIRST}.py", "x = 'c'")
+    before = list(sys.path)
+    try:
+        for _round in range(2):
+            for path, x, left in ((one, "a", [str(site.root / "a"), "/put/by/a"]), (two, "c", [str(site.root / "c")])):
+                assert site.loader.load(FIRST, None, True, site.now, path).module.__dict__["x"] == x
+                assert sys.path == left
+    finally:
+        sys.path[:] = before
+
+
 def test_dotted_objects() -> None:
     class Handlers:
         def __init__(self, argument: object) -> None:

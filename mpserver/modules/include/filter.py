@@ -123,7 +123,9 @@ class Element:
     def resolve(
         self, plan: RequestPlan, loader: Loader, now: float, argument: OutputFilterObject
     ) -> Callable[[Any], None]:
-        """See `guard.Code.resolve`. :raises SyntaxError: and what else compiling raises."""
+        """See `guard.Code.resolve`. :raises SyntaxError: and what else compiling raises, and PythonPath."""
+        if loader.path != plan.python_path:
+            loader.set_path(plan.python_path, None)
         compiled = compile(self._code, f"<{self._kind} of {argument.req.filename}>", self._kind, dont_inherit=True)
 
         def evaluate(given: OutputFilterObject) -> None:

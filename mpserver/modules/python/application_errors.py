@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import os
 import sys
 
 from mpserver import lazyre
@@ -12,8 +10,6 @@ from mpserver.errors import MustMove
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from mpserver.api.error_log import ErrorLog
     from mpserver.api.request import Request
 
@@ -30,7 +26,8 @@ REFUSALS = lazyre.compile(
 
 def refusing(error: BaseException) -> str | None:
     """The module (or the deed) that an isolated subinterpreter does not allow, if that is why it failed."""
-    traceback = tracebacks()
+    import traceback  # (it takes long, and a good application never needs it)
+
     seen = 0
     found: BaseException | None = error
     while found is not None and seen < 20:
@@ -72,27 +69,12 @@ def prepare_page(req: Request) -> None:
         req.mp_content_type = "text/html"
 
 
-def tracebacks() -> ModuleType:
-    """The library's ``traceback``. It takes long to import, and a good application never needs it.
-
-    What it imports must be the library's, too, whatever the application has on its path.
-    """
-    found = sys.modules.get("traceback")
-    if found is not None:
-        return found
-    library = os.path.dirname(os.__file__)
-    sys.path.insert(0, library)
-    try:
-        return importlib.import_module("traceback")
-    finally:
-        sys.path.remove(library)
-
-
 def describe(error: BaseException) -> list[str]:
     """The traceback's parts, without the server's own frames; never raises, whatever the exception does."""
     own = __file__.rpartition("modules")[0]
     try:
-        traceback = tracebacks()
+        import traceback  # (see above)
+
         trace = error.__traceback__
         while trace is not None and trace.tb_frame.f_code.co_filename.startswith(own):
             trace = trace.tb_next

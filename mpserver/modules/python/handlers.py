@@ -35,15 +35,14 @@ class Handler:
         :param argument: what it will be called with; classes on the way to it are made with that.
         :raises Exception: what the module raises when imported; AttributeError without such an object.
         """
-        if plan.python_path is not None and plan.python_path != loader.path:
-            loader.use_path(plan.python_path)
+        path = plan.python_path
+        # a handler in a Location has no directory (api 3.5 1.5)
+        directory = None if self.entry.is_location or path is not None else self.entry.directory
+        if loader.path != path:
+            loader.set_path(path, directory)  # (sections take turns)
         if now < self._trusted or now >= self._trusted + RECHECK_AFTER:
-            # a handler in a Location has no directory (api 3.5 1.5)
-            directory = None if self.entry.is_location or plan.python_path is not None else self.entry.directory
             with loader.in_turn():
-                if plan.python_path is not None:
-                    loader.use_path(plan.python_path)  # (another thread may have had another one meanwhile)
-                loaded = loader.load(self.module, directory, plan.autoreload, now)
+                loaded = loader.load(self.module, directory, plan.autoreload, now, path)
                 # (still in turn: or a thread that was held up here could put the function of before a reload back)
                 if loaded is not self._loaded or loaded.version != self._version:
                     self._fixed = self._find_fixed(loaded)
