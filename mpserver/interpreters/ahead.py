@@ -24,6 +24,7 @@ LATE = (
     "mpserver.config.patterns",
     "mpserver.config.regex",
     "mpserver.http1.conditions",
+    "mpserver.modules.alias.redirects",
     "mpserver.modules.core.errorpage",
     "mpserver.modules.core.files",
     "mpserver.modules.expressions",

@@ -185,10 +185,14 @@ class InterpreterChoice(NamedTuple):
 
 
 class Translation(NamedTuple):
-    """What a path stands for: a file (None: for no file), and the handler that is forced on it."""
+    """What a path stands for: a file (None: for no file), and the handler that is forced on it.
+
+    ``answer``: answers its requests, before anything else is looked at; it returns the status.
+    """
 
     filename: str | None
     handler: str | None = None
+    answer: Step | None = None
 
 
 #: Gets a decoded path without double slashes, the configuration of the Locations that it lies in, and the server.

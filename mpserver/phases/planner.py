@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mpserver.api.request import Request
     from mpserver.config.finished import Finished
     from mpserver.config.server import Server
+    from mpserver.modules.hooks import Step
     from mpserver.phases.timeouts import Timeouts
 
 #: Caches are emptied when they grow past this: a client can ask for any number of paths.
@@ -134,7 +135,11 @@ class Planner:
             return self._whole_server(host)
         watched: list[Watched] = []
         resource = resolve(host.site, path, self.htaccess.recording(watched))
-        located = Located(resource, self.plan(host, resource.conf, resource.filename), tuple(watched))
+        if resource.answer is not None:
+            plan = self._answered(host, resource.conf, resource.answer)
+        else:
+            plan = self.plan(host, resource.conf, resource.filename)
+        located = Located(resource, plan, tuple(watched))
         if located.keeps:
             if len(host.located) > CACHE:
                 host.located.clear()
@@ -145,7 +150,17 @@ class Planner:
         """What was located for a request, with the If sections that hold for it. The request has it from now on."""
         from mpserver.phases.branches import refined  # (few configurations have such sections)
 
+        if located.resource.answer is not None:
+            return located
         return refined(self.plan, req, host, located)
+
+    def _answered(self, host: Host, conf: Conf, answer: Step) -> Plan:
+        """The plan of requests that the translation answers (a redirect): nobody asks what they are about."""
+        plan = self.compile(host, conf, None)
+        plan.steps = (answer,)
+        plan.phases = phases = plan.phases._replace(steps=plan.steps)
+        plan.compile_added = lambda: phases
+        return plan
 
     def _whole_server(self, host: Host) -> Located:
         """What ``OPTIONS *`` is about: there is no file, and so no phases of one."""

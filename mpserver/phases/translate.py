@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from mpserver.config.sections import HtaccessLookup
     from mpserver.config.server import Server
-    from mpserver.modules.hooks import Translator
+    from mpserver.modules.hooks import Step, Translator
 
 BAD_REQUEST, FORBIDDEN, NOT_FOUND, SERVER_ERROR = 400, 403, 404, 500
 
@@ -56,7 +56,8 @@ class Resource:
     """
 
     __slots__ = (
-        "conf", "filename", "finfo", "handler", "is_directory", "level", "path_info", "reason", "status", "uri",
+        "answer", "conf", "filename", "finfo", "handler", "is_directory", "level", "path_info", "reason", "status",
+        "uri",
     )  # fmt: skip
 
     def __init__(self, uri: str, conf: Conf) -> None:
@@ -72,9 +73,16 @@ class Resource:
         #: The handler that a ScriptAlias forces.
         self.handler: str | None = None
         self.status = 0
+        #: Answers its requests in place of all steps, and says with which status.
+        self.answer: Step | None = None
         self.reason = ""
         #: One of the error log's levels.
         self.level = ERROR
+
+    def answered(self, answer: Step) -> Resource:
+        """The same for requests that are answered by the translation (a redirect)."""
+        self.answer = answer
+        return self
 
     def fail(self, status: int, reason: str, level: int = ERROR) -> Resource:
         """The same as an error."""
@@ -141,6 +149,8 @@ def resolve(site: Paths, uri: str, htaccess: HtaccessLookup | None) -> Resource:
     for translate in site.translators:
         found = translate(path, conf, server)
         if found is not None:
+            if found.answer is not None:
+                return Resource(path, conf).answered(found.answer)
             if found.filename is None:
                 return Resource(path, conf)
             resource = walk(server, path, found.filename, htaccess)

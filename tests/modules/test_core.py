@@ -299,7 +299,8 @@ CONTEXTS = {
         "AcceptPathInfo AddCharset AddDefaultCharset AddEncoding AddHandler AddInputFilter AddLanguage AddOutputFilter "
         "AddOutputFilterByType AddType AliasPreservePath DefaultLanguage DefaultType ErrorDocument ForceType "
         "RemoveCharset RemoveEncoding RemoveHandler RemoveInputFilter RemoveLanguage RemoveOutputFilter RemoveType "
-        "SetHandler SetInputFilter SetOutputFilter FileETag EnableMMAP"
+        "SetHandler SetInputFilter SetOutputFilter FileETag EnableMMAP Redirect RedirectMatch RedirectPermanent "
+        "RedirectTemp"
     ),
     (~Where(0), Override.OPTIONS): "Options XBitHack ContentDigest",
     (Where.DIRECTORY | Where.HTACCESS, Override.LIMIT): "SSILegacyExprParser",

@@ -1,4 +1,4 @@
-"""Alias, ScriptAlias and their Match forms: parts of the URI space that lie elsewhere (httpd's mod_alias)."""
+"""Alias, ScriptAlias, Redirect and their Match forms: parts of the URI space that lie elsewhere (httpd's mod_alias)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import re
+
+    from mpserver.config.expression import Expression
 
 #: $1 to $9, $0 and & in the target of a Match form; a backslash takes the next $ or & as it is.
 REFERENCE = lazyre.compile(r"\\([$&])|\$(\d)|(&)")
@@ -37,6 +39,32 @@ class Alias(NamedTuple):
         return without_double_slashes(self.target + rest)
 
 
+class Redirect(NamedTuple):
+    """One redirect: a URI prefix or a pattern, the status, and where it leads (for 3xx)."""
+
+    prefix: str
+    pattern: re.Pattern[str] | None
+    status: int
+    target: str
+
+    def target_of(self, path: str) -> str | None:
+        """Where a decoded path leads, None if it is not meant; the rest of a prefix is left to the caller."""
+        if self.pattern is not None:
+            found = self.pattern.search(path)
+            return None if found is None else _substitute(self.target, found)
+        prefix = self.prefix
+        if not path.startswith(prefix) or (len(path) > len(prefix) and path[len(prefix)] != "/" and prefix[-1] != "/"):
+            return None
+        return self.target
+
+
+class LocationRedirect(NamedTuple):
+    """A Redirect inside Location or LocationMatch without a path of its own: all of it leads to the target."""
+
+    status: int
+    target: Expression
+
+
 class LocationAlias(NamedTuple):
     """An Alias inside Location or LocationMatch: every path of it leads to the target, or to below it."""
 
@@ -50,6 +78,14 @@ def _inner_first(outer: tuple[Alias, ...], inner: tuple[Alias, ...]) -> tuple[Al
     return inner + outer
 
 
+def _redirects_inner_first(outer: tuple[Redirect, ...], inner: tuple[Redirect, ...]) -> tuple[Redirect, ...]:
+    return inner + outer
+
+
+REDIRECTS: Setting[tuple[Redirect, ...]] = Setting("Redirect", (), _redirects_inner_first)
+#: Directory level: those of Directory sections, and the one of the innermost Location.
+DIRECTORY_REDIRECTS: Setting[tuple[Redirect, ...]] = Setting("Redirect in Directory", (), _redirects_inner_first)
+LOCATION_REDIRECT: Setting[LocationRedirect | None] = Setting("Redirect in Location", None)
 ALIASES: Setting[tuple[Alias, ...]] = Setting("Alias", (), _inner_first)
 #: Directory level: the Alias of the innermost Location.
 LOCATION_ALIAS: Setting[LocationAlias | None] = Setting("Alias in Location", None)
