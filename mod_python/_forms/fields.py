@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property, wraps
 from io import StringIO
 from types import MappingProxyType
 
@@ -109,6 +109,53 @@ class StringField(str):
 
 
 AnyField = Field | StringField
+
+
+class FieldList(list[AnyField]):
+    """All fields of a form in their order; it finds them by name, also after an application changed it in place."""
+
+    _by_name: dict[str, AnyField | list[AnyField]] | None = None
+
+    def by_name(self) -> dict[str, AnyField | list[AnyField]]:
+        """The field of each name, or a list where there are several. It is to be left as it is."""
+        found = self._by_name
+        if found is None:
+            found = self._by_name = indexed(self)
+        return found
+
+    def table(self) -> dict[str, list[AnyField]]:
+        """The fields of each name in lists, as the published mod_python has it."""
+        return {name: list(each) if isinstance(each, list) else [each] for name, each in self.by_name().items()}
+
+
+def indexed(fields: Iterable[AnyField]) -> dict[str, AnyField | list[AnyField]]:
+    """The field of each name, or a list where there are several."""
+    index: dict[str, AnyField | list[AnyField]] = {}
+    for field in fields:
+        present = index.setdefault(field.name, field)
+        if isinstance(present, list):
+            present.append(field)
+        elif present is not field:
+            index[field.name] = [present, field]
+    return index
+
+
+def _forgetting(change: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of lists that changes one, after which it is indexed anew."""
+
+    @wraps(change)
+    def changed(self: FieldList, *args: Any, **named: Any) -> Any:
+        self._by_name = None
+        return change(self, *args, **named)
+
+    return changed
+
+
+for _name in (
+    "append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort", "__delitem__", "__iadd__", "__imul__",
+    "__setitem__",
+):  # fmt: skip
+    setattr(FieldList, _name, _forgetting(getattr(list, _name)))
 
 
 def refuse(req: Request, status: int, reason: str) -> NoReturn:

@@ -1,19 +1,22 @@
 """Reading multipart/form-data (RFC 7578) into fields: what `util.FieldStorage` needs of it.
 
-The parsing is done by the ``multipart`` library; files go to temporary files as they come.
+The parsing is done by the ``multipart`` library; files go to temporary files as they come. What clients make
+wrong is read as far as it goes: parts without a Content-Disposition or with another one, blanks behind a
+boundary, a body without its end.
 """
 
 from __future__ import annotations
 
+import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import multipart  # type: ignore[import-untyped]  # it brings no types along
 
 from mod_python._forms.fields import AnyField, Field, FieldMaker, FileMaker, StringField, decoded, refuse
 from mpserver.api import constants
 from mpserver.api.table import Table
-from mpserver.typing import IO, TYPE_CHECKING, NamedTuple, cast
+from mpserver.typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
@@ -21,6 +24,14 @@ if TYPE_CHECKING:
 #: How long a part's header line and how many of them may be: RFC 7578 knows three of them.
 HEADER_SIZE = 8190
 HEADER_COUNT = 20
+
+
+#: So many blanks behind a boundary are looked for at the end of a piece of the body.
+PADDING = 64
+
+#: An option of a Content-Disposition: its name, and its value in quotes or without.
+_OPTION = re.compile(r""";\s*([^\s=;"]+)\s*=\s*(?:"((?:\\"(?!\s*(?:;|$))|[^"])*)"|([^;]*))""")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class FormLimits(NamedTuple):
@@ -31,11 +42,21 @@ class FormLimits(NamedTuple):
     files: int
 
 
+class Parser(multipart.PushMultipartParser):  # type: ignore[misc]  # it brings no types along
+    """The library's parser, which takes any part."""
+
+    def _create_segment(self, headerlist: list[tuple[str, str]]) -> multipart.MultipartSegment:
+        """The library's hook for other forms than those of RFC 7578."""
+        return multipart.MultipartSegment(headerlist)
+
+
 class Part:
     """One part while it comes in: its head, and where its body goes."""
 
-    def __init__(self, segment: multipart.MultipartSegment, file: IO[bytes] | None) -> None:
+    def __init__(self, segment: multipart.MultipartSegment, filename: str | None, file: IO[bytes] | None) -> None:
+        """``filename``: None where it has none, empty where a browser's user chose no file."""
         self.segment = segment
+        self.filename = filename
         self.file = file
         self.pieces: list[bytes] = []
 
@@ -48,8 +69,9 @@ class Part:
         options = _options(headers.get("Content-Disposition"))
         options["name"] = name
         kind = segment.content_type or "text/plain"
-        if segment.filename is not None:
-            options["filename"] = _again(segment.filename)
+        if self.filename is not None:
+            options["filename"] = self.filename
+        if self.filename:
             file = cast(IO[bytes], self.file)
             file.seek(0)
             return Field(name, file, kind, type_options, segment.disposition, options, headers)
@@ -104,11 +126,47 @@ def read_fields(
     if not boundary:
         refuse(req, constants.HTTP_BAD_REQUEST, "a multipart form without a boundary")
     try:
-        return list(_parse(body, boundary, limits, make_file or _temporary, make_field))
+        return list(_parse(_unpadded(body, boundary.encode("latin-1")), boundary, limits, make_file, make_field))
     except multipart.ParserLimitReached as error:
         refuse(req, constants.HTTP_REQUEST_ENTITY_TOO_LARGE, f"a multipart form beyond the limits: {error}")
     except multipart.MultipartError as error:
         refuse(req, constants.HTTP_BAD_REQUEST, f"a broken multipart form: {error}")
+
+
+def _unpadded(body: Iterator[bytes], boundary: bytes) -> Iterator[bytes]:
+    """A body without the blanks that may stand behind a boundary (RFC 2046 5.1.1, transport padding)."""
+    blanks = re.compile(rb"(\r\n--" + re.escape(boundary) + rb")[ \t]+(?=\r\n)")
+    kept = b"\r\n"  # the first boundary is at the start of a line, too
+    for piece in body:
+        data = blanks.sub(rb"\1", kept + piece)
+        # a boundary that has not come to its end begins here at the earliest
+        start = data.rfind(b"\r\n--", max(0, len(data) - len(boundary) - PADDING))
+        if start < 0:
+            start = data.rfind(b"\r", max(0, len(data) - 3))
+        if start < 0:
+            start = len(data)
+        kept = data[start:]
+        if start:
+            yield data[:start]
+    if kept:
+        yield kept
+
+
+def _filename(segment: multipart.MultipartSegment) -> str | None:
+    """A part's filename as the client sent it, but for control characters."""
+    for header, value in segment.headerlist:
+        if header == "Content-Disposition":
+            for name, quoted, bare in _OPTION.findall(value):
+                if name.lower() == "filename":
+                    return _CONTROLS.sub("", _again(quoted or bare.strip()))
+    return None
+
+
+def _text_file(filename: str | None, make_file: FileMaker | None, make_field: FieldMaker | None) -> IO[bytes] | None:
+    """The file of a part that is no uploaded one, where the application wants it in one."""
+    if filename is not None:
+        return None if make_file is None else make_file(filename)
+    return None if make_field is None else make_field()
 
 
 def _temporary(filename: str) -> IO[bytes]:
@@ -119,8 +177,8 @@ def _parse(
     body: Iterator[bytes],
     boundary: str,
     limits: FormLimits,
-    make_file: FileMaker,
-    make_field: Callable[[], IO[bytes]] | None,
+    make_file: FileMaker | None,
+    make_field: FieldMaker | None,
 ) -> Iterator[AnyField]:
     """The fields, one by one, while the body is read."""
     left = limits.text
@@ -128,7 +186,7 @@ def _parse(
     charset: str | None = None
     part: Part | None = None
     # Header names and values as latin-1, which never fails: they are decoded by the rule of forms.
-    parser = multipart.PushMultipartParser(
+    parser = Parser(
         boundary,
         max_header_size=HEADER_SIZE,
         max_header_count=HEADER_COUNT,
@@ -136,33 +194,47 @@ def _parse(
         header_charset="latin-1",
     )
     try:
-        with parser:
-            for piece in body:
-                for event in parser.parse(piece):
-                    if isinstance(event, multipart.MultipartSegment):
-                        if event.filename is not None:
-                            files += 1
-                            if files > limits.files:
-                                raise multipart.ParserLimitReached(f"more than {limits.files} files")
-                            part = Part(event, make_file(_again(event.filename)))
-                        else:
-                            part = Part(event, make_field() if make_field is not None else None)
-                            left -= sum(len(name) + len(value) for name, value in event.headerlist)
-                    elif part is not None and event is not None:
-                        if part.segment.filename is None:
-                            left -= len(event)
-                        if part.file is not None:
-                            part.file.write(event)
-                        else:
-                            part.pieces.append(event)
-                    elif part is not None:
-                        field = part.field(charset)
-                        if field.name == "_charset_" and isinstance(field, StringField):
-                            charset = field.value
-                        yield field
-                        part = None
-                    if left < 0:
-                        raise multipart.ParserLimitReached(f"more than {limits.text} bytes of text")
+        for event in _events(parser, body, boundary.encode("latin-1")):
+            if isinstance(event, multipart.MultipartSegment):
+                filename = _filename(event)
+                if filename:
+                    files += 1
+                    if files > limits.files:
+                        raise multipart.ParserLimitReached(f"more than {limits.files} files")
+                    part = Part(event, filename, (make_file or _temporary)(filename))
+                else:
+                    part = Part(event, filename, _text_file(filename, make_file, make_field))
+                    left -= sum(len(name) + len(value) for name, value in event.headerlist)
+            elif part is not None and event is not None:
+                if not part.filename:
+                    left -= len(event)
+                if part.file is not None:
+                    part.file.write(event)
+                else:
+                    part.pieces.append(event)
+            elif part is not None:
+                field = part.field(charset)
+                if field.name == "_charset_" and isinstance(field, StringField):
+                    charset = field.value
+                yield field
+                part = None
+            if left < 0:
+                raise multipart.ParserLimitReached(f"more than {limits.text} bytes of text")
     finally:
         if part is not None and part.file is not None:
             part.file.close()
+
+
+def _events(parser: Parser, body: Iterator[bytes], boundary: bytes) -> Iterator[Any]:
+    """What the parser finds: a head of a part, pieces of its body, None at its end."""
+    for piece in body:
+        yield from parser.parse(piece)
+    if parser.closed:
+        return
+    try:
+        # the end that is missing where the body was cut: what came of the last part is its value
+        yield from parser.parse(b"\r\n--" + boundary + b"--\r\n")
+    except multipart.ParserLimitReached:
+        raise
+    except multipart.MultipartError:
+        return  # it was cut in the head of a part, of which nothing is known

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
-from mod_python._forms.fields import StringField, decoded, refuse
+from mod_python._forms.fields import FieldList, StringField, decoded, indexed, refuse
 from mod_python._public import current_value
 from mpserver.api import constants
 from mpserver.api.constants import SERVER_RETURN
@@ -47,6 +47,7 @@ class FieldStorage:
     :param strict_parsing: not in use (manual).
     :param file_callback: ``file_callback(filename)`` gives the binary file that takes an uploaded one.
     :param field_callback: ``field_callback()`` gives the binary file that takes another multipart field.
+        What can't be called is as good as none.
     :raises SERVER_RETURN: 411 without a length, 501 for an unknown type of form, 400 for a broken
         one, 413 for one that is larger than allowed.
     """
@@ -59,9 +60,7 @@ class FieldStorage:
         file_callback: FileMaker | None = None,
         field_callback: FieldMaker | None = None,
     ) -> None:
-        self.list: list[AnyField] = []
-        self._index: dict[str, AnyField | list[AnyField]] = {}
-        self._indexed = 0
+        self.list: list[AnyField] = FieldList()
         query = req.args
         if query:
             self._add_pairs(req, _bytes(query), bool(keep_blank_values))
@@ -99,8 +98,8 @@ class FieldStorage:
                     _limit(options, "max_text", current_value(PUBLIC, "MAX_TEXT", MAX_TEXT)),
                     _limit(options, "max_files", current_value(PUBLIC, "MAX_FILES", MAX_FILES)),
                 ),
-                files,
-                fields,
+                files if callable(files) else None,
+                fields if callable(fields) else None,
             )
         else:
             raise SERVER_RETURN(constants.HTTP_NOT_IMPLEMENTED)
@@ -110,24 +109,18 @@ class FieldStorage:
             limit = _limit(req.get_options(), "max_fields", current_value(PUBLIC, "MAX_FIELDS", MAX_FIELDS))
             if data.count(b"&") + data.count(b";") >= limit:
                 refuse(req, constants.HTTP_REQUEST_ENTITY_TOO_LARGE, f"a form of more than {limit} fields")
+        fields = []
         for name, value in urlencoded(data, blank):
             field = str.__new__(StringField, decoded(value))  # (its own __new__ looks at what is known here)
             if name:
                 field.name = decoded(name)
-            self.list.append(field)
+            fields.append(field)
+        self.list += fields
 
     def _fields(self) -> dict[str, AnyField | list[AnyField]]:
-        """The fields by name; made anew when the list grew or shrank."""
-        if self._indexed != len(self.list):
-            index: dict[str, AnyField | list[AnyField]] = {}
-            for field in self.list:
-                present = index.setdefault(field.name, field)
-                if isinstance(present, list):
-                    present.append(field)
-                elif present is not field:
-                    index[field.name] = [present, field]
-            self._index, self._indexed = index, len(self.list)
-        return self._index
+        """The fields by name."""
+        fields = self.list
+        return fields.by_name() if isinstance(fields, FieldList) else indexed(fields)  # (the application's own)
 
     # ---- the mapping
 
@@ -177,15 +170,12 @@ class FieldStorage:
     def __setitem__(self, name: str, value: str | bytes) -> None:
         """Replace all fields of a name by one."""
         field = _made(name, value)
-        self.list = [other for other in self.list if other.name != name]
-        self.list.append(field)
-        self._indexed = -1
+        self.list[:] = [*(other for other in self.list if other.name != name), field]
 
     def __delitem__(self, name: str) -> None:
         """Remove all fields of a name. :raises KeyError: there are none."""
         self._fields()[name]
-        self.list = [other for other in self.list if other.name != name]
-        self._indexed = -1
+        self.list[:] = [other for other in self.list if other.name != name]
 
     def add_field(self, name: str, value: str | bytes) -> None:
         """Add a field to those that the name has."""
@@ -193,8 +183,7 @@ class FieldStorage:
 
     def clear(self) -> None:
         """Remove all fields."""
-        self.list = []
-        self._indexed = -1
+        self.list = FieldList()
 
     def __repr__(self) -> str:
         return f"FieldStorage({self.items()!r})"
