@@ -51,8 +51,8 @@ _WORDS = frozenset({"secure", "discard", "httponly"})
 #: Keyword arguments are taken in any case.
 _KEYWORDS = {name.lower(): name for name in _ATTRIBUTES}
 
-#: One cookie of a header with quotes in it: a ``;`` between quotes does not end it.
-_parts = re.compile(r'(?:[^;"]+|"[^"]*"|")+').findall
+#: One cookie of a header with quotes in it: a ``;`` does not end a value that begins with a quote and has another.
+_parts = re.compile(r"""[^;=]*(?:=\s*(?:"(?:[^\\"]|\\.)*")?[^;]*)?(?:;|$)""").findall
 
 #: The length of a signature: HMAC-MD5 as hexadecimal digits.
 _SIGNATURE = 32
@@ -62,13 +62,24 @@ class CookieError(Exception):
     """A cookie can't be signed, or is not signed correctly."""
 
 
-class Cookie:
+class _Slots(type):
+    """The class of cookie classes: also subclasses take no other attributes than cookies have, or they list."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], members: dict[str, Any]) -> _Slots:
+        members.setdefault("__slots__", ())
+        return super().__new__(cls, name, bases, members)
+
+
+class Cookie(metaclass=_Slots):
     """One cookie: a name, a value, and attributes (manual 4.7.1).
 
     An attribute that was not set is not there (AttributeError), and others than these can't be
     set. ``secure``, ``discard`` and ``httponly`` are written once they are set, whatever to.
     ``__data__`` is a dictionary for subclasses and applications; it is not written.
     """
+
+    #: The names of the attributes, in the order that they are written in.
+    _valid_attr = tuple(_ATTRIBUTES)
 
     #: What `SignedCookie.parse` does with a cookie that is not signed correctly: give it as a plain
     #: Cookie, leave it out, or raise CookieError.
@@ -156,16 +167,18 @@ class SignedCookie(Cookie):
     with another: name and value are signed as one text.
     """
 
-    __slots__ = ("_secret",)
-
     def __init__(self, name: str, value: Any, secret: str | bytes | None = None, **attributes: Any) -> None:
         """:raises CookieError: the secret is empty."""
         super().__init__(name, value, **attributes)
-        self._secret = _key(secret)
+        self._sign_with(secret)
+
+    def _sign_with(self, secret: str | bytes | None) -> None:
+        _key(secret)
+        self.__data__["secret"] = secret
 
     def hexdigest(self, text: str) -> str:
-        """The signature of a text under this cookie's name and secret."""
-        return _sign(self._secret, self.name, text)
+        """The signature of a text under this cookie's name and secret. A subclass may sign in another way."""
+        return _sign(_key(self.__data__["secret"]), self.name, text)
 
     def _content(self) -> str:
         """What is signed."""
@@ -195,27 +208,30 @@ class SignedCookie(Cookie):
         found: dict[str, Any] = {}
         for name, text in _read(string, names):
             try:
-                found[name] = cls(name, cls._opened(key, name, text), key)
+                cookie = cls(name, text, secret=key)
+                cookie._open(key)
             except CookieError:
                 if mismatch == cls.EXCEPTION:
                     raise
                 if mismatch != cls.IGNORE:
                     found[name] = Cookie(name, text)
+            else:
+                found[name] = cookie
         return found
 
-    @classmethod
-    def _opened(cls, key: bytes, name: str, text: str) -> Any:
-        """The value in a text that was received. :raises CookieError: it is not signed correctly."""
-        content = text[_SIGNATURE:]
-        given = text[:_SIGNATURE].encode("utf-8", "surrogatepass")
-        if not hmac.compare_digest(_sign(key, name, content).encode("ascii"), given):
-            raise CookieError(f"Incorrectly Signed Cookie: {name}={text}")
-        return content
+    def _open(self, secret: str | bytes) -> None:
+        """Make what was received the value. :raises CookieError: it is not signed correctly."""
+        self.unsign(secret)
 
     def unsign(self, secret: str | bytes) -> None:
         """Take the signature off the value, after it was checked. :raises CookieError: it is wrong."""
-        self._secret = _key(secret)
-        self.value = self._opened(self._secret, self.name, str(self.value))
+        self._sign_with(secret)
+        text = str(self.value)
+        signature, content = text[:_SIGNATURE], text[_SIGNATURE:]
+        given = signature.encode("utf-8", "surrogatepass")
+        if not hmac.compare_digest(self.hexdigest(content).encode("ascii"), given):
+            raise CookieError(f"Incorrectly Signed Cookie: {self.name}={text}")
+        self.value = content
 
 
 class MarshalCookie(SignedCookie):
@@ -224,19 +240,23 @@ class MarshalCookie(SignedCookie):
     What is not signed correctly is never unmarshalled.
     """
 
-    __slots__ = ()
-
     def _content(self) -> str:
         return base64.b64encode(marshal.dumps(self.value)).decode("ascii")
 
-    @classmethod
-    def _opened(cls, key: bytes, name: str, text: str) -> Any:
-        content = super()._opened(key, name, text)
+    def _open(self, secret: str | bytes) -> None:
+        self.unmarshal(secret)
+
+    def unmarshal(self, secret: str | bytes) -> None:
+        """Check the signature, and make the value what was marshalled.
+
+        :raises CookieError: the signature is wrong, or there is no marshalled value behind it.
+        """
+        self.unsign(secret)
         try:
-            return marshal.loads(base64.b64decode(content, validate=True))
+            self.value = marshal.loads(base64.b64decode(self.value, validate=True))
         except (binascii.Error, ValueError, EOFError, TypeError) as error:
             # Signed by us, but as another kind of cookie or by another version of Python.
-            raise CookieError(f"Cookie {name} holds no marshalled value: {error}") from error
+            raise CookieError(f"Cookie {self.name} holds no marshalled value: {error}") from error
 
 
 def _key(secret: str | bytes | None) -> bytes:
@@ -256,8 +276,8 @@ def _read(string: str, names: Collection[str] | None) -> Iterator[tuple[str, str
     could pose as any cookie where it is written without the ``=``.
     """
     for part in _parts(string) if '"' in string else string.split(";"):
-        name, _, value = part.partition("=")
-        name = name.strip()
+        name, _, value = part.removesuffix(";").partition("=")
+        name = name.strip().lstrip(", ")
         if name and name[0] != "$" and (names is None or name in names):
             yield name, value.strip()
 

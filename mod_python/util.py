@@ -40,9 +40,12 @@ def parse_qsl(qs: Any, keep_blank_values: int = 0, strict_parsing: int = 0) -> l
     """The (name, value) pairs of a query string (manual 4.6.4): str of str, bytes of bytes.
 
     :param strict_parsing: not in use (manual).
+    :raises TypeError: it is neither.
     """
     if isinstance(qs, bytes):
         return list(urlencoded(qs, bool(keep_blank_values)))
+    if not isinstance(qs, str):
+        raise TypeError(f"a query string is str or bytes, not {type(qs).__name__}")
     data = qs.encode("utf-8", "surrogateescape")
     return [(decoded(name), decoded(value)) for name, value in urlencoded(data, bool(keep_blank_values))]
 

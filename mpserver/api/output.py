@@ -79,9 +79,10 @@ class Sending(ResponseHead):
                 data = bytes(data)
             else:
                 raise TypeError(f"a bytes-like object is required, not '{type(data).__name__}'")
-        if data:
-            self.mp_parts.append(data)
-            self.mp_waiting += len(data)
+        if not data:
+            return  # nothing is no reason to send the head
+        self.mp_parts.append(data)
+        self.mp_waiting += len(data)
         if flush or self.mp_waiting > BUFFER_LIMIT:
             self.mp_flush("Write failed, client closed connection.")
 

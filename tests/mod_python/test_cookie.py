@@ -100,6 +100,14 @@ class TestReading:
             ("g=x=y==", {"g": "x=y=="}),
             ("h; i=", {"h": "", "i": ""}),
             ('c="d e"; e="x;y"; f="', {"c": '"d e"', "e": '"x;y"', "f": '"'}),
+            # a quote counts only where a value begins with it, and where another one ends it
+            ('a=x"; b="y; c=1', {"a": 'x"', "b": '"y', "c": "1"}),
+            ('a="; pysid=1; b=2', {"a": '"', "pysid": "1", "b": "2"}),
+            ('a=1"; pysid=1; b=2"', {"a": '1"', "pysid": "1", "b": '2"'}),
+            ('a="x;y" ; b = "z" ;c=""', {"a": '"x;y"', "b": '"z"', "c": '""'}),
+            ('a="x\\"y;z"; b="w\\\\"; c=1', {"a": '"x\\"y;z"', "b": '"w\\\\"', "c": "1"}),
+            ('n"; a="b"', {'n"': "", "a": '"b"'}),
+            (", a=1;, b=2", {"a": "1", "b": "2"}),
             ("$Version=1; a=b; $Path=/x; c=d", {"a": "b", "c": "d"}),
             ("a[1]=x; b:c=y; é=w; f={x}", {"a[1]": "x", "b:c": "y", "é": "w", "f": "{x}"}),
             ("a=b; expires=Sat, 14-Jun-2003 02:42:36 GMT; Path=/x; secure",
@@ -201,6 +209,65 @@ class TestMarshal:
         assert type(Cookie.MarshalCookie.parse(header, SECRET)["spam"]) is Cookie.Cookie
         with pytest.raises(Cookie.CookieError):
             Cookie.MarshalCookie.parse(header, SECRET, Cookie.Cookie.EXCEPTION)
+
+
+class TestSubclasses:
+    def test_of_a_cookie(self) -> None:
+        class Site(Cookie.Cookie):
+            def __init__(self, name: str, value: Any, **attributes: Any) -> None:
+                Cookie.Cookie.__init__(self, name, value, **attributes)
+                self.path = "/site"
+
+        found = Site.parse('a=1; b="x"')
+        assert [str(cookie) for cookie in found.values()] == ["a=1; path=/site", 'b="x"; path=/site']
+        assert repr(found["a"]) == "<Site: a=1; path=/site>"
+        assert Site._valid_attr[:3] == ("version", "path", "domain")
+        with pytest.raises(AttributeError):
+            found["a"].other = 1
+
+    def test_with_attributes_of_its_own(self) -> None:
+        class Kept(Cookie.Cookie):
+            __slots__ = ("seen",)
+
+        cookie = Kept("a", "b")
+        cookie.seen = 1  # type: ignore[attr-defined]
+        assert (cookie.seen, str(cookie)) == (1, "a=b")  # type: ignore[attr-defined]
+
+    def test_that_brings_its_secret(self) -> None:
+        class Ours(Cookie.SignedCookie):
+            def __init__(self, name: str, value: Any, **options: Any) -> None:
+                Cookie.SignedCookie.__init__(self, name, value, **{"secret": SECRET} | options)
+
+        line = str(Ours("spam", "eggs"))
+        assert line == f"spam={signed('spam', 'eggs')}"
+        assert (type(Ours.parse(line, SECRET)["spam"]), Ours.parse(line, SECRET)["spam"].value) == (Ours, "eggs")
+        assert Ours("a", "b").__data__["secret"] == SECRET
+
+    def test_that_signs_in_another_way(self) -> None:
+        class Sha(Cookie.SignedCookie):
+            def hexdigest(self, text: str) -> str:
+                return hmac.new(b"k", (self.name + text).encode(), "sha256").hexdigest()[:32]
+
+        line = str(Sha("spam", "eggs", SECRET))
+        assert Sha.parse(line, SECRET)["spam"].value == "eggs"
+        assert type(Cookie.SignedCookie.parse(line, SECRET)["spam"]) is Cookie.Cookie
+        assert type(Sha.parse(f"spam={signed('spam', 'eggs')}", SECRET)["spam"]) is Cookie.Cookie
+
+    def test_that_checks_in_another_way(self) -> None:
+        class Open(Cookie.SignedCookie):
+            def unsign(self, secret: str | bytes) -> None:
+                if str(self.value) != "yes":
+                    raise Cookie.CookieError("no")
+
+        found = Open.parse("a=yes; b=no", SECRET)
+        assert [type(cookie) for cookie in found.values()] == [Open, Cookie.Cookie]
+
+    def test_unmarshal(self) -> None:
+        cookie = Cookie.MarshalCookie("a", str(Cookie.MarshalCookie("a", [1, 2], SECRET)).partition("=")[2], SECRET)
+        cookie.unmarshal(SECRET)
+        assert cookie.value == [1, 2]
+        with pytest.raises(Cookie.CookieError):
+            cookie.unmarshal(SECRET)
 
 
 class TestRequests:

@@ -210,7 +210,12 @@ def test_a_file_input_left_empty_is_an_empty_string(make_request: Make) -> None:
     assert field.disposition_options == {"name": "up", "filename": ""}
     asked: list[str] = []
     req = make_request("/", **multipart(file_part("up", "", b"", kind)))
-    made = storage.FieldStorage(req, file_callback=lambda name: asked.append(name) or BytesIO())["up"]
+
+    def store(name: str) -> BytesIO:
+        asked.append(name)
+        return BytesIO()
+
+    made = storage.FieldStorage(req, file_callback=store)["up"]
     assert (made, made.filename, asked) == ("", None, [""])  # type: ignore[union-attr]
 
 
@@ -438,6 +443,13 @@ def test_string_fields_are_strings() -> None:
 )
 def test_parse_qsl(query: Any, blank: int, pairs: list[Any]) -> None:
     assert util.parse_qsl(query, blank) == pairs
+
+
+@pytest.mark.parametrize("query", [None, 1, ["a=1"], bytearray(b"a=1")])
+def test_what_is_no_query_string(query: Any) -> None:
+    for parse in (util.parse_qs, util.parse_qsl):
+        with pytest.raises(TypeError, match=f"not {type(query).__name__}"):
+            parse(query)
 
 
 def test_parse_qs() -> None:
