@@ -93,10 +93,6 @@ class BaseSession(dict[Any, Any]):
         self._lock = lock
         self._sid = self._check(sid) if sid else self._received()
 
-        # Before this request's own lock, so that it runs after that is released: cleanups go backwards.
-        if random.random() * current_value(PUBLIC, "CLEANUP_CHANCE", CLEANUP_CHANCE) < 1:
-            self.cleanup()
-
         self.init_lock()
         if self._sid:
             self.lock()
@@ -106,6 +102,11 @@ class BaseSession(dict[Any, Any]):
             self.unlock()
             self._begin(timeout)
         self._accessed = time.time()
+        if random.random() * current_value(PUBLIC, "CLEANUP_CHANCE", CLEANUP_CHANCE) < 1:
+            self.cleanup()
+            if self._locked:
+                # cleanups go backwards: what was registered now runs after the lock is given back
+                req.register_cleanup(unlock_session_cleanup, self)
 
     def _begin(self, timeout: float) -> None:
         """Make this a new session, and tell the client its id."""

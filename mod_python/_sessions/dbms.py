@@ -4,14 +4,14 @@ The file is an SQLite database as the standard library's ``dbm.sqlite3`` makes i
 values, write-ahead log), through the ``sqlite3`` module: that is there on all Pythons from 3.11 on, while
 ``dbm`` has, by the way Python was built, gnu, ndbm, sqlite3 (from 3.13 on), or nothing but the dumb one,
 which loses everything when a process is killed at the wrong moment. Any other ``dbm`` module can be used
-by naming it.
+by naming it, and a file that one of them has made is found.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import sqlite3
-import stat
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -19,7 +19,7 @@ from functools import partial
 
 from mod_python._sessions import records
 from mod_python._sessions.once import Once
-from mod_python._sessions.private import is_shared
+from mod_python._sessions.private import check_file, is_shared
 from mpserver.api import runtime
 from mpserver.typing import Any, Protocol, TypeVar
 
@@ -27,6 +27,9 @@ T = TypeVar("T")
 
 #: Gives what keeps all others from writing to databases, for as long as it is entered: the first of the server's locks.
 Guard = Callable[[], AbstractContextManager[object]]
+
+#: What dbm modules append to a name.
+_ENDINGS = ("", ".db", ".dat", ".dir", ".pag", ".bak")
 
 #: How many sessions a clean-up looks at between two glances at the clock.
 _BATCH = 100
@@ -263,11 +266,7 @@ def _prepare(path: str) -> None:
         raise FileNotFoundError(error.errno, "The folder of the sessions' database isn't there", path) from error
     except FileExistsError:
         pass
-    found = os.lstat(path)
-    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        raise PermissionError(
-            1, "This is no file of the server's account that only it can write to: remove it", path
-        )  # fmt: skip
+    found = check_file(path)
     if found.st_mode & 0o077:
         os.chmod(path, 0o600)
 
@@ -329,10 +328,32 @@ class ModuleDatabase:
         return deleted, total, True
 
 
+def _maker(path: str) -> Any:
+    """The dbm module, other than that of SQLite, which made the files that are there.
+
+    :raises PermissionError: somebody else could have written them.
+    """
+    import dbm
+
+    name = dbm.whichdb(path)
+    if not name or name == "dbm.sqlite3":
+        return None
+    try:
+        module = importlib.import_module(name)
+    except ImportError:
+        return None  # that the file can't be used is told when it is opened
+    for ending in _ENDINGS:
+        if os.path.lexists(path + ending):
+            check_file(path + ending)
+    return module
+
+
 @Once
 def database(path: str, module: Any = None) -> Database:
     """The database of a file, through a dbm module if one is given."""
     path = os.path.abspath(path)
+    if module is None:
+        module = _maker(path)
     if module is not None:
         return ModuleDatabase(path, module)
     made = SqliteDatabase(path)

@@ -8,7 +8,7 @@ from functools import partial
 from mod_python._public import current_value
 from mod_python._sessions import options, records
 from mod_python._sessions.base import DFT_LOCK, PUBLIC, StoredSession, server
-from mod_python._sessions.private import unshared
+from mod_python._sessions.private import named, unshared
 from mod_python._sessions.records import SessionRecord
 from mpserver.typing import TYPE_CHECKING, Any
 
@@ -24,9 +24,10 @@ class DbmSession(StoredSession):
     """Sessions in a database file (manual 4.8.1).
 
     It is PythonOption mod_python.dbm_session.database_filename, or ``mp_sess.dbm`` in
-    mod_python.dbm_session.database_directory or mod_python.session.database_directory (in a private folder
-    in that, where others can write to it); where none is set, in a private folder in that for temporary
-    files. It is an SQLite database as that of `dbm.sqlite3`, unless ``dbmtype`` says otherwise.
+    mod_python.dbm_session.database_directory or mod_python.session.database_directory; where none is set, in a
+    private folder in that for temporary files. Where others can write to the folder, it is in a private one in
+    that. It is an SQLite database as that of `dbm.sqlite3`, unless ``dbmtype`` says otherwise or another dbm
+    module has made it.
     """
 
     def __init__(
@@ -48,7 +49,8 @@ class DbmSession(StoredSession):
         from mod_python._sessions import dbms  # (its SQLite costs others nothing)
 
         settings = options.settings(req)
-        file = dbm or settings.dbm_file or unshared(settings.dbm_directory) + "/mp_sess.dbm"
+        given = dbm or settings.dbm_file
+        file = named(given) if given else unshared(settings.dbm_directory) + "/mp_sess.dbm"
         self._database: Database = dbms.database(file, dbmtype)
         self._guard: Guard = partial(server().global_lock, req.server, None, 0)
         super().__init__(req, sid, secret, timeout, lock)

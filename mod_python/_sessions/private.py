@@ -49,6 +49,44 @@ def is_shared(path: str) -> bool:
     return bool(found.st_mode & 0o022) or found.st_uid not in (0, os.geteuid())
 
 
+def is_sticky(path: str) -> bool:
+    """Whether nobody but the server's account (and root) can remove or rename what that has in a shared folder."""
+    found = os.stat(path)
+    return bool(found.st_mode & stat.S_ISVTX) and found.st_uid in (0, os.geteuid())
+
+
+def named(file: str) -> str:
+    """Where a file that an option names is kept: in a private folder beside that place, if others can write there.
+
+    The file alone would not do: a database has more than one, and somebody else could make the others first.
+
+    :raises PermissionError: others could take even the private folder away.
+    """
+    file = os.path.abspath(file)
+    directory = os.path.dirname(file)
+    try:
+        if not is_shared(directory):
+            return file
+    except FileNotFoundError:
+        return file  # who opens it tells
+    if not is_sticky(directory):
+        raise PermissionError(
+            1, "Others can write to the folder of the sessions' database, and it has no sticky bit: name a file in a "
+            "folder of the server's account by PythonOption mod_python.dbm_session.database_filename", file
+        )  # fmt: skip
+    return os.path.join(make_directory(os.path.join(directory, shared_name())), os.path.basename(file))
+
+
+def check_file(path: str) -> os.stat_result:
+    """What a file of sessions is like. :raises PermissionError: somebody else could have written it."""
+    found = os.lstat(path)
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise PermissionError(
+            1, "This is no file of the server's account that only it can write to: remove it", path
+        )  # fmt: skip
+    return found
+
+
 @lru_cache(maxsize=1)
 def temporary() -> str:
     """A private folder in the system's folder for temporary files."""

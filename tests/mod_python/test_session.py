@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 import sqlite3
@@ -546,6 +547,24 @@ class TestPrivacy:
         with pytest.raises(PermissionError, match="Others can write"):
             dbmsession.DbmSession(named).save()
 
+    @pytest.mark.parametrize("module", [None, "dbm.dumb"])
+    def test_a_named_database_in_a_shared_folder_with_a_sticky_bit(
+        self, ask: Ask, tmp_path: Path, module: str | None
+    ) -> None:
+        dbmtype = importlib.import_module(module) if module else None
+        shared = tmp_path / "tmp"
+        shared.mkdir()
+        shared.chmod(0o1777)
+        file = str(shared / "x.dbm")
+        session = dbmsession.DbmSession(ask(), file, dbmtype=dbmtype)
+        session["a"] = 1
+        session.save()
+        session.unlock()
+        (folder,) = shared.iterdir()
+        assert mode(folder) == 0o700
+        assert {path.name.partition(".")[0] for path in folder.iterdir()} == {"x"}
+        assert dbmsession.DbmSession(ask(session.id()), file, dbmtype=dbmtype)["a"] == 1
+
 
 class TestFiles:
     def test_layout(self, ask: Ask, tmp_path: Path) -> None:
@@ -770,7 +789,8 @@ class TestFileCleanup:
         session = Session.Session(req)
         assert [text for text, _ in req.logged] == ["FileSession: registered filesession cleanup."]
         # the session is free again before anybody has to wait for the clean-up
-        assert [function.__name__ for function, _ in req.cleanups[:1]] == ["filesession_cleanup"]
+        last = [function.__name__ for function, _ in req.cleanups[-2:]]
+        assert last == ["filesession_cleanup", "unlock_session_cleanup"]  # (they run backwards)
         session.save()
         assert store.load(old) is not None
         req.end()
@@ -823,6 +843,31 @@ class TestDbm:
         session.unlock()
         assert dbmsession.DbmSession(ask(sid), file, dbmtype=dbm.dumb).is_new()
         assert Path(file + ".dat").exists()
+
+    def test_a_file_of_another_dbm_is_found(self, ask: Ask, tmp_path: Path) -> None:
+        import dbm.dumb
+
+        file = str(tmp_path / "sessions" / "mp_sess.dbm")
+        record = {"_data": {"a": 1}, "_created": 1.0, "_accessed": time.time(), "_timeout": 1800}
+        with dbm.dumb.open(file, "c", 0o600) as database:
+            database[UNKNOWN.encode()] = pickle.dumps(record)
+        session = dbmsession.DbmSession(ask(UNKNOWN))
+        assert (session.is_new(), session["a"]) == (False, 1)
+        session["a"] = 2
+        session.save()
+        session.unlock()
+        with dbm.dumb.open(file) as database:
+            assert pickle.loads(database[UNKNOWN.encode()])["_data"] == {"a": 2}
+        assert not Path(file).exists()
+
+    def test_a_file_of_another_dbm_that_others_can_write_to(self, ask: Ask, tmp_path: Path) -> None:
+        import dbm.dumb
+
+        file = str(tmp_path / "sessions" / "mp_sess.dbm")
+        dbm.dumb.open(file, "c", 0o600).close()
+        os.chmod(file + ".dat", 0o666)
+        with pytest.raises(PermissionError, match=r"only it can write to.*mp_sess\.dbm\.dat"):
+            dbmsession.DbmSession(ask())
 
     def test_another_dbm_is_told(self, ask: Ask, tmp_path: Path) -> None:
         (tmp_path / "sessions" / "mp_sess.dbm").write_bytes(b"\x13\x57\x9a\xce" * 100)
@@ -920,6 +965,26 @@ class TestOwnClasses:
         assert again["a"] == 1
         again.invalidate()
         assert kept == {}
+
+    def test_cleanup_finds_the_session_set_up(self, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Session, "CLEANUP_CHANCE", 1)
+        seen: list[Any] = []
+        holds: list[int] = []
+
+        class Mine(memorysession.MemorySession):
+            def cleanup(self) -> None:
+                seen.append((self.id(), self.is_new(), self.timeout(), self.created() > 0, dict(self), self._locked))
+                self._req.register_cleanup(lambda _: holds.append(self._locked))
+
+        req = ask()
+        session = Mine(req, timeout=77)
+        assert seen == [(session.id(), True, 77, True, {}, 1)]
+        session["a"] = 1
+        session.save()
+        req.end()
+        Mine(ask(session.id()))
+        assert seen[1] == (session.id(), False, 77, True, {"a": 1}, 1)
+        assert holds == [0], "what is cleaned up keeps others waiting"
 
     def test_outside_a_server(self, make_request: Callable[..., Any]) -> None:
         req = make_request(server=None, hlist=None, document_root=lambda: "/", register_cleanup=lambda *_: None)

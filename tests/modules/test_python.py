@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -165,6 +166,21 @@ def test_options_and_their_removal() -> None:
 
 def test_options_of_sections_are_not_the_servers() -> None:
     assert python.SERVER_OPTIONS not in within("Directory", "/").say("PythonOption a 1").server
+
+
+@pytest.mark.parametrize("name", ["mod_python.dbm_session.database_filename", "session_dbm"])
+def test_a_database_where_others_can_write_is_warned_of(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "sessions"
+    line = f"PythonOption {name} {folder}/x.dbm"
+    (warning,) = Scope().say(line).warnings
+    told = f"PythonOption {name}: the folder {folder} of the sessions' database"
+    assert warning == f"{told}: No such file or directory (line 1 of test.conf)"
+    folder.mkdir()
+    for mode, count in ((0o700, 0), (0o755, 0), (0o1777, 0), (0o777, 1), (0o775, 1)):
+        folder.chmod(mode)
+        assert len(Scope().say(line).warnings) == count
+    assert "others can write to the folder" in Scope().say(line).warnings[0]
+    assert not Scope().say(f"PythonOption {name}", f"PythonOption x {folder}/none/x").warnings
 
 
 def test_config_tells_what_was_set() -> None:

@@ -140,6 +140,8 @@ def directory_for(spec: HandlerSpec, filename: str | None) -> str | None:
 MUTEX_DIRECTORY = "mod_python.mutex_directory"
 MUTEX_LOCKS = "mod_python.mutex_locks"
 DEFAULT_LOCKS = 8
+#: The options that name the sessions' database (manual 4.8.1), which is of no use where others could write.
+DATABASES = frozenset({"mod_python.dbm_session.database_filename", "session_dbm"})
 
 
 def mutexes(main: Server, root: str, mutex: Setting[dict[str, Mutex]]) -> tuple[str, int]:

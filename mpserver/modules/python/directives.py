@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Callable
 
 from mpserver import lazyre
@@ -16,6 +18,7 @@ from mpserver.modules import values
 from mpserver.modules.python import (
     BACKENDS,
     CONNECTION_HANDLERS,
+    DATABASES,
     EARLY_PHASES,
     FILTER_NAMES,
     HANDLERS,
@@ -172,10 +175,27 @@ def _option(call: Call) -> None:
     key = values.filled(call, call.args[0])
     if key == MUTEX_LOCKS and len(call.args) == 2:
         _LOCKS(call, call.args[1])
+    if key in DATABASES and len(call.args) == 2:
+        _look_at_folder(call, call.args[1])
     entry = {key: call.args[1] if len(call.args) == 2 else ""}
     values.set_in(call.conf, PYTHON_OPTIONS, entry)
     if call.section is None:
         values.set_in(call.server, SERVER_OPTIONS, entry)
+
+
+def _look_at_folder(call: Call, file: str) -> None:
+    """Tell of a sessions' database that every request would refuse."""
+    folder = os.path.dirname(file)
+    try:
+        mode = os.stat(folder).st_mode
+    except OSError as error:
+        call.warn(f"{call.name} {call.args[0]}: the folder {folder} of the sessions' database: {error.strerror}")
+        return
+    if mode & 0o022 and not mode & stat.S_ISVTX:
+        call.warn(
+            f"{call.name} {call.args[0]}: others can write to the folder {folder} (mode {stat.S_IMODE(mode):04o}), so "
+            "no sessions are kept there: give it the sticky bit, or name a file in a folder of the server's account"
+        )
 
 
 def _time_limit(call: Call, word: str) -> float:
