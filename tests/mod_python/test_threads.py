@@ -303,19 +303,20 @@ def test_an_application_is_there_for_all_once_one_thread_has_loaded_it(
     def application(environ: Any, start_response: Any) -> list[bytes]:
         return [environ["n"]]
 
-    monkeypatch.setattr(mount_module.Mount, "_import", lambda self, name: SimpleNamespace(application=application))
+    loaded = SimpleNamespace(module=SimpleNamespace(application=application))
+    plan = SimpleNamespace(loader=SimpleNamespace(load=lambda *_: loaded), python_path=None)
     monkeypatch.setattr(wsgi, "WsgiExchange", lambda req: SimpleNamespace(
         start_response=None, send_all=req.given.extend, fail=lambda: None
     ))  # fmt: skip
     for turn in range(20):
         mount = mount_module.Mount()
-        mount._name, mount.ready = "x", True
+        mount._name, mount._directory, mount._reload, mount.ready = "x", None, False, True
         mount.environment = cast(Any, SimpleNamespace(make=lambda req, path: {"n": req.n}))
         mount.errors = cast(Any, SimpleNamespace(partial={}))
         monkeypatch.setattr(wsgi, "mounted", lambda req: mount)  # noqa: B023  # called in the loop
 
         def work(number: int) -> tuple[int, list[bytes]]:
-            req = make_request(mp_uri="/", mp_request_time=1000.0, n=str(number).encode(), given=[])
+            req = make_request(mp_uri="/", mp_request_time=1000.0, mp_plan=plan, n=str(number).encode(), given=[])
             return wsgi.handler(req), req.given
 
         assert together(work, seed=turn) == [(0, [str(number).encode()]) for number in range(THREADS)]
