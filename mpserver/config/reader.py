@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
 
-from mpserver.config import conditional_sections, foreign_modules, lexer
+from mpserver.config import conditional_sections, foreign_modules, lexer, macros
 from mpserver.config.include_files import expand
 from mpserver.config.registry import Module, Registry, short
 from mpserver.config.section_kinds import SECTIONS
@@ -87,6 +87,9 @@ class Reader:
         self.errors: list[ConfigError] = []
         self.warnings: list[str] = []
         self.order: dict[str, None] = {}
+        #: By their names in lower case; and the names of those that are being used.
+        self.macros: dict[str, macros.Macro] = {}
+        self.using: list[str] = []
         self._open: list[str] = []
         self._children = self.tree
         self._file, self._line = "", 0
@@ -128,19 +131,55 @@ class Reader:
         """Read the text of a file; sections must open and close in the same file."""
         self.order.setdefault(file)
         outer_file, outer_line, self._file = self._file, self._line, file
+        self._read(lexer.lines(text), file)
+        self._file, self._line = outer_file, outer_line
+
+    def read_at_once(self, lines: Iterable[tuple[int, str]], file: str) -> None:
+        """Read lines with their numbers at this place; they are of a text that is called ``file`` in messages."""
+        self.order.setdefault(file)
+        outer_file, outer_line, self._file = self._file, self._line, file
+        self._read(lines, file)
+        self._file, self._line = outer_file, outer_line
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """The file and line that is read."""
+        return self._file, self._line
+
+    def _read(self, lines: Iterable[tuple[int, str]], file: str) -> None:
         frames: list[_Frame] = []
         bottom = self._children
-        for number, line in lexer.lines(text):
+        macro: macros.Collector | None = None
+        for number, line in lines:
             self._line = number
             try:
-                self._read_line(line, frames)
+                if macro is not None:
+                    if macro.take(number, line):
+                        macro.end(self)
+                        macro = None
+                elif line[:6].lower() == "<macro" and not line[6:7].isalnum() and (not frames or frames[-1].active):
+                    macro = self._macro(line)
+                else:
+                    self._read_line(line, frames)
             except ConfigError as error:
                 self.errors.append(error.at(file, number))
+        if macro is not None:
+            self.errors.append(macro.not_closed())
         for frame in reversed(frames):
             self.errors.append(ConfigError(_not_closed(frame), file, frame.line))
             self._close(frame, frames)
         self._children = bottom
-        self._file, self._line = outer_file, outer_line
+
+    def _macro(self, line: str) -> macros.Collector:
+        """A macro begins."""
+        if self.in_htaccess:
+            raise ConfigError("<Macro not allowed here")
+        name, at = lexer.next_word(line)
+        text = line[6:] if name.endswith(">") else line[at:]
+        bracket = text.rfind(">")
+        if bracket < 0:
+            raise ConfigError("<Macro> directive missing closing '>'")
+        return macros.Collector(self, text[:bracket].strip(lexer.BLANKS))
 
     def _read_line(self, line: str, frames: list[_Frame]) -> None:
         active = frames[-1].active if frames else True
@@ -247,7 +286,7 @@ class Reader:
 
     def knows_section(self, name: str) -> bool:
         """Whether a section of this name exists."""
-        return name.lower() in SECTIONS or name.lower() in conditional_sections.TABLE
+        return name.lower() in SECTIONS or name.lower() in conditional_sections.TABLE or name.lower() == "macro"
 
     def include(self, name: str, pattern: str, optional: bool) -> None:
         """Read the files that a name, directory or pattern means, in sorted order."""
@@ -380,7 +419,13 @@ def _error(reader: Reader, name: str, args: tuple[str, ...], raw: str) -> bool:
     raise ConfigError(raw or "The Error directive was used with no message.")
 
 
+def _macro(reader: Reader, name: str, args: tuple[str, ...], raw: str) -> bool:
+    macros.DIRECTIVES[name.lower()](reader, raw)
+    return False
+
+
 _DIRECTIVES: Mapping[str, Callable[[Reader, str, tuple[str, ...], str], bool]] = {
+    **dict.fromkeys(macros.DIRECTIVES, _macro),
     "include": _include,
     "includeoptional": _include,
     "define": _define,

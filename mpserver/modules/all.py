@@ -19,6 +19,7 @@ TABLE = (
     Known("core.c", "core_module", "core", ALWAYS, (ANY_HANDLER, TRACE_HANDLER), ("content_length", "byterange")),
     Known("mod_so.c", "so_module"),  # LoadModule, while the configuration is read
     Known("http_core.c", "http_module"),
+    Known("mod_macro.c", "macro_module"),  # Macro and Use, while the configuration is read
     Known("mod_version.c", "version_module"),  # IfVersion
     Known("mod_logio.c", "logio_module"),  # %I, %O and %S of LogFormat
     Known("mod_systemd.c", "systemd_module"),  # READY and STOPPING are told to systemd
