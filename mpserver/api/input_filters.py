@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mpserver.api.input import Input
-from mpserver.typing import Protocol
+from mpserver.typing import Any, Protocol
 
 #: So much of a body is taken at a time.
 PIECE = 65536
@@ -16,6 +16,9 @@ class InputFilter(Protocol):
 
     def more(self) -> bytes | None:
         """Wait for some bytes; None at the end."""
+
+    def move(self, req: Any) -> None:
+        """Be a filter of another request, before anything has come."""
 
 
 class Raw:
@@ -30,6 +33,9 @@ class Raw:
     def more(self) -> bytes | None:
         """See `InputFilter.more`."""
         return self.source.some(PIECE) or None
+
+    def move(self, req: Any) -> None:
+        """See `InputFilter.move`."""
 
 
 class FilteredInput(Input):
@@ -54,6 +60,11 @@ class FilteredInput(Input):
         self._filters.insert(-1, added)
         if len(self._filters) > 2:
             self._filters[-3].upstream = added
+
+    def move(self, req: Any) -> None:
+        """Be the body of another request."""
+        for one in self._filters:
+            one.move(req)
 
     @property
     def complete(self) -> bool:
@@ -95,6 +106,12 @@ class FilteredInput(Input):
         while self._more():
             self._buffer = b""
         return self.source.discard()
+
+
+def move(body: Input | None, req: Any) -> None:
+    """Let the filters of a body be those of another request, which goes on with it."""
+    if isinstance(body, FilteredInput):
+        body.move(req)
 
 
 def unfiltered(body: Input | None) -> Input | None:

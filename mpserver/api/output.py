@@ -12,11 +12,11 @@ from operator import index
 
 from mpserver.api import constants
 from mpserver.api.members import string
-from mpserver.api.parts import FilePart, Part
+from mpserver.api.parts import FilePart, Part, close_files
 from mpserver.api.response_head import LINE_END, ResponseHead
 from mpserver.errors import ClientGone
 from mpserver.http1.response import LAST_CHUNK, chunked_beginning, status_line
-from mpserver.typing import Protocol
+from mpserver.typing import Any, Protocol, Self
 
 #: A file shorter than this is read and leaves in one piece with the head.
 SMALL_FILE = 65536
@@ -37,6 +37,9 @@ class OutputChain(Protocol):
 
     def finish(self) -> None:
         """The response is complete: send what is left of it, and of what the filters keep."""
+
+    def move(self, req: Any) -> None:
+        """Be those of another request."""
 
     def drop(self) -> None:
         """The response is given up: so are the filters."""
@@ -59,6 +62,8 @@ class Sending(ResponseHead):
     #: Whether the head was made, and whether the response is complete.
     mp_started: bool
     mp_finished: bool
+    #: The request that it is redirected to now, which has the response.
+    mp_heir: Self | None
 
     # ---- what applications call
 
@@ -93,7 +98,13 @@ class Sending(ResponseHead):
             chain.flush()
             return
         if self.mp_finished:
-            self.mp_parts.clear()
+            close_files(self.mp_parts)
+            self.mp_waiting = 0
+            return
+        if self.mp_heir is not None:
+            parts, size = self.mp_parts, self.mp_waiting
+            self.mp_parts, self.mp_waiting = [], 0
+            self.mp_heir.mp_pass_on(parts, size)
             return
         if (
             not self.mp_started
@@ -171,6 +182,7 @@ class Sending(ResponseHead):
             chain.finish()
             return
         if self.mp_finished:
+            close_files(self.mp_parts)
             return
         if self.mp_started:
             begun = self.mp_link.take_held()
@@ -246,6 +258,24 @@ class Sending(ResponseHead):
         data = b"%bContent-Length: %d\r\n\r\n%b" % (head, size, body)
         self.mp_bytes_out = len(data)
         self.mp_link.finish_whole(data)
+
+    def mp_pass_on(self, parts: list[Part], size: int) -> None:
+        """Send what the request that was redirected here writes meanwhile: at once, in this one's response.
+
+        :raises ClientGone: the client is gone.
+        """
+        chain, kept = self.mp_chain, (self.mp_parts, self.mp_waiting)
+        sending = chain is not None and chain.sending
+        self.mp_parts, self.mp_waiting = parts, size
+        self.mp_has_file = self.mp_has_file or any(isinstance(part, FilePart) for part in parts)
+        if chain is not None:
+            chain.sending = True  # (its filters are for what this one writes)
+        try:
+            self.mp_flush()
+        finally:
+            if chain is not None:
+                chain.sending = sending
+            self.mp_parts, self.mp_waiting = kept
 
     def mp_aborted(self) -> None:
         """The client is gone, or must not take what it got for a whole response: the connection ends."""

@@ -54,6 +54,10 @@ class OutputFilter:
         """What comes from above: parts, which are this filter's now, and MORE, FLUSH or EOS."""
         self.next.take(parts, mark)
 
+    def move(self, req: Request) -> None:
+        """Be a filter of another request, before anything has come."""
+        self.req = req
+
     def drop(self) -> None:
         """The response is given up: close what is kept."""
 
@@ -290,6 +294,17 @@ class Chain:
             self.sink.take([], EOS)
         close_files(req.mp_parts)  # (what a filter wrote by ``req.write`` after all was said)
         req.mp_waiting = 0
+
+    def move(self, req: Request) -> None:
+        """Be the filters of another request, behind those that it has: it goes on with what its look-up found."""
+        for one in (*self.filters, self.sink):
+            one.move(req)
+        chain = chain_of(req)
+        if chain is None:
+            req.mp_chain = self
+            return
+        for one in self.filters:
+            chain.add(one)
 
     def drop(self) -> None:
         """The response is given up."""

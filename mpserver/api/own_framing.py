@@ -22,18 +22,24 @@ if TYPE_CHECKING:
     from mpserver.api.error_log import ErrorLog
 
 CHUNKED = "chunked"
+#: The codings that there are (RFC 9112 7); a header with others means nothing to a client.
+KNOWN = frozenset({CHUNKED, "gzip", "x-gzip", "deflate", "compress", "x-compress"})
 #: So many bytes are looked at to see whether they are a chunk.
 LOOK = 4096
 
 
 def codings(tables: list[Table]) -> list[str]:
-    """The codings that the headers name, in lower case and their order; ``identity``, which means none, left out."""
+    """The codings that the headers name, in lower case and their order; ``identity``, which means none, left out.
+
+    None where one of them is unknown, or ``chunked`` is not the last.
+    """
     found: list[str] = []
     for table in tables:
         value = table["Transfer-Encoding"]
         for text in [value] if isinstance(value, str) else value:
             found += [word.strip().lower() for word in text.split(",")]
-    return [word for word in found if word and word != "identity"]
+    named = [word for word in found if word and word != "identity"]
+    return named if KNOWN.issuperset(named) and CHUNKED not in named[:-1] else []
 
 
 def begins_with_chunk(part: Part) -> bool:

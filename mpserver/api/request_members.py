@@ -25,6 +25,16 @@ if TYPE_CHECKING:
     from mpserver.http1.head import Head
 
 
+#: The headers, in lower case, that are about the client's own request alone: sub-requests don't have them.
+OWN = frozenset(
+    (
+        "content-encoding", "content-language", "content-length", "content-location", "content-range", "content-type",
+        "transfer-encoding", "expect", "range", "if-match", "if-none-match", "if-modified-since", "if-range",
+        "if-unmodified-since",
+    )
+)  # fmt: skip
+
+
 def _finfo(name: str, value: Any) -> FileInfo:
     if not isinstance(value, FileInfo):
         raise TypeError("finfo must be a finfoobject")
@@ -76,6 +86,9 @@ class RequestMembers(Sending, Receiving):
     mp_cut = False
     #: The chunks that its application makes itself.
     mp_own_chunks: OwnChunks | None = None
+    mp_heir: Self | None = None
+    #: The look-up whose place it took, where that has cleanups.
+    mp_index: Self | None = None
     #: What runs at its end; made by the first thread that has something.
     mp_cleanups: list[tuple[Callable[[Any], Any], Any]] | None = None
     #: The locks of the pool that it takes, see `mpserver.locks.RequestLocks`.
@@ -124,8 +137,8 @@ class RequestMembers(Sending, Receiving):
         self.mp_is_directory = False
         self.mp_added: dict[str, list[HandlerEntry]] | None = None
         self.mp_located: Any = None
-        #: Whether access, authentication and authorisation are behind it, by the request before it or by its own
-        #: directory; whether it is the look-up of an index.
+        #: Whether access, authentication and authorisation are behind it, by the request before it or its main request;
+        #: whether it is the look-up of an index.
         self.mp_admitted = self.mp_is_lookup = False
         self.mp_content_type_set = 0
         #: How long it took, in seconds, for the access log.
@@ -280,7 +293,11 @@ class RequestMembers(Sending, Receiving):
     def headers_in(self) -> Table:
         """The headers of the request."""
         if self.mp_table_in is None:
-            self.mp_table_in = Table.from_pairs(*self.mp_head.merged())
+            if self.mp_main is None:
+                self.mp_table_in = Table.from_pairs(*self.mp_head.merged())
+            else:
+                pairs = self.mp_main.headers_in.pairs()
+                self.mp_table_in = Table.from_pairs([pair for pair in pairs if pair[0].lower() not in OWN])
         return self.mp_table_in
 
     @ReadOnly
@@ -299,7 +316,8 @@ class RequestMembers(Sending, Receiving):
     def subprocess_env(self) -> Table:
         """The CGI environment; see `add_common_vars`."""
         if self.mp_env is None:
-            self.mp_env = Table()
+            outer = None if self.mp_main is None else self.mp_main.mp_env
+            self.mp_env = Table.from_pairs(outer.pairs()) if outer else Table()
         return self.mp_env
 
     @ReadOnly

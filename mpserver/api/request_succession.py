@@ -1,19 +1,20 @@
 """A request that stands for another resource than its head named: of a redirect, an error document, an index, a part.
 
-An internal redirect makes a second request, which takes the place of the first on the connection (manual 4.5.3), and
-so does a part of a page for a while; the look-up of an index changes the request itself, and may be taken back.
+An internal redirect makes a second request, which takes the place of the first on the connection (manual 4.5.3). A
+sub-request, for a part of a page or the look-up of an index, stands beside its main request, which may then go on as
+the one that was looked up.
 """
 
 from __future__ import annotations
 
 from mpserver.api.request_members import RequestMembers
-from mpserver.api.table import Table
-from mpserver.typing import Any, NamedTuple, Self
+from mpserver.api.table import HeaderTable, Table
+from mpserver.typing import Any, Self
 
 #: What a redirect's request takes over of a response that has begun.
 BEGUN = (
     "mp_started", "mp_chunked", "mp_length_left", "mp_sent", "mp_bytes_out", "mp_waiting", "mp_has_file",
-    "mp_own_chunks",
+    "mp_own_chunks", "mp_finished",
 )  # fmt: skip
 
 #: What the logs of the first request tell of the response that the second one gave.
@@ -22,17 +23,13 @@ ANSWERED = (
 )  # fmt: skip
 
 
-class Tried(NamedTuple):
-    """What a request was before the look-up of an index."""
-
-    located: Any
-    handler: str | None
-    content_type: str | None
-    content_encoding: str | None
-    content_languages: tuple[str, ...]
-    user: str | None
-    ap_auth_type: str | None
-    target: str | None
+#: What a request has of the look-up whose place it takes; and what few have set.
+FOUND = (
+    "mp_uri", "mp_filename", "mp_canonical_filename", "mp_path_info", "mp_args", "mp_stat", "mp_finfo",
+    "mp_is_directory", "mp_handler", "mp_content_type", "mp_content_type_set", "mp_content_encoding",
+    "mp_content_languages",
+)  # fmt: skip
+RARELY_FOUND = ("mp_mtime", "mp_proxyreq", "mp_used_path_info", "mp_extension", "mp_read_length")
 
 
 class RequestSuccession(RequestMembers):
@@ -70,8 +67,8 @@ class RequestSuccession(RequestMembers):
         if before.mp_started:
             for name in BEGUN:
                 setattr(self, name, getattr(before, name))
-            self.mp_parts, before.mp_parts = before.mp_parts, []
-        self.mp_prev, before.mp_next = before, self
+            self.mp_parts, before.mp_parts, before.mp_waiting = before.mp_parts, [], 0
+        self.mp_prev, before.mp_next, before.mp_heir = before, self, self
         self.mp_main, self.mp_assbackwards = before.mp_main, before.mp_assbackwards
         self.mp_redirects = before.mp_redirects + 1
         self.mp_err_headers_out = before.mp_err_headers_out
@@ -81,15 +78,15 @@ class RequestSuccession(RequestMembers):
             environment.add("REDIRECT_" + name, value)
         environment["REDIRECT_STATUS"] = str(status or before.mp_status)
         self.mp_status = status or before.mp_status
-        if not status:
-            self.mp_method, self.mp_input = before.mp_method, before.mp_input
-            if self.mp_input is not None:
-                from mpserver.api.input_filters import unfiltered  # (few redirects are of requests with bodies)
+        if status:
+            environment["REDIRECT_REQUEST_METHOD"] = before.mp_method
+            if before.mp_method != "HEAD":
+                before.mp_method = "GET"  # (in httpd it is the first request that becomes one, and hands that on)
+        self.mp_method, self.mp_read_length = before.mp_method, before.mp_read_length
+        if before.mp_input is not None and not (status and before.mp_input.broken):
+            from mpserver.api.input_filters import unfiltered  # (few redirects are of requests with bodies)
 
-                self.mp_input = unfiltered(self.mp_input)
-            return
-        self.mp_method = "GET"  # (`header_only` says that the client wants no body)
-        environment["REDIRECT_REQUEST_METHOD"] = before.mp_method
+            self.mp_input = unfiltered(before.mp_input)
 
     def mp_take_user(self, other: Self) -> None:
         """Have the user of another request, and how that is known."""
@@ -97,44 +94,78 @@ class RequestSuccession(RequestMembers):
 
     def mp_adopt_response(self, successor: Self) -> None:
         """The request that took this one's place has ended the response, which is this one's for the logs."""
-        for name in ANSWERED:
-            setattr(self, name, getattr(successor, name))
+        self.mp_heir = None
+        if not self.mp_finished:  # (else there was a response before that)
+            for name in ANSWERED:
+                setattr(self, name, getattr(successor, name))
 
-    # ---- parts of pages
+    # ---- sub-requests
 
-    def mp_become_part(self, page: Self, target: str, args: str | None, own: frozenset[str]) -> None:
-        """Be a GET for another resource, whose body goes into a page (httpd's sub-requests).
+    def mp_become_part(self, main: Self, target: str, args: str | None) -> None:
+        """Be a GET for another resource, which a request makes for itself (httpd's sub-requests).
 
         :param target: the raw path of the resource, and ``args`` its query.
-        :param own: the headers, in lower case, that are about the request for the page alone.
         """
         self.mp_method, self.mp_header_only, self.mp_assbackwards = "GET", 0, 1
-        self.mp_target, self.mp_args, self.mp_main = target, args, page
-        self.mp_take_user(page)
-        self.mp_table_in = Table.from_pairs([pair for pair in page.headers_in.pairs() if pair[0].lower() not in own])
-        self.mp_env = Table.from_pairs(page.subprocess_env.pairs())
+        self.mp_target, self.mp_args, self.mp_main = target if args is None else f"{target}?{args}", args, main
+        self.mp_read_length = main.mp_read_length
+
+    def mp_share_body(self, main: Self) -> None:
+        """Be able to read the main request's body, and filter it; one that it filters itself stays with it alone."""
+        if main.mp_input is not None:
+            from mpserver.api.input_filters import unfiltered  # (as above)
+
+            if unfiltered(main.mp_input) is main.mp_input:
+                self.mp_input = main.mp_input
 
     # ---- look-ups of an index
 
-    def mp_begin_lookup(self, uri: str) -> Tried:
-        """Forget what the request is, to become the one for an index; its query stays. :returns: what it was."""
-        before = Tried(
-            self.mp_located, self.mp_handler, self.mp_content_type, self.mp_content_encoding,
-            self.mp_content_languages, self.mp_user, self.mp_ap_auth_type, self.mp_target,
-        )  # fmt: skip
-        self.mp_handler = self.mp_content_type = self.mp_content_encoding = None
-        self.mp_content_languages = ()
-        self.mp_user = self.mp_ap_auth_type = self.mp_filename = self.mp_path_info = None
-        self.mp_is_directory = False
-        self.mp_target = uri if self.mp_args is None else f"{uri}?{self.mp_args}"
-        return before
+    def mp_take_over(self, found: Self) -> None:
+        """Go on as the request that a look-up was for (httpd's ``ap_internal_fast_redirect``)."""
+        if found.mp_input is not None:
+            from mpserver.api import input_filters  # (few indexes are asked for with bodies)
 
-    def mp_leave_lookup(self, before: Tried) -> None:
-        """Found or not: the target and the user are those of the directory, whoever may see the index."""
-        self.mp_user, self.mp_ap_auth_type, self.mp_target = before.user, before.ap_auth_type, before.target
+            input_filters.move(found.mp_input, self)
+            self.mp_input = found.mp_input
+        self.mp_settle(found.mp_located)
+        for name in FOUND:
+            setattr(self, name, getattr(found, name))
+        for name in RARELY_FOUND:
+            value = getattr(found, name)
+            if value != getattr(self, name):
+                setattr(self, name, value)
+        self.mp_no_cache = self.mp_no_cache and found.mp_no_cache
+        self.mp_parts += found.mp_parts
+        self.mp_waiting += found.mp_waiting
+        if found.mp_headers_out:
+            self.mp_headers_out = _joined(found.mp_headers_out, self.mp_headers_out)
+        if found.mp_err_headers_out:
+            self.mp_err_headers_out = _joined(found.mp_err_headers_out, self.mp_err_headers_out)
+        if found.mp_notes:
+            self.mp_notes = _overlaid(found.mp_notes, self.mp_notes)
+        if found.mp_env:
+            self.mp_env = _overlaid(found.mp_env, self.mp_env)
+        if found.mp_filters:
+            self.mp_filters = {**(self.mp_filters or {}), **found.mp_filters}
+        if found.mp_chain is not None:
+            found.mp_chain.move(self)
 
-    def mp_undo_lookup(self, before: Tried) -> None:
-        """There is no such index: be the request for the directory again."""
-        self.mp_settle(before.located)
-        self.mp_handler, self.mp_content_type = before.handler, before.content_type
-        self.mp_content_encoding, self.mp_content_languages = before.content_encoding, before.content_languages
+    def mp_add_headers(self, failed: Self) -> None:
+        """Have the headers of a look-up whose failure the client is told."""
+        if failed.mp_headers_out:
+            self.mp_headers_out = _joined(self.mp_headers_out, failed.mp_headers_out)
+        if failed.mp_err_headers_out:
+            self.mp_err_headers_out = _joined(self.mp_err_headers_out, failed.mp_err_headers_out)
+
+
+def _joined(first: Table | None, second: Table | None) -> Table:
+    """The headers of both, in this order."""
+    return HeaderTable.from_pairs([pair for table in (first, second) if table for pair in table.pairs()])
+
+
+def _overlaid(first: Table, second: Table | None) -> Table:
+    """One table over another, whose values show where the first has none of that name."""
+    pairs = list(first.pairs())
+    if second:
+        pairs += [pair for pair in second.pairs() if pair[0] not in first]
+    return Table.from_pairs(pairs)

@@ -254,7 +254,7 @@ class ResponseHead:
         from mpserver.api import own_framing  # (few responses are)
 
         codings = own_framing.codings(tables)
-        if not codings or own_framing.CHUNKED in codings[:-1]:
+        if not codings:
             return None
         is_old, parts = not self.mp_head.minor, self.mp_parts
         if codings[-1] == own_framing.CHUNKED:

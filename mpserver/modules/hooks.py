@@ -18,8 +18,8 @@ with a `Step`:
     post_read_request  before anything is known but the head
     translate_name     sets the file: OK, or DECLINED for the next module
     map_to_storage     checks the way to the file
-    header_parser      the first for handlers that know the file and its configuration; left out for the index file of a
-                       directory, whose request has met them
+    header_parser      the first for handlers that know the file and its configuration; left out for sub-requests (an
+                       index, parts of pages), whose main request has met them
     access_checker     whether the client may come in, whoever it is
     access_checker_ex  the same: the first that does not decline decides; if all do, it depends on the user, and the
                        next two are run
@@ -240,8 +240,13 @@ class Engine(Protocol):
     def one_process(self) -> bool:
         """Whether somebody may sit at the terminal (-X, -DONE_PROCESS)."""
 
-    def look_up(self, req: Request, uri: str, /) -> int:
-        """Make a request the one for another resource, up to its content: OK, or the status of that."""
+    def look_up(self, req: Request, uri: str, sole: bool, /) -> int:
+        """Look for another resource by a request of its own, up to its content; go on as that one if it is good.
+
+        :param uri: raw, absolute; its query is that of the request that is made.
+        :param sole: there is nothing else to be looked for, so that the client is told what it failed with.
+        :returns: OK, or the status that it ended with.
+        """
 
 
 class Planning:

@@ -44,15 +44,20 @@ class Ending(Answers):
 
     def leave(self, req: Request) -> None:
         """A request goes to another interpreter: what it holds in this one (a session's lock) is given back."""
-        if req.mp_next is not None:
-            self.leave(req.mp_next)
+        for one in _with(req):
+            self.leave(one)
         self._run_cleanups(req)
+        self._over(req)
+
+    def clean_up(self, req: Request) -> None:
+        """A sub-request is over: its cleanups run, and its cleanup handlers."""
+        self._clean_up(req)
         self._over(req)
 
     def _clean_up(self, req: Request) -> None:
         """Cleanups, last registered first, then the cleanup handlers (manual 5.1.13), and what these registered."""
-        if req.mp_next is not None:
-            self._clean_up(req.mp_next)
+        for one in _with(req):
+            self.clean_up(one)
         self._run_cleanups(req)
         for step in plan_of(req).phases_of(req).cleanup:
             step(req)
@@ -78,3 +83,8 @@ class Ending(Answers):
                     moving.leave(self.loader, error)
                 last = application_errors.describe(error)[-1].strip()
                 req.mp_log_error(f"python_cleanup: Error calling cleanup object {function!r}: {last}")
+
+
+def _with(req: Request) -> list[Request]:
+    """The requests that end with one: that which it was redirected to, and the look-up whose place it took."""
+    return [one for one in (req.mp_next, req.mp_index) if one is not None]

@@ -9,7 +9,8 @@
     end         the rest of the response or an error page (`error_response`); access log, log handlers, cleanups
                 (`ending`)
 
-An internal redirect, an error document or an index goes through them again (`redirects`).
+An internal redirect or an error document goes through them again (`redirects`), and so do the sub-requests for an index
+or a part of a page (`subrequests`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from mpserver.api.loader import Loader
 from mpserver.api.request import Request
 from mpserver.api.response_head import Clock
 from mpserver.config.sections import merge
-from mpserver.errors import ClientGone, Moves, RequestError, Unread, is_crowded
+from mpserver.errors import ClientGone, Moves, RequestError
 from mpserver.http1.head import refused
 from mpserver.http1.percent import encode_path
 from mpserver.modules.hooks import TRACE_HANDLER, Step
@@ -33,6 +34,7 @@ from mpserver.phases.located import Located
 from mpserver.phases.plan import InterpreterId, Plan
 from mpserver.phases.planner import Planner
 from mpserver.phases.redirects import Redirects
+from mpserver.phases.running import run_steps
 from mpserver.phases.subrequests import SubRequests
 from mpserver.phases.transfer import pack, unpack
 from mpserver.phases.translate import Resource, normalize, resolve, walk
@@ -58,7 +60,7 @@ class Pipeline(Redirects):
         self.loader = loader
         self.planner = self.planner_type(configuration, logs, generation, loader, environments, self)
         self.clock = Clock(self.planner.software)
-        self.subrequests = SubRequests(self.planner, self.successor, self.leave)
+        self.subrequests = SubRequests(self)
 
     # ---- serving
 
@@ -81,7 +83,10 @@ class Pipeline(Redirects):
         elif req.mp_method == "TRACE":
             status = plan.named(TRACE_HANDLER)(req)
         else:
-            status = self.run_steps(req, plan)
+            try:
+                status = run_steps(req, plan.steps, plan.content)
+            except ClientGone as error:
+                status = self.gone(req, error)
         if status:
             self.end(req, status)
         else:
@@ -90,7 +95,10 @@ class Pipeline(Redirects):
             except (ClientGone, ValueError, OSError):
                 self.end(req, OK)
         req.mp_is_over = True  # before the look at what there is to do: a thread of it may register something right now
-        if plan.has_last_handlers or req.mp_cleanups or req.mp_added or req.mp_next is not None:
+        if (
+            plan.has_last_handlers or req.mp_cleanups or req.mp_added or req.mp_next is not None
+            or req.mp_index is not None
+        ):  # fmt: skip
             self.close(req)
         elif plan.has_end:
             self.log(req)
@@ -152,23 +160,6 @@ class Pipeline(Redirects):
         phases = early.phases_of(req)
         status = _run_early(req, phases.post_read_request if anew else (), phases.translate_name)
         return self._translated(req, status == OK) if status in (OK, DECLINED) else status
-
-    def run_steps(self, req: Request, plan: Plan) -> int:
-        """See `Redirects.run_steps`."""
-        try:
-            for step in plan.steps:
-                result = step(req)
-                if result and result != DECLINED:
-                    return result
-            return plan.content(req)
-        except ClientGone as error:
-            return self.gone(req, error)
-        except (OSError, Unread) as error:
-            log_error(req, f"{req.mp_filename or req.mp_uri}: {error}")
-            if is_crowded(error):
-                req.err_headers_out["Retry-After"] = "1"
-                return constants.HTTP_SERVICE_UNAVAILABLE
-            return constants.HTTP_INTERNAL_SERVER_ERROR
 
     def refuse(self, link: Link, host: Host, error: RequestError, now: float) -> None:
         """Answer a request that could not be read, or that can't be served."""

@@ -38,14 +38,11 @@ LONGEST_NAME = 255
 class Detours(Protocol):
     """The ways of a request over other resources of the server; plans lead there (`mpserver.phases.pipeline`)."""
 
-    #: What puts parts into pages, see `mpserver.phases.subrequests.SubRequests`.
+    #: What makes requests for parts of pages and indexes, see `mpserver.phases.subrequests.SubRequests`.
     subrequests: Any
 
     def redirect(self, req: Request, uri: str) -> None:
         """Serve another URI in place of the request, to its end."""
-
-    def look_up(self, req: Request, uri: str, /) -> int:
-        """Make a request the one for an index file."""
 
 
 class Planner:
@@ -213,9 +210,10 @@ class Planner:
             self.timeouts.limit(plan)
         return plan
 
-    def look_up(self, req: Request, uri: str, /) -> int:
+    def look_up(self, req: Request, uri: str, sole: bool, /) -> int:
         """See `mpserver.modules.hooks.Engine`."""
-        return self._detours.look_up(req, uri)
+        status: int = self._detours.subrequests.look_up(req, uri, sole)
+        return status
 
 
 def _in_words(req: Request) -> Iterator[tuple[str, str]]:

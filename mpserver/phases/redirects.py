@@ -1,23 +1,18 @@
-"""Internal redirects, error documents, look-ups of an index: a request goes on as another one (manual 4.5.3)."""
+"""Internal redirects and error documents: a request goes on as another one (manual 4.5.3)."""
 
 from __future__ import annotations
-
-from stat import S_ISREG
 
 from mpserver import lazyre
 from mpserver.api import constants
 from mpserver.api.request import Request
+from mpserver.errors import ClientGone
 from mpserver.phases import gates
 from mpserver.phases.ending import Ending
 from mpserver.phases.error_response import log_error
 from mpserver.phases.host import Host
 from mpserver.phases.located import Located
-from mpserver.phases.plan import Plan
 from mpserver.phases.planner import Planner
-from mpserver.typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mpserver.api.request_succession import Tried
+from mpserver.phases.running import elsewhere, run_steps
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 
@@ -45,10 +40,6 @@ class Redirects(Ending):
         """
         raise NotImplementedError
 
-    def run_steps(self, req: Request, plan: Plan) -> int:
-        """The plan's steps and its content handler. :returns: OK, DONE, or the status to answer with."""
-        raise NotImplementedError
-
     # ---- to another URI
 
     def redirect(self, req: Request, uri: str) -> None:
@@ -73,7 +64,8 @@ class Redirects(Ending):
         else:
             plan = located.plan
             if plan.needs_python and (self.loader is None or plan.interpreter_id != req.mp_plan.interpreter_id):
-                _elsewhere(req, plan)
+                elsewhere(req, plan)
+                req.mp_heir = None
                 return False
             new.mp_settle(located)
             # (the redirect of a handler goes through all phases, manual 4.5.3; an ErrorDocument through httpd's)
@@ -81,54 +73,14 @@ class Redirects(Ending):
                 new.mp_admitted = gates.admits(host.server, req.mp_located.resource, located.resource)
                 if new.mp_admitted and not plan.phases.has_gates:  # (else these take the user over)
                     new.mp_take_user(req)
-            result = located.resource.status or self.run_steps(new, plan)
+            try:
+                result = located.resource.status or run_steps(new, plan.steps, plan.content)
+            except ClientGone as error:
+                result = self.gone(new, error)
         if result and result != DONE and status:
             log_error(req, f"the ErrorDocument {uri} for status {status} itself failed with {result}")
+            req.mp_heir = None
             return False
         self.end(new, result)
         req.mp_adopt_response(new)
         return True
-
-    # ---- to an index
-
-    def look_up(self, req: Request, uri: str, /) -> int:
-        """Make a request the one for an index file (httpd's sub-request and fast redirect); see `plan.Lookup`."""
-        before = req.mp_begin_lookup(uri)
-        try:
-            found = self.follow(req, self.planner.host(req.mp_server), uri, anew=False)
-            result = found if isinstance(found, int) else self._become(req, before, found)
-        finally:
-            req.mp_leave_lookup(before)
-        if result != OK:
-            req.mp_undo_lookup(before)
-        return result
-
-    def _become(self, req: Request, before: Tried, located: Located) -> int:
-        """Make a request the one for an index file, which lies there."""
-        resource, plan = located.resource, located.plan
-        if resource.status:
-            return resource.status
-        if plan.needs_python and (self.loader is None or before.located.plan.interpreter_id != plan.interpreter_id):
-            return _elsewhere(req, plan)
-        req.mp_is_lookup = True
-        req.mp_admitted = gates.admits(req.mp_server, before.located.resource, resource)
-        if req.mp_admitted:
-            req.mp_user, req.mp_ap_auth_type = before.user, before.ap_auth_type
-        req.mp_settle(located)
-        for step in plan.phases_of(req).steps if req.mp_added else plan.steps:
-            result = step(req)
-            if result not in (OK, DECLINED):
-                return result
-        if resource.filename is not None and (resource.finfo is None or not S_ISREG(resource.finfo.st_mode)):
-            return constants.HTTP_NOT_FOUND  # an index is a file that is there
-        return OK
-
-
-def _elsewhere(req: Request, plan: Plan) -> int:
-    """A request can't go on in another interpreter. :returns: its status."""
-    log_error(
-        req,
-        f"{req.mp_uri} leads to the interpreter {plan.interpreter} ({plan.interpreter_id.kind}), but the request "
-        f"runs in {req.interpreter}: give both the same PythonInterpreter",
-    )
-    return constants.HTTP_INTERNAL_SERVER_ERROR

@@ -61,10 +61,10 @@ def _first(steps: Sequence[Step]) -> Step:
 
 
 def _once(step: Step) -> Step:
-    """A step that the look-up of an index leaves out: its request has been through it."""
+    """A step that sub-requests leave out: the main request has been through it."""
 
     def once(req: Request) -> int:
-        return OK if req.mp_is_lookup else step(req)
+        return OK if req.mp_main is not None else step(req)
 
     return once
 

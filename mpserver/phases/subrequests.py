@@ -1,13 +1,15 @@
-"""Sub-requests, for parts of a page: a request for another resource of the server, whose output goes into the page.
+"""Sub-requests: requests for other resources of the server, which the main one makes for a part of a page or an index.
 
 They are like httpd's: a GET with the client's headers, without those about a body, conditions and ranges. Each goes
-through its phases, but has no log line, and its head is not sent.
+through its phases (header parsers aside) and its own cleanups, but has no log line, and its head is not sent. The
+output of a part goes into the page. A look-up ends before its content; the main request takes its place if it is good.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from stat import S_ISREG
 
 from mpserver.api import constants
 from mpserver.api.error_log import ERROR
@@ -17,27 +19,26 @@ from mpserver.errors import ClientGone, ConfigError
 from mpserver.http1.percent import encode_path
 from mpserver.modules.hooks import SCRIPT_HANDLER, Step
 from mpserver.modules.python.moving import is_plain
+from mpserver.phases import gates
+from mpserver.phases.plan import plan_of
+from mpserver.phases.running import elsewhere, run_steps
 from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.connection import Connection
     from mpserver.api.input import Input
+    from mpserver.api.loader import Loader
     from mpserver.api.request import Request
     from mpserver.phases.host import Host
+    from mpserver.phases.located import Located
     from mpserver.phases.planner import Planner
 
 OK, DONE = constants.OK, constants.DONE
 
 #: How deep pages may include each other (httpd's LimitInternalRecursion).
 DEPTH = 10
-#: Headers that concern nothing but the client's own request.
-OWN = frozenset(
-    (
-        "content-encoding", "content-language", "content-length", "content-location", "content-range", "content-type",
-        "transfer-encoding", "expect", "range", "if-match", "if-none-match", "if-modified-since", "if-range",
-        "if-unmodified-since",
-    )
-)  # fmt: skip
+#: What a look-up fails with that the client has to learn all of, where it was the only one (httpd's mod_dir).
+TOLD = frozenset({constants.HTTP_UNAUTHORIZED, constants.HTTP_NOT_ACCEPTABLE})
 
 #: Puts bytes into the page.
 Write = Callable[[bytes], None]
@@ -95,21 +96,32 @@ class PageLink:
         """See `Link`."""
 
 
-class Successor(Protocol):
-    """Makes a request with the head of another one, for a server and a link; `Pipeline.successor` does."""
+class Ways(Protocol):
+    """What a pipeline does for sub-requests."""
 
-    def __call__(self, req: Request, host: Host, link: Link) -> Request:
-        """Make it; ``req``: the other one."""
+    planner: Planner
+    loader: Loader | None
+
+    def successor(self, req: Request, host: Host, link: Link, /) -> Request:
+        """A request with the head of another one, for a server and a link."""
+
+    def follow(self, req: Request, host: Host, path: str, /, *, anew: bool) -> Located | int:
+        """See `mpserver.phases.redirects.Redirects.follow`."""
+
+    def leave(self, req: Request, /) -> None:
+        """See `mpserver.phases.ending.Ending.leave`."""
+
+    def clean_up(self, req: Request, /) -> None:
+        """See `mpserver.phases.ending.Ending.clean_up`."""
 
 
 class SubRequests:
-    """Makes and runs them for the pages of one pipeline.
+    """Makes and runs them for the requests of one pipeline."""
 
-    :param leave: gives back what a request holds, see `mpserver.phases.ending.Ending.leave`.
-    """
+    def __init__(self, ways: Ways) -> None:
+        self._ways = ways
 
-    def __init__(self, planner: Planner, successor: Successor, leave: Callable[[Request], None]) -> None:
-        self._planner, self._successor, self._leave = planner, successor, leave
+    # ---- parts of pages
 
     def include(self, req: Request, uri: str, write: Write, *, script: bool = False) -> int:
         """Serve a resource into a page.
@@ -122,11 +134,12 @@ class SubRequests:
         sub = self._make(req, uri, write)
         if isinstance(sub, int):
             return sub
+        assert sub.headers_in is not None  # (made here: what serves files looks at the head where there are none)
         if script:
             if sub.mp_path_info or sub.mp_args:
                 return constants.HTTP_BAD_REQUEST
             sub.mp_path_info, sub.mp_args = req.mp_path_info, req.mp_args
-        status = self._run(sub, sub.mp_plan.named(SCRIPT_HANDLER) if script else sub.mp_plan.content)
+        status = self._part(sub, sub.mp_plan.named(SCRIPT_HANDLER) if script else sub.mp_plan.content)
         if script or sub.mp_ran or not is_plain(sub):
             req.mp_ran = True
         if sub.connection.aborted:
@@ -136,7 +149,7 @@ class SubRequests:
     def find(self, req: Request, uri: str) -> os.stat_result | None:
         """What stat says of the file that a URI leads to, if the client may have it."""
         sub = self._make(req, uri, lambda data: None)
-        if isinstance(sub, int) or self._run(sub, lambda _sub: OK):
+        if isinstance(sub, int) or self._part(sub, lambda _sub: OK):
             return None
         found: os.stat_result | None = sub.mp_stat
         return found
@@ -144,10 +157,39 @@ class SubRequests:
     def may_have(self, req: Request, uri: str) -> bool:
         """Whether the client may have what a URI leads to; it need not exist, as in httpd."""
         sub = self._make(req, uri, lambda data: None)
-        return not isinstance(sub, int) and not self._run(sub, lambda _sub: OK)
+        return not isinstance(sub, int) and not self._part(sub, lambda _sub: OK)
+
+    def _part(self, sub: Request, content: Step) -> int:
+        """Run one to its end. :returns: OK, or the status that it failed with."""
+        status = self._run(sub, content, _finish)
+        self._ways.clean_up(sub)
+        return OK if status == DONE else status
+
+    # ---- an index
+
+    def look_up(self, req: Request, uri: str, sole: bool, /) -> int:
+        """Make a request the one for another resource, up to its content; see `mpserver.modules.hooks.Engine`."""
+        sub = self._make(req, uri, lambda data: req.mp_write(data, 0))
+        if isinstance(sub, int):
+            return sub
+        sub.mp_is_lookup = True
+        sub.mp_share_body(req)
+        status = self._run(sub, _is_index)
+        if status == OK:
+            req.mp_take_over(sub)
+            if sub.mp_cleanups or sub.mp_added or plan_of(sub).phases.cleanup:
+                req.mp_index = sub
+            return OK
+        _finish(sub, status)
+        if 300 <= status < 400 or (sole and status in TOLD):
+            req.mp_add_headers(sub)
+        self._ways.clean_up(sub)
+        return status
+
+    # ---- all of them
 
     def _make(self, req: Request, uri: str, write: Write) -> Request | int:
-        """The request for a part, or the status why there is none."""
+        """A sub-request with its plan, or the status why there is none."""
         depth, outer = 0, req
         while outer.mp_main is not None:
             depth, outer = depth + 1, outer.mp_main
@@ -159,47 +201,61 @@ class SubRequests:
         path = path.encode("utf-8", "surrogateescape").decode("latin-1")
         if not path.startswith("/"):
             path = encode_path(req.mp_uri[: req.mp_uri.rfind("/") + 1]) + path
-        host = self._planner.host(req.mp_server)
+        ways = self._ways
+        host = ways.planner.host(req.mp_server)
+        sub = ways.successor(req, host, PageLink(req.mp_link, write))
+        sub.mp_become_part(req, path, query if question else None)
+        status = self._settle(sub, req, host, path)
+        if status:
+            ways.leave(sub)
+            return status
+        return sub
+
+    def _settle(self, sub: Request, req: Request, host: Host, path: str) -> int:
+        """Find its resource and plan. :returns: 0, or the status why it has none here."""
+        ways = self._ways
         try:
-            located = self._planner.locate(host, path)
+            located = ways.follow(sub, host, path, anew=False)
         except ConfigError as error:
             req.mp_log.log(ERROR, str(error), client=req.connection.client_addr)
             return error.status
-        sub = self._successor(req, host, PageLink(req.mp_link, write))
-        sub.mp_become_part(req, path, query if question else None, OWN)
-        if located.plan.branches:
-            located = self._planner.refined(sub, host, located)
-        plan = located.plan
-        if located.resource.status:
-            return located.resource.status
-        if plan.needs_python and plan.interpreter_id != req.mp_plan.interpreter_id:
-            text = f"{uri} belongs to the interpreter {plan.interpreter}, but the page to {req.interpreter}"
-            req.mp_log.log(ERROR, text, client=req.connection.client_addr)
-            return constants.HTTP_INTERNAL_SERVER_ERROR
+        if isinstance(located, int):
+            return located
+        resource, plan = located.resource, located.plan
+        if resource.status:
+            return resource.status
+        if plan.needs_python and (ways.loader is None or plan.interpreter_id != req.mp_plan.interpreter_id):
+            sub.mp_uri, sub.mp_plan = resource.uri, req.mp_plan
+            return elsewhere(sub, plan)
         sub.mp_settle(located)
-        return sub
+        if gates.admits(host.server, req.mp_located.resource, resource):
+            sub.mp_admitted = True
+            sub.mp_take_user(req)
+        return OK
 
-    def _run(self, sub: Request, content: Step) -> int:
+    def _run(self, sub: Request, content: Step, then: Callable[[Request, int], None] | None = None) -> int:
+        """Its steps and its content; ``then`` gets the status. :returns: it."""
         try:
-            status = self._phases(sub, content)
-            if status in (OK, DONE):
-                sub.mp_finish()
-                return OK
-            sub.mp_drop_parts()
-            return status
-        finally:
-            self._leave(sub)
-
-    def _phases(self, sub: Request, content: Step) -> int:
-        try:
-            for step in sub.mp_plan.steps:
-                result = step(sub)
-                if result not in (OK, constants.DECLINED):
-                    return int(result)
-            return content(sub)
-        except ClientGone:
+            status = run_steps(sub, sub.mp_plan.steps, content)
+            if then is not None:
+                then(sub, status)
+        except BaseException:  # (the client left; or it goes to another interpreter, with its page)
+            self._ways.leave(sub)
             raise
-        except OSError as error:
-            text = f"{sub.mp_filename or sub.mp_uri}: {error}"
-            sub.mp_log.log(ERROR, text, client=sub.connection.client_addr)
-            return constants.HTTP_INTERNAL_SERVER_ERROR
+        return status
+
+
+def _finish(sub: Request, status: int) -> None:
+    """What it wrote goes on, or is given up."""
+    if status in (OK, DONE):
+        sub.mp_finish()
+    else:
+        sub.mp_drop_parts()
+
+
+def _is_index(req: Request) -> int:
+    """An index is a file that is there, or what no file is meant by."""
+    resource = req.mp_located.resource
+    if resource.filename is None or (resource.finfo is not None and S_ISREG(resource.finfo.st_mode)):
+        return OK
+    return constants.HTTP_NOT_FOUND

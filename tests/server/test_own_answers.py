@@ -15,6 +15,12 @@ from support.server import BACKENDS, Server
 
 CONF = """
 PythonPath "sys.path + ['${WWW}']"
+PythonInputFilter app::disabled OFF
+PythonInputFilter app::portion PORTION
+PythonInputFilter app::star STAR
+PythonInputFilter app::idle IDLE
+PythonOutputFilter app::disabled UNFILTERED
+PythonOutputFilter app::portion PART
 <Directory "${WWW}">
     SetHandler mod_python
     PythonHandler app
@@ -39,6 +45,49 @@ PythonPath "sys.path + ['${WWW}']"
     PythonHeaderParserHandler app::login
     Require all denied
 </Directory>
+<Files ~ "^off$">
+    SetInputFilter OFF
+    SetOutputFilter UNFILTERED
+</Files>
+<Files "off-star">
+    SetInputFilter OFF;STAR
+</Files>
+<Files "star-off">
+    SetInputFilter STAR;OFF
+</Files>
+<Files "portion">
+    SetInputFilter PORTION
+</Files>
+<Files "idle">
+    SetInputFilter IDLE
+</Files>
+<Files "part">
+    SetOutputFilter PART
+</Files>
+<Directory "${WWW}/doc">
+    ErrorDocument 410 /doc/shown
+    ErrorDocument 404 /file.txt
+</Directory>
+<Location /doc/shown>
+    SetHandler mod_python
+    PythonHandler app::shown
+</Location>
+<Location /go>
+    SetHandler mod_python
+    PythonHandler app::go
+</Location>
+<Location /went>
+    SetHandler mod_python
+    PythonHandler app::went
+</Location>
+<Directory "${WWW}/ext">
+    SetHandler none
+    AddHandler mod_python .here
+    PythonHandler app::named
+</Directory>
+<Files "*.txt">
+    SetHandler none
+</Files>
 """
 
 APP = r'''
@@ -65,14 +114,88 @@ def authz(req):
     return apache.DECLINED
 
 
+def disabled(filter):
+    filter.disable()
+
+
+def portion(filter):
+    filter.write(b"<%b>" % (filter.read(3 if filter.is_input else 2) or b""))
+    filter.disable()
+
+
+def star(filter):
+    data = filter.read()
+    while data:
+        filter.write(b"*" + data)
+        data = filter.read()
+    if data is None:
+        filter.close()
+
+
+def idle(filter):
+    pass
+
+
+def shown(req):
+    """The document of an error."""
+    original = req.subprocess_env["REDIRECT_REQUEST_METHOD"]
+    req.err_headers_out["X-Methods"] = f"{req.method} {req.prev.method} {original}"
+    req.write(req.read(), 0)
+    return apache.OK
+
+
+def go(req):
+    """What the query says, one after the other."""
+    req.content_type = "text/plain"
+    for deed in req.args.split("&"):
+        verb, _, argument = deed.partition("=")
+        if verb == "to":
+            req.internal_redirect(argument)
+        else:
+            req.write(argument, verb == "write")
+    return apache.OK
+
+
+def went(req):
+    req.content_type = "text/plain"
+    name = req.uri.rpartition("/")[2]
+    if name == "prev":
+        req.prev.write("prev,")
+        req.write("this")
+    elif name == "mixed":
+        req.write("1", 0)
+        req.prev.write("2", 0)
+        req.write("3")
+        req.prev.write("4")
+        req.write("5")
+    elif name == "file":
+        req.prev.sendfile(req.prev.document_root() + "/long.txt")
+        req.prev.flush()
+        req.write("this")
+    else:
+        req.write(name, 0)
+    return apache.OK
+
+
+def named(req):
+    req.content_type = "text/plain"
+    req.write(f"{req.uri} {req.filename.rpartition('/')[2]}{req.path_info}")
+    return apache.OK
+
+
 def handler(req):
     req.content_type = "text/plain"
+    if "X-Reads" in req.headers_in:
+        req.read(int(req.headers_in["X-Reads"] or 0))
+    if "X-Echo" in req.headers_in:
+        req.write(req.read())
+        return apache.OK
     for line in req.headers_in.get("X-Out", "").split("|"):
         name, _, value = line.partition("=")
         if name:
             table = req.err_headers_out if name.startswith("!") else req.headers_out
             table.add(name.lstrip("!"), value)
-    for text in req.headers_in.get("X-Write", "").split("|"):
+    for text in req.headers_in["X-Write"].split("|") if "X-Write" in req.headers_in else ():
         if text == "FLUSH":
             req.flush()
         else:
@@ -82,6 +205,8 @@ def handler(req):
 
 FILES: dict[str, str | bytes] = {
     "app.py": APP, "page": "", "any/page": "", "joe/page": "", "group/page": "", "closed/page": "",
+    "in/off": "", "in/off-star": "", "in/star-off": "", "in/portion": "", "in/idle": "", "out/off": "", "out/part": "",
+    "doc/page": "", "file.txt": "the file", "long.txt": "the file" * 9000, "ext/page": "",
 }  # fmt: skip
 
 
@@ -167,6 +292,7 @@ SENT = b"5\r\nhello\r\n0\r\n\r\n"
         ("Transfer-Encoding=chunked", "hello", CHUNKED, SENT),
         ("Transfer-Encoding=chunked", "FLUSH|hello", CHUNKED, SENT),
         ("Transfer-Encoding=chunked, gzip", "hello", CHUNKED, SENT),
+        ("Transfer-Encoding=unheard-of", "hello", CHUNKED, SENT),
         ("Transfer-Encoding=chunked", "", CHUNKED, END.encode().decode("unicode_escape").encode()),
         ("Content-Length=3", "hello", ["Content-Length: 3"], b"hel"),
         ("!Content-Length=5", "hello", ["Content-Length: 5"], b"hello"),
@@ -207,3 +333,108 @@ def test_own_chunks_without_a_body(server: Server) -> None:
         )
         assert reply.status == 410
         assert reply.text.rstrip().endswith("</html>")
+
+
+# ---- filters that give up
+
+BODY = b"a line\nand=another"
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("off", BODY),
+        ("off-star", b"*" + BODY),
+        ("star-off", b"*" + BODY),
+        ("portion", b"<a l>" + BODY[3:]),
+        ("idle", b""),
+    ],
+)
+def test_an_input_filter_that_is_disabled_passes_on(server: Server, name: str, read: bytes) -> None:
+    """Whatever it has read; one that does nothing at all ends the body."""
+    assert server.request("POST", f"/in/{name}", BODY, {"X-Echo": "1"}).body == read
+
+
+@pytest.mark.parametrize("wait", ["", "1"])
+def test_an_output_filter_that_is_disabled_passes_on(server: Server, wait: str) -> None:
+    """From the very first bytes on; with a length that is true, where nothing was sent before the end."""
+    headers = {"X-Write": "one |two", **({"X-Wait": wait} if wait else {})}
+    assert server.get("/out/off", headers).text == "one two"
+    assert server.get("/out/part", headers).text == "<on>e two"
+
+
+# ---- documents of errors
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "GET", "HEAD"])
+@pytest.mark.parametrize("reads", ["", "3", "100"])
+def test_a_document_of_an_error_can_read_the_body(server: Server, method: str, reads: str) -> None:
+    """What the first handler left of it; that request is a GET from here on, unless it is a HEAD (as in httpd)."""
+    body = None if method in ("GET", "HEAD") else BODY
+    reply = server.request(method, "/doc/page", body, {"X-Reads": reads, "X-Status": "410"})
+    left = (body or b"")[int(reads or 0) :]
+    shown = "HEAD" if method == "HEAD" else "GET"
+    assert reply.status == 410
+    assert reply.header("X-Methods") == f"{shown} {shown} {method}"
+    assert reply.body == (b"" if method == "HEAD" else left)
+    # chunks are read on, too, and the next request begins behind them
+    if method == "POST":
+        chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (BODY[:5], BODY[5:])) + b"0\r\n\r\n"
+        lines = (
+            "POST /doc/page HTTP/1.1",
+            "Host: x",
+            f"X-Reads: {reads}",
+            "X-Status: 410",
+            "Transfer-Encoding: chunked",
+        )
+        head = "\r\n".join((*lines, "", ""))
+        last = b"GET /page HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Write: next\r\n\r\n"
+        found = server.raw(head.encode() + chunks + last)
+        assert left in found
+        assert found.count(b"HTTP/1.1 ") == 2
+        assert b"next" in found
+
+
+def test_a_static_document_after_a_body(server: Server) -> None:
+    """The body is thrown away, and the connection kept."""
+    with server.connection() as connection:
+        for _ in range(2):
+            connection.request("POST", "/doc/page", BODY, {"X-Status": "404"})
+            response = connection.getresponse()
+            assert (response.status, response.read()) == (404, b"the file")
+
+
+# ---- what follows a response, and what comes before it
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        # the first answer is the answer
+        ("/go?to=/went/b&to=/went/c", "b"),
+        ("/go?to=/file.txt&to=/file.txt", "the file"),
+        ("/go?to=/went/b&to=/file.txt", "b"),
+        ("/go?to=/file.txt&to=/went/b", "the file"),
+        ("/go?to=/gone.txt&to=/file.txt", None),
+        ("/go?to=/went/b&write=after", "b"),
+        # one response of both
+        ("/go?write=before&to=/went/b", "before" + "b"),
+        ("/go?write=before&to=/file.txt", "before" + "the file"),
+        ("/go?to=/went/prev", "prev,this"),
+        ("/go?wait=0&to=/went/mixed", "13" + "024" + "5"),
+        ("/go?write=0&wait=1&to=/went/mixed", "0" + "113" + "24" + "5"),
+        ("/go?to=/went/file", "the file" * 9000 + "this"),
+        # nobody has such a file: its extension chooses the handler
+        ("/go?to=/ext/none.here", "/ext/none.here none.here"),
+        ("/go?to=/ext/none.here/more", "/ext/none.here/more none.here/more"),
+    ],
+)
+def test_redirects_and_their_output(server: Server, path: str, body: str | None) -> None:
+    """Both requests write into one response, in the order of their flushes, and nothing follows its end."""
+    with server.connection() as connection:
+        for _ in range(2):  # (a file's response is known the second time)
+            for target, text in ((path, body), ("/went/c", "c")):
+                connection.request("GET", target)
+                response = connection.getresponse()
+                received = response.read().decode()
+                assert (response.status, text or received) == (200 if text is not None else 404, received)

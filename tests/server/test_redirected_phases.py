@@ -80,8 +80,9 @@ from mod_python import apache
 
 
 def tell(req, phase):
-    """Headers that errors keep say what ran, with which URI and whose it was then."""
+    """Headers that errors keep say what ran, with which URI and whose it was then; the log says it of look-ups, too."""
     req.err_headers_out.add("X-Ran", f"{phase} {req.uri} {req.user}")
+    req.log_error(f"<ran {phase} {req.uri} {req.user}>", apache.APLOG_NOTICE)
 
 
 def first(req):
@@ -239,8 +240,14 @@ def test_a_document_is_got(server: Server, method: str, header_only: int) -> Non
 def test_an_index_of_its_directory(server: Server, folder: str) -> None:
     at = f"/{folder}/inner/"
     assert ran(server, at, at + "index.html") == [f"fixup {at}"]
-    # one that is not there is looked for as if it were asked for
-    assert ran(server, at, at + "missing.html") == all_of(at + "missing.html")
+    # one that is not there is looked for as if it were asked for, and leaves no headers
+    missing = at + "missing.html"
+    assert ran(server, at, missing) == []
+    steps = [line.partition("<ran ")[2].rpartition(">")[0].split() for line in server.log().splitlines()]
+    found = [
+        phase if user == "None" else f"{phase} {user}" for phase, uri, user in filter(None, steps) if uri == missing
+    ]
+    assert found[: len(all_of(missing))] == all_of(missing)
     assert server.get(at).text == f"index.html of {folder}/inner"
 
 

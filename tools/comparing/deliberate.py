@@ -81,7 +81,7 @@ DELIBERATE: tuple[tuple[str, str, str], ...] = (
     (
         r"'Transfer-Encoding'",
         "",
-        "framing is the server's alone: such a header is ignored; there it makes a 500",
+        "a transfer coding that nobody knows is left out; there it makes a 500",
     ),
     (r"req\.status = 10[01]|result = 100", "", "1xx is no final status"),
     (r"result = 418", "status body", "418 is a constant of the API, so it is sent"),
@@ -173,7 +173,7 @@ DELIBERATE: tuple[tuple[str, str, str], ...] = (
     (
         r"deeds: an (index|internal redirect)",
         "trace",
-        "PythonTypeHandlers run before mod_mime, and cleanup handlers once for a request that became that of its index",
+        "PythonTypeHandlers run before mod_mime; there the order of LoadModule decides",
     ),
     (
         r"merging: /handled/x",

@@ -34,6 +34,11 @@ DELIBERATE: tuple[tuple[str, str, str], ...] = (
         "framing content-range",
         "416 names the body's length (RFC 9110 15.5.17)",
     ),
+    (
+        r"^filters, output.*'filter\.disable\(\)'",
+        f"{FRAME} body",
+        "a filter that is disabled passes all on, as the manual says; there what it was called for is lost",
+    ),
     (r"^filters, output.*(read\(4\)|readline\(2\)|trace\(filter\.closed\))", "body", COPIED),
     (r"^filters, output.*(read\((0|-1)\)|readline\(0\))", FRAME, UNCLOSED),
     (

@@ -174,7 +174,8 @@ def _is_usual(req: Request, validators: Sequence[tuple[str, str]] = ()) -> bool:
     """
     headers = req.mp_headers_out
     return (
-        not req.mp_head.length and not req.mp_path_info and not req.mp_parts and (validators or not req.mp_mtime)
+        not req.mp_head.length and not req.mp_path_info and not req.mp_parts and not req.mp_started
+        and (validators or not req.mp_mtime)
         and req.mp_stat is not None and req.mp_finfo is None and req.mp_table_in is None and not req.mp_added
         and (req.mp_plain if headers is None else _is_plain_but(req, headers, validators))
     )  # fmt: skip

@@ -26,12 +26,13 @@ Look = Callable[[str], int]
 def directory(planning: Planning) -> Step:
     """The slash that is missing, or the index file of a directory, which has a plan of its own."""
     conf, look_up = planning.conf, planning.engine.look_up
+    sole = len(conf[DIRECTORY_INDEX]) == 1
 
     def serve(req: Request) -> int:
         found: list[int] = []
 
         def look(uri: str) -> int:
-            status = look_up(req, uri)
+            status = look_up(req, uri if req.mp_args is None else f"{uri}?{req.mp_args}", sole)
             if status != OK:
                 return status
             found.append(req.mp_plan.content(req))

@@ -98,6 +98,11 @@ class PythonOutput(OutputFilter):
         self._transparent = False
         self._ended = False
 
+    def move(self, req: Request) -> None:
+        """See `OutputFilter.move`."""
+        super().move(req)
+        self._caller.req = req
+
     def take(self, parts: list[Part], mark: int) -> None:
         """See `OutputFilter.take`."""
         if self._ended:
@@ -109,6 +114,8 @@ class PythonOutput(OutputFilter):
         given = OutputFilterObject(self.req, self._caller.called, parts, mark, self.next)
         try:
             sound = self._caller.call(given)
+            if sound and given.mp_disabled and not given.closed:
+                given.pass_on()
         finally:
             given.mp_leave()
         self._transparent = given.mp_disabled
@@ -135,6 +142,10 @@ class PythonInput:
         self._transparent = False
         self._ended = False
 
+    def move(self, req: Request) -> None:
+        """See `InputFilter.move`."""
+        self._caller.req = req
+
     def more(self) -> bytes | None:
         """See `InputFilter.more`.
 
@@ -150,7 +161,9 @@ class PythonInput:
                 raise OSError("Input filter read error")
             self._rest = given.mp_rest
             self._transparent = given.mp_disabled
-            self._ended = bool(given.closed) or self._rest is None or not given.mp_touched
+            # (one that does nothing at all would do so for ever; that it is disabled is something)
+            idle = not given.mp_touched and not self._transparent
+            self._ended = bool(given.closed) or self._rest is None or idle
             if given.mp_written:
                 return given.mp_written
         return None

@@ -111,7 +111,9 @@ def hindrance(req: Request, loading: bool = False) -> str:
         return f"{method} must not be repeated"
     inner = None
     for one in chain:
-        if one.mp_next not in (None, inner) or _has_run(one):
+        # (who looks for an index has not come to its content)
+        looks = inner is not None and inner.mp_is_lookup
+        if one.mp_next not in (None, inner) or (one.mp_ran if looks else _has_run(one)):
             return "a handler of its content has ended"
         inner = one
     return ""
