@@ -53,6 +53,7 @@ class RequestPlan(Protocol):
     interpreter_id: Any
     content: Any
     error_documents: Any
+    error_head: Any
     filters: Any
 
     def tell(self, req: Any) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mpserver.api import constants, members
 from mpserver.api import uri as uri_module
@@ -59,6 +59,10 @@ class RequestMembers(Sending, Receiving):
 
     mp_env: Table | None = None
     mp_notes: Table | None = None
+    #: Whether what its head alone decides was done.
+    mp_begun = False
+    #: What changes the head of the response just before it is made; then `mp_head_depends` is set.
+    mp_before_head: Sequence[Callable[[Any], int]] = ()
     mp_config_table: Table | None = None
     mp_options_table: Table | None = None
     mp_main: Self | None = None
@@ -120,7 +124,7 @@ class RequestMembers(Sending, Receiving):
         self.mp_assbackwards = self.mp_no_cache = self.mp_sent = self.mp_bytes_out = self.mp_chunked = (
             self.mp_waiting
         ) = 0
-        self.mp_started = self.mp_finished = self.mp_has_file = self.mp_connection_seen = False
+        self.mp_started = self.mp_finished = self.mp_has_file = self.mp_head_depends = False
         self.mp_input = None
         self.mp_read_length = 0
         self.mp_table_in: Table | None = None
@@ -143,6 +147,18 @@ class RequestMembers(Sending, Receiving):
         self.mp_content_type_set = 0
         #: How long it took, in seconds, for the access log.
         self.mp_duration = 0.0
+
+    def mp_change_head(self) -> None:
+        """See `ResponseHead`."""
+        rules, self.mp_before_head = self.mp_before_head, ()
+        for rule in rules:
+            rule(self)
+
+    def mp_answer_itself(self) -> None:
+        """The response is not the content's but one of the server's own: other changes are made to its head."""
+        rules = self.mp_plan.error_head
+        if rules or self.mp_head_depends:
+            self.mp_before_head, self.mp_head_depends = rules, True
 
     @property
     def mp_server_object(self) -> Server:
@@ -197,7 +213,7 @@ class RequestMembers(Sending, Receiving):
     @ReadOnly
     def connection(self) -> Connection:
         """The connection object (manual 4.5.4)."""
-        self.mp_connection_seen = True
+        self.mp_head_depends = True
         return self.mp_link.connection()
 
     @property

@@ -30,6 +30,8 @@ CLOSING_END = b"Connection: close\r\n\r\n"
 
 #: Headers that the server alone decides.
 OWN = frozenset({"date", "server", "connection", "keep-alive", "transfer-encoding", "content-type"})
+#: Variables of a request's environment, in lower case, that rule over its response.
+RULING = frozenset({"nokeepalive", "downgrade-1.0", "force-response-1.0", "force-no-vary"})
 #: So many different heads are kept for a second.
 HEADS = 64
 
@@ -76,10 +78,9 @@ class ResponseHead:
     """What a response's head is made of, and making it; `Request` inherits it, and gives all of it a value."""
 
     __slots__ = (
-        "mp_assbackwards", "mp_chunked", "mp_clock", "mp_connection_seen", "mp_content_encoding",
-        "mp_content_languages", "mp_content_type", "mp_err_headers_out", "mp_has_file", "mp_head", "mp_header_only",
-        "mp_headers_out", "mp_length_left", "mp_link", "mp_no_cache", "mp_request_time", "mp_status",
-        "mp_status_line",
+        "mp_assbackwards", "mp_chunked", "mp_clock", "mp_content_encoding", "mp_content_languages", "mp_content_type",
+        "mp_err_headers_out", "mp_has_file", "mp_head", "mp_head_depends", "mp_header_only", "mp_headers_out",
+        "mp_length_left", "mp_link", "mp_no_cache", "mp_request_time", "mp_status", "mp_status_line",
     )  # fmt: skip
 
     mp_link: Link
@@ -106,8 +107,10 @@ class ResponseHead:
     mp_length_left: int | None
     #: Whether a file is, or was, among the parts.
     mp_has_file: bool
-    #: Whether the application has seen the connection object, through which it can end keep-alive.
-    mp_connection_seen: bool
+    #: Whether the head depends on more than its tables: the application has seen the connection object, through which
+    #: it can end keep-alive; variables that rule over the response may be set; modules have something to change.
+    mp_head_depends: bool
+    mp_env: Table | None
 
     @property
     def mp_log(self) -> ErrorLog:
@@ -119,6 +122,10 @@ class ResponseHead:
         if self.mp_headers_out is None:
             self.mp_headers_out = HeaderTable()
         return self.mp_headers_out
+
+    def mp_change_head(self) -> None:
+        """Have the modules change it that wait for it to be made."""
+        raise NotImplementedError
 
     def mp_content_length(self) -> int | None:
         """The Content-Length that was set, in bytes; None without one, or where that is no number, or several."""
@@ -155,7 +162,7 @@ class ResponseHead:
         if (
             self.mp_status == 200 and not self.mp_headers_out and not self.mp_err_headers_out and not self.mp_has_file
             and self.mp_status_line is None and not self.mp_header_only and not self.mp_no_cache
-            and not self.mp_connection_seen and not self.mp_assbackwards
+            and not self.mp_head_depends and not self.mp_assbackwards
             and self.mp_content_encoding is None and not self.mp_content_languages
         ):  # fmt: skip
             link = self.mp_link
@@ -177,9 +184,12 @@ class ResponseHead:
 
         :param size: of the body so far, in bytes; ``last``: whether that is all of it.
         """
+        if self.mp_head_depends:
+            self.mp_change_head()
         status, link = self.mp_status, self.mp_link
         if link.input is not None:
             self.mp_settle_body(link.input)
+        minor, version = self.mp_ruled() if self.mp_env else (self.mp_head.minor, 1)
         phrase = None
         if status < 200:
             status = constants.HTTP_INTERNAL_SERVER_ERROR  # (the client would go on waiting for the final answer)
@@ -188,10 +198,10 @@ class ResponseHead:
         elif status not in REASONS:
             status = constants.HTTP_INTERNAL_SERVER_ERROR  # (a name of its own would be needed, by status_line)
         lines = [b"", self.mp_clock.lines(self.mp_request_time)]
-        framing = self.mp_framing(status, size, last)
+        framing = self.mp_framing(status, size, last, minor)
         if status in CLOSING or (link.keep_alive and self.mp_closing_asked()):
             link.keep_alive = False
-        lines[0] = status_line(1, status, phrase)
+        lines[0] = status_line(version, status, phrase)
         lines += [fields(table) for table in (self.mp_err_headers_out, self.mp_headers_out) if table]
         lines.append(framing)
         if not link.keep_alive:
@@ -217,7 +227,26 @@ class ResponseHead:
         headers = self.mp_headers_out
         return [field_lines([pair]) for pair in found if pair[1] and not (headers and pair[0] in headers)]
 
-    def mp_framing(self, status: int, size: int, last: bool) -> bytes:
+    def mp_ruled(self) -> tuple[int, int]:
+        """Do what variables say of the response (httpd manual, "Environment Variables in Apache": special purpose).
+
+        :returns: the minor version that the client is taken to understand, and the one that the status line names.
+        """
+        env, minor = self.mp_env or (), self.mp_head.minor
+        forced = "force-response-1.0" in env
+        if "force-no-vary" in env:
+            if self.mp_headers_out:
+                del self.mp_headers_out["Vary"]
+            minor, forced = 0, True
+        elif "downgrade-1.0" in env:
+            minor = 0
+        if minor < self.mp_head.minor and "keep-alive" not in (self.mp_head.get("connection") or "").lower():
+            self.mp_link.keep_alive = False
+        if "nokeepalive" in env or (forced and not minor):
+            self.mp_link.keep_alive = False
+        return minor, 0 if forced and not minor else 1
+
+    def mp_framing(self, status: int, size: int, last: bool, minor: int) -> bytes:
         """The header that tells where the body ends, if it needs one; an impossible one of the application's goes."""
         if status in BODILESS:
             self.mp_length_left = 0
@@ -240,7 +269,7 @@ class ResponseHead:
             return b""  # (a length that nobody told would be that of what a HEAD's handler happened to write)
         if last:
             return f"Content-Length: {size}\r\n".encode()
-        if self.mp_head.minor:
+        if minor:
             self.mp_chunked = 1
             return b"Transfer-Encoding: chunked\r\n"
         self.mp_link.keep_alive = False
@@ -274,7 +303,7 @@ class ResponseHead:
 
     def mp_closing_asked(self) -> bool:
         """Whether the application asked to close after this response, by header or through the connection object."""
-        if self.mp_connection_seen and self.mp_link.connection().keepalive == constants.AP_CONN_CLOSE:
+        if self.mp_head_depends and self.mp_link.connection().keepalive == constants.AP_CONN_CLOSE:
             return True
         for table in (self.mp_headers_out, self.mp_err_headers_out):
             if table:

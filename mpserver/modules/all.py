@@ -22,6 +22,10 @@ TABLE = (
     Known("mod_macro.c", "macro_module"),  # Macro and Use, while the configuration is read
     Known("mod_version.c", "version_module"),  # IfVersion
     Known("mod_logio.c", "logio_module"),  # %I, %O and %S of LogFormat
+    Known("mod_env.c", "env_module", "env", CONFIGURED),
+    Known("mod_expires.c", "expires_module", "expires", CONFIGURED),
+    Known("mod_headers.c", "headers_module", "headers", CONFIGURED),
+    Known("mod_setenvif.c", "setenvif_module", "setenvif", CONFIGURED),
     Known("mod_systemd.c", "systemd_module"),  # READY and STOPPING are told to systemd
     Known("mod_log_config.c", "log_config_module", "log_config", CONFIGURED),
     Known("mod_unixd.c", "unixd_module", "unixd"),

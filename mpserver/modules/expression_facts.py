@@ -122,9 +122,9 @@ def _connection(find: Callable[[Any], Any]) -> Callable[[Request], str]:
 
 
 def _client(req: Request) -> str:
-    seen = req.mp_connection_seen
+    seen = req.mp_head_depends
     found = req.useragent_ip
-    req.mp_connection_seen = seen
+    req.mp_head_depends = seen
     return found
 
 
@@ -132,11 +132,11 @@ def _unseen(find: Callable[[Request], str | None]) -> Callable[[Request], str | 
     """The same for what looks at the connection on its way."""
 
     def ask(req: Request) -> str | None:
-        seen = req.mp_connection_seen
+        seen = req.mp_head_depends
         try:
             return find(req)
         finally:
-            req.mp_connection_seen = seen
+            req.mp_head_depends = seen
 
     return ask
 

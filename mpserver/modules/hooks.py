@@ -8,6 +8,8 @@ configured is decided once.
 Asked for the plan of a merged configuration, in the order of a request. Unless another answer is named, a hook answers
 with a `Step`:
 
+    head               changes the head of a response just before it is made; of errors and redirects that the server
+                       itself answers with: error_head
     set_up             puts what applications can ask for into the plan (answers nothing)
     insert_filter      filters for the response or the body: an `Insertion`
     output_filters     the filters that the module has, by their names: a mapping to what makes one
@@ -39,6 +41,7 @@ with a `Step`:
 
 Asked for a server:
 
+    begin              what a request's head alone decides, for each, before its If sections are tested: a Step
     is_early           whether requests meet the module before their resource is known, given the `Conf`: a bool
     names_interpreter  whether it names the interpreter of all requests, given the `Conf`; without that it is called
                        after the virtual host: a bool

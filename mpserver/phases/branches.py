@@ -32,6 +32,8 @@ class Plans(Protocol):
 def refined(plans: Plans, req: Request, host: Host, located: Located) -> Located:
     """What was located for a request, with the sections that hold for it. The request has it from now on."""
     req.mp_settle(located)
+    for begin in host.site.begin:
+        begin(req)
     facts = RequestFacts(req)
     resource = located.resource
     held = chosen(resource.conf[BRANCHES], lambda condition: expressions.holds(condition, facts))

@@ -58,6 +58,7 @@ class Answers:
             return
         req.mp_started = False
         req.mp_drop_parts()
+        req.mp_before_head = ()  # (they may be what is wrong with it)
         req.mp_headers_out = req.mp_err_headers_out = req.mp_own_chunks = None
         req.mp_status_line = None
         try:
@@ -75,6 +76,7 @@ class Answers:
             self._too_late(req, status)
             return
         req.mp_drop_parts()
+        req.mp_answer_itself()
         req.mp_link.take_held()  # a flush that was interrupted before it took effect
         req.mp_status = status
         if status in BODILESS:

@@ -13,6 +13,7 @@ from mpserver.http1.blocks import Blocks
 from mpserver.http1.head import Head, Limits
 from mpserver.modules import core, python
 from mpserver.modules.core.file_cache import Pages
+from mpserver.phases.steps import beginning
 from mpserver.system.log_files import log_key
 from mpserver.typing import TYPE_CHECKING
 from mpserver.version import MOD_PYTHON_VERSION, VERSION
@@ -32,7 +33,7 @@ class Site:
     """
 
     __slots__ = (
-        "access_logs", "blocks", "has_early", "keep_alive", "keep_alive_timeout", "limits", "located", "log",
+        "access_logs", "begin", "blocks", "has_early", "keep_alive", "keep_alive_timeout", "limits", "located", "log",
         "max_requests", "name", "pages", "server", "takes_connections", "timeout", "translators",
     )  # fmt: skip
 
@@ -48,6 +49,8 @@ class Site:
         active = table.active(conf, server.base, *(entry.conf for entry in server.sections.locations))
         #: What modules make of paths, in the order in which they are asked.
         self.translators: tuple[Translator, ...] = table.ask(active, "translate_path", server)
+        #: What requests' heads alone decide.
+        self.begin = beginning(table.functions(active, "begin"), server)
         #: Whether it has handlers that run before the resource is known.
         self.has_early = any(table.ask(active, "is_early", server.base))
         #: Whether a module wants connections before their first request.

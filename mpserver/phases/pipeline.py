@@ -170,6 +170,7 @@ class Pipeline(Redirects):
         log_error(req, shown)
         link.keep_alive = False
         req.mp_original_status = error.status
+        req.mp_answer_itself()
         if error.retry_after:
             req.err_headers_out["Retry-After"] = str(error.retry_after)
         try:

@@ -67,11 +67,11 @@ class Plan:
 
     __slots__ = (
         "addhandler_extensions", "ask", "auth_name", "auth_type", "autoreload", "branches", "canonical_name",
-        "compile_added", "conf", "config_pairs", "content", "debug", "document_root", "error_documents", "file_etag",
-        "filters", "handler", "handlers", "has_end", "has_last_handlers", "hostname_lookups", "interpreter",
-        "interpreter_id", "limit_body", "loader", "named", "needs_python", "option_pairs", "options", "pass_auth",
-        "phases", "python_config", "python_path", "range_limits", "redirect", "requires", "server", "server_software",
-        "signature", "steps", "subrequests", "tell", "time_limit", "_added",
+        "compile_added", "conf", "config_pairs", "content", "debug", "document_root", "error_documents", "error_head",
+        "file_etag", "filters", "handler", "handlers", "has_end", "has_last_handlers", "hostname_lookups",
+        "interpreter", "interpreter_id", "limit_body", "loader", "named", "needs_python", "option_pairs", "options",
+        "pass_auth", "phases", "python_config", "python_path", "range_limits", "redirect", "requires", "server",
+        "server_software", "signature", "steps", "subrequests", "tell", "time_limit", "_added",
     )  # fmt: skip
 
     redirect: Callable[[Request, str], None]
@@ -86,6 +86,8 @@ class Plan:
     #: Those of its steps that come before the content.
     steps: tuple[Step, ...]
     content: Step
+    #: What changes the heads of errors and redirects that the server itself answers with.
+    error_head: tuple[Step, ...]
     #: Asks the modules of this plan for what few requests need, by a hook's name (`mpserver.modules.hooks`).
     ask: Callable[[str], list[Any]]
     #: A content handler that a module has, by its name.

@@ -40,6 +40,7 @@ def compile_plan(table: HookTable, engine: Engine, site: Site, conf: Conf, filen
     plan.interpreter_id = _interpreter(planning, engine.environments)
     plan.interpreter = plan.interpreter_id.name
     plan.phases = phases = compile_phases(planning)
+    plan.error_head = tuple(planning.ask("error_head"))
     plan.has_last_handlers = bool(phases.log_transaction or phases.cleanup)
     plan.has_end = plan.has_last_handlers or bool(site.access_logs)
     plan.steps = plan.phases.steps

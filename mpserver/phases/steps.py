@@ -5,7 +5,7 @@ A step returns OK or DECLINED to go on, DONE to end the request well, or the sta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mpserver.api import constants
 from mpserver.modules.hooks import ANY_HANDLER, Insertion, Planning, Step
@@ -14,6 +14,7 @@ from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
+    from mpserver.config.server import Server
     from mpserver.phases.filters import PlanFilters
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
@@ -22,7 +23,8 @@ OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 def compile_phases(planning: Planning) -> Phases:
     """All phases but that of the content."""
     ask = planning.ask
-    steps = [*ask("map_to_storage"), *map(_once, ask("header_parser"))]
+    begin = beginning(planning.functions("begin"), planning.server)
+    steps = [*begin, *ask("map_to_storage"), *map(_once, ask("header_parser"))]
     gates = [*ask("access_checker"), *_admission(planning)]
     steps += map(_gated, gates)
     checkers: list[Step] = []
@@ -34,15 +36,45 @@ def compile_phases(planning: Planning) -> Phases:
             planning.stepped = True
     if checkers:
         steps.append(_first(checkers))
-    steps += ask("fixups")
+    steps += [*ask("fixups"), *_heading(ask("head"))]
     return Phases(
-        post_read_request=tuple(ask("post_read_request")),
+        post_read_request=(*begin, *ask("post_read_request")),
         translate_name=tuple(ask("translate_name")),
         steps=tuple(steps),
         has_gates=bool(gates),
         log_transaction=tuple(ask("log_transaction")),
         cleanup=tuple(ask("cleanup")),
     )
+
+
+def beginning(functions: Sequence[Callable[[Server], Step | None]], server: Server) -> tuple[Step, ...]:
+    """What a request's head decides, as one step: a request that had it before passes, and so do parts of pages."""
+    steps = [step for function in functions if (step := function(server)) is not None]
+    if not steps:
+        return ()
+
+    def begin(req: Request) -> int:
+        if not req.mp_begun and req.mp_main is None:
+            req.mp_begun = True
+            for step in steps:
+                step(req)
+        return OK
+
+    return (begin,)
+
+
+def _heading(steps: Sequence[Step]) -> Sequence[Step]:
+    """The last step before the content: its head is to be changed."""
+    if not steps:
+        return ()
+    rules = tuple(steps)
+
+    def head(req: Request) -> int:
+        req.mp_before_head = rules
+        req.mp_head_depends = True
+        return OK
+
+    return (head,)
 
 
 def _first(steps: Sequence[Step]) -> Step:

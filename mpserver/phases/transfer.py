@@ -18,7 +18,7 @@ MEMBERS = (
     "mp_uri", "mp_args", "mp_filename", "mp_canonical_filename", "mp_path_info", "mp_user", "mp_ap_auth_type",
     "mp_handler", "mp_content_type", "mp_content_type_set", "mp_status", "mp_status_line", "mp_no_cache",
     "mp_no_local_copy", "mp_used_path_info", "mp_proxyreq", "mp_assbackwards", "mp_mtime", "mp_allowed",
-    "mp_allowed_methods", "mp_added", "mp_method",
+    "mp_allowed_methods", "mp_added", "mp_method", "mp_begun", "mp_head_depends",
 )  # fmt: skip
 
 #: Tables, and what they are.

@@ -296,6 +296,8 @@ CONTEXTS = {
         "AuthBasicAuthoritative AuthMerging AuthName AuthType AuthzSendForbiddenOnFailure CGIPassAuth Require"
     ),
     (~Where(0), Override.FILEINFO): (
+        "BrowserMatch BrowserMatchNoCase Header PassEnv RequestHeader SetEnv SetEnvIf SetEnvIfExpr SetEnvIfNoCase "
+        "UnsetEnv "
         "AcceptPathInfo AddCharset AddDefaultCharset AddEncoding AddHandler AddInputFilter AddLanguage AddOutputFilter "
         "AddOutputFilterByType AddType AliasPreservePath DefaultLanguage DefaultType ErrorDocument ForceType "
         "RemoveCharset RemoveEncoding RemoveHandler RemoveInputFilter RemoveLanguage RemoveOutputFilter RemoveType "
@@ -304,7 +306,9 @@ CONTEXTS = {
     ),
     (~Where(0), Override.OPTIONS): "Options XBitHack ContentDigest",
     (Where.DIRECTORY | Where.HTACCESS, Override.LIMIT): "SSILegacyExprParser",
-    (~Where(0), Override.INDEXES): "DirectoryCheckHandler DirectoryIndex DirectorySlash",
+    (~Where(0), Override.INDEXES): (
+        "DirectoryCheckHandler DirectoryIndex DirectorySlash ExpiresActive ExpiresByType ExpiresDefault"
+    ),
     (~Where(0), Override.ALL): (
         "LimitRequestBody PythonAccessHandler PythonAuthenHandler PythonAuthzHandler PythonAutoReload "
         "PythonCleanupHandler PythonDebug PythonEnablePdb PythonFixupHandler PythonHandler PythonHandlerModule "
