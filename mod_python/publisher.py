@@ -14,6 +14,7 @@ import os
 import re
 import sys
 from _thread import RLock
+from collections.abc import Iterable, Iterator, MappingView
 from stat import S_ISREG
 from types import (
     BuiltinFunctionType,
@@ -33,6 +34,7 @@ from mpserver.api import constants
 from mpserver.api.constants import SERVER_RETURN
 from mpserver.api.loader import Turn
 from mpserver.api.response_head import BODILESS
+from mpserver.http1.response import REASONS
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
@@ -41,6 +43,10 @@ if TYPE_CHECKING:
 METHODS = ("GET", "POST", "HEAD")
 #: Extensions that are no part of the module's name where no AddHandler says which are.
 PYTHON_EXTENSIONS = ".py"
+#: Results whose text is sent, of which most are.
+TEXTS = frozenset({str, bytes, int, list, tuple, dict})
+#: Whoever returns such a number probably means the status of the response.
+MISTAKABLE = frozenset(status for status in REASONS if status >= 300)
 #: A callable result is called in its turn, but not for ever.
 MOST_CALLS = 100
 
@@ -293,9 +299,15 @@ def publish(req: Request, found: Any) -> bool:
         found = call.apply_fs_data(found, form, req=req)
     if found is None:
         return False
-    if type(found) is GeneratorType:
-        _stream(req, found)
+    if _is_stream(found):
+        _stream(req, iter(found))
         return True
+    if calls and type(found) is int and found in MISTAKABLE:
+        req.log_error(
+            f"mod_python.publisher: {req.unparsed_uri} returned {found}, which is sent as text: for the status "
+            f"{found} {REASONS[found]} raise apache.SERVER_RETURN({found})",
+            constants.APLOG_WARNING,
+        )
     text = str(found)
     if not req.mp_content_type_set:
         req.content_type = "text/html" if text[-100:].rstrip()[-7:].lower() == "</html>" else "text/plain"
@@ -311,8 +323,18 @@ def _tell_length(req: Request, size: int) -> None:
         req.set_content_length(req.mp_waiting + size)
 
 
-def _stream(req: Request, pieces: GeneratorType[Any, Any, Any]) -> None:
-    """Send what a generator yields as it comes; its first piece tells whether it is a page of HTML."""
+def _is_stream(found: object) -> bool:
+    """Whether it is gone through: iterators, views of mappings, and iterables that have no text of their own."""
+    kind = type(found)
+    if kind in TEXTS:
+        return False
+    if isinstance(found, Iterator | MappingView):
+        return True
+    return kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__ and isinstance(found, Iterable)
+
+
+def _stream(req: Request, pieces: Iterator[Any]) -> None:
+    """Send what an iterator yields as it comes; its first piece tells whether it is a page of HTML."""
     try:
         for piece in pieces:
             data = piece if isinstance(piece, bytes) else str(piece)
@@ -324,4 +346,6 @@ def _stream(req: Request, pieces: GeneratorType[Any, Any, Any]) -> None:
                 req.content_type = "text/html" if is_html else "text/plain"
             req.write(data)
     finally:
-        pieces.close()
+        close = getattr(pieces, "close", None)
+        if callable(close):
+            close()

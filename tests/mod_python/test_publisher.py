@@ -233,8 +233,35 @@ def test_generators_are_closed(make_request: Make) -> None:
     assert req.notes["closed"] == "1"
 
 
-def test_other_iterators_are_not_expanded(make_request: Make, outcome: Outcome) -> None:
-    assert "iterator object" in get(make_request, outcome, "/mod/an_iterator")[1].text
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("an_iterator", "ab"),
+        ("views?which=keys", "12"),
+        ("views?which=values", "ab"),
+        ("views?which=items", "(1, 'a')(2, 'b')"),
+        ("mapped", "24"),
+        ("own_iterable", "onetwo"),
+        ("own_iterable_with_text", "its text"),
+        ("lst", "[1, 2]"),
+        ("a_set", "{1}"),
+        ("a_range", "range(0, 3)"),
+    ],
+)
+def test_iterables(make_request: Make, outcome: Outcome, name: str, answer: str) -> None:
+    assert get(make_request, outcome, f"/mod/{name}")[1].text == answer
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [("403", "403 Forbidden"), ("500", "500 Internal Server Error"), ("200", ""), ("7", "")]
+)
+def test_a_status_that_is_returned_is_text_and_told(
+    make_request: Make, outcome: Outcome, value: str, told: str
+) -> None:
+    status, req = get(make_request, outcome, f"/mod/number?value={value}")
+    assert (status, req.text) == (200, value)
+    assert [level for _, level in req.logged] == ([4] if told else [])
+    assert all(f"/mod/number?value={value} returned {value}" in text and told in text for text, _ in req.logged)
 
 
 # ---- guards

@@ -107,13 +107,28 @@ def test_the_directory_of_a_plain_section_needs_no_file() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "extensions", "message"),
+    [
+        ("PythonHandler | .py", None, 'no handler before the "|"'),
+        ("PythonHandlerModule | .py", None, 'no handler before the "|"'),
+        ("PythonHandler a |", (), 'no extension after the "|"'),
+        ("PythonHandler a | py", ("py",), 'no file has the extension "py", which must begin with a dot'),
+        ("PythonHandler a | .x | .y", (".x", ".y"), 'more than one "|"'),
+    ],
+)
+def test_extensions_that_were_hardly_meant(line: str, extensions: tuple[str, ...] | None, message: str) -> None:
+    scope = Scope().say(line)
+    (warning,) = scope.warnings
+    assert message in warning
+    assert warning.endswith("(line 1 of test.conf)")
+    found = scope.conf[HANDLERS].get("PythonHandler", ())
+    assert [spec.extensions for spec in found] == ([] if extensions is None else [extensions])
+
+
+@pytest.mark.parametrize(
     ("line", "message"),
     [
         ("PythonHandler", "needs a handler"),
-        ("PythonHandler | .py", "needs a handler"),
-        ("PythonHandler a |", 'no extension after the "|"'),
-        ("PythonHandler a | py", "must begin with a dot"),
-        ("PythonHandler a | .x | .y", "must begin with a dot"),
         ("PythonHandler a:b", "write module or module::object"),
         ("PythonHandler a::", "write module or module::object"),
         ("PythonHandler a::b::c", "write module or module::object"),

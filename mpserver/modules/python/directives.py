@@ -95,22 +95,36 @@ def parse_handlers(call: Call, *, silent: bool = False) -> tuple[HandlerSpec, ..
     :raises ConfigError: there is none, or one is not written ``module::object``.
     """
     before, bar, after = " ".join(call.args).partition("|")
-    names, extensions = before.split(), after.split()
-    if not names:
+    names, extensions = before.split(), after.replace("|", " ").split()
+    if not names and not bar:
         raise ConfigError(f"{call.name} needs a handler: module or module::object")
     for name in names:
         if not HANDLER.match(name):
             raise ConfigError(f'{call.name}: "{name}" is no handler: write module or module::object')
-    if bar and not extensions:
-        raise ConfigError(f'{call.name} has no extension after the "|": name some, or leave it out')
-    for word in extensions:
-        if not word.startswith(".") or "|" in word:
-            raise ConfigError(f'{call.name}: the extension "{word}" must begin with a dot, as in "| .py .html"')
+    if bar:
+        _look_at_extensions(call, names, extensions, after)
     directory, is_location, pattern = place(call)
     return tuple(HandlerSpec(name, directory, is_location, tuple(extensions), silent, pattern) for name in names)
 
 
+def _look_at_extensions(call: Call, names: list[str], extensions: list[str], text: str) -> None:
+    """Warn of what mod_python takes without a word, though it was hardly meant."""
+    if not names:
+        call.warn(f'{call.name} has no handler before the "|", so nothing runs: write module or module::object there')
+    if not extensions:
+        call.warn(f'{call.name} has no extension after the "|", so it counts for all: name some, or leave it out')
+    if "|" in text:
+        call.warn(f'{call.name} has more than one "|": write it once, as in "| .py .html"')
+    for word in extensions:
+        if not word.startswith("."):
+            call.warn(
+                f'{call.name}: no file has the extension "{word}", which must begin with a dot, as in "| .py .html"'
+            )
+
+
 def _append(call: Call, phase: str, specs: tuple[HandlerSpec, ...]) -> None:
+    if not specs:
+        return
     own = call.conf.values.get(HANDLERS, {})
     call.conf[HANDLERS] = {**own, phase: own.get(phase, ()) + specs}
 
@@ -129,7 +143,8 @@ def _handler_module(call: Call) -> None:
     if any("::" in spec.handler for spec in specs):
         raise ConfigError(f"{call.name} takes modules: for module::object use the Python*Handler of the phase")
     in_server = call.section is None
-    for phase in (*EARLY_PHASES, *LATE_PHASES) if in_server and not specs[0].extensions else LATE_PHASES:
+    everywhere = in_server and not any(spec.extensions for spec in specs)
+    for phase in (*EARLY_PHASES, *LATE_PHASES) if everywhere else LATE_PHASES:
         _append(call, phase, specs)
 
 

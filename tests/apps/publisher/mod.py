@@ -163,3 +163,32 @@ def form(req):
 lam = lambda req: "lam"
 frame = sys._getframe()
 a_generator = (character for character in "xyz")
+
+
+def views(which):
+    return getattr({1: "a", 2: "b"}, which)()
+
+
+def mapped():
+    return map(lambda number: number * 2, (1, 2))
+
+
+class Words:
+    def __iter__(self):
+        yield "one"
+        yield b"two"
+
+
+class Texts(Words):
+    def __str__(self):
+        return "its text"
+
+
+own_iterable = Words()
+own_iterable_with_text = Texts()
+a_set = {1}
+a_range = range(3)
+
+
+def number(value):
+    return int(value)
