@@ -196,7 +196,7 @@ class Loader:
         key = (name, directory, path)
         with self.in_turn():
             self.set_path(path, directory)
-            loaded = self._loaded.get(key)
+            loaded = self._present(key, reload, now)
             if loaded is None:
                 where = list(sys.path) if path is not None else None if directory is None else [directory]
                 loaded = self._first(key, where, now)
@@ -247,6 +247,23 @@ class Loader:
         if additions is not None:
             additions.put()
 
+    def _present(self, key: Key, reload: bool, now: float) -> Loaded | None:
+        """What was loaded, unless it has to be found anew: its file is gone, which makes the next import fail."""
+        loaded = self._loaded.get(key)
+        if loaded is not None and reload and self.in_place and _due(loaded, now) and _is_gone(loaded):
+            self._forget(loaded)
+            return None
+        return loaded
+
+    def _forget(self, loaded: Loaded) -> None:
+        for key in [key for key, each in self._loaded.items() if each is loaded]:
+            del self._loaded[key]
+        name = loaded.module.__name__
+        if sys.modules.get(name) is loaded.module:
+            for known in [each for each in sys.modules if each == name or each.startswith(name + ".")]:
+                del sys.modules[known]
+        importlib.invalidate_caches()
+
     def _first(self, key: Key, path: Sequence[str] | None, now: float, only: bool = False) -> Loaded:
         """Load a module for the first time."""
         self._raise_again(self._faults.get(key))
@@ -290,7 +307,7 @@ class Loader:
         now = time.time()
         key = (name, tuple(path) if path is not None else None)
         with self.in_turn():
-            loaded = self._loaded.get(key)
+            loaded = self._present(key, reload, now)
             if loaded is None:
                 if log and self.log is not None:
                     where = f" with path set to '{path}'" if path else ""
@@ -306,6 +323,8 @@ class Loader:
             return loaded.module
 
     def _tell(self, loaded: LoadedModule) -> None:
+        if loaded in self.loaded_modules:
+            return  # (its file was gone meanwhile)
         self.loaded_modules.append(loaded)
         if self.told is not None:
             self.told(loaded)
@@ -362,9 +381,10 @@ class Loader:
         try:
             changed = False
             for child, version in list(loaded.children.items()):
-                if _due(child, now):
+                gone = _is_gone(child)  # (then the import fails that this module is executed with)
+                if not gone and _due(child, now):
                     self._check(child, now, log)
-                changed = changed or child.version != version
+                changed = changed or gone or child.version != version
             current = mark(loaded.file) if self.in_place else None
             if current is not None and (changed or current != loaded.mark):
                 self._again(loaded, log)
@@ -395,6 +415,11 @@ class Loader:
 def _due(loaded: Loaded, now: float) -> bool:
     """Whether a module's file has to be looked at again; the clock may have been set back."""
     return not 0.0 <= now - loaded.checked < RECHECK_AFTER
+
+
+def _is_gone(loaded: Loaded) -> bool:
+    """Whether there is no file any more where a module came from."""
+    return loaded.mark is not None and loaded.file is not None and not os.path.exists(loaded.file)
 
 
 def execute(module: ModuleType) -> None:

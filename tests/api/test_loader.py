@@ -97,6 +97,43 @@ def test_a_change_is_seen_by_time_stamp_and_by_size(site: Site) -> None:
     assert site.load(FIRST)["x"] == 33
 
 
+def test_a_module_whose_file_is_gone_is_gone(site: Site) -> None:
+    file = site.root / f"a/{FIRST}.py"
+    site.write(f"a/{FIRST}.py", "x = 1")
+    assert site.load(FIRST)["x"] == 1
+    file.unlink()
+    folder = str(site.root / "a") + "/"
+    assert site.loader.load(FIRST, folder, True, site.now + RECHECK_AFTER / 2).module.__dict__["x"] == 1
+    assert site.load(FIRST, reload=False)["x"] == 1
+    for _ in range(2):
+        with pytest.raises(ModuleNotFoundError, match=FIRST):
+            site.load(FIRST)
+    site.write(f"a/{FIRST}.py", "x = 2")
+    assert site.load(FIRST)["x"] == 2
+    assert [name for name, _, _ in site.loader.loaded_modules] == [FIRST]
+
+
+def test_a_module_that_moved_is_found(site: Site) -> None:
+    site.write(f"a/{PACKAGE}/__init__.py", "x = 1")
+    site.write(f"a/{PACKAGE}/inner.py", "x = 2")
+    assert site.load(f"{PACKAGE}.inner")["x"] == 2
+    (site.root / f"a/{PACKAGE}/inner.py").unlink()
+    site.write(f"a/{PACKAGE}/inner/__init__.py", "x = 3")
+    assert site.load(f"{PACKAGE}.inner")["x"] == 3
+
+
+def test_who_imports_what_is_gone_fails(site: Site) -> None:
+    site.write(f"a/{FIRST}.py", f"from mod_python import apache\nx = apache.import_module('{SECOND}').x")
+    site.write(f"a/{SECOND}.py", "x = 1")
+    assert site.load(FIRST)["x"] == 1
+    (site.root / f"a/{SECOND}.py").unlink()
+    for _ in range(2):
+        with pytest.raises(ModuleNotFoundError, match=SECOND):
+            site.load(FIRST)
+    site.write(f"a/{SECOND}.py", "x = 2")
+    assert site.load(FIRST)["x"] == 2
+
+
 def test_files_are_looked_at_once_a_second(site: Site) -> None:
     site.write(f"a/{FIRST}.py", "x = 1")
     site.load(FIRST)
