@@ -155,10 +155,9 @@ def _without_extension(req: Request, base: str) -> str:
     extensions = (added or PYTHON_EXTENSIONS).split()
     if req.extension:
         extensions.append(req.extension)
-    lower = base.lower()
     for extension in extensions:
-        ending = "." + extension.lstrip(".").lower()
-        if lower.endswith(ending):
+        ending = "." + extension.lstrip(".")
+        if base.endswith(ending):
             return base[: -len(ending)]
     return base
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def handler(req: Request) -> int:
     """Serve a request by the WSGI application that the configuration names.
 
-    :returns: DECLINED for a URI outside the base, 500 where no application is named, else OK.
+    :returns: DECLINED for a URI outside the base and where the module has no such object, 500 where no application
+        is named, else OK.
     :raises ValueError: ``base_uri`` ends in a slash.
     :raises Exception: what the application raises, and what it does against the PEP.
     """
@@ -41,6 +42,11 @@ def handler(req: Request) -> int:
     else:
         application = mount.load(req)
     if application is None:
+        name = req.get_options().get(APPLICATION)
+        if name is not None:
+            found = f"its module has no such object, so {uri} is declined"
+            req.log_error(f"mod_python.wsgi: PythonOption {APPLICATION} {name}: {found}", apache.APLOG_WARNING)
+            return apache.DECLINED
         req.log_error(f"mod_python.wsgi serves {uri}, but no application is named: set PythonOption {APPLICATION}")
         return apache.HTTP_INTERNAL_SERVER_ERROR
     req.mp_path_info = path

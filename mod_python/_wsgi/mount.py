@@ -115,7 +115,10 @@ class Mount:
         return (options.get(APPLICATION), options.get(BASE)) != (self._name, self._option)
 
     def load(self, req: Request) -> Application | None:
-        """Look for the callable; None where none is named. :raises Exception: what importing its module raises."""
+        """Look for the callable; None where none is named, or it is not there.
+
+        :raises Exception: what importing its module raises.
+        """
         if self._name is None:
             return None
         module_name, _, path = self._name.partition("::")
@@ -123,6 +126,6 @@ class Mount:
         # (by its file: other folders, and other paths, may have another one of the name)
         loaded = plan.loader.load(module_name, self._directory, self._reload, req.mp_request_time, plan.python_path)
         module = loaded.module
-        self.application = apache.resolve_object(module, path or CALLABLE)
+        self.application = apache.resolve_object(module, path or CALLABLE, silent=True)
         self.checked = req.mp_request_time
         return self.application

@@ -24,13 +24,12 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def server_port(req: RequestConfig) -> int:
-    """The port that the request was sent to, as the client named it or the socket has it (UseCanonicalName)."""
+    """The port that the request was sent to, as the client named it or else ServerName has it (UseCanonicalName)."""
     host = req.mp_head.host
     if host and not req.mp_plan.canonical_name:
         _, colon, port = host.rpartition(":")
         if colon and port.isdecimal():
             return int(port)
-        return DEFAULT_PORTS[scheme(req)]
     return req.mp_server_object.port or DEFAULT_PORTS[scheme(req)]
 
 
