@@ -32,11 +32,12 @@ from mpserver.modules.python.application_errors import describe, refusing
 from mpserver.phases import facts
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.timeouts import Timeouts
-from mpserver.serving import refusals
+from mpserver.serving import greeting, refusals
 from mpserver.serving.connection import Connection
 from mpserver.serving.delayed_flush import DelayedFlush
 from mpserver.serving.handing_over import GivingBack, HandingOver
 from mpserver.serving.offloader import Offloader
+from mpserver.serving.relays import Relays
 from mpserver.serving.requests import Requests
 from mpserver.serving.states import LAST_WAIT, READING, WAITING
 from mpserver.serving.tracked_connection import Closings, TrackedConnection
@@ -114,6 +115,9 @@ class Interpreter(Requests):
         self.closings = Closings(self.loop, self._closed)
         self.host_of = self.planner.host_of
         self._start_connection: Starter = self.connection_type.start
+        #: Begins with a connection that was accepted here.
+        self.arrive: Starter = self.connection_type.arrive
+        self.relays = Relays(boot.interpreter_id.name) if facts.has_tls(configuration) else None
         #: None where no server has any.
         self.connection_handlers: ConnectionHandlers | None = None
         if facts.takes_connections(configuration):
@@ -121,6 +125,12 @@ class Interpreter(Requests):
 
             self._start_connection = starter(True, self.connection_type.start, self.run_connection_handler)
             self.connection_handlers = ConnectionHandlers(self)
+        if self.relays is not None:
+            from mpserver.serving.tls import Speaking  # (as above)
+
+            speaking = Speaking(configuration, self._start_connection)
+            self.arrive = greeting.starter(self.arrive, speaking.arrive)
+            self._start_connection = greeting.starter(self._start_connection, speaking.start)
 
     def _scoreboard_entry(self, board: Scoreboard) -> ScoreboardEntry:
         """Its place on the scoreboard."""
@@ -208,6 +218,8 @@ class Interpreter(Requests):
             helper.stop()
         if self._leased_listeners is not None:
             self._leased_listeners.close()
+        if self.relays is not None:
+            self.relays.stop()
         for connection in list(self.connections):
             connection.close()
         self._clean_up()
@@ -313,6 +325,8 @@ class Interpreter(Requests):
         connection = self._connection(message)
         connection.accepted = message.accepted
         connection.transferred = message.state
+        if message.origin:
+            connection.come_from(message.origin)
         self.connections.add(connection)
         self._start_connection(connection)
         if message.fd >= self._ceiling:
@@ -379,6 +393,8 @@ class Interpreter(Requests):
         for connection in self.connections:
             connection.hurry(limit)
         self.loop.hasten(limit)
+        if self.relays is not None:
+            self.relays.hurry()
 
     def hand_over(self) -> None:
         """Give the connections to another interpreter that has the place now, and end."""
@@ -389,11 +405,14 @@ class Interpreter(Requests):
 
     def may_leave(self, connection: Connection) -> bool:
         """Whether nothing of a connection's request is with us."""
-        return connection.state in (WAITING, READING)
+        return connection.state in (WAITING, READING) and connection.channel is None
 
     def end_if_empty(self) -> None:
         """End, where that is wanted and no connection is left."""
         if self.draining and not self.connections:
+            if self.relays is not None and self.relays.count:
+                self.relays.await_end(self)
+                return
             self._give_back_unread()
             self.loop.stop()
 

@@ -80,12 +80,12 @@ class RequestConfig(RequestMembers):
 
     def is_https(self) -> int:
         """1 where the connection is encrypted."""
-        return 0
+        return 0 if self.mp_link.tls is None else 1
 
     def ssl_var_lookup(self, name: str) -> str | None:
         """The value of an SSL variable; None on a connection without TLS."""
-        string(1, name)
-        return None
+        tls = self.mp_link.tls
+        return None if string(1, name) is None or tls is None else tls.variable(name)
 
     # ---- the configuration
 

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from mpserver.typing import TYPE_CHECKING, Protocol
+from mpserver.typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.connection import Connection
     from mpserver.api.input import Input
     from mpserver.api.parts import Begun, Part
+    from mpserver.errors import RequestError
+
+
+class Encryption(Protocol):
+    """TLS as a request sees it."""
+
+    def variable(self, name: str) -> str | None:
+        """The value of one of mod_ssl's variables (``SSL_PROTOCOL``); None: it has none."""
+
+    def standard(self) -> dict[str, str]:
+        """The variables of SSLOptions StdEnvVars."""
+
+    def exported(self) -> dict[str, str]:
+        """The variables of SSLOptions ExportCertData."""
+
+    def client_chain(self) -> list[bytes]:
+        """The client's certificate, which was checked, and those that vouch for it; empty: it has shown none."""
+
+    def refusal(self, host: Any, name: str | None, /) -> RequestError | None:
+        """Why a request for a host can't be served on this connection; ``name``: that of its Host header."""
 
 
 class Link(Protocol):
@@ -24,6 +44,8 @@ class Link(Protocol):
     keep_alive_timeout: float
     #: The longest silence of the client in seconds.
     timeout: float
+    #: What is known of the connection's encryption; None: it has none.
+    tls: Encryption | None
 
     def connection(self) -> Connection:
         """The object for ``req.connection``."""

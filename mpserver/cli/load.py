@@ -9,18 +9,22 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpserver.cli.options import Options
     from mpserver.config.configuration import Configuration
+    from mpserver.modules.ssl.phrases import Phrases
     from mpserver.supervisor.reading import Reading
 
 
-def read(options: Options) -> Configuration:
+def read(options: Options, phrases: Phrases | None = None) -> Configuration:
     """Read the configuration, and check what it says about the machine.
 
+    :param phrases: what knows the pass phrases of keys that were asked for before.
     :raises ConfigErrors: every fault that was found.
     """
     from mpserver.cli import readable
     from mpserver.config.configuration import load
     from mpserver.modules import values
     from mpserver.modules.all import registry
+    from mpserver.modules.ssl import phrases as phrases_module
+    from mpserver.modules.ssl import profiles
     from mpserver.phases.applications import environments
 
     configuration = load(
@@ -33,6 +37,9 @@ def read(options: Options) -> Configuration:
     )
     found = environments(configuration)
     faults = found.faults
+    if options.begins and options.command == "start":
+        configuration.encryption, its_faults = profiles.work_out(configuration, phrases or phrases_module.Phrases())
+        faults += its_faults
     if options.checks:
         confs = [configuration.main.own_conf, *(host.own_conf for host in configuration.hosts)]
         faults += values.check(confs)
@@ -55,7 +62,7 @@ def finish(configuration: Configuration) -> Reading:
     from mpserver.supervisor.settings import process_settings
 
     conf = process_settings(configuration)
-    return Reading(conf, survey.finish(configuration))
+    return Reading(conf, survey.finish(configuration, configuration.encryption))
 
 
 def warn(options: Options, configuration: Configuration) -> None:

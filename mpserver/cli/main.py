@@ -13,6 +13,7 @@ from mpserver.api import error_log
 from mpserver.cli.load import complain, finish, read, warn
 from mpserver.cli.options import parse
 from mpserver.errors import ConfigError, ConfigErrors, StartError, UsageError
+from mpserver.modules.ssl.phrases import Phrases
 from mpserver.system import pidfile
 from mpserver.system.systemd import Notifier
 from mpserver.typing import TYPE_CHECKING
@@ -136,7 +137,7 @@ def engine() -> Engine:
     return Engine(worker.serve, zygote_keeper.Keeper, zygote_keeper.keeper_process)
 
 
-def start(options: Options, reading: Reading, make_engine: Callable[[], Engine]) -> int:
+def start(options: Options, reading: Reading, make_engine: Callable[[], Engine], phrases: Phrases) -> int:
     """Start the server the way that the options ask for; returns when it has ended, or runs in the background.
 
     :raises StartError: it can't start.
@@ -158,7 +159,7 @@ def start(options: Options, reading: Reading, make_engine: Callable[[], Engine])
 
     def run(started: Callable[[], object]) -> None:
         master = open_master(
-            reading, engine, notifier, read=lambda: finish(read(options)), replace_output=not foreground
+            reading, engine, notifier, read=lambda: finish(read(options, phrases)), replace_output=not foreground
         )
         started()
         master.run(shlex.join(sys.orig_argv))
@@ -176,7 +177,8 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
     if options.show:
         print(_SHOWN[options.show](options))
         return 0
-    configuration = read(options)
+    phrases = Phrases()
+    configuration = read(options, phrases)
     warn(options, configuration)
     if options.test:
         return _test(configuration)
@@ -207,7 +209,7 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
         _begin_optimized()
     reading = finish(configuration)
     del configuration  # (the master lives long, and so would all that was read)
-    return start(options, reading, make_engine)
+    return start(options, reading, make_engine, phrases)
 
 
 def _begin_optimized() -> None:

@@ -28,6 +28,7 @@ from mpserver.config.server import Scopes, Server
 from mpserver.config.settings import Conf
 from mpserver.config.tree import Node, Tree, from_plain, is_host, to_plain
 from mpserver.errors import ConfigError, ConfigErrors
+from mpserver.typing import Any
 
 #: What a virtual host is found by; it is done with when the host is placed.
 _NAMING = frozenset(("servername", "serveralias"))
@@ -87,8 +88,8 @@ class Configuration:
     """
 
     __slots__ = (
-        "defines", "errors", "file", "host_table", "hosts", "loaded", "main", "main_sections", "outer_tree", "registry",
-        "root", "time", "variables", "warnings", "_resolved", "_scopes",
+        "defines", "encryption", "errors", "file", "host_table", "hosts", "loaded", "main", "main_sections",
+        "outer_tree", "registry", "root", "time", "variables", "warnings", "_resolved", "_scopes",
     )  # fmt: skip
 
     def __init__(
@@ -104,6 +105,8 @@ class Configuration:
     ) -> None:
         """Faults are left in ``errors``."""
         self.registry, self.root, self.file = registry, root, file
+        #: What the servers need that speak TLS, once it was worked out: a `mpserver.modules.ssl.profiles.Encryption`.
+        self.encryption: Any = None
         #: Without what virtual hosts hold: they have it.
         self.outer_tree: Tree = tuple(node._replace(children=()) if is_host(node) else node for node in tree)
         self.defines = defines

@@ -151,6 +151,15 @@ class Finished:
         """What was worked out of the configuration for one name; None if nothing."""
         return self._records.find(kind, *name)
 
+    @property
+    def version(self) -> int:
+        """How often the pieces were renewed (`mpserver.config.records`); 0: there are none."""
+        return self._records.version()
+
+    def piece(self, number: int) -> bytes:
+        """What was read of a file that may change while the server runs, by its number: a certificate or a key."""
+        return self._records.piece(number)
+
     def called(self, name: str) -> Server | None:
         """The first server of a name."""
         number = self._records.find(CALLED, name)

@@ -4,10 +4,15 @@ What is looked for is read from the file, a record at a time, so that nobody kee
 ten thousand virtual hosts an interpreter that serves one of them holds that one.
 
     HEAD        where the other parts are
+    renewed     where the pieces are that are renewed while the file is in use, and how often that was done
     parts       the records' bytes, one after the other
     numbers     of each numbered record: where it begins, how long it is
     buckets     of each key's crc32 modulo their count: where the bucket begins; one more tells where the last ends
     (a bucket is a dict of its keys and values)
+    pieces      of each piece: where it begins, how long it is; then the pieces. They lie at two places in turn, so that
+                nobody reads what is being written
+
+Only pieces change, and only by the process that wrote the file (`renew`).
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ import marshal
 import os
 import struct
 from binascii import crc32
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mpserver.typing import Any
 
@@ -28,6 +33,9 @@ _HEAD = struct.Struct("=QQQQQQ")
 _NUMBER = struct.Struct("=QQ")
 _POSITION = struct.Struct("=Q")
 _POSITIONS = struct.Struct("=QQ")
+#: How often the pieces were renewed; the place where they are, and its size; the same of the place for the next ones.
+_RENEWED = struct.Struct("=QQQQQ")
+_VERSION = struct.Struct("=Q")
 
 
 def write(head: Any, records: list[bytes], keys: Mapping[tuple[Any, ...], Any]) -> int:
@@ -38,7 +46,7 @@ def write(head: Any, records: list[bytes], keys: Mapping[tuple[Any, ...], Any]) 
     :param keys: what is found by a key: kind and name, and plain data.
     """
     packed = marshal.dumps(head, MARSHAL)
-    at = _HEAD.size + len(packed)
+    at = _HEAD.size + _RENEWED.size + len(packed)
     numbers: list[bytes] = []
     for record in records:
         numbers.append(_NUMBER.pack(at, len(record)))
@@ -55,15 +63,33 @@ def write(head: Any, records: list[bytes], keys: Mapping[tuple[Any, ...], Any]) 
         at += len(content)
     positions.append(_POSITION.pack(at))
     positions_at = numbers_at + _NUMBER.size * len(numbers)
-    first = _HEAD.pack(_HEAD.size, len(packed), numbers_at, len(numbers), positions_at, len(contents))
+    first = _HEAD.pack(_HEAD.size + _RENEWED.size, len(packed), numbers_at, len(numbers), positions_at, len(contents))
     fd = os.memfd_create("mpserver-settings", os.MFD_CLOEXEC)
     try:
         with open(fd, "wb", closefd=False) as file:
-            file.writelines([first, packed, *records, *contents, *numbers, *positions])
+            file.writelines([first, bytes(_RENEWED.size), packed, *records, *contents, *numbers, *positions])
     except BaseException:
         os.close(fd)
         raise
     return fd
+
+
+def renew(fd: int, pieces: Sequence[bytes]) -> None:
+    """Put pieces in the place of those before, for all that have the file. :raises OSError: there is no memory."""
+    version, at, size, next_at, next_size = _RENEWED.unpack(os.pread(fd, _RENEWED.size, _HEAD.size))
+    table = _NUMBER.size * len(pieces)
+    needed = table + sum(map(len, pieces))
+    if needed > next_size:
+        next_at, next_size = os.fstat(fd).st_size, needed
+    start = next_at + table
+    entries = []
+    for piece in pieces:
+        entries.append(_NUMBER.pack(start, len(piece)))
+        start += len(piece)
+    with open(fd, "r+b", closefd=False) as file:
+        file.seek(next_at)
+        file.writelines([*entries, *pieces])
+    os.pwrite(fd, _RENEWED.pack(version + 1, next_at, next_size, at, size), _HEAD.size)
 
 
 def key_of(*parts: Any) -> bytes:
@@ -92,6 +118,20 @@ class Records:
         """A record."""
         at, length = _NUMBER.unpack(os.pread(self.fd, _NUMBER.size, self._numbers_at + number * _NUMBER.size))
         return os.pread(self.fd, length, at)
+
+    def version(self) -> int:
+        """How often pieces were written; 0: there are none."""
+        number: int = _VERSION.unpack(os.pread(self.fd, _VERSION.size, _HEAD.size))[0]
+        return number
+
+    def piece(self, number: int) -> bytes:
+        """One of the pieces, as it is now."""
+        while True:
+            version, place, *_ = _RENEWED.unpack(os.pread(self.fd, _RENEWED.size, _HEAD.size))
+            at, length = _NUMBER.unpack(os.pread(self.fd, _NUMBER.size, place + number * _NUMBER.size))
+            found = os.pread(self.fd, length, at)
+            if self.version() == version:
+                return found
 
     def find(self, *key: Any) -> Any:
         """What a key stands for, None if nothing."""

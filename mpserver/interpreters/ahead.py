@@ -30,9 +30,11 @@ LATE = (
     "mpserver.modules.expressions",
     "mpserver.modules.python.connection_handlers",
     "mpserver.modules.python.filters",
+    "mpserver.modules.ssl.require",
     "mpserver.phases.branches",
     "mpserver.serving.connection_handlers",
     "mpserver.serving.leased_listeners",
+    "mpserver.serving.tls",
     "mpserver.system.subinterpreters",
 )
 

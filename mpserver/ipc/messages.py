@@ -121,8 +121,8 @@ INLINE = 48 * 1024
 MESSAGE = 64 * 1024
 
 #: kind, flags, requests served, number of the connection, accept time, entry among the connection states,
-#: length of the state
-_HEADER = struct.Struct("!BBIQdII")
+#: length of the state, and of the origin
+_HEADER = struct.Struct("!BBIQdIIH")
 _IN_MEMFD = 1
 
 _FD = struct.Struct("i")
@@ -150,6 +150,9 @@ class Message(NamedTuple):
     state: bytes = b""
     #: Its byte among the connection states of a process (`mpserver.ipc.connection_states`), 0: it has none.
     entry: int = 0
+    #: Where it really comes from, if that is one that speaks TLS for it (`mpserver.serving.origin`); empty: it is the
+    #: client's own.
+    origin: bytes = b""
 
     def close(self) -> None:
         """Close the descriptor, if there is one."""
@@ -194,7 +197,7 @@ def send(inbox: _socket.socket, message: Message, *, wait: bool = True, before: 
 def _encode(message: Message) -> tuple[bytes, list[int], int]:
     """A message as bytes and descriptors; and the memfd among them, -1 without one."""
     fds = [message.fd] if message.fd >= 0 else []
-    body = message.state + message.data
+    body = message.state + message.origin + message.data
     memfd, flags = -1, 0
     if len(body) > INLINE:
         memfd = os.memfd_create("mpserver-message", os.MFD_CLOEXEC)
@@ -213,6 +216,7 @@ def _encode(message: Message) -> tuple[bytes, list[int], int]:
         message.accepted,
         message.entry,
         len(message.state),
+        len(message.origin),
     )
     return header + body, fds, memfd
 
@@ -236,7 +240,7 @@ def decode(payload: bytes, fds: list[int], cut: bool = False) -> Message:
     :param cut: some of its descriptors found no room in this process, and are closed already. Then the message
         becomes a ``CROWDED`` one, with its own descriptor where that one found room.
     """
-    kind, flags, served, number, accepted, entry, state_length = _HEADER.unpack_from(payload)
+    kind, flags, served, number, accepted, entry, state_length, origin_length = _HEADER.unpack_from(payload)
     body = payload[_HEADER.size :]
     if cut:
         return Message(Kind.CROWDED, fds[0] if fds else -1, b"", kind, number, accepted, b"", entry)
@@ -248,7 +252,11 @@ def decode(payload: bytes, fds: list[int], cut: bool = False) -> Message:
         finally:
             os.close(memfd)
     fd = fds[0] if fds else -1
-    return Message(_KINDS[kind], fd, body[state_length:], served, number, accepted, body[:state_length], entry)
+    state = body[:state_length]
+    if not origin_length:
+        return Message(_KINDS[kind], fd, body[state_length:], served, number, accepted, state, entry)
+    end = state_length + origin_length
+    return Message(_KINDS[kind], fd, body[end:], served, number, accepted, state, entry, body[state_length:end])
 
 
 def _reason(error: BaseException) -> str:

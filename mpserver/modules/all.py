@@ -34,6 +34,7 @@ TABLE = (
     Known("mod_authz_user.c", "authz_user_module"),  # Require user and valid-user
     Known("mod_authz_groupfile.c", "authz_groupfile_module"),  # Require group
     Known("mod_auth_basic.c", "auth_basic_module", "auth_basic", CONFIGURED),
+    Known("mod_ssl.c", "ssl_module", "ssl", CONFIGURED),
     Known("mod_mime.c", "mime_module", "mime", ALWAYS),
     Known("mod_dir.c", "dir_module", "dir", ALWAYS),
     Known("mod_alias.c", "alias_module", "alias", CONFIGURED),

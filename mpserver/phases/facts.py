@@ -15,6 +15,7 @@ from mpserver.typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from mpserver.config.finished import Finished
     from mpserver.modules.python.environment import Environment
+    from mpserver.tls.profile import Profile
 
 #: Facts for everybody: whether a module wants connections of any server; whether any interpreter has an environment;
 #: the lifetimes of the interpreters of folders, as (folder, order, lifetime).
@@ -22,6 +23,8 @@ TAKES_CONNECTIONS, HAS_ENVIRONMENTS, FOLDERS = "takes connections", "has environ
 
 #: By an interpreter's name: its environment; its lifetime, as (order, lifetime); the modules of its handlers.
 ENVIRONMENT, LIFETIME, HANDLERS = "environment", "lifetime", "handlers"
+#: Whether any server speaks TLS; by a server's number: its `mpserver.tls.profile.Profile`, plain.
+HAS_TLS, TLS = "has TLS", "TLS"
 #: By "": the folders of documents of all servers.
 DOCUMENTS = "documents"
 
@@ -37,6 +40,21 @@ class Wanted(NamedTuple):
 def takes_connections(configuration: Finished) -> bool:
     """Whether a module wants connections of any server; only then they are looked at before their first request."""
     return bool(configuration.facts.get(TAKES_CONNECTIONS))
+
+
+def has_tls(configuration: Finished) -> bool:
+    """Whether any server speaks TLS; only then connections are looked at before their first request."""
+    return bool(configuration.facts.get(HAS_TLS))
+
+
+def profile(configuration: Finished, number: int) -> Profile | None:
+    """How a server speaks TLS, by its number; None: it does not."""
+    found = configuration.look_up(TLS, str(number))
+    if found is None:
+        return None
+    from mpserver.tls.profile import from_plain  # (only where there are such servers)
+
+    return from_plain(found)
 
 
 def environments(configuration: Finished) -> Mapping[str, Environment]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mpserver.config.server import Server
     from mpserver.modules.hooks import HookTable, OpenLog, Translator
     from mpserver.phases.located import Located
+    from mpserver.tls.profile import Profile
 
 
 class Site:
@@ -77,7 +78,7 @@ class Host:
 
     __slots__ = (
         "access_logs", "blocks", "has_early", "keep_alive", "keep_alive_timeout", "limits", "located", "log", "made",
-        "max_requests", "name", "pages", "recent", "server", "site", "timeout", "_make",
+        "max_requests", "name", "pages", "recent", "server", "site", "timeout", "tls", "_make",
     )  # fmt: skip
 
     def __init__(self, server: Server, name: str, site: Site, make: Callable[[Host], ServerObject]) -> None:
@@ -93,6 +94,8 @@ class Host:
         self.log = site.log
         self.max_requests = site.max_requests
         self.timeout = site.timeout
+        #: How it speaks TLS; None: it doesn't.
+        self.tls: Profile | None = None
         #: The last first head of a connection to its address: that of the next one is often the same.
         self.recent: Head | None = None
         #: `object`, once it was asked for.

@@ -14,6 +14,7 @@ from mpserver.config.settings import Conf
 from mpserver.modules.all import TABLE
 from mpserver.modules.hooks import ANY_HANDLER, HookTable
 from mpserver.modules.python.environment import Environment
+from mpserver.phases import facts
 from mpserver.phases.host import Host, Site, server_name, server_object, server_software
 from mpserver.phases.located import Located
 from mpserver.phases.plan import Plan
@@ -66,6 +67,7 @@ class Planner:
         #: The modules' part in requests.
         self._table = HookTable(TABLE)
         self._detours = detours
+        self._has_tls = facts.has_tls(configuration)
         self._hosts: dict[Server, Host] = {}
         self._sites: dict[tuple[Conf, Sections, str | None], Site] = {}
         self._found: dict[tuple[Address, str | None], Host] = {}
@@ -95,6 +97,8 @@ class Planner:
         if host is None:
             name = server_name(server)
             host = self._hosts[server] = Host(server, name, self._site(server, name), self.make_server)
+            if self._has_tls:
+                host.tls = facts.profile(self.configuration, server.number)
         return host
 
     def _site(self, server: Server, name: str) -> Site:

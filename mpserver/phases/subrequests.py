@@ -56,11 +56,12 @@ class PageLink:
         "keep_alive_timeout",
         "requests_left",
         "timeout",
+        "tls",
     )
 
     def __init__(self, outer: Link, write: Write) -> None:
         self._outer, self._write = outer, write
-        self.fd, self.timeout = outer.fd, outer.timeout
+        self.fd, self.timeout, self.tls = outer.fd, outer.timeout, outer.tls
         self.input: Input | None = None
         self.keep_alive, self.requests_left, self.keep_alive_timeout = False, 0, 0.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mpserver.config import finishing
+from mpserver.config import finishing, records
 from mpserver.config.configuration import Configuration
 from mpserver.config.finished import Finished
 from mpserver.config.server import Server
@@ -16,7 +16,11 @@ from mpserver.phases import facts
 from mpserver.phases.applications import environments, handlers
 from mpserver.phases.host import server_name
 from mpserver.phases.plan_compiler import MAIN, identify
-from mpserver.typing import Any
+from mpserver.tls.profile import to_plain
+from mpserver.typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mpserver.modules.ssl.profiles import Encryption
 
 #: How long an interpreter lives, as `mpserver.serving.lifetime.InterpreterLifetime` has it.
 Told = tuple[int, float, bool]
@@ -25,9 +29,12 @@ NOTHING: Told = (0, 0.0, False)
 Keys = dict[tuple[str, ...], Any]
 
 
-def finish(configuration: Configuration) -> Finished:
+def finish(configuration: Configuration, encryption: Encryption | None = None) -> Finished:
     """The finished configuration of one that was read, for those that serve. It has a descriptor."""
     keys: Keys = {}
+    if encryption is not None:
+        for number, profile in encryption.profiles.items():
+            keys[facts.TLS, str(number)] = to_plain(profile)
     its = environments(configuration).by_name
     keys.update({(facts.ENVIRONMENT, name): environment for name, environment in its.items()})
     for name, found in handlers(configuration).items():
@@ -41,9 +48,13 @@ def finish(configuration: Configuration) -> Finished:
             any(table.ask(table.active(server.conf), "takes_connections", server.conf)) for server in servers
         ),
         facts.HAS_ENVIRONMENTS: bool(its),
+        facts.HAS_TLS: encryption is not None and bool(encryption.profiles),
         facts.FOLDERS: _lifetimes(configuration, keys),
     }
-    return Finished(finishing.write(configuration, common, keys), registry)
+    fd = finishing.write(configuration, common, keys)
+    if encryption is not None and encryption.files.pieces:
+        records.renew(fd, encryption.files.pieces)
+    return Finished(fd, registry)
 
 
 def told(conf: Conf) -> Told:

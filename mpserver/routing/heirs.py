@@ -143,8 +143,9 @@ class Heirs:
     def _give_away(self, connection: Connection) -> bool:
         buffer = connection.buffer if connection.reader is None else bytes(connection.reader.buffer)
         message = messages.Message(
-            messages.Kind.SPARE, connection.fd, buffer, connection.served, connection.number, connection.accepted
-        )
+            messages.Kind.SPARE, connection.fd, buffer, connection.served, connection.number, connection.accepted,
+            origin=connection.origin,
+        )  # fmt: skip
         if not self._send(message):
             return False
         connection.release()

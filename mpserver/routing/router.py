@@ -26,6 +26,7 @@ from mpserver.ipc import messages
 from mpserver.ipc.worker_messages import LEAVING
 from mpserver.modules import mpm
 from mpserver.phases import facts
+from mpserver.phases.host import Host
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import InterpreterId
 from mpserver.phases.plan_compiler import MAIN
@@ -33,7 +34,7 @@ from mpserver.routing.accepting import Accepting
 from mpserver.routing.heirs import KEPT_FOR_HEIRS, Heirs
 from mpserver.routing.listener_leases import ListenerLeases
 from mpserver.routing.siblings import Siblings
-from mpserver.serving import connection_handlers
+from mpserver.serving import connection_handlers, greeting
 from mpserver.serving.connection import Connection
 from mpserver.serving.delayed_flush import DelayedFlush
 from mpserver.serving.refusals import Refusals, unusable
@@ -41,6 +42,7 @@ from mpserver.serving.states import LAST_WAIT, READING, WAITING
 from mpserver.system import descriptors
 from mpserver.system.descriptors import Seldom
 from mpserver.system.loop import Loop
+from mpserver.tls.hello import Hello
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -71,6 +73,11 @@ class Router(Refusals):
         #: Begin with a connection that was accepted here, and with one that another process or interpreter had.
         self._arrive = connection_handlers.starter(has_connection_handlers, Connection.arrive, self._talk)
         self._begin = connection_handlers.starter(has_connection_handlers, Connection.start, self._talk)
+        #: Where the requests went last that came over TLS, by their hosts: there it is spoken from then on.
+        self._homes: dict[Host, InterpreterId] = {}
+        if facts.has_tls(start.configuration):
+            self._arrive = greeting.starter(self._arrive, self._greet_new)
+            self._begin = greeting.starter(self._begin, self._greet)
         self.connections: set[Connection] = set()
         self.pool = Pool(start, self.loop, self.log, self, its)
         self.replacement = Replacement(self.pool, start, self.loop, self.log, self.leave)
@@ -107,7 +114,39 @@ class Router(Refusals):
         if held_back and (wait := self.pool.wait(interpreter_id)) > 0:
             self.refuse(connection, _unavailable(interpreter_id.name, held_back[interpreter_id][1], wait, head.line))
             return
+        if connection.origin:
+            self._homes[connection.host] = interpreter_id
         self._hand_over(interpreter_id, connection)
+
+    def _greet(self, connection: Connection) -> None:
+        """A connection begins with TLS: look which host the client wants."""
+        greeting.Greeting(connection, self._greeted).start()
+
+    def _greet_new(self, connection: Connection) -> None:
+        greeting.Greeting(connection, self._greeted).arrive()
+
+    def _greeted(self, connection: Connection, hello: Hello) -> None:
+        """It goes to the interpreter that will have its requests, by all that is known; TLS is spoken there."""
+        host = connection.default
+        if hello.server_name is not None:
+            host = self.host_of(connection.local, hello.server_name)
+        home = self._homes.get(host) or self._first_home(host)
+        self._hand_over(self._able(home), connection)
+
+    def _first_home(self, host: Host) -> InterpreterId:
+        """The interpreter of a host's front page."""
+        early = self.planner.early(host)
+        try:
+            plan = self.planner.locate(host, "/").plan if early is None else early
+        except ConfigError:
+            return MAIN_INTERPRETER  # the request will tell
+        return plan.interpreter_id if early is not None or plan.needs_python else MAIN_INTERPRETER
+
+    def _able(self, home: InterpreterId) -> InterpreterId:
+        """An interpreter that can speak TLS: one with a Python or a user of its own gets no keys, others may fail."""
+        if home.environment or (self.pool.held_back and self.pool.wait(home) > 0):
+            return MAIN_INTERPRETER
+        return home
 
     def _talk(self, connection: Connection) -> None:
         """A connection for a connection handler: it need not say anything first."""
@@ -136,7 +175,7 @@ class Router(Refusals):
         connection.release()
         message = messages.Message(
             messages.Kind.CONNECTION, connection.sock.detach(), connection.buffer, connection.served,
-            connection.number, connection.accepted,
+            connection.number, connection.accepted, origin=connection.origin,
         )  # fmt: skip
         busy = self.pool.busy(interpreter_id)
         if busy is None or connection.passed or not self._siblings.pass_on(busy, message, self.loop.now):
@@ -167,6 +206,8 @@ class Router(Refusals):
         )
         connection.accepted = message.accepted
         connection.passed = passed
+        if message.origin:
+            connection.come_from(message.origin)
         self.connections.add(connection)
         if message.served and not message.data:
             connection.wait()
@@ -235,7 +276,12 @@ class Router(Refusals):
         """Refuse the request of a connection that is in nobody's hands."""
         connection = Connection(self, socket.SocketType(fileno=message.fd), message.number, message.served)
         connection.accepted = message.accepted
+        if message.origin:
+            connection.come_from(message.origin)
         self.connections.add(connection)
+        if greeting.speaks_tls(connection):
+            connection.close()  # (nobody speaks it yet)
+            return
         if connection_handlers.is_for_handler(connection):
             connection.close()  # (its client may not speak HTTP)
             return

@@ -20,11 +20,13 @@ from mpserver.http1.body import Body, make_body
 from mpserver.http1.head import Head, HeadReader, parse_head
 from mpserver.serving.after_request import LINGER_BYTES, AfterRequest
 from mpserver.serving.states import GONE, LINGERING, READING, SENDING, SKIPPING, WAITING
+from mpserver.serving.stream import send_file
 from mpserver.system.loop import READ, WRITE
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.serving.owner import Owner
+    from mpserver.tls.channel import Channel
 
 #: A body up to so many bytes is read before the request meets its handler.
 EARLY_BODY = 65536
@@ -34,8 +36,8 @@ class Connection(AfterRequest):
     """A client's connection; implements `mpserver.api.stream.Link` for its requests."""
 
     __slots__ = (
-        "accepted", "ahead", "client", "default", "head", "host", "local", "number", "passed", "reader",
-        "requests_left", "served", "transferred", "want",
+        "accepted", "ahead", "channel", "client", "default", "head", "host", "local", "number", "origin", "passed",
+        "reader", "requests_left", "served", "transferred", "want",
     )  # fmt: skip
 
     def __init__(
@@ -54,6 +56,12 @@ class Connection(AfterRequest):
         self.sock = sock
         sock.setblocking(False)
         self.fd = sock.fileno()
+        self.send_file = send_file
+        self.tls = None
+        #: What encrypts it, in place of its socket; None: nothing does here.
+        self.channel: Channel | None = None
+        #: See `come_from`.
+        self.origin = b""
         self.number = number
         self.served = served
         #: When it was accepted, seconds since the epoch; 0: nobody told.
@@ -102,6 +110,22 @@ class Connection(AfterRequest):
             self.close()
             return
         self.start()
+
+    def come_from(self, origin: bytes) -> None:
+        """It is one end of a socket pair: at the other is an interpreter that speaks TLS with the client.
+
+        :param origin: what that one tells of the client, see `mpserver.tls.session.pack_origin`.
+        """
+        from mpserver.tls.session import unpack_origin
+
+        self.origin = origin
+        self.client, self.local, self.tls = unpack_origin(origin)
+        self.host = self.default = default = self.owner.host_of(self.local, None)
+        self.timeout, self.keep_alive_timeout = default.timeout, default.keep_alive_timeout
+        self.deadline = self.owner.loop.now + self.timeout
+
+    def untrack(self) -> None:
+        """From now on nobody else could go on with it: what encrypts it is here (a process' worker looks at that)."""
 
     def start(self) -> None:
         """Serve what was read already; then wait for the client in the owner's loop, if anything is left to do."""
@@ -178,11 +202,13 @@ class Connection(AfterRequest):
                     self.reader = HeadReader(default.limits, previous)
                     self.reader.feed(self.buffer)
                     return
-                if previous is None:
-                    default.recent = head
+                if previous is None or head.host != previous.host:
+                    if previous is None:
+                        default.recent = head
                     self.choose_host(head)
-                elif head.host != previous.host:
-                    self.choose_host(head)
+                    if self.tls is not None and (refusal := self.tls.refusal(self.host, head.host)):
+                        self.owner.refuse(self, refusal)
+                        return
                 self.previous = head
                 if head.length:
                     self.head = head

@@ -7,6 +7,7 @@ from mpserver.typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import _socket
     from collections import deque
+    from collections.abc import Callable
 
     from mpserver.api.loader import Loader
     from mpserver.api.request import Request
@@ -43,6 +44,9 @@ class InterpreterOwner(Owner, Protocol):
     #: Who gets the connections that arrive: the interpreter, or who sends their requests on.
     owner_of_arrivals: Owner
 
+    #: Begins with a connection that it has accepted itself.
+    arrive: Callable[[Connection], None]
+
     def tell(self, kind: Kind, state: str = "", number: int = 0) -> None:
         """Send the router a message without a descriptor; for any thread."""
 
@@ -51,6 +55,9 @@ class InterpreterOwner(Owner, Protocol):
 
     def give_back(self, connection: Connection, kind: Kind = ..., state: bytes = b"") -> None:
         """Let the router have a connection, and what was read of it."""
+
+    def unpin(self, connection: Connection, kind: Kind, state: bytes) -> Message:
+        """A message with a connection whose TLS stays here, see `mpserver.serving.relays`."""
 
     def onward(self, transferred: bytes) -> bytes:
         """The state of a connection that goes back unserved, from what was transferred with its request."""

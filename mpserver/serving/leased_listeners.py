@@ -66,7 +66,7 @@ class LeasedListeners:
         connection.accepted = time.time()
         interpreter.connections.add(connection)
         full = connection.fd >= self._ceiling
-        connection.arrive()
+        interpreter.arrive(connection)
         if (full or self._number >= self._end) and self._listeners:
             self.end()  # (where there is no room, the router makes some)
 

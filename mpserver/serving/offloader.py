@@ -151,7 +151,11 @@ class Offloader:
             if len(found) >= most:
                 break
             if connection.state == WAITING and (connection.fd in ready or most == ALL):
-                found.append(_packed(connection))
+                found.append(
+                    _packed(connection)
+                    if connection.channel is None
+                    else interpreter.unpin(connection, messages.Kind.SPARE, b"")
+                )
         return found
 
 
@@ -165,4 +169,5 @@ def _packed(connection: Connection) -> messages.Message:
         connection.served,
         connection.number,
         connection.accepted,
+        origin=connection.origin,
     )

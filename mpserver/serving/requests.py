@@ -25,6 +25,8 @@ from mpserver.serving.connection import Connection
 from mpserver.serving.delayed_flush import DelayedFlush
 from mpserver.serving.offloader import Offloader
 from mpserver.serving.refusals import Refusals, unusable
+from mpserver.serving.relays import Relays
+from mpserver.tls.session import Session, pack_origin
 from mpserver.typing import Any, Protocol
 
 
@@ -56,6 +58,8 @@ class Requests(Refusals):
     offloader: Offloader | None
     delayed_flush: DelayedFlush | None
     output: Printed
+    #: None where no server speaks TLS.
+    relays: Relays | None
 
     def _on_message(self, message: messages.Message | None) -> None:
         raise NotImplementedError
@@ -210,6 +214,9 @@ class Requests(Refusals):
         :param kind: of the message, see `mpserver.ipc.messages`.
         :param state: what goes along with the request, see `onward`.
         """
+        if connection.channel is not None:
+            self._give_back_pinned(connection, kind, state)
+            return
         handed = messages.Message(
             kind,
             connection.fd,
@@ -218,6 +225,7 @@ class Requests(Refusals):
             connection.number,
             connection.accepted,
             state,
+            origin=connection.origin,
         )
         try:
             messages.send(self.inbox, handed)
@@ -228,6 +236,44 @@ class Requests(Refusals):
             self.loop.stop()  # the worker is gone
         connection.release()
         connection.sock.close()
+
+    def _give_back_pinned(self, connection: Connection, kind: messages.Kind, state: bytes) -> None:
+        """The same where TLS is spoken here."""
+        try:
+            handed = self.unpin(connection, kind, state)
+        except OSError as error:
+            if not is_crowded(error):
+                raise
+            self.crowd_out(connection)
+            return
+        try:
+            messages.send(self.inbox, handed)
+        except OSError as error:
+            if not is_crowded(error):
+                self.loop.stop()  # the worker is gone
+        handed.close()
+
+    def unpin(self, connection: Connection, kind: messages.Kind, state: bytes) -> messages.Message:
+        """A message with a connection whose TLS stays here, see `mpserver.serving.relays`; it has the other end.
+
+        :raises OSError: there is no room for the descriptors.
+        """
+        channel, session, relays = connection.channel, connection.tls, self.relays
+        assert channel is not None and isinstance(session, Session) and relays is not None
+        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        message = messages.Message(
+            kind,
+            theirs.detach(),
+            connection.buffer,
+            connection.served,
+            connection.number,
+            connection.accepted,
+            state,
+            origin=pack_origin(connection.client, connection.local, session),
+        )
+        connection.release()
+        relays.begin(channel, ours, b"")
+        return message
 
     def onward(self, transferred: bytes) -> bytes:
         """The state of a connection that goes back unserved: what was transferred stays with its request."""

@@ -8,12 +8,13 @@
     SKIPPING   the answer is sent, the rest of a short body comes  its end -> WAITING;  Timeout -> closed
     LINGERING  the client may still read the answer (RFC 9112 9.6)  its end, 2 s of silence, or 30 s -> closed
     GONE       closed, or handed to another owner
+    TLS        the handshake  done -> READING;  Timeout -> closed
     IN_THREAD  a thread of the pool serves its request (worker MPM)  the thread is done -> any of the others
 """
 
 from __future__ import annotations
 
-WAITING, READING, SENDING, SKIPPING, LINGERING, GONE, IN_THREAD = range(7)
+WAITING, READING, SENDING, SKIPPING, LINGERING, GONE, IN_THREAD, TLS = range(8)
 
 #: The states in which nothing but the client is waited for.
 IDLE_STATES = frozenset({WAITING, SKIPPING, LINGERING})

@@ -14,6 +14,7 @@ from mpserver.http1.response import chunked_beginning
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mpserver.api.stream import Encryption
     from mpserver.serving.owner import Owner
 
 #: send: more follows at once, so the kernel needn't send what is less than a segment.
@@ -23,12 +24,16 @@ MORE = getattr(_socket, "MSG_MORE", 0)
 class Stream:
     """Implements `mpserver.api.stream.Link` for the requests of a connection; subclasses set the attributes."""
 
-    __slots__ = ("_outgoing", "buffer", "fd", "keep_alive", "owner", "sock", "timeout")
+    __slots__ = ("_outgoing", "buffer", "fd", "keep_alive", "owner", "send_file", "sock", "timeout", "tls")
 
     owner: Owner
     sock: _socket.socket
     #: The descriptor of ``sock``.
     fd: int
+    #: Sends a part of a file: see the function `send_file`.
+    send_file: Callable[[int, FilePart], int]
+    #: What is known of the connection's encryption; None: it has none.
+    tls: Encryption | None
     #: Timeout, in seconds: how long a client may be silent within a request or a response.
     timeout: float
     #: Whether the connection may serve another request.
@@ -102,7 +107,7 @@ class Stream:
 
     def _send_whole_file(self, part: FilePart) -> None:
         while part.length:
-            self._blocking(send_file, self.fd, part)
+            self._blocking(self.send_file, self.fd, part)
         part.close()
 
     def _blocking(self, send: Callable[..., int], *arguments: object) -> int:
@@ -132,7 +137,7 @@ class Stream:
             try:
                 if isinstance(part, FilePart):
                     while part.length:
-                        send_file(self.fd, part)
+                        self.send_file(self.fd, part)
                     part.close()
                     continue
                 # a file that follows shares the segment

@@ -64,8 +64,14 @@ class TrackedConnection(Connection):
         connection_states: mmap.mmap, entry: int, closings: Closings,
     ) -> None:  # fmt: skip
         super().__init__(owner, sock, number, served, data)
-        self._connection_states, self._entry, self._closings = connection_states, entry, closings
+        self._connection_states: mmap.mmap | bytearray = connection_states
+        self._entry, self._closings = entry, closings
         connection_states[entry] = FIRST if data else IDLE
+
+    def untrack(self) -> None:
+        """See `Connection`; if the process crashes, all that is left to do is to close it."""
+        self._connection_states[self._entry] = ANSWERED
+        self._connection_states, self._entry = bytearray(1), 0
 
     def on_event(self, event: int) -> None:
         """As for every connection."""

@@ -26,6 +26,7 @@ FLOORS = {
     "mpserver.http1": 3,
     "mpserver.locks": 3,
     "mpserver.system": 3,
+    "mpserver.tls": 3,
     "mpserver.api": 4,
     "mpserver.modules": 5,
     "mod_python": 5,

@@ -1,0 +1,194 @@
+"""Which hosts speak TLS, and how: worked out of a configuration that was read, once for all that serve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+
+from mpserver.config.configuration import Configuration
+from mpserver.config.server import Server
+from mpserver.config.settings import Conf
+from mpserver.errors import ConfigError
+from mpserver.modules import core, ssl
+from mpserver.modules.ssl import Place
+from mpserver.modules.ssl.phrases import Phrases
+from mpserver.modules.ssl.pieces import packed, unpacked
+from mpserver.tls.profile import (
+    DEFAULT_CIPHERS,
+    DEFAULT_PROTOCOLS,
+    Certificate,
+    Profile,
+    Verify,
+)
+from mpserver.typing import NamedTuple
+
+
+class Files:
+    """The files that profiles need, each read once: what was read of one has a number."""
+
+    def __init__(self, phrases: Phrases) -> None:
+        self._numbers: dict[tuple[str, ...], int] = {}
+        #: What makes each piece: the names of the files that are read one after the other, and whether it is a key.
+        self.sources: list[tuple[tuple[str, ...], bool]] = []
+        self.pieces: list[bytes] = []
+        self._phrases = phrases
+
+    def number(self, *places: Place, key: bool = False, server: str = "", dialog: str = "") -> int:
+        """The number of what these files hold, one after the other.
+
+        :param key: it is a key; ``server`` and ``dialog``: whose, and how its pass phrase is asked for.
+        :raises ConfigError: one can't be read.
+        """
+        names = tuple(place.path for place in places)
+        found = self._numbers.get((*names, "key" if key else ""))
+        if found is None:
+            content = b"\n".join(_read(place) for place in places)
+            if key:
+                content = packed(content, self._phrases.of(dialog, server, places[0], content))
+            found = self._numbers[(*names, "key" if key else "")] = len(self.pieces)
+            self.sources.append((names, key))
+            self.pieces.append(content)
+        return found
+
+    def read(self, number: int, is_key: bool = False) -> tuple[bytes, str]:
+        """See `mpserver.tls.contexts.Read`."""
+        return unpacked(self.pieces[number], is_key)
+
+
+class Encryption(NamedTuple):
+    """The profiles of the servers that speak TLS, by their numbers, and the files that they need."""
+
+    profiles: dict[int, Profile]
+    files: Files
+
+
+def _read(place: Place) -> bytes:
+    try:
+        with open(place.path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise ConfigError(f"'{place.path}' can't be read: {error.strerror}", place.file, place.line) from error
+
+
+def is_on(configuration: Configuration, server: Server) -> bool:
+    """Whether a server speaks TLS: as SSLEngine says, else as the protocol of its Listen does (Listen 443: https)."""
+    wanted = server.conf[ssl.ENGINE]
+    if wanted is not None:
+        return wanted
+    if not (server.conf[ssl.CERTIFICATE_FILES] or ssl.MODULE in configuration.loaded):
+        return False
+    ports = {listen.port for listen in configuration.main.conf[core.LISTEN] if listen.protocol == "https"}
+    return server.is_virtual and any(_port(address) in ports for address in server.addresses)
+
+
+def _port(address: str) -> int:
+    digits = address.rpartition(":")[2]
+    return int(digits) if digits.isdecimal() else 0
+
+
+def work_out(configuration: Configuration, phrases: Phrases) -> tuple[Encryption, list[ConfigError]]:
+    """What the servers need that speak TLS; and the faults that were found."""
+    found: dict[int, Profile] = {}
+    files = Files(phrases)
+    faults: list[ConfigError] = []
+    main = configuration.main.conf
+    tried: set[Profile] = set()
+    for server in (configuration.main, *configuration.hosts):
+        if not is_on(configuration, server):
+            continue
+        server.own_conf[ssl.ENGINE] = True  # (the Listen may have said it)
+        try:
+            profile = found[server.number] = _profile(server, files, main[ssl.DIALOG], main[ssl.SNI_POLICY])
+            if profile not in tried:
+                tried.add(profile)
+                _try(server, profile, files)
+        except ConfigError as error:
+            faults.append(error)
+    return Encryption(found, files), faults
+
+
+def _try(server: Server, profile: Profile, files: Files) -> None:
+    """Make a context, as those that serve will. :raises ConfigError: OpenSSL does not take something."""
+    contexts = import_module("mpserver.tls.contexts")
+    try:
+        contexts.make(profile, files.read)
+    except contexts.ContextError as error:
+        place: Place | None = None
+        if error.certificate >= 0:
+            place = server.conf[ssl.CERTIFICATE_FILES][error.certificate]
+        where = (server.defn_name, server.defn_line) if place is None else (place.file, place.line)
+        raise ConfigError(f"{'TLS' if place is None else place.path}: {error}", *where) from error
+
+
+def _profile(server: Server, files: Files, dialog: str, policy: str) -> Profile:
+    conf = server.conf
+    certificates = conf[ssl.CERTIFICATE_FILES]
+    if not certificates:
+        raise ConfigError(
+            "SSLEngine On needs a certificate: name it with SSLCertificateFile (and its key with "
+            "SSLCertificateKeyFile), or write 'SSLCertificateFile auto' for development",
+            server.defn_name,
+            server.defn_line,
+        )
+    keys = conf[ssl.KEY_FILES]
+    if len(keys) > len(certificates):
+        place = keys[len(certificates)]
+        raise ConfigError("SSLCertificateKeyFile: there are more keys than certificates", place.file, place.line)
+    chain = conf[ssl.CHAIN_FILE]
+    pairs = []
+    for number, place in enumerate(certificates):
+        parts = (place,) if chain is None else (place, chain)
+        key = keys[number] if number < len(keys) else place
+        name = f"{server.name}:{server.port or 443}"
+        pairs.append(Certificate(files.number(*parts), files.number(key, key=True, server=name, dialog=dialog)))
+    verify = max(_wanted(server))
+    authorities, its_path = conf[ssl.AUTHORITY_FILE], conf[ssl.AUTHORITY_PATH]
+    revoked, revoked_path = conf[ssl.REVOCATION_FILE], conf[ssl.REVOCATION_PATH]
+    if verify != Verify.NONE and authorities is None and its_path is None:
+        raise ConfigError(
+            "SSLVerifyClient needs the certificates of the authorities that clients' ones come from: name them with "
+            "SSLCACertificateFile or SSLCACertificatePath",
+            server.defn_name,
+            server.defn_line,
+        )
+    own = server.base[ssl.VERIFY_CLIENT]
+    dh = conf[ssl.DH_FILE]
+    return Profile(
+        tuple(pairs),
+        conf[ssl.PROTOCOLS] or DEFAULT_PROTOCOLS,
+        conf[ssl.CIPHERS] or DEFAULT_CIPHERS,
+        conf[ssl.SUITES],
+        conf[ssl.OWN_ORDER],
+        conf[ssl.TICKETS],
+        # (only some directories want one: the handshake asks for it, and they see whether it came)
+        int(Verify.REQUIRE if own == Verify.REQUIRE else Verify.OPTIONAL if verify else Verify.NONE),
+        max(_depths(server)) if verify else 1,
+        files.number(authorities) if verify and authorities is not None else -1,
+        its_path.path if verify and its_path is not None else "",
+        files.number(revoked) if verify and revoked is not None else -1,
+        revoked_path.path if verify and revoked_path is not None else "",
+        conf[ssl.REVOCATION_CHECK] if verify else 0,
+        conf[ssl.CURVE],
+        -1 if dh is None else files.number(dh),
+        conf[ssl.STRICT_SNI],
+        policy,
+    )
+
+
+def _wanted(server: Server) -> Iterator[int]:
+    """What the server and its sections want of clients' certificates."""
+    yield server.base[ssl.VERIFY_CLIENT]
+    for conf in _sections(server):
+        yield conf[ssl.VERIFY_CLIENT]
+
+
+def _depths(server: Server) -> Iterator[int]:
+    yield server.base[ssl.VERIFY_DEPTH]
+    for conf in _sections(server):
+        yield conf[ssl.VERIFY_DEPTH]
+
+
+def _sections(server: Server) -> Iterator[Conf]:
+    sections = server.sections
+    for entry in (*sections.directories, *sections.directory_matches, *sections.locations):
+        yield entry.conf

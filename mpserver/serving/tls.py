@@ -1,0 +1,157 @@
+"""TLS in an interpreter: the handshake, and the connection after it, whose socket is an encrypted channel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mpserver.api.error_log import ERROR, INFO
+from mpserver.modules.ssl.pieces import unpacked
+from mpserver.serving.connection import Connection
+from mpserver.serving.greeting import Greeting
+from mpserver.serving.states import READING
+from mpserver.system.loop import READ, WRITE
+from mpserver.tls import contexts
+from mpserver.tls.channel import Channel
+from mpserver.tls.hello import Hello
+from mpserver.tls.profile import Profile
+from mpserver.tls.session import Session, shown
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ssl
+
+    from mpserver.config.finished import Finished
+
+#: How many contexts an interpreter keeps: with more hosts than that, the least are asked for at a time.
+CONTEXTS = 1000
+
+
+class Contexts:
+    """The contexts of an interpreter, made when they are first needed, and anew when certificates were renewed."""
+
+    def __init__(self, configuration: Finished) -> None:
+        self._configuration = configuration
+        self._version = 0
+        self._found: dict[Profile, ssl.SSLContext] = {}
+
+    def of(self, profile: Profile) -> ssl.SSLContext:
+        """The context of a profile.
+
+        :raises ContextError: it can't be made.
+        """
+        version = self._configuration.version
+        if version != self._version:
+            self._version = version
+            self._found.clear()
+        context = self._found.get(profile)
+        if context is None:
+            if len(self._found) >= CONTEXTS:
+                self._found.clear()
+            context = self._found[profile] = contexts.make(profile, self.read)
+        return context
+
+    def read(self, number: int, is_key: bool = False) -> tuple[bytes, str]:
+        """See `mpserver.tls.contexts.Read`."""
+        return unpacked(self._configuration.piece(number), is_key)
+
+
+class Speaking:
+    """The connections of an interpreter that begin with TLS."""
+
+    def __init__(self, configuration: Finished, begin: Callable[[Connection], None]) -> None:
+        """``begin``: what is done with one after its handshake."""
+        self.contexts = Contexts(configuration)
+        self.begin = begin
+
+    def start(self, connection: Connection) -> None:
+        """Begin with a connection that has to speak TLS."""
+        Greeting(connection, self._greeted).start()
+
+    def arrive(self, connection: Connection) -> None:
+        """The same for one that was just accepted here."""
+        Greeting(connection, self._greeted).arrive()
+
+    def _greeted(self, connection: Connection, hello: Hello) -> None:
+        default = connection.default
+        assert default.tls is not None
+        host = default
+        if hello.server_name is not None:
+            host = connection.owner.host_of(connection.local, hello.server_name)
+        profile = default.tls if host.tls is None else host.tls
+        try:
+            context = self.contexts.of(profile)
+        except contexts.ContextError as error:
+            host.log.log(ERROR, f"TLS can't be spoken: {error}", module="ssl", client=connection.client)
+            connection.state = READING
+            connection.close()
+            return
+        data, connection.buffer = connection.buffer, b""
+        connection.untrack()
+        Handshake(self, connection, Channel(connection.sock, context, data), profile, hello).start()
+
+
+class Handshake:
+    """A handshake under way."""
+
+    __slots__ = ("_channel", "_connection", "_hello", "_profile", "_speaking", "_writing")
+
+    def __init__(
+        self, speaking: Speaking, connection: Connection, channel: Channel, profile: Profile, hello: Hello
+    ) -> None:
+        self._speaking, self._connection, self._channel = speaking, connection, channel
+        self._profile, self._hello = profile, hello
+        self._writing = False
+
+    def start(self) -> None:
+        """Answer the client's greeting, and wait for what it says to that."""
+        connection = self._connection
+        loop = connection.owner.loop
+        loop.add(connection.fd, self.on_event)
+        loop.watch(connection)
+        self.on_event(0)
+
+    def on_event(self, _event: int) -> None:
+        """The client has said more, or takes more. What goes wrong with one connection must not end the others."""
+        connection, channel = self._connection, self._channel
+        try:
+            if channel.shake():
+                self._done()
+            elif channel.waits_to_send != self._writing:
+                self._writing = not self._writing
+                connection.owner.loop.change(connection.fd, READ | WRITE if self._writing else READ)
+        except OSError as error:
+            text = f"the TLS handshake failed: {error}"
+            connection.host.log.log(INFO, text, module="ssl", client=connection.client)
+            connection.close()
+        except Exception as error:
+            connection.owner.broken(connection, error)
+
+    def _done(self) -> None:
+        """TLS is spoken: from here on it is a connection as any other."""
+        connection, channel, profile = self._connection, self._channel, self._profile
+        read, hello = self._speaking.contexts.read, self._hello
+        session = Session(channel, profile, hello.server_name, lambda: shown(profile, hello, channel.object, read))
+        if profile.verify and len(session.client_chain()) > profile.depth + 1:
+            text = f"the client's certificate has more than {profile.depth} authorities above it (SSLVerifyDepth)"
+            connection.host.log.log(INFO, text, module="ssl", client=connection.client)
+            channel.close()
+            connection.close()
+            return
+        connection.tls, connection.channel = session, channel
+        connection.sock = channel  # type: ignore[assignment]
+        connection.send_file = channel.send_file
+        try:
+            data = channel.recv(0)
+        except BlockingIOError:
+            data = b""
+        else:
+            if not data:
+                connection.close()
+                return
+        loop = connection.owner.loop
+        loop.remove(connection.fd)
+        loop.unwatch(connection)
+        connection.state = READING
+        connection.deadline = loop.now + connection.timeout
+        connection.buffer = data
+        self._speaking.begin(connection)

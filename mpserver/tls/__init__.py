@@ -1,0 +1,1 @@
+"""TLS by the standard library: the client's greeting, encrypted channels, contexts, certificates."""

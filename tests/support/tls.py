@@ -1,0 +1,67 @@
+"""A client of HTTPS for tests."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from support.certificates import Issued
+from support.server import Reply
+from support.waiting import PATIENCE
+
+
+class Connection:
+    """One connection over TLS, for several requests."""
+
+    def __init__(self, sock: ssl.SSLSocket, host: str) -> None:
+        self.sock, self.host = sock, host
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None,
+        *, host: str | None = None,
+    ) -> Reply:  # fmt: skip
+        """One request; ``host``: for the header Host, where it is not the connection's."""
+        connection = http.client.HTTPConnection("127.0.0.1", timeout=PATIENCE)
+        connection.sock = self.sock
+        connection.request(method, path, body, {"Host": host or self.host, **(headers or {})})
+        response = connection.getresponse()
+        reply = Reply(response.status, response.reason, response.getheaders(), response.read())
+        connection.sock = None
+        return reply
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None, *, host: str | None = None) -> Reply:
+        """One GET."""
+        return self.request("GET", path, None, headers, host=host)
+
+
+class Client:
+    """Connects to a port, trusting an authority, maybe with a certificate of its own."""
+
+    def __init__(
+        self, port: int, authority: Path, issued: Issued | None = None, *, newest: ssl.TLSVersion | None = None
+    ) -> None:
+        self.port = port
+        self.context = ssl.create_default_context(cafile=str(authority))
+        if newest is not None:
+            self.context.maximum_version = newest
+        if issued is not None:
+            self.context.load_cert_chain(issued.certificate, issued.key)
+
+    @contextlib.contextmanager
+    def connect(self, host: str, *, sni: bool = True, session: ssl.SSLSession | None = None) -> Iterator[Connection]:
+        """A connection for a host; ``sni``: whether it is named in the handshake."""
+        self.context.check_hostname = sni
+        with (
+            socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as plain,
+            self.context.wrap_socket(plain, server_hostname=host if sni else None, session=session) as sock,
+        ):
+            yield Connection(sock, host)
+
+    def get(self, host: str, path: str, headers: Mapping[str, str] | None = None) -> Reply:
+        """One GET on a connection of its own."""
+        with self.connect(host) as connection:
+            return connection.get(path, headers)
