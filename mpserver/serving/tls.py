@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import ssl
 
     from mpserver.config.finished import Finished
+    from mpserver.phases.host import Host
 
 #: How many contexts an interpreter keeps: with more hosts than that, the least are asked for at a time.
 CONTEXTS = 1000
@@ -73,11 +74,12 @@ class Speaking:
 
     def _greeted(self, connection: Connection, hello: Hello) -> None:
         default = connection.default
-        assert default.tls is not None
         host = default
         if hello.server_name is not None:
             host = connection.owner.host_of(connection.local, hello.server_name)
-        profile = default.tls if host.tls is None else host.tls
+            host = default if host.tls is None else host
+        profile = host.tls
+        assert profile is not None
         try:
             context = self.contexts.of(profile)
         except contexts.ContextError as error:
@@ -87,19 +89,17 @@ class Speaking:
             return
         data, connection.buffer = connection.buffer, b""
         connection.untrack()
-        Handshake(self, connection, Channel(connection.sock, context, data), profile, hello).start()
+        Handshake(self, connection, Channel(connection.sock, context, data), host, hello).start()
 
 
 class Handshake:
     """A handshake under way."""
 
-    __slots__ = ("_channel", "_connection", "_hello", "_profile", "_speaking", "_writing")
+    __slots__ = ("_channel", "_connection", "_hello", "_host", "_speaking", "_writing")
 
-    def __init__(
-        self, speaking: Speaking, connection: Connection, channel: Channel, profile: Profile, hello: Hello
-    ) -> None:
+    def __init__(self, speaking: Speaking, connection: Connection, channel: Channel, host: Host, hello: Hello) -> None:
         self._speaking, self._connection, self._channel = speaking, connection, channel
-        self._profile, self._hello = profile, hello
+        self._host, self._hello = host, hello
         self._writing = False
 
     def start(self) -> None:
@@ -128,9 +128,16 @@ class Handshake:
 
     def _done(self) -> None:
         """TLS is spoken: from here on it is a connection as any other."""
-        connection, channel, profile = self._connection, self._channel, self._profile
+        connection, channel, profile = self._connection, self._channel, self._host.tls
+        assert profile is not None
         read, hello = self._speaking.contexts.read, self._hello
-        session = Session(channel, profile, hello.server_name, lambda: shown(profile, hello, channel.object, read))
+        session = Session(
+            channel,
+            profile,
+            self._host.server.number,
+            hello.server_name,
+            lambda: shown(profile, hello, channel.object, read),
+        )
         if profile.verify and len(session.client_chain()) > profile.depth + 1:
             text = f"the client's certificate has more than {profile.depth} authorities above it (SSLVerifyDepth)"
             connection.host.log.log(INFO, text, module="ssl", client=connection.client)

@@ -22,15 +22,19 @@ class HasProfile(Protocol):
     """A server, as far as its TLS goes: see `mpserver.phases.host.Host`."""
 
     tls: Profile | None
+    #: Its number is that of its server.
+    server: Any
 
 
 class Encryption:
     """What both have in common; implements `mpserver.api.stream.Encryption`."""
 
-    __slots__ = ("profile", "server_name")
+    __slots__ = ("number", "profile", "server_name")
 
     #: How the host speaks TLS that the client began with.
     profile: Profile
+    #: The number of that host's server.
+    number: int
     #: The name that it asked for, in lower case; None: it asked for none.
     server_name: str | None
 
@@ -66,10 +70,21 @@ class Encryption:
                 return RequestError(403, "the client named no host when it began TLS (SSLStrictSNIVHostCheck)")
         elif not name:
             return RequestError(400, f"TLS is spoken with {self.server_name}, but the request names no host")
-        if host.tls != self.profile:
+        if not self._compatible(host):
             began = self.server_name or "no host"
             return RequestError(421, f"TLS was begun with {began}, the request is for {name}: their settings differ")
         return None
+
+    def _compatible(self, host: HasProfile) -> bool:
+        """Whether a host may be served on this connection (SSLVHostSNIPolicy)."""
+        profile, its = self.profile, host.tls
+        if its is None:
+            return False
+        if profile.policy == "strict":
+            return bool(host.server.number == self.number)
+        if profile.policy == "authonly":
+            return profile.asks() == its.asks()
+        return profile.policy == "insecure" or profile == its
 
 
 class Session(Encryption):
@@ -77,9 +92,11 @@ class Session(Encryption):
 
     __slots__ = ("_chains", "channel")
 
-    def __init__(self, channel: Channel, profile: Profile, server_name: str | None, shown: Callable[[], bytes]) -> None:
+    def __init__(
+        self, channel: Channel, profile: Profile, number: int, server_name: str | None, shown: Callable[[], bytes]
+    ) -> None:
         """``shown``: the text of the certificate that was shown, with its chain."""
-        self.channel, self.profile, self.server_name = channel, profile, server_name
+        self.channel, self.profile, self.number, self.server_name = channel, profile, number, server_name
         self._chains: dict[str, Any] = {"shown": shown}
 
     @property
@@ -105,7 +122,7 @@ class Session(Encryption):
         """What another interpreter has to know of it, as ``marshal`` takes it."""
         its = self.channel.object
         facts = its.version(), its.cipher(), bool(its.session_reused)
-        return to_plain(self.profile), self.server_name, facts, self.server_chain(), self.client_chain()
+        return to_plain(self.profile), self.number, self.server_name, facts, self.server_chain(), self.client_chain()
 
 
 class _ToldObject:
@@ -134,9 +151,11 @@ class Told(Encryption):
 
     __slots__ = ("_client", "_object", "_server")
 
-    def __init__(self, profile: Any, server_name: str | None, facts: Any, server: Any, client: Any) -> None:
+    def __init__(
+        self, profile: Any, number: int, server_name: str | None, facts: Any, server: Any, client: Any
+    ) -> None:
         """Of what `Session.pack` gave."""
-        self.profile, self.server_name = from_plain(profile), server_name
+        self.profile, self.number, self.server_name = from_plain(profile), number, server_name
         self._object = _ToldObject(*facts)
         self._server, self._client = server, client
 

@@ -266,6 +266,26 @@ def test_the_machine_is_checked_at_the_start(tmp_path: Path) -> None:
 #: Those of both MPMs among them.
 DIRECTIVES = {directive.name: directive for module in REGISTRY.built_in for directive in module.directives}
 
+#: Those of mod_ssl.
+SSL_CONTEXTS = {
+    (Where.SERVER | Where.VHOST, Override.NONE): (
+        "SSLCADNRequestFile SSLCADNRequestPath SSLCARevocationCheck SSLCARevocationFile SSLCARevocationPath "
+        "SSLCertificateChainFile SSLCertificateFile SSLCertificateKeyFile SSLCompression SSLEngine SSLHonorCipherOrder "
+        "SSLInsecureRenegotiation SSLOCSPEnable SSLOpenSSLConfCmd SSLProtocol SSLSessionCacheTimeout "
+        "SSLSessionTicketKeyFile SSLSessionTickets SSLStaplingErrorCacheTimeout SSLStaplingFakeTryLater "
+        "SSLStaplingForceURL SSLStaplingResponderTimeout SSLStaplingResponseMaxAge SSLStaplingResponseTimeSkew "
+        "SSLStaplingReturnResponderErrors SSLStaplingStandardCacheTimeout SSLStrictSNIVHostCheck SSLUseStapling"
+    ),
+    (Where.SERVER, Override.NONE): (
+        "SSLCryptoDevice SSLFIPS SSLPassPhraseDialog SSLRandomSeed SSLSessionCache SSLStaplingCache SSLVHostSNIPolicy"
+    ),
+    (Where.DIRECTORY | Where.HTACCESS, Override.AUTHCONFIG): "SSLRenegBufferSize SSLRequire SSLRequireSSL",
+    (~Where(0), Override.AUTHCONFIG): (
+        "SSLCACertificateFile SSLCACertificatePath SSLCipherSuite SSLUserName SSLVerifyClient SSLVerifyDepth"
+    ),
+    (~Where(0), Override.OPTIONS): "SSLOptions",
+}
+
 #: Contexts and AllowOverride classes as `httpd -L` tells them, for each group of directives.
 CONTEXTS = {
     (Where.SERVER | Where.VHOST, Override.NONE): (
@@ -317,6 +337,10 @@ CONTEXTS = {
         "SSIErrorMsg SSITimeFormat SSIUndefinedEcho ServerSignature RLimitCPU RLimitMEM RLimitNPROC"
     ),
 }
+
+
+for _context, _names in SSL_CONTEXTS.items():
+    CONTEXTS[_context] = f"{CONTEXTS.get(_context, '')} {_names}"
 
 
 @pytest.mark.parametrize("name", sorted(name for names in CONTEXTS.values() for name in names.split()))

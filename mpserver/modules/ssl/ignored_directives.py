@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mpserver.config.override import Override
-from mpserver.config.registry import EVERYWHERE, SERVER_ONLY, SERVER_VHOST, Args, Call, Directive, Where
+from mpserver.config.registry import IN_DIRECTORY, SERVER_ONLY, SERVER_VHOST, Args, Call, Directive, Where
 from mpserver.errors import ConfigError
 
 
@@ -55,7 +55,7 @@ IGNORED_DIRECTIVES: tuple[Directive, ...] = (
     _taken("SSLUseStapling", Args.FLAG, SERVER_VHOST, _stapling),
     _taken("SSLStaplingCache", Args.TAKE1, SERVER_ONLY, _ignored(_NO_STAPLES), "a kind of cache"),
     *(
-        _taken(f"SSLStapling{name}", Args.TAKE1, SERVER_VHOST, _ignored(_NO_STAPLES))
+        _taken(f"SSLStapling{name}", Args.TAKE1, SERVER_VHOST, _ignored(_NO_STAPLES), "a value")
         for name in (
             "ErrorCacheTimeout",
             "FakeTryLater",
@@ -91,14 +91,18 @@ IGNORED_DIRECTIVES: tuple[Directive, ...] = (
     ),
     *(
         _taken(
-            f"SSLCADNRequest{name}", Args.TAKE1, SERVER_VHOST, _ignored("clients are not told which authorities count")
+            f"SSLCADNRequest{name}",
+            Args.TAKE1,
+            SERVER_VHOST,
+            _ignored("clients are not told which authorities count"),
+            "a file or folder",
         )
         for name in ("File", "Path")
     ),
     Directive(
         "SSLRenegBufferSize",
         Args.TAKE1,
-        EVERYWHERE,
+        IN_DIRECTORY,
         _ignored("nothing is negotiated anew within a connection"),
         Override.AUTHCONFIG,
         "bytes",
