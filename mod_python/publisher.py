@@ -33,8 +33,7 @@ from mod_python._guard import Guard
 from mpserver.api import constants
 from mpserver.api.constants import SERVER_RETURN
 from mpserver.api.loader import Turn
-from mpserver.api.response_head import BODILESS
-from mpserver.http1.response import REASONS
+from mpserver.api.response_head import BODILESS, REASONS
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 if TYPE_CHECKING:

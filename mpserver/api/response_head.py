@@ -5,7 +5,8 @@ from __future__ import annotations
 from mpserver.api import constants
 from mpserver.api.table import HeaderTable, Table
 from mpserver.http1.dates import http_date
-from mpserver.http1.response import REASONS, field_lines, status_line
+from mpserver.http1.response import REASONS as REASONS  # (for those who tell statuses)
+from mpserver.http1.response import field_lines, status_line
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
