@@ -10,6 +10,7 @@ own file and line.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -143,7 +144,8 @@ class PSP:
         filename = req.filename
         scope = globals().copy()
         for name in names & MODULES.keys():
-            scope[name] = importlib.import_module(MODULES[name])
+            with contextlib.suppress(ImportError):  # (it may be an attribute that is called like it)
+                scope[name] = importlib.import_module(MODULES[name])
         scope["req"] = req
         scope["psp"] = psp
         scope["form"] = getattr(req, "form", None) if "form" in names else None

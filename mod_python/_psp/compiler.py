@@ -27,7 +27,7 @@ class CompiledPage(NamedTuple):
     files: tuple[str, ...]
     #: The names that its code uses, functions in it included.
     names: frozenset[str]
-    #: The variables, and attributes of ``req``, that its code itself uses, outside of functions and classes.
+    #: The variables, and attributes of ``req`` and ``psp``, that it uses itself, outside of functions and classes.
     own: frozenset[str]
     #: The states of the files that it includes.
     includes: tuple[tuple[str, Mark | None], ...]
@@ -99,7 +99,7 @@ def _own_names(root: ast.AST) -> Iterator[str]:
     while waiting:
         node = waiting.pop()
         match node:
-            case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="req"), attr=name):
+            case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="req" | "psp"), attr=name):
                 yield name
         waiting += _INNER[type(node)](node) if type(node) in _INNER else ast.iter_child_nodes(node)
 

@@ -118,10 +118,14 @@ def test_pages_see_modules_that_they_name(page_request: Make, monkeypatch: pytes
 
 
 def test_form_is_none_where_the_page_does_not_name_it(page_request: Make) -> None:
-    req = page_request("<%= globals()['form'] %> <%= psp.apply_data(lambda a: a) %> <%= psp.form['a'] %>")
+    req = page_request("<%= globals()['form'] %> <%= psp.apply_data(lambda a: a) %>")
     req.args = "a=1"
     psp.handler(req)
-    assert req.text == "None 1 1"
+    assert req.text == "None 1"
+    req = page_request("<%= psp.form['a'] %> <%= psp.form is req.form %>")
+    req.args = "a=1"
+    psp.handler(req)
+    assert req.text == "1 True"
 
 
 def test_runs_do_not_see_each_others_variables(page_request: Make) -> None:

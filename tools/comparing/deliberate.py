@@ -193,4 +193,35 @@ DELIBERATE: tuple[tuple[str, str, str], ...] = (
     ),
     (r"'x' \* 20000", "body", "unflushed output waits up to 64 KiB; there up to 8 KiB"),
     (r"bytes_sent, req\.sent_bodyct", "trace", "nothing of a HEAD's body is counted as sent"),
+    # forms, cookies and pages
+    (r"forms: no disposition", "body", "a part without a Content-Disposition is a field without a name; there a 500"),
+    (r"forms: blanks behind", "body", "blanks may follow a boundary (RFC 2046 5.1.1); there the part is lost"),
+    (
+        r"forms: a query that is not UTF-8",
+        "body",
+        "what is not UTF-8 in a form is read as ISO-8859-1, so nothing is lost; there it becomes U+FFFD",
+    ),
+    (r'cookies: a="x"y', "body", "what follows a quoted value up to the semicolon belongs to it; there it is a cookie"),
+    (r"cookies: =x", "body", "a value without a name is no cookie: it could pose as any; there it is the name of one"),
+    (r"pages: .*# one", "", "a comment in a page's code ends with it; there it swallows the text behind it"),
+    (
+        r"util and Cookie: .*redirect",
+        "",
+        "the page of a redirect is HTML and has its length; there it is of the file's type",
+    ),
+)
+
+#: Differences that are meant and that no request is sent for.
+UNASKED: tuple[str, ...] = (
+    "fields of forms are str, files bytes; there all is bytes",
+    "SignedCookie and MarshalCookie work; there they fail on Python 3",
+    "`<%@ include file='name' %>` includes; there only double quotes do, and all others are ignored without a word",
+    "blanks before `%>` count twice only where the text would not stand right else; there always, which is an IndentationError",
+    "a page's `session` and `form` are its own names, and attributes of req and psp; there any attribute of that name counts",
+    "a page that ends in psp.redirect() saves its session; there what it put into it is lost",
+    "a sessions' database is SQLite, whichever dbm modules Python has; a file that another of them has made is used on",
+    "a sessions' database in a folder that others can write to is kept in a private folder of it, or refused",
+    "cleanup of expired sessions runs after the session's lock is given back; there others wait for it",
+    "the publisher streams iterators and views of mappings; there their repr() is sent",
+    "a module whose file is gone is not served; there it goes on until its process ends, and changed ones do as well",
 )

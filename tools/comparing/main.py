@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from comparing import filters, probes, rules, servers
+from comparing import filters, libraries, probes, rules, servers
 from comparing.cases import Case, marked
 from comparing.client import Exchange, Response, send
 from comparing.deliberate import DELIBERATE
@@ -54,7 +54,7 @@ def parse_date(text: str) -> float | None:
 
 def all_cases() -> list[Case]:
     """Every comparison."""
-    return [*probes.cases(), *rules.cases(), *filters.cases()]
+    return [*probes.cases(), *rules.cases(), *filters.cases(), *libraries.cases()]
 
 
 def normal(text: str, peer: Peer) -> str:
