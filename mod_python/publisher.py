@@ -33,7 +33,7 @@ from mod_python._guard import Guard
 from mpserver.api import constants
 from mpserver.api.constants import SERVER_RETURN
 from mpserver.api.loader import Turn
-from mpserver.api.response_head import BODILESS, REASONS
+from mpserver.api.response_head import BODILESS, STATUSES
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ PYTHON_EXTENSIONS = ".py"
 #: Results whose text is sent, of which most are.
 TEXTS = frozenset({str, bytes, int, list, tuple, dict})
 #: Whoever returns such a number probably means the status of the response.
-MISTAKABLE = frozenset(status for status in REASONS if status >= 300)
+MISTAKABLE = frozenset(status for status in STATUSES if status >= 300)
 #: A callable result is called in its turn, but not for ever.
 MOST_CALLS = 100
 
@@ -303,7 +303,7 @@ def publish(req: Request, found: Any) -> bool:
     if calls and type(found) is int and found in MISTAKABLE:
         req.log_error(
             f"mod_python.publisher: {req.unparsed_uri} returned {found}, which is sent as text: for the status "
-            f"{found} {REASONS[found]} raise apache.SERVER_RETURN({found})",
+            f"{found} {STATUSES[found]} raise apache.SERVER_RETURN({found})",
             constants.APLOG_WARNING,
         )
     text = str(found)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from mpserver.api import constants
 from mpserver.api.table import HeaderTable, Table
 from mpserver.http1.dates import http_date
-from mpserver.http1.response import REASONS as REASONS  # (for those who tell statuses)
-from mpserver.http1.response import field_lines, status_line
+from mpserver.http1.response import REASONS, field_lines, status_line
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
 
 #: Statuses after which httpd closes the connection.
 CLOSING = frozenset({400, 408, 411, 413, 414, 500, 501, 503})
+
+#: The registered statuses, and what each is called.
+STATUSES = REASONS
 
 #: Statuses that never have a body (RFC 9110 6.4.1).
 BODILESS = frozenset({204, 304})
