@@ -141,7 +141,7 @@ def server_object(configuration: Finished, host: Host, generation: int) -> Serve
             "restart_time": configuration.time,
         },
         host.log,
-        python.python_config(server.base),
+        python.server_config(server.base),
         python.options(server.base, python.PYTHON_OPTIONS),
     )
 

@@ -13,6 +13,8 @@ from support.server import BACKENDS, Server
 from support.waiting import wait_for
 
 CONF = """
+PythonInterpPerDirectory Off
+PythonInterpPerDirective Off
 <VirtualHost *:${PORT}>
     ServerName plain.test
 </VirtualHost>
@@ -69,6 +71,10 @@ def handler(req):
 def names(req):
     req.add_common_vars()
     return [req.construct_url("/x"), req.subprocess_env["SERVER_PORT"]]
+
+def config(req):
+    tables = req.get_config(), req.server.get_config(), apache.main_server.get_config()
+    return [sorted(table.keys()) for table in tables]
 
 def form(req):
     first = util.FieldStorage(req, file_callback="none")
@@ -165,6 +171,12 @@ def found(server: Server, path: str, headers: dict[str, str] | None = None, host
 def test_the_port_of_servername_counts_where_host_has_none(server: Server, host: str, url: str, port: str) -> None:
     assert found(server, "names", host=host) == [url, port]
     assert server.get("/app", host=host).header("Location") == url[:-1] + "app/"
+
+
+def test_servers_say_nothing_of_interpreters_per_directory(server: Server) -> None:
+    own, *servers = found(server, "config", host="ported.test")
+    assert own == ["PythonInterpPerDirective", "PythonInterpPerDirectory"]
+    assert servers == [["PythonInterpPerDirective"]] * 2
 
 
 def test_forms(server: Server) -> None:

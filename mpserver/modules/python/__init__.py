@@ -119,6 +119,13 @@ def python_config(conf: Conf) -> dict[str, str]:
     return shown
 
 
+def server_config(conf: Conf) -> dict[str, str]:
+    """What a server's ``get_config()`` tells: the same but for PythonInterpPerDirectory, which is of directories."""
+    shown = python_config(conf)
+    shown.pop(INTERP_PER_DIRECTORY.name, None)
+    return shown
+
+
 def directory_for(spec: HandlerSpec, filename: str | None) -> str | None:
     """The directory of a handler for a file, with a trailing slash (api 3.5 1.5).
 
