@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from mpserver import lazyre
 from mpserver.config.entries import FILES
 from mpserver.config.override import ALLOW_OVERRIDE, ALLOW_OVERRIDE_LIST
 from mpserver.config.settings import Conf
@@ -21,6 +22,8 @@ from mpserver.typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from mpserver.config.entries import Entry
     from mpserver.config.override import Allowed
+
+MANY_SLASHES = lazyre.compile("/{2,}")
 
 #: How many results and steps are remembered before all are forgotten (clients choose the URIs).
 REMEMBERED = 8192
@@ -120,9 +123,16 @@ class Sections:
         return plain + (self.for_directory_regexes(chain[-1][:-1] if basename else chain[-1]) if chain else ())
 
     def for_location(self, uri: str) -> tuple[Entry, ...]:
-        """The Location sections of a decoded URI path. A plain one matches whole segments."""
+        """The Location sections of a decoded URI path.
+
+        A plain one matches whole segments. Where double slashes stay in paths (MergeSlashes), only regular expressions
+        see them.
+        """
         if not self.locations:
             return ()
+        as_it_is = uri
+        if "//" in uri:
+            uri = MANY_SLASHES.sub("/", uri)
         found: list[tuple[int, Entry]] = []
         prefixes = self._by_prefix
         if prefixes:
@@ -136,7 +146,7 @@ class Sections:
                 at = uri.find("/", at + 1)
         for pair in self._location_tests:
             test = pair[1].test
-            if test is not None and test(uri):
+            if test is not None and test(as_it_is if pair[1].is_regex else uri):
                 found.append(pair)
         if len(found) > 1:
             found.sort(key=_order)

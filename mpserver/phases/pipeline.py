@@ -110,7 +110,7 @@ class Pipeline(Redirects):
         """
         req.mp_plan = early
         try:
-            req.mp_uri = normalize(req.mp_head.path) if req.mp_head.path != "*" else "*"
+            req.mp_uri = normalize(req.mp_head.path, req.mp_server.conf) if req.mp_head.path != "*" else "*"
             status = _run_early(req, early.phases.post_read_request, early.phases.translate_name)
         except RequestError as error:
             status = error.status
@@ -153,7 +153,7 @@ class Pipeline(Redirects):
             located = self.planner.locate(host, path)
             return self.planner.refined(req, host, located) if located.plan.branches else located
         try:
-            req.mp_uri = normalize(path)
+            req.mp_uri = normalize(path, req.mp_server.conf)
         except RequestError as error:
             return error.status
         req.mp_plan = early

@@ -22,6 +22,7 @@ from mpserver.config.sections import merge
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError, RequestError, Unread
 from mpserver.http1 import percent
+from mpserver.modules.core import ALLOW_ENCODED_SLASHES, MERGE_SLASHES
 from mpserver.modules.paths import chain
 from mpserver.typing import TYPE_CHECKING, Protocol
 
@@ -39,6 +40,8 @@ BROKEN_ESCAPE = lazyre.now(r"%(?![0-9A-Fa-f]{2})")
 ESCAPED_DOT = lazyre.now(r"%2[Ee]")
 #: A slash or NUL that was hidden from whoever looked at the path before us.
 HIDDEN = lazyre.now(r"%(?:2[Ff]|00)|\0")
+ENCODED_SLASH = lazyre.compile(r"%(2[Ff])")
+NUL = lazyre.compile(r"%00|\0")
 
 #: stat says this of a file that is not there.
 MISSING = (errno.ENOENT, errno.ENOTDIR)
@@ -93,10 +96,12 @@ class Resource:
         return f"<Resource {self.uri!r} {self.status or self.filename!r}>"
 
 
-def normalize(path: str) -> str:
+def normalize(path: str, conf: Conf | None = None) -> str:
     """The path of a request target, decoded and without dot segments and double slashes (RFC 3986 5.2.4, 6.2.2).
 
     :param path: as sent, bytes as latin-1.
+    :param conf: of the server, which may let encoded slashes in (AllowEncodedSlashes), and double ones stay
+        (MergeSlashes); None: neither.
     :returns: text of UTF-8; bytes that are none become surrogate escapes, as in ``os.fsdecode``.
     :raises RequestError: 400 for broken escapes, no leading slash, and more ``..`` than segments; 404
         for an encoded slash or NUL (as httpd: whatever is asked for, no file is called that).
@@ -108,27 +113,49 @@ def normalize(path: str) -> str:
         return path
     if path[:1] != "/" or BROKEN_ESCAPE.search(path):
         raise RequestError(BAD_REQUEST, f"invalid URI path ({path})")
+    merge_slashes = conf is None or conf[MERGE_SLASHES]
     if "%2" in path:
         path = ESCAPED_DOT.sub(".", path)
     if "//" in path or "/." in path:
-        path = _without_dots(path)
+        path = _without_dots(path, merge_slashes)
     if HIDDEN.search(path):
-        raise RequestError(NOT_FOUND, f"an encoded slash or NUL in the URI path ({path})")
+        encoded = "off" if conf is None else conf[ALLOW_ENCODED_SLASHES]
+        if encoded == "off" or NUL.search(path):
+            raise RequestError(NOT_FOUND, f"an encoded slash or NUL in the URI path ({path})")
+        if encoded == "on":
+            path = _without_dots(ENCODED_SLASH.sub("/", path), merge_slashes, clamped=True)
+        else:
+            path = ENCODED_SLASH.sub(r"%25\1", path)  # (its percent sign is what is decoded)
     return percent.decode(path.encode("latin-1")).decode("utf-8", "surrogateescape")
 
 
-def _without_dots(path: str) -> str:
+def _without_dots(path: str, merge_slashes: bool = True, *, clamped: bool = False) -> str:
+    """A path without dot segments.
+
+    :param merge_slashes: and without empty ones; else only those at its very beginning go.
+    :param clamped: what leads above the root leads to the root, as it does in httpd once slashes were decoded.
+    """
     kept: list[str] = []
     segment = ""
-    for segment in path.split("/"):
-        if segment == "..":
-            if not kept:
-                raise RequestError(BAD_REQUEST, f"the URI path leads above the root ({path})")
-            kept.pop()
-        elif segment and segment != ".":
-            kept.append(segment)
+    segments = path.lstrip("/").split("/")
+    for segment in segments[:-1]:
+        _step(kept, segment, path, merge_slashes, clamped)
+    segment = segments[-1]
+    if segment:
+        _step(kept, segment, path, merge_slashes, clamped)
     is_directory = segment in ("", ".", "..") and kept
     return "/" + "/".join(kept) + ("/" if is_directory else "")
+
+
+def _step(kept: list[str], segment: str, path: str, merge_slashes: bool, clamped: bool) -> None:
+    """Go on by one segment of a path; ``kept``: those on the way to it."""
+    if segment == "..":
+        if kept:
+            kept.pop()
+        elif not clamped:
+            raise RequestError(BAD_REQUEST, f"the URI path leads above the root ({path})")
+    elif segment != "." and (segment or not merge_slashes):
+        kept.append(segment)
 
 
 def resolve(site: Paths, uri: str, htaccess: HtaccessLookup | None) -> Resource:
@@ -139,7 +166,7 @@ def resolve(site: Paths, uri: str, htaccess: HtaccessLookup | None) -> Resource:
     """
     server = site.server
     try:
-        path = normalize(uri)
+        path = normalize(uri, server.conf)
     except RequestError as error:
         level = INFO if error.status == NOT_FOUND else ERROR
         return Resource(uri, server.sections.base).fail(error.status, error.reason, level)

@@ -289,6 +289,7 @@ SSL_CONTEXTS = {
 #: Contexts and AllowOverride classes as `httpd -L` tells them, for each group of directives.
 CONTEXTS = {
     (Where.SERVER | Where.VHOST, Override.NONE): (
+        "AllowEncodedSlashes MergeSlashes "
         "AccessFileName AliasMatch CustomLog DocumentRoot ErrorLog KeepAlive KeepAliveTimeout LimitRequestFields "
         "LimitRequestFieldSize LimitRequestLine LogFormat MaxKeepAliveRequests PythonConnectionHandler PythonImport "
         "PythonOptimize "

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from mpserver.config.configuration import Configuration, load
 from mpserver.config.htaccess import HtaccessCache
+from mpserver.config.settings import Conf
 from mpserver.errors import RequestError
 from mpserver.modules import authn_core, core
 from mpserver.modules.all import TABLE, registry
@@ -114,6 +115,60 @@ def test_a_path_is_refused(path: str, status: int) -> None:
     assert caught.value.status == status
 
 
+def slashes(encoded: str, merge: bool) -> Conf:
+    """A server's settings about slashes."""
+    conf = Conf()
+    conf[core.ALLOW_ENCODED_SLASHES], conf[core.MERGE_SLASHES] = encoded, merge
+    return conf
+
+
+@pytest.mark.parametrize(
+    ("encoded", "merge", "path", "uri"),
+    [
+        ("on", True, "/a%2Fb", "/a/b"),
+        ("on", True, "/a%2fb%252Fc", "/a/b%2Fc"),
+        ("on", True, "/a/%2f", "/a/"),
+        ("on", True, "/a%2f..%2fb", "/b"),
+        ("on", True, "/a%2f%2e%2e/b", "/b"),
+        ("on", True, "/..%2f..%2fb", "/b"),  # what a decoded slash leads above the root with stays at it
+        ("on", False, "/a/%2f", "/a//"),
+        ("on", False, "/a/%2f%2f", "/a///"),
+        ("nodecode", True, "/a%2Fb", "/a%2Fb"),
+        ("nodecode", True, "/a%2fb%252Fc%20d", "/a%2fb%2Fc d"),
+        ("nodecode", True, "/a//%2f..", "/a/%2f.."),
+        ("nodecode", True, "/a%2f../b", "/a%2f../b"),
+        ("off", False, "//a//b", "/a//b"),
+        ("off", False, "/a//../b", "/a/b"),
+        ("off", False, "/a/..//b", "//b"),
+        ("off", False, "/a//..//b", "/a//b"),
+        ("off", False, "/a/.//b", "/a//b"),
+        ("off", False, "/a//", "/a//"),
+        ("off", False, "/a//.", "/a//"),
+        ("off", False, "/a/b//..", "/a/b/"),
+        ("off", False, "/", "/"),
+        ("off", False, "//", "/"),
+    ],
+)
+def test_slashes_that_a_server_lets_stay(encoded: str, merge: bool, path: str, uri: str) -> None:
+    assert normalize(path, slashes(encoded, merge)) == uri
+
+
+@pytest.mark.parametrize(
+    ("encoded", "merge", "path", "status"),
+    [
+        ("on", True, "/a%00b", 404),
+        ("nodecode", True, "/a%2fb%00", 404),
+        ("off", False, "/a%2fb", 404),
+        ("off", False, "/..//b", 400),
+        ("on", True, "/../a%2fb", 400),
+    ],
+)
+def test_slashes_do_not_open_more(encoded: str, merge: bool, path: str, status: int) -> None:
+    with pytest.raises(RequestError) as caught:
+        normalize(path, slashes(encoded, merge))
+    assert caught.value.status == status
+
+
 PIECES = st.sampled_from(
     ["/", "//", ".", "..", "...", "%2e", "%2E", "%2f", "%2F", "%00", "%", "%25"]
     + ["a", "b", "%61", "\\", "%5c", "+", "\xe9", "%ff"]
@@ -125,10 +180,10 @@ PATHS = st.one_of(
 )
 
 
-@given(PATHS)
-def test_no_path_leads_out_of_the_root(path: str) -> None:
+@given(PATHS, st.sampled_from(["off", "on", "nodecode"]))
+def test_no_path_leads_out_of_the_root(path: str, encoded: str) -> None:
     try:
-        uri = normalize(path)
+        uri = normalize(path, slashes(encoded, True))
     except RequestError as error:
         assert error.status in (400, 404)
         return
@@ -139,6 +194,19 @@ def test_no_path_leads_out_of_the_root(path: str) -> None:
     root = "/srv/www"
     assert os.path.normpath(root + uri).startswith(root)
     assert os.fsencode(root + uri)  # always a name that the file system can be asked for
+
+
+@given(PATHS, st.sampled_from(["off", "on", "nodecode"]))
+def test_a_path_with_double_slashes_is_clean_otherwise(path: str, encoded: str) -> None:
+    """It has no dot segments left, and no NUL."""
+    try:
+        uri = normalize(path, slashes(encoded, False))
+    except RequestError as error:
+        assert error.status in (400, 404)
+        return
+    assert uri.startswith("/")
+    assert "\0" not in uri
+    assert not {".", ".."} & set(uri.split("/"))
 
 
 @given(PATHS)

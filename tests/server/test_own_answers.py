@@ -88,6 +88,39 @@ PythonOutputFilter app::portion PART
 <Files "*.txt">
     SetHandler none
 </Files>
+<Directory "${WWW}/slash">
+    SetHandler none
+    AddHandler mod_python .py
+    DirectoryIndex index.py
+    PythonHandler app::path
+</Directory>
+Alias /far/away "${WWW}/slash"
+<Location /place>
+    SetHandler mod_python
+    PythonHandler app::path
+</Location>
+<LocationMatch "^/many//x">
+    SetHandler mod_python
+    PythonHandler app::path
+</LocationMatch>
+<Location /closed>
+    Require all denied
+</Location>
+<VirtualHost *:${PORT}>
+    ServerName merged.test
+</VirtualHost>
+<VirtualHost *:${PORT}>
+    ServerName on.test
+    AllowEncodedSlashes On
+</VirtualHost>
+<VirtualHost *:${PORT}>
+    ServerName nodecode.test
+    AllowEncodedSlashes NoDecode
+</VirtualHost>
+<VirtualHost *:${PORT}>
+    ServerName apart.test
+    MergeSlashes Off
+</VirtualHost>
 """
 
 APP = r'''
@@ -177,6 +210,12 @@ def went(req):
     return apache.OK
 
 
+def path(req):
+    req.content_type = "text/plain"
+    req.write(f"{req.uri} {req.path_info} {req.filename and req.filename.rpartition('/')[2]}")
+    return apache.OK
+
+
 def named(req):
     req.content_type = "text/plain"
     req.write(f"{req.uri} {req.filename.rpartition('/')[2]}{req.path_info}")
@@ -207,6 +246,7 @@ FILES: dict[str, str | bytes] = {
     "app.py": APP, "page": "", "any/page": "", "joe/page": "", "group/page": "", "closed/page": "",
     "in/off": "", "in/off-star": "", "in/star-off": "", "in/portion": "", "in/idle": "", "out/off": "", "out/part": "",
     "doc/page": "", "file.txt": "the file", "long.txt": "the file" * 9000, "ext/page": "",
+    "slash/f.py": "", "slash/deep/index.py": "",
 }  # fmt: skip
 
 
@@ -438,3 +478,40 @@ def test_redirects_and_their_output(server: Server, path: str, body: str | None)
                 response = connection.getresponse()
                 received = response.read().decode()
                 assert (response.status, text or received) == (200 if text is not None else 404, received)
+
+
+# ---- slashes in paths
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "found"),
+    [
+        ("merged.test", "/slash/f.py//a//b", "/slash/f.py/a/b /a/b f.py"),
+        ("merged.test", "/slash//f.py", "/slash/f.py  f.py"),
+        ("merged.test", "/slash/f.py/a%2Fb", None),
+        ("merged.test", "/slash%2Ff.py", None),
+        ("on.test", "/slash/f.py/a%2Fb%252F", "/slash/f.py/a/b%2F /a/b%2F f.py"),
+        ("on.test", "/slash%2Ff.py", "/slash/f.py  f.py"),
+        ("on.test", "/place%2Fdeep", "/place/deep None None"),
+        ("nodecode.test", "/slash/f.py/a%2Fb%252F%20c", "/slash/f.py/a%2Fb%2F c /a%2Fb%2F c f.py"),
+        ("nodecode.test", "/slash%2Ff.py", ""),
+        ("nodecode.test", "/place/a%2f..", "/place/a%2f.. None None"),
+        ("apart.test", "/slash/f.py//a//b", "/slash/f.py//a//b /a/b f.py"),
+        ("apart.test", "//slash//f.py", "/slash//f.py  f.py"),
+        ("apart.test", "//place//a", "/place//a None None"),
+        ("apart.test", "/many//x", "/many//x None None"),
+        ("apart.test", "/many/x", ""),
+        ("merged.test", "/many//x", ""),
+        ("apart.test", "/slash/f.py/a%2Fb", None),
+        ("apart.test", "/slash//deep//", "/slash//deep//index.py  index.py"),
+        ("apart.test", "/closed//page", "403"),
+        ("apart.test", "/far//away//f.py//a", "/far//away//f.py//a /a f.py"),
+    ],
+)
+def test_slashes_in_paths(server: Server, host: str, path: str, found: str | None) -> None:
+    """AllowEncodedSlashes and MergeSlashes; a Location holds for double ones, too."""
+    reply = server.get(path, host=host)
+    if found == "403":
+        assert reply.status == 403
+    else:
+        assert (reply.status, reply.text) == ((200, found) if found is not None else (404, reply.text))

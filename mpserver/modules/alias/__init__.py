@@ -26,11 +26,11 @@ class Alias(NamedTuple):
     is_script: bool
 
     def match(self, path: str) -> str | None:
-        """The file for a decoded URI path without double slashes, None if it lies elsewhere."""
+        """The file for a decoded URI path, None if it lies elsewhere; for a prefix, many slashes are one."""
         if self.pattern is not None:
             found = self.pattern.search(path)
             return None if found is None else without_double_slashes(_substitute(self.target, found))
-        prefix = self.prefix
+        prefix, path = self.prefix, without_double_slashes(path)
         if not path.startswith(prefix):
             return None
         rest = path[len(prefix) :]
@@ -96,7 +96,7 @@ ALIAS_PRESERVE_PATH = Setting("AliasPreservePath", False)
 def translate(path: str, conf: Conf, location: Conf | None = None) -> tuple[str, bool] | None:
     """Where the aliases lead.
 
-    :param path: the decoded path of the URI, double slashes merged.
+    :param path: the decoded path of the URI.
     :param conf: the server's settings.
     :param location: the directory-level settings that Location sections gave, if they matter.
     :returns: the file's name and whether it is a script, or None where no alias says anything.
@@ -105,7 +105,8 @@ def translate(path: str, conf: Conf, location: Conf | None = None) -> tuple[str,
         own = location[LOCATION_ALIAS]
         if own is not None:
             if location[ALIAS_PRESERVE_PATH]:
-                return without_double_slashes(own.target + path[len(own.location.rstrip("/")) :]), own.is_script
+                rest = without_double_slashes(path)[len(own.location.rstrip("/")) :]
+                return without_double_slashes(own.target + rest), own.is_script
             return own.target, own.is_script
     for alias in conf[ALIASES]:
         found = alias.match(path)

@@ -100,6 +100,10 @@ MAX_RANGE_REVERSALS = Setting("MaxRangeReversals", 20)
 SERVER_SIGNATURE = Setting("ServerSignature", "off")
 #: "on", "off" or "extended" (with a body). Server level.
 TRACE_ENABLE = Setting("TraceEnable", "on")
+#: What an encoded slash in a path is: "off": 404, "on": a slash, "nodecode": a part of its segment, as sent.
+ALLOW_ENCODED_SLASHES = Setting("AllowEncodedSlashes", "off")
+#: Whether several slashes in a path count as one.
+MERGE_SLASHES = Setting("MergeSlashes", True)
 #: Where a relative name of PidFile lies; None: below ServerRoot.
 DEFAULT_RUNTIME_DIR: Setting[str | None] = Setting("DefaultRuntimeDir", None)
 #: Of threads, in bytes; 0: as the system has it.

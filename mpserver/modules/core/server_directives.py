@@ -15,11 +15,13 @@ from mpserver.config.registry import (
 from mpserver.errors import ConfigError
 from mpserver.modules import values
 from mpserver.modules.core import (
+    ALLOW_ENCODED_SLASHES,
     DEFAULT_RUNTIME_DIR,
     FILE_ETAG,
     MAX_RANGE_OVERLAPS,
     MAX_RANGE_REVERSALS,
     MAX_RANGES,
+    MERGE_SLASHES,
     SERVER_SIGNATURE,
     THREAD_STACK_SIZE,
     TRACE_ENABLE,
@@ -115,6 +117,7 @@ def _suexec(call: Call) -> None:
 
 
 _TRACE = {word: word for word in ("on", "off", "extended")}
+_ENCODED_SLASHES = {word: word for word in ("on", "off", "nodecode")}
 _SIGNATURE = {word: word for word in ("on", "off", "email")}
 
 DIRECTIVES: tuple[Directive, ...] = (
@@ -165,6 +168,14 @@ DIRECTIVES: tuple[Directive, ...] = (
         values.server(TRACE_ENABLE, values.choice(_TRACE)),
         help="On, Off or Extended",
     ),
+    Directive(
+        "AllowEncodedSlashes",
+        Args.TAKE1,
+        SERVER_VHOST,
+        values.server(ALLOW_ENCODED_SLASHES, values.choice(_ENCODED_SLASHES)),
+        help="On, Off or NoDecode: what %2F in a path is",
+    ),
+    Directive("MergeSlashes", Args.FLAG, SERVER_VHOST, values.server(MERGE_SLASHES, values.flag)),
     Directive("Protocols", Args.ITERATE, SERVER_VHOST, _protocols, help="http/1.1"),
     Directive("ProtocolsHonorOrder", Args.FLAG, SERVER_VHOST, lambda _call: None),  # (there is one protocol)
     Directive("NameVirtualHost", Args.TAKE1, SERVER_ONLY, _name_virtual_host, help="an address"),
