@@ -25,6 +25,7 @@ ANSWERED = (
 
 #: What a request has of the look-up whose place it takes; and what few have set.
 FOUND = (
+    "mp_located", "mp_plan",
     "mp_uri", "mp_filename", "mp_canonical_filename", "mp_path_info", "mp_args", "mp_stat", "mp_finfo",
     "mp_is_directory", "mp_handler", "mp_content_type", "mp_content_type_set", "mp_content_encoding",
     "mp_content_languages",
@@ -127,7 +128,6 @@ class RequestSuccession(RequestMembers):
 
             input_filters.move(found.mp_input, self)
             self.mp_input = found.mp_input
-        self.mp_settle(found.mp_located)
         for name in FOUND:
             setattr(self, name, getattr(found, name))
         for name in RARELY_FOUND:
