@@ -23,6 +23,7 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
     from mpserver.config.configuration import load
     from mpserver.modules import values
     from mpserver.modules.all import registry
+    from mpserver.modules.filter import names
     from mpserver.modules.ssl import phrases as phrases_module
     from mpserver.modules.ssl import profiles
     from mpserver.phases.applications import environments
@@ -36,12 +37,14 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
         after=options.after,
     )
     found = environments(configuration)
-    faults = found.faults
+    confs = [configuration.main.own_conf, *(host.own_conf for host in configuration.hosts)]
+    unknown, warnings = names.check(confs)
+    faults = found.faults + unknown
+    configuration.warnings += warnings
     if options.begins and options.command == "start":
         configuration.encryption, its_faults = profiles.work_out(configuration, phrases or phrases_module.Phrases())
         faults += its_faults
     if options.checks:
-        confs = [configuration.main.own_conf, *(host.own_conf for host in configuration.hosts)]
         faults += values.check(confs)
         if options.begins:
             unreadable, warnings = readable.check(configuration, found.by_name)

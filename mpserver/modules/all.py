@@ -22,6 +22,9 @@ TABLE = (
     Known("mod_macro.c", "macro_module"),  # Macro and Use, while the configuration is read
     Known("mod_version.c", "version_module"),  # IfVersion
     Known("mod_logio.c", "logio_module"),  # %I, %O and %S of LogFormat
+    Known("mod_deflate.c", "deflate_module", "deflate", CONFIGURED, filters=("deflate", "inflate")),
+    Known("mod_brotli.c", "brotli_module", "brotli", CONFIGURED, filters=("brotli_compress",)),
+    Known("mod_zstd.c", "zstd_module", "zstd", CONFIGURED, filters=("zstd_compress",)),
     Known("mod_env.c", "env_module", "env", CONFIGURED),
     Known("mod_expires.c", "expires_module", "expires", CONFIGURED),
     Known("mod_headers.c", "headers_module", "headers", CONFIGURED),

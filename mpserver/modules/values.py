@@ -35,6 +35,19 @@ class Check(NamedTuple):
 CHECKS: Setting[tuple[Check, ...]] = Setting("checks", (), append, travels=False)
 
 
+class UsedFilter(NamedTuple):
+    """A filter that a directive names, in lower case, and where it does."""
+
+    name: str
+    directive: str
+    is_output: bool
+    file: str
+    line: int
+
+
+USED_FILTERS: Setting[tuple[UsedFilter, ...]] = Setting("filters that are named", (), append, travels=False)
+
+
 def later(call: Call, test: Callable[[], str | None]) -> None:
     """Keep a check for the start."""
     call.server[CHECKS] = (*call.server[CHECKS], Check(test, call.file, call.line))
@@ -129,6 +142,9 @@ def filters(call: Call, word: str) -> str:
     names = [name.strip() for name in word.lower().split(";")]
     if not all(names):
         raise ConfigError(f'{call.name}: "{word}" has an empty name: write FILTER or FILTER;ANOTHER')
+    is_output = "Output" in call.name
+    used = tuple(UsedFilter(name, call.name, is_output, call.file, call.line) for name in names)
+    call.server[USED_FILTERS] = (*call.server.values.get(USED_FILTERS, ()), *used)
     return ";".join(names)
 
 

@@ -158,7 +158,7 @@ class Planner:
     def _answered(self, host: Host, conf: Conf, answer: Step) -> Plan:
         """The plan of requests that the translation answers (a redirect): nobody asks what they are about."""
         plan = self.compile(host, conf, None)
-        plan.steps = (answer,)
+        plan.steps = (*host.site.begin, answer)
         plan.phases = phases = plan.phases._replace(steps=plan.steps)
         plan.compile_added = lambda: phases
         return plan

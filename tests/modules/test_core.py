@@ -293,6 +293,9 @@ CONTEXTS = {
         "AccessFileName AliasMatch CustomLog DocumentRoot ErrorLog KeepAlive KeepAliveTimeout LimitRequestFields "
         "LimitRequestFieldSize LimitRequestLine LogFormat MaxKeepAliveRequests PythonConnectionHandler PythonImport "
         "PythonOptimize "
+        "BrotliAlterETag BrotliCompressionMaxInputBlock BrotliCompressionQuality BrotliCompressionWindow "
+        "BrotliFilterNote DeflateAlterETag DeflateBufferSize DeflateCompressionLevel DeflateFilterNote DeflateMemLevel "
+        "DeflateWindowSize ZstdAlterETag ZstdCompressionLevel ZstdFilterNote "
         "PythonPostReadRequestHandler PythonTransHandler ScriptAliasMatch ServerAdmin ServerAlias ServerName "
         "Protocols ProtocolsHonorOrder SSIEndTag SSIStartTag TraceEnable "
         "ServerPath ServerRoot SuexecUserGroup Timeout TransferLog TypesConfig"
@@ -331,6 +334,7 @@ CONTEXTS = {
         "DirectoryCheckHandler DirectoryIndex DirectorySlash ExpiresActive ExpiresByType ExpiresDefault"
     ),
     (~Where(0), Override.ALL): (
+        "DeflateInflateLimitRequestBody DeflateInflateRatioBurst DeflateInflateRatioLimit "
         "LimitRequestBody PythonAccessHandler PythonAuthenHandler PythonAuthzHandler PythonAutoReload "
         "PythonCleanupHandler PythonDebug PythonEnablePdb PythonFixupHandler PythonHandler PythonHandlerModule "
         "PythonHeaderParserHandler PythonInitHandler PythonInterpPerDirective PythonInterpPerDirectory "

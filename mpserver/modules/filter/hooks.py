@@ -45,7 +45,10 @@ class ByType(OutputFilter):
         """See `OutputFilter.take`."""
         if self._chosen is None:
             self._chosen = self.next
-            if matches(self.req.mp_content_type, self._types):
+            req = self.req
+            # (as in httpd: pages of errors come through only where a variable says so)
+            counts = req.mp_status == 200 or (req.mp_env is not None and "filter-errordocs" in req.mp_env)
+            if counts and matches(req.mp_content_type, self._types):
                 self._chosen = self._make(self.req)
                 self._chosen.next = self.next
         self._chosen.take(parts, mark)
