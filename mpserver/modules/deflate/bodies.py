@@ -38,6 +38,10 @@ class InflatingInput:
         self._tail = b""
         self._read = self._made = self._bursts = 0
 
+    def move(self, req: Request) -> None:
+        """See `InputFilter.move`."""
+        self._req = req
+
     def more(self) -> bytes | None:
         """See `InputFilter.more`. :raises ClientGone: the body is no gzip, or too much."""
         if not self._begun:
