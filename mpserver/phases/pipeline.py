@@ -78,6 +78,8 @@ class Pipeline(Redirects):
         resource, plan = located.resource, located.plan
         status = resource.status
         if status:
+            for begin in req.mp_host.site.begin:
+                begin(req)
             if resource.reason:
                 req.mp_log.log(resource.level, resource.reason, client=req.connection.client_addr)
         elif req.mp_method == "TRACE":

@@ -57,8 +57,8 @@ def _step(rules: tuple[Rule, ...]) -> Step | None:
                         del table[name]
                     else:
                         table[name] = value
-        if ruling:
-            req.mp_head_depends = True
+                if ruling and any(name.lower() in RULING for name, _ in found):
+                    req.mp_head_depends = True
         return constants.OK
 
     return step
