@@ -160,6 +160,9 @@ class Master:
         self._relay.due(now)
         if self._tick_at <= now:
             self._tick_at = now + TICK
+            for generation in self._reload:
+                if generation.renewal is not None:
+                    generation.renewal.due(now)
             if not self._shutdown.begun and self._reload.next is None:
                 self._notifier.status(self._workers.maintain(self._reload.current))
 

@@ -63,6 +63,8 @@ class Worker:
         loop, start = self.router.loop, self.start
         start.control.setblocking(False)
         loop.add(start.control.fileno(), self._on_control)
+        if start.renewal is not None:
+            loop.watch(start.renewal)
         if start.orders:
             loop.soon(lambda: self._commands.prepare(marshal.loads(start.orders), self._prepared))
         else:

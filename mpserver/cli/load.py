@@ -65,7 +65,7 @@ def finish(configuration: Configuration) -> Reading:
     from mpserver.supervisor.settings import process_settings
 
     conf = process_settings(configuration)
-    return Reading(conf, survey.finish(configuration, configuration.encryption))
+    return Reading(conf, survey.finish(configuration, configuration.encryption), configuration.encryption)
 
 
 def warn(options: Options, configuration: Configuration) -> None:

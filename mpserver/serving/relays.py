@@ -52,8 +52,8 @@ class Relays:
         self.count = 0
         self._awaiting: Awaiting | None = None
 
-    def begin(self, channel: Channel, ours: _socket.socket, unsent: bytes) -> None:
-        """Carry between a client and a socket; ``unsent``: what the socket has to get first. For any thread."""
+    def begin(self, channel: Channel, ours: _socket.socket, asked: bool) -> None:
+        """Carry between a client and a socket; ``asked``: whether the client waits for an answer. For any thread."""
         with self._gate:
             self.count += 1
             if self._thread is None:
@@ -61,7 +61,7 @@ class Relays:
                 self._thread.start()
         self._ready.wait()
         assert self._loop is not None
-        self._loop.call(Relay(self, channel, ours, unsent).start)
+        self._loop.call(Relay(self, channel, ours, asked).start)
 
     def _run(self) -> None:
         self._loop = SharedLoop()
@@ -129,13 +129,13 @@ class Relay:
         "_to_client", "_to_server", "_until", "deadline",
     )  # fmt: skip
 
-    def __init__(self, relays: Relays, channel: Channel, inner: _socket.socket, unsent: bytes) -> None:
+    def __init__(self, relays: Relays, channel: Channel, inner: _socket.socket, asked: bool) -> None:
         self._relays, self._channel, self._inner = relays, channel, inner
         inner.setblocking(False)
-        self._to_server, self._to_client = unsent, b""
+        self._to_server = self._to_client = b""
         self._inner_events = self._outer_events = READ
         #: Whether the client spoke last.
-        self._asked = bool(unsent)
+        self._asked = asked
         self._hurried = self._lingering = False
         self._until = 0.0
         self.deadline = float("inf")

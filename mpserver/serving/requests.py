@@ -272,7 +272,7 @@ class Requests(Refusals):
             origin=pack_origin(connection.client, connection.local, session),
         )
         connection.release()
-        relays.begin(channel, ours, b"")
+        relays.begin(channel, ours, bool(connection.buffer))
         return message
 
     def onward(self, transferred: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mpserver.api.error_log import ErrorLog
+from mpserver.modules.ssl.renewal import Renewal
 from mpserver.supervisor.engine import Engine, ZygoteKeeper
 from mpserver.supervisor.reading import Reading
 from mpserver.supervisor.settings import ProcessSettings
@@ -20,7 +21,7 @@ class Generation:
 
     __slots__ = (
         "conf", "configuration", "error_log", "failures", "full_told", "keeper", "listeners", "logs", "not_before",
-        "number", "oldest", "rate", "target",
+        "number", "oldest", "rate", "renewal", "target",
     )  # fmt: skip
 
     def __init__(
@@ -31,6 +32,8 @@ class Generation:
         self.logs, self.listeners = logs, listeners
         self.error_log = ErrorLog(logs.fds[conf.error_log], conf.log_level, conf.log_levels)
         self.keeper: ZygoteKeeper | None = None
+        #: Watches the files of its certificates; None: it has none.
+        self.renewal: Renewal | None = None
         #: Its workers may take the connections of those of this generation (its number) and later ones.
         self.oldest = number
         #: How many workers there should be now; maintenance moves it.
@@ -72,7 +75,7 @@ def open_generation(number: int, reading: Reading, before: Listeners, soft: int 
 
     :raises StartError: something can't be opened; nothing stays open then.
     """
-    conf, configuration = reading
+    conf, configuration, encryption = reading
     try:
         logs = Logs(configuration.root, (conf.error_log, *conf.log_targets), soft)
         try:
@@ -83,4 +86,10 @@ def open_generation(number: int, reading: Reading, before: Listeners, soft: int 
     except BaseException:
         configuration.close()
         raise
-    return Generation(number, configuration, conf, logs, listeners)
+    generation = Generation(number, configuration, conf, logs, listeners)
+    if encryption is not None and encryption.profiles:
+        log = generation.error_log
+        generation.renewal = Renewal(
+            encryption, configuration.fd, lambda level, text: log.log(level, text, module="ssl")
+        )
+    return generation

@@ -50,7 +50,7 @@ def run(reading: Reading, engine: Engine, notifier: Notifier) -> None:
                 assume(conf.account)
             start = WorkerStart(
                 0, generation.number, configuration, generation.listeners.sockets, generation.logs.fds, board,
-                control, True,
+                control, True, renewal=generation.renewal,
             )  # fmt: skip
             notifier.ready()
             engine.serve(start)

@@ -7,6 +7,7 @@ from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.config.finished import Finished
+    from mpserver.modules.ssl.profiles import Encryption
 
 
 class Reading(NamedTuple):
@@ -14,3 +15,5 @@ class Reading(NamedTuple):
 
     conf: ProcessSettings
     configuration: Finished
+    #: The servers that speak TLS, and their files.
+    encryption: Encryption | None = None

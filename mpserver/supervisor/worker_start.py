@@ -9,6 +9,7 @@ from mpserver.typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from mpserver.config.finished import Finished
     from mpserver.ipc.scoreboard import Scoreboard
+    from mpserver.modules.ssl.renewal import Renewal
 
 
 class WorkerStart(NamedTuple):
@@ -29,3 +30,5 @@ class WorkerStart(NamedTuple):
     one_process: bool
     #: What to start with, marshalled, to replace another worker; see `prepare` in `mpserver.routing.worker_commands`.
     orders: bytes = b""
+    #: Watches the files of certificates where there is no master to do it.
+    renewal: Renewal | None = None

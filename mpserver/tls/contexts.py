@@ -18,6 +18,10 @@ class Read(Protocol):
         """What was read of a file, by its number; and the pass phrase where it is a key."""
 
 
+#: What takes protocols away that are neither the oldest nor the newest.
+_OPTIONS = {0x0302: "OP_NO_TLSv1_1", 0x0303: "OP_NO_TLSv1_2"}
+
+
 class ContextError(Exception):
     """A context can't be made: in words, and the certificate (its place among the profile's; -1: it is none's)."""
 
@@ -34,18 +38,7 @@ def make(profile: Profile, read: Read) -> ssl.SSLContext:
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    versions = sorted(PROTOCOLS[name] for name in profile.protocols)
-    # (the limits first: OpenSSL has both, and a gap is for the options)
-    import warnings
-
-    with warnings.catch_warnings():  # (old protocols are the administrator's wish)
-        warnings.simplefilter("ignore", DeprecationWarning)
-        context.minimum_version = ssl.TLSVersion(versions[0])
-        context.maximum_version = ssl.TLSVersion(versions[-1])
-        options = {0x0301: ssl.OP_NO_TLSv1, 0x0302: ssl.OP_NO_TLSv1_1, 0x0303: ssl.OP_NO_TLSv1_2}
-        for version, option in options.items():
-            if versions[0] < version < versions[-1] and version not in versions:
-                context.options |= option
+    _versions(context, profile)
     if not profile.own_order:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     context.options |= ssl.OP_NO_COMPRESSION | getattr(ssl, "OP_NO_RENEGOTIATION", 0)
@@ -70,6 +63,28 @@ def make(profile: Profile, read: Read) -> ssl.SSLContext:
             except (ssl.SSLError, OSError) as error:
                 raise ContextError(f"these are no parameters of Diffie-Hellman: {error}") from error
     return context
+
+
+def _versions(context: ssl.SSLContext, profile: Profile) -> None:
+    """The protocols: from the oldest to the newest, without those between that are not wanted."""
+    import ssl
+
+    versions = sorted(PROTOCOLS[name] for name in profile.protocols)
+    gaps = [
+        option
+        for version, option in _OPTIONS.items()
+        if versions[0] < version < versions[-1] and version not in versions
+    ]
+    if versions[0] >= PROTOCOLS["TLSv1.2"]:
+        context.minimum_version, context.maximum_version = ssl.TLSVersion(versions[0]), ssl.TLSVersion(versions[-1])
+        return
+    import warnings
+
+    with warnings.catch_warnings():  # (old protocols are the administrator's wish)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version, context.maximum_version = ssl.TLSVersion(versions[0]), ssl.TLSVersion(versions[-1])
+        for name in gaps:
+            context.options |= getattr(ssl, name)
 
 
 def _ciphers(context: ssl.SSLContext, profile: Profile) -> None:

@@ -71,6 +71,11 @@ class Profile(NamedTuple):
     strict: bool = False
     policy: str = "secure"
 
+    def files(self) -> tuple[int, ...]:
+        """The numbers of the files that it is made of."""
+        pairs = (number for pair in self.certificates for number in pair)
+        return (*pairs, *(number for number in (self.authorities, self.revoked, self.dh) if number >= 0))
+
     def asks(self) -> tuple[object, ...]:
         """What it asks of clients."""
         return self[self._fields.index("verify") : self._fields.index("curve")]

@@ -89,7 +89,7 @@ class Authority:
             "req", "-new", "-newkey", *kind, *secret, "-keyout", key, "-out", request, "-subj",
             subject or f"/CN={name}", *names,
         )  # fmt: skip
-        run("ca", "-batch", "-notext", "-config", self._conf, "-in", request, "-out", certificate)
+        run("ca", "-batch", "-notext", "-preserveDN", "-config", self._conf, "-in", request, "-out", certificate)
         return Issued(certificate, key)
 
     def revoke(self, issued: Issued) -> None:

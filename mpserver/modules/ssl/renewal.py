@@ -1,0 +1,109 @@
+"""Certificates are renewed while the server runs: their files are watched, and what is good of them is served.
+
+Who wrote the configuration watches, for it may read keys that workers may not. Handshakes look at what is kept with
+the configuration (`mpserver.config.records`), so nothing has to be started again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from mpserver.api import error_log
+from mpserver.config import records
+from mpserver.modules.ssl.pieces import packed, unpacked
+from mpserver.modules.ssl.profiles import Encryption
+from mpserver.tls import contexts
+from mpserver.tls.profile import Profile
+from mpserver.typing import Any
+
+#: Seconds between two looks, at least; and for each file, so that thousands cost next to nothing.
+INTERVAL = 1.0
+FOR_EACH = 0.0005
+
+#: What shows that a file is another one.
+Look = tuple[Any, ...]
+
+
+class Renewal:
+    """The files of one configuration."""
+
+    def __init__(self, encryption: Encryption, fd: int, log: Callable[[int, str], None]) -> None:
+        """``fd``: the descriptor of the finished configuration; ``log`` gets levels and texts."""
+        self._encryption, self._fd, self._log = encryption, fd, log
+        self._pieces = encryption.files.pieces
+        self._sources = encryption.files.sources
+        self._interval = max(INTERVAL, FOR_EACH * len(self._sources))
+        self._looks = [_look(names) for names, _is_key in self._sources]
+        #: What they looked like when they were looked at last.
+        self._seen = list(self._looks)
+        #: When they are looked at next, ``time.monotonic()``.
+        self.deadline = 0.0
+
+    def due(self, now: float) -> None:
+        """Look, if it is time."""
+        if now >= self.deadline:
+            self.expire(now)
+
+    def expire(self, now: float) -> None:
+        """It is time, see `mpserver.system.loop.Timed`."""
+        self.deadline = now + self._interval
+        self.look()
+
+    def look(self) -> None:
+        """Take what has changed, once it changes no more: a certificate and its key are written one after the other."""
+        seen, self._seen = self._seen, [_look(names) for names, _is_key in self._sources]
+        changed = [number for number, look in enumerate(self._seen) if look != self._looks[number]]
+        if not changed or seen != self._seen:
+            return
+        self._looks = list(self._seen)
+        names = ", ".join(dict.fromkeys(name for number in changed for name in self._sources[number][0]))
+        try:
+            pieces = self._read(changed)
+            for profile in self._of(changed):
+                contexts.make(profile, lambda number, is_key=False: unpacked(pieces[number], is_key))
+        except (OSError, contexts.ContextError) as error:
+            text = f"{names} changed, but can't be used: {error}; what was there before is served on"
+            self._log(error_log.ERROR, text)
+            return
+        self._pieces = pieces
+        try:
+            records.renew(self._fd, pieces)
+        except OSError as error:
+            self._log(error_log.ERROR, f"{names} changed, but can't be kept: {error.strerror}")
+            return
+        self._log(error_log.NOTICE, f"{names} changed: new connections get what is there now")
+
+    def _read(self, changed: list[int]) -> list[bytes]:
+        """The pieces, the changed ones read anew."""
+        pieces = list(self._pieces)
+        for number in changed:
+            names, is_key = self._sources[number]
+            contents = []
+            for name in names:
+                with open(name, "rb") as file:
+                    contents.append(file.read())
+            phrase = unpacked(pieces[number], True)[1] if is_key else None
+            pieces[number] = packed(b"\n".join(contents), phrase)
+        return pieces
+
+    def _of(self, changed: list[int]) -> list[Profile]:
+        """The profiles that some files are part of."""
+        wanted = set(changed)
+        return [
+            profile
+            for profile in dict.fromkeys(self._encryption.profiles.values())
+            if wanted.intersection(profile.files())
+        ]
+
+
+def _look(names: tuple[str, ...]) -> Look:
+    found: list[Any] = []
+    for name in names:
+        try:
+            status = os.stat(name)
+        except OSError:
+            found.append(None)  # (it is about to be replaced)
+        else:
+            found.append((status.st_ino, status.st_size, status.st_mtime_ns))
+    return tuple(found)

@@ -1,0 +1,278 @@
+"""HTTPS in operation: certificates that change, restarts, clients that are slow or break off, sessions."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from conftest import StartServer
+from support.certificates import Authority
+from support.server import BACKENDS, Port, Server
+from support.tls import Client
+from support.waiting import PATIENCE, wait_for
+
+CONF = """
+LoadModule ssl_module modules/mod_ssl.so
+Listen 127.0.0.1:${TLS} https
+PythonPath "['${WWW}'] + sys.path"
+Timeout 3
+<Location /app>
+    SetHandler mod_python
+    PythonHandler app
+</Location>
+<Location /other>
+    SetHandler mod_python
+    PythonHandler app
+    PythonInterpreter other
+</Location>
+<VirtualHost 127.0.0.1:${TLS}>
+    ServerName a.example
+    SSLEngine on
+    SSLCertificateFile ${ROOT}/used.pem
+    SSLCertificateKeyFile ${ROOT}/used.key
+</VirtualHost>
+"""
+
+APP = """
+import os, time
+from mod_python import apache
+
+def handler(req):
+    if req.args == "wait":
+        folder = req.document_root()
+        open(folder + "/begun", "w").close()
+        while not os.path.exists(folder + "/go"):
+            time.sleep(0.005)
+    req.write("%s %d" % (apache.interpreter, os.getpid()))
+    return apache.OK
+"""
+
+FILES: dict[str, str | bytes] = {"app.py": APP, "page.txt": "a page", "big.bin": bytes(3_000_000)}
+
+
+class Secure(NamedTuple):
+    """A server with a port for TLS."""
+
+    server: Server
+    client: Client
+    authority: Authority
+
+    def use(self, name: str) -> None:
+        """Let the server's files be those of a certificate."""
+        for end in ("pem", "key"):
+            temporary = self.server.root / f"new.{end}"
+            shutil.copy(self.authority.folder / f"{name}.{end}", temporary)
+            os.replace(temporary, self.server.root / f"used.{end}")
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """The certificates."""
+    found = Authority(tmp_path_factory.mktemp("certificates") / "ca")
+    for name in ("first", "second"):
+        found.issue(name, ["DNS:a.example"], subject=f"/CN={name}")
+    return found
+
+
+@contextlib.contextmanager
+def secured(start: StartServer, authority: Authority, conf: str = CONF, **options: object) -> Iterator[Secure]:
+    """A server whose files are those of the first certificate."""
+    port = Port()
+    variables = {"TLS": str(port.number), "CA": str(authority.folder)}
+    try:
+        # (its folder is there only once it was made)
+        conf = conf.replace("${ROOT}/used", f"{authority.folder}/first")
+        server = start(conf, FILES, variables=variables, **options)
+        yield Secure(server, Client(port.number, authority.file), authority)
+    finally:
+        port.release()
+
+
+def shown(client: Client) -> str:
+    """The name in the certificate that a client is shown."""
+    with client.connect("a.example") as connection:
+        subject = connection.sock.getpeercert()["subject"]  # type: ignore[index]
+    return str(dict(pair for part in subject for pair in part)["commonName"])  # type: ignore[misc]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[*((kind, "prefork") for kind in BACKENDS), (BACKENDS[0], "worker")],
+    ids=lambda param: "-".join(param),
+)
+def secure(request: pytest.FixtureRequest, start_module_server: StartServer, authority: Authority) -> Iterator[Secure]:
+    """One server for each kind of interpreter."""
+    backend, mpm = request.param
+    with secured(start_module_server, authority, backend=backend, mpm=mpm, mode="foreground", workers=2) as found:
+        yield found
+
+
+@pytest.mark.parametrize("mode", ["one", "foreground"])
+def test_certificates_are_renewed(start_server: StartServer, authority: Authority, tmp_path: Path, mode: str) -> None:
+    folder = tmp_path / "used"
+    folder.mkdir()
+
+    def use(name: str) -> None:
+        for end in ("pem", "key"):
+            shutil.copy(authority.folder / f"{name}.{end}", folder / f"new.{end}")
+            os.replace(folder / f"new.{end}", folder / f"used.{end}")
+
+    use("first")
+    with (
+        secured(start_server, authority, CONF.replace("${ROOT}/used", f"{folder}/used"), mode=mode) as secure,
+        secure.client.connect("a.example") as kept,
+    ):
+        assert kept.get("/page.txt").text == "a page"
+        assert shown(secure.client) == "first"
+        use("second")
+        wait_for(lambda: shown(secure.client) == "second", "the new certificate")
+        (folder / "used.key").write_text("rubbish")
+        secure.server.wait_for_log("used.key changed, but can't be used")
+        assert shown(secure.client) == "second"
+        use("first")
+        wait_for(lambda: shown(secure.client) == "first", "the first certificate again")
+
+
+def test_silent_clients_are_left(secure: Secure) -> None:
+    greeting = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+    with contextlib.ExitStack() as stack:
+        socks = []
+        for data in (b"", greeting[:3], greeting, greeting + bytes(200)):
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", secure.client.port), timeout=PATIENCE))
+            sock.sendall(data)
+            socks.append(sock)
+        # nobody waits for them
+        for path in ("/page.txt", "/app", "/other"):
+            assert secure.client.get("a.example", path).status == 200
+        for sock in socks:
+            with contextlib.suppress(ConnectionResetError):
+                assert sock.recv(100) == b""
+
+
+GREETINGS = (
+        b"\x00" * 100, b"\x16\x03\x01\x00\x00", b"\x16\x03\x01\xff\xff" + b"\x01" * 100, b"\x80\x2e\x01\x03\x01" * 20,
+        b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03", b"\x16\x03\x01\x00\x05\x02\x00\x00\x01\x03",
+        b"\x15\x03\x01\x00\x02\x01\x00",
+        b"\x16\x03\x01\x00\x2e\x01\x00\x00\x2a\x03\x03" + bytes(40),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("data", GREETINGS, ids=range(len(GREETINGS)))
+def test_broken_greetings(secure: Secure, data: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", secure.client.port), timeout=PATIENCE) as sock:
+        sock.sendall(data)
+        with contextlib.suppress(ConnectionResetError):
+            while sock.recv(1000):
+                pass
+    assert secure.client.get("a.example", "/page.txt").text == "a page"
+
+
+def test_greetings_in_pieces(secure: Secure) -> None:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    spoken = secure.client.context.wrap_bio(incoming, outgoing, server_hostname="a.example")
+    with socket.create_connection(("127.0.0.1", secure.client.port), timeout=PATIENCE) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while True:
+            try:
+                spoken.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                data = outgoing.read()
+                for at in range(0, len(data), 150):
+                    sock.sendall(data[at : at + 150])
+                incoming.write(sock.recv(65536))
+        spoken.write(b"GET /page.txt HTTP/1.0\r\nHost: a.example\r\n\r\n")
+        for byte in outgoing.read():
+            sock.sendall(bytes([byte]))
+        while data := sock.recv(65536):
+            incoming.write(data)
+        assert spoken.read(65536).endswith(b"a page")
+
+
+def test_the_end_is_told(secure: Secure) -> None:
+    for path in ("/page.txt", "/app", "/other"):
+        with secure.client.connect("a.example") as connection:
+            connection.sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n".encode())
+            # (then an end without close_notify is an error)
+            connection.sock.suppress_ragged_eofs = False  # type: ignore[attr-defined]
+            answer = b""
+            while data := connection.sock.recv(65536):
+                answer += data
+            assert answer.startswith(b"HTTP/1.1 200 OK")
+
+
+def test_slow_readers_get_all(secure: Secure) -> None:
+    for first in ("/page.txt", "/other"):
+        with secure.client.connect("a.example") as connection:
+            connection.get(first)
+            connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            connection.sock.sendall(b"GET /big.bin HTTP/1.1\r\nHost: a.example\r\n\r\n" * 2)
+            secure.client.get("a.example", "/app")
+            length = 0
+            while length < 2 * 3_000_000:
+                length += len(connection.sock.recv(65536))
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_sessions_are_resumed(secure: Secure, version: ssl.TLSVersion) -> None:
+    client = Client(secure.client.port, secure.authority.file, newest=version)
+    with client.connect("a.example") as connection:
+        connection.get("/app")
+        session = connection.sock.session
+    assert session is not None
+
+    def resumed() -> bool:
+        with client.connect("a.example", session=session) as connection:
+            assert connection.get("/app").status == 200
+            return bool(connection.sock.session_reused)
+
+    wait_for(resumed, "a session that is resumed")
+
+
+def test_old_protocols_are_refused(secure: Secure) -> None:
+    client = Client(secure.client.port, secure.authority.file)
+    with pytest.deprecated_call():
+        client.context.minimum_version = ssl.TLSVersion.TLSv1
+        client.context.maximum_version = ssl.TLSVersion.TLSv1_1
+    client.context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.raises((ssl.SSLError, ConnectionError)), client.connect("a.example"):
+        pass
+
+
+def test_a_graceful_restart_loses_nothing(secure: Secure) -> None:
+    server = secure.server
+    (server.www / "go").unlink(missing_ok=True)
+    with (
+        secure.client.connect("a.example") as kept,
+        secure.client.connect("a.example") as moved,
+        secure.client.connect("a.example") as waiting,
+    ):
+        assert kept.get("/app").status == 200
+        assert moved.get("/page.txt").status == moved.get("/other").status == 200
+        answers: list[int] = []
+        thread = threading.Thread(target=lambda: answers.append(waiting.get("/app?wait").status))
+        thread.start()
+        wait_for((server.www / "begun").exists, "the request to begin")
+        before = {worker.pid for worker in server.workers()}
+        server.send(signal.SIGUSR1)
+        wait_for(lambda: server.log().count("resuming normal operations") >= 2, "the restart")
+        # what is kept is still answered, by whom it has, and ends then
+        for connection in (kept, moved):
+            reply = connection.get("/app")
+            assert reply.status == 200
+        (server.www / "go").touch()
+        thread.join(PATIENCE)
+        assert answers == [200]
+        (server.www / "begun").unlink()
+        assert secure.client.get("a.example", "/app").status == 200
+    wait_for(lambda: not before & {worker.pid for worker in server.workers()}, "the former workers to end")
