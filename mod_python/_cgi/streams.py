@@ -8,6 +8,7 @@ import re
 
 from mod_python._cgi.environment import build_cgi_env
 from mpserver.api.constants import HTTP_INTERNAL_SERVER_ERROR, HTTP_MOVED_TEMPORARILY
+from mpserver.api.sent_text import as_sent
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,16 +27,12 @@ MOST_HEADERS = 1 << 20
 STATUS = re.compile(r"([1-5][0-9]{2})(?: +(.*))?")
 
 
-#: Variables with what the client sent; all others are text of the server's.
-SENT = re.compile(r"HTTP_|QUERY_STRING\Z|CONTENT_TYPE\Z|REDIRECT_QUERY_STRING\Z")
-
-
 def variables(req: Request) -> dict[str, str]:
     """The request's CGI variables, as a process would find them: bytes as UTF-8, others as surrogate escapes."""
     env = dict(build_cgi_env(req).items())
     for name, value in env.items():
-        if not value.isascii() and SENT.match(name):
-            env[name] = value.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
+        if not value.isascii():
+            env[name] = as_sent(req, value).encode("latin-1").decode("utf-8", "surrogateescape")
     return env
 
 

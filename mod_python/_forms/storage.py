@@ -9,6 +9,7 @@ from mod_python._forms.fields import FieldList, StringField, decoded, indexed, r
 from mod_python._public import current_value
 from mpserver.api import constants
 from mpserver.api.constants import SERVER_RETURN
+from mpserver.api.sent_text import query_bytes
 from mpserver.api.table import Table
 from mpserver.typing import TYPE_CHECKING, Any
 
@@ -61,9 +62,9 @@ class FieldStorage:
         field_callback: FieldMaker | None = None,
     ) -> None:
         self.list: list[AnyField] = FieldList()
-        query = req.args
+        query = query_bytes(req)
         if query:
-            self._add_pairs(req, _bytes(query), bool(keep_blank_values))
+            self._add_pairs(req, query, bool(keep_blank_values))
         if req.method == "POST":
             self._read(req, bool(keep_blank_values), file_callback, field_callback)
 
@@ -207,14 +208,6 @@ def _limit(options: Table, name: str, default: int) -> int:
     """A limit, by PythonOption where there is one."""
     value: str | None = options.get(f"mod_python.util.{name}")
     return int(value) if value is not None and value.isdecimal() else default
-
-
-def _bytes(text: str) -> bytes:
-    """The bytes that a query was read from (as latin-1), or stands for (UTF-8)."""
-    try:
-        return text.encode("latin-1")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogateescape")
 
 
 def urlencoded(data: bytes, blank: bool) -> Iterator[tuple[bytes, bytes]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mpserver.api import cgi_variables
+from mpserver.api.sent_text import as_sent, encoded
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,22 +37,8 @@ HTTPS_ON = frozenset({"on", "1", "yes"})
 BLOCKS = 256
 
 
-def on_wire(text: str) -> str:
-    """The server's text (UTF-8, other bytes as surrogate escapes) with each of its bytes as one character."""
-    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("latin-1")
-
-
-def as_sent(text: str) -> str:
-    """Text that came as latin-1 already; what an application put there beyond that goes as UTF-8."""
-    try:
-        text.encode("latin-1")
-    except UnicodeEncodeError:
-        return on_wire(text)
-    return text
-
-
 def header_variables(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The variables of a request's headers, the credentials included (api 3.5 1.15)."""
+    """The variables of a request's raw headers, the credentials included (api 3.5 1.15)."""
     found: dict[str, str] = {}
     for name, value in pairs:
         lower = name.lower()
@@ -68,7 +55,7 @@ def header_variables(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         if variable in found:
             # a repeated Cookie is one list all the same (RFC 6265 5.4, RFC 9113 8.2.3)
             value = f"{found[variable]}{'; ' if lower == 'cookie' else ', '}{value}"
-        found[variable] = value if value.isascii() else as_sent(value)
+        found[variable] = value
     return found
 
 
@@ -86,7 +73,7 @@ class Environment:
         req.mp_table_in = headers  # looking at them was ours: nobody can have changed them yet
         known = req.subprocess_env
         self._fixed: Environ = dict.fromkeys(OWN_VALUES, "")
-        self._fixed |= {name: on_wire(known.get(name)) for name in SERVER_FACTS if name in known}
+        self._fixed |= {name: encoded(known.get(name)) for name in SERVER_FACTS if name in known}
         self._fixed["GATEWAY_INTERFACE"] = "CGI/1.1"
         self._fixed["wsgi.url_scheme"] = self._fixed["REQUEST_SCHEME"] = "http"
         self._fixed.update(fixed)
@@ -109,14 +96,12 @@ class Environment:
         if plain and target[0] == "/":
             environ["REQUEST_URI"] = environ["RAW_URI"] = target
         else:
-            environ["REQUEST_URI"] = as_sent(cgi_variables.request_uri(req))
-            environ["RAW_URI"] = as_sent(target)
+            environ["REQUEST_URI"] = cgi_variables.request_uri(req)
+            environ["RAW_URI"] = target
         if not path.isascii():
-            path = on_wire(path)
+            path = encoded(path)
         # present when empty, too, unlike mod_python's: applications and wsgiref.validate rely on it
         environ["PATH_INFO"] = path
-        if args is not None and not (plain and args is head.query):
-            args = as_sent(args)
         environ["QUERY_STRING"] = args or ""
         environ["SERVER_PROTOCOL"] = "HTTP/1.1" if head.minor else "HTTP/1.0"
         connection = req.mp_link.connection()
@@ -127,9 +112,9 @@ class Environment:
         if connection.mp_remote_host:
             environ["REMOTE_HOST"] = connection.mp_remote_host
         if req.mp_filename is not None:
-            environ["SCRIPT_FILENAME"] = on_wire(req.mp_filename)
+            environ["SCRIPT_FILENAME"] = encoded(req.mp_filename)
         if req.mp_user is not None:
-            environ["REMOTE_USER"] = as_sent(req.mp_user)
+            environ["REMOTE_USER"] = encoded(req.mp_user)
             if req.mp_ap_auth_type is not None:
                 environ["AUTH_TYPE"] = req.mp_ap_auth_type
         if req.mp_prev is not None:
@@ -137,7 +122,7 @@ class Environment:
         if req.mp_env is not None:
             # what handlers before have set, wherever it is no variable of the server's own
             for name, value in req.mp_env.pairs():
-                environ.setdefault(name, value if value.isascii() else as_sent(value))
+                environ.setdefault(name, as_sent(req, value))
             environ.pop("HTTP_TRANSFER_ENCODING", None)  # (as in `header_variables`)
             if environ.get("HTTPS", "off").lower() in HTTPS_ON:
                 environ["wsgi.url_scheme"] = "https"
@@ -149,7 +134,8 @@ class Environment:
         secure = req.is_https()
         untouched = req.mp_table_in is None
         environ = self._fixed.copy()
-        environ.update(header_variables(fields if untouched else req.headers_in.pairs()))
+        pairs = fields if untouched else [(name, as_sent(req, value)) for name, value in req.headers_in.pairs()]
+        environ.update(header_variables(pairs))
         if host and not req.mp_head.target.startswith("/"):
             environ["HTTP_HOST"] = host  # the target's own beats the header (RFC 9112 3.2.2)
         environ["SERVER_NAME"] = cgi_variables.server_name(req)
@@ -167,9 +153,9 @@ class Environment:
 def _redirected(environ: Environ, before: Request) -> None:
     """What an internal redirect tells of the request before."""
     facts = {
-        "REDIRECT_URL": on_wire(before.uri),
-        "REDIRECT_QUERY_STRING": None if before.args is None else as_sent(before.args),
-        "REDIRECT_REMOTE_USER": None if before.user is None else as_sent(before.user),
+        "REDIRECT_URL": encoded(before.mp_uri),
+        "REDIRECT_QUERY_STRING": before.mp_args,
+        "REDIRECT_REMOTE_USER": None if before.mp_user is None else encoded(before.mp_user),
         "REDIRECT_STATUS": str(before.status),
     }
     environ.update((name, fact) for name, fact in facts.items() if fact is not None)

@@ -6,11 +6,12 @@ from collections.abc import Hashable
 from functools import lru_cache
 
 from mod_python import apache
-from mod_python._wsgi.environ import Environment, on_wire
+from mod_python._wsgi.environ import Environment
 from mod_python._wsgi.errors import Errors
 from mod_python._wsgi.exchange import FileWrapper
 from mod_python._wsgi.input import NoBody
 from mod_python._wsgi.tolerance import APPLICATION
+from mpserver.api.sent_text import encoded
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Mount:
         self._reload = config.get("PythonAutoReload", "1") != "0"
         self.errors = Errors(req.server)
         fixed = {
-            "SCRIPT_NAME": on_wire(self.base),
+            "SCRIPT_NAME": encoded(self.base),
             "wsgi.version": (1, 0),
             "wsgi.errors": self.errors,
             "wsgi.input": NoBody(),

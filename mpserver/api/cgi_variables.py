@@ -6,6 +6,7 @@ import os
 
 from mpserver import lazyre
 from mpserver.api.constants import REMOTE_HOST
+from mpserver.http1 import wire
 from mpserver.http1.html import escape
 from mpserver.typing import TYPE_CHECKING
 
@@ -60,11 +61,17 @@ def signature(req: RequestConfig) -> str:
 
 
 def request_uri(req: RequestConfig) -> str:
-    """REQUEST_URI: the target as the client sent it, with its query, without what names the server.
+    """REQUEST_URI: the target as the client sent it, with its query, without what names the server; raw.
 
     It stays so for what the request is redirected to internally, as in httpd.
     """
     return AUTHORITY.sub("", req.mp_head.target, count=1) or "/"
+
+
+def script_name(req: RequestConfig) -> str:
+    """SCRIPT_NAME: the path without what follows the file's name; bytes that are not UTF-8 are surrogate escapes."""
+    uri = req.mp_uri
+    return uri.removesuffix(req.mp_path_info) if req.mp_path_info else uri
 
 
 def construct_url(req: RequestConfig, path: str) -> str:
@@ -123,14 +130,13 @@ def common_vars(req: RequestConfig) -> dict[str, str]:
 def add_cgi_vars(req: RequestConfig) -> None:
     """Give a request's environment all of CGI's variables."""
     found = common_vars(req)
-    path_info = req.path_info or ""
-    script = req.uri[: len(req.uri) - len(path_info)] if path_info and req.uri.endswith(path_info) else req.uri
+    path_info = req.path_info
     found["GATEWAY_INTERFACE"] = "CGI/1.1"
     found["SERVER_PROTOCOL"] = req.protocol
     found["REQUEST_METHOD"] = req.method
     found["QUERY_STRING"] = req.args or ""
-    found["REQUEST_URI"] = request_uri(req)
-    found["SCRIPT_NAME"] = script
+    found["REQUEST_URI"] = wire.decoded(request_uri(req))
+    found["SCRIPT_NAME"] = wire.shown(script_name(req))
     if path_info:
         found["PATH_INFO"] = path_info
     req.subprocess_env.put(found)

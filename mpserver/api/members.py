@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from operator import attrgetter, index
 
+from mpserver.http1 import wire
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -51,10 +52,28 @@ def writable(attribute: str, check: Callable[[str, Any], Any], doc: str) -> Any:
     return property(attrgetter(attribute), setter, deleter, doc=doc)
 
 
+def path(attribute: str, doc: str) -> Any:
+    """A member with a path, in which bytes that are not UTF-8 are surrogate escapes: applications see latin-1 then."""
+    name = attribute.removeprefix("mp_")
+    get = attrgetter(attribute)
+
+    def getter(self: object) -> str | None:
+        value: str | None = get(self)
+        return value if value is None or value.isascii() else wire.shown(value)
+
+    def setter(self: object, value: Any) -> None:
+        setattr(self, attribute, text(name, value))
+
+    def deleter(self: object) -> None:
+        raise TypeError(f"can't delete the attribute {name!r}")
+
+    return property(getter, setter, deleter, doc=doc)
+
+
 def text(name: str, value: Any) -> str:
-    """A str for a member; bytes are taken as latin-1 (api 3.5, codecs)."""
+    """A str for a member; bytes are UTF-8, or else latin-1."""
     if type(value) is bytes:
-        value = value.decode("latin-1")
+        value = wire.decoded(value.decode("latin-1"))
     elif not isinstance(value, str):
         raise TypeError("not an ISO-8859-1 string")
     if "\0" in value:
@@ -69,10 +88,18 @@ def text_or_none(name: str, value: Any) -> str | None:
 
 
 def header_text(name: str, value: Any) -> str:
-    """A str that may become a header's value: without CR, LF and NUL."""
-    checked = text(name, value)
+    """A str that may become a header's value; bytes are sent as they are, each as one character.
+
+    :raises TypeError: it is neither, or holds characters that latin-1 has not (api 3.5 3.1).
+    :raises ValueError: CR, LF or NUL is in it.
+    """
+    checked = text(name, value.decode("latin-1") if type(value) is bytes else value)
     if "\r" in checked or "\n" in checked:
         raise ValueError(f"{name} can't hold a line break: it is sent as a header")
+    try:
+        checked.encode("latin-1")
+    except UnicodeEncodeError:
+        raise TypeError("not an ISO-8859-1 string") from None
     return checked
 
 

@@ -12,6 +12,7 @@ from mpserver.api.handler_list import HandlerEntry
 from mpserver.api.members import string
 from mpserver.api.request_members import RequestMembers
 from mpserver.api.table import Table
+from mpserver.http1 import wire
 from mpserver.typing import Any
 
 #: What can be decoded of Basic credentials.
@@ -52,7 +53,7 @@ class RequestConfig(RequestMembers):
         assert encoded is not None
         digits = encoded[0][: len(encoded[0]) & ~3 if len(encoded[0]) % 4 == 1 else None]
         decoded = binascii.a2b_base64(digits + "=" * (-len(digits) % 4)).decode("latin-1")
-        user, _, password = decoded.partition(":")
+        user, _, password = wire.decoded(decoded).partition(":")
         self.mp_user = user
         self.mp_ap_auth_type = "Basic"
         return password

@@ -9,9 +9,10 @@ from mpserver.api import uri as uri_module
 from mpserver.api.file_info import FileInfo
 from mpserver.api.handler_list import HandlerEntry, HandlerList, RunningHandlers
 from mpserver.api.input import Receiving
-from mpserver.api.members import ReadOnly, integer, readonly, text, text_or_none, writable
+from mpserver.api.members import ReadOnly, integer, path, readonly, text, text_or_none, writable
 from mpserver.api.output import Sending
 from mpserver.api.table import HeaderTable, Table
+from mpserver.http1 import wire
 from mpserver.typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ class RequestMembers(Sending, Receiving):
         self.mp_clock = clock
         self.mp_request_time = now
         self.mp_method = method = head.method
+        #: Raw, as the head has it; `args` is its text.
         self.mp_args: str | None = head.query
         self.mp_parts = []
         self.mp_status = 200
@@ -192,16 +194,20 @@ class RequestMembers(Sending, Receiving):
     next: Self | None = readonly("mp_next", "The request that this one was redirected to, internally.")
     prev: Self | None = readonly("mp_prev", "The request that was redirected to this one, internally.")
     main: Self | None = readonly("mp_main", "The main request, in a sub-request.")
-    the_request: str = readonly("mp_head.line", "The request line.")
     protocol: str = readonly("mp_protocol", "HTTP/1.1 or HTTP/1.0.")
     method: str = readonly("mp_method", "GET, HEAD, POST...")
     header_only: int = readonly("mp_header_only", "1 for HEAD.")
     request_time: float = readonly("mp_request_time", "When the request began, seconds since the epoch.")
 
     @ReadOnly
+    def the_request(self) -> str:
+        """The request line."""
+        return wire.decoded(self.mp_head.line)
+
+    @ReadOnly
     def unparsed_uri(self) -> str:
         """The request target as it came; after an internal redirect its URI."""
-        return self.mp_head.target if self.mp_target is None else self.mp_target
+        return wire.decoded(self.mp_head.target if self.mp_target is None else self.mp_target)
 
     @ReadOnly
     def server(self) -> Server:
@@ -245,7 +251,8 @@ class RequestMembers(Sending, Receiving):
     @ReadOnly
     def range(self) -> str | None:
         """The Range header."""
-        return self.mp_head.get("range")
+        value = self.mp_head.get("range")
+        return None if value is None else wire.decoded(value)
 
     @ReadOnly
     def useragent_addr(self) -> tuple[str, int]:
@@ -259,15 +266,30 @@ class RequestMembers(Sending, Receiving):
 
     # ---- what is asked for
 
-    uri: str = writable("mp_uri", text, "The decoded path.")
+    uri: str = path("mp_uri", "The decoded path.")
     canonical_filename: str | None = writable("mp_canonical_filename", text, "Its true name.")
-    path_info: str | None = writable("mp_path_info", text, "What follows the file's name in the path.")
-    args: str | None = writable("mp_args", text_or_none, "The query, without '?'.")
+    path_info: str | None = path("mp_path_info", "What follows the file's name in the path.")
     used_path_info: int = writable("mp_used_path_info", integer, "One of AP_REQ_*_PATH_INFO.")
     extension: str | None = readonly("mp_extension", "The extension that chose the handler ('| .ext').")
     handler: str | None = writable("mp_handler", text_or_none, "The content handler by SetHandler or AddHandler.")
     interpreter: str = readonly("mp_plan.interpreter", "The name of the interpreter (manual 4.1).")
     phase: str | None = readonly("mp_phase", "The directive whose handlers run now, None between phases.")
+
+    @property
+    def args(self) -> str | None:
+        """The query, without '?'."""
+        return None if self.mp_args is None else wire.decoded(self.mp_args)
+
+    @args.setter
+    def args(self, value: Any) -> None:
+        if type(value) is bytes:
+            self.mp_args = text("args", value.decode("latin-1"))
+        else:
+            self.mp_args = None if value is None else wire.encoded(text("args", value))
+
+    @args.deleter
+    def args(self) -> None:
+        raise TypeError("can't delete the attribute 'args'")
 
     @property
     def filename(self) -> str | None:
@@ -299,9 +321,8 @@ class RequestMembers(Sending, Receiving):
     @ReadOnly
     def parsed_uri(self) -> tuple[str | int | None, ...]:
         """The target's parts in the order of URI_* (manual 4.5.3); the path is decoded, as httpd leaves it."""
-        return uri_module.parsed_uri(
-            self.unparsed_uri, None if self.mp_located is None else self.mp_located.resource.uri
-        )
+        decoded = None if self.mp_located is None else wire.shown(self.mp_located.resource.uri)
+        return uri_module.parsed_uri(self.unparsed_uri, decoded)
 
     # ---- the headers and tables
 

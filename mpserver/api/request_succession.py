@@ -61,7 +61,7 @@ class RequestSuccession(RequestMembers):
     def mp_succeed(self, before: Self, target: str, args: str | None, status: int) -> None:
         """Take the place of a request, which is redirected; go on with its response, if that has begun.
 
-        :param target: the URI that it leads to, and ``args`` its query.
+        :param target: the URI that it leads to, and ``args`` its query, both raw.
         :param status: of the error that this is the document of; 0 for any other redirect.
         """
         self.mp_target, self.mp_args = target, args
@@ -105,7 +105,7 @@ class RequestSuccession(RequestMembers):
     def mp_become_part(self, main: Self, target: str, args: str | None) -> None:
         """Be a GET for another resource, which a request makes for itself (httpd's sub-requests).
 
-        :param target: the raw path of the resource, and ``args`` its query.
+        :param target: the raw path of the resource, and ``args`` its raw query.
         """
         self.mp_method, self.mp_header_only, self.mp_assbackwards = "GET", 0, 1
         self.mp_target, self.mp_args, self.mp_main = target if args is None else f"{target}?{args}", args, main

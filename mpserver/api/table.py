@@ -2,7 +2,8 @@
 
 A table is a list of (name, value) pairs in the order of their addition. Lookups go through an
 index by lower-case name, which is made by the first lookup and kept up to date from then on.
-Text is kept as str; bytes are taken as latin-1, so that nothing that came is lost on its way back.
+Text is kept as str; bytes are UTF-8 or else latin-1, in a table of headers to be sent latin-1, so that they
+are sent as they are.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from mpserver import lazyre
+from mpserver.http1 import wire
 from mpserver.typing import Any, Self, Union, cast
 
 Pairs = list[tuple[str, str]]
@@ -27,7 +29,7 @@ def _text(value: object) -> str:
     if isinstance(value, str):
         return value if type(value) is str else str.__str__(value)
     if isinstance(value, bytes):
-        return value.decode("latin-1")
+        return wire.decoded(value.decode("latin-1"))
     raise TypeError("not an ISO-8859-1 string")
 
 
@@ -270,7 +272,7 @@ class HeaderTable(Table):
 
     def _checked(self, name: object, value: object) -> tuple[str, str]:
         if type(name) is not str or type(value) is not str:
-            name, value = _text(name), _text(value)
+            name, value = _text(name), value.decode("latin-1") if isinstance(value, bytes) else _text(value)
         if not _is_token(name):
             raise ValueError(f"{name!r} can't be the name of a header")
         if not (value.isascii() and value.isprintable()):
@@ -279,5 +281,5 @@ class HeaderTable(Table):
             try:
                 value.encode("latin-1")
             except UnicodeEncodeError:
-                raise TypeError(f"the value of header {name} is not an ISO-8859-1 string: {value!r}") from None
+                raise TypeError("not an ISO-8859-1 string") from None
         return name, value

@@ -6,6 +6,7 @@ from mpserver import lazyre
 from mpserver.errors import RequestError
 from mpserver.http1.fields import TCHAR, Limits, Pairs, read_fields
 from mpserver.http1.target import is_authority
+from mpserver.http1.wire import decoded, is_latin
 
 #: `Block.length` and `mpserver.http1.head.Head.length` where the body is chunked: its end shows only as it is read.
 CHUNKED = -1
@@ -47,6 +48,7 @@ class Block:
         "pairs",
         "index",
         "merged",
+        "odd",
         "host",
         "length",
         "has_connection",
@@ -60,6 +62,8 @@ class Block:
         self.pairs: tuple[tuple[str, str], ...] = tuple(pairs)
         self.index: dict[str, str] | None = None
         self.merged: Merged | None = None
+        #: The values of `merged` that are not UTF-8.
+        self.odd: frozenset[str] = frozenset()
         found: Found = {}
         for name, value in pairs:
             key = name.lower()
@@ -88,7 +92,7 @@ class Block:
         return index
 
     def merge(self) -> Merged:
-        """See `Head.merged`."""
+        """See `Head.merged`; the values are text now (`mpserver.http1.wire`)."""
         values: dict[str, tuple[str, str]] = {}
         for name, value in self.pairs:
             key = name.lower()
@@ -98,6 +102,10 @@ class Block:
             else:
                 values[key] = (present[0], f"{present[1]}{'; ' if key == 'cookie' else ', '}{value}")
         fields = self.pairs if len(values) == len(self.pairs) else tuple(values.values())
+        if not self.tail.isascii():
+            self.odd = frozenset(value for _name, value in fields if is_latin(value))
+            fields = tuple((name, decoded(value)) for name, value in fields)
+            values = {name.lower(): (name, value) for name, value in fields}
         self.merged = merged = fields, {key: value for key, (_name, value) in values.items()}
         return merged
 

@@ -110,7 +110,7 @@ class Head:
         return self.field_block.tail[:-2]
 
     def merged(self) -> Merged:
-        """The fields, those of one name as one: values in a row, with commas (RFC 9110 5.3); and by their names.
+        """The fields as text, those of one name as one: values with commas between (RFC 9110 5.3); and by their names.
 
         Cookies have a separator of their own (RFC 6265 4.2.1). The host of a target that names one
         takes the place of the Host field's (RFC 9112 3.2.2). For reading only: heads share it.

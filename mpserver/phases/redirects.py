@@ -6,6 +6,7 @@ from mpserver import lazyre
 from mpserver.api import constants
 from mpserver.api.request import Request
 from mpserver.errors import ClientGone
+from mpserver.http1.wire import encoded
 from mpserver.phases import gates
 from mpserver.phases.ending import Ending
 from mpserver.phases.error_response import log_error
@@ -52,12 +53,11 @@ class Redirects(Ending):
         if req.mp_redirects >= REDIRECTS:
             log_error(req, f"AH00124: request exceeded the limit of {REDIRECTS} internal redirects: {uri}")
             return False
-        path, question, query = ABSOLUTE.sub("", uri, count=1).partition("?")
-        if not path.isascii():  # an application's text: the path of a request has its bytes as latin-1
-            path = path.encode("utf-8", "surrogateescape").decode("latin-1")
+        raw = encoded(uri)
+        path, question, query = ABSOLUTE.sub("", raw, count=1).partition("?")
         host = self.planner.host(req.mp_server)
         new = self.successor(req, host)
-        new.mp_succeed(req, uri, query if question else None, status)
+        new.mp_succeed(req, raw, query if question else None, status)
         located = self.follow(new, host, path, anew=True)
         if isinstance(located, int):
             result = located

@@ -17,6 +17,7 @@ from mpserver.api.parts import Begun, Part, pieces
 from mpserver.api.stream import Link
 from mpserver.errors import ClientGone, ConfigError
 from mpserver.http1.percent import encode_path
+from mpserver.http1.wire import encoded
 from mpserver.modules.hooks import SCRIPT_HANDLER, Step
 from mpserver.modules.python.moving import is_plain
 from mpserver.phases import gates
@@ -132,7 +133,7 @@ class SubRequests:
         :returns: OK, or the status that it failed with.
         :raises ClientGone: nobody is there any more.
         """
-        sub = self._make(req, uri, write)
+        sub = self._make(req, encoded(uri), write)
         if isinstance(sub, int):
             return sub
         assert sub.headers_in is not None  # (made here: what serves files looks at the head where there are none)
@@ -149,7 +150,7 @@ class SubRequests:
 
     def find(self, req: Request, uri: str) -> os.stat_result | None:
         """What stat says of the file that a URI leads to, if the client may have it."""
-        sub = self._make(req, uri, lambda data: None)
+        sub = self._make(req, encoded(uri), lambda data: None)
         if isinstance(sub, int) or self._part(sub, lambda _sub: OK):
             return None
         found: os.stat_result | None = sub.mp_stat
@@ -157,7 +158,7 @@ class SubRequests:
 
     def may_have(self, req: Request, uri: str) -> bool:
         """Whether the client may have what a URI leads to; it need not exist, as in httpd."""
-        sub = self._make(req, uri, lambda data: None)
+        sub = self._make(req, encoded(uri), lambda data: None)
         return not isinstance(sub, int) and not self._part(sub, lambda _sub: OK)
 
     def _part(self, sub: Request, content: Step) -> int:
@@ -199,7 +200,6 @@ class SubRequests:
             req.mp_log.log(ERROR, text, client=req.connection.client_addr, number=125)
             return constants.HTTP_INTERNAL_SERVER_ERROR
         path, question, query = uri.partition("?")
-        path = path.encode("utf-8", "surrogateescape").decode("latin-1")
         if not path.startswith("/"):
             path = encode_path(req.mp_uri[: req.mp_uri.rfind("/") + 1]) + path
         ways = self._ways

@@ -111,7 +111,7 @@ class Timeouts:
                 import traceback
 
                 where = "" if timed.told else "\n" + "".join(traceback.format_tb(error.__traceback__))
-                text = f"the request was ended by PythonRequestTimeout ({seconds:g} s): {req.mp_head.line}{where}"
+                text = f"the request was ended by PythonRequestTimeout ({seconds:g} s): {req.the_request}{where}"
                 log_error(req, text)
                 req.mp_cut = True
                 return constants.HTTP_INTERNAL_SERVER_ERROR
@@ -182,7 +182,7 @@ class Timeouts:
         log_error(
             timed.req,
             f"PythonRequestTimeout: {timed.seconds:g} s are over, in interpreter '{self._interpreter}': "
-            f"{timed.req.mp_head.line}{stack}",
+            f"{timed.req.the_request}{stack}",
         )
 
     def _raise(self, timed: TimedStep) -> None:

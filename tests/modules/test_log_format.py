@@ -12,6 +12,8 @@ import pytest
 
 from mpserver.api.table import Table
 from mpserver.errors import ConfigError
+from mpserver.http1.fields import Limits
+from mpserver.http1.head import Head, parse_head
 from mpserver.modules.log_config.format import compile_format
 from mpserver.modules.log_config.items import clf_time, escape
 
@@ -57,9 +59,26 @@ class Request:
         self.parsed_uri: tuple[str | int | None, ...] = (None,) * 9
         vars(self).update(changed)
 
+    mp_path_info = mp_target = mp_prev = None
+
     @property
     def mp_table_in(self) -> Table:
         return self.headers_in
+
+    @property
+    def mp_head(self) -> Head:
+        head = parse_head(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", Limits())
+        assert head is not None
+        head.line = self.the_request
+        return head
+
+    @property
+    def mp_uri(self) -> str:
+        return self.uri
+
+    @property
+    def mp_args(self) -> str | None:
+        return self.args
 
     def is_https(self) -> int:
         return 0
@@ -153,7 +172,7 @@ def test_kept_alive_requests_are_counted_from_the_second() -> None:
 
 
 def test_headers() -> None:
-    headers_in = Table.from_pairs([("Accept", "a"), ("accept", "b"), ("User-Agent", 'Mo"z\\\xc3\xa9')])
+    headers_in = Table.from_pairs([("Accept", "a"), ("accept", "b"), ("User-Agent", 'Mo"z\\é')])
     assert line("%{ACCEPT}i|%{User-Agent}i|%{None}i", headers_in=headers_in) == r"a, b|Mo\"z\\\xc3\xa9|-"
 
 

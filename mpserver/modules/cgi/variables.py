@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from mpserver import lazyre
+from mpserver.api.sent_text import as_sent
 from mpserver.config.sections import merge
 from mpserver.http1 import percent
 from mpserver.modules import alias, core
@@ -12,10 +13,6 @@ from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
-
-
-#: Variables with what the client sent; all others are text of the server's.
-SENT = lazyre.compile(r"(?:REDIRECT_)*(?:HTTP_|QUERY_STRING\Z|CONTENT_TYPE\Z|REQUEST_URI\Z)")
 
 
 #: What a variable's name can't have.
@@ -27,11 +24,11 @@ DEFAULT_PATH = "/bin:/usr/bin:/usr/local/bin"
 
 
 def words(query: str | None) -> list[str]:
-    """The arguments that a query without ``=`` gives (RFC 3875 4.4)."""
+    """The arguments that a raw query without ``=`` gives (RFC 3875 4.4)."""
     if not query or "=" in query:
         return []
-    encoded = query.encode("utf-8", "surrogateescape").split(b"+")
-    return [os.fsdecode(percent.decode(word)) for word in encoded if b"%00" not in word]
+    found = query.encode("latin-1").split(b"+")
+    return [os.fsdecode(percent.decode(word)) for word in found if b"%00" not in word]
 
 
 def variables(req: Request) -> dict[bytes, bytes]:
@@ -46,7 +43,7 @@ def variables(req: Request) -> dict[bytes, bytes]:
         env["PATH_TRANSLATED"] = translated(req, req.mp_path_info)
     if "TZ" in os.environ:
         env["TZ"] = os.environ["TZ"]
-    return {UNSPEAKABLE.sub("_", name).encode(): encoded(name, value) for name, value in env.pairs() if name}
+    return {UNSPEAKABLE.sub("_", name).encode(): encoded(req, value) for name, value in env.pairs() if name}
 
 
 def translated(req: Request, path: str) -> str:
@@ -57,8 +54,6 @@ def translated(req: Request, path: str) -> str:
     return found[0] if found is not None else core.document_root(server.conf) + path
 
 
-def encoded(name: str, value: str) -> bytes:
+def encoded(req: Request, value: str) -> bytes:
     """A variable's value as bytes: what the client sent as it came, the server's own text as file names are."""
-    if SENT.match(name):
-        return value.encode("latin-1", "replace").replace(b"\0", b"")
-    return value.encode("utf-8", "surrogateescape").replace(b"\0", b"")
+    return as_sent(req, value).encode("latin-1").replace(b"\0", b"")

@@ -18,6 +18,7 @@ from mpserver.api.table import HeaderTable
 from mpserver.errors import ClientGone
 from mpserver.http1 import conditions, ranges
 from mpserver.http1.dates import http_date
+from mpserver.http1.wire import decoded
 from mpserver.modules import core
 from mpserver.modules.core import file_cache
 from mpserver.typing import TYPE_CHECKING, Any
@@ -242,7 +243,9 @@ def _other_method(req: Request, method: str) -> int:
         return options(req)
     req.mp_allow_methods(METHODS)
     if method not in constants.METHOD_NUMBERS:
-        return _refuse(req, constants.HTTP_NOT_IMPLEMENTED, f"Invalid method in request {req.mp_head.line}", ERROR, 135)
+        return _refuse(
+            req, constants.HTTP_NOT_IMPLEMENTED, f"Invalid method in request {decoded(req.mp_head.line)}", ERROR, 135
+        )
     return constants.HTTP_METHOD_NOT_ALLOWED
 
 

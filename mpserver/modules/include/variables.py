@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from mpserver.api.error_log import ERROR
 from mpserver.modules.cgi import variables as cgi_variables
 from mpserver.modules.expression_facts import RequestFacts, server_variable
-from mpserver.modules.include.tags import to_bytes, to_text
+from mpserver.modules.include.tags import to_text
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Variables(RequestFacts):
             self.names: dict[str, str] = outer.names
             if req.mp_args is not None:
                 self._query = req.subprocess_env.get("QUERY_STRING")
-                req.subprocess_env["QUERY_STRING"] = req.mp_args
+                req.subprocess_env["QUERY_STRING"] = to_text(req.mp_args.encode("latin-1"))
         else:
             #: Those of the page itself.
             self.names = self._of_page()
@@ -55,7 +55,7 @@ class Variables(RequestFacts):
         table = req.subprocess_env
         for name, value in cgi_variables.variables(req).items():
             table[name.decode()] = to_text(value)
-        arguments = req.mp_args or ""
+        arguments = to_text((req.mp_args or "").encode("latin-1"))
         return {
             "DOCUMENT_NAME": os.path.basename(req.mp_filename or ""),
             "DOCUMENT_URI": req.mp_uri,
@@ -139,7 +139,7 @@ class Variables(RequestFacts):
             if name not in table:
                 table[name] = self.variable(name)
         return {
-            cgi_variables.UNSPEAKABLE.sub("_", name).encode(): to_bytes(value).replace(b"\0", b"")
+            cgi_variables.UNSPEAKABLE.sub("_", name).encode(): cgi_variables.encoded(self._req, value)
             for name, value in table.pairs()
         }
 

@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from mpserver.api.sent_text import as_sent
+from mpserver.http1.wire import encoded
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ class Logged(Protocol):
     mp_keepalives: int
     mp_log_id: str | None
     mp_head: Head
+    #: The path, bytes that are not UTF-8 as surrogate escapes; the query, raw.
+    mp_uri: str
+    mp_args: str | None
     #: `headers_in`, if that has been asked for.
     mp_table_in: Table | None
 
@@ -54,17 +59,11 @@ class Logged(Protocol):
     @property
     def notes(self) -> Table: ...
     @property
-    def the_request(self) -> str: ...
-    @property
     def method(self) -> str: ...
     @property
     def protocol(self) -> str: ...
     @property
     def hostname(self) -> str | None: ...
-    @property
-    def uri(self) -> str: ...
-    @property
-    def args(self) -> str | None: ...
     @property
     def filename(self) -> str | None: ...
     @property
@@ -105,9 +104,8 @@ def _escaped(match: re.Match[str]) -> str:
     named = _NAMED.get(char)
     if named is not None:
         return named
-    # Text from the wire is latin-1 or has surrogates for single bytes; both are the byte they came from.
     code = ord(char)
-    if code < 256:
+    if code < 256:  # a byte, as it came or is sent
         return f"\\x{code:02x}"
     return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
 
@@ -117,6 +115,11 @@ def escape(text: str) -> str:
     if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
         return text  # (as most are; a regular expression takes longer to see that)
     return _UNSAFE.sub(_escaped, text)
+
+
+def _sent_or_none(req: Any, text: str | None) -> str | None:
+    """Text that came with the request, byte by byte."""
+    return None if text is None else escape(as_sent(req, text))
 
 
 def _escape_or_none(text: Any) -> str | None:
@@ -246,7 +249,7 @@ def _user(req: Logged) -> str:
     user = req.user
     if user is None:
         return "-"
-    return escape(user) or '""'
+    return escape(encoded(user)) or '""'
 
 
 def _multiple(table: Any, name: str) -> str | None:
@@ -262,11 +265,13 @@ def _header_in(argument: str) -> Getter:
     """%i: a header of the request; where no handler has asked for its table, none is made for it."""
     name = argument.lower()
     if name in ("cookie", "host"):  # (which the table has in ways of its own)
-        return lambda req: _escape_or_none(_multiple(req.headers_in, argument))
+        return lambda req: _sent_or_none(req, _multiple(req.headers_in, argument))
 
     def get(req: Logged) -> str | None:
         table = req.mp_table_in
-        return _escape_or_none(req.mp_head.get(name) if table is None else _multiple(table, argument))
+        if table is None:
+            return _escape_or_none(req.mp_head.get(name))
+        return _sent_or_none(req, _multiple(table, argument))
 
     return get
 
@@ -312,7 +317,7 @@ def _cookie(argument: str) -> Getter:
         for pair in (_multiple(req.headers_in, "Cookie") or "").split(";"):
             name, equals, value = pair.partition("=")
             if equals and name.strip().lower() == wanted:
-                return escape(value.strip())
+                return _sent_or_none(req, value.strip())
         return None
 
     return get
@@ -328,11 +333,11 @@ def _trailer(attribute: str) -> Maker:
 
 
 def _line(req: Logged) -> str:
-    return escape(req.the_request)
+    return escape(req.mp_head.line)
 
 
 def _path(req: Logged) -> str:
-    return escape(req.uri)
+    return escape(encoded(req.mp_uri))
 
 
 def _virtual_host(req: Logged) -> str:
@@ -344,7 +349,7 @@ def _server_name(req: Logged) -> str:
 
 
 def _query(req: Logged) -> str:
-    args = req.args
+    args = req.mp_args
     return "" if args is None else "?" + escape(args)
 
 
@@ -363,7 +368,7 @@ LETTERS: dict[str, Letter] = {
     "C": Letter(_cookie),
     "D": Letter(_plain(lambda req: int(req.mp_duration * 1_000_000)), True),
     "e": Letter(_environment),
-    "f": Letter(_plain(lambda req: _escape_or_none(req.filename))),
+    "f": Letter(_plain(lambda req: None if req.filename is None else escape(encoded(req.filename)))),
     "h": Letter(_host),
     "H": Letter(_plain(lambda req: req.protocol)),
     "i": Letter(_header_in),
