@@ -19,11 +19,15 @@ Address = tuple[str, int]
 
 
 class Connection:
-    """``req.connection``: who is at the other end; one object for all requests of the connection."""
+    """``req.connection``: who is at the other end; one object for all requests of the connection.
+
+    What an application sets on it stays as long as the connection.
+    """
 
     __slots__ = (
-        "mp_aborted", "mp_base_server", "mp_client_addr", "mp_double_reverse", "mp_id", "mp_keepalive", "mp_keepalives",
-        "mp_local_addr", "mp_local_host", "mp_log", "mp_notes", "mp_remote_host", "mp_server_view",
+        "__dict__", "__weakref__", "mp_aborted", "mp_base_server", "mp_client_addr", "mp_double_reverse", "mp_id",
+        "mp_keepalive", "mp_keepalives", "mp_local_addr", "mp_local_host", "mp_log", "mp_notes", "mp_remote_host",
+        "mp_server_view",
     )  # fmt: skip
 
     def __init__(self, number: int, client: Address, local: Address, base_server: Server, log: ErrorLog) -> None:

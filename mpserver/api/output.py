@@ -211,7 +211,7 @@ class Sending(ResponseHead):
         """
         self.mp_started = self.mp_finished = True
         self.mp_sent = size
-        data = self.mp_clock.head(self.mp_request_time, self.mp_content_type) + rest
+        self.mp_head_sent = data = self.mp_clock.head(self.mp_request_time, self.mp_content_type) + rest
         self.mp_bytes_out = len(data)
         self.mp_link.finish_whole(data)
 
@@ -224,6 +224,7 @@ class Sending(ResponseHead):
             self.mp_clock.lines(self.mp_request_time),
             rest,
         )
+        self.mp_head_sent = data
         self.mp_bytes_out = len(data)
         self.mp_link.finish_whole(data)
 
@@ -255,6 +256,7 @@ class Sending(ResponseHead):
         if self.mp_parts:
             body = b"".join([body, *self.mp_parts])  # type: ignore[list-item]
         self.mp_sent = size = len(body)
+        self.mp_chunked = 0
         data = b"%bContent-Length: %d\r\n\r\n%b" % (head, size, body)
         self.mp_bytes_out = len(data)
         self.mp_link.finish_whole(data)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mpserver.api import constants, members
+from mpserver.api import constants
 from mpserver.api import uri as uri_module
+from mpserver.api.answer import Answer
 from mpserver.api.file_info import FileInfo
 from mpserver.api.handler_list import HandlerEntry, HandlerList, RunningHandlers
 from mpserver.api.input import Receiving
 from mpserver.api.members import ReadOnly, integer, path, readonly, text, text_or_none, writable
-from mpserver.api.output import Sending
-from mpserver.api.table import HeaderTable, Table
+from mpserver.api.table import Table
 from mpserver.http1 import wire
 from mpserver.typing import TYPE_CHECKING, Any, Self
 
@@ -42,7 +42,7 @@ def _finfo(name: str, value: Any) -> FileInfo:
     return value
 
 
-class RequestMembers(Sending, Receiving):
+class RequestMembers(Answer, Receiving):
     """All that a request holds, without what it does; `mpserver.api.request.Request` is the whole.
 
     The engine works on the attributes that begin with ``mp_``: all other names that are not the manual's belong
@@ -52,8 +52,8 @@ class RequestMembers(Sending, Receiving):
     #: What the usual request writes or asks for; attributes of applications, and the rest, are in the dictionary,
     #: which is made when there are any.
     __slots__ = (
-        "__dict__", "__weakref__", "mp_added", "mp_admitted", "mp_args", "mp_canonical_filename",
-        "mp_content_type_set", "mp_duration", "mp_filename", "mp_finfo", "mp_handler", "mp_host", "mp_input",
+        "mp_added", "mp_admitted", "mp_args", "mp_canonical_filename",
+        "mp_duration", "mp_filename", "mp_finfo", "mp_handler", "mp_host", "mp_input",
         "mp_is_directory", "mp_is_lookup", "mp_is_over", "mp_located", "mp_method", "mp_next", "mp_path_info",
         "mp_phase", "mp_plan", "mp_prev", "mp_read_length", "mp_running", "mp_stat", "mp_table_in", "mp_uri",
     )  # fmt: skip
@@ -121,7 +121,7 @@ class RequestMembers(Sending, Receiving):
         self.mp_status = 200
         self.mp_header_only = 1 if method == "HEAD" else 0
         self.mp_status_line = self.mp_headers_out = self.mp_err_headers_out = self.mp_chain = None
-        self.mp_content_type = self.mp_content_encoding = self.mp_length_left = None
+        self.mp_content_type = self.mp_content_encoding = self.mp_length_left = self.mp_head_sent = None
         self.mp_content_languages = ()
         self.mp_assbackwards = self.mp_no_cache = self.mp_sent = self.mp_bytes_out = self.mp_chunked = (
             self.mp_waiting
@@ -220,7 +220,10 @@ class RequestMembers(Sending, Receiving):
     def connection(self) -> Connection:
         """The connection object (manual 4.5.4)."""
         self.mp_head_depends = True
-        return self.mp_link.connection()
+        connection = self.mp_link.connection()
+        if self.mp_started and self.mp_main is None:
+            connection.mp_keepalive = self.mp_keepalive
+        return connection
 
     @property
     def mp_protocol(self) -> str:
@@ -251,8 +254,7 @@ class RequestMembers(Sending, Receiving):
     @ReadOnly
     def range(self) -> str | None:
         """The Range header."""
-        value = self.mp_head.get("range")
-        return None if value is None else wire.decoded(value)
+        return self.mp_head.text("range")
 
     @ReadOnly
     def useragent_addr(self) -> tuple[str, int]:
@@ -338,18 +340,6 @@ class RequestMembers(Sending, Receiving):
         return self.mp_table_in
 
     @ReadOnly
-    def headers_out(self) -> Table:
-        """The headers of the response; dropped when an error status is returned."""
-        return self.mp_headers_out_table()
-
-    @ReadOnly
-    def err_headers_out(self) -> Table:
-        """Headers that are sent with every response, errors too."""
-        if self.mp_err_headers_out is None:
-            self.mp_err_headers_out = HeaderTable()
-        return self.mp_err_headers_out
-
-    @ReadOnly
     def subprocess_env(self) -> Table:
         """The CGI environment; see `add_common_vars`."""
         if self.mp_env is None:
@@ -367,7 +357,6 @@ class RequestMembers(Sending, Receiving):
     # ---- the response
 
     status: int = writable("mp_status", integer, "The status of the response, 200 at first.")
-    status_line: str | None = writable("mp_status_line", members.header_text, "'404 Gone'; must agree with status.")
     assbackwards: int = writable("mp_assbackwards", integer, "1 sends no head (HTTP/0.9).")
     proxyreq: int = writable("mp_proxyreq", integer, "One of PROXYREQ_*.")
     allowed: int = readonly("mp_allowed", "Bits of the methods that `Allow` will name.")
@@ -380,57 +369,11 @@ class RequestMembers(Sending, Receiving):
     no_cache: int = writable("mp_no_cache", integer, "1 forbids caching: Expires says now.")
     no_local_copy: int = writable("mp_no_local_copy", integer, "1 refuses conditional requests.")
     mtime: float = readonly("mp_mtime", "The last modification, see update_mtime().")
-    bytes_sent: int = readonly("mp_sent", "Bytes of the body sent.")
-    sent_bodyct: int = readonly("mp_sent_bodyct", "1 once the body began.")
-    eos_sent: int = readonly("mp_eos_sent", "1 once the response was ended.")
-
-    @property
-    def chunked(self) -> int:
-        """1 once the response is sent in chunks; what an application sets is shown, and changes nothing of that."""
-        told: int | None = self.__dict__.get("mp_chunked_told")
-        return self.mp_chunked if told is None else told
-
-    @chunked.setter
-    def chunked(self, value: int) -> None:
-        self.mp_chunked_told = integer("chunked", value)
-
-    @chunked.deleter
-    def chunked(self) -> None:
-        raise TypeError("can't delete the attribute 'chunked'")
-
-    @property
-    def content_type(self) -> str | None:
-        """The media type of the response."""
-        return self.mp_content_type
-
-    @content_type.setter
-    def content_type(self, value: str) -> None:
-        if type(value) is not str or not value.isprintable():  # (what is printable has no line break and no NUL)
-            value = members.header_text("content_type", value)
-        self.mp_content_type = value
-        self.mp_content_type_set = 1
 
     @ReadOnly
     def allowed_xmethods(self) -> tuple[str, ...]:
         """Extension methods among the allowed ones."""
         return tuple(name for name in self.mp_allowed_methods if name not in constants.METHOD_NUMBERS)
-
-    @ReadOnly
-    def _bytes_queued(self) -> int:
-        """Bytes given to write() and sendfile() (api 3.5 2.1)."""
-        return self.mp_sent + self.mp_waiting
-
-    _content_type_set: int = readonly("mp_content_type_set", "1 once content_type was set by an application.")
-
-    @property
-    def mp_sent_bodyct(self) -> int:
-        """What `sent_bodyct` tells."""
-        return int(self.mp_started)
-
-    @property
-    def mp_eos_sent(self) -> int:
-        """What `eos_sent` tells."""
-        return int(self.mp_finished)
 
     @property
     def mp_connection_state(self) -> str:
@@ -438,8 +381,3 @@ class RequestMembers(Sending, Receiving):
         if self.connection.aborted:
             return "X"
         return "+" if self.mp_link.keep_alive else "-"
-
-    @ReadOnly
-    def clength(self) -> int:
-        """The length of the response as it was set, 0 before that."""
-        return self.mp_content_length() or 0

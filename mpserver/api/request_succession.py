@@ -13,13 +13,8 @@ from mpserver.typing import Any, Self
 
 #: What a redirect's request takes over of a response that has begun.
 BEGUN = (
-    "mp_started", "mp_chunked", "mp_length_left", "mp_sent", "mp_bytes_out", "mp_waiting", "mp_has_file",
-    "mp_own_chunks", "mp_finished",
-)  # fmt: skip
-
-#: What the logs of the first request tell of the response that the second one gave.
-ANSWERED = (
-    "mp_bytes_out", "mp_sent", "mp_status", "mp_started", "mp_finished", "mp_content_type", "mp_headers_out",
+    "mp_started", "mp_head_sent", "mp_chunked", "mp_length_left", "mp_sent", "mp_bytes_out", "mp_waiting",
+    "mp_has_file", "mp_own_chunks", "mp_finished",
 )  # fmt: skip
 
 
@@ -94,11 +89,10 @@ class RequestSuccession(RequestMembers):
         self.mp_user, self.mp_ap_auth_type = other.mp_user, other.mp_ap_auth_type
 
     def mp_adopt_response(self, successor: Self) -> None:
-        """The request that took this one's place has ended the response, which is this one's for the logs."""
+        """The request that took this one's place has the response: nothing can be sent for this one any more."""
         self.mp_heir = None
         if not self.mp_finished:  # (else there was a response before that)
-            for name in ANSWERED:
-                setattr(self, name, getattr(successor, name))
+            self.mp_started, self.mp_finished = successor.mp_started, successor.mp_finished
 
     # ---- sub-requests
 

@@ -35,6 +35,8 @@ CLOSING_END = b"Connection: close\r\n\r\n"
 OWN = frozenset({"date", "server", "connection", "keep-alive", "transfer-encoding", "content-type"})
 #: Variables of a request's environment, in lower case, that rule over its response.
 RULING = frozenset({"nokeepalive", "downgrade-1.0", "force-response-1.0", "force-no-vary"})
+#: These, where no type of the content is known: the one that is in a table then is sent.
+OWN_BUT_TYPE = OWN - {"content-type"}
 #: So many different heads are kept for a second.
 HEADS = 64
 
@@ -72,9 +74,12 @@ class Clock:
         return start
 
 
-def fields(table: Table) -> bytes:
-    """The table's headers. :raises ValueError: one could split the response (refused where it is set, and here)."""
-    return field_lines([pair for pair in table.pairs() if pair[0].lower() not in OWN])
+def fields(table: Table, own: frozenset[str]) -> bytes:
+    """The table's headers but for the server's own.
+
+    :raises ValueError: one could split the response (refused where it is set, and here).
+    """
+    return field_lines([pair for pair in table.pairs() if pair[0].lower() not in own])
 
 
 class ResponseHead:
@@ -82,8 +87,8 @@ class ResponseHead:
 
     __slots__ = (
         "mp_assbackwards", "mp_chunked", "mp_clock", "mp_content_encoding", "mp_content_languages", "mp_content_type",
-        "mp_err_headers_out", "mp_has_file", "mp_head", "mp_head_depends", "mp_header_only", "mp_headers_out",
-        "mp_length_left", "mp_link", "mp_no_cache", "mp_request_time", "mp_status", "mp_status_line",
+        "mp_err_headers_out", "mp_has_file", "mp_head", "mp_head_depends", "mp_head_sent", "mp_header_only",
+        "mp_headers_out", "mp_length_left", "mp_link", "mp_no_cache", "mp_request_time", "mp_status", "mp_status_line",
     )  # fmt: skip
 
     mp_link: Link
@@ -98,6 +103,8 @@ class ResponseHead:
     mp_content_languages: tuple[str, ...]
     mp_status: int
     mp_status_line: str | None
+    #: What was sent from the status line on, as far as it has anything that a usual response has not.
+    mp_head_sent: bytes | None
     mp_header_only: int
     mp_assbackwards: int
     mp_no_cache: int
@@ -205,7 +212,8 @@ class ResponseHead:
         if status in CLOSING or (link.keep_alive and self.mp_closing_asked()):
             link.keep_alive = False
         lines[0] = status_line(version, status, phrase)
-        lines += [fields(table) for table in (self.mp_err_headers_out, self.mp_headers_out) if table]
+        own = OWN if self.mp_content_type else OWN_BUT_TYPE
+        lines += [fields(table, own) for table in (self.mp_err_headers_out, self.mp_headers_out) if table]
         lines.append(framing)
         if not link.keep_alive:
             lines.append(b"Connection: close\r\n")
@@ -221,7 +229,11 @@ class ResponseHead:
         if self.mp_content_type and status not in BODILESS:
             lines.append(f"Content-Type: {self.mp_content_type}\r\n".encode("latin-1", "replace"))
         lines.append(b"\r\n")
-        return b"".join(lines)
+        if self.mp_head_depends:
+            told = constants.AP_CONN_KEEPALIVE if link.keep_alive else constants.AP_CONN_CLOSE
+            link.connection().mp_keepalive = told
+        self.mp_head_sent = head = b"".join(lines)
+        return head
 
     def mp_representation(self) -> list[bytes]:
         """Content-Encoding and Content-Language by the file's extensions, unless a handler set them."""

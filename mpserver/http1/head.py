@@ -24,6 +24,7 @@ from mpserver import lazyre
 from mpserver.errors import RequestError
 from mpserver.http1.fields import TCHAR, Limits, is_token
 from mpserver.http1.target import ORIGIN_FORM, read_target
+from mpserver.http1.wire import decoded
 
 __all__ = ["Head", "HeadReader", "Limits", "parse_head"]
 
@@ -129,6 +130,11 @@ class Head:
         if index is None:
             index = self.field_block.names()
         return index.get(name)
+
+    def text(self, name: str) -> str | None:
+        """The same as text, see `mpserver.http1.wire`."""
+        value = self.get(name)
+        return None if value is None else decoded(value)
 
     def __repr__(self) -> str:
         return f"<Head {self.line!r} of {self.host}>"

@@ -58,7 +58,7 @@ class RequestFacts:
     def header_unsaid(self, name: str) -> str:
         """A header of the request."""
         table = self.req.mp_table_in
-        value = self.req.mp_head.get(name.lower()) if table is None else table.get(name)
+        value = self.req.mp_head.text(name.lower()) if table is None else table.get(name)
         return _text(value)
 
     def response(self, name: str) -> str:

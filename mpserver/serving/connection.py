@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from mpserver.api.connection import Address
 from mpserver.api.connection import Connection as ConnectionObject
+from mpserver.api.constants import AP_CONN_UNKNOWN
 from mpserver.api.input import Input
 from mpserver.errors import RequestError
 from mpserver.http1.body import Body, make_body
@@ -281,6 +282,8 @@ class Connection(AfterRequest):
         """The object for ``req.connection``."""
         if self._object is None:
             self._object = ConnectionObject(self.number, self.client, self.local, self.default.object, self.default.log)
+        elif self._object.mp_keepalives != self.served - 1:  # a new request
+            self._object.mp_keepalive = AP_CONN_UNKNOWN
         self._object.mp_keepalives = self.served - 1
         return self._object
 

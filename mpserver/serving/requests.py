@@ -150,13 +150,15 @@ class Requests(Refusals):
         if req is None:
             self.scoreboard_entry.done(now, now)
             return
-        if req.mp_status >= 500:
-            self.scoreboard_entry.fail(
-                now, f"{req.mp_status}: {req.mp_head.line}" if req.mp_failure is None else req.mp_failure
-            )
-            if req.mp_refused is not None:
-                self.loader.refused(req.mp_refused)
-        self.scoreboard_entry.done(now, req.mp_request_time, req.mp_sent)
+        answered, failure, refused = req, req.mp_failure, req.mp_refused
+        while answered.mp_next is not None:  # (the last of those that were redirected gave the response)
+            answered = answered.mp_next
+            failure, refused = failure or answered.mp_failure, refused or answered.mp_refused
+        if answered.mp_status >= 500:
+            self.scoreboard_entry.fail(now, failure or f"{answered.mp_status}: {req.mp_head.line}")
+            if refused is not None:
+                self.loader.refused(refused)
+        self.scoreboard_entry.done(now, req.mp_request_time, answered.mp_sent)
 
     def _read_mail(self) -> None:
         while self.mail:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from mpserver.api.sent_text import as_sent
 from mpserver.api.table import Table
 from mpserver.config.expression import Expression
 from mpserver.modules import expressions
@@ -231,7 +232,7 @@ def _echo(change: Change, _of_response: bool) -> Apply:
     def act(req: Request, table: Table) -> None:
         for name, value in req.headers_in.items():
             if pattern.search(name):
-                table.add(name, value)
+                table.add(name, as_sent(req, value))
 
     return act
 

@@ -138,7 +138,7 @@ def _header(name: str) -> Callable[[Request], str]:
 
     def look(req: Request) -> str:
         table = req.mp_table_in
-        value = req.mp_head.get(key) if table is None else table.get(key)
+        value = req.mp_head.text(key) if table is None else table.get(key)
         if value is None and req.mp_env is not None:
             value = req.mp_env.get(name)
         return value or ""
