@@ -119,14 +119,14 @@ def allow_methods(*args: int) -> None:
     req.allow_methods(names)
 
 
-def register_cleanup(callback: Callable[[Any], Any], data: Any = None) -> None:
-    """Call ``callback(data)`` when the worker that runs this ends (manual 4.5.1).
+def register_cleanup(handler: Callable[[Any], Any], data: Any = None) -> None:
+    """Call ``handler(data)`` when the worker that runs this ends (manual 4.5.1).
 
     :raises ValueError: it can't be called.
     """
-    if not callable(callback):
+    if not callable(handler):
         raise ValueError("third argument must be a callable object")
-    _server("register_cleanup()").register_cleanup(callback, data)
+    _server("register_cleanup()").register_cleanup(handler, data)
 
 
 def config_tree() -> list[Any]:

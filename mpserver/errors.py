@@ -111,8 +111,13 @@ class Unavailable(RequestError):
 class ClientGone(MpserverError, OSError):
     """The client closed the connection, or neither took nor sent data within Timeout.
 
-    It is an OSError (IOError) because applications expect one from ``req.read`` and ``req.write``.
+    It is an OSError (IOError) because applications expect one from ``req.read`` and ``req.write``, and is called so
+    in the tracebacks that they see.
     """
+
+
+ClientGone.__name__ = ClientGone.__qualname__ = "OSError"
+ClientGone.__module__ = "builtins"
 
 
 class StartError(MpserverError):

@@ -29,9 +29,11 @@ STATUS = re.compile(r"([1-5][0-9]{2})(?: +(.*))?")
 
 def variables(req: Request) -> dict[str, str]:
     """The request's CGI variables, as a process would find them: bytes as UTF-8, others as surrogate escapes."""
-    env = dict(build_cgi_env(req).items())
+    env: dict[str, Any] = dict(build_cgi_env(req).items())
     for name, value in env.items():
-        if not value.isascii():
+        if value is None:
+            env[name] = ""
+        elif not value.isascii():
             env[name] = as_sent(req, value).encode("latin-1").decode("utf-8", "surrogateescape")
     return env
 

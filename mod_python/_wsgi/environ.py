@@ -122,7 +122,8 @@ class Environment:
         if req.mp_env is not None:
             # what handlers before have set, wherever it is no variable of the server's own
             for name, value in req.mp_env.pairs():
-                environ.setdefault(name, as_sent(req, value))
+                if value is not None:
+                    environ.setdefault(name, as_sent(req, value))
             environ.pop("HTTP_TRANSFER_ENCODING", None)  # (as in `header_variables`)
             if environ.get("HTTPS", "off").lower() in HTTPS_ON:
                 environ["wsgi.url_scheme"] = "https"

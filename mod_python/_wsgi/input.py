@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 
 from mod_python._wsgi.environ import Environ
+from mpserver.api.members import named
 from mpserver.typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +19,14 @@ IN_MEMORY = 1 << 20
 PIECE = 65536
 
 
+@named("mp_request")
+class Bytes(io.BytesIO):
+    """A body that is here, under the name of the published one's, which is the request."""
+
+    __slots__ = ()
+
+
+@named("mp_request")
 class NoBody:
     """The body of a request that has none: empty, and one for all of them."""
 
@@ -51,6 +60,7 @@ class NoBody:
         return 0
 
 
+@named("mp_request")
 class Arriving:
     """A body that comes while it is read: what is read of it is gone."""
 
@@ -90,7 +100,7 @@ def give_body(req: Request, environ: Environ) -> None:
     if not body.complete and not in_chunks:
         environ["wsgi.input"] = Arriving(req)
         return
-    file: IO[bytes] = io.BytesIO(req.read()) if body.complete else _taken_in(req)
+    file: IO[bytes] = Bytes(req.read()) if body.complete else _taken_in(req)
     environ["wsgi.input"] = file
     if in_chunks:
         environ["CONTENT_LENGTH"] = str(file.seek(0, io.SEEK_END))
@@ -99,7 +109,7 @@ def give_body(req: Request, environ: Environ) -> None:
 
 def _taken_in(req: Request) -> IO[bytes]:
     """The body as it comes, until its end; in memory as long as it is short. :raises IOError: see `give_body`."""
-    taken: IO[bytes] = io.BytesIO()
+    taken: IO[bytes] = Bytes()
     size = 0
     while True:
         piece = req.read(PIECE)

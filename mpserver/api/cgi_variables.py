@@ -8,7 +8,7 @@ from mpserver import lazyre
 from mpserver.api.constants import REMOTE_HOST
 from mpserver.http1 import wire
 from mpserver.http1.html import escape
-from mpserver.typing import TYPE_CHECKING
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpserver.api.request_config import RequestConfig
@@ -19,6 +19,8 @@ VARIABLE = lazyre.compile(r"[A-Za-z0-9-]+\Z")
 OWN_NAMES = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 #: Headers that never become variables: secrets, and one that would redirect the program's own requests.
 NOT_PASSED = frozenset({"proxy", "authorization", "proxy-authorization"})
+#: Variables that are there without a value, too (None), as long as the request has none: in early phases.
+PRESENT = frozenset({"SCRIPT_FILENAME"})
 #: What stands before the path in a target that names its server (RFC 9112 3.2.2).
 AUTHORITY = lazyre.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -86,9 +88,9 @@ def add_common_vars(req: RequestConfig) -> None:
     req.subprocess_env.put(common_vars(req))
 
 
-def common_vars(req: RequestConfig) -> dict[str, str]:
-    """CGI's variables but those of the request line."""
-    headers: dict[str, str] = {}
+def common_vars(req: RequestConfig) -> dict[str, Any]:
+    """CGI's variables but those of the request line; see `PRESENT`."""
+    headers: dict[str, Any] = {}
     for name, value in req.headers_in.pairs():
         lower = name.lower()
         variable = OWN_NAMES.get(lower)
@@ -123,7 +125,7 @@ def common_vars(req: RequestConfig) -> dict[str, str]:
         "REDIRECT_QUERY_STRING": previous.args if previous else None,
         "REDIRECT_REMOTE_USER": previous.user if previous else None,
     }
-    headers.update({name: fact for name, fact in facts.items() if fact is not None})
+    headers.update({name: fact for name, fact in facts.items() if fact is not None or name in PRESENT})
     return headers
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from operator import index
 
 from mpserver.api import constants
-from mpserver.api.members import ReadOnly, integer, readonly, writable
+from mpserver.api.members import ReadOnly, data_of, integer, named, readonly, writable
 from mpserver.api.members import message as log_text
 from mpserver.api.table import Table
+from mpserver.errors import ClientGone
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mpserver.api.connection_stream import Incoming
     from mpserver.api.error_log import ErrorLog
     from mpserver.api.server import Server
 
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 Address = tuple[str, int]
 
 
+@named("mp_conn")
 class Connection:
     """``req.connection``: who is at the other end; one object for all requests of the connection.
 
@@ -26,11 +31,15 @@ class Connection:
 
     __slots__ = (
         "__dict__", "__weakref__", "mp_aborted", "mp_base_server", "mp_client_addr", "mp_double_reverse", "mp_id",
-        "mp_keepalive", "mp_keepalives", "mp_local_addr", "mp_local_host", "mp_log", "mp_notes", "mp_remote_host",
-        "mp_server_view",
+        "mp_incoming", "mp_keepalive", "mp_keepalives", "mp_local_addr", "mp_local_host", "mp_log", "mp_notes",
+        "mp_remote_host", "mp_server_view", "mp_take_over",
     )  # fmt: skip
 
-    def __init__(self, number: int, client: Address, local: Address, base_server: Server, log: ErrorLog) -> None:
+    def __init__(
+        self, number: int, client: Address, local: Address, base_server: Server, log: ErrorLog,
+        take_over: Callable[[], Incoming] | None = None,
+    ) -> None:  # fmt: skip
+        """:param take_over: gives what reads the connection itself, when it is asked for first."""
         self.mp_id = number
         self.mp_client_addr = client
         self.mp_local_addr = local
@@ -44,6 +53,9 @@ class Connection:
         self.mp_local_host: str | None = None
         self.mp_remote_host: str | None = None
         self.mp_notes: Table | None = None
+        self.mp_take_over = take_over
+        #: What reads and writes below HTTP; None as long as nobody does.
+        self.mp_incoming: Incoming | None = None
 
     local_addr: Address = readonly("mp_local_addr", "The server's (IP, port).")
     client_addr: Address = readonly("mp_client_addr", "The client's (IP, port).")
@@ -95,6 +107,59 @@ class Connection:
         if self.mp_notes is None:
             self.mp_notes = Table()
         return self.mp_notes
+
+    # ---- the connection itself
+
+    def read(self, len: int = 0) -> bytes | None:
+        """Some bytes: waits until there are any, and gives at most ``len`` of them (0: whatever there is).
+
+        -1 reads until the client closes. In a request what was read ahead of it is there.
+
+        :returns: None if the client has closed and no length was given.
+        :raises OSError: it has closed, when a length was given; or it was silent for Timeout.
+        """
+        size = index(len)
+        try:
+            return self.mp_stream().read(size)
+        except (ClientGone, EOFError) as error:
+            raise self.mp_lost(error, "Connection read error") from error
+
+    def readline(self, len: int = 0) -> bytes:
+        """A line with its end, or what is left of one; at most ``len`` bytes of it (0: 65536).
+
+        :raises OSError: the client has closed, or was silent for Timeout.
+        """
+        size = index(len)
+        try:
+            return self.mp_stream().readline(size)
+        except (ClientGone, EOFError) as error:
+            raise self.mp_lost(error, "Connection read error") from error
+
+    def write(self, data: str | bytes) -> None:
+        """Send text (as UTF-8) or bytes at once. In a request they go before what of its answer was not sent yet.
+
+        :raises TypeError: it is neither.
+        :raises OSError: the client is gone.
+        """
+        data = data_of(data)
+        try:
+            if data:
+                self.mp_stream().wire.send(data)
+        except ClientGone as error:
+            raise self.mp_lost(error, "Write failed, client closed connection.") from error
+
+    def mp_stream(self) -> Incoming:
+        """What reads and writes it."""
+        if self.mp_incoming is None:
+            assert self.mp_take_over is not None
+            self.mp_incoming = self.mp_take_over()
+        return self.mp_incoming
+
+    def mp_lost(self, error: Exception, text: str) -> ClientGone:
+        """The error of a client that is gone, or said nothing for too long; or (EOFError) that will say no more."""
+        if not isinstance(error, EOFError):
+            self.mp_aborted = 1
+        return ClientGone(text)
 
     def log_error(self, message: str, level: int = constants.APLOG_ERR) -> None:
         """Write a line with the client's address to the error log."""

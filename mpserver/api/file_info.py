@@ -8,7 +8,7 @@ from collections.abc import Callable
 from operator import index
 
 from mpserver.api import constants
-from mpserver.api.members import string
+from mpserver.api.members import named, string
 from mpserver.typing import Any
 
 #: stat's file types by constants of APR.
@@ -35,6 +35,7 @@ def _fact(number: int, doc: str) -> Any:
     return property(getter, setter, doc=doc)
 
 
+@named("mp_finfo")
 class FileInfo:
     """What stat says of a file, for reading. Of a missing one: filetype APR_NOFILE, the rest None."""
 

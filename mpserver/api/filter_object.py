@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from operator import index
 
-from mpserver.api.members import integer, readonly, writable
+from mpserver.api.members import data_of, integer, readonly, writable
 from mpserver.api.output_filters import EOS, FLUSH, MORE, OutputFilter
 from mpserver.api.parts import SLICE, FilePart, Part, close_files, read_file, size_of
 from mpserver.typing import TYPE_CHECKING, Protocol
@@ -33,15 +33,6 @@ class FilterInfo(Protocol):
         """Where its directive stands."""
 
 
-def data_of(data: str | bytes) -> bytes:
-    """What may be written, as bytes. :raises TypeError: it is neither text nor bytes."""
-    if isinstance(data, str):
-        return str.encode(data)
-    if isinstance(data, bytes):
-        return bytes(data)
-    raise TypeError(f"a bytes-like object is required, not '{type(data).__name__}'")
-
-
 class Filter:
     """What input and output filters have in common."""
 
@@ -66,7 +57,7 @@ class Filter:
         self.mp_out: list[Part] = []
         self.mp_out_size = 0
 
-    req: Request = readonly("mp_req", "The request.")
+    req: Request = writable("mp_req", lambda _name, value: value, "The request.")
     closed: int = readonly("mp_closed", "1 once it was closed.")
     is_input: int = readonly("mp_is_input", "1 for an input filter.")
     name: str = readonly("mp_facts.name", "The name of the filter, in lower case.")
@@ -90,14 +81,14 @@ class Filter:
         self.mp_check_open()
         return self.mp_readline(len)
 
-    def write(self, data: str | bytes) -> None:
+    def write(self, string: str | bytes) -> None:
         """Write text (as UTF-8) or bytes to the next filter.
 
         :raises TypeError: it is neither.
         :raises ValueError: the filter is closed.
         """
         self.mp_check_open()
-        data = data_of(data)
+        data = data_of(string)
         if data:
             self.mp_out.append(data)
             self.mp_out_size += len(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mpserver.api.members import named
 from mpserver.typing import NamedTuple, Protocol
 
 
@@ -31,6 +32,7 @@ class HasEntry(Protocol):
 RunningHandlers = tuple[Sequence[HasEntry], int]
 
 
+@named("mp_hlist")
 class HandlerList:
     """The running phase's handlers, with the current one's members; after the last all are None."""
 

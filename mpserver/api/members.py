@@ -25,13 +25,25 @@ else:
             self.__doc__ = getter.__doc__ if doc is None else doc  # (Python 3.11 shows this class's otherwise)
 
         def __set_name__(self, owner: type, name: str) -> None:
-            self.text = f"attribute {name!r} of {owner.__name__!r} objects is not writable"
+            self.name = name
 
         def __set__(self, instance: object, value: object) -> None:
-            raise AttributeError(self.text)
+            kind = type(instance).__name__
+            raise AttributeError(f"attribute {self.name!r} of {kind!r} objects is not writable")
 
         def __delete__(self, instance: object) -> None:
-            raise AttributeError(self.text)
+            self.__set__(instance, None)
+
+
+def named(name: str) -> Callable[[type[Any]], Any]:
+    """Give a class the name that applications see: that of the published one's, which is no module's."""
+
+    def rename(kind: type[Any]) -> type[Any]:
+        kind.__name__ = kind.__qualname__ = name
+        kind.__module__ = "builtins"
+        return kind
+
+    return rename
 
 
 def readonly(attribute: str, doc: str) -> Any:
@@ -128,3 +140,12 @@ def message(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"argument 1 must be str or None, not {type(value).__name__}")
     return value
+
+
+def data_of(data: str | bytes) -> bytes:
+    """What may be written, as bytes. :raises TypeError: it is neither text nor bytes."""
+    if isinstance(data, str):
+        return str.encode(data)
+    if isinstance(data, bytes):
+        return bytes(data)
+    raise TypeError(f"a bytes-like object is required, not '{type(data).__name__}'")

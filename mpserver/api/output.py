@@ -67,7 +67,7 @@ class Sending(ResponseHead):
 
     # ---- what applications call
 
-    def write(self, data: str | bytes, flush: int = 1) -> None:
+    def write(self, string: str | bytes, flush: int = 1) -> None:
         """Send text (as UTF-8) or bytes (manual 4.5.3).
 
         The response's head goes first. Without ``flush`` the data may wait for more.
@@ -75,6 +75,7 @@ class Sending(ResponseHead):
         :raises TypeError: it is neither.
         :raises IOError: the client is gone, or does not take it within Timeout.
         """
+        data = string
         if type(data) is str:
             data = data.encode()
         elif type(data) is not bytes:
@@ -158,9 +159,9 @@ class Sending(ResponseHead):
             part.close()
         return length
 
-    def set_content_length(self, length: int) -> None:
-        """Set the Content-Length header; meaningless once the head was sent."""
-        self.mp_headers_out_table()["Content-Length"] = str(index(length))
+    def set_content_length(self, len: int) -> None:
+        """Set the Content-Length header, in bytes; meaningless once the head was sent."""
+        self.mp_headers_out_table()["Content-Length"] = str(index(len))
 
     # ---- what the engine calls
 

@@ -6,6 +6,7 @@ comes to stand for another resource; the services are here.
 
 from __future__ import annotations
 
+import builtins
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from mpserver import lazy
 from mpserver.api import constants, entity_tag
 from mpserver.api import uri as uri_module
 from mpserver.api.members import message as log_text
-from mpserver.api.members import string, text
+from mpserver.api.members import named, string, text
 from mpserver.api.request_config import RequestConfig
 from mpserver.api.request_succession import RequestSuccession
 from mpserver.http1.dates import http_date
@@ -30,6 +31,7 @@ else:
     cgi_variables = lazy.module("mpserver.api.cgi_variables")
 
 
+@named("mp_request")
 class Request(RequestConfig, RequestSuccession):
     """One request, from its head to its log line. Applications may add attributes of their own."""
 
@@ -39,16 +41,16 @@ class Request(RequestConfig, RequestSuccession):
         """Write a line with the client's address to the error log."""
         self.mp_log.log(index(level), log_text(message), module="python", client=self.connection.client_addr)
 
-    def register_cleanup(self, function: Callable[[Any], Any], data: Any = None) -> None:
-        """Call ``function(data)`` at the very end of the request.
+    def register_cleanup(self, callable: Callable[[Any], Any], data: Any = None) -> None:
+        """Call ``callable(data)`` at the very end of the request.
 
         :raises ValueError: the function can't be called.
         :raises RuntimeError: the request has ended already, and a thread of it goes on.
         """
-        if not callable(function):
+        if not builtins.callable(callable):
             raise ValueError("first argument must be a callable object")
         # (setdefault is atomic: threads that come here together get the same list)
-        self.__dict__.setdefault("mp_cleanups", []).append((function, data))
+        self.__dict__.setdefault("mp_cleanups", []).append((callable, data))
         if getattr(self, "mp_is_over", False):
             raise RuntimeError(
                 "the request has ended, and what is registered with it now is never called: end the threads that use "
@@ -59,9 +61,9 @@ class Request(RequestConfig, RequestSuccession):
         """Serve another URI of this server in place of this one (manual 4.5.3)."""
         self.mp_plan.redirect(self, string(1, new_uri))
 
-    def construct_url(self, path: str) -> str:
+    def construct_url(self, uri: str) -> str:
         """An absolute URL of this server for a path."""
-        return cgi_variables.construct_url(self, string(1, path))
+        return cgi_variables.construct_url(self, string(1, uri))
 
     def add_common_vars(self) -> None:
         """Fill `subprocess_env` with CGI's variables but those of the request line (api 3.5)."""
@@ -106,9 +108,9 @@ class Request(RequestConfig, RequestSuccession):
     def send_http_header(self) -> None:
         """Nothing: the head is sent with the first output."""
 
-    def update_mtime(self, seconds: float) -> None:
-        """Make `mtime` as late as this, in whole seconds, if it is earlier."""
-        self.mp_mtime = max(self.mp_mtime, float(int(math.fabs(seconds))))
+    def update_mtime(self, dependency_mtime: float) -> None:
+        """Make `mtime` as late as this, in whole seconds since the epoch, if it is earlier."""
+        self.mp_mtime = max(self.mp_mtime, float(int(math.fabs(dependency_mtime))))
 
     def set_last_modified(self) -> None:
         """Set Last-Modified from `mtime`, never in the future (RFC 9110 8.8.2.1)."""

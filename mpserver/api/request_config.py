@@ -83,10 +83,10 @@ class RequestConfig(RequestMembers):
         """1 where the connection is encrypted."""
         return 0 if self.mp_link.tls is None else 1
 
-    def ssl_var_lookup(self, name: str) -> str | None:
+    def ssl_var_lookup(self, var_name: str) -> str | None:
         """The value of an SSL variable; None on a connection without TLS."""
         tls = self.mp_link.tls
-        return None if string(1, name) is None or tls is None else tls.variable(name)
+        return None if string(1, var_name) is None or tls is None else tls.variable(var_name)
 
     # ---- the configuration
 
@@ -125,21 +125,21 @@ class RequestConfig(RequestMembers):
             self.mp_added = {}
         self.mp_added.setdefault(htype, []).append(entry)
 
-    def register_input_filter(self, name: str, handler: str, dir: str | None = None) -> None:
+    def register_input_filter(self, filter_name: str, filter: str, dir: str | None = None) -> None:
         """Give a filter a name in this request; `add_input_filter` puts it in (api 3.5 1.2)."""
-        self.mp_register_filter("in", string(1, name), string(2, handler), dir)
+        self.mp_register_filter("in", string(1, filter_name), string(2, filter), dir)
 
-    def register_output_filter(self, name: str, handler: str, dir: str | None = None) -> None:
+    def register_output_filter(self, filter_name: str, filter: str, dir: str | None = None) -> None:
         """Give a filter a name in this request; `add_output_filter` puts it in."""
-        self.mp_register_filter("out", string(1, name), string(2, handler), dir)
+        self.mp_register_filter("out", string(1, filter_name), string(2, filter), dir)
 
-    def add_input_filter(self, name: str) -> None:
+    def add_input_filter(self, filter_name: str) -> None:
         """Let what is left of the body come through a filter: one registered on the request, or configured."""
-        self.mp_plan.filters.add_input(self, string(1, name), self.mp_registered("in", name))
+        self.mp_plan.filters.add_input(self, string(1, filter_name), self.mp_registered("in", filter_name))
 
-    def add_output_filter(self, name: str) -> None:
+    def add_output_filter(self, filter_name: str) -> None:
         """Let the response from here on go through a filter: one registered on the request, or configured."""
-        self.mp_plan.filters.add_output(self, string(1, name), self.mp_registered("out", name))
+        self.mp_plan.filters.add_output(self, string(1, filter_name), self.mp_registered("out", filter_name))
 
     def mp_register_filter(self, kind: str, name: str, handler: str, directory: str | None) -> None:
         """Note a filter; ``kind``: "in" or "out"."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 from mpserver.api import constants
@@ -86,6 +87,8 @@ class RequestMembers(Answer, Receiving):
     mp_original_status = 200
     mp_redirects = 0
     mp_log_id: str | None = None
+    #: `hlist`, and where it began.
+    mp_hlist: tuple[RunningHandlers, HandlerList] | None = None
     mp_target: str | None = None
     #: The server ends the request before its handler does: a response that has begun is not completed.
     mp_cut = False
@@ -244,7 +247,7 @@ class RequestMembers(Answer, Receiving):
         if host is None:
             return None
         match = uri_module.AUTHORITY.match(host)
-        return match["host"].lower() if match else host
+        return (match["host"].lower() if match else host).removesuffix(".")
 
     @ReadOnly
     def method_number(self) -> int:
@@ -307,12 +310,23 @@ class RequestMembers(Answer, Receiving):
     @ReadOnly
     def hlist(self) -> HandlerList | None:
         """The handlers of the running phase."""
-        return None if self.mp_running is None else HandlerList(*self.mp_running)
+        running = self.mp_running
+        if running is None:
+            return None
+        kept = self.mp_hlist
+        if kept is None or kept[0] is not running:  # (another handler runs, which sees the list from its own place)
+            kept = self.mp_hlist = running, HandlerList(*running)
+        return kept[1]
 
     @property
     def finfo(self) -> FileInfo:
         """What stat says of the file (manual 4.5.3)."""
         if self.mp_finfo is None:
+            if self.mp_stat is None and self.mp_filename is not None:  # (an application has set another name)
+                try:
+                    self.mp_stat = os.stat(self.mp_filename)
+                except (OSError, ValueError):
+                    pass
             self.mp_finfo = FileInfo(self.mp_filename, self.mp_stat)
         return self.mp_finfo
 

@@ -65,13 +65,15 @@ class RequestSuccession(RequestMembers):
                 setattr(self, name, getattr(before, name))
             self.mp_parts, before.mp_parts, before.mp_waiting = before.mp_parts, [], 0
         self.mp_prev, before.mp_next, before.mp_heir = before, self, self
+        self.mp_plan, self.mp_uri = before.mp_plan, before.mp_uri  # (until it has its own, or an error before that)
         self.mp_main, self.mp_assbackwards = before.mp_main, before.mp_assbackwards
         self.mp_redirects = before.mp_redirects + 1
         self.mp_err_headers_out = before.mp_err_headers_out
         self.mp_table_in = before.mp_table_in
         environment = self.subprocess_env
         for name, value in before.mp_env.items() if before.mp_env else ():
-            environment.add("REDIRECT_" + name, value)
+            if value is not None:
+                environment.add("REDIRECT_" + name, value)
         environment["REDIRECT_STATUS"] = str(status or before.mp_status)
         self.mp_status = status or before.mp_status
         if status:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Mapping
 from operator import index
 from types import SimpleNamespace
 
 from mpserver.api import constants
-from mpserver.api.members import ReadOnly, readonly
+from mpserver.api.members import ReadOnly, named, readonly
 from mpserver.api.members import message as log_text
 from mpserver.api.runtime import current
 from mpserver.api.table import Table
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from mpserver.api.error_log import ErrorLog
 
 
+@named("mp_server")
 class Server:
     """``req.server``. All documented members are read-only; attributes of an application's own can be set.
 
@@ -90,16 +92,16 @@ class Server:
         """Write a line to this server's error log."""
         self.mp_log.log(index(level), log_text(message), module="python")
 
-    def register_cleanup(self, req: object, function: Callable[[Any], Any], data: Any = None) -> None:
-        """Call ``function(data)`` when the worker ends (manual 4.5.6).
+    def register_cleanup(self, request: object, callable: Callable[[Any], Any], data: Any = None) -> None:
+        """Call ``callable(data)`` when the worker ends (manual 4.5.6).
 
         :raises ValueError: the function can't be called.
         """
-        if not hasattr(req, "register_cleanup"):
+        if not hasattr(request, "register_cleanup"):
             raise ValueError("first argument must be a request object")
-        if not callable(function):
+        if not builtins.callable(callable):
             raise ValueError("second argument must be a callable object")
         runtime = current()
         if runtime is None:
             raise RuntimeError("cleanups of a server need a running server")
-        runtime.register_cleanup(function, data)
+        runtime.register_cleanup(callable, data)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from mpserver import lazyre
+from mpserver.api.members import named
 from mpserver.http1 import wire
 from mpserver.typing import Any, Self, Union, cast
 
@@ -33,6 +34,7 @@ def _text(value: object) -> str:
     raise TypeError("not an ISO-8859-1 string")
 
 
+@named("mp_table")
 class Table:
     """``apache.table([mapping or pairs])``: names are compared without case, duplicates are allowed.
 
@@ -45,11 +47,11 @@ class Table:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, source: Source | None = None) -> None:
+    def __init__(self, source: Source | None = None, /, **more: Any) -> None:
         self._pairs: Pairs = []
         self._index: dict[str, str | list[str]] | None = None
-        if source is not None:
-            self.update(source)
+        if source is not None or more:
+            self.update(() if source is None else source, **more)
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[tuple[str, str]], index: Mapping[str, str] | None = None) -> Self:
@@ -106,7 +108,7 @@ class Table:
 
     def __getitem__(self, name: str | bytes) -> str | list[str]:
         found = self._look_up()[_text(name).lower()]
-        return found if type(found) is str else list(found)
+        return list(found) if type(found) is list else cast(str, found)
 
     def get(self, name: str | bytes, default: Any = None) -> Any:
         """The first value of a name, or the default."""
@@ -195,17 +197,19 @@ class Table:
         if key in self._look_up():
             self._remove(key)
 
-    def add(self, name: str | bytes, value: str | bytes) -> None:
+    def add(self, key: str | bytes, val: str | bytes) -> None:
         """Add a value to those that the name has (manual 4.5.2)."""
-        name, value = self._checked(name, value)
+        self._append_pair(*self._checked(key, val))
+
+    def _append_pair(self, name: str, value: str) -> None:
         self._pairs.append((name, value))
         index = self._index
         if index is not None:
-            key = name.lower()
-            if key in index:
-                self._append(index, key, value)
+            lower = name.lower()
+            if lower in index:
+                self._append(index, lower, value)
             else:
-                index[key] = value
+                index[lower] = value
 
     def setdefault(self, name: str | bytes, default: str | bytes = "") -> str:
         """The first value of a name; it is set to the default before if it is missing."""
@@ -215,17 +219,36 @@ class Table:
             found = cast(str, self.get(name))
         return found
 
-    def update(self, source: Source) -> None:
-        """Set all pairs of a mapping, a table (with its duplicates) or a sequence of pairs."""
+    def update(self, source: Source = (), /, **more: Any) -> None:
+        """Set all pairs of a mapping, a table (with its duplicates) or a sequence of pairs; then those by keyword.
+
+        :raises TypeError, ValueError: an element of the sequence is no pair.
+        """
+        self._take(source)
+        for name, value in more.items():
+            self[name] = self._made(value)
+
+    def _take(self, source: Source) -> None:
         if isinstance(source, Table):
             pairs = source.items()  # a copy: the source may be this table
             for key in {name.lower() for name, _ in pairs}:
                 self._remove(key)
-            for name, value in pairs:
-                self.add(name, value)
+            for name, value in cast(Any, pairs):
+                self._append_pair(*(name, value) if value is None else self._checked(name, value))
             return
-        for name, value in source.items() if isinstance(source, Mapping) else source:
-            self[self._made(name)] = self._made(value)
+        if hasattr(source, "keys"):
+            mapping = cast(Mapping[Any, Any], source)
+            for name in mapping.keys():  # noqa: SIM118  (what has it needs not have an iterator)
+                self[self._made(name)] = self._made(mapping[name])
+            return
+        for number, element in enumerate(source):
+            try:
+                pair = tuple(element)
+            except TypeError:
+                raise TypeError(f"cannot convert table update sequence element #{number} to a sequence") from None
+            if len(pair) != 2:
+                raise ValueError(f"table update sequence element #{number} has length {len(pair)}; 2 is required")
+            self[self._made(pair[0])] = self._made(pair[1])
 
     def put(self, found: Mapping[str, str]) -> None:
         """`update` for the engine's own: sound names that differ in more than their case, and sound values."""
@@ -248,10 +271,13 @@ class Table:
         """A table of the same kind; of duplicates the last value is copied, as the published one does."""
         if len(self._look_up()) == len(self._pairs):
             return self.from_pairs(self._pairs)
-        table = type(self)()
-        for name, value in self._pairs:
-            table[name] = value
-        return table
+        return self.from_pairs({name.lower(): (name, value) for name, value in self._pairs}.values())
+
+    def __reduce_ex__(self, protocol: Any, /) -> Any:
+        """For `copy` and `pickle`, which find no class by the name that applications see."""
+        if type(self) is Table or type(self) is HeaderTable:
+            return restored, (type(self) is HeaderTable, self._pairs.copy())
+        return super().__reduce_ex__(protocol)
 
     def popitem(self) -> tuple[str, str]:
         """Remove the first pair and return it. :raises KeyError: the table is empty."""
@@ -261,6 +287,7 @@ class Table:
         return self._pairs.pop(0)
 
 
+@named("mp_table")
 class HeaderTable(Table):
     """A table of headers to be sent: what could split the response is refused when it is set.
 
@@ -283,3 +310,8 @@ class HeaderTable(Table):
             except UnicodeEncodeError:
                 raise TypeError("not an ISO-8859-1 string") from None
         return name, value
+
+
+def restored(headers: bool, pairs: Pairs) -> Table:
+    """A table that was pickled; ``headers``: a `HeaderTable`."""
+    return (HeaderTable if headers else Table).from_pairs(pairs)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from _thread import allocate_lock
 from collections.abc import Callable
 from types import ModuleType
 
 from mpserver.api import constants
+from mpserver.api.error_log import ErrorLog
 from mpserver.api.loader import Loader
 from mpserver.api.server import Server
 from mpserver.modules import core, mpm, python
@@ -48,16 +50,20 @@ class InterpreterServices:
         self._gate = allocate_lock()
 
     def log(self, level: int, text: str, server: object | None = None) -> None:
-        """Write to the error log of the server (default: the main one)."""
-        if server is None:
-            server = self.main_server
-        elif not isinstance(server, Server):
+        """Write to the error log of a server; without one to the main one's, from warnings on."""
+        if server is None:  # (then LogLevel does not count, as in httpd)
+            ErrorLog(self.main_server.mp_log.fd).log(level, text, module="python")
+            return
+        if not isinstance(server, Server):
             raise TypeError(f"argument 3 must be a server object, not {type(server).__name__}")
         server.mp_log.log(level, text, module="python")
 
     def config_tree(self) -> list[Any]:
         """The configuration: tuples of directive and arguments, after a section's a list of what is in it."""
-        return _lists(self._boot.configuration.tree)
+        tree = self._boot.configuration.tree
+        # (the server's own beginning, which no file has: the ServerRoot by -d or the current folder)
+        own = bool(tree) and tree[0].name == "ServerRoot" and not os.path.isabs(tree[0].file)
+        return _lists(tree[1:] if own else tree)
 
     def register_cleanup(self, function: Callable[[Any], Any], data: Any = None) -> None:
         """Call ``function(data)`` when the worker ends."""

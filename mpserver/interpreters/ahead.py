@@ -15,6 +15,7 @@ from mpserver.system import own_imports
 #: What interpreters import when they first use it.
 LATE = (
     "mpserver.api.cgi_variables",
+    "mpserver.api.connection_stream",
     "mpserver.api.input_filters",
     "mpserver.api.output_filters",
     "mpserver.api.own_framing",
@@ -34,6 +35,7 @@ LATE = (
     "mpserver.phases.branches",
     "mpserver.serving.connection_handlers",
     "mpserver.serving.leased_listeners",
+    "mpserver.serving.request_wire",
     "mpserver.serving.tls",
     "mpserver.system.subinterpreters",
 )

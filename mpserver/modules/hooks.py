@@ -72,12 +72,13 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from mpserver.api.connection import Connection
+    from mpserver.api.connection_stream import Wire
     from mpserver.api.error_log import ErrorLog
     from mpserver.api.input_filters import InputFilter
     from mpserver.api.loader import Loader
     from mpserver.api.output_filters import OutputFactory
     from mpserver.api.plan import RequestPlan
-    from mpserver.api.protocol_connection import ProtocolConnection, Wire
+    from mpserver.api.protocol_connection import ProtocolConnection
     from mpserver.api.request import Request
     from mpserver.config.sections import HtaccessLookup
     from mpserver.config.server import Server

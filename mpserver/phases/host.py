@@ -147,10 +147,11 @@ def server_object(configuration: Finished, host: Host, generation: int) -> Serve
 
 
 def error_fname(server: Server) -> str | None:
-    """The error log's name, for the server object: a virtual host has none unless it has an ErrorLog of its own."""
+    """The error log's name as configured, for the server object: a virtual host has none but that of its own."""
     if server.is_virtual and core.ERROR_LOG not in server.own_conf:
         return None
-    return core.error_log(server.conf)
+    written: str = server.conf[core.ERROR_FNAME]
+    return written
 
 
 def server_software(conf: Conf) -> str:

@@ -55,6 +55,7 @@ class Redirects(Ending):
             return False
         raw = encoded(uri)
         path, question, query = ABSOLUTE.sub("", raw, count=1).partition("?")
+        path = path or "/"
         host = self.planner.host(req.mp_server)
         new = self.successor(req, host)
         new.mp_succeed(req, raw, query if question else None, status)

@@ -66,9 +66,12 @@ class AfterRequest(Stream):
         if body is not None:
             self.input = None
             self.leave_body(body)
-        if self._object is not None and self._object.mp_aborted:
-            self.close()
-            return
+        if self._object is not None:
+            if self._object.mp_incoming is not None:
+                self.leave_stream()
+            if self._object.mp_aborted:
+                self.close()
+                return
         if self._outgoing:
             self.state = SENDING
             self.deadline = monotonic() + self.timeout
@@ -130,6 +133,17 @@ class AfterRequest(Stream):
                 self.skip = body.missing
             else:
                 self.keep_alive = False
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the running request has read or written the connection itself."""
+        return self._object is not None and self._object.mp_incoming is not None
+
+    def leave_stream(self) -> None:
+        """The request is over that has read the connection itself: what it left belongs to the next one."""
+        if self._object is not None and self._object.mp_incoming is not None:
+            self.buffer = self._object.mp_incoming.rest + self.buffer
+            self._object.mp_incoming = None
 
     def skip_body(self) -> None:
         """SKIPPING, and more of the body is here.

@@ -26,6 +26,7 @@ from mpserver.system.loop import READ, WRITE
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mpserver.api.connection_stream import Incoming
     from mpserver.serving.owner import Owner
     from mpserver.tls.channel import Channel
 
@@ -281,11 +282,21 @@ class Connection(AfterRequest):
     def connection(self) -> ConnectionObject:
         """The object for ``req.connection``."""
         if self._object is None:
-            self._object = ConnectionObject(self.number, self.client, self.local, self.default.object, self.default.log)
+            default = self.default
+            self._object = ConnectionObject(
+                self.number, self.client, self.local, default.object, default.log, self._take_over
+            )
         elif self._object.mp_keepalives != self.served - 1:  # a new request
             self._object.mp_keepalive = AP_CONN_UNKNOWN
         self._object.mp_keepalives = self.served - 1
         return self._object
+
+    def _take_over(self) -> Incoming:
+        """What reads and writes the connection itself, for an application that asks for it in a request."""
+        from mpserver.api.connection_stream import Incoming  # (few applications do)
+        from mpserver.serving.request_wire import RequestWire
+
+        return Incoming(RequestWire(self))
 
     def expire(self, now: float) -> None:
         """The deadline has passed."""

@@ -7,12 +7,11 @@ interpreter of that server at once, and occupies it (a thread of it, with the wo
 
 from __future__ import annotations
 
-import select
 import time
 from collections.abc import Callable
 
 from mpserver.api.constants import DECLINED
-from mpserver.errors import ClientGone, Misplaced
+from mpserver.errors import Misplaced
 from mpserver.serving.connection import Connection
 from mpserver.serving.states import GONE, READING
 from mpserver.typing import TYPE_CHECKING
@@ -59,20 +58,11 @@ class WaitingWire:
         self._connection = connection
 
     def receive(self) -> bytes:
-        """See `mpserver.api.protocol_connection.Wire`."""
-        connection = self._connection
-        while True:
-            try:
-                data = connection.sock.recv(65536)
-            except BlockingIOError:
-                connection.wait_for_client(select.POLLIN)
-                continue
-            except OSError as error:
-                raise ClientGone(f"the client closed the connection ({error.strerror})") from error
-            return data
+        """See `mpserver.api.connection_stream.Wire`."""
+        return self._connection.receive_any()
 
     def send(self, data: bytes) -> None:
-        """See `mpserver.api.protocol_connection.Wire`."""
+        """See `mpserver.api.connection_stream.Wire`."""
         self._connection.send([data])
 
 
@@ -106,7 +96,7 @@ class ConnectionHandlers:
             return False
         interpreter.ended()
         if result == DECLINED:
-            connection.buffer = given.mp_rest
+            connection.buffer = given.mp_stream().rest
             return True
         return False
 

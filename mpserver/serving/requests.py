@@ -183,7 +183,7 @@ class Requests(Refusals):
         """
         self.ended()
         body = req.mp_input
-        if req.mp_started or (body is not None and body.received):
+        if req.mp_started or connection.is_taken or (body is not None and body.received):
             # the client has a part of the answer, or we have a part of a long body
             log_error(req, "the request can't go on in another interpreter: its answer or its body has begun")
             req.mp_cut = True

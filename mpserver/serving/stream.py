@@ -129,7 +129,7 @@ class Stream:
         poll.register(self.fd, event)
         if not poll.poll(self.timeout * 1000):
             self.keep_alive = False
-            raise ClientGone(f"the client was silent for {self.timeout:g} s (Timeout)")
+            raise ClientGone(f"the client was silent for {self.timeout:g} s (Timeout)") from TimeoutError()
 
     def finish(self, parts: list[Part]) -> None:
         """Send all; what the client does not take at once goes out from the loop."""
@@ -174,22 +174,35 @@ class Stream:
 
         :raises ClientGone: none came within Timeout, or the client left.
         """
+        try:
+            data = self.receive_any()
+        except ClientGone as error:
+            silent = isinstance(error.__cause__, TimeoutError)
+            why = "Timeout?" if silent else "the client closed the connection"
+            raise ClientGone(f"Client read error ({why})") from error
+        if not data:
+            self.keep_alive = False
+            raise ClientGone("Client read error (the client closed the connection)")
+        return data
+
+    def receive_any(self) -> bytes:
+        """Wait for some bytes; empty once the client has closed.
+
+        :raises ClientGone: none came within Timeout (its cause is a TimeoutError), or the client is gone.
+        """
         while True:
             try:
-                data = self.sock.recv(65536)
+                return self.sock.recv(65536)
             except BlockingIOError:
-                try:
-                    self.wait_for_client(select.POLLIN)
-                except ClientGone as error:
-                    raise ClientGone("Client read error (Timeout?)") from error
-                continue
+                self.wait_for_client(select.POLLIN)
             except OSError as error:
                 self.keep_alive = False
-                raise ClientGone("Client read error (the client closed the connection)") from error
-            if not data:
-                self.keep_alive = False
-                raise ClientGone("Client read error (the client closed the connection)")
-            return data
+                raise ClientGone(f"the client closed the connection ({error.strerror})") from error
+
+    def take_read(self) -> bytes:
+        """What was read and belongs to no request yet."""
+        data, self.buffer = self.buffer, b""
+        return data
 
     def unread(self, data: bytes) -> None:
         """Put back bytes that belong to the next request."""

@@ -54,6 +54,8 @@ class SharedConnection(Connection):
         if body is not None:
             self.input = None
             self.leave_body(body)
+        if self.is_taken:
+            self.leave_stream()
         if self.keep_alive and not (self.buffer or self._outgoing or self.skip or self._is_aborted()):
             with loop.gate:  # a drain gives those that wait a new deadline, handing over gives them away
                 waits = not owner.draining

@@ -15,7 +15,7 @@ from mpserver.api.server import Server
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "api-coverage.md").read_text()
 #: What a connection has in its own handlers only (manual 4.4).
-PROTOCOL = {"hlist", "read", "readline", "write"}
+PROTOCOL = {"hlist"}
 
 
 def documented(title: str) -> set[str]:

@@ -43,7 +43,11 @@ def variables(req: Request) -> dict[bytes, bytes]:
         env["PATH_TRANSLATED"] = translated(req, req.mp_path_info)
     if "TZ" in os.environ:
         env["TZ"] = os.environ["TZ"]
-    return {UNSPEAKABLE.sub("_", name).encode(): encoded(req, value) for name, value in env.pairs() if name}
+    return {
+        UNSPEAKABLE.sub("_", name).encode(): encoded(req, value)
+        for name, value in env.pairs()
+        if name and value is not None
+    }
 
 
 def translated(req: Request, path: str) -> str:
@@ -54,6 +58,6 @@ def translated(req: Request, path: str) -> str:
     return found[0] if found is not None else core.document_root(server.conf) + path
 
 
-def encoded(req: Request, value: str) -> bytes:
+def encoded(req: Request, value: str | None) -> bytes:
     """A variable's value as bytes: what the client sent as it came, the server's own text as file names are."""
-    return as_sent(req, value).encode("latin-1").replace(b"\0", b"")
+    return b"" if value is None else as_sent(req, value).encode("latin-1").replace(b"\0", b"")

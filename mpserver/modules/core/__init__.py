@@ -66,6 +66,8 @@ LIMIT_REQUEST_FIELD_SIZE = Setting("LimitRequestFieldSize", 8190)
 LIMIT_REQUEST_BODY = Setting("LimitRequestBody", 1 << 30)
 #: An absolute path, "|command", "syslog[:...]", or the relative default: see `error_log`.
 ERROR_LOG = Setting("ErrorLog", "logs/error_log")
+#: The same as it was written.
+ERROR_FNAME = Setting("ErrorLog as written", "logs/error_log")
 #: Server and directory level; `log_level` gives the number in effect.
 LOG_LEVEL: Setting[LogLevels] = Setting("LogLevel", LogLevels(4, {}), _merge_levels)
 PID_FILE = Setting("PidFile", "logs/mpserver.pid")

@@ -25,6 +25,7 @@ from mpserver.modules.core import (
     CGI_PASS_AUTH,
     DOCUMENT_ROOT,
     ERROR_DOCUMENT,
+    ERROR_FNAME,
     ERROR_LOG,
     FORCE_TYPE,
     HOSTNAME_LOOKUPS,
@@ -178,7 +179,7 @@ def _error_document(call: Call) -> None:
 
 
 def _error_log(call: Call) -> None:
-    target = values.filled(call, call.args[0])
+    call.server[ERROR_FNAME] = target = values.filled(call, call.args[0])
     if target.startswith("|"):
         if not target.strip("|$ "):
             raise ConfigError('ErrorLog: there is no command after the "|"')

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from mpserver.api import constants
 from mpserver.api.connection import Connection
+from mpserver.api.connection_stream import Wire
 from mpserver.api.handler_list import HandlerEntry, HandlerList
 from mpserver.api.loader import Loader
-from mpserver.api.protocol_connection import ProtocolConnection, Wire
+from mpserver.api.protocol_connection import ProtocolConnection
 from mpserver.errors import ClientGone
 from mpserver.modules import python
 from mpserver.modules.python import application_errors, guard

@@ -98,6 +98,8 @@ def hindrance(req: Request, loading: bool = False) -> str:
             return "its answer was given"
         if one.mp_started or one.mp_finished:
             return "its answer has begun"
+        if one.mp_head_depends and one.mp_link.connection().mp_incoming is not None:
+            return "it has read or written its connection itself"
         if one.mp_input is not None:
             from mpserver.api.input_filters import unfiltered  # (few requests have bodies, and move)
 
