@@ -33,7 +33,9 @@ def _member(path: str) -> Callable[[str], bool]:
 def _has(owner: Any, member: str) -> bool:
     if hasattr(owner, member):
         return True
-    return inspect.isclass(owner) and re.search(rf"\bself\.{member}\b", inspect.getsource(owner)) is not None
+    if not inspect.isclass(owner) or owner.__module__ == "builtins":  # (the latter have no names of instances)
+        return False
+    return re.search(rf"\bself\.{member}\b", inspect.getsource(owner)) is not None
 
 
 def _module(path: str) -> Callable[[str], bool]:
