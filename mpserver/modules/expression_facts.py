@@ -62,9 +62,7 @@ class RequestFacts:
         return _text(value)
 
     def response(self, name: str) -> str:
-        """A header of the response, as far as it is made."""
-        if name.lower() == "content-type":
-            return self.req.mp_content_type or ""
+        """A header of the response, as far as it is made; its type is in no table, as in httpd: see CONTENT_TYPE."""
         return _of(self.req.mp_headers_out, name) or _of(self.req.mp_err_headers_out, name)
 
     def environment(self, name: str) -> str:

@@ -110,6 +110,15 @@ def test_a_large_file(server: Server, coding: str) -> None:
     assert DECODE[coding](reply.body) == FILE
 
 
+def test_conditions_are_about_the_tag_before_compression(server: Server) -> None:
+    """As in httpd: its own tag gives a client no 304, the plain one does."""
+    tag = server.get("/files/large.txt", {"Accept-Encoding": "gzip"}).header("ETag") or ""
+    assert tag.endswith('-gzip"')
+    for known, status in ((tag, 200), (tag.replace("-gzip", ""), 304)):
+        reply = server.get("/files/large.txt", {"Accept-Encoding": "gzip", "If-None-Match": known})
+        assert reply.status == status
+
+
 def test_nothing_is_not_compressed(server: Server) -> None:
     reply = server.get("/app?empty", {"Accept-Encoding": "gzip"})
     assert (reply.body, reply.header("Content-Encoding"), reply.header("Vary")) == (b"", None, None)
