@@ -23,7 +23,8 @@ from importlib.util import find_spec
 from mpserver.errors import ConfigError, StartError
 from mpserver.modules import core, python, unixd
 from mpserver.modules.python.environment import ENVIRONMENT, PYTHON, USER, Environment
-from mpserver.phases.applications import interpreters, scopes
+from mpserver.phases.applications import interpreters
+from mpserver.phases.scopes import scopes
 from mpserver.system.account import Account, assume
 from mpserver.system.process import BLOCKED
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from mpserver.config.branches import BRANCHES
 from mpserver.config.configuration import Configuration
 from mpserver.config.server import Server
 from mpserver.config.settings import Conf
@@ -19,30 +18,11 @@ from mpserver.modules.python.environment import ENVIRONMENT, PRELOAD, Environmen
 from mpserver.phases.facts import Wanted
 from mpserver.phases.host import server_name
 from mpserver.phases.plan_compiler import MAIN
-from mpserver.typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from mpserver.config.sections import Sections
+from mpserver.phases.scopes import Scopes
+from mpserver.typing import NamedTuple
 
 #: What names the application of ``mod_python.wsgi``.
 WSGI, WSGI_APPLICATION = "mod_python.wsgi", "mod_python.wsgi.application"
-
-
-def scopes(server: Server) -> Iterator[Conf]:
-    """The server level, and each section over it."""
-    yield server.base
-    sections = server.sections
-    yield from _branches(server.base, server.base)
-    for entry in (*sections.directories, *sections.directory_matches, *sections.locations):
-        yield server.base.merged(entry.conf)
-        yield from _branches(server.base, entry.conf)
-
-
-def _branches(base: Conf, conf: Conf) -> Iterator[Conf]:
-    """The If sections of a scope, over the server level and it."""
-    for branch in conf[BRANCHES]:
-        yield base.merged(conf).merged(branch.conf)
-        yield from _branches(base.merged(conf), branch.conf)
 
 
 def interpreters(server: Server, conf: Conf) -> Iterator[tuple[str, python.HandlerSpec]]:
@@ -62,24 +42,10 @@ def _interpreter(server: Server, conf: Conf, spec: python.HandlerSpec) -> str:
     return server_name(server)
 
 
-class _Scopes:
-    """The scopes of servers one after the other: many virtual hosts have the same sections."""
-
-    def __init__(self) -> None:
-        self._sections: Sections | None = None
-        self._found: tuple[Conf, ...] = ()
-
-    def of(self, server: Server) -> tuple[Conf, ...]:
-        """Those of a server."""
-        if server.sections is not self._sections:
-            self._sections, self._found = server.sections, tuple(scopes(server))
-        return self._found
-
-
 def names(configuration: Configuration) -> list[str]:
     """The names of all applications, in the order of the configuration."""
     found = [interpreter for _module, interpreter in configuration.main.conf[python.PYTHON_IMPORTS]]
-    merged = _Scopes()
+    merged = Scopes()
     for server in (configuration.main, *configuration.hosts):
         found += [name for conf in merged.of(server) for name, _spec in interpreters(server, conf)]
     return list(dict.fromkeys(found))
@@ -88,7 +54,7 @@ def names(configuration: Configuration) -> list[str]:
 def handlers(configuration: Configuration) -> dict[str, tuple[Wanted, ...]]:
     """The modules of all handlers, by the names of their interpreters."""
     found: dict[str, dict[Wanted, None]] = {}
-    merged = _Scopes()
+    merged = Scopes()
     for server in (configuration.main, *configuration.hosts):
         for conf in merged.of(server):
             for name, spec in interpreters(server, conf):
@@ -121,7 +87,7 @@ def environments(configuration: Configuration) -> Environments:
     told: dict[str, dict[str, Told]] = {}
     faults: list[ConfigError] = []
     backends: dict[str, set[str]] = {}
-    merged = _Scopes()
+    merged = Scopes()
     for server in (configuration.main, *configuration.hosts):
         for conf in merged.of(server):
             environment = conf[ENVIRONMENT]

@@ -16,6 +16,7 @@ from mpserver.phases import facts
 from mpserver.phases.applications import environments, handlers
 from mpserver.phases.host import server_name
 from mpserver.phases.plan_compiler import MAIN, identify
+from mpserver.phases.scopes import is_mixed, scopes
 from mpserver.tls.profile import to_plain
 from mpserver.typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,7 @@ def _lifetimes(configuration: Configuration, keys: Keys) -> tuple[tuple[str, int
     order = 0
     sections, scopes = None, []
     for server in (configuration.main, *configuration.hosts):
-        if server.sections is not sections:  # (many hosts have the same)
+        if server.sections is not sections or is_mixed(server):  # (many hosts have the same)
             sections = server.sections
             scopes = [(conf, told(conf)) for conf in _scopes(server) if told(conf) != NOTHING]
         for conf, its in scopes:
@@ -85,17 +86,11 @@ def _lifetimes(configuration: Configuration, keys: Keys) -> tuple[tuple[str, int
 
 
 def _scopes(server: Server) -> Iterator[Conf]:
-    """Each section with what holds around it: sections of the same path, or one above. The narrowest come first."""
+    """Each section with what holds around it, the narrowest first; and the server's own level."""
     sections = server.sections
-    directories = (*sections.directories, *sections.directory_matches)
-    if any(told(entry.conf) != NOTHING for entry in (*directories, *sections.locations)):
-        for entries in (sections.locations, directories):
-            for entry in reversed(entries):
-                conf = server.base
-                for outer in entries:
-                    if entry.pattern.startswith(outer.pattern):
-                        conf = conf.merged(outer.conf)
-                yield conf
+    entries = (*sections.directories, *sections.directory_matches, *sections.locations)
+    if any(told(entry.conf) != NOTHING for entry in entries):
+        yield from reversed(tuple(scopes(server))[1:])
     yield server.base
 
 

@@ -85,3 +85,57 @@ def test_what_the_end_of_a_try_means(said: list[tuple[str, str] | None], status:
     outcome = _outcome(said, status, 2)
     assert outcome.result == result
     assert why in outcome.why
+
+
+ENCLOSED = """
+Alias /elsewhere "${WWW}/far"
+<Location /app>
+    PythonInterpreter app
+    PythonPath "sys.path + ['${WWW}/lib']"
+</Location>
+<Location /app/hello>
+    SetHandler mod_python
+    PythonHandler hello
+</Location>
+<Location /apple>
+    SetHandler mod_python
+    PythonHandler hello
+    PythonPath "sys.path + ['${WWW}/lib']"
+    PythonInterpreter apple
+</Location>
+<Directory "${WWW}">
+    SetHandler mod_python
+    PythonPath "sys.path + ['${WWW}/lib2']"
+</Directory>
+<Directory "${WWW}/deep/down">
+    PythonHandler second
+    PythonInterpreter deep
+</Directory>
+<Directory "${WWW}/far">
+    PythonHandler second
+</Directory>
+<Location /elsewhere>
+    PythonInterpreter far
+</Location>
+<Directory "${WWW}/pages">
+    PythonHandler second
+</Directory>
+<Location /pages/of>
+    PythonInterpreter pages
+    PythonPath "sys.path + ['${WWW}/lib', '${WWW}/lib2']"
+</Location>
+"""
+
+
+def test_sections_have_what_encloses_them(tmp_path: Path) -> None:
+    """PythonInterpreter and PythonPath of a path above, of a folder above, and of Locations that lead to a folder."""
+    server = Server(tmp_path, ENCLOSED, {"lib/hello.py": "", "lib2/second.py": "", "deep/down/x": "", "far/x": ""})
+    server.close()
+    done = check(str(server.conf))
+    found = {}
+    for line in done.stdout.splitlines():
+        if line.startswith("interpreter"):
+            name = line.split("'")[1]
+        elif line.split()[0] == "process":
+            found[name] = line.split(None, 1)[1]
+    assert found == dict.fromkeys(("app", "apple", "deep", "far", "pages", "localhost"), "yes"), done.stdout
