@@ -19,7 +19,7 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
     :param phrases: what knows the pass phrases of keys that were asked for before.
     :raises ConfigErrors: every fault that was found.
     """
-    from mpserver.cli import readable
+    from mpserver.cli import readable, same_names
     from mpserver.config.configuration import load
     from mpserver.modules import values
     from mpserver.modules.all import registry
@@ -52,6 +52,8 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
             configuration.warnings += warnings
     if faults:
         raise ConfigErrors(faults)
+    if options.checks and options.begins:
+        configuration.warnings += same_names.warnings(configuration)
     return configuration
 
 

@@ -88,6 +88,7 @@ def test_what_the_end_of_a_try_means(said: list[tuple[str, str] | None], status:
 
 
 ENCLOSED = """
+PythonInterpNice 1
 Alias /elsewhere "${WWW}/far"
 <Location /app>
     PythonInterpreter app

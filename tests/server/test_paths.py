@@ -275,3 +275,19 @@ def test_elements_of_pages_find_the_modules_of_the_path(started: tuple[str, Serv
     """From the first page on."""
     _kind, server = started
     assert server.get("/ssi/page.shtml").text == "of ours"
+
+
+def test_modules_that_are_meant_twice_are_told(started: tuple[str, Server]) -> None:
+    """By `-t` and by the start, with the remedy; only where the files differ, and the interpreter does not."""
+    _kind, server = started
+    told = [line for line in server.command("-t").stderr.splitlines() if "several modules" in line]
+    assert len(told) == 2
+    for line, name, module in zip(told, ("wsgi", "named"), ("served", "named"), strict=True):
+        files = " and ".join(
+            f"{server.www}/{name}{number}/{module}.py (PythonPath ['{server.www}/{name}{number}'] + sys.path)"
+            for number in (1, 2)
+        )
+        assert f"Warning: interpreter '{name}' has several modules '{module}': {files}" in line
+        assert line.endswith("give each of the sections a PythonInterpreter")
+    assert [line for line in server.said().splitlines() if line.startswith("Warning") and "several" in line] == told
+    assert len([line for line in server.log().splitlines() if "several modules" in line]) == 2
