@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 
 from mod_python import apache
+from mod_python._public import lazily
 from mod_python._sessions import options
 from mod_python._sessions.base import CLEANUP_CHANCE as CLEANUP_CHANCE
 from mod_python._sessions.base import COOKIE_NAME as COOKIE_NAME
@@ -55,9 +56,9 @@ _TYPES = ("FileSession", "DbmSession", "MemorySession", "RedisSession")
 
 
 def __getattr__(name: str) -> Any:
-    """RedisSession, where it is used: others don't pay for it."""
+    """RedisSession, where it is used: others don't pay for it. And what `lazily` gives."""
     if name != "RedisSession":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return lazily(__name__, {"Cookie": "mod_python.Cookie", "_apache": "_apache"})(name)
     from mod_python._sessions.redissession import RedisSession
 
     globals()[name] = RedisSession

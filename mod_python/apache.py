@@ -46,6 +46,8 @@ __all__ = [
 #: The old name of `table`.
 make_table = table
 
+#: The module of the published package's C code, which is there in a running server only.
+_C_MODULE = "_apache"
 #: What is looked up in the running server when it is asked for.
 _SERVED = ("interpreter", "main_server")
 #: What handlers that run CGI programs need, imported for them alone.
@@ -63,6 +65,8 @@ def _server(what: str) -> _runtime.Runtime:
 def __getattr__(name: str) -> Any:
     if name in _CGI:
         return getattr(import_module_of_python("mod_python._cgi.setup"), name)
+    if name == _C_MODULE and _runtime.current() is not None:
+        return import_module_of_python(name)
     if name not in _SERVED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = _runtime.current()

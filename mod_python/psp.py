@@ -21,11 +21,14 @@ from mod_python._forms import call, storage
 from mod_python._psp import collect as _collect
 from mod_python._psp import pages as _pages
 from mod_python._psp import trace as _trace
+from mod_python._public import lazily
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mod_python._psp.compiler import CompiledPage
     from mpserver.api.request import Request
+
+__getattr__ = lazily(__name__, {"Session": "mod_python.Session", "_apache": "_apache"})
 
 __all__ = ["PSP", "PSPInstance", "apache", "escape", "handler", "os", "parse", "parsestring", "sys", "util"]
 

@@ -30,6 +30,7 @@ from types import (
 
 from mod_python._forms import call, storage
 from mod_python._guard import Guard
+from mod_python._public import lazily
 from mpserver.api import constants
 from mpserver.api.constants import SERVER_RETURN
 from mpserver.api.loader import Turn
@@ -38,6 +39,8 @@ from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
+
+__getattr__ = lazily(__name__, {"apache": "mod_python.apache", "util": "mod_python.util"})
 
 METHODS = ("GET", "POST", "HEAD")
 #: Extensions that are no part of the module's name where no AddHandler says which are.

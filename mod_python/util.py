@@ -19,12 +19,15 @@ from mod_python._forms.storage import MAX_FILES as MAX_FILES
 from mod_python._forms.storage import MAX_TEXT as MAX_TEXT
 from mod_python._forms.storage import FieldStorage, urlencoded
 from mod_python._forms.storage import readBlockSize as readBlockSize
+from mod_python._public import lazily
 from mpserver.api import constants
 from mpserver.api.constants import SERVER_RETURN
 from mpserver.typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
+
+__getattr__ = lazily(__name__, {"apache": "mod_python.apache", "_apache": "_apache"})
 
 __all__ = ["Field", "FieldStorage", "StringField", "apply_fs_data", "parse_qs", "parse_qsl", "redirect"]
 

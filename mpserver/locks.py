@@ -23,6 +23,7 @@ from _thread import RLock, allocate_lock, get_ident
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from itertools import compress
 from operator import call
 
 from mpserver.errors import StartError
@@ -41,19 +42,21 @@ def _at_once(*functions: Callable[[], object]) -> None:
     deque(map(_call, functions), maxlen=0)
 
 
-def slot(key: str | None, index: int, count: int) -> int:
-    """The lock that is meant: ``index`` itself, or that of ``key`` where index is negative.
+def slot(key: str | int | None, index: int, count: int) -> int:
+    """The lock that is meant: ``index`` itself, or that of ``key`` where index is -1.
 
     The first lock (0) serves dbm files, keys share the others; crc32, since ``hash`` differs between processes.
 
     :raises ValueError: there is no such lock.
     """
-    if index >= count:
-        raise ValueError(f"Index {index} is out of range for number of global mutex locks")
+    if not -1 <= index < count:
+        raise ValueError("Lock index is out of range for number of global mutex locks")
     if index >= 0:
         return index
     if count < 2:
         return 0
+    if isinstance(key, int):
+        return abs(key) % (count - 1) + 1
     return zlib.crc32((key or "").encode("utf-8", "surrogatepass")) % (count - 1) + 1
 
 
@@ -79,7 +82,7 @@ class LockPool:
         self._pid = os.getpid()
         self._domain = ""
 
-    def lock(self, key: str | None, index: int = -1) -> Lock:
+    def lock(self, key: str | int | None, index: int = -1) -> Lock:
         """The lock of a key, or that of this index.
 
         :raises ValueError: the index is out of range.
@@ -176,6 +179,25 @@ class Lock:
                 self.give(me)
             raise
 
+    def try_acquire(self) -> bool:
+        """Take the lock if nobody holds it, not even this thread. :raises StartError: its file can't be opened.
+
+        :returns: whether it was taken.
+        """
+        me = get_ident()
+        if me in self._owners:
+            return False
+        free = False
+        try:
+            # (nothing of Python comes between the gate and the owner here, either)
+            got = map(_call, (partial(self.gate.acquire, False),))
+            deque(map(self._owners.append, compress((me,), got)), maxlen=0)
+            free = me in self._owners and self._lock_file(fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            if not free and me in self._owners:
+                self.give(me)
+        return free
+
     def release(self) -> None:
         """Give the lock back. :raises RuntimeError: this thread does not hold it, or it is that of a process before."""
         me = get_ident()
@@ -209,13 +231,17 @@ class Lock:
             self.fd = -1  # somebody has closed it: then it is free for others
             self.gate.release()
 
-    def _lock_file(self) -> None:
+    def _lock_file(self, how: int = fcntl.LOCK_EX) -> bool:
+        """Lock the file. :returns: False where others have it, and ``how`` says not to wait."""
         while True:
             if self.fd < 0:
                 self.fd = self._open()
-            fcntl.flock(self.fd, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(self.fd, how)
+            except BlockingIOError:
+                return False
             if os.fstat(self.fd).st_nlink:
-                return
+                return True
             # Somebody tidied the folder: the others will lock the new file of that name.
             self.close()
 

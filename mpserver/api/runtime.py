@@ -32,6 +32,13 @@ class Lock(Protocol):
         """Give it back. :raises RuntimeError: this thread or request does not have it."""
 
 
+class ThreadLock(Lock, Protocol):
+    """A lock that a thread takes."""
+
+    def try_acquire(self) -> bool:
+        """Take it if nobody has it, not even this thread. :returns: whether it was taken."""
+
+
 class RunningRequest(Protocol):
     """The request whose handler runs, as far as it is asked for anything without being named."""
 
@@ -72,6 +79,12 @@ class Runtime(Protocol):
 
     def mpm_query(self, code: int) -> int:
         """The answer for an AP_MPMQ_* code."""
+
+    def thread_lock(self, key: str | int | None, index: int = -1) -> ThreadLock:
+        """A lock of the pool, as `global_lock`, for the thread that takes it.
+
+        :param key: an int chooses a lock by itself.
+        """
 
     def global_lock(self, owner: object, key: str | None, index: int = -1) -> Lock:
         """A lock of the pool, shared by all interpreters and workers: that of a key, or of an index.

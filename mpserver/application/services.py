@@ -131,6 +131,10 @@ class InterpreterServices:
                     self._locks = made
         return self._locks
 
+    def thread_lock(self, key: str | int | None, index: int = -1) -> runtime.ThreadLock:
+        """A lock of the pool, for the thread that takes it."""
+        return self._pool().lock(key, index)
+
     def global_lock(self, owner: object, key: str | None, index: int = -1) -> runtime.Lock:
         """A lock of the pool, shared by all interpreters and workers."""
         lock = self._pool().lock(key, index)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _frozen_importlib_external import spec_from_file_location
 from importlib.machinery import PathFinder
 
 from mpserver.system.module_finder import OURS
@@ -37,6 +38,9 @@ NEEDED = frozenset({"multipart", "psutil", "setproctitle"})
 
 #: The end of folders of installed packages, and the beginning of the names of code that has no file.
 PACKAGES, FROZEN = "-packages", "<frozen "
+
+#: A module that exists inside a server only: applications see by it whether they run there.
+SERVER_ONLY = {"_apache": os.path.join(ROOT, "mod_python", "_served.py")}
 
 
 def _is_library(filename: str) -> bool:
@@ -89,6 +93,8 @@ class EngineFinder:
             return None
         if name in OURS:
             return on((ROOT,), name)
+        if name in SERVER_ONLY:
+            return spec_from_file_location(name, SERVER_ONLY[name])
         if name in self._needed and _is_engine(sys._getframe(1)):  # noqa: SLF001  (there is no other way to the stack)
             return on((*self.library, *self.packages), name)
         return None

@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 from comparing import deliberate, deliberate_filters
 from comparing.main import all_cases
 
+from covering import published
 from covering.sections import FILES, ROOT, SECTIONS, uses
 
 NAMES = Path(__file__).with_name("names.txt")
@@ -170,6 +171,7 @@ def page(found: dict[str, list[tuple[str, str]]]) -> str:
     for section, lines in found.items():
         table = "\n".join(f"| `{name}` | {test} |" for name, test in lines)
         parts.append(f"## {SECTIONS[section].title}\n\n| name | test |\n| --- | --- |\n{table}\n")
+    parts.append(published.section())
     parts.append(DIFFERENCES + "".join(f"- {reason}\n" for reason in reasons()))
     parts.append(UNASKED + "".join(f"- {reason}\n" for reason in deliberate.UNASKED))
     return "\n".join(parts)
@@ -184,10 +186,12 @@ def reasons() -> list[str]:
 def check(tests: list[Test], found: dict[str, list[tuple[str, str]]], text: str) -> list[str]:
     """What is wrong with the page as it is: names that it lacks, tests that are no longer there."""
     ids = {test.id.removeprefix("tests/") for test in tests}
-    listed = re.findall(r"^\| `([^`]+)` \| (.*) \|$", text, re.MULTILINE)
+    listed = re.findall(r"^\| `([^`]+)` \| (.*) \|$", text.replace(published.section(), ""), re.MULTILINE)
     faults = [f"{name} is not on the page" for lines in found.values() for name, _ in lines if name not in dict(listed)]
     meant = (*reasons(), *deliberate.UNASKED)
     faults += [f"a deliberate difference is not on the page: {reason}" for reason in meant if reason not in text]
+    if published.section() not in text:
+        faults.append("the names that are left out are not on the page as they are")
     return faults + [
         f"{name}: there is no test {test}" for name, test in listed if test[:1] == "`" and test.strip("`") not in ids
     ]
@@ -200,6 +204,7 @@ def main() -> int:
     arguments = parser.parse_args()
     tests = read_tests()
     found, faults = rows(tests)
+    faults += published.left_out()[1]
     if arguments.check:
         faults += check(tests, found, PAGE.read_text() if PAGE.exists() else "")
     else:

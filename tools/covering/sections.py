@@ -103,6 +103,8 @@ SECTIONS: dict[str, Section] = {
     "Cookie": Section("The module `Cookie`", _module("mod_python.Cookie"), r"\bNAME\b"),
     "Session": Section("The module `Session`", _module("mod_python.Session"), r"\bNAME\b"),
     "psp": Section("The module `psp`", _module("mod_python.psp"), r"\bNAME\b"),
+    "cache": Section("The module `cache`", _module("mod_python.cache"), r"\bNAME\b"),
+    "_apache": Section("The module `_apache`", _module("mod_python._served"), r"\b_apache\.NAME\b"),
     "httpdconf": Section("The module `httpdconf`", _module("mod_python.httpdconf"), r"\bNAME\b"),
     "package": Section("The package", _module("mod_python"), r"\bNAME\b"),
     "handler": Section("Handlers", _handler, r"\bNAME\b"),
@@ -120,6 +122,8 @@ FILES: dict[str, str] = {
     "Cookie": r"test_cookie",
     "Session": r"test_session",
     "psp": r"test_psp|test_psp_objects",
+    "cache": r"test_cache",
+    "_apache": r"test_c_module",
     "httpdconf": r"test_httpdconf|test_command",
     "package": r"test_apache|test_httpdconf|test_command",
     "handler": r"tests/server|tests/apps",
@@ -135,7 +139,7 @@ def uses(section: str, name: str) -> re.Pattern[str]:
         return re.compile(_OPERATORS[name])
     if section == "finfo" and name == "__getitem__":
         return re.compile(r"finfo\[|info\[")
-    if section in ("util", "Cookie", "Session", "psp", "httpdconf") and "." in name:
+    if section in ("util", "Cookie", "Session", "psp", "cache", "httpdconf") and "." in name:
         member = name.rpartition(".")[2]
         if member.startswith("__"):
             return re.compile(_FORM_OPERATORS[member])
