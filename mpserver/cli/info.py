@@ -74,8 +74,9 @@ _PLACES = {
 
 
 def version() -> str:
-    """-v."""
-    return f"Server version: mpserver/{VERSION}\nPython:         {platform.python_version()}"
+    """-v: httpd's version in its form, for what reads that to know which directives there are; and our own."""
+    httpd = ".".join(map(str, HTTPD_VERSION))
+    return f"Server version: Apache/{httpd} compatible mpserver/{VERSION}\nPython:         {platform.python_version()}"
 
 
 def settings(registry: Registry) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mpserver.cli import options as options_module
-from mpserver.version import VERSION
+from mpserver.version import HTTPD_VERSION, VERSION
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -160,9 +160,24 @@ def test_virtual_hosts_and_settings_are_shown(conf: Path) -> None:
 def test_version() -> None:
     assert mpserver("-v") == (
         0,
-        f"Server version: mpserver/{VERSION}\nPython:         {sys.version.split()[0]}\n",
+        f"Server version: Apache/2.4.62 compatible mpserver/{VERSION}\nPython:         {sys.version.split()[0]}\n",
         "",
     )
+
+
+def test_installers_read_a_version_of_httpd(tmp_path: Path) -> None:
+    """With their own expressions; and it is the version that IfVersion and httpdconf go by."""
+    _, out, _ = mpserver("-v")
+    httpd = ".".join(map(str, HTTPD_VERSION))
+    numbers = r"(\d+\.\d+\.\d+)"
+    expressions = ("Apache/([0-9.]*)", f"^Server version: Apache/{numbers}", f"^Server version: [^/]*/{numbers} ")
+    found = {re.search(expression, out, re.MULTILINE) for expression in expressions}
+    assert {match[1] if match else None for match in found} == {httpd}
+    assert out.split()[2].split("/")[1] == httpd  # (what configure scripts do with awk)
+    conf = tmp_path / "version.conf"
+    for operator, status in (("!=", 0), ("=", 1)):
+        conf.write_text(f"{CONF}<IfVersion {operator} {httpd}>\n    NoSuchDirective\n</IfVersion>\n")
+        assert mpserver("-t", "-f", str(conf))[0] == status
 
 
 def test_settings_name_the_defaults() -> None:
