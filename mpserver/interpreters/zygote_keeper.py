@@ -203,13 +203,17 @@ def keeper_process(
 ) -> socket.socket:
     """Fork a process that keeps the zygotes of a one-process server, which has threads and may not fork.
 
-    :returns: the socket for orders; its end ends the process.
+    It is a child of init: an application in the one process that waits for its children would wait for it as well.
+
+    :returns: the socket for orders; its end ends the process, and is answered with the end of the other side.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = os.fork()
     if pid == 0:
         status = 1
         try:
+            if os.fork():
+                os._exit(0)
             reset_signals()
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGUSR1, signal.SIG_IGN)
@@ -220,6 +224,7 @@ def keeper_process(
         finally:
             os._exit(status)
     theirs.close()
+    os.waitpid(pid, 0)
     return ours
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 
 from mpserver.api import error_log
+from mpserver.ipc.messages import MESSAGE
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.supervisor import descriptor_limit
 from mpserver.supervisor.engine import Engine
@@ -14,7 +16,7 @@ from mpserver.supervisor.worker_start import WorkerStart
 from mpserver.system import descriptors, pidfile
 from mpserver.system.account import assume
 from mpserver.system.listeners import Listeners
-from mpserver.system.process import reap_all, set_title
+from mpserver.system.process import LAST_ONES, reap_all, set_title
 from mpserver.system.systemd import Notifier
 from mpserver.typing import TYPE_CHECKING
 
@@ -26,7 +28,7 @@ def run(reading: Reading, engine: Engine, notifier: Notifier) -> None:
     """Serve in this process until a signal ends it.
 
     Process interpreters need a process without threads to be forked from, so their keeper gets one, which is
-    forked before anything else starts.
+    forked before anything else starts. It is no child of this one, where applications may wait for theirs.
 
     :raises StartError: the server can't start.
     """
@@ -55,9 +57,21 @@ def run(reading: Reading, engine: Engine, notifier: Notifier) -> None:
             notifier.ready()
             engine.serve(start)
             notifier.stopping()
-            control.close()
+            _end_keeper(control)
         finally:
             pidfile.remove(conf.pid_file)
     finally:
         generation.close()
     reap_all()
+
+
+def _end_keeper(control: socket.socket) -> None:
+    """Let the process that keeps zygotes end, and wait for that, or for `LAST_ONES`."""
+    with control:
+        control.settimeout(LAST_ONES)
+        try:
+            control.shutdown(socket.SHUT_WR)
+            while control.recv(MESSAGE):
+                pass
+        except OSError:
+            pass  # it is gone, or takes too long
