@@ -89,14 +89,6 @@ def _signals(signal: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return careful
 
 
-def _breakpoint(*_arguments: Any, **_keywords: Any) -> None:
-    """``breakpoint()`` in a server of one process: the debugger talks to the terminal, not to the log."""
-    import pdb  # noqa: T100
-
-    caller = sys._getframe(1)  # noqa: SLF001  (the library has no other way to the stack)
-    pdb.Pdb(stdin=sys.__stdin__, stdout=sys.__stdout__).set_trace(caller)
-
-
 class Change(NamedTuple):
     """A function that is replaced, and what makes its replacement of it and of the errors for the application."""
 
@@ -159,5 +151,7 @@ def install(kind: str, output: PrintedOutput, one_process: bool, error: Refusal 
     for change in CHANGES[kind]:
         if hasattr(change.module, change.name):
             replace(change.module, change.name, change.make(getattr(change.module, change.name), error))
-    if one_process and not os.environ.get("PYTHONBREAKPOINT"):
-        sys.breakpointhook = _breakpoint
+    if one_process:
+        from mpserver.application import terminal  # (nobody sits at the terminal of another)
+
+        terminal.install()

@@ -80,6 +80,14 @@ class Scope(NamedTuple):
         return found is not None and os.path.realpath(found.origin or "") != os.path.realpath(file)
 
 
+def _has_threads() -> bool:
+    """Whether any thread beside this one runs: debuggers and libraries in C don't tell `threading` of theirs."""
+    try:
+        return len(os.listdir("/proc/self/task")) > 1
+    except OSError:  # not Linux
+        return threading.active_count() > 1
+
+
 def preload(wanted: list[Wanted], asked: Collection[str] = ()) -> tuple[Loader | None, int]:
     """Load modules in this process, or stay as it is where they can't be loaded before a fork.
 
@@ -105,7 +113,7 @@ def preload(wanted: list[Wanted], asked: Collection[str] = ()) -> tuple[Loader |
     load = Load()
     load.load(wanted, asked)
     loader = load.loader
-    if threading.active_count() > 1 or load.collide():
+    if _has_threads() or load.collide():
         os._exit(1)
     gc.collect()
     gc.freeze()  # pages of the zygote stay shared: no collection touches them

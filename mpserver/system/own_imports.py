@@ -125,6 +125,12 @@ def _engine_finder() -> EngineFinder | None:
     return next((finder for finder in sys.meta_path if isinstance(finder, EngineFinder)), None)
 
 
+def from_library(name: str) -> ModuleSpec | None:
+    """A module of the standard library or an installed package of the server's, whatever ``sys.path`` is."""
+    finder = _engine_finder()
+    return None if finder is None else on((*finder.library, *finder.packages), name)
+
+
 def install() -> None:
     """Have this interpreter import so, before an application changes its path. A second time does nothing."""
     if _engine_finder() is None:

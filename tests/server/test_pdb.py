@@ -28,6 +28,12 @@ CONF = """
 <Directory "${WWW}/free">
     PythonEnablePdb Off
 </Directory>
+<Directory "${WWW}/traced">
+    PythonEnablePdb Off
+    PythonHandler app::traced
+    PythonPath "['${WWW}']"
+    PythonInterpreter traced
+</Directory>
 """
 APP = """from mod_python import apache
 
@@ -38,11 +44,26 @@ def handler(req):
     req.write(answer)
     return apache.OK
 
+def traced(req):
+    import pdb
+    value = "traced"
+    if req.args == "pdb":
+        pdb.set_trace()
+    elif req.args == "breakpoint":
+        breakpoint()
+    elif req.args == "mortem":
+        try:
+            raise ValueError("dead")
+        except ValueError:
+            pdb.post_mortem()
+    req.write(value)
+    return apache.OK
+
 def second(req):
     req.write(", twice")
     return apache.OK
 """
-FILES: dict[str, str | bytes] = {"app.py": APP, "x": "", "free/x": ""}
+FILES: dict[str, str | bytes] = {"app.py": APP, "x": "", "free/x": "", "traced/x": ""}
 
 
 class Terminal(Server):
@@ -124,6 +145,24 @@ def test_added_handlers_stop_too(terminal: Terminal) -> None:
         assert 'req.write(", twice")' in terminal.expect("(Pdb) ")
         terminal.type("c")
     assert replies[0].text == "asked: add, twice"
+
+
+@pytest.mark.parametrize("how", ["pdb", "breakpoint", "mortem"])
+def test_what_an_application_calls_itself_prompts_on_the_terminal(terminal: Terminal, how: str) -> None:
+    """Though its PythonPath has no library."""
+    for _round in range(2):
+        with terminal.asked(f"/traced/x?{how}") as replies:
+            terminal.expect("(Pdb) ")
+            terminal.type("p value.upper()")
+            assert "'TRACED'" in terminal.expect("(Pdb) ")
+            if how != "mortem":
+                terminal.type("value = 'changed'")
+                terminal.expect("(Pdb) ")
+            terminal.type("c")
+        assert (replies[0].status, replies[0].text) == (200, "traced" if how == "mortem" else "changed"), (
+            terminal.said()
+        )
+    assert "(Pdb)" not in terminal.log()
 
 
 def test_off_where_it_is_off(terminal: Terminal) -> None:
