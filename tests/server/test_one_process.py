@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server
+from support.server import BACKENDS, Mode, Server
 
 CONF = """
 PythonInterpBackend ${KIND}
@@ -56,3 +56,31 @@ def test_an_application_may_wait_for_its_children(server: Server) -> None:
         assert server.get("/x?own").text == "True"
         assert server.get("/process/x").text == "process"
         assert server.get("/process/x?wait").text == "no child"
+
+
+HIDDEN = """
+import _thread
+import os
+SERVED_BY = []
+def stay():
+    SERVED_BY.append(os.getpid())
+    asleep.acquire()
+asleep = _thread.allocate_lock()
+asleep.acquire()
+_thread.start_new_thread(stay, ())
+while not SERVED_BY:
+    os.stat("/")
+
+def handler(req):
+    req.write(str(SERVED_BY == [os.getpid()]))
+    return 0
+"""
+
+
+@pytest.mark.parametrize("mode", ["one", "foreground"])
+def test_threads_that_hide_are_where_the_requests_are(start_server: StartServer, mode: Mode) -> None:
+    """A module that starts some, as debuggers do, is loaded after the fork: a fork would leave them behind."""
+    server = start_server(
+        CONF, {"app.py": HIDDEN, "x": ""}, backend="process", mode=mode, variables={"KIND": "process"}
+    )
+    assert server.get("/x").text == "True"

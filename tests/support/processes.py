@@ -40,6 +40,16 @@ def descendants(of: psutil.Process | None = None) -> set[psutil.Process]:
     return {process for process in found if alive(process)}
 
 
+def session(of: psutil.Process) -> set[psutil.Process]:
+    """The live processes of a session, whoever their parents are: a server of one process has some beside it."""
+    found = set()
+    for process in descendants():
+        with contextlib.suppress(ProcessLookupError):
+            if os.getsid(process.pid) == of.pid:
+                found.add(process)
+    return found
+
+
 def alive(process: psutil.Process) -> bool:
     """Whether a process still runs (a zombie does not)."""
     try:

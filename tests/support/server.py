@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 import psutil
 
 from mpserver.ipc import control_path
-from support.processes import alive, descendants, describe, end
+from support.processes import alive, descendants, describe, end, session
 from support.waiting import PATIENCE, wait_for
 
 #: How a server runs: ``-X``, ``-DFOREGROUND``, or ``-k start``.
@@ -258,7 +258,7 @@ class Server:
         if self.master is None:
             return
         master, self.master = self.master, None
-        family = {master, *descendants(master)}
+        family = {master, *descendants(master), *session(master)}
         with contextlib.suppress(psutil.NoSuchProcess):
             master.send_signal(how)
         gone, left = psutil.wait_procs(family, timeout=PATIENCE)
