@@ -182,10 +182,12 @@ DELIBERATE: tuple[tuple[str, str, str], ...] = (
     ),
     (r"requires\(\)", "body", "requires() works as in the manual; there it went with httpd 2.2"),
     (
-        r"write\('x', |flush=0|path=req",
+        r"write\('x', |write\(string=|flush=0|path=req",
         "body",
         "arguments may be given by the names that the manual has, and flush is any truth value",
     ),
+    (r"req\.connection\.own = 1", "", "any attribute may be set on the connection, as on the request"),
+    (r"apache\.table\(a=1\)", "body", "tables are made and updated in all ways that a dict is"),
     (r"'x' \* 20000", "body", "unflushed output waits up to 64 KiB; there up to 8 KiB"),
     (r"bytes_sent, req\.sent_bodyct", "trace", "nothing of a HEAD's body is counted as sent"),
     # forms, cookies and pages
