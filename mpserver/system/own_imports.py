@@ -48,6 +48,12 @@ def _is_library(filename: str) -> bool:
     return filename.startswith(FROZEN) or (filename.startswith(LIBRARY) and PACKAGES + os.sep not in filename)
 
 
+def _is_needed(filename: str) -> bool:
+    """Whether code is of a library that the engine stands on."""
+    inside = filename.rpartition(PACKAGES + os.sep)[2]
+    return inside.partition(os.sep)[0].removesuffix(".py") in NEEDED
+
+
 def _importer(frame: FrameType | None) -> str:
     """The file of the code whose import statement is being executed; "" if there is none."""
     while frame is not None:
@@ -59,10 +65,10 @@ def _importer(frame: FrameType | None) -> str:
 
 
 def _is_engine(frame: FrameType | None) -> bool:
-    """Whether the engine imports, itself or by what it uses of the standard library."""
+    """Whether the engine imports, itself or by what it uses of the standard library and of others."""
     while frame is not None:
         filename = frame.f_code.co_filename
-        if not _is_library(filename):
+        if not _is_library(filename) and not _is_needed(filename):
             return filename.startswith(OWN_FILES) and filename not in FOR_APPLICATIONS
         frame = frame.f_back
     return False
