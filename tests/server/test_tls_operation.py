@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from conftest import StartServer
+from support.browser import browser
 from support.certificates import Authority
 from support.server import BACKENDS, Port, Server
 from support.tls import Client
@@ -276,3 +277,69 @@ def test_a_graceful_restart_loses_nothing(secure: Secure) -> None:
         (server.www / "begun").unlink()
         assert secure.client.get("a.example", "/app").status == 200
     wait_for(lambda: not before & {worker.pid for worker in server.workers()}, "the former workers to end")
+
+
+DEVELOPMENT = """
+LoadModule ssl_module modules/mod_ssl.so
+Listen 127.0.0.1:${TLS} https
+LogFormat "%{SSL_PROTOCOL}x %{version}c %{SSL_CLIENT_S_DN}x %{SSL_TLS_SNI}x %>s" tls
+PythonPath "['${WWW}'] + sys.path"
+<Location /app>
+    SetHandler mod_python
+    PythonHandler app
+</Location>
+<VirtualHost *:${TLS}>
+    ServerName localhost
+    ServerAlias alias.example
+    CustomLog logs/tls.log tls
+    SSLEngine on
+    SSLCertificateFile auto
+    <FilesMatch "\\.(?:cgi|shtml|phtml|php)$">
+        SSLOptions +StdEnvVars
+    </FilesMatch>
+    <Directory /usr/lib/cgi-bin>
+        SSLOptions +StdEnvVars
+    </Directory>
+</VirtualHost>
+"""
+
+PAGE = """<!DOCTYPE html><title>A page</title><link rel="stylesheet" href="style.css">
+<h1 id="told"></h1><script>
+fetch("/app", {method: "POST", body: "x".repeat(100000)})
+  .then(reply => reply.text())
+  .then(text => { document.getElementById("told").textContent = text + location.protocol; });
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def development(start_module_server: StartServer) -> Iterator[tuple[Server, int]]:
+    """A server that has made its certificate itself."""
+    port = Port()
+    files = {**FILES, "page.html": PAGE, "style.css": "h1 { color: rgb(1, 2, 3) }"}
+    yield start_module_server(DEVELOPMENT, files, variables={"TLS": str(port.number)}, mode="foreground"), port.number
+    port.release()
+
+
+def test_a_certificate_for_development(development: tuple[Server, int]) -> None:
+    server, port = development
+    made = server.root / "run" / "auto-localhost.pem"
+    assert made.stat().st_mode & 0o777 == 0o600
+    client = Client(port, made)
+    for host in ("localhost", "alias.example"):
+        assert client.get(host, "/page.txt").text == "a page"
+    assert server.wait_for_log("TLSv1.3 TLSv1.3 - alias.example 200", "tls.log").count("TLSv1.3") == 4
+    before = made.read_bytes()
+    assert "Syntax OK" in server.command("-t").stderr
+    assert made.read_bytes() == before
+
+
+def test_a_browser(development: tuple[Server, int], tmp_path: Path) -> None:
+    server, port = development
+    with browser(tmp_path, trusting=True) as window:
+        window.open(f"https://localhost:{port}/page.html")
+        told = wait_for(lambda: window.text("#told"), "the application's answer")
+        assert told.startswith("localhost ")
+        assert told.endswith("https:")
+        assert window.run("return getComputedStyle(document.getElementById('told')).color") == "rgb(1, 2, 3)"
+        assert window.run("return window.isSecureContext") is True
+    server.wait_for_log("TLSv1.3 TLSv1.3 - localhost 200", "tls.log")

@@ -29,7 +29,7 @@ DESK = (1200, 900)
 class Browser:
     """One window. Every fault of WebDriver is an AssertionError."""
 
-    def __init__(self, port: int, size: tuple[int, int], profile: Path) -> None:
+    def __init__(self, port: int, size: tuple[int, int], profile: Path, trusting: bool = False) -> None:
         self.port = port
         width, height = size
         arguments = [
@@ -39,7 +39,7 @@ class Browser:
         options: dict[str, Any] = {"args": arguments, "binary": shutil.which("chromium")}
         if size == PHONE:
             options["mobileEmulation"] = {"deviceMetrics": {"width": width, "height": height, "pixelRatio": 2}}
-        wanted = {"browserName": "chrome", "goog:chromeOptions": options}
+        wanted = {"browserName": "chrome", "goog:chromeOptions": options, "acceptInsecureCerts": trusting}
         # an element may belong to a page that is still on its way
         capabilities = {"alwaysMatch": {**wanted, "timeouts": {"implicit": int(PATIENCE * 1000)}}}
         self.session = ""
@@ -105,8 +105,11 @@ class Browser:
 
 
 @contextlib.contextmanager
-def browser(folder: Path, size: tuple[int, int] = DESK) -> Iterator[Browser]:
-    """Chromium while the block lasts; the test is skipped where it isn't installed."""
+def browser(folder: Path, size: tuple[int, int] = DESK, *, trusting: bool = False) -> Iterator[Browser]:
+    """Chromium while the block lasts; the test is skipped where it isn't installed.
+
+    ``trusting``: it takes any certificate.
+    """
     if not (shutil.which("chromium") and shutil.which("chromedriver")):
         pytest.skip("chromium and chromedriver are not installed")
     reserved = Port()
@@ -118,7 +121,7 @@ def browser(folder: Path, size: tuple[int, int] = DESK) -> Iterator[Browser]:
     window = None
     try:
         wait_for(lambda: _listens(reserved.number), "chromedriver to listen")
-        window = Browser(reserved.number, size, folder / "profile")
+        window = Browser(reserved.number, size, folder / "profile", trusting)
         yield window
     finally:
         if window is not None:

@@ -83,6 +83,7 @@ class Logged(Protocol):
     @property
     def parsed_uri(self) -> tuple[str | int | None, ...]: ...
     def is_https(self) -> int: ...
+    def ssl_var_lookup(self, name: str, /) -> str | None: ...
 
 
 #: One item: the text for a request, None shown as "-".
@@ -306,6 +307,22 @@ def _note(argument: str) -> Getter:
     return lambda req: _escape_or_none(req.notes.get(argument))
 
 
+def _tls(argument: str) -> Getter:
+    """``%{SSL_PROTOCOL}x``: a variable of TLS (mod_ssl, "Custom Log Formats")."""
+    return lambda req: _escape_or_none(req.ssl_var_lookup(argument))
+
+
+#: What ``%{...}c`` calls variables: for compatibility with httpd 1.3.
+_OLD_NAMES = {
+    "version": "SSL_PROTOCOL", "cipher": "SSL_CIPHER", "subjectdn": "SSL_CLIENT_S_DN", "issuerdn": "SSL_CLIENT_I_DN",
+}  # fmt: skip
+
+
+def _old_tls(argument: str) -> Getter:
+    name = _OLD_NAMES.get(argument)
+    return (lambda _req: None) if name is None else _tls(name)
+
+
 def _environment(argument: str) -> Getter:
     return lambda req: _escape_or_none(req.subprocess_env.get(argument))
 
@@ -367,6 +384,7 @@ LETTERS: dict[str, Letter] = {
     "B": Letter(_plain(lambda req: req.bytes_sent)),
     "C": Letter(_cookie),
     "D": Letter(_plain(lambda req: int(req.mp_duration * 1_000_000)), True),
+    "c": Letter(_old_tls),
     "e": Letter(_environment),
     "f": Letter(_plain(lambda req: None if req.filename is None else escape(encoded(req.filename)))),
     "h": Letter(_host),
@@ -393,6 +411,7 @@ LETTERS: dict[str, Letter] = {
     "U": Letter(_plain(_path), True),
     "v": Letter(_plain(_virtual_host)),
     "V": Letter(_plain(_server_name)),
+    "x": Letter(_tls),
     "X": Letter(_plain(lambda req: req.mp_connection_state)),
     "^ti": Letter(_trailer("mp_trailers_in")),
     "^to": Letter(_trailer("mp_trailers_out")),

@@ -10,6 +10,9 @@ from mpserver.typing import NamedTuple
 #: The name of the module for LoadModule.
 MODULE = "ssl_module"
 
+#: What stands for the file of a certificate that is made for development.
+AUTO = "auto"
+
 
 class Place(NamedTuple):
     """A file that a directive names, and where that stands."""

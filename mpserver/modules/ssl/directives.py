@@ -13,9 +13,6 @@ from mpserver.modules.ssl import Option, Options, Place
 from mpserver.modules.ssl.ignored_directives import IGNORED_DIRECTIVES
 from mpserver.tls.profile import POLICIES, PROTOCOLS, Revocation, Verify
 
-#: What stands for a certificate that is made for development.
-AUTO = "auto"
-
 
 def _place(call: Call, word: str) -> Place:
     return Place(values.path(call, word), call.file, call.line)
@@ -26,7 +23,7 @@ def _listed(setting: Setting[tuple[Place, ...]]) -> Callable[[Call], None]:
 
     def apply(call: Call) -> None:
         word = call.args[0]
-        place = Place(AUTO, call.file, call.line) if word.lower() == AUTO else _place(call, word)
+        place = Place(ssl.AUTO, call.file, call.line) if word.lower() == ssl.AUTO else _place(call, word)
         call.server[setting] = (*call.server.values.get(setting, ()), place)
 
     return apply
@@ -94,7 +91,7 @@ def _ciphers(call: Call) -> None:
     elif protocol == "tlsv1.3":
         call.server[ssl.SUITES] = _suites(call, ciphers)
     else:
-        raise ConfigError(f"SSLCipherSuite: procotol '{words[0]}' is none that has ciphers: write SSL or TLSv1.3")
+        raise ConfigError(f"SSLCipherSuite: protocol '{words[0]}' is none that has ciphers: write SSL or TLSv1.3")
 
 
 def _suites(call: Call, text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from importlib import import_module
 
@@ -10,7 +11,7 @@ from mpserver.config.server import Server
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError
 from mpserver.modules import core, ssl
-from mpserver.modules.ssl import Place
+from mpserver.modules.ssl import Place, auto
 from mpserver.modules.ssl.phrases import Phrases
 from mpserver.modules.ssl.pieces import packed, unpacked
 from mpserver.tls.profile import (
@@ -98,7 +99,9 @@ def work_out(configuration: Configuration, phrases: Phrases) -> tuple[Encryption
             continue
         server.own_conf[ssl.ENGINE] = True  # (the Listen may have said it)
         try:
-            profile = found[server.number] = _profile(server, files, main[ssl.DIALOG], main[ssl.SNI_POLICY])
+            profile = found[server.number] = _profile(
+                server, files, main[ssl.DIALOG], main[ssl.SNI_POLICY], os.path.dirname(core.pid_file(main))
+            )
             if profile not in tried:
                 tried.add(profile)
                 _try(server, profile, files)
@@ -120,7 +123,7 @@ def _try(server: Server, profile: Profile, files: Files) -> None:
         raise ConfigError(f"{'TLS' if place is None else place.path}: {error}", *where) from error
 
 
-def _profile(server: Server, files: Files, dialog: str, policy: str) -> Profile:
+def _profile(server: Server, files: Files, dialog: str, policy: str, folder: str) -> Profile:
     conf = server.conf
     certificates = conf[ssl.CERTIFICATE_FILES]
     if not certificates:
@@ -130,7 +133,12 @@ def _profile(server: Server, files: Files, dialog: str, policy: str) -> Profile:
             server.defn_name,
             server.defn_line,
         )
-    keys = conf[ssl.KEY_FILES]
+    if any(place.path == ssl.AUTO for place in certificates):
+        names = (server.name or os.uname().nodename, *server.names)
+        certificates = tuple(
+            auto.provide(folder, names, place) if place.path == ssl.AUTO else place for place in certificates
+        )
+    keys = tuple(place for place in conf[ssl.KEY_FILES] if place.path != ssl.AUTO)
     if len(keys) > len(certificates):
         place = keys[len(certificates)]
         raise ConfigError("SSLCertificateKeyFile: there are more keys than certificates", place.file, place.line)

@@ -1,0 +1,147 @@
+"""The directives of mod_ssl, and what SSLRequire means."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from modules.scopes import Scope, in_directory, within
+from mpserver.errors import ConfigError
+from mpserver.modules import ssl
+from mpserver.modules.ssl import Option, effective
+from mpserver.modules.ssl.require import compared, compile_expression
+
+
+@pytest.mark.parametrize(
+    ("words", "protocols"),
+    [
+        ("all -SSLv3", "TLSv1 TLSv1.1 TLSv1.2 TLSv1.3"), ("-all +TLSv1.2 +TLSv1.3", "TLSv1.2 TLSv1.3"),
+        ("TLSv1.3", "TLSv1.3"), ("all -SSLv2 -SSLv3 -TLSv1 -TLSv1.1", "TLSv1.2 TLSv1.3"), ("ALL -tlsv1.2",
+        "TLSv1 TLSv1.1 TLSv1.3"),
+    ],
+)  # fmt: skip
+def test_protocols(words: str, protocols: str) -> None:
+    assert Scope().say(f"SSLProtocol {words}").server[ssl.PROTOCOLS] == tuple(protocols.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("SSLProtocol +SSLv3", "broken"), ("SSLProtocol SSLv2", "broken"), ("SSLProtocol TLSv9", "Illegal protocol"),
+        ("SSLProtocol -all", "leaves no protocol"), ("SSLEngine maybe", "Argument must be On, Off, or Optional"),
+        ("SSLCompression on", "CRIME"), ("SSLInsecureRenegotiation on", "CVE-2009-3555"), ("SSLFIPS on", "FIPS"),
+        ("SSLCryptoDevice pkcs11", "providers"), ("SSLOCSPEnable on", "SSLCARevocationFile"),
+        ("SSLVerifyClient optional_no_ca", "SSLCACertificateFile"), ("SSLVerifyClient perhaps", "one of"),
+        ("SSLVerifyDepth -1", "whole number"), ("SSLOptions +Everything", "Illegal option"),
+        ("SSLPassPhraseDialog ask", "builtin"), ("SSLCipherSuite SSLv9 HIGH", "protocol"),
+        ("SSLOpenSSLConfCmd ClientAuth x", "openssl.cnf"), ("SSLOpenSSLConfCmd MinProtocol SSLv3", "one of"),
+        ("SSLCARevocationCheck chain no_crl_for_cert_ok", "can't be had"), ("SSLCARevocationCheck chain x", "flag"),
+        ("SSLVHostSNIPolicy loose", "one of"),
+    ],
+)  # fmt: skip
+def test_refused(line: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        Scope().say(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "SSLSessionCache shmcb:/run/x(512000)", "SSLSessionCacheTimeout 300", "SSLUseStapling On",
+        "SSLStaplingCache shmcb:x",
+        "SSLStaplingResponderTimeout 5", "SSLSessionTicketKeyFile x", "SSLEngine optional",
+        "SSLOpenSSLConfCmd Curves X25519:P-256",
+        "SSLCADNRequestFile x", "SSLCipherSuite PROFILE=SYSTEM", "SSLProtocol TLSv1.2 TLSv1.3",
+    ],
+)  # fmt: skip
+def test_taken_with_a_warning(line: str) -> None:
+    assert len(Scope().say(line).warnings) == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "SSLRandomSeed startup builtin", "SSLRandomSeed connect file:/dev/urandom 512", "SSLCompression off",
+        "SSLInsecureRenegotiation off", "SSLCryptoDevice builtin", "SSLFIPS off", "SSLUseStapling off",
+        "SSLOCSPEnable off",
+        "SSLHonorCipherOrder on", "SSLSessionTickets off", "SSLStrictSNIVHostCheck on", "SSLCipherSuite HIGH:!aNULL",
+    ],
+)  # fmt: skip
+def test_taken_as_it_is(line: str) -> None:
+    assert Scope().say(line).warnings == []
+
+
+@pytest.mark.parametrize("line", ["SSLCipherSuite HIGH", "SSLCACertificateFile ca.pem", "SSLCACertificatePath ca"])
+def test_not_for_directories(line: str) -> None:
+    with pytest.raises(ConfigError, match="can't be had for a directory"):
+        within("Directory", "/srv/www").say(line)
+
+
+def test_several_files() -> None:
+    scope = Scope().say("SSLCertificateFile a.pem", "SSLCertificateFile /b.pem", "SSLCertificateFile AUTO")
+    assert [place.path for place in scope.server[ssl.CERTIFICATE_FILES]] == ["/srv/a.pem", "/b.pem", "auto"]
+    assert [place.line for place in scope.server[ssl.CERTIFICATE_FILES]] == [1, 2, 3]
+
+
+def test_commands_of_openssl() -> None:
+    scope = Scope().say("SSLOpenSSLConfCmd MinProtocol TLSv1.2", "SSLOpenSSLConfCmd Groups X25519")
+    assert (scope.server[ssl.PROTOCOLS], scope.server[ssl.CURVE]) == (("TLSv1.2", "TLSv1.3"), "X25519")
+    place = Scope().say("SSLOpenSSLConfCmd DHParameters dh.pem").server[ssl.DH_FILE]
+    assert place is not None
+    assert place.path == "/srv/dh.pem"
+
+
+def test_options_add_up() -> None:
+    outer = in_directory("SSLOptions StdEnvVars StrictRequire")
+    assert effective(outer[ssl.OPTIONS]) == Option.STD_ENV_VARS | Option.STRICT_REQUIRE
+    inner = outer.merged(in_directory("SSLOptions +ExportCertData -StrictRequire"))
+    assert effective(inner[ssl.OPTIONS]) == Option.STD_ENV_VARS | Option.EXPORT_CERT_DATA
+    assert effective(inner.merged(in_directory("SSLOptions FakeBasicAuth"))[ssl.OPTIONS]) == Option.FAKE_BASIC_AUTH
+
+
+def request(**variables: str) -> Any:
+    """A request with some variables of TLS."""
+    return SimpleNamespace(
+        mp_link=SimpleNamespace(tls=SimpleNamespace(variable=variables.get)),
+        headers_in={"X-Head": "a value"},
+        subprocess_env={"NAME": "7"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("expression", "holds"),
+    [
+        ('%{SSL_CLIENT_S_DN_O} eq "Tests"', True), ('%{SSL_CLIENT_S_DN_O} != "Tests"', False),
+        ('%{SSL_CLIENT_S_DN_O} in {"A", "Tests"}', True), ('%{SSL_CLIENT_S_DN_O} in {"A"}', False),
+        ("%{SSL_CIPHER_USEKEYSIZE} >= 128", True), ("%{SSL_CIPHER_USEKEYSIZE} < 1000 and true", True),
+        ("%{SSL_CIPHER_USEKEYSIZE} > 99 && not false", True), ("!(true || false)", False),
+        ("%{SSL_CIPHER} !~ m/^(EXP|NULL)/", True), ("%{SSL_CIPHER} =~ m#^aes#i", True),
+        ("%{SSL_CIPHER} =~ /^aes/", False),
+        ('%{HTTP:X-Head} == "a value"', True), ('%{ENV:NAME} = 7', True), ('%{SSL_NONE} eq ""', True),
+        ('(%{SSL_CIPHER} !~ m/^(EXP|NULL)/ and %{SSL_CLIENT_S_DN_O} in {"Tests"}) or %{HTTPS} eq "off"', True),
+        ('file("/none") eq ""', True), (r'"a\"b" eq "a\"b"', True), ("false or false and true", False),
+    ],
+)  # fmt: skip
+def test_require(expression: str, holds: bool) -> None:
+    req = request(SSL_CLIENT_S_DN_O="Tests", SSL_CIPHER_USEKEYSIZE="256", SSL_CIPHER="AES256")
+    assert compile_expression(expression)(req) is holds
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "", "true false",
+        '"a"', '"a" eq', 'eq "a"', '"a" like "b"', '"a" in "b"', '"a" in {', '"a" =~ "b"', '"a" =~ m/(/',
+        '"a" =~ m/b', "(true", "true)", "%{A", "&& true", "!" * 100 + "true",
+        "(" * 100 + "true" + ")" * 100, "file(x) eq 1",
+    ],
+)  # fmt: skip
+def test_no_expressions(expression: str) -> None:
+    with pytest.raises(ConfigError, match="SSLRequire"):
+        within("Directory", "/srv/www").say(f"SSLRequire {expression}")
+
+
+def test_longer_words_are_greater() -> None:
+    assert (compared("9", "10"), compared("128", "56"), compared("b", "a"), compared("a", "a")) == (-1, 1, 1, 0)
