@@ -229,7 +229,7 @@ def test_combined() -> None:
     [
         ("%Z", "Unrecognized LogFormat directive %Z"),
         ("%^zz", "Unrecognized LogFormat directive %^"),
-        ("%1x", "Unrecognized LogFormat directive %x"),
+        ("%1y", "Unrecognized LogFormat directive %y"),
         ("%", "Ran off end of LogFormat parsing args to some directive"),
         ("%{a", "Ran off end of LogFormat parsing args to some directive"),
         ("a %!200,", "Ran off end of LogFormat parsing args to some directive"),
