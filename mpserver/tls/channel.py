@@ -22,6 +22,8 @@ PIECE = 1 << 18
 FILE_PIECE = 1 << 16
 #: How much is read from the socket at a time: some records.
 READ = 65536
+#: The most that a record holds.
+RECORD = 16384
 MORE = getattr(_socket, "MSG_MORE", 0)
 
 
@@ -36,7 +38,20 @@ class Piece(Protocol):
 class Channel:
     """One connection's TLS, the server's side."""
 
-    __slots__ = ("_error", "_gate", "_in", "_out", "_over", "_owed", "_rest", "_want", "_zero", "object", "sock")
+    __slots__ = (
+        "_error",
+        "_fresh",
+        "_gate",
+        "_in",
+        "_out",
+        "_over",
+        "_owed",
+        "_rest",
+        "_want",
+        "_zero",
+        "object",
+        "sock",
+    )
 
     def __init__(self, sock: _socket.socket, context: ssl.SSLContext, data: bytes) -> None:
         """``data``: what was read from the socket already."""
@@ -52,6 +67,8 @@ class Channel:
         self._rest = b""
         #: How many bytes were encrypted, but not said to be sent: the client has not taken them all.
         self._owed = 0
+        #: Nothing was received since the handshake.
+        self._fresh = True
         #: Our last word is said.
         self._over = False
 
@@ -110,7 +127,11 @@ class Channel:
         with self._gate:
             if self._over:
                 return self.sock.recv(READ)  # nobody cares what it is
-            plain = self._decrypted()
+            # (what came with the end of the handshake is not looked at yet; later there is at most a part of a record)
+            plain: bytes | None = b""
+            if self._fresh:
+                self._fresh = False
+                plain = self._decrypted()
             while not plain:
                 data = b"" if plain is None else self.sock.recv(READ)
                 if not data:
@@ -123,22 +144,23 @@ class Channel:
 
     def _decrypted(self) -> bytes | None:
         """What can be decrypted; None: the client has said that it will say no more."""
-        read = self.object.read
-        found = []
+        spoken, incoming = self.object, self._in
+        found = b""
         try:
             while True:
-                data = read(READ)
+                data = spoken.read(RECORD)
                 if not data:
-                    break
-                found.append(data)
+                    return found or None
+                found = found + data if found else data
+                if not incoming.pending and not spoken.pending():
+                    return found  # (to find that by reading takes longer than all the rest)
         except self._want:
-            return found[0] if len(found) == 1 else b"".join(found)
+            return found
         except self._zero:
-            pass
+            return found or None
         except self._error as error:
             self._flush_quietly()
             raise ConnectionAbortedError(str(error)) from error
-        return b"".join(found) or None
 
     def send(self, data: bytes | memoryview, flags: int = 0, /) -> int:
         """Send as much as the client takes now.
