@@ -32,12 +32,11 @@ from mpserver.modules.python.application_errors import describe, refusing
 from mpserver.phases import facts
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.timeouts import Timeouts
-from mpserver.serving import greeting, refusals
+from mpserver.serving import refusals
 from mpserver.serving.connection import Connection
 from mpserver.serving.delayed_flush import DelayedFlush
 from mpserver.serving.handing_over import GivingBack, HandingOver
 from mpserver.serving.offloader import Offloader
-from mpserver.serving.relays import Relays
 from mpserver.serving.requests import Requests
 from mpserver.serving.states import LAST_WAIT, READING, WAITING
 from mpserver.serving.tracked_connection import Closings, TrackedConnection
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from mpserver.serving.connection_handlers import ConnectionHandlers, Starter
     from mpserver.serving.leased_listeners import LeasedListeners
     from mpserver.serving.owner import Owner
+    from mpserver.serving.relays import Relays
 
 
 class Interpreter(Requests):
@@ -117,7 +117,8 @@ class Interpreter(Requests):
         self._start_connection: Starter = self.connection_type.start
         #: Begins with a connection that was accepted here.
         self.arrive: Starter = self.connection_type.arrive
-        self.relays = Relays(boot.interpreter_id.name) if facts.has_tls(configuration) else None
+        #: Carries connections whose TLS is spoken here; None where no server speaks any.
+        self.relays: Relays | None = None
         #: None where no server has any.
         self.connection_handlers: ConnectionHandlers | None = None
         if facts.takes_connections(configuration):
@@ -125,12 +126,11 @@ class Interpreter(Requests):
 
             self._start_connection = starter(True, self.connection_type.start, self.run_connection_handler)
             self.connection_handlers = ConnectionHandlers(self)
-        if self.relays is not None:
-            from mpserver.serving.tls import Speaking  # (as above)
+        if facts.has_tls(configuration):
+            from mpserver.serving import tls  # (as above)
 
-            speaking = Speaking(configuration, self._start_connection)
-            self.arrive = greeting.starter(self.arrive, speaking.arrive)
-            self._start_connection = greeting.starter(self._start_connection, speaking.start)
+            begun = tls.begin(boot.interpreter_id.name, configuration, self.arrive, self._start_connection)
+            self.relays, self.arrive, self._start_connection = begun
 
     def _scoreboard_entry(self, board: Scoreboard) -> ScoreboardEntry:
         """Its place on the scoreboard."""

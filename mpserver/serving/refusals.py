@@ -10,7 +10,7 @@ from mpserver.api.error_log import CRIT
 from mpserver.errors import ConfigError, RequestError, Unavailable
 from mpserver.ipc import messages
 from mpserver.modules.python.application_errors import describe
-from mpserver.serving.states import READING, WAITING
+from mpserver.serving.states import READING, TLS, WAITING
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ def _since(connection: Connection) -> float:
 
 def _is_silent(connection: Connection, now: float) -> bool:
     """Whether nothing has come on it yet, for some time."""
+    if connection.state == TLS:
+        return now - _since(connection) >= NEW_AND_SILENT
     if connection.state != READING or connection.served or connection.buffer or connection.reader is not None:
         return False
     return now - _since(connection) >= NEW_AND_SILENT

@@ -25,9 +25,10 @@ from mpserver.serving.connection import Connection
 from mpserver.serving.delayed_flush import DelayedFlush
 from mpserver.serving.offloader import Offloader
 from mpserver.serving.refusals import Refusals, unusable
-from mpserver.serving.relays import Relays
-from mpserver.tls.session import Session, pack_origin
-from mpserver.typing import Any, Protocol
+from mpserver.typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from mpserver.serving.relays import Relays
 
 
 class Printed(Protocol):
@@ -260,8 +261,12 @@ class Requests(Refusals):
 
         :raises OSError: there is no room for the descriptors.
         """
+        from mpserver.tls.session import pack_origin  # (those that speak TLS have it already)
+
         channel, session, relays = connection.channel, connection.tls, self.relays
-        assert channel is not None and isinstance(session, Session) and relays is not None
+        assert channel is not None
+        assert session is not None
+        assert relays is not None
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
         message = messages.Message(
             kind,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from mpserver.api.error_log import ERROR, INFO
 from mpserver.modules.ssl.pieces import unpacked
 from mpserver.serving.connection import Connection
-from mpserver.serving.greeting import Greeting
+from mpserver.serving.greeting import Greeting, Starter, starter
+from mpserver.serving.relays import Relays
 from mpserver.serving.states import READING
 from mpserver.system.loop import READ, WRITE
 from mpserver.tls import contexts
@@ -54,6 +55,16 @@ class Contexts:
     def read(self, number: int, is_key: bool = False) -> tuple[bytes, str]:
         """See `mpserver.tls.contexts.Read`."""
         return unpacked(self._configuration.piece(number), is_key)
+
+
+def begin(name: str, configuration: Finished, arrive: Starter, start: Starter) -> tuple[Relays, Starter, Starter]:
+    """What an interpreter has where a server speaks TLS: its relays, and how connections arrive and start there.
+
+    :param name: the interpreter's.
+    :param arrive: how those begin that it accepts; ``start``: those that it gets, and those whose TLS has begun.
+    """
+    speaking = Speaking(configuration, start)
+    return Relays(name), starter(arrive, speaking.arrive), starter(start, speaking.start)
 
 
 class Speaking:

@@ -214,7 +214,7 @@ def _verified(spoken: Any) -> list[bytes]:
     return [der if isinstance(der, bytes) else der.public_bytes(2) for der in chain or ()]
 
 
-def pack_origin(client: Any, local: Any, session: Session) -> bytes:
+def pack_origin(client: Any, local: Any, session: Any) -> bytes:
     """Where a connection comes from whose TLS is spoken elsewhere, for `unpack_origin`."""
     return marshal.dumps((client, local, session.pack()))
 

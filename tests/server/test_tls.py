@@ -253,3 +253,22 @@ def test_openssl_speaks_with_it(secure: Secure) -> None:
     )  # fmt: skip
     assert "ALPN protocol: http/1.1" in told
     assert "CN=b" in told.replace(" ", "")
+
+
+LOADED = """
+import sys
+from mod_python import apache
+
+def handler(req):
+    names = [name for name in sys.modules if name.startswith(("mpserver.tls", "mpserver.serving.tls", "ssl", "_ssl"))]
+    req.write(" ".join(["loaded:", *names]))
+    return apache.OK
+"""
+
+
+def test_who_speaks_none_loads_nothing_of_it(start_server: StartServer) -> None:
+    conf = (
+        "<Location />\nSetHandler mod_python\nPythonHandler loaded\nPythonPath \"['${WWW}'] + sys.path\"\n</Location>"
+    )
+    server = start_server(conf, {"loaded.py": LOADED}, backend=BACKENDS[0])
+    assert server.get("/").text == "loaded:"

@@ -250,6 +250,28 @@ def test_old_protocols_are_refused(secure: Secure) -> None:
         pass
 
 
+def test_a_long_request_keeps_nobody_waiting(secure: Secure) -> None:
+    (secure.server.www / "go").unlink(missing_ok=True)
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(secure.client.connect("a.example")) for _ in range(6)]
+        # (the first makes the router know where the requests of this host go)
+        assert secure.client.get("a.example", "/app").status == 200
+        for connection in connections:
+            assert connection.get("/app").status == 200
+        waiting = connections.pop()
+        answers: list[int] = []
+        thread = threading.Thread(target=lambda: answers.append(waiting.get("/app?wait").status))
+        thread.start()
+        wait_for((secure.server.www / "begun").exists, "the request to begin")
+        for connection in connections:
+            assert connection.get("/app").status == 200
+        assert answers == []
+        (secure.server.www / "go").touch()
+        thread.join(PATIENCE)
+        assert answers == [200]
+    (secure.server.www / "begun").unlink()
+
+
 def test_a_graceful_restart_loses_nothing(secure: Secure) -> None:
     server = secure.server
     (server.www / "go").unlink(missing_ok=True)
