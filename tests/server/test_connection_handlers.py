@@ -272,7 +272,7 @@ def test_long_lines_are_cut(talker: Talker) -> None:
         ("result = None", "ConnectionHandler 'talk::run talk::second'"),
         ("result = True", "returned invalid return code."),
         ("conn.write(5)", "TypeError: a bytes-like object is required, not 'int'"),
-        ("conn.own = 1", "AttributeError: "),
+        ("conn.nothing", "AttributeError: "),
         ("raise SystemExit(3)", "ConnectionHandler talk::run: SystemExit: 3"),
     ],
 )
