@@ -27,18 +27,26 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def server_port(req: RequestConfig) -> int:
-    """The port that the request was sent to, as the client named it or else ServerName has it (UseCanonicalName)."""
-    host = req.mp_head.host
-    if host and not req.mp_plan.canonical_name:
+    """The port that the request was sent to, by UseCanonicalName and UseCanonicalPhysicalPort.
+
+    That of the client's Host where that counts, else ServerName's, or that of the socket.
+    """
+    plan, host = req.mp_plan, req.mp_head.host
+    if host and plan.canonical_name != "on":
         _, colon, port = host.rpartition(":")
         if colon and port.isdecimal():
             return int(port)
-    return req.mp_server_object.port or DEFAULT_PORTS[scheme(req)]
+    named, physical = req.mp_server_object.port, 0
+    if plan.physical_port:
+        physical = req.connection.local_addr[1]
+        if plan.canonical_name != "on":
+            named, physical = physical, named
+    return named or physical or DEFAULT_PORTS.get(scheme(req), 80)
 
 
 def scheme(req: RequestConfig) -> str:
-    """http, or https on an encrypted connection."""
-    return "https" if req.mp_is_https() else "http"
+    """https on an encrypted connection; else that of ServerName, or http."""
+    return "https" if req.mp_is_https() else req.mp_plan.scheme or "http"
 
 
 def server_name(req: RequestConfig) -> str:
@@ -79,7 +87,7 @@ def script_name(req: RequestConfig) -> str:
 def construct_url(req: RequestConfig, path: str) -> str:
     """scheme://host[:port]path; a default port is left out."""
     port = server_port(req)
-    shown = "" if port == DEFAULT_PORTS[scheme(req)] else f":{port}"
+    shown = "" if port == DEFAULT_PORTS.get(scheme(req), 80) else f":{port}"
     return f"{scheme(req)}://{server_name(req)}{shown}{path}"
 
 

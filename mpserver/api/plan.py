@@ -38,6 +38,9 @@ class RequestPlan(Protocol):
     file_etag: int
     range_limits: Limits
     signature: str
+    #: UseCanonicalPhysicalPort; the scheme of ServerName, "" for none.
+    physical_port: bool
+    scheme: str
     server: Any
     python_path: str | None
     autoreload: bool

@@ -71,7 +71,7 @@ class ReadServer(Server):
 
     def keep(self, children: Tree) -> None:
         """Set the directives."""
-        self.is_bare = all(node.name.lower() in _NAMING for node in children)
+        self.is_bare = all(node.name.lower() in _NAMING and "://" not in node.raw for node in children)
         self.packed = marshal.dumps(to_plain(children), MARSHAL)
 
     def children(self) -> Tree:

@@ -35,6 +35,8 @@ S = TypeVar("S", bound=Named)
 
 #: As written: ``[scheme://]host[:port]``. `split_name` takes it apart.
 SERVER_NAME: Setting[str] = Setting("ServerName", "", travels=False)
+#: The scheme that it begins with, in lower case: a front end speaks it for this server; "": its own.
+SERVER_SCHEME: Setting[str] = Setting("ServerName's scheme", "")
 SERVER_ALIAS: Setting[tuple[str, ...]] = Setting("ServerAlias", (), append, travels=False)
 
 #: Gives the addresses of a host name; OSError if it has none.
@@ -81,6 +83,8 @@ def _server_name(call: Call) -> None:
         raise ConfigError(f'Invalid ServerName "{call.args[0]}" use ServerAlias to set multiple server names.')
     split_name(call.args[0])
     call.server[SERVER_NAME] = call.args[0]
+    if _SCHEME.match(call.args[0]):
+        call.server[SERVER_SCHEME] = call.args[0].partition("://")[0].lower()
 
 
 def _server_alias(call: Call) -> None:

@@ -70,8 +70,9 @@ class Plan:
         "compile_added", "conf", "config_pairs", "content", "debug", "document_root", "error_documents", "error_head",
         "file_etag", "filters", "handler", "handlers", "has_end", "has_last_handlers", "hostname_lookups",
         "interpreter", "interpreter_id", "limit_body", "loader", "named", "needs_python", "option_pairs", "options",
-        "pass_auth", "phases", "python_config", "python_path", "range_limits", "redirect", "requires", "server",
-        "server_software", "signature", "steps", "subrequests", "tell", "time_limit", "_added",
+        "pass_auth", "phases", "physical_port", "python_config", "python_path", "range_limits", "redirect",
+        "requires", "scheme", "server", "server_software", "signature", "steps", "subrequests", "tell", "time_limit",
+        "_added",
     )  # fmt: skip
 
     redirect: Callable[[Request, str], None]
@@ -105,6 +106,8 @@ class Plan:
     file_etag: int
     range_limits: Limits
     signature: str
+    physical_port: bool
+    scheme: str
     error_documents: Mapping[int, str | Expression]
 
     def __init__(self, server: Server, conf: Conf) -> None:

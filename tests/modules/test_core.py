@@ -311,7 +311,7 @@ CONTEXTS = {
         "Alias CGIScriptTimeout HostnameLookups LogLevel PythonExecutable PythonInputFilter "
         "PythonInterpBackend PythonInterpMaxMemory PythonInterpNice PythonInterpPreload PythonInterpUser "
         "PythonOutputFilter PythonRequestTimeout "
-        "MaxRanges MaxRangeOverlaps MaxRangeReversals "
+        "MaxRanges MaxRangeOverlaps MaxRangeReversals UseCanonicalPhysicalPort "
         "PythonVirtualEnv ScriptAlias UseCanonicalName "
         "PythonInterpIdleTimeout PythonInterpMaxRequests PythonInterpReload"
     ),

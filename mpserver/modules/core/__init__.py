@@ -75,6 +75,8 @@ PID_FILE = Setting("PidFile", "logs/mpserver.pid")
 MUTEX: Setting[dict[str, Mutex]] = Setting("Mutex", {}, update)
 #: "on", "off" or "dns". Directory level.
 USE_CANONICAL_NAME = Setting("UseCanonicalName", "off")
+#: Whether the port of the socket counts, before ServerName's or after it. Directory level.
+USE_CANONICAL_PHYSICAL_PORT = Setting("UseCanonicalPhysicalPort", False)
 #: "on", "off" or "double". Directory level.
 HOSTNAME_LOOKUPS = Setting("HostnameLookups", "off")
 

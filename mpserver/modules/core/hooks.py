@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mpserver.api import constants
+from mpserver.config.hosts import SERVER_SCHEME
 from mpserver.config.server import Server
 from mpserver.config.settings import Conf
 from mpserver.http1.ranges import Limits
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from mpserver.api.output_filters import OutputFactory
     from mpserver.api.request import Request
 
+#: What AddDefaultCharset is for.
+DEFAULT_CHARSET_FOR = ("text/plain", "text/html")
+
 #: (httpd's core_override_type is the very first fixup)
 ORDER = {"translate_path": Order.LAST, "fixups": Order.FIRST}
 
@@ -42,6 +46,7 @@ def set_up(planning: Planning) -> None:
     plan.limit_body = conf[core.LIMIT_REQUEST_BODY]
     plan.file_etag = conf[core.FILE_ETAG].effective
     plan.range_limits = Limits(conf[core.MAX_RANGES], conf[core.MAX_RANGE_OVERLAPS], conf[core.MAX_RANGE_REVERSALS])
+    plan.physical_port, plan.scheme = conf[core.USE_CANONICAL_PHYSICAL_PORT], planning.server.conf[SERVER_SCHEME]
     plan.signature = conf[core.SERVER_SIGNATURE]
     plan.error_documents = conf[core.ERROR_DOCUMENT]
 
@@ -92,6 +97,24 @@ def fixups(planning: Planning) -> Step | None:
         return constants.OK
 
     return override
+
+
+def head(planning: Planning) -> Step | None:
+    """AddDefaultCharset: text/html and text/plain get it, unless they have a charset."""
+    charset = planning.conf[core.ADD_DEFAULT_CHARSET]
+    if charset is None:
+        return None
+
+    def add(req: Request) -> int:
+        media, semicolon, parameters = (req.mp_content_type or "").partition(";")
+        if media.strip().lower() in DEFAULT_CHARSET_FOR and "charset=" not in parameters.lower():
+            req.mp_content_type = f"{media.strip()}; charset={charset}{semicolon}{parameters}"
+        return constants.OK
+
+    return add
+
+
+error_head = head
 
 
 def insert_filter(planning: Planning) -> Insertion | None:

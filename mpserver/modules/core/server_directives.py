@@ -25,6 +25,7 @@ from mpserver.modules.core import (
     SERVER_SIGNATURE,
     THREAD_STACK_SIZE,
     TRACE_ENABLE,
+    USE_CANONICAL_PHYSICAL_PORT,
 )
 from mpserver.modules.core.file_etag import WORDS, FileETag
 
@@ -176,6 +177,12 @@ DIRECTIVES: tuple[Directive, ...] = (
         help="On, Off or NoDecode: what %2F in a path is",
     ),
     Directive("MergeSlashes", Args.FLAG, SERVER_VHOST, values.server(MERGE_SLASHES, values.flag)),
+    Directive(
+        "UseCanonicalPhysicalPort",
+        Args.FLAG,
+        NOT_HTACCESS,
+        values.directory(USE_CANONICAL_PHYSICAL_PORT, values.flag),
+    ),
     Directive("Protocols", Args.ITERATE, SERVER_VHOST, _protocols, help="http/1.1"),
     Directive("ProtocolsHonorOrder", Args.FLAG, SERVER_VHOST, lambda _call: None),  # (there is one protocol)
     Directive("NameVirtualHost", Args.TAKE1, SERVER_ONLY, _name_virtual_host, help="an address"),
