@@ -240,11 +240,13 @@ class Master:
 
     def about(self) -> dict[str, Any]:
         """Facts about the server, for the status."""
+        renewal = self._reload.current.renewal
         return {
             "version": VERSION,
             "pid": os.getpid(),
             "generation": self._reload.current.number,
             "started": self._started,
+            "certificates": [] if renewal is None else renewal.ends(),
         }
 
     # ---- signals

@@ -142,6 +142,10 @@ def table(found: dict[str, Any]) -> str:
                 notes.append(f"{where} is in a request for {now - interp['began']:.1f} s: {interp['line']}")
             if interp["failed"]:
                 notes.append(f"{where} failed {_age(now - interp['failed'])} ago: {interp['error']}")
+    for certificate in found.get("certificates", ()):
+        left = certificate["ends"] - now
+        file = certificate["file"]
+        notes.append(f"{file} is good for {_age(left)}" if left > 0 else f"{file} ended {_age(-left)} ago")
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     head = f"mpserver/{found['version']}, pid {found['pid']}, up {_age(now - found['started'])}"
     lines = [

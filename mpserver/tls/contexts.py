@@ -111,15 +111,16 @@ def _load(context: ssl.SSLContext, place: int, chain: bytes, key: bytes, phrase:
             # (without a phrase OpenSSL would ask on the terminal)
             context.load_cert_chain(chain_name, key_name, password=lambda: phrase)
         except (ssl.SSLError, OSError, ValueError) as error:
-            raise ContextError(_in_words(error), place) from error
+            raise ContextError(_in_words(error, b"ENCRYPTED" in key), place) from error
 
 
-def _in_words(error: Exception) -> str:
+def _in_words(error: Exception, is_encrypted: bool) -> str:
     reason = getattr(error, "reason", None)
+    if is_encrypted and (reason or "").upper().replace(" ", "_") in ("", "PEM_LIB", "BAD_DECRYPT"):
+        return "the private key can't be decrypted: its pass phrase is missing or wrong (SSLPassPhraseDialog)"
     return {
         "KEY_VALUES_MISMATCH": "the private key is another certificate's",
         "KEY_TYPE_MISMATCH": "the private key is of another kind than the certificate",
-        "BAD_DECRYPT": "the private key can't be decrypted: its pass phrase is missing or wrong",
         "EE_KEY_TOO_SMALL": "the key is too small for today's security (OpenSSL's level): make an RSA one of 2048 bits",
         "CA_MD_TOO_WEAK": "a certificate of the chain is signed with a digest that is broken",
         "BAD_BASE64_DECODE": "the text between BEGIN and END is damaged",

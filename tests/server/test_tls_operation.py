@@ -350,6 +350,7 @@ def test_a_certificate_for_development(development: tuple[Server, int]) -> None:
     for host in ("localhost", "alias.example"):
         assert client.get(host, "/page.txt").text == "a page"
     assert server.wait_for_log("TLSv1.3 TLSv1.3 - alias.example 200", "tls.log").count("TLSv1.3") == 4
+    assert f"{made} is good for 396 d" in server.command("--status").stdout
     before = made.read_bytes()
     assert "Syntax OK" in server.command("-t").stderr
     assert made.read_bytes() == before
@@ -365,3 +366,56 @@ def test_a_browser(development: tuple[Server, int], tmp_path: Path) -> None:
         assert window.run("return getComputedStyle(document.getElementById('told')).color") == "rgb(1, 2, 3)"
         assert window.run("return window.isSecureContext") is True
     server.wait_for_log("TLSv1.3 TLSv1.3 - localhost 200", "tls.log")
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("", "needs a certificate"),
+        ("SSLCertificateFile ${CA}/none.pem", "none.pem' can't be read: No such file or directory"),
+        ("SSLCertificateFile ${CA}/first.key", "first.key: OpenSSL can't use it"),
+        ("SSLCertificateFile ${CA}/first.pem\nSSLCertificateKeyFile ${CA}/second.key", "another certificate's"),
+        (
+            "SSLCertificateFile ${CA}/first.pem\nSSLCertificateKeyFile ${CA}/first.pem",
+            "first.pem: OpenSSL can't use it",
+        ),
+        (
+            "SSLCertificateFile ${CA}/locked.pem\nSSLCertificateKeyFile ${CA}/locked.key\n",
+            "pass phrase is missing or wrong",
+        ),
+        (
+            "SSLCertificateFile ${CA}/first.pem\nSSLCertificateKeyFile ${CA}/first.key\nSSLCipherSuite NONE-SUCH",
+            "NONE-SUCH",
+        ),
+        (
+            "SSLCertificateFile ${CA}/first.pem\nSSLCertificateKeyFile ${CA}/first.key\nSSLVerifyClient require",
+            "SSLCACert",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_told(authority: Authority, tmp_path: Path, lines: str, told: str) -> None:
+    if not (authority.folder / "locked.key").exists():
+        authority.issue("locked", phrase="secret words")
+    conf = f'Listen 127.0.0.1:1 https\nSSLPassPhraseDialog "exec:/bin/echo wrong"\nSSLEngine on\n{lines}\n'
+    server = Server(tmp_path, conf, variables={"CA": str(authority.folder)})
+    done = server.command("-t", check=False)
+    server.reserved.release()
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "Syntax error on line" in done.stderr
+
+
+def test_pass_phrases_are_asked_for(start_server: StartServer, authority: Authority, tmp_path: Path) -> None:
+    if not (authority.folder / "locked.key").exists():
+        authority.issue("locked", phrase="secret words")
+    program = tmp_path / "phrase"
+    program.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\necho secret words\n')
+    program.chmod(0o755)
+    conf = CONF.replace("${ROOT}/used", str(authority.folder / "locked")) + f"SSLPassPhraseDialog exec:{program}\n"
+    with secured(start_server, authority, conf, mode="foreground") as secure:
+        secure.client.context.check_hostname = False
+        with secure.client.connect("a.example", sni=False) as connection:
+            assert connection.get("/app").status == 200
+        secure.server.send(signal.SIGUSR1)
+        wait_for(lambda: secure.server.log().count("resuming normal operations") >= 2, "the restart")
+    assert (tmp_path / "asked").read_text() == "a.example:443 RSA\n"

@@ -13,7 +13,7 @@ from mpserver.api import error_log
 from mpserver.config import records
 from mpserver.modules.ssl.pieces import packed, unpacked
 from mpserver.modules.ssl.profiles import Encryption
-from mpserver.tls import contexts
+from mpserver.tls import certificate, contexts
 from mpserver.tls.profile import Profile
 from mpserver.typing import Any
 
@@ -73,6 +73,17 @@ class Renewal:
             self._log(error_log.ERROR, f"{names} changed, but can't be kept: {error.strerror}")
             return
         self._log(error_log.NOTICE, f"{names} changed: new connections get what is there now")
+
+    def ends(self) -> list[dict[str, Any]]:
+        """Until when the certificates are good that are served: their files, and seconds since the epoch."""
+        profiles = dict.fromkeys(self._encryption.profiles.values())
+        numbers = dict.fromkeys(pair.chain for profile in profiles for pair in profile.certificates)
+        found = []
+        for number in numbers:
+            chain = certificate.ders(self._pieces[number])
+            if chain:
+                found.append({"file": self._sources[number][0][0], "ends": certificate.read(chain[0]).ends})
+        return found
 
     def _read(self, changed: list[int]) -> list[bytes]:
         """The pieces, the changed ones read anew."""
