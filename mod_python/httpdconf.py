@@ -42,6 +42,9 @@ class Directive:
     :param flipslash: write backslashes as slashes, for paths of Windows.
     """
 
+    #: What flipslash is, unless it is given.
+    usual_flipslash = 1
+
     def __init__(self, name: str, val: str, flipslash: int = 1) -> None:
         self.name = name
         self.val = str(val)
@@ -53,7 +56,7 @@ class Directive:
         return f"{' ' * self.indent}{self.name} {value}\n"
 
     def __repr__(self) -> str:
-        more = "" if self.flipslash else ", flipslash=0"
+        more = "" if bool(self.flipslash) == bool(self.usual_flipslash) else f", flipslash={int(bool(self.flipslash))}"
         if type(self) is Directive:
             return f"Directive({self.name!r}, {self.val!r}{more})"
         return f"{type(self).__name__}({self.val!r}{more})"
@@ -183,6 +186,9 @@ DIRECTIVES = (
     "TypesConfig", "User",
 )  # fmt: skip
 
+#: Those whose values hold backslashes that are no paths of Windows: quotes in a format, regular expressions in Python.
+KEEP_BACKSLASHES = frozenset({"LogFormat", "PythonPath"})
+
 #: Sections that have a class of their name.
 SECTIONS = (
     "Directory", "DirectoryMatch", "Files", "FilesMatch", "IfDefine", "IfModule", "IfVersion", "Location",
@@ -191,10 +197,18 @@ SECTIONS = (
 
 
 def _directive(name: str) -> type[Directive]:
-    def __init__(self: Directive, val: str, flipslash: int = 1) -> None:
+    usual = 0 if name in KEEP_BACKSLASHES else 1
+
+    def __init__(self: Directive, val: str, flipslash: int = usual) -> None:
         Directive.__init__(self, name, val, flipslash)
 
-    return type(name, (Directive,), {"__init__": __init__, "__module__": __name__, "__doc__": f"A {name} line."})
+    attributes = {
+        "__init__": __init__,
+        "__module__": __name__,
+        "__doc__": f"A {name} line.",
+        "usual_flipslash": usual,
+    }
+    return type(name, (Directive,), attributes)
 
 
 def _section(name: str) -> type[ContainerTag]:

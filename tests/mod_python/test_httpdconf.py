@@ -55,6 +55,23 @@ def test_text() -> None:
     assert str(sample()) == TEXT
 
 
+@pytest.mark.parametrize(
+    ("directive", "text", "python"),
+    [
+        (made.LogFormat(r'"%h \"%r\"" common'), 'LogFormat "%h \\"%r\\"" common\n', r"""LogFormat('"%h \\"%r\\"" common')"""),
+        (made.LogFormat(r"a\b", flipslash=1), "LogFormat a/b\n", r"LogFormat('a\\b', flipslash=1)"),
+        (made.PythonPath(r"[r'C:\lib']+sys.path"), "PythonPath [r'C:\\lib']+sys.path\n", None),
+        (made.DocumentRoot(r"C:\www"), "DocumentRoot C:/www\n", r"DocumentRoot('C:\\www')"),
+        (made.DocumentRoot(r"C:\www", flipslash=0), "DocumentRoot C:\\www\n", r"DocumentRoot('C:\\www', flipslash=0)"),
+    ],
+)
+def test_backslashes_stay_where_they_are_no_paths(directive: Directive, text: str, python: str | None) -> None:
+    assert str(directive) == text
+    if python is not None:
+        assert repr(directive) == python
+    assert str(eval(repr(directive), dict(vars(httpdconf)))) == text
+
+
 def test_repr_is_python_for_the_same() -> None:
     source = repr(sample())
     again = eval(source, dict(vars(httpdconf)))
