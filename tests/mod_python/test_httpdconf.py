@@ -58,7 +58,11 @@ def test_text() -> None:
 @pytest.mark.parametrize(
     ("directive", "text", "python"),
     [
-        (made.LogFormat(r'"%h \"%r\"" common'), 'LogFormat "%h \\"%r\\"" common\n', r"""LogFormat('"%h \\"%r\\"" common')"""),
+        (
+            made.LogFormat(r'"%h \"%r\"" common'),
+            'LogFormat "%h \\"%r\\"" common\n',
+            r"""LogFormat('"%h \\"%r\\"" common')""",
+        ),
         (made.LogFormat(r"a\b", flipslash=1), "LogFormat a/b\n", r"LogFormat('a\\b', flipslash=1)"),
         (made.PythonPath(r"[r'C:\lib']+sys.path"), "PythonPath [r'C:\\lib']+sys.path\n", None),
         (made.DocumentRoot(r"C:\www"), "DocumentRoot C:/www\n", r"DocumentRoot('C:\\www')"),
