@@ -24,6 +24,7 @@ from mpserver.api.runtime import lend
 from mpserver.application import imports, restrictions
 from mpserver.application.misfit import Misfit
 from mpserver.application.output import PrintedOutput, server_of
+from mpserver.application.preloaded import Preloaded
 from mpserver.application.services import InterpreterServices
 from mpserver.ipc import messages
 from mpserver.ipc.scoreboard import IDLE, Scoreboard, ScoreboardEntry
@@ -69,7 +70,7 @@ class Interpreter(Requests):
 
     output: PrintedOutput
 
-    def __init__(self, boot: Boot, inbox: _socket.socket, loader: Loader | None = None) -> None:
+    def __init__(self, boot: Boot, inbox: _socket.socket, preloaded: Preloaded | None = None) -> None:
         self.boot = boot
         self.interpreter_id = boot.interpreter_id
         self.home = boot.interpreter_id
@@ -78,7 +79,7 @@ class Interpreter(Requests):
         self.inbox = inbox
         inbox.setblocking(False)
         configuration = boot.configuration
-        self.loader = Loader() if loader is None else loader
+        self.loader = Loader() if preloaded is None else preloaded.loader
         self.loader.log = self._log
         self.loader.may_move = boot.kind == "own" and boot.interpreter_id.kind == "auto"
         environments = facts.environments(configuration)
@@ -87,8 +88,11 @@ class Interpreter(Requests):
         self.planner.one_process = boot.one_process
         main = self.planner.host(configuration.main)
         self.log: ErrorLog = main.log
-        named = server_of(configuration, boot.interpreter_id.name)
-        self.output = PrintedOutput(self.planner.host(named).log, boot.interpreter_id.name)
+        if preloaded is None:
+            named = server_of(configuration, boot.interpreter_id.name)
+            self.output = PrintedOutput(self.planner.host(named).log, boot.interpreter_id.name)
+        else:
+            self.output = preloaded.output
         board = Scoreboard.attach(boot.scoreboard)
         self._ceiling = descriptors.limit().ceiling
         #: The limit of descriptors that programs get.

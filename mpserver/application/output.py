@@ -112,10 +112,34 @@ class Lines(io.TextIOBase):
         self._log.log(self._level, text, module="python")
 
 
+class HeldLog(ErrorLog):
+    """An error log whose messages wait until it is clear that they count."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self, log: ErrorLog) -> None:
+        super().__init__(log.fd, log.level, log.levels)
+        #: Levels and texts; None once they are written as they come.
+        self._held: list[tuple[int, str, str]] | None = []
+
+    def log(self, level: int, text: str, *, module: str = "core", **more: Any) -> None:
+        """Write one message, now or at the `release`."""
+        if self._held is None:
+            super().log(level, text, module=module, **more)
+        else:
+            self._held.append((level, text, module))
+
+    def release(self) -> None:
+        """Write what waits, and from now on everything at once."""
+        held, self._held = self._held or [], None
+        for level, text, module in held:
+            super().log(level, text, module=module)
+
+
 class PrintedOutput:
     """``sys.stdout`` (level notice) and ``sys.stderr`` (level warn) of an interpreter."""
 
-    __slots__ = ("partial", "stderr", "stdout")
+    __slots__ = ("_installed", "partial", "stderr", "stdout")
 
     def __init__(self, log: ErrorLog, name: str) -> None:
         #: What waits for the end of its line, by thread and level.
@@ -123,10 +147,13 @@ class PrintedOutput:
         prefix = f"[interpreter {name}] "
         self.stdout = Lines("<stdout>", log, levels.NOTICE, prefix, self.partial)
         self.stderr = Lines("<stderr>", log, levels.WARN, prefix, self.partial)
+        self._installed = False
 
     def install(self) -> None:
-        """Make it what ``print`` and ``warnings`` write to."""
-        sys.stdout, sys.stderr = self.stdout, self.stderr
+        """Make it what ``print`` and ``warnings`` write to; once, for the application may have put its own there."""
+        if not self._installed:
+            self._installed = True
+            sys.stdout, sys.stderr = self.stdout, self.stderr
 
     def flush(self) -> None:
         """The end of a request: log the partial lines of its thread."""

@@ -13,16 +13,16 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import socket
 
-    from mpserver.api.loader import Loader
     from mpserver.api.request import Request
+    from mpserver.application.preloaded import Preloaded
     from mpserver.serving.boot import Boot
 
 
 class LimitedInterpreter(Interpreter):
     """The engine of one interpreter whose requests are counted."""
 
-    def __init__(self, boot: Boot, inbox: socket.socket, loader: Loader | None = None) -> None:
-        super().__init__(boot, inbox, loader)
+    def __init__(self, boot: Boot, inbox: socket.socket, preloaded: Preloaded | None = None) -> None:
+        super().__init__(boot, inbox, preloaded)
         self._limit = RequestLimit(boot.lifetime.requests, self._reached)
 
     def ended(self, req: Request | None = None) -> None:

@@ -3,120 +3,253 @@
 Which they are shows in the configuration: those of PythonInterpPreload, those of PythonImport for the
 interpreter's name, and the handlers of every section whose requests run under that name. A module that fails
 to load here is left to the interpreters, which report it with the request that wants it.
+
+What is loaded before a fork must be fit for it: a socket, a thread or random numbers would be the same in all of the
+processes, or missing in them. So each try has a process of its own, which is thrown away where anything speaks against
+it; nothing is ever loaded twice in one. The tries, until one serves: everything; the libraries that the application
+had imported by then; those of them that opened nothing; nothing.
 """
 
 from __future__ import annotations
 
+import atexit
+import functools
 import gc
+import importlib
+import marshal
 import os
+import signal
+import socket
 import sys
-import threading
-import time
-from collections.abc import Collection
+from collections.abc import Callable
 
+from mpserver.api import runtime
 from mpserver.api.loader import Loader
+from mpserver.application.output import HeldLog, PrintedOutput
+from mpserver.application.preloaded import Preloaded
+from mpserver.interpreters import opened
+from mpserver.interpreters.loading import Load
 from mpserver.phases.facts import Wanted
-from mpserver.system import own_imports
-from mpserver.typing import NamedTuple
+from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+if TYPE_CHECKING:
+    from mpserver.api.error_log import ErrorLog
+
+#: How long the ``atexit`` functions of a process that is thrown away may take, in seconds.
+LEAVE_WITHIN = 5
+
+#: What a try tells that went well.
+WENT_WELL = b"\0"
+
+#: A folder with one of these names has libraries.
+_LIBRARIES = frozenset({"site-packages", "dist-packages"})
+_STANDARD = os.path.dirname(os.__file__) + os.sep
+#: Modules that are no libraries of the application.
+_OURS = frozenset({"mpserver", "mod_python", "__main__", "sitecustomize", "usercustomize"})
 
 
-class Load:
-    """Loads modules one by one, each as if it were the first, and sees whether they go together."""
+class Result(NamedTuple):
+    """Why a try failed."""
+
+    #: What the modules opened, as in "opened a socket"; "": a module can't be loaded here.
+    why: str = ""
+    #: The libraries that could be loaded here, in that order.
+    libraries: tuple[str, ...] = ()
+    #: Whether they must not be, for modules of one name are meant that are not the same.
+    nothing: bool = False
+
+
+class NoServer:
+    """Lent to code that is loaded before there is an interpreter: it can't be asked anything, and the asking counts."""
+
+    __slots__ = ("asked",)
 
     def __init__(self) -> None:
-        self.loader = Loader()
-        self._scopes: list[Scope] = []
+        self.asked = ""
 
-    def load(self, wanted: list[Wanted], asked: Collection[str]) -> None:
-        """Load them. What those of PythonInterpPreload (``asked``) put on ``sys.path`` is there from the start."""
-        now = time.time()
-        base = own_imports.base_path()
-        for module, directory, path in wanted:
-            present = set(sys.modules)
-            try:
-                loaded, left = self.loader.load_ahead(module, directory, path, now)
-            except BaseException:  # an application's module may raise anything
-                left = base
-            else:
-                if module in asked and loaded.additions is not None:
-                    base = loaded.additions.added_to(base)
-                    loaded.additions = None
-            files = {
-                name: file
-                for name, of in list(sys.modules.items())
-                if name not in present and "." not in name and (file := getattr(of, "__file__", None)) is not None
-            }
-            self._scopes.append(Scope(module.partition(".")[0], directory, path, left, files))
-        self.loader.forget_faults()
-        sys.path[:] = base
-
-    def collide(self) -> bool:
-        """Whether some scope would have another module of a name that was loaded for another scope.
-
-        An interpreter that loads only what is asked for would have its own: so nothing may be loaded before.
-        """
-        scopes = {(scope.directory, scope.path) for scope in self._scopes}
-        return len(scopes) > 1 and any(scope.differs_from(other) for scope in self._scopes for other in self._scopes)
+    def __getattr__(self, name: str) -> Any:
+        self.asked = self.asked or f"asked the server ({name})"
+        raise AttributeError(f"{name} is not there before the interpreter is")
 
 
-class Scope(NamedTuple):
-    """A handler's module, the ``sys.path`` that it has left, and the files of the modules that came with it."""
-
-    top: str
-    directory: str | None
-    path: str | None
-    left: list[str]
-    files: dict[str, str]
-
-    def differs_from(self, other: Scope) -> bool:
-        """Whether a module that came with another scope is another one here."""
-        if (self.directory, self.path) == (other.directory, other.path):
-            return False
-        return any(name != self.top and self._has_another(name, file) for name, file in other.files.items())
-
-    def _has_another(self, name: str, file: str) -> bool:
-        search = self.left if self.directory is None else [self.directory, *self.left]
-        found = own_imports.on(search, name)
-        return found is not None and os.path.realpath(found.origin or "") != os.path.realpath(file)
+#: What a zygote has, and how the child ended that was it in our place; -1: we are it.
+Outcome = tuple[Preloaded | None, int]
 
 
-def _has_threads() -> bool:
-    """Whether any thread beside this one runs: debuggers and libraries in C don't tell `threading` of theirs."""
-    try:
-        return len(os.listdir("/proc/self/task")) > 1
-    except OSError:  # not Linux
-        return threading.active_count() > 1
+class Application(NamedTuple):
+    """An application that is to be loaded: the name of its interpreter, its modules, and where it prints."""
+
+    name: str
+    #: The modules of PythonInterpPreload.
+    asked: list[Wanted]
+    #: Its own; none of them is loaded before the fork with PythonInterpPreload Off.
+    own: list[Wanted]
+    log: ErrorLog
 
 
-def preload(wanted: list[Wanted], asked: Collection[str] = ()) -> tuple[Loader | None, int]:
-    """Load modules in this process, or stay as it is where they can't be loaded before a fork.
+def preload(application: Application, tell: Callable[[str], None]) -> Outcome:
+    """Load what is fit for it in a child of this process, which goes on as the zygote; this process waits for it.
 
-    A module that starts threads spoils a process for forking, and one may end the process. So a child tries, and
-    goes on as the zygote; this process waits for it, and takes its place only if that did not come about. So it does
-    where modules of one name are meant that are not the same.
-
-    :param asked: the names of those that PythonInterpPreload asks for.
-    :returns: the loader for the interpreters (None: nothing is loaded here), and the wait status of the child
-        that was the zygote in our place, -1 where we are it.
+    :param tell: told once why not everything was loaded, in words for the log.
     """
-    if not wanted:
-        return None, -1
-    reader, writer = os.pipe2(os.O_CLOEXEC)
+    name, asked, own, log = application
+    libraries: tuple[str, ...] = ()
+    paths = {wanted.path for wanted in (*asked, *own)}
+    path = paths.pop() if len(paths) == 1 else None  # (PythonPath)
+    if own:
+        outcome, result = _try(_Everything(asked, own), name, log)
+        if outcome is not None:
+            return outcome
+        if result is None or result.nothing:
+            return None, -1
+        if result.why:
+            tell(
+                f"interpreter '{name}': each process loads the application for itself, for that {result.why}; "
+                "'PythonInterpPreload Off' has it so from the start"
+            )
+        libraries = result.libraries
+    for _attempt in range(2):
+        if not libraries and not asked:
+            break
+        outcome, result = _try(_Libraries(asked, libraries, path), name, log)
+        if outcome is not None:
+            return outcome
+        if result is None:
+            break
+        if result.why and not own:
+            tell(f"interpreter '{name}': PythonInterpPreload loads nothing before the fork, for that {result.why}")
+        libraries = result.libraries
+        asked = [wanted for wanted in asked if wanted.module in libraries]
+    return None, -1
+
+
+def _try(task: _Everything | _Libraries, name: str, log: ErrorLog) -> tuple[Outcome | None, Result | None]:
+    """Load something in a child.
+
+    :returns: the outcome, None where the try failed; and why, None where it ended without a word.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = os.fork()
-    if pid:
-        os.close(writer)
-        loaded = os.read(reader, 1)
-        os.close(reader)
-        status = os.waitpid(pid, 0)[1]
-        return None, status if loaded else -1
-    os.close(reader)
-    load = Load()
-    load.load(wanted, asked)
-    loader = load.loader
-    if _has_threads() or load.collide():
+    if pid == 0:
+        ours.close()
+        return (_in_child(theirs, task, name, log), -1), None
+    with ours:
+        theirs.close()
+        said = ours.recv(1 << 20)
+    status = os.waitpid(pid, 0)[1]
+    if said == WENT_WELL:
+        return (None, status), None
+    return None, Result(*marshal.loads(said)) if said else None
+
+
+def _in_child(theirs: socket.socket, task: _Everything | _Libraries, name: str, log: ErrorLog) -> Preloaded:
+    """Load, and go on as the zygote; or tell what speaks against it, and end."""
+    held = HeldLog(log)
+    output = PrintedOutput(held, name)
+    output.install()
+    server = NoServer()
+    runtime.lend(server)
+    seen = opened.Opened()
+    with seen.watched():
+        load = Load([wanted.module for wanted in task.asked])
+        result = task.load(load, seen)
+    load.end()
+    if result is None and server.asked:
+        result = Result(server.asked, _imported(seen.modules))
+    with theirs:
+        if result is not None:
+            theirs.send(marshal.dumps(tuple(result)))
+            _throw_away(seen)
+        output.flush_all()
+        held.release()
+        gc.collect()
+        gc.freeze()  # pages of the zygote stay shared: no collection touches them
+        theirs.send(WENT_WELL)
+    return Preloaded(load.loader, output)
+
+
+class _Everything(NamedTuple):
+    """To load all modules of an application."""
+
+    asked: list[Wanted]
+    own: list[Wanted]
+
+    def load(self, load: Load, seen: opened.Opened) -> Result | None:
+        """Do it. :returns: what speaks against that."""
+        # (the libraries of all are wanted, whichever fail)
+        failed = [wanted for wanted in (*self.asked, *self.own) if not load.load(wanted)]
+        if load.collide():
+            return Result(nothing=True)
+        why = seen.found() or opened.keeps_random()
+        return Result(why, _imported(seen.modules)) if why or failed else None
+
+
+class _Libraries(NamedTuple):
+    """To load the modules of PythonInterpPreload, and libraries by their names, where PythonPath finds them."""
+
+    asked: list[Wanted]
+    names: tuple[str, ...]
+    path: str | None
+
+    def load(self, load: Load, seen: opened.Opened) -> Result | None:
+        """Do it. :returns: what speaks against that, and which of all could be loaded."""
+        unfit: set[str] = set()
+        why = ""
+        steps = [(wanted.module, functools.partial(load.load, wanted)) for wanted in self.asked]
+        steps += [(name, functools.partial(_import, name, load.loader, self.path)) for name in self.names]
+        for name, take in steps:
+            before = frozenset(sys.modules)
+            if not take():
+                unfit.add(name.partition(".")[0])
+            if len(before) != len(sys.modules):
+                opens = seen.opened() or seen.kept(before)
+                if opens:
+                    # it, and what it has imported: one of them did it
+                    unfit |= {new.partition(".")[0] for new in sys.modules.keys() - before} | {name.partition(".")[0]}
+                    why = why or opens
+                    seen.forget()
+        why = why or opened.keeps_random()
+        if not why and not unfit:
+            return None
+        return Result(why, tuple(name for name, _take in steps if unfit and name.partition(".")[0] not in unfit))
+
+
+def _import(name: str, loader: Loader, path: str | None) -> bool:
+    """Import a library, with PythonPath. :returns: whether that went well."""
+    try:
+        if path is not None:
+            loader.use_path(path)
+        importlib.import_module(name)
+    except BaseException:  # a library may raise anything, too
+        return False
+    return True
+
+
+def _imported(before: frozenset[str]) -> tuple[str, ...]:
+    """The libraries that were imported since, in their order."""
+    new = [name for name in sys.modules if name not in before and name.partition(".")[0] not in _OURS]
+    libraries = [name for name in new if _is_library(name)]
+    if sys.stdlib_module_names & {name for name in new if "." not in name}.difference(libraries):
+        return ()  # the application has put something of its own in the library's place
+    return tuple(libraries)
+
+
+def _is_library(name: str) -> bool:
+    spec = getattr(sys.modules[name], "__spec__", None)
+    if spec is None or spec.name != name or spec.origin is None:  # (it has no file, or another name)
+        return False
+    file = spec.origin
+    return not spec.has_location or file.startswith(_STANDARD) or not _LIBRARIES.isdisjoint(file.split(os.sep))
+
+
+def _throw_away(seen: opened.Opened) -> NoReturn:
+    """End this process, and what was made in it: nobody will use it."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(LEAVE_WITHIN)
+    try:
+        atexit._run_exitfuncs()  # noqa: SLF001  (os._exit, which follows, runs none)
+        for pid in opened.children_of(os.getpid()):
+            os.kill(pid, signal.SIGKILL)
+        seen.remove()
+    finally:
         os._exit(1)
-    gc.collect()
-    gc.freeze()  # pages of the zygote stay shared: no collection touches them
-    os.write(writer, b"\0")
-    os.close(writer)
-    return loader, -1

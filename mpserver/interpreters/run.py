@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _socket
 
-from mpserver.api.loader import Loader
+from mpserver.application.preloaded import Preloaded
 from mpserver.interp import Interpreter
 from mpserver.ipc import messages
 from mpserver.modules import mpm
@@ -30,15 +30,15 @@ def _engine(boot: Boot) -> type[Interpreter]:
     return Interpreter
 
 
-def run(boot: Boot, inbox_fd: int, loader: Loader | None = None) -> None:
+def run(boot: Boot, inbox_fd: int, preloaded: Preloaded | None = None) -> None:
     """Be an interpreter until the worker ends it; never raises.
 
-    What goes wrong at the start is told to the worker, which answers the waiting requests. ``loader``
-    holds the modules that a zygote loaded already.
+    What goes wrong at the start is told to the worker, which answers the waiting requests. ``preloaded``:
+    what a zygote loaded already.
     """
     inbox = _socket.socket(fileno=inbox_fd)
     try:
-        _engine(boot)(boot, inbox, loader).run()
+        _engine(boot)(boot, inbox, preloaded).run()
     except BaseException as error:  # nothing but a clean end may cross into the worker
         messages.report(inbox, error)
     finally:

@@ -32,7 +32,7 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import socket
 
-    from mpserver.api.loader import Loader
+    from mpserver.application.preloaded import Preloaded
 
 #: How long a request waits for a thread before a sibling worker is looked for, in seconds.
 WAIT_FOR_THREAD = 0.01
@@ -49,8 +49,8 @@ class ThreadedInterpreter(Interpreter):
 
     loop: SharedLoop
 
-    def __init__(self, boot: Boot, inbox: socket.socket, loader: Loader | None = None) -> None:
-        super().__init__(boot, inbox, loader)
+    def __init__(self, boot: Boot, inbox: socket.socket, preloaded: Preloaded | None = None) -> None:
+        super().__init__(boot, inbox, preloaded)
         threads = mpm.limits_of(boot.configuration).threads
         work = self._work_or_handle if self.connection_handlers is not None else self._work
         self.pool = ThreadPool(boot.interpreter_id.name, threads, work, self.scoreboard_entry.threads)

@@ -20,13 +20,14 @@ import time
 
 from mpserver.api import error_log as levels
 from mpserver.api.error_log import ErrorLog
-from mpserver.api.loader import Loader
+from mpserver.application.output import server_of
+from mpserver.application.preloaded import Preloaded
 from mpserver.config.finished import Finished
 from mpserver.interpreters import ahead, other_python
 from mpserver.interpreters.crash_backoff import Crashes
 from mpserver.interpreters.lifetime_settings import lifetime
 from mpserver.interpreters.other_python import ZygoteArguments
-from mpserver.interpreters.preload import preload
+from mpserver.interpreters.preload import Application, preload
 from mpserver.interpreters.run import run
 from mpserver.ipc import messages
 from mpserver.ipc.messages import MESSAGE
@@ -34,7 +35,7 @@ from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.modules.all import registry
 from mpserver.modules.mime import TYPES_CONFIG
 from mpserver.modules.python.environment import PRELOAD, Environment
-from mpserver.phases.facts import modules
+from mpserver.phases.facts import modules, preloads
 from mpserver.phases.host import error_fd, log_levels
 from mpserver.phases.plan import InterpreterId
 from mpserver.serving.boot import Boot
@@ -124,15 +125,27 @@ def serve(spec: ZygoteSpec, key: Key, control: socket.socket) -> None:
     It ends after its last interpreter: so whoever waits for the zygotes has waited for all of the server's processes.
     """
     sys.argv = ["mod_python"]
-    name, environment = key
     spec.configuration.main.base[TYPES_CONFIG].read()  # pages of the zygote are shared: here it is paid for once
-    loader, status = preload(modules(spec.configuration, name, environment), dict(environment).get(PRELOAD, ()))
+    preloaded, status = preload(
+        _application(spec, key), lambda text: spec.log.log(levels.NOTICE, text, module="python")
+    )
     if status >= 0:
         _end_as(status)
         return
-    if loader is None:
+    if preloaded is None:
         gc.freeze()
-    Zygote(spec, name, control, loader).run()
+    Zygote(spec, key[0], control, preloaded).run()
+
+
+def _application(spec: ZygoteSpec, key: Key) -> Application:
+    """What there is to load."""
+    name, environment = key
+    server = server_of(spec.configuration, name)
+    log = ErrorLog(error_fd(spec.configuration, server, spec.logs), *log_levels(server))
+    wanted = modules(spec.configuration, name, environment)
+    asked = dict(environment).get(PRELOAD, ())
+    own = [one for one in wanted if one.module not in asked] if preloads(spec.configuration, name) else []
+    return Application(name, [one for one in wanted if one.module in asked], own, log)
 
 
 class ForkedInterpreter(NamedTuple):
@@ -145,9 +158,9 @@ class ForkedInterpreter(NamedTuple):
 class Zygote:
     """One zygote from the inside: its orders, and the interpreters that it forked."""
 
-    def __init__(self, spec: ZygoteSpec, name: str, control: socket.socket, loader: Loader | None) -> None:
-        """``loader`` holds the modules that were loaded here; None: none were."""
-        self._spec, self._name, self._control, self._loader = spec, name, control, loader
+    def __init__(self, spec: ZygoteSpec, name: str, control: socket.socket, preloaded: Preloaded | None) -> None:
+        """``preloaded`` has the modules that were loaded here; None: none were."""
+        self._spec, self._name, self._control, self._preloaded = spec, name, control, preloaded
         self._signals = SignalQueue()
         self._signals.install([signal.SIGCHLD])
         self._poll = select.poll()
@@ -224,7 +237,7 @@ class Zygote:
                 spec.scoreboard.fd, spec.one_process, connection_states,
                 lifetime(spec.configuration, interpreter_id),
             )  # fmt: skip
-            run(boot, inbox, self._loader)
+            run(boot, inbox, self._preloaded)
             status = 0
         finally:
             _leave(status)

@@ -62,6 +62,18 @@ def handlers(configuration: Configuration) -> dict[str, tuple[Wanted, ...]]:
     return {name: tuple(its) for name, its in found.items()}
 
 
+def loaded_late(configuration: Configuration) -> set[str]:
+    """The names of those that are not loaded before a fork (PythonInterpPreload Off)."""
+    merged = Scopes()
+    return {
+        name
+        for server in (configuration.main, *configuration.hosts)
+        for conf in merged.of(server)
+        if not conf[python.INTERP_PRELOADS]
+        for name, _spec in interpreters(server, conf)
+    }
+
+
 def _modules(conf: Conf, spec: python.HandlerSpec) -> Iterator[Wanted]:
     path = conf[python.PYTHON_PATH]
     directory = None if spec.is_location or path is not None else spec.directory

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 #: the lifetimes of the interpreters of folders, as (folder, order, lifetime).
 TAKES_CONNECTIONS, HAS_ENVIRONMENTS, FOLDERS = "takes connections", "has environments", "lifetimes of folders"
 
-#: By an interpreter's name: its environment; its lifetime, as (order, lifetime); the modules of its handlers.
-ENVIRONMENT, LIFETIME, HANDLERS = "environment", "lifetime", "handlers"
+#: By an interpreter's name: its environment; its lifetime, as (order, lifetime); the modules of its handlers;
+#: whether they are loaded after a fork only.
+ENVIRONMENT, LIFETIME, HANDLERS, LATE = "environment", "lifetime", "handlers", "late"
 #: Whether any server speaks TLS; by a server's number: its `mpserver.tls.profile.Profile`, plain.
 HAS_TLS, TLS = "has TLS", "TLS"
 #: By "": the folders of documents of all servers.
@@ -94,6 +95,11 @@ def lifetime(configuration: Finished, name: str) -> tuple[int, float, bool] | No
 def handlers(configuration: Finished, name: str) -> list[Wanted]:
     """The modules of the handlers that an interpreter of a name can have, in their order."""
     return [Wanted(*wanted) for wanted in configuration.look_up(HANDLERS, name) or ()]
+
+
+def preloads(configuration: Finished, name: str) -> bool:
+    """Whether an application is loaded before its processes are forked, where it is fit for that."""
+    return configuration.main.base[python.INTERP_PRELOADS] and not configuration.look_up(LATE, name)
 
 
 def documents(configuration: Finished) -> tuple[str, ...]:

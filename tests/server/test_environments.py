@@ -252,6 +252,7 @@ FAULTS = {
     "PythonInterpMaxMemory 10M": "must be a size from 64M on",
     "PythonInterpMaxMemory much": "must be a size from 64M on",
     "PythonInterpPreload os no-module": "is no module",
+    "PythonInterpPreload os Off": "stands alone",
     "PythonInterpBackend own\nPythonInterpNice 1": "PythonInterpNice needs a process of its own",
     "PythonInterpBackend main\nPythonInterpNice 1": "PythonInterpNice needs a process of its own",
     "PythonInterpreter main_interpreter\nPythonInterpNice 1": "PythonInterpNice needs a process of its own",

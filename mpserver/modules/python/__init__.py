@@ -77,6 +77,8 @@ INTERP_BACKEND = Setting("PythonInterpBackend", "auto")
 INTERP_MAX_REQUESTS = Setting("PythonInterpMaxRequests", 0)
 INTERP_IDLE_TIMEOUT = Setting("PythonInterpIdleTimeout", 0.0)
 INTERP_RELOAD = Setting("PythonInterpReload", False)
+#: Whether zygotes load applications before they fork them.
+INTERP_PRELOADS = Setting("PythonInterpPreload Off", True)
 #: How many of a worker's interpreters there may be, and may have ended; 0: any number.
 INTERP_MAX = Setting("PythonInterpMax", 0)
 INTERP_RECYCLE_LIMIT = Setting("PythonInterpRecycleLimit", 1000)

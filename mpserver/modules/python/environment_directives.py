@@ -9,6 +9,7 @@ from mpserver import lazyre
 from mpserver.config.registry import NOT_HTACCESS, Args, Call, Directive
 from mpserver.errors import ConfigError
 from mpserver.modules import unixd, values
+from mpserver.modules.python import INTERP_PRELOADS
 from mpserver.modules.python.environment import (
     ENVIRONMENT,
     MEMORY,
@@ -131,10 +132,17 @@ def _memory(call: Call) -> None:
     _tell(call, MEMORY, size)
 
 
+_SWITCH = {"on": True, "off": False}
 _MODULE = lazyre.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 
 
 def _preload(call: Call) -> None:
+    words = {word.lower() for word in call.args}
+    if words & _SWITCH.keys():
+        if len(call.args) > 1:
+            raise ConfigError(f"{call.name}: {call.args[0]} stands alone: name modules in a line of their own")
+        call.conf[INTERP_PRELOADS] = _SWITCH[words.pop()]
+        return
     for word in call.args:
         if not _MODULE.match(word):
             raise ConfigError(f'{call.name}: "{word}" is no module: write its name, such as package.module')
@@ -147,5 +155,5 @@ DIRECTIVES = (
     Directive("PythonInterpUser", Args.TAKE12, NOT_HTACCESS, _user, help="a user, and maybe a group"),
     Directive("PythonInterpNice", Args.TAKE1, NOT_HTACCESS, _nice, help="a number from -20 to 19"),
     Directive("PythonInterpMaxMemory", Args.TAKE1, NOT_HTACCESS, _memory, help="a size, such as 300M"),
-    Directive("PythonInterpPreload", Args.ITERATE, NOT_HTACCESS, _preload, help="names of modules"),
+    Directive("PythonInterpPreload", Args.ITERATE, NOT_HTACCESS, _preload, help="names of modules, or Off"),
 )
