@@ -262,7 +262,7 @@ class Interpreter(Requests):
         for name, error in (*found, *imports.inherited(inherited or (), self.loader)):
             refused = refusing(error) if self.loader.may_move else None
             if refused is not None:
-                self.tell(messages.Kind.REFUSED, state=refused)
+                self.loader.refused(refused)
                 return inherited is None
             failed = "directive_PythonImport: error importing {}" if inherited is None else "{} can't be loaded:"
             self._log(levels.ERROR, failed.format(name))
@@ -272,6 +272,7 @@ class Interpreter(Requests):
             if inherited is not None:
                 self.tell(messages.Kind.FAILED, f"{name} can't be loaded: {lines[-1].strip()}")
                 return False
+        self.loader.judge(None, False)
         return True
 
     def _clean_up(self) -> None:

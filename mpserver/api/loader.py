@@ -72,7 +72,7 @@ class Turn:
             self._gate.release()
 
 
-def _nobody(_module: str) -> None:
+def _nobody(*_told: Any) -> None:
     """Where applications don't move, nobody has to be told."""
 
 
@@ -154,6 +154,12 @@ class Loader:
         self.may_move = False
         #: Told of what refused, before anything else happens.
         self.refused: Callable[[str], None] = _nobody
+        #: What was refused, where the application leaves the interpreter.
+        self.left = ""
+        #: Modules that refused, each with the request that wanted it, until it shows whether the application does
+        #: without; and who is told of the end of a request (or, with None, of the start), and whether that failed.
+        self.doubts: list[tuple[str, Any]] = []
+        self.judge: Callable[[Any, bool], None] = _nobody
         #: When it was made: its modules are not older (seconds since the epoch).
         self.born = time.time()
         #: What was loaded, in that order; and who is told of each.

@@ -103,8 +103,6 @@ class RequestMembers(Answer, Receiving):
     mp_locks: Any = None
     #: Not set before its end.
     mp_is_over: bool
-    #: What an isolated subinterpreter refused to load for it.
-    mp_refused: str | None = None
     #: A part of its page has run code of an application to its end.
     mp_ran = False
     mp_server_view: Server | None = None

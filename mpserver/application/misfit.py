@@ -1,21 +1,20 @@
 """Applications to which an isolated subinterpreter refuses something, so that they move to a process (kind auto).
 
 A refusal that nobody catches is met where requests end (`mpserver.modules.python.moving.move_or_stay`). This module is
-about those that an application or its framework may catch.
+about the deed itself: an application, its framework or another thread may catch the error, or never see it.
 """
 
 from __future__ import annotations
 
+import marshal
 import sys
-from collections.abc import Callable
-from importlib.machinery import BuiltinImporter, ExtensionFileLoader
 
-from mpserver.application import imports
+from mpserver.application import imports, refused_modules
 from mpserver.errors import MustMove
 from mpserver.ipc import messages
 from mpserver.modules.python import application_errors, guard, moving
 from mpserver.phases.plan import InterpreterId
-from mpserver.typing import TYPE_CHECKING, Any
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -33,38 +32,77 @@ _STARTERS = frozenset({imports.imports.__code__, imports.inherited.__code__})
 class Misfit:
     """An interpreter that may turn out to refuse something to its application."""
 
-    __slots__ = ("_interpreter",)
+    __slots__ = ("_interpreter", "_told")
 
     def __init__(self, interpreter: InterpreterOwner) -> None:
         self._interpreter = interpreter
+        #: The refused modules that others take the place of, once that is told.
+        self._told: set[str] = set()
         interpreter.loader.refused = self.leave
-        for name in ("create_module", "exec_module"):
-            setattr(ExtensionFileLoader, name, _watched(getattr(ExtensionFileLoader, name)))
-            setattr(BuiltinImporter, name, staticmethod(_watched(getattr(BuiltinImporter, name))))
+        interpreter.loader.judge = self.judge
+        refused_modules.watch(self._doubt)
 
     def leave(self, refused: str) -> None:
         """The application can't stay: a process gets its place, and no request begins here any more.
 
         (In any thread of the application.)
         """
+        self._leave(refused, caught=False)
+
+    def _leave(self, refused: str, caught: bool) -> None:
         interpreter = self._interpreter
         if interpreter.home is not NOWHERE:
             interpreter.home = NOWHERE
-            interpreter.tell(messages.Kind.REFUSED, refused)
+            interpreter.loader.left = refused
+            self._tell(refused, caught, "")
+
+    def _tell(self, refused: str, caught: bool, twin: str) -> None:
+        self._interpreter.send(messages.Message(messages.Kind.REFUSED, state=marshal.dumps((refused, caught, twin))))
 
     def refusal(self, text: str) -> BaseException:
         """The error for a deed that needs a process; a `mpserver.application.restrictions.Refusal`.
 
+        The deed counts, whatever becomes of the error: the requests after this one go to the process.
+
         Where the request moves, or the interpreter only starts, it is one that ``except Exception`` does not catch:
-        who swallowed it would stay where it can't work. Everywhere else the application goes on with what it is
-        in, so it gets a RuntimeError, and the requests after this one go to the process.
+        who swallowed it would go on where it can't work. Everywhere else the application goes on with what it is
+        in, so it gets a RuntimeError.
         """
         called, req = _caller()
-        if called and (req is None or not moving.hindrance(req)):
-            return MustMove(text)
         error = RuntimeError(text)
         self.leave(application_errors.refusing(error) or text)
-        return error
+        return MustMove(text) if called and (req is None or not moving.hindrance(req)) else error
+
+    def _doubt(self, module: str) -> None:
+        """A module was refused. Whether something takes its place shows at the end of the request that wants it."""
+        _called, req = _caller()
+        self._interpreter.loader.doubts.append((module, _root(req)))
+
+    def judge(self, req: Request | None, failed: bool) -> None:
+        """A request has ended (None: the start has): act on what was refused to it, if the application needs that.
+
+        What a thread without a request has met counts with any.
+        """
+        doubts = self._interpreter.loader.doubts
+        for doubt in [doubt for doubt in doubts if doubt[1] in (None, req)]:
+            doubts.remove(doubt)
+            module = doubt[0]
+            twin = refused_modules.twin(module)
+            if failed or not twin:
+                self._leave(module, caught=not failed)
+            elif module not in self._told:
+                self._told.add(module)
+                self._tell(module, True, twin)
+
+
+def _root(req: Request | None) -> Request | None:
+    """The request that a part of a page, or what it was redirected to, belongs to."""
+    while req is not None:
+        outer = req.mp_prev or req.mp_main
+        if outer is None:
+            break
+        req = outer
+    return req
 
 
 def _caller() -> tuple[bool, Request | None]:
@@ -78,24 +116,3 @@ def _caller() -> tuple[bool, Request | None]:
             return True, None
         frame = frame.f_back
     return False, None
-
-
-def _watched(load: Callable[..., Any]) -> Callable[..., Any]:
-    """A step of loading an extension module, which notes in the running request that the module was refused.
-
-    An application may do without it. But if that request fails, the next one would fail alike (most frameworks
-    make an answer of every exception).
-    """
-
-    def watched(*arguments: Any) -> Any:
-        try:
-            return load(*arguments)
-        except ImportError as error:
-            refused = application_errors.refusing(error)
-            _called, req = _caller() if refused is not None else (False, None)
-            while req is not None:
-                req.mp_refused = refused
-                req = req.mp_prev or req.mp_main
-            raise
-
-    return watched

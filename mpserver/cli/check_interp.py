@@ -18,13 +18,14 @@ from collections.abc import Sequence
 
 from mpserver.api.loader import Loader
 from mpserver.api.runtime import lend
+from mpserver.application import refused_modules
 from mpserver.application.services import InterpreterServices
 from mpserver.config.finished import Finished
 from mpserver.errors import ConfigError, ConfigErrors, InterpreterError, UsageError
 from mpserver.interpreters import other_python
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.modules.all import registry
-from mpserver.modules.python.application_errors import refusing
+from mpserver.modules.python.application_errors import DEEDS, refusing
 from mpserver.modules.python.environment import PYTHON, Environment
 from mpserver.phases import applications
 from mpserver.phases.facts import Wanted, modules
@@ -41,6 +42,9 @@ TRY_AT_MOST = 60.0
 
 #: The kinds to try, and how often each interpreter is made.
 KINDS = {"own": 2, "shared": 2, "process": 1}
+
+#: What is told of an application that goes on without a module begins so.
+WITHOUT = "but without "
 
 YES, NO, FAILS = "yes", "no", "fails"
 
@@ -98,9 +102,14 @@ def report(name: str, outcomes: dict[str, Outcome]) -> str:
     lines += [f"    {kind:<8} {its.result:<6} {its.why}".rstrip() for kind, its in outcomes.items()]
     if name == MAIN:
         lines[1] = lines[1].replace("process", "main   ", 1)
-    elif "own" in outcomes and outcomes["own"].result == NO and outcomes["process"].result == YES:
+    elif "own" in outcomes and _unfit(outcomes["own"]) and outcomes["process"].result == YES:
         lines.append("    PythonInterpBackend auto makes it a process by itself, process from the start")
     return "\n".join(lines)
+
+
+def _unfit(own: Outcome) -> bool:
+    """Whether an application does not stay where it was tried."""
+    return own.result == NO or own.why.startswith(WITHOUT)
 
 
 def attempt(
@@ -170,7 +179,7 @@ def _outcome(said: list[tuple[str, str] | None], status: int, rounds: int) -> Ou
         if result not in (YES, "end"):
             return Outcome(result, f"{why} (the second time in a process)" if number else why)
     if said and said[-1] is not None and said[-1][0] == "end":
-        return Outcome(YES)
+        return Outcome(YES, said[0][1] if said[0] is not None else "")
     when = "when it was loaded" if not said else "when it was destroyed"
     if len(said) == 1 < rounds:
         when = "when it was destroyed or loaded again"
@@ -223,6 +232,9 @@ def load_packed(data: bytes) -> None:
 
 def _load(out: int, boot: Boot, wanted: list[tuple[str, str | None, str | None]]) -> None:
     """Load the modules as the interpreter would. Nothing that they raise leaves this function."""
+    refused: list[str] = []
+    if boot.kind == "own":
+        refused_modules.watch(refused.append)
     loader = Loader()
     main = Pipeline(boot.configuration, {}, 0, loader, {}).planner.host(boot.configuration.main)
     board = Scoreboard.attach(boot.scoreboard)
@@ -233,12 +245,23 @@ def _load(out: int, boot: Boot, wanted: list[tuple[str, str | None, str | None]]
         except BaseException as error:  # an application's module may raise anything
             _tell(out, *_reason(module, error))
             return
-    _tell(out, YES, "")
+    _tell(out, YES, _missing(refused))
+
+
+def _missing(refused: list[str]) -> str:
+    """What an application does without, as it has caught the refusals of these modules; "": nothing."""
+    twins = {name: refused_modules.twin(name) for name in refused}
+    without = ", ".join(name for name, twin in twins.items() if not twin)
+    if without:
+        return f"{WITHOUT}{without}, which refuses it"
+    return ", ".join(f"with {twin} in the place of {name}, which refuses it" for name, twin in twins.items())
 
 
 def _reason(module: str, error: BaseException) -> tuple[str, str]:
     refused = refusing(error)
     if refused is not None:
+        if refused in DEEDS.values():
+            return NO, f"{refused} can't be used there"
         return NO, f'a module refuses it ("{refused}")' if " " in refused else f"{refused} refuses it"
     try:
         text = f"{type(error).__name__}: {error}"

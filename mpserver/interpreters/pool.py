@@ -248,14 +248,18 @@ class Pool:
     # ---- applications that need processes
 
     def _refused(self, interp: InterpreterHandle, message: Message) -> None:
-        """An application can't run in a subinterpreter: it gets a process."""
+        """An application can't run in a subinterpreter: it gets a process, unless it does without what was refused."""
         interpreter_id = interp.interpreter_id
-        if interpreter_id not in self._refusals:
-            self._refusals.add(interpreter_id)
+        told = marshal.loads(message.state)
+        stays = bool(told[-1])
+        if stays or interpreter_id not in self._refusals:
             try:
-                self._start.control.send(marshal.dumps((tuple(interpreter_id), message.state.decode())))
+                self._start.control.send(marshal.dumps((tuple(interpreter_id), told)))
             except OSError:
                 pass  # the log says it when the next worker meets it
+        if stays:
+            return
+        self._refusals.add(interpreter_id)
         if self._succession.refused(interp):
             return
         if self.interpreters.get(interpreter_id) is interp:

@@ -65,6 +65,8 @@ class Keeper:
         self._zygotes: dict[Key, ZygoteHandle] = {}
         #: Those that are replaced, until it is clear that their successors work.
         self._former: dict[Key, ZygoteHandle] = {}
+        #: The applications that do without a module, and that module, once that is told.
+        self._without: set[tuple[InterpreterId, str]] = set()
 
     def request(self, data: bytes, fds: list[int]) -> tuple[Any, ...] | None:
         """Take a worker's order for an interpreter, or its news; the descriptors that came with it are closed here.
@@ -79,7 +81,7 @@ class Keeper:
             interpreter_id, *order = marshal.loads(data)
             interpreter_id = InterpreterId(*interpreter_id)
             if len(order) == 1:
-                return ("moved", tuple(interpreter_id)) if self._moved(interpreter_id, order[0]) else None
+                return ("moved", tuple(interpreter_id)) if self._refused(interpreter_id, *order[0]) else None
             if len(fds) < ORDER_FDS:
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # (the worker sees the end of its inbox)
             key = interpreter_id.name, interpreter_id.environment
@@ -100,14 +102,30 @@ class Keeper:
                 os.close(fd)
         return None
 
-    def _moved(self, interpreter_id: InterpreterId, refused: str) -> bool:
-        """A worker found that an application needs processes: once, it is news for the log and for the others."""
+    def _refused(self, interpreter_id: InterpreterId, refused: str, caught: bool, twin: str) -> bool:
+        """A worker found that a subinterpreter refuses something: once, it is news for the log and for the others.
+
+        :param caught: the application goes on without it.
+        :param twin: the module that takes the place of a refused one, so that the application stays where it is.
+        :returns: whether the others should know, for the application needs processes.
+        """
+        told = f"interpreter '{interpreter_id.name}': {refused} can't be used in an isolated subinterpreter"
+        if twin:
+            if (interpreter_id, refused) not in self._without:
+                self._without.add((interpreter_id, refused))
+                text = (
+                    f"{told}, and {twin} takes its place; with 'PythonInterpBackend process' the application has it, "
+                    "'PythonInterpBackend own' is content without"
+                )
+                self._log.log(levels.WARN, text, module="python")
+            return False
         if not self._spec.scoreboard.move(interpreter_id.key, self._spec.generation):
             return False
+        otherwise = ", and 'PythonInterpBackend own' keeps it where it was, without that" if caught else ""
         self._log.log(
             levels.WARN,
-            f"interpreter '{interpreter_id.name}': {refused} can't be used in an isolated subinterpreter, so the "
-            "application runs in processes from now on; 'PythonInterpBackend process' makes that permanent",
+            f"{told}, so the application runs in processes from now on; 'PythonInterpBackend process' makes that "
+            f"permanent{otherwise}",
             module="python",
         )
         return True

@@ -26,7 +26,8 @@ From an interpreter to its router::
     READY       it serves from now on; it is said once, and CONNECTIONs follow that waited for it
     FAILED      it can't start, and why
     BACKOFF     its zygote does not fork it, for the application crashes again and again
-    REFUSED     the application can't run in a subinterpreter: a process takes the place, and RETIRE follows
+    REFUSED     the application can't run in a subinterpreter: a process takes the place, and RETIRE follows; or it
+                does without a module, and the log tells that
     CONNECTION  the next request belongs to another interpreter; the router starts over with the connection
     SPARE       the interpreter is busy, or its worker leaves: for a sibling, if one is free
     MOVED       a request goes on in another interpreter after its early phases
@@ -79,7 +80,8 @@ class Kind(IntEnum):
     #: ``state``: why, in a line.
     FAILED = 5
     SPARE = 7
-    #: ``state``: the module that refused.
+    #: ``state``: what was refused, whether the application caught that, and the module that takes the place of the
+    #: refused one; "": none does (marshalled).
     REFUSED = 8
     #: ``state``: the numbers of the connections, see `mpserver.ipc.connection_states`.
     CLOSED = 9

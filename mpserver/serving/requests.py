@@ -151,14 +151,15 @@ class Requests(Refusals):
         if req is None:
             self.scoreboard_entry.done(now, now)
             return
-        answered, failure, refused = req, req.mp_failure, req.mp_refused
+        answered, failure = req, req.mp_failure
         while answered.mp_next is not None:  # (the last of those that were redirected gave the response)
             answered = answered.mp_next
-            failure, refused = failure or answered.mp_failure, refused or answered.mp_refused
-        if answered.mp_status >= 500:
+            failure = failure or answered.mp_failure
+        failed = answered.mp_status >= 500
+        if self.loader.doubts:
+            self.loader.judge(req, failed)
+        if failed:
             self.scoreboard_entry.fail(now, failure or f"{answered.mp_status}: {req.mp_head.line}")
-            if refused is not None:
-                self.loader.refused(refused)
         self.scoreboard_entry.done(now, req.mp_request_time, answered.mp_sent)
 
     def _read_mail(self) -> None:
@@ -183,6 +184,8 @@ class Requests(Refusals):
         :returns: False where it is too late for that: the request was answered with an error.
         """
         self.ended()
+        if self.loader.doubts:
+            self.loader.judge(req, False)
         body = req.mp_input
         if req.mp_started or connection.is_taken or (body is not None and body.received):
             # the client has a part of the answer, or we have a part of a long body

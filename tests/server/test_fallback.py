@@ -134,8 +134,8 @@ def test_a_keep_alive_connection_goes_along(server: Server) -> None:
 
 
 @needs_own
-def test_an_import_that_the_application_handles_moves_nothing(server: Server) -> None:
-    assert kind(server, "/caught") == "own"
+def test_an_import_that_the_application_handles_moves_no_request(server: Server) -> None:
+    assert kind(server, "/caught") == "own"  # (the next ones are a process')
 
 
 @needs_own

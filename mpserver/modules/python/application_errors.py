@@ -19,13 +19,17 @@ REFUSALS = lazyre.compile(
     r"|PyO3 modules (?:compiled for \S+ )?(?:do not yet|may only be)"
     r"|cannot load module more than once per process"
     r"|Interpreter change detected"
-    r"|daemon threads? (?:are|is)? ?(?:disabled|not supported)"
-    r"|(?:fork|exec) not supported for isolated subinterpreters"
+    r"|(?P<daemon>daemon threads? (?:are|is)? ?(?:disabled|not supported))"
+    r"|(?P<fork>fork not supported for isolated subinterpreters)"
+    r"|(?P<exec>exec not supported for isolated subinterpreters)"
 )
+
+#: What is done in vain, by the groups of `REFUSALS`.
+DEEDS = {"daemon": "daemon threads", "fork": "os.fork", "exec": "os.exec"}
 
 
 def refusing(error: BaseException) -> str | None:
-    """The module (or the deed) that an isolated subinterpreter does not allow, if that is why it failed."""
+    """The module, by its full name, or the deed that an isolated subinterpreter does not allow, if that is why."""
     import traceback  # (it takes long, and a good application never needs it)
 
     seen = 0
@@ -34,7 +38,8 @@ def refusing(error: BaseException) -> str | None:
         if isinstance(found, (ImportError, RuntimeError, MustMove)):
             match = REFUSALS.search("".join(traceback.format_exception_only(found)))
             if match is not None:
-                return match["module"] or getattr(found, "name", None) or match[0]
+                deed = DEEDS.get(match.lastgroup or "")
+                return getattr(found, "name", None) or match["module"] or deed or match[0]
         found, seen = found.__cause__ or found.__context__, seen + 1
     return None
 

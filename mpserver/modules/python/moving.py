@@ -51,7 +51,7 @@ def leave(loader: Loader, error: BaseException) -> str | None:
     """
     if not loader.may_move:
         return None
-    module = refusing(error)
+    module = refusing(error) or loader.left or None  # (another thread of the application may have met it)
     if module is not None:
         loader.refused(module)
     return module
