@@ -33,8 +33,8 @@ from mod_python._guard import Guard
 from mod_python._public import lazily
 from mpserver.api import constants
 from mpserver.api.constants import SERVER_RETURN
-from mpserver.api.loader import Turn
 from mpserver.api.response_head import BODILESS, STATUSES
+from mpserver.api.turns import Turn
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 if TYPE_CHECKING:

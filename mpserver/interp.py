@@ -255,6 +255,8 @@ class Interpreter(Requests):
     def _import(self, inherited: list[LoadedModule] | None) -> bool:
         """Import what PythonImport names, logging failures and going on, and what a predecessor had loaded.
 
+        Where the application may have to move, its handlers are loaded now: so that shows before any request.
+
         :returns: False for a successor that could not load all of it: its predecessor stays.
         """
         configuration = self.boot.configuration
@@ -272,7 +274,14 @@ class Interpreter(Requests):
             if inherited is not None:
                 self.tell(messages.Kind.FAILED, f"{name} can't be loaded: {lines[-1].strip()}")
                 return False
-        self.loader.judge(None, False)
+        if self.loader.may_move:
+            for _name, error in imports.handlers(configuration, self.interpreter_id, self.loader):
+                refused = refusing(error)
+                if refused is not None:
+                    self.loader.refused(refused)
+                    return inherited is None
+            self.loader.judge(None, False)
+            self.output.flush_all()
         return True
 
     def _clean_up(self) -> None:

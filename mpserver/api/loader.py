@@ -18,17 +18,16 @@ from threading import local
 from types import ModuleType
 
 from mpserver.api import constants
+from mpserver.api.early_errors import EarlyErrors
+from mpserver.api.faults import Fault, mark
 from mpserver.api.search_path import Additions, Neighbours
+from mpserver.api.turns import Turn
 from mpserver.system import own_imports
 from mpserver.system.module_finder import OURS
 from mpserver.typing import Any
 
-#: How long a thread waits for another one that loads a module, in seconds.
-LOADING_PATIENCE = 10.0
-
 #: How long a module's file is trusted before it is looked at again, in seconds.
 RECHECK_AFTER = 1.0
-
 
 #: How a module was loaded, so that another interpreter can load it the same way: its name, where (a handler's
 #: directory, or the path of `Loader.import_module`), and PythonPath, if that was in effect.
@@ -37,39 +36,6 @@ LoadedModule = tuple[str, str | tuple[str, ...] | None, str | None]
 
 #: What a module is known by: its name and, as `Loader.load` or `Loader.import_module` have them, where it is from.
 Key = tuple[Any, ...]
-
-
-class Fault:
-    """A syntax error, and the file with it as it was then: without a change of that, the error stands."""
-
-    __slots__ = ("_file", "_mark", "error")
-
-    def __init__(self, error: SyntaxError) -> None:
-        self.error = error
-        self._file = error.filename
-        self._mark = mark(error.filename)
-
-    @property
-    def stands(self) -> bool:
-        """Whether nobody has touched the file."""
-        return self._mark is not None and mark(self._file) == self._mark
-
-
-class Turn:
-    """A lock that is held in a with statement; after `LOADING_PATIENCE` that goes on without it."""
-
-    __slots__ = ("_gate", "_got")
-
-    def __init__(self, gate: RLock) -> None:
-        self._gate = gate
-        self._got = False
-
-    def __enter__(self) -> None:
-        self._got = self._gate.acquire(timeout=LOADING_PATIENCE)
-
-    def __exit__(self, *_error: object) -> None:
-        if self._got:
-            self._gate.release()
 
 
 def _nobody(*_told: Any) -> None:
@@ -96,17 +62,6 @@ class Loaded:
         self.fault: Fault | None = None
         #: It is being looked at: modules may import each other.
         self.busy = False
-
-
-def mark(file: str | None) -> tuple[int, int] | None:
-    """A file's modification time and size; None where there is no file."""
-    if file is None:
-        return None
-    try:
-        found = os.stat(file)
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size
 
 
 def resolve_object(module: Any, path: str, argument: Any = None, silent: bool = False) -> Any:
@@ -141,6 +96,7 @@ class Loader:
         self.log = log
         self._loaded: dict[Key, Loaded] = {}
         self._faults: dict[Key, Fault] = {}
+        self._early = EarlyErrors()
         #: What the module that is being executed imports by ``apache.import_module``.
         self._children: ContextVar[dict[Loaded, int] | None] = ContextVar("children", default=None)
         #: ``repeated``: see there.
@@ -270,12 +226,40 @@ class Loader:
                 del sys.modules[known]
         importlib.invalidate_caches()
 
+    def path_state(self) -> tuple[list[str], str | None, dict[str, list[str]]]:
+        """``sys.path`` and PythonPath as they are now, for `put_back`."""
+        return list(sys.path), self.path, dict(self._paths)
+
+    def put_back(self, state: tuple[list[str], str | None, dict[str, list[str]]]) -> None:
+        """Have ``sys.path`` and PythonPath as they were."""
+        sys.path[:], self.path, self._paths = state
+
+    def load_early(self, name: str, directory: str | None, path: str | None) -> BaseException | None:
+        """Load a module before anybody asks for it. Who does finds the path as if the module were loaded only then.
+
+        :returns: what it raised, which `load` raises once more (see `mpserver.api.early_errors`).
+        """
+        state = self.path_state()
+        try:
+            self.set_path(path, directory)
+            before = list(sys.path)
+            loaded = self.load(name, directory, False, time.time(), path)
+            loaded.additions = Additions(before, list(sys.path)) or loaded.additions
+        except BaseException as error:  # an application's module may raise anything
+            self._faults.pop((name, directory, path), None)  # (it was not told to anybody)
+            self._early.keep((name, directory, path), error)
+            return error
+        finally:
+            self.put_back(state)
+        return None
+
     def _first(self, key: Key, path: Sequence[str] | None, now: float, only: bool = False) -> Loaded:
         """Load a module for the first time."""
         self._raise_again(self._faults.get(key))
         children: dict[Loaded, int] = {}
         token = self._children.set(children)
         try:
+            self._early.meet(key, now)
             module = self._import(key[0], path, only)
         except SyntaxError as error:
             self._faults[key] = Fault(error)

@@ -10,7 +10,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
-from mpserver.api.loader import Loader, mark
+from mpserver.api.faults import mark
+from mpserver.api.loader import Loader
 from mpserver.phases import facts
 from mpserver.typing import TYPE_CHECKING
 

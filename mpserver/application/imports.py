@@ -7,13 +7,16 @@ request finds it warm, and so that a module that can't be loaded shows before an
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 
 from mpserver.api.loader import LoadedModule, Loader, resolve_object
 from mpserver.modules import python
 from mpserver.modules.python.environment import Environment
+from mpserver.phases import facts
 from mpserver.phases.plan import InterpreterId
 from mpserver.phases.plan_compiler import identify
+from mpserver.system import own_imports
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,6 +43,57 @@ def imports(
                 resolve_object(imported, function)()
         except BaseException as error:  # an application's module may raise anything
             yield name, error
+
+
+def handlers(configuration: Finished, where: InterpreterId, loader: Loader) -> Iterator[tuple[str, BaseException]]:
+    """Load what the handlers are in, as far as that shows without a request. Yields what failed, and goes on.
+
+    Nobody has to be told of it: the request that wants such a module gets the error. Nothing is loaded where modules of
+    one name are meant that are not the same: then it depends on the requests which one comes first.
+    """
+    wanted = facts.handlers(configuration, where.name)
+    if not _go_together(wanted, loader):
+        return
+    for name, directory, path in wanted:
+        error = loader.load_early(name, directory, path)
+        if error is not None:
+            yield name, error
+
+
+def _go_together(wanted: Iterable[facts.Wanted], loader: Loader) -> bool:
+    """Whether each name of a module means the same one, whatever handler imports it."""
+    scopes = {(directory, path) for _name, directory, path in wanted}
+    if len(scopes) < 2:
+        return True
+    known = {name.partition(".")[0]: "" for name, _directory, _path in wanted}  # (the loader tells these apart)
+    base = own_imports.base_path()
+    for directory, path in scopes:
+        state = loader.path_state()
+        try:
+            loader.set_path(path, directory)
+            folders = [folder for folder in sys.path if folder not in base]
+        except BaseException:  # PythonPath may raise anything; the request gets it
+            return False
+        finally:
+            loader.put_back(state)
+        found: dict[str, str] = {}
+        for name, file in (module for folder in folders for module in _modules_in(folder)):
+            found.setdefault(name, file)
+        if any(known.setdefault(name, file) not in ("", file) for name, file in found.items()):
+            return False
+    return True
+
+
+def _modules_in(folder: str) -> Iterator[tuple[str, str]]:
+    """The names of what looks like modules in a folder, and where they really are."""
+    try:
+        entries = os.listdir(folder)
+    except OSError:
+        return  # there is none
+    for entry in entries:
+        name, dot, _end = entry.partition(".")
+        if entry.endswith((".py", ".so")) or (not dot and os.path.exists(os.path.join(folder, entry, "__init__.py"))):
+            yield name, os.path.realpath(os.path.join(folder, entry))
 
 
 def inherited(loaded_modules: Iterable[LoadedModule], loader: Loader) -> Iterator[tuple[str, BaseException]]:

@@ -26,18 +26,20 @@ if TYPE_CHECKING:
 NOWHERE = InterpreterId("", "")
 
 #: The code that calls an application at the start of its interpreter.
-_STARTERS = frozenset({imports.imports.__code__, imports.inherited.__code__})
+_STARTERS = frozenset({imports.imports.__code__, imports.inherited.__code__, imports.handlers.__code__})
 
 
 class Misfit:
     """An interpreter that may turn out to refuse something to its application."""
 
-    __slots__ = ("_interpreter", "_told")
+    __slots__ = ("_interpreter", "_path", "_told")
 
     def __init__(self, interpreter: InterpreterOwner) -> None:
         self._interpreter = interpreter
         #: The refused modules that others take the place of, once that is told.
         self._told: set[str] = set()
+        #: ``sys.path`` where a module was refused: afterwards another one may be in effect.
+        self._path: tuple[str, ...] = ()
         interpreter.loader.refused = self.leave
         interpreter.loader.judge = self.judge
         refused_modules.watch(self._doubt)
@@ -57,7 +59,8 @@ class Misfit:
             self._tell(refused, caught, "")
 
     def _tell(self, refused: str, caught: bool, twin: str) -> None:
-        self._interpreter.send(messages.Message(messages.Kind.REFUSED, state=marshal.dumps((refused, caught, twin))))
+        told = marshal.dumps((refused, caught, twin, self._path or _path()))
+        self._interpreter.send(messages.Message(messages.Kind.REFUSED, state=told))
 
     def refusal(self, text: str) -> BaseException:
         """The error for a deed that needs a process; a `mpserver.application.restrictions.Refusal`.
@@ -76,6 +79,7 @@ class Misfit:
     def _doubt(self, module: str) -> None:
         """A module was refused. Whether something takes its place shows at the end of the request that wants it."""
         _called, req = _caller()
+        self._path = _path()
         self._interpreter.loader.doubts.append((module, _root(req)))
 
     def judge(self, req: Request | None, failed: bool) -> None:
@@ -93,6 +97,10 @@ class Misfit:
             elif module not in self._told:
                 self._told.add(module)
                 self._tell(module, True, twin)
+
+
+def _path() -> tuple[str, ...]:
+    return tuple(map(str, sys.path))
 
 
 def _root(req: Request | None) -> Request | None:

@@ -251,7 +251,7 @@ class Pool:
         """An application can't run in a subinterpreter: it gets a process, unless it does without what was refused."""
         interpreter_id = interp.interpreter_id
         told = marshal.loads(message.state)
-        stays = bool(told[-1])
+        stays = bool(told[2])
         if stays or interpreter_id not in self._refusals:
             try:
                 self._start.control.send(marshal.dumps((tuple(interpreter_id), told)))

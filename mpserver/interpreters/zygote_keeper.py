@@ -16,6 +16,7 @@ from mpserver.api import error_log as levels
 from mpserver.config.finished import Finished
 from mpserver.errors import StartError
 from mpserver.interpreters import other_python
+from mpserver.interpreters.verdicts import Verdicts
 from mpserver.interpreters.zygote import ORDER_FDS, Key, depart, describe_end, refuse_order, serve, specify
 from mpserver.ipc.messages import MESSAGE
 from mpserver.ipc.scoreboard import Scoreboard
@@ -67,6 +68,8 @@ class Keeper:
         self._former: dict[Key, ZygoteHandle] = {}
         #: The applications that do without a module, and that module, once that is told.
         self._without: set[tuple[InterpreterId, str]] = set()
+        self._verdicts = Verdicts(configuration)
+        self._recall()
 
     def request(self, data: bytes, fds: list[int]) -> tuple[Any, ...] | None:
         """Take a worker's order for an interpreter, or its news; the descriptors that came with it are closed here.
@@ -102,11 +105,32 @@ class Keeper:
                 os.close(fd)
         return None
 
-    def _refused(self, interpreter_id: InterpreterId, refused: str, caught: bool, twin: str) -> bool:
+    def _recall(self) -> None:
+        """Begin with processes where earlier servers found that applications need them."""
+        for interpreter_id, refused in self._verdicts.known():
+            if self._spec.scoreboard.move(interpreter_id.key, self._spec.generation):
+                text = (
+                    f"interpreter '{interpreter_id.name}': the application runs in processes, for {refused} can't be "
+                    f"used in an isolated subinterpreter, as {self._verdicts.file} tells; without that file it is "
+                    "tried anew"
+                )
+                self._log.log(levels.INFO, text, module="python")
+
+    def _remember(self, interpreter_id: InterpreterId, refused: str, path: tuple[str, ...]) -> None:
+        try:
+            self._verdicts.remember(interpreter_id, refused, path)
+        except OSError as error:
+            text = f"{self._verdicts.file} can't be written, so the next start has to find that again"
+            self._log.log(levels.INFO, text, module="python", error=error)
+
+    def _refused(
+        self, interpreter_id: InterpreterId, refused: str, caught: bool, twin: str, path: tuple[str, ...]
+    ) -> bool:
         """A worker found that a subinterpreter refuses something: once, it is news for the log and for the others.
 
         :param caught: the application goes on without it.
         :param twin: the module that takes the place of a refused one, so that the application stays where it is.
+        :param path: where the application looks for modules.
         :returns: whether the others should know, for the application needs processes.
         """
         told = f"interpreter '{interpreter_id.name}': {refused} can't be used in an isolated subinterpreter"
@@ -128,6 +152,7 @@ class Keeper:
             f"permanent{otherwise}",
             module="python",
         )
+        self._remember(interpreter_id, refused, path)
         return True
 
     def _start(self, key: Key) -> ZygoteHandle:
@@ -226,6 +251,7 @@ def keeper_process(
     :returns: the socket for orders; its end ends the process, and is answered with the end of the other side.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    keeper = Keeper(configuration, logs, scoreboard, identity, 1, one_process=True)
     pid = os.fork()
     if pid == 0:
         status = 1
@@ -237,7 +263,7 @@ def keeper_process(
             signal.signal(signal.SIGUSR1, signal.SIG_IGN)
             close_inherited([theirs.fileno(), scoreboard.fd, configuration.fd, 2, *logs.values()])
             set_title("mpserver: zygotes")
-            _keep(Keeper(configuration, logs, scoreboard, identity, 1, one_process=True), theirs)
+            _keep(keeper, theirs)
             status = 0
         finally:
             os._exit(status)

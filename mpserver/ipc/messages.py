@@ -80,8 +80,8 @@ class Kind(IntEnum):
     #: ``state``: why, in a line.
     FAILED = 5
     SPARE = 7
-    #: ``state``: what was refused, whether the application caught that, and the module that takes the place of the
-    #: refused one; "": none does (marshalled).
+    #: ``state``: what was refused, whether the application caught that, the module that takes the place of the
+    #: refused one ("": none does), and where the application looks for modules (marshalled).
     REFUSED = 8
     #: ``state``: the numbers of the connections, see `mpserver.ipc.connection_states`.
     CLOSED = 9

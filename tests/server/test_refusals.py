@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from mpserver.cli.options import parse
 from mpserver.phases.facts import Wanted
 from mpserver.phases.survey import finish
 from support.server import Server
-from support.waiting import PATIENCE, wait_for
+from support.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 14), reason="auto begins with subinterpreters from 3.14 on")
 
@@ -154,9 +153,9 @@ def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> 
     return server
 
 
-def kind(server: Server, name: str, method: str = "POST") -> str:
+def kind(server: Server, name: str) -> str:
     """The kind of the interpreter that a request was served in."""
-    reply = server.request(method, f"/{name}")
+    reply = server.request("POST", f"/{name}")
     assert reply.status == 200, server.said()
     return reply.text.lstrip("x").split()[0]
 
@@ -168,9 +167,7 @@ def told(server: Server, name: str) -> list[str]:
 
 def becomes_process(server: Server, name: str) -> None:
     """Wait until an application is served by processes."""
-    until = time.monotonic() + PATIENCE
-    while kind(server, name) != "process":
-        assert time.monotonic() < until, server.said()
+    wait_for(lambda: server.request("POST", f"/{name}").text.endswith("process"), f"{name} to be a process")
 
 
 @pytest.mark.parametrize("name", REFUSED)
