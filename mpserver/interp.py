@@ -21,7 +21,7 @@ from mpserver.api import error_log as levels
 from mpserver.api.error_log import ErrorLog
 from mpserver.api.loader import LoadedModule, Loader
 from mpserver.api.runtime import lend
-from mpserver.application import imports, restrictions
+from mpserver.application import beginning, restrictions
 from mpserver.application.misfit import Misfit
 from mpserver.application.output import PrintedOutput, server_of
 from mpserver.application.preloaded import Preloaded
@@ -29,7 +29,6 @@ from mpserver.application.services import InterpreterServices
 from mpserver.ipc import messages
 from mpserver.ipc.scoreboard import IDLE, Scoreboard, ScoreboardEntry
 from mpserver.modules import core
-from mpserver.modules.python.application_errors import describe, refusing
 from mpserver.phases import facts
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.timeouts import Timeouts
@@ -202,9 +201,10 @@ class Interpreter(Requests):
         restrictions.install(self.boot.kind, self.output, self.boot.one_process, error, self._soft)
         self.scoreboard_entry.sign(self.interpreter_id.key, self.boot.kind, self.interpreter_id.name)
         inherited, first = self._order()
-        if not self._import(inherited):
+        if not beginning.load(self, inherited, self._log):
             self._clean_up()
             return
+        self.output.flush_all()
         for loaded in self.loader.loaded_modules:
             self._loaded(loaded)
         self.loader.told = self._loaded
@@ -251,38 +251,6 @@ class Interpreter(Requests):
 
     def _end_requests(self) -> None:
         """Wait for the requests that other threads serve: here there are none."""
-
-    def _import(self, inherited: list[LoadedModule] | None) -> bool:
-        """Import what PythonImport names, logging failures and going on, and what a predecessor had loaded.
-
-        Where the application may have to move, its handlers are loaded now: so that shows before any request.
-
-        :returns: False for a successor that could not load all of it: its predecessor stays.
-        """
-        configuration = self.boot.configuration
-        found = imports.imports(configuration, self.interpreter_id, facts.environments(configuration), self.loader)
-        for name, error in (*found, *imports.inherited(inherited or (), self.loader)):
-            refused = refusing(error) if self.loader.may_move else None
-            if refused is not None:
-                self.loader.refused(refused)
-                return inherited is None
-            failed = "directive_PythonImport: error importing {}" if inherited is None else "{} can't be loaded:"
-            self._log(levels.ERROR, failed.format(name))
-            lines = describe(error)
-            for line in lines:
-                self._log(levels.ERROR, line.rstrip())
-            if inherited is not None:
-                self.tell(messages.Kind.FAILED, f"{name} can't be loaded: {lines[-1].strip()}")
-                return False
-        if self.loader.may_move:
-            for _name, error in imports.handlers(configuration, self.interpreter_id, self.loader):
-                refused = refusing(error)
-                if refused is not None:
-                    self.loader.refused(refused)
-                    return inherited is None
-            self.loader.judge(None, False)
-            self.output.flush_all()
-        return True
 
     def _clean_up(self) -> None:
         """End the application: run server cleanups, then atexit functions (a process runs these when it exits)."""

@@ -1,0 +1,49 @@
+"""What an interpreter loads before it serves, and what becomes of failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mpserver.api import error_log as levels
+from mpserver.application import imports
+from mpserver.ipc import messages
+from mpserver.modules.python.application_errors import describe, refusing
+from mpserver.phases import facts
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.api.loader import LoadedModule
+    from mpserver.serving.interpreter_owner import InterpreterOwner
+
+
+def load(interpreter: InterpreterOwner, inherited: list[LoadedModule] | None, log: Callable[[int, str], None]) -> bool:
+    """Import what PythonImport names, logging failures and going on, and what a predecessor had loaded.
+
+    Where the application may have to move, its handlers are loaded now: so that shows before any request.
+
+    :param log: writes to the error log.
+    :returns: False for a successor that could not load all of it: its predecessor stays.
+    """
+    configuration, where, loader = interpreter.boot.configuration, interpreter.interpreter_id, interpreter.loader
+    found = imports.imports(configuration, where, facts.environments(configuration), loader)
+    for name, error in (*found, *imports.inherited(inherited or (), loader)):
+        refused = refusing(error) if loader.may_move else None
+        if refused is not None:
+            loader.refused(refused)
+            return inherited is None
+        failed = "directive_PythonImport: error importing {}" if inherited is None else "{} can't be loaded:"
+        log(levels.ERROR, failed.format(name))
+        lines = describe(error)
+        for line in lines:
+            log(levels.ERROR, line.rstrip())
+        if inherited is not None:
+            interpreter.tell(messages.Kind.FAILED, f"{name} can't be loaded: {lines[-1].strip()}")
+            return False
+    if loader.may_move:
+        for _name, error in imports.handlers(configuration, where, loader):
+            refused = refusing(error)
+            if refused is not None:
+                loader.refused(refused)
+                return inherited is None
+        loader.judge(None, False)
+    return True
