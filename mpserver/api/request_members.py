@@ -154,8 +154,12 @@ class RequestMembers(Answer, Receiving):
     def mp_change_head(self) -> None:
         """See `ResponseHead`."""
         rules, self.mp_before_head = self.mp_before_head, ()
-        for rule in rules:
-            rule(self)
+        self.mp_started = False  # (what they change was not sent yet, and headers_out is not to tell of it)
+        try:
+            for rule in rules:
+                rule(self)
+        finally:
+            self.mp_started = True
 
     def mp_answer_itself(self) -> None:
         """The response is not the content's but one of the server's own: other changes are made to its head."""

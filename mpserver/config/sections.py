@@ -11,6 +11,7 @@ can keep what they made of it by its identity.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Sequence
 
 from mpserver import lazyre
@@ -27,6 +28,23 @@ MANY_SLASHES = lazyre.compile("/{2,}")
 
 #: How many results and steps are remembered before all are forgotten (clients choose the URIs).
 REMEMBERED = 8192
+
+
+class Last(enum.Enum):
+    """What the Directory sections make of the last name of a path, as httpd's directory walk does.
+
+    In all cases Files sections see the name.
+    """
+
+    #: A file that is there: one more directory, by its name alone.
+    FILE = "file"
+    #: Nothing is there of that name: only DirectoryMatch sees it.
+    MISSING = "missing"
+    #: A directory, named without its slash: its own sections hold, and DirectoryMatch sees no slash.
+    DIRECTORY = "directory"
+    #: A file that a request looks for beside its own (an index, a part of a page): the sections of the directory are
+    #: those of that request already, and are not asked again.
+    BESIDE = "beside"
 
 
 class HtaccessLookup(Protocol):
@@ -50,7 +68,7 @@ class Sections:
 
     __slots__ = (
         "base", "directories", "directory_matches", "files", "locations", "names", "overrides",
-        "_by_path", "_by_prefix", "_known", "_location_tests", "_steps", "_wild_by_depth",
+        "_by_path", "_by_prefix", "_known", "_location_tests", "_parents", "_steps", "_wild_by_depth",
     )  # fmt: skip
 
     def __init__(
@@ -80,6 +98,8 @@ class Sections:
                 self._by_path.setdefault(entry.pattern, []).append((order, entry))
             else:
                 self._wild_by_depth.setdefault(entry.depth, []).append((order, entry))
+        #: The directories of what plain sections are for, which may be files.
+        self._parents = frozenset(path[: path.rstrip("/").rfind("/") + 1] for path in self._by_path)
         self._by_prefix: dict[str, list[tuple[int, Entry]]] = {}
         self._location_tests: list[tuple[int, Entry]] = []
         for order, entry in enumerate(self.locations):
@@ -87,7 +107,7 @@ class Sections:
                 self._by_prefix.setdefault(entry.pattern, []).append((order, entry))
             else:
                 self._location_tests.append((order, entry))
-        self._known: dict[tuple[str, str, str], Conf] = {}
+        self._known: dict[tuple[str, str, str, Last], Conf] = {}
         self._steps: dict[tuple[Conf, Conf], Conf] = {}
 
     # What matches, in the order of merging.
@@ -110,6 +130,10 @@ class Sections:
         if not self.directory_matches:
             return ()
         return tuple(e for e in self.directory_matches if e.regex is not None and e.regex.search(filename))
+
+    def sees_files(self, directory: str) -> bool:
+        """Whether Directory sections may hold for single files of a directory."""
+        return bool(self.directory_matches or self._wild_by_depth) or directory in self._parents
 
     def for_directories(self, chain: Sequence[str], basename: str = "") -> tuple[Entry, ...]:
         """All directory sections of a chain like ("/", "/a/", "/a/b/"), regular expressions last.
@@ -154,20 +178,24 @@ class Sections:
 
     # Merging.
 
-    def merged(self, uri: str, chain: Sequence[str], htaccess: HtaccessLookup | None, basename: str) -> Conf:
+    def merged(
+        self, uri: str, chain: Sequence[str], htaccess: HtaccessLookup | None, basename: str, last: Last = Last.FILE
+    ) -> Conf:
         """What holds for a request (see `merge`)."""
         if self.overrides and htaccess is not None:
-            return self._merge(uri, chain, htaccess, basename)
-        key = (uri, chain[-1] if chain else "", basename)
+            return self._merge(uri, chain, htaccess, basename, last)
+        key = (uri, chain[-1] if chain else "", basename, last)
         known = self._known.get(key)
         if known is None:
-            known = self._merge(uri, chain, None, basename)
+            known = self._merge(uri, chain, None, basename, last)
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
             self._known[key] = known
         return known
 
-    def _merge(self, uri: str, chain: Sequence[str], htaccess: HtaccessLookup | None, basename: str) -> Conf:
+    def _merge(
+        self, uri: str, chain: Sequence[str], htaccess: HtaccessLookup | None, basename: str, last: Last
+    ) -> Conf:
         conf = self.base
         step = self.step
         for directory in chain:
@@ -180,9 +208,12 @@ class Sections:
                     if inner is not None:
                         conf = step(conf, inner)
         if chain:
-            filename = chain[-1] + basename
-            if basename:
-                # (httpd's directory walk takes the file itself for one more directory)
+            filename = chain[-1]
+            if last is Last.DIRECTORY:
+                filename = filename[:-1] or "/"
+            elif last is not Last.BESIDE:
+                filename += basename
+            if basename and last is Last.FILE:
                 for entry in self.for_directory(filename + "/"):
                     conf = step(conf, entry.conf)
             for entry in self.for_directory_regexes(filename):
@@ -221,16 +252,17 @@ def for_files(files: tuple[Entry, ...], basename: str) -> tuple[Entry, ...]:
 
 
 def merge(
-    server: Sectioned, uri: str, directory_chain: Sequence[str], htaccess: HtaccessLookup | None, basename: str
-) -> Conf:
+    server: Sectioned, uri: str, directory_chain: Sequence[str], htaccess: HtaccessLookup | None, basename: str,
+    last: Last = Last.FILE,
+) -> Conf:  # fmt: skip
     """The directory-level configuration of a request.
 
     ``uri``: the decoded path. ``directory_chain``: from "/" down to the file's directory, each with a
     trailing slash; empty if no file is meant. ``htaccess``: usually an `HtaccessCache`; it is asked only
-    where AllowOverride lets something in. ``basename``: the file's name, "" for none.
+    where AllowOverride lets something in. ``basename``: the file's name, "" for none; ``last``: its kind.
     The same sections give the same object. Raises ConfigError for a faulty .htaccess file.
     """
-    return server.sections.merged(uri, directory_chain, htaccess, basename)
+    return server.sections.merged(uri, directory_chain, htaccess, basename, last)
 
 
 def captures(server: Sectioned, conf: Conf, uri: str, directory: str, basename: str) -> dict[str, str]:

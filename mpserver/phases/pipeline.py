@@ -133,26 +133,31 @@ class Pipeline(Redirects):
             raise Moves(plan.interpreter_id, pack(req, translated))
         self.serve(req, located)
 
-    def _translated(self, req: Request, translated: bool) -> Located:
-        """What a request stands for after its early phases; ``translated``: a handler has mapped it to its file."""
+    def _translated(self, req: Request, translated: bool, beside: str = "") -> Located:
+        """What a request stands for after its early phases.
+
+        :param translated: a handler has mapped it to its file.
+        :param beside: see `mpserver.phases.translate.walk`.
+        """
         planner = self.planner
         host = planner.host(req.mp_server)
         if translated and req.mp_filename is not None:
-            resource = walk(host.server, req.mp_uri, req.mp_filename, planner.htaccess)
+            resource = walk(host.server, req.mp_uri, req.mp_filename, planner.htaccess, beside)
         elif req.mp_uri == "*":
             return planner.locate(host, "*")
         elif translated:  # to no file: then no directory counts, as in httpd
             resource = Resource(req.mp_uri, merge(host.server, req.mp_uri, (), None, ""))
         else:
-            resource = resolve(host.site, encode_path(req.mp_uri), planner.htaccess)
+            resource = resolve(host.site, encode_path(req.mp_uri), planner.htaccess, beside)
         located = Located(resource, planner.plan(host, resource.conf, resource.filename))
         return planner.refined(req, host, located) if located.plan.branches else located
 
     def follow(self, req: Request, host: Host, path: str, *, anew: bool) -> Located | int:
         """See `Redirects.follow`; the early phases run in the interpreter that the request is in."""
         early = self.planner.early(host)
+        beside = "" if req.mp_main is None else _folder(req.mp_main)
         if early is None or self.loader is None:
-            located = self.planner.locate(host, path)
+            located = self.planner.locate(host, path, beside)
             return self.planner.refined(req, host, located) if located.plan.branches else located
         try:
             req.mp_uri = normalize(path, req.mp_server.conf)
@@ -161,7 +166,7 @@ class Pipeline(Redirects):
         req.mp_plan = early
         phases = early.phases_of(req)
         status = _run_early(req, phases.post_read_request if anew else (), phases.translate_name)
-        return self._translated(req, status == OK) if status in (OK, DECLINED) else status
+        return self._translated(req, status == OK, beside) if status in (OK, DECLINED) else status
 
     def refuse(self, link: Link, host: Host, error: RequestError, now: float) -> None:
         """Answer a request that could not be read, or that can't be served."""
@@ -180,6 +185,14 @@ class Pipeline(Redirects):
         except ClientGone as gone:
             self.gone(req, gone)
         self.log(req)
+
+
+def _folder(main: Request) -> str:
+    """The directory of a request's file, with its slash; "" where there is none."""
+    resource = None if main.mp_located is None else main.mp_located.resource
+    if resource is None or resource.filename is None:
+        return ""
+    return str(resource.filename[: resource.filename.rfind("/") + 1])
 
 
 def _run_early(req: Request, first: Sequence[Step], translate: Sequence[Step]) -> int:

@@ -127,15 +127,20 @@ class Planner:
 
     # ---- resources
 
-    def locate(self, host: Host, path: str) -> Located:
-        """The resource that a raw path names, and the plan for it. :raises ConfigError: of a .htaccess file."""
-        located = host.located.get(path)
+    def locate(self, host: Host, path: str, beside: str = "") -> Located:
+        """The resource that a raw path names, and the plan for it.
+
+        :param beside: see `mpserver.phases.translate.walk`.
+        :raises ConfigError: of a .htaccess file.
+        """
+        key = path if not beside or not host.server.sections.sees_files(beside) else f"{path}\0{beside}"
+        located = host.located.get(key)
         if located is not None and located.holds():
             return located
         if path == "*":
             return self._whole_server(host)
         watched: list[Watched] = []
-        resource = resolve(host.site, path, self.htaccess.recording(watched))
+        resource = resolve(host.site, path, self.htaccess.recording(watched), beside)
         if resource.answer is not None:
             plan = self._answered(host, resource.conf, resource.answer)
         else:
@@ -144,7 +149,7 @@ class Planner:
         if located.keeps:
             if len(host.located) > CACHE:
                 host.located.clear()
-            host.located[path] = located
+            host.located[key] = located
         return located
 
     def refined(self, req: Request, host: Host, located: Located) -> Located:

@@ -18,6 +18,8 @@ from mpserver.api.stream import Link
 from mpserver.errors import ClientGone, ConfigError
 from mpserver.http1.percent import encode_path
 from mpserver.http1.wire import encoded
+from mpserver.modules.dir import DIRECTORY_SLASH
+from mpserver.modules.dir.hooks import redirect_to_slash
 from mpserver.modules.hooks import SCRIPT_HANDLER, Step
 from mpserver.modules.python.moving import is_plain
 from mpserver.phases import gates
@@ -255,8 +257,10 @@ def _finish(sub: Request, status: int) -> None:
 
 
 def _is_index(req: Request) -> int:
-    """An index is a file that is there, or what no file is meant by."""
+    """An index is a file that is there, or what no file is meant by; a directory leads to its name with a slash."""
     resource = req.mp_located.resource
+    if resource.is_directory and req.mp_plan.conf[DIRECTORY_SLASH] and not req.mp_uri.endswith("/"):
+        return redirect_to_slash(req)
     if resource.filename is None or (resource.finfo is not None and S_ISREG(resource.finfo.st_mode)):
         return OK
     return constants.HTTP_NOT_FOUND

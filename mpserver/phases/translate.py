@@ -18,7 +18,7 @@ from stat import S_ISDIR, S_ISLNK
 
 from mpserver import lazyre
 from mpserver.api.error_log import ALERT, CRIT, ERROR, INFO
-from mpserver.config.sections import merge
+from mpserver.config.sections import Last, merge
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError, RequestError, Unread
 from mpserver.http1 import percent
@@ -158,11 +158,12 @@ def _step(kept: list[str], segment: str, path: str, merge_slashes: bool, clamped
         kept.append(segment)
 
 
-def resolve(site: Paths, uri: str, htaccess: HtaccessLookup | None) -> Resource:
+def resolve(site: Paths, uri: str, htaccess: HtaccessLookup | None, beside: str = "") -> Resource:
     """What a path of a request target stands for on a server.
 
     :param uri: the path as sent, %-encoded.
     :param htaccess: where .htaccess files are read, None for nowhere.
+    :param beside: see `walk`.
     """
     server = site.server
     try:
@@ -180,7 +181,7 @@ def resolve(site: Paths, uri: str, htaccess: HtaccessLookup | None) -> Resource:
                 return Resource(path, conf).answered(found.answer)
             if found.filename is None:
                 return Resource(path, conf)
-            resource = walk(server, path, found.filename, htaccess)
+            resource = walk(server, path, found.filename, htaccess, beside)
             resource.handler = found.handler
             return resource
     return Resource(path, conf)
@@ -198,11 +199,12 @@ class Paths(Protocol):
         """In the order in which they are asked."""
 
 
-def walk(server: Server, uri: str, filename: str, htaccess: HtaccessLookup | None) -> Resource:
+def walk(server: Server, uri: str, filename: str, htaccess: HtaccessLookup | None, beside: str = "") -> Resource:
     """What exists of a file's path, and the configuration there.
 
     :param uri: the decoded path, for Location sections.
     :param filename: absolute; may name more than exists: the rest becomes path_info.
+    :param beside: the directory (with its slash) of the request that looks for this file.
     """
     if "/." in filename or "//" in filename:
         filename = _clean(filename)
@@ -225,7 +227,10 @@ def walk(server: Server, uri: str, filename: str, htaccess: HtaccessLookup | Non
     if is_directory and name:
         directory = filename
     try:
-        conf = merge(server, uri, chain(directory + "/"), htaccess, name)
+        last = Last.MISSING if found is None else Last.DIRECTORY if is_directory and name else Last.FILE
+        if beside == directory + "/" and not is_directory:
+            last = Last.BESIDE
+        conf = merge(server, uri, chain(directory + "/"), htaccess, name, last)
     except Unread:
         raise  # for this request alone: what is answered here, may be kept
     except ConfigError as error:
