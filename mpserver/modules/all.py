@@ -31,6 +31,7 @@ TABLE = (
     Known("mod_setenvif.c", "setenvif_module", "setenvif", CONFIGURED),
     Known("mod_systemd.c", "systemd_module"),  # READY and STOPPING are told to systemd
     Known("mod_log_config.c", "log_config_module", "log_config", CONFIGURED),
+    Known("mod_reqtimeout.c", "reqtimeout_module", "reqtimeout"),
     Known("mod_unixd.c", "unixd_module", "unixd"),
     Known("mod_authn_core.c", "authn_core_module", "authn_core", CONFIGURED),
     Known("mod_authz_core.c", "authz_core_module", "authz_core", CONFIGURED),

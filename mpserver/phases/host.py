@@ -13,6 +13,7 @@ from mpserver.http1.blocks import Blocks
 from mpserver.http1.head import Head, Limits
 from mpserver.modules import core, python
 from mpserver.modules.core.file_cache import Pages
+from mpserver.modules.reqtimeout import READ_TIMEOUTS
 from mpserver.phases.steps import beginning
 from mpserver.system.log_files import log_key
 from mpserver.typing import TYPE_CHECKING
@@ -34,8 +35,9 @@ class Site:
     """
 
     __slots__ = (
-        "access_logs", "begin", "blocks", "has_early", "keep_alive", "keep_alive_timeout", "limits", "located", "log",
-        "max_requests", "name", "pages", "server", "takes_connections", "timeout", "translators",
+        "access_logs", "begin", "blocks", "has_early", "head_timeout", "keep_alive", "keep_alive_timeout", "limits",
+        "located", "log", "max_requests", "name", "pages", "read_timeouts", "server", "takes_connections", "timeout",
+        "translators",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +62,10 @@ class Site:
         self.keep_alive_timeout = conf[core.KEEP_ALIVE_TIMEOUT]
         self.max_requests = conf[core.MAX_KEEP_ALIVE_REQUESTS]
         self.timeout = conf[core.TIMEOUT]
+        self.read_timeouts = conf[READ_TIMEOUTS]
+        #: How long the first bytes of a request may take.
+        first = self.read_timeouts.header.first
+        self.head_timeout = min(first, self.timeout) if first else self.timeout
         self.limits = Limits(
             conf[core.LIMIT_REQUEST_LINE],
             conf[core.LIMIT_REQUEST_FIELDS],
@@ -77,8 +83,9 @@ class Host:
     """What serving needs of one server: its names, and what it has in common with its site."""
 
     __slots__ = (
-        "access_logs", "blocks", "has_early", "keep_alive", "keep_alive_timeout", "limits", "located", "log", "made",
-        "max_requests", "name", "pages", "recent", "server", "site", "timeout", "tls", "_make",
+        "access_logs", "blocks", "has_early", "head_timeout", "keep_alive", "keep_alive_timeout", "limits", "located",
+        "log", "made", "max_requests", "name", "pages", "read_timeouts", "recent", "server", "site", "timeout", "tls",
+        "_make",
     )  # fmt: skip
 
     def __init__(self, server: Server, name: str, site: Site, make: Callable[[Host], ServerObject]) -> None:
@@ -94,6 +101,7 @@ class Host:
         self.log = site.log
         self.max_requests = site.max_requests
         self.timeout = site.timeout
+        self.read_timeouts, self.head_timeout = site.read_timeouts, site.head_timeout
         #: How it speaks TLS; None: it doesn't.
         self.tls: Profile | None = None
         #: The last first head of a connection to its address: that of the next one is often the same.

@@ -20,6 +20,7 @@ from mpserver.errors import RequestError
 from mpserver.http1.body import Body, make_body
 from mpserver.http1.head import Head, HeadReader, parse_head
 from mpserver.serving.after_request import LINGER_BYTES, AfterRequest
+from mpserver.serving.slow_reading import SlowReading
 from mpserver.serving.states import GONE, LINGERING, READING, SENDING, SKIPPING, WAITING
 from mpserver.serving.stream import send_file
 from mpserver.system.loop import READ, WRITE
@@ -27,6 +28,7 @@ from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.connection_stream import Incoming
+    from mpserver.modules.reqtimeout import Stage
     from mpserver.serving.owner import Owner
     from mpserver.tls.channel import Channel
 
@@ -78,6 +80,8 @@ class Connection(AfterRequest):
         self.head: Head | None = None
         self.previous = None
         self.reader: HeadReader | None = None
+        #: A part of a request that comes in pieces.
+        self.slow: SlowReading | None = None
         #: How many bytes must be there before the buffered request is ready; of a chunked body: were looked at.
         self.want = 0
         self.ahead: Body | None = None
@@ -95,7 +99,7 @@ class Connection(AfterRequest):
         self.host = self.default
         self.timeout = self.default.timeout
         self.keep_alive_timeout = self.default.keep_alive_timeout
-        self.deadline = owner.loop.now + self.timeout
+        self.deadline = owner.loop.now + self.default.head_timeout
 
     # ---- events
 
@@ -124,7 +128,7 @@ class Connection(AfterRequest):
         self.client, self.local, self.tls = unpack_origin(origin)
         self.host = self.default = default = self.owner.host_of(self.local, None)
         self.timeout, self.keep_alive_timeout = default.timeout, default.keep_alive_timeout
-        self.deadline = self.owner.loop.now + self.timeout
+        self.deadline = self.owner.loop.now + default.head_timeout
 
     def untrack(self) -> None:
         """From now on nobody else could go on with it: what encrypts it is here (a process' worker looks at that)."""
@@ -163,7 +167,7 @@ class Connection(AfterRequest):
                 return
             if state == WAITING:
                 self.state = READING
-                self.deadline = self.owner.loop.now + self.timeout
+                self.deadline = self.owner.loop.now + self.default.head_timeout
             if self.reader is not None:
                 self._read_on(self.reader, data)
                 return
@@ -185,9 +189,27 @@ class Connection(AfterRequest):
             self.owner.refuse(self, error)
             return
         if head is not None:
-            self.reader = None
+            self.reader = self.slow = None
             self.buffer = bytes(reader.buffer)
             self.advance()
+        else:
+            self._await_rest(self.default.read_timeouts.header, len(reader.buffer))
+
+    def _await_rest(self, stage: Stage, size: int, head: Head | None = None) -> None:
+        """Not all of a request's head or body is here: the rest has its time.
+
+        :param size: how many bytes of it have come.
+        :param head: that of the body.
+        """
+        if not stage.first:
+            return  # (Timeout counts, as it did)
+        slow, loop = self.slow, self.owner.loop
+        if slow is None or slow.stage is not stage:
+            begun = loop.now if head is not None else self.deadline - self.default.head_timeout
+            slow = self.slow = SlowReading(stage, begun)
+        slow.received = size
+        self.deadline = slow.until
+        loop.hasten(self.deadline)
 
     def advance(self) -> None:
         """Serve the requests that are complete in the buffer, one after the other (pipelining)."""
@@ -203,6 +225,7 @@ class Connection(AfterRequest):
                 if head is None:
                     self.reader = HeadReader(default.limits, previous)
                     self.reader.feed(self.buffer)
+                    self._await_rest(default.read_timeouts.header, len(self.buffer))
                     return
                 if previous is None or head.host != previous.host:
                     if previous is None:
@@ -216,6 +239,7 @@ class Connection(AfterRequest):
                     self.head = head
                     self.want = self._wanted(head)
             if head.length and not self._body_ready(head):
+                self._await_rest(self.host.read_timeouts.body, len(self.buffer) - head.size, head)
                 return
             self.head = None
             self.owner.serve(self, head)
@@ -257,7 +281,7 @@ class Connection(AfterRequest):
         :raises RequestError: the body is broken or too long.
         """
         buffer = self.buffer
-        self.ahead = None
+        self.ahead = self.slow = None
         self.served += 1
         length = head.length
         self.keep_alive = head.keep_alive and self.host.keep_alive and not self.owner.draining
@@ -306,7 +330,7 @@ class Connection(AfterRequest):
                 return
         if self.state == READING and (self.buffer or self.reader):
             self.reader = None
-            self.owner.refuse(self, RequestError(408, "the client did not send the whole request within Timeout"))
+            self.owner.refuse(self, RequestError(408, "the client did not send the whole request in time"))
             return
         self.close()
 

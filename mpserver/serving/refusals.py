@@ -91,7 +91,7 @@ def unusable(error: ConfigError, line: str) -> RequestError:
 
 def _since(connection: Connection) -> float:
     """Since when its client is silent, ``time.monotonic()``."""
-    allowed = connection.keep_alive_timeout if connection.state == WAITING else connection.timeout
+    allowed = connection.keep_alive_timeout if connection.state == WAITING else connection.default.head_timeout
     return connection.deadline - allowed
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import _socket
 import os
 import select
+import time
 from collections.abc import Callable
 
 from mpserver.api.connection import Connection as ConnectionObject
 from mpserver.api.parts import Begun, FilePart, Part
 from mpserver.errors import ClientGone
 from mpserver.http1.response import chunked_beginning
+from mpserver.serving.slow_reading import SlowReading
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.stream import Encryption
+    from mpserver.phases.host import Host
     from mpserver.serving.owner import Owner
 
 #: send: more follows at once, so the kernel needn't send what is less than a segment.
@@ -24,7 +27,7 @@ MORE = getattr(_socket, "MSG_MORE", 0)
 class Stream:
     """Implements `mpserver.api.stream.Link` for the requests of a connection; subclasses set the attributes."""
 
-    __slots__ = ("_outgoing", "buffer", "fd", "keep_alive", "owner", "send_file", "sock", "timeout", "tls")
+    __slots__ = ("_outgoing", "buffer", "fd", "keep_alive", "owner", "send_file", "slow", "sock", "timeout", "tls")
 
     owner: Owner
     sock: _socket.socket
@@ -36,6 +39,9 @@ class Stream:
     tls: Encryption | None
     #: Timeout, in seconds: how long a client may be silent within a request or a response.
     timeout: float
+    #: The server of the request, and what is slow to come of that.
+    host: Host
+    slow: SlowReading | None
     #: Whether the connection may serve another request.
     keep_alive: bool
     #: What was read and belongs to no request yet.
@@ -120,16 +126,20 @@ class Stream:
                 self.keep_alive = False
                 raise ClientGone(f"the client closed the connection ({error.strerror})") from error
 
-    def wait_for_client(self, event: int) -> None:
+    def wait_for_client(self, event: int, left: float = float("inf")) -> None:
         """Block until the socket is ready for an event of ``select.poll``.
 
-        :raises ClientGone: it was not within Timeout.
+        :param left: how long it may take at most, in seconds.
+        :raises ClientGone: it was not within that time, or within Timeout.
         """
         poll = select.poll()
         poll.register(self.fd, event)
-        if not poll.poll(self.timeout * 1000):
+        if not poll.poll(max(0.0, min(self.timeout, left)) * 1000):
             self.keep_alive = False
-            raise ClientGone(f"the client was silent for {self.timeout:g} s (Timeout)") from TimeoutError()
+            text = f"the client was silent for {self.timeout:g} s (Timeout)"
+            if left < self.timeout:
+                text = "the client did not send the request's body in time (RequestReadTimeout)"
+            raise ClientGone(text) from TimeoutError()
 
     def finish(self, parts: list[Part]) -> None:
         """Send all; what the client does not take at once goes out from the loop."""
@@ -175,7 +185,7 @@ class Stream:
         :raises ClientGone: none came within Timeout, or the client left.
         """
         try:
-            data = self.receive_any()
+            data = self._receive_in_time()
         except ClientGone as error:
             silent = isinstance(error.__cause__, TimeoutError)
             why = "Timeout?" if silent else "the client closed the connection"
@@ -183,6 +193,26 @@ class Stream:
         if not data:
             self.keep_alive = False
             raise ClientGone("Client read error (the client closed the connection)")
+        return data
+
+    def _receive_in_time(self) -> bytes:
+        """As `receive_any`, for a body: all of it has its time, by RequestReadTimeout."""
+        try:
+            data = self.sock.recv(65536)
+        except BlockingIOError:
+            stage = self.host.read_timeouts.body
+            if not stage.first:
+                return self.receive_any()
+            slow = self.slow
+            if slow is None:
+                slow = self.slow = SlowReading(stage, time.monotonic())
+            self.wait_for_client(select.POLLIN, slow.until - time.monotonic())
+            data = self.receive_any()
+        except OSError as error:
+            self.keep_alive = False
+            raise ClientGone(f"the client closed the connection ({error.strerror})") from error
+        if self.slow is not None:
+            self.slow.received += len(data)
         return data
 
     def receive_any(self) -> bytes:

@@ -118,6 +118,9 @@ class Handshake:
         connection = self._connection
         loop = connection.owner.loop
         loop.add(connection.fd, self.on_event)
+        own = self._host.read_timeouts.handshake.first
+        if own:
+            connection.deadline = loop.now + own
         loop.watch(connection)
         self.on_event(0)
 
@@ -170,6 +173,6 @@ class Handshake:
         loop.remove(connection.fd)
         loop.unwatch(connection)
         connection.state = READING
-        connection.deadline = loop.now + connection.timeout
+        connection.deadline = loop.now + connection.default.head_timeout
         connection.buffer = data
         self._speaking.begin(connection)

@@ -297,7 +297,7 @@ CONTEXTS = {
         "BrotliFilterNote DeflateAlterETag DeflateBufferSize DeflateCompressionLevel DeflateFilterNote DeflateMemLevel "
         "DeflateWindowSize ZstdAlterETag ZstdCompressionLevel ZstdFilterNote "
         "PythonPostReadRequestHandler PythonTransHandler ScriptAliasMatch ServerAdmin ServerAlias ServerName "
-        "Protocols ProtocolsHonorOrder SSIEndTag SSIStartTag TraceEnable "
+        "Protocols ProtocolsHonorOrder RequestReadTimeout SSIEndTag SSIStartTag TraceEnable "
         "ServerPath ServerRoot SuexecUserGroup Timeout TransferLog TypesConfig"
     ),
     (Where.SERVER, Override.NONE): (
