@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from mpserver.config import lexer
 from mpserver.config.branches import BRANCHES, Branch
 from mpserver.config.entries import FILES, Entry
+from mpserver.config.methods import Methods
 from mpserver.config.override import Allowed
 from mpserver.config.registry import Args, Call, Directive, Registry, Section, Where, short
 from mpserver.config.section_kinds import SECTIONS, SectionKind, make_entry
@@ -55,10 +56,11 @@ class Scope:
     """Where directives stand: what they may be, and what they set.
 
     ``around`` is the innermost section's name as written, "" outside. ``directories`` and
-    ``locations`` collect the server's sections. ``allowed`` is only for .htaccess files.
+    ``locations`` collect the server's sections. ``allowed`` is only for .htaccess files. ``methods``: those that it
+    is limited to, None for all.
     """
 
-    __slots__ = ("allowed", "around", "conf", "directories", "locations", "section", "server", "where")
+    __slots__ = ("allowed", "around", "conf", "directories", "locations", "methods", "section", "server", "where")
 
     def __init__(
         self,
@@ -71,8 +73,10 @@ class Scope:
         directories: list[Entry] | None = None,
         locations: list[Entry] | None = None,
         allowed: Allowed | None = None,
+        methods: Methods | None = None,
     ) -> None:
         self.where, self.conf, self.server = where, conf, server
+        self.methods = methods
         self.section, self.around = section, around
         self.directories: list[Entry] = [] if directories is None else directories
         self.locations: list[Entry] = [] if locations is None else locations
@@ -120,7 +124,12 @@ class Compiler:
         directive = known[0]
         if not _stands_well(directive, scope):
             return
-        args = check_args(directive, node.args)
+        self._apply(directive, check_args(directive, node.args), node, scope)
+
+    def _apply(
+        self, directive: Directive, args: tuple[str, ...], node: Node, scope: Scope,
+        inside: Callable[[Conf, Methods | None], None] | None = None,
+    ) -> None:  # fmt: skip
         directive.apply(
             Call(
                 directive.name,
@@ -137,8 +146,35 @@ class Compiler:
                 self.registry,
                 self.warnings,
                 scope.allowed.options if scope.allowed is not None else None,
+                scope.methods,
+                inside,
             )
         )
+
+    def _own_section(self, node: Node, children: tuple[Node, ...], scope: Scope) -> None:
+        """A section that a module has: what stands in it goes where the module wants it."""
+        known = self.registry.directives.get(f"<{node.name.lower()}")
+        if known is None:
+            raise ConfigError(_unknown("<" + node.name))
+        directive = known[0]
+        if not _stands_well(directive, scope):
+            return
+
+        def inside(conf: Conf, methods: Methods | None = None) -> None:
+            self.compile(
+                children,
+                Scope(
+                    scope.where if scope.allowed is not None else Where.DIRECTORY,
+                    conf,
+                    scope.server,
+                    section=scope.section,
+                    around=node.name,
+                    allowed=scope.allowed,
+                    methods=methods or scope.methods,
+                ),
+            )
+
+        self._apply(directive, check_args(directive, node.args), node, scope, inside)
 
     def _remedy(self, name: str) -> str:
         """What to do about a directive of the other MPM."""
@@ -153,7 +189,8 @@ class Compiler:
     def _section(self, node: Node, children: tuple[Node, ...], scope: Scope) -> None:
         kind = SECTIONS.get(node.name.lower())
         if kind is None:
-            raise ConfigError(_unknown("<" + node.name))
+            self._own_section(node, children, scope)
+            return
         # A section that can't stand here is not looked into: what it holds has no meaning.
         _check_place(node.name, kind, scope)
         if kind.family == "host":
@@ -286,6 +323,8 @@ def _stands_well(directive: Directive, scope: Scope) -> bool:
 
 
 def _check_place(name: str, kind: SectionKind, scope: Scope) -> None:
+    if scope.around and scope.around.lower() not in SECTIONS:  # (what modules have holds directives alone)
+        raise ConfigError(f"<{name}{_not_allowed(scope)}")
     if kind.family in ("files", "branch"):
         outer = SECTIONS.get(scope.around.lower())
         if kind.family == "files" and outer is not None and outer.family in ("location", "branch"):

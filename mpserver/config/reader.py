@@ -286,7 +286,9 @@ class Reader:
 
     def knows_section(self, name: str) -> bool:
         """Whether a section of this name exists."""
-        return name.lower() in SECTIONS or name.lower() in conditional_sections.TABLE or name.lower() == "macro"
+        name = name.lower()
+        known = name in SECTIONS or name in conditional_sections.TABLE or name == "macro"
+        return known or f"<{name}" in self.registry.directives
 
     def include(self, name: str, pattern: str, optional: bool) -> None:
         """Read the files that a name, directory or pattern means, in sorted order."""

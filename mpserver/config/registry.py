@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable
 
+from mpserver.config.methods import Methods
 from mpserver.config.override import Override
 from mpserver.config.settings import Conf
 from mpserver.typing import NamedTuple
@@ -61,6 +62,10 @@ class Section(NamedTuple):
     parent: Section | None = None
 
 
+def _nothing(_conf: Conf, _methods: Methods | None = None) -> None:
+    """What stands in a directive that is no section."""
+
+
 class Call:
     """One use of a directive, as its code sees it.
 
@@ -68,12 +73,13 @@ class Call:
     ``server`` those of the server level. ``section`` is None outside sections.
     ``defines``: names given by -D and Define. ``root``: ServerRoot. ``registry`` has all directives, and
     knows the modules. ``options``: the words that AllowOverride leaves to Options in a .htaccess file, None
-    for all.
+    for all. ``methods``: those that the directive is limited to, None for all. ``inside``: applies what stands in
+    the section, where the directive is one, to a scope's settings; limited to methods, if some are given.
     """
 
     __slots__ = (
-        "args", "conf", "defines", "file", "line", "name", "options", "raw", "registry", "root", "section", "server",
-        "where", "_warnings",
+        "args", "conf", "defines", "file", "inside", "line", "methods", "name", "options", "raw", "registry", "root",
+        "section", "server", "where", "_warnings",
     )  # fmt: skip
 
     def __init__(
@@ -92,6 +98,8 @@ class Call:
         registry: Registry,
         warnings: list[str] | None = None,
         options: frozenset[str] | None = None,
+        methods: Methods | None = None,
+        inside: Callable[[Conf, Methods | None], None] | None = None,
     ) -> None:
         self.name, self.args, self.raw = name, args, raw
         self.file, self.line = file, line
@@ -100,6 +108,8 @@ class Call:
         self.root, self.defines = root, defines
         self.registry = registry
         self.options = options
+        self.methods = methods
+        self.inside = inside if inside is not None else _nothing
         self._warnings = warnings
 
     def warn(self, text: str) -> None:
@@ -116,7 +126,8 @@ class Call:
 class Directive(NamedTuple):
     """A directive's entry: ``apply`` raises ConfigError with what is wrong and the remedy.
 
-    ``help`` says what the arguments are; it is added to the error about their number.
+    ``help`` says what the arguments are; it is added to the error about their number. The name of a section that a
+    module has begins with ``<``.
     """
 
     name: str

@@ -35,8 +35,11 @@ TABLE = (
     Known("mod_unixd.c", "unixd_module", "unixd"),
     Known("mod_authn_core.c", "authn_core_module", "authn_core", CONFIGURED),
     Known("mod_authz_core.c", "authz_core_module", "authz_core", CONFIGURED),
+    Known("mod_authz_host.c", "authz_host_module"),  # Require ip, host, forward-dns and local
+    Known("mod_access_compat.c", "access_compat_module", "access_compat", CONFIGURED),
     Known("mod_authz_user.c", "authz_user_module"),  # Require user and valid-user
     Known("mod_authz_groupfile.c", "authz_groupfile_module"),  # Require group
+    Known("mod_authn_file.c", "authn_file_module", "authn_file"),
     Known("mod_auth_basic.c", "auth_basic_module", "auth_basic", CONFIGURED),
     Known("mod_ssl.c", "ssl_module", "ssl", CONFIGURED),
     Known("mod_mime.c", "mime_module", "mime", ALWAYS),

@@ -23,6 +23,7 @@ with a `Step`:
     header_parser      the first for handlers that know the file and its configuration; left out for sub-requests (an
                        index, parts of pages), whose main request has met them
     access_checker     whether the client may come in, whoever it is
+    one_is_enough      whether, of that and the user, one is enough (Satisfy Any): a function of the request
     access_checker_ex  the same: the first that does not decline decides; if all do, it depends on the user, and the
                        next two are run
     check_user_id      finds the user: the first that does not decline decides

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 
+#: A note of a request: its connection is not good enough, whoever the user is (SSLOptions StrictRequire).
+FORBIDDEN_NOTE = "ssl-access-forbidden"
+
 
 def compile_phases(planning: Planning) -> Phases:
     """All phases but that of the content."""
     ask = planning.ask
     begin = beginning(planning.functions("begin"), planning.server)
     steps = [*begin, *ask("map_to_storage"), *map(_once, ask("header_parser"))]
-    gates = [*ask("access_checker"), *_admission(planning)]
+    gates = _gates(ask("access_checker"), _admission(planning), ask("one_is_enough"))
     steps += map(_gated, gates)
     checkers: list[Step] = []
     planning.stepped = bool(steps)
@@ -112,6 +115,31 @@ def _gated(step: Step) -> Step:
         return OK
 
     return gated
+
+
+def _gates(
+    access: Sequence[Step], admission: Sequence[Step], one_is_enough: Sequence[Callable[[Request], bool]]
+) -> Sequence[Step]:
+    """What decides who may come in: by where the client is, and by who it is; where Satisfy says so one is enough."""
+    if not one_is_enough or not access:
+        return (*access, *admission)
+
+    def each(req: Request, steps: Sequence[Step]) -> int:
+        for step in steps:
+            result = step(req)
+            if result not in (OK, DECLINED):
+                return result
+        return OK
+
+    def either(req: Request) -> int:
+        result = each(req, access)
+        if not any(asks(req) for asks in one_is_enough):
+            return result or each(req, admission)
+        if result == OK or (req.mp_notes is not None and req.mp_notes.get(FORBIDDEN_NOTE) is not None):
+            return result
+        return each(req, admission)
+
+    return (either,)
 
 
 def _admission(planning: Planning) -> Sequence[Step]:

@@ -317,7 +317,8 @@ CONTEXTS = {
     ),
     (Where.DIRECTORY, Override.NONE): "AllowOverride AllowOverrideList",
     (Where.DIRECTORY | Where.HTACCESS, Override.AUTHCONFIG): (
-        "AuthBasicAuthoritative AuthMerging AuthName AuthType AuthzSendForbiddenOnFailure CGIPassAuth Require"
+        "AuthBasicAuthoritative AuthMerging AuthName AuthType AuthzSendForbiddenOnFailure CGIPassAuth Require "
+        "<RequireAll <RequireAny <RequireNone AuthBasicFake AuthBasicProvider AuthUserFile Satisfy"
     ),
     (~Where(0), Override.FILEINFO): (
         "BrowserMatch BrowserMatchNoCase Header PassEnv RequestHeader SetEnv SetEnvIf SetEnvIfExpr SetEnvIfNoCase "
@@ -329,7 +330,8 @@ CONTEXTS = {
         "RedirectTemp"
     ),
     (~Where(0), Override.OPTIONS): "Options XBitHack ContentDigest",
-    (Where.DIRECTORY | Where.HTACCESS, Override.LIMIT): "SSILegacyExprParser",
+    (Where.DIRECTORY | Where.HTACCESS, Override.LIMIT): "SSILegacyExprParser Allow Deny Order",
+    (Where.DIRECTORY | Where.HTACCESS, Override.LIMIT | Override.AUTHCONFIG): "<Limit <LimitExcept",
     (~Where(0), Override.INDEXES): (
         "DirectoryCheckHandler DirectoryIndex DirectorySlash ExpiresActive ExpiresByType ExpiresDefault"
     ),

@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+from mpserver.config.expression import Expression
 from mpserver.config.override import Override
-from mpserver.config.registry import IN_DIRECTORY, Args, Directive
+from mpserver.config.registry import IN_DIRECTORY, Args, Call, Directive
+from mpserver.errors import ConfigError, ExpressionError
 from mpserver.modules import values
-from mpserver.modules.auth_basic import AUTH_BASIC_AUTHORITATIVE
+from mpserver.modules.auth_basic import AUTH_BASIC_AUTHORITATIVE, AUTH_BASIC_FAKE, AUTH_BASIC_PROVIDER
+from mpserver.modules.authn_core.provider_names import read_providers
+
+#: What a client's password is replaced with where nothing else is said, as in httpd.
+PASSWORD = "password"
+
+
+def _fake(call: Call) -> None:
+    user, password = (*call.args, PASSWORD)[:2]
+    if user.lower() == "off" and len(call.args) == 1:
+        call.conf[AUTH_BASIC_FAKE] = None
+        return
+    from mpserver.config import expression_grammar  # (few have it)
+
+    def read(text: str) -> Expression:
+        try:
+            return expression_grammar.string(text)
+        except ExpressionError as error:
+            raise ConfigError(f"Cannot parse expression in {call.name}: {error}") from error
+
+    call.conf[AUTH_BASIC_FAKE] = read(user), read(password)
+
 
 DIRECTIVES: tuple[Directive, ...] = (
     Directive(
@@ -14,5 +37,21 @@ DIRECTIVES: tuple[Directive, ...] = (
         IN_DIRECTORY,
         values.directory(AUTH_BASIC_AUTHORITATIVE, values.flag),
         Override.AUTHCONFIG,
+    ),
+    Directive(
+        "AuthBasicProvider",
+        Args.ITERATE,
+        IN_DIRECTORY,
+        read_providers(AUTH_BASIC_PROVIDER),
+        Override.AUTHCONFIG,
+        "the auth providers for a directory or location",
+    ),
+    Directive(
+        "AuthBasicFake",
+        Args.TAKE12,
+        IN_DIRECTORY,
+        _fake,
+        Override.AUTHCONFIG,
+        "a name and a password for applications to see, or Off",
     ),
 )

@@ -1,16 +1,18 @@
-"""Who may: Require and AuthMerging (httpd's mod_authz_core, and the providers of mod_authz_user and _groupfile).
+"""Who may: Require, what it stands in, and AuthMerging (httpd's mod_authz_core).
 
-Users and groups come from authentication handlers; here is only what Require makes of them.
+What a requirement asks for is decided by the modules that `mpserver.modules.authz_core.providers` lists; here is what
+several of them come to.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 
+from mpserver.config.methods import Methods
 from mpserver.config.settings import Conf, Setting
 from mpserver.modules.authn_core import AUTH_TYPE
-from mpserver.typing import NamedTuple
+from mpserver.typing import Any, NamedTuple
 
 #: Whether an authenticated user who may not is told 403 in place of 401.
 SEND_FORBIDDEN = Setting("AuthzSendForbiddenOnFailure", False)
@@ -23,42 +25,137 @@ class Decision(enum.Enum):
     DENIED = enum.auto()
     #: No, as long as nobody has authenticated.
     NEEDS_USER = enum.auto()
+    #: Neither yes nor no; at the end that is a no.
+    NEUTRAL = enum.auto()
+    #: It can't be found out, for something is wrong with the server.
+    FAILED = enum.auto()
 
 
 GRANTED, DENIED, NEEDS_USER = Decision.GRANTED, Decision.DENIED, Decision.NEEDS_USER
+NEUTRAL, FAILED = Decision.NEUTRAL, Decision.FAILED
 
 
 class Requirement(NamedTuple):
-    """One Require: ``kind`` is granted, denied, valid-user, user or group; ``text`` as it was written."""
+    """One Require: ``kind`` is granted, denied, or the name of what decides; ``text`` as it was written.
+
+    ``names`` are its words. ``negated``: Require not. ``data`` is what was read of its words, and ``methods`` those
+    that it is limited to.
+    """
 
     kind: str
     names: tuple[str, ...]
     text: str
+    negated: bool = False
+    methods: Methods | None = None
+    data: Any = None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Its arguments."""
+        return (self.text,)
+
+    def decide(self, ask: Ask, method: str, in_all: bool) -> Decision:
+        """What it comes to, among others of which all are wanted, or one."""
+        if not _holds_for(self.methods, method):
+            return GRANTED if in_all else NEUTRAL
+        decision = ask(self)
+        return _NEGATED.get(decision, decision) if self.negated else decision
+
+    def covers(self, method: str) -> bool:
+        """Whether it says something about requests of a method."""
+        return _holds_for(self.methods, method)
+
+
+#: Decides a requirement.
+Ask = Callable[[Requirement], Decision]
 
 
 class Rules(NamedTuple):
-    """The requirements of one scope: any of them is enough.
+    """The requirements of one scope or container: ``op`` tells how many are wanted: any, all or none.
 
-    With AuthMerging they stand beside those of the ``outer`` scope: ``and``: both must grant,
-    ``or``: one is enough, ``off``: the outer ones don't count.
+    With AuthMerging (``merging``: ``and``, ``or``, ``off``; "" where it was not said) they stand beside those of the
+    ``outer`` scope: ``and``: both must grant, ``or``: one is enough, ``off``: the outer ones don't count.
     """
 
-    entries: tuple[Requirement, ...] = ()
-    merging: str = "off"
+    entries: tuple[Requirement | Rules, ...] = ()
+    merging: str = ""
     outer: Rules | None = None
+    op: str = "any"
 
     @property
     def texts(self) -> tuple[str, ...]:
         """The arguments of the Require lines in effect, from outside in."""
-        own = tuple(entry.text for entry in self.entries)
+        own = tuple(text for entry in self.entries for text in entry.texts)
         return own if self.outer is None else self.outer.texts + own
+
+    @property
+    def requirements(self) -> Iterator[Requirement]:
+        """All of them, those of outer scopes and of containers as well."""
+        if self.outer is not None:
+            yield from self.outer.requirements
+        for entry in self.entries:
+            yield from _leaves(entry)
+
+    @property
+    def negated(self) -> bool:
+        """Whether they can only say no: the container is RequireNone."""
+        return self.op == "none"
+
+    def covers(self, method: str) -> bool:
+        """Whether one of them says something about requests of a method."""
+        return any(entry.covers(method) for entry in self.entries) or (
+            self.outer is not None and self.outer.covers(method)
+        )
+
+    def decide(self, ask: Ask, method: str, in_all: bool) -> Decision:
+        """What they come to, as one among others of which all are wanted, or one."""
+        if not self.covers(method):
+            return GRANTED if in_all else NEUTRAL
+        if self.outer is None:
+            return self._own(ask, method, in_all)
+        wants_all = self.merging == "and"
+        both = self.outer.decide(ask, method, wants_all), self._own(ask, method, wants_all)
+        return _combine(wants_all, both)
+
+    def _own(self, ask: Ask, method: str, in_all: bool) -> Decision:
+        if not any(entry.covers(method) for entry in self.entries):
+            return GRANTED if in_all else NEUTRAL
+        wants_all = self.op == "all"
+        decision = _combine(wants_all, (entry.decide(ask, method, wants_all) for entry in self.entries))
+        return _NEGATED.get(decision, decision) if self.negated else decision
+
+
+#: What is no is not yes for the opposite: others have to say that.
+_NEGATED = {GRANTED: DENIED, DENIED: NEUTRAL, NEEDS_USER: NEUTRAL}
+
+
+def _holds_for(methods: Methods | None, method: str) -> bool:
+    return methods is None or methods.covers(method)
+
+
+def _leaves(entry: Requirement | Rules) -> Iterator[Requirement]:
+    if isinstance(entry, Requirement):
+        yield entry
+    else:
+        yield from entry.requirements
+
+
+def _combine(wants_all: bool, decisions: Iterable[Decision]) -> Decision:
+    """What several decisions come to; the first that settles it ends the asking."""
+    settles, result = (DENIED if wants_all else GRANTED), NEUTRAL
+    for decision in decisions:
+        if decision in (settles, FAILED):
+            return decision
+        if decision is not NEUTRAL and (result is NEUTRAL or decision is NEEDS_USER):
+            result = decision
+    return result
 
 
 def _merge(outer: Rules, inner: Rules) -> Rules:
     """A scope without Require inherits; else AuthMerging decides, which is not inherited itself."""
-    if not inner.entries:
+    if not inner.entries and inner.merging != "off":
         return outer
-    if inner.merging == "off" or not outer.entries:
+    if inner.merging in ("", "off") or not outer.entries:
         return inner
     return inner._replace(outer=outer if inner.outer is None else _merge(outer, inner.outer))
 
@@ -67,71 +164,35 @@ def _merge(outer: Rules, inner: Rules) -> Rules:
 REQUIRE: Setting[Rules] = Setting("Require", Rules(), _merge)
 
 
-def _valid_user(_names: tuple[str, ...], user: str | None, _groups: Collection[str]) -> Decision:
-    return NEEDS_USER if user is None else GRANTED
+# ---- for those who have a user and groups, but no request
 
-
-def _user(names: tuple[str, ...], user: str | None, _groups: Collection[str]) -> Decision:
-    if user is None:
-        return NEEDS_USER
-    return GRANTED if user in names else DENIED
-
-
-def _group(names: tuple[str, ...], user: str | None, groups: Collection[str]) -> Decision:
-    if user is None:
-        return NEEDS_USER
-    return GRANTED if any(name in groups for name in names) else DENIED
-
-
-_PROVIDERS: dict[str, Callable[[tuple[str, ...], str | None, Collection[str]], Decision]] = {
-    "granted": lambda _names, _user, _groups: GRANTED,
-    "denied": lambda _names, _user, _groups: DENIED,
-    "valid-user": _valid_user,
-    "user": _user,
-    "group": _group,
+_SIMPLE: dict[str, Callable[[Requirement, str, Collection[str]], bool]] = {
+    "valid-user": lambda _requirement, _user, _groups: True,
+    "user": lambda requirement, user, _groups: user in requirement.names,
+    "group": lambda requirement, _user, groups: any(name in groups for name in requirement.names),
 }
+CONSTANTS = {"granted": GRANTED, "denied": DENIED}
 
 
-def decide(conf: Conf, user: str | None, groups: Collection[str] = ()) -> Decision:
-    """Whether the request may go on. Nothing required is granted.
+def decide(conf: Conf, user: str | None, groups: Collection[str] = (), method: str = "GET") -> Decision:
+    """Whether somebody may go on who asks from nowhere; nothing required is granted.
 
     :param user: the authenticated user, None before or without authentication.
     :param groups: the groups that the user is in.
     """
-    return _decide(conf[REQUIRE], user, groups)
 
+    def ask(requirement: Requirement) -> Decision:
+        found = CONSTANTS.get(requirement.kind)
+        if found is not None:
+            return found
+        test = _SIMPLE.get(requirement.kind)
+        if test is None:
+            return DENIED
+        if user is None:
+            return NEEDS_USER
+        return GRANTED if test(requirement, user, groups) else DENIED
 
-def _decide(rules: Rules, user: str | None, groups: Collection[str]) -> Decision:
-    own = GRANTED if not rules.entries else _any(rules, user, groups)
-    if rules.outer is None:
-        return own
-    outer = _decide(rules.outer, user, groups)
-    if rules.merging == "or":
-        return _or(outer, own)
-    return _and(outer, own)
-
-
-def _any(rules: Rules, user: str | None, groups: Collection[str]) -> Decision:
-    decision = DENIED
-    for entry in rules.entries:
-        decision = _or(decision, _PROVIDERS[entry.kind](entry.names, user, groups))
-        if decision is GRANTED:
-            break
-    return decision
-
-
-def _or(one: Decision, other: Decision) -> Decision:
-    for wanted in (GRANTED, NEEDS_USER):
-        if wanted in (one, other):
-            return wanted
-    return DENIED
-
-
-def _and(one: Decision, other: Decision) -> Decision:
-    for wanted in (DENIED, NEEDS_USER):
-        if wanted in (one, other):
-            return wanted
-    return GRANTED
+    return conf[REQUIRE].decide(ask, method, True)
 
 
 def needs_user(conf: Conf) -> bool:
@@ -145,14 +206,22 @@ def check_access(conf: Conf, user: str | None = None, groups: Collection[str] = 
     :param user: whom a handler of an earlier phase has found, by a cookie perhaps; None: nobody is known yet.
     :returns: OK (granted to everybody, or to this user), 403, or DECLINED: authenticate, then `check_authorization`.
     """
-    return _BEFORE[decide(conf, user, groups)]
+    return BEFORE[decide(conf, user, groups)]
 
 
 def check_authorization(conf: Conf, user: str | None, groups: Collection[str] = ()) -> int:
     """The authorisation phase. :returns: OK, 401, or 403 with AuthzSendForbiddenOnFailure."""
-    if decide(conf, user, groups) is GRANTED:
-        return 0
+    return after(conf, decide(conf, user, groups))
+
+
+#: What a decision is before authentication: OK, a status, or DECLINED: authenticate.
+BEFORE = {GRANTED: 0, DENIED: 403, NEUTRAL: 403, NEEDS_USER: -1, FAILED: 500}
+
+
+def after(conf: Conf, decision: Decision) -> int:
+    """What a decision is after authentication: OK or a status."""
+    if decision in (GRANTED, FAILED):
+        return BEFORE[decision]
+    if decision is NEEDS_USER:
+        return 401
     return 403 if conf[SEND_FORBIDDEN] or conf[AUTH_TYPE] is None else 401
-
-
-_BEFORE = {GRANTED: 0, DENIED: 403, NEEDS_USER: -1}

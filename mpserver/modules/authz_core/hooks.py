@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from mpserver.api import constants
-from mpserver.modules.authz_core import REQUIRE, check_access, check_authorization
+from mpserver.modules.authz_core import (
+    BEFORE,
+    CONSTANTS,
+    FAILED,
+    REQUIRE,
+    Ask,
+    Decision,
+    Requirement,
+    after,
+    providers,
+)
 from mpserver.modules.hooks import Order, Planning, Step
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
+    from mpserver.modules.authz_core.providers import Check
 
 ORDER = {"access_checker_ex": Order.LAST, "auth_checker": Order.LAST}
 
@@ -23,15 +34,12 @@ def access_checker_ex(planning: Planning) -> Step | None:
 
     A user whom an earlier phase has found is let in or refused here, and nobody is asked for a password.
     """
-    conf = planning.conf
-    verdict = check_access(conf)
-    if verdict == constants.OK:
+    if _lets_all_in(planning):
         return None
+    decide = _decider(planning)
 
     def check(req: Request) -> int:
-        result = verdict
-        if result == constants.DECLINED and req.mp_user is not None:
-            result = check_access(conf, req.mp_user, _groups(req))
+        result = BEFORE[decide(req)]
         if result == constants.HTTP_FORBIDDEN:
             _denied(req, "AH01630: client denied by server configuration")
         return result
@@ -41,21 +49,53 @@ def access_checker_ex(planning: Planning) -> Step | None:
 
 def auth_checker(planning: Planning) -> Step:
     """Whether the user is among those that Require names."""
-    conf = planning.conf
+    conf, decide = planning.conf, _decider(planning)
 
     def check(req: Request) -> int:
-        result = check_authorization(conf, req.mp_user, _groups(req))
-        if result != constants.OK:
+        decision = decide(req)
+        result = after(conf, decision)
+        if result != constants.OK and decision is not FAILED:
             _denied(req, f"AH01631: user {req.mp_user}: authorization failure")
         return result
 
     return check
 
 
-def _groups(req: Request) -> frozenset[str]:
-    """The groups of its user, which handlers have put into its notes."""
-    notes = req.mp_notes
-    return frozenset(() if notes is None else (notes.get("groups") or "").split())
+def _lets_all_in(planning: Planning) -> bool:
+    """Whether no request has to be looked at."""
+    rules = planning.conf[REQUIRE]
+    if not rules.entries:
+        return True
+    everything = list(rules.requirements)
+    limited = any(requirement.methods is not None for requirement in everything)
+    if limited or any(requirement.kind not in CONSTANTS for requirement in everything):
+        # (any other one may be left out if one of those beside it lets everybody in anyway)
+        if rules.outer is not None or rules.op != "any":
+            return False
+        return any(
+            isinstance(entry, Requirement) and entry.kind == "granted" and entry.methods is None
+            for entry in rules.entries
+        )
+    return BEFORE[rules.decide(lambda requirement: CONSTANTS[requirement.kind], "GET", True)] == constants.OK
+
+
+def _decider(planning: Planning) -> Check:
+    rules = planning.conf[REQUIRE]
+    checks: dict[int, Check] = {}
+
+    def ask_for(req: Request) -> Ask:
+        def ask(requirement: Requirement) -> Decision:
+            found = CONSTANTS.get(requirement.kind)
+            if found is not None:
+                return found
+            check = checks.get(id(requirement))
+            if check is None:  # (with the first request that it matters to)
+                check = checks[id(requirement)] = providers.check(planning, requirement)
+            return check(req)
+
+        return ask
+
+    return lambda req: rules.decide(ask_for(req), req.mp_method, True)
 
 
 def _denied(req: Request, reason: str) -> None:

@@ -52,6 +52,7 @@ from mpserver.modules.core import (
     Listen,
     LogLevels,
     Mutex,
+    limit_directives,
     options_directive,
     server_directives,
 )
@@ -255,6 +256,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     *hosts.DIRECTIVES,
     *htaccess_directives.DIRECTIVES,
     *CORE_DIRECTIVES,
+    *limit_directives.DIRECTIVES,
     *options_directive.DIRECTIVES,
     *server_directives.DIRECTIVES,
     Directive(

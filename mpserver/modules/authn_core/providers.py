@@ -1,0 +1,52 @@
+"""Who knows users and their passwords: what AuthBasicProvider and AuthDigestProvider can name.
+
+The module of a name has ``basic`` and ``digest``: they make, of merged settings, what checks a password, and what
+gives the hash of name, realm and password; None where it can't.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
+from mpserver.config.settings import Conf
+from mpserver.typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+
+
+class Outcome(enum.Enum):
+    """What a provider says of a user."""
+
+    GRANTED = enum.auto()
+    DENIED = enum.auto()
+    NOT_FOUND = enum.auto()
+    #: Something is wrong with the server, and was logged.
+    FAILED = enum.auto()
+
+
+#: Gets the request, the user's name and the password.
+Check = Callable[["Request", str, bytes], Outcome]
+#: Gets the request, the user's name and the realm; answers with the hash in hexadecimal digits.
+Hash = Callable[["Request", str, str], "str | Outcome"]
+
+#: By name: where it is.
+PROVIDERS: Mapping[str, str] = {"file": "authn_file.provider"}
+
+
+def _module(name: str) -> Any:
+    return import_module(f"mpserver.modules.{PROVIDERS[name]}")
+
+
+def basic(name: str, conf: Conf) -> Check:
+    """What checks passwords."""
+    made: Check = _module(name).basic(conf)
+    return made
+
+
+def digest(name: str, conf: Conf) -> Hash:
+    """What gives hashes."""
+    made: Hash = _module(name).digest(conf)
+    return made

@@ -1,0 +1,67 @@
+"""Require valid-user, user and group (mod_authz_user, mod_authz_groupfile)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from mpserver.errors import ConfigError
+from mpserver.modules.authz_core import DENIED, GRANTED, NEEDS_USER, Decision, Requirement
+from mpserver.modules.hooks import Planning
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+    from mpserver.config.registry import Call
+    from mpserver.modules.authz_core.providers import Check, Make, Read
+
+
+def _named(kind: str) -> Read:
+    def read(_call: Call, words: tuple[str, ...], _text: str) -> None:
+        if not words:
+            raise ConfigError(f"Require {kind} needs at least one name: nobody could meet it")
+
+    return read
+
+
+READ: Mapping[str, Read] = {"user": _named("user"), "group": _named("group")}
+
+
+def of_user(test: Callable[[Request, str], bool]) -> Check:
+    """What decides by the user."""
+
+    def check(req: Request) -> Decision:
+        user = req.mp_user
+        if user is None:
+            return NEEDS_USER
+        return GRANTED if test(req, user) else DENIED
+
+    return check
+
+
+def as_sent(names: Iterable[str]) -> frozenset[str]:
+    """Names of the configuration, as text, and as clients' ones are: their bytes as latin-1."""
+    written = frozenset(names)
+    return written.union(name.encode("utf-8", "surrogateescape").decode("latin-1") for name in written)
+
+
+def _valid_user(_planning: Planning, _requirement: Requirement) -> Check:
+    return of_user(lambda _req, _user: True)
+
+
+def _user(_planning: Planning, requirement: Requirement) -> Check:
+    names = as_sent(requirement.names)
+    return of_user(lambda _req, user: user in names)
+
+
+def _group(_planning: Planning, requirement: Requirement) -> Check:
+    names = as_sent(requirement.names)
+    return of_user(lambda req, _user: any(name in names for name in noted_groups(req)))
+
+
+def noted_groups(req: Request) -> list[str]:
+    """The groups of its user that handlers have put into its notes."""
+    notes = req.mp_notes
+    return [] if notes is None else (notes.get("groups") or "").split()
+
+
+CHECK: Mapping[str, Make] = {"valid-user": _valid_user, "user": _user, "group": _group}
