@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from _thread import get_ident
 from collections.abc import Iterable
 from threading import local
@@ -22,17 +23,27 @@ class Errors:
 
     A partial line waits for its end, for each thread by itself: until ``flush``, the end of the request, of the
     thread, or of the interpreter.
+
+    It equals ``sys.stderr``, which mod_python gives here: applications that ask want to know whether what they write to
+    one is in the other's place, too, and it is.
     """
 
-    __slots__ = ("_own", "_server", "_told_at_the_end", "partial")
+    __slots__ = ("_own", "_server", "_stderr", "_told_at_the_end", "partial")
 
     def __init__(self, server: Server) -> None:
         """``server``: in whose log stands what no request's thread writes."""
         self._server = server
+        self._stderr = sys.stderr
         self._own = local()
         self._told_at_the_end = False
         #: What waits for the end of its line, by thread.
         self.partial: dict[int, str] = {}
+
+    def __eq__(self, other: object) -> bool:
+        return other is self or other is self._stderr
+
+    def __hash__(self) -> int:
+        return hash(self._stderr)
 
     def write(self, text: str) -> int:
         """Log the lines that are whole now. :raises TypeError: it is no text."""

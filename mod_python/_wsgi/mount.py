@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from collections.abc import Hashable
 from functools import lru_cache
 
@@ -53,8 +54,8 @@ class Mount:
     """An application at its place, with what its requests have in common."""
 
     __slots__ = (
-        "_directory", "_name", "_option", "_reload", "application", "base", "below", "checked", "cut", "environment",
-        "errors", "ready",
+        "_directory", "_name", "_option", "_preparing", "_reload", "application", "base", "below", "checked", "cut",
+        "environment", "errors", "ready",
     )  # fmt: skip
 
     environment: Environment
@@ -62,6 +63,7 @@ class Mount:
 
     def __init__(self) -> None:
         self.ready = False
+        self._preparing = allocate_lock()
         #: The path of the application, what those below begin with, and how much of these is not PATH_INFO.
         self.base, self.below, self.cut = "", "/", 0
         #: The callable as it was found, and when (seconds since the epoch).
@@ -73,7 +75,12 @@ class Mount:
         self._reload = True
 
     def prepare(self, req: Request) -> None:
-        """Work it out from the first request. :raises ValueError: ``base_uri`` ends in a slash."""
+        """Work it out from the first request, once. :raises ValueError: ``base_uri`` ends in a slash."""
+        with self._preparing:
+            if not self.ready:  # (two first requests may come at a time)
+                self._prepare(req)
+
+    def _prepare(self, req: Request) -> None:
         options, config, hlist = req.get_options(), req.get_config(), req.hlist
         self._name = options.get(APPLICATION)
         self._option = option = options.get(BASE)

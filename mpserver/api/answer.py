@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mpserver.api import constants
 from mpserver.api.members import ReadOnly, header_text, integer, readonly
 from mpserver.api.output import Sending
 from mpserver.api.response_head import BODILESS
@@ -151,8 +150,3 @@ class Answer(Sending):
     def mp_eos_sent(self) -> int:
         """What `eos_sent` tells."""
         return int(self.mp_finished)
-
-    @property
-    def mp_keepalive(self) -> int:
-        """What `Connection.keepalive` tells once the head was made: whether it will serve another request."""
-        return constants.AP_CONN_KEEPALIVE if self.mp_link.keep_alive else constants.AP_CONN_CLOSE

@@ -31,8 +31,8 @@ class Connection:
 
     __slots__ = (
         "__dict__", "__weakref__", "mp_aborted", "mp_base_server", "mp_client_addr", "mp_double_reverse", "mp_id",
-        "mp_incoming", "mp_keepalive", "mp_keepalives", "mp_local_addr", "mp_local_host", "mp_log", "mp_notes",
-        "mp_remote_host", "mp_server_view", "mp_take_over",
+        "mp_counted", "mp_incoming", "mp_keepalive", "mp_keepalives", "mp_local_addr", "mp_local_host", "mp_log",
+        "mp_notes", "mp_remote_host", "mp_server_view", "mp_take_over",
     )  # fmt: skip
 
     def __init__(
@@ -49,7 +49,8 @@ class Connection:
         self.mp_aborted = 0
         self.mp_double_reverse = 0
         self.mp_keepalive = constants.AP_CONN_UNKNOWN
-        self.mp_keepalives = 0
+        #: How many requests it served before this one, and whether this one counts with them by now.
+        self.mp_keepalives, self.mp_counted = 0, 0
         self.mp_local_host: str | None = None
         self.mp_remote_host: str | None = None
         self.mp_notes: Table | None = None
@@ -63,7 +64,6 @@ class Connection:
     local_host: str | None = readonly("mp_local_host", "The server's DNS name, None if not looked up.")
     aborted: int = readonly("mp_aborted", "1 once the client was found gone.")
     keepalive: int = writable("mp_keepalive", integer, "One of AP_CONN_*; AP_CONN_CLOSE closes after the response.")
-    keepalives: int = readonly("mp_keepalives", "How many requests the connection served before this one.")
     double_reverse: int = readonly("mp_double_reverse", "Double reverse look-up: 1 done, 0 not yet, -1 failed.")
     id: int = readonly("mp_id", "A number unique among the open connections.")
 
@@ -73,6 +73,19 @@ class Connection:
         if self.mp_server_view is None:
             self.mp_server_view = self.mp_base_server.mp_view()
         return self.mp_server_view
+
+    @ReadOnly
+    def keepalives(self) -> int:
+        """How many requests it served before this one; with this one as soon as its head has left, as in httpd.
+
+        One whose client asked for the connection's end does not count.
+        """
+        return self.mp_keepalives + self.mp_counted
+
+    def mp_told(self, keeps: bool, counts: bool) -> None:
+        """The client was told whether another request may follow, and whether this one counts for that."""
+        self.mp_keepalive = constants.AP_CONN_KEEPALIVE if keeps else constants.AP_CONN_CLOSE
+        self.mp_counted = int(counts)
 
     @ReadOnly
     def client_ip(self) -> str:

@@ -192,7 +192,8 @@ class RequestMembers(Answer, Receiving):
     @property
     def mp_keepalives(self) -> int:
         """Its number on its connection, from 1, for the access log."""
-        return self.connection.keepalives + 1
+        connection: Connection = self.mp_link.connection()
+        return connection.mp_keepalives + 1
 
     # ---- where it comes from
 
@@ -227,7 +228,8 @@ class RequestMembers(Answer, Receiving):
         self.mp_head_depends = True
         connection = self.mp_link.connection()
         if self.mp_started and self.mp_main is None:
-            connection.mp_keepalive = self.mp_keepalive
+            keeps = self.mp_link.keep_alive
+            connection.mp_told(keeps, keeps or self.mp_link.requests_left == 0)
         return connection
 
     @property

@@ -230,8 +230,7 @@ class ResponseHead:
             lines.append(f"Content-Type: {self.mp_content_type}\r\n".encode("latin-1", "replace"))
         lines.append(b"\r\n")
         if self.mp_head_depends:
-            told = constants.AP_CONN_KEEPALIVE if link.keep_alive else constants.AP_CONN_CLOSE
-            link.connection().mp_keepalive = told
+            link.connection().mp_told(link.keep_alive, link.keep_alive or link.requests_left == 0)
         self.mp_head_sent = head = b"".join(lines)
         return head
 

@@ -18,6 +18,8 @@ from mpserver.typing import Any, Self, Union, cast
 Pairs = list[tuple[str, str]]
 #: What a table can be made from.
 Source = Union["Table", Mapping[Any, Any], Iterable[tuple[Any, Any]]]
+#: That of an empty one.
+NOTHING: tuple[tuple[Any, Any], ...] = ()
 
 #: A header's name (RFC 9110 5.6.2).
 _is_token = lazyre.now(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
@@ -47,11 +49,15 @@ class Table:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, source: Source | None = None, /, **more: Any) -> None:
+    def __init__(self, source: Source = NOTHING, /, **more: Any) -> None:
+        """As `update`, but what has no pairs is a TypeError.
+
+        :raises TypeError, ValueError: see `update`.
+        """
         self._pairs: Pairs = []
         self._index: dict[str, str | list[str]] | None = None
-        if source is not None or more:
-            self.update(() if source is None else source, **more)
+        if source is not NOTHING or more:
+            self.update(source if hasattr(source, "keys") else iter(source), **more)
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[tuple[str, str]], index: Mapping[str, str] | None = None) -> Self:
@@ -223,7 +229,13 @@ class Table:
         """Set all pairs of a mapping, a table (with its duplicates) or a sequence of pairs; then those by keyword.
 
         :raises TypeError, ValueError: an element of the sequence is no pair.
+        :raises AttributeError: it is none of these.
         """
+        if not hasattr(source, "keys"):
+            try:
+                source = iter(source)
+            except TypeError:
+                raise AttributeError(f"{type(source).__name__!r} object has no attribute 'keys'") from None
         self._take(source)
         for name, value in more.items():
             self[name] = self._made(value)

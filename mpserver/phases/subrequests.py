@@ -66,7 +66,7 @@ class PageLink:
         self._outer, self._write = outer, write
         self.fd, self.timeout, self.tls = outer.fd, outer.timeout, outer.tls
         self.input: Input | None = None
-        self.keep_alive, self.requests_left, self.keep_alive_timeout = False, 0, 0.0
+        self.keep_alive, self.requests_left, self.keep_alive_timeout = False, -1, 0.0
 
     def connection(self) -> Connection:
         """See `Link`; the client's."""

@@ -311,7 +311,7 @@ class Connection(AfterRequest):
                 self.number, self.client, self.local, default.object, default.log, self._take_over
             )
         elif self._object.mp_keepalives != self.served - 1:  # a new request
-            self._object.mp_keepalive = AP_CONN_UNKNOWN
+            self._object.mp_keepalive, self._object.mp_counted = AP_CONN_UNKNOWN, 0
         self._object.mp_keepalives = self.served - 1
         return self._object
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,6 +90,16 @@ def test_constructor_and_update_make_strings() -> None:
     table = Table({"a": "1", "b": "2"})
     table.update({"B": 3})
     assert table.items() == [("a", "1"), ("b", "3")]
+
+
+@pytest.mark.parametrize("source", [None, 5, object()])
+def test_update_from_what_has_no_pairs(source: Any) -> None:
+    table = Table({"a": "1"})
+    with pytest.raises(AttributeError, match=f"^'{type(source).__name__}' object has no attribute 'keys'$"):
+        table.update(source)
+    with pytest.raises(TypeError, match=f"^'{type(source).__name__}' object is not iterable$"):
+        Table(source)
+    assert table.items() == [("a", "1")]
 
 
 def test_update_from_a_table_brings_its_duplicates() -> None:

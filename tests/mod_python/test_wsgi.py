@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import itertools
+import sys
 import threading
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
 import pytest
 
+from mod_python import apache
 from mod_python._wsgi import exchange as exchange_module
 from mod_python._wsgi import headers as headers_module
+from mod_python._wsgi import mount as mount_module
 from mod_python._wsgi import tolerance
 from mod_python._wsgi.environ import header_variables
 from mod_python._wsgi.errors import LONG, Errors
@@ -75,6 +78,37 @@ def test_errors_go_to_the_log_by_lines() -> None:
     errors.flush()
     errors.flush()
     assert lines == ["a", "bc", "d"]
+
+
+def test_two_first_requests_at_a_time_have_the_same_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What applications write to is what is flushed at the end of their requests."""
+    made: list[Errors] = []
+    mount = mount_module.Mount()
+    req = cast(Any, SimpleNamespace(get_options=dict, get_config=dict, hlist=None, server=None))
+    other = threading.Thread(target=mount.prepare, args=(req,))
+
+    def make(_req: object, fixed: dict[str, Any]) -> object:
+        made.append(fixed["wsgi.errors"])
+        if len(made) == 1:
+            other.start()
+            other.join(0.2)  # (it waits for the first one; else it is done by then)
+        return fixed
+
+    monkeypatch.setattr(mount_module, "Environment", make)
+    monkeypatch.setattr(apache, "mpm_query", lambda _code: 0)
+    monkeypatch.setattr(apache, "exists_config_define", lambda _name: False)
+    mount.prepare(req)
+    other.join()
+    assert cast(Any, mount.environment)["wsgi.errors"] is mount.errors
+    assert len(made) == 1
+
+
+def test_errors_equal_what_standard_error_was() -> None:
+    errors = Errors(cast(Any, None))
+    assert errors == sys.stderr
+    assert sys.stderr == errors
+    assert hash(errors) == hash(sys.stderr)
+    assert errors != io.StringIO()
 
 
 def test_long_lines_of_errors_do_not_wait() -> None:

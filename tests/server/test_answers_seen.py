@@ -214,6 +214,21 @@ def test_kept_connections_say_so(server: Server) -> None:
         assert (found["keepalive"], found["out"]) == (2, [("Content-Length", "1")])
 
 
+def test_a_request_counts_for_its_connection_once_its_head_has_left(server: Server) -> None:
+    look = "r.append(req.connection.keepalives)\n"
+    code = f"r = []\n{look}req.write('', 1)\n{look}"
+    log = f"r = []\n{look}"
+    numbers = [str(next(NUMBERS)) for _ in range(3)]
+    with server.connection() as connection:
+        for index, one in enumerate(numbers):
+            last = index == 2
+            headers = {"X-Code": quote(code), "X-Log": quote(log), "X-Number": one}
+            connection.request("GET", "/app/x", headers=headers | ({"Connection": "close"} if last else {}))
+            answer = ast.literal_eval(connection.getresponse().read().decode())
+            assert answer == [index, index + (not last)]
+    assert [written(server, one) for one in numbers] == [[1], [2], [2]]
+
+
 # ---- the type of the content
 
 

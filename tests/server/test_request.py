@@ -219,9 +219,10 @@ def test_the_connection_object_ends_keep_alive(server: Server) -> None:
 def test_keepalives_and_their_limit(server: Server) -> None:
     with server.connection() as connection:
         for number in range(3):  # httpd's limit counts the requests after the first
-            connection.request("GET", "/app/x", headers=code("r = req.connection.keepalives", Host="second.test"))
+            look = "r = [req.connection.keepalives]\nreq.flush()\nr.append(req.connection.keepalives)"
+            connection.request("GET", "/app/x", headers=code(look, Host="second.test"))
             response = connection.getresponse()
-            assert json.loads(response.read()) == number
+            assert json.loads(response.read()) == [number, number + 1]
             assert response.getheader("Connection") == ("close" if number == 2 else None)
 
 

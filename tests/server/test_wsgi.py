@@ -311,6 +311,15 @@ def unended(environ, start_response):
     return [b"x"]
 
 
+def stderr(environ, start_response):
+    import io, sys
+    errors, other = environ["wsgi.errors"], io.StringIO()
+    told = [errors == sys.stderr, sys.stderr == errors, hash(errors) == hash(sys.stderr), errors != sys.stderr]
+    told += [errors == other, other == errors, errors == sys.stdout]
+    start(start_response)
+    return [repr(told).encode()]
+
+
 class application:
     """A class is an application, too; and this is the default's name."""
 
@@ -326,7 +335,7 @@ NAMES = (
     "environ", "echo", "big", "pieces", "sized", "single", "too_long", "empty", "large", "none", "gone", "rescued",
     "rescued_well", "too_late", "breaks", "breaks_late", "closed", "late", "never", "text", "bare", "bare_status",
     "bad_status", "split", "hop", "logs", "file", "unlinked", "filelike", "zipped", "stripped", "form", "seeks",
-    "string", "strings", "loose", "closing", "closing_after", "unended",
+    "string", "strings", "loose", "closing", "closing_after", "unended", "stderr",
 )  # fmt: skip
 
 CONF = (
@@ -747,6 +756,10 @@ def test_partial_lines_of_errors_end_with_the_request(server: Server) -> None:
         assert text.endswith(f"] begin of {name}, end of {name}")
         assert thread.startswith("[interpreter ")
         assert thread.endswith(f"] thread of {name}")
+
+
+def test_errors_equal_the_stream_of_errors(server: Server) -> None:
+    assert server.get("/stderr").text == repr([True, True, True, False, False, False, False])
 
 
 def test_lines_of_errors_do_not_mix_among_threads(start_server: StartServer, kind: str) -> None:
