@@ -143,13 +143,15 @@ class RequestTimeout(Interruption):
 class Moves(MpserverError):
     """A request goes on in another interpreter.
 
-    ``interpreter_id`` is that one's (`mpserver.phases.plan.InterpreterId` as a tuple), ``state`` what goes along.
+    ``interpreter_id`` is that one's (`mpserver.phases.plan.InterpreterId` as a tuple), ``stage`` and ``step`` say
+    where the request goes on there (`mpserver.phases.transfer.Stage`).
     """
 
-    def __init__(self, interpreter_id: tuple[Any, ...], state: bytes) -> None:
+    def __init__(self, interpreter_id: tuple[Any, ...], stage: int = 0, step: int = 0) -> None:
         super().__init__(interpreter_id)
         self.interpreter_id = interpreter_id
-        self.state = state
+        self.stage = stage
+        self.step = step
 
 
 class InterpreterError(StartError):

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from mpserver.application.changed_files import Mark, Modules, Watch
     from mpserver.serving.boot import Boot
     from mpserver.serving.connection_handlers import ConnectionHandlers, Starter
+    from mpserver.serving.interpreter_owner import Waiting
     from mpserver.serving.leased_listeners import LeasedListeners
     from mpserver.serving.owner import Owner
     from mpserver.serving.relays import Relays
@@ -84,7 +85,7 @@ class Interpreter(Requests):
         environments = facts.environments(configuration)
         self.pipeline = self.pipeline_type(configuration, boot.logs, boot.generation, self.loader, environments)
         self.planner = self.pipeline.planner
-        self.planner.one_process = boot.one_process
+        self.planner.one_process, self.planner.home = boot.one_process, boot.interpreter_id
         main = self.planner.host(configuration.main)
         self.log: ErrorLog = main.log
         if preloaded is None:
@@ -111,6 +112,8 @@ class Interpreter(Requests):
 
             self._watch = Watch(self.modules, self._changed, self.loader.born)
         self.connections: set[Connection] = set()
+        #: Requests that have gone on elsewhere, and left something here.
+        self.retained: set[Waiting] = set()
         #: Who gets the connections that arrive: the interpreter, until it hands over its place.
         self.owner_of_arrivals: Owner = self
         self._leased_listeners: LeasedListeners | None = None
@@ -226,6 +229,9 @@ class Interpreter(Requests):
             self.relays.stop()
         for connection in list(self.connections):
             connection.close()
+        for retained in list(self.retained):
+            retained.abandon()
+        self._end_requests()
         self._clean_up()
         self.scoreboard_entry.gone()
         self.loop.close()
@@ -304,11 +310,15 @@ class Interpreter(Requests):
             self._answers[message.kind](self, message)
 
     def _adopt(self, message: messages.Message) -> None:
+        if message.served & messages.ANSWERED:
+            self.moves.take(message)
+            return
         connection = self._connection(message)
         connection.accepted = message.accepted
         connection.transferred = message.state
         if message.origin:
             connection.come_from(message.origin)
+        connection.luggage, connection.rope = message.luggage, message.rope
         self.connections.add(connection)
         self._start_connection(connection)
         if message.fd >= self._ceiling:
@@ -391,23 +401,12 @@ class Interpreter(Requests):
 
     def end_if_empty(self) -> None:
         """End, where that is wanted and no connection is left."""
-        if self.draining and not self.connections:
+        if self.draining and not (self.connections or self.retained):
             if self.relays is not None and self.relays.count:
                 self.relays.await_end(self)
                 return
-            self._give_back_unread()
+            self.give_back_unread()
             self.loop.stop()
-
-    def _give_back_unread(self) -> None:
-        """Let the router send nothing more, and give back the connections that it has sent but we have not read."""
-        try:
-            self.inbox.shutdown(_socket.SHUT_RD)
-        except OSError:
-            return  # the worker is gone
-        while (message := messages.receive(self.inbox)) is not None:
-            if message.kind == messages.Kind.CONNECTION:
-                self.send(message._replace(state=self.onward(message.state)))
-                message.close()
 
     def closed(self, connection: Connection) -> None:
         """A connection has ended, or another owner has it now."""

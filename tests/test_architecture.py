@@ -38,6 +38,8 @@ HEAVY = {
 ON_DEMAND = {
     "mpserver.modules.expressions",
     *(f"mpserver.modules.include.{name}" for name in ("filter", "page", "tags", "variables")),
+    "mpserver.phases.transfer",
+    "mpserver.serving.luggage",
 }
 
 

@@ -30,10 +30,14 @@ class Connection:
     """
 
     __slots__ = (
-        "__dict__", "__weakref__", "mp_aborted", "mp_base_server", "mp_client_addr", "mp_double_reverse", "mp_id",
-        "mp_counted", "mp_incoming", "mp_keepalive", "mp_keepalives", "mp_local_addr", "mp_local_host", "mp_log",
-        "mp_notes", "mp_remote_host", "mp_server_view", "mp_take_over",
+        "mp_aborted", "mp_base_server", "mp_client_addr", "mp_counted", "mp_double_reverse", "mp_id", "mp_incoming",
+        "mp_is_pinned", "mp_keepalive", "mp_keepalives", "mp_local_addr", "mp_local_host", "mp_log", "mp_notes",
+        "mp_remote_host", "mp_server_view", "mp_take_over", "__dict__", "__weakref__",
     )  # fmt: skip
+
+    #: Whether an application has looked at what may hold something of its own (its notes, its number), or has read or
+    #: written the connection itself.
+    mp_is_pinned: bool
 
     def __init__(
         self, number: int, client: Address, local: Address, base_server: Server, log: ErrorLog,
@@ -57,6 +61,7 @@ class Connection:
         self.mp_take_over = take_over
         #: What reads and writes below HTTP; None as long as nobody does.
         self.mp_incoming: Incoming | None = None
+        self.mp_is_pinned = False
 
     local_addr: Address = readonly("mp_local_addr", "The server's (IP, port).")
     client_addr: Address = readonly("mp_client_addr", "The client's (IP, port).")
@@ -65,7 +70,17 @@ class Connection:
     aborted: int = readonly("mp_aborted", "1 once the client was found gone.")
     keepalive: int = writable("mp_keepalive", integer, "One of AP_CONN_*; AP_CONN_CLOSE closes after the response.")
     double_reverse: int = readonly("mp_double_reverse", "Double reverse look-up: 1 done, 0 not yet, -1 failed.")
-    id: int = readonly("mp_id", "A number unique among the open connections.")
+
+    @property
+    def mp_stays(self) -> bool:
+        """Whether an application may have something on it, so that it stays in its interpreter: attributes, too."""
+        return self.mp_is_pinned or bool(self.__dict__)
+
+    @ReadOnly
+    def id(self) -> int:
+        """A number unique among the open connections: an application that asks may remember it."""
+        self.mp_is_pinned = True
+        return self.mp_id
 
     @ReadOnly
     def base_server(self) -> Server:
@@ -119,6 +134,7 @@ class Connection:
         """A table that lives as long as the connection."""
         if self.mp_notes is None:
             self.mp_notes = Table()
+            self.mp_is_pinned = True
         return self.mp_notes
 
     # ---- the connection itself
@@ -165,6 +181,7 @@ class Connection:
         """What reads and writes it."""
         if self.mp_incoming is None:
             assert self.mp_take_over is not None
+            self.mp_is_pinned = True  # (what it speaks with its client is known here alone)
             self.mp_incoming = self.mp_take_over()
         return self.mp_incoming
 

@@ -8,7 +8,7 @@ from mpserver.api import constants
 from mpserver.api.members import ReadOnly, readonly
 from mpserver.errors import ClientGone, RequestError
 from mpserver.http1.body import UNKNOWN
-from mpserver.typing import TYPE_CHECKING, Protocol
+from mpserver.typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
     from mpserver.api.parts import Part
@@ -77,6 +77,24 @@ class Input:
         #: Decoded bytes that came so far (``req.read_length`` counts what was read of them).
         self.count = 0
         self._take(head_start)
+
+    def pack(self) -> tuple[Any, ...]:
+        """What is known of it, for `unpack`: its decoder, what waits to be read, and the rest."""
+        waiting = self._buffer[self._position :]
+        self._decoder.rest = b""  # (the connection has it already)
+        return self._decoder, self._expects, waiting, self._dropped, self.broken, self.count
+
+    @classmethod
+    def unpack(cls, source: Source, packed: tuple[Any, ...]) -> Self:
+        """The body of a request that has begun elsewhere, from what `pack` gave there."""
+        decoder, expects, *rest = packed
+        made = cls(source, decoder, b"", expects)
+        made.go_on(*rest)
+        return made
+
+    def go_on(self, waiting: bytes, dropped: bool, broken: int, count: int) -> None:
+        """Go on where another one was: with decoded bytes that wait to be read, and what is known of it."""
+        self._buffer, self._dropped, self.broken, self.count = waiting, dropped, broken, count
 
     @property
     def complete(self) -> bool:

@@ -55,6 +55,9 @@ class RequestPlan(Protocol):
     needs_python: bool
     interpreter_id: Any
     content: Any
+    #: The interpreters of its phases, by name and id (see `mpserver.modules.hooks`): of the early ones, and of all
+    #: where they may differ.
+    interpreters: Mapping[str, tuple[str, Any]]
     error_documents: Any
     error_head: Any
     filters: Any

@@ -105,6 +105,20 @@ class RequestMembers(Answer, Receiving):
     mp_is_over: bool
     #: A part of its page has run code of an application to its end.
     mp_ran = False
+    #: It goes on in another interpreter when its handlers have returned: a `mpserver.errors.Moves`.
+    mp_move: Any = None
+    #: It goes on, or went before, in another interpreter, where its log handlers and cleanup handlers run.
+    mp_is_shadow = False
+    #: The name of the interpreter of the running phase, where phases have several.
+    mp_interpreter: str | None = None
+    #: It is a sub-request: all of its handlers run in the interpreter of its main request.
+    mp_is_part = False
+    #: The results of the phases that ran in other interpreters, by phase and URI.
+    mp_passed: dict[str, int] | None = None
+    #: The index that is looked for: its number among the names, and the status so far.
+    mp_tried: tuple[int, int] = (0, constants.DECLINED)
+    #: The status that it is the ErrorDocument of; 0: it is none.
+    mp_document = 0
     mp_server_view: Server | None = None
     mp_plan: RequestPlan
     mp_uri: str
@@ -281,8 +295,12 @@ class RequestMembers(Answer, Receiving):
     used_path_info: int = writable("mp_used_path_info", integer, "One of AP_REQ_*_PATH_INFO.")
     extension: str | None = readonly("mp_extension", "The extension that chose the handler ('| .ext').")
     handler: str | None = writable("mp_handler", text_or_none, "The content handler by SetHandler or AddHandler.")
-    interpreter: str = readonly("mp_plan.interpreter", "The name of the interpreter (manual 4.1).")
     phase: str | None = readonly("mp_phase", "The directive whose handlers run now, None between phases.")
+
+    @ReadOnly
+    def interpreter(self) -> str:
+        """The name of the interpreter (manual 4.1), which is that of the running phase."""
+        return self.mp_interpreter or self.mp_plan.interpreter
 
     @property
     def args(self) -> str | None:

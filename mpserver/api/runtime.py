@@ -49,11 +49,14 @@ class RunningRequest(Protocol):
 class Runtime(Protocol):
     """The services behind ``mod_python.apache`` (manual 4.5.1)."""
 
-    #: The interpreter's name (manual 4.1), and its kind: own, process, main.
-    interpreter: str
+    #: The interpreter's kind: own, process, main.
     kind: str
     server_root: str
     defines: frozenset[str]
+
+    @property
+    def interpreter(self) -> str:
+        """The interpreter's name (manual 4.1)."""
 
     @property
     def main_server(self) -> object:

@@ -54,7 +54,7 @@ class Misfit:
     def _leave(self, refused: str, caught: bool) -> None:
         interpreter = self._interpreter
         if interpreter.home is not NOWHERE:
-            interpreter.home = NOWHERE
+            interpreter.home = interpreter.planner.home = NOWHERE
             interpreter.loader.left = refused
             self._tell(refused, caught, "")
 
@@ -107,7 +107,7 @@ def _root(req: Request | None) -> Request | None:
     """The request that a part of a page, or what it was redirected to, belongs to."""
     while req is not None:
         outer = req.mp_prev or req.mp_main
-        if outer is None:
+        if outer is None or outer.mp_is_shadow:  # (what ran in other interpreters before this one is not ours)
             break
         req = outer
     return req

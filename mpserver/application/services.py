@@ -32,7 +32,7 @@ class InterpreterServices:
     def __init__(
         self, boot: Boot, main: Host, loader: Loader, entry: scoreboard.ScoreboardEntry, board: scoreboard.Scoreboard
     ) -> None:
-        self.interpreter = boot.interpreter_id.name
+        self._name = boot.interpreter_id.name
         self.kind = boot.kind
         self.server_root = boot.configuration.root
         defines = set(boot.configuration.defines)
@@ -48,6 +48,12 @@ class InterpreterServices:
         self._cleanups: list[tuple[Callable[[Any], Any], Any]] = []
         self._locks: LockPool | None = None
         self._gate = allocate_lock()
+
+    @property
+    def interpreter(self) -> str:
+        """The interpreter's name; where all names are served by one, that which the running request asked for."""
+        req = guard.running() if self.kind == "main" else None
+        return self._name if req is None else req.mp_interpreter or req.mp_plan.interpreter
 
     def log(self, level: int, text: str, server: object | None = None) -> None:
         """Write to the error log of a server; without one to the main one's, from warnings on."""

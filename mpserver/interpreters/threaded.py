@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from mpserver.api import error_log as levels
@@ -55,6 +56,8 @@ class ThreadedInterpreter(Interpreter):
         work = self._work_or_handle if self.connection_handlers is not None else self._work
         self.pool = ThreadPool(boot.interpreter_id.name, threads, work, self.scoreboard_entry.threads)
         self.deadline = float("inf")
+        #: Threads that end requests which went on elsewhere.
+        self._apart: set[threading.Thread] = set()
 
     def _scoreboard_entry(self, board: Scoreboard) -> SharedEntry:
         self._board = board
@@ -117,18 +120,35 @@ class ThreadedInterpreter(Interpreter):
 
     # ---- what belongs to the loop's thread
 
-    def _in_loop(self, function: Callable[[], None]) -> None:
+    def in_loop(self, function: Callable[[], None]) -> None:
+        """Call something in the loop's thread."""
         if self.loop.is_ours():
             function()
         else:
             self.loop.call(function)
+
+    def apart(self, function: Callable[[], None]) -> None:
+        """Call something that runs an application's code, in a thread of its own."""
+
+        def run() -> None:
+            try:
+                function()
+            except BaseException as error:  # whatever it is, it must not end the thread
+                for line in describe(error):
+                    self.log.log(levels.CRIT, f"internal error: {line.rstrip()}")
+            finally:
+                self._apart.discard(thread)
+
+        thread = threading.Thread(target=run, name=f"{self.interpreter_id.name} after the answer")
+        self._apart.add(thread)
+        thread.start()
 
     def give_back(
         self, connection: Connection, kind: messages.Kind = messages.Kind.CONNECTION, state: bytes = b""
     ) -> None:
         """Let the router have a connection; from any thread, see `Requests.give_back`."""
         give = super().give_back
-        self._in_loop(lambda: give(connection, kind, state))
+        self.in_loop(lambda: give(connection, kind, state))
 
     def crowd_out(self, connection: Connection) -> None:
         """Answer a request that can't go where it belongs, in the loop, which has left the connection alone."""
@@ -144,7 +164,7 @@ class ThreadedInterpreter(Interpreter):
         """The server itself failed on a connection: that one ends, with all there is to know in the log."""
         for line in describe(error):
             connection.host.log.log(levels.CRIT, f"internal error: {line.rstrip()}", client=connection.client)
-        self._in_loop(connection.close)
+        self.in_loop(connection.close)
         if not self.loop.is_ours():
             self.ended()
 
@@ -163,6 +183,8 @@ class ThreadedInterpreter(Interpreter):
         # a process outlives its worker where that was killed
         if not self.pool.close(ORPHANED_FOR if self.boot.kind == "process" else None):
             self.abandon()
+        for thread in list(self._apart):
+            thread.join()
         self.loop.answer()
 
 

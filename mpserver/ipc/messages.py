@@ -30,7 +30,7 @@ From an interpreter to its router::
                 does without a module, and the log tells that
     CONNECTION  the next request belongs to another interpreter; the router starts over with the connection
     SPARE       the interpreter is busy, or its worker leaves: for a sibling, if one is free
-    MOVED       a request goes on in another interpreter after its early phases
+    MOVED       a request goes on in another interpreter: the next phase, or what it was redirected to, belongs there
     CLOSED      a process has closed connections
     CROWDED     descriptors ran out: it can't start, or could not take a connection; or they soon will
     LOADED      a handler's module was loaded: its successor will load it, too
@@ -117,19 +117,25 @@ class Kind(IntEnum):
 #: Kinds by their number.
 _KINDS: dict[int, Kind] = {int(kind): kind for kind in Kind}
 
+#: In the number of requests served: the connection's request was answered, and only handlers after the answer are to
+#: come. It is not the client's connection then, but stands for it.
+ANSWERED = 1 << 31
+#: The bits of that number.
+SERVED = ANSWERED - 1
+
 #: Longer data travels in a memfd.
 INLINE = 48 * 1024
 #: What a message may hold at most.
 MESSAGE = 64 * 1024
 
 #: kind, flags, requests served, number of the connection, accept time, entry among the connection states,
-#: length of the state, and of the origin
-_HEADER = struct.Struct("!BBIQdIIH")
-_IN_MEMFD = 1
+#: length of the state, of the origin, and of what the connection carries
+_HEADER = struct.Struct("!BBIQdIIHI")
+_IN_MEMFD, _HAS_ROPE = 1, 2
 
 _FD = struct.Struct("i")
-#: Room for two descriptors.
-_RIGHTS = _socket.CMSG_LEN(2 * _FD.size)
+#: Room for three descriptors.
+_RIGHTS = _socket.CMSG_LEN(3 * _FD.size)
 #: Programs that applications start get none of what was received.
 _CLOEXEC = getattr(_socket, "MSG_CMSG_CLOEXEC", 0)
 
@@ -155,11 +161,25 @@ class Message(NamedTuple):
     #: Where it really comes from, if that is one that speaks TLS for it (`mpserver.serving.origin`); empty: it is the
     #: client's own.
     origin: bytes = b""
+    #: What an application has put on it, wherever it goes (`mpserver.serving.luggage`); such a connection stays in
+    #: its worker.
+    luggage: bytes = b""
+    #: The end of a pipe to the interpreter that its request left something in (`mpserver.serving.retained`), which is
+    #: told there when the request is over; -1: it left nothing.
+    rope: int = -1
 
     def close(self) -> None:
-        """Close the descriptor, if there is one."""
+        """Close the descriptors, if there are any."""
         if self.fd >= 0:
             os.close(self.fd)
+        if self.rope >= 0:
+            os.close(self.rope)
+
+    def idle(self) -> Message:
+        """The same connection, after its request; close the other end of what that one left elsewhere."""
+        if self.rope >= 0:
+            os.close(self.rope)
+        return self._replace(data=b"", state=b"", luggage=b"", rope=-1)
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -199,8 +219,11 @@ def send(inbox: _socket.socket, message: Message, *, wait: bool = True, before: 
 def _encode(message: Message) -> tuple[bytes, list[int], int]:
     """A message as bytes and descriptors; and the memfd among them, -1 without one."""
     fds = [message.fd] if message.fd >= 0 else []
-    body = message.state + message.origin + message.data
+    body = message.state + message.origin + message.luggage + message.data
     memfd, flags = -1, 0
+    if message.rope >= 0:
+        fds.append(message.rope)
+        flags = _HAS_ROPE
     if len(body) > INLINE:
         memfd = os.memfd_create("mpserver-message", os.MFD_CLOEXEC)
         try:
@@ -209,7 +232,7 @@ def _encode(message: Message) -> tuple[bytes, list[int], int]:
             os.close(memfd)
             raise
         fds.append(memfd)
-        body, flags = b"", _IN_MEMFD
+        body, flags = b"", flags | _IN_MEMFD
     header = _HEADER.pack(
         message.kind,
         flags,
@@ -219,6 +242,7 @@ def _encode(message: Message) -> tuple[bytes, list[int], int]:
         message.entry,
         len(message.state),
         len(message.origin),
+        len(message.luggage),
     )
     return header + body, fds, memfd
 
@@ -242,9 +266,11 @@ def decode(payload: bytes, fds: list[int], cut: bool = False) -> Message:
     :param cut: some of its descriptors found no room in this process, and are closed already. Then the message
         becomes a ``CROWDED`` one, with its own descriptor where that one found room.
     """
-    kind, flags, served, number, accepted, entry, state_length, origin_length = _HEADER.unpack_from(payload)
+    kind, flags, served, number, accepted, entry, *lengths = _HEADER.unpack_from(payload)
     body = payload[_HEADER.size :]
     if cut:
+        for fd in fds[1:]:
+            os.close(fd)
         return Message(Kind.CROWDED, fds[0] if fds else -1, b"", kind, number, accepted, b"", entry)
     if flags & _IN_MEMFD:
         memfd = fds.pop()
@@ -253,12 +279,17 @@ def decode(payload: bytes, fds: list[int], cut: bool = False) -> Message:
             body = os.pread(memfd, size, 0)
         finally:
             os.close(memfd)
+    rope = fds.pop() if flags & _HAS_ROPE else -1
     fd = fds[0] if fds else -1
-    state = body[:state_length]
-    if not origin_length:
-        return Message(_KINDS[kind], fd, body[state_length:], served, number, accepted, state, entry)
-    end = state_length + origin_length
-    return Message(_KINDS[kind], fd, body[end:], served, number, accepted, state, entry, body[state_length:end])
+    if not (lengths[1] or lengths[2]):
+        state, data = body[: lengths[0]], body[lengths[0] :]
+        return Message(_KINDS[kind], fd, data, served, number, accepted, state, entry, rope=rope)
+    parts, at = [], 0
+    for length in lengths:
+        parts.append(body[at : at + length])
+        at += length
+    state, origin, luggage = parts
+    return Message(_KINDS[kind], fd, body[at:], served, number, accepted, state, entry, origin, luggage, rope)
 
 
 def _reason(error: BaseException) -> str:

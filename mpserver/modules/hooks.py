@@ -17,6 +17,7 @@ with a `Step`:
     registered_filters what makes filters that applications register: `RegisteredFilters`
     needs_interpreter  whether the requests have to run in an interpreter for applications: a bool
     interpreter        in which: an `InterpreterChoice`
+    interpreters       in which ones its phases have to run, by their names: a mapping to `InterpreterChoice`
     post_read_request  before anything is known but the head
     translate_name     sets the file: OK, or DECLINED for the next module
     map_to_storage     checks the way to the file
@@ -244,6 +245,10 @@ class Engine(Protocol):
     @property
     def one_process(self) -> bool:
         """Whether somebody may sit at the terminal (-X, -DONE_PROCESS)."""
+
+    @property
+    def home(self) -> object:
+        """The interpreter that this is, as plans name it (`mpserver.phases.plan.InterpreterId`)."""
 
     def look_up(self, req: Request, uri: str, sole: bool, /) -> int:
         """Look for another resource by a request of its own, up to its content; go on as that one if it is good.

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 
 from mpserver.api.loader import Loader
 from mpserver.api.request import Request
-from mpserver.modules.python import application_errors, moving
+from mpserver.errors import Moves
+from mpserver.modules.hooks import Step
+from mpserver.modules.python import application_errors, guard, moving
 from mpserver.phases.error_response import Answers, log_error
 from mpserver.phases.plan import plan_of
+
+# The stages after the answer, see `mpserver.phases.transfer.Stage`.
+LOG, CLEANUP = 6, 7
 
 
 class Ending(Answers):
@@ -18,13 +24,24 @@ class Ending(Answers):
     #: None in a router, which runs no handlers.
     loader: Loader | None
 
-    def close(self, req: Request) -> None:
-        """The logs, the log handlers, the cleanups."""
+    def close(self, req: Request, stage: int = 0, first: int = 0) -> None:
+        """The logs, the log handlers, the cleanups.
+
+        :param stage: `mpserver.phases.transfer.Stage` where it goes on here after another interpreter, with the step
+            ``first`` of it.
+        :raises Moves: it was redirected to what belongs to another interpreter, or such a handler is the next.
+        """
+        if req.mp_next is not None:
+            _go_on(req)
         req.mp_is_over = False
-        for step in plan_of(req).phases_of(req).log_transaction:
-            step(req)
-        self.log(req)
-        self._clean_up(req)
+        if req.mp_prev is None and not req.mp_is_shadow:
+            if stage != CLEANUP:
+                _run_steps(req, plan_of(req).phases_of(req).log_transaction, LOG, first)
+                first = 0
+                self.log(req)
+            self._clean_up(req, first)
+        else:  # (the request before it, or it itself elsewhere, is logged)
+            self._clean_up(req)
         self._over(req)
 
     def log(self, req: Request) -> None:
@@ -54,30 +71,41 @@ class Ending(Answers):
         self._clean_up(req)
         self._over(req)
 
-    def _clean_up(self, req: Request) -> None:
-        """Cleanups, last registered first, then the cleanup handlers (manual 5.1.13), and what these registered."""
+    def _clean_up(self, req: Request, first: int = 0) -> None:
+        """Cleanups, last registered first, then the cleanup handlers (manual 5.1.13), and what these registered.
+
+        ``first``: the first of the handlers that is to run.
+        """
         for one in _with(req):
             self.clean_up(one)
         self._run_cleanups(req)
-        for step in plan_of(req).phases_of(req).cleanup:
-            step(req)
-            self._run_cleanups(req)
+        if not req.mp_is_shadow:
+            steps = plan_of(req).phases_of(req).cleanup
+            if steps:
+                _run_steps(req, steps, CLEANUP, first)
+                self._run_cleanups(req)
 
     def _over(self, req: Request) -> None:
         """Nothing of a request runs any more, unless it left threads: no lock may stay with it."""
         req.mp_is_over = True
         self._run_cleanups(req)  # of a thread that came right now
-        for path in req.mp_locks.end() if req.mp_locks is not None else ():
+        for path in self.free_locks(req):
             log_error(
                 req,
                 f"the lock of a session was still held at the end of the request, and is free now: {path}",
             )
 
+    def free_locks(self, req: Request) -> Sequence[str]:
+        """Give back the locks of a request, and of those before it. :returns: the paths of those that were held."""
+        while req.mp_prev is not None:
+            req = req.mp_prev
+        return () if req.mp_locks is None else req.mp_locks.end()
+
     def _run_cleanups(self, req: Request) -> None:
         while req.mp_cleanups:
             function, data = req.mp_cleanups.pop()
             try:
-                function(data)
+                guard.clean_up(req, function, data)
             except BaseException as error:  # an application's cleanup may raise anything
                 if self.loader is not None:
                     moving.leave(self.loader, error)
@@ -88,3 +116,23 @@ class Ending(Answers):
 def _with(req: Request) -> list[Request]:
     """The requests that end with one: that which it was redirected to, and the look-up whose place it took."""
     return [one for one in (req.mp_next, req.mp_index) if one is not None]
+
+
+def _run_steps(req: Request, steps: Sequence[Step], stage: int, first: int) -> None:
+    """All steps after the answer from one on. :raises Moves: one belongs to another interpreter."""
+    for number, step in enumerate(steps[first:], first):
+        try:
+            step(req)
+        except Moves as move:
+            move.stage, move.step = stage, number
+            raise
+
+
+def _go_on(req: Request) -> None:
+    """Let the last request of a chain go on, where that belongs to another interpreter. :raises Moves: it does."""
+    last = req
+    while last.mp_next is not None:
+        last = last.mp_next
+    move, last.mp_move = last.mp_move, None
+    if move is not None:
+        raise move

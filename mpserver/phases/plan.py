@@ -69,10 +69,10 @@ class Plan:
         "addhandler_extensions", "ask", "auth_name", "auth_type", "autoreload", "branches", "canonical_name",
         "compile_added", "conf", "config_pairs", "content", "debug", "document_root", "error_documents", "error_head",
         "file_etag", "filters", "handler", "handlers", "has_end", "has_last_handlers", "hostname_lookups",
-        "interpreter", "interpreter_id", "limit_body", "loader", "named", "needs_python", "option_pairs", "options",
-        "pass_auth", "phases", "physical_port", "python_config", "python_path", "range_limits", "redirect",
-        "requires", "scheme", "server", "server_software", "signature", "steps", "subrequests", "tell", "time_limit",
-        "_added",
+        "interpreter", "interpreter_id", "interpreters", "limit_body", "loader", "named", "needs_python",
+        "option_pairs", "options", "pass_auth", "phases", "physical_port", "python_config", "python_path",
+        "range_limits", "redirect", "requires", "scheme", "server", "server_software", "signature", "steps",
+        "subrequests", "tell", "time_limit", "_added",
     )  # fmt: skip
 
     redirect: Callable[[Request, str], None]
@@ -81,6 +81,7 @@ class Plan:
     server_software: str
     interpreter_id: InterpreterId
     interpreter: str
+    interpreters: Mapping[str, tuple[str, InterpreterId]]
     phases: Phases
     #: Makes those for requests that handlers were added to, see `phases_of`.
     compile_added: Callable[[], Phases]
@@ -144,6 +145,13 @@ class Plan:
             if hasattr(self, name):
                 setattr(made, name, getattr(self, name))
         return made
+
+    @property
+    def early_id(self) -> InterpreterId:
+        """Where the first of the phases before the resource is known runs."""
+        for _name, interpreter_id in self.interpreters.values():
+            return interpreter_id
+        return self.interpreter_id
 
     def phases_of(self, req: Request) -> Phases:
         """What is done with a request: one that handlers were added to may need more than others."""

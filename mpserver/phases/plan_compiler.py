@@ -37,8 +37,10 @@ def compile_plan(table: HookTable, engine: Engine, site: Site, conf: Conf, filen
     planning.names = frozenset(name for insertion in insertions for name in insertion.names)
     planning.require_owners()
     plan.needs_python = any(planning.ask("needs_interpreter"))
-    plan.interpreter_id = _interpreter(planning, engine.environments)
-    plan.interpreter = plan.interpreter_id.name
+    plan.interpreter, plan.interpreter_id = _interpreter(planning, engine.environments)
+    plan.interpreters = {
+        phase: _identify(choice) for found in planning.ask("interpreters") for phase, choice in found.items()
+    }
     plan.phases = phases = compile_phases(planning)
     plan.error_head = tuple(planning.ask("error_head"))
     plan.has_last_handlers = bool(phases.log_transaction or phases.cleanup)
@@ -51,13 +53,15 @@ def compile_plan(table: HookTable, engine: Engine, site: Site, conf: Conf, filen
     return plan
 
 
-def _interpreter(planning: Planning, environments: Mapping[str, Environment]) -> InterpreterId:
-    """Where the requests run: as a module says, else under the server's name."""
+def _interpreter(planning: Planning, environments: Mapping[str, Environment]) -> tuple[str, InterpreterId]:
+    """Where the requests run, as a module says, else under the server's name: what it is called, and where it is."""
     choices: list[InterpreterChoice] = planning.ask("interpreter")
     if not choices:
         name = planning.host_name
-        return identify(name, "auto", environments.get(name, ()))
-    choice = choices[0]
-    if choice.name is None:
-        return identify(MAIN, choice.kind, choice.environment)
-    return identify(choice.name, choice.kind, choice.environment)
+        return name, identify(name, "auto", environments.get(name, ()))
+    return _identify(choices[0])
+
+
+def _identify(choice: InterpreterChoice) -> tuple[str, InterpreterId]:
+    name = MAIN if choice.name is None else choice.name
+    return name, identify(name, choice.kind, choice.environment)

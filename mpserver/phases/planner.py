@@ -9,17 +9,18 @@ from mpserver.api.connection import Address
 from mpserver.api.loader import Loader
 from mpserver.api.server import Server as ServerObject
 from mpserver.config.htaccess import HtaccessCache, Watched
-from mpserver.config.sections import Sections
+from mpserver.config.sections import Sections, merge
 from mpserver.config.settings import Conf
+from mpserver.errors import RequestError
 from mpserver.modules.all import TABLE
 from mpserver.modules.hooks import ANY_HANDLER, HookTable
 from mpserver.modules.python.environment import Environment
 from mpserver.phases import facts
 from mpserver.phases.host import Host, Site, server_name, server_object, server_software
 from mpserver.phases.located import Located
-from mpserver.phases.plan import Plan
+from mpserver.phases.plan import InterpreterId, Plan
 from mpserver.phases.plan_compiler import compile_plan
-from mpserver.phases.translate import Resource, resolve
+from mpserver.phases.translate import Resource, normalize, resolve
 from mpserver.typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 #: Caches are emptied when they grow past this: a client can ask for any number of paths.
 CACHE = 4096
+
+#: The hook of the phase in which no section holds.
+READ = "post_read_request"
 
 #: The longest name of a host that is remembered: DNS has no longer ones.
 LONGEST_NAME = 255
@@ -58,6 +62,8 @@ class Planner:
         self.htaccess = HtaccessCache(configuration)
         #: Whether somebody may sit at the terminal (-X, -DONE_PROCESS).
         self.one_process = False
+        #: The interpreter that this is, None in a router.
+        self.home: InterpreterId | None = None
         #: What ends requests that take too long; None: nothing does.
         self.timeouts: Timeouts | None = None
         self._logs = logs
@@ -186,6 +192,28 @@ class Planner:
         if plan is None:
             plan = self._early[host.site] = self.compile(host, host.server.base, None)
         return plan
+
+    def translation(self, host: Host, early: Plan, uri: str) -> Plan:
+        """The plan for the translation of a path, where the Locations that it lies in hold already (as in httpd 2.4).
+
+        :param uri: decoded.
+        """
+        if not host.server.sections.locations or uri[:1] != "/":
+            return early
+        conf = merge(host.server, uri, (), None, "")
+        return early if conf is early.conf else self.plan(host, conf, None)
+
+    def begins(self, host: Host, path: str) -> Plan:
+        """The plan of the first phase of a request for a raw path, on a server with early handlers."""
+        early = self.early(host)
+        assert early is not None
+        if READ in early.interpreters:
+            return early
+        try:
+            uri = normalize(path, host.server.conf)
+        except RequestError:
+            return early
+        return self.translation(host, early, uri)
 
     def plan(self, host: Host, conf: Conf, filename: str | None) -> Plan:
         """The plan for a merged configuration, of requests with a file or of those without."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from mpserver import lazyre
 from mpserver.api import constants
 from mpserver.api.request import Request
-from mpserver.errors import ClientGone
+from mpserver.errors import ClientGone, Moves
 from mpserver.http1.wire import encoded
 from mpserver.phases import gates
 from mpserver.phases.ending import Ending
 from mpserver.phases.error_response import log_error
 from mpserver.phases.host import Host
 from mpserver.phases.located import Located
+from mpserver.phases.plan import Plan
 from mpserver.phases.planner import Planner
 from mpserver.phases.running import elsewhere, run_steps
 
@@ -38,6 +39,7 @@ class Redirects(Ending):
 
         :param anew: all of them, as for a request from outside; else translation alone, as for an index.
         :returns: the status instead, where that is the end of it.
+        :raises Moves: a request from anew goes on in another interpreter.
         """
         raise NotImplementedError
 
@@ -59,25 +61,17 @@ class Redirects(Ending):
         host = self.planner.host(req.mp_server)
         new = self.successor(req, host)
         new.mp_succeed(req, raw, query if question else None, status)
-        located = self.follow(new, host, path, anew=True)
-        if isinstance(located, int):
-            result = located
-        else:
-            plan = located.plan
-            if plan.needs_python and (self.loader is None or plan.interpreter_id != req.mp_plan.interpreter_id):
-                elsewhere(req, plan)
+        new.mp_document = status
+        try:
+            located = self.follow(new, host, path, anew=True)
+            result = located if isinstance(located, int) else self.run_redirected(new, located)
+        except Moves as move:
+            if self.loader is None or req.mp_main is not None:
+                elsewhere(req, new.mp_uri, move.interpreter_id)
                 req.mp_heir = None
                 return False
-            new.mp_settle(located)
-            # (the redirect of a handler goes through all phases, manual 4.5.3; an ErrorDocument through httpd's)
-            if status and req.mp_located is not None:
-                new.mp_admitted = gates.admits(host.server, req.mp_located.resource, located.resource)
-                if new.mp_admitted and not plan.phases.has_gates:  # (else these take the user over)
-                    new.mp_take_user(req)
-            try:
-                result = located.resource.status or run_steps(new, plan.steps, plan.content)
-            except ClientGone as error:
-                result = self.gone(new, error)
+            self._leave_to(new, move)
+            return True
         if result and result != DONE and status:
             log_error(req, f"the ErrorDocument {uri} for status {status} itself failed with {result}")
             req.mp_heir = None
@@ -85,3 +79,49 @@ class Redirects(Ending):
         self.end(new, result)
         req.mp_adopt_response(new)
         return True
+
+    def run_redirected(self, new: Request, located: Located) -> int:
+        """The phases of a request that another one was redirected to, from its resource on."""
+        plan, before = located.plan, new.mp_prev
+        new.mp_settle(located)
+        # (the redirect of a handler goes through all phases, manual 4.5.3; an ErrorDocument through httpd's)
+        if new.mp_document and before is not None and before.mp_located is not None:
+            server = self.planner.host(new.mp_server).server
+            new.mp_admitted = gates.admits(server, before.mp_located.resource, located.resource)
+            if new.mp_admitted and not plan.phases.has_gates:  # (else these take the user over)
+                new.mp_take_user(before)
+        if located.resource.status:
+            return located.resource.status
+        try:
+            return run_steps(new, plan)
+        except ClientGone as error:
+            return self.gone(new, error)
+
+    def document_failed(self, req: Request, status: int) -> None:
+        """An error document that was made in another interpreter is none: answer with the server's own page."""
+        document, before = req.mp_document, req.mp_prev
+        assert before is not None
+        log_error(before, f"the ErrorDocument {req.mp_target} for status {document} itself failed with {status}")
+        req.mp_document = 0
+        if req.mp_started:
+            self.end(req, status)
+            return
+        req.mp_drop_parts()
+        req.mp_headers_out = req.mp_status_line = None
+        req.mp_answer_itself()
+        self.canned(req, document, constants.HTTP_INTERNAL_SERVER_ERROR)
+
+    def _leave_to(self, new: Request, move: Moves) -> None:
+        """What a request was redirected to is made in another interpreter, as soon as the handlers here have returned.
+
+        Until then the answer counts as complete: what they write after a redirect is not sent (as in httpd).
+        """
+        new.mp_move = move
+        before = new.mp_prev
+        while before is not None:
+            before.mp_started = before.mp_finished = True
+            before = before.mp_prev
+
+    def is_elsewhere(self, plan: Plan) -> bool:
+        """Whether the requests of a plan belong to another interpreter."""
+        return plan.needs_python and (self.loader is None or plan.interpreter_id != self.planner.home)

@@ -6,27 +6,40 @@ from collections.abc import Sequence
 
 from mpserver.api import constants
 from mpserver.api.request import Request
-from mpserver.errors import ClientGone, Unread, is_crowded
+from mpserver.errors import ClientGone, Moves, Unread, is_crowded
 from mpserver.modules.hooks import Step
 from mpserver.phases.error_response import log_error
 from mpserver.phases.plan import Plan
+from mpserver.typing import Any
 
 DECLINED = constants.DECLINED
+#: See `mpserver.phases.transfer.Stage`.
+CONTENT = 1
 
 
-def run_steps(req: Request, steps: Sequence[Step], content: Step) -> int:
+def run_steps(req: Request, plan: Plan, first: int = 0, content: Step | None = None) -> int:
     """The steps of a request, until one of them ends it, and its content.
 
+    :param first: the number of the first step.
+    :param content: another content than the plan's.
     :returns: OK, DONE, or the status to answer with; what the operating system refuses is a 500, or a 503 that passes.
     :raises ClientGone: nobody is there any more.
+    :raises Moves: one of them belongs to another interpreter.
     """
     try:
-        for step in steps:
+        for step in plan.steps[first:] if first else plan.steps:
             result = step(req)
             if result and result != DECLINED:
                 return result
-        return content(req)
+        step = content or plan.content
+        return step(req)
     except ClientGone:
+        raise
+    except Moves as move:
+        if step in plan.steps:
+            move.step = plan.steps.index(step)
+        else:
+            move.stage = CONTENT
         raise
     except (OSError, Unread) as error:
         log_error(req, f"{req.mp_filename or req.mp_uri}: {error}")
@@ -39,11 +52,11 @@ def run_steps(req: Request, steps: Sequence[Step], content: Step) -> int:
         return constants.HTTP_SERVICE_UNAVAILABLE
 
 
-def elsewhere(req: Request, plan: Plan) -> int:
-    """A request can't go on in another interpreter. :returns: its status."""
+def elsewhere(req: Request, uri: str, interpreter_id: Sequence[Any]) -> int:
+    """A part of a page can't go on in another interpreter. :returns: its status."""
     log_error(
         req,
-        f"{req.mp_uri} leads to the interpreter {plan.interpreter} ({plan.interpreter_id.kind}), but the request "
-        f"runs in {req.interpreter}: give both the same PythonInterpreter",
+        f"{uri} leads to the interpreter {interpreter_id[1]} ({interpreter_id[0]}), but the page is made in "
+        f"{req.interpreter}: give both the same PythonInterpreter",
     )
     return constants.HTTP_INTERNAL_SERVER_ERROR

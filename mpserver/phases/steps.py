@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mpserver.api import constants
+from mpserver.errors import Moves
 from mpserver.modules.hooks import ANY_HANDLER, Insertion, Planning, Step
 from mpserver.phases.plan import Phases
 from mpserver.typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 
 #: A note of a request: its connection is not good enough, whoever the user is (SSLOptions StrictRequire).
 FORBIDDEN_NOTE = "ssl-access-forbidden"
+#: The name among the phases of a request that ran elsewhere (``mp_passed``) of what decides without a user.
+CHECKED = "access_checker_ex"
 
 
 def compile_phases(planning: Planning) -> Phases:
@@ -151,9 +154,17 @@ def _admission(planning: Planning) -> Sequence[Step]:
     find_user, allow = _first(planning.ask("check_user_id")), _first(planning.ask("auth_checker"))
 
     def admit(req: Request) -> int:
-        result = check(req)
+        passed = req.mp_passed
+        if passed is not None and (known := passed.get(f"{CHECKED} {req.mp_uri}")) is not None:
+            result = known  # (it goes on here: by now a user may be known who was not, when it was checked)
+        else:
+            result = check(req)
         if result == DECLINED:
-            result = authenticate(req)
+            try:
+                result = authenticate(req)
+            except Moves:
+                req.mp_passed = {**(req.mp_passed or {}), f"{CHECKED} {req.mp_uri}": DECLINED}
+                raise
         if result == constants.HTTP_UNAUTHORIZED:
             for note in notes:
                 note(req)

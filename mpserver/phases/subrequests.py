@@ -15,7 +15,7 @@ from mpserver.api import constants
 from mpserver.api.error_log import ERROR
 from mpserver.api.parts import Begun, Part, pieces
 from mpserver.api.stream import Link
-from mpserver.errors import ClientGone, ConfigError
+from mpserver.errors import ClientGone, ConfigError, Moves
 from mpserver.http1.percent import encode_path
 from mpserver.http1.wire import encoded
 from mpserver.modules.dir import DIRECTORY_SLASH
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from mpserver.api.request import Request
     from mpserver.phases.host import Host
     from mpserver.phases.located import Located
+    from mpserver.phases.plan import Plan
     from mpserver.phases.planner import Planner
+    from mpserver.phases.translate import Resource
 
 OK, DONE = constants.OK, constants.DONE
 
@@ -112,6 +114,9 @@ class Ways(Protocol):
     def follow(self, req: Request, host: Host, path: str, /, *, anew: bool) -> Located | int:
         """See `mpserver.phases.redirects.Redirects.follow`."""
 
+    def is_elsewhere(self, plan: Plan, /) -> bool:
+        """See `mpserver.phases.redirects.Redirects.is_elsewhere`."""
+
     def leave(self, req: Request, /) -> None:
         """See `mpserver.phases.ending.Ending.leave`."""
 
@@ -173,10 +178,9 @@ class SubRequests:
 
     def look_up(self, req: Request, uri: str, sole: bool, /) -> int:
         """Make a request the one for another resource, up to its content; see `mpserver.modules.hooks.Engine`."""
-        sub = self._make(req, uri, lambda data: req.mp_write(data, 0))
+        sub = self._make(req, uri, lambda data: req.mp_write(data, 0), is_lookup=True)
         if isinstance(sub, int):
             return sub
-        sub.mp_is_lookup = True
         sub.mp_share_body(req)
         status = self._run(sub, _is_index)
         if status == OK:
@@ -192,7 +196,7 @@ class SubRequests:
 
     # ---- all of them
 
-    def _make(self, req: Request, uri: str, write: Write) -> Request | int:
+    def _make(self, req: Request, uri: str, write: Write, is_lookup: bool = False) -> Request | int:
         """A sub-request with its plan, or the status why there is none."""
         depth, outer = 0, req
         while outer.mp_main is not None:
@@ -208,7 +212,12 @@ class SubRequests:
         host = ways.planner.host(req.mp_server)
         sub = ways.successor(req, host, PageLink(req.mp_link, write))
         sub.mp_become_part(req, path, query if question else None)
-        status = self._settle(sub, req, host, path)
+        sub.mp_is_lookup, sub.mp_is_part = is_lookup, True
+        try:
+            status = self._settle(sub, req, host, path)
+        except Moves:
+            ways.leave(sub)
+            raise
         if status:
             ways.leave(sub)
             return status
@@ -227,9 +236,12 @@ class SubRequests:
         resource, plan = located.resource, located.plan
         if resource.status:
             return resource.status
-        if plan.needs_python and (ways.loader is None or plan.interpreter_id != req.mp_plan.interpreter_id):
-            sub.mp_uri, sub.mp_plan = resource.uri, req.mp_plan
-            return elsewhere(sub, plan)
+        if ways.is_elsewhere(plan):
+            if sub.mp_is_lookup and ways.loader is not None and req.mp_main is None:
+                if not (_is_file(resource) or _leads_on(resource, resource.uri)):
+                    return constants.HTTP_NOT_FOUND
+                raise Moves(plan.interpreter_id)  # (the request for the directory goes on there)
+            return elsewhere(req, resource.uri, plan.interpreter_id)
         sub.mp_settle(located)
         if gates.admits(host.server, req.mp_located.resource, resource):
             sub.mp_admitted = True
@@ -239,7 +251,7 @@ class SubRequests:
     def _run(self, sub: Request, content: Step, then: Callable[[Request, int], None] | None = None) -> int:
         """Its steps and its content; ``then`` gets the status. :returns: it."""
         try:
-            status = run_steps(sub, sub.mp_plan.steps, content)
+            status = run_steps(sub, plan_of(sub), content=content)
             if then is not None:
                 then(sub, status)
         except BaseException:  # (the client left; or it goes to another interpreter, with its page)
@@ -259,8 +271,15 @@ def _finish(sub: Request, status: int) -> None:
 def _is_index(req: Request) -> int:
     """An index is a file that is there, or what no file is meant by; a directory leads to its name with a slash."""
     resource = req.mp_located.resource
-    if resource.is_directory and req.mp_plan.conf[DIRECTORY_SLASH] and not req.mp_uri.endswith("/"):
+    if _leads_on(resource, resource.uri):
         return redirect_to_slash(req)
-    if resource.filename is None or (resource.finfo is not None and S_ISREG(resource.finfo.st_mode)):
-        return OK
-    return constants.HTTP_NOT_FOUND
+    return OK if _is_file(resource) else constants.HTTP_NOT_FOUND
+
+
+def _leads_on(resource: Resource, uri: str) -> bool:
+    """Whether it is a directory whose clients are sent to its name with a slash."""
+    return resource.is_directory and bool(resource.conf[DIRECTORY_SLASH]) and not uri.endswith("/")
+
+
+def _is_file(resource: Resource) -> bool:
+    return resource.filename is None or (resource.finfo is not None and S_ISREG(resource.finfo.st_mode))

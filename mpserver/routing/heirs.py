@@ -144,10 +144,11 @@ class Heirs:
         buffer = connection.buffer if connection.reader is None else bytes(connection.reader.buffer)
         message = messages.Message(
             messages.Kind.SPARE, connection.fd, buffer, connection.served, connection.number, connection.accepted,
-            origin=connection.origin,
+            origin=connection.origin, luggage=connection.luggage, rope=connection.rope,
         )  # fmt: skip
         if not self._send(message):
             return False
         connection.release()
+        connection.let_go()
         connection.sock.close()
         return True

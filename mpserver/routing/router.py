@@ -175,10 +175,13 @@ class Router(Refusals):
         connection.release()
         message = messages.Message(
             messages.Kind.CONNECTION, connection.sock.detach(), connection.buffer, connection.served,
-            connection.number, connection.accepted, origin=connection.origin,
+            connection.number, connection.accepted, origin=connection.origin, luggage=connection.luggage,
+            rope=connection.rope,
         )  # fmt: skip
+        connection.rope = -1
         busy = self.pool.busy(interpreter_id)
-        if busy is None or connection.passed or not self._siblings.pass_on(busy, message, self.loop.now):
+        stays = connection.passed or connection.luggage
+        if busy is None or stays or not self._siblings.pass_on(busy, message, self.loop.now):
             interp = self.pool.use(interpreter_id)
             interp.hand_over(message)
             if not connection.served and not connection.passed:
@@ -208,6 +211,7 @@ class Router(Refusals):
         connection.passed = passed
         if message.origin:
             connection.come_from(message.origin)
+        connection.luggage, connection.rope = message.luggage, message.rope
         self.connections.add(connection)
         if message.served and not message.data:
             connection.wait()
@@ -215,14 +219,14 @@ class Router(Refusals):
         self._heirs.keep(connection)
 
     def go_on(self, message: messages.Message) -> None:
-        """A request that had its early phases goes to the interpreter of its content handler."""
+        """A request that has begun in one interpreter goes to another one."""
         self._go_on(message, False)
 
     def _go_on(self, message: messages.Message, passed: bool) -> None:
         message = message._replace(kind=messages.Kind.CONNECTION)
         key, state = marshal.loads(message.state)
         interpreter_id = InterpreterId(*key)
-        busy = None if passed else self.pool.busy(interpreter_id)
+        busy = None if passed or message.luggage else self.pool.busy(interpreter_id)
         if busy is None or not self._siblings.pass_on(busy, message, self.loop.now):
             self.pool.use(interpreter_id).hand_over(message._replace(state=state))
 
@@ -275,7 +279,7 @@ class Router(Refusals):
     def _answer(self, message: messages.Message, error: RequestError) -> None:
         """Refuse the request of a connection that is in nobody's hands."""
         connection = Connection(self, socket.SocketType(fileno=message.fd), message.number, message.served)
-        connection.accepted = message.accepted
+        connection.accepted, connection.rope = message.accepted, message.rope
         if message.origin:
             connection.come_from(message.origin)
         self.connections.add(connection)

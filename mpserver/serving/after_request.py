@@ -8,6 +8,7 @@ first, and what the client sends is thrown away for a while.
 from __future__ import annotations
 
 import _socket
+import os
 from time import monotonic
 
 from mpserver.api.connection import Connection as ConnectionObject
@@ -30,7 +31,8 @@ class AfterRequest(Stream):
     """How requests of a connection end, and the connection; how they begin is in the subclass `Connection`."""
 
     __slots__ = (
-        "_object", "deadline", "input", "keep_alive_timeout", "linger_left", "previous", "skip", "state", "until",
+        "_object", "deadline", "input", "keep_alive_timeout", "linger_left", "previous", "rope", "skip", "state",
+        "until",
     )  # fmt: skip
 
     #: One of `mpserver.serving.states`.
@@ -49,6 +51,8 @@ class AfterRequest(Stream):
     skip: int
     #: How many bytes LINGERING may still read.
     linger_left: int
+    #: See `mpserver.ipc.messages.Message.rope`.
+    rope: int
     _object: ConnectionObject | None
     _outgoing: list[Part]
 
@@ -214,4 +218,11 @@ class AfterRequest(Stream):
         self.release()
         close_files(self._outgoing)
         self._outgoing = []
+        self.let_go()
         self.sock.close()
+
+    def let_go(self) -> None:
+        """Close our end of the rope: whoever has the other one hears that the request is over."""
+        if self.rope >= 0:
+            os.close(self.rope)
+            self.rope = -1

@@ -40,8 +40,8 @@ class Connection(AfterRequest):
     """A client's connection; implements `mpserver.api.stream.Link` for its requests."""
 
     __slots__ = (
-        "accepted", "ahead", "channel", "client", "default", "head", "host", "local", "number", "origin", "passed",
-        "reader", "requests_left", "served", "transferred", "want",
+        "accepted", "ahead", "channel", "client", "default", "head", "host", "local", "luggage", "number", "origin",
+        "passed", "reader", "requests_left", "served", "transferred", "want",
     )  # fmt: skip
 
     def __init__(
@@ -72,8 +72,11 @@ class Connection(AfterRequest):
         self.accepted = 0.0
         #: It came from a sibling worker, and stays here for this request.
         self.passed = False
-        #: The state of its request where another interpreter has run the early phases (`mpserver.phases.transfer`).
+        #: The state of its request where that has begun in another interpreter (`mpserver.phases.transfer`).
         self.transferred = b""
+        #: What applications have put on it elsewhere, until it is looked at (`mpserver.serving.luggage`).
+        self.luggage = b""
+        self.rope = -1
         self.client = _address(peer) if peer is not None else _name(sock.getpeername)
         self.local = _address(local) if local is not None else _name(sock.getsockname)
         self.buffer = data
@@ -238,7 +241,7 @@ class Connection(AfterRequest):
                 if head.length:
                     self.head = head
                     self.want = self._wanted(head)
-            if head.length and not self._body_ready(head):
+            if head.length and not self.transferred and not self._body_ready(head):
                 self._await_rest(self.host.read_timeouts.body, len(self.buffer) - head.size, head)
                 return
             self.head = None
@@ -307,9 +310,14 @@ class Connection(AfterRequest):
         """The object for ``req.connection``."""
         if self._object is None:
             default = self.default
-            self._object = ConnectionObject(
+            self._object = made = ConnectionObject(
                 self.number, self.client, self.local, default.object, default.log, self._take_over
             )
+            if self.luggage:
+                from mpserver.serving import luggage  # (few applications put anything on a connection)
+
+                luggage.unpack(self.luggage, made)
+                self.luggage = b""
         elif self._object.mp_keepalives != self.served - 1:  # a new request
             self._object.mp_keepalive, self._object.mp_counted = AP_CONN_UNKNOWN, 0
         self._object.mp_keepalives = self.served - 1
@@ -321,6 +329,31 @@ class Connection(AfterRequest):
         from mpserver.serving.request_wire import RequestWire
 
         return Incoming(RequestWire(self))
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether an application has something on it, so that it stays where it is."""
+        return bool(self.luggage) or (self._object is not None and self._object.mp_stays)
+
+    def pack(self) -> bytes:
+        """What it carries along to another interpreter."""
+        made = self._object
+        if made is None or not made.mp_stays:
+            return self.luggage
+        from mpserver.serving import luggage
+
+        return luggage.pack(made)
+
+    def take_moved(self, head: Head) -> None:
+        """Take a request whose head, without what came of its body, is in the buffer: that came along otherwise."""
+        self.ahead = None
+        self.served += 1
+        self.keep_alive = head.keep_alive and self.host.keep_alive and not self.owner.draining
+        maximum = self.host.max_requests
+        self.requests_left = maximum - self.served + 1 if maximum else -1
+        if maximum and self.requests_left <= 0:
+            self.keep_alive = False
+        self.buffer = self.buffer[head.size :]
 
     def expire(self, now: float) -> None:
         """The deadline has passed."""

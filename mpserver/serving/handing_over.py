@@ -4,6 +4,8 @@ An interpreter that has a successor serves no requests any more: its connections
 them to the successor. Those that still send a response, or wait for a client to read it, stay until that is over
 (`HandingOver`).
 
+A connection that an application has something on is not given to others: the next answer on it is its last.
+
 Where the whole worker leaves, other workers get its connections, which takes longer. Requests that arrive here
 meanwhile are still served, and only connections without one go back (`GivingBack`).
 """
@@ -49,7 +51,7 @@ class GivingBack:
 
     def _give_back(self) -> None:
         for connection in list(self._interpreter.connections):
-            if self._interpreter.may_leave(connection):
+            if self._interpreter.may_leave(connection) and not connection.is_pinned:
                 if connection.reader is not None:
                     connection.buffer = bytes(connection.reader.buffer)
                 self._interpreter.give_back(connection)
@@ -78,7 +80,10 @@ class HandingOver(GivingBack):
         return self._interpreter.host_of(local, name)
 
     def serve(self, connection: Connection, head: Head) -> None:
-        """A request has come meanwhile: it belongs to the successor."""
+        """A request has come meanwhile: it belongs to the successor, but for one of a connection that stays here."""
+        if connection.is_pinned:
+            self._interpreter.serve(connection, head)  # its answer ends the connection
+            return
         state = self._interpreter.onward(connection.transferred)
         self._interpreter.give_back(connection, messages.Kind.CONNECTION, state)
 

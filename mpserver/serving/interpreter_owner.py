@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 from mpserver.serving.owner import Owner
 
 
+class Waiting(Protocol):
+    """Something that waits for an event elsewhere, but not beyond the interpreter's end."""
+
+    def abandon(self) -> None:
+        """The interpreter ends."""
+
+
 class InterpreterOwner(Owner, Protocol):
     """One interpreter; `mpserver.interp.Interpreter` is the only one outside of tests."""
 
@@ -41,6 +48,8 @@ class InterpreterOwner(Owner, Protocol):
     mail: deque[Message | None]
     connections: set[Connection]
     connection_type: type[Connection]
+    #: Requests that have gone on elsewhere, and left something here.
+    retained: set[Waiting]
     #: Who gets the connections that arrive: the interpreter, or who sends their requests on.
     owner_of_arrivals: Owner
 
@@ -58,6 +67,21 @@ class InterpreterOwner(Owner, Protocol):
 
     def unpin(self, connection: Connection, kind: Kind, state: bytes) -> Message:
         """A message with a connection whose TLS stays here, see `mpserver.serving.relays`."""
+
+    def crowd_out(self, connection: Connection) -> None:
+        """A request can't go where it belongs, for want of descriptors."""
+
+    def move(self, connection: Connection, req: Request, buffer: bytes, transferred: bytes) -> None:
+        """The application becomes a process: the request that met the reason is served by that one."""
+
+    def in_loop(self, function: Callable[[], None]) -> None:
+        """Call something in the loop's thread."""
+
+    def apart(self, function: Callable[[], None]) -> None:
+        """Call something that runs an application's code, where requests are served."""
+
+    def released(self, connection: Connection) -> None:
+        """Close what stood for a connection whose request was answered elsewhere."""
 
     def onward(self, transferred: bytes) -> bytes:
         """The state of a connection that goes back unserved, from what was transferred with its request."""

@@ -150,7 +150,7 @@ class Offloader:
         for connection in list(interpreter.connections):
             if len(found) >= most:
                 break
-            if connection.state == WAITING and (connection.fd in ready or most == ALL):
+            if connection.state == WAITING and (connection.fd in ready or most == ALL) and not connection.is_pinned:
                 found.append(
                     _packed(connection)
                     if connection.channel is None

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import _socket
 import marshal
+import mmap
 import time
 from collections import deque
+from collections.abc import Callable
 
 from mpserver.api import error_log as levels
 from mpserver.api.loader import Loader
@@ -25,9 +27,11 @@ from mpserver.serving.connection import Connection
 from mpserver.serving.delayed_flush import DelayedFlush
 from mpserver.serving.offloader import Offloader
 from mpserver.serving.refusals import Refusals, unusable
-from mpserver.typing import TYPE_CHECKING, Any, Protocol
+from mpserver.serving.tracked_connection import Closings
+from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from mpserver.serving.going_on import GoingOn
     from mpserver.serving.relays import Relays
 
 
@@ -61,17 +65,34 @@ class Requests(Refusals):
     output: Printed
     #: None where no server speaks TLS.
     relays: Relays | None
+    #: Of a process: the states of its connections, and what tells the router of those that were closed.
+    connection_states: mmap.mmap | None
+    closings: Closings
+    #: `moves`, once they are needed.
+    _moves: GoingOn | None = None
 
     def _on_message(self, message: messages.Message | None) -> None:
         raise NotImplementedError
+
+    def send(self, message: messages.Message) -> None:
+        """Send the router a message; for any thread."""
+        raise NotImplementedError
+
+    def in_loop(self, function: Callable[[], None]) -> None:
+        """Call something in the loop's thread, which is the only one here."""
+        function()
+
+    def apart(self, function: Callable[[], None]) -> None:
+        """Call something that runs an application's code, where requests are served: here and now."""
+        function()
 
     def serve(self, connection: Connection, head: Head) -> None:
         """One request, from its head to its log line; or give the connection back to the router."""
         now = time.time()
         planner, host = self.planner, connection.host
         try:
-            if host.has_early:
-                self._serve_early(connection, head, planner.early(host), now)
+            if host.has_early or connection.transferred:
+                self._serve_early(connection, head, now)
                 return
             located = planner.locate(host, head.path)
             if located.plan.branches:
@@ -90,7 +111,10 @@ class Requests(Refusals):
         try:
             self.pipeline.serve(req, located)
         except Misplaced:
-            self._move(connection, req, buffer, b"")
+            self.move(connection, req, buffer, b"")
+            return
+        except Moves as move:
+            self.moves.send_on(connection, req, buffer, move)
             return
         self.ended(req)
         connection.done()
@@ -110,11 +134,14 @@ class Requests(Refusals):
             req.mp_input = body
         return req
 
-    def _serve_early(self, connection: Connection, head: Head, early: Any, now: float) -> None:
-        """A server with handlers for the phases before the resource is known."""
-        pipeline = self.pipeline
-        transferred, connection.transferred = connection.transferred, b""
-        if early.interpreter_id != self.home and not transferred:
+    def _serve_early(self, connection: Connection, head: Head, now: float) -> None:
+        """A request that meets handlers before its resource is known, or that comes from another interpreter."""
+        if connection.transferred:
+            self.moves.serve(connection, head, now)
+            return
+        planner, host = self.planner, connection.host
+        early = planner.begins(host, head.path)
+        if early.early_id != self.home:
             self.give_back(connection)
             return
         buffer = connection.buffer
@@ -122,18 +149,24 @@ class Requests(Refusals):
         if req is None:
             return
         try:
-            if transferred:
-                pipeline.serve_moved(req, transferred, self.home)
-            else:
-                pipeline.serve_early(req, early, self.home)
+            self.pipeline.serve_early(req)
         except Misplaced:
-            self._move(connection, req, buffer, transferred)
+            self.move(connection, req, buffer, b"")
             return
         except Moves as move:
-            self._send_on(connection, req, buffer, move)
+            self.moves.send_on(connection, req, buffer, move)
             return
         self.ended(req)
         connection.done()
+
+    @property
+    def moves(self) -> GoingOn:
+        """Sends requests on to other interpreters, and takes those of others."""
+        if self._moves is None:
+            from mpserver.serving.going_on import GoingOn  # (few requests need several interpreters)
+
+            self._moves = GoingOn(self)  # type: ignore[arg-type]  # (it is a part of one)
+        return self._moves
 
     def ended(self, req: Request | None = None) -> None:
         """The request is over: other connections are ours again. It is None where it was not served."""
@@ -168,15 +201,10 @@ class Requests(Refusals):
 
     # ---- what is not served here
 
-    def _move(self, connection: Connection, req: Request, buffer: bytes, transferred: bytes) -> None:
+    def move(self, connection: Connection, req: Request, buffer: bytes, transferred: bytes) -> None:
         """The application becomes a process: the request that met the reason is served by that one."""
         if self._rewind(connection, req, buffer):
             self.give_back(connection, messages.Kind.CONNECTION, self.onward(transferred))
-
-    def _send_on(self, connection: Connection, req: Request, buffer: bytes, move: Moves) -> None:
-        """The request goes on in another interpreter (manual 5.4.4)."""
-        if self._rewind(connection, req, buffer):
-            self.give_back(connection, messages.Kind.MOVED, marshal.dumps((tuple(move.interpreter_id), move.state)))
 
     def _rewind(self, connection: Connection, req: Request, buffer: bytes) -> bool:
         """Make a connection what it was before its request, so that another interpreter can serve that.
@@ -193,6 +221,8 @@ class Requests(Refusals):
             req.mp_cut = True
             self.pipeline.end(req, 500)
             self.pipeline.close(req)
+            if connection.rope >= 0:
+                self.moves.tell(connection, req)
             connection.done()
             return False
         self.pipeline.leave(req)
@@ -232,6 +262,8 @@ class Requests(Refusals):
             connection.accepted,
             state,
             origin=connection.origin,
+            luggage=connection.pack(),
+            rope=connection.rope,
         )
         try:
             messages.send(self.inbox, handed)
@@ -241,6 +273,7 @@ class Requests(Refusals):
                 return
             self.loop.stop()  # the worker is gone
         connection.release()
+        connection.let_go()
         connection.sock.close()
 
     def _give_back_pinned(self, connection: Connection, kind: messages.Kind, state: bytes) -> None:
@@ -280,10 +313,31 @@ class Requests(Refusals):
             connection.accepted,
             state,
             origin=pack_origin(connection.client, connection.local, session),
+            luggage=connection.pack(),
+            rope=connection.rope,
         )
+        connection.rope = -1
         connection.release()
         relays.begin(channel, ours, bool(connection.buffer))
         return message
+
+    def give_back_unread(self) -> None:
+        """Let the router send nothing more, and give back the connections that it has sent but we have not read."""
+        try:
+            self.inbox.shutdown(_socket.SHUT_RD)
+        except OSError:
+            return  # the worker is gone
+        while (message := messages.receive(self.inbox)) is not None:
+            if message.kind == messages.Kind.CONNECTION:
+                self.send(message._replace(state=self.onward(message.state)))
+                message.close()
+
+    def released(self, connection: Connection) -> None:
+        """Close what stood for a connection whose request was answered elsewhere."""
+        connection.let_go()
+        connection.sock.close()
+        if self.connection_states is not None:
+            self.in_loop(lambda: self.closings.add(connection.number))
 
     def onward(self, transferred: bytes) -> bytes:
         """The state of a connection that goes back unserved: what was transferred stays with its request."""

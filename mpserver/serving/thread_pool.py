@@ -77,9 +77,12 @@ class ThreadPool:
         return bool(self._waiting)
 
     def take_back(self, most: int) -> list[Job]:
-        """Up to ``most`` of those that wait longest."""
+        """Up to ``most`` of those that wait longest, and may go elsewhere."""
         with self._gate:
-            return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+            taken = [job for job in self._waiting if not job[0].is_pinned][:most]
+            for job in taken:
+                self._waiting.remove(job)
+            return taken
 
     def _run(self, me: _Thread) -> None:
         while True:

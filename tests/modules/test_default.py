@@ -62,6 +62,7 @@ class Fake:
         self.mp_path_info = path_info
         self.mp_uri = "/f.txt"
         self.mp_args: str | None = None
+        self.mp_tried = (0, constants.DECLINED)
         try:
             self.mp_stat = None if filename is None else os.stat(filename)
         except OSError:

@@ -83,7 +83,7 @@ def ask(server: Server, path: str, body: bytes | None = None) -> dict[str, objec
 
 def test_in_the_interpreter_of_the_content(start_server: StartServer, backend: str) -> None:
     server = start_server(CONF, FILES, backend=backend)
-    name = "main_interpreter" if backend == "main" else "localhost"
+    name = "localhost"
     answer = ask(server, "/app/a.py", b"body")
     assert answer["interpreter"] == answer["early"] == name
     assert answer["seen"] == ["post", "trans"]
@@ -106,7 +106,7 @@ def test_in_another_interpreter(start_server: StartServer, backend: str) -> None
         answer = ask(server, path, body)
         assert answer["early"] == "main_interpreter"
         assert answer["header"] == "main_interpreter"
-        assert answer["interpreter"] == ("main_interpreter" if backend == "main" else f"{server.www}/{folder}/")
+        assert answer["interpreter"] == f"{server.www}/{folder}/"
         assert answer["seen"] == ["post", "trans"]
         assert answer["file"] == file
         assert answer["body"] == (body or b"").decode()

@@ -20,7 +20,8 @@ from mod_python import apache
 
 def handler(req):
     req.content_type = "text/plain"
-    req.write("%d %d" % (os.getpid(), req.connection.id), 0)
+    # (who asks for the number may remember it, so that the connection stays)
+    req.write("%d %d" % (os.getpid(), req.connection.id if req.args == "number" else 0), 0)
     return apache.OK
 
 
@@ -62,9 +63,9 @@ def dial(port: int) -> http.client.HTTPConnection:
     return connection
 
 
-def ask(connection: http.client.HTTPConnection) -> tuple[int, int]:
-    """One request: who answered it, and the connection's number there."""
-    connection.request("GET", "/")
+def ask(connection: http.client.HTTPConnection, path: str = "/") -> tuple[int, int]:
+    """One request: who answered it, and with ``/?number`` the connection's number there."""
+    connection.request("GET", path)
     response = connection.getresponse()
     body = response.read()
     assert response.status == 200, body
@@ -102,7 +103,7 @@ def test_connections_that_were_taken_have_numbers_of_their_own(start_server: Sta
         ask(kept[-1])
         graceful(server)
         kept.append(dial(server.port))
-    found = [ask(connection) for connection in kept]
+    found = [ask(connection, "/?number") for connection in kept]
     assert len({pid for pid, _number in found}) == 1
     assert len({number for _pid, number in found}) == len(kept)
     for connection in kept:

@@ -95,7 +95,7 @@ class Process(InterpreterHandle):
             if state == SENT:
                 left.append(message)
             elif state == IDLE:
-                left.append(message._replace(data=b"", state=b""))
+                left.append(message.idle())
             elif state in (FIRST, ASKED):
                 self._events.lost(self, message if state == FIRST else message._replace(data=b""))
             else:

@@ -75,8 +75,10 @@ def find_index(req: Request, names: tuple[str, ...], look: Look) -> int:
         broken index should hide); DECLINED if none exists.
     """
     base, args = encode_path(req.mp_uri), req.mp_args
-    error = DECLINED
-    for name in names:
+    first, error = req.mp_tried
+    for number, name in enumerate(names[first:], first):
+        if number:
+            req.mp_tried = number, error  # (should it go on in another interpreter)
         path, question, query = name.partition("?")
         if question:
             req.mp_args = query if args is None else f"{query}&{args}"

@@ -107,8 +107,17 @@ def call(
         return kind.failed(code, plan, argument, error, error is loader.repeated)
 
 
+def clean_up(req: Request, function: Callable[[Any], Any], data: Any) -> None:
+    """Call a cleanup that a request has registered, which may raise anything."""
+    function(data)
+
+
+#: The functions from which an application's code is called.
+_CALLS = frozenset({call.__code__, clean_up.__code__})
+
+
 def caller(frame: FrameType) -> Request | None:
-    """The request that a frame of `call` runs code for; None for a connection handler."""
+    """The request that a frame of `call` or `clean_up` runs code for; None for a connection handler."""
     req: Request | None = frame.f_locals["req"]
     return req
 
@@ -116,6 +125,6 @@ def caller(frame: FrameType) -> Request | None:
 def running() -> Request | None:
     """The request whose code has called this. Its own stack tells, so that requests needn't."""
     frame: FrameType | None = sys._getframe()  # noqa: SLF001  (the library has no other way to the stack)
-    while frame is not None and frame.f_code is not call.__code__:
+    while frame is not None and frame.f_code not in _CALLS:
         frame = frame.f_back
     return None if frame is None else caller(frame)

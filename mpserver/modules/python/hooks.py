@@ -37,12 +37,19 @@ ORDER = {"type_checker": Order.FIRST, "log_transaction": Order.FIRST}
 HANDLER_NAMES = ("mod_python", "python-program")
 
 #: Phases that run before the resource is known; Init is one of them at server level (manual 5.1.5).
-EARLY = ("PythonInitHandler", "PythonPostReadRequestHandler", "PythonTransHandler")
+#: With the hooks in which they run.
+EARLY = {
+    "PythonInitHandler": "post_read_request",
+    "PythonPostReadRequestHandler": "post_read_request",
+    "PythonTransHandler": "translate_name",
+}
 #: All up to the content, in their order.
 PHASES = (
     *EARLY, "PythonHeaderParserHandler", "PythonAccessHandler", "PythonAuthenHandler", "PythonAuthzHandler",
     "PythonTypeHandler", "PythonFixupHandler", "PythonHandler",
 )  # fmt: skip
+#: Those after it.
+LAST = ("PythonLogHandler", "PythonCleanupHandler")
 
 
 def set_up(planning: Planning) -> None:
@@ -79,13 +86,31 @@ def _kind(planning: Planning) -> type[Handler]:
 
 
 def needs_interpreter(planning: Planning) -> bool:
-    """Handlers do, and filters where they are asked for."""
-    return bool(planning.plan.handlers) or any(_filters_asked(planning))
+    """Handlers for its resource do, and filters where they are asked for; early handlers were met before."""
+    return any(_late(planning)) or any(_filters_asked(planning))
+
+
+def _late(planning: Planning) -> Iterator[str]:
+    """The phases that have handlers once the resource is known, in their order."""
+    handlers = planning.plan.handlers
+    if "PythonInitHandler" in handlers and _has_own_init(planning):
+        yield "PythonInitHandler"
+    yield from (phase for phase in (*PHASES[len(EARLY) :], *LAST) if phase in handlers)
+
+
+def _has_own_init(planning: Planning) -> bool:
+    """Whether a section has a PythonInitHandler: that of the server is met in the post-read-request phase."""
+    name = "PythonInitHandler"
+    own = planning.conf[python.HANDLERS].get(name)
+    return own is not None and own is not planning.server.base[python.HANDLERS].get(name)
 
 
 def interpreter(planning: Planning) -> InterpreterChoice:
     """The interpreter of a request (api 3.5 1.6)."""
-    name = _interpreter_name(planning)
+    return _choice(planning, _interpreter_name(planning))
+
+
+def _choice(planning: Planning, name: str | None) -> InterpreterChoice:
     known = planning.engine.environments.get(name) if name is not None else None
     conf = planning.conf
     return InterpreterChoice(name, conf[python.INTERP_BACKEND], known or plain(conf[ENVIRONMENT]))
@@ -102,9 +127,8 @@ def _interpreter_name(planning: Planning) -> str | None:
         directory = filename if filename.endswith("/") or os.path.isdir(filename) else os.path.dirname(filename)
         return directory if directory.endswith("/") else directory + "/"
     if conf[python.INTERP_PER_DIRECTIVE]:
-        for phase in (*python.EARLY_PHASES, *python.LATE_PHASES):
-            for spec in conf[python.HANDLERS].get(phase, ()):
-                return python.directory_for(spec, filename)
+        for phase in _late(planning):
+            return _of_directive(planning, phase)
         found = next(_filters_asked(planning), None)
         return None if found is None else python.directory_for(found, filename)
     return planning.host_name
@@ -113,6 +137,23 @@ def _interpreter_name(planning: Planning) -> str | None:
 def names_interpreter(conf: Conf) -> bool:
     """PythonInterpreter; a section may name another one, but not none."""
     return conf[python.PYTHON_INTERPRETER] is not None
+
+
+def _of_directive(planning: Planning, phase: str) -> str | None:
+    """The name of a phase's interpreter with PythonInterpPerDirective: the directory of its first directive."""
+    return python.directory_for(planning.conf[python.HANDLERS][phase][0], planning.filename)
+
+
+def interpreters(planning: Planning) -> Mapping[str, InterpreterChoice]:
+    """The interpreters of phases: with PythonInterpPerDirective each has its own (manual 4.1), else all have one."""
+    conf = planning.conf
+    early = {hook: phase for phase, hook in EARLY.items() if phase in planning.plan.handlers}
+    named = conf[python.PYTHON_INTERPRETER] is not None or conf[python.INTERP_PER_DIRECTORY]
+    if named or not conf[python.INTERP_PER_DIRECTIVE]:
+        return dict.fromkeys(early, interpreter(planning)) if early else {}
+    names = {hook: _of_directive(planning, phase) for hook, phase in early.items()}
+    names.update((phase, _of_directive(planning, phase)) for phase in _late(planning))
+    return {phase: _choice(planning, name) for phase, name in names.items()}
 
 
 def _filters_asked(planning: Planning) -> Iterator[python.HandlerSpec]:
@@ -142,8 +183,21 @@ def _phase(planning: Planning, phase: str) -> Step | None:
     if loader is None:
         return None  # a router answers by itself only what no handler may touch
     if phase in handlers or planning.added or any(earlier in handlers for earlier in PHASES[: PHASES.index(phase)]):
-        return phase_step(planning.plan, loader, phase)
+        return _placed(planning, phase, phase_step(planning.plan, loader, phase))
     return None
+
+
+def _placed(planning: Planning, phase: str, step: Step) -> Step:
+    """A phase's step, in the interpreter that it belongs to; most plans have one for all."""
+    its = planning.plan.interpreters
+    hook = EARLY.get(phase)
+    if phase in its and len(set(its.values())) > 1:
+        hook = phase  # (a PythonInitHandler of a section comes late)
+    if hook is None or hook not in its:
+        return step
+    from mpserver.modules.python.placing import placed  # (few plans have several)
+
+    return placed(step, phase, hook is not phase, *its[hook], planning.engine)
 
 
 def is_early(conf: Conf) -> bool:
@@ -177,10 +231,7 @@ def has_location_handlers(conf: Conf) -> bool:
 
 def header_parser(planning: Planning) -> Step | None:
     """PythonInitHandler of a section, and PythonHeaderParserHandler."""
-    name = "PythonInitHandler"
-    own = planning.conf[python.HANDLERS].get(name)
-    of_server = planning.server.base[python.HANDLERS].get(name)
-    first = _phase(planning, name) if own is not None and own is not of_server else None
+    first = _phase(planning, "PythonInitHandler") if _has_own_init(planning) else None
     return _both(first, _phase(planning, "PythonHeaderParserHandler"))
 
 
@@ -226,7 +277,7 @@ def handlers(planning: Planning) -> Mapping[str, Step]:
     loader = planning.engine.loader
     if loader is None:
         return {}
-    step = phase_step(planning.plan, loader, "PythonHandler")
+    step = _placed(planning, "PythonHandler", phase_step(planning.plan, loader, "PythonHandler"))
     return dict.fromkeys(HANDLER_NAMES, step)
 
 
@@ -244,7 +295,7 @@ def _last(planning: Planning, phase: str) -> Step | None:
     loader = planning.engine.loader
     if loader is None or not (planning.added or phase in planning.plan.handlers):
         return None
-    return phase_step(planning.plan, loader, phase)
+    return _placed(planning, phase, phase_step(planning.plan, loader, phase))
 
 
 # ---- connections

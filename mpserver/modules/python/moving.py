@@ -91,8 +91,8 @@ def hindrance(req: Request, loading: bool = False) -> str:
     server's own import of a module, see `is_loading`.
     """
     chain = [req]
-    while (outer := chain[-1].mp_prev or chain[-1].mp_main) is not None:
-        chain.append(outer)
+    while (outer := chain[-1].mp_prev or chain[-1].mp_main) is not None and not outer.mp_is_shadow:
+        chain.append(outer)  # (what ran in other interpreters before this one is not run again)
     for one in chain:
         if one.mp_phase in LAST:
             return "its answer was given"

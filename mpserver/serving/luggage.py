@@ -1,0 +1,53 @@
+"""What an application has put on a connection, as bytes: it goes along where a request belongs to another interpreter.
+
+A connection that an application has something on stays in its interpreter, and is not given to others that are less
+busy (`mpserver.api.connection.Connection.mp_stays`). But each application has an interpreter of its own, and a
+client may ask for several of them on one connection. Its notes and attributes go with it then, like a request's.
+"""
+
+from __future__ import annotations
+
+import pickle
+
+from mpserver.api import constants
+from mpserver.api.table import Table
+from mpserver.typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mpserver.api.connection import Connection
+
+
+def pack(connection: Connection) -> bytes:
+    """The notes, and those attributes that can be pickled; the others are left behind, with a line in the log."""
+    notes = None if connection.mp_notes is None else list(connection.mp_notes.pairs())
+    own = {}
+    for name, value in list(_attributes(connection).items()):
+        try:
+            own[name] = pickle.dumps(value)
+        except Exception as error:  # pickling runs an application's code
+            _tell(connection, f"connection.{name} does not go along to another interpreter: {error}")
+    return pickle.dumps((notes, own))
+
+
+def unpack(data: bytes, connection: Connection) -> None:
+    """Give a connection what came along."""
+    notes, own = pickle.loads(data)
+    connection.mp_is_pinned = True
+    if notes is not None:
+        connection.mp_notes = Table.from_pairs(notes)
+    for name, pickled in own.items():
+        try:
+            value: Any = pickle.loads(pickled)
+        except Exception as error:  # a class that this interpreter can't import
+            _tell(connection, f"connection.{name} did not come along from another interpreter: {error}")
+            continue
+        setattr(connection, name, value)
+
+
+def _attributes(connection: Connection) -> dict[str, Any]:
+    """What applications have set."""
+    return {name: value for name, value in connection.__dict__.items() if not name.startswith("mp_")}
+
+
+def _tell(connection: Connection, text: str) -> None:
+    connection.mp_log.log(constants.APLOG_WARNING, text, client=connection.mp_client_addr)
