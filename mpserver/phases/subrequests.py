@@ -236,11 +236,12 @@ class SubRequests:
         resource, plan = located.resource, located.plan
         if resource.status:
             return resource.status
-        if ways.is_elsewhere(plan):
-            if sub.mp_is_lookup and ways.loader is not None and req.mp_main is None:
+        if sub.mp_is_lookup and ways.loader is not None and req.mp_main is None:
+            if ways.is_elsewhere(plan):
                 if not (_is_file(resource) or _leads_on(resource, resource.uri)):
                     return constants.HTTP_NOT_FOUND
                 raise Moves(plan.interpreter_id)  # (the request for the directory goes on there)
+        elif plan.needs_python and (ways.loader is None or plan.interpreter_id != req.mp_plan.interpreter_id):
             return elsewhere(req, resource.uri, plan.interpreter_id)
         sub.mp_settle(located)
         if gates.admits(host.server, req.mp_located.resource, resource):
