@@ -30,6 +30,7 @@ LATE = (
     "mpserver.modules.authz_core.requirements",
     "mpserver.modules.authz_core.users",
     "mpserver.modules.authz_host.requirements",
+    "mpserver.modules.autoindex.surroundings",
     "mpserver.modules.core.errorpage",
     "mpserver.modules.core.files",
     "mpserver.modules.expressions",

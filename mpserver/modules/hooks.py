@@ -243,6 +243,10 @@ class Engine(Protocol):
         """What interpreters have of their own, by their names."""
 
     @property
+    def loaded(self) -> tuple[str, ...]:
+        """The names of the modules that LoadModule names."""
+
+    @property
     def one_process(self) -> bool:
         """Whether somebody may sit at the terminal (-X, -DONE_PROCESS)."""
 

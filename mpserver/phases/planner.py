@@ -59,6 +59,7 @@ class Planner:
     ) -> None:  # fmt: skip
         self.configuration = configuration
         self.software = server_software(configuration.main.conf)
+        self.loaded = configuration.loaded
         self.htaccess = HtaccessCache(configuration)
         #: Whether somebody may sit at the terminal (-X, -DONE_PROCESS).
         self.one_process = False

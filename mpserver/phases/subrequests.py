@@ -25,7 +25,7 @@ from mpserver.modules.python.moving import is_plain
 from mpserver.phases import gates
 from mpserver.phases.plan import plan_of
 from mpserver.phases.running import elsewhere, run_steps
-from mpserver.typing import TYPE_CHECKING, Protocol
+from mpserver.typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.connection import Connection
@@ -102,6 +102,21 @@ class PageLink:
         """See `Link`."""
 
 
+class Looked(NamedTuple):
+    """What a look at another resource has found: its status (of an HTTP response), its file's stat, type and coding."""
+
+    status: int
+    stat: os.stat_result | None = None
+    filename: str | None = None
+    media: str | None = None
+    encoding: str | None = None
+
+    @property
+    def names_file(self) -> bool:
+        """Whether a file is meant, which may be missing; else a handler alone knows what is there."""
+        return self.filename is not None
+
+
 class Ways(Protocol):
     """What a pipeline does for sub-requests."""
 
@@ -168,6 +183,18 @@ class SubRequests:
         sub = self._make(req, encoded(uri), lambda data: None)
         return not isinstance(sub, int) and not self._part(sub, lambda _sub: OK)
 
+    def look_at(self, req: Request, uri: str) -> Looked:
+        """What a URI leads to, without its content, as the client may have it."""
+        sub = self._make(req, encoded(uri), lambda data: None, looking=True)
+        if isinstance(sub, int):
+            return Looked(sub)
+        status = self._run(sub, lambda _sub: OK)
+        looked = Looked(
+            status or sub.mp_status, sub.mp_stat, sub.mp_filename, sub.mp_content_type, sub.mp_content_encoding
+        )
+        self._ways.clean_up(sub)
+        return looked
+
     def _part(self, sub: Request, content: Step) -> int:
         """Run one to its end. :returns: OK, or the status that it failed with."""
         status = self._run(sub, content, _finish)
@@ -196,8 +223,13 @@ class SubRequests:
 
     # ---- all of them
 
-    def _make(self, req: Request, uri: str, write: Write, is_lookup: bool = False) -> Request | int:
-        """A sub-request with its plan, or the status why there is none."""
+    def _make(
+        self, req: Request, uri: str, write: Write, is_lookup: bool = False, *, looking: bool = False
+    ) -> Request | int:
+        """A sub-request with its plan, or the status why there is none.
+
+        :param looking: it will not get to its content.
+        """
         depth, outer = 0, req
         while outer.mp_main is not None:
             depth, outer = depth + 1, outer.mp_main
@@ -214,7 +246,7 @@ class SubRequests:
         sub.mp_become_part(req, path, query if question else None)
         sub.mp_is_lookup, sub.mp_is_part = is_lookup, True
         try:
-            status = self._settle(sub, req, host, path)
+            status = self._settle(sub, req, host, path, looking=looking)
         except Moves:
             ways.leave(sub)
             raise
@@ -223,7 +255,7 @@ class SubRequests:
             return status
         return sub
 
-    def _settle(self, sub: Request, req: Request, host: Host, path: str) -> int:
+    def _settle(self, sub: Request, req: Request, host: Host, path: str, *, looking: bool) -> int:
         """Find its resource and plan. :returns: 0, or the status why it has none here."""
         ways = self._ways
         try:
@@ -236,12 +268,16 @@ class SubRequests:
         resource, plan = located.resource, located.plan
         if resource.status:
             return resource.status
-        if sub.mp_is_lookup and ways.loader is not None and req.mp_main is None:
+        away = plan.needs_python and (ways.loader is None or plan.interpreter_id != req.mp_plan.interpreter_id)
+        if looking:
+            if away:  # (what decides about access there can't be asked here)
+                return constants.HTTP_FORBIDDEN if plan.phases.has_gates else constants.HTTP_OK
+        elif sub.mp_is_lookup and ways.loader is not None and req.mp_main is None:
             if ways.is_elsewhere(plan):
                 if not (_is_file(resource) or _leads_on(resource, resource.uri)):
                     return constants.HTTP_NOT_FOUND
                 raise Moves(plan.interpreter_id)  # (the request for the directory goes on there)
-        elif plan.needs_python and (ways.loader is None or plan.interpreter_id != req.mp_plan.interpreter_id):
+        elif away:
             return elsewhere(req, resource.uri, plan.interpreter_id)
         sub.mp_settle(located)
         if gates.admits(host.server, req.mp_located.resource, resource):

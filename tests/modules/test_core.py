@@ -333,6 +333,9 @@ CONTEXTS = {
     (Where.DIRECTORY | Where.HTACCESS, Override.LIMIT): "SSILegacyExprParser Allow Deny Order",
     (Where.DIRECTORY | Where.HTACCESS, Override.LIMIT | Override.AUTHCONFIG): "<Limit <LimitExcept",
     (~Where(0), Override.INDEXES): (
+        "AddAlt AddAltByEncoding AddAltByType AddDescription AddIcon AddIconByEncoding AddIconByType DefaultIcon "
+        "HeaderName IndexHeadInsert IndexIgnore IndexIgnoreReset IndexOptions IndexOrderDefault IndexStyleSheet "
+        "ReadmeName "
         "DirectoryCheckHandler DirectoryIndex DirectorySlash ExpiresActive ExpiresByType ExpiresDefault"
     ),
     (~Where(0), Override.ALL): (

@@ -19,7 +19,7 @@ _WORDS = {
     "multiviews": Option.MULTI_VIEWS,
 }
 #: What no module here makes use of, as where httpd has not loaded the module.
-_UNUSED = {"indexes": "mod_autoindex", "multiviews": "mod_negotiation"}
+_UNUSED = {"multiviews": "mod_negotiation"}
 
 
 def _union(words: frozenset[str]) -> Option:

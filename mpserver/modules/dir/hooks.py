@@ -7,6 +7,8 @@ from collections.abc import Callable
 from mpserver.api import constants
 from mpserver.config.settings import Conf
 from mpserver.http1.percent import encode_path
+from mpserver.modules import autoindex
+from mpserver.modules.core.options import Option, effective
 from mpserver.modules.dir import DIRECTORY_CHECK_HANDLER, DIRECTORY_INDEX, DIRECTORY_SLASH
 from mpserver.modules.hooks import Planning, Step
 from mpserver.typing import TYPE_CHECKING
@@ -27,6 +29,8 @@ def directory(planning: Planning) -> Step:
     """The slash that is missing, or the index file of a directory, which has a plan of its own."""
     conf, look_up = planning.conf, planning.engine.look_up
     sole = len(conf[DIRECTORY_INDEX]) == 1
+    # (only who names mod_autoindex somehow has it: without it a directory is nothing that can be served)
+    listed = effective(conf) & Option.INDEXES or autoindex.MODULE in planning.engine.loaded
 
     def serve(req: Request) -> int:
         found: list[int] = []
@@ -39,7 +43,11 @@ def directory(planning: Planning) -> Step:
             return DONE
 
         result = serve_directory(req, conf, look)
-        return found[0] if found else result
+        if found:
+            return found[0]
+        if result == DECLINED and listed and req.mp_handler is None:
+            req.mp_handler = DIRECTORY_HANDLER
+        return result
 
     return serve
 
