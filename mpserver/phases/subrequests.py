@@ -112,6 +112,11 @@ class Looked(NamedTuple):
     encoding: str | None = None
 
     @property
+    def is_file(self) -> bool:
+        """Whether the client may have it, and it is a file."""
+        return self.status < 300 and self.stat is not None and S_ISREG(self.stat.st_mode)
+
+    @property
     def names_file(self) -> bool:
         """Whether a file is meant, which may be missing; else a handler alone knows what is there."""
         return self.filename is not None
@@ -173,7 +178,10 @@ class SubRequests:
     def find(self, req: Request, uri: str) -> os.stat_result | None:
         """What stat says of the file that a URI leads to, if the client may have it."""
         sub = self._make(req, encoded(uri), lambda data: None)
-        if isinstance(sub, int) or self._part(sub, lambda _sub: OK):
+        if isinstance(sub, int):
+            return None
+        sub.mp_is_lookup = True
+        if self._part(sub, lambda _sub: OK):
             return None
         found: os.stat_result | None = sub.mp_stat
         return found
@@ -188,6 +196,7 @@ class SubRequests:
         sub = self._make(req, encoded(uri), lambda data: None, looking=True)
         if isinstance(sub, int):
             return Looked(sub)
+        sub.mp_is_lookup = True
         status = self._run(sub, lambda _sub: OK)
         looked = Looked(
             status or sub.mp_status, sub.mp_stat, sub.mp_filename, sub.mp_content_type, sub.mp_content_encoding

@@ -297,8 +297,8 @@ CONTEXTS = {
         "BrotliFilterNote DeflateAlterETag DeflateBufferSize DeflateCompressionLevel DeflateFilterNote DeflateMemLevel "
         "DeflateWindowSize ZstdAlterETag ZstdCompressionLevel ZstdFilterNote "
         "PythonPostReadRequestHandler PythonTransHandler ScriptAliasMatch ServerAdmin ServerAlias ServerName "
-        "Protocols ProtocolsHonorOrder RequestReadTimeout SSIEndTag SSIStartTag TraceEnable "
-        "ServerPath ServerRoot SuexecUserGroup Timeout TransferLog TypesConfig"
+        "Protocols ProtocolsHonorOrder RequestReadTimeout SSIEndTag SSIStartTag TraceEnable ServerPath ServerRoot "
+        "SuexecUserGroup Timeout TransferLog TypesConfig UserDir "
     ),
     (Where.SERVER, Override.NONE): (
         "Group GracefulShutdownTimeout Listen MaxClients MaxConnectionsPerChild MaxRequestsPerChild MaxRequestWorkers "
@@ -335,7 +335,7 @@ CONTEXTS = {
     (~Where(0), Override.INDEXES): (
         "AddAlt AddAltByEncoding AddAltByType AddDescription AddIcon AddIconByEncoding AddIconByType DefaultIcon "
         "HeaderName IndexHeadInsert IndexIgnore IndexIgnoreReset IndexOptions IndexOrderDefault IndexStyleSheet "
-        "ReadmeName "
+        "ReadmeName DirectoryIndexRedirect FallbackResource "
         "DirectoryCheckHandler DirectoryIndex DirectorySlash ExpiresActive ExpiresByType ExpiresDefault"
     ),
     (~Where(0), Override.ALL): (

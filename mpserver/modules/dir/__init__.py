@@ -1,4 +1,4 @@
-"""DirectoryIndex, DirectorySlash and DirectoryCheckHandler: what a request for a directory means (httpd's mod_dir)."""
+"""DirectoryIndex, DirectorySlash, FallbackResource and their kin: requests for directories (httpd's mod_dir)."""
 
 from __future__ import annotations
 
@@ -11,3 +11,7 @@ DIRECTORY_SLASH = Setting("DirectorySlash", True)
 #: Whether no index is looked for where a handler other than the directory's own is configured; the redirect to the
 #: name with a slash comes before that, and is not affected.
 DIRECTORY_CHECK_HANDLER = Setting("DirectoryCheckHandler", False)
+#: The status that leads to an index file (DirectoryIndexRedirect); 0: it is served in the directory's place.
+INDEX_REDIRECT = Setting("DirectoryIndexRedirect", 0)
+#: The path of a URI that answers for files that are not there and directories without an index; "": nothing does.
+FALLBACK = Setting("FallbackResource", "")

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from mpserver.config.override import Override
 from mpserver.config.registry import EVERYWHERE, Args, Call, Directive
+from mpserver.errors import ConfigError
 from mpserver.modules import values
-from mpserver.modules.dir import DIRECTORY_CHECK_HANDLER, DIRECTORY_INDEX, DIRECTORY_SLASH
+from mpserver.modules.dir import (
+    DIRECTORY_CHECK_HANDLER,
+    DIRECTORY_INDEX,
+    DIRECTORY_SLASH,
+    FALLBACK,
+    INDEX_REDIRECT,
+)
 
 
 def _directory_index(call: Call) -> None:
@@ -15,6 +22,23 @@ def _directory_index(call: Call) -> None:
         call.conf[DIRECTORY_INDEX] = ()
         return
     call.conf[DIRECTORY_INDEX] = (*call.conf.values.get(DIRECTORY_INDEX, ()), *names)
+
+
+_STATUSES = {"on": 302, "temp": 302, "permanent": 301, "seeother": 303, "off": 0}
+
+
+def _index_redirect(call: Call, word: str) -> int:
+    status = _STATUSES.get(word.lower())
+    if status is not None:
+        return status
+    if not (word.isascii() and word.isdecimal() and len(word) == 3 and word.startswith("3")):
+        raise ConfigError(f"{call.name} only accepts values between 300 and 399, or {', '.join(_STATUSES)}")
+    return int(word)
+
+
+def _fallback(call: Call) -> None:
+    word = values.filled(call, call.args[0])
+    call.conf[FALLBACK] = "" if word.lower() == "disabled" else word
 
 
 DIRECTIVES: tuple[Directive, ...] = (
@@ -32,5 +56,21 @@ DIRECTIVES: tuple[Directive, ...] = (
         EVERYWHERE,
         values.directory(DIRECTORY_CHECK_HANDLER, values.flag),
         Override.INDEXES,
+    ),
+    Directive(
+        "DirectoryIndexRedirect",
+        Args.TAKE1,
+        EVERYWHERE,
+        values.directory(INDEX_REDIRECT, _index_redirect),
+        Override.INDEXES,
+        "on, off, temp, permanent, seeother, or a status of 300 to 399",
+    ),
+    Directive(
+        "FallbackResource",
+        Args.TAKE1,
+        EVERYWHERE,
+        _fallback,
+        Override.INDEXES,
+        "the path of a URI, or disabled",
     ),
 )

@@ -9,8 +9,14 @@ from mpserver.config.settings import Conf
 from mpserver.http1.percent import encode_path
 from mpserver.modules import autoindex
 from mpserver.modules.core.options import Option, effective
-from mpserver.modules.dir import DIRECTORY_CHECK_HANDLER, DIRECTORY_INDEX, DIRECTORY_SLASH
-from mpserver.modules.hooks import Planning, Step
+from mpserver.modules.dir import (
+    DIRECTORY_CHECK_HANDLER,
+    DIRECTORY_INDEX,
+    DIRECTORY_SLASH,
+    FALLBACK,
+    INDEX_REDIRECT,
+)
+from mpserver.modules.hooks import Order, Planning, Step
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +27,9 @@ OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 #: The handler that directories have (DirectoryCheckHandler lets index files go on beside it only).
 DIRECTORY_HANDLER = "httpd/unix-directory"
 
+#: (in httpd, too, what is not there may get a handler by any other fixup)
+ORDER = {"fixups": Order.LAST}
+
 #: Serves another URI path (encoded) in place of the request: DONE or OK, else its status.
 Look = Callable[[str], int]
 
@@ -29,6 +38,7 @@ def directory(planning: Planning) -> Step:
     """The slash that is missing, or the index file of a directory, which has a plan of its own."""
     conf, look_up = planning.conf, planning.engine.look_up
     sole = len(conf[DIRECTORY_INDEX]) == 1
+    moved = conf[INDEX_REDIRECT]
     # (only who names mod_autoindex somehow has it: without it a directory is nothing that can be served)
     listed = effective(conf) & Option.INDEXES or autoindex.MODULE in planning.engine.loaded
 
@@ -36,6 +46,12 @@ def directory(planning: Planning) -> Step:
         found: list[int] = []
 
         def look(uri: str) -> int:
+            if moved:
+                looked = req.mp_plan.subrequests.look_at(req, uri)
+                if looked.is_file:
+                    # (without the query, as in httpd)
+                    req.headers_out["Location"] = req.mp_construct_url(uri)
+                    return moved
             status = look_up(req, uri if req.mp_args is None else f"{uri}?{req.mp_args}", sole)
             if status != OK:
                 return status
@@ -64,7 +80,28 @@ def serve_directory(req: Request, conf: Conf, look: Look) -> int:
         return redirect_to_slash(req) if conf[DIRECTORY_SLASH] else DECLINED
     if conf[DIRECTORY_CHECK_HANDLER] and req.mp_handler not in (None, DIRECTORY_HANDLER):
         return DECLINED
-    return find_index(req, conf[DIRECTORY_INDEX], look)
+    names = conf[DIRECTORY_INDEX]
+    return find_index(req, (*names, conf[FALLBACK]) if conf[FALLBACK] else names, look)
+
+
+def fixups(planning: Planning) -> Step | None:
+    """FallbackResource, for files that are not there and that no handler was found for."""
+    fallback, look_up = planning.conf[FALLBACK], planning.engine.look_up
+    if not fallback:
+        return None
+
+    def fall_back(req: Request) -> int:
+        if req.mp_stat is not None or req.mp_filename is None or req.mp_handler is not None:
+            return DECLINED
+        uri = fallback if fallback.startswith("/") else encode_path(req.mp_uri[: req.mp_uri.rfind("/") + 1]) + fallback
+        status = look_up(req, uri if req.mp_args is None else f"{uri}?{req.mp_args}", True)
+        if status == constants.HTTP_NOT_FOUND:
+            return DECLINED
+        if status != OK or req.mp_is_lookup:
+            return status  # (the content of a look-up is left to whoever looks)
+        return req.mp_plan.content(req) or DONE
+
+    return fall_back
 
 
 def redirect_to_slash(req: Request) -> int:
