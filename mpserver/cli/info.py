@@ -33,6 +33,7 @@ Usage: mpserver [-D name] [-d directory] [-f file]
                 [-v] [-V] [-h] [-l] [-L] [-t] [-T] [-S] [-M] [-X]
                 [--status [--json]] [--recycle name|all]
        mpserver check-interp [-D name] [-d directory] file
+       mpserver htpasswd | htdigest ...
 Options:
   -D name            : define a name for use in <IfDefine name> directives
   -d directory       : the ServerRoot to begin with
@@ -61,6 +62,7 @@ Options:
   -D FOREGROUND      : run the master in the foreground (for systemd and containers)
   -D NO_DETACH       : the same, without standard input and in directory /
   -D ONE_PROCESS     : the same as -X
+  htpasswd, htdigest : make and change files of users; without arguments they tell what they take
   check-interp file  : try which kinds of interpreter each application of a configuration can have
 """
 

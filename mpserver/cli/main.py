@@ -228,6 +228,10 @@ def main(arguments: Sequence[str] | None = None, make_engine: Callable[[], Engin
         from mpserver.cli import check_interp
 
         return check_interp.main(words[1:])
+    if words[:1] in (["htpasswd"], ["htdigest"]):
+        from mpserver.cli import user_files
+
+        return (user_files.htpasswd if words[0] == "htpasswd" else user_files.htdigest)(words[1:])
     try:
         options = parse(words)
     except UsageError as error:

@@ -35,7 +35,7 @@ def entries(text: str) -> dict[str, str]:
     """The lines ``name:value`` of a file; the first of a name counts, and what begins with # is a remark."""
     found: dict[str, str] = {}
     for line in text.split("\n"):
-        line = line.rstrip("\r")
+        line = line.strip(" \t\r")
         if line and line[0] != "#":
             name, _, value = line.partition(":")
             found.setdefault(name, value)

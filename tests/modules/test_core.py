@@ -318,7 +318,8 @@ CONTEXTS = {
     (Where.DIRECTORY, Override.NONE): "AllowOverride AllowOverrideList",
     (Where.DIRECTORY | Where.HTACCESS, Override.AUTHCONFIG): (
         "AuthBasicAuthoritative AuthMerging AuthName AuthType AuthzSendForbiddenOnFailure CGIPassAuth Require "
-        "<RequireAll <RequireAny <RequireNone AuthBasicFake AuthBasicProvider AuthUserFile Satisfy"
+        "<RequireAll <RequireAny <RequireNone AuthBasicFake AuthBasicProvider AuthGroupFile AuthUserFile Satisfy "
+        "Anonymous Anonymous_MustGiveEmail Anonymous_VerifyEmail Anonymous_LogEmail Anonymous_NoUserID"
     ),
     (~Where(0), Override.FILEINFO): (
         "BrowserMatch BrowserMatchNoCase Header PassEnv RequestHeader SetEnv SetEnvIf SetEnvIfExpr SetEnvIfNoCase "

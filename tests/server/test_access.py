@@ -181,6 +181,38 @@ SetEnvIf X-Bad yes bad
     AuthUserFile "${WWW}/users"
     Require valid-user
 </Location>
+<Directory "${WWW}/groups">
+    AuthType Basic
+    AuthName a
+    AuthUserFile "${WWW}/users"
+    AuthGroupFile "${WWW}/group-file"
+    Require group staff
+</Directory>
+<Directory "${WWW}/nogroups">
+    AuthType Basic
+    AuthName a
+    AuthUserFile "${WWW}/users"
+    AuthGroupFile "${WWW}/not-there"
+    Require group staff
+</Directory>
+<Directory "${WWW}/guests">
+    AuthType Basic
+    AuthName a
+    AuthBasicProvider anon file
+    AuthUserFile "${WWW}/users"
+    Anonymous guest Anonymous
+    Anonymous_VerifyEmail On
+    Require valid-user
+</Directory>
+<Directory "${WWW}/anybody">
+    AuthType Basic
+    AuthName a
+    AuthBasicProvider anon
+    Anonymous *
+    Anonymous_MustGiveEmail Off
+    Anonymous_NoUserID On
+    Require valid-user
+</Directory>
 <Directory "${WWW}/py">
     AuthType basic
     AuthName a
@@ -235,11 +267,12 @@ def handler(req):
 PLACES = (
     "compat", "lim", "deny", "deny/in", "sat", "basic", "basic/in", "merge", "merge/in", "all", "none", "nofile",
     "free", "sub", "local", "host", "otherhost", "fdns", "methods", "ordhost", "mutual", "qlim", "limreq", "nonauth",
-    "ht", "change", "py", "access",
+    "ht", "change", "py", "access", "groups", "nogroups", "guests", "anybody",
 )  # fmt: skip
 FILES = {
     "app.py": APP, "users": USERS, "changing": "joe:{SHA}1IPUMmdTOlYHkYNOZ9GiWvZlBO0=\n",
     **{f"{place}/x": f"the page in {place}" for place in PLACES},
+    "group-file": "staff: joe bcr\n# remark: bob\nother: apr\nstaff: bob\n  staff: sha\n",
     "ht/.htaccess": "<Limit PUT POST>\nDeny from all\n</Limit>\n",
 }  # fmt: skip
 
@@ -339,6 +372,21 @@ CASES: tuple[tuple[str, str, str, int, str | None], ...] = (
     ("GET", "nonauth", "joe:pw", 200, None),
     ("GET", "ht", "", 200, None),
     ("POST", "ht", "", 403, None),
+    ("GET", "groups", "", 401, A),
+    ("GET", "groups", "joe:pw", 200, None),
+    ("GET", "groups", "bob:pw", 200, None),
+    ("GET", "groups", "sha:secret", 200, None),
+    ("GET", "groups", "apr:secret", 401, A),
+    ("GET", "nogroups", "joe:pw", 401, A),
+    ("GET", "guests", "joe:pw", 200, None),
+    ("GET", "guests", "guest:a@b.c", 200, None),
+    ("GET", "guests", "GUEST:a@b.c", 200, None),
+    ("GET", "guests", "guest:a@b", 401, A),
+    ("GET", "guests", "guest:", 401, A),
+    ("GET", "guests", "other:a@b.c", 401, A),
+    ("GET", "anybody", "", 401, A),
+    ("GET", "anybody", "x:", 200, None),
+    ("GET", "anybody", ":a", 200, None),
 )
 
 

@@ -33,7 +33,7 @@ Check = Callable[["Request", str, bytes], Outcome]
 Hash = Callable[["Request", str, str], "str | Outcome"]
 
 #: By name: where it is.
-PROVIDERS: Mapping[str, str] = {"file": "authn_file.provider"}
+PROVIDERS: Mapping[str, str] = {"file": "authn_file.provider", "anon": "authn_anon.provider"}
 
 
 def _module(name: str) -> Any:

@@ -17,8 +17,8 @@ def _in_realms(text: str) -> dict[str, str]:
     """The lines ``user:realm:hash`` of a file, by user and realm."""
     found: dict[str, str] = {}
     for line in text.split("\n"):
-        key, colon, value = line.rstrip("\r").rpartition(":")
-        if colon and line[0] != "#":
+        key, colon, value = line.strip(" \t\r").rpartition(":")
+        if colon and key[0:1] != "#":
             found.setdefault(key, value)
     return found
 

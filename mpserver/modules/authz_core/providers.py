@@ -31,7 +31,7 @@ _HOST, _CORE, _USERS = "authz_host.requirements", "authz_core.requirements", "au
 PROVIDERS: Mapping[str, str] = {
     "ip": _HOST, "host": _HOST, "forward-dns": _HOST, "local": _HOST,
     "env": _CORE, "expr": _CORE, "method": _CORE,
-    "valid-user": _USERS, "user": _USERS, "group": _USERS,
+    "valid-user": _USERS, "user": _USERS, "group": "authz_groupfile.requirements",
     "ssl": "ssl.requirements", "ssl-verify-client": "ssl.requirements",
 }  # fmt: skip
 

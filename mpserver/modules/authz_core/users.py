@@ -1,4 +1,4 @@
-"""Require valid-user, user and group (mod_authz_user, mod_authz_groupfile)."""
+"""Require valid-user and user (mod_authz_user)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from mpserver.modules.authz_core.providers import Check, Make, Read
 
 
-def _named(kind: str) -> Read:
+def named(kind: str) -> Read:
+    """What reads names, of which there has to be one."""
+
     def read(_call: Call, words: tuple[str, ...], _text: str) -> None:
         if not words:
             raise ConfigError(f"Require {kind} needs at least one name: nobody could meet it")
@@ -23,7 +25,7 @@ def _named(kind: str) -> Read:
     return read
 
 
-READ: Mapping[str, Read] = {"user": _named("user"), "group": _named("group")}
+READ: Mapping[str, Read] = {"user": named("user")}
 
 
 def of_user(test: Callable[[Request, str], bool]) -> Check:
@@ -53,15 +55,4 @@ def _user(_planning: Planning, requirement: Requirement) -> Check:
     return of_user(lambda _req, user: user in names)
 
 
-def _group(_planning: Planning, requirement: Requirement) -> Check:
-    names = as_sent(requirement.names)
-    return of_user(lambda req, _user: any(name in names for name in noted_groups(req)))
-
-
-def noted_groups(req: Request) -> list[str]:
-    """The groups of its user that handlers have put into its notes."""
-    notes = req.mp_notes
-    return [] if notes is None else (notes.get("groups") or "").split()
-
-
-CHECK: Mapping[str, Make] = {"valid-user": _valid_user, "user": _user, "group": _group}
+CHECK: Mapping[str, Make] = {"valid-user": _valid_user, "user": _user}
