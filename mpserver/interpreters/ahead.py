@@ -26,6 +26,7 @@ LATE = (
     "mpserver.config.regex",
     "mpserver.http1.conditions",
     "mpserver.modules.alias.redirects",
+    "mpserver.modules.auth_digest.answers",
     "mpserver.modules.authn_anon.provider",
     "mpserver.modules.authn_file.provider",
     "mpserver.modules.authz_core.requirements",

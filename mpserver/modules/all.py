@@ -42,6 +42,7 @@ TABLE = (
     Known("mod_authn_anon.c", "authn_anon_module", "authn_anon"),
     Known("mod_authn_file.c", "authn_file_module", "authn_file"),
     Known("mod_auth_basic.c", "auth_basic_module", "auth_basic", CONFIGURED),
+    Known("mod_auth_digest.c", "auth_digest_module", "auth_digest", CONFIGURED),
     Known("mod_ssl.c", "ssl_module", "ssl", CONFIGURED),
     Known("mod_mime.c", "mime_module", "mime", ALWAYS),
     Known("mod_dir.c", "dir_module", "dir", ALWAYS),

@@ -301,6 +301,7 @@ CONTEXTS = {
         "SuexecUserGroup Timeout TransferLog TypesConfig UserDir "
     ),
     (Where.SERVER, Override.NONE): (
+        "AuthDigestNcCheck AuthDigestShmemSize "
         "Group GracefulShutdownTimeout Listen MaxClients MaxConnectionsPerChild MaxRequestsPerChild MaxRequestWorkers "
         "MaxSpareServers MaxSpareThreads MinSpareServers MinSpareThreads MPM Mutex PidFile ServerLimit ServerTokens "
         "StartServers ThreadLimit ThreadsPerChild User PythonInterpMax "
@@ -319,7 +320,8 @@ CONTEXTS = {
     (Where.DIRECTORY | Where.HTACCESS, Override.AUTHCONFIG): (
         "AuthBasicAuthoritative AuthMerging AuthName AuthType AuthzSendForbiddenOnFailure CGIPassAuth Require "
         "<RequireAll <RequireAny <RequireNone AuthBasicFake AuthBasicProvider AuthGroupFile AuthUserFile Satisfy "
-        "Anonymous Anonymous_MustGiveEmail Anonymous_VerifyEmail Anonymous_LogEmail Anonymous_NoUserID"
+        "Anonymous Anonymous_MustGiveEmail Anonymous_VerifyEmail Anonymous_LogEmail Anonymous_NoUserID "
+        "AuthDigestAlgorithm AuthDigestDomain AuthDigestNonceLifetime AuthDigestProvider AuthDigestQop"
     ),
     (~Where(0), Override.FILEINFO): (
         "BrowserMatch BrowserMatchNoCase Header PassEnv RequestHeader SetEnv SetEnvIf SetEnvIfExpr SetEnvIfNoCase "

@@ -11,9 +11,6 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpserver.api.request import Request
 
-#: Guests have no passwords that hashes could be made of.
-digest = None
-
 
 def basic(conf: Conf) -> Check:
     """What looks at a guest's name and address."""

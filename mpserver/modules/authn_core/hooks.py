@@ -8,7 +8,7 @@ from mpserver.modules.authn_core import AUTH_NAME, AUTH_TYPE
 from mpserver.modules.hooks import Planning
 
 #: The modules of the types, which take part where these are chosen.
-TYPES: Mapping[str, str] = {"basic": "auth_basic"}
+TYPES: Mapping[str, str] = {"basic": "auth_basic", "digest": "auth_digest"}
 
 
 def set_up(planning: Planning) -> None:

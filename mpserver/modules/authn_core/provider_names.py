@@ -10,14 +10,15 @@ from mpserver.errors import ConfigError
 from mpserver.modules.authn_core import providers
 
 
-def read_providers(setting: Setting[tuple[str, ...]]) -> Callable[[Call], None]:
-    """The code of the directive that fills this setting."""
+def read_providers(setting: Setting[tuple[str, ...]], *, hashes: bool = False) -> Callable[[Call], None]:
+    """The code of the directive that fills this setting; ``hashes``: with those that have hashes for Digest."""
+    names = providers.WITH_HASHES if hashes else tuple(providers.PROVIDERS)
 
     def apply(call: Call) -> None:
         for name in call.args:
-            if name not in providers.PROVIDERS:
+            if name not in names:
                 raise ConfigError(
-                    f"Unknown Authn provider: {name}: write one of {', '.join(providers.PROVIDERS)}, or let a "
+                    f"Unknown Authn provider: {name}: write one of {', '.join(names)}, or let a "
                     "PythonAuthenHandler find the user"
                 )
         call.conf[setting] = call.args

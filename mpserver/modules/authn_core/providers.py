@@ -34,6 +34,8 @@ Hash = Callable[["Request", str, str], "str | Outcome"]
 
 #: By name: where it is.
 PROVIDERS: Mapping[str, str] = {"file": "authn_file.provider", "anon": "authn_anon.provider"}
+#: Those that can be named by AuthDigestProvider.
+WITH_HASHES = ("file",)
 
 
 def _module(name: str) -> Any:
