@@ -34,6 +34,7 @@ LATE = (
     "mpserver.modules.authz_groupfile.requirements",
     "mpserver.modules.authz_host.requirements",
     "mpserver.modules.autoindex.surroundings",
+    "mpserver.modules.negotiation.negotiating",
     "mpserver.modules.core.errorpage",
     "mpserver.modules.core.files",
     "mpserver.modules.expressions",

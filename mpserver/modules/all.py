@@ -45,6 +45,7 @@ TABLE = (
     Known("mod_auth_digest.c", "auth_digest_module", "auth_digest", CONFIGURED),
     Known("mod_ssl.c", "ssl_module", "ssl", CONFIGURED),
     Known("mod_mime.c", "mime_module", "mime", ALWAYS),
+    Known("mod_negotiation.c", "negotiation_module", "negotiation", CONFIGURED, handlers=("type-map",)),
     Known("mod_dir.c", "dir_module", "dir", ALWAYS),
     Known("mod_autoindex.c", "autoindex_module", "autoindex", CONFIGURED, handlers=("httpd/unix-directory",)),
     Known("mod_alias.c", "alias_module", "alias", CONFIGURED),

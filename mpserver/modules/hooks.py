@@ -263,6 +263,22 @@ class Engine(Protocol):
         """
 
 
+def go_on(req: Request, status: int) -> int:
+    """What a step returns that had its request take another one's place (`Engine.look_up`); the others have no part.
+
+    The content of a look-up is left to whoever looks.
+
+    :param status: what the look-up has returned.
+    """
+    from mpserver.api import constants  # (the table of modules is read without it)
+
+    if status != constants.OK:
+        return status
+    if req.mp_is_lookup:
+        return constants.DONE
+    return req.mp_plan.content(req) or constants.DONE
+
+
 class Planning:
     """A plan that is being made, for the hooks: what it is for, and what is known of it so far."""
 

@@ -110,6 +110,8 @@ class Looked(NamedTuple):
     filename: str | None = None
     media: str | None = None
     encoding: str | None = None
+    languages: tuple[str, ...] = ()
+    handler: str | None = None
 
     @property
     def is_file(self) -> bool:
@@ -199,8 +201,9 @@ class SubRequests:
         sub.mp_is_lookup = True
         status = self._run(sub, lambda _sub: OK)
         looked = Looked(
-            status or sub.mp_status, sub.mp_stat, sub.mp_filename, sub.mp_content_type, sub.mp_content_encoding
-        )
+            sub.mp_status if status in (OK, DONE) else status, sub.mp_stat, sub.mp_filename, sub.mp_content_type,
+            sub.mp_content_encoding, sub.mp_content_languages, sub.mp_handler,
+        )  # fmt: skip
         self._ways.clean_up(sub)
         return looked
 
@@ -218,7 +221,10 @@ class SubRequests:
         if isinstance(sub, int):
             return sub
         sub.mp_share_body(req)
+        located = sub.mp_located
         status = self._run(sub, _is_index)
+        if status == DONE and sub.mp_located is not located:  # (it went on as another one itself)
+            status = _is_index(sub)
         if status == OK:
             req.mp_take_over(sub)
             if sub.mp_cleanups or sub.mp_added or plan_of(sub).phases.cleanup:

@@ -298,7 +298,7 @@ CONTEXTS = {
         "DeflateWindowSize ZstdAlterETag ZstdCompressionLevel ZstdFilterNote "
         "PythonPostReadRequestHandler PythonTransHandler ScriptAliasMatch ServerAdmin ServerAlias ServerName "
         "Protocols ProtocolsHonorOrder RequestReadTimeout SSIEndTag SSIStartTag TraceEnable ServerPath ServerRoot "
-        "SuexecUserGroup Timeout TransferLog TypesConfig UserDir "
+        "SuexecUserGroup Timeout TransferLog TypesConfig UserDir CacheNegotiatedDocs "
     ),
     (Where.SERVER, Override.NONE): (
         "AuthDigestNcCheck AuthDigestShmemSize "
@@ -327,6 +327,7 @@ CONTEXTS = {
         "BrowserMatch BrowserMatchNoCase Header PassEnv RequestHeader SetEnv SetEnvIf SetEnvIfExpr SetEnvIfNoCase "
         "UnsetEnv "
         "AcceptPathInfo AddCharset AddDefaultCharset AddEncoding AddHandler AddInputFilter AddLanguage AddOutputFilter "
+        "MultiviewsMatch LanguagePriority ForceLanguagePriority "
         "AddOutputFilterByType AddType AliasPreservePath DefaultLanguage DefaultType ErrorDocument ForceType "
         "RemoveCharset RemoveEncoding RemoveHandler RemoveInputFilter RemoveLanguage RemoveOutputFilter RemoveType "
         "SetHandler SetInputFilter SetOutputFilter FileETag EnableMMAP Redirect RedirectMatch RedirectPermanent "

@@ -132,13 +132,16 @@ def title(status: int) -> str:
     return f"{status} {REASONS.get(status, 'Status ' + str(status))}"
 
 
-def build(status: int, req: Request | PageSubject, note: str = "", failed: int = 0, signature: str = "") -> str:
+def build(
+    status: int, req: Request | PageSubject, note: str = "", failed: int = 0, signature: str = "", more: str = ""
+) -> str:
     """A page as text.
 
     :param status: what it is about; a registered one (see `sendable`).
     :param note: a sentence more about the cause, for the statuses that have room for one.
     :param failed: the status of the ErrorDocument that should have been shown instead.
     :param signature: what it ends with (ServerSignature).
+    :param more: HTML that stands before that.
     """
     template = PAGES.get(status, OTHER)
     location = (req.headers_out.get("Location") or "") if 300 <= status < 400 else ""
@@ -148,6 +151,7 @@ def build(status: int, req: Request | PageSubject, note: str = "", failed: int =
         admin=escape(req.server.server_admin),
         note=escape(note),
     )
+    text += more
     if failed:
         text += f"<p>The page set up for this error could not be shown either: {escape(title(failed))}.</p>\n"
     if signature:
@@ -167,7 +171,14 @@ def encode(text: str) -> bytes:
 
 def page(req: Request, status: int, note: str = "", failed: int = 0) -> bytes:
     """The server's own page for a status, as it is sent; see `build`."""
-    return encode(build(status, req, note, failed, cgi_variables.signature(req)))
+    return encode(build(status, req, note, failed, cgi_variables.signature(req), _variants(status, req)))
+
+
+def _variants(status: int, req: Request) -> str:
+    """The forms of a document that a client may choose from, as HTML."""
+    if status not in (300, 406) or req.mp_notes is None:
+        return ""
+    return req.mp_notes.get("variant-list") or ""
 
 
 def allow(methods: Iterable[str], *, trace: bool = True) -> str:

@@ -6,6 +6,7 @@ from mpserver.config.override import Override
 from mpserver.config.registry import EVERYWHERE, Args, Call, Directive
 from mpserver.errors import ConfigError
 from mpserver.modules.core.options import OPTIONS, Option, Options
+from mpserver.modules.negotiation import MENTIONED
 
 _WORDS = {
     "all": Option.ALL,
@@ -18,8 +19,6 @@ _WORDS = {
     "execcgi": Option.EXEC_CGI,
     "multiviews": Option.MULTI_VIEWS,
 }
-#: What no module here makes use of, as where httpd has not loaded the module.
-_UNUSED = {"multiviews": "mod_negotiation"}
 
 
 def _union(words: frozenset[str]) -> Option:
@@ -45,8 +44,8 @@ def _options(call: Call) -> None:
             raise ConfigError(f"Illegal option {name}")
         if call.options is not None and option & ~_union(call.options):
             raise ConfigError(f"Option {name} not allowed here")
-        if name.lower() in _UNUSED and sign != "-":
-            call.warn(f"Options {name} does nothing, for there is no {_UNUSED[name.lower()]}")
+        if option is Option.MULTI_VIEWS and sign != "-":
+            call.conf[MENTIONED] = True
         if sign == "-":
             add, remove = add & ~option, remove | option
         elif sign:

@@ -16,7 +16,7 @@ from mpserver.modules.dir import (
     FALLBACK,
     INDEX_REDIRECT,
 )
-from mpserver.modules.hooks import Order, Planning, Step
+from mpserver.modules.hooks import Order, Planning, Step, go_on
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -97,9 +97,7 @@ def fixups(planning: Planning) -> Step | None:
         status = look_up(req, uri if req.mp_args is None else f"{uri}?{req.mp_args}", True)
         if status == constants.HTTP_NOT_FOUND:
             return DECLINED
-        if status != OK or req.mp_is_lookup:
-            return status  # (the content of a look-up is left to whoever looks)
-        return req.mp_plan.content(req) or DONE
+        return go_on(req, status)
 
     return fall_back
 

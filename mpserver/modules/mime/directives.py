@@ -8,6 +8,7 @@ from collections.abc import Callable
 from mpserver.config.override import Override
 from mpserver.config.registry import EVERYWHERE, SERVER_VHOST, Args, Call, Directive
 from mpserver.config.settings import Setting
+from mpserver.errors import ConfigError
 from mpserver.modules import values
 from mpserver.modules.mime import (
     ADD_CHARSET,
@@ -18,6 +19,7 @@ from mpserver.modules.mime import (
     ADD_OUTPUT_FILTER,
     ADD_TYPE,
     DEFAULT_LANGUAGE,
+    MULTIVIEWS_MATCH,
     TYPES_CONFIG,
     Extensions,
 )
@@ -58,6 +60,15 @@ def _types_config(call: Call) -> None:
 
     values.later(call, test)
     call.conf[TYPES_CONFIG] = TypesFile(path)
+
+
+def _multiviews_match(call: Call) -> None:
+    words = {word.lower() for word in call.args}
+    if not words <= {"any", "negotiatedonly", "filters", "handlers"}:
+        raise ConfigError(f"{call.name}: unrecognized option: write NegotiatedOnly, Filters, Handlers or Any")
+    if len(words) > 1 and words & {"any", "negotiatedonly"}:
+        raise ConfigError(f"{call.name}: Any and NegotiatedOnly stand alone; Filters and Handlers go together")
+    call.conf[MULTIVIEWS_MATCH] = tuple(sorted(words - {"negotiatedonly"}))
 
 
 _KINDS: tuple[tuple[str, Setting[Extensions], str], ...] = (
@@ -105,6 +116,14 @@ DIRECTIVES: tuple[Directive, ...] = (
         values.directory(DEFAULT_LANGUAGE, values.filled),
         Override.FILEINFO,
         "the language of files whose names tell none",
+    ),
+    Directive(
+        "MultiviewsMatch",
+        Args.ITERATE,
+        EVERYWHERE,
+        _multiviews_match,
+        Override.FILEINFO,
+        "NegotiatedOnly, Filters, Handlers or Any",
     ),
     Directive("TypesConfig", Args.TAKE1, SERVER_VHOST, _types_config, help="a file in the format of mime.types"),
 )

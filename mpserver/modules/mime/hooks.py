@@ -112,6 +112,25 @@ def find(name: str, conf: Conf) -> Mime:
     return _or_default(Mime(media, handler, encoding, languages, charset), conf)
 
 
+def knows(extensions: str, conf: Conf, also: tuple[str, ...]) -> bool:
+    """Whether all of a name's extensions say something of type, language, charset or coding (MultiviewsMatch).
+
+    :param extensions: with the dot before each.
+    :param also: "handlers", "filters": what else they may say; "any": whatever they are.
+    """
+    if "any" in also:
+        return True
+    types = conf[TYPES_CONFIG].table
+    tables = [conf[ADD_TYPE], conf[ADD_LANGUAGE], conf[ADD_CHARSET], conf[ADD_ENCODING]]
+    if "handlers" in also:
+        tables.append(conf[ADD_HANDLER])
+    if "filters" in also:
+        tables += [conf[ADD_OUTPUT_FILTER], conf[ADD_INPUT_FILTER]]
+    return all(
+        word in types or any(table.get(word) for table in tables) for word in extensions.lower().split(".") if word
+    )
+
+
 def filters(name: str, added: Extensions) -> Iterator[str]:
     """The filters that a file's extensions ask for, in the order of the extensions (httpd's mod_mime)."""
     for extension in name.lstrip(".").lower().split(".")[1:]:
