@@ -27,7 +27,7 @@ from mpserver.api import runtime
 from mpserver.api.loader import Loader
 from mpserver.application.output import HeldLog, PrintedOutput
 from mpserver.application.preloaded import Preloaded
-from mpserver.interpreters import opened
+from mpserver.interpreters import bounded, opened
 from mpserver.interpreters.loading import Load
 from mpserver.phases.facts import Wanted
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -85,19 +85,24 @@ class Application(NamedTuple):
     #: Its own; none of them is loaded before the fork with PythonInterpPreload Off.
     own: list[Wanted]
     log: ErrorLog
+    #: How long a try may take, in seconds; 0: as long as it takes.
+    within: float
+    #: Where orders come from, which wait meanwhile.
+    keeper: socket.socket
 
 
 def preload(application: Application, tell: Callable[[str], None]) -> Outcome:
     """Load what is fit for it in a child of this process, which goes on as the zygote; this process waits for it.
 
     :param tell: told once why not everything was loaded, in words for the log.
+    :raises bounded.NobodyWants: who orders interpreters is gone.
     """
-    name, asked, own, log = application
+    name, asked, own, *_ = application
     libraries: tuple[str, ...] = ()
     paths = {wanted.path for wanted in (*asked, *own)}
     path = paths.pop() if len(paths) == 1 else None  # (PythonPath)
     if own:
-        outcome, result = _try(_Everything(asked, own), name, log)
+        outcome, result = _try(_Everything(asked, own), application)
         if outcome is not None:
             return outcome
         if result is None or result.nothing:
@@ -111,7 +116,7 @@ def preload(application: Application, tell: Callable[[str], None]) -> Outcome:
     for _attempt in range(2):
         if not libraries and not asked:
             break
-        outcome, result = _try(_Libraries(asked, libraries, path), name, log)
+        outcome, result = _try(_Libraries(asked, libraries, path), application)
         if outcome is not None:
             return outcome
         if result is None:
@@ -123,34 +128,43 @@ def preload(application: Application, tell: Callable[[str], None]) -> Outcome:
     return None, -1
 
 
-def _try(task: _Everything | _Libraries, name: str, log: ErrorLog) -> tuple[Outcome | None, Result | None]:
+def _try(task: _Everything | _Libraries, application: Application) -> tuple[Outcome | None, Result | None]:
     """Load something in a child.
 
     :returns: the outcome, None where the try failed; and why, None where it ended without a word.
+    :raises bounded.NobodyWants: who orders interpreters is gone.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = os.fork()
     if pid == 0:
         ours.close()
-        return (_in_child(theirs, task, name, log), -1), None
+        return (_in_child(theirs, task, application), -1), None
     with ours:
         theirs.close()
-        said = ours.recv(1 << 20)
+        try:
+            said = bounded.answer(ours, pid, application.within, application.keeper)
+        except bounded.NothingSaid:
+            return None, Result(f"took more than {application.within:g} s")
     status = os.waitpid(pid, 0)[1]
     if said == WENT_WELL:
         return (None, status), None
     return None, Result(*marshal.loads(said)) if said else None
 
 
-def _in_child(theirs: socket.socket, task: _Everything | _Libraries, name: str, log: ErrorLog) -> Preloaded:
+def _in_child(theirs: socket.socket, task: _Everything | _Libraries, application: Application) -> Preloaded:
     """Load, and go on as the zygote; or tell what speaks against it, and end."""
-    held = HeldLog(log)
-    output = PrintedOutput(held, name)
+    held = HeldLog(application.log)
+    output = PrintedOutput(held, application.name)
     output.install()
     server = NoServer()
     runtime.lend(server)
     seen = opened.Opened()
-    with seen.watched():
+
+    def over(place: str) -> None:
+        why = f"took more than {application.within:g} s (it was in {place})"
+        _fail(theirs, Result(why, _imported(seen.modules)), seen)
+
+    with seen.watched(), bounded.limited(application.within, over):
         load = Load([wanted.module for wanted in task.asked])
         result = task.load(load, seen)
     load.end()
@@ -158,8 +172,7 @@ def _in_child(theirs: socket.socket, task: _Everything | _Libraries, name: str, 
         result = Result(server.asked, _imported(seen.modules))
     with theirs:
         if result is not None:
-            theirs.send(marshal.dumps(tuple(result)))
-            _throw_away(seen)
+            _fail(theirs, result, seen)
         output.flush_all()
         held.release()
         gc.collect()
@@ -238,12 +251,15 @@ def _is_library(name: str) -> bool:
     spec = getattr(sys.modules[name], "__spec__", None)
     if spec is None or spec.name != name or spec.origin is None:  # (it has no file, or another name)
         return False
+    if getattr(spec, "_initializing", False):  # (the time of the try was over in it)
+        return False
     file = spec.origin
     return not spec.has_location or file.startswith(_STANDARD) or not _LIBRARIES.isdisjoint(file.split(os.sep))
 
 
-def _throw_away(seen: opened.Opened) -> NoReturn:
-    """End this process, and what was made in it: nobody will use it."""
+def _fail(theirs: socket.socket, result: Result, seen: opened.Opened) -> NoReturn:
+    """Tell why, and end this process, and what was made in it: nobody will use it."""
+    theirs.send(marshal.dumps(tuple(result)))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(LEAVE_WITHIN)
     try:

@@ -24,6 +24,7 @@ from mpserver.application.output import server_of
 from mpserver.application.preloaded import Preloaded
 from mpserver.config.finished import Finished
 from mpserver.interpreters import ahead, other_python
+from mpserver.interpreters.bounded import ORDER_FDS, NobodyWants
 from mpserver.interpreters.crash_backoff import Crashes
 from mpserver.interpreters.lifetime_settings import lifetime
 from mpserver.interpreters.other_python import ZygoteArguments
@@ -34,6 +35,7 @@ from mpserver.ipc.messages import MESSAGE
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.modules.all import registry
 from mpserver.modules.mime import TYPES_CONFIG
+from mpserver.modules.python import INTERP_PRELOAD_TIMEOUT
 from mpserver.modules.python.environment import PRELOAD, Environment
 from mpserver.phases.facts import modules, preloads
 from mpserver.phases.host import error_fd, log_levels
@@ -45,9 +47,6 @@ from mpserver.typing import Any, NamedTuple, NoReturn
 
 #: The name of an application, and the environment of its interpreters.
 Key = tuple[str, Environment]
-
-#: What comes with an order: the end of the inbox, and the connection states.
-ORDER_FDS = 2
 
 
 class ZygoteSpec(NamedTuple):
@@ -126,9 +125,11 @@ def serve(spec: ZygoteSpec, key: Key, control: socket.socket) -> None:
     """
     sys.argv = ["mod_python"]
     spec.configuration.main.base[TYPES_CONFIG].read()  # pages of the zygote are shared: here it is paid for once
-    preloaded, status = preload(
-        _application(spec, key), lambda text: spec.log.log(levels.NOTICE, text, module="python")
-    )
+    application = _application(spec, key, control)
+    try:
+        preloaded, status = preload(application, lambda text: spec.log.log(levels.NOTICE, text, module="python"))
+    except NobodyWants:
+        return
     if status >= 0:
         _end_as(status)
         return
@@ -137,7 +138,7 @@ def serve(spec: ZygoteSpec, key: Key, control: socket.socket) -> None:
     Zygote(spec, key[0], control, preloaded).run()
 
 
-def _application(spec: ZygoteSpec, key: Key) -> Application:
+def _application(spec: ZygoteSpec, key: Key, control: socket.socket) -> Application:
     """What there is to load."""
     name, environment = key
     server = server_of(spec.configuration, name)
@@ -145,7 +146,8 @@ def _application(spec: ZygoteSpec, key: Key) -> Application:
     wanted = modules(spec.configuration, name, environment)
     asked = dict(environment).get(PRELOAD, ())
     own = [one for one in wanted if one.module not in asked] if preloads(spec.configuration, name) else []
-    return Application(name, [one for one in wanted if one.module in asked], own, log)
+    within = spec.configuration.main.conf[INTERP_PRELOAD_TIMEOUT]
+    return Application(name, [one for one in wanted if one.module in asked], own, log, within, control)
 
 
 class ForkedInterpreter(NamedTuple):

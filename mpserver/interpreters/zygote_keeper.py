@@ -16,8 +16,9 @@ from mpserver.api import error_log as levels
 from mpserver.config.finished import Finished
 from mpserver.errors import StartError
 from mpserver.interpreters import other_python
+from mpserver.interpreters.bounded import ORDER_FDS
 from mpserver.interpreters.verdicts import Verdicts
-from mpserver.interpreters.zygote import ORDER_FDS, Key, depart, describe_end, refuse_order, serve, specify
+from mpserver.interpreters.zygote import Key, depart, describe_end, refuse_order, serve, specify
 from mpserver.ipc.messages import MESSAGE
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.ipc.worker_messages import LEAVING, READY, RENEW, SETTLE

@@ -304,7 +304,7 @@ CONTEXTS = {
         "AuthDigestNcCheck AuthDigestShmemSize "
         "Group GracefulShutdownTimeout Listen MaxClients MaxConnectionsPerChild MaxRequestsPerChild MaxRequestWorkers "
         "MaxSpareServers MaxSpareThreads MinSpareServers MinSpareThreads MPM Mutex PidFile ServerLimit ServerTokens "
-        "StartServers ThreadLimit ThreadsPerChild User PythonInterpMax "
+        "StartServers ThreadLimit ThreadsPerChild User PythonInterpMax PythonInterpPreloadTimeout "
         "PythonInterpRecycleLimit AsyncRequestWorkerFactor DefaultRuntimeDir ExtendedStatus LoadFile MaxMemFree "
         "NameVirtualHost Suexec ThreadStackSize"
     ),

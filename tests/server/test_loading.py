@@ -295,3 +295,62 @@ def test_a_try_that_fails_leaves_nothing_behind(
     assert server.get("/").text == "1", server.said()
     pids = loaded.read_text().split()
     assert len(pids) == len({*pids}) == 2
+
+
+HANGS = """
+import os
+import signal
+import time
+import common
+import somelib
+PID = os.getpid()
+with open(os.environ["LOADED"], "a") as file:
+    file.write("%d\\n" % PID)
+if len(open(os.environ["LOADED"]).readlines()) == 1:
+    if os.path.exists(os.environ["LOADED"] + ".deaf"):
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    while True:
+        time.sleep(5)
+
+
+def handler(req):
+    return common.answer(req, dict(globals()))
+"""
+
+HANGS_CONF = (
+    "SetHandler mod_python\nPythonHandler hangs\nPythonPath \"sys.path + ['${WWW}', '${WWW}/site-packages']\"\n"
+)
+HANGING: dict[str, str | bytes] = {**FILES, "hangs.py": HANGS}
+
+
+@pytest.mark.parametrize(("mpm", "deaf"), [("prefork", False), ("worker", False), ("worker", True)])
+def test_a_try_that_never_ends_is_given_up(
+    start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mpm: str, deaf: bool
+) -> None:
+    """The library that it had imported is loaded before the fork still, if the try can tell it."""
+    loaded = tmp_path / "loaded"
+    if deaf:
+        (tmp_path / "loaded.deaf").touch()
+    monkeypatch.setenv("LOADED", str(loaded))
+    conf = HANGS_CONF + "PythonInterpPreloadTimeout 1\n"
+    server = start_server(conf, HANGING, mode="foreground", backend="process", mpm=mpm)
+    found = ask(server, "")
+    assert found["loaded_here"]
+    assert found["library_here"] is deaf
+    (told,) = [line for line in lines(server) if "each process loads the application for itself" in line]
+    assert ("took more than 1 s (it was in " in told) is not deaf
+    assert ("hangs.py, line 14)" in told) is not deaf, told
+    assert "took more than 1 s" in told
+    (tried,) = set(map(int, loaded.read_text().split())) - {found["pid"]}
+    assert not psutil.pid_exists(tried)
+
+
+def test_a_try_ends_with_the_server(start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = tmp_path / "loaded"
+    monkeypatch.setenv("LOADED", str(loaded))
+    server = start_server(HANGS_CONF, HANGING, mode="foreground", backend="process")
+    with server.dial() as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_for(lambda: loaded.exists() and loaded.read_text().endswith("\n"), "the try")
+        server.stop()
+    assert not psutil.pid_exists(int(loaded.read_text()))

@@ -79,6 +79,8 @@ INTERP_IDLE_TIMEOUT = Setting("PythonInterpIdleTimeout", 0.0)
 INTERP_RELOAD = Setting("PythonInterpReload", False)
 #: Whether zygotes load applications before they fork them.
 INTERP_PRELOADS = Setting("PythonInterpPreload Off", True)
+#: How long a zygote may try to, in seconds; 0: as long as it takes.
+INTERP_PRELOAD_TIMEOUT = Setting("PythonInterpPreloadTimeout", 60.0)
 #: How many of a worker's interpreters there may be, and may have ended; 0: any number.
 INTERP_MAX = Setting("PythonInterpMax", 0)
 INTERP_RECYCLE_LIMIT = Setting("PythonInterpRecycleLimit", 1000)
