@@ -263,6 +263,10 @@ def test_check_interp_tells_what_is_missing(tmp_path: Path, code: str) -> None:
         ("mercurial.cext.parsers", "mercurial.pure.parsers", "mercurial.pure.parsers"),
         ("mercurial.cext.parsers", "mercurial.pure.osutil", ""),
         ("lxml.etree", "xml.etree", ""),
+        ("orjson.orjson", "json", "json"),
+        ("brotlicffi._brotlicffi", "zlib", "zlib"),
+        ("fastavro._read", "fastavro._read_py", "fastavro._read_py"),
+        ("fastavro._read", "", ""),
     ],
 )
 def test_twins(monkeypatch: pytest.MonkeyPatch, refused: str, loaded: str, found: str) -> None:
