@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def load(interpreter: InterpreterOwner, inherited: list[LoadedModule] | None, log: Callable[[int, str], None]) -> bool:
     """Import what PythonImport names, logging failures and going on, and what a predecessor had loaded.
 
-    Where the application may have to move, its handlers are loaded now: so that shows before any request.
+    Where the application may have to move, its handlers are loaded now: so that shows before any request. But not where
+    requests have a time limit, which holds for what they load, too.
 
     :param log: writes to the error log.
     :returns: False for a successor that could not load all of it: its predecessor stays.
@@ -39,11 +40,12 @@ def load(interpreter: InterpreterOwner, inherited: list[LoadedModule] | None, lo
         if inherited is not None:
             interpreter.tell(messages.Kind.FAILED, f"{name} can't be loaded: {lines[-1].strip()}")
             return False
-    if loader.may_move:
+    if loader.may_move and not facts.has_time_limit(configuration, where.name):
         for _name, error in imports.handlers(configuration, where, loader):
             refused = refusing(error)
             if refused is not None:
                 loader.refused(refused)
                 return inherited is None
+    if loader.may_move:
         loader.judge(None, False)
     return True

@@ -7,7 +7,7 @@ that show only with a request (in .htaccess files, by patterns, of folders below
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from mpserver.config.configuration import Configuration
 from mpserver.config.server import Server
@@ -64,12 +64,22 @@ def handlers(configuration: Configuration) -> dict[str, tuple[Wanted, ...]]:
 
 def loaded_late(configuration: Configuration) -> set[str]:
     """The names of those that are not loaded before a fork (PythonInterpPreload Off)."""
+    return _where(configuration, lambda conf: not conf[python.INTERP_PRELOADS])
+
+
+def with_time_limit(configuration: Configuration) -> set[str]:
+    """The names of those whose requests have a time limit (PythonRequestTimeout)."""
+    return _where(configuration, lambda conf: bool(conf[python.REQUEST_TIMEOUT]))
+
+
+def _where(configuration: Configuration, holds: Callable[[Conf], bool]) -> set[str]:
+    """The names of the interpreters of scopes for which something holds."""
     merged = Scopes()
     return {
         name
         for server in (configuration.main, *configuration.hosts)
         for conf in merged.of(server)
-        if not conf[python.INTERP_PRELOADS]
+        if holds(conf)
         for name, _spec in interpreters(server, conf)
     }
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 TAKES_CONNECTIONS, HAS_ENVIRONMENTS, FOLDERS = "takes connections", "has environments", "lifetimes of folders"
 
 #: By an interpreter's name: its environment; its lifetime, as (order, lifetime); the modules of its handlers;
-#: whether they are loaded after a fork only.
-ENVIRONMENT, LIFETIME, HANDLERS, LATE = "environment", "lifetime", "handlers", "late"
+#: whether they are loaded after a fork only; whether requests have a time limit.
+ENVIRONMENT, LIFETIME, HANDLERS, LATE, LIMITED = "environment", "lifetime", "handlers", "late", "limited"
 #: Whether any server speaks TLS; by a server's number: its `mpserver.tls.profile.Profile`, plain.
 HAS_TLS, TLS = "has TLS", "TLS"
 #: By "": the folders of documents of all servers.
@@ -100,6 +100,11 @@ def handlers(configuration: Finished, name: str) -> list[Wanted]:
 def preloads(configuration: Finished, name: str) -> bool:
     """Whether an application is loaded before its processes are forked, where it is fit for that."""
     return configuration.main.base[python.INTERP_PRELOADS] and not configuration.look_up(LATE, name)
+
+
+def has_time_limit(configuration: Finished, name: str) -> bool:
+    """Whether requests of an application have a time limit (PythonRequestTimeout): so has what loads for them."""
+    return bool(configuration.look_up(LIMITED, name))
 
 
 def documents(configuration: Finished) -> tuple[str, ...]:

@@ -296,6 +296,15 @@ def test_where_nothing_can_be_raised_the_interpreter_goes(start_server: StartSer
     assert server.get("/off").status == 200, server.said()
 
 
+@pytest.mark.parametrize("kind", ["auto", *(kind for kind in BACKENDS if kind != CAN_NOT_RAISE)])
+def test_a_module_that_never_ends_its_import_is_ended_with_its_request(start_server: StartServer, kind: str) -> None:
+    conf = CONF.replace("app::short", "never") + "\nPythonInterpPreloadTimeout 1\n"
+    server = start_server(conf, {"app.py": APP, "never.py": "import app\n\napp.nap()\n"}, backend=kind, mode="daemon")
+    assert server.get("/short").status == 500
+    assert "PythonRequestTimeout" in server.log()
+    assert server.get("/where").status == 200
+
+
 def test_others_go_on_while_one_is_replaced(start_server: StartServer, backend: str) -> None:
     server = start_server(CONF, {"app.py": APP}, backend=backend, mode="daemon", workers=2)
     done = threading.Event()
