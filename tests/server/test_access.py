@@ -181,6 +181,34 @@ SetEnvIf X-Bad yes bad
     AuthUserFile "${WWW}/users"
     Require valid-user
 </Location>
+ErrorDocument 401 http://elsewhere.example/
+<FilesMatch "^hidden">
+    Require all denied
+</FilesMatch>
+<Location /open>
+    Require all granted
+</Location>
+<Directory "${WWW}/page">
+    AuthType Basic
+    AuthName a
+    AuthUserFile "${WWW}/users"
+    Require valid-user
+    ErrorDocument 401 /page/why
+</Directory>
+<Directory "${WWW}/onlylimit">
+    AllowOverride Limit
+</Directory>
+<Location /both>
+    AuthType Basic
+    AuthName a
+    AuthUserFile "${WWW}/users"
+    <RequireAll>
+        Require user joe bob
+        <Limit POST>
+            Require user bob
+        </Limit>
+    </RequireAll>
+</Location>
 <Directory "${WWW}/groups">
     AuthType Basic
     AuthName a
@@ -267,12 +295,13 @@ def handler(req):
 PLACES = (
     "compat", "lim", "deny", "deny/in", "sat", "basic", "basic/in", "merge", "merge/in", "all", "none", "nofile",
     "free", "sub", "local", "host", "otherhost", "fdns", "methods", "ordhost", "mutual", "qlim", "limreq", "nonauth",
-    "ht", "change", "py", "access", "groups", "nogroups", "guests", "anybody",
+    "ht", "change", "py", "access", "groups", "nogroups", "guests", "anybody", "page", "onlylimit", "both",
 )  # fmt: skip
 FILES = {
     "app.py": APP, "users": USERS, "changing": "joe:{SHA}1IPUMmdTOlYHkYNOZ9GiWvZlBO0=\n",
     **{f"{place}/x": f"the page in {place}" for place in PLACES},
     "group-file": "staff: joe bcr\n# remark: bob\nother: apr\nstaff: bob\n  staff: sha\n",
+    "open/hidden": "open", "hidden": "hidden", "page/why": "why", "onlylimit/.htaccess": "Require all granted\n",
     "ht/.htaccess": "<Limit PUT POST>\nDeny from all\n</Limit>\n",
 }  # fmt: skip
 
@@ -372,6 +401,11 @@ CASES: tuple[tuple[str, str, str, int, str | None], ...] = (
     ("GET", "nonauth", "joe:pw", 200, None),
     ("GET", "ht", "", 200, None),
     ("POST", "ht", "", 403, None),
+    ("GET", "onlylimit", "", 500, None),
+    ("GET", "both", "", 401, A),
+    ("GET", "both", "joe:pw", 200, None),
+    ("POST", "both", "joe:pw", 401, A),
+    ("POST", "both", "bob:pw", 200, None),
     ("GET", "groups", "", 401, A),
     ("GET", "groups", "joe:pw", 200, None),
     ("GET", "groups", "bob:pw", 200, None),
@@ -441,3 +475,11 @@ def test_the_log_names_the_user_of_a_wrong_password(server: Server) -> None:
     ask(server, "GET", "/basic/x", "bcr:wrong")
     server.wait_for_log("bcr 401 /basic/x", "users.log")
     assert 'AH01617: user bcr: authentication failure for "/basic/x": Password Mismatch' in server.log()
+
+
+def test_documents_of_errors_and_files_of_a_name(server: Server) -> None:
+    assert [server.get(path).status for path in ("/hidden", "/open/hidden")] == [403, 200]
+    # the document for who is refused lies behind the same door, and is shown; one elsewhere would hide the challenge
+    assert ask(server, "GET", "/page/x", "") == (401, A, b"why")
+    assert ask(server, "GET", "/basic/x", "")[:2] == (401, B_Q)
+    assert "cannot use a full URL in a 401 ErrorDocument directive" in server.said()

@@ -64,7 +64,7 @@ def _container(call: Call) -> None:
     around = outer or Rules()
     inner = inner._replace(merging="")
     if not inner.entries:
-        return
+        raise ConfigError(f"{call.name}> directive contains no authorization directives: add a Require")
     if inner.negated and around.op != "all":
         raise ConfigError(
             f"{call.name}> directive has no effect in {_CONTAINERS[around.op]} directive: put it into <RequireAll>, "
