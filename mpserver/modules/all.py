@@ -50,6 +50,8 @@ TABLE = (
     Known("mod_autoindex.c", "autoindex_module", "autoindex", CONFIGURED, handlers=("httpd/unix-directory",)),
     Known("mod_alias.c", "alias_module", "alias", CONFIGURED),
     Known("mod_userdir.c", "userdir_module", "userdir", CONFIGURED),
+    Known("mod_actions.c", "actions_module", "actions", CONFIGURED),
+    Known("mod_asis.c", "asis_module", "asis", CONFIGURED, handlers=("send-as-is",)),
     Known("mod_cgi.c", "cgi_module", "cgi", CONFIGURED, handlers=(SCRIPT_HANDLER,)),
     Known("mod_include.c", "include_module", "include", CONFIGURED, filters=("includes",)),
     Known("mod_filter.c", "filter_module", "filter", CONFIGURED),

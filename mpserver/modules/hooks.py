@@ -34,6 +34,8 @@ with a `Step`:
     fixups             last changes
     directory          the content of a request whose file is a directory: the first that does not decline decides; if
                        all do, the request's handler is looked for. (In httpd these are fixups, which run it themselves)
+    any_handler        serves what no handler by its name has served, before the server's own does: the first that
+                       does not decline decides
     handlers           the content handlers that the module has, by their names: a mapping to steps
     log_transaction    after the response: all of them run, and their results don't count
     cleanup            at the very end (httpd: a cleanup of the request's pool): all run, their results don't count

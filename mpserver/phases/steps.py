@@ -237,7 +237,7 @@ def _content(planning: Planning, directory: Step) -> Step:
                 if result != DECLINED:
                     return result
         if others is None:
-            others = planning.own_handler(ANY_HANDLER)
+            others = _first([*planning.ask("any_handler"), planning.own_handler(ANY_HANDLER)])
         return others(req)
 
     return content

@@ -313,7 +313,7 @@ CONTEXTS = {
         "PythonInterpBackend PythonInterpMaxMemory PythonInterpNice PythonInterpPreload PythonInterpUser "
         "PythonOutputFilter PythonRequestTimeout "
         "MaxRanges MaxRangeOverlaps MaxRangeReversals UseCanonicalPhysicalPort "
-        "PythonVirtualEnv ScriptAlias UseCanonicalName "
+        "PythonVirtualEnv Script ScriptAlias UseCanonicalName "
         "PythonInterpIdleTimeout PythonInterpMaxRequests PythonInterpReload"
     ),
     (Where.DIRECTORY, Override.NONE): "AllowOverride AllowOverrideList",
@@ -327,7 +327,7 @@ CONTEXTS = {
         "BrowserMatch BrowserMatchNoCase Header PassEnv RequestHeader SetEnv SetEnvIf SetEnvIfExpr SetEnvIfNoCase "
         "UnsetEnv "
         "AcceptPathInfo AddCharset AddDefaultCharset AddEncoding AddHandler AddInputFilter AddLanguage AddOutputFilter "
-        "MultiviewsMatch LanguagePriority ForceLanguagePriority "
+        "Action MultiviewsMatch LanguagePriority ForceLanguagePriority "
         "AddOutputFilterByType AddType AliasPreservePath DefaultLanguage DefaultType ErrorDocument ForceType "
         "RemoveCharset RemoveEncoding RemoveHandler RemoveInputFilter RemoveLanguage RemoveOutputFilter RemoveType "
         "SetHandler SetInputFilter SetOutputFilter FileETag EnableMMAP Redirect RedirectMatch RedirectPermanent "
