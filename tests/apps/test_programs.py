@@ -1,0 +1,455 @@
+"""Programs of the package index as people install them, unmodified, with the configuration of their own documentation.
+
+What has a client of its own is used by that: git, hg, pip, xmlrpc.client.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import xmlrpc.client
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from conftest import StartServer
+from support.server import Server
+
+pytestmark = pytest.mark.apps
+
+#: What they all run in. Under "shared", modules load that refuse "own".
+KINDS = ("own", "shared", "process", "auto")
+#: What a client may take, in seconds.
+PATIENCE = 60
+
+WSGI = """
+<Location /{name}>
+    SetHandler mod_python
+    PythonHandler mod_python.wsgi
+    PythonPath "sys.path + ['${{WWW}}']"
+    PythonOption mod_python.wsgi.application {name}_site
+</Location>
+"""
+
+#: A module for each that is a WSGI application; ``DATA`` is a folder of its own.
+MODULES = {
+    "pypiserver": """
+import pypiserver
+application = pypiserver.app(roots=[DATA], password_file=".", authenticate=[], disable_fallback=True, overwrite=True)
+""",
+    "wsgidav": """
+from wsgidav.wsgidav_app import WsgiDAVApp
+application = WsgiDAVApp({
+    "provider_mapping": {"/": DATA},
+    "simple_dc": {"user_mapping": {"*": True}},
+    "mount_path": "/wsgidav",
+    "verbose": 1,
+    "logging": {"enable_loggers": []},
+    "property_manager": True,
+    "lock_storage": True,
+})
+""",
+    "radicale": """
+import os
+os.environ["RADICALE_CONFIG"] = os.path.join(DATA, "config")
+from radicale import application
+""",
+    "mercurial": """
+from mercurial.hgweb import hgweb
+application = hgweb(os.path.join(DATA, "hgweb.config").encode())
+""",
+    "klaus": """
+from klaus import make_app
+application = make_app([os.path.join(DATA, "one.git")], "the site", use_smarthttp=True, unauthenticated_push=True)
+""",
+    "paste": """
+from paste.cascade import Cascade
+from paste.urlmap import URLMap
+from paste.urlparser import StaticURLParser
+from paste.request import parse_formvars
+from paste.httpexceptions import HTTPExceptionHandler, HTTPForbidden
+
+def form(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain; charset=utf-8")])
+    return [repr(sorted(parse_formvars(environ).items())).encode()]
+
+def closed(environ, start_response):
+    raise HTTPForbidden("not for you")
+
+places = URLMap()
+places["/form"] = form
+places["/closed"] = closed
+application = HTTPExceptionHandler(Cascade([StaticURLParser(DATA), places]))
+""",
+}
+
+Site = tuple[Server, Path]
+Begin = Callable[[str], Site]
+
+
+def run(*command: str, cwd: Path | None = None, **environ: str) -> str:
+    """What a client printed. AssertionError where it failed."""
+    alone = {"HOME": "/nonexistent", "HGRCPATH": "", "GIT_CONFIG_NOSYSTEM": "1"}
+    done = subprocess.run(
+        command, cwd=cwd, env=os.environ | alone | environ,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def script(name: str) -> str:
+    """The path of a program that a package brings."""
+    found = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if found is None:
+        pytest.skip(f"{name} is not installed: tools/test --apps")
+    return found
+
+
+def needs(module: str) -> None:
+    """Skip what is not installed."""
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"{module} is not installed: tools/test --apps")
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """A kind of interpreter."""
+    return str(request.param)
+
+
+@pytest.fixture
+def begin(kind: str, start_server: StartServer, tmp_path: Path) -> Begin:
+    """Starts a server with a WSGI application of `MODULES`."""
+
+    def start(name: str) -> Site:
+        data = tmp_path / "data"
+        data.mkdir(exist_ok=True)
+        source = f"import os\nDATA = {str(data)!r}\n{MODULES[name]}"
+        return start_server(WSGI.format(name=name), {f"{name}_site.py": source}, backend=kind), data
+
+    return start
+
+
+GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "init.defaultBranch=main")
+
+
+def commit(folder: Path, name: str, text: str) -> None:
+    """A file in a git repository, committed."""
+    (folder / name).write_text(text)
+    run(*GIT, "add", name, cwd=folder)
+    run(*GIT, "commit", "-q", "-m", f"{name} is new", cwd=folder)
+
+
+def bare_repository(folder: Path) -> None:
+    """A git repository with a commit that takes pushes over HTTP."""
+    work = folder.parent / "work"
+    run(*GIT, "init", "-q", str(work))
+    commit(work, "first.txt", "the first\n")
+    run(*GIT, "clone", "-q", "--bare", str(work), str(folder))
+    run(*GIT, "config", "http.receivepack", "true", cwd=folder)
+
+
+def clone_and_push(url: str, folder: Path) -> None:
+    """Clone, push a commit with more than a megabyte, clone again."""
+    one, two = folder / "one", folder / "two"
+    run(*GIT, "clone", "-q", url, str(one))
+    assert (one / "first.txt").read_text() == "the first\n"
+    long = os.urandom(1_500_000).hex()
+    commit(one, "second.txt", long)
+    run(*GIT, "push", "-q", "origin", "HEAD", cwd=one)
+    run(*GIT, "clone", "-q", url, str(two))
+    assert (two / "second.txt").read_text() == long
+
+
+# ---- those with a handler of their own for mod_python
+
+
+TRAC = """
+<Location /projects/one>
+    SetHandler mod_python
+    PythonHandler trac.web.modpython_frontend
+    PythonOption TracEnv {home}
+    PythonOption TracUriRoot /projects/one
+</Location>
+"""
+
+
+def test_trac(kind: str, start_server: StartServer, tmp_path: Path) -> None:
+    needs("trac")
+    if not hasattr(sqlite3, "version_info"):
+        pytest.skip("Trac asks sqlite3 for version_info, which this Python has not: it runs on 3.13 and before")
+    home, admin = tmp_path / "trac", script("trac-admin")
+    run(admin, str(home), "initenv", "The project", "sqlite:db/trac.db")
+    run(admin, str(home), "permission", "add", "anonymous", "TICKET_CREATE")
+    server = start_server(TRAC.format(home=home), backend=kind)
+    assert "Welcome to Trac" in server.get("/projects/one/wiki").text
+    page = server.get("/projects/one/newticket")
+    (cookie,) = [
+        value.partition(";")[0] for name, value in page.headers if name == "Set-Cookie" and "form_token" in value
+    ]
+    fields = {
+        "__FORM_TOKEN": cookie.partition("=")[2], "field_summary": "It is broken, Zoë", "field_description": "x",
+        "field_reporter": "somebody", "submit": "Create ticket",
+    }  # fmt: skip
+    headers = {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded"}
+    made = server.request("POST", "/projects/one/newticket", urlencode(fields).encode(), headers)
+    assert (made.status, made.header("Location")) == (303, f"http://127.0.0.1:{server.port}/projects/one/ticket/1")
+    assert "It is broken, Zoë" in server.get("/projects/one/ticket/1").text
+    style = server.get("/projects/one/chrome/common/css/trac.css")
+    assert (style.status, style.header("Content-Type")) == (200, "text/css")
+    assert server.get("/projects/one/nowhere").status == 404
+
+
+ROUNDUP = """
+AliasMatch /roundup/(.+)/@@file/(.*) {root}/$1/html/$2
+AliasMatch /roundup/([^/]+)/(?!@@file/)(.*) {root}/$1/dummy.py/$2
+<Directory {root}>
+    Require all granted
+    AllowOverride None
+    Options None
+    AddHandler python-program .py
+    PythonHandler roundup.cgi.apache
+</Directory>
+<Directory {root}/one>
+    PythonOption TrackerHome {root}/one
+</Directory>
+"""
+
+
+def test_roundup(kind: str, start_server: StartServer, tmp_path: Path) -> None:
+    needs("roundup")
+    root, admin = tmp_path / "trackers", script("roundup-admin")
+    home = root / "one"
+    root.mkdir()
+    run(admin, "-i", str(home), "install", "classic", "anydbm")
+    config = (home / "config.ini").read_text()
+    config = re.sub(r"(?m)^#?domain *=.*", "domain = example.com", config)
+    config = re.sub(r"(?m)^#?web *=.*", "web = http://localhost/roundup/one/", config)
+    (home / "config.ini").write_text(config)
+    run(admin, "-i", str(home), "initialise", "secret")
+    run(admin, "-i", str(home), "create", "issue", "title=It is broken", "status=1")
+    server = start_server(ROUNDUP.format(root=root), backend=kind)
+    page = server.get("/roundup/one/")
+    assert page.status == 200
+    assert page.header("Content-Type") == "text/html; charset=utf-8"
+    assert "It is broken" in page.text
+    assert "It is broken" in server.get("/roundup/one/issue1").text
+    assert "It is broken" in server.get("/roundup/one/issue?@columns=title&@filter=status&status=1").text
+    style = server.get("/roundup/one/@@file/style.css")
+    assert (style.header("Content-Type"), style.body) == ("text/css", (home / "html" / "style.css").read_bytes())
+
+
+# ---- WSGI applications
+
+
+def test_pypiserver(begin: Begin, tmp_path: Path) -> None:
+    needs("pypiserver")
+    name = "some_package-1.0-py3-none-any.whl"
+    source = tmp_path / "source"
+    source.mkdir()
+    info = source / "some_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-package\nVersion: 1.0\n")
+    (info / "WHEEL").write_text("Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+    (info / "RECORD").write_text("")
+    shutil.make_archive(str(tmp_path / "made"), "zip", source)
+    server, data = begin("pypiserver")
+    shutil.copy(tmp_path / "made.zip", data / name)
+    url = f"http://127.0.0.1:{server.port}/pypiserver/simple/"
+    assert f'href="/pypiserver/packages/{name}' in server.get("/pypiserver/simple/some-package/").text
+    run(
+        sys.executable, "-m", "pip", "download", "-q", "--isolated", "--no-deps", "--no-cache-dir",
+        "--index-url", url, "-d", str(tmp_path / "got"), "some-package",
+        PIP_CONFIG_FILE="/dev/null",
+    )  # fmt: skip
+    assert (tmp_path / "got" / name).read_bytes() == (data / name).read_bytes()
+
+
+def test_wsgidav(begin: Begin) -> None:
+    needs("wsgidav")
+    server, data = begin("wsgidav")
+    big = os.urandom(3_000_000)
+    base = f"http://127.0.0.1:{server.port}/wsgidav"
+    assert "1,2" in str(server.request("OPTIONS", "/wsgidav/").header("DAV"))
+    assert server.request("MKCOL", "/wsgidav/folder").status == 201
+    assert server.request("PUT", "/wsgidav/folder/big.bin", big).status == 201
+    assert (data / "folder" / "big.bin").read_bytes() == big
+    part = server.get("/wsgidav/folder/big.bin", {"Range": "bytes=10-19"})
+    assert (part.status, part.body) == (206, big[10:20])
+    found = server.request("PROPFIND", "/wsgidav/folder/", None, {"Depth": "1"})
+    assert found.status == 207
+    assert "<ns0:href>/wsgidav/folder/big.bin</ns0:href>" in found.text
+    lock = b"""<?xml version="1.0"?><D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/></D:lockscope>
+        <D:locktype><D:write/></D:locktype><D:owner>me</D:owner></D:lockinfo>"""
+    locked = server.request("LOCK", "/wsgidav/folder/big.bin", lock, {"Content-Type": "application/xml"})
+    assert locked.status == 200
+    token = str(locked.header("Lock-Token"))
+    assert server.request("PUT", "/wsgidav/folder/big.bin", b"x").status == 423
+    assert server.request("PUT", "/wsgidav/folder/big.bin", b"x", {"If": f"({token})"}).status == 204
+    assert server.request("UNLOCK", "/wsgidav/folder/big.bin", None, {"Lock-Token": token}).status == 204
+    moved = server.request("MOVE", "/wsgidav/folder/big.bin", None, {"Destination": f"{base}/small.bin"})
+    assert moved.status == 201
+    assert server.request("DELETE", "/wsgidav/folder").status == 204
+    assert [path.name for path in data.iterdir()] == ["small.bin"]
+
+
+EVENT = """BEGIN:VCALENDAR\r
+VERSION:2.0\r
+PRODID:-//x//y//EN\r
+BEGIN:VEVENT\r
+UID:one\r
+DTSTAMP:20260101T000000Z\r
+DTSTART:20260102T100000Z\r
+DTEND:20260102T110000Z\r
+SUMMARY:With Zoë\r
+END:VEVENT\r
+END:VCALENDAR\r
+"""
+
+
+def test_radicale(begin: Begin, tmp_path: Path) -> None:
+    needs("radicale")
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "config").write_text(
+        f"[auth]\ntype = none\n[storage]\nfilesystem_folder = {data / 'collections'}\n[rights]\ntype = authenticated\n"
+        "[web]\ntype = none\n"
+    )
+    server, _ = begin("radicale")
+    user = {"Authorization": "Basic bWU6eA=="}
+    assert server.request("MKCALENDAR", "/radicale/me/dates/", None, user).status == 201
+    kind = user | {"Content-Type": "text/calendar; charset=utf-8"}
+    assert server.request("PUT", "/radicale/me/dates/one.ics", EVENT.encode(), kind).status == 201
+    assert "SUMMARY:With Zoë" in server.get("/radicale/me/dates/one.ics", user).text
+    query = b"""<?xml version="1.0"?><C:calendar-query xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"><D:prop>
+        <D:getetag/></D:prop><C:filter><C:comp-filter name="VCALENDAR"/></C:filter></C:calendar-query>"""
+    found = server.request("REPORT", "/radicale/me/dates/", query, user | {"Depth": "1", "Content-Type": "text/xml"})
+    assert found.status == 207
+    assert "/radicale/me/dates/one.ics" in found.text
+
+
+def test_mercurial(begin: Begin, kind: str, tmp_path: Path) -> None:
+    needs("mercurial")
+    if kind == "own":
+        pytest.skip("its C modules refuse subinterpreters with a GIL of their own: auto gives it a process")
+    hg, data = script("hg"), tmp_path / "data"
+    data.mkdir()
+    run(hg, "init", str(data / "one"))
+    (data / "hgweb.config").write_text(f"[paths]\none = {data / 'one'}\n[web]\npush_ssl = false\nallow_push = *\n")
+    server, _ = begin("mercurial")
+    url = f"http://127.0.0.1:{server.port}/mercurial/one"
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    run(hg, "clone", url, str(mine))
+    long = os.urandom(1_500_000).hex()
+    (mine / "file.txt").write_text(long)
+    run(hg, "commit", "-A", "-m", "it is new", "-u", "me", cwd=mine)
+    run(hg, "push", cwd=mine)
+    run(hg, "clone", url, str(other))
+    assert (other / "file.txt").read_text() == long
+    assert "it is new" in server.get("/mercurial/one").text
+
+
+def test_klaus(begin: Begin, tmp_path: Path) -> None:
+    needs("klaus")
+    data = tmp_path / "data"
+    data.mkdir()
+    bare_repository(data / "one.git")
+    server, _ = begin("klaus")
+    page = server.get("/klaus/one/")
+    assert page.status == 200
+    assert "first.txt is new" in page.text
+    clone_and_push(f"http://127.0.0.1:{server.port}/klaus/one", tmp_path)
+
+
+def test_paste(begin: Begin) -> None:
+    needs("paste")
+    server, data = begin("paste")
+    (data / "page.html").write_text("<p>the page</p>")
+    page = server.get("/paste/page.html")
+    assert (page.text, page.header("Content-Type")) == ("<p>the page</p>", "text/html")
+    assert server.get("/paste/page.html", {"If-None-Match": str(page.header("ETag"))}).status == 304
+    form = server.request("POST", "/paste/form?a=1", b"b=2&b=3", {"Content-Type": "application/x-www-form-urlencoded"})
+    assert form.text == repr([("a", "1"), ("b", "2"), ("b", "3")])
+    assert server.get("/paste/closed").status == 403
+    assert server.get("/paste/nowhere").status == 404
+
+
+# ---- without a package
+
+
+HUB = """
+from xmlrpc.server import SimpleXMLRPCDispatcher
+from mod_python import apache
+
+class Hub:
+    builds = []
+
+    def build(self, name, data):
+        self.builds.append((name, len(data.data)))
+        return len(self.builds)
+
+    def fails(self):
+        raise ValueError("no such build")
+
+dispatcher = SimpleXMLRPCDispatcher(allow_none=True, encoding="utf-8")
+dispatcher.register_introspection_functions()
+dispatcher.register_multicall_functions()
+dispatcher.register_instance(Hub())
+dispatcher.register_function(lambda *words: " ".join(words), "join")
+
+def handler(req):
+    if req.method != "POST":
+        req.allow_methods(["POST"], 1)
+        return apache.HTTP_METHOD_NOT_ALLOWED
+    answer = dispatcher._marshaled_dispatch(req.read())
+    req.content_type = "text/xml"
+    req.set_content_length(len(answer))
+    req.write(answer)
+    return apache.OK
+"""
+
+
+def test_xmlrpc_hub(kind: str, start_server: StartServer) -> None:
+    conf = '<Directory "${WWW}/hub">\nSetHandler mod_python\nPythonHandler hub\n</Directory>'
+    server = start_server(conf, {"hub/hub.py": HUB, "hub/x": ""}, backend=kind)
+    refused = server.get("/hub/x")
+    assert refused.status == 405
+    assert "POST" in str(refused.header("Allow")).split(",")
+    with xmlrpc.client.ServerProxy(f"http://127.0.0.1:{server.port}/hub/x", allow_none=True) as hub:
+        assert hub.join("Zoë", "builds") == "Zoë builds"
+        assert hub.build("one", xmlrpc.client.Binary(b"\0" * 1_000_000)) == 1
+        assert "join" in str(hub.system.listMethods())
+        with pytest.raises(xmlrpc.client.Fault, match="no such build"):
+            hub.fails()
+        several = xmlrpc.client.MultiCall(hub)
+        several.join("a", "b")
+        several.build("two", xmlrpc.client.Binary(b""))
+        assert list(several()) == ["a b", 2]
+
+
+GIT_HTTP = """
+SetEnv GIT_PROJECT_ROOT {root}
+SetEnv GIT_HTTP_EXPORT_ALL
+ScriptAlias /git/ {backend}/
+"""
+
+
+@pytest.mark.parametrize("mpm", ["prefork", "worker"])
+def test_git_http_backend(start_server: StartServer, tmp_path: Path, mpm: str) -> None:
+    """As git's own manual has it for Apache."""
+    script("git")
+    backend = Path(run("git", "--exec-path").strip()) / "git-http-backend"
+    root = tmp_path / "git"
+    root.mkdir()
+    bare_repository(root / "one.git")
+    server = start_server(GIT_HTTP.format(root=root, backend=backend), mpm=mpm)
+    assert server.get("/git/one.git/HEAD").text == "ref: refs/heads/main\n"
+    clone_and_push(f"http://127.0.0.1:{server.port}/git/one.git", tmp_path)
