@@ -61,6 +61,7 @@ class RequestMembers(Answer, Receiving):
 
     mp_env: Table | None = None
     mp_notes: Table | None = None
+    mp_origin = b""
     #: Whether what its head alone decides was done.
     mp_begun = False
     #: What changes the head of the response just before it is made; then `mp_head_depends` is set.

@@ -121,6 +121,8 @@ class ResponseHead:
     #: it can end keep-alive; variables that rule over the response may be set; modules have something to change.
     mp_head_depends: bool
     mp_env: Table | None
+    #: The Date and Server lines of the server that the response comes from, where that is another one.
+    mp_origin: bytes
 
     @property
     def mp_log(self) -> ErrorLog:
@@ -207,7 +209,7 @@ class ResponseHead:
             phrase = self.mp_status_line[4:]
         elif status not in REASONS:
             status = constants.HTTP_INTERNAL_SERVER_ERROR  # (a name of its own would be needed, by status_line)
-        lines = [b"", self.mp_clock.lines(self.mp_request_time)]
+        lines = [b"", self.mp_origin or self.mp_clock.lines(self.mp_request_time)]
         framing = self.mp_framing(status, size, last, minor)
         if status in CLOSING or (link.keep_alive and self.mp_closing_asked()):
             link.keep_alive = False

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from mpserver.config import lexer
 from mpserver.config.branches import BRANCHES, Branch
-from mpserver.config.entries import FILES, Entry
+from mpserver.config.entries import FILES, PROXIES, Entry
 from mpserver.config.methods import Methods
 from mpserver.config.override import Allowed
 from mpserver.config.registry import Args, Call, Directive, Registry, Section, Where, short
@@ -220,6 +220,8 @@ class Compiler:
         )
         if kind.family == "files":
             scope.conf[FILES] = (*scope.conf[FILES], entry)
+        elif kind.family == "proxy":
+            scope.server[PROXIES] = (*scope.server.values.get(PROXIES, ()), entry)
         elif kind.family == "directory":
             scope.directories.append(entry)
         else:

@@ -83,6 +83,9 @@ class Entry:
         return cls(kind, pattern, meant, conf)
 
 
+#: The Proxy sections of a server, which hold for URLs of other servers (httpd's mod_proxy).
+PROXIES: Setting[tuple[Entry, ...]] = Setting("Proxy", (), append)
+
 #: The Files sections that a scope brings; they are tested after all directories are merged.
 FILES: Setting[tuple[Entry, ...]] = Setting("files", (), append)
 

@@ -13,7 +13,7 @@ class SectionKind(NamedTuple):
     """A kind of section: its name as httpd spells it, what it is matched with, and how."""
 
     name: str
-    family: str  # "host", "directory", "files", "location" or "branch"
+    family: str  # "host", "directory", "files", "location", "proxy" or "branch"
     regex: bool
 
 
@@ -28,6 +28,8 @@ SECTIONS: Mapping[str, SectionKind] = {
         SectionKind("FilesMatch", "files", True),
         SectionKind("Location", "location", False),
         SectionKind("LocationMatch", "location", True),
+        SectionKind("Proxy", "proxy", False),
+        SectionKind("ProxyMatch", "proxy", True),
         SectionKind("If", "branch", False),
         SectionKind("ElseIf", "branch", False),
         SectionKind("Else", "branch", False),
@@ -43,7 +45,7 @@ def make_entry(kind: str, family: str, pattern: str, *, is_regex: bool) -> Entry
     elif is_regex:
         meant = REGEX
     elif is_wild(pattern):
-        meant = NAME_GLOB if family == "files" else PATH_GLOB
+        meant = PATH_GLOB if family in ("directory", "location") else NAME_GLOB
     entry = Entry(kind, pattern, meant)
     entry.compile()
     return entry

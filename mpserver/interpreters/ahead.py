@@ -38,6 +38,8 @@ LATE = (
     "mpserver.modules.core.errorpage",
     "mpserver.modules.core.files",
     "mpserver.modules.expressions",
+    "mpserver.modules.proxy.handler",
+    "mpserver.modules.proxy.mapping",
     "mpserver.modules.python.connection_handlers",
     "mpserver.modules.python.filters",
     "mpserver.modules.python.placing",

@@ -6,9 +6,9 @@ decides.
 
 from __future__ import annotations
 
-from mpserver.modules import python
+from mpserver.modules import mpm, python
 from mpserver.phases import facts
-from mpserver.serving.lifetime import InterpreterLifetime
+from mpserver.serving.lifetime import UNLIMITED, InterpreterLifetime
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 def lifetime(configuration: Finished, where: InterpreterId) -> InterpreterLifetime:
     """The lifetime of an interpreter: what the main server says where no section is known to use its name."""
+    if where.name in mpm.THREADED:
+        return UNLIMITED  # (no application is there)
     told = facts.lifetime(configuration, where.name)
     if told is not None:
         return InterpreterLifetime(*told)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def _engine(boot: Boot) -> type[Interpreter]:
     """What the MPM and PythonInterpMaxRequests want; only that is loaded."""
     limited = boot.lifetime.requests > 0
-    if mpm.is_threaded(boot.configuration):
+    if mpm.is_threaded(boot.configuration) or boot.interpreter_id.name in mpm.THREADED:
         from mpserver.interpreters.threaded import LimitedThreadedInterpreter, ThreadedInterpreter
 
         return LimitedThreadedInterpreter if limited else ThreadedInterpreter

@@ -52,7 +52,7 @@ class ThreadedInterpreter(Interpreter):
 
     def __init__(self, boot: Boot, inbox: socket.socket, preloaded: Preloaded | None = None) -> None:
         super().__init__(boot, inbox, preloaded)
-        threads = mpm.limits_of(boot.configuration).threads
+        threads = mpm.threads_of(boot.configuration, boot.interpreter_id.name)
         work = self._work_or_handle if self.connection_handlers is not None else self._work
         self.pool = ThreadPool(boot.interpreter_id.name, threads, work, self.scoreboard_entry.threads)
         self.deadline = float("inf")

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from mpserver.modules.hooks import ANY_HANDLER, PACKAGE, SCRIPT_HANDLER, TRACE_HANDLER, Known, Part
+from mpserver.modules.hooks import (
+    ANY_HANDLER,
+    PACKAGE,
+    PROXY_HANDLER,
+    PROXY_PREFIX,
+    SCRIPT_HANDLER,
+    TRACE_HANDLER,
+    Known,
+    Part,
+)
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,6 +53,8 @@ TABLE = (
     Known("mod_auth_basic.c", "auth_basic_module", "auth_basic", CONFIGURED),
     Known("mod_auth_digest.c", "auth_digest_module", "auth_digest", CONFIGURED),
     Known("mod_ssl.c", "ssl_module", "ssl", CONFIGURED),
+    Known("mod_proxy.c", "proxy_module", "proxy", CONFIGURED, handlers=(PROXY_HANDLER, PROXY_PREFIX)),
+    Known("mod_proxy_http.c", "proxy_http_module"),  # http:// and https:// in mod_proxy
     Known("mod_mime.c", "mime_module", "mime", ALWAYS),
     Known("mod_negotiation.c", "negotiation_module", "negotiation", CONFIGURED, handlers=("type-map",)),
     Known("mod_dir.c", "dir_module", "dir", ALWAYS),

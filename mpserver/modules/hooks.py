@@ -18,6 +18,8 @@ with a `Step`:
     needs_interpreter  whether the requests have to run in an interpreter for applications: a bool
     interpreter        in which: an `InterpreterChoice`
     interpreters       in which ones its phases have to run, by their names: a mapping to `InterpreterChoice`
+    own_interpreter    the name of an interpreter of the server's own for requests that need none for applications, but
+                       would hold others up where they are: a str
     post_read_request  before anything is known but the head
     translate_name     sets the file: OK, or DECLINED for the next module
     map_to_storage     checks the way to the file
@@ -66,7 +68,7 @@ that has to be first or last of a hook says so in its ``ORDER``, by the hook's n
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 
 from mpserver.errors import Unread, is_crowded
@@ -98,6 +100,10 @@ ANY_HANDLER = "*"
 TRACE_HANDLER = "httpd/trace"
 #: The name of the handler for CGI scripts.
 SCRIPT_HANDLER = "cgi-script"
+
+#: The name of the handler for requests that are another server's to answer, and of that to which it is told (as a URL
+#: behind the colon).
+PROXY_HANDLER, PROXY_PREFIX = "proxy-server", "proxy:"
 
 #: Where the modules are.
 PACKAGE = "mpserver.modules"
@@ -195,12 +201,14 @@ class InterpreterChoice(NamedTuple):
 class Translation(NamedTuple):
     """What a path stands for: a file (None: for no file), and the handler that is forced on it.
 
-    ``answer``: answers its requests, before anything else is looked at; it returns the status.
+    ``answer``: answers its requests, before anything else is looked at; it returns the status. ``sections``: what is
+    named is no file but the resource of another server, and these hold for it in place of those of directories.
     """
 
     filename: str | None
     handler: str | None = None
     answer: Step | None = None
+    sections: tuple[Conf, ...] | None = None
 
 
 #: Gets a decoded path without double slashes, the configuration of the Locations that it lies in, and the server.
@@ -249,6 +257,10 @@ class Engine(Protocol):
         """The names of the modules that LoadModule names."""
 
     @property
+    def kept(self) -> dict[str, Any]:
+        """What modules keep for all plans of the interpreter, by their names."""
+
+    @property
     def one_process(self) -> bool:
         """Whether somebody may sit at the terminal (-X, -DONE_PROCESS)."""
 
@@ -279,6 +291,11 @@ def go_on(req: Request, status: int) -> int:
     if req.mp_is_lookup:
         return constants.DONE
     return req.mp_plan.content(req) or constants.DONE
+
+
+def prefix_of(handler: str) -> str:
+    """What a content handler is found by whose name says what it is to do: all up to the colon, with that."""
+    return handler[: handler.find(":") + 1]
 
 
 class Planning:
@@ -350,11 +367,17 @@ class Planning:
 
     def handler(self, name: str) -> Step | None:
         """A content handler by its name; None if no module has it."""
-        owner = self._table.handlers.get(name)
+        owner = self._table.owner(name)
         if owner is None:
             return None
         found: Mapping[str, Step] = self.require(owner).handlers(self)
-        return found.get(name)
+        return found.get(name) or found.get(prefix_of(name))
+
+    def require_handlers(self, names: Iterable[str | None]) -> None:
+        """Have the modules take part whose handlers are among names that say more than the handler's own."""
+        for name in names:
+            if name is not None and ":" in name and (owner := self._table.owner(name)) is not None:
+                self.require(owner)
 
     def own_handler(self, name: str) -> Step:
         """The same of a handler that is there in any case. :raises KeyError: it is not."""
@@ -394,6 +417,10 @@ class HookTable:
         self.filters = {name: known.folder for known in table for name in known.filters}
         #: The modules that took part in something so far.
         self.loaded: set[str] = set()
+
+    def owner(self, handler: str) -> str | None:
+        """The folder of the module that has a content handler."""
+        return self.handlers.get(handler) or self.handlers.get(prefix_of(handler))
 
     def active(self, *confs: Conf) -> frozenset[str]:
         """The folders of the modules that one of these has a setting of, and of those that always take part."""

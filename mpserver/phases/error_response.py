@@ -86,7 +86,8 @@ class Answers:
         kept = {name: headers.get(name) if headers else None for name in ("Location", "Allow")}
         req.mp_headers_out = None
         req.mp_drop_framing()
-        req.mp_status_line = None
+        if not req.mp_proxyreq:  # (the phrase of another server stays, as in httpd)
+            req.mp_status_line = None
         if kept["Location"] is not None and status < 400:
             req.headers_out["Location"] = kept["Location"]
         document = req.mp_plan.error_documents.get(status)

@@ -43,7 +43,7 @@ class Located:
         resource = self.resource
         if resource.status:
             return False
-        if resource.filename is None:
+        if resource.filename is None or resource.is_elsewhere:
             return True
         # behind a file nothing exists, so the file alone decides; a directory may get what was missing
         return resource.finfo is not None and not (resource.path_info and S_ISDIR(resource.finfo.st_mode))

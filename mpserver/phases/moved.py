@@ -12,12 +12,12 @@ from mpserver.api import constants
 from mpserver.config.sections import merge
 from mpserver.errors import ClientGone, Moves, RequestError
 from mpserver.http1.percent import encode_path
-from mpserver.modules.hooks import TRACE_HANDLER
+from mpserver.modules.hooks import PROXY_HANDLER, PROXY_PREFIX, TRACE_HANDLER
 from mpserver.phases.located import Located
 from mpserver.phases.plan import Plan, plan_of
 from mpserver.phases.redirects import Redirects
 from mpserver.phases.running import run_steps
-from mpserver.phases.translate import Resource, normalize, resolve, walk
+from mpserver.phases.translate import Resource, elsewhere, normalize, resolve, walk
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -67,7 +67,9 @@ class MovedRequests(Redirects):
         resource, plan = located.resource, located.plan
         if resource.status:
             return self.turn_away(req, resource)
-        return plan.named(TRACE_HANDLER)(req) if req.mp_method == "TRACE" else self._run(req, plan)
+        if req.mp_method == "TRACE" and not resource.is_elsewhere:
+            return plan.named(TRACE_HANDLER)(req)
+        return self._run(req, plan)
 
     def turn_away(self, req: Request, resource: Resource) -> int:
         """What a request stands for is refused before its phases. :returns: the status."""
@@ -126,7 +128,10 @@ class MovedRequests(Redirects):
         """
         planner = self.planner
         host = planner.host(req.mp_server)
-        if translated and req.mp_filename is not None:
+        if translated and req.mp_proxyreq and (req.mp_filename or "").startswith(PROXY_PREFIX):
+            resource = elsewhere(host.server, req.mp_uri, req.mp_filename or "")
+            resource.handler = PROXY_HANDLER
+        elif translated and req.mp_filename is not None:
             resource = walk(host.server, req.mp_uri, req.mp_filename, planner.htaccess, beside)
         elif req.mp_uri == "*":
             return planner.locate(host, "*")
@@ -210,7 +215,12 @@ class MovedRequests(Redirects):
     def _resource(self, host: Host, place: Place) -> Resource:
         if place.file is None:
             return Resource(place.uri, merge(host.server, place.uri, (), None, ""))
-        resource = walk(host.server, place.uri, place.file, self.planner.htaccess)
+        if place.file.startswith(PROXY_PREFIX):
+            resource = resolve(host.site, encode_path(place.uri), self.planner.htaccess)
+            if not resource.is_elsewhere:
+                resource = elsewhere(host.server, place.uri, place.file)
+        else:
+            resource = walk(host.server, place.uri, place.file, self.planner.htaccess)
         resource.handler = place.handler
         return resource
 

@@ -75,7 +75,7 @@ class Pipeline(MovedRequests):
         status = resource.status
         if status:
             self.turn_away(req, resource)
-        elif req.mp_method == "TRACE":
+        elif req.mp_method == "TRACE" and not resource.is_elsewhere:
             status = plan.named(TRACE_HANDLER)(req)
         else:
             try:

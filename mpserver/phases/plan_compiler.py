@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mpserver.modules.core import SET_HANDLER
 from mpserver.modules.hooks import HookTable, Insertion, InterpreterChoice, Planning
+from mpserver.modules.mime import ADD_HANDLER
 from mpserver.modules.python.environment import Environment
 from mpserver.phases.filters import PlanFilters
 from mpserver.phases.plan import InterpreterId, Plan
@@ -33,11 +35,15 @@ def compile_plan(table: HookTable, engine: Engine, site: Site, conf: Conf, filen
     """The plan of requests with this configuration; ``filename``: of the request that it is first made for."""
     plan = Plan(site.server, conf)
     planning = Planning(table, engine, plan, site.server, site.name, site.log, filename)
+    planning.require_handlers((conf[SET_HANDLER], *conf[ADD_HANDLER].values()))
     insertions: list[Insertion] = planning.ask("insert_filter")
     planning.names = frozenset(name for insertion in insertions for name in insertion.names)
     planning.require_owners()
     plan.needs_python = any(planning.ask("needs_interpreter"))
     plan.interpreter, plan.interpreter_id = _interpreter(planning, engine.environments)
+    if not plan.needs_python and (own := planning.ask("own_interpreter")):
+        plan.needs_python, plan.interpreter = True, own[0]
+        plan.interpreter_id = identify(own[0], "auto")
     plan.interpreters = {
         phase: _identify(choice) for found in planning.ask("interpreters") for phase, choice in found.items()
     }

@@ -71,6 +71,8 @@ class Planner:
         self._generation = generation
         self.loader = loader
         self.environments = environments
+        #: See `mpserver.modules.hooks.Engine`.
+        self.kept: dict[str, Any] = {}
         #: The modules' part in requests.
         self._table = HookTable(TABLE)
         self._detours = detours

@@ -59,8 +59,8 @@ class Resource:
     """
 
     __slots__ = (
-        "answer", "conf", "filename", "finfo", "handler", "is_directory", "level", "path_info", "reason", "status",
-        "uri",
+        "answer", "conf", "filename", "finfo", "handler", "is_directory", "is_elsewhere", "level", "path_info",
+        "reason", "status", "uri",
     )  # fmt: skip
 
     def __init__(self, uri: str, conf: Conf) -> None:
@@ -73,6 +73,8 @@ class Resource:
         #: What stat says of the file; None if there is none.
         self.finfo: os.stat_result | None = None
         self.is_directory = False
+        #: It is another server's: there is no file.
+        self.is_elsewhere = False
         #: The handler that a ScriptAlias forces.
         self.handler: str | None = None
         self.status = 0
@@ -181,10 +183,28 @@ def resolve(site: Paths, uri: str, htaccess: HtaccessLookup | None, beside: str 
                 return Resource(path, conf).answered(found.answer)
             if found.filename is None:
                 return Resource(path, conf)
+            if found.sections is not None:
+                return elsewhere(server, path, found.filename, found.sections)
             resource = walk(server, path, found.filename, htaccess, beside)
             resource.handler = found.handler
             return resource
     return Resource(path, conf)
+
+
+def elsewhere(server: Server, path: str, name: str, sections: Sequence[Conf] = ()) -> Resource:
+    """The resource of another server.
+
+    :param path: decoded, for Location sections.
+    :param name: what it has as its file's name.
+    :param sections: hold for it in place of those of directories.
+    """
+    its = server.sections
+    conf = its.base
+    for section in (*sections, *(entry.conf for entry in its.for_location(path))):
+        conf = its.step(conf, section)
+    resource = Resource(path, conf)
+    resource.filename, resource.is_elsewhere = name, True
+    return resource
 
 
 class Paths(Protocol):

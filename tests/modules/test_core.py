@@ -290,6 +290,9 @@ SSL_CONTEXTS = {
 CONTEXTS = {
     (Where.SERVER | Where.VHOST, Override.NONE): (
         "AllowEncodedSlashes MergeSlashes "
+        "AllowCONNECT BalancerGrowth BalancerInherit BalancerPersist NoProxy ProxyBadHeader ProxyBlock ProxyDomain "
+        "ProxyIOBufferSize ProxyMaxForwards ProxyPassInherit ProxyReceiveBufferSize ProxyRemote ProxyRemoteMatch "
+        "ProxyRequests ProxySourceAddress ProxyStatus ProxyTimeout ProxyVia "
         "AccessFileName AliasMatch CustomLog DocumentRoot ErrorLog KeepAlive KeepAliveTimeout LimitRequestFields "
         "LimitRequestFieldSize LimitRequestLine LogFormat MaxKeepAliveRequests PythonConnectionHandler PythonImport "
         "PythonOptimize "
@@ -309,6 +312,9 @@ CONTEXTS = {
         "NameVirtualHost Suexec ThreadStackSize"
     ),
     (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
+        "ProxyAddHeaders ProxyErrorOverride ProxyPass ProxyPassInterpolateEnv "
+        "ProxyPassMatch ProxyPassReverse ProxyPassReverseCookieDomain ProxyPassReverseCookiePath ProxyPreserveHost "
+        "ProxySet "
         "Alias CGIScriptTimeout HostnameLookups LogLevel PythonExecutable PythonInputFilter "
         "PythonInterpBackend PythonInterpMaxMemory PythonInterpNice PythonInterpPreload PythonInterpUser "
         "PythonOutputFilter PythonRequestTimeout "

@@ -56,6 +56,7 @@ from mpserver.modules.core import (
     options_directive,
     server_directives,
 )
+from mpserver.modules.hooks import PROXY_PREFIX
 from mpserver.modules.mpm.directives import CORE_DIRECTIVES
 
 #: The keywords of LogLevel, in the order of their numbers.
@@ -225,6 +226,12 @@ def _lower(call: Call, word: str) -> str:
     return values.filled(call, word).lower()
 
 
+def _handler(call: Call, word: str) -> str:
+    """The name of a handler; what follows the colon of ``proxy:`` is a URL, or the path of a socket."""
+    lower = _lower(call, word)
+    return PROXY_PREFIX + word[len(PROXY_PREFIX) :] if lower.startswith(PROXY_PREFIX) else lower
+
+
 _TOKENS = {
     "full": "full",
     "os": "os",
@@ -379,7 +386,7 @@ DIRECTIVES: tuple[Directive, ...] = (
         "SetHandler",
         Args.TAKE1,
         EVERYWHERE,
-        values.directory(SET_HANDLER, values.optional(_lower)),
+        values.directory(SET_HANDLER, values.optional(_handler)),
         Override.FILEINFO,
         "a handler's name, or None",
     ),

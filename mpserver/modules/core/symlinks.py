@@ -27,7 +27,7 @@ def step(server: Server, htaccess: HtaccessLookup) -> Callable[[Request], int]:
     """The step of a plan that looks at them."""
 
     def look(req: Request) -> int:
-        if req.mp_filename is None:
+        if req.mp_filename is None or req.mp_proxyreq:
             return constants.OK
         refused = first_refused(server, req.mp_uri, req.mp_filename, htaccess)
         if refused is None:

@@ -37,6 +37,11 @@ HIGHEST_LIMIT = 20000
 #: The most that ThreadLimit can be, as in httpd.
 HIGHEST_THREAD_LIMIT = 20000
 
+#: The interpreters of the server's own that serve many requests at a time under either MPM: these wait for others most
+#: of the time. And how many threads each has under prefork.
+THREADED = frozenset({"(proxy)"})
+THREADS_OF_OWN = 64
+
 #: What worker has without ServerLimit and StartServers.
 _WORKER_SERVERS = 16
 _WORKER_START = 3
@@ -80,6 +85,12 @@ def is_threaded(configuration: Configuration) -> bool:
 def limits_of(configuration: Configuration) -> Limits:
     """The numbers in effect for the MPM that a configuration chose."""
     return limits(configuration.main.conf, is_threaded(configuration))
+
+
+def threads_of(configuration: Configuration, interpreter: str) -> int:
+    """How many threads an interpreter of a name has."""
+    threads = limits_of(configuration).threads
+    return max(threads, THREADS_OF_OWN) if interpreter in THREADED else threads
 
 
 def limits(conf: Conf, threaded: bool = False) -> Limits:

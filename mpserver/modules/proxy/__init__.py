@@ -1,0 +1,95 @@
+"""Requests that other servers answer (httpd's mod_proxy, with mod_proxy_http, _fcgi, _uwsgi and _balancer).
+
+mapping     from the path of a request to the URL of another server, and what hides that one in its answers
+targets     a URL taken apart
+parameters  what is said of a server behind this one: timeouts, how often it is tried again
+balancers   which of several servers gets a request
+backends    connections to them, which are used again
+exchange    one request and its answer, in both directions at a time, in bounded memory
+handler     the content handler: all of it together
+
+Forward proxies are not there: what is asked for never names the server that is asked.
+"""
+
+from __future__ import annotations
+
+from mpserver.config.settings import Setting, append, update
+from mpserver.typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import re
+
+#: The interpreter of the server's own that proxied requests are served in: they wait for others most of the time, so
+#: it has threads under either MPM.
+INTERPRETER = "(proxy)"
+
+#: A parameter's value, as `mpserver.modules.proxy.parameters` reads it.
+Parameter = str | int | float | bool
+
+
+class Pass(NamedTuple):
+    """ProxyPass or ProxyPassMatch: a URI prefix or a pattern, and the URL that it leads to ("": to none)."""
+
+    prefix: str
+    pattern: re.Pattern[str] | None
+    target: str
+    #: The path goes on as it came, not decoded and encoded anew.
+    nocanon: bool = False
+    #: The query does not go on.
+    noquery: bool = False
+
+
+class Reverse(NamedTuple):
+    """ProxyPassReverse and its kin: what an answer says, and what the client is told in its place."""
+
+    told: str
+    shown: str
+
+
+class Member(NamedTuple):
+    """BalancerMember: its URL and what is said of it."""
+
+    url: str
+    parameters: dict[str, Parameter]
+
+
+class Override(NamedTuple):
+    """ProxyErrorOverride: whether the server's own pages take the place of others', and for which statuses (all)."""
+
+    on: bool
+    statuses: tuple[int, ...] = ()
+
+
+# ---- of servers
+
+#: In httpd's order: the main server's come first.
+PASSES: Setting[tuple[Pass, ...]] = Setting("ProxyPass", (), append)
+PASS_INHERIT = Setting("ProxyPassInherit", True)
+#: What is said of servers, by the beginning of their URLs; of balancers by ``balancer://name``.
+WORKERS: Setting[dict[str, dict[str, Parameter]]] = Setting("parameters of ProxyPass", {}, update)
+#: The members of balancers, by these names.
+MEMBERS: Setting[dict[str, tuple[Member, ...]]] = Setting("BalancerMember", {}, update)
+#: In seconds; None: as Timeout.
+TIMEOUT: Setting[float | None] = Setting("ProxyTimeout", None)
+VIA = Setting("ProxyVia", "off")
+#: How often a request may be passed on; -1: nothing is said of it.
+MAX_FORWARDS = Setting("ProxyMaxForwards", -1)
+#: Whether a line of an answer's head that is none is left out; otherwise the answer is refused.
+IGNORE_BAD_HEADERS = Setting("ProxyBadHeader Ignore", False)
+#: The address that connections come from.
+SOURCE_ADDRESS: Setting[str | None] = Setting("ProxySourceAddress", None)
+
+# ---- of directories
+
+#: The ProxyPass of the innermost Location.
+LOCATION_PASS: Setting[Pass | None] = Setting("ProxyPass in Location", None)
+#: What has led a request to another server; None: nothing.
+PASSED: Setting[Pass | None] = Setting("the ProxyPass in effect", None)
+REVERSES: Setting[tuple[Reverse, ...]] = Setting("ProxyPassReverse", (), append)
+COOKIE_DOMAINS: Setting[tuple[Reverse, ...]] = Setting("ProxyPassReverseCookieDomain", (), append)
+COOKIE_PATHS: Setting[tuple[Reverse, ...]] = Setting("ProxyPassReverseCookiePath", (), append)
+PRESERVE_HOST = Setting("ProxyPreserveHost", False)
+ADD_HEADERS = Setting("ProxyAddHeaders", True)
+ERROR_OVERRIDE: Setting[Override] = Setting("ProxyErrorOverride", Override(False))
+#: What a FastCGI server is: FPM (a path without a scheme), or any (mod_proxy_fcgi).
+FCGI_TYPE = Setting("ProxyFCGIBackendType", "fpm")

@@ -1,0 +1,105 @@
+"""The head of a request as another server gets it."""
+
+from __future__ import annotations
+
+from mpserver import lazyre
+from mpserver.api.input import Input
+from mpserver.http1 import percent
+from mpserver.http1.fields import is_token
+from mpserver.http1.wire import encoded
+from mpserver.modules.proxy import ADD_HEADERS, PRESERVE_HOST, VIA
+from mpserver.modules.proxy.targets import PORTS, UPGRADING, Target
+from mpserver.typing import TYPE_CHECKING
+from mpserver.version import VERSION
+
+if TYPE_CHECKING:
+    from mpserver.api.request import Request
+
+#: What is about the client's own connection, and what the server itself says.
+OWN = frozenset(
+    {
+        "connection", "keep-alive", "proxy-connection", "proxy-authorization", "te", "trailer", "trailers",
+        "transfer-encoding", "upgrade", "expect", "content-length", "host", "proxy",
+    }
+)  # fmt: skip
+_LINE_ENDS = lazyre.compile(r"[\r\n\x00]")
+
+#: The length of a body that goes on in chunks, and of none.
+IN_CHUNKS, NONE = -1, -2
+
+
+def body_length(req: Request) -> int:
+    """The length of a request's body as it goes on, `IN_CHUNKS` or `NONE`."""
+    body = req.mp_input
+    length = req.mp_head.length
+    if body is None or not length:
+        told = req.mp_head.get("content-length")
+        return NONE if told is None else 0
+    return length if length > 0 and type(body) is Input else IN_CHUNKS
+
+
+def file_path(req: Request) -> str:
+    """The path of a request's file, with what follows it, as a part of a URL."""
+    return percent.encode_path((req.mp_filename or "") + (req.mp_path_info or ""))
+
+
+def forwarded_fields(req: Request) -> list[tuple[str, str]]:
+    """The fields of a request that go on to another server, with what is told of where it comes from."""
+    table = req.headers_in
+    named = str(table.get("Connection") or "").lower().split(",")
+    left = OWN.union(word.strip() for word in named)
+    conf = req.mp_plan.conf
+    via = req.mp_host.server.conf[VIA]
+    if via == "block":
+        left = left.union(("via",))
+    pairs = [(name, value) for name, value in table.pairs() if name.lower() not in left]
+    if conf[ADD_HEADERS]:
+        _merge(pairs, "X-Forwarded-For", req.useragent_ip)
+        if (host := table.get("Host")) is not None:
+            _merge(pairs, "X-Forwarded-Host", str(host))
+        _merge(pairs, "X-Forwarded-Server", req.mp_host.name)
+    if via in ("on", "full"):
+        port = req.mp_link.connection().mp_local_addr[1]
+        software = f" (mpserver/{VERSION})" if via == "full" else ""
+        where = req.mp_host.name + (f":{port}" if port != (443 if req.mp_link.tls is not None else 80) else "")
+        _merge(pairs, "Via", f"1.{req.mp_head.minor} {where}{software}")
+    return [(name, value) for name, value in pairs if is_token(name) and not _LINE_ENDS.search(value)]
+
+
+def _merge(pairs: list[tuple[str, str]], name: str, value: str) -> None:
+    """Add a value behind those that there are (RFC 9110 5.3)."""
+    lower = name.lower()
+    before = [its for key, its in pairs if key.lower() == lower]
+    pairs[:] = [pair for pair in pairs if pair[0].lower() != lower]
+    pairs.append((name, ", ".join([*before, value])))
+
+
+def host_of(req: Request, target: Target) -> str:
+    """The Host field."""
+    if req.mp_plan.conf[PRESERVE_HOST] and (own := req.headers_in.get("Host")) is not None:
+        return str(own)
+    return host_in_url(target)
+
+
+def host_in_url(target: Target) -> str:
+    """The host of a URL, with the port where it is not the scheme's own."""
+    port = PORTS[UPGRADING.get(target.scheme, target.scheme)]
+    written = target.authority.removesuffix(f":{port}").removesuffix(":")
+    return written or "localhost"
+
+
+def head(req: Request, target: Target, length: int, upgrade: str, fields: list[tuple[str, str]]) -> bytes:
+    """The head for a server that speaks HTTP.
+
+    :param length: of the body, see `body_length`.
+    :param upgrade: the protocol that the connection is to have from then on; "": HTTP.
+    :param fields: those that go on.
+    """
+    lines = [f"{req.mp_method} {target.rest or '/'} HTTP/1.1", f"Host: {encoded(host_of(req, target))}"]
+    lines += [f"{name}: {encoded(value)}" for name, value in fields]
+    if length == IN_CHUNKS:
+        lines.append("Transfer-Encoding: chunked")
+    elif length != NONE:
+        lines.append(f"Content-Length: {length}")
+    lines += [f"Upgrade: {upgrade}", "Connection: Upgrade"] if upgrade else ["Connection: Keep-Alive"]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
