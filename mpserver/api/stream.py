@@ -71,5 +71,11 @@ class Link(Protocol):
     def receive(self) -> bytes:
         """Wait for bytes of the body. :raises ClientGone: none came within the timeout, or the client left."""
 
+    def receive_any(self) -> bytes:
+        """Wait for some bytes; empty once the client has closed. :raises ClientGone: it was silent, or is gone."""
+
+    def take_read(self) -> bytes:
+        """What was read and belongs to no request yet."""
+
     def unread(self, data: bytes) -> None:
         """Give back bytes that belong to the next request."""

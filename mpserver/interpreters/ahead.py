@@ -38,6 +38,7 @@ LATE = (
     "mpserver.modules.core.errorpage",
     "mpserver.modules.core.files",
     "mpserver.modules.expressions",
+    "mpserver.modules.proxy.encryption",
     "mpserver.modules.proxy.handler",
     "mpserver.modules.proxy.mapping",
     "mpserver.modules.python.connection_handlers",

@@ -55,6 +55,10 @@ TABLE = (
     Known("mod_ssl.c", "ssl_module", "ssl", CONFIGURED),
     Known("mod_proxy.c", "proxy_module", "proxy", CONFIGURED, handlers=(PROXY_HANDLER, PROXY_PREFIX)),
     Known("mod_proxy_http.c", "proxy_http_module"),  # http:// and https:// in mod_proxy
+    Known("mod_proxy_wstunnel.c", "proxy_wstunnel_module"),  # ws:// and wss://, and upgrade=
+    Known("mod_proxy_balancer.c", "proxy_balancer_module"),  # balancer://
+    Known("mod_lbmethod_byrequests.c", "lbmethod_byrequests_module"),
+    Known("mod_lbmethod_bybusyness.c", "lbmethod_bybusyness_module"),
     Known("mod_mime.c", "mime_module", "mime", ALWAYS),
     Known("mod_negotiation.c", "negotiation_module", "negotiation", CONFIGURED, handlers=("type-map",)),
     Known("mod_dir.c", "dir_module", "dir", ALWAYS),

@@ -98,6 +98,14 @@ class PageLink:
         """See `Link`: a part has no body."""
         return b""
 
+    def receive_any(self) -> bytes:
+        """There is nothing to receive."""
+        return b""
+
+    def take_read(self) -> bytes:
+        """As above."""
+        return b""
+
     def unread(self, data: bytes) -> None:
         """See `Link`."""
 

@@ -284,6 +284,12 @@ SSL_CONTEXTS = {
         "SSLCACertificateFile SSLCACertificatePath SSLCipherSuite SSLUserName SSLVerifyClient SSLVerifyDepth"
     ),
     (~Where(0), Override.OPTIONS): "SSLOptions",
+    (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
+        "SSLProxyCACertificateFile SSLProxyCACertificatePath SSLProxyCARevocationCheck SSLProxyCARevocationFile "
+        "SSLProxyCARevocationPath SSLProxyCheckPeerCN SSLProxyCheckPeerExpire SSLProxyCheckPeerName "
+        "SSLProxyCipherSuite SSLProxyEngine SSLProxyMachineCertificateChainFile SSLProxyMachineCertificateFile "
+        "SSLProxyMachineCertificatePath SSLProxyProtocol SSLProxyVerify SSLProxyVerifyDepth"
+    ),
 }
 
 #: Contexts and AllowOverride classes as `httpd -L` tells them, for each group of directives.
@@ -312,7 +318,7 @@ CONTEXTS = {
         "NameVirtualHost Suexec ThreadStackSize"
     ),
     (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
-        "ProxyAddHeaders ProxyErrorOverride ProxyPass ProxyPassInterpolateEnv "
+        "BalancerMember ProxyAddHeaders ProxyErrorOverride ProxyPass ProxyPassInterpolateEnv "
         "ProxyPassMatch ProxyPassReverse ProxyPassReverseCookieDomain ProxyPassReverseCookiePath ProxyPreserveHost "
         "ProxySet "
         "Alias CGIScriptTimeout HostnameLookups LogLevel PythonExecutable PythonInputFilter "

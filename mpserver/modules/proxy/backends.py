@@ -29,8 +29,10 @@ PIECE = 65536
 class Refused(Exception):
     """A server can't be asked: the status that the client gets, and why."""
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, status: int, reason: str, *, is_unreached: bool = False) -> None:
+        """``is_unreached``: there was no connection, so that nothing of the request was heard."""
         super().__init__(reason)
+        self.is_unreached = is_unreached
         self.status = status
         self.reason = reason
 
@@ -101,9 +103,13 @@ class Upstream:
     @property
     def is_silent(self) -> bool:
         """Whether it is open, and nothing has come that nobody asked for."""
-        poll = select.poll()
-        poll.register(self.fd, select.POLLIN)
-        return not poll.poll(0)
+        try:
+            self.wire.recv(1)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
 
 
 class Backends:
@@ -239,13 +245,15 @@ def _connected(family: int, address: object, name: str, timeout: float, source: 
             poll = select.poll()
             poll.register(sock.fileno(), select.POLLOUT)
             if not poll.poll(timeout * 1000):
-                raise Refused(503, f"attempt to connect to {name} failed: no answer within {timeout:g} s")
+                raise Refused(
+                    503, f"attempt to connect to {name} failed: no answer within {timeout:g} s", is_unreached=True
+                )
             error = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
         if error:
-            raise Refused(503, f"attempt to connect to {name} failed: {os.strerror(error)}")
+            raise Refused(503, f"attempt to connect to {name} failed: {os.strerror(error)}", is_unreached=True)
     except OSError as error:
         sock.close()
-        raise Refused(503, f"attempt to connect to {name} failed: {error.strerror}") from error
+        raise Refused(503, f"attempt to connect to {name} failed: {error.strerror}", is_unreached=True) from error
     except BaseException:
         sock.close()
         raise

@@ -16,6 +16,7 @@ from mpserver.modules.proxy import (
     IGNORE_BAD_HEADERS,
     LOCATION_PASS,
     MAX_FORWARDS,
+    MEMBERS,
     PASS_INHERIT,
     PASSES,
     PRESERVE_HOST,
@@ -24,6 +25,7 @@ from mpserver.modules.proxy import (
     TIMEOUT,
     VIA,
     WORKERS,
+    Member,
     Override,
     Pass,
     Reverse,
@@ -129,6 +131,24 @@ def _of_section(call: Call) -> str:
     if section.kind != "Proxy":
         raise ConfigError(f"{call.name} cannot occur within <{section.kind}> section")
     return section.path
+
+
+def _member(call: Call) -> None:
+    words = list(call.args)
+    balancer = _of_section(call)
+    if not balancer and words:
+        balancer = words.pop(0)
+    if not balancer.lower().startswith("balancer://"):
+        raise ConfigError(f"{call.name} must be in <Proxy balancer://name>, or begin with balancer://name")
+    if not words:
+        raise ConfigError(f"{call.name} must define remote proxy server: write its URL")
+    url = _checked(call, words[0])
+    if url.lower().startswith("balancer://"):
+        raise ConfigError(f"{call.name}: a balancer can't be a member of another")
+    key = targets.split_url(balancer)[0].lower()
+    told = parameters.read(call, words[1:], False)
+    before = call.server.values.get(MEMBERS, {})
+    call.server[MEMBERS] = {**before, key: (*before.get(key, ()), Member(url, told))}
 
 
 def _set(call: Call) -> None:
@@ -263,6 +283,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     Directive(
         "ProxySourceAddress", Args.TAKE1, SERVER_VHOST, values.server(SOURCE_ADDRESS, values.filled), help="an address"
     ),
+    Directive("BalancerMember", Args.ANY, Where.SERVER | Where.VHOST | Where.DIRECTORY, _member),
     Directive("ProxySet", Args.ITERATE, Where.SERVER | Where.VHOST | Where.DIRECTORY, _set, help="key=value"),
     Directive("ProxyRequests", Args.FLAG, SERVER_VHOST, _off_only(_FORWARD)),
     Directive(

@@ -9,8 +9,19 @@ from mpserver.api.error_log import ERROR
 from mpserver.errors import ClientGone, RequestError
 from mpserver.modules import core
 from mpserver.modules.hooks import PROXY_PREFIX, TRACE_HANDLER
-from mpserver.modules.proxy import MAX_FORWARDS, SOURCE_ADDRESS, TIMEOUT, WORKERS, Parameter, questions
+from mpserver.modules.proxy import (
+    MAX_FORWARDS,
+    MEMBERS,
+    SOURCE_ADDRESS,
+    TIMEOUT,
+    WORKERS,
+    Member,
+    Parameter,
+    questions,
+    tunnel,
+)
 from mpserver.modules.proxy.backends import Backends, Refused, Upstream
+from mpserver.modules.proxy.balancers import Balancer, Choice, route_of
 from mpserver.modules.proxy.exchange import Cut, HttpExchange, Stale
 from mpserver.modules.proxy.mapping import url_for
 from mpserver.modules.proxy.targets import Target, parse
@@ -18,6 +29,8 @@ from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
+    from mpserver.config.settings import Conf
+    from mpserver.modules.proxy.encryption import Encryption
 
 OK, DECLINED = constants.OK, constants.DECLINED
 
@@ -30,6 +43,8 @@ class Proxy:
 
     def __init__(self) -> None:
         self.backends = Backends()
+        self._balancers: dict[tuple[object, ...], Balancer] = {}
+        self._encryptions: dict[tuple[object, ...], Encryption] = {}
 
     def handle(self, req: Request) -> int:
         """Pass a request on. :returns: OK, DECLINED for one that is not for another server, or the status."""
@@ -60,33 +75,95 @@ class Proxy:
         target = parse(url)
         if target is None:
             raise Refused(constants.HTTP_FORBIDDEN, f"No protocol handler was valid for the URL {url}")
-        return self.ask(req, url, target, parameters_of(req, url))
-
-    def ask(self, req: Request, url: str, target: Target, parameters: Mapping[str, Parameter]) -> int:
-        """Ask one server. :raises Refused: it can't be asked, or does not answer."""
+        if target.scheme == "balancer":
+            return self._balance(req, target)
+        parameters = parameters_of(req, url)
         key = f"{target.socket}|{target.base}"
         if self.backends.fails(key):
             raise Refused(503, f"HTTP: disabled connection for ({target.name}): it could not be reached before (retry)")
+        return self._ask(req, key, target, parameters)
+
+    # ---- one of several
+
+    def _balance(self, req: Request, target: Target) -> int:
+        """Ask a member of a balancer, and another one where that can't be reached."""
+        conf = req.mp_host.server.conf
+        name = target.base.lower()
+        members = conf[MEMBERS].get(name, ())
+        parameters = conf[WORKERS].get(name, {})
+        balancer = self._balancer(name, members, parameters)
+        route = route_of(req, parameters)
+        tried: list[Choice] = []
+        while True:
+            choice = balancer.choose(route, tried)
+            if choice is None:
+                raise Refused(503, f"{name}: no member can be asked (all in error, or switched off)")
+            tried.append(choice)
+            told = {
+                **({"timeout": parameters["timeout"]} if "timeout" in parameters else {}),
+                **choice.member.parameters,
+            }
+            _tell_route(req, target.host, choice, route)
+            try:
+                status = self._ask(req, choice.key, choice.target._replace(rest=_joined(choice, target)), told)
+                self._judge(req, balancer, choice, req.mp_status if status == OK else status)
+                return status
+            except Refused as error:
+                if error.status == 504 and parameters.get("failontimeout"):
+                    self.backends.failed(choice.key, told)
+                if not error.is_unreached or len(tried) > balancer.attempts:
+                    raise
+                _log(req, error.reason)
+            finally:
+                balancer.released(choice)
+
+    def _balancer(self, name: str, members: tuple[Member, ...], parameters: Mapping[str, Parameter]) -> Balancer:
+        key = (name, tuple((member.url, *member.parameters.items()) for member in members), *parameters.items())
+        found = self._balancers.get(key)
+        if found is None:
+            made = Balancer(members, parameters, self.backends.fails, self.backends.recovered)
+            found = self._balancers.setdefault(key, made)  # (atomic: threads that come together get the same)
+        return found
+
+    def _judge(self, req: Request, balancer: Balancer, choice: Choice, status: int) -> None:
+        """What the status of an answer says of its member (failonstatus)."""
+        told = str(balancer.parameters.get("failonstatus", ""))
+        if told and str(status) in told.split(","):
+            self.backends.failed(choice.key, choice.member.parameters)
+            _log(req, f"{choice.url} answered with {status}, and is left alone (failonstatus)")
+
+    # ---- one server
+
+    def _ask(self, req: Request, known_as: str, target: Target, parameters: Mapping[str, Parameter]) -> int:
+        """Ask a server.
+
+        :param known_as: what is remembered of it by this name: whether it is left alone.
+        :raises Refused: it can't be asked, or does not answer.
+        """
         conf = req.mp_host.server.conf
         timeout = float(parameters.get("timeout", conf[TIMEOUT] or req.mp_server_object.timeout))
+        encryptor = self._encryption(req.mp_plan.conf) if target.is_encrypted else None
+        # (what was looked at for one request is not enough for another with other settings)
+        key = f"{target.socket}|{target.base}|{'' if encryptor is None else encryptor.settings}"
         length = questions.body_length(req)
-        first = questions.head(req, target, length, "", questions.forwarded_fields(req))
+        upgrade = tunnel.wanted(req, target.scheme, parameters)
+        first = questions.head(req, target, length, upgrade, questions.forwarded_fields(req))
         fresh = bool(parameters.get("disablereuse")) or parameters.get("enablereuse") is False
         reuses, again = not fresh, False
         while True:
             try:
                 upstream = self.backends.connect(
-                    key, target, parameters, timeout, conf[SOURCE_ADDRESS], None, fresh=fresh or again
+                    key, target, parameters, timeout, conf[SOURCE_ADDRESS], encryptor, fresh=fresh or again
                 )  # fmt: skip
             except Refused as error:
-                if error.status == 503:
-                    self.backends.failed(key, parameters)
+                if error.is_unreached:
+                    self.backends.failed(known_as, parameters)
                 raise
-            self.backends.recovered(key)
+            self.backends.recovered(known_as)
             exchange = HttpExchange(
                 req, upstream, timeout, length, flushes=parameters.get("flushpackets") == "on", reads=not again
             )  # fmt: skip
-            exchange.name = target.name
+            exchange.name, exchange.upgrade = target.name, upgrade
             if "responsefieldsize" in parameters:
                 exchange.longest = int(parameters["responsefieldsize"])
             try:
@@ -96,11 +173,40 @@ class Proxy:
                     raise Refused(502, f"error reading from remote server {target.name}: it is gone") from None
                 first, again = stale.sent, True
 
+    def _encryption(self, conf: Conf) -> Encryption:
+        """How TLS is spoken with servers behind, made once for equal settings."""
+        from mpserver.modules import ssl  # (few have servers behind that speak it)
+        from mpserver.modules.proxy.encryption import Encryption
+
+        key = tuple(conf[setting] for setting in ssl.PROXY_SETTINGS)
+        found = self._encryptions.get(key)
+        if found is None:
+            found = self._encryptions.setdefault(key, Encryption(conf))
+        return found
+
+
+def _tell_route(req: Request, name: str, choice: Choice, route: str) -> None:
+    """The variables of a balancer, with which a header can keep the route (mod_proxy_balancer)."""
+    env, own = req.subprocess_env, str(choice.said("route", ""))
+    env["BALANCER_NAME"], env["BALANCER_WORKER_NAME"] = f"balancer://{name}", choice.url
+    env["BALANCER_WORKER_ROUTE"] = own
+    if route:
+        env["BALANCER_SESSION_ROUTE"] = route
+    if own and own != route:
+        env["BALANCER_ROUTE_CHANGED"] = "1"
+
+
+def _joined(choice: Choice, target: Target) -> str:
+    """The path of a request at a member, whose URL may have a path, too."""
+    return choice.target.rest.removesuffix("/") + (target.rest or "/")
+
 
 def _run(exchange: HttpExchange, upstream: Upstream, first: bytes, reuses: bool) -> int:
     """One exchange, and what becomes of its connection."""
     try:
         status = exchange.run(first)
+        if exchange.tunnelled is not None and exchange.answer is not None:
+            tunnel.run(exchange.req, upstream, exchange.answer, exchange.tunnelled, exchange.timeout)
     except BaseException:
         upstream.close()
         raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 
 from mpserver.config.settings import Setting
-from mpserver.typing import NamedTuple
+from mpserver.typing import Any, NamedTuple
 
 #: The name of the module for LoadModule.
 MODULE = "ssl_module"
@@ -88,3 +88,27 @@ REQUIRE_SSL: Setting[bool] = Setting("SSLRequireSSL", False)
 #: Expressions in the syntax of SSLRequire, all of which have to hold.
 REQUIRE: Setting[tuple[str, ...]] = Setting("SSLRequire", (), lambda outer, inner: outer + inner)
 USER_NAME: Setting[str | None] = Setting("SSLUserName", None)
+
+
+class ProxyCheck(NamedTuple):
+    """What is looked at in the certificates of servers behind: SSLProxyCheckPeerName and SSLProxyCheckPeerExpire."""
+
+    name: bool = True
+    expires: bool = True
+
+
+#: TLS with the servers behind (mod_proxy). Directory level: Proxy sections may say it, too.
+PROXY_ENGINE: Setting[bool] = Setting("SSLProxyEngine", False)
+PROXY_VERIFY: Setting[bool] = Setting("SSLProxyVerify", False)
+PROXY_CHECK: Setting[ProxyCheck] = Setting("SSLProxyCheckPeerName", ProxyCheck())
+#: Names of protocols, the lowest and the highest; none: what OpenSSL has.
+PROXY_PROTOCOLS: Setting[tuple[str, ...]] = Setting("SSLProxyProtocol", ())
+PROXY_CIPHERS: Setting[str] = Setting("SSLProxyCipherSuite", "")
+#: Files, and a folder; "": none.
+PROXY_AUTHORITY_FILE: Setting[str] = Setting("SSLProxyCACertificateFile", "")
+PROXY_AUTHORITY_PATH: Setting[str] = Setting("SSLProxyCACertificatePath", "")
+PROXY_CERTIFICATE: Setting[str] = Setting("SSLProxyMachineCertificateFile", "")
+PROXY_SETTINGS: tuple[Setting[Any], ...] = (
+    PROXY_ENGINE, PROXY_VERIFY, PROXY_CHECK, PROXY_PROTOCOLS, PROXY_CIPHERS, PROXY_AUTHORITY_FILE, PROXY_AUTHORITY_PATH,
+    PROXY_CERTIFICATE,
+)  # fmt: skip

@@ -11,6 +11,7 @@ from mpserver.errors import ConfigError
 from mpserver.modules import ssl, values
 from mpserver.modules.ssl import Option, Options, Place
 from mpserver.modules.ssl.ignored_directives import IGNORED_DIRECTIVES
+from mpserver.modules.ssl.proxy_directives import DIRECTIVES as PROXY_DIRECTIVES
 from mpserver.tls.profile import POLICIES, PROTOCOLS, Revocation, Verify
 
 
@@ -317,4 +318,5 @@ DIRECTIVES: tuple[Directive, ...] = (
         "the name of an SSL variable",
     ),
     *IGNORED_DIRECTIVES,
+    *PROXY_DIRECTIVES,
 )
