@@ -39,6 +39,7 @@ LATE = (
     "mpserver.modules.core.files",
     "mpserver.modules.expressions",
     "mpserver.modules.proxy.encryption",
+    "mpserver.modules.proxy.gateways",
     "mpserver.modules.proxy.handler",
     "mpserver.modules.proxy.mapping",
     "mpserver.modules.python.connection_handlers",

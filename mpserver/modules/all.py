@@ -55,6 +55,8 @@ TABLE = (
     Known("mod_ssl.c", "ssl_module", "ssl", CONFIGURED),
     Known("mod_proxy.c", "proxy_module", "proxy", CONFIGURED, handlers=(PROXY_HANDLER, PROXY_PREFIX)),
     Known("mod_proxy_http.c", "proxy_http_module"),  # http:// and https:// in mod_proxy
+    Known("mod_proxy_fcgi.c", "proxy_fcgi_module"),  # fcgi://
+    Known("mod_proxy_uwsgi.c", "proxy_uwsgi_module"),  # uwsgi://
     Known("mod_proxy_wstunnel.c", "proxy_wstunnel_module"),  # ws:// and wss://, and upgrade=
     Known("mod_proxy_balancer.c", "proxy_balancer_module"),  # balancer://
     Known("mod_lbmethod_byrequests.c", "lbmethod_byrequests_module"),

@@ -318,7 +318,7 @@ CONTEXTS = {
         "NameVirtualHost Suexec ThreadStackSize"
     ),
     (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
-        "BalancerMember ProxyAddHeaders ProxyErrorOverride ProxyPass ProxyPassInterpolateEnv "
+        "BalancerMember ProxyAddHeaders ProxyErrorOverride ProxyFCGIBackendType ProxyPass ProxyPassInterpolateEnv "
         "ProxyPassMatch ProxyPassReverse ProxyPassReverseCookieDomain ProxyPassReverseCookiePath ProxyPreserveHost "
         "ProxySet "
         "Alias CGIScriptTimeout HostnameLookups LogLevel PythonExecutable PythonInputFilter "

@@ -66,6 +66,7 @@ def test_what_can_not_be_meant_is_refused(line: str, said: str) -> None:
         ("https://h", Target("https", "h", 443, "h", "")),
         ("http://[::1]:8080/", Target("http", "::1", 8080, "[::1]:8080", "/")),
         ("unix:/run/a.sock|http://localhost/a", Target("http", "localhost", 80, "localhost", "/a", "/run/a.sock")),
+        ("unix:/run/A.sock|fcgi://", Target("fcgi", "", 8000, "", "", "/run/A.sock")),
         ("unix:a.sock|http://localhost/", None),
         ("http://a@h/", None),
         ("http://h/a\nb", None),

@@ -13,6 +13,7 @@ from mpserver.modules.proxy import (
     COOKIE_DOMAINS,
     COOKIE_PATHS,
     ERROR_OVERRIDE,
+    FCGI_TYPE,
     IGNORE_BAD_HEADERS,
     LOCATION_PASS,
     MAX_FORWARDS,
@@ -308,4 +309,11 @@ DIRECTIVES: tuple[Directive, ...] = (
     Directive("BalancerGrowth", Args.TAKE1, SERVER_VHOST, _idle, help="a number"),
     Directive("BalancerPersist", Args.FLAG, SERVER_VHOST, _idle),
     Directive("BalancerInherit", Args.FLAG, SERVER_VHOST, _idle),
+    Directive(
+        "ProxyFCGIBackendType",
+        Args.TAKE1,
+        NOT_HTACCESS,
+        values.directory(FCGI_TYPE, values.choice({word: word for word in ("fpm", "generic")})),
+        help="FPM or GENERIC",
+    ),
 )

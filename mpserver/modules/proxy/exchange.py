@@ -64,11 +64,22 @@ class Exchange:
         self.is_overridden = False
         #: Whether anything of it came.
         self.heard = False
+        #: The longest line of its head; the protocol that the connection may have from then on, and what was said in it
+        #: already; where the request goes on in this server.
+        self.longest = answers.LONGEST_LINE
+        self.upgrade = ""
+        self.tunnelled: bytes | None = None
+        self.local = ""
 
     # ---- what the subclasses know
 
     def framed(self, data: bytes) -> bytes:
         """A part of the client's body, as the server wants it; empty: the body is over."""
+        raise NotImplementedError
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the connection can have another request."""
         raise NotImplementedError
 
     def take(self, data: bytes) -> None:
@@ -254,11 +265,6 @@ class HttpExchange(Exchange):
         self._in_chunks = length == IN_CHUNKS
         self._head: bytearray | None = bytearray()
         self._body: Body | None = None
-        #: The longest line of the head; the protocol that the connection may have from then on.
-        self.longest = answers.LONGEST_LINE
-        self.upgrade = ""
-        #: What the server said behind the head that gave it another protocol.
-        self.tunnelled: bytes | None = None
 
     def framed(self, data: bytes) -> bytes:
         """See `Exchange.framed`."""

@@ -22,7 +22,7 @@ from mpserver.modules.proxy import (
 )
 from mpserver.modules.proxy.backends import Backends, Refused, Upstream
 from mpserver.modules.proxy.balancers import Balancer, Choice, route_of
-from mpserver.modules.proxy.exchange import Cut, HttpExchange, Stale
+from mpserver.modules.proxy.exchange import Cut, Exchange, HttpExchange, Stale
 from mpserver.modules.proxy.mapping import url_for
 from mpserver.modules.proxy.targets import Target, parse
 from mpserver.typing import TYPE_CHECKING
@@ -147,8 +147,10 @@ class Proxy:
         key = f"{target.socket}|{target.base}|{'' if encryptor is None else encryptor.settings}"
         length = questions.body_length(req)
         upgrade = tunnel.wanted(req, target.scheme, parameters)
-        first = questions.head(req, target, length, upgrade, questions.forwarded_fields(req))
         fresh = bool(parameters.get("disablereuse")) or parameters.get("enablereuse") is False
+        if target.scheme == "fcgi":
+            fresh = not parameters.get("enablereuse")  # (it may have few processes, which wait for connections, too)
+        first = _beginning(req, target, length, upgrade, not fresh)
         reuses, again = not fresh, False
         while True:
             try:
@@ -160,12 +162,10 @@ class Proxy:
                     self.backends.failed(known_as, parameters)
                 raise
             self.backends.recovered(known_as)
-            exchange = HttpExchange(
-                req, upstream, timeout, length, flushes=parameters.get("flushpackets") == "on", reads=not again
-            )  # fmt: skip
+            flushes = parameters.get("flushpackets") == "on"
+            exchange = _exchange(target.scheme, req, upstream, timeout, length, flushes=flushes, reads=not again)
             exchange.name, exchange.upgrade = target.name, upgrade
-            if "responsefieldsize" in parameters:
-                exchange.longest = int(parameters["responsefieldsize"])
+            exchange.longest = int(parameters.get("responsefieldsize", exchange.longest))
             try:
                 return _run(exchange, upstream, first, reuses)
             except Stale as stale:
@@ -201,7 +201,33 @@ def _joined(choice: Choice, target: Target) -> str:
     return choice.target.rest.removesuffix("/") + (target.rest or "/")
 
 
-def _run(exchange: HttpExchange, upstream: Upstream, first: bytes, reuses: bool) -> int:
+def _beginning(req: Request, target: Target, length: int, upgrade: str, keeps: bool) -> bytes:
+    """What a request begins with, as the server of a URL wants it; ``keeps``: the connection is to be used again."""
+    if target.scheme not in ("fcgi", "uwsgi"):
+        return questions.head(req, target, length, upgrade, questions.forwarded_fields(req))
+    from mpserver.modules.proxy import gateways  # (others need it not)
+
+    gateways.refuse_chunks(length)
+    return gateways.fcgi_request(req, target, keeps) if target.scheme == "fcgi" else gateways.uwsgi_request(req, target)
+
+
+def _exchange(
+    scheme: str, req: Request, upstream: Upstream, timeout: float, length: int, *, flushes: bool, reads: bool
+) -> Exchange:
+    """The exchange with a server, by the scheme of its URL."""
+    if scheme == "fcgi":
+        from mpserver.modules.proxy.gateways import FcgiExchange
+
+        return FcgiExchange(req, upstream, timeout, flushes=flushes, reads=reads)
+    kind = HttpExchange
+    if scheme == "uwsgi":
+        from mpserver.modules.proxy.gateways import UwsgiExchange
+
+        kind = UwsgiExchange
+    return kind(req, upstream, timeout, length, flushes=flushes, reads=reads)
+
+
+def _run(exchange: Exchange, upstream: Upstream, first: bytes, reuses: bool) -> int:
     """One exchange, and what becomes of its connection."""
     try:
         status = exchange.run(first)
@@ -214,6 +240,11 @@ def _run(exchange: HttpExchange, upstream: Upstream, first: bytes, reuses: bool)
         upstream.keep()
     else:
         upstream.close()
+    if exchange.local:
+        req = exchange.req
+        req.mp_method, req.mp_input = "GET", None
+        del req.headers_in["Content-Length"]
+        req.mp_internal_redirect(exchange.local)
     return status
 
 

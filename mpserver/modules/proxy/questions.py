@@ -39,8 +39,8 @@ def body_length(req: Request) -> int:
 
 
 def file_path(req: Request) -> str:
-    """The path of a request's file, with what follows it, as a part of a URL."""
-    return percent.encode_path((req.mp_filename or "") + (req.mp_path_info or ""))
+    """The path of a request's file as a part of a URL; as in httpd without what follows it in the request's path."""
+    return percent.encode_path(req.mp_filename or "")
 
 
 def forwarded_fields(req: Request) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from mpserver import lazyre
 from mpserver.typing import NamedTuple
 
 #: The ports of schemes that have one; schemes without a registered port have none here.
-PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "balancer": 0}
+PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "fcgi": 8000, "uwsgi": 3031, "balancer": 0}
 #: What those are called under which a request may ask for another protocol (WebSocket).
 UPGRADING = {"ws": "http", "wss": "https"}
 
