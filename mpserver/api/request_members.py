@@ -64,6 +64,8 @@ class RequestMembers(Answer, Receiving):
     mp_origin = b""
     #: Whether what its head alone decides was done.
     mp_begun = False
+    #: Whether the flag END has stopped the rules for it.
+    mp_rewriting_ended = False
     #: What changes the head of the response just before it is made; then `mp_head_depends` is set.
     mp_before_head: Sequence[Callable[[Any], int]] = ()
     mp_config_table: Table | None = None

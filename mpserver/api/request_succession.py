@@ -25,7 +25,7 @@ FOUND = (
     "mp_is_directory", "mp_handler", "mp_content_type", "mp_content_type_set", "mp_content_encoding",
     "mp_content_languages",
 )  # fmt: skip
-RARELY_FOUND = ("mp_mtime", "mp_proxyreq", "mp_used_path_info", "mp_extension", "mp_read_length")
+RARELY_FOUND = ("mp_mtime", "mp_proxyreq", "mp_used_path_info", "mp_extension", "mp_read_length", "mp_rewriting_ended")
 
 
 class RequestSuccession(RequestMembers):

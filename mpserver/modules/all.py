@@ -28,6 +28,7 @@ TABLE = (
     Known("core.c", "core_module", "core", ALWAYS, (ANY_HANDLER, TRACE_HANDLER), ("content_length", "byterange")),
     Known("mod_so.c", "so_module"),  # LoadModule, while the configuration is read
     Known("http_core.c", "http_module"),
+    Known("mod_rewrite.c", "rewrite_module", "rewrite", CONFIGURED, handlers=("redirect-handler",)),
     Known("mod_macro.c", "macro_module"),  # Macro and Use, while the configuration is read
     Known("mod_version.c", "version_module"),  # IfVersion
     Known("mod_logio.c", "logio_module"),  # %I, %O and %S of LogFormat

@@ -22,7 +22,7 @@ from mpserver.version import MOD_PYTHON_VERSION, VERSION
 if TYPE_CHECKING:
     from mpserver.config.finished import Finished
     from mpserver.config.server import Server
-    from mpserver.modules.hooks import HookTable, OpenLog, Translator
+    from mpserver.modules.hooks import HookTable, OpenLog, Rewriter, Translator
     from mpserver.phases.located import Located
     from mpserver.tls.profile import Profile
 
@@ -36,7 +36,8 @@ class Site:
 
     __slots__ = (
         "access_logs", "begin", "blocks", "has_early", "head_timeout", "keep_alive", "keep_alive_timeout", "limits",
-        "located", "log", "max_requests", "name", "pages", "read_timeouts", "server", "takes_connections", "timeout",
+        "located", "log", "max_requests", "name", "pages", "read_timeouts", "rewriters", "server", "settled",
+        "takes_connections", "timeout",
         "translators",
     )  # fmt: skip
 
@@ -52,6 +53,10 @@ class Site:
         active = table.active(conf, server.base, *(entry.conf for entry in server.sections.locations))
         #: What modules make of paths, in the order in which they are asked.
         self.translators: tuple[Translator, ...] = table.ask(active, "translate_path", server)
+        #: What chooses another resource by more than the path, before these.
+        self.rewriters: tuple[Rewriter, ...] = table.ask(active, "rewrite_request", server)
+        #: What these came to: by the decoded path, the file that they chose, and `beside`.
+        self.settled: dict[tuple[str, str | None, str], Located] = {}
         #: What requests' heads alone decide.
         self.begin = beginning(table.functions(active, "begin"), server)
         #: Whether it has handlers that run before the resource is known.

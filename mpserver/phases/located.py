@@ -16,6 +16,7 @@ from mpserver.typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mpserver.config.htaccess import Watched
     from mpserver.modules.core.file_cache import Page
+    from mpserver.modules.hooks import Effects
     from mpserver.phases.plan import Plan
     from mpserver.phases.translate import Resource
 
@@ -26,7 +27,18 @@ class Located:
     ``page``: its response, where it is a small static file, see `mpserver.modules.core.file_cache`.
     """
 
-    __slots__ = ("_found", "_htaccess", "page", "plan", "resource", "variants")
+    __slots__ = (
+        "_found",
+        "_htaccess",
+        "beside",
+        "effects",
+        "is_open",
+        "page",
+        "plan",
+        "resource",
+        "status",
+        "variants",
+    )
 
     def __init__(self, resource: Resource, plan: Plan, htaccess: tuple[Watched, ...] = ()) -> None:
         self.resource = resource
@@ -34,6 +46,14 @@ class Located:
         self.page: Page | None = None
         #: The same with If sections that hold, by what they come to (`mpserver.phases.branches`).
         self.variants: dict[Any, Located] | None = None
+        #: Whether more than the path decides what it is: the rules of the server are still to be applied.
+        self.is_open = False
+        #: For these, see `mpserver.phases.translate.walk`.
+        self.beside = ""
+        #: What rules change of the request.
+        self.effects: Effects | None = None
+        #: What they answer it with; 0: nothing.
+        self.status = 0
         self._found = resource.finfo
         self._htaccess = htaccess
 

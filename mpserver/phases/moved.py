@@ -138,6 +138,9 @@ class MovedRequests(Redirects):
         elif translated:  # to no file: then no directory counts, as in httpd
             resource = Resource(req.mp_uri, merge(host.server, req.mp_uri, (), None, ""))
         else:
+            if host.site.rewriters:
+                opened = planner.opened(host, Resource(req.mp_uri, host.server.base), beside)
+                return planner.refined(req, host, opened)
             resource = resolve(host.site, encode_path(req.mp_uri), planner.htaccess, beside)
         located = Located(resource, planner.plan(host, resource.conf, resource.filename))
         return planner.refined(req, host, located) if located.plan.branches else located

@@ -20,6 +20,7 @@ from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from mpserver.api.request import Request
     from mpserver.config.server import Server
+    from mpserver.modules.hooks import LeadsTo
     from mpserver.modules.python.handlers import Handler, PhaseHandlers
 
 
@@ -69,7 +70,7 @@ class Plan:
         "addhandler_extensions", "ask", "auth_name", "auth_type", "autoreload", "branches", "canonical_name",
         "compile_added", "conf", "config_pairs", "content", "debug", "document_root", "error_documents", "error_head",
         "file_etag", "filters", "handler", "handlers", "has_end", "has_last_handlers", "hostname_lookups",
-        "interpreter", "interpreter_id", "interpreters", "limit_body", "loader", "named", "needs_python",
+        "interpreter", "interpreter_id", "interpreters", "leads_to", "limit_body", "loader", "named", "needs_python",
         "option_pairs", "options", "pass_auth", "phases", "physical_port", "python_config", "python_path",
         "range_limits", "redirect", "requires", "scheme", "server", "server_software", "signature", "steps",
         "subrequests", "tell", "time_limit", "_added",
@@ -135,7 +136,9 @@ class Plan:
         #: How long its requests may take, in seconds; 0: as long as they want.
         self.time_limit = 0.0
         self._added: Phases | None = None
-        #: Whether there are If sections, which are still to be tested for each request.
+        #: Foretells where requests are redirected internally.
+        self.leads_to: LeadsTo | None = None
+        #: Whether more than the path decides: If sections, which are still to be tested for each request, or rules.
         self.branches = bool(conf[BRANCHES])
 
     def copy(self) -> Plan:

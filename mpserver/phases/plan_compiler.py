@@ -47,6 +47,8 @@ def compile_plan(table: HookTable, engine: Engine, site: Site, conf: Conf, filen
     plan.interpreters = {
         phase: _identify(choice) for found in planning.ask("interpreters") for phase, choice in found.items()
     }
+    if not plan.needs_python and (foretell := planning.ask("leads_to")):
+        plan.leads_to, plan.branches = foretell[0], True
     plan.phases = phases = compile_phases(planning)
     plan.error_head = tuple(planning.ask("error_head"))
     plan.has_last_handlers = bool(phases.log_transaction or phases.cleanup)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from mpserver.api.connection import Address
 from mpserver.api.loader import Loader
 from mpserver.api.server import Server as ServerObject
+from mpserver.config.branches import BRANCHES
 from mpserver.config.htaccess import HtaccessCache, Watched
 from mpserver.config.sections import Sections, merge
 from mpserver.config.settings import Conf
@@ -20,7 +21,7 @@ from mpserver.phases.host import Host, Site, server_name, server_object, server_
 from mpserver.phases.located import Located
 from mpserver.phases.plan import InterpreterId, Plan
 from mpserver.phases.plan_compiler import compile_plan
-from mpserver.phases.translate import Resource, normalize, resolve
+from mpserver.phases.translate import Resource, normalize, resolve, translated, walk
 from mpserver.typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -78,13 +79,20 @@ class Planner:
         self._detours = detours
         self._has_tls = facts.has_tls(configuration)
         self._hosts: dict[Server, Host] = {}
-        self._sites: dict[tuple[Conf, Sections, str | None], Site] = {}
+        #: (a virtual host has not all that the main server has, even where it says nothing itself)
+        self._sites: dict[tuple[Conf, Sections, bool, str | None], Site] = {}
         self._found: dict[tuple[Address, str | None], Host] = {}
         #: How many names of hosts are remembered: each has a few, and every local address counts.
         self._names = CACHE + 2 * configuration.number_of_hosts
         self._plans: dict[tuple[Conf, Site, bool], Plan] = {}
         self._file_plans: dict[tuple[Conf, Site, str | None], Plan] = {}
         self._early: dict[Site, Plan] = {}
+        #: For requests that rules are still to be applied to; those that they answer; those that they change, by the
+        #: plans that these would have; those that they will lead to another interpreter.
+        self._opened: dict[Site, Plan] = {}
+        self.answered: dict[tuple[Conf, Site], Plan] = {}
+        self.changed: dict[Plan, Plan] = {}
+        self.led: dict[tuple[Plan, InterpreterId], Plan] = {}
 
     # ---- servers
 
@@ -115,7 +123,7 @@ class Planner:
         # (the base is that of the sections)
         active = self._table.active(server.base)
         key = (
-            server.conf, server.sections,
+            server.conf, server.sections, server.is_virtual,
             None if any(self._table.ask(active, "names_interpreter", server.base)) else name,
         )  # fmt: skip
         site = self._sites.get(key)
@@ -149,24 +157,80 @@ class Planner:
         if path == "*":
             return self._whole_server(host)
         watched: list[Watched] = []
-        resource = resolve(host.site, path, self.htaccess.recording(watched), beside)
-        if resource.answer is not None:
-            plan = self._answered(host, resource.conf, resource.answer)
+        if host.site.rewriters:
+            located = self._open(host, path, beside)
         else:
-            plan = self.plan(host, resource.conf, resource.filename)
-        located = Located(resource, plan, tuple(watched))
+            located = self._planned(host, resolve(host.site, path, self.htaccess.recording(watched), beside), watched)
         if located.keeps:
             if len(host.located) > CACHE:
                 host.located.clear()
             host.located[key] = located
         return located
 
+    def settle(self, host: Host, uri: str, filename: str | None, beside: str) -> Located:
+        """The resource that rules choose for a decoded path: a file, or without one what the path leads to.
+
+        :raises ConfigError: of a .htaccess file.
+        """
+        key = uri, filename, beside if beside and host.server.sections.sees_files(beside) else ""
+        settled = host.site.settled
+        located = settled.get(key)
+        if located is not None and located.holds():
+            return located
+        watched: list[Watched] = []
+        lookup = self.htaccess.recording(watched)
+        if filename is None:
+            resource = translated(host.site, uri, lookup, beside)
+        else:
+            resource = walk(host.server, uri, filename, lookup, beside)
+        located = self._planned(host, resource, watched)
+        if located.keeps:
+            if len(settled) > CACHE:
+                settled.clear()
+            settled[key] = located
+        return located
+
+    def _planned(self, host: Host, resource: Resource, watched: list[Watched]) -> Located:
+        if resource.answer is not None:
+            plan = self._answered(host, resource.conf, resource.answer)
+        else:
+            plan = self.plan(host, resource.conf, resource.filename)
+        return Located(resource, plan, tuple(watched))
+
+    def _open(self, host: Host, path: str, beside: str) -> Located:
+        """What a raw path is for a server with rules, which decide for each request."""
+        base = host.server.base
+        try:
+            resource = Resource(normalize(path, host.server.conf), base)
+        except RequestError:
+            return self._planned(host, resolve(host.site, path, None), [])
+        return self.opened(host, resource, beside)
+
+    def opened(self, host: Host, resource: Resource, beside: str) -> Located:
+        """A resource that the server's rules are still to be applied to."""
+        plan = self._opened.get(host.site)
+        if plan is None:
+            plan = self._opened[host.site] = self.plan(host, resource.conf, None).copy()
+            plan.branches = True
+        located = Located(resource, plan)
+        located.is_open, located.beside = True, beside
+        return located
+
     def refined(self, req: Request, host: Host, located: Located) -> Located:
         """What was located for a request, with the If sections that hold for it. The request has it from now on."""
+        if located.is_open or located.plan.leads_to is not None:
+            from mpserver.phases import rules  # (few have some)
+
+            located = rules.applied(self, req, host, located)
+            return rules.foretold(self, req, host, located)
+        return self.branched(req, host, located)
+
+    def branched(self, req: Request, host: Host, located: Located) -> Located:
+        """The same by these sections alone."""
+        if located.resource.answer is not None or not located.resource.conf[BRANCHES]:
+            return located
         from mpserver.phases.branches import refined  # (few configurations have such sections)
 
-        if located.resource.answer is not None:
-            return located
         return refined(self.plan, req, host, located)
 
     def _answered(self, host: Host, conf: Conf, answer: Step) -> Plan:

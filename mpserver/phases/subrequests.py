@@ -215,6 +215,28 @@ class SubRequests:
         self._ways.clean_up(sub)
         return looked
 
+    def may_have_statically(self, req: Request, uri: str) -> bool:
+        """Whether the client may have it, for who chooses the interpreter: where an application decides, it is no."""
+        status, _found = self._ahead(req, uri, lambda _sub: "")
+        return status in (OK, constants.HTTP_OK)
+
+    def ask_ahead(self, req: Request, uri: str, read: Callable[[Request], str]) -> str:
+        """What a request for another URI knows after its phases; "" where it fails, or an application takes part."""
+        return self._ahead(req, uri, read)[1]
+
+    def _ahead(self, req: Request, uri: str, read: Callable[[Request], str]) -> tuple[int, str]:
+        sub = self._make(req, encoded(uri), lambda data: None, looking=True)
+        if isinstance(sub, int):
+            return sub, ""
+        plan = plan_of(sub)
+        if not plan.needs_python:
+            status = self._run(sub, lambda _sub: OK)
+        else:
+            status = constants.HTTP_FORBIDDEN if plan.phases.has_gates else OK
+        found = "" if status else read(sub)
+        self._ways.clean_up(sub)
+        return status, found
+
     def _part(self, sub: Request, content: Step) -> int:
         """Run one to its end. :returns: OK, or the status that it failed with."""
         status = self._run(sub, content, _finish)

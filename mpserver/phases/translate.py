@@ -173,6 +173,12 @@ def resolve(site: Paths, uri: str, htaccess: HtaccessLookup | None, beside: str 
     except RequestError as error:
         level = INFO if error.status == NOT_FOUND else ERROR
         return Resource(uri, server.sections.base).fail(error.status, error.reason, level)
+    return translated(site, path, htaccess, beside)
+
+
+def translated(site: Paths, path: str, htaccess: HtaccessLookup | None, beside: str) -> Resource:
+    """The same for a path that is decoded already."""
+    server = site.server
     conf = server.sections.base
     if server.sections.locations:
         conf = merge(server, path, (), None, "")

@@ -295,10 +295,10 @@ SSL_CONTEXTS = {
 #: Contexts and AllowOverride classes as `httpd -L` tells them, for each group of directives.
 CONTEXTS = {
     (Where.SERVER | Where.VHOST, Override.NONE): (
-        "AllowEncodedSlashes MergeSlashes "
-        "AllowCONNECT BalancerGrowth BalancerInherit BalancerPersist NoProxy ProxyBadHeader ProxyBlock ProxyDomain "
-        "ProxyIOBufferSize ProxyMaxForwards ProxyPassInherit ProxyReceiveBufferSize ProxyRemote ProxyRemoteMatch "
-        "ProxyRequests ProxySourceAddress ProxyStatus ProxyTimeout ProxyVia "
+        "AllowEncodedSlashes MergeSlashes AllowCONNECT BalancerGrowth BalancerInherit BalancerPersist NoProxy "
+        "ProxyBadHeader ProxyBlock ProxyDomain ProxyIOBufferSize ProxyMaxForwards ProxyPassInherit "
+        "ProxyReceiveBufferSize ProxyRemote ProxyRemoteMatch ProxyRequests ProxySourceAddress ProxyStatus "
+        "ProxyTimeout ProxyVia RewriteMap "
         "AccessFileName AliasMatch CustomLog DocumentRoot ErrorLog KeepAlive KeepAliveTimeout LimitRequestFields "
         "LimitRequestFieldSize LimitRequestLine LogFormat MaxKeepAliveRequests PythonConnectionHandler PythonImport "
         "PythonOptimize "
@@ -335,7 +335,9 @@ CONTEXTS = {
         "Anonymous Anonymous_MustGiveEmail Anonymous_VerifyEmail Anonymous_LogEmail Anonymous_NoUserID "
         "AuthDigestAlgorithm AuthDigestDomain AuthDigestNonceLifetime AuthDigestProvider AuthDigestQop"
     ),
+    (Where.DIRECTORY | Where.HTACCESS, Override.FILEINFO): "RewriteBase",
     (~Where(0), Override.FILEINFO): (
+        "RewriteCond RewriteEngine RewriteOptions RewriteRule "
         "BrowserMatch BrowserMatchNoCase Header PassEnv RequestHeader SetEnv SetEnvIf SetEnvIfExpr SetEnvIfNoCase "
         "UnsetEnv "
         "AcceptPathInfo AddCharset AddDefaultCharset AddEncoding AddHandler AddInputFilter AddLanguage AddOutputFilter "

@@ -1,0 +1,163 @@
+"""Whether the conditions of a rule hold."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from mpserver.modules import expressions
+from mpserver.modules.rewrite import Condition
+from mpserver.modules.rewrite.expansion import Maps, filler
+from mpserver.typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from mpserver.modules.expression_facts import RequestFacts
+
+
+class Run(Protocol):
+    """What conditions ask: `mpserver.modules.rewrite.rules.Run` is one."""
+
+    facts: RequestFacts
+    #: Headers that the running condition looked at; those that the answer depends on.
+    looked_at: tuple[str, ...]
+    vary: tuple[str, ...]
+    #: Whether the log wants to know.
+    told: bool
+
+    def tell(self, level: int, text: str) -> None:
+        """A line of the log."""
+
+    def evaluate(self, ask: Callable[[], bool]) -> bool:
+        """Ask the facts."""
+
+    def may_have(self, uri: str) -> bool:
+        """Whether the client may have what a URI leads to."""
+
+    def may_have_file(self, path: str) -> bool:
+        """The same of a file."""
+
+
+#: Whether a test holds, whatever it is about.
+Test = Callable[["Run", str], bool]
+
+
+class Check(NamedTuple):
+    """A condition, ready for use."""
+
+    subject: Callable[[Run], str]
+    test: Test
+    condition: Condition
+
+
+def ready(conditions: Sequence[Condition], maps: Maps) -> tuple[Check, ...]:
+    """Conditions, ready for use."""
+    return tuple(Check(filler(its.subject, maps), _test(its), its) for its in conditions)
+
+
+def hold(checks: tuple[Check, ...], run: Run) -> bool:
+    """Whether all hold, where OR joins some; the headers that they looked at are noted for the answer's Vary."""
+    seen: tuple[str, ...] = ()
+    at = 0
+    while at < len(checks):
+        subject, test, condition = checks[at]
+        run.looked_at = ()
+        text = subject(run)
+        held = test(run, text) is not condition.negated
+        if run.told:
+            run.tell(4, f"RewriteCond: input='{text}' pattern='{condition.text}' => {_said(held)}")
+        if not held and not condition.or_next:
+            return False
+        if held and not condition.no_vary:
+            seen += run.looked_at
+        if held:
+            while checks[at].condition.or_next and at + 1 < len(checks):
+                at += 1  # (the others of this OR don't matter)
+        at += 1
+    run.vary += seen
+    return True
+
+
+def _said(held: bool) -> str:
+    return "matched" if held else "not-matched"
+
+
+def _size(text: str) -> int:
+    try:
+        found = os.stat(text)
+    except (OSError, ValueError):
+        return 0
+    return found.st_size if os.path.isfile(text) else 0
+
+
+def _file(look: Callable[[str], bool]) -> Test:
+    def test(_run: Run, text: str) -> bool:
+        try:
+            return look(text)
+        except ValueError:  # (a NUL in it)
+            return False
+
+    return test
+
+
+_TESTS: Mapping[str, Test] = {
+    "-d": _file(os.path.isdir),
+    "-f": _file(os.path.isfile),
+    "-s": lambda _run, text: _size(text) > 0,
+    "-l": _file(os.path.islink),
+    "-x": _file(lambda text: os.path.isfile(text) and os.access(text, os.X_OK)),
+    "-U": lambda run, text: bool(text) and run.may_have(text),
+    "-F": lambda run, text: bool(text) and os.path.isfile(text) and run.may_have_file(text),
+}
+
+
+def _integer(text: str) -> int:
+    found = re.match(r"\s*[+-]?\d{1,18}", text, re.ASCII)
+    return int(found[0]) if found else 0
+
+
+def _order(text: str) -> tuple[int, str]:
+    """By its length first, as in httpd."""
+    return len(text), text
+
+
+#: Of texts and of numbers.
+_COMPARISONS: Mapping[str, Callable[[str, str], bool]] = {
+    "<": lambda a, b: _order(a) < _order(b),
+    "<=": lambda a, b: _order(a) <= _order(b),
+    ">": lambda a, b: _order(a) > _order(b),
+    ">=": lambda a, b: _order(a) >= _order(b),
+    "-eq": lambda a, b: _integer(a) == _integer(b),
+    "-ne": lambda a, b: _integer(a) != _integer(b),
+    "-lt": lambda a, b: _integer(a) < _integer(b),
+    "-le": lambda a, b: _integer(a) <= _integer(b),
+    "-gt": lambda a, b: _integer(a) > _integer(b),
+    "-ge": lambda a, b: _integer(a) >= _integer(b),
+}
+
+
+def _test(condition: Condition) -> Test:
+    kind, operand, pattern, expression = (
+        condition.kind, condition.operand, condition.pattern, condition.expression,
+    )  # fmt: skip
+    if pattern is not None:
+        negated = condition.negated
+
+        def matches(run: Run, text: str) -> bool:
+            found = pattern.search(text)
+            if found is not None and not negated:
+                run.facts.match = found
+            return found is not None
+
+        return matches
+    if expression is not None:
+        return lambda run, _text: run.evaluate(lambda: expressions.holds(expression, run.facts))
+    if kind == "=":
+        if condition.no_case:
+            lowered = operand.lower()
+            return lambda _run, text: text.lower() == lowered
+        return lambda _run, text: text == operand
+    compare = _COMPARISONS.get(kind)
+    if compare is not None:
+        return lambda _run, text: compare(text, operand)
+    return _TESTS[kind]

@@ -1,0 +1,198 @@
+"""Rules that lead to applications: the interpreter that serves them is found before, whatever the request was for."""
+
+from __future__ import annotations
+
+import http.client
+import json
+
+import pytest
+
+from conftest import StartServer
+from support.server import BACKENDS, Server
+
+CONF = """
+RewriteEngine On
+RewriteMap upper int:toupper
+RewriteMap program "prg:/bin/sh ${WWW}/map.sh"
+RewriteMap pages txt:${WWW}/pages.txt
+RewriteMap numbers dbm:${ROOT}/numbers
+RewriteRule ^/to/one/(.*)$ /one/app.py/$1 [E=LED:$1,L]
+RewriteRule ^/to/two/(.*)$ /two/app.py/$1 [QSA,L]
+RewriteRule ^/to/passed/(.*)$ /located/$1?by=pt [PT]
+RewriteRule ^/to/page$ /page.txt [L]
+RewriteCond %{HTTP:X-To} ^(one|two)$
+RewriteRule ^/by-header$ /%1/app.py [L]
+RewriteRule ^/program/(.*)$ /one/app.py/${program:$1|nothing} [L]
+RewriteRule ^/text/(.*)$ /one/app.py/${pages:$1|nothing} [L]
+RewriteRule ^/dbm/(.*)$ /one/app.py/${numbers:$1|nothing} [L]
+RewriteRule ^/closed/way$ /shut/page.txt [L]
+<Location /located>
+    SetHandler mod_python
+    PythonInterpreter one
+    PythonPath "['${WWW}/one']"
+    PythonHandler app
+</Location>
+<Directory "${WWW}/one">
+    AddHandler mod_python .py
+    PythonInterpreter one
+    PythonHandler app
+</Directory>
+<Directory "${WWW}/two">
+    AddHandler mod_python .py
+    PythonInterpreter two
+    PythonHandler app
+</Directory>
+<Directory "${WWW}/front">
+    AllowOverride FileInfo
+</Directory>
+<Directory "${WWW}/shut">
+    Require all denied
+</Directory>
+<Directory "${WWW}/guarded">
+    AllowOverride FileInfo
+    Require all denied
+</Directory>
+"""
+
+APP = """
+import json
+from mod_python import apache
+
+def handler(req):
+    req.content_type = "application/json"
+    names = ("LED", "REDIRECT_LED", "REDIRECT_STATUS")
+    req.write(json.dumps({
+        "in": req.interpreter, "uri": req.uri, "info": req.path_info, "args": req.args,
+        "target": req.unparsed_uri, "body": req.read().decode(),
+        "redirected": req.prev is not None,
+        "env": {name: req.subprocess_env[name] for name in names if name in req.subprocess_env},
+    }))
+    return apache.OK
+"""
+
+HTACCESS = """
+RewriteEngine On
+RewriteRule .* - [E=LED:%{HTTP:Authorization}]
+RewriteCond %{REQUEST_FILENAME} !-f
+RewriteCond %{REQUEST_FILENAME} !-d
+RewriteRule ^(one|two)/(.*)$ /$1/app.py/$2 [L]
+RewriteRule ^far/(.*)$ two/$1 [L]
+"""
+
+MAP = """#!/bin/sh
+while read key; do
+    case $key in
+        unknown) echo NULL;;
+        dies) exit 1;;
+        *) echo "mapped-$key";;
+    esac
+done
+"""
+
+FILES = {
+    "page.txt": "the page", "one/app.py": APP, "two/app.py": APP, "front/.htaccess": HTACCESS, "front/real.txt": "real",
+    "map.sh": MAP, "pages.txt": "# pages\nstart first\n", "shut/page.txt": "shut",
+    "guarded/.htaccess": "RewriteEngine On\nRewriteRule .* /one/app.py\n", "guarded/page.txt": "guarded",
+}  # fmt: skip
+
+
+KINDS = [*((kind, "prefork") for kind in BACKENDS), (BACKENDS[0], "worker")]
+
+
+@pytest.fixture(scope="module", params=KINDS, ids="-".join)
+def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
+    """One of each kind of interpreters."""
+    backend, mpm = request.param
+    return start_module_server(CONF, FILES, backend=backend, mpm=mpm)
+
+
+def told(server: Server, path: str, **headers: str) -> dict[str, object]:
+    reply = server.get(path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    assert reply.status == 200, (path, reply)
+    found: dict[str, object] = json.loads(reply.body)
+    return found
+
+
+def test_rules_of_the_server(server: Server) -> None:
+    found = told(server, "/to/one/a%20b?q=1")
+    assert found == {
+        "in": "one", "uri": "/to/one/a b", "info": "/a b", "args": "q=1",
+        "target": "/to/one/a%20b?q=1", "body": "", "redirected": False, "env": {"LED": "a b"},
+    }  # fmt: skip
+    found = told(server, "/to/two/x?q=1")
+    assert (found["in"], found["info"], found["args"]) == ("two", "/x", "q=1")
+    found = told(server, "/to/passed/y?q=1")
+    assert (found["in"], found["uri"], found["args"]) == ("one", "/located/y", "by=pt")
+
+
+def test_what_a_header_decides(server: Server) -> None:
+    for to in ("one", "two", "one"):
+        reply = server.get("/by-header", headers={"X-To": to})
+        assert json.loads(reply.body)["in"] == to
+        assert reply.header("Vary") == "X-To"
+    assert server.get("/by-header").status == 404
+
+
+def test_rules_of_a_directory(server: Server) -> None:
+    found = told(server, "/front/one/x/y?q=1", Authorization="Bearer t")
+    assert found == {
+        "in": "one", "uri": "/one/app.py/x/y", "info": "/x/y", "args": "q=1",
+        "target": "/one/app.py/x/y?q=1", "body": "", "redirected": True,
+        "env": {"REDIRECT_LED": "Bearer t", "REDIRECT_STATUS": "200"},
+    }  # fmt: skip
+    assert told(server, "/front/two/z")["in"] == "two"
+    assert told(server, "/front/far/z")["in"] == "two"
+    assert server.get("/front/real.txt").text == "real"
+    assert server.get("/front/nothing").status == 404
+
+
+def test_bodies_go_along(server: Server) -> None:
+    for path in ("/to/one/x", "/front/two/x"):
+        reply = server.request("POST", path, "the body")
+        assert json.loads(reply.body)["body"] == "the body"
+
+
+def test_a_connection_goes_from_one_to_the_other(server: Server) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    try:
+        for path, where in [
+            ("/front/real.txt", ""), ("/to/one/x", "one"), ("/front/two/x", "two"), ("/to/page", ""),
+            ("/to/two/x", "two"),
+        ] * 2:  # fmt: skip
+            connection.request("GET", path)
+            reply = connection.getresponse()
+            body = reply.read()
+            assert reply.status == 200
+            if where:
+                assert json.loads(body)["in"] == where
+    finally:
+        connection.close()
+
+
+def test_access_is_decided_where_rules_lead(server: Server) -> None:
+    assert server.get("/closed/way").status == 403
+    assert server.get("/guarded/page.txt").status == 403
+
+
+def test_a_program_answers(server: Server) -> None:
+    assert told(server, "/program/key")["info"] == "/mapped-key"
+    assert told(server, "/program/unknown")["info"] == "/nothing"
+    assert told(server, "/program/dies")["info"] == "/nothing"
+    server.wait_for_log("can't look in the map program: the program has ended")
+    assert told(server, "/program/again")["info"] == "/mapped-again"
+
+
+def test_a_text_is_read_again_when_it_changes(server: Server) -> None:
+    assert told(server, "/text/start")["info"] == "/first"
+    (server.www / "pages.txt").write_text("start second-thing\nother o\n")
+    assert told(server, "/text/start")["info"] == "/second-thing"
+    assert told(server, "/text/none")["info"] == "/nothing"
+
+
+def test_a_database_is_asked(server: Server) -> None:
+    import dbm
+
+    with dbm.open(str(server.root / "numbers"), "c") as file:
+        file["one"] = "1"
+    assert told(server, "/dbm/one")["info"] == "/1"
+    assert told(server, "/dbm/two")["info"] == "/nothing"
