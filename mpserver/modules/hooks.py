@@ -230,13 +230,14 @@ class Effects(Protocol):
 class Rewritten(NamedTuple):
     """What rules make of a request: another path (decoded), or a file; None: its own path.
 
-    ``status``: what it is answered with instead; 0: nothing.
+    ``status``: what it is answered with instead; 0: nothing. ``no_file``: its path is for no file, whatever it is.
     """
 
     uri: str | None
     filename: str | None
     status: int
     effects: Effects
+    no_file: bool = False
 
 
 #: Gets a request that has no resource yet, and leaves it as it is; None: the rules want nothing of it.

@@ -65,7 +65,11 @@ def applied(planner: Planner, req: Request, host: Host, located: Located) -> Loc
         return planner.branched(req, host, planner.settle(host, uri, None, located.beside))
     if found.status:
         return _answer(planner, host, uri, found)
-    chosen = planner.settle(host, uri if found.uri is None else found.uri, found.filename, located.beside)
+    if found.no_file:
+        conf = merge(host.server, uri, (), None, "")
+        chosen = Located(Resource(uri, conf), planner.plan(host, conf, None))
+    else:
+        chosen = planner.settle(host, uri if found.uri is None else found.uri, found.filename, located.beside)
     if chosen.plan.branches:
         chosen = planner.branched(req, host, chosen)
     made = Located(chosen.resource, _changing(planner, chosen.plan))

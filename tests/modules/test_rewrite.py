@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from modules import scopes
 from modules.scopes import Scope, within
+from mpserver.config.registry import Module, Registry
 from mpserver.errors import ConfigError
 from mpserver.modules import rewrite
 from mpserver.modules.rewrite import DIRECTORY, SERVER, DirectoryRules, Rule, ServerRules
@@ -31,7 +33,6 @@ def rules(*lines: str) -> tuple[Rule, ...]:
         ("RewriteRule a b [E]", "needs a variable"),
         ("RewriteRule a b [CO=n:v]", "needs a domain"),
         ("RewriteRule a b [BNE]", "needs the characters"),
-        ("RewriteRule a http://b/ [P]", "the flag P needs mod_proxy"),
         ("RewriteRule a ${map}", "names no key of a RewriteMap"),
         ("RewriteRule a %{LA-F:REMOTE_USER}", "write LA-U:"),
         ("RewriteRule a %{FOO:x}", "can't be looked up"),
@@ -51,6 +52,15 @@ def test_refused(line: str, error: str) -> None:
     with pytest.raises(ConfigError) as raised:
         Scope().say(line)
     assert error in raised.value.message
+
+
+def test_who_passes_on_has_to_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = [module for module in scopes.REGISTRY.modules if module.source != "mod_proxy.c"]
+    monkeypatch.setattr(scopes, "REGISTRY", Registry(others))
+    with pytest.raises(ConfigError, match="the flag P needs mod_proxy"):
+        Scope().say("RewriteRule a http://b/ [P]")
+    monkeypatch.setattr(scopes, "REGISTRY", Registry([*others, Module("mod_proxy.c", "proxy_module", ())]))
+    assert rules("RewriteRule a http://b/ [P]")[0].flags.proxy
 
 
 def test_a_base_is_a_path() -> None:

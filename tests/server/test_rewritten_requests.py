@@ -29,7 +29,7 @@ RewriteRule ^/closed/way$ /shut/page.txt [L]
 <Location /located>
     SetHandler mod_python
     PythonInterpreter one
-    PythonPath "['${WWW}/one']"
+    PythonPath "sys.path + ['${WWW}/one']"
     PythonHandler app
 </Location>
 <Directory "${WWW}/one">
@@ -52,6 +52,20 @@ RewriteRule ^/closed/way$ /shut/page.txt [L]
     AllowOverride FileInfo
     Require all denied
 </Directory>
+<VirtualHost *>
+    ServerName localhost
+    RewriteOptions Inherit
+</VirtualHost>
+<VirtualHost *>
+    ServerName early.example
+    RewriteEngine On
+    RewriteOptions Inherit
+    PythonInterpreter early
+    PythonPath "sys.path + ['${WWW}/early']"
+    PythonPostReadRequestHandler early::first
+    PythonTransHandler early::translate
+    RewriteRule ^/by-handler/(.*)$ /one/app.py/$1 [E=LED:early,L]
+</VirtualHost>
 """
 
 APP = """
@@ -68,6 +82,20 @@ def handler(req):
         "env": {name: req.subprocess_env[name] for name in names if name in req.subprocess_env},
     }))
     return apache.OK
+"""
+
+EARLY = """
+from mod_python import apache
+
+def first(req):
+    req.headers_in["X-Early"] = "yes"
+    return apache.OK
+
+def translate(req):
+    if req.uri == "/translated":
+        req.filename = req.document_root() + "/page.txt"
+        return apache.OK
+    return apache.DECLINED
 """
 
 HTACCESS = """
@@ -91,7 +119,7 @@ done
 
 FILES = {
     "page.txt": "the page", "one/app.py": APP, "two/app.py": APP, "front/.htaccess": HTACCESS, "front/real.txt": "real",
-    "map.sh": MAP, "pages.txt": "# pages\nstart first\n", "shut/page.txt": "shut",
+    "early/early.py": EARLY, "map.sh": MAP, "pages.txt": "# pages\nstart first\n", "shut/page.txt": "shut",
     "guarded/.htaccess": "RewriteEngine On\nRewriteRule .* /one/app.py\n", "guarded/page.txt": "guarded",
 }  # fmt: skip
 
@@ -144,6 +172,17 @@ def test_rules_of_a_directory(server: Server) -> None:
     assert told(server, "/front/far/z")["in"] == "two"
     assert server.get("/front/real.txt").text == "real"
     assert server.get("/front/nothing").status == 404
+
+
+def test_handlers_before_the_resource_is_known(server: Server) -> None:
+    reply = server.get("/by-handler/x?q=1", host="early.example")
+    found = json.loads(reply.body)
+    assert (found["in"], found["info"], found["args"]) == (name(server, "one"), "/x", "q=1")
+    assert found["env"] == {"LED": "early"}
+    assert server.get("/to/page", host="early.example").text == "the page"
+    assert server.get("/translated", host="early.example").text == "the page"
+    assert server.get("/front/real.txt", host="early.example").text == "real"
+    assert server.get("/none", host="early.example").status == 404
 
 
 def test_bodies_go_along(server: Server) -> None:

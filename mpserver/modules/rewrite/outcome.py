@@ -25,6 +25,9 @@ from mpserver.typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from mpserver.api.request import Request
 
+#: The handler that passes requests on to other servers, and what their URLs begin with as names of files.
+PROXY_HANDLER, PROXY_PREFIX = "proxy-server", "proxy:"
+
 #: What no Location may hold, whatever the flags.
 UNSENDABLE = lazyre.compile(r"[\x00-\x1f\x7f-\U0010ffff]")
 _NONE: frozenset[str] = frozenset()
@@ -33,12 +36,16 @@ _NONE: frozenset[str] = frozenset()
 class Effects:
     """What rules change of a request, beside the resource that it is for."""
 
-    __slots__ = ("args", "cookies", "ended", "handler", "location", "type", "variables", "vary")
+    __slots__ = ("args", "cookies", "ended", "handler", "location", "passed_to", "type", "variables", "vary")
 
     def __init__(self, run: Run, location: str | None) -> None:
         self.args, self.ended = run.args, run.ended
         self.variables, self.cookies, self.vary = run.variables, run.cookies, run.vary
         self.type, self.handler, self.location = run.type, run.handler, location
+        #: The URL of another server, which is to answer.
+        self.passed_to: str | None = None
+        if run.passed_on:
+            self.passed_to = run.uri if run.args is None else f"{run.uri}?{run.args}"
 
     def begin(self, req: Request) -> None:
         """Change the request, before its phases."""
@@ -68,6 +75,9 @@ class Effects:
             req.mp_content_type = self.type
         if self.handler is not None:
             req.mp_handler = self.handler
+        if self.passed_to is not None:
+            req.mp_filename, req.mp_handler = PROXY_PREFIX + self.passed_to, PROXY_HANDLER
+            req.mp_proxyreq, req.mp_is_directory = constants.PROXYREQ_REVERSE, False
 
 
 def has_ended(req: Request) -> bool:
@@ -93,6 +103,8 @@ def of_server(req: Request, rules: tuple[Ready, ...], own: ServerRules) -> Rewri
             return None
         return Rewritten(None, None, 0, Effects(run, None))
     uri = run.uri
+    if run.passed_on:
+        return Rewritten(None, None, 0, Effects(run, None), no_file=True)
     if run.forced or is_absolute(uri):
         return Rewritten(None, None, run.forced or constants.HTTP_MOVED_TEMPORARILY, Effects(run, location(run, uri)))
     effects = Effects(run, None)
@@ -172,6 +184,8 @@ def of_directory(req: Request, rules: tuple[Ready, ...], own: DirectoryRules, si
     if not changed:
         return Outcome(effects)
     uri = run.uri
+    if run.passed_on:
+        return Outcome(effects)
     if run.forced or is_absolute(uri):
         uri = _without_folder(uri, own)
         return Outcome(Effects(run, location(run, uri)), run.forced or constants.HTTP_MOVED_TEMPORARILY)

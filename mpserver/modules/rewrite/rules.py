@@ -77,8 +77,8 @@ class Run:
     """
 
     __slots__ = (
-        "args", "cookies", "directory", "ended", "facts", "forced", "handler", "last", "looked_at",
-        "match", "no_escape", "path_info", "pass_through", "reduced", "req", "status", "told", "type", "uri",
+        "args", "cookies", "directory", "ended", "facts", "forced", "handler", "last", "looked_at", "match",
+        "no_escape", "passed_on", "path_info", "pass_through", "reduced", "req", "status", "told", "type", "uri",
         "variables", "vary",
     )  # fmt: skip
 
@@ -98,6 +98,8 @@ class Run:
         self.type: str | None = None
         self.handler: str | None = None
         self.ended = self.no_escape = self.pass_through = self.reduced = False
+        #: P: whether the URI is another server's, which answers.
+        self.passed_on = False
         #: The rule that changed the URI last.
         self.last: Ready | None = None
         log = req.mp_log
@@ -273,7 +275,7 @@ def _one(its: Ready, run: Run) -> bool:
         return True
     if flags.redirect or flags.proxy:
         run.uri = _qualified(run)
-        run.forced = flags.redirect
+        run.forced, run.passed_on = flags.redirect, flags.proxy
         return True
     _reduce(run)
     if not is_absolute(run.uri):
@@ -343,7 +345,7 @@ def is_absolute(uri: str) -> bool:
 
 def _qualified(run: Run) -> str:
     """The URI with scheme and host."""
-    if is_absolute(run.uri):
+    if is_absolute(run.uri) or run.uri.startswith("unix:"):
         return run.uri
     return run.req.mp_construct_url(run.uri if run.uri.startswith("/") else "/" + run.uri)
 
