@@ -74,6 +74,8 @@ class Block:
         self.has_connection = self.expects_continue = self.conditional = False
         self.keep_alive = minor > 0
         if found:
+            if not _MOCK_FRAMING.isdisjoint(found):
+                raise RequestError(400, "a header field that could be taken for Content-Length or Transfer-Encoding")
             self.length = _length(found, minor)
             if "connection" in found:
                 self.has_connection = True
@@ -121,7 +123,14 @@ _CONDITIONS = frozenset(
 )
 
 
-_FACTS = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect"}) | _CONDITIONS
+#: Names that servers behind gateways (CGI, WSGI) can't tell from those that frame the body: a front end that lets them
+#: through may have meant them.
+_MOCK_FRAMING = frozenset({"content_length", "transfer_encoding"})
+
+
+_FACTS = (
+    frozenset({"host", "content-length", "transfer-encoding", "connection", "expect"}) | _CONDITIONS | _MOCK_FRAMING
+)
 
 
 def _host(values: Values, minor: int) -> str | None:

@@ -108,7 +108,7 @@ class ChunkedBody:
     def feed(self, data: bytes) -> bytes:
         """The content in these bytes, b"" if there is none yet.
 
-        Raises RequestError: 400 for what is no chunked body, 413 for one beyond the limits.
+        Raises RequestError: 400 for what is no chunked body or can't be counted, 413 for content beyond ``limit``.
         """
         if self.done:
             self.rest += data
@@ -142,14 +142,16 @@ class ChunkedBody:
             if not _size_start.fullmatch(begin):
                 raise RequestError(400, "a chunk's size or extensions are malformed")
             if len(begin) == _MAX_LINE + 2:
-                raise RequestError(413, "the line with a chunk's size is too long")
+                raise RequestError(400, "the line with a chunk's size is too long")
             return -1
         digits, extensions = line.groups()
         self._overhead -= len(extensions)
         if len(digits) > _MAX_DIGITS or line.end() - at - 2 > _MAX_LINE or self._overhead < 0:
-            raise RequestError(413, "a chunk's size or extensions are too large")
+            raise RequestError(400, "a chunk's size or extensions are too large")
         self._left = int(digits, 16)
         self.size += self._left
+        if self.size > _MAX_SIZE:
+            raise RequestError(400, "the sizes of the chunks are beyond what can be counted")
         if self.size > self._limit:
             raise RequestError(413, f"the body is larger than {self._limit} bytes")
         self._state = _CONTENT if self._left else _TRAILERS

@@ -46,7 +46,7 @@ class Head:
     ``method``, ``target`` and ``line`` (the request line without CRLF) are as sent, latin-1.
     ``minor`` is 0 or 1; HTTP/1.2 and later count as 1. ``host`` is the authority of an
     absolute-form target, else the Host field, as sent; None if an HTTP/1.0 client sent none.
-    ``path`` is still %-encoded, ``*`` for OPTIONS of the whole server, ``/`` for CONNECT;
+    ``path`` is still %-encoded, ``*`` for OPTIONS of the whole server,
     ``query`` is None without ``?``. ``length`` is the body's Content-Length, 0 for no body and
     CHUNKED. ``has_connection`` tells that there is a Connection field. ``expects_continue`` is only
     true where a body follows. ``conditional``: there is a condition (RFC 9110 13.1) or a Range. ``size``
@@ -277,6 +277,8 @@ class HeadReader:
         limits = self._limits
         if not self._lines:
             if size > limits.line:
+                if b" " not in self.buffer[: limits.line + 2 * self._empty]:
+                    raise self._error(400, f"the request's method is longer than {limits.line} bytes")
                 raise self._error(414, f"the request line is longer than {limits.line} bytes (LimitRequestLine)")
         elif size > limits.field_size:
             raise self._error(400, f"a header field is longer than {limits.field_size} bytes (LimitRequestFieldSize)")

@@ -21,11 +21,11 @@ class Target(NamedTuple):
     """Without its ``?``; None where there was none."""
 
 
-# What a path or query may hold: every byte that can't end or split the request line, and no
-# fragment. RFC 3986 allows fewer; browsers and tools send the others raw (["<>\^`{|}] and bytes
-# beyond ASCII), all servers take them, and no two of them disagree where such a target ends.
-PATH_CHARS = r"[^\x00-\x20\x7f#?]"
-QUERY_CHARS = r"[^\x00-\x20\x7f#]"
+# What a path or query may hold: ASCII that can't end or split the request line, and no fragment. RFC 3986
+# allows fewer; browsers and tools send the others raw (["<>\^`{|}]), all servers take them, and no two of
+# them disagree where such a target ends. Bytes beyond ASCII have to be %-encoded: what they mean is guessed.
+PATH_CHARS = r"[^\x00-\x20\x7f-\xff#?]"
+QUERY_CHARS = r"[^\x00-\x20\x7f-\xff#]"
 
 # RFC 9112 3.2.1: origin-form = absolute-path [ "?" query ]
 ORIGIN_FORM = rf"(/{PATH_CHARS}*+)(?:\?({QUERY_CHARS}*+))?+"
@@ -38,11 +38,19 @@ _absolute_form = lazyre.compile(
 # RFC 3986 3.2: authority = [ userinfo "@" ] host [ ":" port ], and narrower, as httpd is:
 #   host     = 1*label-chars separated by single dots, one more dot allowed at either end
 #              (no %-escapes and sub-delims: no name system knows them), or "[" IPv6address "]"
-#   port     = 1*5DIGIT from 1 to 65535
+#              what looks like an IPv4 address is one: four numbers without leading zeros. Octal, hexadecimal
+#              and short forms (0177.0.0.1, 0x7f.1, 127.1) are other addresses for others; so a dot is never
+#              followed by a last label that begins with a digit
+#   port     = *5DIGIT, empty (RFC 3986 3.2.3: as if it were not there) or from 1 to 65535
 # userinfo is refused (RFC 9110 4.2.4: it hides the true host).
 _authority = lazyre.now(
-    r"(?:\.?[0-9A-Za-z_-]++(?:\.[0-9A-Za-z_-]++)*+\.?|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{1,5}))?+"
+    r"(?:(\.?[0-9A-Za-z_-]++(?:\.[0-9A-Za-z_-]++)*+\.?)|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{0,5}))?+"
 ).fullmatch
+
+# What looks like an IPv4 address (digits and dots alone, or a last label that begins with a digit), and what has to
+# be one then; whether its numbers are below 256 does not matter, for nobody reads the others as anything else.
+_dotted = lazyre.now(r"(?:0|[1-9][0-9]*+)(?:\.(?:0|[1-9][0-9]*+)){3}").fullmatch
+_numeric = lazyre.now(r"[0-9.]*+|.*\.[0-9][^.]*+\.?").fullmatch
 
 # RFC 3986 3.2.2
 _hextet = lazyre.compile(r"[0-9A-Fa-f]{1,4}")
@@ -54,8 +62,10 @@ def is_authority(text: str) -> bool:
     match = _authority(text)
     if match is None:
         return False
-    ipv6, port = match.groups()
-    return (ipv6 is None or _is_ipv6(ipv6)) and (port is None or 0 < int(port) < 65536)
+    name, ipv6, port = match.groups()
+    if port and not 0 < int(port) < 65536:
+        return False
+    return _is_ipv6(ipv6) if ipv6 is not None else not _numeric(name) or _dotted(name) is not None
 
 
 def _is_ipv6(text: str) -> bool:
@@ -76,7 +86,8 @@ def read_target(method: str, target: str) -> Target:
         # RFC 9112 3.2.3: authority-form = uri-host ":" port, for CONNECT alone and all that it may have
         if not (is_authority(target) and target.rpartition(":")[2].isdigit()):
             raise RequestError(400, "the target of CONNECT is no host and port")
-        return Target(target, "/", None)
+        # RFC 9110 9.3.6: an origin server that makes no tunnels must not answer with success
+        raise RequestError(501, "CONNECT: no tunnels are made here")
     if target == "*":
         # RFC 9112 3.2.4: asterisk-form = "*", for OPTIONS alone
         if method != "OPTIONS":

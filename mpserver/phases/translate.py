@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 BAD_REQUEST, FORBIDDEN, NOT_FOUND, SERVER_ERROR = 400, 403, 404, 500
 
 #: pct-encoded = "%" HEXDIG HEXDIG (RFC 3986 2.1)
-BROKEN_ESCAPE = lazyre.now(r"%(?![0-9A-Fa-f]{2})")
+#: and UTF-8 with more bytes than a character needs (RFC 3629 3), which is another character for whoever does not look.
+BROKEN_ESCAPE = lazyre.now(
+    r"%(?![0-9A-Fa-f]{2})|%[Cc][01]%[89ABab][0-9A-Fa-f]|%[Ee]0%[89][0-9A-Fa-f]|%[Ff]0%8[0-9A-Fa-f]"
+)
 ESCAPED_DOT = lazyre.now(r"%2[Ee]")
 #: A slash or NUL that was hidden from whoever looked at the path before us.
 HIDDEN = lazyre.now(r"%(?:2[Ff]|00)|\0")
@@ -105,8 +108,8 @@ def normalize(path: str, conf: Conf | None = None) -> str:
     :param conf: of the server, which may let encoded slashes in (AllowEncodedSlashes), and double ones stay
         (MergeSlashes); None: neither.
     :returns: text of UTF-8; bytes that are none become surrogate escapes, as in ``os.fsdecode``.
-    :raises RequestError: 400 for broken escapes, no leading slash, and more ``..`` than segments; 404
-        for an encoded slash or NUL (as httpd: whatever is asked for, no file is called that).
+    :raises RequestError: 400 for broken escapes and overlong UTF-8, no leading slash, and more ``..`` than segments;
+        404 for an encoded slash or NUL (as httpd: whatever is asked for, no file is called that).
     """
     if (
         "%" not in path and "//" not in path and "/." not in path and "\0" not in path

@@ -175,7 +175,17 @@ REQUESTS: dict[str, tuple[str, int]] = {
     "unknown-method": (f"BREW /page.html HTTP/1.1\r\n{HEADS}\r\n", 501),
     "put-on-a-file": (f"PUT /page.html HTTP/1.1\r\n{HEADS}Content-Length: 0\r\n\r\n", 405),
     "delete-a-file": (f"DELETE /page.html HTTP/1.1\r\n{HEADS}\r\n", 405),
-    "connect": (f"CONNECT x:80 HTTP/1.1\r\n{HEADS}\r\n", 405),
+    "connect": (f"CONNECT x:80 HTTP/1.1\r\n{HEADS}\r\n", 501),
+    "connect-to-a-handler": ("CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\n\r\n", 501),
+    "old-version-with-bad-port": ("GET /hello HTTP/1.0\r\nHost: localhost:x\r\n\r\n", 400),
+    "old-version-with-large-port": ("GET /hello HTTP/1.0\r\nHost: localhost:65536\r\n\r\n", 400),
+    "bytes-beyond-ascii": (f"GET /\xc3\xa9 HTTP/1.1\r\n{HEADS}\r\n", 400),
+    "encoded-overlong": (f"GET /x%c0%af HTTP/1.1\r\n{HEADS}\r\n", 400),
+    "hexadecimal-address": (f"GET http://0x7f.1/hello HTTP/1.1\r\n{HEADS}\r\n", 400),
+    "long-method": (f"{'A' * 9000} /hello HTTP/1.1\r\n{HEADS}\r\n", 400),
+    "mock-length": (f"POST /echo HTTP/1.1\r\n{HEADS}Content_Length: 5\r\n\r\nhello", 400),
+    "chunk-size-overflow": (f"{CHUNKED}ffffffffffffffffff\r\n", 400),
+    "chunk-extension-too-long": (f"{CHUNKED}3;{'a' * 65536}\r\nabc\r\n0\r\n\r\n", 400),
 }
 
 
@@ -190,6 +200,13 @@ def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> 
 def still_serves(server: Server) -> bool:
     """Whether everybody else is served as before."""
     return server.get("/hello").text == "Hello World!"
+
+
+def test_a_port_may_be_empty(server: Server) -> None:
+    """RFC 3986 3.2.3: as if it were not there."""
+    answer = server.raw(b"GET /hello HTTP/1.1\r\nHost: localhost:\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b"Hello World!")
 
 
 @pytest.mark.parametrize("name", REQUESTS)
