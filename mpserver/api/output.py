@@ -306,7 +306,11 @@ class Sending(ResponseHead):
         head = b""
         if not self.mp_started:
             self.mp_started = True
-            head = self.mp_head_bytes(size, last)
+            try:
+                head = self.mp_head_bytes(size, last)
+            except BaseException:  # (values of an application's own types may raise anything as they become text)
+                self.mp_started = False  # an error can be answered still
+                raise
         self.mp_parts, self.mp_waiting = [], 0
         # from here on the head's framing counts, whatever the status is meanwhile
         if (

@@ -8,6 +8,7 @@ from mpserver.api.request import Request
 from mpserver.api.response_head import BODILESS
 from mpserver.errors import ClientGone
 from mpserver.modules import core
+from mpserver.modules.python import application_errors
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Answers:
                 req.mp_finish()
         except ClientGone as error:
             self.gone(req, error)
-        except (ValueError, OSError) as error:
+        except Exception as error:  # (values of an application's own types may raise anything as they become text)
             self._unsendable(req, error)
 
     def gone(self, req: Request, error: ClientGone) -> int:
@@ -51,7 +52,11 @@ class Answers:
 
     def _unsendable(self, req: Request, error: Exception) -> None:
         """A head that can't be sent: answer 500 if nothing went out, else end the connection."""
-        log_error(req, f"the response can't be sent: {error}")
+        if isinstance(error, (ValueError, OSError)):
+            log_error(req, f"the response can't be sent: {error}")
+        else:
+            prefix = f"the response to {req.mp_uri} can't be sent"
+            application_errors.tell(error, prefix, req.mp_log, req.connection.client_addr)
         req.mp_link.keep_alive = False
         if req.mp_bytes_out:
             req.mp_aborted()
@@ -60,7 +65,8 @@ class Answers:
         req.mp_drop_parts()
         req.mp_before_head = ()  # (they may be what is wrong with it)
         req.mp_headers_out = req.mp_err_headers_out = req.mp_own_chunks = None
-        req.mp_status_line = None
+        req.mp_status_line = req.mp_content_encoding = None
+        req.mp_content_languages = ()
         try:
             self.canned(req, constants.HTTP_INTERNAL_SERVER_ERROR)
         except ClientGone as gone:

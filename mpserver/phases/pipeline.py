@@ -87,7 +87,7 @@ class Pipeline(MovedRequests):
         else:
             try:
                 req.mp_finish()
-            except (ClientGone, ValueError, OSError):
+            except Exception:  # (values of an application's own types may raise anything as they become text)
                 self.end(req, OK)
         req.mp_is_over = True  # before the look at what there is to do: a thread of it may register something right now
         if (
