@@ -212,7 +212,7 @@ class Interpreter(Requests):
             self._loaded(loaded)
         self.loader.told = self._loaded
         self._start_helpers()
-        self.tell(messages.Kind.READY)
+        self.tell(messages.Kind.READY, number=os.getpid())
         self.loop.add(self.inbox.fileno(), self._on_inbox)
         self.scoreboard_entry.state(IDLE)
         if first is not None:

@@ -192,7 +192,10 @@ class InterpreterHandle:
         self._post(messages.Message(messages.Kind.ASK, number=self._questions))
 
     def kill(self, pid: int) -> None:
-        """Kill its process, ``pid``, where it has one to itself; elsewhere nothing is done."""
+        """Kill its process where it has one to itself; elsewhere nothing is done.
+
+        ``pid``: as the scoreboard has it, 0: it is not there yet, or not any more.
+        """
 
     def _post(self, message: messages.Message) -> None:
         self._waiting.append(message)

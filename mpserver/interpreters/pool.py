@@ -285,8 +285,7 @@ class Pool:
     def kill(self, interp: InterpreterHandle) -> None:
         """End an interpreter that does not end by itself, if it has a process to itself."""
         stats = self.stats(interp)
-        if stats is not None:
-            interp.kill(stats.pid)
+        interp.kill(0 if stats is None else stats.pid)
 
     def shed(self, count: int) -> None:
         """Have the interpreters close up to ``count`` idle connections, those that are in no request."""

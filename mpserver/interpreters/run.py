@@ -42,7 +42,17 @@ def run(boot: Boot, inbox_fd: int, preloaded: Preloaded | None = None) -> None:
     except BaseException as error:  # nothing but a clean end may cross into the worker
         messages.report(inbox, error)
     finally:
+        if boot.kind == "process":  # its zygote has this end as well, until the process has ended
+            _refuse_more(inbox)
         inbox.close()
+
+
+def _refuse_more(inbox: _socket.socket) -> None:
+    """Let the worker send nothing more."""
+    try:
+        inbox.shutdown(_socket.SHUT_RD)
+    except OSError:
+        pass  # the worker is gone
 
 
 def run_packed(data: bytes, inbox_fd: int) -> None:

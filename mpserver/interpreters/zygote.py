@@ -151,10 +151,22 @@ def _application(spec: ZygoteSpec, key: Key, control: socket.socket) -> Applicat
 
 
 class ForkedInterpreter(NamedTuple):
-    """An interpreter of a zygote: its worker's slot, and when it was forked (``time.monotonic()``)."""
+    """An interpreter of a zygote."""
 
+    #: Its worker's.
     slot: int
+    #: When it was forked (``time.monotonic()``).
     began: float
+    #: Its end of its inbox. What it has started may have that as well and outlive it; so its end is told here.
+    inbox: socket.socket
+
+    def over(self) -> None:
+        """It has ended: its worker sees the end of the inbox, once it has read what was said before."""
+        try:
+            self.inbox.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the worker is gone
+        self.inbox.close()
 
 
 class Zygote:
@@ -184,11 +196,12 @@ class Zygote:
                 self._take_order()
 
     def _take_order(self) -> None:
-        data, fds, _flags, _address = socket.recv_fds(self._control, MESSAGE, ORDER_FDS)
+        data, received, _flags, _address = socket.recv_fds(self._control, MESSAGE, ORDER_FDS, socket.MSG_CMSG_CLOEXEC)
         if not data:
             self._poll.unregister(self._control)
             self._kept = False
             return
+        fds = list(received)
         wait = self._crashes.wait(time.monotonic())
         if len(fds) < ORDER_FDS:
             text = f"an interpreter could not be started: {os.strerror(errno.EMFILE)}"
@@ -204,14 +217,17 @@ class Zygote:
             else:
                 if pid == 0:
                     self._become_interpreter(InterpreterId(*interpreter_id), scoreboard_index, slot, fds[0], fds[1])
-                self._children[pid] = ForkedInterpreter(slot, time.monotonic())
+                self._children[pid] = ForkedInterpreter(slot, time.monotonic(), socket.socket(fileno=fds.pop(0)))
         for fd in fds:
             os.close(fd)
 
     def _reap(self) -> None:
         for pid, status in ended_children():
             child = self._children.pop(pid, None)
-            if status and child is not None:
+            if child is None:
+                continue
+            child.over()
+            if status:
                 now = time.monotonic()
                 delay = self._crashes.add(now - child.began, now)
                 then = "the next request starts it again"
@@ -233,6 +249,8 @@ class Zygote:
         try:
             self._signals.close()
             self._control.close()
+            for sibling in self._children.values():
+                sibling.inbox.close()
             set_title(f"mpserver: interpreter {interpreter_id.name} (worker {slot})")
             boot = Boot(
                 interpreter_id, "process", scoreboard_index, slot, spec.generation, spec.configuration, spec.logs,

@@ -287,7 +287,7 @@ def _keep(keeper: Keeper, control: socket.socket) -> None:
             for pid, status in ended_children():
                 keeper.reaped(pid, status)
         if control.fileno() in ready:
-            data, fds, _flags, _address = socket.recv_fds(control, MESSAGE, ORDER_FDS)
+            data, fds, _flags, _address = socket.recv_fds(control, MESSAGE, ORDER_FDS, socket.MSG_CMSG_CLOEXEC)
             if not data:
                 keeper.close()
                 reap_all()

@@ -76,6 +76,7 @@ class Kind(IntEnum):
     #: ``number``: 1 where connections that wait have other workers to go to.
     DRAIN = 2
     STOP = 3
+    #: ``number``: the process that it is in.
     READY = 4
     #: ``state``: why, in a line.
     FAILED = 5

@@ -25,6 +25,8 @@ class Process(InterpreterHandle):
     takes_leases = False
     descriptors = descriptors.PROCESS
     _connection_states: ConnectionStates | None = None
+    #: Its process, as it has told; 0: it has not yet.
+    _pid = 0
 
     def __init__(self, *arguments: Any) -> None:
         #: What it was sent, by the connection's number.
@@ -48,7 +50,8 @@ class Process(InterpreterHandle):
 
     def kill(self, pid: int) -> None:
         """End it without its doing; as long as its inbox is open, its process is there."""
-        if self.state is not InterpreterState.ENDED:
+        pid = self._pid or pid
+        if pid and self.state is not InterpreterState.ENDED:
             try:
                 os.kill(pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
@@ -64,6 +67,10 @@ class Process(InterpreterHandle):
         if message.kind == messages.Kind.CLOSED:
             for number in unpack_numbers(message.state):
                 self._forget(number)
+            return
+        if message.kind == messages.Kind.READY:
+            self._pid = message.number
+            super()._on_message(message)
             return
         sent = self._sent.get(message.number)
         if sent is not None and message.fd < 0 and message.kind == messages.Kind.CROWDED:
@@ -99,10 +106,21 @@ class Process(InterpreterHandle):
             elif state in (FIRST, ASKED):
                 self._events.lost(self, message if state == FIRST else message._replace(data=b""))
             else:
-                message.close()
+                _hang_up(message)
         return left
 
     def reap(self) -> None:
         """Forget what it was told."""
         if self._connection_states is not None:
             self._connection_states.close()
+
+
+def _hang_up(message: messages.Message) -> None:
+    """End a connection whatever the process has started, which may have it as well."""
+    if message.fd < 0:
+        return
+    with socket.socket(fileno=message.fd) as sock:
+        try:
+            sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # its client is gone
