@@ -15,6 +15,7 @@ from mpserver import lazyre
 from mpserver.config.host_names import ANY, has_wildcard, normal_host, normal_ip
 from mpserver.config.patterns import compile_glob
 from mpserver.config.registry import SERVER_VHOST, Args, Call, Directive, Where
+from mpserver.config.server import SERVER_SCHEME
 from mpserver.config.settings import Setting, append
 from mpserver.errors import ConfigError
 from mpserver.typing import Generic, NamedTuple, Protocol, TypeVar
@@ -35,8 +36,6 @@ S = TypeVar("S", bound=Named)
 
 #: As written: ``[scheme://]host[:port]``. `split_name` takes it apart.
 SERVER_NAME: Setting[str] = Setting("ServerName", "", travels=False)
-#: The scheme that it begins with, in lower case: a front end speaks it for this server; "": its own.
-SERVER_SCHEME: Setting[str] = Setting("ServerName's scheme", "")
 SERVER_ALIAS: Setting[tuple[str, ...]] = Setting("ServerAlias", (), append, travels=False)
 
 #: Gives the addresses of a host name; OSError if it has none.

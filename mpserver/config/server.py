@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from mpserver.config.override import ACCESS_FILE_NAME
 from mpserver.config.sections import Sections
-from mpserver.config.settings import Conf
+from mpserver.config.settings import Conf, Setting
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.config.entries import Entry
+
+#: The scheme that ServerName begins with, in lower case: a front end speaks it for the server; "": its own.
+SERVER_SCHEME: Setting[str] = Setting("ServerName's scheme", "")
 
 
 class Server:

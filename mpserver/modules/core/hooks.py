@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mpserver.api import constants
-from mpserver.config.hosts import SERVER_SCHEME
-from mpserver.config.server import Server
+from mpserver.config.server import SERVER_SCHEME, Server
 from mpserver.config.settings import Conf
 from mpserver.http1.ranges import Limits
 from mpserver.modules import core
