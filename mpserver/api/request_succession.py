@@ -67,7 +67,7 @@ class RequestSuccession(RequestMembers):
         self.mp_prev, before.mp_next, before.mp_heir = before, self, self
         self.mp_plan, self.mp_uri = before.mp_plan, before.mp_uri  # (until it has its own, or an error before that)
         self.mp_main, self.mp_assbackwards = before.mp_main, before.mp_assbackwards
-        self.mp_redirects = before.mp_redirects + 1
+        self.mp_redirects, self.mp_head_depends = before.mp_redirects + 1, before.mp_head_depends
         self.mp_err_headers_out = before.mp_err_headers_out
         self.mp_table_in = before.mp_table_in
         environment = self.subprocess_env

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server
+from support.server import BACKENDS, Server, receive_all
 from support.waiting import wait_for
 
 APP = '''
@@ -77,6 +77,14 @@ def handler(req):
         req.internal_redirect(argument)
         req.write("after")
         note(req, "returns")
+        return apache.OK
+    if verb == "line":
+        req.line = req.connection.readline()
+        req.internal_redirect(argument)
+        return apache.OK
+    if verb == "close":
+        req.connection.keepalive = apache.AP_CONN_CLOSE
+        req.internal_redirect(argument)
         return apache.OK
     if verb == "begun":
         req.content_type = "text/plain"
@@ -299,6 +307,26 @@ def test_a_redirect_takes_body_and_beginning_along(site: Site, host: str) -> Non
     assert site.ask(host, "/one/a.py?begun=/two/b.py?plain") == (200, "begun plain")
     assert site.ask(host, "/one/a.py?to=/static/page.txt") == (200, "a page")
     assert site.ask(host, "/one/a.py?to=/two/b.py?plain", "HEAD") == (200, "")
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_connection_that_was_read_goes_along(site: Site, host: str) -> None:
+    with site.server.dial() as sock:
+        for path, rest in (("/one/a.py?line=/two/b.py?plain", b"line\n"), ("/static/page.txt", b"")):
+            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode() + rest)
+        sock.shutdown(1)
+        answer = receive_all(sock)
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == 2, answer
+    assert b"plain" in answer
+    assert answer.endswith(b"\r\n\r\na page")
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_connection_that_is_to_end_goes_along(site: Site, host: str) -> None:
+    with site.server.connection() as connection:
+        connection.request("GET", "/one/a.py?close=/two/b.py?plain", headers={"Host": host})
+        answer = connection.getresponse()
+        assert (answer.getheader("Connection"), answer.read()) == ("close", b"plain")
 
 
 @pytest.mark.parametrize("host", HOSTS)

@@ -19,10 +19,11 @@ import time
 from mod_python import apache
 
 BY_ID = {}
+BY_ADDRESS = {}
 
 
 def remembered(req):
-    """A login by connection, in one of three ways."""
+    """A login by connection, in one of several ways."""
     connection = req.connection
     way = req.uri.rpartition("/")[2]
     if way == "notes":
@@ -31,6 +32,10 @@ def remembered(req):
     elif way == "attribute":
         known = getattr(connection, "user", None)
         connection.user = "joe"
+    elif way == "stream":
+        assert connection.readline() == b"line\\n"
+        known = BY_ADDRESS.get(connection.client_addr)
+        BY_ADDRESS[connection.client_addr] = "joe"
     else:
         known = BY_ID.get(connection.id)
         BY_ID[connection.id] = "joe"
@@ -96,12 +101,17 @@ PythonPath "sys.path + ['${WWW}']"
 </VirtualHost>
 """
 
-WAYS = ("notes", "attribute", "id")
+WAYS = ("notes", "attribute", "id", "stream")
+
+
+def ask(connection: http.client.HTTPConnection, path: str, host: str = "first.test") -> None:
+    """Send a request on a kept connection, and what is read of that itself."""
+    connection.request("GET", path, b"line\n" if path == "/stream" else None, {"Host": host})
 
 
 def get(connection: http.client.HTTPConnection, path: str, host: str = "first.test") -> str:
     """The answer to a request on a kept connection."""
-    connection.request("GET", path, headers={"Host": host})
+    ask(connection, path, host)
     return connection.getresponse().read().decode()
 
 
@@ -137,7 +147,7 @@ def test_a_busy_interpreter_keeps_a_connection_with_something_on_it(server: Serv
             busy.request("GET", "/wait", headers={"Host": "first.test"})
             wait_for((run / "begun").exists, "the long request to begin")
             for way, connection in zip(WAYS, pinned, strict=True):
-                connection.request("GET", f"/{way}", headers={"Host": "first.test"})
+                ask(connection, f"/{way}")
             # meanwhile the other one is served by the other worker
             assert get(plain, "/plain") != home
         finally:
@@ -175,7 +185,7 @@ def test_a_restart_ends_such_a_connection_with_its_next_answer(server: Server) -
         for (way, connection), home in zip(opened, homes, strict=True):
             ended: list[str | None] = []
             while not ended or ended[-1] != "close":  # (the old workers hear of it after the new ones have begun)
-                connection.request("GET", f"/{way}", headers={"Host": "first.test"})
+                ask(connection, f"/{way}")
                 answer = connection.getresponse()
                 assert answer.read().decode() == home.replace("None", "joe")
                 ended.append(answer.getheader("Connection"))
