@@ -168,8 +168,6 @@ def test_who_may(server: Server, method: str, path: str, status: int) -> None:
     ],
 )
 def test_an_application(server: Server, path: str, headers: dict[str, str], text: str) -> None:
-    if server.backend == "main":
-        text = text.replace("conditional", "main_interpreter").replace("another", "main_interpreter")
     assert server.get(path, headers).text == text
 
 

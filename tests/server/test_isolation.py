@@ -169,6 +169,5 @@ def test_a_named_interpreter_is_shared_by_those_who_name_it(start_server: StartS
     shared = {name: text.replace("only_one", "only").replace("only_two", "only") for name, text in FILES.items()}
     server = start_server(conf, {**shared, "one/only.py": 'TEXT="1"', "two/only.py": 'TEXT="2"'}, backend=backend)
     one, two = ask(server, "one"), ask(server, "two")
-    name = "main_interpreter" if backend == "main" else "together"
-    assert (one["interpreter"], two["interpreter"]) == (name, name)
+    assert (one["interpreter"], two["interpreter"]) == ("together", "together")
     assert two["attributes"] == ["calls_of_one", "calls_of_two"]

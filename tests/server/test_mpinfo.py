@@ -47,7 +47,7 @@ def test_what_it_tells(server: Server) -> None:
     place = "main_interpreter" if server.backend == "main" else "info"
     for name, value in {
         "kind": server.backend,
-        "name": place,
+        "name": "info",
         "runs in": f"{place}, asked for as {server.backend}",
         "PythonHandler": "mod_python.testhandler in Location /mpinfo",
         "PythonAccessHandler": "gate in Location /mpinfo",

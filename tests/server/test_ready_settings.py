@@ -127,7 +127,7 @@ def test_each_host_has_its_own_settings(server: Server, kind: str) -> None:
     for number in (0, 13, 29):
         here = told(server, f"host{number}")
         assert here["options"] == {"level": "main", "host": str(number)}
-        assert here["name"] == ("main_interpreter" if kind == "main" else f"host{number}")
+        assert here["name"] == f"host{number}"
         assert here["admin"] == f"admin{number}@example"
     assert told(server, "unknown.example")["admin"] == "admin0@example"
 
