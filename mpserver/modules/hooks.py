@@ -43,7 +43,7 @@ with a `Step`:
     cleanup            at the very end (httpd: a cleanup of the request's pool): all run, their results don't count
     process_connection serves a connection in place of HTTP: a `ConnectionServer`. Asked for the plan of a server, where
                        the module takes its connections (below)
-    leads_to           foretells the internal redirect of its fixups: a `LeadsTo`. Who chooses the interpreter asks
+    leads_to           foretells the internal redirect of its fixups, to find the interpreter: a `rewriting.LeadsTo`
     explain            what it does with requests of this plan, for pages that tell it: pairs of a name and a text
 
 Asked for a server:
@@ -56,7 +56,7 @@ Asked for a server:
                        settings: a bool
     translate_path     what a path stands for, where the path alone decides: a `Translator`. (In httpd this is
                        translate_name, too; here its answer is remembered)
-    rewrite_request    the same where more than the path decides: a `Rewriter`, which comes before them
+    rewrite_request    the same where more than the path decides: a `rewriting.Rewriter`, which comes before them
     open_logs          where the lines of its requests go: a tuple of `OpenLog`
 
 And ``varies_by_file``: whether plans of a `Conf` differ from file to file.
@@ -215,36 +215,6 @@ class Translation(NamedTuple):
 
 #: Gets a decoded path without double slashes, the configuration of the Locations that it lies in, and the server.
 Translator = Callable[[str, "Conf", "Server"], "Translation | None"]
-
-
-class Effects(Protocol):
-    """What rules change of a request, beside its resource."""
-
-    def begin(self, req: Request) -> None:
-        """Change it before its phases."""
-
-    def force(self, req: Request) -> None:
-        """Change it after its fixups."""
-
-
-class Rewritten(NamedTuple):
-    """What rules make of a request: another path (decoded), or a file; None: its own path.
-
-    ``status``: what it is answered with instead; 0: nothing. ``no_file``: its path is for no file, whatever it is.
-    """
-
-    uri: str | None
-    filename: str | None
-    status: int
-    effects: Effects
-    no_file: bool = False
-
-
-#: Gets a request that has no resource yet, and leaves it as it is; None: the rules want nothing of it.
-Rewriter = Callable[["Request"], "Rewritten | None"]
-
-#: Gets a request that goes no further; gives the URI that it will be redirected to internally, None for none.
-LeadsTo = Callable[["Request"], "str | None"]
 
 
 class TransactionLog(Protocol):

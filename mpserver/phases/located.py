@@ -16,7 +16,7 @@ from mpserver.typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mpserver.config.htaccess import Watched
     from mpserver.modules.core.file_cache import Page
-    from mpserver.modules.hooks import Effects
+    from mpserver.modules.rewriting import Effects
     from mpserver.phases.plan import Plan
     from mpserver.phases.translate import Resource
 

@@ -20,8 +20,8 @@ from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from mpserver.api.request import Request
     from mpserver.config.server import Server
-    from mpserver.modules.hooks import LeadsTo
     from mpserver.modules.python.handlers import Handler, PhaseHandlers
+    from mpserver.modules.rewriting import LeadsTo
 
 
 def plan_of(req: Request) -> Plan:

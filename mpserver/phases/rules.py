@@ -17,7 +17,7 @@ from mpserver.typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from mpserver.api.request import Request
     from mpserver.config.settings import Conf
-    from mpserver.modules.hooks import Rewritten
+    from mpserver.modules.rewriting import Rewritten
     from mpserver.phases.host import Host, Site
 
 

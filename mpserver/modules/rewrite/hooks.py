@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from mpserver.api import constants
 from mpserver.api.error_log import ERROR
 from mpserver.modules.core.options import Option, effective
-from mpserver.modules.hooks import LeadsTo, Planning, Rewriter, Rewritten, Step
+from mpserver.modules.hooks import Planning, Step
 from mpserver.modules.rewrite import DIRECTORY, DirectoryRules, of_server
+from mpserver.modules.rewriting import LeadsTo, Rewriter, Rewritten
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from mpserver.api import constants
 from mpserver.api.response_head import RULING
 from mpserver.http1.percent import encode_path
 from mpserver.modules.expression_facts import add_vary
-from mpserver.modules.hooks import Rewritten
 from mpserver.modules.rewrite import (
     ALLOW_NO_SLASH,
     IGNORE_CONTEXT,
@@ -20,6 +19,7 @@ from mpserver.modules.rewrite import (
     templates,
 )
 from mpserver.modules.rewrite.rules import ABSOLUTE, Ready, Run, apply, is_absolute
+from mpserver.modules.rewriting import Rewritten
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
