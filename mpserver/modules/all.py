@@ -68,6 +68,7 @@ TABLE = (
     Known("mod_autoindex.c", "autoindex_module", "autoindex", CONFIGURED, handlers=("httpd/unix-directory",)),
     Known("mod_alias.c", "alias_module", "alias", CONFIGURED),
     Known("mod_userdir.c", "userdir_module", "userdir", CONFIGURED),
+    Known("mod_vhost_alias.c", "vhost_alias_module", "vhost_alias"),
     Known("mod_actions.c", "actions_module", "actions", CONFIGURED),
     Known("mod_asis.c", "asis_module", "asis", CONFIGURED, handlers=("send-as-is",)),
     Known("mod_cgi.c", "cgi_module", "cgi", CONFIGURED, handlers=(SCRIPT_HANDLER,)),

@@ -13,12 +13,14 @@ from mpserver.config.htaccess import HtaccessCache, Watched
 from mpserver.config.sections import Sections, merge
 from mpserver.config.settings import Conf
 from mpserver.errors import RequestError
+from mpserver.modules import vhost_alias
 from mpserver.modules.all import TABLE
 from mpserver.modules.hooks import ANY_HANDLER, HookTable
 from mpserver.modules.python.environment import Environment
 from mpserver.phases import facts
 from mpserver.phases.host import Host, Site, server_name, server_object, server_software
 from mpserver.phases.located import Located
+from mpserver.phases.named_hosts import NamedHosts
 from mpserver.phases.plan import InterpreterId, Plan
 from mpserver.phases.plan_compiler import compile_plan
 from mpserver.phases.translate import Resource, normalize, resolve, translated, walk
@@ -86,6 +88,7 @@ class Planner:
         self._names = CACHE + 2 * configuration.number_of_hosts
         self._plans: dict[tuple[Conf, Site, bool], Plan] = {}
         self._file_plans: dict[tuple[Conf, Site, str | None], Plan] = {}
+        self._named = NamedHosts()
         self._early: dict[Site, Plan] = {}
         #: For requests that rules are still to be applied to; those that they answer; those that they change, by the
         #: plans that these would have; those that they will lead to another interpreter.
@@ -101,7 +104,10 @@ class Planner:
         key = (address, name)
         host = self._found.get(key)
         if host is None:
-            host = self.host(self.configuration.find(address[0], address[1], name))
+            server = self.configuration.find(address[0], address[1], name)
+            if vhost_alias.ROOT in server.conf or vhost_alias.SCRIPTS in server.conf:
+                return self.host(self._named.of(server, address, name))  # (directories come and go)
+            host = self.host(server)
             if name is None or len(name) <= LONGEST_NAME:
                 if len(self._found) >= self._names:
                     self._found.clear()

@@ -307,7 +307,8 @@ CONTEXTS = {
         "DeflateWindowSize ZstdAlterETag ZstdCompressionLevel ZstdFilterNote "
         "PythonPostReadRequestHandler PythonTransHandler ScriptAliasMatch ServerAdmin ServerAlias ServerName "
         "Protocols ProtocolsHonorOrder RequestReadTimeout SSIEndTag SSIStartTag TraceEnable ServerPath ServerRoot "
-        "SuexecUserGroup Timeout TransferLog TypesConfig UserDir CacheNegotiatedDocs "
+        "VirtualDocumentRoot VirtualDocumentRootIP VirtualScriptAlias VirtualScriptAliasIP CacheNegotiatedDocs "
+        "SuexecUserGroup Timeout TransferLog TypesConfig UserDir "
     ),
     (Where.SERVER, Override.NONE): (
         "AuthDigestNcCheck AuthDigestShmemSize "
