@@ -15,6 +15,7 @@ from mpserver.api.loader import LoadedModule
 from mpserver.interpreters.handle import CROWDED, Events, InterpreterHandle, InterpreterState
 from mpserver.interpreters.kinds import AUTO, KINDS
 from mpserver.interpreters.lifetime_settings import lifetime
+from mpserver.interpreters.stuck import StuckInterpreters
 from mpserver.ipc.interpreter_stats import InterpreterStats
 from mpserver.ipc.messages import Message
 from mpserver.ipc.scoreboard import IDLE, WORKING, end_group
@@ -125,6 +126,7 @@ class Pool:
         self._refusals: set[InterpreterId] = set()
         self._free = list(range(1, INTERPRETERS))[::-1]
         self._seldom = Seldom()
+        self._stuck_ones = StuckInterpreters(loop, self._given_up)
 
     def follow(self, succession: Succession) -> None:
         """Tell what becomes of the interpreters."""
@@ -309,11 +311,15 @@ class Pool:
 
     def _stuck(self, interp: InterpreterHandle) -> None:
         """A request does not end, so its interpreter can't be ended either: another worker takes over from this one."""
-        if self.interpreters.get(interp.interpreter_id) is interp:
-            del self.interpreters[interp.interpreter_id]
-        interp.drain()
+        self.retire(interp)
+        self._stuck_ones.add(interp)
         if not self.closing:
             self._traffic.leave()
+
+    def _given_up(self, interp: InterpreterHandle) -> None:
+        """What merely waited in an interpreter that is stuck has gone elsewhere: the worker may end without it."""
+        self.beside.discard(interp)
+        self._traffic.gone(interp)
 
     def _ended(self, interp: InterpreterHandle) -> None:
         board, number, index = self._start.scoreboard, self._start.number, interp.boot.scoreboard_index

@@ -17,7 +17,7 @@ from mpserver.modules.python.application_errors import describe
 from mpserver.phases.threaded_pipeline import SharedPipeline
 from mpserver.serving.boot import Boot
 from mpserver.serving.connection import Connection
-from mpserver.serving.offloader import ORPHANED_FOR
+from mpserver.serving.offloader import ALL, ORPHANED_FOR
 from mpserver.serving.states import IN_THREAD
 from mpserver.serving.thread_pool import ThreadPool
 from mpserver.serving.threaded_parts import (
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
 #: How long a request waits for a thread before a sibling worker is looked for, in seconds.
 WAIT_FOR_THREAD = 0.01
+
+#: How long a process waits at most until its queue has left, before it ends because of a request that does not, in
+#: seconds.
+LEAVING = 1.0
 
 
 class ThreadedInterpreter(Interpreter):
@@ -172,7 +176,27 @@ class ThreadedInterpreter(Interpreter):
         """Give the connections to another interpreter that has the place now, and end."""
         with self.loop.gate:
             self.draining = True
+        self._give_back_queued()
         super().hand_over()
+
+    def _give_back_queued(self) -> None:
+        """Let others serve the requests that wait for a thread."""
+        for connection, _head in self.pool.take_back(ALL):
+            self.give_back(connection, messages.Kind.SPARE, self.onward(connection.transferred))
+
+    def _stuck(self) -> None:
+        """As for every interpreter; those that wait for a thread leave before a process ends."""
+        left = threading.Event()
+
+        def leave() -> None:
+            if self.boot.kind == "process":  # what is sent from here on is not read, and so goes to the next one
+                self.loop.remove(self.inbox.fileno())
+            self._give_back_queued()
+            left.set()
+
+        self.loop.call(leave)
+        left.wait(LEAVING)
+        super()._stuck()
 
     def drain(self, heirs: bool = False) -> None:
         """Serve what there is, keep no connection, and end."""

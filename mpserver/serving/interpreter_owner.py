@@ -56,6 +56,10 @@ class InterpreterOwner(Owner, Protocol):
     #: Begins with a connection that it has accepted itself.
     arrive: Callable[[Connection], None]
 
+    @property
+    def connection_handlers(self) -> object:
+        """What runs connection handlers; None where no server has any."""
+
     def tell(self, kind: Kind, state: str = "", number: int = 0) -> None:
         """Send the router a message without a descriptor; for any thread."""
 

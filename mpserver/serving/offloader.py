@@ -25,7 +25,7 @@ from mpserver.ipc import messages
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.ipc.siblings import LONG, PILE, room
 from mpserver.serving.connection import Connection
-from mpserver.serving.states import WAITING
+from mpserver.serving.states import READING, WAITING
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -150,6 +150,9 @@ class Offloader:
         for connection in list(interpreter.connections):
             if len(found) >= most:
                 break
+            if most == ALL and _merely_begins(connection) and interpreter.connection_handlers is None:
+                found.append(_packed(connection))
+                continue
             if connection.state == WAITING and (connection.fd in ready or most == ALL) and not connection.is_pinned:
                 found.append(
                     _packed(connection)
@@ -159,13 +162,21 @@ class Offloader:
         return found
 
 
+def _merely_begins(connection: Connection) -> bool:
+    """Whether the next request's head has not come, or not all of it: the connection is not in a request."""
+    if connection.state != READING or connection.channel is not None:
+        return False
+    return connection.reader is not None or not (connection.served or connection.buffer)
+
+
 def _packed(connection: Connection) -> messages.Message:
-    """A connection that leaves its interpreter; it has no bytes read."""
+    """A connection that leaves its interpreter, with what was read of its next request."""
+    buffer = b"" if connection.reader is None else bytes(connection.reader.buffer)
     connection.release()
     return messages.Message(
         messages.Kind.SPARE,
         connection.sock.detach(),
-        b"",
+        buffer,
         connection.served,
         connection.number,
         connection.accepted,
