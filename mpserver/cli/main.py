@@ -15,6 +15,7 @@ from mpserver.cli.options import parse
 from mpserver.errors import ConfigError, ConfigErrors, StartError, UsageError
 from mpserver.modules.ssl.phrases import Phrases
 from mpserver.system import pidfile
+from mpserver.system.standard_streams import open_standard_streams
 from mpserver.system.systemd import Notifier
 from mpserver.typing import TYPE_CHECKING
 
@@ -223,6 +224,7 @@ def main(arguments: Sequence[str] | None = None, make_engine: Callable[[], Engin
     """The command. :returns: the exit status: 0, or 1 for whatever went wrong (it was told on stderr)."""
     from mpserver.cli import info
 
+    open_standard_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["check-interp"]:
         from mpserver.cli import check_interp
