@@ -57,7 +57,7 @@ Asked for a server:
     translate_path     what a path stands for, where the path alone decides: a `Translator`. (In httpd this is
                        translate_name, too; here its answer is remembered)
     rewrite_request    the same where more than the path decides: a `rewriting.Rewriter`, which comes before them
-    open_logs          where the lines of its requests go: a tuple of `OpenLog`
+    open_logs          where the lines of its requests go: a tuple of `mpserver.modules.open_logs.OpenLog`
 
 And ``varies_by_file``: whether plans of a `Conf` differ from file to file.
 
@@ -215,28 +215,6 @@ class Translation(NamedTuple):
 
 #: Gets a decoded path without double slashes, the configuration of the Locations that it lies in, and the server.
 Translator = Callable[[str, "Conf", "Server"], "Translation | None"]
-
-
-class TransactionLog(Protocol):
-    """What is written about each request."""
-
-    @property
-    def env(self) -> str | None:
-        """The variable on which it depends; None: always."""
-
-    @property
-    def line(self) -> Callable[[Any], str]:
-        """Makes a request's line, without its end."""
-
-    def wants(self, req: Any) -> bool:
-        """Whether a request is written down."""
-
-
-class OpenLog(NamedTuple):
-    """A log of requests, and the descriptor that its lines go to."""
-
-    fd: int
-    log: TransactionLog
 
 
 class Engine(Protocol):

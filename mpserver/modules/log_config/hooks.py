@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from mpserver.config.server import Server
 from mpserver.config.settings import Conf
-from mpserver.modules.hooks import OpenLog
 from mpserver.modules.log_config import CLF, CUSTOM_LOGS, LOG_FORMATS
 from mpserver.modules.log_config.format import compile_format
+from mpserver.modules.open_logs import OpenLog
 from mpserver.typing import Any, NamedTuple
 
 

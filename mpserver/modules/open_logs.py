@@ -1,0 +1,29 @@
+"""Logs of requests, as modules tell the server of them (the hook ``open_logs``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mpserver.typing import Any, NamedTuple, Protocol
+
+
+class TransactionLog(Protocol):
+    """What is written about each request."""
+
+    @property
+    def env(self) -> str | None:
+        """The variable on which it depends; None: always."""
+
+    @property
+    def line(self) -> Callable[[Any], str]:
+        """Makes a request's line, without its end."""
+
+    def wants(self, req: Any) -> bool:
+        """Whether a request is written down."""
+
+
+class OpenLog(NamedTuple):
+    """A log of requests, and the descriptor that its lines go to."""
+
+    fd: int
+    log: TransactionLog
