@@ -94,6 +94,8 @@ SET_INPUT_FILTER: Setting[str | None] = Setting("SetInputFilter", None)
 ADD_DEFAULT_CHARSET: Setting[str | None] = Setting("AddDefaultCharset", None)
 #: True, False, or None: as the content handler prefers.
 ACCEPT_PATH_INFO: Setting[bool | None] = Setting("AcceptPathInfo", None)
+#: Whether source code is never sent as a static file. Directory level.
+SOURCE_PROTECTION = Setting("SourceProtection", True)
 #: By how a file's entity tag is made: bits of `mpserver.modules.core.file_etag`. Directory level.
 FILE_ETAG: Setting[FileETag] = Setting("FileETag", FileETag(None), merge_etag)
 #: How many ranges, overlapping ones and ones that go back a Range header may have; -1: any number. Directory level.

@@ -33,6 +33,9 @@ OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 #: The methods of a static file, in the order of httpd's Allow; TRACE is added unless TraceEnable is Off.
 METHODS = ("OPTIONS", "HEAD", "GET", "POST")
 
+#: How names of source files end, in lower case.
+SOURCES = (".py", ".pyc", ".pyo", ".psp", ".wsgi")
+
 #: How long a body TraceEnable Extended sends back, in bytes.
 TRACED = 1 << 16
 
@@ -60,6 +63,9 @@ def handler(req: Request) -> int:
         if S_ISDIR(found.st_mode):
             return _refuse(req, constants.HTTP_NOT_FOUND, f"Attempt to serve directory: {filename}", INFO, 129)
         return _refuse(req, constants.HTTP_FORBIDDEN, f"no regular file: {filename}", ERROR)
+    if req.mp_plan.conf[core.SOURCE_PROTECTION] and _is_source(filename):
+        why = f"source code is not served: {filename} has no handler here (SourceProtection Off sends it as it is)"
+        return _refuse(req, constants.HTTP_FORBIDDEN, why, ERROR)
     if req.mp_path_info and not _takes_path_info(req):
         return _refuse(req, constants.HTTP_NOT_FOUND, f"File does not exist: {_whole_name(req)}", INFO, 130)
     try:
@@ -71,6 +77,12 @@ def handler(req: Request) -> int:
             return _refuse(req, constants.HTTP_NOT_FOUND, f"File does not exist: {filename}", INFO, 128)
         why = f"file permissions deny server access: {filename} ({os.strerror(error.errno or 0)})"
         return _refuse(req, constants.HTTP_FORBIDDEN, why, ERROR, 132)
+
+
+def _is_source(filename: str) -> bool:
+    """Whether a file is the source of an application, or tells how things are configured."""
+    name = filename.rpartition("/")[2].lower()
+    return name.endswith(SOURCES) or name.startswith(".ht")
 
 
 def _send_page(req: Request, page: file_cache.Page) -> bool:

@@ -23,6 +23,7 @@ from mpserver.modules.core import (
     MAX_RANGES,
     MERGE_SLASHES,
     SERVER_SIGNATURE,
+    SOURCE_PROTECTION,
     THREAD_STACK_SIZE,
     TRACE_ENABLE,
     USE_CANONICAL_PHYSICAL_PORT,
@@ -161,6 +162,13 @@ DIRECTIVES: tuple[Directive, ...] = (
         values.directory(SERVER_SIGNATURE, values.choice(_SIGNATURE)),
         Override.ALL,
         "On, Off or EMail: whether the server's own pages end with its name",
+    ),
+    Directive(
+        "SourceProtection",
+        Args.FLAG,
+        NOT_HTACCESS,
+        values.directory(SOURCE_PROTECTION, values.flag),
+        help="On or Off: .py, .pyc, .pyo, .psp, .wsgi and .ht* are never sent as static files",
     ),
     Directive(
         "TraceEnable",
