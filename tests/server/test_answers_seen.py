@@ -216,7 +216,7 @@ def test_kept_connections_say_so(server: Server) -> None:
 
 def test_a_request_counts_for_its_connection_once_its_head_has_left(server: Server) -> None:
     look = "r.append(req.connection.keepalives)\n"
-    code = f"r = []\n{look}req.write('', 1)\n{look}"
+    code = f"r = []\n{look}req.write(' ', 1)\n{look}"
     log = f"r = []\n{look}"
     numbers = [str(next(NUMBERS)) for _ in range(3)]
     with server.connection() as connection:
