@@ -195,7 +195,7 @@ class Reader:
             self._directive(name, line[at:])
 
     def _directive(self, name: str, rest: str) -> None:
-        act = _DIRECTIVES.get(name.lower())
+        act = DIRECTIVES.get(name.lower())
         args = lexer.words(rest)
         if act is not None:
             if self.in_htaccess:
@@ -282,7 +282,7 @@ class Reader:
     def knows_directive(self, name: str) -> bool:
         """Whether a directive (not a section) of this name exists."""
         key = name.lower()
-        return key in self.registry.directives or key in _DIRECTIVES
+        return key in self.registry.directives or key in DIRECTIVES
 
     def knows_section(self, name: str) -> bool:
         """Whether a section of this name exists."""
@@ -426,7 +426,8 @@ def _macro(reader: Reader, name: str, args: tuple[str, ...], raw: str) -> bool:
     return False
 
 
-_DIRECTIVES: Mapping[str, Callable[[Reader, str, tuple[str, ...], str], bool]] = {
+#: What is done while the text is read, by names in lower case; an action says whether the directive stays in the tree.
+DIRECTIVES: Mapping[str, Callable[[Reader, str, tuple[str, ...], str], bool]] = {
     **dict.fromkeys(macros.DIRECTIVES, _macro),
     "include": _include,
     "includeoptional": _include,

@@ -47,7 +47,8 @@ class Args(enum.Enum):
     ITERATE = "one or more"
     ITERATE2 = "one, then one or more"
     ANY = "any number"
-    RAW = "the text as it stands, in Call.raw; its words are in Call.args, too"
+    #: In Call.raw; its words are in Call.args, too.
+    RAW = "the text as it stands"
 
 
 class Section(NamedTuple):

@@ -27,10 +27,10 @@ ALWAYS, CONFIGURED = Part.ALWAYS, Part.CONFIGURED
 TABLE = (
     Known("core.c", "core_module", "core", ALWAYS, (ANY_HANDLER, TRACE_HANDLER), ("content_length", "byterange")),
     Known("mod_so.c", "so_module"),  # LoadModule, while the configuration is read
-    Known("http_core.c", "http_module"),
+    Known("http_core.c", "http_module"),  # HTTP itself, as far as httpd counts it as a module
     Known("mod_rewrite.c", "rewrite_module", "rewrite", CONFIGURED, handlers=("redirect-handler",)),
     Known("mod_macro.c", "macro_module"),  # Macro and Use, while the configuration is read
-    Known("mod_version.c", "version_module"),  # IfVersion
+    Known("mod_version.c", "version_module"),  # IfVersion, while the configuration is read
     Known("mod_logio.c", "logio_module"),  # %I, %O and %S of LogFormat
     Known("mod_deflate.c", "deflate_module", "deflate", CONFIGURED, filters=("deflate", "inflate")),
     Known("mod_brotli.c", "brotli_module", "brotli", CONFIGURED, filters=("brotli_compress",)),
@@ -56,12 +56,12 @@ TABLE = (
     Known("mod_ssl.c", "ssl_module", "ssl", CONFIGURED),
     Known("mod_proxy.c", "proxy_module", "proxy", CONFIGURED, handlers=(PROXY_HANDLER, PROXY_PREFIX)),
     Known("mod_proxy_http.c", "proxy_http_module"),  # http:// and https:// in mod_proxy
-    Known("mod_proxy_fcgi.c", "proxy_fcgi_module"),  # fcgi://
-    Known("mod_proxy_uwsgi.c", "proxy_uwsgi_module"),  # uwsgi://
-    Known("mod_proxy_wstunnel.c", "proxy_wstunnel_module"),  # ws:// and wss://, and upgrade=
-    Known("mod_proxy_balancer.c", "proxy_balancer_module"),  # balancer://
-    Known("mod_lbmethod_byrequests.c", "lbmethod_byrequests_module"),
-    Known("mod_lbmethod_bybusyness.c", "lbmethod_bybusyness_module"),
+    Known("mod_proxy_fcgi.c", "proxy_fcgi_module"),  # FastCGI: fcgi:// in mod_proxy
+    Known("mod_proxy_uwsgi.c", "proxy_uwsgi_module"),  # the protocol of uWSGI: uwsgi:// in mod_proxy
+    Known("mod_proxy_wstunnel.c", "proxy_wstunnel_module"),  # WebSocket: ws:// and wss:// in mod_proxy, and upgrade=
+    Known("mod_proxy_balancer.c", "proxy_balancer_module"),  # balancers: balancer:// in mod_proxy
+    Known("mod_lbmethod_byrequests.c", "lbmethod_byrequests_module"),  # balancers with lbmethod=byrequests
+    Known("mod_lbmethod_bybusyness.c", "lbmethod_bybusyness_module"),  # balancers with lbmethod=bybusyness
     Known("mod_mime.c", "mime_module", "mime", ALWAYS),
     Known("mod_negotiation.c", "negotiation_module", "negotiation", CONFIGURED, handlers=("type-map",)),
     Known("mod_dir.c", "dir_module", "dir", ALWAYS),
