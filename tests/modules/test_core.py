@@ -325,7 +325,7 @@ CONTEXTS = {
         "Alias CGIScriptTimeout HostnameLookups LogLevel PythonExecutable PythonInputFilter "
         "PythonInterpBackend PythonInterpMaxMemory PythonInterpNice PythonInterpPreload PythonInterpUser "
         "PythonOutputFilter PythonRequestTimeout "
-        "MaxRanges MaxRangeOverlaps MaxRangeReversals UseCanonicalPhysicalPort "
+        "SourceProtection MaxRanges MaxRangeOverlaps MaxRangeReversals UseCanonicalPhysicalPort "
         "PythonVirtualEnv Script ScriptAlias UseCanonicalName "
         "PythonInterpIdleTimeout PythonInterpMaxRequests PythonInterpReload"
     ),
