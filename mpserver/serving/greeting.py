@@ -12,7 +12,7 @@ from mpserver.api.error_log import INFO
 from mpserver.errors import RequestError
 from mpserver.serving.connection import Connection
 from mpserver.serving.states import GONE, READING, TLS
-from mpserver.tls.hello import Hello, NotTls, read
+from mpserver.tls.hello import Hello, HelloReader, NotTls
 
 #: Begins with a connection that has arrived.
 Starter = Callable[[Connection], None]
@@ -43,11 +43,12 @@ def starter(http: Starter, begin: Starter) -> Starter:
 class Greeting:
     """A connection whose client has not said yet whom it greets."""
 
-    __slots__ = ("_connection", "_greeted")
+    __slots__ = ("_connection", "_greeted", "_reader")
 
     def __init__(self, connection: Connection, greeted: Callable[[Connection, Hello], None]) -> None:
         """``greeted`` is called once the greeting is there; what was read is in the connection's buffer."""
         self._connection, self._greeted = connection, greeted
+        self._reader = HelloReader()
 
     def arrive(self) -> None:
         """As `start`, for a connection that was just accepted: its client has usually said something already."""
@@ -92,7 +93,7 @@ class Greeting:
     def _look(self) -> None:
         connection = self._connection
         try:
-            found = read(connection.buffer)
+            found = self._reader.read(connection.buffer)
         except NotTls as error:
             self._plain(error.looks_like_text)
             return

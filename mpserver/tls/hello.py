@@ -19,6 +19,8 @@ LONGEST = 1 << 16
 #: A record's head: type, version, length; the most that a record without encryption may hold (RFC 8446 5.1).
 RECORD_HEAD = 5
 LONGEST_RECORD = 1 << 14
+#: The most that is kept of it, with the heads of its records.
+MOST_DATA = 2 * LONGEST
 
 
 class Hello(NamedTuple):
@@ -42,45 +44,64 @@ class NotTls(Exception):
 
 
 def read(data: bytes) -> Hello | None:
-    """What a connection began with.
-
-    :returns: None where the hello is not complete yet.
-    :raises NotTls: it can't become one.
-    """
-    message = _message(data)
-    if message is None:
-        return None
-    try:
-        return _hello(message)
-    except IndexError:  # OpenSSL answers it with an alert
-        return Hello()
+    """What a connection began with, see `HelloReader.read`."""
+    return HelloReader().read(data)
 
 
-def _message(data: bytes) -> bytes | None:
-    """The body of the first handshake message, out of its records."""
-    body = b""
-    at = 0
-    while True:
-        head = data[at : at + RECORD_HEAD]
-        if head[:1] and (head[0] != HANDSHAKE or head[1:2] not in (b"", b"\x03")):
-            raise NotTls(at == 0 and (head[0] in b"\r\n" or 0x20 <= head[0] < 0x7F))
-        if len(head) < RECORD_HEAD:
+class HelloReader:
+    """Reads a hello that comes in pieces: each record once, so that tiny ones cost no more than others."""
+
+    __slots__ = ("_at", "_body")
+
+    def __init__(self) -> None:
+        #: The first handshake message, as far as it has come; and where the next record of it begins.
+        self._body = bytearray()
+        self._at = 0
+
+    def read(self, data: bytes) -> Hello | None:
+        """Look at what has come.
+
+        :param data: all of it, from the connection's first byte on.
+        :returns: None where the hello is not complete yet.
+        :raises NotTls: it can't become one.
+        """
+        message = self._message(data)
+        if message is None:
             return None
-        length = head[3] << 8 | head[4]
-        if not 0 < length <= LONGEST_RECORD:
-            raise NotTls(False)
-        body += data[at + RECORD_HEAD : at + RECORD_HEAD + length]
-        if body[:1] and body[0] != CLIENT_HELLO:
-            raise NotTls(False)
-        if len(body) >= 4:
-            whole = int.from_bytes(body[1:4], "big")
-            if whole > LONGEST:
+        try:
+            return _hello(message)
+        except IndexError:  # OpenSSL answers it with an alert
+            return Hello()
+
+    def _message(self, data: bytes) -> bytes | None:
+        """The body of the first handshake message, out of its records."""
+        body = self._body
+        while True:
+            at = self._at
+            head = data[at : at + RECORD_HEAD]
+            if head[:1] and (head[0] != HANDSHAKE or head[1:2] not in (b"", b"\x03")):
+                raise NotTls(at == 0 and (head[0] in b"\r\n" or 0x20 <= head[0] < 0x7F))
+            if len(head) < RECORD_HEAD:
+                break
+            length = head[3] << 8 | head[4]
+            if not 0 < length <= LONGEST_RECORD:
                 raise NotTls(False)
-            if len(body) >= 4 + whole:
-                return body[4 : 4 + whole]
-        at += RECORD_HEAD + length
-        if at > len(data):
-            return None
+            end = at + RECORD_HEAD + length
+            if at == 0 and len(data) > RECORD_HEAD and data[RECORD_HEAD] != CLIENT_HELLO:
+                raise NotTls(False)
+            if len(data) < end:
+                break
+            body += data[at + RECORD_HEAD : end]
+            self._at = end
+            if len(body) >= 4:
+                whole = int.from_bytes(body[1:4], "big")
+                if whole > LONGEST:
+                    raise NotTls(False)
+                if len(body) >= 4 + whole:
+                    return bytes(body[4 : 4 + whole])
+        if len(data) > MOST_DATA:
+            raise NotTls(False)
+        return None
 
 
 class _Reader:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpserver.tls.hello import NotTls, read
+from mpserver.tls.hello import MOST_DATA, HelloReader, NotTls, read
 
 
 def greeting(name: str | None, protocols: list[str] | None = None) -> bytes:
@@ -49,6 +49,22 @@ def test_in_many_records(size: int) -> None:
     assert found.server_name == "a.example"
     for end in range(0, len(data), 7):
         assert read(data[:end]) is None
+
+
+def test_each_record_is_read_once() -> None:
+    data, reader = records(greeting("a.example"), 1), HelloReader()
+    half = len(data) // 12 * 6  # (after a record)
+    assert reader.read(data[:half]) is None
+    found = reader.read(bytes(half) + data[half:])
+    assert found is not None
+    assert found.server_name == "a.example"
+
+
+def test_it_is_not_kept_without_end() -> None:
+    data = records(b"\x16\x03\x01\x00\x00\x01\x00\xff\xff" + bytes(0xFFFF), 1)
+    assert read(data[:MOST_DATA]) is None
+    with pytest.raises(NotTls):
+        read(data[: MOST_DATA + 6])
 
 
 @pytest.mark.parametrize(
