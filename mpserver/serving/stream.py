@@ -134,7 +134,7 @@ class Stream:
         """
         poll = select.poll()
         poll.register(self.fd, event)
-        if not poll.poll(max(0.0, min(self.timeout, left)) * 1000):
+        if left <= 0.0 or not poll.poll(min(self.timeout, left) * 1000):
             self.keep_alive = False
             text = f"the client was silent for {self.timeout:g} s (Timeout)"
             if left < self.timeout:
@@ -197,23 +197,24 @@ class Stream:
 
     def _receive_in_time(self) -> bytes:
         """As `receive_any`, for a body: all of it has its time, by RequestReadTimeout."""
-        try:
-            data = self.sock.recv(65536)
-        except BlockingIOError:
-            stage = self.host.read_timeouts.body
-            if not stage.first:
-                return self.receive_any()
-            slow = self.slow
-            if slow is None:
-                slow = self.slow = SlowReading(stage, time.monotonic())
-            self.wait_for_client(select.POLLIN, slow.until - time.monotonic())
-            data = self.receive_any()
-        except OSError as error:
-            self.keep_alive = False
-            raise ClientGone(f"the client closed the connection ({error.strerror})") from error
-        if self.slow is not None:
-            self.slow.received += len(data)
-        return data
+        stage = self.host.read_timeouts.body
+        if not stage.first:
+            return self.receive_any()
+        while True:
+            try:
+                data = self.sock.recv(65536)
+            except BlockingIOError:  # (over TLS also where something has come: not all of a record)
+                slow = self.slow
+                if slow is None:
+                    slow = self.slow = SlowReading(stage, time.monotonic())
+                self.wait_for_client(select.POLLIN, slow.until - time.monotonic())
+                continue
+            except OSError as error:
+                self.keep_alive = False
+                raise ClientGone(f"the client closed the connection ({error.strerror})") from error
+            if self.slow is not None:
+                self.slow.received += len(data)
+            return data
 
     def receive_any(self) -> bytes:
         """Wait for some bytes; empty once the client has closed.
