@@ -45,31 +45,45 @@ class Relays:
         self._name = name
         self._thread: threading.Thread | None = None
         self._loop: SharedLoop | None = None
-        self._ready = threading.Event()
         self._gate = threading.Lock()
         self.relays: set[Relay] = set()
         #: How many there are, also of those that are about to begin.
         self.count = 0
         self._awaiting: Awaiting | None = None
 
+    def prepare(self) -> None:
+        """Start the thread, if that was not done yet; for any thread.
+
+        :raises OSError: there is no room for its descriptors.
+        :raises RuntimeError: there is none for a thread.
+        """
+        with self._gate:
+            if self._thread is not None:
+                return
+            loop = SharedLoop()
+            thread = threading.Thread(target=self._run, args=(loop,), name=f"relays of {self._name}")
+            try:
+                thread.start()
+            except RuntimeError:
+                loop.close()
+                raise
+            self._loop, self._thread = loop, thread
+
     def begin(self, channel: Channel, ours: _socket.socket, asked: bool) -> None:
-        """Carry between a client and a socket; ``asked``: whether the client waits for an answer. For any thread."""
+        """Carry between a client and a socket, after `prepare`; for any thread.
+
+        :param asked: whether the client waits for an answer.
+        """
         with self._gate:
             self.count += 1
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=f"relays of {self._name}")
-                self._thread.start()
-        self._ready.wait()
-        assert self._loop is not None
-        self._loop.call(Relay(self, channel, ours, asked).start)
+        self.loop.call(Relay(self, channel, ours, asked).start)
 
-    def _run(self) -> None:
-        self._loop = SharedLoop()
-        self._ready.set()
-        self._loop.run()
+    def _run(self, loop: SharedLoop) -> None:
+        loop.belong()
+        loop.run()
         for relay in list(self.relays):
             relay.close()
-        self._loop.close()
+        loop.close()
 
     @property
     def loop(self) -> SharedLoop:
@@ -100,7 +114,6 @@ class Relays:
     def stop(self) -> None:
         """End the thread, and what is left."""
         if self._thread is not None:
-            self._ready.wait()
             self.loop.call(self.loop.stop)
             self._thread.join()
 

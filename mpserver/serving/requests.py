@@ -303,6 +303,7 @@ class Requests(Refusals):
         assert channel is not None
         assert session is not None
         assert relays is not None
+        relays.prepare()
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
         message = messages.Message(
             kind,

@@ -11,7 +11,7 @@ from mpserver.system.loop import READ, Loop
 
 
 class SharedLoop(Loop):
-    """A loop that other threads can ask for something; it belongs to the thread that makes it."""
+    """A loop that other threads can ask for something; it belongs to the thread that makes it, or takes it over."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -23,6 +23,10 @@ class SharedLoop(Loop):
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._rung = False
         self.add(self._bell, self._answer)
+
+    def belong(self) -> None:
+        """The calling thread has it from now on."""
+        self._thread = get_ident()
 
     def is_ours(self) -> bool:
         """Whether the calling thread is the loop's."""
