@@ -44,7 +44,7 @@ def test_a_directive_that_the_reader_has_and_the_page_lacks_is_seen(monkeypatch:
     [
         "| `AliasMatch` | sv |  | two: a regular expression and a path of the file system |",
         "| `Require` | dh | AuthConfig | the text as it stands |",
-        "| `Order` | dh | Limit | one: 'allow,deny', 'deny,allow', or 'mutual-failure' |",
+        "| `Order` | dh | Limit | one: allow,deny or deny,allow or mutual-failure |",
         "| `<RequireAny>` | dh | AuthConfig | no arguments |",
         "| `<VirtualHost>` | s |  | |",
         "| `cgid_module` | mod_cgi runs the scripts |",

@@ -94,13 +94,13 @@ def _server_alias(call: Call) -> None:
 
 #: For the core module to list among its own.
 DIRECTIVES = (
-    Directive("ServerName", Args.TAKE1, SERVER_VHOST, _server_name, help="The hostname and port of the server"),
+    Directive("ServerName", Args.TAKE1, SERVER_VHOST, _server_name, help="the server's name and, optionally, its port"),
     Directive(
         "ServerAlias",
         Args.RAW,
         SERVER_VHOST,
         _server_alias,
-        help="A name or names alternately used to access the server",
+        help="further names of the server",
     ),
 )
 

@@ -95,20 +95,20 @@ DIRECTIVES = (
         Args.RAW,
         Where.DIRECTORY,
         _allow_override,
-        help="Controls what groups of directives can be configured by per-directory config files",
+        help="the classes of directives that .htaccess files may have",
     ),
     Directive(
         "AllowOverrideList",
         Args.ANY,
         Where.DIRECTORY,
         _allow_override_list,
-        help="Controls what individual directives can be configured by per-directory config files",
+        help="the directives that .htaccess files may have",
     ),
     Directive(
         "AccessFileName",
         Args.ITERATE,
         SERVER_VHOST,
         _access_file_name,
-        help="Name(s) of per-directory config files (default: .htaccess)",
+        help="what .htaccess files are called",
     ),
 )

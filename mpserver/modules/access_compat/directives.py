@@ -65,12 +65,10 @@ def _who(call: Call, word: str) -> Who:
         ) from error
 
 
-_WHOM = "'from' followed by hostnames or IP-address wildcards"
+_WHOM = "from, and addresses, networks, names of hosts, all or env=NAME"
 
 DIRECTIVES: tuple[Directive, ...] = (
-    Directive(
-        "Order", Args.TAKE1, IN_DIRECTORY, _order, Override.LIMIT, "'allow,deny', 'deny,allow', or 'mutual-failure'"
-    ),
+    Directive("Order", Args.TAKE1, IN_DIRECTORY, _order, Override.LIMIT, "allow,deny or deny,allow or mutual-failure"),
     Directive("Allow", Args.ITERATE2, IN_DIRECTORY, _allow, Override.LIMIT, _WHOM),
     Directive("Deny", Args.ITERATE2, IN_DIRECTORY, _deny, Override.LIMIT, _WHOM),
     Directive(
@@ -79,6 +77,6 @@ DIRECTIVES: tuple[Directive, ...] = (
         IN_DIRECTORY,
         _satisfy,
         Override.AUTHCONFIG,
-        "access policy if both allow and require used ('all' or 'any')",
+        "All or Any: whether Allow and Require both have to let a client in",
     ),
 )

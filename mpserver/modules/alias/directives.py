@@ -125,7 +125,7 @@ def _expression(call: Call, text: str) -> Expression:
 
 
 _HELP = "a path of the URI and one of the file system, or in a Location only the latter"
-_HELP_REDIRECT = "an optional status, then document to be redirected and destination URL"
+_HELP_REDIRECT = "optionally a status, then a path and where to"
 _HELP_MATCH = "a regular expression and a path of the file system"
 
 DIRECTIVES: tuple[Directive, ...] = (
@@ -142,7 +142,7 @@ DIRECTIVES: tuple[Directive, ...] = (
         EVERYWHERE,
         _redirect(None, match=True),
         Override.FILEINFO,
-        "an optional status, then a regular expression and destination URL",
+        "optionally a status, then a regular expression and where to",
     ),
     Directive(
         "AliasPreservePath",

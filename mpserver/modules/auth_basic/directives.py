@@ -44,7 +44,7 @@ DIRECTIVES: tuple[Directive, ...] = (
         IN_DIRECTORY,
         read_providers(AUTH_BASIC_PROVIDER),
         Override.AUTHCONFIG,
-        "the auth providers for a directory or location",
+        "who knows the passwords: one or more providers",
     ),
     Directive(
         "AuthBasicFake",

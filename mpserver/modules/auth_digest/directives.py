@@ -59,7 +59,7 @@ DIRECTIVES: tuple[Directive, ...] = (
         IN_DIRECTORY,
         read_providers(PROVIDER, hashes=True),
         Override.AUTHCONFIG,
-        "the auth providers for a directory or location",
+        "who knows the passwords: one or more providers",
     ),
     Directive("AuthDigestQop", Args.ITERATE, IN_DIRECTORY, _qop, Override.AUTHCONFIG, "auth"),
     Directive("AuthDigestAlgorithm", Args.TAKE1, IN_DIRECTORY, _algorithm, Override.AUTHCONFIG, "MD5"),

@@ -19,7 +19,7 @@ DIRECTIVES: tuple[Directive, ...] = (
         IN_DIRECTORY,
         _anonymous,
         Override.AUTHCONFIG,
-        "a space-separated list of user IDs",
+        "the names of guests",
     ),
     *(
         Directive(setting.name, Args.FLAG, IN_DIRECTORY, values.directory(setting, values.flag), Override.AUTHCONFIG)

@@ -19,6 +19,6 @@ DIRECTIVES: tuple[Directive, ...] = (
         IN_DIRECTORY,
         _user_file,
         Override.AUTHCONFIG,
-        "text file containing user IDs and passwords",
+        "a file of users and passwords, which mpserver htpasswd makes",
     ),
 )

@@ -20,6 +20,6 @@ DIRECTIVES: tuple[Directive, ...] = (
         IN_DIRECTORY,
         _group_file,
         Override.AUTHCONFIG,
-        "text file containing group names and member user IDs",
+        "a file of groups and their members",
     ),
 )

@@ -8,14 +8,14 @@ from mpserver.modules.brotli import ALTER_ETAG, BLOCK, NOTES, QUALITY, WINDOW
 
 DIRECTIVES: tuple[Directive, ...] = (
     Directive("BrotliFilterNote", Args.TAKE12, SERVER_VHOST, compression_notes.directive(NOTES),
-        help="Set a note to report on compression ratio"),
+        help="Input, Output or Ratio, and the name of a note for it"),
     Directive(
         "BrotliCompressionQuality", Args.TAKE1, SERVER_VHOST, values.server(QUALITY, values.number(0, 11)),
-        help="Compression quality between 0 and 11 (higher quality means slower compression)",
+        help="0, fast, to 11, small",
     ),
     Directive(
         "BrotliCompressionWindow", Args.TAKE1, SERVER_VHOST, values.server(WINDOW, values.number(10, 24)),
-        help="Sliding window size between 10 and 24 (larger windows can improve compression)",
+        help="a power of two, 10 to 24: how far back repetitions are looked for",
     ),
     Directive(
         "BrotliCompressionMaxInputBlock", Args.TAKE1, SERVER_VHOST, values.server(BLOCK, values.number(16, 24)),
@@ -24,6 +24,6 @@ DIRECTIVES: tuple[Directive, ...] = (
     Directive(
         "BrotliAlterETag", Args.TAKE1, SERVER_VHOST,
         values.server(ALTER_ETAG, values.choice({word: word for word in ("addsuffix", "nochange", "remove")})),
-        help="Set how mod_brotli should modify ETag response headers: 'AddSuffix', 'NoChange' or 'Remove'",
+        help="AddSuffix, NoChange or Remove: what becomes of entity tags",
     ),
 )  # fmt: skip

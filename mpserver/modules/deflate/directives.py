@@ -30,37 +30,37 @@ def _buffer(call: Call) -> None:
 DIRECTIVES: tuple[Directive, ...] = (
     Directive(
         "DeflateFilterNote", Args.TAKE12, SERVER_VHOST, compression_notes.directive(NOTES),
-        help="Set a note to report on compression ratio",
+        help="Input, Output or Ratio, and the name of a note for it",
     ),
     Directive(
         "DeflateWindowSize", Args.TAKE1, SERVER_VHOST, values.server(WINDOW, _window),
-        help="Set the Deflate window size (1-15)",
+        help="a power of two, 1 to 15: how far back repetitions are looked for",
     ),
-    Directive("DeflateBufferSize", Args.TAKE1, SERVER_VHOST, _buffer, help="Set the Deflate Buffer Size"),
+    Directive("DeflateBufferSize", Args.TAKE1, SERVER_VHOST, _buffer, help="bytes"),
     Directive(
         "DeflateMemLevel", Args.TAKE1, SERVER_VHOST, values.server(MEMORY, values.number(1, 9)),
-        help="Set the Deflate Memory Level (1-9)",
+        help="1 to 9: how much memory compressing takes",
     ),
     Directive(
         "DeflateCompressionLevel", Args.TAKE1, SERVER_VHOST, values.server(LEVEL, values.number(1, 9)),
-        help="Set the Deflate Compression Level (1-9)",
+        help="1, fast, to 9, small",
     ),
     Directive(
         "DeflateAlterETag", Args.TAKE1, SERVER_VHOST,
         values.server(ALTER_ETAG, values.choice({word: word for word in ("addsuffix", "nochange", "remove")})),
-        help="Set how mod_deflate should modify ETAG response headers: 'AddSuffix', 'NoChange' or 'Remove'",
+        help="AddSuffix, NoChange or Remove: what becomes of entity tags",
     ),
     Directive(
         "DeflateInflateLimitRequestBody", Args.TAKE1, EVERYWHERE,
         values.directory(INFLATE_LIMIT, values.number(0)), Override.ALL,
-        "Set a limit on size of inflated input",
+        "the most bytes of a body that is unpacked",
     ),
     Directive(
         "DeflateInflateRatioLimit", Args.TAKE1, EVERYWHERE, values.directory(INFLATE_RATIO, values.number(1)),
-        Override.ALL, "Set the inflate ratio limit above which inflation is aborted (default: 200)",
+        Override.ALL, "how many times as long a body may get, 200 if nothing is said",
     ),
     Directive(
         "DeflateInflateRatioBurst", Args.TAKE1, EVERYWHERE, values.directory(INFLATE_BURST, values.number(0)),
-        Override.ALL, "Set the maximum number of following inflate ratios above limit (default: 3)",
+        Override.ALL, "how often in a row that may be passed, 3 if nothing is said",
     ),
 )  # fmt: skip

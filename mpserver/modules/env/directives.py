@@ -37,13 +37,13 @@ def _own(call: Call) -> Variables:
 DIRECTIVES: tuple[Directive, ...] = (
     Directive(
         "SetEnv", Args.TAKE12, EVERYWHERE, _set, Override.FILEINFO,
-        "an environment variable name and optional value to pass to CGI.",
+        "a variable for programs and, optionally, its value",
     ),
     Directive(
-        "PassEnv", Args.ITERATE, EVERYWHERE, _pass, Override.FILEINFO, "a list of environment variables to pass to CGI."
+        "PassEnv", Args.ITERATE, EVERYWHERE, _pass, Override.FILEINFO, "variables of the server's that programs get"
     ),
     Directive(
         "UnsetEnv", Args.ITERATE, EVERYWHERE, _unset, Override.FILEINFO,
-        "a list of variables to remove from the CGI environment.",
+        "the names of variables that programs don't get",
     ),
 )  # fmt: skip

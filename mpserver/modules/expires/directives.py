@@ -74,10 +74,10 @@ DIRECTIVES: tuple[Directive, ...] = (
     Directive("ExpiresActive", Args.FLAG, EVERYWHERE, values.directory(ACTIVE, values.flag), Override.INDEXES),
     Directive(
         "ExpiresDefault", Args.TAKE1, EVERYWHERE, values.directory(DEFAULT, _lifetime), Override.INDEXES,
-        "an expiry date code",
+        'a time, as "access plus 1 month" or A3600',
     ),
     Directive(
         "ExpiresByType", Args.TAKE2, EVERYWHERE, _by_type, Override.INDEXES,
-        "a MIME type followed by an expiry date code",
+        'a media type and a time, as "access plus 1 month" or A3600',
     ),
 )  # fmt: skip

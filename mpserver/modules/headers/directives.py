@@ -164,10 +164,10 @@ def _value(text: str) -> Value:
 DIRECTIVES: tuple[Directive, ...] = (
     Directive(
         "Header", Args.RAW, EVERYWHERE, _header, Override.FILEINFO,
-        "an optional condition, an action, header and value followed by optional env clause",
+        "always or onsuccess, what to do, a header, its value, and a condition",
     ),
     Directive(
         "RequestHeader", Args.RAW, EVERYWHERE, _request_header, Override.FILEINFO,
-        "an action, header and value followed by optional env clause",
+        "what to do, a header, its value, and a condition",
     ),
 )  # fmt: skip

@@ -78,7 +78,7 @@ _KINDS: tuple[tuple[str, Setting[Extensions], str], ...] = (
     ("Language", ADD_LANGUAGE, "a language"),
     ("Charset", ADD_CHARSET, "a charset"),
 )
-_EXTENSIONS = "one or more file extensions"
+_EXTENSIONS = "extensions of files' names"
 
 _FILTERS = (("InputFilter", ADD_INPUT_FILTER), ("OutputFilter", ADD_OUTPUT_FILTER))
 

@@ -221,9 +221,16 @@ def _map(call: Call) -> None:
 
 DIRECTIVES: tuple[Directive, ...] = (
     Directive("RewriteEngine", Args.FLAG, EVERYWHERE, _engine, Override.FILEINFO),
-    Directive("RewriteOptions", Args.ITERATE, EVERYWHERE, _options, Override.FILEINFO, "List of option strings to set"),
-    Directive("RewriteBase", Args.TAKE1, IN_DIRECTORY, _base, Override.FILEINFO, "the base URL of the per-directory"),
+    Directive("RewriteOptions", Args.ITERATE, EVERYWHERE, _options, Override.FILEINFO, "one or more options"),
+    Directive(
+        "RewriteBase",
+        Args.TAKE1,
+        IN_DIRECTORY,
+        _base,
+        Override.FILEINFO,
+        "where relative targets lie",
+    ),
     Directive("RewriteCond", Args.RAW, EVERYWHERE, _condition, Override.FILEINFO),
     Directive("RewriteRule", Args.RAW, EVERYWHERE, _rule, Override.FILEINFO),
-    Directive("RewriteMap", Args.TAKE23, SERVER_VHOST, _map, help="a mapname and a filename and options"),
+    Directive("RewriteMap", Args.TAKE23, SERVER_VHOST, _map, help="the name of a map, then its kind and file"),
 )

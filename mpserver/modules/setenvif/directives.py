@@ -86,14 +86,14 @@ def _variables(call: Call, at: int) -> tuple[tuple[str, str | None], ...]:
     return tuple(found)
 
 
-_HELP = "A header-name, regex and a list of variables."
-_BROWSER_HELP = "A browser regex and a list of variables."
+_HELP = "a header or a fact of the request, a regular expression, and variables to set"
+_BROWSER_HELP = "a regular expression for the browser, and variables to set"
 
 DIRECTIVES: tuple[Directive, ...] = (
     Directive("SetEnvIf", Args.RAW, EVERYWHERE, _set_if(False), Override.FILEINFO, _HELP),
     Directive("SetEnvIfNoCase", Args.RAW, EVERYWHERE, _set_if(True), Override.FILEINFO, _HELP),
     Directive(
-        "SetEnvIfExpr", Args.RAW, EVERYWHERE, _set_if_expr, Override.FILEINFO, "an expression and a list of variables"
+        "SetEnvIfExpr", Args.RAW, EVERYWHERE, _set_if_expr, Override.FILEINFO, "an expression, and variables to set"
     ),
     Directive("BrowserMatch", Args.RAW, EVERYWHERE, _browser(False), Override.FILEINFO, _BROWSER_HELP),
     Directive("BrowserMatchNoCase", Args.RAW, EVERYWHERE, _browser(True), Override.FILEINFO, _BROWSER_HELP),

@@ -8,7 +8,7 @@ from mpserver.modules.zstd import ALTER_ETAG, LEVEL, NOTES
 
 DIRECTIVES: tuple[Directive, ...] = (
     Directive("ZstdFilterNote", Args.TAKE12, SERVER_VHOST, compression_notes.directive(NOTES),
-        help="Set a note to report on compression ratio"),
+        help="Input, Output or Ratio, and the name of a note for it"),
     Directive(
         "ZstdCompressionLevel", Args.TAKE1, SERVER_VHOST, values.server(LEVEL, values.number(1, 19)),
         help="Compression level between 1 and 19 (higher ones are slower)",
