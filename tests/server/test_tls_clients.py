@@ -198,6 +198,9 @@ def test_certificates_as_passwords(secure: Secure) -> None:
     assert (reply.status, reply.header("X-Seen")) == (200, "/O=Tests/CN=Bert:password")
     pretended = {"Authorization": "Basic L089VGVzdHMvQ049QmVydDpwYXNzd29yZA=="}
     assert secure.client().get("sections.example", "/fake", pretended).status == 403
+    # (what is no digit of base 64 does not count)
+    disguised = {"Authorization": pretended["Authorization"].replace(" ", " \u00c5\u0082")}
+    assert secure.client().get("sections.example", "/fake", disguised).status == 403
 
 
 def test_hosts_that_ask_for_different_clients_share_nothing(secure: Secure, tmp_path: Path) -> None:

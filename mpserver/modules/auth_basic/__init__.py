@@ -6,6 +6,7 @@ from binascii import Error, a2b_base64
 
 from mpserver.config.expression import Expression
 from mpserver.config.settings import Conf, Setting
+from mpserver.http1 import wire
 from mpserver.modules.authn_core import AUTH_NAME, AUTH_TYPE
 
 #: Whether a failed Basic authentication is final, or left to other modules.
@@ -22,7 +23,7 @@ def challenge(conf: Conf) -> str | None:
     if kind is None or kind.lower() != "basic" or realm is None:
         return None
     quoted = realm.replace("\\", "\\\\").replace('"', '\\"')
-    return f'Basic realm="{quoted}"'
+    return f'Basic realm="{wire.encoded(quoted)}"'
 
 
 def credentials(value: str | None) -> tuple[str, bytes] | None:
@@ -31,7 +32,7 @@ def credentials(value: str | None) -> tuple[str, bytes] | None:
     if scheme.lower() != "basic":
         return None
     try:
-        name, _, password = a2b_base64(encoded.strip(" \t").encode("latin-1")).partition(b":")
+        name, _, password = a2b_base64(encoded.strip(" \t").encode("latin-1", "replace")).partition(b":")
     except Error:
         return None
     return name.decode("latin-1"), password

@@ -6,7 +6,9 @@ import hmac
 from collections.abc import Mapping
 
 from mpserver.api import constants
+from mpserver.api.sent_text import as_sent
 from mpserver.http1.percent import decode
+from mpserver.http1.wire import encoded
 from mpserver.modules.auth_digest import DOMAIN, NONCE_LIFETIME, PROVIDER, answers
 from mpserver.modules.authn_core import AUTH_NAME, AUTH_TYPE, NONCE_KEY, providers
 from mpserver.modules.authn_core.providers import Hash, Outcome
@@ -34,10 +36,16 @@ def is_digest(conf: Conf) -> bool:
     return (conf[AUTH_TYPE] or "").lower() == "digest"
 
 
+def _realm(conf: Conf) -> str | None:
+    """AuthName as clients get it, and send it: its bytes as latin-1."""
+    name = conf[AUTH_NAME]
+    return None if name is None else encoded(name)
+
+
 def note_auth_failure(planning: Planning) -> Step | None:
     """The challenge."""
     conf = planning.conf
-    realm = conf[AUTH_NAME]
+    realm = _realm(conf)
     if not is_digest(conf) or realm is None:
         return None
     domains: tuple[str, ...] = conf[DOMAIN]
@@ -62,7 +70,7 @@ def check_user_id(planning: Planning) -> Step | None:
     conf = planning.conf
     if not is_digest(conf):
         return None
-    realm, kind = conf[AUTH_NAME], conf[AUTH_TYPE]
+    realm, kind = _realm(conf), conf[AUTH_TYPE]
     names, hashes = conf[PROVIDER] or (DEFAULT_PROVIDER,), list[Hash]()
 
     def check(req: Request) -> int:
@@ -142,9 +150,10 @@ def _means(req: Request, uri: str) -> bool:
 
 
 def _authorization(req: Request) -> str | None:
+    """The header's bytes as latin-1: those of it are hashed."""
     table = req.mp_table_in
     value: str | None = req.mp_head.get("authorization") if table is None else table.get("Authorization")
-    return value
+    return value if table is None or value is None else as_sent(req, value)
 
 
 def _refuse(req: Request, text: str, status: int = UNAUTHORIZED) -> int:

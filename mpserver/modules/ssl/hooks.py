@@ -125,7 +125,7 @@ def _claims_certificate(credentials: str) -> bool:
     from binascii import Error, a2b_base64
 
     try:
-        name, _, password = a2b_base64(credentials).decode("latin-1").partition(":")
+        name, _, password = a2b_base64(credentials.encode("latin-1", "replace")).decode("latin-1").partition(":")
     except Error:
         return False
     return name.startswith("/") and password == FAKE_PASSWORD
