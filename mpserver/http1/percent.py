@@ -17,6 +17,8 @@ _PATH = b"/:@!$&'()*+,;=~-._"
 _IN_PATH = tuple(
     chr(byte) if (chr(byte).isalnum() and byte < 128) or byte in _PATH else f"%{byte:02X}" for byte in range(256)
 )
+#: What no header may hold that has a URI.
+_UNSENDABLE = lazyre.compile(r"[\x00-\x1f\x7f-\U0010ffff]")
 _plain_path = lazyre.now(r"[0-9A-Za-z/:@!$&'()*+,;=~._-]*").fullmatch
 
 
@@ -34,3 +36,12 @@ def encode_path(path: str) -> str:
     if _plain_path(path):
         return path
     return "".join([_IN_PATH[byte] for byte in path.encode("utf-8", "surrogateescape")])
+
+
+def sendable(uri: str) -> str:
+    """A URI as a header can have it, whatever was put into it: without control characters, and ASCII."""
+    return _UNSENDABLE.sub(_written, uri)
+
+
+def _written(match: re.Match[str]) -> str:
+    return "".join([f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogateescape")])

@@ -7,6 +7,7 @@ from mpserver.api import constants
 from mpserver.api.request import Request
 from mpserver.api.response_head import BODILESS
 from mpserver.errors import ClientGone
+from mpserver.http1.percent import sendable
 from mpserver.modules import core
 from mpserver.modules.python import application_errors
 from mpserver.typing import TYPE_CHECKING
@@ -141,7 +142,7 @@ class Answers:
             self.canned(req, status)
             return 0
         if document.kind == "url":
-            req.headers_out["Location"] = document.value
+            req.headers_out["Location"] = sendable(document.value)
             self.canned(req, constants.HTTP_MOVED_TEMPORARILY)
             return 0
         if req.mp_prev is not None and req.mp_prev.mp_status >= 400:

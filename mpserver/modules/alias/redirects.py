@@ -41,6 +41,7 @@ def answer(req: Request, redirect: Redirect | LocationRedirect) -> int:
         target = redirect.target + percent.encode_path(req.mp_uri[len(redirect.prefix) :])
     if target.startswith("/"):
         target = req.construct_url(target)
+    target = percent.sendable(target)
     if req.mp_args and "?" not in target:
         target += "?" + req.mp_args
     req.mp_headers_out_table()["Location"] = target
@@ -52,7 +53,7 @@ def _escaped(target: str) -> str:
     found = _TARGET.fullmatch(target)
     if found is None:
         return percent.encode_path(target)
-    return (found[1] or "") + percent.encode_path(found[2]) + found[3].replace("\r", "%0D").replace("\n", "%0A")
+    return (found[1] or "") + percent.encode_path(found[2]) + found[3]
 
 
 def in_directory(redirects: tuple[Redirect, ...]) -> Step:

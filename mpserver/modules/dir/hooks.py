@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from mpserver.api import constants
 from mpserver.config.settings import Conf
-from mpserver.http1.percent import encode_path
+from mpserver.http1.percent import encode_path, sendable
 from mpserver.modules import autoindex
 from mpserver.modules.core.options import Option, effective
 from mpserver.modules.dir import (
@@ -50,7 +50,7 @@ def directory(planning: Planning) -> Step:
                 looked = req.mp_plan.subrequests.look_at(req, uri)
                 if looked.is_file:
                     # (without the query, as in httpd)
-                    req.headers_out["Location"] = req.mp_construct_url(uri)
+                    req.headers_out["Location"] = sendable(req.mp_construct_url(uri))
                     return moved
             status = look_up(req, uri if req.mp_args is None else f"{uri}?{req.mp_args}", sole)
             if status != OK:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from mpserver.http1.dates import http_date
+from mpserver.http1.wire import encoded
 
 
 def add(cookies: dict[str, str], text: str) -> None:
@@ -27,7 +28,7 @@ def add(cookies: dict[str, str], text: str) -> None:
         written += "; HttpOnly"
     if same_site and same_site.lower() not in ("false", "0"):
         written += f"; SameSite={same_site}"
-    cookies[name] = "".join(sign for sign in written if sign.isprintable())
+    cookies[name] = encoded("".join(sign for sign in written if sign.isprintable()))
 
 
 def _date(seconds: float) -> str:

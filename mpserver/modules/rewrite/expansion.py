@@ -116,14 +116,23 @@ def _lookup(name: str, key: Filled, default: Filled, maps: Maps) -> Filled:
 
 
 def _escape(flags: Flags) -> Escape:
-    only, but, no_plus = flags.escape or "", flags.escape_not, flags.no_plus
+    only, but, no_plus, controls = flags.escape or "", flags.escape_not, flags.no_plus, flags.escape_controls
 
     def sign(byte: int) -> str:
         char = chr(byte)
-        kept = (byte < 128 and (char.isalnum() or char == "_")) if not only else char not in only
-        if kept or char in but:
-            return char if byte < 128 else f"%{byte:02x}"
+        word = byte < 128 and (char.isalnum() or char == "_")
+        if controls:
+            kept = char not in only and (byte > 32 and byte != 127)
+        else:
+            kept = word if not only else char not in only
+        if kept or word or char in but:
+            return char if byte < 128 else chr(0xDC00 + byte)  # (a surrogate escape, until all bytes are together)
         return "+" if char == " " and not no_plus else f"%{byte:02x}"
 
     table = [sign(byte) for byte in range(256)]
-    return lambda text: "".join([table[byte] for byte in text.encode("utf-8", "surrogateescape")])
+
+    def escape(text: str) -> str:
+        raw = "".join([table[byte] for byte in text.encode("utf-8", "surrogateescape")])
+        return raw.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+
+    return escape

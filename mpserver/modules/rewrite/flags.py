@@ -79,6 +79,10 @@ def _escape(flags: Flags, _name: str, value: str) -> Flags:
     return flags._replace(escape=value)
 
 
+def _controls(flags: Flags, _name: str, _value: str) -> Flags:
+    return flags._replace(escape_controls=True, escape=flags.escape or "")
+
+
 def _escape_not(flags: Flags, name: str, value: str) -> Flags:
     if not value:
         raise ConfigError(f"RewriteRule: the flag {name} needs the characters that stay as they are")
@@ -88,7 +92,7 @@ def _escape_not(flags: Flags, name: str, value: str) -> Flags:
 #: By their names in lower case.
 _RULE: Mapping[str, Effect] = {
     **dict.fromkeys(("b",), _escape),
-    **dict.fromkeys(("bctls",), _set(escape_controls=True)),
+    **dict.fromkeys(("bctls",), _controls),
     **dict.fromkeys(("bne",), _escape_not),
     **dict.fromkeys(("bnp", "backrefnoplus"), _set(no_plus=True)),
     **dict.fromkeys(("c", "chain"), _set(chain=True)),

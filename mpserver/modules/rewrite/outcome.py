@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from mpserver import lazyre
 from mpserver.api import constants
 from mpserver.api.response_head import RULING
-from mpserver.http1.percent import encode_path
+from mpserver.http1.percent import encode_path, sendable
 from mpserver.modules.expression_facts import add_vary
 from mpserver.modules.rewrite import (
     ALLOW_NO_SLASH,
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 #: The handler that passes requests on to other servers, and what their URLs begin with as names of files.
 PROXY_HANDLER, PROXY_PREFIX = "proxy-server", "proxy:"
 
-#: What no Location may hold, whatever the flags.
-UNSENDABLE = lazyre.compile(r"[\x00-\x1f\x7f-\U0010ffff]")
 _NONE: frozenset[str] = frozenset()
 
 
@@ -45,7 +42,7 @@ class Effects:
         #: The URL of another server, which is to answer.
         self.passed_to: str | None = None
         if run.passed_on:
-            self.passed_to = run.uri if run.args is None else f"{run.uri}?{run.args}"
+            self.passed_to = _passable(run.uri)  # (its query is the request's)
 
     def begin(self, req: Request) -> None:
         """Change the request, before its phases."""
@@ -80,6 +77,13 @@ class Effects:
             req.mp_proxyreq, req.mp_is_directory = constants.PROXYREQ_REVERSE, False
 
 
+def _passable(url: str) -> str:
+    """A URL of another server with its path, which was decoded for the rules, as it is asked for."""
+    start = url.find("://")
+    slash = url.find("/", start + 3) if start >= 0 else -1
+    return url if slash < 0 else url[:slash] + encode_path(url[slash:])
+
+
 def has_ended(req: Request) -> bool:
     """Whether END has stopped the rules for a request, or for one that it goes on from."""
     at: Request | None = req
@@ -111,7 +115,7 @@ def of_server(req: Request, rules: tuple[Ready, ...], own: ServerRules) -> Rewri
     if run.pass_through:
         return Rewritten(uri, None, 0, effects)
     clean = os.path.normpath("/" + uri.lstrip("/")) + ("/" if uri.endswith("/") and uri.strip("/") else "")
-    if _names_a_file(clean, run, own.options or _NONE):
+    if _names_a_file(uri, clean, run, own.options or _NONE):
         filename = clean
     else:
         root = req.mp_plan.document_root
@@ -123,11 +127,12 @@ def of_server(req: Request, rules: tuple[Ready, ...], own: ServerRules) -> Rewri
     return Rewritten(None, filename, 0, effects)
 
 
-def _names_a_file(path: str, run: Run, options: frozenset[str]) -> bool:
+def _names_a_file(written: str, path: str, run: Run, options: frozenset[str]) -> bool:
     """Whether a path is one of the file system, because its first segment is there.
 
     A segment that comes from the request is no such, unless a flag says so; and neither is what was a URL of this
-    server.
+    server. It has to be the first as the rule wrote it, too: with ``..`` in what the rule got from a query or a header,
+    any other place would be reached (httpd looks at the written one, and lets the dots lead out of it).
     """
     last = run.last
     if run.reduced and LEGACY_PREFIX not in options:
@@ -136,7 +141,7 @@ def _names_a_file(path: str, run: Run, options: frozenset[str]) -> bool:
     if target is not None and not templates.first_segment_is_plain(target) and not (last and last.flags.stat_prefix):
         return False
     first = path[1:].partition("/")[0]
-    return bool(first) and os.path.exists("/" + first)
+    return bool(first) and written.lstrip("/").partition("/")[0] == first and os.path.exists("/" + first)
 
 
 def location(run: Run, uri: str) -> str:
@@ -147,11 +152,10 @@ def location(run: Run, uri: str) -> str:
     if not raw:
         uri = f"{found[1]}://{found[2]}{encode_path(found[3])}" if found else encode_path(uri)
     if args:
-        uri += "?" + (args if raw or args == run.req.mp_args else encode_path(_text(args)))
+        uri += "?" + (_text(args) if raw or args == run.req.mp_args else encode_path(_text(args)))
     if run.told:
         run.tell(1, f"redirect to {uri} [REDIRECT/{run.forced or 302}]")
-    return UNSENDABLE.sub(lambda sign: "".join(f"%{byte:02X}" for byte in sign[0].encode("utf-8", "surrogateescape")),
-                          uri)  # fmt: skip
+    return sendable(uri)  # (whatever the flags)
 
 
 def _text(args: str) -> str:

@@ -8,6 +8,7 @@ from mpserver import lazyre
 from mpserver.api import constants
 from mpserver.api.error_log import ERROR
 from mpserver.http1.percent import encode_path
+from mpserver.http1.wire import encoded
 from mpserver.modules.expression_facts import RequestFacts
 from mpserver.modules.rewrite import Flags, Rule, cookies
 from mpserver.modules.rewrite.conditions import Check, hold, ready
@@ -29,6 +30,7 @@ ABSOLUTE = lazyre.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?]*)(.*)", 16)  # re
 #: Schemes without a host.
 OTHER = lazyre.compile(r"(?:mailto|news|urn|ldap):", 2)  # re.IGNORECASE
 CONTROL = lazyre.compile(r"[\x00-\x20\x7f]")
+BREAK = lazyre.compile(r"[\x00-\x1f\x7f]")
 
 _NAMES = {"CONN_REMOTE_ADDR": "REMOTE_ADDR"}
 
@@ -265,7 +267,7 @@ def _one(its: Ready, run: Run) -> bool:
         cookies.add(run.cookies, text(run))
     if target is None:
         _force(its, run)
-        run.status = flags.status
+        run.status = run.status or flags.status
         return True
     if run.told:
         run.tell(2, f"rewrite '{whole}' -> '{target}'")
@@ -292,9 +294,12 @@ def _set_variable(text: str, run: Run) -> None:
 
 
 def _force(its: Ready, run: Run) -> None:
-    """T and H."""
+    """T and H; a type with a line break in it would end its header, and begin others."""
     if its.type is not None:
-        run.type = its.type(run).lower()
+        run.type = encoded(its.type(run).lower())
+        if BREAK.search(run.type):
+            run.complain(f"RewriteRule '{its.rule.text}' makes a type with control characters: {run.type!r}")
+            run.status = constants.HTTP_INTERNAL_SERVER_ERROR
     if its.handler is not None:
         run.handler = its.handler(run).lower()
 

@@ -7,7 +7,7 @@ import os
 from mpserver.api import constants
 from mpserver.config.server import Server
 from mpserver.config.settings import Conf
-from mpserver.http1.percent import encode_path
+from mpserver.http1.percent import encode_path, sendable
 from mpserver.modules.hooks import Translation, Translator
 from mpserver.modules.userdir import CLOSED, DISABLED, ENABLED, PLACES
 from mpserver.typing import TYPE_CHECKING
@@ -58,5 +58,5 @@ class _Redirect:
         self._target = target
 
     def __call__(self, req: Request) -> int:
-        req.mp_headers_out_table()["Location"] = self._target
+        req.mp_headers_out_table()["Location"] = sendable(self._target)
         return constants.HTTP_MOVED_TEMPORARILY
