@@ -34,6 +34,10 @@ RewriteRule ^/c/(.*)$ /x/?a=$1 [R,NE,BCTLS]
 RewriteRule ^/cp/(.*)$ /x/?a=$1 [R,NE,BCTLS,BNP]
 RewriteRule ^/cb/(.*)$ /x/?a=$1 [R,NE,BCTLS,B=b&]
 RewriteRule ^/gone$ - [G]
+ProxyPass /field http://127.0.0.1:${BEHIND}/field
+ProxyPass /back http://127.0.0.1:${BEHIND}/moved
+ProxyPassReverse /\u0142/ http://behind/
+ProxyPassReverseCookiePath / /\u0142
 ErrorDocument 410 http://h/\u0142
 RedirectMatch ^/match/(.*)$ http://h/$1?a=$1
 Redirect /plain http://h/\u0142
@@ -48,6 +52,7 @@ UserDir http://h/\u0142/*
     AuthType Digest
     AuthName "\u0141\u00f3d\u017a"
     AuthUserFile ${WWW}/digests
+    AuthDigestDomain /\u0142
     Require valid-user
 </Location>
 RequestHeader set X-Table made early
@@ -71,8 +76,11 @@ FILES = {
 
 
 def line_of(asked: Asked, _talk: Talk) -> bytes:
-    """Answers with the request line."""
-    line = asked.line.encode("latin-1")
+    """Answers with the request line, a field, or a redirect."""
+    if asked.path == "/moved":
+        head = b"HTTP/1.1 302 Found\r\nLocation: http://behind/x\r\nSet-Cookie: a=b; path=/\r\n"
+        return head + b"Content-Length: 0\r\n\r\n"
+    line = (asked.line if asked.path != "/field" else asked.field("X-Odd") or "").encode("latin-1")
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(line), line)
 
 
@@ -188,3 +196,16 @@ def test_realms_and_users_are_utf_8(server: Server) -> None:
             f'qop=auth, nc=00000001, cnonce="c", response="{proof}"\r\n'
         )
         assert asked(server, "/digest/x", fields)[0] == expected
+
+
+def test_fields_go_on_as_they_came(server: Server) -> None:
+    for odd in (b"\xe9 \xff", "\u0142".encode()):
+        told = b"GET /field HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Odd: %b\r\n\r\n" % odd
+        assert server.raw(told).endswith(b"\r\n\r\n" + odd)
+
+
+def test_what_hides_the_server_behind_may_be_text(server: Server) -> None:
+    status, lines, _ = asked(server, "/back")
+    assert status == 302
+    assert "Location: http://localhost/%C5%82/x" in lines
+    assert "Set-Cookie: a=b; path=/\u00c5\u0082" in lines

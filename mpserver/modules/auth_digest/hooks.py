@@ -50,7 +50,7 @@ def note_auth_failure(planning: Planning) -> Step | None:
         return None
     domains: tuple[str, ...] = conf[DOMAIN]
     uris = " ".join(domains)
-    domain = f", domain={answers.quoted(uris)}" if uris else ""
+    domain = f", domain={encoded(answers.quoted(uris))}" if uris else ""
 
     def note(req: Request) -> int:
         if "WWW-Authenticate" not in req.err_headers_out:

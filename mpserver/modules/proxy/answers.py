@@ -5,6 +5,8 @@ from __future__ import annotations
 from mpserver import lazyre
 from mpserver.http1.body import Body, ChunkedBody, LengthBody
 from mpserver.http1.fields import is_token
+from mpserver.http1.percent import sendable
+from mpserver.http1.wire import encoded
 from mpserver.modules.proxy import COOKIE_DOMAINS, COOKIE_PATHS, MEMBERS, REVERSES, Reverse
 from mpserver.modules.proxy.targets import split_url
 from mpserver.typing import TYPE_CHECKING, NamedTuple
@@ -161,7 +163,7 @@ def shown_place(req: Request, url: str) -> str:
                 base, rest = split_url(url)
                 part = rest if "://" in base and rest.startswith("/") else ""
             if part[: len(told)].lower() == told.lower():
-                return str(req.mp_construct_url(rule.shown + part[len(told) :]))
+                return sendable(req.mp_construct_url(rule.shown + part[len(told) :]))
     return url
 
 
@@ -189,4 +191,4 @@ def shown_cookie(req: Request, cookie: str) -> str:
 
 def _replaced(value: str, rules: Sequence[Reverse]) -> str:
     """As in httpd, what is told takes the place of all of it."""
-    return next((rule.shown for rule in rules if value[: len(rule.told)].lower() == rule.told.lower()), value)
+    return next((encoded(rule.shown) for rule in rules if value[: len(rule.told)].lower() == rule.told.lower()), value)

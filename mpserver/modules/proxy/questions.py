@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mpserver import lazyre
 from mpserver.api.input import Input
+from mpserver.api.sent_text import as_sent
 from mpserver.http1 import percent
 from mpserver.http1.fields import is_token
 from mpserver.http1.wire import encoded
@@ -44,7 +45,10 @@ def file_path(req: Request) -> str:
 
 
 def forwarded_fields(req: Request) -> list[tuple[str, str]]:
-    """The fields of a request that go on to another server, with what is told of where it comes from."""
+    """The fields of a request that go on to another server, with what is told of where it comes from.
+
+    :returns: their bytes as latin-1.
+    """
     table = req.headers_in
     named = str(table.get("Connection") or "").lower().split(",")
     left = OWN.union(word.strip() for word in named)
@@ -63,7 +67,7 @@ def forwarded_fields(req: Request) -> list[tuple[str, str]]:
         software = f" (mpserver/{VERSION})" if via == "full" else ""
         where = req.mp_host.name + (f":{port}" if port != (443 if req.mp_link.tls is not None else 80) else "")
         _merge(pairs, "Via", f"1.{req.mp_head.minor} {where}{software}")
-    return [(name, value) for name, value in pairs if is_token(name) and not _LINE_ENDS.search(value)]
+    return [(name, as_sent(req, value)) for name, value in pairs if is_token(name) and not _LINE_ENDS.search(value)]
 
 
 def _merge(pairs: list[tuple[str, str]], name: str, value: str) -> None:
@@ -96,7 +100,7 @@ def head(req: Request, target: Target, length: int, upgrade: str, fields: list[t
     :param fields: those that go on.
     """
     lines = [f"{req.mp_method} {target.rest or '/'} HTTP/1.1", f"Host: {encoded(host_of(req, target))}"]
-    lines += [f"{name}: {encoded(value)}" for name, value in fields]
+    lines += [f"{name}: {value}" for name, value in fields]
     if length == IN_CHUNKS:
         lines.append("Transfer-Encoding: chunked")
     elif length != NONE:
