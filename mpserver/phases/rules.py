@@ -8,10 +8,12 @@ from its start; so it is looked ahead where that is.
 
 from __future__ import annotations
 
+from mpserver.config.entries import PROXIES
 from mpserver.config.sections import merge
+from mpserver.modules.hooks import PROXY_PREFIX
 from mpserver.phases.located import Located
 from mpserver.phases.plan import InterpreterId, Plan, plan_of
-from mpserver.phases.translate import Resource
+from mpserver.phases.translate import Resource, elsewhere
 from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def applied(planner: Planner, req: Request, host: Host, located: Located) -> Loc
     if found.status:
         return _answer(planner, host, uri, found)
     if found.no_file:
-        conf = merge(host.server, uri, (), None, "")
+        conf = _conf_elsewhere(host, uri, found.filename or "")
         chosen = Located(Resource(uri, conf), planner.plan(host, conf, None))
     else:
         chosen = planner.settle(host, uri if found.uri is None else found.uri, found.filename, located.beside)
@@ -75,6 +77,17 @@ def applied(planner: Planner, req: Request, host: Host, located: Located) -> Loc
     made = Located(chosen.resource, _changing(planner, chosen.plan))
     made.effects = found.effects
     return made
+
+
+def _conf_elsewhere(host: Host, uri: str, name: str) -> Conf:
+    """The configuration of a request that rules pass on to another server: its Proxy sections say who may ask it."""
+    proxies = host.server.conf[PROXIES]
+    if not proxies or not name.startswith(PROXY_PREFIX):
+        return merge(host.server, uri, (), None, "")
+    from mpserver.modules.proxy import mapping  # (few configurations have such sections)
+
+    url = name.removeprefix(PROXY_PREFIX)
+    return elsewhere(host.server, uri, name, [entry.conf for entry in proxies if mapping.holds(entry, url)]).conf
 
 
 def _answer(planner: Planner, host: Host, uri: str, found: Rewritten) -> Located:

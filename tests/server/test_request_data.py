@@ -21,6 +21,13 @@ RewriteRule ^/p/(.*)$ http://127.0.0.1:${BEHIND}/q/$1 [P]
 RewriteRule ^/pb/(.*)$ http://127.0.0.1:${BEHIND}/q/$1 [P,B]
 RewriteRule ^/pq/(.*)$ http://127.0.0.1:${BEHIND}/q?x=$1 [P]
 RewriteRule ^/pc/(.*)$ http://127.0.0.1:${BEHIND}/q?x=$1 [P,BCTLS]
+RewriteRule ^/guarded/(.*)$ http://127.0.0.1:${BEHIND}/guarded/$1 [P]
+<Proxy http://127.0.0.1:${BEHIND}/guarded/>
+    Require all denied
+</Proxy>
+<ProxyMatch "/guarded/open$">
+    Require all granted
+</ProxyMatch>
 RewriteCond %{QUERY_STRING} f=(.*)
 RewriteRule ^/get$ /no-such-folder/%1 [L]
 RewriteCond %{QUERY_STRING} f=(.*)
@@ -138,6 +145,13 @@ def test_no_query_splits_a_request_to_another_server(server: Server, behind: Bac
     for target in ("/pq/a%20HTTP/1.1%0d%0aX:y", "/pq/a%0a"):
         assert asked(server, target)[0] == 403
     assert len(behind.asked) == before
+
+
+def test_sections_of_other_servers_hold_for_rules(server: Server, behind: Backend) -> None:
+    before = len(behind.asked)
+    assert asked(server, "/guarded/x")[0] == 403
+    assert len(behind.asked) == before
+    assert asked(server, "/guarded/open")[::2] == (200, "GET /guarded/open HTTP/1.1")
 
 
 def test_dots_from_a_query_lead_nowhere(server: Server) -> None:

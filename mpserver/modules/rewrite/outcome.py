@@ -108,7 +108,8 @@ def of_server(req: Request, rules: tuple[Ready, ...], own: ServerRules) -> Rewri
         return Rewritten(None, None, 0, Effects(run, None))
     uri = run.uri
     if run.passed_on:
-        return Rewritten(None, None, 0, Effects(run, None), no_file=True)
+        passed = Effects(run, None)
+        return Rewritten(None, f"{PROXY_PREFIX}{passed.passed_to}", 0, passed, no_file=True)
     if run.forced or is_absolute(uri):
         return Rewritten(None, None, run.forced or constants.HTTP_MOVED_TEMPORARILY, Effects(run, location(run, uri)))
     effects = Effects(run, None)
