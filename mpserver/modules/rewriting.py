@@ -23,7 +23,8 @@ class Effects(Protocol):
 class Rewritten(NamedTuple):
     """What rules make of a request: another path (decoded), or a file; None: its own path.
 
-    ``status``: what it is answered with instead; 0: nothing. ``no_file``: its path is for no file, whatever it is; ``filename`` tells the other server.
+    ``status``: what it is answered with instead; 0: nothing.
+    ``no_file``: its path is for no file, whatever it is; ``filename`` tells the other server.
     """
 
     uri: str | None
