@@ -9,6 +9,7 @@ free for the next one meanwhile.
 from __future__ import annotations
 
 import _socket
+import errno
 import marshal
 import os
 import time
@@ -144,28 +145,44 @@ class GoingOn:
         """The handlers after the answer belong to another interpreter."""
         interpreter = self._interpreter
         state = transfer.pack(req, move.stage, move.step)
-        rope, connection.rope = connection.rope, -1
-        interpreter.pipeline.depart(req, req)
-        if req.mp_cleanups or req.mp_next is not None:
-            rope = self._retain(req, rope)
         served = connection.served & messages.SERVED
         number = 1 << 63 | (served & 0x7FFF) << 48 | connection.number & _NUMBER
-        ours, theirs = _socket.socketpair()  # (in the place of the client's)
+        ends: tuple[_socket.socket, ...] = ()
         try:
+            ends = _socket.socketpair()  # (in the place of the client's)
+            if req.mp_cleanups or req.mp_next is not None:
+                connection.rope = self._retain(req, connection.rope)
+            interpreter.pipeline.depart(req, req)
             interpreter.send(
                 messages.Message(
-                    messages.Kind.MOVED, theirs.fileno(), buffer[: req.mp_head.size], messages.ANSWERED | served,
+                    messages.Kind.MOVED, ends[0].fileno(), buffer[: req.mp_head.size], messages.ANSWERED | served,
                     number, connection.accepted, marshal.dumps((tuple(move.interpreter_id), state)),
-                    origin=_origin(connection), rope=rope,
+                    origin=_origin(connection), rope=connection.rope,
                 )
             )  # fmt: skip
+            connection.let_go()
+        except OSError as error:
+            if not is_crowded(error):
+                raise
+            self._end_without(connection, req, move)
         finally:
-            ours.close()
-            theirs.close()
-            if rope >= 0:
-                os.close(rope)
+            for end in ends:
+                end.close()
         interpreter.ended(req)
         connection.done()
+
+    def _end_without(self, connection: Connection, req: Request, move: Moves) -> None:
+        """End an answered request whose handlers can't run elsewhere: there is no descriptor left for its way."""
+        log_error(
+            req,
+            f"a handler of {req.mp_uri} was not run in the interpreter {move.interpreter_id[1]}: "
+            f"{os.strerror(errno.EMFILE)}",
+        )
+        if move.stage == transfer.Stage.LOG:
+            self._interpreter.pipeline.log(req)
+        req.mp_is_shadow = True  # (only its cleanups are left)
+        self._interpreter.pipeline.close(req)
+        self.tell(connection, req)
 
     def take(self, message: messages.Message) -> None:
         """A request whose handlers after the answer run here."""
