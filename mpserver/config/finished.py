@@ -43,6 +43,8 @@ class Head(NamedTuple):
     facts: dict[str, Any]
 
 
+#: The fact that tells the descriptor of the file with the pieces of certificates and keys, the same in all processes.
+PIECES = "pieces"
 #: The numbers of records: the main server; the tree without what is in virtual hosts; where hosts begin, with
 #: their parts of the tree in turn.
 MAIN, TREE, HOSTS = range(3)
@@ -71,12 +73,14 @@ class Finished:
 
     ``defines``: the names of -D and Define; ``variables``: those with a value. ``file``: the main file,
     ``time``: when it was read (seconds since the epoch). ``mpm``: the MPM's name, as LoadModule has it.
-    ``fd``: the descriptor of the memory file, by which other interpreters have the same.
+    ``fd``: the descriptor of the memory file, by which other interpreters have the same. ``fds``: that one and, where
+    there are certificates, the one of their pieces: processes of other users don't get it, for it has the keys.
     """
 
     __slots__ = (
-        "defines", "facts", "fd", "file", "loaded", "main", "mpm", "number_of_hosts", "root", "time", "variables",
-        "_directives", "_patterns", "_reader", "_records", "_registry", "_scopes", "_servers", "_sets",
+        "defines", "facts", "fd", "fds", "file", "loaded", "main", "mpm", "number_of_hosts", "root", "time",
+        "variables", "_directives", "_patterns", "_pieces", "_reader", "_records", "_registry", "_scopes",
+        "_servers", "_sets",
     )  # fmt: skip
 
     def __init__(self, fd: int, directives: Callable[[], Registry]) -> None:
@@ -91,6 +95,8 @@ class Finished:
         self.loaded, self.mpm = head.loaded, head.mpm
         self.number_of_hosts = head.hosts
         self.facts: Mapping[str, Any] = head.facts
+        self._pieces: int = self.facts.get(PIECES, -1)
+        self.fds = (fd,) if self._pieces < 0 else (fd, self._pieces)
         self._reader = Reader(head.names)
         #: By local address: a machine has few.
         self._sets: dict[tuple[str, int], _Set | None] = {}
@@ -120,8 +126,9 @@ class Finished:
         return server
 
     def close(self) -> None:
-        """Nobody is served by it any more: close the descriptor."""
-        os.close(self.fd)
+        """Nobody is served by it any more: close the descriptors."""
+        for fd in self.fds:
+            os.close(fd)
 
     @property
     def hosts(self) -> tuple[Server, ...]:
@@ -154,11 +161,11 @@ class Finished:
     @property
     def version(self) -> int:
         """How often the pieces were renewed (`mpserver.config.records`); 0: there are none."""
-        return self._records.version()
+        return 0 if self._pieces < 0 else Records(self._pieces).version()
 
     def piece(self, number: int) -> bytes:
         """What was read of a file that may change while the server runs, by its number: a certificate or a key."""
-        return self._records.piece(number)
+        return Records(self._pieces).piece(number)
 
     def called(self, name: str) -> Server | None:
         """The first server of a name."""

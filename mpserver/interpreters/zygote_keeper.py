@@ -220,9 +220,9 @@ class Keeper:
         status = 1
         try:
             reset_signals()
-            close_inherited(
-                [control.fileno(), spec.scoreboard.fd, spec.configuration.fd, self._log.fd, *spec.logs.values()]
-            )
+            # (one with a user or a Python of its own speaks no TLS, and gets no keys)
+            settings = spec.configuration.fds[:1] if USER in its or PYTHON in its else spec.configuration.fds
+            close_inherited([control.fileno(), spec.scoreboard.fd, *settings, self._log.fd, *spec.logs.values()])
             set_title(f"mpserver: zygote {name}")
             other_python.limit(its)
             identity = self._identity
@@ -262,7 +262,7 @@ def keeper_process(
             reset_signals()
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-            close_inherited([theirs.fileno(), scoreboard.fd, configuration.fd, 2, *logs.values()])
+            close_inherited([theirs.fileno(), scoreboard.fd, *configuration.fds, 2, *logs.values()])
             set_title("mpserver: zygotes")
             _keep(keeper, theirs)
             status = 0

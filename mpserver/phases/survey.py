@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mpserver.config import finishing, records
 from mpserver.config.configuration import Configuration
-from mpserver.config.finished import Finished
+from mpserver.config.finished import PIECES, Finished
 from mpserver.config.server import Server
 from mpserver.config.settings import Conf
 from mpserver.modules import core, python
@@ -54,10 +54,10 @@ def finish(configuration: Configuration, encryption: Encryption | None = None) -
         facts.HAS_TLS: encryption is not None and bool(encryption.profiles),
         facts.FOLDERS: _lifetimes(configuration, keys),
     }
-    fd = finishing.write(configuration, common, keys)
     if encryption is not None and encryption.files.pieces:
-        records.renew(fd, encryption.files.pieces)
-    return Finished(fd, registry)
+        common[PIECES] = secrets = records.write(None, [], {})
+        records.renew(secrets, encryption.files.pieces)
+    return Finished(finishing.write(configuration, common, keys), registry)
 
 
 def told(conf: Conf) -> Told:

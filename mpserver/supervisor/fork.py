@@ -73,7 +73,7 @@ def _become_worker(
             [
                 start.control.fileno(),
                 start.scoreboard.fd,
-                start.configuration.fd,
+                *start.configuration.fds,
                 log.fd,
                 *start.logs.values(),
                 *listeners,

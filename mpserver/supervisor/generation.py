@@ -90,6 +90,6 @@ def open_generation(number: int, reading: Reading, before: Listeners, soft: int 
     if encryption is not None and encryption.profiles:
         log = generation.error_log
         generation.renewal = Renewal(
-            encryption, configuration.fd, lambda level, text: log.log(level, text, module="ssl")
+            encryption, configuration.fds[-1], lambda level, text: log.log(level, text, module="ssl")
         )
     return generation

@@ -29,7 +29,7 @@ class Renewal:
     """The files of one configuration."""
 
     def __init__(self, encryption: Encryption, fd: int, log: Callable[[int, str], None]) -> None:
-        """``fd``: the descriptor of the finished configuration; ``log`` gets levels and texts."""
+        """``fd``: the descriptor of the file with the pieces; ``log`` gets levels and texts."""
         self._encryption, self._fd, self._log = encryption, fd, log
         self._pieces = encryption.files.pieces
         self._sources = encryption.files.sources

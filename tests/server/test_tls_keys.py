@@ -1,0 +1,73 @@
+"""Private keys are nothing for applications with a user of their own (PythonInterpUser)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from conftest import servers
+from support.certificates import Authority
+from support.server import Port
+from support.tls import Client
+
+APP = '''
+import os
+from mod_python import apache
+
+
+def handler(req):
+    """The user, and whether a key can be read of any descriptor."""
+    found = False
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        try:
+            found = found or b"PRIVATE KEY-----" in os.pread(fd, 1 << 24, 0)
+        except OSError:
+            pass
+    req.write("%s %s" % (os.getuid(), found), 0)
+    return apache.OK
+'''
+
+CONF = """
+Listen ${TLS} https
+PythonPath "sys.path + ['${WWW}']"
+<VirtualHost *:${TLS}>
+    ServerName a.example
+    SSLCertificateFile ${CA}/first.pem
+    SSLCertificateKeyFile ${CA}/first.key
+</VirtualHost>
+<Location />
+    SetHandler mod_python
+    PythonHandler app
+    PythonInterpBackend process
+    PythonInterpreter apart
+    PythonInterpUser nobody
+</Location>
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_no_descriptor_of_another_users_process_has_keys(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    authority.issue("first", ["DNS:a.example"])
+    port = Port()
+    with tempfile.TemporaryDirectory() as name, servers(Path(name)) as start:  # (pytest's folders are for root alone)
+        Path(name).chmod(0o755)
+        look = [sys.executable, "-c", f"import os, sysconfig; os.listdir({name!r})"]
+        try:
+            subprocess.run(look, user="nobody", capture_output=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("this Python is not for others to read")
+        try:
+            variables = {"TLS": str(port.number), "CA": str(authority.folder)}
+            server = start(CONF, {"app.py": APP}, variables=variables, mode="daemon")
+            user, found = server.get("/").text.split()
+            assert user != "0"
+            assert found == "False"
+            assert Client(port.number, authority.file).get("a.example", "/").text == f"{user} False"
+        finally:
+            port.release()
