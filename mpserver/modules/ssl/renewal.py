@@ -31,7 +31,8 @@ class Renewal:
     def __init__(self, encryption: Encryption, fd: int, log: Callable[[int, str], None]) -> None:
         """``fd``: the descriptor of the file with the pieces; ``log`` gets levels and texts."""
         self._encryption, self._fd, self._log = encryption, fd, log
-        self._pieces = encryption.files.pieces
+        self._records = records.Records(fd)
+        encryption.files.pieces.clear()  # (processes of other users are forked from this one: no keys stay at hand)
         self._sources = encryption.files.sources
         self._interval = max(INTERVAL, FOR_EACH * len(self._sources))
         self._looks = [_look(names) for names, _is_key in self._sources]
@@ -66,7 +67,6 @@ class Renewal:
             text = f"{names} changed, but can't be used: {error}; what was there before is served on"
             self._log(error_log.ERROR, text)
             return
-        self._pieces = pieces
         try:
             records.renew(self._fd, pieces)
         except OSError as error:
@@ -80,14 +80,14 @@ class Renewal:
         numbers = dict.fromkeys(pair.chain for profile in profiles for pair in profile.certificates)
         found = []
         for number in numbers:
-            chain = certificate.ders(self._pieces[number])
+            chain = certificate.ders(self._records.piece(number))
             if chain:
                 found.append({"file": self._sources[number][0][0], "ends": certificate.read(chain[0]).ends})
         return found
 
     def _read(self, changed: list[int]) -> list[bytes]:
         """The pieces, the changed ones read anew."""
-        pieces = list(self._pieces)
+        pieces = [self._records.piece(number) for number in range(len(self._sources))]
         for number in changed:
             names, is_key = self._sources[number]
             contents = []
