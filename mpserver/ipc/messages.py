@@ -131,7 +131,7 @@ MESSAGE = 64 * 1024
 
 #: kind, flags, requests served, number of the connection, accept time, entry among the connection states,
 #: length of the state, of the origin, and of what the connection carries
-_HEADER = struct.Struct("!BBIQdIIHI")
+_HEADER = struct.Struct("!BBIQdIIII")
 _IN_MEMFD, _HAS_ROPE = 1, 2
 
 _FD = struct.Struct("i")
