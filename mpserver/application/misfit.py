@@ -89,7 +89,10 @@ class Misfit:
         """
         doubts = self._interpreter.loader.doubts
         for doubt in [doubt for doubt in doubts if doubt[1] in (None, req)]:
-            doubts.remove(doubt)
+            try:
+                doubts.remove(doubt)
+            except ValueError:
+                continue  # (another thread judges it)
             module = doubt[0]
             twin = refused_modules.twin(module)
             if failed or not twin:

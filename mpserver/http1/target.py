@@ -21,11 +21,12 @@ class Target(NamedTuple):
     """Without its ``?``; None where there was none."""
 
 
-# What a path or query may hold: ASCII that can't end or split the request line, and no fragment. RFC 3986
-# allows fewer; browsers and tools send the others raw (["<>\^`{|}]), all servers take them, and no two of
-# them disagree where such a target ends. Bytes beyond ASCII have to be %-encoded: what they mean is guessed.
+# What a path or query may hold: what can't end or split the request line, and no fragment. RFC 3986 allows fewer;
+# browsers and tools send the others raw (["<>\^`{|}]), all servers take them, and no two of them disagree where
+# such a target ends. Bytes beyond ASCII have to be %-encoded in a path, for which file they mean is guessed; in a
+# query, which is the application's, they are taken as they come (as httpd does).
 PATH_CHARS = r"[^\x00-\x20\x7f-\xff#?]"
-QUERY_CHARS = r"[^\x00-\x20\x7f-\xff#]"
+QUERY_CHARS = r"[^\x00-\x20\x7f#]"
 
 # RFC 9112 3.2.1: origin-form = absolute-path [ "?" query ]
 ORIGIN_FORM = rf"(/{PATH_CHARS}*+)(?:\?({QUERY_CHARS}*+))?+"

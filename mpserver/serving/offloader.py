@@ -164,7 +164,7 @@ class Offloader:
 
 def _merely_begins(connection: Connection) -> bool:
     """Whether the next request's head has not come, or not all of it: the connection is not in a request."""
-    if connection.state != READING or connection.channel is not None:
+    if connection.state != READING or connection.channel is not None or connection.is_pinned:
         return False
     return connection.reader is not None or not (connection.served or connection.buffer)
 

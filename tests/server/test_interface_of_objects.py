@@ -135,7 +135,6 @@ def test_tables_are_made_as_dictionaries(server: Server, make: str, items: list[
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("5", "builtins.TypeError: 'int' object is not iterable"),
         ("[5]", "builtins.TypeError: cannot convert table update sequence element #0 to a sequence"),
         ("['ab', ('a',)]", "builtins.ValueError: table update sequence element #1 has length 1; 2 is required"),
     ],
@@ -143,6 +142,11 @@ def test_tables_are_made_as_dictionaries(server: Server, make: str, items: list[
 def test_what_no_table_can_be_made_of(server: Server, source: str, said: str) -> None:
     assert value(server, f"apache.table({source})") == said
     assert value(server, f"req.notes.update({source})") == said
+
+
+def test_a_number_makes_no_table(server: Server) -> None:
+    assert value(server, "apache.table(5)") == "builtins.TypeError: 'int' object is not iterable"
+    assert value(server, "req.notes.update(5)") == "builtins.AttributeError: 'int' object has no attribute 'keys'"
 
 
 def test_tables_are_compared_and_copied(server: Server) -> None:

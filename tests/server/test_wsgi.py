@@ -662,7 +662,7 @@ def test_errors_stream_writes_to_the_log(server: Server) -> None:
     [
         ("/environ/a%20b/%C3%AB?q=%2f", "/environ/a%20b/%C3%AB?q=%2f"),
         ("/environ//x?", "/environ//x?"),
-        ("/environ/\xe9?\xe9", "/environ/\xe9?\xe9"),
+        ("/environ/%E9?\xe9", "/environ/%E9?\xe9"),
         ("http://x.example/environ/y?z", "/environ/y?z"),
     ],
 )
