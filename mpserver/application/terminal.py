@@ -69,6 +69,8 @@ def redirect(module: ModuleType) -> None:
     def begin_on_terminal(
         self: Any, completekey: str = "tab", stdin: Any = None, stdout: Any = None, *more: Any, **named: Any
     ) -> None:
+        if named.get("mode") == "inline":  # (to quit would be to end the process: here it is to end the request)
+            del named["mode"]
         begin(self, completekey, stdin or sys.__stdin__, stdout or sys.__stdout__, *more, **named)
 
     debugger.__init__ = begin_on_terminal  # type: ignore[misc]

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 #: Each is checked in this order; the pattern is searched for.
 DELIBERATE: tuple[tuple[str, str, str], ...] = (
+    # what stands around it here
+    (
+        r"deeds: (user, then declined|both decline authentication|gate: declined|nobody asks)",
+        "",
+        "where all handlers decline, Basic authentication asks for a password: mod_auth_basic is always there",
+    ),
+    (
+        r"deeds: AddHandler, declines|files and folders: /pyindex/",
+        "",
+        "sources are not sent where no handler takes them (SourceProtection)",
+    ),
     # what the published one gets wrong
     (
         r"CGI variables: GET /eval/a\.txt/in/fo\?x=1|error documents: its CGI variables",
