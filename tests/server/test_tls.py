@@ -264,9 +264,10 @@ def handler(req):
 """
 
 
+@pytest.mark.skipif("own" not in BACKENDS, reason="processes share all of the engine with what they are forked from")
 def test_who_speaks_none_loads_nothing_of_it(start_server: StartServer) -> None:
     conf = (
         "<Location />\nSetHandler mod_python\nPythonHandler loaded\nPythonPath \"['${WWW}'] + sys.path\"\n</Location>"
     )
-    server = start_server(conf, {"loaded.py": LOADED}, backend=BACKENDS[0])
+    server = start_server(conf, {"loaded.py": LOADED}, backend="own")
     assert server.get("/").text == "loaded:"
