@@ -144,7 +144,7 @@ class Moves(MpserverError):
     """A request goes on in another interpreter.
 
     ``interpreter_id`` is that one's (`mpserver.phases.plan.InterpreterId` as a tuple), ``stage`` and ``step`` say
-    where the request goes on there (`mpserver.phases.transfer.Stage`).
+    where the request goes on there (`mpserver.phases.stages.Stage`).
     """
 
     def __init__(self, interpreter_id: tuple[Any, ...], stage: int = 0, step: int = 0) -> None:

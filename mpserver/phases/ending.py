@@ -13,9 +13,10 @@ from mpserver.modules.hooks import Step
 from mpserver.modules.python import application_errors, guard, moving
 from mpserver.phases.error_response import Answers, log_error
 from mpserver.phases.plan import plan_of
+from mpserver.phases.stages import Stage
 
-# The stages after the answer, see `mpserver.phases.transfer.Stage`.
-LOG, CLEANUP = 6, 7
+# The stages after the answer.
+LOG, CLEANUP = Stage.LOG, Stage.CLEANUP
 
 
 class Ending(Answers):
@@ -27,7 +28,7 @@ class Ending(Answers):
     def close(self, req: Request, stage: int = 0, first: int = 0) -> None:
         """The logs, the log handlers, the cleanups.
 
-        :param stage: `mpserver.phases.transfer.Stage` where it goes on here after another interpreter, with the step
+        :param stage: `mpserver.phases.stages.Stage` where it goes on here after another interpreter, with the step
             ``first`` of it.
         :raises Moves: it was redirected to what belongs to another interpreter, or such a handler is the next.
         """

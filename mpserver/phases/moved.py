@@ -17,6 +17,7 @@ from mpserver.phases.located import Located
 from mpserver.phases.plan import Plan, plan_of
 from mpserver.phases.redirects import Redirects
 from mpserver.phases.running import run_steps
+from mpserver.phases.stages import Stage
 from mpserver.phases.translate import Resource, elsewhere, normalize, resolve, walk
 from mpserver.typing import TYPE_CHECKING
 
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
     from mpserver.phases.transfer import Moved, Packed, Place
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
-
-# The stages of `mpserver.phases.transfer`, which most interpreters don't need.
-STEPS, CONTENT, READ, TRANSLATE, LOCATE, TRANSLATED, LOG, CLEANUP = range(8)
+READ, TRANSLATE, LOCATE, TRANSLATED = Stage.READ, Stage.TRANSLATE, Stage.LOCATE, Stage.TRANSLATED
 
 
 class MovedRequests(Redirects):
@@ -179,9 +178,9 @@ class MovedRequests(Redirects):
         :raises Moves: it goes on in a further one.
         """
         self._restore(req, moved)
-        if moved.stage in (STEPS, CONTENT):
+        if moved.stage in (Stage.STEPS, Stage.CONTENT):
             plan = plan_of(req)
-            status = self._run(req, plan, len(plan.steps) if moved.stage == CONTENT else moved.step)
+            status = self._run(req, plan, len(plan.steps) if moved.stage == Stage.CONTENT else moved.step)
         else:
             status = self._go_on(req, moved.stage)
         if status and status != DONE and req.mp_document:

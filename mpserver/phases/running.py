@@ -10,11 +10,10 @@ from mpserver.errors import ClientGone, Moves, Unread, is_crowded
 from mpserver.modules.hooks import Step
 from mpserver.phases.error_response import log_error
 from mpserver.phases.plan import Plan
+from mpserver.phases.stages import Stage
 from mpserver.typing import Any
 
 DECLINED = constants.DECLINED
-#: See `mpserver.phases.transfer.Stage`.
-CONTENT = 1
 
 
 def run_steps(req: Request, plan: Plan, first: int = 0, content: Step | None = None) -> int:
@@ -39,7 +38,7 @@ def run_steps(req: Request, plan: Plan, first: int = 0, content: Step | None = N
         if step in plan.steps:
             move.step = plan.steps.index(step)
         else:
-            move.stage = CONTENT
+            move.stage = Stage.CONTENT
         raise
     except (OSError, Unread) as error:
         log_error(req, f"{req.mp_filename or req.mp_uri}: {error}")

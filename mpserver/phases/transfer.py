@@ -8,36 +8,17 @@ left behind, with a line in the log.
 from __future__ import annotations
 
 import pickle
-from enum import IntEnum
 
 from mpserver.api import constants
 from mpserver.api.parts import FilePart
 from mpserver.api.request_succession import BEGUN
 from mpserver.api.table import HeaderTable, Table
+from mpserver.phases.stages import Stage
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.api.parts import Part
     from mpserver.api.request import Request
-
-
-class Stage(IntEnum):
-    """Where a request goes on in the other interpreter."""
-
-    #: In a step of its plan.
-    STEPS = 0
-    #: With its content.
-    CONTENT = 1
-    #: With all phases, the post-read-request handlers first: it was redirected to.
-    READ = 2
-    #: With translation; its resource is not known.
-    TRANSLATE = 3
-    #: With looking for its resource, which no handler has decided on; or for the one that a handler has named.
-    LOCATE = 4
-    TRANSLATED = 5
-    #: In a step after the answer: of the log handlers, or of the cleanup handlers.
-    LOG = 6
-    CLEANUP = 7
 
 
 #: The stages before the resource is known.

@@ -21,6 +21,7 @@ from mpserver.http1.head import Head, parse_head
 from mpserver.ipc import messages
 from mpserver.phases import transfer
 from mpserver.phases.error_response import log_error
+from mpserver.phases.stages import Stage
 from mpserver.serving.connection import Connection
 from mpserver.serving.retained import Retained, tell
 from mpserver.typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from mpserver.serving.interpreter_owner import InterpreterOwner
 
 #: The stages after the answer.
-AFTER = frozenset({transfer.Stage.LOG, transfer.Stage.CLEANUP})
+AFTER = frozenset({Stage.LOG, Stage.CLEANUP})
 #: The last bits of a connection's number.
 _NUMBER = (1 << 48) - 1
 
@@ -178,7 +179,7 @@ class GoingOn:
             f"a handler of {req.mp_uri} was not run in the interpreter {move.interpreter_id[1]}: "
             f"{os.strerror(errno.EMFILE)}",
         )
-        if move.stage == transfer.Stage.LOG:
+        if move.stage == Stage.LOG:
             self._interpreter.pipeline.log(req)
         req.mp_is_shadow = True  # (only its cleanups are left)
         self._interpreter.pipeline.close(req)
