@@ -141,12 +141,21 @@ class Plan:
         #: Whether more than the path decides: If sections, which are still to be tested for each request, or rules.
         self.branches = bool(conf[BRANCHES])
 
+    def answering(self, *steps: Step) -> Plan:
+        """A plan for requests that these steps answer: nobody asks what they are about, or where they lead."""
+        made = self.copy()
+        made.branches, made.leads_to = False, None
+        made.steps = steps
+        made.phases = phases = self.phases._replace(steps=steps)
+        made.compile_added = lambda: phases
+        return made
+
     def copy(self) -> Plan:
         """Another plan with the same members."""
         made = object.__new__(Plan)  # (`copy` is more than this takes)
         for name in Plan.__slots__:
             if hasattr(self, name):
-                setattr(made, name, getattr(self, name))
+                setattr(made, name, None if name == "_added" else getattr(self, name))  # (that is derived)
         return made
 
     @property

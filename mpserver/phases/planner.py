@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from mpserver.api.request import Request
     from mpserver.config.finished import Finished
     from mpserver.config.server import Server
-    from mpserver.modules.hooks import Step
     from mpserver.phases.timeouts import Timeouts
 
 #: Caches are emptied when they grow past this: a client can ask for any number of paths.
@@ -198,7 +197,7 @@ class Planner:
 
     def _planned(self, host: Host, resource: Resource, watched: list[Watched]) -> Located:
         if resource.answer is not None:
-            plan = self._answered(host, resource.conf, resource.answer)
+            plan = self.plan(host, resource.conf, None).answering(*host.site.begin, resource.answer)
         else:
             plan = self.plan(host, resource.conf, resource.filename)
         return Located(resource, plan, tuple(watched))
@@ -238,14 +237,6 @@ class Planner:
         from mpserver.phases.branches import refined  # (few configurations have such sections)
 
         return refined(self.plan, req, host, located)
-
-    def _answered(self, host: Host, conf: Conf, answer: Step) -> Plan:
-        """The plan of requests that the translation answers (a redirect): nobody asks what they are about."""
-        plan = self.compile(host, conf, None)
-        plan.steps = (*host.site.begin, answer)
-        plan.phases = phases = plan.phases._replace(steps=plan.steps)
-        plan.compile_added = lambda: phases
-        return plan
 
     def _whole_server(self, host: Host) -> Located:
         """What ``OPTIONS *`` is about: there is no file, and so no phases of one."""

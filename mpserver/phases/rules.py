@@ -96,11 +96,7 @@ def _answer(planner: Planner, host: Host, uri: str, found: Rewritten) -> Located
     key = conf, host.site
     plan = planner.answered.get(key)
     if plan is None:
-        plan = planner.plan(host, conf, None).copy()
-        plan.branches, plan.leads_to = False, None
-        plan.steps = (_begin, _give_status)
-        plan.phases = phases = plan.phases._replace(steps=plan.steps)
-        plan.compile_added = lambda: phases
+        plan = planner.plan(host, conf, None).answering(_begin, _give_status)
         if len(planner.answered) > KEPT:
             planner.answered.clear()
         planner.answered[key] = plan
