@@ -187,14 +187,17 @@ class Loader:
         """
         self.begin_anew()
         try:
-            self.set_path(path, directory)
-            before = list(sys.path)
-            loaded = self.load(name, directory, False, now, path)
-            after = list(sys.path)
-            loaded.additions = Additions(before, after) or loaded.additions
-            return loaded, after
+            return self._load_with_additions(name, directory, path, now), list(sys.path)
         finally:
             self.begin_anew()
+
+    def _load_with_additions(self, name: str, directory: str | None, path: str | None, now: float) -> Loaded:
+        """Load a module, and remember what it puts on ``sys.path`` for who wants it first."""
+        self.set_path(path, directory)
+        before = list(sys.path)
+        loaded = self.load(name, directory, False, now, path)
+        loaded.additions = Additions(before, list(sys.path)) or loaded.additions
+        return loaded
 
     def begin_anew(self) -> None:
         """Put the path back to what interpreters begin with; PythonPath will be evaluated again."""
@@ -241,10 +244,7 @@ class Loader:
         """
         state = self.path_state()
         try:
-            self.set_path(path, directory)
-            before = list(sys.path)
-            loaded = self.load(name, directory, False, time.time(), path)
-            loaded.additions = Additions(before, list(sys.path)) or loaded.additions
+            self._load_with_additions(name, directory, path, time.time())
         except BaseException as error:  # an application's module may raise anything
             self._faults.pop((name, directory, path), None)  # (it was not told to anybody)
             self._early.keep((name, directory, path), error)
