@@ -41,7 +41,12 @@ def server_port(req: RequestConfig) -> int:
         physical = req.connection.local_addr[1]
         if plan.canonical_name != "on":
             named, physical = physical, named
-    return named or physical or DEFAULT_PORTS.get(scheme(req), 80)
+    return named or physical or default_port(req)
+
+
+def default_port(req: RequestConfig) -> int:
+    """The port that URLs of the request's scheme leave out."""
+    return DEFAULT_PORTS.get(scheme(req), 80)
 
 
 def scheme(req: RequestConfig) -> str:
@@ -87,7 +92,7 @@ def script_name(req: RequestConfig) -> str:
 def construct_url(req: RequestConfig, path: str) -> str:
     """scheme://host[:port]path; a default port is left out."""
     port = server_port(req)
-    shown = "" if port == DEFAULT_PORTS.get(scheme(req), 80) else f":{port}"
+    shown = "" if port == default_port(req) else f":{port}"
     return f"{scheme(req)}://{server_name(req)}{shown}{path}"
 
 
