@@ -156,7 +156,7 @@ class Answers:
         req.mp_content_encoding, req.mp_content_languages = None, ()
         if status in (constants.HTTP_METHOD_NOT_ALLOWED, constants.HTTP_NOT_IMPLEMENTED):
             req.headers_out["Allow"] = errorpage.allow(
-                req.mp_allowed_methods, trace=req.mp_host.server.conf[core.TRACE_ENABLE] != "off"
+                req.mp_allowed_methods, trace=core.traces(req.mp_host.server.conf)
             )
         req.mp_write(errorpage.page(req, status, note, failed), 0)
         req.mp_finish()

@@ -118,6 +118,11 @@ THREAD_STACK_SIZE = Setting("ThreadStackSize", 0)
 CGI_PASS_AUTH = Setting("CGIPassAuth", False)
 
 
+def traces(conf: Conf) -> bool:
+    """Whether a server answers TRACE."""
+    return conf[TRACE_ENABLE] != "off"
+
+
 def error_log(conf: Conf) -> str:
     """Where a server's errors go: an absolute path, ``|command`` or ``syslog...``."""
     target = conf[ERROR_LOG]

@@ -264,14 +264,12 @@ def _other_method(req: Request, method: str) -> int:
 def options(req: Request) -> int:
     """OPTIONS (RFC 9110 9.3.7): the methods, and no body. ``OPTIONS *`` is answered without any."""
     if req.mp_head.path != "*":
-        req.headers_out["Allow"] = ",".join(dict.fromkeys((*METHODS, *req.mp_allowed_methods, *traced(req))))
+        from mpserver.modules.core import errorpage  # (few ask)
+
+        methods = (*METHODS, *req.mp_allowed_methods)
+        req.headers_out["Allow"] = errorpage.allow(methods, trace=core.traces(req.mp_host.server.conf))
     req.mp_set_content_length(0)
     return OK
-
-
-def traced(req: Request) -> tuple[str, ...]:
-    """TRACE among the methods that are allowed, where it is."""
-    return () if req.mp_host.server.conf[core.TRACE_ENABLE] == "off" else ("TRACE",)
 
 
 def trace(req: Request) -> int:
@@ -279,12 +277,12 @@ def trace(req: Request) -> int:
 
     :returns: DONE, or 413: such a request has no body.
     """
-    allowed = req.mp_host.server.conf[core.TRACE_ENABLE]
-    if allowed == "off":
+    conf = req.mp_host.server.conf
+    if not core.traces(conf):
         return _refuse(req, constants.HTTP_METHOD_NOT_ALLOWED, "TRACE is forbidden by TraceEnable", INFO, 1594)
     body = b""
     if req.mp_head.length:
-        if allowed == "extended":
+        if conf[core.TRACE_ENABLE] == "extended":
             body = req.read(TRACED + 1)
         if not 0 < len(body) <= TRACED:
             text = f"TRACE with a body is not allowed: {req.mp_uri}"

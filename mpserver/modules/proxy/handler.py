@@ -251,7 +251,7 @@ def _run(exchange: Exchange, upstream: Upstream, first: bytes, reuses: bool) -> 
 def _limits(req: Request) -> int:
     """What is not passed on: TRACE where it is off, and what has been passed on often enough (Max-Forwards)."""
     conf = req.mp_host.server.conf
-    if req.mp_method == "TRACE" and conf[core.TRACE_ENABLE] == "off":
+    if req.mp_method == "TRACE" and not core.traces(conf):
         return constants.HTTP_METHOD_NOT_ALLOWED
     told = req.headers_in.get("Max-Forwards")
     if told is not None and str(told).isdecimal() and len(str(told)) < 10:
