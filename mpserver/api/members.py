@@ -58,10 +58,16 @@ def writable(attribute: str, check: Callable[[str, Any], Any], doc: str) -> Any:
     def setter(self: object, value: Any) -> None:
         setattr(self, attribute, check(name, value))
 
-    def deleter(self: object) -> None:
+    return property(attrgetter(attribute), setter, kept(name), doc=doc)
+
+
+def kept(name: str) -> Callable[[object], None]:
+    """What deletes a member that can't be deleted."""
+
+    def deleter(_self: object) -> None:
         raise TypeError(f"can't delete the attribute {name!r}")
 
-    return property(attrgetter(attribute), setter, deleter, doc=doc)
+    return deleter
 
 
 def path(attribute: str, doc: str) -> Any:
@@ -76,10 +82,7 @@ def path(attribute: str, doc: str) -> Any:
     def setter(self: object, value: Any) -> None:
         setattr(self, attribute, text(name, value))
 
-    def deleter(self: object) -> None:
-        raise TypeError(f"can't delete the attribute {name!r}")
-
-    return property(getter, setter, deleter, doc=doc)
+    return property(getter, setter, kept(name), doc=doc)
 
 
 def text(name: str, value: Any) -> str:
