@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from mpserver.api import constants
 from mpserver.errors import Moves
+from mpserver.modules.core import FORBIDDEN_NOTE
 from mpserver.modules.hooks import ANY_HANDLER, Insertion, Planning, Step
 from mpserver.phases.plan import Phases
 from mpserver.typing import TYPE_CHECKING
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 
-#: A note of a request: its connection is not good enough, whoever the user is (SSLOptions StrictRequire).
-FORBIDDEN_NOTE = "ssl-access-forbidden"
 #: The name among the phases of a request that ran elsewhere (``mp_passed``) of what decides without a user.
 CHECKED = "access_checker_ex"
 

@@ -41,6 +41,9 @@ class Mutex(NamedTuple):
     directory: str | None
 
 
+#: A note of a request: its connection is not good enough, whoever the user is (SSLOptions StrictRequire).
+FORBIDDEN_NOTE = "ssl-access-forbidden"
+
 #: Where things lie when nobody says otherwise.
 DEFAULT_ROOT = "/etc/mpserver"
 

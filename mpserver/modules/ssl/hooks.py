@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mpserver.api import constants
 from mpserver.modules import ssl
+from mpserver.modules.core import FORBIDDEN_NOTE
 from mpserver.modules.hooks import Order, Planning, Step
 from mpserver.modules.ssl import Option, effective
 from mpserver.tls.profile import Verify
@@ -89,7 +90,7 @@ def access_checker(planning: Planning) -> Step | None:
         text = f"access to {req.mp_filename or req.mp_uri} failed, reason: {why}"
         req.mp_log.log(constants.APLOG_ERR, text, module="ssl", client=req.connection.client_addr)
         if strict:  # (whoever lets clients in by their users alone has to look at it: Satisfy Any)
-            req.notes["ssl-access-forbidden"] = "1"
+            req.notes[FORBIDDEN_NOTE] = "1"
         return FORBIDDEN
 
     return check
