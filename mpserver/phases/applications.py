@@ -15,7 +15,7 @@ from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError
 from mpserver.modules import python
 from mpserver.modules.python.environment import ENVIRONMENT, PRELOAD, Environment, Told, plain
-from mpserver.phases.facts import Wanted
+from mpserver.phases.facts import LATE, LIMITED, Wanted
 from mpserver.phases.host import server_name
 from mpserver.phases.plan_compiler import MAIN
 from mpserver.phases.scopes import Scopes
@@ -62,23 +62,22 @@ def handlers(configuration: Configuration) -> dict[str, tuple[Wanted, ...]]:
     return {name: tuple(its) for name, its in found.items()}
 
 
-def loaded_late(configuration: Configuration) -> set[str]:
-    """The names of those that are not loaded before a fork (PythonInterpPreload Off)."""
-    return _where(configuration, lambda conf: not conf[python.INTERP_PRELOADS])
+#: What is noted of an interpreter where a scope says it: not to be loaded before a fork (PythonInterpPreload Off), and
+#: that requests have a time limit (PythonRequestTimeout).
+NOTED: Mapping[str, Callable[[Conf], bool]] = {
+    LATE: lambda conf: not conf[python.INTERP_PRELOADS],
+    LIMITED: lambda conf: bool(conf[python.REQUEST_TIMEOUT]),
+}
 
 
-def with_time_limit(configuration: Configuration) -> set[str]:
-    """The names of those whose requests have a time limit (PythonRequestTimeout)."""
-    return _where(configuration, lambda conf: bool(conf[python.REQUEST_TIMEOUT]))
-
-
-def _where(configuration: Configuration, holds: Callable[[Conf], bool]) -> set[str]:
-    """The names of the interpreters of scopes for which something holds."""
+def noted(configuration: Configuration) -> set[tuple[str, str]]:
+    """What is noted of interpreters: pairs of what, by `NOTED`, and a name."""
     merged = Scopes()
     return {
-        name
+        (what, name)
         for server in (configuration.main, *configuration.hosts)
         for conf in merged.of(server)
+        for what, holds in NOTED.items()
         if holds(conf)
         for name, _spec in interpreters(server, conf)
     }

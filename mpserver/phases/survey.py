@@ -13,7 +13,7 @@ from mpserver.modules import core, python
 from mpserver.modules.all import TABLE, registry
 from mpserver.modules.hooks import HookTable
 from mpserver.phases import facts
-from mpserver.phases.applications import environments, handlers, loaded_late, with_time_limit
+from mpserver.phases.applications import environments, handlers, noted
 from mpserver.phases.host import server_name
 from mpserver.phases.plan_compiler import MAIN, identify
 from mpserver.phases.scopes import is_mixed, scopes
@@ -40,8 +40,7 @@ def finish(configuration: Configuration, encryption: Encryption | None = None) -
     keys.update({(facts.ENVIRONMENT, name): environment for name, environment in its.items()})
     for name, found in handlers(configuration).items():
         keys[facts.HANDLERS, name] = tuple(map(tuple, found))
-    keys.update({(facts.LATE, name): True for name in loaded_late(configuration)})
-    keys.update({(facts.LIMITED, name): True for name in with_time_limit(configuration)})
+    keys.update(dict.fromkeys(noted(configuration), True))
     servers = (configuration.main, *configuration.hosts)
     table = HookTable(TABLE)
     documents = dict.fromkeys(core.document_root(server.conf) for server in servers)
