@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from mpserver.api import constants
 from mpserver.config.sections import merge
-from mpserver.errors import ClientGone, Moves, RequestError
+from mpserver.errors import Moves, RequestError
 from mpserver.http1.percent import encode_path
 from mpserver.modules.hooks import PROXY_HANDLER, PROXY_PREFIX, TRACE_HANDLER
 from mpserver.phases.located import Located
 from mpserver.phases.plan import Plan, plan_of
 from mpserver.phases.redirects import Redirects
-from mpserver.phases.running import run_steps
 from mpserver.phases.stages import Stage
 from mpserver.phases.translate import Resource, elsewhere, normalize, resolve, walk
 from mpserver.typing import TYPE_CHECKING
@@ -68,7 +67,7 @@ class MovedRequests(Redirects):
             return self.turn_away(req, resource)
         if req.mp_method == "TRACE" and not resource.is_elsewhere:
             return plan.named(TRACE_HANDLER)(req)
-        return self._run(req, plan)
+        return self.run(req, plan)
 
     def turn_away(self, req: Request, resource: Resource) -> int:
         """What a request stands for is refused before its phases. :returns: the status."""
@@ -142,15 +141,13 @@ class MovedRequests(Redirects):
                 return planner.refined(req, host, opened)
             resource = resolve(host.site, encode_path(req.mp_uri), planner.htaccess, beside)
         located = Located(resource, planner.plan(host, resource.conf, resource.filename))
-        return planner.refined(req, host, located) if located.plan.branches else located
+        return planner.refined(req, host, located)
 
     def follow(self, req: Request, host: Host, path: str, *, anew: bool) -> Located | int:
         """See `Redirects.follow`; for an index the early phases run in the interpreter that the request is in."""
         beside = "" if req.mp_main is None else _folder(req.mp_main)
         if not host.has_early or self.loader is None:
-            located = self.planner.locate(host, path, beside)
-            if located.plan.branches:
-                located = self.planner.refined(req, host, located)
+            located = self.planner.refined(req, host, self.planner.locate(host, path, beside))
             req.mp_uri = located.resource.uri
             if anew and self.is_elsewhere(located.plan):
                 raise Moves(located.plan.interpreter_id, LOCATE)
@@ -164,12 +161,6 @@ class MovedRequests(Redirects):
         status = self._run_early(req, TRANSLATE)
         return self._translated(req, status == OK, beside) if status in (OK, DECLINED) else status
 
-    def _run(self, req: Request, plan: Plan, first: int = 0) -> int:
-        try:
-            return run_steps(req, plan, first)
-        except ClientGone as error:
-            return self.gone(req, error)
-
     # ---- requests from other interpreters
 
     def serve_moved(self, req: Request, moved: Moved) -> None:
@@ -180,7 +171,7 @@ class MovedRequests(Redirects):
         self._restore(req, moved)
         if moved.stage in (Stage.STEPS, Stage.CONTENT):
             plan = plan_of(req)
-            status = self._run(req, plan, len(plan.steps) if moved.stage == Stage.CONTENT else moved.step)
+            status = self.run(req, plan, len(plan.steps) if moved.stage == Stage.CONTENT else moved.step)
         else:
             status = self._go_on(req, moved.stage)
         if status and status != DONE and req.mp_document:
@@ -212,7 +203,7 @@ class MovedRequests(Redirects):
             return
         resource = self._resource(host, packed.place)
         located = Located(resource, planner.plan(host, resource.conf, resource.filename))
-        req.mp_settle(planner.refined(req, host, located) if located.plan.branches else located)
+        req.mp_settle(planner.refined(req, host, located))
 
     def _resource(self, host: Host, place: Place) -> Resource:
         if place.file is None:

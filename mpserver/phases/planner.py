@@ -223,6 +223,8 @@ class Planner:
 
     def refined(self, req: Request, host: Host, located: Located) -> Located:
         """What was located for a request, with the If sections that hold for it. The request has it from now on."""
+        if not located.plan.branches:
+            return located
         if located.is_open or located.plan.leads_to is not None:
             from mpserver.phases import rules  # (few have some)
 

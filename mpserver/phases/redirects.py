@@ -92,10 +92,14 @@ class Redirects(Ending):
                 new.mp_take_user(before)
         if located.resource.status:
             return located.resource.status
+        return self.run(new, plan)
+
+    def run(self, req: Request, plan: Plan, first: int = 0) -> int:
+        """The steps of a plan, from one on, and its content. :returns: OK, DONE, or the status to answer with."""
         try:
-            return run_steps(new, plan)
+            return run_steps(req, plan, first)
         except ClientGone as error:
-            return self.gone(new, error)
+            return self.gone(req, error)
 
     def document_failed(self, req: Request, status: int) -> None:
         """An error document that was made in another interpreter is none: answer with the server's own page."""
