@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mpserver.config.expression import Expression
 from mpserver.config.settings import Conf, Setting, append, update
+from mpserver.http1.ranges import LIMITS
 from mpserver.modules import paths
 from mpserver.modules.core.file_etag import FileETag
 from mpserver.modules.core.file_etag import merge as merge_etag
@@ -102,9 +103,9 @@ SOURCE_PROTECTION = Setting("SourceProtection", True)
 #: By how a file's entity tag is made: bits of `mpserver.modules.core.file_etag`. Directory level.
 FILE_ETAG: Setting[FileETag] = Setting("FileETag", FileETag(None), merge_etag)
 #: How many ranges, overlapping ones and ones that go back a Range header may have; -1: any number. Directory level.
-MAX_RANGES = Setting("MaxRanges", 200)
-MAX_RANGE_OVERLAPS = Setting("MaxRangeOverlaps", 20)
-MAX_RANGE_REVERSALS = Setting("MaxRangeReversals", 20)
+MAX_RANGES = Setting("MaxRanges", LIMITS.ranges)
+MAX_RANGE_OVERLAPS = Setting("MaxRangeOverlaps", LIMITS.overlaps)
+MAX_RANGE_REVERSALS = Setting("MaxRangeReversals", LIMITS.reversals)
 #: "on", "off" or "email": what the server's own pages end with. Directory level.
 SERVER_SIGNATURE = Setting("ServerSignature", "off")
 #: "on", "off" or "extended" (with a body). Server level.

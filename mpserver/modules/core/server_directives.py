@@ -57,12 +57,16 @@ def _file_etag(call: Call) -> None:
     call.conf[FILE_ETAG] = FileETag(own, add, remove)
 
 
-def _ranges(call: Call, word: str) -> int:
-    """A number of ranges, or a word for it."""
-    words = {"default": 200 if call.name == "MaxRanges" else 20, "none": 0, "unlimited": -1}
-    if word.lower() in words:
-        return words[word.lower()]
-    return values.number(1, remark=", or default, unlimited or none")(call, word)
+def _ranges(default: int) -> values.Reader[int]:
+    """A reader of a number of ranges, or a word for it."""
+    words = {"default": default, "none": 0, "unlimited": -1}
+    number = values.number(1, remark=", or default, unlimited or none")
+
+    def read(call: Call, word: str) -> int:
+        known = words.get(word.lower())
+        return number(call, word) if known is None else known
+
+    return read
 
 
 def _protocols(call: Call) -> None:
@@ -136,7 +140,7 @@ DIRECTIVES: tuple[Directive, ...] = (
             setting.name,
             Args.TAKE1,
             NOT_HTACCESS,
-            values.directory(setting, _ranges),
+            values.directory(setting, _ranges(setting.default)),
             help="a number, default, unlimited or none",
         )
         for setting in (MAX_RANGES, MAX_RANGE_OVERLAPS, MAX_RANGE_REVERSALS)
