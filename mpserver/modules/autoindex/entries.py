@@ -24,6 +24,9 @@ _TITLE = re.compile(rb"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _BLANKS = re.compile(r"\s+")
 _NUMBER = re.compile(r"\d+", re.ASCII)
 
+#: Gets a file's path and its name.
+Describe = Callable[[str, str], str]
+
 
 class Entry(NamedTuple):
     """A line of a listing. ``name`` of a directory ends with a slash; ``size`` is -1 where there is none to tell."""
@@ -41,27 +44,26 @@ class Entry(NamedTuple):
 
 
 def found(
-    req: Request, shown: Shown, query: Query, ignored: Sequence[str], descriptions: Sequence[Description], fancy: bool
+    req: Request, shown: Shown, query: Query, ignored: Sequence[str], descriptions: Sequence[Description]
 ) -> list[Entry]:
     """Those of a request's directory, in no order. :raises OSError: it can't be read."""
     directory: str = req.mp_filename or ""
     ignores = [matcher(os.path.basename(pattern)) for pattern in ignored]
     wanted = None if query.pattern is None else matcher(query.pattern, brackets=True)
+    describe = describer(descriptions) if query.fancy else None
     entries = []
     for name in os.listdir(directory):
         if wanted is not None and not wanted(name):
             continue
         if any(ignores_it(name) for ignores_it in ignores):
             continue
-        entry = _entry(req, os.path.join(directory, name), name, shown, descriptions, fancy)
+        entry = _entry(req, os.path.join(directory, name), name, shown, describe)
         if entry is not None:
             entries.append(entry)
     return entries
 
 
-def _entry(
-    req: Request, path: str, name: str, shown: Shown, descriptions: Sequence[Description], fancy: bool
-) -> Entry | None:
+def _entry(req: Request, path: str, name: str, shown: Shown, describe: Describe | None) -> Entry | None:
     """One of them; None where the client may not have it, or it is neither a file nor a directory."""
     href = encode_path(name)
     looked = req.mp_plan.subrequests.look_at(req, encode_path(req.mp_uri) + href)
@@ -81,9 +83,11 @@ def _entry(
     slash = "/" if is_directory else ""
     if ":" in href:
         href = f"./{href}"  # (else what is before it would be a scheme)
-    described = describe(path, name, descriptions) if fancy else ""
-    if fancy and not described and shown & Shown.SCAN_TITLES and not is_directory and not looked.encoding:
-        described = _title(path, looked.media)
+    described = ""
+    if describe is not None:
+        described = describe(path, name)
+        if not described and shown & Shown.SCAN_TITLES and not is_directory and not looked.encoding:
+            described = _title(path, looked.media)
     return Entry(
         name + slash, href + slash, is_directory, -1 if is_directory else stat.st_size, stat.st_mtime,
         looked.media, looked.encoding, described, path,
@@ -91,18 +95,26 @@ def _entry(
 
 
 def matcher(pattern: str, *, brackets: bool = False) -> Callable[[str], object]:
-    """A test of names by a pattern with ``*`` and ``?``, which match anything; ``brackets``: and with ``[...]``."""
+    """A test of names by a pattern with ``*`` and ``?``, which match anything; ``brackets``: and with ``[...]``.
+
+    Making one takes far longer than asking it: a listing makes each once.
+    """
     # (what the library makes of it never goes back: a client's pattern can't take long)
     return re.compile(fnmatch.translate(pattern if brackets else pattern.replace("[", "[[]"))).match
 
 
-def describe(path: str, name: str, descriptions: Iterable[Description]) -> str:
-    """The first description that is meant for a file."""
-    for one in descriptions:
-        subject = path if one.whole else name
-        if matcher(one.pattern, brackets=True)(subject) if one.wild else one.pattern in subject:
-            return one.text
-    return ""
+def describer(descriptions: Iterable[Description]) -> Describe:
+    """What gives the first description that is meant for a file; "": none is."""
+    tests = [(one, matcher(one.pattern, brackets=True) if one.wild else None) for one in descriptions]
+
+    def describe(path: str, name: str) -> str:
+        for one, matches in tests:
+            subject = path if one.whole else name
+            if one.pattern in subject if matches is None else matches(subject):
+                return one.text
+        return ""
+
+    return describe
 
 
 def _title(path: str, media: str | None) -> str:
@@ -121,7 +133,7 @@ def _title(path: str, media: str | None) -> str:
     return escape(unescape(_BLANKS.sub(" ", found[1].decode("utf-8", "replace")).strip()))
 
 
-def in_order(entries: Iterable[Entry], shown: Shown, query: Query, fancy: bool) -> list[Entry]:
+def in_order(entries: Iterable[Entry], shown: Shown, query: Query) -> list[Entry]:
     """Sorted by the key that was asked for, then by name; what is not shown is no key."""
     name_key = _name_key(shown, version_sort=query.version_sort)
     keys: dict[str, Callable[[Entry], Any]] = {
@@ -130,9 +142,9 @@ def in_order(entries: Iterable[Entry], shown: Shown, query: Query, fancy: bool) 
         "S": lambda entry: entry.size,
         "D": lambda entry: entry.description,
     }
-    key = keys[query.key if fancy else "N"]
+    key = keys[query.key if query.fancy else "N"]
     ordered = sorted(entries, key=lambda entry: (key(entry), name_key(entry.name)), reverse=not query.ascending)
-    if shown & Shown.FOLDERS_FIRST and fancy:
+    if shown & Shown.FOLDERS_FIRST and query.fancy:
         ordered.sort(key=lambda entry: not entry.is_directory)
     return ordered
 

@@ -62,13 +62,13 @@ def serve(req: Request, conf: Conf) -> int:
     asked = query.read(req.mp_args, shown, conf[autoindex.ORDER])
     ignored, descriptions = conf[autoindex.IGNORE].names, conf[autoindex.DESCRIPTIONS]
     try:
-        found = entries.found(req, shown, asked, ignored, descriptions, asked.fancy)
+        found = entries.found(req, shown, asked, ignored, descriptions)
         modified = os.stat(req.mp_filename or "/").st_mtime
     except OSError as error:
         text = f"Can't open directory for index: {req.mp_filename} ({error.strerror})"
         req.mp_log.log(ERROR, text, module="autoindex", client=req.connection.client_addr, number=1275)
         return constants.HTTP_FORBIDDEN
-    found = entries.in_order(found, shown, asked, asked.fancy)
+    found = entries.in_order(found, shown, asked)
     charset = conf[autoindex.CHARSET]
     req.mp_content_type = f"{conf[autoindex.TYPE]}; charset={charset}"
     if shown & Shown.TRACK_MODIFIED:

@@ -59,24 +59,23 @@ class Icons:
 
     def __init__(self, req: Request, conf: Conf) -> None:
         self._req = req
-        self._icons, self._alts, self._default = (
-            conf[autoindex.ICONS], conf[autoindex.ALTS], conf[autoindex.DEFAULT_ICON],
-        )  # fmt: skip
+        self._icons, self._alts = _Rules(conf[autoindex.ICONS]), _Rules(conf[autoindex.ALTS])
+        self._default = conf[autoindex.DEFAULT_ICON]
         self._there: dict[str, bool] = {}
 
     def parent(self) -> Icon:
         """That of the parent directory."""
-        url = _named("..", self._icons) or self._default
-        return Icon(self._url(url), "parent", _named("..", self._alts) or "PARENTDIR")
+        url = self._icons.named("..") or self._default
+        return Icon(self._url(url), "parent", self._alts.named("..") or "PARENTDIR")
 
     def of(self, entry: Entry) -> Icon:
         """That of an entry."""
         if entry.is_directory:
-            url = _of_path(entry, self._icons) or _named(DIRECTORY, self._icons) or self._default
-            alt = _of_path(entry, self._alts) or _named(DIRECTORY, self._alts) or "DIR"
+            url = self._icons.of_path(entry) or self._icons.named(DIRECTORY) or self._default
+            alt = self._alts.of_path(entry) or self._alts.named(DIRECTORY) or "DIR"
             return Icon(self._url(url), "folder", alt)
-        url = _of_file(entry, self._icons) or self._default
-        return Icon(self._url(url), icons.kind(entry.media, entry.encoding), _of_file(entry, self._alts) or "   ")
+        url = self._icons.of_file(entry) or self._default
+        return Icon(self._url(url), icons.kind(entry.media, entry.encoding), self._alts.of_file(entry) or "   ")
 
     def _url(self, url: str) -> str:
         """A URL if there is something behind it, as far as this server can know."""
@@ -89,26 +88,28 @@ class Icons:
         return url if there else ""
 
 
-def _named(name: str, rules: tuple[Rule, ...]) -> str:
-    """What a rule says of a name that is none of a file."""
-    return next((rule.value for rule in rules if rule.by is By.NAME and rule.pattern in (name, f"*{name}")), "")
+class _Rules:
+    """What AddIcon or AddAlt and their kin say; "" where no rule holds."""
 
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self._rules = [(rule, matcher(rule.pattern if rule.by is By.NAME else rule.pattern.lower())) for rule in rules]
 
-def _of_path(entry: Entry, rules: tuple[Rule, ...]) -> str:
-    return next((rule.value for rule in rules if rule.by is By.NAME and matcher(rule.pattern)(entry.path)), "")
+    def named(self, name: str) -> str:
+        """For a name that is none of a file."""
+        found = (rule.value for rule, _ in self._rules if rule.by is By.NAME and rule.pattern in (name, f"*{name}"))
+        return next(found, "")
 
+    def of_path(self, entry: Entry) -> str:
+        """For a directory."""
+        return next((rule.value for rule, matches in self._rules if rule.by is By.NAME and matches(entry.path)), "")
 
-def _of_file(entry: Entry, rules: tuple[Rule, ...]) -> str:
-    """The first rule that holds for a file; of those by type none where it has a coding."""
-    media = (entry.media or "").partition(";")[0].strip().lower()
-    encoding = (entry.encoding or "").lower()
-    for rule in rules:
-        if rule.by is By.NAME:
-            held = matcher(rule.pattern)(entry.path)
-        elif rule.by is By.TYPE:
-            held = bool(media) and not encoding and matcher(rule.pattern.lower())(media)
-        else:
-            held = bool(encoding) and matcher(rule.pattern.lower())(encoding)
-        if held:
-            return rule.value
-    return ""
+    def of_file(self, entry: Entry) -> str:
+        """The first rule that holds for a file; of those by type none where it has a coding."""
+        media = (entry.media or "").partition(";")[0].strip().lower()
+        encoding = (entry.encoding or "").lower()
+        subjects = {By.NAME: entry.path, By.TYPE: "" if encoding else media, By.ENCODING: encoding}
+        for rule, matches in self._rules:
+            subject = subjects[rule.by]
+            if subject and matches(subject):
+                return rule.value
+        return ""
