@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from mpserver.typing import Any, Generic, TypeVar
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -25,7 +26,12 @@ def append(outer: tuple[T, ...], inner: tuple[T, ...]) -> tuple[T, ...]:
     return outer + inner
 
 
-def update(outer: Mapping[str, T], inner: Mapping[str, T]) -> dict[str, T]:
+def prepend(outer: tuple[T, ...], inner: tuple[T, ...]) -> tuple[T, ...]:
+    """The inner scope's values come before the outer one's: where the first that holds decides."""
+    return inner + outer
+
+
+def update(outer: Mapping[K, T], inner: Mapping[K, T]) -> dict[K, T]:
     """The inner scope's entries replace the outer one's of the same key."""
     return {**outer, **inner}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mpserver import lazyre
-from mpserver.config.settings import Conf, Setting
+from mpserver.config.settings import Conf, Setting, prepend
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -73,20 +73,12 @@ class LocationAlias(NamedTuple):
     location: str
 
 
-def _inner_first(outer: tuple[Alias, ...], inner: tuple[Alias, ...]) -> tuple[Alias, ...]:
-    """A virtual host's aliases are tried before those of the main server."""
-    return inner + outer
-
-
-def _redirects_inner_first(outer: tuple[Redirect, ...], inner: tuple[Redirect, ...]) -> tuple[Redirect, ...]:
-    return inner + outer
-
-
-REDIRECTS: Setting[tuple[Redirect, ...]] = Setting("Redirect", (), _redirects_inner_first)
+#: Those of a virtual host are tried before those of the main server, as its aliases are.
+REDIRECTS: Setting[tuple[Redirect, ...]] = Setting("Redirect", (), prepend)
 #: Directory level: those of Directory sections, and the one of the innermost Location.
-DIRECTORY_REDIRECTS: Setting[tuple[Redirect, ...]] = Setting("Redirect in Directory", (), _redirects_inner_first)
+DIRECTORY_REDIRECTS: Setting[tuple[Redirect, ...]] = Setting("Redirect in Directory", (), prepend)
 LOCATION_REDIRECT: Setting[LocationRedirect | None] = Setting("Redirect in Location", None)
-ALIASES: Setting[tuple[Alias, ...]] = Setting("Alias", (), _inner_first)
+ALIASES: Setting[tuple[Alias, ...]] = Setting("Alias", (), prepend)
 #: Directory level: the Alias of the innermost Location.
 LOCATION_ALIAS: Setting[LocationAlias | None] = Setting("Alias in Location", None)
 #: Directory level: whether a Location's Alias keeps what follows the Location in the path.

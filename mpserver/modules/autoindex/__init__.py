@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from mpserver.config.settings import Setting
+from mpserver.config.settings import Setting, prepend
 from mpserver.typing import NamedTuple
 
 #: The name of the module for LoadModule.
@@ -83,16 +83,6 @@ class Description(NamedTuple):
     whole: bool
 
 
-def _inner_first(outer: tuple[Rule, ...], inner: tuple[Rule, ...]) -> tuple[Rule, ...]:
-    return inner + outer
-
-
-def _descriptions_inner_first(
-    outer: tuple[Description, ...], inner: tuple[Description, ...]
-) -> tuple[Description, ...]:
-    return inner + outer
-
-
 class Ignored(NamedTuple):
     """IndexIgnore of one scope; ``reset``: those around it don't count."""
 
@@ -117,9 +107,9 @@ CHARSET = Setting("IndexOptions Charset", "UTF-8")
 #: The first key that is sorted by ("N", "M", "S" or "D"), and whether it rises.
 ORDER = Setting("IndexOrderDefault", ("N", True))
 IGNORE: Setting[Ignored] = Setting("IndexIgnore", Ignored(), _merge_ignored)
-ICONS: Setting[tuple[Rule, ...]] = Setting("AddIcon", (), _inner_first)
-ALTS: Setting[tuple[Rule, ...]] = Setting("AddAlt", (), _inner_first)
-DESCRIPTIONS: Setting[tuple[Description, ...]] = Setting("AddDescription", (), _descriptions_inner_first)
+ICONS: Setting[tuple[Rule, ...]] = Setting("AddIcon", (), prepend)
+ALTS: Setting[tuple[Rule, ...]] = Setting("AddAlt", (), prepend)
+DESCRIPTIONS: Setting[tuple[Description, ...]] = Setting("AddDescription", (), prepend)
 DEFAULT_ICON = Setting("DefaultIcon", "")
 #: Names of files, relative to the directory or paths of URIs.
 HEADER = Setting("HeaderName", "")

@@ -86,9 +86,7 @@ HOSTNAME_LOOKUPS = Setting("HostnameLookups", "off")
 
 #: Directory level, by status: ``"text`` (with its quote), a local path, a URL; "" for the built-in page.
 #: With variables an `Expression` of such a text.
-ERROR_DOCUMENT: Setting[dict[int, str | Expression]] = Setting(
-    "ErrorDocument", {}, lambda outer, inner: {**outer, **inner}
-)
+ERROR_DOCUMENT: Setting[dict[int, str | Expression]] = Setting("ErrorDocument", {}, update)
 FORCE_TYPE: Setting[str | None] = Setting("ForceType", None)
 SET_HANDLER: Setting[str | None] = Setting("SetHandler", None)
 #: Names of filters, in lower case, separated by semicolons.

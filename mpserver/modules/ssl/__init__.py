@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from mpserver.config.settings import Setting
+from mpserver.config.settings import Setting, append
 from mpserver.typing import Any, NamedTuple
 
 #: The name of the module for LoadModule.
@@ -86,7 +86,7 @@ VERIFY_DEPTH: Setting[int] = Setting("SSLVerifyDepth", 1)
 OPTIONS: Setting[Options] = Setting("SSLOptions", Options(None), merge_options)
 REQUIRE_SSL: Setting[bool] = Setting("SSLRequireSSL", False)
 #: Expressions in the syntax of SSLRequire, all of which have to hold.
-REQUIRE: Setting[tuple[str, ...]] = Setting("SSLRequire", (), lambda outer, inner: outer + inner)
+REQUIRE: Setting[tuple[str, ...]] = Setting("SSLRequire", (), append)
 USER_NAME: Setting[str | None] = Setting("SSLUserName", None)
 
 
