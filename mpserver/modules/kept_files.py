@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
-from mpserver.typing import Generic, TypeVar
+from mpserver.typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
 
 
 class KeptFile(Generic[T]):
-    """What a function makes of a file's text (its bytes as latin-1, as users' names are); made anew when it changes."""
+    """What `read` makes of a file's text (its bytes as latin-1, as users' names are); made anew when it changes.
 
-    __slots__ = ("path", "_kept", "_read")
+    One is as good as another of its kind for the same file.
+    """
 
-    def __init__(self, path: str, read: Callable[[str], T]) -> None:
+    __slots__ = ("path", "_kept")
+
+    def __init__(self, path: str) -> None:
         self.path = path
-        self._read = read
         self._kept: tuple[tuple[int, int, int], T] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and self.path == other.path
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    def read(self, text: str) -> T:
+        """Make it of the text."""
+        raise NotImplementedError
 
     def get(self) -> T:
         """It. :raises OSError: the file can't be read."""
@@ -27,16 +38,14 @@ class KeptFile(Generic[T]):
         kept = self._kept
         if kept is None or kept[0] != stamp:
             with open(self.path, encoding="latin-1", newline="\n") as file:
-                kept = self._kept = stamp, self._read(file.read())
+                kept = self._kept = stamp, self.read(file.read())
         return kept[1]
 
+    def to_plain(self) -> tuple[str]:
+        """What `from_plain` makes the same of, see `mpserver.config.plain`."""
+        return (self.path,)
 
-def entries(text: str) -> dict[str, str]:
-    """The lines ``name:value`` of a file; the first of a name counts, and what begins with # is a remark."""
-    found: dict[str, str] = {}
-    for line in text.split("\n"):
-        line = line.strip(" \t\r")
-        if line and line[0] != "#":
-            name, _, value = line.partition(":")
-            found.setdefault(name, value)
-    return found
+    @classmethod
+    def from_plain(cls, path: str) -> Self:
+        """The inverse of `to_plain`."""
+        return cls(path)

@@ -7,20 +7,25 @@ import os
 
 from mpserver.config.settings import Setting
 from mpserver.modules import passwords
-from mpserver.modules.kept_files import KeptFile, entries
+from mpserver.modules.kept_files import KeptFile
 
 #: How many verified passwords are remembered of a file before all are forgotten.
 REMEMBERED = 1000
 
 
-def _in_realms(text: str) -> dict[str, str]:
+class _Realms(KeptFile[dict[str, str]]):
     """The lines ``user:realm:hash`` of a file, by user and realm."""
-    found: dict[str, str] = {}
-    for line in text.split("\n"):
-        key, colon, value = line.strip(" \t\r").rpartition(":")
-        if colon and key[0:1] != "#":
-            found.setdefault(key, value)
-    return found
+
+    __slots__ = ()
+
+    def read(self, text: str) -> dict[str, str]:
+        """See `KeptFile.read`."""
+        found: dict[str, str] = {}
+        for line in text.split("\n"):
+            key, colon, value = line.strip(" \t\r").rpartition(":")
+            if colon and key[0:1] != "#":
+                found.setdefault(key, value)
+        return found
 
 
 class UserFile(KeptFile[dict[str, str]]):
@@ -32,16 +37,20 @@ class UserFile(KeptFile[dict[str, str]]):
     __slots__ = ("_key", "_realms", "_verified")
 
     def __init__(self, path: str) -> None:
-        super().__init__(path, entries)
-        self._realms = KeptFile(path, _in_realms)
+        super().__init__(path)
+        self._realms = _Realms(path)
         self._key = b""
         self._verified: dict[bytes, None] = {}
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, UserFile) and self.path == other.path
-
-    def __hash__(self) -> int:
-        return hash(self.path)
+    def read(self, text: str) -> dict[str, str]:
+        """The lines ``user:password`` of the file; the first of a user counts, and what begins with # is a remark."""
+        found: dict[str, str] = {}
+        for line in text.split("\n"):
+            line = line.strip(" \t\r")
+            if line and line[0] != "#":
+                name, _, value = line.partition(":")
+                found.setdefault(name, value)
+        return found
 
     def matches(self, user: str, stored: str, password: bytes) -> bool:
         """Whether a password is a user's. :raises passwords.Unsupported: nobody can tell here."""
@@ -63,15 +72,6 @@ class UserFile(KeptFile[dict[str, str]]):
     def in_realms(self) -> dict[str, str]:
         """The hashes of users of realms, by ``user:realm``. :raises OSError: the file can't be read."""
         return self._realms.get()
-
-    def to_plain(self) -> tuple[str]:
-        """What `from_plain` makes the same of, see `mpserver.config.plain`."""
-        return (self.path,)
-
-    @classmethod
-    def from_plain(cls, path: str) -> UserFile:
-        """The inverse of `to_plain`."""
-        return cls(path)
 
 
 USER_FILE: Setting[UserFile | None] = Setting("AuthUserFile", None)
