@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from modules.requirements import check_access, check_authorization, decide, needs_user
 from modules.scopes import Scope, in_directory
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError
 from mpserver.modules import auth_basic, authz_core
-from mpserver.modules.authz_core import (
-    DENIED,
-    GRANTED,
-    NEEDS_USER,
-    check_access,
-    check_authorization,
-    decide,
-    needs_user,
-)
+from mpserver.modules.authz_core import DENIED, GRANTED, NEEDS_USER
 
 
 @pytest.mark.parametrize(

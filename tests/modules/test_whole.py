@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from modules.requirements import check_access, check_authorization
 from mpserver.config.configuration import Configuration, load
 from mpserver.config.finished import Finished
 from mpserver.config.htaccess import HtaccessCache
@@ -124,7 +125,7 @@ def test_the_servers(root: Path) -> None:
 
 def test_a_file(root: Path) -> None:
     conf = for_file(read(root), "main.example", root, "x.py")
-    assert authz_core.check_access(conf) == 0
+    assert check_access(conf) == 0
     assert mime_hooks.find("x.py", conf).handler == "mod_python"
     assert python.options(conf) == {"level": "directory"}
     assert conf[python.HANDLERS]["PythonHandler"] == (python.HandlerSpec("a::b", f"{root}/", extensions=(".py",)),)
@@ -143,11 +144,11 @@ def test_a_file_below_htaccess(root: Path) -> None:
 
 def test_outside_of_the_root_and_the_private_part(root: Path) -> None:
     configuration = read(root)
-    assert authz_core.check_access(merge(configuration.main, "/x", ["/", "/etc/"], None, "x")) == 403
+    assert check_access(merge(configuration.main, "/x", ["/", "/etc/"], None, "x")) == 403
     conf = for_file(configuration, "main.example", root, "private/x")
-    assert authz_core.check_access(conf) == -1
-    assert authz_core.check_authorization(conf, "joe") == 0
-    assert authz_core.check_authorization(conf, "eve") == 401
+    assert check_access(conf) == -1
+    assert check_authorization(conf, "joe") == 0
+    assert check_authorization(conf, "eve") == 401
     assert auth_basic.challenge(conf) == 'Basic realm="the private part"'
 
 

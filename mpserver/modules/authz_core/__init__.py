@@ -7,7 +7,7 @@ several of them come to.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from mpserver.config.methods import Methods
 from mpserver.config.settings import Conf, Setting
@@ -164,55 +164,8 @@ def _merge(outer: Rules, inner: Rules) -> Rules:
 REQUIRE: Setting[Rules] = Setting("Require", Rules(), _merge)
 
 
-# ---- for those who have a user and groups, but no request
-
-_SIMPLE: dict[str, Callable[[Requirement, str, Collection[str]], bool]] = {
-    "valid-user": lambda _requirement, _user, _groups: True,
-    "user": lambda requirement, user, _groups: user in requirement.names,
-    "group": lambda requirement, _user, groups: any(name in groups for name in requirement.names),
-}
+#: The requirements that nobody has to be asked for.
 CONSTANTS = {"granted": GRANTED, "denied": DENIED}
-
-
-def decide(conf: Conf, user: str | None, groups: Collection[str] = (), method: str = "GET") -> Decision:
-    """Whether somebody may go on who asks from nowhere; nothing required is granted.
-
-    :param user: the authenticated user, None before or without authentication.
-    :param groups: the groups that the user is in.
-    """
-
-    def ask(requirement: Requirement) -> Decision:
-        found = CONSTANTS.get(requirement.kind)
-        if found is not None:
-            return found
-        test = _SIMPLE.get(requirement.kind)
-        if test is None:
-            return DENIED
-        if user is None:
-            return NEEDS_USER
-        return GRANTED if test(requirement, user, groups) else DENIED
-
-    return conf[REQUIRE].decide(ask, method, True)
-
-
-def needs_user(conf: Conf) -> bool:
-    """Whether authentication must run: without a user the requirements can't be met, with one perhaps."""
-    return decide(conf, None) is NEEDS_USER
-
-
-def check_access(conf: Conf, user: str | None = None, groups: Collection[str] = ()) -> int:
-    """The access phase, before authentication.
-
-    :param user: whom a handler of an earlier phase has found, by a cookie perhaps; None: nobody is known yet.
-    :returns: OK (granted to everybody, or to this user), 403, or DECLINED: authenticate, then `check_authorization`.
-    """
-    return BEFORE[decide(conf, user, groups)]
-
-
-def check_authorization(conf: Conf, user: str | None, groups: Collection[str] = ()) -> int:
-    """The authorisation phase. :returns: OK, 401, or 403 with AuthzSendForbiddenOnFailure."""
-    return after(conf, decide(conf, user, groups))
-
 
 #: What a decision is before authentication: OK, a status, or DECLINED: authenticate.
 BEFORE = {GRANTED: 0, DENIED: 403, NEUTRAL: 403, NEEDS_USER: -1, FAILED: 500}
