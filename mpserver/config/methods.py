@@ -20,6 +20,11 @@ class Methods(NamedTuple):
         return (("GET" if method == "HEAD" else method) in self.names) is not self.others
 
 
+def holds_for(methods: Methods | None, method: str) -> bool:
+    """Whether what is limited to some methods (None: it is not) holds for requests of a method."""
+    return methods is None or methods.covers(method)
+
+
 def of_section(section: str, words: tuple[str, ...]) -> Methods:
     """The methods that the words of a ``<Limit>`` or ``<LimitExcept>`` mean."""
     names = tuple(dict.fromkeys("GET" if word == "HEAD" else word for word in words))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpserver.config.methods import Methods
+from mpserver.config.methods import Methods, holds_for
 from mpserver.config.settings import Setting
 from mpserver.modules.networks import Network
 from mpserver.typing import NamedTuple
@@ -37,14 +37,14 @@ class Access(NamedTuple):
     def order(self, method: str) -> str:
         """The Order of requests of a method."""
         for word, methods in reversed(self.orders):
-            if methods is None or methods.covers(method):
+            if holds_for(methods, method):
                 return word
         return DENY_ALLOW
 
     def one_is_enough(self, method: str) -> bool:
         """Whether requests of a method have Satisfy Any."""
         for word, methods in reversed(self.any):
-            if methods is None or methods.covers(method):
+            if holds_for(methods, method):
                 return word
         return False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mpserver.api import constants
+from mpserver.config.methods import holds_for
 from mpserver.modules import clients, networks
 from mpserver.modules.access_compat import ACCESS, ALLOW_DENY, DENY_ALLOW, MUTUAL_FAILURE, Access, Who
 from mpserver.modules.hooks import Planning, Step
@@ -54,9 +55,7 @@ def _lets_all_in(access: Access) -> bool:
 
 
 def _among(req: Request, listed: tuple[Who, ...], method: str) -> bool:
-    return any(
-        _KINDS[who.kind](req, who) for who in listed if who.methods is None or who.methods.covers(method)
-    )  # fmt: skip
+    return any(_KINDS[who.kind](req, who) for who in listed if holds_for(who.methods, method))
 
 
 def _has_variable(req: Request, who: Who) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Iterator
 
-from mpserver.config.methods import Methods
+from mpserver.config.methods import Methods, holds_for
 from mpserver.config.settings import Conf, Setting
 from mpserver.modules.authn_core import AUTH_TYPE
 from mpserver.typing import Any, NamedTuple
@@ -35,6 +35,11 @@ GRANTED, DENIED, NEEDS_USER = Decision.GRANTED, Decision.DENIED, Decision.NEEDS_
 NEUTRAL, FAILED = Decision.NEUTRAL, Decision.FAILED
 
 
+def decided(yes: bool) -> Decision:
+    """What a yes or a no comes to."""
+    return GRANTED if yes else DENIED
+
+
 class Requirement(NamedTuple):
     """One Require: ``kind`` is granted, denied, or the name of what decides; ``text`` as it was written.
 
@@ -56,14 +61,14 @@ class Requirement(NamedTuple):
 
     def decide(self, ask: Ask, method: str, in_all: bool) -> Decision:
         """What it comes to, among others of which all are wanted, or one."""
-        if not _holds_for(self.methods, method):
+        if not holds_for(self.methods, method):
             return GRANTED if in_all else NEUTRAL
         decision = ask(self)
         return _NEGATED.get(decision, decision) if self.negated else decision
 
     def covers(self, method: str) -> bool:
         """Whether it says something about requests of a method."""
-        return _holds_for(self.methods, method)
+        return holds_for(self.methods, method)
 
 
 #: Decides a requirement.
@@ -127,10 +132,6 @@ class Rules(NamedTuple):
 
 #: What is no is not yes for the opposite: others have to say that.
 _NEGATED = {GRANTED: DENIED, DENIED: NEUTRAL, NEEDS_USER: NEUTRAL}
-
-
-def _holds_for(methods: Methods | None, method: str) -> bool:
-    return methods is None or methods.covers(method)
 
 
 def _leaves(entry: Requirement | Rules) -> Iterator[Requirement]:

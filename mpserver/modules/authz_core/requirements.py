@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from mpserver.api import constants
 from mpserver.config.expression import Expression, Tree
 from mpserver.errors import ConfigError, ExpressionError
-from mpserver.modules.authz_core import DENIED, GRANTED, NEEDS_USER, Decision, Requirement
+from mpserver.modules.authz_core import NEEDS_USER, Decision, Requirement, decided
 from mpserver.modules.hooks import Planning
 from mpserver.typing import TYPE_CHECKING
 
@@ -46,23 +46,19 @@ def _read_expression(_call: Call, _words: tuple[str, ...], text: str) -> Express
 READ: Mapping[str, Read] = {"env": _read_names, "method": _read_methods, "expr": _read_expression}
 
 
-def _decision(yes: bool) -> Decision:
-    return GRANTED if yes else DENIED
-
-
 def _env(_planning: Planning, requirement: Requirement) -> Check:
     names = requirement.names
 
     def check(req: Request) -> Decision:
         table = req.mp_env
-        return _decision(table is not None and any(table.get(name) is not None for name in names))
+        return decided(table is not None and any(table.get(name) is not None for name in names))
 
     return check
 
 
 def _method(_planning: Planning, requirement: Requirement) -> Check:
     methods: tuple[str, ...] = requirement.data
-    return lambda req: _decision(("GET" if req.mp_method == "HEAD" else req.mp_method) in methods)
+    return lambda req: decided(("GET" if req.mp_method == "HEAD" else req.mp_method) in methods)
 
 
 def _mentions_user(tree: Tree) -> bool:
@@ -82,7 +78,7 @@ def _expr(_planning: Planning, requirement: Requirement) -> Check:
         facts.tell_caches()
         if not held and asks_for_user:
             return NEEDS_USER
-        return _decision(held)
+        return decided(held)
 
     return check
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from mpserver.errors import ConfigError
-from mpserver.modules.authz_core import DENIED, GRANTED, NEEDS_USER, Decision, Requirement
+from mpserver.modules.authz_core import NEEDS_USER, Decision, Requirement, decided
 from mpserver.modules.hooks import Planning
 from mpserver.typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ def of_user(test: Callable[[Request, str], bool]) -> Check:
         user = req.mp_user
         if user is None:
             return NEEDS_USER
-        return GRANTED if test(req, user) else DENIED
+        return decided(test(req, user))
 
     return check
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from mpserver.errors import ConfigError
 from mpserver.modules import clients, networks
-from mpserver.modules.authz_core import DENIED, GRANTED, Decision, Requirement
+from mpserver.modules.authz_core import GRANTED, Decision, Requirement, decided
 from mpserver.modules.hooks import Planning
 from mpserver.modules.networks import Network
 from mpserver.typing import TYPE_CHECKING
@@ -41,28 +41,24 @@ def _named(kind: str) -> Read:
 READ: Mapping[str, Read] = {"ip": _read_networks, "host": _named("host"), "forward-dns": _named("forward-dns")}
 
 
-def _decision(yes: bool) -> Decision:
-    return GRANTED if yes else DENIED
-
-
 def _ip(_planning: Planning, requirement: Requirement) -> Check:
     wanted: tuple[Network, ...] = requirement.data
 
     def check(req: Request) -> Decision:
         address = networks.packed(clients.address(req))
-        return _decision(any(network.has(address) for network in wanted))
+        return decided(any(network.has(address) for network in wanted))
 
     return check
 
 
 def _host(_planning: Planning, requirement: Requirement) -> Check:
-    return lambda req: _decision(any(clients.is_in_domain(req, name) for name in requirement.names))
+    return lambda req: decided(any(clients.is_in_domain(req, name) for name in requirement.names))
 
 
 def _forward(_planning: Planning, requirement: Requirement) -> Check:
     def check(req: Request) -> Decision:
         address = networks.packed(clients.address(req))
-        return _decision(any(address in _addresses(name) for name in requirement.names))
+        return decided(any(address in _addresses(name) for name in requirement.names))
 
     return check
 
@@ -83,7 +79,7 @@ def _local(_planning: Planning, _requirement: Requirement) -> Check:
             return GRANTED
         connection = req.mp_link.connection()
         own = networks.packed(connection.local_addr[0])
-        return _decision(bool(address) and address == own)
+        return decided(bool(address) and address == own)
 
     return check
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mpserver.modules.authz_core import DENIED, GRANTED, Decision, Requirement
+from mpserver.modules.authz_core import Decision, Requirement, decided
 from mpserver.modules.hooks import Planning
 from mpserver.typing import TYPE_CHECKING
 
@@ -16,13 +16,13 @@ READ: Mapping[str, Read] = {}
 
 
 def _ssl(_planning: Planning, _requirement: Requirement) -> Check:
-    return lambda req: GRANTED if req.mp_is_https() else DENIED
+    return lambda req: decided(bool(req.mp_is_https()))
 
 
 def _verified(_planning: Planning, _requirement: Requirement) -> Check:
     def check(req: Request) -> Decision:
         tls = req.mp_link.tls
-        return GRANTED if tls is not None and tls.variable("SSL_CLIENT_VERIFY") == "SUCCESS" else DENIED
+        return decided(tls is not None and tls.variable("SSL_CLIENT_VERIFY") == "SUCCESS")
 
     return check
 
