@@ -14,10 +14,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from mpserver import lazyre
+from mpserver.config.expression import Expression
 from mpserver.config.regex import compile_regex
 from mpserver.config.registry import Call
 from mpserver.config.settings import Conf, Setting, append
-from mpserver.errors import ConfigError
+from mpserver.errors import ConfigError, ExpressionError
 from mpserver.modules import paths
 from mpserver.typing import Any, NamedTuple, TypeVar
 
@@ -163,6 +164,16 @@ def regex(call: Call, pattern: str) -> re.Pattern[str]:
     except ConfigError as error:
         reason = error.message.partition(": ")[2]
         raise ConfigError(f"Regular expression could not be compiled: {call.name} {pattern!r}: {reason}") from None
+
+
+def expression(call: Call, source: str) -> Expression:
+    """A text with variables (httpd: expressions as strings). :raises ConfigError: it is none."""
+    from mpserver.config import expression_grammar  # (few configurations have any)
+
+    try:
+        return expression_grammar.string(source)
+    except ExpressionError as error:
+        raise ConfigError(f"Cannot parse expression in {call.name}: {error}") from error
 
 
 # ---- storing values

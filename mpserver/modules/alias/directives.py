@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mpserver.config import expression_grammar
-from mpserver.config.expression import Expression
 from mpserver.config.override import Override
 from mpserver.config.registry import EVERYWHERE, NOT_HTACCESS, SERVER_VHOST, Args, Call, Directive
-from mpserver.errors import ConfigError, ExpressionError
+from mpserver.errors import ConfigError
 from mpserver.modules import paths, values
 from mpserver.modules.alias import (
     ALIAS_PRESERVE_PATH,
@@ -89,10 +87,10 @@ def _redirect(status: int | None, *, match: bool = False) -> Callable[[Call], No
                 raise ConfigError(f"{call.name}: invalid first argument (of three): write a status, as 301")
         moves = 300 <= code < 400
         if moves and len(words) == 1 and location:
-            call.conf[LOCATION_REDIRECT] = LocationRedirect(code, _expression(call, words[0]))
+            call.conf[LOCATION_REDIRECT] = LocationRedirect(code, values.expression(call, words[0]))
             return
         if not moves and not words and location:
-            call.conf[LOCATION_REDIRECT] = LocationRedirect(code, _expression(call, ""))
+            call.conf[LOCATION_REDIRECT] = LocationRedirect(code, values.expression(call, ""))
             return
         if moves and len(words) < 2:
             raise ConfigError(f"{call.name}: URL to redirect to is missing")
@@ -115,13 +113,6 @@ def _status(word: str) -> int | None:
     if word.isascii() and word.isdecimal() and len(word) == 3:
         return int(word)
     return _STATUSES.get(word.lower())
-
-
-def _expression(call: Call, text: str) -> Expression:
-    try:
-        return expression_grammar.string(text)
-    except ExpressionError as error:
-        raise ConfigError(f"Cannot parse expression in {call.name}: {error}") from error
 
 
 _HELP = "a path of the URI and one of the file system, or in a Location only the latter"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from mpserver.config.expression import Expression
 from mpserver.config.override import Override
 from mpserver.config.registry import IN_DIRECTORY, Args, Call, Directive
-from mpserver.errors import ConfigError, ExpressionError
 from mpserver.modules import values
 from mpserver.modules.auth_basic import AUTH_BASIC_AUTHORITATIVE, AUTH_BASIC_FAKE, AUTH_BASIC_PROVIDER
 from mpserver.modules.authn_core.provider_names import read_providers
@@ -19,15 +17,7 @@ def _fake(call: Call) -> None:
     if user.lower() == "off" and len(call.args) == 1:
         call.conf[AUTH_BASIC_FAKE] = None
         return
-    from mpserver.config import expression_grammar  # (few have it)
-
-    def read(text: str) -> Expression:
-        try:
-            return expression_grammar.string(text)
-        except ExpressionError as error:
-            raise ConfigError(f"Cannot parse expression in {call.name}: {error}") from error
-
-    call.conf[AUTH_BASIC_FAKE] = read(user), read(password)
+    call.conf[AUTH_BASIC_FAKE] = values.expression(call, user), values.expression(call, password)
 
 
 DIRECTIVES: tuple[Directive, ...] = (

@@ -17,7 +17,7 @@ from mpserver.config.registry import (
     Call,
     Directive,
 )
-from mpserver.errors import ConfigError, ExpressionError
+from mpserver.errors import ConfigError
 from mpserver.modules import paths, values
 from mpserver.modules.core import (
     ACCEPT_PATH_INFO,
@@ -170,12 +170,7 @@ def _error_document(call: Call) -> None:
         target = '"' + target
     document: str | Expression = target
     if "%" in target or "$" in target or "\\" in target:
-        from mpserver.config import expression_grammar  # (only where there are variables)
-
-        try:
-            expression = expression_grammar.string(target)
-        except ExpressionError as error:
-            raise ConfigError(f"Cannot parse expression in {call.name}: {error}") from error
+        expression = values.expression(call, target)
         document = expression if expression.constant is None else expression.constant
     call.conf[ERROR_DOCUMENT] = {**call.conf.values.get(ERROR_DOCUMENT, {}), status: document}
 
