@@ -1,4 +1,4 @@
-"""Paths of files: those of the configuration, and the directories on the way to one."""
+"""Paths: those of the configuration, the directories on the way to a file, and what follows a prefix."""
 
 from __future__ import annotations
 
@@ -22,3 +22,11 @@ def chain(directory: str) -> tuple[str, ...]:
         found.append(directory[: at + 1])
         at = directory.find("/", at + 1)
     return tuple(found)
+
+
+def after(prefix: str, path: str) -> str | None:
+    """What follows a prefix in a path, which ends where a segment does; None: it does not begin with it."""
+    if not path.startswith(prefix):
+        return None
+    rest = path[len(prefix) :]
+    return rest if not rest or rest[0] == "/" or prefix[-1] == "/" else None

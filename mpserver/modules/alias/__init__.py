@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mpserver import lazyre
 from mpserver.config.settings import Conf, Setting, prepend
+from mpserver.modules import paths
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -30,13 +31,8 @@ class Alias(NamedTuple):
         if self.pattern is not None:
             found = self.pattern.search(path)
             return None if found is None else without_double_slashes(_substitute(self.target, found))
-        prefix, path = self.prefix, without_double_slashes(path)
-        if not path.startswith(prefix):
-            return None
-        rest = path[len(prefix) :]
-        if rest and rest[0] != "/" and prefix[-1] != "/":
-            return None
-        return without_double_slashes(self.target + rest)
+        rest = paths.after(self.prefix, without_double_slashes(path))
+        return None if rest is None else without_double_slashes(self.target + rest)
 
 
 class Redirect(NamedTuple):
@@ -52,10 +48,7 @@ class Redirect(NamedTuple):
         if self.pattern is not None:
             found = self.pattern.search(path)
             return None if found is None else _substitute(self.target, found)
-        prefix = self.prefix
-        if not path.startswith(prefix) or (len(path) > len(prefix) and path[len(prefix)] != "/" and prefix[-1] != "/"):
-            return None
-        return self.target
+        return None if paths.after(self.prefix, path) is None else self.target
 
 
 class LocationRedirect(NamedTuple):

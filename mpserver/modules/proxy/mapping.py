@@ -13,6 +13,7 @@ from mpserver.config.entries import PROXIES
 from mpserver.config.settings import Conf
 from mpserver.errors import RequestError
 from mpserver.http1 import percent
+from mpserver.modules import paths
 from mpserver.modules.core import ALLOW_ENCODED_SLASHES
 from mpserver.modules.hooks import PROXY_PREFIX
 from mpserver.modules.proxy import LOCATION_PASS, PASS_INHERIT, PASSED, PASSES, Pass
@@ -85,18 +86,10 @@ def url_of(by: Pass, path: str, keeps_slashes: bool = False) -> str | None:
         if found is None or not by.target:
             return None if found is None else ""
         return _substituted(by.target, found, lambda part: encoded(part, keeps_slashes))
-    rest = _rest(by.prefix, path)
+    rest = paths.after(by.prefix, path)
     if rest is None or not by.target:
         return None if rest is None else ""
     return by.target + encoded(rest, keeps_slashes)
-
-
-def _rest(prefix: str, path: str) -> str | None:
-    """What follows a prefix in a path, which ends where a segment does; None: it does not begin with it."""
-    if not path.startswith(prefix):
-        return None
-    rest = path[len(prefix) :]
-    return rest if not rest or rest[0] == "/" or prefix[-1] == "/" else None
 
 
 def encoded(path: str, keeps_slashes: bool) -> str:
@@ -139,7 +132,7 @@ def url_for(req: Request) -> str:
 def _as_it_came(by: Pass, raw: str) -> str | None:
     """The URL for a path that is not decoded (nocanon); None where only the decoded one leads there."""
     if by.pattern is None:
-        rest = _rest(by.prefix, raw)
+        rest = paths.after(by.prefix, raw)
         return None if rest is None else by.target + rest
     found = by.pattern.search(raw)
     return None if found is None else _substituted(by.target, found, str)
