@@ -102,12 +102,13 @@ def check_user_id(planning: Planning) -> Step | None:
         return None
     from binascii import b2a_base64
 
+    from mpserver.modules.auth_basic import credentials
     from mpserver.tls import certificate
 
     def pretend(req: Request) -> int:
         tls = req.mp_link.tls
-        scheme, _, credentials = (req.headers_in.get("Authorization") or "").partition(" ")
-        if scheme.lower() == "basic" and _claims_certificate(credentials):
+        claimed, password = credentials(req.headers_in.get("Authorization")) or ("", b"")
+        if claimed.startswith("/") and password == FAKE_PASSWORD.encode():
             text = "the client gives the name of a certificate as its own (FakeBasicAuth)"
             req.mp_log.log(constants.APLOG_ERR, text, module="ssl", client=req.connection.client_addr)
             return FORBIDDEN
@@ -119,17 +120,6 @@ def check_user_id(planning: Planning) -> Step | None:
         return DECLINED
 
     return pretend
-
-
-def _claims_certificate(credentials: str) -> bool:
-    """Whether Basic credentials look like those that certificates stand for."""
-    from binascii import Error, a2b_base64
-
-    try:
-        name, _, password = a2b_base64(credentials.encode("latin-1", "replace")).decode("latin-1").partition(":")
-    except Error:
-        return False
-    return name.startswith("/") and password == FAKE_PASSWORD
 
 
 def fixups(planning: Planning) -> Step | None:
