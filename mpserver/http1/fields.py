@@ -97,3 +97,9 @@ def _fault(text: str) -> str:
         if not _find_lines(line + "\n"):
             return next(reason for pattern, reason in _FAULTS if pattern.search(line))
     raise AssertionError("every line is a field line")  # the caller counted otherwise
+
+
+def quoted(text: str) -> str:
+    """A text as a quoted string (RFC 9110 5.6.4)."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -7,6 +7,7 @@ from binascii import Error, a2b_base64
 from mpserver.config.expression import Expression
 from mpserver.config.settings import Conf, Setting
 from mpserver.http1 import wire
+from mpserver.http1.fields import quoted
 from mpserver.modules.authn_core import AUTH_NAME, AUTH_TYPE
 
 #: Whether a failed Basic authentication is final, or left to other modules.
@@ -22,8 +23,7 @@ def challenge(conf: Conf) -> str | None:
     kind, realm = conf[AUTH_TYPE], conf[AUTH_NAME]
     if kind is None or kind.lower() != "basic" or realm is None:
         return None
-    quoted = realm.replace("\\", "\\\\").replace('"', '\\"')
-    return f'Basic realm="{wire.encoded(quoted)}"'
+    return f"Basic realm={wire.encoded(quoted(realm))}"
 
 
 def credentials(value: str | None) -> tuple[str, bytes] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable
 
 from mpserver.api import constants
 from mpserver.modules.auth_basic import (
@@ -13,7 +12,7 @@ from mpserver.modules.auth_basic import (
     challenge,
     credentials,
 )
-from mpserver.modules.authn_core import AUTH_NAME, AUTH_TYPE, providers
+from mpserver.modules.authn_core import AUTH_NAME, AUTH_TYPE, authorization, providers
 from mpserver.modules.authn_core.providers import Check, Outcome
 from mpserver.modules.hooks import Order, Planning, Step
 from mpserver.typing import TYPE_CHECKING
@@ -69,7 +68,7 @@ def check_user_id(planning: Planning) -> Step | None:
             _tell(req, f"AH01615: need AuthName: {req.mp_uri}")
             return constants.HTTP_INTERNAL_SERVER_ERROR
         req.mp_ap_auth_type = kind
-        value = _authorization(req)
+        value = authorization(req)
         found = credentials(value)
         if found is None:
             if value is not None:
@@ -79,7 +78,7 @@ def check_user_id(planning: Planning) -> Step | None:
         req.mp_user = user  # (for the log, too, if the password is wrong)
         if not checks:  # (with the first request that brings a password)
             checks.extend([providers.basic(name, conf) for name in names])
-        outcome = _first(checks, req, user, password)
+        outcome = providers.first(ask(req, user, password) for ask in checks)
         if not final and outcome in (Outcome.NOT_FOUND, Outcome.FAILED):
             return DECLINED
         if outcome in _TEXTS:
@@ -104,22 +103,6 @@ def fixups(planning: Planning) -> Step | None:
         return constants.OK
 
     return pretend
-
-
-def _first(checks: Iterable[Check], req: Request, user: str, password: bytes) -> Outcome:
-    """What the first of several says that knows the user."""
-    outcome = Outcome.NOT_FOUND
-    for check in checks:
-        outcome = check(req, user, password)
-        if outcome is not Outcome.NOT_FOUND:
-            break
-    return outcome
-
-
-def _authorization(req: Request) -> str | None:
-    table = req.mp_table_in
-    value: str | None = req.mp_head.get("authorization") if table is None else table.get("Authorization")
-    return value
 
 
 def _tell(req: Request, text: str) -> None:

@@ -63,9 +63,3 @@ def age(nonce: str) -> float:
 def _proof(key: bytes, realm: str, when: str) -> str:
     text = f"{when}:{realm}".encode("utf-8", "surrogateescape")
     return hmac.new(key, text, "sha256").hexdigest()[:_PROOF]
-
-
-def quoted(text: str) -> str:
-    """A text as a quoted string."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

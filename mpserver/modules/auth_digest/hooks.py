@@ -7,10 +7,11 @@ from collections.abc import Mapping
 
 from mpserver.api import constants
 from mpserver.api.sent_text import as_sent
+from mpserver.http1.fields import quoted
 from mpserver.http1.percent import decode
 from mpserver.http1.wire import encoded
 from mpserver.modules.auth_digest import DOMAIN, NONCE_LIFETIME, PROVIDER, answers
-from mpserver.modules.authn_core import AUTH_NAME, AUTH_TYPE, NONCE_KEY, providers
+from mpserver.modules.authn_core import AUTH_NAME, AUTH_TYPE, NONCE_KEY, authorization, providers
 from mpserver.modules.authn_core.providers import Hash, Outcome
 from mpserver.modules.hooks import Order, Planning, Step
 from mpserver.typing import TYPE_CHECKING
@@ -50,7 +51,7 @@ def note_auth_failure(planning: Planning) -> Step | None:
         return None
     domains: tuple[str, ...] = conf[DOMAIN]
     uris = " ".join(domains)
-    domain = f", domain={encoded(answers.quoted(uris))}" if uris else ""
+    domain = f", domain={encoded(quoted(uris))}" if uris else ""
 
     def note(req: Request) -> int:
         if "WWW-Authenticate" not in req.err_headers_out:
@@ -58,7 +59,7 @@ def note_auth_failure(planning: Planning) -> Step | None:
             stale = ", stale=true" if notes is not None and notes.get(STALE_NOTE) is not None else ""
             nonce = answers.make_nonce(conf[NONCE_KEY], realm)
             req.err_headers_out["WWW-Authenticate"] = (
-                f'Digest realm={answers.quoted(realm)}, nonce="{nonce}", algorithm=MD5{domain}{stale}, qop="auth"'
+                f'Digest realm={quoted(realm)}, nonce="{nonce}", algorithm=MD5{domain}{stale}, qop="auth"'
             )
         return constants.OK
 
@@ -98,7 +99,7 @@ def check_user_id(planning: Planning) -> Step | None:
             return _refuse(req, f"AH01793: invalid qop `{answer['qop']}' received: {req.mp_uri}")
         if not hashes:  # (with the first request that brings an answer)
             hashes.extend([providers.digest(name, conf) for name in names])
-        secret = _first(hashes, req, user, realm)
+        secret = providers.first(look_up(req, user, realm) for look_up in hashes)
         if secret is Outcome.NOT_FOUND:
             return _refuse(req, f"AH01791: user `{user}' in realm `{realm}' not found: {req.mp_uri}")
         if isinstance(secret, Outcome):
@@ -122,18 +123,8 @@ def _prove(req: Request, secret: str, answer: Mapping[str, str]) -> None:
     """Authentication-Info: the server knows the password, too (RFC 7616 3.5)."""
     proof = answers.expected(secret, "", dict(answer))
     req.headers_out["Authentication-Info"] = (
-        f'rspauth="{proof}", cnonce={answers.quoted(answer["cnonce"])}, nc={answer["nc"]}, qop={answer["qop"]}'
+        f'rspauth="{proof}", cnonce={quoted(answer["cnonce"])}, nc={answer["nc"]}, qop={answer["qop"]}'
     )
-
-
-def _first(hashes: list[Hash], req: Request, user: str, realm: str) -> str | Outcome:
-    """What the first of several says that knows the user."""
-    found: str | Outcome = Outcome.NOT_FOUND
-    for look_up in hashes:
-        found = look_up(req, user, realm)
-        if found is not Outcome.NOT_FOUND:
-            break
-    return found
 
 
 def _means(req: Request, uri: str) -> bool:
@@ -151,9 +142,8 @@ def _means(req: Request, uri: str) -> bool:
 
 def _authorization(req: Request) -> str | None:
     """The header's bytes as latin-1: those of it are hashed."""
-    table = req.mp_table_in
-    value: str | None = req.mp_head.get("authorization") if table is None else table.get("Authorization")
-    return value if table is None or value is None else as_sent(req, value)
+    value = authorization(req)
+    return value if req.mp_table_in is None or value is None else as_sent(req, value)
 
 
 def _refuse(req: Request, text: str, status: int = UNAUTHORIZED) -> int:

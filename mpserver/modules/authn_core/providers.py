@@ -7,14 +7,16 @@ gives the hash of name, realm and password; None where it can't.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 
 from mpserver.config.settings import Conf
-from mpserver.typing import TYPE_CHECKING, Any
+from mpserver.typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
+
+T = TypeVar("T")
 
 
 class Outcome(enum.Enum):
@@ -52,3 +54,8 @@ def digest(name: str, conf: Conf) -> Hash:
     """What gives hashes."""
     made: Hash = _module(name).digest(conf)
     return made
+
+
+def first(answers: Iterable[T | Outcome]) -> T | Outcome:
+    """Of several providers' answers that of the first who knows the user."""
+    return next((answer for answer in answers if answer is not Outcome.NOT_FOUND), Outcome.NOT_FOUND)
