@@ -166,6 +166,11 @@ def regex(call: Call, pattern: str) -> re.Pattern[str]:
         raise ConfigError(f"Regular expression could not be compiled: {call.name} {pattern!r}: {reason}") from None
 
 
+def signed(word: str) -> tuple[str, str]:
+    """The sign before a word, + or -, or "" without one; and the rest of it."""
+    return (word[0], word[1:]) if word[:1] in ("+", "-") else ("", word)
+
+
 def expression(call: Call, source: str) -> Expression:
     """A text with variables (httpd: expressions as strings). :raises ConfigError: it is none."""
     from mpserver.config import expression_grammar  # (few configurations have any)

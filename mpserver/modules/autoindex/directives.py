@@ -71,7 +71,7 @@ _TEXTS = {"type": TYPE, "charset": CHARSET}
 def _index_options(call: Call) -> None:
     own, add, remove = call.conf.values.get(OPTIONS, IndexOptions(None))
     for word in call.args:
-        sign, name = (word[0], word[1:]) if word[:1] in ("+", "-") else ("", word)
+        sign, name = values.signed(word)
         name, _, value = name.partition("=")
         name = name.lower()
         if name in _NUMBERS:

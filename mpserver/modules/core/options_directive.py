@@ -5,6 +5,7 @@ from __future__ import annotations
 from mpserver.config.override import Override
 from mpserver.config.registry import EVERYWHERE, Args, Call, Directive
 from mpserver.errors import ConfigError
+from mpserver.modules import values
 from mpserver.modules.core.options import OPTIONS, Option, Options
 from mpserver.modules.negotiation import MENTIONED
 
@@ -30,7 +31,7 @@ def _union(words: frozenset[str]) -> Option:
 
 def _options(call: Call) -> None:
     """``Options [+|-]option ...``; all of them with a sign, or none."""
-    signed = {word[:1] in ("+", "-") for word in call.args}
+    signed = {values.signed(word)[0] != "" for word in call.args}
     if len(signed) > 1:
         raise ConfigError("Either all Options must start with + or -, or no Option may.")
     before = call.conf.values.get(OPTIONS, Options(None))
@@ -38,7 +39,7 @@ def _options(call: Call) -> None:
     if signed == {False}:
         own, add, remove = Option.NONE, Option.NONE, Option.NONE
     for word in call.args:
-        sign, name = (word[0], word[1:]) if word[:1] in ("+", "-") else ("", word)
+        sign, name = values.signed(word)
         option = _WORDS.get(name.lower())
         if option is None:
             raise ConfigError(f"Illegal option {name}")

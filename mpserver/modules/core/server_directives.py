@@ -39,9 +39,9 @@ def _file_etag(call: Call) -> None:
     known = call.conf.values.get(FILE_ETAG, FileETag(None))
     own, add, remove = None, known.add, known.remove
     for word in call.args:
-        sign = word[:1] if word[:1] in "+-" else ""
+        sign, name = values.signed(word.lower())
         try:
-            bits = WORDS[word[len(sign) :].lower()]
+            bits = WORDS[name]
         except KeyError:
             raise ConfigError(f"FileETag {word!r} must be one of: INode, MTime, Size, Digest, All, None") from None
         if sign and not bits:

@@ -53,7 +53,7 @@ def _protocol(call: Call) -> None:
     names |= {"all": _ALL, "sslv2": (), "sslv3": ()}
     chosen: set[str] = set()
     for place, word in enumerate(call.args):
-        sign, name = (word[0], word[1:].lower()) if word[:1] in ("+", "-") else ("", word.lower())
+        sign, name = values.signed(word.lower())
         if name not in names:
             raise ConfigError(f"SSLProtocol: Illegal protocol '{word}' (there are: all, {', '.join(PROTOCOLS)})")
         if name in _GONE and sign != "-":
@@ -148,7 +148,7 @@ def _options(call: Call) -> None:
     fixed, added, removed = found
     first = True
     for word in call.args:
-        sign, name = (word[0], word[1:].lower()) if word[:1] in ("+", "-") else ("", word.lower())
+        sign, name = values.signed(word.lower())
         if name not in _WORDS:
             raise ConfigError(f"SSLOptions: Illegal option '{word}'")
         bit = int(_WORDS[name])

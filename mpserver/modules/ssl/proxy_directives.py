@@ -43,7 +43,7 @@ def _protocols(call: Call) -> None:
     names = {name.lower(): {name} for name in PROTOCOLS} | {"all": set(PROTOCOLS), "sslv2": set(), "sslv3": set()}
     chosen: set[str] = set()
     for word in call.args:
-        sign, name = (word[0], word[1:].lower()) if word[:1] in ("+", "-") else ("", word.lower())
+        sign, name = values.signed(word.lower())
         if name not in names or (name in ("sslv2", "sslv3") and sign != "-"):
             raise ConfigError(f"{call.name}: Illegal protocol '{word}' (there are: all, {', '.join(PROTOCOLS)})")
         chosen = chosen - names[name] if sign == "-" else (chosen if sign else set()) | names[name]
