@@ -8,7 +8,7 @@ from importlib import import_module
 
 from mpserver.config.configuration import Configuration
 from mpserver.config.server import Server
-from mpserver.config.settings import Conf
+from mpserver.config.settings import Setting
 from mpserver.errors import ConfigError
 from mpserver.modules import core, ssl
 from mpserver.modules.ssl import Place, auto
@@ -149,7 +149,7 @@ def _profile(server: Server, files: Files, dialog: str, policy: str, folder: str
         key = keys[number] if number < len(keys) else place
         name = f"{server.name}:{server.port or 443}"
         pairs.append(Certificate(files.number(*parts), files.number(key, key=True, server=name, dialog=dialog)))
-    verify = max(_wanted(server))
+    verify = max(_told(server, ssl.VERIFY_CLIENT))
     authorities, its_path = conf[ssl.AUTHORITY_FILE], conf[ssl.AUTHORITY_PATH]
     revoked, revoked_path = conf[ssl.REVOCATION_FILE], conf[ssl.REVOCATION_PATH]
     if verify != Verify.NONE and authorities is None and its_path is None:
@@ -170,7 +170,7 @@ def _profile(server: Server, files: Files, dialog: str, policy: str, folder: str
         conf[ssl.TICKETS],
         # (only some directories want one: the handshake asks for it, and they see whether it came)
         int(Verify.REQUIRE if own == Verify.REQUIRE else Verify.OPTIONAL if verify else Verify.NONE),
-        max(_depths(server)) if verify else 1,
+        max(_told(server, ssl.VERIFY_DEPTH)) if verify else 1,
         files.number(authorities) if verify and authorities is not None else -1,
         its_path.path if verify and its_path is not None else "",
         files.number(revoked) if verify and revoked is not None else -1,
@@ -183,20 +183,9 @@ def _profile(server: Server, files: Files, dialog: str, policy: str, folder: str
     )
 
 
-def _wanted(server: Server) -> Iterator[int]:
-    """What the server and its sections want of clients' certificates."""
-    yield server.base[ssl.VERIFY_CLIENT]
-    for conf in _sections(server):
-        yield conf[ssl.VERIFY_CLIENT]
-
-
-def _depths(server: Server) -> Iterator[int]:
-    yield server.base[ssl.VERIFY_DEPTH]
-    for conf in _sections(server):
-        yield conf[ssl.VERIFY_DEPTH]
-
-
-def _sections(server: Server) -> Iterator[Conf]:
+def _told(server: Server, setting: Setting[int]) -> Iterator[int]:
+    """What the server and its sections say."""
+    yield server.base[setting]
     sections = server.sections
     for entry in (*sections.directories, *sections.directory_matches, *sections.locations):
-        yield entry.conf
+        yield entry.conf[setting]
