@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from mpserver.api import constants
 from mpserver.config.server import Server
@@ -34,7 +35,7 @@ def _translate(path: str, _conf: Conf, server: Server) -> Translation | None:
         before, star, after = place.partition("*")
         if star and not place.startswith("/"):
             # (what follows the * is lost, as in httpd)
-            return Translation(None, None, _Redirect(before + encode_path(user + rest)))
+            return Translation(None, None, partial(_redirect, target=before + encode_path(user + rest)))
         folder = before + user + after if star else f"{place}/{user}" if place.startswith("/") else _home(user, place)
         if folder is not None and (place is places[-1] or os.path.exists(folder)):
             return Translation(folder + rest)
@@ -51,12 +52,7 @@ def _home(user: str, place: str) -> str | None:
         return None
 
 
-class _Redirect:
-    """Answers with the place of a user's documents on another server."""
-
-    def __init__(self, target: str) -> None:
-        self._target = target
-
-    def __call__(self, req: Request) -> int:
-        req.mp_headers_out_table()["Location"] = sendable(self._target)
-        return constants.HTTP_MOVED_TEMPORARILY
+def _redirect(req: Request, target: str) -> int:
+    """Answer with the place of a user's documents on another server."""
+    req.mp_headers_out_table()["Location"] = sendable(target)
+    return constants.HTTP_MOVED_TEMPORARILY
