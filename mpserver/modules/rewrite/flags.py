@@ -25,10 +25,6 @@ def _set(**values: Any) -> Effect:
     return lambda flags, _name, _value: flags._replace(**values)
 
 
-def _status(status: int) -> Effect:
-    return lambda flags, _name, _value: flags._replace(status=status)
-
-
 def _number(name: str, value: str) -> int:
     if not value.isdecimal() or not value.isascii() or len(value) > 9:
         raise ConfigError(f"RewriteRule: the flag {name} needs a number, not '{value}'")
@@ -100,8 +96,8 @@ _RULE: Mapping[str, Effect] = {
     **dict.fromkeys(("dpi", "discardpath"), _set(discard_path_info=True)),
     **dict.fromkeys(("e", "env"), _variable),
     **dict.fromkeys(("end",), _set(end=True, last=True)),
-    **dict.fromkeys(("f", "forbidden"), _status(403)),
-    **dict.fromkeys(("g", "gone"), _status(410)),
+    **dict.fromkeys(("f", "forbidden"), _set(status=403)),
+    **dict.fromkeys(("g", "gone"), _set(status=410)),
     **dict.fromkeys(("h", "handler"), _handler),
     **dict.fromkeys(("l", "last"), _set(last=True)),
     **dict.fromkeys(("n", "next"), _rounds),

@@ -16,10 +16,6 @@ from mpserver.typing import Protocol
 Lookup = Callable[[str], "str | None"]
 
 
-def _escape(key: str) -> str:
-    return percent.encode_path(key)
-
-
 def _unescape(key: str) -> str:
     return percent.decode(key.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
@@ -27,7 +23,7 @@ def _unescape(key: str) -> str:
 FUNCTIONS: Mapping[str, Lookup] = {
     "tolower": str.lower,
     "toupper": str.upper,
-    "escape": _escape,
+    "escape": percent.encode_path,
     "unescape": _unescape,
 }
 

@@ -9,6 +9,7 @@ from mpserver.api import constants
 from mpserver.api.response_head import RULING
 from mpserver.http1.percent import encode_path, sendable
 from mpserver.modules.expression_facts import add_vary
+from mpserver.modules.hooks import PROXY_HANDLER, PROXY_PREFIX
 from mpserver.modules.rewrite import (
     ALLOW_NO_SLASH,
     IGNORE_CONTEXT,
@@ -23,9 +24,6 @@ from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
-
-#: The handler that passes requests on to other servers, and what their URLs begin with as names of files.
-PROXY_HANDLER, PROXY_PREFIX = "proxy-server", "proxy:"
 
 _NONE: frozenset[str] = frozenset()
 

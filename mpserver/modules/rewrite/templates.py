@@ -95,15 +95,6 @@ def _variable(name: str) -> tuple[Any, ...]:
     return (VARIABLE, source, rest.upper() if source == "ahead" else rest)
 
 
-def maps(template: Template) -> set[str]:
-    """The names of the maps that a text asks."""
-    found: set[str] = set()
-    for piece in template:
-        if piece[0] == LOOKUP:
-            found |= {piece[1], *maps(piece[2]), *maps(piece[3])}
-    return found
-
-
 def first_segment_is_plain(template: Template) -> bool:
     """Whether the first segment of the path that a text makes is written in the configuration, to its end."""
     if not template or template[0][0] != TEXT:
