@@ -129,24 +129,12 @@ class Reader:
 
     def read_text(self, text: str, file: str) -> None:
         """Read the text of a file; sections must open and close in the same file."""
-        self.order.setdefault(file)
-        outer_file, outer_line, self._file = self._file, self._line, file
-        self._read(lexer.lines(text), file)
-        self._file, self._line = outer_file, outer_line
+        self.read_at_once(lexer.lines(text), file)
 
     def read_at_once(self, lines: Iterable[tuple[int, str]], file: str) -> None:
         """Read lines with their numbers at this place; they are of a text that is called ``file`` in messages."""
         self.order.setdefault(file)
         outer_file, outer_line, self._file = self._file, self._line, file
-        self._read(lines, file)
-        self._file, self._line = outer_file, outer_line
-
-    @property
-    def place(self) -> tuple[str, int]:
-        """The file and line that is read."""
-        return self._file, self._line
-
-    def _read(self, lines: Iterable[tuple[int, str]], file: str) -> None:
         frames: list[_Frame] = []
         bottom = self._children
         macro: macros.Collector | None = None
@@ -169,6 +157,12 @@ class Reader:
             self.errors.append(ConfigError(_not_closed(frame), file, frame.line))
             self._close(frame, frames)
         self._children = bottom
+        self._file, self._line = outer_file, outer_line
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """The file and line that is read."""
+        return self._file, self._line
 
     def _macro(self, line: str) -> macros.Collector:
         """A macro begins."""
