@@ -82,6 +82,11 @@ class Scope:
         self.locations: list[Entry] = [] if locations is None else locations
         self.allowed = allowed
 
+    def inner(self, conf: Conf, section: Section | None, around: str, methods: Methods | None = None) -> Scope:
+        """That of a section that stands here, and what it sets; in an .htaccess file all is such a file's."""
+        where = self.where if self.allowed is not None else Where.DIRECTORY
+        return Scope(where, conf, self.server, section=section, around=around, allowed=self.allowed, methods=methods)
+
 
 class Compiler:
     """Applies nodes to scopes and collects what is wrong.
@@ -163,15 +168,7 @@ class Compiler:
         def inside(conf: Conf, methods: Methods | None = None) -> None:
             self.compile(
                 children,
-                Scope(
-                    scope.where if scope.allowed is not None else Where.DIRECTORY,
-                    conf,
-                    scope.server,
-                    section=scope.section,
-                    around=node.name,
-                    allowed=scope.allowed,
-                    methods=methods or scope.methods,
-                ),
+                scope.inner(conf, scope.section, node.name, methods or scope.methods),
             )
 
         self._apply(directive, check_args(directive, node.args), node, scope, inside)
@@ -209,14 +206,7 @@ class Compiler:
         name = kind.name if not entry.is_regex else kind.name.removesuffix("Match") + "Match"
         self.compile(
             children,
-            Scope(
-                scope.where if scope.allowed is not None else Where.DIRECTORY,
-                entry.conf,
-                scope.server,
-                section=Section(name, entry.pattern, scope.section),
-                around=node.name,
-                allowed=scope.allowed,
-            ),
+            scope.inner(entry.conf, Section(name, entry.pattern, scope.section), node.name),
         )
         if kind.family == "files":
             scope.conf[FILES] = (*scope.conf[FILES], entry)
@@ -241,14 +231,7 @@ class Compiler:
         conf = Conf()
         self.compile(
             children,
-            Scope(
-                scope.where if scope.allowed is not None else Where.DIRECTORY,
-                conf,
-                scope.server,
-                section=Section(kind.name, "", scope.section),
-                around=node.name,
-                allowed=scope.allowed,
-            ),
+            scope.inner(conf, Section(kind.name, "", scope.section), node.name),
         )
         scope.conf[BRANCHES] = (*scope.conf[BRANCHES], Branch(condition, otherwise, conf))
 
