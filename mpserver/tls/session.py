@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from mpserver.errors import RequestError
 from mpserver.tls import certificate, variables
-from mpserver.tls.certificate import ders
+from mpserver.tls.certificate import Certificate, ders
 from mpserver.tls.profile import Profile, from_plain, to_plain
 from mpserver.typing import TYPE_CHECKING, Any, Protocol
 
@@ -29,7 +29,7 @@ class HasProfile(Protocol):
 class Encryption:
     """What both have in common; implements `mpserver.api.stream.Encryption`."""
 
-    __slots__ = ("number", "profile", "server_name")
+    __slots__ = ("_read", "number", "profile", "server_name")
 
     #: How the host speaks TLS that the client began with.
     profile: Profile
@@ -37,6 +37,12 @@ class Encryption:
     number: int
     #: The name that it asked for, in lower case; None: it asked for none.
     server_name: str | None
+    #: Certificates that were read, by their bytes; None: that can't be done.
+    _read: dict[bytes, Certificate | None]
+
+    def __init__(self, profile: Profile, number: int, server_name: str | None) -> None:
+        self.profile, self.number, self.server_name = profile, number, server_name
+        self._read = {}
 
     @property
     def object(self) -> Any:
@@ -50,6 +56,15 @@ class Encryption:
     def client_chain(self) -> list[bytes]:
         """See `mpserver.tls.variables.Connected`."""
         raise NotImplementedError
+
+    def read(self, der: bytes) -> Certificate | None:
+        """See `mpserver.tls.variables.Connected`: once for a connection, for it takes as long as a short request."""
+        if der not in self._read:
+            try:
+                self._read[der] = certificate.read(der)
+            except ValueError:
+                self._read[der] = None
+        return self._read[der]
 
     def variable(self, name: str) -> str | None:
         """See `mpserver.api.stream.Encryption`."""
@@ -90,14 +105,17 @@ class Encryption:
 class Session(Encryption):
     """TLS that is spoken here."""
 
-    __slots__ = ("_chains", "channel")
+    __slots__ = ("_client", "_server", "_shown", "channel")
 
     def __init__(
         self, channel: Channel, profile: Profile, number: int, server_name: str | None, shown: Callable[[], bytes]
     ) -> None:
         """``shown``: the text of the certificate that was shown, with its chain."""
-        self.channel, self.profile, self.number, self.server_name = channel, profile, number, server_name
-        self._chains: dict[str, Any] = {"shown": shown}
+        super().__init__(profile, number, server_name)
+        self.channel, self._shown = channel, shown
+        #: The chains, once they are asked for.
+        self._server: list[bytes] | None = None
+        self._client: list[bytes] | None = None
 
     @property
     def object(self) -> Any:
@@ -106,17 +124,15 @@ class Session(Encryption):
 
     def server_chain(self) -> list[bytes]:
         """See `mpserver.tls.variables.Connected`."""
-        if "server" not in self._chains:
-            self._chains["server"] = ders(self._chains["shown"]())
-        found: list[bytes] = self._chains["server"]
-        return found
+        if self._server is None:
+            self._server = ders(self._shown())
+        return self._server
 
     def client_chain(self) -> list[bytes]:
         """See `mpserver.tls.variables.Connected`."""
-        if "client" not in self._chains:
-            self._chains["client"] = _verified(self.channel.object)
-        found: list[bytes] = self._chains["client"]
-        return found
+        if self._client is None:
+            self._client = _verified(self.channel.object)
+        return self._client
 
     def pack(self) -> tuple[Any, ...]:
         """What another interpreter has to know of it, as ``marshal`` takes it."""
@@ -152,10 +168,10 @@ class Told(Encryption):
     __slots__ = ("_client", "_object", "_server")
 
     def __init__(
-        self, profile: Any, number: int, server_name: str | None, facts: Any, server: Any, client: Any
+        self, profile: Any, number: int, server_name: str | None, facts: Any, server: list[bytes], client: list[bytes]
     ) -> None:
         """Of what `Session.pack` gave."""
-        self.profile, self.number, self.server_name = from_plain(profile), number, server_name
+        super().__init__(from_plain(profile), number, server_name)
         self._object = _ToldObject(*facts)
         self._server, self._client = server, client
 
@@ -166,13 +182,11 @@ class Told(Encryption):
 
     def server_chain(self) -> list[bytes]:
         """See `mpserver.tls.variables.Connected`."""
-        found: list[bytes] = self._server
-        return found
+        return self._server
 
     def client_chain(self) -> list[bytes]:
         """See `mpserver.tls.variables.Connected`."""
-        found: list[bytes] = self._client
-        return found
+        return self._client
 
 
 #: The ways of signing of TLS 1.3, by the kinds of keys (RFC 8446 4.2.3).

@@ -55,6 +55,9 @@ class Connected(Protocol):
     def client_chain(self) -> list[bytes]:
         """The client's, checked."""
 
+    def read(self, der: bytes) -> Certificate | None:
+        """A certificate of these, read; None: that can't be done."""
+
 
 def value(name: str, of: Connected) -> str | None:
     """The value of a variable; None: there is none of that name, or it has no value here."""
@@ -62,9 +65,9 @@ def value(name: str, of: Connected) -> str | None:
     if plain is not None:
         return plain(of)
     if name.startswith("SSL_CLIENT_"):
-        return _of_certificate(name.removeprefix("SSL_CLIENT_"), of.client_chain())
+        return _of_certificate(name.removeprefix("SSL_CLIENT_"), of, of.client_chain())
     if name.startswith("SSL_SERVER_"):
-        return _of_certificate(name.removeprefix("SSL_SERVER_"), of.server_chain())
+        return _of_certificate(name.removeprefix("SSL_SERVER_"), of, of.server_chain())
     return None
 
 
@@ -106,7 +109,7 @@ _PLAIN: Mapping[str, Callable[[Connected], str | None]] = {
 }
 
 
-def _of_certificate(name: str, chain: list[bytes]) -> str | None:
+def _of_certificate(name: str, of: Connected, chain: list[bytes]) -> str | None:
     if not chain:
         return None
     if name == "CERT":
@@ -115,9 +118,8 @@ def _of_certificate(name: str, chain: list[bytes]) -> str | None:
     if match is not None:
         number = int(match[1])  # (the first is the one that the client's was signed with)
         return certificate.pem(chain[number + 1]) if number + 1 < len(chain) else None
-    try:
-        read = certificate.read(chain[0])
-    except ValueError:
+    read = of.read(chain[0])
+    if read is None:
         return None
     simple = _CERTIFICATE.get(name)
     if simple is not None:
@@ -176,11 +178,8 @@ def standard(of: Connected) -> dict[str, str]:
     """The variables of SSLOptions StdEnvVars that have a value."""
     found = {name: text for name in STANDARD if (text := value(name, of)) is not None}
     for side, chain in (("CLIENT", of.client_chain()), ("SERVER", of.server_chain())):
-        if not chain:
-            continue
-        try:
-            read = certificate.read(chain[0])
-        except ValueError:
+        read = of.read(chain[0]) if chain else None
+        if read is None:
             continue
         for letter, name in (("S", read.subject), ("I", read.issuer)):
             _add_parts(found, f"SSL_{side}_{letter}_DN_", name)
