@@ -159,8 +159,8 @@ class Message(NamedTuple):
     state: bytes = b""
     #: Its byte among the connection states of a process (`mpserver.ipc.connection_states`), 0: it has none.
     entry: int = 0
-    #: Where it really comes from, if that is one that speaks TLS for it (`mpserver.serving.origin`); empty: it is the
-    #: client's own.
+    #: Where it really comes from, if that is one that speaks TLS for it (`mpserver.tls.session.pack_origin`); empty: it
+    #: is the client's own.
     origin: bytes = b""
     #: What an application has put on it, wherever it goes (`mpserver.serving.luggage`); such a connection stays in
     #: its worker.
@@ -267,7 +267,9 @@ def decode(payload: bytes, fds: list[int], cut: bool = False) -> Message:
     :param cut: some of its descriptors found no room in this process, and are closed already. Then the message
         becomes a ``CROWDED`` one, with its own descriptor where that one found room.
     """
-    kind, flags, served, number, accepted, entry, *lengths = _HEADER.unpack_from(payload)
+    kind, flags, served, number, accepted, entry, state_length, origin_length, luggage_length = _HEADER.unpack_from(
+        payload
+    )
     body = payload[_HEADER.size :]
     if cut:
         for fd in fds[1:]:
@@ -282,15 +284,13 @@ def decode(payload: bytes, fds: list[int], cut: bool = False) -> Message:
             os.close(memfd)
     rope = fds.pop() if flags & _HAS_ROPE else -1
     fd = fds[0] if fds else -1
-    if not (lengths[1] or lengths[2]):
-        state, data = body[: lengths[0]], body[lengths[0] :]
-        return Message(_KINDS[kind], fd, data, served, number, accepted, state, entry, rope=rope)
-    parts, at = [], 0
-    for length in lengths:
-        parts.append(body[at : at + length])
-        at += length
-    state, origin, luggage = parts
-    return Message(_KINDS[kind], fd, body[at:], served, number, accepted, state, entry, origin, luggage, rope)
+    origin_at = state_length
+    luggage_at = origin_at + origin_length
+    data_at = luggage_at + luggage_length
+    return Message(
+        _KINDS[kind], fd, body[data_at:], served, number, accepted, body[:origin_at], entry,
+        body[origin_at:luggage_at], body[luggage_at:data_at], rope,
+    )  # fmt: skip
 
 
 def _reason(error: BaseException) -> str:
