@@ -108,17 +108,20 @@ class Connection(AfterRequest):
 
     def arrive(self) -> None:
         """As `start`, for one that was just accepted: its client has usually said already what it wants."""
+        if self.read_first():
+            self.start()
+
+    def read_first(self) -> bool:
+        """Read what has come of one that was just accepted. :returns: whether its client is still there."""
         try:
             self.buffer = self.sock.recv(65536)
-            if not self.buffer:
-                self.close()
-                return
         except BlockingIOError:
-            pass
+            return True
         except OSError:
+            self.buffer = b""
+        if not self.buffer:
             self.close()
-            return
-        self.start()
+        return bool(self.buffer)
 
     def come_from(self, origin: bytes) -> None:
         """It is one end of a socket pair: at the other is an interpreter that speaks TLS with the client.
@@ -283,18 +286,8 @@ class Connection(AfterRequest):
         :returns: the body; None where there is none.
         :raises RequestError: the body is broken or too long.
         """
-        buffer = self.buffer
-        self.ahead = self.slow = None
-        self.served += 1
-        length = head.length
-        self.keep_alive = head.keep_alive and self.host.keep_alive and not self.owner.draining
-        maximum = self.host.max_requests
-        if maximum:
-            self.requests_left = maximum - self.served + 1  # (httpd counts those after the first)
-            if self.requests_left <= 0:
-                self.keep_alive = False
-        else:
-            self.requests_left = -1
+        self._count(head)
+        buffer, length = self.buffer, head.length
         if not length:
             self.buffer = buffer[head.size :] if len(buffer) > head.size else b""
             return None
@@ -303,6 +296,19 @@ class Connection(AfterRequest):
         body = Input(self, make_body(head, limit), start, head.expects_continue and not start)
         self.input = body
         return body
+
+    def _count(self, head: Head) -> None:
+        """One more request is served, and may be the last."""
+        self.ahead = self.slow = None
+        self.served += 1
+        self.keep_alive = head.keep_alive and self.host.keep_alive and not self.owner.draining
+        maximum = self.host.max_requests
+        if maximum:
+            self.requests_left = maximum - self.served + 1  # (httpd counts those after the first)
+            if self.requests_left <= 0:
+                self.keep_alive = False
+        else:
+            self.requests_left = -1
 
     # ---- the link of a request
 
@@ -346,13 +352,7 @@ class Connection(AfterRequest):
 
     def take_moved(self, head: Head) -> None:
         """Take a request whose head, without what came of its body, is in the buffer: that came along otherwise."""
-        self.ahead = None
-        self.served += 1
-        self.keep_alive = head.keep_alive and self.host.keep_alive and not self.owner.draining
-        maximum = self.host.max_requests
-        self.requests_left = maximum - self.served + 1 if maximum else -1
-        if maximum and self.requests_left <= 0:
-            self.keep_alive = False
+        self._count(head)
         self.buffer = self.buffer[head.size :]
 
     def expire(self, now: float) -> None:

@@ -52,18 +52,8 @@ class Greeting:
 
     def arrive(self) -> None:
         """As `start`, for a connection that was just accepted: its client has usually said something already."""
-        connection = self._connection
-        try:
-            connection.buffer = connection.sock.recv(65536)
-            if not connection.buffer:
-                connection.close()
-                return
-        except BlockingIOError:
-            pass
-        except OSError:
-            connection.close()
-            return
-        self.start()
+        if self._connection.read_first():
+            self.start()
 
     def start(self) -> None:
         """Look at what was read already, and wait for the rest."""
