@@ -33,7 +33,7 @@ from mpserver.phases import facts
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.timeouts import Timeouts
 from mpserver.serving import refusals
-from mpserver.serving.connection import Connection
+from mpserver.serving.connection import Connection, Starter, starter
 from mpserver.serving.delayed_flush import DelayedFlush
 from mpserver.serving.handing_over import GivingBack, HandingOver
 from mpserver.serving.offloader import Offloader
@@ -47,7 +47,7 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpserver.application.changed_files import Mark, Modules, Watch
     from mpserver.serving.boot import Boot
-    from mpserver.serving.connection_handlers import ConnectionHandlers, Starter
+    from mpserver.serving.connection_handlers import ConnectionHandlers
     from mpserver.serving.interpreter_owner import Waiting
     from mpserver.serving.leased_listeners import LeasedListeners
     from mpserver.serving.owner import Owner
@@ -128,9 +128,9 @@ class Interpreter(Requests):
         #: None where no server has any.
         self.connection_handlers: ConnectionHandlers | None = None
         if facts.takes_connections(configuration):
-            from mpserver.serving.connection_handlers import ConnectionHandlers, starter  # (few have some)
+            from mpserver.serving.connection_handlers import ConnectionHandlers, is_for_handler  # (few have some)
 
-            self._start_connection = starter(True, self.connection_type.start, self.run_connection_handler)
+            self._start_connection = starter(is_for_handler, self.run_connection_handler, self._start_connection)
             self.connection_handlers = ConnectionHandlers(self)
         if facts.has_tls(configuration):
             from mpserver.serving import tls  # (as above)

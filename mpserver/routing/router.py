@@ -35,7 +35,7 @@ from mpserver.routing.heirs import KEPT_FOR_HEIRS, Heirs
 from mpserver.routing.listener_leases import ListenerLeases
 from mpserver.routing.siblings import Siblings
 from mpserver.serving import connection_handlers, greeting
-from mpserver.serving.connection import Connection
+from mpserver.serving.connection import Connection, Starter, starter
 from mpserver.serving.delayed_flush import DelayedFlush
 from mpserver.serving.refusals import Refusals, unusable
 from mpserver.serving.states import LAST_WAIT, READING, WAITING
@@ -71,13 +71,16 @@ class Router(Refusals):
         self.host_of = self.planner.host_of
         has_connection_handlers = facts.takes_connections(start.configuration)
         #: Begin with a connection that was accepted here, and with one that another process or interpreter had.
-        self._arrive = connection_handlers.starter(has_connection_handlers, Connection.arrive, self._talk)
-        self._begin = connection_handlers.starter(has_connection_handlers, Connection.start, self._talk)
+        self._arrive: Starter = Connection.arrive
+        self._begin: Starter = Connection.start
+        if has_connection_handlers:
+            self._arrive = starter(connection_handlers.is_for_handler, self._talk, self._arrive)
+            self._begin = starter(connection_handlers.is_for_handler, self._talk, self._begin)
         #: Where the requests went last that came over TLS, by their hosts: there it is spoken from then on.
         self._homes: dict[Host, InterpreterId] = {}
         if facts.has_tls(start.configuration):
-            self._arrive = greeting.starter(self._arrive, self._greet_new)
-            self._begin = greeting.starter(self._begin, self._greet)
+            self._arrive = starter(greeting.speaks_tls, self._greet_new, self._arrive)
+            self._begin = starter(greeting.speaks_tls, self._greet, self._begin)
         self.connections: set[Connection] = set()
         self.pool = Pool(start, self.loop, self.log, self, its)
         self.replacement = Replacement(self.pool, start, self.loop, self.log, self.leave)

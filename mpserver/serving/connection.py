@@ -375,6 +375,22 @@ class Connection(AfterRequest):
     }
 
 
+#: Begins with a connection that has arrived.
+Starter = Callable[[Connection], None]
+
+
+def starter(concerns: Callable[[Connection], bool], begin: Starter, otherwise: Starter) -> Starter:
+    """How connections start of which only some begin in a way of their own: ``begin`` gets those."""
+
+    def start(connection: Connection) -> None:
+        if concerns(connection):
+            begin(connection)
+        else:
+            otherwise(connection)
+
+    return start
+
+
 def _name(name: Callable[[], object]) -> Address:
     try:
         return _address(name())

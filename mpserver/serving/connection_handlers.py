@@ -1,14 +1,13 @@
 """Connections for connection handlers: they are handed over, and begun, before the client says anything.
 
 A server without PythonConnectionHandler has none of this: its routers and interpreters start their connections
-as ever (`starter`). With one, a connection that is new and belongs to such a server by its address goes to the
+as ever. With one, a connection that is new and belongs to such a server by its address goes to the
 interpreter of that server at once, and occupies it (a thread of it, with the worker MPM) like a long request.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from mpserver.api.constants import DECLINED
 from mpserver.errors import Misplaced
@@ -20,26 +19,6 @@ if TYPE_CHECKING:
     from mpserver.modules.hooks import ConnectionServer
     from mpserver.phases.host import Host
     from mpserver.serving.interpreter_owner import InterpreterOwner
-
-#: Begins with a connection that has arrived.
-Starter = Callable[[Connection], None]
-
-
-def starter(has_handlers: bool, http: Starter, begin: Starter) -> Starter:
-    """How connections start: by ``http``, but for new ones of servers with a handler, which ``begin`` gets.
-
-    ``has_handlers``: whether there is such a server, see `mpserver.phases.facts.takes_connections`.
-    """
-    if not has_handlers:
-        return http
-
-    def start(connection: Connection) -> None:
-        if is_for_handler(connection):
-            begin(connection)
-        else:
-            http(connection)
-
-    return start
 
 
 def is_for_handler(connection: Connection) -> bool:

@@ -14,9 +14,6 @@ from mpserver.serving.connection import Connection
 from mpserver.serving.states import GONE, READING, TLS
 from mpserver.tls.hello import Hello, HelloReader, NotTls
 
-#: Begins with a connection that has arrived.
-Starter = Callable[[Connection], None]
-
 #: What is told to who speaks HTTP where TLS is spoken.
 PLAIN = (
     "This address speaks HTTP over TLS, and the request came without it: use the same address with https:// in front"
@@ -26,18 +23,6 @@ PLAIN = (
 def speaks_tls(connection: Connection) -> bool:
     """Whether a connection has to begin with TLS: it is a client's own, it is new, and its server has TLS on."""
     return connection.default.tls is not None and not connection.served and not connection.origin
-
-
-def starter(http: Starter, begin: Starter) -> Starter:
-    """How connections start: by ``http``, but for those that speak TLS, which ``begin`` gets."""
-
-    def start(connection: Connection) -> None:
-        if speaks_tls(connection):
-            begin(connection)
-        else:
-            http(connection)
-
-    return start
 
 
 class Greeting:

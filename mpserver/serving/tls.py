@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from mpserver.api.error_log import ERROR, INFO
 from mpserver.modules.ssl.pieces import unpacked
-from mpserver.serving.connection import Connection
-from mpserver.serving.greeting import Greeting, Starter, starter
+from mpserver.serving.connection import Connection, Starter, starter
+from mpserver.serving.greeting import Greeting, speaks_tls
 from mpserver.serving.relays import Relays
 from mpserver.serving.states import READING
 from mpserver.system.loop import READ, WRITE
@@ -64,7 +64,7 @@ def begin(name: str, configuration: Finished, arrive: Starter, start: Starter) -
     :param arrive: how those begin that it accepts; ``start``: those that it gets, and those whose TLS has begun.
     """
     speaking = Speaking(configuration, start)
-    return Relays(name), starter(arrive, speaking.arrive), starter(start, speaking.start)
+    return Relays(name), starter(speaks_tls, speaking.arrive, arrive), starter(speaks_tls, speaking.start, start)
 
 
 class Speaking:
