@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from conftest import StartServer, servers
+from support.checking import refused
 from support.processes import descendants, describe
 from support.server import Server
 
@@ -232,15 +233,6 @@ def test_a_virtual_host_and_a_directory_that_has_something_else(start_server: St
     assert a["name"].endswith("/www/")
 
 
-def check(folder: Path, text: str) -> tuple[subprocess.CompletedProcess[str], Path]:
-    """What ``mpserver -t`` says of a configuration, and its file."""
-    server = Server(folder, text)
-    try:
-        return server.command("-t", check=False), server.conf
-    finally:
-        server.close()
-
-
 FAULTS = {
     "PythonVirtualEnv /nonexistent": "is no virtual environment",
     "PythonExecutable /nonexistent/python": "there is no /nonexistent/python",
@@ -261,23 +253,18 @@ FAULTS = {
 
 @pytest.mark.parametrize("directives", FAULTS)
 def test_faults_are_told_with_their_place(tmp_path: Path, directives: str) -> None:
-    done, file = check(tmp_path, conf(app=directives))
-    assert done.returncode == 1
-    assert FAULTS[directives] in done.stderr
-    assert f"of {file}" in done.stderr
+    said = refused(tmp_path, conf(app=directives))
+    assert FAULTS[directives] in said
+    assert f"of {tmp_path / 'httpd.conf'}" in said
 
 
 def test_two_environments_of_one_name_are_a_fault(tmp_path: Path) -> None:
     text = conf(one="PythonInterpNice 1", two="PythonInterpNice 2")
     text = text.replace("PythonInterpreter two", "PythonInterpreter one")
-    done, _file = check(tmp_path, text)
-    assert done.returncode == 1
-    assert "says another thing of interpreter 'one' than PythonInterpNice on line" in done.stderr
+    assert "says another thing of interpreter 'one' than PythonInterpNice on line" in refused(tmp_path, text)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may")
 @pytest.mark.parametrize("directive", ["PythonInterpNice -1", "PythonInterpUser root"])
 def test_what_only_root_may_is_told(tmp_path: Path, directive: str) -> None:
-    done, _file = check(tmp_path, conf(app=directive))
-    assert done.returncode == 1
-    assert "only a server that root started" in done.stderr
+    assert "only a server that root started" in refused(tmp_path, conf(app=directive))

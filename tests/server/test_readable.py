@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from support.checking import refusal
 from support.processes import PROJECT, nothing_outlives
 from support.server import BACKENDS, Server
 
@@ -89,10 +90,8 @@ def test_the_folder_and_the_account_are_named(open_folder: Path, name: str) -> N
     conf, hindering = SITES[name]
     server = site(open_folder, conf)
     as_account(server)
-    done = server.command("-t", check=False)
-    assert done.returncode == 1
     text = f"the account nobody, which will run, can't enter the folder {server.root / hindering} (mode 0700"
-    assert text in done.stderr
+    assert text in refusal(server)
 
 
 @needs_root
@@ -122,10 +121,9 @@ def test_the_account_of_an_application_looks_at_its_own(open_folder: Path) -> No
     </Directory>
     """
     server = site(open_folder, conf)
-    done = server.command("-t", check=False)
-    assert done.returncode == 1
-    assert f"the account nobody, which will run, can't enter the folder {server.root}/locked (" in done.stderr
-    assert "DocumentRoot" not in done.stderr
+    said = refusal(server)
+    assert f"the account nobody, which will run, can't enter the folder {server.root}/locked (" in said
+    assert "DocumentRoot" not in said
 
 
 @needs_root

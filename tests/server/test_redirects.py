@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import StartServer
+from support.checking import refused
 from support.server import BACKENDS, Server
 
 CONF = r"""
@@ -189,8 +190,4 @@ def test_log_handlers_see_it(server: Server) -> None:
     ],
 )
 def test_faults(tmp_path: Path, line: str, fault: str) -> None:
-    server = Server(tmp_path, line + "\n")
-    said = server.command("-t", check=False)
-    server.reserved.release()
-    assert said.returncode == 1
-    assert fault in said.stderr
+    assert fault in refused(tmp_path, line)

@@ -18,6 +18,7 @@ import pytest
 from conftest import StartServer
 from support.browser import browser
 from support.certificates import Authority
+from support.checking import refusal
 from support.server import BACKENDS, Port, Server
 from support.tls import Client
 from support.waiting import PATIENCE, wait_for
@@ -397,12 +398,10 @@ def test_what_does_not_fit_is_told(authority: Authority, tmp_path: Path, lines: 
     if not (authority.folder / "locked.key").exists():
         authority.issue("locked", phrase="secret words")
     conf = f'Listen 127.0.0.1:1 https\nSSLPassPhraseDialog "exec:/bin/echo wrong"\nSSLEngine on\n{lines}\n'
-    server = Server(tmp_path, conf, variables={"CA": str(authority.folder)})
-    done = server.command("-t", check=False)
-    server.reserved.release()
-    assert done.returncode == 1
-    assert told in done.stderr
-    assert "Syntax error on line" in done.stderr
+    with contextlib.closing(Server(tmp_path, conf, variables={"CA": str(authority.folder)})) as server:
+        said = refusal(server)
+    assert told in said
+    assert "Syntax error on line" in said
 
 
 def test_pass_phrases_are_asked_for(start_server: StartServer, authority: Authority, tmp_path: Path) -> None:
