@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server
+from support.server import EACH_AND_THREADS, Server
 
 #: The users' passwords are "secret", those of joe and bob "pw"; made by httpd's htpasswd.
 USERS = """\
@@ -305,10 +305,8 @@ FILES = {
     "ht/.htaccess": "<Limit PUT POST>\nDeny from all\n</Limit>\n",
 }  # fmt: skip
 
-KINDS = [*[(backend, "prefork") for backend in BACKENDS], (BACKENDS[0], "worker")]
 
-
-@pytest.fixture(scope="module", params=KINDS, ids="-".join)
+@pytest.fixture(scope="module", params=EACH_AND_THREADS, ids="-".join)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One server for each kind of interpreter, and one whose workers have threads."""
     backend, mpm = request.param

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Reply, Server
+from support.server import EACH_AND_THREADS, Reply, Server
 from support.waiting import wait_for
 
 CONF = """
@@ -74,7 +74,7 @@ FILES: dict[str, str | bytes] = {"app/app.py": APP, "app/x": "", "static/page.tx
 NUMBERS = count()
 
 
-@pytest.fixture(scope="module", params=[*((backend, "prefork") for backend in BACKENDS), (BACKENDS[0], "worker")])
+@pytest.fixture(scope="module", params=EACH_AND_THREADS, ids="-".join)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One server for each kind."""
     backend, mpm = request.param

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server
+from support.server import EACH_IN_BOTH, Server
 from support.waiting import PATIENCE, wait_for
 
 CONF = """
@@ -97,7 +97,7 @@ RAISED = {
 }
 
 
-@pytest.fixture(scope="module", params=[(kind, mpm) for kind in BACKENDS for mpm in ("prefork", "worker")])
+@pytest.fixture(scope="module", params=EACH_IN_BOTH, ids="-".join)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """Each kind under both MPMs, with two workers."""
     kind, mpm = request.param

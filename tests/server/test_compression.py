@@ -13,7 +13,7 @@ import pytest
 
 from conftest import StartServer
 from mpserver.modules import zstd
-from support.server import BACKENDS, Server
+from support.server import EACH_AND_THREADS, Server
 
 CONF = """
 PythonPath "['${WWW}'] + sys.path"
@@ -68,10 +68,8 @@ FILE = b"0123456789abcdef\n" * 200_000
 #: More than may be inflated, and no more than is usual for what it is sent as.
 LONG = gzip.compress(random.Random(1).randbytes(2_500_000).hex().encode(), 1)
 
-KINDS = [*[(backend, "prefork") for backend in BACKENDS], (BACKENDS[0], "worker")]
 
-
-@pytest.fixture(scope="module", params=KINDS, ids="-".join)
+@pytest.fixture(scope="module", params=EACH_AND_THREADS, ids="-".join)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One server for each kind of interpreter, and one whose workers have threads."""
     backend, mpm = request.param

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Reply, Server
+from support.server import EACH_AND_THREADS, Reply, Server
 from support.waiting import wait_for
 
 REALM, COUNT, CLIENT = "the realm", "00000001", "abc"
@@ -81,10 +81,8 @@ FILES = {
     "app.py": APP, "digests": DIGESTS, **{f"{place}/x": "the page" for place in ("in", "short", "py", "ht", "nofile")},
 }  # fmt: skip
 
-KINDS = [*[(backend, "prefork") for backend in BACKENDS], (BACKENDS[0], "worker")]
 
-
-@pytest.fixture(scope="module", params=KINDS, ids="-".join)
+@pytest.fixture(scope="module", params=EACH_AND_THREADS, ids="-".join)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One server for each kind of interpreter, and one whose workers have threads."""
     backend, mpm = request.param

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server
+from support.server import EACH_AND_THREADS, Server
 
 CONF = """
 PythonPath "['${WWW}'] + sys.path"
@@ -99,10 +99,8 @@ FILES = {
     "found/BY.txt": "found by name",
 }  # fmt: skip
 
-KINDS = [*[(backend, "prefork") for backend in BACKENDS], (BACKENDS[0], "worker")]
 
-
-@pytest.fixture(scope="module", params=KINDS, ids="-".join)
+@pytest.fixture(scope="module", params=EACH_AND_THREADS, ids="-".join)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One server for each kind of interpreter, and one whose workers have threads."""
     backend, mpm = request.param

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server, receive_all
+from support.server import EACH_AND_THREADS, Server, receive_all
 
 CONF = """
 Timeout 1
@@ -79,7 +79,7 @@ def application(environ, start_response):
 FILES: dict[str, str | bytes] = {"app/app.py": APP, "app/x": "", "wsgi/x": "", "page.txt": "the page"}
 
 
-@pytest.fixture(scope="module", params=[*((backend, "prefork") for backend in BACKENDS), (BACKENDS[0], "worker")])
+@pytest.fixture(scope="module", params=EACH_AND_THREADS, ids="-".join)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One server for each kind."""
     backend, mpm = request.param

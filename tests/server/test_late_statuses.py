@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server
+from support.server import EACH_IN_BOTH, Server
 
 CONF = """
 AddHandler cgi-script .cgi
@@ -120,10 +120,7 @@ BODILESS = (204, 304)
 WITH_PAGE = (102, 205, 302, 404, 500, 999)
 
 
-PAIRS = [(kind, mpm) for kind in BACKENDS for mpm in ("prefork", "worker")]
-
-
-@pytest.fixture(scope="module", params=PAIRS, ids="-".join)
+@pytest.fixture(scope="module", params=EACH_IN_BOTH, ids="-".join)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One server for each kind and MPM."""
     kind, mpm = request.param

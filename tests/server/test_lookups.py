@@ -6,12 +6,10 @@ with those of its page, so that what it holds (the lock of a session) is free fo
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server
+from support.server import EACH_IN_BOTH, Server
 
 TRACED = """
 PythonHeaderParserHandler app::header
@@ -221,7 +219,7 @@ FILES: dict[str, str | bytes] = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=itertools.product(BACKENDS, ("prefork", "worker")), ids="-".join)
+@pytest.fixture(scope="module", params=EACH_IN_BOTH, ids="-".join)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One server for each kind and MPM."""
     backend, mpm = request.param

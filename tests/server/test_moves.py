@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server, receive_all
+from support.server import EACH_IN_BOTH, Server, receive_all
 from support.waiting import wait_for
 
 APP = '''
@@ -249,7 +249,7 @@ class Site:
         return wait_for(line, "its line in the access log")
 
 
-@pytest.fixture(scope="module", params=itertools.product(BACKENDS, ("prefork", "worker")), ids="-".join)
+@pytest.fixture(scope="module", params=EACH_IN_BOTH, ids="-".join)
 def site(request: pytest.FixtureRequest, start_module_server: StartServer) -> Site:
     """One server for each kind and MPM."""
     backend, mpm = request.param

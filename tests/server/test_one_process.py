@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Mode, Server
+from support.server import EACH_IN_BOTH, Mode, Server
 
 CONF = """
 PythonInterpBackend ${KIND}
@@ -41,7 +41,7 @@ def handler(req):
 """
 
 
-@pytest.fixture(scope="module", params=[(kind, mpm) for kind in BACKENDS for mpm in ("prefork", "worker")])
+@pytest.fixture(scope="module", params=EACH_IN_BOTH, ids="-".join)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One for each kind and MPM."""
     kind, mpm = request.param

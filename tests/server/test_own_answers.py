@@ -6,16 +6,14 @@ broken response, or the next one in the wrong place.
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 
 from conftest import StartServer
 from support.own_answers import CONF, FILES
-from support.server import BACKENDS, Server
+from support.server import EACH_IN_BOTH, Server
 
 
-@pytest.fixture(scope="module", params=itertools.product(BACKENDS, ("prefork", "worker")), ids="-".join)
+@pytest.fixture(scope="module", params=EACH_IN_BOTH, ids="-".join)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One server for each kind and MPM."""
     backend, mpm = request.param

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server
+from support.server import EACH_IN_BOTH, Server
 
 CONF = """
 LogFormat "%m %U%q %>s %B" seen
@@ -112,7 +112,7 @@ FILES: dict[str, str | bytes] = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=[(backend, mpm) for backend in BACKENDS for mpm in ("prefork", "worker")])
+@pytest.fixture(scope="module", params=EACH_IN_BOTH, ids="-".join)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One server for each kind and MPM."""
     backend, mpm = request.param

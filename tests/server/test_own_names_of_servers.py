@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server
+from support.server import EACH_AND_THREADS, Server
 
 CONF = """
 UseCanonicalName On
@@ -66,14 +66,12 @@ def handler(req):
 """
 
 
-@pytest.fixture(scope="module", params=[*BACKENDS, "worker"])
+@pytest.fixture(scope="module", params=EACH_AND_THREADS, ids="-".join)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """Each kind of interpreter; one with the worker MPM."""
-    threads = request.param == "worker"
+    backend, mpm = request.param
     files = {"app.py": APP, "x.txt": "x", "x.html": "x", "x.css": "x", "off/x.txt": "x", "on/x.txt": "x"}
-    return start_module_server(
-        CONF, files, backend=BACKENDS[0] if threads else request.param, mpm="worker" if threads else "prefork"
-    )
+    return start_module_server(CONF, files, backend=backend, mpm=mpm)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server
+from support.server import EACH_IN_BOTH, Server
 
 #: What is taken away, or shadowed: modules of the standard library that the engine uses late, or that those use.
 SHADOWED = (
@@ -190,7 +190,7 @@ FILES: dict[str, str | bytes] = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=[(kind, mpm) for kind in BACKENDS for mpm in ("prefork", "worker")])
+@pytest.fixture(scope="module", params=EACH_IN_BOTH, ids="-".join)
 def started(request: pytest.FixtureRequest, start_module_server: StartServer) -> tuple[str, Server]:
     """The kind, and a server: each kind under both MPMs."""
     kind, mpm = request.param

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import http.client
-import itertools
 import signal
 from contextlib import ExitStack
 
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server
+from support.server import EACH_IN_BOTH, Server
 from support.waiting import wait_for
 
 APP = '''
@@ -115,7 +114,7 @@ def get(connection: http.client.HTTPConnection, path: str, host: str = "first.te
     return connection.getresponse().read().decode()
 
 
-@pytest.fixture(scope="module", params=itertools.product(BACKENDS, ("prefork", "worker")), ids="-".join)
+@pytest.fixture(scope="module", params=EACH_IN_BOTH, ids="-".join)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One server of two workers for each kind and MPM; each interpreter has one thread for requests."""
     backend, mpm = request.param

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import StartServer
 from support.checking import refused
-from support.server import BACKENDS, Server, receive_all
+from support.server import EACH_AND_THREADS, Server, receive_all
 
 CONF = """
 Timeout 30
@@ -37,14 +37,11 @@ def handler(req):
 """
 
 
-@pytest.fixture(scope="module", params=[*BACKENDS, "worker"])
+@pytest.fixture(scope="module", params=EACH_AND_THREADS, ids="-".join)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """Each kind of interpreter; one with the worker MPM."""
-    threads = request.param == "worker"
-    return start_module_server(
-        CONF, {"app.py": APP}, backend=BACKENDS[0] if threads else request.param,
-        mpm="worker" if threads else "prefork",
-    )  # fmt: skip
+    backend, mpm = request.param
+    return start_module_server(CONF, {"app.py": APP}, backend=backend, mpm=mpm)
 
 
 def drip(sock: socket.socket, data: bytes, pause: float) -> bytes:

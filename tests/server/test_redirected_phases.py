@@ -6,12 +6,10 @@ through all phases (manual 4.5.3).
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server
+from support.server import EACH_IN_BOTH, Server
 
 GATES = """
 PythonAccessHandler app::access
@@ -144,7 +142,7 @@ FILES: dict[str, str | bytes] = {
 del FILES["other/index.html"], FILES["open/index.html"]
 
 
-@pytest.fixture(scope="module", params=itertools.product(BACKENDS, ("prefork", "worker")), ids="-".join)
+@pytest.fixture(scope="module", params=EACH_IN_BOTH, ids="-".join)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One server for each kind and MPM."""
     backend, mpm = request.param

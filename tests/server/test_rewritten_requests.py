@@ -8,7 +8,7 @@ import json
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server
+from support.server import EACH_AND_THREADS, Server
 
 CONF = """
 RewriteEngine On
@@ -124,10 +124,7 @@ FILES = {
 }  # fmt: skip
 
 
-KINDS = [*((kind, "prefork") for kind in BACKENDS), (BACKENDS[0], "worker")]
-
-
-@pytest.fixture(scope="module", params=KINDS, ids="-".join)
+@pytest.fixture(scope="module", params=EACH_AND_THREADS, ids="-".join)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One of each kind of interpreters."""
     backend, mpm = request.param

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import itertools
 import json
 
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server
+from support.server import BACKENDS, EACH_IN_BOTH, Server
 from support.waiting import wait_for
 
 APP = '''
@@ -155,7 +154,7 @@ PythonOption mod_python.mutex_locks ${LOCKS}
 """
 
 
-@pytest.fixture(scope="module", params=itertools.product(BACKENDS, ("prefork", "worker")), ids="-".join)
+@pytest.fixture(scope="module", params=EACH_IN_BOTH, ids="-".join)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One interpreter of each kind, in each MPM."""
     backend, mpm = request.param

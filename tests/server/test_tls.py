@@ -12,7 +12,7 @@ import pytest
 
 from conftest import StartServer
 from support.certificates import Authority, run
-from support.server import BACKENDS, Port, Reply, Server
+from support.server import BACKENDS, EACH_IN_BOTH, Port, Reply, Server
 from support.tls import Client
 
 CONF = """
@@ -136,7 +136,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return found
 
 
-@pytest.fixture(scope="module", params=[(backend, mpm) for backend in BACKENDS for mpm in ("prefork", "worker")])
+@pytest.fixture(scope="module", params=EACH_IN_BOTH, ids="-".join)
 def secure(request: pytest.FixtureRequest, start_module_server: StartServer, authority: Authority) -> Iterator[Secure]:
     """One server for each kind of interpreter and each MPM."""
     backend, mpm = request.param

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import StartServer
 from support.certificates import Authority, Issued
-from support.server import BACKENDS, Port, Server
+from support.server import EACH_AND_THREADS, Port, Server
 from support.tls import Client
 
 CONF = """
@@ -126,7 +126,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Authority, dict
     return found, issued
 
 
-@pytest.fixture(scope="module", params=[*((backend, "prefork") for backend in BACKENDS), (BACKENDS[0], "worker")])
+@pytest.fixture(scope="module", params=EACH_AND_THREADS, ids="-".join)
 def secure(
     request: pytest.FixtureRequest, start_module_server: StartServer, authority: tuple[Authority, dict[str, Issued]]
 ) -> Iterator[Secure]:

@@ -19,7 +19,7 @@ from conftest import StartServer
 from support.browser import browser
 from support.certificates import Authority
 from support.checking import refusal
-from support.server import BACKENDS, Port, Server
+from support.server import EACH_AND_THREADS, Port, Server
 from support.tls import Client
 from support.waiting import PATIENCE, wait_for
 
@@ -109,8 +109,8 @@ def shown(client: Client) -> str:
 
 @pytest.fixture(
     scope="module",
-    params=[*((kind, "prefork") for kind in BACKENDS), (BACKENDS[0], "worker")],
-    ids=lambda param: "-".join(param),
+    params=EACH_AND_THREADS,
+    ids="-".join,
 )
 def secure(request: pytest.FixtureRequest, start_module_server: StartServer, authority: Authority) -> Iterator[Secure]:
     """One server for each kind of interpreter."""

@@ -15,7 +15,7 @@ import pytest
 
 from conftest import StartServer
 from support import smtp
-from support.server import BACKENDS, Server
+from support.server import EACH_AND_THREADS, Server
 from support.waiting import wait_for
 
 PROGRAMS = Path(__file__).parent / "tutorial"
@@ -70,10 +70,9 @@ class Tutorial(NamedTuple):
 
 
 #: Every kind of interpreter, and the first with the threads of the worker MPM.
-RUNS = [*((backend, "prefork") for backend in BACKENDS), (BACKENDS[0], "worker")]
 
 
-@pytest.fixture(scope="module", params=RUNS, ids="-".join)
+@pytest.fixture(scope="module", params=EACH_AND_THREADS, ids="-".join)
 def tutorial(request: pytest.FixtureRequest, start_module_server: StartServer) -> Iterator[Tutorial]:
     """The tutorial's site under ``-k start`` in one kind of interpreter."""
     backend, mpm = request.param

@@ -21,7 +21,7 @@ from mpserver.serving.after_request import LINGER_SILENCE
 from mpserver.serving.states import LAST_WAIT
 from support.nginx import Nginx
 from support.processes import alive
-from support.server import BACKENDS, Server, receive_all
+from support.server import BACKENDS, EACH_IN_BOTH, Server, receive_all
 from support.waiting import PATIENCE, wait_for
 
 CONF = """
@@ -132,10 +132,8 @@ SMALL = 300_000
 #: How much sooner or later than promised a loaded machine may do something, in seconds.
 SLACK = 8.0
 
-PAIRS = [(kind, mpm) for kind in BACKENDS for mpm in ("prefork", "worker")]
 
-
-@pytest.fixture(scope="module", params=PAIRS, ids="-".join)
+@pytest.fixture(scope="module", params=EACH_IN_BOTH, ids="-".join)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One server for each kind and MPM."""
     kind, mpm = request.param
@@ -316,7 +314,7 @@ def test_through_nginx(server: Server, tmp_path: Path) -> None:
             connection.close()
 
 
-@pytest.mark.parametrize(("kind", "mpm"), PAIRS)
+@pytest.mark.parametrize(("kind", "mpm"), EACH_IN_BOTH)
 def test_it_does_not_keep_a_worker_from_its_end(start_server: StartServer, kind: str, mpm: str) -> None:
     """Clients that go on sending, a byte now and then, to one that answered long ago."""
     server = start_server("Timeout 60\n" + CONF, FILES, backend=kind, mpm=mpm, mode="foreground")

@@ -17,7 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from conftest import StartServer
 from support.processes import nothing_outlives
-from support.server import BACKENDS, Server, receive_all
+from support.server import BACKENDS, EACH_AND_THREADS, Server, receive_all
 from support.waiting import PATIENCE
 
 EXAMPLE = Path(__file__).resolve().parent.parent.parent / "examples" / "websocket"
@@ -63,7 +63,6 @@ def log(req):
     req.log_error(f"logged {req.status}")
     return apache.OK
 """
-KINDS = [*((backend, "prefork") for backend in BACKENDS), (BACKENDS[0], "worker")]
 
 
 class Example(Server):
@@ -91,7 +90,7 @@ def example(
         yield server
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=EACH_AND_THREADS, ids="-".join)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One server for each kind."""
     backend, mpm = request.param
