@@ -117,8 +117,6 @@ def lay_out(server: Server) -> Server:
         (folder / name).chmod(0o755)
     (folder / "notexecutable").write_text(SCRIPTS["echo"])
     (folder / "dir").mkdir(exist_ok=True)
-    for path in server.www.rglob("*.cgi"):
-        path.chmod(0o755)
     return server
 
 

@@ -115,7 +115,7 @@ FOLDERS = ("size", "size/more", "none", "none/again", "digest", "two", "one-way"
 @pytest.fixture(scope="module", params=["prefork", "worker"])
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """All that is told here, in one server; under worker with applications in processes."""
-    server = start_module_server(
+    return start_module_server(
         CONF,
         {
             "app.py": APP,
@@ -126,8 +126,6 @@ def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> 
         mpm=request.param,
         backend="auto" if request.param == "prefork" else BACKENDS[-1],
     )
-    (server.www / "limits.sh").chmod(0o755)
-    return server
 
 
 def tag(server: Server, folder: str) -> str | None:

@@ -56,10 +56,7 @@ KINDS = [("main", "prefork"), (BACKENDS[0], "worker")]
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One server of each MPM; a virtual host for each case."""
     backend, mpm = request.param
-    server = start_module_server(CONF + hosts(CASES, ""), FILES, backend=backend, mpm=mpm)
-    for script in server.www.glob("*.cgi"):
-        script.chmod(0o755)
-    return server
+    return start_module_server(CONF + hosts(CASES, ""), FILES, backend=backend, mpm=mpm)
 
 
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[case.name for case in CASES])

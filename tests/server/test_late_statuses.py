@@ -124,9 +124,7 @@ WITH_PAGE = (102, 205, 302, 404, 500, 999)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One server for each kind and MPM."""
     kind, mpm = request.param
-    server = start_module_server(CONF, FILES, backend=kind, mpm=mpm)
-    (server.www / "status.cgi").chmod(0o755)
-    return server
+    return start_module_server(CONF, FILES, backend=kind, mpm=mpm)
 
 
 def ask(

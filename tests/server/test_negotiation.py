@@ -118,10 +118,7 @@ FILES: dict[str, str | bytes] = {
 @pytest.fixture(scope="module", params=BACKENDS)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One server for each kind of interpreter."""
-    server = start_module_server(CONF, FILES, backend=request.param)
-    for script in server.www.rglob("*.cgi"):
-        script.chmod(0o755)
-    return server
+    return start_module_server(CONF, FILES, backend=request.param)
 
 
 @pytest.mark.parametrize(

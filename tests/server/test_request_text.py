@@ -93,9 +93,7 @@ FILES: dict[str, str | bytes] = {
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One server for each kind."""
     backend, mpm = request.param
-    started = start_module_server(CONF, FILES, backend=backend, mpm=mpm)
-    (started.www / "cgi" / "facts").chmod(0o755)
-    return started
+    return start_module_server(CONF, FILES, backend=backend, mpm=mpm)
 
 
 def ask(server: Server, target: bytes, *headers: bytes) -> Any:

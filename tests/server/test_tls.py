@@ -143,7 +143,6 @@ def secure(request: pytest.FixtureRequest, start_module_server: StartServer, aut
     port = Port()
     variables = {"TLS": str(port.number), "CA": str(authority.folder)}
     server = start_module_server(CONF, FILES, backend=backend, mpm=mpm, variables=variables, mode="foreground")
-    (server.www / "script.cgi").chmod(0o755)
     yield Secure(server, port.number, Client(port.number, authority.file), authority)
     port.release()
 

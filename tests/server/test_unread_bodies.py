@@ -137,9 +137,7 @@ SLACK = 8.0
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """One server for each kind and MPM."""
     kind, mpm = request.param
-    server = start_module_server("KeepAliveTimeout 60\n" + CONF, FILES, backend=kind, mpm=mpm)
-    (server.www / "no.cgi").chmod(0o755)
-    return server
+    return start_module_server("KeepAliveTimeout 60\n" + CONF, FILES, backend=kind, mpm=mpm)
 
 
 def pieces(size: int) -> Iterator[bytes]:

@@ -172,10 +172,13 @@ class Server:
         self.conf.write_text("\n".join(lines) + "\n" + PRELUDE + conf)
 
     def write(self, name: str, content: str | bytes) -> Path:
-        """Write a file under DocumentRoot."""
+        """Write a file under DocumentRoot; what begins as a script can be executed."""
+        data = content.encode() if isinstance(content, str) else content
         path = self.www / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        path.write_bytes(data)
+        if data.startswith(b"#!"):
+            path.chmod(0o755)
         return path
 
     # -- its life
