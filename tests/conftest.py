@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import platform
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -81,6 +84,27 @@ def orphanage() -> None:
 def start_server(tmp_path: Path, orphanage: None) -> Iterator[StartServer]:
     """Start servers that end with the test."""
     with servers(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that all accounts can read (pytest's own are for one alone)."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@pytest.fixture
+def start_open_server(open_folder: Path, orphanage: None) -> Iterator[StartServer]:
+    """Start servers, as root, whose applications can be those of the account nobody."""
+    look = [sys.executable, "-c", f"import os, sysconfig; os.listdir({str(open_folder)!r})"]
+    try:
+        subprocess.run(look, user="nobody", capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this Python is not for others to read")
+    with servers(open_folder) as start:
         yield start
 
 

@@ -9,8 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,15 +40,6 @@ SITES = {
     "link": ('DocumentRoot "${ROOT}/link"', "locked"),
     "host": ('<VirtualHost *>\nServerName other\nDocumentRoot "${ROOT}/locked/docs"\n</VirtualHost>', "locked"),
 }  # fmt: skip
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that all accounts can read (pytest's own are for one alone)."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        yield folder
 
 
 def site(folder: Path, conf: str) -> Server:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
-from conftest import servers
+from conftest import StartServer
 from support.certificates import Authority
 from support.server import Port
 from support.tls import Client
@@ -58,23 +55,16 @@ PythonPath "sys.path + ['${WWW}']"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
-def test_no_descriptor_of_another_users_process_has_keys(tmp_path: Path) -> None:
+def test_no_descriptor_of_another_users_process_has_keys(start_open_server: StartServer, tmp_path: Path) -> None:
     authority = Authority(tmp_path / "ca")
     authority.issue("first", ["DNS:a.example"])
     port = Port()
-    with tempfile.TemporaryDirectory() as name, servers(Path(name)) as start:  # (pytest's folders are for root alone)
-        Path(name).chmod(0o755)
-        look = [sys.executable, "-c", f"import os, sysconfig; os.listdir({name!r})"]
-        try:
-            subprocess.run(look, user="nobody", capture_output=True, check=True)
-        except (OSError, subprocess.CalledProcessError):
-            pytest.skip("this Python is not for others to read")
-        try:
-            variables = {"TLS": str(port.number), "CA": str(authority.folder)}
-            server = start(CONF, {"app.py": APP}, variables=variables, mode="daemon")
-            user, found = server.get("/").text.split()
-            assert user != "0"
-            assert found == "False"
-            assert Client(port.number, authority.file).get("a.example", "/").text == f"{user} False"
-        finally:
-            port.release()
+    try:
+        variables = {"TLS": str(port.number), "CA": str(authority.folder)}
+        server = start_open_server(CONF, {"app.py": APP}, variables=variables, mode="daemon")
+        user, found = server.get("/").text.split()
+        assert user != "0"
+        assert found == "False"
+        assert Client(port.number, authority.file).get("a.example", "/").text == f"{user} False"
+    finally:
+        port.release()
