@@ -11,7 +11,6 @@ from mpserver.modules.autoindex import IGNORE, NAME_WIDTH, OPTIONS, Shown, icons
 from mpserver.modules.autoindex.page import size
 
 FANCY, TABLE, LINKS, SIZE = Shown.FANCY, Shown.TABLE, Shown.ICONS_ARE_LINKS, Shown.NO_SIZE
-TITLES = Shown.SCAN_TITLES
 
 
 @pytest.mark.parametrize(

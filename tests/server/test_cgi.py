@@ -16,7 +16,7 @@ import pytest
 from conftest import StartServer
 from support.checking import untold
 from support.processes import descendants, has_ended
-from support.server import BACKENDS, Reply, Server, receive_all
+from support.server import BACKENDS, Reply, Server, receive_all, receive_until
 from support.waiting import wait_for
 
 FACTS = f"""#!{sys.executable} -S
@@ -333,9 +333,7 @@ def test_bodies_stream_both_ways(server: Server) -> None:
         sock.sendall(head + b"Expect: 100-continue\r\n\r\n")
         assert sock.recv(65536).startswith(b"HTTP/1.1 100 ")
         sock.sendall(b"3\r\nabc\r\n")
-        got = b""
-        while b"abc" not in got:
-            got += sock.recv(65536)
+        receive_until(sock, b"abc")
         sock.sendall(b"3\r\ndef\r\n0\r\n\r\n")
         assert b"def" in receive_all(sock)
 
@@ -357,9 +355,7 @@ def test_output_leaves_when_the_script_pauses(server: Server) -> None:
     os.mkfifo(fifo)
     with server.dial() as sock:
         sock.sendall(b"GET /cgi-bin/waits HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        got = b""
-        while b"first" not in got:
-            got += sock.recv(65536)
+        receive_until(sock, b"first")
         fifo.write_text("last")
         assert b"last" in receive_all(sock)
 
@@ -410,8 +406,7 @@ def test_scripts_end_with_the_server(start_server: StartServer, backend: str, ho
         number = int(connection.getresponse().read().split()[1])  # the process of the interpreter
         assert connection.sock is not None
         connection.sock.sendall(b"GET /cgi-bin/begins HTTP/1.1\r\nHost: x\r\n\r\n")
-        while b"first" not in connection.sock.recv(65536):
-            pass
+        receive_until(connection.sock, b"first")
         running = pids(server, 2)
         if how == "crash":
             os.kill(number, signal.SIGKILL)

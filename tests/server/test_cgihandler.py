@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server, receive_all
+from support.server import BACKENDS, Server, receive_all, receive_until
 from support.waiting import wait_for
 
 SCRIPTS = {
@@ -218,9 +218,7 @@ def test_a_flush_sends(server: Server) -> None:
     os.mkfifo(fifo)
     with server.dial() as sock:
         sock.sendall(b"GET /cgi/streams.py HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        got = b""
-        while b"first" not in got:
-            got += sock.recv(65536)
+        got = receive_until(sock, b"first")
         fifo.write_text("last")
         while part := sock.recv(65536):
             got += part
@@ -264,9 +262,7 @@ print(os.environ["SCRIPT_NAME"], end="")
     os.mkfifo(server.www / "cgi" / "go")
     with server.dial() as sock:
         sock.sendall(b"GET /cgi/waits.py HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        got = b""
-        while b"\r\n\r\n" not in got:
-            got += sock.recv(65536)
+        receive_until(sock, b"\r\n\r\n")
         with (server.www / "cgi" / "go").open("w"):  # opens when the script has it open
             assert server.get("/others").text == before
         assert b"/cgi/waits.py" in receive_all(sock)

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server
+from support.server import BACKENDS, Server, receive_until
 from support.waiting import wait_for
 
 APP = """
@@ -287,10 +287,6 @@ def test_what_is_flushed_reaches_the_client_before_the_handler_ends(start_server
         gate.unlink(missing_ok=True)
         with server.dial() as client:
             client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            seen = b""
-            while b"begun" not in seen:
-                seen += client.recv(1000)
-            assert b"ended" not in seen
+            assert b"ended" not in receive_until(client, b"begun")
             gate.touch()
-            while b"ended" not in seen:
-                seen += client.recv(1000)
+            receive_until(client, b"ended")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Reply, Server
+from support.server import BACKENDS, Reply, Server, receive_until
 
 CONF = """
 <Directory "${WWW}">
@@ -252,11 +252,7 @@ def test_generators_are_streamed(server: Server) -> None:
     os.mkfifo(gate)
     with server.dial() as sock:
         sock.sendall(b"GET /pages.py/waits HTTP/1.0\r\n\r\n")
-        seen = b""
-        while b"first" not in seen:
-            part = sock.recv(1000)
-            assert part, seen
-            seen += part
+        seen = receive_until(sock, b"first")
         assert b"last" not in seen
         gate.write_bytes(b"x")  # opens when the generator does
         while part := sock.recv(1000):

@@ -67,7 +67,9 @@ def test_a_slow_head_ends_by_its_rate(server: Server, served: int) -> None:
             sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             answer = b""
             while not answer.endswith((b"0\r\n\r\n", b"\r\n\r\n0")):
-                answer += sock.recv(65536)
+                part = sock.recv(65536)
+                assert part, answer
+                answer += part
             assert b"200 OK" in answer
         begun = time.monotonic()
         answer = drip(sock, b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 1000, 0.1)

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, EACH_IN_BOTH, Server
+from support.server import BACKENDS, EACH_IN_BOTH, Server, receive_until
 from support.waiting import wait_for
 
 APP = '''
@@ -261,13 +261,13 @@ def test_a_helper_unlocks_for_others(start_server: StartServer, backend: str, mp
     sid = begin(server)
     with server.dial() as sock:
         sock.sendall(f"GET /?unlock HTTP/1.1\r\nHost: h\r\nCookie: pysid={sid}\r\n\r\n".encode())
-        said = b""
-        while b"unlocked" not in said:
-            said += sock.recv(4096)
+        said = receive_until(sock, b"unlocked")
         assert hits(server, sid) == 3
         server.write("go_on", "")
         while not said.endswith(b"0\r\n\r\n"):
-            said += sock.recv(4096)
+            part = sock.recv(4096)
+            assert part, said
+            said += part
     assert hits(server, sid) == 4
 
 

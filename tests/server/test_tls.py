@@ -12,7 +12,7 @@ import pytest
 
 from conftest import StartServer
 from support.certificates import Authority, run
-from support.server import BACKENDS, EACH_IN_BOTH, Port, Reply, Server
+from support.server import BACKENDS, EACH_IN_BOTH, Port, Reply, Server, receive_all
 from support.tls import Client
 
 CONF = """
@@ -236,9 +236,7 @@ def test_redirects_keep_the_scheme(secure: Secure) -> None:
 def test_http_where_tls_is_spoken(secure: Secure) -> None:
     with socket.create_connection(("127.0.0.1", secure.port), timeout=10) as sock:
         sock.sendall(b"GET /page.txt HTTP/1.1\r\nHost: a.example\r\n\r\n")
-        answer = b""
-        while data := sock.recv(65536):
-            answer += data
+        answer = receive_all(sock)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"https://" in answer
 

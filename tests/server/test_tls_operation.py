@@ -222,7 +222,9 @@ def test_slow_readers_get_all(secure: Secure) -> None:
             secure.client.get("a.example", "/app")
             length = 0
             while length < 2 * 3_000_000:
-                length += len(connection.sock.recv(65536))
+                part = connection.sock.recv(65536)
+                assert part, length
+                length += len(part)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server, receive_all
+from support.server import BACKENDS, Server, receive_all, receive_until
 
 APP = '''
 import json
@@ -807,9 +807,7 @@ def application(environ, start_response):
     server = start_server(conf, {"app.py": app})
     with server.dial() as sock:
         sock.sendall(b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        got = b""
-        while b"first" not in got:
-            got += sock.recv(65536)
+        got = receive_until(sock, b"first")
         fifo.write_bytes(b"last")
         got += receive_all(sock)
     assert got.endswith(b"\r\n\r\nfirstlast")

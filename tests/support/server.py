@@ -24,7 +24,6 @@ from support.waiting import PATIENCE, wait_for
 
 #: How a server runs: ``-X``, ``-DFOREGROUND``, or ``-k start``.
 Mode = Literal["one", "foreground", "daemon"]
-MODES: tuple[Mode, ...] = ("one", "foreground", "daemon")
 
 #: The arguments that start each mode.
 ARGUMENTS: dict[Mode, tuple[str, ...]] = {
@@ -370,3 +369,13 @@ def receive_all(sock: socket.socket) -> bytes:
         while part := sock.recv(65536):
             parts.append(part)
     return b"".join(parts)
+
+
+def receive_until(sock: socket.socket, text: bytes) -> bytes:
+    """What a socket receives until a text has come; AssertionError if the other side closes before."""
+    got = b""
+    while text not in got:
+        part = sock.recv(65536)
+        assert part, got
+        got += part
+    return got
