@@ -35,6 +35,7 @@ from collections.abc import Callable, Mapping
 
 from mpserver.config import expression_grammar
 from mpserver.config.expression import Expression, Tree
+from mpserver.config.references import group
 from mpserver.config.regex import compile_regex
 from mpserver.modules import expression_functions
 from mpserver.modules.expression_facts import RequestFacts
@@ -88,8 +89,7 @@ def parse(text: str) -> Test:
 
 def captured(facts: Facts, number: int) -> str:
     """What a group of the last regular expression matched, "" for none."""
-    match = facts.match
-    return (match[number] or "") if match is not None and number <= match.re.groups else ""
+    return group(facts.match, number)
 
 
 # ---- words

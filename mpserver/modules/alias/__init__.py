@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mpserver import lazyre
+from mpserver.config.references import in_target
 from mpserver.config.settings import Conf, Setting, prepend
 from mpserver.modules import paths
 from mpserver.typing import TYPE_CHECKING, NamedTuple
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
 
     from mpserver.config.expression import Expression
 
-#: $1 to $9, $0 and & in the target of a Match form; a backslash takes the next $ or & as it is.
-REFERENCE = lazyre.compile(r"\\([$&])|\$(\d)|(&)")
 SLASHES = lazyre.compile(r"/{2,}")
 
 
@@ -30,7 +29,7 @@ class Alias(NamedTuple):
         """The file for a decoded URI path, None if it lies elsewhere; for a prefix, many slashes are one."""
         if self.pattern is not None:
             found = self.pattern.search(path)
-            return None if found is None else without_double_slashes(_substitute(self.target, found))
+            return None if found is None else without_double_slashes(in_target(self.target, found))
         rest = paths.after(self.prefix, without_double_slashes(path))
         return None if rest is None else without_double_slashes(self.target + rest)
 
@@ -47,7 +46,7 @@ class Redirect(NamedTuple):
         """Where a decoded path leads, None if it is not meant; the rest of a prefix is left to the caller."""
         if self.pattern is not None:
             found = self.pattern.search(path)
-            return None if found is None else _substitute(self.target, found)
+            return None if found is None else in_target(self.target, found)
         return None if paths.after(self.prefix, path) is None else self.target
 
 
@@ -108,16 +107,3 @@ def find(path: str, conf: Conf) -> Alias | None:
 def without_double_slashes(path: str) -> str:
     """Return a path whose runs of slashes are one slash each."""
     return SLASHES.sub("/", path) if "//" in path else path
-
-
-def _substitute(target: str, found: re.Match[str]) -> str:
-    """The target with its references replaced by what the pattern's groups matched."""
-
-    def replace(reference: re.Match[str]) -> str:
-        plain, number, whole = reference.groups()
-        if plain:
-            return str(plain)
-        group = 0 if whole else int(number)
-        return (found[group] or "") if group <= found.re.groups else ""
-
-    return REFERENCE.sub(replace, target)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from mpserver.api.sent_text import as_sent
 from mpserver.api.table import Table
 from mpserver.config.expression import Expression
+from mpserver.config.references import in_value
 from mpserver.modules import expressions
 from mpserver.modules.expression_facts import RequestFacts
 from mpserver.modules.headers import Change, Value
@@ -255,7 +256,7 @@ def _edit(change: Change, of_response: bool) -> Apply:
     regex = pattern
 
     def edited(req: Request, value: str) -> str:
-        return regex.sub(lambda match: expanded(text(req), match), value, count=count)
+        return regex.sub(lambda match: in_value(text(req), match), value, count=count)
 
     def act(req: Request, table: Table) -> None:
         if typed:
@@ -273,19 +274,6 @@ def _edit(change: Change, of_response: bool) -> Apply:
 
 #: The elements of a list, in which commas may be quoted.
 _ELEMENT = re.compile(r'(?:"(?:[^"\\]|\\.)*"?|[^",])+')
-_REFERENCE = re.compile(r"\$([0-9])|\\(.)", re.DOTALL)
-
-
-def expanded(text: str, match: re.Match[str]) -> str:
-    """A substitution with the groups of its match (httpd's ``ap_pregsub``); a backslash protects what follows."""
-
-    def put(reference: re.Match[str]) -> str:
-        number, plain = reference.groups()
-        if number is None:
-            return plain
-        return (match[int(number)] or "") if int(number) <= match.re.groups else ""
-
-    return _REFERENCE.sub(put, text) if "$" in text or "\\" in text else text
 
 
 _ACTIONS: Mapping[str, Callable[[Change, bool], Apply]] = {

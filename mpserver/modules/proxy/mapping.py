@@ -6,9 +6,8 @@ it becomes a part of a URL, and a URL whose host it would change is refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from mpserver import lazyre
+from mpserver.config import references
 from mpserver.config.entries import PROXIES
 from mpserver.config.settings import Conf
 from mpserver.errors import RequestError
@@ -21,14 +20,10 @@ from mpserver.modules.proxy.targets import split_url
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import re
-
     from mpserver.api.request import Request
     from mpserver.config.entries import Entry
     from mpserver.config.server import Server
 
-#: $0 to $9 and & in the URL of ProxyPassMatch; a backslash takes the next $ or & as it is.
-REFERENCE = lazyre.compile(r"\\([$&])|\$(\d)|(&)")
 #: Segments that lead upwards, or nowhere, in a path that is not decoded.
 _DOTS = lazyre.compile(r"/(?:\.|%2[Ee]){1,2}(?:/|\Z)")
 _ENCODED_PERCENT = lazyre.compile(r"%25(2[Ff])")
@@ -85,7 +80,7 @@ def url_of(by: Pass, path: str, keeps_slashes: bool = False) -> str | None:
         found = by.pattern.search(path)
         if found is None or not by.target:
             return None if found is None else ""
-        return _substituted(by.target, found, lambda part: encoded(part, keeps_slashes))
+        return references.in_target(by.target, found, lambda part: encoded(part, keeps_slashes))
     rest = paths.after(by.prefix, path)
     if rest is None or not by.target:
         return None if rest is None else ""
@@ -96,17 +91,6 @@ def encoded(path: str, keeps_slashes: bool) -> str:
     """A decoded path as a part of a URL."""
     text = percent.encode_path(path)
     return _ENCODED_PERCENT.sub(r"%\1", text) if keeps_slashes else text
-
-
-def _substituted(target: str, found: re.Match[str], encode: Callable[[str], str]) -> str:
-    def replace(reference: re.Match[str]) -> str:
-        plain, number, whole = reference.groups()
-        if plain:
-            return str(plain)
-        group = 0 if whole else int(number)
-        return encode((found[group] or "") if group <= found.re.groups else "")
-
-    return REFERENCE.sub(replace, target)
 
 
 def url_for(req: Request) -> str:
@@ -121,7 +105,7 @@ def url_for(req: Request) -> str:
     if by.nocanon and req.mp_prev is None and not _DOTS.search(req.mp_head.path):
         url = _as_it_came(by, req.mp_head.path) or url
     if by.pattern is not None:
-        base = split_url(REFERENCE.split(by.target, maxsplit=1)[0])[0]
+        base = split_url(references.TARGET.split(by.target, maxsplit=1)[0])[0]
     else:
         base = split_url(by.target)[0]
     if not url.startswith(base) or url[len(base) : len(base) + 1] not in ("", "/", "?"):
@@ -135,7 +119,7 @@ def _as_it_came(by: Pass, raw: str) -> str | None:
         rest = paths.after(by.prefix, raw)
         return None if rest is None else by.target + rest
     found = by.pattern.search(raw)
-    return None if found is None else _substituted(by.target, found, str)
+    return None if found is None else references.in_target(by.target, found)
 
 
 def _with_query(url: str, query: str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from mpserver.config.references import group
 from mpserver.modules.rewrite import Flags, Template
 from mpserver.modules.rewrite.templates import CONDITION, GROUP, LOOKUP, TEXT, VARIABLE
 from mpserver.typing import TYPE_CHECKING, Any, Protocol
@@ -95,12 +96,11 @@ def _piece(piece: tuple[Any, ...], maps: Maps, escape: Escape | None) -> Filled:
 def _group(kind: str, number: int, escape: Escape | None) -> Filled:
     source = {GROUP: "match", CONDITION: "captured"}[kind]
 
-    def group(subject: Subject) -> str:
-        match: re.Match[str] | None = getattr(subject, source)
-        found = (match[number] or "") if match is not None and number <= match.re.groups else ""
+    def fill(subject: Subject) -> str:
+        found = group(getattr(subject, source), number)
         return found if escape is None else escape(found)
 
-    return group
+    return fill
 
 
 def _lookup(name: str, key: Filled, default: Filled, maps: Maps) -> Filled:

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from mpserver.api import constants
 from mpserver.api.response_head import RULING
+from mpserver.config.references import in_value
 from mpserver.modules.expression_facts import RequestFacts
 from mpserver.modules.hooks import Order, Planning, Step
 from mpserver.modules.setenvif import RULES, SERVER_RULES, Rule
@@ -110,23 +111,7 @@ def _by_expression(rules: tuple[Rule, ...]) -> Setter:
 
 def _filled(value: str | None, match: re.Match[str] | None) -> str | None:
     """A value with ``$1`` and its like put in; a backslash protects what follows, where there is any of them."""
-    if value is None or "$" not in value:
-        return value
-    parts: list[str] = []
-    at = 0
-    while at < len(value):
-        sign, following = value[at], value[at + 1 : at + 2]
-        if sign == "$" and following.isdecimal() and following.isascii():
-            number = int(following)
-            parts.append((match[number] or "") if match is not None and number <= match.re.groups else "")
-            at += 2
-        elif sign == "\\" and following:
-            parts.append(following)
-            at += 2
-        else:
-            parts.append(sign)
-            at += 1
-    return "".join(parts)
+    return value if value is None or "$" not in value else in_value(value, match)
 
 
 # ---- what is looked at
