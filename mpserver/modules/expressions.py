@@ -23,7 +23,7 @@ names those of conditions alone.
 The facts keep the last match of a regular expression, for ``$1``, over all that is evaluated with them. Conditions that
 don't come from an expression, as those of a rewriting module, use the same facts: `RequestFacts.variable` knows httpd's
 variables by their names in capital letters, and `header`, `environment`, `note`, `response` and `reachable` the rest;
-`networks` and `BINARY` are what operators do.
+`UNARY` and `BINARY` are what operators do.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
+import stat
 from collections.abc import Callable, Mapping
 
 from mpserver.config import expression_grammar
@@ -41,7 +42,7 @@ from mpserver.modules import expression_functions
 from mpserver.modules.expression_facts import RequestFacts
 from mpserver.typing import Any, Protocol
 
-__all__ = ["BINARY", "Facts", "RequestFacts", "captured", "holds", "parse", "text"]
+__all__ = ["BINARY", "UNARY", "Facts", "RequestFacts", "captured", "holds", "parse", "text"]
 
 
 class Facts(Protocol):
@@ -129,14 +130,23 @@ def _true(text: str) -> bool:
     return text.lower() not in ("", "0", "off", "false", "no")
 
 
-_UNARY: Mapping[str, Callable[[Any, str], bool]] = {
+def _size(path: str) -> int:
+    """The size of a file; 0 where there is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
+
+UNARY: Mapping[str, Callable[[Any, str], bool]] = {
     "-n": lambda _facts, text: text != "",
     "-z": lambda _facts, text: text == "",
     "-T": lambda _facts, text: _true(text),
     "-d": lambda _facts, text: os.path.isdir(text),
     "-e": lambda _facts, text: os.path.exists(text),
     "-f": lambda _facts, text: os.path.isfile(text),
-    "-s": lambda _facts, text: os.path.isfile(text) and os.path.getsize(text) > 0,
+    "-s": lambda _facts, text: _size(text) > 0,
     "-L": lambda _facts, text: os.path.islink(text),
     "-h": lambda _facts, text: os.path.islink(text),
     "-x": lambda _facts, text: os.path.isfile(text) and os.access(text, os.X_OK),
@@ -211,7 +221,7 @@ def _not(tree: Tree) -> Test:
 
 
 def _unary(name: str, operand: Tree) -> Test:
-    operator, word = _UNARY[name], _word(operand)
+    operator, word = UNARY[name], _word(operand)
     return lambda facts: operator(facts, word(facts))
 
 

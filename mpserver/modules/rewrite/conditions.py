@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 
 from mpserver.modules import expressions
@@ -82,38 +81,12 @@ def _said(held: bool) -> str:
     return "matched" if held else "not-matched"
 
 
-def _size(text: str) -> int:
-    try:
-        found = os.stat(text)
-    except (OSError, ValueError):
-        return 0
-    return found.st_size if os.path.isfile(text) else 0
-
-
-def _file(look: Callable[[str], bool]) -> Test:
-    def test(_run: Run, text: str) -> bool:
-        try:
-            return look(text)
-        except ValueError:  # (a NUL in it)
-            return False
-
-    return test
-
-
 _TESTS: Mapping[str, Test] = {
-    "-d": _file(os.path.isdir),
-    "-f": _file(os.path.isfile),
-    "-s": lambda _run, text: _size(text) > 0,
-    "-l": _file(os.path.islink),
-    "-x": _file(lambda text: os.path.isfile(text) and os.access(text, os.X_OK)),
+    **{name: expressions.UNARY[name] for name in ("-d", "-f", "-s", "-x")},
+    "-l": expressions.UNARY["-L"],
     "-U": lambda run, text: bool(text) and run.may_have(text),
     "-F": lambda run, text: bool(text) and os.path.isfile(text) and run.may_have_file(text),
 }
-
-
-def _integer(text: str) -> int:
-    found = re.match(r"\s*[+-]?\d{1,18}", text, re.ASCII)
-    return int(found[0]) if found else 0
 
 
 def _order(text: str) -> tuple[int, str]:
@@ -127,12 +100,7 @@ _COMPARISONS: Mapping[str, Callable[[str, str], bool]] = {
     "<=": lambda a, b: _order(a) <= _order(b),
     ">": lambda a, b: _order(a) > _order(b),
     ">=": lambda a, b: _order(a) >= _order(b),
-    "-eq": lambda a, b: _integer(a) == _integer(b),
-    "-ne": lambda a, b: _integer(a) != _integer(b),
-    "-lt": lambda a, b: _integer(a) < _integer(b),
-    "-le": lambda a, b: _integer(a) <= _integer(b),
-    "-gt": lambda a, b: _integer(a) > _integer(b),
-    "-ge": lambda a, b: _integer(a) >= _integer(b),
+    **{f"-{name}": expressions.BINARY[name] for name in ("eq", "ne", "lt", "le", "gt", "ge")},
 }
 
 
