@@ -118,6 +118,11 @@ def choice(words: Mapping[str, T]) -> Reader[T]:
     return read
 
 
+def one_of(*words: str) -> Reader[str]:
+    """A reader of one of some words, in any case; they are kept in lower case."""
+    return choice({word: word for word in words})
+
+
 def flag(call: Call, word: str) -> bool:
     """On or Off."""
     word = word.lower()

@@ -229,7 +229,7 @@ def _bad_header(call: Call) -> None:
 
 
 def _status(call: Call) -> None:
-    values.choice({word: word for word in ("off", "on", "full")})(call, call.args[0])
+    values.one_of("off", "on", "full")(call, call.args[0])
     if call.args[0].lower() != "off":
         _idle(call)
 
@@ -270,7 +270,7 @@ DIRECTIVES: tuple[Directive, ...] = (
         "ProxyVia",
         Args.TAKE1,
         SERVER_VHOST,
-        values.server(VIA, values.choice({word: word for word in ("off", "on", "full", "block")})),
+        values.server(VIA, values.one_of("off", "on", "full", "block")),
         help="off, on, full or block",
     ),
     Directive(
@@ -313,7 +313,7 @@ DIRECTIVES: tuple[Directive, ...] = (
         "ProxyFCGIBackendType",
         Args.TAKE1,
         NOT_HTACCESS,
-        values.directory(FCGI_TYPE, values.choice({word: word for word in ("fpm", "generic")})),
+        values.directory(FCGI_TYPE, values.one_of("fpm", "generic")),
         help="FPM or GENERIC",
     ),
 )
