@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from mpserver.config.registry import SERVER_VHOST, Args, Directive
-from mpserver.modules import compression_notes, values
+from mpserver.modules import values
 from mpserver.modules.brotli import ALTER_ETAG, BLOCK, NOTES, QUALITY, WINDOW
+from mpserver.modules.compression_directives import alter_etag, filter_note
 
 DIRECTIVES: tuple[Directive, ...] = (
-    Directive("BrotliFilterNote", Args.TAKE12, SERVER_VHOST, compression_notes.directive(NOTES),
-        help="Input, Output or Ratio, and the name of a note for it"),
+    filter_note("BrotliFilterNote", NOTES),
     Directive(
         "BrotliCompressionQuality", Args.TAKE1, SERVER_VHOST, values.server(QUALITY, values.number(0, 11)),
         help="0, fast, to 11, small",
@@ -21,9 +21,5 @@ DIRECTIVES: tuple[Directive, ...] = (
         "BrotliCompressionMaxInputBlock", Args.TAKE1, SERVER_VHOST, values.server(BLOCK, values.number(16, 24)),
         help="Maximum input block size between 16 and 24",
     ),
-    Directive(
-        "BrotliAlterETag", Args.TAKE1, SERVER_VHOST,
-        values.server(ALTER_ETAG, values.choice({word: word for word in ("addsuffix", "nochange", "remove")})),
-        help="AddSuffix, NoChange or Remove: what becomes of entity tags",
-    ),
+    alter_etag("BrotliAlterETag", ALTER_ETAG),
 )  # fmt: skip

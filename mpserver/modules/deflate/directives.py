@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mpserver.config.override import Override
 from mpserver.config.registry import EVERYWHERE, SERVER_VHOST, Args, Call, Directive
-from mpserver.modules import compression_notes, values
+from mpserver.modules import values
+from mpserver.modules.compression_directives import alter_etag, filter_note
 from mpserver.modules.deflate import (
     ALTER_ETAG,
     INFLATE_BURST,
@@ -28,10 +29,7 @@ def _buffer(call: Call) -> None:
 
 
 DIRECTIVES: tuple[Directive, ...] = (
-    Directive(
-        "DeflateFilterNote", Args.TAKE12, SERVER_VHOST, compression_notes.directive(NOTES),
-        help="Input, Output or Ratio, and the name of a note for it",
-    ),
+    filter_note("DeflateFilterNote", NOTES),
     Directive(
         "DeflateWindowSize", Args.TAKE1, SERVER_VHOST, values.server(WINDOW, _window),
         help="a power of two, 1 to 15: how far back repetitions are looked for",
@@ -45,11 +43,7 @@ DIRECTIVES: tuple[Directive, ...] = (
         "DeflateCompressionLevel", Args.TAKE1, SERVER_VHOST, values.server(LEVEL, values.number(1, 9)),
         help="1, fast, to 9, small",
     ),
-    Directive(
-        "DeflateAlterETag", Args.TAKE1, SERVER_VHOST,
-        values.server(ALTER_ETAG, values.choice({word: word for word in ("addsuffix", "nochange", "remove")})),
-        help="AddSuffix, NoChange or Remove: what becomes of entity tags",
-    ),
+    alter_etag("DeflateAlterETag", ALTER_ETAG),
     Directive(
         "DeflateInflateLimitRequestBody", Args.TAKE1, EVERYWHERE,
         values.directory(INFLATE_LIMIT, values.number(0)), Override.ALL,
