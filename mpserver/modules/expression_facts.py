@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from mpserver.api import cgi_variables
 from mpserver.config.expression_names import HEADERS
+from mpserver.modules import clients
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -119,13 +120,6 @@ def _connection(find: Callable[[Any], Any]) -> Callable[[Request], str]:
     return lambda req: str(find(req.mp_link.connection()))
 
 
-def _client(req: Request) -> str:
-    seen = req.mp_head_depends
-    found = req.useragent_ip
-    req.mp_head_depends = seen
-    return found
-
-
 def _unseen(find: Callable[[Request], str | None]) -> Callable[[Request], str | None]:
     """The same for what looks at the connection on its way."""
 
@@ -175,7 +169,7 @@ _VARIABLES: Mapping[str, Callable[[Any], str | None]] = {
     "LAST_MODIFIED": lambda req: _when(req.mp_mtime),
     "PATH_INFO": lambda req: req.mp_path_info,
     "QUERY_STRING": lambda req: req.args,
-    "REMOTE_ADDR": _client,
+    "REMOTE_ADDR": clients.address,
     "REMOTE_HOST": _unseen(lambda req: req.mp_get_remote_host()),
     "REMOTE_IDENT": lambda _req: "",
     "REMOTE_PORT": _connection(lambda connection: connection.client_addr[1]),
