@@ -53,17 +53,21 @@ class Answer(NamedTuple):
         """The values of a field, in their order."""
         return [value for key, value in self.fields if key.lower() == name]
 
+    def words(self, name: str) -> list[str]:
+        """The elements of a field that is a list of words (RFC 9110 5.6.1), in lower case."""
+        return [word.strip().lower() for value in self.all(name) for word in value.split(",")]
+
     @property
     def is_kept(self) -> bool:
         """Whether the connection is kept (RFC 9112 9.3)."""
-        words = {word.strip().lower() for value in self.all("connection") for word in value.split(",")}
+        words = self.words("connection")
         return "close" not in words and (self.minor > 0 or "keep-alive" in words)
 
     def body(self, is_head: bool) -> Body | None:
         """What reads the body; None: it ends with the connection (RFC 9112 6.3). :raises Broken: nobody knows."""
         if is_head or self.status in (204, 304) or self.status < 200:
             return LengthBody(0)
-        codings = [word.strip().lower() for value in self.all("transfer-encoding") for word in value.split(",")]
+        codings = self.words("transfer-encoding")
         if codings:
             if codings != ["chunked"]:
                 raise Broken(f"a Transfer-Encoding that is not known: {', '.join(codings)}")
@@ -117,7 +121,7 @@ def tell(req: Request, answer: Answer) -> None:
     req.mp_status = answer.status
     req.mp_status_line = f"{answer.status} {answer.phrase}"
     req.mp_content_type, req.mp_content_encoding, req.mp_content_languages = None, None, ()
-    left = HOP_BY_HOP.union(word.strip().lower() for value in answer.all("connection") for word in value.split(","))
+    left = HOP_BY_HOP.union(answer.words("connection"))
     table = req.mp_headers_out_table()
     chunked = bool(answer.all("transfer-encoding"))
     origin = {"date": "", "server": ""}

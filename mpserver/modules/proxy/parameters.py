@@ -18,14 +18,6 @@ def _flag(call: Call, word: str) -> bool:
     return word.lower() == "on"
 
 
-def _number(least: int, most: int) -> Read:
-    return values.number(least, most)
-
-
-def _time(call: Call, word: str) -> float:
-    return values.seconds(call, word)
-
-
 def _milliseconds(call: Call, word: str) -> float:
     """A time whose number alone counts milliseconds (acquire)."""
     return int(word) / 1000 if word.isdecimal() and word.isascii() and len(word) < 10 else values.seconds(call, word)
@@ -83,25 +75,21 @@ def _method(call: Call, word: str) -> str:
     return word
 
 
-def _text(call: Call, word: str) -> str:
-    return values.filled(call, word)
-
-
 #: What is said of one server.
 OF_SERVER: Mapping[str, Read] = {
-    "timeout": _time,
-    "connectiontimeout": _time,
-    "retry": _number(0, 1 << 31),
-    "ttl": _number(0, 1 << 31),
+    "timeout": values.seconds,
+    "connectiontimeout": values.seconds,
+    "retry": values.number(0, 1 << 31),
+    "ttl": values.number(0, 1 << 31),
     "keepalive": _flag,
     "disablereuse": _flag,
     "enablereuse": _flag,
-    "max": _number(1, 1 << 16),
+    "max": values.number(1, 1 << 16),
     "acquire": _milliseconds,
     "upgrade": _upgrade,
-    "responsefieldsize": _number(512, 1 << 20),
+    "responsefieldsize": values.number(512, 1 << 20),
     "loadfactor": _factor,
-    "lbset": _number(0, 99),
+    "lbset": values.number(0, 99),
     "route": _route,
     "redirect": _route,
     "status": _status,
@@ -111,15 +99,15 @@ OF_SERVER: Mapping[str, Read] = {
 #: What is said of a balancer.
 OF_BALANCER: Mapping[str, Read] = {
     "lbmethod": _method,
-    "maxattempts": _number(0, 1 << 16),
+    "maxattempts": values.number(0, 1 << 16),
     "nofailover": _flag,
-    "stickysession": _text,
-    "stickysessionsep": _text,
+    "stickysession": values.filled,
+    "stickysessionsep": values.filled,
     "scolonpathdelim": _flag,
     "failonstatus": _statuses,
     "failontimeout": _flag,
     "forcerecovery": _flag,
-    "timeout": _time,
+    "timeout": values.seconds,
 }
 
 #: What makes no difference here: memory and connections are bounded by other means.
