@@ -8,14 +8,16 @@ from mpserver.http1.dates import http_date
 from mpserver.http1.wire import encoded
 
 
-def add(cookies: dict[str, str], text: str) -> None:
-    """Make a cookie of ``NAME:VALUE:DOMAIN:minutes:path:secure:httponly:samesite``, or with ``;`` before and between.
+def parts(text: str) -> list[str]:
+    """What a cookie is said to be: ``NAME:VALUE:DOMAIN:...``, or with ``;`` before and between."""
+    return text[1:].split(";") if text.startswith(";") else text.split(":")
 
-    The first of a name counts.
-    """
-    parts = text[1:].split(";") if text.startswith(";") else text.split(":")
-    parts += [""] * (8 - len(parts))
-    name, value, domain, minutes, path, secure, http_only, same_site = parts[:8]
+
+def add(cookies: dict[str, str], text: str) -> None:
+    """Make a cookie of ``NAME:VALUE:DOMAIN:minutes:path:secure:httponly:samesite``; the first of a name counts."""
+    words = parts(text)
+    words += [""] * (8 - len(words))
+    name, value, domain, minutes, path, secure, http_only, same_site = words[:8]
     if not name or name in cookies:
         return
     written = f"{name}={value}; path={path or '/'}; domain={domain}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from mpserver.errors import ConfigError
 from mpserver.modules.core import errorpage
-from mpserver.modules.rewrite import Flags, templates
+from mpserver.modules.rewrite import Flags, cookies, templates
 from mpserver.typing import Any
 
 #: What a flag does to those before it; it gets its name and value.
@@ -65,8 +65,7 @@ def _variable(flags: Flags, name: str, value: str) -> Flags:
 
 
 def _cookie(flags: Flags, name: str, value: str) -> Flags:
-    parts = value[1:].split(";") if value.startswith(";") else value.split(":")
-    if len(parts) < 3:
+    if len(cookies.parts(value)) < 3:
         raise ConfigError(f"RewriteRule: the flag {name} needs a domain: write {name}=NAME:VALUE:DOMAIN")
     return flags._replace(cookies=(*flags.cookies, templates.read(value)))
 
