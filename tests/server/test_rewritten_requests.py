@@ -45,6 +45,14 @@ RewriteRule ^/closed/way$ /shut/page.txt [L]
 <Directory "${WWW}/front">
     AllowOverride FileInfo
 </Directory>
+<Directory "${WWW}/first">
+    RewriteEngine On
+    RewriteRule .* /one/app.py/${program:self}?first [L]
+</Directory>
+<Directory "${WWW}/second">
+    RewriteEngine On
+    RewriteRule .* /one/app.py/${program:self}?second [L]
+</Directory>
 <Directory "${WWW}/shut">
     Require all denied
 </Directory>
@@ -112,6 +120,7 @@ while read key; do
     case $key in
         unknown) echo NULL;;
         dies) exit 1;;
+        self) echo $$;;
         *) echo "mapped-$key";;
     esac
 done
@@ -120,6 +129,7 @@ done
 FILES = {
     "page.txt": "the page", "one/app.py": APP, "two/app.py": APP, "front/.htaccess": HTACCESS, "front/real.txt": "real",
     "early/early.py": EARLY, "map.sh": MAP, "pages.txt": "# pages\nstart first\n", "shut/page.txt": "shut",
+    "first/x": "", "first/y": "", "second/x": "",
     "guarded/.htaccess": "RewriteEngine On\nRewriteRule .* /one/app.py\n", "guarded/page.txt": "guarded",
 }  # fmt: skip
 
@@ -216,6 +226,19 @@ def test_a_program_answers(server: Server) -> None:
     assert told(server, "/program/dies")["info"] == "/nothing"
     server.wait_for_log("can't look in the map program: the program has ended")
     assert told(server, "/program/again")["info"] == "/mapped-again"
+
+
+def test_a_program_runs_once_for_all_directories(server: Server) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    found = []
+    try:
+        for path in ("/first/x", "/second/x", "/first/y"):
+            connection.request("GET", path)
+            found.append(json.loads(connection.getresponse().read()))
+    finally:
+        connection.close()
+    assert [its["args"] for its in found] == ["first", "second", "first"]
+    assert len({its["info"] for its in found}) == 1, found
 
 
 def test_a_text_is_read_again_when_it_changes(server: Server) -> None:

@@ -8,13 +8,14 @@ from mpserver.api import constants
 from mpserver.api.error_log import ERROR
 from mpserver.modules.core.options import Option, effective
 from mpserver.modules.hooks import Planning, Step
-from mpserver.modules.rewrite import DIRECTORY, DirectoryRules, of_server
+from mpserver.modules.rewrite import DIRECTORY, DirectoryRules, Rule, of_server
 from mpserver.modules.rewriting import LeadsTo, Rewriter, Rewritten
-from mpserver.typing import TYPE_CHECKING, Any
+from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
     from mpserver.config.server import Server
+    from mpserver.modules.rewrite.expansion import Maps
     from mpserver.modules.rewrite.rules import Ready
 
 #: The handler of requests that go on as others; their file's name is `PREFIX` and the URI.
@@ -33,17 +34,33 @@ def rewrite_request(server: Server) -> Rewriter | None:
         from mpserver.modules.rewrite import outcome  # (few servers have rules)
 
         if rules is None:
-            rules = _ready(own.rules, server)
+            rules = _ready(own.rules, _opened(server))
         return outcome.of_server(req, rules, own)
 
     return rewrite
 
 
-def _ready(rules: tuple[Any, ...], server: Server) -> tuple[Ready, ...]:
-    from mpserver.modules.rewrite import maps
+def _ready(rules: tuple[Rule, ...], maps: Maps) -> tuple[Ready, ...]:
     from mpserver.modules.rewrite.rules import made_ready
 
-    return made_ready(rules, {name: maps.opened(its) for name, its in of_server(server).maps.items()})
+    return made_ready(rules, maps)
+
+
+def _opened(server: Server) -> Maps:
+    """The maps of a server."""
+    from mpserver.modules.rewrite import maps
+
+    return {name: maps.opened(its) for name, its in of_server(server).maps.items()}
+
+
+def _maps(planning: Planning) -> Maps:
+    """The maps of a server for all its sections: a program runs once, and a file is read once, for all plans."""
+    kept: dict[int, Maps] = planning.engine.kept.setdefault("rewrite", {})
+    number = planning.server.number  # (hosts whose directories depend on their names are many of one number)
+    found = kept.get(number)
+    if found is None:
+        found = kept.setdefault(number, _opened(planning.server))
+    return found
 
 
 def _of(planning: Planning) -> DirectoryRules | None:
@@ -63,7 +80,7 @@ def fixups(planning: Planning) -> Step | None:
         return _forbidden
     from mpserver.modules.rewrite import outcome  # (as above)
 
-    rules = _ready(own.rules, planning.server)
+    rules = _ready(own.rules, _maps(planning))
 
     def rewrite(req: Request) -> int:
         found = outcome.of_directory(req, rules, own, False)
@@ -98,7 +115,7 @@ def leads_to(planning: Planning) -> LeadsTo | None:
         return None
     from mpserver.modules.rewrite import outcome  # (as above)
 
-    rules = _ready(own.rules, planning.server)
+    rules = _ready(own.rules, _maps(planning))
 
     def look(req: Request) -> str | None:
         found = outcome.of_directory(req, rules, own, True)
