@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from modules.scopes import REGISTRY, Scope, in_directory, within
+from mpserver.api.entity_tag import INODE, MTIME, SIZE
 from mpserver.config.override import Override
 from mpserver.config.registry import (
     Args,
@@ -396,3 +397,10 @@ def test_known_modules() -> None:
         "mime_module", "authn_core_module", "authz_core_module", "authz_user_module", "authz_groupfile_module",
         "auth_basic_module", "log_config_module", "logio_module", "version_module", "python_module",
     }  # fmt: skip
+
+
+def test_what_a_scope_adds_to_its_own_tags_is_added_to_for_those_inside() -> None:
+    outer, inner = in_directory("FileETag INode +Size"), in_directory("FileETag +MTime")
+    # (as httpd: the tag of a file there has all three)
+    assert outer.merged(inner)[core.FILE_ETAG].effective == INODE | SIZE | MTIME
+    assert outer.merged(in_directory("FileETag -Size"))[core.FILE_ETAG].effective == INODE

@@ -29,5 +29,5 @@ def merge(outer: FileETag, inner: FileETag) -> FileETag:
     if inner.own is not None:
         return inner
     if outer.own is not None:
-        return FileETag((outer.own & ~inner.remove) | inner.add)
+        return FileETag((outer.effective & ~inner.remove) | inner.add)
     return FileETag(None, (outer.add & ~inner.remove) | inner.add, (outer.remove & ~inner.add) | inner.remove)
