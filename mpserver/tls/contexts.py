@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from mpserver.tls.profile import PROTOCOLS, Profile, Revocation, Verify
+from mpserver.tls import tickets
+from mpserver.tls.profile import PROTOCOLS, Profile, Revocation, Verify, to_plain
 from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ def make(profile: Profile, read: Read) -> ssl.SSLContext:
                 context.load_dh_params(name)
             except (ssl.SSLError, OSError) as error:
                 raise ContextError(f"these are no parameters of Diffie-Hellman: {error}") from error
+    if profile.tickets and profile.secret >= 0:
+        # (equal numbers of files are equal files: what hosts have in common is all of what they say of TLS)
+        tickets.share(context, read(profile.secret)[0], repr(to_plain(profile)).encode())
     return context
 
 

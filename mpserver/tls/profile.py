@@ -56,6 +56,8 @@ class Profile(NamedTuple):
     #: Whether our order of ciphers counts, and not the client's.
     own_order: bool = False
     tickets: bool = True
+    #: The secret that the keys of tickets are made of: the number of what was read; -1: each context has its own.
+    secret: int = -1
     verify: int = Verify.NONE
     depth: int = 1
     #: The certificates of authorities that clients' ones are checked by: the number of what was read, -1: none.
@@ -74,7 +76,7 @@ class Profile(NamedTuple):
     def files(self) -> tuple[int, ...]:
         """The numbers of the files that it is made of."""
         pairs = (number for pair in self.certificates for number in pair)
-        return (*pairs, *(number for number in (self.authorities, self.revoked, self.dh) if number >= 0))
+        return (*pairs, *(number for number in (self.secret, self.authorities, self.revoked, self.dh) if number >= 0))
 
     def asks(self) -> tuple[object, ...]:
         """What it asks of clients."""

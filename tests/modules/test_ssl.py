@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from modules.scopes import Scope, in_directory, within
+from mpserver.config import records
 from mpserver.errors import ConfigError
 from mpserver.modules import ssl
 from mpserver.modules.ssl import Option, effective
+from mpserver.modules.ssl.phrases import Phrases
+from mpserver.modules.ssl.profiles import Encryption, Files
+from mpserver.modules.ssl.renewal import Renewal
 from mpserver.modules.ssl.require import compared, compile_expression
+from mpserver.tls.tickets import SECRET
 
 
 @pytest.mark.parametrize(
@@ -51,7 +57,7 @@ def test_refused(line: str, told: str) -> None:
     [
         "SSLSessionCache shmcb:/run/x(512000)", "SSLSessionCacheTimeout 300", "SSLUseStapling On",
         "SSLStaplingCache shmcb:x",
-        "SSLStaplingResponderTimeout 5", "SSLSessionTicketKeyFile x", "SSLEngine optional",
+        "SSLStaplingResponderTimeout 5", "SSLEngine optional",
         "SSLOpenSSLConfCmd Curves X25519:P-256",
         "SSLCADNRequestFile x", "SSLCipherSuite PROFILE=SYSTEM", "SSLProtocol TLSv1.2 TLSv1.3",
     ],
@@ -66,6 +72,7 @@ def test_taken_with_a_warning(line: str) -> None:
         "SSLRandomSeed startup builtin", "SSLRandomSeed connect file:/dev/urandom 512", "SSLCompression off",
         "SSLInsecureRenegotiation off", "SSLCryptoDevice builtin", "SSLFIPS off", "SSLUseStapling off",
         "SSLOCSPEnable off",
+        "SSLSessionTicketKeyFile x",
         "SSLHonorCipherOrder on", "SSLSessionTickets off", "SSLStrictSNIVHostCheck on", "SSLCipherSuite HIGH:!aNULL",
     ],
 )  # fmt: skip
@@ -145,3 +152,22 @@ def test_no_expressions(expression: str) -> None:
 
 def test_longer_words_are_greater() -> None:
     assert (compared("9", "10"), compared("128", "56"), compared("b", "a"), compared("a", "a")) == (-1, 1, 1, 0)
+
+
+def test_tickets_get_other_keys_each_day() -> None:
+    encryption = Encryption({}, Files(Phrases()))
+    secret = encryption.files.own_secret()
+    assert encryption.files.own_secret() == secret
+    fd = records.write(None, [], {})
+    try:
+        records.renew(fd, encryption.files.pieces)
+        first = records.Records(fd).piece(secret)
+        renewal = Renewal(encryption, fd, lambda _level, text: pytest.fail(text))
+        for hours in (0, 23):
+            renewal.expire(hours * 3600.0)
+            assert records.Records(fd).piece(secret) == first
+        renewal.expire(24 * 3600.0)
+        assert len(first) == len(records.Records(fd).piece(secret)) == SECRET
+        assert records.Records(fd).piece(secret) != first
+    finally:
+        os.close(fd)

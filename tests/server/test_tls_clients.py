@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import ssl
 from collections.abc import Iterator
@@ -207,3 +208,25 @@ def test_hosts_that_ask_for_different_clients_share_nothing(secure: Secure, tmp_
     with secure.client("bert").connect("sections.example") as connection:
         assert connection.get("/page.txt").status == 200
         assert connection.get("/page.txt", host="all.example").status == 421
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_session_of_a_host_that_asks_for_less_is_not_resumed(secure: Secure, version: ssl.TLSVersion) -> None:
+    for name, is_served in (("", False), ("bert", True)):
+        client = secure.client(name)
+        client.context.maximum_version = version
+        with client.connect("sections.example") as connection:
+            assert connection.get("/page.txt").status == 200
+            session = connection.sock.session
+        with client.connect("sections.example", session=session) as connection:
+            assert connection.get("/page.txt").status == 200
+        if is_served:
+            with client.connect("all.example", session=session) as connection:
+                assert connection.get("/page.txt").status == 200
+                assert not connection.sock.session_reused
+        else:
+            with (
+                pytest.raises((ssl.SSLError, ConnectionError, http.client.HTTPException)),
+                client.connect("all.example", session=session) as connection,
+            ):
+                connection.get("/page.txt")

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -214,6 +215,7 @@ def test_the_end_is_told(secure: Secure) -> None:
 
 
 def test_slow_readers_get_all(secure: Secure) -> None:
+    secure.client.get("a.example", "/app")  # (so that it takes no second below, while nobody reads)
     for first in ("/page.txt", "/other"):
         with secure.client.connect("a.example") as connection:
             connection.get(first)
@@ -228,19 +230,22 @@ def test_slow_readers_get_all(secure: Secure) -> None:
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_sessions_are_resumed(secure: Secure, version: ssl.TLSVersion) -> None:
+def test_sessions_are_resumed_wherever_they_come_to(secure: Secure, version: ssl.TLSVersion) -> None:
+    if sys.version_info[:2] == (3, 12) and secure.server.backend == "own":
+        pytest.skip("isolated interpreters of this Python load no ctypes: the keys of tickets are each one's own")
     client = Client(secure.client.port, secure.authority.file, newest=version)
     with client.connect("a.example") as connection:
         connection.get("/app")
         session = connection.sock.session
     assert session is not None
-
-    def resumed() -> bool:
+    speakers = set()
+    for path in ("/app", "/other", "/page.txt") * 6:
         with client.connect("a.example", session=session) as connection:
-            assert connection.get("/app").status == 200
-            return bool(connection.sock.session_reused)
-
-    wait_for(resumed, "a session that is resumed")
+            reply = connection.get(path)
+            assert reply.status == 200
+            speakers.add(reply.text)
+            assert connection.sock.session_reused, (path, speakers)
+    assert len(speakers) > 2
 
 
 def test_old_protocols_are_refused(secure: Secure) -> None:
@@ -393,6 +398,10 @@ def test_a_browser(development: tuple[Server, int], tmp_path: Path) -> None:
         (
             "SSLCertificateFile ${CA}/first.pem\nSSLCertificateKeyFile ${CA}/first.key\nSSLVerifyClient require",
             "SSLCACert",
+        ),
+        (
+            "SSLCertificateFile ${CA}/first.pem\nSSLSessionTicketKeyFile /dev/null",
+            "openssl rand -out",
         ),
     ],
 )

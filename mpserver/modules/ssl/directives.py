@@ -206,6 +206,10 @@ def _dh(call: Call, value: str) -> None:
     call.server[ssl.DH_FILE] = _place(call, value)
 
 
+def _ticket_keys(call: Call) -> None:
+    call.server[ssl.TICKET_KEYS] = _place(call, call.args[0])
+
+
 def _limit(lowest: bool) -> Callable[[Call, str], None]:
     def apply(call: Call, value: str) -> None:
         names = {name.lower(): place for place, name in enumerate(PROTOCOLS)}
@@ -274,6 +278,9 @@ DIRECTIVES: tuple[Directive, ...] = (
     Directive("SSLCipherSuite", Args.TAKE12, EVERYWHERE, _ciphers, Override.AUTHCONFIG, "[SSL|TLSv1.3] and ciphers"),
     Directive("SSLHonorCipherOrder", Args.FLAG, SERVER_VHOST, values.server(ssl.OWN_ORDER, values.flag)),
     Directive("SSLSessionTickets", Args.FLAG, SERVER_VHOST, values.server(ssl.TICKETS, values.flag)),
+    Directive(
+        "SSLSessionTicketKeyFile", Args.TAKE1, SERVER_VHOST, _ticket_keys, help="a file with 48 random bytes or more"
+    ),
     Directive("SSLStrictSNIVHostCheck", Args.FLAG, SERVER_VHOST, values.server(ssl.STRICT_SNI, values.flag)),
     Directive(
         "SSLVHostSNIPolicy",

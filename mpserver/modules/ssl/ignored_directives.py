@@ -45,13 +45,6 @@ IGNORED_DIRECTIVES: tuple[Directive, ...] = (
     _taken("SSLRandomSeed", Args.TAKE23, SERVER_ONLY, lambda _call: None, "when, a source, and how many bytes"),
     _taken("SSLSessionCache", Args.TAKE1, SERVER_ONLY, _ignored(_SESSIONS), "a kind of cache"),
     _taken("SSLSessionCacheTimeout", Args.TAKE1, SERVER_VHOST, _ignored(_SESSIONS), "seconds"),
-    _taken(
-        "SSLSessionTicketKeyFile",
-        Args.TAKE1,
-        SERVER_VHOST,
-        _ignored("Python's ssl takes no keys for tickets, so each interpreter has its own"),
-        "a file",
-    ),
     _taken("SSLUseStapling", Args.FLAG, SERVER_VHOST, _stapling),
     _taken("SSLStaplingCache", Args.TAKE1, SERVER_ONLY, _ignored(_NO_STAPLES), "a kind of cache"),
     *(

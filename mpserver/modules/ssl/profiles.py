@@ -14,6 +14,7 @@ from mpserver.modules import core, ssl
 from mpserver.modules.ssl import Place, auto
 from mpserver.modules.ssl.phrases import Phrases
 from mpserver.modules.ssl.pieces import packed, unpacked
+from mpserver.tls import tickets
 from mpserver.tls.profile import (
     DEFAULT_CIPHERS,
     DEFAULT_PROTOCOLS,
@@ -32,6 +33,8 @@ class Files:
         #: What makes each piece: the names of the files that are read one after the other, and whether it is a key.
         self.sources: list[tuple[tuple[str, ...], bool]] = []
         self.pieces: list[bytes] = []
+        #: The number of the secret that the keys of tickets are made of, where no file says one; -1: none does.
+        self.secret = -1
         self._phrases = phrases
 
     def number(self, *places: Place, key: bool = False, server: str = "", dialog: str = "") -> int:
@@ -50,6 +53,26 @@ class Files:
             self.sources.append((names, key))
             self.pieces.append(content)
         return found
+
+    def own_secret(self) -> int:
+        """The number of a secret of this server, which no file holds (`mpserver.tls.tickets`)."""
+        if self.secret < 0:
+            self.secret = len(self.pieces)
+            self.sources.append(((), False))
+            self.pieces.append(os.urandom(tickets.SECRET))
+        return self.secret
+
+    def ticket_keys(self, place: Place) -> int:
+        """The number of the secret that a file holds. :raises ConfigError: it can't be read, or is too short."""
+        number = self.number(place)
+        if len(self.pieces[number]) < tickets.SECRET:
+            raise ConfigError(
+                f"SSLSessionTicketKeyFile {place.path} has to hold {tickets.SECRET} random bytes or more: make it by "
+                f"'openssl rand -out {place.path} {tickets.SECRET}'",
+                place.file,
+                place.line,
+            )
+        return number
 
     def read(self, number: int, is_key: bool = False) -> tuple[bytes, str]:
         """See `mpserver.tls.contexts.Read`."""
@@ -160,6 +183,10 @@ def _profile(server: Server, files: Files, dialog: str, policy: str, folder: str
             server.defn_line,
         )
     own = server.base[ssl.VERIFY_CLIENT]
+    secret = -1
+    if conf[ssl.TICKETS]:
+        its_keys = conf[ssl.TICKET_KEYS]
+        secret = files.own_secret() if its_keys is None else files.ticket_keys(its_keys)
     dh = conf[ssl.DH_FILE]
     return Profile(
         tuple(pairs),
@@ -168,6 +195,7 @@ def _profile(server: Server, files: Files, dialog: str, policy: str, folder: str
         conf[ssl.SUITES],
         conf[ssl.OWN_ORDER],
         conf[ssl.TICKETS],
+        secret,
         # (only some directories want one: the handshake asks for it, and they see whether it came)
         int(Verify.REQUIRE if own == Verify.REQUIRE else Verify.OPTIONAL if verify else Verify.NONE),
         max(_told(server, ssl.VERIFY_DEPTH)) if verify else 1,

@@ -13,12 +13,14 @@ from mpserver.api import error_log
 from mpserver.config import records
 from mpserver.modules.ssl.pieces import packed, unpacked
 from mpserver.modules.ssl.profiles import Encryption
-from mpserver.tls import certificate, contexts
+from mpserver.tls import certificate, contexts, tickets
 from mpserver.tls.profile import Profile
 from mpserver.typing import Any
 
 #: Seconds between two looks, at least; and for each file, so that thousands cost next to nothing.
 INTERVAL = 1.0
+#: Seconds after which the keys of tickets are other ones: who gets them can read what was said by older ones.
+TICKETS = 24 * 3600.0
 FOR_EACH = 0.0005
 
 #: What shows that a file is another one.
@@ -40,6 +42,8 @@ class Renewal:
         self._seen = list(self._looks)
         #: When they are looked at next, ``time.monotonic()``.
         self.deadline = 0.0
+        #: When tickets get other keys; None: with the first look.
+        self._rotation: float | None = None
 
     def due(self, now: float) -> None:
         """Look, if it is time."""
@@ -50,6 +54,11 @@ class Renewal:
         """It is time, see `mpserver.system.loop.Timed`."""
         self.deadline = now + self._interval
         self.look()
+        if self._rotation is None:
+            self._rotation = now + TICKETS
+        elif now >= self._rotation:
+            self._rotation = now + TICKETS
+            self._rotate()
 
     def look(self) -> None:
         """Take what has changed, once it changes no more: a certificate and its key are written one after the other."""
@@ -73,6 +82,17 @@ class Renewal:
             self._log(error_log.ERROR, f"{names} changed, but can't be kept: {error.strerror}")
             return
         self._log(error_log.NOTICE, f"{names} changed: new connections get what is there now")
+
+    def _rotate(self) -> None:
+        """Another secret for the keys of tickets: what clients hold is resumed no more."""
+        if self._encryption.files.secret < 0:
+            return
+        pieces = self._read([])
+        pieces[self._encryption.files.secret] = os.urandom(tickets.SECRET)
+        try:
+            records.renew(self._fd, pieces)
+        except OSError as error:
+            self._log(error_log.ERROR, f"the keys of TLS tickets can't be renewed: {error.strerror}")
 
     def ends(self) -> list[dict[str, Any]]:
         """Until when the certificates are good that are served: their files, and seconds since the epoch."""
