@@ -231,6 +231,10 @@ class Lock:
             self.fd = -1  # somebody has closed it: then it is free for others
             self.gate.release()
 
+    def is_owned_by(self, owner: object) -> bool:
+        """Whether an owner, as `take` has it, holds the lock."""
+        return owner in self._owners
+
     def _lock_file(self, how: int = fcntl.LOCK_EX) -> bool:
         """Lock the file. :returns: False where others have it, and ``how`` says not to wait."""
         while True:
@@ -336,6 +340,8 @@ class RequestLock:
 
     def free(self) -> bool:
         """Give the lock back however often it was taken. :returns: whether it was held."""
+        if not self._lock.is_owned_by(self):
+            return False  # (which is the rule at the end of a request)
         try:
             self._lock.give(self)
         except RuntimeError:
