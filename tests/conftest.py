@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import pytest
 from hypothesis import HealthCheck, settings
 
-from support import redis, smtp
+from support import bytecode, redis, smtp
 from support.processes import adopt_orphans, nothing_outlives
 from support.server import Server
 
@@ -32,6 +32,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("mpserver")
     group.addoption("--part", choices=("together", "alone"), help="leave out the tests marked alone, or all others")
     group.addoption("--results", metavar="FILE", help="append the counts, and the names of tests that failed, to FILE")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have bytecode at hand before servers, and the helpers of xdist, start."""
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    if config.pluginmanager.hasplugin("cacheprovider"):
+        bytecode.keep(config.cache.mkdir("bytecode"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -6,11 +6,12 @@ import smtplib
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
 
-from support.processes import adopt_orphans, alive, nothing_outlives
+from support.processes import adopt_orphans, alive, nothing_outlives, run_code
 from support.server import Port
 from support.smtp import Sink
 from support.waiting import wait_for
@@ -53,3 +54,9 @@ def test_the_mail_server_keeps_what_it_gets(mail_server: Sink) -> None:
     [mail] = mail_server.mails
     assert (mail.sender, mail.recipients) == ("a@example.org", ["b", "c"])
     assert mail.text == "Subject: dots\n\n.\n..\nend"
+
+
+@pytest.mark.parametrize("module", ["mpserver.cli.main", "mod_python.apache", "argparse"])
+def test_what_servers_import_has_been_compiled(module: str) -> None:
+    loaded = run_code(f"import {module}, sys; print(sys.modules['{module}'].__spec__.cached)").strip()
+    assert Path(loaded).is_file()
