@@ -13,11 +13,17 @@ PATIENCE = 30.0
 
 
 def wait_for(condition: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
-    """Call ``condition`` until it is true, and return its value; AssertionError names ``what`` was awaited."""
-    deadline = time.monotonic() + patience
+    """Call ``condition`` until it is true, and return its value; AssertionError names ``what`` was awaited.
+
+    What takes long to look at is looked at less often: the server that it waits for has the same few cores.
+    """
+    began = time.monotonic()
+    deadline = began + patience
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited {patience:g} s for {what}"
-        time.sleep(0.005)
+        now = time.monotonic()
+        assert now < deadline, f"waited {patience:g} s for {what}"
+        time.sleep(min(max(0.005, now - began), 0.1))
+        began = time.monotonic()
     return value
 
 
