@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -36,10 +36,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have bytecode at hand before servers, and the helpers of xdist, start."""
-    if hasattr(config, "workerinput") or config.option.collectonly:
-        return
-    if config.pluginmanager.hasplugin("cacheprovider"):
+    if not hasattr(config, "workerinput") and config.pluginmanager.hasplugin("cacheprovider"):
         bytecode.keep(config.cache.mkdir("bytecode"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the tests as pytest rewrites them, which is most of the work of finding them."""
+    with bytecode.written():
+        return (yield)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

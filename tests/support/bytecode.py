@@ -6,11 +6,13 @@ and each subinterpreter in it, compiles all that it imports: two thirds of what 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 
 from support.processes import PROJECT
@@ -20,16 +22,26 @@ LEFT_OUT = ("test", "tests", "idlelib", "lib2to3", "tkinter", "turtledemo", "sit
 
 
 def keep(folder: Path) -> None:
-    """Compile what servers import, where that has changed, into a folder that this process's children look into.
+    """Compile what servers import, where that has changed, into a folder that this process and its children look into.
 
     They write none themselves: what a test changes within a second would be taken for what it was before.
     """
-    os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
+    sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     _compile(*(str(PROJECT / name) for name in ("mpserver", "mod_python", "tests/support")))
     for name in ("stdlib", "purelib"):
         place = sysconfig.get_path(name)
         _compile("-x", f"^{re.escape(place)}(/.*)?/({'|'.join(LEFT_OUT)})/", place)
+
+
+@contextlib.contextmanager
+def written() -> Iterator[None]:
+    """Write what this process imports in the block (if there is a folder for that: not beside the sources)."""
+    former, sys.dont_write_bytecode = sys.dont_write_bytecode, sys.pycache_prefix is None
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = former
 
 
 def _compile(*arguments: str) -> None:
