@@ -9,6 +9,7 @@ never taken back: the connection's further requests go the same way.
 from __future__ import annotations
 
 import _socket
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from mpserver.system.thread_loop import SharedLoop
 from mpserver.tls.channel import Channel
 from mpserver.typing import Protocol
 
+#: Nobody is there any more (a socket says so whatever is waited for).
+GONE = select.EPOLLHUP | select.EPOLLERR
 #: How much is read from the server's side at a time.
 PIECE = 1 << 16
 #: How long a client may still read once the server's side has closed, in seconds; and be silent.
@@ -138,7 +141,7 @@ class Relay:
     """One client's connection, and the end of the pair that stands for it elsewhere."""
 
     __slots__ = (
-        "_asked", "_channel", "_hurried", "_inner", "_inner_events", "_lingering", "_outer_events", "_relays",
+        "_asked", "_channel", "_half", "_hurried", "_inner", "_inner_events", "_lingering", "_outer_events", "_relays",
         "_to_client", "_to_server", "_until", "deadline",
     )  # fmt: skip
 
@@ -150,6 +153,8 @@ class Relay:
         #: Whether the client spoke last.
         self._asked = asked
         self._hurried = self._lingering = False
+        #: The client has said all that it will say, and reads on.
+        self._half = False
         self._until = 0.0
         self.deadline = float("inf")
 
@@ -164,6 +169,9 @@ class Relay:
         self._guarded(self._carry)
 
     def _outside(self, event: int) -> None:
+        if self._half and event & GONE:
+            self.close()
+            return
         self._guarded(self._linger if self._lingering else self._carry)
 
     def _inside(self, event: int) -> None:
@@ -177,18 +185,17 @@ class Relay:
 
     def _carry(self) -> None:
         """Carry what there is, in both directions. :raises OSError: one side is gone."""
-        ended = self._inwards()
+        if self._inwards():
+            self._half = True
+            self._inner.shutdown(_socket.SHUT_WR)  # (it may wait for an answer: then it gets that)
         if self._outwards():
             self._finish()
-            return
-        if ended:
-            self.close()
             return
         self._wait()
 
     def _inwards(self) -> bool:
-        """What the client says. :returns: whether it has closed."""
-        while True:
+        """What the client says. :returns: whether it has just closed its direction."""
+        while not self._half:
             while self._to_server:
                 try:
                     self._to_server = self._to_server[self._inner.send(self._to_server) :]
@@ -201,6 +208,7 @@ class Relay:
             if not data:
                 return True
             self._to_server, self._asked = data, True
+        return False
 
     def _outwards(self) -> bool:
         """What the server's side says. :returns: whether it has closed, and all of it is sent."""
@@ -221,7 +229,7 @@ class Relay:
     def _wait(self) -> None:
         """Wait for what there is to wait for."""
         loop = self._relays.loop
-        outer = (0 if self._to_server else READ) | (WRITE if self._to_client else 0)
+        outer = (0 if self._to_server or self._half else READ) | (WRITE if self._to_client else 0)
         inner = (0 if self._to_client else READ) | (WRITE if self._to_server else 0)
         if outer != self._outer_events:
             self._outer_events = outer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -14,6 +15,7 @@ from conftest import StartServer
 from support.certificates import Authority, run
 from support.server import BACKENDS, EACH_IN_BOTH, Port, Reply, Server, receive_all
 from support.tls import Client
+from support.waiting import PATIENCE
 
 CONF = """
 LoadModule ssl_module modules/mod_ssl.so
@@ -68,6 +70,7 @@ PythonPath "['${WWW}'] + sys.path"
 """
 
 APP = """
+import contextlib
 import json
 from mod_python import apache
 
@@ -268,3 +271,34 @@ def test_who_speaks_none_loads_nothing_of_it(start_server: StartServer) -> None:
     )
     server = start_server(conf, {"loaded.py": LOADED}, backend="own")
     assert server.get("/").text == "loaded:"
+
+
+@pytest.mark.parametrize("goodbye", [True, False], ids=["said", "silent"])
+def test_a_client_that_says_no_more_reads_its_answer(secure: Secure, goodbye: bool) -> None:
+    """It closes its direction after a request, wherever that is served (RFC 9112 9.6, RFC 8446 6.1)."""
+    for path in ("/page.txt", "/app?size=300000", "/other?size=300000"):
+        assert secure.client.get("a.example", "/app").status == 200  # (there the next connection's TLS is spoken)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        spoken = secure.client.context.wrap_bio(incoming, outgoing, server_hostname="a.example")
+        with socket.create_connection(("127.0.0.1", secure.port), timeout=PATIENCE) as sock:
+            while True:
+                try:
+                    spoken.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    sock.sendall(outgoing.read())
+                    incoming.write(sock.recv(65536))
+            spoken.write(f"GET {path} HTTP/1.1\r\nHost: a.example\r\n\r\n".encode())
+            if goodbye:
+                with contextlib.suppress(ssl.SSLError):
+                    spoken.unwrap()
+            sock.sendall(outgoing.read())
+            sock.shutdown(socket.SHUT_WR)
+            incoming.write(receive_all(sock))
+        found = b""
+        with contextlib.suppress(ssl.SSLError):
+            while data := spoken.read(65536):
+                found += data
+        head, _, body = found.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 "), path
+        assert body == b"a page" if path == "/page.txt" else body.count(b"x") == 300_000, path
