@@ -17,6 +17,7 @@ from mpserver.modules.ssl.phrases import Phrases
 from mpserver.modules.ssl.profiles import Encryption, Files
 from mpserver.modules.ssl.renewal import Renewal
 from mpserver.modules.ssl.require import compared, compile_expression
+from mpserver.tls.profile import Certificate, Profile
 from mpserver.tls.tickets import SECRET
 
 
@@ -171,3 +172,14 @@ def test_tickets_get_other_keys_each_day() -> None:
         assert records.Records(fd).piece(secret) != first
     finally:
         os.close(fd)
+
+
+def test_a_certificate_that_cannot_be_read_has_no_end() -> None:
+    """OpenSSL takes some that the server's own reader does not: the others' ends are told all the same."""
+    renewal = object.__new__(Renewal)
+    profile = Profile((Certificate(0, 0), Certificate(1, 1)))
+    renewal._encryption = SimpleNamespace(profiles={"host": profile})  # type: ignore[assignment]
+    renewal._sources = [(("broken.pem",), False), (("empty.pem",), False)]
+    broken = b"-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n"
+    renewal._records = SimpleNamespace(piece=[broken, b""].__getitem__)  # type: ignore[assignment]
+    assert renewal.ends() == []

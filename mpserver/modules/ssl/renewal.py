@@ -101,8 +101,11 @@ class Renewal:
         found = []
         for number in numbers:
             chain = certificate.ders(self._records.piece(number))
-            if chain:
-                found.append({"file": self._sources[number][0][0], "ends": certificate.read(chain[0]).ends})
+            try:
+                ends = certificate.read(chain[0]).ends
+            except (IndexError, ValueError):
+                continue  # (OpenSSL takes some that are not read here: their date is not known then)
+            found.append({"file": self._sources[number][0][0], "ends": ends})
         return found
 
     def _read(self, changed: list[int]) -> list[bytes]:
