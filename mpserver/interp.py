@@ -26,9 +26,11 @@ from mpserver.application.misfit import Misfit
 from mpserver.application.output import PrintedOutput, server_of
 from mpserver.application.preloaded import Preloaded
 from mpserver.application.services import InterpreterServices
-from mpserver.ipc import messages
+from mpserver.errors import is_crowded
+from mpserver.ipc import messages, plain_data
 from mpserver.ipc.scoreboard import IDLE, Scoreboard, ScoreboardEntry
 from mpserver.modules import core
+from mpserver.modules.python.environment import has_account
 from mpserver.phases import facts
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.timeouts import Timeouts
@@ -74,6 +76,8 @@ class Interpreter(Requests):
         self.boot = boot
         self.interpreter_id = boot.interpreter_id
         self.home = boot.interpreter_id
+        #: Whether it runs under another account than its worker.
+        self._is_foreign = has_account(boot.interpreter_id.environment)
         self.draining = False
         self.loop = self.loop_type()
         self.inbox = inbox
@@ -196,6 +200,7 @@ class Interpreter(Requests):
 
     def run(self) -> None:
         """Import what PythonImport names, then serve until the worker says otherwise."""
+        self.thread = threading.get_ident()
         lend(self.services)
         size = self.boot.configuration.main.conf[core.THREAD_STACK_SIZE]
         if size:
@@ -282,19 +287,27 @@ class Interpreter(Requests):
         self.send(messages.Message(kind, number=number, state=state.encode("utf-8", "replace")))
 
     def send(self, message: messages.Message) -> None:
-        """Send the router a message; for any thread."""
+        """Send the router a message; for any thread. It is sent later where no descriptor is left for its way.
+
+        :raises OSError: the same of one that has a descriptor itself, which stays the caller's.
+        """
         try:
             messages.send(self.inbox, message)
-        except OSError:
-            self.loop.stop()  # the worker is gone
+        except OSError as error:
+            if not is_crowded(error):
+                self.loop.stop()  # the worker is gone
+            elif message.fd >= 0:
+                raise
+            else:
+                self._send_later(message)
 
     def _loaded(self, loaded: LoadedModule) -> None:
         """Tell the router of a handler's module that was loaded, which a successor then loads as well."""
-        self.send(messages.Message(messages.Kind.LOADED, state=marshal.dumps(loaded)))
+        self.send(messages.Message(messages.Kind.LOADED, state=plain_data.pack(loaded)))
 
     def _changed(self, changes: dict[str, Mark]) -> None:
         """Tell the router of loaded modules whose files changed; in the thread of the watch."""
-        self.send(messages.Message(messages.Kind.CHANGED, state=marshal.dumps(changes)))
+        self.send(messages.Message(messages.Kind.CHANGED, state=plain_data.pack(changes)))
 
     def _on_inbox(self, _event: int) -> None:
         try:
@@ -310,6 +323,10 @@ class Interpreter(Requests):
             self._answers[message.kind](self, message)
 
     def _adopt(self, message: messages.Message) -> None:
+        if self._is_foreign and (message.state or message.luggage):
+            from mpserver.serving import foreign  # (few applications have an account of their own)
+
+            message = foreign.arriving(message, self)
         if message.served & messages.ANSWERED:
             self.moves.take(message)
             return
@@ -363,7 +380,7 @@ class Interpreter(Requests):
     def _answer(self, message: messages.Message) -> None:
         """Tell what only the interpreter knows: its threads, by the kernel's numbers, and the application's modules."""
         known = [thread.native_id or 0 for thread in threading.enumerate()], self.modules.names()
-        self.send(messages.Message(messages.Kind.TOLD, number=message.number, state=marshal.dumps(known)))
+        self.send(messages.Message(messages.Kind.TOLD, number=message.number, state=plain_data.pack(known)))
 
     def drain(self, heirs: bool = False) -> None:
         """Serve what there is, keep no connection, and end.

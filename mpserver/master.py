@@ -10,7 +10,6 @@ pass on, what the control socket asks for, and the end.
 
 from __future__ import annotations
 
-import marshal
 import os
 import signal
 import sys
@@ -19,9 +18,10 @@ from collections.abc import Callable
 
 from mpserver.api import error_log
 from mpserver.errors import StartError
-from mpserver.ipc import control_path, messages
+from mpserver.ipc import control_path, messages, plain_data
 from mpserver.ipc.messages import Message
 from mpserver.ipc.scoreboard import Scoreboard
+from mpserver.ipc.worker_messages import CHANGED
 from mpserver.supervisor import descriptor_limit
 from mpserver.supervisor.commands import ChangedFiles, commands
 from mpserver.supervisor.control_socket import ControlSocket
@@ -182,7 +182,10 @@ class Master:
 
     def _on_news(self, worker: WorkerHandle, message: Message) -> None:
         if message.kind == messages.Kind.CHANGED:
-            self._changed_files.told(*marshal.loads(message.state))
+            try:
+                self._changed_files.told(*plain_data.shaped(message.state, CHANGED))
+            except ValueError as error:  # (a worker runs applications: what it says need not be true)
+                worker.generation.error_log.log(error_log.ERROR, f"worker {worker.slot} told of no changes: {error}")
         else:
             self._jobs.answer(worker, message)
 

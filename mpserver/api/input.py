@@ -7,7 +7,7 @@ from operator import index
 from mpserver.api import constants
 from mpserver.api.members import ReadOnly, readonly
 from mpserver.errors import ClientGone, RequestError
-from mpserver.http1.body import UNKNOWN
+from mpserver.http1.body import UNKNOWN, unpack
 from mpserver.typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ class BodyDecoder(Protocol):
     def feed(self, data: bytes) -> bytes:
         """Decode what came."""
 
+    def pack(self) -> tuple[Any, ...]:
+        """How far it is, as plain data."""
+
 
 class Input:
     """The body of one request: bytes already decoded, and a decoder for those still to come."""
@@ -82,13 +85,13 @@ class Input:
         """What is known of it, for `unpack`: its decoder, what waits to be read, and the rest."""
         waiting = self._buffer[self._position :]
         self._decoder.rest = b""  # (the connection has it already)
-        return self._decoder, self._expects, waiting, self._dropped, self.broken, self.count
+        return self._decoder.pack(), self._expects, waiting, self._dropped, self.broken, self.count
 
     @classmethod
     def unpack(cls, source: Source, packed: tuple[Any, ...]) -> Self:
         """The body of a request that has begun elsewhere, from what `pack` gave there."""
         decoder, expects, *rest = packed
-        made = cls(source, decoder, b"", expects)
+        made = cls(source, unpack(decoder), b"", expects)
         made.go_on(*rest)
         return made
 

@@ -20,6 +20,7 @@ from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.error_log import ErrorLog
+    from mpserver.typing import Any, Self
 
 CHUNKED = "chunked"
 #: The codings that there are (RFC 9112 7); a header with others means nothing to a client.
@@ -91,6 +92,17 @@ class OwnChunks:
             )
             return b""
         return content if self._is_old else data[: len(data) - len(self._body.rest)]
+
+    def pack(self) -> tuple[Any, ...]:
+        """What is known of them, as plain data for `unpack`."""
+        return self._is_old, self._broken, self._chunked, self._body.pack()
+
+    @classmethod
+    def unpack(cls, log: ErrorLog, is_old: bool, broken: bool, chunked: bool | None, body: tuple[Any, ...]) -> Self:
+        """Those of a response that has begun elsewhere, from what `pack` gave there."""
+        made = cls(is_old, log)
+        made._broken, made._chunked, made._body = broken, chunked, ChunkedBody.unpack(*body)
+        return made
 
     @property
     def whole(self) -> bool:

@@ -6,12 +6,11 @@ about the deed itself: an application, its framework or another thread may catch
 
 from __future__ import annotations
 
-import marshal
 import sys
 
 from mpserver.application import imports, refused_modules
 from mpserver.errors import MustMove
-from mpserver.ipc import messages
+from mpserver.ipc import messages, plain_data
 from mpserver.modules.python import application_errors, guard, moving
 from mpserver.phases.plan import InterpreterId
 from mpserver.typing import TYPE_CHECKING
@@ -59,7 +58,7 @@ class Misfit:
             self._tell(refused, caught, "")
 
     def _tell(self, refused: str, caught: bool, twin: str) -> None:
-        told = marshal.dumps((refused, caught, twin, self._path or _path()))
+        told = plain_data.pack((refused, caught, twin, self._path or _path()))
         self._interpreter.send(messages.Message(messages.Kind.REFUSED, state=told))
 
     def refusal(self, text: str) -> BaseException:

@@ -23,6 +23,7 @@ import struct
 from binascii import crc32
 from collections.abc import Mapping, Sequence
 
+from mpserver.ipc import sealing
 from mpserver.typing import Any
 
 #: The format of marshal, the same for all Python versions.
@@ -38,9 +39,13 @@ _RENEWED = struct.Struct("=QQQQQ")
 _VERSION = struct.Struct("=Q")
 
 
-def write(head: Any, records: list[bytes], keys: Mapping[tuple[Any, ...], Any]) -> int:
+def write(
+    head: Any, records: list[bytes], keys: Mapping[tuple[Any, ...], Any], *, renewable: bool = False
+) -> int:  # fmt: skip
     """Write a file. :returns: its descriptor. :raises OSError: the system has no memory for it.
 
+    :param renewable: pieces may be put into it; else nobody can change it any more. (Applications have it, too, and
+        what is read of it decides what is run by others.)
     :param head: plain data, which every reader gets.
     :param records: the numbered ones, from 0 on.
     :param keys: what is found by a key: kind and name, and plain data.
@@ -64,10 +69,12 @@ def write(head: Any, records: list[bytes], keys: Mapping[tuple[Any, ...], Any]) 
     positions.append(_POSITION.pack(at))
     positions_at = numbers_at + _NUMBER.size * len(numbers)
     first = _HEAD.pack(_HEAD.size + _RENEWED.size, len(packed), numbers_at, len(numbers), positions_at, len(contents))
-    fd = os.memfd_create("mpserver-settings", os.MFD_CLOEXEC)
+    fd = os.memfd_create("mpserver-settings", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         with open(fd, "wb", closefd=False) as file:
             file.writelines([first, bytes(_RENEWED.size), packed, *records, *contents, *numbers, *positions])
+        if not renewable:
+            sealing.seal(fd)
     except BaseException:
         os.close(fd)
         raise

@@ -4,11 +4,17 @@ Both kinds are fed what the connection delivers, in pieces of any size, give bac
 body, and keep what follows the body in ``rest``: the next request of a pipelining client.
 """
 
+from __future__ import annotations
+
 from mpserver import lazyre
 from mpserver.errors import RequestError
 from mpserver.http1.blocks import CHUNKED
 from mpserver.http1.fields import TCHAR, Limits, Pairs, read_fields
 from mpserver.http1.head import Head
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.typing import Any, Self
 
 # RFC 9112 7.1:
 #   chunk          = chunk-size [ chunk-ext ] CRLF chunk-data CRLF
@@ -63,6 +69,17 @@ class LengthBody:
         self.missing = 0
         self.done = True
         return body
+
+    def pack(self) -> tuple[int, bytes]:
+        """How far it is, as plain data for `unpack`."""
+        return self.missing, self.rest
+
+    @classmethod
+    def unpack(cls, missing: int, rest: bytes) -> Self:
+        """One that goes on where another was."""
+        made = cls(missing)
+        made.rest = rest
+        return made
 
 
 _SIZE, _CONTENT, _CRLF, _TRAILERS, _DONE = range(5)
@@ -131,6 +148,21 @@ class ChunkedBody:
             self.done = True
             self.rest = data[at:]
         return content[0] if len(content) == 1 else b"".join(content)
+
+    def pack(self) -> tuple[Any, ...]:
+        """How far it is, as plain data for `unpack`."""
+        return (
+            self.done, self.rest, self.trailers, self.size, self._limit, tuple(self._limits), self._state,
+            self._pending, self._left, self._overhead, self._lines,
+        )  # fmt: skip
+
+    @classmethod
+    def unpack(cls, done: bool, rest: bytes, trailers: Any, size: int, limit: int, limits: Any, *more: Any) -> Self:
+        """One that goes on where another was."""
+        made = cls(limit, Limits(*limits))
+        made.done, made.rest, made.trailers, made.size = done, rest, trailers, size
+        made._state, made._pending, made._left, made._overhead, made._lines = more
+        return made
 
     # Each step takes one element, which begins at ``at``, sets the state, and returns where the
     # next one begins: -1 if this one is not complete yet.
@@ -203,6 +235,11 @@ class ChunkedBody:
 
 
 Body = LengthBody | ChunkedBody
+
+
+def unpack(packed: tuple[Any, ...]) -> Body:
+    """The reader of a body from what ``pack`` gave."""
+    return LengthBody.unpack(*packed) if len(packed) == 2 else ChunkedBody.unpack(*packed)
 
 
 def make_body(head: Head, limit: int = 0, limits: Limits | None = None) -> Body:

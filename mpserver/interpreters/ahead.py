@@ -54,9 +54,11 @@ LATE = (
     "mpserver.serving.connection_handlers",
     "mpserver.serving.going_on",
     "mpserver.serving.leased_listeners",
+    "mpserver.serving.foreign",
     "mpserver.serving.luggage",
     "mpserver.serving.request_wire",
     "mpserver.serving.tls",
+    "mpserver.serving.unsent",
     "mpserver.system.subinterpreters",
 )
 

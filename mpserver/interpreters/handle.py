@@ -16,18 +16,25 @@ import marshal
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from functools import partial
 
 from mpserver.api.loader import LoadedModule
 from mpserver.errors import is_crowded
-from mpserver.ipc import messages
+from mpserver.ipc import messages, plain_data
 from mpserver.serving.boot import Boot
 from mpserver.system import descriptors
 from mpserver.system.loop import READ, WRITE, Loop
 from mpserver.typing import Any, NamedTuple
 
+_TEXT, _MAYBE_TEXT = plain_data.of(str), plain_data.of(str, type(None))
+#: A `mpserver.api.loader.LoadedModule`.
+LOADED = plain_data.row(_TEXT, plain_data.either(_MAYBE_TEXT, plain_data.each(tuple, _TEXT)), _MAYBE_TEXT)
+#: The answer to a question: threads by the kernel's numbers, and modules.
+FACTS = plain_data.row(plain_data.each(list, plain_data.of(int)), plain_data.each(list, _TEXT))
+#: The most that an application is not started for, in seconds.
+LONGEST_BACKOFF = 3600.0
 #: Questions have numbers beyond those of connections.
 QUESTIONS = 1 << 62
 
@@ -81,6 +88,8 @@ class Events(NamedTuple):
     #: There was no room for a descriptor on the way to it or from it; the message has the connection's descriptor if
     #: that is still here.
     crowded: Callable[[InterpreterHandle, messages.Message], None]
+    #: Something about it is worth a line in the log.
+    noticed: Callable[[InterpreterHandle, str], None]
 
 
 class InterpreterHandle:
@@ -244,12 +253,20 @@ class InterpreterHandle:
         while self.state is not InterpreterState.ENDED:
             try:
                 message = messages.receive(self.inbox)
+                if message is None:
+                    self._over()
+                    return
+                if message.kind not in self.said:
+                    message.close()
+                    raise ValueError(f"{message.kind.name} is no message of an interpreter of its kind")
+                self._on_message(message)
             except BlockingIOError:
                 return
-            if message is None:
+            except ValueError as error:  # (a process may run an application that writes to its inbox)
+                self._events.noticed(
+                    self, f"interpreter '{self.name}' is given up, for what it sends can't be: {error}"
+                )
                 self._over()
-                return
-            self._on_message(message)
 
     def _on_message(self, message: messages.Message) -> None:
         self._handlers[message.kind](self, message)
@@ -269,10 +286,13 @@ class InterpreterHandle:
         self._flush()
 
     def _on_loaded(self, message: messages.Message) -> None:
-        self.loaded_modules.append(marshal.loads(message.state))
+        self.loaded_modules.append(plain_data.shaped(message.state, LOADED))
 
     def _on_told(self, message: messages.Message) -> None:
-        self._asked.pop(message.number)(marshal.loads(message.state))
+        answered = self._asked.pop(message.number, None)
+        facts = plain_data.shaped(message.state, FACTS)
+        if answered is not None:
+            answered(facts)
 
     def _on_failed(self, message: messages.Message) -> None:
         self._over(message.state.decode("utf-8", "replace"))
@@ -284,7 +304,7 @@ class InterpreterHandle:
             self._events.crowded(self, message)
 
     def _on_backoff(self, message: messages.Message) -> None:
-        self._over("it crashes again and again", float(message.state))
+        self._over("it crashes again and again", min(max(float(message.state), 0.0), LONGEST_BACKOFF))
 
     _handlers: Mapping[messages.Kind, Callable[[InterpreterHandle, messages.Message], None]] = {
         messages.Kind.READY: _on_ready,
@@ -302,6 +322,8 @@ class InterpreterHandle:
         messages.Kind.LOADED: _on_loaded,
         messages.Kind.TOLD: _on_told,
     }
+    #: The kinds of message that it may send.
+    said: Collection[messages.Kind] = _handlers
 
     def _over(self, why: str = "it ended before it served", again: float = 0.0) -> None:
         """The other end is gone. ``again``: in how many seconds it may be started again."""

@@ -6,7 +6,6 @@ are the successors that start, and the interpreters that end.
 
 from __future__ import annotations
 
-import marshal
 import time
 from collections.abc import Mapping
 
@@ -16,10 +15,12 @@ from mpserver.interpreters.handle import CROWDED, Events, InterpreterHandle, Int
 from mpserver.interpreters.kinds import AUTO, KINDS
 from mpserver.interpreters.lifetime_settings import lifetime
 from mpserver.interpreters.stuck import StuckInterpreters
+from mpserver.ipc import plain_data
 from mpserver.ipc.interpreter_stats import InterpreterStats
 from mpserver.ipc.messages import Message
 from mpserver.ipc.scoreboard import IDLE, WORKING, end_group
 from mpserver.ipc.scoreboard_layout import INTERPRETERS
+from mpserver.ipc.worker_messages import REFUSAL
 from mpserver.modules.python.environment import Environment
 from mpserver.phases.plan import InterpreterId
 from mpserver.serving.boot import Boot
@@ -134,7 +135,7 @@ class Pool:
         traffic = self._traffic
         self._events = Events(
             traffic.returned, traffic.go_on, self._refused, self._failed, traffic.lost, self._stuck,
-            succession.serving, succession.worn, traffic.lease_over, self._ended, traffic.crowded,
+            succession.serving, succession.worn, traffic.lease_over, self._ended, traffic.crowded, self._noticed,
         )  # fmt: skip
 
     # ---- what there is
@@ -164,6 +165,11 @@ class Pool:
     def stats(self, interp: InterpreterHandle) -> InterpreterStats | None:
         """The figures of an interpreter; None: it has not begun yet."""
         return self._start.scoreboard.stats(self._start.number, interp.boot.scoreboard_index)
+
+    def may_be(self, interpreter_id: InterpreterId) -> bool:
+        """Whether the configuration can mean such an interpreter: one of this kind and environment."""
+        kind, name, environment = interpreter_id
+        return (kind in KINDS or kind == "auto") and self.environments.get(name, ()) == environment
 
     def is_idle(self, interp: InterpreterHandle) -> bool:
         """Whether an interpreter serves, and has nothing to do."""
@@ -252,11 +258,11 @@ class Pool:
     def _refused(self, interp: InterpreterHandle, message: Message) -> None:
         """An application can't run in a subinterpreter: it gets a process, unless it does without what was refused."""
         interpreter_id = interp.interpreter_id
-        told = marshal.loads(message.state)
+        told = plain_data.shaped(message.state, REFUSAL)
         stays = bool(told[2])
         if stays or interpreter_id not in self._refusals:
             try:
-                self._start.control.send(marshal.dumps((tuple(interpreter_id), told)))
+                self._start.control.send(plain_data.pack((interpreter_id, told)))
             except OSError:
                 pass  # the log says it when the next worker meets it
         if stays:
@@ -308,6 +314,9 @@ class Pool:
         """End all after the request that they are in."""
         for interp in self.all():
             interp.stop()
+
+    def _noticed(self, _interp: InterpreterHandle, text: str) -> None:
+        self._log.log(levels.ERROR, text, module="python")
 
     def _stuck(self, interp: InterpreterHandle) -> None:
         """A request does not end, so its interpreter can't be ended either: another worker takes over from this one."""

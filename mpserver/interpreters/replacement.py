@@ -11,7 +11,6 @@ Only what can be unloaded can be replaced (`REPLACEABLE`): interpreters of the k
 
 from __future__ import annotations
 
-import marshal
 import sys
 import time
 from collections.abc import Callable
@@ -20,8 +19,8 @@ from mpserver.api import error_log as levels
 from mpserver.api.loader import LoadedModule
 from mpserver.interpreters.handle import InterpreterHandle, InterpreterState
 from mpserver.interpreters.pool import Pool
-from mpserver.ipc import messages
-from mpserver.ipc.worker_messages import NEWS, RENEW, SETTLE
+from mpserver.ipc import messages, plain_data
+from mpserver.ipc.worker_messages import CHANGES, NEWS, RENEW, SETTLE
 from mpserver.modules import python
 from mpserver.phases.plan import InterpreterId
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
@@ -191,14 +190,14 @@ class Replacement:
         In a server of one process there is none.
         """
         if self._start.one_process:
-            new = set(marshal.loads(changes).items()) - self._changes
+            new = set(plain_data.shaped(changes, CHANGES).items()) - self._changes
             self._changes |= new
             if new:
                 self._renew(interp)
             return
         interpreter_id = interp.interpreter_id
         message = messages.Message(
-            messages.Kind.CHANGED, state=marshal.dumps((tuple(interpreter_id), marshal.loads(changes)))
+            messages.Kind.CHANGED, state=plain_data.pack((interpreter_id, plain_data.shaped(changes, CHANGES)))
         )
         try:
             messages.send(self._start.control, message, before=NEWS)

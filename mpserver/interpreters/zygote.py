@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import marshal
 import os
 import select
 import signal
@@ -30,7 +29,7 @@ from mpserver.interpreters.lifetime_settings import lifetime
 from mpserver.interpreters.other_python import ZygoteArguments
 from mpserver.interpreters.preload import Application, preload
 from mpserver.interpreters.run import run
-from mpserver.ipc import messages
+from mpserver.ipc import messages, plain_data
 from mpserver.ipc.messages import MESSAGE
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.modules.all import registry
@@ -209,7 +208,7 @@ class Zygote:
         elif wait > 0:
             _put_off(fds[0], wait)
         else:
-            interpreter_id, scoreboard_index, slot = marshal.loads(data)
+            interpreter_id, scoreboard_index, slot = plain_data.unpack(data)
             try:
                 pid = os.fork()
             except OSError as error:  # no room for another process: those that there are live on

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import errno
-import marshal
 import os
 import select
 import signal
@@ -19,11 +18,13 @@ from mpserver.interpreters import other_python
 from mpserver.interpreters.bounded import ORDER_FDS
 from mpserver.interpreters.verdicts import Verdicts
 from mpserver.interpreters.zygote import Key, depart, describe_end, refuse_order, serve, specify
+from mpserver.ipc import plain_data
 from mpserver.ipc.messages import MESSAGE
 from mpserver.ipc.scoreboard import Scoreboard
-from mpserver.ipc.worker_messages import LEAVING, READY, RENEW, SETTLE
+from mpserver.ipc.worker_messages import ASKED, LEAVING, READY, RENEW, SETTLE
 from mpserver.modules import unixd
 from mpserver.modules.python.environment import PYTHON, USER
+from mpserver.phases import facts
 from mpserver.phases.plan import InterpreterId
 from mpserver.system.account import Account, assume
 from mpserver.system.process import (
@@ -70,6 +71,7 @@ class Keeper:
         #: The applications that do without a module, and that module, once that is told.
         self._without: set[tuple[InterpreterId, str]] = set()
         self._verdicts = Verdicts(configuration)
+        self._environments = facts.environments(configuration)
         self._recall()
 
     def request(self, data: bytes, fds: list[int]) -> tuple[Any, ...] | None:
@@ -82,8 +84,11 @@ class Keeper:
             self._renew_alone(data)
             return None
         try:
-            interpreter_id, *order = marshal.loads(data)
-            interpreter_id = InterpreterId(*interpreter_id)
+            key, *order = plain_data.shaped(data, ASKED)
+            interpreter_id = InterpreterId(*key)
+            if self._environments.get(interpreter_id.name, ()) != interpreter_id.environment:
+                # (else who runs in a worker could have a program run as any user)
+                raise ValueError(f"the configuration gives '{interpreter_id.name}' another environment")
             if len(order) == 1:
                 return ("moved", tuple(interpreter_id)) if self._refused(interpreter_id, *order[0]) else None
             if len(fds) < ORDER_FDS:
@@ -99,8 +104,8 @@ class Keeper:
         except (ValueError, EOFError, TypeError, OSError) as error:
             if fds:
                 refuse_order(fds[0], error)  # (the worker's log line says why)
-            else:
-                self._log.log(levels.ERROR, f"news of an interpreter can't be understood: {error}")
+            if not fds or isinstance(error, ValueError):
+                self._log.log(levels.ERROR, f"what a worker said of an interpreter can't be: {error}")
         finally:
             for fd in fds:
                 os.close(fd)

@@ -67,11 +67,12 @@ if TYPE_CHECKING:
 class Kind(IntEnum):
     """The kinds of message, and what the fields of `Message` hold in each (the docstring above tells who sends which).
 
-    Marshalled is what `marshal` makes bytes of.
+    Packed is what `mpserver.ipc.plain_data` makes bytes of, for an interpreter may be a process of another account;
+    marshalled is what `marshal` does.
     """
 
     #: A connection. ``state``: what comes along with its request from another interpreter; to the router together
-    #: with the interpreter that it belongs to (marshalled).
+    #: with the interpreter that it belongs to (packed).
     CONNECTION = 1
     #: ``number``: 1 where connections that wait have other workers to go to.
     DRAIN = 2
@@ -82,27 +83,27 @@ class Kind(IntEnum):
     FAILED = 5
     SPARE = 7
     #: ``state``: what was refused, whether the application caught that, the module that takes the place of the
-    #: refused one ("": none does), and where the application looks for modules (marshalled).
+    #: refused one ("": none does), and where the application looks for modules (packed).
     REFUSED = 8
     #: ``state``: the numbers of the connections, see `mpserver.ipc.connection_states`.
     CLOSED = 9
-    #: A connection. ``state``: the interpreter that its request goes to, and what goes along (marshalled).
+    #: A connection. ``state``: the interpreter that its request goes to, and what goes along (packed).
     MOVED = 10
     STUCK = 11
     #: ``state``: the seconds until the application may be started again, in decimals.
     BACKOFF = 12
     RETIRE = 13
-    #: ``state``: a `mpserver.api.loader.LoadedModule` (marshalled).
+    #: ``state``: a `mpserver.api.loader.LoadedModule` (packed).
     LOADED = 14
     #: ``state``: why.
     WORN = 15
-    #: ``state``: the files and how they look now (marshalled).
+    #: ``state``: the files and how they look now (packed).
     CHANGED = 16
-    #: ``number``: of the question; ``state``: to a worker, what is asked (marshalled).
+    #: ``number``: of the question; ``state``: to a worker, what is asked (packed).
     ASK = 17
-    #: ``number``: of the question; ``state``: the answer (marshalled).
+    #: ``number``: of the question; ``state``: the answer (packed).
     TOLD = 18
-    #: ``state``: a list of `mpserver.api.loader.LoadedModule`, all of which have to load (marshalled).
+    #: ``state``: a list of `mpserver.api.loader.LoadedModule`, all of which have to load (packed).
     PREPARE = 19
     #: ``number``: that of the last connection accepted; ``served``: how many more may be.
     LEASE = 20
@@ -252,13 +253,18 @@ def receive(inbox: _socket.socket) -> Message | None:
     """The next message; None at the end of the other side.
 
     :raises BlockingIOError: there is none yet.
+    :raises ValueError: what came is none.
     """
     try:
         payload, rights, flags, _address = inbox.recvmsg(MESSAGE, _RIGHTS, _CLOEXEC)
     except ConnectionResetError:
         return None
     fds = [fd for _level, _kind, data in rights for (fd,) in _FD.iter_unpack(data)]
-    return decode(payload, fds, bool(flags & _socket.MSG_CTRUNC)) if payload else None
+    if not payload:
+        for fd in fds:
+            os.close(fd)
+        return None
+    return decode(payload, fds, bool(flags & _socket.MSG_CTRUNC))
 
 
 def decode(payload: bytes, fds: list[int], cut: bool = False) -> Message:
@@ -266,7 +272,18 @@ def decode(payload: bytes, fds: list[int], cut: bool = False) -> Message:
 
     :param cut: some of its descriptors found no room in this process, and are closed already. Then the message
         becomes a ``CROWDED`` one, with its own descriptor where that one found room.
+    :raises ValueError: it is none; its descriptors are closed.
     """
+    try:
+        return _decode(payload, fds, cut)
+    except (struct.error, KeyError, IndexError, OSError) as error:  # (a memfd that is none; too few descriptors)
+        for fd in fds:
+            os.close(fd)
+        raise ValueError(f"this is no message: {error!r}") from error
+
+
+def _decode(payload: bytes, fds: list[int], cut: bool) -> Message:
+    """See `decode`. The descriptors that are in the message are taken out of the list."""
     kind, flags, served, number, accepted, entry, state_length, origin_length, luggage_length = _HEADER.unpack_from(
         payload
     )
@@ -275,20 +292,20 @@ def decode(payload: bytes, fds: list[int], cut: bool = False) -> Message:
         for fd in fds[1:]:
             os.close(fd)
         return Message(Kind.CROWDED, fds[0] if fds else -1, b"", kind, number, accepted, b"", entry)
+    its_kind = _KINDS[kind]
     if flags & _IN_MEMFD:
-        memfd = fds.pop()
-        try:
-            size = os.fstat(memfd).st_size
-            body = os.pread(memfd, size, 0)
-        finally:
-            os.close(memfd)
+        size = os.fstat(fds[-1]).st_size
+        body = os.pread(fds[-1], size, 0)
+        os.close(fds.pop())
+    if len(fds) > (2 if flags & _HAS_ROPE else 1):
+        raise IndexError("too many descriptors")
     rope = fds.pop() if flags & _HAS_ROPE else -1
     fd = fds[0] if fds else -1
     origin_at = state_length
     luggage_at = origin_at + origin_length
     data_at = luggage_at + luggage_length
     return Message(
-        _KINDS[kind], fd, body[data_at:], served, number, accepted, body[:origin_at], entry,
+        its_kind, fd, body[data_at:], served, number, accepted, body[:origin_at], entry,
         body[origin_at:luggage_at], body[luggage_at:data_at], rope,
     )  # fmt: skip
 

@@ -10,10 +10,13 @@ From a worker to its master, told apart by their first bytes::
              take it), and an encoded `mpserver.ipc.messages.Message`. The master sends the message on to that
              worker; to another one where it can't have it, or back
     NEWS     an encoded message for the master itself: TOLD answers its ASK, CHANGED tells of changed files
-    (else)   an order for the keeper of zygotes. No word is before it, just a marshalled tuple: (interpreter id, index
+    (else)   an order for the keeper of zygotes. No word is before it, just a packed tuple: (interpreter id, index
              on the scoreboard, slot), where the id is a tuple of kind, name and environment, with
              the interpreter's end of its inbox and its connection states as descriptors; or (interpreter id,
-             module): the application of an ``auto`` interpreter needs processes
+             `REFUSAL`): the application of an ``auto`` interpreter needs processes
+
+A worker runs applications under an account that may do less than the master's. So what it says is plain data in forms
+that are checked (`mpserver.ipc.plain_data`), and an order gets the environment that the configuration tells.
 
 From the master to a worker: encoded messages without a prefix. ASK has a worker command
 (`mpserver.routing.worker_commands`) marshalled in its state, and is answered by NEWS with TOLD of the same number;
@@ -34,6 +37,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from mpserver.ipc.plain_data import each, either, mapping, of, row
+
 
 class WorkerMessage(bytes, Enum):
     """The messages of workers by what they begin with."""
@@ -53,3 +58,13 @@ ANYONE = 0xFFFFFFFF
 
 #: How many descriptors come with a message at most.
 MESSAGE_FDS = 16
+
+_TEXT = of(str)
+_INTERPRETER_ID = row(_TEXT, _TEXT, of(tuple))
+#: What a subinterpreter refused, see `mpserver.ipc.messages.Kind`.
+REFUSAL = row(_TEXT, of(bool), _TEXT, each(tuple, _TEXT))
+#: What a keeper of zygotes is asked for.
+ASKED = either(row(_INTERPRETER_ID, of(int), of(int)), row(_INTERPRETER_ID, REFUSAL))
+#: Files and how they look now; and whose they are.
+CHANGES = mapping(_TEXT, either(of(type(None)), row(of(int), of(int))))
+CHANGED = row(_INTERPRETER_ID, CHANGES)

@@ -13,6 +13,7 @@ from mpserver.config.sections import merge
 from mpserver.errors import Moves, RequestError
 from mpserver.http1.percent import encode_path
 from mpserver.modules.hooks import PROXY_HANDLER, PROXY_PREFIX, TRACE_HANDLER
+from mpserver.phases.error_response import log_error
 from mpserver.phases.located import Located
 from mpserver.phases.plan import Plan, plan_of
 from mpserver.phases.redirects import Redirects
@@ -201,6 +202,9 @@ class MovedRequests(Redirects):
             early = planner.early(host)
             req.mp_plan = planner.plan(host, host.server.base, None) if early is None else early
             return
+        if packed.place.file == "":  # (see `mpserver.phases.transfer.distrust`)
+            req.mp_settle(planner.refined(req, host, planner.locate(host, encode_path(packed.place.uri))))
+            return
         resource = self._resource(host, packed.place)
         located = Located(resource, planner.plan(host, resource.conf, resource.filename))
         req.mp_settle(planner.refined(req, host, located))
@@ -253,10 +257,12 @@ class MovedRequests(Redirects):
         last = req
         while last.mp_next is not None:
             last = last.mp_next
-        if facts:
+        try:
             transfer.note(last, facts)
-        else:
+        except ValueError as error:
             last.mp_status = constants.HTTP_INTERNAL_SERVER_ERROR
+            if facts:
+                log_error(req, f"what was said of the answer to {req.mp_uri} can't be: {error}")
         one = last
         while one is not req and one.mp_prev is not None:
             one.mp_prev.mp_finished = False

@@ -54,7 +54,7 @@ def finish(configuration: Configuration, encryption: Encryption | None = None) -
         facts.FOLDERS: _lifetimes(configuration, keys),
     }
     if encryption is not None and encryption.files.pieces:
-        common[PIECES] = secrets = records.write(None, [], {})
+        common[PIECES] = secrets = records.write(None, [], {}, renewable=True)
         records.renew(secrets, encryption.files.pieces)
     return Finished(finishing.write(configuration, common, keys), registry)
 

@@ -1,8 +1,9 @@
 """A request's state as bytes: what goes along when it goes on in another interpreter (manual 4.1, 5.4.4).
 
 Documented members, the tables and what applications added to the request travel, of the requests before it as well
-(internal redirects); so do what was written of the answer and what was read of the body. What can't be pickled is
-left behind, with a line in the log.
+(internal redirects); so do what was written of the answer and what was read of the body. All of the engine's own is
+plain data in checked forms (`mpserver.phases.transfer_shapes`). What applications added is pickled; what can't be is
+left behind, with a line in the log, and so is all of it where the two interpreters do not share an account.
 """
 
 from __future__ import annotations
@@ -10,9 +11,14 @@ from __future__ import annotations
 import pickle
 
 from mpserver.api import constants
+from mpserver.api.handler_list import HandlerEntry
+from mpserver.api.own_framing import OwnChunks
 from mpserver.api.parts import FilePart
 from mpserver.api.request_succession import BEGUN
 from mpserver.api.table import HeaderTable, Table
+from mpserver.ipc.plain_data import pack as pack_plain
+from mpserver.ipc.plain_data import shaped
+from mpserver.phases import transfer_shapes as shapes
 from mpserver.phases.stages import Stage
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,18 +29,6 @@ if TYPE_CHECKING:
 
 #: The stages before the resource is known.
 UNSETTLED = frozenset({Stage.READ, Stage.TRANSLATE, Stage.LOCATE, Stage.TRANSLATED})
-
-#: Plain members, by their attribute.
-MEMBERS = (
-    "mp_uri", "mp_args", "mp_filename", "mp_canonical_filename", "mp_path_info", "mp_user", "mp_ap_auth_type",
-    "mp_handler", "mp_content_type", "mp_content_type_set", "mp_status", "mp_status_line", "mp_no_cache",
-    "mp_no_local_copy", "mp_used_path_info", "mp_proxyreq", "mp_assbackwards", "mp_mtime", "mp_allowed",
-    "mp_allowed_methods", "mp_added", "mp_method", "mp_begun", "mp_head_depends", "mp_header_only",
-    "mp_content_encoding", "mp_content_languages", "mp_is_directory", "mp_is_lookup", "mp_admitted", "mp_ran",
-    "mp_passed", "mp_tried", "mp_document", "mp_redirects", "mp_target", "mp_extension", "mp_filters",
-    "mp_original_status", "mp_read_length", "mp_request_time", "mp_failure", "mp_vlist_validator", "mp_cut",
-    "mp_chunked_told",
-)  # fmt: skip
 
 #: Tables, and what they are.
 TABLES: tuple[tuple[str, type[Table]], ...] = (
@@ -50,6 +44,12 @@ SHARED_TABLES = ("mp_table_in", "mp_err_headers_out")
 
 #: What the requests that are left in other interpreters are told of the response; and its headers.
 ANSWERED = (*BEGUN, "mp_status", "mp_content_type")
+
+
+#: In the place of a file: the one that the configuration names for the path.
+FOUND_ANEW = ""
+#: Why an application's objects do not go along.
+OTHER_ACCOUNT = "the two run under accounts of their own"
 
 
 class Place(NamedTuple):
@@ -88,8 +88,10 @@ class Moved(NamedTuple):
     addresses: tuple[Any, Any]
 
 
-def pack(req: Request, stage: int, step: int) -> bytes:
+def pack(req: Request, stage: int, step: int, shared: bool) -> bytes:
     """What goes along with a request.
+
+    :param shared: the interpreter that it goes to runs under the account of this one.
 
     :raises ClientGone: a part of the answer had to be sent first, and nobody is there to take it.
     """
@@ -97,23 +99,26 @@ def pack(req: Request, stage: int, step: int) -> bytes:
         req.mp_flush()
     parts: list[Part] = req.mp_parts
     body = req.mp_link.input
-    chain = [_packed(req)]
+    chain = [_packed(req, shared)]
     before = req.mp_prev
     while before is not None:
-        chain.append(_packed(before))
+        chain.append(_packed(before, shared))
         before = before.mp_prev
     connection = req.mp_link.connection()
+    begun = {name: getattr(req, name) for name in BEGUN}
+    if req.mp_own_chunks is not None:
+        begun["mp_own_chunks"] = req.mp_own_chunks.pack()
     moved = Moved(
-        Stage(stage), step, chain, {name: getattr(req, name) for name in BEGUN},
+        Stage(stage), step, chain, begun,
         b"".join(part for part in parts if isinstance(part, bytes)), req.mp_link.keep_alive,
         connection.mp_keepalive, None if body is None else body.pack(),
         (connection.mp_client_addr, connection.mp_local_addr),
     )  # fmt: skip
-    return pickle.dumps(tuple(moved))
+    return pack_plain(moved)
 
 
-def _packed(req: Request) -> Packed:
-    members = {name: getattr(req, name) for name in MEMBERS}
+def _packed(req: Request, shared: bool) -> Packed:
+    members = {name: getattr(req, name) for name in shapes.MEMBERS}
     made = [(name, getattr(req, name)) for name, _kind in TABLES]
     tables = {name: list(table.pairs()) for name, table in made if table is not None}
     own = {}
@@ -121,6 +126,8 @@ def _packed(req: Request) -> Packed:
         if name.startswith("mp_"):
             continue
         try:
+            if not shared:
+                raise TypeError(OTHER_ACCOUNT)
             own[name] = pickle.dumps(value)
         except Exception as error:  # pickling runs an application's code
             text = f"req.{name} does not go along to the interpreter that the request goes on in: {error}"
@@ -134,8 +141,32 @@ def _packed(req: Request) -> Packed:
 
 
 def unpack(data: bytes) -> Moved:
-    """What has come along."""
-    return Moved(*pickle.loads(data))
+    """What has come along. :raises ValueError: it is not what it should be."""
+    moved = Moved(*shaped(data, shapes.MOVED))
+    chain = [Packed(place and Place(*place), *more) for place, *more in moved.chain]
+    if not chain or (len(chain) == 1 and chain[0].members.get("mp_document")):
+        raise ValueError("a request is missing")
+    return moved._replace(stage=Stage(moved.stage), chain=chain)
+
+
+def distrust(data: bytes) -> tuple[bytes, list[str]]:
+    """What comes from another account, without what that may not decide (`mpserver.phases.transfer_shapes`).
+
+    :returns: the rest, and what of an application was in it, in words.
+    :raises ValueError: it is not what it should be.
+    """
+    moved = unpack(data)
+    after = moved.stage in (Stage.LOG, Stage.CLEANUP)
+    chain, lost = [], []
+    for packed in moved.chain:
+        members = {name: value for name, value in packed.members.items() if name not in shapes.DECISIVE}
+        place = Place(packed.place.uri, FOUND_ANEW, None) if after and packed.place is not None else None
+        lost += [f"req.{name}" for name in packed.own]
+        lost += [words for name, words in shapes.NOTICED.items() if packed.members.get(name)]
+        chain.append(Packed(place, members, packed.tables, {}))
+    # (early handlers may have run elsewhere; whatever comes after them is done where it belongs)
+    stage = moved.stage if after or moved.stage in (Stage.READ, Stage.TRANSLATE) else Stage.LOCATE
+    return pack_plain(moved._replace(stage=stage, step=moved.step if after else 0, chain=chain)), lost
 
 
 def restore(req: Request, packed: Packed, after: Request | None) -> None:
@@ -146,6 +177,8 @@ def restore(req: Request, packed: Packed, after: Request | None) -> None:
     value: Any
     for name, value in packed.members.items():
         setattr(req, name, value)
+    if req.mp_added:
+        req.mp_added = {phase: [HandlerEntry(*entry) for entry in added] for phase, added in req.mp_added.items()}
     for name, kind in TABLES:
         if after is not None and name in SHARED_TABLES:
             setattr(req, name, getattr(after, name))
@@ -167,6 +200,8 @@ def go_on(req: Request, moved: Moved) -> None:
     """Go on with the answer where the other interpreter has left it."""
     for name, value in moved.begun.items():
         setattr(req, name, value)
+    if moved.begun.get("mp_own_chunks") is not None:
+        req.mp_own_chunks = OwnChunks.unpack(req.mp_log, *moved.begun["mp_own_chunks"])
     if moved.parts:
         req.mp_parts = [moved.parts]
     req.mp_input = req.mp_link.input
@@ -188,12 +223,14 @@ def answered(req: Request) -> bytes:
     facts = {name: getattr(req, name) for name in ANSWERED}
     table = req.mp_headers_out
     headers = None if table is None else list(table.pairs())
-    return pickle.dumps((facts, headers, req.mp_link.keep_alive, req.connection.aborted))
+    facts["mp_own_chunks"] = None  # (nobody adds to the answer any more)
+    return pack_plain((facts, headers, req.mp_link.keep_alive, req.connection.aborted))
 
 
 def note(req: Request, data: bytes) -> None:
-    """Give a request what became of its answer elsewhere."""
-    facts, headers, req.mp_link.keep_alive, req.mp_link.connection().mp_aborted = pickle.loads(data)
+    """Give a request what became of its answer elsewhere. :raises ValueError: nobody could have said that."""
+    facts, headers, keep_alive, aborted = shaped(data, shapes.ANSWERED)
+    req.mp_link.keep_alive, req.mp_link.connection().mp_aborted = bool(keep_alive), int(aborted)
     for name, value in facts.items():
         setattr(req, name, value)
     if headers is not None:

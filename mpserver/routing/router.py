@@ -10,7 +10,6 @@ Beside it are those who accept (`mpserver.routing.accepting`) and those who star
 
 from __future__ import annotations
 
-import marshal
 import math
 import socket
 import time
@@ -22,7 +21,7 @@ from mpserver.http1.head import Head, parse_head
 from mpserver.interpreters.handle import CROWDED, InterpreterHandle
 from mpserver.interpreters.pool import Pool
 from mpserver.interpreters.replacement import Replacement
-from mpserver.ipc import messages
+from mpserver.ipc import messages, plain_data
 from mpserver.ipc.worker_messages import LEAVING
 from mpserver.modules import mpm
 from mpserver.phases import facts
@@ -34,7 +33,7 @@ from mpserver.routing.accepting import Accepting
 from mpserver.routing.heirs import KEPT_FOR_HEIRS, Heirs
 from mpserver.routing.listener_leases import ListenerLeases
 from mpserver.routing.siblings import Siblings
-from mpserver.serving import connection_handlers, greeting
+from mpserver.serving import connection_handlers, foreign, greeting
 from mpserver.serving.connection import Connection, Starter, starter
 from mpserver.serving.delayed_flush import DelayedFlush
 from mpserver.serving.refusals import Refusals, unusable
@@ -227,8 +226,15 @@ class Router(Refusals):
 
     def _go_on(self, message: messages.Message, passed: bool) -> None:
         message = message._replace(kind=messages.Kind.CONNECTION)
-        key, state = marshal.loads(message.state)
-        interpreter_id = InterpreterId(*key)
+        try:
+            key, state = plain_data.shaped(message.state, foreign.ADDRESSED)
+            interpreter_id = InterpreterId(*key)
+            if not self.pool.may_be(interpreter_id):
+                raise ValueError("it is for no interpreter of this configuration")
+        except ValueError as error:
+            self.log.log(levels.ERROR, f"a request could not go on elsewhere: {error}")
+            self._answer(message, RequestError(500, "it can't go on", _line(message)))
+            return
         busy = None if passed or message.luggage else self.pool.busy(interpreter_id)
         if busy is None or not self._siblings.pass_on(busy, message, self.loop.now):
             self.pool.use(interpreter_id).hand_over(message._replace(state=state))

@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 from mpserver.interpreters.handle import InterpreterHandle, InterpreterState
 from mpserver.interpreters.replacement import REPLACEABLE
-from mpserver.ipc import messages
+from mpserver.ipc import messages, plain_data
 from mpserver.ipc.control_path import EVERY
 from mpserver.ipc.worker_messages import NEWS
 from mpserver.phases.plan import InterpreterId
@@ -50,7 +50,7 @@ class WorkerCommands:
 
     def _tell(self, number: int, answer: Any) -> None:
         """Answer a command."""
-        self._send(messages.Message(messages.Kind.TOLD, number=number, state=marshal.dumps(answer)))
+        self._send(messages.Message(messages.Kind.TOLD, number=number, state=plain_data.pack(answer)))
 
     def _send(self, message: messages.Message) -> None:
         try:

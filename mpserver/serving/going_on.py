@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import _socket
 import errno
-import marshal
 import os
 import time
 
@@ -18,7 +17,8 @@ from mpserver.api.input import Input
 from mpserver.api.request import Request
 from mpserver.errors import ClientGone, Misplaced, Moves, is_crowded
 from mpserver.http1.head import Head, parse_head
-from mpserver.ipc import messages
+from mpserver.ipc import messages, plain_data
+from mpserver.modules.python.environment import has_account
 from mpserver.phases import transfer
 from mpserver.phases.error_response import log_error
 from mpserver.phases.stages import Stage
@@ -100,7 +100,7 @@ class GoingOn:
             last = last.mp_next
         self._judge(req, last.mp_status >= 500)
         try:
-            state = transfer.pack(last, move.stage, move.step)
+            state = transfer.pack(last, move.stage, move.step, self._shares(move))
             interpreter.pipeline.depart(req, last)
             if last is not req or req.mp_cleanups:
                 connection.rope = self._retain(req, connection.rope)
@@ -116,7 +116,12 @@ class GoingOn:
         connection.buffer = buffer[: req.mp_head.size] + connection.buffer
         connection.served -= 1
         connection.input = None
-        interpreter.give_back(connection, messages.Kind.MOVED, marshal.dumps((tuple(move.interpreter_id), state)))
+        interpreter.give_back(connection, messages.Kind.MOVED, plain_data.pack((move.interpreter_id, state)))
+
+    def _shares(self, move: Moves) -> bool:
+        """Whether the interpreter that a request goes to runs under the account of this one."""
+        _kind, _name, environment = move.interpreter_id
+        return not (has_account(environment) or has_account(self._interpreter.interpreter_id.environment))
 
     def _retain(self, req: Request, upstream: int) -> int:
         """Keep what a request leaves here until it is over elsewhere. :returns: the rope that goes along.
@@ -145,7 +150,7 @@ class GoingOn:
     def _send_after(self, connection: Connection, req: Request, buffer: bytes, move: Moves) -> None:
         """The handlers after the answer belong to another interpreter."""
         interpreter = self._interpreter
-        state = transfer.pack(req, move.stage, move.step)
+        state = transfer.pack(req, move.stage, move.step, self._shares(move))
         served = connection.served & messages.SERVED
         number = 1 << 63 | (served & 0x7FFF) << 48 | connection.number & _NUMBER
         ends: tuple[_socket.socket, ...] = ()
@@ -157,7 +162,7 @@ class GoingOn:
             interpreter.send(
                 messages.Message(
                     messages.Kind.MOVED, ends[0].fileno(), buffer[: req.mp_head.size], messages.ANSWERED | served,
-                    number, connection.accepted, marshal.dumps((tuple(move.interpreter_id), state)),
+                    number, connection.accepted, plain_data.pack((move.interpreter_id, state)),
                     origin=_origin(connection), rope=connection.rope,
                 )
             )  # fmt: skip

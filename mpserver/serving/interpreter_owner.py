@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
 
+    from mpserver.api.error_log import ErrorLog
     from mpserver.api.loader import Loader
     from mpserver.api.request import Request
     from mpserver.ipc.messages import Kind, Message
@@ -38,6 +39,7 @@ class InterpreterOwner(Owner, Protocol):
     home: InterpreterId
     #: Its end of the socket pair that the router and it share.
     inbox: _socket.socket
+    log: ErrorLog
     pipeline: Pipeline
     planner: Planner
     loader: Loader
@@ -64,7 +66,10 @@ class InterpreterOwner(Owner, Protocol):
         """Send the router a message without a descriptor; for any thread."""
 
     def send(self, message: Message) -> None:
-        """Send the router a message; for any thread."""
+        """Send the router a message; for any thread.
+
+        :raises OSError: there is no descriptor left for the way of its own.
+        """
 
     def give_back(self, connection: Connection, kind: Kind = ..., state: bytes = b"") -> None:
         """Let the router have a connection, and what was read of it."""

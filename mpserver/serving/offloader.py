@@ -14,14 +14,13 @@ A busy interpreter pays for this with one wake-up every `LONG` seconds at most, 
 
 from __future__ import annotations
 
-import marshal
 import os
 import select
 import threading
 import time
 
 from mpserver.errors import is_crowded
-from mpserver.ipc import messages
+from mpserver.ipc import messages, plain_data
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.ipc.siblings import LONG, PILE, room
 from mpserver.serving.connection import Connection
@@ -127,7 +126,7 @@ class Offloader:
         except OSError as error:
             if not is_crowded(error):
                 raise
-            transferred = marshal.loads(message.state)[1] if message.state else b""  # it waits here
+            transferred = plain_data.unpack(message.state)[1] if message.state else b""  # it waits here
             interpreter.mail.append(message._replace(kind=messages.Kind.CONNECTION, state=transferred))
         else:
             message.close()
@@ -153,12 +152,17 @@ class Offloader:
             if most == ALL and _merely_begins(connection) and interpreter.connection_handlers is None:
                 found.append(_packed(connection))
                 continue
-            if connection.state == WAITING and (connection.fd in ready or most == ALL) and not connection.is_pinned:
-                found.append(
-                    _packed(connection)
-                    if connection.channel is None
-                    else interpreter.unpin(connection, messages.Kind.SPARE, b"")
-                )
+            if connection.state != WAITING or connection.is_pinned or not (connection.fd in ready or most == ALL):
+                continue
+            if connection.channel is None:
+                found.append(_packed(connection))
+                continue
+            try:
+                found.append(interpreter.unpin(connection, messages.Kind.SPARE, b""))
+            except OSError as error:
+                if not is_crowded(error):
+                    raise
+                break  # (it waits here; the next look may find room)
         return found
 
 

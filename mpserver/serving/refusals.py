@@ -70,8 +70,10 @@ def give_up(interpreter: InterpreterOwner, message: messages.Message) -> None:
         if not interpreter.has_leases():
             interpreter.tell(messages.Kind.LEASE_OVER, number=message.number)
         return
-    interpreter.send(message)
-    message.close()
+    try:
+        interpreter.send(message)
+    finally:
+        message.close()
 
 
 def reach_ceiling(interpreter: InterpreterOwner) -> None:

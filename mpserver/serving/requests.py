@@ -7,7 +7,6 @@ here and its content belongs there (manual 5.4.4), or what its application needs
 from __future__ import annotations
 
 import _socket
-import marshal
 import mmap
 import time
 from collections import deque
@@ -18,7 +17,7 @@ from mpserver.api.loader import Loader
 from mpserver.api.request import Request
 from mpserver.errors import ConfigError, Misplaced, Moves, RequestError, is_crowded
 from mpserver.http1.head import Head
-from mpserver.ipc import messages
+from mpserver.ipc import messages, plain_data
 from mpserver.ipc.scoreboard import ScoreboardEntry
 from mpserver.phases.error_response import log_error
 from mpserver.phases.plan import InterpreterId
@@ -33,6 +32,7 @@ from mpserver.typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from mpserver.serving.going_on import GoingOn
     from mpserver.serving.relays import Relays
+    from mpserver.serving.unsent import Unsent
 
 
 class Printed(Protocol):
@@ -68,6 +68,10 @@ class Requests(Refusals):
     #: Of a process: the states of its connections, and what tells the router of those that were closed.
     connection_states: mmap.mmap | None
     closings: Closings
+    #: The thread that runs the loop.
+    thread = 0
+    #: What could not be sent for want of descriptors.
+    _unsent: Unsent | None = None
     #: `moves`, once they are needed.
     _moves: GoingOn | None = None
 
@@ -76,6 +80,17 @@ class Requests(Refusals):
 
     def send(self, message: messages.Message) -> None:
         """Send the router a message; for any thread."""
+        raise NotImplementedError
+
+    def _send_later(self, message: messages.Message) -> None:
+        """There is no descriptor left for the way of a message."""
+        if self._unsent is None:
+            from mpserver.serving.unsent import Unsent  # (it is seldom that anything waits)
+
+            self._unsent = Unsent(self, self.thread)  # type: ignore[arg-type]  # (it is a part of one)
+        self._unsent.add(message)
+
+    def _connection(self, message: messages.Message) -> Connection:
         raise NotImplementedError
 
     def in_loop(self, function: Callable[[], None]) -> None:
@@ -330,8 +345,23 @@ class Requests(Refusals):
             return  # the worker is gone
         while (message := messages.receive(self.inbox)) is not None:
             if message.kind == messages.Kind.CONNECTION:
-                self.send(message._replace(state=self.onward(message.state)))
-                message.close()
+                try:
+                    self.send(message._replace(state=self.onward(message.state)))
+                except OSError:
+                    self._crowd_out_unread(message)
+                else:
+                    message.close()
+
+    def _crowd_out_unread(self, message: messages.Message) -> None:
+        """There is no descriptor for the way back of a connection that was not read: answer it here."""
+        connection = self._connection(message)
+        connection.buffer = b""
+        connection.accepted, connection.rope = message.accepted, message.rope
+        if message.origin:
+            connection.come_from(message.origin)
+        self.connections.add(connection)
+        connection.start()
+        self.crowd_out(connection)
 
     def released(self, connection: Connection) -> None:
         """Close what stood for a connection whose request was answered elsewhere."""
@@ -342,4 +372,4 @@ class Requests(Refusals):
 
     def onward(self, transferred: bytes) -> bytes:
         """The state of a connection that goes back unserved: what was transferred stays with its request."""
-        return marshal.dumps((tuple(self.interpreter_id), transferred)) if transferred else b""
+        return plain_data.pack((self.interpreter_id, transferred)) if transferred else b""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mpserver.serving.interpreter_owner import InterpreterOwner
 
 _LENGTH = struct.Struct("!I")
+#: What is answered may be told in so many bytes.
+LONGEST = 1 << 20
 
 
 def tell(rope: int, facts: bytes) -> None:
@@ -67,6 +69,9 @@ class Retained:
             data = b""
         self._read += data
         head = _LENGTH.size
+        if len(self._read) > LONGEST:  # (an application's process may write there)
+            self._over(b"")
+            return
         if len(self._read) >= head and len(self._read) - head >= _LENGTH.unpack_from(self._read)[0]:
             self._over(self._read[head:])
         elif not data:

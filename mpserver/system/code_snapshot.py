@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from itertools import accumulate
 from types import CodeType
 
+from mpserver.ipc.sealing import seal
 from mpserver.system import module_finder, regexes
 from mpserver.system.module_finder import OURS, WORD, Entry
 
@@ -81,9 +82,10 @@ def _take() -> int:
     buckets = [marshal.dumps(bucket) for bucket in index]
     words = [len(codes), *accumulate(map(len, buckets), initial=at)]
     try:
-        fd = os.memfd_create("mpserver-engine", os.MFD_CLOEXEC)
+        fd = os.memfd_create("mpserver-engine", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         with open(fd, "wb", closefd=False) as whole:
             whole.writelines([*(word.to_bytes(WORD, "little") for word in words), *codes, *buckets])
+        seal(fd)
     except OSError:
         return -1
     return fd

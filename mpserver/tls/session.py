@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import marshal
 import sys
 from collections.abc import Callable
 
 from mpserver.errors import RequestError
+from mpserver.ipc import plain_data
 from mpserver.tls import certificate, variables
 from mpserver.tls.certificate import Certificate, ders
 from mpserver.tls.profile import Profile, from_plain, to_plain
@@ -135,7 +135,7 @@ class Session(Encryption):
         return self._client
 
     def pack(self) -> tuple[Any, ...]:
-        """What another interpreter has to know of it, as ``marshal`` takes it."""
+        """What another interpreter has to know of it, as `mpserver.ipc.plain_data` takes it."""
         its = self.channel.object
         facts = its.version(), its.cipher(), bool(its.session_reused)
         return to_plain(self.profile), self.number, self.server_name, facts, self.server_chain(), self.client_chain()
@@ -230,10 +230,10 @@ def _verified(spoken: Any) -> list[bytes]:
 
 def pack_origin(client: Any, local: Any, session: Any) -> bytes:
     """Where a connection comes from whose TLS is spoken elsewhere, for `unpack_origin`."""
-    return marshal.dumps((client, local, session.pack()))
+    return plain_data.pack((client, local, session.pack()))
 
 
 def unpack_origin(data: bytes) -> tuple[Any, Any, Told]:
     """The client's address, ours, and what is known of the TLS."""
-    client, local, told = marshal.loads(data)
+    client, local, told = plain_data.unpack(data)
     return client, local, Told(*told)

@@ -142,7 +142,7 @@ def test_records_are_found_by_number_and_key() -> None:
 
 
 def test_a_file_without_keys_has_none() -> None:
-    fd = records.write((), [], {})
+    fd = records.write((), [], {}, renewable=True)
     assert records.Records(fd).find("kind", "name") is None
     os.close(fd)
 

@@ -159,7 +159,7 @@ def test_tickets_get_other_keys_each_day() -> None:
     encryption = Encryption({}, Files(Phrases()))
     secret = encryption.files.own_secret()
     assert encryption.files.own_secret() == secret
-    fd = records.write(None, [], {})
+    fd = records.write(None, [], {}, renewable=True)
     try:
         records.renew(fd, encryption.files.pieces)
         first = records.Records(fd).piece(secret)

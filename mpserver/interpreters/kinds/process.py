@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import marshal
 import os
 import signal
 import socket
 
 from mpserver.interpreters.handle import InterpreterHandle, InterpreterState
-from mpserver.ipc import messages
+from mpserver.ipc import messages, plain_data
 from mpserver.ipc.connection_states import ASKED, FIRST, IDLE, SENT, ConnectionStates, unpack_numbers
+from mpserver.modules.python.environment import has_account
+from mpserver.serving import foreign
 from mpserver.system import descriptors
 from mpserver.typing import Any
+
+#: The messages that bring a connection.
+CONNECTIONS = frozenset({messages.Kind.CONNECTION, messages.Kind.SPARE, messages.Kind.MOVED})
 
 
 class Process(InterpreterHandle):
@@ -25,6 +29,12 @@ class Process(InterpreterHandle):
     takes_leases = False
     descriptors = descriptors.PROCESS
     _connection_states: ConnectionStates | None = None
+    #: What interpreters of this kind say.
+    said = frozenset({
+        messages.Kind.READY, messages.Kind.FAILED, messages.Kind.BACKOFF, messages.Kind.CONNECTION,
+        messages.Kind.SPARE, messages.Kind.MOVED, messages.Kind.CLOSED, messages.Kind.CROWDED, messages.Kind.LOADED,
+        messages.Kind.WORN, messages.Kind.CHANGED, messages.Kind.TOLD,
+    })  # fmt: skip
     #: Its process, as it has told; 0: it has not yet.
     _pid = 0
 
@@ -36,7 +46,7 @@ class Process(InterpreterHandle):
     def _launch(self, theirs: socket.socket) -> None:
         connection_states = self._connection_states = ConnectionStates()
         boot = self.boot
-        order = marshal.dumps((tuple(boot.interpreter_id), boot.scoreboard_index, boot.slot))
+        order = plain_data.pack((boot.interpreter_id, boot.scoreboard_index, boot.slot))
         try:
             socket.send_fds(self._control, [order], [theirs.fileno(), connection_states.fd])
         finally:
@@ -72,6 +82,8 @@ class Process(InterpreterHandle):
             self._pid = message.number
             super()._on_message(message)
             return
+        if message.state or message.luggage or message.origin:
+            message = self._believed(message)
         sent = self._sent.get(message.number)
         if sent is not None and message.fd < 0 and message.kind == messages.Kind.CROWDED:
             # it was lost on its way here or there, but we have it as well
@@ -80,6 +92,21 @@ class Process(InterpreterHandle):
         else:
             self._forget(message.number)
         super()._on_message(message)
+
+    def _believed(self, message: messages.Message) -> messages.Message:
+        """A message, without what a process of another account may not say. :raises ValueError: it is none."""
+        if not has_account(self.interpreter_id.environment) or message.kind not in CONNECTIONS:
+            return message
+        try:
+            message, lost = foreign.onward(message)
+            if message.origin and all(sent.origin != message.origin for sent in self._sent.values()):
+                raise ValueError("it names a client that it was not given")
+        except ValueError:
+            message.close()
+            raise
+        if lost:
+            self._events.noticed(self, foreign.describe(self.name, lost))
+        return message
 
     def _forget(self, number: int) -> None:
         """A connection is not the process' any more."""

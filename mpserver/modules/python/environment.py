@@ -31,6 +31,11 @@ class Told(NamedTuple):
     line: int
 
 
+def has_account(environment: Environment) -> bool:
+    """Whether interpreters of this environment run under an account of their own."""
+    return any(key == USER for key, _value in environment)
+
+
 def merge(outer: Mapping[str, Told], inner: Mapping[str, Told]) -> dict[str, Told]:
     """The inner scope's values replace the outer one's; modules to preload are added."""
     merged = {**outer, **inner}
