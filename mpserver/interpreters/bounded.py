@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: What comes with an order: the end of the inbox, and the connection states.
 ORDER_FDS = 2
+#: Only look at what waits, without waiting; programs that are started meanwhile get none of its descriptors.
+LOOK = socket.MSG_PEEK | socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
 
 #: How long a child may go on after its time, in seconds.
 GRACE = 2.0
@@ -66,7 +68,7 @@ def answer(ours: socket.socket, pid: int, within: float, keeper: socket.socket) 
                 raise NothingSaid
             if keeper.fileno() in ready:
                 poll.unregister(keeper)
-                _data, order, *_ = socket.recv_fds(keeper, 1, ORDER_FDS, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+                _data, order, *_ = socket.recv_fds(keeper, 1, ORDER_FDS, LOOK)
                 if order:
                     poll.register(order[0], 0)  # (the inbox of the first order: its other end is a worker's)
                     continue

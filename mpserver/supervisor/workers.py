@@ -19,6 +19,7 @@ from mpserver.supervisor.maintenance import WorkerLoad
 from mpserver.supervisor.watched import Watched
 from mpserver.supervisor.worker_handle import WorkerHandle
 from mpserver.supervisor.worker_start import WorkerStart
+from mpserver.system import descriptors
 from mpserver.typing import NamedTuple
 
 
@@ -40,12 +41,13 @@ class WorkerEvents(NamedTuple):
 class Workers:
     """All workers of all generations."""
 
-    __slots__ = ("_events", "_scoreboard", "_serve", "_watched", "by_pid")
+    __slots__ = ("_events", "_scoreboard", "_seldom", "_serve", "_watched", "by_pid")
 
     def __init__(self, serve: Serve, scoreboard: Scoreboard, watched: Watched, events: WorkerEvents) -> None:
         """``serve`` is what a worker does."""
         self._serve, self._scoreboard, self._watched, self._events = serve, scoreboard, watched, events
         self.by_pid: dict[int, WorkerHandle] = {}
+        self._seldom = descriptors.Seldom()
 
     def __bool__(self) -> bool:
         """Whether there are any."""
@@ -139,16 +141,30 @@ class Workers:
         """A worker said something."""
         while True:
             try:
-                data, fds, _, _ = socket.recv_fds(worker.control, MESSAGE, MESSAGE_FDS, socket.MSG_CMSG_CLOEXEC)
+                data, fds, flags, _ = socket.recv_fds(worker.control, MESSAGE, MESSAGE_FDS, socket.MSG_CMSG_CLOEXEC)
             except BlockingIOError:
                 return
             except OSError:
-                data, fds = b"", []
+                data, fds, flags = b"", [], 0
             if not data and not fds:
                 # It closed its end: it is ending, and SIGCHLD will tell.
                 self._close_control(worker)
                 return
+            if flags & socket.MSG_CTRUNC and data.startswith(PASS):
+                self._lost(worker, list(fds))
+                continue
             self._heard(worker, data, list(fds))
+
+    def _lost(self, worker: WorkerHandle, fds: list[int]) -> None:
+        """A descriptor of a connection found no room here: it has ended, for nobody has it any more."""
+        for fd in fds:
+            os.close(fd)
+        if self._seldom("passing on"):
+            text = (
+                f"a connection that worker {worker.slot} passed on was lost: the master has no descriptors left. "
+                "Raise the limit (ulimit -n, or LimitNOFILE= of a systemd unit)"
+            )
+            worker.generation.error_log.log(error_log.ERROR, text)
 
     def _heard(self, worker: WorkerHandle, data: bytes, fds: list[int]) -> None:
         if data == READY:
@@ -158,7 +174,11 @@ class Workers:
         elif data == LEAVING:
             worker.leaving = True  # (it has had its MaxConnectionsPerChild: its successor comes up while it drains)
         elif data.startswith(NEWS):
-            self._events.news(worker, messages.decode(data[len(NEWS) :], fds))
+            try:
+                self._events.news(worker, messages.decode(data[len(NEWS) :], fds))
+            except ValueError as error:  # (a worker runs applications: what it says need not be true)
+                text = f"what worker {worker.slot} said can't be understood: {error}"
+                worker.generation.error_log.log(error_log.ERROR, text)
         elif data.startswith(PASS):
             self._events.passed(worker, data[len(PASS) :], fds)
         else:
