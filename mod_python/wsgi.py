@@ -1,6 +1,8 @@
 """WSGI applications as content handlers: ``PythonHandler mod_python.wsgi`` (PEP 3333; api 3.5 1.15).
 
-    PythonOption mod_python.wsgi.application  module[::callable]     the callable's default: application
+    PythonOption mod_python.wsgi.application  module[:callable]      the callable's default: application
+                                              module:make()          what calling that returns
+                                              /folder/app.wsgi       a script by its file, and so on
     PythonOption mod_python.wsgi.base_uri     /path                  default: the enclosing Location
     PythonOption mod_python.wsgi.strict       On                     refuse what is against the PEP and harmless
 
@@ -20,6 +22,7 @@ from mpserver.errors import ClientGone
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mod_python._wsgi.mount import Mount
     from mpserver.api.request import Request
 
 
@@ -32,10 +35,13 @@ def handler(req: Request) -> int:
     :raises Exception: what the application raises, and what it does against the PEP.
     """
     mount = mounted(req)
+    path = mount.path(req.mp_uri)
+    return apache.DECLINED if path is None else serve(req, mount, path)
+
+
+def serve(req: Request, mount: Mount, path: str) -> int:
+    """The same by a mount; ``path`` is what follows its own."""
     uri = req.mp_uri
-    path = mount.path(uri)
-    if path is None:
-        return apache.DECLINED
     # (in this order: another thread may load it right now, and tells last that it has)
     if 0.0 <= req.mp_request_time - mount.checked < RECHECK_AFTER:
         application = mount.application

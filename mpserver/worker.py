@@ -16,6 +16,8 @@ from mpserver.ipc import messages
 from mpserver.ipc.scoreboard import FINISHING, IDLE, end_group
 from mpserver.ipc.worker_messages import READY
 from mpserver.modules import core, mpm, python
+from mpserver.phases import facts
+from mpserver.phases.plan import InterpreterId
 from mpserver.phases.plan_compiler import identify
 from mpserver.routing.router import Router
 from mpserver.routing.worker_commands import WorkerCommands
@@ -82,6 +84,8 @@ class Worker:
     def _serve(self) -> None:
         for name, kind in self._imports():
             self.router.pool.use(identify(name, kind, self.router.pool.environments.get(name, ())))
+        for its in facts.started(self.start.configuration):
+            self.router.pool.use(InterpreterId(*its))
         self.router.accepting.listen()
         self._scoreboard_entry.state(IDLE)
         try:

@@ -13,7 +13,7 @@ from mpserver.config.override import Override
 from mpserver.config.registry import Args, Directive, Module, Where, short
 from mpserver.config.section_kinds import SECTIONS
 from mpserver.modules import all as modules
-from mpserver.modules.hooks import Known
+from mpserver.modules.known import Known
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "httpd-modules.md"

@@ -12,6 +12,7 @@ from mod_python._wsgi.errors import Errors
 from mod_python._wsgi.exchange import FileWrapper
 from mod_python._wsgi.input import NoBody
 from mod_python._wsgi.tolerance import APPLICATION
+from mpserver.api import named_objects
 from mpserver.api.sent_text import encoded
 from mpserver.typing import TYPE_CHECKING
 
@@ -54,8 +55,8 @@ class Mount:
     """An application at its place, with what its requests have in common."""
 
     __slots__ = (
-        "_directory", "_name", "_option", "_preparing", "_reload", "application", "base", "below", "checked", "cut",
-        "environment", "errors", "ready",
+        "_directory", "_made_of", "_name", "_option", "_preparing", "_reload", "application", "base", "below",
+        "checked", "cut", "environment", "errors", "ready",
     )  # fmt: skip
 
     environment: Environment
@@ -69,6 +70,8 @@ class Mount:
         #: The callable as it was found, and when (seconds since the epoch).
         self.application: Application | None = None
         self.checked = 0.0
+        #: The module that the application was made of, and which state of it.
+        self._made_of: tuple[object, int] | None = None
         self._name: str | None = None
         self._option: str | None = None
         self._directory: str | None = None
@@ -96,6 +99,11 @@ class Mount:
         if not in_location and config.get("PythonPath") is None:
             self._directory = directory
         self._reload = config.get("PythonAutoReload", "1") != "0"
+        self._begin(req)
+        self.ready = True
+
+    def _begin(self, req: Request) -> None:
+        """What its environs have in common."""
         self.errors = Errors(req.server)
         fixed = {
             "SCRIPT_NAME": encoded(self.base),
@@ -110,7 +118,6 @@ class Mount:
             "wsgi.input_terminated": True,
         }
         self.environment = Environment(req, fixed)
-        self.ready = True
 
     def path(self, uri: str) -> str | None:
         """What of a URI is the application's PATH_INFO; None where it is not the application's."""
@@ -129,11 +136,16 @@ class Mount:
         """
         if self._name is None:
             return None
-        module_name, _, path = self._name.partition("::")
+        named = named_objects.parse(self._name)
         plan = req.mp_plan
-        # (by its file: other folders, and other paths, may have another one of the name)
-        loaded = plan.loader.load(module_name, self._directory, self._reload, req.mp_request_time, plan.python_path)
-        module = loaded.module
-        self.application = apache.resolve_object(module, path or CALLABLE, silent=True)
+        loader = plan.loader
+        with loader.in_turn():
+            # (by its file: other folders, and other paths, may have another one of the name)
+            loaded = loader.load(named.module, self._directory, self._reload, req.mp_request_time, plan.python_path)
+            state = (loaded, loaded.version)
+            if not named.is_factory or self._made_of != state:
+                found = apache.resolve_object(loaded.module, named.path or CALLABLE, silent=True)
+                self.application = found() if named.is_factory and found is not None else found
+                self._made_of = state
         self.checked = req.mp_request_time
         return self.application

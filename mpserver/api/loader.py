@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from threading import local
 from types import ModuleType
 
-from mpserver.api import constants
+from mpserver.api import constants, scripts
 from mpserver.api.early_errors import EarlyErrors
 from mpserver.api.faults import Fault, mark
 from mpserver.api.search_path import Additions, Neighbours
@@ -338,6 +338,8 @@ class Loader:
         return next((loaded for loaded in self._loaded.values() if loaded.module is module), None)
 
     def _import(self, name: str, path: Sequence[str] | None, only: bool = False) -> ModuleType:
+        if scripts.is_script(name):
+            return scripts.load(name)
         top = name.partition(".")[0]
         if path is not None and top not in OURS:
             spec = importlib.machinery.PathFinder.find_spec(top, list(path))
@@ -417,7 +419,8 @@ def execute(module: ModuleType) -> None:
     spec = module.__spec__
     source = getattr(spec.loader if spec else None, "get_data", None)
     file = module.__file__
-    if spec is None or source is None or file is None or not file.endswith(".py"):
+    known = file is not None and (file.endswith(".py") or module.__name__.startswith(scripts.PREFIX))
+    if spec is None or source is None or file is None or not known:
         importlib.reload(module)
         return
     code = compile(source(file), file, "exec", dont_inherit=True)

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from mpserver.http1.ranges import Limits
-from mpserver.typing import Any, Protocol
+from mpserver.typing import Any, NamedTuple, Protocol
+
+
+class ScriptPlan(NamedTuple):
+    """How the scripts of a plan are served (`mpserver.modules.wsgi`).
+
+    ``callable``: the name of the application in them. ``passes``: whether they see the client's credentials.
+    ``reloads``: whether one whose file has changed is loaded anew. The groups are mod_wsgi's; that of an application
+    may go by its SCRIPT_NAME, and by the port.
+    """
+
+    callable: str
+    passes: bool
+    reloads: bool
+    process_group: str
+    application_group: Callable[[str, int], str]
 
 
 class RequestPlan(Protocol):
@@ -43,6 +58,8 @@ class RequestPlan(Protocol):
     scheme: str
     server: Any
     python_path: str | None
+    #: Only of plans whose requests are served by a script.
+    script: ScriptPlan
     autoreload: bool
     handler: Any
     handlers: Any

@@ -26,6 +26,7 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
     from mpserver.modules.filter import names
     from mpserver.modules.ssl import phrases as phrases_module
     from mpserver.modules.ssl import profiles
+    from mpserver.modules.wsgi import groups
     from mpserver.phases.applications import environments
 
     configuration = load(
@@ -39,7 +40,7 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
     found = environments(configuration)
     confs = [configuration.main.own_conf, *(host.own_conf for host in configuration.hosts)]
     unknown, warnings = names.check(confs)
-    faults = found.faults + unknown
+    faults = found.faults + unknown + groups.check(configuration)
     configuration.warnings += warnings
     if options.begins and options.command == "start":
         configuration.encryption, its_faults = profiles.work_out(configuration, phrases or phrases_module.Phrases())

@@ -38,9 +38,14 @@ class ZygoteArguments(NamedTuple):
 
 
 def limit(environment: dict[str, Any]) -> None:
-    """Set the limits of this process that an environment tells. :raises OSError: the system refuses."""
+    """Set the limits of this process that an environment tells, and its directory.
+
+    :raises OSError: the system refuses.
+    """
     if "nice" in environment:
         os.nice(environment["nice"])
+    if "working" in environment:
+        os.chdir(environment["working"])
     if "memory" in environment:
         import resource
 

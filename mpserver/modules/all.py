@@ -7,16 +7,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from mpserver.modules.hooks import (
-    ANY_HANDLER,
-    PACKAGE,
-    PROXY_HANDLER,
-    PROXY_PREFIX,
-    SCRIPT_HANDLER,
-    TRACE_HANDLER,
-    Known,
-    Part,
-)
+from mpserver.modules.hooks import ANY_HANDLER, PROXY_HANDLER, PROXY_PREFIX, SCRIPT_HANDLER, TRACE_HANDLER
+from mpserver.modules.known import PACKAGE, Known, Part
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -67,6 +59,7 @@ TABLE = (
     Known("mod_dir.c", "dir_module", "dir", ALWAYS),
     Known("mod_autoindex.c", "autoindex_module", "autoindex", CONFIGURED, handlers=("httpd/unix-directory",)),
     Known("mod_alias.c", "alias_module", "alias", CONFIGURED),
+    Known("mod_wsgi.c", "wsgi_module", "wsgi", CONFIGURED, handlers=("wsgi-script",), placed=True),
     Known("mod_userdir.c", "userdir_module", "userdir", CONFIGURED),
     Known("mod_vhost_alias.c", "vhost_alias_module", "vhost_alias"),
     Known("mod_actions.c", "actions_module", "actions", CONFIGURED),

@@ -59,7 +59,8 @@ Asked for a server:
     rewrite_request    the same where more than the path decides: a `rewriting.Rewriter`, which comes before them
     open_logs          where the lines of its requests go: a tuple of `mpserver.modules.open_logs.OpenLog`
 
-And ``varies_by_file``: whether plans of a `Conf` differ from file to file.
+And of a `Conf`: ``varies_by_file``, whether its plans differ from folder to folder, and ``varies_by_name``, whether
+they do from file to file.
 
 The steps of a request run until one of them returns anything but OK or DECLINED: a status, or DONE, which ends the
 request. Where it says above that the first decides, an OK ends only the asking for this hook, as it does for
@@ -69,11 +70,9 @@ that has to be first or last of a hook says so in its ``ORDER``, by the hook's n
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib import import_module
+from collections.abc import Callable, Mapping, Sequence
 
-from mpserver.errors import Unread, is_crowded
+from mpserver.modules.known import prefix_of
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -91,6 +90,7 @@ if TYPE_CHECKING:
     from mpserver.config.sections import HtaccessLookup
     from mpserver.config.server import Server
     from mpserver.config.settings import Conf
+    from mpserver.modules.hook_table import HookTable
     from mpserver.modules.python.environment import Environment
 
 #: A part of a request's way: OK, DECLINED, DONE, or the status to answer with.
@@ -106,43 +106,6 @@ SCRIPT_HANDLER = "cgi-script"
 #: The name of the handler for requests that are another server's to answer, and of that to which it is told (as a URL
 #: behind the colon).
 PROXY_HANDLER, PROXY_PREFIX = "proxy-server", "proxy:"
-
-#: Where the modules are.
-PACKAGE = "mpserver.modules"
-
-
-class Order(enum.IntEnum):
-    """The place of a module among those that have a hook; within each, the table decides."""
-
-    FIRST = 0
-    MIDDLE = 1
-    LAST = 2
-
-
-class Part(enum.Enum):
-    """When a module takes part in requests."""
-
-    NEVER = "never"
-    CONFIGURED = "where something of it is configured"
-    ALWAYS = "always"
-
-
-class Known(NamedTuple):
-    """A line of the table of modules.
-
-    ``source``: httpd's name of its source, for IfModule; ``name``: its name for LoadModule and IfModule.
-    ``folder``: where it is; without one it is there to be known, for all that it does in httpd is done elsewhere.
-    ``hooks``: when it takes part in requests. ``handlers`` and ``filters``: the names of what it has of these; it
-    takes part where one of them is asked for, too.
-    """
-
-    source: str
-    name: str
-    folder: str = ""
-    hooks: Part = Part.NEVER
-    handlers: tuple[str, ...] = ()
-    filters: tuple[str, ...] = ()
-
 
 #: Makes a filter of a request's body.
 InputFactory = Callable[["Request"], "InputFilter"]
@@ -205,12 +168,14 @@ class Translation(NamedTuple):
 
     ``answer``: answers its requests, before anything else is looked at; it returns the status. ``sections``: what is
     named is no file but the resource of another server, and these hold for it in place of those of directories.
+    ``scope``: holds for it besides, over all sections.
     """
 
     filename: str | None
     handler: str | None = None
     answer: Step | None = None
     sections: tuple[Conf, ...] | None = None
+    scope: Conf | None = None
 
 
 #: Gets a decoded path without double slashes, the configuration of the Locations that it lies in, and the server.
@@ -271,11 +236,6 @@ def go_on(req: Request, status: int) -> int:
     if req.mp_is_lookup:
         return constants.DONE
     return req.mp_plan.content(req) or constants.DONE
-
-
-def prefix_of(handler: str) -> str:
-    """What a content handler is found by whose name says what it is to do: all up to the colon, with that."""
-    return handler[: handler.find(":") + 1]
 
 
 class Planning:
@@ -353,11 +313,13 @@ class Planning:
         found: Mapping[str, Step] = self.require(owner).handlers(self)
         return found.get(name) or found.get(prefix_of(name))
 
-    def require_handlers(self, names: Iterable[str | None]) -> None:
+    def require_handlers(self, names: Sequence[str | None]) -> None:
         """Have the modules take part whose handlers are among names that say more than the handler's own."""
         for name in names:
             if name is not None and ":" in name and (owner := self._table.owner(name)) is not None:
                 self.require(owner)
+        for folder in self._table.placing(names):
+            self.require(folder)
 
     def own_handler(self, name: str) -> Step:
         """The same of a handler that is there in any case. :raises KeyError: it is not."""
@@ -382,69 +344,3 @@ class Planning:
     def owns_filter(self, name: str) -> bool:
         """Whether a module has a filter of this name, whatever the configuration."""
         return name in self._table.filters
-
-
-class HookTable:
-    """The hooks of all modules; each module's are imported when it takes part in a request for the first time."""
-
-    def __init__(self, table: Sequence[Known]) -> None:
-        self._places = {known.folder: place for place, known in enumerate(table) if known.hooks is not Part.NEVER}
-        self._always = frozenset(known.folder for known in table if known.hooks is Part.ALWAYS)
-        self._folders: dict[str, str | None] = {}
-        self._functions: dict[tuple[frozenset[str], str], tuple[Callable[..., Any], ...]] = {}
-        #: Whose a content handler, and a filter, is.
-        self.handlers = {name: known.folder for known in table for name in known.handlers}
-        self.filters = {name: known.folder for known in table for name in known.filters}
-        #: The modules that took part in something so far.
-        self.loaded: set[str] = set()
-
-    def owner(self, handler: str) -> str | None:
-        """The folder of the module that has a content handler."""
-        return self.handlers.get(handler) or self.handlers.get(prefix_of(handler))
-
-    def active(self, *confs: Conf) -> frozenset[str]:
-        """The folders of the modules that one of these has a setting of, and of those that always take part."""
-        return self._always.union(
-            folder for conf in confs for setting in conf.values if (folder := self._folder(setting.module)) is not None
-        )
-
-    def _folder(self, module: str) -> str | None:
-        """The module of httpd that a Python module belongs to."""
-        try:
-            return self._folders[module]
-        except KeyError:
-            name = module.removeprefix(PACKAGE + ".").partition(".")[0]
-            found = self._folders[module] = name if module.startswith(PACKAGE) and name in self._places else None
-            return found
-
-    def load(self, folder: str) -> ModuleType:
-        """The hooks of a module.
-
-        :raises Unread: there is no descriptor left to read them with; the next request may be luckier.
-        """
-        try:
-            found = import_module(f"{PACKAGE}.{folder}.hooks")
-        except OSError as error:
-            if not is_crowded(error):
-                raise
-            raise Unread(f"the module {folder} can't be loaded now: {error.strerror}") from error
-        self.loaded.add(folder)
-        return found
-
-    def ask(self, active: frozenset[str], hook: str, *about: Any) -> tuple[Any, ...]:
-        """What some modules answer to a hook that is not about a plan, without those that answer None."""
-        answers = (function(*about) for function in self.functions(active, hook))
-        return tuple(answer for answer in answers if answer is not None)
-
-    def functions(self, active: frozenset[str], hook: str) -> tuple[Callable[..., Any], ...]:
-        """The functions that some modules have of a hook, in their order."""
-        found = self._functions.get((active, hook))
-        if found is None:
-            having = []
-            for folder in active:
-                hooks = self.load(folder)
-                if hasattr(hooks, hook):
-                    order: Mapping[str, Order] = getattr(hooks, "ORDER", {})
-                    having.append((order.get(hook, Order.MIDDLE), self._places[folder], getattr(hooks, hook)))
-            found = self._functions[active, hook] = tuple(function for _, _, function in sorted(having))
-        return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from mpserver.api import named_objects
 from mpserver.config.configuration import Configuration
 from mpserver.config.server import Server
 from mpserver.config.settings import Conf
@@ -19,6 +20,7 @@ from mpserver.phases.facts import LATE, LIMITED, Wanted
 from mpserver.phases.host import server_name
 from mpserver.phases.plan_compiler import MAIN
 from mpserver.phases.scopes import Scopes
+from mpserver.phases.script_places import script_places
 from mpserver.typing import NamedTuple
 
 #: What names the application of ``mod_python.wsgi``.
@@ -48,6 +50,7 @@ def names(configuration: Configuration) -> list[str]:
     merged = Scopes()
     for server in (configuration.main, *configuration.hosts):
         found += [name for conf in merged.of(server) for name, _spec in interpreters(server, conf)]
+    found += [its.place.name for its in script_places(configuration)]
     return list(dict.fromkeys(found))
 
 
@@ -59,6 +62,8 @@ def handlers(configuration: Configuration) -> dict[str, tuple[Wanted, ...]]:
         for conf in merged.of(server):
             for name, spec in interpreters(server, conf):
                 found.setdefault(name, {}).update(dict.fromkeys(_modules(conf, spec)))
+    for its in script_places(configuration):
+        found.setdefault(its.place.name, {}).update(dict.fromkeys(its.wanted))
     return {name: tuple(its) for name, its in found.items()}
 
 
@@ -90,7 +95,7 @@ def _modules(conf: Conf, spec: python.HandlerSpec) -> Iterator[Wanted]:
     yield Wanted(module, directory, path)
     application = python.options(conf).get(WSGI_APPLICATION)
     if module == WSGI and application:
-        yield Wanted(application.partition("::")[0], directory, path)
+        yield Wanted(named_objects.parse(application).module, directory, path)
 
 
 # ---- environments
@@ -130,7 +135,9 @@ def environments(configuration: Configuration) -> Environments:
                     one.line,
                 )
             )
-    return Environments({name: plain(its) for name, its in told.items()}, faults)
+    by_name = {name: plain(its) for name, its in told.items()}
+    by_name.update({its.place.name: its.place.environment for its in script_places(configuration)})
+    return Environments({name: its for name, its in by_name.items() if its}, faults)
 
 
 def _add(name: str, its: dict[str, Told], more: Mapping[str, Told], faults: list[ConfigError]) -> None:

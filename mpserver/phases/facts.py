@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from mpserver.modules import python
 from mpserver.modules.python.environment import PRELOAD
+from mpserver.modules.wsgi import BETWEEN
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ ENVIRONMENT, LIFETIME, HANDLERS, LATE, LIMITED = "environment", "lifetime", "han
 HAS_TLS, TLS = "has TLS", "TLS"
 #: By "": the folders of documents of all servers.
 DOCUMENTS = "documents"
+#: For everybody: the interpreters that start with their workers, as (kind, name, environment).
+STARTED = "started"
 
 
 class Wanted(NamedTuple):
@@ -104,7 +107,13 @@ def preloads(configuration: Finished, name: str) -> bool:
 
 def has_time_limit(configuration: Finished, name: str) -> bool:
     """Whether requests of an application have a time limit (PythonRequestTimeout): so has what loads for them."""
-    return bool(configuration.look_up(LIMITED, name))
+    group = name.partition(BETWEEN)[0]  # (of scripts, if it is one)
+    return bool(configuration.look_up(LIMITED, name) or configuration.look_up(LIMITED, group))
+
+
+def started(configuration: Finished) -> tuple[tuple[str, str, Environment], ...]:
+    """The interpreters that a worker starts before there are requests, beside those of PythonImport."""
+    return tuple(configuration.facts.get(STARTED, ()))
 
 
 def documents(configuration: Finished) -> tuple[str, ...]:

@@ -22,7 +22,8 @@ from mpserver.version import MOD_PYTHON_VERSION, VERSION
 if TYPE_CHECKING:
     from mpserver.config.finished import Finished
     from mpserver.config.server import Server
-    from mpserver.modules.hooks import HookTable, Translator
+    from mpserver.modules.hook_table import HookTable
+    from mpserver.modules.hooks import Translator
     from mpserver.modules.open_logs import OpenLog
     from mpserver.modules.rewriting import Rewriter
     from mpserver.phases.located import Located

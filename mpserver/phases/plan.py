@@ -18,6 +18,7 @@ from mpserver.modules.python.environment import Environment
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from mpserver.api.plan import ScriptPlan
     from mpserver.api.request import Request
     from mpserver.config.server import Server
     from mpserver.modules.python.handlers import Handler, PhaseHandlers
@@ -72,7 +73,7 @@ class Plan:
         "file_etag", "filters", "handler", "handlers", "has_end", "has_last_handlers", "hostname_lookups",
         "interpreter", "interpreter_id", "interpreters", "leads_to", "limit_body", "loader", "named", "needs_python",
         "option_pairs", "options", "pass_auth", "phases", "physical_port", "python_config", "python_path",
-        "range_limits", "redirect", "requires", "scheme", "server", "server_software", "signature", "steps",
+        "range_limits", "redirect", "requires", "scheme", "script", "server", "server_software", "signature", "steps",
         "subrequests", "tell", "time_limit", "_added",
     )  # fmt: skip
 
@@ -110,6 +111,7 @@ class Plan:
     signature: str
     physical_port: bool
     scheme: str
+    script: ScriptPlan
     error_documents: Mapping[int, str | Expression]
 
     def __init__(self, server: Server, conf: Conf) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mpserver.modules.core import SET_HANDLER
-from mpserver.modules.hooks import HookTable, Insertion, InterpreterChoice, Planning
+from mpserver.modules.hook_table import HookTable
+from mpserver.modules.hooks import Insertion, InterpreterChoice, Planning
 from mpserver.modules.mime import ADD_HANDLER
 from mpserver.modules.python.environment import Environment
 from mpserver.phases.filters import PlanFilters
@@ -31,11 +32,16 @@ def identify(name: str, backend: str, environment: Environment = ()) -> Interpre
     return InterpreterId(backend, name)
 
 
+def named_handlers(conf: Conf) -> tuple[str | None, ...]:
+    """The content handlers that a configuration names."""
+    return (conf[SET_HANDLER], *conf[ADD_HANDLER].values())
+
+
 def compile_plan(table: HookTable, engine: Engine, site: Site, conf: Conf, filename: str | None) -> Plan:
     """The plan of requests with this configuration; ``filename``: of the request that it is first made for."""
     plan = Plan(site.server, conf)
     planning = Planning(table, engine, plan, site.server, site.name, site.log, filename)
-    planning.require_handlers((conf[SET_HANDLER], *conf[ADD_HANDLER].values()))
+    planning.require_handlers(named_handlers(conf))
     insertions: list[Insertion] = planning.ask("insert_filter")
     planning.names = frozenset(name for insertion in insertions for name in insertion.names)
     planning.require_owners()

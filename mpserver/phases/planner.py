@@ -15,14 +15,15 @@ from mpserver.config.settings import Conf
 from mpserver.errors import RequestError
 from mpserver.modules import vhost_alias
 from mpserver.modules.all import TABLE
-from mpserver.modules.hooks import ANY_HANDLER, HookTable
+from mpserver.modules.hook_table import HookTable
+from mpserver.modules.hooks import ANY_HANDLER
 from mpserver.modules.python.environment import Environment
 from mpserver.phases import facts
 from mpserver.phases.host import Host, Site, server_name, server_object, server_software
 from mpserver.phases.located import Located
 from mpserver.phases.named_hosts import NamedHosts
 from mpserver.phases.plan import InterpreterId, Plan
-from mpserver.phases.plan_compiler import compile_plan
+from mpserver.phases.plan_compiler import compile_plan, named_handlers
 from mpserver.phases.translate import Resource, normalize, resolve, translated, walk
 from mpserver.typing import TYPE_CHECKING, Any, Protocol
 
@@ -288,8 +289,11 @@ class Planner:
         plan = self._plans.get(key)
         if plan is not None:
             return plan
-        if any(self._table.ask(self._table.active(conf), "varies_by_file", conf)):
-            directory = filename if filename is None or os.path.isdir(filename) else os.path.dirname(filename)
+        active = self._table.active(conf) | self._table.placing(named_handlers(conf))
+        if any(self._table.ask(active, "varies_by_file", conf)):
+            directory = filename
+            if filename is not None and not any(self._table.ask(active, "varies_by_name", conf)):
+                directory = filename if os.path.isdir(filename) else os.path.dirname(filename)
             file_key = (conf, site, directory)
             plan = self._file_plans.get(file_key)
             if plan is None:

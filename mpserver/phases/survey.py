@@ -9,14 +9,16 @@ from mpserver.config.configuration import Configuration
 from mpserver.config.finished import PIECES, Finished
 from mpserver.config.server import Server
 from mpserver.config.settings import Conf
-from mpserver.modules import core, python
+from mpserver.modules import core, python, wsgi
 from mpserver.modules.all import TABLE, registry
-from mpserver.modules.hooks import HookTable
+from mpserver.modules.hook_table import HookTable
+from mpserver.modules.wsgi import BETWEEN
 from mpserver.phases import facts
 from mpserver.phases.applications import environments, handlers, noted
 from mpserver.phases.host import server_name
 from mpserver.phases.plan_compiler import MAIN, identify
 from mpserver.phases.scopes import is_mixed, scopes
+from mpserver.phases.script_places import script_places
 from mpserver.tls.profile import to_plain
 from mpserver.typing import TYPE_CHECKING, Any
 
@@ -52,6 +54,11 @@ def finish(configuration: Configuration, encryption: Encryption | None = None) -
         facts.HAS_ENVIRONMENTS: bool(its),
         facts.HAS_TLS: encryption is not None and bool(encryption.profiles),
         facts.FOLDERS: _lifetimes(configuration, keys),
+        facts.STARTED: tuple(
+            tuple(identify(its.place.name, its.place.kind, its.place.environment))
+            for its in script_places(configuration)
+            if its.starts
+        ),
     }
     if encryption is not None and encryption.files.pieces:
         common[PIECES] = secrets = records.write(None, [], {}, renewable=True)
@@ -83,6 +90,15 @@ def _lifetimes(configuration: Configuration, keys: Keys) -> tuple[tuple[str, int
                 keys.setdefault((facts.LIFETIME, name), (order, its))
             for folder in _folders(conf):
                 folders.setdefault(folder, (folder, order, its))
+    for server in (configuration.main, *configuration.hosts):
+        for daemon in server.own_conf[wsgi.DAEMONS].values():
+            order += 1
+            lives = (daemon.requests, daemon.idle, server.base[wsgi.SCRIPT_RELOADING])
+            keys.setdefault((facts.LIFETIME, daemon.name), (order, lives))
+            if daemon.time_limit:
+                keys[facts.LIMITED, daemon.name] = True
+            group = daemon.name + BETWEEN
+            folders.setdefault(group, (group, order, lives))
     return tuple(folders.values())
 
 

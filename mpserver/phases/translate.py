@@ -196,6 +196,8 @@ def translated(site: Paths, path: str, htaccess: HtaccessLookup | None, beside: 
                 return elsewhere(server, path, found.filename, found.sections)
             resource = walk(server, path, found.filename, htaccess, beside)
             resource.handler = found.handler
+            if found.scope is not None:
+                resource.conf = server.sections.step(resource.conf, found.scope)
             return resource
     return Resource(path, conf)
 

@@ -369,7 +369,31 @@ CONTEXTS = {
 }
 
 
-for _context, _names in SSL_CONTEXTS.items():
+#: Those of mod_wsgi.
+WSGI_CONTEXTS = {
+    (Where.SERVER | Where.VHOST, Override.NONE): (
+        "WSGIAcceptMutex WSGICaseSensitivity WSGIDaemonProcess WSGIDestroyInterpreter WSGIDontWriteBytecode "
+        "WSGIImportScript WSGILazyInitialization WSGINewRelicConfigFile WSGINewRelicEnvironment WSGIPythonEggs "
+        "WSGIPythonHashSeed WSGIPythonWarnings WSGIRestrictEmbedded WSGIRestrictSignal WSGIRestrictStdin "
+        "WSGIRestrictStdout WSGIScriptAlias WSGIScriptAliasMatch WSGIServerMetrics WSGISocketPrefix "
+        "WSGISocketRotation WSGIVerboseDebugging"
+    ),
+    # (mod_wsgi says so when it reads them)
+    (Where.SERVER, Override.NONE): "WSGIPythonHome WSGIPythonOptimize WSGIPythonPath",
+    (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
+        "WSGIApplicationGroup WSGIDispatchScript WSGIHandlerScript WSGIPassApacheRequest WSGIProcessGroup "
+        "WSGIRestrictProcess"
+    ),
+    (~Where(0), Override.FILEINFO): (
+        "WSGICallableObject WSGIChunkedRequest WSGIEnableSendfile WSGIErrorOverride WSGIIgnoreActivity "
+        "WSGIMapHEADToGET WSGIPassAuthorization WSGIScriptReloading WSGITrustedProxies WSGITrustedProxyHeaders"
+    ),
+    (Where.DIRECTORY | Where.HTACCESS, Override.AUTHCONFIG): (
+        "WSGIAccessScript WSGIAuthGroupScript WSGIAuthUserScript WSGIGroupAuthoritative"
+    ),
+}
+
+for _context, _names in (*SSL_CONTEXTS.items(), *WSGI_CONTEXTS.items()):
     CONTEXTS[_context] = f"{CONTEXTS.get(_context, '')} {_names}"
 
 

@@ -14,7 +14,8 @@ import pytest
 from modules.scopes import Scope, in_directory
 from mpserver.config.settings import Conf
 from mpserver.modules.all import TABLE, load_hooks, registry
-from mpserver.modules.hooks import PACKAGE, HookTable, Known, Order, Part
+from mpserver.modules.hook_table import HookTable
+from mpserver.modules.known import PACKAGE, Known, Order, Part
 
 ALWAYS = {known.folder for known in TABLE if known.hooks is Part.ALWAYS}
 

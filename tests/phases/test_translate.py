@@ -19,7 +19,7 @@ from mpserver.config.settings import Conf
 from mpserver.errors import RequestError
 from mpserver.modules import authn_core, core
 from mpserver.modules.all import TABLE, registry
-from mpserver.modules.hooks import HookTable
+from mpserver.modules.hook_table import HookTable
 from mpserver.modules.paths import chain
 from mpserver.phases import host, translate
 from mpserver.phases.survey import finish

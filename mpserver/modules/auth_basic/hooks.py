@@ -14,7 +14,8 @@ from mpserver.modules.auth_basic import (
 )
 from mpserver.modules.authn_core import AUTH_NAME, AUTH_TYPE, authorization, providers
 from mpserver.modules.authn_core.providers import Check, Outcome
-from mpserver.modules.hooks import Order, Planning, Step
+from mpserver.modules.hooks import Planning, Step
+from mpserver.modules.known import Order
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:

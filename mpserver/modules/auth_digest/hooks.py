@@ -13,7 +13,8 @@ from mpserver.http1.wire import encoded
 from mpserver.modules.auth_digest import DOMAIN, NONCE_LIFETIME, PROVIDER, answers
 from mpserver.modules.authn_core import AUTH_NAME, AUTH_TYPE, NONCE_KEY, authorization, providers
 from mpserver.modules.authn_core.providers import Hash, Outcome
-from mpserver.modules.hooks import Order, Planning, Step
+from mpserver.modules.hooks import Planning, Step
+from mpserver.modules.known import Order
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:

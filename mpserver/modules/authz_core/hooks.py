@@ -14,7 +14,8 @@ from mpserver.modules.authz_core import (
     after,
     providers,
 )
-from mpserver.modules.hooks import Order, Planning, Step
+from mpserver.modules.hooks import Planning, Step
+from mpserver.modules.known import Order
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from mpserver.modules.hooks import (
     TRACE_HANDLER,
     Filters,
     Insertion,
-    Order,
     Planning,
     Step,
     Translation,
     Translator,
 )
+from mpserver.modules.known import Order
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from mpserver.modules.dir import (
     FALLBACK,
     INDEX_REDIRECT,
 )
-from mpserver.modules.hooks import Order, Planning, Step, go_on
+from mpserver.modules.hooks import Planning, Step, go_on
+from mpserver.modules.known import Order
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mpserver.api import constants
 from mpserver.modules.headers import ALWAYS, REQUEST, RESPONSE, Change
-from mpserver.modules.hooks import Order, Planning, Step
+from mpserver.modules.hooks import Planning, Step
+from mpserver.modules.known import Order
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:

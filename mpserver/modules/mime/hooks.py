@@ -7,7 +7,8 @@ from stat import S_ISDIR
 
 from mpserver.config.settings import Conf
 from mpserver.modules.core.hooks import names
-from mpserver.modules.hooks import Filters, Insertion, Order, Planning, Step
+from mpserver.modules.hooks import Filters, Insertion, Planning, Step
+from mpserver.modules.known import Order
 from mpserver.modules.mime import (
     ADD_CHARSET,
     ADD_ENCODING,

@@ -8,7 +8,8 @@ from mpserver.api import constants
 from mpserver.config.server import Server
 from mpserver.config.settings import Conf
 from mpserver.modules import core, mime, proxy
-from mpserver.modules.hooks import PROXY_HANDLER, PROXY_PREFIX, Order, Planning, Step, Translation, Translator
+from mpserver.modules.hooks import PROXY_HANDLER, PROXY_PREFIX, Planning, Step, Translation, Translator
+from mpserver.modules.known import Order
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -119,6 +119,11 @@ def phase_step(plan: RequestPlan, loader: Loader, phase: str) -> Step:
     return by_extension
 
 
+def handler_step(plan: RequestPlan, loader: Loader, handler: Handler) -> Step:
+    """What runs one handler as the content of requests, and those that they were given for their content."""
+    return _runner(plan, loader, "PythonHandler", (handler,))
+
+
 def _runner(plan: RequestPlan, loader: Loader, phase: str, configured: Sequence[Handler]) -> Step:
     """What runs handlers, and those that the request was given for their phase, until one ends it.
 

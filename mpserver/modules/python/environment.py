@@ -20,6 +20,7 @@ USER = "user"  # (user, group), as User and Group take them; the group may be ""
 NICE = "nice"  # what is added to the niceness
 MEMORY = "memory"  # bytes
 PRELOAD = "preload"  # module names
+WORKING = "working"  # the directory that processes begin in
 
 
 class Told(NamedTuple):

@@ -51,7 +51,7 @@ def version_of(python: str) -> tuple[int, int]:
         raise ConfigError(f"{python} is no Python that runs: {error}") from None
 
 
-def _test_python(name: str, python: str) -> str | None:
+def test_python(name: str, python: str) -> str | None:
     """What is wrong with a Python, None if nothing is."""
     if not os.path.isfile(python):
         return f"{name}: there is no {python}: name the executable of a Python"
@@ -70,7 +70,7 @@ def _test_python(name: str, python: str) -> str | None:
 def _executable(call: Call) -> None:
     python = values.path(call, call.args[0])
     _tell(call, PYTHON, python)
-    values.later(call, lambda: _test_python(call.name, python))
+    values.later(call, lambda: test_python(call.name, python))
 
 
 def _virtual_env(call: Call) -> None:
@@ -84,7 +84,7 @@ def _virtual_env(call: Call) -> None:
                 f"{call.name}: {directory} is no virtual environment, for it has no pyvenv.cfg: "
                 f"make one with python3 -m venv {directory}"
             )
-        return _test_python(call.name, python)
+        return test_python(call.name, python)
 
     values.later(call, test)
 

@@ -10,15 +10,8 @@ from mpserver.api.table import Table
 from mpserver.config.server import Server
 from mpserver.config.settings import Conf
 from mpserver.modules import mime, python
-from mpserver.modules.hooks import (
-    InputFactory,
-    InterpreterChoice,
-    Order,
-    Planning,
-    Step,
-    Translation,
-    Translator,
-)
+from mpserver.modules.hooks import InputFactory, InterpreterChoice, Planning, Step, Translation, Translator
+from mpserver.modules.known import Order
 from mpserver.modules.python.dispatch import phase_step
 from mpserver.modules.python.environment import ENVIRONMENT, plain
 from mpserver.modules.python.handlers import Handler, phase_handlers

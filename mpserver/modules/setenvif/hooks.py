@@ -9,7 +9,8 @@ from mpserver.api import constants
 from mpserver.api.response_head import RULING
 from mpserver.config.references import in_value
 from mpserver.modules.expression_facts import RequestFacts
-from mpserver.modules.hooks import Order, Planning, Step
+from mpserver.modules.hooks import Planning, Step
+from mpserver.modules.known import Order
 from mpserver.modules.setenvif import RULES, SERVER_RULES, Rule
 from mpserver.typing import TYPE_CHECKING
 

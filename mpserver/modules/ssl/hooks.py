@@ -5,7 +5,8 @@ from __future__ import annotations
 from mpserver.api import constants
 from mpserver.modules import ssl
 from mpserver.modules.core import FORBIDDEN_NOTE
-from mpserver.modules.hooks import Order, Planning, Step
+from mpserver.modules.hooks import Planning, Step
+from mpserver.modules.known import Order
 from mpserver.modules.ssl import Option, effective
 from mpserver.tls.profile import Verify
 from mpserver.typing import TYPE_CHECKING

@@ -1,0 +1,94 @@
+"""The content handler of WSGI scripts, mounted by mod_wsgi's directives: WSGIScriptAlias, SetHandler wsgi-script."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import lru_cache
+
+from mod_python import wsgi
+from mod_python._wsgi.environ import Environ, Environment
+from mod_python._wsgi.mount import Mount
+from mpserver.api.cgi_variables import server_port
+from mpserver.api.sent_text import encoded
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.api.plan import ScriptPlan
+    from mpserver.api.request import Request
+
+#: The version of mod_wsgi whose keys the environ has.
+VERSION = (5, 0, 2)
+
+
+def handler(req: Request) -> int:
+    """Serve a request by the application of its script. :returns: see `mod_python.wsgi.handler`.
+
+    :raises Exception: what the script, or its application, raises.
+    """
+    path = req.mp_path_info or ""
+    uri = req.mp_uri
+    # (a path with double slashes was found without them: then all of it is left of the script's)
+    base = uri[: len(uri) - len(path)] if uri.endswith(path) else ""
+    plan = req.mp_plan
+    mount = _mount(plan, req.mp_filename or "", base)  # type: ignore[arg-type]  # plans are hashable
+    if not mount.ready:
+        mount.prepare(req)
+    return wsgi.serve(req, mount, path)
+
+
+@lru_cache(maxsize=1024)
+def _mount(plan: Hashable, filename: str, base: str) -> ScriptMount:
+    """The mount of a script: there is one plan for equal configurations, so this is made once."""
+    return ScriptMount(filename, base)
+
+
+class ScriptMount(Mount):
+    """A script at its place."""
+
+    __slots__ = ("_script",)
+
+    def __init__(self, filename: str, base: str) -> None:
+        super().__init__()
+        self._script, self.base = filename, base
+
+    def _prepare(self, req: Request) -> None:
+        plan: ScriptPlan = req.mp_plan.script
+        self._name = f"{self._script}::{plan.callable}"
+        self._reload = plan.reloads
+        self._begin(req)
+        self.environment = ScriptEnvironment(self.environment, plan, self.base, server_port(req))
+        self.ready = True
+
+
+class ScriptEnvironment(Environment):
+    """Makes the environs of a script: those of any application, and what mod_wsgi tells."""
+
+    __slots__ = ("_passes", "_told")
+
+    def __init__(self, common: Environment, plan: ScriptPlan, base: str, port: int) -> None:
+        for name in Environment.__slots__:
+            setattr(self, name, getattr(common, name))
+        self._passes = plan.passes
+        self._told: Environ = {
+            "mod_wsgi.application_group": plan.application_group(base, port),
+            "mod_wsgi.callable_object": plan.callable,
+            "mod_wsgi.enable_sendfile": "0",
+            "mod_wsgi.handler_script": "",
+            "mod_wsgi.process_group": plan.process_group,
+            "mod_wsgi.request_handler": "wsgi-script",
+            "mod_wsgi.script_name": encoded(base),
+            "mod_wsgi.script_reloading": "1" if plan.reloads else "0",
+            "mod_wsgi.version": VERSION,
+        }
+
+    def make(self, req: Request, path: str) -> Environ:
+        """See `Environment.make`."""
+        environ = super().make(req, path)
+        if not self._passes:
+            environ.pop("HTTP_AUTHORIZATION", None)
+        environ.update(self._told)
+        environ["mod_wsgi.path_info"] = environ["PATH_INFO"]
+        host, port = req.connection.local_addr
+        environ["mod_wsgi.listener_host"], environ["mod_wsgi.listener_port"] = host, str(port)
+        environ["mod_wsgi.request_start"] = str(int(req.request_time * 1_000_000))
+        return environ
