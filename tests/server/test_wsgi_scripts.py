@@ -229,7 +229,6 @@ NAMES = {
     "module::app": "app of 1",
     "module:inner.app": "inner of 1",
     "module:make()": "made of 1",
-    "module::make()": "made of 1",
     "${ROOT}/www/by_file.wsgi:app": "app of a file",
 }
 
