@@ -32,6 +32,7 @@ Usage: mpserver [-D name] [-d directory] [-f file]
                 [-k start|restart|graceful|graceful-stop|stop]
                 [-v] [-V] [-h] [-l] [-L] [-t] [-T] [-S] [-M] [-X]
                 [--status [--json]] [--recycle name|all]
+       mpserver serve [--bind HOST:PORT] [--https auto] ... APPLICATION
        mpserver check-interp [-D name] [-d directory] file
        mpserver htpasswd | htdigest ...
 Options:
@@ -49,9 +50,9 @@ Options:
   -k graceful-stop   : stop when the requests in flight are done
   --status           : show what the running server's interpreters do; --json: as JSON
   --recycle name     : replace an interpreter in every worker (all: each of them)
-  -v                 : show version number
+  -v, --version      : show version number
   -V                 : show version and built-in settings
-  -h                 : show this list
+  -h, --help         : show this list
   -l                 : list built-in modules
   -L                 : list available configuration directives
   -t                 : check the configuration
@@ -62,6 +63,8 @@ Options:
   -D FOREGROUND      : run the master in the foreground (for systemd and containers)
   -D NO_DETACH       : the same, without standard input and in directory /
   -D ONE_PROCESS     : the same as -X
+  serve APPLICATION  : serve a WSGI application, a handler, a page or a folder without a configuration
+  help serve         : show what that takes
   htpasswd, htdigest : make and change files of users; without arguments they tell what they take
   check-interp file  : try which kinds of interpreter each application of a configuration can have
 """

@@ -84,6 +84,42 @@ _SHOWN: dict[str, Callable[[Options], str]] = {
 }
 
 
+# ---- commands
+
+
+def _serve(words: Sequence[str], make_engine: Callable[[], Engine]) -> int:
+    from mpserver.cli import serve
+
+    return serve.main(words, make_engine)
+
+
+def _check_interp(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
+    from mpserver.cli import check_interp
+
+    return check_interp.main(words)
+
+
+def _htpasswd(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
+    from mpserver.cli import user_files
+
+    return user_files.htpasswd(words)
+
+
+def _htdigest(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
+    from mpserver.cli import user_files
+
+    return user_files.htdigest(words)
+
+
+#: What the first word may be, in place of httpd's options.
+_COMMANDS: dict[str, Callable[[Sequence[str], Callable[[], Engine]], int]] = {
+    "serve": _serve,
+    "check-interp": _check_interp,
+    "htpasswd": _htpasswd,
+    "htdigest": _htdigest,
+}
+
+
 # ---- what does
 
 
@@ -226,14 +262,11 @@ def main(arguments: Sequence[str] | None = None, make_engine: Callable[[], Engin
 
     open_standard_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if words[:1] == ["check-interp"]:
-        from mpserver.cli import check_interp
-
-        return check_interp.main(words[1:])
-    if words[:1] in (["htpasswd"], ["htdigest"]):
-        from mpserver.cli import user_files
-
-        return (user_files.htpasswd if words[0] == "htpasswd" else user_files.htdigest)(words[1:])
+    if words[:1] == ["help"]:
+        words = [*words[1:2], "--help"]
+    command = _COMMANDS.get(words[0]) if words else None
+    if command is not None:
+        return command(words[1:], make_engine)
     try:
         options = parse(words)
     except UsageError as error:

@@ -18,6 +18,8 @@ _PRINTING = ("-v", "-V", "-l", "-L", "-h", "-?")
 
 #: Options that stand for other ones.
 _SHORTCUTS: dict[str, tuple[tuple[str, str], ...]] = {
+    "--help": (("-h", ""),),
+    "--version": (("-v", ""),),
     "-S": (("-t", ""), ("-D", "DUMP_VHOSTS"), ("-D", "DUMP_RUN_CFG")),
     "-M": (("-t", ""), ("-D", "DUMP_MODULES")),
     "-X": (("-D", "DEBUG"),),
@@ -62,7 +64,9 @@ def parse(arguments: Sequence[str]) -> Options:
     from mpserver.modules.core import DEFAULT_ROOT
 
     try:
-        given, rest = getopt.getopt(list(arguments), "D:C:c:Xd:f:vVlLtTSMh?k:e:E:", ["status", "json", "recycle="])
+        given, rest = getopt.getopt(
+            list(arguments), "D:C:c:Xd:f:vVlLtTSMh?k:e:E:", ["status", "json", "recycle=", "help", "version"]
+        )
     except getopt.GetoptError as error:
         raise UsageError(f"illegal option -- {error.opt}") from error
     if rest:

@@ -1,0 +1,264 @@
+"""What ``mpserver serve`` is given: which kind of application it is, and the lines of a configuration that serve it.
+
+Applications are looked at, and not loaded here: a process of its own does that, so that a fault shows at the start in
+one line.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib.machinery import PathFinder
+
+from mpserver.api import named_objects
+from mpserver.errors import UsageError
+from mpserver.typing import NamedTuple
+
+#: What an application is called where nobody says, in the order in which these are tried.
+OBJECTS = ("application", "app")
+#: How long loading may take, in seconds.
+PATIENCE = 60.0
+
+#: Loads a module, or a script, and says what is wrong with it, or nothing.
+_LOADS = """
+import importlib, sys, traceback
+folder, module, path = sys.argv[1:4]
+sys.path.insert(0, folder)
+try:
+    if module[:1] == "/":
+        from mpserver.api import scripts
+        found = scripts.load(module)
+    else:
+        found = importlib.import_module(module)
+except BaseException as error:
+    last = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(folder)]
+    where = f" ({last[-1].filename}, line {last[-1].lineno})" if last else ""
+    if isinstance(error, SyntaxError) and error.filename:
+        where = f" ({error.filename}, line {error.lineno})"
+        error = type(error)(error.msg)
+    print(f"{module} can't be loaded: {type(error).__name__}: {error}{where}")
+    sys.exit()
+for name in path.split("."):
+    if not hasattr(found, name):
+        print("-" + " ".join(n for n, v in vars(found).items() if callable(v) and not n.startswith("_")))
+        break
+    found = getattr(found, name)
+else:
+    print("" if callable(found) else f"{path} of {module} can't be called: it is of the type {type(found).__name__}")
+"""
+
+
+class Served(NamedTuple):
+    """What is served: in words, and in lines of a configuration; whether it has an interpreter."""
+
+    what: str
+    lines: tuple[str, ...]
+    is_application: bool = True
+
+
+def find(text: str, folder: str) -> Served:
+    """Find out what is meant.
+
+    :param folder: where we are.
+    :raises UsageError: there is no such thing, or it can't be loaded.
+    """
+    path = os.path.abspath(os.path.join(folder, text))
+    if os.path.isdir(path):
+        return _folder(path)
+    ending = os.path.splitext(path)[1]
+    if os.path.isfile(path):
+        by_ending = _FILES.get(ending)
+        if by_ending is None:
+            raise UsageError(f"{text} is no application: name a folder, a module, or a file {', '.join(_FILES)}")
+        return by_ending(path)
+    if ending in _FILES or "/" in text:
+        raise UsageError(f"there is no {path}{_alike(os.path.basename(path), os.path.dirname(path))}")
+    return _wsgi(text, folder)
+
+
+# ---- WSGI
+
+
+def _wsgi(text: str, folder: str) -> Served:
+    named = named_objects.parse(text)
+    module = named.module
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise UsageError(f"{text} is neither a file nor a module: write module:object, a folder, or a file's name")
+    if not _is_there(module, folder):
+        raise UsageError(f"no module '{module}' in {folder}{_alike(module, folder)}")
+    path = named.path or _object(ast_of(_file(module, folder)))
+    _test(folder, module, path, text)
+    call = "()" if named.is_factory else ""
+    return Served(
+        f"The WSGI application {path}{call} of {module}, in {folder}",
+        _application(f"{module}:{path}{call}", f"PythonPath \"['{folder}'] + sys.path\""),
+    )
+
+
+def _application(name: str, *more: str) -> tuple[str, ...]:
+    return (
+        *more,
+        "<Location />",
+        "    Require all granted",
+        "    SetHandler mod_python",
+        "    PythonHandler mod_python.wsgi",
+        f"    PythonOption mod_python.wsgi.application {name}",
+        "</Location>",
+    )
+
+
+def _is_there(module: str, folder: str) -> bool:
+    top = module.partition(".")[0]
+    return PathFinder.find_spec(top, [folder, *sys.path]) is not None
+
+
+def _file(module: str, folder: str) -> str:
+    base = os.path.join(folder, *module.split("."))
+    return next((file for file in (f"{base}.py", os.path.join(base, "__init__.py")) if os.path.isfile(file)), "")
+
+
+def ast_of(file: str) -> ast.Module | None:
+    """What a file says; None: nothing that can be read (loading it tells)."""
+    try:
+        with open(file, "rb") as opened:
+            return ast.parse(opened.read())
+    except (OSError, SyntaxError, ValueError):
+        return None
+
+
+def defined(tree: ast.Module | None) -> Iterator[str]:
+    """The names that a module defines at its level."""
+    for node in [] if tree is None else tree.body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.Assign(targets=targets):
+                yield from (target.id for target in targets if isinstance(target, ast.Name))
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                yield name
+            case ast.Import(names=names) | ast.ImportFrom(names=names):
+                yield from (alias.asname or alias.name for alias in names)
+
+
+def _object(tree: ast.Module | None) -> str:
+    names = set(defined(tree))
+    return next((name for name in OBJECTS if name in names), OBJECTS[0])
+
+
+def _test(folder: str, module: str, path: str, text: str) -> None:
+    """Load it in a process of its own. :raises UsageError: it can't be loaded, or has no such object."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _LOADS, folder, module, path],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True, timeout=PATIENCE,
+            check=False, cwd=folder,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return  # (it is loaded by the first request, then)
+    said = (done.stdout.splitlines() or [""])[-1]
+    if said.startswith("-"):
+        raise UsageError(_lacking(module, path, said[1:].split(), text))
+    if said:
+        raise UsageError(said)
+
+
+def _lacking(module: str, path: str, names: list[str], text: str) -> str:
+    shown = f": it has {', '.join(names[:12])}" if names else ""
+    near = difflib.get_close_matches(path.partition(".")[0], names, 1)
+    remedy = f"; did you mean {module}:{near[0]}?" if near else "; write module:object, or module:make() for a factory"
+    wanted = f"'{path}'" if ":" in text else " or ".join(f"'{name}'" for name in OBJECTS)
+    return f"{module} has no {wanted}{shown}{remedy}"
+
+
+def _alike(name: str, folder: str) -> str:
+    """What may be meant by a name that is not there."""
+    try:
+        entries = os.listdir(folder)
+    except OSError:
+        return ""
+    known = [entry for entry in entries if entry.endswith(tuple(_FILES)) or os.path.isdir(os.path.join(folder, entry))]
+    stems = {os.path.splitext(entry)[0]: entry for entry in known if not entry.startswith((".", "_"))}
+    near = difflib.get_close_matches(os.path.splitext(name)[0], stems, 1)
+    return f"; did you mean {stems[near[0]]}?" if near else ""
+
+
+# ---- files
+
+
+def _python(path: str) -> Served:
+    """A Python file: a handler, a WSGI application or functions that are pages, by what it defines."""
+    folder, name = os.path.split(path)
+    module = name.removesuffix(".py")
+    names = set(defined(ast_of(path)))
+    if "handler" in names:
+        _test(folder, module, "handler", f"{module}:handler")
+        return Served(f"The handler {path}", _handler(folder, module))
+    if names & set(OBJECTS):
+        return _wsgi(module, folder)
+    if not module.isidentifier():
+        raise UsageError(f"{path} can't be imported by that name: rename it")
+    return Served(f"The functions of {path}, each a page", _documents(folder, name))
+
+
+def _handler(folder: str, module: str) -> tuple[str, ...]:
+    return (
+        f'DocumentRoot "{folder}"',
+        f'<Directory "{folder}">',
+        "    Require all granted",
+        "    SetHandler mod_python",
+        f"    PythonHandler {module}",
+        "</Directory>",
+    )
+
+
+def _script(path: str) -> Served:
+    folder = os.path.dirname(path)
+    name = _object(ast_of(path))
+    _test(folder, path, name, path)
+    more = f"PythonPath \"['{folder}'] + sys.path\""
+    return Served(f"The WSGI application {name} of {path}", _application(f'"{path}:{name}"', more))
+
+
+def _page(path: str) -> Served:
+    folder, name = os.path.split(path)
+    return Served(f"The page {path}", _documents(folder, name))
+
+
+_FILES: Mapping[str, Callable[[str], Served]] = {".py": _python, ".wsgi": _script, ".psp": _page}
+
+
+def _folder(path: str) -> Served:
+    """A folder, and what in it is more than a file."""
+    endings = {os.path.splitext(name)[1] for _where, _folders, names in os.walk(path) for name in names}
+    if endings & {".py", ".psp"}:
+        return Served(f"The folder {path}: its files, pages and modules", _documents(path, ""))
+    return Served(
+        f"The files of {path}",
+        (
+            f'DocumentRoot "{path}"',
+            f'<Directory "{path}">',
+            "    Require all granted",
+            "    Options Indexes",
+            "    DirectoryIndex index.html",
+            "</Directory>",
+        ),
+        is_application=False,
+    )
+
+
+def _documents(folder: str, index: str) -> tuple[str, ...]:
+    return (
+        f'DocumentRoot "{folder}"',
+        f'<Directory "{folder}">',
+        "    Require all granted",
+        "    Options Indexes",
+        f"    DirectoryIndex {index or 'index.html index.psp index.py'}",
+        "    AddHandler mod_python .py .psp",
+        "    PythonHandler mod_python.publisher | .py",
+        "    PythonHandler mod_python.psp | .psp",
+        "</Directory>",
+    )

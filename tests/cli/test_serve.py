@@ -1,0 +1,159 @@
+"""``mpserver serve``: applications of every kind without a configuration, and what is said of wrong ones."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.processes import nothing_outlives
+from support.server import Port
+from support.waiting import PATIENCE, wait_for
+
+WSGI = """
+def answering(text):
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [text.encode() + environ["PATH_INFO"].encode()]
+    return app
+
+app = answering("app ")
+
+def make_app():
+    return answering("made ")
+
+number = 1
+"""
+
+FILES = {
+    "shop.py": WSGI,
+    "shop.wsgi": WSGI,
+    "broken.py": "import nothing_of_the_kind\n",
+    "unfinished.py": "def app(:\n",
+    "hello.py": "def handler(req):\n    req.write('hello from the handler')\n    return 0\n",
+    "pages.py": "def index(req):\n    return 'the index'\n\ndef more(req, name):\n    return f'more of {name}'\n",
+    "page.psp": "<%= 6 * 7 %>\n",
+    "static/index.html": "a file\n",
+    "notes.txt": "notes\n",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with applications."""
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """``mpserver`` with these words, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "mpserver", *words],
+        cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+@contextmanager
+def serving(folder: Path, *words: str) -> Iterator[tuple[str, Path]]:
+    """A server for what the words say: its host and port, and the file with what it prints."""
+    port = Port()
+    said = folder / "said.txt"
+    with nothing_outlives(), said.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mpserver", "serve", "--bind", f"127.0.0.1:{port.number}", *words],
+            cwd=folder, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            wait_for(lambda: "resuming normal operations" in said.read_text(), "the server to start")
+            yield f"127.0.0.1:{port.number}", said
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
+            port.release()
+
+
+def get(address: str, path: str, scheme: str = "http") -> str:
+    """What is answered."""
+    context = ssl._create_unverified_context() if scheme == "https" else None
+    with urllib.request.urlopen(f"{scheme}://{address}{path}", timeout=PATIENCE, context=context) as reply:
+        text: bytes = reply.read()
+        return text.decode()
+
+
+@pytest.mark.parametrize(
+    ("application", "path", "text"),
+    [
+        ("shop", "/x", "app /x"),
+        ("shop:make_app()", "/", "made /"),
+        ("shop.wsgi", "/y", "app /y"),
+        ("hello.py", "/any", "hello from the handler"),
+        ("pages.py", "/pages.py/more?name=Zoe", "more of Zoe"),
+        ("page.psp", "/", "42\n"),
+        ("static", "/", "a file\n"),
+    ],
+)
+def test_applications(folder: Path, application: str, path: str, text: str) -> None:
+    with serving(folder, application) as (address, said):
+        assert get(address, path) == text
+        wait_for(lambda: f"  200  GET {path} HTTP/1.1  " in said.read_text(), "the line of the request")
+        told = said.read_text()
+    assert f"  address      http://{address}/\n" in told
+    assert ("none: these are files" in told) == (application == "static")
+    assert "  stop         Ctrl-C\n" in told
+
+
+def test_reload_and_https(folder: Path) -> None:
+    with serving(folder, "shop:app", "--https", "auto") as (address, _said):
+        assert get(address, "/x", "https") == "app /x"
+        (folder / "shop.py").write_text(WSGI.replace('"app "', '"new app "'))
+        wait_for(lambda: get(address, "/x", "https") == "new app /x", "the new application")
+
+
+def test_the_configuration_that_it_makes(folder: Path) -> None:
+    printed = command(folder, "serve", "shop:app", "--print-config", "--bind", ":8123", "--workers", "2", "--no-reload")
+    assert printed.returncode == 0
+    assert "Listen 127.0.0.1:8123\n" in printed.stdout
+    assert "PythonOption mod_python.wsgi.application shop:app\n" in printed.stdout
+    assert "StartServers 2\n" in printed.stdout
+    assert "PythonAutoReload Off\n" in printed.stdout
+    (folder / "made.conf").write_text(printed.stdout)
+    tested = command(folder, "-t", "-f", "made.conf")
+    assert (tested.returncode, tested.stderr.splitlines()[-1]) == (0, "Syntax OK")
+
+
+@pytest.mark.parametrize(
+    ("application", "said"),
+    [
+        ("shap", "no module 'shap' in {folder}; did you mean shop.py?"),
+        ("shop:aps", "shop has no 'aps': it has answering, app, make_app; did you mean shop:app?"),
+        ("pages", "pages has no 'application' or 'app': it has index, more; write module:object"),
+        ("shop:number", "number of shop can't be called: it is of the type int"),
+        ("broken", "ModuleNotFoundError: No module named 'nothing_of_the_kind' ({folder}/broken.py, line 1)"),
+        ("unfinished:app", "unfinished can't be loaded: SyntaxError: "),
+        ("halo.py", "there is no {folder}/halo.py; did you mean hello.py?"),
+        ("notes.txt", "notes.txt is no application: name a folder, a module, or a file .py, .wsgi, .psp"),
+    ],
+)
+def test_wrong_applications(folder: Path, application: str, said: str) -> None:
+    """They fail at the start, in one line."""
+    done = command(folder, "serve", application)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert said.format(folder=folder) in line
+
+
+def test_help(tmp_path: Path) -> None:
+    helps = [command(tmp_path, *words) for words in (("help", "serve"), ("serve", "--help"))]
+    assert [done.returncode for done in helps] == [0, 0]
+    assert helps[0].stdout == helps[1].stdout
+    assert "--print-config" in helps[0].stdout
+    assert command(tmp_path, "--help").stdout == command(tmp_path, "-h").stdout == command(tmp_path, "help").stdout
+    assert command(tmp_path, "--version").stdout == command(tmp_path, "-v").stdout
