@@ -174,10 +174,10 @@ class Compiler:
         self._apply(directive, check_args(directive, node.args), node, scope, inside)
 
     def _remedy(self, name: str) -> str:
-        """What to do about a directive of the other MPM."""
+        """What to do about a directive of the other MPM, or one that is nearly called so."""
         module = self.registry.left_out(name)
         if module is None:
-            return ""
+            return self.registry.nearest(name)
         return (
             f": it belongs to {module.name}; choose that one by 'MPM {short(module)}', or put the line into "
             f"<IfModule {module.name}>"

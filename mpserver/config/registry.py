@@ -181,6 +181,13 @@ class Registry:
         found = next((mpm for mpm in self.mpms if mpm.name in wanted), None)
         return self if found is None else Registry(self._others, self.mpms, found)
 
+    def nearest(self, name: str) -> str:
+        """The question whether a directive of a similar name was meant; "" if there is none."""
+        import difflib  # (only where something is wrong)
+
+        near = difflib.get_close_matches(name.lower(), self.directives, 1, 0.8)
+        return f": did you mean {self.directives[near[0]][0].name}?" if near else ""
+
     def left_out(self, name: str) -> Module | None:
         """The MPM that was not chosen and would have this directive."""
         wanted = name.lower()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from support.checking import untold
 from support.processes import nothing_outlives
 from support.server import Port
 from support.waiting import PATIENCE, wait_for
@@ -157,3 +158,15 @@ def test_help(tmp_path: Path) -> None:
     assert "--print-config" in helps[0].stdout
     assert command(tmp_path, "--help").stdout == command(tmp_path, "-h").stdout == command(tmp_path, "help").stdout
     assert command(tmp_path, "--version").stdout == command(tmp_path, "-v").stdout
+
+
+MISSPELLED = {
+    "PythonHandlr app": "Invalid command 'PythonHandlr', perhaps misspelled or defined by a module not included in the "
+    "server configuration: did you mean PythonHandler?",
+    "documentroot1 /srv": "server configuration: did you mean DocumentRoot?",
+    "WSGIScriptAlais / /srv/app.wsgi": "did you mean WSGIScriptAlias?",
+}
+
+
+def test_misspelled_directives(tmp_path: Path) -> None:
+    assert untold(tmp_path, MISSPELLED) == []
