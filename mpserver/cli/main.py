@@ -90,7 +90,7 @@ _SHOWN: dict[str, Callable[[Options], str]] = {
 def _serve(words: Sequence[str], make_engine: Callable[[], Engine]) -> int:
     from mpserver.cli import serve
 
-    return serve.main(words, make_engine)
+    return serve.main(words, lambda options: run(options, make_engine))
 
 
 def _check_interp(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:

@@ -20,7 +20,7 @@ from mpserver.errors import ConfigError, ConfigErrors, StartError, UsageError
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from mpserver.supervisor.engine import Engine
+    from mpserver.cli.options import Options
 
 DESCRIPTION = """\
 Serve an application without a configuration. It may be
@@ -152,9 +152,8 @@ def _kind() -> str:
     return "a subinterpreter of its own, or a process where one of its modules needs that (the log says so)"
 
 
-def main(arguments: Sequence[str], make_engine: Callable[[], Engine]) -> int:
-    """The command. :returns: the exit status."""
-    from mpserver.cli import main as command
+def main(arguments: Sequence[str], run: Callable[[Options], int]) -> int:
+    """The command; ``run`` does what options ask for. :returns: the exit status."""
     from mpserver.cli.load import complain
     from mpserver.cli.options import parse
 
@@ -175,7 +174,7 @@ def main(arguments: Sequence[str], make_engine: Callable[[], Engine]) -> int:
         print(banner(served, options), flush=True)
         try:
             with contextlib.suppress(KeyboardInterrupt):
-                return command.run(parse(["-D", "FOREGROUND", "-f", str(file)]), make_engine)
+                return run(parse(["-D", "FOREGROUND", "-f", str(file)]))
         except (ConfigErrors, ConfigError) as error:
             complain(error)
         except StartError as error:
