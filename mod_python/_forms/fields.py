@@ -31,6 +31,8 @@ class Field:
     Content-Disposition; ``headers`` is a table of its headers.
     """
 
+    __module__ = "mod_python.util"  # (where applications find it: its name in pickles and messages)
+
     filename: str | None = None
 
     def __init__(
@@ -75,6 +77,8 @@ class Field:
 
 class StringField(str):
     """One input of a form that is no file: a str with a field's attributes (manual 4.6.1)."""
+
+    __module__ = "mod_python.util"  # (where applications find it: its name in pickles and messages)
 
     name = ""
     filename: None = None

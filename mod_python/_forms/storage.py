@@ -53,6 +53,8 @@ class FieldStorage:
         one, 413 for one that is larger than allowed.
     """
 
+    __module__ = "mod_python.util"  # (where applications find it: its name in pickles and messages)
+
     def __init__(
         self,
         req: Request,

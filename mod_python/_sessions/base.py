@@ -63,6 +63,8 @@ class BaseSession(dict[Any, Any]):
     `unlock`.
     """
 
+    __module__ = "mod_python.Session"  # (where applications find it: its name in pickles and messages)
+
     _new = 1
     _created = 0.0
     _accessed = 0.0

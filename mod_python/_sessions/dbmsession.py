@@ -30,6 +30,8 @@ class DbmSession(StoredSession):
     module has made it.
     """
 
+    __module__ = "mod_python.Session"  # (where applications find it: its name in pickles and messages)
+
     def __init__(
         self,
         req: Request,

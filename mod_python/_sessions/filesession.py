@@ -38,6 +38,8 @@ class FileSession(StoredSession):
     mod_python.file_session.cleanup_grace_period (240 seconds) is added to each time-out.
     """
 
+    __module__ = "mod_python.Session"  # (where applications find it: its name in pickles and messages)
+
     #: The session's file from its reading to its saving, if this holds the lock.
     _opened: Opened | None = None
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class MemorySession(BaseSession):
     """Sessions in the memory of this interpreter (manual 4.8.1): for a server with one process."""
 
+    __module__ = "mod_python.Session"  # (where applications find it: its name in pickles and messages)
+
     #: The records by id.
     sdict: dict[str, SessionRecord] = {}
 

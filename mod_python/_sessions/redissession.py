@@ -26,6 +26,8 @@ class RedisSession(StoredSession):
     Where Redis can't be had, this raises SessionUnavailable, which answers 503, with a line in the log.
     """
 
+    __module__ = "mod_python.Session"  # (where applications find it: its name in pickles and messages)
+
     def __init__(
         self,
         req: Request,

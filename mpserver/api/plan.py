@@ -79,6 +79,9 @@ class RequestPlan(Protocol):
     error_head: Any
     filters: Any
 
+    def phases_of(self, req: Any) -> Any:
+        """What is done with a request, phase by phase (`mpserver.phases.plan.Phases`)."""
+
     def tell(self, req: Any) -> Iterator[tuple[str, str]]:
         """The plan of a request in words: names and texts."""
 

@@ -78,7 +78,11 @@ class Ending(Answers):
         ``first``: the first of the handlers that is to run.
         """
         for one in _with(req):
-            self.clean_up(one)
+            try:
+                self.clean_up(one)
+            except Moves as move:  # (only the first one of a chain goes on elsewhere)
+                log_error(one, f"a handler of {one.mp_uri} was not run in the interpreter {move.interpreter_id[1]}")
+                self._over(one)
         self._run_cleanups(req)
         if not req.mp_is_shadow:
             steps = plan_of(req).phases_of(req).cleanup

@@ -227,9 +227,18 @@ class MovedRequests(Redirects):
         self.close(req)
 
     def end_moved(self, req: Request, moved: Moved) -> None:
-        """Go on with a request that was answered in another interpreter: handlers after the answer, and cleanups."""
+        """Go on with a request that was answered in another interpreter: handlers after the answer, and cleanups.
+
+        They are for the first of its chain; ``req`` is the last one, which has the response.
+        """
         self._restore(req, moved)
-        self.close(req, moved.stage, moved.step)
+        first = req
+        while first.mp_prev is not None:
+            first.mp_is_shadow = True
+            first.mp_prev.mp_adopt_response(first)
+            first = first.mp_prev
+        first.mp_is_shadow = False
+        self.close(first, moved.stage, moved.step)
 
     # ---- requests that go to other interpreters
 

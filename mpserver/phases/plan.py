@@ -54,6 +54,8 @@ class Phases(NamedTuple):
     translate_name: tuple[Step, ...] = ()
     #: From the way to the file up to the fixups.
     steps: tuple[Step, ...] = ()
+    #: Those of them that are last changes.
+    fixups: tuple[Step, ...] = ()
     #: Whether some of them decide who may come in.
     has_gates: bool = False
     #: After the response: those that log it, and those at the very end.

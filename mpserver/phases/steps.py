@@ -41,11 +41,13 @@ def compile_phases(planning: Planning) -> Phases:
             planning.stepped = True
     if checkers:
         steps.append(_first(checkers))
-    steps += [*ask("fixups"), *_heading(ask("head"))]
+    fixups = tuple(ask("fixups"))
+    steps += [*fixups, *_heading(ask("head"))]
     return Phases(
         post_read_request=(*begin, *ask("post_read_request")),
         translate_name=tuple(ask("translate_name")),
         steps=tuple(steps),
+        fixups=fixups,
         has_gates=bool(gates),
         log_transaction=tuple(ask("log_transaction")),
         cleanup=tuple(ask("cleanup")),

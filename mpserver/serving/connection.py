@@ -214,7 +214,7 @@ class Connection(AfterRequest):
             begun = loop.now if head is not None else self.deadline - self.default.head_timeout
             slow = self.slow = SlowReading(stage, begun)
         slow.received = size
-        self.deadline = slow.until
+        self.deadline = min(slow.until, loop.now + self.timeout)  # (Timeout counts from each piece on)
         loop.hasten(self.deadline)
 
     def advance(self) -> None:

@@ -95,9 +95,7 @@ class GoingOn:
             return
         interpreter.ended()
         connection.leave_stream()  # (what an application that read the connection itself left goes along)
-        last = req
-        while last.mp_next is not None:
-            last = last.mp_next
+        last = _last(req)
         self._judge(req, last.mp_status >= 500)
         try:
             state = transfer.pack(last, move.stage, move.step, self._shares(move))
@@ -149,8 +147,17 @@ class GoingOn:
 
     def _send_after(self, connection: Connection, req: Request, buffer: bytes, move: Moves) -> None:
         """The handlers after the answer belong to another interpreter."""
+        self._pass_on(connection, req, buffer[: req.mp_head.size], move)
+        self._interpreter.ended(req)
+        connection.done()
+
+    def _pass_on(self, connection: Connection, req: Request, head: bytes, move: Moves) -> None:
+        """Send an answered request to the interpreter of its next handler, or end it where there is no room for it.
+
+        :param connection: what it came on; its rope goes along.
+        """
         interpreter = self._interpreter
-        state = transfer.pack(req, move.stage, move.step, self._shares(move))
+        state = transfer.pack(_last(req), move.stage, move.step, self._shares(move))
         served = connection.served & messages.SERVED
         number = 1 << 63 | (served & 0x7FFF) << 48 | connection.number & _NUMBER
         ends: tuple[_socket.socket, ...] = ()
@@ -161,7 +168,7 @@ class GoingOn:
             interpreter.pipeline.depart(req, req)
             interpreter.send(
                 messages.Message(
-                    messages.Kind.MOVED, ends[0].fileno(), buffer[: req.mp_head.size], messages.ANSWERED | served,
+                    messages.Kind.MOVED, ends[0].fileno(), head, messages.ANSWERED | served,
                     number, connection.accepted, plain_data.pack((move.interpreter_id, state)),
                     origin=_origin(connection), rope=connection.rope,
                 )
@@ -170,20 +177,14 @@ class GoingOn:
         except OSError as error:
             if not is_crowded(error):
                 raise
-            self._end_without(connection, req, move)
+            self._end_without(connection, req, move, os.strerror(errno.EMFILE))
         finally:
             for end in ends:
                 end.close()
-        interpreter.ended(req)
-        connection.done()
 
-    def _end_without(self, connection: Connection, req: Request, move: Moves) -> None:
-        """End an answered request whose handlers can't run elsewhere: there is no descriptor left for its way."""
-        log_error(
-            req,
-            f"a handler of {req.mp_uri} was not run in the interpreter {move.interpreter_id[1]}: "
-            f"{os.strerror(errno.EMFILE)}",
-        )
+    def _end_without(self, connection: Connection, req: Request, move: Moves, why: str) -> None:
+        """End an answered request whose handlers can't run elsewhere."""
+        log_error(req, f"a handler of {req.mp_uri} was not run in the interpreter {move.interpreter_id[1]}: {why}")
         if move.stage == Stage.LOG:
             self._interpreter.pipeline.log(req)
         req.mp_is_shadow = True  # (only its cleanups are left)
@@ -212,7 +213,7 @@ class GoingOn:
         try:
             interpreter.pipeline.end_moved(req, moved)
         except Moves as move:
-            self._send_after(link, req, buffer, move)
+            self._send_after(link, _first(req), buffer, move)
         else:
             self.tell(link, req)
             interpreter.ended()
@@ -220,24 +221,50 @@ class GoingOn:
         finally:
             interpreter.released(link)
 
-    def end(self, req: Request, facts: bytes) -> None:
-        """A request that went on elsewhere is over; ``facts``: what was answered, empty where nobody could tell."""
+    def end(self, req: Request, facts: bytes | None, upstream: int) -> int:
+        """A request that went on elsewhere is over: log it, where it began here, and call its cleanups.
+
+        :param facts: what was answered, empty where nobody could tell; None: this interpreter ends before it is known.
+        :param upstream: the rope that it came with, -1: it began here.
+        :returns: the same; or -1 where the rope went along with it, for its log handlers belong to another interpreter.
+        """
         interpreter = self._interpreter
         now = interpreter.began = time.time()
         interpreter.scoreboard_entry.working(now, req.mp_head.raw)
         try:
-            interpreter.pipeline.ended_elsewhere(req, facts)
-        except Moves as move:  # (a cleanup handler of what it was redirected to: that request is no more)
-            log_error(req, f"a handler of {req.mp_uri} was not run in the interpreter {move.interpreter_id[1]}")
+            interpreter.pipeline.ended_elsewhere(req, facts or b"")
+        except Moves as move:
+            connection = req.mp_link
+            assert isinstance(connection, Connection)
+            connection.rope, upstream = upstream, -1
+            if facts is None:
+                self._end_without(connection, req, move, "the interpreter that it began in has ended")
+            else:
+                self._pass_on(connection, req, req.mp_head.raw, move)
         finally:
             interpreter.ended()
             self._judge(req, False)
+        return upstream
 
     def _judge(self, req: Request, failed: bool) -> None:
         """A request's part here is over: act on what a subinterpreter has refused to it."""
         loader = self._interpreter.loader
         if loader.doubts:
             loader.judge(req, failed)
+
+
+def _first(req: Request) -> Request:
+    """The first of the requests that led to one by redirects."""
+    while req.mp_prev is not None:
+        req = req.mp_prev
+    return req
+
+
+def _last(req: Request) -> Request:
+    """What a request was redirected to in the end."""
+    while req.mp_next is not None:
+        req = req.mp_next
+    return req
 
 
 def _origin(connection: Connection) -> bytes:

@@ -39,8 +39,9 @@ def tell(rope: int, facts: bytes) -> None:
 class Retained:
     """A request that has gone on elsewhere, in the interpreter that it has left.
 
-    :param ended: called with the request and what was answered (`mpserver.phases.transfer.answered`; empty where nobody
-        could tell) when it is over.
+    :param ended: called when it is over with the request, what was answered (`mpserver.phases.transfer.answered`; empty
+        where nobody could tell; None: the interpreter ends) and ``upstream``; returns that, or -1 where it has given it
+        to somebody else.
     :param req: the first of its chain that belongs here.
     :param fd: our end of its rope.
     :param upstream: the rope that it came with itself, -1: it began here.
@@ -49,8 +50,8 @@ class Retained:
     __slots__ = ("_ended", "_fd", "_interpreter", "_read", "_req", "_upstream")
 
     def __init__(
-        self, interpreter: InterpreterOwner, ended: Callable[[Request, bytes], None], req: Request, fd: int,
-        upstream: int,
+        self, interpreter: InterpreterOwner, ended: Callable[[Request, bytes | None, int], int], req: Request,
+        fd: int, upstream: int,
     ) -> None:  # fmt: skip
         self._interpreter, self._ended, self._req, self._fd, self._upstream = interpreter, ended, req, fd, upstream
         self._read = b""
@@ -79,22 +80,22 @@ class Retained:
 
     def abandon(self) -> None:
         """The interpreter ends: so does what waits here."""
-        self._over(b"")
+        self._over(None)
 
-    def _over(self, facts: bytes) -> None:
+    def _over(self, facts: bytes | None) -> None:
         interpreter = self._interpreter
         interpreter.loop.remove(self._fd)
         os.close(self._fd)
         interpreter.apart(lambda: self._end(facts))
 
-    def _end(self, facts: bytes) -> None:
+    def _end(self, facts: bytes | None) -> None:
         """Log it where it began here, and call its cleanups; then tell the interpreter before."""
         interpreter = self._interpreter
         try:
-            self._ended(self._req, facts)
+            self._upstream = self._ended(self._req, facts, self._upstream)
         finally:
             if self._upstream >= 0:
-                tell(self._upstream, facts)
+                tell(self._upstream, facts or b"")
             interpreter.in_loop(self._forget)
 
     def _forget(self) -> None:

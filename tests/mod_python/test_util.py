@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import pickle
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mod_python import util
+from mod_python import Session, util
 from mod_python._forms import call, storage
 from mod_python._forms import fields as fields_module
 from mpserver.api.constants import SERVER_RETURN
@@ -600,3 +601,12 @@ def test_bodies_are_read_in_blocks(make_request: Make, monkeypatch: pytest.Monke
     found: Any = storage.FieldStorage(req)["f"]
     assert len(found.value) == 2 * block
     assert set(sizes) == {block}
+
+
+def test_classes_are_told_of_by_the_names_that_applications_import() -> None:
+    for kind in (Session.BaseSession, Session.DbmSession, Session.FileSession, Session.MemorySession):
+        assert kind.__module__ == "mod_python.Session"
+    for made in (util.Field("a"), util.StringField("x"), util.FieldStorage):
+        kind = made if isinstance(made, type) else type(made)
+        assert kind.__module__ == "mod_python.util"
+        assert pickle.loads(pickle.dumps(kind)) is kind

@@ -34,6 +34,10 @@ AddType text/html .shtml
 <Directory "${{WWW}}/traced">
     {TRACED}
 </Directory>
+<Directory "${{WWW}}/forms">
+    Options +MultiViews
+    PythonFixupHandler app::forms
+</Directory>
 <Directory "${{WWW}}/guard">
     PythonFixupHandler app::guard
 </Directory>
@@ -101,6 +105,14 @@ def access(req):
 def fixup(req):
     mark(req, "fixup")
     return apache.HTTP_FORBIDDEN if req.uri.endswith("no.html") else apache.OK
+
+
+def forms(req):
+    """A fixup that leaves look-ups alone, as many are written."""
+    if req.main:
+        return apache.OK
+    req.headers_out.add("X-Main", req.uri)
+    return apache.HTTP_GONE if req.args == "gone" else apache.OK
 
 
 def log(req):
@@ -210,6 +222,7 @@ FILES: dict[str, str | bytes] = {
     "traced/page.shtml": '[<!--#include virtual="part.txt" -->|<!--#include virtual="part.py?a=b" -->|'
                          '<!--#include virtual="inner/part.txt" -->|<!--#include virtual="gone.txt" -->]',
     "traced/part.txt": "part", "traced/part.py": "", "traced/inner/part.txt": "inner",
+    "forms/page.txt": "a text", "forms/page.html": "a long page",
     "guard/index.txt": "guarded",
     "ends/sole/challenge.html": "",
     "adds/index.py": "", "filtered/index.py": "",
@@ -285,6 +298,14 @@ def test_nothing_is_left_of_a_look_up_that_failed(server: Server) -> None:
 def test_what_runs_for_the_main_request_alone(server: Server) -> None:
     reply = server.get("/guard/")
     assert (reply.text, values(reply.headers, "X-Once")) == ("guarded", ["/guard/"])
+
+
+def test_forms_of_a_document_are_looked_at_by_requests_of_their_own(server: Server) -> None:
+    """The fixups of the form that is chosen run for the main request, which has become the one for it."""
+    reply = server.get("/forms/page")
+    assert (reply.text, values(reply.headers, "X-Main")) == ("a text", ["/forms/page.txt"])
+    reply = server.get("/forms/page?gone")
+    assert (reply.status, reply.header("X-Main")) == (410, None)
 
 
 def test_how_a_look_up_ends(server: Server) -> None:

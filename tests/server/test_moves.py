@@ -165,6 +165,7 @@ CustomLog logs/access.log "%{X-Test}i %U %>s %B"
     PythonLogHandler app::log
     PythonInterpPerDirective On
     AddHandler mod_python .py
+    ErrorDocument 410 /static/page.txt
     <Directory "${WWW}/d">
         PythonHandler app
     </Directory>
@@ -445,6 +446,25 @@ def test_each_phase_in_the_interpreter_of_its_directive(site: Site) -> None:
         site.places([f"cleanup of PythonFixupHandler in {www}/g/"]),
         site.places([f"cleanup of PythonAccessHandler in {www}/g/"]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("query", "last", "status"),
+    [("to=/g/sub/a.py", "/g/sub/a.py", 200), ("to=/static/page.txt", None, 200), ("status=410", None, 410)],
+)
+def test_a_log_handler_elsewhere_after_a_redirect(site: Site, query: str, last: str | None, status: int) -> None:
+    """It runs where it belongs, and so do the cleanups, whichever interpreter ends the request."""
+    www = str(site.server.www)
+    status_seen, _text = site.ask("directive.test", f"/d/a.py?{query}")
+    assert status_seen == status
+    cleanups = [f"cleanup /d/a.py in {www}/d/", *([f"cleanup {last} in {www}/g/sub/"] if last else [])]
+    log = f"log /d/a.py {status} in main_interpreter"
+    wanted = {log, *(site.places(cleanups))}
+    wait_for(lambda: wanted <= {*site.events(0), *site.places(site.events(0))}, f"{wanted}\n{site.server.said()}")
+    events = site.events(0)
+    assert events.count(log) == 1
+    assert sum(event.startswith("cleanup /d/a.py ") for event in events) == 1
+    assert site.logged() == f"/d/a.py {status} {len(_text.encode())}"
 
 
 def test_authentication_and_what_follows_in_interpreters_of_their_own(site: Site) -> None:

@@ -112,6 +112,8 @@ FILES: dict[str, str | bytes] = {
     "ex.html.bak": "bak",
     "q.en.html": "qe",
     "q.fr.html": "qf!",
+    "some.en.html": "in english",
+    "some.txt": "any",
 }
 
 
@@ -181,6 +183,8 @@ def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> 
         ("/ex", "", 200, "e", "choice", "negotiate"),
         ("/q", "", 200, "qe", "choice", "negotiate,accept-language"),
         ("/q.html", "Accept-Language: fr", 404, "", "", ""),
+        ("/some", "", 200, "in english", "choice", "negotiate,accept,accept-language"),
+        ("/some", "Accept-Language: fr", 200, "any", "choice", "negotiate,accept,accept-language"),
         ("/p?x=1", "", 200, "deutsch", "choice", "negotiate,accept-language"),
         ("/p.htm", "", 404, "", "", ""),
     ],

@@ -21,6 +21,10 @@ PythonHandler app
 <VirtualHost *>
     RequestReadTimeout header=1-3,MinRate=20 body=1,MinRate=40000
 </VirtualHost>
+<VirtualHost *>
+    ServerName impatient.test
+    Timeout 1
+</VirtualHost>
 """
 
 APP = """
@@ -98,6 +102,16 @@ def test_a_short_body_is_waited_for_by_the_loop(server: Server) -> None:
     with server.dial() as sock:
         sock.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nx")
         assert drip(sock, b"x" * 1000, 0.2).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize("length", [1000, 1_000_000])
+def test_a_shorter_timeout_counts_beside_it(server: Server, length: int) -> None:
+    head = f"POST / HTTP/1.1\r\nHost: impatient.test\r\nContent-Length: {length}\r\n\r\n"
+    with server.dial() as sock:
+        sock.sendall(head.encode() + b"x")
+        begun = time.monotonic()
+        receive_all(sock)
+        assert time.monotonic() - begun < 15  # (by the default of RequestReadTimeout alone it would be 20)
 
 
 def test_a_long_body_ends_its_handlers_wait(server: Server) -> None:

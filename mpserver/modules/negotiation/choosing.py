@@ -98,10 +98,10 @@ class Wishes:
 
     def language(self, variant: Variant) -> float:
         """How much the language is liked best of those that a form has."""
-        if self._languages is None:
-            return 1.0
         if not variant.languages:
             return LITTLE
+        if self._languages is None:
+            return 1.0
         return max(self._one_language(language.lower()) for language in variant.languages)
 
     def _one_language(self, language: str) -> float:

@@ -53,9 +53,21 @@ def multi_views(planning: Planning) -> Step:
             _tell(req, variants, best)
             if not caches and not req.mp_head.minor and len(variants) > 1:
                 req.mp_no_cache = 1
-        return go_on(req, status)
+        return _fix_up(req) or go_on(req, status)
 
     return negotiate
+
+
+def _fix_up(req: Request) -> int:
+    """The last changes to what a request has become: to the look-up they were not the request's own.
+
+    :returns: OK, or how they end it.
+    """
+    for step in req.mp_plan.phases_of(req).fixups:
+        result: int = step(req)
+        if result not in (OK, DECLINED):
+            return result
+    return OK
 
 
 def _without_info(req: Request) -> str:
