@@ -139,38 +139,38 @@ class Connection:
 
     # ---- the connection itself
 
-    def read(self, len: int = 0) -> bytes | None:
-        """Some bytes: waits until there are any, and gives at most ``len`` of them (0: whatever there is).
+    def read(self, length: int = 0) -> bytes | None:
+        """Some bytes: waits until there are any, and gives at most ``length`` of them (0: whatever there is).
 
         -1 reads until the client closes. In a request what was read ahead of it is there.
 
         :returns: None if the client has closed and no length was given.
         :raises OSError: it has closed, when a length was given; or it was silent for Timeout.
         """
-        size = index(len)
+        size = index(length)
         try:
             return self.mp_stream().read(size)
         except (ClientGone, EOFError) as error:
             raise self.mp_lost(error, "Connection read error") from error
 
-    def readline(self, len: int = 0) -> bytes:
-        """A line with its end, or what is left of one; at most ``len`` bytes of it (0: 65536).
+    def readline(self, length: int = 0) -> bytes:
+        """A line with its end, or what is left of one; at most ``length`` bytes of it (0: 65536).
 
         :raises OSError: the client has closed, or was silent for Timeout.
         """
-        size = index(len)
+        size = index(length)
         try:
             return self.mp_stream().readline(size)
         except (ClientGone, EOFError) as error:
             raise self.mp_lost(error, "Connection read error") from error
 
-    def write(self, data: str | bytes) -> None:
+    def write(self, string: str | bytes) -> None:
         """Send text (as UTF-8) or bytes at once. In a request they go before what of its answer was not sent yet.
 
         :raises TypeError: it is neither.
         :raises OSError: the client is gone.
         """
-        data = data_of(data)
+        data = data_of(string)
         try:
             if data:
                 self.mp_stream().wire.send(data)

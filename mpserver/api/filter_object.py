@@ -65,21 +65,21 @@ class Filter:
     dir: str | None = readonly("mp_facts.directory", "The directory of its directive.")
     softspace: int = writable("mp_softspace", integer, "For print, as files have it.")
 
-    def read(self, len: int = -1) -> bytes | None:
-        """At most ``len`` bytes from the next filter; all that there is now when negative.
+    def read(self, length: int = -1) -> bytes | None:
+        """At most ``length`` bytes from the next filter; all that there is now when negative.
 
         :returns: b"" where there is nothing more in this call, None at the end of the stream.
         :raises ValueError: the filter is closed.
         """
-        len = index(len)
+        size = index(length)
         self.mp_check_open()
-        return self.mp_read(len)
+        return self.mp_read(size)
 
-    def readline(self, len: int = -1) -> bytes | None:
-        """A line, or at most ``len`` bytes of it; otherwise as `read`."""
-        len = index(len)
+    def readline(self, length: int = -1) -> bytes | None:
+        """A line, or at most ``length`` bytes of it; otherwise as `read`."""
+        size = index(length)
         self.mp_check_open()
-        return self.mp_readline(len)
+        return self.mp_readline(size)
 
     def write(self, string: str | bytes) -> None:
         """Write text (as UTF-8) or bytes to the next filter.

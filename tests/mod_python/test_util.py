@@ -604,9 +604,12 @@ def test_bodies_are_read_in_blocks(make_request: Make, monkeypatch: pytest.Monke
 
 
 def test_classes_are_told_of_by_the_names_that_applications_import() -> None:
-    for kind in (Session.BaseSession, Session.DbmSession, Session.FileSession, Session.MemorySession):
-        assert kind.__module__ == "mod_python.Session"
-    for made in (util.Field("a"), util.StringField("x"), util.FieldStorage):
-        kind = made if isinstance(made, type) else type(made)
-        assert kind.__module__ == "mod_python.util"
-        assert pickle.loads(pickle.dumps(kind)) is kind
+    names = {
+        "Session": ("BaseSession", "DbmSession", "FileSession", "MemorySession"),
+        "util": ("Field", "StringField", "FieldStorage"),
+    }
+    for module, owner in (("Session", Session), ("util", util)):
+        for name in names[module]:
+            kind = getattr(owner, name)
+            assert (kind.__module__, kind.__qualname__) == (f"mod_python.{module}", name)
+            assert pickle.loads(pickle.dumps(kind)) is kind
