@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from comparing import filters, libraries, probes, rules, servers
+from comparing import applications, filters, libraries, moves, probes, rules, servers
 from comparing.cases import Case, marked
 from comparing.client import Exchange, Response, send
 from comparing.deliberate import DELIBERATE
+from comparing.deliberate_applications import OF_APPLICATIONS
 from comparing.deliberate_filters import DELIBERATE as OF_FILTERS
 from comparing.servers import Peer
 
@@ -54,7 +55,14 @@ def parse_date(text: str) -> float | None:
 
 def all_cases() -> list[Case]:
     """Every comparison."""
-    return [*probes.cases(), *rules.cases(), *filters.cases(), *libraries.cases()]
+    return [
+        *probes.cases(),
+        *rules.cases(),
+        *filters.cases(),
+        *libraries.cases(),
+        *moves.cases(),
+        *applications.cases(),
+    ]
 
 
 def normal(text: str, peer: Peer) -> str:
@@ -141,7 +149,7 @@ def differences(ours: dict[str, str], theirs: dict[str, str]) -> Iterator[tuple[
 
 def reason(case: Case, names: set[str]) -> str | None:
     """Why a difference is deliberate, if it is."""
-    for pattern, aspects, why in (*OF_FILTERS, *DELIBERATE):
+    for pattern, aspects, why in (*OF_FILTERS, *OF_APPLICATIONS, *DELIBERATE):
         if re.search(pattern, title(case), re.DOTALL) and (not aspects or names <= set(aspects.split())):
             return str(why)
     return None

@@ -87,6 +87,8 @@ LoadModule mime_module {modules}/mod_mime.so
 LoadModule dir_module {modules}/mod_dir.so
 LoadModule alias_module {modules}/mod_alias.so
 LoadModule filter_module {modules}/mod_filter.so
+LoadModule include_module {modules}/mod_include.so
+LoadModule negotiation_module {modules}/mod_negotiation.so
 LoadModule python_module {modules}/mod_python.so
 StartServers 4
 MinSpareServers 4

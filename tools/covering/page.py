@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from comparing import deliberate, deliberate_filters
+from comparing import deliberate, deliberate_applications, deliberate_filters
 from comparing.main import all_cases
 
 from covering import published
@@ -179,7 +179,7 @@ def page(found: dict[str, list[tuple[str, str]]]) -> str:
 
 def reasons() -> list[str]:
     """Why answers differ from those of the published one, each once."""
-    tables = (*deliberate.DELIBERATE, *deliberate_filters.DELIBERATE)
+    tables = (*deliberate.DELIBERATE, *deliberate_filters.DELIBERATE, *deliberate_applications.OF_APPLICATIONS)
     return list(dict.fromkeys(reason for _pattern, _aspects, reason in tables))
 
 

@@ -1,0 +1,5 @@
+"""A module that parts of pages import."""
+
+
+def told(text):
+    return "told " + text
