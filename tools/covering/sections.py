@@ -35,7 +35,9 @@ def _has(owner: Any, member: str) -> bool:
         return True
     if not inspect.isclass(owner) or owner.__module__ == "builtins":  # (the latter have no names of instances)
         return False
-    return re.search(rf"\bself\.{member}\b", inspect.getsource(owner)) is not None
+    # (some classes tell another module than their source's: the one that applications import them from)
+    methods = [inspect.getsource(method) for method in vars(owner).values() if inspect.isfunction(method)]
+    return re.search(rf"\bself\.{member}\b", "".join(methods)) is not None
 
 
 def _module(path: str) -> Callable[[str], bool]:
