@@ -64,6 +64,10 @@ def serve(req: Request, mount: Mount, path: str) -> int:
         except ClientGone as error:
             req.log_error(str(error), apache.APLOG_INFO)
             return req.mp_input.broken or apache.HTTP_BAD_REQUEST
+    if "HTTP_UPGRADE" in environ and req.mp_main is None:
+        from mod_python._wsgi import upgraded  # (few requests ask for that)
+
+        upgraded.offer(req, environ, exchange)
     errors = mount.errors
     try:
         result: Any = application(environ, exchange.start_response)
@@ -78,7 +82,9 @@ def serve(req: Request, mount: Mount, path: str) -> int:
                     exchange.stream(result)
             finally:
                 exchange.close(result)
-    except BaseException:
+    except BaseException as error:
+        if exchange.handed_over and isinstance(error, StopIteration):
+            return apache.OK  # so say libraries that there is no answer of HTTP
         exchange.fail()
         raise
     finally:

@@ -63,6 +63,8 @@ class WsgiExchange:
     _started = False
     #: Whether some of the body has gone to the client, and the head before.
     _sent = False
+    #: Whether the application speaks another protocol with the client: there is no answer then.
+    handed_over = False
     #: The Content-Length that the application told.
     _length: int | None = None
     #: The headers that were there before the application's.
@@ -79,6 +81,8 @@ class WsgiExchange:
         :raises AssertionError: it was called before, and this is not about an error.
         :raises TypeError, ValueError: what was given can't be sent.
         """
+        if self.handed_over:
+            return self.write  # an answer that nobody is to see
         if self._called:
             self._again(exc_info)
         self._called = True
@@ -265,6 +269,15 @@ class WsgiExchange:
             raise refusal
         tolerate(self._req, "gives str where a body consists of bytes: it is sent as UTF-8", refusal)
         return str.encode(data)
+
+    def hand_over(self) -> None:
+        """From now on the application alone speaks with the client; the connection ends with the request."""
+        req = self._req
+        self.handed_over = self._started = self._sent = True
+        req.mp_drop_parts()
+        req.mp_started = req.mp_finished = True
+        req.mp_status = apache.HTTP_SWITCHING_PROTOCOLS  # (for the logs)
+        req.mp_link.keep_alive = False
 
     def fail(self) -> None:
         """The application failed: a response that has begun ends so that the client sees it is not whole."""

@@ -35,6 +35,8 @@ class Link(Protocol):
 
     #: Its descriptor, to see what comes.
     fd: int
+    #: What sends and receives on it, as a socket that never waits; a page's part has none.
+    sock: Any
     #: Whether the connection may serve another request after this one, as far as known yet.
     keep_alive: bool
     #: The body of the request, as it comes from the client; None: it has none.

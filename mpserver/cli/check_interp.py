@@ -28,7 +28,7 @@ from mpserver.modules.all import registry
 from mpserver.modules.python.application_errors import DEEDS, refusing
 from mpserver.modules.python.environment import PYTHON, Environment
 from mpserver.phases import applications
-from mpserver.phases.facts import Wanted, modules
+from mpserver.phases.facts import Wanted, modules, variables
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import InterpreterId
 from mpserver.phases.plan_compiler import MAIN
@@ -233,6 +233,7 @@ def load_packed(data: bytes) -> None:
 def _load(out: int, boot: Boot, wanted: list[tuple[str, str | None, str | None]]) -> None:
     """Load the modules as the interpreter would. Nothing that they raise leaves this function."""
     refused: list[str] = []
+    os.environ.update(variables(boot.configuration, boot.interpreter_id.name))
     if boot.kind == "own":
         refused_modules.watch(refused.append)
     loader = Loader()

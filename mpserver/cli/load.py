@@ -28,6 +28,7 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
     from mpserver.modules.ssl import profiles
     from mpserver.modules.wsgi import groups
     from mpserver.phases.applications import environments
+    from mpserver.phases.variables import variables
 
     configuration = load(
         options.file,
@@ -40,7 +41,7 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
     found = environments(configuration)
     confs = [configuration.main.own_conf, *(host.own_conf for host in configuration.hosts)]
     unknown, warnings = names.check(confs)
-    faults = found.faults + unknown + groups.check(configuration)
+    faults = found.faults + variables(configuration).faults + unknown + groups.check(configuration)
     configuration.warnings += warnings
     if options.begins and options.command == "start":
         configuration.encryption, its_faults = profiles.work_out(configuration, phrases or phrases_module.Phrases())

@@ -36,7 +36,7 @@ from mpserver.modules.all import registry
 from mpserver.modules.mime import TYPES_CONFIG
 from mpserver.modules.python import INTERP_PRELOAD_TIMEOUT
 from mpserver.modules.python.environment import PRELOAD, Environment
-from mpserver.phases.facts import modules, preloads
+from mpserver.phases.facts import modules, preloads, variables
 from mpserver.phases.host import error_fd, log_levels
 from mpserver.phases.plan import InterpreterId
 from mpserver.serving.boot import Boot
@@ -123,6 +123,7 @@ def serve(spec: ZygoteSpec, key: Key, control: socket.socket) -> None:
     It ends after its last interpreter: so whoever waits for the zygotes has waited for all of the server's processes.
     """
     sys.argv = ["mod_python"]
+    os.environ.update(variables(spec.configuration, key[0]))
     spec.configuration.main.base[TYPES_CONFIG].read()  # pages of the zygote are shared: here it is paid for once
     application = _application(spec, key, control)
     try:

@@ -27,6 +27,8 @@ TAKES_CONNECTIONS, HAS_ENVIRONMENTS, FOLDERS = "takes connections", "has environ
 ENVIRONMENT, LIFETIME, HANDLERS, LATE, LIMITED = "environment", "lifetime", "handlers", "late", "limited"
 #: Whether any server speaks TLS; by a server's number: its `mpserver.tls.profile.Profile`, plain.
 HAS_TLS, TLS = "has TLS", "TLS"
+#: By an interpreter's name, and by "" for all that have none by theirs: pairs of an environment variable and its value.
+VARIABLES = "variables"
 #: By "": the folders of documents of all servers.
 DOCUMENTS = "documents"
 #: For everybody: the interpreters that start with their workers, as (kind, name, environment).
@@ -98,6 +100,12 @@ def lifetime(configuration: Finished, name: str) -> tuple[int, float, bool] | No
 def handlers(configuration: Finished, name: str) -> list[Wanted]:
     """The modules of the handlers that an interpreter of a name can have, in their order."""
     return [Wanted(*wanted) for wanted in configuration.look_up(HANDLERS, name) or ()]
+
+
+def variables(configuration: Finished, name: str) -> dict[str, str]:
+    """What an interpreter of a name finds in ``os.environ`` beside the server's (PythonInterpEnv)."""
+    found = configuration.look_up(VARIABLES, name)
+    return dict(configuration.look_up(VARIABLES, "") or () if found is None else found)
 
 
 def preloads(configuration: Finished, name: str) -> bool:

@@ -60,6 +60,7 @@ class PageLink:
         "keep_alive",
         "keep_alive_timeout",
         "requests_left",
+        "sock",
         "timeout",
         "tls",
     )
@@ -68,6 +69,7 @@ class PageLink:
         self._outer, self._write = outer, write
         self.fd, self.timeout, self.tls = outer.fd, outer.timeout, outer.tls
         self.input: Input | None = None
+        self.sock = None
         self.keep_alive, self.requests_left, self.keep_alive_timeout = False, -1, 0.0
 
     def connection(self) -> Connection:

@@ -19,6 +19,7 @@ from mpserver.phases.host import server_name
 from mpserver.phases.plan_compiler import MAIN, identify
 from mpserver.phases.scopes import is_mixed, scopes
 from mpserver.phases.script_places import script_places
+from mpserver.phases.variables import variables
 from mpserver.tls.profile import to_plain
 from mpserver.typing import TYPE_CHECKING, Any
 
@@ -38,10 +39,12 @@ def finish(configuration: Configuration, encryption: Encryption | None = None) -
     if encryption is not None:
         for number, profile in encryption.profiles.items():
             keys[facts.TLS, str(number)] = to_plain(profile)
-    its = environments(configuration).by_name
-    keys.update({(facts.ENVIRONMENT, name): environment for name, environment in its.items()})
+    own = environments(configuration).by_name
+    keys.update({(facts.ENVIRONMENT, name): environment for name, environment in own.items()})
     for name, found in handlers(configuration).items():
         keys[facts.HANDLERS, name] = tuple(map(tuple, found))
+    for name, its in variables(configuration).by_name.items():
+        keys[facts.VARIABLES, name] = tuple(its.items())
     keys.update(dict.fromkeys(noted(configuration), True))
     servers = (configuration.main, *configuration.hosts)
     table = HookTable(TABLE)
@@ -51,7 +54,7 @@ def finish(configuration: Configuration, encryption: Encryption | None = None) -
         facts.TAKES_CONNECTIONS: any(
             any(table.ask(table.active(server.conf), "takes_connections", server.conf)) for server in servers
         ),
-        facts.HAS_ENVIRONMENTS: bool(its),
+        facts.HAS_ENVIRONMENTS: bool(own),
         facts.HAS_TLS: encryption is not None and bool(encryption.profiles),
         facts.FOLDERS: _lifetimes(configuration, keys),
         facts.STARTED: tuple(

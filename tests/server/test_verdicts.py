@@ -71,6 +71,20 @@ else:
     os.waitpid(pid, 0)
 """
 
+WSGI = """
+from common import apache, note
+
+
+def application(environ, start_response):
+    note(__name__)
+    size = 0
+    while part := environ["wsgi.input"].read(65536):
+        size += len(part)
+    write = start_response("200 OK", [("Content-Type", "text/plain")])
+    write(b"x" * 100000)
+    return [b" %s %d" % (apache._runtime.current().kind.encode(), size)]
+"""
+
 #: What a module does when it is loaded, and what is refused to it.
 MODULES = {
     "imports": ("import faulthandler\n", "faulthandler"),
@@ -88,11 +102,17 @@ FILES: dict[str, str | bytes] = {
     "broken.py": "def handler(req:\n",
     "site-packages/x": "",
     **{f"{name}.py": code + HANDLER for name, (code, _refused) in MODULES.items()},
+    **{f"wsgi_{name}.py": code + WSGI for name, (code, _refused) in MODULES.items()},
 }
 
 CONF = "PythonPath \"sys.path + ['${WWW}', '${WWW}/site-packages']\"\n" + "".join(
     f"<Location /{name}>\nSetHandler mod_python\nPythonHandler {name}\nPythonInterpreter {name}\n</Location>\n"
     for name in ("fits", "fails", "broken", *MODULES)
+)
+CONF += "".join(
+    f"<Location /wsgi_{name}>\nSetHandler mod_python\nPythonHandler mod_python.wsgi\n"
+    f"PythonOption mod_python.wsgi.application wsgi_{name}\nPythonInterpreter wsgi_{name}\n</Location>\n"
+    for name in MODULES
 )
 
 BODY = b"b" * (3 << 20)
@@ -121,15 +141,16 @@ def runs(server: Server) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_the_first_request_is_as_good_as_any_other(server: Server, name: str) -> None:
+@pytest.mark.parametrize("application", [*MODULES, *(f"wsgi_{name}" for name in MODULES)])
+def test_the_first_request_is_as_good_as_any_other(server: Server, application: str) -> None:
+    name = application
     runs(server)
     for _ in range(3):
         ask(server, name, "process")
     assert runs(server) == [name] * 3
     told = [line for line in server.log().splitlines() if f"interpreter '{name}': " in line and MOVES in line]
     assert len(told) == 1
-    assert f"'{name}': {MODULES[name][1]} can't be used" in told[0]
+    assert f"'{name}': {MODULES[name.removeprefix('wsgi_')][1]} can't be used" in told[0]
 
 
 def test_who_fits_stays(server: Server) -> None:

@@ -49,6 +49,15 @@ def merge(outer: Mapping[str, Told], inner: Mapping[str, Told]) -> dict[str, Tol
 ENVIRONMENT: Setting[Mapping[str, Told]] = Setting("PythonInterp environment", {}, merge)
 
 
+def merge_variables(outer: Mapping[str, Told], inner: Mapping[str, Told]) -> dict[str, Told]:
+    """The inner scope's values replace the outer one's."""
+    return {**outer, **inner}
+
+
+#: What the interpreters of a scope find in ``os.environ``. Any kind of interpreter can have that.
+VARIABLES: Setting[Mapping[str, Told]] = Setting("PythonInterpEnv", {}, merge_variables)
+
+
 def plain(told: Mapping[str, Told]) -> Environment:
     """What was told, without where."""
     return tuple(sorted((key, one.value) for key, one in told.items()))

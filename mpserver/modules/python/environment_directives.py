@@ -17,6 +17,7 @@ from mpserver.modules.python.environment import (
     PRELOAD,
     PYTHON,
     USER,
+    VARIABLES,
     Told,
     merge,
 )
@@ -149,7 +150,19 @@ def _preload(call: Call) -> None:
     _tell(call, PRELOAD, tuple(dict.fromkeys(call.args)))
 
 
+def _variable(call: Call) -> None:
+    name, value = (*call.args, "")[:2]
+    if "=" in name or "\0" in name + value:
+        raise ConfigError(
+            f'{call.name}: "{name}" is no name of an environment variable: write name and value apart, as in '
+            f"{call.name} DJANGO_SETTINGS_MODULE mysite.settings"
+        )
+    told = Told(value, f"{call.name} {name}", call.file, call.line)
+    call.conf[VARIABLES] = {**call.conf.values.get(VARIABLES, {}), name: told}
+
+
 DIRECTIVES = (
+    Directive("PythonInterpEnv", Args.TAKE12, NOT_HTACCESS, _variable, help="a variable's name, and maybe its value"),
     Directive("PythonVirtualEnv", Args.TAKE1, NOT_HTACCESS, _virtual_env, help="a virtual environment's directory"),
     Directive("PythonExecutable", Args.TAKE1, NOT_HTACCESS, _executable, help="the executable of a Python"),
     Directive("PythonInterpUser", Args.TAKE12, NOT_HTACCESS, _user, help="a user, and maybe a group"),

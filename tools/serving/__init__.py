@@ -1,0 +1,1 @@
+"""Compares how this server and gunicorn serve the same WSGI applications; see `serving.main`."""
