@@ -82,32 +82,42 @@ class ClientSocket:
         """
         if until is not None and self._timeout == 0:
             raise BlockingIOError(errno.EAGAIN, "the client is not ready")
-        poll = select.poll()
-        poll.register(self._fd, event)
-        if not poll.poll(None if until is None else max(until - time.monotonic(), 0) * 1000):
-            raise TimeoutError("timed out")
+        with self._gate:
+            if self._over:
+                return
+            fd = os.dup(self._fd)  # (the end of the request, which may come meanwhile, closes that one)
+        try:
+            poll = select.poll()
+            poll.register(fd, event)
+            if not poll.poll(None if until is None else max(until - time.monotonic(), 0) * 1000):
+                raise TimeoutError("timed out")
+        finally:
+            os.close(fd)
 
     # ---- what a socket does
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
-        """At most so many bytes, waiting for the first; none once the client has closed.
+        """At most so many bytes, waiting for the first; none once the client has closed, or the request is over.
 
         :raises OSError: the client is gone, or was silent for longer than the time-out; or ``flags`` has any.
         """
         if flags:
             raise OSError(errno.EOPNOTSUPP, "this socket knows no flags")
-        link, until = self._take(), self._until()
+        until = self._until()
         while not self._rest:
             try:
+                link = self._take()
                 data = link.take_read() or link.sock.recv(bufsize)
             except BlockingIOError:
                 self._wait(select.POLLIN, until)
+            except OSError:
                 if self._over:
                     return b""
-                continue
-            if not data:
-                return b""
-            self._rest = data
+                raise
+            else:
+                if not data:
+                    return b""
+                self._rest = data
         data, self._rest = self._rest[:bufsize], self._rest[bufsize:]
         return data
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import importlib.util
 import re
 import threading
@@ -95,7 +96,10 @@ def test_socketio(begin: Callable[[str, str], Server], ways: list[str]) -> None:
 
     if server.backend == "own":
         pytest.skip("its heart beats in a daemon thread: auto gives it a process")
-    assert server.get("/").text == "index"
+    first = http.client.HTTPConnection("127.0.0.1", server.port, timeout=4 * PATIENCE)
+    first.request("GET", "/")  # (it loads all of Socket.IO, under auto in a subinterpreter and then in a process)
+    assert first.getresponse().read() == b"index"
+    first.close()
     with socketio.SimpleClient() as client:
         client.connect(f"http://127.0.0.1:{server.port}", transports=ways)
         client.emit("shout", "Zoë")

@@ -141,9 +141,8 @@ def runs(server: Server) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("application", [*MODULES, *(f"wsgi_{name}" for name in MODULES)])
-def test_the_first_request_is_as_good_as_any_other(server: Server, application: str) -> None:
-    name = application
+@pytest.mark.parametrize("name", [*MODULES, *(f"wsgi_{name}" for name in MODULES)])
+def test_the_first_request_is_as_good_as_any_other(server: Server, name: str) -> None:
     runs(server)
     for _ in range(3):
         ask(server, name, "process")

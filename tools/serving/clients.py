@@ -37,7 +37,7 @@ _VOLATILE = (
     (re.compile(rb"127\.0\.0\.1:\d+"), b"HOST"),
     (re.compile(rb"[A-Za-z0-9+/_=-]{24,}"), b"TOKEN"),
     (re.compile(rb"\d{7,}"), b"NUMBER"),
-    (re.compile(rb"\d+ (second|minute)s?"), b"AGO"),
+    (re.compile(rb"\d+ (second|minute)s?|\d\d:\d\d:\d\d"), b"AGO"),
     (re.compile(rb"\b[0-9a-f]{32,}\b|\b[\w-]{8}-[\w-]{4}-[\w-]{4}-[\w-]{4}-[\w-]{12}\b"), b"TOKEN"),
     (re.compile(rb"\w{3}, \d\d[ -]\w{3}[ -]\d{4} \d\d:\d\d:\d\d GMT"), b"DATE"),
     (re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?"), b"TIME"),
