@@ -50,6 +50,11 @@ def test_it_has_no_other_blocks() -> None:
 def test_one_application(start_server: StartServer) -> None:
     server = serve(start_server, "httpd.conf")
     assert server.get("/a/b").text == "hello from /a/b\n"
+    assert server.get("/a%2Fb").status == 404
+    server.conf.write_text(server.conf.read_text() + "AllowEncodedSlashes On\n")
+    server.stop()
+    server.start()
+    assert server.get("/a%2Fb").text == "hello from /a/b\n"
 
 
 @pytest.mark.parametrize("backend", ["auto", "process"])
