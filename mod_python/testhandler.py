@@ -13,12 +13,11 @@ from __future__ import annotations
 import html
 import os
 import platform
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 
 from mod_python import apache
-from mpserver.api import runtime
+from mpserver.api import runtime, secrets
 from mpserver.typing import TYPE_CHECKING, Any
 from mpserver.version import MOD_PYTHON_VERSION, VERSION
 
@@ -37,10 +36,6 @@ LOG_BYTES = 64 << 10
 
 #: Headers whose values are secrets: a page that is shown to somebody must not give them away.
 SECRET = frozenset({"authorization", "proxy-authorization", "http_authorization"})
-#: The last parts of the names of options with secrets, a line with such an option, and a URL's user and password.
-SECRET_OPTIONS = frozenset({"password", "secret"})
-SECRET_LINE = re.compile(rf"(?i)(\s*PythonOption\s+\S*(?:{'|'.join(SECRET_OPTIONS)})[\"']?)\s.*\n")
-USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
 
 #: The members of the objects that handlers get, as the manual lists them (4.5.3 to 4.5.6; api 3.5 2).
 REQUEST = (
@@ -203,9 +198,9 @@ def _hidden(rows: Rows) -> Rows:
     """The rows, without secrets."""
     for name, value in rows:
         lower = name.lower()
-        if lower in SECRET or lower.rpartition(".")[2] in SECRET_OPTIONS:
+        if lower in SECRET or lower.rpartition(".")[2] in secrets.SECRET_OPTIONS:
             value = "(not shown)"
-        yield name, USERINFO.sub("(not shown)@", value) if isinstance(value, str) else value
+        yield name, secrets.without_userinfo(value) if isinstance(value, str) else value
 
 
 def _modules(modules: list[tuple[str, ModuleType]]) -> Rows:
@@ -229,8 +224,8 @@ def _tree(tree: Iterable[Any], depth: int = 0) -> str:
     for entry in tree:
         inside = entry
         if entry and isinstance(entry[0], str):
-            line = "    " * depth + " ".join(word for word in entry if isinstance(word, str)) + "\n"
-            lines.append(USERINFO.sub("(not shown)@", SECRET_LINE.sub(r"\1 (not shown)\n", line)))
+            line = "    " * depth + " ".join(word for word in entry if isinstance(word, str))
+            lines.append(secrets.shown(line) + "\n")
             inside = [part for part in entry if isinstance(part, list)]
             inside = inside[0] if inside else ()
         lines.append(_tree(inside, depth + 1))

@@ -177,7 +177,7 @@ class Interpreter(Requests):
 
             return not subinterpreters.alive()
 
-        return Timeouts(self.interpreter_id.name, frames, self._stuck)
+        return Timeouts(self.interpreter_id.name, frames, self._stuck, self.scoreboard_entry.writer.timed_out)
 
     def _stuck(self) -> None:
         """Give up on a request that does not end: a process ends with it, other kinds serve nobody any more.
@@ -339,6 +339,7 @@ class Interpreter(Requests):
             connection.come_from(message.origin)
         connection.luggage, connection.rope = message.luggage, message.rope
         self.connections.add(connection)
+        self.scoreboard_entry.writer.connected(len(self.connections))
         self._start_connection(connection)
         if message.fd >= self._ceiling:
             refusals.reach_ceiling(self)
@@ -430,6 +431,7 @@ class Interpreter(Requests):
     def closed(self, connection: Connection) -> None:
         """A connection has ended, or another owner has it now."""
         self.connections.discard(connection)
+        self.scoreboard_entry.writer.connected(len(self.connections))
         if self.draining and not self.connections:
             self.loop.soon(self.end_if_empty)
 

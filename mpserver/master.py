@@ -10,6 +10,7 @@ pass on, what the control socket asks for, and the end.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -27,7 +28,9 @@ from mpserver.supervisor.commands import ChangedFiles, commands
 from mpserver.supervisor.control_socket import ControlSocket
 from mpserver.supervisor.engine import Engine, ZygoteKeeper
 from mpserver.supervisor.generation import Generation, open_generation
+from mpserver.supervisor.health import Health, queues, unloaded
 from mpserver.supervisor.jobs import Jobs
+from mpserver.supervisor.management import Management
 from mpserver.supervisor.relay import Relay
 from mpserver.supervisor.reload import Reload
 from mpserver.supervisor.settings import ProcessSettings
@@ -82,6 +85,8 @@ class Master:
         self._jobs = Jobs()
         self._changed_files = ChangedFiles(self, self._jobs)
         self._control = ControlSocket(commands(self), self._jobs, self._watched)
+        self._management = Management(Health(self).pages(), self._watched)
+        self._restarts = 0
         self._started = time.time()
         self._tick_at = 0.0
         self._dispatch: dict[int, Callable[[], None]] = {
@@ -100,6 +105,8 @@ class Master:
 
         :raises StartError: the control socket can't be made.
         """
+        self._management.open(self._conf.management)
+        # (last, for who finds this one takes the server for begun)
         self._control.open(control_path.path(self._conf.pid_file))
         self._signals.install(self._dispatch)
         self._watched.add(self._signals, self._on_signals)
@@ -143,6 +150,7 @@ class Master:
     def _timeout(self) -> float:
         """Seconds until something is due."""
         moments = [self._tick_at, self._jobs.deadline(), self._relay.deadline(), self._workers.deadline()]
+        moments.append(self._management.deadline())
         moments += [self._workers.retry_at(generation) for generation in self._growing()]
         moments.append(self._shutdown.deadline())
         return max(0.0, min(moments) - time.monotonic())
@@ -158,8 +166,12 @@ class Master:
             self._workers.fill(generation)
         self._jobs.due(now)
         self._relay.due(now)
+        self._management.due(now)
         if self._tick_at <= now:
             self._tick_at = now + TICK
+            for worker in self._workers:
+                self._workers.history.settle(worker.slot)
+            self.tell_facts()
             for generation in self._reload:
                 if generation.renewal is not None:
                     generation.renewal.due(now)
@@ -241,6 +253,33 @@ class Master:
         """Write to the error log."""
         self._reload.current.error_log.log(level, text, module="python")
 
+    def tell_facts(self) -> None:
+        """Publish what workers' status pages show beside the scoreboard."""
+        facts = {
+            **self.about(),
+            "restarts": self._restarts,
+            "starts": self._workers.started,
+            "crashes": self._workers.crashes,
+            "listeners": queues(self._reload.current.listeners),
+            "unready": self.unready(),
+        }
+        self._workers.history.tell(json.dumps(facts).encode())
+
+    def unready(self) -> str:
+        """Why clients should not be sent here; "": they should."""
+        if self._shutdown.begun:
+            return "the server ends"
+        workers = self.serving()
+        if not workers:
+            return "no worker serves yet"
+        missing = unloaded(self.scoreboard, workers, self._conf.imports)
+        return f"not loaded: {', '.join(missing)}" if missing else ""
+
+    @property
+    def threads(self) -> int:
+        """How many requests an interpreter serves at a time."""
+        return self._conf.rules.threads
+
     def about(self) -> dict[str, Any]:
         """Facts about the server, for the status."""
         renewal = self._reload.current.renewal
@@ -288,6 +327,12 @@ class Master:
                 self._control.open(control_path.path(new.conf.pid_file))
             except StartError as error:
                 self._log(error_log.ERROR, str(error))
+        self._restarts += 1
+        self.tell_facts()
+        try:
+            self._management.open(new.conf.management)
+        except StartError as error:
+            self._log(error_log.ERROR, str(error))
         set_title(f"{pidfile.MASTER_TITLE} [{new.conf.file}]")
         self._greet()
 
@@ -295,11 +340,13 @@ class Master:
         """Let another server start while this one drains. :returns: GracefulShutdownTimeout, in seconds."""
         pidfile.remove(self._conf.pid_file)
         self._control.close()
+        self._management.close()
         return self._conf.graceful_timeout
 
     def _finish(self) -> None:
         """End what else we started, and let go of everything: the workers are gone."""
         self._control.close()
+        self._management.end()
         self._relay.close()
         pidfile.remove(self._conf.pid_file)
         for generation in self._reload:

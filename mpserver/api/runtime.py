@@ -10,7 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
-from mpserver.typing import Any, Protocol
+from mpserver.typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from mpserver.config.tree import Tree
+    from mpserver.ipc.scoreboard import Scoreboard
 
 
 class Lock(Protocol):
@@ -53,6 +57,16 @@ class Runtime(Protocol):
     kind: str
     server_root: str
     defines: frozenset[str]
+    #: What all processes of the server map.
+    scoreboard: Scoreboard
+
+    @property
+    def configuration_tree(self) -> Tree:
+        """The configuration as it was read."""
+
+    @property
+    def threads(self) -> int:
+        """How many requests an interpreter serves at a time."""
 
     @property
     def interpreter(self) -> str:

@@ -37,7 +37,9 @@ def load(interpreter: InterpreterOwner, inherited: list[LoadedModule] | None, lo
         lines = describe(error)
         for line in lines:
             log(levels.ERROR, line.rstrip())
-        if inherited is not None:
+        if inherited is None:
+            interpreter.scoreboard_entry.writer.import_failed()
+        else:
             interpreter.tell(messages.Kind.FAILED, f"{name} can't be loaded: {lines[-1].strip()}")
             return False
     if loader.may_move and not facts.has_time_limit(configuration, where.name):

@@ -42,7 +42,7 @@ class InterpreterServices:
         self.main_server = main.object.mp_view()
         self._boot = boot
         self._scoreboard_entry = entry
-        self._board = board
+        self.scoreboard = board
         self._main = main
         self._loader = loader
         self._cleanups: list[tuple[Callable[[Any], Any], Any]] = []
@@ -55,6 +55,12 @@ class InterpreterServices:
         req = guard.running() if self.kind == "main" else None
         return self._name if req is None else req.mp_interpreter or req.mp_plan.interpreter
 
+    @property
+    def threads(self) -> int:
+        """How many requests an interpreter serves at a time, under the MPM in effect."""
+        limits = mpm.limits_of(self._boot.configuration)
+        return limits.threads if mpm.is_threaded(self._boot.configuration) else 1
+
     def log(self, level: int, text: str, server: object | None = None) -> None:
         """Write to the error log of a server; without one to the main one's, from warnings on."""
         if server is None:  # (then LogLevel does not count, as in httpd)
@@ -66,10 +72,15 @@ class InterpreterServices:
 
     def config_tree(self) -> list[Any]:
         """The configuration: tuples of directive and arguments, after a section's a list of what is in it."""
+        return _lists(self.configuration_tree)
+
+    @property
+    def configuration_tree(self) -> Tree:
+        """The configuration as it was read."""
         tree = self._boot.configuration.tree
         # (the server's own beginning, which no file has: the ServerRoot by -d or the current folder)
         own = bool(tree) and tree[0].name == "ServerRoot" and not os.path.isabs(tree[0].file)
-        return _lists(tree[1:] if own else tree)
+        return tree[1:] if own else tree
 
     def register_cleanup(self, function: Callable[[Any], Any], data: Any = None) -> None:
         """Call ``function(data)`` when the worker ends."""
@@ -123,7 +134,7 @@ class InterpreterServices:
     def _used(self, limits: mpm.Limits) -> int:
         """How many processes there have been at a time, as far as this one sees."""
         # (while a restart drains, there are the slots of two generations)
-        return min(max(self._board.used(), self._boot.slot + 1), limits.server_limit)
+        return min(max(self.scoreboard.used(), self._boot.slot + 1), limits.server_limit)
 
     def _pool(self) -> LockPool:
         if self._locks is None:

@@ -10,14 +10,11 @@ from collections.abc import Iterator
 
 from mpserver.errors import StartError
 from mpserver.ipc import control_path
-from mpserver.system import pidfile
+from mpserver.system import pidfile, usage
 from mpserver.typing import Any
 
 #: Seconds that the master has for the status; the replacement of interpreters takes the time it takes.
 STATUS_WITHIN = 10.0
-
-TICKS = os.sysconf("SC_CLK_TCK")
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 #: The columns of the table: the title, and whether it goes to the right.
 _COLUMNS = (
@@ -88,39 +85,21 @@ def complete(found: dict[str, Any]) -> None:
     """
     for worker in found.get("workers", ()):
         worker.update(_memory(worker["pid"]))
-        worker["cpu"] = _cpu(f"/proc/{worker['pid']}/stat")
+        worker["cpu"] = usage.cpu(f"/proc/{worker['pid']}/stat")
         for interp in worker["interpreters"]:
             pid, threads = interp["pid"], interp.pop("threads", None)
             if interp["kind"] == "process":
                 interp.update(_memory(pid))
-                interp["cpu"] = _cpu(f"/proc/{pid}/stat")
+                interp["cpu"] = usage.cpu(f"/proc/{pid}/stat")
             else:
-                times = [_cpu(f"/proc/{pid}/task/{thread}/stat") for thread in threads or (interp["thread"],)]
+                times = [usage.cpu(f"/proc/{pid}/task/{thread}/stat") for thread in threads or (interp["thread"],)]
                 known = [time for time in times if time is not None]
                 interp["cpu"] = sum(known) if known else None
                 interp["rss"] = interp["pss"] = None
 
 
-def _cpu(stat: str) -> float | None:
-    try:
-        with open(stat, "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
 def _memory(pid: int) -> dict[str, int | None]:
-    rss: int | None = None
-    pss: int | None = None
-    try:
-        with open(f"/proc/{pid}/statm", "rb") as file:
-            rss = int(file.read().split()[1]) * PAGE
-        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
-            pss = next(int(line.split()[1]) * 1024 for line in file if line.startswith(b"Pss:"))
-    except (OSError, StopIteration):
-        pass  # it ended, or it is another user's
-    return {"rss": rss, "pss": pss}
+    return {"rss": usage.resident(pid), "pss": usage.proportional(pid)}
 
 
 # ---- the table

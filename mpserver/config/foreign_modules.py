@@ -32,7 +32,7 @@ HARMLESS: Mapping[str, str] = {
         ),
         "its directives are not there",
     ),
-    **dict.fromkeys(("status", "info", "remoteip"), "its pages and directives are not there"),
+    "remoteip": "its directives are not there",
     **dict.fromkeys(("speling", "usertrack", "mime_magic"), "its directives are not there"),
     **dict.fromkeys(
         ("proxy_ajp", "proxy_ftp", "proxy_connect", "proxy_scgi", "proxy_express", "proxy_fdpass", "proxy_hcheck",

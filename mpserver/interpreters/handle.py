@@ -118,6 +118,8 @@ class InterpreterHandle:
         self.name = boot.interpreter_id.name
         self._control = control
         self.state = InterpreterState.STARTING
+        #: Whether it has ended, or will, because it was told so; and whether it ended without that.
+        self._told_to_end = self.crashed = False
         self._loop = loop
         self._events = events
         self._waiting: deque[messages.Message] = deque()
@@ -188,10 +190,12 @@ class InterpreterHandle:
 
     def drain(self, heirs: bool = False) -> None:
         """Let it serve what it has, and end; where there are ``heirs``, it gives back the connections that wait."""
+        self._told_to_end = True
         self._post(messages.Message(messages.Kind.DRAIN, number=heirs))
 
     def retire(self) -> None:
         """Let it give its connections back, and end after the request that it is in."""
+        self._told_to_end = True
         self._post(messages.Message(messages.Kind.RETIRE))
 
     def ask(self, answered: Callable[[Any], None]) -> None:
@@ -330,6 +334,7 @@ class InterpreterHandle:
         if self.state is InterpreterState.ENDED:
             return
         failed = self.state is InterpreterState.STARTING
+        self.crashed = self.state is InterpreterState.SERVING and not self._told_to_end
         self.state = InterpreterState.ENDED
         self._close_inbox()
         waiting = [*self._left_behind(), *(message for message in self._waiting if message.fd >= 0)]

@@ -19,7 +19,7 @@ from mpserver.ipc import plain_data
 from mpserver.ipc.interpreter_stats import InterpreterStats
 from mpserver.ipc.messages import Message
 from mpserver.ipc.scoreboard import IDLE, WORKING, end_group
-from mpserver.ipc.scoreboard_layout import INTERPRETERS
+from mpserver.ipc.scoreboard_layout import INTERPRETERS, End
 from mpserver.ipc.worker_messages import REFUSAL
 from mpserver.modules.python.environment import Environment
 from mpserver.phases.plan import InterpreterId
@@ -190,7 +190,7 @@ class Pool:
         ``inherited``: what a predecessor had loaded, where it is a successor.
         """
         start = self._start
-        scoreboard_index = self._free.pop() if self._free else INTERPRETERS - 1
+        scoreboard_index = self._index()
         start.scoreboard.assign(start.number, scoreboard_index)
         boot = Boot(
             interpreter_id, self._kind(interpreter_id), scoreboard_index, start.number,
@@ -198,6 +198,15 @@ class Pool:
             start.scoreboard.fd, start.one_process, lifetime=lifetime(start.configuration, interpreter_id),
         )  # fmt: skip
         return KINDS[boot.kind](boot, self._loop, self._events, start.control, inherited)
+
+    def _index(self) -> int:
+        """An index on the scoreboard that is free, and whose counts are kept: the last one freed of these."""
+        board, number, free = self._start.scoreboard, self._start.number, self._free
+        for place in range(len(free) - 1, -1, -1):
+            if board.is_free(number, free[place]):
+                return free.pop(place)
+        # (the master keeps them within a second; without a master nobody does)
+        return free.pop() if free and self._start.one_process else INTERPRETERS - 1
 
     def _kind(self, interpreter_id: InterpreterId) -> str:
         """What an interpreter of a place will be."""
@@ -220,6 +229,7 @@ class Pool:
         self.beside.discard(successor)
         self.interpreters[successor.interpreter_id] = successor
         if former is not None:
+            self._will_end(former, End.RECYCLED)
             self.retire(former)
 
     def _failed(self, interp: InterpreterHandle, waiting: list[Message], why: str, again: float) -> None:
@@ -282,6 +292,9 @@ class Pool:
 
     # ---- ending
 
+    def _will_end(self, interp: InterpreterHandle, end: End) -> None:
+        self._start.scoreboard.will_end(self._start.number, interp.boot.scoreboard_index, end)
+
     def retire(self, interp: InterpreterHandle) -> None:
         """End an interpreter; who needs its place gets another one."""
         if self.interpreters.get(interp.interpreter_id) is interp:
@@ -320,6 +333,7 @@ class Pool:
 
     def _stuck(self, interp: InterpreterHandle) -> None:
         """A request does not end, so its interpreter can't be ended either: another worker takes over from this one."""
+        self._will_end(interp, End.TIMED_OUT)
         self.retire(interp)
         self._stuck_ones.add(interp)
         if not self.closing:
@@ -334,6 +348,8 @@ class Pool:
         board, number, index = self._start.scoreboard, self._start.number, interp.boot.scoreboard_index
         for group in board.programs_of(number, index):
             end_group(group)
+        if interp.crashed:
+            board.will_end(number, index, End.CRASHED)
         board.clear(number, index)
         if index < INTERPRETERS - 1:
             self._free.append(index)

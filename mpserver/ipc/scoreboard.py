@@ -17,9 +17,13 @@ from mpserver.ipc.scoreboard_layout import (
     COUNTS,
     CRC,
     DESCRIPTORS,
+    ENDED,
+    ENDS,
     GROUP,
     GROUPS,
+    HISTORY,
     INTERPRETERS,
+    KEPT,
     KEYS,
     MOVED,
     PAGE,
@@ -28,13 +32,20 @@ from mpserver.ipc.scoreboard_layout import (
     STATS,
     THREADS,
     WORKER,
+    End,
     State,
     crc,
 )
-from mpserver.typing import NamedTuple
+from mpserver.typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mpserver.ipc.request_counts import HasLabel
 
 #: (Bound to names, for each request writes two of them.)
 OPEN, STARTING, IDLE, WORKING, FINISHING = State
+pack_count = COUNT.pack_into
 
 #: Bytes that don't make a worker busy. Zero: no interpreter there.
 _NOT_BUSY = bytes((0, OPEN, IDLE, FINISHING, STARTING))
@@ -69,12 +80,13 @@ class ScoreboardEntry:
     """What one interpreter writes: it alone writes there."""
 
     __slots__ = (
-        "_count_at", "_memory", "_key_at", "_programs_at", "_state_at", "_threads_at", "requests", "writer",
+        "_count_at", "_counted", "_memory", "_key_at", "_programs_at", "_state_at", "_threads_at", "requests", "writer",
     )  # fmt: skip
 
     def __init__(self, memory: mmap.mmap, slot: int, index: int, writer: Writer) -> None:
         self._memory = memory
         self.writer = writer
+        self._counted = writer.counts.count
         self._state_at = slot * PAGE + STATES + index
         self._count_at = slot * PAGE + COUNTS + index * COUNT.size
         self._key_at = slot * PAGE + KEYS + index * CRC.size
@@ -93,11 +105,17 @@ class ScoreboardEntry:
         pack_begin(writer.memory, writer.begin_at, now, head)
         self._memory[self._state_at] = WORKING
 
-    def done(self, now: float, began: float, size: int = 0) -> None:
-        """A request that began at a time was served, with ``size`` bytes of a body: count it, and be idle."""
+    def done(self, now: float, began: float, size: int = 0, status: int = 0, host: HasLabel | None = None) -> None:
+        """A request that began at a time was served, with ``size`` bytes of a body: count it, and be idle.
+
+        Without a ``host`` it is one that was given away, or that could not be read.
+        """
         self.requests += 1
-        COUNT.pack_into(self._memory, self._count_at, self.requests)
-        self.writer.end(now, began, size)
+        pack_count(self._memory, self._count_at, self.requests)
+        if host is None:
+            self.writer.end(now, began, size)
+        else:
+            self._counted(host, status, now, now - began, size)
         self._memory[self._state_at] = IDLE
 
     def runs(self, group: int) -> None:
@@ -108,11 +126,14 @@ class ScoreboardEntry:
         """The same where several may run at a time; those past `PROGRAMS` share the last number."""
         GROUP.pack_into(self._memory, self._programs_at + min(number, PROGRAMS - 1) * GROUP.size, group)
 
-    def count(self, now: float, began: float, size: int) -> None:
+    def count(self, now: float, began: float, size: int, status: int, host: HasLabel | None) -> None:
         """A request was served, and others still are."""
         self.requests += 1
-        COUNT.pack_into(self._memory, self._count_at, self.requests)
-        self.writer.end(now, began, size)
+        pack_count(self._memory, self._count_at, self.requests)
+        if host is None:
+            self.writer.end(now, began, size)
+        else:
+            self._counted(host, status, now, now - began, size)
 
     def threads(self, busy: int, most: int) -> None:
         """How many of an interpreter's threads are in a request; it is busy when all are."""
@@ -145,14 +166,14 @@ class Scoreboard:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        self.slots = (os.fstat(fd).st_size - PAGE) // (PAGE + STATS)
+        self.slots = (os.fstat(fd).st_size - PAGE - HISTORY) // (PAGE + STATS)
         self.memory = mmap.mmap(fd, (self.slots + 1) * PAGE)
 
     @classmethod
     def create(cls, slots: int, descriptors: int = 0) -> Scoreboard:
         """A new one; pages that nobody uses take no memory."""
         fd = os.memfd_create("mpserver-scoreboard", os.MFD_CLOEXEC)
-        os.ftruncate(fd, (slots + 1) * PAGE + slots * STATS)
+        os.ftruncate(fd, (slots + 1) * PAGE + slots * STATS + HISTORY)
         board = cls(fd)
         for slot in range(slots):
             board.memory[slot * PAGE + STATES] = OPEN
@@ -256,6 +277,16 @@ class Scoreboard:
         """An index gets another interpreter (written by its router): the figures there are not this one's."""
         if index < INTERPRETERS - 1:
             os.pwrite(self.fd, bytes(interpreter_stats.RECORD), self._stats_at(slot, index))
+            self.memory[slot * PAGE + ENDS + index] = 0  # (before it is not kept any more: it has not ended)
+            self.memory[slot * PAGE + KEPT + index] = 0
+
+    def is_free(self, slot: int, index: int) -> bool:
+        """Whether nothing would be lost if an index got another interpreter: the counts of the last one are kept."""
+        return bool(self.memory[slot * PAGE + KEPT + index]) or not self.has_record(slot, index)
+
+    def will_end(self, slot: int, index: int, end: End) -> None:
+        """Tell how an interpreter is going to end (written by its router)."""
+        self.memory[slot * PAGE + ENDS + min(index, INTERPRETERS - 1)] = end
 
     def retire(self, slot: int, index: int) -> None:
         """An interpreter of a worker takes nothing new (written by its router): siblings look for another."""
@@ -272,6 +303,50 @@ class Scoreboard:
         if index < INTERPRETERS - 1:
             self.retire(slot, index)
             self.memory[slot * PAGE + STATES + index] = 0
+            self.memory[slot * PAGE + ENDS + index] |= ENDED
+
+    def ends(self, slot: int) -> bytes:
+        """How the interpreters of a worker ended: an `End`, with `ENDED`."""
+        return self.memory[slot * PAGE + ENDS : slot * PAGE + ENDS + INTERPRETERS]
+
+    def kept(self, slot: int) -> bytes:
+        """Which indexes of a worker have counts that are kept elsewhere."""
+        return self.memory[slot * PAGE + KEPT : slot * PAGE + KEPT + INTERPRETERS]
+
+    def keep(self, slot: int, index: int) -> None:
+        """The counts of an interpreter that has ended are kept (written by the master)."""
+        self.memory[slot * PAGE + KEPT + index] = 1
+
+    @property
+    def history_at(self) -> int:
+        """Where `mpserver.ipc.history` is in the memory file."""
+        return (self.slots + 1) * PAGE + self.slots * STATS
+
+    def has_record(self, slot: int, index: int) -> bool:
+        """Whether an index has figures."""
+        return any(self._memory_of(slot, index, 32))
+
+    def record(self, slot: int, index: int) -> bytes:
+        """The figures of an index."""
+        return self._memory_of(slot, index, interpreter_stats.RECORD)
+
+    def _memory_of(self, slot: int, index: int, length: int) -> bytes:
+        return os.pread(self.fd, length, self._stats_at(slot, min(index, INTERPRETERS - 1)))
+
+    def records(self, slot: int) -> Iterator[tuple[int, bytes]]:
+        """All figures of a worker's interpreters, those included that have ended: by index, holes are passed over."""
+        start = at = self._stats_at(slot, 0)
+        size = interpreter_stats.RECORD
+        while True:
+            try:
+                at = os.lseek(self.fd, at, os.SEEK_DATA)
+            except OSError:
+                return  # there is none behind
+            at -= (at - start) % size
+            if at >= start + STATS:
+                return
+            yield (at - start) // size, os.pread(self.fd, size, at)
+            at += size
 
     def all_stats(self, slot: int) -> dict[int, InterpreterStats]:
         """The figures of a worker's live interpreters, by their indexes."""

@@ -11,12 +11,14 @@ One page per worker slot::
     512   one count of requests per interpreter            written by that interpreter
     4096  the crc32 of each interpreter's key              written by that interpreter
     6144  how many threads of each are in a request        written by that interpreter, under the worker MPM
+    7040  how each interpreter ended, see `End`            written by the router
+    7488  whether its counts are kept (`mpserver.ipc.history`): its place can be had again    written by the master
     8192  the process groups of the programs that run for each interpreter's requests, 0: none
 
 A key is kind and name of an interpreter (`mpserver.phases.plan.InterpreterId.key`). After the workers' pages comes
 one with the keys of the applications that moved from subinterpreters to processes, written by the keeper of zygotes,
 and at its end the soft limit of descriptors that the server was started with; then the interpreters' figures
-(`mpserver.ipc.interpreter_stats`).
+(`mpserver.ipc.interpreter_stats`), and what is kept of those that ended (`mpserver.ipc.history`).
 
 States and what ends them; index 0 of a slot is its worker as a whole::
 
@@ -42,6 +44,8 @@ STATES = 64
 COUNTS = 512
 KEYS = 4096
 THREADS = 6144
+ENDS = 7040
+KEPT = 7488
 GROUPS = 8192
 
 #: Interpreters of one worker that have an index, the router (index 0) among them.
@@ -63,6 +67,27 @@ BUSY = struct.Struct("=H")
 MOVED = struct.Struct("=II")
 #: The soft limit of descriptors, in the page after the workers'.
 DESCRIPTORS = PAGE - COUNT.size
+
+
+#: What is kept of interpreters that ended: where the master's facts and the entries begin, their number and size.
+FACTS = 64
+HISTORY_ENTRIES = 65536
+ENTRIES = 2048
+ENTRY = 1024
+HISTORY = HISTORY_ENTRIES + ENTRIES * ENTRY
+
+#: Added to an `End` once the interpreter has ended; before, that tells only how it will.
+ENDED = 0x80
+
+
+class End(IntEnum):
+    """How an interpreter ended; the last is no end, but stands for its requests that took too long."""
+
+    NORMAL = 0
+    RECYCLED = 1
+    CRASHED = 2
+    TIMED_OUT = 3
+    TIMEOUTS = 4
 
 
 class State(IntEnum):

@@ -55,6 +55,8 @@ TABLE = (
     Known("mod_lbmethod_byrequests.c", "lbmethod_byrequests_module"),  # balancers with lbmethod=byrequests
     Known("mod_lbmethod_bybusyness.c", "lbmethod_bybusyness_module"),  # balancers with lbmethod=bybusyness
     Known("mod_mime.c", "mime_module", "mime", ALWAYS),
+    Known("mod_status.c", "status_module", "status", CONFIGURED, ("server-status", "server-metrics")),
+    Known("mod_info.c", "info_module", "info", CONFIGURED, ("server-info",)),
     Known("mod_negotiation.c", "negotiation_module", "negotiation", CONFIGURED, handlers=("type-map",)),
     Known("mod_dir.c", "dir_module", "dir", ALWAYS),
     Known("mod_autoindex.c", "autoindex_module", "autoindex", CONFIGURED, handlers=("httpd/unix-directory",)),

@@ -119,6 +119,11 @@ class Host:
         self._make = make
 
     @property
+    def label(self) -> str:
+        """Its name and port, as pages about the server have them."""
+        return f"{self.name}:{self.server.port}" if self.server.port else self.name
+
+    @property
     def object(self) -> ServerObject:
         """The server as applications see it; few of thousands are looked at."""
         return self._make(self) if self.made is None else self.made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mpserver.modules import python
 from mpserver.modules.core import SET_HANDLER
 from mpserver.modules.hook_table import HookTable
 from mpserver.modules.hooks import Insertion, InterpreterChoice, Planning
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from mpserver.modules.hooks import Engine
     from mpserver.phases.host import Site
 
-#: The name that always means the worker's own main interpreter (manual 4.1).
-MAIN = "main_interpreter"
+#: See `python.MAIN_INTERPRETER`.
+MAIN = python.MAIN_INTERPRETER
 
 
 def identify(name: str, backend: str, environment: Environment = ()) -> InterpreterId:

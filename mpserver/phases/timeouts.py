@@ -53,10 +53,13 @@ class Timeouts:
     :param interpreter: its name.
     :param frames: says whether its threads' stacks can be looked at safely.
     :param stuck: called when a request can't be ended: the interpreter is to be replaced.
+    :param counted: called with each request that takes too long.
     """
 
-    def __init__(self, interpreter: str, frames: Callable[[], bool], stuck: Callable[[], None]) -> None:
-        self._interpreter, self._frames, self._stuck = interpreter, frames, stuck
+    def __init__(
+        self, interpreter: str, frames: Callable[[], bool], stuck: Callable[[], None], counted: Callable[[], None]
+    ) -> None:
+        self._interpreter, self._frames, self._stuck, self._counted = interpreter, frames, stuck, counted
         #: By thread.
         self._steps: dict[int, TimedStep] = {}
         self._shortest = float("inf")
@@ -160,6 +163,7 @@ class Timeouts:
             return timed.deadline - now
         why = f"the request goes on {GIVEN_UP_AFTER:g} seconds after PythonRequestTimeout ended it"
         if not timed.fired:
+            self._counted()
             self._tell(timed)
             if self._raises:
                 self._raise(timed)

@@ -65,6 +65,7 @@ class LeasedListeners:
         connection = interpreter.connection_type(interpreter, sock, number, peer=peer, local=acceptor.local)
         connection.accepted = time.time()
         interpreter.connections.add(connection)
+        interpreter.scoreboard_entry.writer.connected(len(interpreter.connections))
         full = connection.fd >= self._ceiling
         interpreter.arrive(connection)
         if (full or self._number >= self._end) and self._listeners:

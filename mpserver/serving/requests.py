@@ -208,7 +208,7 @@ class Requests(Refusals):
             self.loader.judge(req, failed)
         if failed:
             self.scoreboard_entry.fail(now, failure or f"{answered.mp_status}: {req.mp_head.line}")
-        self.scoreboard_entry.done(now, req.mp_request_time, answered.mp_sent)
+        self.scoreboard_entry.done(now, req.mp_request_time, answered.mp_sent, answered.mp_status, req.mp_host)
 
     def _read_mail(self) -> None:
         while self.mail:

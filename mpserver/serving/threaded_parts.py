@@ -23,6 +23,7 @@ from mpserver.system.loop import COARSE
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mpserver.ipc.request_counts import HasLabel
     from mpserver.serving.owner import SharedOwner
 
 #: Stands for the request of a connection that a connection handler gets.
@@ -112,10 +113,10 @@ class SharedEntry(ScoreboardEntry):
         """A request enters its handlers: the pool tells how many are there."""
         self.writer.begin(now, head)
 
-    def done(self, now: float, began: float, size: int = 0) -> None:
+    def done(self, now: float, began: float, size: int = 0, status: int = 0, host: HasLabel | None = None) -> None:
         """A request was served: count it."""
         with self._gate:
-            self.count(now, began, size)
+            self.count(now, began, size, status, host)
 
     def fail(self, now: float, why: str) -> None:
         """A request failed."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from mpserver.api import error_log
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError, StartError
-from mpserver.modules import core, log_config, mpm, python, unixd
+from mpserver.modules import core, log_config, mpm, python, status, unixd
 from mpserver.supervisor.maintenance import SpareRules
 from mpserver.system import log_files
 from mpserver.system.account import Account
@@ -41,6 +41,10 @@ class ProcessSettings(NamedTuple):
     graceful_timeout: float
     #: Whom the workers become; None: they stay who we are.
     account: Account | None
+    #: Where the master answers for the server (`mpserver.modules.status.MANAGEMENT_LISTEN`).
+    management: str
+    #: The interpreters that are to be loaded before the server is ready, by their names.
+    imports: tuple[str, ...]
     #: What to tell in the log once it is open: (level, text).
     notices: tuple[tuple[int, str], ...]
 
@@ -67,6 +71,8 @@ def process_settings(configuration: Configuration, euid: int | None = None) -> P
         server_limit=limits.server_limit,
         graceful_timeout=conf[mpm.GRACEFUL_SHUTDOWN_TIMEOUT],
         account=decision.account,
+        management=conf[status.MANAGEMENT_LISTEN],
+        imports=_imports(configuration),
         notices=(
             *decision.notices,
             *((error_log.WARN, warning) for warning in configuration.warnings),
@@ -74,6 +80,13 @@ def process_settings(configuration: Configuration, euid: int | None = None) -> P
             *((error_log.WARN, text) for text in limits.warnings),
         ),
     )
+
+
+def _imports(configuration: Configuration) -> tuple[str, ...]:
+    main = configuration.main
+    names = dict.fromkeys(interpreter for _name, interpreter in main.conf[python.PYTHON_IMPORTS])
+    # (of the kind main there is one for all names)
+    return (python.MAIN_INTERPRETER,) * bool(names) if main.base[python.INTERP_BACKEND] == "main" else tuple(names)
 
 
 def targets(configuration: Configuration) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from mpserver.api import error_log
 from mpserver.ipc import messages
+from mpserver.ipc.history import History
 from mpserver.ipc.messages import MESSAGE, Message
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.ipc.worker_messages import LEAVING, MESSAGE_FDS, NEWS, PASS, READY
@@ -41,13 +42,19 @@ class WorkerEvents(NamedTuple):
 class Workers:
     """All workers of all generations."""
 
-    __slots__ = ("_events", "_scoreboard", "_seldom", "_serve", "_watched", "by_pid")
+    __slots__ = (
+        "_events", "_scoreboard", "_seldom", "_serve", "_watched", "by_pid", "crashes", "history", "started",
+    )  # fmt: skip
 
     def __init__(self, serve: Serve, scoreboard: Scoreboard, watched: Watched, events: WorkerEvents) -> None:
         """``serve`` is what a worker does."""
         self._serve, self._scoreboard, self._watched, self._events = serve, scoreboard, watched, events
         self.by_pid: dict[int, WorkerHandle] = {}
         self._seldom = descriptors.Seldom()
+        #: Keeps the counts of those that are gone, and of their interpreters.
+        self.history = History(scoreboard)
+        #: How many were forked, and how many of them ended by no will of ours.
+        self.started = self.crashes = 0
 
     def __bool__(self) -> bool:
         """Whether there are any."""
@@ -128,6 +135,7 @@ class Workers:
         worker = WorkerHandle(pid, slot, generation, ours)
         self._scoreboard.enter(slot, pid, generation.number, time.time(), generation.oldest)
         self.by_pid[pid] = worker
+        self.started += 1
         self._watched.add(ours, lambda: self._listen(worker))
         return worker
 
@@ -203,7 +211,9 @@ class Workers:
         generation = worker.generation
         account = generation.conf.account
         self._scoreboard.end_programs(worker.slot, os.geteuid() if account is None else account.uid)
-        self._scoreboard.leave(worker.slot)
+        crashed = status != 0 and (not os.WIFSIGNALED(status) or os.WTERMSIG(status) != worker.told)
+        self.crashes += crashed
+        self.history.wipe(worker.slot, crashed)
         worker.log_end(status)
         if not worker.ready and worker.told is None and not worker.trial:
             self._count_failure(generation)
@@ -246,6 +256,6 @@ class Workers:
                 text = "server reached MaxRequestWorkers setting, consider raising the MaxRequestWorkers setting"
                 generation.error_log.log(error_log.ERROR, text, number=161)
             self.fill(generation)
-        requests = sum(self._scoreboard.row(worker.slot).requests for worker in workers)
+        requests = self.history.served + sum(self._scoreboard.row(worker.slot).requests for worker in self)
         busy = sum(load.busy > 0 for load in loads)
-        return f"{len(loads)} workers, {busy} busy; {requests} requests served by them"
+        return f"{len(loads)} workers, {busy} busy; {requests} requests served"

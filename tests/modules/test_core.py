@@ -296,7 +296,8 @@ SSL_CONTEXTS = {
 #: Contexts and AllowOverride classes as `httpd -L` tells them, for each group of directives.
 CONTEXTS = {
     (Where.SERVER | Where.VHOST, Override.NONE): (
-        "AllowEncodedSlashes MergeSlashes AllowCONNECT BalancerGrowth BalancerInherit BalancerPersist NoProxy "
+        "AddModuleInfo AllowEncodedSlashes "
+        "MergeSlashes AllowCONNECT BalancerGrowth BalancerInherit BalancerPersist NoProxy "
         "ProxyBadHeader ProxyBlock ProxyDomain ProxyIOBufferSize ProxyMaxForwards ProxyPassInherit "
         "ProxyReceiveBufferSize ProxyRemote ProxyRemoteMatch ProxyRequests ProxySourceAddress ProxyStatus "
         "ProxyTimeout ProxyVia RewriteMap "
@@ -317,6 +318,7 @@ CONTEXTS = {
         "MaxSpareServers MaxSpareThreads MinSpareServers MinSpareThreads MPM Mutex PidFile ServerLimit ServerTokens "
         "StartServers ThreadLimit ThreadsPerChild User PythonInterpMax PythonInterpPreloadTimeout "
         "PythonInterpRecycleLimit AsyncRequestWorkerFactor DefaultRuntimeDir ExtendedStatus LoadFile MaxMemFree "
+        "ManagementListen SeeRequestTail "
         "NameVirtualHost Suexec ThreadStackSize"
     ),
     (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (

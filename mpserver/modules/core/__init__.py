@@ -58,6 +58,8 @@ DOCUMENT_ROOT = Setting("DocumentRoot", f"{DEFAULT_ROOT}/htdocs")
 #: Seconds.
 TIMEOUT = Setting("Timeout", 60.0)
 KEEP_ALIVE = Setting("KeepAlive", True)
+#: Whether the status tells what requests cost.
+EXTENDED_STATUS = Setting("ExtendedStatus", True)
 #: Seconds.
 KEEP_ALIVE_TIMEOUT = Setting("KeepAliveTimeout", 5.0)
 #: 0: unlimited.

@@ -17,6 +17,7 @@ from mpserver.modules import values
 from mpserver.modules.core import (
     ALLOW_ENCODED_SLASHES,
     DEFAULT_RUNTIME_DIR,
+    EXTENDED_STATUS,
     FILE_ETAG,
     MAX_RANGE_OVERLAPS,
     MAX_RANGE_REVERSALS,
@@ -82,12 +83,6 @@ def _protocols(call: Call) -> None:
 
 def _name_virtual_host(call: Call) -> None:
     call.warn("NameVirtualHost has no effect, as in httpd since 2.4: remove the line")
-
-
-def _always(call: Call) -> None:
-    """What the server does in any case: Off can't be had."""
-    if not call.flag:
-        call.warn(f"{call.name} Off has no effect: this server keeps its status at all times")
 
 
 def _no_digest(call: Call) -> None:
@@ -205,7 +200,7 @@ DIRECTIVES: tuple[Directive, ...] = (
         values.server(DEFAULT_RUNTIME_DIR, values.path),
         help="the directory of the pid file",
     ),
-    Directive("ExtendedStatus", Args.FLAG, SERVER_ONLY, _always),
+    Directive("ExtendedStatus", Args.FLAG, SERVER_ONLY, values.server(EXTENDED_STATUS, values.flag)),
     Directive("MaxMemFree", Args.TAKE1, SERVER_ONLY, _max_mem_free, help="KiB"),
     Directive(
         "ThreadStackSize",

@@ -72,6 +72,8 @@ PYTHON_AUTO_RELOAD = Setting("PythonAutoReload", True)
 INTERP_PER_DIRECTORY = Setting("PythonInterpPerDirectory", False)
 INTERP_PER_DIRECTIVE = Setting("PythonInterpPerDirective", False)
 INTERP_BACKEND = Setting("PythonInterpBackend", "auto")
+#: The name that always means the worker's own main interpreter (manual 4.1).
+MAIN_INTERPRETER = "main_interpreter"
 #: How long interpreters live, see `mpserver.interpreters.lifetime_settings`; 0: as long as their worker. The time
 #: is in seconds.
 INTERP_MAX_REQUESTS = Setting("PythonInterpMaxRequests", 0)

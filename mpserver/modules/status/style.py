@@ -1,0 +1,96 @@
+"""How the status page looks and keeps itself up to date: light and dark, on desks and on phones, all of its own."""
+
+from __future__ import annotations
+
+STYLE = """\
+:root{color-scheme:light dark;--page:#f6f7f9;--card:#fff;--text:#1c2127;--faint:#5f6b7a;--line:#e1e5ea;--mark:#0b5cad;
+--busy:#b7791f;--bad:#b3261e;--good:#2e7d4f}
+@media(prefers-color-scheme:dark){:root{--page:#15181c;--card:#1c2127;--text:#e3e7ec;--faint:#98a3b1;--line:#2b3138;
+--mark:#7db7f5;--busy:#e0ad57;--bad:#f2938c;--good:#7fcf9f}}
+*{box-sizing:border-box}
+body{margin:0 auto;padding:1.5rem;max-width:80rem;background:var(--page);color:var(--text);
+font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",sans-serif;font-variant-numeric:tabular-nums}
+h1{font-size:1.4rem;margin:0;overflow-wrap:anywhere}
+h2{font-size:1.05rem;margin:1.75rem 0 .5rem}
+p{margin:.25rem 0 1rem;color:var(--faint);overflow-wrap:anywhere}
+.cards{display:grid;gap:.75rem;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr))}
+.card{background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:.6rem .9rem;min-width:0}
+.card b{display:block;font-size:1.35rem;font-weight:600}
+.card span{color:var(--faint);font-size:.875rem}
+.card svg{display:block;width:100%;height:3rem;margin-top:.25rem}
+polyline{fill:none;stroke:var(--mark);stroke-width:1.5;vector-effect:non-scaling-stroke}
+.board{font:1.05rem/1.5 ui-monospace,monospace;background:var(--card);border:1px solid var(--line);
+border-radius:.5rem;padding:.6rem .9rem;overflow-wrap:anywhere;white-space:pre-wrap;margin:0}
+table{border-collapse:collapse;width:100%;background:var(--card);border:1px solid var(--line)}
+th{font-size:.85rem;font-weight:600;text-align:left;color:var(--faint)}
+th,td{padding:.4rem .6rem;vertical-align:top;border-top:1px solid var(--line)}
+td{overflow-wrap:anywhere}
+.number{text-align:right;white-space:nowrap}
+.short{white-space:nowrap}.name{min-width:9rem}
+.busy{color:var(--busy)}.bad{color:var(--bad)}.good{color:var(--good)}
+code{font:.875rem ui-monospace,monospace}
+@media(max-width:48rem){
+body{padding:1rem .75rem}
+.cards{grid-template-columns:1fr 1fr}
+table,tbody,tr,td{display:block}
+thead{display:none}
+tr{border-top:1px solid var(--line);padding:.35rem 0}
+td,.number,.short{border:0;padding:.1rem .75rem;display:flex;justify-content:space-between;gap:1rem;text-align:right;
+white-space:normal}
+td::before{content:attr(data-label);color:var(--faint);text-align:left;flex:none}
+td:empty{display:none}
+}
+"""
+
+#: Fetches the page every other second, takes over its figures, and draws how those went that have a plot.
+SCRIPT = """\
+'use strict';
+(() => {
+  const every = 2000, most = 150, series = {};
+  const draw = () => {
+    for (const plot of document.querySelectorAll('[data-plot]')) {
+      const values = series[plot.dataset.plot] || [];
+      const top = Math.max(1e-9, ...values), line = plot.querySelector('polyline');
+      line.setAttribute('points', values.map((value, at) =>
+        `${(100 * at / Math.max(29, values.length - 1)).toFixed(2)},${(29 - 28 * value / top).toFixed(2)}`).join(' '));
+    }
+  };
+  let before = null;
+  const note = (found) => {
+    const now = {};
+    for (const [name, value] of Object.entries(found.dataset)) now[name] = Number(value);
+    if (before && now.now > before.now) {
+      const time = now.now - before.now;
+      const rate = (name) => Math.max(0, (now[name] - before[name]) / time);
+      const values = {requests: rate('requests'), bytes: rate('bytes'), busy: now.busy, memory: now.memory,
+        connections: now.connections};
+      for (const [name, value] of Object.entries(values)) {
+        (series[name] = series[name] || []).push(value);
+        if (series[name].length > most) series[name].shift();
+      }
+      document.getElementById('rate').textContent = values.requests.toFixed(1);
+    }
+    before = now;
+    draw();
+  };
+  const look = async () => {
+    try {
+      const reply = await fetch(location.href, {cache: 'no-store'});
+      if (reply.ok) {
+        const page = new DOMParser().parseFromString(await reply.text(), 'text/html');
+        for (const part of document.querySelectorAll('[data-part]')) {
+          const fresh = page.querySelector(`[data-part="${part.dataset.part}"]`);
+          if (fresh) part.innerHTML = fresh.innerHTML;
+        }
+        note(page.getElementById('figures'));
+      }
+      document.body.classList.toggle('lost', !reply.ok);
+    } catch (error) {
+      document.body.classList.add('lost');
+    }
+    setTimeout(look, every);
+  };
+  note(document.getElementById('figures'));
+  setTimeout(look, every);
+})();
+"""
