@@ -154,5 +154,9 @@ class Moves(MpserverError):
         self.step = step
 
 
+class Awaits(MpserverError):
+    """A request has come to its content, and its body has not all come (`mpserver.serving.bodies`)."""
+
+
 class InterpreterError(StartError):
     """An interpreter can't be created or ended early."""

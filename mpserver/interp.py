@@ -97,7 +97,7 @@ class Interpreter(Requests):
             self.output = PrintedOutput(self.planner.host(named).log, boot.interpreter_id.name)
         else:
             self.output = preloaded.output
-        board = Scoreboard.attach(boot.scoreboard)
+        self.board = board = Scoreboard.attach(boot.scoreboard)
         self._ceiling = descriptors.limit().ceiling
         #: The limit of descriptors that programs get.
         self._soft = board.descriptors

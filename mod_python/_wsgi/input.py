@@ -86,7 +86,7 @@ class Arriving:
 
 
 def give_body(req: Request, environ: Environ) -> None:
-    """Give an environ the body of its request: as a file that can be read again where all of it is here.
+    """Give an environ the body of its request: as a file that can be read again where all of it is in memory.
 
     One in chunks is taken in as a whole before, for many applications read no more than CONTENT_LENGTH says, and
     take a body without one for none. What ``req.read`` gave to a handler before is not in it.
@@ -97,10 +97,11 @@ def give_body(req: Request, environ: Environ) -> None:
     if body is None:
         return
     in_chunks = req.read_chunked
-    if not body.complete and not in_chunks:
+    is_short = body.complete and body.waiting <= IN_MEMORY
+    if not is_short and not in_chunks:
         environ["wsgi.input"] = Arriving(req)
         return
-    file: IO[bytes] = Bytes(req.read()) if body.complete else _taken_in(req)
+    file: IO[bytes] = Bytes(req.read()) if is_short else _taken_in(req)
     environ["wsgi.input"] = file
     if in_chunks:
         environ["CONTENT_LENGTH"] = str(file.seek(0, io.SEEK_END))

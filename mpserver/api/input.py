@@ -7,10 +7,11 @@ from operator import index
 from mpserver.api import constants
 from mpserver.api.members import ReadOnly, readonly
 from mpserver.errors import ClientGone, RequestError
-from mpserver.http1.body import UNKNOWN, unpack
+from mpserver.http1.body import UNKNOWN, LengthBody, unpack
 from mpserver.typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
+    from mpserver.api.kept_body import KeptBody
     from mpserver.api.parts import Part
     from mpserver.http1.head import Head
 
@@ -59,6 +60,7 @@ class Input:
         "_decoder",
         "_dropped",
         "_expects",
+        "_kept",
         "_source",
         "_position",
         "broken",
@@ -70,6 +72,8 @@ class Input:
         self._source = source
         self._decoder = decoder
         self._expects = expects_continue
+        #: What was taken in before the handler runs; None: what comes is read by that.
+        self._kept: KeptBody | None = None
         self._dropped = False
         self._buffer = b""
         self._position = 0
@@ -83,7 +87,10 @@ class Input:
 
     def pack(self) -> tuple[Any, ...]:
         """What is known of it, for `unpack`: its decoder, what waits to be read, and the rest."""
-        waiting = self._buffer[self._position :]
+        parts = [self._buffer[self._position :]]
+        while self._kept is not None and self._kept.left:
+            parts.append(self._kept.next())
+        waiting = b"".join(parts)
         self._decoder.rest = b""  # (the connection has it already)
         return self._decoder.pack(), self._expects, waiting, self._dropped, self.broken, self.count
 
@@ -107,7 +114,8 @@ class Input:
     @property
     def waiting(self) -> int:
         """Decoded bytes that were not read yet."""
-        return len(self._buffer) - self._position
+        waiting = len(self._buffer) - self._position
+        return waiting if self._kept is None else waiting + self._kept.left
 
     @property
     def missing(self) -> int:
@@ -126,17 +134,66 @@ class Input:
         return asked and self.missing <= DISCARD_LIMIT
 
     def _take(self, data: bytes) -> None:
-        try:
-            decoded = self._decoder.feed(data)
-        except RequestError as error:
-            self._break(error.status)
-            raise
-        self.count += len(decoded)
+        decoded = self._decode(data)
         if decoded:
             self._buffer = self._buffer[self._position :] + decoded
             self._position = 0
+
+    def _decode(self, data: bytes) -> bytes:
+        try:
+            decoded = self._decoder.feed(data)
+        except RequestError as error:
+            self.fail(error.status)
+            raise
+        self.count += len(decoded)
         if self._decoder.done and self._decoder.rest:
             self._source.unread(self._decoder.rest)
+        return decoded
+
+    # ---- taken in before its handler runs
+
+    def keep(self, kept: KeptBody) -> None:
+        """What has come, and what will, is taken in before the handler runs.
+
+        :raises OSError: there is no room for it on the disk.
+        """
+        self._kept = kept
+        kept.add(self._buffer[self._position :] if self._position else self._buffer)
+        self._buffer, self._position = b"", 0
+
+    def take_in(self, data: bytes) -> int:
+        """Take in more of it. :returns: how many bytes are there.
+
+        :raises RequestError: it is broken or too long.
+        :raises OSError: there is no room for it on the disk.
+        """
+        kept = self._kept
+        assert kept is not None
+        kept.add(self._decode(data))
+        return kept.size
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all of it may be read by a handler: it is sound, and nobody has read or dropped any of it."""
+        return not (self.broken or self.received or self._dropped) and self.waiting == self.count
+
+    def framed(self) -> bytes:
+        """All of a body that was taken in, as it might have come from the client."""
+        assert self._kept is not None
+        whole = self._kept.whole()
+        if isinstance(self._decoder, LengthBody):
+            return whole
+        return b"%x\r\n%b\r\n0\r\n\r\n" % (len(whole), whole) if whole else b"0\r\n\r\n"
+
+    @property
+    def was_kept(self) -> bool:
+        """Whether it was taken in before its handler ran."""
+        return self._kept is not None
+
+    def close(self) -> None:
+        """The request is over."""
+        if self._kept is not None:
+            self._kept.close()
 
     def invite(self) -> None:
         """Ask for the body, where the client waits to be asked (RFC 9110 10.1.1)."""
@@ -150,14 +207,21 @@ class Input:
             pass
         return self.read(min(size, self.waiting))
 
-    def _break(self, status: int) -> None:
+    def fail(self, status: int) -> None:
         """The body can't be read on, so that nobody knows where the next request begins."""
         self.broken = status
         self._source.keep_alive = False
 
     def _more(self) -> bool:
         """Wait for more of the body; False at its end."""
-        if self._decoder.done or self._dropped:
+        if self._dropped:
+            return False
+        kept = self._kept
+        if kept is not None and kept.left:
+            self._buffer = self._buffer[self._position :] + kept.next()
+            self._position = 0
+            return True
+        if self._decoder.done:
             return False
         if self.broken:
             raise ClientGone("Client read error (the body is not well-formed)")
@@ -166,7 +230,7 @@ class Input:
         try:
             data = self._source.receive()
         except ClientGone:
-            self._break(400)
+            self.fail(400)
             raise
         try:
             self._take(data)
@@ -219,7 +283,9 @@ class Input:
         total = self.waiting
         self._buffer, self._position = b"", 0
         try:
-            chunked = self._decoder.missing == UNKNOWN and not self._expects
+            chunked = self.missing == UNKNOWN and not self._expects
+            if chunked and self._kept is not None:
+                self._kept.close()
             while chunked and total <= DISCARD_LIMIT and self._more():
                 total += self.waiting
                 self._buffer, self._position = b"", 0

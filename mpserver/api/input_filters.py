@@ -50,6 +50,7 @@ class FilteredInput(Input):
         self._position = 0
         self._ended = False
         self._expects = False
+        self._kept = None
         self.count = 0
         self.broken = 0
         self.received = source.received

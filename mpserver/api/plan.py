@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from mpserver.api.kept_body import Room
 from mpserver.http1.ranges import Limits
 from mpserver.typing import Any, NamedTuple, Protocol
 
@@ -49,6 +50,9 @@ class RequestPlan(Protocol):
     conf: Any
     has_end: bool
     limit_body: int
+    #: Where bodies are kept until their handlers run; and whether those read them as they come instead.
+    body_room: Room
+    streams: bool
     #: FileETag, as bits; how many ranges are served; ServerSignature.
     file_etag: int
     range_limits: Limits

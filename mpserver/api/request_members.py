@@ -116,6 +116,8 @@ class RequestMembers(Answer, Receiving):
     mp_interpreter: str | None = None
     #: It is a sub-request: all of its handlers run in the interpreter of its main request.
     mp_is_part = False
+    #: How long it has waited for its body outside of all threads, in seconds.
+    mp_paused = 0.0
     #: The results of the phases that ran in other interpreters, by phase and URI.
     mp_passed: dict[str, int] | None = None
     #: The index that is looked for: its number among the names, and the status so far.

@@ -51,6 +51,7 @@ LATE = (
     "mpserver.phases.branches",
     "mpserver.phases.rules",
     "mpserver.phases.transfer",
+    "mpserver.serving.bodies",
     "mpserver.serving.connection_handlers",
     "mpserver.serving.going_on",
     "mpserver.serving.leased_listeners",

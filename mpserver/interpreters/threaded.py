@@ -22,6 +22,7 @@ from mpserver.serving.states import IN_THREAD
 from mpserver.serving.thread_pool import ThreadPool
 from mpserver.serving.threaded_parts import (
     FOR_HANDLER,
+    RESUMED,
     SharedConnection,
     SharedEntry,
     SharedTrackedConnection,
@@ -56,7 +57,7 @@ class ThreadedInterpreter(Interpreter):
 
     def __init__(self, boot: Boot, inbox: socket.socket, preloaded: Preloaded | None = None) -> None:
         super().__init__(boot, inbox, preloaded)
-        threads = mpm.threads_of(boot.configuration, boot.interpreter_id.name)
+        self.threads = threads = mpm.threads_of(boot.configuration, boot.interpreter_id.name)
         work = self._work_or_handle if self.connection_handlers is not None else self._work
         self.pool = ThreadPool(boot.interpreter_id.name, threads, work, self.scoreboard_entry.threads)
         self.deadline = float("inf")
@@ -64,11 +65,29 @@ class ThreadedInterpreter(Interpreter):
         self._apart: set[threading.Thread] = set()
 
     def _scoreboard_entry(self, board: Scoreboard) -> SharedEntry:
-        self._board = board
         return SharedEntry(board, self.boot.slot, self.boot.scoreboard_index)
 
     def serve(self, connection: Connection, head: Head) -> None:
         """A request is complete: it leaves the loop with its connection."""
+        self._submit(connection, head)
+
+    def stand_aside(self, connection: Connection, begin: Callable[[], None]) -> None:
+        """A request waits for its body: its connection goes back to the loop."""
+
+        def back() -> None:
+            self.loop.back(connection.fd)
+            try:
+                begin()
+            except Exception as error:
+                self.broken(connection, error)
+
+        self.loop.call(back)
+
+    def resume(self, connection: Connection) -> None:
+        """A connection's request goes on, in a thread."""
+        self._submit(connection, RESUMED)
+
+    def _submit(self, connection: Connection, head: Head) -> None:
         connection.state = IN_THREAD
         # (not infinite: so the loop looks at it again before it waits with a deadline of its own)
         connection.deadline = self.loop.now + max(connection.keep_alive_timeout, COARSE)
@@ -80,7 +99,10 @@ class ThreadedInterpreter(Interpreter):
     def _work(self, connection: Connection, head: Head) -> None:
         """A request, in a thread of the pool."""
         try:
-            super().serve(connection, head)
+            if head is RESUMED:
+                self.bodies.run(connection)
+            else:
+                super().serve(connection, head)
         except ConnectionError:
             self.loop.call(connection.close)
         except BaseException as error:  # whatever it is, it must not end the thread
@@ -115,7 +137,7 @@ class ThreadedInterpreter(Interpreter):
 
     def expire(self, now: float) -> None:
         """Requests have waited for a thread."""
-        for connection, _head in self.pool.take_back(room(self._board, self.boot.slot, self.interpreter_id.key)):
+        for connection, _head in self.pool.take_back(room(self.board, self.boot.slot, self.interpreter_id.key)):
             self.give_back(connection, messages.Kind.SPARE, self.onward(connection.transferred))
         if self.pool:
             self._look_for_siblings(now)

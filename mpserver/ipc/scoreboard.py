@@ -30,6 +30,7 @@ from mpserver.ipc.scoreboard_layout import (
     PROGRAMS,
     STATES,
     STATS,
+    STREAMS,
     THREADS,
     WORKER,
     End,
@@ -80,7 +81,8 @@ class ScoreboardEntry:
     """What one interpreter writes: it alone writes there."""
 
     __slots__ = (
-        "_count_at", "_counted", "_memory", "_key_at", "_programs_at", "_state_at", "_threads_at", "requests", "writer",
+        "_count_at", "_counted", "_memory", "_key_at", "_programs_at", "_state_at", "_streams_at", "_threads_at",
+        "requests", "writer",
     )  # fmt: skip
 
     def __init__(self, memory: mmap.mmap, slot: int, index: int, writer: Writer) -> None:
@@ -91,6 +93,7 @@ class ScoreboardEntry:
         self._count_at = slot * PAGE + COUNTS + index * COUNT.size
         self._key_at = slot * PAGE + KEYS + index * CRC.size
         self._threads_at = slot * PAGE + THREADS + index * BUSY.size
+        self._streams_at = slot * PAGE + STREAMS + index
         self._programs_at = slot * PAGE + GROUPS + index * GROUP.size * PROGRAMS
         #: Requests served here, those of earlier interpreters that had this index included.
         self.requests: int = COUNT.unpack_from(memory, self._count_at)[0]
@@ -104,6 +107,14 @@ class ScoreboardEntry:
         writer = self.writer
         pack_begin(writer.memory, writer.begin_at, now, head)
         self._memory[self._state_at] = WORKING
+
+    def pause(self) -> None:
+        """The request at hand stands aside, and will be counted when it is over."""
+        self._memory[self._state_at] = IDLE
+
+    def streams(self, count: int) -> None:
+        """How many requests wait for bodies in their handlers."""
+        self._memory[self._streams_at] = min(count, 255)
 
     def done(self, now: float, began: float, size: int = 0, status: int = 0, host: HasLabel | None = None) -> None:
         """A request that began at a time was served, with ``size`` bytes of a body: count it, and be idle.
@@ -149,6 +160,7 @@ class ScoreboardEntry:
 
         ``key`` has the kind that was asked for, ``kind`` is what it really is.
         """
+        self.streams(0)
         CRC.pack_into(self._memory, self._key_at, crc(key))
         self.writer.open(kind, name, self.requests)
 
@@ -272,6 +284,10 @@ class Scoreboard:
     def interpreter_state(self, slot: int, index: int) -> int:
         """The state of one interpreter of one worker (0: there is none)."""
         return self.memory[slot * PAGE + STATES + min(index, INTERPRETERS - 1)]
+
+    def streams(self, slot: int, index: int) -> int:
+        """How many requests of one interpreter wait for bodies in their handlers."""
+        return self.memory[slot * PAGE + STREAMS + min(index, INTERPRETERS - 1)]
 
     def assign(self, slot: int, index: int) -> None:
         """An index gets another interpreter (written by its router): the figures there are not this one's."""

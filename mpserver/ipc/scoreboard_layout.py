@@ -14,6 +14,7 @@ One page per worker slot::
     7040  how each interpreter ended, see `End`            written by the router
     7488  whether its counts are kept (`mpserver.ipc.history`): its place can be had again    written by the master
     8192  the process groups of the programs that run for each interpreter's requests, 0: none
+    65536 how many requests of each wait for bodies in their handlers    written by that interpreter
 
 A key is kind and name of an interpreter (`mpserver.phases.plan.InterpreterId.key`). After the workers' pages comes
 one with the keys of the applications that moved from subinterpreters to processes, written by the keeper of zygotes,
@@ -39,7 +40,7 @@ from enum import IntEnum
 
 from mpserver.ipc import interpreter_stats
 
-PAGE = 65536
+PAGE = 69632
 STATES = 64
 COUNTS = 512
 KEYS = 4096
@@ -47,6 +48,7 @@ THREADS = 6144
 ENDS = 7040
 KEPT = 7488
 GROUPS = 8192
+STREAMS = 65536
 
 #: Interpreters of one worker that have an index, the router (index 0) among them.
 INTERPRETERS = COUNTS - STATES

@@ -49,6 +49,12 @@ def room(board: Scoreboard, slot: int, key: str) -> int:
     return PILE * len(quick) if quick else len(idle(board, slot, key))
 
 
+def streaming(board: Scoreboard, slot: int, key: str) -> tuple[int, int]:
+    """How many siblings there are; and how many requests of their interpreters of a key wait for bodies."""
+    found = list(_siblings(board, slot, key))
+    return len(found), sum(board.streams(other, index) for other, index in found if index is not None)
+
+
 def there_are(board: Scoreboard, slot: int) -> bool:
     """Whether a worker has any siblings."""
     return any(True for _sibling in _siblings(board, slot, ""))

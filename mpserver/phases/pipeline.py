@@ -30,6 +30,7 @@ from mpserver.phases.error_response import log_error
 from mpserver.phases.host import Host
 from mpserver.phases.located import Located
 from mpserver.phases.moved import MovedRequests
+from mpserver.phases.plan import plan_of
 from mpserver.phases.planner import Planner
 from mpserver.phases.running import run_steps
 from mpserver.phases.subrequests import SubRequests
@@ -97,6 +98,34 @@ class Pipeline(MovedRequests):
             self.close(req)
         elif plan.has_end:
             self.log(req)
+
+    def resume(self, req: Request) -> None:
+        """Go on with a request that has waited for its body: its content, up to its cleanups.
+
+        :raises Moves: that belongs to another interpreter.
+        """
+        plan = plan_of(req)
+        req.mp_clock = self.clock  # (threads have their own)
+        try:
+            status = run_steps(req, plan, len(plan.steps), plan.content)
+        except ClientGone as error:
+            status = self.gone(req, error)
+        self._finish(req, status)
+
+    def fail(self, req: Request, status: int, reason: str) -> None:
+        """Answer a request whose body did not come as it has to; the connection ends with it."""
+        log_error(req, f"{reason}: {req.mp_head.line}")
+        req.mp_clock = self.clock
+        req.mp_link.keep_alive = False
+        if req.mp_input is not None:
+            req.mp_input.fail(status)
+        self._finish(req, status)
+
+    def give_up(self, req: Request, reason: str) -> None:
+        """A request is over whose client is gone, or has to go, before its body has come."""
+        self.gone(req, ClientGone(reason))
+        req.mp_is_over = True
+        self.close(req)
 
     def refuse(self, link: Link, host: Host, error: RequestError, now: float) -> None:
         """Answer a request that could not be read, or that can't be served."""

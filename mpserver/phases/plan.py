@@ -18,6 +18,7 @@ from mpserver.modules.python.environment import Environment
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from mpserver.api.kept_body import Room
     from mpserver.api.plan import ScriptPlan
     from mpserver.api.request import Request
     from mpserver.config.server import Server
@@ -70,13 +71,14 @@ class Plan:
     """
 
     __slots__ = (
-        "addhandler_extensions", "ask", "auth_name", "auth_type", "autoreload", "branches", "canonical_name",
+        "addhandler_extensions", "ask", "auth_name", "auth_type", "autoreload", "body_room", "branches",
+        "canonical_name",
         "compile_added", "conf", "config_pairs", "content", "debug", "document_root", "error_documents", "error_head",
         "file_etag", "filters", "handler", "handlers", "has_end", "has_last_handlers", "hostname_lookups",
         "interpreter", "interpreter_id", "interpreters", "leads_to", "limit_body", "loader", "named", "needs_python",
         "option_pairs", "options", "pass_auth", "phases", "physical_port", "python_config", "python_path",
         "range_limits", "redirect", "requires", "scheme", "script", "server", "server_software", "signature", "steps",
-        "subrequests", "tell", "time_limit", "_added",
+        "streams", "subrequests", "tell", "time_limit", "_added",
     )  # fmt: skip
 
     redirect: Callable[[Request, str], None]
@@ -108,6 +110,9 @@ class Plan:
     canonical_name: str
     pass_auth: bool
     limit_body: int
+    #: Where bodies are kept until their handlers run; and whether those read them as they come instead.
+    body_room: Room
+    streams: bool
     file_etag: int
     range_limits: Limits
     signature: str

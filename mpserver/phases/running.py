@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mpserver.api import constants
 from mpserver.api.request import Request
-from mpserver.errors import ClientGone, Moves, Unread, is_crowded
+from mpserver.errors import Awaits, ClientGone, Moves, Unread, is_crowded
 from mpserver.modules.hooks import Step
 from mpserver.phases.error_response import log_error
 from mpserver.phases.plan import Plan
@@ -24,13 +24,19 @@ def run_steps(req: Request, plan: Plan, first: int = 0, content: Step | None = N
     :returns: OK, DONE, or the status to answer with; what the operating system refuses is a 500, or a 503 that passes.
     :raises ClientGone: nobody is there any more.
     :raises Moves: one of them belongs to another interpreter.
+    :raises Awaits: it has come to its content, which is likely to read a body that has not all come.
     """
     try:
         for step in plan.steps[first:] if first else plan.steps:
             result = step(req)
             if result and result != DECLINED:
                 return result
-        step = content or plan.content
+        if content is None:
+            step, body = plan.content, req.mp_input
+            if body is not None and not body.complete and _awaits(req, plan):
+                raise Awaits
+            return step(req)
+        step = content
         return step(req)
     except ClientGone:
         raise
@@ -49,6 +55,20 @@ def run_steps(req: Request, plan: Plan, first: int = 0, content: Step | None = N
             outermost = outermost.mp_main
         outermost.err_headers_out["Retry-After"] = "1"
         return constants.HTTP_SERVICE_UNAVAILABLE
+
+
+def _awaits(req: Request, plan: Plan) -> bool:
+    """Whether a request whose body has not all come had better wait for that, as it comes to its content.
+
+    Parts of pages, and what others were redirected to, are within the content of those.
+    """
+    body, link = req.mp_input, req.mp_link
+    return (
+        (plan.needs_python or req.mp_handler is not None or req.mp_is_directory)
+        and body is not None and body is link.input and body.is_plain
+        and req.mp_main is None and req.mp_prev is None
+        and not req.mp_started and not req.mp_finished
+    )  # fmt: skip
 
 
 def elsewhere(req: Request, uri: str, interpreter_id: Sequence[Any]) -> int:

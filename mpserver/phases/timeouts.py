@@ -39,7 +39,7 @@ class TimedStep:
 
     def __init__(self, req: Request, seconds: float, thread: int, outer: TimedStep | None) -> None:
         self.req, self.seconds, self.thread, self.outer = req, seconds, thread, outer
-        self.deadline = req.mp_request_time + seconds - time.time() + time.monotonic()
+        self.deadline = req.mp_request_time + req.mp_paused + seconds - time.time() + time.monotonic()
         #: The watching thread is about to raise, maybe; and it has raised.
         self.firing = self.fired = False
         self.given_up = False

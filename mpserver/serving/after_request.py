@@ -18,6 +18,7 @@ from mpserver.http1.head import Head
 from mpserver.serving.states import GONE, IDLE_STATES, LAST_WAIT, LINGERING, READING, SENDING, SKIPPING, WAITING
 from mpserver.serving.stream import Stream, close_files, size_of
 from mpserver.system.loop import READ, WRITE
+from mpserver.typing import Protocol
 
 #: How long a closing connection reads what its client still sends, so that the client can read the answer: seconds
 #: in all, and seconds of silence (as long as httpd's lingering close).
@@ -27,12 +28,29 @@ LINGER_SILENCE = 2.0
 LINGER_BYTES = 1 << 30
 
 
+class Pending(Protocol):
+    """A request that waits for its body; `mpserver.serving.bodies` has those."""
+
+    @property
+    def events(self) -> int:
+        """What its connection waits for in the loop."""
+
+    def on_event(self) -> None:
+        """Its client has sent something, or is gone."""
+
+    def expire(self, now: float) -> None:
+        """The deadline of its connection has passed."""
+
+    def dropped(self) -> None:
+        """Its connection is closed."""
+
+
 class AfterRequest(Stream):
     """How requests of a connection end, and the connection; how they begin is in the subclass `Connection`."""
 
     __slots__ = (
-        "_object", "deadline", "input", "keep_alive_timeout", "linger_left", "previous", "rope", "skip", "state",
-        "until",
+        "_object", "deadline", "input", "keep_alive_timeout", "linger_left", "pending", "previous", "rope", "skip",
+        "state", "until",
     )  # fmt: skip
 
     #: One of `mpserver.serving.states`.
@@ -47,6 +65,8 @@ class AfterRequest(Stream):
     previous: Head | None
     #: The body of the running request.
     input: Input | None
+    #: The request that waits for its body, or has waited and is about to be served; None: there is none.
+    pending: Pending | None
     #: How many bytes of the last request's body are thrown away when they come.
     skip: int
     #: How many bytes LINGERING may still read.
@@ -132,6 +152,7 @@ class AfterRequest(Stream):
 
     def leave_body(self, body: Input) -> None:
         """Have the rest of a finished request's body thrown away, or the connection closed where its end is unknown."""
+        body.close()
         if self.keep_alive and not body.complete:
             if body.settle():
                 self.skip = body.missing
@@ -167,6 +188,11 @@ class AfterRequest(Stream):
         self._sent()
         if self.state == READING:
             self.advance()
+
+    def read_body(self) -> None:
+        """AWAITING, and more of the body is here."""
+        if self.pending is not None:
+            self.pending.on_event()
 
     def linger(self) -> None:
         """Close so that the client can still read the answer: it may be sending (RFC 9112 9.6)."""
@@ -218,6 +244,9 @@ class AfterRequest(Stream):
         self.release()
         close_files(self._outgoing)
         self._outgoing = []
+        if self.pending is not None:
+            pending, self.pending = self.pending, None
+            pending.dropped()
         self.let_go()
         self.sock.close()
 

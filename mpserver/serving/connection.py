@@ -21,7 +21,7 @@ from mpserver.http1.body import Body, make_body
 from mpserver.http1.head import Head, HeadReader, parse_head
 from mpserver.serving.after_request import LINGER_BYTES, AfterRequest
 from mpserver.serving.slow_reading import SlowReading
-from mpserver.serving.states import GONE, LINGERING, READING, SENDING, SKIPPING, WAITING
+from mpserver.serving.states import AWAITING, GONE, LINGERING, READING, SENDING, SKIPPING, WAITING
 from mpserver.serving.stream import send_file
 from mpserver.system.loop import READ, WRITE
 from mpserver.typing import TYPE_CHECKING
@@ -91,6 +91,7 @@ class Connection(AfterRequest):
         self.keep_alive = False
         self.requests_left = -1
         self.state = READING
+        self.pending = None
         self._object = None
         self.input = None
         self._outgoing = []
@@ -145,7 +146,8 @@ class Connection(AfterRequest):
             self.serve_read()
             if self.state == GONE:
                 return
-        self.owner.loop.add(self.fd, self.on_event, WRITE if self.state == SENDING else READ)
+        events = READ if self.pending is None else self.pending.events
+        self.owner.loop.add(self.fd, self.on_event, WRITE if self.state == SENDING else events)
         self.owner.loop.watch(self)
 
     def serve_read(self) -> None:
@@ -339,7 +341,7 @@ class Connection(AfterRequest):
     @property
     def is_pinned(self) -> bool:
         """Whether an application has something on it, so that it stays where it is."""
-        return bool(self.luggage) or (self._object is not None and self._object.mp_stays)
+        return self.pending is not None or bool(self.luggage) or (self._object is not None and self._object.mp_stays)
 
     def pack(self) -> bytes:
         """What it carries along to another interpreter."""
@@ -357,6 +359,12 @@ class Connection(AfterRequest):
 
     def expire(self, now: float) -> None:
         """The deadline has passed."""
+        if self.pending is not None:
+            try:
+                self.pending.expire(now)
+            except Exception as error:
+                self.owner.broken(self, error)
+            return
         if self.state == WAITING:
             self.on_event(READ)  # its request may have come this moment
             if self.state != WAITING or self.deadline > now:
@@ -372,6 +380,7 @@ class Connection(AfterRequest):
         SENDING: AfterRequest.send_more,
         SKIPPING: AfterRequest.skip_body,
         LINGERING: AfterRequest.read_lingering,
+        AWAITING: AfterRequest.read_body,
     }
 
 

@@ -15,7 +15,7 @@ import time
 
 from mpserver.api.input import Input
 from mpserver.api.request import Request
-from mpserver.errors import ClientGone, Misplaced, Moves, is_crowded
+from mpserver.errors import Awaits, ClientGone, Misplaced, Moves, is_crowded
 from mpserver.http1.head import Head, parse_head
 from mpserver.ipc import messages, plain_data
 from mpserver.modules.python.environment import has_account
@@ -62,6 +62,9 @@ class GoingOn:
             return
         except Moves as move:
             self.send_on(connection, req, buffer, move)
+            return
+        except Awaits:
+            interpreter.bodies.wait(connection, req, True)
             return
         self.tell(connection, req)
         interpreter.ended(req)

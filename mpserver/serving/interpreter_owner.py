@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from mpserver.api.error_log import ErrorLog
     from mpserver.api.loader import Loader
     from mpserver.api.request import Request
+    from mpserver.errors import Moves
     from mpserver.ipc.messages import Kind, Message
-    from mpserver.ipc.scoreboard import ScoreboardEntry
+    from mpserver.ipc.scoreboard import Scoreboard, ScoreboardEntry
     from mpserver.phases.pipeline import Pipeline
     from mpserver.phases.plan import InterpreterId
     from mpserver.phases.planner import Planner
@@ -28,6 +29,23 @@ class Waiting(Protocol):
 
     def abandon(self) -> None:
         """The interpreter ends."""
+
+
+class Waits(Protocol):
+    """What lets requests wait for their bodies (`mpserver.serving.bodies`)."""
+
+    def wait(self, connection: Connection, req: Request, moved: bool = False) -> None:
+        """A request has come to its content, and its body has not all come."""
+
+
+class Movers(Protocol):
+    """What sends requests on to other interpreters (`mpserver.serving.going_on`)."""
+
+    def send_on(self, connection: Connection, req: Request, buffer: bytes, move: Moves) -> None:
+        """A request goes on in another interpreter."""
+
+    def tell(self, connection: Connection, req: Request) -> None:
+        """A request is over: tell the interpreter before this one."""
 
 
 class InterpreterOwner(Owner, Protocol):
@@ -70,6 +88,28 @@ class InterpreterOwner(Owner, Protocol):
 
         :raises OSError: there is no descriptor left for the way of its own.
         """
+
+    board: Scoreboard
+
+    @property
+    def bodies(self) -> Waits:
+        """What lets requests wait for their bodies."""
+
+    @property
+    def moves(self) -> Movers:
+        """Sends requests on to other interpreters."""
+
+    def resume(self, connection: Connection) -> None:
+        """A connection's request goes on, whose body has come; in the loop."""
+
+    def stand_aside(self, connection: Connection, begin: Callable[[], None]) -> None:
+        """A request waits for its body: its connection is the loop's, which begins with that."""
+
+    def resumed(self, req: Request) -> None:
+        """A request goes on that has stood aside, where requests are served."""
+
+    def paused(self) -> None:
+        """A request stands aside."""
 
     def give_back(self, connection: Connection, kind: Kind = ..., state: bytes = b"") -> None:
         """Let the router have a connection, and what was read of it."""

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from mpserver.api import error_log as levels
 from mpserver.api.loader import Loader
 from mpserver.api.request import Request
-from mpserver.errors import ConfigError, Misplaced, Moves, RequestError, is_crowded
+from mpserver.errors import Awaits, ConfigError, Misplaced, Moves, RequestError, is_crowded
 from mpserver.http1.head import Head
 from mpserver.ipc import messages, plain_data
-from mpserver.ipc.scoreboard import ScoreboardEntry
+from mpserver.ipc.scoreboard import Scoreboard, ScoreboardEntry
 from mpserver.phases.error_response import log_error
 from mpserver.phases.plan import InterpreterId
 from mpserver.phases.planner import Planner
@@ -30,6 +30,7 @@ from mpserver.serving.tracked_connection import Closings
 from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from mpserver.serving.bodies import Bodies
     from mpserver.serving.going_on import GoingOn
     from mpserver.serving.relays import Relays
     from mpserver.serving.unsent import Unsent
@@ -72,8 +73,12 @@ class Requests(Refusals):
     thread = 0
     #: What could not be sent for want of descriptors.
     _unsent: Unsent | None = None
-    #: `moves`, once they are needed.
+    board: Scoreboard
+    #: How many requests it serves at a time.
+    threads = 1
+    #: `moves` and `bodies`, once they are needed.
     _moves: GoingOn | None = None
+    _bodies: Bodies | None = None
 
     def _on_message(self, message: messages.Message | None) -> None:
         raise NotImplementedError
@@ -131,6 +136,9 @@ class Requests(Refusals):
         except Moves as move:
             self.moves.send_on(connection, req, buffer, move)
             return
+        except Awaits:
+            self.bodies.wait(connection, req)
+            return
         self.ended(req)
         connection.done()
 
@@ -171,6 +179,9 @@ class Requests(Refusals):
         except Moves as move:
             self.moves.send_on(connection, req, buffer, move)
             return
+        except Awaits:
+            self.bodies.wait(connection, req)
+            return
         self.ended(req)
         connection.done()
 
@@ -183,18 +194,36 @@ class Requests(Refusals):
             self._moves = GoingOn(self)  # type: ignore[arg-type]  # (it is a part of one)
         return self._moves
 
+    @property
+    def bodies(self) -> Bodies:
+        """What lets requests wait for their bodies."""
+        if self._bodies is None:
+            from mpserver.serving.bodies import Bodies  # (few requests have bodies that come slowly)
+
+            self._bodies = Bodies(self, self.board, self.threads)  # type: ignore[arg-type]  # (as above)
+        return self._bodies
+
+    def stand_aside(self, connection: Connection, begin: Callable[[], None]) -> None:
+        """A request waits for its body: its connection is the loop's, which begins with that."""
+        begin()
+
+    def resume(self, connection: Connection) -> None:
+        """A connection's request goes on, whose body has come."""
+        self.bodies.run(connection)
+
+    def resumed(self, req: Request) -> None:
+        """A request goes on that has stood aside."""
+        self.began = now = time.time()
+        self.scoreboard_entry.working(now, req.mp_head.raw)
+
+    def paused(self) -> None:
+        """A request stands aside: other connections are ours again."""
+        self._between()
+        self.scoreboard_entry.pause()
+
     def ended(self, req: Request | None = None) -> None:
         """The request is over: other connections are ours again. It is None where it was not served."""
-        self.began = 0.0
-        if self.delayed_flush is not None and self.delayed_flush.held is not None:
-            self.delayed_flush.held.release_held()
-        if self.output.partial:
-            self.output.flush()
-        offloader = self.offloader
-        if offloader is not None and (offloader.taking or self.mail):
-            with offloader.gate:
-                if self.mail:
-                    self.loop.soon(self._read_mail)  # (the connection of this request has an end to come to first)
+        self._between()
         now = time.time()
         if req is None:
             self.scoreboard_entry.done(now, now)
@@ -209,6 +238,19 @@ class Requests(Refusals):
         if failed:
             self.scoreboard_entry.fail(now, failure or f"{answered.mp_status}: {req.mp_head.line}")
         self.scoreboard_entry.done(now, req.mp_request_time, answered.mp_sent, answered.mp_status, req.mp_host)
+
+    def _between(self) -> None:
+        """The interpreter, or one thread of it, is in no request any more."""
+        self.began = 0.0
+        if self.delayed_flush is not None and self.delayed_flush.held is not None:
+            self.delayed_flush.held.release_held()
+        if self.output.partial:
+            self.output.flush()
+        offloader = self.offloader
+        if offloader is not None and (offloader.taking or self.mail):
+            with offloader.gate:
+                if self.mail:
+                    self.loop.soon(self._read_mail)  # (the connection of this request has an end to come to first)
 
     def _read_mail(self) -> None:
         while self.mail:

@@ -10,11 +10,13 @@
     GONE       closed, or handed to another owner
     TLS        the handshake  done -> READING;  Timeout -> closed
     IN_THREAD  a thread of the pool serves its request (worker MPM)  the thread is done -> any of the others
+    AWAITING   its request waits for its body, or for its turn to read it (`mpserver.serving.bodies`)  that has come,
+               or will not -> served as one that was read
 """
 
 from __future__ import annotations
 
-WAITING, READING, SENDING, SKIPPING, LINGERING, GONE, IN_THREAD, TLS = range(8)
+WAITING, READING, SENDING, SKIPPING, LINGERING, GONE, IN_THREAD, TLS, AWAITING = range(9)
 
 #: The states in which nothing but the client is waited for.
 IDLE_STATES = frozenset({WAITING, SKIPPING, LINGERING})

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Stands for the request of a connection that a connection handler gets.
 FOR_HANDLER = refused("")
+#: For that of one that goes on with a request whose body has come (`mpserver.serving.bodies`).
+RESUMED = refused("")
 
 
 class SharedConnection(Connection):
@@ -112,6 +114,9 @@ class SharedEntry(ScoreboardEntry):
     def working(self, now: float, head: bytes) -> None:
         """A request enters its handlers: the pool tells how many are there."""
         self.writer.begin(now, head)
+
+    def pause(self) -> None:
+        """A request stands aside: the pool tells how many are left."""
 
     def done(self, now: float, began: float, size: int = 0, status: int = 0, host: HasLabel | None = None) -> None:
         """A request was served: count it."""

@@ -328,6 +328,7 @@ CONTEXTS = {
         "Alias CGIScriptTimeout HostnameLookups LogLevel PythonExecutable PythonInputFilter "
         "PythonInterpBackend PythonInterpEnv PythonInterpMaxMemory PythonInterpNice PythonInterpPreload "
         "PythonInterpUser PythonOutputFilter PythonRequestTimeout "
+        "RequestBodyBuffer RequestBodySpool "
         "SourceProtection MaxRanges MaxRangeOverlaps MaxRangeReversals UseCanonicalPhysicalPort "
         "PythonVirtualEnv Script ScriptAlias UseCanonicalName "
         "PythonInterpIdleTimeout PythonInterpMaxRequests PythonInterpReload"
@@ -342,6 +343,7 @@ CONTEXTS = {
     (Where.DIRECTORY | Where.HTACCESS, Override.FILEINFO): "RewriteBase",
     (~Where(0), Override.FILEINFO): (
         "RewriteCond RewriteEngine RewriteOptions RewriteRule "
+        "RequestBodyStreaming "
         "BrowserMatch BrowserMatchNoCase Header PassEnv RequestHeader SetEnv SetEnvIf SetEnvIfExpr SetEnvIfNoCase "
         "UnsetEnv "
         "AcceptPathInfo AddCharset AddDefaultCharset AddEncoding AddHandler AddInputFilter AddLanguage AddOutputFilter "

@@ -14,6 +14,7 @@ from support.server import BACKENDS, Server, receive_all
 from support.waiting import wait_for
 
 CONF = """
+RequestBodyStreaming On
 Timeout 1
 <Directory "${WWW}/app">
     SetHandler mod_python

@@ -66,6 +66,9 @@ ScriptAlias /cgi-bin/ "${ROOT}/cgi/"
 ScriptAlias /pass/ "${ROOT}/cgi/"
 Alias /hidden "${ROOT}/cgi"
 ScriptAlias /quick/ "${ROOT}/cgi/"
+<Location /cgi-bin>
+    RequestBodyStreaming On
+</Location>
 <Location /pass>
     CGIPassAuth On
 </Location>

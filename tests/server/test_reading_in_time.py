@@ -18,6 +18,9 @@ KeepAliveTimeout 30
 PythonPath "['${WWW}'] + sys.path"
 SetHandler mod_python
 PythonHandler app
+<Location /streaming>
+    RequestBodyStreaming On
+</Location>
 <VirtualHost *>
     RequestReadTimeout header=1-3,MinRate=20 body=1,MinRate=40000
 </VirtualHost>
@@ -118,10 +121,24 @@ def test_a_long_body_ends_its_handlers_wait(server: Server) -> None:
     before = server.log().count("cut: ")
     with server.dial() as sock:
         begun = time.monotonic()
-        sock.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+        sock.sendall(b"POST /streaming HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
         drip(sock, b"x" * 1000, 0.2)
         assert 0.9 < time.monotonic() - begun < 20
     assert server.log().count("cut: ") == before + 1
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 1000000", "Transfer-Encoding: chunked"])
+def test_a_long_body_is_waited_for_by_the_loop(server: Server, framing: str) -> None:
+    """The handler never sees it."""
+    before = server.log().count("cut: ")
+    with server.dial() as sock:
+        begun = time.monotonic()
+        sock.sendall(f"POST / HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n30000\r\n".encode() + b"x" * 70_000)
+        answer = drip(sock, b"x" * 1000, 0.2)
+        assert 0.9 < time.monotonic() - begun < 20
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"\r\nConnection: close" in answer
+    assert server.log().count("cut: ") == before
 
 
 def test_whoever_keeps_the_rate_may_take_longer(server: Server) -> None:

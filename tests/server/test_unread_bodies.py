@@ -25,6 +25,7 @@ from support.server import BACKENDS, EACH_IN_BOTH, Server, receive_all
 from support.waiting import PATIENCE, wait_for
 
 CONF = """
+RequestBodyStreaming On
 AddHandler cgi-script .cgi
 <Directory "${WWW}">
     Options +ExecCGI

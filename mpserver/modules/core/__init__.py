@@ -6,6 +6,9 @@ What acts while the configuration is read, sections, names of hosts and AllowOve
 
 from __future__ import annotations
 
+import os
+
+from mpserver.api.kept_body import Room
 from mpserver.config.expression import Expression
 from mpserver.config.settings import Conf, Setting, append, update
 from mpserver.http1.ranges import LIMITS
@@ -70,6 +73,25 @@ LIMIT_REQUEST_FIELDS = Setting("LimitRequestFields", 100)
 LIMIT_REQUEST_FIELD_SIZE = Setting("LimitRequestFieldSize", 8190)
 #: Bytes, 0: unlimited. Directory level.
 LIMIT_REQUEST_BODY = Setting("LimitRequestBody", 1 << 30)
+#: What is kept in memory of a body that is taken in before its handler runs, in bytes. Directory level, as the next.
+REQUEST_BODY_BUFFER = Setting("RequestBodyBuffer", 1 << 20)
+
+
+class Spool(NamedTuple):
+    """RequestBodySpool: the directory for longer bodies (None: the system's), and the longest.
+
+    The latter is None for LimitRequestBody.
+    """
+
+    directory: str | None
+    most: int | None
+
+
+REQUEST_BODY_SPOOL = Setting("RequestBodySpool", Spool(None, None))
+#: Whether handlers read bodies as they come.
+REQUEST_BODY_STREAMING = Setting("RequestBodyStreaming", False)
+#: The longest body that is spooled where nothing limits them.
+LONGEST_SPOOLED = 1 << 30
 #: An absolute path, "|command", "syslog[:...]", or the relative default: see `error_log`.
 ERROR_LOG = Setting("ErrorLog", "logs/error_log")
 #: The same as it was written.
@@ -146,6 +168,21 @@ def runtime_path(conf: Conf, name: str) -> str:
 def document_root(conf: Conf) -> str:
     """The root of a server's documents, without a trailing slash (but for "/")."""
     return conf[DOCUMENT_ROOT] if DOCUMENT_ROOT in conf else paths.absolute(conf[SERVER_ROOT], "htdocs")
+
+
+def body_room(conf: Conf) -> Room:
+    """Where bodies are kept until their handlers run."""
+    memory, spool = conf[REQUEST_BODY_BUFFER], conf[REQUEST_BODY_SPOOL]
+    most = conf[LIMIT_REQUEST_BODY] or LONGEST_SPOOLED if spool.most is None else spool.most
+    return Room(memory, spool.directory or spool_directory(), max(memory, most))
+
+
+def spool_directory() -> str:
+    """Where files go that nobody is to see: TMPDIR, or else /var/tmp, which is on a disk."""
+    for directory in (os.environ.get("TMPDIR"), "/var/tmp"):
+        if directory and os.path.isdir(directory):
+            return directory
+    return "/tmp"
 
 
 def log_level(conf: Conf, module: str = "core") -> int:

@@ -43,6 +43,7 @@ def set_up(planning: Planning) -> None:
     plan.canonical_name = "" if canonical == "off" else canonical
     plan.pass_auth = conf[core.CGI_PASS_AUTH]
     plan.limit_body = conf[core.LIMIT_REQUEST_BODY]
+    plan.body_room, plan.streams = core.body_room(conf), conf[core.REQUEST_BODY_STREAMING]
     plan.file_etag = conf[core.FILE_ETAG].effective
     plan.range_limits = Limits(conf[core.MAX_RANGES], conf[core.MAX_RANGE_OVERLAPS], conf[core.MAX_RANGE_REVERSALS])
     plan.physical_port, plan.scheme = conf[core.USE_CANONICAL_PHYSICAL_PORT], planning.server.conf[SERVER_SCHEME]

@@ -1,0 +1,62 @@
+"""RequestBodyBuffer, RequestBodySpool and RequestBodyStreaming: how bodies come to their handlers."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from mpserver import lazyre
+from mpserver.config.override import Override
+from mpserver.config.registry import EVERYWHERE, NOT_HTACCESS, Args, Call, Directive
+from mpserver.errors import ConfigError
+from mpserver.modules import values
+from mpserver.modules.core import REQUEST_BODY_BUFFER, REQUEST_BODY_SPOOL, REQUEST_BODY_STREAMING, Spool
+
+_SIZE = lazyre.compile(r"(\d{1,15})([kmg]?)", re.IGNORECASE | re.ASCII)
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def _size(call: Call, word: str) -> int:
+    match = _SIZE.fullmatch(word)
+    if match is None:
+        raise ConfigError(f'{call.name} "{word}" must be a number of bytes, or one of K, M or G behind it, as in 512K')
+    return int(match[1]) * _UNITS[match[2].lower()]
+
+
+def _spool(call: Call) -> None:
+    directory = values.path(call, call.args[0])
+    most = _size(call, call.args[1]) if len(call.args) > 1 else None
+
+    def usable() -> str | None:
+        if not os.path.isdir(directory):
+            return f"{call.name}: there is no directory {directory}: make it, or name another one"
+        return None
+
+    values.later(call, usable)
+    call.conf[REQUEST_BODY_SPOOL] = Spool(directory, most)
+
+
+DIRECTIVES: tuple[Directive, ...] = (
+    Directive(
+        "RequestBodyBuffer",
+        Args.TAKE1,
+        NOT_HTACCESS,
+        values.directory(REQUEST_BODY_BUFFER, _size),
+        help="the bytes that are kept in memory of a body until its handler runs (K, M or G behind them)",
+    ),
+    Directive(
+        "RequestBodySpool",
+        Args.TAKE12,
+        NOT_HTACCESS,
+        _spool,
+        help="the directory for what is longer, and the longest body that is kept (without: LimitRequestBody)",
+    ),
+    Directive(
+        "RequestBodyStreaming",
+        Args.FLAG,
+        EVERYWHERE,
+        values.directory(REQUEST_BODY_STREAMING, values.flag),
+        Override.FILEINFO,
+        "On or Off: whether handlers run before the bodies have come, and read them as they come",
+    ),
+)
