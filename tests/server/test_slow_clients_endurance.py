@@ -1,0 +1,108 @@
+"""200 slow clients of each sort beside normal ones: these are answered as if they were alone."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from conftest import StartServer
+from support.certificates import Authority
+from support.server import EACH_IN_BOTH, Port, Server
+from support.tls import Client
+
+CONF = """
+LoadModule ssl_module modules/mod_ssl.so
+Timeout 600
+RequestReadTimeout header=600 body=600 handshake=600
+KeepAliveTimeout 600
+PythonPath "['${WWW}'] + sys.path"
+<Location /app>
+    SetHandler mod_python
+    PythonHandler app
+</Location>
+<Location /streaming>
+    SetHandler mod_python
+    PythonHandler app
+    RequestBodyStreaming On
+</Location>
+Listen 127.0.0.1:${TLS} https
+<VirtualHost 127.0.0.1:${TLS}>
+    ServerName a.example
+    SSLCertificateFile ${CA}/a.pem
+    SSLCertificateKeyFile ${CA}/a.key
+</VirtualHost>
+"""
+APP = """
+from mod_python import apache
+
+def handler(req):
+    req.write("%d bytes" % len(req.read()), 0)
+    return apache.OK
+"""
+FILES: dict[str, str | bytes] = {"app.py": APP, "page.txt": "the page", "large.bin": bytes(30_000_000)}
+
+CLIENTS = 200
+#: How many requests the normal clients ask, and how long 99 of 100 may take, in seconds.
+NORMAL = 300
+ALLOWED = 0.1
+
+POST = "POST {path} HTTP/1.1\r\nHost: h\r\n{fields}\r\n\r\n"
+#: What each sort of slow client says before it falls silent; whether to the port for TLS.
+SORTS: dict[str, tuple[bytes, bool]] = {
+    "head": (b"GET /app HTTP/1.1\r\nHost:", False),
+    "short body": (POST.format(path="/app", fields="Content-Length: 100").encode() + b"x", False),
+    "long body": (POST.format(path="/app", fields="Content-Length: 100000").encode() + b"x", False),
+    "most of a body": (POST.format(path="/app", fields="Content-Length: 100000").encode() + b"x" * 99_000, False),
+    "chunks": (POST.format(path="/app", fields="Transfer-Encoding: chunked").encode() + b"11170\r\nx", False),
+    "expect": (POST.format(path="/app", fields="Content-Length: 9\r\nExpect: 100-continue").encode(), False),
+    "streaming": (POST.format(path="/streaming", fields="Content-Length: 100000").encode() + b"x", False),
+    "reading": (b"GET /large.bin HTTP/1.1\r\nHost: h\r\n\r\n", False),
+    "handshake": (b"\x16\x03\x01\x02\x00\x01", True),
+}
+
+
+@pytest.fixture(scope="module", params=EACH_IN_BOTH, ids="-".join)
+def served(
+    request: pytest.FixtureRequest, start_module_server: StartServer, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Server, Client]:
+    """One server for each kind and MPM."""
+    kind, mpm = request.param
+    authority = Authority(tmp_path_factory.mktemp("certificates") / "ca")
+    authority.issue("a", ["DNS:a.example"])
+    port = Port()
+    server = start_module_server(
+        CONF, FILES, backend=kind, mpm=mpm, workers=4 if mpm == "prefork" else 2, mode="foreground",
+        variables={"TLS": str(port.number), "CA": str(authority.folder)},
+    )  # fmt: skip
+    port.release()
+    return server, Client(port.number, authority.file)
+
+
+@pytest.mark.long
+@pytest.mark.alone
+@pytest.mark.parametrize("sort", SORTS)
+def test_normal_clients_do_not_notice(served: tuple[Server, Client], sort: str) -> None:
+    server, client = served
+    said, over_tls = SORTS[sort]
+    for path in ("/app", "/page.txt"):
+        assert server.get(path).status == 200
+    with ExitStack() as stack:
+        for _ in range(CLIENTS):
+            if over_tls:
+                sock = stack.enter_context(socket.create_connection(("127.0.0.1", client.port)))
+            else:
+                sock = stack.enter_context(server.dial())
+            sock.sendall(said)
+        took = []
+        for number in range(NORMAL):
+            begun = time.monotonic()
+            if number % 3:
+                assert server.get("/app" if number % 3 == 1 else "/page.txt").status == 200
+            else:
+                assert server.request("POST", "/app", body=b"y" * 1000).text == "1000 bytes"
+            took.append(time.monotonic() - begun)
+        took.sort()
+        assert took[NORMAL * 99 // 100] < ALLOWED, [round(one, 3) for one in took[-20:]]
