@@ -5,7 +5,7 @@ This is the ground under all floors: any module may import it.
 
 import errno
 
-from mpserver.typing import Any
+from mpserver.typing import Any, Self
 
 #: What the system says when there is no room for another descriptor: in the process, in all of them, on their way.
 CROWDED = frozenset({errno.EMFILE, errno.ENFILE, errno.ETOOMANYREFS})
@@ -92,12 +92,28 @@ class RequestError(MpserverError):
 
     #: Seconds for the header Retry-After (RFC 9110 10.2.3); 0: it is not sent.
     retry_after = 0
+    #: The request's head (`mpserver.http1.head.Head`), where it could be read; None: it could not.
+    head: Any = None
+    #: With which level it is logged: as an error, unless it is the client's own wish.
+    level = 3
 
     def __init__(self, status: int, reason: str, line: str = "") -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
         self.line = line
+
+    def about(self, head: Any) -> Self:
+        """This error, of a request whose head was read."""
+        if head is not None:
+            self.head, self.line = head, head.line
+        return self
+
+
+class ClientLeft(RequestError):
+    """The client left in the midst of its request."""
+
+    level = 6
 
 
 class Unavailable(RequestError):

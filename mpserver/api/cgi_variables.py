@@ -123,7 +123,7 @@ def common_vars(req: RequestConfig) -> dict[str, Any]:
         "SERVER_NAME": server_name(req),
         "SERVER_ADDR": connection.local_ip,
         "SERVER_PORT": str(server_port(req)),
-        "REMOTE_HOST": req.mp_get_remote_host(REMOTE_HOST),
+        "REMOTE_HOST": req.mp_get_agent_host(REMOTE_HOST),
         "REMOTE_ADDR": req.useragent_ip,
         "DOCUMENT_ROOT": req.mp_plan.document_root,
         "REQUEST_SCHEME": scheme(req),

@@ -31,8 +31,8 @@ class Connection:
 
     __slots__ = (
         "mp_aborted", "mp_base_server", "mp_client_addr", "mp_counted", "mp_double_reverse", "mp_id", "mp_incoming",
-        "mp_is_pinned", "mp_keepalive", "mp_keepalives", "mp_local_addr", "mp_local_host", "mp_log", "mp_notes",
-        "mp_remote_host", "mp_server_view", "mp_take_over", "__dict__", "__weakref__",
+        "mp_is_logged", "mp_is_pinned", "mp_keepalive", "mp_keepalives", "mp_local_addr", "mp_local_host", "mp_log",
+        "mp_notes", "mp_remote_host", "mp_server_view", "mp_take_over", "__dict__", "__weakref__",
     )  # fmt: skip
 
     #: Whether an application has looked at what may hold something of its own (its notes, its number), or has read or
@@ -62,6 +62,8 @@ class Connection:
         #: What reads and writes below HTTP; None as long as nobody does.
         self.mp_incoming: Incoming | None = None
         self.mp_is_pinned = False
+        #: Whether the error log has what is told once about a connection.
+        self.mp_is_logged = False
 
     local_addr: Address = readonly("mp_local_addr", "The server's (IP, port).")
     client_addr: Address = readonly("mp_client_addr", "The client's (IP, port).")
@@ -193,7 +195,15 @@ class Connection:
 
     def log_error(self, message: str, level: int = constants.APLOG_ERR) -> None:
         """Write a line with the client's address to the error log."""
-        self.mp_log.log(index(level), log_text(message), module="python", client=self.mp_client_addr)
+        self.mp_log.log(index(level), log_text(message), module="python", about=self)
+
+    def mp_whose(self) -> tuple[None, Connection]:
+        """See `mpserver.api.error_log.About`."""
+        return None, self
+
+    def mp_client(self) -> Address:
+        """The same as `client_addr`."""
+        return self.mp_client_addr
 
     def mp_look_up(self, double: bool) -> str | None:
         """The client's DNS name, asked once; with ``double`` only if the name leads back to the client."""

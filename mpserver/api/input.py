@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import index
 
 from mpserver.api import constants
@@ -44,6 +45,8 @@ class BodyDecoder(Protocol):
     rest: bytes
     #: How many bytes are still to come; UNKNOWN where its framing does not tell that.
     missing: int
+    #: The fields after a chunked body.
+    trailers: tuple[tuple[str, str], ...]
 
     def feed(self, data: bytes) -> bytes:
         """Decode what came."""
@@ -110,6 +113,11 @@ class Input:
     def complete(self) -> bool:
         """Whether all of the body has come."""
         return self._decoder.done
+
+    @property
+    def trailers(self) -> Sequence[tuple[str, str]]:
+        """The fields after a chunked body that was read to its end (RFC 9112 7.1.2)."""
+        return self._decoder.trailers
 
     @property
     def waiting(self) -> int:

@@ -39,7 +39,7 @@ class Request(RequestConfig, RequestSuccession):
 
     def log_error(self, message: str | None, level: int = constants.APLOG_ERR) -> None:
         """Write a line with the client's address to the error log."""
-        self.mp_log.log(index(level), log_text(message), module="python", client=self.connection.client_addr)
+        self.mp_log.log(index(level), log_text(message), module="python", about=self)
 
     def register_cleanup(self, callable: Callable[[Any], Any], data: Any = None) -> None:
         """Call ``callable(data)`` at the very end of the request.

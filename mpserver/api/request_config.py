@@ -13,7 +13,10 @@ from mpserver.api.members import string
 from mpserver.api.request_members import RequestMembers
 from mpserver.api.table import Table
 from mpserver.http1 import wire
-from mpserver.typing import Any
+from mpserver.typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mpserver.api.connection import Connection
 
 #: What can be decoded of Basic credentials.
 BASE64 = lazyre.compile(r"[A-Za-z0-9+/]*")
@@ -63,8 +66,25 @@ class RequestConfig(RequestMembers):
 
         :returns: a string or None; with ``str_is_ip`` a tuple with 1 where it is an IP.
         """
-        type = index(type)
-        connection = self.connection
+        return self.mp_host_of(self.connection, index(type), str_is_ip)
+
+    def mp_get_agent_host(self, type: int = constants.REMOTE_NAME) -> str | None:
+        """The same of the user agent, where a proxy has told who that is (mod_remoteip)."""
+        if self.mp_agent is None:
+            found: str | None = self.mp_get_remote_host(type)
+            return found
+        agent = self.mp_agent_object
+        if agent is None:
+            from mpserver.api.connection import Connection  # (few requests have one)
+
+            known = self.mp_link.connection()
+            agent = Connection(known.mp_id, self.mp_agent, known.mp_local_addr, known.mp_base_server, known.mp_log)
+            self.mp_agent_object = agent
+        shown: str | None = self.mp_host_of(agent, type, None)
+        return shown
+
+    def mp_host_of(self, connection: Connection, type: int, str_is_ip: Any) -> Any:
+        """See `get_remote_host`; of a connection."""
         name = connection.remote_host
         if type == constants.REMOTE_DOUBLE_REV:
             name = connection.mp_look_up(double=True)

@@ -90,6 +90,16 @@ class RequestMembers(Answer, Receiving):
     mp_original_status = 200
     mp_redirects = 0
     mp_log_id: str | None = None
+    #: Whether the error log has what is told once about a request.
+    mp_is_logged = False
+    #: The user agent's address, where a proxy has told it; None: it is the connection's.
+    mp_agent: tuple[str, int] | None = None
+    #: What looks its name up.
+    mp_agent_object: Connection | None = None
+    #: How many bytes of it have come, where it was refused before it was served.
+    mp_received: int | None = None
+    #: When the head of its response was made, where that is of interest (seconds since the epoch).
+    mp_first_byte: float | None = None
     #: `hlist`, and where it began.
     mp_hlist: tuple[RunningHandlers, HandlerList] | None = None
     mp_target: str | None = None
@@ -206,6 +216,8 @@ class RequestMembers(Answer, Receiving):
     @property
     def mp_bytes_in(self) -> int:
         """Bytes of head and body, for the access log."""
+        if self.mp_received is not None:
+            return self.mp_received
         return self.mp_head.size + (self.mp_head.length if self.mp_head.length > 0 else self.mp_read_length)
 
     @property
@@ -213,6 +225,12 @@ class RequestMembers(Answer, Receiving):
         """Its number on its connection, from 1, for the access log."""
         connection: Connection = self.mp_link.connection()
         return connection.mp_keepalives + 1
+
+    @property
+    def mp_trailers_in(self) -> Table | None:
+        """The fields after a chunked body that was read to its end, for the access log."""
+        body = self.mp_input
+        return Table.from_pairs(list(body.trailers)) if body is not None and body.trailers else None
 
     # ---- where it comes from
 
@@ -285,12 +303,20 @@ class RequestMembers(Answer, Receiving):
     @ReadOnly
     def useragent_addr(self) -> tuple[str, int]:
         """The (IP, port) of the user agent."""
-        return self.connection.client_addr
+        return self.connection.client_addr if self.mp_agent is None else self.mp_agent
 
     @ReadOnly
     def useragent_ip(self) -> str:
         """The IP of the user agent."""
-        return self.connection.client_addr[0]
+        return self.connection.client_addr[0] if self.mp_agent is None else self.mp_agent[0]
+
+    def mp_client(self) -> tuple[str, int]:
+        """The same as `useragent_addr`, for the log: that it was asked for changes nothing."""
+        return self.mp_agent or self.mp_link.connection().mp_client_addr
+
+    def mp_whose(self) -> tuple[Self, Connection]:
+        """See `mpserver.api.error_log.About`."""
+        return self, self.mp_link.connection()
 
     # ---- what is asked for
 

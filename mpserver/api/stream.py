@@ -48,6 +48,8 @@ class Link(Protocol):
     timeout: float
     #: What is known of the connection's encryption; None: it has none.
     tls: Encryption | None
+    #: The client's IP and port by the word of a proxy (PROXY protocol); None: none has said any.
+    agent: tuple[str, int] | None
 
     def connection(self) -> Connection:
         """The object for ``req.connection``."""

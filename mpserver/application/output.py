@@ -118,7 +118,7 @@ class HeldLog(ErrorLog):
     __slots__ = ("_held",)
 
     def __init__(self, log: ErrorLog) -> None:
-        super().__init__(log.fd, log.level, log.levels)
+        super().__init__(log.fd, log.level, log.levels, log.style)
         #: Levels and texts; None once they are written as they come.
         self._held: list[tuple[int, str, str]] | None = []
 

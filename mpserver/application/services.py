@@ -64,7 +64,7 @@ class InterpreterServices:
     def log(self, level: int, text: str, server: object | None = None) -> None:
         """Write to the error log of a server; without one to the main one's, from warnings on."""
         if server is None:  # (then LogLevel does not count, as in httpd)
-            ErrorLog(self.main_server.mp_log.fd).log(level, text, module="python")
+            ErrorLog(self.main_server.mp_log.fd, style=self.main_server.mp_log.style).log(level, text, module="python")
             return
         if not isinstance(server, Server):
             raise TypeError(f"argument 3 must be a server object, not {type(server).__name__}")

@@ -24,6 +24,7 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
     from mpserver.modules import values
     from mpserver.modules.all import registry
     from mpserver.modules.filter import names
+    from mpserver.modules.log_config import nicknames
     from mpserver.modules.ssl import phrases as phrases_module
     from mpserver.modules.ssl import profiles
     from mpserver.modules.wsgi import groups
@@ -42,7 +43,7 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
     confs = [configuration.main.own_conf, *(host.own_conf for host in configuration.hosts)]
     unknown, warnings = names.check(confs)
     faults = found.faults + variables(configuration).faults + unknown + groups.check(configuration)
-    configuration.warnings += warnings
+    configuration.warnings += [*warnings, *nicknames.warnings(confs[0], confs[1:])]
     if options.begins and options.command == "start":
         configuration.encryption, its_faults = profiles.work_out(configuration, phrases or phrases_module.Phrases())
         faults += its_faults

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from mpserver.config import lexer
+from mpserver.config import foreign_modules, lexer
 from mpserver.config.branches import BRANCHES, Branch
 from mpserver.config.entries import FILES, PROXIES, Entry
 from mpserver.config.methods import Methods
@@ -330,9 +330,11 @@ def _not_allowed(scope: Scope) -> str:
 
 
 def _unknown(name: str) -> str:
-    return (
+    said = (
         f"Invalid command '{name}', perhaps misspelled or defined by a module not included in the server configuration"
     )
+    remedy = foreign_modules.remedy(name)
+    return said if remedy is None else f"{said}: {remedy}"
 
 
 def _entry(node: Node, kind: SectionKind) -> Entry:

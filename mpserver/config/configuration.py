@@ -150,6 +150,9 @@ class Configuration:
         """The main server; the VirtualHost sections on the way are put into ``nodes``."""
         server = ReadServer(self.file)
         server.own_conf, server.own_base = Conf(), Conf()
+        for module in self.registry.modules:
+            if module.loaded is not None and module.name in self.loaded:
+                server.own_conf[module.loaded] = True
         compiler = self._compiler()
         compiler.on_host = nodes.append
         scope = self._scope(server, Where.SERVER)

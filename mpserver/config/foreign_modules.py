@@ -32,7 +32,6 @@ HARMLESS: Mapping[str, str] = {
         ),
         "its directives are not there",
     ),
-    "remoteip": "its directives are not there",
     **dict.fromkeys(("speling", "usertrack", "mime_magic"), "its directives are not there"),
     **dict.fromkeys(
         ("proxy_ajp", "proxy_ftp", "proxy_connect", "proxy_scgi", "proxy_express", "proxy_fdpass", "proxy_hcheck",
@@ -84,6 +83,37 @@ GUARDS: Mapping[str, str] = {
         "sites would not be separated from each other; PythonInterpUser gives an application a user of its own",
     ),
 }  # fmt: skip
+
+
+_COOKIES = (
+    "mod_usertrack is not part of this server. Remove the line; applications know their visitors by sessions "
+    "(mod_python.Session), and %{NAME}C of LogFormat writes a cookie down"
+)
+_SPELLING = "mod_speling is not part of this server. Remove the line; RewriteRule leads to what was meant"
+
+#: By the names, in lower case, of directives that are not there: what to do without them.
+REMEDIES: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            "cookietracking", "cookiename", "cookiedomain", "cookieexpires", "cookiestyle", "cookiehttponly",
+            "cookiesamesite", "cookiesecure",
+        ),
+        _COOKIES,
+    ),
+    **dict.fromkeys(("checkspelling", "checkcaseonly", "checkbasenamematch"), _SPELLING),
+    "cookielog": 'httpd 2.4 has it no more: write CustomLog FILE "%{NAME}C \\"%r\\" %t"',
+    "forensiclog": "mod_log_forensic is not part of this server. Write CustomLog, and %L or mod_unique_id for the id",
+    "logmessage": "mod_log_debug is not part of this server. LogLevel debug, or a handler's req.log_error, tell more",
+    "mimemagicfile": (
+        "mod_mime_magic is not part of this server. Put it into <IfModule mod_mime_magic.c>, or name types with "
+        "AddType, ForceType or mime.types"
+    ),
+}  # fmt: skip
+
+
+def remedy(directive: str) -> str | None:
+    """What to do without a directive that is not there; None where nothing is known of it."""
+    return REMEDIES.get(directive.lower())
 
 
 def lack(module: str) -> tuple[str, bool] | None:

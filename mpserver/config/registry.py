@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 from mpserver.config.methods import Methods
 from mpserver.config.override import Override
-from mpserver.config.settings import Conf
+from mpserver.config.settings import Conf, Setting
 from mpserver.typing import NamedTuple
 
 
@@ -145,6 +145,8 @@ class Module(NamedTuple):
     source: str
     name: str
     directives: tuple[Directive, ...]
+    #: What LoadModule sets for all servers, where the module acts by being loaded.
+    loaded: Setting[bool] | None = None
 
 
 def short(mpm: Module) -> str:

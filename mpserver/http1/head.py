@@ -183,9 +183,14 @@ def parse_head(
 
 def refused(line: str) -> Head:
     """A stand-in for a head that could not be read, of which the request line is known as far as ``line``."""
-    method, _, target = line.partition(" ")
-    target = target.partition(" ")[0]
-    return Head(method or "-", target, target, None, 1, line, Block(b"\r\n", 0, []), None, b"")
+    method, _, rest = line.partition(" ")
+    target, _, version = rest.partition(" ")
+    path, question, query = target.partition("?")
+    minor = 0 if version == "HTTP/1.0" else 1
+    return Head(
+        method if is_token(method) else "-", target, path, query if question else None, minor, line,
+        Block(b"\r\n", 0, []), None, b"",
+    )  # fmt: skip
 
 
 def _unusual(buffer: bytes, limits: Limits) -> Head | None:

@@ -16,6 +16,7 @@ from mpserver.system import own_imports
 LATE = (
     "mpserver.api.cgi_variables",
     "mpserver.api.connection_stream",
+    "mpserver.api.error_style",
     "mpserver.api.input_filters",
     "mpserver.api.output_filters",
     "mpserver.api.own_framing",
@@ -34,6 +35,7 @@ LATE = (
     "mpserver.modules.authz_groupfile.requirements",
     "mpserver.modules.authz_host.requirements",
     "mpserver.modules.autoindex.surroundings",
+    "mpserver.modules.log_config.json_lines",
     "mpserver.modules.negotiation.negotiating",
     "mpserver.modules.core.errorpage",
     "mpserver.modules.core.files",

@@ -37,7 +37,7 @@ from mpserver.modules.mime import TYPES_CONFIG
 from mpserver.modules.python import INTERP_PRELOAD_TIMEOUT
 from mpserver.modules.python.environment import PRELOAD, Environment
 from mpserver.phases.facts import modules, preloads, variables
-from mpserver.phases.host import error_fd, log_levels
+from mpserver.phases.host import error_log
 from mpserver.phases.plan import InterpreterId
 from mpserver.serving.boot import Boot
 from mpserver.system.process import ended_children, set_title
@@ -66,7 +66,7 @@ def specify(
     """What zygotes have to know, the rest worked out from the configuration."""
     main = configuration.main
     return ZygoteSpec(
-        configuration, logs, scoreboard, ErrorLog(error_fd(configuration, main, logs), *log_levels(main)),
+        configuration, logs, scoreboard, error_log(configuration, main, logs),
         generation, one_process,
     )  # fmt: skip
 
@@ -142,7 +142,7 @@ def _application(spec: ZygoteSpec, key: Key, control: socket.socket) -> Applicat
     """What there is to load."""
     name, environment = key
     server = server_of(spec.configuration, name)
-    log = ErrorLog(error_fd(spec.configuration, server, spec.logs), *log_levels(server))
+    log = error_log(spec.configuration, server, spec.logs)
     wanted = modules(spec.configuration, name, environment)
     asked = dict(environment).get(PRELOAD, ())
     own = [one for one in wanted if one.module not in asked] if preloads(spec.configuration, name) else []

@@ -375,6 +375,11 @@ class Scoreboard:
                     found[index] = stats
         return found
 
+    def running(self, slot: int) -> list[tuple[str, str]]:
+        """The requests that a worker's interpreters are in: their lines, and the interpreters' names."""
+        found = self.all_stats(slot).values()
+        return [(one.line, one.name) for one in found if one.began > one.last and one.line]
+
     def stats(self, slot: int, index: int) -> InterpreterStats | None:
         """The figures of one interpreter, the last one that had this index; None: none has written any."""
         return interpreter_stats.read(self.fd, self._stats_at(slot, min(index, INTERPRETERS - 1)))

@@ -12,7 +12,8 @@ from mpserver.modules.known import PACKAGE, Known, Part
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.config.registry import Registry
+    from mpserver.config.registry import Directive, Registry
+    from mpserver.config.settings import Setting
 
 ALWAYS, CONFIGURED = Part.ALWAYS, Part.CONFIGURED
 
@@ -23,7 +24,7 @@ TABLE = (
     Known("mod_rewrite.c", "rewrite_module", "rewrite", CONFIGURED, handlers=("redirect-handler",)),
     Known("mod_macro.c", "macro_module"),  # Macro and Use, while the configuration is read
     Known("mod_version.c", "version_module"),  # IfVersion, while the configuration is read
-    Known("mod_logio.c", "logio_module"),  # %I, %O and %S of LogFormat
+    Known("mod_logio.c", "logio_module", "logio", CONFIGURED),
     Known("mod_deflate.c", "deflate_module", "deflate", CONFIGURED, filters=("deflate", "inflate")),
     Known("mod_brotli.c", "brotli_module", "brotli", CONFIGURED, filters=("brotli_compress",)),
     Known("mod_zstd.c", "zstd_module", "zstd", CONFIGURED, filters=("zstd_compress",)),
@@ -31,6 +32,8 @@ TABLE = (
     Known("mod_expires.c", "expires_module", "expires", CONFIGURED),
     Known("mod_headers.c", "headers_module", "headers", CONFIGURED),
     Known("mod_setenvif.c", "setenvif_module", "setenvif", CONFIGURED),
+    Known("mod_unique_id.c", "unique_id_module", "unique_id", CONFIGURED),
+    Known("mod_remoteip.c", "remoteip_module", "remoteip", CONFIGURED),
     Known("mod_systemd.c", "systemd_module"),  # READY and STOPPING are told to systemd
     Known("mod_log_config.c", "log_config_module", "log_config", CONFIGURED),
     Known("mod_reqtimeout.c", "reqtimeout_module", "reqtimeout"),
@@ -80,6 +83,14 @@ def load_hooks() -> None:
             import_module(f"{PACKAGE}.{known.folder}.hooks")
 
 
+def _declared(folder: str) -> tuple[tuple[Directive, ...], Setting[bool] | None]:
+    """The directives of a module, and what LoadModule sets."""
+    if not folder:
+        return (), None
+    directives = import_module(f"{PACKAGE}.{folder}.directives")
+    return directives.DIRECTIVES, getattr(directives, "LOADED", None)
+
+
 def registry() -> Registry:
     """A registry of every module's directives."""
     from mpserver.config.registry import Module, Registry  # (serving needs no directives but for .htaccess files)
@@ -90,7 +101,7 @@ def registry() -> Registry:
             Module(
                 known.source,
                 known.name,
-                import_module(f"{PACKAGE}.{known.folder}.directives").DIRECTIVES if known.folder else (),
+                *_declared(known.folder),
             )
             for known in TABLE
         ],

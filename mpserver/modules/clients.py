@@ -20,7 +20,7 @@ def address(req: Request) -> str:
 def is_in_domain(req: Request, domain: str) -> bool:
     """Whether the client's name is that of a host or in a domain; the name has to lead back to its address."""
     seen = req.mp_head_depends
-    name = req.mp_get_remote_host(constants.REMOTE_DOUBLE_REV)
+    name = req.mp_get_agent_host(constants.REMOTE_DOUBLE_REV)
     req.mp_head_depends = seen
     return name is not None and in_domain(name, domain)
 

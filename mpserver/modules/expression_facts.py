@@ -170,7 +170,7 @@ _VARIABLES: Mapping[str, Callable[[Any], str | None]] = {
     "PATH_INFO": lambda req: req.mp_path_info,
     "QUERY_STRING": lambda req: req.args,
     "REMOTE_ADDR": clients.address,
-    "REMOTE_HOST": _unseen(lambda req: req.mp_get_remote_host()),
+    "REMOTE_HOST": _unseen(lambda req: req.mp_get_agent_host()),
     "REMOTE_IDENT": lambda _req: "",
     "REMOTE_PORT": _connection(lambda connection: connection.client_addr[1]),
     "REMOTE_USER": lambda req: req.mp_user,

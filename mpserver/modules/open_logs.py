@@ -11,8 +11,8 @@ class TransactionLog(Protocol):
     """What is written about each request."""
 
     @property
-    def env(self) -> str | None:
-        """The variable on which it depends; None: always."""
+    def is_conditional(self) -> bool:
+        """Whether not every request is written down: see `wants`."""
 
     @property
     def line(self) -> Callable[[Any], str]:

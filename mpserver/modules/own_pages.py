@@ -22,7 +22,7 @@ def guarded(step: Step, module: str) -> Step:
             return constants.DECLINED
         if not _is_opened(req) and not _is_local(req):
             text = "client denied: without a Require in its Location this page is for this machine alone"
-            req.mp_log.log(ERROR, f"{text}: {req.mp_uri}", module=module, client=req.connection.client_addr)
+            req.mp_log.log(ERROR, f"{text}: {req.mp_uri}", module=module, about=req)
             return constants.HTTP_FORBIDDEN
         return step(req)
 

@@ -52,9 +52,9 @@ class Ending(Answers):
             return
         req.mp_duration = time.time() - req.mp_request_time
         if req.mp_plan.hostname_lookups:
-            req.mp_get_remote_host()
+            req.mp_get_agent_host()
         for fd, log in logs:
-            if log.env is None or log.wants(req):
+            if not log.is_conditional or log.wants(req):
                 try:
                     os.write(fd, (log.line(req) + "\n").encode("utf-8", "backslashreplace"))
                 except OSError:

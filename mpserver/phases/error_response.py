@@ -48,7 +48,7 @@ class Answers:
     def gone(self, req: Request, error: ClientGone) -> int:
         """The client left before the end of its response."""
         req.mp_aborted()
-        req.mp_log.log(constants.APLOG_INFO, str(error), client=req.connection.client_addr)
+        req.mp_log.log(constants.APLOG_INFO, str(error), about=req)
         return OK
 
     def _unsendable(self, req: Request, error: Exception) -> None:
@@ -57,7 +57,7 @@ class Answers:
             log_error(req, f"the response can't be sent: {error}")
         else:
             prefix = f"the response to {req.mp_uri} can't be sent"
-            application_errors.tell(error, prefix, req.mp_log, req.connection.client_addr)
+            application_errors.tell(error, prefix, req.mp_log, req)
         req.mp_link.keep_alive = False
         if req.mp_bytes_out:
             req.mp_aborted()
@@ -164,4 +164,4 @@ class Answers:
 
 def log_error(req: Request, text: str) -> None:
     """A line of the server's own about a request."""
-    req.mp_log.log(constants.APLOG_ERR, text, client=req.connection.client_addr)
+    req.mp_log.log(constants.APLOG_ERR, text, about=req)

@@ -29,6 +29,8 @@ ENVIRONMENT, LIFETIME, HANDLERS, LATE, LIMITED = "environment", "lifetime", "han
 HAS_TLS, TLS = "has TLS", "TLS"
 #: By an interpreter's name, and by "" for all that have none by theirs: pairs of an environment variable and its value.
 VARIABLES = "variables"
+#: Whether connections of any server begin with a header of the PROXY protocol.
+HAS_PROXY_PROTOCOL = "has PROXY protocol"
 #: By "": the folders of documents of all servers.
 DOCUMENTS = "documents"
 #: For everybody: the interpreters that start with their workers, as (kind, name, environment).
@@ -51,6 +53,11 @@ def takes_connections(configuration: Finished) -> bool:
 def has_tls(configuration: Finished) -> bool:
     """Whether any server speaks TLS; only then connections are looked at before their first request."""
     return bool(configuration.facts.get(HAS_TLS))
+
+
+def has_proxy_protocol(configuration: Finished) -> bool:
+    """Whether connections of any server begin with a header of the PROXY protocol."""
+    return bool(configuration.facts.get(HAS_PROXY_PROTOCOL))
 
 
 def profile(configuration: Finished, number: int) -> Profile | None:

@@ -85,4 +85,4 @@ def _merged(answers: list[Mapping[str, T]]) -> dict[str, T]:
 
 def _unknown(req: Request, name: str) -> None:
     text = f"an unknown filter was not added: {name}"
-    req.mp_log.log(constants.APLOG_ERR, text, client=req.connection.client_addr, number=82)
+    req.mp_log.log(constants.APLOG_ERR, text, about=req, number=82)

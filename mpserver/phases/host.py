@@ -80,7 +80,7 @@ class Site:
             conf[core.LIMIT_REQUEST_FIELD_SIZE],
         )
         self.blocks = Blocks()
-        self.log = ErrorLog(error_fd(configuration, server, logs), *log_levels(server))
+        self.log = error_log(configuration, server, logs)
         opened: tuple[tuple[OpenLog, ...], ...] = table.ask(
             active, "open_logs", server, lambda target: logs.get(log_key(configuration.root, target), 2)
         )
@@ -188,6 +188,12 @@ def server_software(conf: Conf) -> str:
     python_version = ".".join(map(str, sys.version_info[:3]))
     full = f"mpserver/{VERSION} (Unix) mod_python/{MOD_PYTHON_VERSION} Python/{python_version}"
     return told.get(conf[core.SERVER_TOKENS], full)
+
+
+def error_log(configuration: Finished, server: Server, logs: Mapping[str, int]) -> ErrorLog:
+    """The error log of a server."""
+    style = core.error_style(server.conf, server_name(server))
+    return ErrorLog(error_fd(configuration, server, logs), *log_levels(server), style)
 
 
 def error_fd(configuration: Finished, server: Server, logs: Mapping[str, int]) -> int:

@@ -75,7 +75,7 @@ class MovedRequests(Redirects):
         for begin in req.mp_host.site.begin:
             begin(req)
         if resource.reason:
-            req.mp_log.log(resource.level, resource.reason, client=req.connection.client_addr)
+            req.mp_log.log(resource.level, resource.reason, about=req)
         return resource.status
 
     def _lead(self, req: Request, stage: int) -> Located | int:

@@ -67,7 +67,10 @@ class Pipeline(MovedRequests):
 
     def successor(self, req: Request, host: Host, link: Link | None = None) -> Request:
         """See `Redirects.successor`; ``link``: another one, that of a part of a page."""
-        return Request(link or req.mp_link, req.mp_head, host, self.clock, req.mp_request_time)
+        new = Request(link or req.mp_link, req.mp_head, host, self.clock, req.mp_request_time)
+        if req.mp_agent is not None:
+            new.mp_agent = req.mp_agent
+        return new
 
     def serve(self, req: Request, located: Located) -> None:
         """Run a request whose plan belongs here, up to its cleanups."""
@@ -127,13 +130,17 @@ class Pipeline(MovedRequests):
         req.mp_is_over = True
         self.close(req)
 
-    def refuse(self, link: Link, host: Host, error: RequestError, now: float) -> None:
-        """Answer a request that could not be read, or that can't be served."""
-        req = Request(link, refused(error.line), host, self.clock, now)
+    def refuse(self, link: Link, host: Host, error: RequestError, now: float, received: int) -> None:
+        """Answer a request that could not be read, or that can't be served.
+
+        :param received: how many bytes of it have come.
+        """
+        req = Request(link, error.head or refused(error.line), host, self.clock, now)
         plan = self.planner.plan(host, host.server.base, None)
         req.mp_settle(Located(Resource(req.mp_head.path, plan.conf), plan))
+        req.mp_agent, req.mp_received = link.agent, received
         shown = f"{error.reason}: {error.line}" if error.line else error.reason
-        log_error(req, shown)
+        req.mp_log.log(error.level, shown, about=req)
         link.keep_alive = False
         req.mp_original_status = error.status
         req.mp_answer_itself()

@@ -187,7 +187,7 @@ def _admission(planning: Planning) -> Sequence[Step]:
 
 def _unknown(req: Request, reason: str) -> int:
     text = f"{reason}: {req.mp_filename or req.mp_uri}"
-    req.mp_log.log(constants.APLOG_ERR, text, module="authz_core", client=req.connection.client_addr)
+    req.mp_log.log(constants.APLOG_ERR, text, module="authz_core", about=req)
     return constants.HTTP_INTERNAL_SERVER_ERROR
 
 

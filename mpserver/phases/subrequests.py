@@ -55,6 +55,7 @@ class PageLink:
     __slots__ = (
         "_outer",
         "_write",
+        "agent",
         "fd",
         "input",
         "keep_alive",
@@ -67,7 +68,7 @@ class PageLink:
 
     def __init__(self, outer: Link, write: Write) -> None:
         self._outer, self._write = outer, write
-        self.fd, self.timeout, self.tls = outer.fd, outer.timeout, outer.tls
+        self.fd, self.timeout, self.tls, self.agent = outer.fd, outer.timeout, outer.tls, outer.agent
         self.input: Input | None = None
         self.sock = None
         self.keep_alive, self.requests_left, self.keep_alive_timeout = False, -1, 0.0
@@ -282,7 +283,7 @@ class SubRequests:
             depth, outer = depth + 1, outer.mp_main
         if depth >= DEPTH:
             text = f"Request exceeded the limit of {DEPTH} subrequest nesting levels: {uri}"
-            req.mp_log.log(ERROR, text, client=req.connection.client_addr, number=125)
+            req.mp_log.log(ERROR, text, about=req, number=125)
             return constants.HTTP_INTERNAL_SERVER_ERROR
         path, question, query = uri.partition("?")
         if not path.startswith("/"):
@@ -308,7 +309,7 @@ class SubRequests:
         try:
             located = ways.follow(sub, host, path, anew=False)
         except ConfigError as error:
-            req.mp_log.log(ERROR, str(error), client=req.connection.client_addr)
+            req.mp_log.log(ERROR, str(error), about=req)
             return error.status
         if isinstance(located, int):
             return located

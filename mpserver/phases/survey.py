@@ -9,7 +9,7 @@ from mpserver.config.configuration import Configuration
 from mpserver.config.finished import PIECES, Finished
 from mpserver.config.server import Server
 from mpserver.config.settings import Conf
-from mpserver.modules import core, python, wsgi
+from mpserver.modules import core, python, remoteip, wsgi
 from mpserver.modules.all import TABLE, registry
 from mpserver.modules.hook_table import HookTable
 from mpserver.modules.wsgi import BETWEEN
@@ -56,6 +56,7 @@ def finish(configuration: Configuration, encryption: Encryption | None = None) -
         ),
         facts.HAS_ENVIRONMENTS: bool(own),
         facts.HAS_TLS: encryption is not None and bool(encryption.profiles),
+        facts.HAS_PROXY_PROTOCOL: any(remoteip.reads_proxy_protocol(server.conf) for server in servers),
         facts.FOLDERS: _lifetimes(configuration, keys),
         facts.STARTED: tuple(
             tuple(identify(its.place.name, its.place.kind, its.place.environment))

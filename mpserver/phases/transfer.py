@@ -131,7 +131,7 @@ def _packed(req: Request, shared: bool) -> Packed:
             own[name] = pickle.dumps(value)
         except Exception as error:  # pickling runs an application's code
             text = f"req.{name} does not go along to the interpreter that the request goes on in: {error}"
-            req.mp_log.log(constants.APLOG_WARNING, text, client=req.connection.client_addr)
+            req.mp_log.log(constants.APLOG_WARNING, text, about=req)
     place = None
     if req.mp_located is not None:
         resource = req.mp_located.resource
@@ -189,7 +189,7 @@ def restore(req: Request, packed: Packed, after: Request | None) -> None:
             value = pickle.loads(pickled)
         except Exception as error:  # a class that this interpreter can't import
             text = f"req.{name} did not come along from the interpreter that the request began in: {error}"
-            req.mp_log.log(constants.APLOG_WARNING, text, client=req.connection.client_addr)
+            req.mp_log.log(constants.APLOG_WARNING, text, about=req)
             continue
         setattr(req, name, value)
     if after is not None:

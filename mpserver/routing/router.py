@@ -80,11 +80,15 @@ class Router(Refusals):
         if facts.has_tls(start.configuration):
             self._arrive = starter(greeting.speaks_tls, self._greet_new, self._arrive)
             self._begin = starter(greeting.speaks_tls, self._greet, self._begin)
+        has_proxies = facts.has_proxy_protocol(start.configuration)
+        if has_proxies:
+            self._await_proxies()
         self.connections: set[Connection] = set()
         self.pool = Pool(start, self.loop, self.log, self, its)
         self.replacement = Replacement(self.pool, start, self.loop, self.log, self.leave)
         self.accepting = Accepting(start, self.loop, self.log, self)
-        grants = not (start.one_process or mpm.is_threaded(start.configuration) or has_connection_handlers)
+        keeps = has_connection_handlers or has_proxies
+        grants = not (start.one_process or mpm.is_threaded(start.configuration) or keeps)
         self._leases = ListenerLeases(self.accepting, grants)
         self._siblings = Siblings(start)
         #: Who gets the connections when it leaves.
@@ -110,15 +114,24 @@ class Router(Refusals):
             interpreter_id = self._choose(connection, head)
         except ConfigError as error:
             connection.host.log.log(levels.ALERT, str(error), client=connection.client)
-            self.refuse(connection, unusable(error, head.line))
+            self.refuse(connection, unusable(error, head.line).about(head))
             return
         held_back = self.pool.held_back
         if held_back and (wait := self.pool.wait(interpreter_id)) > 0:
-            self.refuse(connection, _unavailable(interpreter_id.name, held_back[interpreter_id][1], wait, head.line))
+            unavailable = _unavailable(interpreter_id.name, held_back[interpreter_id][1], wait, head.line)
+            self.refuse(connection, unavailable.about(head))
             return
-        if connection.origin:
+        if connection.is_relayed:
             self._homes[connection.host] = interpreter_id
         self._hand_over(interpreter_id, connection)
+
+    def _await_proxies(self) -> None:
+        """Let connections of some servers begin with what a proxy says of them."""
+        from mpserver.serving.proxied import Introduction, is_proxied  # (few have any)
+
+        begin = self._begin
+        self._arrive = starter(is_proxied, lambda connection: Introduction(connection, begin).arrive(), self._arrive)
+        self._begin = starter(is_proxied, lambda connection: Introduction(connection, begin).start(), begin)
 
     def _greet(self, connection: Connection) -> None:
         """A connection begins with TLS: look which host the client wants."""
@@ -302,7 +315,7 @@ class Router(Refusals):
         head = parse_head(message.data, connection.default.limits, None) if message.data else None
         if head is not None:
             connection.choose_host(head)
-        self.refuse(connection, error)
+        self.refuse(connection, error.about(head))
 
     def gone(self, interp: InterpreterHandle) -> None:
         """An interpreter is gone."""

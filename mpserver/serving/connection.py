@@ -16,11 +16,11 @@ from mpserver.api.connection import Address
 from mpserver.api.connection import Connection as ConnectionObject
 from mpserver.api.constants import AP_CONN_UNKNOWN
 from mpserver.api.input import Input
-from mpserver.errors import RequestError
+from mpserver.errors import ClientLeft, RequestError
 from mpserver.http1.body import Body, make_body
 from mpserver.http1.head import Head, HeadReader, parse_head
 from mpserver.serving.after_request import LINGER_BYTES, AfterRequest
-from mpserver.serving.slow_reading import SlowReading
+from mpserver.serving.slow_reading import SlowReading, first_line
 from mpserver.serving.states import AWAITING, GONE, LINGERING, READING, SENDING, SKIPPING, WAITING
 from mpserver.serving.stream import send_file
 from mpserver.system.loop import READ, WRITE
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from mpserver.serving.owner import Owner
     from mpserver.tls.channel import Channel
 
+#: What the origin begins with of a client's own connection of which a proxy has told.
+PROXIED = b"PROXY "
+
 #: A body up to so many bytes is read before the request meets its handler.
 EARLY_BODY = 65536
 
@@ -40,8 +43,8 @@ class Connection(AfterRequest):
     """A client's connection; implements `mpserver.api.stream.Link` for its requests."""
 
     __slots__ = (
-        "accepted", "ahead", "channel", "client", "default", "head", "host", "local", "luggage", "number", "origin",
-        "passed", "reader", "requests_left", "served", "transferred", "want",
+        "accepted", "agent", "ahead", "channel", "client", "default", "head", "host", "local", "luggage", "number",
+        "origin", "passed", "reader", "requests_left", "served", "transferred", "want",
     )  # fmt: skip
 
     def __init__(
@@ -64,8 +67,10 @@ class Connection(AfterRequest):
         self.tls = None
         #: What encrypts it, in place of its socket; None: nothing does here.
         self.channel: Channel | None = None
-        #: See `come_from`.
+        #: See `come_from` and `be_for`.
         self.origin = b""
+        #: The client's address by the word of a proxy (PROXY protocol); None: none has said any.
+        self.agent: Address | None = None
         self.number = number
         self.served = served
         #: When it was accepted, seconds since the epoch; 0: nobody told.
@@ -127,15 +132,31 @@ class Connection(AfterRequest):
     def come_from(self, origin: bytes) -> None:
         """It is one end of a socket pair: at the other is an interpreter that speaks TLS with the client.
 
-        :param origin: what that one tells of the client, see `mpserver.tls.session.pack_origin`.
+        Or it is the client's own, of which a proxy has told.
+
+        :param origin: what that one tells of the client, see `mpserver.tls.session.pack_origin`; or see `be_for`.
         """
+        if origin.startswith(PROXIED):
+            ip, _, port = origin.removeprefix(PROXIED).decode().rpartition(" ")
+            self.be_for((ip, int(port)))
+            return
         from mpserver.tls.session import unpack_origin
 
         self.origin = origin
-        self.client, self.local, self.tls = unpack_origin(origin)
+        self.client, self.local, self.tls, self.agent = unpack_origin(origin)
         self.host = self.default = default = self.owner.host_of(self.local, None)
         self.timeout, self.keep_alive_timeout = default.timeout, default.keep_alive_timeout
         self.deadline = self.owner.loop.now + default.head_timeout
+
+    def be_for(self, agent: Address) -> None:
+        """A proxy has said whose connection it is."""
+        self.agent = agent
+        self.origin = PROXIED + f"{agent[0]} {agent[1]}".encode()
+
+    @property
+    def is_relayed(self) -> bool:
+        """Whether another interpreter speaks TLS for it."""
+        return bool(self.origin) and not self.origin.startswith(PROXIED)
 
     def untrack(self) -> None:
         """From now on nobody else could go on with it: what encrypts it is here (a process' worker looks at that)."""
@@ -171,7 +192,7 @@ class Connection(AfterRequest):
                 return
             data = self.sock.recv(65536)
             if not data:
-                self.close()
+                self._left()
                 return
             if state == WAITING:
                 self.state = READING
@@ -184,16 +205,31 @@ class Connection(AfterRequest):
         except BlockingIOError:
             return
         except ConnectionError:
-            self.close()
+            self._left()
         except Exception as error:
             self.owner.broken(self, error)
+
+    def _left(self) -> None:
+        """The client is gone: what it has asked for before all of it was here is told in the logs, as in httpd."""
+        self._give_up_head()
+        line, whole = first_line(self.buffer, self.default.limits.line)
+        if self.state != READING or not whole:
+            self.close()
+            return
+        error = ClientLeft(400, "the client left before the end of its request", line)
+        self.owner.refuse(self, error.about(self.head))
+
+    def _give_up_head(self) -> None:
+        """Nothing more of its head is read."""
+        if self.reader is not None:
+            self.buffer, self.reader = bytes(self.reader.buffer), None
 
     def _read_on(self, reader: HeadReader, data: bytes) -> None:
         """A head that comes in pieces."""
         try:
             head = reader.feed(data)
         except RequestError as error:
-            self.reader = None
+            self._give_up_head()
             self.owner.refuse(self, error)
             return
         if head is not None:
@@ -240,7 +276,7 @@ class Connection(AfterRequest):
                         default.recent = head
                     self.choose_host(head)
                     if self.tls is not None and (refusal := self.tls.refusal(self.host, head.host)):
-                        self.owner.refuse(self, refusal)
+                        self.owner.refuse(self, refusal.about(head))
                         return
                 self.previous = head
                 if head.length:
@@ -370,8 +406,10 @@ class Connection(AfterRequest):
             if self.state != WAITING or self.deadline > now:
                 return
         if self.state == READING and (self.buffer or self.reader):
-            self.reader = None
-            self.owner.refuse(self, RequestError(408, "the client did not send the whole request in time"))
+            self._give_up_head()
+            line, _ = first_line(self.buffer, self.default.limits.line)
+            late = RequestError(408, "the client did not send the whole request in time", line)
+            self.owner.refuse(self, late.about(self.head))
             return
         self.close()
 

@@ -276,4 +276,4 @@ def _origin(connection: Connection) -> bytes:
         return connection.origin
     from mpserver.tls.session import pack_origin  # (those that speak TLS have it already)
 
-    return pack_origin(connection.client, connection.local, connection.tls)
+    return pack_origin(connection.client, connection.local, connection.tls, connection.agent)

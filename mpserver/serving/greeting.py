@@ -22,7 +22,7 @@ PLAIN = (
 
 def speaks_tls(connection: Connection) -> bool:
     """Whether a connection has to begin with TLS: it is a client's own, it is new, and its server has TLS on."""
-    return connection.default.tls is not None and not connection.served and not connection.origin
+    return connection.default.tls is not None and not connection.served and not connection.is_relayed
 
 
 class Greeting:

@@ -47,7 +47,7 @@ class Refusals:
 
     def refuse(self, connection: Connection, error: RequestError) -> None:
         """Answer a request that can't be served as it came, then close."""
-        self.pipeline.refuse(connection, connection.host, error, time.time())
+        self.pipeline.refuse(connection, connection.host, error, time.time(), len(connection.buffer))
         connection.buffer = b""
         connection.keep_alive = False
         connection.done()

@@ -149,7 +149,7 @@ class Requests(Refusals):
         try:
             body = connection.take_request(head, limit)
         except RequestError as error:
-            self.refuse(connection, error)
+            self.refuse(connection, error.about(head))
             self.ended()
             return None
         req = Request(connection, head, connection.host, self.pipeline.clock, now)
@@ -297,7 +297,7 @@ class Requests(Refusals):
     def _misconfigured(self, connection: Connection, head: Head, error: ConfigError) -> None:
         """A faulty .htaccess file fails the requests below it, with its place in the log."""
         connection.host.log.log(levels.ALERT, str(error), client=connection.client)
-        self.refuse(connection, unusable(error, head.line))
+        self.refuse(connection, unusable(error, head.line).about(head))
 
     def give_back(
         self, connection: Connection, kind: messages.Kind = messages.Kind.CONNECTION, state: bytes = b""
@@ -370,7 +370,7 @@ class Requests(Refusals):
             connection.number,
             connection.accepted,
             state,
-            origin=pack_origin(connection.client, connection.local, session),
+            origin=pack_origin(connection.client, connection.local, session, connection.agent),
             luggage=connection.pack(),
             rope=connection.rope,
         )

@@ -24,3 +24,9 @@ class SlowReading:
     def until(self) -> float:
         """When the rest has to be here, ``time.monotonic()``."""
         return self._begun + self.stage.lasts(self.received)
+
+
+def first_line(data: bytes, limit: int) -> tuple[str, bool]:
+    """What has come of a request's first line, up to a limit in bytes; and whether its end has come."""
+    line, end, _ = data.lstrip(b"\r\n").partition(b"\n")
+    return line[:limit].rstrip(b"\r").decode("latin-1"), bool(end)

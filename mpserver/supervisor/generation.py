@@ -30,7 +30,7 @@ class Generation:
         """``number`` counts from 1; the logs and listeners are open."""
         self.number, self.configuration, self.conf = number, configuration, conf
         self.logs, self.listeners = logs, listeners
-        self.error_log = ErrorLog(logs.fds[conf.error_log], conf.log_level, conf.log_levels)
+        self.error_log = ErrorLog(logs.fds[conf.error_log], conf.log_level, conf.log_levels, conf.error_style)
         self.keeper: ZygoteKeeper | None = None
         #: Watches the files of its certificates; None: it has none.
         self.renewal: Renewal | None = None

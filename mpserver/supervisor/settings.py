@@ -16,6 +16,7 @@ from mpserver.system.listeners import BACKLOG, Address
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from mpserver.api.error_log import Style
     from mpserver.config.configuration import Configuration
     from mpserver.config.server import Server
 
@@ -35,6 +36,7 @@ class ProcessSettings(NamedTuple):
     log_level: int
     log_levels: Mapping[str, int]
     log_targets: tuple[str, ...]
+    error_style: Style | None
     rules: SpareRules
     server_limit: int
     #: Seconds that a graceful stop waits; 0: for ever.
@@ -67,6 +69,7 @@ def process_settings(configuration: Configuration, euid: int | None = None) -> P
         log_level=error_log.DEFAULT_LEVEL if levels.level is None else levels.level,
         log_levels=levels.modules,
         log_targets=tuple(targets(configuration)),
+        error_style=core.error_style(conf, configuration.main.name or os.uname().nodename),
         rules=SpareRules(limits.start, limits.min_spare, limits.max_spare, limits.workers, limits.threads),
         server_limit=limits.server_limit,
         graceful_timeout=conf[mpm.GRACEFUL_SHUTDOWN_TIMEOUT],
@@ -100,7 +103,7 @@ def targets(configuration: Configuration) -> list[str]:
 
 def server_targets(server: Server) -> list[str]:
     """The targets of one server: its error log first."""
-    return [core.error_log(server.conf), *(log.target for log in server.conf[log_config.CUSTOM_LOGS])]
+    return [core.error_log(server.conf), *(log.target for log in log_config.logs(server.conf))]
 
 
 class AccountDecision(NamedTuple):

@@ -211,10 +211,13 @@ class Workers:
         generation = worker.generation
         account = generation.conf.account
         self._scoreboard.end_programs(worker.slot, os.geteuid() if account is None else account.uid)
+        cut = [] if worker.told is not None else self._scoreboard.running(worker.slot)
         crashed = status != 0 and (not os.WIFSIGNALED(status) or os.WTERMSIG(status) != worker.told)
         self.crashes += crashed
         self.history.wipe(worker.slot, crashed)
         worker.log_end(status)
+        for line, name in cut if status else ():  # (no access log has them: their virtual host is gone with the worker)
+            generation.error_log.log(error_log.ERROR, f"with it ended the request in interpreter '{name}': {line}")
         if not worker.ready and worker.told is None and not worker.trial:
             self._count_failure(generation)
         self._events.gone(worker)

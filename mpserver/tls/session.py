@@ -228,12 +228,12 @@ def _verified(spoken: Any) -> list[bytes]:
     return [der if isinstance(der, bytes) else der.public_bytes(2) for der in chain or ()]
 
 
-def pack_origin(client: Any, local: Any, session: Any) -> bytes:
+def pack_origin(client: Any, local: Any, session: Any, agent: Any = None) -> bytes:
     """Where a connection comes from whose TLS is spoken elsewhere, for `unpack_origin`."""
-    return plain_data.pack((client, local, session.pack()))
+    return plain_data.pack((client, local, session.pack(), agent))
 
 
-def unpack_origin(data: bytes) -> tuple[Any, Any, Told]:
-    """The client's address, ours, and what is known of the TLS."""
-    client, local, told = plain_data.unpack(data)
-    return client, local, Told(*told)
+def unpack_origin(data: bytes) -> tuple[Any, Any, Told, Any]:
+    """The client's address, ours, what is known of the TLS, and what a proxy has said of the client."""
+    client, local, told, agent = plain_data.unpack(data)
+    return client, local, Told(*told), agent

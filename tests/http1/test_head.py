@@ -455,7 +455,9 @@ def test_the_log_can_tell_what_was_wrong(line: bytes, reason: str) -> None:
 )
 def test_a_head_stands_in_for_one_that_was_refused(line: str, method: str, target: str) -> None:
     head = refused(line)
-    assert (head.method, head.target, head.path, head.line) == (method, target, target, line)
+    path, question, query = target.partition("?")
+    assert (head.method, head.target, head.line) == (method, target, line)
+    assert (head.path, head.query) == (path, query if question else None)
     assert (head.fields, head.block, head.host, head.length, head.keep_alive) == ((), b"", None, 0, False)
 
 

@@ -311,6 +311,8 @@ CONTEXTS = {
         "Protocols ProtocolsHonorOrder RequestReadTimeout SSIEndTag SSIStartTag TraceEnable ServerPath ServerRoot "
         "VirtualDocumentRoot VirtualDocumentRootIP VirtualScriptAlias VirtualScriptAliasIP CacheNegotiatedDocs "
         "SuexecUserGroup Timeout TransferLog TypesConfig UserDir "
+        "ErrorLogFormat RemoteIPHeader RemoteIPInternalProxy RemoteIPInternalProxyList RemoteIPProxiesHeader "
+        "RemoteIPProxyProtocol RemoteIPProxyProtocolExceptions RemoteIPTrustedProxy RemoteIPTrustedProxyList "
     ),
     (Where.SERVER, Override.NONE): (
         "AuthDigestNcCheck AuthDigestShmemSize "
@@ -319,7 +321,7 @@ CONTEXTS = {
         "StartServers ThreadLimit ThreadsPerChild User PythonInterpMax PythonInterpPreloadTimeout "
         "PythonInterpRecycleLimit AsyncRequestWorkerFactor DefaultRuntimeDir ExtendedStatus LoadFile MaxMemFree "
         "ManagementListen SeeRequestTail "
-        "NameVirtualHost Suexec ThreadStackSize"
+        "NameVirtualHost Suexec ThreadStackSize BufferedLogs GlobalLog"
     ),
     (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
         "BalancerMember ProxyAddHeaders ProxyErrorOverride ProxyFCGIBackendType ProxyPass ProxyPassInterpolateEnv "
@@ -363,6 +365,7 @@ CONTEXTS = {
         "DirectoryCheckHandler DirectoryIndex DirectorySlash ExpiresActive ExpiresByType ExpiresDefault"
     ),
     (~Where(0), Override.ALL): (
+        "LogIOTrackTTFB "
         "DeflateInflateLimitRequestBody DeflateInflateRatioBurst DeflateInflateRatioLimit "
         "LimitRequestBody PythonAccessHandler PythonAuthenHandler PythonAuthzHandler PythonAutoReload "
         "PythonCleanupHandler PythonDebug PythonEnablePdb PythonFixupHandler PythonHandler PythonHandlerModule "

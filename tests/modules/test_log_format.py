@@ -59,7 +59,7 @@ class Request:
         self.parsed_uri: tuple[str | int | None, ...] = (None,) * 9
         vars(self).update(changed)
 
-    mp_path_info = mp_target = mp_prev = None
+    mp_path_info = mp_target = mp_prev = mp_agent = mp_agent_object = mp_first_byte = None
 
     @property
     def mp_table_in(self) -> Table:

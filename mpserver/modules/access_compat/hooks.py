@@ -34,7 +34,7 @@ def access_checker(planning: Planning) -> Step | None:
         if verdict(_among(req, access.allowed, method), _among(req, access.denied, method)):
             return constants.OK
         text = f"AH01797: client denied by server configuration: {req.mp_filename or req.mp_uri}"
-        req.mp_log.log(constants.APLOG_ERR, text, module="access_compat", client=req.connection.client_addr)
+        req.mp_log.log(constants.APLOG_ERR, text, module="access_compat", about=req)
         return constants.HTTP_FORBIDDEN
 
     return check

@@ -25,7 +25,7 @@ def any_handler(planning: Planning) -> Step:
         if target is not None:
             if not target.virtual and req.mp_stat is None:
                 text = f"File does not exist: {req.mp_filename}"
-                req.mp_log.log(INFO, text, module="actions", client=req.connection.client_addr, number=652)
+                req.mp_log.log(INFO, text, module="actions", about=req, number=652)
                 return constants.HTTP_NOT_FOUND
             path = target.path
             req.subprocess_env["HANDLER"] = name

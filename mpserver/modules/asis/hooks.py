@@ -52,5 +52,5 @@ def handler(req: Request) -> int:
 
 
 def _refused(req: Request, status: int, why: str) -> int:
-    req.mp_log.log(ERROR, f"{why}: {req.mp_filename}", module="asis", client=req.connection.client_addr)
+    req.mp_log.log(ERROR, f"{why}: {req.mp_filename}", module="asis", about=req)
     return status

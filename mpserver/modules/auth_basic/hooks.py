@@ -107,4 +107,4 @@ def fixups(planning: Planning) -> Step | None:
 
 
 def _tell(req: Request, text: str) -> None:
-    req.mp_log.log(constants.APLOG_ERR, text, module="auth_basic", client=req.connection.client_addr)
+    req.mp_log.log(constants.APLOG_ERR, text, module="auth_basic", about=req)

@@ -148,5 +148,5 @@ def _authorization(req: Request) -> str | None:
 
 
 def _refuse(req: Request, text: str, status: int = UNAUTHORIZED) -> int:
-    req.mp_log.log(constants.APLOG_ERR, text, module="auth_digest", client=req.connection.client_addr)
+    req.mp_log.log(constants.APLOG_ERR, text, module="auth_digest", about=req)
     return status

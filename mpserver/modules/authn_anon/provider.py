@@ -28,7 +28,7 @@ def basic(conf: Conf) -> Check:
             return Outcome.DENIED
         if log and req.mp_main is None and req.mp_prev is None:
             text = f"AH01672: Anonymous: Passwd <{password.decode('latin-1')}> Accepted"
-            req.mp_log.log(constants.APLOG_INFO, text, module="authn_anon", client=req.connection.client_addr)
+            req.mp_log.log(constants.APLOG_INFO, text, module="authn_anon", about=req)
         return Outcome.GRANTED
 
     return check

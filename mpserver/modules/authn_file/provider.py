@@ -59,4 +59,4 @@ def _users(req: Request, file: UserFile | None, *, in_realms: bool = False) -> d
 
 
 def _complain(req: Request, text: str) -> None:
-    req.mp_log.log(constants.APLOG_ERR, text, module="authn_file", client=req.connection.client_addr)
+    req.mp_log.log(constants.APLOG_ERR, text, module="authn_file", about=req)

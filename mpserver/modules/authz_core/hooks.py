@@ -101,4 +101,4 @@ def _decider(planning: Planning) -> Check:
 
 def _denied(req: Request, reason: str) -> None:
     text = f"{reason}: {req.mp_filename or req.mp_uri}"
-    req.mp_log.log(constants.APLOG_ERR, text, module="authz_core", client=req.connection.client_addr)
+    req.mp_log.log(constants.APLOG_ERR, text, module="authz_core", about=req)

@@ -36,7 +36,7 @@ def _group(planning: Planning, requirement: Requirement) -> Check:
             groups = file.get()
         except OSError as error:
             text = f"AH01665: Could not open group file: {file.path}: {error.strerror}"
-            req.mp_log.log(constants.APLOG_ERR, text, module="authz_groupfile", client=req.connection.client_addr)
+            req.mp_log.log(constants.APLOG_ERR, text, module="authz_groupfile", about=req)
             return False
         return any(name in groups and user in groups[name] for name in names)
 

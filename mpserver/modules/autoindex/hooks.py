@@ -46,7 +46,7 @@ def _refuse(req: Request, conf: Conf) -> int:
         f"Cannot serve directory {req.mp_filename}: No matching DirectoryIndex ({names}) found, and server-generated "
         "directory index forbidden by Options directive"
     )
-    req.mp_log.log(ERROR, text, module="autoindex", client=req.connection.client_addr, number=1276)
+    req.mp_log.log(ERROR, text, module="autoindex", about=req, number=1276)
     return constants.HTTP_FORBIDDEN
 
 
@@ -66,7 +66,7 @@ def serve(req: Request, conf: Conf) -> int:
         modified = os.stat(req.mp_filename or "/").st_mtime
     except OSError as error:
         text = f"Can't open directory for index: {req.mp_filename} ({error.strerror})"
-        req.mp_log.log(ERROR, text, module="autoindex", client=req.connection.client_addr, number=1275)
+        req.mp_log.log(ERROR, text, module="autoindex", about=req, number=1275)
         return constants.HTTP_FORBIDDEN
     found = entries.in_order(found, shown, asked)
     charset = conf[autoindex.CHARSET]

@@ -363,4 +363,4 @@ def _script(req: Request) -> str:
 
 def log_script(req: Request, level: int, text: str, number: int | None = None) -> None:
     """Log what happened with a script, in its request's host; ``number`` is httpd's of such messages."""
-    req.mp_log.log(level, text, module="cgi", client=req.connection.client_addr, number=number)
+    req.mp_log.log(level, text, module="cgi", about=req, number=number)

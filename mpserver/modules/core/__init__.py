@@ -9,13 +9,17 @@ from __future__ import annotations
 import os
 
 from mpserver.api.kept_body import Room
+from mpserver.api.syslog import is_syslog
 from mpserver.config.expression import Expression
 from mpserver.config.settings import Conf, Setting, append, update
 from mpserver.http1.ranges import LIMITS
 from mpserver.modules import paths
 from mpserver.modules.core.file_etag import FileETag
 from mpserver.modules.core.file_etag import merge as merge_etag
-from mpserver.typing import NamedTuple
+from mpserver.typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from mpserver.api.error_style import Lines
 
 
 class Listen(NamedTuple):
@@ -96,6 +100,8 @@ LONGEST_SPOOLED = 1 << 30
 ERROR_LOG = Setting("ErrorLog", "logs/error_log")
 #: The same as it was written.
 ERROR_FNAME = Setting("ErrorLog as written", "logs/error_log")
+#: By kind ("", connection, request): formats of lines of the error log; the last of the first kind counts.
+ERROR_LOG_FORMAT: Setting[dict[str, tuple[str, ...]]] = Setting("ErrorLogFormat", {}, update)
 #: Server and directory level; `log_level` gives the number in effect.
 LOG_LEVEL: Setting[LogLevels] = Setting("LogLevel", LogLevels(4, {}), _merge_levels)
 PID_FILE = Setting("PidFile", "logs/mpserver.pid")
@@ -153,6 +159,17 @@ def error_log(conf: Conf) -> str:
     """Where a server's errors go: an absolute path, ``|command`` or ``syslog...``."""
     target = conf[ERROR_LOG]
     return target if ERROR_LOG in conf else paths.absolute(conf[SERVER_ROOT], target)
+
+
+def error_style(conf: Conf, server_name: str) -> Lines | None:
+    """What the lines of a server's error log look like; None: as usual, and they go to a file or a program."""
+    formats = conf[ERROR_LOG_FORMAT]
+    target = error_log(conf)
+    if not any(formats.values()) and not is_syslog(target):
+        return None
+    from mpserver.api.error_style import Lines  # (few have another one)
+
+    return Lines(target, formats, server_name)
 
 
 def pid_file(conf: Conf) -> str:

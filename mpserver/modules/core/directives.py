@@ -25,8 +25,6 @@ from mpserver.modules.core import (
     CGI_PASS_AUTH,
     DOCUMENT_ROOT,
     ERROR_DOCUMENT,
-    ERROR_FNAME,
-    ERROR_LOG,
     FORCE_TYPE,
     HOSTNAME_LOOKUPS,
     KEEP_ALIVE,
@@ -54,6 +52,7 @@ from mpserver.modules.core import (
     Mutex,
     body_directives,
     limit_directives,
+    log_directives,
     options_directive,
     server_directives,
 )
@@ -176,16 +175,6 @@ def _error_document(call: Call) -> None:
     call.conf[ERROR_DOCUMENT] = {**call.conf.values.get(ERROR_DOCUMENT, {}), status: document}
 
 
-def _error_log(call: Call) -> None:
-    call.server[ERROR_FNAME] = target = values.filled(call, call.args[0])
-    if target.startswith("|"):
-        if not target.strip("|$ "):
-            raise ConfigError('ErrorLog: there is no command after the "|"')
-    elif target != "syslog" and not target.startswith("syslog:"):
-        target = values.path(call, target)
-    call.server[ERROR_LOG] = target
-
-
 def _default_type(call: Call) -> None:
     if call.args[0].lower() != "none":
         call.warn("Ignoring deprecated use of DefaultType: only None is left of it, use ForceType or AddType")
@@ -261,6 +250,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     *CORE_DIRECTIVES,
     *body_directives.DIRECTIVES,
     *limit_directives.DIRECTIVES,
+    *log_directives.DIRECTIVES,
     *options_directive.DIRECTIVES,
     *server_directives.DIRECTIVES,
     Directive(
@@ -358,7 +348,6 @@ DIRECTIVES: tuple[Directive, ...] = (
         Override.ALL,
         "the most bytes of a request's body, 0 for any number",
     ),
-    Directive("ErrorLog", Args.TAKE1, SERVER_VHOST, _error_log, help='a file, "|command" or syslog'),
     Directive("LogLevel", Args.ITERATE, NOT_HTACCESS, _log_level, help="a level, or module:level"),
     Directive(
         "ErrorDocument",

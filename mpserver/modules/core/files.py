@@ -306,5 +306,5 @@ def _refuse(req: Request, status: int, reason: str, level: int, number: int | No
     """Log why, and answer with a status."""
     log: Any = req.mp_log
     if log.enabled(level):
-        log.log(level, reason, client=req.connection.client_addr, number=number)
+        log.log(level, reason, about=req, number=number)
     return status

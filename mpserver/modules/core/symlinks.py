@@ -33,7 +33,7 @@ def step(server: Server, htaccess: HtaccessLookup) -> Callable[[Request], int]:
         if refused is None:
             return constants.OK
         text = f"Symbolic link not allowed or link target not accessible: {refused}"
-        req.mp_log.log(ERROR, text, client=req.connection.client_addr, number=37)
+        req.mp_log.log(ERROR, text, about=req, number=37)
         return constants.HTTP_FORBIDDEN
 
     return look

@@ -40,7 +40,7 @@ def applies(req: Request) -> bool:
     if effective(req.mp_plan.conf) & Option.INCLUDES:
         return True
     text = f"mod_include: Options +Includes (or IncludesNoExec) wasn't set, INCLUDES filter removed: {req.mp_uri}"
-    req.mp_log.log(WARN, text, module="include", client=req.connection.client_addr, number=1374)
+    req.mp_log.log(WARN, text, module="include", about=req, number=1374)
     return False
 
 
@@ -157,7 +157,7 @@ class ElementKind(guard.CodeKind):
         """See `CodeKind.failed`. :raises Fault: the page shows it."""
         req = argument.req
         prefix = f"{include.FILTER} {req.mp_filename}"
-        text = application_errors.tell(error, prefix, req.mp_log, req.connection.client_addr)
+        text = application_errors.tell(error, prefix, req.mp_log, req)
         if plan.debug and not argument.closed:
             argument.write(application_errors.page(prefix, text))
         raise ssi_page.Fault(f"the element python failed in {req.mp_filename}: {text[-1].strip()}")

@@ -139,7 +139,7 @@ class Document:
                 ERROR,
                 str(fault),
                 module="include",
-                client=self._req.connection.client_addr,
+                about=self._req,
                 number=fault.number,
             )
             self._show(to_bytes(self._error))

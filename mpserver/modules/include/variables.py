@@ -180,5 +180,4 @@ _MADE: Mapping[str, Callable[[Variables], str]] = {
 
 def log(req: Request, text: str, number: int | None = None, level: int = ERROR) -> None:
     """Log something of a page; its name is put behind."""
-    client = req.connection.client_addr
-    req.mp_log.log(level, f"{text} {req.mp_filename or req.mp_uri}", module="include", client=client, number=number)
+    req.mp_log.log(level, f"{text} {req.mp_filename or req.mp_uri}", module="include", about=req, number=number)

@@ -2,27 +2,60 @@
 
 from __future__ import annotations
 
-from mpserver.config.settings import Setting, update
+from mpserver.config.expression import Expression
+from mpserver.config.settings import Conf, Setting, append, update
 from mpserver.typing import NamedTuple
 
 #: The Common Log Format, which needs no LogFormat under this name.
 CLF = '%h %l %u %t "%r" %>s %b'
+
+#: What a format begins with whose lines are objects of JSON: ``json: name=item ...``.
+JSON_PREFIX = "json:"
+#: What the nickname ``json`` means where no LogFormat says otherwise.
+JSON = (
+    "json: time=%{%Y-%m-%dT%H:%M:%S%z}t host=%v client=%a user=%u method=%m path=%U query=%q protocol=%H status=%>s "
+    "bytes=%B microseconds=%D referer=%{Referer}i agent=%{User-Agent}i id=%L"
+)
+
+#: The nicknames that need no LogFormat.
+BUILT_IN = {"CLF": CLF, "json": JSON}
 
 
 class CustomLog(NamedTuple):
     """One CustomLog.
 
     ``target``: an absolute path or ``|command``; ``format``: a nickname or a format, "" the default;
-    ``env``: the variable on which it depends, None always; ``unless``: written if it isn't set.
+    ``env``: the variable on which it depends, None always; ``unless``: written if it isn't set. ``expression``:
+    written if that holds.
     """
 
     target: str
     format: str
     env: str | None = None
     unless: bool = False
+    expression: Expression | None = None
 
 
 #: By nickname, which is matched as it is written; "" is what LogFormat without nickname sets for TransferLog.
-LOG_FORMATS: Setting[dict[str, str]] = Setting("LogFormat", {"CLF": CLF}, update)
+LOG_FORMATS: Setting[dict[str, str]] = Setting("LogFormat", BUILT_IN, update)
 #: A virtual host with logs of its own does not write those of the main server.
 CUSTOM_LOGS: Setting[tuple[CustomLog, ...]] = Setting("CustomLog", ())
+#: The logs that all hosts write, whatever they have of their own.
+GLOBAL_LOGS: Setting[tuple[CustomLog, ...]] = Setting("GlobalLog", (), append)
+
+
+class UsedNickname(NamedTuple):
+    """A word without items in place of a format: a nickname, most likely; and where it stands."""
+
+    name: str
+    directive: str
+    file: str
+    line: int
+
+
+USED_NICKNAMES: Setting[tuple[UsedNickname, ...]] = Setting("nicknames that are used", (), append, travels=False)
+
+
+def logs(conf: Conf) -> tuple[CustomLog, ...]:
+    """The access logs of a server."""
+    return conf[CUSTOM_LOGS] + conf[GLOBAL_LOGS]

@@ -5,7 +5,8 @@
     redirected requests; %r, %s, %D, %T and %U mean the first without it, the others the last)
 
 What comes from clients is escaped so that no line can be forged: controls, quotes, backslashes and all
-beyond ASCII as in a C string.
+beyond ASCII as in a C string. A format ``json: name=item ...`` makes objects of JSON instead
+(`mpserver.modules.log_config.json_lines`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import re
 from collections.abc import Callable
 
 from mpserver.errors import ConfigError
+from mpserver.modules.log_config import JSON_PREFIX
 from mpserver.modules.log_config.items import LETTERS
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -40,9 +42,14 @@ def compile_format(text: str) -> Callable[[Any], str]:
 
     :raises ConfigError: with httpd's words, for an unknown letter or an unfinished item.
     """
+    if text.startswith(JSON_PREFIX):
+        from mpserver.modules.log_config import json_lines  # (few logs are)
+
+        names, items = fields(text)
+        encode = json_lines.encoder(names)
+        return lambda req: encode(_values(req, items))
     template, items = parse_format(text)
     getters = tuple(item.get for item in items)
-    firsts = tuple(item.first for item in items)
     if not getters:
         literal = template % ()
         return lambda _req: literal
@@ -50,15 +57,54 @@ def compile_format(text: str) -> Callable[[Any], str]:
     def line(req: Any) -> str:
         if req.prev is None and req.next is None:
             return template % tuple(["-" if (value := get(req)) is None else value for get in getters])
-        first = last = req
-        while first.prev is not None:
-            first = first.prev
-        while last.next is not None:
-            last = last.next
-        found = [get(first if of_first else last) for get, of_first in zip(getters, firsts, strict=True)]
-        return template % tuple(["-" if value is None else value for value in found])
+        return template % tuple(["-" if value is None else value for value in _values(req, items)])
 
     return line
+
+
+def _values(req: Any, items: list[Item]) -> list[str | int | None]:
+    """The items of a request, each of the first or the last of those that it was redirected from or to."""
+    first = last = req
+    while first.prev is not None:
+        first = first.prev
+    while last.next is not None:
+        last = last.next
+    return [item.get(first if item.first else last) for item in items]
+
+
+def check_format(text: str) -> None:
+    """Look whether a format can be compiled. :raises ConfigError: it can't, see `compile_format`."""
+    if text.startswith(JSON_PREFIX):
+        fields(text)
+    else:
+        parse_format(text)
+
+
+def fields(text: str) -> tuple[list[str], list[Item]]:
+    """The names and items of a format for JSON: ``json: name=item ...``, separated by blanks.
+
+    :raises ConfigError: there is none, a name is there twice, or what follows a name is not one item.
+    """
+    names: list[str] = []
+    items: list[Item] = []
+    rest = text.removeprefix(JSON_PREFIX).strip()
+    while rest:
+        name, equals, after = rest.partition("=")
+        match = _ITEM.match(after)
+        if not equals or not name or any(c.isspace() for c in name) or match is None or not match["letter"]:
+            raise ConfigError(f"LogFormat {JSON_PREFIX} {rest!r} must begin with a name and an item, as in status=%>s")
+        if name in names:
+            raise ConfigError(f"LogFormat {JSON_PREFIX} there are two fields {name!r}: give each a name of its own")
+        if after[match.end() : match.end() + 1].strip():
+            raise ConfigError(f"LogFormat {JSON_PREFIX} there must be a blank after {name}={match[0]}")
+        names.append(name)
+        items += parse_format(match[0])[1]
+        rest = after[match.end() :].strip()
+    if not names:
+        raise ConfigError(f"LogFormat {JSON_PREFIX} names no fields: write them as in {JSON_PREFIX} status=%>s path=%U")
+    if len(names) != len(items):
+        raise ConfigError(f"LogFormat {JSON_PREFIX} %% is no item of a request")
+    return names, items
 
 
 def parse_format(text: str) -> tuple[str, list[Item]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mpserver.config.expression import Expression
 from mpserver.config.server import Server
 from mpserver.config.settings import Conf
-from mpserver.modules.log_config import CLF, CUSTOM_LOGS, LOG_FORMATS
+from mpserver.modules.log_config import BUILT_IN, CLF, LOG_FORMATS, logs
 from mpserver.modules.log_config.format import compile_format
 from mpserver.modules.open_logs import OpenLog
 from mpserver.typing import Any, NamedTuple
@@ -22,11 +23,19 @@ class AccessLog(NamedTuple):
 
     target: str
     line: Callable[[Any], str]
-    env: str | None
-    unless: bool
+    #: The variable on which it depends; None: nothing does, or an expression.
+    env: str | None = None
+    unless: bool = False
+    expression: Expression | None = None
+    #: Whether not every request is logged.
+    is_conditional: bool = False
 
     def wants(self, req: Any) -> bool:
         """Whether its condition lets the request be logged."""
+        if self.expression is not None:
+            from mpserver.modules import expressions  # (few logs have one)
+
+            return expressions.holds(self.expression, expressions.RequestFacts(req))
         return self.env is None or (self.env in req.subprocess_env) is not self.unless
 
 
@@ -35,8 +44,15 @@ def access_logs(conf: Conf) -> tuple[AccessLog, ...]:
 
     A name that is no nickname is a format itself, as in httpd.
     """
-    formats = {"CLF": CLF, "": CLF, **conf[LOG_FORMATS]}
+    formats = BUILT_IN | {"": CLF} | conf[LOG_FORMATS]
     return tuple(
-        AccessLog(log.target, compile_format(formats.get(log.format, log.format)), log.env, log.unless)
-        for log in conf[CUSTOM_LOGS]
+        AccessLog(
+            log.target,
+            compile_format(formats.get(log.format, log.format)),
+            log.env,
+            log.unless,
+            log.expression,
+            log.env is not None or log.expression is not None,
+        )
+        for log in logs(conf)
     )

@@ -29,6 +29,10 @@ class Logged(Protocol):
     #: The number of this request on its connection, from 1.
     mp_keepalives: int
     mp_log_id: str | None
+    mp_first_byte: float | None
+    #: The user agent, where a proxy has told who that is, and what has looked its name up.
+    mp_agent: tuple[str, int] | None
+    mp_agent_object: Connection | None
     mp_head: Head
     #: The path, bytes that are not UTF-8 as surrogate escapes; the query, raw.
     mp_uri: str
@@ -208,7 +212,8 @@ def _host(argument: str) -> Getter:
     address = _client(argument)
 
     def get(req: Logged) -> str | int | None:
-        name = req.connection.remote_host
+        agent = req.mp_agent_object if argument != "c" and req.mp_agent is not None else req.connection
+        name = None if agent is None else agent.remote_host
         return escape(name) if name else address(req)
 
     return get
@@ -341,7 +346,7 @@ def _cookie(argument: str) -> Getter:
 
 
 def _trailer(attribute: str) -> Maker:
-    """%^ti and %^to: trailers, where the request has them."""
+    """%^ti and %^to: trailers, where the request has them; responses have none."""
 
     def make(argument: str) -> Getter:
         return lambda req: _escape_or_none(_multiple(getattr(req, attribute, None), argument))
@@ -349,12 +354,18 @@ def _trailer(attribute: str) -> Maker:
     return make
 
 
-def _line(req: Logged) -> str:
-    return escape(req.mp_head.line)
+def _first_byte(req: Logged) -> int | None:
+    """%^FB: the microseconds until the first byte of the response, where LogIOTrackTTFB is on."""
+    first = req.mp_first_byte
+    return None if first is None else int((first - req.request_time) * 1_000_000)
 
 
-def _path(req: Logged) -> str:
-    return escape(encoded(req.mp_uri))
+def _line(req: Logged) -> str | None:
+    return escape(req.mp_head.line) or None
+
+
+def _path(req: Logged) -> str | None:
+    return escape(encoded(req.mp_uri)) or None
 
 
 def _virtual_host(req: Logged) -> str:
@@ -393,7 +404,7 @@ LETTERS: dict[str, Letter] = {
     "I": Letter(_plain(lambda req: req.mp_bytes_in)),
     "k": Letter(_plain(lambda req: max(req.mp_keepalives - 1, 0))),
     "l": Letter(_plain(lambda _req: None)),  # (nobody asks clients by RFC 1413)
-    "L": Letter(_plain(lambda req: req.mp_log_id)),
+    "L": Letter(_plain(lambda req: req.mp_log_id), True),
     "m": Letter(_plain(lambda req: escape(req.method))),
     "n": Letter(_note),
     "o": Letter(_header_out),
@@ -413,6 +424,7 @@ LETTERS: dict[str, Letter] = {
     "V": Letter(_plain(_server_name)),
     "x": Letter(_tls),
     "X": Letter(_plain(lambda req: req.mp_connection_state)),
+    "^FB": Letter(_plain(_first_byte)),
     "^ti": Letter(_trailer("mp_trailers_in")),
     "^to": Letter(_trailer("mp_trailers_out")),
 }

@@ -165,7 +165,7 @@ def _send_body(req: Request, variants: Sequence[Variant], best: Variant) -> int:
 
 
 def _failed(req: Request, text: str, status: int) -> int:
-    req.mp_log.log(ERROR, text, module="negotiation", client=req.connection.client_addr)
+    req.mp_log.log(ERROR, text, module="negotiation", about=req)
     return status
 
 

@@ -122,7 +122,7 @@ class FcgiExchange(Exchange):
     def _tell(self, lines: list[bytes]) -> None:
         for line in lines:
             text = f"Got error '{line.decode('utf-8', 'backslashreplace')}'"
-            self.req.mp_log.log(ERROR, text, module="proxy_fcgi", client=self.req.connection.client_addr, number=1071)
+            self.req.mp_log.log(ERROR, text, module="proxy_fcgi", about=self.req, number=1071)
 
     def _take_output(self, data: bytes) -> None:
         if self._head is None:

@@ -272,4 +272,4 @@ def parameters_of(req: Request, url: str) -> Mapping[str, Parameter]:
 
 
 def _log(req: Request, text: str) -> None:
-    req.mp_log.log(ERROR, text, module="proxy", client=req.connection.client_addr)
+    req.mp_log.log(ERROR, text, module="proxy", about=req)

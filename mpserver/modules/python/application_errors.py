@@ -10,7 +10,7 @@ from mpserver.errors import MustMove
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mpserver.api.error_log import ErrorLog
+    from mpserver.api.error_log import About, ErrorLog
     from mpserver.api.request import Request
 
 #: What CPython and the makers of extension modules say where isolated subinterpreters are refused.
@@ -44,9 +44,7 @@ def refusing(error: BaseException) -> str | None:
     return None
 
 
-def tell(
-    error: BaseException, prefix: str, log: ErrorLog, client: tuple[str, int], repeated: bool = False
-) -> list[str]:
+def tell(error: BaseException, prefix: str, log: ErrorLog, about: About, repeated: bool = False) -> list[str]:
     """Write an uncaught error to a log, line by line, each with a prefix.
 
     :param repeated: it was told before, and nothing has changed since: one line is enough.
@@ -54,7 +52,7 @@ def tell(
     """
     text = describe(error)
     for part in [f"{text[-1].rstrip()} (as before: the file has not changed)"] if repeated else text:
-        log.log(constants.APLOG_ERR, f"{prefix}: {part.rstrip()}", module="python", client=client)
+        log.log(constants.APLOG_ERR, f"{prefix}: {part.rstrip()}", module="python", about=about)
     return text
 
 

@@ -58,7 +58,7 @@ class ConnectionHandlerKind(guard.CodeKind):
     def left(self, code: guard.Code, argument: ProtocolConnection, gone: ClientGone) -> int:
         """See `CodeKind.left`; nothing is wrong with the handler."""
         text = f"ConnectionHandler {code.entry.handler}: {gone}"
-        argument.mp_log.log(constants.APLOG_INFO, text, module="python", client=argument.client_addr)
+        argument.mp_log.log(constants.APLOG_INFO, text, module="python", about=argument)
         return constants.HTTP_INTERNAL_SERVER_ERROR
 
     def failed(
@@ -66,7 +66,7 @@ class ConnectionHandlerKind(guard.CodeKind):
     ) -> int:
         """See `CodeKind.failed`."""
         prefix = f"ConnectionHandler {code.entry.handler}"
-        application_errors.tell(error, prefix, argument.mp_log, argument.client_addr)
+        application_errors.tell(error, prefix, argument.mp_log, argument)
         return constants.HTTP_INTERNAL_SERVER_ERROR
 
 

@@ -71,14 +71,14 @@ class PhaseHandlerKind(guard.CodeKind):
     def left(self, code: Handler, argument: Request, gone: ClientGone) -> int:
         """See `CodeKind.left`; nobody is there to be answered, and nothing is wrong with the handler."""
         text = f"{code.phase} {code.entry.handler}: {gone}"
-        argument.mp_log.log(constants.APLOG_INFO, text, module="python", client=argument.connection.client_addr)
+        argument.mp_log.log(constants.APLOG_INFO, text, module="python", about=argument)
         return SERVER_ERROR
 
     def failed(self, code: Handler, plan: RequestPlan, argument: Request, error: BaseException, repeated: bool) -> int:
         """See `CodeKind.failed`; with PythonDebug the client sees the traceback (manual 5.4.2)."""
         req = argument
         prefix = f"{code.phase} {code.entry.handler}"
-        text = application_errors.tell(error, prefix, req.mp_log, req.connection.client_addr, repeated)
+        text = application_errors.tell(error, prefix, req.mp_log, req, repeated)
         req.mp_failure = f"{prefix}: {text[-1].strip()}"
         if not plan.debug:
             return SERVER_ERROR

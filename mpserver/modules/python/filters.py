@@ -45,8 +45,7 @@ class FilterKind(guard.CodeKind):
         if not raised.args or type(raised.args[0]) is not int:
             kind = type(raised.args[0] if raised.args else None)
             text = f"Value raised with SERVER_RETURN is invalid. It is a {kind}, but it must be a tuple or an int."
-            client = argument.req.connection.client_addr
-            argument.req.mp_log.log(constants.APLOG_ERR, text, module="python", client=client)
+            argument.req.mp_log.log(constants.APLOG_ERR, text, module="python", about=argument.req)
         return constants.OK
 
     def checked(self, code: Handler, result: Any) -> int:
@@ -61,7 +60,7 @@ class FilterKind(guard.CodeKind):
             return self.returned(argument, error)
         req = argument.req
         prefix = f"{argument.name} {argument.handler}"
-        text = application_errors.tell(error, prefix, req.mp_log, req.connection.client_addr)
+        text = application_errors.tell(error, prefix, req.mp_log, req)
         argument.disable()
         if plan.debug and not argument.closed:
             application_errors.prepare_page(req)
@@ -176,9 +175,8 @@ class Missing(OutputFilter):
         """See `OutputFilter.take`."""
         close_files(parts)
         if not self.req.mp_finished:
-            client = self.req.connection.client_addr
             text = "python_filter: Could not find registered filter."
-            self.req.mp_log.log(constants.APLOG_ERR, text, module="python", client=client)
+            self.req.mp_log.log(constants.APLOG_ERR, text, module="python", about=self.req)
             install(self.req, page).sink.fail(constants.HTTP_INTERNAL_SERVER_ERROR)
 
 

@@ -81,7 +81,7 @@ def move_or_stay(req: Request | None, loader: Loader, error: BaseException, load
         f"{module} can't be used in this interpreter, and the request is not run again in a process, for {why}: "
         f"{req.the_request}; 'PythonInterpBackend process' spares it that"
     )
-    req.mp_log.log(constants.APLOG_ERR, text, module="python", client=req.connection.client_addr)
+    req.mp_log.log(constants.APLOG_ERR, text, module="python", about=req)
 
 
 def hindrance(req: Request, loading: bool = False) -> str:

@@ -104,7 +104,7 @@ def _forbidden(req: Request) -> int:
         "Options FollowSymLinks and SymLinksIfOwnerMatch are both off, so the RewriteRule directive is also forbidden "
         f"due to its similar ability to circumvent directory restrictions : {req.mp_filename}"
     )
-    req.mp_log.log(ERROR, text, module="rewrite", client=req.mp_link.connection().client_addr, number=670)
+    req.mp_log.log(ERROR, text, module="rewrite", about=req, number=670)
     return constants.HTTP_FORBIDDEN
 
 

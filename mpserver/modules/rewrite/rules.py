@@ -197,11 +197,11 @@ class Run:
         kind = "initial" if req.mp_main is None else "subreq"
         kind += "" if req.mp_prev is None else f"/redir#{req.mp_redirects}"
         text = f"[rid#{id(req):x}/{kind}] {where}{text}"
-        req.mp_log.log(TRACE + level, text, module="rewrite", client=req.mp_link.connection().client_addr)
+        req.mp_log.log(TRACE + level, text, module="rewrite", about=req)
 
     def complain(self, text: str) -> None:
         """A line of the error log."""
-        self.req.mp_log.log(ERROR, text, module="rewrite", client=self.req.mp_link.connection().client_addr)
+        self.req.mp_log.log(ERROR, text, module="rewrite", about=self.req)
 
 
 def apply(rules: tuple[Ready, ...], run: Run) -> bool:

@@ -89,7 +89,7 @@ def access_checker(planning: Planning) -> Step | None:
         if not why:
             return OK
         text = f"access to {req.mp_filename or req.mp_uri} failed, reason: {why}"
-        req.mp_log.log(constants.APLOG_ERR, text, module="ssl", client=req.connection.client_addr)
+        req.mp_log.log(constants.APLOG_ERR, text, module="ssl", about=req)
         if strict:  # (whoever lets clients in by their users alone has to look at it: Satisfy Any)
             req.notes[FORBIDDEN_NOTE] = "1"
         return FORBIDDEN
@@ -111,7 +111,7 @@ def check_user_id(planning: Planning) -> Step | None:
         claimed, password = credentials(req.headers_in.get("Authorization")) or ("", b"")
         if claimed.startswith("/") and password == FAKE_PASSWORD.encode():
             text = "the client gives the name of a certificate as its own (FakeBasicAuth)"
-            req.mp_log.log(constants.APLOG_ERR, text, module="ssl", client=req.connection.client_addr)
+            req.mp_log.log(constants.APLOG_ERR, text, module="ssl", about=req)
             return FORBIDDEN
         chain = tls.client_chain() if tls is not None else []
         if chain and req.mp_user is None:
@@ -138,7 +138,7 @@ def fixups(planning: Planning) -> Step | None:
             req.mp_user = value
         else:
             text = f"there is no user for the request: {name} has no value (SSLUserName)"
-            req.mp_log.log(constants.APLOG_WARNING, text, module="ssl", client=req.connection.client_addr)
+            req.mp_log.log(constants.APLOG_WARNING, text, module="ssl", about=req)
         return OK
 
     return set_user

@@ -142,5 +142,5 @@ def _misplaced(planning: Planning, place: placement.Place) -> tuple[int, str] | 
 
 def _refused(req: Request, status: int, why: str) -> int:
     text = f"{why}: {req.mp_filename or req.mp_uri}"
-    req.mp_log.log(constants.APLOG_ERR, text, module="wsgi", client=req.connection.client_addr)
+    req.mp_log.log(constants.APLOG_ERR, text, module="wsgi", about=req)
     return status
