@@ -19,6 +19,7 @@ from mpserver.api.input import Input
 from mpserver.errors import ClientLeft, RequestError
 from mpserver.http1.body import Body, make_body
 from mpserver.http1.head import Head, HeadReader, parse_head
+from mpserver.serving.addresses import address_of, name_of
 from mpserver.serving.after_request import LINGER_BYTES, AfterRequest
 from mpserver.serving.slow_reading import SlowReading, first_line
 from mpserver.serving.states import AWAITING, GONE, LINGERING, READING, SENDING, SKIPPING, WAITING
@@ -82,8 +83,8 @@ class Connection(AfterRequest):
         #: What applications have put on it elsewhere, until it is looked at (`mpserver.serving.luggage`).
         self.luggage = b""
         self.rope = -1
-        self.client = _address(peer) if peer is not None else _name(sock.getpeername)
-        self.local = _address(local) if local is not None else _name(sock.getsockname)
+        self.client = address_of(peer) if peer is not None else name_of(sock.getpeername)
+        self.local = address_of(local) if local is not None else name_of(sock.getsockname)
         self.buffer = data
         self.head: Head | None = None
         self.previous = None
@@ -436,17 +437,3 @@ def starter(concerns: Callable[[Connection], bool], begin: Starter, otherwise: S
             otherwise(connection)
 
     return start
-
-
-def _name(name: Callable[[], object]) -> Address:
-    try:
-        return _address(name())
-    except OSError:
-        return ("", 0)
-
-
-def _address(found: object) -> Address:
-    if not isinstance(found, tuple):
-        return ("", 0)
-    ip = found[0].removeprefix("::ffff:") if found[0].startswith("::ffff:") else found[0]
-    return (ip, found[1])
