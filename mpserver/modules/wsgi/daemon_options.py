@@ -142,8 +142,13 @@ def _locale(call: Call, value: str, _into: Given) -> None:
         )
 
 
-def _ignored(_call: Call, _value: str, _into: Given) -> None:
+def _ignored(name: str) -> Callable[[Call, str, Given], None]:
     """What the processes have, or need not: they are called by their interpreter's name, and have no sockets."""
+
+    def apply(_call: Call, _value: str, into: Given) -> None:
+        into.setdefault("ignored", []).append(name)
+
+    return apply
 
 
 OPTIONS: Mapping[str, Callable[[Call, str, Given], None]] = {
@@ -161,15 +166,15 @@ OPTIONS: Mapping[str, Callable[[Call, str, Given], None]] = {
     "memory-limit": _memory,
     "lang": _locale,
     "locale": _locale,
-    **dict.fromkeys(
-        (
+    **{
+        name: _ignored(name)
+        for name in (
             "display-name", "listen-backlog", "socket-user", "connect-timeout", "socket-timeout", "queue-timeout",
             "send-buffer-size", "receive-buffer-size", "header-buffer-size", "response-buffer-size",
             "response-socket-timeout", "graceful-timeout", "eviction-timeout", "shutdown-timeout", "deadlock-timeout",
             "startup-timeout", "python-eggs", "server-metrics", "stack-size",
-        ),
-        _ignored,
-    ),
+        )
+    },
 }  # fmt: skip
 
 #: Options that can't be had, with what to do instead.
@@ -195,6 +200,16 @@ def apply(call: Call, name: str, value: str, into: Given) -> None:
     if remedy is not None:
         raise ConfigError(f"{call.name} {name} can't be had: {remedy}")
     raise ConfigError(f"Invalid option to {call.name}: {name}: it may be one of {', '.join(OPTIONS)}")
+
+
+def tell_ignored(call: Call, given: Given) -> None:
+    """Tell what was said that has no effect."""
+    if "ignored" in given:
+        call.warn(
+            f"{call.name}: {', '.join(given['ignored'])} {'has' if len(given['ignored']) == 1 else 'have'} no effect: "
+            "processes are named after their interpreters, get requests without sockets of their own, and are ended "
+            "as GracefulShutdownTimeout and PythonRequestTimeout say"
+        )
 
 
 def tell_numbers(call: Call, processes: int, threads: int) -> None:

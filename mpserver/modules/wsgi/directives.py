@@ -154,6 +154,7 @@ def _daemon(call: Call) -> None:
         given.get("time_limit", 0.0),
     )
     values.set_in(call.server, DAEMONS, {name: made})
+    daemon_options.tell_ignored(call, given)
     daemon_options.tell_numbers(call, given.get("processes", 1), given.get("threads", 15))
 
 
