@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dbm.dumb
 import os
 import sys
@@ -303,8 +304,9 @@ def test_an_application_is_there_for_all_once_one_thread_has_loaded_it(
     def application(environ: Any, start_response: Any) -> list[bytes]:
         return [environ["n"]]
 
-    loaded = SimpleNamespace(module=SimpleNamespace(application=application))
-    plan = SimpleNamespace(loader=SimpleNamespace(load=lambda *_: loaded), python_path=None)
+    loaded = SimpleNamespace(module=SimpleNamespace(application=application), version=1)
+    loader = SimpleNamespace(load=lambda *_: loaded, in_turn=contextlib.nullcontext)
+    plan = SimpleNamespace(loader=loader, python_path=None)
     monkeypatch.setattr(wsgi, "WsgiExchange", lambda req: SimpleNamespace(
         start_response=None, send_all=req.given.extend, fail=lambda: None
     ))  # fmt: skip
