@@ -70,11 +70,10 @@ class Waiting:
     def _prolong(self, received: int) -> None:
         connection = self._connection
         slow = connection.slow
-        if slow is None:
-            connection.deadline = time.monotonic() + connection.timeout
-        else:
+        connection.deadline = time.monotonic() + connection.timeout  # (Timeout counts from each piece on)
+        if slow is not None:
             slow.received += received
-            connection.deadline = slow.until
+            connection.deadline = min(slow.until, connection.deadline)
 
     @property
     def events(self) -> int:
@@ -171,7 +170,8 @@ class Waiting:
             return
         self.on_event()  # (it may have come while others were served)
         if connection.pending is self and connection.state == AWAITING and connection.deadline <= now:
-            why = "RequestReadTimeout" if connection.slow is not None else "Timeout"
+            slow = connection.slow
+            why = "RequestReadTimeout" if slow is not None and slow.until <= now else "Timeout"
             self._fail(408, f"the client did not send the request's body in time ({why})")
 
     def dropped(self) -> None:

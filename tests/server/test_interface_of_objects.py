@@ -29,6 +29,7 @@ PythonPath "sys.path + ['${WWW}/app']"
     SetHandler mod_python
     PythonHandler app
     PythonOutputFilter app::turn TURN
+    RequestBodyStreaming On
 </Directory>
 <Directory "${WWW}/wsgi">
     SetHandler mod_python

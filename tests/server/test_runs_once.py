@@ -261,9 +261,10 @@ for one in PLACES:
 #: By path: what it has beside ``SetHandler mod_python``. Each has an interpreter of its own, if it names none.
 LOCATIONS: dict[str, tuple[str, ...]] = {
     **{
-        name: (f"PythonHandler app::{name}",)
-        for name in ("plain", "lazy", "reads", "waits", "fork", "forkcaught", "redirects", "cleans")
+        name: (f"PythonHandler app::{name}",) for name in ("plain", "lazy", "fork", "forkcaught", "redirects", "cleans")
     },
+    **{name: (f"PythonHandler app::{name}", "RequestBodyStreaming On") for name in ("reads", "waits")},
+    "kept": ("PythonHandler app::reads",),
     "begins": ("PythonHandler app::begins", "PythonInterpreter {}-redirects"),
     "two": ("PythonHandler app::first app::second",),
     "missing": ("PythonHandler app::missing", "ErrorDocument 404 /{}/gone"),
@@ -445,6 +446,9 @@ def test_a_body_goes_along_as_a_whole_or_the_request_stays(server: Server) -> No
     assert runs(server) == ["reads process"]
     assert server.request("PUT", "/a/waits", body=body).text == "300000", server.said()  # it had read nothing
     assert runs(server) == ["waits own", "waits process"]
+    # what was taken in before the handler ran is all there, whatever of it was read
+    assert server.request("PUT", "/a/kept", body=body).text == "300000", server.said()
+    assert runs(server) == ["reads own", "reads process"]
 
 
 @needs_own
