@@ -186,9 +186,8 @@ class Input:
         return not (self.broken or self.received or self._dropped) and self.waiting == self.count
 
     def framed(self) -> bytes:
-        """All of a body that was taken in, as it might have come from the client; nothing where its handler reads it."""
-        if self._kept is None:
-            return b""
+        """All of a body that was taken in, as it might have come from the client."""
+        assert self._kept is not None
         whole = self._kept.whole()
         if isinstance(self._decoder, LengthBody):
             return whole

@@ -46,11 +46,13 @@ class Waiting:
     """A request that waits for its body, or for its turn to read it; implements `Pending`."""
 
     __slots__ = (
-        "_bodies", "_connection", "_moved", "_queued", "_since", "_status", "_why", "req", "streams",
+        "_bodies", "_buffer", "_connection", "_moved", "_queued", "_since", "_status", "_why", "req", "streams",
     )  # fmt: skip
 
-    def __init__(self, bodies: Bodies, connection: Connection, req: Request, moved: bool) -> None:
+    def __init__(self, bodies: Bodies, connection: Connection, req: Request, buffer: bytes, moved: bool) -> None:
         self._bodies, self._connection, self.req, self._moved = bodies, connection, req, moved
+        #: What was read of the connection before the request was taken.
+        self._buffer = buffer
         self._since = time.monotonic()
         self.streams = self._queued = False
         #: The answer where the body did not come as it has to, 0: it did.
@@ -207,9 +209,11 @@ class Waiting:
             else:
                 interpreter.pipeline.resume(req)
         except Misplaced:
-            buffer = req.mp_head.raw
-            if not body.received:
-                buffer += body.framed() + connection.buffer
+            buffer = self._buffer
+            if body.was_kept:
+                buffer = req.mp_head.raw
+                if not body.received:
+                    buffer += body.framed() + connection.buffer
             interpreter.move(connection, req, buffer, b"")
             return
         except Moves as move:
@@ -320,14 +324,15 @@ class Bodies:
         self.interpreter = interpreter
         self.streams = Streams(self, board, threads)
 
-    def wait(self, connection: Connection, req: Request, moved: bool = False) -> None:
+    def wait(self, connection: Connection, req: Request, buffer: bytes, moved: bool = False) -> None:
         """A request has come to its content, and its body has not all come; where requests are served.
 
+        :param buffer: what was read of the connection before the request was taken.
         :param moved: it began in another interpreter.
         """
         body, plan = connection.input, plan_of(req)
         assert body is not None
-        waiting = Waiting(self, connection, req, moved)
+        waiting = Waiting(self, connection, req, buffer, moved)
         handler = req.mp_handler or ""
         if req.mp_locks is not None:  # (nobody may wait for a session's lock while its holder needs the loop)
             waiting.run()

@@ -64,11 +64,13 @@ class GoingOn:
             self.send_on(connection, req, buffer, move)
             return
         except Awaits:
-            interpreter.bodies.wait(connection, req, True)
+            pass
+        else:
+            self.tell(connection, req)
+            interpreter.ended(req)
+            connection.done()
             return
-        self.tell(connection, req)
-        interpreter.ended(req)
-        connection.done()
+        interpreter.bodies.wait(connection, req, buffer, True)
 
     def _begin(self, connection: Connection, head: Head, moved: transfer.Moved, now: float) -> Request:
         interpreter = self._interpreter

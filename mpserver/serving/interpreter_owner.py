@@ -34,7 +34,7 @@ class Waiting(Protocol):
 class Waits(Protocol):
     """What lets requests wait for their bodies (`mpserver.serving.bodies`)."""
 
-    def wait(self, connection: Connection, req: Request, moved: bool = False) -> None:
+    def wait(self, connection: Connection, req: Request, buffer: bytes, moved: bool = False) -> None:
         """A request has come to its content, and its body has not all come."""
 
 

@@ -137,10 +137,12 @@ class Requests(Refusals):
             self.moves.send_on(connection, req, buffer, move)
             return
         except Awaits:
-            self.bodies.wait(connection, req)
+            pass  # (what it meets from here on did not happen during that)
+        else:
+            self.ended(req)
+            connection.done()
             return
-        self.ended(req)
-        connection.done()
+        self.bodies.wait(connection, req, buffer)
 
     def _begin(self, connection: Connection, head: Head, limit: int, now: float) -> Request | None:
         """The request for a head, which is ours now; None if its body made it impossible, which was answered."""
@@ -180,10 +182,12 @@ class Requests(Refusals):
             self.moves.send_on(connection, req, buffer, move)
             return
         except Awaits:
-            self.bodies.wait(connection, req)
+            pass  # (what it meets from here on did not happen during that)
+        else:
+            self.ended(req)
+            connection.done()
             return
-        self.ended(req)
-        connection.done()
+        self.bodies.wait(connection, req, buffer)
 
     @property
     def moves(self) -> GoingOn:
