@@ -6,6 +6,7 @@ touch, ``modules`` stand on it, ``phases`` on these, and the processes on top.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,13 +21,19 @@ HOUSE = house_of(ROOT)
 SOURCES = sorted(name for name in HOUSE.sources if name.startswith("mpserver"))
 BESIDE = sorted(name for name in HOUSE.sources if name.startswith("mod_python"))
 
-#: What the floors up to the phases may import beside the standard library: they load in interpreters with a GIL of
-#: their own, which extension modules of others may refuse. mod_python's forms need ``multipart``, and its
-#: RedisSession ``redis``.
-THIRD_PARTY = {"mod_python": {"multipart", "redis"}}
-#: The places that interpreters load.
-LOADED = [name for name in SOURCES if FLOORS[place(name)] <= FLOORS["mpserver.phases"] and place(name) not in {
-    "mpserver.supervisor", "mpserver.system", "mpserver.ipc", "mpserver.locks"}]  # fmt: skip
+#: What places may import beside the standard library: they load in interpreters with a GIL of their own, which
+#: extension modules of others may refuse. mod_python's forms need ``multipart``, and its RedisSession ``redis``.
+THIRD_PARTY = {"mod_python": {"multipart", "redis"}, "mpserver.system": {"psutil", "setproctitle"}}
+#: What begins an interpreter, on a floor above it.
+BEGINNING = {f"mpserver.interpreters.{name}" for name in ("limited", "run", "threaded")}
+#: The places of the master alone.
+MASTERS = {"mpserver.master", "mpserver.supervisor"}
+#: The modules that interpreters load: all up to an interpreter's life, but the master's.
+LOADED = [
+    name
+    for name in SOURCES
+    if name in BEGINNING or (FLOORS[place(name)] <= FLOORS["mpserver.interp"] and place(name) not in MASTERS)
+]
 
 #: Of the standard library, what each interpreter would pay for at its creation.
 HEAVY = {
@@ -34,8 +41,10 @@ HEAVY = {
     "traceback", "subprocess", "pickle", "glob", "pathlib", "typing", "urllib.parse", "ipaddress", "sysconfig",
     "random", "contextlib",
 }  # fmt: skip
-#: Loaded only by interpreters that have pages with server side includes.
+#: Loaded only where it is wanted: by the master and for status pages, for pages with server side includes, for requests
+#: that go on elsewhere.
 ON_DEMAND = {
+    "mpserver.ipc.history",
     "mpserver.modules.expressions",
     *(f"mpserver.modules.include.{name}" for name in ("filter", "page", "tags", "variables")),
     "mpserver.phases.transfer",
@@ -64,12 +73,10 @@ def test_mod_python_stands_on_the_api(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*LOADED, *BESIDE])
 def test_what_interpreters_import_is_light(name: str) -> None:
-    known = sys.stdlib_module_names | {"mpserver", "mod_python"}
-    allowed = known | THIRD_PARTY.get(name.split(".", maxsplit=1)[0], set())
+    known = sys.stdlib_module_names | {"mpserver", "mod_python"} | THIRD_PARTY.get(place(name), set())
     if name.startswith("mpserver") and name not in ON_DEMAND:
-        heavy = [i for i in HOUSE.imports(name) if i.at_import and (i.name in HEAVY or i.name.split(".")[0] in HEAVY)]
-        assert heavy == [], "import it in the function that needs it"
-    assert [i for i in HOUSE.imports(name) if i.name.split(".")[0] not in allowed] == []
+        assert architecture.heavy(HOUSE, name, HEAVY) == [], "import it in the function that needs it"
+    assert architecture.foreign(HOUSE, name, known) == []
 
 
 @pytest.mark.parametrize("name", [*SOURCES, *BESIDE])
@@ -84,6 +91,21 @@ def test_folders_say_what_lives_there(name: str) -> None:
 
 def test_the_top_of_the_package_is_for_what_everybody_knows() -> None:
     assert architecture.misplaced(HOUSE) == []
+
+
+@pytest.mark.parametrize("name", [*SOURCES, *BESIDE])
+def test_private_names_stay_in_their_modules(name: str) -> None:
+    assert architecture.private(HOUSE, name) == []
+
+
+def test_the_page_has_the_floors() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    told = {
+        (name if name == "mod_python" else f"mpserver.{name}"): int(floor)
+        for floor, places in re.findall(r"^\| (\d+) \| (.*?) \|", page, re.MULTILINE)
+        for name in re.findall(r"`(\w+)(?:/|\.py)`", places)
+    }
+    assert {"mpserver": 0, **told} == FLOORS
 
 
 @pytest.mark.parametrize("name", [*SOURCES, *BESIDE])
@@ -110,6 +132,8 @@ def built(**sources: str) -> House:
         "from mpserver.typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from mpserver.phases.plan import Plan",
         "from mpserver import worker",
         "from ..phases import plan",
+        "import importlib\n\ndef f():\n    importlib.import_module('mpserver.phases.plan')",
+        "from mpserver import lazy\n\nplan = lazy.module('mpserver.phases.plan')",
         "from mod_python import apache",
     ],
 )
@@ -154,14 +178,48 @@ def test_a_circle_is_seen(how: str) -> None:
         (architecture.beside_the_api, "mod_python.x", "from mpserver.phases import plan"),
         (architecture.beside_the_api, "mod_python.x", "def f():\n    import mpserver.locks"),
         (architecture.too_long, "mpserver.api.x", "x = 1\n" * 451),
+        (architecture.private, "mpserver.api.x", "def f():\n    from mpserver.api.y import _hidden"),
         (architecture.unsaid, "mpserver.api", ""),
         (architecture.unsaid, "mpserver.api", '"""api"""'),
         (architecture.stateful, "mpserver.api.x", "try:\n    pass\nexcept:\n    pass"),
         (architecture.stateful, "mpserver.api.x", "def f():\n    global x"),
+        (architecture.stateful, "mpserver.api.x", "_seen = {}\n\ndef f(x):\n    _seen[x] = 1"),
+        (architecture.stateful, "mpserver.api.x", "_seen: list[int] = []\n\ndef f(x):\n    _seen.append(x)"),
+        (architecture.stateful, "mpserver.api.x", "_last = Last()\n\nclass C:\n    def f(self):\n        _last.x = 1"),
     ],
 )
 def test_what_breaks_a_rule_is_seen(rule: Callable[[House, str], list[str]], name: str, source: str) -> None:
     assert len(rule(built(**{name.replace(".", "__"): source}), name)) == 1
+
+
+def test_a_name_of_its_own_is_no_state() -> None:
+    source = "_seen = {}\n\ndef f(x):\n    _seen = {}\n    _seen[x] = 1\n\ndef g(_seen):\n    _seen.clear()"
+    assert architecture.stateful(built(mpserver__api__x=source), "mpserver.api.x") == []
+
+
+def test_a_folder_without_a_word_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "mpserver" / "depot" / "inner").mkdir(parents=True)
+    (tmp_path / "mpserver" / "depot" / "inner" / "x.py").touch()
+    house = house_of(tmp_path)
+    silent = [line for name in sorted(house.packages) for line in architecture.unsaid(house, name)]
+    assert [line.split()[0] for line in silent] == ["mpserver", "mpserver.depot", "mpserver.depot.inner"]
+
+
+@pytest.mark.parametrize(
+    "source", ["import urllib.parse", "from urllib.parse import quote", "from urllib import parse", "import xml.sax"]
+)
+def test_a_heavy_import_is_seen(source: str) -> None:
+    house = built(mpserver__api__x=source, mpserver__api__y=f"def f():\n    {source}", mpserver__api__z="import urllib")
+    assert len(architecture.heavy(house, "mpserver.api.x", {"urllib.parse", "xml"})) == 1
+    assert architecture.heavy(house, "mpserver.api.y", {"urllib.parse", "xml"}) == []
+    assert architecture.heavy(house, "mpserver.api.z", {"urllib.parse", "xml"}) == []
+
+
+def test_an_import_from_others_is_seen() -> None:
+    house = built(mpserver__api__x="import os\n\ndef f():\n    from somebodys.library import thing")
+    assert architecture.foreign(house, "mpserver.api.x", {"os"}) == [
+        "mpserver.api.x line 4 imports somebodys.library.thing"
+    ]
 
 
 def test_a_file_in_the_wrong_place_is_seen() -> None:

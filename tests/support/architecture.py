@@ -7,7 +7,7 @@ which a rule is broken on purpose.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,6 +52,17 @@ GROUND = {
 #: Lines of a file, at most.
 LONGEST = 450
 
+#: Functions that import a module by its name.
+BY_NAME = frozenset({"__import__", "import_module", "importlib.import_module", "lazy.module"})
+
+#: Methods that change what they belong to.
+CHANGING = frozenset({
+    "add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop", "popitem", "popleft", "remove",
+    "setdefault", "sort", "update",
+})  # fmt: skip
+#: What modules keep all the same: what an interpreter lends to its applications, and what each thread has for itself.
+KEPT = {("mpserver.api.runtime", "_lent"), ("mod_python._cgi.stage", "_thread")}
+
 
 class Import(NamedTuple):
     """One imported module: its full name, its line, and whether importing the file imports it."""
@@ -62,7 +73,7 @@ class Import(NamedTuple):
 
 
 class House(NamedTuple):
-    """The sources of the project by the modules' dotted names; those of packages are in ``packages``."""
+    """The sources of the project by the modules' dotted names; ``packages`` are its folders."""
 
     sources: Mapping[str, str]
     packages: frozenset[str]
@@ -70,6 +81,8 @@ class House(NamedTuple):
     def imports(self, name: str) -> Iterator[Import]:
         """Every import of a module, absolute, ``from package import module`` told from names in a module.
 
+        (Not for modules of others: there a name in a module looks like a module.) What is imported of the server
+        by a name that stands there (`BY_NAME`) counts as well; mod_python is met by its name on purpose.
         Imports in functions and those under ``if TYPE_CHECKING`` are knowledge of a floor above as well.
         """
         package = name if name in self.packages else name.rpartition(".")[0]
@@ -87,28 +100,39 @@ class House(NamedTuple):
                     base = ".".join([*above, *([base] if base else [])])
                 for alias in child.names:
                     inner = f"{base}.{alias.name}"
-                    yield Import(inner if inner in self.sources else base, child.lineno, at_import)
+                    ours = base in self.sources and inner not in self.sources
+                    yield Import(base if ours else inner, child.lineno, at_import)
             else:
+                if isinstance(child, ast.Call) and (called := _imported(child)).startswith("mpserver."):
+                    yield Import(called, child.lineno, at_import)
                 runs = not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
                 yield from self._walk(child, package, at_import and runs and not is_type_checking(child))
 
 
 def house_of(root: Path) -> House:
     """The project's own house."""
-    sources, packages = {}, set()
+    sources: dict[str, str] = {}
+    packages: set[str] = set()
     for top in ("mpserver", "mod_python"):
         for path in (root / top).rglob("*.py"):
             parts = path.relative_to(root).with_suffix("").parts
             name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
             sources[name] = path.read_text()
-            if parts[-1] == "__init__":
-                packages.add(name)
+            packages.update(".".join(parts[:count]) for count in range(1, len(parts)))
     return House(sources, frozenset(packages))
 
 
 def is_type_checking(node: ast.AST) -> bool:
     """Whether a node is ``if TYPE_CHECKING:``."""
     return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def _imported(call: ast.Call) -> str:
+    """What a call imports by its name; "": it does something else, or the name is no literal."""
+    if not call.args or ast.unparse(call.func) not in BY_NAME:
+        return ""
+    name = call.args[0]
+    return name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else ""
 
 
 def place(name: str) -> str:
@@ -186,7 +210,7 @@ def too_long(house: House, name: str) -> list[str]:
 
 def unsaid(house: House, name: str) -> list[str]:
     """A folder whose docstring does not say in a sentence what lives there."""
-    said = ast.get_docstring(ast.parse(house.sources[name])) or ""
+    said = ast.get_docstring(ast.parse(house.sources.get(name, ""))) or ""
     return [] if said.partition("\n")[0].rstrip().endswith(".") else [f"{name} does not say what lives there"]
 
 
@@ -196,9 +220,68 @@ def misplaced(house: House) -> list[str]:
     return [f"{name} belongs into a folder" for name in tops if name not in FLOORS]
 
 
+def heavy(house: House, name: str, parts: Iterable[str]) -> list[str]:
+    """Parts of the standard library that come with a module, each with all that is in it."""
+    return [
+        f"{name} line {found.line} imports {found.name}"
+        for found in house.imports(name)
+        if found.at_import and any(f"{found.name}.".startswith(f"{part}.") for part in parts)
+    ]
+
+
+def foreign(house: House, name: str, known: Container[str]) -> list[str]:
+    """Imports of a module from packages that are not known."""
+    return [
+        f"{name} line {found.line} imports {found.name}"
+        for found in house.imports(name)
+        if found.name.split(".")[0] not in known
+    ]
+
+
+def private(house: House, name: str) -> list[str]:
+    """Private names of other modules that a module imports; a private module is its package's own."""
+    return [
+        f"{name} line {node.lineno} imports {alias.name} of {node.module}"
+        for node in ast.walk(ast.parse(house.sources[name]))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.name.startswith("_") and f"{node.module}.{alias.name}" not in house.sources
+        and (node.level or (node.module or "").split(".")[0] in ("mpserver", "mod_python"))
+    ]  # fmt: skip
+
+
 def stateful(house: House, name: str) -> list[str]:
-    """Bare excepts, and functions that assign to names of the module."""
+    """Bare excepts, and functions that assign to names of the module or change what these stand for."""
     tree = ast.parse(house.sources[name])
     bare = [n.lineno for n in ast.walk(tree) if isinstance(n, ast.ExceptHandler) and n.type is None]
     state = [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Global)]
-    return [f"{name} line {line}: bare except" for line in bare] + [f"{name} line {line}: global" for line in state]
+    kept = sorted({(line, n) for line, n in _changed(tree) if (name, n) not in KEPT})
+    return [
+        *(f"{name} line {line}: bare except" for line in bare),
+        *(f"{name} line {line}: global" for line in state),
+        *(f"{name} line {line}: changes {n}, which is the module's" for line, n in kept),
+    ]
+
+
+def _changed(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Where functions change what a name of the module stands for: its items, its attributes, or by its methods."""
+    names = {
+        n for statement in tree.body if isinstance(statement, ast.Assign | ast.AnnAssign) for n in _bound(statement)
+    }
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        own = {n.arg for n in ast.walk(function) if isinstance(n, ast.arg)} | set(_bound(function))
+        for node in ast.walk(function):
+            changed = None
+            if isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load):
+                changed = node.value
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGING:
+                changed = node.func.value
+            if isinstance(changed, ast.Name) and changed.id in names - own:
+                yield changed.lineno, changed.id
+
+
+def _bound(tree: ast.AST) -> Iterator[str]:
+    """The names that are assigned to."""
+    return (n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
