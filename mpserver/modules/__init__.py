@@ -1,4 +1,4 @@
-"""httpd's modules, a folder each, named as httpd names them: `mpserver.modules.headers` would be mod_headers.
+"""httpd's modules, a folder each, named as httpd names them: `mpserver.modules.headers` is mod_headers.
 
 A module has two faces, which are loaded apart:
 
