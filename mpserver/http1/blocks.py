@@ -11,30 +11,22 @@ from mpserver.http1.wire import decoded, is_latin
 #: `Block.length` and `mpserver.http1.head.Head.length` where the body is chunked: its end shows only as it is read.
 CHUNKED = -1
 
-
 _MAX_LENGTH = 2**63 - 1  # what a file offset holds; httpd's limit too
-
 
 _KEPT = 128  # header blocks that are remembered
 
-
 _LONGEST_KEPT = 2048  # bytes of one
-
 
 # RFC 9110 8.6: Content-Length = 1*DIGIT
 _content_length = lazyre.now(r"[0-9]{1,19}").fullmatch
-
 
 # RFC 9112 7, RFC 9110 10.1.4: Transfer-Encoding = transfer-coding *( OWS "," OWS transfer-coding ),
 # here without transfer-parameters, which no coding that is in use has
 _codings = lazyre.compile(rf"([{TCHAR}]++)((?:[ \t]*+,[ \t]*+[{TCHAR}]++)*+)")
 
-
 Values = tuple[str, ...]
 
-
 Found = dict[str, Values]
-
 
 #: Fields without a name twice, and their values by lower-case name.
 Merged = tuple[tuple[tuple[str, str], ...], dict[str, str]]
@@ -122,11 +114,9 @@ _CONDITIONS = frozenset(
     }  # (If-Range needs Range)
 )
 
-
 #: Names that servers behind gateways (CGI, WSGI) can't tell from those that frame the body: a front end that lets them
 #: through may have meant them.
 _MOCK_FRAMING = frozenset({"content_length", "transfer_encoding"})
-
 
 _FACTS = (
     frozenset({"host", "content-length", "transfer-encoding", "connection", "expect"}) | _CONDITIONS | _MOCK_FRAMING

@@ -13,18 +13,16 @@ from them (the body's length, keep-alive, conditions) and remembers the blocks t
 
 from __future__ import annotations
 
+from mpserver import lazyre
+from mpserver.errors import RequestError
 from mpserver.http1.blocks import Block, read_block
+from mpserver.http1.fields import TCHAR, Limits, is_token
+from mpserver.http1.target import ORIGIN_FORM, read_target
+from mpserver.http1.wire import decoded
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.http1.blocks import Blocks, Merged
-
-
-from mpserver import lazyre
-from mpserver.errors import RequestError
-from mpserver.http1.fields import TCHAR, Limits, is_token
-from mpserver.http1.target import ORIGIN_FORM, read_target
-from mpserver.http1.wire import decoded
 
 __all__ = ["Head", "HeadReader", "Limits", "parse_head"]
 
