@@ -243,17 +243,21 @@ class Scoreboard:
     # What the keeper of zygotes writes.
 
     def move(self, key: str, generation: int) -> bool:
-        """An application moved from subinterpreters to processes. :returns: False if that was known."""
+        """An application moved from subinterpreters to processes. :returns: False if that was known.
+
+        What earlier generations know stays as long as there is room, for their workers may serve yet; then the oldest
+        of it goes.
+        """
         if self.has_moved(key, generation):
             return False
-        entry = MOVED.pack(crc(key), generation)
         start = self.slots * PAGE
-        for at in range(start, start + DESCRIPTORS, MOVED.size):
-            known, its_generation = MOVED.unpack_from(self.memory, at)
-            if not known or its_generation < generation:
-                self.memory[at : at + MOVED.size] = entry
-                return True
-        return True  # no room to tell: each worker finds out by itself
+        table = self.memory[start : start + DESCRIPTORS // MOVED.size * MOVED.size]
+        entries = enumerate(MOVED.iter_unpack(table))
+        its_generation, place = min((written if known else -1, place) for place, (known, written) in entries)
+        if its_generation < generation:
+            at = start + place * MOVED.size
+            self.memory[at : at + MOVED.size] = MOVED.pack(crc(key), generation)
+        return True  # (without room for it, each worker finds out by itself)
 
     def has_moved(self, key: str, generation: int) -> bool:
         """Whether an application is known to need processes in this generation."""

@@ -4,7 +4,7 @@ import time
 
 from mpserver.ipc import scoreboard, siblings
 from mpserver.ipc.scoreboard import Scoreboard
-from mpserver.ipc.scoreboard_layout import INTERPRETERS
+from mpserver.ipc.scoreboard_layout import DESCRIPTORS, INTERPRETERS, MOVED
 from support.processes import run_code
 
 
@@ -113,3 +113,27 @@ def test_a_forked_child_writes_to_the_same_board() -> None:
         print(os.waitpid(pid, 0)[1], board.row(0).requests)
     """
     assert run_code(code) == "0 1\n"
+
+
+def test_what_a_generation_knows_stays_while_another_comes() -> None:
+    """Its workers serve until the other's are ready, and drain after that."""
+    board = Scoreboard.create(2, 0)
+    names = [f"auto:app{number}" for number in range(100)]
+    assert all(board.move(name, 1) for name in names)
+    assert all(board.move(name, 2) for name in names[::-1])
+    for generation in (1, 2):
+        assert all(board.has_moved(name, generation) for name in names)
+        assert not any(board.move(name, generation) for name in names)
+
+
+def test_the_oldest_generation_makes_room() -> None:
+    board = Scoreboard.create(2, 0)
+    room = DESCRIPTORS // MOVED.size
+    for number in range(room):
+        assert board.move(f"auto:app{number}", 1 + (number == 0))
+    assert board.move("auto:new", 3)
+    assert board.has_moved("auto:new", 3)
+    assert board.has_moved("auto:app0", 2)
+    assert sum(board.has_moved(f"auto:app{number}", 1) for number in range(1, room)) == room - 2
+    assert board.move("auto:late", 1)
+    assert not board.has_moved("auto:late", 1)
