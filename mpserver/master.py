@@ -41,7 +41,7 @@ from mpserver.supervisor.workers import WorkerEvents, Workers
 from mpserver.system import descriptors, pidfile
 from mpserver.system.listeners import Listeners
 from mpserver.system.process import ended_children, reap_all, set_title
-from mpserver.system.signals import SignalQueue
+from mpserver.system.signals import SignalQueue, held
 from mpserver.system.systemd import Notifier
 from mpserver.typing import TYPE_CHECKING, Any
 from mpserver.version import VERSION
@@ -369,22 +369,24 @@ def open_master(
     :param replace_output: stdout and stderr become the error log (a daemon has no terminal).
     :raises StartError: the server can't start; the text is for the terminal.
     """
-    soft = descriptors.original()
-    first = open_generation(1, reading, Listeners(), soft)
-    try:
-        # Twice the limit: while a restart drains, two generations have their workers.
-        scoreboard = Scoreboard.create(2 * first.conf.server_limit, soft)
-        left = pidfile.look(first.conf.pid_file)
-        if left.pid is not None and not left.running:
-            text = (
-                f"pid file {first.conf.pid_file} overwritten -- the server that wrote it (pid {left.pid}) "
-                "ended without removing it"
-            )
-            first.error_log.log(error_log.WARN, text, number=98)
-        pidfile.write(first.conf.pid_file)
-        master = Master(first, scoreboard, engine, notifier, read=read, replace_output=replace_output)
-        master.begin()
-    except BaseException:
-        first.close()
-        raise
+    with held():
+        soft = descriptors.original()
+        first = open_generation(1, reading, Listeners(), soft)
+        try:
+            # Twice the limit: while a restart drains, two generations have their workers.
+            scoreboard = Scoreboard.create(2 * first.conf.server_limit, soft)
+            left = pidfile.look(first.conf.pid_file)
+            if left.pid is not None and not left.running:
+                text = (
+                    f"pid file {first.conf.pid_file} overwritten -- the server that wrote it (pid {left.pid}) "
+                    "ended without removing it"
+                )
+                first.error_log.log(error_log.WARN, text, number=98)
+            pidfile.write(first.conf.pid_file)
+            master = Master(first, scoreboard, engine, notifier, read=read, replace_output=replace_output)
+            master.begin()
+        except BaseException:
+            pidfile.remove(first.conf.pid_file)
+            first.close()
+            raise
     return master

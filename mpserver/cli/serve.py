@@ -17,6 +17,7 @@ from pathlib import Path
 from mpserver.api import error_log
 from mpserver.cli.served import Served, find
 from mpserver.errors import ConfigError, ConfigErrors, StartError, UsageError
+from mpserver.system.signals import held
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -168,7 +169,8 @@ def main(arguments: Sequence[str], run: Callable[[Options], int]) -> int:
     if options.print_config:
         print(configuration(served, options, os.getcwd()), end="")
         return 0
-    with tempfile.TemporaryDirectory(prefix="mpserver-", ignore_cleanup_errors=True) as folder:
+    # (held: a stop that comes early must not leave the folder)
+    with held(), tempfile.TemporaryDirectory(prefix="mpserver-", ignore_cleanup_errors=True) as folder:
         file = Path(folder) / "httpd.conf"
         file.write_text(configuration(served, options, folder))
         print(banner(served, options), flush=True)

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 #: The most signals that are read at a time.
 _READ = 4096
+
+#: What people and programs say to a server.
+_TOLD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH)
+
+
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Keep what the server is told until a `SignalQueue` takes it; at the end signals are as they were before.
+
+    Around a start: a server that is told to stop when its port is open, but its handlers are not there yet, would
+    end on the spot, and leave its pid file, and the processes that it had begun with.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _TOLD)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class SignalQueue:
@@ -20,11 +38,12 @@ class SignalQueue:
         self._caught: tuple[int, ...] = ()
 
     def install(self, numbers: Iterable[int]) -> None:
-        """Queue these signals from now on."""
+        """Queue these signals from now on, with those of them that were `held`."""
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         self._caught = tuple(numbers)
         for number in self._caught:
             signal.signal(number, lambda _number, _frame: None)  # the byte in the pipe is the message
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._caught)
 
     def fileno(self) -> int:
         """Readable while signals are queued."""

@@ -217,13 +217,17 @@ class Server:
             self.process = None
             self.master = psutil.Process(wait_for(self._written_pid, f"a pid in {self.pid_file}"))
         else:
-            self._launch(*ARGUMENTS[self.mode])
-            assert self.process is not None
-            self.master = psutil.Process(self.process.pid)
+            self.launch()
         wait_for(self.listens, "the server to listen")
         if self.mode != "one":  # it listens for clients a moment before it does for commands
             commands = control_path.path(str(self.pid_file))
             wait_for(lambda: os.path.exists(commands), f"the control socket {commands}")
+
+    def launch(self) -> None:
+        """Start it in the foreground, and wait for nothing."""
+        self._launch(*ARGUMENTS[self.mode])
+        assert self.process is not None
+        self.master = psutil.Process(self.process.pid)
 
     def _launch(self, *arguments: str) -> None:
         limits = self.descriptors
