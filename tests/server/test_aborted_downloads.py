@@ -1,0 +1,91 @@
+"""Clients that leave in the middle of an answer cost no descriptor a second later."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+
+import psutil
+import pytest
+
+from conftest import StartServer
+from support.processes import descendants
+from support.server import EACH_IN_BOTH, Server
+from support.waiting import PATIENCE, quickest, wait_for
+
+CONF = """
+PythonPath "sys.path+['${WWW}']"
+<Location /app>
+    SetHandler mod_python
+    PythonHandler app
+</Location>
+"""
+
+APP = """
+def handler(req):
+    req.content_type = "application/octet-stream"
+    for _ in range(64):
+        req.write(b"x" * 65536, 0)
+    return 0
+"""
+
+#: How many leave at a time, in seconds how soon that is over.
+COUNT, SOON = 50, 1.0
+
+#: With a FIN or a RST; whether anything of the answer is read; and whether the connection was to be kept.
+WAYS = [(reset, reads, kept) for reset in (False, True) for reads in (False, True) for kept in (False, True)]
+
+#: What has the kernel send a RST.
+RESET = struct.pack("ii", 1, 0)
+
+
+@pytest.fixture(scope="module", params=EACH_IN_BOTH, ids="-".join)
+def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
+    """One for each kind and MPM."""
+    kind, mpm = request.param
+    files: dict[str, str | bytes] = {"app.py": APP, "static.bin": b"x" * (4 << 20)}
+    started: Server = start_module_server(CONF, files, backend=kind, mpm=mpm, mode="foreground")
+    assert len(started.get("/app").body) == len(started.get("/static.bin").body) == 4 << 20
+    return started
+
+
+def opened(server: Server) -> dict[int, int]:
+    """How many things each process of the server has open: what it has twice, as a leased port, counts once."""
+    assert server.master is not None
+    found = {}
+    for process in descendants(server.master):
+        with contextlib.suppress(psutil.NoSuchProcess, OSError):
+            links = set()
+            for fd in os.listdir(f"/proc/{process.pid}/fd"):
+                with contextlib.suppress(FileNotFoundError):
+                    links.add(os.readlink(f"/proc/{process.pid}/fd/{fd}"))
+            found[process.pid] = len(links)
+    return found
+
+
+@pytest.mark.parametrize("path", ["/static.bin", "/app"])
+def test_descriptors_are_back_soon(server: Server, path: str) -> None:
+    before = opened(server)  # (with a connection of the answers before, maybe)
+
+    def is_over() -> bool:
+        return all(count <= before.get(pid, 0) for pid, count in opened(server).items())
+
+    def leave(reset: bool, reads: bool, kept: bool) -> None:
+        head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{'' if kept else 'Connection: close'}\r\n"
+        with contextlib.ExitStack() as clients:
+            for _ in range(COUNT):
+                sock = clients.enter_context(socket.create_connection(("127.0.0.1", server.port), PATIENCE))
+                sock.sendall((head if kept else head + "\r\n").encode())
+                if reset:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                if reads:  # (the next is not served before this one leaves)
+                    assert sock.recv(1000).startswith(b"HTTP/1.1 200 ")
+                    sock.close()
+        wait_for(is_over, f"{before}, and not {opened(server)}")
+        before.update(opened(server))
+
+    for way in WAYS:
+        took = quickest(lambda way=way: leave(*way), SOON)  # type: ignore[misc]
+        assert took[-1] < SOON, (way, took)
