@@ -255,27 +255,46 @@ class Input:
                 self._buffer, self._position = b"", 0
                 if not self._more():
                     return b"".join(parts)
-        while len(self._buffer) - self._position < size and self._more():
-            pass
+        if len(self._buffer) - self._position < size:
+            self._gather(size)
         data = self._buffer[self._position : self._position + size]
         self._advance(len(data))
         return data
 
+    def _gather(self, size: int) -> None:
+        """Have so many bytes in the buffer, or all that come; put together once, for there may be many pieces."""
+        parts = [self._buffer[self._position :]]
+        there = len(parts[0])
+        self._buffer, self._position = b"", 0
+        try:
+            while there < size and self._more():
+                parts.append(self._buffer)
+                there += len(self._buffer)
+                self._buffer = b""
+        finally:
+            self._buffer = b"".join(parts)
+
     def readline(self, size: int = -1) -> bytes:
         """A line with its end, or at most ``size`` bytes of it."""
-        start = self._position
+        parts: list[bytes] = []
+        left = size
         while True:
-            end = self._buffer.find(b"\n", start)
-            length = end + 1 - self._position if end >= 0 else len(self._buffer) - self._position
-            if 0 <= size <= length:
-                length = size
-            elif end < 0:
-                start = len(self._buffer) - self._position
-                if self._more():
-                    continue
-            data = self._buffer[self._position : self._position + length]
-            self._advance(length)
-            return data
+            start = self._position
+            stop = len(self._buffer) if left < 0 else min(start + left, len(self._buffer))
+            end = self._buffer.find(b"\n", start, stop) + 1
+            parts.append(self._buffer[start : end or stop])
+            self._advance((end or stop) - start)
+            if left > 0:
+                left -= len(parts[-1])
+            if end or not left:
+                break
+            try:
+                if not self._more():
+                    break
+            except OSError:  # (what came of the line is there for who reads on)
+                self._buffer = b"".join(parts)
+                raise
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _advance(self, length: int) -> None:
         self._position += length
