@@ -16,6 +16,7 @@ from pathlib import Path
 
 from mpserver.api import error_log
 from mpserver.cli.served import Served, find
+from mpserver.config.lexer import quote
 from mpserver.errors import ConfigError, ConfigErrors, StartError, UsageError
 from mpserver.system.signals import held
 from mpserver.typing import TYPE_CHECKING, NamedTuple
@@ -95,8 +96,8 @@ def configuration(served: Served, options: argparse.Namespace, folder: str) -> s
     bind: Address = options.bind
     lines = [
         f"# {served.what}",
-        f'ServerRoot "{folder}"',
-        f'PidFile "{folder}/mpserver.pid"',
+        f"ServerRoot {quote(folder)}",
+        f"PidFile {quote(f'{folder}/mpserver.pid')}",
         f"Listen {bind}",
         "ServerName localhost",
         *(["User root"] if os.geteuid() == 0 else []),

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.machinery import PathFinder
 
 from mpserver.api import named_objects
+from mpserver.config.lexer import quote
 from mpserver.errors import UsageError
 from mpserver.typing import NamedTuple
 
@@ -67,6 +68,8 @@ def find(text: str, folder: str) -> Served:
     :raises UsageError: there is no such thing, or it can't be loaded.
     """
     path = os.path.abspath(os.path.join(folder, text))
+    if "${" in path or "\n" in path:
+        raise UsageError(f"{path!r} can't stand in a configuration, where ${{...}} is a variable: rename it")
     if os.path.isdir(path):
         return _folder(path)
     ending = os.path.splitext(path)[1]
@@ -95,18 +98,18 @@ def _wsgi(text: str, folder: str) -> Served:
     call = "()" if named.is_factory else ""
     return Served(
         f"The WSGI application {path}{call} of {module}, in {folder}",
-        _application(f"{module}:{path}{call}", f"PythonPath \"['{folder}'] + sys.path\""),
+        _application(f"{module}:{path}{call}", folder),
     )
 
 
-def _application(name: str, *more: str) -> tuple[str, ...]:
+def _application(name: str, folder: str) -> tuple[str, ...]:
     return (
-        *more,
+        f"PythonPath {quote(f'[{folder!r}] + sys.path')}",
         "<Location />",
         "    Require all granted",
         "    SetHandler mod_python",
         "    PythonHandler mod_python.wsgi",
-        f"    PythonOption mod_python.wsgi.application {name}",
+        f"    PythonOption mod_python.wsgi.application {quote(name)}",
         "</Location>",
     )
 
@@ -206,11 +209,11 @@ def _python(path: str) -> Served:
 
 def _handler(folder: str, module: str) -> tuple[str, ...]:
     return (
-        f'DocumentRoot "{folder}"',
-        f'<Directory "{folder}">',
+        f"DocumentRoot {quote(folder)}",
+        f"<Directory {quote(folder)}>",
         "    Require all granted",
         "    SetHandler mod_python",
-        f"    PythonHandler {module}",
+        f"    PythonHandler {quote(module)}",
         "</Directory>",
     )
 
@@ -219,8 +222,7 @@ def _script(path: str) -> Served:
     folder = os.path.dirname(path)
     name = _object(ast_of(path))
     _test(folder, path, name, path)
-    more = f"PythonPath \"['{folder}'] + sys.path\""
-    return Served(f"The WSGI application {name} of {path}", _application(f'"{path}:{name}"', more))
+    return Served(f"The WSGI application {name} of {path}", _application(f"{path}:{name}", folder))
 
 
 def _page(path: str) -> Served:
@@ -239,8 +241,8 @@ def _folder(path: str) -> Served:
     return Served(
         f"The files of {path}",
         (
-            f'DocumentRoot "{path}"',
-            f'<Directory "{path}">',
+            f"DocumentRoot {quote(path)}",
+            f"<Directory {quote(path)}>",
             "    Require all granted",
             "    Options Indexes",
             "    DirectoryIndex index.html",
@@ -252,11 +254,11 @@ def _folder(path: str) -> Served:
 
 def _documents(folder: str, index: str) -> tuple[str, ...]:
     return (
-        f'DocumentRoot "{folder}"',
-        f'<Directory "{folder}">',
+        f"DocumentRoot {quote(folder)}",
+        f"<Directory {quote(folder)}>",
         "    Require all granted",
         "    Options Indexes",
-        f"    DirectoryIndex {index or 'index.html index.psp index.py'}",
+        f"    DirectoryIndex {quote(index) if index else 'index.html index.psp index.py'}",
         "    AddHandler mod_python .py .psp",
         "    PythonHandler mod_python.publisher | .py",
         "    PythonHandler mod_python.psp | .psp",

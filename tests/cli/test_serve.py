@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from mpserver.cli.served import find
+from mpserver.errors import UsageError
 from support.checking import untold
 from support.processes import nothing_outlives
 from support.server import Port
@@ -128,6 +130,25 @@ def test_the_configuration_that_it_makes(folder: Path) -> None:
     (folder / "made.conf").write_text(printed.stdout)
     tested = command(folder, "-t", "-f", "made.conf")
     assert (tested.returncode, tested.stderr.splitlines()[-1]) == (0, "Syntax OK")
+
+
+def test_folders_of_any_name(tmp_path: Path) -> None:
+    """What a name has in it is not read as configuration, nor as Python."""
+    folder = tmp_path / 'Zoe\'s "new" \\ shop'
+    folder.mkdir()
+    for name, text in {**FILES, "a page.psp": FILES["page.psp"]}.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    made = [
+        line for name in ("hello.py", "a page.psp", "static", "shop.wsgi") for line in find(name, str(folder)).lines
+    ]
+    (tmp_path / "made.conf").write_text("\n".join([f"ServerRoot {tmp_path}", "Listen 127.0.0.1:8123", *made]))
+    tested = command(tmp_path, "-t", "-f", "made.conf")
+    assert (tested.returncode, tested.stderr.splitlines()[-1]) == (0, "Syntax OK"), made
+    with serving(folder, "shop") as (address, _said):
+        assert get(address, "/x") == "app /x"
+    with pytest.raises(UsageError, match="can't stand in a configuration"):
+        find(".", str(tmp_path / "${HOME}"))
 
 
 @pytest.mark.parametrize(
