@@ -202,6 +202,8 @@ class Waiting:
         assert body is not None
         if self._moved:
             body.received = True
+        if interpreter.draining:  # (that may have begun while it waited)
+            connection.keep_alive = False
         try:
             interpreter.resumed(req)
             if self._status:
