@@ -65,6 +65,20 @@ SSLCARevocationCheck chain
     SSLVerifyClient require
     SSLVerifyDepth 2
 </VirtualHost>
+<VirtualHost 127.0.0.1:${TLS}>
+    ServerName shallow.example
+    SSLEngine on
+    SSLVerifyClient require
+    SSLVerifyDepth 0
+</VirtualHost>
+<VirtualHost 127.0.0.1:${TLS}>
+    ServerName places.example
+    SSLEngine on
+    <Location /closed>
+        SSLVerifyClient require
+        SSLVerifyDepth 0
+    </Location>
+</VirtualHost>
 <Location /plain>
     SSLRequireSSL
 </Location>
@@ -113,7 +127,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Authority, dict
     """The authority of all, and the clients that it knows."""
     folder = tmp_path_factory.mktemp("certificates")
     found = Authority(folder / "ca")
-    found.issue("server", ["DNS:sections.example", "DNS:all.example"])
+    found.issue("server", ["DNS:sections.example", "DNS:all.example", "DNS:shallow.example", "DNS:places.example"])
     issued = {
         "anna": found.issue(
             "anna", ["email:anna@example.org"], subject="/C=DE/O=Tests/CN=Anna/emailAddress=anna@example.org"
@@ -172,6 +186,14 @@ def test_hosts_that_let_nobody_in_without(secure: Secure) -> None:
     assert secure.client("bert").get("all.example", "/page.txt").text == "a page"
     with pytest.raises((ssl.SSLError, ConnectionError)):
         secure.client().get("all.example", "/page.txt")
+
+
+def test_an_authority_is_too_much_for_a_depth_of_0(secure: Secure) -> None:
+    with pytest.raises((ssl.SSLError, ConnectionError, http.client.HTTPException)):
+        secure.client("bert").get("shallow.example", "/page.txt")
+    secure.server.wait_for_log("has more than 0 authorities above it (SSLVerifyDepth)")
+    assert secure.client("bert").get("places.example", "/page.txt").status == 200
+    assert secure.client("bert").get("places.example", "/closed/page.txt").status == 403
 
 
 def test_what_is_known_of_a_client(secure: Secure) -> None:

@@ -221,6 +221,18 @@ def _idle(call: Call) -> None:
     call.warn(f"{call.name} makes no difference here")
 
 
+def _idle_size(call: Call) -> None:
+    size = values.number(0)(call, call.args[0])
+    if 0 < size < LEAST_BUFFER:
+        raise ConfigError(f"{call.name} must be >= {LEAST_BUFFER} bytes, or 0 for system default")
+    _idle(call)
+
+
+def _idle_number(call: Call) -> None:
+    values.number(0)(call, call.args[0])
+    _idle(call)
+
+
 def _bad_header(call: Call) -> None:
     found = values.choice({"iserror": False, "ignore": True, "startbody": None})(call, call.args[0])
     if found is None:
@@ -239,6 +251,9 @@ _FORWARD = (
 )
 
 _HOSTS = "names of hosts"
+
+#: The least size of a buffer, in bytes, that can be named.
+LEAST_BUFFER = 512
 
 DIRECTIVES: tuple[Directive, ...] = (
     Directive("ProxyPass", Args.ANY, NOT_HTACCESS, _pass(False), help="a path and a URL, or '!'"),
@@ -303,10 +318,10 @@ DIRECTIVES: tuple[Directive, ...] = (
     Directive(
         "AllowCONNECT", Args.ITERATE, SERVER_VHOST, _refused("it is for forward proxies: leave it out"), help=_HOSTS
     ),
-    Directive("ProxyIOBufferSize", Args.TAKE1, SERVER_VHOST, _idle, help="a number"),
-    Directive("ProxyReceiveBufferSize", Args.TAKE1, SERVER_VHOST, _idle, help="a number"),
+    Directive("ProxyIOBufferSize", Args.TAKE1, SERVER_VHOST, _idle_size, help="a number of bytes"),
+    Directive("ProxyReceiveBufferSize", Args.TAKE1, SERVER_VHOST, _idle_size, help="a number of bytes"),
     Directive("ProxyStatus", Args.TAKE1, SERVER_VHOST, _status, help="off, on or full"),
-    Directive("BalancerGrowth", Args.TAKE1, SERVER_VHOST, _idle, help="a number"),
+    Directive("BalancerGrowth", Args.TAKE1, SERVER_VHOST, _idle_number, help="a number"),
     Directive("BalancerPersist", Args.FLAG, SERVER_VHOST, _idle),
     Directive("BalancerInherit", Args.FLAG, SERVER_VHOST, _idle),
     Directive(

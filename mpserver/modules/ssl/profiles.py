@@ -198,7 +198,7 @@ def _profile(server: Server, files: Files, dialog: str, policy: str, folder: str
         secret,
         # (only some directories want one: the handshake asks for it, and they see whether it came)
         int(Verify.REQUIRE if own == Verify.REQUIRE else Verify.OPTIONAL if verify else Verify.NONE),
-        max(_told(server, ssl.VERIFY_DEPTH)) if verify else 1,
+        _depth(server) if verify else 1,
         files.number(authorities) if verify and authorities is not None else -1,
         its_path.path if verify and its_path is not None else "",
         files.number(revoked) if verify and revoked is not None else -1,
@@ -211,9 +211,21 @@ def _profile(server: Server, files: Files, dialog: str, policy: str, folder: str
     )
 
 
+def _depth(server: Server) -> int:
+    """How many authorities a handshake allows for (SSLVerifyDepth).
+
+    Where the server itself asks for certificates, that is what it says. Where only some directories do, it is the most
+    that one of them allows: each looks for itself whether there are fewer.
+    """
+    if server.base[ssl.VERIFY_CLIENT] != Verify.NONE:
+        return server.base[ssl.VERIFY_DEPTH]
+    return max(_told(server, ssl.VERIFY_DEPTH))
+
+
 def _told(server: Server, setting: Setting[int]) -> Iterator[int]:
-    """What the server and its sections say."""
+    """What the server and its sections say; those that say nothing don't count, for they have what is around them."""
     yield server.base[setting]
     sections = server.sections
     for entry in (*sections.directories, *sections.directory_matches, *sections.locations):
-        yield entry.conf[setting]
+        if setting in entry.conf.values:
+            yield entry.conf.values[setting]
