@@ -34,7 +34,7 @@ Usage: mpserver [-D name] [-d directory] [-f file]
                 [--status [--json]] [--recycle name|all]
        mpserver serve [--bind HOST:PORT] [--https auto] ... APPLICATION
        mpserver check-interp [-D name] [-d directory] file
-       mpserver htpasswd | htdigest ...
+       mpserver htpasswd | htdigest | htdbm | httxt2dbm ...
 Options:
   -D name            : define a name for use in <IfDefine name> directives
   -d directory       : the ServerRoot to begin with
@@ -66,6 +66,7 @@ Options:
   serve APPLICATION  : serve a WSGI application, a handler, a page or a folder without a configuration
   help serve         : show what that takes
   htpasswd, htdigest : make and change files of users; without arguments they tell what they take
+  htdbm, httxt2dbm   : the same for databases of users, groups, and maps
   check-interp file  : try which kinds of interpreter each application of a configuration can have
 """
 

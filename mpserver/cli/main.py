@@ -111,12 +111,26 @@ def _htdigest(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
     return user_files.htdigest(words)
 
 
+def _htdbm(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
+    from mpserver.cli import user_databases
+
+    return user_databases.htdbm(words)
+
+
+def _httxt2dbm(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
+    from mpserver.cli import user_databases
+
+    return user_databases.httxt2dbm(words)
+
+
 #: What the first word may be, in place of httpd's options.
 _COMMANDS: dict[str, Callable[[Sequence[str], Callable[[], Engine]], int]] = {
     "serve": _serve,
     "check-interp": _check_interp,
     "htpasswd": _htpasswd,
     "htdigest": _htdigest,
+    "htdbm": _htdbm,
+    "httxt2dbm": _httxt2dbm,
 }
 
 

@@ -37,7 +37,7 @@ _FORBIDDEN = ":\n\r\0"
 _COST = 10
 
 #: By option: what encrypts a password; the cost is bcrypt's.
-_WAYS: Mapping[str, Callable[[bytes, int], str]] = {
+WAYS: Mapping[str, Callable[[bytes, int], str]] = {
     "B": lambda password, cost: passwords.crypt(password, passwords.bcrypt_setting(cost)),
     "m": lambda password, _cost: passwords.apr1(password, passwords.salt(8)),
     "2": lambda password, _cost: passwords.crypt(password, f"$5${passwords.salt(16)}$"),
@@ -55,7 +55,7 @@ class Wrong(Exception):
         self.status = status
 
 
-class _Asked(NamedTuple):
+class Asked(NamedTuple):
     """The options of htpasswd, the cost of bcrypt, and the other words."""
 
     options: frozenset[str]
@@ -65,15 +65,16 @@ class _Asked(NamedTuple):
 
 def htpasswd(words: Sequence[str]) -> int:
     """The command. :returns: its exit status."""
-    return _run(words, HTPASSWD, _htpasswd)
+    return run(words, HTPASSWD, _htpasswd)
 
 
 def htdigest(words: Sequence[str]) -> int:
     """The command. :returns: its exit status."""
-    return _run(words, HTDIGEST, _htdigest)
+    return run(words, HTDIGEST, _htdigest)
 
 
-def _run(words: Sequence[str], usage: str, command: Callable[[Sequence[str]], str]) -> int:
+def run(words: Sequence[str], usage: str, command: Callable[[Sequence[str]], str]) -> int:
+    """Do what a command asks for. :returns: its exit status."""
     if not words or words[0] in ("-h", "--help"):
         sys.stderr.write(usage)
         return 0 if words else 2
@@ -90,7 +91,8 @@ def _run(words: Sequence[str], usage: str, command: Callable[[Sequence[str]], st
     return 0
 
 
-def _read(words: Sequence[str], known: str) -> _Asked:
+def read(words: Sequence[str], known: str) -> Asked:
+    """The words of a command; ``known``: the letters of its options. :raises Wrong: they make no sense."""
     options: set[str] = set()
     cost, rest = _COST, list(words)
     while rest and rest[0].startswith("-") and len(rest[0]) > 1:
@@ -103,20 +105,20 @@ def _read(words: Sequence[str], known: str) -> _Asked:
                     raise Wrong("-C needs the cost of bcrypt, 4 to 17")
                 cost = int(text)
             options.add(letter)
-    return _Asked(frozenset(options), cost, tuple(rest))
+    return Asked(frozenset(options), cost, tuple(rest))
 
 
 def _htpasswd(words: Sequence[str]) -> str:
-    asked = _read(words, "cnbiBm25sdDvC")
+    asked = read(words, "cnbiBm25sdDvC")
     options = asked.options
     shows, given = "n" in options, "b" in options
     if len(asked.words) != (0 if shows else 1) + 1 + given:
         raise Wrong("there are too few or too many arguments")
-    ways = [way for way in _WAYS if way in options]
+    ways = [way for way in WAYS if way in options]
     if len(ways) > 1 or len(options & set("cnDv")) > 1 or options >= {"b", "i"}:
         raise Wrong("some of these options exclude each other")
     path, user = ("" if shows else asked.words[0]), asked.words[0 if shows else 1]
-    _check(user, "user name")
+    check(user, "user name")
     lines = [] if shows or "c" in options else _lines(path)
     if "D" in options:
         _need(lines, user, path)
@@ -124,10 +126,10 @@ def _htpasswd(words: Sequence[str]) -> str:
         return ""
     if "v" in options:
         stored = _need(lines, user, path).partition(":")[2].partition(":")[0]
-        if not passwords.matches(_password(asked, given, confirm=False), stored):
+        if not passwords.matches(ask_password(asked, given, confirm=False), stored):
             raise Wrong("password verification failed", 3)
         return f"Password for user {user} correct."
-    encrypted = _WAYS[ways[0] if ways else "B"](_password(asked, given, confirm=True), asked.cost)
+    encrypted = WAYS[ways[0] if ways else "B"](ask_password(asked, given, confirm=True), asked.cost)
     if not encrypted:
         raise Wrong("the system's libcrypt does not know this kind of encryption", 1)
     line = f"{user}:{encrypted}"
@@ -138,21 +140,22 @@ def _htpasswd(words: Sequence[str]) -> str:
 
 
 def _htdigest(words: Sequence[str]) -> str:
-    asked = _read(words, "c")
+    asked = read(words, "c")
     if len(asked.words) != 3:
         raise Wrong("there are too few or too many arguments")
     path, realm, user = asked.words
-    _check(user, "user name")
-    _check(realm, "realm")
+    check(user, "user name")
+    check(realm, "realm")
     lines = [] if "c" in asked.options else _lines(path)
-    password = _password(asked, False, confirm=True)
+    password = ask_password(asked, False, confirm=True)
     text = b":".join((os.fsencode(user), os.fsencode(realm), password))
     digest = hashlib.md5(text, usedforsecurity=False).hexdigest()
     _write(path, _replaced(lines, f"{user}:{realm}:", f"{user}:{realm}:{digest}"))
     return ""
 
 
-def _check(text: str, kind: str) -> None:
+def check(text: str, kind: str) -> None:
+    """Look at a name. :raises Wrong: no file of users could hold it."""
     if not text or any(sign in text for sign in _FORBIDDEN) or text.startswith("#") or len(text) > 255:
         raise Wrong(f"the {kind} can't be empty, hold ':', begin with '#' or have more than 255 signs")
 
@@ -202,7 +205,7 @@ def _write(path: str, lines: Sequence[str]) -> None:
         raise
 
 
-def _password(asked: _Asked, given: bool, *, confirm: bool) -> bytes:
+def ask_password(asked: Asked, given: bool, *, confirm: bool) -> bytes:
     """The password, as the bytes that clients send for it. :raises Wrong: two that were typed differ."""
     if given:
         return os.fsencode(asked.words[-1])

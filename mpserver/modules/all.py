@@ -44,8 +44,10 @@ TABLE = (
     Known("mod_access_compat.c", "access_compat_module", "access_compat", CONFIGURED),
     Known("mod_authz_user.c", "authz_user_module"),  # Require user and valid-user
     Known("mod_authz_groupfile.c", "authz_groupfile_module", "authz_groupfile"),
+    Known("mod_authz_dbm.c", "authz_dbm_module", "authz_dbm"),
     Known("mod_authn_anon.c", "authn_anon_module", "authn_anon"),
     Known("mod_authn_file.c", "authn_file_module", "authn_file"),
+    Known("mod_authn_dbm.c", "authn_dbm_module", "authn_dbm"),
     Known("mod_auth_basic.c", "auth_basic_module", "auth_basic", CONFIGURED),
     Known("mod_auth_digest.c", "auth_digest_module", "auth_digest", CONFIGURED),
     Known("mod_ssl.c", "ssl_module", "ssl", CONFIGURED),

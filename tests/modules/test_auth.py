@@ -104,6 +104,10 @@ def test_challenge() -> None:
         ("Require group", "needs at least one name"),
         ("Require not user x", "negative Require directive has no effect in <RequireAny> directive"),
         ("AuthMerging foo", "AuthMerging must be one of: Off | And | Or"),
+        ("Require dbm-group", "needs at least one name"),
+        ("AuthDBMType GDBM", "such files can't be read; there are SQLite files: make it with mpserver htdbm"),
+        ("AuthzDBMType sdbm", "such files can't be read"),
+        ("AuthDBMType foo", "must be one of: default, sqlite"),
     ],
 )
 def test_faults(line: str, message: str) -> None:

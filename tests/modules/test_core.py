@@ -340,6 +340,7 @@ CONTEXTS = {
         "AuthBasicAuthoritative AuthMerging AuthName AuthType AuthzSendForbiddenOnFailure CGIPassAuth Require "
         "<RequireAll <RequireAny <RequireNone AuthBasicFake AuthBasicProvider AuthGroupFile AuthUserFile Satisfy "
         "Anonymous Anonymous_MustGiveEmail Anonymous_VerifyEmail Anonymous_LogEmail Anonymous_NoUserID "
+        "AuthDBMUserFile AuthDBMType AuthDBMGroupFile AuthzDBMType "
         "AuthDigestAlgorithm AuthDigestDomain AuthDigestNonceLifetime AuthDigestProvider AuthDigestQop"
     ),
     (Where.DIRECTORY | Where.HTACCESS, Override.FILEINFO): "RewriteBase",

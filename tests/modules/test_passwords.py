@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from mpserver.modules import passwords
-from mpserver.modules.authn_file import UserFile
+from mpserver.modules.verified import Verified
 
 #: Made by htpasswd; the passwords are "secret", and one of 40 and of 0 signs.
 LONG = b"0123456789" * 4
@@ -47,8 +45,8 @@ def test_new_ones(password: bytes) -> None:
         assert not passwords.matches(password + b"y", stored), stored
 
 
-def test_a_right_password_is_compared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = UserFile(str(tmp_path / "users"))
+def test_a_right_password_is_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    verified = Verified()
     stored = passwords.crypt(b"secret", passwords.bcrypt_setting(4))
     compared = []
 
@@ -59,12 +57,12 @@ def test_a_right_password_is_compared_once(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(passwords, "matches", matches)
     for _ in range(3):
-        assert file.matches("joe", stored, b"secret")
-        assert not file.matches("joe", stored, b"wrong")
+        assert verified.matches("joe", stored, b"secret")
+        assert not verified.matches("joe", stored, b"wrong")
     assert compared == [b"secret", b"wrong", b"wrong", b"wrong"]
     # another user, and another password of this one, have to be compared
-    assert file.matches("bob", stored, b"secret")
-    assert not file.matches("joe", passwords.crypt(b"other", passwords.bcrypt_setting(4)), b"secret")
+    assert verified.matches("bob", stored, b"secret")
+    assert not verified.matches("joe", passwords.crypt(b"other", passwords.bcrypt_setting(4)), b"secret")
     assert compared[4:] == [b"secret", b"secret"]
-    kept = repr([getattr(file, name) for name in UserFile.__slots__])
+    kept = repr([getattr(verified, name) for name in Verified.__slots__])
     assert "secret" not in kept

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -56,6 +58,13 @@ PythonPath "['${WWW}'] + sys.path"
     AuthName "the realm"
     Require valid-user
 </Directory>
+<Directory "${WWW}/dbm">
+    AuthType Digest
+    AuthName "the realm"
+    AuthDBMUserFile "${WWW}/digests.db"
+    AuthDigestProvider dbm
+    Require valid-user
+</Directory>
 <Location /noname>
     AuthType Digest
     Require valid-user
@@ -78,7 +87,7 @@ Require valid-user
 """
 
 FILES = {
-    "app.py": APP, "digests": DIGESTS, **{f"{place}/x": "the page" for place in ("in", "short", "py", "ht", "nofile")},
+    "app.py": APP, "digests": DIGESTS, **{f"{place}/x": "the page" for place in ("in", "short", "py", "ht", "nofile", "dbm")},
 }  # fmt: skip
 
 
@@ -181,6 +190,20 @@ def test_all_processes_know_each_others_nonces(server: Server) -> None:
     for path in ("/in/x", "/ht/x"):
         nonces = [nonce_of(server.get(path)) for _ in range(4)]
         assert [server.get(path, answer(nonce, path)).status for nonce in nonces] == [200] * 4
+
+
+def test_hashes_in_a_database(server: Server) -> None:
+    made = server.www / "digests.db"
+    with closing(sqlite3.connect(made)) as file, file:
+        file.execute("CREATE TABLE Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL)")
+        file.execute("INSERT INTO Dict VALUES (?, ?)", (f"joe:{REALM}".encode(), md5(f"joe:{REALM}:pw").encode()))
+    nonce = nonce_of(server.get("/dbm/x"))
+    found = [
+        server.get("/dbm/x", answer(nonce, "/dbm/x", user=user, password=password)).status
+        for user, password in (("joe", "pw"), ("joe", "x"), ("bob", "pw"))
+    ]
+    made.unlink()
+    assert found == [200, 401, 401]
 
 
 def test_what_is_missing(server: Server) -> None:

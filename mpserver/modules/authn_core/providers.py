@@ -35,9 +35,11 @@ Check = Callable[["Request", str, bytes], Outcome]
 Hash = Callable[["Request", str, str], "str | Outcome"]
 
 #: By name: where it is.
-PROVIDERS: Mapping[str, str] = {"file": "authn_file.provider", "anon": "authn_anon.provider"}
+PROVIDERS: Mapping[str, str] = {
+    "file": "authn_file.provider", "dbm": "authn_dbm.provider", "anon": "authn_anon.provider",
+}  # fmt: skip
 #: Those that can be named by AuthDigestProvider.
-WITH_HASHES = ("file",)
+WITH_HASHES = ("file", "dbm")
 
 
 def _module(name: str) -> Any:

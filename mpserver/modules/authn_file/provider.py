@@ -24,7 +24,7 @@ def basic(conf: Conf) -> Check:
         if user not in users:
             return Outcome.NOT_FOUND
         try:
-            right = file.matches(user, users[user].partition(":")[0], password)
+            right = file.verified.matches(user, users[user].partition(":")[0], password)
         except passwords.Unsupported as error:
             _complain(req, str(error))
             return Outcome.FAILED

@@ -32,6 +32,7 @@ PROVIDERS: Mapping[str, str] = {
     "ip": _HOST, "host": _HOST, "forward-dns": _HOST, "local": _HOST,
     "env": _CORE, "expr": _CORE, "method": _CORE,
     "valid-user": _USERS, "user": _USERS, "group": "authz_groupfile.requirements",
+    "dbm-group": "authz_dbm.requirements", "dbm-file-group": "authz_dbm.requirements",
     "ssl": "ssl.requirements", "ssl-verify-client": "ssl.requirements",
 }  # fmt: skip
 

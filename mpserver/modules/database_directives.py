@@ -1,0 +1,20 @@
+"""What AuthDBMType and AuthzDBMType have in common."""
+
+from __future__ import annotations
+
+from mpserver.config.registry import Call
+from mpserver.errors import ConfigError
+from mpserver.modules.databases import FOREIGN_TYPES, REMEDY
+
+
+def check_type(call: Call) -> None:
+    """The code of these directives: there is one kind of files, so that there is nothing to be kept.
+
+    :raises ConfigError: the kind can't be read, or nobody knows it.
+    """
+    word = call.args[0].lower()
+    if word in ("default", "sqlite"):
+        return
+    if word in FOREIGN_TYPES:
+        raise ConfigError(f"{call.name} {call.args[0]}: such files can't be read; there are SQLite files: {REMEDY}")
+    raise ConfigError(f'{call.name} "{call.args[0]}" must be one of: default, sqlite')
