@@ -11,7 +11,7 @@ from collections.abc import Mapping
 #: Loading one of these is a warning; the text says what there is instead.
 HARMLESS: Mapping[str, str] = {
     **dict.fromkeys(
-        ("cache", "cache_disk", "cache_socache", "disk_cache", "mem_cache", "file_cache", "authn_socache"),
+        ("cache", "cache_disk", "cache_socache", "disk_cache", "mem_cache", "file_cache"),
         "nothing is cached, and all is answered afresh",
     ),
     **dict.fromkeys(

@@ -31,6 +31,7 @@ LATE = (
     "mpserver.modules.authn_anon.provider",
     "mpserver.modules.authn_dbm.provider",
     "mpserver.modules.authn_file.provider",
+    "mpserver.modules.authn_socache.provider",
     "mpserver.modules.authz_core.requirements",
     "mpserver.modules.authz_core.users",
     "mpserver.modules.authz_dbm.requirements",

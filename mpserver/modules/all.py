@@ -48,6 +48,7 @@ TABLE = (
     Known("mod_authn_anon.c", "authn_anon_module", "authn_anon"),
     Known("mod_authn_file.c", "authn_file_module", "authn_file"),
     Known("mod_authn_dbm.c", "authn_dbm_module", "authn_dbm"),
+    Known("mod_authn_socache.c", "authn_socache_module", "authn_socache"),
     Known("mod_auth_basic.c", "auth_basic_module", "auth_basic", CONFIGURED),
     Known("mod_auth_digest.c", "auth_digest_module", "auth_digest", CONFIGURED),
     Known("mod_ssl.c", "ssl_module", "ssl", CONFIGURED),

@@ -107,6 +107,8 @@ def test_challenge() -> None:
         ("Require dbm-group", "needs at least one name"),
         ("AuthDBMType GDBM", "such files can't be read; there are SQLite files: make it with mpserver htdbm"),
         ("AuthzDBMType sdbm", "such files can't be read"),
+        ("AuthnCacheSOCache foo:x", "Unknown socache provider 'foo': write one of default, shmcb"),
+        ("AuthnCacheTimeout -1", "must be a whole number from 0"),
         ("AuthDBMType foo", "must be one of: default, sqlite"),
     ],
 )

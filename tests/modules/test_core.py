@@ -315,7 +315,7 @@ CONTEXTS = {
         "RemoteIPProxyProtocol RemoteIPProxyProtocolExceptions RemoteIPTrustedProxy RemoteIPTrustedProxyList "
     ),
     (Where.SERVER, Override.NONE): (
-        "AuthDigestNcCheck AuthDigestShmemSize "
+        "AuthDigestNcCheck AuthDigestShmemSize AuthnCacheEnable AuthnCacheSOCache "
         "Group GracefulShutdownTimeout Listen MaxClients MaxConnectionsPerChild MaxRequestsPerChild MaxRequestWorkers "
         "MaxSpareServers MaxSpareThreads MinSpareServers MinSpareThreads MPM Mutex PidFile ServerLimit ServerTokens "
         "StartServers ThreadLimit ThreadsPerChild User PythonInterpMax PythonInterpPreloadTimeout "
@@ -341,6 +341,7 @@ CONTEXTS = {
         "<RequireAll <RequireAny <RequireNone AuthBasicFake AuthBasicProvider AuthGroupFile AuthUserFile Satisfy "
         "Anonymous Anonymous_MustGiveEmail Anonymous_VerifyEmail Anonymous_LogEmail Anonymous_NoUserID "
         "AuthDBMUserFile AuthDBMType AuthDBMGroupFile AuthzDBMType "
+        "AuthnCacheProvideFor AuthnCacheTimeout AuthnCacheContext "
         "AuthDigestAlgorithm AuthDigestDomain AuthDigestNonceLifetime AuthDigestProvider AuthDigestQop"
     ),
     (Where.DIRECTORY | Where.HTACCESS, Override.FILEINFO): "RewriteBase",

@@ -24,6 +24,9 @@ GROUPS = f"joe staff,{grp.getgrgid(os.getegid()).gr_name}\nbob other:admin,ops:r
 CONF = """
 LoadModule authn_dbm_module modules/mod_authn_dbm.so
 LoadModule authz_dbm_module modules/mod_authz_dbm.so
+LoadModule authn_socache_module modules/mod_authn_socache.so
+AuthnCacheEnable
+AuthnCacheSOCache shmcb:/var/run/x(512000)
 """ + "".join(
     f"""
 <Directory "${{WWW}}/{name}">
@@ -44,8 +47,8 @@ LoadModule authz_dbm_module modules/mod_authz_dbm.so
         "ungrouped": "Require dbm-group staff",
         "nogroups": 'AuthDBMGroupFile "${WWW}/none.db"\nRequire dbm-group staff',
         "two": (
-            'AuthBasicProvider file dbm\nAuthUserFile "${WWW}/file"\nAuthDBMGroupFile "${WWW}/groups.db"\n'
-            "Require dbm-group other ops one"
+            'AuthBasicProvider socache file dbm\nAuthUserFile "${WWW}/file"\nAuthDBMGroupFile "${WWW}/groups.db"\n'
+            "Require dbm-group other ops one\nAuthnCacheProvideFor file dbm\nAuthnCacheTimeout 60"
         ),
         "change": 'AuthDBMUserFile "${WWW}/changing.db"\nRequire valid-user',
     }.items()

@@ -62,7 +62,7 @@ PythonPath "['${WWW}'] + sys.path"
     AuthType Digest
     AuthName "the realm"
     AuthDBMUserFile "${WWW}/digests.db"
-    AuthDigestProvider dbm
+    AuthDigestProvider socache dbm
     Require valid-user
 </Directory>
 <Location /noname>
@@ -87,7 +87,8 @@ Require valid-user
 """
 
 FILES = {
-    "app.py": APP, "digests": DIGESTS, **{f"{place}/x": "the page" for place in ("in", "short", "py", "ht", "nofile", "dbm")},
+    "app.py": APP, "digests": DIGESTS,
+    **{f"{place}/x": "the page" for place in ("in", "short", "py", "ht", "nofile", "dbm")},
 }  # fmt: skip
 
 

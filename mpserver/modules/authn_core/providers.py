@@ -37,9 +37,10 @@ Hash = Callable[["Request", str, str], "str | Outcome"]
 #: By name: where it is.
 PROVIDERS: Mapping[str, str] = {
     "file": "authn_file.provider", "dbm": "authn_dbm.provider", "anon": "authn_anon.provider",
+    "socache": "authn_socache.provider",
 }  # fmt: skip
 #: Those that can be named by AuthDigestProvider.
-WITH_HASHES = ("file", "dbm")
+WITH_HASHES = ("file", "dbm", "socache")
 
 
 def _module(name: str) -> Any:
