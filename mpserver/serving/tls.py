@@ -154,7 +154,7 @@ class Handshake:
         )
         if profile.verify and len(session.client_chain()) > profile.depth + 1:
             text = f"the client's certificate has more than {profile.depth} authorities above it (SSLVerifyDepth)"
-            connection.host.log.log(INFO, text, module="ssl", client=connection.client)
+            connection.host.log.log(ERROR, text, module="ssl", client=connection.client)
             connection.sock = channel  # type: ignore[assignment]  # (the loop forgets its descriptor first)
             connection.close()
             return

@@ -6,6 +6,7 @@ import socket
 from types import SimpleNamespace
 from typing import Any, cast
 
+from mpserver.api.error_log import ERROR
 from mpserver.serving.tls import Handshake
 from mpserver.system.loop import Loop
 
@@ -27,10 +28,16 @@ def test_the_loop_forgets_a_descriptor_before_it_is_closed() -> None:
     loop = Loop()
     ours, theirs = socket.socketpair()
     told: list[str] = []
+    levels: list[int] = []
     channel = SimpleNamespace(object=Spoken(), shake=lambda: True, close=ours.close, fileno=ours.fileno)
+
+    def log(level: int, text: str, **_more: object) -> None:
+        levels.append(level)
+        told.append(text)
+
     connection: Any = SimpleNamespace(
         fd=ours.fileno(), owner=SimpleNamespace(loop=loop), client=None, sock=ours,
-        host=SimpleNamespace(log=SimpleNamespace(log=lambda _level, text, **_more: told.append(text))),
+        host=SimpleNamespace(log=SimpleNamespace(log=log)),
     )  # fmt: skip
 
     def close() -> None:
@@ -46,6 +53,7 @@ def test_the_loop_forgets_a_descriptor_before_it_is_closed() -> None:
         loop.add(ours.fileno(), lambda _event: None)
         Handshake(cast(Any, speaking), connection, cast(Any, channel), cast(Any, host), cast(Any, hello)).on_event(0)
         assert told == ["the client's certificate has more than 1 authorities above it (SSLVerifyDepth)"]
+        assert levels == [ERROR]  # (as in httpd: at LogLevel warn, too, somebody has to learn of it)
         assert theirs.recv(1) == b""
         assert not loop._callbacks
     assert not hasattr(connection, "channel")
