@@ -33,12 +33,14 @@ Usage: mpserver [-D name] [-d directory] [-f file]
                 [-v] [-V] [-h] [-l] [-L] [-t] [-T] [-S] [-M] [-X]
                 [--status [--json]] [--recycle name|all]
        mpserver serve [--bind HOST:PORT] [--https auto] ... APPLICATION
+       mpserver new FOLDER
        mpserver check-interp [-D name] [-d directory] file
        mpserver htpasswd | htdigest | htdbm | httxt2dbm ...
 Options:
   -D name            : define a name for use in <IfDefine name> directives
   -d directory       : the ServerRoot to begin with
-  -f file            : the configuration file (default: {core.DEFAULT_ROOT}/{CONFIG_FILE})
+  -f file            : the configuration file; without -f and -d it is mpserver.conf in the current folder,
+                       or else {core.DEFAULT_ROOT}/{CONFIG_FILE}
   -C "directive"     : process directive before reading config files
   -c "directive"     : process directive after reading config files
   -e level           : show startup messages up to this level (see LogLevel)
@@ -64,6 +66,7 @@ Options:
   -D NO_DETACH       : the same, without standard input and in directory /
   -D ONE_PROCESS     : the same as -X
   serve APPLICATION  : serve a WSGI application, a handler, a page or a folder without a configuration
+  new FOLDER         : make a site to begin with, which mpserver -X serves in its folder
   help serve         : show what that takes
   htpasswd, htdigest : make and change files of users; without arguments they tell what they take
   htdbm, httxt2dbm   : the same for databases of users, groups, and maps

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from mpserver.api import error_log
 from mpserver.cli.load import complain, finish, read, warn
-from mpserver.cli.options import parse
+from mpserver.cli.options import SITE_FILE, parse
 from mpserver.errors import ConfigError, ConfigErrors, StartError, UsageError
 from mpserver.modules.ssl.phrases import Phrases
 from mpserver.system import pidfile
@@ -93,6 +93,12 @@ def _serve(words: Sequence[str], make_engine: Callable[[], Engine]) -> int:
     return serve.main(words, lambda options: run(options, make_engine))
 
 
+def _new(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
+    from mpserver.cli import new
+
+    return new.main(words)
+
+
 def _check_interp(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
     from mpserver.cli import check_interp
 
@@ -126,6 +132,7 @@ def _httxt2dbm(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
 #: What the first word may be, in place of httpd's options.
 _COMMANDS: dict[str, Callable[[Sequence[str], Callable[[], Engine]], int]] = {
     "serve": _serve,
+    "new": _new,
     "check-interp": _check_interp,
     "htpasswd": _htpasswd,
     "htdigest": _htdigest,
@@ -228,6 +235,8 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
     if options.show:
         print(_SHOWN[options.show](options))
         return 0
+    if not options.named:
+        _look_at_found(options.file)
     phrases = Phrases()
     configuration = read(options, phrases)
     warn(options, configuration)
@@ -261,6 +270,29 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
     reading = finish(configuration)
     del configuration  # (the master lives long, and so would all that was read)
     return start(options, reading, make_engine, phrases)
+
+
+def _look_at_found(file: str) -> None:
+    """Look at a configuration that nobody named: mpserver.conf of the current folder, or the one of the machine.
+
+    Whoever stands in somebody else's folder does not mean to run what that one put there.
+
+    :raises StartError: there is none, or it belongs neither to us nor to root.
+    """
+    try:
+        owner = os.stat(file).st_uid
+    except FileNotFoundError:
+        raise StartError(
+            f"mpserver: there is no configuration, neither {SITE_FILE} in this folder ({os.getcwd()}) nor {file}.\n"
+            "  mpserver new mysite          makes a site to begin with; then: cd mysite, and mpserver -X\n"
+            "  mpserver serve APPLICATION   serves an application, or a folder, without a configuration\n"
+            "  mpserver -f FILE             takes the configuration FILE\n"
+            "mpserver --help lists the options."
+        ) from None
+    except OSError as error:
+        raise StartError(f"({error.errno}){error.strerror}: the configuration {file} can't be reached") from error
+    if os.path.basename(file) == SITE_FILE and owner not in (os.geteuid(), 0):
+        raise StartError(f"{file} belongs to another account (number {owner}): write -f {SITE_FILE} if you mean it")
 
 
 def _begin_optimized() -> None:

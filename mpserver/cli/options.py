@@ -10,6 +10,9 @@ from mpserver.api import error_log
 from mpserver.errors import UsageError
 from mpserver.typing import NamedTuple
 
+#: What the configuration is called that is found in the folder where the command is given.
+SITE_FILE = "mpserver.conf"
+
 _COMMANDS = ("start", "stop", "restart", "graceful", "graceful-stop")
 
 
@@ -27,7 +30,10 @@ _SHORTCUTS: dict[str, tuple[tuple[str, str], ...]] = {
 
 
 class Options(NamedTuple):
-    """The command line, understood. ``level``: startup messages up to it are shown."""
+    """The command line, understood.
+
+    ``level``: startup messages up to it are shown. ``named``: -f or -d says where the configuration is.
+    """
 
     file: str
     root: str
@@ -43,6 +49,7 @@ class Options(NamedTuple):
     status: bool
     json: bool
     recycle: str
+    named: bool
 
     @property
     def begins(self) -> bool:
@@ -83,6 +90,9 @@ def parse(arguments: Sequence[str]) -> Options:
     if last.get("--recycle") == "":
         raise UsageError("illegal option -- recycle needs the name of an interpreter, or all")
     root, file = last.get("-d"), last.get("-f")
+    named = root is not None or file is not None
+    if not named and os.path.exists(SITE_FILE):
+        file = SITE_FILE
     if file is None:
         file = CONFIG_FILE
     elif root is None and os.path.exists(file):
@@ -105,4 +115,5 @@ def parse(arguments: Sequence[str]) -> Options:
         status="--status" in last,
         json="--json" in last,
         recycle=last.get("--recycle", ""),
+        named=named,
     )
