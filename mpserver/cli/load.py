@@ -19,7 +19,7 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
     :param phrases: what knows the pass phrases of keys that were asked for before.
     :raises ConfigErrors: every fault that was found.
     """
-    from mpserver.cli import readable, same_names
+    from mpserver.cli import meant, readable, same_names
     from mpserver.config.configuration import load
     from mpserver.modules import values
     from mpserver.modules.all import registry
@@ -56,7 +56,7 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
     if faults:
         raise ConfigErrors(faults)
     if options.checks and options.begins:
-        configuration.warnings += same_names.warnings(configuration)
+        configuration.warnings += [*same_names.warnings(configuration), *meant.warnings(configuration)]
     return configuration
 
 

@@ -1,0 +1,110 @@
+"""What a configuration says and hardly means is told by ``-t`` and the start, with its line and the remedy."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from support.server import Server
+
+HANDLER = "SetHandler mod_python\nPythonHandler app"
+
+#: A configuration, and the warning that it gets; {} is the server's folder.
+MISTAKES = {
+    "AddHandler mod_pyton .py": (
+        "AddHandler mod_pyton: there is no handler of this name, so files are sent as they are: did you mean "
+        "mod_python? (line "
+    ),
+    "<Location /x>\nSetHandler sever-status\n</Location>": "sent as they are: did you mean server-status? (line ",
+    '<Files "*.php">\nSetHandler application/x-httpd-php\n</Files>': (
+        "files are sent as they are: an Action application/x-httpd-php would be one, or it is a mistake (line "
+    ),
+    '<Directory "${ROOT}/wwww">\nRequire all granted\n</Directory>': (
+        "<Directory {}/wwww> applies to nothing: there is no such folder: did you mean {}/www?; make it, or mend the "
+        "path (line "
+    ),
+    '<Directory "${ROOT}/none/at/all/">\n</Directory>': (
+        "<Directory {}/none/at/all/> applies to nothing: there is no such folder; make it, or mend the path (line "
+    ),
+    "Alias /a ${ROOT}/elsewhere": "Alias /a: there is no {}/elsewhere; make it, or mend the path (line ",
+    "PythonPath \"['${ROOT}/www', '${ROOT}/elsewhere', '/nowhere'] + sys.path\"": (
+        "PythonPath: there is no {}/elsewhere, and no /nowhere; make it, or take it out (line "
+    ),
+    "PythonPath \"['${ROOT}/www']\"": (
+        "PythonPath without sys.path: neither Python's own modules nor installed packages are found: write PythonPath "
+        "\"['{}/www'] + sys.path\" (line "
+    ),
+    "<Location /x>\nAuthUserFile ${ROOT}/users\n</Location>": (
+        "AuthUserFile {}/users: there is no such file, so nobody can come in: mpserver htpasswd -c FILE USER makes one "
+        "(line "
+    ),
+    f"<Location /status>\nSetHandler server-status\n</Location>\n<Location />\n{HANDLER}\n</Location>": (
+        "<Location /> sets SetHandler for all addresses, and so undoes what <Location /status> (line "
+    ),
+    '<Directory "${WWW}">\nSetHandler mod_python\n</Directory>\n<Location /a>\nPythonHandler app\n</Location>': (
+        "<Location /a> has PythonHandler and no SetHandler: its requests mean no file, so what a <Directory> sets does "
+        "not count, and the answer is 404: add SetHandler mod_python (line "
+    ),
+}
+HTTPS = "Listen 127.0.0.1:9 https"
+NO_HTTPS = "Listen 9 https: no server speaks HTTPS, for none has SSLEngine: add SSLEngine On, and SSLCertificateFile"
+
+#: What looks like these, and is meant so.
+MEANT = f"""
+Action mine /mine.py
+AddHandler mine .mine
+AddHandler python-program .py
+SetHandler none
+<Files "*.psp">
+    SetHandler proxy:unix:/run/php.sock|fcgi://localhost
+</Files>
+<Directory "${{WWW}}">
+    SetHandler mod_python
+</Directory>
+<Directory "/srv/*/nothing">
+    SetHandler default-handler
+</Directory>
+<DirectoryMatch "^/nothing">
+    SetHandler "%{{ENV:HANDLER}}"
+</DirectoryMatch>
+<Location />
+    {HANDLER}
+</Location>
+<Location /status>
+    SetHandler server-status
+</Location>
+<Location /status/of>
+    PythonHandler app
+</Location>
+PythonPath "__import__('sys').path + sys.path + ['zip', '']"
+Alias /a ${{WWW}}
+AliasMatch ^/b(.*) /nowhere/$1
+"""
+
+
+def told(folder: Path, conf: str, *words: str) -> str:
+    """What ``-t`` says of a configuration that is taken."""
+    with contextlib.closing(Server(folder, conf + "\n", {"app.py": ""})) as server:
+        return server.command("-t", *words).stderr
+
+
+def test_each_is_told_with_line_and_remedy(tmp_path: Path) -> None:
+    hosts = [f"<VirtualHost *>\nServerName h{i}\n{conf}\n</VirtualHost>" for i, conf in enumerate(MISTAKES)]
+    conf = "\n".join([HTTPS, *hosts])
+    warnings = [line for line in told(tmp_path, conf).splitlines() if "Warning: " in line]
+    wanted = [said.replace("{}", str(tmp_path)) for said in (*MISTAKES.values(), NO_HTTPS)]
+    assert [said for said in wanted if not any(said in line for line in warnings)] == []
+    assert len(warnings) == len(wanted)
+    assert told(tmp_path, conf, "-T") == "Syntax OK\n"  # (as for whatever else -T does not look at)
+
+
+def test_what_is_meant_so_is_not_told_of(tmp_path: Path) -> None:
+    assert told(tmp_path, MEANT) == "Syntax OK\n"
+
+
+def test_the_start_tells_it_in_the_log(tmp_path: Path) -> None:
+    with Server(tmp_path, "AddHandler mod_pyton .py\n") as server:
+        assert server.get("/").status in (200, 403, 404)
+        assert "[core:warn]" in server.log()
+        assert "AddHandler mod_pyton: there is no handler of this name" in server.log()
+        assert "Warning: AddHandler mod_pyton: there is no handler of this name" in server.said()
