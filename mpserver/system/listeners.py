@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Iterable
 
 from mpserver.errors import StartError
+from mpserver.system import port_owner
 from mpserver.typing import NamedTuple
 
 #: ListenBackLog where nothing was configured (httpd's default).
@@ -140,7 +141,7 @@ def bind(address: Address, backlog: int = BACKLOG) -> list[socket.socket]:
             return [_listen(socket.AF_INET6, "::", address.port, backlog)]
         except OSError as error:
             if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT):
-                raise _refused(error, str(address)) from error
+                raise _refused(error, str(address), address.port) from error
         return [_bind_one(socket.AF_INET, "0.0.0.0", address.port, backlog)]
     try:
         found = socket.getaddrinfo(
@@ -167,13 +168,15 @@ def _bind_one(family: int, host: str, port: int, backlog: int) -> socket.socket:
     try:
         return _listen(family, host, port, backlog)
     except OSError as error:
-        raise _refused(error, str(Address(host, port))) from error
+        raise _refused(error, str(Address(host, port)), port) from error
 
 
-def _refused(error: OSError, where: str) -> StartError:
+def _refused(error: OSError, where: str, port: int) -> StartError:
     text = f"({error.errno}){error.strerror}: AH00072: make_sock: could not bind to address {where}"
     if error.errno == errno.EACCES:
         text += " (ports below 1024 take root, or the capability CAP_NET_BIND_SERVICE)"
+    elif error.errno == errno.EADDRINUSE:
+        text += port_owner.told(port)
     return StartError(text)
 
 

@@ -58,7 +58,8 @@ def test_a_port_in_use_ends_the_start(server: StubServer) -> None:
         status, said = server.command("-k", "start")
     assert status == 1
     assert said == (
-        f"(98)Address already in use: AH00072: make_sock: could not bind to address 127.0.0.1:{server.port}\n"
+        f"(98)Address already in use: AH00072: make_sock: could not bind to address 127.0.0.1:{server.port}"
+        f": {psutil.Process().name()} (pid {os.getpid()}) listens there. End that, or name another port\n"
     )
     assert not server.pid_file.exists()
 

@@ -1,14 +1,17 @@
 """Binding: what addresses mean, what is kept over a restart, what errors say."""
 
 import contextlib
+import os
 import re
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
+import psutil
 import pytest
 
 from mpserver.errors import StartError
+from mpserver.system import port_owner
 from mpserver.system.listeners import Address, Listeners, bind
 
 #: Closes listeners at the end of the test.
@@ -75,7 +78,8 @@ def test_sockets_do_not_block_and_do_not_reach_other_programs(port: int, closing
 
 def test_an_address_in_use_is_told_as_httpd_tells_it(port: int, closing: Closing) -> None:
     closing(Listeners().following([Address("127.0.0.1", port)]))
-    text = f"(98)Address already in use: AH00072: make_sock: could not bind to address 127.0.0.1:{port}"
+    text = f"(98)Address already in use: AH00072: make_sock: could not bind to address 127.0.0.1:{port}: "
+    text += f"{psutil.Process().name()} (pid {os.getpid()}) listens there. End that, or name another port"
     with pytest.raises(StartError, match=re.escape(text)):
         Listeners().following([Address("127.0.0.1", port)])
 
@@ -123,3 +127,7 @@ def test_a_failing_restart_leaves_the_old_sockets_alone(port: int, closing: Clos
 
 def test_an_address_named_twice_is_bound_once(port: int, closing: Closing) -> None:
     assert len(closing(Listeners().following([Address("127.0.0.1", port)] * 2)).sockets) == 1
+
+
+def test_who_has_a_port_is_not_guessed(port: int) -> None:
+    assert port_owner.told(port) == ": another program has it (root can see which). End that, or name another port"
