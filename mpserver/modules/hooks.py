@@ -102,6 +102,8 @@ ANY_HANDLER = "*"
 TRACE_HANDLER = "httpd/trace"
 #: The name of the handler for CGI scripts.
 SCRIPT_HANDLER = "cgi-script"
+#: What the names of phases that ran elsewhere (``mp_passed``) begin with of which processes of other accounts may tell.
+OF_ACCOUNTS = "(of accounts) "
 
 #: The name of the handler for requests that are another server's to answer, and of that to which it is told (as a URL
 #: behind the colon).

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from mpserver.api import constants
 from mpserver.errors import Moves
 from mpserver.modules.core import FORBIDDEN_NOTE
-from mpserver.modules.hooks import ANY_HANDLER, Insertion, Planning, Step
+from mpserver.modules.hooks import ANY_HANDLER, OF_ACCOUNTS, Insertion, Planning, Step
 from mpserver.phases.plan import Phases
 from mpserver.typing import TYPE_CHECKING
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 
-#: The name among the phases of a request that ran elsewhere (``mp_passed``) of what decides without a user.
-CHECKED = "access_checker_ex"
+#: The name among the phases of a request that ran elsewhere (``mp_passed``) of what decides without a user. Anybody may
+#: say that it does not: then the user is asked for.
+CHECKED = f"{OF_ACCOUNTS}access_checker_ex"
 
 
 def compile_phases(planning: Planning) -> Phases:
@@ -156,8 +157,8 @@ def _admission(planning: Planning) -> Sequence[Step]:
 
     def admit(req: Request) -> int:
         passed = req.mp_passed
-        if passed is not None and (known := passed.get(f"{CHECKED} {req.mp_uri}")) is not None:
-            result = known  # (it goes on here: by now a user may be known who was not, when it was checked)
+        if passed is not None and passed.get(f"{CHECKED} {req.mp_uri}") == DECLINED:
+            result = DECLINED  # (it goes on here: by now a user may be known who was not, when it was checked)
         else:
             result = check(req)
         if result == DECLINED:

@@ -18,6 +18,7 @@ from mpserver.api.request_succession import BEGUN
 from mpserver.api.table import HeaderTable, Table
 from mpserver.ipc.plain_data import pack as pack_plain
 from mpserver.ipc.plain_data import shaped
+from mpserver.modules.hooks import OF_ACCOUNTS
 from mpserver.phases import transfer_shapes as shapes
 from mpserver.phases.stages import Stage
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
@@ -157,9 +158,14 @@ def distrust(data: bytes) -> tuple[bytes, list[str]]:
     """
     moved = unpack(data)
     after = moved.stage in (Stage.LOG, Stage.CLEANUP)
+    # (once it is answered, nothing is decided by who its client is: handlers and logs are told of that)
+    decisive = shapes.DECISIVE if after else shapes.DECISIVE | shapes.WORKED_OUT
     chain, lost = [], []
     for packed in moved.chain:
-        members = {name: value for name, value in packed.members.items() if name not in shapes.DECISIVE}
+        members = {name: value for name, value in packed.members.items() if name not in decisive}
+        passed = members.get("mp_passed")
+        if passed:
+            members["mp_passed"] = {name: result for name, result in passed.items() if name.startswith(OF_ACCOUNTS)}
         place = Place(packed.place.uri, FOUND_ANEW, None) if after and packed.place is not None else None
         lost += [f"req.{name}" for name in packed.own]
         lost += [words for name, words in shapes.NOTICED.items() if packed.members.get(name)]

@@ -65,6 +65,8 @@ DECISIVE = frozenset({
     "mp_filename", "mp_canonical_filename", "mp_path_info", "mp_handler", "mp_is_directory", "mp_proxyreq",
     "mp_admitted", "mp_added", "mp_filters", "mp_extension", "mp_is_lookup",
 })  # fmt: skip
+#: What says who its client is, and what was worked out of its head: that is done anew, before anything decides by it.
+WORKED_OUT = frozenset({"mp_agent", "mp_begun"})
 #: Of these the ones that an application may have set, by how it knows them.
 NOTICED = {"mp_added": "handlers that were added", "mp_filters": "filters that were registered"}
 

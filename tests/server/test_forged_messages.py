@@ -83,6 +83,11 @@ FORGED = {
                                   mp_filename="/etc/passwd")), b"", b"static.txt"),
     "admitted": (moved(CONTENT, chain(("/closed.txt", HERE + "/closed.txt", None), mp_uri="/closed.txt")), b"",
                  b"closed.txt"),
+    "passed": (moved(LOCATE, chain(mp_uri="/closed.txt", mp_passed={
+        "access_checker_ex /closed.txt": 0, "(of accounts) access_checker_ex /closed.txt": 0,
+    })), b"", b"closed.txt"),
+    "client": (moved(LOCATE, chain(mp_uri="/near.txt", mp_agent=("198.51.100.1", 1), mp_begun=True)), b"",
+               b"near.txt"),
     "nobody": (moved(LOCATE, []), b"", b"victim"),
     "shape": (moved(LOCATE, chain(mp_status="200")), b"", b"victim"),
 }
@@ -221,10 +226,14 @@ CustomLog logs/access.log "%r %>s"
 <Files closed.txt>
     Require all denied
 </Files>
+<Files near.txt>
+    Require ip 198.51.100.1
+</Files>
 """
 
 FILES: dict[str, str | bytes] = {
     "forger.py": FORGER, "victim.py": VICTIM, "static.txt": "static\n", "closed.txt": "closed\n",
+    "near.txt": "near\n",
 }  # fmt: skip
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run applications as other users")
@@ -271,7 +280,8 @@ def test_what_another_account_makes_up_runs_and_reads_nothing(server: Server) ->
     answer = forged(server, "file")
     assert answer.startswith("HTTP/1.1 200 ")
     assert answer.endswith("\r\n\r\nstatic\n")
-    assert forged(server, "admitted").startswith("HTTP/1.1 403 ")
+    refused = {what: forged(server, what)[:13] for what in ("admitted", "passed", "client")}
+    assert refused == dict.fromkeys(refused, "HTTP/1.1 403 ")
     assert server.get("/facts", headers={"Host": "early"}).text == "told"
     server.wait_for_log("what was said of the answer to /facts can't be: ")
     server.wait_for_log("GET /facts", "access.log")

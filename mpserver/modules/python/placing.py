@@ -7,6 +7,8 @@ of the plan, those that are over are not run again.
 from __future__ import annotations
 
 from mpserver.errors import Moves
+from mpserver.modules.hooks import OF_ACCOUNTS
+from mpserver.modules.python.environment import has_account
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,11 +24,13 @@ def placed(step: Step, phase: str, early: bool, name: str, interpreter_id: Any, 
 
     Look-ups of an index and parts of pages run all of their handlers where their main request is.
     """
+    # (a process of another account is believed that its own phases have run, and no others)
+    mark = OF_ACCOUNTS if has_account(interpreter_id.environment) else ""
 
     def run(req: Request) -> int:
         if req.mp_is_part:
             return step(req)
-        key = f"{phase} {req.mp_uri}"
+        key = f"{mark}{phase} {req.mp_uri}"
         passed = req.mp_passed
         if passed is not None and key in passed:
             return passed[key]

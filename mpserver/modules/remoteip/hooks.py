@@ -44,32 +44,33 @@ def follow(value: str, peer: str, proxies: Sequence[Proxy] | None) -> Found:
     :param value: the header's.
     :param proxies: those whose word counts; None: everybody's, as that of a proxy outside.
     """
-    at, rest = peer, value
+    at, refused = peer, ""
     client: str | None = None
     passed: list[str] = []
-    while True:
+    words = value.split(",")  # (at once: clients send long ones)
+    while words:
         internal = False
         if proxies is not None:
             known = networks.packed(at)
             proxy = next((one for one in proxies if one.network.has(known)), None)
             if proxy is None:
-                return Found(client, rest, tuple(passed))
+                break
             internal = proxy.internal
-        before, comma, last = rest.rpartition(",")
-        word = last.strip(" \t")
+        word = words[-1].strip(" \t")
         if not word:
-            return Found(client, rest, tuple(passed))
+            break
         address = networks.packed(word)
         if not address or "%" in word:
-            return Found(client, rest, tuple(passed), f"{word!r} is no address")
+            refused = f"{word!r} is no address"
+            break
         if not internal and _is_private(address):
-            return Found(client, rest, tuple(passed), f"{word} is private, which a proxy outside can't know")
+            refused = f"{word} is private, which a proxy outside can't know"
+            break
         if not internal:
             passed.append(at)
         at = client = _shown(address)
-        if not comma:
-            return Found(client, None, tuple(passed))
-        rest = before
+        words.pop()
+    return Found(client, ",".join(words) if words else None, tuple(passed), refused)
 
 
 def _is_private(address: bytes) -> bool:
@@ -94,7 +95,7 @@ def begin(server: Server) -> Step | None:
     key = (header or "").lower()
 
     def find(req: Request) -> int:
-        if req.mp_prev is not None:
+        if req.mp_prev is not None and req.mp_prev.mp_begun:
             return constants.OK  # (it has the client of the request before it, and what is left of the header)
         agent = req.mp_link.agent
         if agent is not None:  # (then the header does not count, as in httpd)
@@ -102,8 +103,7 @@ def begin(server: Server) -> Step | None:
             return constants.OK
         if header is None:
             return constants.OK
-        table = req.mp_table_in
-        value = req.mp_head.text(key) if table is None else table.get(key)
+        value = req.mp_head.text(key)  # (as it was sent: whoever had the request before may have changed the table)
         if value is None:
             return constants.OK
         client, rest, passed, refused = follow(value, req.mp_link.connection().mp_client_addr[0], proxies)

@@ -38,6 +38,8 @@ def begin(server: Server) -> Step | None:
         if before is not None and before.mp_env is not None and (known := before.mp_env.get("UNIQUE_ID")) is not None:
             req.subprocess_env["UNIQUE_ID"] = known  # (it is the same request of the client)
             return constants.OK
+        if req.mp_env is not None and "UNIQUE_ID" in req.mp_env:
+            return constants.OK  # (it got one in another interpreter)
         process = os.getpid()
         maker = makers.get(process)
         if maker is None:
