@@ -11,6 +11,7 @@ from mpserver.modules.remoteip import EXCEPTIONS, PROXY_PROTOCOL
 from mpserver.serving import proxy_header
 from mpserver.serving.connection import Connection, Starter
 from mpserver.serving.states import READING, TLS
+from mpserver.system.loop import READ
 
 
 def is_proxied(connection: Connection) -> bool:
@@ -25,9 +26,11 @@ def is_proxied(connection: Connection) -> bool:
 
 
 class Introduction:
-    """A connection whose proxy has not said yet who its client is."""
+    """A connection whose proxy has not said yet who its client is; a `mpserver.serving.after_request.Pending`."""
 
     __slots__ = ("_connection", "_go_on")
+
+    events = READ
 
     def __init__(self, connection: Connection, go_on: Starter) -> None:
         """``go_on`` begins with the connection once the header is read; what follows is in the buffer."""
@@ -41,14 +44,14 @@ class Introduction:
     def start(self) -> None:
         """Look at what was read already, and wait for the rest."""
         connection = self._connection
-        connection.state = TLS
+        connection.state, connection.pending = TLS, self
         loop = connection.owner.loop
         loop.add(connection.fd, self.on_event)
         loop.watch(connection)
         if connection.buffer:
             self._look()
 
-    def on_event(self, _event: int) -> None:
+    def on_event(self, _event: int = READ) -> None:
         """More has come, or the proxy is gone."""
         connection = self._connection
         try:
@@ -63,17 +66,29 @@ class Introduction:
         connection.buffer += data
         self._look()
 
+    def expire(self, _now: float) -> None:
+        """The header has not come in time."""
+        self._refuse(f"its header did not come in time ({len(self._connection.buffer)} bytes of it did)")
+
+    def dropped(self) -> None:
+        """The connection is closed."""
+
+    def _refuse(self, why: object) -> None:
+        connection = self._connection
+        text = f"RemoteIPProxyProtocol: the connection is closed, for {why}"
+        connection.host.log.log(ERROR, text, module="remoteip", client=connection.client)
+        connection.close()
+
     def _look(self) -> None:
         connection = self._connection
         try:
             found = proxy_header.read(connection.buffer)
         except ValueError as error:
-            text = f"RemoteIPProxyProtocol: the connection is closed, for {error}"
-            connection.host.log.log(ERROR, text, module="remoteip", client=connection.client)
-            connection.close()
+            self._refuse(error)
             return
         if found is None:
             return
+        connection.pending = None
         loop = connection.owner.loop
         loop.remove(connection.fd)
         loop.unwatch(connection)

@@ -69,6 +69,12 @@ SetEnvIf User-Agent global global
     RemoteIPProxyProtocolExceptions 127.0.0.2
     CustomLog logs/behind.log golden
 </VirtualHost>
+Listen 127.0.0.1:${SLOW}
+<VirtualHost *:${SLOW}>
+    ServerName behind
+    RemoteIPProxyProtocol On
+    Timeout 1
+</VirtualHost>
 Listen 127.0.0.1:${TLS} https
 <VirtualHost *:${TLS}>
     ServerName behind
@@ -126,11 +132,12 @@ GOLDEN = [
 
 
 class Servers(NamedTuple):
-    """A server, and its ports for proxies: of HTTP and of HTTPS."""
+    """A server, and its ports for proxies: of HTTP, of HTTPS, and one that waits for their headers a second."""
 
     server: Server
     proxied: int
     encrypted: int
+    slow: int
 
 
 @pytest.fixture(scope="module")
@@ -147,13 +154,13 @@ def servers(
 ) -> Iterator[Servers]:
     """One for each kind of interpreter, and one with threads."""
     backend, mpm = request.param
-    ports = Port(), Port()
+    ports = Port(), Port(), Port()
     words = {
-        "PROXIED": str(ports[0].number), "TLS": str(ports[1].number), "CA": str(authority.folder), "LINE": LINE,
-        "FIELDS": FIELDS, "LOCAL": LOCAL,
+        "PROXIED": str(ports[0].number), "TLS": str(ports[1].number), "SLOW": str(ports[2].number),
+        "CA": str(authority.folder), "LINE": LINE, "FIELDS": FIELDS, "LOCAL": LOCAL,
     }  # fmt: skip
     started = start_module_server(CONF, FILES, backend=backend, mpm=mpm, variables=words)
-    for port in ports:  # (the first of three is that which the start waits for)
+    for port in ports:  # (the first one is that which the start waits for)
         wait_for(partial(accepts, port.number), "the ports for proxies")
     yield Servers(started, *(port.number for port in ports))
     for port in ports:
@@ -363,6 +370,19 @@ def test_bad_headers_of_proxies(server: tuple[Server, int], data: bytes, why: st
     assert ask(proxied, data + get("/x.txt?behind-bad")) == b""
     assert lines(started, why, "error.log")
     assert "behind-bad" not in started.log("behind.log")
+
+
+def test_headers_of_proxies_that_do_not_come_in_time(servers: Servers) -> None:
+    said = b"", b"PROXY TCP4 192.0.2.1 "
+    socks = [socket.create_connection(("127.0.0.1", servers.slow), 20) for _ in said]
+    for sock, data in zip(socks, said, strict=True):
+        sock.sendall(data)
+    for sock in socks:
+        with sock:
+            assert receive_all(sock) == b""
+    for data in said:
+        why = f"RemoteIPProxyProtocol: the connection is closed, for its header did not come in time ({len(data)} bytes"
+        assert lines(servers.server, why, "error.log")
 
 
 def test_ids_are_unique(server: tuple[Server, int]) -> None:
