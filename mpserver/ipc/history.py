@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from mpserver.ipc import interpreter_stats, request_counts
-from mpserver.ipc.request_counts import OTHERS, Counted, packed, text_of
+from mpserver.ipc.request_counts import MOST, OTHERS, Counted, packed, text_of
 from mpserver.ipc.scoreboard import WORKING, Scoreboard
 from mpserver.ipc.scoreboard_layout import (
     ENDED,
@@ -134,8 +134,9 @@ class History:
 
     def settle(self, slot: int) -> None:
         """Keep the counts of a worker's interpreters that have ended; their places can be had again."""
+        kept = self._board.kept(slot)  # (first: an index may get another interpreter meanwhile, which has not ended)
         ends = self._board.ends(slot)
-        for index in _indexes(ends, self._board.kept(slot)):
+        for index in _indexes(ends, kept):
             with self.changing():
                 self._keep(self._board.record(slot, index), ends[index] & ~ENDED)
                 self._board.keep(slot, index)
@@ -163,7 +164,7 @@ class History:
             self._add(Series(stats.kind, stats.name, host), counted)
         ends = [0] * len(End)
         ends[end if end < len(End) else End.NORMAL] = 1
-        ends[End.TIMEOUTS] += stats.timeouts
+        ends[End.TIMEOUTS] = stats.timeouts
         self._add(Series(stats.kind, stats.name, ""), Counted(), ends)
 
     def _add(self, series: Series, counted: Counted, ends: list[int] | None = None) -> None:
@@ -171,7 +172,7 @@ class History:
         host = series.host if series in self._places or not series.host else OTHERS
         head = _HEAD.unpack_from(memory, at)
         known = request_counts.unpacked(memory[at + _CELL_AT : at + ENTRY])[1]
-        new = head[2:] if ends is None else tuple(map(sum, zip(head[2:], ends, strict=True)))
+        new = head[2:] if ends is None else [min(sum(both), MOST) for both in zip(head[2:], ends, strict=True)]
         _HEAD.pack_into(memory, at, *head[:2], *new)
         request_counts.pack_into(memory, at + _CELL_AT, host, known.with_(counted))
 

@@ -26,7 +26,7 @@ import threading
 import time
 
 from mpserver.ipc import request_counts
-from mpserver.ipc.request_counts import Counts, packed, text_of
+from mpserver.ipc.request_counts import Counts, packed, seconds_of, text_of
 from mpserver.typing import NamedTuple
 
 RECORD = 8192
@@ -155,6 +155,7 @@ def unpack(data: bytes) -> InterpreterStats | None:
     failed, error = _FAILED.unpack_from(data, _ERROR)
     for counted in request_counts.read(data[CELLS:]).values():
         size, busy, last = size + counted.bytes, busy + counted.seconds, max(last, counted.last)
+    started, begin, busy, last, failed = map(seconds_of, (started, begin, busy, last, failed))
     line = line.rstrip(b"\0").lstrip(b"\r\n").partition(b"\r\n")[0]
     return InterpreterStats(
         started, first, pid, thread, text_of(kind), text_of(name), begin, line.decode("latin-1"),

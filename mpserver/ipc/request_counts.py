@@ -35,6 +35,8 @@ _CELL = struct.Struct(f"={_NAME}s{_MATRIX}QQdd")
 _SUMS = struct.Struct("=Qdd")
 _SUMS_AT = _NAME + _MATRIX * 8
 _pack_sums = _SUMS.pack_into
+#: No count and no time gets beyond: about 36 years of nanoseconds.
+MOST = 1 << 60
 _QUICKEST = BOUNDS[0]
 
 
@@ -65,6 +67,18 @@ class Counted(NamedTuple):
             self.bytes + other.bytes,
             self.seconds + other.seconds,
             max(self.last, other.last),
+        ).believable()
+
+    def believable(self) -> Counted:
+        """The same, with numbers that can be added and written again, whatever wrote them.
+
+        (Applications share their interpreters' memory: none can be let break the sums of all, nor who makes them.)
+        """
+        return Counted(
+            tuple([count if count <= MOST else MOST for count in self.matrix]),
+            min(self.bytes, MOST),
+            seconds_of(self.seconds),
+            seconds_of(self.last),
         )
 
     @property
@@ -148,6 +162,11 @@ class Counts:
         self._numbers.release()
 
 
+def seconds_of(number: float) -> float:
+    """A time as it was written, or 0 where nobody could have meant it."""
+    return number if 0.0 <= number <= MOST else 0.0
+
+
 def packed(text: str, length: int) -> bytes:
     """Text as at most so many bytes of UTF-8, no character cut in two."""
     return text.encode("utf-8", "surrogateescape")[:length].decode("utf-8", "ignore").encode()
@@ -161,7 +180,7 @@ def text_of(data: bytes) -> str:
 def unpacked(data: bytes, at: int = 0) -> tuple[str, Counted]:
     """A cell: its virtual host, "" where it has none; and what was counted."""
     name, *numbers = _CELL.unpack_from(data, at)
-    return text_of(name), Counted(tuple(numbers[:_MATRIX]), *numbers[_MATRIX:])
+    return text_of(name), Counted(tuple(numbers[:_MATRIX]), *numbers[_MATRIX:]).believable()
 
 
 def pack_into(memory: mmap.mmap, at: int, name: str, counted: Counted) -> None:

@@ -210,9 +210,10 @@ class Scoreboard:
 
     def writer(self, slot: int, index: int) -> Writer:
         """The figures of an interpreter, to be written by it."""
-        return Writer(self.fd, self._stats_at(slot, min(index, INTERPRETERS - 1)))
+        return Writer(self.fd, self.record_at(slot, min(index, INTERPRETERS - 1)))
 
-    def _stats_at(self, slot: int, index: int) -> int:
+    def record_at(self, slot: int, index: int) -> int:
+        """Where the figures of an interpreter are in the memory file."""
         return (self.slots + 1) * PAGE + slot * STATS + index * interpreter_stats.RECORD
 
     # What the master writes.
@@ -237,7 +238,7 @@ class Scoreboard:
     def _wipe(self, slot: int) -> None:
         """Forget all about a slot's worker, and give back the memory of its figures."""
         self.memory[slot * PAGE : (slot + 1) * PAGE] = bytes(PAGE)
-        with mmap.mmap(self.fd, STATS, offset=self._stats_at(slot, 0)) as records:
+        with mmap.mmap(self.fd, STATS, offset=self.record_at(slot, 0)) as records:
             records.madvise(mmap.MADV_REMOVE)
 
     # What the keeper of zygotes writes.
@@ -296,7 +297,7 @@ class Scoreboard:
     def assign(self, slot: int, index: int) -> None:
         """An index gets another interpreter (written by its router): the figures there are not this one's."""
         if index < INTERPRETERS - 1:
-            os.pwrite(self.fd, bytes(interpreter_stats.RECORD), self._stats_at(slot, index))
+            os.pwrite(self.fd, bytes(interpreter_stats.RECORD), self.record_at(slot, index))
             self.memory[slot * PAGE + ENDS + index] = 0  # (before it is not kept any more: it has not ended)
             self.memory[slot * PAGE + KEPT + index] = 0
 
@@ -351,11 +352,11 @@ class Scoreboard:
         return self._memory_of(slot, index, interpreter_stats.RECORD)
 
     def _memory_of(self, slot: int, index: int, length: int) -> bytes:
-        return os.pread(self.fd, length, self._stats_at(slot, min(index, INTERPRETERS - 1)))
+        return os.pread(self.fd, length, self.record_at(slot, min(index, INTERPRETERS - 1)))
 
     def records(self, slot: int) -> Iterator[tuple[int, bytes]]:
         """All figures of a worker's interpreters, those included that have ended: by index, holes are passed over."""
-        start = at = self._stats_at(slot, 0)
+        start = at = self.record_at(slot, 0)
         size = interpreter_stats.RECORD
         while True:
             try:
@@ -374,7 +375,7 @@ class Scoreboard:
         found = {}
         for index in range(1, INTERPRETERS):
             if self.memory[start + index]:
-                stats = interpreter_stats.read(self.fd, self._stats_at(slot, index))
+                stats = interpreter_stats.read(self.fd, self.record_at(slot, index))
                 if stats is not None:
                     found[index] = stats
         return found
@@ -386,7 +387,7 @@ class Scoreboard:
 
     def stats(self, slot: int, index: int) -> InterpreterStats | None:
         """The figures of one interpreter, the last one that had this index; None: none has written any."""
-        return interpreter_stats.read(self.fd, self._stats_at(slot, min(index, INTERPRETERS - 1)))
+        return interpreter_stats.read(self.fd, self.record_at(slot, min(index, INTERPRETERS - 1)))
 
     def requests(self, slot: int, index: int) -> int:
         """How many requests were served by the interpreters that had an index."""
@@ -395,7 +396,7 @@ class Scoreboard:
 
     def began(self, slot: int, index: int) -> float:
         """When an interpreter's current or last request began, in seconds since the epoch; 0: there was none."""
-        return interpreter_stats.began(self.fd, self._stats_at(slot, min(index, INTERPRETERS - 1)))
+        return interpreter_stats.began(self.fd, self.record_at(slot, min(index, INTERPRETERS - 1)))
 
     def programs(self, slot: int) -> list[int]:
         """The process groups of the programs that run for a worker's requests."""

@@ -8,6 +8,7 @@ import struct
 import time
 from collections.abc import Iterable
 
+from mpserver.api.error_log import ERROR
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.modules.status import metrics
 from mpserver.modules.status.report import report
@@ -30,6 +31,9 @@ class Supervisor(Protocol):
 
     def tell_facts(self) -> None:
         """Publish what it knows beside the scoreboard."""
+
+    def tell(self, level: int, text: str) -> None:
+        """Write to the error log."""
 
     def unready(self) -> str:
         """Why clients should not be sent here; "": they should."""
@@ -55,7 +59,18 @@ class Health:
 
     def pages(self) -> dict[str, Respond]:
         """By path."""
-        return {"/livez": _live, "/readyz": self._ready, "/metrics": self._metrics, "/status.json": self._status}
+        made = {"/livez": _live, "/readyz": self._ready, "/metrics": self._metrics, "/status.json": self._status}
+        return {path: self._guarded(path, respond) for path, respond in made.items()}
+
+    def _guarded(self, path: str, respond: Respond) -> Respond:
+        def guard(accept: str) -> Answer:
+            try:
+                return respond(accept)
+            except Exception as error:  # what a page is made of stands in memory that applications may write to
+                self._master.tell(ERROR, f"ManagementListen: there is no {path} now: {type(error).__name__}: {error}")
+                return Answer(500, b"what this is made of makes no sense\n")
+
+        return guard
 
     def _ready(self, _accept: str) -> Answer:
         why = self._master.unready()

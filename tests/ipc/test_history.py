@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import math
+import os
+import struct
+from collections.abc import Callable
+
 import pytest
 
-from mpserver.ipc import history
+from mpserver.ipc import history, interpreter_stats
 from mpserver.ipc.history import History, Series
 from mpserver.ipc.request_counts import BOUNDS, CELLS, OTHERS
 from mpserver.ipc.scoreboard import Scoreboard, ScoreboardEntry
 from mpserver.ipc.scoreboard_layout import ENTRIES, INTERPRETERS, End
+from mpserver.modules.status import auto, metrics, page, report
 
 
 class Named:
@@ -144,4 +151,53 @@ def test_who_reads_waits_for_a_change_to_end(board: Scoreboard) -> None:
 def test_the_last_index_is_nobodys_own(board: Scoreboard) -> None:
     for _ in range(2):
         begin(board, 0, INTERPRETERS - 1).done(2.0, 1.0, 0, 200, A)
+    assert history.figures(board).requests[OWN].requests == 2
+
+
+@pytest.mark.parametrize("number", [(1 << 64) - 1, 1 << 63])
+def test_what_applications_write_there_breaks_no_sum(board: Scoreboard, number: int) -> None:
+    kept = History(board)
+    for life in range(3):
+        entry = begin(board, 0, 1)
+        entry.done(2.0, 1.0, 5, 200, A)
+        at = board.record_at(0, 1)
+        cell = at + interpreter_stats.CELLS
+        os.pwrite(board.fd, struct.pack("=QQ", number, number), cell + 80)
+        os.pwrite(board.fd, struct.pack("=Qdd", number, (math.nan, math.inf, -1.0)[life], math.nan), cell + 752)
+        os.pwrite(board.fd, struct.pack("=Qdd", number, math.nan, math.inf), at + 520)
+        os.pwrite(board.fd, struct.pack("=Q", number), at + 544)
+        entry.gone()
+        board.clear(0, 1)
+        kept.settle(0)
+        found = report.report(board, 1)
+        for accept in ("", "application/openmetrics-text"):
+            assert b"mpserver_requests_total{" in metrics.answer(found, accept)[1]
+        assert json.loads(json.dumps(found, allow_nan=False))["seconds"] >= 0
+        assert page.page(found, "a", "b", True, False)
+        assert list(auto.lines(found, "a", "b", True))
+
+
+def test_an_index_that_gets_another_interpreter_is_not_taken_for_ended(
+    board: Scoreboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its router may give it away between two looks of the master."""
+    kept = History(board)
+    begin(board, 0, 1).done(2.0, 1.0, 5, 200, A)
+    board.clear(0, 1)
+    kept.settle(0)
+
+    def at_last(look: Callable[[Scoreboard, int], bytes]) -> Callable[[Scoreboard, int], bytes]:
+        def looked(of: Scoreboard, slot: int) -> bytes:
+            found = look(of, slot)
+            if not begun:
+                begun.append(begin(board, 0, 1))
+            return found
+
+        return looked
+
+    begun: list[ScoreboardEntry] = []
+    monkeypatch.setattr(Scoreboard, "ends", at_last(Scoreboard.ends))
+    monkeypatch.setattr(Scoreboard, "kept", at_last(Scoreboard.kept))
+    kept.settle(0)
+    begun[0].done(3.0, 2.0, 5, 200, A)
     assert history.figures(board).requests[OWN].requests == 2

@@ -54,7 +54,7 @@ def _shown(req: Request, extended: bool, tail: bool) -> int:
     software = req.mp_plan.server_software
     if "refresh" in asked:
         word = asked["refresh"]
-        seconds = int(word) if word.isascii() and word.isdigit() and int(word[:9]) > 0 else REFRESH
+        seconds = int(word) if len(word) < 10 and word.isascii() and word.isdigit() and int(word) else REFRESH
         req.headers_out["Refresh"] = str(seconds)
     req.headers_out["Cache-Control"] = "no-store"
     if "auto" in asked:
