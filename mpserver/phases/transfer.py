@@ -150,21 +150,22 @@ def unpack(data: bytes) -> Moved:
     return moved._replace(stage=Stage(moved.stage), chain=chain)
 
 
-def distrust(data: bytes) -> tuple[bytes, list[str]]:
+def distrust(data: bytes, *, of_account: bool) -> tuple[bytes, list[str]]:
     """What comes from another account, without what that may not decide (`mpserver.phases.transfer_shapes`).
 
+    :param of_account: it comes from a process of an account of its own; else it goes to one.
     :returns: the rest, and what of an application was in it, in words.
     :raises ValueError: it is not what it should be.
     """
     moved = unpack(data)
     after = moved.stage in (Stage.LOG, Stage.CLEANUP)
     # (once it is answered, nothing is decided by who its client is: handlers and logs are told of that)
-    decisive = shapes.DECISIVE if after else shapes.DECISIVE | shapes.WORKED_OUT
+    decisive = shapes.DECISIVE | shapes.WORKED_OUT if of_account and not after else shapes.DECISIVE
     chain, lost = [], []
     for packed in moved.chain:
         members = {name: value for name, value in packed.members.items() if name not in decisive}
         passed = members.get("mp_passed")
-        if passed:
+        if passed and of_account:
             members["mp_passed"] = {name: result for name, result in passed.items() if name.startswith(OF_ACCOUNTS)}
         place = Place(packed.place.uri, FOUND_ANEW, None) if after and packed.place is not None else None
         lost += [f"req.{name}" for name in packed.own]

@@ -32,7 +32,7 @@ def onward(message: messages.Message) -> tuple[messages.Message, list[str]]:
     if not message.state:
         return _without_luggage(message, [])
     interpreter_id, state = plain_data.shaped(message.state, ADDRESSED)
-    state, lost = transfer.distrust(state)
+    state, lost = transfer.distrust(state, of_account=True)
     return _without_luggage(message._replace(state=plain_data.pack((interpreter_id, state))), lost)
 
 
@@ -43,7 +43,7 @@ def arriving(message: messages.Message, interpreter: InterpreterOwner) -> messag
     """
     lost: list[str] = []
     if message.state:
-        state, lost = transfer.distrust(message.state)
+        state, lost = transfer.distrust(message.state, of_account=False)
         message = message._replace(state=state)
     message, lost = _without_luggage(message, lost)
     if lost:
