@@ -323,7 +323,7 @@ class Master:
         if old.conf.pid_file != new.conf.pid_file:
             pidfile.remove(old.conf.pid_file)
             try:
-                pidfile.write(new.conf.pid_file)
+                pidfile.claim(new.conf.pid_file)
                 self._control.open(control_path.path(new.conf.pid_file))
             except StartError as error:
                 self._log(error_log.ERROR, str(error))
@@ -375,18 +375,16 @@ def open_master(
         try:
             # Twice the limit: while a restart drains, two generations have their workers.
             scoreboard = Scoreboard.create(2 * first.conf.server_limit, soft)
-            left = pidfile.look(first.conf.pid_file)
+            left = pidfile.claim(first.conf.pid_file)
             if left.pid is not None and not left.running:
                 text = (
                     f"pid file {first.conf.pid_file} overwritten -- the server that wrote it (pid {left.pid}) "
                     "ended without removing it"
                 )
                 first.error_log.log(error_log.WARN, text, number=98)
-            pidfile.write(first.conf.pid_file)
             master = Master(first, scoreboard, engine, notifier, read=read, replace_output=replace_output)
             master.begin()
         except BaseException:
-            pidfile.remove(first.conf.pid_file)
             first.close()
             raise
     return master

@@ -255,7 +255,10 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
         )
     found = pidfile.look(pid_file)
     if options.command == "start":
-        if found.running:
+        if found.pid is not None and found.running:
+            theirs = pidfile.configuration(found.pid)
+            if theirs is not None and os.path.realpath(theirs) != os.path.realpath(options.file):
+                raise StartError(pidfile.of_another(pid_file, found.pid))
             print(f"mpserver (pid {found.pid}) already running")
             return 0
     elif found.running:

@@ -43,7 +43,7 @@ def _run(reading: Reading, engine: Engine, notifier: Notifier) -> None:
     configuration = generation.configuration
     conf = generation.conf
     try:
-        pidfile.write(conf.pid_file)
+        pidfile.claim(conf.pid_file)
         try:
             board = Scoreboard.create(1, soft)
             board.prepare(0)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from mpserver.errors import StartError
 from mpserver.typing import NamedTuple
@@ -35,7 +38,8 @@ def look(path: str) -> Found:
         raise StartError(
             f"AH00031: Error retrieving pid file {path}\nAH00032: Remove it before continuing if it is corrupted."
         )
-    return Found(int(text), is_server(int(text)))
+    # (our own number was that of a server before us: containers give the same ones at each start)
+    return Found(int(text), int(text) != os.getpid() and is_server(int(text)))
 
 
 def is_server(pid: int) -> bool:
@@ -59,6 +63,63 @@ def is_server(pid: int) -> bool:
     return any(os.path.basename(word) == "mpserver" for word in command[:4])
 
 
+def configuration(pid: int) -> str | None:
+    """The configuration that a running server has, as its process says; None where it doesn't say."""
+    import psutil
+
+    try:
+        title = next(iter(psutil.Process(pid).cmdline()), "")
+    except psutil.Error:
+        return None
+    start, _, rest = title.partition(" [")
+    return rest.partition("]")[0] if start in (MASTER_TITLE, ONE_PROCESS_TITLE) and rest else None
+
+
+def claim(path: str) -> Found:
+    """Write our number, where no running server has the file; of two that try at once, one is refused.
+
+    :returns: what the file said before.
+    :raises StartError: it is a running server's, or can't be written.
+    """
+    with _turn(path):
+        found = look(path)
+        if found.pid is not None and found.running:
+            raise StartError(of_another(path, found.pid))
+        write(path)
+    return found
+
+
+def of_another(path: str, pid: int) -> str:
+    """What is told where a file is a running server's."""
+    theirs = configuration(pid)
+    whose = f"pid {pid}, with the configuration {theirs}" if theirs else f"pid {pid}"
+    return f"PidFile {path} is that of a running server ({whose}): stop that one, or give this one a PidFile of its own"
+
+
+@contextmanager
+def _turn(path: str) -> Iterator[None]:
+    """Be the only one who looks at the file and writes it."""
+    lock = f"{path}.lock"
+    while True:
+        try:
+            fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        try:
+            # Who had it before has removed it: the lock of a file without a name excludes nobody.
+            if os.path.samestat(os.fstat(fd), os.stat(lock)):
+                break
+        except FileNotFoundError:
+            pass
+        os.close(fd)
+    try:
+        yield
+    finally:
+        os.unlink(lock)
+        os.close(fd)
+
+
 def write(path: str) -> None:
     """Write our number; the file appears whole or not at all.
 
@@ -73,10 +134,12 @@ def write(path: str) -> None:
             os.close(fd)
         os.rename(temporary, path)
     except OSError as error:
-        hint = "" if os.path.isdir(os.path.dirname(path)) else " Create its folder, or name another with PidFile."
-        raise StartError(
-            f"({error.errno}){error.strerror}: AH00100: could not log pid to file {path}.{hint}"
-        ) from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: str, error: OSError) -> StartError:
+    hint = "" if os.path.isdir(os.path.dirname(path)) else " Create its folder, or name another with PidFile."
+    return StartError(f"({error.errno}){error.strerror}: AH00100: could not log pid to file {path}.{hint}")
 
 
 def remove(path: str) -> None:

@@ -1,14 +1,17 @@
 """The pid file: written whole, removed when it is ours, and left-over ones recognised."""
 
+import fcntl
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from mpserver.errors import StartError
 from mpserver.system import pidfile
+from support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -101,3 +104,41 @@ def test_a_corrupt_file_is_told(path: str, text: str) -> None:
 def test_a_missing_folder_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"No such file or directory.*PidFile"):
         pidfile.write(str(tmp_path / "missing" / "mpserver.pid"))
+
+
+def test_the_file_of_a_running_server_is_not_written_over(path: str) -> None:
+    process = titled("mpserver: master [/srv/other.conf]")
+    try:
+        with open(path, "w") as file:
+            file.write(str(process.pid))
+        said = rf"a running server \(pid {process.pid}, with the configuration /srv/other.conf\): .* PidFile of its own"
+        with pytest.raises(StartError, match=said):
+            pidfile.claim(path)
+        with open(path) as file:
+            assert file.read() == str(process.pid)
+    finally:
+        end(process)
+    assert pidfile.claim(path) == (process.pid, False)
+    assert os.listdir(os.path.dirname(path)) == ["mpserver.pid"]
+
+
+def test_our_own_number_was_a_server_before_us(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In containers, where each start has the same numbers."""
+    pidfile.write(path)
+    monkeypatch.setattr(pidfile, "is_server", lambda _pid: True)
+    assert pidfile.claim(path) == (os.getpid(), False)
+
+
+def test_of_two_that_start_at_once_one_waits_for_the_other(path: str) -> None:
+    """And sees then what that one has written: here a lock that is removed and made anew."""
+    with open(f"{path}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        claiming = threading.Thread(target=pidfile.claim, args=(path,))
+        claiming.start()
+        claiming.join(0.2)
+        assert claiming.is_alive()
+        assert not os.path.exists(path)
+        os.unlink(lock.name)
+    claiming.join(PATIENCE)
+    assert not claiming.is_alive()
+    assert os.listdir(os.path.dirname(path)) == ["mpserver.pid"]
