@@ -74,6 +74,12 @@ def _show_help(_options: Options) -> str:
     return info.USAGE.rstrip()
 
 
+def _show_unit(options: Options) -> str:
+    from mpserver.cli import unit
+
+    return unit.text(options.file)
+
+
 _SHOWN: dict[str, Callable[[Options], str]] = {
     "-v": _show_version,
     "-V": _show_settings,
@@ -81,6 +87,7 @@ _SHOWN: dict[str, Callable[[Options], str]] = {
     "-L": _show_directives,
     "-h": _show_help,
     "-?": _show_help,
+    "--print-unit": _show_unit,
 }
 
 
@@ -307,6 +314,29 @@ def _begin_optimized() -> None:
 
 def main(arguments: Sequence[str] | None = None, make_engine: Callable[[], Engine] = engine) -> int:
     """The command. :returns: the exit status: 0, or 1 for whatever went wrong (it was told on stderr)."""
+    try:
+        try:
+            return _main(arguments, make_engine)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not _is_unread():
+            raise
+        # Whoever read what we print has enough (mpserver -L | head): no fault, and nothing to tell.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.close(null)
+        return 128 + signal.SIGPIPE
+
+
+def _is_unread() -> bool:
+    """Whether standard output is a pipe that nobody reads any more."""
+    poll = select.poll()
+    poll.register(1, 0)
+    return any(event & select.POLLERR for _fd, event in poll.poll(0))
+
+
+def _main(arguments: Sequence[str] | None, make_engine: Callable[[], Engine]) -> int:
     from mpserver.cli import info
 
     open_standard_streams()

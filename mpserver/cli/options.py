@@ -17,7 +17,7 @@ _COMMANDS = ("start", "stop", "restart", "graceful", "graceful-stop")
 
 
 #: Options that print something, and nothing else happens.
-_PRINTING = ("-v", "-V", "-l", "-L", "-h", "-?")
+_PRINTING = ("-v", "-V", "-l", "-L", "-h", "-?", "--print-unit")
 
 #: Options that stand for other ones.
 _SHORTCUTS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -72,7 +72,9 @@ def parse(arguments: Sequence[str]) -> Options:
 
     try:
         given, rest = getopt.getopt(
-            list(arguments), "D:C:c:Xd:f:vVlLtTSMh?k:e:E:", ["status", "json", "recycle=", "help", "version"]
+            list(arguments),
+            "D:C:c:Xd:f:vVlLtTSMh?k:e:E:",
+            ["status", "json", "recycle=", "help", "version", "print-unit"],
         )
     except getopt.GetoptError as error:
         raise UsageError(f"illegal option -- {error.opt}") from error
