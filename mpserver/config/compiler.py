@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from mpserver.config import foreign_modules, lexer
+from mpserver.config import foreign_directives, foreign_modules, lexer
 from mpserver.config.branches import BRANCHES, Branch
 from mpserver.config.entries import FILES, PROXIES, Entry
 from mpserver.config.methods import Methods
@@ -174,10 +174,13 @@ class Compiler:
         self._apply(directive, check_args(directive, node.args), node, scope, inside)
 
     def _remedy(self, name: str) -> str:
-        """What to do about a directive of the other MPM, or one that is nearly called so."""
+        """What to do about a directive of the other MPM, one that is nearly called so, or one of a module not here."""
         module = self.registry.left_out(name)
         if module is None:
-            return self.registry.nearest(name)
+            near = self.registry.nearest(name)
+            # (who misspells one of ours begins as that one does: CacheEnable is not TraceEnable)
+            is_ours = f" {name[:2].lower()}" in near.lower()
+            return near if is_ours else foreign_directives.remedy(name) or near
         return (
             f": it belongs to {module.name}; choose that one by 'MPM {short(module)}', or put the line into "
             f"<IfModule {module.name}>"

@@ -9,6 +9,7 @@ import pytest
 
 from config.conftest import LoadText, finished
 from config.small import KEEP_ALIVE, NOTE, ROOT, small_registry
+from mpserver.config import foreign_directives
 from mpserver.config.configuration import Configuration, load
 from mpserver.config.finished import Finished
 from mpserver.config.finishing import write
@@ -16,6 +17,7 @@ from mpserver.config.registry import Args, Directive, Module, Registry, Where
 from mpserver.config.sections import merge
 from mpserver.config.tree import from_plain, to_plain
 from mpserver.errors import ConfigError, ConfigErrors
+from mpserver.modules.all import registry as all_modules
 
 TEXT = """
 ServerName main
@@ -129,6 +131,40 @@ def test_errors_of_all_parts_come_in_their_order(load_text: LoadText) -> None:
         f"Syntax error on line 1 of {first.file}:\n"
         "Invalid command 'One', perhaps misspelled or defined by a module not included in the server configuration"
     )
+
+
+#: Directives of modules that are not here, and the modules.
+FOREIGN = {
+    "AuthLDAPURL ldap://x": "mod_authnz_ldap", "LDAPTrustedMode TLS": "mod_ldap",
+    "AuthFormProvider file": "mod_auth_form", "AuthDBDUserPWQuery x": "mod_authn_dbd",
+    "AuthzDBDQuery x": "mod_authz_dbd", "AuthnCacheEnable": "mod_authn_socache", "ShibRequestSetting x 1": "mod_shib",
+    "OIDCProviderMetadataURL x": "mod_auth_openidc", "MellonEnable auth": "mod_auth_mellon",
+    "SessionMaxAge 9": "mod_session", "DBDriver pgsql": "mod_dbd", "CacheEnable disk /": "mod_cache",
+    "Dav On": "mod_dav", "H2Direct on": "mod_http2", "MDomain x.test": "mod_md", "FcgidIOTimeout 9": "mod_fcgid",
+    "FastCgiServer /x": "mod_fastcgi", "php_value a 1": "mod_php", "php_admin_flag a On": "mod_php",
+    "PerlResponseHandler X": "mod_perl", "LuaRoot /x": "mod_lua", "PassengerRoot /x": "mod_passenger",
+    "Substitute s/a/b/": "mod_substitute", "ExtFilterDefine x": "mod_ext_filter",
+    "CharsetSourceEnc x": "mod_charset_lite", "ProxyHTMLEnable On": "mod_proxy_html",
+    "xml2EncDefault x": "mod_xml2enc", "AllowMethods GET": "mod_allowmethods", "SecRuleEngine On": "mod_security",
+    "QS_ClientEntries 9": "mod_qos", "DOSPageCount 2": "mod_evasive", "GeoIPEnable On": "mod_geoip",
+    "MaxMindDBEnable On": "mod_maxminddb",
+}  # fmt: skip
+
+
+def test_directives_of_modules_that_are_not_here_name_these_and_a_remedy(tmp_path: Path) -> None:
+    conf = tmp_path / "httpd.conf"
+    conf.write_text("\n".join([*FOREIGN, "CacheNegotiatedDoc On"]))
+    with pytest.raises(ConfigErrors) as caught:
+        load(str(conf), all_modules(), root=str(tmp_path), defines={})
+    *said, misspelled = [str(error) for error in caught.value.errors]
+    wrong = [
+        (line, text)
+        for line, module, text in zip(FOREIGN, FOREIGN.values(), said, strict=True)
+        if f": it is known to httpd's {module}, which is not part of this server: " not in text
+    ]
+    assert wrong == []
+    assert set(FOREIGN.values()) == {module for _start, module, _instead in foreign_directives.STARTS}
+    assert misspelled.endswith(": did you mean CacheNegotiatedDocs?")
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

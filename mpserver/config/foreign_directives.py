@@ -1,0 +1,59 @@
+"""Directives of httpd modules that are not here, by how their names begin: whose they are, and what there is instead.
+
+Asked only where a name is unknown and none of ours is near (`mpserver.config.foreign_modules` has single ones).
+"""
+
+from __future__ import annotations
+
+_LOGIN = "log people in by AuthType Basic or Digest, a PythonAuthenHandler, or sessions of applications"
+_SESSION = "applications have mod_python.Session"
+_CACHE = "put a cache before the server, or send Cache-Control by Header or Expires"
+_DATABASE = "applications ask databases themselves; a PythonAuthenHandler looks users up"
+_FASTCGI = "run the program's own FastCGI server, and ProxyPass to fcgi://"
+_PHP = 'run PHP-FPM, and write SetHandler "proxy:unix:SOCKET|fcgi://localhost"'
+_FILTER = "a PythonOutputFilter changes what is sent"
+
+#: How names begin, in lower case, longer ones before what they begin with; the module, and what to do.
+STARTS = (
+    ("authldap", "mod_authnz_ldap", _LOGIN),
+    ("ldap", "mod_ldap", _LOGIN),
+    ("authform", "mod_auth_form", _LOGIN),
+    ("authdbd", "mod_authn_dbd", _DATABASE),
+    ("authzdbd", "mod_authz_dbd", _DATABASE),
+    ("authncache", "mod_authn_socache", "right passwords are remembered already: remove the line"),
+    ("shib", "mod_shib", _LOGIN),
+    ("oidc", "mod_auth_openidc", _LOGIN),
+    ("mellon", "mod_auth_mellon", _LOGIN),
+    ("session", "mod_session", _SESSION),
+    ("dbd", "mod_dbd", _DATABASE),
+    ("cache", "mod_cache", _CACHE),
+    ("dav", "mod_dav", "serve WebDAV by an application, such as wsgidav"),
+    ("h2", "mod_http2", "clients are served with http/1.1: remove the line"),
+    ("md", "mod_md", "let certbot or another ACME client renew the files of SSLCertificateFile, which are read anew"),
+    ("fcgid", "mod_fcgid", _FASTCGI),
+    ("fastcgi", "mod_fastcgi", _FASTCGI),
+    ("php_", "mod_php", _PHP),
+    ("perl", "mod_perl", "serve it by a server for Perl behind ProxyPass"),
+    ("lua", "mod_lua", "write the handler in Python: PythonHandler"),
+    ("passenger", "mod_passenger", "serve Python by mod_python.wsgi, and others by their servers behind ProxyPass"),
+    ("substitute", "mod_substitute", _FILTER),
+    ("extfilter", "mod_ext_filter", _FILTER),
+    ("charset", "mod_charset_lite", _FILTER),
+    ("proxyhtml", "mod_proxy_html", _FILTER),
+    ("xml2", "mod_xml2enc", _FILTER),
+    ("allowmethods", "mod_allowmethods", "write Require method GET POST"),
+    ("sec", "mod_security", "put such a firewall before the server"),
+    ("qs_", "mod_qos", "RequestReadTimeout and MaxRequestWorkers limit clients, or a proxy before the server does"),
+    ("dos", "mod_evasive", "let a proxy before the server limit clients"),
+    ("geoip", "mod_geoip", "a PythonAccessHandler can look addresses up"),
+    ("maxminddb", "mod_maxminddb", "a PythonAccessHandler can look addresses up"),
+)
+
+
+def remedy(directive: str) -> str:
+    """Whose an unknown directive may be, and what to do; for the end of a message, "" where nothing is known."""
+    name = directive.lower()
+    for start, module, instead in STARTS:
+        if name.startswith(start):
+            return f": it is known to httpd's {module}, which is not part of this server: {instead}"
+    return ""
