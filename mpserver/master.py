@@ -385,6 +385,7 @@ def open_master(
             master = Master(first, scoreboard, engine, notifier, read=read, replace_output=replace_output)
             master.begin()
         except BaseException:
+            pidfile.remove(first.conf.pid_file)
             first.close()
             raise
     return master
