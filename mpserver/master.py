@@ -41,7 +41,7 @@ from mpserver.supervisor.workers import WorkerEvents, Workers
 from mpserver.system import descriptors, pidfile
 from mpserver.system.listeners import Listeners
 from mpserver.system.process import ended_children, reap_all, set_title
-from mpserver.system.signals import SignalQueue, held
+from mpserver.system.signals import Held, SignalQueue
 from mpserver.system.systemd import Notifier
 from mpserver.typing import TYPE_CHECKING, Any
 from mpserver.version import VERSION
@@ -369,7 +369,7 @@ def open_master(
     :param replace_output: stdout and stderr become the error log (a daemon has no terminal).
     :raises StartError: the server can't start; the text is for the terminal.
     """
-    with held():
+    with Held():
         soft = descriptors.original()
         first = open_generation(1, reading, Listeners(), soft)
         try:

@@ -17,7 +17,7 @@ from mpserver.system import descriptors, pidfile
 from mpserver.system.account import assume
 from mpserver.system.listeners import Listeners
 from mpserver.system.process import LAST_ONES, reap_all, set_title
-from mpserver.system.signals import held
+from mpserver.system.signals import Held
 from mpserver.system.systemd import Notifier
 from mpserver.typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ def run(reading: Reading, engine: Engine, notifier: Notifier) -> None:
 
     :raises StartError: the server can't start.
     """
-    with held():
+    with Held():
         _run(reading, engine, notifier)
 
 

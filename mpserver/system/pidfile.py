@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from mpserver.errors import StartError
 from mpserver.typing import NamedTuple
@@ -81,7 +79,7 @@ def claim(path: str) -> Found:
     :returns: what the file said before.
     :raises StartError: it is a running server's, or can't be written.
     """
-    with _turn(path):
+    with _Turn(path):
         found = look(path)
         if found.pid is not None and found.running:
             raise StartError(of_another(path, found.pid))
@@ -96,28 +94,37 @@ def of_another(path: str, pid: int) -> str:
     return f"PidFile {path} is that of a running server ({whose}): stop that one, or give this one a PidFile of its own"
 
 
-@contextmanager
-def _turn(path: str) -> Iterator[None]:
+class _Turn:
     """Be the only one who looks at the file and writes it."""
-    lock = f"{path}.lock"
-    while True:
+
+    __slots__ = ("_fd", "_lock", "_path")
+
+    def __init__(self, path: str) -> None:
+        self._path, self._lock = path, f"{path}.lock"
+        self._fd = -1
+
+    def __enter__(self) -> None:
+        while self._fd < 0:
+            try:
+                fd = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            except OSError as error:
+                raise _unwritable(self._path, error) from error
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if self._is_there(fd):
+                self._fd = fd
+            else:
+                os.close(fd)
+
+    def _is_there(self, fd: int) -> bool:
+        """Who had it before has removed it: the lock of a file without a name excludes nobody."""
         try:
-            fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            raise _unwritable(path, error) from error
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        try:
-            # Who had it before has removed it: the lock of a file without a name excludes nobody.
-            if os.path.samestat(os.fstat(fd), os.stat(lock)):
-                break
+            return os.path.samestat(os.fstat(fd), os.stat(self._lock))
         except FileNotFoundError:
-            pass
-        os.close(fd)
-    try:
-        yield
-    finally:
-        os.unlink(lock)
-        os.close(fd)
+            return False
+
+    def __exit__(self, *_: object) -> None:
+        os.unlink(self._lock)
+        os.close(self._fd)
 
 
 def write(path: str) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 #: The most signals that are read at a time.
 _READ = 4096
@@ -14,18 +13,20 @@ _READ = 4096
 _TOLD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH)
 
 
-@contextlib.contextmanager
-def held() -> Iterator[None]:
+class Held:
     """Keep what the server is told until a `SignalQueue` takes it; at the end signals are as they were before.
 
     Around a start: a server that is told to stop when its port is open, but its handlers are not there yet, would
     end on the spot, and leave its pid file, and the processes that it had begun with.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _TOLD)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> None:
+        self._before = signal.pthread_sigmask(signal.SIG_BLOCK, _TOLD)
+
+    def __exit__(self, *_: object) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
 
 
 class SignalQueue:
