@@ -20,7 +20,6 @@ STARTS = (
     ("authform", "mod_auth_form", _LOGIN),
     ("authdbd", "mod_authn_dbd", _DATABASE),
     ("authzdbd", "mod_authz_dbd", _DATABASE),
-    ("authncache", "mod_authn_socache", "right passwords are remembered already: remove the line"),
     ("shib", "mod_shib", _LOGIN),
     ("oidc", "mod_auth_openidc", _LOGIN),
     ("mellon", "mod_auth_mellon", _LOGIN),

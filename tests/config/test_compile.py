@@ -137,7 +137,7 @@ def test_errors_of_all_parts_come_in_their_order(load_text: LoadText) -> None:
 FOREIGN = {
     "AuthLDAPURL ldap://x": "mod_authnz_ldap", "LDAPTrustedMode TLS": "mod_ldap",
     "AuthFormProvider file": "mod_auth_form", "AuthDBDUserPWQuery x": "mod_authn_dbd",
-    "AuthzDBDQuery x": "mod_authz_dbd", "AuthnCacheEnable": "mod_authn_socache", "ShibRequestSetting x 1": "mod_shib",
+    "AuthzDBDQuery x": "mod_authz_dbd", "ShibRequestSetting x 1": "mod_shib",
     "OIDCProviderMetadataURL x": "mod_auth_openidc", "MellonEnable auth": "mod_auth_mellon",
     "SessionMaxAge 9": "mod_session", "DBDriver pgsql": "mod_dbd", "CacheEnable disk /": "mod_cache",
     "Dav On": "mod_dav", "H2Direct on": "mod_http2", "MDomain x.test": "mod_md", "FcgidIOTimeout 9": "mod_fcgid",
