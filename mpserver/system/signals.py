@@ -17,7 +17,8 @@ class Held:
     """Keep what the server is told until a `SignalQueue` takes it; at the end signals are as they were before.
 
     Around a start: a server that is told to stop when its port is open, but its handlers are not there yet, would
-    end on the spot, and leave its pid file, and the processes that it had begun with.
+    end on the spot, and leave its pid file, and the processes that it had begun with. Not to be used around itself: the
+    inner end would hold what a queue has begun to take.
     """
 
     __slots__ = ("_before",)
