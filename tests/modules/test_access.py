@@ -74,7 +74,7 @@ def test_domains() -> None:
         ("<Limit GET>\n<LimitExcept PUT>\n</LimitExcept>\n</Limit>", "cannot occur within <Limit> section"),
         ("<Limit GET>\n<Files x>\n</Files>\n</Limit>", "<Files not allowed in <Limit> context"),
         ("<Limit GET>\nServerName x\n</Limit>", "ServerName not allowed in <Limit> context"),
-        ("AuthBasicProvider ldap", "Unknown Authn provider: ldap: write one of file, anon"),
+        ("AuthBasicProvider ldap", "Unknown Authn provider: ldap: write one of file, dbm, anon, socache"),
         ("AuthDigestProvider anon", "Unknown Authn provider: anon: write one of file"),
         ("AuthBasicFake %{NOTHING}", "Cannot parse expression in AuthBasicFake"),
         ("AuthDigestQop none", "AuthDigestQop is deprecated: only 'auth' is supported"),
