@@ -40,12 +40,12 @@ class SignalQueue:
         self._caught: tuple[int, ...] = ()
 
     def install(self, numbers: Iterable[int]) -> None:
-        """Queue these signals from now on, with those of them that were `held`."""
+        """Queue these signals from now on, with those of them that were `Held`; the others act as they did."""
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         self._caught = tuple(numbers)
         for number in self._caught:
             signal.signal(number, lambda _number, _frame: None)  # the byte in the pipe is the message
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._caught)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*self._caught, *_TOLD})
 
     def fileno(self) -> int:
         """Readable while signals are queued."""

@@ -83,6 +83,7 @@ class Worker:
         signal.signal(signal.SIGTERM, signal.SIG_IGN if self.there("stubborn") else lambda *_: os._exit(0))
         if self.start.one_process:
             signal.signal(signal.SIGINT, lambda *_: setattr(self, "running", False))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())  # (the start holds them until now)
         poll = select.poll()
         for sock in (*self.start.listeners, self.start.control):
             poll.register(sock, select.POLLIN)

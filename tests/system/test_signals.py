@@ -64,3 +64,18 @@ def test_children_that_have_ended_are_reaped_and_others_not_waited_for() -> None
         print([pid == lives for pid, _status in ended_children()])
     """
     assert run_code(code) == "[]\n[0, 3]\n[]\n[True]\n"
+
+
+def test_what_was_held_acts_as_it_did_where_no_queue_takes_it() -> None:
+    code = """
+        import signal
+        from mpserver.system.signals import Held, SignalQueue
+        blocked = lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        before = blocked()
+        with Held():
+            print({signal.SIGHUP, signal.SIGTERM} <= blocked())
+            SignalQueue().install([signal.SIGUSR2])
+            print(blocked() == before)
+        print(blocked() == before)
+    """
+    assert run_code(code) == "True\nTrue\nTrue\n"
