@@ -33,6 +33,10 @@ class RequestSuccession(RequestMembers):
 
     __slots__ = ()
 
+    #: The user and the kind of authentication that a process of another account has named; they count where a phase of
+    #: such a process may have found them.
+    mp_claimed: tuple[str | None, str | None] | None = None
+
     def mp_settle(self, located: Any) -> None:
         """Give the request its resource and plan.
 

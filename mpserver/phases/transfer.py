@@ -167,6 +167,9 @@ def distrust(data: bytes, *, of_account: bool) -> tuple[bytes, list[str]]:
         passed = members.get("mp_passed")
         if passed and of_account:
             members["mp_passed"] = {name: result for name, result in passed.items() if name.startswith(OF_ACCOUNTS)}
+        if of_account and not after:
+            claimed = members.pop("mp_user", None), members.pop("mp_ap_auth_type", None)
+            members["mp_claimed"] = claimed if claimed != (None, None) else None
         place = Place(packed.place.uri, FOUND_ANEW, None) if after and packed.place is not None else None
         lost += [f"req.{name}" for name in packed.own]
         lost += [words for name, words in shapes.NOTICED.items() if packed.members.get(name)]

@@ -58,6 +58,7 @@ MEMBERS: Mapping[str, Shape] = {
     "mp_filters": either(NONE, mapping(row(TEXT, TEXT), row(TEXT, MAYBE_TEXT))),
     "mp_passed": either(NONE, mapping(TEXT, INT)),
     "mp_tried": row(INT, INT),
+    "mp_claimed": either(NONE, row(MAYBE_TEXT, MAYBE_TEXT)),
 }  # fmt: skip
 
 #: What says what is run or read for a request, and whether that is allowed: another account does not say it.

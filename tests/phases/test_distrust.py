@@ -12,7 +12,14 @@ from mpserver.phases.stages import Stage
 #: Phases that have run: of the worker's account, and of others.
 THEIRS = {f"{OF_ACCOUNTS}PythonFixupHandler /x": 0}
 PASSED = {"PythonAuthenHandler /x": 0, **THEIRS}
-SAID = {"mp_uri": "/x", "mp_agent": ("192.0.2.1", 1), "mp_begun": True, "mp_filename": "/etc/x", "mp_passed": PASSED}
+SAID = {
+    "mp_user": "joe",
+    "mp_uri": "/x",
+    "mp_agent": ("192.0.2.1", 1),
+    "mp_begun": True,
+    "mp_filename": "/etc/x",
+    "mp_passed": PASSED,
+}
 
 
 def moved(stage: Stage) -> bytes:
@@ -24,7 +31,7 @@ def moved(stage: Stage) -> bytes:
 @pytest.mark.parametrize(
     ("stage", "of_account", "kept"),
     [
-        (Stage.CONTENT, True, {"mp_uri": "/x", "mp_passed": THEIRS}),
+        (Stage.CONTENT, True, {"mp_uri": "/x", "mp_passed": THEIRS, "mp_claimed": ("joe", None)}),
         (Stage.CONTENT, False, {name: SAID[name] for name in SAID if name != "mp_filename"}),
         (Stage.LOG, True, {name: SAID[name] for name in SAID if name != "mp_filename"} | {"mp_passed": THEIRS}),
     ],

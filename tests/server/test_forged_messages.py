@@ -88,6 +88,8 @@ FORGED = {
     })), b"", b"closed.txt"),
     "client": (moved(LOCATE, chain(mp_uri="/near.txt", mp_agent=("198.51.100.1", 1), mp_begun=True)), b"",
                b"near.txt"),
+    "user": (moved(LOCATE, chain(mp_uri="/joes.txt", mp_ap_auth_type="Basic", mp_claimed=("joe", "Basic"))), b"",
+             b"joes.txt"),
     "nobody": (moved(LOCATE, []), b"", b"victim"),
     "shape": (moved(LOCATE, chain(mp_status="200")), b"", b"victim"),
 }
@@ -229,11 +231,17 @@ CustomLog logs/access.log "%r %>s"
 <Files near.txt>
     Require ip 198.51.100.1
 </Files>
+<Files joes.txt>
+    AuthType Basic
+    AuthName joes
+    AuthUserFile /dev/null
+    Require user joe
+</Files>
 """
 
 FILES: dict[str, str | bytes] = {
     "forger.py": FORGER, "victim.py": VICTIM, "static.txt": "static\n", "closed.txt": "closed\n",
-    "near.txt": "near\n",
+    "near.txt": "near\n", "joes.txt": "joes\n",
 }  # fmt: skip
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run applications as other users")
@@ -282,6 +290,7 @@ def test_what_another_account_makes_up_runs_and_reads_nothing(server: Server) ->
     assert answer.endswith("\r\n\r\nstatic\n")
     refused = {what: forged(server, what)[:13] for what in ("admitted", "passed", "client")}
     assert refused == dict.fromkeys(refused, "HTTP/1.1 403 ")
+    assert forged(server, "user").startswith("HTTP/1.1 401 ")
     assert server.get("/facts", headers={"Host": "early"}).text == "told"
     server.wait_for_log("what was said of the answer to /facts can't be: ")
     server.wait_for_log("GET /facts", "access.log")

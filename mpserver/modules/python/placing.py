@@ -33,6 +33,8 @@ def placed(step: Step, phase: str, early: bool, name: str, interpreter_id: Any, 
         key = f"{mark}{phase} {req.mp_uri}"
         passed = req.mp_passed
         if passed is not None and key in passed:
+            if mark and req.mp_claimed is not None:
+                req.mp_user, req.mp_ap_auth_type = req.mp_claimed
             return passed[key]
         if engine.home != interpreter_id:
             raise Moves(interpreter_id)
