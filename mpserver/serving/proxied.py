@@ -9,8 +9,9 @@ from mpserver.api.error_log import ERROR
 from mpserver.modules.networks import packed
 from mpserver.modules.remoteip import EXCEPTIONS, PROXY_PROTOCOL
 from mpserver.serving import proxy_header
+from mpserver.serving.beginning import Beginning
 from mpserver.serving.connection import Connection, Starter
-from mpserver.serving.states import READING, TLS
+from mpserver.serving.states import READING
 from mpserver.system.loop import READ
 
 
@@ -25,46 +26,26 @@ def is_proxied(connection: Connection) -> bool:
     return not any(network.has(client) for network in conf[EXCEPTIONS])
 
 
-class Introduction:
+class Introduction(Beginning):
     """A connection whose proxy has not said yet who its client is; a `mpserver.serving.after_request.Pending`."""
 
-    __slots__ = ("_connection", "_go_on")
+    __slots__ = ("_begin",)
 
     events = READ
 
-    def __init__(self, connection: Connection, go_on: Starter) -> None:
-        """``go_on`` begins with the connection once the header is read; what follows is in the buffer."""
-        self._connection, self._go_on = connection, go_on
-
-    def arrive(self) -> None:
-        """As `start`, for a connection that was just accepted: its proxy has usually said something already."""
-        if self._connection.read_first():
-            self.start()
+    def __init__(self, connection: Connection, begin: Starter) -> None:
+        """``begin`` begins with the connection once the header is read; what follows is in the buffer."""
+        super().__init__(connection)
+        self._begin = begin
 
     def start(self) -> None:
-        """Look at what was read already, and wait for the rest."""
-        connection = self._connection
-        connection.state, connection.pending = TLS, self
-        loop = connection.owner.loop
-        loop.add(connection.fd, self.on_event)
-        loop.watch(connection)
-        if connection.buffer:
-            self._look()
+        """See `Beginning`."""
+        self._connection.pending = self
+        super().start()
 
-    def on_event(self, _event: int = READ) -> None:
-        """More has come, or the proxy is gone."""
-        connection = self._connection
-        try:
-            data = connection.sock.recv(65536)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            connection.close()
-            return
-        connection.buffer += data
-        self._look()
+    def on_event(self) -> None:
+        """See `Pending`."""
+        self._read_on(READ)
 
     def expire(self, _now: float) -> None:
         """The header has not come in time."""
@@ -89,13 +70,7 @@ class Introduction:
         if found is None:
             return
         connection.pending = None
-        loop = connection.owner.loop
-        loop.remove(connection.fd)
-        loop.unwatch(connection)
         connection.be_for(found.client or connection.client)
         connection.buffer = connection.buffer[found.size :]
         connection.state = READING
-        try:
-            self._go_on(connection)
-        except Exception as error:
-            connection.owner.broken(connection, error)
+        self._go_on(self._begin)

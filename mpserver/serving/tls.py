@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from mpserver.api.error_log import ERROR, INFO
 from mpserver.modules.ssl.pieces import unpacked
+from mpserver.serving.beginning import leave_loop
 from mpserver.serving.connection import Connection, Starter, starter
 from mpserver.serving.greeting import Greeting, speaks_tls
 from mpserver.serving.relays import Relays
@@ -169,10 +170,8 @@ class Handshake:
             if not data:
                 connection.close()
                 return
-        loop = connection.owner.loop
-        loop.remove(connection.fd)
-        loop.unwatch(connection)
+        leave_loop(connection)
         connection.state = READING
-        connection.deadline = loop.now + connection.default.head_timeout
+        connection.deadline = connection.owner.loop.now + connection.default.head_timeout
         connection.buffer = data
         self._speaking.begin(connection)
