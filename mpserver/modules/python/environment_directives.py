@@ -94,32 +94,35 @@ def _user(call: Call) -> None:
     user = values.filled(call, call.args[0])
     group = values.filled(call, call.args[1]) if len(call.args) == 2 else ""
     _tell(call, USER, (user, group))
-
-    def test() -> str | None:
-        try:
-            identity = unixd.account(user, group or None)
-        except ConfigError as error:
-            return f"{call.name}: {error.message}"
-        if os.geteuid() not in (0, identity.uid):
-            return f"{call.name} {user}: only a server that root started can run an application as another user"
-        return None
-
-    values.later(call, test)
+    values.later(call, lambda: test_account(call.name, user, user, group))
 
 
-_NICE = values.number(-20, 19)
+def test_account(name: str, said: str, user: str, group: str) -> str | None:
+    """What is wrong with an account for an application, None if nothing is. ``said``: what names the user."""
+    try:
+        identity = unixd.account(user, group or None)
+    except ConfigError as error:
+        return f"{name}: {error.message}"
+    if os.geteuid() not in (0, identity.uid):
+        return f"{name} {said}: only a server that root started can run an application as another user"
+    return None
+
+
+#: How nice an application may be told to be.
+NICENESS = values.number(-20, 19)
 
 
 def _nice(call: Call) -> None:
-    nice = _NICE(call, call.args[0])
+    nice = NICENESS(call, call.args[0])
     _tell(call, NICE, nice)
+    values.later(call, lambda: test_niceness(call.name, str(nice), nice))
 
-    def test() -> str | None:
-        if nice < 0 and os.geteuid() != 0:
-            return f"{call.name} {nice}: only a server that root started can use numbers below 0"
-        return None
 
-    values.later(call, test)
+def test_niceness(name: str, said: str, nice: int) -> str | None:
+    """What is wrong with a niceness, None if nothing is. ``said``: what names it."""
+    if nice < 0 and os.geteuid() != 0:
+        return f"{name} {said}: only a server that root started can use numbers below 0"
+    return None
 
 
 def _memory(call: Call) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from mpserver import lazyre
 from mpserver.errors import ConfigError
-from mpserver.modules import unixd, values
+from mpserver.modules import values
 from mpserver.modules.mpm import PREFORK
 from mpserver.modules.python import environment_directives
 from mpserver.modules.python.environment import MEMORY, NICE, PYTHON, WORKING
@@ -82,23 +82,12 @@ def _group(call: Call, value: str, into: Given) -> None:
 
 def account(call: Call, user: str, group: str) -> tuple[str, str]:
     """The account of a group's processes; whether it can be had is looked at later."""
-
-    def test() -> str | None:
-        try:
-            identity = unixd.account(user, group or None)
-        except ConfigError as error:
-            return f"{call.name}: {error.message}"
-        if os.geteuid() not in (0, identity.uid):
-            return f"{call.name} user={user}: only a server that root started can run an application as another user"
-        return None
-
-    values.later(call, test)
+    values.later(call, lambda: environment_directives.test_account(call.name, f"user={user}", user, group))
     return user, group
 
 
 _COUNT = values.number(1)
 _AMOUNT = values.number(0)
-_NICE = values.number(-20, 19)
 
 
 def _count(name: str) -> Callable[[Call, str, Given], None]:
@@ -122,7 +111,8 @@ def _time(name: str) -> Callable[[Call, str, Given], None]:
 
 
 def _nice(call: Call, value: str, into: Given) -> None:
-    into["environment"][NICE] = _NICE(call, value)
+    nice = into["environment"][NICE] = environment_directives.NICENESS(call, value)
+    values.later(call, lambda: environment_directives.test_niceness(call.name, f"cpu-priority={nice}", nice))
 
 
 def _memory(call: Call, value: str, into: Given) -> None:
