@@ -190,5 +190,5 @@ def pack_into(memory: mmap.mmap, at: int, name: str, counted: Counted) -> None:
 
 def read(data: bytes) -> dict[str, Counted]:
     """What an interpreter has counted, by virtual host; ``data`` are its cells."""
-    found = (unpacked(data, cell * CELL) for cell in range(CELLS))
-    return {name: counted for name, counted in found if name}
+    taken = (at for at in range(0, SIZE, CELL) if data[at : at + _NAME].strip(b"\0"))  # (most have one or two)
+    return dict(unpacked(data, at) for at in taken)

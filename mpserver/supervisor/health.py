@@ -6,7 +6,7 @@ import json
 import socket
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from mpserver.api.error_log import ERROR
 from mpserver.ipc.scoreboard import Scoreboard
@@ -109,8 +109,10 @@ def queues(listeners: Listeners) -> list[dict[str, Any]]:
     return found
 
 
-def unloaded(board: Scoreboard, workers: Iterable[WorkerHandle], names: Iterable[str]) -> list[str]:
+def unloaded(board: Scoreboard, workers: Iterable[WorkerHandle], names: Collection[str]) -> list[str]:
     """Which interpreters that PythonImport names are not there yet in some worker, or could not load all of it."""
+    if not names:  # (as is the rule; the master asks each second)
+        return []
     missing: dict[str, None] = {}
     for worker in workers:
         here = {stats.name for stats in board.all_stats(worker.slot).values() if not stats.unloaded}
