@@ -23,16 +23,14 @@ from functools import partial
 from mpserver.api.loader import LoadedModule
 from mpserver.errors import is_crowded
 from mpserver.ipc import messages, plain_data
+from mpserver.ipc.worker_messages import LOADED
 from mpserver.serving.boot import Boot
 from mpserver.system import descriptors
 from mpserver.system.loop import READ, WRITE, Loop
 from mpserver.typing import Any, NamedTuple
 
-_TEXT, _MAYBE_TEXT = plain_data.of(str), plain_data.of(str, type(None))
-#: A `mpserver.api.loader.LoadedModule`.
-LOADED = plain_data.row(_TEXT, plain_data.either(_MAYBE_TEXT, plain_data.each(tuple, _TEXT)), _MAYBE_TEXT)
 #: The answer to a question: threads by the kernel's numbers, and modules.
-FACTS = plain_data.row(plain_data.each(list, plain_data.of(int)), plain_data.each(list, _TEXT))
+FACTS = plain_data.row(plain_data.each(list, plain_data.of(int)), plain_data.each(list, plain_data.of(str)))
 #: The most that an application is not started for, in seconds.
 LONGEST_BACKOFF = 3600.0
 #: Questions have numbers beyond those of connections.

@@ -59,12 +59,15 @@ ANYONE = 0xFFFFFFFF
 #: How many descriptors come with a message at most.
 MESSAGE_FDS = 16
 
-_TEXT = of(str)
-_INTERPRETER_ID = row(_TEXT, _TEXT, of(tuple))
+_TEXT, _MAYBE_TEXT = of(str), of(str, type(None))
+#: An interpreter id; what its environment may be, the configuration tells.
+INTERPRETER_ID = row(_TEXT, _TEXT, of(tuple))
+#: A `mpserver.api.loader.LoadedModule`.
+LOADED = row(_TEXT, either(_MAYBE_TEXT, each(tuple, _TEXT)), _MAYBE_TEXT)
 #: What a subinterpreter refused, see `mpserver.ipc.messages.Kind`.
 REFUSAL = row(_TEXT, of(bool), _TEXT, each(tuple, _TEXT))
 #: What a keeper of zygotes is asked for.
-ASKED = either(row(_INTERPRETER_ID, of(int), of(int)), row(_INTERPRETER_ID, REFUSAL))
+ASKED = either(row(INTERPRETER_ID, of(int), of(int)), row(INTERPRETER_ID, REFUSAL))
 #: Files and how they look now; and whose they are.
 CHANGES = mapping(_TEXT, either(of(type(None)), row(of(int), of(int))))
-CHANGED = row(_INTERPRETER_ID, CHANGES)
+CHANGED = row(INTERPRETER_ID, CHANGES)

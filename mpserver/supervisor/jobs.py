@@ -11,18 +11,18 @@ from collections.abc import Callable, Generator, Mapping
 
 from mpserver.ipc import plain_data
 from mpserver.ipc.messages import Message
+from mpserver.ipc.worker_messages import LOADED
 from mpserver.supervisor.worker_handle import WorkerHandle
 from mpserver.typing import Any, NamedTuple
 
 _INT, _TEXT, _NONE = plain_data.of(int), plain_data.of(str), plain_data.of(type(None))
-_TEXTS = plain_data.each(list, _TEXT)
 _FACTS = plain_data.mapping(
     _INT,
-    plain_data.record({"threads": plain_data.either(_NONE, plain_data.each(list, _INT)), "modules": _TEXTS}),
+    plain_data.record(
+        {"threads": plain_data.either(_NONE, plain_data.each(list, _INT)), "modules": plain_data.each(list, _TEXT)}
+    ),
 )
-_FROM = plain_data.either(_NONE, _TEXT, plain_data.each(tuple, _TEXT))
-_LOADED = plain_data.row(_TEXT, _FROM, plain_data.either(_NONE, _TEXT))
-_ORDER = plain_data.row(plain_data.of(tuple), plain_data.each(list, _LOADED))
+_ORDER = plain_data.row(plain_data.of(tuple), plain_data.each(list, LOADED))
 _RECYCLED = plain_data.row(_INT, _TEXT, plain_data.either(_NONE, plain_data.each(list, _ORDER)))
 #: What workers answer to the commands of `mpserver.routing.worker_commands`.
 ANSWER = plain_data.either(_NONE, _FACTS, _RECYCLED)
