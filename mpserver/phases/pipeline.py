@@ -109,11 +109,7 @@ class Pipeline(MovedRequests):
         """
         plan = plan_of(req)
         req.mp_clock = self.clock  # (threads have their own)
-        try:
-            status = run_steps(req, plan, len(plan.steps), plan.content)
-        except ClientGone as error:
-            status = self.gone(req, error)
-        self._finish(req, status)
+        self._finish(req, self.run(req, plan, len(plan.steps), plan.content))
 
     def fail(self, req: Request, status: int, reason: str) -> None:
         """Answer a request whose body did not come as it has to; the connection ends with it."""

@@ -7,6 +7,7 @@ from mpserver.api import constants
 from mpserver.api.request import Request
 from mpserver.errors import ClientGone, Moves
 from mpserver.http1.wire import encoded
+from mpserver.modules.hooks import Step
 from mpserver.phases import gates
 from mpserver.phases.ending import Ending
 from mpserver.phases.error_response import log_error
@@ -94,10 +95,13 @@ class Redirects(Ending):
             return located.resource.status
         return self.run(new, plan)
 
-    def run(self, req: Request, plan: Plan, first: int = 0) -> int:
-        """The steps of a plan, from one on, and its content. :returns: OK, DONE, or the status to answer with."""
+    def run(self, req: Request, plan: Plan, first: int = 0, content: Step | None = None) -> int:
+        """The steps of a plan, from one on, and its content, see `run_steps`.
+
+        :returns: OK, DONE, or the status to answer with.
+        """
         try:
-            return run_steps(req, plan, first)
+            return run_steps(req, plan, first, content)
         except ClientGone as error:
             return self.gone(req, error)
 

@@ -20,7 +20,7 @@ def run_steps(req: Request, plan: Plan, first: int = 0, content: Step | None = N
     """The steps of a request, until one of them ends it, and its content.
 
     :param first: the number of the first step.
-    :param content: another content than the plan's.
+    :param content: another content than the plan's, or the plan's once nothing is to be waited for.
     :returns: OK, DONE, or the status to answer with; what the operating system refuses is a 500, or a 503 that passes.
     :raises ClientGone: nobody is there any more.
     :raises Moves: one of them belongs to another interpreter.
@@ -31,12 +31,9 @@ def run_steps(req: Request, plan: Plan, first: int = 0, content: Step | None = N
             result = step(req)
             if result and result != DECLINED:
                 return result
-        if content is None:
-            step, body = plan.content, req.mp_input
-            if body is not None and not body.complete and _awaits(req, plan):
-                raise Awaits
-            return step(req)
-        step = content
+        step, body = content or plan.content, req.mp_input
+        if content is None and body is not None and not body.complete and _awaits(req, plan):
+            raise Awaits
         return step(req)
     except ClientGone:
         raise

@@ -255,8 +255,7 @@ class Streams:
     def enter(self, waiting: Waiting) -> bool:
         """Take a place. :returns: whether there is one; where not it is in the queue, and told when it is its turn."""
         with self._gate:
-            if not self._queue and self._has_room():
-                self._count(1)
+            if self._take():
                 return True
             self._queue.append(waiting)
         self._bodies.interpreter.in_loop(self._ask_again)
@@ -265,9 +264,13 @@ class Streams:
     def try_now(self) -> bool:
         """Take a place where one is free."""
         with self._gate:
-            free = not self._queue and self._has_room()
-            if free:
-                self._count(1)
+            return self._take()
+
+    def _take(self) -> bool:
+        """The same, for who has the gate: those in the queue come first."""
+        free = not self._queue and self._has_room()
+        if free:
+            self._count(1)
         return free
 
     def _count(self, more: int) -> None:
