@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable, Mapping
 
 from mpserver.errors import StartError
-from mpserver.ipc.control_path import near
+from mpserver.ipc.control_path import near, remove
 from mpserver.supervisor.jobs import Jobs, Steps
 from mpserver.supervisor.watched import Watched
 from mpserver.typing import Any, NamedTuple
@@ -142,11 +142,7 @@ class ControlSocket:
         self._watched.remove(self._listener)
         self._listener.close()
         self._listener = None
-        try:
-            if os.stat(self._file).st_ino == self._inode:
-                os.unlink(self._file)
-        except OSError:
-            pass  # gone already
+        remove(self._file, self._inode)
 
     def _accept(self) -> None:
         assert self._listener is not None

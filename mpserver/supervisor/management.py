@@ -15,7 +15,9 @@ from collections.abc import Callable, Mapping
 from mpserver import lazyre
 from mpserver.errors import StartError
 from mpserver.http1.dates import http_date
-from mpserver.ipc.control_path import near
+from mpserver.http1.fields import TCHAR
+from mpserver.http1.response import status_line
+from mpserver.ipc.control_path import near, remove
 from mpserver.supervisor.watched import Watched
 from mpserver.typing import NamedTuple
 
@@ -26,12 +28,9 @@ PATIENCE = 10.0
 #: The longest head of a request, in bytes.
 HEAD = 8192
 
-_LINE = lazyre.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP/1\.([01])\r\n", re.ASCII)
-_FIELD = lazyre.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e\x80-\xff\t]*?)[ \t]*\r\n", re.ASCII)
-_REASONS = {
-    200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed",
-    431: "Request Header Fields Too Large", 500: "Internal Server Error", 503: "Service Unavailable",
-}  # fmt: skip
+_TCHAR = TCHAR.encode()
+_LINE = lazyre.compile(rb"([" + _TCHAR + rb"]+) ([\x21-\x7e]+) HTTP/1\.([01])\r\n", re.ASCII)
+_FIELD = lazyre.compile(rb"([" + _TCHAR + rb"]+):[ \t]*([\x20-\x7e\x80-\xff\t]*?)[ \t]*\r\n", re.ASCII)
 
 
 class Answer(NamedTuple):
@@ -143,7 +142,7 @@ class Management:
             self._listener.close()
             self._listener = None
             if self._target.startswith("unix:"):
-                _unlink(self._target[5:], self._inode)
+                remove(self._target[5:], self._inode)
         self._target = ""
 
     def end(self) -> None:
@@ -206,11 +205,11 @@ def _fields(lines: bytes) -> dict[bytes, bytes] | None:
 
 def _response(answer: Answer, has_body: bool, more: str = "") -> bytes:
     head = (
-        f"HTTP/1.1 {answer.status} {_REASONS[answer.status]}\r\nDate: {http_date(time.time())}\r\n"
+        f"Date: {http_date(time.time())}\r\n"
         f"Content-Type: {answer.kind}\r\nContent-Length: {len(answer.text)}\r\nCache-Control: no-store\r\n"
         f"X-Content-Type-Options: nosniff\r\n{more}Connection: close\r\n\r\n"
     )
-    return head.encode("ascii") + (answer.text if has_body else b"")
+    return status_line(1, answer.status) + head.encode("ascii") + (answer.text if has_body else b"")
 
 
 def _listen(target: str) -> socket.socket:
@@ -265,11 +264,3 @@ def _drop_dead(name: str) -> None:
                 os.unlink(name)
         except OSError:
             pass  # there is none, or it is alive: bind will tell
-
-
-def _unlink(file: str, inode: int) -> None:
-    try:
-        if os.stat(file).st_ino == inode:
-            os.unlink(file)
-    except OSError:
-        pass  # gone already
