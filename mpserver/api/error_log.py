@@ -70,14 +70,19 @@ def timestamp(seconds: float, micro: bool = True) -> str:
     )
 
 
+def first_of(req: Any) -> Any:
+    """The request from the client that one was made for: by redirects, or as a part of a page."""
+    while req.mp_main is not None or req.mp_prev is not None:
+        req = req.mp_prev if req.mp_main is None else req.mp_main
+    return req
+
+
 def log_id(req: Any) -> str:
     """The id of a request in the logs: one for all that it is redirected to, and for the parts of its page.
 
     With mod_unique_id it is what that gives.
     """
-    first = req
-    while first.mp_main is not None or first.mp_prev is not None:
-        first = first.mp_prev if first.mp_main is None else first.mp_main
+    first = first_of(req)
     found: str | None = first.mp_log_id
     if found is None:
         unique = None if first.mp_env is None else first.mp_env.get("UNIQUE_ID")

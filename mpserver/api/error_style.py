@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from mpserver.api import syslog
 from mpserver.api.error_format import CONNECTION, DEFAULT, MAIN, REQUEST, SYSLOG, compile_any
 from mpserver.api.error_items import Event
+from mpserver.api.error_log import first_of
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,9 +50,7 @@ class Lines:
             connection.mp_is_logged = True
             found += [form(event) for form in self._connection]
         if self._request and req is not None:
-            first = req
-            while first.mp_main is not None or first.mp_prev is not None:
-                first = first.mp_prev if first.mp_main is None else first.mp_main
+            first = first_of(req)
             if not first.mp_is_logged:
                 first.mp_is_logged = True
                 found += [form(event) for form in self._request]

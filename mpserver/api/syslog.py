@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from mpserver.http1.dates import MONTHS
 from mpserver.system.log_files import SYSLOG
 from mpserver.typing import NamedTuple
 
@@ -18,8 +19,6 @@ DEFAULT_FACILITY, DEFAULT_TAG = "local7", "mpserver"
 #: The numbers of levels in messages: what is below debug is told as debug.
 LOWEST_LEVEL = 7
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
 
 class Syslog(NamedTuple):
     """What messages to the system's log begin with."""
@@ -30,7 +29,7 @@ class Syslog(NamedTuple):
     def message(self, level: int, line: str, seconds: float) -> str:
         """A line as a message: the system's log takes one for each datagram."""
         t = time.localtime(seconds)
-        when = f"{_MONTHS[t.tm_mon - 1]} {t.tm_mday:2d} {t.tm_hour:02d}:{t.tm_min:02d}:{t.tm_sec:02d}"
+        when = f"{MONTHS[t.tm_mon - 1]} {t.tm_mday:2d} {t.tm_hour:02d}:{t.tm_min:02d}:{t.tm_sec:02d}"
         priority = self.facility * 8 + min(level, LOWEST_LEVEL)
         return f"<{priority}>{when} {self.tag}[{os.getpid()}]: {line}"
 
