@@ -37,6 +37,22 @@ class RequestSuccession(RequestMembers):
     #: such a process may have found them.
     mp_claimed: tuple[str | None, str | None] | None = None
 
+    @property
+    def mp_first(self) -> Self:
+        """The first of the requests that led to this one by redirects."""
+        req = self
+        while req.mp_prev is not None:
+            req = req.mp_prev
+        return req
+
+    @property
+    def mp_last(self) -> Self:
+        """What this request was redirected to in the end: that has the response."""
+        req = self
+        while req.mp_next is not None:
+            req = req.mp_next
+        return req
+
     def mp_settle(self, located: Any) -> None:
         """Give the request its resource and plan.
 

@@ -102,9 +102,8 @@ class Ending(Answers):
 
     def free_locks(self, req: Request) -> Sequence[str]:
         """Give back the locks of a request, and of those before it. :returns: the paths of those that were held."""
-        while req.mp_prev is not None:
-            req = req.mp_prev
-        return () if req.mp_locks is None else req.mp_locks.end()
+        locks = req.mp_first.mp_locks
+        return () if locks is None else locks.end()
 
     def _run_cleanups(self, req: Request) -> None:
         while req.mp_cleanups:
@@ -135,9 +134,7 @@ def _run_steps(req: Request, steps: Sequence[Step], stage: int, first: int) -> N
 
 def _go_on(req: Request) -> None:
     """Let the last request of a chain go on, where that belongs to another interpreter. :raises Moves: it does."""
-    last = req
-    while last.mp_next is not None:
-        last = last.mp_next
+    last = req.mp_last
     move, last.mp_move = last.mp_move, None
     if move is not None:
         raise move

@@ -263,9 +263,7 @@ class MovedRequests(Redirects):
         """
         from mpserver.phases import transfer
 
-        last = req
-        while last.mp_next is not None:
-            last = last.mp_next
+        last = req.mp_last
         try:
             transfer.note(last, facts)
         except ValueError as error:

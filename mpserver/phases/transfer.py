@@ -228,8 +228,7 @@ def go_on(req: Request, moved: Moved) -> None:
 
 def answered(req: Request) -> bytes:
     """What the interpreters that a request has left are told of its answer."""
-    while req.mp_next is not None:  # (the last of those that were redirected gave the response)
-        req = req.mp_next
+    req = req.mp_last
     facts = {name: getattr(req, name) for name in ANSWERED}
     table = req.mp_headers_out
     headers = None if table is None else list(table.pairs())

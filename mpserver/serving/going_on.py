@@ -100,7 +100,7 @@ class GoingOn:
             return
         interpreter.ended()
         connection.leave_stream()  # (what an application that read the connection itself left goes along)
-        last = _last(req)
+        last = req.mp_last
         self._judge(req, last.mp_status >= 500)
         try:
             state = transfer.pack(last, move.stage, move.step, self._shares(move))
@@ -162,7 +162,7 @@ class GoingOn:
         :param connection: what it came on; its rope goes along.
         """
         interpreter = self._interpreter
-        state = transfer.pack(_last(req), move.stage, move.step, self._shares(move))
+        state = transfer.pack(req.mp_last, move.stage, move.step, self._shares(move))
         served = connection.served & messages.SERVED
         number = 1 << 63 | (served & 0x7FFF) << 48 | connection.number & _NUMBER
         ends: tuple[_socket.socket, ...] = ()
@@ -218,7 +218,7 @@ class GoingOn:
         try:
             interpreter.pipeline.end_moved(req, moved)
         except Moves as move:
-            self._send_after(link, _first(req), buffer, move)
+            self._send_after(link, req.mp_first, buffer, move)
         else:
             self.tell(link, req)
             interpreter.ended()
@@ -256,20 +256,6 @@ class GoingOn:
         loader = self._interpreter.loader
         if loader.doubts:
             loader.judge(req, failed)
-
-
-def _first(req: Request) -> Request:
-    """The first of the requests that led to one by redirects."""
-    while req.mp_prev is not None:
-        req = req.mp_prev
-    return req
-
-
-def _last(req: Request) -> Request:
-    """What a request was redirected to in the end."""
-    while req.mp_next is not None:
-        req = req.mp_next
-    return req
 
 
 def _origin(connection: Connection) -> bytes:
