@@ -12,7 +12,7 @@ from contextlib import closing
 
 from mpserver.cli.user_files import WAYS, Wrong, ask_password, check, read, run
 from mpserver.modules import passwords
-from mpserver.modules.databases import COMPANIONS, uri
+from mpserver.modules.databases import COMPANIONS, TYPES, uri
 from mpserver.typing import TypeVar
 
 T = TypeVar("T")
@@ -34,7 +34,6 @@ Makes a new database of a text of lines "KEY VALUE"; lines that begin with # are
   -f  default or sqlite, which are the same
 """
 
-_TYPES = ("default", "sqlite")
 #: Seconds to wait for another who writes.
 _PATIENCE = 10.0
 _TABLE = "CREATE TABLE IF NOT EXISTS Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL)"
@@ -106,8 +105,8 @@ def _without_type(words: Sequence[str]) -> list[str]:
 
 
 def _check_type(word: str) -> None:
-    if word.lower() not in _TYPES:
-        raise Wrong(f"files of the type {word!r} can't be made: there are {' and '.join(_TYPES)}, which are the same")
+    if word.lower() not in TYPES:
+        raise Wrong(f"files of the type {word!r} can't be made: there are {' and '.join(TYPES)}, which are the same")
 
 
 def _httxt2dbm(words: Sequence[str]) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from mpserver.config.registry import Call
 from mpserver.errors import ConfigError
-from mpserver.modules.databases import FOREIGN_TYPES, REMEDY
+from mpserver.modules import values
+from mpserver.modules.databases import FOREIGN_TYPES, REMEDY, TYPES
+
+_type = values.one_of(*TYPES)
 
 
 def check_type(call: Call) -> None:
@@ -12,9 +15,7 @@ def check_type(call: Call) -> None:
 
     :raises ConfigError: the kind can't be read, or nobody knows it.
     """
-    word = call.args[0].lower()
-    if word in ("default", "sqlite"):
-        return
-    if word in FOREIGN_TYPES:
-        raise ConfigError(f"{call.name} {call.args[0]}: such files can't be read; there are SQLite files: {REMEDY}")
-    raise ConfigError(f'{call.name} "{call.args[0]}" must be one of: default, sqlite')
+    word = call.args[0]
+    if word.lower() in FOREIGN_TYPES:
+        raise ConfigError(f"{call.name} {word}: such files can't be read; there are SQLite files: {REMEDY}")
+    _type(call, word)

@@ -19,7 +19,8 @@ _ATTEMPTS = 20
 #: Seconds to wait for somebody who writes.
 _PATIENCE = 10.0
 
-#: What httpd calls the kinds of files that can't be read here.
+#: What the one kind of files may be called, and what httpd calls those that can't be read here.
+TYPES = ("default", "sqlite")
 FOREIGN_TYPES = ("sdbm", "gdbm", "ndbm", "db", "lmdb")
 REMEDY = "make it with mpserver htdbm or mpserver httxt2dbm, or with Python's dbm.sqlite3"
 

@@ -232,12 +232,6 @@ _TOKENS = {
 _PATH_INFO: dict[str, bool | None] = {"on": True, "off": False, "default": None}
 
 
-_CANONICAL = {word: word for word in ("on", "off", "dns")}
-
-
-_LOOKUPS = {word: word for word in ("on", "off", "double")}
-
-
 _size = values.number(0, 2**31 - 1)
 
 
@@ -285,14 +279,14 @@ DIRECTIVES: tuple[Directive, ...] = (
         "UseCanonicalName",
         Args.TAKE1,
         NOT_HTACCESS,
-        values.directory(USE_CANONICAL_NAME, values.choice(_CANONICAL)),
+        values.directory(USE_CANONICAL_NAME, values.one_of("on", "off", "dns")),
         help="On, Off or DNS: which name the server calls itself in URLs",
     ),
     Directive(
         "HostnameLookups",
         Args.TAKE1,
         NOT_HTACCESS,
-        values.directory(HOSTNAME_LOOKUPS, values.choice(_LOOKUPS)),
+        values.directory(HOSTNAME_LOOKUPS, values.one_of("on", "off", "double")),
         help="On, Off or Double: whether clients' names are looked up for logs and CGI variables",
     ),
     Directive("Listen", Args.ANY, SERVER_ONLY, _listen, help="[address:]port and, optionally, a protocol"),

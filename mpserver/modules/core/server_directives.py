@@ -117,10 +117,6 @@ def _suexec(call: Call) -> None:
         )
 
 
-_TRACE = {word: word for word in ("on", "off", "extended")}
-_ENCODED_SLASHES = {word: word for word in ("on", "off", "nodecode")}
-_SIGNATURE = {word: word for word in ("on", "off", "email")}
-
 DIRECTIVES: tuple[Directive, ...] = (
     Directive(
         "FileETag",
@@ -158,7 +154,7 @@ DIRECTIVES: tuple[Directive, ...] = (
         "ServerSignature",
         Args.TAKE1,
         EVERYWHERE,
-        values.directory(SERVER_SIGNATURE, values.choice(_SIGNATURE)),
+        values.directory(SERVER_SIGNATURE, values.one_of("on", "off", "email")),
         Override.ALL,
         "On, Off or EMail: whether the server's own pages end with its name",
     ),
@@ -173,14 +169,14 @@ DIRECTIVES: tuple[Directive, ...] = (
         "TraceEnable",
         Args.TAKE1,
         SERVER_VHOST,
-        values.server(TRACE_ENABLE, values.choice(_TRACE)),
+        values.server(TRACE_ENABLE, values.one_of("on", "off", "extended")),
         help="On, Off or Extended",
     ),
     Directive(
         "AllowEncodedSlashes",
         Args.TAKE1,
         SERVER_VHOST,
-        values.server(ALLOW_ENCODED_SLASHES, values.choice(_ENCODED_SLASHES)),
+        values.server(ALLOW_ENCODED_SLASHES, values.one_of("on", "off", "nodecode")),
         help="On, Off or NoDecode: what %2F in a path is",
     ),
     Directive("MergeSlashes", Args.FLAG, SERVER_VHOST, values.server(MERGE_SLASHES, values.flag)),

@@ -56,7 +56,7 @@ DIRECTIVES: tuple[Directive, ...] = (
         "XBitHack",
         Args.TAKE1,
         EVERYWHERE,
-        values.directory(X_BIT_HACK, values.choice({word: word for word in ("off", "on", "full")})),
+        values.directory(X_BIT_HACK, values.one_of("off", "on", "full")),
         Override.OPTIONS,
         "Off, On, or Full",
     ),

@@ -55,7 +55,7 @@ LATE_PHASES = (
 #: Those before the file is known.
 EARLY_PHASES = ("PythonPostReadRequestHandler", "PythonTransHandler")
 
-BACKENDS = {word: word for word in ("auto", "own", "shared", "process", "main")}
+BACKENDS = ("auto", "own", "shared", "process", "main")
 
 HANDLERS: Setting[Handlers] = Setting("Python*Handler", {}, update)
 #: Python filters by their names, in lower case.

@@ -265,7 +265,7 @@ DIRECTIVES: tuple[Directive, ...] = (
         "PythonInterpBackend",
         Args.TAKE1,
         NOT_HTACCESS,
-        values.directory(INTERP_BACKEND, values.choice(BACKENDS)),
+        values.directory(INTERP_BACKEND, values.one_of(*BACKENDS)),
         help="auto, own, shared, process or main",
     ),
     Directive(

@@ -286,7 +286,7 @@ DIRECTIVES: tuple[Directive, ...] = (
         "SSLVHostSNIPolicy",
         Args.TAKE1,
         SERVER_ONLY,
-        values.server(ssl.SNI_POLICY, values.choice({word: word for word in POLICIES})),
+        values.server(ssl.SNI_POLICY, values.one_of(*POLICIES)),
         help="strict, secure, authonly or insecure: which hosts may share a connection",
     ),
     Directive("SSLOpenSSLConfCmd", Args.TAKE2, SERVER_VHOST, _command, help="a command of OpenSSL and its value"),
