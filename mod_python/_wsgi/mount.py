@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from functools import lru_cache
 
 from mod_python import apache
-from mod_python._wsgi.environ import Environment
+from mod_python._wsgi.environ import Environ, Environment
 from mod_python._wsgi.errors import Errors
 from mod_python._wsgi.exchange import FileWrapper
 from mod_python._wsgi.input import NoBody
@@ -99,13 +99,13 @@ class Mount:
         if not in_location and config.get("PythonPath") is None:
             self._directory = directory
         self._reload = config.get("PythonAutoReload", "1") != "0"
-        self._begin(req)
+        self.environment = Environment(req, self._fixed(req))
         self.ready = True
 
-    def _begin(self, req: Request) -> None:
+    def _fixed(self, req: Request) -> Environ:
         """What its environs have in common."""
         self.errors = Errors(req.server)
-        fixed = {
+        return {
             "SCRIPT_NAME": encoded(self.base),
             "wsgi.version": (1, 0),
             "wsgi.errors": self.errors,
@@ -117,7 +117,6 @@ class Mount:
             "wsgi.file_wrapper": FileWrapper,
             "wsgi.input_terminated": True,
         }
-        self.environment = Environment(req, fixed)
 
     def path(self, uri: str) -> str | None:
         """What of a URI is the application's PATH_INFO; None where it is not the application's."""

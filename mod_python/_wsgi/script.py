@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from functools import lru_cache
 
 from mod_python import wsgi
@@ -10,7 +10,7 @@ from mod_python._wsgi.environ import Environ, Environment
 from mod_python._wsgi.mount import Mount
 from mpserver.api.cgi_variables import server_port
 from mpserver.api.sent_text import encoded
-from mpserver.typing import TYPE_CHECKING
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpserver.api.plan import ScriptPlan
@@ -55,38 +55,38 @@ class ScriptMount(Mount):
         plan: ScriptPlan = req.mp_plan.script
         self._name = f"{self._script}::{plan.callable}"
         self._reload = plan.reloads
-        self._begin(req)
-        self.environment = ScriptEnvironment(self.environment, plan, self.base, server_port(req))
-        self.ready = True
-
-
-class ScriptEnvironment(Environment):
-    """Makes the environs of a script: those of any application, and what mod_wsgi tells."""
-
-    __slots__ = ("_passes", "_told")
-
-    def __init__(self, common: Environment, plan: ScriptPlan, base: str, port: int) -> None:
-        for name in Environment.__slots__:
-            setattr(self, name, getattr(common, name))
-        self._passes = plan.passes
-        self._told: Environ = {
-            "mod_wsgi.application_group": plan.application_group(base, port),
+        told = {
+            "mod_wsgi.application_group": plan.application_group(self.base, server_port(req)),
             "mod_wsgi.callable_object": plan.callable,
             "mod_wsgi.enable_sendfile": "0",
             "mod_wsgi.handler_script": "",
             "mod_wsgi.process_group": plan.process_group,
             "mod_wsgi.request_handler": "wsgi-script",
-            "mod_wsgi.script_name": encoded(base),
+            "mod_wsgi.script_name": encoded(self.base),
             "mod_wsgi.script_reloading": "1" if plan.reloads else "0",
             "mod_wsgi.version": VERSION,
         }
+        self.environment = ScriptEnvironment(req, self._fixed(req) | told, plan.passes)
+        self.ready = True
+
+
+class ScriptEnvironment(Environment):
+    """Makes the environs of a script: those of any application, and what mod_wsgi tells of each request.
+
+    ``passes``: whether the script sees the client's credentials.
+    """
+
+    __slots__ = ("_passes",)
+
+    def __init__(self, req: Request, fixed: Mapping[str, Any], passes: bool) -> None:
+        super().__init__(req, fixed)
+        self._passes = passes
 
     def make(self, req: Request, path: str) -> Environ:
         """See `Environment.make`."""
         environ = super().make(req, path)
         if not self._passes:
             environ.pop("HTTP_AUTHORIZATION", None)
-        environ.update(self._told)
         environ["mod_wsgi.path_info"] = environ["PATH_INFO"]
         host, port = req.connection.local_addr
         environ["mod_wsgi.listener_host"], environ["mod_wsgi.listener_port"] = host, str(port)
