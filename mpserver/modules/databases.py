@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from mpserver.typing import Self
+from mpserver.modules.kept_files import NamedFile
 
 #: What tells whether a file was changed: when it was, its size and its number.
 Stamp = tuple[int, int, int]
@@ -25,22 +25,10 @@ FOREIGN_TYPES = ("sdbm", "gdbm", "ndbm", "db", "lmdb")
 REMEDY = "make it with mpserver htdbm or mpserver httxt2dbm, or with Python's dbm.sqlite3"
 
 
-class Database:
-    """A file that is read for each key: whoever writes it may do so at any time, and nobody has to hold it in memory.
+class Database(NamedFile):
+    """A file that is read for each key: whoever writes it may do so at any time, and nobody has it in memory."""
 
-    One is as good as another for the same file.
-    """
-
-    __slots__ = ("path",)
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, type(self)) and self.path == other.path
-
-    def __hash__(self) -> int:
-        return hash(self.path)
+    __slots__ = ()
 
     def get(self, *keys: bytes) -> bytes | None:
         """What the file has for the first of the keys that it has; None: for none of them.
@@ -71,15 +59,6 @@ class Database:
         """Those of the file, and of what lies beside it and is not empty. :raises OSError: there is no file."""
         os.stat(self.path)
         return _stamp(self.path), *(_stamp(self.path + ending) for ending in COMPANIONS)
-
-    def to_plain(self) -> tuple[str]:
-        """What `from_plain` makes the same of, see `mpserver.config.plain`."""
-        return (self.path,)
-
-    @classmethod
-    def from_plain(cls, path: str) -> Self:
-        """The inverse of `to_plain`."""
-        return cls(path)
 
 
 def uri(path: str, query: str) -> str:
