@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 
 from mpserver.modules import passwords
+from mpserver.modules.authn_core.providers import Outcome
 
 #: How many verified passwords are remembered of a file before all are forgotten.
 REMEMBERED = 1000
@@ -19,6 +21,14 @@ class Verified:
     def __init__(self) -> None:
         self._key = b""
         self._marks: dict[bytes, None] = {}
+
+    def outcome(self, user: str, stored: str, password: bytes, complain: Callable[[str], None]) -> Outcome:
+        """What a provider says of a user whose encrypted password it has; ``complain`` is told why nobody can tell."""
+        try:
+            return Outcome.GRANTED if self.matches(user, stored, password) else Outcome.DENIED
+        except passwords.Unsupported as error:
+            complain(str(error))
+            return Outcome.FAILED
 
     def matches(self, user: str, stored: str, password: bytes) -> bool:
         """Whether a password is a user's. :raises passwords.Unsupported: nobody can tell here."""

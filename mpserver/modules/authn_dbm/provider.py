@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from mpserver.api import constants
 from mpserver.config.settings import Conf
-from mpserver.modules import passwords
 from mpserver.modules.authn_core.providers import Check, Hash, Outcome
 from mpserver.modules.authn_dbm import USER_DATABASE, UserDatabase
 from mpserver.typing import TYPE_CHECKING
@@ -21,12 +22,7 @@ def basic(conf: Conf) -> Check:
         stored = _stored(req, database, user)
         if database is None or isinstance(stored, Outcome):
             return stored if isinstance(stored, Outcome) else Outcome.FAILED
-        try:
-            right = database.verified.matches(user, stored, password)
-        except passwords.Unsupported as error:
-            _complain(req, str(error))
-            return Outcome.FAILED
-        return Outcome.GRANTED if right else Outcome.DENIED
+        return database.verified.outcome(user, stored, password, partial(_complain, req))
 
     return check
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from mpserver.api import constants
 from mpserver.config.settings import Conf
-from mpserver.modules import passwords
 from mpserver.modules.authn_core.providers import Check, Hash, Outcome
 from mpserver.modules.authn_file import USER_FILE, UserFile
 from mpserver.typing import TYPE_CHECKING
@@ -23,12 +24,7 @@ def basic(conf: Conf) -> Check:
             return Outcome.FAILED
         if user not in users:
             return Outcome.NOT_FOUND
-        try:
-            right = file.verified.matches(user, users[user].partition(":")[0], password)
-        except passwords.Unsupported as error:
-            _complain(req, str(error))
-            return Outcome.FAILED
-        return Outcome.GRANTED if right else Outcome.DENIED
+        return file.verified.outcome(user, users[user].partition(":")[0], password, partial(_complain, req))
 
     return check
 
