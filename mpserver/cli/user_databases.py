@@ -10,8 +10,18 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 
-from mpserver.cli.user_files import WAYS, Wrong, ask_password, check, read, run
-from mpserver.modules import passwords
+from mpserver.cli.user_files import (
+    Wrong,
+    check,
+    check_options,
+    encrypt,
+    in_place_of,
+    no_file,
+    no_user,
+    read,
+    run,
+    verify,
+)
 from mpserver.modules.databases import COMPANIONS, TYPES, uri
 from mpserver.typing import TypeVar
 
@@ -55,9 +65,7 @@ def _htdbm(words: Sequence[str]) -> str:
     shows, lists, given, remarks = "n" in options, "l" in options, "b" in options, "t" in options
     if len(asked.words) != (1 if lists else (not shows) + 1 + given + remarks):
         raise Wrong("there are too few or too many arguments")
-    ways = [way for way in WAYS if way in options]
-    if len(ways) > 1 or len(options & set("cnvxl")) > 1 or options >= {"b", "i"} or (remarks and options & set("vxl")):
-        raise Wrong("some of these options exclude each other")
+    check_options(options, "cnvxl", "tv", "tx", "tl")
     if lists:
         keys = _in_file(asked.words[0], lambda file: file.execute("SELECT key FROM Dict ORDER BY key").fetchall())
         return "\n".join(os.fsdecode(key) for (key,) in keys)
@@ -69,20 +77,16 @@ def _htdbm(words: Sequence[str]) -> str:
         asked = asked._replace(words=asked.words[:-1])
     if "x" in options:
         if not _in_file(path, lambda file: file.execute("DELETE FROM Dict WHERE key = ?", (key,)).rowcount):
-            raise Wrong(f"User {user} not found in {path}", 6)
+            raise no_user(user, path)
         return ""
     if "v" in options:
         row = _in_file(path, lambda file: file.execute("SELECT value FROM Dict WHERE key = ?", (key,)).fetchone())
         if row is None:
-            raise Wrong(f"User {user} not found in {path}", 6)
-        if not passwords.matches(ask_password(asked, given, confirm=False), row[0].decode("latin-1").partition(":")[0]):
-            raise Wrong("password verification failed", 3)
-        return f"Password for user {user} correct."
+            raise no_user(user, path)
+        return verify(asked, given, user, row[0].decode("latin-1").partition(":")[0])
     if not (shows or "c" in options):
         _in_file(path, lambda _file: None)  # (nobody types a password for a file that is not there)
-    encrypted = WAYS[ways[0] if ways else "B"](ask_password(asked, given, confirm=True), asked.cost)
-    if not encrypted:
-        raise Wrong("the system's libcrypt does not know this kind of encryption", 1)
+    encrypted = encrypt(asked, given)
     if shows:
         return f"{user}:{encrypted}{remark}"
     entry = key, os.fsencode(encrypted + remark)
@@ -123,7 +127,7 @@ def _httxt2dbm(words: Sequence[str]) -> str:
 def _in_file(path: str, work: Callable[[sqlite3.Connection], T]) -> T:
     """Do something in a file that is there, wholly or not at all. :raises Wrong: it can't be used."""
     if not os.path.exists(path):
-        raise Wrong(f"cannot open file {path} for read/write access: there is none; -c makes one", 1)
+        raise no_file(path)
     try:
         with closing(sqlite3.connect(uri(os.path.abspath(path), "mode=rw"), uri=True, timeout=_PATIENCE)) as file, file:
             file.execute("SELECT 1 FROM Dict LIMIT 1").fetchall()
@@ -133,20 +137,12 @@ def _in_file(path: str, work: Callable[[sqlite3.Connection], T]) -> T:
 
 
 def _make(path: str, entries: Iterable[tuple[bytes, bytes]]) -> None:
-    """Put a new file in the place of another at one stroke."""
+    """Put a new file in the place of another."""
     path = os.path.realpath(path)
-    made = f"{path}.{os.getpid()}.new"
-    mode = os.stat(path).st_mode & 0o7777 if os.path.exists(path) else 0o640
-    os.close(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    try:
+    with in_place_of(path) as made:
         with closing(sqlite3.connect(uri(made, "mode=rw"), uri=True)) as file, file:
             file.execute(_TABLE)
             file.executemany("REPLACE INTO Dict (key, value) VALUES (?, ?)", entries)
-        os.chmod(made, mode)
         for ending in COMPANIONS:  # (what was left beside the old one would be taken for the new one's)
             if os.path.exists(path + ending):
                 os.unlink(path + ending)
-        os.replace(made, path)
-    except BaseException:
-        os.unlink(made)
-        raise

@@ -9,7 +9,8 @@ import getpass
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from mpserver.modules import passwords
 from mpserver.typing import NamedTuple
@@ -114,9 +115,7 @@ def _htpasswd(words: Sequence[str]) -> str:
     shows, given = "n" in options, "b" in options
     if len(asked.words) != (0 if shows else 1) + 1 + given:
         raise Wrong("there are too few or too many arguments")
-    ways = [way for way in WAYS if way in options]
-    if len(ways) > 1 or len(options & set("cnDv")) > 1 or options >= {"b", "i"}:
-        raise Wrong("some of these options exclude each other")
+    check_options(options, "cnDv")
     path, user = ("" if shows else asked.words[0]), asked.words[0 if shows else 1]
     check(user, "user name")
     lines = [] if shows or "c" in options else _lines(path)
@@ -126,13 +125,8 @@ def _htpasswd(words: Sequence[str]) -> str:
         return ""
     if "v" in options:
         stored = _need(lines, user, path).partition(":")[2].partition(":")[0]
-        if not passwords.matches(ask_password(asked, given, confirm=False), stored):
-            raise Wrong("password verification failed", 3)
-        return f"Password for user {user} correct."
-    encrypted = WAYS[ways[0] if ways else "B"](ask_password(asked, given, confirm=True), asked.cost)
-    if not encrypted:
-        raise Wrong("the system's libcrypt does not know this kind of encryption", 1)
-    line = f"{user}:{encrypted}"
+        return verify(asked, given, user, stored)
+    line = f"{user}:{encrypt(asked, given)}"
     if shows:
         return line
     _write(path, _replaced(lines, f"{user}:", line))
@@ -160,19 +154,51 @@ def check(text: str, kind: str) -> None:
         raise Wrong(f"the {kind} can't be empty, hold ':', begin with '#' or have more than 255 signs")
 
 
+def no_file(path: str) -> Wrong:
+    """What is wrong where there is no such file."""
+    return Wrong(f"cannot open file {path} for read/write access: there is none; -c makes one", 1)
+
+
+def no_user(user: str, path: str) -> Wrong:
+    """What is wrong where a file does not have a user."""
+    return Wrong(f"User {user} not found in {path}", 6)
+
+
+def check_options(options: frozenset[str], *groups: str) -> None:
+    """Look at options. :raises Wrong: there are several of a group, or of those that these commands have in common."""
+    if any(len(options.intersection(group)) > 1 for group in (WAYS, "bi", *groups)):
+        raise Wrong("some of these options exclude each other")
+
+
+def encrypt(asked: Asked, given: bool) -> str:
+    """The password, in the way that was asked for. :raises Wrong: that can't be had, or two that were typed differ."""
+    way = next((way for way in WAYS if way in asked.options), "B")
+    encrypted = WAYS[way](ask_password(asked, given, confirm=True), asked.cost)
+    if not encrypted:
+        raise Wrong("the system's libcrypt does not know this kind of encryption", 1)
+    return encrypted
+
+
+def verify(asked: Asked, given: bool, user: str, stored: str) -> str:
+    """Compare the password with an encrypted one. :returns: what to say. :raises Wrong: it is another one."""
+    if not passwords.matches(ask_password(asked, given, confirm=False), stored):
+        raise Wrong("password verification failed", 3)
+    return f"Password for user {user} correct."
+
+
 def _lines(path: str) -> list[str]:
     try:
         with open(path, errors="surrogateescape") as file:
             return file.read().splitlines()
     except FileNotFoundError:
-        raise Wrong(f"cannot open file {path} for read/write access: there is none; -c makes one", 1) from None
+        raise no_file(path) from None
 
 
 def _need(lines: Sequence[str], user: str, path: str) -> str:
     for line in lines:
         if line.startswith(f"{user}:"):
             return line
-    raise Wrong(f"User {user} not found in {path}", 6)
+    raise no_user(user, path)
 
 
 def _replaced(lines: Sequence[str], start: str, line: str) -> list[str]:
@@ -184,21 +210,29 @@ def _replaced(lines: Sequence[str], start: str, line: str) -> list[str]:
 
 
 def _write(path: str, lines: Sequence[str]) -> None:
-    """Put a file in the place of another at one stroke: servers that read it meanwhile see the one or the other."""
+    with in_place_of(path) as made, open(made, "w", errors="surrogateescape") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+
+
+@contextmanager
+def in_place_of(path: str) -> Iterator[str]:
+    """A new file, by its name, which takes the place of another at one stroke once it is written.
+
+    Servers that read the file meanwhile see the one or the other. It has the mode and owner of the one before.
+    """
     path = os.path.realpath(path)
     made = f"{path}.{os.getpid()}.new"
     try:
         before = os.stat(path)
     except FileNotFoundError:
         before = None
-    fd = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+    os.close(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640 if before is None else 0o600))
     try:
-        with open(fd, "w", errors="surrogateescape") as file:
-            file.write("".join(f"{line}\n" for line in lines))
-            if before is not None:
-                os.fchmod(fd, before.st_mode & 0o7777)
-                if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
-                    os.fchown(fd, before.st_uid, before.st_gid)
+        if before is not None and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+            os.chown(made, before.st_uid, before.st_gid)
+        yield made
+        if before is not None:
+            os.chmod(made, before.st_mode & 0o7777)
         os.replace(made, path)
     except BaseException:
         os.unlink(made)

@@ -45,6 +45,18 @@ def test_users_come_and_go(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["users.db"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_new_one_belongs_to_whom_the_one_before_did(tmp_path: Path) -> None:
+    path = tmp_path / "users.db"
+    assert htdbm(["-cbs", str(path), "joe", "pw"]) == 0
+    os.chown(path, 65534, 65533)
+    path.chmod(0o600)
+    assert htdbm(["-cbs", str(path), "ann", "pw"]) == 0
+    assert list(values(path)) == [b"ann"]
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (65534, 65533, 0o600)
+
+
 def test_a_text_becomes_a_database(tmp_path: Path) -> None:
     text, path = tmp_path / "groups", tmp_path / "groups.db"
     text.write_text("# remark\njoe staff,admin\n\nbob  a b \nalone\njoe staff\n")
