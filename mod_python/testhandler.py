@@ -10,7 +10,6 @@ It tells a lot about the server: keep it from strangers (``Require``).
 
 from __future__ import annotations
 
-import html
 import os
 import platform
 import sys
@@ -18,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from mod_python import apache
 from mpserver.api import runtime, secrets
+from mpserver.api.html_pages import END, beginning, escaped
 from mpserver.typing import TYPE_CHECKING, Any
 from mpserver.version import MOD_PYTHON_VERSION, VERSION
 
@@ -91,11 +91,8 @@ def handler(req: Request) -> int:
 
 def page(req: Request) -> Iterator[str]:
     """The page, piece by piece."""
+    yield beginning("mod_python works", STYLE)
     yield (
-        "<!DOCTYPE html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n"
-        "<meta name=viewport content='width=device-width,initial-scale=1'>\n"
-        f"<title>mod_python works</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
-        "<h1>mod_python works</h1>\n"
         f"<p>mpserver {VERSION} with Python {platform.python_version()} serves this page in the interpreter"
         f" <b>{_escaped(req.interpreter)}</b> of process {os.getpid()}."
         f" The <a href='?{LOG_QUERY}'>last {LOG_LINES} lines of the error log</a> may tell more.</p>\n"
@@ -121,12 +118,11 @@ def page(req: Request) -> Iterator[str]:
         yield _section(title, rows(), opened=number < 2)
     tree = _escaped(_tree(apache.config_tree()))
     yield f"<details>\n<summary>Configuration tree</summary>\n<pre>{tree}</pre>\n</details>\n"
-    yield "</body>\n</html>\n"
+    yield END
 
 
 def _escaped(value: object) -> str:
-    text = value if isinstance(value, str) else repr(value)
-    return html.escape(text.encode("utf-8", "backslashreplace").decode())
+    return escaped(value if isinstance(value, str) else repr(value))
 
 
 def _section(title: str, rows: Rows, opened: bool) -> str:

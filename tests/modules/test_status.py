@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from modules.scopes import Scope
+from mpserver.api import html_pages
 from mpserver.errors import ConfigError
 from mpserver.modules import status
-from mpserver.modules.status import auto, metrics, page, report
+from mpserver.modules.status import auto, metrics, report
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_labels_are_escaped() -> None:
 
 
 def test_pages_are_escaped() -> None:
-    assert page.escaped("<a b='c'>&\udc80") == "&lt;a b=&#x27;c&#x27;&gt;&amp;\\udc80"
+    assert html_pages.escaped("<a b='c'>&\udc80") == "&lt;a b=&#x27;c&#x27;&gt;&amp;\\udc80"
 
 
 def test_long_lines_show_one_end() -> None:

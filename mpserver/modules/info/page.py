@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import platform
 from collections.abc import Iterator, Sequence
 
 from mpserver.api import secrets
+from mpserver.api.html_pages import END, beginning, escaped
 from mpserver.modules.all import registry
 from mpserver.modules.authn_core.providers import PROVIDERS as AUTHN
 from mpserver.modules.authz_core.providers import PROVIDERS as AUTHZ
@@ -34,18 +34,9 @@ pre{overflow-x:auto;white-space:pre-wrap;margin:.25rem 0}
 """
 
 
-def escaped(value: object) -> str:
-    """A text as it can stand anywhere in a page."""
-    return html.escape(str(value))
-
-
 def pieces(req: Request, lent: Runtime, added: Sequence[Added], query: str) -> Iterator[str]:
     """The page, or the part of it that a query names: config, server, list, providers, or a module's source."""
-    yield (
-        "<!DOCTYPE html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n"
-        "<meta name=viewport content='width=device-width,initial-scale=1'>\n"
-        f"<title>Server Information</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>Server Information</h1>\n"
-    )
+    yield beginning("Server Information", STYLE)
     known = registry()
     modules = sorted(known.built_in, key=lambda module: module.source)
     tree = lent.configuration_tree
@@ -66,7 +57,7 @@ def pieces(req: Request, lent: Runtime, added: Sequence[Added], query: str) -> I
     for module in modules:
         if query in ("", module.source):
             yield from _module(module, tree, added)
-    yield "</body>\n</html>\n"
+    yield END
 
 
 def _server(req: Request, lent: Runtime) -> Iterator[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Iterator, Sequence
 
+from mpserver.api.html_pages import END, beginning, escaped
 from mpserver.modules.status.auto import cpu, duration, letters
 from mpserver.modules.status.style import SCRIPT, STYLE
 from mpserver.typing import Any
@@ -25,11 +25,6 @@ KEY = (
 Cell = tuple[str, str]
 
 
-def escaped(value: object) -> str:
-    """A text as it can stand anywhere in a page."""
-    return html.escape(str(value).encode("utf-8", "backslashreplace").decode())
-
-
 def size(count: float | None) -> str:
     """Bytes as people read them."""
     if count is None:
@@ -48,12 +43,7 @@ def page(found: dict[str, Any], name: str, software: str, extended: bool, plain:
 
 
 def _pieces(found: dict[str, Any], name: str, software: str, extended: bool, plain: bool) -> Iterator[str]:
-    title = f"Server Status for {escaped(name)}"
-    yield (
-        "<!DOCTYPE html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n"
-        "<meta name=viewport content='width=device-width,initial-scale=1'>\n"
-        f"<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
-    )
+    yield beginning(f"Server Status for {escaped(name)}", STYLE)
     yield f"<p data-part=head>{_head(found, software)}</p>\n"
     board = letters(found)
     memory = sum(worker["memory"] or 0 for worker in found["workers"]) + sum(
@@ -78,7 +68,7 @@ def _pieces(found: dict[str, Any], name: str, software: str, extended: bool, pla
             yield "</div>\n"
         else:
             yield f"<div data-part=table{number}></div>\n"
-    yield f"<script>\n{SCRIPT}</script>\n</body>\n</html>\n"
+    yield f"<script>\n{SCRIPT}</script>\n{END}"
 
 
 def _head(found: dict[str, Any], software: str) -> str:
