@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 
 from mpserver.typing import NamedTuple
 
@@ -20,6 +21,11 @@ class Network(NamedTuple):
     def has(self, address: bytes) -> bool:
         """Whether an address, see `packed`, is in it."""
         return len(address) == self.size and int.from_bytes(address) & self.mask == self.address
+
+
+def within(address: bytes, networks: Iterable[Network]) -> bool:
+    """Whether an address, see `packed`, is in one of several."""
+    return any(network.has(address) for network in networks)
 
 
 #: 127.0.0.0/8 and ::1: the machine itself.

@@ -36,5 +36,4 @@ def _is_opened(req: Request) -> bool:
 
 
 def _is_local(req: Request) -> bool:
-    address = networks.packed(clients.address(req))
-    return any(network.has(address) for network in networks.LOCAL)
+    return networks.within(networks.packed(clients.address(req)), networks.LOCAL)

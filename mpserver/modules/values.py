@@ -159,6 +159,19 @@ def path(call: Call, word: str) -> str:
     return paths.absolute(call.root, filled(call, word))
 
 
+def target(call: Call, word: str) -> str:
+    """The same of what the rest of a URI's path may be put right behind: a slash at the end of the word stays."""
+    found = path(call, word)
+    return found + "/" if word.endswith("/") and found != "/" else found
+
+
+def is_command(call: Call, word: str) -> bool:
+    """Whether a log is a program that reads it: ``|command``. :raises ConfigError: there is none after the bar."""
+    if word.startswith("|") and not word.strip("|$ "):
+        raise ConfigError(f'{call.name}: there is no command after the "|"')
+    return word.startswith("|")
+
+
 def regex(call: Call, pattern: str) -> re.Pattern[str]:
     """A regular expression in PCRE's words.
 

@@ -36,7 +36,7 @@ def _alias(is_script: bool) -> Callable[[Call], None]:
                     "outside the section, with $1 for the first group"
                 )
             location = section.path if section.kind == "Location" else ""
-            call.conf[LOCATION_ALIAS] = LocationAlias(_target(call, call.args[0]), is_script, location)
+            call.conf[LOCATION_ALIAS] = LocationAlias(values.target(call, call.args[0]), is_script, location)
             return
         if len(call.args) != 2:
             raise ConfigError(f"{call.name} must have two arguments when used globally")
@@ -45,15 +45,9 @@ def _alias(is_script: bool) -> Callable[[Call], None]:
         earlier = call.server[ALIASES]
         if any(alias.match(prefix) is not None for alias in earlier):
             call.warn(f"The {call.name} of {prefix} will probably never match: an earlier Alias covers it")
-        call.server[ALIASES] = (*earlier, Alias(prefix, None, _target(call, target), is_script))
+        call.server[ALIASES] = (*earlier, Alias(prefix, None, values.target(call, target), is_script))
 
     return apply
-
-
-def _target(call: Call, word: str) -> str:
-    """The target, absolute; a trailing slash stays, for the rest of the path is put right behind it."""
-    target = values.path(call, word)
-    return target + "/" if word.endswith("/") and target != "/" else target
 
 
 def _alias_match(is_script: bool) -> Callable[[Call], None]:

@@ -46,7 +46,7 @@ def _ip(_planning: Planning, requirement: Requirement) -> Check:
 
     def check(req: Request) -> Decision:
         address = networks.packed(clients.address(req))
-        return decided(any(network.has(address) for network in wanted))
+        return decided(networks.within(address, wanted))
 
     return check
 
@@ -75,7 +75,7 @@ def _addresses(name: str) -> set[bytes]:
 def _local(_planning: Planning, _requirement: Requirement) -> Check:
     def check(req: Request) -> Decision:
         address = networks.packed(clients.address(req))
-        if any(network.has(address) for network in networks.LOCAL):
+        if networks.within(address, networks.LOCAL):
             return GRANTED
         connection = req.mp_link.connection()
         own = networks.packed(connection.local_addr[0])

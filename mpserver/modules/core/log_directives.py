@@ -15,15 +15,12 @@ def _error_log(call: Call) -> None:
         if call.args[1].lower() != "json":
             raise ConfigError(f"ErrorLog: after the log there can only be json, not {call.args[1]!r}")
         _set(call, "", "json", replace=True)
-    if target.startswith("|"):
-        if not target.strip("|$ "):
-            raise ConfigError('ErrorLog: there is no command after the "|"')
-    elif syslog.is_syslog(target):
+    if syslog.is_syslog(target):
         try:
             syslog.parse(target)
         except ValueError as error:
             raise ConfigError(f"ErrorLog {target}: {error}") from error
-    else:
+    elif not values.is_command(call, target):
         target = values.path(call, target)
     call.server[ERROR_LOG] = target
 

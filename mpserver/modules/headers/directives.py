@@ -10,11 +10,10 @@ from mpserver.config.regex import compile_regex
 from mpserver.config.registry import EVERYWHERE, Args, Call, Directive
 from mpserver.config.settings import Setting
 from mpserver.errors import ConfigError, ExpressionError
+from mpserver.http1.fields import is_token
 from mpserver.modules.headers import ALWAYS, REQUEST, RESPONSE, Change, Value
 
 _ACTIONS = ("add", "set", "setifempty", "append", "merge", "unset", "echo", "note", "edit", "edit*")
-#: A header's name (RFC 9110 5.1).
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _ITEM = re.compile(r"%(?:%|\{([^}]*)\}([A-Za-z])|([A-Za-z]))|\\([\\nrt])|([^%\\]+|.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
 #: Items of a format: whether they have an argument.
@@ -90,7 +89,7 @@ def _change(call: Call, setting: Setting[tuple[Change, ...]], action: str, at: i
 
 def _name(call: Call, word: str) -> str:
     name = word.partition(":")[0]
-    if not _TOKEN.match(name):
+    if not is_token(name):
         raise ConfigError(f"{call.name}: {word!r} can't be the name of a header")
     return name
 

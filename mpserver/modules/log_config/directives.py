@@ -85,11 +85,7 @@ def _buffered(call: Call) -> None:
 
 def _target(call: Call) -> str:
     target = values.filled(call, call.args[0])
-    if target.startswith("|"):
-        if not target.strip("|$ "):
-            raise ConfigError(f'{call.name}: there is no command after the "|"')
-        return target
-    return values.path(call, target)
+    return target if values.is_command(call, target) else values.path(call, target)
 
 
 def _add(call: Call, setting: Setting[tuple[CustomLog, ...]], log: CustomLog) -> None:

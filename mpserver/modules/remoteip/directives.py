@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import socket
 
-from mpserver import lazyre
 from mpserver.config.registry import SERVER_VHOST, Args, Call, Directive
 from mpserver.errors import ConfigError
-from mpserver.modules import networks, paths, values
+from mpserver.http1.fields import is_token
+from mpserver.modules import networks, values
 from mpserver.modules.networks import Network
 from mpserver.modules.remoteip import EXCEPTIONS, HEADER, PROXIES, PROXIES_HEADER, PROXY_PROTOCOL, Proxy
 
-#: The name of a header (RFC 9110 section 5.6.2).
-_TOKEN = lazyre.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
 
 def _header_name(call: Call, word: str) -> str:
-    if not _TOKEN.fullmatch(word):
+    if not is_token(word):
         raise ConfigError(f"{call.name} {word!r} is no name of a header: write one as X-Forwarded-For")
     return word
 
@@ -50,7 +47,7 @@ def _trust(call: Call, words: tuple[str, ...]) -> None:
 
 def _list(call: Call) -> None:
     """A file of proxies: addresses, networks or names, with comments after a #."""
-    path = paths.absolute(call.root, values.filled(call, call.args[0]))
+    path = values.path(call, call.args[0])
     try:
         with open(path, encoding="utf-8") as file:
             lines = file.read().splitlines()

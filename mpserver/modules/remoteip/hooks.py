@@ -10,7 +10,6 @@ from mpserver.api.error_log import DEBUG
 from mpserver.modules import networks
 from mpserver.modules.hooks import Step
 from mpserver.modules.known import Order
-from mpserver.modules.networks import Network
 from mpserver.modules.remoteip import HEADER, PROXIES, PROXIES_HEADER, PROXY_PROTOCOL, Proxy
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
@@ -76,11 +75,7 @@ def follow(value: str, peer: str, proxies: Sequence[Proxy] | None) -> Found:
 def _is_private(address: bytes) -> bool:
     if len(address) == 16:
         return not _GLOBAL.has(address)
-    return _within(address, _PRIVATE)
-
-
-def _within(address: bytes, those: Sequence[Network]) -> bool:
-    return any(network.has(address) for network in those)
+    return networks.within(address, _PRIVATE)
 
 
 def _shown(address: bytes) -> str:

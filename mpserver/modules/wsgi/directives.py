@@ -95,11 +95,8 @@ def _mount(is_pattern: bool) -> Callable[[Call], None]:
 
 
 def _target(call: Call, word: str) -> str:
-    """The script, or folder of scripts, from the root on; a slash at its end stays."""
-    if word.startswith("$"):
-        return word
-    target = values.path(call, word)
-    return target + "/" if word.endswith("/") and target != "/" else target
+    """The script, or folder of scripts, from the root on."""
+    return word if word.startswith("$") else values.target(call, word)
 
 
 _MOUNT_OPTIONS: dict[str, Callable[[Call, str, Mount], Mount]] = {
