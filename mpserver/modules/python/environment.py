@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mpserver.config.settings import Setting
+from mpserver.config.settings import Setting, update
 from mpserver.typing import Any, NamedTuple
 
 #: An environment as data that goes everywhere: pairs of key and value, sorted by key.
@@ -39,7 +39,7 @@ def has_account(environment: Environment) -> bool:
 
 def merge(outer: Mapping[str, Told], inner: Mapping[str, Told]) -> dict[str, Told]:
     """The inner scope's values replace the outer one's; modules to preload are added."""
-    merged = {**outer, **inner}
+    merged = update(outer, inner)
     if PRELOAD in outer and PRELOAD in inner:
         both = (*outer[PRELOAD].value, *inner[PRELOAD].value)
         merged[PRELOAD] = inner[PRELOAD]._replace(value=tuple(dict.fromkeys(both)))
@@ -49,13 +49,8 @@ def merge(outer: Mapping[str, Told], inner: Mapping[str, Told]) -> dict[str, Tol
 ENVIRONMENT: Setting[Mapping[str, Told]] = Setting("PythonInterp environment", {}, merge)
 
 
-def merge_variables(outer: Mapping[str, Told], inner: Mapping[str, Told]) -> dict[str, Told]:
-    """The inner scope's values replace the outer one's."""
-    return {**outer, **inner}
-
-
 #: What the interpreters of a scope find in ``os.environ``. Any kind of interpreter can have that.
-VARIABLES: Setting[Mapping[str, Told]] = Setting("PythonInterpEnv", {}, merge_variables)
+VARIABLES: Setting[Mapping[str, Told]] = Setting("PythonInterpEnv", {}, update)
 
 
 def plain(told: Mapping[str, Told]) -> Environment:
