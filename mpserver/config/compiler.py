@@ -175,6 +175,9 @@ class Compiler:
 
     def _remedy(self, name: str) -> str:
         """What to do about a directive of the other MPM, one that is nearly called so, or one of a module not here."""
+        known = foreign_modules.remedy(name)
+        if known is not None:
+            return f": {known}"
         module = self.registry.left_out(name)
         if module is None:
             near = self.registry.nearest(name)
@@ -333,11 +336,9 @@ def _not_allowed(scope: Scope) -> str:
 
 
 def _unknown(name: str) -> str:
-    said = (
+    return (
         f"Invalid command '{name}', perhaps misspelled or defined by a module not included in the server configuration"
     )
-    remedy = foreign_modules.remedy(name)
-    return said if remedy is None else f"{said}: {remedy}"
 
 
 def _entry(node: Node, kind: SectionKind) -> Entry:
