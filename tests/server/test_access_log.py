@@ -18,7 +18,7 @@ import pytest
 
 from conftest import StartServer
 from support.certificates import Authority
-from support.server import BACKENDS, EACH_AND_THREADS, Port, Server, receive_all
+from support.server import BACKENDS, EACH_AND_THREADS, Port, Server, listens, receive_all
 from support.waiting import wait_for
 
 LINE = (
@@ -161,16 +161,10 @@ def servers(
     }  # fmt: skip
     started = start_module_server(CONF, FILES, backend=backend, mpm=mpm, variables=words)
     for port in ports:  # (the first one is that which the start waits for)
-        wait_for(partial(accepts, port.number), "the ports for proxies")
+        wait_for(partial(listens, port.number), "the ports for proxies")
     yield Servers(started, *(port.number for port in ports))
     for port in ports:
         port.release()
-
-
-def accepts(port: int) -> bool:
-    """Whether a server listens at a port."""
-    with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 
 from conftest import StartServer
 from support.checking import untold
-from support.server import BACKENDS, Port, Server, receive_all
+from support.server import BACKENDS, Port, Server, listens, receive_all
 from support.waiting import PATIENCE, wait_for
 
 ECHO = """
@@ -140,8 +140,7 @@ class Talker:
 
     def listens(self, name: str) -> bool:
         """Whether a virtual host can be talked to."""
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.ports[name])) == 0
+        return listens(self.ports[name])
 
     def dial(self, name: str) -> socket.socket:
         """A connection to a virtual host."""

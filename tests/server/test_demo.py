@@ -6,7 +6,6 @@ import base64
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -17,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from support.processes import adopt_orphans, nothing_outlives
-from support.server import Port
+from support.server import Port, listens
 from support.waiting import PATIENCE, wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -58,13 +57,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 process.kill()
                 process.wait()
                 port.release()
-
-
-def listens(port: int) -> bool:
-    """Whether somebody listens on a port."""
-    with socket.socket() as probe:
-        probe.settimeout(2)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def fetch(url: str, login: str = "") -> tuple[int, str]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import http.client
-import socket
 
 import psutil
 import pytest
 
 from conftest import StartServer
 from support.processes import alive
-from support.server import BACKENDS, Port, Server, receive_all
+from support.server import BACKENDS, Port, Server, listens, receive_all
 from support.waiting import PATIENCE, wait_for
 
 APP = """
@@ -192,16 +191,9 @@ def test_a_connection_that_nobody_else_may_have_is_served_where_it_is(start_serv
         server.conf.write_text(server.conf.read_text().replace("Listen 127.0.0.1:${SECOND}\n", ""))
         server.command("-k", "graceful")
         wait_for(lambda: server.log().count("resuming normal operations") == 2, "the new worker to serve")
-        wait_for(lambda: refuses(port.number), "the port to be closed")
+        wait_for(lambda: not listens(port.number), "the port to be closed")
         ask(kept)
         kept.close()
         wait_for(lambda: not any(map(alive, old)), "the old worker to leave")
     finally:
         port.release()
-
-
-def refuses(port: int) -> bool:
-    """Whether nothing listens on a port."""
-    with socket.socket() as probe:
-        probe.settimeout(2)
-        return probe.connect_ex(("127.0.0.1", port)) != 0

@@ -401,22 +401,13 @@ def test_a_graceful_stop_waits_for_what_has_begun(start_server: StartServer, mpm
         sock.sendall(head("/app", f"Content-Length: {LARGE}") + body[:70_000])
         others_are_served(server, 1)
         server.send(signal.SIGWINCH)
-        wait_for(lambda: not is_listening(server), "the server to listen no more")
+        wait_for(lambda: not server.listens(), "the server to listen no more")
         sock.sendall(body[70_000:])
         answered = receive_all(sock)
     assert answered.startswith(b"HTTP/1.1 200 ")
     assert b"\r\nConnection: close\r\n" in answered
     assert answered.endswith(told(body).encode())
     server.stop(signal.SIGWINCH)
-
-
-def is_listening(server: Server) -> bool:
-    """Whether anybody is let in."""
-    try:
-        with server.dial():
-            return True
-    except OSError:
-        return False
 
 
 @pytest.mark.parametrize("mpm", ["prefork", "worker"])

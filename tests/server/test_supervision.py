@@ -20,7 +20,7 @@ import pytest
 from conftest import StartServer, servers
 from support.load import load
 from support.processes import alive, descendants, describe
-from support.server import BACKENDS, Mode, Reply, Server, receive_all
+from support.server import BACKENDS, Mode, Reply, Server, listens, receive_all
 from support.waiting import PATIENCE, quickest, wait_for
 
 CONF = """
@@ -80,13 +80,6 @@ def started(start_server: StartServer, mode: Mode = "daemon", workers: int = 4, 
         backend=KIND,
         workers=workers,
     )
-
-
-def refuses(port: int) -> bool:
-    """Whether nothing listens on a port."""
-    with socket.socket() as probe:
-        probe.settimeout(2)
-        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def one_at_a_time(
@@ -286,7 +279,7 @@ def test_graceful_stop_lets_a_long_request_end(start_server: StartServer) -> Non
     client.start()
     wait_for(lambda: list(run.glob("begun*")), "the handler to begin")
     server.command("-k", "graceful-stop")
-    wait_for(lambda: refuses(server.port), "the port to be closed")
+    wait_for(lambda: not listens(server.port), "the port to be closed")
     (run / "go on").touch()
     client.join()
     assert [(reply.status, reply.text) for reply in replies] == [(200, "waited")]
@@ -316,7 +309,7 @@ def test_graceful_stop_serves_all_whom_it_let_in(start_server: StartServer, kind
         with client:
             assert receive_all(client).endswith(b"Hello World!")
     server.stop(signal.SIGWINCH)  # (it is told already: this awaits its end)
-    assert refuses(server.port)
+    assert not listens(server.port)
 
 
 def test_one_process_serves_all_whom_it_let_in_before_graceful_stop(start_server: StartServer) -> None:
@@ -342,7 +335,7 @@ def test_stop_leaves_nothing(start_server: StartServer, kind: str) -> None:
     assert len(family) >= 5
     server.command("-k", "stop")
     wait_for(lambda: not any(alive(process) for process in family), "every process to end")
-    assert refuses(server.port)
+    assert not listens(server.port)
     assert not server.pid_file.exists()
 
 
@@ -352,7 +345,7 @@ def test_signals_that_end_it(start_server: StartServer, mode: Mode, number: sign
     server = started(start_server, mode)
     assert server.get("/hello").status == 200
     server.stop(number)
-    assert refuses(server.port)
+    assert not listens(server.port)
     assert not server.pid_file.exists()
 
 
@@ -375,7 +368,7 @@ def test_restart_reads_the_configuration_again(start_server: StartServer) -> Non
     old = {worker.pid for worker in server.workers()}
     server.command("-k", "restart")
     wait_for_replacement(server, old, 4)
-    wait_for(lambda: not refuses(server.port), "the server to listen again")
+    wait_for(lambda: listens(server.port), "the server to listen again")
     assert server.get("/alias").text == "two"
 
 

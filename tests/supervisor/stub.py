@@ -13,7 +13,7 @@ from typing import NamedTuple
 import psutil
 
 from support.processes import alive, descendants, end
-from support.server import Port
+from support.server import Port, listens
 from support.waiting import PATIENCE, wait_for
 
 STUB = Path(__file__).with_name("stub_server.py")
@@ -164,8 +164,7 @@ class StubServer:
 
     def refuses(self, port: int | None = None) -> bool:
         """Whether connections are refused."""
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", port or self.port)) != 0
+        return not listens(port or self.port)
 
     def log(self) -> str:
         """The error log."""

@@ -252,9 +252,7 @@ class Server:
         assert self.master is not None
         assert self.process is None or self.process.poll() is None, f"the server ended\n{self.said()}"
         assert alive(self.master), f"the server ended\n{self.said()}"
-        with socket.socket() as probe:
-            probe.settimeout(PATIENCE)
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        return listens(self.port)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the master."""
@@ -364,6 +362,13 @@ class Server:
         with self.dial() as sock:
             sock.sendall(data)
             return receive_all(sock)
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens at a TCP port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.settimeout(PATIENCE)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def receive_all(sock: socket.socket) -> bytes:

@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from typing import NamedTuple
 
 from serving.catalogue import APPS, App
 from serving.clients import Answer, ask_all
-from support.server import Port, Server
+from support.server import Port, Server, listens
 from support.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,12 +101,6 @@ def by_gunicorn(app: App, folder: Path) -> Outcome:
         process.terminate()
         process.wait()
     return outcome._replace(log=log.read_text(errors="replace"))
-
-
-def listens(port: int) -> bool:
-    """Whether anybody does at a port."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def by_us(app: App, folder: Path, kind: str) -> Outcome:
