@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mpserver.cli.new import FILES
+from support.commands import command, running
 from support.processes import PROJECT, nothing_outlives
 from support.server import Port
 from support.waiting import PATIENCE, wait_for
@@ -27,14 +28,6 @@ PAGES = {
     "/shop/tea": "The shop at /shop: you asked for /tea\n",
     "/static/style.css": "color-scheme",
 }
-
-
-def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """``mpserver`` with these words, to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "mpserver", *words],
-        cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
 
 
 def get(port: int, path: str) -> str:
@@ -66,19 +59,12 @@ def test_the_site_is_whole_and_right(tmp_path: Path) -> None:
 def test_the_folder_serves_without_further_words(site: Path, tmp_path: Path) -> None:
     port = Port()
     said = tmp_path / "said.txt"
-    with nothing_outlives(), said.open("wb") as out:
-        words = ("-X", "-C", f"Define PORT {port.number}")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mpserver", *words],
-            cwd=site, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        try:
+    try:
+        with running(site, said, "-X", "-C", f"Define PORT {port.number}"):
             wait_for((site / "run" / "mpserver.pid").exists, "the server to start")
             assert {path: text in get(port.number, path) for path, text in PAGES.items()} == dict.fromkeys(PAGES, True)
-        finally:
-            process.terminate()
-            process.wait(PATIENCE)
-            port.release()
+    finally:
+        port.release()
     assert "Publisher loading page" in said.read_text()  # (what is told, is told at the terminal)
 
 

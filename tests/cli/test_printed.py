@@ -5,23 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mpserver.cli import unit
+from support.commands import command
 from support.processes import PROJECT
-from support.waiting import PATIENCE
-
-
-def command(folder: Path, *words: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
-    """``mpserver`` with these words, to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "mpserver", *words],
-        cwd=folder, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False,
-        stdin=subprocess.DEVNULL,
-    )  # fmt: skip
 
 
 def test_the_unit_has_the_paths_of_this_command_and_configuration(tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +13,7 @@ import pytest
 from mpserver.cli.served import find
 from mpserver.errors import UsageError
 from support.checking import untold
-from support.processes import nothing_outlives
+from support.commands import command, running
 from support.server import Port
 from support.waiting import PATIENCE, wait_for
 
@@ -56,31 +54,18 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """``mpserver`` with these words, to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "mpserver", *words],
-        cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-
-
 @contextmanager
 def serving(folder: Path, *words: str) -> Iterator[tuple[str, Path]]:
     """A server for what the words say: its host and port, and the file with what it prints."""
     port = Port()
     said = folder / "said.txt"
-    with nothing_outlives(), said.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mpserver", "serve", "--bind", f"127.0.0.1:{port.number}", *words],
-            cwd=folder, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        try:
+    address = f"127.0.0.1:{port.number}"
+    try:
+        with running(folder, said, "serve", "--bind", address, *words):
             wait_for(lambda: "resuming normal operations" in said.read_text(), "the server to start")
-            yield f"127.0.0.1:{port.number}", said
-        finally:
-            process.terminate()
-            process.wait(PATIENCE)
-            port.release()
+            yield address, said
+    finally:
+        port.release()
 
 
 def get(address: str, path: str, scheme: str = "http") -> str:

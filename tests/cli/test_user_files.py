@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mpserver.cli.user_files import htdigest, htpasswd
 from mpserver.modules import passwords
+from support.commands import command
 
 
 def run(folder: Path, *words: str, told: str = "") -> tuple[int, str, str]:
     """The status of the command, and what it says."""
-    command = [sys.executable, "-m", "mpserver", *words]
-    done = subprocess.run(command, cwd=folder, input=told, capture_output=True, text=True, check=False)
+    done = command(folder, *words, told=told)
     return done.returncode, done.stdout, done.stderr
 
 
