@@ -15,19 +15,10 @@ import pytest
 from conftest import StartServer
 from support.certificates import Authority
 from support.checking import refused
-from support.server import BACKENDS, EACH_IN_BOTH, Port, Server, receive_all, receive_until
-from support.tls import Client
+from support.server import BACKENDS, EACH_IN_BOTH, Server, receive_all, receive_until
+from support.tls import HTTPS, Client, at_port
 from support.waiting import wait_for
 
-SECURE = """
-LoadModule ssl_module modules/mod_ssl.so
-Listen 127.0.0.1:${TLS} https
-<VirtualHost 127.0.0.1:${TLS}>
-    ServerName a.example
-    SSLCertificateFile ${CA}/a.pem
-    SSLCertificateKeyFile ${CA}/a.key
-</VirtualHost>
-"""
 CONF = """
 KeepAliveTimeout 60
 CustomLog logs/access.log "%>s %U"
@@ -132,21 +123,24 @@ class Served(NamedTuple):
     client: Client
 
 
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Who vouches for the server."""
+    found = Authority(tmp_path_factory.mktemp("certificates") / "ca")
+    found.issue("a", ["DNS:a.example"])
+    return found
+
+
 @pytest.fixture(scope="module", params=EACH_IN_BOTH, ids="-".join)
-def served(
-    request: pytest.FixtureRequest, start_module_server: StartServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Served]:
+def served(request: pytest.FixtureRequest, start_module_server: StartServer, authority: Authority) -> Iterator[Served]:
     """One server for each kind and MPM, with some workers."""
     kind, mpm = request.param
-    authority = Authority(tmp_path_factory.mktemp("certificates") / "ca")
-    authority.issue("a", ["DNS:a.example"])
-    port = Port()
-    server = start_module_server(
-        CONF + SECURE, FILES, backend=kind, mpm=mpm, workers=4 if mpm == "prefork" else 1, mode="foreground",
-        variables={"TLS": str(port.number), "CA": str(authority.folder)},
-    )  # fmt: skip
-    yield Served(server, Client(port.number, authority.file))
-    port.release()
+    with at_port(authority) as (client, variables):
+        server = start_module_server(
+            CONF + HTTPS, FILES, backend=kind, mpm=mpm, workers=4 if mpm == "prefork" else 1, mode="foreground",
+            variables=variables,
+        )  # fmt: skip
+        yield Served(server, client)
 
 
 @pytest.fixture

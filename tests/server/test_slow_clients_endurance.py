@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
 
 from conftest import StartServer
 from support.certificates import Authority
-from support.server import EACH_IN_BOTH, Port, Server
-from support.tls import Client
+from support.server import EACH_IN_BOTH, Server
+from support.tls import HTTPS, Client, at_port
 
 CONF = """
-LoadModule ssl_module modules/mod_ssl.so
 Timeout 600
 RequestReadTimeout header=600 body=600 handshake=600
 KeepAliveTimeout 600
@@ -28,12 +28,6 @@ PythonPath "['${WWW}'] + sys.path"
     PythonHandler app
     RequestBodyStreaming On
 </Location>
-Listen 127.0.0.1:${TLS} https
-<VirtualHost 127.0.0.1:${TLS}>
-    ServerName a.example
-    SSLCertificateFile ${CA}/a.pem
-    SSLCertificateKeyFile ${CA}/a.key
-</VirtualHost>
 """
 APP = """
 from mod_python import apache
@@ -64,21 +58,26 @@ SORTS: dict[str, tuple[bytes, bool]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Who vouches for the server."""
+    found = Authority(tmp_path_factory.mktemp("certificates") / "ca")
+    found.issue("a", ["DNS:a.example"])
+    return found
+
+
 @pytest.fixture(scope="module", params=EACH_IN_BOTH, ids="-".join)
 def served(
-    request: pytest.FixtureRequest, start_module_server: StartServer, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Server, Client]:
+    request: pytest.FixtureRequest, start_module_server: StartServer, authority: Authority
+) -> Iterator[tuple[Server, Client]]:
     """One server for each kind and MPM."""
     kind, mpm = request.param
-    authority = Authority(tmp_path_factory.mktemp("certificates") / "ca")
-    authority.issue("a", ["DNS:a.example"])
-    port = Port()
-    server = start_module_server(
-        CONF, FILES, backend=kind, mpm=mpm, workers=4 if mpm == "prefork" else 2, mode="foreground",
-        variables={"TLS": str(port.number), "CA": str(authority.folder)},
-    )  # fmt: skip
-    port.release()
-    return server, Client(port.number, authority.file)
+    with at_port(authority) as (client, variables):
+        server = start_module_server(
+            CONF + HTTPS, FILES, backend=kind, mpm=mpm, workers=4 if mpm == "prefork" else 2, mode="foreground",
+            variables=variables,
+        )  # fmt: skip
+        yield server, client
 
 
 @pytest.mark.long

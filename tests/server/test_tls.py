@@ -13,8 +13,8 @@ import pytest
 
 from conftest import StartServer
 from support.certificates import Authority, run
-from support.server import BACKENDS, EACH_IN_BOTH, Port, Reply, Server, receive_all
-from support.tls import Client
+from support.server import BACKENDS, EACH_IN_BOTH, Reply, Server, receive_all
+from support.tls import Client, at_port
 from support.waiting import PATIENCE
 
 CONF = """
@@ -143,11 +143,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def secure(request: pytest.FixtureRequest, start_module_server: StartServer, authority: Authority) -> Iterator[Secure]:
     """One server for each kind of interpreter and each MPM."""
     backend, mpm = request.param
-    port = Port()
-    variables = {"TLS": str(port.number), "CA": str(authority.folder)}
-    server = start_module_server(CONF, FILES, backend=backend, mpm=mpm, variables=variables, mode="foreground")
-    yield Secure(server, port.number, Client(port.number, authority.file), authority)
-    port.release()
+    with at_port(authority) as (client, variables):
+        server = start_module_server(CONF, FILES, backend=backend, mpm=mpm, variables=variables, mode="foreground")
+        yield Secure(server, client.port, client, authority)
 
 
 def test_hello(secure: Secure) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from conftest import StartServer
 from support.certificates import Authority, Issued
-from support.server import EACH_AND_THREADS, Port, Server
-from support.tls import Client
+from support.server import EACH_AND_THREADS, Server
+from support.tls import Client, at_port
 
 CONF = """
 LoadModule ssl_module modules/mod_ssl.so
@@ -147,11 +147,9 @@ def secure(
 ) -> Iterator[Secure]:
     """One server for each kind of interpreter."""
     backend, mpm = request.param
-    port = Port()
-    variables = {"TLS": str(port.number), "CA": str(authority[0].folder)}
-    server = start_module_server(CONF, FILES, backend=backend, mpm=mpm, variables=variables, mode="foreground")
-    yield Secure(server, port.number, *authority)
-    port.release()
+    with at_port(authority[0]) as (client, variables):
+        server = start_module_server(CONF, FILES, backend=backend, mpm=mpm, variables=variables, mode="foreground")
+        yield Secure(server, client.port, *authority)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ import pytest
 
 from conftest import StartServer
 from support.certificates import Authority
-from support.server import Port
-from support.tls import Client
+from support.tls import at_port
 
 APP = '''
 import gc
@@ -58,13 +57,9 @@ PythonPath "sys.path + ['${WWW}']"
 def test_no_descriptor_of_another_users_process_has_keys(start_open_server: StartServer, tmp_path: Path) -> None:
     authority = Authority(tmp_path / "ca")
     authority.issue("first", ["DNS:a.example"])
-    port = Port()
-    try:
-        variables = {"TLS": str(port.number), "CA": str(authority.folder)}
+    with at_port(authority) as (client, variables):
         server = start_open_server(CONF, {"app.py": APP}, variables=variables, mode="daemon")
         user, found = server.get("/").text.split()
         assert user != "0"
         assert found == "False"
-        assert Client(port.number, authority.file).get("a.example", "/").text == f"{user} False"
-    finally:
-        port.release()
+        assert client.get("a.example", "/").text == f"{user} False"

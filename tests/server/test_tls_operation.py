@@ -21,7 +21,7 @@ from support.browser import browser
 from support.certificates import Authority
 from support.checking import refusal
 from support.server import EACH_AND_THREADS, Port, Server
-from support.tls import Client
+from support.tls import Client, at_port
 from support.waiting import PATIENCE, wait_for
 
 CONF = """
@@ -90,15 +90,11 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @contextlib.contextmanager
 def secured(start: StartServer, authority: Authority, conf: str = CONF, **options: object) -> Iterator[Secure]:
     """A server whose files are those of the first certificate."""
-    port = Port()
-    variables = {"TLS": str(port.number), "CA": str(authority.folder)}
-    try:
+    with at_port(authority) as (client, variables):
         # (its folder is there only once it was made)
         conf = conf.replace("${ROOT}/used", f"{authority.folder}/first")
         server = start(conf, FILES, variables=variables, **options)
-        yield Secure(server, Client(port.number, authority.file), authority)
-    finally:
-        port.release()
+        yield Secure(server, client, authority)
 
 
 def shown(client: Client) -> str:

@@ -9,9 +9,20 @@ import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from support.certificates import Issued
-from support.server import Reply
+from support.certificates import Authority, Issued
+from support.server import Port, Reply
 from support.waiting import PATIENCE
+
+#: What a server has that speaks HTTPS at the port of `at_port`, with a certificate of the name "a".
+HTTPS = """
+LoadModule ssl_module modules/mod_ssl.so
+Listen 127.0.0.1:${TLS} https
+<VirtualHost 127.0.0.1:${TLS}>
+    ServerName a.example
+    SSLCertificateFile ${CA}/a.pem
+    SSLCertificateKeyFile ${CA}/a.key
+</VirtualHost>
+"""
 
 
 class Connection:
@@ -65,3 +76,13 @@ class Client:
         """One GET on a connection of its own."""
         with self.connect(host) as connection:
             return connection.get(path, headers)
+
+
+@contextlib.contextmanager
+def at_port(authority: Authority) -> Iterator[tuple[Client, dict[str, str]]]:
+    """A port for TLS that is kept until the block ends: its client, and a server's ``${TLS}`` and ``${CA}``."""
+    port = Port()
+    try:
+        yield Client(port.number, authority.file), {"TLS": str(port.number), "CA": str(authority.folder)}
+    finally:
+        port.release()
