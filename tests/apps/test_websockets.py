@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import http.client
 import importlib.util
-import re
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from conftest import StartServer
+from support.pages import blocks, page
+from support.processes import PROJECT
 from support.server import Server
 from support.waiting import PATIENCE
 
@@ -19,25 +19,7 @@ pytestmark = pytest.mark.apps
 
 KINDS = ("own", "process", "main", "auto")
 
-PAGE = Path(__file__).parents[2] / "docs" / "wsgi.md"
-
-SOCKETIO = """
-from flask import Flask
-from flask_socketio import SocketIO, emit
-
-application = Flask(__name__)
-socketio = SocketIO(application, async_mode="threading")
-
-
-@application.get("/")
-def index():
-    return "index"
-
-
-@socketio.on("shout")
-def shout(text):
-    emit("heard", text.upper())
-"""
+SOCKETIO = PROJECT / "tools" / "wsgi_apps" / "socketio_threads.py"
 
 CONF = """
 <Location />
@@ -63,9 +45,7 @@ def begin(request: pytest.FixtureRequest, start_server: StartServer) -> Callable
 
 
 def test_the_pages_websocket(begin: Callable[[str, str], Server]) -> None:
-    found = re.search(r"^`site/chat.py`:\n\n```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    assert found is not None
-    server = begin("flask_sock", found[1])
+    server = begin("flask_sock", blocks(page("wsgi.md"))["chat.py"])
     from websocket import create_connection
 
     failed: list[str] = []
@@ -91,7 +71,7 @@ def test_the_pages_websocket(begin: Callable[[str, str], Server]) -> None:
 
 @pytest.mark.parametrize("ways", [["polling"], ["websocket"], ["polling", "websocket"]], ids="+".join)
 def test_socketio(begin: Callable[[str, str], Server], ways: list[str]) -> None:
-    server = begin("flask_socketio", SOCKETIO)
+    server = begin("flask_socketio", SOCKETIO.read_text())
     import socketio
 
     if server.backend == "own":

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 import socket
-from pathlib import Path
 
 import pytest
 
 from conftest import StartServer
 from support.metrics import parse_prometheus
+from support.pages import page
 from support.server import Port, Server
 from support.waiting import PATIENCE
 
-PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "status-and-metrics.md").read_text()
+PAGE = page("status-and-metrics.md")
 EXAMPLES = "\n".join(re.findall(r"```apache\n(.*?)```", PAGE, re.DOTALL))
 
 

@@ -5,25 +5,19 @@ from __future__ import annotations
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from conftest import StartServer
+from support.pages import blocks, page
 from support.server import Server
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "wsgi.md"
-#: A block, and the file that it is.
-BLOCK = re.compile(r"^`site/(?P<file>[\w/.]+)`:\n\n```\w+\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def blocks() -> dict[str, str]:
-    return {block["file"]: block["text"] for block in BLOCK.finditer(PAGE.read_text())}
+PAGE = page("wsgi.md")
 
 
 def serve(start_server: StartServer, name: str, backend: str = "auto") -> Server:
     """Start the server with one of the page's configurations: its own port, its own folder, its own account."""
-    found = blocks()
+    found = blocks(PAGE)
     server = start_server("", {file: text for file, text in found.items() if file.endswith(".py")}, mode="foreground")
     server.stop()
     defines = [line for line in server.conf.read_text().splitlines() if line.startswith(("Define", "User"))]
@@ -44,7 +38,7 @@ def test_it_has_no_other_blocks() -> None:
     names = (
         "hello.py httpd.conf shop/app.py wiki/app.py several.conf counting.py threads.conf heavy.py early.conf chat.py"
     )
-    assert list(blocks()) == names.split()
+    assert list(blocks(PAGE)) == names.split()
 
 
 def test_one_application(start_server: StartServer) -> None:
@@ -83,7 +77,7 @@ def test_what_moves_has_moved_before_the_first_request(start_server: StartServer
 
 
 def test_the_environ_has_what_the_table_says(start_server: StartServer) -> None:
-    table = PAGE.read_text().partition("## What the environ holds")[2].partition("\n## ")[0]
+    table = PAGE.partition("## What the environ holds")[2].partition("\n## ")[0]
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
     keys = {key for row in rows for key in re.findall(r"`([\w.]+)`", row)}
     app = (
