@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from conftest import StartServer
+from support.held import HOLD, held, let_go
 from support.metrics import parse_openmetrics, parse_prometheus
 from support.server import BACKENDS, Port, Server, receive_all
 from support.waiting import PATIENCE, wait_for
@@ -32,20 +33,16 @@ PythonInterpreter app
 </Location>
 """
 
-APP = """
-import os
-import time
+APP = f"""{HOLD}
 from mod_python import apache
-
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 while os.path.exists(os.path.join(ROOT, "loading")):
     time.sleep(0.005)
 
 
 def handler(req):
-    while req.uri == "/wait" and not os.path.exists(os.path.join(ROOT, "go")):
-        time.sleep(0.005)
+    if req.uri == "/wait":
+        hold()
     req.write("x")
     return apache.OK
 """
@@ -95,28 +92,23 @@ def managed(request: pytest.FixtureRequest, start_module_server: StartServer, po
 def test_it_answers_while_every_worker_is_stuck(managed: Managed) -> None:
     server = managed.server
     assert server.get("/").status == 200
-    (server.root / "go").unlink(missing_ok=True)
-    clients = [threading.Thread(target=server.get, args=("/wait",)) for _ in range(2)]
-    for client in clients:
-        client.start()
-    try:
+    with held(server, "/wait", 2):
         wait_for(lambda: "GET /wait" in managed.ask("/status.json")[1], "the request")
-        for worker in server.workers():
-            worker.suspend()
-        assert managed.ask("/livez") == (200, "ok\n")
-        assert managed.ask("/readyz") == (200, "ready\n")
-        assert managed.ask("/livez", "HEAD") == (200, "")
-        assert json.loads(managed.ask("/status.json")[1])["pid"] == (server.master.pid if server.master else 0)
-        families = {family.name: family for family in parse_prometheus(managed.ask("/metrics")[1])}
-        assert families["mpserver_worker_threads"].samples
-        accept = "application/openmetrics-text; version=1.0.0"
-        assert {family.name for family in parse_openmetrics(managed.ask("/metrics", Accept=accept)[1])} == set(families)
-    finally:
-        for worker in server.workers():
-            worker.resume()
-        (server.root / "go").touch()
-        for client in clients:
-            client.join()
+        try:
+            for worker in server.workers():
+                worker.suspend()
+            assert managed.ask("/livez") == (200, "ok\n")
+            assert managed.ask("/readyz") == (200, "ready\n")
+            assert managed.ask("/livez", "HEAD") == (200, "")
+            assert json.loads(managed.ask("/status.json")[1])["pid"] == (server.master.pid if server.master else 0)
+            families = {family.name: family for family in parse_prometheus(managed.ask("/metrics")[1])}
+            assert families["mpserver_worker_threads"].samples
+            accept = "application/openmetrics-text; version=1.0.0"
+            openly = parse_openmetrics(managed.ask("/metrics", Accept=accept)[1])
+            assert {family.name for family in openly} == set(families)
+        finally:
+            for worker in server.workers():
+                worker.resume()
 
 
 @pytest.mark.parametrize(
@@ -192,7 +184,7 @@ def test_ready_means_loaded_and_not_ending(start_server: StartServer) -> None:
         wait_for(lambda: _is_unready(managed), "the drain to be told")
         for worker in started.workers():
             worker.resume()
-        (started.root / "go").touch()
+        let_go(started)
         request.join()
     finally:
         reserved.release()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from conftest import StartServer
 from support.browser import DESK, PHONE, Browser, browser
+from support.held import HOLD, held
 from support.metrics import parse_openmetrics, parse_prometheus
 from support.server import BACKENDS, EACH_AND_THREADS, Server
 from support.waiting import wait_for
@@ -38,19 +38,14 @@ SeeRequestTail On
 </Location>
 """
 
-APP = """
-import os
-import time
+APP = f"""{HOLD}
 from mod_python import apache
-
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def handler(req):
     req.content_type = "text/plain"
     if req.uri == "/app/wait":
-        while not os.path.exists(os.path.join(ROOT, "go")):
-            time.sleep(0.005)
+        hold()
     if req.uri == "/app/fail":
         raise KeyError("<script>alert(1)</script>")
     if req.uri == "/app/missing":
@@ -135,11 +130,7 @@ def test_only_this_machine_unless_the_location_says_more(server: Server) -> None
 
 
 def test_the_slowest_request_is_shown_by_its_end(server: Server) -> None:
-    (server.root / "go").unlink(missing_ok=True)
-    path = "/app/wait?" + "a" * 100 + "z"
-    request = threading.Thread(target=server.get, args=(path,))
-    request.start()
-    try:
+    with held(server, "/app/wait?" + "a" * 100 + "z"):
         running = [
             interp["line"]
             for interp in wait_for(
@@ -153,9 +144,6 @@ def test_the_slowest_request_is_shown_by_its_end(server: Server) -> None:
             )
         ]
         assert running[0] == "a" * 53 + "z HTTP/1.1"
-    finally:
-        (server.root / "go").touch()
-        request.join()
 
 
 def test_metrics_in_both_formats(server: Server) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import stat
-import threading
 import time
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 from conftest import StartServer
 from mpserver.cli import status
 from mpserver.ipc import control_path
+from support.held import HOLD, held
 from support.server import BACKENDS, Server, receive_all
 from support.waiting import PATIENCE, wait_for
 
@@ -26,19 +26,14 @@ CONF = """
 </Location>
 """
 
-APP = """
-import os
-import time
+APP = f"""{HOLD}
 from mod_python import apache
-
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def handler(req):
     req.content_type = "text/plain"
     if req.uri == "/wait":
-        while not os.path.exists(os.path.join(ROOT, "go")):
-            time.sleep(0.005)
+        hold()
     if req.uri == "/work":
         end = time.process_time() + 0.2
         while time.process_time() < end:
@@ -88,19 +83,13 @@ def test_what_an_interpreter_did_is_counted(server: Server) -> None:
 
 def test_the_request_at_hand_is_shown(server: Server) -> None:
     assert server.get("/").status == 200  # (an interpreter that only starts is not found by its modules)
-    (server.root / "go").unlink(missing_ok=True)
-    request = threading.Thread(target=server.get, args=("/wait?for=it",))
-    request.start()
-    try:
+    with held(server, "/wait?for=it"):
         # (a request's line and its interpreter's state are not read in one moment)
         busy = wait_for(lambda: (i := interpreter(server))["state"] == "W" and "wait" in i["line"] and i, "it")
         assert isinstance(busy, dict)
         assert busy["line"] == "GET /wait?for=it HTTP/1.1"
         assert abs(time.time() - busy["began"]) < PATIENCE
         assert "GET /wait?for=it HTTP/1.1" in server.command("--status").stdout
-    finally:
-        (server.root / "go").touch()
-        request.join()
 
 
 def test_the_command_prints_a_table_and_json(server: Server) -> None:
