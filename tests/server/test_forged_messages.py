@@ -17,7 +17,6 @@ from support.waiting import wait_for
 
 FORGER = '''
 import fcntl
-import marshal
 import os
 import pickle
 import socket
@@ -25,12 +24,7 @@ import struct
 import time
 from mod_python import apache
 from mpserver.ipc import messages
-
-try:
-    from mpserver.ipc import plain_data
-    dumps = plain_data.pack
-except ImportError:
-    dumps = marshal.dumps
+from mpserver.ipc.plain_data import pack as dumps
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROOF = os.path.join(os.path.dirname(HERE), "proof")
@@ -102,10 +96,10 @@ def forge(req):
         return overwrite(req)
     ours, theirs = socket.socketpair()
     state, luggage, path = FORGED[what]
-    target = (kind, "victim", ()) if what != "environment" else (kind, "victim", (("user", ("root", "")),))
     message = messages.Message(
         messages.Kind.MOVED, theirs.fileno(), HEAD % path, 1, 1 << 40, time.time(),
-        dumps((target, state)) if state else b"", luggage=luggage, origin=b"made up" if what == "origin" else b"",
+        dumps(((kind, "victim", ()), state)) if state else b"", luggage=luggage,
+        origin=b"made up" if what == "origin" else b"",
     )
     [inbox] = sockets()
     messages.send(inbox, message if state else message._replace(kind=messages.Kind.CONNECTION))
