@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 
@@ -125,8 +124,7 @@ def _version(number: int) -> str:
 def test_environ(
     server: Server, path: str, script_name: str, path_info: str, process_group: str, application_group: str
 ) -> None:
-    credentials = base64.b64encode(b"a:b").decode()
-    told = json.loads(server.get(path, headers={"Authorization": f"Basic {credentials}"}).text)
+    told = json.loads(server.get(path, auth=("a", "b")).text)
     assert (told["SCRIPT_NAME"], told["PATH_INFO"]) == (script_name, path_info)
     assert told["mod_wsgi.process_group"] == process_group
     assert told["mod_wsgi.application_group"] == application_group.format(port=server.port)
@@ -171,7 +169,7 @@ def test_what_is_refused_is_told(server: Server) -> None:
 
 
 def test_credentials_where_they_are_passed(server: Server) -> None:
-    told = json.loads(server.get("/passes", headers={"Authorization": "Basic YTpi"}).text)
+    told = json.loads(server.get("/passes", auth=("a", "b")).text)
     assert told["HTTP_AUTHORIZATION"] == "Basic YTpi"
 
 
