@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import struct
 
 import psutil
 import pytest
@@ -13,7 +12,8 @@ import pytest
 from conftest import StartServer
 from support.processes import descendants
 from support.server import EACH_IN_BOTH, Server
-from support.waiting import PATIENCE, quickest, wait_for
+from support.traffic import RESET
+from support.waiting import quickest, wait_for
 
 CONF = """
 PythonPath "sys.path+['${WWW}']"
@@ -36,9 +36,6 @@ COUNT, SOON = 50, 1.0
 
 #: With a FIN or a RST; whether anything of the answer is read; and whether the connection was to be kept.
 WAYS = [(reset, reads, kept) for reset in (False, True) for reads in (False, True) for kept in (False, True)]
-
-#: What has the kernel send a RST.
-RESET = struct.pack("ii", 1, 0)
 
 
 @pytest.fixture(scope="module", params=EACH_IN_BOTH, ids="-".join)
@@ -76,7 +73,7 @@ def test_descriptors_are_back_soon(server: Server, path: str) -> None:
         head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{'' if kept else 'Connection: close'}\r\n"
         with contextlib.ExitStack() as clients:
             for _ in range(COUNT):
-                sock = clients.enter_context(socket.create_connection(("127.0.0.1", server.port), PATIENCE))
+                sock = clients.enter_context(server.dial())
                 sock.sendall((head if kept else head + "\r\n").encode())
                 if reset:
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)

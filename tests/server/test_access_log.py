@@ -18,7 +18,7 @@ import pytest
 
 from conftest import StartServer
 from support.certificates import Authority
-from support.server import BACKENDS, EACH_AND_THREADS, Port, Server, listens, receive_all
+from support.server import BACKENDS, EACH_AND_THREADS, Port, Server, listens, receive_all, receive_until
 from support.waiting import wait_for
 
 LINE = (
@@ -298,12 +298,10 @@ def test_what_a_proxy_says_comes_before_tls(servers: Servers, authority: Authori
         plain.sendall(b"PROXY TCP4 192.0.2.57 198.51.100.1 1234 443\r\n")
         with context.wrap_socket(plain, server_hostname="behind") as sock:
             sock.sendall(b"GET /app/ HTTP/1.1\r\nHost: behind\r\n\r\n")
-            answer = b""
-            while b"192.0.2.57 1234 127.0.0.1" not in answer:
-                answer += sock.recv(65536)
+            receive_until(sock, b"192.0.2.57 1234 127.0.0.1")
             sock.sendall(b"GET /x.txt?after-tls HTTP/1.1\r\nHost: behind\r\nConnection: close\r\n\r\n")
-            while piece := sock.recv(65536):
-                answer += piece
+            while sock.recv(65536):
+                pass
     (line,) = lines(servers.server, "after-tls", "behind.log")
     assert line.startswith("192.0.2.57 127.0.0.1 192.0.2.57|")
 
@@ -342,9 +340,7 @@ def test_a_connection_keeps_what_its_proxy_has_said(server: tuple[Server, int]) 
             b"\nGET /app/ HTTP/1.1\r\nHost: a\r\n\r\n",
         ):
             sock.sendall(piece)
-        answer = b""
-        while b"192.0.2.56 1234 127.0.0.1" not in answer:
-            answer += sock.recv(65536)
+        receive_until(sock, b"192.0.2.56 1234 127.0.0.1")
         sock.sendall(get("/other/?second"))
         assert receive_all(sock).startswith(b"HTTP/1.1 500 ")  # (it has no request before it)
     (line,) = lines(started, "/other/?second", "behind.log")

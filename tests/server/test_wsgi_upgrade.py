@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from conftest import StartServer
-from support.server import EACH_IN_BOTH, Server, receive_all
-from support.waiting import PATIENCE, wait_for
+from support.server import EACH_IN_BOTH, Server, receive_all, receive_until
+from support.waiting import wait_for
 
 APP = """
 import select
@@ -121,28 +121,18 @@ def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> 
 @contextlib.contextmanager
 def upgraded(server: Server, path: str, more: bytes = b"") -> Iterator[socket.socket]:
     """A connection whose client wants another protocol."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as client:
+    with server.dial() as client:
         head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n"
         client.sendall(head.encode() + more)
         yield client
 
 
-def read(client: socket.socket, end: bytes) -> bytes:
-    """What comes, until it ends so."""
-    data = b""
-    while not data.endswith(end):
-        more = client.recv(65536)
-        assert more, data
-        data += more
-    return data
-
-
 @pytest.mark.parametrize("path", ["/", "/answers", "/lazy"])
 def test_both_speak_until_one_ends(server: Server, path: str) -> None:
     with upgraded(server, path, b"ahead\n") as client:  # (who does not wait for the answer is heard as well)
-        assert read(client, b"AHEAD\n") == SAYS + b"AHEAD\n"
+        assert receive_until(client, b"AHEAD\n") == SAYS + b"AHEAD\n"
         client.sendall(b"x" * 300_000 + b"\n")
-        assert read(client, b"\n") == b"X" * 300_000 + b"\n"
+        assert receive_until(client, b"\n") == b"X" * 300_000 + b"\n"
         client.sendall(b"end\nnobody hears this")
         assert receive_all(client) == b"bye\n"
     assert server.get("/plain").text == "not offered"
@@ -160,13 +150,13 @@ def test_who_does_not_use_it_answers_as_ever(server: Server) -> None:
 def test_a_client_that_goes(server: Server) -> None:
     with upgraded(server, "/") as client:
         client.sendall(b"a\n")
-        assert read(client, b"A\n") == SAYS + b"A\n"
+        assert receive_until(client, b"A\n") == SAYS + b"A\n"
     assert server.get("/plain").text == "not offered"
 
 
 def test_a_thread_that_still_hears_the_client_is_told_that_it_is_over(server: Server) -> None:
     with upgraded(server, "/thread") as client:
-        assert read(client, b"\r\n\r\n") == SAYS
+        assert receive_until(client, b"\r\n\r\n") == SAYS
         client.sendall(b"one")
         assert receive_all(client) == b""
     wait_for(lambda: "'then'" in server.get("/last").text, "the thread to end")
@@ -177,7 +167,7 @@ def test_it_waits_as_it_is_told(server: Server) -> None:
     with upgraded(server, "/late") as client:
         assert receive_all(client) == SAYS + b"late\n"
     with upgraded(server, "/select") as client:
-        assert read(client, b"\r\n\r\n") == SAYS
+        assert receive_until(client, b"\r\n\r\n") == SAYS
         client.sendall(b"one")
         assert receive_all(client) == b"1 one nothing 127.0.0.1"
 
