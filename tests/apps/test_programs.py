@@ -9,7 +9,6 @@ import importlib.util
 import os
 import re
 import shutil
-import subprocess
 import sys
 import xmlrpc.client
 from collections.abc import Callable
@@ -20,14 +19,15 @@ from xml.etree import ElementTree
 import pytest
 
 from conftest import StartServer
+from serving.clients import GIT, commit, git_repository, hg_repository, radicale_settings, run, wheel
+from serving.clients import page as write_page
+from support.processes import PROJECT
 from support.server import Server
 
 pytestmark = pytest.mark.apps
 
 #: What they all run in. Under "shared", modules load that refuse "own".
 KINDS = ("own", "shared", "process", "auto")
-#: What a client may take, in seconds.
-PATIENCE = 60
 
 WSGI = """
 <Location /{name}>
@@ -38,16 +38,13 @@ WSGI = """
 </Location>
 """
 
-#: A module for each that is a WSGI application; ``DATA`` is a folder of its own.
+#: The modules of those WSGI applications that are not in tools/wsgi_apps as they are wanted here.
 MODULES = {
-    "pypiserver": """
-import pypiserver
-application = pypiserver.app(roots=[DATA], password_file=".", authenticate=[], disable_fallback=True, overwrite=True)
-""",
     "wsgidav": """
+import os
 from wsgidav.wsgidav_app import WsgiDAVApp
 application = WsgiDAVApp({
-    "provider_mapping": {"/": DATA},
+    "provider_mapping": {"/": os.environ["DATA"]},
     "simple_dc": {"user_mapping": {"*": True}},
     "mount_path": "/wsgidav",
     "verbose": 1,
@@ -56,53 +53,17 @@ application = WsgiDAVApp({
     "lock_storage": True,
 })
 """,
-    "radicale": """
-import os
-os.environ["RADICALE_CONFIG"] = os.path.join(DATA, "config")
-from radicale import application
-""",
-    "mercurial": """
-from mercurial.hgweb import hgweb
-application = hgweb(os.path.join(DATA, "hgweb.config").encode())
-""",
-    "klaus": """
-from klaus import make_app
-application = make_app([os.path.join(DATA, "one.git")], "the site", use_smarthttp=True, unauthenticated_push=True)
-""",
-    "paste": """
-from paste.cascade import Cascade
-from paste.urlmap import URLMap
-from paste.urlparser import StaticURLParser
-from paste.request import parse_formvars
-from paste.httpexceptions import HTTPExceptionHandler, HTTPForbidden
-
-def form(environ, start_response):
-    start_response("200 OK", [("Content-Type", "text/plain; charset=utf-8")])
-    return [repr(sorted(parse_formvars(environ).items())).encode()]
-
-def closed(environ, start_response):
-    raise HTTPForbidden("not for you")
-
-places = URLMap()
-places["/form"] = form
-places["/closed"] = closed
-application = HTTPExceptionHandler(Cascade([StaticURLParser(DATA), places]))
-""",
 }
+
+#: The files of the others there; ``DATA`` of the environment is a folder of its own.
+SOURCES = PROJECT / "tools" / "wsgi_apps"
+SITES = {
+    "pypiserver": "pypiserver_index", "radicale": "radicale_dates", "mercurial": "hgweb", "klaus": "klaus_git",
+    "paste": "paste_files",
+}  # fmt: skip
 
 Site = tuple[Server, Path]
 Begin = Callable[[str], Site]
-
-
-def run(*command: str, cwd: Path | None = None, **environ: str) -> str:
-    """What a client printed. AssertionError where it failed."""
-    alone = {"HOME": "/nonexistent", "HGRCPATH": "", "GIT_CONFIG_NOSYSTEM": "1"}
-    done = subprocess.run(
-        command, cwd=cwd, env=os.environ | alone | environ,
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-    return done.stdout + done.stderr
 
 
 def script(name: str) -> str:
@@ -127,34 +88,16 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def begin(kind: str, start_server: StartServer, tmp_path: Path) -> Begin:
-    """Starts a server with a WSGI application of `MODULES`."""
+    """Starts a server with one of the WSGI applications."""
 
     def start(name: str) -> Site:
         data = tmp_path / "data"
         data.mkdir(exist_ok=True)
-        source = f"import os\nDATA = {str(data)!r}\n{MODULES[name]}"
+        module = MODULES.get(name) or (SOURCES / f"{SITES[name]}.py").read_text()
+        source = f"import os\nos.environ['DATA'] = {str(data)!r}\n{module}"
         return start_server(WSGI.format(name=name), {f"{name}_site.py": source}, backend=kind), data
 
     return start
-
-
-GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "init.defaultBranch=main")
-
-
-def commit(folder: Path, name: str, text: str) -> None:
-    """A file in a git repository, committed."""
-    (folder / name).write_text(text)
-    run(*GIT, "add", name, cwd=folder)
-    run(*GIT, "commit", "-q", "-m", f"{name} is new", cwd=folder)
-
-
-def bare_repository(folder: Path) -> None:
-    """A git repository with a commit that takes pushes over HTTP."""
-    work = folder.parent / "work"
-    run(*GIT, "init", "-q", str(work))
-    commit(work, "first.txt", "the first\n")
-    run(*GIT, "clone", "-q", "--bare", str(work), str(folder))
-    run(*GIT, "config", "http.receivepack", "true", cwd=folder)
 
 
 def clone_and_push(url: str, folder: Path) -> None:
@@ -253,16 +196,8 @@ def test_roundup(kind: str, start_server: StartServer, tmp_path: Path) -> None:
 def test_pypiserver(begin: Begin, tmp_path: Path) -> None:
     needs("pypiserver")
     name = "some_package-1.0-py3-none-any.whl"
-    source = tmp_path / "source"
-    source.mkdir()
-    info = source / "some_package-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-package\nVersion: 1.0\n")
-    (info / "WHEEL").write_text("Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-    (info / "RECORD").write_text("")
-    shutil.make_archive(str(tmp_path / "made"), "zip", source)
     server, data = begin("pypiserver")
-    shutil.copy(tmp_path / "made.zip", data / name)
+    wheel(data)
     url = f"http://127.0.0.1:{server.port}/pypiserver/simple/"
     assert f'href="/pypiserver/packages/{name}' in server.get("/pypiserver/simple/some-package/").text
     run(
@@ -320,10 +255,7 @@ def test_radicale(begin: Begin, tmp_path: Path) -> None:
     needs("radicale")
     data = tmp_path / "data"
     data.mkdir()
-    (data / "config").write_text(
-        f"[auth]\ntype = none\n[storage]\nfilesystem_folder = {data / 'collections'}\n[rights]\ntype = authenticated\n"
-        "[web]\ntype = none\n"
-    )
+    radicale_settings(data)
     server, _ = begin("radicale")
     user = {"Authorization": "Basic bWU6eA=="}
     assert server.request("MKCALENDAR", "/radicale/me/dates/", None, user).status == 201
@@ -343,8 +275,7 @@ def test_mercurial(begin: Begin, kind: str, tmp_path: Path) -> None:
         pytest.skip("its C modules refuse subinterpreters with a GIL of their own: auto gives it a process")
     hg, data = script("hg"), tmp_path / "data"
     data.mkdir()
-    run(hg, "init", str(data / "one"))
-    (data / "hgweb.config").write_text(f"[paths]\none = {data / 'one'}\n[web]\npush_ssl = false\nallow_push = *\n")
+    hg_repository(data)
     server, _ = begin("mercurial")
     url = f"http://127.0.0.1:{server.port}/mercurial/one"
     mine, other = tmp_path / "mine", tmp_path / "other"
@@ -362,7 +293,7 @@ def test_klaus(begin: Begin, tmp_path: Path) -> None:
     needs("klaus")
     data = tmp_path / "data"
     data.mkdir()
-    bare_repository(data / "one.git")
+    git_repository(data)
     server, _ = begin("klaus")
     page = server.get("/klaus/one/")
     assert page.status == 200
@@ -373,7 +304,7 @@ def test_klaus(begin: Begin, tmp_path: Path) -> None:
 def test_paste(begin: Begin) -> None:
     needs("paste")
     server, data = begin("paste")
-    (data / "page.html").write_text("<p>the page</p>")
+    write_page(data)
     page = server.get("/paste/page.html")
     assert (page.text, page.header("Content-Type")) == ("<p>the page</p>", "text/html")
     assert server.get("/paste/page.html", {"If-None-Match": str(page.header("ETag"))}).status == 304
@@ -450,7 +381,7 @@ def test_git_http_backend(start_server: StartServer, tmp_path: Path, mpm: str) -
     backend = Path(run("git", "--exec-path").strip()) / "git-http-backend"
     root = tmp_path / "git"
     root.mkdir()
-    bare_repository(root / "one.git")
+    git_repository(root)
     server = start_server(GIT_HTTP.format(root=root, backend=backend), mpm=mpm)
     assert server.get("/git/one.git/HEAD").text == "ref: refs/heads/main\n"
     clone_and_push(f"http://127.0.0.1:{server.port}/git/one.git", tmp_path)

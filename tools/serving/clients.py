@@ -147,7 +147,8 @@ def socketio(port: int, _folder: Path) -> str:
 GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "init.defaultBranch=main")
 
 
-def _commit(folder: Path, name: str, text: str) -> None:
+def commit(folder: Path, name: str, text: str) -> None:
+    """A file in a git repository, committed."""
     (folder / name).write_text(text)
     run(*GIT, "add", name, cwd=folder)
     run(*GIT, "commit", "-q", "-m", f"{name} is new", cwd=folder)
@@ -158,7 +159,7 @@ def git(port: int, folder: Path) -> str:
     url = f"http://127.0.0.1:{port}/one"
     one, two = folder / "one", folder / "two"
     run(*GIT, "clone", "-q", url, str(one))
-    _commit(one, "second.txt", os.urandom(1_000_000).hex())
+    commit(one, "second.txt", os.urandom(1_000_000).hex())
     run(*GIT, "push", "-q", "origin", "HEAD", cwd=one)
     run(*GIT, "clone", "-q", url, str(two))
     same = (one / "second.txt").read_bytes() == (two / "second.txt").read_bytes()
@@ -205,7 +206,7 @@ def git_repository(data: Path) -> None:
     """A repository with a commit that takes pushes."""
     work = data.parent / "work"
     run(*GIT, "init", "-q", str(work))
-    _commit(work, "first.txt", "the first\n")
+    commit(work, "first.txt", "the first\n")
     run(*GIT, "clone", "-q", "--bare", str(work), str(data / "one.git"))
     run(*GIT, "config", "http.receivepack", "true", cwd=data / "one.git")
 
