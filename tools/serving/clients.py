@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from http.cookies import SimpleCookie
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 #: What a client may take, in seconds.
 PATIENCE = 60
@@ -121,7 +121,7 @@ def websocket(port: int, _folder: Path) -> str:
     from websocket import create_connection
 
     connection = create_connection(f"ws://127.0.0.1:{port}/echo", timeout=PATIENCE)
-    said = []
+    said: list[Any] = []  # (text for text, which its types don't tell)
     for text in ("one", "x" * 300_000 + "y", "Zoë"):
         connection.send(text)
         said.append(connection.recv())
