@@ -32,6 +32,13 @@ gc.enable()
 threading.Thread(target=mpserver.interpreters.run.run_packed, args=({boot!r}, {inbox!r}), name={name!r}).start()
 """
 
+#: Before 3.13, ``_decimal`` keeps its context in one variable for all interpreters that share a GIL, cached by the
+#: number of the thread's state, which each interpreter counts for itself: one gets another's context, that may be
+#: freed already, and the worker crashes. ``decimal`` falls back on its Python code (as in isolated interpreters).
+_WITHOUT_DECIMAL = """
+import sys
+sys.modules["_decimal"] = None
+"""
 
 #: What it does last, for `run`.
 _DONE = """
@@ -75,9 +82,11 @@ def create(shared: bool = False) -> int:
             return int(module.create("legacy" if shared else "isolated"))
         made = module.create(isolated=not shared)
         _ids()[int(made)] = made
-        return int(made)
     except Exception as error:  # (each version has an error of its own for it, and not each is a RuntimeError)
         raise InterpreterError(f"a subinterpreter can't be created: {_said(error)}") from error
+    if shared:
+        run(int(made), _WITHOUT_DECIMAL)
+    return int(made)
 
 
 def boot(number: int, data: bytes, inbox: int, name: str) -> None:

@@ -61,6 +61,14 @@ def dates(req):
     return datetime.datetime.strptime(now.strftime("%Y"), "%Y").year > 2000 and decimal.Decimal(found) == 42
 
 
+def precision(req):
+    """A context of decimals is its interpreter's own."""
+    import decimal
+    before = decimal.getcontext().prec
+    decimal.getcontext().prec = 7
+    return before
+
+
 def recursion(req):
     return recursion(req)
 
@@ -150,6 +158,15 @@ def test_dates_in_several_interpreters(server: Server) -> None:
         for path in ("/?dates", "/other?dates", "/main?dates"):
             assert text(server, path) == "True"
     assert "exit signal" not in server.log()
+
+
+@shared
+def test_a_context_of_decimals_is_its_interpreters_own(start_server: StartServer) -> None:
+    server = start_server(CONF, {"app.py": APP}, backend="shared", mode="daemon")
+    for path in ("/?precision", "/other?precision"):
+        assert text(server, path) == "28"
+    for path in ("/?dates", "/other?dates") * 3:
+        assert text(server, path) == "True"
 
 
 def test_what_an_application_spoils_is_its_own(server: Server) -> None:
