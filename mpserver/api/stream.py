@@ -17,11 +17,8 @@ class Encryption(Protocol):
     def variable(self, name: str) -> str | None:
         """The value of one of mod_ssl's variables (``SSL_PROTOCOL``); None: it has none."""
 
-    def standard(self) -> dict[str, str]:
-        """The variables of SSLOptions StdEnvVars."""
-
-    def exported(self) -> dict[str, str]:
-        """The variables of SSLOptions ExportCertData."""
+    def environment(self, standard: bool, certificates: bool) -> dict[str, str]:
+        """HTTPS, SSL_TLS_SNI, and what SSLOptions StdEnvVars and ExportCertData add: for reading only."""
 
     def client_chain(self) -> list[bytes]:
         """The client's certificate, which was checked, and those that vouch for it; empty: it has shown none."""

@@ -11,10 +11,11 @@ import _socket
 import os
 from _thread import allocate_lock
 
-from mpserver.typing import TYPE_CHECKING, Protocol
+from mpserver.typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
 #: How much is encrypted at a time: then the client has to take it before more is.
 PIECE = 1 << 18
@@ -46,8 +47,10 @@ class Channel:
         "_out",
         "_over",
         "_owed",
+        "_read",
         "_rest",
         "_want",
+        "_write",
         "_zero",
         "object",
         "sock",
@@ -61,6 +64,10 @@ class Channel:
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._error, self._zero, self._want = ssl.SSLError, ssl.SSLZeroReturnError, ssl.SSLWantReadError
         self.object = context.wrap_bio(self._in, self._out, server_side=True)
+        #: What the object's methods of these names call: a record takes hardly longer than such a call.
+        inner: Any = self.object._sslobj  # type: ignore[attr-defined]  # noqa: SLF001
+        self._read: Callable[[int], bytes] = inner.read
+        self._write: Callable[[bytes | memoryview], int] = inner.write
         self._in.write(data)
         self._gate = allocate_lock()
         #: What is encrypted, and the client has not taken yet.
@@ -144,15 +151,15 @@ class Channel:
 
     def _decrypted(self) -> bytes | None:
         """What can be decrypted; None: the client has said that it will say no more."""
-        spoken, incoming = self.object, self._in
+        incoming = self._in
         found = b""
         try:
             while True:
-                data = spoken.read(RECORD)
+                data = self._read(RECORD)  # (all of a record: what is left is in ``incoming``)
                 if not data:
                     return found or None
                 found = found + data if found else data
-                if not incoming.pending and not spoken.pending():
+                if not incoming.pending:
                     return found  # (to find that by reading takes longer than all the rest)
         except self._want:
             return found
@@ -218,7 +225,7 @@ class Channel:
         if self._over:
             raise BrokenPipeError("the channel is closed")
         try:
-            self.object.write(data)
+            self._write(data)
         except self._error as error:
             raise ConnectionAbortedError(str(error)) from error
 

@@ -29,7 +29,7 @@ class HasProfile(Protocol):
 class Encryption:
     """What both have in common; implements `mpserver.api.stream.Encryption`."""
 
-    __slots__ = ("_read", "number", "profile", "server_name")
+    __slots__ = ("_environments", "_read", "number", "profile", "server_name")
 
     #: How the host speaks TLS that the client began with.
     profile: Profile
@@ -39,10 +39,13 @@ class Encryption:
     server_name: str | None
     #: Certificates that were read, by their bytes; None: that can't be done.
     _read: dict[bytes, Certificate | None]
+    #: What requests get in their environment, by the options that they have.
+    _environments: dict[tuple[bool, bool], dict[str, str]]
 
     def __init__(self, profile: Profile, number: int, server_name: str | None) -> None:
         self.profile, self.number, self.server_name = profile, number, server_name
         self._read = {}
+        self._environments = {}
 
     @property
     def object(self) -> Any:
@@ -70,13 +73,13 @@ class Encryption:
         """See `mpserver.api.stream.Encryption`."""
         return variables.value(name, self)
 
-    def standard(self) -> dict[str, str]:
-        """See `mpserver.tls.variables.standard`."""
-        return variables.standard(self)
-
-    def exported(self) -> dict[str, str]:
-        """See `mpserver.tls.variables.exported`."""
-        return variables.exported(self)
+    def environment(self, standard: bool, certificates: bool) -> dict[str, str]:
+        """See `mpserver.api.stream.Encryption`: worked out once for a connection, for each of its requests gets it."""
+        key = standard, certificates
+        found = self._environments.get(key)
+        if found is None:
+            found = self._environments[key] = variables.environment(self, standard, certificates)
+        return found
 
     def refusal(self, host: HasProfile, name: str | None) -> RequestError | None:
         """Why a request for a host can't be served on this connection (RFC 9110 15.5.20)."""

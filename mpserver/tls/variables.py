@@ -174,7 +174,19 @@ STANDARD = (
 )  # fmt: skip
 
 
-def standard(of: Connected) -> dict[str, str]:
+def environment(of: Connected, standard: bool, certificates: bool) -> dict[str, str]:
+    """HTTPS and SSL_TLS_SNI, and the variables of SSLOptions StdEnvVars and ExportCertData where they are asked for."""
+    found = {"HTTPS": "on"}
+    if of.server_name is not None:
+        found["SSL_TLS_SNI"] = of.server_name
+    if standard:
+        found.update(_standard(of))
+    if certificates:
+        found.update(_exported(of))
+    return found
+
+
+def _standard(of: Connected) -> dict[str, str]:
     """The variables of SSLOptions StdEnvVars that have a value."""
     found = {name: text for name in STANDARD if (text := value(name, of)) is not None}
     for side, chain in (("CLIENT", of.client_chain()), ("SERVER", of.server_chain())):
@@ -198,7 +210,7 @@ def _add_parts(found: dict[str, str], prefix: str, name: Name) -> None:
                 found.update({f"{prefix}{short}_{number}": text for number, text in enumerate(texts)})
 
 
-def exported(of: Connected) -> dict[str, str]:
+def _exported(of: Connected) -> dict[str, str]:
     """The variables of SSLOptions ExportCertData."""
     names = (
         "SSL_SERVER_CERT",

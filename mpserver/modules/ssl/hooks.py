@@ -39,21 +39,12 @@ def header_parser(planning: Planning) -> Step | None:
     if not planning.server.conf[ssl.ENGINE]:
         return None
     options = effective(planning.conf[ssl.OPTIONS])
-    standard, certificates = options & Option.STD_ENV_VARS, options & Option.EXPORT_CERT_DATA
+    standard, certificates = bool(options & Option.STD_ENV_VARS), bool(options & Option.EXPORT_CERT_DATA)
 
     def tell(req: Request) -> int:
         tls = req.mp_link.tls
-        if tls is None:
-            return OK
-        env = req.subprocess_env
-        env["HTTPS"] = "on"
-        name = tls.variable("SSL_TLS_SNI")
-        if name is not None:
-            env["SSL_TLS_SNI"] = name
-        if standard:
-            env.put(tls.standard())
-        if certificates:
-            env.put(tls.exported())
+        if tls is not None:
+            req.subprocess_env.put(tls.environment(standard, certificates))
         return OK
 
     return tell
