@@ -25,21 +25,19 @@ def handler(req: Request) -> int:
 
     :raises Exception: what the script, or its application, raises.
     """
-    path = req.mp_path_info or ""
-    uri = req.mp_uri
-    # (a path with double slashes was found without them: then all of it is left of the script's)
-    base = uri[: len(uri) - len(path)] if uri.endswith(path) else ""
-    plan = req.mp_plan
-    mount = _mount(plan, req.mp_filename or "", base)  # type: ignore[arg-type]  # plans are hashable
+    mount = _mount(req.mp_plan, req.mp_filename or "")  # type: ignore[arg-type]  # plans are hashable
     if not mount.ready:
         mount.prepare(req)
-    return wsgi.serve(req, mount, path)
+    return wsgi.serve(req, mount, req.mp_path_info or "")
 
 
 @lru_cache(maxsize=1024)
-def _mount(plan: Hashable, filename: str, base: str) -> ScriptMount:
-    """The mount of a script: there is one plan for equal configurations, so this is made once."""
-    return ScriptMount(filename, base)
+def _mount(plan: Hashable, filename: str) -> ScriptMount:
+    """The mount of a script: there is one plan for equal configurations, so this is made once.
+
+    Its path is no part of that: where a pattern maps URLs to the script, clients write it.
+    """
+    return ScriptMount(filename)
 
 
 class ScriptMount(Mount):
@@ -47,22 +45,20 @@ class ScriptMount(Mount):
 
     __slots__ = ("_script",)
 
-    def __init__(self, filename: str, base: str) -> None:
+    def __init__(self, filename: str) -> None:
         super().__init__()
-        self._script, self.base = filename, base
+        self._script = filename
 
     def _prepare(self, req: Request) -> None:
         plan: ScriptPlan = req.mp_plan.script
         self._name = f"{self._script}::{plan.callable}"
         self._reload = plan.reloads
         told = {
-            "mod_wsgi.application_group": plan.application_group(self.base, server_port(req)),
             "mod_wsgi.callable_object": plan.callable,
             "mod_wsgi.enable_sendfile": "0",
             "mod_wsgi.handler_script": "",
             "mod_wsgi.process_group": plan.process_group,
             "mod_wsgi.request_handler": "wsgi-script",
-            "mod_wsgi.script_name": encoded(self.base),
             "mod_wsgi.script_reloading": "1" if plan.reloads else "0",
             "mod_wsgi.version": VERSION,
         }
@@ -76,15 +72,20 @@ class ScriptEnvironment(Environment):
     ``passes``: whether the script sees the client's credentials.
     """
 
-    __slots__ = ("_passes",)
+    __slots__ = ("_passes", "_place")
 
     def __init__(self, req: Request, fixed: Mapping[str, Any], passes: bool) -> None:
         super().__init__(req, fixed)
         self._passes = passes
+        #: The path of the script and the port at the last request, and what follows from them.
+        self._place: tuple[tuple[str, int] | None, Environ] = None, {}
 
     def make(self, req: Request, path: str) -> Environ:
         """See `Environment.make`."""
         environ = super().make(req, path)
+        uri = req.mp_uri
+        # (a path with double slashes was found without them: then all of it is left of the script's)
+        environ |= self._placed(req, uri[: len(uri) - len(path)] if uri.endswith(path) else "")
         if not self._passes:
             environ.pop("HTTP_AUTHORIZATION", None)
         environ["mod_wsgi.path_info"] = environ["PATH_INFO"]
@@ -92,3 +93,13 @@ class ScriptEnvironment(Environment):
         environ["mod_wsgi.listener_host"], environ["mod_wsgi.listener_port"] = host, str(port)
         environ["mod_wsgi.request_start"] = str(int(req.request_time * 1_000_000))
         return environ
+
+    def _placed(self, req: Request, base: str) -> Environ:
+        """What depends on the path of the script, and on the port that the request names."""
+        at = base, server_port(req)
+        known, place = self._place
+        if at != known:
+            name, group = encoded(base), req.mp_plan.script.application_group(*at)
+            place = {"SCRIPT_NAME": name, "mod_wsgi.script_name": name, "mod_wsgi.application_group": group}
+            self._place = at, place
+        return place

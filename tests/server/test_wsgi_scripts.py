@@ -51,6 +51,7 @@ WSGIScriptAlias /touched ${ROOT}/app/touched.wsgi
 WSGIScriptAlias /kept ${ROOT}/app/kept.wsgi
 WSGIScriptAlias /slow ${ROOT}/app/slow.wsgi process-group=slow
 WSGIScriptAliasMatch ^/m/([a-z]+) ${ROOT}/app/$1.wsgi
+WSGIScriptAliasMatch ^/any/[^/]+ ${ROOT}/app/counts.wsgi
 WSGIImportScript ${ROOT}/app/early.wsgi process-group=grp application-group=early
 <Directory ${ROOT}/denied>
     Require all denied
@@ -84,6 +85,17 @@ def application(environ, start_response):
         time.sleep(0.01)
 """
 
+COUNTS = """
+import gc
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    mounts = [one for one in gc.get_objects() if type(one).__name__ == "ScriptMount"]
+    mounts = sum(environ["SCRIPT_FILENAME"] in one._name for one in mounts)
+    told = environ["SCRIPT_NAME"], environ["mod_wsgi.script_name"], environ["PATH_INFO"], mounts
+    return [" ".join(map(str, told)).encode()]
+"""
+
 FILES = {"raw/env.wsgi": SCRIPT, "raw/x.txt": "hello", "whole/env.wsgi": SCRIPT, "noexec/env.wsgi": SCRIPT}
 
 
@@ -93,7 +105,7 @@ def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> 
     backend, mpm = request.param
     inside = {f"../{name}": SCRIPT for name in ("app/env.wsgi", "denied/env.wsgi")}
     early = "import os\nopen(os.path.join(os.path.dirname(__file__), f'early.{os.getpid()}'), 'w').close()\n"
-    inside |= {"../app/early.wsgi": early, "../home/x": "", "../app/slow.wsgi": SLOW}
+    inside |= {"../app/counts.wsgi": COUNTS, "../app/early.wsgi": early, "../home/x": "", "../app/slow.wsgi": SLOW}
     inside |= {f"../app/{name}.wsgi": _version(1) for name in ("touched", "kept")}
     return start_module_server(CONF, FILES | inside, backend=backend, mpm=mpm, mode="foreground")
 
@@ -141,6 +153,15 @@ def test_environ(
         assert told["cwd"] == f"{server.root}/home"
     else:
         assert told["path"][0] == f"{server.root}/embedded"
+
+
+def test_paths_that_clients_write_leave_nothing_behind(server: Server) -> None:
+    """All of them lead to one script, which is mounted once, and each request has its own."""
+    with server.connection() as connection:
+        for number in range(20):
+            for path in (f"/any/{number}", "/any/0"):
+                connection.request("GET", f"{path}/more")
+                assert connection.getresponse().read() == f"{path} {path} /more 1".encode()
 
 
 @pytest.mark.parametrize(
