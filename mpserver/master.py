@@ -28,7 +28,7 @@ from mpserver.supervisor.commands import ChangedFiles, commands
 from mpserver.supervisor.control_socket import ControlSocket
 from mpserver.supervisor.engine import Engine, ZygoteKeeper
 from mpserver.supervisor.generation import Generation, open_generation
-from mpserver.supervisor.health import Health, queues, unloaded
+from mpserver.supervisor.health import OPEN, Health, queues, unloaded
 from mpserver.supervisor.jobs import Jobs
 from mpserver.supervisor.management import Management
 from mpserver.supervisor.relay import Relay
@@ -85,7 +85,7 @@ class Master:
         self._jobs = Jobs()
         self._changed_files = ChangedFiles(self, self._jobs)
         self._control = ControlSocket(commands(self), self._jobs, self._watched)
-        self._management = Management(Health(self).pages(), self._watched)
+        self._management = Management(Health(self).pages(), self._watched, OPEN)
         self._restarts = 0
         self._started = time.time()
         self._tick_at = 0.0

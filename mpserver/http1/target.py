@@ -69,6 +69,21 @@ def is_authority(text: str) -> bool:
     return _is_ipv6(ipv6) if ipv6 is not None else not _numeric(name) or _dotted(name) is not None
 
 
+def is_plain(authority: str) -> bool:
+    """Whether a host is one that strangers can't lead elsewhere: an address, localhost, a name without a dot.
+
+    A name of theirs they can lead to an address of this machine, and a browser that has it open then sends what they
+    like, and shows them the answer ("DNS rebinding"); such a request names their host.
+    """
+    match = _authority(authority)
+    if match is None:
+        return False
+    name, ipv6, _port = match.groups()
+    if ipv6 is not None or _dotted(name):
+        return True
+    return "." not in name.removesuffix(".") or name.lower().removesuffix(".").endswith(".localhost")
+
+
 def _is_ipv6(text: str) -> bool:
     """RFC 3986's IPv6address: eight groups, one "::" for one or more of them, the last two may be an IPv4."""
     halves = text.split("::")

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: For how long a report serves those who ask, in seconds: so asking can't keep the master from its work.
 FRESH = 0.25
 
+#: Pages that tell nothing but whether to send clients here, so that whoever asks may name the server as he likes.
+OPEN = ("/livez", "/readyz")
+
 #: Where the length of the accept queue is in the kernel's ``struct tcp_info`` of a listener.
 _QUEUE = struct.Struct("=24xI")
 

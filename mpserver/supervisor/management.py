@@ -1,7 +1,9 @@
 """ManagementListen: the master answers for the server by itself, so that it speaks when every worker is stuck.
 
 It speaks as much of HTTP/1.1 as that takes: GET and HEAD, one request on a connection, no bodies. Nothing waits for a
-client: each has `PATIENCE` seconds, and there are `CLIENTS` at most.
+client: each has `PATIENCE` seconds, and there are `CLIENTS` at most, of which the one that is there longest goes where
+another comes. At an address of this machine alone, a request has to name it by such an address, or by localhost: see
+`mpserver.http1.target.is_plain`.
 """
 
 from __future__ import annotations
@@ -10,18 +12,20 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from mpserver import lazyre
 from mpserver.errors import StartError
 from mpserver.http1.dates import http_date
 from mpserver.http1.fields import TCHAR
 from mpserver.http1.response import status_line
+from mpserver.http1.target import is_plain
 from mpserver.ipc.control_path import near, remove
+from mpserver.modules import networks
 from mpserver.supervisor.watched import Watched
 from mpserver.typing import NamedTuple
 
-#: How many clients are served at a time; who comes when there are as many is turned away.
+#: How many clients are served at a time; where one more comes, the one that is there longest has to go.
 CLIENTS = 32
 #: How long a client has for its request and the answer, in seconds.
 PATIENCE = 10.0
@@ -105,12 +109,15 @@ class Client:
 class Management:
     """The listener and its clients."""
 
-    __slots__ = ("_clients", "_inode", "_listener", "_pages", "_target", "_watched")
+    __slots__ = ("_clients", "_inode", "_is_local", "_listener", "_open", "_pages", "_target", "_watched")
 
-    def __init__(self, pages: Mapping[str, Respond], watched: Watched) -> None:
-        """``pages`` by their paths."""
-        self._pages, self._watched = pages, watched
-        self._clients: set[Client] = set()
+    def __init__(self, pages: Mapping[str, Respond], watched: Watched, open_to_all: Collection[str] = ()) -> None:
+        """``pages`` by their paths; those that are ``open_to_all`` tell nothing that strangers must not know."""
+        self._pages, self._watched, self._open = pages, watched, open_to_all
+        #: Those who came first stand first.
+        self._clients: dict[Client, None] = {}
+        #: Whether only this machine reaches the listener, by TCP: so do the browsers on it.
+        self._is_local = False
         self._listener: socket.socket | None = None
         self._target = ""
         self._inode = 0
@@ -130,6 +137,7 @@ class Management:
             ) from error
         self.close()
         self._target, self._listener = target, listener
+        self._is_local = listener is not None and _is_loopback(listener)
         if listener is not None:
             self._watched.add(listener, self._accept)
             if target.startswith("unix:"):
@@ -167,9 +175,11 @@ class Management:
         except OSError:
             return
         if len(self._clients) >= CLIENTS:
-            sock.close()
-            return
-        self._clients.add(Client(sock, self._watched, self._answered, self._clients.discard))
+            next(iter(self._clients)).close()
+        self._clients[Client(sock, self._watched, self._answered, self._forget)] = None
+
+    def _forget(self, client: Client) -> None:
+        self._clients.pop(client, None)
 
     def _answered(self, head: bytes) -> bytes:
         """The whole response to what was read of a request."""
@@ -183,8 +193,11 @@ class Management:
         method, path = line[1], line[2].partition(b"?")[0].decode("ascii")
         if method not in (b"GET", b"HEAD"):
             return _response(Answer(405, b"GET and HEAD are all there is\n"), True, "Allow: GET, HEAD\r\n")
+        host = fields.get(b"host", b"").decode("latin-1")
         respond = self._pages.get(path)
-        if respond is None:
+        if self._is_local and path not in self._open and host and not is_plain(host):
+            answer = Answer(403, b"this is for who asks by an address or by localhost\n")
+        elif respond is None:
             answer = Answer(404, f"there is {', '.join(self._pages)}\n".encode())
         else:
             answer = respond(fields.get(b"accept", b"").decode("latin-1"))
@@ -210,6 +223,12 @@ def _response(answer: Answer, has_body: bool, more: str = "") -> bytes:
         f"X-Content-Type-Options: nosniff\r\n{more}Connection: close\r\n\r\n"
     )
     return status_line(1, answer.status) + head.encode("ascii") + (answer.text if has_body else b"")
+
+
+def _is_loopback(listener: socket.socket) -> bool:
+    if listener.family == socket.AF_UNIX:
+        return False
+    return networks.within(networks.packed(listener.getsockname()[0]), networks.LOCAL)
 
 
 def _listen(target: str) -> socket.socket:

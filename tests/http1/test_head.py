@@ -15,6 +15,7 @@ from mpserver.http1.blocks import CHUNKED, Blocks
 from mpserver.http1.body import make_body
 from mpserver.http1.fields import read_fields
 from mpserver.http1.head import Head, HeadReader, Limits, parse_head, refused
+from mpserver.http1.target import is_plain
 
 LIMITS = Limits()
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n"
@@ -200,6 +201,19 @@ def test_empty_lines_before_the_request_line_are_skipped(count: int) -> None:
     assert head.line == "GET / HTTP/1.1"
     assert outcome(data, previous=head) == facts(head)
     assert outcome(GET + b"\r\n", previous=head) == outcome(GET + b"\r\n")
+
+
+@pytest.mark.parametrize(
+    ("host", "plain"),
+    [
+        ("localhost", True), ("LocalHost.:80", True), ("a.localhost", True), ("a.b.LOCALHOST.", True), ("box", True),
+        ("box.:1", True), ("127.0.0.1", True), ("10.0.0.1:80", True), ("[::1]", True), ("[2001:db8::1]:80", True),
+        ("www.example.org", False), ("localhost.example", False), ("a.localhost.example", False), ("127.1", False),
+        ("127.0.0.1.example", False), ("a b", False), ("", False), ("notlocalhost.", True), ("a.notlocalhost", False),
+    ],
+)  # fmt: skip
+def test_names_that_strangers_have_no_say_in(host: str, plain: bool) -> None:
+    assert is_plain(host) is plain
 
 
 # What is refused: request smuggling, response splitting, cache poisoning and routing around a

@@ -135,10 +135,28 @@ def test_it_is_strict(managed: Managed, data: bytes, status: int) -> None:
 
 def test_who_says_nothing_holds_nobody_up(managed: Managed) -> None:
     with contextlib.ExitStack() as silent:
-        for _ in range(8):
+        for _ in range(40):
             silent.enter_context(socket.create_connection(("127.0.0.1", managed.port), timeout=PATIENCE))
         assert managed.ask("/livez") == (200, "ok\n")
         assert managed.server.get("/").status == 200
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/status.json", "/nothing"])
+def test_names_of_strangers_get_nothing(managed: Managed, path: str) -> None:
+    """A page in a browser on this machine can lead a name of its own here."""
+    for host in ("rebound.example", "rebound.example:80", "127.0.0.1.rebound.example", "localhost.rebound.example"):
+        status, text = managed.ask(path, Host=host)
+        assert (status, text) == (403, "this is for who asks by an address or by localhost\n")
+    for host in (f"127.0.0.1:{managed.port}", "localhost", "LOCALHOST.:80", "a.localhost", "[::1]", "10.1.2.3", "box"):
+        assert managed.ask(path, Host=host)[0] == (404 if path == "/nothing" else 200)
+    assert managed.raw(f"GET {path} HTTP/1.0\r\n\r\n".encode()).startswith(
+        b"HTTP/1.1 404 " if path == "/nothing" else b"HTTP/1.1 200 "
+    )
+
+
+def test_whoever_asks_learns_whether_it_is_alive(managed: Managed) -> None:
+    for path in ("/livez", "/readyz"):
+        assert managed.ask(path, Host="balanced.example")[0] == 200
 
 
 def test_counts_stay_over_the_death_of_workers_and_restarts(managed: Managed) -> None:

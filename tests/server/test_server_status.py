@@ -240,3 +240,13 @@ def _follow(window: Browser, server: Server) -> None:
     script = "return document.querySelector('[data-part=\"card requests served\"]').textContent"
     wait_for(lambda: int(window.run(script)) >= before + 3, "the page to follow")
     wait_for(lambda: "," in window.run("return document.querySelector('polyline').getAttribute('points')"), "a plot")
+
+
+def test_names_of_strangers_get_nothing(server: Server) -> None:
+    """Where no Require says more: a page in a browser on this machine can lead a name of its own here."""
+    for path in ("/server-status?json", "/metrics"):
+        for host in ("rebound.example", "rebound.example:80", "status.test.rebound.example"):
+            assert server.get(path, host=host).status == 403
+        server.wait_for_log("or by a name of the server, not by rebound.example:80")
+        for host in ("status.test", "STATUS.test.:8080", "localhost", "127.0.0.1:80", "[::1]"):
+            assert server.get(path, host=host).status == 200
