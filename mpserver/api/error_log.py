@@ -125,7 +125,7 @@ class Style(Protocol):
     ) -> Sequence[str]:  # fmt: skip
         """The lines of a message, without their ends."""
 
-    def mend(self, fd: int) -> bool:
+    def mend(self, fd: int, error: OSError) -> bool:
         """A line could not be written. :returns: whether it is worth another try."""
 
 
@@ -208,8 +208,8 @@ class ErrorLog:
             data = f"{line}\n".encode("utf-8", "backslashreplace")
             try:
                 os.write(self.fd, data)
-            except OSError:
-                if self.style.mend(self.fd):
+            except OSError as error:
+                if self.style.mend(self.fd, error):
                     try:
                         os.write(self.fd, data)
                     except OSError:

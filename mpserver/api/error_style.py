@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Lines:
     """A `mpserver.api.error_log.Style`."""
 
-    __slots__ = ("_connection", "_form", "_request", "_server", "_syslog", "_whole", "is_strict")
+    __slots__ = ("_connection", "_form", "_patience", "_request", "_server", "_syslog", "_whole", "is_strict")
 
     def __init__(self, target: str, formats: Mapping[str, Sequence[str]], server: str) -> None:
         """:param target: the log's.
@@ -30,6 +30,7 @@ class Lines:
         :param server: the name of the server whose log it is.
         """
         self._syslog: Syslog | None = syslog.parse(target) if syslog.is_syslog(target) else None
+        self._patience = syslog.Patience()
         self.is_strict = self._syslog is not None
         default = DEFAULT if self._syslog is None else SYSLOG
         self._form, self._whole = compile_any(formats[MAIN][-1] if formats.get(MAIN) else default)
@@ -60,6 +61,8 @@ class Lines:
         made = [line for line in found if line is not None]
         return made if self._syslog is None else [self._syslog.message(level, line, now) for line in made]
 
-    def mend(self, fd: int) -> bool:
-        """See `Style`: the system's log may have been started anew."""
-        return self._syslog is not None and syslog.connect_again(fd)
+    def mend(self, fd: int, error: OSError) -> bool:
+        """See `Style`: the system's log may have been started anew, or be behind."""
+        if self._syslog is None:
+            return False
+        return self._patience.wait(fd) if isinstance(error, BlockingIOError) else syslog.connect_again(fd)

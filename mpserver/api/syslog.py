@@ -16,6 +16,9 @@ FACILITIES: dict[str, int] = {
 }  # fmt: skip
 DEFAULT_FACILITY, DEFAULT_TAG = "local7", "mpserver"
 
+#: For how long, in seconds, a line waits for a log that is behind, and for how long none does after that was in vain.
+LONGEST, GIVEN_UP = 0.1, 1.0
+
 #: The numbers of levels in messages: what is below debug is told as debug.
 LOWEST_LEVEL = 7
 
@@ -52,12 +55,35 @@ def parse(target: str) -> Syslog:
     return Syslog(FACILITIES[name], tag)
 
 
+class Patience:
+    """Waits a little where the system's log does not keep up, but not for each line of one that has stopped."""
+
+    __slots__ = ("_until",)
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    def wait(self, fd: int) -> bool:
+        """Wait until the log takes a line. :returns: whether it does."""
+        import select  # (only where that one is used)
+
+        if time.monotonic() < self._until:
+            return False
+        poll = select.poll()
+        poll.register(fd, select.POLLOUT)
+        if poll.poll(int(LONGEST * 1000)):
+            return True
+        self._until = time.monotonic() + GIVEN_UP
+        return False
+
+
 def connect_again(fd: int) -> bool:
     """Connect a descriptor to the system's log, which was started anew. :returns: whether it listens."""
     import socket  # (only where that one is used)
 
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.setblocking(False)
             sock.connect(SYSLOG)
             os.dup2(sock.fileno(), fd, inheritable=False)
     except OSError:

@@ -128,11 +128,15 @@ class Logs:
 
 
 def _open_syslog() -> int:
-    """A datagram socket to the system's log: each line that is written there becomes a message of it."""
+    """A datagram socket to the system's log: each line that is written there becomes a message of it.
+
+    It never blocks, for a log that does not read would hold up every process; who writes waits a little.
+    """
     import socket  # (as above)
 
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
+        sock.setblocking(False)
         sock.connect(SYSLOG)
     except OSError as error:
         sock.close()

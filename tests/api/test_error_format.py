@@ -24,6 +24,7 @@ from mpserver.api.error_style import Lines
 from mpserver.api.syslog import Syslog
 from mpserver.api.table import Table
 from mpserver.errors import ConfigError
+from mpserver.system import log_files
 
 #: 2026-11-20 20:37:08.339123 UTC
 NOW = 1795207028.339123
@@ -206,3 +207,34 @@ def test_messages_of_the_system_log(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         second.settimeout(20)
         assert second.recv(1000).endswith(b"again\n")
     client.close()
+
+
+def test_a_system_log_that_does_not_read_holds_nobody_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A line waits a little, and where that is in vain the next ones do not; what comes then is written again."""
+    place = str(tmp_path / "log")
+    monkeypatch.setattr(syslog, "SYSLOG", place)
+    monkeypatch.setattr(log_files, "SYSLOG", place)
+    monkeypatch.setattr(syslog, "GIVEN_UP", 3600)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(place)
+        logs = log_files.Logs("/", ["syslog"])
+        log = ErrorLog(logs.fds["syslog"], levels.WARN, style=Lines("syslog", {}, "h"))
+        waits: list[bool] = []
+        wait = syslog.Patience.wait
+
+        def counted(patience: syslog.Patience, fd: int) -> bool:
+            waits.append(wait(patience, fd))
+            return waits[-1]
+
+        monkeypatch.setattr(syslog.Patience, "wait", counted)
+        lines = 0
+        while len(waits) < 20:
+            log.log(levels.ERROR, "x" * 8000)
+            lines += 1
+        assert waits == [False] * 20
+        deaf.settimeout(20)
+        for _ in range(lines - 20):
+            deaf.recv(10000)
+        log.log(levels.ERROR, "it reads again")
+        assert deaf.recv(10000).endswith(b"it reads again\n")
+        logs.close()
