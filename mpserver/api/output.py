@@ -12,11 +12,14 @@ from operator import index
 
 from mpserver.api import constants
 from mpserver.api.members import string
-from mpserver.api.parts import FilePart, Part, close_files
+from mpserver.api.parts import FilePart, Part, ReadPart, close_files
 from mpserver.api.response_head import LINE_END, ResponseHead
 from mpserver.errors import ClientGone
 from mpserver.http1.response import LAST_CHUNK, chunked_beginning, status_line
-from mpserver.typing import Any, Protocol, Self
+from mpserver.typing import TYPE_CHECKING, Any, Protocol, Self
+
+if TYPE_CHECKING:
+    from mpserver.api.plan import RequestPlan
 
 #: A file shorter than this is read and leaves in one piece with the head.
 SMALL_FILE = 65536
@@ -64,6 +67,7 @@ class Sending(ResponseHead):
     mp_finished: bool
     #: The request that it is redirected to now, which has the response.
     mp_heir: Self | None
+    mp_plan: RequestPlan
 
     # ---- what applications call
 
@@ -136,7 +140,7 @@ class Sending(ResponseHead):
             raise OSError("Could not stat file for reading") from error
         except OSError as error:
             raise OSError("Could not open file for reading") from error
-        part = FilePart(fd, offset, 0)
+        part = (ReadPart if self.mp_plan.reads_files else FilePart)(fd, offset, 0)
         try:
             size = os.fstat(fd).st_size
             part.length = max(0, size - offset if len < 0 else min(len, size - offset))

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 #: A file is read in pieces of so many bytes, and so many may wait for the end of a response.
 SLICE = 1 << 20
+#: So many bytes are read at a time of what the kernel does not send itself.
+READ = 1 << 16
 
 
 class FilePart:
@@ -19,11 +21,26 @@ class FilePart:
         self.offset = offset
         self.length = length
 
+    def send_to(self, sock: int) -> int:
+        """Send as much as a socket, by its descriptor, takes now. :returns: the bytes. :raises OSError: none."""
+        return os.sendfile(sock, self.fd, self.offset, self.length)
+
     def close(self) -> None:
         """Close the descriptor, once."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+
+class ReadPart(FilePart):
+    """One that is read and written, for file systems whose files the kernel does not send well (EnableSendfile Off)."""
+
+    __slots__ = ()
+
+    def send_to(self, sock: int) -> int:
+        """See `FilePart.send_to`."""
+        data = os.pread(self.fd, min(self.length, READ), self.offset)
+        return os.write(sock, data) if data else 0
 
 
 #: Bytes or a part of a file.

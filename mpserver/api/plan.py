@@ -57,6 +57,8 @@ class RequestPlan(Protocol):
     file_etag: int
     range_limits: Limits
     signature: str
+    #: EnableSendfile Off: files are read and written, not sent by the kernel.
+    reads_files: bool
     #: UseCanonicalPhysicalPort; the scheme of ServerName, "" for none.
     physical_port: bool
     scheme: str

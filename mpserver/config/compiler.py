@@ -160,7 +160,7 @@ class Compiler:
         """A section that a module has: what stands in it goes where the module wants it."""
         known = self.registry.directives.get(f"<{node.name.lower()}")
         if known is None:
-            raise ConfigError(_unknown("<" + node.name))
+            raise ConfigError(_unknown("<" + node.name) + foreign_directives.remedy(node.name))
         directive = known[0]
         if not _stands_well(directive, scope):
             return

@@ -11,6 +11,7 @@ _CACHE = "put a cache before the server, or send Cache-Control by Header or Expi
 _DATABASE = "applications ask databases themselves; a PythonAuthenHandler looks users up"
 _FASTCGI = "run the program's own FastCGI server, and ProxyPass to fcgi://"
 _PHP = 'run PHP-FPM, and write SetHandler "proxy:unix:SOCKET|fcgi://localhost"'
+_SUBVERSION = "serve the repository by svnserve, or by an Apache of its own behind ProxyPass"
 _FILTER = "a PythonOutputFilter changes what is sent"
 
 #: How names begin, in lower case, longer ones before what they begin with; the module, and what to do.
@@ -43,6 +44,29 @@ STARTS = (
     ("allowmethods", "mod_allowmethods", "write Require method GET POST"),
     ("sec", "mod_security", "put such a firewall before the server"),
     ("qs_", "mod_qos", "RequestReadTimeout and MaxRequestWorkers limit clients, or a proxy before the server does"),
+    ("gssapi", "mod_auth_gssapi", _LOGIN),
+    ("krb", "mod_auth_kerb", _LOGIN),
+    ("tktauth", "mod_auth_pubtkt", _LOGIN),
+    ("authpam", "mod_auth_pam", _LOGIN),
+    ("authcas", "mod_auth_cas", _LOGIN),
+    ("cas", "mod_auth_cas", _LOGIN),
+    ("authexternal", "mod_authnz_external", _LOGIN),
+    ("defineexternal", "mod_authnz_external", _LOGIN),
+    ("authzsvn", "mod_authz_svn", _SUBVERSION),
+    ("svn", "mod_dav_svn", _SUBVERSION),
+    ("xsendfile", "mod_xsendfile", "applications send files themselves: req.sendfile, or wsgi.file_wrapper"),
+    ("jk", "mod_jk", "connect the servlets by HTTP: ProxyPass to http://"),
+    ("proxyftp", "mod_proxy_ftp", "there is no way to speak ftp: serve the files themselves"),
+    ("proxyscgi", "mod_proxy_scgi", _FASTCGI),
+    ("proxyexpress", "mod_proxy_express", "RewriteRule with the flag P, and a RewriteMap"),
+    ("uwsgi", "mod_uwsgi", "ProxyPass to uwsgi://"),
+    ("scgi", "mod_scgi", _FASTCGI),
+    ("railsenv", "mod_passenger", "serve it by a server of its own behind ProxyPass"),
+    ("mono", "mod_mono", "serve it by a server of its own behind ProxyPass"),
+    ("pagespeed", "mod_pagespeed", "what makes pages smaller is done before they are served"),
+    ("modpagespeed", "mod_pagespeed", "what makes pages smaller is done before they are served"),
+    ("ratelimit", "mod_ratelimit", "a proxy before the server can slow clients down"),
+    ("buffersize", "mod_buffer", "remove the line: what handlers write is gathered as it is"),
     ("dos", "mod_evasive", "let a proxy before the server limit clients"),
     ("geoip", "mod_geoip", "a PythonAccessHandler can look addresses up"),
     ("maxminddb", "mod_maxminddb", "a PythonAccessHandler can look addresses up"),

@@ -77,8 +77,8 @@ class Plan:
         "file_etag", "filters", "handler", "handlers", "has_end", "has_last_handlers", "hostname_lookups",
         "interpreter", "interpreter_id", "interpreters", "leads_to", "limit_body", "loader", "named", "needs_python",
         "option_pairs", "options", "pass_auth", "phases", "physical_port", "python_config", "python_path",
-        "range_limits", "redirect", "requires", "scheme", "script", "server", "server_software", "signature", "steps",
-        "streams", "subrequests", "tell", "time_limit", "_added",
+        "range_limits", "reads_files", "redirect", "requires", "scheme", "script", "server", "server_software",
+        "signature", "steps", "streams", "subrequests", "tell", "time_limit", "_added",
     )  # fmt: skip
 
     redirect: Callable[[Request, str], None]
@@ -116,6 +116,7 @@ class Plan:
     file_etag: int
     range_limits: Limits
     signature: str
+    reads_files: bool
     physical_port: bool
     scheme: str
     script: ScriptPlan

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _socket
-import os
 import select
 import time
 from collections.abc import Callable
@@ -246,7 +245,7 @@ def send_file(fd: int, part: FilePart) -> int:
     :returns: how many bytes.
     :raises OSError: the client is gone, or takes nothing now; or the file ends before its announced length.
     """
-    sent = os.sendfile(fd, part.fd, part.offset, part.length)
+    sent = part.send_to(fd)
     if sent == 0:
         raise ConnectionAbortedError(0, "the file became shorter while it was sent")
     part.offset += sent

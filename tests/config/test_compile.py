@@ -147,7 +147,16 @@ FOREIGN = {
     "CharsetSourceEnc x": "mod_charset_lite", "ProxyHTMLEnable On": "mod_proxy_html",
     "xml2EncDefault x": "mod_xml2enc", "AllowMethods GET": "mod_allowmethods", "SecRuleEngine On": "mod_security",
     "QS_ClientEntries 9": "mod_qos", "DOSPageCount 2": "mod_evasive", "GeoIPEnable On": "mod_geoip",
-    "MaxMindDBEnable On": "mod_maxminddb",
+    "MaxMindDBEnable On": "mod_maxminddb", "GssapiUseSessions On": "mod_auth_gssapi",
+    "KrbMethodNegotiate On": "mod_auth_kerb", "TKTAuthToken a": "mod_auth_pubtkt", "AuthPAM_Enabled On": "mod_auth_pam",
+    "AuthCASServer x": "mod_auth_cas", "CASLoginURL x": "mod_auth_cas", "AuthExternal x": "mod_authnz_external",
+    "DefineExternalAuth x y": "mod_authnz_external", "AuthzSVNAccessFile x": "mod_authz_svn",
+    "SVNPath /x": "mod_dav_svn",
+    "XSendFile On": "mod_xsendfile", "JkMount /x y": "mod_jk", "ProxyFtpDirCharset x": "mod_proxy_ftp",
+    "ProxySCGISendfile On": "mod_proxy_scgi", "ProxyExpressEnable On": "mod_proxy_express",
+    "uWSGISocket x": "mod_uwsgi", "SCGIMount /x y": "mod_scgi", "RailsEnv x": "mod_passenger",
+    "MonoServerPath x": "mod_mono", "PageSpeed On": "mod_pagespeed", "ModPagespeed On": "mod_pagespeed",
+    "RateLimitX 1": "mod_ratelimit", "BufferSize 1": "mod_buffer", "<Perl>\n</Perl>": "mod_perl",
 }  # fmt: skip
 
 

@@ -354,7 +354,8 @@ CONTEXTS = {
         "Action MultiviewsMatch LanguagePriority ForceLanguagePriority "
         "AddOutputFilterByType AddType AliasPreservePath DefaultLanguage DefaultType ErrorDocument ForceType "
         "RemoveCharset RemoveEncoding RemoveHandler RemoveInputFilter RemoveLanguage RemoveOutputFilter RemoveType "
-        "SetHandler SetInputFilter SetOutputFilter FileETag EnableMMAP Redirect RedirectMatch RedirectPermanent "
+        "SetHandler SetInputFilter SetOutputFilter FileETag EnableMMAP EnableSendfile ProxyFCGISetEnvIf "
+        "Redirect RedirectMatch RedirectPermanent "
         "RedirectTemp"
     ),
     (~Where(0), Override.OPTIONS): "Options XBitHack ContentDigest",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
 import re
 from pathlib import Path
 
@@ -24,6 +25,17 @@ def handler(req):
     if req.args == "stack":
         import threading
         req.write(str(threading.stack_size()))
+        return apache.OK
+    if req.args == "file":
+        import os
+        def refuse(*_):
+            raise OSError(22, "the kernel does not send this file")
+        whole, os.sendfile = os.sendfile, refuse
+        try:
+            req.sendfile(req.filename.rpartition("/")[0] + "/big", 1)
+            req.flush()
+        finally:
+            os.sendfile = whole
         return apache.OK
     if req.args == "fail":
         return apache.HTTP_NOT_FOUND
@@ -78,6 +90,12 @@ EnableMMAP Off
     PythonHandler app
     PythonPath "['${WWW}'] + sys.path"
     FileETag Size
+    EnableSendfile Off
+</Directory>
+<Directory "${WWW}/sent">
+    SetHandler mod_python
+    PythonHandler app
+    PythonPath "['${WWW}'] + sys.path"
 </Directory>
 <Location /app>
     SetHandler mod_python
@@ -109,7 +127,21 @@ TraceEnable Extended
 """
 
 TEXT = "0123456789" * 10
-FOLDERS = ("size", "size/more", "none", "none/again", "digest", "two", "one-way", "whole", "touching", "any", "handled")
+BIG = bytes(range(256)) * 8192
+FOLDERS = (
+    "size",
+    "size/more",
+    "none",
+    "none/again",
+    "digest",
+    "two",
+    "one-way",
+    "whole",
+    "touching",
+    "any",
+    "handled",
+    "sent",
+)
 
 
 @pytest.fixture(scope="module", params=["prefork", "worker"])
@@ -121,6 +153,8 @@ def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> 
             "app.py": APP,
             "limits.sh": LIMITS,
             "none/again/.htaccess": "FileETag INode Size\n",
+            "handled/big": BIG,
+            "sent/big": BIG,
             **{f"{folder}/x.txt": TEXT for folder in FOLDERS},
         },
         mpm=request.param,
@@ -159,6 +193,13 @@ def test_a_file_without_a_tag_is_compared_by_its_time(server: Server) -> None:
 
 def test_what_a_handler_asks_for_is_the_same(server: Server) -> None:
     assert server.get("/handled/x.txt?tag").header("ETag") == f'"{len(TEXT):x}"'
+
+
+def test_a_file_system_need_not_be_one_that_the_kernel_sends_files_of(server: Server) -> None:
+    reply = server.get("/handled/x.txt?file")
+    assert reply.body == BIG[1:]
+    with pytest.raises((OSError, http.client.HTTPException)):
+        server.get("/sent/x.txt?file")
 
 
 @pytest.mark.parametrize(

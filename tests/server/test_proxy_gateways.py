@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conftest import StartServer
 from support.backend import Backend, Talk, backend
+from support.checking import untold
 from support.server import Reply, Server
 
 CONF = """
@@ -24,6 +26,13 @@ ProxyPass /uwsgi uwsgi://127.0.0.1:${UWSGI}
 <FilesMatch "\\.php$">
     SetHandler "proxy:fcgi://127.0.0.1:${FCGI}"
 </FilesMatch>
+<Location /fcgi/set>
+    ProxyFCGISetEnvIf "reqenv('SCRIPT_FILENAME') =~ m#^(/srv)(/.*)$#" MADE "$2 of $1"
+    ProxyFCGISetEnvIf "reqenv('MADE') == '/set/x of /srv'" AGAIN "%{REQUEST_METHOD}"
+    ProxyFCGISetEnvIf "%{REQUEST_METHOD} == 'POST'" POSTED
+    ProxyFCGISetEnvIf true !QUERY_STRING
+    ProxyFCGISetEnvIf false NEVER 1
+</Location>
 <Directory "${WWW}/sock">
     SetHandler "proxy:unix:${ROOT}/Fcgi.sock|fcgi://localhost"
 </Directory>
@@ -144,6 +153,25 @@ def test_fcgi_by_path(server: Server) -> None:
     assert {name: found.get(name) for name in wanted} == wanted
     generic = env(server.get("/fcgi/generic"))
     assert generic["SCRIPT_FILENAME"].startswith("proxy:fcgi://127.0.0.1:")
+
+
+def test_variables_for_fcgi(server: Server) -> None:
+    found = env(server.request("POST", "/fcgi/set/x?query", b""))
+    wanted = {"MADE": "/set/x of /srv", "AGAIN": "POST", "POSTED": "", "QUERY_STRING": None, "NEVER": None}
+    assert {name: found.get(name) for name in wanted} == wanted
+    assert found["SCRIPT_FILENAME"] == "/srv/set/x"
+    assert "POSTED" not in env(server.get("/fcgi/set/x"))
+
+
+def test_wrong_variables_for_fcgi(tmp_path: Path) -> None:
+    faults = {
+        "ProxyFCGISetEnvIf true !A b": "ProxyFCGISetEnvIf !A: a variable that is taken away has no value",
+        "ProxyFCGISetEnvIf true !": "ProxyFCGISetEnvIf '!' names no variable: write NAME or !NAME",
+        'ProxyFCGISetEnvIf "%{NONE" A': "ProxyFCGISetEnvIf: Could not parse expression",
+        'ProxyFCGISetEnvIf true A "%{NONE}"': "Cannot parse expression in ProxyFCGISetEnvIf",
+        "ProxyFCGISetEnvIf true": "ProxyFCGISetEnvIf takes two or three arguments",
+    }
+    assert untold(tmp_path, faults) == []
 
 
 def test_fcgi_by_handler(server: Server) -> None:

@@ -136,6 +136,8 @@ MAX_RANGE_OVERLAPS = Setting("MaxRangeOverlaps", LIMITS.overlaps)
 MAX_RANGE_REVERSALS = Setting("MaxRangeReversals", LIMITS.reversals)
 #: "on", "off" or "email": what the server's own pages end with. Directory level.
 SERVER_SIGNATURE = Setting("ServerSignature", "off")
+#: Whether the kernel may send files itself. Directory level.
+ENABLE_SENDFILE = Setting("EnableSendfile", True)
 #: "on", "off" or "extended" (with a body). Server level.
 TRACE_ENABLE = Setting("TraceEnable", "on")
 #: What an encoded slash in a path is: "off": 404, "on": a slash, "nodecode": a part of its segment, as sent.

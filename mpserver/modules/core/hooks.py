@@ -48,6 +48,7 @@ def set_up(planning: Planning) -> None:
     plan.range_limits = Limits(conf[core.MAX_RANGES], conf[core.MAX_RANGE_OVERLAPS], conf[core.MAX_RANGE_REVERSALS])
     plan.physical_port, plan.scheme = conf[core.USE_CANONICAL_PHYSICAL_PORT], planning.server.conf[SERVER_SCHEME]
     plan.signature = conf[core.SERVER_SIGNATURE]
+    plan.reads_files = not conf[core.ENABLE_SENDFILE]
     plan.error_documents = conf[core.ERROR_DOCUMENT]
 
 

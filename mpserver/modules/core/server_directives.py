@@ -17,6 +17,7 @@ from mpserver.modules import values
 from mpserver.modules.core import (
     ALLOW_ENCODED_SLASHES,
     DEFAULT_RUNTIME_DIR,
+    ENABLE_SENDFILE,
     EXTENDED_STATUS,
     FILE_ETAG,
     MAX_RANGE_OVERLAPS,
@@ -141,6 +142,13 @@ DIRECTIVES: tuple[Directive, ...] = (
         Args.FLAG,
         EVERYWHERE,
         lambda _call: None,  # (files are sent without being mapped, whatever it says)
+        Override.FILEINFO,
+    ),
+    Directive(
+        "EnableSendfile",
+        Args.FLAG,
+        EVERYWHERE,
+        values.directory(ENABLE_SENDFILE, values.flag),
         Override.FILEINFO,
     ),
     Directive(

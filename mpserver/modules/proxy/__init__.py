@@ -19,6 +19,8 @@ from mpserver.typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     import re
 
+    from mpserver.config.expression import Expression
+
 #: The interpreter of the server's own that proxied requests are served in: they wait for others most of the time, so
 #: it has threads under either MPM.
 INTERPRETER = "(proxy)"
@@ -60,6 +62,14 @@ class Override(NamedTuple):
     statuses: tuple[int, ...] = ()
 
 
+class Variable(NamedTuple):
+    """ProxyFCGISetEnvIf: where a condition holds, a variable has a value; None: it is taken away."""
+
+    condition: Expression
+    name: str
+    value: Expression | None
+
+
 # ---- of servers
 
 #: In httpd's order: the main server's come first.
@@ -93,3 +103,4 @@ ADD_HEADERS = Setting("ProxyAddHeaders", True)
 ERROR_OVERRIDE: Setting[Override] = Setting("ProxyErrorOverride", Override(False))
 #: What a FastCGI server is: FPM (a path without a scheme), or any (mod_proxy_fcgi).
 FCGI_TYPE = Setting("ProxyFCGIBackendType", "fpm")
+FCGI_VARIABLES: Setting[tuple[Variable, ...]] = Setting("ProxyFCGISetEnvIf", (), append)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mpserver.config.registry import NOT_HTACCESS, SERVER_VHOST, Args, Call, Directive, Where
+from mpserver.config.override import Override as Class
+from mpserver.config.registry import EVERYWHERE, NOT_HTACCESS, SERVER_VHOST, Args, Call, Directive, Where
 from mpserver.config.settings import Setting
-from mpserver.errors import ConfigError
+from mpserver.errors import ConfigError, ExpressionError
 from mpserver.modules import values
 from mpserver.modules.proxy import (
     ADD_HEADERS,
@@ -14,6 +15,7 @@ from mpserver.modules.proxy import (
     COOKIE_PATHS,
     ERROR_OVERRIDE,
     FCGI_TYPE,
+    FCGI_VARIABLES,
     IGNORE_BAD_HEADERS,
     LOCATION_PASS,
     MAX_FORWARDS,
@@ -30,6 +32,7 @@ from mpserver.modules.proxy import (
     Override,
     Pass,
     Reverse,
+    Variable,
     parameters,
     targets,
 )
@@ -233,6 +236,24 @@ def _idle_number(call: Call) -> None:
     _idle(call)
 
 
+def _variable(call: Call) -> None:
+    from mpserver.config import expression_grammar  # (few configurations have any)
+
+    name = call.args[1]
+    removed = name.startswith("!")
+    if not name.strip("!"):
+        raise ConfigError(f"{call.name} {name!r} names no variable: write NAME or !NAME")
+    if removed and len(call.args) == 3:
+        raise ConfigError(f"{call.name} {name}: a variable that is taken away has no value")
+    try:
+        condition = expression_grammar.test(call.args[0])
+    except ExpressionError as error:
+        raise ConfigError(f'{call.name}: Could not parse expression "{call.args[0]}": {error}') from error
+    value = None if removed else values.expression(call, call.args[2] if len(call.args) == 3 else "")
+    found = Variable(condition, name.removeprefix("!"), value)
+    call.conf[FCGI_VARIABLES] = (*call.conf.values.get(FCGI_VARIABLES, ()), found)
+
+
 def _bad_header(call: Call) -> None:
     found = values.choice({"iserror": False, "ignore": True, "startbody": None})(call, call.args[0])
     if found is None:
@@ -330,5 +351,13 @@ DIRECTIVES: tuple[Directive, ...] = (
         NOT_HTACCESS,
         values.directory(FCGI_TYPE, values.one_of("fpm", "generic")),
         help="FPM or GENERIC",
+    ),
+    Directive(
+        "ProxyFCGISetEnvIf",
+        Args.TAKE23,
+        EVERYWHERE,
+        _variable,
+        Class.FILEINFO,
+        "a condition, a variable or !variable, and its value, in which $1 is what the condition has captured",
     ),
 )

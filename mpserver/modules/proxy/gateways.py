@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import struct
 
 from mpserver.api import constants
 from mpserver.api.error_log import ERROR
 from mpserver.http1 import percent
 from mpserver.http1.response import REASONS
-from mpserver.modules.cgi.variables import encoded, variables
-from mpserver.modules.proxy import FCGI_TYPE, IGNORE_BAD_HEADERS, answers
+from mpserver.modules.cgi.variables import UNSPEAKABLE, encoded, variables
+from mpserver.modules.proxy import FCGI_TYPE, FCGI_VARIABLES, IGNORE_BAD_HEADERS, Variable, answers
 from mpserver.modules.proxy.answers import Answer, Broken
 from mpserver.modules.proxy.backends import Refused
 from mpserver.modules.proxy.exchange import Exchange, HttpExchange
@@ -49,10 +50,33 @@ def fcgi_request(req: Request, target: Target, keeps: bool) -> bytes:
     if req.mp_plan.conf[FCGI_TYPE] == "fpm":
         path = percent.decode(target.path.encode("latin-1", "replace"))
         env[b"SCRIPT_FILENAME"] = path
+    if rules := req.mp_plan.conf[FCGI_VARIABLES]:
+        _change(req, env, rules)
     pairs = b"".join(_size(name) + _size(value) + name + value for name, value in env.items())
     begin = _record(BEGIN, struct.pack(">HB5x", RESPONDER, KEEP if keeps else 0))
     end = _record(STDIN, b"") if req.mp_input is None else b""
     return begin + _records(PARAMS, pairs) + _record(PARAMS, b"") + end
+
+
+def _change(req: Request, env: dict[bytes, bytes], rules: tuple[Variable, ...]) -> None:
+    """ProxyFCGISetEnvIf: each rule sees what those before it have set, and the variables of the request."""
+    from mpserver.modules import expressions  # (few have rules)
+
+    facts, table = expressions.RequestFacts(req), req.subprocess_env
+    if b"SCRIPT_FILENAME" in env:
+        table["SCRIPT_FILENAME"] = os.fsdecode(env[b"SCRIPT_FILENAME"])
+    for rule in rules:
+        facts.match = None  # (what is captured belongs to the rule's own condition)
+        if not expressions.holds(rule.condition, facts):
+            continue
+        name = UNSPEAKABLE.sub("_", rule.name).encode()
+        if rule.value is None:
+            del table[rule.name]
+            env.pop(name, None)
+            continue
+        value = expressions.text(rule.value, facts)
+        table[rule.name] = value
+        env[name] = encoded(req, value)
 
 
 def uwsgi_request(req: Request, target: Target) -> bytes:
