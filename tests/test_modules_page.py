@@ -47,7 +47,7 @@ def test_a_directive_that_the_reader_has_and_the_page_lacks_is_seen(monkeypatch:
         "| `Order` | dh | Limit | one: allow,deny or deny,allow or mutual-failure |",
         "| `<RequireAny>` | dh | AuthConfig | no arguments |",
         "| `<VirtualHost>` | s |  | |",
-        "| `cgid_module` | mod_cgi runs the scripts |",
+        "| `privileges_module` | it is for Solaris |",
     ],
 )
 def test_what_a_line_says(line: str) -> None:

@@ -42,7 +42,8 @@ HARMLESS: Mapping[str, str] = {
     **dict.fromkeys(("http2", "tls"), "clients are served with http/1.1"),
     **dict.fromkeys(("dbd", "authn_default", "authz_default", "access"), "modules that need it are not there"),
     "suexec": "scripts run as the server's own User; PythonInterpUser gives an application a user of its own",
-    "cgid": "mod_cgi runs the scripts",
+    "buffer": "what handlers write is gathered as it is",
+    "request": "bodies are kept, and can be read, as RequestBodyBuffer says",
     "privileges": "it is for Solaris",
 }  # fmt: skip
 
@@ -75,7 +76,8 @@ GUARDS: Mapping[str, str] = {
         "the requests that its rules stop would come in",
     ),
     **dict.fromkeys(
-        ("evasive", "evasive20", "qos", "limitipconn", "cband", "bw", "dosdetector", "antiloris", "ratelimit"),
+        ("evasive", "evasive20", "qos", "limitipconn", "cband", "bw", "dosdetector", "antiloris", "dialup",
+         "ratelimit"),
         "nobody would be slowed down or stopped any more",
     ),
     **dict.fromkeys(

@@ -73,6 +73,7 @@ TABLE = (
     Known("mod_actions.c", "actions_module", "actions", CONFIGURED),
     Known("mod_asis.c", "asis_module", "asis", CONFIGURED, handlers=("send-as-is",)),
     Known("mod_cgi.c", "cgi_module", "cgi", CONFIGURED, handlers=(SCRIPT_HANDLER,)),
+    Known("mod_cgid.c", "cgid_module", "cgid"),
     Known("mod_include.c", "include_module", "include", CONFIGURED, filters=("includes",)),
     Known("mod_filter.c", "filter_module", "filter", CONFIGURED),
     Known("mod_python.c", "python_module", "python", CONFIGURED, handlers=("mod_python", "python-program")),

@@ -310,6 +310,7 @@ CONTEXTS = {
         "PythonPostReadRequestHandler PythonTransHandler ScriptAliasMatch ServerAdmin ServerAlias ServerName "
         "Protocols ProtocolsHonorOrder RequestReadTimeout SSIEndTag SSIStartTag TraceEnable ServerPath ServerRoot "
         "VirtualDocumentRoot VirtualDocumentRootIP VirtualScriptAlias VirtualScriptAliasIP CacheNegotiatedDocs "
+        "ScriptLog ScriptLogBuffer ScriptLogLength "
         "SuexecUserGroup Timeout TransferLog TypesConfig UserDir "
         "ErrorLogFormat RemoteIPHeader RemoteIPInternalProxy RemoteIPInternalProxyList RemoteIPProxiesHeader "
         "RemoteIPProxyProtocol RemoteIPProxyProtocolExceptions RemoteIPTrustedProxy RemoteIPTrustedProxyList "
@@ -321,13 +322,13 @@ CONTEXTS = {
         "StartServers ThreadLimit ThreadsPerChild User PythonInterpMax PythonInterpPreloadTimeout "
         "PythonInterpRecycleLimit AsyncRequestWorkerFactor DefaultRuntimeDir ExtendedStatus LoadFile MaxMemFree "
         "ManagementListen SeeRequestTail "
-        "NameVirtualHost Suexec ThreadStackSize BufferedLogs GlobalLog"
+        "NameVirtualHost ScriptSock Suexec ThreadStackSize BufferedLogs GlobalLog"
     ),
     (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
         "BalancerMember ProxyAddHeaders ProxyErrorOverride ProxyFCGIBackendType ProxyPass ProxyPassInterpolateEnv "
         "ProxyPassMatch ProxyPassReverse ProxyPassReverseCookieDomain ProxyPassReverseCookiePath ProxyPreserveHost "
         "ProxySet "
-        "Alias CGIScriptTimeout HostnameLookups LogLevel PythonExecutable PythonInputFilter "
+        "Alias CGIDScriptTimeout CGIScriptTimeout HostnameLookups LogLevel PythonExecutable PythonInputFilter "
         "PythonInterpBackend PythonInterpEnv PythonInterpMaxMemory PythonInterpNice PythonInterpPreload "
         "PythonInterpUser PythonOutputFilter PythonRequestTimeout "
         "RequestBodyBuffer RequestBodySpool "

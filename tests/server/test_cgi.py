@@ -66,6 +66,7 @@ ScriptAlias /cgi-bin/ "${ROOT}/cgi/"
 ScriptAlias /pass/ "${ROOT}/cgi/"
 Alias /hidden "${ROOT}/cgi"
 ScriptAlias /quick/ "${ROOT}/cgi/"
+ScriptAlias /daemon/ "${ROOT}/cgi/"
 <Location /cgi-bin>
     RequestBodyStreaming On
 </Location>
@@ -74,6 +75,9 @@ ScriptAlias /quick/ "${ROOT}/cgi/"
 </Location>
 <Location /quick>
     CGIScriptTimeout 1s
+</Location>
+<Location /daemon>
+    CGIDScriptTimeout 1s
 </Location>
 <Directory "${WWW}/ex">
     Options +ExecCGI
@@ -281,6 +285,7 @@ def test_an_error_document_may_be_a_script(server: Server) -> None:
         ("cgi-bin/says", 200, "AH01215: stderr from {cgi}/says: two\\ttab"),
         ("cgi-bin/says", 200, "AH01215: stderr from {cgi}/says: unended"),
         ("quick/silent", 504, "Script timed out before returning headers: silent"),
+        ("daemon/silent", 504, "Script timed out before returning headers: silent"),
     ],
 )
 def test_faults(server: Server, path: str, status: int, said: str) -> None:
@@ -427,5 +432,6 @@ def test_what_is_not_supported_is_refused(tmp_path: Path) -> None:
         "Options ExecCGI -Indexes": "Either all Options must start with + or -, or no Option may.",
         "Options Nonsense": "Illegal option Nonsense",
         "CGIScriptTimeout soon": "CGIScriptTimeout has wrong format",
+        "ScriptLogLength much": 'ScriptLogLength "much" must be a whole number',
     }
     assert untold(tmp_path, faults) == []

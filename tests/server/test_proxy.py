@@ -27,6 +27,17 @@ ProxyPass /bare http://127.0.0.1:${BACK}/bare disablereuse=on noquery
 ProxyPass /hanging http://127.0.0.1:${BACK}
 ProxyPassMatch "^/m/(.*)\\.old$" http://127.0.0.1:${BACK}/new/$1?by=match
 ProxyPassMatch "^/host(.*)" http://127.0.0.1:${BACK}$1
+ProxyPassMatch "^/whole(bare)?/" http://127.0.0.1:${BACK}
+<LocationMatch "^/matched/[0-9]+/(.*)$">
+    ProxyPass http://127.0.0.1:${BACK}/of/$1
+    ProxyPassReverse http://127.0.0.1:${BACK}/of/
+</LocationMatch>
+<LocationMatch "^/(?!not)other/">
+    ProxyPass http://127.0.0.1:${BACK}/all
+</LocationMatch>
+<Location /located>
+    ProxyPassMatch http://127.0.0.1:${BACK}/base/
+</Location>
 ProxyPass /sock unix:${ROOT}/back.sock|http://localhost/sock
 ProxyPassReverse /app http://127.0.0.1:${BACK}/back
 ProxyPassReverseCookiePath /back /app
@@ -152,6 +163,11 @@ def fields(reply: Reply) -> dict[str, str]:
         ("/app/%c3%a4%ff", "/back/%C3%A4%FF"),
         ("/raw/a%2db?x", "/back/a%2db?x"),
         ("/m/deep/er.old?q=2", "/new/deep/er?by=match&q=2"),
+        ("/whole/a%20b?q", "/whole/a%20b?q"),
+        ("/wholebare/", "/wholebare/"),
+        ("/matched/17/ab/c?q", "/of/ab/c?q"),
+        ("/other/x", "/all/other/x"),
+        ("/located/x", "/base//located/x"),
         ("/bare/x?q=1", "/bare/x"),
         ("/loc/x", "/loc/x"),
         ("/sock/x", "/sock/x"),

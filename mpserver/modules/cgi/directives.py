@@ -16,6 +16,12 @@ def _no_suexec(call: Call) -> None:
     )
 
 
+def _script_log(call: Call) -> None:
+    if call.name != "ScriptLog":
+        values.number(0)(call, call.args[0])
+    call.warn(f"{call.name} is ignored: what scripts write to stderr, and what fails of them, is in the ErrorLog")
+
+
 def _rlimit(call: Call) -> None:
     """``soft [hard]``, each a number or max; with one number both are that (httpd: core)."""
     setting = {found.name: found for found in (RLIMIT_CPU, RLIMIT_MEM, RLIMIT_NPROC)}[call.name]
@@ -39,5 +45,8 @@ DIRECTIVES: tuple[Directive, ...] = (
         Directive(setting.name, Args.TAKE12, EVERYWHERE, _rlimit, Override.ALL, "a soft and, optionally, a hard limit")
         for setting in (RLIMIT_CPU, RLIMIT_MEM, RLIMIT_NPROC)
     ),
+    Directive("ScriptLog", Args.TAKE1, SERVER_VHOST, _script_log, help="a file"),
+    Directive("ScriptLogLength", Args.TAKE1, SERVER_VHOST, _script_log, help="a number of bytes"),
+    Directive("ScriptLogBuffer", Args.TAKE1, SERVER_VHOST, _script_log, help="a number of bytes"),
     Directive("SuexecUserGroup", Args.RAW, SERVER_VHOST, _no_suexec),
 )

@@ -75,15 +75,14 @@ def _pass(match: bool) -> Callable[[Call], None]:
         if section is not None:
             if section.kind not in _LOCATIONS:
                 raise ConfigError(f"{call.name} cannot occur within <{section.kind}> section")
-            if not match and section.kind == "LocationMatch":
-                raise ConfigError(f"{call.name} does not know what a LocationMatch matched: use ProxyPassMatch")
             if len(words) > 1 and (words[1] == "!" or "://" in words[1]):
                 raise ConfigError(f"{call.name} can not have a path when defined in a location")
             words.insert(0, section.path)
         if len(words) < 2:
             raise ConfigError(f"{call.name} needs a path when not defined in a location")
         prefix, url, *rest = words
-        matched = match and (section is None or section.kind == "LocationMatch")
+        # (a LocationMatch has no prefix; the path of a Location is a pattern to ProxyPassMatch, as in httpd)
+        matched = match or (section is not None and section.kind == "LocationMatch")
         if prefix == "~" and section is None and not match and rest:
             prefix, url, *rest = url, *rest
             matched = True
@@ -181,7 +180,8 @@ def _reverse(setting: Setting[tuple[Reverse, ...]], backward: bool) -> Callable[
             if section is not None and section.kind in _LOCATIONS:
                 if len(words) == 1:
                     if section.kind == "LocationMatch":
-                        raise ConfigError(f"{call.name} in a LocationMatch has no path: give it one, or use Location")
+                        call.warn(f"{call.name} has no effect: in a LocationMatch it needs the path that clients see")
+                        return
                     words.insert(0, section.path)
             elif len(words) == 1:
                 raise ConfigError(f"{call.name} needs a path when not defined in a location")

@@ -80,7 +80,9 @@ def url_of(by: Pass, path: str, keeps_slashes: bool = False) -> str | None:
         found = by.pattern.search(path)
         if found is None or not by.target:
             return None if found is None else ""
-        return references.in_target(by.target, found, lambda part: encoded(part, keeps_slashes))
+        url = references.in_target(by.target, found, lambda part: encoded(part, keeps_slashes))
+        # (as in httpd: a target that takes nothing from the path is followed by all of it)
+        return url + encoded(path, keeps_slashes) if url == by.target else url
     rest = paths.after(by.prefix, path)
     if rest is None or not by.target:
         return None if rest is None else ""
@@ -119,7 +121,10 @@ def _as_it_came(by: Pass, raw: str) -> str | None:
         rest = paths.after(by.prefix, raw)
         return None if rest is None else by.target + rest
     found = by.pattern.search(raw)
-    return None if found is None else references.in_target(by.target, found)
+    if found is None:
+        return None
+    url = references.in_target(by.target, found)
+    return url + raw if url == by.target else url
 
 
 def _with_query(url: str, query: str | None) -> str:
