@@ -17,7 +17,6 @@ from mod_python._wsgi.errors import Errors
 from mod_python._wsgi.exchange import FileWrapper, WsgiExchange
 from mod_python._wsgi.input import Arriving, give_body
 from mod_python._wsgi.mount import RECHECK_AFTER, mounted
-from mod_python._wsgi.tolerance import APPLICATION
 from mpserver.errors import ClientGone
 from mpserver.typing import TYPE_CHECKING, Any
 
@@ -41,20 +40,13 @@ def handler(req: Request) -> int:
 
 def serve(req: Request, mount: Mount, path: str) -> int:
     """The same by a mount; ``path`` is what follows its own."""
-    uri = req.mp_uri
     # (in this order: another thread may load it right now, and tells last that it has)
     if 0.0 <= req.mp_request_time - mount.checked < RECHECK_AFTER:
         application = mount.application
     else:
         application = mount.load(req)
     if application is None:
-        name = req.get_options().get(APPLICATION)
-        if name is not None:
-            found = f"its module has no such object, so {uri} is declined"
-            req.log_error(f"mod_python.wsgi: PythonOption {APPLICATION} {name}: {found}", apache.APLOG_WARNING)
-            return apache.DECLINED
-        req.log_error(f"mod_python.wsgi serves {uri}, but no application is named: set PythonOption {APPLICATION}")
-        return apache.HTTP_INTERNAL_SERVER_ERROR
+        return mount.lacks(req)
     req.mp_path_info = path
     exchange = WsgiExchange(req)
     environ = mount.environment.make(req, path)

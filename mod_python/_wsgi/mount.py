@@ -128,6 +128,17 @@ class Mount:
         """Whether a request's options name another application or base."""
         return (options.get(APPLICATION), options.get(BASE)) != (self._name, self._option)
 
+    def lacks(self, req: Request) -> int:
+        """Tell why there is no application. :returns: DECLINED, or the status."""
+        uri = req.mp_uri
+        name = req.get_options().get(APPLICATION)
+        if name is not None:
+            found = f"its module has no such object, so {uri} is declined"
+            req.log_error(f"mod_python.wsgi: PythonOption {APPLICATION} {name}: {found}", apache.APLOG_WARNING)
+            return apache.DECLINED
+        req.log_error(f"mod_python.wsgi serves {uri}, but no application is named: set PythonOption {APPLICATION}")
+        return apache.HTTP_INTERNAL_SERVER_ERROR
+
     def load(self, req: Request) -> Application | None:
         """Look for the callable; None where none is named, or it is not there.
 

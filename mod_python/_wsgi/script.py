@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from functools import lru_cache
 
-from mod_python import wsgi
+from mod_python import apache, wsgi
 from mod_python._wsgi.environ import Environ, Environment
 from mod_python._wsgi.mount import Mount
 from mpserver.api.cgi_variables import server_port
@@ -48,6 +48,15 @@ class ScriptMount(Mount):
     def __init__(self, filename: str) -> None:
         super().__init__()
         self._script = filename
+
+    def lacks(self, req: Request) -> int:
+        """See `Mount.lacks`."""
+        name = req.mp_plan.script.callable
+        req.log_error(
+            f"Target WSGI script '{self._script}' does not contain WSGI application '{name}': call it so in "
+            "the script, or tell what it is called by WSGICallableObject"
+        )
+        return apache.HTTP_NOT_FOUND
 
     def _prepare(self, req: Request) -> None:
         plan: ScriptPlan = req.mp_plan.script

@@ -46,6 +46,8 @@ WSGIScriptAlias /sl/ ${ROOT}/app/env.wsgi
 WSGIScriptAlias /dir/ ${ROOT}/app/
 WSGIScriptAlias /dirn ${ROOT}/app
 WSGIScriptAlias /none ${ROOT}/app/none.wsgi
+WSGIScriptAlias /bare ${ROOT}/app/bare.wsgi
+WSGIScriptAlias /misnamed ${ROOT}/app/env.wsgi callable-object=app
 WSGIScriptAlias /denied ${ROOT}/denied/env.wsgi
 WSGIScriptAlias /touched ${ROOT}/app/touched.wsgi
 WSGIScriptAlias /kept ${ROOT}/app/kept.wsgi
@@ -105,7 +107,8 @@ def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> 
     backend, mpm = request.param
     inside = {f"../{name}": SCRIPT for name in ("app/env.wsgi", "denied/env.wsgi")}
     early = "import os\nopen(os.path.join(os.path.dirname(__file__), f'early.{os.getpid()}'), 'w').close()\n"
-    inside |= {"../app/counts.wsgi": COUNTS, "../app/early.wsgi": early, "../home/x": "", "../app/slow.wsgi": SLOW}
+    inside |= {"../app/counts.wsgi": COUNTS, "../app/early.wsgi": early, "../app/bare.wsgi": "app = 1\n"}
+    inside |= {"../home/x": "", "../app/slow.wsgi": SLOW}
     inside |= {f"../app/{name}.wsgi": _version(1) for name in ("touched", "kept")}
     return start_module_server(CONF, FILES | inside, backend=backend, mpm=mpm, mode="foreground")
 
@@ -169,6 +172,8 @@ def test_paths_that_clients_write_leave_nothing_behind(server: Server) -> None:
     [
         ("/sl/foo", 404, ""),
         ("/none/x", 404, ""),
+        ("/bare", 404, ""),
+        ("/misnamed/x", 404, ""),
         ("/dirn/", 403, ""),
         ("/denied", 403, ""),
         ("/static/x.txt", 200, "hello"),
@@ -185,6 +190,13 @@ def test_answers(server: Server, path: str, status: int, text: str) -> None:
 def test_what_is_refused_is_told(server: Server) -> None:
     server.get("/none/x")
     server.wait_for_log(f"Target WSGI script not found or unable to stat: {server.root}/app/none.wsgi")
+    server.get("/bare")
+    told = (
+        f"Target WSGI script '{server.root}/app/bare.wsgi' does not contain WSGI application 'application': call it so"
+    )
+    assert "PythonOption" not in server.wait_for_log(told)
+    server.get("/misnamed/x")
+    server.wait_for_log(f"Target WSGI script '{server.root}/app/env.wsgi' does not contain WSGI application 'app'")
     server.get("/dirn/")
     server.wait_for_log("Attempt to invoke directory as WSGI application")
 
