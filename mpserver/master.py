@@ -91,7 +91,7 @@ class Master:
         self._tick_at = 0.0
         self._dispatch: dict[int, Callable[[], None]] = {
             signal.SIGTERM: self._on_term,
-            signal.SIGINT: self._on_term,
+            signal.SIGINT: self._on_int,
             signal.SIGHUP: self._on_hup,
             signal.SIGUSR1: self._on_usr1,
             signal.SIGWINCH: self._on_winch,
@@ -267,7 +267,7 @@ class Master:
 
     def unready(self) -> str:
         """Why clients should not be sent here; "": they should."""
-        if self._shutdown.begun:
+        if self._shutdown.announced:
             return "the server ends"
         workers = self.serving()
         if not workers:
@@ -298,12 +298,12 @@ class Master:
             self._dispatch[number]()
 
     def _on_hup(self) -> None:
-        if not self._shutdown.begun:
+        if not self._shutdown.announced:
             self._log(error_log.NOTICE, "SIGHUP received.  Attempting to restart", 173)
             self._reload.at_once()
 
     def _on_usr1(self) -> None:
-        if not self._shutdown.begun:
+        if not self._shutdown.announced:
             self._log(error_log.NOTICE, "Graceful restart requested, doing restart", 171)
             self._reload.gracefully()
 
@@ -313,6 +313,16 @@ class Master:
             self._shutdown.gracefully()
 
     def _on_term(self) -> None:
+        delay = self._conf.shutdown_delay
+        if delay and not self._shutdown.announced:
+            self._log(
+                error_log.NOTICE, f"caught SIGTERM, shutting down gracefully in {delay:g} seconds (ShutdownDelay)"
+            )
+            self._shutdown.announce(delay)
+            return
+        self._on_int()
+
+    def _on_int(self) -> None:
         self._log(error_log.NOTICE, "caught SIGTERM, shutting down", 169)
         self._shutdown.at_once()
 

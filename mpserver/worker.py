@@ -48,7 +48,10 @@ class Worker:
             signal.SIGUSR2: partial(self.router.drain, last=True),
         }
         if start.one_process:
+            self._actions[signal.SIGTERM] = self._announce
             self._actions |= {signal.SIGINT: self.stop, signal.SIGWINCH: self.graceful_stop}
+        #: The end was announced (ShutdownDelay).
+        self._announced = False
         self.deadline = float("inf")
         self.router.on_drain = self._on_drain
         self.router.on_end = self._take_last
@@ -124,6 +127,17 @@ class Worker:
         if not self.start.one_process:
             self.stop()
 
+    def _announce(self) -> None:
+        """Without a master it is for us to serve on for ShutdownDelay; told again, end at once."""
+        delay = self.start.configuration.main.conf[mpm.SHUTDOWN_DELAY]
+        if not delay or self._announced or self.router.draining:
+            self.stop()
+            return
+        self._announced = True
+        self.router.log.log(levels.NOTICE, f"shutting down gracefully in {delay:g} seconds (ShutdownDelay)")
+        self.deadline = time.monotonic() + delay
+        self.router.loop.watch(self)
+
     def graceful_stop(self) -> None:
         """Let nobody in, serve what is here, end."""
         turn_away(self.start.listeners)
@@ -133,9 +147,8 @@ class Worker:
         """Siblings see it; what is here may end by itself, for GracefulShutdownTimeout."""
         self._scoreboard_entry.state(FINISHING)
         patience = self.start.configuration.main.conf[mpm.GRACEFUL_SHUTDOWN_TIMEOUT]
-        if patience:
-            self.deadline = time.monotonic() + patience
-            self.router.loop.watch(self)
+        self.deadline = time.monotonic() + patience if patience else float("inf")
+        self.router.loop.watch(self)
 
     def _take_last(self) -> None:
         """Nothing is left here: let siblings send no more connections, and take those that they have sent."""
@@ -162,8 +175,11 @@ class Worker:
         self.router.loop.watch(self)
 
     def expire(self, _now: float) -> None:
-        """The interpreters did not end in time."""
+        """The time of ShutdownDelay is over, or the interpreters did not end in time."""
         router = self.router
+        if self._announced and not router.draining:
+            self.graceful_stop()
+            return
         if not router.stopping:
             router.log.log(levels.WARN, "GracefulShutdownTimeout is over: what still runs is ended")
             self.stop()

@@ -168,8 +168,8 @@ def _test(configuration: Configuration) -> int:
     return 0
 
 
-def _signal(options: Options, found: pidfile.Found) -> int:
-    """-k with anything but start: tell the running server. -k stop waits for its end."""
+def _signal(options: Options, found: pidfile.Found, delay: float) -> int:
+    """-k with anything but start: tell the running server. -k stop waits for its end, which is so much later."""
     assert found.pid is not None
     try:
         process = os.pidfd_open(found.pid)
@@ -186,9 +186,10 @@ def _signal(options: Options, found: pidfile.Found) -> int:
         return 0
     waiter = select.poll()
     waiter.register(process, select.POLLIN)
-    if waiter.poll(STOP_PATIENCE * 1000):
+    patience = STOP_PATIENCE + delay
+    if waiter.poll(patience * 1000):
         return 0
-    error_log.to_terminal(f"mpserver (pid {found.pid}) has not ended within {STOP_PATIENCE:.0f} seconds")
+    error_log.to_terminal(f"mpserver (pid {found.pid}) has not ended within {patience:.0f} seconds")
     return 1
 
 
@@ -249,7 +250,7 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
     warn(options, configuration)
     if options.test:
         return _test(configuration)
-    from mpserver.modules import core, python
+    from mpserver.modules import core, mpm, python
 
     pid_file = core.pid_file(configuration.main.conf)
     if options.status or options.recycle:
@@ -269,7 +270,7 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
             print(f"mpserver (pid {found.pid}) already running")
             return 0
     elif found.running:
-        return _signal(options, found)
+        return _signal(options, found, configuration.main.conf[mpm.SHUTDOWN_DELAY])
     elif options.command in ("stop", "graceful-stop"):
         print(f"mpserver ({'no pid file' if found.pid is None else f'pid {found.pid}?'}) not running")
         return 0

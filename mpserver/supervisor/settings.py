@@ -41,6 +41,8 @@ class ProcessSettings(NamedTuple):
     server_limit: int
     #: Seconds that a graceful stop waits; 0: for ever.
     graceful_timeout: float
+    #: Seconds that the server goes on serving after a SIGTERM; 0: it ends at once.
+    shutdown_delay: float
     #: Whom the workers become; None: they stay who we are.
     account: Account | None
     #: Where the master answers for the server (`mpserver.modules.status.MANAGEMENT_LISTEN`).
@@ -73,6 +75,7 @@ def process_settings(configuration: Configuration, euid: int | None = None) -> P
         rules=SpareRules(limits.start, limits.min_spare, limits.max_spare, limits.workers, limits.threads),
         server_limit=limits.server_limit,
         graceful_timeout=conf[mpm.GRACEFUL_SHUTDOWN_TIMEOUT],
+        shutdown_delay=conf[mpm.SHUTDOWN_DELAY],
         account=decision.account,
         management=conf[status.MANAGEMENT_LISTEN],
         imports=_imports(configuration),

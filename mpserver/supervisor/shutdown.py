@@ -1,5 +1,8 @@
 """The end of a server: at once (SIGTERM), or when the requests in flight are done (SIGWINCH, ``graceful-stop``).
 
+With ShutdownDelay a SIGTERM only announces the end: all goes on as before but for `/readyz`, which says no, so that
+load balancers send nobody any more; then the server ends gracefully. A second SIGTERM ends it at once.
+
 A graceful end loses nobody whom the kernel let in. While clients wait at a port they would be reset where it is
 closed, so first nobody else is let in; a moment later the ports close in the master, and workers take those who
 wait before they close theirs.
@@ -23,7 +26,9 @@ LAST_CLIENTS = 0.1
 class Shutdown:
     """How far a master has come with its end."""
 
-    __slots__ = ("_close_at", "_generations", "_kill_at", "_notifier", "_release", "_workers", "begun")
+    __slots__ = (
+        "_begin_at", "_close_at", "_generations", "_kill_at", "_notifier", "_release", "_workers", "announced", "begun",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -39,11 +44,19 @@ class Shutdown:
         """
         self._workers, self._generations = workers, generations
         self._notifier, self._release = notifier, release
+        #: Clients should go elsewhere from here on.
+        self.announced = False
         #: Nothing is begun from here on.
         self.begun = False
-        #: When the ports close, and when requests in flight have had their time (monotonic).
-        self._close_at = float("inf")
+        #: When the graceful end begins that was announced, when the ports close, and when requests in flight have had
+        #: their time (monotonic).
+        self._begin_at = self._close_at = float("inf")
         self._kill_at = float("inf")
+
+    def announce(self, delay: float) -> None:
+        """Begin the graceful end in so many seconds, and let clients know."""
+        self._begin_at = time.monotonic() + delay
+        self._tell()
 
     def at_once(self) -> None:
         """Make all workers go now."""
@@ -60,19 +73,26 @@ class Shutdown:
 
     def deadline(self) -> float:
         """When `due` wants to be called (``time.monotonic()``)."""
-        return min(self._close_at, self._kill_at)
+        return min(self._begin_at, self._close_at, self._kill_at)
 
     def due(self, now: float) -> None:
         """Do what the time has come for."""
+        if self._begin_at <= now:
+            self.gracefully()
         if self._close_at <= now:
             self._drain()
         if self._kill_at <= now:
             self._end_workers()
 
-    def _begin(self) -> None:
-        if not self.begun:
-            self.begun = True
+    def _tell(self) -> None:
+        if not self.announced:
+            self.announced = True
             self._notifier.stopping()
+
+    def _begin(self) -> None:
+        self.begun = True
+        self._begin_at = float("inf")
+        self._tell()
 
     def _close_ports(self) -> None:
         """They close here, and in the workers as they end or drain."""

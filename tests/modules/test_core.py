@@ -322,7 +322,8 @@ CONTEXTS = {
         "StartServers ThreadLimit ThreadsPerChild User PythonInterpMax PythonInterpPreloadTimeout "
         "PythonInterpRecycleLimit AsyncRequestWorkerFactor DefaultRuntimeDir ExtendedStatus LoadFile MaxMemFree "
         "ManagementListen SeeRequestTail "
-        "NameVirtualHost ScriptSock Suexec ThreadStackSize BufferedLogs GlobalLog"
+        "NameVirtualHost ScriptSock Suexec ThreadStackSize BufferedLogs GlobalLog "
+        "ShutdownDelay"
     ),
     (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
         "BalancerMember ProxyAddHeaders ProxyErrorOverride ProxyFCGIBackendType ProxyPass ProxyPassInterpolateEnv "

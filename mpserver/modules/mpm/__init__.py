@@ -28,6 +28,8 @@ MIN_SPARE_THREADS = Setting("MinSpareThreads", 75)
 MAX_SPARE_THREADS = Setting("MaxSpareThreads", 250)
 #: Seconds that a graceful stop waits for requests; 0 for ever.
 GRACEFUL_SHUTDOWN_TIMEOUT = Setting("GracefulShutdownTimeout", 0.0)
+#: Seconds between a SIGTERM, from which on `/readyz` says no, and the end; 0: it ends at once, as httpd.
+SHUTDOWN_DELAY = Setting("ShutdownDelay", 0.0)
 
 #: The names of the two, and of the one for which worker is taken: all connections are in event loops here.
 PREFORK, WORKER, EVENT = "mpm_prefork_module", "mpm_worker_module", "mpm_event_module"

@@ -19,6 +19,7 @@ from mpserver.modules.mpm import (
     MIN_SPARE_SERVERS,
     MIN_SPARE_THREADS,
     SERVER_LIMIT,
+    SHUTDOWN_DELAY,
     START_SERVERS,
     THREAD_LIMIT,
     THREADS_PER_CHILD,
@@ -74,6 +75,11 @@ _COMMON = (
         "GracefulShutdownTimeout",
         values.server(GRACEFUL_SHUTDOWN_TIMEOUT, values.seconds),
         "how long a graceful stop waits, in seconds, 0 for ever",
+    ),
+    _count(
+        "ShutdownDelay",
+        values.server(SHUTDOWN_DELAY, values.seconds),
+        "how long a server that got SIGTERM serves on before it ends gracefully, in seconds, 0 to end at once",
     ),
 )
 
