@@ -32,7 +32,7 @@ from mpserver.supervisor.health import OPEN, Health, queues, unloaded
 from mpserver.supervisor.jobs import Jobs
 from mpserver.supervisor.management import Management
 from mpserver.supervisor.relay import Relay
-from mpserver.supervisor.reload import Reload
+from mpserver.supervisor.reload import Reload, Told
 from mpserver.supervisor.settings import ProcessSettings
 from mpserver.supervisor.shutdown import Shutdown
 from mpserver.supervisor.watched import Watched
@@ -176,7 +176,9 @@ class Master:
                 if generation.renewal is not None:
                     generation.renewal.due(now)
             if not self._shutdown.begun and self._reload.next is None:
-                self._notifier.status(self._workers.maintain(self._reload.current))
+                figures = self._workers.maintain(self._reload.current)
+                outcome = self._reload.outcome
+                self._notifier.status(f"{figures}; {outcome}" if outcome else figures)
 
     def _growing(self) -> list[Generation]:
         """The generations that should have workers."""
@@ -249,6 +251,15 @@ class Master:
         """Fork a worker beside another one, to replace it; None where there is no room."""
         return self._workers.succeed(worker, orders)
 
+    def restart(self, *told: Told) -> None:
+        """Restart gracefully; ``told`` are called with why that failed, "" when the new generation serves."""
+        if self._shutdown.announced:
+            for call in told:
+                call("the server ends")
+            return
+        self._log(error_log.NOTICE, "Graceful restart requested, doing restart", 171)
+        self._reload.gracefully(*told)
+
     def tell(self, level: int, text: str) -> None:
         """Write to the error log."""
         self._reload.current.error_log.log(level, text, module="python")
@@ -303,9 +314,7 @@ class Master:
             self._reload.at_once()
 
     def _on_usr1(self) -> None:
-        if not self._shutdown.announced:
-            self._log(error_log.NOTICE, "Graceful restart requested, doing restart", 171)
-            self._reload.gracefully()
+        self.restart()
 
     def _on_winch(self) -> None:
         if not self._shutdown.begun:

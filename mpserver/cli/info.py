@@ -29,7 +29,7 @@ CONFIG_FILE = "httpd.conf"
 USAGE = f"""\
 Usage: mpserver [-D name] [-d directory] [-f file]
                 [-C "directive"] [-c "directive"]
-                [-k start|restart|graceful|graceful-stop|stop]
+                [-k start|restart|graceful|graceful-stop|stop] [--no-wait]
                 [-v] [-V] [-h] [-l] [-L] [-t] [-T] [-S] [-M] [-X]
                 [--status [--json]] [--recycle name|all] [--print-unit]
        mpserver serve [--bind HOST:PORT] [--https auto] ... APPLICATION
@@ -48,7 +48,7 @@ Options:
   -k start           : start in the background (the default)
   -k stop            : stop at once, and wait until it has ended
   -k restart         : restart at once; requests in flight are lost
-  -k graceful        : restart without losing a request
+  -k graceful        : restart without losing a request, and wait for it; --no-wait: only ask for it
   -k graceful-stop   : stop when the requests in flight are done
   --status           : show what the running server's interpreters do; --json: as JSON
   --recycle name     : replace an interpreter in every worker (all: each of them)

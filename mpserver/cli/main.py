@@ -168,9 +168,18 @@ def _test(configuration: Configuration) -> int:
     return 0
 
 
-def _signal(options: Options, found: pidfile.Found, delay: float) -> int:
-    """-k with anything but start: tell the running server. -k stop waits for its end, which is so much later."""
+def _signal(options: Options, pid_file: str, found: pidfile.Found, delay: float) -> int:
+    """-k with anything but start: tell the running server.
+
+    -k stop waits for its end, which is ``delay`` later, and -k graceful for the new generation.
+    """
     assert found.pid is not None
+    if options.command == "graceful" and options.wait:
+        from mpserver.cli import status as status_module
+
+        status = status_module.graceful(pid_file)
+        if status is not None:
+            return status
     try:
         process = os.pidfd_open(found.pid)
     except ProcessLookupError:
@@ -270,7 +279,7 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
             print(f"mpserver (pid {found.pid}) already running")
             return 0
     elif found.running:
-        return _signal(options, found, configuration.main.conf[mpm.SHUTDOWN_DELAY])
+        return _signal(options, pid_file, found, configuration.main.conf[mpm.SHUTDOWN_DELAY])
     elif options.command in ("stop", "graceful-stop"):
         print(f"mpserver ({'no pid file' if found.pid is None else f'pid {found.pid}?'}) not running")
         return 0

@@ -49,6 +49,7 @@ class Options(NamedTuple):
     status: bool
     json: bool
     recycle: str
+    wait: bool
     named: bool
 
     @property
@@ -74,7 +75,7 @@ def parse(arguments: Sequence[str]) -> Options:
         given, rest = getopt.getopt(
             list(arguments),
             "D:C:c:Xd:f:vVlLtTSMh?k:e:E:",
-            ["status", "json", "recycle=", "help", "version", "print-unit"],
+            ["status", "json", "recycle=", "help", "version", "print-unit", "no-wait"],
         )
     except getopt.GetoptError as error:
         raise UsageError(f"illegal option -- {error.opt}") from error
@@ -89,6 +90,8 @@ def parse(arguments: Sequence[str]) -> Options:
         raise UsageError("illegal option -- e")
     if "--json" in last and "--status" not in last:
         raise UsageError("illegal option -- json goes with --status")
+    if "--no-wait" in last and command != "graceful":
+        raise UsageError("illegal option -- no-wait goes with -k graceful")
     if last.get("--recycle") == "":
         raise UsageError("illegal option -- recycle needs the name of an interpreter, or all")
     root, file = last.get("-d"), last.get("-f")
@@ -117,5 +120,6 @@ def parse(arguments: Sequence[str]) -> Options:
         status="--status" in last,
         json="--json" in last,
         recycle=last.get("--recycle", ""),
+        wait="--no-wait" not in last,
         named=named,
     )

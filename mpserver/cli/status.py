@@ -1,4 +1,4 @@
-"""The command's side of the control socket: ``--status`` and ``--recycle``."""
+"""The command's side of the control socket: ``--status``, ``--recycle`` and ``-k graceful``."""
 
 from __future__ import annotations
 
@@ -46,6 +46,30 @@ def recycle(pid_file: str, name: str) -> int:
     raise StartError("the server ended before it was done")
 
 
+class NoControlSocketError(StartError):
+    """A server runs, but it takes no commands: it is one of one process."""
+
+
+def graceful(pid_file: str) -> int | None:
+    """Restart a server gracefully, and wait until its new generation serves.
+
+    :returns: 0, or 1 where it did not come: it was told why; None where this server can only be sent a signal.
+    :raises StartError: no server answers, or it ended meanwhile.
+    """
+    try:
+        found = next(ask(pid_file, {"command": "graceful"}, None), None)
+    except NoControlSocketError:
+        return None
+    if found is None:
+        raise StartError("the server ended before the new generation served")
+    if found.get("error"):
+        return None  # an older server
+    if found["why"]:
+        sys.stderr.write(f"mpserver: the restart failed, the old configuration stays in effect: {found['why']}\n")
+        return 1
+    return 0
+
+
 def ask(pid_file: str, what: dict[str, str], patience: float | None) -> Iterator[dict[str, Any]]:
     """Send a command, and give the lines of the answer.
 
@@ -67,7 +91,7 @@ def ask(pid_file: str, what: dict[str, str], patience: float | None) -> Iterator
         except (FileNotFoundError, ConnectionRefusedError) as error:
             found = pidfile.look(pid_file)
             if found.running:
-                raise StartError(
+                raise NoControlSocketError(
                     f"the server (pid {found.pid}) has no control socket {file}: is it one of one process (-X)?"
                 ) from error
             raise StartError(f"no server runs by {pid_file}") from error

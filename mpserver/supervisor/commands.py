@@ -1,4 +1,4 @@
-"""What the master can be asked for: the status, and the replacement of interpreters.
+"""What the master can be asked for: the status, the replacement of interpreters, a restart.
 
 Each command is a job (`mpserver.supervisor.jobs`): a generator that yields what it asks of workers.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import marshal
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 
 from mpserver.api import error_log
 from mpserver.ipc.control_path import EVERY
 from mpserver.supervisor.control_socket import Command, Say
-from mpserver.supervisor.jobs import Jobs, Questions, Steps, UntilServing
+from mpserver.supervisor.jobs import Jobs, Questions, Steps, UntilCalled, UntilServing
 from mpserver.typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ class Supervisor(Protocol):
     def tell(self, level: int, text: str) -> None:
         """Write to the error log."""
 
+    def restart(self, told: Callable[[str], None]) -> None:
+        """Restart gracefully; ``told`` is called with why that failed, "" when the new generation serves."""
+
     def about(self) -> dict[str, Any]:
         """The server, for the status."""
 
@@ -54,6 +57,7 @@ def commands(master: Supervisor) -> dict[str, Command]:
         "status": Command(partial(_status, master), alone=False),
         "recycle": Command(partial(_recycle, master), alone=True),
         "reload": Command(partial(_reload, master), alone=True),
+        "graceful": Command(partial(_graceful, master), alone=False),
     }
 
 
@@ -150,6 +154,12 @@ def _reload(master: Supervisor, asked: Mapping[str, Any], say: Say) -> Steps:
     """Files of an interpreter's modules have changed (PythonInterpReload)."""
     master.tell(error_log.NOTICE, f"interpreter '{asked['name']}' is replaced, for these changed: {asked['files']}")
     return _recycle(master, asked, say)
+
+
+def _graceful(master: Supervisor, _asked: Mapping[str, Any], say: Say) -> Steps:
+    """Restart gracefully. Says ``why`` the new generation did not come; "": it serves."""
+    why = yield UntilCalled(master.restart)
+    say({"why": why})
 
 
 class ChangedFiles:

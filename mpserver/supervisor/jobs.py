@@ -1,13 +1,15 @@
 """Jobs of the master that take several steps, over workers and time, while nothing waits for them.
 
 A job is a generator. It yields what it asks of workers (`Questions`) and goes on with their answers, or yields a
-worker that it waits for (`UntilServing`). Jobs that change something run one after the other.
+worker that it waits for (`UntilServing`), or what will call it (`UntilCalled`). Jobs that change something run one
+after the other.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
+from functools import partial
 
 from mpserver.ipc import plain_data
 from mpserver.ipc.messages import Message
@@ -44,7 +46,13 @@ class UntilServing(NamedTuple):
     worker: WorkerHandle
 
 
-Steps = Generator[Questions | UntilServing, Any, None]
+class UntilCalled(NamedTuple):
+    """A job waits until what ``begin`` gets is called, once; it goes on with what that is called with."""
+
+    begin: Callable[[Callable[[Any], None]], None]
+
+
+Steps = Generator[Questions | UntilServing | UntilCalled, Any, None]
 
 
 class Job:
@@ -113,6 +121,9 @@ class Jobs:
                 return
             if isinstance(wanted, UntilServing):
                 job.awaited = wanted.worker
+                return
+            if isinstance(wanted, UntilCalled):
+                wanted.begin(partial(self._step, job))
                 return
             job.deadline, job.answers = wanted.deadline, dict.fromkeys(wanted.asked)
             for worker, what in wanted.asked.items():

@@ -1,12 +1,14 @@
 """Restarts: the generations of the configuration, and how one follows another.
 
 A graceful restart brings the next generation up beside the current one; only when all its workers serve does the
-current one drain. If they can't start, the current one stays. Nothing waits here: a restart under way is a state.
+current one drain. If they can't start, the current one stays. Nothing waits here: a restart under way is a state, and
+whoever asked for it is called when it is over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 
 from mpserver.api import error_log
 from mpserver.errors import ConfigError, ConfigErrors, StartError
@@ -24,13 +26,16 @@ if TYPE_CHECKING:
 #: A new generation is given up when so many of its workers in a row died before any served.
 GIVE_UP_AFTER = 3
 
+#: Is called with why a graceful restart failed; "" where the new generation serves.
+Told = Callable[[str], None]
+
 
 class Reload:
     """The generations of a server: the current one, the next one while a graceful restart is under way, former ones."""
 
     __slots__ = (
-        "_adopt", "_again", "_generations", "_notifier", "_number", "_read", "_ready_told", "_scoreboard",
-        "_switched", "_workers", "current", "next",
+        "_adopt", "_again", "_asked", "_generations", "_notifier", "_number", "_read", "_ready_told", "_scoreboard",
+        "_switched", "_workers", "current", "next", "outcome",
     )  # fmt: skip
 
     def __init__(
@@ -56,7 +61,11 @@ class Reload:
         self._read, self._adopt, self._switched = read, adopt, switched
         self._generations: dict[int, Generation] = {}
         self._number = 0
-        self._again = False  # another graceful restart was asked for while one is under way
+        #: Who asked for the graceful restart that is under way, and for the one after it, if there is to be one.
+        self._asked: Sequence[Told] = ()
+        self._again: tuple[Told, ...] | None = None
+        #: How the last restart ended, for the service manager; "": there was none.
+        self.outcome = ""
         self._ready_told = False
 
     def begin(self) -> None:
@@ -75,24 +84,42 @@ class Reload:
 
     def at_once(self) -> None:
         """Restart at once: all workers end, new ones start; the ports stay open."""
+        superseded = (*self._asked, *(self._again or ()))
         generation = self._read_again()
         if generation is None:
             return
+        for told in superseded:
+            told("a restart at once came between")
         replaced = self.growing()
-        self.next, self._again = None, False
+        self.next = self._again = None
         self._ready_told = False
         for worker in self._workers:
             worker.end()
         self._switch(generation)
+        self._note("")
         for old in replaced:
             self._retire(old)
 
-    def gracefully(self) -> None:
-        """Restart without a pause: the next generation first."""
+    def gracefully(self, *told: Told) -> None:
+        """Restart without a pause: the next generation first. ``told`` are called when it is over."""
         if self.next is not None:
-            self._again = True
+            self._again = (*(self._again or ()), *told)
         else:
-            self.next = self._read_again()
+            self.next = self._read_again(told)
+
+    def _over(self, why: str) -> None:
+        """A graceful restart has ended: tell all that want to know."""
+        self._note(why)
+        asked, self._asked = self._asked, ()
+        for told in asked:
+            told(why)
+
+    def _note(self, why: str) -> None:
+        """A restart has failed, or not (""): keep that for the service manager."""
+        self.outcome = f"restarted at {time.strftime('%H:%M:%S')}"
+        if why:
+            self.outcome = f"the restart at {time.strftime('%H:%M:%S')} failed, the old configuration serves: {why}"
+        self._notifier.status(self.outcome)
 
     # ---- what becomes of workers
 
@@ -123,9 +150,13 @@ class Reload:
         self._generations[generation.number] = generation
         self._adopt(generation)
 
-    def _read_again(self) -> Generation | None:
-        """Open the next generation; None where the configuration is faulty: the log says why."""
+    def _read_again(self, asked: Sequence[Told] = ()) -> Generation | None:
+        """Open the next generation; None where the configuration is faulty: the log says why, and so do we.
+
+        :param asked: who wants to know how it ends.
+        """
         self._notifier.reloading()
+        self._notifier.status("the configuration is read again")
         before = Listeners()
         for growing in self.growing():
             before.by_address.update(growing.listeners.by_address)
@@ -139,9 +170,14 @@ class Reload:
             self._limit_workers(generation)
             generation.follow(self.current)
             self._add(generation)
+            self._asked = asked
             return generation
         for text in (*faults, "The configuration is faulty: the restart is off, the old one stays in effect"):
             self.current.error_log.log(error_log.ERROR, text)
+        why = "; ".join(faults)
+        self._note(why)
+        for told in asked:
+            told(why)
         self._notifier.ready()
         return None
 
@@ -171,6 +207,7 @@ class Reload:
         for worker in self._workers.of(old):
             worker.drain()
         self._retire(old)
+        self._over("")
         self._notifier.ready()
         self._resume()
 
@@ -182,13 +219,14 @@ class Reload:
         for worker in self._workers.of(generation):
             worker.end()
         self._retire(generation)
+        self._over("its workers ended before they served, the error log says how")
         self._notifier.ready()
         self._resume()
 
     def _resume(self) -> None:
-        if self._again:
-            self._again = False
-            self.gracefully()
+        if self._again is not None:
+            asked, self._again = self._again, None
+            self.gracefully(*asked)
 
     def _retire(self, generation: Generation) -> None:
         """Close a former generation once its last worker is gone."""

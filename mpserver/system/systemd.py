@@ -37,6 +37,7 @@ class Notifier:
 
     def status(self, text: str) -> None:
         """A line for ``systemctl status``; sent when it differs from the last one."""
+        text = " ".join(text.split("\n"))
         if text != self._status:
             self._status = text
             self._send(f"STATUS={text}")

@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -330,6 +331,63 @@ def test_the_command_refuses_to_restart_with_a_faulty_configuration(server: Stub
     server.configure()
 
 
+FAILED = "mpserver: the restart failed, the old configuration stays in effect: "
+
+
+def test_the_command_tells_how_a_graceful_restart_ended(server: StubServer) -> None:
+    server.start()
+    assert server.command("-k", "graceful") == (0, "")
+    assert server.who().generation == 2, "it returns when the new generation serves"
+    server.touch("die")
+    assert server.command("-k", "graceful") == (
+        1,
+        f"{FAILED}its workers ended before they served, the error log says how\n",
+    )
+    assert server.command("-k", "graceful", "--no-wait") == (0, "")
+    (server.root / "die").unlink()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server.configure(f"Listen 127.0.0.1:{taken.getsockname()[1]}")
+        status, said = server.command("-k", "graceful")
+    assert status == 1
+    assert "the old configuration stays in effect: (98)Address already in use: AH00072" in said
+    assert server.answers()
+
+
+def test_several_commands_at_once_have_one_restart_or_two(server: StubServer) -> None:
+    server.start()
+    server.touch("die")
+    with ThreadPoolExecutor(3) as pool:
+        waiting = [pool.submit(server.command, "-k", "graceful") for _ in range(3)]
+        assert [future.result()[0] for future in waiting] == [1, 1, 1]
+        (server.root / "die").unlink()
+        waiting = [pool.submit(server.command, "-k", "graceful") for _ in range(3)]
+        assert [future.result() for future in waiting] == [(0, "")] * 3
+
+
+def test_a_restart_at_once_takes_the_place_of_a_graceful_one(server: StubServer) -> None:
+    master = server.start()
+    server.touch("die")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(server.command, "-k", "graceful")
+        server.await_log("before it served")
+        (server.root / "die").unlink()
+        master.send_signal(signal.SIGHUP)
+        assert waiting.result() in (
+            (
+                1,
+                f"{FAILED}a restart at once came between\n",
+            ),
+            (0, ""),  # (it had come already)
+        )
+    wait_for(server.answers, "the new generation")
+
+
+def test_only_graceful_can_go_without_waiting(server: StubServer) -> None:
+    status, said = server.command("-k", "stop", "--no-wait")
+    assert status == 1
+    assert "no-wait goes with -k graceful" in said
+
+
 def test_a_generation_that_can_not_start_is_given_up(server: StubServer) -> None:
     master = server.start()
     before = {worker.pid for worker in server.await_workers(master, 2)}
@@ -444,8 +502,13 @@ def test_systemd_is_told_the_service_s_states(server: StubServer, told: Told) ->
     wait_for(lambda: told.has(ready) and any(map(status.match, told)), "STATUS")
     master.send_signal(signal.SIGUSR1)
     wait_for(lambda: told.has(ready, reloading, ready), "RELOADING and READY")
+    restarted = re.compile(r"STATUS=2 workers, 0 busy; \d+ requests served; restarted at \d\d:\d\d:\d\d")
+    wait_for(lambda: told.has(ready, reloading, ready) and any(map(restarted.match, told)), "STATUS of the restart")
     server.configure("Foo")
     master.send_signal(signal.SIGUSR1)
+    failed = re.compile(r"STATUS=2 workers.*; the restart at .* failed, the old configuration serves: .*command 'Foo'")
+    states = (ready, reloading, ready, reloading, ready)
+    wait_for(lambda: told.has(*states) and any(map(failed.match, told)), "STATUS of the failure")
     wait_for(lambda: told.has(ready, reloading, ready, reloading, ready), "READY after a faulty configuration")
     master.send_signal(signal.SIGTERM)
     wait_for(lambda: told.has(ready, reloading, ready, reloading, ready, "STOPPING=N"), "STOPPING")
