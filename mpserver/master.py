@@ -31,6 +31,7 @@ from mpserver.supervisor.generation import Generation, open_generation
 from mpserver.supervisor.health import OPEN, Health, queues, unloaded
 from mpserver.supervisor.jobs import Jobs
 from mpserver.supervisor.management import Management
+from mpserver.supervisor.pulse import Pulse
 from mpserver.supervisor.relay import Relay
 from mpserver.supervisor.reload import Reload, Told
 from mpserver.supervisor.settings import ProcessSettings
@@ -85,6 +86,7 @@ class Master:
         self._jobs = Jobs()
         self._changed_files = ChangedFiles(self, self._jobs)
         self._control = ControlSocket(commands(self), self._jobs, self._watched)
+        self._pulse = Pulse(self._jobs, self.serving, notifier.alive, notifier.watchdog)
         self._management = Management(Health(self).pages(), self._watched, OPEN)
         self._restarts = 0
         self._started = time.time()
@@ -125,6 +127,7 @@ class Master:
     def _adopt(self, generation: Generation) -> None:
         """Make ready what a new generation needs beside what it opened itself."""
         generation.keep(self._engine, self.scoreboard)
+        self._pulse.limit = generation.conf.worker_timeout
         if self._replace_output:
             for fd in (1, 2):
                 os.dup2(generation.error_log.fd, fd)
@@ -150,7 +153,7 @@ class Master:
     def _timeout(self) -> float:
         """Seconds until something is due."""
         moments = [self._tick_at, self._jobs.deadline(), self._relay.deadline(), self._workers.deadline()]
-        moments.append(self._management.deadline())
+        moments += [self._management.deadline(), self._pulse.deadline()]
         moments += [self._workers.retry_at(generation) for generation in self._growing()]
         moments.append(self._shutdown.deadline())
         return max(0.0, min(moments) - time.monotonic())
@@ -167,6 +170,8 @@ class Master:
         self._jobs.due(now)
         self._relay.due(now)
         self._management.due(now)
+        for worker in self._pulse.due(now):
+            worker.give_up(self._conf.worker_timeout)
         if self._tick_at <= now:
             self._tick_at = now + TICK
             for worker in self._workers:

@@ -23,7 +23,7 @@ from mpserver.routing.router import Router
 from mpserver.routing.worker_commands import WorkerCommands
 from mpserver.system import subinterpreters
 from mpserver.system.listeners import turn_away
-from mpserver.system.signals import SignalQueue
+from mpserver.system.signals import STACKS, SignalQueue
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,6 +63,10 @@ class Worker:
         size = self.start.configuration.main.conf[core.THREAD_STACK_SIZE]
         if size:
             threading.stack_size(size)
+        if self.start.configuration.main.conf[mpm.WORKER_TIMEOUT]:
+            import faulthandler  # (in C, for a worker that hangs runs no Python)
+
+            faulthandler.register(STACKS, self.router.log.fd)
         self._signals.install(self._actions)
         self.router.loop.add(self._signals.fileno(), self._on_signal)
         loop, start = self.router.loop, self.start

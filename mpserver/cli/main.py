@@ -77,7 +77,7 @@ def _show_help(_options: Options) -> str:
 def _show_unit(options: Options) -> str:
     from mpserver.cli import unit
 
-    return unit.text(options.file)
+    return unit.text(options.file, options.user)
 
 
 _SHOWN: dict[str, Callable[[Options], str]] = {

@@ -50,6 +50,7 @@ class Options(NamedTuple):
     json: bool
     recycle: str
     wait: bool
+    user: bool
     named: bool
 
     @property
@@ -75,7 +76,7 @@ def parse(arguments: Sequence[str]) -> Options:
         given, rest = getopt.getopt(
             list(arguments),
             "D:C:c:Xd:f:vVlLtTSMh?k:e:E:",
-            ["status", "json", "recycle=", "help", "version", "print-unit", "no-wait"],
+            ["status", "json", "recycle=", "help", "version", "print-unit", "user", "no-wait"],
         )
     except getopt.GetoptError as error:
         raise UsageError(f"illegal option -- {error.opt}") from error
@@ -90,6 +91,8 @@ def parse(arguments: Sequence[str]) -> Options:
         raise UsageError("illegal option -- e")
     if "--json" in last and "--status" not in last:
         raise UsageError("illegal option -- json goes with --status")
+    if "--user" in last and "--print-unit" not in last:
+        raise UsageError("illegal option -- user goes with --print-unit")
     if "--no-wait" in last and command != "graceful":
         raise UsageError("illegal option -- no-wait goes with -k graceful")
     if last.get("--recycle") == "":
@@ -121,5 +124,6 @@ def parse(arguments: Sequence[str]) -> Options:
         json="--json" in last,
         recycle=last.get("--recycle", ""),
         wait="--no-wait" not in last,
+        user="--user" in last,
         named=named,
     )

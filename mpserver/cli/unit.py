@@ -1,4 +1,8 @@
-"""``mpserver --print-unit``: a unit for systemd, with the paths of this command and of its configuration."""
+"""``mpserver --print-unit``: a unit for systemd, with the paths of this command and of its configuration.
+
+The machine's unit takes from the service what it does not need, see the template; ``--user`` prints one for a service
+manager of a user, whose rights are small enough.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,16 @@ import os
 import sys
 from importlib.resources import files
 
+#: Folders that ProtectHome= hides or makes read-only.
+HOMES = ("/home/", "/root/", "/run/user/")
 
-def text(configuration: str) -> str:
+
+def text(configuration: str, user: bool = False) -> str:
     """The unit that serves a configuration, by its path."""
-    unit = (files("mpserver.cli") / "mpserver.service.in").read_text("utf-8")
+    name = "mpserver-user.service.in" if user else "mpserver.service.in"
+    unit = (files("mpserver.cli") / name).read_text("utf-8")
+    if configuration.startswith(HOMES):  # its logs and its pid file are there, too
+        unit = unit.replace("ProtectHome=read-only", "ProtectHome=false")
     script = os.path.join(os.path.dirname(os.path.abspath(sys.executable)), "mpserver")
     command = _word(script) if os.access(script, os.X_OK) else f"{_word(sys.executable)} -m mpserver"
     values = {"@COMMAND@": command, "@CONF@": _word(f"MPSERVER_CONF={configuration}", is_command=False)}

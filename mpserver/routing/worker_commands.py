@@ -4,6 +4,7 @@ A command is an ASK on the control socket (`mpserver.ipc.worker_messages`); its 
 arguments, marshalled::
 
     facts                       answered with facts by index on the scoreboard: threads (the kernel's numbers), modules
+    alive                       answered with no facts, at once
     recycle  name               answered with how many were replaced, why not, and what another worker has to start with
     leave                       answered with None, when nothing is accepted any more
     moved    interpreter id     not answered
@@ -39,7 +40,8 @@ class WorkerCommands:
         """``control``: where answers go."""
         self._router, self._control = router, control
         self._commands: dict[str, Callable[..., None]] = {
-            "facts": self._facts, "leave": self._leave, "recycle": self._recycle, "moved": self._moved,
+            "alive": self._alive, "facts": self._facts, "leave": self._leave, "recycle": self._recycle,
+            "moved": self._moved,
         }  # fmt: skip
 
     def take(self, message: messages.Message) -> None:
@@ -61,6 +63,10 @@ class WorkerCommands:
     def _facts(self, answer: Callable[[Any], None]) -> None:
         """By scoreboard index: the kernel's numbers of an interpreter's threads, and its application's modules."""
         Inquiry(self._router.loop, self._router.pool.all(), answer).ask()
+
+    def _alive(self, answer: Callable[[Any], None]) -> None:
+        """That it can answer is all that is asked (`mpserver.supervisor.pulse`)."""
+        answer({})
 
     def _moved(self, _answer: Callable[[Any], None], interpreter_id: tuple[Any, ...]) -> None:
         """An application needs processes. There is nothing to answer."""

@@ -43,6 +43,8 @@ class ProcessSettings(NamedTuple):
     graceful_timeout: float
     #: Seconds that the server goes on serving after a SIGTERM; 0: it ends at once.
     shutdown_delay: float
+    #: Seconds that a worker may hang; 0: for ever.
+    worker_timeout: float
     #: Whom the workers become; None: they stay who we are.
     account: Account | None
     #: Where the master answers for the server (`mpserver.modules.status.MANAGEMENT_LISTEN`).
@@ -76,6 +78,7 @@ def process_settings(configuration: Configuration, euid: int | None = None) -> P
         server_limit=limits.server_limit,
         graceful_timeout=conf[mpm.GRACEFUL_SHUTDOWN_TIMEOUT],
         shutdown_delay=conf[mpm.SHUTDOWN_DELAY],
+        worker_timeout=conf[mpm.WORKER_TIMEOUT],
         account=decision.account,
         management=conf[status.MANAGEMENT_LISTEN],
         imports=_imports(configuration),

@@ -11,16 +11,19 @@ import time
 from mpserver.api import error_log
 from mpserver.ipc import messages
 from mpserver.supervisor.generation import Generation
+from mpserver.system.signals import STACKS
 from mpserver.typing import Any
 
 #: Seconds that a worker has to end after TERM before it is killed.
 KILL_AFTER = 5.0
+#: Seconds that one that hangs has to write down where it is, before it is killed.
+TELL_WITHIN = 1.0
 
 
 class WorkerHandle:
     """One worker: where it is, how far it has come, and what it was told."""
 
-    __slots__ = ("control", "deadline", "generation", "leaving", "pid", "ready", "slot", "told", "trial")
+    __slots__ = ("control", "deadline", "generation", "hung", "leaving", "pid", "ready", "slot", "told", "trial")
 
     def __init__(self, pid: int, slot: int, generation: Generation, control: socket.socket) -> None:
         """``control`` is the master's end of the control socket between them."""
@@ -31,6 +34,8 @@ class WorkerHandle:
         self.leaving = False
         #: It is to replace another one, if it can start.
         self.trial = False
+        #: It was given up.
+        self.hung = False
         #: The last signal that we sent to end it.
         self.told: signal.Signals | None = None
         #: ``time.monotonic()`` after which it is killed; None: it has all the time it needs.
@@ -53,6 +58,16 @@ class WorkerHandle:
         if self.told not in (signal.SIGTERM, signal.SIGKILL):
             self._tell(signal.SIGTERM)
             self.deadline = time.monotonic() + KILL_AFTER
+
+    def give_up(self, silence: float) -> None:
+        """It has not answered for so many seconds: have it write down where it hangs, and kill it a moment later."""
+        if self.hung:
+            return
+        self.hung = self.leaving = True
+        text = f"worker {self.slot} (pid {self.pid}) has not answered for {silence:g} seconds (WorkerTimeout)"
+        self.generation.error_log.log(error_log.ERROR, f"{text}: it is replaced. This is where it hangs:")
+        os.kill(self.pid, STACKS)
+        self.deadline = time.monotonic() + TELL_WITHIN
 
     def kill(self) -> None:
         """End it without its doing."""

@@ -211,8 +211,8 @@ class Workers:
         generation = worker.generation
         account = generation.conf.account
         self._scoreboard.end_programs(worker.slot, os.geteuid() if account is None else account.uid)
-        cut = [] if worker.told is not None else self._scoreboard.running(worker.slot)
-        crashed = status != 0 and (not os.WIFSIGNALED(status) or os.WTERMSIG(status) != worker.told)
+        cut = self._scoreboard.running(worker.slot) if worker.told is None or worker.hung else []
+        crashed = worker.hung or (status != 0 and (not os.WIFSIGNALED(status) or os.WTERMSIG(status) != worker.told))
         self.crashes += crashed
         self.history.wipe(worker.slot, crashed)
         worker.log_end(status)

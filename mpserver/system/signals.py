@@ -9,6 +9,9 @@ from collections.abc import Iterable
 #: The most signals that are read at a time.
 _READ = 4096
 
+#: Has a worker write the stacks of its main interpreter to the error log, where WorkerTimeout is set.
+STACKS = signal.SIGRTMIN
+
 #: What people and programs say to a server.
 _TOLD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH)
 

@@ -11,17 +11,27 @@ from collections.abc import MutableMapping
 class Notifier:
     """Sends states to the socket that NOTIFY_SOCKET named; does nothing where there is none."""
 
-    __slots__ = ("_address", "_status")
+    __slots__ = ("_address", "_status", "watchdog")
 
-    def __init__(self, address: str | None = None) -> None:
-        """``address``: a path, or ``@name`` for the abstract name space."""
+    def __init__(self, address: str | None = None, watchdog: float = 0.0) -> None:
+        """``address``: a path, or ``@name`` for the abstract name space.
+
+        :param watchdog: the seconds within which `alive` has to be told again and again; 0: nobody waits for it.
+        """
+        self.watchdog = watchdog if address else 0.0
         self._address = "\0" + address[1:] if address and address[0] == "@" else address
         self._status = ""
 
     @classmethod
     def take(cls, environ: MutableMapping[str, str]) -> Notifier:
-        """The notifier of the environment; the variable goes, so that no application speaks for the server."""
-        return cls(environ.pop("NOTIFY_SOCKET", None))
+        """The notifier of the environment; the variables go, so that no application speaks for the server."""
+        span, whose = environ.pop("WATCHDOG_USEC", ""), environ.pop("WATCHDOG_PID", "")
+        ours = span.isdecimal() and whose in ("", str(os.getpid()))
+        return cls(environ.pop("NOTIFY_SOCKET", None), int(span) / 1e6 if ours else 0.0)
+
+    def alive(self) -> None:
+        """The workers get on (``WatchdogSec=``)."""
+        self._send("WATCHDOG=1")
 
     def ready(self) -> None:
         """Start-up or a reload is complete."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from conftest import StartServer
 from mpserver.cli import unit
 from support.commands import command
 from support.processes import PROJECT
+from support.waiting import wait_for
 
 
 def test_the_unit_has_the_paths_of_this_command_and_configuration(tmp_path: Path) -> None:
@@ -25,15 +28,30 @@ def test_the_unit_has_the_paths_of_this_command_and_configuration(tmp_path: Path
     assert os.access(start.split()[0], os.X_OK)
 
 
-def test_it_is_the_one_of_the_project() -> None:
+@pytest.mark.parametrize(
+    ("name", "configuration"),
+    [("mpserver", "/etc/mpserver/httpd.conf"), ("mpserver-user", "%h/mpserver/mpserver.conf")],
+)
+def test_it_is_the_one_of_the_project(name: str, configuration: str) -> None:
     def settings(file: Path) -> list[str]:
         return [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
 
-    made = settings(PROJECT / "mpserver" / "cli" / "mpserver.service.in")
-    values = {"@COMMAND@": "/usr/local/bin/mpserver", "@CONF@": "MPSERVER_CONF=/etc/mpserver/httpd.conf"}
-    for name, value in values.items():
-        made = [line.replace(name, value) for line in made]
-    assert made == settings(PROJECT / "conf" / "mpserver.service")
+    made = settings(PROJECT / "mpserver" / "cli" / f"{name}.service.in")
+    values = {"@COMMAND@": "/usr/local/bin/mpserver", "@CONF@": f"MPSERVER_CONF={configuration}"}
+    for word, value in values.items():
+        made = [line.replace(word, value) for line in made]
+    assert made == settings(PROJECT / "conf" / f"{name}.service")
+
+
+def test_a_site_in_a_home_can_write_there() -> None:
+    assert "ProtectHome=false" in unit.text("/home/ann/site/mpserver.conf").splitlines()
+    assert "ProtectHome=read-only" in unit.text("/etc/mpserver/httpd.conf").splitlines()
+
+
+def test_user_goes_with_print_unit(tmp_path: Path) -> None:
+    done = command(tmp_path, "-t", "--user")
+    assert done.returncode == 1
+    assert "user goes with --print-unit" in done.stderr
 
 
 def test_words_with_signs_are_one_word() -> None:
@@ -42,11 +60,44 @@ def test_words_with_signs_are_one_word() -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here")
-def test_systemd_takes_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [(), ("--user",)])
+def test_systemd_takes_it(tmp_path: Path, options: tuple[str, ...]) -> None:
     file = tmp_path / "mpserver.service"
-    file.write_text(command(tmp_path, "--print-unit", "-f", "a b.conf").stdout)
+    file.write_text(command(tmp_path, "--print-unit", *options, "-f", "a b.conf").stdout)
     done = subprocess.run(["systemd-analyze", "verify", str(file)], capture_output=True, text=True, check=False)
     assert str(file) not in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here")
+def test_it_takes_from_the_service_what_that_does_not_need() -> None:
+    unit_file = PROJECT / "conf" / "mpserver.service"
+    words = ["systemd-analyze", "security", "--offline=true", "--threshold=29", str(unit_file)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None, reason="only root can give up capabilities, with setpriv"
+)
+def test_the_server_runs_with_what_the_unit_leaves_it(start_open_server: StartServer, tmp_path: Path) -> None:
+    lines = (PROJECT / "conf" / "mpserver.service").read_text().splitlines()
+    [names] = [line.partition("=")[2].split() for line in lines if line.startswith("CapabilityBoundingSet=")]
+    kept = ",".join(["-all", *(f"+{name.removeprefix('CAP_').lower()}" for name in names)])
+    server = start_open_server(
+        "User nobody\nPythonPath \"sys.path+['${WWW}']\"\nSetHandler mod_python\nPythonHandler app\n",
+        {"app.py": "import os\n\ndef handler(req):\n    req.write(str(os.getuid()))\n    return 0\n"},
+        mode="foreground", prefix=("setpriv", f"--bounding-set={kept}", "--no-new-privs"),
+    )  # fmt: skip
+    account = pwd.getpwnam("nobody").pw_uid
+    assert server.get("/").text == str(account)
+    worker = server.workers()[0]
+    assert worker.uids().real == account
+    worker.kill()
+    wait_for(lambda: [one.pid for one in server.workers()] not in ([], [worker.pid]), "another worker")
+    server.command("-k", "graceful")
+    assert server.get("/").text == str(account)
+    server.stop()
+    assert "Operation not permitted" not in server.said()
 
 
 @pytest.mark.parametrize(

@@ -323,7 +323,8 @@ CONTEXTS = {
         "PythonInterpRecycleLimit AsyncRequestWorkerFactor DefaultRuntimeDir ExtendedStatus LoadFile MaxMemFree "
         "ManagementListen SeeRequestTail "
         "NameVirtualHost ScriptSock Suexec ThreadStackSize BufferedLogs GlobalLog "
-        "ShutdownDelay"
+        "ShutdownDelay "
+        "WorkerTimeout"
     ),
     (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
         "BalancerMember ProxyAddHeaders ProxyErrorOverride ProxyFCGIBackendType ProxyPass ProxyPassInterpolateEnv "

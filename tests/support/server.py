@@ -122,7 +122,8 @@ class Server:
 
     ``mpm``: prefork, or worker with ``threads`` in each interpreter. ``conf`` may use ``${PORT}``,
     ``${ROOT}`` (its folder), ``${WWW}`` (DocumentRoot) and what ``variables`` defines. ``files`` are written
-    under ``${WWW}``. ``descriptors``: how many its processes may have open, the soft and the hard limit.
+    under ``${WWW}``. ``descriptors``: how many its processes may have open, the soft and the hard limit. ``prefix``: a
+    command that becomes the server.
     """
 
     def __init__(
@@ -139,9 +140,10 @@ class Server:
         variables: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
         descriptors: tuple[int, int] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         self.root, self.mode, self.backend, self.arguments = root, mode, backend, tuple(arguments)
-        self.descriptors = descriptors
+        self.descriptors, self.prefix = descriptors, tuple(prefix)
         self.www = root / "www"
         self.logs = root / "logs"
         self.pid_file = root / "run" / "mpserver.pid"
@@ -233,7 +235,7 @@ class Server:
         limits = self.descriptors
         with (self.root / "console.txt").open("ab") as console:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "mpserver", "-f", str(self.conf), *self.arguments, *arguments],
+                [*self.prefix, sys.executable, "-m", "mpserver", "-f", str(self.conf), *self.arguments, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,

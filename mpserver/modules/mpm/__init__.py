@@ -30,6 +30,8 @@ MAX_SPARE_THREADS = Setting("MaxSpareThreads", 250)
 GRACEFUL_SHUTDOWN_TIMEOUT = Setting("GracefulShutdownTimeout", 0.0)
 #: Seconds between a SIGTERM, from which on `/readyz` says no, and the end; 0: it ends at once, as httpd.
 SHUTDOWN_DELAY = Setting("ShutdownDelay", 0.0)
+#: Seconds for which a worker may not answer its master before it is replaced; 0: for ever.
+WORKER_TIMEOUT = Setting("WorkerTimeout", 0.0)
 
 #: The names of the two, and of the one for which worker is taken: all connections are in event loops here.
 PREFORK, WORKER, EVENT = "mpm_prefork_module", "mpm_worker_module", "mpm_event_module"

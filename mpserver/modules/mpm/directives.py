@@ -23,6 +23,7 @@ from mpserver.modules.mpm import (
     START_SERVERS,
     THREAD_LIMIT,
     THREADS_PER_CHILD,
+    WORKER_TIMEOUT,
 )
 
 
@@ -80,6 +81,11 @@ _COMMON = (
         "ShutdownDelay",
         values.server(SHUTDOWN_DELAY, values.seconds),
         "how long a server that got SIGTERM serves on before it ends gracefully, in seconds, 0 to end at once",
+    ),
+    _count(
+        "WorkerTimeout",
+        values.server(WORKER_TIMEOUT, values.seconds),
+        "how long a worker may hang before it is replaced, in seconds, 0 for ever",
     ),
 )
 
