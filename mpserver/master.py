@@ -40,6 +40,7 @@ from mpserver.supervisor.watched import Watched
 from mpserver.supervisor.worker_handle import WorkerHandle
 from mpserver.supervisor.workers import WorkerEvents, Workers
 from mpserver.system import descriptors, pidfile
+from mpserver.system.inherited import Inherited
 from mpserver.system.listeners import Listeners
 from mpserver.system.process import ended_children, reap_all, set_title
 from mpserver.system.signals import Held, SignalQueue
@@ -385,17 +386,19 @@ def open_master(
     notifier: Notifier,
     *,
     read: Callable[[], Reading],
+    inherited: Inherited | None = None,
     replace_output: bool = False,
 ) -> Master:
     """Open logs and ports, write the pid file, take signals from now on. The terminal is still ours.
 
     :param read: reads and finishes the configuration again; raises ConfigErrors or ConfigError where it is faulty.
+    :param inherited: listening sockets that were passed to the server.
     :param replace_output: stdout and stderr become the error log (a daemon has no terminal).
     :raises StartError: the server can't start; the text is for the terminal.
     """
     with Held():
         soft = descriptors.original()
-        first = open_generation(1, reading, Listeners(), soft)
+        first = open_generation(1, reading, Listeners(inherited=inherited), soft)
         try:
             # Twice the limit: while a restart drains, two generations have their workers.
             scoreboard = Scoreboard.create(2 * first.conf.server_limit, soft)

@@ -15,6 +15,7 @@ from mpserver.cli.options import SITE_FILE, parse
 from mpserver.errors import ConfigError, ConfigErrors, StartError, UsageError
 from mpserver.modules.ssl.phrases import Phrases
 from mpserver.system import pidfile
+from mpserver.system.inherited import Inherited
 from mpserver.system.standard_streams import open_standard_streams
 from mpserver.system.systemd import Notifier
 from mpserver.typing import TYPE_CHECKING
@@ -220,11 +221,11 @@ def start(options: Options, reading: Reading, make_engine: Callable[[], Engine],
     from mpserver.cli.daemon import detach, detach_in_place
     from mpserver.master import open_master
 
-    notifier = Notifier.take(os.environ)
+    notifier, inherited = Notifier.take(os.environ), Inherited.take(os.environ)
     if options.one_process:
         from mpserver.supervisor import one_process
 
-        one_process.run(reading, make_engine(), notifier)
+        one_process.run(reading, make_engine(), notifier, inherited)
         return 0
 
     defines = reading.configuration.defines
@@ -234,8 +235,9 @@ def start(options: Options, reading: Reading, make_engine: Callable[[], Engine],
 
     def run(started: Callable[[], object]) -> None:
         master = open_master(
-            reading, engine, notifier, read=lambda: finish(read(options, phrases)), replace_output=not foreground
-        )
+            reading, engine, notifier, read=lambda: finish(read(options, phrases)), inherited=inherited,
+            replace_output=not foreground,
+        )  # fmt: skip
         started()
         master.run(shlex.join(sys.orig_argv))
 

@@ -6,15 +6,22 @@ from collections.abc import Callable
 
 from mpserver.api.connection import Address
 
+#: Who connects by a file (``Listen unix:PATH``), and where to: so both count for virtual hosts, ``Require`` and logs.
+FILE_CLIENT: Address = ("127.0.0.1", 0)
+FILE_SERVER: Address = ("127.0.0.1", 80)
 
-def name_of(name: Callable[[], object]) -> Address:
-    """What ``getpeername`` or ``getsockname`` says; no address where the connection is gone."""
+
+def name_of(name: Callable[[], object], file: Address) -> Address:
+    """What ``getpeername`` or ``getsockname`` says; no address where the connection is gone.
+
+    :param file: what a socket of files counts as.
+    """
     try:
-        return address_of(name())
+        return address_of(name(), file)
     except OSError:
         return ("", 0)
 
 
-def address_of(found: object) -> Address:
-    """The address and port of what a socket has; a local socket of files has none."""
-    return (found[0].removeprefix("::ffff:"), found[1]) if isinstance(found, tuple) else ("", 0)
+def address_of(found: object, file: Address) -> Address:
+    """The address and port of what a socket has; ``file`` of a socket of files."""
+    return (found[0].removeprefix("::ffff:"), found[1]) if isinstance(found, tuple) else file

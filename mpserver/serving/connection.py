@@ -19,7 +19,7 @@ from mpserver.api.input import Input
 from mpserver.errors import ClientLeft, RequestError
 from mpserver.http1.body import Body, make_body
 from mpserver.http1.head import Head, HeadReader, parse_head
-from mpserver.serving.addresses import address_of, name_of
+from mpserver.serving.addresses import FILE_CLIENT, FILE_SERVER, address_of, name_of
 from mpserver.serving.after_request import LINGER_BYTES, AfterRequest
 from mpserver.serving.slow_reading import SlowReading, first_line
 from mpserver.serving.states import AWAITING, GONE, LINGERING, READING, SENDING, SKIPPING, WAITING
@@ -83,8 +83,8 @@ class Connection(AfterRequest):
         #: What applications have put on it elsewhere, until it is looked at (`mpserver.serving.luggage`).
         self.luggage = b""
         self.rope = -1
-        self.client = address_of(peer) if peer is not None else name_of(sock.getpeername)
-        self.local = address_of(local) if local is not None else name_of(sock.getsockname)
+        self.client = name_of(sock.getpeername, FILE_CLIENT) if peer is None else address_of(peer, FILE_CLIENT)
+        self.local = name_of(sock.getsockname, FILE_SERVER) if local is None else address_of(local, FILE_SERVER)
         self.buffer = data
         self.head: Head | None = None
         self.previous = None

@@ -20,9 +20,10 @@ from mpserver.http1.dates import http_date
 from mpserver.http1.fields import TCHAR
 from mpserver.http1.response import status_line
 from mpserver.http1.target import is_plain
-from mpserver.ipc.control_path import near, remove
+from mpserver.ipc.control_path import remove
 from mpserver.modules import networks
 from mpserver.supervisor.watched import Watched
+from mpserver.system.socket_files import listen_at
 from mpserver.typing import NamedTuple
 
 #: How many clients are served at a time; where one more comes, the one that is there longest has to go.
@@ -234,7 +235,7 @@ def _is_loopback(listener: socket.socket) -> bool:
 def _listen(target: str) -> socket.socket:
     """:raises OSError: there can be no listener."""
     if target.startswith("unix:"):
-        return _listen_at_file(target[5:])
+        return listen_at(target[5:], CLIENTS)
     host, _, port = target.rpartition(":")
     host = host.strip("[]")
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
@@ -247,39 +248,3 @@ def _listen(target: str) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-def _listen_at_file(file: str) -> socket.socket:
-    """A socket that a dead server left is replaced; any other file is not."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o117)
-    try:
-        folder, name = near(file)
-        try:
-            _drop_dead(name)
-            listener.bind(name)
-        finally:
-            os.close(folder)
-        listener.listen(CLIENTS)
-        listener.setblocking(False)
-    except OSError:
-        listener.close()
-        raise
-    finally:
-        os.umask(mask)
-    return listener
-
-
-def _drop_dead(name: str) -> None:
-    """Remove a socket at which nobody listens any more."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(name)
-        except ConnectionRefusedError:
-            import stat
-
-            if stat.S_ISSOCK(os.lstat(name).st_mode):
-                os.unlink(name)
-        except OSError:
-            pass  # there is none, or it is alive: bind will tell

@@ -15,6 +15,7 @@ from mpserver.supervisor.generation import open_generation
 from mpserver.supervisor.worker_start import WorkerStart
 from mpserver.system import descriptors, pidfile
 from mpserver.system.account import assume
+from mpserver.system.inherited import Inherited
 from mpserver.system.listeners import Listeners
 from mpserver.system.process import LAST_ONES, reap_all, set_title
 from mpserver.system.signals import Held
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from mpserver.supervisor.reading import Reading
 
 
-def run(reading: Reading, engine: Engine, notifier: Notifier) -> None:
+def run(reading: Reading, engine: Engine, notifier: Notifier, inherited: Inherited) -> None:
     """Serve in this process until a signal ends it.
 
     Process interpreters need a process without threads to be forked from, so their keeper gets one, which is
@@ -34,12 +35,12 @@ def run(reading: Reading, engine: Engine, notifier: Notifier) -> None:
     :raises StartError: the server can't start.
     """
     with Held():
-        _run(reading, engine, notifier)
+        _run(reading, engine, notifier, inherited)
 
 
-def _run(reading: Reading, engine: Engine, notifier: Notifier) -> None:
+def _run(reading: Reading, engine: Engine, notifier: Notifier, inherited: Inherited) -> None:
     soft = descriptors.original()
-    generation = open_generation(1, reading, Listeners(), soft)
+    generation = open_generation(1, reading, Listeners(inherited=inherited), soft)
     configuration = generation.configuration
     conf = generation.conf
     try:

@@ -157,9 +157,9 @@ class Reload:
         """
         self._notifier.reloading()
         self._notifier.status("the configuration is read again")
-        before = Listeners()
+        before = Listeners(inherited=self.current.listeners.inherited)
         for growing in self.growing():
-            before.by_address.update(growing.listeners.by_address)
+            before.add(growing.listeners)
         try:
             generation = open_generation(self._number + 1, self._read(), before, self._scoreboard.descriptors)
         except ConfigErrors as errors:

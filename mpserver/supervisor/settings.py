@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 from collections.abc import Mapping
 
 from mpserver.api import error_log
@@ -12,7 +14,7 @@ from mpserver.modules import core, log_config, mpm, python, status, unixd
 from mpserver.supervisor.maintenance import SpareRules
 from mpserver.system import log_files
 from mpserver.system.account import Account
-from mpserver.system.listeners import BACKLOG, Address
+from mpserver.system.listeners import Address
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -67,8 +69,8 @@ def process_settings(configuration: Configuration, euid: int | None = None) -> P
     return ProcessSettings(
         file=configuration.file,
         pid_file=core.pid_file(conf),
-        addresses=tuple(Address(host, port) for host, port, *_ in conf[core.LISTEN]),
-        backlog=BACKLOG,
+        addresses=tuple(_address(listen, decision.account) for listen in conf[core.LISTEN]),
+        backlog=conf[mpm.LISTEN_BACKLOG],
         error_log=log_files.log_key(root, core.error_log(conf)),
         log_level=error_log.DEFAULT_LEVEL if levels.level is None else levels.level,
         log_levels=levels.modules,
@@ -89,6 +91,24 @@ def process_settings(configuration: Configuration, euid: int | None = None) -> P
             *((error_log.WARN, text) for text in limits.warnings),
         ),
     )
+
+
+def _address(listen: core.Listen, account: Account | None) -> Address:
+    """What a Listen means here: a file is the workers' where nobody says whose it is.
+
+    :raises StartError: it is to be somebody's whom there is not.
+    """
+    if not listen.file:
+        return Address(listen.host, listen.port, name=listen.name)
+    uid, gid = (-1, -1) if account is None else (account.uid, account.gid)
+    try:
+        if listen.owner:
+            uid = pwd.getpwnam(listen.owner).pw_uid
+        if listen.group:
+            gid = grp.getgrnam(listen.group).gr_gid
+    except KeyError as error:
+        raise StartError(f"Listen unix:{listen.file}: {error.args[0]}") from error
+    return Address(None, listen.port, listen.file, listen.mode, uid, gid)
 
 
 def _imports(configuration: Configuration) -> tuple[str, ...]:

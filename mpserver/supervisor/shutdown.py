@@ -69,6 +69,7 @@ class Shutdown:
         self._begin()
         for generation in self._generations:
             turn_away(generation.listeners.sockets)
+            generation.listeners.unlink()
         self._close_at = time.monotonic() + LAST_CLIENTS
 
     def deadline(self) -> float:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 from array import array
 from collections.abc import Iterable
 
 from mpserver.errors import StartError
+from mpserver.ipc.control_path import remove
 from mpserver.system import port_owner
+from mpserver.system.inherited import Inherited
+from mpserver.system.socket_files import listen_at, permit
 from mpserver.typing import NamedTuple
 
 #: ListenBackLog where nothing was configured (httpd's default).
@@ -31,12 +35,22 @@ NO_NEW_CONNECTIONS = (
 
 
 class Address(NamedTuple):
-    """What a Listen directive names; ``host`` None is every address of the machine."""
+    """What a Listen directive names; ``host`` None is every address of the machine.
+
+    Or a ``file``, with its mode and whose it is (-1: ours); or the ``name`` of sockets that were passed to the server.
+    """
 
     host: str | None
     port: int
+    file: str = ""
+    mode: int = 0o660
+    uid: int = -1
+    gid: int = -1
+    name: str = ""
 
     def __str__(self) -> str:
+        if self.file or self.name:
+            return f"unix:{self.file}" if self.file else f"fd:{self.name}"
         host = "[::]" if self.host is None else f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
@@ -48,41 +62,94 @@ class Listeners:
     no connection attempt is refused in between.
     """
 
-    __slots__ = ("by_address",)
+    __slots__ = ("by_address", "inherited", "inodes")
 
-    def __init__(self, by_address: dict[Address, list[socket.socket]] | None = None) -> None:
+    def __init__(
+        self, by_address: dict[Address, list[socket.socket]] | None = None, inherited: Inherited | None = None
+    ) -> None:
+        """``inherited``: what was passed to the server, and is taken where an address or a name is that of it."""
         self.by_address = {} if by_address is None else by_address
+        self.inherited = Inherited() if inherited is None else inherited
+        #: The inodes of the files that we have made.
+        self.inodes: dict[str, int] = {}
 
     @property
     def sockets(self) -> list[socket.socket]:
         """All sockets, in the order of the Listen directives."""
         return [sock for socks in self.by_address.values() for sock in socks]
 
+    def add(self, others: Listeners) -> None:
+        """Have those of another one, too."""
+        self.by_address.update(others.by_address)
+        self.inodes.update(others.inodes)
+
     def following(self, addresses: Iterable[Address], backlog: int = BACKLOG) -> Listeners:
         """The listeners for these addresses: ours where they stay, new ones where they are new.
 
         :raises StartError: there is no address, or one can't be bound; what was opened for it is closed again.
         """
-        new: dict[Address, list[socket.socket]] = {}
-        opened: list[socket.socket] = []
+        new = Listeners(inherited=self.inherited)
+        opened = Listeners()
         try:
             for address in addresses:
-                if address in new:
+                if address in new.by_address:
                     continue
-                kept = self.by_address.get(address)
-                new[address] = bind(address, backlog) if kept is None else kept
+                kept = self._kept(address)
                 if kept is None:
-                    opened += new[address]
-            if not new:
+                    self._open(address, backlog, opened)
+                    kept = opened.by_address[address]
+                new.by_address[address] = kept
+                for sock in kept:
+                    sock.listen(backlog)
+            if not new.by_address:
                 raise StartError("AH00451: no listening sockets available, shutting down. Add a Listen directive.")
         except StartError:
-            for sock in opened:
-                sock.close()
+            opened.close()
             raise
-        return Listeners(new)
+        inodes = {**self.inodes, **opened.inodes}
+        new.inodes = {file: inode for file, inode in inodes.items() if any(one.file == file for one in new.by_address)}
+        return new
+
+    def _kept(self, address: Address) -> list[socket.socket] | None:
+        """Our own sockets for an address; a file stays the same though others may connect now.
+
+        :raises StartError: that can't be said of it.
+        """
+        if not address.file:
+            return self.by_address.get(address)
+        for had, socks in self.by_address.items():
+            if had.file == address.file:
+                if had != address:
+                    try:
+                        permit(address.file, address.mode, address.uid, address.gid)
+                    except OSError as error:
+                        raise _refused(error, str(address), 0) from error
+                return socks
+        return None
+
+    def _open(self, address: Address, backlog: int, opened: Listeners) -> None:
+        """Add the sockets for an address to ``opened``. :raises StartError: it can't be bound, or was not passed."""
+        found: list[socket.socket] = []
+        if address.name:
+            found = self.inherited.by_name(address.name)
+        elif self.inherited.any:
+            found = self.inherited.at(targets(address))
+        if not found:
+            found = bind(address, backlog)
+            if address.file:
+                opened.inodes[address.file] = os.stat(address.file).st_ino
+        opened.by_address[address] = found
+
+    def unlink(self, but: Listeners | None = None) -> None:
+        """Remove the files that we have made: nobody can connect by them any more."""
+        for file, inode in self.inodes.items():
+            if but is None or file not in but.inodes:
+                remove(file, inode)
+        self.inodes.clear()
 
     def close(self, but: Listeners | None = None) -> None:
         """Close the sockets, those excepted that another set of listeners has, too."""
+        self.unlink(but)
         kept = set() if but is None else {id(sock) for sock in but.sockets}
         for sock in self.sockets:
             if id(sock) not in kept:
@@ -136,6 +203,11 @@ def bind(address: Address, backlog: int = BACKLOG) -> list[socket.socket]:
 
     :raises StartError: with httpd's wording.
     """
+    if address.file:
+        try:
+            return [listen_at(address.file, backlog, address.mode, address.uid, address.gid)]
+        except OSError as error:
+            raise _refused(error, str(address), 0) from error
     if address.host is None:
         try:
             return [_listen(socket.AF_INET6, "::", address.port, backlog)]
@@ -143,6 +215,19 @@ def bind(address: Address, backlog: int = BACKLOG) -> list[socket.socket]:
             if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT):
                 raise _refused(error, str(address), address.port) from error
         return [_bind_one(socket.AF_INET, "0.0.0.0", address.port, backlog)]
+    sockets: list[socket.socket] = []
+    try:
+        for family, host in _resolved(address):
+            sockets.append(_bind_one(family, host, address.port, backlog))
+    except StartError:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets
+
+
+def _resolved(address: Address) -> list[tuple[int, str]]:
+    """The families and addresses that a host has; :raises StartError: it is unknown."""
     try:
         found = socket.getaddrinfo(
             address.host,
@@ -152,16 +237,16 @@ def bind(address: Address, backlog: int = BACKLOG) -> list[socket.socket]:
         )
     except OSError as error:
         raise StartError(f"AH00077: could not resolve the address of 'Listen {address}': {error}") from error
-    targets = dict.fromkeys((family, str(where[0])) for family, _, _, _, where in found)
-    sockets: list[socket.socket] = []
-    try:
-        for family, host in targets:
-            sockets.append(_bind_one(family, host, address.port, backlog))
-    except StartError:
-        for sock in sockets:
-            sock.close()
-        raise
-    return sockets
+    return list(dict.fromkeys((family, str(where[0])) for family, _, _, _, where in found))
+
+
+def targets(address: Address) -> set[object]:
+    """What `bind` would bind for an address, as ``getsockname`` tells of it."""
+    if address.file:
+        return {address.file}
+    if address.host is None:
+        return {("::", address.port)}
+    return {(host, address.port) for _family, host in _resolved(address)}
 
 
 def _bind_one(family: int, host: str, port: int, backlog: int) -> socket.socket:
@@ -173,9 +258,13 @@ def _bind_one(family: int, host: str, port: int, backlog: int) -> socket.socket:
 
 def _refused(error: OSError, where: str, port: int) -> StartError:
     text = f"({error.errno}){error.strerror}: AH00072: make_sock: could not bind to address {where}"
-    if error.errno == errno.EACCES:
+    if error.errno in (errno.EACCES, errno.EPERM) and not port:
+        text += " (its folder has to be ours to write, and giving it to others takes the capability CAP_CHOWN)"
+    elif error.errno == errno.EADDRINUSE and not port:
+        text += ": another server listens there. End that, or name another file"
+    elif error.errno == errno.EACCES:
         text += " (ports below 1024 take root, or the capability CAP_NET_BIND_SERVICE)"
-    elif error.errno == errno.EADDRINUSE:
+    elif error.errno == errno.EADDRINUSE and port:
         text += port_owner.told(port)
     return StartError(text)
 

@@ -19,7 +19,7 @@ from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError
 from mpserver.modules import core, values
 from mpserver.modules.core import Listen, hooks
-from mpserver.modules.core import directives as core_directives
+from mpserver.modules.core import listen as core_listen
 
 
 def server(*lines: str) -> Conf:
@@ -39,7 +39,7 @@ def server(*lines: str) -> Conf:
     ],
 )
 def test_listen(words: tuple[str, ...], expected: Listen) -> None:
-    assert core_directives.parse_listen(*words) == expected
+    assert core_listen.parse_listen(*words) == expected
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_listen(words: tuple[str, ...], expected: Listen) -> None:
 )
 def test_listen_refuses(address: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        core_directives.parse_listen(address)
+        core_listen.parse_listen(address)
 
 
 def test_listens_add_up() -> None:
@@ -324,7 +324,8 @@ CONTEXTS = {
         "ManagementListen SeeRequestTail "
         "NameVirtualHost ScriptSock Suexec ThreadStackSize BufferedLogs GlobalLog "
         "ShutdownDelay "
-        "WorkerTimeout"
+        "WorkerTimeout "
+        "ListenBackLog ListenFdName"
     ),
     (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
         "BalancerMember ProxyAddHeaders ProxyErrorOverride ProxyFCGIBackendType ProxyPass ProxyPassInterpolateEnv "

@@ -32,6 +32,7 @@ def test_defaults_fit() -> None:
         ("MaxRequestsPerChild 3", mpm.MAX_CONNECTIONS_PER_CHILD, 3),
         ("GracefulShutdownTimeout 3", mpm.GRACEFUL_SHUTDOWN_TIMEOUT, 3.0),
         ("ShutdownDelay 3", mpm.SHUTDOWN_DELAY, 3.0),
+        ("ListenBackLog 3", mpm.LISTEN_BACKLOG, 3),
         ("WorkerTimeout 3", mpm.WORKER_TIMEOUT, 3.0),
     ],
 )

@@ -6,6 +6,7 @@ import http.client
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,8 @@ http {{
 class Nginx:
     """An nginx that shares requests out among servers, in turn."""
 
-    def __init__(self, root: Path, servers: list[Server]) -> None:
+    def __init__(self, root: Path, servers: list[Server], others: Sequence[str] = ()) -> None:
+        """``others``: what is more, as nginx has it (``unix:FILE``)."""
         if PROGRAM is None:
             pytest.skip("nginx is not installed (Debian: apt-get install nginx-light)")
         root.mkdir(parents=True)
@@ -58,7 +60,8 @@ class Nginx:
         self.reserved = Port()
         self.port = self.reserved.number
         self.process: subprocess.Popen[bytes] | None = None
-        upstream = "\n".join(f"        server 127.0.0.1:{server.port} max_fails=0;" for server in servers)
+        addresses = [*(f"127.0.0.1:{server.port}" for server in servers), *others]
+        upstream = "\n".join(f"        server {address} max_fails=0;" for address in addresses)
         (root / "nginx.conf").write_text(
             CONF.format(root=root, port=self.port, servers=upstream, patience=int(PATIENCE))
         )

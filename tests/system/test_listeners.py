@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -131,3 +132,17 @@ def test_an_address_named_twice_is_bound_once(port: int, closing: Closing) -> No
 
 def test_who_has_a_port_is_not_guessed(port: int) -> None:
     assert port_owner.told(port) == ": another program has it (root can see which). End that, or name another port"
+
+
+def test_the_backlog_is_what_was_asked_for_and_may_change(port: int, closing: Closing) -> None:
+    def most(listeners: Listeners) -> int:
+        """The kernel's limit for connections that wait."""
+        info = listeners.sockets[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)
+        return int.from_bytes(info[28:32], sys.byteorder)
+
+    address = Address("127.0.0.1", port)
+    listeners = closing(Listeners().following([address], 7))
+    assert most(listeners) == 7
+    again = closing(listeners.following([address], 9))
+    assert again.sockets == listeners.sockets
+    assert most(again) == 9

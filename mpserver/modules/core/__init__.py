@@ -23,11 +23,20 @@ if TYPE_CHECKING:
 
 
 class Listen(NamedTuple):
-    """One Listen: host None is every address; the port; the protocol, "http" if none is named."""
+    """One Listen: host None is every address; the port; the protocol, "http" if none is named.
+
+    Or a ``file``, with its permissions, and whose it is ("": the workers'); or the ``name`` of a socket that is passed
+    to the server (ListenFdName).
+    """
 
     host: str | None
     port: int
     protocol: str
+    file: str = ""
+    mode: int = 0o660
+    owner: str = ""
+    group: str = ""
+    name: str = ""
 
 
 class LogLevels(NamedTuple):

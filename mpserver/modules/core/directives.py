@@ -56,6 +56,7 @@ from mpserver.modules.core import (
     options_directive,
     server_directives,
 )
+from mpserver.modules.core.listen import listen_at_file, parse_listen
 from mpserver.modules.hooks import PROXY_PREFIX
 from mpserver.modules.mpm.directives import CORE_DIRECTIVES
 
@@ -101,29 +102,17 @@ def _document_root(call: Call) -> None:
 
 def _listen(call: Call) -> None:
     words = call.args
-    if len(words) not in (1, 2):
+    if words and words[0].startswith("unix:"):
+        listen = listen_at_file(call.root, *words)
+    elif len(words) in (1, 2):
+        listen = parse_listen(*words)
+    else:
         raise ConfigError("Listen requires 1 or 2 arguments.")
-    call.server[LISTEN] = (*call.server[LISTEN], parse_listen(*words))
+    call.server[LISTEN] = (*call.server[LISTEN], listen)
 
 
-def parse_listen(address: str, protocol: str = "") -> Listen:
-    """``80``, ``*:80``, ``192.0.2.1:80``, ``[::1]:80`` or ``name:80``.
-
-    :raises ConfigError: httpd's words, and what would be right.
-    """
-    host, colon, port = address.rpartition(":")
-    remedy = "write a port, or address:port, as in 8080, 127.0.0.1:8080 or [::1]:8080"
-    if address.endswith("]") or not port.isascii() or not port.isdigit():
-        raise ConfigError(f"Port must be specified: {remedy}")
-    number = int(port) if len(port) < 6 else 0
-    if not 0 < number < 65536 or (colon and not host):
-        raise ConfigError(f"Invalid address or port: {remedy}")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        raise ConfigError(f"Invalid address or port: {remedy}")
-    protocol = protocol.lower() or ("https" if number == 443 else "http")
-    return Listen(None if host in ("", "*") else host, number, protocol)
+def _listen_fd_name(call: Call) -> None:
+    call.server[LISTEN] = (*call.server[LISTEN], Listen(None, 0, "http", name=call.args[0]))
 
 
 def _log_level(call: Call) -> None:
@@ -289,7 +278,20 @@ DIRECTIVES: tuple[Directive, ...] = (
         values.directory(HOSTNAME_LOOKUPS, values.one_of("on", "off", "double")),
         help="On, Off or Double: whether clients' names are looked up for logs and CGI variables",
     ),
-    Directive("Listen", Args.ANY, SERVER_ONLY, _listen, help="[address:]port and, optionally, a protocol"),
+    Directive(
+        "Listen",
+        Args.ANY,
+        SERVER_ONLY,
+        _listen,
+        help="[address:]port [protocol]; or unix:PATH [mode=MODE] [owner=USER] [group=GROUP]",
+    ),
+    Directive(
+        "ListenFdName",
+        Args.TAKE1,
+        SERVER_ONLY,
+        _listen_fd_name,
+        help="the name of sockets that systemd passes to the server (FileDescriptorName=)",
+    ),
     Directive("DocumentRoot", Args.TAKE1, SERVER_VHOST, _document_root, help="the directory of the documents"),
     Directive(
         "Timeout",

@@ -12,6 +12,7 @@ from mpserver.modules.mpm import (
     GRACEFUL_SHUTDOWN_TIMEOUT,
     HIGHEST_LIMIT,
     HIGHEST_THREAD_LIMIT,
+    LISTEN_BACKLOG,
     MAX_CONNECTIONS_PER_CHILD,
     MAX_REQUEST_WORKERS,
     MAX_SPARE_SERVERS,
@@ -81,6 +82,11 @@ _COMMON = (
         "ShutdownDelay",
         values.server(SHUTDOWN_DELAY, values.seconds),
         "how long a server that got SIGTERM serves on before it ends gracefully, in seconds, 0 to end at once",
+    ),
+    _count(
+        "ListenBackLog",
+        values.server(LISTEN_BACKLOG, values.number(1, 2**31 - 1)),
+        "the most connections that wait to be accepted; the system's net.core.somaxconn is a limit, too",
     ),
     _count(
         "WorkerTimeout",

@@ -1,0 +1,93 @@
+"""Listening sockets that are open before the server is: systemd has them from a ``.socket`` unit (sd_listen_fds(3))."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import MutableMapping
+
+from mpserver.errors import StartError
+
+#: The number of the first descriptor that is passed.
+FIRST = 3
+
+
+class Inherited:
+    """The sockets that were passed, and that nobody has taken yet: by names, each in the order in which it came."""
+
+    __slots__ = ("_named",)
+
+    def __init__(self, named: dict[str, list[socket.socket]] | None = None) -> None:
+        self._named = named or {}
+
+    @classmethod
+    def take(cls, environ: MutableMapping[str, str]) -> Inherited:
+        """Those that the environment tells of; its variables go, for they are not meant for applications.
+
+        :raises StartError: one of them is not what a server can accept connections from.
+        """
+        whose, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
+        names = environ.pop("LISTEN_FDNAMES", "").split(":")
+        if whose != str(os.getpid()) or not count.isdecimal():
+            return cls()
+        named: dict[str, list[socket.socket]] = {}
+        for number in range(int(count)):
+            name = names[number] if number < len(names) else ""
+            named.setdefault(name or "unknown", []).append(_listener(FIRST + number, name))
+        return cls(named)
+
+    @property
+    def any(self) -> bool:
+        """Whether there are some left."""
+        return bool(self._named)
+
+    def by_name(self, name: str) -> list[socket.socket]:
+        """Take those of a name.
+
+        :raises StartError: there is none.
+        """
+        found = self._named.pop(name, None)
+        if found is None:
+            passed = ", ".join(sorted(self._named)) or "none"
+            raise StartError(
+                f"ListenFdName {name}: no socket of that name was passed to the server (there is {passed}). Name one "
+                "by FileDescriptorName= in a .socket unit of systemd, and start the server by that"
+            )
+        return found
+
+    def at(self, names: set[object]) -> list[socket.socket]:
+        """Take those that are bound to these addresses, where each of them is there; none otherwise."""
+        found = {sock.getsockname(): (name, sock) for name, socks in self._named.items() for sock in socks}
+        bound = {_address(name): where for name, where in found.items()}
+        if not names or not names <= bound.keys():
+            return []
+        taken = [bound[name] for name in names]
+        for name, sock in taken:
+            self._named[name].remove(sock)
+            if not self._named[name]:
+                del self._named[name]
+        return [sock for _name, sock in taken]
+
+
+def _address(name: object) -> object:
+    """Host and port, or the file, of what ``getsockname`` tells."""
+    return name[:2] if isinstance(name, tuple) else name
+
+
+def _listener(fd: int, name: str) -> socket.socket:
+    """:raises StartError: it is no socket that listens for streams."""
+    try:
+        sock = socket.socket(fileno=os.dup(fd))  # (which is closed by an exec, as all of ours)
+        os.close(fd)
+        listens = sock.type == socket.SOCK_STREAM and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError as error:
+        raise StartError(f"({error.errno}){error.strerror}: descriptor {fd} ('{name}') that was passed") from error
+    if not listens:
+        raise StartError(
+            f"descriptor {fd} ('{name}') that was passed to the server does not listen for connections: its .socket "
+            "unit needs ListenStream=, and Accept=no"
+        )
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setblocking(False)
+    return sock
