@@ -27,6 +27,8 @@ class HookTable:
         self.handlers = {name: known.folder for known in table for name in known.handlers}
         self.filters = {name: known.folder for known in table for name in known.filters}
         self._placed = {name: known.folder for known in table if known.placed for name in known.handlers}
+        #: The functions of hooks that modules call plain.
+        self._plain: set[Callable[..., Any]] = set()
         #: The modules that took part in something so far.
         self.loaded: set[str] = set()
 
@@ -83,5 +85,11 @@ class HookTable:
                 if hasattr(hooks, hook):
                     order: Mapping[str, Order] = getattr(hooks, "ORDER", {})
                     having.append((order.get(hook, Order.MIDDLE), self._places[folder], getattr(hooks, hook)))
+                    if hook in getattr(hooks, "PLAIN", ()):
+                        self._plain.add(getattr(hooks, hook))
             found = self._functions[active, hook] = tuple(function for _, _, function in sorted(having))
         return found
+
+    def is_plain(self, function: Callable[..., Any]) -> bool:
+        """Whether a module calls this function of its hooks plain."""
+        return function in self._plain

@@ -66,6 +66,13 @@ The steps of a request run until one of them returns anything but OK or DECLINED
 request. Where it says above that the first decides, an OK ends only the asking for this hook, as it does for
 translate_name. Modules are asked in the order of the table, `mpserver.modules.all`; a module
 that has to be first or last of a hook says so in its ``ORDER``, by the hook's name.
+
+The look-up of an index, or of anything else that takes a request's place (`Engine.look_up`), is a request of its own,
+for its steps may tell it from the one that it is for. A module whose steps of a hook do not says so in its ``PLAIN``:
+they look at the client, the configuration and the file, set what is taken over of a look-up (type, handler, what is to
+be done to the head), or decide who may come in; they leave no header and no note, and have no mind for who asks. Where
+all steps of both are plain, an index that was found once needs no request of its own from then on
+(`mpserver.phases.known_indexes`).
 """
 
 from __future__ import annotations
@@ -280,6 +287,10 @@ class Planning:
     def ask(self, hook: str) -> list[Any]:
         """What the modules answer to a hook, in their order, without those that answer None."""
         return [answer for function in self.functions(hook) if (answer := function(self)) is not None]
+
+    def is_plain(self, function: Callable[..., Any]) -> bool:
+        """Whether a function of a hook answers with plain steps, as its module says."""
+        return self._table.is_plain(function)
 
     def require(self, folder: str) -> ModuleType:
         """Have a module take part. :returns: its hooks."""

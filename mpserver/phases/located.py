@@ -32,6 +32,7 @@ class Located:
         "_htaccess",
         "beside",
         "effects",
+        "indexes",
         "is_open",
         "page",
         "plan",
@@ -54,6 +55,8 @@ class Located:
         self.effects: Effects | None = None
         #: What they answer it with; 0: nothing.
         self.status = 0
+        #: The files that were looked for in its place, where that needs no requests (`mpserver.phases.known_indexes`).
+        self.indexes: Any = None
         self._found = resource.finfo
         self._htaccess = htaccess
 

@@ -59,6 +59,9 @@ class Phases(NamedTuple):
     fixups: tuple[Step, ...] = ()
     #: Whether some of them decide who may come in.
     has_gates: bool = False
+    #: Where all of them are plain (`mpserver.modules.hooks`): what is left of them for one that was let in already, and
+    #: whose head was seen.
+    plain: tuple[Step, ...] | None = None
     #: After the response: those that log it, and those at the very end.
     log_transaction: tuple[Step, ...] = ()
     cleanup: tuple[Step, ...] = ()

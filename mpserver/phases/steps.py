@@ -28,31 +28,50 @@ CHECKED = f"{OF_ACCOUNTS}access_checker_ex"
 
 def compile_phases(planning: Planning) -> Phases:
     """All phases but that of the content."""
-    ask = planning.ask
+    asking = _Asking(planning)
+    ask = asking.steps
     begin = beginning(planning.functions("begin"), planning.server)
-    steps = [*begin, *ask("map_to_storage"), *map(_once, ask("header_parser"))]
-    gates = _gates(ask("access_checker"), _admission(planning), ask("one_is_enough"))
+    way = ask("map_to_storage")
+    steps = [*begin, *way, *map(_once, ask("header_parser"))]
+    gates = _gates(ask("access_checker"), _admission(planning, asking), planning.ask("one_is_enough"))
     steps += map(_gated, gates)
-    checkers: list[Step] = []
     planning.stepped = bool(steps)
-    for function in planning.functions("type_checker"):
-        checker = function(planning)
-        if checker is not None:
-            checkers.append(checker)
-            planning.stepped = True
-    if checkers:
-        steps.append(_first(checkers))
+    checkers = [_first(found)] if (found := ask("type_checker", stepping=True)) else []
     fixups = tuple(ask("fixups"))
-    steps += [*fixups, *_heading(ask("head"))]
+    last = [*checkers, *fixups, *_heading(ask("head"))]
+    steps += last
     return Phases(
-        post_read_request=(*begin, *ask("post_read_request")),
-        translate_name=tuple(ask("translate_name")),
+        post_read_request=(*begin, *planning.ask("post_read_request")),
+        translate_name=tuple(planning.ask("translate_name")),
         steps=tuple(steps),
         fixups=fixups,
         has_gates=bool(gates),
-        log_transaction=tuple(ask("log_transaction")),
-        cleanup=tuple(ask("cleanup")),
+        plain=(*way, *last) if asking.plain else None,
+        log_transaction=tuple(planning.ask("log_transaction")),
+        cleanup=tuple(planning.ask("cleanup")),
     )
+
+
+class _Asking:
+    """Asks for the steps of one plan, and notes whether all of them are plain (`mpserver.modules.hooks`)."""
+
+    def __init__(self, planning: Planning) -> None:
+        self._planning = planning
+        self.plain = True
+
+    def steps(self, hook: str, *, stepping: bool = False) -> list[Step]:
+        """What the modules answer to a hook. ``stepping``: each is told of those before it."""
+        planning = self._planning
+        steps: list[Step] = []
+        for function in planning.functions(hook):
+            step = function(planning)
+            if step is None:
+                continue
+            steps.append(step)
+            self.plain = self.plain and planning.is_plain(function)
+            if stepping:
+                planning.stepped = True
+        return steps
 
 
 def beginning(functions: Sequence[Callable[[Server], Step | None]], server: Server) -> tuple[Step, ...]:
@@ -147,13 +166,13 @@ def _gates(
     return (either,)
 
 
-def _admission(planning: Planning) -> Sequence[Step]:
+def _admission(planning: Planning, asking: _Asking) -> Sequence[Step]:
     """Whether the client may come in, with authentication and authorisation where that depends on the user."""
-    checkers = planning.ask("access_checker_ex")
+    checkers = asking.steps("access_checker_ex")
     if not checkers:
         return ()
     check, notes = _first(checkers), planning.ask("note_auth_failure")
-    find_user, allow = _first(planning.ask("check_user_id")), _first(planning.ask("auth_checker"))
+    find_user, allow = _first(asking.steps("check_user_id")), _first(asking.steps("auth_checker"))
 
     def admit(req: Request) -> int:
         passed = req.mp_passed

@@ -22,7 +22,7 @@ from mpserver.modules.dir import DIRECTORY_SLASH
 from mpserver.modules.dir.hooks import redirect_to_slash
 from mpserver.modules.hooks import SCRIPT_HANDLER, Step
 from mpserver.modules.python.moving import is_plain
-from mpserver.phases import gates
+from mpserver.phases import gates, known_indexes
 from mpserver.phases.plan import plan_of
 from mpserver.phases.running import elsewhere, run_steps
 from mpserver.typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -250,6 +250,11 @@ class SubRequests:
 
     def look_up(self, req: Request, uri: str, sole: bool, /) -> int:
         """Make a request the one for another resource, up to its content; see `mpserver.modules.hooks.Engine`."""
+        known = req.mp_located.indexes
+        if known is not None and req.mp_main is None:
+            found: int | None = known.go_on(req, uri)
+            if found is not None:
+                return found
         sub = self._make(req, uri, lambda data: req.mp_write(data, 0), is_lookup=True)
         if isinstance(sub, int):
             return sub
@@ -258,6 +263,8 @@ class SubRequests:
         status = self._run(sub, _is_index)
         if status == DONE and sub.mp_located is not located:  # (it went on as another one itself)
             status = _is_index(sub)
+        elif req.mp_is_directory and plan_of(req).phases.plain is not None:
+            known_indexes.remember(req, uri, sub, status)
         if status == OK:
             req.mp_take_over(sub)
             if sub.mp_cleanups or sub.mp_added or plan_of(sub).phases.cleanup:

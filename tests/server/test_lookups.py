@@ -63,6 +63,9 @@ AddType text/html .shtml
     AuthName other
     Require valid-user
 </Directory>
+<Directory "${{WWW}}/known">
+    DirectoryIndex missing.html index.py
+</Directory>
 <VirtualHost *:${{PORT}}>
     ServerName plain.test
 </VirtualHost>
@@ -228,6 +231,7 @@ FILES: dict[str, str | bytes] = {
     "adds/index.py": "", "filtered/index.py": "",
     "users/page.shtml": '<!--#include virtual="part.py?user" -->,<!--#include virtual="other/part.py?user" -->',
     "users/part.py": "", "users/other/part.py": "", "users/other/index.py": "",
+    "known/index.py": "", "known/page.shtml": '<!--#include virtual="/known/" -->',
     "early/index.txt": "early", "early/page.shtml": '<!--#include virtual="index.txt" -->',
 }  # fmt: skip
 
@@ -298,6 +302,24 @@ def test_nothing_is_left_of_a_look_up_that_failed(server: Server) -> None:
 def test_what_runs_for_the_main_request_alone(server: Server) -> None:
     reply = server.get("/guard/")
     assert (reply.text, values(reply.headers, "X-Once")) == ("guarded", ["/guard/"])
+
+
+def test_look_ups_that_were_made_before(server: Server) -> None:
+    """Each request has its own: where an application sees them, where nobody does, and with a body."""
+    assert [values(server.get("/guard/").headers, "X-Once") for _ in range(3)] == [["/guard/"]] * 3
+    at, nothing = "/traced/python/", [[], [None] * 3, [None] * 3]
+    replies = [server.get(at + "?q=1") for _ in range(3)]
+    assert [values(reply.headers, "X-Err") for reply in replies] == [values(replies[0].headers, "X-Err")] * 3
+    assert len({reply.text for reply in replies}) == 1
+    index = f"/known/index.py /known/ None HTTP/1.1 {nothing}"
+    asked = [("GET", "/known/", None, index), ("POST", "/known/", b"body", f"body{index}"),
+             ("GET", "/known/?user", None, "None")] * 3  # fmt: skip
+    with server.connection() as client:
+        for method, path, body, expected in asked:
+            client.request(method, path, body)
+            assert client.getresponse().read().decode() == expected
+    page = f"/known/index.py /known/ /known/page.shtml INCLUDED {nothing}"
+    assert [server.get("/known/page.shtml").text for _ in range(2)] == [page] * 2
 
 
 def test_forms_of_a_document_are_looked_at_by_requests_of_their_own(server: Server) -> None:

@@ -14,6 +14,8 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpserver.api.request import Request
 
+PLAIN = frozenset({"access_checker"})
+
 #: What an order makes of being among those who are allowed, and among those who are denied.
 _VERDICTS: dict[str, Callable[[bool, bool], bool]] = {
     ALLOW_DENY: lambda allowed, denied: allowed and not denied,

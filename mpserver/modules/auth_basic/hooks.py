@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: (applications' handlers are asked before, and see what is pretended after all else)
 ORDER = {"check_user_id": Order.LAST, "fixups": Order.LAST}
 
+PLAIN = frozenset({"check_user_id"})
+
 #: Who is asked where nobody is named.
 DEFAULT_PROVIDER = "file"
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 ORDER = {"access_checker_ex": Order.LAST, "auth_checker": Order.LAST}
 
+PLAIN = frozenset({"access_checker_ex", "auth_checker"})
+
 
 def set_up(planning: Planning) -> None:
     """``req.requires()``."""

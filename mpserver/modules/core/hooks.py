@@ -33,6 +33,8 @@ DEFAULT_CHARSET_FOR = ("text/plain", "text/html")
 #: (httpd's core_override_type is the very first fixup)
 ORDER = {"translate_path": Order.LAST, "fixups": Order.FIRST}
 
+PLAIN = frozenset({"map_to_storage", "fixups", "head"})
+
 
 def set_up(planning: Planning) -> None:
     """What applications ask of the core's settings."""

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from mpserver.api.request import Request
 
 
+PLAIN = frozenset({"head"})
+
+
 def head(planning: Planning) -> Step | None:
     """For every response but errors."""
     conf = planning.conf

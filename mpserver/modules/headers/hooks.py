@@ -17,6 +17,8 @@ Changes = tuple[Change, ...]
 #: (what other modules set for the request is there; expires has told its own)
 ORDER = {"begin": Order.FIRST, "fixups": Order.LAST, "head": Order.LAST, "error_head": Order.LAST}
 
+PLAIN = frozenset({"head"})
+
 
 def begin(server: Server) -> Step | None:
     """What is to be changed early: of the request, and of the response as it is before anybody works on it."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 ORDER = {"head": Order.LAST, "error_head": Order.LAST}
 
+PLAIN = frozenset({"head"})
+
 
 def head(planning: Planning) -> Step | None:
     """Note the time at which the head is made, which is sent at once."""

@@ -35,6 +35,8 @@ DIRECTORY_TYPE = "httpd/unix-directory"
 #: (in httpd its filters come with the type, before the others)
 ORDER = {"insert_filter": Order.FIRST}
 
+PLAIN = frozenset({"type_checker"})
+
 
 def type_checker(planning: Planning) -> Step | None:
     """The type, handler, coding and languages that a file's extensions say."""

@@ -30,6 +30,9 @@ REMEMBERED, LONGEST = 256, 1024
 Found = tuple[tuple[str, "str | None"], ...]
 
 
+PLAIN = frozenset({"header_parser"})
+
+
 def begin(server: Server) -> Step | None:
     """The server's."""
     return _step(server.conf[SERVER_RULES])
