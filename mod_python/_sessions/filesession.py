@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from mod_python._public import current_value
 from mod_python._sessions import options, records
 from mod_python._sessions.base import DFT_LOCK, PUBLIC, StoredSession
@@ -9,10 +11,12 @@ from mod_python._sessions.dbmsession import DFT_CLEANUP_TIME_LIMIT
 from mod_python._sessions.files import CleanupRules, FileStore, Opened, file_store
 from mod_python._sessions.private import temporary
 from mod_python._sessions.records import SessionRecord
-from mpserver.typing import TYPE_CHECKING
+from mpserver.typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
+
+T = TypeVar("T")
 
 
 #: FileSession's clean-up: see the class.
@@ -60,27 +64,8 @@ class FileSession(StoredSession):
         :raises ValueError: an option says something that it can't.
         :raises OSError: the folder is not there, or can't be trusted.
         """
-        asked = options.cleanup(req)
-        if fast_cleanup == -1:
-            fast_cleanup = (
-                current_value(PUBLIC, "DFT_FAST_CLEANUP", DFT_FAST_CLEANUP) if asked.fast is None else asked.fast
-            )
-        if verify_cleanup == -1:
-            verify_cleanup = (
-                current_value(PUBLIC, "DFT_VERIFY_CLEANUP", DFT_VERIFY_CLEANUP)
-                if asked.verify is None
-                else asked.verify
-            )
-        self._fast_cleanup = bool(fast_cleanup)
-        self._verify_cleanup = bool(verify_cleanup) or not fast_cleanup
-        self._grace_period = (
-            current_value(PUBLIC, "DFT_GRACE_PERIOD", DFT_GRACE_PERIOD) if asked.grace is None else asked.grace
-        )
-        self._cleanup_time_limit = (
-            current_value(PUBLIC, "DFT_CLEANUP_TIME_LIMIT", DFT_CLEANUP_TIME_LIMIT)
-            if asked.limit is None
-            else asked.limit
-        )
+        self._options = options.cleanup(req)  # (what is wrong there is told at once)
+        self._given = fast_cleanup, verify_cleanup
         directory = options.settings(req).file_directory or temporary()
         self._store: FileStore = file_store(directory + "/mp_sess")
         super().__init__(req, sid, secret, timeout, lock)
@@ -126,6 +111,31 @@ class FileSession(StoredSession):
             self._timeout, self._grace_period, self._fast_cleanup, self._verify_cleanup, self._cleanup_time_limit
         )
         self._store.clean(rules, self._note)
+
+    # What few requests ask for: the argument, the option, or what the application has set.
+
+    @cached_property
+    def _fast_cleanup(self) -> bool:
+        asked = _either(self._options.fast, "DFT_FAST_CLEANUP", DFT_FAST_CLEANUP)
+        return bool(asked if self._given[0] == -1 else self._given[0])
+
+    @cached_property
+    def _verify_cleanup(self) -> bool:
+        asked = _either(self._options.verify, "DFT_VERIFY_CLEANUP", DFT_VERIFY_CLEANUP)
+        return bool(asked if self._given[1] == -1 else self._given[1]) or not self._fast_cleanup
+
+    @cached_property
+    def _grace_period(self) -> int:
+        return _either(self._options.grace, "DFT_GRACE_PERIOD", DFT_GRACE_PERIOD)
+
+    @cached_property
+    def _cleanup_time_limit(self) -> int:
+        return _either(self._options.limit, "DFT_CLEANUP_TIME_LIMIT", DFT_CLEANUP_TIME_LIMIT)
+
+
+def _either(asked: T | None, name: str, default: T) -> T:
+    """What an option says, else a constant as the application may have set it."""
+    return current_value(PUBLIC, name, default) if asked is None else asked
 
 
 def filesession_cleanup(session: FileSession) -> None:

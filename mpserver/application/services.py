@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mpserver.api.request import Request
     from mpserver.config.tree import Tree
     from mpserver.ipc import scoreboard
-    from mpserver.locks import LockPool
+    from mpserver.locks import LockPool, RequestLocks
     from mpserver.serving.boot import Boot
 
 
@@ -46,7 +46,9 @@ class InterpreterServices:
         self._main = main
         self._loader = loader
         self._cleanups: list[tuple[Callable[[Any], Any], Any]] = []
+        #: The pool, and what makes the locks of a request, once somebody takes one.
         self._locks: LockPool | None = None
+        self._new_locks: Callable[[], RequestLocks]
         self._gate = allocate_lock()
 
     @property
@@ -138,8 +140,9 @@ class InterpreterServices:
 
     def _pool(self) -> LockPool:
         if self._locks is None:
-            from mpserver.locks import LockPool
+            from mpserver.locks import LockPool, RequestLocks
 
+            self._new_locks = RequestLocks
             configuration = self._boot.configuration
             directory, count = python.mutexes(configuration.main, configuration.root, core.MUTEX)
             made = LockPool(directory, count, core.pid_file(configuration.main.conf))
@@ -157,13 +160,11 @@ class InterpreterServices:
         lock = self._pool().lock(key, index)
         if index >= 0 or not hasattr(owner, "mp_main"):
             return lock
-        from mpserver.locks import RequestLocks
-
         req: Any = owner
         while (outer := req.mp_main or req.mp_prev) is not None:
             req = outer
         # (setdefault is atomic: threads that come here together get the same)
-        locks: RequestLocks = req.__dict__.setdefault("mp_locks", RequestLocks())
+        locks: RequestLocks = req.__dict__.setdefault("mp_locks", self._new_locks())
         if getattr(req, "mp_is_over", False):
             locks.over = True
         return locks.lock(lock)

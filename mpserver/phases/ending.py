@@ -117,8 +117,10 @@ class Ending(Answers):
                 req.mp_log_error(f"python_cleanup: Error calling cleanup object {function!r}: {last}")
 
 
-def _with(req: Request) -> list[Request]:
+def _with(req: Request) -> Sequence[Request]:
     """The requests that end with one: that which it was redirected to, and the look-up whose place it took."""
+    if req.mp_next is None and req.mp_index is None:
+        return ()
     return [one for one in (req.mp_next, req.mp_index) if one is not None]
 
 
