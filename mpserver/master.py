@@ -36,6 +36,7 @@ from mpserver.supervisor.relay import Relay
 from mpserver.supervisor.reload import Reload, Told
 from mpserver.supervisor.settings import ProcessSettings
 from mpserver.supervisor.shutdown import Shutdown
+from mpserver.supervisor.upgrades import Parts, Upgrades
 from mpserver.supervisor.watched import Watched
 from mpserver.supervisor.worker_handle import WorkerHandle
 from mpserver.supervisor.workers import WorkerEvents, Workers
@@ -50,6 +51,7 @@ from mpserver.version import VERSION
 
 if TYPE_CHECKING:
     from mpserver.supervisor.reading import Reading
+    from mpserver.supervisor.succession import Succession
 
 #: Seconds between two looks at how many workers are idle (httpd's).
 TICK = 1.0
@@ -66,6 +68,8 @@ class Master:
         notifier: Notifier,
         *,
         read: Callable[[], Reading],
+        succession: Succession | None,
+        folder: str,
         replace_output: bool,
     ) -> None:
         """``first`` is the generation to start with; for the other parameters see `open_master`."""
@@ -89,6 +93,10 @@ class Master:
         self._control = ControlSocket(commands(self), self._jobs, self._watched)
         self._pulse = Pulse(self._jobs, self.serving, notifier.alive, notifier.watchdog)
         self._management = Management(Health(self).pages(), self._watched, OPEN)
+        parts = Parts(
+            self._watched, self._workers, self._reload, self._shutdown, self._control, self._management, notifier
+        )
+        self._upgrades = Upgrades(parts, succession, folder, scoreboard.descriptors)
         self._restarts = 0
         self._started = time.time()
         self._tick_at = 0.0
@@ -108,9 +116,10 @@ class Master:
 
         :raises StartError: the control socket can't be made.
         """
-        self._management.open(self._conf.management)
-        # (last, for who finds this one takes the server for begun)
-        self._control.open(control_path.path(self._conf.pid_file))
+        if not self._upgrades.succeeds:
+            self._management.open(self._conf.management)
+            # (last, for who finds this one takes the server for begun)
+            self._control.open(control_path.path(self._conf.pid_file))
         self._signals.install(self._dispatch)
         self._watched.add(self._signals, self._on_signals)
         self._reload.begin()
@@ -195,10 +204,12 @@ class Master:
     def _on_ready(self, worker: WorkerHandle) -> None:
         self._jobs.ready(worker)
         self._reload.ready(worker)
+        self._upgrades.ready()
 
     def _on_gone(self, worker: WorkerHandle) -> None:
         self._jobs.gone(worker)
         self._reload.gone(worker)
+        self._upgrades.gone()
 
     def _on_news(self, worker: WorkerHandle, message: Message) -> None:
         if message.kind == messages.Kind.CHANGED:
@@ -259,12 +270,16 @@ class Master:
 
     def restart(self, *told: Told) -> None:
         """Restart gracefully; ``told`` are called with why that failed, "" when the new generation serves."""
-        if self._shutdown.announced:
+        if self._shutdown.announced or self._upgrades.under_way:
             for call in told:
-                call("the server ends")
+                call("the server ends" if self._shutdown.announced else "an upgrade is under way")
             return
         self._log(error_log.NOTICE, "Graceful restart requested, doing restart", 171)
         self._reload.gracefully(*told)
+
+    def upgrade(self, python: str, told: Told) -> None:
+        """Let another master take over; ``told`` is called with why that failed, "" when the new one serves."""
+        self._upgrades.begin(python, told)
 
     def tell(self, level: int, text: str) -> None:
         """Write to the error log."""
@@ -315,7 +330,7 @@ class Master:
             self._dispatch[number]()
 
     def _on_hup(self) -> None:
-        if not self._shutdown.announced:
+        if not self._shutdown.announced and not self._upgrades.under_way:
             self._log(error_log.NOTICE, "SIGHUP received.  Attempting to restart", 173)
             self._reload.at_once()
 
@@ -376,7 +391,8 @@ class Master:
         pidfile.remove(self._conf.pid_file)
         for generation in self._reload:
             generation.close()
-        reap_all()
+        if not self._upgrades.succeeded:  # (whose process is our child, and stays)
+            reap_all()
         self._watched.close()
 
 
@@ -387,12 +403,16 @@ def open_master(
     *,
     read: Callable[[], Reading],
     inherited: Inherited | None = None,
+    succession: Succession | None = None,
+    folder: str = "/",
     replace_output: bool = False,
 ) -> Master:
     """Open logs and ports, write the pid file, take signals from now on. The terminal is still ours.
 
     :param read: reads and finishes the configuration again; raises ConfigErrors or ConfigError where it is faulty.
     :param inherited: listening sockets that were passed to the server.
+    :param succession: whose place it takes, once its workers serve; None: nobody's.
+    :param folder: where the command was given: one that is to take its place is started there.
     :param replace_output: stdout and stderr become the error log (a daemon has no terminal).
     :raises StartError: the server can't start; the text is for the terminal.
     """
@@ -402,14 +422,17 @@ def open_master(
         try:
             # Twice the limit: while a restart drains, two generations have their workers.
             scoreboard = Scoreboard.create(2 * first.conf.server_limit, soft)
-            left = pidfile.claim(first.conf.pid_file)
+            left = pidfile.Found(None, False) if succession is not None else pidfile.claim(first.conf.pid_file)
             if left.pid is not None and not left.running:
                 text = (
                     f"pid file {first.conf.pid_file} overwritten -- the server that wrote it (pid {left.pid}) "
                     "ended without removing it"
                 )
                 first.error_log.log(error_log.WARN, text, number=98)
-            master = Master(first, scoreboard, engine, notifier, read=read, replace_output=replace_output)
+            master = Master(
+                first, scoreboard, engine, notifier, read=read, succession=succession, folder=folder,
+                replace_output=replace_output,
+            )  # fmt: skip
             master.begin()
         except BaseException:
             pidfile.remove(first.conf.pid_file)

@@ -29,7 +29,7 @@ CONFIG_FILE = "httpd.conf"
 USAGE = f"""\
 Usage: mpserver [-D name] [-d directory] [-f file]
                 [-C "directive"] [-c "directive"]
-                [-k start|restart|graceful|graceful-stop|stop] [--no-wait]
+                [-k start|restart|graceful|upgrade|graceful-stop|stop] [--no-wait]
                 [-v] [-V] [-h] [-l] [-L] [-t] [-T] [-S] [-M] [-X]
                 [--status [--json]] [--recycle name|all] [--print-unit [--user]]
        mpserver serve [--bind HOST:PORT] [--https auto] ... APPLICATION
@@ -49,6 +49,7 @@ Options:
   -k stop            : stop at once, and wait until it has ended
   -k restart         : restart at once; requests in flight are lost
   -k graceful        : restart without losing a request, and wait for it; --no-wait: only ask for it
+  -k upgrade         : let a new server, of this Python and mpserver, take over without closing a port, and wait for it
   -k graceful-stop   : stop when the requests in flight are done
   --status           : show what the running server's interpreters do; --json: as JSON
   --recycle name     : replace an interpreter in every worker (all: each of them)

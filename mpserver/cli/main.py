@@ -14,6 +14,7 @@ from mpserver.cli.load import complain, finish, read, warn
 from mpserver.cli.options import SITE_FILE, parse
 from mpserver.errors import ConfigError, ConfigErrors, StartError, UsageError
 from mpserver.modules.ssl.phrases import Phrases
+from mpserver.supervisor.succession import Succession
 from mpserver.system import pidfile
 from mpserver.system.inherited import Inherited
 from mpserver.system.standard_streams import open_standard_streams
@@ -175,9 +176,11 @@ def _signal(options: Options, pid_file: str, found: pidfile.Found, delay: float)
     -k stop waits for its end, which is ``delay`` later, and -k graceful for the new generation.
     """
     assert found.pid is not None
-    if options.command == "graceful" and options.wait:
-        from mpserver.cli import status as status_module
+    from mpserver.cli import status as status_module
 
+    if options.command == "upgrade":
+        return status_module.upgrade(pid_file)
+    if options.command == "graceful" and options.wait:
         status = status_module.graceful(pid_file)
         if status is not None:
             return status
@@ -221,7 +224,8 @@ def start(options: Options, reading: Reading, make_engine: Callable[[], Engine],
     from mpserver.cli.daemon import detach, detach_in_place
     from mpserver.master import open_master
 
-    notifier, inherited = Notifier.take(os.environ), Inherited.take(os.environ)
+    succession, folder = options.succession, os.getcwd()
+    notifier, inherited = Notifier.take(os.environ), Inherited.take(os.environ, ours=succession is not None)
     if options.one_process:
         from mpserver.supervisor import one_process
 
@@ -235,15 +239,21 @@ def start(options: Options, reading: Reading, make_engine: Callable[[], Engine],
 
     def run(started: Callable[[], object]) -> None:
         master = open_master(
-            reading, engine, notifier, read=lambda: finish(read(options, phrases)), inherited=inherited,
+            reading,
+            engine,
+            notifier,
+            read=lambda: finish(read(options, phrases)),
+            inherited=inherited,
+            succession=succession,
+            folder=folder,
             replace_output=not foreground,
-        )  # fmt: skip
+        )
         started()
         master.run(shlex.join(sys.orig_argv))
 
-    if not foreground and not no_detach:
+    if not foreground and not no_detach and succession is None:
         return detach(run)
-    if no_detach:
+    if no_detach or not foreground:
         detach_in_place()
     run(lambda: None)
     return 0
@@ -273,13 +283,16 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
             else status_module.recycle(pid_file, options.recycle)
         )
     found = pidfile.look(pid_file)
-    if options.command == "start":
+    succeeds = options.succession is not None and options.succession.pid == found.pid
+    if options.command == "start" and not succeeds:
         if found.pid is not None and found.running:
             theirs = pidfile.configuration(found.pid)
             if theirs is not None and os.path.realpath(theirs) != os.path.realpath(options.file):
                 raise StartError(pidfile.of_another(pid_file, found.pid))
             print(f"mpserver (pid {found.pid}) already running")
             return 0
+    elif succeeds:
+        pass
     elif found.running:
         return _signal(options, pid_file, found, configuration.main.conf[mpm.SHUTDOWN_DELAY])
     elif options.command in ("stop", "graceful-stop"):
@@ -287,7 +300,7 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
         return 0
     else:
         print("mpserver not running, trying to start")
-    if python.wants_optimizing(configuration):
+    if python.wants_optimizing(configuration) and options.succession is None:
         _begin_optimized()
     reading = finish(configuration)
     del configuration  # (the master lives long, and so would all that was read)
@@ -359,7 +372,9 @@ def _main(arguments: Sequence[str] | None, make_engine: Callable[[], Engine]) ->
     if command is not None:
         return command(words[1:], make_engine)
     try:
-        options = parse(words)
+        options = parse(words)._replace(succession=Succession.take(os.environ))
+        if options.succession is not None:
+            options = options._replace(command="start")
     except UsageError as error:
         sys.stderr.write(f"mpserver: {error}\n{info.USAGE}")
         return 1
@@ -367,11 +382,13 @@ def _main(arguments: Sequence[str] | None, make_engine: Callable[[], Engine]) ->
         if options.messages:
             _write_messages_to(options.messages)
         status = run(options, make_engine)
-    except (ConfigErrors, ConfigError) as error:
-        complain(error)
-        status = 1
-    except StartError as error:
-        error_log.to_terminal(str(error))
+    except (ConfigErrors, ConfigError, StartError) as error:
+        if isinstance(error, StartError):
+            error_log.to_terminal(str(error))
+        else:
+            complain(error)
+        if options.succession is not None:
+            options.succession.tell(str(error).encode())
         status = 1
     if options.one_process:
         # Interpreters and their threads don't outlive this call, whatever the application left running.

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 
 from mpserver.api import error_log
 from mpserver.errors import UsageError
-from mpserver.typing import NamedTuple
+from mpserver.typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from mpserver.supervisor.succession import Succession
 
 #: What the configuration is called that is found in the folder where the command is given.
 SITE_FILE = "mpserver.conf"
 
-_COMMANDS = ("start", "stop", "restart", "graceful", "graceful-stop")
+_COMMANDS = ("start", "stop", "restart", "graceful", "graceful-stop", "upgrade")
 
 
 #: Options that print something, and nothing else happens.
@@ -52,6 +55,8 @@ class Options(NamedTuple):
     wait: bool
     user: bool
     named: bool
+    #: Whose place the server is to take, where that one has started it.
+    succession: Succession | None = None
 
     @property
     def begins(self) -> bool:

@@ -46,6 +46,21 @@ def recycle(pid_file: str, name: str) -> int:
     raise StartError("the server ended before it was done")
 
 
+def upgrade(pid_file: str) -> int:
+    """Have a server of this Python take over from the one that runs. :returns: 0, or 1 where it could not.
+
+    :raises StartError: no server answers, or it ended meanwhile.
+    """
+    found = next(ask(pid_file, {"command": "upgrade", "python": sys.executable}, None), None)
+    if found is None:
+        raise StartError("the server ended before the new one served")
+    why = found.get("error") or found["why"]
+    if why:
+        sys.stderr.write(f"mpserver: the upgrade failed, the server that ran goes on: {why}\n")
+        return 1
+    return 0
+
+
 class NoControlSocketError(StartError):
     """A server runs, but it takes no commands: it is one of one process."""
 

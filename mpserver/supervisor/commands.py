@@ -43,6 +43,9 @@ class Supervisor(Protocol):
     def restart(self, told: Callable[[str], None]) -> None:
         """Restart gracefully; ``told`` is called with why that failed, "" when the new generation serves."""
 
+    def upgrade(self, python: str, told: Callable[[str], None]) -> None:
+        """Let another master take over; ``told`` is called with why that failed, "" when the new one serves."""
+
     def about(self) -> dict[str, Any]:
         """The server, for the status."""
 
@@ -57,6 +60,7 @@ def commands(master: Supervisor) -> dict[str, Command]:
         "status": Command(partial(_status, master), alone=False),
         "recycle": Command(partial(_recycle, master), alone=True),
         "reload": Command(partial(_reload, master), alone=True),
+        "upgrade": Command(partial(_upgrade, master), alone=True),
         "graceful": Command(partial(_graceful, master), alone=False),
     }
 
@@ -159,6 +163,12 @@ def _reload(master: Supervisor, asked: Mapping[str, Any], say: Say) -> Steps:
 def _graceful(master: Supervisor, _asked: Mapping[str, Any], say: Say) -> Steps:
     """Restart gracefully. Says ``why`` the new generation did not come; "": it serves."""
     why = yield UntilCalled(master.restart)
+    say({"why": why})
+
+
+def _upgrade(master: Supervisor, asked: Mapping[str, Any], say: Say) -> Steps:
+    """Let a new master take over. Says ``why`` it could not; "": it has."""
+    why = yield UntilCalled(partial(master.upgrade, str(asked.get("python", ""))))
     say({"why": why})
 
 

@@ -144,6 +144,24 @@ class Management:
             if target.startswith("unix:"):
                 self._inode = os.stat(target[5:]).st_ino
 
+    @property
+    def shared(self) -> tuple[str, int] | None:
+        """Where it listens, and the listener's descriptor; None: nowhere."""
+        return None if self._listener is None else (self._target, self._listener.fileno())
+
+    def adopt(self, target: str, listener: socket.socket) -> None:
+        """Listen at a socket that another server had, beside which it goes on."""
+        listener.setblocking(False)
+        self._target, self._listener = target, listener
+        self._watched.add(listener, self._accept)
+        if target.startswith("unix:"):
+            self._inode = os.stat(target[5:]).st_ino
+
+    def leave(self) -> None:
+        """Listen no more, for another server does, at the same place."""
+        self._inode = 0
+        self.close()
+
     def close(self) -> None:
         """Listen no more; who is being served goes on."""
         if self._listener is not None:

@@ -28,6 +28,7 @@ class Shutdown:
 
     __slots__ = (
         "_begin_at", "_close_at", "_generations", "_kill_at", "_notifier", "_release", "_workers", "announced", "begun",
+        "on_announce",
     )  # fmt: skip
 
     def __init__(
@@ -44,6 +45,8 @@ class Shutdown:
         """
         self._workers, self._generations = workers, generations
         self._notifier, self._release = notifier, release
+        #: Called when the end is announced or begins.
+        self.on_announce: Callable[[], None] = lambda: None
         #: Clients should go elsewhere from here on.
         self.announced = False
         #: Nothing is begun from here on.
@@ -72,6 +75,15 @@ class Shutdown:
             generation.listeners.unlink()
         self._close_at = time.monotonic() + LAST_CLIENTS
 
+    def leave(self) -> None:
+        """End when those who are here were served: another server has the ports already."""
+        self.announced = self.begun = True
+        self._close_ports()
+        for worker in self._workers:
+            worker.drain()
+        if (patience := self._release()) > 0:
+            self._kill_at = time.monotonic() + patience
+
     def deadline(self) -> float:
         """When `due` wants to be called (``time.monotonic()``)."""
         return min(self._begin_at, self._close_at, self._kill_at)
@@ -88,6 +100,7 @@ class Shutdown:
     def _tell(self) -> None:
         if not self.announced:
             self.announced = True
+            self.on_announce()
             self._notifier.stopping()
 
     def _begin(self) -> None:

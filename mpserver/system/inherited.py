@@ -15,26 +15,38 @@ FIRST = 3
 class Inherited:
     """The sockets that were passed, and that nobody has taken yet: by names, each in the order in which it came."""
 
-    __slots__ = ("_named",)
+    __slots__ = ("_named", "ours")
 
-    def __init__(self, named: dict[str, list[socket.socket]] | None = None) -> None:
+    def __init__(self, named: dict[str, list[socket.socket]] | None = None, *, ours: bool = False) -> None:
         self._named = named or {}
+        #: They are of the server before this one: their names tell for which addresses, and their files are ours.
+        self.ours = ours
 
     @classmethod
-    def take(cls, environ: MutableMapping[str, str]) -> Inherited:
+    def take(cls, environ: MutableMapping[str, str], *, ours: bool = False) -> Inherited:
         """Those that the environment tells of; its variables go, for they are not meant for applications.
 
+        :param ours: another server of ours has passed them, see `mpserver.supervisor.succession`.
         :raises StartError: one of them is not what a server can accept connections from.
         """
         whose, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
-        names = environ.pop("LISTEN_FDNAMES", "").split(":")
+        told = environ.pop("LISTEN_FDNAMES", "").split(":")
         if whose != str(os.getpid()) or not count.isdecimal():
             return cls()
         named: dict[str, list[socket.socket]] = {}
         for number in range(int(count)):
-            name = names[number] if number < len(names) else ""
+            name = told[number] if number < len(told) else ""
+            name = bytes.fromhex(name).decode() if ours else name
             named.setdefault(name or "unknown", []).append(_listener(FIRST + number, name))
-        return cls(named)
+        return cls(named, ours=ours)
+
+    def pop(self, name: str) -> list[socket.socket]:
+        """Take those of a name, if there are any."""
+        return self._named.pop(name, [])
+
+    def left(self) -> list[tuple[str, socket.socket]]:
+        """Those that nobody has taken, with their names."""
+        return [(name, sock) for name, socks in self._named.items() for sock in socks]
 
     @property
     def any(self) -> bool:
@@ -46,8 +58,8 @@ class Inherited:
 
         :raises StartError: there is none.
         """
-        found = self._named.pop(name, None)
-        if found is None:
+        found = self.pop(name)
+        if not found:
             passed = ", ".join(sorted(self._named)) or "none"
             raise StartError(
                 f"ListenFdName {name}: no socket of that name was passed to the server (there is {passed}). Name one "

@@ -129,16 +129,22 @@ class Listeners:
 
     def _open(self, address: Address, backlog: int, opened: Listeners) -> None:
         """Add the sockets for an address to ``opened``. :raises StartError: it can't be bound, or was not passed."""
-        found: list[socket.socket] = []
-        if address.name:
+        found: list[socket.socket] = self.inherited.pop(str(address)) if self.inherited.ours else []
+        if not found and address.name:
             found = self.inherited.by_name(address.name)
-        elif self.inherited.any:
+        if not found and self.inherited.any:
             found = self.inherited.at(targets(address))
         if not found:
             found = bind(address, backlog)
             if address.file:
                 opened.inodes[address.file] = os.stat(address.file).st_ino
         opened.by_address[address] = found
+
+    def own_files(self) -> None:
+        """The files are ours from now on: the server that had them is going."""
+        for address in self.by_address:
+            if address.file:
+                self.inodes[address.file] = os.stat(address.file).st_ino
 
     def unlink(self, but: Listeners | None = None) -> None:
         """Remove the files that we have made: nobody can connect by them any more."""

@@ -45,6 +45,20 @@ class Notifier:
         """The server shuts down."""
         self._send("STOPPING=1")
 
+    def succeeded(self, pid: int) -> None:
+        """Another process is the service's main one from now on, and speaks for it; we are silent."""
+        self._send(f"MAINPID={pid}")
+        self._address = None
+
+    def environ(self) -> dict[str, str]:
+        """What a process is told that is to be the service's main one."""
+        if not self._address:
+            return {}
+        found = {"NOTIFY_SOCKET": self._address.replace("\0", "@")}
+        if self.watchdog:
+            found["WATCHDOG_USEC"] = str(round(self.watchdog * 1e6))
+        return found
+
     def status(self, text: str) -> None:
         """A line for ``systemctl status``; sent when it differs from the last one."""
         text = " ".join(text.split("\n"))

@@ -1,0 +1,135 @@
+"""What a master does when another one takes its place, and when it takes that of another (`succession`)."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from mpserver.api import error_log
+from mpserver.errors import StartError
+from mpserver.ipc import control_path
+from mpserver.supervisor.control_socket import ControlSocket
+from mpserver.supervisor.management import Management
+from mpserver.supervisor.reload import GIVE_UP_AFTER, Reload, Told
+from mpserver.supervisor.shutdown import Shutdown
+from mpserver.supervisor.succession import MANAGEMENT, SERVES, Socket, Succession, Upgrade
+from mpserver.supervisor.watched import Watched
+from mpserver.supervisor.workers import Workers
+from mpserver.system import pidfile
+from mpserver.system.systemd import Notifier
+from mpserver.typing import NamedTuple
+
+
+class Parts(NamedTuple):
+    """The parts of a master that an upgrade takes."""
+
+    watched: Watched
+    workers: Workers
+    reload: Reload
+    shutdown: Shutdown
+    control: ControlSocket
+    management: Management
+    notifier: Notifier
+
+
+class Upgrades:
+    """Both sides of it, in one master: it may have succeeded one, and be succeeded later."""
+
+    __slots__ = ("_descriptors", "_folder", "_master", "_succession", "_upgrade")
+
+    def __init__(self, master: Parts, succession: Succession | None, folder: str, descriptors: int) -> None:
+        """``succession``: whose place this master takes, once its workers serve; None: nobody's.
+
+        :param folder: where the command was given: one that is to take its place is started there.
+        :param descriptors: the limit that the server was started with; 0: as it is.
+        """
+        self._master, self._succession, self._folder, self._descriptors = master, succession, folder, descriptors
+        self._upgrade = Upgrade(master.watched, self._on_succeeded)
+        master.shutdown.on_announce = self._upgrade.abandon
+
+    @property
+    def succeeds(self) -> bool:
+        """Whether this master is to take the place of another one that serves still."""
+        return self._succession is not None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether another master is about to take over."""
+        return self._upgrade.under_way
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether there is a process that has taken over, or tried to."""
+        return bool(self._upgrade.pid)
+
+    # ---- the former one
+
+    def begin(self, python: str, told: Told) -> None:
+        """Let another master take over, run by this Python ("": ours)."""
+        if why := self._not_now():
+            told(why)
+            return
+        master = self._master
+        listeners = master.reload.current.listeners
+        sockets = [Socket(str(at), one.fileno()) for at, bound in listeners.by_address.items() for one in bound]
+        sockets += [Socket(f"fd:{name}", one.fileno()) for name, one in listeners.inherited.left()]
+        if (shared := master.management.shared) is not None:
+            sockets.append(Socket(MANAGEMENT + shared[0], shared[1]))
+        words = [python or sys.executable, *sys.orig_argv[1:]]
+        self._log(error_log.NOTICE, f"Upgrade requested, starting {words[0]}")
+        try:
+            self._upgrade.begin(words, self._folder, master.notifier.environ(), sockets, self._descriptors, told)
+        except OSError as error:
+            told(f"({error.errno}){error.strerror}: no process could be forked")
+
+    def _not_now(self) -> str:
+        """Why there can be no upgrade; "": there can."""
+        if os.getpid() == 1:
+            return "it is the first process of its container, which ends with it: start another container"
+        if self._master.shutdown.announced:
+            return "the server ends"
+        if self.under_way or self.succeeds:
+            return "an upgrade is under way"
+        return "" if self._master.reload.next is None else "a restart is under way"
+
+    def _on_succeeded(self, pid: int) -> None:
+        """Another master has taken over."""
+        master = self._master
+        self._log(error_log.NOTICE, f"the server with pid {pid} has taken over, this one ends gracefully")
+        master.notifier.succeeded(pid)
+        master.management.leave()
+        for generation in master.reload:
+            generation.listeners.inodes.clear()  # (the files are that one's)
+        master.shutdown.leave()
+
+    # ---- the new one
+
+    def ready(self) -> None:
+        """A worker serves: when all do, be the server, and let the former one go."""
+        succession, master = self._succession, self._master
+        if succession is None or not master.workers.all_serve(master.reload.current):
+            return
+        self._succession = None
+        conf = master.reload.current.conf
+        try:
+            master.reload.current.listeners.own_files()
+            pidfile.write(conf.pid_file)
+            master.control.open(control_path.path(conf.pid_file))
+            passed = master.reload.current.listeners.inherited.pop(MANAGEMENT + conf.management)
+            if passed:
+                master.management.adopt(conf.management, passed[0])
+            else:
+                master.management.open(conf.management)
+        except (OSError, StartError) as error:
+            self._log(error_log.ERROR, str(error))
+        succession.tell(SERVES)
+
+    def gone(self) -> None:
+        """A worker has ended: so many in a row tell that they can't serve, and the former master stays."""
+        if self._succession is not None and self._master.reload.current.failures >= GIVE_UP_AFTER:
+            self._succession.tell(b"its workers ended before they served, the error log says how")
+            self._succession = None
+            self._master.shutdown.at_once()
+
+    def _log(self, level: int, text: str) -> None:
+        self._master.reload.current.error_log.log(level, text)

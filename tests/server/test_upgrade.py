@@ -1,0 +1,195 @@
+"""``-k upgrade``: a new master takes the ports over, and no request fails; where it can't serve all stays as it was."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+from conftest import StartServer
+from support.load import load
+from support.processes import alive
+from support.server import BACKENDS, EACH_AND_THREADS, Mode, Server, receive_until
+from support.waiting import PATIENCE, wait_for
+
+CONF = """
+Listen unix:run/site.sock
+ManagementListen unix:${ROOT}/run/management
+PythonPath "sys.path+['${WWW}']"
+SetHandler mod_python
+PythonHandler app
+"""
+
+APP = """
+import os
+import time
+
+from mod_python import apache
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def handler(req):
+    if req.uri == "/wait":
+        open(os.path.join(ROOT, "waiting"), "w").close()
+        while not os.path.exists(os.path.join(ROOT, "go")):
+            time.sleep(0.005)
+    req.set_content_length(1)
+    req.write("x")
+    return apache.OK
+"""
+
+ASKED = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def pid(server: Server) -> int:
+    """The number in the pid file."""
+    return int(server.pid_file.read_text())
+
+
+def ask(file: Path, path: str) -> bytes:
+    """An answer that comes by a file."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(PATIENCE)
+        sock.connect(str(file))
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        return receive_until(sock, b"\r\n\r\n")
+
+
+def upgrade(server: Server) -> psutil.Process:
+    """Upgrade it. :returns: the former master."""
+    assert server.master is not None
+    former, server.master = server.master, None
+    server.command("-k", "upgrade")
+    server.master = psutil.Process(pid(server))
+    assert server.master != former
+    return former
+
+
+@pytest.mark.parametrize("long", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.parametrize("keep_alive", [False, True])
+def test_no_request_fails(start_server: StartServer, keep_alive: bool, long: bool) -> None:
+    server = start_server(CONF, {"app.py": APP}, mode="daemon", backend=BACKENDS[0], workers=2)
+    former = []
+    with load(server, "/", clients=2, keep_alive=keep_alive) as state:
+        for _ in range(20 if long else 2):
+            former.append(upgrade(server))
+            state.more()
+    assert state.failures == []
+    wait_for(lambda: not any(map(alive, former)), "the former masters to end")
+    assert "exit signal" not in server.log()
+
+
+@pytest.mark.parametrize(("kind", "mpm"), EACH_AND_THREADS)
+def test_what_is_under_way_is_finished(start_server: StartServer, kind: str, mpm: str) -> None:
+    server = start_server(CONF, {"app.py": APP}, mode="daemon", backend=kind, mpm=mpm)
+    run = server.root / "run"
+    file = (run / "site.sock").stat().st_ino
+    replies = []
+    client = threading.Thread(target=lambda: replies.append(server.get("/wait")))
+    with server.dial() as kept:
+        kept.sendall(ASKED)
+        receive_until(kept, b"\r\n\r\nx")
+        client.start()
+        wait_for((server.root / "waiting").exists, "the request to run")
+        former = upgrade(server)
+        assert alive(former)
+        assert server.get("/").text == "x"
+        (server.root / "go").touch()
+        kept.sendall(ASKED)
+        receive_until(kept, b"\r\n\r\nx")
+    assert ask(run / "site.sock", "/").startswith(b"HTTP/1.1 200 ")
+    assert ask(run / "management", "/readyz").startswith(b"HTTP/1.1 200 ")
+    client.join()
+    assert [reply.text for reply in replies] == ["x"]
+    wait_for(lambda: not alive(former), "the former master to end")
+    # what belongs to both is the new one's
+    assert (run / "site.sock").stat().st_ino == file
+    assert ask(run / "site.sock", "/").startswith(b"HTTP/1.1 200 ")
+    assert ask(run / "management", "/readyz").startswith(b"HTTP/1.1 200 ")
+    assert server.command("--status", "--json").stdout
+    server.command("-k", "graceful")
+    server.command("-k", "stop")
+    assert list(run.glob("*.sock")) + list(run.glob("m*")) == []
+    server.master = None
+
+
+@pytest.mark.parametrize("mode", ["daemon", "foreground"])
+def test_one_that_can_not_serve_leaves_all_as_it_was(start_server: StartServer, mode: Mode) -> None:
+    """The configuration is right for the command (which has another Define), and wrong for the server."""
+    conf = CONF + "<IfFile run/broken>\nIncludeOptional run/broken\n</IfFile>\n"
+    server = start_server(conf, {"app.py": APP}, mode=mode, backend=BACKENDS[0])
+    before, file = pid(server), (server.root / "run" / "site.sock").stat().st_ino
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        (server.root / "run" / "broken").write_text(f"Listen 127.0.0.1:{taken.getsockname()[1]}\n")
+        failed = server.command("-k", "upgrade", check=False)
+    assert failed.returncode == 1
+    assert "the upgrade failed, the server that ran goes on: (98)Address already in use" in failed.stderr
+    (server.root / "run" / "broken").unlink()
+    assert pid(server) == before
+    assert (server.root / "run" / "site.sock").stat().st_ino == file
+    assert server.get("/").text == "x"
+    assert ask(server.root / "run" / "site.sock", "/").startswith(b"HTTP/1.1 200 ")
+    server.command("-k", "graceful")
+    assert server.get("/").text == "x"
+
+
+def test_in_the_foreground_the_service_manager_hears_of_it(
+    start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.bind(str(tmp_path / "notify"))
+        told.settimeout(PATIENCE)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "3000000")
+        server = start_server(CONF, {"app.py": APP}, mode="foreground", backend=BACKENDS[0])
+        monkeypatch.delenv("NOTIFY_SOCKET")
+        monkeypatch.delenv("WATCHDOG_USEC")
+        former = upgrade(server)
+        heard: list[bytes] = []
+        while not heard or heard[-1] != b"MAINPID=%d" % pid(server):
+            heard.append(told.recv(4096))
+        assert b"READY=1\nMAINPID=%d" % pid(server) in heard
+        assert b"STOPPING=1" not in heard
+        wait_for(lambda: not alive(former), "the former master to end")
+        while told.recv(4096) != b"WATCHDOG=1":
+            pass
+        server.stop(signal.SIGTERM)
+        while told.recv(4096) != b"STOPPING=1":
+            pass
+
+
+def test_a_stop_ends_both(start_server: StartServer) -> None:
+    server = start_server(CONF, {"app.py": APP}, mode="daemon", backend=BACKENDS[0])
+    assert server.master is not None
+    # (one that never comes to serve: it waits for the rest of its configuration)
+    os.mkfifo(server.root / "blocks")
+    server.conf.write_text(server.conf.read_text() + f"<IfDefine !QUICK>\nInclude {server.root}/blocks\n</IfDefine>\n")
+    client = threading.Thread(target=lambda: server.command("-DQUICK", "-k", "upgrade", check=False))
+    client.start()
+    former = server.master
+    wait_for(lambda: [child for child in former.children() if "-k" in _command(child)], "the new master to begin")
+    [new] = [child for child in former.children() if "-k" in _command(child)]
+    former.terminate()
+    wait_for(lambda: not alive(former) and not alive(new), "both to end")
+    client.join()
+    server.master = None
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
+def test_one_process_has_none(start_server: StartServer) -> None:
+    server = start_server(CONF.replace("ManagementListen", "#"), {"app.py": APP}, backend=BACKENDS[0])
+    failed = server.command("-k", "upgrade", check=False)
+    assert failed.returncode == 1
+    assert "has no control socket" in failed.stderr
