@@ -232,8 +232,9 @@ class Interpreter(Requests):
             helper.stop()
         if self._leased_listeners is not None:
             self._leased_listeners.close()
-        if self.relays is not None:
-            self.relays.stop()
+        for part in (self.relays, self._courier):
+            if part is not None:
+                part.stop()
         for connection in list(self.connections):
             connection.close()
         for retained in list(self.retained):

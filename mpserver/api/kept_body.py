@@ -8,13 +8,11 @@ from __future__ import annotations
 import errno
 import os
 
+from mpserver.system.unnamed_files import unnamed_file
 from mpserver.typing import NamedTuple
 
 #: What is kept in memory before it is written to the file, and read of it at a time, in bytes.
 PIECE = 1 << 17
-
-#: What the system says of a file system that has no files without names.
-_NEEDS_NAME = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL})
 
 
 class Room(NamedTuple):
@@ -47,7 +45,7 @@ class KeptBody:
             if len(self._memory) >= PIECE:
                 self._write()
         elif len(self._memory) > self._room.memory:
-            self._fd = _unnamed(self._room.directory)
+            self._fd = unnamed_file(self._room.directory, "body")
             self._write()
 
     def _write(self) -> None:
@@ -97,21 +95,3 @@ class KeptBody:
         self._written = self._position = self.size = 0
 
     __del__ = close
-
-
-def _unnamed(directory: str) -> int:
-    """A file without a name. :raises OSError: there can be none in that directory."""
-    try:
-        return os.open(directory, os.O_TMPFILE | os.O_RDWR | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        if error.errno not in _NEEDS_NAME:
-            raise
-    for _attempt in range(100):
-        name = os.path.join(directory, f"mpserver-body-{os.urandom(8).hex()}")
-        try:
-            fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except FileExistsError:
-            continue
-        os.unlink(name)
-        return fd
-    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), directory)

@@ -61,7 +61,13 @@ class Link(Protocol):
         """What `hold` keeps, None where it is on its way."""
 
     def send(self, parts: list[Part]) -> None:
-        """Send all now, waiting for a slow client up to its timeout. :raises ClientGone: it did not take it."""
+        """Send all now; what a slow client does not take at once follows, beside the handler.
+
+        It waits only for one that is far behind, up to its timeout. :raises ClientGone: the client did not take it.
+        """
+
+    def await_sent(self) -> None:
+        """Wait until the client has taken all that was sent, up to its timeout. :raises ClientGone: it did not."""
 
     def finish(self, parts: list[Part]) -> None:
         """Send all; what the client does not take at once goes out later, from the loop."""

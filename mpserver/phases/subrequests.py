@@ -93,6 +93,9 @@ class PageLink:
 
     finish = send
 
+    def await_sent(self) -> None:
+        """See `Link`: it is the page's."""
+
     def finish_whole(self, data: bytes) -> None:
         """See `Link`."""
         self._write(data)

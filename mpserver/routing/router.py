@@ -45,6 +45,7 @@ from mpserver.tls.hello import Hello
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mpserver.serving.courier import Courier
     from mpserver.supervisor.worker_start import WorkerStart
 
 #: The worker's main interpreter, which gets the connections whose first request needs no Python.
@@ -62,6 +63,7 @@ class Router(Refusals):
         #: The worker ends: when what is here has ended, or at once.
         self.draining = self.stopping = False
         self.delayed_flush: DelayedFlush | None = None
+        self.courier: Courier | None = None  # (none runs handlers here)
         self.loop = Loop()
         its = facts.environments(start.configuration)
         self.pipeline = Pipeline(start.configuration, start.logs, start.generation, None, its)

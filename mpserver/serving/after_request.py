@@ -94,11 +94,16 @@ class AfterRequest(Stream):
             if self._object.mp_incoming is not None:
                 self.leave_stream()
             if self._object.mp_aborted:
-                self.close()
-                return
+                if self._backlog is not None:  # what was written before it failed reaches the client
+                    backlog, self._backlog = self._backlog, None
+                    self._outgoing = backlog.rest()
+                if not self._outgoing:
+                    self.close()
+                    return
         if self._outgoing:
             self.state = SENDING
             self.deadline = monotonic() + self.timeout
+            self.owner.loop.hasten(self.deadline)
             self.owner.loop.change(self.fd, WRITE)
         elif self.keep_alive and not (self.buffer or self.skip):
             # as `_sent`, for the usual client, which waits for the answer
@@ -137,13 +142,17 @@ class AfterRequest(Stream):
         """SENDING, and the client takes more."""
         parts, self._outgoing = self._outgoing, []
         before = size_of(parts)
-        self.finish(parts)
-        if self._object is not None and self._object.mp_aborted:
+        try:
+            self._outgoing = self._send_now(parts)
+        except OSError:
             self.close()
             return
         if self._outgoing:
             if size_of(self._outgoing) < before:
                 self.deadline = self.owner.loop.now + self.timeout
+            return
+        if self._object is not None and self._object.mp_aborted:
+            self.close()
             return
         self.owner.loop.change(self.fd, READ)
         self._sent()
@@ -233,6 +242,9 @@ class AfterRequest(Stream):
         if self.state == GONE:
             return
         self.state = GONE
+        if self._backlog is not None:
+            self._backlog.drop()
+            self._backlog = None
         self.owner.loop.remove(self.fd)
         self.owner.loop.unwatch(self)
         self.owner.closed(self)

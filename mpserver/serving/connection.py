@@ -101,6 +101,7 @@ class Connection(AfterRequest):
         self._object = None
         self.input = None
         self._outgoing = []
+        self._backlog = None
         self.linger_left = LINGER_BYTES
         self.skip = 0
         self.until = 0.0

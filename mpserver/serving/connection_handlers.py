@@ -43,6 +43,7 @@ class WaitingWire:
     def send(self, data: bytes) -> None:
         """See `mpserver.api.connection_stream.Wire`."""
         self._connection.send([data])
+        self._connection.await_sent()
 
 
 class ConnectionHandlers:

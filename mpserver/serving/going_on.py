@@ -104,6 +104,7 @@ class GoingOn:
         self._judge(req, last.mp_status >= 500)
         try:
             state = transfer.pack(last, move.stage, move.step, self._shares(move))
+            connection.await_sent()
             interpreter.pipeline.depart(req, last)
             if last is not req or req.mp_cleanups:
                 connection.rope = self._retain(req, connection.rope)

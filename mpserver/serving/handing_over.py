@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mpserver.http1.head import Head
     from mpserver.phases.host import Host
     from mpserver.serving.connection import Connection
+    from mpserver.serving.courier import Courier
     from mpserver.serving.interpreter_owner import InterpreterOwner
 
 #: How often connections that still send are looked at, in seconds.
@@ -66,6 +67,11 @@ class HandingOver(GivingBack):
     def __init__(self, interpreter: InterpreterOwner) -> None:
         super().__init__(interpreter)
         self.loop, self.delayed_flush = interpreter.loop, interpreter.delayed_flush
+
+    @property
+    def courier(self) -> Courier | None:
+        """See `mpserver.serving.owner.Owner`; for a request that is in its handler, or of a connection that stays."""
+        return self._interpreter.courier
 
     def begin(self) -> None:
         """Take over the connections, and give back what is here; called between requests."""

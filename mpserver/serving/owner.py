@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from mpserver.errors import RequestError
     from mpserver.http1.head import Head
     from mpserver.phases.host import Host
+    from mpserver.serving.courier import Courier
     from mpserver.serving.delayed_flush import DelayedFlush
     from mpserver.system.loop import Loop
     from mpserver.system.thread_loop import SharedLoop
@@ -25,6 +26,10 @@ class Owner(Protocol):
     draining: bool
     #: Sends the held beginnings of responses; None: nothing may be held.
     delayed_flush: DelayedFlush | None
+
+    @property
+    def courier(self) -> Courier | None:
+        """Sends what responses have written while their handlers run; None: there are no handlers."""
 
     def host_of(self, local: Address, name: str | None, /) -> Host:
         """The server for a local address and a Host header."""

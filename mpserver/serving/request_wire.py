@@ -34,3 +34,4 @@ class RequestWire:
     def send(self, data: bytes) -> None:
         """See `mpserver.api.connection_stream.Wire`."""
         self._link.send([data])
+        self._link.await_sent()

@@ -31,6 +31,7 @@ from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mpserver.serving.bodies import Bodies
+    from mpserver.serving.courier import Courier
     from mpserver.serving.going_on import GoingOn
     from mpserver.serving.relays import Relays
     from mpserver.serving.unsent import Unsent
@@ -79,6 +80,8 @@ class Requests(Refusals):
     #: `moves` and `bodies`, once they are needed.
     _moves: GoingOn | None = None
     _bodies: Bodies | None = None
+    #: `courier`, once it is needed.
+    _courier: Courier | None = None
 
     def _on_message(self, message: messages.Message | None) -> None:
         raise NotImplementedError
@@ -206,6 +209,15 @@ class Requests(Refusals):
 
             self._bodies = Bodies(self, self.board, self.threads)  # type: ignore[arg-type]  # (as above)
         return self._bodies
+
+    @property
+    def courier(self) -> Courier | None:
+        """Sends what responses have written while their handlers run."""
+        if self._courier is None:
+            from mpserver.serving.courier import Courier  # (few clients are slower than handlers)
+
+            vars(self).setdefault("_courier", Courier(self.interpreter_id.name))  # (once, if several threads come here)
+        return self._courier
 
     def stand_aside(self, connection: Connection, begin: Callable[[], None]) -> None:
         """A request waits for its body: its connection is the loop's, which begins with that."""

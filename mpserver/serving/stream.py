@@ -11,22 +11,28 @@ from mpserver.api.connection import Connection as ConnectionObject
 from mpserver.api.parts import Begun, FilePart, Part
 from mpserver.errors import ClientGone
 from mpserver.http1.response import chunked_beginning
+from mpserver.modules.core import response_room
 from mpserver.serving.slow_reading import SlowReading
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.stream import Encryption
     from mpserver.phases.host import Host
+    from mpserver.serving.backlog import Backlog
     from mpserver.serving.owner import Owner
 
 #: send: more follows at once, so the kernel needn't send what is less than a segment.
 MORE = getattr(_socket, "MSG_MORE", 0)
+#: So many bytes of a complete response stay in memory without further ado.
+SMALL = 1 << 17
 
 
 class Stream:
     """Implements `mpserver.api.stream.Link` for the requests of a connection; subclasses set the attributes."""
 
-    __slots__ = ("_outgoing", "buffer", "fd", "keep_alive", "owner", "send_file", "slow", "sock", "timeout", "tls")
+    __slots__ = (
+        "_backlog", "_outgoing", "buffer", "fd", "keep_alive", "owner", "send_file", "slow", "sock", "timeout", "tls",
+    )  # fmt: skip
 
     owner: Owner
     sock: _socket.socket
@@ -45,8 +51,9 @@ class Stream:
     keep_alive: bool
     #: What was read and belongs to no request yet.
     buffer: bytes
-    #: What the client has not taken yet.
+    #: What the client has not taken yet of a complete response; and of one whose handler runs, None: there was nothing.
     _outgoing: list[Part]
+    _backlog: Backlog | None
 
     def connection(self) -> ConnectionObject:
         """The object for ``req.connection``."""
@@ -83,47 +90,62 @@ class Stream:
             pass  # nobody is there to see it
 
     def send(self, parts: list[Part]) -> None:
-        """Send all now, waiting for a slow client up to Timeout; see `Link.send`.
+        """Send all now; what the client does not take at once is kept and follows, see `Link.send`.
 
         :raises ClientGone: the client left, or took nothing within Timeout.
         """
         begun = self.take_held()
         if begun is not None:
             parts = [chunked_beginning(*begun), *parts]
-        for index, part in enumerate(parts):
+        if self._backlog is None:
             try:
-                if isinstance(part, FilePart):
-                    self._send_whole_file(part)
-                else:
-                    self._send_bytes(part)
-            except BaseException:
-                close_files(parts[index:])
-                raise
-
-    def _send_bytes(self, data: bytes) -> None:
-        try:
-            sent = self.sock.send(data)
-        except OSError:
-            sent = 0
-        if sent < len(data):
-            view = memoryview(data)[sent:]
-            while view:
-                view = view[self._blocking(self.sock.send, view) :]
-
-    def _send_whole_file(self, part: FilePart) -> None:
-        while part.length:
-            self._blocking(self.send_file, self.fd, part)
-        part.close()
-
-    def _blocking(self, send: Callable[..., int], *arguments: object) -> int:
-        while True:
-            try:
-                return send(*arguments)
-            except BlockingIOError:
-                self.wait_for_client(select.POLLOUT)
+                parts = self._send_now(parts)
             except OSError as error:
                 self.keep_alive = False
                 raise ClientGone(f"the client closed the connection ({error.strerror})") from error
+            if not parts:
+                return
+            self._backlog = self._fall_behind()
+        try:
+            self._backlog.send(parts)
+        except ClientGone:
+            self.keep_alive = False
+            raise
+
+    def await_sent(self) -> None:
+        """Wait until the client has taken all; see `Link.await_sent`."""
+        if self._backlog is not None:
+            try:
+                self._backlog.drain()
+            except ClientGone:
+                self.keep_alive = False
+                raise
+
+    def _fall_behind(self) -> Backlog:
+        """The client is slower than its request's handler."""
+        from mpserver.serving.backlog import Backlog  # (few clients are)
+
+        return Backlog(self, response_room(self.host.server.conf), self.owner.courier, self.host.log)
+
+    def _send_now(self, parts: list[Part]) -> list[Part]:
+        """Send what the client takes now. :returns: the rest. :raises OSError: it is gone."""
+        for index, part in enumerate(parts):
+            try:
+                if isinstance(part, FilePart):
+                    while part.length:
+                        self.send_file(self.fd, part)
+                    part.close()
+                    continue
+                # a file that follows shares the segment
+                sent = self.sock.send(part, MORE if index + 1 < len(parts) else 0)
+                if sent < len(part):
+                    return [part[sent:], *parts[index + 1 :]]
+            except BlockingIOError:
+                return parts[index:]
+            except BaseException:
+                close_files(parts[index:])
+                raise
+        return []
 
     def wait_for_client(self, event: int, left: float = float("inf")) -> None:
         """Block until the socket is ready for an event of ``select.poll``.
@@ -142,29 +164,23 @@ class Stream:
 
     def finish(self, parts: list[Part]) -> None:
         """Send all; what the client does not take at once goes out from the loop."""
-        for index, part in enumerate(parts):
-            try:
-                if isinstance(part, FilePart):
-                    while part.length:
-                        self.send_file(self.fd, part)
-                    part.close()
-                    continue
-                # a file that follows shares the segment
-                sent = self.sock.send(part, MORE if index + 1 < len(parts) else 0)
-                if sent < len(part):
-                    self._outgoing = [part[sent:], *parts[index + 1 :]]
-                    return
-            except BlockingIOError:
-                self._outgoing = parts[index:]
+        try:
+            if self._backlog is not None:
+                backlog, self._backlog = self._backlog, None
+                self._outgoing = backlog.finish(parts)
                 return
-            except OSError:
-                close_files(parts[index:])
-                self.keep_alive = False
-                self.connection().mp_aborted = 1
-                return
+            rest = self._send_now(parts)
+            if rest:
+                self._outgoing = self._kept(rest)
+        except OSError:
+            self.keep_alive = False
+            self.connection().mp_aborted = 1
 
     def finish_whole(self, data: bytes) -> None:
         """`finish` for a response that is one piece of bytes: the usual one."""
+        if self._backlog is not None:
+            self.finish([data])
+            return
         try:
             sent = self.sock.send(data)
         except BlockingIOError:
@@ -174,7 +190,20 @@ class Stream:
             self.connection().mp_aborted = 1
             return
         if sent < len(data):
-            self._outgoing = [data[sent:]]
+            rest = data[sent:]
+            if len(rest) > SMALL:
+                self.finish([rest])
+            else:
+                self._outgoing = [rest]
+
+    def _kept(self, parts: list[Part]) -> list[Part]:
+        """What is left of a complete response: a long one does not stay in memory.
+
+        :raises ClientGone: there is no room for it, and the client takes nothing.
+        """
+        if sum(len(part) for part in parts if not isinstance(part, FilePart)) <= SMALL:
+            return parts
+        return self._fall_behind().finish(parts)
 
     # ---- receiving
 

@@ -303,7 +303,7 @@ CONTEXTS = {
         "ProxyTimeout ProxyVia RewriteMap "
         "AccessFileName AliasMatch CustomLog DocumentRoot ErrorLog KeepAlive KeepAliveTimeout LimitRequestFields "
         "LimitRequestFieldSize LimitRequestLine LogFormat MaxKeepAliveRequests PythonConnectionHandler PythonImport "
-        "PythonOptimize "
+        "PythonOptimize ResponseBuffer ResponseSpool "
         "BrotliAlterETag BrotliCompressionMaxInputBlock BrotliCompressionQuality BrotliCompressionWindow "
         "BrotliFilterNote DeflateAlterETag DeflateBufferSize DeflateCompressionLevel DeflateFilterNote DeflateMemLevel "
         "DeflateWindowSize ZstdAlterETag ZstdCompressionLevel ZstdFilterNote "

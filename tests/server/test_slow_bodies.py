@@ -440,6 +440,9 @@ def test_a_directory_that_is_gone(server: Server) -> None:
         ("RequestBodySpool /tmp 1T", 'RequestBodySpool "1T" must be a number of bytes'),
         ("RequestBodySpool /no/such/place", "there is no directory /no/such/place: make it, or name another one"),
         ("RequestBodyStreaming maybe", "RequestBodyStreaming must be On or Off"),
+        ("ResponseBuffer few", 'ResponseBuffer "few" must be a number of bytes, or one of K, M or G behind it'),
+        ("ResponseSpool /no/such", "ResponseSpool: there is no directory /no/such: make it, or name another one"),
+        ("<Location />\nResponseBuffer 1M\n</Location>", "ResponseBuffer not allowed"),
     ],
 )
 def test_faults(tmp_path: Path, line: str, fault: str) -> None:

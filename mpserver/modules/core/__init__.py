@@ -91,9 +91,9 @@ REQUEST_BODY_BUFFER = Setting("RequestBodyBuffer", 1 << 20)
 
 
 class Spool(NamedTuple):
-    """RequestBodySpool: the directory for longer bodies (None: the system's), and the longest.
+    """RequestBodySpool, ResponseSpool: the directory of the files (None: the system's), and the most bytes of one.
 
-    The latter is None for LimitRequestBody.
+    The latter is None for LimitRequestBody, or of responses for `MOST_SPOOLED`.
     """
 
     directory: str | None
@@ -105,6 +105,12 @@ REQUEST_BODY_SPOOL = Setting("RequestBodySpool", Spool(None, None))
 REQUEST_BODY_STREAMING = Setting("RequestBodyStreaming", False)
 #: The longest body that is spooled where nothing limits them.
 LONGEST_SPOOLED = 1 << 30
+#: What is kept in memory of a response that its client takes slowly, in bytes. Server level, as the next.
+RESPONSE_BUFFER = Setting("ResponseBuffer", 1 << 20)
+#: The directory for longer ones, and the most bytes of a response there.
+RESPONSE_SPOOL = Setting("ResponseSpool", Spool(None, None))
+#: As many where ResponseSpool does not say so.
+MOST_SPOOLED = 1 << 27
 #: An absolute path, "|command", "syslog[:...]", or the relative default: see `error_log`.
 ERROR_LOG = Setting("ErrorLog", "logs/error_log")
 #: The same as it was written.
@@ -203,6 +209,22 @@ def body_room(conf: Conf) -> Room:
     memory, spool = conf[REQUEST_BODY_BUFFER], conf[REQUEST_BODY_SPOOL]
     most = conf[LIMIT_REQUEST_BODY] or LONGEST_SPOOLED if spool.most is None else spool.most
     return Room(memory, spool.directory or spool_directory(), max(memory, most))
+
+
+class ResponseRoom(NamedTuple):
+    """Where a response is kept that its client takes slowly: ResponseBuffer and ResponseSpool."""
+
+    #: Bytes in memory; the directory of the file, and bytes in that.
+    memory: int
+    directory: str
+    file: int
+
+
+def response_room(conf: Conf) -> ResponseRoom:
+    """Where a server's responses are kept."""
+    spool = conf[RESPONSE_SPOOL]
+    most = MOST_SPOOLED if spool.most is None else spool.most
+    return ResponseRoom(conf[RESPONSE_BUFFER], spool.directory or spool_directory(), most)
 
 
 def spool_directory() -> str:

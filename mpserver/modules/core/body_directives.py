@@ -1,4 +1,4 @@
-"""RequestBodyBuffer, RequestBodySpool and RequestBodyStreaming: how bodies come to their handlers."""
+"""How bodies come to their handlers (RequestBodyBuffer...), and responses to slow clients (ResponseBuffer...)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ import re
 
 from mpserver import lazyre
 from mpserver.config.override import Override
-from mpserver.config.registry import EVERYWHERE, NOT_HTACCESS, Args, Call, Directive
+from mpserver.config.registry import EVERYWHERE, NOT_HTACCESS, SERVER_VHOST, Args, Call, Directive
 from mpserver.errors import ConfigError
 from mpserver.modules import values
-from mpserver.modules.core import REQUEST_BODY_BUFFER, REQUEST_BODY_SPOOL, REQUEST_BODY_STREAMING, Spool
+from mpserver.modules.core import (
+    REQUEST_BODY_BUFFER,
+    REQUEST_BODY_SPOOL,
+    REQUEST_BODY_STREAMING,
+    RESPONSE_BUFFER,
+    RESPONSE_SPOOL,
+    Spool,
+)
 
 _SIZE = lazyre.compile(r"(\d{1,15})([kmg]?)", re.IGNORECASE | re.ASCII)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -23,7 +30,7 @@ def _size(call: Call, word: str) -> int:
     return int(match[1]) * _UNITS[match[2].lower()]
 
 
-def _spool(call: Call) -> None:
+def _spool(call: Call) -> Spool:
     directory = values.path(call, call.args[0])
     most = _size(call, call.args[1]) if len(call.args) > 1 else None
 
@@ -33,7 +40,15 @@ def _spool(call: Call) -> None:
         return None
 
     values.later(call, usable)
-    call.conf[REQUEST_BODY_SPOOL] = Spool(directory, most)
+    return Spool(directory, most)
+
+
+def _request_spool(call: Call) -> None:
+    call.conf[REQUEST_BODY_SPOOL] = _spool(call)
+
+
+def _response_spool(call: Call) -> None:
+    call.server[RESPONSE_SPOOL] = _spool(call)
 
 
 DIRECTIVES: tuple[Directive, ...] = (
@@ -48,7 +63,7 @@ DIRECTIVES: tuple[Directive, ...] = (
         "RequestBodySpool",
         Args.TAKE12,
         NOT_HTACCESS,
-        _spool,
+        _request_spool,
         help="the directory for what is longer, and the longest body that is kept (without: LimitRequestBody)",
     ),
     Directive(
@@ -58,5 +73,19 @@ DIRECTIVES: tuple[Directive, ...] = (
         values.directory(REQUEST_BODY_STREAMING, values.flag),
         Override.FILEINFO,
         "On or Off: whether handlers run before the bodies have come, and read them as they come",
+    ),
+    Directive(
+        "ResponseBuffer",
+        Args.TAKE1,
+        SERVER_VHOST,
+        values.server(RESPONSE_BUFFER, _size),
+        help="the bytes that are kept in memory of a response that its client takes slowly (K, M or G behind them)",
+    ),
+    Directive(
+        "ResponseSpool",
+        Args.TAKE12,
+        SERVER_VHOST,
+        _response_spool,
+        help="the directory for more of it, and the bytes beyond which its handler waits for the client (128M)",
     ),
 )

@@ -74,3 +74,4 @@ def run(req: Request, upstream: Upstream, answer: Answer, said: bytes, timeout: 
 def _tell(req: Request, data: bytes) -> None:
     req.mp_write(data, 0)
     req.mp_flush()
+    req.mp_link.await_sent()
