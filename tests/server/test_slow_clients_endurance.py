@@ -13,11 +13,13 @@ from conftest import StartServer
 from support.certificates import Authority
 from support.server import EACH_IN_BOTH, Server
 from support.tls import HTTPS, Client, at_port
+from support.waiting import wait_for
 
 CONF = """
 Timeout 600
 RequestReadTimeout header=600 body=600 handshake=600
 KeepAliveTimeout 600
+CustomLog logs/access.log "%U"
 PythonPath "['${WWW}'] + sys.path"
 <Location /app>
     SetHandler mod_python
@@ -28,6 +30,15 @@ PythonPath "['${WWW}'] + sys.path"
     PythonHandler app
     RequestBodyStreaming On
 </Location>
+<Location /large>
+    SetHandler mod_python
+    PythonHandler app::large
+</Location>
+<Location /wsgi>
+    SetHandler mod_python
+    PythonHandler mod_python.wsgi
+    PythonOption mod_python.wsgi.application app
+</Location>
 """
 APP = """
 from mod_python import apache
@@ -35,6 +46,15 @@ from mod_python import apache
 def handler(req):
     req.write("%d bytes" % len(req.read()), 0)
     return apache.OK
+
+def large(req):
+    for _ in range(100):
+        req.write(b"x" * 60_000)
+    return apache.OK
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return (b"x" * 60_000 for _ in range(100))
 """
 FILES: dict[str, str | bytes] = {"app.py": APP, "page.txt": "the page", "large.bin": bytes(30_000_000)}
 
@@ -54,8 +74,12 @@ SORTS: dict[str, tuple[bytes, bool]] = {
     "expect": (POST.format(path="/app", fields="Content-Length: 9\r\nExpect: 100-continue").encode(), False),
     "streaming": (POST.format(path="/streaming", fields="Content-Length: 100000").encode() + b"x", False),
     "reading": (b"GET /large.bin HTTP/1.1\r\nHost: h\r\n\r\n", False),
+    "reading a handler's answer": (b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n", False),
+    "reading an application's": (b"GET /wsgi HTTP/1.1\r\nHost: h\r\n\r\n", False),
     "handshake": (b"\x16\x03\x01\x02\x00\x01", True),
 }
+#: What is written by handlers, and read slowly.
+WRITTEN = ("/large\n", "/wsgi\n")
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +119,9 @@ def test_normal_clients_do_not_notice(served: tuple[Server, Client], sort: str) 
             else:
                 sock = stack.enter_context(server.dial())
             sock.sendall(said)
+        for path in WRITTEN:
+            if path.strip().encode() + b" " in said:  # (to write 200 of them takes its time, however they are read)
+                wait_for(lambda path=path: server.log("access.log").count(path) == CLIENTS, "the handlers to be over")  # type: ignore[misc]
         took = []
         for number in range(NORMAL):
             begun = time.monotonic()
