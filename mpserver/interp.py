@@ -38,6 +38,7 @@ from mpserver.serving import refusals
 from mpserver.serving.connection import Connection, Starter, starter
 from mpserver.serving.delayed_flush import DelayedFlush
 from mpserver.serving.handing_over import GivingBack, HandingOver
+from mpserver.serving.log_writers import LogWriters
 from mpserver.serving.offloader import Offloader
 from mpserver.serving.requests import Requests
 from mpserver.serving.states import LAST_WAIT, READING, WAITING
@@ -74,8 +75,7 @@ class Interpreter(Requests):
 
     def __init__(self, boot: Boot, inbox: _socket.socket, preloaded: Preloaded | None = None) -> None:
         self.boot = boot
-        self.interpreter_id = boot.interpreter_id
-        self.home = boot.interpreter_id
+        self.interpreter_id = self.home = boot.interpreter_id
         #: Whether it runs under another account than its worker.
         self._is_foreign = has_account(boot.interpreter_id.environment)
         self.draining = False
@@ -86,8 +86,9 @@ class Interpreter(Requests):
         self.loader = Loader() if preloaded is None else preloaded.loader
         self.loader.log = self._log
         self.loader.may_move = boot.kind == "own" and boot.interpreter_id.kind == "auto"
-        environments = facts.environments(configuration)
-        self.pipeline = self.pipeline_type(configuration, boot.logs, boot.generation, self.loader, environments)
+        self.pipeline = self.pipeline_type(
+            configuration, boot.logs, boot.generation, self.loader, facts.environments(configuration), LogWriters(self)
+        )
         self.planner = self.pipeline.planner
         self.planner.one_process, self.planner.home = boot.one_process, boot.interpreter_id
         main = self.planner.host(configuration.main)
@@ -240,6 +241,8 @@ class Interpreter(Requests):
         for retained in list(self.retained):
             retained.abandon()
         self._end_requests()
+        if self.lines is not None:
+            self.lines.flush()
         self._clean_up()
         self.scoreboard_entry.gone()
         self.loop.close()
@@ -349,9 +352,7 @@ class Interpreter(Requests):
         sock = _socket.socket(fileno=message.fd)
         connection_states = self.connection_states
         if connection_states is None:
-            return self.connection_type(
-                self.owner_of_arrivals, sock, message.number, message.served, message.data
-            )  # fmt: skip
+            return self.connection_type(self.owner_of_arrivals, sock, message.number, message.served, message.data)
         return self.tracked_type(
             self.owner_of_arrivals, sock, message.number, message.served, message.data,
             connection_states, message.entry, self.closings,

@@ -47,9 +47,14 @@ class Link(Protocol):
     tls: Encryption | None
     #: The client's IP and port by the word of a proxy (PROXY protocol); None: none has said any.
     agent: tuple[str, int] | None
+    #: The client's IP and port.
+    client: tuple[str, int]
 
     def connection(self) -> Connection:
         """The object for ``req.connection``."""
+
+    def client_name(self) -> str | None:
+        """The client's name, where that was looked up: what ``req.connection.remote_host`` is."""
 
     def hold(self, head: bytes, body: bytes) -> bool:
         """Keep the beginning of a response for some milliseconds: its end is likely to follow. False: it can't wait.

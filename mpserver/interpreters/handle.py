@@ -22,7 +22,7 @@ from functools import partial
 
 from mpserver.api.loader import LoadedModule
 from mpserver.errors import is_crowded
-from mpserver.ipc import messages, plain_data
+from mpserver.ipc import log_lines, messages, plain_data
 from mpserver.ipc.worker_messages import LOADED
 from mpserver.serving.boot import Boot
 from mpserver.system import descriptors
@@ -335,6 +335,8 @@ class InterpreterHandle:
         self.crashed = self.state is InterpreterState.SERVING and not self._told_to_end
         self.state = InterpreterState.ENDED
         self._close_inbox()
+        boot = self.boot
+        log_lines.write_left(boot.scoreboard, boot.slot, boot.scoreboard_index, boot.logs.values())
         waiting = [*self._left_behind(), *(message for message in self._waiting if message.fd >= 0)]
         self._waiting.clear()
         if failed:

@@ -11,6 +11,7 @@ import struct
 
 from mpserver.ipc import interpreter_stats
 from mpserver.ipc.interpreter_stats import InterpreterStats, Writer, pack_begin
+from mpserver.ipc.log_lines import LINES, area_at
 from mpserver.ipc.scoreboard_layout import (
     BUSY,
     COUNT,
@@ -178,14 +179,14 @@ class Scoreboard:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        self.slots = (os.fstat(fd).st_size - PAGE - HISTORY) // (PAGE + STATS)
+        self.slots = (os.fstat(fd).st_size - PAGE - HISTORY) // (PAGE + STATS + LINES)
         self.memory = mmap.mmap(fd, (self.slots + 1) * PAGE)
 
     @classmethod
     def create(cls, slots: int, descriptors: int = 0) -> Scoreboard:
         """A new one; pages that nobody uses take no memory."""
         fd = os.memfd_create("mpserver-scoreboard", os.MFD_CLOEXEC)
-        os.ftruncate(fd, (slots + 1) * PAGE + slots * STATS + HISTORY)
+        os.ftruncate(fd, (slots + 1) * PAGE + slots * (STATS + LINES) + HISTORY)
         board = cls(fd)
         for slot in range(slots):
             board.memory[slot * PAGE + STATES] = OPEN
@@ -236,10 +237,11 @@ class Scoreboard:
         self.memory[slot * PAGE + STATES] = OPEN
 
     def _wipe(self, slot: int) -> None:
-        """Forget all about a slot's worker, and give back the memory of its figures."""
+        """Forget all about a slot's worker, and give back the memory of its figures and lines."""
         self.memory[slot * PAGE : (slot + 1) * PAGE] = bytes(PAGE)
-        with mmap.mmap(self.fd, STATS, offset=self.record_at(slot, 0)) as records:
-            records.madvise(mmap.MADV_REMOVE)
+        for length, at in ((STATS, self.record_at(slot, 0)), (LINES, area_at(self.fd, slot, 0))):
+            with mmap.mmap(self.fd, length, offset=at) as memory:
+                memory.madvise(mmap.MADV_REMOVE)
 
     # What the keeper of zygotes writes.
 

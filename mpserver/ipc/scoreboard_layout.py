@@ -19,7 +19,8 @@ One page per worker slot::
 A key is kind and name of an interpreter (`mpserver.phases.plan.InterpreterId.key`). After the workers' pages comes
 one with the keys of the applications that moved from subinterpreters to processes, written by the keeper of zygotes,
 and at its end the soft limit of descriptors that the server was started with; then the interpreters' figures
-(`mpserver.ipc.interpreter_stats`), and what is kept of those that ended (`mpserver.ipc.history`).
+(`mpserver.ipc.interpreter_stats`), what is kept of those that ended (`mpserver.ipc.history`), and the lines of access
+logs that are about to be written (`mpserver.ipc.log_lines`).
 
 States and what ends them; index 0 of a slot is its worker as a whole::
 
@@ -77,6 +78,9 @@ HISTORY_ENTRIES = 65536
 ENTRIES = 2048
 ENTRY = 1024
 HISTORY = HISTORY_ENTRIES + ENTRIES * ENTRY
+
+#: The room for the lines of one interpreter that wait to be written, in bytes.
+LINES_AREA = 65536
 
 #: Added to an `End` once the interpreter has ended; before, that tells only how it will.
 ENDED = 0x80

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 
@@ -14,6 +13,13 @@ from mpserver.modules.python import application_errors, guard, moving
 from mpserver.phases.error_response import Answers, log_error
 from mpserver.phases.plan import plan_of
 from mpserver.phases.stages import Stage
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.system.log_lines import LogLines
+
+#: Requests that took longer, in seconds, have their lines written at once: so will those that follow, perhaps.
+SLOW = 0.005
 
 # The stages after the answer.
 LOG, CLEANUP = Stage.LOG, Stage.CLEANUP
@@ -24,6 +30,8 @@ class Ending(Answers):
 
     #: None in a router, which runs no handlers.
     loader: Loader | None
+    #: The lines of access logs that wait; None: none do.
+    lines: LogLines | None = None
 
     def close(self, req: Request, stage: int = 0, first: int = 0) -> None:
         """The logs, the log handlers, the cleanups.
@@ -40,6 +48,8 @@ class Ending(Answers):
                 _run_steps(req, plan_of(req).phases_of(req).log_transaction, LOG, first)
                 first = 0
                 self.log(req)
+                if self.lines is not None:
+                    self.lines.hurry()  # (nobody knows how long the cleanups take)
             self._clean_up(req, first)
         else:  # (the request before it, or it itself elsewhere, is logged)
             self._clean_up(req)
@@ -53,12 +63,11 @@ class Ending(Answers):
         req.mp_duration = time.time() - req.mp_request_time
         if req.mp_plan.hostname_lookups:
             req.mp_get_agent_host()
-        for fd, log in logs:
+        for write, log in logs:
             if not log.is_conditional or log.wants(req):
-                try:
-                    os.write(fd, (log.line(req) + "\n").encode("utf-8", "backslashreplace"))
-                except OSError:
-                    pass  # a full disk must not fail requests
+                write(log.line(req))
+        if self.lines is not None and req.mp_duration > SLOW:
+            self.lines.hurry()
 
     def leave(self, req: Request) -> None:
         """A request goes to another interpreter: what it holds in this one (a session's lock) is given back."""

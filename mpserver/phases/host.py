@@ -16,6 +16,7 @@ from mpserver.modules.core.file_cache import Pages
 from mpserver.modules.reqtimeout import READ_TIMEOUTS
 from mpserver.phases.steps import beginning
 from mpserver.system.log_files import log_key
+from mpserver.system.log_lines import Write, at_once
 from mpserver.typing import TYPE_CHECKING
 from mpserver.version import MOD_PYTHON_VERSION, VERSION
 
@@ -45,8 +46,9 @@ class Site:
     )  # fmt: skip
 
     def __init__(
-        self, configuration: Finished, server: Server, name: str, logs: Mapping[str, int], table: HookTable
-    ) -> None:
+        self, configuration: Finished, server: Server, name: str, logs: Mapping[str, int], table: HookTable,
+        writer: Callable[[int], Write] = at_once,
+    ) -> None:  # fmt: skip
         conf = server.conf
         self.server = server
         self.name = name
@@ -84,7 +86,8 @@ class Site:
         opened: tuple[tuple[OpenLog, ...], ...] = table.ask(
             active, "open_logs", server, lambda target: logs.get(log_key(configuration.root, target), 2)
         )
-        self.access_logs = tuple(log for its in opened for log in its)
+        #: What takes the lines of each log, and what makes them.
+        self.access_logs = tuple((writer(fd), log) for its in opened for fd, log in its)
 
 
 class Host:

@@ -16,7 +16,7 @@ or a part of a page (`subrequests`).
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mpserver.api import constants
 from mpserver.api.loader import Loader
@@ -35,6 +35,7 @@ from mpserver.phases.planner import Planner
 from mpserver.phases.running import run_steps
 from mpserver.phases.subrequests import SubRequests
 from mpserver.phases.translate import Resource
+from mpserver.system.log_lines import Write, at_once
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,10 +53,10 @@ class Pipeline(MovedRequests):
 
     def __init__(
         self, configuration: Finished, logs: Mapping[str, int], generation: int, loader: Loader | None,
-        environments: Mapping[str, Environment],
+        environments: Mapping[str, Environment], writer: Callable[[int], Write] = at_once,
     ) -> None:  # fmt: skip
         self.loader = loader
-        self.planner = self.planner_type(configuration, logs, generation, loader, environments, self)
+        self.planner = self.planner_type(configuration, logs, generation, loader, environments, self, writer)
         self.clock = Clock(self.planner.software)
         self.subrequests = SubRequests(self)
 

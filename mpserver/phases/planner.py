@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from mpserver.api.connection import Address
 from mpserver.api.loader import Loader
@@ -25,6 +25,7 @@ from mpserver.phases.named_hosts import NamedHosts
 from mpserver.phases.plan import InterpreterId, Plan
 from mpserver.phases.plan_compiler import compile_plan, named_handlers
 from mpserver.phases.translate import Resource, normalize, resolve, translated, walk
+from mpserver.system.log_lines import Write, at_once
 from mpserver.typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -58,8 +59,9 @@ class Planner:
 
     def __init__(
         self, configuration: Finished, logs: Mapping[str, int], generation: int, loader: Loader | None,
-        environments: Mapping[str, Environment], detours: Detours,
+        environments: Mapping[str, Environment], detours: Detours, writer: Callable[[int], Write] = at_once,
     ) -> None:  # fmt: skip
+        """``writer`` gives what takes the lines of an access log, by its descriptor."""
         self.configuration = configuration
         self.software = server_software(configuration.main.conf)
         self.loaded = configuration.loaded
@@ -70,7 +72,7 @@ class Planner:
         self.home: InterpreterId | None = None
         #: What ends requests that take too long; None: nothing does.
         self.timeouts: Timeouts | None = None
-        self._logs = logs
+        self._logs, self._writer = logs, writer
         self._generation = generation
         self.loader = loader
         self.environments = environments
@@ -134,7 +136,7 @@ class Planner:
         )  # fmt: skip
         site = self._sites.get(key)
         if site is None:
-            site = self._sites[key] = Site(self.configuration, server, name, self._logs, self._table)
+            site = self._sites[key] = Site(self.configuration, server, name, self._logs, self._table, self._writer)
         return site
 
     def make_server(self, host: Host) -> ServerObject:

@@ -56,6 +56,7 @@ class PageLink:
         "_outer",
         "_write",
         "agent",
+        "client",
         "fd",
         "input",
         "keep_alive",
@@ -69,6 +70,7 @@ class PageLink:
     def __init__(self, outer: Link, write: Write) -> None:
         self._outer, self._write = outer, write
         self.fd, self.timeout, self.tls, self.agent = outer.fd, outer.timeout, outer.tls, outer.agent
+        self.client = outer.client
         self.input: Input | None = None
         self.sock = None
         self.keep_alive, self.requests_left, self.keep_alive_timeout = False, -1, 0.0
@@ -76,6 +78,10 @@ class PageLink:
     def connection(self) -> Connection:
         """See `Link`; the client's."""
         return self._outer.connection()
+
+    def client_name(self) -> str | None:
+        """As above."""
+        return self._outer.client_name()
 
     def hold(self, head: bytes, body: bytes) -> bool:
         """See `Link`: nothing waits."""

@@ -369,6 +369,10 @@ class Connection(AfterRequest):
         self._object.mp_keepalives = self.served - 1
         return self._object
 
+    def client_name(self) -> str | None:
+        """See `mpserver.api.stream.Link`: nobody has looked it up as long as there is no such object."""
+        return self.connection().mp_remote_host if self._object is not None or self.luggage else None
+
     def _take_over(self) -> Incoming:
         """What reads and writes the connection itself, for an application that asks for it in a request."""
         from mpserver.api.connection_stream import Incoming  # (few applications do)

@@ -76,6 +76,7 @@ class GoingOn:
         interpreter = self._interpreter
         interpreter.scoreboard_entry.working(now, head.raw)
         interpreter.began = now
+        interpreter.watch_lines()
         connection.take_moved(head)
         if moved.body is not None:
             connection.input = Input.unpack(connection, moved.body)
@@ -237,6 +238,7 @@ class GoingOn:
         interpreter = self._interpreter
         now = interpreter.began = time.time()
         interpreter.scoreboard_entry.working(now, req.mp_head.raw)
+        interpreter.watch_lines()
         try:
             interpreter.pipeline.ended_elsewhere(req, facts or b"")
         except Moves as move:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mpserver.phases.planner import Planner
     from mpserver.serving.boot import Boot
     from mpserver.serving.connection import Connection
+    from mpserver.system.log_lines import LogLines
 
 from mpserver.serving.owner import Owner
 
@@ -66,6 +67,10 @@ class InterpreterOwner(Owner, Protocol):
     began: float
     #: Messages that the offloader took from the inbox and that are for the interpreter alone.
     mail: deque[Message | None]
+    #: Whether its own thread serves the requests.
+    alone: bool
+    #: The lines of access logs that wait; None: each is written at once.
+    lines: LogLines | None
     connections: set[Connection]
     connection_type: type[Connection]
     #: Requests that have gone on elsewhere, and left something here.
@@ -107,6 +112,9 @@ class InterpreterOwner(Owner, Protocol):
 
     def resumed(self, req: Request) -> None:
         """A request goes on that has stood aside, where requests are served."""
+
+    def watch_lines(self) -> None:
+        """A request begins while the lines of others may wait."""
 
     def paused(self) -> None:
         """A request stands aside."""

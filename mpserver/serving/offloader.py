@@ -9,6 +9,9 @@ sleeps again: a hundred stuck interpreters cause no load.
 When a worker is killed, its process interpreters are still there. Each of them ends after its running request; where
 that goes on for more than `ORPHANED_FOR` seconds, the offloader ends the process.
 
+It also writes the lines of access logs that wait for the end of a wake-up of the loop (`mpserver.system.log_lines`),
+where a request delays that.
+
 A busy interpreter pays for this with one wake-up every `LONG` seconds at most, an idle one with none.
 """
 
@@ -58,6 +61,8 @@ class Offloader:
         self._loop_fd = interpreter.loop.fileno()
         self._bell, self._bell_rope = os.pipe2(os.O_CLOEXEC)
         self._running = True
+        #: It sleeps until something comes; whoever wants it sooner has to `wake` it.
+        self.asleep = False
         self._thread = threading.Thread(target=self._run, name=f"offloader of {interpreter.interpreter_id.name}")
 
     def start(self) -> None:
@@ -74,11 +79,20 @@ class Offloader:
         self._watch.close()
         os.close(self._bell)
 
+    def wake(self) -> None:
+        """Let it look after the interpreter, although nothing new has come."""
+        os.write(self._bell_rope, b"!")
+
     def _run(self) -> None:
         while True:
-            self._watch.poll()
+            self.asleep = True
+            lines = self._interpreter.lines
+            ready = () if lines is not None and lines.waiting else self._watch.poll()
+            self.asleep = False
             if not self._running:
                 return
+            if any(fd == self._bell for fd, _ in ready):
+                os.read(self._bell, 4096)
             self._help(self._interpreter.began)
             self._watch.modify(self._loop_fd, select.EPOLLIN | select.EPOLLONESHOT)
 
@@ -88,6 +102,9 @@ class Offloader:
         orphaned = 0.0
         while True:
             time.sleep(wait)
+            lines = self._interpreter.lines
+            if lines is not None:
+                lines.hurry()
             if not (self._running and began and self._interpreter.began == began):
                 return
             if self._orphan.poll(0):

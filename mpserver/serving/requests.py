@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mpserver.serving.going_on import GoingOn
     from mpserver.serving.relays import Relays
     from mpserver.serving.unsent import Unsent
+    from mpserver.system.log_lines import LogLines
 
 
 class Printed(Protocol):
@@ -70,6 +71,8 @@ class Requests(Refusals):
     #: Of a process: the states of its connections, and what tells the router of those that were closed.
     connection_states: mmap.mmap | None
     closings: Closings
+    #: The lines of access logs that wait; None: each is written at once.
+    lines: LogLines | None = None
     #: The thread that runs the loop.
     thread = 0
     #: What could not be sent for want of descriptors.
@@ -151,6 +154,8 @@ class Requests(Refusals):
         """The request for a head, which is ours now; None if its body made it impossible, which was answered."""
         self.scoreboard_entry.working(now, head.raw)
         self.began = now
+        if self.lines is not None and self.lines.waiting:
+            self.watch_lines()
         try:
             body = connection.take_request(head, limit)
         except RequestError as error:
@@ -161,6 +166,12 @@ class Requests(Refusals):
         if body is not None:
             req.mp_input = body
         return req
+
+    def watch_lines(self) -> None:
+        """A request begins while the lines of others wait: let somebody look after these, should it take long."""
+        lines, offloader = self.lines, self.offloader
+        if lines is not None and lines.waiting and offloader is not None and offloader.asleep:
+            offloader.wake()
 
     def _serve_early(self, connection: Connection, head: Head, now: float) -> None:
         """A request that meets handlers before its resource is known, or that comes from another interpreter."""
@@ -231,6 +242,7 @@ class Requests(Refusals):
         """A request goes on that has stood aside."""
         self.began = now = time.time()
         self.scoreboard_entry.working(now, req.mp_head.raw)
+        self.watch_lines()
 
     def paused(self) -> None:
         """A request stands aside: other connections are ours again."""

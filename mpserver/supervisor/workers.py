@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from mpserver.api import error_log
-from mpserver.ipc import messages
+from mpserver.ipc import log_lines, messages
 from mpserver.ipc.history import History
 from mpserver.ipc.messages import MESSAGE, Message
 from mpserver.ipc.scoreboard import Scoreboard
@@ -209,6 +209,7 @@ class Workers:
         self._close_control(worker)
         del self.by_pid[pid]
         generation = worker.generation
+        log_lines.write_all_left(self._scoreboard.fd, worker.slot, generation.logs.fds.values())
         account = generation.conf.account
         self._scoreboard.end_programs(worker.slot, os.geteuid() if account is None else account.uid)
         cut = self._scoreboard.running(worker.slot) if worker.told is None or worker.hung else []

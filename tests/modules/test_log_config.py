@@ -14,12 +14,12 @@ from mpserver.api.table import Table
 from mpserver.config.registry import Where
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError
-from mpserver.modules.log_config import CUSTOM_LOGS, CustomLog, nicknames
+from mpserver.modules.log_config import BUFFERED, CUSTOM_LOGS, CustomLog, nicknames
 from mpserver.modules.log_config.hooks import access_logs
 from mpserver.modules.log_config.items import escape
 from mpserver.modules.log_config.json_lines import plain
 
-REQUEST = SimpleNamespace(prev=None, next=None, status=200, method="GET")
+REQUEST = SimpleNamespace(mp_prev=None, mp_next=None, mp_status=200, mp_method="GET")
 
 
 def lines(conf: Conf) -> list[tuple[str, str]]:
@@ -100,9 +100,11 @@ def test_the_system_log_is_a_file_for_access_logs() -> None:
     assert lines(Scope().say("CustomLog syslog:local1 %s").server) == [("/srv/syslog:local1", "200")]
 
 
-def test_logs_that_are_buffered_are_warned_of() -> None:
-    assert Scope().say("BufferedLogs Off").warnings == []
-    assert "has no effect" in Scope().say("BufferedLogs On").warnings[0]
+@pytest.mark.parametrize("word", ["On", "Off"])
+def test_logs_may_be_buffered(word: str) -> None:
+    scope = Scope().say(f"BufferedLogs {word}")
+    assert scope.server[BUFFERED] is (word == "On")
+    assert scope.warnings == []
 
 
 def test_json_formats() -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import threading
 import time
+import types
 from typing import Any
 
 import pytest
@@ -59,7 +60,50 @@ class Request:
         self.parsed_uri: tuple[str | int | None, ...] = (None,) * 9
         vars(self).update(changed)
 
-    mp_path_info = mp_target = mp_prev = mp_agent = mp_agent_object = mp_first_byte = None
+    mp_path_info = mp_target = mp_agent = mp_agent_object = mp_first_byte = None
+
+    @property
+    def mp_prev(self) -> Request | None:
+        return self.prev
+
+    @property
+    def mp_next(self) -> Request | None:
+        return self.next
+
+    @property
+    def mp_link(self) -> Request:  # (of which its connection is asked)
+        return self
+
+    @property
+    def client(self) -> tuple[str, int]:
+        return self.useragent_ip, 51238
+
+    def client_name(self) -> str | None:
+        return self.connection.remote_host
+
+    @property
+    def mp_host(self) -> Any:
+        return types.SimpleNamespace(name=self.server.server_hostname)
+
+    @property
+    def mp_status(self) -> int:
+        return self.status
+
+    @property
+    def mp_method(self) -> str:
+        return self.method
+
+    @property
+    def mp_protocol(self) -> str:
+        return self.protocol
+
+    @property
+    def mp_user(self) -> str | None:
+        return self.user
+
+    @property
+    def mp_request_time(self) -> float:
+        return self.request_time
 
     @property
     def mp_table_in(self) -> Table:
@@ -133,6 +177,26 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Any:
 )
 def test_letters(form: str, expected: str) -> None:
     assert line(form) == expected
+
+
+@pytest.mark.parametrize(
+    ("form", "changed", "expected"),
+    [
+        ("%%s {%m} \"%u\" '%s' %%%m", {"user": "o'neill"}, "%s {GET} \"o'neill\" '200' %GET"),
+        (r"\\ %m", {}, r"\ GET"),
+        ("%u", {"user": 'a"b\\c\n'}, r"a\"b\\c\n"),
+        ('"%u"', {"user": ""}, '""""'),
+        ('"%r"', {"the_request": ""}, '"-"'),
+        ('"%r"', {"the_request": "GET /\x7f\t\xe9"}, r'"GET /\x7f\t\xe9"'),
+        ('"%{X}i" "%{X}o"', {"headers_in": Table({"x": '"'})}, r'"\"" "-"'),
+        ('"%{X}i"', {"headers_in": Table({"x": ""})}, '""'),
+        ("h\xe9 %m", {}, "h\xe9 GET"),
+        (r"\n%m", {}, "\nGET"),
+        ("%m%U%U", {"uri": "", "method": "M"}, "M--"),
+    ],
+)
+def test_what_is_unusual_is_as_ever(form: str, changed: dict[str, Any], expected: str) -> None:
+    assert line(form, **changed) == expected
 
 
 def test_process_and_thread() -> None:

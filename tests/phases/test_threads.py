@@ -30,7 +30,7 @@ from mpserver.locks import LockPool
 from mpserver.modules import core
 from mpserver.modules.all import registry
 from mpserver.modules.core import file_cache
-from mpserver.modules.log_config.items import _Seconds, clf_time
+from mpserver.modules.log_config.items import Seconds, clf_time
 from mpserver.modules.mime.hooks import Finder
 from mpserver.modules.python.handlers import Handler
 from mpserver.phases.survey import finish
@@ -218,7 +218,7 @@ def test_names_of_files_have_their_own_types(tmp_path: Path) -> None:
 
 
 def test_times_in_the_log_are_those_of_the_request() -> None:
-    show = _Seconds("")
+    show = Seconds("").show
     expected = [clf_time(1_800_000_000 + number) for number in range(THREADS)]
 
     def work(number: int) -> None:

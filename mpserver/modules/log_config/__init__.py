@@ -42,6 +42,8 @@ LOG_FORMATS: Setting[dict[str, str]] = Setting("LogFormat", BUILT_IN, update)
 CUSTOM_LOGS: Setting[tuple[CustomLog, ...]] = Setting("CustomLog", ())
 #: The logs that all hosts write, whatever they have of their own.
 GLOBAL_LOGS: Setting[tuple[CustomLog, ...]] = Setting("GlobalLog", (), append)
+#: Whether lines are collected until there are many (main server).
+BUFFERED = Setting("BufferedLogs", False)
 
 
 class UsedNickname(NamedTuple):

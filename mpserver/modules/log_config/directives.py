@@ -8,6 +8,7 @@ from mpserver.config.settings import Setting
 from mpserver.errors import ConfigError, ExpressionError
 from mpserver.modules import values
 from mpserver.modules.log_config import (
+    BUFFERED,
     BUILT_IN,
     CUSTOM_LOGS,
     GLOBAL_LOGS,
@@ -78,11 +79,6 @@ def _transfer_log(call: Call) -> None:
     _add(call, CUSTOM_LOGS, CustomLog(_target(call), ""))
 
 
-def _buffered(call: Call) -> None:
-    if call.flag:
-        call.warn("BufferedLogs On has no effect: each line is written at once, so that none is lost in a crash")
-
-
 def _target(call: Call) -> str:
     target = values.filled(call, call.args[0])
     return target if values.is_command(call, target) else values.path(call, target)
@@ -104,6 +100,6 @@ DIRECTIVES: tuple[Directive, ...] = (
     ),
     Directive("CustomLog", Args.TAKE23, SERVER_VHOST, _custom_log, help=_HELP),
     Directive("GlobalLog", Args.TAKE23, SERVER_ONLY, _global_log, help=_HELP),
-    Directive("BufferedLogs", Args.FLAG, SERVER_ONLY, _buffered),
+    Directive("BufferedLogs", Args.FLAG, SERVER_ONLY, values.server(BUFFERED, values.flag)),
     Directive("TransferLog", Args.TAKE1, SERVER_VHOST, _transfer_log, help="a file or |command"),
 )

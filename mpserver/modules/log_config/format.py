@@ -17,24 +17,14 @@ from collections.abc import Callable
 from mpserver.errors import ConfigError
 from mpserver.modules.log_config import JSON_PREFIX
 from mpserver.modules.log_config.items import LETTERS
-from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from mpserver.modules.log_config.items import Getter, Letter
-
+from mpserver.modules.log_config.usual import Item, usual_line
+from mpserver.typing import Any
 
 #: Everything between % and the letter, in any order, as often as one likes.
 _ITEM = re.compile(r"%(?P<modifiers>(?:[!<>,0-9]|\{[^}]*\})*)(?P<letter>\^[a-zA-Z]{2}|[^!<>,0-9{]|\Z)", re.ASCII)
 _MODIFIER = re.compile(r"\{([^}]*)\}|(\d+)|([!<>])", re.ASCII)
 _LITERAL_ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r": "\r", "\\\\": "\\"}
 _LITERAL_ESCAPE = re.compile(r"\\[ntr\\]")
-
-
-class Item(NamedTuple):
-    """A compiled item: its getter, and whether it means the first of redirected requests."""
-
-    get: Getter
-    first: bool
 
 
 def compile_format(text: str) -> Callable[[Any], str]:
@@ -48,18 +38,15 @@ def compile_format(text: str) -> Callable[[Any], str]:
         names, items = fields(text)
         encode = json_lines.encoder(names)
         return lambda req: encode(_values(req, items))
-    template, items = parse_format(text)
-    getters = tuple(item.get for item in items)
-    if not getters:
-        literal = template % ()
-        return lambda _req: literal
+    texts, items = parse_format(text)
+    if not items:
+        return lambda _req: texts[0]
+    template = "%s".join([one.replace("%", "%%") for one in texts])
 
     def line(req: Any) -> str:
-        if req.prev is None and req.next is None:
-            return template % tuple(["-" if (value := get(req)) is None else value for get in getters])
         return template % tuple(["-" if value is None else value for value in _values(req, items)])
 
-    return line
+    return usual_line(texts, items, line)
 
 
 def _values(req: Any, items: list[Item]) -> list[str | int | None]:
@@ -107,17 +94,17 @@ def fields(text: str) -> tuple[list[str], list[Item]]:
     return names, items
 
 
-def parse_format(text: str) -> tuple[str, list[Item]]:
-    """A format's template for the operator %, and its items."""
-    pieces: list[str] = []
+def parse_format(text: str) -> tuple[list[str], list[Item]]:
+    """A format's text before, between and after its items, and these."""
+    texts = [""]
     items: list[Item] = []
     at = 0
     while True:
         percent = text.find("%", at)
         literal = text[at:] if percent < 0 else text[at:percent]
-        pieces.append(_LITERAL_ESCAPE.sub(lambda match: _LITERAL_ESCAPES[match[0]], literal).replace("%", "%%"))
+        texts[-1] += _LITERAL_ESCAPE.sub(lambda match: _LITERAL_ESCAPES[match[0]], literal)
         if percent < 0:
-            return "".join(pieces), items
+            return texts, items
         match = _ITEM.match(text, percent)
         if match is None or not match["letter"]:
             raise ConfigError(
@@ -126,16 +113,17 @@ def parse_format(text: str) -> tuple[str, list[Item]]:
             )
         at = match.end()
         if match["letter"] == "%" and not match["modifiers"]:
-            pieces.append("%%")
+            texts[-1] += "%"
             continue
         letter = match["letter"]
         if letter not in LETTERS:
             raise ConfigError(f"Unrecognized LogFormat directive %{letter}: known are {' '.join(LETTERS)}")
-        items.append(_item(LETTERS[letter], match["modifiers"]))
-        pieces.append("%s")
+        items.append(_item(letter, match["modifiers"]))
+        texts.append("")
 
 
-def _item(letter: Letter, modifiers: str) -> Item:
+def _item(name: str, modifiers: str) -> Item:
+    letter = LETTERS[name]
     argument, first, unless = "", letter.first, False
     statuses: set[int] = set()
     for braces, digits, sign in _MODIFIER.findall(modifiers):
@@ -149,5 +137,5 @@ def _item(letter: Letter, modifiers: str) -> Item:
             argument = braces
     get = letter.make(argument)
     if not statuses:
-        return Item(get, first)
+        return Item(get, first, name, argument)
     return Item(lambda req: None if (req.status in statuses) is unless else get(req), first)

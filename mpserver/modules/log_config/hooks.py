@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from mpserver.config.expression import Expression
 from mpserver.config.server import Server
@@ -10,7 +11,10 @@ from mpserver.config.settings import Conf
 from mpserver.modules.log_config import BUILT_IN, CLF, LOG_FORMATS, logs
 from mpserver.modules.log_config.format import compile_format
 from mpserver.modules.open_logs import OpenLog
-from mpserver.typing import Any, NamedTuple
+from mpserver.typing import Any
+
+#: Hosts have few formats.
+compiled = lru_cache(64)(compile_format)
 
 
 def open_logs(server: Server, descriptor: Callable[[str], int]) -> tuple[OpenLog, ...]:
@@ -18,17 +22,30 @@ def open_logs(server: Server, descriptor: Callable[[str], int]) -> tuple[OpenLog
     return tuple(OpenLog(descriptor(log.target), log) for log in access_logs(server.conf))
 
 
-class AccessLog(NamedTuple):
-    """A CustomLog ready for use: ``line(req)`` is the line without its end, if `wants` it."""
+class AccessLog:
+    """A CustomLog ready for use.
 
-    target: str
-    line: Callable[[Any], str]
-    #: The variable on which it depends; None: nothing does, or an expression.
-    env: str | None = None
-    unless: bool = False
-    expression: Expression | None = None
-    #: Whether not every request is logged.
-    is_conditional: bool = False
+    :param env: the variable on which it depends; None: nothing does, or an expression.
+    """
+
+    __slots__ = ("_format", "env", "expression", "is_conditional", "line", "target", "unless")
+
+    def __init__(
+        self, target: str, format: str, env: str | None = None, unless: bool = False,
+        expression: Expression | None = None,
+    ) -> None:  # fmt: skip
+        self.target, self.env, self.unless, self.expression = target, env, unless, expression
+        #: Whether not every request is logged.
+        self.is_conditional = env is not None or expression is not None
+
+        #: Makes a request's line without its end, if `wants` it.
+        self.line: Callable[[Any], str] = self._compile
+        self._format = format
+
+    def _compile(self, req: Any) -> str:
+        """Make the first line, and what makes the following ones."""
+        self.line = compiled(self._format)
+        return self.line(req)
 
     def wants(self, req: Any) -> bool:
         """Whether its condition lets the request be logged."""
@@ -46,13 +63,6 @@ def access_logs(conf: Conf) -> tuple[AccessLog, ...]:
     """
     formats = BUILT_IN | {"": CLF} | conf[LOG_FORMATS]
     return tuple(
-        AccessLog(
-            log.target,
-            compile_format(formats.get(log.format, log.format)),
-            log.env,
-            log.unless,
-            log.expression,
-            log.env is not None or log.expression is not None,
-        )
+        AccessLog(log.target, formats.get(log.format, log.format), log.env, log.unless, log.expression)
         for log in logs(conf)
     )

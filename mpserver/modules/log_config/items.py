@@ -156,32 +156,43 @@ _INSTANTS: dict[str, Callable[[float], str]] = {
 }
 
 
-class _Seconds:
+class Seconds:
     """Shows times in a form of ``strftime``, "" for that of the log; the text of the last second is kept."""
 
-    __slots__ = ("_form", "_kept")
+    __slots__ = ("_form", "kept")
 
     def __init__(self, form: str) -> None:
         self._form = form
-        #: In one piece, since threads share it.
-        self._kept = (-1, "")
+        #: From when to when the text holds, and the text: in one piece, since threads share it.
+        self.kept = (-1, -1, "")
 
-    def __call__(self, seconds: float) -> str:
-        second = int(seconds)
-        known, text = self._kept
-        if known != second:
+    def show(self, seconds: float) -> str:
+        """The text for a time in seconds since the epoch."""
+        begin, end, text = self.kept
+        if not begin <= seconds < end:
+            second = int(seconds)
             text = time.strftime(self._form, time.localtime(second)) if self._form else clf_time(second)
-            self._kept = (second, text)
+            self.kept = (second, second + 1, text)
         return text
+
+
+class Begun(Seconds):
+    """When a request began."""
+
+    __slots__ = ()
+
+    def __call__(self, req: Logged) -> str:
+        return self.show(req.request_time)
 
 
 def _time(argument: str) -> Getter:
     at_end = argument.startswith("end:")
     form = argument.removeprefix("end:") if at_end else argument.removeprefix("begin:")
-    show = _INSTANTS.get(form) or _Seconds(form)
+    instant = _INSTANTS.get(form)
     if at_end:
+        show = instant or Seconds(form).show
         return lambda req: show(req.request_time + req.mp_duration)
-    return lambda req: show(req.request_time)
+    return Begun(form) if instant is None else lambda req: instant(req.request_time)
 
 
 def _duration(argument: str) -> Getter:

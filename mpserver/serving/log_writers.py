@@ -1,0 +1,37 @@
+"""Who writes the access logs of an interpreter: each line by itself, or its loop those of one wake-up together."""
+
+from __future__ import annotations
+
+from mpserver.ipc.log_lines import has_area
+from mpserver.modules.log_config import BUFFERED
+from mpserver.system.log_lines import LogLines, Write, at_once
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.serving.interpreter_owner import InterpreterOwner
+
+
+class LogWriters:
+    """Gives what takes the lines of a log, by its descriptor.
+
+    Lines don't wait where threads serve the requests, for these have no wake-up in common; nor where no master would
+    write what is left after a crash. BufferedLogs has them wait in threads as well.
+    """
+
+    __slots__ = ("_interpreter",)
+
+    def __init__(self, interpreter: InterpreterOwner) -> None:
+        self._interpreter = interpreter
+
+    def __call__(self, fd: int) -> Write:
+        """What takes the lines of the log with this descriptor."""
+        interpreter = self._interpreter
+        boot = interpreter.boot
+        buffered: bool = boot.configuration.main.conf[BUFFERED]
+        if not (buffered or interpreter.alone) or boot.one_process or not has_area(boot.scoreboard_index):
+            return at_once(fd)
+        if interpreter.lines is None:
+            interpreter.lines = interpreter.pipeline.lines = LogLines(
+                boot.scoreboard, boot.slot, boot.scoreboard_index, interpreter.loop, buffered, interpreter.in_loop
+            )
+        return interpreter.lines.writer(fd)

@@ -1,0 +1,155 @@
+"""How an interpreter's lines get into its access logs: those that one wake-up of its loop brings in one write.
+
+Each line is whole and in its place: what waits for a pipe is written in pieces that arrive as one (`PIPE_BUF`), and
+what goes to a socket of messages does not wait. Where more is to be collected (httpd's BufferedLogs), it is written
+when there is no room for more, and after `LONGEST` at the latest.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import select
+import stat
+from _thread import allocate_lock
+from collections.abc import Callable
+
+from mpserver.ipc import log_lines
+from mpserver.ipc.log_lines import AREA, HEAD, PLACE, PLACES
+from mpserver.system.loop import Loop
+
+#: Takes a line without its end.
+Write = Callable[[str], None]
+
+#: How long lines wait at most under BufferedLogs, in seconds.
+LONGEST = 1.0
+
+
+def at_once(fd: int) -> Write:
+    """Writes lines to a log as they come."""
+
+    def write(line: str) -> None:
+        try:
+            os.write(fd, (line + "\n").encode("utf-8", "backslashreplace"))
+        except OSError:
+            pass  # a full disk must not fail requests
+
+    return write
+
+
+class LogLines:
+    """The lines of one interpreter that wait.
+
+    :param board: the descriptor of the scoreboard.
+    :param buffered: whether to wait for more than the loop's other events.
+    :param in_loop: calls something in the loop's thread.
+    """
+
+    def __init__(
+        self, board: int, slot: int, index: int, loop: Loop, buffered: bool,
+        in_loop: Callable[[Callable[[], None]], None],
+    ) -> None:  # fmt: skip
+        self._memory = memoryview(mmap.mmap(board, AREA, offset=log_lines.area_at(board, slot, index)))
+        self._loop, self._in_loop, self._buffered = loop, in_loop, buffered
+        self._logs: dict[int, _Log] = {}
+        #: Held while lines are added or written.
+        self.lock = allocate_lock()
+        #: Whether lines wait for the end of the loop's wake-up.
+        self.waiting = False
+        self.deadline = float("inf")
+
+    def writer(self, fd: int) -> Write:
+        """What takes the lines of a log."""
+        log = self._logs.get(fd)
+        if log is None:
+            most = _most(fd)
+            if not most or len(self._logs) == PLACES:
+                return at_once(fd)
+            start = len(self._logs) * PLACE
+            log = self._logs[fd] = _Log(self, fd, self._memory[start : start + PLACE], most)
+        return log.add
+
+    def await_end(self) -> None:
+        """A line waits, the first one."""
+        if not self._buffered:
+            self.waiting = True
+            self._loop.soon(self.flush)
+        elif self.deadline == float("inf"):
+            self.deadline = self._loop.now + LONGEST
+            self._in_loop(self._begin_to_wait)
+
+    def _begin_to_wait(self) -> None:
+        self._loop.watch(self)
+
+    def expire(self, now: float) -> None:
+        """What is collected has waited long enough; see `mpserver.system.loop.Timed`."""
+        self._loop.unwatch(self)
+        self.deadline = float("inf")
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what waits; in any thread of the interpreter."""
+        self.waiting = False
+        with self.lock:
+            for log in self._logs.values():
+                log.write()
+
+    def hurry(self) -> None:
+        """Write what waits for the end of the wake-up: that may take a while."""
+        if self.waiting:
+            self.flush()
+
+
+class _Log:
+    """The lines of one log."""
+
+    __slots__ = ("_end", "_fd", "_lines", "_lock", "_marks", "_memory", "_most", "_waiting")
+
+    def __init__(self, lines: LogLines, fd: int, memory: memoryview, most: int) -> None:
+        self._lines, self._fd, self._memory, self._lock = lines, fd, memory, lines.lock
+        self._most = HEAD.size + most
+        #: (what is in the memory is for others, and theirs once the worker is gone)
+        self._waiting: list[bytes] = []
+        self._marks = memory[: HEAD.size].cast("I")
+        self._end = self._marks[1] = HEAD.size
+        self._marks[0] = fd
+
+    def add(self, line: str) -> None:
+        """Let a line wait."""
+        data = (line + "\n").encode("utf-8", "backslashreplace")
+        with self._lock:
+            start = self._end
+            end = start + len(data)
+            if end > self._most:
+                self.write()
+                start = HEAD.size
+                end = start + len(data)
+                if end > self._most:
+                    self._out(data)
+                    return
+            self._waiting.append(data)
+            self._memory[start:end] = data
+            self._marks[1] = self._end = end
+        if start == HEAD.size:
+            self._lines.await_end()
+
+    def write(self) -> None:
+        """Write what waits; the lock is held."""
+        if self._end > HEAD.size:
+            self._out(b"".join(self._waiting))
+            self._waiting.clear()
+            self._end = self._marks[1] = HEAD.size
+
+    def _out(self, data: bytes) -> None:
+        try:
+            os.write(self._fd, data)
+        except OSError:
+            pass  # a full disk must not fail requests
+
+
+def _most(fd: int) -> int:
+    """How many bytes of lines a log takes at a time and keeps together; 0: each line has to be a write of its own."""
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return PLACE - HEAD.size
+    return select.PIPE_BUF if stat.S_ISFIFO(mode) else 0
