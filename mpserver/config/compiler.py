@@ -91,10 +91,11 @@ class Scope:
 class Compiler:
     """Applies nodes to scopes and collects what is wrong.
 
-    ``on_host`` takes the VirtualHost sections of the server scope.
+    ``on_host`` takes the VirtualHost sections of the server scope. ``main``: the settings of the main server, None
+    while it is compiled.
     """
 
-    __slots__ = ("defines", "errors", "on_host", "registry", "root", "warnings")
+    __slots__ = ("defines", "errors", "main", "on_host", "registry", "root", "warnings")
 
     def __init__(
         self,
@@ -102,9 +103,10 @@ class Compiler:
         root: str,
         defines: dict[str, str],
         on_host: Callable[[Node], None] | None = None,
+        main: Conf | None = None,
     ) -> None:
         self.registry, self.root, self.defines = registry, root, defines
-        self.on_host = on_host
+        self.on_host, self.main = on_host, main
         self.errors: list[ConfigError] = []
         self.warnings: list[str] = []
 
@@ -153,6 +155,7 @@ class Compiler:
                 scope.allowed.options if scope.allowed is not None else None,
                 scope.methods,
                 inside,
+                self.main,
             )
         )
 

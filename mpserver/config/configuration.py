@@ -190,7 +190,7 @@ class Configuration:
         conf = Conf()
         scope = Scope(Where.VHOST, Conf(), conf, around=node.name)
         named = [n for n in children if n.name.lower() in _NAMING]
-        compiler = self._compiler()
+        compiler = self._compiler(self.main.own_conf)
         compiler.compile(named, scope)
         if server.is_bare:  # (others are compiled as a whole)
             self.errors += compiler.errors
@@ -200,7 +200,7 @@ class Configuration:
     def _compile_host(self, server: ReadServer, children: Tree) -> None:
         server.own_conf, server.own_base = Conf(), Conf()
         if not server.is_bare:
-            compiler = self._compiler()
+            compiler = self._compiler(self.main.own_conf)
             scope = self._scope(server, Where.VHOST, server.around)
             compiler.compile(children, scope)
             server.directories, server.locations = scope.directories, scope.locations
@@ -213,8 +213,8 @@ class Configuration:
     def _scope(self, server: ReadServer, where: Where, around: str = "") -> Scope:
         return Scope(where, server.own_base, server.own_conf, around=around)
 
-    def _compiler(self) -> Compiler:
-        return Compiler(self.registry, self.root, self.defines)
+    def _compiler(self, main: Conf | None = None) -> Compiler:
+        return Compiler(self.registry, self.root, self.defines, main=main)
 
     def _resolve(self, name: str) -> Sequence[str]:
         """The addresses of a name, asked once."""

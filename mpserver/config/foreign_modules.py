@@ -62,7 +62,7 @@ GUARDS: Mapping[str, str] = {
     **dict.fromkeys(
         (
             "authnz_ldap", "ldap", "authn_dbd", "authz_dbd", "authnz_fcgi", "authnz_external", "authnz_pam", "auth_pam",
-            "authz_owner", "authz_unixgroup", "authn_sasl", "authn_yubikey", "auth_gssapi", "auth_kerb", "auth_form",
+            "authz_unixgroup", "authn_sasl", "authn_yubikey", "auth_gssapi", "auth_kerb", "auth_form",
             "auth_ntlm_winbind", "auth_sspi", "authnz_sspi", "auth_cas", "auth_mellon", "auth_openidc", "auth_tkt",
             "auth_pubtkt", "auth_mysql", "auth_pgsql", "auth_plain", "auth_radius", "auth_xradius", "authz_svn",
             "mod_shib", "shib", "shib2", "shib_22", "shib_24", "session", "session_cookie", "session_crypto",

@@ -8,11 +8,14 @@ from mpserver.config.reader import Reader
 from mpserver.config.registry import Registry, Section, Where
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError
-from mpserver.typing import Protocol
+from mpserver.typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from mpserver.config.server import Server
 
 
 class Given(Protocol):
-    """What a configuration gives its .htaccess files: the directives, ServerRoot, what Define has set."""
+    """What a configuration gives its .htaccess files: its directives and settings, ServerRoot, what Define has set."""
 
     @property
     def registry(self) -> Registry:
@@ -30,6 +33,10 @@ class Given(Protocol):
     def variables(self) -> dict[str, str]:
         """Those with a value."""
 
+    @property
+    def main(self) -> Server:
+        """The main server."""
+
 
 def read(given: Given, path: str, directory: str, allowed: Allowed) -> tuple[Conf | None, ConfigError | None]:
     """What a file sets, or its first fault. ``directory`` ends with a slash. :raises OSError: it can't be read."""
@@ -39,7 +46,7 @@ def read(given: Given, path: str, directory: str, allowed: Allowed) -> tuple[Con
         reader.read_file(path)
     except ConfigError as error:
         return None, error
-    compiler = Compiler(registry, given.root, given.defines)
+    compiler = Compiler(registry, given.root, given.defines, main=given.main.own_conf)
     conf = Conf()
     scope = Scope(Where.HTACCESS, conf, Conf(), section=Section("htaccess", directory), allowed=allowed)
     compiler.compile(reader.tree, scope)

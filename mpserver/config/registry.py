@@ -71,16 +71,17 @@ class Call:
     """One use of a directive, as its code sees it.
 
     ``conf`` takes settings of the directory level (of the section, or of the server around it);
-    ``server`` those of the server level. ``section`` is None outside sections.
-    ``defines``: names given by -D and Define. ``root``: ServerRoot. ``registry`` has all directives, and
+    ``server`` those of the server level; ``main`` has those of the main server, as far as they are read.
+    ``section`` is None outside sections. ``defines``: names given by -D and Define.
+    ``root``: ServerRoot. ``registry`` has all directives, and
     knows the modules. ``options``: the words that AllowOverride leaves to Options in a .htaccess file, None
     for all. ``methods``: those that the directive is limited to, None for all. ``inside``: applies what stands in
     the section, where the directive is one, to a scope's settings; limited to methods, if some are given.
     """
 
     __slots__ = (
-        "args", "conf", "defines", "file", "inside", "line", "methods", "name", "options", "raw", "registry", "root",
-        "section", "server", "where", "_warnings",
+        "args", "conf", "defines", "file", "inside", "line", "main", "methods", "name", "options", "raw", "registry",
+        "root", "section", "server", "where", "_warnings",
     )  # fmt: skip
 
     def __init__(
@@ -101,10 +102,12 @@ class Call:
         options: frozenset[str] | None = None,
         methods: Methods | None = None,
         inside: Callable[[Conf, Methods | None], None] | None = None,
+        main: Conf | None = None,
     ) -> None:
         self.name, self.args, self.raw = name, args, raw
         self.file, self.line = file, line
         self.conf, self.server = conf, server
+        self.main = server if main is None else main
         self.where, self.section = where, section
         self.root, self.defines = root, defines
         self.registry = registry

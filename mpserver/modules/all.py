@@ -43,6 +43,7 @@ TABLE = (
     Known("mod_authz_host.c", "authz_host_module"),  # Require ip, host, forward-dns and local
     Known("mod_access_compat.c", "access_compat_module", "access_compat", CONFIGURED),
     Known("mod_authz_user.c", "authz_user_module"),  # Require user and valid-user
+    Known("mod_authz_owner.c", "authz_owner_module"),  # Require file-owner and file-group
     Known("mod_authz_groupfile.c", "authz_groupfile_module", "authz_groupfile"),
     Known("mod_authz_dbm.c", "authz_dbm_module", "authz_dbm"),
     Known("mod_authn_anon.c", "authn_anon_module", "authn_anon"),

@@ -308,11 +308,21 @@ class Planning:
             if name in owners:
                 self.require(owners[name])
 
-    def for_added(self) -> Planning:
-        """The same plan for requests that handlers were added to: by a module that is at work here already."""
+    def with_settings(self, settings: Conf) -> Planning:
+        """The same plan with some settings over its own."""
+        other = self._copy()
+        other.conf = self.conf.merged(settings)
+        return other
+
+    def _copy(self) -> Planning:
         other = object.__new__(Planning)  # (`copy` is more than this takes)
         for name in Planning.__slots__:
             setattr(other, name, getattr(self, name))
+        return other
+
+    def for_added(self) -> Planning:
+        """The same plan for requests that handlers were added to: by a module that is at work here already."""
+        other = self._copy()
         other.added = True
         for folder in tuple(self._table.loaded):
             other.require(folder)

@@ -325,7 +325,8 @@ CONTEXTS = {
         "NameVirtualHost ScriptSock Suexec ThreadStackSize BufferedLogs GlobalLog "
         "ShutdownDelay "
         "WorkerTimeout "
-        "ListenBackLog ListenFdName"
+        "ListenBackLog ListenFdName "
+        "<AuthnProviderAlias <AuthzProviderAlias"
     ),
     (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
         "BalancerMember ProxyAddHeaders ProxyErrorOverride ProxyFCGIBackendType ProxyPass ProxyPassInterpolateEnv "

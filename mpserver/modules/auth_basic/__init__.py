@@ -8,12 +8,12 @@ from mpserver.config.expression import Expression
 from mpserver.config.settings import Conf, Setting
 from mpserver.http1 import wire
 from mpserver.http1.fields import quoted
-from mpserver.modules.authn_core import AUTH_NAME, AUTH_TYPE
+from mpserver.modules.authn_core import AUTH_NAME, AUTH_TYPE, Provider
 
 #: Whether a failed Basic authentication is final, or left to other modules.
 AUTH_BASIC_AUTHORITATIVE = Setting("AuthBasicAuthoritative", True)
 #: Who knows the users, in the order of asking; (): the one that is asked where nobody is named.
-AUTH_BASIC_PROVIDER: Setting[tuple[str, ...]] = Setting("AuthBasicProvider", ())
+AUTH_BASIC_PROVIDER: Setting[tuple[Provider, ...]] = Setting("AuthBasicProvider", ())
 #: The name and the password that applications see; None: those of the client.
 AUTH_BASIC_FAKE: Setting[tuple[Expression, Expression] | None] = Setting("AuthBasicFake", None)
 

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from mpserver.config.settings import Setting
-from mpserver.typing import TYPE_CHECKING
+from mpserver.config.settings import Conf, Setting, update
+from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
+
+
+class Alias(NamedTuple):
+    """A provider of another one's kind, with settings of its own (AuthnProviderAlias)."""
+
+    base: str
+    conf: Conf
+
+
+#: The name of a provider, or an alias.
+Provider = str | Alias
+
+#: By their names. Of the main server.
+ALIASES: Setting[dict[str, Alias]] = Setting("AuthnProviderAlias", {}, update)
 
 #: None: none was set, or AuthType None.
 AUTH_TYPE: Setting[str | None] = Setting("AuthType", None)

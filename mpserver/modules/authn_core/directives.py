@@ -9,6 +9,7 @@ from mpserver.config.override import Override
 from mpserver.config.registry import IN_DIRECTORY, Args, Call, Directive, Where
 from mpserver.modules import values
 from mpserver.modules.authn_core import AUTH_NAME, AUTH_TYPE, NONCE_KEY
+from mpserver.modules.authn_core.provider_names import define
 
 
 def _auth_type(call: Call) -> None:
@@ -46,5 +47,12 @@ DIRECTIVES: tuple[Directive, ...] = (
         values.directory(AUTH_NAME, values.text),
         Override.AUTHCONFIG,
         "the name of the realm",
+    ),
+    Directive(
+        "<AuthnProviderAlias",
+        Args.TAKE2,
+        Where.SERVER,
+        define,
+        help="a provider, and another name for it with the settings that stand in the section",
     ),
 )

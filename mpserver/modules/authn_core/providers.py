@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 
 from mpserver.config.settings import Conf
+from mpserver.modules.authn_core import Alias, Provider
 from mpserver.typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -43,19 +44,25 @@ PROVIDERS: Mapping[str, str] = {
 WITH_HASHES = ("file", "dbm", "socache")
 
 
-def _module(name: str) -> Any:
-    return import_module(f"mpserver.modules.{PROVIDERS[name]}")
+def _named(provider: Provider, conf: Conf) -> tuple[Any, Conf]:
+    """The module of a provider, and the settings for it."""
+    name = provider
+    if isinstance(provider, Alias):
+        name, conf = provider.base, conf.merged(provider.conf)
+    return import_module(f"mpserver.modules.{PROVIDERS[str(name)]}"), conf
 
 
-def basic(name: str, conf: Conf) -> Check:
+def basic(provider: Provider, conf: Conf) -> Check:
     """What checks passwords."""
-    made: Check = _module(name).basic(conf)
+    module, conf = _named(provider, conf)
+    made: Check = module.basic(conf)
     return made
 
 
-def digest(name: str, conf: Conf) -> Hash:
+def digest(provider: Provider, conf: Conf) -> Hash:
     """What gives hashes."""
-    made: Hash = _module(name).digest(conf)
+    module, conf = _named(provider, conf)
+    made: Hash = module.digest(conf)
     return made
 
 

@@ -10,7 +10,7 @@ import enum
 from collections.abc import Callable, Iterable, Iterator
 
 from mpserver.config.methods import Methods, holds_for
-from mpserver.config.settings import Conf, Setting
+from mpserver.config.settings import Conf, Setting, update
 from mpserver.modules.authn_core import AUTH_TYPE
 from mpserver.typing import Any, NamedTuple
 
@@ -44,7 +44,7 @@ class Requirement(NamedTuple):
     """One Require: ``kind`` is granted, denied, or the name of what decides; ``text`` as it was written.
 
     ``names`` are its words. ``negated``: Require not. ``data`` is what was read of its words, and ``methods`` those
-    that it is limited to.
+    that it is limited to. ``settings``: those of the alias by whose name it was asked for; they hold for it alone.
     """
 
     kind: str
@@ -53,6 +53,7 @@ class Requirement(NamedTuple):
     negated: bool = False
     methods: Methods | None = None
     data: Any = None
+    settings: Conf | None = None
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -160,6 +161,9 @@ def _merge(outer: Rules, inner: Rules) -> Rules:
         return inner
     return inner._replace(outer=outer if inner.outer is None else _merge(outer, inner.outer))
 
+
+#: What AuthzProviderAlias defines, by name. Of the main server.
+ALIASES: Setting[dict[str, Requirement]] = Setting("AuthzProviderAlias", {}, update)
 
 #: Require and, as ``merging``, AuthMerging.
 REQUIRE: Setting[Rules] = Setting("Require", Rules(), _merge)

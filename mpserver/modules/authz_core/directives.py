@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from mpserver.config.lexer import words as read_words
 from mpserver.config.override import Override
-from mpserver.config.registry import IN_DIRECTORY, Args, Call, Directive
+from mpserver.config.registry import IN_DIRECTORY, Args, Call, Directive, Where
 from mpserver.errors import ConfigError
 from mpserver.modules import values
-from mpserver.modules.authz_core import REQUIRE, SEND_FORBIDDEN, Requirement, Rules, providers
+from mpserver.modules.authn_core.provider_names import new_alias
+from mpserver.modules.authz_core import ALIASES, CONSTANTS, REQUIRE, SEND_FORBIDDEN, Requirement, Rules, providers
 
 _CONTAINERS = {"any": "<RequireAny>", "all": "<RequireAll>", "none": "<RequireNone>"}
 
@@ -23,23 +24,46 @@ def _require(call: Call) -> None:
                 "<RequireAll>, beside one that says who may"
             )
         words, raw = words[1:], _behind(raw)
+    requirement = _read(call, words, raw)
+    if negated:
+        text = requirement.text if requirement.kind in CONSTANTS else f"not {requirement.text}"
+        requirement = requirement._replace(negated=True, text=text)
+    call.conf[REQUIRE] = rules._replace(entries=(*rules.entries, requirement))
+
+
+def _read(call: Call, words: tuple[str, ...], raw: str) -> Requirement:
+    """What is required by some words, and the text that they are."""
     name = words[0] if words else ""
-    kind, names, data = name, words[1:], None
+    text = " ".join(words)
     if name == "all":
         which = words[1].lower() if len(words) == 2 else ""
         if which not in ("granted", "denied"):
             raise ConfigError("Argument for 'Require all' must be 'granted' or 'denied'")
-        kind, names = which, ()
-    elif name in providers.PROVIDERS:
-        data = providers.read(call, name, names, _behind(raw))
-    else:
-        raise ConfigError(
-            f"Unknown Authz provider: {name}: use all granted, all denied, valid-user, user NAME..., group NAME..., "
-            "or one of " + ", ".join(sorted(providers.PROVIDERS.keys() - {"valid-user", "user", "group"}))
-        )
-    text = " ".join(("not", *words) if negated else words) if kind == name else f"all {kind}"
-    requirement = Requirement(kind, names, text, negated, call.methods, data)
-    call.conf[REQUIRE] = rules._replace(entries=(*rules.entries, requirement))
+        return Requirement(which, (), f"all {which}", methods=call.methods)
+    if name in providers.PROVIDERS:
+        data = providers.read(call, name, words[1:], _behind(raw))
+        return Requirement(name, words[1:], text, methods=call.methods, data=data)
+    alias = call.main[ALIASES].get(name)
+    if alias is not None:
+        if len(words) > 1:
+            call.warn(f"Require {name}: what follows the name is not looked at: its section says what is required")
+        return alias._replace(text=text, methods=call.methods)
+    raise ConfigError(
+        f"Unknown Authz provider: {name}: use all granted, all denied, valid-user, user NAME..., group NAME..., "
+        "or one of " + ", ".join(sorted(providers.PROVIDERS.keys() - {"valid-user", "user", "group"}))
+    )
+
+
+def _alias(call: Call) -> None:
+    """``<AuthzProviderAlias>``: a requirement under a name of its own, with settings of its own."""
+    base, name, *rest = call.args
+    if base not in (*providers.PROVIDERS, "all"):
+        raise ConfigError(f"Unknown Authz provider: {base}: write one of {', '.join(sorted(providers.PROVIDERS))}")
+    taken = {"all", *providers.PROVIDERS, *call.main[ALIASES]}
+    conf = new_alias(call, "<AuthzProviderAlias>", base, name, taken)
+    said = " ".join((base, *rest))
+    requirement = _read(call, tuple(read_words(said)), said)._replace(settings=conf)
+    call.server[ALIASES] = {**call.server.values.get(ALIASES, {}), name: requirement}
 
 
 def _behind(raw: str) -> str:
@@ -91,6 +115,13 @@ DIRECTIVES: tuple[Directive, ...] = (
     *(
         Directive(f"<Require{name}", Args.NONE, IN_DIRECTORY, _container, Override.AUTHCONFIG)
         for name in ("All", "Any", "None")
+    ),
+    Directive(
+        "<AuthzProviderAlias",
+        Args.TAKE23,
+        Where.SERVER,
+        _alias,
+        help="a provider, another name for it with the settings that stand in the section, and what it is to require",
     ),
     Directive("AuthMerging", Args.TAKE1, IN_DIRECTORY, _merging, Override.AUTHCONFIG, "Off, And or Or"),
     Directive(

@@ -32,6 +32,7 @@ PROVIDERS: Mapping[str, str] = {
     "ip": _HOST, "host": _HOST, "forward-dns": _HOST, "local": _HOST,
     "env": _CORE, "expr": _CORE, "method": _CORE,
     "valid-user": _USERS, "user": _USERS, "group": "authz_groupfile.requirements",
+    "file-owner": "authz_owner.requirements", "file-group": "authz_groupfile.requirements",
     "dbm-group": "authz_dbm.requirements", "dbm-file-group": "authz_dbm.requirements",
     "ssl": "ssl.requirements", "ssl-verify-client": "ssl.requirements",
 }  # fmt: skip
@@ -49,5 +50,7 @@ def read(call: Call, kind: str, words: tuple[str, ...], text: str) -> Any:
 
 def check(planning: Planning, requirement: Requirement) -> Check:
     """What decides a requirement for the requests of a plan."""
+    if requirement.settings is not None:
+        planning = planning.with_settings(requirement.settings)
     make: Make = _module(requirement.kind).CHECK[requirement.kind]
     return make(planning, requirement)

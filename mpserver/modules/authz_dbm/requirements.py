@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping
 
 from mpserver.api import constants
@@ -11,6 +10,7 @@ from mpserver.modules.authn_core import AUTH_NAME
 from mpserver.modules.authz_core import DENIED, FAILED, NEEDS_USER, Decision, Requirement, decided
 from mpserver.modules.authz_core.users import as_sent, named
 from mpserver.modules.authz_dbm import GROUP_DATABASE
+from mpserver.modules.authz_owner.requirements import group_of_file
 from mpserver.modules.hooks import Planning
 from mpserver.typing import TYPE_CHECKING
 
@@ -60,19 +60,12 @@ def _dbm_group(planning: Planning, requirement: Requirement) -> Check:
 
 
 def _dbm_file_group(planning: Planning, _requirement: Requirement) -> Check:
-    return _of_groups(planning, _group_of_file)
+    return _of_groups(planning, _of_file)
 
 
-def _group_of_file(req: Request) -> tuple[str, ...]:
-    """The name of the group that the file of a request belongs to; () where that can't be found."""
-    import grp
-
-    if req.mp_filename is None:
-        return ()
-    try:
-        return (os.fsencode(grp.getgrgid(os.stat(req.mp_filename).st_gid).gr_name).decode("latin-1"),)
-    except (OSError, KeyError):
-        return ()
+def _of_file(req: Request) -> tuple[str, ...]:
+    name = group_of_file(req)
+    return () if name is None else (name,)
 
 
 def _tell(req: Request, text: str) -> None:
