@@ -24,6 +24,7 @@ from mpserver.ipc.messages import Message
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.ipc.worker_messages import CHANGED
 from mpserver.supervisor import descriptor_limit
+from mpserver.supervisor.certificates import CertificateProcess
 from mpserver.supervisor.commands import ChangedFiles, commands
 from mpserver.supervisor.control_socket import ControlSocket
 from mpserver.supervisor.engine import Engine, ZygoteKeeper
@@ -88,6 +89,7 @@ class Master:
         )
         self._shutdown = Shutdown(self._workers, self._reload, notifier, self._release)
         self._relay = Relay(self._workers)
+        self._certificates = CertificateProcess(engine.renew)
         self._jobs = Jobs()
         self._changed_files = ChangedFiles(self, self._jobs)
         self._control = ControlSocket(commands(self), self._jobs, self._watched)
@@ -129,6 +131,7 @@ class Master:
         """Fork the workers and supervise them until a signal ends the server. ``command_line`` is for the log."""
         self._greet()
         self._log(error_log.NOTICE, f"Command line: '{command_line}'", 94)
+        self._certificates.follow(self._reload.current)
         while self._workers or not self._shutdown.begun:
             self._due()
             self._watched.wait(self._timeout())
@@ -163,7 +166,7 @@ class Master:
     def _timeout(self) -> float:
         """Seconds until something is due."""
         moments = [self._tick_at, self._jobs.deadline(), self._relay.deadline(), self._workers.deadline()]
-        moments += [self._management.deadline(), self._pulse.deadline()]
+        moments += [self._management.deadline(), self._pulse.deadline(), self._certificates.deadline()]
         moments += [self._workers.retry_at(generation) for generation in self._growing()]
         moments.append(self._shutdown.deadline())
         return max(0.0, min(moments) - time.monotonic())
@@ -182,6 +185,7 @@ class Master:
         self._management.due(now)
         for worker in self._pulse.due(now):
             worker.give_up(self._conf.worker_timeout)
+        self._certificates.due(now)
         if self._tick_at <= now:
             self._tick_at = now + TICK
             for worker in self._workers:
@@ -239,7 +243,9 @@ class Master:
     def _on_chld(self) -> None:
         """Children ended: tell them apart (the loop replaces workers that we did not end)."""
         for pid, status in ended_children():
-            if not self._workers.reaped(pid, status) and not any(
+            if self._workers.reaped(pid, status) or self._certificates.reaped(pid, status):
+                continue
+            if not any(
                 generation.keeper is not None and generation.keeper.reaped(pid, status) for generation in self._reload
             ):
                 self._reap_logger(pid)
@@ -375,6 +381,7 @@ class Master:
             self._log(error_log.ERROR, str(error))
         set_title(f"{pidfile.MASTER_TITLE} [{new.conf.file}]")
         self._greet()
+        self._certificates.follow(new)
 
     def _release(self) -> float:
         """Let another server start while this one drains. :returns: GracefulShutdownTimeout, in seconds."""
@@ -387,6 +394,7 @@ class Master:
         """End what else we started, and let go of everything: the workers are gone."""
         self._control.close()
         self._management.end()
+        self._certificates.end()
         self._relay.close()
         pidfile.remove(self._conf.pid_file)
         for generation in self._reload:

@@ -28,11 +28,13 @@ THIRD_PARTY = {"mod_python": {"multipart", "redis"}, "mpserver.system": {"psutil
 BEGINNING = {f"mpserver.interpreters.{name}" for name in ("limited", "run", "threaded")}
 #: The places of the master alone.
 MASTERS = {"mpserver.master", "mpserver.supervisor"}
+#: The process that gets certificates, which serves nobody: it has libraries of its own.
+APART = {"mpserver.certificates"}
 #: The modules that interpreters load: all up to an interpreter's life, but the master's.
 LOADED = [
     name
     for name in SOURCES
-    if name in BEGINNING or (FLOORS[place(name)] <= FLOORS["mpserver.interp"] and place(name) not in MASTERS)
+    if name in BEGINNING or (FLOORS[place(name)] <= FLOORS["mpserver.interp"] and place(name) not in MASTERS | APART)
 ]
 
 #: Of the standard library, what each interpreter would pay for at its creation.

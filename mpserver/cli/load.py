@@ -25,6 +25,7 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
     from mpserver.modules.all import registry
     from mpserver.modules.filter import names
     from mpserver.modules.log_config import nicknames
+    from mpserver.modules.md import domains
     from mpserver.modules.ssl import phrases as phrases_module
     from mpserver.modules.ssl import profiles
     from mpserver.modules.wsgi import groups
@@ -45,8 +46,11 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
     faults = found.faults + variables(configuration).faults + unknown + groups.check(configuration)
     configuration.warnings += [*warnings, *nicknames.warnings(confs[0], confs[1:])]
     if options.begins and options.command == "start":
-        configuration.encryption, its_faults = profiles.work_out(configuration, phrases or phrases_module.Phrases())
-        faults += its_faults
+        configuration.domains, kept, md_faults = domains.work_out(configuration, opens=not options.test)
+        configuration.encryption, its_faults = profiles.work_out(
+            configuration, phrases or phrases_module.Phrases(), kept
+        )
+        faults += md_faults or its_faults  # (hosts whose certificates can't be worked out have none)
     if options.checks:
         faults += values.check(confs)
         if options.begins:
@@ -70,7 +74,8 @@ def finish(configuration: Configuration) -> Reading:
     from mpserver.supervisor.settings import process_settings
 
     conf = process_settings(configuration)
-    return Reading(conf, survey.finish(configuration, configuration.encryption), configuration.encryption)
+    finished = survey.finish(configuration, configuration.encryption)
+    return Reading(conf, finished, configuration.encryption, configuration.domains)
 
 
 def warn(options: Options, configuration: Configuration) -> None:

@@ -22,8 +22,10 @@ from mpserver.system.systemd import Notifier
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mpserver.api.error_log import ErrorLog
     from mpserver.cli.options import Options
     from mpserver.config.configuration import Configuration
+    from mpserver.modules.md.domains import Domains
     from mpserver.supervisor.engine import Engine
     from mpserver.supervisor.reading import Reading
 
@@ -213,7 +215,14 @@ def engine() -> Engine:
     from mpserver.supervisor.engine import Engine
 
     ahead.load()
-    return Engine(worker.serve, zygote_keeper.Keeper, zygote_keeper.keeper_process)
+    return Engine(worker.serve, zygote_keeper.Keeper, zygote_keeper.keeper_process, _renew)
+
+
+def _renew(domains: Domains, log: ErrorLog, fresh: bool) -> None:
+    """The life of the process that gets certificates; only there the libraries are loaded that it takes."""
+    from mpserver.certificates import process
+
+    process.run(domains, log, fresh)
 
 
 def start(options: Options, reading: Reading, make_engine: Callable[[], Engine], phrases: Phrases) -> int:

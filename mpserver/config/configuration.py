@@ -88,7 +88,7 @@ class Configuration:
     """
 
     __slots__ = (
-        "defines", "encryption", "errors", "file", "host_table", "hosts", "loaded", "main", "main_sections",
+        "defines", "domains", "encryption", "errors", "file", "host_table", "hosts", "loaded", "main", "main_sections",
         "outer_tree", "registry", "root", "time", "variables", "warnings", "_resolved", "_scopes",
     )  # fmt: skip
 
@@ -107,6 +107,8 @@ class Configuration:
         self.registry, self.root, self.file = registry, root, file
         #: What the servers need that speak TLS, once it was worked out: a `mpserver.modules.ssl.profiles.Encryption`.
         self.encryption: Any = None
+        #: The managed domains, once they were worked out: a `mpserver.modules.md.domains.Domains`.
+        self.domains: Any = None
         #: Without what virtual hosts hold: they have it.
         self.outer_tree: Tree = tuple(node._replace(children=()) if is_host(node) else node for node in tree)
         self.defines = defines

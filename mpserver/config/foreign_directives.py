@@ -29,7 +29,6 @@ STARTS = (
     ("cache", "mod_cache", _CACHE),
     ("dav", "mod_dav", "serve WebDAV by an application, such as wsgidav"),
     ("h2", "mod_http2", "clients are served with http/1.1: remove the line"),
-    ("md", "mod_md", "let certbot or another ACME client renew the files of SSLCertificateFile, which are read anew"),
     ("fcgid", "mod_fcgid", _FASTCGI),
     ("fastcgi", "mod_fastcgi", _FASTCGI),
     ("php_", "mod_php", _PHP),

@@ -53,6 +53,7 @@ TABLE = (
     Known("mod_auth_basic.c", "auth_basic_module", "auth_basic", CONFIGURED),
     Known("mod_auth_digest.c", "auth_digest_module", "auth_digest", CONFIGURED),
     Known("mod_ssl.c", "ssl_module", "ssl", CONFIGURED),
+    Known("mod_md.c", "md_module", "md", CONFIGURED),
     Known("mod_proxy.c", "proxy_module", "proxy", CONFIGURED, handlers=(PROXY_HANDLER, PROXY_PREFIX)),
     Known("mod_proxy_http.c", "proxy_http_module"),  # http:// and https:// in mod_proxy
     Known("mod_proxy_fcgi.c", "proxy_fcgi_module"),  # FastCGI: fcgi:// in mod_proxy

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mpserver.config.finished import Finished
     from mpserver.phases.host import Host
 
+#: What authorities name as their protocol that ask for an answer in the handshake (RFC 8737).
+ACME = b"acme-tls/1"
 #: How many contexts an interpreter keeps: with more hosts than that, the least are asked for at a time.
 CONTEXTS = 1000
 
@@ -73,6 +75,7 @@ class Speaking:
 
     def __init__(self, configuration: Finished, begin: Callable[[Connection], None]) -> None:
         """``begin``: what is done with one after its handshake."""
+        self._configuration = configuration
         self.contexts = Contexts(configuration)
         self.begin = begin
 
@@ -92,6 +95,8 @@ class Speaking:
             host = default if host.tls is None else host
         profile = host.tls
         assert profile is not None
+        if ACME in hello.protocols and self._prove(connection, host, hello):
+            return
         try:
             context = self.contexts.of(profile)
         except contexts.ContextError as error:
@@ -99,19 +104,42 @@ class Speaking:
             connection.state = READING
             connection.close()
             return
+        self._shake(connection, context, host, hello)
+
+    def _prove(self, connection: Connection, host: Host, hello: Hello) -> bool:
+        """Show an authority that a name is this server's, in the handshake (RFC 8737); nothing is served after that.
+
+        :returns: whether it is asked for just now.
+        """
+        from mpserver.serving import challenged  # (few clients ask for it)
+
+        context = challenged.context(self._configuration, hello.server_name)
+        if context is None:
+            return False
+        self._shake(connection, context, host, hello, Connection.close)
+        return True
+
+    def _shake(
+        self, connection: Connection, context: ssl.SSLContext, host: Host, hello: Hello,
+        then: Callable[[Connection], None] | None = None,
+    ) -> None:  # fmt: skip
         data, connection.buffer = connection.buffer, b""
         connection.untrack()
-        Handshake(self, connection, Channel(connection.sock, context, data), host, hello).start()
+        Handshake(self, connection, Channel(connection.sock, context, data), host, hello, then).start()
 
 
 class Handshake:
     """A handshake under way."""
 
-    __slots__ = ("_channel", "_connection", "_hello", "_host", "_speaking", "_writing")
+    __slots__ = ("_channel", "_connection", "_hello", "_host", "_speaking", "_then", "_writing")
 
-    def __init__(self, speaking: Speaking, connection: Connection, channel: Channel, host: Host, hello: Hello) -> None:
+    def __init__(
+        self, speaking: Speaking, connection: Connection, channel: Channel, host: Host, hello: Hello,
+        then: Callable[[Connection], None] | None = None,
+    ) -> None:  # fmt: skip
+        """``then``: what is done with the connection after it; None: as for all."""
         self._speaking, self._connection, self._channel = speaking, connection, channel
-        self._host, self._hello = host, hello
+        self._host, self._hello, self._then = host, hello, then
         self._writing = False
 
     def start(self) -> None:
@@ -174,4 +202,4 @@ class Handshake:
         connection.state = READING
         connection.deadline = connection.owner.loop.now + connection.default.head_timeout
         connection.buffer = data
-        self._speaking.begin(connection)
+        (self._then or self._speaking.begin)(connection)

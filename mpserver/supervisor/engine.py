@@ -8,8 +8,10 @@ from collections.abc import Callable
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from mpserver.api.error_log import ErrorLog
     from mpserver.config.finished import Finished
     from mpserver.ipc.scoreboard import Scoreboard
+    from mpserver.modules.md.domains import Domains
     from mpserver.supervisor.worker_start import WorkerStart
     from mpserver.system.account import Account
 
@@ -37,6 +39,10 @@ class ZygoteKeeper(Protocol):
         """End all zygotes: the generation is over."""
 
 
+#: The life of the process that gets certificates: of which domains, its log, whether a person has (re)started it.
+Renew = Callable[["Domains", "ErrorLog", bool], None]
+
+
 class Engine(NamedTuple):
     """What the processes run: `mpserver.worker` and `mpserver.interpreters.zygote_keeper`, or a test's stand-ins.
 
@@ -47,3 +53,5 @@ class Engine(NamedTuple):
     serve: Callable[[WorkerStart], None]
     keeper: Callable[[Finished, dict[str, int], Scoreboard, Account | None, int], ZygoteKeeper]
     keeper_process: Callable[[Finished, dict[str, int], Scoreboard, Account | None], socket.socket]
+    #: `mpserver.certificates.process`; None: there is none.
+    renew: Renew | None = None

@@ -14,14 +14,15 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpserver.config.finished import Finished
     from mpserver.ipc.scoreboard import Scoreboard
+    from mpserver.modules.md.domains import Domains
 
 
 class Generation:
     """Listeners, log files and keeper of one configuration, and how many workers it should have."""
 
     __slots__ = (
-        "conf", "configuration", "error_log", "failures", "full_told", "keeper", "listeners", "logs", "not_before",
-        "number", "oldest", "rate", "renewal", "target",
+        "conf", "configuration", "domains", "error_log", "failures", "full_told", "keeper", "listeners", "logs",
+        "not_before", "number", "oldest", "rate", "renewal", "target",
     )  # fmt: skip
 
     def __init__(
@@ -32,6 +33,8 @@ class Generation:
         self.logs, self.listeners = logs, listeners
         self.error_log = ErrorLog(logs.fds[conf.error_log], conf.log_level, conf.log_levels, conf.error_style)
         self.keeper: ZygoteKeeper | None = None
+        #: The domains whose certificates are to be had; None: there are none.
+        self.domains: Domains | None = None
         #: Watches the files of its certificates; None: it has none.
         self.renewal: Renewal | None = None
         #: Its workers may take the connections of those of this generation (its number) and later ones.
@@ -75,7 +78,7 @@ def open_generation(number: int, reading: Reading, before: Listeners, soft: int 
 
     :raises StartError: something can't be opened; nothing stays open then.
     """
-    conf, configuration, encryption = reading
+    conf, configuration, encryption, domains = reading
     try:
         logs = Logs(configuration.root, (conf.error_log, *conf.log_targets), soft)
         try:
@@ -87,6 +90,7 @@ def open_generation(number: int, reading: Reading, before: Listeners, soft: int 
         configuration.close()
         raise
     generation = Generation(number, configuration, conf, logs, listeners)
+    generation.domains = domains
     if encryption is not None and encryption.profiles:
         log = generation.error_log
         generation.renewal = Renewal(

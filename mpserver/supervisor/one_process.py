@@ -10,6 +10,7 @@ from mpserver.api import error_log
 from mpserver.ipc.messages import MESSAGE
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.supervisor import descriptor_limit
+from mpserver.supervisor.certificates import fork
 from mpserver.supervisor.engine import Engine
 from mpserver.supervisor.generation import open_generation
 from mpserver.supervisor.worker_start import WorkerStart
@@ -50,6 +51,8 @@ def _run(reading: Reading, engine: Engine, notifier: Notifier, inherited: Inheri
             board.prepare(0)
             board.enter(0, os.getpid(), generation.number, time.time())
             control = engine.keeper_process(configuration, generation.logs.fds, board, conf.account)
+            if generation.domains is not None and engine.renew is not None:
+                _pid, _ends_with_us = fork(generation, engine.renew, fresh=True, detached=True)
             set_title(f"{pidfile.ONE_PROCESS_TITLE} [{conf.file}]")
             for level, text in conf.notices:
                 generation.error_log.log(level, text)

@@ -7,6 +7,7 @@ from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.config.finished import Finished
+    from mpserver.modules.md.domains import Domains
     from mpserver.modules.ssl.profiles import Encryption
 
 
@@ -17,3 +18,5 @@ class Reading(NamedTuple):
     configuration: Finished
     #: The servers that speak TLS, and their files.
     encryption: Encryption | None = None
+    #: The domains whose certificates are to be had.
+    domains: Domains | None = None

@@ -140,7 +140,7 @@ FOREIGN = {
     "AuthzDBDQuery x": "mod_authz_dbd", "ShibRequestSetting x 1": "mod_shib",
     "OIDCProviderMetadataURL x": "mod_auth_openidc", "MellonEnable auth": "mod_auth_mellon",
     "SessionMaxAge 9": "mod_session", "DBDriver pgsql": "mod_dbd", "CacheEnable disk /": "mod_cache",
-    "Dav On": "mod_dav", "H2Direct on": "mod_http2", "MDomain x.test": "mod_md", "FcgidIOTimeout 9": "mod_fcgid",
+    "Dav On": "mod_dav", "H2Direct on": "mod_http2", "FcgidIOTimeout 9": "mod_fcgid",
     "FastCgiServer /x": "mod_fastcgi", "php_value a 1": "mod_php", "php_admin_flag a On": "mod_php",
     "PerlResponseHandler X": "mod_perl", "LuaRoot /x": "mod_lua", "PassengerRoot /x": "mod_passenger",
     "Substitute s/a/b/": "mod_substitute", "ExtFilterDefine x": "mod_ext_filter",

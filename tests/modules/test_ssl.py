@@ -14,6 +14,7 @@ from mpserver.errors import ConfigError
 from mpserver.modules import ssl
 from mpserver.modules.ssl import Option, effective
 from mpserver.modules.ssl.phrases import Phrases
+from mpserver.modules.ssl.pieces import Source
 from mpserver.modules.ssl.profiles import Encryption, Files
 from mpserver.modules.ssl.renewal import Renewal
 from mpserver.modules.ssl.require import compared, compile_expression
@@ -179,7 +180,7 @@ def test_a_certificate_that_cannot_be_read_has_no_end() -> None:
     renewal = object.__new__(Renewal)
     profile = Profile((Certificate(0, 0), Certificate(1, 1)))
     renewal._encryption = SimpleNamespace(profiles={"host": profile})  # type: ignore[assignment]
-    renewal._sources = [(("broken.pem",), False), (("empty.pem",), False)]
+    renewal._sources = [Source(("broken.pem",)), Source(("empty.pem",))]
     broken = b"-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n"
     renewal._records = SimpleNamespace(piece=[broken, b""].__getitem__)  # type: ignore[assignment]
     assert renewal.ends() == []

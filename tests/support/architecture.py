@@ -33,6 +33,7 @@ FLOORS = {
     "mpserver.phases": 6,
     "mpserver.supervisor": 6,
     "mpserver.serving": 7,
+    "mpserver.certificates": 7,
     "mpserver.master": 7,
     "mpserver.application": 8,
     "mpserver.interp": 9,

@@ -66,6 +66,8 @@ DEFAULT_ROOT = "/etc/mpserver"
 
 SERVER_ROOT = Setting("ServerRoot", DEFAULT_ROOT)
 SERVER_ADMIN = Setting("ServerAdmin", "[no address given]")
+#: Whether Protocols names acme-tls/1. Server level.
+ACME_TLS: Setting[bool] = Setting("Protocols acme-tls/1", False, travels=False)
 SERVER_PATH: Setting[str | None] = Setting("ServerPath", None)
 #: "full", "os", "minimal", "minor", "major" or "prod": how much the Server header tells.
 SERVER_TOKENS = Setting("ServerTokens", "full")

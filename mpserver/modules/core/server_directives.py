@@ -15,6 +15,7 @@ from mpserver.config.registry import (
 from mpserver.errors import ConfigError
 from mpserver.modules import values
 from mpserver.modules.core import (
+    ACME_TLS,
     ALLOW_ENCODED_SLASHES,
     DEFAULT_RUNTIME_DIR,
     ENABLE_SENDFILE,
@@ -34,7 +35,9 @@ from mpserver.modules.core.file_etag import WORDS, FileETag
 
 #: The protocols that httpd knows; the first is spoken here.
 HTTP1 = "http/1.1"
-KNOWN = frozenset({HTTP1, "h2", "h2c", "acme-tls/1"})
+#: What mod_md answers authorities in.
+ACME = "acme-tls/1"
+KNOWN = frozenset({HTTP1, "h2", "h2c", ACME})
 
 
 def _file_etag(call: Call) -> None:
@@ -78,7 +81,9 @@ def _protocols(call: Call) -> None:
     for word in named:
         if word not in KNOWN:
             raise ConfigError(f"Protocols: there is no protocol '{word}': write {HTTP1}")
-        if word != HTTP1:
+        if word == ACME:
+            call.server[ACME_TLS] = True
+        elif word != HTTP1:
             call.warn(f"Protocols: {word} is not spoken here, its clients are served with {HTTP1}")
 
 

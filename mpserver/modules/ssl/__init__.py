@@ -22,6 +22,19 @@ class Place(NamedTuple):
     line: int
 
 
+class Kept(NamedTuple):
+    """A certificate and its key in files that something else keeps up to date (mod_md).
+
+    ``owner``: the number of the user whose they have to be, -1: anybody's. Unless they are ``required`` they may be
+    missing yet: until they are there, the host has a certificate that is made for development.
+    """
+
+    chain: Place
+    key: Place
+    owner: int
+    required: bool
+
+
 class Option(enum.IntFlag):
     """The words of SSLOptions."""
 

@@ -2,8 +2,34 @@
 
 from __future__ import annotations
 
+import os
+
+from mpserver.typing import NamedTuple
+
 #: A key's piece: its pass phrase, this, and the file.
 BEHIND_PHRASE = b"\0"
+
+
+class Source(NamedTuple):
+    """What makes a piece: files that are read one after the other, whether it is a key, and the user whose they are.
+
+    ``owner``: the number of that user; -1: anybody's. Whoever renews certificates without our rights must not show us
+    what it can't read itself.
+    """
+
+    names: tuple[str, ...]
+    is_key: bool = False
+    owner: int = -1
+
+    def read(self) -> bytes:
+        """The files. :raises OSError: one can't be read, or is another user's."""
+        return b"\n".join(self._read(name) for name in self.names)
+
+    def _read(self, name: str) -> bytes:
+        with open(name, "rb") as file:
+            if self.owner >= 0 and os.fstat(file.fileno()).st_uid != self.owner:
+                raise OSError(0, f"it is not a file of user #{self.owner}")
+            return file.read()
 
 
 def packed(content: bytes, phrase: str | None) -> bytes:

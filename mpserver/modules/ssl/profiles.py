@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
+from types import MappingProxyType
 
 from mpserver.config.configuration import Configuration
 from mpserver.config.server import Server
 from mpserver.config.settings import Setting
 from mpserver.errors import ConfigError
 from mpserver.modules import core, ssl
-from mpserver.modules.ssl import Place, auto
+from mpserver.modules.ssl import Kept, Place, auto
 from mpserver.modules.ssl.phrases import Phrases
-from mpserver.modules.ssl.pieces import packed, unpacked
+from mpserver.modules.ssl.pieces import Source, packed, unpacked
 from mpserver.tls import tickets
 from mpserver.tls.profile import (
     DEFAULT_CIPHERS,
@@ -30,8 +31,8 @@ class Files:
 
     def __init__(self, phrases: Phrases) -> None:
         self._numbers: dict[tuple[str, ...], int] = {}
-        #: What makes each piece: the names of the files that are read one after the other, and whether it is a key.
-        self.sources: list[tuple[tuple[str, ...], bool]] = []
+        #: What makes each piece.
+        self.sources: list[Source] = []
         self.pieces: list[bytes] = []
         #: The number of the secret that the keys of tickets are made of, where no file says one; -1: none does.
         self.secret = -1
@@ -49,16 +50,38 @@ class Files:
             content = b"\n".join(_read(place) for place in places)
             if key:
                 content = packed(content, self._phrases.of(dialog, server, places[0], content))
-            found = self._numbers[(*names, "key" if key else "")] = len(self.pieces)
-            self.sources.append((names, key))
-            self.pieces.append(content)
+            found = self._add((*names, "key" if key else ""), Source(names, key), content)
         return found
+
+    def kept(self, kept: Kept, fallback: Callable[[], Place]) -> Certificate:
+        """The numbers of a certificate that is kept up to date, and of its key.
+
+        :param fallback: makes what stands for it while it is not there.
+        :raises ConfigError: it can't be read.
+        """
+        numbers = []
+        there = kept.required or (os.path.exists(kept.chain.path) and os.path.exists(kept.key.path))
+        for place, is_key in ((kept.chain, False), (kept.key, True)):
+            name = (place.path, "key" if is_key else "")
+            number = self._numbers.get(name)
+            if number is None:
+                source = Source((place.path,), is_key, kept.owner)
+                content = _read(place, source) if there else _read(fallback())
+                number = self._add(name, source, packed(content, "" if is_key else None))
+            numbers.append(number)
+        return Certificate(*numbers)
+
+    def _add(self, name: tuple[str, ...], source: Source, content: bytes) -> int:
+        number = self._numbers[name] = len(self.pieces)
+        self.sources.append(source)
+        self.pieces.append(content)
+        return number
 
     def own_secret(self) -> int:
         """The number of a secret of this server, which no file holds (`mpserver.tls.tickets`)."""
         if self.secret < 0:
             self.secret = len(self.pieces)
-            self.sources.append(((), False))
+            self.sources.append(Source(()))
             self.pieces.append(os.urandom(tickets.SECRET))
         return self.secret
 
@@ -86,10 +109,9 @@ class Encryption(NamedTuple):
     files: Files
 
 
-def _read(place: Place) -> bytes:
+def _read(place: Place, source: Source | None = None) -> bytes:
     try:
-        with open(place.path, "rb") as file:
-            return file.read()
+        return (Source((place.path,)) if source is None else source).read()
     except OSError as error:
         raise ConfigError(f"'{place.path}' can't be read: {error.strerror}", place.file, place.line) from error
 
@@ -110,8 +132,13 @@ def _port(address: str) -> int:
     return int(digits) if digits.isdecimal() else 0
 
 
-def work_out(configuration: Configuration, phrases: Phrases) -> tuple[Encryption, list[ConfigError]]:
-    """What the servers need that speak TLS; and the faults that were found."""
+def work_out(
+    configuration: Configuration, phrases: Phrases, kept: Mapping[int, tuple[Kept, ...]] = MappingProxyType({})
+) -> tuple[Encryption, list[ConfigError]]:
+    """What the servers need that speak TLS; and the faults that were found.
+
+    :param kept: the certificates of servers, by their numbers, that something else keeps up to date.
+    """
     found: dict[int, Profile] = {}
     files = Files(phrases)
     faults: list[ConfigError] = []
@@ -123,17 +150,18 @@ def work_out(configuration: Configuration, phrases: Phrases) -> tuple[Encryption
         server.own_conf[ssl.ENGINE] = True  # (the Listen may have said it)
         try:
             profile = found[server.number] = _profile(
-                server, files, main[ssl.DIALOG], main[ssl.SNI_POLICY], os.path.dirname(core.pid_file(main))
-            )
+                server, files, main[ssl.DIALOG], main[ssl.SNI_POLICY], os.path.dirname(core.pid_file(main)),
+                kept.get(server.number, ()),
+            )  # fmt: skip
             if profile not in tried:
                 tried.add(profile)
-                _try(server, profile, files)
+                _try(server, profile, files, kept)
         except ConfigError as error:
             faults.append(error)
     return Encryption(found, files), faults
 
 
-def _try(server: Server, profile: Profile, files: Files) -> None:
+def _try(server: Server, profile: Profile, files: Files, kept: Mapping[int, tuple[Kept, ...]]) -> None:
     """Make a context, as those that serve will. :raises ConfigError: OpenSSL does not take something."""
     contexts = import_module("mpserver.tls.contexts")
     try:
@@ -141,13 +169,23 @@ def _try(server: Server, profile: Profile, files: Files) -> None:
     except contexts.ContextError as error:
         place: Place | None = None
         if error.certificate >= 0:
-            place = server.conf[ssl.CERTIFICATE_FILES][error.certificate]
+            its_kept = kept.get(server.number)
+            place = (
+                its_kept[error.certificate].chain if its_kept else server.conf[ssl.CERTIFICATE_FILES][error.certificate]
+            )
         where = (server.defn_name, server.defn_line) if place is None else (place.file, place.line)
         raise ConfigError(f"{'TLS' if place is None else place.path}: {error}", *where) from error
 
 
-def _profile(server: Server, files: Files, dialog: str, policy: str, folder: str) -> Profile:
+def _pairs(server: Server, files: Files, dialog: str, folder: str, kept: tuple[Kept, ...]) -> tuple[Certificate, ...]:
+    """The certificates of a server and their keys. :raises ConfigError: there are none, or one can't be read."""
     conf = server.conf
+    names = (server.name or os.uname().nodename, *server.names)
+    if kept:
+        return tuple(
+            files.kept(its, lambda its=its: auto.provide(folder, names, its.chain))  # type: ignore[misc]
+            for its in kept
+        )
     certificates = conf[ssl.CERTIFICATE_FILES]
     if not certificates:
         raise ConfigError(
@@ -157,7 +195,6 @@ def _profile(server: Server, files: Files, dialog: str, policy: str, folder: str
             server.defn_line,
         )
     if any(place.path == ssl.AUTO for place in certificates):
-        names = (server.name or os.uname().nodename, *server.names)
         certificates = tuple(
             auto.provide(folder, names, place) if place.path == ssl.AUTO else place for place in certificates
         )
@@ -172,6 +209,12 @@ def _profile(server: Server, files: Files, dialog: str, policy: str, folder: str
         key = keys[number] if number < len(keys) else place
         name = f"{server.name}:{server.port or 443}"
         pairs.append(Certificate(files.number(*parts), files.number(key, key=True, server=name, dialog=dialog)))
+    return tuple(pairs)
+
+
+def _profile(server: Server, files: Files, dialog: str, policy: str, folder: str, kept: tuple[Kept, ...]) -> Profile:
+    conf = server.conf
+    pairs = _pairs(server, files, dialog, folder, kept)
     verify = max(_told(server, ssl.VERIFY_CLIENT))
     authorities, its_path = conf[ssl.AUTHORITY_FILE], conf[ssl.AUTHORITY_PATH]
     revoked, revoked_path = conf[ssl.REVOCATION_FILE], conf[ssl.REVOCATION_PATH]
@@ -189,7 +232,7 @@ def _profile(server: Server, files: Files, dialog: str, policy: str, folder: str
         secret = files.own_secret() if its_keys is None else files.ticket_keys(its_keys)
     dh = conf[ssl.DH_FILE]
     return Profile(
-        tuple(pairs),
+        pairs,
         conf[ssl.PROTOCOLS] or DEFAULT_PROTOCOLS,
         conf[ssl.CIPHERS] or DEFAULT_CIPHERS,
         conf[ssl.SUITES],

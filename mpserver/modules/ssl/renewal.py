@@ -37,7 +37,7 @@ class Renewal:
         encryption.files.pieces.clear()  # (processes of other users are forked from this one: no keys stay at hand)
         self._sources = encryption.files.sources
         self._interval = max(INTERVAL, FOR_EACH * len(self._sources))
-        self._looks = [_look(names) for names, _is_key in self._sources]
+        self._looks = [_look(source.names) for source in self._sources]
         #: What they looked like when they were looked at last.
         self._seen = list(self._looks)
         #: When they are looked at next, ``time.monotonic()``.
@@ -62,12 +62,12 @@ class Renewal:
 
     def look(self) -> None:
         """Take what has changed, once it changes no more: a certificate and its key are written one after the other."""
-        seen, self._seen = self._seen, [_look(names) for names, _is_key in self._sources]
+        seen, self._seen = self._seen, [_look(source.names) for source in self._sources]
         changed = [number for number, look in enumerate(self._seen) if look != self._looks[number]]
         if not changed or seen != self._seen:
             return
         self._looks = list(self._seen)
-        names = ", ".join(dict.fromkeys(name for number in changed for name in self._sources[number][0]))
+        names = ", ".join(dict.fromkeys(name for number in changed for name in self._sources[number].names))
         try:
             pieces = self._read(changed)
             for profile in self._of(changed):
@@ -112,13 +112,9 @@ class Renewal:
         """The pieces, the changed ones read anew."""
         pieces = [self._records.piece(number) for number in range(len(self._sources))]
         for number in changed:
-            names, is_key = self._sources[number]
-            contents = []
-            for name in names:
-                with open(name, "rb") as file:
-                    contents.append(file.read())
-            phrase = unpacked(pieces[number], True)[1] if is_key else None
-            pieces[number] = packed(b"\n".join(contents), phrase)
+            source = self._sources[number]
+            phrase = unpacked(pieces[number], True)[1] if source.is_key else None
+            pieces[number] = packed(source.read(), phrase)
         return pieces
 
     def _of(self, changed: list[int]) -> list[Profile]:
