@@ -112,6 +112,7 @@ def _answer(req: Request, folder: str) -> int:
     if req.mp_method not in ("GET", "HEAD"):
         return constants.HTTP_METHOD_NOT_ALLOWED
     req.mp_content_type = "application/octet-stream"
+    req.mp_headers_out_table()["Content-Length"] = str(len(found))
     req.mp_write(found, 0)
     return constants.DONE
 
