@@ -11,7 +11,6 @@ import _socket
 import marshal
 import mmap
 import os
-import sys
 import threading
 import time
 from collections import deque
@@ -33,7 +32,6 @@ from mpserver.modules import core
 from mpserver.modules.python.environment import has_account
 from mpserver.phases import facts
 from mpserver.phases.pipeline import Pipeline
-from mpserver.phases.timeouts import Timeouts
 from mpserver.serving import refusals
 from mpserver.serving.connection import Connection, Starter, starter
 from mpserver.serving.delayed_flush import DelayedFlush
@@ -49,6 +47,8 @@ from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.application.changed_files import Mark, Modules, Watch
+    from mpserver.phases.plan import Plan
+    from mpserver.phases.timeouts import Timeouts
     from mpserver.serving.boot import Boot
     from mpserver.serving.connection_handlers import ConnectionHandlers
     from mpserver.serving.interpreter_owner import Waiting
@@ -107,7 +107,10 @@ class Interpreter(Requests):
         self.mail = deque()
         self.offloader = Offloader(self, board) if self.alone and not boot.one_process else None
         self.delayed_flush = DelayedFlush(boot.interpreter_id.name) if self.alone else None
-        self.timeouts = self.planner.timeouts = None if boot.one_process else self._timeouts()
+        #: What ends requests that take too long; None as long as none may.
+        self.timeouts: Timeouts | None = None
+        if not boot.one_process:
+            self.planner.limit_time = self._limit_time
         self.services = InterpreterServices(boot, main, self.loader, self.scoreboard_entry, board)
         self._modules: Modules | None = None
         self._watch: Watch | None = None
@@ -164,21 +167,14 @@ class Interpreter(Requests):
     def _log(self, level: int, text: str) -> None:
         self.log.log(level, text, module="python")
 
-    def _timeouts(self) -> Timeouts:
-        """Make what ends requests past PythonRequestTimeout."""
-        kind = self.boot.kind
+    def _limit_time(self, plan: Plan) -> None:
+        """Have the requests of a plan end in time (PythonRequestTimeout)."""
+        if self.timeouts is None:
+            from mpserver.phases.timeouts import Timeouts, sees_frames  # (few interpreters have a limit)
 
-        def frames() -> bool:
-            # before, a look at frames walks through those of all interpreters, while they run
-            if sys.version_info >= (3, 14, 8) or kind == "process":
-                return True
-            if kind != "main":
-                return False
-            from mpserver.system import subinterpreters  # (there are none but in a worker)
-
-            return not subinterpreters.alive()
-
-        return Timeouts(self.interpreter_id.name, frames, self._stuck, self.scoreboard_entry.writer.timed_out)
+            counted = self.scoreboard_entry.writer.timed_out
+            self.timeouts = Timeouts(self.interpreter_id.name, sees_frames(self.boot.kind), self._stuck, counted)
+        self.timeouts.limit(plan)
 
     def _stuck(self) -> None:
         """Give up on a request that does not end: a process ends with it, other kinds serve nobody any more.

@@ -5,10 +5,8 @@ As with mod_wsgi a script is no module that others could import, and nothing is 
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import sys
-from importlib.machinery import SourceFileLoader
+from _frozen_importlib_external import SourceFileLoader  # (importlib.machinery would import warnings for it)
 from types import ModuleType
 
 from mpserver.typing import Any
@@ -32,6 +30,9 @@ def is_script(name: str) -> bool:
 
 def load(path: str) -> ModuleType:
     """The module of a script. :raises Exception: whatever it raises when it is executed."""
+    import hashlib  # (few interpreters have scripts)
+    import importlib.util
+
     name = PREFIX + hashlib.md5(path.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
     known = sys.modules.get(name)
     if known is not None:

@@ -7,8 +7,9 @@ application that goes on has lost something.
 from __future__ import annotations
 
 import sys
+from _frozen_importlib import BuiltinImporter
+from _frozen_importlib_external import ExtensionFileLoader
 from collections.abc import Callable
-from importlib.machinery import BuiltinImporter, ExtensionFileLoader
 
 from mpserver.modules.python.application_errors import refusing
 from mpserver.typing import Any

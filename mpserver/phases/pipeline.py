@@ -18,6 +18,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
+from mpserver import lazy
 from mpserver.api import constants
 from mpserver.api.loader import Loader
 from mpserver.api.request import Request
@@ -33,7 +34,6 @@ from mpserver.phases.moved import MovedRequests
 from mpserver.phases.plan import plan_of
 from mpserver.phases.planner import Planner
 from mpserver.phases.running import run_steps
-from mpserver.phases.subrequests import SubRequests
 from mpserver.phases.translate import Resource
 from mpserver.system.log_lines import Write, at_once
 from mpserver.typing import TYPE_CHECKING
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mpserver.api.stream import Link
     from mpserver.config.finished import Finished
     from mpserver.http1.head import Head
+    from mpserver.phases.subrequests import SubRequests
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
 
@@ -58,7 +59,12 @@ class Pipeline(MovedRequests):
         self.loader = loader
         self.planner = self.planner_type(configuration, logs, generation, loader, environments, self, writer)
         self.clock = Clock(self.planner.software)
-        self.subrequests = SubRequests(self)
+        self.subrequests = lazy.made(self._subrequests)  # (many interpreters serve neither directories nor pages)
+
+    def _subrequests(self) -> SubRequests:
+        from mpserver.phases.subrequests import SubRequests
+
+        return SubRequests(self)
 
     # ---- serving
 

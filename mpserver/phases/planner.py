@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from mpserver.api.request import Request
     from mpserver.config.finished import Finished
     from mpserver.config.server import Server
-    from mpserver.phases.timeouts import Timeouts
 
 #: Caches are emptied when they grow past this: a client can ask for any number of paths.
 CACHE = 4096
@@ -70,8 +69,8 @@ class Planner:
         self.one_process = False
         #: The interpreter that this is, None in a router.
         self.home: InterpreterId | None = None
-        #: What ends requests that take too long; None: nothing does.
-        self.timeouts: Timeouts | None = None
+        #: Limits the time of a plan's steps (PythonRequestTimeout); None: nothing does.
+        self.limit_time: Callable[[Plan], None] | None = None
         self._logs, self._writer = logs, writer
         self._generation = generation
         self.loader = loader
@@ -315,8 +314,8 @@ class Planner:
         plan.server_software, plan.redirect = self.software, detours.redirect
         plan.subrequests, plan.loader = detours.subrequests, self.loader
         plan.tell = _in_words
-        if self.timeouts is not None and plan.needs_python:
-            self.timeouts.limit(plan)
+        if plan.time_limit and plan.needs_python and self.limit_time is not None:
+            self.limit_time(plan)
         return plan
 
     def look_up(self, req: Request, uri: str, sole: bool, /) -> int:

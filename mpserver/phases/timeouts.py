@@ -47,6 +47,22 @@ class TimedStep:
         self.told = False
 
 
+def sees_frames(kind: str) -> Callable[[], bool]:
+    """Tells whether the stacks of an interpreter's threads can be looked at safely; ``kind``: of the interpreter."""
+
+    def frames() -> bool:
+        # before, a look at frames walks through those of all interpreters, while they run
+        if sys.version_info >= (3, 14, 8) or kind == "process":
+            return True
+        if kind != "main":
+            return False
+        from mpserver.system import subinterpreters  # (there are none but in a worker)
+
+        return not subinterpreters.alive()
+
+    return frames
+
+
 class Timeouts:
     """The time limits of one interpreter.
 
@@ -71,10 +87,8 @@ class Timeouts:
         self._raises = True
 
     def limit(self, plan: Plan) -> None:
-        """Limit the time of a plan's steps, if its configuration does."""
+        """Limit the time of a plan's steps, as its configuration says."""
         seconds = plan.time_limit
-        if not seconds:
-            return
         plan.steps = tuple(self._limited(step, seconds) for step in plan.steps)
         plan.content = self._limited(plan.content, seconds)
         self._shortest = min(self._shortest, seconds)

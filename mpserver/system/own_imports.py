@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import os
 import sys
-from _frozen_importlib_external import spec_from_file_location
-from importlib.machinery import PathFinder
+from _frozen_importlib_external import PathFinder, spec_from_file_location
 
 from mpserver.system.module_finder import OURS
 from mpserver.typing import TYPE_CHECKING

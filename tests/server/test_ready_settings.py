@@ -66,6 +66,11 @@ READING = (
     "mpserver.modules.unixd", "mpserver.modules.values",
 )  # fmt: skip
 
+#: What a handler for no folder, script or time limit has no use for.
+SELDOM = {
+    "hashlib", "mpserver.phases.known_indexes", "mpserver.phases.subrequests", "mpserver.phases.timeouts",
+}  # fmt: skip
+
 SUB = [
     pytest.param("own", marks=pytest.mark.skipif(sys.version_info < (3, 13), reason="no own GIL")),
     pytest.param("shared", marks=pytest.mark.skipif(sys.version_info < (3, 12), reason="no subinterpreters")),
@@ -102,7 +107,10 @@ def test_no_code_of_directives_is_loaded(server: Server) -> None:
     here = told(server, "host3", "/matched/x")
     assert here["name"] == "host3"
     assert here["options"] == {"level": "main", "host": "3", "matched": "yes"}
-    assert of_directives(here["modules"]) == []
+    modules = here["modules"]
+    assert of_directives(modules) == []
+    assert isinstance(modules, list)
+    assert SELDOM.isdisjoint(modules)
 
 
 @pytest.mark.parametrize("kind", SUB)
