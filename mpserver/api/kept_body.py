@@ -9,7 +9,10 @@ import errno
 import os
 
 from mpserver.system.unnamed_files import unnamed_file
-from mpserver.typing import NamedTuple
+from mpserver.typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from mpserver.ipc.slow_clients import SlowClients
 
 #: What is kept in memory before it is written to the file, and read of it at a time, in bytes.
 PIECE = 1 << 17
@@ -27,11 +30,15 @@ class Room(NamedTuple):
 class KeptBody:
     """The bytes of a body, written in order, then read in order; any number of times from its begin."""
 
-    __slots__ = ("_fd", "_memory", "_position", "_room", "_written", "size")
+    __slots__ = ("_counted", "_fd", "_memory", "_on_disk", "_position", "_room", "_slow_clients", "_written", "size")
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, slow_clients: SlowClients | None = None) -> None:
+        """``slow_clients``: what the interpreter keeps in all; None: nobody counts that."""
         self._fd = -1
         self._room = room
+        self._slow_clients = slow_clients
+        #: How many bytes in memory, and on the disk, are counted there.
+        self._counted = self._on_disk = 0
         #: All of it, or with a file what is not written there yet.
         self._memory = bytearray()
         self._written = self._position = 0
@@ -44,11 +51,29 @@ class KeptBody:
         if self._fd >= 0:
             if len(self._memory) >= PIECE:
                 self._write()
-        elif len(self._memory) > self._room.memory:
+        elif len(self._memory) > self._room.memory or not self._count(len(data)):
             self._fd = unnamed_file(self._room.directory, "body")
             self._write()
+            self._uncount()
+
+    def _count(self, size: int) -> bool:
+        """Count more bytes in memory. :returns: whether there is room for them."""
+        if self._slow_clients is not None:
+            if not self._slow_clients.memory.take(size):
+                return False
+            self._counted += size
+        return True
+
+    def _uncount(self) -> None:
+        if self._slow_clients is not None:
+            self._slow_clients.memory.give(self._counted)
+            self._counted = 0
 
     def _write(self) -> None:
+        if self._slow_clients is not None:
+            if not self._slow_clients.disk.take(len(self._memory)):
+                raise OSError(errno.ENOSPC, "the server keeps as much for slow clients as it may (SlowClientDisk)")
+            self._on_disk += len(self._memory)
         view = memoryview(self._memory)
         try:
             while view:
@@ -91,6 +116,10 @@ class KeptBody:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+        if self._slow_clients is not None:
+            self._uncount()
+            self._slow_clients.disk.give(self._on_disk)
+            self._on_disk = 0
         self._memory = bytearray()
         self._written = self._position = self.size = 0
 

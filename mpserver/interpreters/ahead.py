@@ -26,6 +26,7 @@ LATE = (
     "mpserver.config.patterns",
     "mpserver.config.regex",
     "mpserver.http1.conditions",
+    "mpserver.ipc.slow_clients",
     "mpserver.modules.alias.redirects",
     "mpserver.modules.auth_digest.answers",
     "mpserver.modules.authn_anon.provider",

@@ -29,6 +29,7 @@ from mpserver.ipc.scoreboard_layout import (
     MOVED,
     PAGE,
     PROGRAMS,
+    SLOW_CLIENTS,
     STATES,
     STATS,
     STREAMS,
@@ -326,6 +327,8 @@ class Scoreboard:
         if index < INTERPRETERS - 1:
             self.retire(slot, index)
             self.memory[slot * PAGE + STATES + index] = 0
+            for at in (SLOW_CLIENTS, SLOW_CLIENTS + INTERPRETERS * GROUP.size):
+                GROUP.pack_into(self.memory, slot * PAGE + at + index * GROUP.size, 0)
             self.memory[slot * PAGE + ENDS + index] |= ENDED
 
     def ends(self, slot: int) -> bytes:

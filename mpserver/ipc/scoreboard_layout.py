@@ -15,6 +15,7 @@ One page per worker slot::
     7488  whether its counts are kept (`mpserver.ipc.history`): its place can be had again    written by the master
     8192  the process groups of the programs that run for each interpreter's requests, 0: none
     65536 how many requests of each wait for bodies in their handlers    written by that interpreter
+    66048 how many KiB each keeps in memory for slow clients, then on the disk    written by that interpreter
 
 A key is kind and name of an interpreter (`mpserver.phases.plan.InterpreterId.key`). After the workers' pages comes
 one with the keys of the applications that moved from subinterpreters to processes, written by the keeper of zygotes,
@@ -50,6 +51,7 @@ ENDS = 7040
 KEPT = 7488
 GROUPS = 8192
 STREAMS = 65536
+SLOW_CLIENTS = 66048
 
 #: Interpreters of one worker that have an index, the router (index 0) among them.
 INTERPRETERS = COUNTS - STATES

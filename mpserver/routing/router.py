@@ -45,6 +45,7 @@ from mpserver.tls.hello import Hello
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mpserver.ipc.slow_clients import SlowClients
     from mpserver.serving.courier import Courier
     from mpserver.supervisor.worker_start import WorkerStart
 
@@ -64,6 +65,7 @@ class Router(Refusals):
         self.draining = self.stopping = False
         self.delayed_flush: DelayedFlush | None = None
         self.courier: Courier | None = None  # (none runs handlers here)
+        self.slow_clients: SlowClients | None = None
         self.loop = Loop()
         its = facts.environments(start.configuration)
         self.pipeline = Pipeline(start.configuration, start.logs, start.generation, None, its)

@@ -94,9 +94,8 @@ class AfterRequest(Stream):
             if self._object.mp_incoming is not None:
                 self.leave_stream()
             if self._object.mp_aborted:
-                if self._backlog is not None:  # what was written before it failed reaches the client
-                    backlog, self._backlog = self._backlog, None
-                    self._outgoing = backlog.rest()
+                if self._backlog is not None and not self._outgoing:
+                    self._outgoing = self._backlog.rest()  # what was written before it failed reaches the client
                 if not self._outgoing:
                     self.close()
                     return
@@ -151,6 +150,7 @@ class AfterRequest(Stream):
             if size_of(self._outgoing) < before:
                 self.deadline = self.owner.loop.now + self.timeout
             return
+        self._forget_backlog()
         if self._object is not None and self._object.mp_aborted:
             self.close()
             return
@@ -242,9 +242,7 @@ class AfterRequest(Stream):
         if self.state == GONE:
             return
         self.state = GONE
-        if self._backlog is not None:
-            self._backlog.drop()
-            self._backlog = None
+        self._forget_backlog()
         self.owner.loop.remove(self.fd)
         self.owner.loop.unwatch(self)
         self.owner.closed(self)

@@ -24,6 +24,7 @@ from mpserver.typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.error_log import ErrorLog
+    from mpserver.ipc.slow_clients import SlowClients
     from mpserver.serving.courier import Courier
 
 #: Longer bytes are kept in pieces: what is left of one when a part of it was sent is copied.
@@ -48,16 +49,30 @@ class Sender(Protocol):
 class Spool:
     """A file without a name; it is closed when nobody refers to it."""
 
-    __slots__ = ("fd",)
+    __slots__ = ("_size", "_slow_clients", "fd")
 
-    def __init__(self, directory: str) -> None:
-        """:raises OSError: there can be none."""
-        self.fd = -1
+    def __init__(self, directory: str, slow_clients: SlowClients | None) -> None:
+        """:raises OSError: there can be none in that directory."""
+        self.fd, self._size, self._slow_clients = -1, 0, slow_clients
         self.fd = unnamed_file(directory, "response")
+
+    def write(self, data: bytes, at: int) -> int:
+        """Write data to a place. :returns: how much of it; 0: the server keeps too much already.
+
+        :raises OSError: the disk has no room.
+        """
+        more = at + len(data) - self._size
+        if more > 0:
+            if self._slow_clients is not None and not self._slow_clients.disk.take(more):
+                return 0
+            self._size += more
+        return os.pwrite(self.fd, data, at)
 
     def __del__(self) -> None:
         if self.fd >= 0:
             os.close(self.fd)
+            if self._slow_clients is not None:
+                self._slow_clients.disk.give(self._size)
 
 
 class SpooledPart(FilePart):
@@ -78,13 +93,18 @@ class Backlog:
     """The backlog of one connection's response; any thread may use it."""
 
     __slots__ = (
-        "_courier", "_failure", "_gate", "_is_silent", "_link", "_log", "_memory", "_moved", "_parts", "_room",
-        "_spool", "fd",
+        "_counted", "_courier", "_failure", "_gate", "_is_silent", "_link", "_log", "_memory", "_moved", "_parts",
+        "_room", "_slow_clients", "_spool", "fd",
     )  # fmt: skip
 
-    def __init__(self, link: Sender, room: ResponseRoom, courier: Courier | None, log: ErrorLog) -> None:
+    def __init__(
+        self, link: Sender, room: ResponseRoom, courier: Courier | None, slow_clients: SlowClients | None, log: ErrorLog
+    ) -> None:
         """``courier``: None where nobody can send but who writes, who then waits for the client."""
         self._link, self._room, self._log = link, room, log
+        self._slow_clients = slow_clients
+        #: How many bytes in memory are counted there.
+        self._counted = 0
         self._courier = courier
         self.fd = link.fd
         self._gate = allocate_lock()
@@ -116,7 +136,11 @@ class Backlog:
             self._wait_for_all()
 
     def finish(self, parts: list[Part]) -> list[Part]:
-        """The response is complete. :returns: what is left to be sent. :raises ClientGone: see `send`."""
+        """The response is complete; `drop` follows once it is sent.
+
+        :returns: what is left to be sent.
+        :raises ClientGone: see `send`.
+        """
         with self._gate:
             self._take(parts)
             return self._leave()
@@ -132,6 +156,7 @@ class Backlog:
             for part in self._leave():
                 if isinstance(part, FilePart):
                     part.close()
+            self._uncount(self._counted)
 
     # ---- for the courier
 
@@ -188,7 +213,7 @@ class Backlog:
                 self._memory += len(data)
                 self._append(data)
                 return
-            if self._memory + len(data) <= self._room.memory:
+            if self._memory + len(data) <= self._room.memory and self._count(len(data)):
                 last = self._parts[-1]
                 self._memory += len(data)
                 if not isinstance(last, FilePart) and len(last) + len(data) <= SHORT:
@@ -200,6 +225,20 @@ class Backlog:
             data = data[written:]
             if not written:
                 self._wait()
+
+    def _count(self, size: int) -> bool:
+        """Count more bytes in memory. :returns: whether there is room for them."""
+        if self._slow_clients is not None:
+            if not self._slow_clients.memory.take(size):
+                return False
+            self._counted += size
+        return True
+
+    def _uncount(self, size: int) -> None:
+        if self._counted and self._slow_clients is not None:
+            size = min(size, self._counted)
+            self._slow_clients.memory.give(size)
+            self._counted -= size
 
     def _append(self, part: Part) -> None:
         is_first = not self._parts
@@ -221,8 +260,8 @@ class Backlog:
             return 0
         try:
             if self._spool is None:
-                self._spool = Spool(self._room.directory)
-            size = os.pwrite(self._spool.fd, data[:size], at)
+                self._spool = Spool(self._room.directory, self._slow_clients)
+            size = self._spool.write(data[:size], at)
         except OSError as error:
             self._room = self._room._replace(file=0)
             self._log.log(
@@ -230,6 +269,8 @@ class Backlog:
                 f"a response can't be kept in {self._room.directory}, so that its handler waits for the client: "
                 f"{error.strerror}",
             )
+            return 0
+        if not size:
             return 0
         last = parts[-1]
         if isinstance(last, SpooledPart) and last.offset + last.length == at:
@@ -253,6 +294,7 @@ class Backlog:
                     sent = link.sock.send(part)
                     self._moved = time.monotonic()
                     self._memory -= sent
+                    self._uncount(sent)
                     if sent < len(part):
                         parts[0] = part[sent:]
                         continue

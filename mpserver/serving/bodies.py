@@ -145,6 +145,7 @@ class Waiting:
         self._go_on()
 
     def _no_room(self, error: OSError) -> tuple[int, str]:
+        self.req.err_headers_out["Retry-After"] = "1"
         return 503, f"its body can't be kept in {plan_of(self.req).body_room.directory}: {error.strerror}"
 
     def fail_at_once(self, error: OSError) -> None:
@@ -354,7 +355,7 @@ class Bodies:
         else:
             begin = waiting.begin
             try:
-                body.keep(KeptBody(plan.body_room))
+                body.keep(KeptBody(plan.body_room, self.interpreter.slow_clients))
                 body.invite()
             except ClientGone:
                 connection.pending = waiting

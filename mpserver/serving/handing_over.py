@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mpserver.api.connection import Address
     from mpserver.errors import RequestError
     from mpserver.http1.head import Head
+    from mpserver.ipc.slow_clients import SlowClients
     from mpserver.phases.host import Host
     from mpserver.serving.connection import Connection
     from mpserver.serving.courier import Courier
@@ -72,6 +73,11 @@ class HandingOver(GivingBack):
     def courier(self) -> Courier | None:
         """See `mpserver.serving.owner.Owner`; for a request that is in its handler, or of a connection that stays."""
         return self._interpreter.courier
+
+    @property
+    def slow_clients(self) -> SlowClients | None:
+        """As above."""
+        return self._interpreter.slow_clients
 
     def begin(self) -> None:
         """Take over the connections, and give back what is here; called between requests."""

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from mpserver.api.connection import Address
     from mpserver.errors import RequestError
     from mpserver.http1.head import Head
+    from mpserver.ipc.slow_clients import SlowClients
     from mpserver.phases.host import Host
     from mpserver.serving.courier import Courier
     from mpserver.serving.delayed_flush import DelayedFlush
@@ -30,6 +31,10 @@ class Owner(Protocol):
     @property
     def courier(self) -> Courier | None:
         """Sends what responses have written while their handlers run; None: there are no handlers."""
+
+    @property
+    def slow_clients(self) -> SlowClients | None:
+        """What is kept there for clients that are slow; None: nothing is counted."""
 
     def host_of(self, local: Address, name: str | None, /) -> Host:
         """The server for a local address and a Host header."""

@@ -18,21 +18,19 @@ from mpserver.api.request import Request
 from mpserver.errors import Awaits, ConfigError, Misplaced, Moves, RequestError, is_crowded
 from mpserver.http1.head import Head
 from mpserver.ipc import messages, plain_data
-from mpserver.ipc.scoreboard import Scoreboard, ScoreboardEntry
+from mpserver.ipc.scoreboard import ScoreboardEntry
 from mpserver.phases.error_response import log_error
 from mpserver.phases.plan import InterpreterId
 from mpserver.phases.planner import Planner
 from mpserver.serving.connection import Connection
 from mpserver.serving.delayed_flush import DelayedFlush
+from mpserver.serving.late_parts import LateParts
 from mpserver.serving.offloader import Offloader
 from mpserver.serving.refusals import Refusals, unusable
 from mpserver.serving.tracked_connection import Closings
 from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from mpserver.serving.bodies import Bodies
-    from mpserver.serving.courier import Courier
-    from mpserver.serving.going_on import GoingOn
     from mpserver.serving.relays import Relays
     from mpserver.serving.unsent import Unsent
     from mpserver.system.log_lines import LogLines
@@ -48,10 +46,9 @@ class Printed(Protocol):
         """Log the lines that wait."""
 
 
-class Requests(Refusals):
+class Requests(LateParts, Refusals):
     """This part of `mpserver.interp.Interpreter`."""
 
-    interpreter_id: InterpreterId
     #: The interpreter whose requests are served here: none any more, once the application can't stay.
     home: InterpreterId
     #: Our end of the socket pair that the router and we share.
@@ -77,14 +74,6 @@ class Requests(Refusals):
     thread = 0
     #: What could not be sent for want of descriptors.
     _unsent: Unsent | None = None
-    board: Scoreboard
-    #: How many requests it serves at a time.
-    threads = 1
-    #: `moves` and `bodies`, once they are needed.
-    _moves: GoingOn | None = None
-    _bodies: Bodies | None = None
-    #: `courier`, once it is needed.
-    _courier: Courier | None = None
 
     def _on_message(self, message: messages.Message | None) -> None:
         raise NotImplementedError
@@ -202,33 +191,6 @@ class Requests(Refusals):
             connection.done()
             return
         self.bodies.wait(connection, req, buffer)
-
-    @property
-    def moves(self) -> GoingOn:
-        """Sends requests on to other interpreters, and takes those of others."""
-        if self._moves is None:
-            from mpserver.serving.going_on import GoingOn  # (few requests need several interpreters)
-
-            self._moves = GoingOn(self)  # type: ignore[arg-type]  # (it is a part of one)
-        return self._moves
-
-    @property
-    def bodies(self) -> Bodies:
-        """What lets requests wait for their bodies."""
-        if self._bodies is None:
-            from mpserver.serving.bodies import Bodies  # (few requests have bodies that come slowly)
-
-            self._bodies = Bodies(self, self.board, self.threads)  # type: ignore[arg-type]  # (as above)
-        return self._bodies
-
-    @property
-    def courier(self) -> Courier | None:
-        """Sends what responses have written while their handlers run."""
-        if self._courier is None:
-            from mpserver.serving.courier import Courier  # (few clients are slower than handlers)
-
-            vars(self).setdefault("_courier", Courier(self.interpreter_id.name))  # (once, if several threads come here)
-        return self._courier
 
     def stand_aside(self, connection: Connection, begin: Callable[[], None]) -> None:
         """A request waits for its body: its connection is the loop's, which begins with that."""

@@ -125,7 +125,8 @@ class Stream:
         """The client is slower than its request's handler."""
         from mpserver.serving.backlog import Backlog  # (few clients are)
 
-        return Backlog(self, response_room(self.host.server.conf), self.owner.courier, self.host.log)
+        owner, room = self.owner, response_room(self.host.server.conf)
+        return Backlog(self, room, owner.courier, owner.slow_clients, self.host.log)
 
     def _send_now(self, parts: list[Part]) -> list[Part]:
         """Send what the client takes now. :returns: the rest. :raises OSError: it is gone."""
@@ -165,13 +166,15 @@ class Stream:
     def finish(self, parts: list[Part]) -> None:
         """Send all; what the client does not take at once goes out from the loop."""
         try:
-            if self._backlog is not None:
-                backlog, self._backlog = self._backlog, None
-                self._outgoing = backlog.finish(parts)
-                return
-            rest = self._send_now(parts)
-            if rest:
-                self._outgoing = self._kept(rest)
+            if self._backlog is None:
+                parts = self._send_now(parts)
+                if sum(len(part) for part in parts if not isinstance(part, FilePart)) <= SMALL:
+                    self._outgoing = parts
+                    return
+                self._backlog = self._fall_behind()  # (a long one does not stay in memory)
+            self._outgoing = self._backlog.finish(parts)
+            if not self._outgoing:
+                self._forget_backlog()
         except OSError:
             self.keep_alive = False
             self.connection().mp_aborted = 1
@@ -196,14 +199,11 @@ class Stream:
             else:
                 self._outgoing = [rest]
 
-    def _kept(self, parts: list[Part]) -> list[Part]:
-        """What is left of a complete response: a long one does not stay in memory.
-
-        :raises ClientGone: there is no room for it, and the client takes nothing.
-        """
-        if sum(len(part) for part in parts if not isinstance(part, FilePart)) <= SMALL:
-            return parts
-        return self._fall_behind().finish(parts)
+    def _forget_backlog(self) -> None:
+        """Nothing is left of the response."""
+        if self._backlog is not None:
+            self._backlog.drop()
+            self._backlog = None
 
     # ---- receiving
 

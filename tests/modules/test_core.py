@@ -322,7 +322,7 @@ CONTEXTS = {
         "MaxSpareServers MaxSpareThreads MinSpareServers MinSpareThreads MPM Mutex PidFile ServerLimit ServerTokens "
         "StartServers ThreadLimit ThreadsPerChild User PythonInterpMax PythonInterpPreloadTimeout "
         "PythonInterpRecycleLimit AsyncRequestWorkerFactor DefaultRuntimeDir ExtendedStatus LoadFile MaxMemFree "
-        "ManagementListen SeeRequestTail "
+        "ManagementListen SeeRequestTail SlowClientDisk SlowClientMemory "
         "NameVirtualHost ScriptSock Suexec ThreadStackSize BufferedLogs GlobalLog "
         "ShutdownDelay "
         "WorkerTimeout "

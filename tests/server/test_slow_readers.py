@@ -14,6 +14,7 @@ import pytest
 
 from conftest import StartServer
 from support.certificates import Authority
+from support.processes import descendants
 from support.server import EACH_IN_BOTH, Server, receive_until
 from support.tls import HTTPS, Client, at_port
 from support.waiting import PATIENCE, wait_for
@@ -398,11 +399,14 @@ def test_no_file_is_left(server: Server) -> None:
 
 def kept(server: Server) -> list[str]:
     """The files without names that the server has open."""
-    master = server.workers()[0].parent()
-    assert master is not None
+    assert server.master is not None
     found = set()
-    for process in master.children(recursive=True):
-        for link in Path(f"/proc/{process.pid}/fd").iterdir():
+    for process in descendants(server.master):
+        try:
+            links = list(Path(f"/proc/{process.pid}/fd").iterdir())
+        except OSError:
+            continue  # (it has ended this moment)
+        for link in links:
             try:
                 target = str(link.readlink())
             except OSError:
@@ -427,3 +431,53 @@ def test_a_graceful_end_waits_for_readers(start_server: StartServer, mpm: str, h
             others_are_served(server)
         assert body_of(read(sock)) == WHOLE
     server.stop(signal.SIGWINCH)
+
+
+#: Of the whole server; and for the interpreters of several workers.
+BOUNDED = """
+SlowClientMemory 100K
+SlowClientDisk 6M
+RequestBodyBuffer 64K
+RequestBodySpool "${ROOT}"
+"""
+
+
+@pytest.mark.parametrize("mpm", ["prefork", "worker"])
+def test_all_slow_clients_together_have_a_limit(start_server: StartServer, mpm: str) -> None:
+    """Bodies are refused beyond it, and handlers wait for clients; once these have left there is room again."""
+    server = start_server(BOUNDED + CONF, FILES, mpm=mpm, mode="foreground", workers=3)
+    post = b"POST /app?small HTTP/1.1\r\nHost: usual.example\r\nContent-Length: 3000000\r\n\r\n"
+
+    def begin(stack: ExitStack) -> socket.socket:
+        sock = stack.enter_context(server.dial())
+        sock.sendall(post + b"x" * 2_500_000)
+        return sock
+
+    with ExitStack() as stack:
+        first = [begin(stack), begin(stack)]
+        wait_for(lambda: len(kept(server)) == 2, "the files of two bodies")
+
+        def is_refused() -> bytes:
+            with server.dial() as sock:
+                try:
+                    sock.sendall(post + b"x" * 2_500_000)
+                except OSError:
+                    pass  # (it is answered, and the rest not wanted)
+                sock.settimeout(1.0)
+                try:
+                    return sock.recv(10_000)
+                except TimeoutError:
+                    return b""
+
+        answer = wait_for(is_refused, "a refusal")
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nRetry-After: 1\r\n" in answer
+        assert "SlowClientDisk" in server.log()
+        with slow(server, "/app?pieces") as (sock,):
+            assert body_of(read(sock)) == WHOLE
+        for sock in first:
+            sock.sendall(b"x" * 500_000)
+            assert receive_until(sock, b"small").startswith(b"HTTP/1.1 200 ")
+        sock = begin(stack)
+        sock.sendall(b"x" * 500_000)
+        assert receive_until(sock, b"small").startswith(b"HTTP/1.1 200 ")

@@ -113,6 +113,9 @@ RESPONSE_BUFFER = Setting("ResponseBuffer", 1 << 20)
 RESPONSE_SPOOL = Setting("ResponseSpool", Spool(None, None))
 #: As many where ResponseSpool does not say so.
 MOST_SPOOLED = 1 << 27
+#: What all slow clients together may have in memory and on the disk, in bytes. Of the whole server.
+SLOW_CLIENT_MEMORY = Setting("SlowClientMemory", 1 << 29)
+SLOW_CLIENT_DISK = Setting("SlowClientDisk", 1 << 34)
 #: An absolute path, "|command", "syslog[:...]", or the relative default: see `error_log`.
 ERROR_LOG = Setting("ErrorLog", "logs/error_log")
 #: The same as it was written.

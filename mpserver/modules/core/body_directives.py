@@ -7,7 +7,7 @@ import re
 
 from mpserver import lazyre
 from mpserver.config.override import Override
-from mpserver.config.registry import EVERYWHERE, NOT_HTACCESS, SERVER_VHOST, Args, Call, Directive
+from mpserver.config.registry import EVERYWHERE, NOT_HTACCESS, SERVER_ONLY, SERVER_VHOST, Args, Call, Directive
 from mpserver.errors import ConfigError
 from mpserver.modules import values
 from mpserver.modules.core import (
@@ -16,6 +16,8 @@ from mpserver.modules.core import (
     REQUEST_BODY_STREAMING,
     RESPONSE_BUFFER,
     RESPONSE_SPOOL,
+    SLOW_CLIENT_DISK,
+    SLOW_CLIENT_MEMORY,
     Spool,
 )
 
@@ -87,5 +89,19 @@ DIRECTIVES: tuple[Directive, ...] = (
         SERVER_VHOST,
         _response_spool,
         help="the directory for more of it, and the bytes beyond which its handler waits for the client (128M)",
+    ),
+    Directive(
+        "SlowClientMemory",
+        Args.TAKE1,
+        SERVER_ONLY,
+        values.server(SLOW_CLIENT_MEMORY, _size),
+        help="the bytes that bodies and responses of all slow clients may have in memory (512M); more goes to the disk",
+    ),
+    Directive(
+        "SlowClientDisk",
+        Args.TAKE1,
+        SERVER_ONLY,
+        values.server(SLOW_CLIENT_DISK, _size),
+        help="the bytes that they may have on the disk (16G); then bodies are refused (503), and handlers wait",
     ),
 )

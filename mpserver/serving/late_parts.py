@@ -1,0 +1,67 @@
+"""The parts of an interpreter that only some of them need: each is made when it is used first."""
+
+from __future__ import annotations
+
+from mpserver.ipc.scoreboard import Scoreboard
+from mpserver.modules import core
+from mpserver.phases.plan import InterpreterId
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpserver.ipc.slow_clients import SlowClients
+    from mpserver.serving.bodies import Bodies
+    from mpserver.serving.boot import Boot
+    from mpserver.serving.courier import Courier
+    from mpserver.serving.going_on import GoingOn
+
+
+class LateParts:
+    """This part of `mpserver.interp.Interpreter`."""
+
+    boot: Boot
+    interpreter_id: InterpreterId
+    board: Scoreboard
+    #: How many requests it serves at a time.
+    threads = 1
+    _moves: GoingOn | None = None
+    _bodies: Bodies | None = None
+    _courier: Courier | None = None
+    _slow_clients: SlowClients | None = None
+
+    @property
+    def moves(self) -> GoingOn:
+        """Sends requests on to other interpreters, and takes those of others."""
+        if self._moves is None:
+            from mpserver.serving.going_on import GoingOn  # (few requests need several interpreters)
+
+            self._moves = GoingOn(self)  # type: ignore[arg-type]  # (it is a part of one)
+        return self._moves
+
+    @property
+    def bodies(self) -> Bodies:
+        """What lets requests wait for their bodies."""
+        if self._bodies is None:
+            from mpserver.serving.bodies import Bodies  # (few requests have bodies that come slowly)
+
+            self._bodies = Bodies(self, self.board, self.threads)  # type: ignore[arg-type]  # (as above)
+        return self._bodies
+
+    @property
+    def courier(self) -> Courier | None:
+        """Sends what responses have written while their handlers run."""
+        if self._courier is None:
+            from mpserver.serving.courier import Courier  # (few clients are slower than handlers)
+
+            vars(self).setdefault("_courier", Courier(self.interpreter_id.name))  # (once, if several threads come here)
+        return self._courier
+
+    @property
+    def slow_clients(self) -> SlowClients | None:
+        """What is kept here for clients that are slow."""
+        if self._slow_clients is None:
+            from mpserver.ipc.slow_clients import SlowClients  # (as above)
+
+            boot, conf = self.boot, self.boot.configuration.main.conf
+            most = conf[core.SLOW_CLIENT_MEMORY], conf[core.SLOW_CLIENT_DISK]
+            vars(self).setdefault("_slow_clients", SlowClients(self.board, boot.slot, boot.scoreboard_index, *most))
+        return self._slow_clients
