@@ -28,7 +28,7 @@ from mpserver.config.expression_names import (
     VARIABLES,
     VARIABLES_OF_SSL,
 )
-from mpserver.config.regex import compile_regex
+from mpserver.config.regex import read_regex
 from mpserver.errors import ConfigError, ExpressionError
 
 #: Deeper nesting is refused.
@@ -216,7 +216,7 @@ class _Parser:
         if set(flags) - {"i", "s", "m", "g"}:
             raise ExpressionError(f"unknown flags of a regular expression: {flags}")
         try:
-            compile_regex(pattern)
+            read_regex(pattern)
         except ConfigError as error:
             raise ExpressionError(error.message) from error
         return "match", left, pattern, "i" in flags, negated

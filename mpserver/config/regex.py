@@ -54,6 +54,20 @@ def compile_regex(pattern: str, *, ignore_case: bool = False) -> re.Pattern[str]
         raise ConfigError(f"Regex could not be compiled: {error}") from error
 
 
+def read_regex(pattern: str, *, ignore_case: bool = False) -> re.Pattern[str]:
+    """The same for what requests are matched with: a pattern that could be kept busy for hours is refused."""
+    from mpserver.config.explosions import explodes  # (only while directives are read)
+
+    made = compile_regex(pattern, ignore_case=ignore_case)
+    if explodes(made.pattern, made.flags):
+        raise ConfigError(
+            f"Regex could not be compiled: a loop in '{pattern}' can take the same characters in two ways, so that a "
+            "request could keep the server busy for hours. Write the inner loop once, as [a-z]+ in place of ([a-z]+)+, "
+            "put between its rounds what the rounds can't have in them, or let it give nothing back: (?>...)"
+        )
+    return made
+
+
 def translate(pattern: str) -> str:
     """The PCRE pattern in the words of Python's ``re``."""
     return _TOKEN.sub(_piece, pattern)

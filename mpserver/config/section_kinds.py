@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from mpserver.config.entries import EVERYTHING, NAME_GLOB, PATH_GLOB, PLAIN, REGEX, Entry
 from mpserver.config.patterns import is_wild
+from mpserver.config.regex import read_regex
 from mpserver.typing import NamedTuple
 
 
@@ -44,6 +45,7 @@ def make_entry(kind: str, family: str, pattern: str, *, is_regex: bool) -> Entry
         meant = EVERYTHING
     elif is_regex:
         meant = REGEX
+        read_regex(pattern)
     elif is_wild(pattern):
         meant = PATH_GLOB if family in ("directory", "location") else NAME_GLOB
     entry = Entry(kind, pattern, meant)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from mpserver import lazyre
 from mpserver.config.expression import Expression
-from mpserver.config.regex import compile_regex
+from mpserver.config.regex import read_regex
 from mpserver.config.registry import Call
 from mpserver.config.settings import Conf, Setting, append
 from mpserver.errors import ConfigError, ExpressionError
@@ -178,7 +178,7 @@ def regex(call: Call, pattern: str) -> re.Pattern[str]:
     :raises ConfigError: Python can't compile it.
     """
     try:
-        return compile_regex(pattern)
+        return read_regex(pattern)
     except ConfigError as error:
         reason = error.message.partition(": ")[2]
         raise ConfigError(f"Regular expression could not be compiled: {call.name} {pattern!r}: {reason}") from None

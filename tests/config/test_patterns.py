@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import timeit
+
 import pytest
 
 from mpserver.config.patterns import compile_glob, is_wild
-from mpserver.config.regex import compile_regex
+from mpserver.config.regex import compile_regex, read_regex
 from mpserver.errors import ConfigError
 
 
@@ -96,3 +99,69 @@ def test_what_is_wild(text: str, wild: bool) -> None:
 def test_a_range_that_runs_backwards_matches_nothing() -> None:
     compiled = compile_glob("/[z-a]")
     assert not any(compiled.fullmatch(f"/{char}") for char in "az-[]")
+
+
+#: Patterns with a loop that can take the same text in two ways, and a text on which they need twice the time for each
+#: character more.
+EXPLOSIVE = [
+    (r"^(a+)+$", "a"),
+    (r"^(a*)*b", "a"),
+    (r"^(.*,)*$", ","),
+    (r"(x+x+)+y", "x"),
+    (r"^([a-zA-Z]+)*$", "a"),
+    (r"^(a|aa)+$", "a"),
+    (r"(.*)*x", "a"),
+    (r"^((a+)b?)*c$", "a"),
+    (r"(?:[a-z]+/?)+\.html$", "a"),
+    (r"(?=(a+)+b)a", "a"),
+    (r"^(\s*\w+\s*)+;", "a"),
+    (r"^(a{1,50})+$", "a"),
+    (r"(ab|a|b)*c", "ab"),
+    (r"^([^/]|[a-c])*$", "a"),
+    (r"(?i)^(Ab|a[b])*c", "ab"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "text"), EXPLOSIVE)
+def test_a_pattern_that_explodes_is_refused(pattern: str, text: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read_regex(pattern)
+    assert f"a loop in '{pattern}' can take the same characters in two ways" in refused.value.message
+    found = compile_regex(pattern)
+    assert steps(found, text, 16) > 6 * steps(found, text, 12), "it does explode"
+
+
+def steps(pattern: re.Pattern[str], text: str, count: int) -> float:
+    """The least seconds that a pattern takes for a text, repeated, that it does not match."""
+    subject = text * count + "\n/"
+    return min(timeit.repeat(lambda: pattern.search(subject), number=1, repeat=15))
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"^/(.*)$",
+        r"^(.*)/(.*)/(.*)$",
+        r"\.(gif|jpe?g|png)$",
+        r"^/([^/]+)/([^/]+)/?$",
+        r"^((?!x).)*$",
+        r"(\d{1,3}\.){3}\d{1,3}",
+        r"^([^,]*,)*$",
+        r"^/(a+)*",
+        r"(?:/[a-z]+)*/?$",
+        r"^[a-z]+(-[a-z]+)*$",
+        r"^(?:a|b)*$",
+        r"^(?>a+)+$",
+        r"^(.+\.)?example\.com$",
+        r"(?:Mozilla/2|MSIE 4\.0b2;)",
+        r"^(https?://)?([^/:]+)(:\d+)?(/.*)?$",
+        r"^([a-z0-9]+(-[a-z0-9]+)*\.)+[a-z]{2,}$",
+        r"^/(\w+/)*\w+\.html$",
+        r"(a|b|c)+d",
+        r"^(?i:a|b)+$",
+        r"^([a-z]|[0-9])+$",
+        r"^(a)?(?(1)b|c)$",
+    ],
+)
+def test_what_can_not_explode_is_taken(pattern: str) -> None:
+    assert read_regex(pattern).pattern

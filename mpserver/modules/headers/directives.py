@@ -6,7 +6,7 @@ import re
 
 from mpserver.config import expression_grammar, lexer
 from mpserver.config.override import Override
-from mpserver.config.regex import compile_regex
+from mpserver.config.regex import read_regex
 from mpserver.config.registry import EVERYWHERE, Args, Call, Directive
 from mpserver.config.settings import Setting
 from mpserver.errors import ConfigError, ExpressionError
@@ -96,7 +96,7 @@ def _name(call: Call, word: str) -> str:
 
 def _regex(call: Call, action: str, pattern: str) -> re.Pattern[str]:
     try:
-        return compile_regex(pattern, ignore_case=action == "echo")
+        return read_regex(pattern, ignore_case=action == "echo")
     except ConfigError as error:
         raise ConfigError(f"Header {action} regex could not be compiled ({error.message})") from error
 

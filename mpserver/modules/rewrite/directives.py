@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from mpserver.config import expression_grammar, lexer
 from mpserver.config.expression import Expression
 from mpserver.config.override import Override
-from mpserver.config.regex import compile_regex
+from mpserver.config.regex import read_regex
 from mpserver.config.registry import EVERYWHERE, IN_DIRECTORY, SERVER_VHOST, Args, Call, Directive
 from mpserver.errors import ConfigError, ExpressionError
 from mpserver.modules.rewrite import (
@@ -138,7 +138,7 @@ def _read(call: Call, text: str) -> Any:
 
 def _regex(call: Call, pattern: str, *, ignore_case: bool) -> Any:
     try:
-        return compile_regex(pattern, ignore_case=ignore_case)
+        return read_regex(pattern, ignore_case=ignore_case)
     except ConfigError as error:
         reason = error.message.partition(": ")[2]
         raise ConfigError(f"{call.name}: cannot compile regular expression '{pattern}': {reason}") from None

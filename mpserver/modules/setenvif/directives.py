@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from mpserver.config import expression_grammar, lexer
 from mpserver.config.override import Override
-from mpserver.config.regex import compile_regex
+from mpserver.config.regex import read_regex
 from mpserver.config.registry import EVERYWHERE, Args, Call, Directive
 from mpserver.errors import ConfigError, ExpressionError
 from mpserver.modules.setenvif import RULES, SERVER_RULES, SPECIAL, Rule
@@ -28,7 +28,7 @@ def _by_pattern(call: Call, attribute: str, names: re.Pattern[str] | None, at: i
     if not pattern:
         raise ConfigError(f"Missing regular expression for {call.name}")
     try:
-        regex = compile_regex(pattern, ignore_case=ignore_case)
+        regex = read_regex(pattern, ignore_case=ignore_case)
     except ConfigError as error:
         raise ConfigError(f"{call.name} regex could not be compiled. ({error.message})") from error
     _add(call, Rule(attribute, names, regex, None, _variables(call, at)))
@@ -46,7 +46,7 @@ def _set_if(ignore_case: bool) -> Callable[[Call], None]:
             raise ConfigError(f"{call.name} can't look for {attribute} in certificates: use an SSL_CLIENT_ variable")
         elif not _HEADER.match(attribute):
             try:
-                names = compile_regex(attribute, ignore_case=True)
+                names = read_regex(attribute, ignore_case=True)
             except ConfigError as error:
                 raise ConfigError(f"{call.name} Header name regex could not be compiled. ({error.message})") from error
         _by_pattern(call, attribute, names, at, ignore_case=ignore_case)

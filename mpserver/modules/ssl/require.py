@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from mpserver import lazyre
 from mpserver.api import cgi_variables
-from mpserver.config.regex import compile_regex
+from mpserver.config.regex import read_regex
 from mpserver.errors import ConfigError
 from mpserver.typing import TYPE_CHECKING
 
@@ -172,7 +172,7 @@ class _Parser:
         ignore_case = self._text[end + 1 : end + 2] == "i"
         self._at = end + 1 + ignore_case
         try:
-            return compile_regex(f"(?i){pattern}" if ignore_case else pattern)
+            return read_regex(f"(?i){pattern}" if ignore_case else pattern)
         except ConfigError as error:
             raise self.error(error.message) from error
 

@@ -1,0 +1,239 @@
+"""Regular expressions whose time doubles with each character of what they are tried on.
+
+A text of some thirty characters that does not match keeps them busy for hours, and clients choose what paths and
+headers are. Such a pattern has a loop that can take the same characters in two ways: ``(a+)+$``, ``(a|ab|b)*c``. It is
+found on the automaton of the pattern's positions (Glushkov's): a loop through a pair of different positions, which
+begins and ends where both are the same one, has two ways for one text (Weber and Seidl, 1991).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from re import _constants as codes  # type: ignore[attr-defined]
+from re import _parser as parser  # type: ignore[attr-defined]
+
+from mpserver.typing import Any, NamedTuple
+
+#: A repetition of up to so many times counts as that many copies, any other as a loop.
+COPIES = 3
+#: A pattern of more positions is not looked at: its automaton of pairs would be too large.
+MOST = 300
+#: What stands for all characters beyond Latin-1, and for those of a class that is not worked out.
+BEYOND = 256
+ALL = frozenset(range(BEYOND + 1))
+
+
+class Piece(NamedTuple):
+    """A part of a pattern: the positions that it can begin and end with, and whether it can match nothing.
+
+    ``free_last`` and ``free``: the same without a condition (``$``, a look-ahead) that may fail behind them.
+    """
+
+    first: frozenset[int]
+    last: frozenset[int]
+    empty: bool
+    free_last: frozenset[int]
+    free: bool
+
+
+_NONE: frozenset[int] = frozenset()
+_EMPTY = Piece(_NONE, _NONE, True, _NONE, True)
+_CONDITION = Piece(_NONE, _NONE, True, _NONE, False)
+
+
+@lru_cache(maxsize=4096)
+def explodes(pattern: str, flags: int) -> bool:
+    """Whether a pattern that `re` can compile takes exponential time to fail on some texts."""
+    automaton = _Automaton(flags)
+    try:
+        whole = automaton.sequence(parser.parse(pattern, flags))
+    except _TooLarge:
+        return False
+    return automaton.is_ambiguous(whole.free_last) or any(map(automaton.has_inner, automaton.inner))
+
+
+class _TooLarge(Exception):
+    """The automaton would have too many positions."""
+
+
+class _Automaton:
+    """The positions of a pattern, each with the characters that stand there, and what may follow each."""
+
+    def __init__(self, flags: int) -> None:
+        self._ignores_case = bool(flags & re.IGNORECASE)
+        self._chars: list[frozenset[int]] = []
+        self._follow: list[set[int]] = []
+        #: Steps that two loops make.
+        self._twice: set[tuple[int, int]] = set()
+        #: Look-aheads and look-behinds, which are tried by themselves.
+        self.inner: list[Any] = []
+        self._flags = flags
+
+    def has_inner(self, parsed: Any) -> bool:
+        """Whether a look-ahead explodes."""
+        other = _Automaton(self._flags)
+        try:
+            whole = other.sequence(parsed)
+        except _TooLarge:
+            return False
+        return other.is_ambiguous(whole.free_last) or any(map(other.has_inner, other.inner))
+
+    # ---- making it
+
+    def sequence(self, parsed: Iterable[Any]) -> Piece:
+        """Parts that follow each other."""
+        found = _EMPTY
+        for code, argument in parsed:
+            found = self._joined(found, self._part(code, argument))
+        return found
+
+    def _part(self, code: Any, argument: Any) -> Piece:
+        if code in (codes.MAX_REPEAT, codes.MIN_REPEAT):
+            least, most, body = argument
+            return self._repeated(int(least), int(most), body)
+        if code is codes.SUBPATTERN:
+            return self.sequence(argument[3])
+        if code is codes.BRANCH:
+            return self._either([self.sequence(branch) for branch in argument[1]])
+        if code is codes.GROUPREF_EXISTS:
+            return self._either([self.sequence(branch or ()) for branch in argument[1:]])
+        if code in (codes.ASSERT, codes.ASSERT_NOT):
+            self.inner.append(argument[1])
+            return _CONDITION
+        if code in (codes.AT, codes.GROUPREF):
+            return _CONDITION
+        if code in (codes.POSSESSIVE_REPEAT, codes.ATOMIC_GROUP):
+            return self._position(ALL)  # (nothing in it is tried twice)
+        return self._position(self._characters(code, argument))
+
+    def _position(self, chars: frozenset[int]) -> Piece:
+        number = len(self._chars)
+        if number >= MOST:
+            raise _TooLarge
+        self._chars.append(chars)
+        self._follow.append(set())
+        alone = frozenset((number,))
+        return Piece(alone, alone, False, alone, False)
+
+    def _joined(self, one: Piece, other: Piece) -> Piece:
+        self._link(one.last, other.first)
+        return Piece(
+            one.first | other.first if one.empty else one.first,
+            one.last | other.last if other.empty else other.last,
+            one.empty and other.empty,
+            one.free_last | other.free_last if other.free else other.free_last,
+            one.free and other.free,
+        )
+
+    def _either(self, pieces: list[Piece]) -> Piece:
+        return Piece(
+            _NONE.union(*(piece.first for piece in pieces)),
+            _NONE.union(*(piece.last for piece in pieces)),
+            any(piece.empty for piece in pieces),
+            _NONE.union(*(piece.free_last for piece in pieces)),
+            any(piece.free for piece in pieces),
+        )
+
+    def _repeated(self, least: int, most: int, body: Any) -> Piece:
+        if most <= COPIES:
+            found = _EMPTY
+            for number in range(most):
+                piece = self.sequence(body)
+                found = self._joined(found, piece if number < least else piece._replace(empty=True, free=True))
+            return found
+        piece = self.sequence(body)
+        self._link(piece.last, piece.first)
+        return piece if least else piece._replace(empty=True, free=True)
+
+    def _link(self, last: frozenset[int], first: frozenset[int]) -> None:
+        for one in last:
+            for other in first:
+                if other in self._follow[one]:
+                    self._twice.add((one, other))
+                self._follow[one].add(other)
+
+    # ---- characters
+
+    def _characters(self, code: Any, argument: Any) -> frozenset[int]:
+        if code is codes.LITERAL:
+            return self._folded((min(argument, BEYOND),))
+        if code is codes.NOT_LITERAL:
+            return ALL - self._folded((argument,)) if argument < BEYOND else ALL
+        if code is codes.IN:
+            negated = bool(argument) and argument[0][0] is codes.NEGATE
+            found = self._folded(char for item in argument[negated:] for char in _members(*item))
+            return (ALL - found) | {BEYOND} if negated else found
+        return ALL
+
+    def _folded(self, chars: Iterable[int]) -> frozenset[int]:
+        found = frozenset(chars)
+        if not self._ignores_case:
+            return found
+        both = {ord(other) for char in found if char < BEYOND for other in (chr(char).lower(), chr(char).upper())
+                if len(other) == 1}  # fmt: skip
+        return found | {min(char, BEYOND) for char in both}
+
+    # ---- asking it
+
+    def is_ambiguous(self, ends: frozenset[int]) -> bool:
+        """Whether a loop has two ways for one text, from which the pattern may fail; ``ends``: where it can't."""
+        reach = [self._reachable(number) for number in range(len(self._chars))]
+        loops = [number for number, found in enumerate(reach) if number in found]
+        # (where the pattern may end at once, nothing is tried again)
+        risky = [number for number in loops if not (reach[number] & ends and number in ends)]
+        if any(one in reach[other] and one in risky for one, other in self._twice):
+            return True
+        return any(self._has_two_ways(number, reach) for number in risky)
+
+    def _reachable(self, start: int) -> set[int]:
+        found: set[int] = set()
+        left = [start]
+        while left:
+            for number in self._follow[left.pop()]:
+                if number not in found:
+                    found.add(number)
+                    left.append(number)
+        return found
+
+    def _has_two_ways(self, start: int, reach: list[set[int]]) -> bool:
+        """Whether two different ways lead from a position back to it with the same text."""
+        back = {number for number in reach[start] if start in reach[number]}
+        seen: set[tuple[int, int]] = set()
+        left = [pair for pair in self._steps(start, start, back) if pair[0] != pair[1]]
+        while left:
+            pair = left.pop()
+            if pair in seen:
+                continue
+            seen.add(pair)
+            for step in self._steps(*pair, back):
+                if step[0] == step[1] == start:
+                    return True
+                left.append(step)
+        return False
+
+    def _steps(self, one: int, other: int, within: set[int]) -> Iterator[tuple[int, int]]:
+        for first in self._follow[one] & within:
+            for second in self._follow[other] & within:
+                if not self._chars[first].isdisjoint(self._chars[second]):
+                    yield first, second
+
+
+def _members(code: Any, argument: Any) -> Iterable[int]:
+    """The characters of one item of a class."""
+    if code is codes.LITERAL:
+        return (min(argument, BEYOND),)
+    if code is codes.RANGE:
+        low, high = argument
+        return range(min(low, BEYOND), min(high, BEYOND) + 1)
+    matches = re.compile(_CATEGORIES[argument], re.ASCII).match
+    found = [number for number in range(BEYOND) if matches(chr(number))]
+    return found if str(argument).find("_NOT_") < 0 else [*found, BEYOND]
+
+
+#: The classes that `re` names, as they are written.
+_CATEGORIES = {
+    codes.CATEGORY_DIGIT: r"\d", codes.CATEGORY_NOT_DIGIT: r"\D", codes.CATEGORY_SPACE: r"\s",
+    codes.CATEGORY_NOT_SPACE: r"\S", codes.CATEGORY_WORD: r"\w", codes.CATEGORY_NOT_WORD: r"\W",
+}  # fmt: skip
