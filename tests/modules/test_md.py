@@ -254,6 +254,15 @@ def test_the_store_belongs_to_who_renews(tmp_path: Path, monkeypatch: pytest.Mon
     assert "chown -R #4711" in str(faults[0])
 
 
+def test_the_package_that_it_takes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpserver.modules.md.domains.find_spec", lambda _name: None)
+    _domains, _kept, faults = work_out(read(tmp_path, "MDomain a.example" + HOST.format("")), opens=True)
+    assert "pip install 'mpserver[acme]'" in str(faults[0])
+    assert not (tmp_path / "md").exists()
+    # (where nothing is to be had it is not needed)
+    assert work_out(read(tmp_path, "MDRenewMode manual\nMDomain a.example" + HOST.format("")), opens=False)[2] == []
+
+
 def test_names_lead_to_no_other_folder(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     for name in ("../x", "a/../../x", "..", "", "\0", "a" * 300):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -173,6 +174,18 @@ def test_tickets_get_other_keys_each_day() -> None:
         assert records.Records(fd).piece(secret) != first
     finally:
         os.close(fd)
+
+
+def test_files_of_other_users_are_not_taken(tmp_path: Path) -> None:
+    """Who renews certificates without our rights must not show us what it can't read itself, by a link."""
+    secret, link = tmp_path / "secret", tmp_path / "privkey.pem"
+    secret.write_bytes(b"key")
+    link.symlink_to(secret)
+    owner = secret.stat().st_uid
+    assert Source((str(link),), owner=owner).read() == b"key"
+    assert Source((str(link),)).read() == b"key"
+    with pytest.raises(OSError, match=f"not a file of user #{owner + 1}"):
+        Source((str(link),), owner=owner + 1).read()
 
 
 def test_a_certificate_that_cannot_be_read_has_no_end() -> None:

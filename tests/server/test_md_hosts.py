@@ -127,7 +127,7 @@ def test_nobody_is_served_without_a_certificate(hosts: Hosts) -> None:
     assert hosts.get("b.example") == (200, "the application")
     assert hosts.get("a.example")[0] == 503
     for path in (hosts.store.key("a.example", ""), hosts.store.chain("a.example", "")):
-        hosts.store.write(path, (hosts.server.root / "run" / "auto-a.example.pem").read_bytes(), secret="key" in path)
+        hosts.store.write(path, (hosts.server.root / "run" / "auto-localhost.pem").read_bytes(), secret="key" in path)
     assert hosts.get("a.example") == (200, "the application")
 
 

@@ -180,12 +180,9 @@ def _try(server: Server, profile: Profile, files: Files, kept: Mapping[int, tupl
 def _pairs(server: Server, files: Files, dialog: str, folder: str, kept: tuple[Kept, ...]) -> tuple[Certificate, ...]:
     """The certificates of a server and their keys. :raises ConfigError: there are none, or one can't be read."""
     conf = server.conf
-    names = (server.name or os.uname().nodename, *server.names)
     if kept:
-        return tuple(
-            files.kept(its, lambda its=its: auto.provide(folder, names, its.chain))  # type: ignore[misc]
-            for its in kept
-        )
+        # (one for all: nobody is served with it, and thousands of hosts may wait for theirs)
+        return tuple(files.kept(its, lambda: auto.provide(folder, ("localhost",), kept[0].chain)) for its in kept)
     certificates = conf[ssl.CERTIFICATE_FILES]
     if not certificates:
         raise ConfigError(
@@ -195,6 +192,7 @@ def _pairs(server: Server, files: Files, dialog: str, folder: str, kept: tuple[K
             server.defn_line,
         )
     if any(place.path == ssl.AUTO for place in certificates):
+        names = (server.name or os.uname().nodename, *server.names)
         certificates = tuple(
             auto.provide(folder, names, place) if place.path == ssl.AUTO else place for place in certificates
         )

@@ -100,12 +100,15 @@ class Renewal:
         numbers = dict.fromkeys(pair.chain for profile in profiles for pair in profile.certificates)
         found = []
         for number in numbers:
+            source = self._sources[number]
+            if source.owner >= 0 and None in self._seen[number]:
+                continue  # (it has not come yet: what stands for it is nobody's)
             chain = certificate.ders(self._records.piece(number))
             try:
                 ends = certificate.read(chain[0]).ends
             except (IndexError, ValueError):
                 continue  # (OpenSSL takes some that are not read here: their date is not known then)
-            found.append({"file": self._sources[number][0][0], "ends": ends})
+            found.append({"file": source.names[0], "ends": ends})
         return found
 
     def _read(self, changed: list[int]) -> list[bytes]:
