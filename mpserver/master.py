@@ -89,7 +89,7 @@ class Master:
         )
         self._shutdown = Shutdown(self._workers, self._reload, notifier, self._release)
         self._relay = Relay(self._workers)
-        self._certificates = CertificateProcess(engine.renew)
+        self._certificates = CertificateProcess(engine.renew, self._watched)
         self._jobs = Jobs()
         self._changed_files = ChangedFiles(self, self._jobs)
         self._control = ControlSocket(commands(self), self._jobs, self._watched)
@@ -327,6 +327,7 @@ class Master:
             "generation": self._reload.current.number,
             "started": self._started,
             "certificates": [] if renewal is None else renewal.ends(),
+            "domains": self._certificates.failing(),
         }
 
     # ---- signals

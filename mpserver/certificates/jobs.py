@@ -6,7 +6,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mpserver.api.error_log import ERROR, INFO, NOTICE
 from mpserver.certificates import schedule
@@ -19,6 +19,9 @@ from mpserver.modules.md.domains import Domain, Shared
 from mpserver.modules.md.store import Store
 from mpserver.tls import certificate
 from mpserver.typing import NamedTuple
+
+#: Gets a domain's name, its errors in a row, when it is looked at next (seconds since the epoch), and what went wrong.
+Tell = Callable[[str, int, float, str], None]
 
 
 class Kept(NamedTuple):
@@ -40,14 +43,15 @@ class Job:
     """What is to be done for one domain."""
 
     def __init__(
-        self, domain: Domain, shared: Shared, store: Store, locks: Mapping[str, threading.Lock], log: Log, *,
-        fresh: bool,
+        self, domain: Domain, shared: Shared, store: Store, locks: Mapping[str, threading.Lock], log: Log,
+        tell: Tell, *, fresh: bool,
     ) -> None:  # fmt: skip
-        """``locks``: of the authorities, by their URLs.
+        """``locks``: of the authorities, by their URLs; ``tell`` is told after each look how the domain stands.
 
         ``fresh``: a person has started the server or told it to read its configuration: errors are tried again.
         """
         self._domain, self._shared, self._store, self._locks = domain, shared, store, locks
+        self._tell = tell
         self._events = Events(domain.name, shared, log)
         self._kept = self._read_kept()
         #: When it is looked at next.
@@ -77,6 +81,7 @@ class Job:
                 self._is_due(kind, time.time())
         self._warn(now)
         self.due = self._next(time.time())
+        self._tell(self._domain.name, 0, self.due, "")
 
     # ---- whether
 
@@ -157,6 +162,7 @@ class Job:
             why += f"; and that can't be noted: {error}"
         times = "" if errors == 1 else f" ({errors} times in a row)"
         self._events.log(ERROR, f"no certificate could be had{times}: {why}. It is tried again {_when(self.due)}")
+        self._tell(self._domain.name, errors, self.due, why)
         if now - self._error_told >= schedule.TELL_ERRORS:
             self._error_told = now
             self._events.errored()

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from mpserver.api.error_log import CRIT, ErrorLog
 from mpserver.certificates import challenges
-from mpserver.certificates.jobs import Job
+from mpserver.certificates.jobs import Job, Tell
 from mpserver.modules.md.domains import Domains
 from mpserver.modules.md.store import Store
 
@@ -21,10 +21,10 @@ AFTER_FAULT = 3600.0
 LONGEST_SLEEP = 300.0
 
 
-def run(domains: Domains, error_log: ErrorLog, fresh: bool) -> None:
+def run(domains: Domains, error_log: ErrorLog, fresh: bool, tell: Tell) -> None:
     """Get certificates, and renew them, for as long as the process lives; whoever forked it ends it.
 
-    :param fresh: see `mpserver.certificates.jobs.Job`.
+    :param fresh: see `mpserver.certificates.jobs.Job`; ``tell`` as well.
     """
 
     def log(level: int, text: str) -> None:
@@ -35,7 +35,7 @@ def run(domains: Domains, error_log: ErrorLog, fresh: bool) -> None:
     challenges.forget(store)
     urls = {url for domain in domains.domains for url in domain.authorities}
     locks = {url: threading.Lock() for url in urls}
-    jobs = [Job(domain, shared, store, locks, log, fresh=fresh) for domain in domains.domains]
+    jobs = [Job(domain, shared, store, locks, log, tell, fresh=fresh) for domain in domains.domains]
 
     def look(job: Job) -> None:
         try:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mpserver.cli.options import Options
     from mpserver.config.configuration import Configuration
     from mpserver.modules.md.domains import Domains
-    from mpserver.supervisor.engine import Engine
+    from mpserver.supervisor.engine import Engine, Tell
     from mpserver.supervisor.reading import Reading
 
 #: Seconds that -k stop waits for the server's end: longer than the master gives its workers.
@@ -218,11 +218,11 @@ def engine() -> Engine:
     return Engine(worker.serve, zygote_keeper.Keeper, zygote_keeper.keeper_process, _renew)
 
 
-def _renew(domains: Domains, log: ErrorLog, fresh: bool) -> None:
+def _renew(domains: Domains, log: ErrorLog, fresh: bool, tell: Tell) -> None:
     """The life of the process that gets certificates; only there the libraries are loaded that it takes."""
     from mpserver.certificates import process
 
-    process.run(domains, log, fresh)
+    process.run(domains, log, fresh, tell)
 
 
 def start(options: Options, reading: Reading, make_engine: Callable[[], Engine], phrases: Phrases) -> int:

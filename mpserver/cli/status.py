@@ -164,6 +164,9 @@ def table(found: dict[str, Any]) -> str:
         left = certificate["ends"] - now
         file = certificate["file"]
         notes.append(f"{file} is good for {_age(left)}" if left > 0 else f"{file} ended {_age(-left)} ago")
+    for domain in found.get("domains", ()):
+        again = _age(domain["again"] - now)
+        notes.append(f"no certificate for {domain['name']}: {domain['why']} (tried again in {again})")
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     head = f"mpserver/{found['version']}, pid {found['pid']}, up {_age(now - found['started'])}"
     lines = [

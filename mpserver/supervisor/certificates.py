@@ -12,14 +12,20 @@ import traceback
 
 from mpserver.api import error_log
 from mpserver.errors import StartError
+from mpserver.ipc import plain_data
+from mpserver.ipc.messages import MESSAGE
 from mpserver.supervisor.engine import Renew
 from mpserver.supervisor.generation import Generation
 from mpserver.supervisor.maintenance import LONGEST_DELAY, delay
+from mpserver.supervisor.watched import Watched
 from mpserver.system.account import assume
 from mpserver.system.process import BLOCKED, close_inherited, reset_signals, set_title
-from mpserver.typing import NoReturn
+from mpserver.typing import Any, NoReturn
 
 TITLE = "mpserver: certificates"
+#: What it tells of a domain; so many domains are kept, and so much of a text.
+TOLD = plain_data.row(plain_data.of(str), plain_data.of(int), plain_data.of(float), plain_data.of(str))
+MOST, LONGEST = 20, 300
 #: Seconds after which one that ended counts as one that ran well.
 RAN_WELL = 60.0
 
@@ -27,11 +33,15 @@ RAN_WELL = 60.0
 class CertificateProcess:
     """The process of the current generation, where that has domains."""
 
-    __slots__ = ("_ends", "_failures", "_generation", "_not_before", "_pid", "_renew", "_socket", "_started")
+    __slots__ = (
+        "_failing", "_failures", "_generation", "_not_before", "_pid", "_renew", "_socket", "_started", "_watched",
+    )  # fmt: skip
 
-    def __init__(self, renew: Renew | None) -> None:
+    def __init__(self, renew: Renew | None, watched: Watched) -> None:
         """``renew`` is the process's life."""
-        self._renew = renew
+        self._renew, self._watched = renew, watched
+        #: What it has told of domains without a new certificate, by their names.
+        self._failing: dict[str, dict[str, Any]] = {}
         self._generation: Generation | None = None
         self._pid = 0
         self._socket: socket.socket | None = None
@@ -45,6 +55,10 @@ class CertificateProcess:
         self._generation = generation
         self._failures = 0
         self._start(fresh=True)
+
+    def failing(self) -> list[dict[str, Any]]:
+        """The domains whose certificates could not be had, for the status: some, if there are many."""
+        return list(self._failing.values())
 
     def deadline(self) -> float:
         """When `due` wants to be called (``time.monotonic()``)."""
@@ -72,6 +86,7 @@ class CertificateProcess:
     def end(self) -> None:
         """End it, for good or until the next generation."""
         self._generation = None
+        self._failing.clear()
         self._not_before = float("inf")
         if self._pid:
             try:
@@ -83,6 +98,7 @@ class CertificateProcess:
     def _close(self) -> None:
         self._pid = 0
         if self._socket is not None:
+            self._watched.remove(self._socket)
             self._socket.close()
             self._socket = None
 
@@ -94,11 +110,34 @@ class CertificateProcess:
         self._started = time.monotonic()
         try:
             self._pid, self._socket = fork(generation, self._renew, fresh=fresh)
+            self._watched.add(self._socket, self._listen)
         except OSError as error:
             self._failures += 1
             self._not_before = time.monotonic() + LONGEST_DELAY
             text = "fork: Unable to fork the process for certificates"
             generation.error_log.log(error_log.ERROR, text, module="md", error=error)
+
+    def _listen(self) -> None:
+        """It tells how domains stand; what it says need not be true, for applications run as the same account."""
+        assert self._socket is not None
+        while True:
+            try:
+                data = self._socket.recv(MESSAGE)
+            except OSError:
+                return
+            if not data:
+                self._watched.remove(self._socket)  # (it ends, which SIGCHLD will tell)
+                self._socket.close()
+                self._socket = None
+                return
+            try:
+                name, errors, again, why = plain_data.shaped(data, TOLD)
+            except ValueError:
+                continue
+            if not errors:
+                self._failing.pop(name, None)
+            elif name in self._failing or len(self._failing) < MOST:
+                self._failing[name] = {"name": name[:LONGEST], "errors": errors, "again": again, "why": why[:LONGEST]}
 
 
 def fork(
@@ -109,7 +148,8 @@ def fork(
     :param detached: it is no child of ours: an application in a server of one process waits for its own only.
     :raises OSError: the system has no room for another process.
     """
-    ours, theirs = socket.socketpair()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
     sys.stdout.flush()
     sys.stderr.flush()
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
@@ -141,13 +181,22 @@ def _live(generation: Generation, renew: Renew, control: socket.socket, fresh: b
             assume(generation.conf.account)
         assert generation.domains is not None
         threading.Thread(target=_end_with_parent, args=(control,), daemon=True).start()
-        renew(generation.domains, log, fresh)
+        renew(generation.domains, log, fresh, lambda *told: _say(control, told))
     except StartError as error:
         log.log(error_log.CRIT, str(error), module="md")
     except BaseException:
         log.log(error_log.CRIT, "the process for certificates failed:\n" + traceback.format_exc(), module="md")
     finally:
         os._exit(1)
+
+
+def _say(control: socket.socket, told: tuple[Any, ...]) -> None:
+    """Tell the master; it learns the next time what finds no room now, and a server of one process has none."""
+    name, errors, again, why = told
+    try:
+        control.send(plain_data.pack((name, errors, again, why[:LONGEST])), socket.MSG_DONTWAIT)
+    except OSError:
+        pass
 
 
 def _end_with_parent(control: socket.socket) -> None:

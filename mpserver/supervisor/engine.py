@@ -39,8 +39,11 @@ class ZygoteKeeper(Protocol):
         """End all zygotes: the generation is over."""
 
 
+#: Tells of a domain: its name, how many errors there were in a row, when it is tried again (seconds since the epoch),
+#: and why.
+Tell = Callable[[str, int, float, str], None]
 #: The life of the process that gets certificates: of which domains, its log, whether a person has (re)started it.
-Renew = Callable[["Domains", "ErrorLog", bool], None]
+Renew = Callable[["Domains", "ErrorLog", bool, Tell], None]
 
 
 class Engine(NamedTuple):

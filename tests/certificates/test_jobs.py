@@ -33,6 +33,7 @@ class Domains:
         self.folder, self.authority = folder, authority
         self.store = Store(str(folder / "md"))
         self.lines: list[tuple[int, str]] = []
+        self.states: list[tuple[str, int, float, str]] = []
         self.domain = Domain(
             "a.example", ("a.example", "www.a.example"), True, (authority.directory,), True, "me@a.example", (KIND,),
             Window(33, True), Window(10, True), (HTTP_01,), (), None, "", False, True, (),
@@ -47,7 +48,7 @@ class Domains:
         locks = {url: threading.Lock() for url in domain.authorities}
         return Job(
             domain, self.shared._replace(**common), self.store, locks,
-            lambda level, text: self.lines.append((level, text)), fresh=fresh,
+            lambda level, text: self.lines.append((level, text)), lambda *told: self.states.append(told), fresh=fresh,
         )  # fmt: skip
 
     def told(self, level: int) -> list[str]:
@@ -133,6 +134,8 @@ def test_waits_between_errors(domains: Domains) -> None:
     told = domains.told(ERROR)
     assert "no certificate could be had: the authority refuses: rateLimited: too many certificates" in told[0]
     assert "(3 times in a row)" in told[2]
+    why = "the authority refuses: rateLimited: too many certificates"
+    assert domains.states[2] == ("a.example", 3, job.due, why)
     # a process that was started again goes on waiting; a person's restart tries at once, and waits longer
     assert domains.job(fresh=False).due == pytest.approx(job.due)
     again = domains.job()
@@ -141,6 +144,7 @@ def test_waits_between_errors(domains: Domains) -> None:
     assert again.due > time.time() + 230
     domains.authority.refuses.clear()
     again.look()
+    assert domains.states[-1] == ("a.example", 0, again.due, "")
     assert "errors" in Path(domains.store.domain("a.example", "job.json")).read_text()
     assert domains.job(fresh=False).due <= time.time()
 

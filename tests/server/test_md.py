@@ -103,6 +103,10 @@ MDomain d.example
         SetHandler mod_python
         PythonHandler app
     </Location>
+    <Location /metrics>
+        Require local
+        SetHandler server-metrics
+    </Location>
 </VirtualHost>
 <VirtualHost 127.0.0.1:${PORT}>
     ServerName b.example
@@ -283,6 +287,10 @@ def test_no_certificate_without_agreement(place: Place) -> None:
     assert over_tls(place.tls, "d.example", "/page.txt").status == 503
     assert not place.is_issued("d.example")
     assert over_tls(place.tls, "d.example", "/.httpd/certificate-status").text == "{}\n"
+    note = "no certificate for d.example: the authority has terms"
+    wait_for(lambda: note in place.server.command("--status").stdout, "the status")
+    series = 'mpserver_certificate_errors{domain="d.example"}'
+    wait_for(lambda: series in place.server.get("/metrics", host="e.example").text, "the metrics")
     assert "errored d.example" in wait_for(lambda: place.lines("told.txt"), "the program")
 
 

@@ -128,6 +128,10 @@ def _families(found: dict[str, Any]) -> Iterator[Family]:
         "certificate_expiry_seconds", "gauge", "When certificates end, in seconds since the epoch.",
         (Sample(float(one["ends"]), {"file": one["file"]}) for one in server.get("certificates", ())),
     )  # fmt: skip
+    yield Family(
+        "certificate_errors", "gauge", "How often in a row a managed domain's certificate could not be had.",
+        (Sample(one["errors"], {"domain": one["name"]}) for one in server.get("domains", ())),
+    )  # fmt: skip
 
 
 #: By the name of a counter, what the master's facts call it.

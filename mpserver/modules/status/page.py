@@ -133,6 +133,11 @@ def _tables(
         _workers(found),
     )  # fmt: skip
     yield ("Certificates", (("File", ""), ("Good for", "number")), _certificates(found))
+    yield (
+        "Certificates that could not be had",
+        (("Domain", ""), ("Errors", "number"), ("Tried again in", "number"), ("Why", "")),
+        _domains(found),
+    )
 
 
 def _interpreters(found: dict[str, Any]) -> Iterator[Sequence[Cell]]:
@@ -182,6 +187,12 @@ def _certificates(found: dict[str, Any]) -> Iterator[Sequence[Cell]]:
         left = one["ends"] - found["now"]
         days = f"{left / 86400:.0f} days" if left > 0 else "ended"
         yield (one["file"], ""), (days, f"number {'good' if left > 14 * 86400 else 'bad'}")
+
+
+def _domains(found: dict[str, Any]) -> Iterator[Sequence[Cell]]:
+    for one in found["server"].get("domains", ()):
+        left = duration(max(0.0, one["again"] - found["now"]))
+        yield (one["name"], ""), (str(one["errors"]), "number bad"), (left, "number"), (one["why"], "bad")
 
 
 def _table(titles: Sequence[tuple[str, str]], rows: Iterable[Sequence[Cell]]) -> str:
