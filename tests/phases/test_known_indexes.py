@@ -55,8 +55,11 @@ class Site:
         """Serve one request. :returns: its status, and all that is sent."""
         pipeline, sent = self.pipeline, list[bytes]()
         host = pipeline.planner.host_of(LOCAL, "a")
-        connection = Connection(1, ("127.0.0.1", 1000), LOCAL, host.object, host.log)
-        client = SimpleNamespace(fd=-1, timeout=1.0, tls=None, agent=None, connection=lambda: connection)
+        address = ("127.0.0.1", 1000)
+        connection = Connection(1, address, LOCAL, host.object, host.log)
+        client = SimpleNamespace(
+            fd=-1, timeout=1.0, tls=None, agent=None, client=address, connection=lambda: connection
+        )
         link = PageLink(cast("Link", client), sent.append)
         head = parse_head(f"{method} {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode(), Limits())
         assert head is not None
