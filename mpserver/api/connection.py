@@ -212,7 +212,7 @@ class Connection:
 
             try:
                 self.mp_remote_host = socket.gethostbyaddr(self.mp_client_addr[0])[0]
-            except OSError:
+            except (OSError, UnicodeError):  # (a name that is no text)
                 self.mp_remote_host = ""
         if double and self.mp_double_reverse == 0:
             self.mp_double_reverse = 1 if self.mp_leads_back() else -1
@@ -227,7 +227,7 @@ class Connection:
 
             try:
                 self.mp_local_host = socket.gethostbyaddr(self.mp_local_addr[0])[0]
-            except OSError:
+            except (OSError, UnicodeError):
                 self.mp_local_host = self.mp_local_addr[0]
         return self.mp_local_host
 
@@ -239,6 +239,6 @@ class Connection:
 
         try:
             found: list[Any] = socket.getaddrinfo(self.mp_remote_host, None)
-        except OSError:
+        except (OSError, UnicodeError):  # (as above; whose address it is chooses its name)
             return False
         return any(entry[4][0] == self.mp_client_addr[0] for entry in found)

@@ -37,6 +37,9 @@ _TAKES: Mapping[Args, str] = {
     Args.ITERATE2: "requires at least two arguments",
 }
 
+#: For how many faults a similar name is looked for: to look for one takes a while, and who has more faults has others.
+_SUGGESTED = 200
+
 #: How many arguments there may be; and how many of them, from the first, can't be empty.
 _COUNTS: Mapping[Args, tuple[frozenset[int], int]] = {
     Args.NONE: (frozenset({0}), 0),
@@ -183,7 +186,7 @@ class Compiler:
             return f": {known}"
         module = self.registry.left_out(name)
         if module is None:
-            near = self.registry.nearest(name)
+            near = self.registry.nearest(name) if len(self.errors) < _SUGGESTED else ""
             # (who misspells one of ours begins as that one does: CacheEnable is not TraceEnable)
             is_ours = f" {name[:2].lower()}" in near.lower()
             return near if is_ours else foreign_directives.remedy(name) or near

@@ -66,7 +66,8 @@ _PORT = lazyre.compile(r":([^:\]]*)\Z")
 
 def split_name(text: str) -> tuple[str, int]:
     """Host and port (0 if none is given) of a ServerName. ConfigError if the port is none."""
-    name = _SCHEME.sub("", text, count=1)
+    scheme = _SCHEME.match(text)
+    name = text if scheme is None else text[scheme.end() :]
     match = _PORT.search(name)
     if match is None:
         return name, 0
@@ -106,10 +107,13 @@ DIRECTIVES = (
 
 
 def system_resolve(name: str) -> Sequence[str]:
-    """The addresses of a host name as the system knows them."""
+    """The addresses of a host name as the system knows them. :raises OSError: it knows none."""
     import socket  # (only where a configuration names hosts in <VirtualHost>)
 
-    found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError(f"{name[:80]} can be no name of a host: {error}") from error
     return tuple(dict.fromkeys(str(address[4][0]) for address in found))
 
 

@@ -98,7 +98,9 @@ def substitute(text: str, lookup: Lookup) -> str:
         found = lookup(match.group(1))
         return match.group(0) if found is None else found
 
-    return _VARIABLE.sub(value, text)
+    # (what is never closed would be looked for to the end once for each that is opened)
+    end = text.rfind("}") + 1
+    return _VARIABLE.sub(value, text[:end]) + text[end:]
 
 
 def quote(word: str) -> str:

@@ -23,6 +23,9 @@ from mpserver.typing import NamedTuple
 #: How deep files may include files.
 MAX_DEPTH = 128
 
+#: How many sections may stand in each other: whoever goes through them goes into each.
+_DEEPEST = 100
+
 #: What the lines of -C and -c are called in messages.
 COMMAND_LINE = "-c/-C directives"
 
@@ -207,6 +210,9 @@ class Reader:
         frames.append(frame)
         if not active:
             return
+        if len(frames) > _DEEPEST:
+            frame.active = False
+            raise ConfigError(f"<{name}> stands in {_DEEPEST} other sections: there may not be more")
         bracket = rest.rfind(">")
         if rest and bracket < 0:
             if condition is not None:
@@ -243,7 +249,8 @@ class Reader:
         raise ConfigError(f"Expected </{open_name}> but saw </{name}>")
 
     def _close(self, frame: _Frame, frames: list[_Frame]) -> None:
-        frames.remove(frame)
+        """Close the innermost section."""
+        frames.pop()
         if frame.splices:
             return
         node = Node(frame.name, frame.args, frame.raw, frame.file, frame.line, tuple(self._children))

@@ -157,7 +157,7 @@ class ControlSocket:
         try:
             asked = json.loads(line)
             command = self._commands[asked["command"]]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             client.say({"error": "this is no command that the server knows"})
             client.close()
             return

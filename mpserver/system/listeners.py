@@ -241,7 +241,7 @@ def _resolved(address: Address) -> list[tuple[int, str]]:
             type=socket.SOCK_STREAM,
             flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV,
         )
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise StartError(f"AH00077: could not resolve the address of 'Listen {address}': {error}") from error
     return list(dict.fromkeys((family, str(where[0])) for family, _, _, _, where in found))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mpserver.api.connection import Connection
 from mpserver.api.members import (
     ReadOnly,
     header_text,
@@ -80,3 +81,11 @@ def test_arguments() -> None:
         message(5)
     with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
         integer("x", 1.5)
+
+
+def test_a_client_with_an_impossible_name_has_none() -> None:
+    """Whose address it is chooses what its name is said to be, and no name has an empty or a long part."""
+    for name in ("a..b", "a" * 70 + ".example"):
+        connection = Connection.__new__(Connection)
+        connection.mp_remote_host, connection.mp_client_addr = name, ("192.0.2.1", 1)
+        assert not connection.mp_leads_back()

@@ -86,6 +86,8 @@ def _redirect(status: int | None, *, match: bool = False) -> Callable[[Call], No
         if not moves and not words and location:
             call.conf[LOCATION_REDIRECT] = LocationRedirect(code, values.expression(call, ""))
             return
+        if not words:
+            raise ConfigError(f"{call.name}: the path is missing: write it, or put the line into its <Location>")
         if moves and len(words) < 2:
             raise ConfigError(f"{call.name}: URL to redirect to is missing")
         if not moves and len(words) > 1:

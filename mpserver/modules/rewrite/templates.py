@@ -14,6 +14,10 @@ TEXT, GROUP, CONDITION, VARIABLE, LOOKUP = "text", "group", "condition", "variab
 SOURCES = {"ENV": "environment", "HTTP": "header", "SSL": "ssl", "LA-U": "ahead"}
 
 
+#: How many references may stand in each other.
+DEEPEST = 50
+
+
 def read(text: str) -> Template:
     """The pieces of a text. :raises ConfigError: a reference is broken."""
     pieces: list[tuple[Any, ...]] = []
@@ -25,7 +29,7 @@ def read(text: str) -> Template:
             plain.clear()
         pieces.append(piece)
 
-    at = 0
+    at, braces = 0, _braces(text)
     while at < len(text):
         sign, following = text[at], text[at + 1 : at + 2]
         if sign == "\\" and following:
@@ -34,7 +38,8 @@ def read(text: str) -> Template:
         elif sign in "$%" and following.isdecimal() and following.isascii():
             add((GROUP if sign == "$" else CONDITION, int(following)))
             at += 2
-        elif sign in "$%" and following == "{" and (end := _closing(text, at + 2)) >= 0:
+        elif sign in "$%" and following == "{" and (at + 1) in braces:
+            end = braces[at + 1]
             inner = text[at + 2 : end]
             add(_lookup(inner) if sign == "$" else _variable(inner))
             at = end + 1
@@ -46,20 +51,22 @@ def read(text: str) -> Template:
     return tuple(pieces)
 
 
-def _closing(text: str, at: int) -> int:
-    """Where the brace closes that was opened before ``at``; -1: nowhere."""
-    depth = 1
+def _braces(text: str) -> dict[int, int]:
+    """Where each brace closes, by where it opens: those that do."""
+    found: dict[int, int] = {}
+    opened: list[int] = []
+    at = 0
     while at < len(text):
         if text[at] == "\\":
             at += 1
         elif text[at] == "{":
-            depth += 1
-        elif text[at] == "}":
-            depth -= 1
-            if not depth:
-                return at
+            opened.append(at)
+        elif text[at] == "}" and opened:
+            found[opened.pop()] = at
+            if len(opened) > DEEPEST:
+                raise ConfigError(f"references stand in more than {DEEPEST} others")
         at += 1
-    return -1
+    return found
 
 
 def _lookup(inner: str) -> tuple[Any, ...]:
