@@ -8,6 +8,7 @@ from mpserver.application.preloaded import Preloaded
 from mpserver.interp import Interpreter
 from mpserver.ipc import messages
 from mpserver.modules import mpm
+from mpserver.modules.python.environment import SOFT_MEMORY
 from mpserver.serving.boot import unpack
 from mpserver.system import module_finder, own_imports
 from mpserver.typing import TYPE_CHECKING
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def _engine(boot: Boot) -> type[Interpreter]:
-    """What the MPM and PythonInterpMaxRequests want; only that is loaded."""
-    limited = boot.lifetime.requests > 0
+    """What the MPM, PythonInterpMaxRequests and PythonInterpSoftMemory want; only that is loaded."""
+    limited = boot.lifetime.requests > 0 or any(key == SOFT_MEMORY for key, _ in boot.interpreter_id.environment)
     if mpm.is_threaded(boot.configuration) or boot.interpreter_id.name in mpm.THREADED:
         from mpserver.interpreters.threaded import LimitedThreadedInterpreter, ThreadedInterpreter
 

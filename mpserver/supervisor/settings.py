@@ -47,6 +47,8 @@ class ProcessSettings(NamedTuple):
     shutdown_delay: float
     #: Seconds that a worker may hang; 0: for ever.
     worker_timeout: float
+    #: Bytes of resident memory beyond which a worker is replaced; 0: any.
+    worker_memory: int
     #: Whom the workers become; None: they stay who we are.
     account: Account | None
     #: Where the master answers for the server (`mpserver.modules.status.MANAGEMENT_LISTEN`).
@@ -81,6 +83,7 @@ def process_settings(configuration: Configuration, euid: int | None = None) -> P
         graceful_timeout=conf[mpm.GRACEFUL_SHUTDOWN_TIMEOUT],
         shutdown_delay=conf[mpm.SHUTDOWN_DELAY],
         worker_timeout=conf[mpm.WORKER_TIMEOUT],
+        worker_memory=conf[mpm.MAX_MEMORY_PER_CHILD],
         account=decision.account,
         management=conf[status.MANAGEMENT_LISTEN],
         imports=_imports(configuration),

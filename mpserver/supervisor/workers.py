@@ -21,6 +21,7 @@ from mpserver.supervisor.watched import Watched
 from mpserver.supervisor.worker_handle import WorkerHandle
 from mpserver.supervisor.worker_start import WorkerStart
 from mpserver.system import descriptors
+from mpserver.system.usage import resident
 from mpserver.typing import NamedTuple
 
 
@@ -242,6 +243,7 @@ class Workers:
 
         :returns: a line about the workers, for the service manager.
         """
+        self._relieve(generation)
         workers = self.of(generation)
         rules = generation.conf.rules
         loads = [
@@ -263,3 +265,16 @@ class Workers:
         requests = self.history.served + sum(self._scoreboard.row(worker.slot).requests for worker in self)
         busy = sum(load.busy > 0 for load in loads)
         return f"{len(loads)} workers, {busy} busy; {requests} requests served"
+
+    def _relieve(self, generation: Generation) -> None:
+        """Let one worker go that has too much memory (MaxMemoryPerChild), where all that there should be serve."""
+        limit = generation.conf.worker_memory
+        if not limit or not self.all_serve(generation):
+            return
+        for worker in self.of(generation):
+            size = resident(worker.pid)
+            if size is not None and size > limit:
+                text = f"worker {worker.slot} (pid {worker.pid}) has {size >> 20}M of memory (MaxMemoryPerChild)"
+                generation.error_log.log(error_log.NOTICE, f"{text}: it is replaced")
+                worker.drain()
+                return

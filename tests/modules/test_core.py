@@ -327,7 +327,8 @@ CONTEXTS = {
         "ShutdownDelay "
         "WorkerTimeout "
         "ListenBackLog ListenFdName "
-        "<AuthnProviderAlias <AuthzProviderAlias"
+        "<AuthnProviderAlias <AuthzProviderAlias "
+        "MaxMemoryPerChild"
     ),
     (Where.SERVER | Where.VHOST | Where.DIRECTORY, Override.NONE): (
         "BalancerMember ProxyAddHeaders ProxyErrorOverride ProxyFCGIBackendType ProxyPass ProxyPassInterpolateEnv "
@@ -335,6 +336,7 @@ CONTEXTS = {
         "ProxySet "
         "Alias CGIDScriptTimeout CGIScriptTimeout HostnameLookups LogLevel PythonExecutable PythonInputFilter "
         "PythonInterpBackend PythonInterpEnv PythonInterpMaxMemory PythonInterpNice PythonInterpPreload "
+        "PythonInterpSoftMemory "
         "PythonInterpUser PythonOutputFilter PythonRequestTimeout "
         "RequestBodyBuffer RequestBodySpool "
         "SourceProtection MaxRanges MaxRangeOverlaps MaxRangeReversals UseCanonicalPhysicalPort "

@@ -33,6 +33,10 @@ def test_defaults_fit() -> None:
         ("GracefulShutdownTimeout 3", mpm.GRACEFUL_SHUTDOWN_TIMEOUT, 3.0),
         ("ShutdownDelay 3", mpm.SHUTDOWN_DELAY, 3.0),
         ("ListenBackLog 3", mpm.LISTEN_BACKLOG, 3),
+        ("MaxMemoryPerChild 0", mpm.MAX_MEMORY_PER_CHILD, 0),
+        ("MaxMemoryPerChild 300M", mpm.MAX_MEMORY_PER_CHILD, 300 << 20),
+        ("MaxMemoryPerChild 1g", mpm.MAX_MEMORY_PER_CHILD, 1 << 30),
+        ("MaxMemoryPerChild 99999999", mpm.MAX_MEMORY_PER_CHILD, 99999999),
         ("WorkerTimeout 3", mpm.WORKER_TIMEOUT, 3.0),
     ],
 )

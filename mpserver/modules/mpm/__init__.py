@@ -30,6 +30,8 @@ MAX_SPARE_THREADS = Setting("MaxSpareThreads", 250)
 GRACEFUL_SHUTDOWN_TIMEOUT = Setting("GracefulShutdownTimeout", 0.0)
 #: Seconds between a SIGTERM, from which on `/readyz` says no, and the end; 0: it ends at once, as httpd.
 SHUTDOWN_DELAY = Setting("ShutdownDelay", 0.0)
+#: The resident memory in bytes beyond which a worker is replaced; 0: it may have any.
+MAX_MEMORY_PER_CHILD = Setting("MaxMemoryPerChild", 0)
 #: How many connections wait to be accepted.
 LISTEN_BACKLOG = Setting("ListenBackLog", 511)
 #: Seconds for which a worker may not answer its master before it is replaced; 0: for ever.

@@ -14,6 +14,7 @@ from mpserver.modules.mpm import (
     HIGHEST_THREAD_LIMIT,
     LISTEN_BACKLOG,
     MAX_CONNECTIONS_PER_CHILD,
+    MAX_MEMORY_PER_CHILD,
     MAX_REQUEST_WORKERS,
     MAX_SPARE_SERVERS,
     MAX_SPARE_THREADS,
@@ -63,6 +64,24 @@ _workers = _at_least_one(MAX_REQUEST_WORKERS)
 _PER_CHILD = "the connections after which a worker is replaced, 0 for never"
 _WORKERS = "the most workers at a time"
 
+#: A worker alone, without applications, has a third of it.
+LEAST_MEMORY = 64 << 20
+_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def _memory(call: Call) -> None:
+    word = call.args[0].lower()
+    unit = _UNITS.get(word[-1:], 0)
+    digits = word[:-1] if unit else word
+    size = int(digits) * (unit or 1) if digits.isascii() and digits.isdecimal() and len(digits) < 16 else -1
+    if size != 0 and size < LEAST_MEMORY:
+        raise ConfigError(
+            f'{call.name} "{call.args[0]}" must be a size from {LEAST_MEMORY >> 20}M on, in bytes or with the unit K, '
+            "M or G, as in 500M, or 0"
+        )
+    call.server[MAX_MEMORY_PER_CHILD] = size
+
+
 #: What belongs to httpd's core, but only makes sense here. MPM acts while the configuration is read.
 CORE_DIRECTIVES = (
     _count("MaxConnectionsPerChild", _per_child, _PER_CHILD),
@@ -87,6 +106,11 @@ _COMMON = (
         "ListenBackLog",
         values.server(LISTEN_BACKLOG, values.number(1, 2**31 - 1)),
         "the most connections that wait to be accepted; the system's net.core.somaxconn is a limit, too",
+    ),
+    _count(
+        "MaxMemoryPerChild",
+        _memory,
+        "the resident memory of a worker beyond which it is replaced, such as 500M, 0 for any",
     ),
     _count(
         "WorkerTimeout",

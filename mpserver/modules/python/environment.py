@@ -19,6 +19,7 @@ PYTHON = "python"  # the path of a Python
 USER = "user"  # (user, group), as User and Group take them; the group may be ""
 NICE = "nice"  # what is added to the niceness
 MEMORY = "memory"  # bytes
+SOFT_MEMORY = "soft memory"  # bytes
 PRELOAD = "preload"  # module names
 WORKING = "working"  # the directory that processes begin in
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 
 from mpserver import lazyre
 from mpserver.config.registry import NOT_HTACCESS, Args, Call, Directive
@@ -16,6 +17,7 @@ from mpserver.modules.python.environment import (
     NICE,
     PRELOAD,
     PYTHON,
+    SOFT_MEMORY,
     USER,
     VARIABLES,
     Told,
@@ -125,15 +127,18 @@ def test_niceness(name: str, said: str, nice: int) -> str | None:
     return None
 
 
-def _memory(call: Call) -> None:
-    match = _SIZE.match(call.args[0])
-    size = int(match[1]) * _UNITS[match[2].upper()] if match else 0
-    if size < LEAST_MEMORY:
-        raise ConfigError(
-            f'{call.name} "{call.args[0]}" must be a size from {LEAST_MEMORY >> 20}M on, in bytes or with the unit '
-            "K, M or G, as in 300M"
-        )
-    _tell(call, MEMORY, size)
+def _memory(key: str) -> Callable[[Call], None]:
+    def apply(call: Call) -> None:
+        match = _SIZE.match(call.args[0])
+        size = int(match[1]) * _UNITS[match[2].upper()] if match else 0
+        if size < LEAST_MEMORY:
+            raise ConfigError(
+                f'{call.name} "{call.args[0]}" must be a size from {LEAST_MEMORY >> 20}M on, in bytes or with the unit '
+                "K, M or G, as in 300M"
+            )
+        _tell(call, key, size)
+
+    return apply
 
 
 _SWITCH = {"on": True, "off": False}
@@ -170,6 +175,13 @@ DIRECTIVES = (
     Directive("PythonExecutable", Args.TAKE1, NOT_HTACCESS, _executable, help="the executable of a Python"),
     Directive("PythonInterpUser", Args.TAKE12, NOT_HTACCESS, _user, help="a user, and maybe a group"),
     Directive("PythonInterpNice", Args.TAKE1, NOT_HTACCESS, _nice, help="a number from -20 to 19"),
-    Directive("PythonInterpMaxMemory", Args.TAKE1, NOT_HTACCESS, _memory, help="a size, such as 300M"),
+    Directive("PythonInterpMaxMemory", Args.TAKE1, NOT_HTACCESS, _memory(MEMORY), help="a size, such as 300M"),
+    Directive(
+        "PythonInterpSoftMemory",
+        Args.TAKE1,
+        NOT_HTACCESS,
+        _memory(SOFT_MEMORY),
+        help="the resident memory beyond which an interpreter is replaced, such as 300M",
+    ),
     Directive("PythonInterpPreload", Args.ITERATE, NOT_HTACCESS, _preload, help="names of modules, or Off"),
 )
