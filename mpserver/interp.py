@@ -170,10 +170,10 @@ class Interpreter(Requests):
     def _limit_time(self, plan: Plan) -> None:
         """Have the requests of a plan end in time (PythonRequestTimeout)."""
         if self.timeouts is None:
-            from mpserver.phases.timeouts import Timeouts, sees_frames  # (few interpreters have a limit)
+            from mpserver.phases.timeouts import Timeouts  # (few interpreters have a limit)
 
             counted = self.scoreboard_entry.writer.timed_out
-            self.timeouts = Timeouts(self.interpreter_id.name, sees_frames(self.boot.kind), self._stuck, counted)
+            self.timeouts = Timeouts(self.interpreter_id.name, self.boot.kind, self._stuck, counted)
         self.timeouts.limit(plan)
 
     def _stuck(self) -> None:
@@ -379,9 +379,15 @@ class Interpreter(Requests):
         self.tell(messages.Kind.LEASE_OVER, number=number)
 
     def _answer(self, message: messages.Message) -> None:
-        """Tell what only the interpreter knows: its threads, by the kernel's numbers, and the application's modules."""
-        known = [thread.native_id or 0 for thread in threading.enumerate()], self.modules.names()
-        self.send(messages.Message(messages.Kind.TOLD, number=message.number, state=plain_data.pack(known)))
+        """Tell what only the interpreter knows."""
+        from mpserver.serving import answers  # (few are asked)
+
+        known = answers.stacks(self.boot.kind) if message.state else answers.facts(self.modules.names())
+        self.tell_facts(message.number, known)
+
+    def tell_facts(self, number: int, known: object) -> None:
+        """Answer a question of the router; for any thread."""
+        self.send(messages.Message(messages.Kind.TOLD, number=number, state=plain_data.pack(known)))
 
     def drain(self, heirs: bool = False) -> None:
         """Serve what there is, keep no connection, and end.

@@ -39,7 +39,7 @@ class Worker:
     def __init__(self, start: WorkerStart) -> None:
         self.start = start
         self.router = Router(start)
-        self._commands = WorkerCommands(self.router, start.control)
+        self._commands = WorkerCommands(self.router, start)
         self._scoreboard_entry = start.scoreboard.entry(start.number, 0)
         self._signals = SignalQueue()
         self._actions: dict[int, Callable[[], None]] = {

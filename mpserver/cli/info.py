@@ -31,7 +31,7 @@ Usage: mpserver [-D name] [-d directory] [-f file]
                 [-C "directive"] [-c "directive"]
                 [-k start|restart|graceful|upgrade|graceful-stop|stop] [--no-wait]
                 [-v] [-V] [-h] [-l] [-L] [-t] [-T] [-S] [-M] [-X]
-                [--status [--json]] [--recycle name|all] [--print-unit [--user]]
+                [--status [--json]] [--recycle name|all] [--stacks name] [--print-unit [--user]]
        mpserver serve [--bind HOST:PORT] [--https auto] ... APPLICATION
        mpserver new FOLDER
        mpserver check-interp [-D name] [-d directory] file
@@ -52,6 +52,7 @@ Options:
   -k upgrade         : let a new server, of this Python and mpserver, take over without closing a port, and wait for it
   -k graceful-stop   : stop when the requests in flight are done
   --status           : show what the running server's interpreters do; --json: as JSON
+  --stacks name      : show where the threads of an interpreter are, in every worker, with their requests
   --recycle name     : replace an interpreter in every worker (all: each of them)
   --print-unit       : print a unit for systemd that serves the configuration; --user: for systemctl --user
   -v, --version      : show version number

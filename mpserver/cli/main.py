@@ -283,9 +283,11 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
     from mpserver.modules import core, mpm, python
 
     pid_file = core.pid_file(configuration.main.conf)
-    if options.status or options.recycle:
+    if options.status or options.recycle or options.stacks:
         from mpserver.cli import status as status_module
 
+        if options.stacks:
+            return status_module.stacks(pid_file, options.stacks)
         return (
             status_module.status(pid_file, options.json)
             if options.status

@@ -52,6 +52,7 @@ class Options(NamedTuple):
     status: bool
     json: bool
     recycle: str
+    stacks: str
     wait: bool
     user: bool
     named: bool
@@ -61,7 +62,7 @@ class Options(NamedTuple):
     @property
     def begins(self) -> bool:
         """Whether it is to start a server, or to tell whether it would: who only ends one needs to read nothing."""
-        return self.command not in ("stop", "graceful-stop") and not self.status and not self.recycle
+        return self.command not in ("stop", "graceful-stop") and not (self.status or self.recycle or self.stacks)
 
     @property
     def one_process(self) -> bool:
@@ -81,7 +82,7 @@ def parse(arguments: Sequence[str]) -> Options:
         given, rest = getopt.getopt(
             list(arguments),
             "D:C:c:Xd:f:vVlLtTSMh?k:e:E:",
-            ["status", "json", "recycle=", "help", "version", "print-unit", "user", "no-wait"],
+            ["status", "json", "recycle=", "stacks=", "help", "version", "print-unit", "user", "no-wait"],
         )
     except getopt.GetoptError as error:
         raise UsageError(f"illegal option -- {error.opt}") from error
@@ -128,6 +129,7 @@ def parse(arguments: Sequence[str]) -> Options:
         status="--status" in last,
         json="--json" in last,
         recycle=last.get("--recycle", ""),
+        stacks=last.get("--stacks", ""),
         wait="--no-wait" not in last,
         user="--user" in last,
         named=named,

@@ -85,6 +85,26 @@ def graceful(pid_file: str) -> int | None:
     return 0
 
 
+def stacks(pid_file: str, name: str) -> int:
+    """Print where the threads of an interpreter are, in each worker. :returns: 0, or 1 where nobody has it."""
+    found = False
+    for line in ask(pid_file, {"command": "stacks", "name": name}, STATUS_WITHIN):
+        if line.get("error"):
+            raise StartError(line["error"])
+        if not line["kind"] and line["stacks"] is None:
+            print(f"==== worker {line['worker']} (pid {line['pid']}) did not answer\n")
+            found = True
+            continue
+        found = True
+        print(f"==== worker {line['worker']}, interpreter '{name}' of the kind {line['kind']} (pid {line['pid']})\n")
+        told = line["stacks"]
+        print("it did not answer: it is in C code, or starts\n" if told is None else "\n".join(told))
+    if not found:
+        sys.stderr.write(f"mpserver: no worker has an interpreter '{name}': --status lists them\n")
+        return 1
+    return 0
+
+
 def ask(pid_file: str, what: dict[str, str], patience: float | None) -> Iterator[dict[str, Any]]:
     """Send a command, and give the lines of the answer.
 

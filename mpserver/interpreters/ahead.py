@@ -62,6 +62,7 @@ LATE = (
     "mpserver.phases.subrequests",
     "mpserver.phases.timeouts",
     "mpserver.phases.transfer",
+    "mpserver.serving.answers",
     "mpserver.serving.backlog",
     "mpserver.serving.bodies",
     "mpserver.serving.challenged",

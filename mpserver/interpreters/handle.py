@@ -31,6 +31,8 @@ from mpserver.typing import Any, NamedTuple
 
 #: The answer to a question: threads by the kernel's numbers, and modules.
 FACTS = plain_data.row(plain_data.each(list, plain_data.of(int)), plain_data.each(list, plain_data.of(str)))
+#: The same for stacks.
+STACKS = plain_data.each(list, plain_data.of(str))
 #: The most that an application is not started for, in seconds.
 LONGEST_BACKOFF = 3600.0
 #: Questions have numbers beyond those of connections.
@@ -124,8 +126,8 @@ class InterpreterHandle:
         self._blocked = False
         #: What it has loaded for its handlers.
         self.loaded_modules: list[LoadedModule] = []
-        #: What waits for the answers to its questions, by their number.
-        self._asked: dict[int, Callable[[Any], None]] = {}
+        #: What waits for the answers to its questions, and the form that these have to have, by their number.
+        self._asked: dict[int, tuple[Callable[[Any], None], plain_data.Shape]] = {}
         self._questions = QUESTIONS
         self._begin(inherited)
 
@@ -196,11 +198,15 @@ class InterpreterHandle:
         self._told_to_end = True
         self._post(messages.Message(messages.Kind.RETIRE))
 
-    def ask(self, answered: Callable[[Any], None]) -> None:
-        """Ask for its facts, see `mpserver.interp.Interpreter`; it answers between requests, maybe never."""
+    def ask(self, answered: Callable[[Any], None], what: bytes = b"") -> int:
+        """Ask for its facts, see `mpserver.serving.answers`; it answers between requests, maybe never.
+
+        :returns: the number of the question.
+        """
         self._questions += 1
-        self._asked[self._questions] = answered
-        self._post(messages.Message(messages.Kind.ASK, number=self._questions))
+        self._asked[self._questions] = answered, STACKS if what else FACTS
+        self._post(messages.Message(messages.Kind.ASK, number=self._questions, state=what))
+        return self._questions
 
     def kill(self, pid: int) -> None:
         """Kill its process where it has one to itself; elsewhere nothing is done.
@@ -291,10 +297,10 @@ class InterpreterHandle:
         self.loaded_modules.append(plain_data.shaped(message.state, LOADED))
 
     def _on_told(self, message: messages.Message) -> None:
-        answered = self._asked.pop(message.number, None)
-        facts = plain_data.shaped(message.state, FACTS)
+        answered, shape = self._asked.pop(message.number, (None, plain_data.either(FACTS, STACKS)))
+        told = plain_data.shaped(message.state, shape)
         if answered is not None:
-            answered(facts)
+            answered(told)
 
     def _on_failed(self, message: messages.Message) -> None:
         self._over(message.state.decode("utf-8", "replace"))

@@ -16,6 +16,7 @@ One page per worker slot::
     8192  the process groups of the programs that run for each interpreter's requests, 0: none
     65536 how many requests of each wait for bodies in their handlers    written by that interpreter
     66048 how many KiB each keeps in memory for slow clients, then on the disk    written by that interpreter
+    69632 the number of the question about stacks that each was asked last    written by the router
 
 A key is kind and name of an interpreter (`mpserver.phases.plan.InterpreterId.key`). After the workers' pages comes
 one with the keys of the applications that moved from subinterpreters to processes, written by the keeper of zygotes,
@@ -42,7 +43,7 @@ from enum import IntEnum
 
 from mpserver.ipc import interpreter_stats
 
-PAGE = 69632
+PAGE = 73728
 STATES = 64
 COUNTS = 512
 KEYS = 4096
@@ -52,6 +53,7 @@ KEPT = 7488
 GROUPS = 8192
 STREAMS = 65536
 SLOW_CLIENTS = 66048
+QUESTIONS = 69632
 
 #: Interpreters of one worker that have an index, the router (index 0) among them.
 INTERPRETERS = COUNTS - STATES

@@ -32,6 +32,18 @@ if TYPE_CHECKING:
 GIVEN_UP_AFTER = 5.0
 
 
+def can_look(kind: str) -> bool:
+    """Whether the stacks of threads can be looked at safely in an interpreter of this kind."""
+    # before, a look at frames walks through those of all interpreters, while they run
+    if sys.version_info >= (3, 14, 8) or kind == "process":
+        return True
+    if kind != "main":
+        return False
+    from mpserver.system import subinterpreters  # (there are none but in a worker)
+
+    return not subinterpreters.alive()
+
+
 class TimedStep:
     """A step of a request with a time limit, in a thread, until ``deadline`` (``time.monotonic()``)."""
 
@@ -47,35 +59,17 @@ class TimedStep:
         self.told = False
 
 
-def sees_frames(kind: str) -> Callable[[], bool]:
-    """Tells whether the stacks of an interpreter's threads can be looked at safely; ``kind``: of the interpreter."""
-
-    def frames() -> bool:
-        # before, a look at frames walks through those of all interpreters, while they run
-        if sys.version_info >= (3, 14, 8) or kind == "process":
-            return True
-        if kind != "main":
-            return False
-        from mpserver.system import subinterpreters  # (there are none but in a worker)
-
-        return not subinterpreters.alive()
-
-    return frames
-
-
 class Timeouts:
     """The time limits of one interpreter.
 
     :param interpreter: its name.
-    :param frames: says whether its threads' stacks can be looked at safely.
+    :param kind: its kind, for `can_look`.
     :param stuck: called when a request can't be ended: the interpreter is to be replaced.
     :param counted: called with each request that takes too long.
     """
 
-    def __init__(
-        self, interpreter: str, frames: Callable[[], bool], stuck: Callable[[], None], counted: Callable[[], None]
-    ) -> None:
-        self._interpreter, self._frames, self._stuck, self._counted = interpreter, frames, stuck, counted
+    def __init__(self, interpreter: str, kind: str, stuck: Callable[[], None], counted: Callable[[], None]) -> None:
+        self._interpreter, self._kind, self._stuck, self._counted = interpreter, kind, stuck, counted
         #: By thread.
         self._steps: dict[int, TimedStep] = {}
         self._shortest = float("inf")
@@ -193,7 +187,7 @@ class Timeouts:
         import traceback
 
         frame: FrameType | None = None
-        if self._frames():
+        if can_look(self._kind):
             frame = sys._current_frames().get(timed.thread)  # noqa: SLF001  (the library has no other way to stacks)
         timed.told = frame is not None
         stack = "\n" + "".join(traceback.format_stack(frame)) if frame is not None else ""

@@ -5,6 +5,7 @@ arguments, marshalled::
 
     facts                       answered with facts by index on the scoreboard: threads (the kernel's numbers), modules
     alive                       answered with no facts, at once
+    stacks   name               answered with the stacks of that interpreter's threads, by index on the scoreboard
     recycle  name               answered with how many were replaced, why not, and what another worker has to start with
     leave                       answered with None, when nothing is accepted any more
     moved    interpreter id     not answered
@@ -13,7 +14,6 @@ arguments, marshalled::
 from __future__ import annotations
 
 import marshal
-import socket
 import time
 from collections.abc import Callable
 
@@ -23,25 +23,31 @@ from mpserver.ipc import messages, plain_data
 from mpserver.ipc.control_path import EVERY
 from mpserver.ipc.worker_messages import NEWS
 from mpserver.phases.plan import InterpreterId
+from mpserver.serving.answers import STACKS
 from mpserver.system.loop import Loop
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mpserver.ipc.scoreboard import Scoreboard
     from mpserver.routing.router import Router
+    from mpserver.supervisor.worker_start import WorkerStart
 
 #: How long interpreters have to tell their facts, in seconds: those in a request can't.
 FACTS_TIMEOUT = 0.25
+#: And to tell their stacks.
+STACKS_TIMEOUT = 1.0
 
 
 class WorkerCommands:
     """The master's commands to one worker."""
 
-    def __init__(self, router: Router, control: socket.socket) -> None:
-        """``control``: where answers go."""
-        self._router, self._control = router, control
+    def __init__(self, router: Router, start: WorkerStart) -> None:
+        """The router of a worker, and what that one started with."""
+        self._router, self._control = router, start.control
+        self._scoreboard, self._slot = start.scoreboard, start.number
         self._commands: dict[str, Callable[..., None]] = {
             "alive": self._alive, "facts": self._facts, "leave": self._leave, "recycle": self._recycle,
-            "moved": self._moved,
+            "moved": self._moved, "stacks": self._stacks,
         }  # fmt: skip
 
     def take(self, message: messages.Message) -> None:
@@ -63,6 +69,11 @@ class WorkerCommands:
     def _facts(self, answer: Callable[[Any], None]) -> None:
         """By scoreboard index: the kernel's numbers of an interpreter's threads, and its application's modules."""
         Inquiry(self._router.loop, self._router.pool.all(), answer).ask()
+
+    def _stacks(self, answer: Callable[[Any], None], name: str) -> None:
+        """By scoreboard index, the stacks of the threads of the interpreters of a name; None where they don't say."""
+        its = [interp for interp in self._router.pool.all() if interp.interpreter_id.name == name]
+        StackInquiry(self._router.loop, its, answer).ask(self._scoreboard, self._slot)
 
     def _alive(self, answer: Callable[[Any], None]) -> None:
         """That it can answer is all that is asked (`mpserver.supervisor.pulse`)."""
@@ -167,3 +178,41 @@ class Inquiry:
                 known = {"threads": None, "modules": [name for name, *_rest in interp.loaded_modules]}
                 self._facts.setdefault(interp.boot.scoreboard_index, known)
             self._answer(self._facts)
+
+
+class StackInquiry:
+    """Asks some interpreters where their threads are."""
+
+    def __init__(self, loop: Loop, interps: list[InterpreterHandle], answer: Callable[[Any], None]) -> None:
+        self._loop, self._interps, self._answer = loop, interps, answer
+        self._told: dict[int, list[str] | None] = {interp.boot.scoreboard_index: None for interp in interps}
+        self._missing = len(interps)
+        self.deadline = time.monotonic() + STACKS_TIMEOUT
+
+    def ask(self, board: Scoreboard, slot: int) -> None:
+        """Ask them all: in their inboxes, and where those look that are in a request."""
+        self._loop.watch(self)
+        for interp in self._interps:
+            index = interp.boot.scoreboard_index
+            if interp.state is InterpreterState.SERVING:
+                board.ask(slot, index, interp.ask(lambda told, index=index: self._on_told(index, told), STACKS))  # type: ignore[misc]
+            else:
+                self._missing -= 1
+        if not self._missing:
+            self._finish()
+
+    def _on_told(self, index: int, told: list[str]) -> None:
+        self._told[index] = told
+        self._missing -= 1
+        if not self._missing:
+            self._finish()
+
+    def expire(self, _now: float) -> None:
+        """The others don't tell."""
+        self._finish()
+
+    def _finish(self) -> None:
+        if self.deadline:
+            self.deadline = 0.0
+            self._loop.unwatch(self)
+            self._answer(self._told)

@@ -94,6 +94,9 @@ class InterpreterOwner(Owner, Protocol):
         :raises OSError: there is no descriptor left for the way of its own.
         """
 
+    def tell_facts(self, number: int, known: object) -> None:
+        """Answer a question of the router; for any thread."""
+
     board: Scoreboard
 
     @property

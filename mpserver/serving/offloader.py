@@ -60,6 +60,8 @@ class Offloader:
             self._orphan.register(interpreter.inbox, 0)
         self._loop_fd = interpreter.loop.fileno()
         self._bell, self._bell_rope = os.pipe2(os.O_CLOEXEC)
+        #: The number of the question about stacks that was answered last, here or by another one before.
+        self._answered = board.asked(self._slot, interpreter.boot.scoreboard_index)
         self._running = True
         #: It sleeps until something comes; whoever wants it sooner has to `wake` it.
         self.asleep = False
@@ -112,6 +114,8 @@ class Offloader:
                 if time.monotonic() - orphaned > ORPHANED_FOR:
                     self._interpreter.abandon()
                 continue
+            if (number := self._board.asked(self._slot, self._interpreter.boot.scoreboard_index)) != self._answered:
+                self._answer(number)
             has_successor = self._board.retired(self._slot, self._interpreter.boot.scoreboard_index)
             if not (has_successor or self._interpreter.loop.ready()):
                 return
@@ -120,6 +124,13 @@ class Offloader:
                 self._take(began, most)
             # siblings that are stuck, or have no such interpreter yet, need not be asked as often
             wait = LONG if most >= PILE else min(2 * wait, LONGEST_PAUSE)
+
+    def _answer(self, number: int) -> None:
+        """Tell where the threads are: the interpreter can't, for it is in a request."""
+        from mpserver.serving import answers  # (few are asked)
+
+        self._answered = number
+        self._interpreter.tell_facts(number, answers.stacks(self._interpreter.boot.kind))
 
     def _take(self, began: float, most: int) -> None:
         interpreter = self._interpreter

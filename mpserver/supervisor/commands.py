@@ -60,6 +60,7 @@ def commands(master: Supervisor) -> dict[str, Command]:
         "status": Command(partial(_status, master), alone=False),
         "recycle": Command(partial(_recycle, master), alone=True),
         "reload": Command(partial(_reload, master), alone=True),
+        "stacks": Command(partial(_stacks, master), alone=False),
         "upgrade": Command(partial(_upgrade, master), alone=True),
         "graceful": Command(partial(_graceful, master), alone=False),
     }
@@ -164,6 +165,23 @@ def _graceful(master: Supervisor, _asked: Mapping[str, Any], say: Say) -> Steps:
     """Restart gracefully. Says ``why`` the new generation did not come; "": it serves."""
     why = yield UntilCalled(master.restart)
     say({"why": why})
+
+
+def _stacks(master: Supervisor, asked: Mapping[str, Any], say: Say) -> Steps:
+    """Where the threads of an interpreter are, in each worker. Says a line for each of its interpreters."""
+    workers = master.serving()
+    question = ("stacks", str(asked.get("name", "")))
+    answers = yield Questions(dict.fromkeys(workers, question), time.monotonic() + ANSWER_WITHIN)
+    for worker in workers:
+        stats = master.scoreboard.all_stats(worker.slot)
+        told = answers[worker]
+        if told is None:
+            say({"worker": worker.slot, "pid": worker.pid, "kind": "", "stacks": None})
+            continue
+        for index, stacks in told.items():
+            one = stats.get(index)
+            kind, pid = ("", worker.pid) if one is None else (one.kind, one.pid)
+            say({"worker": worker.slot, "pid": pid, "kind": kind, "stacks": stacks})
 
 
 def _upgrade(master: Supervisor, asked: Mapping[str, Any], say: Say) -> Steps:

@@ -26,8 +26,9 @@ _FACTS = plain_data.mapping(
 )
 _ORDER = plain_data.row(plain_data.of(tuple), plain_data.each(list, LOADED))
 _RECYCLED = plain_data.row(_INT, _TEXT, plain_data.either(_NONE, plain_data.each(list, _ORDER)))
+_STACKS = plain_data.mapping(_INT, plain_data.either(_NONE, plain_data.each(list, _TEXT)))
 #: What workers answer to the commands of `mpserver.routing.worker_commands`.
-ANSWER = plain_data.either(_NONE, _FACTS, _RECYCLED)
+ANSWER = plain_data.either(_NONE, _FACTS, _RECYCLED, _STACKS)
 
 
 class Questions(NamedTuple):
