@@ -22,7 +22,7 @@ class Generation:
 
     __slots__ = (
         "conf", "configuration", "domains", "error_log", "failures", "full_told", "keeper", "listeners", "logs",
-        "not_before", "number", "oldest", "rate", "renewal", "target",
+        "not_before", "number", "oldest", "rate", "renewal", "target", "young",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +45,8 @@ class Generation:
         self.rate = 1
         #: Workers in a row that died before they served, and when the next one may be forked (monotonic).
         self.failures = 0
+        #: Those in a row that served, but crashed soon after.
+        self.young = 0
         self.not_before = 0.0
         #: It was logged that MaxRequestWorkers is reached.
         self.full_told = False

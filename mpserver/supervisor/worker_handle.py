@@ -23,13 +23,26 @@ TELL_WITHIN = 1.0
 class WorkerHandle:
     """One worker: where it is, how far it has come, and what it was told."""
 
-    __slots__ = ("control", "deadline", "generation", "hung", "leaving", "pid", "ready", "slot", "told", "trial")
+    __slots__ = (
+        "control",
+        "deadline",
+        "generation",
+        "hung",
+        "leaving",
+        "pid",
+        "ready",
+        "ready_at",
+        "slot",
+        "told",
+        "trial",
+    )
 
     def __init__(self, pid: int, slot: int, generation: Generation, control: socket.socket) -> None:
         """``control`` is the master's end of the control socket between them."""
         self.pid, self.slot, self.generation, self.control = pid, slot, generation, control
-        #: It serves.
+        #: It serves, since then (monotonic; 0: not yet).
         self.ready = False
+        self.ready_at = 0.0
         #: It takes nothing new, by its own will or ours.
         self.leaving = False
         #: It is to replace another one, if it can start.

@@ -24,6 +24,12 @@ from mpserver.system import descriptors
 from mpserver.system.usage import resident
 from mpserver.typing import NamedTuple
 
+#: From this rate on it is told how many workers are started (httpd's).
+BUSY_RATE = 8
+
+#: A crash is soon in the first so many seconds; after so many in a row that is told.
+YOUNG, SAID_AFTER = 1.0, 3
+
 
 class WorkerEvents(NamedTuple):
     """Whom to call with what workers do and say; descriptors are the callee's to close."""
@@ -84,14 +90,15 @@ class Workers:
 
     def retry_at(self, generation: Generation) -> float:
         """When workers are to be forked that are missing since others failed (``time.monotonic()``)."""
-        return generation.not_before if generation.failures and self.missing(generation) > 0 else float("inf")
+        failed = generation.failures or generation.young
+        return generation.not_before if failed and self.missing(generation) > 0 else float("inf")
 
     # ---- births
 
     def fill(self, generation: Generation) -> None:
         """Fork the workers that are missing, as far as there are slots and its failures allow."""
         now = time.monotonic()
-        if generation.failures and now < generation.not_before:
+        if (generation.failures or generation.young) and now < generation.not_before:
             return
         # One that is being tried shows whether the others have a chance.
         missing = min(self.missing(generation), 1) if generation.failures else self.missing(generation)
@@ -144,6 +151,16 @@ class Workers:
         generation.failures += 1
         generation.not_before = time.monotonic() + maintenance.delay(generation.failures)
 
+    def _count_young(self, generation: Generation) -> None:
+        """A worker crashed soon after it began to serve: where that goes on, others are tried ever more rarely."""
+        generation.young += 1
+        generation.not_before = time.monotonic() + maintenance.delay(generation.young - 1)
+        if generation.young == SAID_AFTER:
+            text = f"{SAID_AFTER} workers in a row crashed less than {YOUNG:g} s after they began to serve: others are"
+            generation.error_log.log(
+                error_log.ERROR, f"{text} tried more rarely, every {maintenance.LONGEST_DELAY:g} s at last"
+            )
+
     # ---- what they say
 
     def _listen(self, worker: WorkerHandle) -> None:
@@ -177,7 +194,7 @@ class Workers:
 
     def _heard(self, worker: WorkerHandle, data: bytes, fds: list[int]) -> None:
         if data == READY:
-            worker.ready = True
+            worker.ready, worker.ready_at = True, time.monotonic()
             worker.generation.failures = 0
             self._events.ready(worker)
         elif data == LEAVING:
@@ -222,6 +239,8 @@ class Workers:
             generation.error_log.log(error_log.ERROR, f"with it ended the request in interpreter '{name}': {line}")
         if not worker.ready and worker.told is None and not worker.trial:
             self._count_failure(generation)
+        elif crashed and time.monotonic() - worker.ready_at < YOUNG:
+            self._count_young(generation)
         self._events.gone(worker)
         return True
 
@@ -245,6 +264,8 @@ class Workers:
         """
         self._relieve(generation)
         workers = self.of(generation)
+        if generation.young and any(one.ready and time.monotonic() - one.ready_at >= YOUNG for one in workers):
+            generation.young = 0
         rules = generation.conf.rules
         loads = [
             WorkerLoad(worker.slot, self._scoreboard.busy(worker.slot, rules.threads) if worker.ready else 0)
@@ -252,6 +273,13 @@ class Workers:
         ]
         if len(loads) == generation.target:
             step = maintenance.plan(loads, rules, generation.rate)
+            if step.fork and generation.rate >= BUSY_RATE:
+                idle = sum(max(0, rules.threads - load.busy) for load in loads)
+                text = (
+                    "server seems busy, (you may need to increase StartServers, or Min/MaxSpareServers), spawning "
+                    f"{step.fork} children, there are {idle} idle, and {len(loads)} total children"
+                )
+                generation.error_log.log(error_log.INFO, text, number=162)
             generation.rate = step.rate
             generation.target += step.fork
             if step.end is not None:

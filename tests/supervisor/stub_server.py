@@ -1,8 +1,8 @@
 """The command ``mpserver`` with a stand-in for the worker, which does what tests ask for.
 
 It answers every request with its pid, generation, slot; files in ServerRoot change what it does:
-``die``: end with status 3 before serving; ``stubborn``: ignore TERM; ``leave``: tell LEAVING once;
-a request for ``/wait`` makes the file ``waiting``, and is answered when ``go`` is there.
+``die``: end with status 3 before serving; ``crash``: be killed once it serves; ``stubborn``: ignore TERM; ``leave``:
+tell LEAVING once; a request for ``/wait`` makes the file ``waiting``, and is answered when ``go`` is there.
 """
 
 import os
@@ -90,6 +90,8 @@ class Worker:
         poll.register(reader, select.POLLIN)
         self.place.state(ord("_"))
         self.start.control.send(READY)
+        if self.there("crash"):
+            os.kill(os.getpid(), signal.SIGKILL)
         if self.there("leave"):
             os.unlink(os.path.join(self.root, "leave"))
             self.start.control.send(LEAVING)

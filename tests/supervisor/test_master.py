@@ -156,6 +156,27 @@ def test_workers_that_die_before_they_serve_are_tried_ever_more_rarely(server: S
     wait_for(server.answers, "it to recover")
 
 
+def test_workers_that_crash_once_they_serve_are_tried_ever_more_rarely(server: StubServer) -> None:
+    server.touch("crash")
+    server.start()
+    server.await_log("3 workers in a row crashed less than 1 s after they began to serve")
+    time.sleep(1)
+    tried = server.log().count("exit signal Killed (9)")
+    assert 3 <= tried <= 9, "0, 0 (two at once), 0.1, 0.3, 0.7, 1.5 seconds after the start, and some before the line"
+    (server.root / "crash").unlink()
+    wait_for(server.answers, "it to recover")
+    os.kill(server.who().pid, signal.SIGKILL)
+    wait_for(server.answers, "it to go on")
+
+
+def test_a_rush_of_workers_is_told_as_httpd_does(server: StubServer) -> None:
+    server.configure("ServerLimit 40\nLogLevel info\nMinSpareServers 30\nMaxSpareServers 40", workers=1, most=40)
+    server.start()
+    server.await_log(
+        "AH00162: server seems busy, (you may need to increase StartServers, or Min/MaxSpareServers), spawning 8 "
+    )
+
+
 def test_more_workers_come_while_all_are_busy(server: StubServer) -> None:
     server.configure(workers=1, most=3)
     master = server.start()
