@@ -1,4 +1,7 @@
-"""How an interpreter's lines get into its access logs: those that one wake-up of its loop brings in one write.
+"""How an interpreter's lines get into its access logs: those of one wake-up of its loop in one write.
+
+Where wake-ups follow each other within `PAUSE`, the lines of several are: so a busy interpreter writes a hundred times
+a second, and an idle one at once.
 
 Each line is whole and in its place: what waits for a pipe is written in pieces that arrive as one (`PIPE_BUF`), and
 what goes to a socket of messages does not wait. Where more is to be collected (httpd's BufferedLogs), it is written
@@ -11,6 +14,7 @@ import mmap
 import os
 import select
 import stat
+import time
 from _thread import allocate_lock
 from collections.abc import Callable
 
@@ -21,6 +25,8 @@ from mpserver.system.loop import Loop
 #: Takes a line without its end.
 Write = Callable[[str], None]
 
+#: How long lines wait for those of further wake-ups, in seconds.
+PAUSE = 0.01
 #: How long lines wait at most under BufferedLogs, in seconds.
 LONGEST = 1.0
 
@@ -54,8 +60,10 @@ class LogLines:
         self._logs: dict[int, _Log] = {}
         #: Held while lines are added or written.
         self.lock = allocate_lock()
-        #: Whether lines wait for the end of the loop's wake-up.
+        #: Whether lines wait for the loop.
         self.waiting = False
+        #: When lines were written last (``time.monotonic()``).
+        self._written = float("-inf")
         self.deadline = float("inf")
 
     def writer(self, fd: int) -> Write:
@@ -73,10 +81,18 @@ class LogLines:
         """A line waits, the first one."""
         if not self._buffered:
             self.waiting = True
-            self._loop.soon(self.flush)
+            self._loop.soon(self._after_events)
         elif self.deadline == float("inf"):
             self.deadline = self._loop.now + LONGEST
             self._in_loop(self._begin_to_wait)
+
+    def _after_events(self) -> None:
+        """The loop's wake-up is over."""
+        due = self._written + PAUSE
+        if self._loop.now >= due:
+            self.flush()
+        else:
+            self._loop.later(due, self.hurry)
 
     def _begin_to_wait(self) -> None:
         self._loop.watch(self)
@@ -90,12 +106,13 @@ class LogLines:
     def flush(self) -> None:
         """Write what waits; in any thread of the interpreter."""
         self.waiting = False
+        self._written = time.monotonic()
         with self.lock:
             for log in self._logs.values():
                 log.write()
 
     def hurry(self) -> None:
-        """Write what waits for the end of the wake-up: that may take a while."""
+        """Write what waits for the loop, now."""
         if self.waiting:
             self.flush()
 

@@ -17,6 +17,9 @@ EXCLUSIVE = getattr(select, "EPOLLEXCLUSIVE", 0)
 COARSE = 0.05
 
 
+FOREVER = float("inf")
+
+
 class Timed(Protocol):
     """Something with a deadline (``time.monotonic()`` seconds)."""
 
@@ -34,8 +37,11 @@ class Loop:
         self._callbacks: dict[int, Callable[[int], object]] = {}
         self._timed: dict[Timed, None] = {}
         #: When deadlines are looked at next.
-        self.next_sweep = float("inf")
+        self.next_sweep = FOREVER
         self._soon: list[Callable[[], None]] = []
+        #: What is called at the first wake-up from a time on, and that time.
+        self._late: Callable[[], None] | None = None
+        self._late_at = FOREVER
         self.running = True
         #: The time of the last wake-up, ``time.monotonic()``.
         self.now = time.monotonic()
@@ -74,16 +80,21 @@ class Loop:
         """Call it after the events at hand."""
         self._soon.append(function)
 
+    def later(self, when: float, function: Callable[[], None]) -> None:
+        """Call it at a time (``time.monotonic()``), or soon after that; it is the only one that is called so."""
+        self._late_at, self._late = when, function
+
     def run(self) -> None:
         """Run until `stop`."""
         poll, callbacks = self._poll.poll, self._callbacks
         while self.running:
             if self._soon:
                 timeout = 0.0
-            elif self._timed and self.next_sweep != float("inf"):
-                timeout = max(0.0, self.next_sweep - time.monotonic())
             else:
-                timeout = -1.0
+                until = self.next_sweep if self._timed else FOREVER
+                if self._late_at < until:
+                    until = self._late_at
+                timeout = -1.0 if until == FOREVER else max(0.0, until - time.monotonic())
             events = poll(timeout)
             self.now = time.monotonic()
             for fd, event in events:
@@ -96,6 +107,13 @@ class Loop:
                     function()
             if self.now >= self.next_sweep:
                 self._sweep()
+            if self.now >= self._late_at:
+                self._be_late()
+
+    def _be_late(self) -> None:
+        function, self._late, self._late_at = self._late, None, FOREVER
+        if function is not None:
+            function()
 
     def fileno(self) -> int:
         """The epoll descriptor: readable when anything in the loop is ready."""
@@ -115,7 +133,7 @@ class Loop:
 
     def _sweep(self) -> None:
         now = self.now
-        self.next_sweep = float("inf")
+        self.next_sweep = FOREVER
         for timed in [timed for timed in self._timed if timed.deadline <= now]:
             timed.expire(now)
         if self._timed:

@@ -79,9 +79,24 @@ def test_lines_of_one_wake_up_are_one_write(site: Site, writes: list[bytes]) -> 
     site.wake_up()
     assert writes == [b"line 0 \\udcc3\nline 1 \\udcc3\nline 2 \\udcc3\n"]
     assert not any([lines.waiting])
-    add("later")
+
+
+def test_lines_of_wake_ups_that_follow_each_other_are_one_write(site: Site, writes: list[bytes]) -> None:
+    lines = site.lines()
+    add = lines.writer(site.fd)
+    add("at once")
     site.wake_up()
-    assert writes[1:] == [b"later\n"]
+    until = site.loop.now + writing.PAUSE
+    for number in range(2):
+        add(f"line {number}")
+        site.wake_up()
+    if site.loop.now < until:  # (else this machine was too slow to see it)
+        assert writes == [b"at once\n"]
+    while lines.waiting:  # (what the loop wakes up for by itself)
+        site.loop.soon(site.loop.stop)
+        site.loop.running = True
+        site.loop.run()
+    assert b"".join(writes) == b"at once\nline 0\nline 1\n"
 
 
 def test_what_has_no_room_comes_first_and_whole(site: Site, writes: list[bytes]) -> None:
