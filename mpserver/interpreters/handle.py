@@ -119,7 +119,7 @@ class InterpreterHandle:
         self._control = control
         self.state = InterpreterState.STARTING
         #: Whether it has ended, or will, because it was told so; and whether it ended without that.
-        self._told_to_end = self.crashed = False
+        self._told_to_end = self.crashed = self._is_last = False
         self._loop = loop
         self._events = events
         self._waiting: deque[messages.Message] = deque()
@@ -219,9 +219,10 @@ class InterpreterHandle:
         if self.state is not InterpreterState.STARTING and not self._blocked:
             self._flush()
 
-    def stop(self) -> None:
-        """End it after the request that it is in."""
+    def stop(self, last: bool = False) -> None:
+        """End it after the request that it is in. ``last``: the process ends with it, and all that it leaves behind."""
         self.state = InterpreterState.ENDING
+        self._is_last = last
         if not self._is_open:
             return  # its end is on its way
         try:
@@ -351,7 +352,8 @@ class InterpreterHandle:
         if not failed:
             for message in waiting:  # it ended while they were on their way: another one serves them
                 self._events.returned(message)
-        self._loop.soon(self.reap)
+        if not self._is_last:
+            self._loop.soon(self.reap)
 
     def reap(self) -> None:
         """Release what it leaves behind."""

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 
 import pytest
 
@@ -114,6 +115,54 @@ def test_the_server_ends_after_its_last_interpreter(
     server.send(number)
     assert server.process.wait(PATIENCE) == 0
     assert [describe(process) for process in others if alive(process)] == []
+    unharmed(server)
+
+
+TOGETHER = """
+import atexit
+import os
+import time
+
+PATH = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "ended")
+
+
+def note(text, open=open):
+    with open(PATH, "a") as file:
+        file.write(text + "\\n")
+
+
+def leave():
+    note("here")
+    while open(PATH).read().count("here") < COUNT:
+        time.sleep(0.01)
+    note("together")
+
+
+class Kept:
+    def __del__(self, note=note):
+        note("destroyed")
+
+
+KEPT = Kept()
+
+
+def handler(req):
+    req.server.register_cleanup(req, note, "cleaned up")
+    atexit.register(leave)
+    return 0
+"""
+
+
+@pytest.mark.parametrize("kind", [kind for kind in BACKENDS if kind != "main"])
+def test_interpreters_end_beside_each_other_and_are_not_destroyed(start_server: StartServer, kind: str) -> None:
+    count = 6
+    places = "".join(f"<Location /{n}>\nPythonInterpreter i{n}\n</Location>\n" for n in range(count))
+    app = TOGETHER.replace("COUNT", str(count))
+    server = start_server(CONF + places, {"app.py": app}, mode="foreground", backend=kind)
+    for number in range(count):
+        assert server.get(f"/{number}").status == 200
+    server.stop()
+    assert Counter(ended(server)) == {"cleaned up": count, "here": count, "together": count}
     unharmed(server)
 
 

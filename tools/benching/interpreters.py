@@ -47,6 +47,8 @@ KILLS = 4
 WORKERS = 4
 #: How many interpreters a worker has where many are asked, and how often each server has its turn.
 COUNTS = (1, 10, 100)
+#: How many it has where its end is measured.
+ENDING = (10, 400)
 ROUNDS = 3
 
 
@@ -306,7 +308,27 @@ def parallel(options: Options, ground: Ground) -> Iterator[Row]:
         yield Row("speed-up of two on two processors", kind, f"{rates[1] / rates[0]:.2f}")
 
 
-PARTS = {"costs": costs, "hosts": hosts, "hand-off": hand_off, "many": many, "parallel": parallel}
+def ending(options: Options, ground: Ground) -> Iterator[Row]:
+    """How long a server takes to end that has many interpreters in one worker."""
+    kind = "own" if sys.version_info >= KINDS["own"] else "process"
+    for count in ENDING:
+        note(f"interpreters: the end of {count}")
+        setup = Setup(hosts=count, own_interpreters=True)
+        with mpserver(kind, setup, [options.server_core, options.client_core], ground) as server:
+            for number in range(count):
+                with connected(server) as connection:
+                    ask(connection, "/whole", host(number))
+            family = server.family.members()
+            begin = time.perf_counter()
+            for root in server.family.roots:
+                root.terminate()
+            psutil.wait_procs(family, timeout=60)
+            took = time.perf_counter() - begin
+            killed = any("SIGKILL" in log.read_text(errors="replace") for log in server.folder.glob("*.log"))
+        yield Row("end a server", f"{count} {kind} in one worker", f"{took:.2f} s{', killed' if killed else ''}")
+
+
+PARTS = {"costs": costs, "hosts": hosts, "hand-off": hand_off, "many": many, "parallel": parallel, "ending": ending}
 
 
 def main(words: Sequence[str]) -> int:

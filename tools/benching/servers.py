@@ -13,6 +13,9 @@ from benching.cases import BARE, Setup
 from benching.ground import TOOLS, Ground, is_root
 from benching.machine import Family, free_port, pinned, started
 
+#: The format of the access log, as most sites have it.
+COMBINED = r'"%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\""'
+
 
 class Server(NamedTuple):
     """A server that runs; ``given``: the bench did not start it; ``folder``: for what belongs to its load."""
@@ -55,7 +58,7 @@ def mpserver(kind: str, setup: Setup, cores: Sequence[int], ground: Ground) -> I
         lines.append("User root")
     lines.append('Include "${SITE}/mpserver.conf"')
     if setup.log:
-        lines += ['LogFormat "%h %l %u %t \\"%r\\" %>s %b" common', "CustomLog access.log common"]
+        lines += [f"LogFormat {COMBINED} combined", "CustomLog access.log combined"]
     if setup.imports:
         lines.append(f"PythonImport {setup.imports} localhost")
     (run / "httpd.conf").write_text("\n".join(lines) + "\n" + _hosts(setup))
