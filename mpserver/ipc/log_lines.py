@@ -15,6 +15,8 @@ the worker crashed, the master.
 from __future__ import annotations
 
 import os
+import select
+import stat
 import struct
 from collections.abc import Collection
 
@@ -26,6 +28,8 @@ PLACE = AREA // PLACES
 #: What one worker's interpreters have.
 LINES = INTERPRETERS * AREA
 HEAD = struct.Struct("=II")
+#: How long the program of a log may take to read what comes before, in milliseconds.
+PATIENCE = 100
 
 
 def area_at(fd: int, slot: int, index: int) -> int:
@@ -73,8 +77,15 @@ def _write_left(fd: int, at: int, logs: Collection[int]) -> None:
         return
     data = os.pread(fd, end - HEAD.size, at + HEAD.size)
     os.pwrite(fd, bytes(HEAD.size), at)
-    if log in logs:
+    if log in logs and _takes(log):
         try:
-            os.write(log, data)
+            os.write(log, data if stat.S_ISREG(os.fstat(log).st_mode) else data[: select.PIPE_BUF])
         except OSError:
             pass  # (as where it is written in time: a full disk)
+
+
+def _takes(log: int) -> bool:
+    """Whether a log takes so much at once: the master waits for no program, which it may have to start again."""
+    poll = select.poll()
+    poll.register(log, select.POLLOUT)
+    return bool(poll.poll(PATIENCE))

@@ -142,6 +142,21 @@ def test_a_log_that_can_not_be_written_fails_nobody(site: Site) -> None:
         os.close(full)
 
 
+def test_a_program_that_does_not_read_holds_up_nobody_who_writes_what_is_left(site: Site) -> None:
+    reading, writing_end = os.pipe()
+    try:
+        site.lines().writer(writing_end)("line")
+        os.set_blocking(writing_end, False)
+        with pytest.raises(BlockingIOError):
+            while True:
+                os.write(writing_end, bytes(4096))
+        os.set_blocking(writing_end, True)
+        log_lines.write_left(site.board.fd, SLOT, INDEX, {writing_end})  # (returns)
+    finally:
+        os.close(reading)
+        os.close(writing_end)
+
+
 def test_buffered_lines_wait_for_others_and_for_a_while(site: Site, writes: list[bytes]) -> None:
     lines = site.lines(buffered=True)
     add = lines.writer(site.fd)
