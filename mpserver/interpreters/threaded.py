@@ -17,6 +17,7 @@ from mpserver.modules.python.application_errors import describe
 from mpserver.phases.threaded_pipeline import SharedPipeline
 from mpserver.serving.boot import Boot
 from mpserver.serving.connection import Connection
+from mpserver.serving.errands import Errands
 from mpserver.serving.offloader import ALL, ORPHANED_FOR
 from mpserver.serving.states import IN_THREAD
 from mpserver.serving.thread_pool import ThreadPool
@@ -61,8 +62,8 @@ class ThreadedInterpreter(Interpreter):
         work = self._work_or_handle if self.connection_handlers is not None else self._work
         self.pool = ThreadPool(boot.interpreter_id.name, threads, work, self.scoreboard_entry.threads)
         self.deadline = float("inf")
-        #: Threads that end requests which went on elsewhere.
-        self._apart: set[threading.Thread] = set()
+        #: The ends of requests which went on elsewhere, or whose clients left.
+        self._errands = Errands(f"{boot.interpreter_id.name} after the answer", threads)
 
     def _scoreboard_entry(self, board: Scoreboard) -> SharedEntry:
         return SharedEntry(board, self.boot.slot, self.boot.scoreboard_index)
@@ -154,7 +155,7 @@ class ThreadedInterpreter(Interpreter):
             self.loop.call(function)
 
     def apart(self, function: Callable[[], None]) -> None:
-        """Call something that runs an application's code, in a thread of its own."""
+        """Call something that runs an application's code, in another thread."""
 
         def run() -> None:
             try:
@@ -162,12 +163,8 @@ class ThreadedInterpreter(Interpreter):
             except BaseException as error:  # whatever it is, it must not end the thread
                 for line in describe(error):
                     self.log.log(levels.CRIT, f"internal error: {line.rstrip()}")
-            finally:
-                self._apart.discard(thread)
 
-        thread = threading.Thread(target=run, name=f"{self.interpreter_id.name} after the answer")
-        self._apart.add(thread)
-        thread.start()
+        self._errands.do(run)
 
     def give_back(
         self, connection: Connection, kind: messages.Kind = messages.Kind.CONNECTION, state: bytes = b""
@@ -229,8 +226,7 @@ class ThreadedInterpreter(Interpreter):
         # a process outlives its worker where that was killed
         if not self.pool.close(ORPHANED_FOR if self.boot.kind == "process" else None):
             self.abandon()
-        for thread in list(self._apart):
-            thread.join()
+        self._errands.join()
         self.loop.answer()
 
 

@@ -15,8 +15,10 @@ import pytest
 from conftest import StartServer
 from support.certificates import Authority
 from support.checking import refused
+from support.processes import descendants
 from support.server import BACKENDS, EACH_IN_BOTH, Server, receive_all, receive_until
 from support.tls import HTTPS, Client, at_port
+from support.traffic import RESET
 from support.waiting import wait_for
 
 CONF = """
@@ -71,6 +73,8 @@ RequestBodySpool "${ROOT}"
 
 APP = """
 import hashlib
+import os
+import time
 from mod_python import apache
 
 
@@ -99,6 +103,9 @@ def handler(req):
 
 def over(req):
     req.log_error("over " + (req.args or ""))
+    how, _, path = (req.args or "").partition("=")
+    while how == "held" and not os.path.exists(path):
+        time.sleep(0.01)
     return apache.OK
 
 
@@ -332,6 +339,29 @@ def test_a_client_that_leaves(server: Server) -> None:
         others_are_served(server, 1)
     server.wait_for_log("over leaves")
     assert "runs leaves" not in server.log()
+
+
+@pytest.mark.parametrize("kind", BACKENDS)
+def test_many_that_leave_take_few_threads(start_server: StartServer, tmp_path: Path, kind: str) -> None:
+    """Their cleanups, which take long here, and others are served meanwhile."""
+    server = start_server(CONF, FILES, backend=kind, mpm="worker", threads=4)
+    assert server.get("/app?all").status == 200
+    end, count = tmp_path / "end", 30
+    with slow(server, count, head(f"/app?held={end}", f"Content-Length: {LARGE}") + b"x" * 70_000) as socks:
+        others_are_served(server, 1)
+        for sock in socks:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    server.wait_for_log(f"over held={end}")
+    others_are_served(server, 1)
+    assert server.master is not None
+    named = [
+        (task / "comm").read_text()
+        for process in (server.master, *descendants(server.master))
+        for task in Path(f"/proc/{process.pid}/task").iterdir()
+    ]
+    assert len(named) < 12 + 4 * 4, named
+    end.touch()
+    wait_for(lambda: server.log().count(f"over held={end}") == count, "all cleanups")
 
 
 def test_the_wait_is_not_the_handlers_time(server: Server) -> None:
