@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pwd
+import shutil
 import socket
 import ssl
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from conftest import StartServer
 from mpserver.modules.md.store import Store, answer_to, handshake_files
 from support.acme import Authority
 from support.processes import describe, session
-from support.server import EACH_AND_THREADS, Port, Server
+from support.server import EACH_AND_THREADS, Mode, Port, Server
 from support.tls import Connection
 from support.waiting import PATIENCE
 
@@ -131,22 +133,33 @@ def test_nobody_is_served_without_a_certificate(hosts: Hosts) -> None:
     assert hosts.get("a.example") == (200, "the application")
 
 
-def test_it_takes_no_rights(start_open_server: StartServer) -> None:
-    """In a server of one process it is no child of that, and ends with it (what starts servers sees to that)."""
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None, reason="only root can give up capabilities, with setpriv"
+)
+@pytest.mark.parametrize("mode", ["foreground", "one"])
+def test_it_takes_no_rights(start_open_server: StartServer, mode: Mode) -> None:
+    """The master needs no right to read what is another account's.
+
+    In a server of one process it is no child of that, and ends with it (what starts servers sees to that).
+    """
+    kept = "--bounding-set=-all,+net_bind_service,+setuid,+setgid,+kill,+chown"
     port = Port()
     authority = Authority(0, port.number)
     try:
         with authority.running():
             conf = f"User nobody\n{CONF}"
-            server = start_open_server(conf, {"app.py": APP}, variables={"TLS": str(port.number), "CA": authority.url})
+            server = start_open_server(
+                conf, {"app.py": APP}, mode=mode, variables={"TLS": str(port.number), "CA": authority.url},
+                prefix=("setpriv", kept, "--no-new-privs"),
+            )  # fmt: skip
             authority.http_port = server.port
             authority.opened.set()
-            server.wait_for_log("pubcert.pem")
+            server.wait_for_log("new connections get what is there now")
             nobody = pwd.getpwnam("nobody").pw_uid
             assert server.master is not None
             (process,) = [one for one in session(server.master) if describe(one).endswith("mpserver: certificates")]
             assert process.uids().effective == process.uids().saved == nobody
-            assert process.ppid() != server.master.pid
+            assert (process.ppid() == server.master.pid) == (mode == "foreground")
             store = server.root / "md"
             assert {path.stat().st_uid for path in (store, *store.rglob("*"))} == {nobody}
             assert (store / "domains/a.example/privkey.pem").stat().st_mode & 0o777 == 0o600

@@ -210,6 +210,8 @@ def _possible(configuration: Configuration, found: _Found) -> tuple[str, ...]:
     """The challenges that this server can answer, the preferred one first."""
     main = configuration.main.conf
     ports = {listen.port for listen in main[core.LISTEN]}
+    if any(listen.name for listen in main[core.LISTEN]):
+        ports |= {80, 443}  # (sockets that are passed to the server: it is not known here where they listen)
     mapped = main[md.PORTS]
     possible = []
     in_handshakes = any(
@@ -250,11 +252,13 @@ def _open(configuration: Configuration, store: Store, first: _Found) -> int:
     try:
         if not os.path.isdir(store.folder):
             os.makedirs(store.folder, FOLDER_MODE)
+            os.chmod(store.folder, FOLDER_MODE)  # (whatever the umask is)
             if account is not None:
                 os.chown(store.folder, account.uid, account.gid)
         its = os.stat(store.folder).st_uid
     except OSError as error:
-        raise first.error(f"MDStoreDir {store.folder} can't be used: {error.strerror}") from error
+        text = f"MDStoreDir {store.folder} can't be used: {error.strerror}: name a folder that can be written to"
+        raise first.error(text) from error
     if its != owner:
         user = f"#{owner}" if account is None else account.name
         raise first.error(

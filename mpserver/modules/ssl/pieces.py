@@ -14,7 +14,7 @@ class Source(NamedTuple):
     """What makes a piece: files that are read one after the other, whether it is a key, and the user whose they are.
 
     ``owner``: the number of that user; -1: anybody's. Whoever renews certificates without our rights must not show us
-    what it can't read itself.
+    what it can't read itself; and root may have no right to read what is another's alone (CAP_DAC_READ_SEARCH).
     """
 
     names: tuple[str, ...]
@@ -23,7 +23,14 @@ class Source(NamedTuple):
 
     def read(self) -> bytes:
         """The files. :raises OSError: one can't be read, or is another user's."""
-        return b"\n".join(self._read(name) for name in self.names)
+        own = os.geteuid()
+        if own != 0 or self.owner <= 0:
+            return b"\n".join(self._read(name) for name in self.names)
+        os.seteuid(self.owner)  # (a master has no threads that this would be noticed in)
+        try:
+            return b"\n".join(self._read(name) for name in self.names)
+        finally:
+            os.seteuid(own)
 
     def _read(self, name: str) -> bytes:
         with open(name, "rb") as file:
