@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 
+import psutil
 import pytest
 from cryptography import x509
 
@@ -16,7 +17,7 @@ from conftest import StartServer
 from mpserver.modules.md.store import Store, answer_to, handshake_files
 from support.acme import Authority
 from support.processes import describe, session
-from support.server import EACH_AND_THREADS, Mode, Port, Server
+from support.server import EACH_AND_THREADS, Port, Server
 from support.tls import Connection
 from support.waiting import PATIENCE
 
@@ -133,15 +134,24 @@ def test_nobody_is_served_without_a_certificate(hosts: Hosts) -> None:
     assert hosts.get("a.example") == (200, "the application")
 
 
+def test_the_process_is_no_child_of_the_only_one(hosts: Hosts) -> None:
+    """Applications there wait for children of their own. (It ends with the server: what starts them sees to that)."""
+    (process,) = certificates(hosts.server)
+    assert hosts.server.master is not None
+    assert process.ppid() != hosts.server.master.pid
+
+
+def certificates(server: Server) -> list[psutil.Process]:
+    """The processes of a server that get certificates."""
+    assert server.master is not None
+    return [one for one in session(server.master) if describe(one).endswith("mpserver: certificates")]
+
+
 @pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("setpriv") is None, reason="only root can give up capabilities, with setpriv"
 )
-@pytest.mark.parametrize("mode", ["foreground", "one"])
-def test_it_takes_no_rights(start_open_server: StartServer, mode: Mode) -> None:
-    """The master needs no right to read what is another account's.
-
-    In a server of one process it is no child of that, and ends with it (what starts servers sees to that).
-    """
+def test_it_takes_no_rights(start_open_server: StartServer) -> None:
+    """And the master needs none to read what is another account's."""
     kept = "--bounding-set=-all,+net_bind_service,+setuid,+setgid,+kill,+chown"
     port = Port()
     authority = Authority(0, port.number)
@@ -149,7 +159,7 @@ def test_it_takes_no_rights(start_open_server: StartServer, mode: Mode) -> None:
         with authority.running():
             conf = f"User nobody\n{CONF}"
             server = start_open_server(
-                conf, {"app.py": APP}, mode=mode, variables={"TLS": str(port.number), "CA": authority.url},
+                conf, {"app.py": APP}, mode="foreground", variables={"TLS": str(port.number), "CA": authority.url},
                 prefix=("setpriv", kept, "--no-new-privs"),
             )  # fmt: skip
             authority.http_port = server.port
@@ -157,9 +167,9 @@ def test_it_takes_no_rights(start_open_server: StartServer, mode: Mode) -> None:
             server.wait_for_log("new connections get what is there now")
             nobody = pwd.getpwnam("nobody").pw_uid
             assert server.master is not None
-            (process,) = [one for one in session(server.master) if describe(one).endswith("mpserver: certificates")]
+            (process,) = certificates(server)
             assert process.uids().effective == process.uids().saved == nobody
-            assert (process.ppid() == server.master.pid) == (mode == "foreground")
+            assert process.ppid() == server.master.pid
             store = server.root / "md"
             assert {path.stat().st_uid for path in (store, *store.rglob("*"))} == {nobody}
             assert (store / "domains/a.example/privkey.pem").stat().st_mode & 0o777 == 0o600
