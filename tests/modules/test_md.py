@@ -238,6 +238,7 @@ def test_files_of_others_are_served_and_not_renewed(tmp_path: Path) -> None:
     assert not domains.domains[0].drives
     ((certificate,),) = kept.values()
     assert (certificate.chain.path, certificate.required) == (str(tmp_path / "a.pem"), True)
+    assert certificate.owner == -1  # (they may be anybody's)
     assert found(tmp_path, text.format("MDRenewMode always"))[0].drives
     with pytest.raises(ConfigErrors, match="needs its MDCertificateKeyFile"):
         read(tmp_path, "<MDomainSet a.example>\nMDCertificateFile a.pem\n</MDomainSet>")

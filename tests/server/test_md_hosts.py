@@ -7,6 +7,8 @@ import pwd
 import shutil
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import psutil
@@ -173,6 +175,10 @@ def test_it_takes_no_rights(start_open_server: StartServer) -> None:
             store = server.root / "md"
             assert {path.stat().st_uid for path in (store, *store.rglob("*"))} == {nobody}
             assert (store / "domains/a.example/privkey.pem").stat().st_mode & 0o777 == 0o600
+            # (so do tests of the configuration, which the unit makes before each start)
+            words = ["setpriv", kept, "--no-new-privs", sys.executable, "-m", "mpserver", "-f", str(server.conf), "-t"]
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
             assert authority.looked == ["tls-alpn-01"]
             server.close()
     finally:

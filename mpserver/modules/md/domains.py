@@ -14,6 +14,7 @@ from mpserver.modules.md import Account, Answers, KeyKind, Managed, Told, Window
 from mpserver.modules.md.store import FOLDER_MODE, Store
 from mpserver.modules.paths import absolute
 from mpserver.modules.ssl import CERTIFICATE_FILES, Kept, Place, profiles
+from mpserver.system.account import Account as UserAccount
 from mpserver.typing import NamedTuple
 
 #: What ServerAdmin says where nobody has set it begins so.
@@ -108,14 +109,16 @@ def work_out(
     if faults:
         return None, {}, faults
     try:
-        owner = _open(configuration, store, found[0]) if opens else -1
+        account = unixd.identity(main) if os.geteuid() == 0 else None
+        if opens:
+            _open(store, account, found[0])
     except ConfigError as error:
         return None, {}, [error]
     shared = Shared(
         store.folder, main[md.PROXY], main[md.NOTIFY], main[md.MESSAGE], main[md.DNS_VERSION], main[md.RETRY_DELAY],
         main[md.RETRY_FAILOVER], main[md.CHECK_INTERVAL], main[md.INITIAL_DELAY], main[md.TRUST],
     )  # fmt: skip
-    kept = _tell_hosts(configuration, store, found, domains, owner)
+    kept = _tell_hosts(configuration, store, found, domains, _number(account))
     return Domains(shared, domains), kept, []
 
 
@@ -245,10 +248,14 @@ def _unreachable(configuration: Configuration, found: list[_Found], domains: tup
 # ---- what hosts get
 
 
-def _open(configuration: Configuration, store: Store, first: _Found) -> int:
-    """Make the store. :returns: the number of the user whose it is. :raises ConfigError: it can't be used."""
-    account = unixd.identity(configuration.main.conf) if os.geteuid() == 0 else None
-    owner = os.geteuid() if account is None else account.uid
+def _number(account: UserAccount | None) -> int:
+    """The number of the user whose the store is."""
+    return os.geteuid() if account is None else account.uid
+
+
+def _open(store: Store, account: UserAccount | None, first: _Found) -> None:
+    """Make the store, for the account that renews (None: ours). :raises ConfigError: it can't be used."""
+    owner = _number(account)
     try:
         if not os.path.isdir(store.folder):
             os.makedirs(store.folder, FOLDER_MODE)
@@ -265,7 +272,6 @@ def _open(configuration: Configuration, store: Store, first: _Found) -> int:
             f"MDStoreDir {store.folder} has to belong to {user}, as which certificates are renewed: "
             f"chown -R {user} {store.folder}"
         )
-    return owner
 
 
 def _tell_hosts(
@@ -282,6 +288,7 @@ def _tell_hosts(
         certificates = tuple(zip(domain.static, keys, strict=True)) or tuple(
             (store.chain(domain.name, kind.label), store.key(domain.name, kind.label)) for kind in domain.keys
         )
+        its_owner = -1 if domain.static else owner
         for server in its.servers:
             waits = False
             if profiles.is_on(configuration, server):
@@ -295,7 +302,7 @@ def _tell_hosts(
                     waits = not os.path.exists(certificates[0][0])
                     place = Place("", its.told.file, its.told.line)
                     kept[server.number] = tuple(
-                        Kept(place._replace(path=chain), place._replace(path=key), owner, bool(domain.static))
+                        Kept(place._replace(path=chain), place._replace(path=key), its_owner, bool(domain.static))
                         for chain, key in certificates
                     )
             server.own_conf[md.MANAGED] = Managed(
