@@ -215,7 +215,7 @@ class Interpreter(Requests):
         for loaded in self.loader.loaded_modules:
             self._loaded(loaded)
         self.loader.told = self._loaded
-        self._start_helpers()
+        beginning.start(self._helpers())
         self.tell(messages.Kind.READY, number=os.getpid())
         self.loop.add(self.inbox.fileno(), self._on_inbox)
         self.scoreboard_entry.state(IDLE)
@@ -246,21 +246,6 @@ class Interpreter(Requests):
     def _helpers(self) -> list[Offloader | DelayedFlush | Watch]:
         """The parts that have a thread of their own."""
         return [helper for helper in (self.offloader, self.delayed_flush, self._watch) if helper is not None]
-
-    def _start_helpers(self) -> None:
-        """Start those threads before anybody is served: nobody is served without them.
-
-        :raises RuntimeError: the system has no room for a thread.
-        """
-        begun = []
-        try:
-            for helper in self._helpers():
-                helper.start()
-                begun.append(helper)
-        except BaseException:
-            for helper in begun:
-                helper.stop()
-            raise
 
     def _end_requests(self) -> None:
         """Wait for the requests that other threads serve: here there are none."""

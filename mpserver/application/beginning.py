@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from mpserver.api import error_log as levels
 from mpserver.application import imports
 from mpserver.ipc import messages
 from mpserver.modules.python.application_errors import describe, refusing
 from mpserver.phases import facts
-from mpserver.typing import TYPE_CHECKING
+from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.loader import LoadedModule
@@ -51,3 +51,29 @@ def load(interpreter: InterpreterOwner, inherited: list[LoadedModule] | None, lo
     if loader.may_move:
         loader.judge(None, False)
     return True
+
+
+class Helper(Protocol):
+    """A part of an interpreter that has a thread of its own."""
+
+    def start(self) -> object:
+        """Start the thread. :raises RuntimeError: the system has no room for one."""
+
+    def stop(self) -> None:
+        """End it."""
+
+
+def start(helpers: Iterable[Helper]) -> None:
+    """Start such parts before anybody is served, all or none: nobody is served without them.
+
+    :raises RuntimeError: the system has no room for a thread.
+    """
+    begun: list[Helper] = []
+    try:
+        for helper in helpers:
+            helper.start()
+            begun.append(helper)
+    except BaseException:
+        for helper in begun:
+            helper.stop()
+        raise
