@@ -28,7 +28,7 @@ from mpserver.supervisor.certificates import CertificateProcess
 from mpserver.supervisor.commands import ChangedFiles, commands
 from mpserver.supervisor.control_socket import ControlSocket
 from mpserver.supervisor.engine import Engine, ZygoteKeeper
-from mpserver.supervisor.generation import Generation, open_generation
+from mpserver.supervisor.generation import Generation, open_generation, restart_loggers
 from mpserver.supervisor.health import OPEN, Health, queues, unloaded
 from mpserver.supervisor.jobs import Jobs
 from mpserver.supervisor.management import Management
@@ -248,17 +248,8 @@ class Master:
             if not any(
                 generation.keeper is not None and generation.keeper.reaped(pid, status) for generation in self._reload
             ):
-                self._reap_logger(pid)
-
-    def _reap_logger(self, pid: int) -> None:
-        for generation in self._reload:
-            if generation.logs.own(pid):
-                try:
-                    name = generation.logs.reaped(pid)
-                    text = f"piped log program '{name}' failed unexpectedly, started again"
-                    self._log(error_log.NOTICE, text, 106)
-                except StartError as error:
-                    self._log(error_log.ERROR, str(error))
+                for level, text, number in restart_loggers(self._reload, pid):
+                    self._log(level, text, number)
 
     # ---- what the control socket's commands ask for (`mpserver.supervisor.commands.Supervisor`)
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
+from mpserver.api import error_log
 from mpserver.api.error_log import ErrorLog
+from mpserver.errors import StartError
 from mpserver.modules.ssl.renewal import Renewal
 from mpserver.supervisor.engine import Engine, ZygoteKeeper
 from mpserver.supervisor.reading import Reading
@@ -99,3 +103,17 @@ def open_generation(number: int, reading: Reading, before: Listeners, soft: int 
             encryption, configuration.fds[-1], lambda level, text: log.log(level, text, module="ssl")
         )
     return generation
+
+
+def restart_loggers(generations: Iterable[Generation], pid: int) -> Iterator[tuple[int, str, int | None]]:
+    """Start the programs of piped logs again of which one has ended.
+
+    :returns: levels, texts and httpd's numbers, for the error log.
+    """
+    for generation in generations:
+        if generation.logs.own(pid):
+            try:
+                name = generation.logs.reaped(pid)
+                yield error_log.NOTICE, f"piped log program '{name}' failed unexpectedly, started again", 106
+            except StartError as error:
+                yield error_log.ERROR, str(error), None
