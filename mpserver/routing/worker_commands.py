@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 #: How long interpreters have to tell their facts, in seconds: those in a request can't.
 FACTS_TIMEOUT = 0.25
 #: And to tell their stacks.
-STACKS_TIMEOUT = 1.0
+STACKS_TIMEOUT = 3.0
 
 
 class WorkerCommands:

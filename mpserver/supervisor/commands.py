@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Seconds that workers have to answer what they should know at once.
 ANSWER_WITHIN = 2.0
+#: And those that ask interpreters in requests where they are (longer than `mpserver.routing.worker_commands` waits).
+STACKS_WITHIN = 5.0
 
 
 class Supervisor(Protocol):
@@ -171,7 +173,7 @@ def _stacks(master: Supervisor, asked: Mapping[str, Any], say: Say) -> Steps:
     """Where the threads of an interpreter are, in each worker. Says a line for each of its interpreters."""
     workers = master.serving()
     question = ("stacks", str(asked.get("name", "")))
-    answers = yield Questions(dict.fromkeys(workers, question), time.monotonic() + ANSWER_WITHIN)
+    answers = yield Questions(dict.fromkeys(workers, question), time.monotonic() + STACKS_WITHIN)
     for worker in workers:
         stats = master.scoreboard.all_stats(worker.slot)
         told = answers[worker]

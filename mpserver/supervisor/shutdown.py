@@ -80,7 +80,7 @@ class Shutdown:
         self.announced = self.begun = True
         self._close_ports()
         for worker in self._workers:
-            worker.drain()
+            worker.drain(last=True)  # (no worker of ours stays, to whom connections could be given)
         if (patience := self._release()) > 0:
             self._kill_at = time.monotonic() + patience
 

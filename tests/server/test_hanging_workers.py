@@ -41,19 +41,19 @@ def handler(req):
     if req.uri == "/hang":
         hang_here()
     elif req.uri == "/busy":
-        time.sleep(2.5)
+        time.sleep(4.5)
     req.write(str(os.getpid()))
     return apache.OK
 """
 
 
 def test_a_worker_that_hangs_is_replaced_and_tells_where(start_server: StartServer) -> None:
-    server = start_server("WorkerTimeout 1\n" + CONF, {"app.py": APP}, mode="foreground", backend="main")
+    server = start_server("WorkerTimeout 2\n" + CONF, {"app.py": APP}, mode="foreground", backend="main")
     assert server.get("/").status == 200
     [worker] = server.workers()
     client = threading.Thread(target=lambda: server.raw(b"GET /hang HTTP/1.0\r\n\r\n"))
     client.start()
-    server.wait_for_log(f"worker 0 (pid {worker.pid}) has not answered for 1 seconds (WorkerTimeout): it is replaced")
+    server.wait_for_log(f"worker 0 (pid {worker.pid}) has not answered for 2 seconds (WorkerTimeout): it is replaced")
     client.join()
     wait_for(lambda: [other.pid for other in server.workers()] not in ([], [worker.pid]), "another worker")
     assert server.get("/").status == 200
@@ -64,7 +64,7 @@ def test_a_worker_that_hangs_is_replaced_and_tells_where(start_server: StartServ
 
 @pytest.mark.parametrize("kind", BACKENDS)
 def test_a_worker_that_is_busy_is_left_alone(start_server: StartServer, kind: str) -> None:
-    server = start_server("WorkerTimeout 1\n" + CONF, {"app.py": APP}, mode="foreground", backend=kind)
+    server = start_server("WorkerTimeout 3\n" + CONF, {"app.py": APP}, mode="foreground", backend=kind)
     assert server.get("/").status == 200
     [worker] = server.workers()
     assert server.get("/busy").status == 200

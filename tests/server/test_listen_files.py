@@ -19,6 +19,7 @@ from support.waiting import PATIENCE, wait_for
 
 CONF = """
 Listen unix:run/site.sock mode=${MODE}
+KeepAliveTimeout 60
 PythonPath "sys.path+['${WWW}']"
 LogFormat "%h %p %s %U" short
 CustomLog logs/access.log short

@@ -23,6 +23,7 @@ from support.waiting import PATIENCE, wait_for
 CONF = """
 ShutdownDelay ${DELAY}
 GracefulShutdownTimeout 20
+KeepAliveTimeout 60
 ManagementListen 127.0.0.1:${MANAGEMENT}
 PythonPath "sys.path+['${WWW}']"
 <Location />
@@ -99,7 +100,7 @@ def test_who_asks_only_a_ready_server_is_always_answered(
 ) -> None:
     server = start_server(
         CONF, {"app.py": APP}, mode="foreground", backend=kind, mpm=mpm, workers=2,
-        variables={"MANAGEMENT": str(management), "DELAY": "1500ms"},
+        variables={"MANAGEMENT": str(management), "DELAY": "3"},
     )  # fmt: skip
     wait_for(lambda: ready(management) == "ready", "the server to be ready")
     failed: list[BaseException] = []
@@ -137,10 +138,10 @@ def test_who_asks_only_a_ready_server_is_always_answered(
 
 def test_one_process_serves_on_as_well(start_server: StartServer, management: int) -> None:
     server = start_server(
-        CONF.replace("ManagementListen", "#"), {"app.py": APP}, backend=BACKENDS[0], variables={"DELAY": "1"}
+        CONF.replace("ManagementListen", "#"), {"app.py": APP}, backend=BACKENDS[0], variables={"DELAY": "4"}
     )
     server.send(signal.SIGTERM)
-    server.wait_for_log("shutting down gracefully in 1 seconds (ShutdownDelay)")
+    server.wait_for_log("shutting down gracefully in 4 seconds (ShutdownDelay)")
     assert server.get("/").status == 200
     assert server.process is not None
     assert server.process.wait(PATIENCE) == 0

@@ -18,6 +18,7 @@ from support.server import BACKENDS, EACH_AND_THREADS, Mode, Server, receive_unt
 from support.waiting import PATIENCE, wait_for
 
 CONF = """
+KeepAliveTimeout 60
 Listen unix:run/site.sock
 ManagementListen unix:${ROOT}/run/management
 PythonPath "sys.path+['${WWW}']"
