@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 PIECE = 1 << 16
 #: Shorter bytes join those before them.
 SHORT = 1 << 14
+#: Before anything goes to the file, a handler waits a moment for its client, for a quick one is not worth a file: so
+#: long for each byte that it has taken, and so long at most, in seconds.
+PATIENCE_PER_BYTE = 1 / (1 << 26)
+PATIENCE = 0.01
 #: So many parts of files may wait, each with a descriptor.
 FILES = 8
 
@@ -94,7 +98,7 @@ class Backlog:
 
     __slots__ = (
         "_counted", "_courier", "_failure", "_gate", "_is_silent", "_link", "_log", "_memory", "_moved", "_parts",
-        "_room", "_slow_clients", "_spool", "fd",
+        "_patience", "_room", "_slow_clients", "_spool", "fd",
     )  # fmt: skip
 
     def __init__(
@@ -114,6 +118,7 @@ class Backlog:
         self._spool: Spool | None = None
         #: When the client has last taken anything, ``time.monotonic()``.
         self._moved = 0.0
+        self._patience = PATIENCE
         #: Why nothing can be sent any more, and whether that is because of Timeout; empty: it can.
         self._failure, self._is_silent = "", False
 
@@ -221,6 +226,8 @@ class Backlog:
                 else:
                     self._parts.append(data)
                 return
+            if self._patience > 0.0 and self._pause():
+                continue
             written = self._write(data)
             data = data[written:]
             if not written:
@@ -294,6 +301,7 @@ class Backlog:
                     sent = link.sock.send(part)
                     self._moved = time.monotonic()
                     self._memory -= sent
+                    self._patience = min(self._patience + sent * PATIENCE_PER_BYTE, PATIENCE)
                     self._uncount(sent)
                     if sent < len(part):
                         parts[0] = part[sent:]
@@ -311,20 +319,32 @@ class Backlog:
 
     def _wait(self) -> None:
         """Wait until the client takes something. :raises ClientGone: it does not."""
-        self._retire()
-        poll = select.poll()
-        poll.register(self.fd, select.POLLOUT)
-        left = self._moved + self._link.timeout - time.monotonic()
-        self._gate.release()
-        try:
-            ready = left > 0.0 and poll.poll(left * 1000)
-        finally:
-            self._gate.acquire()
-        if ready:
+        if self._can_send(self._moved + self._link.timeout - time.monotonic()):
             self._push()
         else:
             self._be_silent()
         self._check()
+
+    def _pause(self) -> bool:
+        """Wait a moment for the client. :returns: whether it has taken something. :raises ClientGone: it is gone."""
+        began = time.monotonic()
+        ready = self._can_send(self._patience)
+        self._patience -= time.monotonic() - began
+        if ready:
+            self._push()
+            self._check()
+        return ready
+
+    def _can_send(self, left: float) -> bool:
+        """Whether the client takes something within some seconds."""
+        self._retire()
+        poll = select.poll()
+        poll.register(self.fd, select.POLLOUT)
+        self._gate.release()
+        try:
+            return left > 0.0 and bool(poll.poll(left * 1000))
+        finally:
+            self._gate.acquire()
 
     def _be_silent(self) -> None:
         self._is_silent = True
