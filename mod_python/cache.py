@@ -230,10 +230,10 @@ class HTTPCache(Cache):
 
         if time() < getattr(entry, "_expires", 0.0):
             return None
-        request = urllib.request.Request(key)
+        request = urllib.request.Request(key)  # noqa: S310 - the application names the URL
         self._ask(request, getattr(entry, "_validator", None))
         try:
-            opened = urllib.request.urlopen(request)
+            opened = urllib.request.urlopen(request)  # noqa: S310 - the application names the URL
         except urllib.error.HTTPError as error:
             if error.code != NOT_MODIFIED:
                 raise
@@ -276,7 +276,7 @@ def _validator(headers: Any) -> tuple[str, str] | None:
 def _module(name: str, source: Any) -> types.ModuleType:
     module = types.ModuleType(re_not_word.sub("_", name))
     module.__file__ = name
-    exec(compile(source, name, "exec", dont_inherit=True), module.__dict__)
+    exec(compile(source, name, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - a module of the application
     return module
 
 

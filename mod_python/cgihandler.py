@@ -78,7 +78,7 @@ def run(path: str) -> None:
     before = sys.modules.get("__main__")
     sys.modules["__main__"] = module
     try:
-        exec(code, module.__dict__)
+        exec(code, module.__dict__)  # noqa: S102 - the script is what is to run
     finally:
         if before is not None:
             sys.modules["__main__"] = before

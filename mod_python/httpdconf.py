@@ -149,7 +149,7 @@ class ContainerTag:
 def _holds(expression: str) -> bool:
     import mod_python
 
-    return bool(eval(expression, {"mod_python": mod_python, "os": os, "sys": sys}))
+    return bool(eval(expression, {"mod_python": mod_python, "os": os, "sys": sys}))  # noqa: S307 - written by who makes the configuration
 
 
 def _shift(text: str, step: int) -> str:

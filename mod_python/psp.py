@@ -112,7 +112,7 @@ class PSP:
             collected = _collect.Collected(scope)
             try:
                 try:
-                    exec(page.code, scope)
+                    exec(page.code, scope)  # noqa: S102 - the page is what is to run
                 finally:
                     collected.end()
             except BaseException as error:

@@ -231,7 +231,7 @@ class Pages:
         before = sys.modules.get(name)
         sys.modules[name] = module
         try:
-            exec(code, module.__dict__)
+            exec(code, module.__dict__)  # noqa: S102 - makes a signature of names that the application has
         except BaseException:
             if before is None:
                 del sys.modules[name]

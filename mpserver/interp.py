@@ -266,7 +266,7 @@ class Interpreter(Requests):
         except BlockingIOError:
             return None, None
         if message is not None and message.kind == messages.Kind.PREPARE:
-            return marshal.loads(message.state), None
+            return marshal.loads(message.state), None  # noqa: S302 - the worker decides what its interpreters load
         return None, message or messages.Message(messages.Kind.STOP)
 
     def tell(self, kind: messages.Kind, state: str = "", number: int = 0) -> None:

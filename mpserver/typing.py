@@ -56,7 +56,7 @@ else:
         """``__new__`` of a record's class."""
         fields = ", ".join(cls._fields)
         names = {"_new": tuple.__new__, "__builtins__": {}, "__name__": cls.__module__}
-        function = eval(f"lambda _cls, {fields}: _new(_cls, ({fields},))", names)
+        function = eval(f"lambda _cls, {fields}: _new(_cls, ({fields},))", names)  # noqa: S307 - names of fields, written in our source
         function.__name__, function.__qualname__ = "__new__", f"{cls.__qualname__}.__new__"
         function.__defaults__ = tuple(cls._field_defaults.values())
         return function

@@ -75,7 +75,7 @@ class Worker:
         if start.renewal is not None:
             loop.watch(start.renewal)
         if start.orders:
-            loop.soon(lambda: self._commands.prepare(marshal.loads(start.orders), self._prepared))
+            loop.soon(lambda: self._commands.prepare(marshal.loads(start.orders), self._prepared))  # noqa: S302 - the master says it
         else:
             self._serve()
         loop.run()

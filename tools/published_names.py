@@ -67,7 +67,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tools/published-names", description=__doc__)
     for name, default, told in (
         ("apache", "apache2 -DFOREGROUND -f {conf}", "command that starts Apache with a configuration, {conf}"),
-        ("folder", "/tmp/mpserver-compare", "folder for Apache's copy of the site; it is emptied"),
+        ("folder", "/tmp/mpserver-compare", "folder for Apache's copy of the site; it is emptied"),  # noqa: S108 - as above, of tools/compare
         ("inside", "", "the same folder as Apache sees it, where that differs"),
         ("modules", "/usr/lib/apache2/modules", "folder of Apache's modules"),
         ("user", "www-data", "User of Apache when started by root"),

@@ -96,7 +96,7 @@ class FileCache:
         if not record.startswith(FORMAT):
             return None
         try:
-            state, data = marshal.loads(record[len(FORMAT) :])
+            state, data = marshal.loads(record[len(FORMAT) :])  # noqa: S302 - the file is our own account's, and writable for nobody else
             kept = Kept(CompiledPage.load(data), state)
         except (ValueError, EOFError, TypeError):
             return None  # half a record

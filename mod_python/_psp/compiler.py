@@ -39,7 +39,7 @@ class CompiledPage(NamedTuple):
     @classmethod
     def load(cls, data: bytes) -> CompiledPage:
         """What `dump` gave, by the same Python. :raises ValueError: it isn't that (EOFError, TypeError, too)."""
-        code, files, names, own, includes = marshal.loads(data)
+        code, files, names, own, includes = marshal.loads(data)  # noqa: S302 - as _psp.cache keeps it
         return cls(code, files, frozenset(names), frozenset(own), includes)
 
 

@@ -65,7 +65,7 @@ def _stand_in(entry: TracebackType, file: str, line: int, later: TracebackType |
     frame = entry.tb_frame
     scope: dict[str, Any] = {**frame.f_globals, "__psp_mark__": _Mark}
     try:
-        exec(made, scope)
+        exec(made, scope)  # noqa: S102 - raises at a line of a page
     except _Mark as mark:
         assert mark.__traceback__ is not None
         stand_in = mark.__traceback__.tb_next

@@ -104,7 +104,7 @@ class BaseSession(dict[Any, Any]):
             self.unlock()
             self._begin(timeout)
         self._accessed = time.time()
-        if random.random() * current_value(PUBLIC, "CLEANUP_CHANCE", CLEANUP_CHANCE) < 1:
+        if random.random() * current_value(PUBLIC, "CLEANUP_CHANCE", CLEANUP_CHANCE) < 1:  # noqa: S311 - when to clean up is no secret
             self.cleanup()
             if self._locked:
                 # cleanups go backwards: what was registered now runs after the lock is given back

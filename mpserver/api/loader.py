@@ -142,7 +142,7 @@ class Loader:
             found = self._paths.get(expression)
             if found is None:
                 namespace = importlib.import_module("mod_python.apache").__dict__
-                found = [str(entry) for entry in eval(expression, dict(namespace), {"sys": sys})]
+                found = [str(entry) for entry in eval(expression, dict(namespace), {"sys": sys})]  # noqa: S307 - PythonPath is an expression of the configuration
             if self.path is not None:
                 self._paths[self.path] = list(sys.path)  # (modules may have put something on it)
             sys.path[:] = self._paths[expression] = found
@@ -425,7 +425,7 @@ def execute(module: ModuleType) -> None:
         return
     code = compile(source(file), file, "exec", dont_inherit=True)
     sys.modules[module.__name__] = module
-    exec(code, module.__dict__)
+    exec(code, module.__dict__)  # noqa: S102 - the application's module is what is to run
 
 
 def _is_from(module: ModuleType, origin: str) -> bool:

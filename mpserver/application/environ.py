@@ -133,7 +133,7 @@ class OwnEnviron:
 
     def execv(self, path: Any, arguments: Any, /) -> NoReturn:
         """``os.execv``."""
-        os.execve(path, arguments, self._variables)
+        os.execve(path, arguments, self._variables)  # noqa: S606 - the application asks for it
 
 
 def replace(module: ModuleType, name: str, function: Callable[..., Any]) -> None:

@@ -226,7 +226,7 @@ def _in_subinterpreter(out: int, kind: str, data: bytes) -> None:
 def load_packed(data: bytes) -> None:
     """`_load` in a subinterpreter."""
     own_imports.install()
-    out, boot, wanted = marshal.loads(data)
+    out, boot, wanted = marshal.loads(data)  # noqa: S302 - a child that we started says it
     _load(out, unpack(boot), wanted)
 
 
@@ -276,7 +276,7 @@ def _tell(out: int, result: str, why: str) -> None:
 
 
 def _main(fd: int) -> None:
-    _path, _module, what = marshal.loads(os.pread(fd, os.fstat(fd).st_size, 0))
+    _path, _module, what = marshal.loads(os.pread(fd, os.fstat(fd).st_size, 0))  # noqa: S302 - a child that we started says it
     fields: tuple[Any, ...] = what
     arrive(*fields)
 

@@ -345,7 +345,7 @@ def _begin_optimized() -> None:
     """Begin again as ``python -O`` (PythonOptimize): that is settled when a Python starts, for all its interpreters."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, "-O", *sys.orig_argv[1:]])
+    os.execv(sys.executable, [sys.executable, "-O", *sys.orig_argv[1:]])  # noqa: S606 - ourselves once more
 
 
 def main(arguments: Sequence[str] | None = None, make_engine: Callable[[], Engine] = engine) -> int:

@@ -76,7 +76,7 @@ class ReadServer(Server):
 
     def children(self) -> Tree:
         """A virtual host's directives."""
-        return from_plain(marshal.loads(self.packed))
+        return from_plain(marshal.loads(self.packed))  # noqa: S302 - the master wrote it
 
 
 class Configuration:

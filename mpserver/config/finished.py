@@ -108,7 +108,7 @@ class Finished:
         self._servers: dict[int, Server] = {0: main}
 
     def _server(self, record: int, number: int) -> tuple[Server, Any, list[Any], list[Any]]:
-        file, line, names, conf, base, directories, locations = marshal.loads(self._records.record(record))
+        file, line, names, conf, base, directories, locations = marshal.loads(self._records.record(record))  # noqa: S302 - the master wrote it, into sealed memory
         server = Server(file, line, number)
         server.name, server.port, server.own_name, server.names, server.wild_names, server.addresses = names
         reader = self._reader
@@ -150,8 +150,8 @@ class Finished:
         record = self._records.record
         hosts = iter(range(HOSTS + 1, HOSTS + 1 + 2 * self.number_of_hosts, 2))
         return tuple(
-            node._replace(children=from_plain(marshal.loads(record(next(hosts))))) if is_host(node) else node
-            for node in from_plain(marshal.loads(record(TREE)))
+            node._replace(children=from_plain(marshal.loads(record(next(hosts))))) if is_host(node) else node  # noqa: S302 - the master wrote it, into sealed memory
+            for node in from_plain(marshal.loads(record(TREE)))  # noqa: S302 - the master wrote it, into sealed memory
         )
 
     def look_up(self, kind: str, *name: str) -> Any:

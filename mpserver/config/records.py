@@ -119,7 +119,7 @@ class Records:
     def head(self) -> Any:
         """What everybody needs."""
         at, length = self._head
-        return marshal.loads(os.pread(self.fd, length, at))
+        return marshal.loads(os.pread(self.fd, length, at))  # noqa: S302 - the master wrote it, into sealed memory
 
     def record(self, number: int) -> bytes:
         """A record."""
@@ -149,4 +149,4 @@ class Records:
         start, end = _POSITIONS.unpack(os.pread(self.fd, _POSITIONS.size, place))
         if start == end:
             return None
-        return marshal.loads(os.pread(self.fd, end - start, start)).get(data)
+        return marshal.loads(os.pread(self.fd, end - start, start)).get(data)  # noqa: S302 - the master wrote it, into sealed memory

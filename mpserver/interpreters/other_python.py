@@ -86,7 +86,7 @@ def go(python: str, arguments: ZygoteArguments) -> NoReturn:
     for fd in (arguments.control, arguments.scoreboard, arguments.configuration, *arguments.logs.values()):
         os.set_inheritable(fd, True)
     fd = carry("mpserver.interpreters.zygote", *arguments)
-    os.execve(python, [*command(python, fd), " " * ROOM], surroundings(python))
+    os.execve(python, [*command(python, fd), " " * ROOM], surroundings(python))  # noqa: S606 - the Python that the configuration names
 
 
 class Finder:
@@ -104,7 +104,7 @@ class Finder:
 
 def arrive(fd: int) -> None:
     """The other side of `carry`."""
-    path, module, what = marshal.loads(os.pread(fd, os.fstat(fd).st_size, 0))
+    path, module, what = marshal.loads(os.pread(fd, os.fstat(fd).st_size, 0))  # noqa: S302 - our parent says it
     os.close(fd)
     sys.meta_path.insert(0, Finder(ENGINE, [ROOT]))
     sys.meta_path.append(Finder(LIBRARIES, path))

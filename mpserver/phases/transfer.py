@@ -196,7 +196,7 @@ def restore(req: Request, packed: Packed, after: Request | None) -> None:
             setattr(req, name, kind.from_pairs(packed.tables[name]))
     for name, pickled in packed.own.items():
         try:
-            value = pickle.loads(pickled)
+            value = pickle.loads(pickled)  # noqa: S301 - of interpreters of our account alone
         except Exception as error:  # a class that this interpreter can't import
             text = f"req.{name} did not come along from the interpreter that the request began in: {error}"
             req.mp_log.log(constants.APLOG_WARNING, text, about=req)

@@ -52,7 +52,7 @@ class WorkerCommands:
 
     def take(self, message: messages.Message) -> None:
         """Do what a command says."""
-        name, *arguments = marshal.loads(message.state)
+        name, *arguments = marshal.loads(message.state)  # noqa: S302 - the master says it
         number = message.number
         self._commands[name](lambda answer: self._tell(number, answer), *arguments)
 

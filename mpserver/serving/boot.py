@@ -40,7 +40,7 @@ def pack(boot: Boot) -> bytes:
 
 def unpack(data: bytes) -> Boot:
     """Make the record of what `pack` gave."""
-    interpreter_id, lifetime, fd, kind, scoreboard_index, slot, generation, *rest = marshal.loads(data)
+    interpreter_id, lifetime, fd, kind, scoreboard_index, slot, generation, *rest = marshal.loads(data)  # noqa: S302 - the worker says it
     configuration = Finished(fd, registry)
     boot = Boot(InterpreterId(*interpreter_id), kind, scoreboard_index, slot, generation, configuration, *rest)
     return boot._replace(lifetime=InterpreterLifetime(*lifetime))

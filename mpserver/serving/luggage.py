@@ -54,7 +54,7 @@ def unpack(data: bytes, connection: Connection) -> None:
         connection.mp_notes = Table.from_pairs(notes)
     for name, pickled in own.items():
         try:
-            value: Any = pickle.loads(pickled)
+            value: Any = pickle.loads(pickled)  # noqa: S301 - of interpreters of our account alone
         except Exception as error:  # a class that this interpreter can't import
             _tell(connection, f"connection.{name} did not come along from another interpreter: {error}")
             continue

@@ -18,7 +18,7 @@ class RequestLimit:
         """``requests``: PythonInterpMaxRequests; ``reached`` is called with the limit in effect."""
         import random  # (only where there is such a limit)
 
-        self.requests = requests - random.randrange(requests // SPREAD + 1)
+        self.requests = requests - random.randrange(requests // SPREAD + 1)  # noqa: S311 - spreads what would come at once
         self._reached = reached
         self._count = itertools.count(1)
 

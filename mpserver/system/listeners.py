@@ -20,7 +20,7 @@ from mpserver.typing import NamedTuple
 BACKLOG = 511
 
 #: The addresses of listeners at every address of the machine.
-EVERYWHERE = ("0.0.0.0", "::")
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - a Listen without an address
 #: Let the kernel ask a filter about each packet (Linux; `socket` does not name it).
 ATTACH_FILTER = 26
 #: A filter as (code, where to if so, where to if not, value) that drops what asks for a new connection, a TCP head
@@ -220,7 +220,7 @@ def bind(address: Address, backlog: int = BACKLOG) -> list[socket.socket]:
         except OSError as error:
             if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT):
                 raise _refused(error, str(address), address.port) from error
-        return [_bind_one(socket.AF_INET, "0.0.0.0", address.port, backlog)]
+        return [_bind_one(socket.AF_INET, "0.0.0.0", address.port, backlog)]  # noqa: S104 - a Listen without an address
     sockets: list[socket.socket] = []
     try:
         for family, host in _resolved(address):

@@ -69,7 +69,7 @@ def prepared(root: Path | None = None) -> Iterator[Ground]:
         lib = folder / "lib"
         lib.mkdir()
         _copy_flask(lib)
-        inside = name if root is None else f"/tmp/{folder.name}"
+        inside = name if root is None else f"/tmp/{folder.name}"  # noqa: S108 - the folder was made there by tempfile
         yield Ground(folder, inside, root)
 
 

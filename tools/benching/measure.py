@@ -78,7 +78,7 @@ class _Still(urllib.request.HTTPRedirectHandler):
 def fetch(url: str, headers: Mapping[str, str] = {}) -> tuple[Mapping[str, str], bytes]:
     """One answer's headers and body. :raises OSError: none, a redirect or an error."""
     opener = urllib.request.build_opener(_Still)
-    with opener.open(urllib.request.Request(url, headers=dict(headers)), timeout=60) as response:
+    with opener.open(urllib.request.Request(url, headers=dict(headers)), timeout=60) as response:  # noqa: S310 - a server of the bench
         return response.headers, response.read()
 
 
@@ -297,7 +297,7 @@ def median(case: str, target: Target, runs: Sequence[Run], count: int) -> Result
 
 def warm(url: str, requests: int) -> None:
     """Send some requests on one connection; what they answer is looked at elsewhere."""
-    parts = urllib.request.Request(url)
+    parts = urllib.request.Request(url)  # noqa: S310 - a server of the bench
     connection = http.client.HTTPConnection(parts.host, timeout=60)
     with contextlib.suppress(OSError, http.client.HTTPException):
         for _ in range(requests):

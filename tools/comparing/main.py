@@ -189,7 +189,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--folder",
-        default=os.environ.get("COMPARE_FOLDER", "/tmp/mpserver-compare"),
+        default=os.environ.get("COMPARE_FOLDER", "/tmp/mpserver-compare"),  # noqa: S108 - a default that can be named otherwise
         help="folder for Apache's copy of the site; it is emptied [$COMPARE_FOLDER]",
     )
     parser.add_argument(

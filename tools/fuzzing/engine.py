@@ -82,7 +82,7 @@ def run(target: Target, seconds: float, seed: int = 0) -> tuple[int, Fault | Non
     """
     corpus = target.corpus()
     target.run(corpus[0])  # (what is done once does not count)
-    chances = Random(seed)
+    chances = Random(seed)  # noqa: S311 - chances that can be had again
     count, until = 0, time.monotonic() + seconds
     while True:
         data = corpus[count] if count < len(corpus) else changed(chances.choice(corpus), chances, corpus, target.words)

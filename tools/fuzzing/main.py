@@ -37,7 +37,7 @@ def main() -> int:
         if options.target == "all":
             parser.error("--atheris goes with one target")
         return _led_by_coverage(TARGETS[options.target], options.seconds)
-    first = random.randrange(1 << 32) if options.seed is None else options.seed
+    first = random.randrange(1 << 32) if options.seed is None else options.seed  # noqa: S311 - a seed to be told
     found = 0
     for target in TARGETS.values() if options.target == "all" else [TARGETS[options.target]]:
         count, fault = engine.run(target, options.seconds, first)

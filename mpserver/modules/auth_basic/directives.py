@@ -9,7 +9,7 @@ from mpserver.modules.auth_basic import AUTH_BASIC_AUTHORITATIVE, AUTH_BASIC_FAK
 from mpserver.modules.authn_core.provider_names import read_providers
 
 #: What a client's password is replaced with where nothing else is said, as in httpd.
-PASSWORD = "password"
+PASSWORD = "password"  # noqa: S105 - a word of the directive
 
 
 def _fake(call: Call) -> None:

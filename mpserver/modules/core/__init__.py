@@ -234,10 +234,10 @@ def response_room(conf: Conf) -> ResponseRoom:
 
 def spool_directory() -> str:
     """Where files go that nobody is to see: TMPDIR, or else /var/tmp, which is on a disk."""
-    for directory in (os.environ.get("TMPDIR"), "/var/tmp"):
+    for directory in (os.environ.get("TMPDIR"), "/var/tmp"):  # noqa: S108 - files there have no names
         if directory and os.path.isdir(directory):
             return directory
-    return "/tmp"
+    return "/tmp"  # noqa: S108 - files there have no names
 
 
 def log_level(conf: Conf, module: str = "core") -> int:

@@ -165,7 +165,7 @@ def mutexes(main: Server, root: str, mutex: Setting[dict[str, Mutex]]) -> tuple[
     """
     told = options(main.conf, SERVER_OPTIONS)
     by_directive = main.conf[mutex].get("default")
-    directory = told.get(MUTEX_DIRECTORY) or (by_directive and by_directive.directory) or "/tmp"
+    directory = told.get(MUTEX_DIRECTORY) or (by_directive and by_directive.directory) or "/tmp"  # noqa: S108 - mod_python's default; who opens it looks whose it is
     return paths.absolute(root, directory), int(told.get(MUTEX_LOCKS, DEFAULT_LOCKS))
 
 
