@@ -78,7 +78,8 @@ def main() -> int:
     options = parser.parse_args()
     folder = Path(options.folder)
     inside = options.inside or str(folder)
-    with servers.apache(options.apache, folder, inside, options.modules, options.user, options.group) as peer:
+    ground = servers.APPLICATIONS
+    with servers.apache(options.apache, folder, inside, options.modules, options.user, options.group, ground) as peer:
         found = asked(peer)
     KEPT.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
     return 0

@@ -99,6 +99,7 @@ def construct_url(req: RequestConfig, path: str) -> str:
 def add_common_vars(req: RequestConfig) -> None:
     """Give a request's environment CGI's variables but those of the request line."""
     req.subprocess_env.put(common_vars(req))
+    req.subprocess_env.settle()
 
 
 def common_vars(req: RequestConfig) -> dict[str, Any]:
@@ -155,3 +156,4 @@ def add_cgi_vars(req: RequestConfig) -> None:
     if path_info:
         found["PATH_INFO"] = path_info
     req.subprocess_env.put(found)
+    req.subprocess_env.settle()

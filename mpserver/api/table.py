@@ -270,6 +270,12 @@ class Table:
             self._pairs = list(found.items())
             self._index = None
 
+    def settle(self) -> None:
+        """Keep the last value alone of each name that has several: programs get no others."""
+        if self._index is not None and len(self._index) < len(self._pairs):
+            self._pairs[:] = self.copy().pairs()
+            self._index = None
+
     @staticmethod
     def _made(value: object) -> str | bytes:
         return value if isinstance(value, str | bytes) else str(value)

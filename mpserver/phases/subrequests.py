@@ -15,6 +15,7 @@ from mpserver.api import constants
 from mpserver.api.error_log import ERROR
 from mpserver.api.parts import Begun, Part, pieces
 from mpserver.api.stream import Link
+from mpserver.api.table import Table
 from mpserver.errors import ClientGone, ConfigError, Moves
 from mpserver.http1.percent import encode_path
 from mpserver.http1.wire import encoded
@@ -309,6 +310,8 @@ class SubRequests:
         sub = ways.successor(req, host, PageLink(req.mp_link, write))
         sub.mp_become_part(req, path, query if question else None)
         sub.mp_is_lookup, sub.mp_is_part = is_lookup, True
+        if req.mp_env is not None:  # (its access control may ask for variables of the request)
+            sub.mp_env = Table.from_pairs(req.mp_env.pairs())
         try:
             status = self._settle(sub, req, host, path, looking=looking)
         except Moves:

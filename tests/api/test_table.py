@@ -254,3 +254,12 @@ def test_any_sequence_of_changes_agrees_with_a_list_of_pairs(
                 assert table[name] == (values if len(values) > 1 else values[0])
         assert table.items() == model
         assert (name in table) == bool(values)
+
+
+def test_of_several_values_programs_get_the_last() -> None:
+    table = Table.from_pairs([("A", "1"), ("B", "2"), ("a", "3")])
+    table.put({"C": "4"})
+    assert list(table["A"]) == ["1", "3"]
+    table.settle()
+    assert table.items() == [("a", "3"), ("B", "2"), ("C", "4")]
+    assert table.get("A") == "3"

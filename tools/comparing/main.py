@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from comparing import applications, filters, libraries, moves, probes, rules, servers
+from comparing import applications, filters, httpd, libraries, moves, probes, rules, servers
 from comparing.cases import Case, marked
 from comparing.client import Exchange, Response, send
 from comparing.deliberate import DELIBERATE
 from comparing.deliberate_applications import OF_APPLICATIONS
 from comparing.deliberate_filters import DELIBERATE as OF_FILTERS
+from comparing.deliberate_httpd import OF_HTTPD
 from comparing.servers import Peer
 
 #: Headers that tell nothing: the time, and the server's own name.
@@ -149,7 +150,7 @@ def differences(ours: dict[str, str], theirs: dict[str, str]) -> Iterator[tuple[
 
 def reason(case: Case, names: set[str]) -> str | None:
     """Why a difference is deliberate, if it is."""
-    for pattern, aspects, why in (*OF_FILTERS, *OF_APPLICATIONS, *DELIBERATE):
+    for pattern, aspects, why in (*OF_HTTPD, *OF_FILTERS, *OF_APPLICATIONS, *DELIBERATE):
         if re.search(pattern, title(case), re.DOTALL) and (not aspects or names <= set(aspects.split())):
             return str(why)
     return None
@@ -212,6 +213,7 @@ def arguments() -> argparse.Namespace:
         default=os.environ.get("COMPARE_GROUP", "www-data"),
         help="Group of Apache when started by root",
     )
+    parser.add_argument("--httpd", action="store_true", help="httpd's own modules, in place of mod_python's")
     parser.add_argument("--python", default=sys.executable, help="Python that runs mpserver")
     parser.add_argument("--backend", default="auto", help="kind of interpreter for mpserver")
     parser.add_argument("--only", default="", help="regular expression: only cases whose group: name matches it")
@@ -225,8 +227,9 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Compare; 1 if something differs that is not deliberate."""
     options = arguments()
-    cases = [case for case in all_cases() if re.search(options.only, title(case))]
-    with servers.mpserver(options.python, options.backend) as peer:
+    ground = httpd.ground() if options.httpd else servers.APPLICATIONS
+    cases = [case for case in (httpd.cases() if options.httpd else all_cases()) if re.search(options.only, title(case))]
+    with servers.mpserver(options.python, options.backend, ground) as peer:
         ours = ask(peer, cases)
         if options.ours:
             for case, answer in zip(cases, ours, strict=True):
@@ -237,7 +240,9 @@ def main() -> int:
     else:
         folder = Path(options.folder)
         inside = options.inside or str(folder)
-        with servers.apache(options.apache, folder, inside, options.modules, options.user, options.group) as peer:
+        with servers.apache(
+            options.apache, folder, inside, options.modules, options.user, options.group, ground
+        ) as peer:
             theirs = ask(peer, cases)
     if options.save is not None:
         write(options.save, cases, theirs)

@@ -16,10 +16,28 @@ from pathlib import Path
 from typing import NamedTuple
 
 TOOLS = Path(__file__).resolve().parent.parent
-SITE = TOOLS / "compare_site"
 #: All files of the site get this time, so that both servers tell the same of them.
 MTIME = 1_700_000_000
 PATIENCE = 60.0
+
+
+class Ground(NamedTuple):
+    """What both serve: a folder, whose ``www`` and ``lib`` and single files they get; the configuration; the modules."""
+
+    folder: Path
+    conf: str
+    modules: tuple[str, ...]
+
+
+SITE = TOOLS / "compare_site"
+#: Applications of mod_python.
+APPLICATIONS = Ground(
+    SITE,
+    (SITE / "site.conf").read_text(),
+    (
+        "authn_core", "authz_core", "authz_user", "mime", "dir", "alias", "filter", "include", "negotiation", "python",
+    ),
+)  # fmt: skip
 
 
 class Peer(NamedTuple):
@@ -49,30 +67,33 @@ def free_port() -> int:
         return port
 
 
-def lay_out(folder: Path) -> None:
+def lay_out(folder: Path, ground: Ground) -> None:
     """Copy the site, with equal times and rights."""
     for name in ("www", "lib"):
         shutil.rmtree(folder / name, ignore_errors=True)
-        shutil.copytree(SITE / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        if (ground.folder / name).exists():
+            shutil.copytree(ground.folder / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in ground.folder.iterdir():
+        if path.is_file():
+            shutil.copy(path, folder / path.name)
     for name in ("run", "logs", "trace"):
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir(parents=True)
     folder.chmod(0o755)
     for path in (folder / "www").rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)
+        path.chmod(0o755 if path.is_dir() or path.suffix == ".sh" else 0o644)
         os.utime(path, (MTIME, MTIME))
     for path in (folder / "run", folder / "logs", folder / "trace"):
         path.chmod(0o777)
-    for path in (folder / "www" / "late.txt",):
-        os.utime(path, (4_000_000_000, 4_000_000_000))
+    if (late := folder / "www" / "late.txt").exists():
+        os.utime(late, (4_000_000_000, 4_000_000_000))
 
 
-def configure(folder: Path, inside: str, port: int, prelude: str) -> Path:
+def configure(folder: Path, inside: str, port: int, prelude: str, ground: Ground) -> Path:
     """Write the server's configuration: definitions, what only it needs, the site's."""
     conf = folder / "httpd.conf"
     prelude += "\n" * (24 - prelude.count("\n"))  # the site's lines have equal numbers then
-    text = f'Define ROOT "{inside}"\nDefine PORT {port}\n{prelude}\n' + (SITE / "site.conf").read_text()
-    conf.write_text(text)
+    conf.write_text(f'Define ROOT "{inside}"\nDefine PORT {port}\n{prelude}\n{ground.conf}')
     return conf
 
 
@@ -80,16 +101,7 @@ def configure(folder: Path, inside: str, port: int, prelude: str) -> Path:
 APACHE = """\
 ServerRoot ${ROOT}
 LoadModule mpm_prefork_module {modules}/mod_mpm_prefork.so
-LoadModule authn_core_module {modules}/mod_authn_core.so
-LoadModule authz_core_module {modules}/mod_authz_core.so
-LoadModule authz_user_module {modules}/mod_authz_user.so
-LoadModule mime_module {modules}/mod_mime.so
-LoadModule dir_module {modules}/mod_dir.so
-LoadModule alias_module {modules}/mod_alias.so
-LoadModule filter_module {modules}/mod_filter.so
-LoadModule include_module {modules}/mod_include.so
-LoadModule negotiation_module {modules}/mod_negotiation.so
-LoadModule python_module {modules}/mod_python.so
+{loads}
 StartServers 4
 MinSpareServers 4
 MaxSpareServers 4
@@ -105,27 +117,37 @@ MaxRequestWorkers 1
 
 
 @contextlib.contextmanager
-def apache(command: str, folder: Path, inside: str, modules: str, user: str, group: str) -> Iterator[Peer]:
-    """Apache with mod_python, started by a command in which ``{conf}`` is the configuration's path."""
-    lay_out(folder)
+def apache(
+    command: str, folder: Path, inside: str, modules: str, user: str, group: str, ground: Ground
+) -> Iterator[Peer]:
+    """Apache with its modules, started by a command in which ``{conf}`` is the configuration's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lay_out(folder, ground)
     port = free_port()
-    prelude = APACHE.replace("{modules}", modules)
+    loads = "\n".join(f"LoadModule {name}_module {{modules}}/mod_{name}.so" for name in ground.modules)
+    prelude = APACHE.replace("{loads}", loads).replace("{modules}", modules)
     if os.geteuid() == 0:
         prelude += f"User {user}\nGroup {group}\n"
-    configure(folder, inside, port, prelude)
+    configure(folder, inside, port, prelude, ground)
     with _running(shlex.split(command.replace("{conf}", f"{inside}/httpd.conf")), folder, port):
         yield Peer("apache", port, folder, inside)
 
 
 @contextlib.contextmanager
-def mpserver(python: str, backend: str) -> Iterator[Peer]:
+def mpserver(python: str, backend: str, ground: Ground) -> Iterator[Peer]:
     """This server."""
+    loads = "".join(f"LoadModule {name}_module modules/mod_{name}.so\n" for name in ground.modules)
     with tempfile.TemporaryDirectory(prefix="compare-") as name:
         folder = Path(name)
-        lay_out(folder)
+        lay_out(folder, ground)
         port = free_port()
-        prelude = MPSERVER + f"PythonInterpBackend {backend}\n" + ("User root\n" if os.geteuid() == 0 else "")
-        conf = configure(folder, name, port, prelude)
+        prelude = (
+            MPSERVER
+            + (loads if ground.folder != SITE else "")
+            + f"PythonInterpBackend {backend}\n"
+            + ("User root\n" if os.geteuid() == 0 else "")
+        )
+        conf = configure(folder, name, port, prelude, ground)
         command = [python, "-m", "mpserver", "-DFOREGROUND", "-f", str(conf)]
         with _running(command, folder, port):
             yield Peer("mpserver", port, folder, name)

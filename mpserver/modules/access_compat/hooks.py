@@ -27,8 +27,11 @@ _VERDICTS: dict[str, Callable[[bool, bool], bool]] = {
 def access_checker(planning: Planning) -> Step | None:
     """Order, Allow and Deny."""
     access = planning.conf[ACCESS]
-    if not access.decides or _lets_all_in(access):
+    if not access.decides:
         return None
+    if _lets_all_in(access):
+        # (where one is enough, what lets everybody in has to be asked)
+        return None if one_is_enough(planning) is None else lambda _req: constants.OK
 
     def check(req: Request) -> int:
         method = req.mp_method

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mpserver.api import constants
+from mpserver.config.entries import FILES
+from mpserver.config.sections import captures
 from mpserver.config.server import SERVER_SCHEME, Server
 from mpserver.config.settings import Conf
 from mpserver.http1.ranges import Limits
@@ -64,7 +66,36 @@ def _in_document_root(path: str, _conf: Conf, server: Server) -> Translation:
 
 
 def map_to_storage(planning: Planning) -> Step | None:
-    """Symbolic links, where not all of a server's sections follow them."""
+    """Symbolic links, where not all of a server's sections follow them; what named groups of sections have matched."""
+    links, groups = _links(planning), _groups(planning)
+    if links is None or groups is None:
+        return links or groups
+
+    def both(req: Request) -> int:
+        groups(req)
+        return links(req)
+
+    return both
+
+
+def _groups(planning: Planning) -> Step | None:
+    """The variables ``MATCH_NAME`` of the groups of DirectoryMatch, FilesMatch and LocationMatch."""
+    server, conf = planning.server, planning.conf
+    sections = server.sections
+    entries = (*sections.directory_matches, *sections.locations, *conf[FILES])
+    if not any(entry.regex is not None and entry.regex.groupindex for entry in entries):
+        return None
+
+    def name(req: Request) -> int:
+        directory, slash, base = (req.mp_filename or "").rpartition("/")
+        for variable, value in captures(server, conf, req.mp_uri, directory + slash, base).items():
+            req.subprocess_env[variable] = value
+        return constants.DECLINED
+
+    return name
+
+
+def _links(planning: Planning) -> Step | None:
     sections = planning.server.sections
     scopes = (planning.conf, *(entry.conf for entry in (*sections.directories, *sections.directory_matches)))
     if not any(OPTIONS in scope and not effective(scope) & Option.LINKS for scope in scopes):

@@ -82,7 +82,8 @@ def serve_directory(req: Request, conf: Conf, look: Look) -> int:
     if conf[DIRECTORY_CHECK_HANDLER] and req.mp_handler not in (None, DIRECTORY_HANDLER):
         return DECLINED
     names = conf[DIRECTORY_INDEX]
-    return find_index(req, (*names, conf[FALLBACK]) if conf[FALLBACK] else names, look)
+    # (as in httpd it takes no directory's place where no index is looked for)
+    return find_index(req, (*names, conf[FALLBACK]) if conf[FALLBACK] and names else names, look)
 
 
 def fixups(planning: Planning) -> Step | None:

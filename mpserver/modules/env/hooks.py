@@ -22,7 +22,12 @@ def fixups(planning: Planning) -> Step | None:
     def give(req: Request) -> int:
         table = req.subprocess_env
         for name, value in values:
-            table[name] = value
+            known = table.get(name)
+            if known is None:
+                table[name] = value
+            elif known != value:
+                # (programs get the last one, this; conditions and headers what SetEnvIf has set)
+                table.add(name, value)
         if rules:
             req.mp_head_depends = True
         return constants.OK
