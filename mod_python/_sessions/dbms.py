@@ -13,11 +13,11 @@ import importlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from functools import partial
 
-from mod_python._sessions import records
+from mod_python._sessions import beside, records
 from mod_python._sessions.once import Once
 from mod_python._sessions.private import check_file, is_shared
 from mpserver.api import runtime
@@ -33,6 +33,12 @@ _ENDINGS = ("", ".db", ".dat", ".dir", ".pag", ".bak")
 
 #: How many sessions a clean-up looks at between two glances at the clock.
 _BATCH = 100
+#: How long a clean-up counts as under way, should it never end; how far ahead the next one can be; in seconds. And the
+#: largest number that a file takes for that.
+_UNDER_WAY, _LONGEST, _LATEST = 60, 86400, 0x7FFFFFFF
+
+#: How many of how many sessions a clean-up deleted, and whether it looked at all.
+Cleaned = tuple[int, int, bool]
 
 
 class Database(Protocol):
@@ -47,11 +53,17 @@ class Database(Protocol):
     def delete(self, sid: str, guard: Guard) -> None:
         """Forget a session, if there is one."""
 
-    def clean(self, limit: float, guard: Guard) -> tuple[int, int, bool]:
+    def clean(self, limit: float, guard: Guard) -> Cleaned:
         """Delete expired sessions for at most ``limit`` seconds (0: no limit).
 
         :returns: how many of how many were deleted, and whether all were looked at.
         """
+
+    def steps(self, limit: float, guard: Guard) -> Generator[None, None, Cleaned]:
+        """The same, a step at a time where that is possible."""
+
+    def is_due(self, guard: Guard) -> bool:
+        """Whether it is time for a clean-up, and none is under way; who is told that it is has to do it."""
 
 
 class Connections:
@@ -169,9 +181,32 @@ class SqliteDatabase:
         with guard():
             connections.use(partial(_forget, key=sid.encode()))
 
-    def clean(self, limit: float, guard: Guard) -> tuple[int, int, bool]:
-        """Delete expired sessions; what is saved meanwhile stays."""
-        deadline = time.monotonic() + limit if limit else float("inf")
+    def clean(self, limit: float, guard: Guard) -> Cleaned:
+        """Delete expired sessions, as `steps` does, without a pause."""
+        steps = self.steps(limit, guard)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as last:
+                cleaned: Cleaned = last.value
+                return cleaned
+
+    def is_due(self, guard: Guard) -> bool:
+        """Whether it is time for a clean-up: the file tells all processes when the next may come."""
+        connections = self._connected(guard)
+        with guard():
+            return connections.use(_claim)
+
+    def steps(self, limit: float, guard: Guard) -> Generator[None, None, Cleaned]:
+        """Delete expired sessions, a step at a time; what is saved meanwhile stays."""
+        watch = beside.Watch()
+        cleaned = yield from self._steps(watch, limit or float("inf"), guard)
+        connections = self._connected(guard)
+        with guard():
+            connections.use(partial(_next, wait=beside.pause(watch.worked())))
+        return cleaned
+
+    def _steps(self, watch: beside.Watch, limit: float, guard: Guard) -> Generator[None, None, Cleaned]:
         connections = self._connected(guard)
         deleted = total = 0
         after = self._after
@@ -187,9 +222,14 @@ class SqliteDatabase:
                     deleted += connections.use(partial(_delete, rows=expired))
             total += len(rows)
             after = rows[-1][0]
-            if time.monotonic() > deadline:
+            if watch.worked() > limit:
                 self._after = after
                 return deleted, total, False
+            if watch.is_over():
+                watch.stop()
+                yield
+                watch.go_on()
+                connections = self._connected(guard)  # (the file may be another one by now)
 
 
 # (no cursor leaves these: it would act on its connection when somebody else has that)
@@ -213,6 +253,22 @@ def _rows(connection: sqlite3.Connection, after: bytes) -> list[tuple[bytes, byt
     return connection.execute(
         "SELECT key, value FROM Dict WHERE key > ? ORDER BY key LIMIT ?", (after, _BATCH)
     ).fetchall()
+
+
+def _claim(connection: sqlite3.Connection) -> bool:
+    """Whether a clean-up may begin now: then no other may, for as long as it can take."""
+    now = int(time.time())
+    following = connection.execute("PRAGMA user_version").fetchone()[0]
+    if now < following <= now + _LONGEST:
+        return False
+    _next(connection, _UNDER_WAY)
+    return True
+
+
+def _next(connection: sqlite3.Connection, wait: float) -> None:
+    """Note when the next clean-up may come, in seconds from now; in a place that SQLite leaves to whoever needs it."""
+    following = int(time.time() + wait) if wait else 0
+    connection.execute(f"PRAGMA user_version = {min(following, _LATEST)}")
 
 
 def _delete(connection: sqlite3.Connection, rows: list[tuple[bytes, bytes]]) -> int:
@@ -313,7 +369,16 @@ class ModuleDatabase:
             except KeyError:
                 pass
 
-    def clean(self, limit: float, guard: Guard) -> tuple[int, int, bool]:
+    def is_due(self, guard: Guard) -> bool:
+        """Whether it is time for a clean-up: always."""
+        return True
+
+    def steps(self, limit: float, guard: Guard) -> Generator[None, None, Cleaned]:
+        """Delete expired sessions: in one step, for nobody else can have the file open meanwhile."""
+        yield
+        return self.clean(limit, guard)
+
+    def clean(self, limit: float, guard: Guard) -> Cleaned:
         """Delete expired sessions."""
         deadline = time.monotonic() + limit if limit else float("inf")
         deleted = total = 0

@@ -6,13 +6,15 @@ import time
 from functools import partial
 
 from mod_python._public import current_value
-from mod_python._sessions import options, records
+from mod_python._sessions import beside, options, records
 from mod_python._sessions.base import DFT_LOCK, PUBLIC, StoredSession, server
 from mod_python._sessions.private import named, unshared
 from mod_python._sessions.records import SessionRecord
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mod_python._sessions.dbms import Database, Guard
     from mpserver.api.request import Request
 
@@ -74,14 +76,20 @@ class DbmSession(StoredSession):
         self._note("DbmSession: registered database cleanup.")
 
     def delete_expired(self) -> None:
-        """Delete expired sessions from the database, for at most `DFT_CLEANUP_TIME_LIMIT` seconds."""
+        """Delete expired sessions from the database, for at most `DFT_CLEANUP_TIME_LIMIT` seconds, if it is time."""
+        notes = beside.Notes(self._req)
+        if self._database.is_due(self._guard):
+            beside.run(self._clean(notes), notes)
+        else:
+            notes("DbmSession cleanup: not yet, another one is under way, or the last one took too long for that.")
+
+    def _clean(self, notes: beside.Notes) -> Iterator[None]:
         began = time.monotonic()
-        deleted, total, complete = self._database.clean(
-            current_value(PUBLIC, "DFT_CLEANUP_TIME_LIMIT", DFT_CLEANUP_TIME_LIMIT), self._guard
-        )
-        self._note(f"DbmSession cleanup: deleted {deleted} of {total} in {time.monotonic() - began:.4f} seconds")
+        limit = current_value(PUBLIC, "DFT_CLEANUP_TIME_LIMIT", DFT_CLEANUP_TIME_LIMIT)
+        deleted, total, complete = yield from self._database.steps(limit, self._guard)
+        notes(f"DbmSession cleanup: deleted {deleted} of {total} in {time.monotonic() - began:.4f} seconds")
         if not complete:
-            self._note("DbmSession cleanup incomplete: the next cleanup goes on from there")
+            notes("DbmSession cleanup incomplete: the next cleanup goes on from there")
 
 
 def dbm_cleanup(session: DbmSession) -> None:

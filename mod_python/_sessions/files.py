@@ -7,9 +7,9 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from mod_python._sessions import records, slots
+from mod_python._sessions import beside, records, slots
 from mod_python._sessions.once import Once
 from mod_python._sessions.private import make_directory
 from mpserver.typing import NamedTuple
@@ -176,9 +176,14 @@ class FileStore:
     # ---- clean-up
 
     def clean(self, rules: CleanupRules, log: Callable[[str], None]) -> None:
-        """Delete expired sessions, going on where the last clean-up stopped.
+        """Delete expired sessions, as `steps` does, without a pause."""
+        for _ in self.steps(rules, log):
+            pass
 
-        One process at a time does that; another call returns at once.
+    def steps(self, rules: CleanupRules, log: Callable[[str], None]) -> Iterator[None]:
+        """Delete expired sessions, going on where the last clean-up stopped; a step at a time.
+
+        One process at a time does that; in another it is over at once.
         """
         log(f"FileSession cleanup: (fast={rules.fast}, verify={rules.verify}) ...")
         # the lock goes with its holder, so it can't be left over
@@ -189,14 +194,22 @@ class FileStore:
             log("FileSession cleanup: another process is already running.")
             return
         else:
-            self._clean(rules, log)
+            yield from self._clean(rules, log)
         finally:
             os.close(fd)
 
-    def _clean(self, rules: CleanupRules, log: Callable[[str], None]) -> None:
-        began = time.monotonic()
+    def is_due(self) -> bool:
+        """Whether it is time for another clean-up: all processes together spend a small part of their time on them."""
+        status = self._status()
+        try:
+            return beside.may_come(os.stat(self._status_file).st_mtime, float(status[4]))
+        except (IndexError, ValueError, FileNotFoundError):
+            return True
+
+    def _clean(self, rules: CleanupRules, log: Callable[[str], None]) -> Iterator[None]:
+        watch = beside.Watch()
         first = self._next()
-        deadline = began + rules.limit if rules.limit else float("inf")
+        limit = rules.limit or float("inf")
         deleted = total = 0
         following = first
         folders = set(os.listdir(self.directory))
@@ -204,8 +217,12 @@ class FileStore:
             following = folder
             names = self._names(folder) if f"{folder:02x}" in folders else ()
             for name in names:
-                if time.monotonic() > deadline:
+                if watch.worked() > limit:
                     break
+                if watch.is_over():
+                    watch.stop()
+                    yield
+                    watch.go_on()
                 total += 1
                 deleted += self._judge(f"{self.directory}/{folder:02x}/{name}", name, rules, log)
                 self._after = name
@@ -216,7 +233,7 @@ class FileStore:
             break
         else:
             following = 0
-        took = time.monotonic() - began
+        took = watch.worked()
         log(f"FileSession cleanup: deleted {deleted} of {total} in {took:.4f} seconds")
         self._remember(f"{_STATUS_VERSION} {following} {deleted} {total} {took:.4f}\n")
 
@@ -263,20 +280,27 @@ class FileStore:
 
     def _next(self) -> int:
         """The folder that the next clean-up begins with."""
+        words = self._status()
+        return int(words[1]) % _FOLDERS if len(words) > 1 and words[1].isdecimal() else 0
+
+    @property
+    def _status_file(self) -> str:
+        return f"{self.directory}/fs_status.txt"
+
+    def _status(self) -> list[str]:
+        """What the last clean-up has left: the format, the next folder, what it deleted and looked at, its seconds."""
         try:
-            with open(f"{self.directory}/fs_status.txt", encoding="ascii", errors="replace") as file:
+            with open(self._status_file, encoding="ascii", errors="replace") as file:
                 words = file.read(200).split()
         except FileNotFoundError:
-            return 0
-        if len(words) < 2 or words[0] != _STATUS_VERSION or not words[1].isdecimal():
-            return 0
-        return int(words[1]) % _FOLDERS
+            return []
+        return words if words[:1] == [_STATUS_VERSION] else []
 
     def _remember(self, status: str) -> None:
         draft = f"{self.directory}/fs_status.{os.urandom(6).hex()}"
         with open(os.open(draft, _CREATE, 0o600), "w", encoding="ascii") as file:
             file.write(status)
-        os.rename(draft, f"{self.directory}/fs_status.txt")
+        os.rename(draft, self._status_file)
 
 
 def _write(fd: int, place: slots.SlotPlace, data: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from mod_python._public import current_value
-from mod_python._sessions import options, records
+from mod_python._sessions import beside, options, records
 from mod_python._sessions.base import DFT_LOCK, PUBLIC, StoredSession
 from mod_python._sessions.dbmsession import DFT_CLEANUP_TIME_LIMIT
 from mod_python._sessions.files import CleanupRules, FileStore, Opened, file_store
@@ -106,11 +106,15 @@ class FileSession(StoredSession):
         self._note("FileSession: registered filesession cleanup.")
 
     def delete_expired(self) -> None:
-        """Delete expired files, for as long as the session's options allow."""
+        """Delete expired files, for as long as the session's options allow, if it is time for that."""
+        notes = beside.Notes(self._req)
+        if not self._store.is_due():
+            notes("FileSession cleanup: not yet, the last one took too long for that.")
+            return
         rules = CleanupRules(
             self._timeout, self._grace_period, self._fast_cleanup, self._verify_cleanup, self._cleanup_time_limit
         )
-        self._store.clean(rules, self._note)
+        beside.run(self._store.steps(rules, notes), notes)
 
     # What few requests ask for: the argument, the option, or what the application has set.
 
