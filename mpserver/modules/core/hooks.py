@@ -97,12 +97,27 @@ def _groups(planning: Planning) -> Step | None:
 
 def _links(planning: Planning) -> Step | None:
     sections = planning.server.sections
-    scopes = (planning.conf, *(entry.conf for entry in (*sections.directories, *sections.directory_matches)))
-    if not any(OPTIONS in scope and not effective(scope) & Option.LINKS for scope in scopes):
+    closed = [entry for entry in (*sections.directories, *sections.directory_matches) if _is_closed(entry.conf)]
+    everywhere = _is_closed(planning.conf)
+    if not closed and not everywhere:
         return None
     from mpserver.modules.core import symlinks  # (few have such sections)
 
-    return symlinks.step(planning.server, planning.engine.htaccess)
+    look = symlinks.step(planning.server, planning.engine.htaccess)
+    if everywhere or sections.overrides or not all(entry.is_plain for entry in closed):
+        return look
+    inside = tuple(entry.pattern for entry in closed)
+
+    def look_inside(req: Request) -> int:
+        # (what lies in no such directory passes none of them)
+        return look(req) if (req.mp_filename or "").startswith(inside) else constants.OK
+
+    return look_inside
+
+
+def _is_closed(conf: Conf) -> bool:
+    """Whether a section says that links are not followed, or only those of their owners."""
+    return OPTIONS in conf and not effective(conf) & Option.LINKS
 
 
 def fixups(planning: Planning) -> Step | None:
