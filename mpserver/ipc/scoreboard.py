@@ -29,7 +29,6 @@ from mpserver.ipc.scoreboard_layout import (
     MOVED,
     PAGE,
     PROGRAMS,
-    QUESTIONS,
     SLOW_CLIENTS,
     STATES,
     STATS,
@@ -297,16 +296,6 @@ class Scoreboard:
     def streams(self, slot: int, index: int) -> int:
         """How many requests of one interpreter wait for bodies in their handlers."""
         return self.memory[slot * PAGE + STREAMS + min(index, INTERPRETERS - 1)]
-
-    def ask(self, slot: int, index: int, number: int) -> None:
-        """Ask an interpreter for its stacks, which its helper sees while it is in a request."""
-        if index < INTERPRETERS - 1:
-            COUNT.pack_into(self.memory, slot * PAGE + QUESTIONS + index * COUNT.size, number)
-
-    def asked(self, slot: int, index: int) -> int:
-        """The number of the question that it was asked last."""
-        at = slot * PAGE + QUESTIONS + min(index, INTERPRETERS - 1) * COUNT.size
-        return int(COUNT.unpack_from(self.memory, at)[0])
 
     def assign(self, slot: int, index: int) -> None:
         """An index gets another interpreter (written by its router): the figures there are not this one's."""

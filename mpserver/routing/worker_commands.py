@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 from mpserver.interpreters.handle import InterpreterHandle, InterpreterState
 from mpserver.interpreters.replacement import REPLACEABLE
-from mpserver.ipc import messages, plain_data
+from mpserver.ipc import messages, plain_data, questions
 from mpserver.ipc.control_path import EVERY
 from mpserver.ipc.worker_messages import NEWS
 from mpserver.phases.plan import InterpreterId
@@ -195,7 +195,8 @@ class StackInquiry:
         for interp in self._interps:
             index = interp.boot.scoreboard_index
             if interp.state is InterpreterState.SERVING:
-                board.ask(slot, index, interp.ask(lambda told, index=index: self._on_told(index, told), STACKS))  # type: ignore[misc]
+                number = interp.ask(lambda told, index=index: self._on_told(index, told), STACKS)  # type: ignore[misc]
+                questions.ask(board, slot, index, number)
             else:
                 self._missing -= 1
         if not self._missing:

@@ -23,7 +23,7 @@ import threading
 import time
 
 from mpserver.errors import is_crowded
-from mpserver.ipc import messages, plain_data
+from mpserver.ipc import messages, plain_data, questions
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.ipc.siblings import LONG, PILE, room
 from mpserver.serving.connection import Connection
@@ -61,7 +61,7 @@ class Offloader:
         self._loop_fd = interpreter.loop.fileno()
         self._bell, self._bell_rope = os.pipe2(os.O_CLOEXEC)
         #: The number of the question about stacks that was answered last, here or by another one before.
-        self._answered = board.asked(self._slot, interpreter.boot.scoreboard_index)
+        self._answered = questions.asked(board, self._slot, interpreter.boot.scoreboard_index)
         self._running = True
         #: It sleeps until something comes; whoever wants it sooner has to `wake` it.
         self.asleep = False
@@ -114,7 +114,9 @@ class Offloader:
                 if time.monotonic() - orphaned > ORPHANED_FOR:
                     self._interpreter.abandon()
                 continue
-            if (number := self._board.asked(self._slot, self._interpreter.boot.scoreboard_index)) != self._answered:
+            if (
+                number := questions.asked(self._board, self._slot, self._interpreter.boot.scoreboard_index)
+            ) != self._answered:
                 self._answer(number)
             has_successor = self._board.retired(self._slot, self._interpreter.boot.scoreboard_index)
             if not (has_successor or self._interpreter.loop.ready()):
