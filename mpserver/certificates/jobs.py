@@ -179,7 +179,7 @@ class Job:
 
     def _next(self, now: float) -> float:
         """When it is looked at next: spread, so that authorities don't hear of all the world at a time."""
-        moments = [now + self._shared.check_interval * random.uniform(0.5, 1.5)]
+        moments = [now + self._shared.check_interval * random.uniform(0.5, 1.5)]  # noqa: S311 - no secret
         if self._domain.drives:
             for kind in self._domain.keys:
                 found = self._find(kind)

@@ -1,4 +1,4 @@
-"""Questions to interpreters that are in a request, and look at no messages: their helpers see them on the scoreboard."""
+"""Questions to interpreters that are in a request, and read no messages: their helpers see them on the scoreboard."""
 
 from __future__ import annotations
 

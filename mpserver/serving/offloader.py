@@ -114,9 +114,8 @@ class Offloader:
                 if time.monotonic() - orphaned > ORPHANED_FOR:
                     self._interpreter.abandon()
                 continue
-            if (
-                number := questions.asked(self._board, self._slot, self._interpreter.boot.scoreboard_index)
-            ) != self._answered:
+            number = questions.asked(self._board, self._slot, self._interpreter.boot.scoreboard_index)
+            if number != self._answered:
                 self._answer(number)
             has_successor = self._board.retired(self._slot, self._interpreter.boot.scoreboard_index)
             if not (has_successor or self._interpreter.loop.ready()):

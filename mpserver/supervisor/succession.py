@@ -165,7 +165,7 @@ def _become(
             os.dup2(fd, FIRST + number)
         names = ":".join(sock.name.encode().hex() for sock in sockets)
         passed = {"LISTEN_FDS": str(len(sockets)), "LISTEN_FDNAMES": names, "LISTEN_PID": str(os.getpid())}
-        os.execve(words[0], list(words), {**os.environ, **environ, **passed, VARIABLE: f"{os.getppid()}:{place}"})
+        os.execve(words[0], list(words), {**os.environ, **environ, **passed, VARIABLE: f"{os.getppid()}:{place}"})  # noqa: S606 - who asked for the upgrade says which Python
     except OSError as error:
         os.write(writer, f"({error.errno}){error.strerror}: {words[0]} can't be run in {folder}".encode())
     finally:
