@@ -33,6 +33,7 @@ _TOKEN = lazyre.compile(
     r"""\\Q(?P<literal>.*?)(?:\\E|\Z)
       | \\(?P<escape>.)
       | (?P<set>\[\^?\]?(?:\[:\^?[a-z]+:\]|\\.|[^\]\\])*\])
+      | (?P<unclosed>\[(?:\\.|[^\]\\])*+\\?\Z)
       | \(\?(?:<(?P<angle>[A-Za-z_]\w*)>|'(?P<tick>[A-Za-z_]\w*)')
       | (?P<dollar>\$)
       | (?P<other>.)""",
@@ -86,6 +87,8 @@ def _piece(match: re.Match[str]) -> str:
         return f"(?P<{text}>"
     if kind == "dollar":
         return r"\Z"
+    if kind == "unclosed":
+        return "["  # (the fault is told of it; its rest is none of a pattern)
     return match.group(0)
 
 

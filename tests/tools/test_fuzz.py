@@ -19,6 +19,7 @@ FOUND = {
     "references that never close": ("rewrite", b"RewriteRule ^ " + b"${lower:$1" * 12_000),
     "variables that never close": ("configuration", b"ServerName " + b"${" * 60_000),
     "references in references": ("rewrite", b"RewriteMap a int:tolower\n" + b"${a:" * 3000 + b"}" * 3000),
+    "sets that never close": ("expression", b"'a' =~ m#" + b"[" * 60_000 + b"#"),
     "a status alone": ("htaccess", b"Redirect gone\n"),
     "arrays in arrays": ("control", b"[" * 65_500 + b"\n"),
 }
