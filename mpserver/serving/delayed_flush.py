@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 #: How long a flushed beginning may wait for its end, in seconds; at most twice this.
 TICK = 0.004
-#: After so many ticks without a flush the thread goes to sleep.
-QUIET = 64
+#: After so many ticks without a flush the thread goes to sleep. (A few: an interpreter that is seldom asked would pay
+#: for all of them with each request.)
+QUIET = 2
 
 
 class Held(Protocol):
