@@ -26,8 +26,8 @@ from support.server import Server
 
 pytestmark = pytest.mark.apps
 
-#: What they all run in. Under "shared", modules load that refuse "own".
-KINDS = ("own", "shared", "process", "auto")
+#: What they all run in (there are no subinterpreters before 3.12). Under "shared", modules load that refuse "own".
+KINDS = ("own", "shared", "process", "auto") if sys.version_info >= (3, 12) else ("process", "auto")
 
 WSGI = """
 <Location /{name}>

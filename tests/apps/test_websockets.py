@@ -12,12 +12,12 @@ import pytest
 from conftest import StartServer
 from support.pages import blocks, page
 from support.processes import PROJECT
-from support.server import Server
+from support.server import BACKENDS, Server
 from support.waiting import PATIENCE
 
 pytestmark = pytest.mark.apps
 
-KINDS = ("own", "process", "main", "auto")
+KINDS = (*BACKENDS, "auto")
 
 SOCKETIO = PROJECT / "tools" / "wsgi_apps" / "socketio_threads.py"
 
