@@ -13,7 +13,7 @@ from mpserver.api.loader import Loader
 from mpserver.api.server import Server
 from mpserver.modules import core, mpm, python
 from mpserver.modules.python import guard
-from mpserver.modules.python.application_errors import describe
+from mpserver.modules.python.application_errors import describe, headline
 from mpserver.phases.host import Host
 from mpserver.typing import TYPE_CHECKING, Any
 
@@ -95,7 +95,7 @@ class InterpreterServices:
             try:
                 function(data)
             except BaseException as error:  # an application's cleanup may raise anything
-                last = describe(error)[-1].strip()
+                last = headline(error, describe(error))
                 log(constants.APLOG_ERR, f"python_cleanup: Error calling cleanup object {function!r}: {last}")
 
     def import_module(self, name: str, autoreload: bool, log: bool, path: list[str] | None) -> ModuleType:

@@ -25,7 +25,8 @@ from mpserver.errors import ConfigError, ConfigErrors, InterpreterError, UsageEr
 from mpserver.interpreters import other_python
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.modules.all import registry
-from mpserver.modules.python.application_errors import DEEDS, refusing
+from mpserver.modules.python import load_errors
+from mpserver.modules.python.application_errors import DEEDS, describe, headline, refusing
 from mpserver.modules.python.environment import PYTHON, Environment
 from mpserver.phases import applications
 from mpserver.phases.facts import Wanted, modules, variables
@@ -63,6 +64,9 @@ def main(arguments: Sequence[str]) -> int:
     from mpserver.cli import load
     from mpserver.cli.options import parse
 
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(_USAGE + "Try which kinds of interpreter each application of a configuration can have.")
+        return 0
     if not arguments or arguments[-1].startswith("-"):
         sys.stderr.write(_USAGE)
         return 1
@@ -244,9 +248,18 @@ def _load(out: int, boot: Boot, wanted: list[tuple[str, str | None, str | None]]
         try:
             loader.load_ahead(module, directory, path, time.time())
         except BaseException as error:  # an application's module may raise anything
-            _tell(out, *_reason(module, error))
+            _tell(out, *_reason(module, error, _searched(loader, directory, path)))
             return
     _tell(out, YES, _missing(refused))
+
+
+def _searched(loader: Loader, directory: str | None, path: str | None) -> list[str]:
+    """The path that a module was looked for on."""
+    try:
+        loader.set_path(path, directory)
+    except BaseException:  # PythonPath may raise anything; that was told
+        pass
+    return list(sys.path)
 
 
 def _missing(refused: list[str]) -> str:
@@ -258,17 +271,13 @@ def _missing(refused: list[str]) -> str:
     return ", ".join(f"with {twin} in the place of {name}, which refuses it" for name, twin in twins.items())
 
 
-def _reason(module: str, error: BaseException) -> tuple[str, str]:
+def _reason(module: str, error: BaseException, path: list[str]) -> tuple[str, str]:
     refused = refusing(error)
     if refused is not None:
         if refused in DEEDS.values():
             return NO, f"{refused} can't be used there"
         return NO, f'a module refuses it ("{refused}")' if " " in refused else f"{refused} refuses it"
-    try:
-        text = f"{type(error).__name__}: {error}"
-    except BaseException:
-        text = type(error).__name__
-    return FAILS, f"{module} can't be loaded: {text}"
+    return FAILS, f"{module} can't be loaded: {load_errors.summary(headline(error, describe(error)), error, path)}"
 
 
 def _tell(out: int, result: str, why: str) -> None:

@@ -6,6 +6,7 @@ import platform
 import struct
 import sys
 
+from mpserver.cli import option_table
 from mpserver.config.host_names import ANY
 from mpserver.config.override import Override
 from mpserver.config.registry import (
@@ -26,55 +27,7 @@ if TYPE_CHECKING:
 #: The configuration that is read without -f, relative to ServerRoot.
 CONFIG_FILE = "httpd.conf"
 
-USAGE = f"""\
-Usage: mpserver [-D name] [-d directory] [-f file]
-                [-C "directive"] [-c "directive"]
-                [-k start|restart|graceful|upgrade|graceful-stop|stop] [--no-wait]
-                [-v] [-V] [-h] [-l] [-L] [-t] [-T] [-S] [-M] [-X]
-                [--status [--json]] [--recycle name|all] [--stacks name] [--print-unit [--user]]
-       mpserver serve [--bind HOST:PORT] [--https auto] ... APPLICATION
-       mpserver new FOLDER
-       mpserver check-interp [-D name] [-d directory] file
-       mpserver htpasswd | htdigest | htdbm | httxt2dbm ...
-Options:
-  -D name            : define a name for use in <IfDefine name> directives
-  -d directory       : the ServerRoot to begin with
-  -f file            : the configuration file; without -f and -d it is mpserver.conf in the current folder,
-                       or else {core.DEFAULT_ROOT}/{CONFIG_FILE}
-  -C "directive"     : process directive before reading config files
-  -c "directive"     : process directive after reading config files
-  -e level           : show startup messages up to this level (see LogLevel)
-  -E file            : write startup messages to file
-  -k start           : start in the background (the default)
-  -k stop            : stop at once, and wait until it has ended
-  -k restart         : restart at once; requests in flight are lost
-  -k graceful        : restart without losing a request, and wait for it; --no-wait: only ask for it
-  -k upgrade         : let a new server, of this Python and mpserver, take over without closing a port, and wait for it
-  -k graceful-stop   : stop when the requests in flight are done
-  --status           : show what the running server's interpreters do; --json: as JSON
-  --stacks name      : show where the threads of an interpreter are, in every worker, with their requests
-  --recycle name     : replace an interpreter in every worker (all: each of them)
-  --print-unit       : print a unit for systemd that serves the configuration; --user: for systemctl --user
-  -v, --version      : show version number
-  -V                 : show version and built-in settings
-  -h, --help         : show this list
-  -l                 : list built-in modules
-  -L                 : list available configuration directives
-  -t                 : check the configuration
-  -T                 : don't check that directories and users exist
-  -S                 : show virtual hosts and run settings (-t -D DUMP_VHOSTS -D DUMP_RUN_CFG)
-  -M                 : show loaded modules (-t -D DUMP_MODULES)
-  -X                 : one process in the foreground, for debugging
-  -D FOREGROUND      : run the master in the foreground (for systemd and containers)
-  -D NO_DETACH       : the same, without standard input and in directory /
-  -D ONE_PROCESS     : the same as -X
-  serve APPLICATION  : serve a WSGI application, a handler, a page or a folder without a configuration
-  new FOLDER         : make a site to begin with, which mpserver -X serves in its folder
-  help serve         : show what that takes
-  htpasswd, htdigest : make and change files of users; without arguments they tell what they take
-  htdbm, httxt2dbm   : the same for databases of users, groups, and maps
-  check-interp file  : try which kinds of interpreter each application of a configuration can have
-"""
+USAGE = option_table.usage(f"{core.DEFAULT_ROOT}/{CONFIG_FILE}")
 
 #: The words of httpd's -L for the places where a directive may stand outside .htaccess.
 _PLACES = {

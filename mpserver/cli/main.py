@@ -140,6 +140,12 @@ def _httxt2dbm(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
     return user_databases.httxt2dbm(words)
 
 
+def _completion(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
+    from mpserver.cli import completion
+
+    return completion.main(words)
+
+
 #: What the first word may be, in place of httpd's options.
 _COMMANDS: dict[str, Callable[[Sequence[str], Callable[[], Engine]], int]] = {
     "serve": _serve,
@@ -149,6 +155,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str], Callable[[], Engine]], int]] = {
     "htdigest": _htdigest,
     "htdbm": _htdbm,
     "httxt2dbm": _httxt2dbm,
+    "completion": _completion,
 }
 
 
@@ -170,6 +177,18 @@ def _test(configuration: Configuration) -> int:
     if not asked:
         error_log.to_terminal("Syntax OK")
     return 0
+
+
+def _load(configuration: Configuration) -> int:
+    """-t --load."""
+    from mpserver.cli import loadable
+
+    faults = loadable.faults(configuration)
+    for fault in faults:
+        error_log.to_terminal(fault)
+    if not faults:
+        error_log.to_terminal("Applications OK")
+    return 1 if faults else 0
 
 
 def _signal(options: Options, pid_file: str, found: pidfile.Found, delay: float) -> int:
@@ -279,7 +298,7 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
     configuration = read(options, phrases)
     warn(options, configuration)
     if options.test:
-        return _test(configuration)
+        return _test(configuration) or (_load(configuration) if options.load else 0)
     from mpserver.modules import core, mpm, python
 
     pid_file = core.pid_file(configuration.main.conf)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 
 from mpserver.api import error_log
+from mpserver.cli import option_table
 from mpserver.errors import UsageError
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
@@ -16,16 +17,11 @@ if TYPE_CHECKING:
 #: What the configuration is called that is found in the folder where the command is given.
 SITE_FILE = "mpserver.conf"
 
-_COMMANDS = ("start", "stop", "restart", "graceful", "graceful-stop", "upgrade")
-
-
 #: Options that print something, and nothing else happens.
 _PRINTING = ("-v", "-V", "-l", "-L", "-h", "-?", "--print-unit")
 
 #: Options that stand for other ones.
 _SHORTCUTS: dict[str, tuple[tuple[str, str], ...]] = {
-    "--help": (("-h", ""),),
-    "--version": (("-v", ""),),
     "-S": (("-t", ""), ("-D", "DUMP_VHOSTS"), ("-D", "DUMP_RUN_CFG")),
     "-M": (("-t", ""), ("-D", "DUMP_MODULES")),
     "-X": (("-D", "DEBUG"),),
@@ -56,6 +52,7 @@ class Options(NamedTuple):
     wait: bool
     user: bool
     named: bool
+    load: bool
     #: Whose place the server is to take, where that one has started it.
     succession: Succession | None = None
 
@@ -78,20 +75,21 @@ def parse(arguments: Sequence[str]) -> Options:
     from mpserver.cli.info import CONFIG_FILE
     from mpserver.modules.core import DEFAULT_ROOT
 
+    table = option_table.options("")
+    short = "".join(f"{option.short[1:]}{':' if option.takes else ''}" for option in table if option.short)
+    long = [f"{option.long[2:]}{'=' if option.takes else ''}" for option in table]
     try:
-        given, rest = getopt.getopt(
-            list(arguments),
-            "D:C:c:Xd:f:vVlLtTSMh?k:e:E:",
-            ["status", "json", "recycle=", "stacks=", "help", "version", "print-unit", "user", "no-wait"],
-        )
+        found, rest = getopt.getopt(list(arguments), short + "?", long)
     except getopt.GetoptError as error:
         raise UsageError(f"illegal option -- {error.opt}") from error
     if rest:
         raise UsageError(f"illegal argument -- {rest[0]}")
+    names = {option.long: option.short for option in table if option.short}
+    given = [(names.get(option, option), value) for option, value in found]
     pairs = [pair for option, value in given for pair in _SHORTCUTS.get(option, ((option, value),))]
     last = dict(pairs)
     command, level = last.get("-k", "start"), last.get("-e", "warn").lower()
-    if command not in _COMMANDS:
+    if command not in option_table.SIGNALS:
         raise UsageError("illegal option -- k")
     if level not in error_log.LEVELS:
         raise UsageError("illegal option -- e")
@@ -101,6 +99,8 @@ def parse(arguments: Sequence[str]) -> Options:
         raise UsageError("illegal option -- user goes with --print-unit")
     if "--no-wait" in last and command != "graceful":
         raise UsageError("illegal option -- no-wait goes with -k graceful")
+    if "--load" in last and "-t" not in last:
+        raise UsageError("illegal option -- load goes with -t")
     if last.get("--recycle") == "":
         raise UsageError("illegal option -- recycle needs the name of an interpreter, or all")
     root, file = last.get("-d"), last.get("-f")
@@ -133,4 +133,5 @@ def parse(arguments: Sequence[str]) -> Options:
         wait="--no-wait" not in last,
         user="--user" in last,
         named=named,
+        load="--load" in last,
     )

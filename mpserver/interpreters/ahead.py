@@ -52,6 +52,7 @@ LATE = (
     "mpserver.modules.proxy.mapping",
     "mpserver.modules.python.connection_handlers",
     "mpserver.modules.python.filters",
+    "mpserver.modules.python.load_errors",
     "mpserver.modules.python.placing",
     "mpserver.modules.rewrite.outcome",
     "mpserver.modules.ssl.require",

@@ -122,7 +122,7 @@ class Ending(Answers):
             except BaseException as error:  # an application's cleanup may raise anything
                 if self.loader is not None:
                     moving.leave(self.loader, error)
-                last = application_errors.describe(error)[-1].strip()
+                last = application_errors.headline(error, application_errors.describe(error))
                 req.mp_log_error(f"python_cleanup: Error calling cleanup object {function!r}: {last}")
 
 

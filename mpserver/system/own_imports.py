@@ -42,7 +42,7 @@ PACKAGES, FROZEN = "-packages", "<frozen "
 SERVER_ONLY = {"_apache": os.path.join(ROOT, "mod_python", "_served.py")}
 
 
-def _is_library(filename: str) -> bool:
+def is_library(filename: str) -> bool:
     """Whether code is of the standard library."""
     return filename.startswith(FROZEN) or (filename.startswith(LIBRARY) and PACKAGES + os.sep not in filename)
 
@@ -67,7 +67,7 @@ def _is_engine(frame: FrameType | None) -> bool:
     """Whether the engine imports, itself or by what it uses of the standard library and of others."""
     while frame is not None:
         filename = frame.f_code.co_filename
-        if not _is_library(filename) and not _is_needed(filename):
+        if not is_library(filename) and not _is_needed(filename):
             return filename.startswith(OWN_FILES) and filename not in FOR_APPLICATIONS
         frame = frame.f_back
     return False
@@ -86,7 +86,7 @@ class EngineFinder:
         """``base``: what ``sys.path`` is before any application changes it."""
         self.base = tuple(base)
         #: The folders of the standard library, and those of installed packages.
-        self.library = tuple(entry for entry in base if _is_library(os.path.join(entry, "")))
+        self.library = tuple(entry for entry in base if is_library(os.path.join(entry, "")))
         self.packages = tuple(entry for entry in base if entry.endswith(PACKAGES))
         self._needed = NEEDED | sys.stdlib_module_names
 

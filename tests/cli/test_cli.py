@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mpserver.cli import completion, option_table
 from mpserver.cli import options as options_module
 from mpserver.version import HTTPD_VERSION, VERSION
 
@@ -204,6 +205,71 @@ def test_help() -> None:
     status, out, error = mpserver("-h")
     assert (status, error) == (0, "")
     assert out.startswith("Usage: mpserver")
+
+
+def test_every_option_has_a_long_form_that_means_the_same(tmp_path: Path) -> None:
+    for option in option_table.options(""):
+        if not (option.short and option.long):
+            continue
+        value = {"-k": ["stop"], "-e": ["info"], "-d": [str(tmp_path)]}.get(option.short, ["x"]) if option.takes else []
+        assert options_module.parse([option.short, *value]) == options_module.parse([option.long, *value]), option
+    assert options_module.parse(["--define=ONE"]).defines == {"ONE": ""}
+    short = {option.short for option in option_table.options("")}
+    assert short >= {f"-{letter}" for letter in "DdfCceEkvVhlLtTSMX"}  # (httpd's)
+
+
+def test_the_help_has_every_option_and_command() -> None:
+    help_text = mpserver("--help")[1]
+    for option in option_table.options(""):
+        assert re.search(rf"^  (-., )?{option.long}\b", help_text, re.MULTILINE), option
+    for name in option_table.COMMANDS:
+        assert re.search(rf"^  {name} ", help_text, re.MULTILINE), name
+    assert max(map(len, help_text.splitlines())) <= 120
+    assert mpserver("help")[1] == help_text
+
+
+@pytest.mark.parametrize("command", [name for name in option_table.COMMANDS if name != "help"])
+def test_help_for_every_command(command: str) -> None:
+    status, out, error = mpserver("help", command)
+    assert status == 0
+    assert re.match(rf"[Uu]sage: mpserver {command}\b", out or error)
+
+
+def test_the_words_are_completed_in_bash(tmp_path: Path) -> None:
+    script = tmp_path / "mpserver.bash"
+    for shell in completion.SHELLS:
+        status, out, error = mpserver("completion", shell)
+        assert (status, error) == (0, "")
+        assert "graceful-stop" in out
+        assert "--print-config" in out or "print-config" in out  # (of serve)
+        if shell == "bash":
+            script.write_text(out)
+    ask = """
+    source "$1"
+    shift
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+    _shtab_mpserver mpserver "${@: -1}" "${@: -2:1}"
+    echo "${COMPREPLY[@]}"
+    """
+    for words, wanted in {
+        ("-k", "gr"): "graceful graceful-stop",
+        ("--recy",): "--recycle",
+        ("check",): "check-interp",
+        ("serve", "--print"): "--print-config",
+        ("completion", "f"): "fish",
+    }.items():
+        done = subprocess.run(
+            ["bash", "-c", ask, "bash", str(script), "mpserver", *words], capture_output=True, text=True, check=True
+        )
+        assert (done.stdout.strip(), done.stderr) == (wanted, ""), words
+
+
+def test_without_its_library_completion_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert completion.main(["bash"]) == 1
+    assert capsys.readouterr().err == "mpserver completion needs shtab: pip install 'mpserver[completion]'\n"
 
 
 # ---- start-up errors and -k without a server

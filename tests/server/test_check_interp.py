@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -140,3 +141,40 @@ def test_sections_have_what_encloses_them(tmp_path: Path) -> None:
         elif line.split()[0] == "process":
             found[name] = line.split(None, 1)[1]
     assert found == dict.fromkeys(("app", "apple", "deep", "far", "pages", "localhost"), "yes"), done.stdout
+
+
+BROKEN = """
+PythonPath "sys.path + ['${WWW}']"
+SetHandler mod_python
+<Location /good>
+    PythonHandler good
+    PythonInterpreter good
+</Location>
+<Location /shop>
+    PythonInterpreter shop
+    PythonHandler shoop::buy
+</Location>
+<Location /news>
+    PythonInterpreter news
+    PythonHandler news
+</Location>
+"""
+
+
+def test_the_check_of_the_configuration_may_load_the_applications(tmp_path: Path) -> None:
+    files = {"good.py": "", "shop.py": "", "news.py": "\nimport no_such_library\n"}
+    with contextlib.closing(Server(tmp_path, BROKEN, files)) as server:
+        assert server.command("-t").stderr == "Syntax OK\n"
+        done = server.command("-t", "--load", check=False)
+        ok, shop, news = done.stderr.splitlines()
+        assert (done.returncode, ok) == (1, "Syntax OK")
+        start = (
+            "interpreter 'shop': shoop can't be loaded: ModuleNotFoundError: No module named 'shoop'; looked for in "
+        )
+        line = server.conf.read_text().splitlines().index("    PythonHandler shoop::buy") + 1
+        assert shop.startswith(start)
+        assert shop.endswith(f"{server.www}; did you mean {server.www}/shop.py? (line {line} of {server.conf})")
+        assert f"No module named 'no_such_library' ({server.www}/news.py line 2); looked for in " in news
+        server.write("shoop.py", "")
+        server.write("news.py", "")
+        assert server.command("-t", "--load").stderr == "Syntax OK\nApplications OK\n"

@@ -157,10 +157,10 @@ class ElementKind(guard.CodeKind):
         """See `CodeKind.failed`. :raises Fault: the page shows it."""
         req = argument.req
         prefix = f"{include.FILTER} {req.mp_filename}"
-        text = application_errors.tell(error, prefix, req.mp_log, req)
+        told = application_errors.tell(error, prefix, req.mp_log, req)
         if plan.debug and not argument.closed:
-            argument.write(application_errors.page(prefix, text))
-        raise ssi_page.Fault(f"the element python failed in {req.mp_filename}: {text[-1].strip()}")
+            argument.write(application_errors.page(prefix, told.parts))
+        raise ssi_page.Fault(f"the element python failed in {req.mp_filename}: {told.headline}")
 
 
 ELEMENTS = ElementKind()

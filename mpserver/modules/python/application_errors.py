@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 from mpserver import lazyre
-from mpserver.api import constants
+from mpserver.api import constants, runtime
 from mpserver.errors import MustMove
-from mpserver.typing import TYPE_CHECKING
+from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.api.error_log import About, ErrorLog
@@ -28,6 +28,13 @@ REFUSALS = lazyre.compile(
 DEEDS = {"daemon": "daemon threads", "fork": "os.fork", "exec": "os.exec"}
 
 
+class Told(NamedTuple):
+    """An error that was told: the parts of its traceback, see `describe`, and the exception in it."""
+
+    parts: list[str]
+    headline: str
+
+
 def refusing(error: BaseException) -> str | None:
     """The module, by its full name, or the deed that an isolated subinterpreter does not allow, if that is why."""
     import traceback  # (it takes long, and a good application never needs it)
@@ -44,16 +51,47 @@ def refusing(error: BaseException) -> str | None:
     return None
 
 
-def tell(error: BaseException, prefix: str, log: ErrorLog, about: About, repeated: bool = False) -> list[str]:
-    """Write an uncaught error to a log, line by line, each with a prefix.
+def tell(
+    error: BaseException, prefix: str, log: ErrorLog, about: About, repeated: bool = False, loading: bool = False
+) -> Told:
+    """Write an uncaught error to a log: first the exception with the interpreter's name, then its traceback.
 
     :param repeated: it was told before, and nothing has changed since: one line is enough.
-    :returns: the parts of its traceback, see `describe`.
+    :param loading: it came while the server loaded a module: the first line tells why, and where the module was looked
+        for; the traceback holds nothing of the application that was called, and is told at the level debug.
     """
-    text = describe(error)
-    for part in [f"{text[-1].rstrip()} (as before: the file has not changed)"] if repeated else text:
-        log.log(constants.APLOG_ERR, f"{prefix}: {part.rstrip()}", module="python", about=about)
-    return text
+    parts = describe(error)
+    what = headline(error, parts)
+    first = what
+    if repeated:
+        first += " (as before: the file has not changed)"
+    elif loading:
+        from mpserver.modules.python import load_errors  # (only where something is wrong)
+
+        first = load_errors.summary(what, error, sys.path)
+    running = runtime.current()
+    if running is not None:
+        first += f" (interpreter '{running.interpreter}')"
+    rest = parts[:-1] if parts[-1].strip() == what else parts  # (it is on the first line already)
+    trace = [] if repeated else [f"{prefix}: {part.rstrip()}" for part in rest]
+    if loading:
+        log.log(constants.APLOG_ERR, f"{prefix}: {first}", module="python", about=about)
+        if trace:
+            log.log(constants.APLOG_DEBUG, "\n".join(trace), module="python", about=about)
+    else:
+        log.log(constants.APLOG_ERR, "\n".join([f"{prefix}: {first}", *trace]), module="python", about=about)
+    return Told(parts, what)
+
+
+def headline(error: BaseException, parts: list[str]) -> str:
+    """The exception as a traceback shows it, without what leads to it, its notes and the errors of its group."""
+    try:
+        import traceback  # (see above)
+
+        shown = (part for part in traceback.format_exception_only(error) if not part.startswith(" "))
+        return next(shown, parts[-1]).strip()
+    except BaseException:  # its __str__ may raise, too
+        return parts[-1].strip()
 
 
 def page(prefix: str, text: list[str]) -> bytes:

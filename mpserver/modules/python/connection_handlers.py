@@ -10,7 +10,7 @@ from mpserver.api.loader import Loader
 from mpserver.api.protocol_connection import ProtocolConnection
 from mpserver.errors import ClientGone
 from mpserver.modules import python
-from mpserver.modules.python import application_errors, guard
+from mpserver.modules.python import application_errors, guard, moving
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ class ConnectionHandlerKind(guard.CodeKind):
     ) -> int:
         """See `CodeKind.failed`."""
         prefix = f"ConnectionHandler {code.entry.handler}"
-        application_errors.tell(error, prefix, argument.mp_log, argument)
+        loading = moving.is_loading(error.__traceback__)
+        application_errors.tell(error, prefix, argument.mp_log, argument, loading=loading)
         return constants.HTTP_INTERNAL_SERVER_ERROR
 
 

@@ -9,7 +9,7 @@ from mpserver.api.constants import SERVER_RETURN
 from mpserver.api.loader import Loader
 from mpserver.errors import ClientGone
 from mpserver.modules.hooks import Step
-from mpserver.modules.python import application_errors, guard
+from mpserver.modules.python import application_errors, guard, moving
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ class PhaseHandlerKind(guard.CodeKind):
         """See `CodeKind.failed`; with PythonDebug the client sees the traceback (manual 5.4.2)."""
         req = argument
         prefix = f"{code.phase} {code.entry.handler}"
-        text = application_errors.tell(error, prefix, req.mp_log, req, repeated)
-        req.mp_failure = f"{prefix}: {text[-1].strip()}"
+        told = application_errors.tell(error, prefix, req.mp_log, req, repeated, moving.is_loading(error.__traceback__))
+        req.mp_failure = f"{prefix}: {told.headline}"
         if not plan.debug:
             return SERVER_ERROR
         application_errors.prepare_page(req)
@@ -87,7 +87,7 @@ class PhaseHandlerKind(guard.CodeKind):
             for name in ("Content-Length", "Transfer-Encoding", "Content-Encoding", "ETag", "Last-Modified"):
                 del req.mp_headers_out[name]
         try:
-            req.mp_write(application_errors.page(prefix, text), 0)
+            req.mp_write(application_errors.page(prefix, told.parts), 0)
         except ClientGone:
             return SERVER_ERROR
         return DONE

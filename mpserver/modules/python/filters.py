@@ -11,7 +11,7 @@ from mpserver.api.output_filters import EOS, FLUSH, OutputFactory, OutputFilter,
 from mpserver.api.parts import Part, close_files
 from mpserver.modules.core.errorpage import page
 from mpserver.modules.hooks import InputFactory
-from mpserver.modules.python import HandlerSpec, application_errors, directory_for, guard
+from mpserver.modules.python import HandlerSpec, application_errors, directory_for, guard, moving
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -60,11 +60,12 @@ class FilterKind(guard.CodeKind):
             return self.returned(argument, error)
         req = argument.req
         prefix = f"{argument.name} {argument.handler}"
-        text = application_errors.tell(error, prefix, req.mp_log, req)
+        loading = moving.is_loading(error.__traceback__)
+        told = application_errors.tell(error, prefix, req.mp_log, req, loading=loading)
         argument.disable()
         if plan.debug and not argument.closed:
             application_errors.prepare_page(req)
-            argument.write(application_errors.page(prefix, text))
+            argument.write(application_errors.page(prefix, told.parts))
         return None
 
 

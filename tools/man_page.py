@@ -1,0 +1,81 @@
+"""docs/mpserver.1, the manual page of the command, made of the table of its options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from mpserver.cli import completion, new, option_table, serve
+from mpserver.cli.info import CONFIG_FILE
+from mpserver.modules.core import DEFAULT_ROOT
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "mpserver.1"
+
+FILES = {
+    "mpserver.conf": "In the current folder: the configuration that is read where none is named.",
+    f"{DEFAULT_ROOT}/{CONFIG_FILE}": "The configuration that is read where there is no such file.",
+}
+
+
+def escaped(text: str) -> str:
+    """A text as it stands in a line of roff: hyphens are those that can be copied."""
+    made = text.replace("\\", "\\e").replace("-", "\\-")
+    return "\\&" + made if made.startswith((".", "'")) else made
+
+
+def page() -> str:
+    """The page."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    yield '.\\" Written by tools/man-page.'
+    yield '.TH MPSERVER 1 "" "mpserver"'
+    yield from (".SH NAME", "mpserver \\- serve applications as Apache with mod_python does")
+    yield from (".SH SYNOPSIS", ".B mpserver", "[\\fIoption\\fR ...]", ".br", ".B mpserver", "\\fIcommand\\fR ...")
+    yield from (
+        ".SH DESCRIPTION",
+        "Reads a configuration in the language of Apache httpd, and starts a server with it.",
+    )
+    yield from ("Every application has an interpreter of its own.", ".SH OPTIONS")
+    for option in option_table.options(f"{DEFAULT_ROOT}/{CONFIG_FILE}"):
+        names = ", ".join(f"\\fB{escaped(name)}\\fR" for name in (option.short, option.long) if name)
+        yield from _entry(f"{names} \\fI{option.takes}\\fR" if option.takes else names, option.help)
+        for name, text in option_table.NAMED.get(option.short, {}).items():
+            yield from _entry(f"\\fB{escaped(f'{option.short} {name}')}\\fR", text)
+    yield ".SH COMMANDS"
+    for name, (takes, text) in option_table.COMMANDS.items():
+        yield from _entry(f"\\fB{escaped(name)}\\fR \\fI{escaped(takes.lower())}\\fR", text)
+    for parser in (serve.parser(), new.parser()):
+        yield f'.SS "{escaped(parser.prog)}"'
+        for action in parser._actions:  # noqa: SLF001  (argparse shows what it has by its help alone)
+            names = ", ".join(f"\\fB{escaped(name)}\\fR" for name in action.option_strings)
+            takes = f" \\fI{action.metavar}\\fR" if action.metavar else ""
+            yield from _entry(names + takes or f"\\fI{action.dest}\\fR", (action.help or "") % vars(action))
+    yield ".SH COMPLETION"
+    for shell, line in completion.SHELLS.items():
+        yield from _entry(shell, line)
+    yield ".SH FILES"
+    for name, text in FILES.items():
+        yield from _entry(f"\\fI{escaped(name)}\\fR", text)
+    yield from (".SH EXIT STATUS", "0, or 1 where something went wrong, which is told on standard error.")
+
+
+def _entry(names: str, text: str) -> Iterator[str]:
+    yield from (".TP", names, escaped(text))
+
+
+def main() -> int:
+    """The command. :returns: 0, or 1 where the page is not what this writes."""
+    parser = argparse.ArgumentParser("tools/man-page", description="Write docs/mpserver.1.")
+    parser.add_argument("--check", action="store_true", help="write nothing; tell whether it is what would be written")
+    options = parser.parse_args()
+    text = page()
+    if not options.check:
+        PAGE.write_text(text)
+    elif not PAGE.exists() or PAGE.read_text() != text:
+        print(f"{PAGE.relative_to(ROOT)} is not what tools/man-page writes: run it")
+        return 1
+    return 0
