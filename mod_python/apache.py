@@ -29,7 +29,10 @@ from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mod_python._cgi.setup import CGIStdin, CGIStdout, NullIO, restore_nocgi, setup_cgi
-    from mpserver.api.server import Server
+    from mpserver.api.connection import Connection as Connection
+    from mpserver.api.filter_object import Filter as Filter
+    from mpserver.api.request import Request as Request
+    from mpserver.api.server import Server as Server
 
     #: The name of the interpreter that runs this code (manual 4.1).
     interpreter: str
@@ -50,6 +53,13 @@ make_table = table
 _C_MODULE = "_apache"
 #: What is looked up in the running server when it is asked for.
 _SERVED = ("interpreter", "main_server")
+#: The types of what handlers get, for annotations: where these are evaluated they are looked up.
+_TYPES = {
+    "Connection": "mpserver.api.connection",
+    "Filter": "mpserver.api.filter_object",
+    "Request": "mpserver.api.request",
+    "Server": "mpserver.api.server",
+}
 #: What handlers that run CGI programs need, imported for them alone.
 _CGI = ("CGIStdin", "CGIStdout", "NullIO", "restore_nocgi", "setup_cgi")
 
@@ -65,6 +75,8 @@ def _server(what: str) -> _runtime.Runtime:
 def __getattr__(name: str) -> Any:
     if name in _CGI:
         return getattr(import_module_of_python("mod_python._cgi.setup"), name)
+    if name in _TYPES:
+        return getattr(import_module_of_python(_TYPES[name]), name)
     if name == _C_MODULE and _runtime.current() is not None:
         return import_module_of_python(name)
     if name not in _SERVED:

@@ -112,7 +112,7 @@ class Table:
 
     # ---- reading
 
-    def __getitem__(self, name: str | bytes) -> str | list[str]:
+    def __getitem__(self, name: str | bytes) -> str | Any:
         found = self._look_up()[_text(name).lower()]
         return list(found) if type(found) is list else cast(str, found)
 

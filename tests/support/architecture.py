@@ -41,6 +41,7 @@ FLOORS = {
     "mpserver.routing": 11,
     "mpserver.worker": 12,
     "mpserver.cli": 13,
+    "mpserver.testing": 14,
     "mpserver.__main__": 14,
 }
 

@@ -1,5 +1,7 @@
 """Lets those in whom a remote service knows: it gets their name and password, and its answer decides."""
 
+from __future__ import annotations
+
 import base64
 import urllib.error
 import urllib.request
@@ -10,7 +12,7 @@ from mod_python import apache
 PATIENCE = 5
 
 
-def authenhandler(req):
+def authenhandler(req: apache.Request) -> int:
     """200 lets in, 401 and 403 do not; anything else is the service's fault, and said so."""
     password = req.get_basic_auth_pw()  # sets req.user, too
     if not req.user or password is None:
@@ -31,11 +33,11 @@ def authenhandler(req):
     return apache.OK if known else apache.HTTP_UNAUTHORIZED
 
 
-def _question(url, user, password):
+def _question(url: str, user: str, password: str) -> urllib.request.Request:
     pair = base64.b64encode(f"{user}:{password}".encode()).decode()
     return urllib.request.Request(url, headers={"Authorization": f"Basic {pair}"})
 
 
-def _failed(req, url, error):
+def _failed(req: apache.Request, url: str, error: OSError) -> int:
     req.log_error(f"{url} can't be asked about {req.user!r}: {error}", apache.APLOG_ERR)
     return apache.HTTP_SERVICE_UNAVAILABLE

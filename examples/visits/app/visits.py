@@ -1,15 +1,16 @@
 """Asks for a name once, keeps it in the session, and counts the visits under it."""
 
+from __future__ import annotations
+
 import os
 import time
 
 from mod_python import Session, apache, psp, util
-from mod_python._forms import storage
 
 LONGEST = 40
 
 
-def handler(req):
+def handler(req: apache.Request) -> int:
     """Show the form or the visitor's page; the form comes back here."""
     session = Session.Session(req)
     if req.method == "POST":
@@ -21,13 +22,13 @@ def handler(req):
     return _page(req, "visitor.psp", session=session, since=time.ctime(session.created()))
 
 
-def members(req):
+def members(req: apache.Request) -> int:
     """Greet whom the authentication handler has let in."""
     return _page(req, "member.psp", name=req.user)
 
 
-def _posted(req, session):
-    form = storage.FieldStorage(req)
+def _posted(req: apache.Request, session: Session.BaseSession) -> int:
+    form = util.FieldStorage(req)
     if form.getfirst("leave") is not None:
         session.invalidate()
         util.redirect(req, "/visits")
@@ -43,7 +44,7 @@ def _posted(req, session):
     util.redirect(req, "/visits")
 
 
-def _wrong(name):
+def _wrong(name: str) -> str:
     if not name:
         return "A name is needed."
     if len(name) > LONGEST:
@@ -51,7 +52,7 @@ def _wrong(name):
     return ""
 
 
-def _page(req, template, **variables):
+def _page(req: apache.Request, template: str, **variables: object) -> int:
     req.content_type = "text/html; charset=utf-8"
     req.headers_out["Cache-Control"] = "no-store"
     psp.PSP(req, os.path.join(req.get_options()["visits.templates"], template), vars=variables).run()

@@ -3,13 +3,16 @@
 The protocol is the business of a library, `websockets`, which makes bytes of messages and messages of bytes.
 """
 
-from websockets.frames import Opcode
+from __future__ import annotations
+
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from mod_python import apache
 
 
-def headerparserhandler(req):
+def headerparserhandler(req: apache.Request) -> int:
     """Speak WebSocket with who asks for it; all other requests go on."""
     if req.headers_in.get("Upgrade", "").lower() != "websocket":
         return apache.DECLINED
@@ -17,6 +20,7 @@ def headerparserhandler(req):
     head = [req.the_request, *(f"{name}: {value}" for name, value in req.headers_in.items()), "", ""]
     protocol.receive_data("\r\n".join(head).encode())
     for request in protocol.events_received():
+        assert isinstance(request, Request)  # (nothing else comes before it)
         protocol.send_response(protocol.accept(request))
     try:
         talk(req.connection, protocol)
@@ -27,7 +31,7 @@ def headerparserhandler(req):
     return apache.DONE
 
 
-def talk(connection, protocol):
+def talk(connection: apache.Connection, protocol: ServerProtocol) -> None:
     """Carry bytes between the client and the protocol until one of them closes."""
     send(connection, protocol)
     while not protocol.close_expected():
@@ -37,18 +41,19 @@ def talk(connection, protocol):
             return
         protocol.receive_data(data)
         for frame in protocol.events_received():
-            answer(protocol, frame)
+            if isinstance(frame, Frame):
+                answer(protocol, frame)
         send(connection, protocol)
 
 
-def send(connection, protocol):
+def send(connection: apache.Connection, protocol: ServerProtocol) -> None:
     """Send what the protocol has to say."""
     for data in protocol.data_to_send():
         if data:
             connection.write(data)
 
 
-def answer(protocol, frame):
+def answer(protocol: ServerProtocol, frame: Frame) -> None:
     """Send a frame of a message back; pings and the end of the conversation are answered by the protocol."""
     if frame.opcode is Opcode.TEXT:
         protocol.send_text(frame.data, fin=frame.fin)
