@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from mod_python import apache
 from mpserver.api import runtime, secrets
 from mpserver.api.html_pages import END, beginning, escaped
+from mpserver.api.page_style import BASE
 from mpserver.typing import TYPE_CHECKING, Any
 from mpserver.version import MOD_PYTHON_VERSION, VERSION
 
@@ -61,19 +62,19 @@ SERVER = (
 #: What an application would like to have, and whether it is there.
 HANDLERS = ("publisher", "psp", "cgihandler", "wsgi")
 
-STYLE = """\
-:root{color-scheme:light dark}
-body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:60rem}
-h1{font-size:1.5rem;margin:.5rem 0}
+STYLE = (
+    BASE
+    + """\
 p{margin:.5rem 0}
-details{border-top:1px solid #8886;padding:.5rem 0}
+details{border-top:1px solid var(--line);padding:.5rem 0}
 summary{font-weight:600;cursor:pointer}
 dl{display:grid;grid-template-columns:minmax(8rem,16rem) 1fr;gap:.2rem 1rem;margin:.5rem 0}
-dt{color:#777;overflow-wrap:anywhere}
-dd{margin:0;overflow-wrap:anywhere;white-space:pre-wrap;font-family:ui-monospace,monospace;font-size:.875em}
-pre{overflow-x:auto;font-size:.8125em}
+dt{color:var(--faint)}
+dd{margin:0;white-space:pre-wrap;font:.875rem/1.5 ui-monospace,monospace}
+pre{overflow-x:auto}
 @media(max-width:40rem){dl{display:block}dd{margin:0 0 .5rem}}
 """
+)
 
 
 def handler(req: Request) -> int:

@@ -9,7 +9,15 @@ SECRET_OPTIONS = frozenset({"password", "secret"})
 
 _OPTION = lazyre.compile(rf"(?i)(\s*PythonOption\s+\S*(?:{'|'.join(sorted(SECRET_OPTIONS))})[\"']?)\s.*")
 _USERINFO = lazyre.compile(r"(?<=://)[^/@\s]*@")
+_SECRET = lazyre.compile(
+    r"(?i)passw|pwd|secret|token|api[-_]?key|private|credential|authorization|cookie|session|csrf|signature$|^sid$|_sid$"
+)
 _HIDDEN = "(not shown)"
+
+
+def is_secret(name: str) -> bool:
+    """Whether what has this name, such as a header, an option or a variable, is nothing to show."""
+    return _SECRET.search(name) is not None
 
 
 def without_userinfo(text: str) -> str:

@@ -51,6 +51,7 @@ LATE = (
     "mpserver.modules.proxy.handler",
     "mpserver.modules.proxy.mapping",
     "mpserver.modules.python.connection_handlers",
+    "mpserver.modules.python.debug_page",
     "mpserver.modules.python.filters",
     "mpserver.modules.python.load_errors",
     "mpserver.modules.python.placing",

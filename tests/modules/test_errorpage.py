@@ -70,7 +70,7 @@ def test_every_status_has_a_page(status: int) -> None:
     page = Page(build(status, Facts(location="http://example.org/")))
     assert page.texts["title"] == f"{status} {REASONS[status]}"
     assert page.texts["h1"] == REASONS[status]
-    assert page.tags[:5] == ["html", "head", "title", "body", "h1"]
+    assert page.tags[:7] == ["html", "head", "title", "meta", "style", "body", "h1"]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -112,7 +112,8 @@ def test_any_text_becomes_a_page_that_can_be_sent(status: int, method: str, loca
     assert data.startswith(b"<!DOCTYPE HTML")
     if "\r" not in method + location + note and "\0" not in method + location + note:
         tags = Page(data.decode("latin-1")).tags
-        assert set(tags) <= {"html", "head", "title", "body", "h1", "p", "a", "br", "pre"}
+        assert (tags.count("meta"), tags.count("style")) == (1, 1)  # (those of the page itself)
+        assert set(tags) <= {"html", "head", "title", "meta", "style", "body", "h1", "p", "a", "br", "pre"}
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-STYLE = """\
-:root{color-scheme:light dark;--page:#fbfbfc;--text:#1c2127;--faint:#5f6b7a;--line:#e1e5ea;--link:#0b5cad;
---mark:#eef3f9;--folder:#b7791f}
-@media(prefers-color-scheme:dark){:root{--page:#15181c;--text:#e3e7ec;--faint:#98a3b1;--line:#2b3138;--link:#7db7f5;
---mark:#1e252d;--folder:#e0ad57}}
-*{box-sizing:border-box}
-body{margin:0 auto;padding:2rem 1.5rem 3rem;max-width:64rem;background:var(--page);color:var(--text);
-font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",sans-serif}
-h1{font-size:1.4rem;line-height:1.3;margin:0 0 1.25rem;overflow-wrap:anywhere}
-a{color:var(--link);text-decoration:none}
+from mpserver.api.page_style import BASE
+
+STYLE = (
+    BASE
+    + """\
+:root{--hover:#eef3f9;--folder:#b7791f}
+@media(prefers-color-scheme:dark){:root{--hover:#1e252d;--folder:#e0ad57}}
+body{padding-bottom:3rem}
+h1{margin-bottom:1.25rem}
+a{text-decoration:none}
 a:hover,a:focus-visible{text-decoration:underline}
 pre{overflow-x:auto}
-hr{border:0;border-top:1px solid var(--line);margin:0}
-address{color:var(--faint);font-size:.85rem;margin-top:1.5rem}
+hr{margin:0}
+address{margin-top:1.5rem}
 .list{padding:0;list-style:none}
 .list li{padding:.25rem .5rem;overflow-wrap:anywhere}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
@@ -23,7 +23,7 @@ th{font-size:.85rem;font-weight:600;text-align:left;color:var(--faint)}
 th a{color:inherit}
 th,td{padding:.4rem .5rem;vertical-align:top}
 .indexbreakrow th{padding:0}
-.even:hover,.odd:hover,.list li:hover{background:var(--mark)}
+.even:hover,.odd:hover,.list li:hover{background:var(--hover)}
 .indexcolicon{width:2.25rem;color:var(--faint);line-height:0;padding-top:.55rem}
 .indexcolname{overflow-wrap:anywhere}
 .indexcollastmod{white-space:nowrap;color:var(--faint)}
@@ -49,3 +49,4 @@ td.indexcoldesc{flex:1 0 100%;padding-left:2.75rem;font-size:.9rem}
 .indexhead th.indexcolname{flex:0 1 auto}
 }
 """
+)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mpserver.api import cgi_variables
+from mpserver.api.page_style import NOTE
 from mpserver.http1.html import escape
 from mpserver.http1.response import REASONS
 from mpserver.typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -25,6 +26,9 @@ _CREDENTIALS = (
     "password is missing or wrong, or your browser can't send them in the way that is asked for.</p>\n"
 )
 _MOVED = '<p>This document is now <a href="{location}">here</a>.</p>\n'
+
+#: What ServerAdmin is where nobody says, as in httpd; a page had better say nothing then.
+NOBODY = "[no address given]"
 
 #: What is wrong, by status: HTML with {method}, {location}, {admin} and {note}, all escaped.
 PAGES: Mapping[int, str] = {
@@ -85,7 +89,7 @@ PAGES: Mapping[int, str] = {
 OTHER = (
     "<p>The server met an error of its own, or is set up wrongly, and could not\n"
     "do what you asked for.</p>\n"
-    "<p>If it lasts, tell the administrator, {admin},\n"
+    "<p>If it lasts, tell the administrator{admin}\n"
     "when it happened and what you did just before.</p>\n"
     "<p>The server's error log may say more.</p>\n"
 )
@@ -145,10 +149,11 @@ def build(
     """
     template = PAGES.get(status, OTHER)
     location = (req.headers_out.get("Location") or "") if 300 <= status < 400 else ""
+    admin = req.server.server_admin
     text = template.format(
         method=escape(req.method),
         location=escape(location),
-        admin=escape(req.server.server_admin),
+        admin="" if admin == NOBODY else f", {escape(admin)},",
         note=escape(note),
     )
     text += more
@@ -158,8 +163,10 @@ def build(
         text += "<hr>\n" + signature
     heading = escape(REASONS.get(status, f"Status {status}"))
     return (
-        '<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN" "http://www.w3.org/TR/html4/strict.dtd">\n'
-        f"<html><head>\n<title>{escape(title(status))}</title>\n</head><body>\n"
+        "<!DOCTYPE HTML>\n"
+        f'<html lang="en"><head>\n<title>{escape(title(status))}</title>\n'
+        '<meta name="viewport" content="width=device-width,initial-scale=1" />\n'
+        f"<style>\n{NOTE}</style>\n</head><body>\n"
         f"<h1>{heading}</h1>\n{text}</body></html>\n"
     )
 

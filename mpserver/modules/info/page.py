@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from mpserver.api import secrets
 from mpserver.api.html_pages import END, beginning, escaped
+from mpserver.api.page_style import BASE
 from mpserver.modules.all import registry
 from mpserver.modules.authn_core.providers import PROVIDERS as AUTHN
 from mpserver.modules.authz_core.providers import PROVIDERS as AUTHZ
@@ -19,19 +20,18 @@ if TYPE_CHECKING:
     from mpserver.config.registry import Module
     from mpserver.config.tree import Node
 
-STYLE = """\
-:root{color-scheme:light dark}
-body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:64rem;overflow-wrap:anywhere}
-h1{font-size:1.5rem;margin:.5rem 0}
-h2{font-size:1.15rem;margin:1.5rem 0 .25rem;border-top:1px solid #8886;padding-top:.75rem}
+STYLE = (
+    BASE
+    + """\
+h2{font-size:1.15rem;margin:1.5rem 0 .25rem;border-top:1px solid var(--line);padding-top:.75rem}
 h3{font-size:1rem;margin:.75rem 0 0}
 dl{display:grid;grid-template-columns:minmax(8rem,16rem) 1fr;gap:.2rem 1rem;margin:.5rem 0}
-dt{color:#777}
+dt{color:var(--faint)}
 dd{margin:0}
-pre,code{font:.875rem/1.5 ui-monospace,monospace}
 pre{overflow-x:auto;white-space:pre-wrap;margin:.25rem 0}
 @media(max-width:40rem){dl{display:block}dd{margin:0 0 .5rem}}
 """
+)
 
 
 def pieces(req: Request, lent: Runtime, added: Sequence[Added], query: str) -> Iterator[str]:

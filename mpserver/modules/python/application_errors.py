@@ -102,6 +102,22 @@ def page(prefix: str, text: list[str]) -> bytes:
     return f'\n<pre>\nMod_python error: "{escape(prefix)}"\n\n{shown}</pre>\n'.encode("ascii", "xmlcharrefreplace")
 
 
+def debug_page(req: Request, prefix: str, error: BaseException, told: Told) -> bytes:
+    """What PythonDebug shows of a handler's error, in the form that the client takes where nothing is sent yet."""
+    classic = page(prefix, told.parts)
+    prepare_page(req)
+    if req.mp_started:
+        return classic
+    from mpserver.modules.python import debug_page  # (only where pages tell of errors)
+
+    form = debug_page.form(req.headers_in.get("Accept"))
+    failure = debug_page.Failure(prefix, error, told.headline, told.parts)
+    if form == "text":
+        req.mp_content_type = "text/plain; charset=utf-8"
+        return debug_page.text(failure)
+    return debug_page.page(req, failure, classic) if form else classic
+
+
 def prepare_page(req: Request) -> None:
     """Make a response that has not begun one with an error, and HTML, for what `page` gives."""
     if not req.mp_started:

@@ -82,12 +82,12 @@ class PhaseHandlerKind(guard.CodeKind):
         req.mp_failure = f"{prefix}: {told.headline}"
         if not plan.debug:
             return SERVER_ERROR
-        application_errors.prepare_page(req)
+        shown = application_errors.debug_page(req, prefix, error, told)
         if not req.mp_started and req.mp_headers_out is not None:
             for name in ("Content-Length", "Transfer-Encoding", "Content-Encoding", "ETag", "Last-Modified"):
                 del req.mp_headers_out[name]
         try:
-            req.mp_write(application_errors.page(prefix, told.parts), 0)
+            req.mp_write(shown, 0)
         except ClientGone:
             return SERVER_ERROR
         return DONE

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-STYLE = """\
-:root{color-scheme:light dark;--page:#f6f7f9;--card:#fff;--text:#1c2127;--faint:#5f6b7a;--line:#e1e5ea;--mark:#0b5cad;
---busy:#b7791f;--bad:#b3261e;--good:#2e7d4f}
-@media(prefers-color-scheme:dark){:root{--page:#15181c;--card:#1c2127;--text:#e3e7ec;--faint:#98a3b1;--line:#2b3138;
---mark:#7db7f5;--busy:#e0ad57;--bad:#f2938c;--good:#7fcf9f}}
-*{box-sizing:border-box}
-body{margin:0 auto;padding:1.5rem;max-width:80rem;background:var(--page);color:var(--text);
-font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",sans-serif;font-variant-numeric:tabular-nums}
-h1{font-size:1.4rem;margin:0;overflow-wrap:anywhere}
-h2{font-size:1.05rem;margin:1.75rem 0 .5rem}
-p{margin:.25rem 0 1rem;color:var(--faint);overflow-wrap:anywhere}
+from mpserver.api.page_style import BASE
+
+STYLE = (
+    BASE
+    + """\
+:root{--busy:#b7791f;--good:#2e7d4f}
+@media(prefers-color-scheme:dark){:root{--busy:#e0ad57;--good:#7fcf9f}}
+body{padding:1.5rem;max-width:80rem;font-variant-numeric:tabular-nums}
+h1{margin:0}
+p{margin:.25rem 0 1rem;color:var(--faint)}
 .cards{display:grid;gap:.75rem;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr))}
 .card{background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:.6rem .9rem;min-width:0}
 .card b{display:block;font-size:1.35rem;font-weight:600}
@@ -41,6 +40,7 @@ td::before{content:attr(data-label);color:var(--faint);text-align:left;flex:none
 td:empty{display:none}
 }
 """
+)
 
 #: Fetches the page every other second, takes over its figures, and draws how those went that have a plot.
 SCRIPT = """\
