@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from mpserver.cli import new, option_table, serve
+from mpserver.cli import check_app, new, option_table, serve
 
 #: What completion is made for, and how it is set up.
 SHELLS: Mapping[str, str] = {
@@ -72,6 +72,10 @@ def _complete(action: argparse.Action, how: Mapping[str, object] | None) -> None
 
 
 #: By commands: their own descriptions.
-_PARSERS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {"serve": serve.parser, "new": new.parser}
+_PARSERS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
+    "serve": serve.parser,
+    "new": new.parser,
+    "check-app": check_app.parser,
+}
 #: By what commands take: the words that it can be.
 _CHOICES: Mapping[str, Collection[str]] = {"SHELL": SHELLS, "COMMAND": option_table.COMMANDS}

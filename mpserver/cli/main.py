@@ -146,11 +146,18 @@ def _completion(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int
     return completion.main(words)
 
 
+def _check_app(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
+    from mpserver.cli import check_app
+
+    return check_app.main(words)
+
+
 #: What the first word may be, in place of httpd's options.
 _COMMANDS: dict[str, Callable[[Sequence[str], Callable[[], Engine]], int]] = {
     "serve": _serve,
     "new": _new,
     "check-interp": _check_interp,
+    "check-app": _check_app,
     "htpasswd": _htpasswd,
     "htdigest": _htdigest,
     "htdbm": _htdbm,

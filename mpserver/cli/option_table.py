@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("APPLICATION", "serve a WSGI application, a handler, a page or a folder without a configuration"),
     "new": ("FOLDER", "make a site to begin with, which mpserver -X serves in its folder"),
     "check-interp": ("FILE", "try which kinds of interpreter each application of a configuration can have"),
+    "check-app": ("PATH", "tell what of an older application, or its configuration, does not run here as it is"),
     "htpasswd": ("...", "make and change files of users; without arguments it tells what it takes"),
     "htdigest": ("...", "the same for Digest authentication"),
     "htdbm": ("...", "the same for databases of users and groups"),
