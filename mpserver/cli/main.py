@@ -152,12 +152,19 @@ def _check_app(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
     return check_app.main(words)
 
 
+def _import_unit(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
+    from mpserver.cli import import_unit
+
+    return import_unit.main(words)
+
+
 #: What the first word may be, in place of httpd's options.
 _COMMANDS: dict[str, Callable[[Sequence[str], Callable[[], Engine]], int]] = {
     "serve": _serve,
     "new": _new,
     "check-interp": _check_interp,
     "check-app": _check_app,
+    "import-unit": _import_unit,
     "htpasswd": _htpasswd,
     "htdigest": _htdigest,
     "htdbm": _htdbm,

@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "new": ("FOLDER", "make a site to begin with, which mpserver -X serves in its folder"),
     "check-interp": ("FILE", "try which kinds of interpreter each application of a configuration can have"),
     "check-app": ("PATH", "tell what of an older application, or its configuration, does not run here as it is"),
+    "import-unit": ("FILE", "print a configuration that serves what one of NGINX Unit serves"),
     "htpasswd": ("...", "make and change files of users; without arguments it tells what it takes"),
     "htdigest": ("...", "the same for Digest authentication"),
     "htdbm": ("...", "the same for databases of users and groups"),
