@@ -27,8 +27,19 @@ newest_python() {
     die "No Python 3.11 or later was found (with its venv module). On Debian: apt install python3 python3-venv"
 }
 
-# make_venv DIR PYTHON [EXTRAS]: a virtual environment with the project in it, and with extras (test;
-# test,apps) all that its tests need. Does nothing where that is so already; starts anew where the Python changed.
+# requirements_of PYTHON GROUPS: the requirements of dependency groups (test; test,apps), each in a line; pip knows
+# groups from 25.1 on, and a new environment has an older one.
+requirements_of() {
+    "$1" -c '
+import sys, tomllib
+with open(sys.argv[1], "rb") as file:
+    groups = tomllib.load(file)["dependency-groups"]
+print(*(line for name in sys.argv[2].split(",") for line in groups[name]), sep="\n")
+' "$here/pyproject.toml" "$2"
+}
+
+# make_venv DIR PYTHON [GROUPS]: a virtual environment with the project in it, and with groups (test; test,apps) and all
+# extras what its tests need. Does nothing where that is so already; starts anew where the Python changed.
 make_venv() {
     local dir=$1 python=$2 extra=${3:-} stamp=$1/made-from made old=""
     made=$("$python" -c 'import sys; print(sys.executable, sys.version.split()[0])')
@@ -56,8 +67,9 @@ make_venv() {
     fi
     say "Installing mpserver${extra:+ and what its tests need} in ${dir#"$here"/}"
     # (compat: a path in a .pth file, not a finder that each interpreter would have to import)
+    [ -z "$extra" ] || requirements_of "$dir/bin/python" "$extra" >"$dir/requirements"
     "$dir/bin/python" -m pip install -qq --disable-pip-version-check --config-settings editable_mode=compat \
-        -e "$here${extra:+[$extra]}" ||
+        -e "$here${extra:+[redis,brotli,zstd,acme,completion]}" ${extra:+-r "$dir/requirements"} ||
         die "pip could not install the project in $dir; its message is above."
     printf '%s\n' "$made $extra" >"$stamp"
 }

@@ -176,8 +176,8 @@ def test_log_handlers_see_it(server: Server) -> None:
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        ("Redirect 410", "path to redirect from is missing"),
-        ("<Directory /x>\nRedirect gone\n</Directory>", "path to redirect from is missing"),
+        ("Redirect 410", "the path is missing: write it"),
+        ("<Directory /x>\nRedirect gone\n</Directory>", "the path is missing: write it"),
         ("Redirect /a", "URL to redirect to is missing"),
         ("Redirect 301 /a", "URL to redirect to is missing"),
         ("Redirect gone /a http://x", "Redirect URL not valid for this status"),
