@@ -64,6 +64,9 @@ def _missing(root: str, path: str) -> bool:
 
 def _directory(node: Node, root: str) -> str:
     path = node.args[0]
+    if path != "~" and not path.startswith("/") and not _SIGNS.intersection(path):
+        whole = os.path.join(root, path)
+        return f"<{node.name} {path}> applies to nothing: its path has to begin with /: did you mean {whole}?"
     if not path.startswith("/") or not _missing(root, path):
         return ""
     return f"<{node.name} {path}> applies to nothing: there is no such folder{_near(path)}; make it, or mend the path"

@@ -35,7 +35,6 @@ _SKELETON = """\
 ServerRoot "{folder}"
 Listen 127.0.0.1:${{PORT}}
 ServerName localhost
-{user}
 PidFile "{folder}/mpserver.pid"
 ErrorLog "{folder}/error.log"
 LogLevel info
@@ -53,16 +52,19 @@ class Server:
     :param kind: the kind of interpreters, one of `KINDS` or ``auto``; a file of a configuration has its own.
     :param mpm: ``prefork`` or ``worker``, likewise.
     :param conf: directives beside those that serve it.
+    :param environ: variables of its environment beside ours; ``defines``: variables of the configuration (Define).
     :raises ValueError: this can't be served; the text says why.
     """
 
     def __init__(
         self, application: Application, *, kind: str = "auto", mpm: str = "prefork", conf: str = "",
         environ: Mapping[str, str] | None = None,
+        defines: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         self._own = tempfile.TemporaryDirectory(prefix="mpserver-", ignore_cleanup_errors=True)
         self.folder = Path(self._own.name).resolve()
         self._environ = {**os.environ, **(environ or {})}
+        self._defines = dict(defines or {})
         self._process: subprocess.Popen[bytes] | None = None
         # It keeps the port for us: connections are refused until the server listens.
         self._holder = socket.socket()
@@ -89,8 +91,7 @@ class Server:
             lines = [text]
         else:
             lines = _of_name(text or "")
-        user = "User root" if os.geteuid() == 0 else ""
-        begin = _SKELETON.format(folder=self.folder, kind=kind, mpm=mpm, user=user)
+        begin = _SKELETON.format(folder=self.folder, kind=kind, mpm=mpm)
         file = self.folder / "httpd.conf"
         file.write_text("\n".join([begin, *lines, conf, ""]))
         return file
@@ -114,7 +115,9 @@ class Server:
         :raises RuntimeError: it does not; the text has what it said.
         """
         words = ["-X", "-f", str(self.conf)]
-        defines = {"PORT": str(self.port), "FOLDER": str(self.folder), "RUN": str(self.folder)}
+        if os.geteuid() == 0:
+            words += ["-C", "User root"]  # (what the configuration says comes later, and counts)
+        defines = {"PORT": str(self.port), "FOLDER": str(self.folder), "RUN": str(self.folder), **self._defines}
         for name, value in defines.items():
             words += ["-C", f"Define {name} {quote(value)}"]
         with (self.folder / "console.txt").open("ab") as console:

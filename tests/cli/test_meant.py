@@ -26,6 +26,9 @@ MISTAKES = {
     '<Directory "${ROOT}/none/at/all/">\n</Directory>': (
         "<Directory {}/none/at/all/> applies to nothing: there is no such folder; make it, or mend the path (line "
     ),
+    "<Directory www>\nRequire all granted\n</Directory>": (
+        "<Directory www> applies to nothing: its path has to begin with /: did you mean {}/www? (line "
+    ),
     "Alias /a ${ROOT}/elsewhere": "Alias /a: there is no {}/elsewhere; make it, or mend the path (line ",
     "PythonPath \"['${ROOT}/www', '${ROOT}/elsewhere', '/nowhere'] + sys.path\"": (
         "PythonPath: there is no {}/elsewhere, and no /nowhere; make it, or take it out (line "
@@ -62,6 +65,9 @@ SetHandler none
     SetHandler mod_python
 </Directory>
 <Directory "/srv/*/nothing">
+    SetHandler default-handler
+</Directory>
+<Directory ~ "nothing">
     SetHandler default-handler
 </Directory>
 <DirectoryMatch "^/nothing">
