@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from conftest import StartServer
-from support.server import Server
+from support.server import BACKENDS, Server
 from support.waiting import wait_for
 
 CONF = """
@@ -80,7 +80,7 @@ def lines(server: Server, path: str, last: str) -> list[str]:
     return [line.partition("[client ")[2].partition("] ")[2] for line in log if "[client " in line]
 
 
-@pytest.fixture(scope="module", params=("own", "process", "main"))
+@pytest.fixture(scope="module", params=BACKENDS)
 def quiet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that tells no more than warnings."""
     with Server(

@@ -218,7 +218,7 @@ class _Masking(reprlib.Repr):
     def repr_instance(self, x: object, level: int) -> str:
         """An object of the application may raise anything as it is shown."""
         try:
-            return super().repr_instance(x, level)
+            return _short(repr(x))
         except BaseException as error:
             return f"<{type(x).__name__}: its repr raised {type(error).__name__}>"
 
