@@ -257,7 +257,7 @@ def _searched(loader: Loader, directory: str | None, path: str | None) -> list[s
     """The path that a module was looked for on."""
     try:
         loader.set_path(path, directory)
-    except BaseException:  # PythonPath may raise anything; that was told
+    except BaseException:  # noqa: S110 - PythonPath may raise anything; that was told
         pass
     return list(sys.path)
 

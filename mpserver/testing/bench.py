@@ -63,6 +63,7 @@ class Wire:
     requests_left = -1
     keep_alive_timeout = 5.0
     timeout = 60.0
+    client = CLIENT
 
     def __init__(self, host: Host, rest: bytes) -> None:
         self.keep_alive = True
@@ -74,6 +75,13 @@ class Wire:
     def connection(self) -> Connection:
         """See `mpserver.api.stream.Link`, as for what follows."""
         return self._connection
+
+    def client_name(self) -> str | None:
+        """Nobody looks it up."""
+        return None
+
+    def await_sent(self) -> None:
+        """Nobody has to take what is sent."""
 
     def hold(self, _head: bytes, _body: bytes) -> bool:
         """Nothing is held."""

@@ -331,7 +331,7 @@ def test_a_slower_case_is_found() -> None:
 
 
 def test_pictures(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="the extra bench is not installed")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (the group bench)")
     made = draw(made_up(), tmp_path)
     assert set(made) == {"hello.png", "apache.png", "time.png", "growth.png"}
     assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in made)

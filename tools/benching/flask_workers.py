@@ -39,7 +39,7 @@ def weigh(options: Options, ground: Ground) -> Iterator[Result]:
     """The result, if Flask is installed; ``each``: all processes of the server less one Flask, in bytes."""
     alone = one_flask(ground)
     if not alone:
-        note(f"{FLASK_WORKERS}: left out, Flask is not installed (pip install 'mpserver[bench]')")
+        note(f"{FLASK_WORKERS}: left out, Flask is not installed (pip install --group bench)")
         return
     # all of them have it from the start: a load of one core may reach a few of them only
     setup = Setup(imports="wsgi_flask", workers=WORKERS)

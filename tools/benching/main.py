@@ -107,7 +107,7 @@ def measure(options: argparse.Namespace) -> tuple[Results, list[str]]:
     )  # fmt: skip
     cases = [case for case in CASES if options.only.lower() in case.name.lower()]
     if find_spec("flask") is None and any(case.form == FLASK for case in cases):
-        note("Flask is not installed (pip install 'mpserver[bench]'), so its cases are left out")
+        note("Flask is not installed (pip install --group bench), so its cases are left out")
         cases = [case for case in cases if case.form != FLASK]
     soft_limit()
     with contextlib.ExitStack() as stack:
@@ -169,6 +169,6 @@ def write(results: Results, folder: Path) -> None:
     save(results, folder / "results.json")
     pictures = plots.draw(results, folder)
     if not pictures:
-        note("No pictures: matplotlib is not installed (pip install 'mpserver[bench]')")
+        note("No pictures: matplotlib is not installed (pip install --group bench)")
     (folder / "README.md").write_text(report.document(results, pictures))
     note(f"Written to {folder}")
