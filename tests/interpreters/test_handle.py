@@ -10,6 +10,7 @@ from typing import cast
 from mpserver.interpreters.handle import Events, InterpreterHandle, InterpreterState
 from mpserver.ipc import messages
 from mpserver.ipc.messages import Message
+from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.phases.plan import InterpreterId
 from mpserver.serving.boot import Boot
 from mpserver.system.loop import Loop
@@ -40,8 +41,12 @@ def test_what_an_ending_interpreter_gave_back_comes_back_with_what_it_did_not_ta
         ended.append, unwanted, unwanted,
     )  # fmt: skip
     ours, control = socket.socketpair()
+    board = Scoreboard.create(1)
+    boot = SimpleNamespace(
+        interpreter_id=InterpreterId("own", "x"), scoreboard=board.fd, slot=0, scoreboard_index=1, logs={}
+    )
     with ours, control:
-        interp = Held(cast(Boot, SimpleNamespace(interpreter_id=InterpreterId("own", "x"))), loop, events, control)
+        interp = Held(cast(Boot, boot), loop, events, control)
         messages.send(interp.theirs, Message(messages.Kind.READY))
         interp._receive()
         # it gives one back and hears nothing more, but has not ended yet
