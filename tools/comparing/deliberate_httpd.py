@@ -9,6 +9,11 @@ OF_HTTPD: tuple[tuple[str, str, str], ...] = (
         "what scripts and filters write has its length where it is over at once; there it depends on when it comes",
     ),
     (
+        r"^deflate: GET /cgi/",
+        "body content-encoding vary",
+        "a short body is not compressed where it is whole at once, which depends on when the script ends",
+    ),
+    (
         r"rewrite: plain rules: .* /(perm|temp)$",
         "",
         "R without L: a redirect stays one when later rules change where to; there it is the page, with its status",
