@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from mpserver.api import error_log
 from mpserver.cli.load import complain, finish, read, warn
 from mpserver.cli.options import SITE_FILE, parse
+from mpserver.cli.words import COMMANDS
 from mpserver.errors import ConfigError, ConfigErrors, StartError, UsageError
 from mpserver.modules.ssl.phrases import Phrases
 from mpserver.supervisor.succession import Succession
@@ -92,84 +93,6 @@ _SHOWN: dict[str, Callable[[Options], str]] = {
     "-h": _show_help,
     "-?": _show_help,
     "--print-unit": _show_unit,
-}
-
-
-# ---- commands
-
-
-def _serve(words: Sequence[str], make_engine: Callable[[], Engine]) -> int:
-    from mpserver.cli import serve
-
-    return serve.main(words, lambda options: run(options, make_engine))
-
-
-def _new(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
-    from mpserver.cli import new
-
-    return new.main(words)
-
-
-def _check_interp(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
-    from mpserver.cli import check_interp
-
-    return check_interp.main(words)
-
-
-def _htpasswd(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
-    from mpserver.cli import user_files
-
-    return user_files.htpasswd(words)
-
-
-def _htdigest(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
-    from mpserver.cli import user_files
-
-    return user_files.htdigest(words)
-
-
-def _htdbm(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
-    from mpserver.cli import user_databases
-
-    return user_databases.htdbm(words)
-
-
-def _httxt2dbm(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
-    from mpserver.cli import user_databases
-
-    return user_databases.httxt2dbm(words)
-
-
-def _completion(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
-    from mpserver.cli import completion
-
-    return completion.main(words)
-
-
-def _check_app(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
-    from mpserver.cli import check_app
-
-    return check_app.main(words)
-
-
-def _import_unit(words: Sequence[str], _make_engine: Callable[[], Engine]) -> int:
-    from mpserver.cli import import_unit
-
-    return import_unit.main(words)
-
-
-#: What the first word may be, in place of httpd's options.
-_COMMANDS: dict[str, Callable[[Sequence[str], Callable[[], Engine]], int]] = {
-    "serve": _serve,
-    "new": _new,
-    "check-interp": _check_interp,
-    "check-app": _check_app,
-    "import-unit": _import_unit,
-    "htpasswd": _htpasswd,
-    "htdigest": _htdigest,
-    "htdbm": _htdbm,
-    "httxt2dbm": _httxt2dbm,
-    "completion": _completion,
 }
 
 
@@ -412,9 +335,9 @@ def _main(arguments: Sequence[str] | None, make_engine: Callable[[], Engine]) ->
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["help"]:
         words = [*words[1:2], "--help"]
-    command = _COMMANDS.get(words[0]) if words else None
+    command = COMMANDS.get(words[0]) if words else None
     if command is not None:
-        return command(words[1:], make_engine)
+        return command(words[1:], lambda options: run(options, make_engine))
     try:
         options = parse(words)._replace(succession=Succession.take(os.environ))
         if options.succession is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mpserver.ipc.log_lines import has_area
-from mpserver.modules.log_config import BUFFERED
 from mpserver.system.log_lines import LogLines, Write, at_once
 from mpserver.typing import TYPE_CHECKING
 
@@ -25,6 +24,8 @@ class LogWriters:
 
     def __call__(self, fd: int) -> Write:
         """What takes the lines of the log with this descriptor."""
+        from mpserver.modules.log_config import BUFFERED  # (who has no log does without that module)
+
         interpreter = self._interpreter
         boot = interpreter.boot
         buffered: bool = boot.configuration.main.conf[BUFFERED]

@@ -240,7 +240,7 @@ def test_a_redirect_to_no_path(server: Server, uri: str) -> None:
     for host in (None, "early.test"):
         reply = server.get("/app/x", {"X-Code": quote(f"req.internal_redirect({uri})")}, host=host)
         assert reply.status == 404
-        assert reply.text.count("<html>") == 1
+        assert reply.text.count("<html") == 1
 
 
 def test_a_redirect_that_leads_nowhere(server: Server) -> None:
