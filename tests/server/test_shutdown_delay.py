@@ -180,4 +180,11 @@ def test_as_the_first_process_of_a_container(tmp_path: Path, management: int) ->
 
 
 def _zombies(process: psutil.Process) -> list[int]:
-    return [child.pid for child in process.children() if child.status() == psutil.STATUS_ZOMBIE]
+    return [child.pid for child in process.children() if _is_zombie(child)]
+
+
+def _is_zombie(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # (it is reaped meanwhile)
+        return False
