@@ -26,7 +26,6 @@ PythonPath "sys.path+['${WWW}']"
 
 #: A request for /hang keeps the GIL and returns to no interpreter: the worker's own, where it is of the kind main.
 APP = """
-import ctypes
 import os
 import time
 
@@ -34,6 +33,7 @@ from mod_python import apache
 
 
 def hang_here():
+    import ctypes  # (3.12 has none for an interpreter with its own GIL)
     ctypes.PyDLL(None).sleep(60)
 
 

@@ -10,7 +10,7 @@ OF_HTTPD: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"^deflate: GET /cgi/",
-        "body content-encoding vary",
+        "framing transfer-encoding content-length body content-encoding vary",
         "a short body is not compressed where it is whole at once, which depends on when the script ends",
     ),
     (
