@@ -14,8 +14,11 @@ from mpserver.api.request_succession import RARELY_FOUND
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mpserver.api.request import Request
     from mpserver.phases.located import Located
+    from mpserver.phases.plan import Plan
 
 OK, DECLINED, NOT_FOUND = constants.OK, constants.DECLINED, constants.HTTP_NOT_FOUND
 
@@ -40,17 +43,18 @@ class KnownIndexes:
         elif len(self._missing) < NAMES:
             self._missing[path] = located.resource.filename or ""
 
-    def go_on(self, req: Request, uri: str) -> int | None:
+    def go_on(self, req: Request, uri: str, is_elsewhere: Callable[[Plan], bool]) -> int | None:
         """Have a request stand for an index, up to its content.
 
         :param uri: as for `mpserver.modules.hooks.Engine.look_up`, which it answers for.
+        :param is_elsewhere: whether another interpreter serves a plan's requests.
         :returns: None where that is not known, or no longer true.
         """
         path, question, query = uri.partition("?")
         located = self._there.get(path)
         if located is None:
             return self._is_missing(path)
-        if not located.holds():
+        if not located.holds() or is_elsewhere(located.plan):
             self._there.pop(path, None)
             return None
         before = (

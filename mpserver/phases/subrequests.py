@@ -262,7 +262,7 @@ class SubRequests:
         """Make a request the one for another resource, up to its content; see `mpserver.modules.hooks.Engine`."""
         known = req.mp_located.indexes
         if known is not None and req.mp_main is None:
-            found: int | None = known.go_on(req, uri)
+            found: int | None = known.go_on(req, uri, self._ways.is_elsewhere)
             if found is not None:
                 return found
         sub = self._make(req, uri, lambda data: req.mp_write(data, 0), is_lookup=True)

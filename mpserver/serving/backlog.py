@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 
 from mpserver.api import error_log as levels
-from mpserver.api.parts import FilePart, Part
+from mpserver.api.parts import FilePart, Part, ReadPart
 from mpserver.errors import ClientGone
 from mpserver.modules.core import ResponseRoom
 from mpserver.system.unnamed_files import unnamed_file
@@ -79,8 +79,11 @@ class Spool:
                 self._slow_clients.disk.give(self._size)
 
 
-class SpooledPart(FilePart):
-    """A part of a response in its spool."""
+class SpooledPart(ReadPart):
+    """A part of a response in its spool.
+
+    It is copied out: what sendfile has sent are still the pages of the file, and the file is a ring.
+    """
 
     __slots__ = ("_spool",)
 
@@ -148,6 +151,7 @@ class Backlog:
         """
         with self._gate:
             self._take(parts)
+            self._check()  # (where nothing is left to be taken, too: a response of which parts were dropped is not whole)
             return self._leave()
 
     def rest(self) -> list[Part]:
@@ -307,7 +311,9 @@ class Backlog:
                         parts[0] = part[sent:]
                         continue
                 parts.popleft()
-        except BlockingIOError:
+        except BlockingIOError as error:
+            if getattr(error, "characters_written", 0):  # (over TLS: of what was encrypted before)
+                self._moved = time.monotonic()
             return
         except OSError as error:
             self._fail(f"the client closed the connection ({error.strerror})")
@@ -332,8 +338,8 @@ class Backlog:
         self._patience -= time.monotonic() - began
         if ready:
             self._push()
-            self._check()
-        return ready
+        self._check()
+        return ready or not self._parts  # (the courier was about to send, and has sent all)
 
     def _can_send(self, left: float) -> bool:
         """Whether the client takes something within some seconds."""

@@ -99,6 +99,10 @@ class GoingOn:
         if move.stage in AFTER:
             self._send_after(connection, req, buffer, move)
             return
+        try:
+            connection.await_sent()  # (within the request: others are given to siblings meanwhile)
+        except ClientGone:
+            pass  # (it is raised again below)
         interpreter.ended()
         connection.leave_stream()  # (what an application that read the connection itself left goes along)
         last = req.mp_last

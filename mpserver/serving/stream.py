@@ -64,7 +64,7 @@ class Stream:
     def hold(self, head: bytes, body: bytes) -> bool:
         """Keep the beginning of a response for its end; see `Link.hold`."""
         delayed_flush = self.owner.delayed_flush
-        if delayed_flush is None:
+        if delayed_flush is None or self._backlog is not None:  # (that one sends straight to the client)
             return False
         delayed_flush.hold(self, (head, body))
         return True

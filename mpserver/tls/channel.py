@@ -8,6 +8,7 @@ by one thread while another one writes.
 from __future__ import annotations
 
 import _socket
+import errno
 import os
 from _thread import allocate_lock
 
@@ -230,7 +231,10 @@ class Channel:
             raise ConnectionAbortedError(str(error)) from error
 
     def _flush(self) -> None:
-        """Send what is encrypted. :raises BlockingIOError: not all of it."""
+        """Send what is encrypted.
+
+        :raises BlockingIOError: not all of it; its ``characters_written`` are those that the client has taken.
+        """
         rest = self._rest
         if self._out.pending:
             rest = rest + self._out.read() if rest else self._out.read()
@@ -239,7 +243,7 @@ class Channel:
             sent = self.sock.send(rest)
             self._rest = rest[sent:] if sent < len(rest) else b""
             if self._rest:
-                raise BlockingIOError
+                raise BlockingIOError(errno.EAGAIN, "the client takes no more now", sent)
 
     def shutdown(self, how: int, /) -> None:
         """Say that no more will come (RFC 8446 6.1), and shut the socket down. :raises OSError: the client is gone."""
