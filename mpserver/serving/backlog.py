@@ -151,7 +151,7 @@ class Backlog:
         """
         with self._gate:
             self._take(parts)
-            self._check()  # (where nothing is left to be taken, too: a response of which parts were dropped is not whole)
+            self._check()  # (where there was nothing to take, too: a response of which parts were dropped is not whole)
             return self._leave()
 
     def rest(self) -> list[Part]:

@@ -69,12 +69,12 @@ def test_what_was_sent_is_not_written_over(tmp_path: Path, courier: Courier) -> 
     def read() -> None:
         while data := link.client.recv(1 << 16):
             received.extend(data)
-            time.sleep(0.0005)
+            time.sleep(0.001)
 
-    kept = backlog(link, courier, ResponseRoom(1 << 16, str(tmp_path), 1 << 20))
+    kept = backlog(link, courier, ResponseRoom(1 << 20, str(tmp_path), 1 << 20))
     reader = threading.Thread(target=read)
     reader.start()
-    pieces = [piece(number) for number in range(128)]
+    pieces = [piece(number) for number in range(400)]
     for data in pieces:
         kept.send([data])
     kept.drain()
