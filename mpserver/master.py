@@ -96,8 +96,9 @@ class Master:
         self._pulse = Pulse(self._jobs, self.serving, notifier.alive, notifier.watchdog)
         self._management = Management(Health(self).pages(), self._watched, OPEN)
         parts = Parts(
-            self._watched, self._workers, self._reload, self._shutdown, self._control, self._management, notifier
-        )
+            self._watched, self._workers, self._reload, self._shutdown, self._control, self._management,
+            self._certificates, notifier,
+        )  # fmt: skip
         self._upgrades = Upgrades(parts, succession, folder, scoreboard.descriptors)
         self._restarts = 0
         self._started = time.time()
@@ -125,13 +126,15 @@ class Master:
         self._signals.install(self._dispatch)
         self._watched.add(self._signals, self._on_signals)
         self._reload.begin()
+        self._pulse.limit = self._conf.worker_timeout
         set_title(f"{pidfile.MASTER_TITLE} [{self._conf.file}]")
 
     def run(self, command_line: str) -> None:
         """Fork the workers and supervise them until a signal ends the server. ``command_line`` is for the log."""
         self._greet()
         self._log(error_log.NOTICE, f"Command line: '{command_line}'", 94)
-        self._certificates.follow(self._reload.current)
+        if not self._upgrades.succeeds:
+            self._certificates.follow(self._reload.current)
         while self._workers or not self._shutdown.begun:
             self._due()
             self._watched.wait(self._timeout())
@@ -140,7 +143,6 @@ class Master:
     def _adopt(self, generation: Generation) -> None:
         """Make ready what a new generation needs beside what it opened itself."""
         generation.keep(self._engine, self.scoreboard)
-        self._pulse.limit = generation.conf.worker_timeout
         if self._replace_output:
             for fd in (1, 2):
                 os.dup2(generation.error_log.fd, fd)
@@ -342,7 +344,7 @@ class Master:
 
     def _on_term(self) -> None:
         delay = self._conf.shutdown_delay
-        if delay and not self._shutdown.announced:
+        if delay and not self._shutdown.announced and not self._upgrades.succeeds:
             self._log(
                 error_log.NOTICE, f"caught SIGTERM, shutting down gracefully in {delay:g} seconds (ShutdownDelay)"
             )
@@ -365,6 +367,7 @@ class Master:
                 self._control.open(control_path.path(new.conf.pid_file))
             except StartError as error:
                 self._log(error_log.ERROR, str(error))
+        self._pulse.limit = new.conf.worker_timeout
         self._restarts += 1
         self.tell_facts()
         try:
@@ -380,6 +383,7 @@ class Master:
         pidfile.remove(self._conf.pid_file)
         self._control.close()
         self._management.close()
+        self._certificates.end()
         return self._conf.graceful_timeout
 
     def _finish(self) -> None:

@@ -10,7 +10,7 @@ SECRET_OPTIONS = frozenset({"password", "secret"})
 _OPTION = lazyre.compile(rf"(?i)(\s*PythonOption\s+\S*(?:{'|'.join(sorted(SECRET_OPTIONS))})[\"']?)\s.*")
 _USERINFO = lazyre.compile(r"(?<=://)[^/@\s]*@")
 _SECRET = lazyre.compile(
-    r"(?i)passw|pwd|secret|token|api[-_]?key|private|credential|authorization|cookie|session|csrf|signature$|^sid$|_sid$"
+    r"(?i)pass|pwd|_pw$|access_?key|secret|token|api[-_]?key|private|credential|authorization|cookie|session|csrf|signature$|^sid$|_sid$"
 )
 _HIDDEN = "(not shown)"
 

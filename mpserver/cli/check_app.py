@@ -75,7 +75,8 @@ def sources(path: Path) -> Iterator[Path]:
         if "pyvenv.cfg" in names:
             folders.clear()  # (a virtual environment)
             continue
-        yield from (Path(folder) / name for name in sorted(names) if name.endswith(SOURCES))
+        found = (Path(folder) / name for name in sorted(names) if name.endswith(SOURCES))
+        yield from (file for file in found if file.is_file())  # (editors leave links that lead nowhere)
 
 
 def _python(page: str) -> str:

@@ -231,7 +231,9 @@ class Importer:
                 its = " && ".join(part for part in (around, own, there) if part)
                 yield from self._action(action, its, place, depth)
         except Untaken as why:
-            self._note(place, why)
+            lines = self._note(place, why)
+            if int(step.get("action", {}).get("return", 0)) >= 400:  # (those must not come to the steps behind it)
+                yield Branch(around, "", [*lines, "RedirectMatch 503 ^"])
 
     def _action(self, action: Mapping[str, Any], its: str, place: str, depth: int) -> Iterator[Branch]:
         extra = list(self._headers(action.get("response_headers", {})))

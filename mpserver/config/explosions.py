@@ -16,8 +16,13 @@ from re import _parser as parser  # type: ignore[attr-defined]
 
 from mpserver.typing import Any, NamedTuple
 
-#: A repetition of up to so many times counts as that many copies, any other as a loop.
+#: A repetition of up to so many times (one more, where it is always as many) counts as that many copies, any other as
+#: a loop.
 COPIES = 3
+#: The same of a single character, which can't be taken in two ways by itself.
+CHARACTERS = 64
+#: So many steps are made for a pattern, and no more: a .htaccess file may have any.
+STEPS = 300_000
 #: A pattern of more positions is not looked at: its automaton of pairs would be too large.
 MOST = 300
 #: What stands for all characters beyond Latin-1, and for those of a class that is not worked out.
@@ -49,9 +54,9 @@ def explodes(pattern: str, flags: int) -> bool:
     automaton = _Automaton(flags)
     try:
         whole = automaton.sequence(parser.parse(pattern, flags))
-    except _TooLarge:
+        return automaton.is_ambiguous(whole.free_last) or any(map(automaton.has_inner, automaton.inner))
+    except (_TooLarge, RecursionError):
         return False
-    return automaton.is_ambiguous(whole.free_last) or any(map(automaton.has_inner, automaton.inner))
 
 
 class _TooLarge(Exception):
@@ -70,15 +75,16 @@ class _Automaton:
         #: Look-aheads and look-behinds, which are tried by themselves.
         self.inner: list[Any] = []
         self._flags = flags
+        self._left = STEPS
 
     def has_inner(self, parsed: Any) -> bool:
         """Whether a look-ahead explodes."""
         other = _Automaton(self._flags)
         try:
             whole = other.sequence(parsed)
+            return other.is_ambiguous(whole.free_last) or any(map(other.has_inner, other.inner))
         except _TooLarge:
             return False
-        return other.is_ambiguous(whole.free_last) or any(map(other.has_inner, other.inner))
 
     # ---- making it
 
@@ -89,7 +95,13 @@ class _Automaton:
             found = self._joined(found, self._part(code, argument))
         return found
 
+    def _step(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise _TooLarge
+
     def _part(self, code: Any, argument: Any) -> Piece:
+        self._step()
         if code in (codes.MAX_REPEAT, codes.MIN_REPEAT):
             least, most, body = argument
             return self._repeated(int(least), int(most), body)
@@ -137,11 +149,13 @@ class _Automaton:
         )
 
     def _repeated(self, least: int, most: int, body: Any) -> Piece:
-        if most <= COPIES:
+        if most <= (CHARACTERS if len(body) == 1 and body[0][0] in _SINGLE else COPIES + (least == most)):
             found = _EMPTY
             for number in range(most):
-                piece = self.sequence(body)
-                found = self._joined(found, piece if number < least else piece._replace(empty=True, free=True))
+                # (from the last on: one that may be missing stands only behind the one before it)
+                found = self._joined(self.sequence(body), found)
+                if number < most - least:
+                    found = found._replace(empty=True, free=True)
             return found
         piece = self.sequence(body)
         self._link(piece.last, piece.first)
@@ -216,6 +230,7 @@ class _Automaton:
     def _steps(self, one: int, other: int, within: set[int]) -> Iterator[tuple[int, int]]:
         for first in self._follow[one] & within:
             for second in self._follow[other] & within:
+                self._step()
                 if not self._chars[first].isdisjoint(self._chars[second]):
                     yield first, second
 
@@ -231,6 +246,8 @@ def _members(code: Any, argument: Any) -> Iterable[int]:
     found = [number for number in range(BEYOND) if matches(chr(number))]
     return found if str(argument).find("_NOT_") < 0 else [*found, BEYOND]
 
+
+_SINGLE = frozenset({codes.LITERAL, codes.NOT_LITERAL, codes.IN, codes.ANY})
 
 #: The classes that `re` names, as they are written.
 _CATEGORIES = {

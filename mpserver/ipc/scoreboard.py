@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import struct
@@ -186,8 +187,9 @@ class Scoreboard:
     @classmethod
     def create(cls, slots: int, descriptors: int = 0) -> Scoreboard:
         """A new one; pages that nobody uses take no memory."""
-        fd = os.memfd_create("mpserver-scoreboard", os.MFD_CLOEXEC)
+        fd = os.memfd_create("mpserver-scoreboard", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(fd, (slots + 1) * PAGE + slots * (STATS + LINES) + HISTORY)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
         board = cls(fd)
         for slot in range(slots):
             board.memory[slot * PAGE + STATES] = OPEN

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+
 from mpserver.ipc.log_lines import has_area
 from mpserver.system.log_lines import LogLines, Write, at_once
 from mpserver.typing import TYPE_CHECKING
@@ -33,6 +35,19 @@ class LogWriters:
             return at_once(fd)
         if interpreter.lines is None:
             interpreter.lines = interpreter.pipeline.lines = LogLines(
-                boot.scoreboard, boot.slot, boot.scoreboard_index, interpreter.loop, buffered, interpreter.in_loop
+                boot.scoreboard,
+                boot.slot,
+                boot.scoreboard_index,
+                interpreter.loop,
+                buffered,
+                interpreter.in_loop,
+                lambda: _is_gone(interpreter.inbox.fileno()),
             )
         return interpreter.lines.writer(fd)
+
+
+def _is_gone(inbox: int) -> bool:
+    """Whether the worker at the other end is gone."""
+    poll = select.poll()
+    poll.register(inbox, 0)
+    return any(event & select.POLLHUP for _fd, event in poll.poll(0))

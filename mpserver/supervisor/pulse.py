@@ -49,9 +49,10 @@ class Pulse:
         if self.deadline() > now:
             return []
         interval = self._interval()
+        late = now - self._next > interval  # (we were held up, and heard nobody)
         self._next = now + interval
         workers = self._workers()
-        self._heard = {worker.pid: self._heard.get(worker.pid, now) for worker in workers}
+        self._heard = {worker.pid: now if late else self._heard.get(worker.pid, now) for worker in workers}
         if not self._asking:
             self._asking = True
             self._jobs.start(self._ask(workers, now + interval), self._over)

@@ -71,7 +71,8 @@ class Shutdown:
         """Let nobody in any more; the workers end when they have served those who are here."""
         self._begin()
         for generation in self._generations:
-            turn_away(generation.listeners.sockets)
+            listeners = generation.listeners
+            turn_away(sock for sock in listeners.sockets if sock not in listeners.inherited.systemds)
             generation.listeners.unlink()
         self._close_at = time.monotonic() + LAST_CLIENTS
 

@@ -142,7 +142,10 @@ class Upgrade:
     def abandon(self) -> None:
         """End the new master, if there is one that does not serve yet."""
         if self.under_way:
-            os.kill(self.pid, signal.SIGTERM)
+            try:
+                os.kill(self.pid, signal.SIGTERM)
+            except ProcessLookupError:
+                pass  # it has ended, and was reaped
 
 
 def _become(

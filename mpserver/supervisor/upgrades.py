@@ -8,6 +8,7 @@ import sys
 from mpserver.api import error_log
 from mpserver.errors import StartError
 from mpserver.ipc import control_path
+from mpserver.supervisor.certificates import CertificateProcess
 from mpserver.supervisor.control_socket import ControlSocket
 from mpserver.supervisor.management import Management
 from mpserver.supervisor.reload import GIVE_UP_AFTER, Reload, Told
@@ -29,6 +30,7 @@ class Parts(NamedTuple):
     shutdown: Shutdown
     control: ControlSocket
     management: Management
+    certificates: CertificateProcess
     notifier: Notifier
 
 
@@ -122,7 +124,9 @@ class Upgrades:
                 master.management.open(conf.management)
         except (OSError, StartError) as error:
             self._log(error_log.ERROR, str(error))
+        master.reload.current.listeners.inherited.close_ours()
         succession.tell(SERVES)
+        master.certificates.follow(master.reload.current)  # (before, that is up to the former one)
 
     def gone(self) -> None:
         """A worker has ended: so many in a row tell that they can't serve, and the former master stays."""
@@ -130,6 +134,8 @@ class Upgrades:
             self._succession.tell(b"its workers ended before they served, the error log says how")
             self._succession = None
             self._master.shutdown.at_once()
+        else:
+            self.ready()  # (the one that was missing is needed no more)
 
     def _log(self, level: int, text: str) -> None:
         self._master.reload.current.error_log.log(level, text)

@@ -36,7 +36,9 @@ class Watched:
     def wait(self, timeout: float) -> None:
         """Wait until some are ready, or for so many seconds, and call back."""
         for key, _events in self._selector.select(timeout):
-            key.data()
+            now = self._selector.get_map().get(key.fd)  # (a callback before may have removed or replaced it)
+            if now is not None and now.fileobj is key.fileobj:
+                now.data()
 
     def close(self) -> None:
         """Watch nothing any more."""

@@ -10,17 +10,21 @@ from mpserver.errors import StartError
 
 #: The number of the first descriptor that is passed.
 FIRST = 3
+#: Let the kernel ask no filter any more (Linux).
+DETACH_FILTER = 27
 
 
 class Inherited:
     """The sockets that were passed, and that nobody has taken yet: by names, each in the order in which it came."""
 
-    __slots__ = ("_named", "ours")
+    __slots__ = ("_named", "ours", "systemds")
 
     def __init__(self, named: dict[str, list[socket.socket]] | None = None, *, ours: bool = False) -> None:
         self._named = named or {}
         #: They are of the server before this one: their names tell for which addresses, and their files are ours.
         self.ours = ours
+        #: Those that somebody else has open as well, who goes on listening when the server ends.
+        self.systemds = [] if ours else [sock for socks in self._named.values() for sock in socks]
 
     @classmethod
     def take(cls, environ: MutableMapping[str, str], *, ours: bool = False) -> Inherited:
@@ -47,6 +51,12 @@ class Inherited:
     def left(self) -> list[tuple[str, socket.socket]]:
         """Those that nobody has taken, with their names."""
         return [(name, sock) for name, socks in self._named.items() for sock in socks]
+
+    def close_ours(self) -> None:
+        """Close what the server before this one listened at, and this one does not."""
+        for name in [name for name in self._named if self.ours and not name.startswith("fd:")]:
+            for sock in self._named.pop(name):
+                sock.close()
 
     @property
     def any(self) -> bool:
@@ -102,4 +112,8 @@ def _listener(fd: int, name: str) -> socket.socket:
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setblocking(False)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, DETACH_FILTER, 0)  # (of a server that turned clients away at its end)
+    except OSError:
+        pass
     return sock

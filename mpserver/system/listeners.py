@@ -143,7 +143,7 @@ class Listeners:
     def own_files(self) -> None:
         """The files are ours from now on: the server that had them is going."""
         for address in self.by_address:
-            if address.file:
+            if address.file and os.path.exists(address.file):
                 self.inodes[address.file] = os.stat(address.file).st_ino
 
     def unlink(self, but: Listeners | None = None) -> None:

@@ -53,10 +53,12 @@ class LogLines:
 
     def __init__(
         self, board: int, slot: int, index: int, loop: Loop, buffered: bool,
-        in_loop: Callable[[Callable[[], None]], None],
+        in_loop: Callable[[Callable[[], None]], None], gone: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
         self._memory = memoryview(mmap.mmap(board, AREA, offset=log_lines.area_at(board, slot, index)))
         self._loop, self._in_loop, self._buffered = loop, in_loop, buffered
+        #: Whether the worker is gone, and with it what waited: the master has written that.
+        self.gone = gone
         self._logs: dict[int, _Log] = {}
         #: Held while lines are added or written.
         self.lock = allocate_lock()
@@ -135,6 +137,7 @@ class _Log:
         """Let a line wait."""
         data = (line + "\n").encode("utf-8", "backslashreplace")
         with self._lock:
+            self._forget_written()
             start = self._end
             end = start + len(data)
             if end > self._most:
@@ -152,8 +155,14 @@ class _Log:
 
     def write(self) -> None:
         """Write what waits; the lock is held."""
+        self._forget_written()
         if self._end > HEAD.size:
             self._out(b"".join(self._waiting))
+            self._waiting.clear()
+            self._end = self._marks[1] = HEAD.size
+
+    def _forget_written(self) -> None:
+        if self._marks[1] != self._end and self._lines.gone():
             self._waiting.clear()
             self._end = self._marks[1] = HEAD.size
 

@@ -45,8 +45,10 @@ def permit(file: str, mode: int, uid: int, gid: int) -> None:
     :raises OSError: we may not.
     """
     if (uid, gid) != (-1, -1):
-        os.chown(file, uid, gid)
+        os.chown(file, os.geteuid(), -1, follow_symlinks=False)  # (what is another's takes CAP_FOWNER)
     os.chmod(file, mode)
+    if (uid, gid) != (-1, -1):
+        os.chown(file, uid, gid, follow_symlinks=False)
 
 
 def drop_dead(name: str) -> None:

@@ -72,7 +72,7 @@ class Notifier:
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
                 out.setblocking(False)
-                out.sendto("\n".join(lines).encode(), self._address)
+                out.sendto("\n".join(lines).encode("utf-8", "replace"), self._address)
         except OSError:
             # The service manager is gone or busy: serving goes on without it.
             pass

@@ -15,6 +15,7 @@ from types import FrameType, TracebackType
 
 from mpserver.api import secrets
 from mpserver.api.page_style import BASE
+from mpserver.api.table import Table
 from mpserver.http1.html import escape
 from mpserver.system import own_imports
 from mpserver.typing import TYPE_CHECKING, NamedTuple
@@ -218,6 +219,8 @@ class _Masking(reprlib.Repr):
     def repr_instance(self, x: object, level: int) -> str:
         """An object of the application may raise anything as it is shown."""
         try:
+            if isinstance(x, dict | Table | type(os.environ)):
+                return self.repr_dict(dict(x.items()), level)
             return _short(repr(x))
         except BaseException as error:
             return f"<{type(x).__name__}: its repr raised {type(error).__name__}>"
@@ -232,7 +235,7 @@ class _Hidden:
 
 def _value(value: object) -> str:
     try:
-        return _Masking().repr(value)
+        return secrets.without_userinfo(_Masking().repr(value))
     except BaseException as error:  # (a type of the application's own may raise anything)
         return f"<{type(value).__name__}: its repr raised {type(error).__name__}>"
 

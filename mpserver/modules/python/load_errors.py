@@ -12,6 +12,8 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import TracebackType
 
+#: In a folder with more names none is looked for: that would take too long for each request.
+MOST = 1000
 #: Where Python's own modules are: nobody means these folders by what could not be found.
 _LIBRARY = os.path.dirname(os.__file__)
 
@@ -58,7 +60,7 @@ def _folders(path: Iterable[str]) -> list[str]:
     archive = f"python{sys.version_info[0]}{sys.version_info[1]}.zip"
     return [
         entry or "the current folder"
-        for entry in dict.fromkeys(path)
+        for entry in dict.fromkeys(map(str, path))
         if entry not in library and os.path.basename(entry) != archive
     ]
 
@@ -74,6 +76,8 @@ def _near(name: str, folders: Iterable[str]) -> str:
         try:
             entries = os.listdir(folder)
         except OSError:
+            continue
+        if len(entries) > MOST:
             continue
         for entry in entries:
             base, _dot, end = entry.partition(".")

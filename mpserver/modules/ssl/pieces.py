@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from mpserver.typing import NamedTuple
 
@@ -33,10 +34,14 @@ class Source(NamedTuple):
             os.seteuid(own)
 
     def _read(self, name: str) -> bytes:
-        with open(name, "rb") as file:
-            if self.owner >= 0 and os.fstat(file.fileno()).st_uid != self.owner:
-                raise OSError(0, f"it is not a file of user #{self.owner}")
-            return file.read()
+        if self.owner < 0:
+            with open(name, "rb") as file:
+                return file.read()
+        with open(os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:  # (it may be a FIFO)
+            its = os.fstat(file.fileno())
+            if its.st_uid != self.owner or not stat.S_ISREG(its.st_mode) or its.st_size > 1 << 20:
+                raise OSError(0, f"it is not a file of user #{self.owner}, or no small one")
+            return file.read(1 << 20)
 
 
 def packed(content: bytes, phrase: str | None) -> bytes:
