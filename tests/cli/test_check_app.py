@@ -151,6 +151,7 @@ def test_a_configuration_and_the_applications_that_it_names(
 
 def test_an_application_that_runs_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "app.py").write_text(NEW)
+    (tmp_path / ".#app.py").symlink_to(tmp_path / "nobody@nowhere")  # (as editors leave them)
     assert run(tmp_path, capsys) == (0, ["1 file: 0 places to change, and 0 to look at"])
     assert check_app.main([str(tmp_path / "none")]) == 1
     assert capsys.readouterr().err == f"mpserver check-app: there is no {tmp_path}/none\n"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +152,16 @@ NOTED = {
     "*:1": ({"pass": "applications/none"}, "there is no applications/none"),
     "*:2": ({"pass": "routes/main", "tls": {"certificate": "bundle"}}, "put its PEM file at /etc/mpserver/bundle.pem"),
 }
+
+
+def test_a_step_that_refuses_and_can_not_be_taken_stays_closed(folder: Path, tmp_path: Path) -> None:
+    made = config(folder)
+    made["routes"]["main"].insert(0, {"match": {"uri": "/priv/*", "weird": "x"}, "action": {"return": 403}})
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"config": made}))
+    with redirect_stdout(StringIO()) as printed:
+        import_unit.main([str(file)])
+    assert "RedirectMatch 503 ^" in printed.getvalue()
 
 
 @pytest.mark.parametrize("address", NOTED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import timeit
 
 import pytest
@@ -161,7 +162,31 @@ def steps(pattern: re.Pattern[str], text: str, count: int) -> float:
         r"^(?i:a|b)+$",
         r"^([a-z]|[0-9])+$",
         r"^(a)?(?(1)b|c)$",
+        r"^(/[0-9]{1,3})+$",
+        r"^/([a-z]{1,3}/)*index\.php$",
+        r"^([a-f0-9]{4})+$",
+        r"^([A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==)?$",
+        r"^((25[0-5]|2[0-4]\d|1?\d?\d)(\.|$)){4}$",
     ],
 )
 def test_what_can_not_explode_is_taken(pattern: str) -> None:
     assert read_regex(pattern).pattern
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(" * 40 + "a" + "){3}" * 40,
+        "^(?:" + "|".join(f"[a-z]{chr(97 + number % 26)}|\\w{chr(97 + number % 26)}" for number in range(60)) + ")*$",
+        "(" * 90 + "a" + ")*" * 90,
+    ],
+    ids=["nested", "wide", "deep"],
+)
+def test_what_takes_long_to_judge_is_taken(pattern: str) -> None:
+    """A .htaccess file is read while others wait."""
+    before = time.process_time()
+    try:
+        read_regex(pattern)
+    except ConfigError as error:
+        assert "in two ways" in error.message
+    assert time.process_time() - before < 10

@@ -1,6 +1,9 @@
 """The scoreboard is one memory for all who map it, and each field has its place."""
 
+import os
 import time
+
+import pytest
 
 from mpserver.ipc import scoreboard, siblings
 from mpserver.ipc.scoreboard import Scoreboard
@@ -14,6 +17,14 @@ def test_a_new_board_has_open_slots() -> None:
     rows = [board.row(slot) for slot in range(3)]
     assert [(r.pid, r.state, r.requests) for r in rows] == [(0, scoreboard.OPEN, 0)] * 3
     assert not any(board.worker_busy(slot) for slot in range(3))
+
+
+@pytest.mark.parametrize("more", [-1, 1])
+def test_its_size_stays(more: int) -> None:
+    """Applications have its descriptor, and the master goes by its size."""
+    board = Scoreboard.create(1)
+    with pytest.raises(PermissionError):
+        os.ftruncate(board.fd, os.fstat(board.fd).st_size + more)
 
 
 def test_what_one_mapping_writes_another_reads() -> None:

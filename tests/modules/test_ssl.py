@@ -188,6 +188,16 @@ def test_files_of_other_users_are_not_taken(tmp_path: Path) -> None:
         Source((str(link),), owner=owner + 1).read()
 
 
+def test_what_a_user_puts_into_a_store_holds_up_nobody(tmp_path: Path) -> None:
+    pipe, large = tmp_path / "pubcert.pem", tmp_path / "large.pem"
+    os.mkfifo(pipe)
+    with large.open("wb") as file:
+        file.truncate(1 << 40)
+    for path in (pipe, large):
+        with pytest.raises(OSError, match="no small one"):
+            Source((str(path),), owner=os.getuid()).read()
+
+
 def test_a_certificate_that_cannot_be_read_has_no_end() -> None:
     """OpenSSL takes some that the server's own reader does not: the others' ends are told all the same."""
     renewal = object.__new__(Renewal)

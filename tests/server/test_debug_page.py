@@ -22,9 +22,15 @@ class Odd:
         raise ValueError("it has no text")
 
 
+class dict_of_options(dict):
+    pass
+
+
 def price(basket, password="hunter2"):
     settings = {"colour": "red", "api_key": "-".join(["key", "of"]), "deep": {"token": "-".join(["deep", "token"])}}
     odd = Odd()
+    options = dict_of_options(db_password="-".join(["deep", "option"]))
+    url = "postgres://user:" + "-".join(["deep", "url"]) + "@db/x"
     return json.loads("{broken")
 
 
@@ -101,7 +107,11 @@ def test_a_browser_gets_a_page(server: Server) -> None:
     assert "<tr><th>colour</th><td>green</td></tr>" in text
     for name in ("Authorization", "Cookie", "shop.password", "password"):
         assert f"<tr><th>{name}</th><td>(not shown)</td></tr>" in text
-    assert not [word for word in ("c2VjcmV0", "of-session", "sesame", "key-of", "deep-token") if word in text]
+    assert not [
+        word
+        for word in ("c2VjcmV0", "of-session", "sesame", "key-of", "deep-token", "deep-option", "deep-url")
+        if word in text
+    ]
     assert "&lt;Odd: its repr raised ValueError&gt;" in text
     # and what programs know of mod_python's own
     assert CLASSIC in text

@@ -23,6 +23,10 @@ PythonHandler app
 <Location /needs>
     PythonHandler needs
 </Location>
+<Location /paths>
+    PythonInterpreter paths
+    PythonHandler paths
+</Location>
 <Location /syntax>
     PythonHandler syntax
 </Location>
@@ -43,6 +47,7 @@ FILES = {
     "app.py": "def handler(req):\n    error = ValueError('as asked')\n    error.add_note('a note')\n    raise error\n",
     "good.py": "def handler(req):\n    req.write('sent')\n    return 0\n",
     "needs.py": "import os\n\nimport no_such_library\n",
+    "paths.py": "import pathlib, sys\nsys.path.insert(0, pathlib.Path('/no/such'))\nimport no_such_library\n",
     "syntax.py": "x = 1\ny = = 2\n",
     "fails.py": "import os\n\n\nos.environ['not set']\n",
 }
@@ -56,6 +61,10 @@ TOLD = {
     "/needs": (
         "PythonHandler needs: ModuleNotFoundError: No module named 'no_such_library' ({}/needs.py line 3); looked for "
         "in |{} (interpreter 'shop')"
+    ),
+    "/paths": (
+        "PythonHandler paths: ModuleNotFoundError: No module named 'no_such_library' ({}/paths.py line 3); looked for "
+        "in /no/such, |{} (interpreter 'paths')"
     ),
     "/syntax": (
         "PythonHandler syntax: SyntaxError: invalid syntax ({}/syntax.py line 2: y = = 2) (interpreter 'shop')"

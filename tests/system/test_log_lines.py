@@ -193,6 +193,19 @@ def test_what_was_written_is_not_left(site: Site) -> None:
     assert site.text == "one\n"
 
 
+def test_what_the_master_has_written_is_not_written_again(site: Site) -> None:
+    """A process outlives its worker, whose lines the master writes."""
+    gone: list[bool] = []
+    lines = LogLines(site.board.fd, SLOT, INDEX, site.loop, True, lambda function: function(), lambda: bool(gone))
+    write = lines.writer(site.fd)
+    write("one")
+    log_lines.write_left(site.board.fd, SLOT, INDEX, {site.fd})
+    gone.append(True)
+    write("two")
+    lines.flush()
+    assert site.text == "one\ntwo\n"
+
+
 def test_memory_that_says_what_can_not_be_is_not_believed(site: Site) -> None:
     at = log_lines.area_at(site.board.fd, SLOT, INDEX)
     for end in (0, 1, HEAD.size, PLACE + 1, 0xFFFFFFFF):

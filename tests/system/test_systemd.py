@@ -46,6 +46,12 @@ def test_a_status_is_told_when_it_changes(listener: Heard) -> None:
     assert [received(), received()] == ["STATUS=5 workers", "STATUS=4 workers"]
 
 
+def test_a_text_of_the_configuration_may_hold_any_bytes(listener: Heard) -> None:
+    name, received = listener
+    Notifier(name).status("caf\udce9")
+    assert received() == "STATUS=caf?"
+
+
 def test_the_variable_is_taken_from_the_environment() -> None:
     environ = {"NOTIFY_SOCKET": "/nowhere", "PATH": "/bin"}
     Notifier.take(environ).ready()
