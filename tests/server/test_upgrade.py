@@ -174,8 +174,8 @@ def test_a_stop_ends_both(start_server: StartServer) -> None:
     client = threading.Thread(target=lambda: server.command("-DQUICK", "-k", "upgrade", check=False))
     client.start()
     former = server.master
-    wait_for(lambda: [child for child in former.children() if "-k" in _command(child)], "the new master to begin")
-    [new] = [child for child in former.children() if "-k" in _command(child)]
+    # (its command line is its title's, once it has one)
+    [new] = wait_for(lambda: [child for child in former.children() if "-k" in _command(child)], "the new master")
     former.terminate()
     wait_for(lambda: not alive(former) and not alive(new), "both to end")
     client.join()
