@@ -28,7 +28,6 @@ from mpserver.system.loop import Loop
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mpserver.ipc.scoreboard import Scoreboard
     from mpserver.routing.router import Router
     from mpserver.supervisor.worker_start import WorkerStart
 
@@ -68,12 +67,31 @@ class WorkerCommands:
 
     def _facts(self, answer: Callable[[Any], None]) -> None:
         """By scoreboard index: the kernel's numbers of an interpreter's threads, and its application's modules."""
-        Inquiry(self._router.loop, self._router.pool.all(), answer).ask()
+        interps = self._router.pool.all()
+
+        def done(told: dict[int, Any]) -> None:
+            facts = {}
+            for interp in interps:
+                index = interp.boot.scoreboard_index
+                threads, modules = told.get(index) or (None, [name for name, *_rest in interp.loaded_modules])
+                facts[index] = {"threads": threads, "modules": modules}
+            answer(facts)
+
+        Inquiry(self._router.loop, FACTS_TIMEOUT, InterpreterHandle.ask, done).begin(interps)
 
     def _stacks(self, answer: Callable[[Any], None], name: str) -> None:
         """By scoreboard index, the stacks of the threads of the interpreters of a name; None where they don't say."""
         its = [interp for interp in self._router.pool.all() if interp.interpreter_id.name == name]
-        StackInquiry(self._router.loop, its, answer).ask(self._scoreboard, self._slot)
+
+        def ask(interp: InterpreterHandle, tell: Callable[[Any], None]) -> None:
+            # (in its inbox, and where those look that are in a request)
+            number = interp.ask(tell, STACKS)
+            questions.ask(self._scoreboard, self._slot, interp.boot.scoreboard_index, number)
+
+        def done(told: dict[int, Any]) -> None:
+            answer({index: told.get(index) for index in (interp.boot.scoreboard_index for interp in its)})
+
+        Inquiry(self._router.loop, STACKS_TIMEOUT, ask, done).begin(its)
 
     def _alive(self, answer: Callable[[Any], None]) -> None:
         """That it can answer is all that is asked (`mpserver.supervisor.pulse`)."""
@@ -142,74 +160,39 @@ class WorkerCommands:
 
 
 class Inquiry:
-    """Asks some interpreters for their facts; what is not there in time is left out."""
+    """Asks some interpreters for something; what is not there in time is left out."""
 
-    def __init__(self, loop: Loop, interps: list[InterpreterHandle], answer: Callable[[Any], None]) -> None:
-        self._loop, self._interps, self._answer = loop, interps, answer
-        self._facts: dict[int, dict[str, Any]] = {}
+    def __init__(
+        self,
+        loop: Loop,
+        seconds: float,
+        ask: Callable[[InterpreterHandle, Callable[[Any], None]], object],
+        answer: Callable[[dict[int, Any]], None],
+    ) -> None:
+        """``ask`` asks one of them, which tells the function; ``answer`` gets what all told, by scoreboard index."""
+        self._loop, self._ask, self._answer = loop, ask, answer
+        self._told: dict[int, Any] = {}
         self._missing = 0
-        self.deadline = time.monotonic() + FACTS_TIMEOUT
+        self.deadline = time.monotonic() + seconds
 
-    def ask(self) -> None:
+    def begin(self, interps: list[InterpreterHandle]) -> None:
         """Ask them all."""
         self._loop.watch(self)
-        for interp in self._interps:
+        for interp in interps:
             if interp.state is InterpreterState.SERVING:
                 self._missing += 1
-                interp.ask(lambda facts, index=interp.boot.scoreboard_index: self._told(index, *facts))  # type: ignore[misc]
+                self._ask(interp, lambda told, index=interp.boot.scoreboard_index: self._on_told(index, told))  # type: ignore[misc]
         if not self._missing:
             self._finish()
 
-    def _told(self, scoreboard_index: int, threads: list[int], modules: list[str]) -> None:
-        self._facts[scoreboard_index] = {"threads": threads, "modules": modules}
-        self._missing -= 1
-        if not self._missing:
-            self._finish()
-
-    def expire(self, _now: float) -> None:
-        """The others are in a request."""
-        self._finish()
-
-    def _finish(self) -> None:
-        if self.deadline:
-            self.deadline = 0.0
-            self._loop.unwatch(self)
-            for interp in self._interps:
-                known = {"threads": None, "modules": [name for name, *_rest in interp.loaded_modules]}
-                self._facts.setdefault(interp.boot.scoreboard_index, known)
-            self._answer(self._facts)
-
-
-class StackInquiry:
-    """Asks some interpreters where their threads are."""
-
-    def __init__(self, loop: Loop, interps: list[InterpreterHandle], answer: Callable[[Any], None]) -> None:
-        self._loop, self._interps, self._answer = loop, interps, answer
-        self._told: dict[int, list[str] | None] = {interp.boot.scoreboard_index: None for interp in interps}
-        self._missing = len(interps)
-        self.deadline = time.monotonic() + STACKS_TIMEOUT
-
-    def ask(self, board: Scoreboard, slot: int) -> None:
-        """Ask them all: in their inboxes, and where those look that are in a request."""
-        self._loop.watch(self)
-        for interp in self._interps:
-            index = interp.boot.scoreboard_index
-            if interp.state is InterpreterState.SERVING:
-                number = interp.ask(lambda told, index=index: self._on_told(index, told), STACKS)  # type: ignore[misc]
-                questions.ask(board, slot, index, number)
-            else:
-                self._missing -= 1
-        if not self._missing:
-            self._finish()
-
-    def _on_told(self, index: int, told: list[str]) -> None:
+    def _on_told(self, index: int, told: Any) -> None:
         self._told[index] = told
         self._missing -= 1
         if not self._missing:
             self._finish()
 
     def expire(self, _now: float) -> None:
-        """The others don't tell."""
+        """The others are in a request, or don't tell."""
         self._finish()
 
     def _finish(self) -> None:
