@@ -44,12 +44,14 @@ class Worker:
         self._signals = SignalQueue()
         self._actions: dict[int, Callable[[], None]] = {
             signal.SIGTERM: self.stop,
-            signal.SIGUSR1: self.router.drain,  # another one has its place
-            signal.SIGUSR2: partial(self.router.drain, last=True),
+            signal.SIGUSR1: self._leave,  # another one has its place
+            signal.SIGUSR2: partial(self._leave, last=True),
         }
         if start.one_process:
             self._actions[signal.SIGTERM] = self._announce
             self._actions |= {signal.SIGINT: self.stop, signal.SIGWINCH: self.graceful_stop}
+        #: It takes connections, or did.
+        self._serves = False
         #: The end was announced (ShutdownDelay).
         self._announced = False
         self.deadline = float("inf")
@@ -85,7 +87,7 @@ class Worker:
         if why:
             self._commands.refuse(why)
             self.stop()
-        else:
+        elif not self.router.stopping:
             self._serve()
 
     def _serve(self) -> None:
@@ -93,6 +95,7 @@ class Worker:
             self.router.pool.use(identify(name, kind, self.router.pool.environments.get(name, ())))
         for its in facts.started(self.start.configuration):
             self.router.pool.use(InterpreterId(*its))
+        self._serves = True
         self.router.accepting.listen()
         self._scoreboard_entry.state(IDLE)
         try:
@@ -141,6 +144,13 @@ class Worker:
         self.router.log.log(levels.NOTICE, f"shutting down gracefully in {delay:g} seconds (ShutdownDelay)")
         self.deadline = time.monotonic() + delay
         self.router.loop.watch(self)
+
+    def _leave(self, last: bool = False) -> None:
+        """Finish what is here and end; at once, if that has not begun."""
+        if self._serves:
+            self.router.drain(last)
+        else:
+            self.stop()
 
     def graceful_stop(self) -> None:
         """Let nobody in, serve what is here, end."""

@@ -136,6 +136,8 @@ class Records:
         while True:
             version, place, *_ = _RENEWED.unpack(os.pread(self.fd, _RENEWED.size, _HEAD.size))
             at, length = _NUMBER.unpack(os.pread(self.fd, _NUMBER.size, place + number * _NUMBER.size))
+            if self.version() != version:
+                continue  # (renewed twice meanwhile: what was read may be no length)
             found = os.pread(self.fd, length, at)
             if self.version() == version:
                 return found

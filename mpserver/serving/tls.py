@@ -52,8 +52,18 @@ class Contexts:
         if context is None:
             if len(self._found) >= CONTEXTS:
                 self._found.clear()
-            context = self._found[profile] = contexts.make(profile, self.read)
+            context = self._found[profile] = self._make(profile)
         return context
+
+    def _make(self, profile: Profile) -> ssl.SSLContext:
+        while True:
+            version = self._configuration.version
+            try:
+                return contexts.make(profile, self.read)
+            except contexts.ContextError:
+                if self._configuration.version == version:
+                    raise
+                # (renewed meanwhile: the certificate was still the one before, its key the new one)
 
     def read(self, number: int, is_key: bool = False) -> tuple[bytes, str]:
         """See `mpserver.tls.contexts.Read`."""

@@ -217,7 +217,7 @@ class Reload:
         text = "The workers of the new configuration can't start: the old one stays in effect"
         self.current.error_log.log(error_log.ERROR, text)
         for worker in self._workers.of(generation):
-            worker.end()
+            worker.drain()  # (some serve, where others can't)
         self._retire(generation)
         self._over("its workers ended before they served, the error log says how")
         self._notifier.ready()

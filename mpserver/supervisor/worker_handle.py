@@ -57,13 +57,21 @@ class WorkerHandle:
     def drain(self, last: bool = False) -> None:
         """Let it finish what it has and go; one that does not serve yet has nothing, and goes now.
 
+        Which of them it is only the worker knows: it may have clients before we hear that it serves.
+
         ``last``: the whole server ends, so it takes along those who wait at the listeners.
         """
-        if not self.ready:
-            self.end()
-        elif self.told is None:
+        if self.told is None:
             self.leaving = True
             self._tell(signal.SIGUSR2 if last else signal.SIGUSR1)
+            if not self.ready:
+                self.deadline = time.monotonic() + KILL_AFTER
+
+    def serves(self) -> None:
+        """It says that it serves; told to go meanwhile, it has all the time that it needs for that."""
+        self.ready, self.ready_at = True, time.monotonic()
+        if self.told in (signal.SIGUSR1, signal.SIGUSR2):
+            self.deadline = None
 
     def end(self) -> None:
         """Make it go now; it is killed when it is still there after `KILL_AFTER`."""

@@ -194,7 +194,7 @@ class Workers:
 
     def _heard(self, worker: WorkerHandle, data: bytes, fds: list[int]) -> None:
         if data == READY:
-            worker.ready, worker.ready_at = True, time.monotonic()
+            worker.serves()
             worker.generation.failures = 0
             self._events.ready(worker)
         elif data == LEAVING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,14 +14,15 @@ from modules.scopes import Scope, in_directory, within
 from mpserver.config import records
 from mpserver.errors import ConfigError
 from mpserver.modules import ssl
-from mpserver.modules.ssl import Option, effective
+from mpserver.modules.ssl import Option, Place, effective
 from mpserver.modules.ssl.phrases import Phrases
-from mpserver.modules.ssl.pieces import Source
+from mpserver.modules.ssl.pieces import Source, unpacked
 from mpserver.modules.ssl.profiles import Encryption, Files
 from mpserver.modules.ssl.renewal import Renewal
 from mpserver.modules.ssl.require import compared, compile_expression
 from mpserver.tls.profile import Certificate, Profile
 from mpserver.tls.tickets import SECRET
+from support.certificates import Authority
 
 
 @pytest.mark.parametrize(
@@ -172,6 +174,48 @@ def test_tickets_get_other_keys_each_day() -> None:
         renewal.expire(24 * 3600.0)
         assert len(first) == len(records.Records(fd).piece(secret)) == SECRET
         assert records.Records(fd).piece(secret) != first
+    finally:
+        os.close(fd)
+
+
+def test_a_renewal_in_two_halves_is_whole_in_the_end(tmp_path: Path) -> None:
+    """Who replaces a certificate and its key is held up in between, so the first look finds two that don't fit."""
+    authority = Authority(tmp_path / "ca")
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    said: list[str] = []
+
+    def use(name: str, *files: Path) -> None:
+        for file in files:
+            shutil.copy(authority.folder / f"{name}{'.pem' if file is chain else '.key'}", file)
+
+    for name in ("first", "second"):
+        authority.issue(name, ["DNS:a.example"])
+    use("first", chain, key)
+    files = Files(Phrases())
+    pair = Certificate(files.number(Place(str(chain), "", 0)), files.number(Place(str(key), "", 0), key=True))
+    encryption = Encryption({0: Profile((pair,))}, files)
+    fd = records.write(None, [], {}, renewable=True)
+    try:
+        records.renew(fd, files.pieces)
+        renewal = Renewal(encryption, fd, lambda _level, text: said.append(text))
+
+        def look() -> list[str]:
+            """Look so often that whatever is new was looked at twice; what was said."""
+            said.clear()
+            for _ in range(4):
+                renewal.look()
+            return list(said)
+
+        use("second", chain)
+        (told,) = look()
+        assert "can't be used" in told
+        assert look() == []
+        use("second", key)
+        (told,) = look()
+        assert "new connections get what is there now" in told
+        found = records.Records(fd)
+        assert unpacked(found.piece(pair.chain), False)[0] == chain.read_bytes()
+        assert unpacked(found.piece(pair.key), True)[0] == key.read_bytes()
     finally:
         os.close(fd)
 

@@ -35,7 +35,10 @@ import threading
 def handler(req):
     if req.args == "hold":
         hold()
-    elif req.args == "die":
+    elif req.args in ("die", "leave"):
+        with open(os.path.join(ROOT, req.args), "w") as file:
+            file.write(str(os.getpid()))
+    if req.args == "die":
         os.kill(os.getpid(), signal.SIGSEGV)
         threading.Event().wait()  # (the signal may be another thread's)
     elif req.args == "leave":
@@ -76,10 +79,19 @@ def test_lines_of_answered_requests_outlive_a_crash(start_server: StartServer, b
                 if b"ok of %s2 " % end.encode() in data:
                     break
         expected = [line(query) for query in queries if f"ok of {query} ".encode() in data]
+        # (while it ends, a thread of its may answer others, and end before it has written their lines)
+        wait_for(lambda end=end: is_gone(server, end), "its end")  # type: ignore[misc]
         wait_for(lambda expected=expected: set(expected) <= set(logged(server)), "the lines")  # type: ignore[misc]
         wait_for(lambda end=end: answers(server, f"after-{end}"), "another process")  # type: ignore[misc]
         wait_for(lambda end=end: line(f"after-{end}") in logged(server), "its line")  # type: ignore[misc]
         assert [text for text in logged(server) if text in expected] == expected
+
+
+def is_gone(server: Server, end: str) -> bool:
+    """Whether the process has ended that has said so in the file of this name."""
+    file = server.root / end
+    pid = file.read_text() if file.exists() else ""
+    return bool(pid) and not psutil.pid_exists(int(pid))
 
 
 def answers(server: Server, query: str) -> bool:

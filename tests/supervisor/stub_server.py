@@ -2,7 +2,8 @@
 
 It answers every request with its pid, generation, slot; files in ServerRoot change what it does:
 ``die``: end with status 3 before serving; ``crash``: be killed once it serves; ``stubborn``: ignore TERM; ``leave``:
-tell LEAVING once; a request for ``/wait`` makes the file ``waiting``, and is answered when ``go`` is there.
+tell LEAVING once; ``slow to tell``: say that it serves after its first answer only; a request for ``/wait`` makes the
+file ``waiting``, and is answered when ``go`` is there.
 """
 
 import os
@@ -66,6 +67,7 @@ class Worker:
         self.start, self.root = start, start.configuration.root
         self.place = start.scoreboard.entry(start.number, 1)
         self.running = True
+        self.told = False
 
     def there(self, name: str) -> bool:
         """Whether a file of ServerRoot is there."""
@@ -89,7 +91,9 @@ class Worker:
             poll.register(sock, select.POLLIN)
         poll.register(reader, select.POLLIN)
         self.place.state(ord("_"))
-        self.start.control.send(READY)
+        self.told = not self.there("slow to tell")
+        if self.told:
+            self.start.control.send(READY)
         if self.there("crash"):
             os.kill(os.getpid(), signal.SIGKILL)
         if self.there("leave"):
@@ -126,6 +130,9 @@ class Worker:
                 os.close(theirs)
                 body = os.read(ours, 100).decode()
                 os.close(ours)
+            if not self.told:
+                self.told = True
+                self.start.control.send(READY)
             connection.sendall(f"HTTP/1.0 200 OK\r\n\r\n{body}".encode())
         self.place.done(time.time(), time.time())
 

@@ -318,6 +318,24 @@ def test_graceful_restart_lets_requests_in_flight_finish(server: StubServer) -> 
     wait_for(lambda: (server.root / "keeper").read_text() == "open 1\nopen 2\nclose 1\n", "the old keeper to close")
 
 
+def test_graceful_restart_knows_of_workers_that_serve_before_they_are_heard(server: StubServer) -> None:
+    """A worker takes connections when it says so, not when its master comes to hear it."""
+    server.environ["KILL_AFTER"] = "60"
+    master = server.start()
+    before = server.await_workers(master, 2)
+    server.touch("slow to tell")
+    for worker in before:
+        worker.kill()
+    wait_for(lambda: len(set(server.workers(master)) - set(before)) == 2, "others in their places")
+    with server.send_waiting() as client:
+        (server.root / "slow to tell").unlink()
+        assert server.command("-k", "graceful") == (0, "")
+        wait_for(lambda: server.who().generation == 2, "the next generation")
+        server.touch("go")
+        assert server.receive(client).split()[1] == "1"
+    server.await_workers(master, 2)
+
+
 def test_restart_replaces_all_workers(server: StubServer) -> None:
     master = server.start()
     before = {worker.pid for worker in server.await_workers(master, 2)}

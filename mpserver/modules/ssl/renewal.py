@@ -37,9 +37,11 @@ class Renewal:
         encryption.files.pieces.clear()  # (processes of other users are forked from this one: no keys stay at hand)
         self._sources = encryption.files.sources
         self._interval = max(INTERVAL, FOR_EACH * len(self._sources))
+        #: What those look like that are served.
         self._looks = [_look(source.names) for source in self._sources]
-        #: What they looked like when they were looked at last.
+        #: What they looked like when they were looked at last; and when they were taken last, be it in vain.
         self._seen = list(self._looks)
+        self._tried = self._seen
         #: When they are looked at next, ``time.monotonic()``.
         self.deadline = 0.0
         #: When tickets get other keys; None: with the first look.
@@ -64,9 +66,9 @@ class Renewal:
         """Take what has changed, once it changes no more: a certificate and its key are written one after the other."""
         seen, self._seen = self._seen, [_look(source.names) for source in self._sources]
         changed = [number for number, look in enumerate(self._seen) if look != self._looks[number]]
-        if not changed or seen != self._seen:
+        if not changed or seen != self._seen or seen == self._tried:
             return
-        self._looks = list(self._seen)
+        self._tried = seen
         names = ", ".join(dict.fromkeys(name for number in changed for name in self._sources[number].names))
         try:
             pieces = self._read(changed)
@@ -81,6 +83,7 @@ class Renewal:
         except OSError as error:
             self._log(error_log.ERROR, f"{names} changed, but can't be kept: {error.strerror}")
             return
+        self._looks = list(seen)
         self._log(error_log.NOTICE, f"{names} changed: new connections get what is there now")
 
     def _rotate(self) -> None:
