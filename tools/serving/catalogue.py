@@ -53,6 +53,15 @@ def told(path: str, value: object, method: str = "POST") -> Ask:
     return Ask(method, path, json.dumps(value).encode(), (("Content-Type", JSON),))
 
 
+class Known(NamedTuple):
+    """A difference that is understood."""
+
+    #: The requests ("GET /path"), or what the table calls the client of its own, that have it.
+    where: tuple[str, ...]
+    what: str
+    why: str
+
+
 class App(NamedTuple):
     """An application: the file in tools/wsgi_apps, and what is to be known of it."""
 
@@ -66,8 +75,8 @@ class App(NamedTuple):
     client: Client | None = None
     #: How the table calls that.
     uses: str = "HTTP"
-    #: Why answers differ, if they do.
-    reason: str = ""
+    #: The differences that there may be.
+    known: tuple[Known, ...] = ()
 
 
 APPS = (
@@ -76,7 +85,10 @@ APPS = (
         post("/form", UPLOAD, BOUNDARY), post("/form", b"text=Zo%C3%AB", FORM), Ask("PUT", "/"),
         Ask("POST", "/json", [b'{"a"', b": 1}"], (("Content-Type", JSON),)),
         Ask("GET", "/file", None, (("Range", "bytes=2-9"),)),
-    ), reason="a body in chunks has its CONTENT_LENGTH, without which Bottle takes it for none"),
+    ), known=(Known(
+        ("POST /json",), "400, here 200",
+        "a body in chunks has its CONTENT_LENGTH, without which Bottle takes it for none",
+    ),)),
     App("cherrypy_tree", ("cherrypy",), (
         *get("/", "/count", "/count", "/moved", "/none", "/form?text=Zo%C3%AB"), post("/form", UPLOAD, BOUNDARY),
         Ask("HEAD", "/"),
@@ -88,7 +100,9 @@ APPS = (
     App("falcon_media", ("falcon",), (
         *get("/things?a=1&a=2", "/stream", "/none"), told("/things", {"a": "Zoë"}), Ask("PUT", "/things", BIG),
         Ask("PUT", "/things", [b"one", b"two"]), Ask("OPTIONS", "/things"), post("/upload", UPLOAD, BOUNDARY),
-    ), reason="a body in chunks has its CONTENT_LENGTH"),
+    ), known=(Known(
+        ("PUT /things",), "the length that it read", "a body in chunks has its CONTENT_LENGTH"
+    ),)),
     App("dash_board", ("dash",), (
         *get("/", "/_dash-layout", "/_dash-dependencies", "/_favicon.ico"),
         told("/_dash-update-component", {
@@ -112,11 +126,18 @@ APPS = (
         Ask("LOCK", "/folder/big.bin", DAV_LOCK, (("Content-Type", "application/xml"),)),
         Ask("PUT", "/folder/big.bin", b"x"), Ask("MOVE", "/folder/pieces", None, (("Destination", "/other"),)),
         Ask("DELETE", "/other"),
-    )),
+    ), known=(Known(
+        ("MKCOL /folder", "PUT /folder/big.bin", "PUT /folder/pieces", "MOVE /folder/pieces", "DELETE /other"),
+        "the time in its pages", "it is told to the microsecond",
+    ),)),
     App("pypiserver_index", ("pypiserver",), (*get("/", "/simple/", "/simple/some-package/", "/none"),),
         clients.wheel, clients.pip, "pip download"),
     App("klaus_git", ("klaus",), (*get("/", "/one/", "/none"),), clients.git_repository, clients.git,
-        "git clone, push", "dulwich reads chunks itself, which it takes apart once more after gunicorn"),
+        "git clone, push", (
+            Known(("git clone, push",), "HTTP 500 at the push, here it works",
+                  "dulwich takes chunks apart itself, which gunicorn has done before"),
+            Known(("GET /", "GET /one/"), "how long ago its commit was", "time goes on"),
+        )),
     App("hgweb", ("mercurial",), (*get("/", "/one", "/one?cmd=capabilities", "/none"),), clients.hg_repository,
         clients.hg, "hg clone, push"),
     App("radicale_dates", ("radicale",), (
@@ -129,10 +150,13 @@ APPS = (
         *get("/v1/", "/v1/buckets"), told("/v1/buckets/one", {}, "PUT"),
         Ask("GET", "/v1/buckets", None, ME), Ask("PUT", "/v1/buckets/two", b"{}", (*ME, ("Content-Type", JSON))),
         Ask("GET", "/v1/__heartbeat__", None), *get("/v1/none", "/"),
-    ), reason=(
+    ), known=(Known(
+        ("GET /v1/", "PUT /v1/buckets/one", "PUT /v1/buckets/two", "GET /v1/__heartbeat__", "GET /v1/buckets",
+         "GET /v1/none", "GET /"),
+        "Access-Control-Expose-Headers, Content-Security-Policy",
         "lists in another order, that of a set, which differs from process to process; a space at a value's end is "
-        "sent as it is"
-    )),
+        "sent as it is",
+    ),)),
     App("paste_files", ("paste",), (
         *get("/page.html", "/closed", "/none"), Ask("HEAD", "/page.html"), post("/form?a=1", b"b=2&b=3", FORM),
     ), clients.page),
@@ -142,15 +166,19 @@ APPS = (
         *get("/", "/manage_main", "/none"), Ask("GET", "/manage_workspace", None, ME),
         Ask("PUT", "/doc.txt", BIG, (("Authorization", "Basic YWRtaW46YWRtaW4="),)),
         Ask("GET", "/doc.txt", None), Ask("PROPFIND", "/", None, (("Depth", "0"),)), Ask("HEAD", "/"),
-    ), clients.zope_instance, reason="Zope raises what it does not find, and the page of the error is the server's"),
+    ), clients.zope_instance, known=(Known(
+        ("GET /none", "PUT /doc.txt", "GET /doc.txt"), "the page of the 500",
+        "Zope raises what it does not find, and the page of the error is the server's",
+    ),)),
     App("whitenoise_files", ("flask", "whitenoise"), (
         *get("/", "/static/page.html", "/static/none"), Ask("HEAD", "/static/page.html"),
         Ask("GET", "/static/page.html", None, (("Range", "bytes=2-9"),)),
     ), clients.page),
     App("prometheus_metrics", ("prometheus-client",), (*get("/metrics", "/favicon.ico"),
-        Ask("GET", "/", None, (("Accept-Encoding", "gzip"),)))),
+        Ask("GET", "/", None, (("Accept-Encoding", "gzip"),))),
+        known=(Known(("GET /",), "chunked, here with Content-Length", "a list is sent with its length"),)),
     App("sentry_middleware", ("sentry-sdk",), (*get("/", "/fails", "/"), Ask("HEAD", "/")),
-        reason="the page of the error is the server's"),
+        known=(Known(("GET /fails",), "the page of the 500", "the page of the error is the server's"),)),
     App("opentelemetry_middleware", ("flask", "opentelemetry-instrumentation-wsgi"), (*get("/", "/none"),)),
     App("httpbin_site", ("httpbin",), (
         *get("/get?a=1", "/status/418", "/stream/2", "/bytes/5?seed=1", "/redirect/1", "/headers", "/cookies/set?a=1",
@@ -158,15 +186,18 @@ APPS = (
         post("/post", UPLOAD, BOUNDARY), told("/anything/a%2Fb%20c", [1]), Ask("DELETE", "/delete"),
         Ask("PUT", "/put", [b"one", b"two"]), Ask("PATCH", "/patch", b"x"), Ask("HEAD", "/get"),
         Ask("GET", "/basic-auth/me/x", None, ME),
-    ), reason=(
-        "an encoded slash is a 404 unless AllowEncodedSlashes says On; compression notes its time; "
-        "a body in chunks has its CONTENT_LENGTH"
+    ), known=(
+        Known(("POST /anything/a%2Fb%20c",), "200, here 404", "an encoded slash is a 404 unless AllowEncodedSlashes"
+              " says On"),
+        Known(("GET /gzip",), "the compressed bytes", "compression notes its time"),
+        Known(("PUT /put",), "the headers that it repeats", "a body in chunks has its CONTENT_LENGTH"),
     )),
     App("restx_api", ("flask-restx",), (*get("/", "/swagger.json", "/things", "/none"), told("/things", {"a": 1})),
-        reason="the order of a set, which differs from process to process"),
+        known=(Known(("GET /swagger.json",), "methods in another order",
+                     "the order of a set, which differs from process to process"),)),
     App("flask_admin_site", ("flask-admin",), (*get("/admin/", "/none"),)),
     App("spyne_soap", ("spyne", "lxml"), (*get("/?wsdl"), post("/", SOAP, "text/xml; charset=utf-8")),
-        reason="Spyne does not load in this Python"),
+        known=(Known(("GET /", "POST /"), "does not start, here 500", "Spyne does not load in this Python"),)),
     App("numpy_sums", ("numpy", "pandas"), (told("/", [1, 2, 4]), *get("/"))),
     App("lxml_pages", ("lxml",), (post("/", b"<x>" + b"<y/>" * 50000 + b"</x>", "text/xml"), *get("/"))),
     App("pillow_pictures", ("pillow",), (*get("/"), Ask("HEAD", "/"))),

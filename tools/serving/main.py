@@ -154,18 +154,23 @@ def _apart(one: bytes, other: bytes) -> str:
 
 def differences(app: App, theirs: Outcome, ours: Outcome) -> list[str]:
     """What differs, in words, with the reason where that is known."""
-    found: dict[str, list[str]] = {}
+    found: list[tuple[str, str]] = []
     for ask, one, other in zip(app.asks, theirs.answers, ours.answers, strict=True):
         what = _differs(one, other)
         if what:
-            found.setdefault(what, []).append(f"{ask.method} {ask.path.partition('?')[0]}")
+            found.append((f"{ask.method} {ask.path.partition('?')[0]}", what))
     if theirs.said != ours.said:
-        found[f"{theirs.said}, here {ours.said}"] = [app.uses]
-    told = []
-    for what, where in found.items():
-        reason = app.reason or REASONS.get(what, "")
-        told.append(f"{', '.join(where)}: {what[:160]}" + (f" ({reason})" if reason else ""))
-    return told
+        found.append((app.uses, f"{theirs.said}, here {ours.said}"))
+    told: dict[str, list[str]] = {}
+    for where, what in found:
+        why = REASONS.get(what, "")
+        if not why:
+            known = next((one for one in app.known if where in one.where), None)
+            what, why = (what[:160], "") if known is None else (known.what, known.why)
+        places = told.setdefault(f"{what} ({why})" if why else what, [])
+        if where not in places:
+            places.append(where)
+    return [f"{', '.join(places)}: {what}" for what, places in told.items()]
 
 
 #: Why an answer differs.
@@ -219,8 +224,8 @@ WSGI applications of PyPI, served by this server and by gunicorn (one worker wit
 by `tools/wsgi-table` with Python {python}. "Kind" is what `PythonInterpBackend auto` chose, and in brackets the module
 or the deed that a subinterpreter refuses; then the application runs in processes, from its first request on. "First" is
 the time of the first answer, by gunicorn (its application is loaded before) and here (the request loads it;
-`PythonImport` does that at the start, see `wsgi.md`), on a machine that was busy with other things. Where something
-differs, it is told what gunicorn does, what is done here, and why.
+`PythonImport` does that at the start, see `wsgi.md`), on a quiet machine with two cores. Where something differs, it
+is told what gunicorn does, what is done here, and why.
 
 | application | client | kind | first | as by gunicorn |
 | --- | --- | --- | --- | --- |
