@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import re
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server
+from support.server import BACKENDS, MPMS, Server
 
 pytestmark = pytest.mark.apps
 
@@ -32,12 +33,13 @@ CONF = """
 CONTENT_TYPE = "text/plain"
 
 
-@pytest.fixture(scope="module", params=[*BACKENDS, "auto"])
+@pytest.fixture(scope="module", params=list(itertools.product((*BACKENDS, "auto"), MPMS)), ids="-".join)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """The site in one kind of interpreter."""
     if importlib.util.find_spec("cherrypy") is None:
         pytest.skip("cherrypy is not installed: tools/test --apps")
-    return start_module_server(CONF, {SOURCE.name: SOURCE.read_text()}, backend=request.param)
+    kind, mpm = request.param
+    return start_module_server(CONF, {SOURCE.name: SOURCE.read_text()}, backend=kind, mpm=mpm)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from conftest import StartServer
-from support.server import Server
+from support.server import MPMS, Server
 
 pytestmark = pytest.mark.apps
 
@@ -76,8 +76,8 @@ SECTION = """
 """
 
 
-@pytest.fixture(scope="module")
-def server(start_module_server: StartServer) -> Server:
+@pytest.fixture(scope="module", params=MPMS)
+def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """A server with an application for each package and way, of the kind that it finds by itself."""
     files = {}
     conf = ""
@@ -86,7 +86,7 @@ def server(start_module_server: StartServer) -> Server:
             name = f"{package.lower()}_{way}"
             files[f"use_{name}.py"] = page.format(load=load, use=use)
             conf += SECTION.format(name=name)
-    return start_module_server(conf, files, backend="auto", mode="daemon", workers=2)
+    return start_module_server(conf, files, backend="auto", mode="daemon", workers=2, mpm=request.param)
 
 
 @pytest.mark.parametrize("way", ["once", "late"])

@@ -22,7 +22,7 @@ from conftest import StartServer
 from serving.clients import GIT, commit, git_repository, hg_repository, radicale_settings, run, wheel
 from serving.clients import page as write_page
 from support.processes import PROJECT
-from support.server import Server
+from support.server import MPMS, Server
 
 pytestmark = pytest.mark.apps
 
@@ -86,8 +86,14 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(params=MPMS)
+def mpm(request: pytest.FixtureRequest) -> str:
+    """A multi-processing module."""
+    return str(request.param)
+
+
 @pytest.fixture
-def begin(kind: str, start_server: StartServer, tmp_path: Path) -> Begin:
+def begin(kind: str, mpm: str, start_server: StartServer, tmp_path: Path) -> Begin:
     """Starts a server with one of the WSGI applications."""
 
     def start(name: str) -> Site:
@@ -95,7 +101,7 @@ def begin(kind: str, start_server: StartServer, tmp_path: Path) -> Begin:
         data.mkdir(exist_ok=True)
         module = MODULES.get(name) or (SOURCES / f"{SITES[name]}.py").read_text()
         source = f"import os\nos.environ['DATA'] = {str(data)!r}\n{module}"
-        return start_server(WSGI.format(name=name), {f"{name}_site.py": source}, backend=kind), data
+        return start_server(WSGI.format(name=name), {f"{name}_site.py": source}, backend=kind, mpm=mpm), data
 
     return start
 
@@ -125,14 +131,14 @@ TRAC = """
 """
 
 
-def test_trac(kind: str, start_server: StartServer, tmp_path: Path) -> None:
+def test_trac(kind: str, mpm: str, start_server: StartServer, tmp_path: Path) -> None:
     needs("trac")
     if sys.version_info >= (3, 14):
         pytest.skip("Trac asks sqlite3 for version_info, which this Python has not: it runs on 3.13 and before")
     home, admin = tmp_path / "trac", script("trac-admin")
     run(admin, str(home), "initenv", "The project", "sqlite:db/trac.db")
     run(admin, str(home), "permission", "add", "anonymous", "TICKET_CREATE")
-    server = start_server(TRAC.format(home=home), backend=kind)
+    server = start_server(TRAC.format(home=home), backend=kind, mpm=mpm)
     assert "Welcome to Trac" in server.get("/projects/one/wiki").text
     page = server.get("/projects/one/newticket")
     (cookie,) = [
@@ -167,7 +173,7 @@ AliasMatch /roundup/([^/]+)/(?!@@file/)(.*) {root}/$1/dummy.py/$2
 """
 
 
-def test_roundup(kind: str, start_server: StartServer, tmp_path: Path) -> None:
+def test_roundup(kind: str, mpm: str, start_server: StartServer, tmp_path: Path) -> None:
     needs("roundup")
     root, admin = tmp_path / "trackers", script("roundup-admin")
     home = root / "one"
@@ -179,7 +185,7 @@ def test_roundup(kind: str, start_server: StartServer, tmp_path: Path) -> None:
     (home / "config.ini").write_text(config)
     run(admin, "-i", str(home), "initialise", "secret")
     run(admin, "-i", str(home), "create", "issue", "title=It is broken", "status=1")
-    server = start_server(ROUNDUP.format(root=root), backend=kind)
+    server = start_server(ROUNDUP.format(root=root), backend=kind, mpm=mpm)
     page = server.get("/roundup/one/")
     assert page.status == 200
     assert page.header("Content-Type") == "text/html; charset=utf-8"
@@ -349,9 +355,9 @@ def handler(req):
 """
 
 
-def test_xmlrpc_hub(kind: str, start_server: StartServer) -> None:
+def test_xmlrpc_hub(kind: str, mpm: str, start_server: StartServer) -> None:
     conf = '<Directory "${WWW}/hub">\nSetHandler mod_python\nPythonHandler hub\n</Directory>'
-    server = start_server(conf, {"hub/hub.py": HUB, "hub/x": ""}, backend=kind)
+    server = start_server(conf, {"hub/hub.py": HUB, "hub/x": ""}, backend=kind, mpm=mpm)
     refused = server.get("/hub/x")
     assert refused.status == 405
     assert "POST" in str(refused.header("Allow")).split(",")
@@ -374,7 +380,6 @@ ScriptAlias /git/ {backend}/
 """
 
 
-@pytest.mark.parametrize("mpm", ["prefork", "worker"])
 def test_git_http_backend(start_server: StartServer, tmp_path: Path, mpm: str) -> None:
     """As git's own manual has it for Apache."""
     script("git")

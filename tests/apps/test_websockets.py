@@ -1,9 +1,10 @@
-"""WebSockets of WSGI applications: Flask-Sock and Flask-SocketIO as people install them, with real clients."""
+"""WebSockets as people install them, with real clients: Flask-Sock, Flask-SocketIO, and pywebsocket3 in a phase."""
 
 from __future__ import annotations
 
 import http.client
 import importlib.util
+import itertools
 import threading
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ import pytest
 from conftest import StartServer
 from support.pages import blocks, page
 from support.processes import PROJECT
-from support.server import BACKENDS, Server
+from support.server import BACKENDS, MPMS, Server
 from support.waiting import PATIENCE
 
 pytestmark = pytest.mark.apps
@@ -28,6 +29,50 @@ CONF = """
     PythonOption mod_python.wsgi.application site_app
     PythonPath "sys.path + ['${WWW}']"
 </Location>
+"""
+
+
+#: pywebsocket3 asks for a request as mod_python has it, in the phase that its Apache's module was for.
+HANDSHAKE = """
+from mod_python import apache
+from pywebsocket3.dispatch import Dispatcher
+from pywebsocket3.handshake import HandshakeException, do_handshake
+
+dispatchers = {}
+
+
+def headerparserhandler(req):
+    root = req.get_options()["websocket.handlers"]
+    dispatcher = dispatchers.get(root) or dispatchers.setdefault(root, Dispatcher(root, None))
+    if dispatcher.get_handler_suite(req.uri) is None:
+        return apache.DECLINED
+    try:
+        do_handshake(req, dispatcher)
+    except HandshakeException as error:
+        req.log_error(f"no WebSocket: {error}")
+        return error.status
+    dispatcher.transfer_data(req)
+    req.assbackwards = 1
+    return apache.DONE
+"""
+
+ECHO = """
+def web_socket_do_extra_handshake(request):
+    if request.ws_origin == "http://elsewhere.test":
+        raise ValueError("not from there")
+    if request.ws_requested_protocols:
+        request.ws_protocol = request.ws_requested_protocols[-1]
+
+
+def web_socket_transfer_data(request):
+    while (message := request.ws_stream.receive_message()) is not None:
+        request.ws_stream.send_message(message, binary=isinstance(message, bytes))
+"""
+
+PHASES = """
+PythonOption websocket.handlers ${ROOT}/www/handlers
+PythonPath "sys.path + ['${WWW}']"
+PythonHeaderParserHandler handshake
 """
 
 
@@ -84,3 +129,34 @@ def test_socketio(begin: Callable[[str, str], Server], ways: list[str]) -> None:
         client.connect(f"http://127.0.0.1:{server.port}", transports=ways)
         client.emit("shout", "Zoë")
         assert client.receive(timeout=PATIENCE) == ["heard", "ZOË"]
+
+
+@pytest.mark.parametrize(("kind", "mpm"), list(itertools.product(KINDS, MPMS)))
+def test_pywebsocket(start_server: StartServer, kind: str, mpm: str) -> None:
+    for needed in ("pywebsocket3", "websocket"):
+        if importlib.util.find_spec(needed) is None:
+            pytest.skip(f"{needed} is not installed: tools/test --apps")
+    from websocket import WebSocketBadStatusException, create_connection
+
+    files = {"handshake.py": HANDSHAKE, "handlers/echo_wsh.py": ECHO, "page.txt": "a page"}
+    server = start_server(PHASES, files, backend=kind, mpm=mpm, workers=3, mode="foreground")
+    url = f"ws://127.0.0.1:{server.port}"
+    # (two at a time: each has a worker, or a thread, of its own as long as it lasts)
+    connections = [create_connection(f"{url}/echo", timeout=PATIENCE, subprotocols=["a", "b"]) for _ in range(2)]
+    for text in ("Zoë", "x" * 200_000, ""):
+        for connection in connections:
+            connection.send(text)
+            assert connection.recv() == text
+    for connection in connections:
+        assert connection.subprotocol == "b"
+        connection.send_binary(bytes(range(256)))
+        assert connection.recv() == bytes(range(256))
+        connection.ping("still there?")
+        connection.close(timeout=PATIENCE)
+    for path, origin, status in (("/none", None, 404), ("/echo", "http://elsewhere.test", 403)):
+        with pytest.raises(WebSocketBadStatusException) as caught:
+            create_connection(f"{url}{path}", timeout=PATIENCE, origin=origin)
+        assert caught.value.status_code == status
+    assert server.get("/echo").status == 400
+    assert server.get("/page.txt").text == "a page"
+    assert "Traceback" not in server.log()

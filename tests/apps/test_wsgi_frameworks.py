@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server
+from support.server import BACKENDS, MPMS, Server
 
 pytestmark = pytest.mark.apps
 
@@ -34,15 +35,15 @@ BASE = "/my-app"
 KINDS = (*BACKENDS, "auto")
 
 
-@pytest.fixture(scope="module", params=[(name, kind) for name in FRAMEWORKS for kind in KINDS], ids="-".join)
+@pytest.fixture(scope="module", params=list(itertools.product(FRAMEWORKS, KINDS, MPMS)), ids="-".join)
 def site(request: pytest.FixtureRequest, start_module_server: StartServer) -> tuple[str, Server]:
     """One framework's site in one kind of interpreter."""
-    name, kind = request.param
+    name, kind, mpm = request.param
     if importlib.util.find_spec(name) is None:
         pytest.skip(f"{name} is not installed: tools/test --apps")
     source = HERE / f"{name}_site" / f"{name}_app.py"
     conf = CONF.format(application=FRAMEWORKS[name])
-    return name, start_module_server(conf, {source.name: source.read_text()}, backend=kind)
+    return name, start_module_server(conf, {source.name: source.read_text()}, backend=kind, mpm=mpm)
 
 
 def multipart(**parts: Any) -> tuple[bytes, dict[str, str]]:

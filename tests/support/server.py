@@ -35,8 +35,11 @@ ARGUMENTS: dict[Mode, tuple[str, ...]] = {
 #: The kinds of interpreters that this Python can have (``own`` by name from 3.12 on).
 BACKENDS: tuple[str, ...] = (*(("own",) if sys.version_info >= (3, 12) else ()), "process", "main")
 
+#: The multi-processing modules.
+MPMS = ("prefork", "worker")
+
 #: Kinds of interpreters with the MPM that they run in: each kind in both.
-EACH_IN_BOTH: tuple[tuple[str, str], ...] = tuple(itertools.product(BACKENDS, ("prefork", "worker")))
+EACH_IN_BOTH: tuple[tuple[str, str], ...] = tuple(itertools.product(BACKENDS, MPMS))
 
 #: The same where one kind is enough to see what threads change.
 EACH_AND_THREADS: tuple[tuple[str, str], ...] = (*((kind, "prefork") for kind in BACKENDS), (BACKENDS[0], "worker"))
