@@ -9,7 +9,8 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
-from mpserver.cli.unit_routes import Untaken, condition, served, share, text
+from mpserver.cli.unit_routes import Untaken, condition, forwarded_scheme, peers, served, share, text
+from mpserver.http1.fields import is_token
 from mpserver.typing import Any, NamedTuple
 
 #: How deep routes may lead to routes.
@@ -150,7 +151,7 @@ class Importer:
         host, _, port = address.rpartition(":")
         listens.append(f"Listen {port}" if host == "*" else f"Listen {address}")
         lines = [f"<VirtualHost {address}>"]
-        inner = [*self._tls(address, listener), *self._forwarded(listener)]
+        inner = [*self._tls(address, listener), *self._forwarded(address, listener)]
         branches = list(self._passed(listener["pass"], "", f"listeners/{address}", 0))
         inner += self._sections(branches)
         return [*lines, *(f"    {line}".rstrip() for line in inner), "</VirtualHost>", ""]
@@ -168,16 +169,30 @@ class Importer:
             )
             yield f"SSLCertificateFile {text(path)}"
 
-    def _forwarded(self, listener: Mapping[str, Any]) -> Iterator[str]:
-        forwarded = listener.get("forwarded") or {}
-        header = forwarded.get("client_ip") or (listener.get("client_ip") or {}).get("header")
+    def _forwarded(self, address: str, listener: Mapping[str, Any]) -> Iterator[str]:
+        """What proxies say of their clients, which counts from those that the listener trusts, and from nobody else."""
+        forwarded, former = listener.get("forwarded") or {}, listener.get("client_ip") or {}
+        header, scheme = forwarded.get("client_ip") or former.get("header"), forwarded.get("protocol")
+        if not header and not scheme:
+            return
+        place = f"listeners/{address}/{'forwarded' if forwarded else 'client_ip'}"
+        sources = forwarded.get("source") or former.get("source") or []
+        try:
+            trusted = peers([str(source) for source in (sources if isinstance(sources, list) else [sources])])
+            if not trusted:
+                raise Untaken("it trusts nobody: write the addresses of the proxies")
+            if not all(is_token(str(name)) for name in (header, scheme) if name):
+                raise Untaken("it has no names of headers")
+        except Untaken as why:
+            yield from self._note(f"{place}/source", f"{why}; until then no header tells who clients are")
+            return
+        names = " and ".join(name for name in (header, scheme) if name)
+        yield f"# Believed from these alone, as Unit does: {names}. Whoever else sends that is not a proxy of yours."
         if header:
             yield f"RemoteIPHeader {header}"
-            sources = forwarded.get("source") or listener.get("client_ip", {}).get("source") or []
-            for source in sources if isinstance(sources, list) else [sources]:
-                yield f"RemoteIPInternalProxy {source}"
-        if forwarded.get("protocol"):
-            yield f"SetEnvIf {forwarded['protocol']} ^https$ HTTPS=on"
+            yield f"RemoteIPInternalProxy {' '.join(trusted)}"
+        if scheme:
+            yield f'SetEnvIfExpr "{_quoted(forwarded_scheme(scheme, trusted))}" HTTPS=on'
 
     def _sections(self, branches: Sequence[Branch]) -> Iterator[str]:
         """The branches in the order of their steps: rules for files, and sections of which the first one holds."""

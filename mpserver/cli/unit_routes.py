@@ -15,7 +15,6 @@ _SUBJECTS: Mapping[str, tuple[str, bool]] = {
     "uri": ("%{REQUEST_URI}", True),
     "host": ("%{HTTP_HOST}", False),
     "method": ("%{REQUEST_METHOD}", False),
-    "scheme": ("%{REQUEST_SCHEME}", False),
     "query": ("%{QUERY_STRING}", True),
 }
 #: What must not stand in an expression's delimiters.
@@ -34,6 +33,8 @@ def condition(match: Mapping[str, Any]) -> str:
             subject, exact = _SUBJECTS[name]
             end = "(:[0-9]+)?" if name == "host" else ""
             parts.append(_any(wanted, partial(_like, subject, exact, end)))
+        elif name == "scheme":
+            parts.append(_any(wanted, _scheme))
         elif name in ("source", "destination"):
             subject = "%{REMOTE_ADDR}" if name == "source" else "%{SERVER_ADDR}"
             parts.append(_any(wanted, partial(_address, subject)))
@@ -77,6 +78,12 @@ def _like(subject: str, exact: bool, end: str, text: str) -> str:
     return f"{subject} =~ m{_MARK}{made.replace(_MARK, '[#]')}{_MARK}{'' if exact else 'i'}"
 
 
+def _scheme(text: str) -> str:
+    """http or https, which may be what a proxy says of its client (see `forwarded_scheme`)."""
+    secure = "(%{HTTPS} == 'on' || %{reqenv:HTTPS} == 'on')"
+    return secure if text.lower() == "https" else f"!{secure}"
+
+
 def _field(kind: str, name: str, wanted: Any) -> str:
     if kind == "headers":
         return _any(wanted, partial(_like, f"%{{HTTP:{name}}}", False, ""))
@@ -96,20 +103,47 @@ def _field(kind: str, name: str, wanted: Any) -> str:
 
 def _address(subject: str, text: str) -> str:
     """An address, a network or a range, maybe with ports."""
+    found = networks(text)
+    return _or([f"{subject} -ipmatch '{network}'" for network in found]) if found else "true"
+
+
+def networks(text: str) -> list[str]:
+    """The networks of an address, a network or a range; none stands for all.
+
+    :raises Untaken: it can't be said by networks.
+    """
     host, colon, port = text.rpartition(":") if text.count(":") == 1 or text.startswith("[") else (text, "", "")
     if colon and port not in ("*", ""):
         raise Untaken(f"match: the port of {text} can't be asked for: give it a listener of its own")
     name = host.strip("[]")
     if name in ("*", ""):
-        return "true"
-    if "-" in name:
-        first, _, last = name.partition("-")
-        try:
-            networks = ipaddress.summarize_address_range(ipaddress.ip_address(first), ipaddress.ip_address(last))
-            return _or([f"{subject} -ipmatch '{network}'" for network in networks])
-        except (ValueError, TypeError) as error:
-            raise Untaken(f"match: {text} is no range of addresses: {error}") from error
-    return f"{subject} -ipmatch '{name}'"
+        return []
+    first, dash, last = name.partition("-")
+    try:
+        if dash:
+            found = ipaddress.summarize_address_range(ipaddress.ip_address(first), ipaddress.ip_address(last))
+            return [str(network) for network in found]
+        ipaddress.ip_network(name, strict=False)
+    except (ValueError, TypeError) as error:
+        kind = "range of addresses" if dash else "address or network"
+        raise Untaken(f"match: {text} is no {kind}: {error}") from error
+    return [name]
+
+
+def peers(sources: Sequence[str]) -> list[str]:
+    """The networks of those whose word about others counts. :raises Untaken: networks can't say whose."""
+    found: list[str] = []
+    for source in sources:
+        if source.startswith("!") or source == "unix":
+            raise Untaken(f"{source} can't be said of a proxy: list the addresses of those that are trusted")
+        found += networks(source) or ["0.0.0.0/0", "::/0"]
+    return found
+
+
+def forwarded_scheme(name: str, trusted: Sequence[str]) -> str:
+    """The expression for: one of these networks, and nobody else, says by a header that its client speaks HTTPS."""
+    known = _or([f"%{{CONN_REMOTE_ADDR}} -ipmatch '{network}'" for network in trusted])
+    return f"{known} && %{{HTTP:{name}}} =~ m{_MARK}^(https|on)${_MARK}i"
 
 
 def share(template: str) -> str:

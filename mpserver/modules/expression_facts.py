@@ -156,6 +156,7 @@ _VARIABLES: Mapping[str, Callable[[Any], str | None]] = {
     "API_VERSION": lambda _req: API_VERSION,
     "AUTH_TYPE": lambda req: req.mp_ap_auth_type,
     "CONN_LOG_ID": lambda _req: "",
+    "CONN_REMOTE_ADDR": _connection(lambda connection: connection.client_addr[0]),
     "CONTENT_TYPE": lambda req: req.mp_content_type,
     "CONTEXT_DOCUMENT_ROOT": lambda req: req.mp_plan.document_root,
     "CONTEXT_PREFIX": lambda _req: "",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import redirect_stdout
+from contextlib import closing, redirect_stdout
+from http.client import HTTPConnection
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from mpserver.cli import import_unit
 from mpserver.cli.unit_routes import Untaken, condition
 from mpserver.testing import Server
+from support.waiting import PATIENCE, wait_for
 
 APP = """
 import os
@@ -22,6 +24,8 @@ import os
 def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     words = [environ["SCRIPT_NAME"], environ["PATH_INFO"], os.environ.get("COLOUR", "none")]
+    if environ["PATH_INFO"].startswith("/who"):
+        words = [environ["wsgi.url_scheme"]]
     return [" ".join(words).encode()]
 
 
@@ -34,7 +38,13 @@ def config(folder: Path) -> dict[str, Any]:
     """A configuration in Unit's form, with what its documentation shows."""
     return {
         "listeners": {
-            "127.0.0.1:${PORT}": {"pass": "routes/main", "forwarded": {"client_ip": "X-Forwarded-For", "source": []}},
+            "127.0.0.1:${PORT}": {
+                "pass": "routes/main",
+                "forwarded": {
+                    "client_ip": "X-Forwarded-For", "protocol": "X-Forwarded-Proto",
+                    "source": ["10.0.0.0/8", "127.0.0.1-127.0.0.2"],
+                },
+            },
         },
         "routes": {
             "main": [
@@ -46,6 +56,8 @@ def config(folder: Path) -> dict[str, Any]:
                 {"match": {"headers": {"X-A": ["a*", "!ab"]}}, "action": {"return": 410}},
                 {"match": {"source": ["10.0.0.0/8", "192.0.2.1-192.0.2.9"]}, "action": {"return": 402}},
                 {"match": {"uri": "/php/*"}, "action": {"pass": "applications/php"}},
+                {"match": {"uri": "/who/s", "scheme": "https"}, "action": {"return": 409}},
+                {"match": {"uri": "/who/p", "scheme": "http"}, "action": {"return": 409}},
                 {"match": {"uri": "/only"}, "action": {"share": [f"{folder}/none$uri", f"{folder}/static/a.txt"]}},
                 {
                     "action": {
@@ -137,6 +149,68 @@ def test_headers_redirects_and_the_log(server: Server, folder: Path) -> None:
     assert server.get("/nothing").header("X-Static") is None
     assert server.get("/old").header("Location") == "https://example.org/new"
     assert '127.0.0.1 "GET /a.txt HTTP/1.1" 200 -\n' in (folder / "access.log").read_text()
+
+
+def said_by(peer: str, server: Server, path: str, **headers: str) -> tuple[int, str]:
+    """The answer to a request with headers, from an address of this machine."""
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE, source_address=(peer, 0))
+    with closing(connection):
+        connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        reply = connection.getresponse()
+        return reply.status, reply.read().decode()
+
+
+def test_proxies_are_believed_and_nobody_else(server: Server, folder: Path) -> None:
+    for peer in ("127.0.0.1", "127.0.0.2"):
+        for scheme, found in (("https", "https"), ("HTTPS", "https"), ("on", "https"), ("http", "http")):
+            assert said_by(peer, server, "/who", X_Forwarded_Proto=scheme) == (200, found)
+    assert said_by("127.0.0.3", server, "/who", X_Forwarded_Proto="https") == (200, "http")
+    assert said_by("127.0.0.2", server, "/who/s", X_Forwarded_Proto="https")[0] == 409
+    assert said_by("127.0.0.3", server, "/who/s", X_Forwarded_Proto="https") == (200, "http")
+    assert said_by("127.0.0.2", server, "/who/p", X_Forwarded_Proto="https") == (200, "https")
+    assert said_by("127.0.0.3", server, "/who/p", X_Forwarded_Proto="https")[0] == 409
+    # a client that says of itself, through no proxy, that it comes through one
+    told = {"X_Forwarded_For": "127.0.0.1", "X_Forwarded_Proto": "https"}
+    assert said_by("127.0.0.3", server, "/who", **told) == (200, "http")
+    # and one whose proxy is there: what it said before does not count
+    told = {"X_Forwarded_For": "127.0.0.1, 203.0.113.7", "X_Forwarded_Proto": "https"}
+    assert said_by("127.0.0.2", server, "/who?proxied", **told) == (200, "https")
+    assert said_by("127.0.0.3", server, "/who?alone", **told) == (200, "http")
+    log = folder / "access.log"
+    wait_for(lambda: "?alone" in log.read_text() and "?proxied" in log.read_text(), "the log to have both")
+    assert '203.0.113.7 "GET /who?proxied HTTP/1.1" 200' in log.read_text()
+    assert '127.0.0.3 "GET /who?alone HTTP/1.1" 200' in log.read_text()
+
+
+#: What a listener says of proxies, and what is told of it.
+TRUSTING = {
+    "nobody": ({"protocol": "X-Forwarded-Proto"}, "forwarded/source: it trusts nobody: write the addresses"),
+    "all but one": (
+        {"protocol": "X-P", "client_ip": "X-F", "source": ["10.0.0.0/8", "!10.0.0.1"]},
+        "forwarded/source: !10.0.0.1 can't be said of a proxy: list the addresses of those that are trusted",
+    ),
+    "no header": ({"protocol": "X P", "source": "10.0.0.1"}, "forwarded/source: it has no names of headers"),
+    "no address": ({"client_ip": "X-F", "source": "a.example"}, "a.example is no address or network"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRUSTING)
+def test_where_it_is_open_who_is_trusted_nobody_is(folder: Path, name: str) -> None:
+    forwarded, why = TRUSTING[name]
+    found = {**config(folder), "listeners": {"*:80": {"pass": "routes/main", "forwarded": forwarded}}}
+    importer = import_unit.Importer(found)
+    made = importer.text()
+    assert any(note.startswith("listeners/*:80/") and why in note for note in importer.notes), importer.notes
+    assert "HTTPS=on" not in made
+    assert "RemoteIPHeader" not in made
+
+
+def test_the_former_way_to_say_it_and_everybody(folder: Path) -> None:
+    listener = {"pass": "routes/main", "client_ip": {"header": "X-F", "source": "*"}}
+    importer = import_unit.Importer({**config(folder), "listeners": {"*:80": listener}})
+    made = importer.text()
+    assert "# Believed from these alone, as Unit does: X-F. Whoever else" in made
+    assert "RemoteIPInternalProxy 0.0.0.0/0 ::/0" in made
 
 
 def test_one_application_alone(folder: Path, tmp_path: Path) -> None:

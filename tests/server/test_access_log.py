@@ -47,6 +47,12 @@ RemoteIPInternalProxy 127.0.0.0/8 10.0.0.0/8
 RemoteIPTrustedProxy 192.0.2.0/24
 RemoteIPProxiesHeader X-Proxies
 SetEnvIf User-Agent global global
+RewriteEngine On
+RewriteRule ^/peer - [E=PEER:%{CONN_REMOTE_ADDR}/%{REMOTE_ADDR}]
+<Location /peer>
+    Header always set X-Peer "expr=%{CONN_REMOTE_ADDR} %{REMOTE_ADDR}"
+    Header always set X-Ruled %{PEER}e
+</Location>
 <Location /lock>
     Require ip 198.51.100.1
 </Location>
@@ -194,6 +200,12 @@ def lines(server: Server, text: str, name: str) -> list[str]:
         return [line for line in server.log(name).splitlines() if text in line]
 
     return wait_for(found, f"{text} in {name}")
+
+
+def test_expressions_know_the_peer_beside_the_client(server: tuple[Server, int]) -> None:
+    reply = server[0].get("/peer", {"X-Forwarded-For": "198.51.100.7"})
+    assert reply.header("X-Peer") == "127.0.0.1 198.51.100.7"
+    assert reply.header("X-Ruled") == "127.0.0.1/198.51.100.7"
 
 
 @pytest.mark.parametrize(("written", "expected"), GOLDEN, ids=range(len(GOLDEN)))

@@ -32,8 +32,6 @@ OTHER = lazyre.compile(r"(?:mailto|news|urn|ldap):", 2)  # re.IGNORECASE
 CONTROL = lazyre.compile(r"[\x00-\x20\x7f]")
 BREAK = lazyre.compile(r"[\x00-\x1f\x7f]")
 
-_NAMES = {"CONN_REMOTE_ADDR": "REMOTE_ADDR"}
-
 
 class Ready(NamedTuple):
     """A rule, ready for use."""
@@ -122,7 +120,7 @@ class Run:
             return self.args or ""
         if name == "PATH_INFO":
             return self.path_info
-        return self._found(self.facts.variable, _NAMES.get(name, name))
+        return self._found(self.facts.variable, name)
 
     def evaluate(self, ask: Callable[[], bool]) -> bool:
         """Ask the facts, and note what headers were looked at."""
