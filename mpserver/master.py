@@ -127,7 +127,6 @@ class Master:
         self._watched.add(self._signals, self._on_signals)
         self._reload.begin()
         self._pulse.limit = self._conf.worker_timeout
-        set_title(f"{pidfile.MASTER_TITLE} [{self._conf.file}]")
 
     def run(self, command_line: str) -> None:
         """Fork the workers and supervise them until a signal ends the server. ``command_line`` is for the log."""
@@ -426,6 +425,8 @@ def open_master(
         try:
             # Twice the limit: while a restart drains, two generations have their workers.
             scoreboard = Scoreboard.create(2 * first.conf.server_limit, soft)
+            # (before the pid file is there: who finds us by that asks the title whose server this is)
+            set_title(f"{pidfile.MASTER_TITLE} [{first.conf.file}]")
             left = pidfile.Found(None, False) if succession is not None else pidfile.claim(first.conf.pid_file)
             if left.pid is not None and not left.running:
                 text = (

@@ -45,6 +45,8 @@ def _run(reading: Reading, engine: Engine, notifier: Notifier, inherited: Inheri
     configuration = generation.configuration
     conf = generation.conf
     try:
+        # (before the pid file is there: who finds us by that asks the title whose server this is)
+        set_title(f"{pidfile.ONE_PROCESS_TITLE} [{conf.file}]")
         pidfile.claim(conf.pid_file)
         try:
             board = Scoreboard.create(1, soft)
@@ -53,7 +55,6 @@ def _run(reading: Reading, engine: Engine, notifier: Notifier, inherited: Inheri
             control = engine.keeper_process(configuration, generation.logs.fds, board, conf.account)
             if generation.domains is not None and engine.renew is not None:
                 _pid, _ends_with_us = fork(generation, engine.renew, fresh=True, detached=True)
-            set_title(f"{pidfile.ONE_PROCESS_TITLE} [{conf.file}]")
             for level, text in conf.notices:
                 generation.error_log.log(level, text)
             if short := descriptor_limit.raise_limit(configuration):
