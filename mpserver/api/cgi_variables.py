@@ -24,6 +24,8 @@ PRESENT = frozenset({"SCRIPT_FILENAME"})
 #: What stands before the path in a target that names its server (RFC 9112 3.2.2).
 AUTHORITY = lazyre.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 DEFAULT_PORTS = {"http": 80, "https": 443}
+#: What ServerAdmin is where nobody says, as in httpd; pages had better say nothing then.
+NOBODY = "[no address given]"
 
 
 def server_port(req: RequestConfig) -> int:
@@ -70,8 +72,10 @@ def signature(req: RequestConfig) -> str:
     if kind == "off":
         return ""
     name = escape(server_name(req))
-    if kind == "email":
-        name = f'<a href="mailto:{escape(req.mp_server_object.server_admin)}">{name}</a>'
+    admin = req.mp_server_object.server_admin
+    if kind == "email" and admin != NOBODY:
+        scheme = "" if AUTHORITY.match(admin) else "mailto:"
+        name = f'<a href="{scheme}{escape(admin)}">{name}</a>'
     return f"<address>{escape(req.mp_plan.server_software)} Server at {name} Port {server_port(req)}</address>\n"
 
 

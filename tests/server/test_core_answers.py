@@ -115,6 +115,7 @@ ScriptAlias /cgi "${WWW}/limits.sh"
 </Location>
 <VirtualHost *>
 ServerName traced
+ServerAdmin webmaster@example.com
 </VirtualHost>
 <VirtualHost *>
 ServerName untraced
@@ -122,6 +123,7 @@ TraceEnable Off
 </VirtualHost>
 <VirtualHost *>
 ServerName extended
+ServerAdmin https://example.com/help
 TraceEnable Extended
 </VirtualHost>
 """
@@ -259,7 +261,16 @@ def test_pages_end_with_the_servers_name(server: Server) -> None:
     assert where in signed
     assert server.get("/app/signed").text.endswith(where + "\n")
     assert server.get("/app").text == ""
-    assert 'Server at <a href="mailto:' in server.get("/app/mail").text
+    mail = server.get("/app/mail").text
+    assert f'Server at <a href="mailto:webmaster@example.com">127.0.0.1</a> Port {server.port}</address>' in mail
+
+
+def test_a_signature_has_the_address_that_there_is(server: Server) -> None:
+    assert (
+        'Server at <a href="https://example.com/help">extended</a> Port '
+        in server.get("/app/mail", host="extended").text
+    )
+    assert "Server at untraced Port " in server.get("/app/mail", host="untraced").text
 
 
 def test_scripts_have_their_limits(server: Server) -> None:

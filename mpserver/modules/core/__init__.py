@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from mpserver.api import cgi_variables
 from mpserver.api.kept_body import Room
 from mpserver.api.syslog import is_syslog
 from mpserver.config.expression import Expression
@@ -65,7 +66,7 @@ FORBIDDEN_NOTE = "ssl-access-forbidden"
 DEFAULT_ROOT = "/etc/mpserver"
 
 SERVER_ROOT = Setting("ServerRoot", DEFAULT_ROOT)
-SERVER_ADMIN = Setting("ServerAdmin", "[no address given]")
+SERVER_ADMIN = Setting("ServerAdmin", cgi_variables.NOBODY)
 #: Whether Protocols names acme-tls/1. Server level.
 ACME_TLS: Setting[bool] = Setting("Protocols acme-tls/1", False, travels=False)
 SERVER_PATH: Setting[str | None] = Setting("ServerPath", None)

@@ -27,9 +27,6 @@ _CREDENTIALS = (
 )
 _MOVED = '<p>This document is now <a href="{location}">here</a>.</p>\n'
 
-#: What ServerAdmin is where nobody says, as in httpd; a page had better say nothing then.
-NOBODY = "[no address given]"
-
 #: What is wrong, by status: HTML with {method}, {location}, {admin} and {note}, all escaped.
 PAGES: Mapping[int, str] = {
     300: "",
@@ -153,7 +150,7 @@ def build(
     text = template.format(
         method=escape(req.method),
         location=escape(location),
-        admin="" if admin == NOBODY else f", {escape(admin)},",
+        admin="" if admin == cgi_variables.NOBODY else f", {escape(admin)},",
         note=escape(note),
     )
     text += more

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from importlib.util import find_spec
 
+from mpserver.api import cgi_variables
 from mpserver.config.configuration import Configuration
 from mpserver.config.server import Server
 from mpserver.errors import ConfigError
@@ -16,9 +17,6 @@ from mpserver.modules.paths import absolute
 from mpserver.modules.ssl import CERTIFICATE_FILES, Kept, Place, profiles
 from mpserver.system.account import Account as UserAccount
 from mpserver.typing import NamedTuple
-
-#: What ServerAdmin says where nobody has set it begins so.
-NOBODY = "[no address"
 
 
 class Domain(NamedTuple):
@@ -195,7 +193,7 @@ def _domain(configuration: Configuration, found: _Found) -> Domain:
         mode == "always" or (mode == "auto" and bool(found.servers) and not static),
         conf[md.AUTHORITY],
         conf[md.AGREED],
-        conf[md.CONTACT] or ("" if admin.startswith(NOBODY) or "@" not in admin else admin),
+        conf[md.CONTACT] or ("" if admin == cgi_variables.NOBODY or "@" not in admin else admin),
         conf[md.KEYS],
         conf[md.RENEW_WINDOW],
         conf[md.WARN_WINDOW],
