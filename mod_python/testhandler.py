@@ -72,6 +72,7 @@ dl{display:grid;grid-template-columns:minmax(8rem,16rem) 1fr;gap:.2rem 1rem;marg
 dt{color:var(--faint)}
 dd{margin:0;white-space:pre-wrap;font:.875rem/1.5 ui-monospace,monospace}
 pre{overflow-x:auto}
+.log{white-space:pre-wrap;background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:.75rem 1rem}
 @media(max-width:40rem){dl{display:block}dd{margin:0 0 .5rem}}
 """
 )
@@ -81,8 +82,15 @@ def handler(req: Request) -> int:
     """Show the page, or the end of the error log where that is asked for."""
     apache_log = req.server.error_fname
     if req.args in LOG_QUERIES and apache_log:
-        req.content_type = "text/plain; charset=utf-8"
-        req.write(log_end(os.path.join(apache.server_root(), apache_log)), 0)
+        path = os.path.join(apache.server_root(), apache_log)
+        if (
+            "text/html" in (req.headers_in.get("Accept") or "").lower()
+        ):  # (browsers show text in tiny letters on phones)
+            req.content_type = "text/html; charset=utf-8"
+            req.write("".join(log_page(path)), 0)
+        else:
+            req.content_type = "text/plain; charset=utf-8"
+            req.write(log_end(path), 0)
         return apache.OK
     req.content_type = "text/html; charset=utf-8"
     req.add_cgi_vars()
@@ -227,6 +235,13 @@ def _tree(tree: Iterable[Any], depth: int = 0) -> str:
             inside = inside[0] if inside else ()
         lines.append(_tree(inside, depth + 1))
     return "".join(lines)
+
+
+def log_page(path: str) -> Iterator[str]:
+    """The end of the error log, for browsers."""
+    yield beginning("The error log", STYLE)
+    yield f"<p>The last {LOG_LINES} lines of <code>{_escaped(path)}</code>; <a href='?'>back to the page</a>.</p>\n"
+    yield f"<pre class=log>{_escaped(log_end(path))}</pre>\n{END}"
 
 
 def log_end(path: str) -> str:

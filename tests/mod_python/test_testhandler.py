@@ -102,6 +102,17 @@ def test_the_end_of_the_log(req: Any, lent: SimpleNamespace, tmp_path: Path) -> 
     assert req.content_type == "text/plain; charset=utf-8"
 
 
+def test_the_end_of_the_log_for_browsers(req: Any, lent: SimpleNamespace, tmp_path: Path) -> None:
+    lent.server_root = str(tmp_path)
+    req.args = "log"
+    req.headers_in["Accept"] = "text/html,application/xhtml+xml,*/*;q=0.8"
+    (tmp_path / "error.log").write_text("a <b> line\n")
+    testhandler.handler(req)
+    assert req.content_type == "text/html; charset=utf-8"
+    assert "<pre class=log>a &lt;b&gt; line\n</pre>" in req.text
+    assert "name=viewport" in req.text
+
+
 def test_a_log_that_cannot_be_read(req: Any, lent: SimpleNamespace, tmp_path: Path) -> None:
     lent.server_root = str(tmp_path)
     req.args = "log"
