@@ -8,6 +8,9 @@ from pathlib import Path
 import modules_page
 import pytest
 
+from mpserver.config.registry import Args
+from mpserver.modules.all import registry
+
 
 def check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     """The exit status of ``tools/modules-page --check``, and what it says."""
@@ -43,7 +46,7 @@ def test_a_directive_that_the_reader_has_and_the_page_lacks_is_seen(monkeypatch:
     "line",
     [
         "| `AliasMatch` | sv |  | two: a regular expression and a path of the file system |",
-        "| `Require` | dh | AuthConfig | the text as it stands |",
+        "| `Require` | dh | AuthConfig | who may come, as valid-user or ip 10.0.0.0/8 |",
         "| `Order` | dh | Limit | one: allow,deny or deny,allow or mutual-failure |",
         "| `<RequireAny>` | dh | AuthConfig | no arguments |",
         "| `<VirtualHost>` | s |  | |",
@@ -52,3 +55,10 @@ def test_a_directive_that_the_reader_has_and_the_page_lacks_is_seen(monkeypatch:
 )
 def test_what_a_line_says(line: str) -> None:
     assert line in modules_page.page().splitlines()
+
+
+def test_every_directive_with_words_of_its_own_says_which() -> None:
+    silent = [
+        one.name for module in registry().built_in for one in module.directives if one.args is Args.RAW and not one.help
+    ]
+    assert silent == []

@@ -129,7 +129,7 @@ def _list(names: Iterable[str]) -> str:
 def _row(directive: Directive) -> str:
     name = f"{directive.name}>" if directive.name.startswith("<") else directive.name
     where = "".join(letter for place, letter in _LETTERS if place in directive.where)
-    given = "On or Off" if directive.args is Args.FLAG else directive.args.value
+    given = {Args.FLAG: "On or Off", Args.RAW: ""}.get(directive.args, directive.args.value)
     arguments = directive.help if directive.help.startswith(given) else ": ".join(filter(None, (given, directive.help)))
     # What a table's markup would take for its own is written as text.
     arguments = re.sub(r"([|<>*_`\\])", r"\\\1", arguments)

@@ -92,6 +92,8 @@ def directives(registry: Registry) -> str:
 
 
 def _arguments(directive: Directive) -> str:
+    if directive.args is Args.RAW and directive.help:
+        return directive.help
     count = "On or Off" if directive.args is Args.FLAG else f"arguments: {directive.args.value}"
     return f"{directive.help} ({count})" if directive.help else count[:1].upper() + count[1:]
 

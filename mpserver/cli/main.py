@@ -269,6 +269,11 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
         print("mpserver not running, trying to start")
     if python.wants_optimizing(configuration) and options.succession is None:
         _begin_optimized()
+    if options.load:
+        from mpserver.cli import loadable
+
+        if faults := loadable.faults(configuration):
+            raise StartError("\n".join(faults))
     reading = finish(configuration)
     del configuration  # (the master lives long, and so would all that was read)
     return start(options, reading, make_engine, phrases)

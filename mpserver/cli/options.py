@@ -99,8 +99,8 @@ def parse(arguments: Sequence[str]) -> Options:
         raise UsageError("illegal option -- user goes with --print-unit")
     if "--no-wait" in last and command != "graceful":
         raise UsageError("illegal option -- no-wait goes with -k graceful")
-    if "--load" in last and "-t" not in last:
-        raise UsageError("illegal option -- load goes with -t")
+    if "--load" in last and "-t" not in last and command != "start":
+        raise UsageError("illegal option -- load goes with -t, or with a start")
     if last.get("--recycle") == "":
         raise UsageError("illegal option -- recycle needs the name of an interpreter, or all")
     root, file = last.get("-d"), last.get("-f")

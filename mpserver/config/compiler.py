@@ -166,7 +166,9 @@ class Compiler:
         """A section that a module has: what stands in it goes where the module wants it."""
         known = self.registry.directives.get(f"<{node.name.lower()}")
         if known is None:
-            raise ConfigError(_unknown("<" + node.name) + foreign_directives.remedy(node.name))
+            raise ConfigError(
+                _unknown("<" + node.name) + (self._near(node.name) or foreign_directives.remedy(node.name))
+            )
         directive = known[0]
         if not _stands_well(directive, scope):
             return
@@ -178,6 +180,15 @@ class Compiler:
             )
 
         self._apply(directive, check_args(directive, node.args), node, scope, inside)
+
+    def _near(self, name: str) -> str:
+        """The question whether a section of a similar name was meant; "" if there is none."""
+        import difflib  # (only where something is wrong)
+
+        others = [known[0].name[1:] for key, known in self.registry.directives.items() if key.startswith("<")]
+        names = {its.lower(): its for its in (*(kind.name for kind in SECTIONS.values()), *others)}
+        near = difflib.get_close_matches(name.lower(), names, 1, 0.8) if len(self.errors) < _SUGGESTED else []
+        return f": did you mean <{names[near[0]]}>?" if near else ""
 
     def _remedy(self, name: str) -> str:
         """What to do about a directive of the other MPM, one that is nearly called so, or one of a module not here."""

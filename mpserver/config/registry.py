@@ -48,7 +48,7 @@ class Args(enum.Enum):
     ITERATE2 = "one, then one or more"
     ANY = "any number"
     #: In Call.raw; its words are in Call.args, too.
-    RAW = "the text as it stands"
+    RAW = "as many as it takes"
 
 
 class Section(NamedTuple):

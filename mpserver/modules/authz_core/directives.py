@@ -111,7 +111,9 @@ def _merging(call: Call) -> None:
 
 
 DIRECTIVES: tuple[Directive, ...] = (
-    Directive("Require", Args.RAW, IN_DIRECTORY, _require, Override.AUTHCONFIG),
+    Directive(
+        "Require", Args.RAW, IN_DIRECTORY, _require, Override.AUTHCONFIG, "who may come, as valid-user or ip 10.0.0.0/8"
+    ),
     *(
         Directive(f"<Require{name}", Args.NONE, IN_DIRECTORY, _container, Override.AUTHCONFIG)
         for name in ("All", "Any", "None")

@@ -48,5 +48,5 @@ DIRECTIVES: tuple[Directive, ...] = (
     Directive("ScriptLog", Args.TAKE1, SERVER_VHOST, _script_log, help="a file"),
     Directive("ScriptLogLength", Args.TAKE1, SERVER_VHOST, _script_log, help="a number of bytes"),
     Directive("ScriptLogBuffer", Args.TAKE1, SERVER_VHOST, _script_log, help="a number of bytes"),
-    Directive("SuexecUserGroup", Args.RAW, SERVER_VHOST, _no_suexec),
+    Directive("SuexecUserGroup", Args.RAW, SERVER_VHOST, _no_suexec, help="a user and a group"),
 )

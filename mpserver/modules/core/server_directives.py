@@ -218,6 +218,6 @@ DIRECTIVES: tuple[Directive, ...] = (
         values.server(THREAD_STACK_SIZE, _stack_size),
         help="bytes of each thread's stack, 0 for the system's default",
     ),
-    Directive("LoadFile", Args.RAW, SERVER_ONLY, _load_file),
+    Directive("LoadFile", Args.RAW, SERVER_ONLY, _load_file, help="files"),
     Directive("Suexec", Args.FLAG, SERVER_ONLY, _suexec),
 )

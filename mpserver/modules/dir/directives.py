@@ -42,7 +42,7 @@ def _fallback(call: Call) -> None:
 
 
 DIRECTIVES: tuple[Directive, ...] = (
-    Directive("DirectoryIndex", Args.RAW, EVERYWHERE, _directory_index, Override.INDEXES),
+    Directive("DirectoryIndex", Args.RAW, EVERYWHERE, _directory_index, Override.INDEXES, "names of files"),
     Directive(
         "DirectorySlash",
         Args.FLAG,

@@ -238,10 +238,13 @@ def _everywhere(name: str, args: Args, apply: Callable[[Call], None], what: str 
     return Directive(name, args, EVERYWHERE, apply, Override.ALL, what)
 
 
+_HANDLERS = "handlers, each a module or module::object"
+_OF_FILES = f"{_HANDLERS}, and after a | the endings of the files that they are for"
+
 DIRECTIVES: tuple[Directive, ...] = (
-    *(Directive(phase, Args.RAW, SERVER_VHOST, _handler(phase)) for phase in EARLY_PHASES),
-    *(_everywhere(phase, Args.RAW, _handler(phase)) for phase in LATE_PHASES),
-    _everywhere("PythonHandlerModule", Args.RAW, _handler_module),
+    *(Directive(phase, Args.RAW, SERVER_VHOST, _handler(phase), help=_HANDLERS) for phase in EARLY_PHASES),
+    *(_everywhere(phase, Args.RAW, _handler(phase), _OF_FILES) for phase in LATE_PHASES),
+    _everywhere("PythonHandlerModule", Args.RAW, _handler_module, "a module with handlers for several phases"),
     *(
         Directive(
             setting.name,
@@ -252,7 +255,7 @@ DIRECTIVES: tuple[Directive, ...] = (
         )
         for setting in (INPUT_FILTERS, OUTPUT_FILTERS)
     ),
-    Directive("PythonConnectionHandler", Args.RAW, SERVER_VHOST, _connection_handler),
+    Directive("PythonConnectionHandler", Args.RAW, SERVER_VHOST, _connection_handler, help=_HANDLERS),
     _everywhere("PythonPath", Args.TAKE1, values.directory(PYTHON_PATH, _path), "a Python list"),
     _everywhere("PythonInterpreter", Args.TAKE1, values.directory(PYTHON_INTERPRETER, values.filled), "a name"),
     _everywhere("PythonDebug", Args.FLAG, values.directory(PYTHON_DEBUG, values.flag)),

@@ -230,7 +230,21 @@ DIRECTIVES: tuple[Directive, ...] = (
         Override.FILEINFO,
         "where relative targets lie",
     ),
-    Directive("RewriteCond", Args.RAW, EVERYWHERE, _condition, Override.FILEINFO),
-    Directive("RewriteRule", Args.RAW, EVERYWHERE, _rule, Override.FILEINFO),
+    Directive(
+        "RewriteCond",
+        Args.RAW,
+        EVERYWHERE,
+        _condition,
+        Override.FILEINFO,
+        "a text, a condition and, in brackets, flags",
+    ),
+    Directive(
+        "RewriteRule",
+        Args.RAW,
+        EVERYWHERE,
+        _rule,
+        Override.FILEINFO,
+        "a regular expression, a target and, in brackets, flags",
+    ),
     Directive("RewriteMap", Args.TAKE23, SERVER_VHOST, _map, help="the name of a map, then its kind and file"),
 )
