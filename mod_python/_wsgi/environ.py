@@ -109,8 +109,12 @@ class Environment:
         environ["REMOTE_ADDR"] = client
         environ["REMOTE_PORT"] = f"{port}"
         environ["SERVER_ADDR"] = connection.mp_local_addr[0]
-        if connection.mp_remote_host:
-            environ["REMOTE_HOST"] = connection.mp_remote_host
+        host = connection.mp_remote_host
+        if req.mp_agent is not None:  # (the port stays the connection's, as httpd has it)
+            environ["REMOTE_ADDR"] = req.mp_agent[0]
+            host = None if req.mp_agent_object is None else req.mp_agent_object.mp_remote_host
+        if host:
+            environ["REMOTE_HOST"] = host
         if req.mp_filename is not None:
             environ["SCRIPT_FILENAME"] = encoded(req.mp_filename)
         if req.mp_user is not None:

@@ -359,6 +359,8 @@ CONF = (
         for name in ("text", "string", "hop", "loose", "large")
     )
     + """
+RemoteIPHeader X-Client
+RemoteIPInternalProxy 127.0.0.1
 PythonPath "sys.path + ['${WWW}']"
 <Location /base>
     SetHandler mod_python
@@ -442,6 +444,13 @@ def test_environ_is_what_the_pep_and_cgi_say(server: Server, request: pytest.Fix
     }  # fmt: skip
     assert {name: found.get(name) for name in expected} == expected
     assert {"HTTP_UNDER_SCORE", "HTTP_PROXY", "CONTENT_LENGTH", "SCRIPT_FILENAME"}.isdisjoint(found)
+
+
+def test_the_client_is_the_one_that_a_trusted_proxy_has_told(server: Server) -> None:
+    found = variables(server, "/environ", "Host: a", "X-Client: 192.0.2.7")
+    assert found["REMOTE_ADDR"] == "192.0.2.7"
+    assert "HTTP_X_CLIENT" not in found
+    assert variables(server, "/environ", "Host: a")["REMOTE_ADDR"] == "127.0.0.1"
 
 
 def test_environ_is_made_anew_for_each_request_of_a_connection(server: Server) -> None:
