@@ -19,7 +19,10 @@ from support.processes import PROJECT
 PACKAGES = ("mpserver", "mod_python")
 #: Folders that are whole in the source distribution, and what lies in the project's own folder.
 FOLDERS = (*PACKAGES, "docs", "conf", "examples", "tests", "tools")
-FILES = ("LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "MANIFEST.in", "pyproject.toml")
+FILES = (
+    "LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "MANIFEST.in", "pyproject.toml",
+    "Dockerfile", ".dockerignore", "compose.yaml",
+)  # fmt: skip
 
 #: (each in a process of its own, as builders do it)
 BUILD = "import sys, setuptools.build_meta as b; getattr(b, sys.argv[2])(sys.argv[1])"
@@ -27,7 +30,7 @@ BUILD = "import sys, setuptools.build_meta as b; getattr(b, sys.argv[2])(sys.arg
 
 def files(folder: str) -> Iterator[str]:
     """The files of a folder of the project that are no products of tools."""
-    made = {"__pycache__", "run", ".pytest_cache", ".mypy_cache", ".hypothesis"}
+    made = {"__pycache__", "run", "build", "_build", ".pytest_cache", ".mypy_cache", ".hypothesis"}
     for path in sorted((PROJECT / folder).rglob("*")):
         relative = path.relative_to(PROJECT)
         if path.is_file() and not made.intersection(relative.parts[:-1]) and path.suffix != ".pyc":
@@ -67,7 +70,9 @@ def test_the_wheel_has_the_packages_and_what_they_need(wheel: Path) -> None:
     stem = wheel.name.removesuffix("-py3-none-any.whl")
     assert folders == {*PACKAGES, f"{stem}.dist-info", f"{stem}.data"}
     data = {name.removeprefix(f"{stem}.data/data/") for name in names if name.startswith(f"{stem}.data/")}
-    assert {"share/man/man1/mpserver.1", "share/doc/mpserver/testing.md", "share/doc/mpserver/mpserver.service"} <= data
+    manual = {f"share/doc/mpserver/{path.name}" for path in (PROJECT / "docs").glob("*.md")}
+    samples = {f"share/doc/mpserver/{name}" for name in ("mpserver.service", "mpserver.logrotate", "container.conf")}
+    assert {"share/man/man1/mpserver.1", *manual, *samples} <= data
 
 
 def test_what_it_says_of_itself(wheel: Path) -> None:

@@ -28,13 +28,19 @@ newest_python() {
 }
 
 # requirements_of PYTHON GROUPS: the requirements of dependency groups (test; test,apps), each in a line; pip knows
-# groups from 25.1 on, and a new environment has an older one.
+# groups (--group) from 25.1 on, and a new environment of Python 3.11 to 3.13 may have an older one.
 requirements_of() {
     "$1" -c '
 import sys, tomllib
 with open(sys.argv[1], "rb") as file:
     groups = tomllib.load(file)["dependency-groups"]
-print(*(line for name in sys.argv[2].split(",") for line in groups[name]), sep="\n")
+def lines(name):
+    for line in groups[name]:
+        if isinstance(line, str):
+            yield line
+        else:
+            yield from lines(line["include-group"])
+print(*(line for name in sys.argv[2].split(",") for line in lines(name)), sep="\n")
 ' "$here/pyproject.toml" "$2"
 }
 
