@@ -68,13 +68,8 @@ def _compile(generated: Generated) -> CompiledPage:
         _warn(warning, generated)
     for notice in generated.notices:
         warnings.warn_explicit(notice.msg, SyntaxWarning, notice.filename or name, notice.lineno or 1)
-    writes = {
-        node for node in ast.walk(tree)
-        if isinstance(node, ast.Expr) and (node.lineno, node.col_offset) in generated.writes
-    }  # fmt: skip
     own = frozenset(_own_names(tree))
-    _move(tree, generated)
-    collect(tree, writes)
+    collect(tree, _move(tree, generated))
     try:
         code = compile(tree, name, "exec", dont_inherit=True)
     except SyntaxError as error:
@@ -118,12 +113,15 @@ def _defaults(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> list
     return [*node.args.defaults, *(each for each in node.args.kw_defaults if each is not None)]
 
 
-def _move(tree: ast.AST, generated: Generated) -> None:
-    """Give every node the page's lines and columns."""
+def _move(tree: ast.AST, generated: Generated) -> set[ast.AST]:
+    """Give every node the page's lines and columns. :returns: the generated calls of ``req.write``."""
+    writes: set[ast.AST] = set()
     for node in ast.walk(tree):
         line = getattr(node, "lineno", None)
         if line is None:
             continue
+        if isinstance(node, ast.Expr) and (line, node.col_offset) in generated.writes:
+            writes.add(node)
         start = generated.place(line, node.col_offset)  # type: ignore[attr-defined]
         end_line, end_column = node.end_lineno, node.end_col_offset  # type: ignore[attr-defined]
         # its last character, for what follows it may come from elsewhere
@@ -134,6 +132,7 @@ def _move(tree: ast.AST, generated: Generated) -> None:
             stop = begin
         node.lineno, node.col_offset = begin  # type: ignore[attr-defined]
         node.end_lineno, node.end_col_offset = stop  # type: ignore[attr-defined]
+    return writes
 
 
 def _moved(error: SyntaxError, generated: Generated) -> SyntaxError:

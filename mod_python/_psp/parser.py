@@ -52,19 +52,22 @@ class Cursor:
         self.text = text
         self.at = 0
         self._file = file
-        self._line, self._start = 1, 0
+        self._line, self._column = 1, 0
 
     def place(self) -> SourcePlace:
         """Where it is."""
-        return SourcePlace(self._file, self._line, width(self.text[self._start : self.at]))
+        return SourcePlace(self._file, self._line, self._column)
 
     def to(self, end: int) -> Piece:
         """Go on to ``end``, and give what is between."""
         place = self.place()
         passed = self.text[self.at : end]
+        start = -1
         for match in NEWLINE.finditer(self.text, self.at, end):
             self._line += 1
-            self._start = match.end()
+            start = match.end()
+        # (from here on, not from the start of the line: a page may be one long line)
+        self._column = self._column + width(passed) if start < 0 else width(self.text[start:end])
         self.at = end
         return Piece(passed, place)
 
