@@ -94,3 +94,25 @@ def test_a_link_is_refused_where_the_directory_that_it_lies_in_says_so(
     assert plans.look("/c/link.txt") == [0]
     monkeypatch.setattr(Request, "mp_log", type("Log", (), {"log": lambda *_, **__: None})())
     assert plans.look("/a/link.txt") == plans.look("/a/folder/page.txt") == [403]
+
+
+def test_names_are_looked_at_one_by_one_only_where_there_is_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans = Plans(tmp_path, "<Directory />\nOptions None\n</Directory>\n", monkeypatch)
+    names: list[str] = []
+
+    def follow(name: str, *, owned: bool) -> bool:
+        names.append(name)
+        return True
+
+    monkeypatch.setattr(symlinks, "_may_follow", follow)
+    assert plans.look("/a/b/page.txt") == [0]
+    assert plans.look("/a/b") == [0]
+    assert names == []
+    (tmp_path / "www/folder").symlink_to("a")
+    assert plans.look("/folder/b/page.txt") == [0]
+    assert names[-3:] == [f"{tmp_path}/www/{name}" for name in ("folder", "folder/b", "folder/b/page.txt")]
+    names.clear()
+    assert plans.look("/a/missing.txt") == [0]
+    assert names[-1] == f"{tmp_path}/www/a/missing.txt"

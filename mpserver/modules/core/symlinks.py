@@ -41,6 +41,8 @@ def step(server: Server, htaccess: HtaccessLookup) -> Callable[[Request], int]:
 
 def first_refused(server: Server, uri: str, filename: str, htaccess: HtaccessLookup | None) -> str | None:
     """The first link of a file's path that may not be followed."""
+    if _is_direct(filename):
+        return None
     directories = chain(filename)
     for number, directory in enumerate(directories):
         end = filename.find("/", len(directory))
@@ -51,6 +53,20 @@ def first_refused(server: Server, uri: str, filename: str, htaccess: HtaccessLoo
         if not found & Option.LINKS and not _may_follow(name, owned=bool(found & Option.OWNER)):
             return name
     return None
+
+
+def _is_direct(filename: str) -> bool:
+    """Whether there is a file of that path and no name of it is a link: the kernel tells that of all names at once."""
+    try:
+        fd = os.open(filename, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return False  # (each name tells more)
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}") == (filename.rstrip("/") or "/")
+    except OSError:
+        return False  # (there is no /proc)
+    finally:
+        os.close(fd)
 
 
 def _may_follow(name: str, *, owned: bool) -> bool:
