@@ -55,6 +55,11 @@ class Entry:
         """Whether its pattern is a regular expression."""
         return self.meant == REGEX
 
+    @property
+    def may_name(self) -> bool:
+        """Whether its regular expression may have groups with names: it need not be compiled to see that it has none."""
+        return self.meant == REGEX and "(?" in self.pattern
+
     def compile(self) -> None:
         """Make ``regex`` and ``test``. :raises ConfigError: a regular expression can't be compiled."""
         regex: re.Pattern[str] | None = None

@@ -23,6 +23,7 @@ from mpserver.typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from mpserver.config.entries import Entry
     from mpserver.config.override import Allowed
+    from mpserver.config.starts import ByStart, Placed
 
 MANY_SLASHES = lazyre.compile("/{2,}")
 
@@ -68,7 +69,8 @@ class Sections:
 
     __slots__ = (
         "base", "directories", "directory_matches", "files", "locations", "names", "overrides",
-        "_by_path", "_by_prefix", "_known", "_location_tests", "_parents", "_steps", "_wild_by_depth",
+        "_by_path", "_by_prefix", "_directory_regexes", "_known", "_location_globs", "_location_regexes", "_parents",
+        "_steps", "_wild_by_depth",
     )  # fmt: skip
 
     def __init__(
@@ -101,12 +103,15 @@ class Sections:
         #: The directories of what plain sections are for, which may be files.
         self._parents = frozenset(path[: path.rstrip("/").rfind("/") + 1] for path in self._by_path)
         self._by_prefix: dict[str, list[tuple[int, Entry]]] = {}
-        self._location_tests: list[tuple[int, Entry]] = []
+        regexes: list[Placed] = []
+        globs: list[Placed] = []
         for order, entry in enumerate(self.locations):
             if entry.is_plain:
                 self._by_prefix.setdefault(entry.pattern, []).append((order, entry))
             else:
-                self._location_tests.append((order, entry))
+                (regexes if entry.is_regex else globs).append((order, entry))
+        self._location_regexes, self._location_globs = _by_start(regexes), _by_start(globs)
+        self._directory_regexes = _by_start(list(enumerate(self.directory_matches)))
         self._known: dict[tuple[str, str, str, Last], Conf] = {}
         self._steps: dict[tuple[Conf, Conf], Conf] = {}
 
@@ -127,9 +132,9 @@ class Sections:
 
         As in httpd the whole name is searched, the file's own included.
         """
-        if not self.directory_matches:
+        if self._directory_regexes is None:
             return ()
-        return tuple(e for e in self.directory_matches if e.regex is not None and e.regex.search(filename))
+        return tuple(entry for _, entry in sorted(self._directory_regexes.matching(filename), key=_order))
 
     def sees_files(self, directory: str) -> bool:
         """Whether Directory sections may hold for single files of a directory."""
@@ -168,10 +173,10 @@ class Sections:
                 if at + 1 < len(uri):
                     found += prefixes.get(uri[: at + 1], ())
                 at = uri.find("/", at + 1)
-        for pair in self._location_tests:
-            test = pair[1].test
-            if test is not None and test(as_it_is if pair[1].is_regex else uri):
-                found.append(pair)
+        if self._location_regexes is not None:
+            found += self._location_regexes.matching(as_it_is)
+        if self._location_globs is not None:
+            found += self._location_globs.matching(uri)
         if len(found) > 1:
             found.sort(key=_order)
         return tuple(entry for _, entry in found)
@@ -279,13 +284,22 @@ def captures(server: Sectioned, conf: Conf, uri: str, directory: str, basename: 
     )
     for entries, text in groups:
         for entry in entries:
-            if entry.regex is not None and entry.regex.groupindex:
+            if entry.may_name and entry.regex is not None and entry.regex.groupindex:
                 match = entry.regex.search(text)
                 if match is not None:
                     for name, value in match.groupdict().items():
                         if value is not None:
                             found["MATCH_" + name.upper()] = value
     return found
+
+
+def _by_start(tested: list[Placed]) -> ByStart | None:
+    """Those of sections whose patterns have to be tested; None: there are none."""
+    if not tested:
+        return None
+    from mpserver.config.starts import ByStart  # (few configurations have any)
+
+    return ByStart(tested)
 
 
 def _order(pair: tuple[int, Entry]) -> int:

@@ -25,6 +25,7 @@ LATE = (
     "mpserver.config.htaccess_file",
     "mpserver.config.patterns",
     "mpserver.config.regex",
+    "mpserver.config.starts",
     "mpserver.http1.conditions",
     "mpserver.ipc.slow_clients",
     "mpserver.modules.alias.redirects",

@@ -83,7 +83,7 @@ def _groups(planning: Planning) -> Step | None:
     server, conf = planning.server, planning.conf
     sections = server.sections
     entries = (*sections.directory_matches, *sections.locations, *conf[FILES])
-    if not any(entry.regex is not None and entry.regex.groupindex for entry in entries):
+    if not any(entry.may_name and entry.regex is not None and entry.regex.groupindex for entry in entries):
         return None
 
     def name(req: Request) -> int:
