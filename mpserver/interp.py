@@ -367,7 +367,10 @@ class Interpreter(Requests):
         """Tell what only the interpreter knows."""
         from mpserver.serving import answers  # (few are asked)
 
-        known = answers.stacks(self.boot.kind) if message.state else answers.facts(self.modules.names())
+        if message.state.startswith(answers.REOPEN):
+            known: object = answers.reopen(message.state, message.fd)
+        else:
+            known = answers.stacks(self.boot.kind) if message.state else answers.facts(self.modules.names())
         self.tell_facts(message.number, known)
 
     def tell_facts(self, number: int, known: object) -> None:

@@ -35,6 +35,7 @@ from mpserver.supervisor.management import Management
 from mpserver.supervisor.pulse import Pulse
 from mpserver.supervisor.relay import Relay
 from mpserver.supervisor.reload import Reload, Told
+from mpserver.supervisor.reopening import Reopening
 from mpserver.supervisor.settings import ProcessSettings
 from mpserver.supervisor.shutdown import Shutdown
 from mpserver.supervisor.upgrades import Parts, Upgrades
@@ -92,7 +93,8 @@ class Master:
         self._certificates = CertificateProcess(engine.renew, self._watched)
         self._jobs = Jobs()
         self._changed_files = ChangedFiles(self, self._jobs)
-        self._control = ControlSocket(commands(self), self._jobs, self._watched)
+        words = commands(self)
+        self._control = ControlSocket(words, self._jobs, self._watched)
         self._pulse = Pulse(self._jobs, self.serving, notifier.alive, notifier.watchdog)
         self._management = Management(Health(self).pages(), self._watched, OPEN)
         parts = Parts(
@@ -100,6 +102,7 @@ class Master:
             self._certificates, notifier,
         )  # fmt: skip
         self._upgrades = Upgrades(parts, succession, folder, scoreboard.descriptors)
+        words["reopen"] = Reopening(parts, lambda: self._upgrades.under_way or self._upgrades.succeeded).command()
         self._restarts = 0
         self._started = time.time()
         self._tick_at = 0.0

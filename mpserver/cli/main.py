@@ -85,6 +85,12 @@ def _show_unit(options: Options) -> str:
     return unit.text(options.file, options.user)
 
 
+def _show_logrotate(options: Options) -> str:
+    from mpserver.cli import logrotate
+
+    return logrotate.text(read(options._replace(checks=False)))
+
+
 _SHOWN: dict[str, Callable[[Options], str]] = {
     "-v": _show_version,
     "-V": _show_settings,
@@ -93,6 +99,7 @@ _SHOWN: dict[str, Callable[[Options], str]] = {
     "-h": _show_help,
     "-?": _show_help,
     "--print-unit": _show_unit,
+    "--print-logrotate": _show_logrotate,
 }
 
 
@@ -138,6 +145,8 @@ def _signal(options: Options, pid_file: str, found: pidfile.Found, delay: float)
 
     if options.command == "upgrade":
         return status_module.upgrade(pid_file)
+    if options.command == "reopen":
+        return status_module.reopen(pid_file)
     if options.command == "graceful" and options.wait:
         status = status_module.graceful(pid_file)
         if status is not None:
@@ -262,7 +271,7 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
         pass
     elif found.running:
         return _signal(options, pid_file, found, configuration.main.conf[mpm.SHUTDOWN_DELAY])
-    elif options.command in ("stop", "graceful-stop"):
+    elif options.command in ("stop", "graceful-stop", "reopen"):
         print(f"mpserver ({'no pid file' if found.pid is None else f'pid {found.pid}?'}) not running")
         return 0
     else:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SITE_FILE = "mpserver.conf"
 
 #: Options that print something, and nothing else happens.
-_PRINTING = ("-v", "-V", "-l", "-L", "-h", "-?", "--print-unit")
+_PRINTING = ("-v", "-V", "-l", "-L", "-h", "-?", "--print-unit", "--print-logrotate")
 
 #: Options that stand for other ones.
 _SHORTCUTS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -59,7 +59,9 @@ class Options(NamedTuple):
     @property
     def begins(self) -> bool:
         """Whether it is to start a server, or to tell whether it would: who only ends one needs to read nothing."""
-        return self.command not in ("stop", "graceful-stop") and not (self.status or self.recycle or self.stacks)
+        return self.command not in ("stop", "graceful-stop", "reopen") and not (
+            self.status or self.recycle or self.stacks
+        )
 
     @property
     def one_process(self) -> bool:

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 
 from mpserver.errors import StartError
@@ -15,6 +16,9 @@ from mpserver.typing import Any
 
 #: Seconds that the master has for the status; the replacement of interpreters takes the time it takes.
 STATUS_WITHIN = 10.0
+
+#: Seconds that an upgrade may take before a new server answers for the logs.
+UPGRADE_WITHIN = 60.0
 
 #: The columns of the table: the title, and whether it goes to the right.
 _COLUMNS = (
@@ -83,6 +87,31 @@ def graceful(pid_file: str) -> int | None:
         sys.stderr.write(f"mpserver: the restart failed, the old configuration stays in effect: {found['why']}\n")
         return 1
     return 0
+
+
+def reopen(pid_file: str) -> int:
+    """Have a server open its log files anew. :returns: 0, or 1 where it could not: it was told why.
+
+    :raises StartError: no server answers, or it ended meanwhile.
+    """
+    until = time.monotonic() + UPGRADE_WITHIN
+    while True:
+        again = False
+        for line in ask(pid_file, {"command": "reopen"}, None):
+            if line.get("error"):
+                raise StartError(line["error"])
+            if "late" in line:
+                print(f"{line['late']} writes to the former files until it is free")
+                continue
+            if not line["why"]:
+                return 0
+            again = bool(line.get("again")) and time.monotonic() < until
+            if not again:
+                sys.stderr.write(f"mpserver: the logs are not reopened, the former ones go on: {line['why']}\n")
+                return 1
+        if not again:
+            raise StartError("the server ended before the logs were reopened")
+        time.sleep(0.2)
 
 
 def stacks(pid_file: str, name: str) -> int:
@@ -166,8 +195,6 @@ def _memory(pid: int) -> dict[str, int | None]:
 
 def table(found: dict[str, Any]) -> str:
     """A status as people read it."""
-    import time
-
     now = time.time()
     rows = [tuple(title for title, _right in _COLUMNS)]
     notes = []

@@ -20,12 +20,17 @@ def text(configuration: str, user: bool = False) -> str:
     unit = (files("mpserver.cli") / name).read_text("utf-8")
     if configuration.startswith(HOMES):  # its logs and its pid file are there, too
         unit = unit.replace("ProtectHome=read-only", "ProtectHome=false")
-    script = os.path.join(os.path.dirname(os.path.abspath(sys.executable)), "mpserver")
-    command = _word(script) if os.access(script, os.X_OK) else f"{_word(sys.executable)} -m mpserver"
+    command = " ".join(map(_word, script()))
     values = {"@COMMAND@": command, "@CONF@": _word(f"MPSERVER_CONF={configuration}", is_command=False)}
     for name, value in values.items():
         unit = unit.replace(name, value)
     return unit.rstrip()
+
+
+def script() -> list[str]:
+    """The words of this command."""
+    beside = os.path.join(os.path.dirname(os.path.abspath(sys.executable)), "mpserver")
+    return [beside] if os.access(beside, os.X_OK) else [sys.executable, "-m", "mpserver"]
 
 
 def _word(word: str, *, is_command: bool = True) -> str:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 #: What comes with an order: the end of the inbox, and the connection states.
 ORDER_FDS = 2
+#: What a keeper says when logs are other files from now on, before the numbers of the descriptors that they replace
+#: (packed); and how many of them come with it at most. No order begins so.
+REOPEN = b"reopen"
+REOPEN_FDS = 64
 #: Only look at what waits, without waiting; programs that are started meanwhile get none of its descriptors.
 LOOK = socket.MSG_PEEK | socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
 
@@ -68,8 +72,8 @@ def answer(ours: socket.socket, pid: int, within: float, keeper: socket.socket) 
                 raise NothingSaid
             if keeper.fileno() in ready:
                 poll.unregister(keeper)
-                _data, order, *_ = socket.recv_fds(keeper, 1, ORDER_FDS, LOOK)
-                if order:
+                data, order, *_ = socket.recv_fds(keeper, len(REOPEN), ORDER_FDS, LOOK)
+                if order and data != REOPEN:
                     poll.register(order[0], 0)  # (the inbox of the first order: its other end is a worker's)
                     continue
             end(pid)

@@ -31,8 +31,8 @@ from mpserver.typing import Any, NamedTuple
 
 #: The answer to a question: threads by the kernel's numbers, and modules.
 FACTS = plain_data.row(plain_data.each(list, plain_data.of(int)), plain_data.each(list, plain_data.of(str)))
-#: The same for stacks.
-STACKS = plain_data.each(list, plain_data.of(str))
+#: The same for what is more than facts.
+LINES = plain_data.each(list, plain_data.of(str))
 #: The most that an application is not started for, in seconds.
 LONGEST_BACKOFF = 3600.0
 #: Questions have numbers beyond those of connections.
@@ -198,14 +198,15 @@ class InterpreterHandle:
         self._told_to_end = True
         self._post(messages.Message(messages.Kind.RETIRE))
 
-    def ask(self, answered: Callable[[Any], None], what: bytes = b"") -> int:
+    def ask(self, answered: Callable[[Any], None], what: bytes = b"", fd: int = -1) -> int:
         """Ask for its facts, see `mpserver.serving.answers`; it answers between requests, maybe never.
 
+        :param fd: a descriptor that goes along, and is closed here; -1: none does.
         :returns: the number of the question.
         """
         self._questions += 1
-        self._asked[self._questions] = answered, STACKS if what else FACTS
-        self._post(messages.Message(messages.Kind.ASK, number=self._questions, state=what))
+        self._asked[self._questions] = answered, LINES if what else FACTS
+        self._post(messages.Message(messages.Kind.ASK, fd, number=self._questions, state=what))
         return self._questions
 
     def kill(self, pid: int) -> None:
@@ -242,7 +243,11 @@ class InterpreterHandle:
                 return
             except OSError as error:
                 if is_crowded(error):
-                    self._events.crowded(self, self._waiting.popleft())
+                    self._waiting.popleft()
+                    if message.kind == messages.Kind.ASK:
+                        message.close()  # (who has asked sees that there is no answer)
+                    else:
+                        self._events.crowded(self, message)
                     continue
                 self._receive()  # it ends: what it gave back before comes first, and its end last
                 return
@@ -298,7 +303,7 @@ class InterpreterHandle:
         self.loaded_modules.append(plain_data.shaped(message.state, LOADED))
 
     def _on_told(self, message: messages.Message) -> None:
-        answered, shape = self._asked.pop(message.number, (None, plain_data.either(FACTS, STACKS)))
+        answered, shape = self._asked.pop(message.number, (None, plain_data.either(FACTS, LINES)))
         told = plain_data.shaped(message.state, shape)
         if answered is not None:
             answered(told)

@@ -23,7 +23,7 @@ from mpserver.application.output import server_of
 from mpserver.application.preloaded import Preloaded
 from mpserver.config.finished import Finished
 from mpserver.interpreters import ahead, other_python
-from mpserver.interpreters.bounded import ORDER_FDS, NobodyWants
+from mpserver.interpreters.bounded import ORDER_FDS, REOPEN, REOPEN_FDS, NobodyWants
 from mpserver.interpreters.crash_backoff import Crashes
 from mpserver.interpreters.lifetime_settings import lifetime
 from mpserver.interpreters.other_python import ZygoteArguments
@@ -40,6 +40,7 @@ from mpserver.phases.facts import modules, preloads, variables
 from mpserver.phases.host import error_log
 from mpserver.phases.plan import InterpreterId
 from mpserver.serving.boot import Boot
+from mpserver.system.log_files import take_over
 from mpserver.system.process import ended_children, set_title
 from mpserver.system.signals import SignalQueue
 from mpserver.typing import Any, NamedTuple, NoReturn
@@ -196,12 +197,16 @@ class Zygote:
                 self._take_order()
 
     def _take_order(self) -> None:
-        data, received, _flags, _address = socket.recv_fds(self._control, MESSAGE, ORDER_FDS, socket.MSG_CMSG_CLOEXEC)
+        data, received, _flags, _address = socket.recv_fds(self._control, MESSAGE, REOPEN_FDS, socket.MSG_CMSG_CLOEXEC)
         if not data:
             self._poll.unregister(self._control)
             self._kept = False
             return
         fds = list(received)
+        if data.startswith(REOPEN):
+            for number, fd in zip(plain_data.unpack(data[len(REOPEN) :]), fds, strict=False):
+                take_over(number, fd)
+            return
         wait = self._crashes.wait(time.monotonic())
         if len(fds) < ORDER_FDS:
             text = f"an interpreter could not be started: {os.strerror(errno.EMFILE)}"

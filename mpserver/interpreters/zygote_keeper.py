@@ -10,12 +10,13 @@ import os
 import select
 import signal
 import socket
+from collections.abc import Mapping
 
 from mpserver.api import error_log as levels
 from mpserver.config.finished import Finished
 from mpserver.errors import StartError
 from mpserver.interpreters import other_python
-from mpserver.interpreters.bounded import ORDER_FDS
+from mpserver.interpreters.bounded import ORDER_FDS, REOPEN, REOPEN_FDS
 from mpserver.interpreters.verdicts import Verdicts
 from mpserver.interpreters.zygote import Key, depart, describe_end, refuse_order, serve, specify
 from mpserver.ipc import plain_data
@@ -205,6 +206,18 @@ class Keeper:
             else:
                 self._forget(key)
                 self._zygotes[key] = former
+
+    def reopen(self, files: Mapping[int, int]) -> None:
+        """Zygotes, and those that they fork from now on, have other files for their logs."""
+        numbers = list(files)
+        for zygote in (*self._zygotes.values(), *self._former.values()):
+            for start in range(0, len(numbers), REOPEN_FDS):
+                some = numbers[start : start + REOPEN_FDS]
+                data, fds = REOPEN + plain_data.pack(some), [files[number] for number in some]
+                try:
+                    socket.send_fds(zygote.control, [data], fds, socket.MSG_DONTWAIT)
+                except OSError as error:  # (it has ended; or it loads for so long that no more finds room)
+                    self._log.log(levels.ERROR, f"a zygote (pid {zygote.pid}) keeps the former logs", error=error)
 
     def _renew_alone(self, data: bytes) -> None:
         """`renew` and `settle` for a server of one process, whose worker sends them."""

@@ -9,11 +9,16 @@ arguments, marshalled::
     recycle  name               answered with how many were replaced, why not, and what another worker has to start with
     leave                       answered with None, when nothing is accepted any more
     moved    interpreter id     not answered
+    reopen   number             answered with no facts, when the descriptor that comes along has taken the place of that
+                                number: a log is another file
+    reopened                    answered when the process interpreters have done the same: by index on the scoreboard,
+                                with nothing, and None for those that are in a request
 """
 
 from __future__ import annotations
 
 import marshal
+import os
 import time
 from collections.abc import Callable
 
@@ -23,7 +28,8 @@ from mpserver.ipc import messages, plain_data, questions
 from mpserver.ipc.control_path import EVERY
 from mpserver.ipc.worker_messages import NEWS
 from mpserver.phases.plan import InterpreterId
-from mpserver.serving.answers import STACKS
+from mpserver.serving.answers import REOPEN, STACKS
+from mpserver.system.log_files import take_over
 from mpserver.system.loop import Loop
 from mpserver.typing import TYPE_CHECKING, Any
 
@@ -35,6 +41,8 @@ if TYPE_CHECKING:
 FACTS_TIMEOUT = 0.25
 #: And to tell their stacks.
 STACKS_TIMEOUT = 3.0
+#: And to have other files for their logs.
+REOPEN_TIMEOUT = 3.0
 
 
 class WorkerCommands:
@@ -44,15 +52,19 @@ class WorkerCommands:
         """The router of a worker, and what that one started with."""
         self._router, self._control = router, start.control
         self._scoreboard, self._slot = start.scoreboard, start.number
+        #: The logs that are other files now, which process interpreters don't know yet.
+        self._reopened: list[int] = []
         self._commands: dict[str, Callable[..., None]] = {
             "alive": self._alive, "facts": self._facts, "leave": self._leave, "recycle": self._recycle,
-            "moved": self._moved, "stacks": self._stacks,
+            "moved": self._moved, "stacks": self._stacks, "reopen": self._reopen, "reopened": self._spread,
         }  # fmt: skip
 
     def take(self, message: messages.Message) -> None:
         """Do what a command says."""
         name, *arguments = marshal.loads(message.state)  # noqa: S302 - the master says it
         number = message.number
+        if message.fd >= 0:
+            arguments.append(message.fd)
         self._commands[name](lambda answer: self._tell(number, answer), *arguments)
 
     def _tell(self, number: int, answer: Any) -> None:
@@ -100,6 +112,37 @@ class WorkerCommands:
     def _moved(self, _answer: Callable[[Any], None], interpreter_id: tuple[Any, ...]) -> None:
         """An application needs processes. There is nothing to answer."""
         self._router.pool.moved(InterpreterId(*interpreter_id))
+
+    def _reopen(self, answer: Callable[[Any], None], number: int, fd: int) -> None:
+        """A log is another file: for this process at once, and for those of process interpreters by `_spread`."""
+        take_over(number, fd)
+        self._reopened.append(number)
+        answer({})
+
+    def _spread(self, answer: Callable[[Any], None]) -> None:
+        """Pass the new files of logs on to the process interpreters, to each as fast as it takes them."""
+        numbers, self._reopened = self._reopened, []
+        its = [interp for interp in self._router.pool.all() if interp.boot.kind == "process" and numbers]
+
+        def ask(interp: InterpreterHandle, tell: Callable[[Any], None]) -> None:
+            left = iter(numbers)
+
+            def next_one(_told: object) -> None:
+                number = next(left, None)
+                if number is None:
+                    tell([])
+                else:
+                    interp.ask(next_one, REOPEN + b"%d" % number, os.dup(number))
+
+            next_one(None)
+
+        def done(told: dict[int, Any]) -> None:
+            answer({interp.boot.scoreboard_index: told.get(interp.boot.scoreboard_index) for interp in its})
+
+        for interp in [interp for interp in its if interp.state is InterpreterState.STARTING]:
+            ask(interp, lambda _told: None)  # (forked before its zygote knew, perhaps; it can have written nothing yet)
+            its.remove(interp)
+        Inquiry(self._router.loop, REOPEN_TIMEOUT, ask, done).begin(its)
 
     # ---- replacing
 

@@ -6,6 +6,7 @@ import sys
 import threading
 
 from mpserver.phases.timeouts import can_look
+from mpserver.system.log_files import take_over
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 #: What a question for stacks has as its state; other questions are for facts.
 STACKS = b"stacks"
+#: And where a log is another file from now on, before the number of the descriptor that the one that comes along
+#: replaces. The answer is empty.
+REOPEN = b"reopen "
 #: The longest text about one thread, in characters; its end is what counts.
 LONGEST = 16384
 #: Where requests are carried out: these functions have the request as ``req``.
@@ -45,6 +49,12 @@ def stacks(kind: str) -> list[str]:
         title = f"thread {name}, in request {line}" if line else f"thread {name}"
         found.append(f"{title}\n{''.join(traceback.format_stack(frame))[-LONGEST:]}")
     return found
+
+
+def reopen(told: bytes, fd: int) -> list[str]:
+    """Let a log be another file, with the descriptor that came along: see `REOPEN`."""
+    take_over(int(told[len(REOPEN) :]), fd)
+    return []
 
 
 def _request_of(frame: FrameType | None) -> str:

@@ -6,7 +6,7 @@ import errno
 import os
 import time
 
-from mpserver.api.error_log import CRIT
+from mpserver.api.error_log import CRIT, ERROR
 from mpserver.errors import ConfigError, RequestError, Unavailable
 from mpserver.ipc import messages
 from mpserver.modules.python.application_errors import describe
@@ -69,6 +69,11 @@ def give_up(interpreter: InterpreterOwner, message: messages.Message) -> None:
     if message.served == messages.Kind.LEASE:
         if not interpreter.has_leases():
             interpreter.tell(messages.Kind.LEASE_OVER, number=message.number)
+        return
+    if message.served == messages.Kind.ASK:  # (who has asked sees that there is no answer)
+        interpreter.log.log(
+            ERROR, "a log could not be reopened, for there are no descriptors left: the former one goes on"
+        )
         return
     try:
         interpreter.send(message)

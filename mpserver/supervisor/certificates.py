@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 
 from mpserver.api import error_log
 from mpserver.errors import StartError
@@ -19,6 +20,7 @@ from mpserver.supervisor.generation import Generation
 from mpserver.supervisor.maintenance import LONGEST_DELAY, delay
 from mpserver.supervisor.watched import Watched
 from mpserver.system.account import assume
+from mpserver.system.log_files import take_over
 from mpserver.system.process import BLOCKED, close_inherited, reset_signals, set_title
 from mpserver.typing import Any, NoReturn
 
@@ -55,6 +57,18 @@ class CertificateProcess:
         self._generation = generation
         self._failures = 0
         self._start(fresh=True)
+
+    def reopen(self, files: Mapping[int, int]) -> None:
+        """Let its log be another file: new descriptors by those that they are for, which stay the caller's."""
+        generation = self._generation
+        if generation is None or self._socket is None:
+            return
+        number = generation.error_log.fd
+        if number in files:
+            try:
+                socket.send_fds(self._socket, [str(number).encode()], [files[number]])
+            except OSError:
+                pass  # it has just ended; the next one has the new file
 
     def failing(self) -> list[dict[str, Any]]:
         """The domains whose certificates could not be had, for the status: some, if there are many."""
@@ -200,9 +214,17 @@ def _say(control: socket.socket, told: tuple[Any, ...]) -> None:
 
 
 def _end_with_parent(control: socket.socket) -> None:
-    """Wait until the parent is gone, or wants us to end. What is written is written whole, so any moment will do."""
+    """Wait until the parent is gone, or wants us to end. What is written is written whole, so any moment will do.
+
+    Meanwhile it may give us another file for the log.
+    """
     try:
-        control.recv(1)
+        while True:
+            data, fds, *_ = socket.recv_fds(control, MESSAGE, 1, socket.MSG_CMSG_CLOEXEC)
+            if not data:
+                break
+            for fd in fds:
+                take_over(int(data), fd)
     except OSError:
         pass
     os._exit(0)

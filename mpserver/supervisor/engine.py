@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -34,6 +34,9 @@ class ZygoteKeeper(Protocol):
 
     def settle(self, name: str | None, worked: bool) -> None:
         """Let go of the former zygotes; or of the new ones, where these did not work."""
+
+    def reopen(self, files: Mapping[int, int]) -> None:
+        """Let the logs of all zygotes be other files: new descriptors by those that they are for, open meanwhile."""
 
     def close(self) -> None:
         """End all zygotes: the generation is over."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
 
 from mpserver.api import error_log
 from mpserver.api.error_log import ErrorLog
@@ -12,7 +13,7 @@ from mpserver.supervisor.engine import Engine, ZygoteKeeper
 from mpserver.supervisor.reading import Reading
 from mpserver.supervisor.settings import ProcessSettings
 from mpserver.system.listeners import Listeners
-from mpserver.system.log_files import Logs
+from mpserver.system.log_files import Logs, take_over
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -67,6 +68,16 @@ class Generation:
     def keep(self, engine: Engine, scoreboard: Scoreboard) -> None:
         """Make the keeper of its process interpreters, once all else is open."""
         self.keeper = engine.keeper(self.configuration, self.logs.fds, scoreboard, self.conf.account, self.number)
+
+    def reopen(self, files: Mapping[int, int]) -> None:
+        """Let its logs be other files, here and in its zygotes.
+
+        :param files: the new descriptors by those that they are for; they stay the caller's.
+        """
+        for number, fd in files.items():
+            take_over(number, os.dup(fd))
+        if self.keeper is not None:
+            self.keeper.reopen(files)
 
     def close(self, listeners_but: Listeners | None = None) -> None:
         """Close what was opened for it alone: its last worker is gone."""

@@ -34,11 +34,13 @@ ANSWER = plain_data.either(_NONE, _FACTS, _RECYCLED, _STACKS)
 class Questions(NamedTuple):
     """What a job asks of workers; it goes on with their answers, None for those that ended.
 
-    ``deadline`` (``time.monotonic()``): then it goes on without those who have not answered.
+    ``deadline`` (``time.monotonic()``): then it goes on without those who have not answered. ``fd``: a descriptor that
+    goes along; it stays the job's.
     """
 
     asked: Mapping[WorkerHandle, Any]
     deadline: float = float("inf")
+    fd: int = -1
 
 
 class UntilServing(NamedTuple):
@@ -129,7 +131,7 @@ class Jobs:
             job.deadline, job.answers = wanted.deadline, dict.fromkeys(wanted.asked)
             for worker, what in wanted.asked.items():
                 self._number += 1
-                if worker.ask(what, self._number):
+                if worker.ask(what, self._number, wanted.fd):
                     job.unanswered[self._number] = worker
             if job.unanswered:
                 return

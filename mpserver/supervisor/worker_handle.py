@@ -108,13 +108,14 @@ class WorkerHandle:
             text = f"worker {self.slot} (pid {self.pid}) ended with status {os.WEXITSTATUS(status)}"
             log.log(error_log.ERROR, text if self.ready else f"{text} before it served")
 
-    def ask(self, what: Any, number: int = 0) -> bool:
+    def ask(self, what: Any, number: int = 0, fd: int = -1) -> bool:
         """Send it a command of `mpserver.routing.worker_commands`, as plain data.
 
         :param number: of the question, for its answer; 0: it answers nothing.
+        :param fd: a descriptor that goes along; -1: none does.
         :returns: whether it was sent: one that ends, or has more to read than there is room for, gets nothing.
         """
-        message = messages.Message(messages.Kind.ASK, number=number, state=marshal.dumps(what))
+        message = messages.Message(messages.Kind.ASK, fd, number=number, state=marshal.dumps(what))
         try:
             messages.send(self.control, message, wait=False)
         except OSError:

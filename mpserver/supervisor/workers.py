@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from mpserver.api import error_log
 from mpserver.ipc import log_lines, messages
 from mpserver.ipc.history import History
+from mpserver.ipc.interpreter_stats import InterpreterStats
 from mpserver.ipc.messages import MESSAGE, Message
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.ipc.worker_messages import LEAVING, MESSAGE_FDS, NEWS, PASS, READY
@@ -69,6 +70,10 @@ class Workers:
 
     def __iter__(self) -> Iterator[WorkerHandle]:
         return iter(self.by_pid.values())
+
+    def stats(self, worker: WorkerHandle) -> Mapping[int, InterpreterStats]:
+        """The figures of a worker's interpreters, by their place on the scoreboard."""
+        return self._scoreboard.all_stats(worker.slot)
 
     # ---- those of a generation
 

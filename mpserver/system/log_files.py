@@ -5,12 +5,14 @@ same, ``|$command`` through the shell (httpd's piped logs), or ``syslog``. `log_
 which a target is found among the descriptors.
 
 Each generation opens its logs anew: that is how files are reopened on a restart, while workers that
-still drain go on writing to the file they had, wherever a rotation moved it.
+still drain go on writing to the file they had, wherever a rotation moved it. Without a restart `Logs.open_again` opens
+them, and every process that has their descriptors lets these be the new files (`take_over`).
 """
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 
 from mpserver.errors import StartError
@@ -112,6 +114,23 @@ class Logs:
                 return pipe.command[0]
         return None
 
+    def open_again(self) -> dict[int, int]:
+        """Open those that are files anew, beside those that there are.
+
+        :returns: the new descriptors, which are the caller's, by those that they are for.
+        :raises StartError: one can't be opened; none is then.
+        """
+        opened: dict[int, int] = {}
+        try:
+            for name, fd in self.fds.items():
+                if name.startswith("/") and name not in _STANDARD and stat.S_ISREG(os.fstat(fd).st_mode):
+                    opened[fd] = _open_file(name)
+        except StartError:
+            for fd in opened.values():
+                os.close(fd)
+            raise
+        return opened
+
     def own(self, pid: int) -> bool:
         """Whether a process is one of the piped programs."""
         return any(pipe.pid == pid for pipe in self._pipes)
@@ -125,6 +144,21 @@ class Logs:
         for pipe in self._pipes:
             pipe.close()
         self.fds, self._pipes = {}, []
+
+
+def take_over(number: int, fd: int) -> None:
+    """Let the descriptor of a log be another file from now on, in this process: ``fd``, which is closed.
+
+    So are standard output and error, where they were the same file.
+    """
+    try:
+        former = os.fstat(number)
+        for standard in (1, 2):
+            if os.path.samestat(os.fstat(standard), former):
+                os.dup2(fd, standard)
+        os.dup2(fd, number, inheritable=False)
+    finally:
+        os.close(fd)
 
 
 def _open_syslog() -> int:
@@ -158,6 +192,12 @@ def _open_file(path: str) -> int:
                 f"{path}. Create it, or name another place with ErrorLog or CustomLog."
             ) from error
         raise StartError(f"({error.errno}){error.strerror}: AH00091: could not open log file {path}.") from error
+
+
+def file_of(root: str, target: str) -> str:
+    """The path of a log that is a file, and can be moved; "": it is none."""
+    name = log_key(root, target)
+    return name if name.startswith("/") and name not in _STANDARD and not name.startswith("/dev/") else ""
 
 
 def log_key(root: str, target: str) -> str:

@@ -43,6 +43,48 @@ def test_it_is_the_one_of_the_project(name: str, configuration: str) -> None:
     assert made == settings(PROJECT / "conf" / f"{name}.service")
 
 
+def test_the_file_for_logrotate_has_the_logs_of_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "mpserver.conf").write_text(
+        "Listen 9\nServerName localhost\nErrorLog logs/error.log\nCustomLog '|/usr/bin/rotatelogs x 5' common\n"
+        "CustomLog 'logs/my access.log' common\nCustomLog /dev/stdout common\n<VirtualHost *:9>\n"
+        "TransferLog logs/transfer.log\nErrorLog syslog\n</VirtualHost>\n"
+    )
+    done = command(tmp_path, "--print-logrotate")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    logs = tmp_path / "logs"
+    assert f'{logs}/error.log "{logs}/my access.log" {logs}/transfer.log {{' in lines
+    [reopen] = [line.strip() for line in lines if "-k reopen" in line]
+    assert reopen.endswith(f"mpserver -f {tmp_path}/mpserver.conf -k reopen >/dev/null")
+    assert os.access(reopen.split()[0], os.X_OK)
+
+
+@pytest.mark.parametrize(
+    ("log", "fault"),
+    [("logs/*.log", "logrotate would take the name of the log '"), ("/dev/stderr", "there is nothing to rotate")],
+)
+def test_what_can_not_be_rotated_is_told(tmp_path: Path, log: str, fault: str) -> None:
+    (tmp_path / "mpserver.conf").write_text(f"Listen 9\nServerName localhost\nErrorLog {log}\n")
+    done = command(tmp_path, "--print-logrotate")
+    assert done.returncode == 1
+    assert fault in done.stderr
+
+
+def test_it_rotates_as_the_one_of_the_project() -> None:
+    def settings(file: Path) -> list[str]:
+        return [line for line in file.read_text().splitlines() if not line.startswith("#")]
+
+    values = {
+        "@LOGS@": "/var/log/mpserver/*.log",
+        "@COMMAND@": "mpserver",
+        "@CONF@": "/etc/mpserver/httpd.conf",
+    }
+    made = settings(PROJECT / "mpserver" / "cli" / "mpserver.logrotate.in")
+    for word, value in values.items():
+        made = [line.replace(word, value) for line in made]
+    assert made == settings(PROJECT / "conf" / "mpserver.logrotate")
+
+
 def test_a_site_in_a_home_can_write_there() -> None:
     assert "ProtectHome=false" in unit.text("/home/ann/site/mpserver.conf").splitlines()
     assert "ProtectHome=read-only" in unit.text("/etc/mpserver/httpd.conf").splitlines()

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from mpserver import master
@@ -54,6 +55,10 @@ class Keeper:
 
     def settle(self, _name: str | None, _worked: bool) -> None:
         """There was nothing to renew."""
+
+    def reopen(self, files: Mapping[int, int]) -> None:
+        """Write down how many logs there were."""
+        self.note(f"reopen {len(files)}")
 
     def close(self) -> None:
         """The generation ended."""
