@@ -21,12 +21,3 @@ def near(name: str) -> tuple[int, str]:
     """
     folder = os.open(os.path.dirname(name) or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     return folder, f"/proc/self/fd/{folder}/{os.path.basename(name)}"
-
-
-def remove(file: str, inode: int) -> None:
-    """Remove a socket's file, if it is the one with this inode still."""
-    try:
-        if os.stat(file).st_ino == inode:
-            os.unlink(file)
-    except OSError:
-        pass  # gone already

@@ -6,15 +6,17 @@ such as ``{"command": "recycle", "name": "app"}``, and gets lines of JSON until 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 from collections.abc import Callable, Mapping
 
 from mpserver.errors import StartError
-from mpserver.ipc.control_path import near, remove
+from mpserver.ipc.control_path import near
 from mpserver.supervisor.jobs import Jobs, Steps
 from mpserver.supervisor.watched import Watched
+from mpserver.system.socket_files import Place, place_of, remove
 from mpserver.typing import Any, NamedTuple
 
 #: The longest command, in bytes.
@@ -99,14 +101,14 @@ class Client:
 class ControlSocket:
     """The listening socket; what its clients ask for becomes jobs."""
 
-    __slots__ = ("_commands", "_file", "_inode", "_jobs", "_listener", "_watched")
+    __slots__ = ("_commands", "_file", "_jobs", "_listener", "_place", "_watched")
 
     def __init__(self, commands: Mapping[str, Command], jobs: Jobs, watched: Watched) -> None:
         """``commands`` by their names."""
         self._commands, self._jobs, self._watched = commands, jobs, watched
         self._listener: socket.socket | None = None
         self._file = ""
-        self._inode = 0
+        self._place: Place | None = None
 
     def open(self, file: str) -> None:
         """Listen at a file; one that a dead server left is replaced.
@@ -121,9 +123,16 @@ class ControlSocket:
             folder, name = near(file)
             try:
                 temporary = f"{name}.{os.getpid()}"
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(temporary)  # (of one that was killed: in containers it had our number)
                 listener.bind(temporary)
                 listener.listen(16)
-                os.rename(temporary, name)
+                place = place_of(temporary)
+                try:
+                    os.rename(temporary, name)
+                except OSError:
+                    os.unlink(temporary)
+                    raise
             finally:
                 os.close(folder)
         except OSError as error:
@@ -132,7 +141,7 @@ class ControlSocket:
         finally:
             os.umask(mask)
         self.close()
-        self._file, self._inode, self._listener = file, os.stat(file).st_ino, listener
+        self._file, self._place, self._listener = file, place, listener
         self._watched.add(listener, self._accept)
 
     def close(self) -> None:
@@ -142,7 +151,8 @@ class ControlSocket:
         self._watched.remove(self._listener)
         self._listener.close()
         self._listener = None
-        remove(self._file, self._inode)
+        remove(self._file, self._place)
+        self._file = ""
 
     def _accept(self) -> None:
         assert self._listener is not None

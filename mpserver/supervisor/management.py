@@ -8,7 +8,6 @@ another comes. At an address of this machine alone, a request has to name it by 
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 import time
@@ -20,10 +19,9 @@ from mpserver.http1.dates import http_date
 from mpserver.http1.fields import TCHAR
 from mpserver.http1.response import status_line
 from mpserver.http1.target import is_plain
-from mpserver.ipc.control_path import remove
 from mpserver.modules import networks
 from mpserver.supervisor.watched import Watched
-from mpserver.system.socket_files import listen_at
+from mpserver.system.socket_files import Place, listen_at, place_of, remove
 from mpserver.typing import NamedTuple
 
 #: How many clients are served at a time; where one more comes, the one that is there longest has to go.
@@ -110,7 +108,7 @@ class Client:
 class Management:
     """The listener and its clients."""
 
-    __slots__ = ("_clients", "_inode", "_is_local", "_listener", "_open", "_pages", "_target", "_watched")
+    __slots__ = ("_clients", "_is_local", "_listener", "_open", "_pages", "_place", "_target", "_watched")
 
     def __init__(self, pages: Mapping[str, Respond], watched: Watched, open_to_all: Collection[str] = ()) -> None:
         """``pages`` by their paths; those that are ``open_to_all`` tell nothing that strangers must not know."""
@@ -121,7 +119,8 @@ class Management:
         self._is_local = False
         self._listener: socket.socket | None = None
         self._target = ""
-        self._inode = 0
+        #: Its file, if it is one of ours.
+        self._place: Place | None = None
 
     def open(self, target: str) -> None:
         """Listen at ``unix:PATH`` or ADDRESS:PORT, and nowhere else; "": nowhere.
@@ -131,18 +130,16 @@ class Management:
         if target == self._target:
             return
         try:
-            listener = _listen(target) if target else None
+            listener, place = _listen(target) if target else (None, None)
         except OSError as error:
             raise StartError(
                 f"({error.errno}){error.strerror}: ManagementListen could not bind to {target}: is it in use?"
             ) from error
         self.close()
-        self._target, self._listener = target, listener
+        self._target, self._listener, self._place = target, listener, place
         self._is_local = listener is not None and _is_loopback(listener)
         if listener is not None:
             self._watched.add(listener, self._accept)
-            if target.startswith("unix:"):
-                self._inode = os.stat(target[5:]).st_ino
 
     @property
     def shared(self) -> tuple[str, int] | None:
@@ -155,11 +152,11 @@ class Management:
         self._target, self._listener = target, listener
         self._watched.add(listener, self._accept)
         if target.startswith("unix:"):
-            self._inode = os.stat(target[5:]).st_ino
+            self._place = place_of(target[5:])
 
     def leave(self) -> None:
         """Listen no more, for another server does, at the same place."""
-        self._inode = 0
+        self._place = None
         self.close()
 
     def close(self) -> None:
@@ -168,8 +165,7 @@ class Management:
             self._watched.remove(self._listener)
             self._listener.close()
             self._listener = None
-            if self._target.startswith("unix:"):
-                remove(self._target[5:], self._inode)
+            remove(self._target[5:], self._place)
         self._target = ""
 
     def end(self) -> None:
@@ -250,7 +246,7 @@ def _is_loopback(listener: socket.socket) -> bool:
     return networks.within(networks.packed(listener.getsockname()[0]), networks.LOCAL)
 
 
-def _listen(target: str) -> socket.socket:
+def _listen(target: str) -> tuple[socket.socket, Place | None]:
     """:raises OSError: there can be no listener."""
     if target.startswith("unix:"):
         return listen_at(target[5:], CLIENTS)
@@ -265,4 +261,4 @@ def _listen(target: str) -> socket.socket:
     except OSError:
         listener.close()
         raise
-    return listener
+    return listener, None

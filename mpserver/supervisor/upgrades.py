@@ -101,7 +101,7 @@ class Upgrades:
         master.notifier.succeeded(pid)
         master.management.leave()
         for generation in master.reload:
-            generation.listeners.inodes.clear()  # (the files are that one's)
+            generation.listeners.files.clear()  # (the files are that one's)
         master.shutdown.leave()
 
     # ---- the new one
@@ -111,29 +111,50 @@ class Upgrades:
         succession, master = self._succession, self._master
         if succession is None or not master.workers.all_serve(master.reload.current):
             return
-        self._succession = None
-        conf = master.reload.current.conf
+        listeners = master.reload.current.listeners
         try:
-            master.reload.current.listeners.own_files()
-            pidfile.write(conf.pid_file)
-            master.control.open(control_path.path(conf.pid_file))
-            passed = master.reload.current.listeners.inherited.pop(MANAGEMENT + conf.management)
-            if passed:
-                master.management.adopt(conf.management, passed[0])
-            else:
-                master.management.open(conf.management)
-        except (OSError, StartError) as error:
+            self._take_over(succession.pid)
+        except StartError as error:
             self._log(error_log.ERROR, str(error))
-        master.reload.current.listeners.inherited.close_ours()
+            self._fail(str(error))
+            return
+        self._succession = None
+        listeners.own_files()
+        listeners.inherited.close_ours()
         succession.tell(SERVES)
         master.certificates.follow(master.reload.current)  # (before, that is up to the former one)
+
+    def _take_over(self, former: int) -> None:
+        """Have what a server has once: what may fail comes first, and what the former one would miss comes last.
+
+        :param former: its process.
+        :raises StartError: something can't be had; the former one has it still.
+        """
+        master = self._master
+        conf, inherited = master.reload.current.conf, master.reload.current.listeners.inherited
+        passed = inherited.pop(MANAGEMENT + conf.management)
+        if not passed:
+            master.management.open(conf.management)
+        pidfile.write(conf.pid_file)
+        try:
+            master.control.open(control_path.path(conf.pid_file))
+        except StartError:
+            pidfile.write(conf.pid_file, former)
+            raise
+        if passed:
+            master.management.adopt(conf.management, passed[0])
+
+    def _fail(self, why: str) -> None:
+        """The former master stays, and this one ends."""
+        assert self._succession is not None
+        self._succession.tell(why.encode())
+        self._succession = None
+        self._master.shutdown.at_once()
 
     def gone(self) -> None:
         """A worker has ended: so many in a row tell that they can't serve, and the former master stays."""
         if self._succession is not None and self._master.reload.current.failures >= GIVE_UP_AFTER:
-            self._succession.tell(b"its workers ended before they served, the error log says how")
-            self._succession = None
-            self._master.shutdown.at_once()
+            self._fail("its workers ended before they served, the error log says how")
         else:
             self.ready()  # (the one that was missing is needed no more)
 

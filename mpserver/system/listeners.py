@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
 import struct
 from array import array
 from collections.abc import Iterable
 
 from mpserver.errors import StartError
-from mpserver.ipc.control_path import remove
 from mpserver.system import port_owner
 from mpserver.system.inherited import Inherited
-from mpserver.system.socket_files import listen_at, permit
+from mpserver.system.socket_files import ForeignSocketError, Place, listen_at, permit, place_of, remove
 from mpserver.typing import NamedTuple
 
 #: ListenBackLog where nothing was configured (httpd's default).
@@ -62,7 +60,7 @@ class Listeners:
     no connection attempt is refused in between.
     """
 
-    __slots__ = ("by_address", "inherited", "inodes")
+    __slots__ = ("by_address", "files", "inherited")
 
     def __init__(
         self, by_address: dict[Address, list[socket.socket]] | None = None, inherited: Inherited | None = None
@@ -70,8 +68,8 @@ class Listeners:
         """``inherited``: what was passed to the server, and is taken where an address or a name is that of it."""
         self.by_address = {} if by_address is None else by_address
         self.inherited = Inherited() if inherited is None else inherited
-        #: The inodes of the files that we have made.
-        self.inodes: dict[str, int] = {}
+        #: The files that we have made.
+        self.files: dict[str, Place] = {}
 
     @property
     def sockets(self) -> list[socket.socket]:
@@ -81,7 +79,7 @@ class Listeners:
     def add(self, others: Listeners) -> None:
         """Have those of another one, too."""
         self.by_address.update(others.by_address)
-        self.inodes.update(others.inodes)
+        self.files.update(others.files)
 
     def following(self, addresses: Iterable[Address], backlog: int = BACKLOG) -> Listeners:
         """The listeners for these addresses: ours where they stay, new ones where they are new.
@@ -106,8 +104,8 @@ class Listeners:
         except StartError:
             opened.close()
             raise
-        inodes = {**self.inodes, **opened.inodes}
-        new.inodes = {file: inode for file, inode in inodes.items() if any(one.file == file for one in new.by_address)}
+        files = {**self.files, **opened.files}
+        new.files = {file: place for file, place in files.items() if any(one.file == file for one in new.by_address)}
         return new
 
     def _kept(self, address: Address) -> list[socket.socket] | None:
@@ -119,9 +117,9 @@ class Listeners:
             return self.by_address.get(address)
         for had, socks in self.by_address.items():
             if had.file == address.file:
-                if had != address:
+                if had != address and address.file in self.files:
                     try:
-                        permit(address.file, address.mode, address.uid, address.gid)
+                        permit(address.file, self.files[address.file], address.mode, address.uid, address.gid)
                     except OSError as error:
                         raise _refused(error, str(address), 0) from error
                 return socks
@@ -135,23 +133,21 @@ class Listeners:
         if not found and self.inherited.any:
             found = self.inherited.at(targets(address))
         if not found:
-            found = bind(address, backlog)
-            if address.file:
-                opened.inodes[address.file] = os.stat(address.file).st_ino
+            found = bind_file(address, backlog, opened.files) if address.file else bind(address, backlog)
         opened.by_address[address] = found
 
     def own_files(self) -> None:
         """The files are ours from now on: the server that had them is going."""
         for address in self.by_address:
-            if address.file and os.path.exists(address.file):
-                self.inodes[address.file] = os.stat(address.file).st_ino
+            if address.file and (place := place_of(address.file)) is not None:
+                self.files[address.file] = place
 
     def unlink(self, but: Listeners | None = None) -> None:
         """Remove the files that we have made: nobody can connect by them any more."""
-        for file, inode in self.inodes.items():
-            if but is None or file not in but.inodes:
-                remove(file, inode)
-        self.inodes.clear()
+        for file, place in self.files.items():
+            if but is None or file not in but.files:
+                remove(file, place)
+        self.files.clear()
 
     def close(self, but: Listeners | None = None) -> None:
         """Close the sockets, those excepted that another set of listeners has, too."""
@@ -209,11 +205,6 @@ def bind(address: Address, backlog: int = BACKLOG) -> list[socket.socket]:
 
     :raises StartError: with httpd's wording.
     """
-    if address.file:
-        try:
-            return [listen_at(address.file, backlog, address.mode, address.uid, address.gid)]
-        except OSError as error:
-            raise _refused(error, str(address), 0) from error
     if address.host is None:
         try:
             return [_listen(socket.AF_INET6, "::", address.port, backlog)]
@@ -230,6 +221,16 @@ def bind(address: Address, backlog: int = BACKLOG) -> list[socket.socket]:
             sock.close()
         raise
     return sockets
+
+
+def bind_file(address: Address, backlog: int, files: dict[str, Place]) -> list[socket.socket]:
+    """The same for a file, which is added to ``files``. :raises StartError: with httpd's wording."""
+    try:
+        sock, place = listen_at(address.file, backlog, address.mode, address.uid, address.gid)
+    except OSError as error:
+        raise _refused(error, str(address), 0) from error
+    files[address.file] = place
+    return [sock]
 
 
 def _resolved(address: Address) -> list[tuple[int, str]]:
@@ -264,7 +265,12 @@ def _bind_one(family: int, host: str, port: int, backlog: int) -> socket.socket:
 
 def _refused(error: OSError, where: str, port: int) -> StartError:
     text = f"({error.errno}){error.strerror}: AH00072: make_sock: could not bind to address {where}"
-    if error.errno in (errno.EACCES, errno.EPERM) and not port:
+    if isinstance(error, ForeignSocketError):
+        text += (
+            f": a socket of another account (number {error.uid}) is there, and whether anybody listens at it can't be "
+            "said. Remove it where nobody does, or name another file"
+        )
+    elif error.errno in (errno.EACCES, errno.EPERM) and not port:
         text += " (its folder has to be ours to write, and giving it to others takes the capability CAP_CHOWN)"
     elif error.errno == errno.EADDRINUSE and not port:
         text += ": another server listens there. End that, or name another file"

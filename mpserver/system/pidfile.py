@@ -131,8 +131,8 @@ class _Turn:
         os.close(self._fd)
 
 
-def write(path: str) -> None:
-    """Write our number; the file appears whole or not at all.
+def write(path: str, pid: int = 0) -> None:
+    """Write our number, or another one's (``pid``); the file appears whole or not at all.
 
     :raises StartError: it can't be written.
     """
@@ -140,7 +140,7 @@ def write(path: str) -> None:
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
-            os.write(fd, f"{os.getpid()}\n".encode())
+            os.write(fd, f"{pid or os.getpid()}\n".encode())
         finally:
             os.close(fd)
         os.rename(temporary, path)

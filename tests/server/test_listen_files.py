@@ -121,6 +121,27 @@ def test_a_restart_keeps_the_file_and_says_who_may_come(server: Server, file: Pa
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+def test_a_restart_changes_the_rights_of_nothing_else(server: Server, file: Path) -> None:
+    """Whoever may write to the folder has put a link in its place."""
+    victim, kept = server.root / "victim", file.with_name("kept")
+    victim.touch(mode=0o600)
+    text = server.conf.read_text()
+    file.rename(kept)
+    file.symlink_to(victim)
+    server.conf.write_text(text.replace('MODE "0600"', 'MODE "0666"'))
+    try:
+        done = server.command("-k", "graceful", check=False)
+        assert done.returncode == 1
+        assert "another file has taken its place" in done.stderr
+        assert stat.S_IMODE(victim.stat().st_mode) == 0o600
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    finally:
+        kept.rename(file)
+        server.conf.write_text(text)
+    server.command("-k", "graceful")
+    assert ask(file).startswith("main")
+
+
 def test_behind_nginx(server: Server, file: Path, tmp_path: Path) -> None:
     with Nginx(tmp_path / "nginx", [], [f"unix:{file}"]) as nginx:
         status, text = nginx.post("/", {"Host": "other.test"})

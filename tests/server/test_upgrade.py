@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from conftest import StartServer
+from mpserver.cli import status
 from support.load import load
 from support.processes import alive
 from support.server import BACKENDS, EACH_AND_THREADS, Mode, Server, receive_until
@@ -163,6 +164,40 @@ def test_in_the_foreground_the_service_manager_hears_of_it(
         server.stop(signal.SIGTERM)
         while told.recv(4096) != b"STOPPING=1":
             pass
+
+
+def test_one_that_can_not_be_reached_leaves_all_as_it_was(start_server: StartServer) -> None:
+    """The file of its control socket can't be made: a server that takes no commands would be no upgrade."""
+    server = start_server(CONF, {"app.py": APP}, mode="daemon", backend=BACKENDS[0])
+    before, run = pid(server), server.root / "run"
+    control = run / "mpserver.control"
+    # (one that begins when somebody reads its log)
+    blocks = server.root / "blocks"
+    os.mkfifo(blocks)
+    server.conf.write_text(server.conf.read_text() + f"<IfDefine !QUICK>\nCustomLog {blocks} %U\n</IfDefine>\n")
+    answers = []
+    client = threading.Thread(target=lambda: answers.append(server.command("-DQUICK", "-k", "upgrade", check=False)))
+    client.start()
+    assert server.master is not None
+    former = server.master
+    wait_for(lambda: [child for child in former.children() if "-k" in _command(child)], "the new master")
+    # meanwhile the logs are nobody's to reopen: it may have opened the former ones
+    [told] = status.ask(str(server.pid_file), {"command": "reopen"}, PATIENCE)
+    assert told == {"why": "an upgrade is under way", "again": True}
+    control.unlink()
+    control.mkdir()
+    with blocks.open("rb"):
+        client.join()
+    [failed] = answers
+    assert failed.returncode == 1
+    assert "the upgrade failed, the server that ran goes on: " in failed.stderr
+    assert f"could not make the control socket {control}" in failed.stderr
+    wait_for(lambda: len(former.children()) == 1, "the new master to end")
+    assert pid(server) == before
+    assert server.get("/").text == "x"
+    for name in ("site.sock", "management"):
+        assert ask(run / name, "/readyz").startswith(b"HTTP/1.1 200 ")
+    assert sorted(path.name for path in run.glob("mpserver.*")) == ["mpserver.control", "mpserver.pid"]
 
 
 def test_a_stop_ends_both(start_server: StartServer) -> None:
