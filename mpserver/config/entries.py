@@ -20,10 +20,10 @@ class Entry:
     ``pattern`` is the path (a directory ends with a slash), wildcard or regular expression, and ``meant`` says
     which. ``depth`` counts a directory's slashes. Files sections inside it are in ``conf`` under `FILES`.
     ``regex`` is set for regular expressions, ``test`` is None for a plain path; both are compiled when first
-    asked for.
+    asked for. ``longest``: see `mpserver.config.regex.guarded`.
     """
 
-    __slots__ = ("conf", "depth", "kind", "meant", "pattern", "regex", "test")
+    __slots__ = ("conf", "depth", "kind", "longest", "meant", "pattern", "regex", "test")
 
     if TYPE_CHECKING:
         regex: re.Pattern[str] | None
@@ -37,8 +37,8 @@ class Entry:
             self.compile()
             return getattr(self, name)
 
-    def __init__(self, kind: str, pattern: str, meant: str, conf: Conf | None = None) -> None:
-        self.kind, self.pattern, self.meant = kind, pattern, meant
+    def __init__(self, kind: str, pattern: str, meant: str, conf: Conf | None = None, longest: int = 0) -> None:
+        self.kind, self.pattern, self.meant, self.longest = kind, pattern, meant, longest
         self.conf = Conf() if conf is None else conf
         self.depth = pattern.count("/")
 
@@ -67,9 +67,9 @@ class Entry:
         if self.meant == EVERYTHING:
             test = _always
         elif self.meant == REGEX:
-            from mpserver.config.regex import compile_regex  # (only where there are such sections)
+            from mpserver.config.regex import guarded  # (only where there are such sections)
 
-            regex = compile_regex(self.pattern)
+            regex = guarded(self.pattern, self.longest)
             test = regex.search
         elif self.meant != PLAIN:
             from mpserver.config.patterns import compile_glob  # (as above)
@@ -80,12 +80,12 @@ class Entry:
 
     def to_plain(self) -> tuple[Any, ...]:
         """What `from_plain` makes the same of, see `mpserver.config.plain`."""
-        return self.kind, self.pattern, self.meant, self.conf
+        return self.kind, self.pattern, self.meant, self.conf, self.longest
 
     @classmethod
-    def from_plain(cls, kind: str, pattern: str, meant: str, conf: Conf) -> Entry:
+    def from_plain(cls, kind: str, pattern: str, meant: str, conf: Conf, longest: int) -> Entry:
         """The inverse of `to_plain`."""
-        return cls(kind, pattern, meant, conf)
+        return cls(kind, pattern, meant, conf, longest)
 
 
 #: The Proxy sections of a server, which hold for URLs of other servers (httpd's mod_proxy).

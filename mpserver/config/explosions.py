@@ -1,16 +1,20 @@
-"""Regular expressions whose time doubles with each character of what they are tried on.
+r"""Regular expressions whose time doubles with each character of what they are tried on.
 
 A text of some thirty characters that does not match keeps them busy for hours, and clients choose what paths and
 headers are. Such a pattern has a loop that can take the same characters in two ways: ``(a+)+$``, ``(a|ab|b)*c``. It is
 found on the automaton of the pattern's positions (Glushkov's): a loop through a pair of different positions, which
 begins and ends where both are the same one, has two ways for one text (Weber and Seidl, 1991).
+
+Others take time with a power of the text's length: one for each loop that the one before it can hand its characters to,
+as in ``^/(.*)/(.*)/(.*)\.html$`` (`degrees`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import product
 from re import _constants as codes  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 
@@ -59,6 +63,42 @@ def explodes(pattern: str, flags: int) -> bool:
         return False
 
 
+@lru_cache(maxsize=4096)
+def degrees(pattern: str, flags: int) -> tuple[int, int]:
+    """The power of a text's length with which the time of a search grows that fails; (1, 0) where it is not found out.
+
+    It counts the loops that follow each other such that each may end wherever the next one begins. A search that may
+    begin anywhere is such a loop itself.
+
+    :returns: that, and the same of what is tried by itself at each place: look-arounds and atomic groups.
+    """
+    automaton = _Automaton(flags)
+    try:
+        parsed = parser.parse(pattern, flags)
+        anchored = bool(parsed) and parsed[0] in _ANCHORS
+        start = _EMPTY if anchored else automaton.anything()
+        whole = automaton.joined(start, automaton.sequence(_without_end(parsed, flags)))
+        inner = max(map(automaton.inner_degree, automaton.inner), default=0)
+        return max(automaton.degree(whole.free_last), inner + 1), inner
+    except (_TooLarge, RecursionError):
+        return 1, 0
+
+
+def _without_end(parsed: Any, flags: int) -> Sequence[Any]:
+    r"""Parts without a last ``\Z`` that can't fail, as the one before it takes all that is left."""
+    parts = list(parsed)
+    ends = flags & re.DOTALL and len(parts) > 1 and parts[-1] == (codes.AT, codes.AT_END_STRING)
+    return parts[:-1] if ends and _takes_all(*parts[-2]) else parts
+
+
+def _takes_all(code: Any, argument: Any) -> bool:
+    if code is codes.SUBPATTERN:
+        return bool(argument[3]) and _takes_all(*argument[3][-1])
+    if code not in (codes.MAX_REPEAT, codes.MIN_REPEAT):
+        return False
+    return argument[1] is codes.MAXREPEAT and list(argument[2]) == [(codes.ANY, None)]
+
+
 class _TooLarge(Exception):
     """The automaton would have too many positions."""
 
@@ -72,13 +112,13 @@ class _Automaton:
         self._follow: list[set[int]] = []
         #: Steps that two loops make.
         self._twice: set[tuple[int, int]] = set()
-        #: Look-aheads and look-behinds, which are tried by themselves.
+        #: Look-arounds and atomic groups, which are tried by themselves.
         self.inner: list[Any] = []
         self._flags = flags
         self._left = STEPS
 
     def has_inner(self, parsed: Any) -> bool:
-        """Whether a look-ahead explodes."""
+        """Whether one of these explodes."""
         other = _Automaton(self._flags)
         try:
             whole = other.sequence(parsed)
@@ -92,8 +132,14 @@ class _Automaton:
         """Parts that follow each other."""
         found = _EMPTY
         for code, argument in parsed:
-            found = self._joined(found, self._part(code, argument))
+            found = self.joined(found, self._part(code, argument))
         return found
+
+    def anything(self) -> Piece:
+        """A loop over any characters, which may be left out."""
+        piece = self._position(ALL)
+        self._link(piece.last, piece.first)
+        return piece._replace(empty=True, free=True)
 
     def _step(self) -> None:
         self._left -= 1
@@ -117,7 +163,8 @@ class _Automaton:
         if code in (codes.AT, codes.GROUPREF):
             return _CONDITION
         if code in (codes.POSSESSIVE_REPEAT, codes.ATOMIC_GROUP):
-            return self._position(ALL)  # (nothing in it is tried twice)
+            self.inner.append(argument if code is codes.ATOMIC_GROUP else argument[2])
+            return self._position(ALL)  # (nothing in it is tried again from behind)
         return self._position(self._characters(code, argument))
 
     def _position(self, chars: frozenset[int]) -> Piece:
@@ -129,7 +176,8 @@ class _Automaton:
         alone = frozenset((number,))
         return Piece(alone, alone, False, alone, False)
 
-    def _joined(self, one: Piece, other: Piece) -> Piece:
+    def joined(self, one: Piece, other: Piece) -> Piece:
+        """Two parts that follow each other."""
         self._link(one.last, other.first)
         return Piece(
             one.first | other.first if one.empty else one.first,
@@ -153,7 +201,7 @@ class _Automaton:
             found = _EMPTY
             for number in range(most):
                 # (from the last on: one that may be missing stands only behind the one before it)
-                found = self._joined(self.sequence(body), found)
+                found = self.joined(self.sequence(body), found)
                 if number < most - least:
                     found = found._replace(empty=True, free=True)
             return found
@@ -201,6 +249,59 @@ class _Automaton:
             return True
         return any(self._has_two_ways(number, reach) for number in risky)
 
+    def inner_degree(self, parsed: Any) -> int:
+        """The same of a look-around, which is tried at one place at a time."""
+        other = _Automaton(self._flags)
+        whole = other.sequence(parsed)
+        inner = max(map(other.inner_degree, other.inner), default=0)
+        return max(other.degree(whole.free_last), inner + 1)
+
+    def degree(self, ends: frozenset[int]) -> int:
+        """The most loops in a row each of which can hand its characters to the next, from which the pattern may fail.
+
+        :param ends: where it can't fail.
+        """
+        reach = [self._reachable(number) for number in range(len(self._chars))]
+        loops = [number for number, found in enumerate(reach) if number in found]
+        risky = [number for number in loops if not (reach[number] & ends and number in ends)]
+        # (in the order in which they follow each other: those that reach more come first)
+        risky.sort(key=lambda number: -len(reach[number]))
+        most: dict[int, int] = {}
+        for place, one in enumerate(risky):
+            found = 1
+            for before in risky[:place]:
+                if one in reach[before] and before not in reach[one]:
+                    step = most[before] < found or not self._hands_on(before, one, reach)
+                    found = max(found, most[before] + (not step))
+            most[one] = found
+        return max(most.values(), default=1)
+
+    def _hands_on(self, one: int, other: int, reach: list[set[int]]) -> bool:
+        """Whether one text leads from a loop back into it, from there into another one, and around that one."""
+        back = {number for number in reach[one] if one in reach[number]}
+        around = {number for number in reach[other] if other in reach[number]}
+        between = {number for number in reach[one] if other in reach[number]}
+        seen: set[tuple[int, int, int]] = set()
+        left = [(one, one, other)]
+        while left:
+            for step in self._triples(left.pop(), back, between, around):
+                if step == (one, other, other):
+                    return True
+                if step not in seen:
+                    seen.add(step)
+                    left.append(step)
+        return False
+
+    def _triples(
+        self, now: tuple[int, int, int], back: set[int], between: set[int], around: set[int]
+    ) -> Iterator[tuple[int, int, int]]:
+        for first, second in product(self._follow[now[0]] & back, self._follow[now[1]] & between):
+            both = self._chars[first] & self._chars[second]
+            for third in self._follow[now[2]] & around if both else ():
+                self._step()
+                if not both.isdisjoint(self._chars[third]):
+                    yield first, second, third
+
     def _reachable(self, start: int) -> set[int]:
         found: set[int] = set()
         left = [start]
@@ -247,6 +348,7 @@ def _members(code: Any, argument: Any) -> Iterable[int]:
     return found if str(argument).find("_NOT_") < 0 else [*found, BEYOND]
 
 
+_ANCHORS = ((codes.AT, codes.AT_BEGINNING), (codes.AT, codes.AT_BEGINNING_STRING))
 _SINGLE = frozenset({codes.LITERAL, codes.NOT_LITERAL, codes.IN, codes.ANY})
 
 #: The classes that `re` names, as they are written.

@@ -28,7 +28,7 @@ from mpserver.config.expression_names import (
     VARIABLES,
     VARIABLES_OF_SSL,
 )
-from mpserver.config.regex import read_regex
+from mpserver.config.regex import guard_of, read_regex
 from mpserver.errors import ConfigError, ExpressionError
 
 #: Deeper nesting is refused.
@@ -216,10 +216,10 @@ class _Parser:
         if set(flags) - {"i", "s", "m", "g"}:
             raise ExpressionError(f"unknown flags of a regular expression: {flags}")
         try:
-            read_regex(pattern)
+            longest = guard_of(read_regex(pattern))
         except ConfigError as error:
             raise ExpressionError(error.message) from error
-        return "match", left, pattern, "i" in flags, negated
+        return "match", left, pattern, "i" in flags, negated, longest
 
     # ---- words
 

@@ -7,10 +7,18 @@ Most patterns mean the same in both. What differs and is met in configurations i
 
 from __future__ import annotations
 
+import math
 import re
 
 from mpserver import lazyre
 from mpserver.errors import ConfigError
+from mpserver.typing import cast
+
+#: Patterns whose time grows with so high a power of a text's length are guarded against long texts. (The square of the
+#: longest request line takes half a second.)
+LEAST_POWER = 3
+#: So many steps may be made for a text without a guard: less than a tenth of a second.
+STEPS = 3_000_000
 
 _POSIX = {
     "alnum": "0-9A-Za-z",
@@ -56,8 +64,12 @@ def compile_regex(pattern: str, *, ignore_case: bool = False) -> re.Pattern[str]
 
 
 def read_regex(pattern: str, *, ignore_case: bool = False) -> re.Pattern[str]:
-    """The same for what requests are matched with: a pattern that could be kept busy for hours is refused."""
-    from mpserver.config.explosions import explodes  # (only while directives are read)
+    """The same for what requests are matched with: a pattern that could be kept busy for hours is refused.
+
+    One whose time grows with the third power of a text's length, or a higher one, has long texts matched in linear
+    time (`mpserver.config.linear`).
+    """
+    from mpserver.config.explosions import degrees, explodes  # (only while directives are read)
 
     made = compile_regex(pattern, ignore_case=ignore_case)
     if explodes(made.pattern, made.flags):
@@ -66,7 +78,44 @@ def read_regex(pattern: str, *, ignore_case: bool = False) -> re.Pattern[str]:
             "request could keep the server busy for hours. Write the inner loop once, as [a-z]+ in place of ([a-z]+)+, "
             "put between its rounds what the rounds can't have in them, or let it give nothing back: (?>...)"
         )
-    return made
+    if sum(map(made.pattern.count, "*+{")) < LEAST_POWER - 1:  # (so few loops can't do it)
+        return made
+    power, inner = degrees(made.pattern, made.flags)
+    if power < LEAST_POWER:
+        return made
+    from mpserver.config.linear import Guarded, Linear, Unfit  # (few patterns need it)
+
+    try:
+        if inner >= LEAST_POWER:
+            raise Unfit("loops in a look-around or an atomic group")
+        Linear(made)
+    except Unfit as error:
+        raise ConfigError(
+            f"Regex could not be compiled: '{pattern}' takes time with power {power} of the length of a text, so that "
+            f"a request could keep the server busy for minutes, and has {error}, which keeps it from being matched in "
+            "another way. Write what a part can't have in it, as [^/]* in place of .*, or begin with ^"
+        ) from error
+    return cast("re.Pattern[str]", Guarded(made, longest(power)))
+
+
+def longest(power: int) -> int:
+    """The length of the texts that a pattern is tried on as `re` does it, where its time grows with such a power."""
+    return int((STEPS * math.factorial(power)) ** (1 / power))
+
+
+def guarded(pattern: str, most: int, *, ignore_case: bool = False) -> re.Pattern[str]:
+    """A pattern that `read_regex` has read, elsewhere; ``most``: the length of the texts that are `re`'s (0: all)."""
+    made = compile_regex(pattern, ignore_case=ignore_case)
+    if not most:
+        return made
+    from mpserver.config.linear import Guarded
+
+    return cast("re.Pattern[str]", Guarded(made, most))
+
+
+def guard_of(pattern: re.Pattern[str]) -> int:
+    """What `guarded` needs to know of a pattern that was read."""
+    return int(getattr(pattern, "longest", 0))
 
 
 def translate(pattern: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from mpserver.config.entries import EVERYTHING, NAME_GLOB, PATH_GLOB, PLAIN, REGEX, Entry
 from mpserver.config.patterns import is_wild
-from mpserver.config.regex import read_regex
+from mpserver.config.regex import guard_of, read_regex
 from mpserver.typing import NamedTuple
 
 
@@ -40,14 +40,14 @@ SECTIONS: Mapping[str, SectionKind] = {
 
 def make_entry(kind: str, family: str, pattern: str, *, is_regex: bool) -> Entry:
     """A section's entry, empty yet. :raises ConfigError: its regular expression can't be compiled."""
-    meant = PLAIN
+    meant, longest = PLAIN, 0
     if not pattern and family == "location":
         meant = EVERYTHING
     elif is_regex:
         meant = REGEX
-        read_regex(pattern)
+        longest = guard_of(read_regex(pattern))
     elif is_wild(pattern):
         meant = PATH_GLOB if family in ("directory", "location") else NAME_GLOB
-    entry = Entry(kind, pattern, meant)
+    entry = Entry(kind, pattern, meant, longest=longest)
     entry.compile()
     return entry

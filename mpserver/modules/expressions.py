@@ -37,7 +37,7 @@ from collections.abc import Callable, Mapping
 from mpserver.config import expression_grammar
 from mpserver.config.expression import Expression, Tree
 from mpserver.config.references import group
-from mpserver.config.regex import compile_regex
+from mpserver.config.regex import guarded
 from mpserver.modules import expression_functions
 from mpserver.modules.expression_facts import RequestFacts
 from mpserver.typing import Any, Protocol
@@ -235,8 +235,8 @@ def _in(left: Tree, *listed: Tree) -> Test:
     return lambda facts: one(facts) in [word(facts) for word in words]
 
 
-def _matching(left: Tree, pattern: str, ignore_case: bool, negated: bool) -> Test:
-    regex, word = compile_regex(pattern, ignore_case=ignore_case), _word(left)
+def _matching(left: Tree, pattern: str, ignore_case: bool, negated: bool, longest: int) -> Test:
+    regex, word = guarded(pattern, longest, ignore_case=ignore_case), _word(left)
 
     def test(facts: Facts) -> bool:
         match = regex.search(word(facts))

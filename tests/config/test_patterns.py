@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import random
 import re
 import time
 import timeit
 
 import pytest
 
+from mpserver.config.explosions import degrees
+from mpserver.config.linear import Guarded, Linear
 from mpserver.config.patterns import compile_glob, is_wild
-from mpserver.config.regex import compile_regex, read_regex
+from mpserver.config.regex import compile_regex, longest, read_regex
 from mpserver.errors import ConfigError
+from support.waiting import quickest
 
 
 @pytest.mark.parametrize(
@@ -190,3 +194,102 @@ def test_what_takes_long_to_judge_is_taken(pattern: str) -> None:
     except ConfigError as error:
         assert "in two ways" in error.message
     assert time.process_time() - before < 10
+
+
+#: Patterns, and the power with which their time grows on texts that they do not match.
+POWERS = [
+    (r"^/(.*)/(.*)/(.*)\.html$", 3),
+    (r"^/(.*)/(.*)/(.*)/(.*)\.html$", 4),
+    (r"(.*)/(.*)\.html$", 3),
+    (r"^(\w*)-?(\w*)-?(\w*)x$", 3),
+    (r"^\s*(.*)\s*=\s*(.*)\s*;$", 5),
+    (r"^a*b?a*b?a*$", 3),
+    (r"^/(?>.*/.*/x)", 3),
+    (r"^(?=.*/.*x)", 3),
+    (r"^/(.*)/(.*)\.html$", 2),
+    (r"(.*)\.html$", 2),
+    (r"^(.*)/(.*)/(.*)$", 2),
+    (r"^/([^/]*)/([^/]*)/([^/]*)\.html$", 1),
+    (r"^/(.*)$", 1),
+    (r"^/a/b", 1),
+    (r"\.(gif|jpe?g|png)$", 1),
+    (r"^(https?://)?([^/:]+)(:\d+)?(/.*)?$", 1),
+    (r"^/(\w+)/(\d+)-(\w+)\.html$", 1),
+]
+
+
+@pytest.mark.parametrize(("pattern", "power"), POWERS)
+def test_the_power_of_a_pattern(pattern: str, power: int) -> None:
+    made = compile_regex(pattern)
+    assert degrees(made.pattern, made.flags)[0] == power
+    assert isinstance(made, re.Pattern)
+    assert isinstance(read_regex(pattern), re.Pattern) is (power < 3)
+
+
+#: Patterns of all kinds, that of a guard among them.
+KINDS = [
+    r"^/(.*)/(.*)/(.*)\.html$", r"(.*)/(.*)\.html$", r"(a|b)*(.*?)b(.*)x?$", r"(?P<one>a+?)(b{1,3}|c)(a{2})?.*",
+    r"(?i)^(.*)B(.*)/A(.*)$", r"^(?!/x)(.*)/(?=a)(.*)(?<=b)/?(.*)c\Z", r"(?>a*)b(.*)(.*)c", r"a*+b(.*)/(.*)c",
+    r"([^/]*)/([^a/]+|b)*/(.*)", r"(|a)(b|)(.*)(c?)$", r"\bab(.*)\B/", r"(a{0,2}?)(.{2,})b", r"^$|a(.*)/(.*)b",
+]  # fmt: skip
+
+
+def shown(match: re.Match[str]) -> str:
+    """A match, marked."""
+    return f"<{match[0]}>"
+
+
+@pytest.mark.parametrize("pattern", KINDS)
+def test_what_is_found_in_linear_time_is_what_re_finds(pattern: str) -> None:
+    made = compile_regex(pattern)
+    linear, guarded = Linear(made), Guarded(made, 0)
+    chance = random.Random(pattern)
+    for _ in range(400):
+        text = "".join(chance.choice("aabbc/x.B\n") for _ in range(chance.randrange(14)))
+        text += chance.choice(("", ".html", "/a/b", "\u20ac"))
+        start = chance.choice((0, 0, 0, 1, 3))
+        there, here = made.search(text, start), linear.search(text, start)
+        assert (there is None) is (here is None), (text, start)
+        if there is not None and here is not None:
+            assert here.group(*range(made.groups + 1)) == there.group(*range(made.groups + 1)), (text, start)
+            assert [here.span(number) for number in range(made.groups + 1)] == list(there.regs), (text, start)
+            assert (here.groups("-"), here.groupdict("-")) == (there.groups("-"), there.groupdict("-"))
+        if not made.fullmatch(""):
+            assert guarded.sub(shown, text, 1) == made.sub(shown, text, count=1)
+
+
+def test_a_guarded_pattern_is_quick_on_any_text() -> None:
+    for pattern, power in POWERS:
+        for text in ("/" * 4000, "/a" * 2000 + ".htm", "a" * 4000, "a=;" * 1300) if power > 2 else ():
+            found = read_regex(pattern)
+            took = quickest(lambda found=found, text=text: found.search(text), 2.0)  # type: ignore[misc]
+            assert min(took) < 2.0, (pattern, power, text[:6], took)
+
+
+def test_texts_up_to_a_length_are_for_re_itself() -> None:
+    guarded = read_regex(r"^/(.*)/(.*)/(.*)\.html$")
+    assert longest(3) == guarded.longest == 262  # type: ignore[attr-defined]
+    short, long = "/a/b/c.html", "/a/b/" + "c" * 300 + ".html"
+    assert isinstance(guarded.search(short), re.Match)
+    match = guarded.search(long)
+    assert match is not None and type(match).__module__ == "mpserver.config.linear"
+    assert match.groups() == ("a", "b", "c" * 300)
+    assert guarded.search(long[:-1]) is None
+    assert Guarded.from_plain(compile_regex(r"^/(.*)/(.*)/(.*)\.html$"), 262) == guarded
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        (r"^(.*)/(.*)/\1(.*)x$", "a reference to what was captured"),
+        (r"^(.*)/(.*)/(?=(a))(.*)x$", "a group that captures, in a look-around"),
+        (r"^(?:.*)/(?i:a.*)/(.*)x$", "flags of a part"),
+        (r"(?=.*/.*/.*x)a", "loops in a look-around"),
+    ],
+)
+def test_what_can_not_be_guarded_is_refused(pattern: str, why: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read_regex(pattern)
+    assert "of the length of a text" in refused.value.message
+    assert why in refused.value.message
+    assert "as [^/]* in place of .*" in refused.value.message

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from mpserver import lazyre
 from mpserver.config.override import Override
 from mpserver.config.patterns import compile_glob, is_wild
-from mpserver.config.regex import compile_regex
+from mpserver.config.regex import read_regex
 from mpserver.config.registry import EVERYWHERE, NOT_HTACCESS, SERVER_ONLY, SERVER_VHOST, Args, Call, Directive, Where
 from mpserver.config.settings import Setting
 from mpserver.errors import ConfigError
@@ -84,7 +84,7 @@ def place(call: Call) -> Place:
     if section.kind != "htaccess":
         # (a path that is none is the regular expression of <Directory ~ ...>)
         if section.kind == "DirectoryMatch" or not path.startswith("/"):
-            return Place(pattern=compile_regex(path))
+            return Place(pattern=read_regex(path))
         if is_wild(path):
             return Place(pattern=re.compile(rf"\A(?:{compile_glob(path).pattern})\Z", re.DOTALL))
     return Place(path.rstrip("/") + "/")
