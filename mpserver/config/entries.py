@@ -57,7 +57,7 @@ class Entry:
 
     @property
     def may_name(self) -> bool:
-        """Whether its regular expression may have groups with names: it need not be compiled to see that it has none."""
+        """Whether its regular expression may have groups with names: it need not be compiled to see it has none."""
         return self.meant == REGEX and "(?" in self.pattern
 
     def compile(self) -> None:
