@@ -28,7 +28,7 @@ from mpserver.application.services import InterpreterServices
 from mpserver.errors import is_crowded
 from mpserver.ipc import messages, plain_data
 from mpserver.ipc.scoreboard import IDLE, Scoreboard, ScoreboardEntry
-from mpserver.modules import core
+from mpserver.modules import core, python
 from mpserver.modules.python.environment import has_account
 from mpserver.phases import facts
 from mpserver.phases.pipeline import Pipeline
@@ -47,6 +47,7 @@ from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.application.changed_files import Mark, Modules, Watch
+    from mpserver.ipc.queues import Taken
     from mpserver.phases.plan import Plan
     from mpserver.phases.timeouts import Timeouts
     from mpserver.serving.boot import Boot
@@ -105,6 +106,12 @@ class Interpreter(Requests):
         self.scoreboard_entry = self._scoreboard_entry(board)
         self.began = 0.0
         self.mail = deque()
+        #: Counts the connections that it takes, where it serves one request at a time and these may not be any number.
+        self.taken: Taken | None = None
+        if self.alone and configuration.main.conf[python.INTERP_QUEUE]:
+            from mpserver.ipc.queues import Taken  # (few servers limit what waits)
+
+            self.taken = Taken(board, boot.slot, boot.scoreboard_index)
         self.offloader = Offloader(self, board) if self.alone and not boot.one_process else None
         self.delayed_flush = DelayedFlush(boot.interpreter_id.name) if self.alone else None
         #: What ends requests that take too long; None as long as none may.
@@ -310,6 +317,8 @@ class Interpreter(Requests):
             self._answers[message.kind](self, message)
 
     def _adopt(self, message: messages.Message) -> None:
+        if self.taken is not None:
+            self.taken.one_more()
         if self._is_foreign and (message.state or message.luggage):
             from mpserver.serving import foreign  # (few applications have an account of their own)
 
@@ -322,7 +331,7 @@ class Interpreter(Requests):
         connection.transferred = message.state
         if message.origin:
             connection.come_from(message.origin)
-        connection.luggage, connection.rope = message.luggage, message.rope
+        connection.luggage, connection.rope, connection.place = message.luggage, message.rope, message.place
         self.connections.add(connection)
         self.scoreboard_entry.writer.connected(len(self.connections))
         self._start_connection(connection)

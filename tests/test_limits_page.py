@@ -9,7 +9,7 @@ import pytest
 
 from mod_python import util
 from mpserver.config.settings import Setting
-from mpserver.modules import core, deflate, mpm
+from mpserver.modules import core, deflate, mpm, python
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "limits.md").read_text()
 ROWS = re.findall(r"^\| [^|]*\| `(\w+)` \| (\w+) \|", PAGE, re.MULTILINE)
@@ -17,7 +17,7 @@ OPTIONS = re.findall(r"^\| [^|]*\| `mod_python\.util\.(\w+)` \| (\d+) \|", PAGE,
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 SETTINGS = {
     setting.name: setting
-    for module in (core, mpm, deflate)
+    for module in (core, mpm, deflate, python)
     for setting in vars(module).values()
     if isinstance(setting, Setting)
 }

@@ -6,7 +6,7 @@ from mpserver.api import constants
 from mpserver.api.table import HeaderTable, Table
 from mpserver.http1.dates import http_date
 from mpserver.http1.response import REASONS, field_lines, status_line
-from mpserver.typing import TYPE_CHECKING
+from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.api.error_log import ErrorLog
@@ -82,6 +82,20 @@ def fields(table: Table, own: frozenset[str]) -> bytes:
     return field_lines([pair for pair in table.pairs() if pair[0].lower() not in own])
 
 
+class HeadRoom(NamedTuple):
+    """How many header fields may be set for a response, and how many bytes its head may have."""
+
+    fields: int
+    size: int
+
+    def check(self, fields: int, size: int) -> None:
+        """A head has so many. :raises ValueError: these are too many; the text says which, and what allows more."""
+        if fields > self.fields:
+            raise ValueError(f"{fields} header fields are set for it, and LimitResponseFields is {self.fields}")
+        if size > self.size:
+            raise ValueError(f"its head has {size} bytes, and LimitResponseHead is {self.size}")
+
+
 class ResponseHead:
     """What a response's head is made of, and making it; `Request` inherits it, and gives all of it a value."""
 
@@ -92,6 +106,8 @@ class ResponseHead:
     )  # fmt: skip
 
     mp_link: Link
+    #: Its server, see `mpserver.phases.host.Host`; None: it has none.
+    mp_host: Any
     mp_head: Head
     mp_clock: Clock
     #: When the request began, seconds since the epoch.
@@ -215,7 +231,8 @@ class ResponseHead:
             link.keep_alive = False
         lines[0] = status_line(version, status, phrase)
         own = OWN if self.mp_content_type else OWN_BUT_TYPE
-        lines += [fields(table, own) for table in (self.mp_err_headers_out, self.mp_headers_out) if table]
+        tables = [table for table in (self.mp_err_headers_out, self.mp_headers_out) if table]
+        lines += [fields(table, own) for table in tables]
         lines.append(framing)
         if not link.keep_alive:
             lines.append(b"Connection: close\r\n")
@@ -233,7 +250,10 @@ class ResponseHead:
         lines.append(b"\r\n")
         if self.mp_head_depends:
             link.connection().mp_told(link.keep_alive, link.keep_alive or link.requests_left == 0)
-        self.mp_head_sent = head = b"".join(lines)
+        head = b"".join(lines)
+        if tables and self.mp_host is not None:
+            self.mp_host.head_room.check(sum(map(len, tables)), len(head))
+        self.mp_head_sent = head
         return head
 
     def mp_representation(self) -> list[bytes]:

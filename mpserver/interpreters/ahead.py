@@ -27,6 +27,7 @@ LATE = (
     "mpserver.config.regex",
     "mpserver.config.starts",
     "mpserver.http1.conditions",
+    "mpserver.ipc.address_table",
     "mpserver.ipc.slow_clients",
     "mpserver.modules.alias.redirects",
     "mpserver.modules.auth_digest.answers",

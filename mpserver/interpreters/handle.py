@@ -27,7 +27,10 @@ from mpserver.ipc.worker_messages import LOADED
 from mpserver.serving.boot import Boot
 from mpserver.system import descriptors
 from mpserver.system.loop import READ, WRITE, Loop
-from mpserver.typing import Any, NamedTuple
+from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from mpserver.ipc.queues import Taken
 
 #: The answer to a question: threads by the kernel's numbers, and modules.
 FACTS = plain_data.row(plain_data.each(list, plain_data.of(int)), plain_data.each(list, plain_data.of(str)))
@@ -88,6 +91,8 @@ class Events(NamedTuple):
     #: There was no room for a descriptor on the way to it or from it; the message has the connection's descriptor if
     #: that is still here.
     crowded: Callable[[InterpreterHandle, messages.Message], None]
+    #: A connection was closed here, for a process that crashed in its answer.
+    forgotten: Callable[[messages.Message], None]
     #: Something about it is worth a line in the log.
     noticed: Callable[[InterpreterHandle, str], None]
 
@@ -100,6 +105,9 @@ class InterpreterHandle:
     #: Its inbox, which is not there before it is open.
     inbox: socket.socket
     _is_open = False
+    #: How many connections it was given; and how many of them it has taken, None: that is not counted.
+    handed = 0
+    taken: Taken | None = None
     #: How many descriptors it takes in the worker; and whether they may come from the reserve.
     descriptors = descriptors.INTERPRETER
     urgent = False
@@ -162,7 +170,13 @@ class InterpreterHandle:
 
     def hand_over(self, message: messages.Message) -> None:
         """Give it a connection; takes over the descriptor. It waits here until the interpreter serves."""
+        self.handed += 1
         self._post(message)
+
+    @property
+    def waiting(self) -> int:
+        """How many connections it has not taken, as far as that is known."""
+        return len(self._waiting) if self.taken is None else self.handed - self.taken.count
 
     def lease(self, listener: socket.socket, number: int, end: int) -> bool:
         """Give it a lease of a listener, to accept connections from (`mpserver.serving.leased_listeners`).

@@ -21,6 +21,7 @@ from mpserver.ipc.messages import Message
 from mpserver.ipc.scoreboard import IDLE, WORKING, end_group
 from mpserver.ipc.scoreboard_layout import INTERPRETERS, End
 from mpserver.ipc.worker_messages import REFUSAL
+from mpserver.modules import mpm, python
 from mpserver.modules.python.environment import Environment
 from mpserver.phases.plan import InterpreterId
 from mpserver.serving.boot import Boot
@@ -31,6 +32,7 @@ from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.error_log import ErrorLog
+    from mpserver.ipc.queues import Taken
     from mpserver.supervisor.worker_start import WorkerStart
 
 #: An application that may be started.
@@ -51,6 +53,9 @@ class Traffic(Protocol):
 
     def crowded(self, interp: InterpreterHandle, message: Message) -> None:
         """There was no room for a descriptor on the way to an interpreter or from it."""
+
+    def forget(self, message: Message) -> None:
+        """A connection is closed already."""
 
     def lease_over(self, number: int) -> None:
         """A lease of the listeners is over: the last connection's number."""
@@ -128,6 +133,8 @@ class Pool:
         self._free = list(range(1, INTERPRETERS))[::-1]
         self._seldom = Seldom()
         self._stuck_ones = StuckInterpreters(loop, self._given_up)
+        #: PythonInterpQueue.
+        self.queue: int = start.configuration.main.conf[python.INTERP_QUEUE]
 
     def follow(self, succession: Succession) -> None:
         """Tell what becomes of the interpreters."""
@@ -135,7 +142,8 @@ class Pool:
         traffic = self._traffic
         self._events = Events(
             traffic.returned, traffic.go_on, self._refused, self._failed, traffic.lost, self._stuck,
-            succession.serving, succession.worn, traffic.lease_over, self._ended, traffic.crowded, self._noticed,
+            succession.serving, succession.worn, traffic.lease_over, self._ended, traffic.crowded,
+            traffic.forget, self._noticed,
         )  # fmt: skip
 
     # ---- what there is
@@ -197,7 +205,25 @@ class Pool:
             start.generation, start.configuration, start.logs,
             start.scoreboard.fd, start.one_process, lifetime=lifetime(start.configuration, interpreter_id),
         )  # fmt: skip
-        return KINDS[boot.kind](boot, self._loop, self._events, start.control, inherited)
+        taken = self._taken(boot) if self.queue else None
+        made = KINDS[boot.kind](boot, self._loop, self._events, start.control, inherited)
+        made.taken = taken
+        return made
+
+    def _taken(self, boot: Boot) -> Taken | None:
+        """What counts the connections that an interpreter takes, one at a time."""
+        from mpserver.ipc.queues import Taken, has_number  # (few servers limit what waits)
+
+        threaded = mpm.is_threaded(boot.configuration) or boot.interpreter_id.name in mpm.THREADED
+        if threaded or not has_number(boot.scoreboard_index):
+            return None
+        taken = Taken(self._start.scoreboard, boot.slot, boot.scoreboard_index)
+        taken.begin()
+        return taken
+
+    def is_full(self, interp: InterpreterHandle) -> bool:
+        """Whether as many requests wait for an interpreter as may (PythonInterpQueue)."""
+        return 0 < self.queue <= interp.waiting
 
     def _index(self) -> int:
         """An index on the scoreboard that is free, and whose counts are kept: the last one freed of these."""

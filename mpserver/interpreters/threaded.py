@@ -6,13 +6,14 @@ import threading
 from collections.abc import Callable
 
 from mpserver.api import error_log as levels
+from mpserver.errors import Unavailable
 from mpserver.http1.head import Head
 from mpserver.interp import Interpreter
 from mpserver.interpreters.limited import LimitedInterpreter
 from mpserver.ipc import messages
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.ipc.siblings import room
-from mpserver.modules import mpm
+from mpserver.modules import mpm, python
 from mpserver.modules.python.application_errors import describe
 from mpserver.phases.threaded_pipeline import SharedPipeline
 from mpserver.serving.boot import Boot
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 #: How long a request waits for a thread before a sibling worker is looked for, in seconds.
 WAIT_FOR_THREAD = 0.01
 
+#: What Retry-After says where too many requests wait for a thread, in seconds.
+FULL_FOR = 1
+
 #: How long a process waits at most until its queue has left, before it ends because of a request that does not, in
 #: seconds.
 LEAVING = 1.0
@@ -62,6 +66,7 @@ class ThreadedInterpreter(Interpreter):
         work = self._work_or_handle if self.connection_handlers is not None else self._work
         self.pool = ThreadPool(boot.interpreter_id.name, threads, work, self.scoreboard_entry.threads)
         self.deadline = float("inf")
+        self._queue: int = boot.configuration.main.conf[python.INTERP_QUEUE]
         #: The ends of requests which went on elsewhere, or whose clients left.
         self._errands = Errands(f"{boot.interpreter_id.name} after the answer", threads)
 
@@ -70,7 +75,17 @@ class ThreadedInterpreter(Interpreter):
 
     def serve(self, connection: Connection, head: Head) -> None:
         """A request is complete: it leaves the loop with its connection."""
+        if self._queue and head is not FOR_HANDLER and not connection.transferred and self._is_full():
+            full = f"{self._queue} requests wait for interpreter '{self.interpreter_id.name}' (PythonInterpQueue)"
+            self.refuse(connection, Unavailable(full, FULL_FOR).about(head))
+            return
         self._submit(connection, head)
+
+    def _is_full(self) -> bool:
+        """Whether as many requests wait for a thread as may, and no other worker has one."""
+        if self.pool.waiting < self._queue:
+            return False
+        return self.boot.one_process or not room(self.board, self.boot.slot, self.interpreter_id.key)
 
     def stand_aside(self, connection: Connection, begin: Callable[[], None]) -> None:
         """A request waits for its body: its connection goes back to the loop."""

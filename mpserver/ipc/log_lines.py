@@ -20,7 +20,7 @@ import stat
 import struct
 from collections.abc import Collection
 
-from mpserver.ipc.scoreboard_layout import HISTORY, INTERPRETERS, LINES_AREA, PAGE, STATS
+from mpserver.ipc.scoreboard_layout import COMMON, INTERPRETERS, LINES_AREA, PER_WORKER
 
 AREA = LINES_AREA
 PLACES = 4
@@ -35,7 +35,7 @@ PATIENCE = 100
 def area_at(fd: int, slot: int, index: int) -> int:
     """Where the area of an interpreter is in the memory file; see `has_area`."""
     size = os.fstat(fd).st_size
-    slots = (size - PAGE - HISTORY) // (PAGE + STATS + LINES)
+    slots = (size - COMMON) // PER_WORKER
     return size - (slots - slot) * LINES + index * AREA
 
 

@@ -131,8 +131,8 @@ INLINE = 48 * 1024
 MESSAGE = 64 * 1024
 
 #: kind, flags, requests served, number of the connection, accept time, entry among the connection states,
-#: length of the state, of the origin, and of what the connection carries
-_HEADER = struct.Struct("!BBIQdIIII")
+#: place in the table of addresses, length of the state, of the origin, and of what the connection carries
+_HEADER = struct.Struct("!BBIQdIIIII")
 _IN_MEMFD, _HAS_ROPE = 1, 2
 
 _FD = struct.Struct("i")
@@ -169,6 +169,8 @@ class Message(NamedTuple):
     #: The end of a pipe to the interpreter that its request left something in (`mpserver.serving.retained`), which is
     #: told there when the request is over; -1: it left nothing.
     rope: int = -1
+    #: Its place in `mpserver.ipc.address_table`; 0: it does not count there.
+    place: int = 0
 
     def close(self) -> None:
         """Close the descriptors, if there are any."""
@@ -242,6 +244,7 @@ def _encode(message: Message) -> tuple[bytes, list[int], int]:
         message.number,
         message.accepted,
         message.entry,
+        message.place,
         len(message.state),
         len(message.origin),
         len(message.luggage),
@@ -284,14 +287,13 @@ def decode(payload: bytes, fds: list[int], cut: bool = False) -> Message:
 
 def _decode(payload: bytes, fds: list[int], cut: bool) -> Message:
     """See `decode`. The descriptors that are in the message are taken out of the list."""
-    kind, flags, served, number, accepted, entry, state_length, origin_length, luggage_length = _HEADER.unpack_from(
-        payload
-    )
+    kind, flags, served, number, accepted, entry, place, *lengths = _HEADER.unpack_from(payload)
+    state_length, origin_length, luggage_length = lengths
     body = payload[_HEADER.size :]
     if cut:
         for fd in fds[1:]:
             os.close(fd)
-        return Message(Kind.CROWDED, fds[0] if fds else -1, b"", kind, number, accepted, b"", entry)
+        return Message(Kind.CROWDED, fds[0] if fds else -1, b"", kind, number, accepted, b"", entry, place=place)
     its_kind = _KINDS[kind]
     if flags & _IN_MEMFD:
         size = os.fstat(fds[-1]).st_size
@@ -306,7 +308,7 @@ def _decode(payload: bytes, fds: list[int], cut: bool) -> Message:
     data_at = luggage_at + luggage_length
     return Message(
         its_kind, fd, body[data_at:], served, number, accepted, body[:origin_at], entry,
-        body[origin_at:luggage_at], body[luggage_at:data_at], rope,
+        body[origin_at:luggage_at], body[luggage_at:data_at], rope, place,
     )  # fmt: skip
 
 

@@ -14,7 +14,10 @@ from mpserver.ipc import interpreter_stats
 from mpserver.ipc.interpreter_stats import InterpreterStats, Writer, pack_begin
 from mpserver.ipc.log_lines import LINES, area_at
 from mpserver.ipc.scoreboard_layout import (
+    ADDRESSES,
+    ADDRESSES_HEAD,
     BUSY,
+    COMMON,
     COUNT,
     COUNTS,
     CRC,
@@ -29,6 +32,7 @@ from mpserver.ipc.scoreboard_layout import (
     KEYS,
     MOVED,
     PAGE,
+    PER_WORKER,
     PROGRAMS,
     SLOW_CLIENTS,
     STATES,
@@ -53,7 +57,6 @@ pack_count = COUNT.pack_into
 
 #: Bytes that don't make a worker busy. Zero: no interpreter there.
 _NOT_BUSY = bytes((0, OPEN, IDLE, FINISHING, STARTING))
-
 
 #: As `signal` has it, which every interpreter would pay for.
 SIGKILL = 9
@@ -181,14 +184,14 @@ class Scoreboard:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        self.slots = (os.fstat(fd).st_size - PAGE - HISTORY) // (PAGE + STATS + LINES)
+        self.slots = (os.fstat(fd).st_size - COMMON) // PER_WORKER
         self.memory = mmap.mmap(fd, (self.slots + 1) * PAGE)
 
     @classmethod
     def create(cls, slots: int, descriptors: int = 0) -> Scoreboard:
         """A new one; pages that nobody uses take no memory."""
         fd = os.memfd_create("mpserver-scoreboard", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(fd, (slots + 1) * PAGE + slots * (STATS + LINES) + HISTORY)
+        os.ftruncate(fd, COMMON + slots * PER_WORKER)
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
         board = cls(fd)
         for slot in range(slots):
@@ -242,7 +245,8 @@ class Scoreboard:
     def _wipe(self, slot: int) -> None:
         """Forget all about a slot's worker, and give back the memory of its figures and lines."""
         self.memory[slot * PAGE : (slot + 1) * PAGE] = bytes(PAGE)
-        for length, at in ((STATS, self.record_at(slot, 0)), (LINES, area_at(self.fd, slot, 0))):
+        places = self.history_at + HISTORY + ADDRESSES_HEAD + slot * ADDRESSES
+        for length, at in ((STATS, self.record_at(slot, 0)), (LINES, area_at(self.fd, slot, 0)), (ADDRESSES, places)):
             with mmap.mmap(self.fd, length, offset=at) as memory:
                 memory.madvise(mmap.MADV_REMOVE)
 

@@ -17,12 +17,14 @@ One page per worker slot::
     65536 how many requests of each wait for bodies in their handlers    written by that interpreter
     66048 how many KiB each keeps in memory for slow clients, then on the disk    written by that interpreter
     69632 the number of the question about stacks that each was asked last    written by the router
+    73728 how many connections each has taken that it was given    written by that interpreter
 
 A key is kind and name of an interpreter (`mpserver.phases.plan.InterpreterId.key`). After the workers' pages comes
 one with the keys of the applications that moved from subinterpreters to processes, written by the keeper of zygotes,
 and at its end the soft limit of descriptors that the server was started with; then the interpreters' figures
-(`mpserver.ipc.interpreter_stats`), what is kept of those that ended (`mpserver.ipc.history`), and the lines of access
-logs that are about to be written (`mpserver.ipc.log_lines`).
+(`mpserver.ipc.interpreter_stats`), what is kept of those that ended (`mpserver.ipc.history`), how many connections each
+address has (`mpserver.ipc.address_table`), and the lines of access logs that are about to be written
+(`mpserver.ipc.log_lines`).
 
 States and what ends them; index 0 of a slot is its worker as a whole::
 
@@ -43,7 +45,7 @@ from enum import IntEnum
 
 from mpserver.ipc import interpreter_stats
 
-PAGE = 73728
+PAGE = 77824
 STATES = 64
 COUNTS = 512
 KEYS = 4096
@@ -54,6 +56,7 @@ GROUPS = 8192
 STREAMS = 65536
 SLOW_CLIENTS = 66048
 QUESTIONS = 69632
+TAKEN = 73728
 
 #: Interpreters of one worker that have an index, the router (index 0) among them.
 INTERPRETERS = COUNTS - STATES
@@ -83,8 +86,19 @@ ENTRIES = 2048
 ENTRY = 1024
 HISTORY = HISTORY_ENTRIES + ENTRIES * ENTRY
 
+
 #: The room for the lines of one interpreter that wait to be written, in bytes.
 LINES_AREA = 65536
+
+#: The table of addresses: what stands before the places, how many of these each worker has, and their size.
+ADDRESSES_HEAD = 4096 + (1 << 18)
+PLACES = 1 << 16
+PLACE = struct.Struct("=8sQ")
+ADDRESSES = PLACES * PLACE.size
+
+#: What the memory file has once, and for each worker.
+COMMON = PAGE + HISTORY + ADDRESSES_HEAD
+PER_WORKER = PAGE + STATS + ADDRESSES + INTERPRETERS * LINES_AREA
 
 #: Added to an `End` once the interpreter has ended; before, that tells only how it will.
 ENDED = 0x80

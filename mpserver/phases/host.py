@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from mpserver.api.error_log import DEFAULT_LEVEL, ErrorLog
+from mpserver.api.response_head import HeadRoom
 from mpserver.api.server import Server as ServerObject
 from mpserver.config.settings import Conf
 from mpserver.http1.blocks import Blocks
@@ -39,8 +40,8 @@ class Site:
     """
 
     __slots__ = (
-        "access_logs", "begin", "blocks", "has_early", "head_timeout", "keep_alive", "keep_alive_timeout", "limits",
-        "located", "log", "max_requests", "name", "pages", "read_timeouts", "rewriters", "server", "settled",
+        "access_logs", "begin", "blocks", "has_early", "head_room", "head_timeout", "keep_alive", "keep_alive_timeout",
+        "limits", "located", "log", "max_requests", "name", "pages", "read_timeouts", "rewriters", "server", "settled",
         "takes_connections", "timeout",
         "translators",
     )  # fmt: skip
@@ -81,6 +82,9 @@ class Site:
             conf[core.LIMIT_REQUEST_FIELDS],
             conf[core.LIMIT_REQUEST_FIELD_SIZE],
         )
+        self.head_room = HeadRoom(
+            conf[core.LIMIT_RESPONSE_FIELDS] or sys.maxsize, conf[core.LIMIT_RESPONSE_HEAD] or sys.maxsize
+        )
         self.blocks = Blocks()
         self.log = error_log(configuration, server, logs)
         opened: tuple[tuple[OpenLog, ...], ...] = table.ask(
@@ -94,9 +98,9 @@ class Host:
     """What serving needs of one server: its names, and what it has in common with its site."""
 
     __slots__ = (
-        "access_logs", "blocks", "has_early", "head_timeout", "keep_alive", "keep_alive_timeout", "limits", "located",
-        "log", "made", "max_requests", "name", "pages", "read_timeouts", "recent", "server", "site", "timeout", "tls",
-        "_make",
+        "access_logs", "blocks", "has_early", "head_room", "head_timeout", "keep_alive", "keep_alive_timeout",
+        "limits", "located", "log", "made", "max_requests", "name", "pages", "read_timeouts", "recent", "server",
+        "site", "timeout", "tls", "_make",
     )  # fmt: skip
 
     def __init__(self, server: Server, name: str, site: Site, make: Callable[[Host], ServerObject]) -> None:
@@ -107,7 +111,7 @@ class Host:
         self.access_logs = site.access_logs
         self.has_early = site.has_early
         self.keep_alive, self.keep_alive_timeout = site.keep_alive, site.keep_alive_timeout
-        self.limits, self.blocks = site.limits, site.blocks
+        self.limits, self.blocks, self.head_room = site.limits, site.blocks, site.head_room
         self.located, self.pages = site.located, site.pages
         self.log = site.log
         self.max_requests = site.max_requests

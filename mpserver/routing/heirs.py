@@ -145,6 +145,7 @@ class Heirs:
         message = messages.Message(
             messages.Kind.SPARE, connection.fd, buffer, connection.served, connection.number, connection.accepted,
             origin=connection.origin, luggage=connection.luggage, rope=connection.rope,
+            place=connection.place,
         )  # fmt: skip
         if not self._send(message):
             return False

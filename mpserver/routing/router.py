@@ -22,6 +22,7 @@ from mpserver.interpreters.handle import CROWDED, InterpreterHandle
 from mpserver.interpreters.pool import Pool
 from mpserver.interpreters.replacement import Replacement
 from mpserver.ipc import messages, plain_data
+from mpserver.ipc.address_table import AddressTable
 from mpserver.ipc.worker_messages import LEAVING
 from mpserver.modules import mpm
 from mpserver.phases import facts
@@ -46,11 +47,15 @@ from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.ipc.slow_clients import SlowClients
+    from mpserver.routing.admission import Admission
     from mpserver.serving.courier import Courier
     from mpserver.supervisor.worker_start import WorkerStart
 
 #: The worker's main interpreter, which gets the connections whose first request needs no Python.
 MAIN_INTERPRETER = InterpreterId("main", MAIN)
+
+#: What Retry-After says where too many wait for an interpreter, in seconds.
+FULL_FOR = 1
 
 
 class Router(Refusals):
@@ -84,6 +89,12 @@ class Router(Refusals):
         if facts.has_tls(start.configuration):
             self._arrive = starter(greeting.speaks_tls, self._greet_new, self._arrive)
             self._begin = starter(greeting.speaks_tls, self._greet, self._begin)
+        self.addresses = AddressTable(start.scoreboard, start.number)
+        self._admission: Admission | None = None
+        if start.configuration.main.conf[mpm.MAX_CONNECTIONS_PER_ADDRESS]:
+            from mpserver.routing.admission import Admission  # (few limit it)
+
+            self._admission = Admission(start.configuration, self.addresses)
         has_proxies = facts.has_proxy_protocol(start.configuration)
         if has_proxies:
             self._await_proxies()
@@ -91,7 +102,7 @@ class Router(Refusals):
         self.pool = Pool(start, self.loop, self.log, self, its)
         self.replacement = Replacement(self.pool, start, self.loop, self.log, self.leave)
         self.accepting = Accepting(start, self.loop, self.log, self)
-        keeps = has_connection_handlers or has_proxies
+        keeps = has_connection_handlers or has_proxies or self._admission is not None
         grants = not (start.one_process or mpm.is_threaded(start.configuration) or keeps)
         self._leases = ListenerLeases(self.accepting, grants)
         self._siblings = Siblings(start)
@@ -110,7 +121,8 @@ class Router(Refusals):
         connection = Connection(self, sock, number, peer=peer, local=local)
         connection.accepted = time.time()
         self.connections.add(connection)
-        self._arrive(connection)
+        if self._admission is None or self._admission.admits(connection):
+            self._arrive(connection)
 
     def serve(self, connection: Connection, head: Head) -> None:
         """The first head (and a short body) is here: hand the connection to where it belongs."""
@@ -134,8 +146,9 @@ class Router(Refusals):
         from mpserver.serving.proxied import Introduction, is_proxied  # (few have any)
 
         begin = self._begin
-        self._arrive = starter(is_proxied, lambda connection: Introduction(connection, begin).arrive(), self._arrive)
-        self._begin = starter(is_proxied, lambda connection: Introduction(connection, begin).start(), begin)
+        told = begin if self._admission is None else starter(self._admission.admits_told, begin, lambda _refused: None)
+        self._arrive = starter(is_proxied, lambda connection: Introduction(connection, told).arrive(), self._arrive)
+        self._begin = starter(is_proxied, lambda connection: Introduction(connection, told).start(), begin)
 
     def _greet(self, connection: Connection) -> None:
         """A connection begins with TLS: look which host the client wants."""
@@ -162,8 +175,14 @@ class Router(Refusals):
         return plan.interpreter_id if early is not None or plan.needs_python else MAIN_INTERPRETER
 
     def _able(self, home: InterpreterId) -> InterpreterId:
-        """An interpreter that can speak TLS: one with a Python or a user of its own gets no keys, others may fail."""
+        """An interpreter that can speak TLS: one with a Python or a user of its own gets no keys, others may fail.
+
+        And where too many wait for one, their clients are told so.
+        """
         if home.environment or (self.pool.held_back and self.pool.wait(home) > 0):
+            return MAIN_INTERPRETER
+        interp = self.pool.interpreters.get(home)
+        if interp is not None and self.pool.is_full(interp):
             return MAIN_INTERPRETER
         return home
 
@@ -195,29 +214,41 @@ class Router(Refusals):
         message = messages.Message(
             messages.Kind.CONNECTION, connection.sock.detach(), connection.buffer, connection.served,
             connection.number, connection.accepted, origin=connection.origin, luggage=connection.luggage,
-            rope=connection.rope,
+            rope=connection.rope, place=connection.place,
         )  # fmt: skip
         connection.rope = -1
         busy = self.pool.busy(interpreter_id)
         stays = connection.passed or connection.luggage
         if busy is None or stays or not self._siblings.pass_on(busy, message, self.loop.now):
             interp = self.pool.use(interpreter_id)
+            if self.pool.is_full(interp):
+                full = f"{self.pool.queue} requests wait for interpreter '{interp.name}' (PythonInterpQueue)"
+                self._answer(message, Unavailable(full, FULL_FOR, _line(message)))
+                return
             interp.hand_over(message)
             if not connection.served and not connection.passed:
                 self._leases.went(interp)
 
     def take(self, message: messages.Message) -> None:
         """A connection from another worker, or one of ours that nobody took."""
-        self._take(*self._heirs.take(message))
+        taken, passed = self._heirs.take(message)
+        if message.place:
+            taken = taken._replace(place=self.addresses.move(message.place, message.number, taken.number))
+        self._take(taken, passed, bool(message.place and not taken.place))
 
     def returned(self, message: messages.Message) -> None:
         """A connection came back: its next request belongs elsewhere, or the interpreter is busy."""
         self._take(message, False)
 
-    def _take(self, message: messages.Message, passed: bool) -> None:
-        """Begin with a connection that others had. ``passed``: it stays here for its next request."""
-        if message.fd < 0:
-            return  # its descriptor was lost on the way: see `mpserver.ipc.messages.decode`
+    def _take(self, message: messages.Message, passed: bool, uncounted: bool = False) -> None:
+        """Begin with a connection that others had.
+
+        :param passed: it stays here for its next request.
+        :param uncounted: it has lost its place, with the worker that accepted it.
+        """
+        if message.fd < 0:  # its descriptor was lost on the way: see `mpserver.ipc.messages.decode`
+            self.forget(message)
+            return
         if self._heirs.active and not passed and self._heirs.give(message):
             return
         if message.state:
@@ -230,8 +261,10 @@ class Router(Refusals):
         connection.passed = passed
         if message.origin:
             connection.come_from(message.origin)
-        connection.luggage, connection.rope = message.luggage, message.rope
+        connection.luggage, connection.rope, connection.place = message.luggage, message.rope, message.place
         self.connections.add(connection)
+        if uncounted and self._admission is not None:
+            self._admission.count(connection)
         if message.served and not message.data:
             connection.wait()
         self._begin(connection)
@@ -255,6 +288,11 @@ class Router(Refusals):
         busy = None if passed or message.luggage else self.pool.busy(interpreter_id)
         if busy is None or not self._siblings.pass_on(busy, message, self.loop.now):
             self.pool.use(interpreter_id).hand_over(message._replace(state=state))
+
+    def forget(self, message: messages.Message) -> None:
+        """A connection is closed already."""
+        if message.place:
+            self.addresses.leave(message.place, message.number)
 
     def closed(self, connection: Connection) -> None:
         """A connection has ended, or was handed on."""
@@ -286,7 +324,9 @@ class Router(Refusals):
         if not message.served and message.fd < 0:
             self.accepting.run_short()
             return
-        if message.fd >= 0:
+        if message.fd < 0:
+            self.forget(message)
+        else:
             self._answer(message, Unavailable(CROWDED, math.ceil(descriptors.RETRY_AFTER), _line(message)))
         if self._seldom("handing over"):
             self.log.log(levels.ERROR, f"a connection of interpreter '{interp.name}' could not be kept: {CROWDED}")
@@ -305,7 +345,7 @@ class Router(Refusals):
     def _answer(self, message: messages.Message, error: RequestError) -> None:
         """Refuse the request of a connection that is in nobody's hands."""
         connection = Connection(self, socket.SocketType(fileno=message.fd), message.number, message.served)
-        connection.accepted, connection.rope = message.accepted, message.rope
+        connection.accepted, connection.rope, connection.place = message.accepted, message.rope, message.place
         if message.origin:
             connection.come_from(message.origin)
         self.connections.add(connection)

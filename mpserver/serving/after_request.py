@@ -49,8 +49,8 @@ class AfterRequest(Stream):
     """How requests of a connection end, and the connection; how they begin is in the subclass `Connection`."""
 
     __slots__ = (
-        "_object", "deadline", "input", "keep_alive_timeout", "linger_left", "pending", "previous", "rope", "skip",
-        "state", "until",
+        "_object", "deadline", "input", "keep_alive_timeout", "linger_left", "pending", "place", "previous", "rope",
+        "skip", "state", "until",
     )  # fmt: skip
 
     #: One of `mpserver.serving.states`.
@@ -73,6 +73,10 @@ class AfterRequest(Stream):
     linger_left: int
     #: See `mpserver.ipc.messages.Message.rope`.
     rope: int
+    #: See `mpserver.ipc.messages.Message.place`.
+    place: int
+    #: Among those of all workers.
+    number: int
     _object: ConnectionObject | None
     _outgoing: list[Part]
 
@@ -257,6 +261,8 @@ class AfterRequest(Stream):
         if self.pending is not None:
             pending, self.pending = self.pending, None
             pending.dropped()
+        if self.place:
+            self.owner.addresses.leave(self.place, self.number)
         self.let_go()
         self.sock.close()
 

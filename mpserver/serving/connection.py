@@ -82,7 +82,7 @@ class Connection(AfterRequest):
         self.transferred = b""
         #: What applications have put on it elsewhere, until it is looked at (`mpserver.serving.luggage`).
         self.luggage = b""
-        self.rope = -1
+        self.rope, self.place = -1, 0
         self.client = name_of(sock.getpeername, FILE_CLIENT) if peer is None else address_of(peer, FILE_CLIENT)
         self.local = name_of(sock.getsockname, FILE_SERVER) if local is None else address_of(local, FILE_SERVER)
         self.buffer = data

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mpserver.api.connection import Address
     from mpserver.errors import RequestError
     from mpserver.http1.head import Head
+    from mpserver.ipc.address_table import AddressTable
     from mpserver.ipc.slow_clients import SlowClients
     from mpserver.phases.host import Host
     from mpserver.serving.connection import Connection
@@ -78,6 +79,11 @@ class HandingOver(GivingBack):
     def slow_clients(self) -> SlowClients | None:
         """As above."""
         return self._interpreter.slow_clients
+
+    @property
+    def addresses(self) -> AddressTable:
+        """See `mpserver.serving.owner.Owner`."""
+        return self._interpreter.addresses
 
     def begin(self) -> None:
         """Take over the connections, and give back what is here; called between requests."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mpserver.api.request import Request
     from mpserver.errors import Moves
     from mpserver.ipc.messages import Kind, Message
+    from mpserver.ipc.queues import Taken
     from mpserver.ipc.scoreboard import Scoreboard, ScoreboardEntry
     from mpserver.phases.pipeline import Pipeline
     from mpserver.phases.plan import InterpreterId
@@ -69,6 +70,8 @@ class InterpreterOwner(Owner, Protocol):
     mail: deque[Message | None]
     #: Whether its own thread serves the requests.
     alone: bool
+    #: Counts the connections that it takes; None: that is not counted.
+    taken: Taken | None
     #: The lines of access logs that wait; None: each is written at once.
     lines: LogLines | None
     connections: set[Connection]

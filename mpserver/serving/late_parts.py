@@ -8,6 +8,7 @@ from mpserver.phases.plan import InterpreterId
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mpserver.ipc.address_table import AddressTable
     from mpserver.ipc.slow_clients import SlowClients
     from mpserver.serving.bodies import Bodies
     from mpserver.serving.boot import Boot
@@ -27,6 +28,7 @@ class LateParts:
     _bodies: Bodies | None = None
     _courier: Courier | None = None
     _slow_clients: SlowClients | None = None
+    _addresses: AddressTable | None = None
 
     @property
     def moves(self) -> GoingOn:
@@ -65,3 +67,12 @@ class LateParts:
             most = conf[core.SLOW_CLIENT_MEMORY], conf[core.SLOW_CLIENT_DISK]
             vars(self).setdefault("_slow_clients", SlowClients(self.board, boot.slot, boot.scoreboard_index, *most))
         return self._slow_clients
+
+    @property
+    def addresses(self) -> AddressTable:
+        """Where connections that end leave their places."""
+        if self._addresses is None:
+            from mpserver.ipc.address_table import AddressTable  # (only where they are counted)
+
+            self._addresses = AddressTable(self.board, self.boot.slot)
+        return self._addresses

@@ -121,7 +121,7 @@ class Offloader:
             if not (has_successor or self._interpreter.loop.ready()):
                 return
             most = ALL if has_successor else room(self._board, self._slot, self._key)
-            if most or self._interpreter.has_leases():
+            if most or self._interpreter.has_leases() or self._interpreter.taken is not None:
                 self._take(began, most)
             # siblings that are stuck, or have no such interpreter yet, need not be asked as often
             wait = LONG if most >= PILE else min(2 * wait, LONGEST_PAUSE)
@@ -161,8 +161,12 @@ class Offloader:
             message.close()
 
     def _ready(self, most: int) -> list[messages.Message]:
-        """Up to ``most`` connections with a request that waits: in the inbox, or kept by the interpreter."""
+        """Up to ``most`` connections with a request that waits: in the inbox, or kept by the interpreter.
+
+        Where only so many may wait, all that are kept: the router knows how many wait in the inbox.
+        """
         interpreter = self._interpreter
+        taken = interpreter.taken
         found: list[messages.Message] = []
         ready = {fd for fd, _event in interpreter.loop.ready()}
         if interpreter.inbox.fileno() in ready:
@@ -175,8 +179,10 @@ class Offloader:
                     interpreter.mail.append(message)
                     break
                 found.append(message._replace(kind=messages.Kind.SPARE, state=interpreter.onward(message.state)))
+                if taken is not None:
+                    taken.one_more()
         for connection in list(interpreter.connections):
-            if len(found) >= most:
+            if len(found) >= most and taken is None:
                 break
             if most == ALL and _merely_begins(connection) and interpreter.connection_handlers is None:
                 found.append(_packed(connection))
@@ -214,4 +220,5 @@ def _packed(connection: Connection) -> messages.Message:
         connection.number,
         connection.accepted,
         origin=connection.origin,
+        place=connection.place,
     )

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from mpserver.api.connection import Address
     from mpserver.errors import RequestError
     from mpserver.http1.head import Head
+    from mpserver.ipc.address_table import AddressTable
     from mpserver.ipc.slow_clients import SlowClients
     from mpserver.phases.host import Host
     from mpserver.serving.courier import Courier
@@ -35,6 +36,10 @@ class Owner(Protocol):
     @property
     def slow_clients(self) -> SlowClients | None:
         """What is kept there for clients that are slow; None: nothing is counted."""
+
+    @property
+    def addresses(self) -> AddressTable:
+        """Where connections that count for their addresses have places."""
 
     def host_of(self, local: Address, name: str | None, /) -> Host:
         """The server for a local address and a Host header."""

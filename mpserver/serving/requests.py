@@ -311,6 +311,7 @@ class Requests(LateParts, Refusals):
             origin=connection.origin,
             luggage=connection.pack(),
             rope=connection.rope,
+            place=connection.place,
         )
         try:
             messages.send(self.inbox, handed)
@@ -363,6 +364,7 @@ class Requests(LateParts, Refusals):
             origin=pack_origin(connection.client, connection.local, session, connection.agent),
             luggage=connection.pack(),
             rope=connection.rope,
+            place=connection.place,
         )
         connection.rope = -1
         connection.release()
@@ -388,7 +390,7 @@ class Requests(LateParts, Refusals):
         """There is no descriptor for the way back of a connection that was not read: answer it here."""
         connection = self._connection(message)
         connection.buffer = b""
-        connection.accepted, connection.rope = message.accepted, message.rope
+        connection.accepted, connection.rope, connection.place = message.accepted, message.rope, message.place
         if message.origin:
             connection.come_from(message.origin)
         self.connections.add(connection)

@@ -76,6 +76,11 @@ class ThreadPool:
         """Whether requests wait for a thread."""
         return bool(self._waiting)
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a thread."""
+        return len(self._waiting)
+
     def take_back(self, most: int) -> list[Job]:
         """Up to ``most`` of those that wait longest, and may go elsewhere."""
         with self._gate:

@@ -38,7 +38,7 @@ def test_what_an_ending_interpreter_gave_back_comes_back_with_what_it_did_not_ta
     ended: list[InterpreterHandle] = []
     events = Events(
         returned.append, unwanted, unwanted, unwanted, unwanted, unwanted, lambda _interp: None, unwanted, unwanted,
-        ended.append, unwanted, unwanted,
+        ended.append, unwanted, unwanted, unwanted,
     )  # fmt: skip
     ours, control = socket.socketpair()
     board = Scoreboard.create(1)

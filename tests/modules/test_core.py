@@ -304,7 +304,7 @@ CONTEXTS = {
         "ProxyTimeout ProxyVia RewriteMap "
         "AccessFileName AliasMatch CustomLog DocumentRoot ErrorLog KeepAlive KeepAliveTimeout LimitRequestFields "
         "LimitRequestFieldSize LimitRequestLine LogFormat MaxKeepAliveRequests PythonConnectionHandler PythonImport "
-        "PythonOptimize ResponseBuffer ResponseSpool "
+        "LimitResponseFields LimitResponseHead PythonOptimize ResponseBuffer ResponseSpool "
         "BrotliAlterETag BrotliCompressionMaxInputBlock BrotliCompressionQuality BrotliCompressionWindow "
         "BrotliFilterNote DeflateAlterETag DeflateBufferSize DeflateCompressionLevel DeflateFilterNote DeflateMemLevel "
         "DeflateWindowSize ZstdAlterETag ZstdCompressionLevel ZstdFilterNote "
@@ -318,9 +318,11 @@ CONTEXTS = {
     ),
     (Where.SERVER, Override.NONE): (
         "AuthDigestNcCheck AuthDigestShmemSize AuthnCacheEnable AuthnCacheSOCache "
-        "Group GracefulShutdownTimeout Listen MaxClients MaxConnectionsPerChild MaxRequestsPerChild MaxRequestWorkers "
+        "Group GracefulShutdownTimeout Listen MaxClients MaxConnectionsPerAddress MaxConnectionsPerChild "
+        "MaxRequestsPerChild MaxRequestWorkers "
         "MaxSpareServers MaxSpareThreads MinSpareServers MinSpareThreads MPM Mutex PidFile ServerLimit ServerTokens "
         "StartServers ThreadLimit ThreadsPerChild User PythonInterpMax PythonInterpPreloadTimeout "
+        "PythonInterpQueue "
         "PythonInterpRecycleLimit AsyncRequestWorkerFactor DefaultRuntimeDir ExtendedStatus LoadFile MaxMemFree "
         "ManagementListen SeeRequestTail SlowClientDisk SlowClientMemory "
         "NameVirtualHost ScriptSock Suexec ThreadStackSize BufferedLogs GlobalLog "

@@ -30,6 +30,7 @@ def test_defaults_fit() -> None:
         ("MaxClients 3", mpm.MAX_REQUEST_WORKERS, 3),
         ("MaxConnectionsPerChild 3", mpm.MAX_CONNECTIONS_PER_CHILD, 3),
         ("MaxRequestsPerChild 3", mpm.MAX_CONNECTIONS_PER_CHILD, 3),
+        ("MaxConnectionsPerAddress 3", mpm.MAX_CONNECTIONS_PER_ADDRESS, 3),
         ("GracefulShutdownTimeout 3", mpm.GRACEFUL_SHUTDOWN_TIMEOUT, 3.0),
         ("ShutdownDelay 3", mpm.SHUTDOWN_DELAY, 3.0),
         ("ListenBackLog 3", mpm.LISTEN_BACKLOG, 3),

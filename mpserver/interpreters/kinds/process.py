@@ -134,6 +134,7 @@ class Process(InterpreterHandle):
                 self._events.lost(self, message if state == FIRST else message._replace(data=b""))
             else:
                 _hang_up(message)
+                self._events.forgotten(message)
         return left
 
     def reap(self) -> None:

@@ -91,6 +91,9 @@ LIMIT_REQUEST_FIELD_SIZE = Setting("LimitRequestFieldSize", 8190)
 LIMIT_REQUEST_BODY = Setting("LimitRequestBody", 1 << 30)
 #: What is kept in memory of a body that is taken in before its handler runs, in bytes. Directory level, as the next.
 REQUEST_BODY_BUFFER = Setting("RequestBodyBuffer", 1 << 20)
+#: How many header fields a response may have, and how many bytes its head; 0: unlimited. Server level.
+LIMIT_RESPONSE_FIELDS = Setting("LimitResponseFields", 1000)
+LIMIT_RESPONSE_HEAD = Setting("LimitResponseHead", 1 << 20)
 
 
 class Spool(NamedTuple):

@@ -1,4 +1,7 @@
-"""How bodies come to their handlers (RequestBodyBuffer...), and responses to slow clients (ResponseBuffer...)."""
+"""How bodies come to their handlers (RequestBodyBuffer...), and responses to slow clients (ResponseBuffer...).
+
+How large the heads of responses may be (LimitResponseHead...) is told here, too.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from mpserver.config.registry import EVERYWHERE, NOT_HTACCESS, SERVER_ONLY, SERV
 from mpserver.errors import ConfigError
 from mpserver.modules import values
 from mpserver.modules.core import (
+    LIMIT_RESPONSE_FIELDS,
+    LIMIT_RESPONSE_HEAD,
     REQUEST_BODY_BUFFER,
     REQUEST_BODY_SPOOL,
     REQUEST_BODY_STREAMING,
@@ -75,6 +80,20 @@ DIRECTIVES: tuple[Directive, ...] = (
         values.directory(REQUEST_BODY_STREAMING, values.flag),
         Override.FILEINFO,
         "On or Off: whether handlers run before the bodies have come, and read them as they come",
+    ),
+    Directive(
+        "LimitResponseFields",
+        Args.TAKE1,
+        SERVER_VHOST,
+        values.server(LIMIT_RESPONSE_FIELDS, values.number(0, remark=" (0 = no limit)")),
+        help="the most header fields that are set for a response, 0 for any number; more are answered with 500",
+    ),
+    Directive(
+        "LimitResponseHead",
+        Args.TAKE1,
+        SERVER_VHOST,
+        values.server(LIMIT_RESPONSE_HEAD, _size),
+        help="the most bytes of a response's head (K, M or G behind them), 0 for any number",
     ),
     Directive(
         "ResponseBuffer",

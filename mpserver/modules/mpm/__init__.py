@@ -22,6 +22,8 @@ MAX_SPARE_SERVERS = Setting("MaxSpareServers", 10)
 SERVER_LIMIT = Setting("ServerLimit", 256)
 MAX_REQUEST_WORKERS = Setting("MaxRequestWorkers", 256)
 MAX_CONNECTIONS_PER_CHILD = Setting("MaxConnectionsPerChild", 0)
+#: How many connections an address may have at a time; 0: any number.
+MAX_CONNECTIONS_PER_ADDRESS = Setting("MaxConnectionsPerAddress", 0)
 THREADS_PER_CHILD = Setting("ThreadsPerChild", 25)
 THREAD_LIMIT = Setting("ThreadLimit", 64)
 MIN_SPARE_THREADS = Setting("MinSpareThreads", 75)

@@ -13,6 +13,7 @@ from mpserver.modules.mpm import (
     HIGHEST_LIMIT,
     HIGHEST_THREAD_LIMIT,
     LISTEN_BACKLOG,
+    MAX_CONNECTIONS_PER_ADDRESS,
     MAX_CONNECTIONS_PER_CHILD,
     MAX_MEMORY_PER_CHILD,
     MAX_REQUEST_WORKERS,
@@ -60,6 +61,7 @@ def _count(name: str, apply: Callable[[Call], None], what: str) -> Directive:
 
 
 _per_child = values.server(MAX_CONNECTIONS_PER_CHILD, values.number(0, remark=" (0 = no limit)"))
+_per_address = values.server(MAX_CONNECTIONS_PER_ADDRESS, values.number(0, remark=" (0 = no limit)"))
 _workers = _at_least_one(MAX_REQUEST_WORKERS)
 _PER_CHILD = "the connections after which a worker is replaced, 0 for never"
 _WORKERS = "the most workers at a time"
@@ -86,6 +88,7 @@ def _memory(call: Call) -> None:
 CORE_DIRECTIVES = (
     _count("MaxConnectionsPerChild", _per_child, _PER_CHILD),
     _count("MaxRequestsPerChild", _per_child, _PER_CHILD),
+    _count("MaxConnectionsPerAddress", _per_address, "the most connections of an address at a time, 0 for any number"),
     _count("MPM", lambda _call: None, "prefork (one request at a time in each interpreter) or worker (threads)"),
 )
 

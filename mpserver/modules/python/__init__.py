@@ -86,6 +86,8 @@ INTERP_PRELOAD_TIMEOUT = Setting("PythonInterpPreloadTimeout", 60.0)
 #: How many of a worker's interpreters there may be, and may have ended; 0: any number.
 INTERP_MAX = Setting("PythonInterpMax", 0)
 INTERP_RECYCLE_LIMIT = Setting("PythonInterpRecycleLimit", 1000)
+#: How many requests may wait for an interpreter of a worker; 0: any number.
+INTERP_QUEUE = Setting("PythonInterpQueue", 0)
 #: In seconds; 0: requests take the time they take.
 REQUEST_TIMEOUT = Setting("PythonRequestTimeout", 0.0)
 #: "" stands for a removed key, so that it hides an outer scope's: read it with `options`.

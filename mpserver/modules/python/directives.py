@@ -30,6 +30,7 @@ from mpserver.modules.python import (
     INTERP_PER_DIRECTIVE,
     INTERP_PER_DIRECTORY,
     INTERP_PRELOAD_TIMEOUT,
+    INTERP_QUEUE,
     INTERP_RECYCLE_LIMIT,
     INTERP_RELOAD,
     LATE_PHASES,
@@ -305,6 +306,13 @@ DIRECTIVES: tuple[Directive, ...] = (
         SERVER_ONLY,
         values.server(INTERP_MAX, values.number(0, remark=" (0 = no limit)")),
         help="how many interpreters a worker keeps before it ends the one that was idle for longest, 0 for all",
+    ),
+    Directive(
+        "PythonInterpQueue",
+        Args.TAKE1,
+        SERVER_ONLY,
+        values.server(INTERP_QUEUE, values.number(0, remark=" (0 = no limit)")),
+        help="how many requests may wait for an interpreter of a worker before more get 503, 0 for any number",
     ),
     Directive(
         "PythonInterpRecycleLimit",
