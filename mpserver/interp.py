@@ -180,7 +180,9 @@ class Interpreter(Requests):
             from mpserver.phases.timeouts import Timeouts  # (few interpreters have a limit)
 
             counted = self.scoreboard_entry.writer.timed_out
-            self.timeouts = Timeouts(self.interpreter_id.name, self.boot.kind, self._stuck, counted)
+            self.timeouts = Timeouts(
+                self.interpreter_id.name, self.boot.kind, self._stuck, counted, self.pipeline.abandon
+            )
         self.timeouts.limit(plan)
 
     def _stuck(self) -> None:

@@ -19,7 +19,7 @@ from mpserver.ipc import plain_data
 from mpserver.ipc.interpreter_stats import InterpreterStats
 from mpserver.ipc.messages import Message
 from mpserver.ipc.scoreboard import IDLE, WORKING, end_group
-from mpserver.ipc.scoreboard_layout import INTERPRETERS, End
+from mpserver.ipc.scoreboard_layout import BUSY, INTERPRETERS, PAGE, THREADS, End
 from mpserver.ipc.worker_messages import REFUSAL
 from mpserver.modules import mpm, python
 from mpserver.modules.python.environment import Environment
@@ -132,7 +132,7 @@ class Pool:
         self._refusals: set[InterpreterId] = set()
         self._free = list(range(1, INTERPRETERS))[::-1]
         self._seldom = Seldom()
-        self._stuck_ones = StuckInterpreters(loop, self._given_up)
+        self._stuck_ones = StuckInterpreters(loop, self._running, self._given_up)
         #: PythonInterpQueue.
         self.queue: int = start.configuration.main.conf[python.INTERP_QUEUE]
 
@@ -169,6 +169,12 @@ class Pool:
     def state(self, interp: InterpreterHandle) -> int:
         """What an interpreter is doing, as on the scoreboard."""
         return self._start.scoreboard.interpreter_state(self._start.number, interp.boot.scoreboard_index)
+
+    def _running(self, interp: InterpreterHandle) -> int:
+        """How many threads of an interpreter are in a request, under the worker MPM."""
+        index = min(interp.boot.scoreboard_index, INTERPRETERS - 1)
+        at = self._start.number * PAGE + THREADS + index * BUSY.size
+        return int(BUSY.unpack_from(self._start.scoreboard.memory, at)[0])
 
     def stats(self, interp: InterpreterHandle) -> InterpreterStats | None:
         """The figures of an interpreter; None: it has not begun yet."""

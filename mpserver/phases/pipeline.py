@@ -15,6 +15,7 @@ or a part of a page (`subrequests`).
 
 from __future__ import annotations
 
+import _socket
 import time
 from collections.abc import Callable, Mapping
 
@@ -154,3 +155,34 @@ class Pipeline(MovedRequests):
         except ClientGone as gone:
             self.gone(req, gone)
         self.log(req)
+
+    def abandon(self, req: Request) -> None:
+        """Answer a request that does not end, from another thread, and log it: its interpreter goes with it.
+
+        Whatever it writes should it go on after all finds the connection closed, and has no further line in the logs.
+        """
+        while req.mp_main is not None:
+            req = req.mp_main
+        req = req.mp_first
+        if req.mp_is_shadow:
+            return  # (the interpreter that it came from answers, as soon as this one is gone)
+        link = req.mp_link
+        try:
+            if req.mp_last.mp_started:
+                self.log(req)
+            else:
+                error = RequestError(500, "it does not end", req.mp_head.line).about(req.mp_head)
+                self.refuse(link, req.mp_host, error, req.mp_request_time, len(req.mp_head.raw))
+        finally:
+            req.mp_is_shadow = True
+            vars(req).setdefault("mp_cleanups", []).append((_nothing, None))  # (so its end is looked at: see `serve`)
+            try:
+                link.sock.shutdown(_socket.SHUT_WR)
+            except OSError:
+                pass  # its client is gone
+        if self.lines is not None:
+            self.lines.flush()
+
+
+def _nothing(_data: object) -> None:
+    """A cleanup that does nothing."""

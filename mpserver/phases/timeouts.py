@@ -66,10 +66,16 @@ class Timeouts:
     :param kind: its kind, for `can_look`.
     :param stuck: called when a request can't be ended: the interpreter is to be replaced.
     :param counted: called with each request that takes too long.
+    :param abandon: called with a request that can't be ended, before ``stuck``, to answer it.
     """
 
-    def __init__(self, interpreter: str, kind: str, stuck: Callable[[], None], counted: Callable[[], None]) -> None:
+    def __init__(
+        self, interpreter: str, kind: str, stuck: Callable[[], None], counted: Callable[[], None],
+        abandon: Callable[[Request], None] | None = None,
+    ) -> None:  # fmt: skip
         self._interpreter, self._kind, self._stuck, self._counted = interpreter, kind, stuck, counted
+        #: (where it is a process, the worker answers, for that has the connection as well)
+        self._abandon = None if kind == "process" else abandon
         #: By thread.
         self._steps: dict[int, TimedStep] = {}
         self._shortest = float("inf")
@@ -180,7 +186,11 @@ class Timeouts:
             why = "the request can't be ended here, for this Python has no ctypes for own interpreters"
         timed.given_up = True
         log_error(timed.req, f"{why}: interpreter '{self._interpreter}' is replaced")
-        self._stuck()
+        try:
+            if self._abandon is not None:
+                self._abandon(timed.req)
+        finally:
+            self._stuck()
         return GIVEN_UP_AFTER
 
     def _tell(self, timed: TimedStep) -> None:

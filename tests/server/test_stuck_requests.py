@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 
 import pytest
 
 from conftest import StartServer
+from mpserver.interpreters.stuck import GIVING_BACK
 from support.server import BACKENDS, receive_all
 from support.waiting import PATIENCE, wait_for
 
 APP = """
+import os
 import time
 from mod_python import apache
 
@@ -20,7 +23,11 @@ def handler(req):
     req.content_type = "text/plain"
     if req.uri == "/stuck":
         open(__file__ + ".stuck", "w").close()
-        time.sleep(600)
+        time.sleep(float(req.args or 600))
+    if req.uri == "/slow":
+        open(__file__ + ".slow", "w").close()
+        while os.path.exists(__file__ + ".slow"):
+            time.sleep(0.01)
     req.write("served", 0)
     return apache.OK
 """
@@ -61,7 +68,8 @@ def test_who_merely_waited_is_answered(start_server: StartServer, backend: str, 
         for sock in idle:
             sock.sendall(b"GET /first HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert b"served" in sock.recv(65536)
-        dial().sendall(b"GET /stuck HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        stuck = dial()
+        stuck.sendall(b"GET /stuck HTTP/1.1\r\nHost: localhost\r\n\r\n")
         wait_for((server.www / "app.py.stuck").exists, "the request to run")
         new = [dial() for _ in range(COUNT)]
         silent = [dial() for _ in range(COUNT)]
@@ -72,7 +80,42 @@ def test_who_merely_waited_is_answered(start_server: StartServer, backend: str, 
         for sock in (*idle, *silent):
             sock.sendall(b"GET /later HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             assert receive_all(sock).startswith(b"HTTP/1.1 200"), server.log()
+        assert receive_all(stuck).startswith(b"HTTP/1.1 500"), server.log()
+    wait_for(lambda: "/stuck 500" in server.log("access.log"), "the line of the request that did not end")
     for number in range(len(answers)):
         wait_for(lambda line=f"/waited{number} 200": line in server.log("access.log"), "its line")  # type: ignore[misc]
     wait_for(lambda: server.log("access.log").count("/later 200") == 2 * COUNT, "their lines")
     assert "is replaced" in server.log()
+    assert server.log("access.log").count("/stuck") == 1
+
+
+@pytest.mark.parametrize("backend", [kind for kind in BACKENDS if kind != "process"])
+def test_requests_beside_it_come_to_their_end(start_server: StartServer, backend: str) -> None:
+    server = start_server(CONF, {"app.py": APP}, mode="daemon", backend=backend, mpm="worker", threads=3)
+    with server.dial() as slow, server.dial() as stuck:
+        slow.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        wait_for((server.www / "app.py.slow").exists, "the slow request to run")
+        stuck.sendall(b"GET /stuck HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert receive_all(stuck).startswith(b"HTTP/1.1 500"), server.log()
+        ready, _, _ = select.select([slow], [], [], GIVING_BACK + 1.0)
+        assert not ready, "it was cut"
+        (server.www / "app.py.slow").unlink()
+        assert receive_all(slow).endswith(b"served")
+    wait_for(lambda: "/slow 200" in server.log("access.log"), "its line")
+
+
+@pytest.mark.parametrize("backend", [kind for kind in BACKENDS if kind != "process"][:1])
+def test_one_that_goes_on_after_all_writes_nothing(start_server: StartServer, backend: str) -> None:
+    server = start_server(CONF, {"app.py": APP}, mode="daemon", backend=backend, mpm="worker", threads=3)
+    with server.dial() as slow, server.dial() as stuck:
+        slow.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        wait_for((server.www / "app.py.slow").exists, "the slow request to run")
+        stuck.sendall(b"GET /stuck?6.5 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answer = receive_all(stuck)
+        assert answer.startswith(b"HTTP/1.1 500")
+        assert answer.count(b"HTTP/1.1") == 1
+        server.wait_for_log("ended by PythonRequestTimeout (0.5 s): GET /stuck?6.5")
+        (server.www / "app.py.slow").unlink()
+        assert receive_all(slow).endswith(b"served")
+    wait_for(lambda: "/slow 200" in server.log("access.log"), "the line of the slow one")
+    assert server.log("access.log").count("/stuck") == 1
