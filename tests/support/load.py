@@ -6,16 +6,26 @@ import contextlib
 import http.client
 import threading
 from collections.abc import Iterator
+from typing import Protocol
 
-from support.server import Server
 from support.waiting import PATIENCE, wait_for
+
+
+class Asked(Protocol):
+    """A server, or what stands before one."""
+
+    @property
+    def port(self) -> int:
+        """Where it listens, on 127.0.0.1."""
 
 
 class Load:
     """What some clients saw: ``done`` counts good answers, ``failures`` says what went wrong."""
 
-    def __init__(self, server: Server, path: str, keep_alive: bool) -> None:
-        self.server, self.path, self.keep_alive = server, path, keep_alive
+    def __init__(
+        self, server: Asked, path: str, keep_alive: bool, body: bytes | None = None, pause: float = 0.0
+    ) -> None:
+        self.server, self.path, self.keep_alive, self.body, self.pause = server, path, keep_alive, body, pause
         self.failures: list[str] = []
         self.done = 0
         self.lock = threading.Lock()
@@ -26,7 +36,8 @@ class Load:
         connection = self.dial()
         while not self.over.is_set():
             try:
-                connection.request("GET", self.path, headers={} if self.keep_alive else {"Connection": "close"})
+                headers = {} if self.keep_alive else {"Connection": "close"}
+                connection.request("GET" if self.body is None else "POST", self.path, self.body, headers)
                 response = connection.getresponse()
                 response.read()
                 wrong = None if response.status == 200 else f"status {response.status}"
@@ -39,6 +50,8 @@ class Load:
                     self.done += 1
                 else:
                     self.failures.append(wrong)
+            if self.pause:
+                self.over.wait(self.pause)
         connection.close()
 
     def dial(self) -> http.client.HTTPConnection:
@@ -52,9 +65,14 @@ class Load:
 
 
 @contextlib.contextmanager
-def load(server: Server, path: str, clients: int = 4, keep_alive: bool = False) -> Iterator[Load]:
-    """Some clients at work while the block lasts."""
-    state = Load(server, path, keep_alive)
+def load(
+    server: Asked, path: str, clients: int = 4, keep_alive: bool = False, body: bytes | None = None, pause: float = 0.0
+) -> Iterator[Load]:
+    """Some clients at work while the block lasts: they ask by GET, or by POST with a body.
+
+    ``pause``: how long each waits between two requests, in seconds.
+    """
+    state = Load(server, path, keep_alive, body, pause)
     threads = [threading.Thread(target=state.client) for _ in range(clients)]
     for thread in threads:
         thread.start()
