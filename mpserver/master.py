@@ -28,6 +28,7 @@ from mpserver.supervisor.certificates import CertificateProcess
 from mpserver.supervisor.commands import ChangedFiles, commands
 from mpserver.supervisor.control_socket import ControlSocket
 from mpserver.supervisor.engine import Engine, ZygoteKeeper
+from mpserver.supervisor.fd_store import FdStore
 from mpserver.supervisor.generation import Generation, open_generation, restart_loggers
 from mpserver.supervisor.health import OPEN, Health, queues, unloaded
 from mpserver.supervisor.jobs import Jobs
@@ -77,7 +78,7 @@ class Master:
         """``first`` is the generation to start with; for the other parameters see `open_master`."""
         self.scoreboard = scoreboard
         self._engine, self._notifier, self._replace_output = engine, notifier, replace_output
-        self._watched = Watched()
+        self._watched, self._store = Watched(), FdStore(notifier)
         self._signals = SignalQueue()
         self._workers = Workers(
             engine.serve,
@@ -169,10 +170,11 @@ class Master:
 
     def _timeout(self) -> float:
         """Seconds until something is due."""
-        moments = [self._tick_at, self._jobs.deadline(), self._relay.deadline(), self._workers.deadline()]
-        moments += [self._management.deadline(), self._pulse.deadline(), self._certificates.deadline()]
+        parts = (
+            self._jobs, self._relay, self._workers, self._management, self._pulse, self._certificates, self._shutdown,
+        )  # fmt: skip
+        moments = [self._tick_at, *(part.deadline() for part in parts)]
         moments += [self._workers.retry_at(generation) for generation in self._growing()]
-        moments.append(self._shutdown.deadline())
         return max(0.0, min(moments) - time.monotonic())
 
     def _due(self) -> None:
@@ -199,9 +201,9 @@ class Master:
                 if generation.renewal is not None:
                     generation.renewal.due(now)
             if not self._shutdown.begun and self._reload.next is None:
-                figures = self._workers.maintain(self._reload.current)
-                outcome = self._reload.outcome
-                self._notifier.status(f"{figures}; {outcome}" if outcome else figures)
+                self._reload.report(self._workers.maintain(self._reload.current))
+                if not self._upgrades.succeeds:
+                    self._store.follow(self._reload.current.listeners)
 
     def _growing(self) -> list[Generation]:
         """The generations that should have workers."""

@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import socket
+from array import array
 from collections.abc import Mapping
 
 from mpserver.api import error_log as levels
@@ -213,9 +214,10 @@ class Keeper:
         for zygote in (*self._zygotes.values(), *self._former.values()):
             for start in range(0, len(numbers), REOPEN_FDS):
                 some = numbers[start : start + REOPEN_FDS]
-                data, fds = REOPEN + plain_data.pack(some), [files[number] for number in some]
+                data, fds = REOPEN + plain_data.pack(some), array("i", [files[number] for number in some])
+                rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)]
                 try:
-                    socket.send_fds(zygote.control, [data], fds, socket.MSG_DONTWAIT)
+                    zygote.control.sendmsg([data], rights, socket.MSG_DONTWAIT)  # (`socket.send_fds` forgets that)
                 except OSError as error:  # (it has ended; or it loads for so long that no more finds room)
                     self._log.log(levels.ERROR, f"a zygote (pid {zygote.pid}) keeps the former logs", error=error)
 

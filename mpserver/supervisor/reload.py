@@ -121,6 +121,10 @@ class Reload:
             self.outcome = f"the restart at {time.strftime('%H:%M:%S')} failed, the old configuration serves: {why}"
         self._notifier.status(self.outcome)
 
+    def report(self, figures: str) -> None:
+        """Tell the service manager how the server does, and how the last restart ended."""
+        self._notifier.status(f"{figures}; {self.outcome}" if self.outcome else figures)
+
     # ---- what becomes of workers
 
     def ready(self, worker: WorkerHandle) -> None:

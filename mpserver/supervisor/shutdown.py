@@ -72,7 +72,8 @@ class Shutdown:
         self._begin()
         for generation in self._generations:
             listeners = generation.listeners
-            turn_away(sock for sock in listeners.sockets if sock not in listeners.inherited.systemds)
+            lasting = listeners.lasting
+            turn_away(sock for sock in listeners.sockets if sock not in lasting)
             generation.listeners.unlink()
         self._close_at = time.monotonic() + LAST_CLIENTS
 

@@ -1,4 +1,7 @@
-"""Listening sockets that are open before the server is: systemd has them from a ``.socket`` unit (sd_listen_fds(3))."""
+"""Listening sockets that are open before the server is: systemd has them from a ``.socket`` unit (sd_listen_fds(3)).
+
+Or it has kept them since the server ran before (`mpserver.supervisor.fd_store`).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from mpserver.errors import StartError
 
 #: The number of the first descriptor that is passed.
 FIRST = 3
+#: How the names begin of those that the server has given to systemd to be kept.
+KEPT = "mpserver-"
 #: Let the kernel ask no filter any more (Linux).
 DETACH_FILTER = 27
 
@@ -17,14 +22,18 @@ DETACH_FILTER = 27
 class Inherited:
     """The sockets that were passed, and that nobody has taken yet: by names, each in the order in which it came."""
 
-    __slots__ = ("_named", "ours", "systemds")
+    __slots__ = ("_named", "ours", "stale", "systemds")
 
     def __init__(self, named: dict[str, list[socket.socket]] | None = None, *, ours: bool = False) -> None:
         self._named = named or {}
         #: They are of the server before this one: their names tell for which addresses, and their files are ours.
         self.ours = ours
         #: Those that somebody else has open as well, who goes on listening when the server ends.
-        self.systemds = [] if ours else [sock for socks in self._named.values() for sock in socks]
+        self.systemds = [
+            sock for name, socks in self._named.items() for sock in socks if not ours and not name.startswith(KEPT)
+        ]
+        #: Names of those that were kept and are of no use any more.
+        self.stale: set[str] = set()
 
     @classmethod
     def take(cls, environ: MutableMapping[str, str], *, ours: bool = False) -> Inherited:
@@ -48,6 +57,17 @@ class Inherited:
         """Take those of a name, if there are any."""
         return self._named.pop(name, [])
 
+    def kept(self, address: str) -> list[socket.socket]:
+        """Take those that were kept for an address, if there are any."""
+        return self.pop(kept_name(address))
+
+    def close_kept(self) -> None:
+        """Close those that were kept and that nobody has taken: they are `stale`."""
+        for name in [name for name in self._named if name.startswith(KEPT)]:
+            self.stale.add(name)
+            for sock in self._named.pop(name):
+                sock.close()
+
     def left(self) -> list[tuple[str, socket.socket]]:
         """Those that nobody has taken, with their names."""
         return [(name, sock) for name, socks in self._named.items() for sock in socks]
@@ -55,6 +75,7 @@ class Inherited:
     def close_ours(self) -> None:
         """Close what the server before this one listened at, and this one does not."""
         for name in [name for name in self._named if self.ours and not name.startswith("fd:")]:
+            self.stale.add(kept_name(name))
             for sock in self._named.pop(name):
                 sock.close()
 
@@ -70,7 +91,7 @@ class Inherited:
         """
         found = self.pop(name)
         if not found:
-            passed = ", ".join(sorted(self._named)) or "none"
+            passed = ", ".join(sorted(name for name in self._named if not name.startswith(KEPT))) or "none"
             raise StartError(
                 f"ListenFdName {name}: no socket of that name was passed to the server (there is {passed}). Name one "
                 "by FileDescriptorName= in a .socket unit of systemd, and start the server by that"
@@ -89,6 +110,13 @@ class Inherited:
             if not self._named[name]:
                 del self._named[name]
         return [sock for _name, sock in taken]
+
+
+def kept_name(address: str) -> str:
+    """The name under which systemd keeps the sockets of an address: what it may have in names is little."""
+    from hashlib import blake2b  # (interpreters, which have this module, do without)
+
+    return KEPT + blake2b(address.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 def _address(name: object) -> object:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from mpserver.errors import StartError
 from mpserver.system import port_owner
-from mpserver.system.inherited import Inherited
+from mpserver.system.inherited import Inherited, kept_name
 from mpserver.system.socket_files import ForeignSocketError, Place, listen_at, permit, place_of, remove
 from mpserver.typing import NamedTuple
 
@@ -60,7 +60,7 @@ class Listeners:
     no connection attempt is refused in between.
     """
 
-    __slots__ = ("by_address", "files", "inherited")
+    __slots__ = ("by_address", "files", "inherited", "stored")
 
     def __init__(
         self, by_address: dict[Address, list[socket.socket]] | None = None, inherited: Inherited | None = None
@@ -68,6 +68,8 @@ class Listeners:
         """``inherited``: what was passed to the server, and is taken where an address or a name is that of it."""
         self.by_address = {} if by_address is None else by_address
         self.inherited = Inherited() if inherited is None else inherited
+        #: Those whose sockets the service manager keeps when the server ends.
+        self.stored: set[Address] = set()
         #: The files that we have made.
         self.files: dict[str, Place] = {}
 
@@ -76,10 +78,16 @@ class Listeners:
         """All sockets, in the order of the Listen directives."""
         return [sock for socks in self.by_address.values() for sock in socks]
 
+    @property
+    def lasting(self) -> list[socket.socket]:
+        """Those that others have open as well, and that clients may wait at when the server has ended."""
+        return self.inherited.systemds + [sock for address in self.stored for sock in self.by_address[address]]
+
     def add(self, others: Listeners) -> None:
         """Have those of another one, too."""
         self.by_address.update(others.by_address)
         self.files.update(others.files)
+        self.stored |= others.stored
 
     def following(self, addresses: Iterable[Address], backlog: int = BACKLOG) -> Listeners:
         """The listeners for these addresses: ours where they stay, new ones where they are new.
@@ -104,6 +112,7 @@ class Listeners:
         except StartError:
             opened.close()
             raise
+        new.stored = (self.stored | opened.stored) & new.by_address.keys()
         files = {**self.files, **opened.files}
         new.files = {file: place for file, place in files.items() if any(one.file == file for one in new.by_address)}
         return new
@@ -128,6 +137,8 @@ class Listeners:
     def _open(self, address: Address, backlog: int, opened: Listeners) -> None:
         """Add the sockets for an address to ``opened``. :raises StartError: it can't be bound, or was not passed."""
         found: list[socket.socket] = self.inherited.pop(str(address)) if self.inherited.ours else []
+        if not found and not address.name and self.inherited.any:
+            found = self._take_kept(address, opened)
         if not found and address.name:
             found = self.inherited.by_name(address.name)
         if not found and self.inherited.any:
@@ -136,6 +147,27 @@ class Listeners:
             found = bind_file(address, backlog, opened.files) if address.file else bind(address, backlog)
         opened.by_address[address] = found
 
+    def _take_kept(self, address: Address, opened: Listeners) -> list[socket.socket]:
+        """Take the sockets that were kept for an address. :raises StartError: what its file should be, it can't be."""
+        found = self.inherited.kept(str(address))
+        if found:
+            opened.stored.add(address)
+        if not found or not address.file:
+            return found
+        place = place_of(address.file)
+        if place is None:  # (somebody has removed it: nobody finds the way to that socket any more)
+            opened.stored.discard(address)
+            self.inherited.stale.add(kept_name(str(address)))
+            for sock in found:
+                sock.close()
+            return []
+        opened.files[address.file] = place
+        try:
+            permit(address.file, place, address.mode, address.uid, address.gid)
+        except OSError as error:
+            raise _refused(error, str(address), 0) from error
+        return found
+
     def own_files(self) -> None:
         """The files are ours from now on: the server that had them is going."""
         for address in self.by_address:
@@ -143,9 +175,10 @@ class Listeners:
                 self.files[address.file] = place
 
     def unlink(self, but: Listeners | None = None) -> None:
-        """Remove the files that we have made: nobody can connect by them any more."""
+        """Remove the files that we have made, of sockets where nobody can wait any more."""
+        kept = {address.file for address in self.stored} if but is None else but.files.keys()
         for file, place in self.files.items():
-            if but is None or file not in but.files:
+            if file not in kept:
                 remove(file, place)
         self.files.clear()
 

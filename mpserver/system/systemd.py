@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import MutableMapping
+from array import array
+from collections.abc import MutableMapping, Sequence
 
 
 class Notifier:
     """Sends states to the socket that NOTIFY_SOCKET named; does nothing where there is none."""
 
-    __slots__ = ("_address", "_status", "watchdog")
+    __slots__ = ("_address", "_status", "room", "watchdog")
 
-    def __init__(self, address: str | None = None, watchdog: float = 0.0) -> None:
+    def __init__(self, address: str | None = None, watchdog: float = 0.0, room: int = 0) -> None:
         """``address``: a path, or ``@name`` for the abstract name space.
 
         :param watchdog: the seconds within which `alive` has to be told again and again; 0: nobody waits for it.
+        :param room: how many descriptors the service manager keeps for the next start.
         """
+        self.room = room if address else 0
         self.watchdog = watchdog if address else 0.0
         self._address = "\0" + address[1:] if address and address[0] == "@" else address
         self._status = ""
@@ -27,7 +30,10 @@ class Notifier:
         """The notifier of the environment; the variables go, so that no application speaks for the server."""
         span, whose = environ.pop("WATCHDOG_USEC", ""), environ.pop("WATCHDOG_PID", "")
         ours = span.isdecimal() and whose in ("", str(os.getpid()))
-        return cls(environ.pop("NOTIFY_SOCKET", None), int(span) / 1e6 if ours else 0.0)
+        room = environ.pop("FDSTORE", "")
+        return cls(
+            environ.pop("NOTIFY_SOCKET", None), int(span) / 1e6 if ours else 0.0, int(room) if room.isdecimal() else 0
+        )
 
     def alive(self) -> None:
         """The workers get on (``WatchdogSec=``)."""
@@ -50,6 +56,14 @@ class Notifier:
         self._send(f"MAINPID={pid}")
         self._address = None
 
+    def store(self, name: str, fds: Sequence[int]) -> None:
+        """Have descriptors kept, and passed to the next start by this name."""
+        self._send("FDSTORE=1", f"FDNAME={name}", "FDPOLL=0", fds=fds)
+
+    def forget(self, name: str) -> None:
+        """Have those of a name kept no more."""
+        self._send("FDSTOREREMOVE=1", f"FDNAME={name}")
+
     def environ(self) -> dict[str, str]:
         """What a process is told that is to be the service's main one."""
         if not self._address:
@@ -57,6 +71,8 @@ class Notifier:
         found = {"NOTIFY_SOCKET": self._address.replace("\0", "@")}
         if self.watchdog:
             found["WATCHDOG_USEC"] = str(round(self.watchdog * 1e6))
+        if self.room:
+            found["FDSTORE"] = str(self.room)
         return found
 
     def status(self, text: str) -> None:
@@ -66,13 +82,15 @@ class Notifier:
             self._status = text
             self._send(f"STATUS={text}")
 
-    def _send(self, *lines: str) -> None:
+    def _send(self, *lines: str, fds: Sequence[int] = ()) -> None:
         if not self._address:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
                 out.setblocking(False)
-                out.sendto("\n".join(lines).encode("utf-8", "replace"), self._address)
+                data = "\n".join(lines).encode("utf-8", "replace")
+                rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", fds))] if fds else []
+                out.sendmsg([data], rights, 0, self._address)  # (`socket.send_fds` forgets the address)
         except OSError:
             # The service manager is gone or busy: serving goes on without it.
             pass
