@@ -248,6 +248,10 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
     from mpserver.modules import core, mpm, python
 
     pid_file = core.pid_file(configuration.main.conf)
+    if options.top:
+        from mpserver.cli import top
+
+        return top.top(pid_file, options.once)
     if options.status or options.recycle or options.stacks:
         from mpserver.cli import status as status_module
 

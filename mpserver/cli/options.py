@@ -49,6 +49,8 @@ class Options(NamedTuple):
     json: bool
     recycle: str
     stacks: str
+    top: bool
+    once: bool
     wait: bool
     user: bool
     named: bool
@@ -60,7 +62,7 @@ class Options(NamedTuple):
     def begins(self) -> bool:
         """Whether it is to start a server, or to tell whether it would: who only ends one needs to read nothing."""
         return self.command not in ("stop", "graceful-stop", "reopen") and not (
-            self.status or self.recycle or self.stacks
+            self.status or self.recycle or self.stacks or self.top
         )
 
     @property
@@ -97,6 +99,8 @@ def parse(arguments: Sequence[str]) -> Options:
         raise UsageError("illegal option -- e")
     if "--json" in last and "--status" not in last:
         raise UsageError("illegal option -- json goes with --status")
+    if "--once" in last and "--top" not in last:
+        raise UsageError("illegal option -- once goes with --top")
     if "--user" in last and "--print-unit" not in last:
         raise UsageError("illegal option -- user goes with --print-unit")
     if "--no-wait" in last and command != "graceful":
@@ -132,6 +136,8 @@ def parse(arguments: Sequence[str]) -> Options:
         json="--json" in last,
         recycle=last.get("--recycle", ""),
         stacks=last.get("--stacks", ""),
+        top="--top" in last,
+        once="--once" in last,
         wait="--no-wait" not in last,
         user="--user" in last,
         named=named,

@@ -206,16 +206,16 @@ def table(found: dict[str, Any]) -> str:
             if interp["state"] == "W":
                 notes.append(f"{where} is in a request for {now - interp['began']:.1f} s: {interp['line']}")
             if interp["failed"]:
-                notes.append(f"{where} failed {_age(now - interp['failed'])} ago: {interp['error']}")
+                notes.append(f"{where} failed {age(now - interp['failed'])} ago: {interp['error']}")
     for certificate in found.get("certificates", ()):
         left = certificate["ends"] - now
         file = certificate["file"]
-        notes.append(f"{file} is good for {_age(left)}" if left > 0 else f"{file} ended {_age(-left)} ago")
+        notes.append(f"{file} is good for {age(left)}" if left > 0 else f"{file} ended {age(-left)} ago")
     for domain in found.get("domains", ()):
-        again = _age(domain["again"] - now)
+        again = age(domain["again"] - now)
         notes.append(f"no certificate for {domain['name']}: {domain['why']} (tried again in {again})")
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-    head = f"mpserver/{found['version']}, pid {found['pid']}, up {_age(now - found['started'])}"
+    head = f"mpserver/{found['version']}, pid {found['pid']}, up {age(now - found['started'])}"
     lines = [
         "  ".join(
             cell.rjust(width) if right else cell.ljust(width)
@@ -230,12 +230,13 @@ def _row(slot: object, item: dict[str, Any], kind: str, name: str, now: float) -
     memory = item["pss"] if item["pss"] is not None else item["rss"]
     return (
         str(slot), str(item["pid"]), kind, name, item["state"], str(item["requests"]), str(item.get("errors", "")),
-        _size(item.get("bytes")), "" if "busy" not in item else f"{item['busy']:.1f}",
-        "" if item["cpu"] is None else f"{item['cpu']:.1f}", _size(memory), _age(now - item["started"]),
+        size(item.get("bytes")), "" if "busy" not in item else f"{item['busy']:.1f}",
+        "" if item["cpu"] is None else f"{item['cpu']:.1f}", size(memory), age(now - item["started"]),
     )  # fmt: skip
 
 
-def _size(count: int | None) -> str:
+def size(count: float | None) -> str:
+    """Bytes as people read them."""
     if count is None:
         return ""
     size, unit = float(count), ""
@@ -246,7 +247,8 @@ def _size(count: int | None) -> str:
     return f"{size:.0f}" if not unit else f"{size:.1f}{unit}"
 
 
-def _age(seconds: float) -> str:
+def age(seconds: float) -> str:
+    """A time as people read it."""
     whole = max(0, int(seconds))
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if whole >= 2 * length:

@@ -12,6 +12,7 @@ from functools import partial
 
 from mpserver.api import error_log
 from mpserver.ipc.control_path import EVERY
+from mpserver.modules.status.report import report
 from mpserver.supervisor.control_socket import Command, Say
 from mpserver.supervisor.jobs import Jobs, Questions, Steps, UntilCalled, UntilServing
 from mpserver.typing import TYPE_CHECKING, Any, Protocol
@@ -48,6 +49,13 @@ class Supervisor(Protocol):
     def upgrade(self, python: str, told: Callable[[str], None]) -> None:
         """Let another master take over; ``told`` is called with why that failed, "" when the new one serves."""
 
+    def tell_facts(self) -> None:
+        """Publish what it knows beside the scoreboard."""
+
+    @property
+    def threads(self) -> int:
+        """How many requests an interpreter serves at a time."""
+
     def about(self) -> dict[str, Any]:
         """The server, for the status."""
 
@@ -60,6 +68,7 @@ def commands(master: Supervisor) -> dict[str, Command]:
     """The commands of the control socket by their names."""
     return {
         "status": Command(partial(_status, master), alone=False),
+        "report": Command(partial(_report, master), alone=False),
         "recycle": Command(partial(_recycle, master), alone=True),
         "reload": Command(partial(_reload, master), alone=True),
         "stacks": Command(partial(_stacks, master), alone=False),
@@ -101,6 +110,13 @@ def _status(master: Supervisor, _asked: Mapping[str, Any], say: Say) -> Steps:
             }
         )
     say({**master.about(), "workers": rows})
+
+
+def _report(master: Supervisor, _asked: Mapping[str, Any], say: Say) -> Steps:
+    """What /status.json of ManagementListen tells."""
+    master.tell_facts()
+    say(report(master.scoreboard, master.threads))
+    yield from ()
 
 
 def _recycle(master: Supervisor, asked: Mapping[str, Any], say: Say) -> Steps:
