@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import _socket
 import marshal
-import mmap
 import os
 import threading
 import time
@@ -27,6 +26,7 @@ from mpserver.application.preloaded import Preloaded
 from mpserver.application.services import InterpreterServices
 from mpserver.errors import is_crowded
 from mpserver.ipc import messages, plain_data
+from mpserver.ipc.mapping import mapped
 from mpserver.ipc.scoreboard import IDLE, Scoreboard, ScoreboardEntry
 from mpserver.modules import core, python
 from mpserver.modules.python.environment import has_account
@@ -132,7 +132,7 @@ class Interpreter(Requests):
         #: Who gets the connections that arrive: the interpreter, until it hands over its place.
         self.owner_of_arrivals: Owner = self
         self._leased_listeners: LeasedListeners | None = None
-        self.connection_states = mmap.mmap(boot.connection_states, 0) if boot.connection_states >= 0 else None
+        self.connection_states = mapped(boot.connection_states) if boot.connection_states >= 0 else None
         self.closings = Closings(self.loop, self._closed)
         self.host_of = self.planner.host_of
         self._start_connection: Starter = self.connection_type.start

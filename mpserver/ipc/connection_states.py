@@ -15,11 +15,12 @@ in FIRST and ASKED are answered with 500, and connections that are ANSWERED are 
 
 from __future__ import annotations
 
-import mmap
 import os
 import struct
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
+
+from mpserver.ipc.mapping import mapped
 
 
 class ConnectionState(IntEnum):
@@ -52,7 +53,7 @@ class ConnectionStates:
         """
         self.fd = os.memfd_create("mpserver-connection-states", os.MFD_CLOEXEC)
         os.ftruncate(self.fd, ENTRIES)
-        self._memory = mmap.mmap(self.fd, 0)
+        self._memory = mapped(self.fd)
         self._next = 1
         self._free: list[int] = []
 

@@ -26,6 +26,7 @@ import threading
 import time
 
 from mpserver.ipc import request_counts
+from mpserver.ipc.mapping import mapped
 from mpserver.ipc.request_counts import Counts, packed, seconds_of, text_of
 from mpserver.typing import NamedTuple
 
@@ -78,7 +79,7 @@ class Writer:
     def __init__(self, fd: int, offset: int) -> None:
         """``offset`` is that of the record in the memory file."""
         page = offset - offset % mmap.ALLOCATIONGRANULARITY
-        self.memory = mmap.mmap(fd, offset - page + RECORD, offset=page)
+        self.memory = mapped(fd, offset - page + RECORD, page)
         self._at = offset - page
         self.begin_at = self._at + _REQUEST
         self._end = self._at + _TOTALS

@@ -59,7 +59,7 @@ class Offloader:
         if interpreter.boot.kind == "process":
             self._orphan.register(interpreter.inbox, 0)
         self._loop_fd = interpreter.loop.fileno()
-        self._bell, self._bell_rope = os.pipe2(os.O_CLOEXEC)
+        self._bell = os.eventfd(0)
         #: The number of the question about stacks that was answered last, here or by another one before.
         self._answered = questions.asked(board, self._slot, interpreter.boot.scoreboard_index)
         self._running = True
@@ -76,14 +76,14 @@ class Offloader:
     def stop(self) -> None:
         """End the thread."""
         self._running = False
-        os.close(self._bell_rope)
+        self.wake()
         self._thread.join()
         self._watch.close()
         os.close(self._bell)
 
     def wake(self) -> None:
         """Let it look after the interpreter, although nothing new has come."""
-        os.write(self._bell_rope, b"!")
+        os.eventfd_write(self._bell, 1)
 
     def _run(self) -> None:
         while True:
@@ -94,7 +94,7 @@ class Offloader:
             if not self._running:
                 return
             if any(fd == self._bell for fd, _ in ready):
-                os.read(self._bell, 4096)
+                os.eventfd_read(self._bell)
             self._help(self._interpreter.began)
             self._watch.modify(self._loop_fd, select.EPOLLIN | select.EPOLLONESHOT)
 
