@@ -41,6 +41,7 @@ class Block:
         "index",
         "merged",
         "odd",
+        "told",
         "host",
         "length",
         "has_connection",
@@ -56,6 +57,8 @@ class Block:
         self.merged: Merged | None = None
         #: The values of `merged` that are not UTF-8.
         self.odd: frozenset[str] = frozenset()
+        #: What logs show of its fields, by their lower-case names.
+        self.told: dict[str, str | int] = {}
         found: Found = {}
         for name, value in pairs:
             key = name.lower()

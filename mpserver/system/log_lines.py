@@ -20,6 +20,7 @@ from collections.abc import Callable
 
 from mpserver.ipc import log_lines
 from mpserver.ipc.log_lines import AREA, HEAD, PLACE, PLACES
+from mpserver.ipc.mapping import mapped
 from mpserver.system.loop import Loop
 
 #: Takes a line without its end.
@@ -55,7 +56,7 @@ class LogLines:
         self, board: int, slot: int, index: int, loop: Loop, buffered: bool,
         in_loop: Callable[[Callable[[], None]], None], gone: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
-        self._memory = memoryview(mmap.mmap(board, AREA, offset=log_lines.area_at(board, slot, index)))
+        self._memory = mapped(board, AREA, log_lines.area_at(board, slot, index))
         self._loop, self._in_loop, self._buffered = loop, in_loop, buffered
         #: Whether the worker is gone, and with it what waited: the master has written that.
         self.gone = gone
@@ -75,8 +76,7 @@ class LogLines:
             most = _most(fd)
             if not most or len(self._logs) == PLACES:
                 return at_once(fd)
-            start = len(self._logs) * PLACE
-            log = self._logs[fd] = _Log(self, fd, self._memory[start : start + PLACE], most)
+            log = self._logs[fd] = _Log(self, fd, self._memory, len(self._logs) * PLACE, most)
         return log.add
 
     def await_end(self) -> None:
@@ -122,14 +122,15 @@ class LogLines:
 class _Log:
     """The lines of one log."""
 
-    __slots__ = ("_end", "_fd", "_lines", "_lock", "_marks", "_memory", "_most", "_waiting")
+    __slots__ = ("_end", "_fd", "_lines", "_lock", "_marks", "_memory", "_most", "_start", "_waiting")
 
-    def __init__(self, lines: LogLines, fd: int, memory: memoryview, most: int) -> None:
+    def __init__(self, lines: LogLines, fd: int, memory: mmap.mmap, start: int, most: int) -> None:
+        """``start`` is where its place in the memory begins."""
         self._lines, self._fd, self._memory, self._lock = lines, fd, memory, lines.lock
-        self._most = HEAD.size + most
+        self._start, self._most = start, HEAD.size + most
         #: (what is in the memory is for others, and theirs once the worker is gone)
         self._waiting: list[bytes] = []
-        self._marks = memory[: HEAD.size].cast("I")
+        self._marks = memoryview(memory)[start : start + HEAD.size].cast("I")
         self._end = self._marks[1] = HEAD.size
         self._marks[0] = fd
 
@@ -137,34 +138,38 @@ class _Log:
         """Let a line wait."""
         data = (line + "\n").encode("utf-8", "backslashreplace")
         with self._lock:
-            self._forget_written()
-            start = self._end
-            end = start + len(data)
+            begin = self._end
+            if self._marks[1] != begin:
+                begin = self._forget_written()
+            end = begin + len(data)
             if end > self._most:
                 self.write()
-                start = HEAD.size
-                end = start + len(data)
+                begin = HEAD.size
+                end = begin + len(data)
                 if end > self._most:
                     self._out(data)
                     return
             self._waiting.append(data)
-            self._memory[start:end] = data
+            self._memory[self._start + begin : self._start + end] = data
             self._marks[1] = self._end = end
-        if start == HEAD.size:
+        if begin == HEAD.size:
             self._lines.await_end()
 
     def write(self) -> None:
         """Write what waits; the lock is held."""
-        self._forget_written()
+        if self._marks[1] != self._end:
+            self._forget_written()
         if self._end > HEAD.size:
             self._out(b"".join(self._waiting))
             self._waiting.clear()
             self._end = self._marks[1] = HEAD.size
 
-    def _forget_written(self) -> None:
-        if self._marks[1] != self._end and self._lines.gone():
+    def _forget_written(self) -> int:
+        """The memory is not as it was left: look whether it has been written out. :returns: its end."""
+        if self._lines.gone():
             self._waiting.clear()
             self._end = self._marks[1] = HEAD.size
+        return self._end
 
     def _out(self, data: bytes) -> None:
         try:

@@ -13,8 +13,10 @@ import pytest
 
 from mpserver.api.table import Table
 from mpserver.errors import ConfigError
+from mpserver.http1.blocks import Blocks
 from mpserver.http1.fields import Limits
 from mpserver.http1.head import Head, parse_head
+from mpserver.modules.log_config import items
 from mpserver.modules.log_config.format import compile_format
 from mpserver.modules.log_config.items import clf_time, escape
 
@@ -325,3 +327,37 @@ def test_time_is_made_anew_for_another_second() -> None:
     assert form(Request(request_time=NOW + 0.5)) == one
     assert form(Request(request_time=NOW + 1)) == "[20/Nov/2026:20:37:09 +0000]"
     assert form(Request()) == one
+
+
+class Untouched(Request):
+    """A request whose table of headers nobody has asked for."""
+
+    mp_table_in: Any = None
+    mp_head: Any = None
+
+
+def test_what_many_requests_have_in_common_is_escaped_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def noted(text: str) -> str:
+        seen.append(text)
+        return escape(text)
+
+    monkeypatch.setattr(items, "escape", noted)
+    form, blocks = compile_format('"%r" %{X}i|%{none}i|%{Empty}i|'), Blocks()
+
+    def shown(target: str, value: str) -> str:
+        raw = f"GET {target} HTTP/1.1\r\nHost: h\r\nX: {value}\r\nEmpty:\r\n\r\n".encode("latin-1")
+        return form(Untouched(mp_head=parse_head(raw, Limits(), None, blocks)))
+
+    assert shown("/1", 'a"\xe9') == r'"GET /1 HTTP/1.1" a\"\xe9|-||'
+    assert 'a"\xe9' in seen
+    seen.clear()
+    assert shown("/2", 'a"\xe9') == r'"GET /2 HTTP/1.1" a\"\xe9|-||'
+    assert shown("/%22", 'a"\xe9') == r'"GET /%22 HTTP/1.1" a\"\xe9|-||'
+    assert 'a"\xe9' not in seen
+    assert shown("/1", "b\\") == r'"GET /1 HTTP/1.1" b\\|-||'
+    changed = parse_head(b"GET / HTTP/1.1\r\nHost: h\r\nX: a\r\n\r\n", Limits(), None, blocks)
+    assert form(Untouched(mp_head=changed)) == '"GET / HTTP/1.1" a|-|-|'
+    assert form(Untouched(mp_head=changed, mp_table_in=Table({"X": "other"}))) == '"GET / HTTP/1.1" other|-|-|'
+    assert form(Untouched(mp_head=changed)) == '"GET / HTTP/1.1" a|-|-|'

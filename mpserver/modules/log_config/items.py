@@ -215,7 +215,7 @@ def _client(argument: str) -> Getter:
     """%a: the user agent's address; ``%{c}a``: the one at the other end of the connection."""
     if argument == "c":
         return lambda req: req.connection.client_ip
-    return lambda req: req.useragent_ip
+    return lambda req: escape(req.useragent_ip)  # (which may name an interface)
 
 
 def _host(argument: str) -> Getter:

@@ -1,9 +1,9 @@
 """Log lines of usual requests: a format becomes one function, without a call for each of its items.
 
-Python's source is made for it once, of the expressions below. What they give is not escaped: one look at the finished
-line shows whether anything in it would have had to be. So it would where a byte is not printable ASCII, or where there
-are other quotes and backslashes than those of the format itself; then, and where a request was redirected, the line is
-made item by item.
+Python's source is made for it once, of the expressions below. What comes from clients is looked at where it stands in
+the line: of the request line whether anything in it has to be escaped; a header's text is escaped once for all requests
+that have the same header fields (`mpserver.http1.blocks`). What has to be escaped otherwise, and whatever else is not
+usual, an item's own function makes; where a request was redirected, the whole line is made item by item.
 """
 
 from __future__ import annotations
@@ -32,33 +32,34 @@ class Item(NamedTuple):
     argument: str = ""
 
 
-#: What items without an argument are of a request; None is shown as "-". (No quotes: these stand within quotes.)
+#: What items without an argument are of a request, where nothing has to be escaped. (No quotes: these stand within
+#: quotes.)
 _PLAIN = {
-    "a": "req.mp_link.client[0] if req.mp_agent is None else req.mp_agent[0]",
+    "a": "req.mp_link.client[0] if req.mp_agent is None else get{number}(req)",
     "b": "req.bytes_sent or DASH",
     "B": "req.bytes_sent",
     "D": "int(req.mp_duration * 1_000_000)",
-    "h": "(req.mp_link.client_name() or req.mp_link.client[0]) if req.mp_agent is None else get{number}(req)",
+    "h": "req.mp_link.client[0] if req.mp_agent is None and not req.mp_link.client_name() else get{number}(req)",
     "H": "req.mp_protocol",
     "I": "req.mp_bytes_in",
     "l": "DASH",
     "m": "req.mp_method",
     "O": "req.mp_bytes_out",
-    "r": "req.mp_head.line or DASH",
     "s": "req.mp_status",
     "t": "kept[2] if (kept := get{number}.kept)[0] <= req.mp_request_time < kept[1] else get{number}(req)",
-    "u": "DASH if req.mp_user is None else req.mp_user or QUOTES",
-    "U": "req.mp_uri or DASH",
-    "v": "req.mp_host.name",
+    "u": "DASH if req.mp_user is None else get{number}(req)",
 }
-#: Which of them are never None.
-_CERTAIN = frozenset("abBDHIlmOrstuUv")
+#: Texts that may have to be escaped; empty ones are shown as "-".
+_TEXTS = {"r": "req.mp_head.line", "U": "req.mp_uri", "v": "req.mp_host.name"}
+_TEXT = (
+    "(text if (text := {expression}).isascii() and text.isprintable() and QUOTE not in text and BACKSLASH not in text "
+    "else get{number}(req)) or DASH"
+)
 #: A header of a request whose table of headers nobody has asked for.
-_FIELD = "req.mp_head.get(name{number}) if req.mp_table_in is None else get{number}(req)"
+_FIELD = "(req.mp_head.field_block.told.get(name{number}) if req.mp_table_in is None else None) or get{number}(req)"
 #: Headers that the table has in ways of its own.
 _OWN_WAYS = frozenset({"cookie", "host"})
-_OTHER = "get{number}(req)"
-_OR_DASH = "DASH if (value := {expression}) is None else value"
+_OTHER = "DASH if (value := get{number}(req)) is None else value"
 
 
 def usual_line(texts: Sequence[str], items: Sequence[Item], other: Callable[[Any], str]) -> Callable[[Any], str]:
@@ -70,18 +71,18 @@ def usual_line(texts: Sequence[str], items: Sequence[Item], other: Callable[[Any
     whole = "".join(texts)
     if not (whole.isascii() and whole.isprintable()):
         return other
-    names: dict[str, Any] = {"other": other, "DASH": "-", "QUOTES": '""'}
+    names: dict[str, Any] = {"other": other, "DASH": "-", "QUOTE": QUOTE, "BACKSLASH": BACKSLASH}
     line = _literal(texts[0])
     for number, (item, text) in enumerate(zip(items, texts[1:], strict=True)):
-        names[f"get{number}"], names[f"name{number}"] = item.get, item.argument.lower()
-        line += "{" + _expression(item).format(number=number) + "}" + _literal(text)
+        name = item.argument.lower()
+        is_field = item.letter == "i" and name not in _OWN_WAYS
+        names[f"get{number}"], names[f"name{number}"] = _teller(item.get, name) if is_field else item.get, name
+        expression = _FIELD if is_field else _expression(item)
+        line += "{(" + expression.format(number=number) + ")}" + _literal(text)
     source = (
         "def line(req):\n"
         "    if req.mp_prev is None and req.mp_next is None:\n"
-        f'        text = f"{line}"\n'
-        "        if text.isascii() and text.isprintable() "
-        f"and text.count('\"') == {whole.count(QUOTE)} and text.count('\\\\') == {whole.count(BACKSLASH)}:\n"
-        "            return text\n"
+        f'        return f"{line}"\n'
         "    return other(req)\n"
     )
     exec(compile(source, "<LogFormat>", "exec"), names)  # noqa: S102 - our own pieces, and literals by repr
@@ -96,8 +97,21 @@ def _literal(text: str) -> str:
 
 def _expression(item: Item) -> str:
     """What an item is, with its number to come."""
-    plain = _PLAIN.get(item.letter) if not item.argument else None
-    if plain is not None:
-        return f"({plain})" if item.letter in _CERTAIN else f"({_OR_DASH.format(expression=plain)})"
-    known = item.letter == "i" and item.argument.lower() not in _OWN_WAYS
-    return f"({_OR_DASH.format(expression='(' + (_FIELD if known else _OTHER) + ')')})"
+    if item.argument:
+        return _OTHER
+    if item.letter in _TEXTS:
+        return _TEXT.format(expression=_TEXTS[item.letter], number="{number}")
+    return _PLAIN.get(item.letter, _OTHER)
+
+
+def _teller(get: Getter, name: str) -> Callable[[Any], str | int]:
+    """Shows a header, and lets further requests with the same fields have its text."""
+
+    def tell(req: Any) -> str | int:
+        value = get(req)
+        text = "-" if value is None else value
+        if req.mp_table_in is None:
+            req.mp_head.field_block.told[name] = text
+        return text
+
+    return tell
