@@ -187,7 +187,8 @@ class Sending(ResponseHead):
             chain.finish()
             return
         if self.mp_finished:
-            close_files(self.mp_parts)
+            if self.mp_parts:
+                close_files(self.mp_parts)
             return
         if self.mp_started:
             begun = self.mp_link.take_held()

@@ -38,8 +38,7 @@ class Link(Protocol):
     keep_alive: bool
     #: The body of the request, as it comes from the client; None: it has none.
     input: Input | None
-    #: How many more requests it may serve, and for how many seconds it waits for the next one.
-    requests_left: int
+    #: For how many seconds it waits for the next request.
     keep_alive_timeout: float
     #: The longest silence of the client in seconds.
     timeout: float
@@ -49,6 +48,10 @@ class Link(Protocol):
     agent: tuple[str, int] | None
     #: The client's IP and port.
     client: tuple[str, int]
+
+    @property
+    def requests_left(self) -> int:
+        """How many more requests it may serve; -1: any number."""
 
     def connection(self) -> Connection:
         """The object for ``req.connection``."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import mmap
 import struct
-from bisect import bisect_left
 
 from mpserver.typing import NamedTuple, Protocol
 
@@ -29,15 +28,17 @@ BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 OTHERS = "(others)"
 
 _NAME = 80
-_CLASSES, _TIMES = 6, len(BOUNDS) + 1
-_MATRIX = _CLASSES * _TIMES
+#: How many numbers a class of statuses has.
+TIMES = len(BOUNDS) + 1
+_CLASSES = 6
+_MATRIX = _CLASSES * TIMES
 _CELL = struct.Struct(f"={_NAME}s{_MATRIX}QQdd")
 _SUMS = struct.Struct("=Qdd")
 _SUMS_AT = _NAME + _MATRIX * 8
-_pack_sums = _SUMS.pack_into
+#: Writes a cell's sums.
+pack_sums = _SUMS.pack_into
 #: No count and no time gets beyond: about 36 years of nanoseconds.
 MOST = 1 << 60
-_QUICKEST = BOUNDS[0]
 
 
 class HasLabel(Protocol):
@@ -84,12 +85,12 @@ class Counted(NamedTuple):
     @property
     def statuses(self) -> tuple[int, ...]:
         """By class of status, 0 for those without one."""
-        return tuple(sum(self.matrix[at : at + _TIMES]) for at in range(0, _MATRIX, _TIMES))
+        return tuple(sum(self.matrix[at : at + TIMES]) for at in range(0, _MATRIX, TIMES))
 
     @property
     def times(self) -> tuple[int, ...]:
         """By interval."""
-        return tuple(sum(self.matrix[at::_TIMES]) for at in range(_TIMES))
+        return tuple(sum(self.matrix[at::TIMES]) for at in range(TIMES))
 
     @property
     def requests(self) -> int:
@@ -97,7 +98,7 @@ class Counted(NamedTuple):
         return sum(self.matrix)
 
 
-class _Cell:
+class Cell:
     """Where a virtual host is counted: the place of its numbers, as a count of 8 bytes; that of its sums, and these."""
 
     __slots__ = ("bytes", "numbers_at", "seconds", "sums_at")
@@ -108,39 +109,21 @@ class _Cell:
 
 
 class Counts:
-    """An interpreter's own cells, to be written by it alone."""
+    """An interpreter's own cells, to be written by it alone (`mpserver.ipc.scoreboard.ScoreboardEntry.done`)."""
 
-    __slots__ = ("_at", "_by_host", "_by_place", "_memory", "_numbers")
+    __slots__ = ("_at", "_by_place", "by_host", "memory", "numbers")
 
     def __init__(self, memory: mmap.mmap, at: int) -> None:
         """``at`` is where the cells begin in the memory, a multiple of 8."""
-        self._memory, self._at = memory, at
-        self._numbers = memoryview(memory)[at : at + SIZE].cast("Q")
-        self._by_host: dict[HasLabel, _Cell] = {}
-        self._by_place: dict[int, _Cell] = {}
+        self.memory, self._at = memory, at
+        #: The numbers of all cells, and the cells of the virtual hosts that were counted already.
+        self.numbers = memoryview(memory)[at : at + SIZE].cast("Q")
+        self.by_host: dict[HasLabel, Cell] = {}
+        self._by_place: dict[int, Cell] = {}
 
-    def count(self, host: HasLabel, status: int, now: float, seconds: float, size: int) -> None:
-        """A request of a virtual host was answered at ``now`` (seconds since the epoch), with a body of a size.
-
-        (It is on the road of each request.)
-        """
-        cell = self._by_host.get(host)
-        if cell is None:
-            cell = self._cell(host)
-        at = cell.numbers_at
-        if status < 600:
-            at += status // 100 * _TIMES
-        if seconds > _QUICKEST:
-            at += bisect_left(BOUNDS, seconds)
-        self._numbers[at] += 1
-        cell.bytes += size
-        if seconds > 0:  # (the clock may have been set back)
-            cell.seconds += seconds
-        _pack_sums(self._memory, cell.sums_at, cell.bytes, cell.seconds, now)
-
-    def _cell(self, host: HasLabel) -> _Cell:
+    def cell(self, host: HasLabel) -> Cell:
         """The cell of a virtual host, taken where it has none yet."""
-        memory, name = self._memory, packed(host.label, _NAME)
+        memory, name = self.memory, packed(host.label, _NAME)
         for number in range(CELLS):
             at = self._at + number * CELL
             known = memory[at : at + _NAME].rstrip(b"\0")
@@ -153,13 +136,13 @@ class Counts:
         if cell is None:
             counted = unpacked(memory[at : at + CELL])[1]
             numbers_at = (number * CELL + _NAME) // 8
-            cell = self._by_place[number] = _Cell(numbers_at, at + _SUMS_AT, counted)
-        self._by_host[host] = cell
+            cell = self._by_place[number] = Cell(numbers_at, at + _SUMS_AT, counted)
+        self.by_host[host] = cell
         return cell
 
     def close(self) -> None:
         """Let go of the memory."""
-        self._numbers.release()
+        self.numbers.release()
 
 
 def seconds_of(number: float) -> float:

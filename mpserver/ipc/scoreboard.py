@@ -9,10 +9,13 @@ import fcntl
 import mmap
 import os
 import struct
+from bisect import bisect_left
 
 from mpserver.ipc import interpreter_stats
 from mpserver.ipc.interpreter_stats import InterpreterStats, Writer, pack_begin
 from mpserver.ipc.log_lines import LINES, area_at
+from mpserver.ipc.mapping import mapped
+from mpserver.ipc.request_counts import BOUNDS, TIMES, pack_sums
 from mpserver.ipc.scoreboard_layout import (
     ADDRESSES,
     ADDRESSES_HEAD,
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
 #: (Bound to names, for each request writes two of them.)
 OPEN, STARTING, IDLE, WORKING, FINISHING = State
 pack_count = COUNT.pack_into
+QUICKEST = BOUNDS[0]
 
 #: Bytes that don't make a worker busy. Zero: no interpreter there.
 _NOT_BUSY = bytes((0, OPEN, IDLE, FINISHING, STARTING))
@@ -87,14 +91,14 @@ class ScoreboardEntry:
     """What one interpreter writes: it alone writes there."""
 
     __slots__ = (
-        "_count_at", "_counted", "_memory", "_key_at", "_programs_at", "_state_at", "_streams_at", "_threads_at",
+        "_count_at", "_counts", "_memory", "_key_at", "_programs_at", "_state_at", "_streams_at", "_threads_at",
         "requests", "writer",
     )  # fmt: skip
 
     def __init__(self, memory: mmap.mmap, slot: int, index: int, writer: Writer) -> None:
         self._memory = memory
         self.writer = writer
-        self._counted = writer.counts.count
+        self._counts = writer.counts
         self._state_at = slot * PAGE + STATES + index
         self._count_at = slot * PAGE + COUNTS + index * COUNT.size
         self._key_at = slot * PAGE + KEYS + index * CRC.size
@@ -122,18 +126,31 @@ class ScoreboardEntry:
         """How many requests wait for bodies in their handlers."""
         self._memory[self._streams_at] = min(count, 255)
 
-    def done(self, now: float, began: float, size: int = 0, status: int = 0, host: HasLabel | None = None) -> None:
+    def done(
+        self, now: float, began: float, size: int = 0, status: int = 0, host: HasLabel | None = None, state: int = IDLE
+    ) -> None:
         """A request that began at a time was served, with ``size`` bytes of a body: count it, and be idle.
 
-        Without a ``host`` it is one that was given away, or that could not be read.
+        Without a ``host`` it is one that was given away, or that could not be read. ``state``: 0 where it does not tell
+        the interpreter's. (What it does stands here in one piece: it is on the road of each request.)
         """
-        self.requests += 1
-        pack_count(self._memory, self._count_at, self.requests)
+        self.requests = requests = self.requests + 1
+        pack_count(self._memory, self._count_at, requests)
         if host is None:
             self.writer.end(now, began, size)
         else:
-            self._counted(host, status, now, now - began, size)
-        self._memory[self._state_at] = IDLE
+            counts, seconds = self._counts, now - began
+            cell = counts.by_host.get(host) or counts.cell(host)
+            at = cell.numbers_at + (status // 100 * TIMES if status < 600 else 0)
+            if seconds > QUICKEST:
+                at += bisect_left(BOUNDS, seconds)
+            counts.numbers[at] += 1
+            cell.bytes = sent = cell.bytes + size
+            if seconds > 0.0:  # (the clock may have been set back)
+                cell.seconds += seconds
+            pack_sums(counts.memory, cell.sums_at, sent, cell.seconds, now)
+        if state:
+            self._memory[self._state_at] = state
 
     def runs(self, group: int) -> None:
         """Tell the process group of a program that may not outlive the interpreter; 0: it has ended."""
@@ -142,15 +159,6 @@ class ScoreboardEntry:
     def runs_also(self, group: int, number: int) -> None:
         """The same where several may run at a time; those past `PROGRAMS` share the last number."""
         GROUP.pack_into(self._memory, self._programs_at + min(number, PROGRAMS - 1) * GROUP.size, group)
-
-    def count(self, now: float, began: float, size: int, status: int, host: HasLabel | None) -> None:
-        """A request was served, and others still are."""
-        self.requests += 1
-        pack_count(self._memory, self._count_at, self.requests)
-        if host is None:
-            self.writer.end(now, began, size)
-        else:
-            self._counted(host, status, now, now - began, size)
 
     def threads(self, busy: int, most: int) -> None:
         """How many of an interpreter's threads are in a request; it is busy when all are."""
@@ -185,7 +193,7 @@ class Scoreboard:
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.slots = (os.fstat(fd).st_size - COMMON) // PER_WORKER
-        self.memory = mmap.mmap(fd, (self.slots + 1) * PAGE)
+        self.memory = mapped(fd, (self.slots + 1) * PAGE)
 
     @classmethod
     def create(cls, slots: int, descriptors: int = 0) -> Scoreboard:

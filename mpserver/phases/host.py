@@ -41,6 +41,7 @@ class Site:
 
     __slots__ = (
         "access_logs", "begin", "blocks", "has_early", "head_room", "head_timeout", "keep_alive", "keep_alive_timeout",
+        "last_kept",
         "limits", "located", "log", "max_requests", "name", "pages", "read_timeouts", "rewriters", "server", "settled",
         "takes_connections", "timeout",
         "translators",
@@ -72,6 +73,8 @@ class Site:
         self.keep_alive = conf[core.KEEP_ALIVE]
         self.keep_alive_timeout = conf[core.KEEP_ALIVE_TIMEOUT]
         self.max_requests = conf[core.MAX_KEEP_ALIVE_REQUESTS]
+        #: The last request after which a connection may be kept, counted from 1.
+        self.last_kept = self.max_requests or sys.maxsize
         self.timeout = conf[core.TIMEOUT]
         self.read_timeouts = conf[READ_TIMEOUTS]
         #: How long the first bytes of a request may take.
@@ -99,6 +102,7 @@ class Host:
 
     __slots__ = (
         "access_logs", "blocks", "has_early", "head_room", "head_timeout", "keep_alive", "keep_alive_timeout",
+        "last_kept",
         "limits", "located", "log", "made", "max_requests", "name", "pages", "read_timeouts", "recent", "server",
         "site", "timeout", "tls", "_make",
     )  # fmt: skip
@@ -114,7 +118,7 @@ class Host:
         self.limits, self.blocks, self.head_room = site.limits, site.blocks, site.head_room
         self.located, self.pages = site.located, site.pages
         self.log = site.log
-        self.max_requests = site.max_requests
+        self.max_requests, self.last_kept = site.max_requests, site.last_kept
         self.timeout = site.timeout
         self.read_timeouts, self.head_timeout = site.read_timeouts, site.head_timeout
         #: How it speaks TLS; None: it doesn't.

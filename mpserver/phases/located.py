@@ -28,12 +28,14 @@ class Located:
     """
 
     __slots__ = (
-        "_found",
+        "_changed",
         "_htaccess",
+        "_modified",
         "beside",
         "effects",
         "indexes",
         "is_open",
+        "known",
         "page",
         "plan",
         "resource",
@@ -57,7 +59,12 @@ class Located:
         self.status = 0
         #: The files that were looked for in its place, where that needs no requests (`mpserver.phases.known_indexes`).
         self.indexes: Any = None
-        self._found = resource.finfo
+        found = resource.finfo
+        #: What stat has said of its file, but for the times; None: there is none that would have to be looked at.
+        self.known: tuple[int, ...] | None = None
+        self._modified = self._changed = 0
+        if found is not None:
+            self.known, self._modified, self._changed = found[:7], found.st_mtime_ns, found.st_ctime_ns
         self._htaccess = htaccess
 
     @property
@@ -73,7 +80,7 @@ class Located:
 
     def holds(self) -> bool:
         """Whether it is still true; if so, its resource has the newest facts about the file."""
-        known = self._found
+        known = self.known
         if known is None:
             return True
         resource = self.resource
@@ -81,8 +88,8 @@ class Located:
             found = os.stat(resource.filename)  # type: ignore[arg-type]  # what has finfo has a name
         except (OSError, ValueError):
             return False
-        if not same(found, known):
-            return False
+        if found[:7] != known or found.st_mtime_ns != self._modified or found.st_ctime_ns != self._changed:
+            return False  # (all but the time of the last access counts)
         resource.finfo = found
         try:
             for path, stamp in self._htaccess:
@@ -91,8 +98,3 @@ class Located:
         except OSError:
             return False
         return True
-
-
-def same(one: os.stat_result, other: os.stat_result) -> bool:
-    """Whether both are of the same file, unchanged: all but the time of the last access."""
-    return one[:7] == other[:7] and one.st_mtime_ns == other.st_mtime_ns and one.st_ctime_ns == other.st_ctime_ns

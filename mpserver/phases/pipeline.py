@@ -90,8 +90,10 @@ class Pipeline(MovedRequests):
         elif req.mp_method == "TRACE" and not resource.is_elsewhere:
             status = plan.named(TRACE_HANDLER)(req)
         else:
+            page = located.page
             try:
-                status = run_steps(req, plan)
+                if page is None or not plan.is_still or not page.send(req, page):
+                    status = run_steps(req, plan)
             except ClientGone as error:
                 status = self.gone(req, error)
         if status:

@@ -62,6 +62,8 @@ class Phases(NamedTuple):
     #: Where all of them are plain (`mpserver.modules.hooks`): what is left of them for one that was let in already, and
     #: whose head was seen.
     plain: tuple[Step, ...] | None = None
+    #: Whether nothing but the file's name decides what they do.
+    is_still: bool = False
     #: After the response: those that log it, and those at the very end.
     log_transaction: tuple[Step, ...] = ()
     cleanup: tuple[Step, ...] = ()
@@ -78,7 +80,8 @@ class Plan:
         "canonical_name",
         "compile_added", "conf", "config_pairs", "content", "debug", "document_root", "error_documents", "error_head",
         "file_etag", "filters", "handler", "handlers", "has_end", "has_last_handlers", "hostname_lookups",
-        "interpreter", "interpreter_id", "interpreters", "leads_to", "limit_body", "loader", "named", "needs_python",
+        "interpreter", "interpreter_id", "interpreters", "is_still", "leads_to", "limit_body", "loader", "named",
+        "needs_python",
         "option_pairs", "options", "pass_auth", "phases", "physical_port", "python_config", "python_path",
         "range_limits", "reads_files", "redirect", "requires", "scheme", "script", "server", "server_software",
         "signature", "steps", "streams", "subrequests", "tell", "time_limit", "_added",
@@ -149,6 +152,8 @@ class Plan:
         #: How long its requests may take, in seconds; 0: as long as they want.
         self.time_limit = 0.0
         self._added: Phases | None = None
+        #: Whether a file that was sent as it is needs no steps the next time, nor its content: nobody else is asked.
+        self.is_still = False
         #: Foretells where requests are redirected internally.
         self.leads_to: LeadsTo | None = None
         #: Whether more than the path decides: If sections, which are still to be tested for each request, or rules.
@@ -157,7 +162,8 @@ class Plan:
     def answering(self, *steps: Step) -> Plan:
         """A plan for requests that these steps answer: nobody asks what they are about, or where they lead."""
         made = self.copy()
-        made.branches, made.leads_to = False, None
+        made.branches = made.is_still = False
+        made.leads_to = None
         made.steps = steps
         made.phases = phases = self.phases._replace(steps=steps)
         made.compile_added = lambda: phases

@@ -65,6 +65,10 @@ def compile_plan(table: HookTable, engine: Engine, site: Site, conf: Conf, filen
     plan.filters = None if engine.loader is None else PlanFilters(planning)
     plan.named, plan.ask = planning.own_handler, planning.ask
     plan.content = compile_content(planning, plan.filters, insertions)
+    plan.is_still = (
+        phases.is_still and not insertions and not planning.ask("any_handler")
+        and not (plan.needs_python or plan.branches or site.has_early or site.rewriters)
+    )  # fmt: skip
     return plan
 
 

@@ -31,9 +31,12 @@ def run_steps(req: Request, plan: Plan, first: int = 0, content: Step | None = N
             result = step(req)
             if result and result != DECLINED:
                 return result
-        step, body = content or plan.content, req.mp_input
-        if content is None and body is not None and not body.complete and _awaits(req, plan):
-            raise Awaits
+        if content is None:
+            step, body = plan.content, req.mp_input
+            if body is not None and not body.complete and _awaits(req, plan):
+                raise Awaits
+        else:
+            step = content
         return step(req)
     except ClientGone:
         raise

@@ -38,7 +38,9 @@ def compile_phases(planning: Planning) -> Phases:
     planning.stepped = bool(steps)
     checkers = [_first(found)] if (found := ask("type_checker", stepping=True)) else []
     fixups = tuple(ask("fixups"))
-    last = [*checkers, *fixups, *_heading(ask("head"))]
+    heading = _heading(ask("head"))
+    is_still = asking.plain and not steps and not heading
+    last = [*checkers, *fixups, *heading]
     steps += last
     return Phases(
         post_read_request=(*begin, *planning.ask("post_read_request")),
@@ -47,6 +49,7 @@ def compile_phases(planning: Planning) -> Phases:
         fixups=fixups,
         has_gates=bool(gates),
         plain=(*way, *last) if asking.plain else None,
+        is_still=is_still,
         log_transaction=tuple(planning.ask("log_transaction")),
         cleanup=tuple(planning.ask("cleanup")),
     )

@@ -45,7 +45,7 @@ class Connection(AfterRequest):
 
     __slots__ = (
         "accepted", "agent", "ahead", "channel", "client", "default", "head", "host", "local", "luggage", "number",
-        "origin", "passed", "reader", "requests_left", "served", "transferred", "want",
+        "origin", "passed", "reader", "served", "transferred", "want",
     )  # fmt: skip
 
     def __init__(
@@ -95,7 +95,6 @@ class Connection(AfterRequest):
         self.want = 0
         self.ahead: Body | None = None
         self.keep_alive = False
-        self.requests_left = -1
         self.state = READING
         self.pending = None
         self._object = None
@@ -319,36 +318,29 @@ class Connection(AfterRequest):
         self.want = len(self.buffer)
         return ahead.done or self.want - head.size > EARLY_BODY
 
-    def take_request(self, head: Head, limit: int) -> Input | None:
-        """Take the head's bytes, and what came of its body, out of the buffer.
+    def take_head(self, head: Head) -> None:
+        """Take a request's head out of the buffer; it is one more that is served, and may be the last."""
+        host, buffer = self.host, self.buffer
+        self.served = served = self.served + 1
+        self.keep_alive = head.keep_alive and host.keep_alive and served <= host.last_kept and not self.owner.draining
+        self.buffer = buffer[head.size :] if len(buffer) > head.size else b""
+
+    def take_body(self, head: Head, limit: int) -> Input:
+        """Take what came of the body whose head was taken out of the buffer.
 
         :param limit: LimitRequestBody, in bytes; 0 for none.
-        :returns: the body; None where there is none.
-        :raises RequestError: the body is broken or too long.
+        :raises RequestError: it is broken or too long.
         """
-        self._count(head)
-        buffer, length = self.buffer, head.length
-        if not length:
-            self.buffer = buffer[head.size :] if len(buffer) > head.size else b""
-            return None
-        self.buffer = b""
-        start = buffer[head.size :]
-        body = Input(self, make_body(head, limit), start, head.expects_continue and not start)
-        self.input = body
+        start, self.buffer = self.buffer, b""
+        self.ahead = self.slow = None
+        self.input = body = Input(self, make_body(head, limit), start, head.expects_continue and not start)
         return body
 
-    def _count(self, head: Head) -> None:
-        """One more request is served, and may be the last."""
-        self.ahead = self.slow = None
-        self.served += 1
-        self.keep_alive = head.keep_alive and self.host.keep_alive and not self.owner.draining
+    @property
+    def requests_left(self) -> int:
+        """How many more requests it may serve (MaxKeepAliveRequests; httpd counts those after the first); -1: any."""
         maximum = self.host.max_requests
-        if maximum:
-            self.requests_left = maximum - self.served + 1  # (httpd counts those after the first)
-            if self.requests_left <= 0:
-                self.keep_alive = False
-        else:
-            self.requests_left = -1
+        return maximum - self.served + 1 if maximum else -1
 
     # ---- the link of a request
 
@@ -393,11 +385,6 @@ class Connection(AfterRequest):
         from mpserver.serving import luggage
 
         return luggage.pack(made)
-
-    def take_moved(self, head: Head) -> None:
-        """Take a request whose head, without what came of its body, is in the buffer: that came along otherwise."""
-        self._count(head)
-        self.buffer = self.buffer[head.size :]
 
     def expire(self, now: float) -> None:
         """The deadline has passed."""

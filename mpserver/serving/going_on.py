@@ -77,8 +77,9 @@ class GoingOn:
         interpreter.scoreboard_entry.working(now, head.raw)
         interpreter.began = now
         interpreter.watch_lines()
-        connection.take_moved(head)
+        connection.take_head(head)  # (what came of its body came along otherwise)
         if moved.body is not None:
+            connection.slow = None
             connection.input = Input.unpack(connection, moved.body)
         return Request(connection, head, connection.host, interpreter.pipeline.clock, now)
 

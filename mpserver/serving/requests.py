@@ -109,7 +109,9 @@ class Requests(LateParts, Refusals):
             if host.has_early or connection.transferred:
                 self._serve_early(connection, head, now)
                 return
-            located = planner.locate(host, head.path)
+            located = host.located.get(head.path)
+            if located is None or (located.known is not None and not located.holds()):
+                located = planner.locate(host, head.path)
             if located.plan.branches:
                 located = self.pipeline.choose(connection, head, host, located)
         except ConfigError as error:
@@ -143,17 +145,17 @@ class Requests(LateParts, Refusals):
         """The request for a head, which is ours now; None if its body made it impossible, which was answered."""
         self.scoreboard_entry.working(now, head.raw)
         self.began = now
-        if self.lines is not None and self.lines.waiting and self.offloader is not None and self.offloader.asleep:
-            self.offloader.wake()
-        try:
-            body = connection.take_request(head, limit)
-        except RequestError as error:
-            self.refuse(connection, error.about(head))
-            self.ended()
-            return None
+        if self.lines is not None and self.lines.waiting:
+            self.watch_lines()
+        connection.take_head(head)
         req = Request(connection, head, connection.host, self.pipeline.clock, now)
-        if body is not None:
-            req.mp_input = body
+        if head.length:
+            try:
+                req.mp_input = connection.take_body(head, limit)
+            except RequestError as error:
+                self.refuse(connection, error.about(head))
+                self.ended()
+                return None
         return req
 
     def watch_lines(self) -> None:
@@ -207,40 +209,43 @@ class Requests(LateParts, Refusals):
         self.watch_lines()
 
     def paused(self) -> None:
-        """A request stands aside: other connections are ours again."""
-        self._between()
+        """A request stands aside, of which nothing was sent yet: other connections are ours again."""
+        self.began = 0.0
+        if self.output.partial:
+            self.output.flush()
+        if self.offloader is not None:
+            self._pass(self.offloader)
         self.scoreboard_entry.pause()
 
     def ended(self, req: Request | None = None) -> None:
         """The request is over: other connections are ours again. It is None where it was not served."""
-        self._between()
+        self.began = 0.0
+        delayed_flush, offloader = self.delayed_flush, self.offloader
+        if delayed_flush is not None and delayed_flush.held is not None:
+            delayed_flush.held.release_held()
+        if self.output.partial:
+            self.output.flush()
+        if offloader is not None and (offloader.taking or self.mail):
+            self._pass(offloader)
         now = time.time()
         if req is None:
             self.scoreboard_entry.done(now, now)
             return
-        answered, failure = req, req.mp_failure
+        answered = req
         while answered.mp_next is not None:  # (the last of those that were redirected gave the response)
             answered = answered.mp_next
-            failure = failure or answered.mp_failure
         failed = answered.mp_status >= 500
         if self.loader.doubts:
             self.loader.judge(req, failed)
         if failed:
-            self.scoreboard_entry.fail(now, failure or f"{answered.mp_status}: {req.mp_head.line}")
+            self.scoreboard_entry.fail(now, _failure(req) or f"{answered.mp_status}: {req.mp_head.line}")
         self.scoreboard_entry.done(now, req.mp_request_time, answered.mp_sent, answered.mp_status, req.mp_host)
 
-    def _between(self) -> None:
-        """The interpreter, or one thread of it, is in no request any more."""
-        self.began = 0.0
-        if self.delayed_flush is not None and self.delayed_flush.held is not None:
-            self.delayed_flush.held.release_held()
-        if self.output.partial:
-            self.output.flush()
-        offloader = self.offloader
-        if offloader is not None and (offloader.taking or self.mail):
-            with offloader.gate:
-                if self.mail:
-                    self.loop.soon(self._read_mail)  # (the connection of this request has an end to come to first)
+    def _pass(self, offloader: Offloader) -> None:
+        """Leave a request behind while connections are taken from here, or after that."""
+        with offloader.gate:
+            if self.mail:
+                self.loop.soon(self._read_mail)  # (the connection of this request has an end to come to first)
 
     def _read_mail(self) -> None:
         while self.mail:
@@ -407,3 +412,13 @@ class Requests(LateParts, Refusals):
     def onward(self, transferred: bytes) -> bytes:
         """The state of a connection that goes back unserved: what was transferred stays with its request."""
         return plain_data.pack((self.interpreter_id, transferred)) if transferred else b""
+
+
+def _failure(req: Request) -> str | None:
+    """What the first handler raised that failed, of a request or of those that it was redirected to."""
+    one: Request | None = req
+    while one is not None:
+        if one.mp_failure:
+            return one.mp_failure
+        one = one.mp_next
+    return None

@@ -118,10 +118,12 @@ class SharedEntry(ScoreboardEntry):
     def pause(self) -> None:
         """A request stands aside: the pool tells how many are left."""
 
-    def done(self, now: float, began: float, size: int = 0, status: int = 0, host: HasLabel | None = None) -> None:
+    def done(
+        self, now: float, began: float, size: int = 0, status: int = 0, host: HasLabel | None = None, state: int = 0
+    ) -> None:
         """A request was served: count it."""
         with self._gate:
-            self.count(now, began, size, status, host)
+            super().done(now, began, size, status, host, state)
 
     def fail(self, now: float, why: str) -> None:
         """A request failed."""

@@ -196,7 +196,8 @@ def test_the_room_for_small_files_is_counted_right(monkeypatch: pytest.MonkeyPat
 
     def work(number: int) -> None:
         for each in located[number]:
-            kept.keep(each, [("ETag", f'"{number}"')], b"0123456789", 10, f'"{number}"', 1.0)
+            req = SimpleNamespace(mp_located=each, mp_content_type=None, mp_handler=None)
+            kept.keep(req, [("ETag", f'"{number}"')], b"0123456789", 10, f'"{number}"', 1.0, lambda _req, _page: True)
             page = each.page
             assert page is None or page.etag == f'"{number}"'
 

@@ -9,7 +9,7 @@ from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 #: The longest file that is kept, in bytes.
 LONGEST = 32768
@@ -36,6 +36,11 @@ class Page(NamedTuple):
     modified: float
     #: The file's own headers, for the access log.
     fields: tuple[tuple[str, str], ...]
+    #: The type and the handler that the request had.
+    type: str | None
+    handler: str | None
+    #: Answers a request for the file that has not been through its steps, if it is a usual one; says whether it was.
+    send: Callable[[Any, Page], bool]
 
 
 class Pages:
@@ -50,19 +55,15 @@ class Pages:
         self._gate = allocate_lock()
 
     def keep(
-        self,
-        located: Any,
-        fields: Iterable[tuple[str, str]],
-        body: bytes | None,
-        size: int,
-        etag: str,
-        modified: float,
-    ) -> None:
-        """Keep a file's responses for the next requests; without its ``body`` only those that have none."""
+        self, req: Any, fields: Iterable[tuple[str, str]], body: bytes | None, size: int, etag: str, modified: float,
+        send: Callable[[Any, Page], bool],
+    ) -> None:  # fmt: skip
+        """Keep the responses of a request's file for the next ones; without its ``body`` only those that have none."""
+        located = req.mp_located
         fields = tuple(fields)
         lines = field_lines(fields)
         rest = None if body is None else b"%bContent-Length: %d\r\n\r\n%b" % (lines, size, body)
-        page = Page(rest, lines + b"\r\n", size, etag, modified, fields)
+        page = Page(rest, lines + b"\r\n", size, etag, modified, fields, req.mp_content_type, req.mp_handler, send)
         cost = OVERHEAD + (0 if body is None else size)
         with self._gate:
             if cost > self._room:

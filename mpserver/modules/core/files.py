@@ -14,6 +14,7 @@ from stat import S_ISDIR, S_ISREG
 
 from mpserver.api import constants, entity_tag
 from mpserver.api.error_log import ERROR, INFO
+from mpserver.api.response_head import LINE_END
 from mpserver.api.table import HeaderTable
 from mpserver.errors import ClientGone
 from mpserver.http1 import conditions, ranges
@@ -85,6 +86,21 @@ def _is_source(filename: str) -> bool:
     return name.endswith(SOURCES) or name.startswith(".ht")
 
 
+def send_kept(req: Request, page: file_cache.Page) -> bool:
+    """Answer a request for a file that is kept, of which nobody has had a look but for what it is.
+
+    :returns: False if it is not a usual one: then it has to go through its steps.
+    """
+    if req.mp_method != "GET" or req.mp_head.length or req.mp_plain_ending() != LINE_END:
+        return False
+    before = req.mp_handler
+    req.mp_content_type, req.mp_handler = page.type, page.handler
+    if _send_page(req, page):
+        return True
+    req.mp_content_type, req.mp_handler = None, before
+    return False
+
+
 def _send_page(req: Request, page: file_cache.Page) -> bool:
     """Send what is kept of a file. :returns: False if that has no answer to the request."""
     verdict, ranged = OK, False
@@ -142,7 +158,7 @@ def _send(req: Request, filename: str, found: os.stat_result) -> int:
             if verdict:
                 _check_readable(filename)
                 if verdict == constants.HTTP_NOT_MODIFIED and _may_keep(req, found, validators):
-                    req.mp_host.pages.keep(req.mp_located, validators, None, size, etag, mtime)
+                    req.mp_host.pages.keep(req, validators, None, size, etag, mtime, send_kept)
                 req.mp_status = verdict
                 return OK
         if req.mp_method == "GET":  # the only method with ranges (RFC 9110 14.2)
@@ -164,7 +180,7 @@ def _send(req: Request, filename: str, found: os.stat_result) -> int:
     keeps = size <= file_cache.LONGEST and _may_keep(req, found, validators)
     req.mp_sendfile(filename)
     if keeps and len(req.mp_parts) == 1 and _length(req.mp_parts[0]) == size:
-        req.mp_host.pages.keep(req.mp_located, validators, req.mp_parts[0], size, etag, mtime)
+        req.mp_host.pages.keep(req, validators, req.mp_parts[0], size, etag, mtime, send_kept)
     return OK
 
 
@@ -190,7 +206,11 @@ def _is_usual(req: Request, validators: Sequence[tuple[str, str]] = ()) -> bool:
         not req.mp_head.length and not req.mp_path_info and not req.mp_parts and not req.mp_started
         and (validators or not req.mp_mtime)
         and req.mp_stat is not None and req.mp_finfo is None and req.mp_table_in is None and not req.mp_added
-        and (req.mp_plain if headers is None else _is_plain_but(req, headers, validators))
+        and (
+            req.mp_chain is None and req.mp_plain_ending() == LINE_END
+            if headers is None
+            else _is_plain_but(req, headers, validators)
+        )
     )  # fmt: skip
 
 
