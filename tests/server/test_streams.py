@@ -1,4 +1,4 @@
-"""Bodies longer than the memory that may be used for them: through filters and connection handlers."""
+"""Bodies longer than the memory that may be used for them: filters, connection handlers, other servers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from conftest import StartServer
+from support.backend import Talk, backend
 from support.processes import descendants
 from support.server import Port, Server, receive_all
 from support.waiting import PATIENCE
@@ -61,7 +62,10 @@ PythonPath "sys.path + ['${WWW}']"
 PythonOutputFilter app::upper UPPER
 PythonOutputFilter app::upper AGAIN
 PythonInputFilter app::upper INUPPER
-SetOutputFilter UPPER;AGAIN
+<LocationMatch "^/(?!behind/)">
+    SetOutputFilter UPPER;AGAIN
+</LocationMatch>
+ProxyPass /behind/ http://127.0.0.1:${BACK}/
 <Location /count>
     SetHandler mod_python
     PythonHandler app::count
@@ -109,16 +113,43 @@ def talk_port() -> Iterator[Port]:
     port.release()
 
 
+def behind(talk: Talk) -> None:
+    """Answers /N with N MiB, and what is sent with its length."""
+    while (found := talk.head()) is not None:
+        line, fields = found
+        method, path, _ = line.split()
+        length = int(dict(fields).get("Content-Length", "0")) if method == "POST" else 0
+        left = length
+        while left and (piece := talk.read(min(left, MIB))):
+            left -= len(piece)
+        text = b"%d" % (length - left)
+        size = int(path[1:]) * MIB if method == "GET" else len(text)
+        talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        if method == "POST":
+            talk.send(text)
+        for _ in range(size // MIB):
+            talk.send(bytes(MIB))
+
+
 @pytest.fixture(scope="module")
-def server(start_module_server: StartServer, talk_port: Port) -> Server:
+def back_port() -> Iterator[int]:
+    """The port of a server behind this one."""
+    with backend(serve=behind) as made:
+        yield made.port
+
+
+@pytest.fixture(scope="module")
+def server(start_module_server: StartServer, talk_port: Port, back_port: int) -> Server:
     """The site, with a file that has no blocks on the disk."""
-    server = start_module_server(CONF, {"app.py": APP}, variables={"TALK": str(talk_port.number)})
+    variables = {"TALK": str(talk_port.number), "BACK": str(back_port)}
+    server = start_module_server(CONF, {"app.py": APP}, variables=variables)
     for mib in (64, 1024):
         path = server.www / f"{mib}.txt"
         path.touch()
         os.truncate(path, mib * MIB)
     assert server.get("/64.txt", {"Range": "bytes=0-0"}).status == 200  # everything is loaded
     assert server.request("POST", "/count", b"x" * 100000).text == "100000"
+    assert server.request("POST", "/behind/0", b"x" * 100000).text == "100000"
     return server
 
 
@@ -181,4 +212,33 @@ def test_connection_handlers(server: Server, talk_port: Port, mib: int, bound: i
         size = drain(sock, watch)
         thread.join()
     assert size == mib * MIB
+    assert watch.growth < bound * MIB
+
+
+@pytest.mark.parametrize(("mib", "bound"), CASES)
+def test_from_a_server_behind(server: Server, mib: int, bound: int) -> None:
+    """An answer of another server, through the proxy."""
+    watch = Watch(server)
+    with server.dial() as sock:
+        sock.sendall(f"GET /behind/{mib} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        head = sock.recv(4096, socket.MSG_PEEK).partition(b"\r\n\r\n")[0]
+        size = drain(sock, watch)
+    assert head.startswith(b"HTTP/1.1 200")
+    assert size - len(head) - 4 == mib * MIB
+    assert watch.growth < bound * MIB
+
+
+@pytest.mark.parametrize(("mib", "bound"), CASES)
+def test_to_a_server_behind(server: Server, mib: int, bound: int) -> None:
+    """A body for another server, through the proxy."""
+    watch = Watch(server)
+    with server.dial() as sock:
+        head = f"POST /behind/0 HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {mib * MIB}\r\n\r\n"
+        sock.sendall(head.encode())
+        for number in range(mib):
+            sock.sendall(bytes(MIB))
+            if number % 16 == 0:
+                watch.look()
+        answer = receive_all(sock)
+    assert answer.endswith(b"\r\n\r\n%d" % (mib * MIB)), answer
     assert watch.growth < bound * MIB

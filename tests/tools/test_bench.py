@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import psutil
 import pytest
-from benching import report
-from benching.cases import APACHE, BARE, CASES, GRANIAN, NGINX, PORTS, Case
-from benching.goals import FLASK_WORKERS, GOALS, judge
-from benching.ground import prepared
+from benching import modules, report
+from benching.cases import APACHE, BARE, CASES, GRANIAN, GUNICORN, HTTPD, NGINX, PORTS, Case
+from benching.goals import FLASK_WORKERS, GOALS, Goal, judge
+from benching.ground import SITE, certified, prepared
 from benching.load import Load, Run, catches, command, read_report, run
 from benching.machine import Family, Stolen
 from benching.main import arguments, peers_from
 from benching.manual import read_ab
 from benching.manual import table as manual_table
 from benching.measure import Bench, Options, Target, median, otherwise, wrong
-from benching.peers import STARTERS, Place, find_program
+from benching.origin import Talk
+from benching.peers import FORMS, STARTERS, Place, find_program
 from benching.plots import draw
 from benching.results import Result, Results, compare, load, save, slower
 from benching.servers import Server
@@ -120,6 +124,10 @@ def test_only_the_answers_that_are_meant_are_measured(target: Target) -> None:
     assert otherwise(known) == "status 304 instead of 200"
     assert otherwise(known._replace(status=304)) is None
     assert otherwise(target._replace(status=304)) == "status 200 instead of 304"
+    assert otherwise(target._replace(fields={"Content-Length": "5"})) is None
+    assert (
+        otherwise(target._replace(fields={"Content-Length": "6", "Vary": "*"})) == "without Content-Length: 6, Vary: *"
+    )
 
 
 def test_how_wrk_is_called() -> None:
@@ -195,15 +203,21 @@ def test_a_goal_without_its_peer_is_not_measured() -> None:
     assert "not measured" in report.goals([verdict])
 
 
-def test_goals_speak_of_cases_that_there_are() -> None:
-    setups = {(case.name, setup.title) for case in CASES for setup in case.setups} | {(FLASK_WORKERS, "")}
-    servers = {case.name: {*case.peers, BARE, "mpserver"} for case in CASES}
-    for goal in GOALS:
+@pytest.mark.parametrize(
+    ("cases", "goals", "others"),
+    [(CASES, GOALS, {FLASK_WORKERS}), (modules.CASES, modules.GOALS, {modules.UP, modules.DOWN})],
+)
+def test_goals_speak_of_cases_that_there_are(
+    cases: tuple[Case, ...], goals: tuple[Goal, ...], others: set[str]
+) -> None:
+    setups = {(case.name, setup.title) for case in cases for setup in case.setups} | {(name, "") for name in others}
+    servers = {case.name: {*case.peers, BARE, "mpserver"} for case in cases}
+    for goal in goals:
         assert (goal.case, goal.setup) in setups, goal
         for setup, server in goal.against:
             assert (goal.case, setup) in setups or not setup, goal
             assert server in servers[goal.case] or server == OURS, goal
-    assert len({case.name for case in CASES}) == len(CASES)
+    assert len({case.name for case in cases}) == len(cases)
 
 
 def test_the_page() -> None:
@@ -356,6 +370,7 @@ def test_peers_are_configured(tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
     for path, text in {
         "usr/lib/apache2/modules/mod_python.so": "", "usr/lib/apache2/modules/mod_wsgi.so": "",
+        "usr/lib/apache2/modules/mod_alias.so": "",
         "usr/sbin/apache2": "", "opt/bin/granian": "",
         "etc/passwd": "root:x:0:0::/:/bin/sh\nnobody:x:9:9::/:/bin/false\n", "etc/group": "nogroup:x:9:\n",
     }.items():  # fmt: skip
@@ -381,6 +396,117 @@ def test_peers_are_configured(tmp_path: Path) -> None:
         assert STARTERS["Apache mod_wsgi"][1](Place(ground, "/program", run, inside, 1, "")) is None
 
 
+def test_modules_are_configured_alike(tmp_path: Path) -> None:
+    """Each configuration of a case is a file that Apache includes, too, after the modules that it needs."""
+    wanted = {setup.conf for case in modules.CASES for setup in case.setups} | {case.form for case in modules.CASES}
+    assert wanted == set(FORMS) == {path.stem for path in (SITE / "modules").glob("*.conf")}
+    with prepared() as ground:
+        for form in FORMS:
+            run, inside = ground.run_folder(form)
+            for name in (HTTPD, GUNICORN, GRANIAN, NGINX):
+                made = STARTERS[name][1](Place(ground, "/program", run, inside, 1234, form))
+                if name == HTTPD and made is None:
+                    continue  # Apache is not installed here
+                assert made is not None
+                assert ("key.pem" in " ".join(made.words)) == (form == "tls" and name in (GUNICORN, GRANIAN))
+            nginx = (run / "nginx.conf").read_text()
+            assert "@" not in nginx
+            assert ("1234 ssl;" in nginx, "proxy_pass" in nginx) == (form == "tls", form == "proxy")
+
+
+def test_apache_loads_what_a_form_needs(tmp_path: Path) -> None:
+    for path, text in {
+        "usr/lib/apache2/modules/mod_alias.so": "", "etc/passwd": "nobody:x:9:9::/:/bin/false\n",
+        "etc/group": "nogroup:x:9:\n", "tmp/x": "",
+    }.items():  # fmt: skip
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    with prepared(tmp_path) as ground:
+        for form, loaded in FORMS.items():
+            run, inside = ground.run_folder(form)
+            assert STARTERS[HTTPD][1](Place(ground, "/program", run, inside, 1234, form)) is not None
+            text = (run / "httpd.conf").read_text()
+            assert text.endswith(f'Include "${{SITE}}/modules/{form}.conf"\n')
+            assert all(f"mod_{name}.so" in text for name in loaded)
+
+
+def test_a_certificate_for_all_grounds() -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("the program openssl is not installed")
+    with prepared() as ground:
+        certified([ground])
+        folder = ground.folder / "site" / "modules"
+        assert "BEGIN CERTIFICATE" in (folder / "cert.pem").read_text()
+        assert "BEGIN PRIVATE KEY" in (folder / "key.pem").read_text()
+
+
+def made_up_modules() -> Results:
+    """A run of some cases of modules."""
+    rows = (
+        Result("TLS hello", "plain", OURS, 20_000, cpu=40),
+        Result("TLS hello", "TLS", OURS, 15_000, cpu=60),
+        Result("TLS hello", "", APACHE, 7_500, cpu=120),
+        Result("TLS hello", "", GUNICORN, 3_000, cpu=400),
+        Result("deflate 10 KB", "", OURS, 3_000, cpu=360),
+        Result("deflate 10 KB", "", HTTPD, 2_500, cpu=300),
+        Result(modules.DOWN, "", OURS, 0.5, cpu=1_500_000, each=2_500_000),
+        Result(modules.DOWN, "", HTTPD, 1, cpu=500_000, each=1_000_000, errors=1),
+    )
+    return Results(MACHINE, OPTIONS, rows)
+
+
+def test_goals_of_modules() -> None:
+    verdicts = {
+        (verdict.goal.case, verdict.text()): (verdict.value, verdict.reached)
+        for verdict in judge(made_up_modules(), modules.GOALS)
+    }
+    assert verdicts == {
+        ("TLS hello", "0.7 x plain"): (0.75, True),
+        ("TLS hello", "2 x gunicorn"): (5, True),
+        ("deflate 10 KB", "under 1.1 x Apache, CPU time"): (1.2, False),
+        (modules.DOWN, "under 16 MB more memory"): (2.5, True),
+    }
+
+
+def test_the_page_of_modules(tmp_path: Path) -> None:
+    modules.write(made_up_modules(), tmp_path)
+    page = (tmp_path / "modules.md").read_text()
+    for text in (
+        "| TLS hello: TLS | mpserver (own) | 60.0 | 0.50 | 0.0 | 15,000 | 2.00 |",
+        "| deflate 10 KB | mpserver (own) | 360.0 | 1.20 |",
+        "| deflate 10 KB | Apache | 300.0 |  |",
+        f"| {modules.DOWN} | mpserver (own) | 537 | 1,500 | 3.00 | 2.5 |",
+        f"| {modules.DOWN} | Apache | 1,074 | 500 |  | 1.0 (failed) |",
+        "| deflate 10 KB | under 1.1 x Apache, CPU time | 1.20 | **not reached** |",
+    ):
+        assert text in page
+    assert load(tmp_path / "modules.json") == made_up_modules()
+
+
+def test_what_stands_behind_the_proxy() -> None:
+    near, far = socket.socketpair()
+    talk = threading.Thread(target=Talk(far).serve)
+    talk.start()
+    with near, near.makefile("rb") as answers:
+        for request, length, taken in (
+            (b"GET / HTTP/1.1\r\n\r\n", 12, 0),
+            (b"GET /3000000 HTTP/1.1\r\n\r\n", 3_000_000, 0),
+            (b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n12345", 12, 5),
+            (
+                b"POST /7 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\n12345\r\nA\r\n0123456789\r\n0\r\n\r\n",
+                7,
+                15,
+            ),
+        ):
+            near.sendall(request)
+            assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
+            head = b"".join(iter(answers.readline, b"\r\n"))
+            assert b"Content-Length: %d\r\n" % length in head
+            assert b"Taken: %d\r\n" % taken in head
+            assert len(answers.read(length)) == length
+    talk.join()
+
+
 def test_what_ab_says_is_read() -> None:
     text = "Complete requests:      100\nFailed requests:        {}\nRequests per second:    885.21 [#/sec] (mean)\n"
     assert read_ab(text.format(0)) == 885.21
@@ -395,3 +521,14 @@ def test_the_manuals_table() -> None:
     table = manual_table(rates, [OURS, APACHE])
     assert "| handler | 3,000 | 1,500 | 2.00 |" in table
     assert "| publisher | 2,000 |  |  |" in table
+
+
+def test_cpu_time_is_exact() -> None:
+    """The system's hundredths of a second are too coarse for what many processes have to do in half a second."""
+    family = Family([psutil.Process()])
+    start = time.process_time()
+    before, begun = family.cpu(), time.process_time()
+    while time.process_time() < begun + 0.004:
+        pass
+    used = time.process_time() - begun
+    assert used - 0.001 <= family.cpu() - before <= time.process_time() - start

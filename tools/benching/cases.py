@@ -10,6 +10,8 @@ from benching.load import Load
 
 BARE = "bare road"
 APACHE = "Apache mod_python"
+#: Apache with its own modules alone, for the cases of `benching.modules`.
+HTTPD = "Apache"
 MOD_WSGI = "Apache mod_wsgi"
 GUNICORN = "gunicorn"
 GRANIAN = "granian"
@@ -18,6 +20,15 @@ NGINX = "nginx"
 
 #: Where peers are looked for that we can't start, unless told otherwise.
 PORTS = {APACHE: 8101, MOD_WSGI: 8102, GUNICORN: 8103, GRANIAN: 8104, UWSGI: 8105, NGINX: 8106}
+
+
+#: The file of tools/bench_site/modules with which a server speaks TLS, and the form of peers that do.
+TLS = "tls"
+
+
+def scheme(conf: str) -> str:
+    """What URLs of a server with such a configuration, or a peer in such a form, begin with."""
+    return "https" if conf == TLS else "http"
 
 
 class Setup(NamedTuple):
@@ -32,6 +43,8 @@ class Setup(NamedTuple):
     log: bool = False
     #: A module that each worker's interpreter imports at the start.
     imports: str = ""
+    #: The file of tools/bench_site/modules that its configuration includes.
+    conf: str = ""
     workers: int = 1
     both_cores: bool = False
     #: A load of its own in place of the case's.
@@ -40,6 +53,11 @@ class Setup(NamedTuple):
     def server(self) -> Setup:
         """What is of the server in it: setups that are the same in this can share one."""
         return self._replace(title="", load=None)
+
+    @property
+    def scheme(self) -> str:
+        """What URLs of its server begin with."""
+        return scheme(self.conf)
 
 
 class Case(NamedTuple):
@@ -50,6 +68,7 @@ class Case(NamedTuple):
     ``kinds``: the kinds of interpreter, None for those that were asked for. ``bare``: whether the
     bare road takes turns. ``quick``: whether ``--quick`` measures the peers, too.
     ``weigh``: whether what the setups have many of is weighed. ``status``: of the load's answers.
+    ``fields``: the fields that these have, with their values.
     """
 
     name: str
@@ -65,6 +84,7 @@ class Case(NamedTuple):
     quick: bool = True
     weigh: bool = False
     status: int = 200
+    fields: Mapping[str, str] = {}
 
 
 #: Sixteen sessions, made before the load begins.

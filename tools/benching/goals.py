@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from benching.cases import APACHE, BARE, GRANIAN, GUNICORN, MOD_WSGI, NGINX, UWSGI
@@ -16,12 +17,16 @@ OWN, PROCESS = mpserver_name("own"), mpserver_name("process")
 FLASK_WORKERS = "Flask in 8 workers, kind process"
 
 
+#: What is said of measures that need a word.
+MEASURES = {"cpu": ", CPU time"}
+
+
 class Goal(NamedTuple):
     """A figure to reach.
 
     The measure of mpserver in a case and setup, divided by the best of what it is held against
     (server, or setup and server, in the same case; nothing: the measure itself), is at least
-    ``limit``, or below it where ``less``.
+    ``limit``, or below it where ``less`` (then the best is the least).
     """
 
     case: str
@@ -54,7 +59,7 @@ class Verdict(NamedTuple):
         number = f"{goal.limit:g} {goal.unit}"
         names = [f"{setup} {server}".replace(OURS, "").strip() if setup else server for setup, server in goal.against]
         against = " " + (names[0] if len(names) == 1 else "the better of " + " and ".join(names)) if names else ""
-        return ("under " if goal.less else "") + number + against
+        return ("under " if goal.less else "") + number + against + MEASURES.get(goal.measure, "")
 
 
 def _against(*servers: str) -> tuple[tuple[str, str], ...]:
@@ -90,10 +95,10 @@ GOALS = (
 )
 
 
-def judge(results: Results) -> list[Verdict]:
+def judge(results: Results, goals: Sequence[Goal] = GOALS) -> list[Verdict]:
     """Each goal of a case that was run; ``OURS`` is the first mpserver in it."""
     cases = {row.case for row in results.rows}
-    return [Verdict(goal, _value(goal, results)) for goal in GOALS if goal.case in cases]
+    return [Verdict(goal, _value(goal, results)) for goal in goals if goal.case in cases]
 
 
 def _value(goal: Goal, results: Results) -> float | None:
@@ -108,7 +113,8 @@ def _value(goal: Goal, results: Results) -> float | None:
         for setup, server in goal.against
     ]
     found = [other for other in others if other]
-    return figure / max(found) if found else None
+    best = min if goal.less else max
+    return figure / best(found) if found else None
 
 
 def _measure(goal: Goal, row: Result | None) -> float | None:

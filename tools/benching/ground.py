@@ -6,9 +6,10 @@ import contextlib
 import importlib.metadata
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,6 +84,27 @@ def _copy_flask(lib: Path) -> None:
                 target = lib / file
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file.locate(), target)
+
+
+def certified(grounds: Sequence[Ground]) -> None:
+    """Make a certificate for localhost, and lay it where each ground's servers look for it.
+
+    :raises SystemExit: there is no program openssl
+    """
+    key, certificate = grounds[0].folder / "key.pem", grounds[0].folder / "cert.pem"
+    words = [
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+        "-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate),
+    ]  # fmt: skip
+    try:
+        subprocess.run(words, check=True, capture_output=True)
+    except FileNotFoundError:
+        raise SystemExit("For TLS the program openssl is needed. On Debian: apt install openssl") from None
+    for ground in grounds:
+        for path in (key, certificate):
+            laid = ground.folder / "site" / "modules" / path.name
+            laid.write_bytes(path.read_bytes())
+            laid.chmod(0o644)
 
 
 def soft_limit() -> None:

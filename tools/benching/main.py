@@ -12,15 +12,16 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from benching import plots, report
-from benching.cases import CASES, FLASK, PORTS
+from benching.cases import CASES, FLASK, PORTS, Case
 from benching.flask_workers import weigh
-from benching.goals import FLASK_WORKERS, judge
-from benching.ground import TOOLS, prepared, soft_limit
+from benching.goals import FLASK_WORKERS, GOALS, Goal, judge
+from benching.ground import TOOLS, Ground, prepared, soft_limit
 from benching.machine import description
 from benching.measure import Bench, Options, note
 from benching.peers import Peers
@@ -29,6 +30,30 @@ from benching.results import Result, Results, compare, load, save, slower
 #: Rounds, seconds of each, seconds of warm-up.
 FULL = (9, 0.5, 1)
 QUICK = (1, 0.4, 0)
+
+#: Measures cases that are none of a load, by their names.
+Extra = Callable[[Options, Sequence[Ground], Peers | None, Sequence[str]], list[Result]]
+
+
+class Suite(NamedTuple):
+    """What is measured together and told on a page.
+
+    ``full``: rounds, seconds of each, seconds of warm-up where nothing else is asked for; ``write``: writes the page;
+    ``furnished``: provides what the cases need while they are measured; ``extras``: by the name of a case.
+    """
+
+    prog: str
+    about: str
+    cases: Sequence[Case]
+    goals: Sequence[Goal]
+    full: tuple[int, float, float]
+    write: Callable[[Results, Path], None]
+    furnished: Callable[[Sequence[Ground], Options], contextlib.AbstractContextManager[None]]
+    extras: Mapping[str, Extra]
+
+    def names(self) -> list[str]:
+        """Of all cases."""
+        return [*(case.name for case in self.cases), *self.extras]
 
 
 def peers_from(text: str) -> dict[str, int]:
@@ -43,10 +68,11 @@ def peers_from(text: str) -> dict[str, int]:
     return ports
 
 
-def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+def arguments(words: Sequence[str] | None = None, suite: Suite | None = None) -> argparse.Namespace:
+    """The command line, of what requests cost unless another suite is named."""
+    suite = suite or REQUESTS
     parser = argparse.ArgumentParser(
-        prog="tools/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=suite.prog, description=suite.about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="one round of 0.4 s each: a glance, not a measurement")
@@ -87,7 +113,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         help="how much slower is still equal (default 0.1)",
     )
     options = parser.parse_args(words)
-    for name, value in zip(("rounds", "seconds", "warm_up"), QUICK if options.quick else FULL, strict=True):
+    for name, value in zip(("rounds", "seconds", "warm_up"), QUICK if options.quick else suite.full, strict=True):
         if getattr(options, name) is None:
             setattr(options, name, value)
     if options.out is None and not options.quick and not options.only:
@@ -99,13 +125,13 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def measure(options: argparse.Namespace) -> tuple[Results, list[str]]:
+def measure(options: argparse.Namespace, suite: Suite) -> tuple[Results, list[str]]:
     """Run the cases that were asked for. :returns: the results, and which answers of ours were wrong."""
     how = Options(
         options.rounds, options.seconds, options.warm_up, options.server_core, options.client_core,
         tuple(options.kinds.split(",")), options.only, options.quick,
     )  # fmt: skip
-    cases = [case for case in CASES if options.only.lower() in case.name.lower()]
+    cases = [case for case in suite.cases if options.only.lower() in case.name.lower()]
     if find_spec("flask") is None and any(case.form == FLASK for case in cases):
         note("Flask is not installed (pip install --group bench), so its cases are left out")
         cases = [case for case in cases if case.form != FLASK]
@@ -114,6 +140,7 @@ def measure(options: argparse.Namespace) -> tuple[Results, list[str]]:
         grounds = [stack.enter_context(prepared())]
         if options.peers_root and not options.no_peers:
             grounds.append(stack.enter_context(prepared(Path(options.peers_root))))
+        stack.enter_context(suite.furnished(grounds, how))
         peers = None
         if not options.no_peers:
             folders = [folder for folder in options.peers_path.split(":") if folder]
@@ -125,36 +152,37 @@ def measure(options: argparse.Namespace) -> tuple[Results, list[str]]:
             bench = stack.enter_context(Bench(how, grounds[0], peers))
             rows += bench.run(cases)
             failed = bench.failed
-        if options.only.lower() in FLASK_WORKERS.lower():
-            rows += weigh(how, grounds[0])
+        for extra in dict.fromkeys(suite.extras.values()):
+            wanted = [name for name, of in suite.extras.items() if of is extra and options.only.lower() in name.lower()]
+            rows += extra(how, grounds, peers, wanted) if wanted else []
     kept = {"rounds": options.rounds, "seconds": options.seconds, "quick": options.quick}
     return Results(description(), kept, tuple(rows)), failed
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def run(suite: Suite, words: Sequence[str] | None = None) -> int:
     """Measure, tell, write, compare. :returns: the exit status: 1 for wrong answers or a slower case (--check)."""
-    options = arguments(words)
+    options = arguments(words, suite)
     if options.list:
-        print("\n".join([*(case.name for case in CASES), FLASK_WORKERS]))
+        print("\n".join(suite.names()))
         return 0
     then = load(options.check) if options.check else None
-    results, failed = measure(options)
+    results, failed = measure(options, suite)
     failed += [
         f"{row.case}: {row.server}: {row.errors} errors"
         for row in results.rows if row.errors and row.server.startswith("mpserver")
     ]  # fmt: skip
     if not results.rows:
         told = "\n".join(failed)
-        raise SystemExit(told or f"No case has {options.only!r} in its name, or can run: see tools/bench --list")
-    print(f"\n{report.summary(results)}\n\n{report.table(results)}\n")
+        raise SystemExit(told or f"No case has {options.only!r} in its name, or can run: see {suite.prog} --list")
+    print(f"\n{report.machine(results)}\n\n{report.table(results)}\n")
     if weighed := report.weights(results):
         print(f"{weighed}\n")
-    if verdicts := judge(results):
+    if verdicts := judge(results, suite.goals):
         print(report.goals(verdicts))
     if options.json is not None:
         save(results, options.json)
     if options.out is not None:
-        write(results, options.out)
+        suite.write(results, options.out)
     if failed:
         print("\nNot what was to be measured:\n" + "\n".join(failed))
     if then is None:
@@ -172,3 +200,21 @@ def write(results: Results, folder: Path) -> None:
         note("No pictures: matplotlib is not installed (pip install --group bench)")
     (folder / "README.md").write_text(report.document(results, pictures))
     note(f"Written to {folder}")
+
+
+@contextlib.contextmanager
+def _nothing_more(_grounds: Sequence[Ground], _how: Options) -> Iterator[None]:
+    """The site is all that these cases need."""
+    yield
+
+
+def _weighed(how: Options, grounds: Sequence[Ground], _peers: Peers | None, _cases: Sequence[str]) -> list[Result]:
+    return list(weigh(how, grounds[0]))
+
+
+REQUESTS = Suite("tools/bench", __doc__ or "", CASES, GOALS, FULL, write, _nothing_more, {FLASK_WORKERS: _weighed})
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """What requests cost. :returns: the exit status."""
+    return run(REQUESTS, words)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
+import ssl
 import statistics
 import sys
 import time
@@ -56,11 +57,12 @@ class Target(NamedTuple):
     load: Load
     each: float | None = None
     status: int = 200
+    fields: Mapping[str, str] = {}
 
     @property
     def url(self) -> str:
         """Where it answers."""
-        return f"http://127.0.0.1:{self.server.port}{self.path}"
+        return f"{self.server.scheme}://127.0.0.1:{self.server.port}{self.path}"
 
 
 def note(text: str) -> None:
@@ -75,16 +77,25 @@ class _Still(urllib.request.HTTPRedirectHandler):
         return None
 
 
+def trusting() -> ssl.SSLContext:
+    """What takes whichever certificate comes: the bench made it, and may have it in another root."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def fetch(url: str, headers: Mapping[str, str] = {}) -> tuple[Mapping[str, str], bytes]:
     """One answer's headers and body. :raises OSError: none, a redirect or an error."""
-    opener = urllib.request.build_opener(_Still)
+    opener = urllib.request.build_opener(_Still, urllib.request.HTTPSHandler(context=trusting()))
     with opener.open(urllib.request.Request(url, headers=dict(headers)), timeout=60) as response:  # noqa: S310 - a server of the bench
         return response.headers, response.read()
 
 
 def wrong(target: Target) -> str | None:
     """What is wrong with a target's answer: None if it has the status and the size that it should."""
-    headers = dict(header.split(": ", 1) for header in target.load.headers if header.startswith("Host: "))
+    wanted = ("Host: ", "Authorization: ")
+    headers = dict(header.split(": ", 1) for header in target.load.headers if header.startswith(wanted))
     try:
         body = fetch(target.url, headers)[1]
     except urllib.error.HTTPError as error:
@@ -98,20 +109,24 @@ def wrong(target: Target) -> str | None:
 
 
 def otherwise(target: Target) -> str | None:
-    """What the load as it is sent gets in place of the status that it should: None if it gets that.
+    """What the load as it is sent gets in place of the status and fields that it should: None if it gets these.
 
     A script's requests are not known here; wrk counts their refusals.
     """
     headers = dict(header.split(": ", 1) for header in target.load.headers)
+    found: Mapping[str, str] = {}
     try:
-        fetch(target.url, headers)
+        found, _body = fetch(target.url, headers)
         status = 200
     except urllib.error.HTTPError as error:
         error.close()
         status = error.code
     except (OSError, http.client.HTTPException) as error:
         return str(error)
-    return None if status == target.status else f"status {status} instead of {target.status}"
+    if status != target.status:
+        return f"status {status} instead of {target.status}"
+    lacking = [f"{name}: {value}" for name, value in target.fields.items() if found.get(name) != value]
+    return f"without {', '.join(lacking)}" if lacking else None
 
 
 def fitted(load: Load, server: Server, url: str) -> Load:
@@ -200,7 +215,8 @@ class Bench:
                 self.missing.add(name)
 
     def _target(self, case: Case, setup: Setup, server: Server, path: str, size: int | None) -> Target:
-        return Target(setup.title, server, path, size, setup.load or case.load, status=case.status)
+        load = setup.load or case.load
+        return Target(setup.title, server, path, size, load, status=case.status, fields=case.fields)
 
     def _set_up(self, case: Case, kind: str, setup: Setup) -> Target:
         """An mpserver with a setup of its own; what it should have many of is weighed where it is new."""
@@ -298,7 +314,11 @@ def median(case: str, target: Target, runs: Sequence[Run], count: int) -> Result
 def warm(url: str, requests: int) -> None:
     """Send some requests on one connection; what they answer is looked at elsewhere."""
     parts = urllib.request.Request(url)  # noqa: S310 - a server of the bench
-    connection = http.client.HTTPConnection(parts.host, timeout=60)
+    connection: http.client.HTTPConnection
+    if parts.type == "https":
+        connection = http.client.HTTPSConnection(parts.host, timeout=60, context=trusting())
+    else:
+        connection = http.client.HTTPConnection(parts.host, timeout=60)
     with contextlib.suppress(OSError, http.client.HTTPException):
         for _ in range(requests):
             connection.request("GET", parts.selector)
@@ -311,17 +331,20 @@ def touch_all(server: Server, path: str) -> None:
     for _ in range(ATTEMPTS):
         processes = len(server.family.members())
         before = server.family.cpu()
-        _ask_all(server.port, path, processes - 1)
+        _ask_all(server, path, processes - 1)
         if processes > 1 and server.family.cpu() - before < processes * FIRST_REQUEST / 4:
             return
         time.sleep(FIRST_REQUEST)
 
 
-def _ask_all(port: int, path: str, count: int) -> None:
+def _ask_all(server: Server, path: str, count: int) -> None:
     """One request on each of some connections that are open together."""
     with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-        address = ("127.0.0.1", port)
+        address = ("127.0.0.1", server.port)
         connections = [stack.enter_context(socket.create_connection(address, 60)) for _ in range(count)]
+        if server.scheme == "https":
+            context = trusting()
+            connections = [stack.enter_context(context.wrap_socket(connection)) for connection in connections]
         for connection in connections:
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         for connection in connections:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benching.cases import APACHE, GRANIAN, GUNICORN, MOD_WSGI, NGINX, UWSGI
+from benching.cases import APACHE, GRANIAN, GUNICORN, HTTPD, MOD_WSGI, NGINX, TLS, UWSGI, scheme
 from benching.ground import PEERS, Ground, is_root
 from benching.machine import Family, NotServing, answers, free_port, pinned, started
 from benching.servers import Server
@@ -22,6 +22,13 @@ from benching.servers import Server
 FOLDERS = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin")
 #: Where Apache keeps its modules: Debian's, Fedora's, its own.
 MODULES = ("usr/lib/apache2/modules", "usr/lib64/httpd/modules", "usr/local/apache2/modules")
+#: What Apache loads more for its forms, which are files of tools/bench_site/modules; it includes that file then.
+FORMS = {
+    "none": (), TLS: ("ssl",), "headers": ("headers",), "deflate": ("filter", "deflate"),
+    **dict.fromkeys(("rewrite-1", "rewrite-10", "rewrite-100"), ("rewrite",)),
+    "proxy": ("proxy", "proxy_http"), "autoindex": ("autoindex",),
+    "auth": ("auth_basic", "authn_core", "authn_file", "authz_user"),
+}  # fmt: skip
 #: Whom servers become that root starts, the first that there is.
 USERS = ("www-data", "nginx", "apache", "nobody")
 
@@ -82,9 +89,17 @@ def _apache(place: Place, module: str, conf: str) -> Command | None:
     }  # fmt: skip
     lines = [f'Define {name} "{value}"' for name, value in define.items()]
     text = "\n".join(lines) + "\n" + (PEERS / "apache.conf").read_text() + (PEERS / conf).read_text()
+    for name in FORMS.get(place.form, ()):
+        text += f'LoadModule {name}_module "${{MODULES}}/mod_{name}.so"\n'
+    if place.form in FORMS:
+        text += f'Include "${{SITE}}/modules/{place.form}.conf"\n'
     (place.run / "httpd.conf").write_text(text)
     flags = [*(["-DROOT"] if is_root() else []), *(["-DLOG"] if place.form == "log" else [])]
     return Command([place.program, "-DFOREGROUND", *flags, "-f", f"{place.inside}/httpd.conf"])
+
+
+def _httpd(place: Place) -> Command | None:
+    return _apache(place, "mod_alias.so", "modules.conf")
 
 
 def _mod_python(place: Place) -> Command | None:
@@ -100,6 +115,22 @@ def _mod_wsgi(place: Place) -> Command | None:
     return _apache(place, "mod_wsgi.so", "mod_wsgi.conf")
 
 
+#: What nginx's configuration has more for its forms: at its listener, beside its server, in it.
+NGINX_FORMS = {
+    TLS: (
+        "ssl", "",
+        'ssl_certificate "@SITE@/modules/cert.pem"; ssl_certificate_key "@SITE@/modules/key.pem";',
+    ),
+    "proxy": (
+        "", 'include "@SITE@/modules/origin.nginx";',
+        """location /origin/ {
+            proxy_pass http://origin/; proxy_http_version 1.1; proxy_set_header Connection "";
+            proxy_request_buffering off; proxy_max_temp_file_size 0; client_max_body_size 0;
+        }""",
+    ),
+}  # fmt: skip
+
+
 def _nginx(place: Place) -> Command | None:
     text = (PEERS / "nginx.conf").read_text()
     values = {
@@ -107,7 +138,8 @@ def _nginx(place: Place) -> Command | None:
         "USER_LINE": "user {} {};".format(*place.user()) if is_root() else "",
         "ACCESS_LOG": f'"{place.inside}/access.log"' if place.form == "log" else "off",
     }  # fmt: skip
-    for name, value in values.items():
+    more = dict(zip(("LISTEN", "MORE", "LOCATIONS"), NGINX_FORMS.get(place.form, ("", "", "")), strict=True))
+    for name, value in {**more, **values}.items():
         text = text.replace(f"@{name}@", value)
     (place.run / "nginx.conf").write_text(text)
     return Command([place.program, "-p", place.inside, "-c", f"{place.inside}/nginx.conf"])
@@ -125,12 +157,19 @@ def _uwsgi(place: Place) -> Command | None:
     )  # fmt: skip
 
 
+def _certificate(place: Place, certificate: str, key: str) -> list[str]:
+    """The words that let a peer speak TLS, if this is that form."""
+    folder = f"{place.ground.inside}/site/modules"
+    return [certificate, f"{folder}/cert.pem", key, f"{folder}/key.pem"] if place.form == TLS else []
+
+
 def _gunicorn(place: Place) -> Command | None:
     log = ["--access-logfile", f"{place.inside}/access.log"] if place.form == "log" else []
     return Command(
         [
             place.program, "--bind", f"127.0.0.1:{place.port}", "--workers", "1", "--worker-class", "gthread",
-            "--threads", "4", "--keep-alive", "60", "--chdir", place.handlers, *log, place.application,
+            "--threads", "4", "--keep-alive", "60", "--chdir", place.handlers, *log,
+            *_certificate(place, "--certfile", "--keyfile"), place.application,
         ],
         {"PYTHONPATH": place.lib},
     )  # fmt: skip
@@ -141,7 +180,8 @@ def _granian(place: Place) -> Command | None:
     return Command(
         [
             place.program, "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(place.port), "--workers", "1",
-            "--blocking-threads", "1", *log, "--working-dir", place.handlers, f"{place.application}:application",
+            "--blocking-threads", "1", *log, "--working-dir", place.handlers,
+            *_certificate(place, "--ssl-certificate", "--ssl-keyfile"), f"{place.application}:application",
         ],
         {"PYTHONPATH": place.lib},
     )  # fmt: skip
@@ -149,6 +189,7 @@ def _granian(place: Place) -> Command | None:
 
 #: Each peer: the names of its program, and what configures it; None from that if it lacks a part.
 STARTERS: dict[str, tuple[tuple[str, ...], Callable[[Place], Command | None]]] = {
+    HTTPD: (("apache2", "httpd"), _httpd),
     APACHE: (("apache2", "httpd"), _mod_python),
     MOD_WSGI: (("apache2", "httpd"), _mod_wsgi),
     NGINX: (("nginx",), _nginx),
@@ -209,7 +250,8 @@ class Peers:
             command = configure(Place(ground, program, run, inside, port, form))
             if command is not None:
                 try:
-                    return self.stack.enter_context(self._started(name, command, ground, run, port))
+                    server = self.stack.enter_context(self._started(name, command, ground, run, port))
+                    return server._replace(scheme=scheme(form))
                 except NotServing as error:
                     print(f"{name} is left out: {error}", file=sys.stderr)
                     return None

@@ -24,11 +24,16 @@ def table(results: Results) -> str:
             continue
         ratios = [_over(row, results, server) for server in (BARE, APACHE, GRANIAN)]
         rate = f"{row.rate:,.0f}" + (f" ({row.errors} errors)" if row.errors else "")
-        rate += f" (lost {row.stolen:.0%})" if row.stolen > DISTURBED else ""
+        rate += disturbed(row)
         times = [f"{row.p50:.2f}", f"{row.p99:.2f}", f"{row.cpu:.1f}", f"{row.kernel:.1f}"]
         figures = [rate, *times, f"{row.memory / 1e6:.1f}", *ratios]
         lines.append(f"| {row.title} | {row.server} | " + " | ".join(figures) + " |")
     return "\n".join(lines)
+
+
+def disturbed(row: Result) -> str:
+    """What is said behind a rate if the host took much of the time."""
+    return f" (lost {row.stolen:.0%})" if row.stolen > DISTURBED else ""
 
 
 def _over(row: Result, results: Results, server: str) -> str:
@@ -57,12 +62,12 @@ def goals(verdicts: Iterable[Verdict]) -> str:
     return "\n".join(lines)
 
 
-def summary(results: Results) -> str:
+def machine(results: Results) -> str:
     """The machine and how it was measured."""
-    machine, options = results.machine, results.options
+    about, options = results.machine, results.options
     return (
-        f"{machine['processor']}, {machine['cores']} cores, {machine['memory']}, {machine['system']},"
-        f" Python {machine['Python']}.\n"
+        f"{about['processor']}, {about['cores']} cores, {about['memory']}, {about['system']},"
+        f" Python {about['Python']}.\n"
         f"{options['rounds']} rounds of {options['seconds']:g} s in turns, one core for the server and one for wrk;"
         " 16 connections unless the case says otherwise; medians.\n"
         f"{_quiet(results)}\n"
@@ -85,7 +90,7 @@ def _quiet(results: Results) -> str:
 def document(results: Results, pictures: Mapping[str, str]) -> str:
     """The whole page; pictures: their titles by file name."""
     parts = [
-        "# What requests cost", summary(results),
+        "# What requests cost", machine(results),
         ("Made by `tools/bench`, which starts the peers with the configurations in `tools/bench_peers`. Access logs are"
          " off everywhere but in the case that has them on."),
         "## Figures to reach", goals(judge(results)),

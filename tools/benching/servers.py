@@ -25,6 +25,7 @@ class Server(NamedTuple):
     family: Family
     folder: Path
     given: bool = False
+    scheme: str = "http"
 
 
 def mpserver_name(kind: str) -> str:
@@ -61,6 +62,8 @@ def mpserver(kind: str, setup: Setup, cores: Sequence[int], ground: Ground) -> I
         lines += [f"LogFormat {COMBINED} combined", "CustomLog access.log combined"]
     if setup.imports:
         lines.append(f"PythonImport {setup.imports} localhost")
+    if setup.conf:
+        lines.append(f'Include "${{SITE}}/modules/{setup.conf}.conf"')
     (run / "httpd.conf").write_text("\n".join(lines) + "\n" + _hosts(setup))
     command = [
         *pinned(cores),
@@ -72,7 +75,7 @@ def mpserver(kind: str, setup: Setup, cores: Sequence[int], ground: Ground) -> I
         str(run / "httpd.conf"),
     ]
     with started(command, port, run / "console.log") as family:
-        yield Server(mpserver_name(kind), port, family, run)
+        yield Server(mpserver_name(kind), port, family, run, scheme=setup.scheme)
 
 
 @contextlib.contextmanager

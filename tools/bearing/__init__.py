@@ -1,0 +1,1 @@
+"""What servers bear, slow clients and faults: this one beside its peers."""
