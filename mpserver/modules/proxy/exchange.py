@@ -123,6 +123,7 @@ class Exchange:
 
     def _exchange(self) -> None:
         self._deadline = time.monotonic() + self.timeout
+        self._send()  # (the system takes most requests at once: nobody has to be asked whether it would)
         while not self.is_over:
             ready = self._wait()
             if self._broken:

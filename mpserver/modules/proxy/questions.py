@@ -57,25 +57,39 @@ def forwarded_fields(req: Request) -> list[tuple[str, str]]:
     if via == "block":
         left = left.union(("via",))
     pairs = [(name, value) for name, value in table.pairs() if name.lower() not in left]
+    told = []
     if conf[ADD_HEADERS]:
-        _merge(pairs, "X-Forwarded-For", req.useragent_ip)
+        told.append(("X-Forwarded-For", req.useragent_ip))
         if (host := table.get("Host")) is not None:
-            _merge(pairs, "X-Forwarded-Host", str(host))
-        _merge(pairs, "X-Forwarded-Server", req.mp_host.name)
+            told.append(("X-Forwarded-Host", str(host)))
+        told.append(("X-Forwarded-Server", req.mp_host.name))
     if via in ("on", "full"):
         port = req.mp_link.connection().mp_local_addr[1]
         software = f" (mpserver/{VERSION})" if via == "full" else ""
         where = req.mp_host.name + (f":{port}" if port != (443 if req.mp_link.tls is not None else 80) else "")
-        _merge(pairs, "Via", f"1.{req.mp_head.minor} {where}{software}")
-    return [(name, as_sent(req, value)) for name, value in pairs if is_token(name) and not _LINE_ENDS.search(value)]
+        told.append(("Via", f"1.{req.mp_head.minor} {where}{software}"))
+    return [(name, as_sent(req, value)) for name, value in _merged(pairs, told) if is_token(name) and _is_line(value)]
 
 
-def _merge(pairs: list[tuple[str, str]], name: str, value: str) -> None:
-    """Add a value behind those that there are (RFC 9110 5.3)."""
-    lower = name.lower()
-    before = [its for key, its in pairs if key.lower() == lower]
-    pairs[:] = [pair for pair in pairs if pair[0].lower() != lower]
-    pairs.append((name, ", ".join([*before, value])))
+def _is_line(value: str) -> bool:
+    """Whether a value ends with its line; most are told by the two methods, which are quick."""
+    return (value.isascii() and value.isprintable()) or not _LINE_ENDS.search(value)
+
+
+def _merged(pairs: list[tuple[str, str]], told: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Fields, and those that are told: behind what there is of the same name (RFC 9110 5.3)."""
+    names = {name.lower() for name, _ in told}
+    before: dict[str, list[str]] = {}
+    others = []
+    for pair in pairs:
+        lower = pair[0].lower()
+        if lower in names:
+            before.setdefault(lower, []).append(pair[1])
+        else:
+            others.append(pair)
+    if not before:
+        return others + told
+    return others + [(name, ", ".join([*before.get(name.lower(), ()), value])) for name, value in told]
 
 
 def host_of(req: Request, target: Target) -> str:
