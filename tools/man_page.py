@@ -1,4 +1,4 @@
-"""docs/mpserver.1, the manual page of the command, made of the table of its options."""
+"""docs/mpserver.1, the manual page of the command, and docs/command-line.md, the same for the site: of its tables."""
 
 from __future__ import annotations
 
@@ -6,12 +6,29 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from mpserver.cli import completion, new, option_table, serve
+from modules_page import as_text
+
+from mpserver.cli import check_app, completion, import_unit, new, option_table, serve
 from mpserver.cli.info import CONFIG_FILE
 from mpserver.modules.core import DEFAULT_ROOT
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "mpserver.1"
+MARKDOWN = ROOT / "docs" / "command-line.md"
+#: The commands that tell what they take by a parser.
+PARSERS = (serve.parser, new.parser, check_app.parser, import_unit.parser)
+
+HEAD = """\
+# The command line
+
+What `mpserver` takes, as its manual page has it (`man mpserver`). `tools/man-page` makes both from the command's own
+tables; do not edit this page. `python -m mpserver` is the same command.
+
+    mpserver [option ...]     reads a configuration in the language of Apache httpd, and starts a server with it
+    mpserver COMMAND ...      does something else
+
+The short options are httpd's. The exit status is 0, or 1 where something went wrong, which is told on standard error.
+"""
 
 FILES = {
     "mpserver.conf": "In the current folder: the configuration that is read where none is named.",
@@ -67,15 +84,51 @@ def _entry(names: str, text: str) -> Iterator[str]:
     yield from (".TP", names, escaped(text))
 
 
+def markdown() -> str:
+    """The page of the site."""
+    return "\n".join(_markdown()) + "\n"
+
+
+def _markdown() -> Iterator[str]:
+    yield HEAD
+    yield "## Options\n\n| option | what it does |\n| --- | --- |"
+    for option in option_table.options(f"{DEFAULT_ROOT}/{CONFIG_FILE}"):
+        names = ", ".join(
+            f"`{name}{f' {option.takes}' if option.takes else ''}`" for name in (option.short, option.long) if name
+        )
+        yield f"| {names} | {as_text(option.help)} |"
+        for name, text in option_table.NAMED.get(option.short, {}).items():
+            yield f"| `{option.short} {name}` | {as_text(text)} |"
+    yield "\n## Commands\n\n| command | what it does |\n| --- | --- |"
+    for name, (takes, text) in option_table.COMMANDS.items():
+        yield f"| `mpserver {name} {takes}` | {text} |"
+    for parser in (make() for make in PARSERS):
+        yield f"\n### {parser.prog}\n\n| | |\n| --- | --- |"
+        for action in parser._actions:  # noqa: SLF001  (as above)
+            names = ", ".join(f"`{name}`" for name in action.option_strings) or f"`{action.dest.upper()}`"
+            takes = f" *{action.metavar}*" if action.metavar else ""
+            yield f"| {names}{takes} | {as_text((action.help or '') % vars(action))} |"
+    yield "\n## Completion\n"
+    for shell, line in completion.SHELLS.items():
+        yield f"- {shell}: `{line}`"
+    yield "\n## Files\n"
+    for name, text in FILES.items():
+        yield f"- `{name}`: {text}"
+
+
 def main() -> int:
-    """The command. :returns: 0, or 1 where the page is not what this writes."""
-    parser = argparse.ArgumentParser("tools/man-page", description="Write docs/mpserver.1.")
+    """The command. :returns: 0, or 1 where a page is not what this writes."""
+    parser = argparse.ArgumentParser("tools/man-page", description="Write docs/mpserver.1 and docs/command-line.md.")
     parser.add_argument("--check", action="store_true", help="write nothing; tell whether it is what would be written")
     options = parser.parse_args()
-    text = page()
-    if not options.check:
-        PAGE.write_text(text)
-    elif not PAGE.exists() or PAGE.read_text() != text:
-        print(f"{PAGE.relative_to(ROOT)} is not what tools/man-page writes: run it")
-        return 1
-    return 0
+    stale = [file for file, text in ((PAGE, page()), (MARKDOWN, markdown())) if not _is(file, text, options.check)]
+    for file in stale:
+        print(f"{file.relative_to(ROOT)} is not what tools/man-page writes: run it")
+    return int(bool(stale))
+
+
+def _is(file: Path, text: str, only_look: bool) -> bool:
+    """Whether a file has this text: now, where we are to write it."""
+    if not only_look:
+        file.write_text(text)
+    return file.exists() and file.read_text() == text

@@ -126,14 +126,23 @@ def _list(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def _row(directive: Directive) -> str:
-    name = f"{directive.name}>" if directive.name.startswith("<") else directive.name
+def told(directive: Directive) -> tuple[str, str, str]:
+    """Of a directive the letters of where it may stand, its class of AllowOverride, and its arguments in words."""
     where = "".join(letter for place, letter in _LETTERS if place in directive.where)
     given = {Args.FLAG: "On or Off", Args.RAW: ""}.get(directive.args, directive.args.value)
     arguments = directive.help if directive.help.startswith(given) else ": ".join(filter(None, (given, directive.help)))
-    # What a table's markup would take for its own is written as text.
-    arguments = re.sub(r"([|<>*_`\\])", r"\\\1", arguments)
-    return f"| `{name}` | {where} | {_class(directive)} | {arguments} |"
+    return where, _class(directive), arguments
+
+
+def as_text(words: str) -> str:
+    """What markup would take for its own is written as text."""
+    return re.sub(r"([|<>*_`\\\[\]])", r"\\\1", words)
+
+
+def _row(directive: Directive) -> str:
+    name = f"{directive.name}>" if directive.name.startswith("<") else directive.name
+    where, override, arguments = told(directive)
+    return f"| `{name}` | {where} | {override} | {as_text(arguments)} |"
 
 
 def _class(directive: Directive) -> str:
