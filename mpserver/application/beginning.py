@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 
 from mpserver.api import error_log as levels
 from mpserver.application import imports
 from mpserver.ipc import messages
-from mpserver.modules.python.application_errors import describe, refusing
+from mpserver.modules.python.application_errors import describe, headline, refusing
 from mpserver.phases import facts
 from mpserver.typing import TYPE_CHECKING, Protocol
 
@@ -32,15 +33,18 @@ def load(interpreter: InterpreterOwner, inherited: list[LoadedModule] | None, lo
         if refused is not None:
             loader.refused(refused)
             return inherited is None
-        failed = "directive_PythonImport: error importing {}" if inherited is None else "{} can't be loaded:"
-        log(levels.ERROR, failed.format(name))
+        from mpserver.modules.python import load_errors  # (only where something is wrong)
+
         lines = describe(error)
-        for line in lines:
-            log(levels.ERROR, line.rstrip())
+        why = load_errors.summary(headline(error, lines), error, sys.path)
         if inherited is None:
+            log(levels.ERROR, f"directive_PythonImport: error importing {name}: {why} (interpreter '{where.name}')")
             interpreter.scoreboard_entry.writer.import_failed()
         else:
-            interpreter.tell(messages.Kind.FAILED, f"{name} can't be loaded: {lines[-1].strip()}")
+            interpreter.tell(messages.Kind.FAILED, f"{name} can't be loaded: {why}")  # (who takes that tells it)
+        for line in "".join(lines).splitlines():
+            log(levels.DEBUG, line)
+        if inherited is not None:
             return False
     if loader.may_move and not facts.has_time_limit(configuration, where.name):
         for _name, error in imports.handlers(configuration, where, loader):

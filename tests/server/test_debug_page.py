@@ -67,6 +67,16 @@ PythonInterpreter shop
     PythonHandler app::silly
     PythonDebug On
 </Location>
+<Location /syntax>
+    SetHandler mod_python
+    PythonHandler syntax
+    PythonDebug On
+</Location>
+<Directory "${WWW}/psp">
+    SetHandler mod_python
+    PythonHandler mod_python.psp
+    PythonDebug On
+</Directory>
 <Location /off>
     SetHandler mod_python
     PythonHandler app
@@ -76,6 +86,8 @@ PythonInterpreter shop
 </Location>
 """
 
+FILES = {"app.py": APP, "syntax.py": "x = 1\ny = = 2\n", "psp/page.psp": "<html>\n<%\nif x\n%></html>\n"}
+
 #: What a browser says that it takes.
 PAGE = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "Authorization": "Basic c2VjcmV0"}
 CLASSIC = '\n<pre>\nMod_python error: "PythonHandler app"\n\nTraceback (most recent call last):\n'
@@ -84,7 +96,7 @@ CLASSIC = '\n<pre>\nMod_python error: "PythonHandler app"\n\nTraceback (most rec
 @pytest.fixture(scope="module", params=BACKENDS)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose handlers fail."""
-    with Server(tmp_path_factory.mktemp("debug"), CONF, {"app.py": APP}, backend=request.param) as found:
+    with Server(tmp_path_factory.mktemp("debug"), CONF, FILES, backend=request.param) as found:
         yield found
 
 
@@ -115,6 +127,16 @@ def test_a_browser_gets_a_page(server: Server) -> None:
     assert "&lt;Odd: its repr raised ValueError&gt;" in text
     # and what programs know of mod_python's own
     assert CLASSIC in text
+
+
+def test_what_can_not_be_compiled_is_shown_where_it_stands(server: Server) -> None:
+    for path, file, line, source in (
+        ("/syntax", "syntax.py", 2, "y = = 2"),
+        ("/psp/page.psp", "psp/page.psp", 3, "if x"),
+    ):
+        text = server.get(path, PAGE).text
+        assert f"<details class=own open><summary>{server.www}/{file} line {line}</summary>" in text
+        assert f"<span class=at><i>{line}</i>{source}</span>" in text
 
 
 def test_a_program_gets_the_text(server: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from typing import Any
@@ -117,6 +118,8 @@ def test_new_code_comes_and_broken_code_does_not_without_a_failed_request(server
         assert done.returncode == 1
         assert "SyntaxError" in done.stderr
         assert "app" in done.stderr
+        assert f"({server.www}/parts/number.py line 1: NUMBER = ][)" in done.stderr
+        assert not re.search(r"\[python:\w+\].*Traceback", server.log())
         assert {number(server) for _ in range(8)} == {"2"}
         server.write("parts/number.py", NUMBER % 3)
         server.command("--recycle", "all")

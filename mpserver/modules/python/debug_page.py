@@ -107,7 +107,7 @@ def _pieces(req: Request, failure: Failure) -> Iterator[str]:
     for number, (error, link) in enumerate(_chain(failure.error)):
         if number:
             yield f"<h2>{escape(link)} {escape(_short(_told(error)))}</h2>\n"
-        frames = list(_frames(error.__traceback__))
+        frames = [*_frames(error.__traceback__), *_written(error)]
         if not any(frame.is_own for frame in frames) and frames:
             frames[-1] = frames[-1]._replace(is_open=True)
         for frame in frames[-FRAMES:]:
@@ -179,10 +179,16 @@ def _frames(trace: TracebackType | None) -> Iterator[Frame]:
         trace = trace.tb_next
 
 
+def _written(error: BaseException) -> Iterator[Frame]:
+    """Where the text is that can't be compiled: no frame is there, for nothing of it has run."""
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        yield Frame(error.filename, error.lineno, "", True, True, {}, {})
+
+
 def _frame(frame: Frame) -> Iterator[str]:
     own = " class=own" if frame.is_own else ""
     is_open = " open" if frame.is_open else ""
-    place = escape(f"{frame.file} line {frame.line}, in {frame.function}")
+    place = escape(f"{frame.file} line {frame.line}{f', in {frame.function}' if frame.function else ''}")
     yield f"<details{own}{is_open}><summary>{place}</summary>\n"
     linecache.checkcache(frame.file)
     lines = linecache.getlines(frame.file, dict(frame.namespace))

@@ -22,10 +22,11 @@ polyline{fill:none;stroke:var(--mark);stroke-width:1.5;vector-effect:non-scaling
 border-radius:.5rem;padding:.6rem .9rem;overflow-wrap:anywhere;white-space:pre-wrap;margin:0}
 table{border-collapse:collapse;width:100%;background:var(--card);border:1px solid var(--line)}
 th{font-size:.85rem;font-weight:600;text-align:left;color:var(--faint)}
-th,td{padding:.4rem .6rem;vertical-align:top;border-top:1px solid var(--line)}
+th,td{padding:.4rem .45rem;vertical-align:top;border-top:1px solid var(--line)}
 td{overflow-wrap:anywhere}
 .number{text-align:right;white-space:nowrap}
 .short{white-space:nowrap}.name{min-width:9rem}
+td.bad:not(.number){min-width:15rem}
 .busy{color:var(--busy)}.bad{color:var(--bad)}.good{color:var(--good)}
 code{font:.875rem ui-monospace,monospace}
 @media(max-width:48rem){
@@ -36,6 +37,7 @@ thead{display:none}
 tr{border-top:1px solid var(--line);padding:.35rem 0}
 td,.number,.short{border:0;padding:.1rem .75rem;display:flex;justify-content:space-between;gap:1rem;text-align:right;
 white-space:normal}
+td.bad:not(.number){min-width:0}
 td::before{content:attr(data-label);color:var(--faint);text-align:left;flex:none}
 td:empty{display:none}
 }
