@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from mpserver.interpreters.kinds import AUTO
 from support.processes import nothing_outlives
 from support.server import Server
+from support.waiting import wait_for
 
 CONF = Path(__file__).resolve().parent.parent.parent / "conf"
 
@@ -19,7 +22,10 @@ class Demo(Server):
     """A server with the demo's configuration and nothing else."""
 
     def __init__(self, root: Path) -> None:
-        super().__init__(root, "")
+        super().__init__(root, "", mode="foreground")
+        self.pid_file = self.logs / "mpserver.pid"
+        (self.logs / "data").mkdir()
+        (self.logs / "data" / "release.py").touch()
         variables = {
             "MPSERVER_PORT": str(self.port),
             "MPSERVER_RUN": str(self.logs),
@@ -106,3 +112,42 @@ def test_mpinfo(demo: Server) -> None:
     assert "Listen 127.0.0.1:" in page.text
     assert demo.get("/form.py").status == 200
     assert "Publisher loading page" in demo.get("/mpinfo?log").text
+
+
+def test_a_page_with_a_session(demo: Server) -> None:
+    first = demo.get("/visits.psp")
+    cookie = {"Cookie": (first.header("Set-Cookie") or "").partition(";")[0]}
+    assert '<b id="visits">1</b> time;' in first.text
+    assert '<b id="visits">2</b> times;' in demo.get("/visits.psp", cookie).text
+    forgotten = demo.request("POST", "/visits.psp", "forget=1", {
+        "Content-Type": "application/x-www-form-urlencoded", **cookie,
+    })  # fmt: skip
+    assert (forgotten.status, forgotten.header("Location")) == (302, "/visits.psp")
+    assert '<b id="visits">1</b> time;' in demo.get("/visits.psp", cookie).text
+
+
+def test_wsgi(demo: Server) -> None:
+    page = demo.get("/wsgi/?x=<b>")
+    assert page.header("Content-Type") == "text/html; charset=utf-8"
+    assert "<dt>QUERY_STRING</dt><dd>&#x27;x=&lt;b&gt;&#x27;</dd>" in page.text
+    assert demo.get("/wsgi/none").status == 404
+
+
+def test_an_extension_module_has_its_application_move_and_the_page_shows_the_line_of_the_log(demo: Server) -> None:
+    assert demo.get("/machine").status == 200
+    if AUTO == "process":
+        assert "every application is served by a process of its own" in demo.get("/machine").text
+    else:
+        wait_for(lambda: "can&#x27;t be used in an isolated subinterpreter" in demo.get("/machine").text, "the line")
+        assert "interpreter &#x27;machine&#x27;: psutil." in demo.get("/machine").text
+
+
+def test_the_button_replaces_one_application_and_no_other(demo: Server) -> None:
+    assert demo.get("/recycle").status == 405
+    assert demo.get("/hello?facts").status == 200
+    first = json.loads(demo.get("/counter").body)["started"]
+    pressed = demo.request("POST", "/recycle")
+    assert (pressed.status, pressed.header("Location")) == (302, "/side.html")
+    wait_for(lambda: json.loads(demo.get("/counter").body)["started"] > first, "a new interpreter")
+    demo.wait_for_log("recycled 'counter': ")
+    assert "recycled 'hello'" not in demo.log()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from support.browser import PHONE, Browser, browser
 from support.processes import adopt_orphans, nothing_outlives
 from support.server import Port, listens
 from support.waiting import PATIENCE, wait_for
@@ -30,6 +31,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The running demo's address, without a slash at its end."""
     adopt_orphans()
     run = tmp_path_factory.mktemp("demo")
+    (run / "data").mkdir()
+    (run / "data" / "release.py").touch()
     port = Port()
     variables = {
         "MPSERVER_PORT": str(port.number),
@@ -39,15 +42,17 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     }
     with nothing_outlives(), (run / "console").open("wb") as console:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mpserver", "-X", "-f", str(ROOT / "conf" / "demo.conf")],
+            [sys.executable, "-m", "mpserver", "-DFOREGROUND", "-f", str(ROOT / "conf" / "demo.conf")],
             env={**os.environ, **variables},
             stdin=subprocess.DEVNULL,
             stdout=console,
             stderr=subprocess.STDOUT,
         )
         try:
-            wait_for(lambda: process.poll() is not None or listens(port.number), "the demo to listen")
+            control = run / "mpserver.control"  # (it is there when all else is)
+            wait_for(lambda: process.poll() is not None or control.exists(), "the demo to start")
             assert process.poll() is None, (run / "console").read_text()
+            assert listens(port.number)
             yield f"http://127.0.0.1:{port.number}"
         finally:
             process.send_signal(signal.SIGINT)  # Ctrl-C
@@ -72,8 +77,8 @@ def fetch(url: str, login: str = "") -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
-def test_the_handler_publisher_login_static_page_and_mpinfo_are_there() -> None:
-    assert len(ADDRESSES) == 6
+def test_all_kinds_of_applications_are_there() -> None:
+    assert len(ADDRESSES) == 11
 
 
 @pytest.mark.parametrize("path", ADDRESSES)
@@ -90,6 +95,39 @@ def test_the_login_is_needed(demo: str) -> None:
 def test_every_link_of_the_start_page_leads_somewhere(demo: str) -> None:
     _, page = fetch(f"{demo}/")
     links = re.findall(r'href="(/[^"]*)"', page)
-    assert len(links) >= 5
+    assert len(links) >= 11
     for link in links:
         assert fetch(demo + link, "spam:eggs" if "login" in link else "")[0] == 200, link
+
+
+def test_the_server_has_a_favicon(demo: str) -> None:
+    for path in ("/favicon.ico", "/favicon.svg"):
+        assert fetch(demo + path)[1].startswith("<svg")
+
+
+@pytest.fixture(scope="module")
+def phone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser as narrow as a phone."""
+    with browser(tmp_path_factory.mktemp("chromium"), PHONE) as window:
+        yield window
+
+
+def test_a_button_replaces_one_application_while_another_answers(demo: str, phone: Browser) -> None:
+    def figure(selector: str) -> str:
+        return str(phone.run("return document.querySelector(arguments[0]).textContent", selector))
+
+    phone.open(f"{demo}/side.html")
+    wait_for(lambda: "counter" in figure("#interpreters tbody"), "the table to have both")
+    wait_for(lambda: int(figure("#counter .good")) > 0 and int(figure("#hello .good")) > 0, "both to answer")
+    phone.run("document.querySelector('form button').click()")
+    wait_for(lambda: int(figure("#counter .replaced")) > 0, "the interpreter to be replaced")
+    before = int(figure("#counter .good"))
+    wait_for(lambda: int(figure("#counter .good")) > before, "the new one to answer")
+    assert (figure("#hello .bad"), figure("#counter .bad")) == ("0", "0")
+
+
+def test_no_page_is_wider_than_a_phone(demo: str, phone: Browser) -> None:
+    for path in ADDRESSES:
+        if "login" not in path:
+            phone.open(demo + path)
+            assert phone.run("return document.documentElement.scrollWidth") <= PHONE[0], path

@@ -2,22 +2,9 @@
 
 import html
 
-HEAD = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width,initial-scale=1">
-<title>Feedback</title>
-<link rel="stylesheet" href="/style.css">
-</head>
-<body>
-"""
-END = """<p><a href="/">Back to the start</a></p>
-</body>
-</html>
-"""
-FORM = """<h1>Feedback</h1>
-<p>This page is <code>index()</code> of <code>site/form.py</code>; the button calls <code>send()</code>
+import layout  # (names of functions would be pages, too)
+
+FORM = """<p>This page is <code>index()</code> of <code>site/form.py</code>; the button calls <code>send()</code>
 with what you write.</p>
 <form action="/form.py/send" method="post" enctype="multipart/form-data">
 <label>Name <input name="name" required></label>
@@ -29,17 +16,18 @@ with what you write.</p>
 
 
 def index():
-    return HEAD + FORM + END
+    return layout.page("Feedback", FORM)
 
 
 def send(req, name="", comment="", attachment=None):
     if not name or not comment:
-        return HEAD + "<h1>Something is missing</h1>\n<p>Please go back and fill in both fields.</p>\n" + END
+        return layout.page("Something is missing", "<p>Please go back and fill in both fields.</p>")
     rows = [("Name", name), ("Comment", comment)]
     if attachment is not None and attachment.filename:
         rows.append(("File", f"{attachment.filename}, {len(attachment.value)} bytes of {attachment.type}"))
-    answer = "".join(f"<dt>{title}</dt><dd>{html.escape(text)}</dd>\n" for title, text in rows)
-    return HEAD + f"<h1>Thank you, {html.escape(name)}</h1>\n<dl>\n{answer}</dl>\n" + END
+    return layout.page(
+        f"Thank you, {html.escape(name)}", layout.table((title, html.escape(text)) for title, text in rows)
+    )
 
 
 def count(req, to="5"):
