@@ -11,6 +11,7 @@ import difflib
 import os
 from collections.abc import Callable, Iterator, Mapping
 
+from mpserver.cli import python_paths
 from mpserver.config.configuration import Configuration
 from mpserver.config.tree import Node, Tree
 from mpserver.modules import core
@@ -124,8 +125,11 @@ def _python_path(node: Node, _root: str) -> str:
             f"{node.name} without sys.path: neither Python's own modules nor installed packages are found: "
             f'write {node.name} "{text} + sys.path"'
         )
-    texts = [one.value for one in ast.walk(tree) if isinstance(one, ast.Constant) and isinstance(one.value, str)]
-    lost = [f"{entry}{_near(entry)}" for entry in texts if entry.startswith("/") and _missing("/", entry)]
+    lost = [
+        f"{entry}{_near(entry)}"
+        for entry in python_paths.literal(text)
+        if entry.startswith("/") and _missing("/", entry)
+    ]
     return f"{node.name}: there is no {', and no '.join(lost)}; make it, or take it out" if lost else ""
 
 

@@ -11,7 +11,6 @@ be entered but not listed.
 
 from __future__ import annotations
 
-import ast
 import marshal
 import os
 import pwd
@@ -20,6 +19,7 @@ import stat
 from collections.abc import Iterator
 from importlib.util import find_spec
 
+from mpserver.cli import python_paths
 from mpserver.errors import ConfigError, StartError
 from mpserver.modules import core, python, unixd
 from mpserver.modules.python.environment import ENVIRONMENT, PYTHON, USER, Environment
@@ -162,11 +162,7 @@ def _of_scope(server: Server, conf: Conf, accounts: dict[str, Account], main: Ac
 
 def _entries(path: str | None) -> Iterator[str]:
     """The absolute paths that stand in a PythonPath expression as they are."""
-    if path is None:
-        return
-    for node in ast.walk(ast.parse(path.strip(), mode="eval")):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("/"):
-            yield node.value
+    yield from (entry for entry in python_paths.literal(path or "") if entry.startswith("/"))
 
 
 # ---- looking

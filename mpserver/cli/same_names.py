@@ -7,10 +7,10 @@ beside it, want an interpreter each.
 
 from __future__ import annotations
 
-import ast
 import os
 from collections.abc import Iterator
 
+from mpserver.cli import python_paths
 from mpserver.config.configuration import Configuration
 from mpserver.phases.applications import handlers
 from mpserver.system.module_finder import OURS
@@ -36,18 +36,8 @@ def warnings(configuration: Configuration) -> Iterator[str]:
 
 def _file(name: str, path: str) -> str | None:
     """The file or folder of a module in one of the folders that a PythonPath names; None if none has it."""
-    for folder in _folders(path):
+    for folder in python_paths.literal(path):
         for file in (os.path.join(folder, name), os.path.join(folder, f"{name}.py")):
             if os.path.exists(file):
                 return os.path.realpath(file)
     return None
-
-
-def _folders(path: str) -> list[str]:
-    """The folders that a PythonPath names literally (the expression is evaluated by interpreters only)."""
-    try:
-        tree = ast.parse(path, mode="eval")
-    except (SyntaxError, ValueError):
-        return []  # (that is told as a fault)
-    texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-    return [str(node.value) for node in sorted(texts, key=lambda node: (node.lineno, node.col_offset))]

@@ -82,7 +82,7 @@ SetHandler none
 <Location /status/of>
     PythonHandler app
 </Location>
-PythonPath "__import__('sys').path + sys.path + ['zip', '']"
+PythonPath "__import__('sys').path + sys.path + ['zip', '', server_root() + '/nowhere']"
 Alias /a ${{WWW}}
 AliasMatch ^/b(.*) /nowhere/$1
 """
