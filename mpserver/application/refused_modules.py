@@ -92,6 +92,11 @@ TWINS = {
 }
 
 
+#: Modules that Python's library asks for, and does without where they are refused: no application is meant by that.
+#: (``traceback`` looks for what a misspelled name may mean, faster with it.)
+DISPENSABLE = frozenset({"_suggestions"})
+
+
 def twin(name: str) -> str:
     """The module that was loaded in the place of a refused one; "": none was."""
     package, _, last = name.rpartition(".")
@@ -119,8 +124,8 @@ def _watched(load: Callable[..., Any], note: Callable[[str], None]) -> Callable[
         try:
             return load(*arguments)
         except ImportError as error:
-            if refusing(error) is not None:
-                spec = getattr(arguments[-1], "__spec__", None) or arguments[-1]
+            spec = getattr(arguments[-1], "__spec__", None) or arguments[-1]
+            if spec.name not in DISPENSABLE and refusing(error) is not None:
                 if error.name is None:
                     error.name = spec.name
                 note(error.name)

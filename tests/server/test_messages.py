@@ -105,6 +105,7 @@ FAILING = {
     "/missing": (500, f"PythonHandler ap: {MISSING} 'ap'; looked for in |; did you mean |? "),
     "/syntax": (500, "PythonHandler syntax: SyntaxError: invalid syntax ({}/www/syntax.py line 2: y = = 2) "),
     "/needs": (500, f"PythonHandler needs: {MISSING} 'no_such_library' ({{}}/www/needs.py line 1); looked for in | "),
+    "/misspelled": (500, "PythonHandler app::misspelled: AttributeError: 'list' object has no attribute 'apend'"),
     "/raises": (500, "PythonHandler app::raises: ValueError: as asked "),
 }  # fmt: skip
 
@@ -124,6 +125,10 @@ PythonInterpreter shop
     SetHandler mod_python
     PythonHandler needs
 </Location>
+<Location /misspelled>
+    SetHandler mod_python
+    PythonHandler app::misspelled
+</Location>
 <Location /raises>
     SetHandler mod_python
     PythonHandler app::raises
@@ -131,7 +136,7 @@ PythonInterpreter shop
 """
 FILES = {
     "typo.py": "secret = 1\n",
-    "app.py": "def raises(req):\n    raise ValueError('as asked')\n",
+    "app.py": "def raises(req):\n    raise ValueError('as asked')\n\n\ndef misspelled(req):\n    [].apend(1)\n",
     "syntax.py": "x = 1\ny = = 2\n",
     "needs.py": "import no_such_library\n",
 }
@@ -173,7 +178,7 @@ def test_what_is_hardly_meant_is_told_by_the_check_and_by_the_start(start_server
     assert all(line.endswith(f" of {server.conf})") for line in warnings if "no server speaks HTTPS" not in line)
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+@pytest.fixture(scope="module", params=(*BACKENDS, "auto"))
 def running(request: pytest.FixtureRequest, start_module_server: StartServer) -> Iterator[Server]:
     """A server with faulty applications."""
     server: Server = start_module_server(RUNNING, FILES, backend=request.param)

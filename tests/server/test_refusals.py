@@ -88,6 +88,15 @@ def executor(req):
     return say(req, " %d" % result)
 
 
+def misspelled(req):
+    import traceback
+    try:
+        req.no_such_name
+    except AttributeError as error:
+        text = " ".join(traceback.format_exception(error)).replace("\\n", " ")
+    return say(req, " " + text)
+
+
 def begun(req):
     req.write("x" * 100000)
     return daemon(req)
@@ -122,7 +131,7 @@ REFUSED = {
     "background": "faulthandler",
 }
 
-NAMES = ("plain", *REFUSED, "executor", "begun", "full", "twin", "uncaught")
+NAMES = ("plain", "misspelled", *REFUSED, "executor", "begun", "full", "twin", "uncaught")
 
 CONF = "PythonPath \"sys.path + ['${WWW}']\"\n" + "".join(
     f"<Location /{name}>\nSetHandler mod_python\nPythonHandler app::{name}\nPythonInterpreter {name}\n</Location>\n"
@@ -182,6 +191,14 @@ def test_the_deed_counts_whatever_becomes_of_the_error(server: Server, name: str
         refused == "faulthandler"
     )
     assert kind(server, "plain") == "own"
+
+
+def test_python_itself_does_without_a_module_and_nobody_is_moved_by_that(server: Server) -> None:
+    for _ in range(3):
+        text = server.request("POST", "/misspelled").text
+        assert text.startswith("own ")
+        assert "has no attribute 'no_such_name'" in text
+    assert not told(server, "misspelled")
 
 
 def test_a_deed_after_the_answer_began_counts(server: Server) -> None:

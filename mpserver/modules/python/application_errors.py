@@ -37,18 +37,24 @@ class Told(NamedTuple):
 
 def refusing(error: BaseException) -> str | None:
     """The module, by its full name, or the deed that an isolated subinterpreter does not allow, if that is why."""
-    import traceback  # (it takes long, and a good application never needs it)
-
     seen = 0
     found: BaseException | None = error
     while found is not None and seen < 20:
         if isinstance(found, (ImportError, RuntimeError, MustMove)):
-            match = REFUSALS.search("".join(traceback.format_exception_only(found)))
+            match = REFUSALS.search(_text(found))
             if match is not None:
                 deed = DEEDS.get(match.lastgroup or "")
                 return getattr(found, "name", None) or match["module"] or deed or match[0]
         found, seen = found.__cause__ or found.__context__, seen + 1
     return None
+
+
+def _text(error: BaseException) -> str:
+    """What an exception says, with its notes; the traceback module is not asked, for that loads modules itself."""
+    try:
+        return "\n".join(map(str, (error, *getattr(error, "__notes__", ()))))
+    except BaseException:  # its __str__ may raise, too
+        return ""
 
 
 def tell(
