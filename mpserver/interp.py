@@ -61,8 +61,7 @@ if TYPE_CHECKING:
 class Interpreter(Requests):
     """The engine of one interpreter; `mpserver.serving.owner.Owner` of its connections.
 
-    Its thread serves one request at a time, as the prefork MPM wants it; `mpserver.interpreters.threaded` has
-    that of the worker MPM.
+    Its thread serves one request at a time, as prefork has it; `mpserver.interpreters.threaded` has worker's.
     """
 
     #: What it is made of, and whether its own thread serves the requests.
@@ -179,10 +178,8 @@ class Interpreter(Requests):
         if self.timeouts is None:
             from mpserver.phases.timeouts import Timeouts  # (few interpreters have a limit)
 
-            counted = self.scoreboard_entry.writer.timed_out
-            self.timeouts = Timeouts(
-                self.interpreter_id.name, self.boot.kind, self._stuck, counted, self.pipeline.abandon
-            )
+            counted, abandon = self.scoreboard_entry.writer.timed_out, self.pipeline.abandon
+            self.timeouts = Timeouts(self.interpreter_id.name, self.boot.kind, self._stuck, counted, abandon)
         self.timeouts.limit(plan)
 
     def _stuck(self) -> None:

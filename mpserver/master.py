@@ -64,17 +64,9 @@ class Master:
     """The supervisor: `open_master` makes one, and it runs until a signal ends it."""
 
     def __init__(
-        self,
-        first: Generation,
-        scoreboard: Scoreboard,
-        engine: Engine,
-        notifier: Notifier,
-        *,
-        read: Callable[[], Reading],
-        succession: Succession | None,
-        folder: str,
-        replace_output: bool,
-    ) -> None:
+        self, first: Generation, scoreboard: Scoreboard, engine: Engine, notifier: Notifier, *,
+        read: Callable[[], Reading], succession: Succession | None, folder: str, replace_output: bool,
+    ) -> None:  # fmt: skip
         """``first`` is the generation to start with; for the other parameters see `open_master`."""
         self.scoreboard = scoreboard
         self._engine, self._notifier, self._replace_output = engine, notifier, replace_output

@@ -46,7 +46,7 @@ from mpserver.ipc.scoreboard_layout import (
     End,
     State,
     crc,
-)
+)  # fmt: skip
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

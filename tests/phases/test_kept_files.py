@@ -14,6 +14,7 @@ from mpserver.http1.head import Limits, parse_head
 from mpserver.modules.all import registry
 from mpserver.phases import pipeline as pipelines
 from mpserver.phases.pipeline import Pipeline
+from mpserver.phases.running import run_steps
 from mpserver.phases.survey import finish
 from mpserver.testing.bench import Wire
 
@@ -31,11 +32,10 @@ class Site:
         self.pipeline = Pipeline(finish(load("httpd.conf", registry(), root=str(root))), {}, 0, None, {})
         #: How many requests went through steps.
         self.stepped = 0
-        real = pipelines.run_steps
 
         def counted(req: Request, *more: object) -> int:
             self.stepped += 1
-            return real(req, *more)  # type: ignore[arg-type]
+            return run_steps(req, *more)  # type: ignore[arg-type]
 
         monkeypatch.setattr(pipelines, "run_steps", counted)
 
