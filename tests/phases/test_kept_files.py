@@ -12,7 +12,6 @@ from mpserver.api.request import Request
 from mpserver.config.configuration import load
 from mpserver.http1.head import Limits, parse_head
 from mpserver.modules.all import registry
-from mpserver.phases import pipeline as pipelines
 from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.running import run_steps
 from mpserver.phases.survey import finish
@@ -37,7 +36,7 @@ class Site:
             self.stepped += 1
             return run_steps(req, *more)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(pipelines, "run_steps", counted)
+        monkeypatch.setattr("mpserver.phases.pipeline.run_steps", counted)
 
     def write(self, text: str) -> None:
         self.file.write_text(text)
