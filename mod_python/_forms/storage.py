@@ -118,7 +118,7 @@ class FieldStorage:
             if name:
                 field.name = decoded(name)
             fields.append(field)
-        self.list += fields
+        list.extend(self.list, fields)  # (nobody has asked for one by its name yet)
 
     def _fields(self) -> dict[str, AnyField | list[AnyField]]:
         """The fields by name."""

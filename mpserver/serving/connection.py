@@ -346,7 +346,8 @@ class Connection(AfterRequest):
 
     def connection(self) -> ConnectionObject:
         """The object for ``req.connection``."""
-        if self._object is None:
+        made, number = self._object, self.served - 1
+        if made is None:
             default = self.default
             self._object = made = ConnectionObject(
                 self.number, self.client, self.local, default.object, default.log, self._take_over
@@ -356,10 +357,10 @@ class Connection(AfterRequest):
 
                 luggage.unpack(self.luggage, made)
                 self.luggage = b""
-        elif self._object.mp_keepalives != self.served - 1:  # a new request
-            self._object.mp_keepalive, self._object.mp_counted = AP_CONN_UNKNOWN, 0
-        self._object.mp_keepalives = self.served - 1
-        return self._object
+        elif made.mp_keepalives != number:  # a new request
+            made.mp_keepalive, made.mp_counted = AP_CONN_UNKNOWN, 0
+        made.mp_keepalives = number
+        return made
 
     def client_name(self) -> str | None:
         """See `mpserver.api.stream.Link`: nobody has looked it up as long as there is no such object."""

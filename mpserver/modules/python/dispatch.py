@@ -130,13 +130,28 @@ def _runner(plan: RequestPlan, loader: Loader, phase: str, configured: Sequence[
     It returns the last result; DECLINED where none ran.
     """
     going = CONTINUE[phase]
+    only = configured[0] if len(configured) == 1 else None
+    first = (configured, 0)
 
     def run(req: Request) -> int:
-        handlers = _with_added(req, plan, phase, configured) if req.mp_added else configured
-        result = DECLINED
         outer_phase, outer_running = req.mp_phase, req.mp_running
         req.mp_phase = phase
-        index = 0
+        if only is None or req.mp_added:
+            result = run_all(
+                req, _with_added(req, plan, phase, configured) if req.mp_added else configured, 0, DECLINED
+            )
+        else:
+            req.mp_running = first
+            outcome = guard.call(PHASE_HANDLERS, only, req, plan, loader, req)
+            result = DECLINED if outcome is None else outcome
+            if req.mp_added:  # (by that handler)
+                goes_on = outcome is None or outcome in going
+                result = run_all(req, _with_added(req, plan, phase, configured) if goes_on else (), 1, result)
+        req.mp_phase, req.mp_running = outer_phase, outer_running
+        return result
+
+    def run_all(req: Request, handlers: Sequence[Handler], index: int, result: int) -> int:
+        """Run handlers from one on, and those that are added meanwhile."""
         while index < len(handlers):
             req.mp_running = (handlers, index)
             outcome = guard.call(PHASE_HANDLERS, handlers[index], req, plan, loader, req)
@@ -149,7 +164,6 @@ def _runner(plan: RequestPlan, loader: Loader, phase: str, configured: Sequence[
             index += 1
         if req.mp_added:
             req.mp_added.pop(phase, None)  # added by the one that ended it
-        req.mp_phase, req.mp_running = outer_phase, outer_running
         return result
 
     return run

@@ -36,6 +36,8 @@ class Handler:
         :raises Exception: what the module raises when imported; AttributeError without such an object.
         """
         path = plan.python_path
+        if loader.path == path and self._fixed is not None and self._trusted <= now < self._trusted + RECHECK_AFTER:
+            return self._fixed
         # a handler in a Location has no directory (api 3.5 1.5)
         directory = None if self.entry.is_location or path is not None else self.entry.directory
         if loader.path != path:
