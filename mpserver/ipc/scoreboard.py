@@ -91,14 +91,14 @@ class ScoreboardEntry:
     """What one interpreter writes: it alone writes there."""
 
     __slots__ = (
-        "_count_at", "_counts", "_memory", "_key_at", "_programs_at", "_state_at", "_streams_at", "_threads_at",
-        "requests", "writer",
+        "_cells", "_count_at", "_memory", "_key_at", "_numbers", "_programs_at", "_state_at", "_streams_at",
+        "_threads_at", "requests", "writer",
     )  # fmt: skip
 
     def __init__(self, memory: mmap.mmap, slot: int, index: int, writer: Writer) -> None:
         self._memory = memory
         self.writer = writer
-        self._counts = writer.counts
+        self._cells, self._numbers = writer.counts.by_host, writer.counts.numbers
         self._state_at = slot * PAGE + STATES + index
         self._count_at = slot * PAGE + COUNTS + index * COUNT.size
         self._key_at = slot * PAGE + KEYS + index * CRC.size
@@ -139,16 +139,21 @@ class ScoreboardEntry:
         if host is None:
             self.writer.end(now, began, size)
         else:
-            counts, seconds = self._counts, now - began
-            cell = counts.by_host.get(host) or counts.cell(host)
-            at = cell.numbers_at + (status // 100 * TIMES if status < 600 else 0)
+            try:
+                cell = self._cells[host]
+            except KeyError:
+                cell = self.writer.counts.cell(host)
+            seconds, at = now - began, cell.numbers_at
+            if status < 600:
+                at += status // 100 * TIMES
             if seconds > QUICKEST:
                 at += bisect_left(BOUNDS, seconds)
-            counts.numbers[at] += 1
+            elif seconds < 0.0:  # (the clock was set back)
+                seconds = 0.0
+            self._numbers[at] += 1
             cell.bytes = sent = cell.bytes + size
-            if seconds > 0.0:  # (the clock may have been set back)
-                cell.seconds += seconds
-            pack_sums(counts.memory, cell.sums_at, sent, cell.seconds, now)
+            cell.seconds = spent = cell.seconds + seconds
+            pack_sums(self.writer.memory, cell.sums_at, sent, spent, now)
         if state:
             self._memory[self._state_at] = state
 
