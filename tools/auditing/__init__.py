@@ -1,0 +1,1 @@
+"""What tools/audit is made of."""
