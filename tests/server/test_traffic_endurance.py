@@ -1,7 +1,8 @@
 """Mixed traffic from 12 plain clients on kept connections, over graceful restarts: no request fails.
 
 The usual test takes 15 s and restarts every 2.5; that of tools/test --long takes ten minutes and restarts each
-minute, or MPSERVER_ENDURANCE seconds.
+minute, or MPSERVER_ENDURANCE seconds. After that the server has what it had before of processes, descriptors and
+threads; and the long one, before each restart, no more memory than after the first minute, and the same interpreters.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ WORKERS = 2
 #: Seconds of the test and between restarts.
 SHORT, SHORT_BETWEEN = 15.0, 2.5
 LONG, LONG_BETWEEN = float(os.environ.get("MPSERVER_ENDURANCE", "600")), 60.0
+MB = 1 << 20
+#: How many looks at its memory count as the end.
+LAST = 3
 #: How long clients pause between two requests, in seconds: most of them, and some that are idle for long.
 BUSY = (0.0, 0.001, 0.01, 0.05)
 IDLE = (0.0, 0.01, 0.2, 6.5)
@@ -66,6 +70,45 @@ def size(server: Server) -> Size:
     return Size(list(names), list(descriptors), list(threads))
 
 
+class Footprint(NamedTuple):
+    """What a server takes in the midst of traffic."""
+
+    #: Bytes that belong to the master alone, and to each process of all of them.
+    master: int
+    all: int
+    #: The interpreters of its workers, by kind and name.
+    interpreters: set[tuple[str, str]]
+
+
+def footprint(server: Server) -> Footprint:
+    """What it takes now."""
+    assert server.master is not None
+    sizes = []
+    for process in (server.master, *descendants(server.master)):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+            sizes.append(process.memory_full_info().uss)
+    workers = json.loads(server.command("--status", "--json").stdout)["workers"]
+    return Footprint(
+        server.master.memory_full_info().uss,
+        sum(sizes),
+        {(one["kind"], one["name"]) for worker in workers for one in worker["interpreters"]},
+    )
+
+
+def assert_no_growth(found: list[Footprint]) -> str:
+    """Assert that the last looks show no more than the first one. :returns: what they show, in a line.
+
+    One look may find workers that drain, and successors that start; so the least of the last ones counts.
+    """
+    first, last = found[0], found[-LAST:]
+    told = f"memory after a minute {first.all >> 20} MB (master {first.master >> 20}), "
+    told += f"at the end {min(one.all for one in last) >> 20} (master {last[-1].master >> 20})"
+    assert last[-1].master <= first.master * 1.1 + 4 * MB, f"the master grows: {told}"
+    assert min(one.all for one in last) <= first.all * 1.2 + 30 * MB, f"it grows: {told}"
+    assert any(one.interpreters == first.interpreters for one in last), (first.interpreters, last[-1].interpreters)
+    return told
+
+
 def settled(server: Server) -> bool:
     """Whether its workers are those of one generation, and serve."""
     workers = json.loads(server.command("--status", "--json").stdout)["workers"]
@@ -98,12 +141,15 @@ def endure(server: Server, seconds: float, between: float) -> str:
     wait_for(lambda: settled(server), "the workers to serve")
     before = size(server)
     restarts = 0
+    looks: list[Footprint] = []
     with traffic(server, CLIENTS, lambda number: IDLE if number % 3 == 0 else BUSY) as run:
         began = time.monotonic()
         while (left := began + seconds - time.monotonic()) > 0:
             done = run.done
             time.sleep(min(between, left))
             if left > between:
+                if between >= LONG_BETWEEN:
+                    looks.append(footprint(server))
                 graceful(server)
                 restarts += 1
             wait_for(lambda done=done: run.done > done + CLIENTS, "more answers", 2 * PATIENCE)  # type: ignore[misc]
@@ -126,7 +172,7 @@ def endure(server: Server, seconds: float, between: float) -> str:
     wait_for(lambda: not any(map(alive, old)), "the old workers to leave")
     wait_for(lambda: settled(server), "the workers to serve")
     wait_for(lambda: size(server) == before, f"it to take what it took before, {before}, not {size(server)}")
-    return told
+    return f"{told}; {assert_no_growth(looks)}" if len(looks) > 1 else told
 
 
 def serve(start_server: StartServer, kind: str, mpm: str) -> Server:
