@@ -18,12 +18,11 @@ import time
 from collections.abc import Callable
 
 from mpserver.api import error_log
-from mpserver.errors import StartError
 from mpserver.ipc import control_path, messages, plain_data
 from mpserver.ipc.messages import Message
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.ipc.worker_messages import CHANGED
-from mpserver.supervisor import descriptor_limit
+from mpserver.supervisor import descriptor_limit, places
 from mpserver.supervisor.certificates import CertificateProcess
 from mpserver.supervisor.commands import ChangedFiles, commands
 from mpserver.supervisor.control_socket import ControlSocket
@@ -79,7 +78,14 @@ class Master:
             WorkerEvents(self._on_ready, self._on_gone, self._on_news, self._on_passed, self._on_order),
         )
         self._reload = Reload(
-            first, self._workers, scoreboard, notifier, read=read, adopt=self._adopt, switched=self._on_switched
+            first,
+            self._workers,
+            scoreboard,
+            notifier,
+            read=read,
+            adopt=self._adopt,
+            switching=self._take_places,
+            switched=self._on_switched,
         )
         self._shutdown = Shutdown(self._workers, self._reload, notifier, self._release)
         self._relay = Relay(self._workers)
@@ -354,22 +360,15 @@ class Master:
 
     # ---- restarts and the end
 
-    def _on_switched(self, old: Generation, new: Generation) -> None:
+    def _take_places(self, old: Generation, new: Generation) -> None:
+        """Another generation is about to be the current one. :raises StartError: what it wants can't be had."""
+        places.take(old.conf, new.conf, self._control, self._management)
+
+    def _on_switched(self, new: Generation) -> None:
         """Another generation is the current one."""
-        if old.conf.pid_file != new.conf.pid_file:
-            pidfile.remove(old.conf.pid_file)
-            try:
-                pidfile.claim(new.conf.pid_file)
-                self._control.open(control_path.path(new.conf.pid_file))
-            except StartError as error:
-                self._log(error_log.ERROR, str(error))
         self._pulse.limit = new.conf.worker_timeout
         self._restarts += 1
         self.tell_facts()
-        try:
-            self._management.open(new.conf.management)
-        except StartError as error:
-            self._log(error_log.ERROR, str(error))
         set_title(f"{pidfile.MASTER_TITLE} [{new.conf.file}]")
         self._greet()
         self._certificates.follow(new)

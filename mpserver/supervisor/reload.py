@@ -35,7 +35,7 @@ class Reload:
 
     __slots__ = (
         "_adopt", "_again", "_asked", "_generations", "_notifier", "_number", "_read", "_ready_told", "_scoreboard",
-        "_switched", "_workers", "current", "next", "outcome",
+        "_switched", "_switching", "_workers", "current", "next", "outcome",
     )  # fmt: skip
 
     def __init__(
@@ -47,18 +47,21 @@ class Reload:
         *,
         read: Callable[[], Reading],
         adopt: Callable[[Generation], None],
-        switched: Callable[[Generation, Generation], None],
+        switching: Callable[[Generation, Generation], None],
+        switched: Callable[[Generation], None],
     ) -> None:
         """``first`` is the generation to start with.
 
         :param read: reads the configuration again; raises ConfigErrors or ConfigError where it is faulty.
         :param adopt: is called with each generation that was opened, the first one included.
-        :param switched: is called with the former current generation and the present one.
+        :param switching: is called with the current generation and the one that is to be it; raises StartError where
+            that can't be.
+        :param switched: is called with the current generation, where that is another one.
         """
         self.current = first
         self.next: Generation | None = None
         self._workers, self._scoreboard, self._notifier = workers, scoreboard, notifier
-        self._read, self._adopt, self._switched = read, adopt, switched
+        self._read, self._adopt, self._switching, self._switched = read, adopt, switching, switched
         self._generations: dict[int, Generation] = {}
         self._number = 0
         #: Who asked for the graceful restart that is under way, and for the one after it, if there is to be one.
@@ -84,9 +87,16 @@ class Reload:
 
     def at_once(self) -> None:
         """Restart at once: all workers end, new ones start; the ports stay open."""
-        superseded = (*self._asked, *(self._again or ()))
+        asked = self._asked
+        superseded = (*asked, *(self._again or ()))
         generation = self._read_again()
         if generation is None:
+            return
+        if why := self._not_to_be(generation):
+            self._asked = asked
+            self._note(why)
+            self._retire(generation)
+            self._notifier.ready()
             return
         for told in superseded:
             told("a restart at once came between")
@@ -143,7 +153,9 @@ class Reload:
         """Take note that a worker ended: its generation may be given up, or over."""
         generation = worker.generation
         if generation is self.next and generation.failures >= GIVE_UP_AFTER:
-            self._give_up(generation)
+            text = "The workers of the new configuration can't start: the old one stays in effect"
+            self.current.error_log.log(error_log.ERROR, text)
+            self._give_up(generation, "its workers ended before they served, the error log says how")
         if generation not in (self.current, self.next):
             self._retire(generation)
 
@@ -201,10 +213,13 @@ class Reload:
         """Make a generation the current one."""
         old, self.current = self.current, generation
         old.listeners.close(but=generation.listeners)
-        self._switched(old, generation)
+        self._switched(generation)
 
     def _promote(self, generation: Generation) -> None:
         """The next generation serves: the current one drains."""
+        if why := self._not_to_be(generation):
+            self._give_up(generation, why)
+            return
         self.next = None
         old = self.current
         self._switch(generation)
@@ -215,15 +230,23 @@ class Reload:
         self._notifier.ready()
         self._resume()
 
-    def _give_up(self, generation: Generation) -> None:
-        """The next generation can't start: the current one goes on."""
+    def _not_to_be(self, generation: Generation) -> str:
+        """Why a generation can't be the current one, which the log says; "": it can."""
+        try:
+            self._switching(self.current, generation)
+        except StartError as error:
+            text = f"{error}: the restart is off, the old configuration stays in effect"
+            self.current.error_log.log(error_log.ERROR, text)
+            return str(error)
+        return ""
+
+    def _give_up(self, generation: Generation, why: str) -> None:
+        """The next generation can't be the current one, which goes on."""
         self.next = None
-        text = "The workers of the new configuration can't start: the old one stays in effect"
-        self.current.error_log.log(error_log.ERROR, text)
         for worker in self._workers.of(generation):
             worker.drain()  # (some serve, where others can't)
         self._retire(generation)
-        self._over("its workers ended before they served, the error log says how")
+        self._over(why)
         self._notifier.ready()
         self._resume()
 

@@ -229,3 +229,41 @@ def test_one_process_has_none(start_server: StartServer) -> None:
     failed = server.command("-k", "upgrade", check=False)
     assert failed.returncode == 1
     assert "has no control socket" in failed.stderr
+
+
+def test_a_restart_that_can_not_have_its_places_leaves_all_as_it_was(start_server: StartServer) -> None:
+    """The same for a new configuration, whose workers serve but which nobody could reach: restarts say so, too."""
+    server = start_server(CONF, {"app.py": APP}, mode="daemon", backend=BACKENDS[0])
+    run, text = server.root / "run", server.conf.read_text()
+    (run / "other.control").mkdir()
+    before = pid(server)
+
+    def graceful(more: str) -> tuple[int, str]:
+        server.conf.write_text(text + more)
+        done = server.command("-c", "PidFile run/mpserver.pid", "-k", "graceful", check=False)
+        return done.returncode, done.stderr
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status_of, said = graceful(f"PidFile run/other.pid\nManagementListen unix:{run}/elsewhere\n")
+        assert status_of == 1
+        assert "the old configuration stays in effect: " in said
+        assert f"could not make the control socket {run}/other.control" in said
+        status_of, said = graceful(f"ManagementListen 127.0.0.1:{port}\n")
+        assert status_of == 1
+        assert f"ManagementListen could not bind to 127.0.0.1:{port}: is it in use?" in said
+        # (a signal is told nothing, and changes as little)
+        server.send(signal.SIGHUP)
+        server.wait_for_log("SIGHUP received.  Attempting to restart")
+        told = "is it in use?: the restart is off, the old configuration stays in effect"
+        wait_for(lambda: server.log().count(told) == 2, "both refusals in the log")
+    assert pid(server) == before
+    names = sorted(path.name for path in run.iterdir())
+    assert names == ["management", "mpserver.control", "mpserver.pid", "other.control", "site.sock"]
+    for name in ("site.sock", "management"):
+        assert ask(run / name, "/readyz").startswith(b"HTTP/1.1 200 ")
+    (run / "other.control").rmdir()
+    assert graceful("PidFile run/other.pid\n") == (0, "")
+    assert int((run / "other.pid").read_text()) == before
+    assert sorted(path.name for path in run.iterdir()) == ["management", "other.control", "other.pid", "site.sock"]
+    assert server.get("/").text == "x"

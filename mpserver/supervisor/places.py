@@ -1,0 +1,31 @@
+"""What a server has once, and takes along to another configuration: pid file, control socket, ManagementListen."""
+
+from __future__ import annotations
+
+from mpserver.errors import StartError
+from mpserver.ipc import control_path
+from mpserver.supervisor.control_socket import ControlSocket
+from mpserver.supervisor.management import Management
+from mpserver.supervisor.settings import ProcessSettings
+from mpserver.system import pidfile
+
+
+def take(before: ProcessSettings, now: ProcessSettings, control: ControlSocket, management: Management) -> None:
+    """Have them where another configuration wants them.
+
+    :raises StartError: one can't be had; all are where they were.
+    """
+    management.open(now.management)
+    if before.pid_file == now.pid_file:
+        return
+    try:
+        pidfile.claim(now.pid_file)
+        try:
+            control.open(control_path.path(now.pid_file))
+        except StartError:
+            pidfile.remove(now.pid_file)
+            raise
+    except StartError:
+        management.open(before.management)
+        raise
+    pidfile.remove(before.pid_file)
