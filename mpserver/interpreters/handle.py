@@ -212,15 +212,20 @@ class InterpreterHandle:
         self._told_to_end = True
         self._post(messages.Message(messages.Kind.RETIRE))
 
-    def ask(self, answered: Callable[[Any], None], what: bytes = b"", fd: int = -1) -> int:
+    def ask(self, answered: Callable[[Any], None], what: bytes = b"", fd: int = -1, first: bool = False) -> int:
         """Ask for its facts, see `mpserver.serving.answers`; it answers between requests, maybe never.
 
         :param fd: a descriptor that goes along, and is closed here; -1: none does.
+        :param first: whether it goes before all that waits, where the interpreter does not serve yet.
         :returns: the number of the question.
         """
         self._questions += 1
         self._asked[self._questions] = answered, LINES if what else FACTS
-        self._post(messages.Message(messages.Kind.ASK, fd, number=self._questions, state=what))
+        message = messages.Message(messages.Kind.ASK, fd, number=self._questions, state=what)
+        if first and self.state is InterpreterState.STARTING:
+            self._waiting.appendleft(message)
+        else:
+            self._post(message)
         return self._questions
 
     def kill(self, pid: int) -> None:
@@ -363,7 +368,12 @@ class InterpreterHandle:
         self._close_inbox()
         boot = self.boot
         log_lines.write_left(boot.scoreboard, boot.slot, boot.scoreboard_index, boot.logs.values())
-        waiting = [*self._left_behind(), *(message for message in self._waiting if message.fd >= 0)]
+        waiting = self._left_behind()
+        for message in self._waiting:
+            if message.kind == messages.Kind.ASK:
+                message.close()  # (with a question there may be the descriptor of a log)
+            elif message.fd >= 0:
+                waiting.append(message)
         self._waiting.clear()
         if failed:
             self._events.failed(self, waiting, why, again)

@@ -140,7 +140,9 @@ class WorkerCommands:
             answer({interp.boot.scoreboard_index: told.get(interp.boot.scoreboard_index) for interp in its})
 
         for interp in [interp for interp in its if interp.state is InterpreterState.STARTING]:
-            ask(interp, lambda _told: None)  # (forked before its zygote knew, perhaps; it can have written nothing yet)
+            # (its zygote may have forked it before it knew; no request comes before this)
+            for number in reversed(numbers):
+                interp.ask(lambda _told: None, REOPEN + b"%d" % number, os.dup(number), first=True)
             its.remove(interp)
         Inquiry(self._router.loop, REOPEN_TIMEOUT, ask, done).begin(its)
 

@@ -7,6 +7,8 @@ import socket
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
+
 from mpserver.interpreters.handle import Events, InterpreterHandle, InterpreterState
 from mpserver.ipc import messages
 from mpserver.ipc.messages import Message
@@ -65,4 +67,39 @@ def test_what_an_ending_interpreter_gave_back_comes_back_with_what_it_did_not_ta
     assert interp.state is InterpreterState.ENDED
     for message in returned:
         message.close()
+    loop.close()
+
+
+def test_the_descriptor_of_a_question_is_no_connection() -> None:
+    """What a new file of a log comes with goes before the connections that wait, and is closed with the interpreter."""
+    failed: list[Message] = []
+
+    def unwanted(*_arguments: object) -> None:
+        raise AssertionError("this was not to be told")
+
+    def on_failed(_interp: InterpreterHandle, waiting: list[Message], _why: str, _again: float) -> None:
+        failed.extend(waiting)
+
+    loop = Loop()
+    events = Events(
+        unwanted, unwanted, unwanted, on_failed, unwanted, unwanted, unwanted, unwanted, unwanted,
+        lambda _interp: None, unwanted, unwanted,
+    )  # fmt: skip
+    ours, control = socket.socketpair()
+    board = Scoreboard.create(1)
+    boot = SimpleNamespace(
+        interpreter_id=InterpreterId("own", "x"), scoreboard=board.fd, slot=0, scoreboard_index=1, logs={}
+    )
+    with ours, control:
+        interp = Held(cast(Boot, boot), loop, events, control)
+        interp.hand_over(a_connection(1))
+        log = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
+        interp.ask(unwanted, b"reopen 5", log, first=True)
+        assert [message.kind for message in interp._waiting] == [messages.Kind.ASK, messages.Kind.CONNECTION]
+        interp.theirs.close()
+        interp._receive()
+    assert [(message.kind, message.number) for message in failed] == [(messages.Kind.CONNECTION, 1)]
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(log)
+    failed[0].close()
     loop.close()
