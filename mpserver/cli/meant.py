@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from mpserver.cli import python_paths
 from mpserver.config.configuration import Configuration
+from mpserver.config.host_names import normal_host
 from mpserver.config.tree import Node, Tree
 from mpserver.modules import core
 from mpserver.modules.all import TABLE
@@ -37,7 +38,7 @@ def warnings(configuration: Configuration) -> list[str]:
         text = look(node, configuration.root)
         if text and not (node.name.lower() in _HANDLERS and node.args[0].lower() in actions):
             found.append(f"{text} (line {node.line} of {node.file})")
-    return [*found, *_shadowed(tree), *_not_encrypted(configuration), *_unclaimed(tree)]
+    return [*found, *_shadowed(tree), *_not_encrypted(configuration), *_unclaimed(tree), *_round(configuration)]
 
 
 def _all(tree: Tree) -> Iterator[Node]:
@@ -210,5 +211,26 @@ def _unclaimed(tree: Tree) -> Iterator[str]:
                 yield (
                     f"<Location {path}> has PythonHandler and no SetHandler: its requests mean no file, so what a "
                     f"<Directory> sets does not count, and the answer is 404: add SetHandler mod_python (line "
+                    f"{node.line} of {node.file})"
+                )
+
+
+#: What redirects, in lower case; where to is its last word.
+_REDIRECTS = ("redirect", "redirectpermanent", "redirecttemp")
+
+
+def _round(configuration: Configuration) -> Iterator[str]:
+    """A Redirect of all to HTTPS outside of hosts: it holds in the host that it leads to, too (as in httpd)."""
+    for node in configuration.tree:
+        if node.name.lower() not in _REDIRECTS or len(node.args) < 2 or node.args[-2] != "/":
+            continue
+        scheme, _, rest = node.args[-1].partition("://")
+        name = normal_host(rest.partition("/")[0])
+        for host in configuration.hosts:
+            names = map(str.lower, (host.name, *host.names))
+            if scheme.lower() == "https" and name in names and profiles.is_on(configuration, host):
+                yield (
+                    f"{node.name} / {node.args[-1]} holds in the host that it leads to ({host.defn_name} line "
+                    f"{host.defn_line}), too, and so leads round in a circle: put it into a <VirtualHost *:80> (line "
                     f"{node.line} of {node.file})"
                 )

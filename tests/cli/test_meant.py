@@ -104,6 +104,18 @@ def test_each_is_told_with_line_and_remedy(tmp_path: Path) -> None:
     assert told(tmp_path, conf, "-T") == "Syntax OK\n"  # (as for whatever else -T does not look at)
 
 
+def test_a_redirect_to_https_that_leads_round(tmp_path: Path) -> None:
+    inner = "Redirect permanent / https://www.example.com/"
+    host = "<VirtualHost *:9>\nServerName www.example.com\nSSLEngine on\nSSLCertificateFile auto\n</VirtualHost>"
+    said = told(tmp_path / "outside", f"{inner}\n{host}")
+    assert f"Warning: {inner.replace('permanent ', '')} holds in the host that it leads to (" in said
+    assert "too, and so leads round in a circle: put it into a <VirtualHost *:80> (line " in said
+    meant = f"<VirtualHost *:8>\nServerName www.example.com\n{inner}\n</VirtualHost>\n{host}"
+    assert told(tmp_path / "inside", meant) == "Syntax OK\n"
+    other = inner.replace("www", "other")
+    assert "circle" not in told(tmp_path / "other", f"{other}\n{host}")
+
+
 def test_what_is_meant_so_is_not_told_of(tmp_path: Path) -> None:
     assert told(tmp_path, MEANT) == "Syntax OK\n"
 

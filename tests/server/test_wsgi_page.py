@@ -54,8 +54,10 @@ def test_one_application(start_server: StartServer) -> None:
 @pytest.mark.parametrize("backend", ["auto", "process"])
 def test_several_applications(start_server: StartServer, backend: str) -> None:
     server = serve(start_server, "several.conf", backend)
+    server.write("shop/static/style.css", "static")
     for _ in range(2):
         assert server.get("/shop").text == "the shop"
+        assert server.get("/shop/static/style.css").text == "static"
         assert server.get("/wiki/x").text == "the wiki, with the settings production"
 
 
