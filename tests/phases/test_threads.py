@@ -192,7 +192,7 @@ def test_the_room_for_small_files_is_counted_right(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(file_cache, "ROOM", 20 * (file_cache.OVERHEAD + 10))
     kept = file_cache.Pages()
     kept._room = file_cache.ROOM
-    located = [[SimpleNamespace(page=None) for _ in range(10)] for _ in range(THREADS)]
+    located = [[SimpleNamespace(page=None, effects=None) for _ in range(10)] for _ in range(THREADS)]
 
     def work(number: int) -> None:
         for each in located[number]:
@@ -205,6 +205,27 @@ def test_the_room_for_small_files_is_counted_right(monkeypatch: pytest.MonkeyPat
         together(work, often=0.2, seed=turn)
         assert kept._room == file_cache.ROOM - len(kept._kept) * (file_cache.OVERHEAD + 10)
         assert {id(each) for each in kept._kept} == {id(e) for some in located for e in some if e.page is not None}
+
+
+def test_pages_of_what_rules_change_are_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each request has a Located of its own then; resource and plan are the same."""
+    monkeypatch.setattr(file_cache, "ROOM", 2 * (file_cache.OVERHEAD + 10))
+    kept = file_cache.Pages()
+    kept._room = file_cache.ROOM
+    resources, plans = (object(), object(), object()), (object(), object())
+
+    def located(resource: int, plan: int) -> SimpleNamespace:
+        return SimpleNamespace(page=None, effects=object(), resource=resources[resource], plan=plans[plan])
+
+    kept.keep(located(0, 0), [], b"0123456789", 10, '"a"', 1.0)
+    kept.keep(located(0, 1), [], b"0123456789", 10, '"b"', 1.0)
+    found = [kept.of(located(0, 0)), kept.of(located(0, 1)), kept.of(located(1, 0))]
+    assert [page and page.etag for page in found] == ['"a"', '"b"', None]
+    plain = SimpleNamespace(page=None, effects=None, resource=resources[0], plan=plans[0])
+    assert kept.of(plain) is None
+    kept.keep(located(2, 0), [], b"0123456789", 10, '"c"', 1.0)  # (there was no room)
+    assert [kept.of(located(0, 0)), kept.of(located(0, 1))] == [None, None]
+    assert kept.of(located(2, 0)) is not None
 
 
 def test_names_of_files_have_their_own_types(tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 
 import pytest
 
 from conftest import StartServer
 from support.server import EACH_AND_THREADS, Server
+from support.waiting import wait_for
 
 CONF = """
 RewriteEngine On
@@ -20,6 +22,9 @@ RewriteRule ^/to/one/(.*)$ /one/app.py/$1 [E=LED:$1,L]
 RewriteRule ^/to/two/(.*)$ /two/app.py/$1 [QSA,L]
 RewriteRule ^/to/passed/(.*)$ /located/$1?by=pt [PT]
 RewriteRule ^/to/page$ /page.txt [L]
+RewriteRule ^/kept/plain$ /kept.txt [PT]
+RewriteRule ^/kept/typed$ /kept.txt [PT,T=text/x-typed]
+RewriteRule ^/kept/cookie$ /kept.txt [PT,CO=one:two:localhost]
 RewriteCond %{HTTP:X-To} ^(one|two)$
 RewriteRule ^/by-header$ /%1/app.py [L]
 RewriteRule ^/program/(.*)$ /one/app.py/${program:$1|nothing} [L]
@@ -166,6 +171,32 @@ def test_what_a_header_decides(server: Server) -> None:
         assert json.loads(reply.body)["in"] == to
         assert reply.header("Vary") == "X-To"
     assert server.get("/by-header").status == 404
+
+
+def test_files_that_rules_lead_to(server: Server) -> None:
+    """They are kept ready, each with what its rule says; and read again when they have changed."""
+    file = server.www / "kept.txt"
+    file.write_text("first")
+    # (one that has just changed is not kept: it may change again with the same time stamp)
+    wait_for(lambda: time.time() - file.stat().st_ctime > 1.1, "the file is settled")
+    for _ in range(3):
+        plain = server.get("/kept/plain")
+        assert (plain.text, plain.header("Content-Type"), plain.header("Set-Cookie")) == ("first", "text/plain", None)
+        typed = server.get("/kept/typed")
+        assert (typed.text, typed.header("Content-Type")) == ("first", "text/x-typed")
+        cookie = server.get("/kept/cookie")
+        assert (cookie.text, cookie.header("Set-Cookie")) == ("first", "one=two; path=/; domain=localhost")
+        assert plain.header("ETag") == typed.header("ETag") == cookie.header("ETag")
+        assert server.get("/kept/plain", {"If-None-Match": plain.header("ETag") or ""}).status == 304
+        assert server.get("/kept/plain", {"Range": "bytes=0-1"}).text == "fi"
+        assert server.request("HEAD", "/kept/typed").header("Content-Length") == "5"
+    fresh = server.www / "fresh.txt"
+    fresh.write_text("the second")
+    fresh.rename(file)
+    for path in ("/kept/plain", "/kept/typed", "/kept/cookie"):
+        assert server.get(path).text == "the second"
+    file.unlink()
+    assert server.get("/kept/plain").status == 404
 
 
 def test_rules_of_a_directory(server: Server) -> None:

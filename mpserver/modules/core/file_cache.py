@@ -44,15 +44,27 @@ class Page(NamedTuple):
 
 
 class Pages:
-    """The pages of one server; they hang on what was located, and go with that."""
+    """The pages of one server; they hang on what was located, and go with that.
 
-    __slots__ = ("_gate", "_kept", "_room")
+    What rules have changed is located for each request, but its resource and plan are the same: by them it is found.
+    """
+
+    __slots__ = ("_changed", "_gate", "_kept", "_room")
 
     def __init__(self) -> None:
         self._kept: list[Any] = []
+        #: The pages of requests that rules have changed, by resource and plan.
+        self._changed: dict[tuple[Any, Any], Page] = {}
         self._room = ROOM
         #: Threads that keep pages at the same time must not lose count of the room.
         self._gate = allocate_lock()
+
+    def of(self, located: Any) -> Page | None:
+        """The page of what was located for a request, if one is kept."""
+        if located.effects is None:
+            page: Page | None = located.page
+            return page
+        return self._changed.get((located.resource, located.plan))
 
     def keep(
         self, req: Any, fields: Iterable[tuple[str, str]], body: bytes | None, size: int, etag: str, modified: float,
@@ -70,8 +82,12 @@ class Pages:
                 for other in self._kept:
                     other.page = None
                 self._kept.clear()
+                self._changed.clear()
                 self._room = ROOM
             self._room -= cost
+            if located.effects is not None:
+                self._changed[located.resource, located.plan] = page
+                return
             located.page = page
             self._kept.append(located)
 

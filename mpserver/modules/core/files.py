@@ -47,7 +47,7 @@ SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
 def handler(req: Request) -> int:
     """Serve the file of a request: GET, HEAD and POST (as httpd), OPTIONS; else 405 or 501."""
     method = req.mp_method
-    page = req.mp_located.page
+    page = req.mp_host.pages.of(req.mp_located)
     if page is not None and method == "GET" and _is_usual(req) and _send_page(req, page):
         return OK
     if method not in ("GET", "HEAD", "POST"):
