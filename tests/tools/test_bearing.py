@@ -28,6 +28,7 @@ def test_how_outcomes_are_told() -> None:
     assert Outcome(1.6, 3.2, 200, 0, 0).cell(200) == "2 / 3"
     assert Outcome(1.6, 130, 200, 0, 0).cell(200) == "**2 / 130**"
     assert Outcome(1.6, 3.2, 190, 10, 0).cell(200) == "**2 / 3, 10 of 200 failed**"
+    assert Outcome(1, 2, 200, 0, 0, recovered=False).cell(200) == "1 / 2, **nor when they had left**"
     assert Outcome(0, 0, 0, 8, 7).cell(200) == "**none of 8 served** (7 of 200 sent away)"
 
 

@@ -15,6 +15,8 @@ from benching.machine import description
 
 from bearing.servers import Kind
 
+#: The load average from which on a page says that the machine was busy with something else.
+BUSY = 1.5
 DOCS = TOOLS.parent / "docs"
 
 
@@ -69,13 +71,15 @@ def grounds(options: argparse.Namespace) -> Iterator[list[Ground]]:
 
 
 def machine() -> str:
-    """The machine, and the versions of what is compared from PyPI."""
+    """The machine and what else it had to do, and the versions of what is compared from PyPI."""
     about = description()
     found = []
     for name in ("gunicorn", "granian"):
         with contextlib.suppress(PackageNotFoundError):
             found.append(f"{name} {version(name)}")
+    busy = os.getloadavg()[0]
+    other = f" The machine had other work: a load average of {busy:.0f}." if busy >= BUSY else ""
     return (
         f"{about['processor']}, {about['cores']} cores, {about['memory']}, {platform.system()} {platform.release()},"
-        f" Python {about['Python']}{''.join(f', {text}' for text in found)}."
+        f" Python {about['Python']}{''.join(f', {text}' for text in found)}.{other}"
     )

@@ -46,6 +46,7 @@ def main(words: Sequence[str]) -> int:
         print("\n".join(fault.name for fault in FAULTS))
         return 0
     rows: dict[str, dict[str, str]] = {fault.name: {} for fault in faults}
+    about = machine()
     with grounds(options) as made:
         ring = Ring(made, [folder for folder in options.peers_path.split(":") if folder])
         for fault in faults:
@@ -56,7 +57,7 @@ def main(words: Sequence[str]) -> int:
                     note(f"Not here: {kind.name}")
                     continue
                 note(f"{fault.name}: {kind.name}: {rows[fault.name][kind.name]}")
-    text = page(rows, machine())
+    text = page(rows, about)
     print(f"\n{text}")
     if whole(options):
         PAGE.write_text(text)

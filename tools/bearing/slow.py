@@ -53,13 +53,17 @@ SORTS = (
 
 
 class Outcome(NamedTuple):
-    """What usual clients saw beside slow ones: ms; ``gone``: so many slow ones had been sent away at the end."""
+    """What usual clients saw beside slow ones: ms; ``gone``: so many slow ones had been sent away at the end.
+
+    ``recovered``: the server answered again when the slow ones had left.
+    """
 
     p50: float
     p99: float
     done: int
     failed: int
     gone: int
+    recovered: bool = True
 
     def cell(self, slow: int) -> str:
         """In a table."""
@@ -72,7 +76,8 @@ class Outcome(NamedTuple):
                 text = f"**{text}, {self.failed} of {total} failed**"
             elif self.p99 >= 100:
                 text = f"**{text}**"
-        return text + (f" ({self.gone} of {slow} sent away)" if self.gone else "")
+        text += f" ({self.gone} of {slow} sent away)" if self.gone else ""
+        return text if self.recovered else f"{text}, **nor when they had left**"
 
 
 class Crowd(threading.Thread):
