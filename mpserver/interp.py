@@ -27,7 +27,8 @@ from mpserver.application.services import InterpreterServices
 from mpserver.errors import is_crowded
 from mpserver.ipc import messages, plain_data
 from mpserver.ipc.mapping import mapped
-from mpserver.ipc.scoreboard import IDLE, Scoreboard, ScoreboardEntry
+from mpserver.ipc.scoreboard import IDLE, Scoreboard
+from mpserver.ipc.scoreboard_entry import ScoreboardEntry
 from mpserver.modules import core, python
 from mpserver.modules.python.environment import has_account
 from mpserver.phases import facts

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from mpserver.api import runtime
     from mpserver.api.request import Request
     from mpserver.config.tree import Tree
-    from mpserver.ipc import scoreboard
+    from mpserver.ipc.scoreboard import Scoreboard
+    from mpserver.ipc.scoreboard_entry import ScoreboardEntry
     from mpserver.locks import LockPool, RequestLocks
     from mpserver.serving.boot import Boot
 
@@ -29,9 +30,7 @@ if TYPE_CHECKING:
 class InterpreterServices:
     """Implements `mpserver.api.runtime.Runtime` for one interpreter."""
 
-    def __init__(
-        self, boot: Boot, main: Host, loader: Loader, entry: scoreboard.ScoreboardEntry, board: scoreboard.Scoreboard
-    ) -> None:
+    def __init__(self, boot: Boot, main: Host, loader: Loader, entry: ScoreboardEntry, board: Scoreboard) -> None:
         self._name = boot.interpreter_id.name
         self.kind = boot.kind
         self.server_root = boot.configuration.root

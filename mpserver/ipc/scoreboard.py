@@ -9,17 +9,15 @@ import fcntl
 import mmap
 import os
 import struct
-from bisect import bisect_left
 
 from mpserver.ipc import interpreter_stats
-from mpserver.ipc.interpreter_stats import InterpreterStats, Writer, pack_begin
+from mpserver.ipc.interpreter_stats import InterpreterStats, Writer
 from mpserver.ipc.log_lines import LINES, area_at
 from mpserver.ipc.mapping import mapped
-from mpserver.ipc.request_counts import BOUNDS, TIMES, pack_sums
+from mpserver.ipc.scoreboard_entry import ScoreboardEntry
 from mpserver.ipc.scoreboard_layout import (
     ADDRESSES,
     ADDRESSES_HEAD,
-    BUSY,
     COMMON,
     COUNT,
     COUNTS,
@@ -52,12 +50,7 @@ from mpserver.typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mpserver.ipc.request_counts import HasLabel
-
-#: (Bound to names, for each request writes two of them.)
 OPEN, STARTING, IDLE, WORKING, FINISHING = State
-pack_count = COUNT.pack_into
-QUICKEST = BOUNDS[0]
 
 #: Bytes that don't make a worker busy. Zero: no interpreter there.
 _NOT_BUSY = bytes((0, OPEN, IDLE, FINISHING, STARTING))
@@ -85,109 +78,6 @@ class Row(NamedTuple):
     state: int
     requests: int
     interpreters: bytes
-
-
-class ScoreboardEntry:
-    """What one interpreter writes: it alone writes there."""
-
-    __slots__ = (
-        "_cells", "_count_at", "_memory", "_key_at", "_numbers", "_programs_at", "_state_at", "_streams_at",
-        "_threads_at", "requests", "writer",
-    )  # fmt: skip
-
-    def __init__(self, memory: mmap.mmap, slot: int, index: int, writer: Writer) -> None:
-        self._memory = memory
-        self.writer = writer
-        self._cells, self._numbers = writer.counts.by_host, writer.counts.numbers
-        self._state_at = slot * PAGE + STATES + index
-        self._count_at = slot * PAGE + COUNTS + index * COUNT.size
-        self._key_at = slot * PAGE + KEYS + index * CRC.size
-        self._threads_at = slot * PAGE + THREADS + index * BUSY.size
-        self._streams_at = slot * PAGE + STREAMS + index
-        self._programs_at = slot * PAGE + GROUPS + index * GROUP.size * PROGRAMS
-        #: Requests served here, those of earlier interpreters that had this index included.
-        self.requests: int = COUNT.unpack_from(memory, self._count_at)[0]
-
-    def state(self, state: int) -> None:
-        """Tell what the interpreter does from now on."""
-        self._memory[self._state_at] = state
-
-    def working(self, now: float, head: bytes) -> None:
-        """A request with this head enters its handlers at ``now`` (seconds since the epoch)."""
-        writer = self.writer
-        pack_begin(writer.memory, writer.begin_at, now, head)
-        self._memory[self._state_at] = WORKING
-
-    def pause(self) -> None:
-        """The request at hand stands aside, and will be counted when it is over."""
-        self._memory[self._state_at] = IDLE
-
-    def streams(self, count: int) -> None:
-        """How many requests wait for bodies in their handlers."""
-        self._memory[self._streams_at] = min(count, 255)
-
-    def done(
-        self, now: float, began: float, size: int = 0, status: int = 0, host: HasLabel | None = None, state: int = IDLE
-    ) -> None:
-        """A request that began at a time was served, with ``size`` bytes of a body: count it, and be idle.
-
-        Without a ``host`` it is one that was given away, or that could not be read. ``state``: 0 where it does not tell
-        the interpreter's. (What it does stands here in one piece: it is on the road of each request.)
-        """
-        self.requests = requests = self.requests + 1
-        pack_count(self._memory, self._count_at, requests)
-        if host is None:
-            self.writer.end(now, began, size)
-        else:
-            try:
-                cell = self._cells[host]
-            except KeyError:
-                cell = self.writer.counts.cell(host)
-            seconds, at = now - began, cell.numbers_at
-            if status < 600:
-                at += status // 100 * TIMES
-            if seconds > QUICKEST:
-                at += bisect_left(BOUNDS, seconds)
-            elif seconds < 0.0:  # (the clock was set back)
-                seconds = 0.0
-            self._numbers[at] += 1
-            cell.bytes = sent = cell.bytes + size
-            cell.seconds = spent = cell.seconds + seconds
-            pack_sums(self.writer.memory, cell.sums_at, sent, spent, now)
-        if state:
-            self._memory[self._state_at] = state
-
-    def runs(self, group: int) -> None:
-        """Tell the process group of a program that may not outlive the interpreter; 0: it has ended."""
-        self.runs_also(group, 0)
-
-    def runs_also(self, group: int, number: int) -> None:
-        """The same where several may run at a time; those past `PROGRAMS` share the last number."""
-        GROUP.pack_into(self._memory, self._programs_at + min(number, PROGRAMS - 1) * GROUP.size, group)
-
-    def threads(self, busy: int, most: int) -> None:
-        """How many of an interpreter's threads are in a request; it is busy when all are."""
-        BUSY.pack_into(self._memory, self._threads_at, busy)
-        self._memory[self._state_at] = WORKING if busy >= most else IDLE
-
-    def fail(self, now: float, why: str) -> None:
-        """The request at hand failed: the figures tell why. `done` follows."""
-        self.writer.fail(now, why)
-
-    def sign(self, key: str, kind: str, name: str) -> None:
-        """Tell which interpreter has this entry, and begin its figures.
-
-        ``key`` has the kind that was asked for, ``kind`` is what it really is.
-        """
-        self.streams(0)
-        CRC.pack_into(self._memory, self._key_at, crc(key))
-        self.writer.open(kind, name, self.requests)
-
-    def gone(self) -> None:
-        """The interpreter ended; its count stays."""
-        CRC.pack_into(self._memory, self._key_at, 0)
-        BUSY.pack_into(self._memory, self._threads_at, 0)
-        self._memory[self._state_at] = 0
 
 
 class Scoreboard:

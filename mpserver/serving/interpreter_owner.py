@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from mpserver.errors import Moves
     from mpserver.ipc.messages import Kind, Message
     from mpserver.ipc.queues import Taken
-    from mpserver.ipc.scoreboard import Scoreboard, ScoreboardEntry
+    from mpserver.ipc.scoreboard import Scoreboard
+    from mpserver.ipc.scoreboard_entry import ScoreboardEntry
     from mpserver.phases.pipeline import Pipeline
     from mpserver.phases.plan import InterpreterId
     from mpserver.phases.planner import Planner

@@ -18,7 +18,7 @@ from mpserver.api.request import Request
 from mpserver.errors import Awaits, ConfigError, Misplaced, Moves, RequestError, is_crowded
 from mpserver.http1.head import Head
 from mpserver.ipc import messages, plain_data
-from mpserver.ipc.scoreboard import ScoreboardEntry
+from mpserver.ipc.scoreboard_entry import ScoreboardEntry
 from mpserver.phases.error_response import log_error
 from mpserver.phases.plan import InterpreterId
 from mpserver.phases.planner import Planner

@@ -15,7 +15,8 @@ import time
 from _thread import allocate_lock, get_ident
 
 from mpserver.http1.head import refused
-from mpserver.ipc.scoreboard import Scoreboard, ScoreboardEntry
+from mpserver.ipc.scoreboard import Scoreboard
+from mpserver.ipc.scoreboard_entry import ScoreboardEntry
 from mpserver.serving.connection import Connection
 from mpserver.serving.states import IN_THREAD, LAST_WAIT, WAITING
 from mpserver.serving.tracked_connection import TrackedConnection

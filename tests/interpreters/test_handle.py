@@ -83,7 +83,7 @@ def test_the_descriptor_of_a_question_is_no_connection() -> None:
     loop = Loop()
     events = Events(
         unwanted, unwanted, unwanted, on_failed, unwanted, unwanted, unwanted, unwanted, unwanted,
-        lambda _interp: None, unwanted, unwanted,
+        lambda _interp: None, unwanted, unwanted, unwanted,
     )  # fmt: skip
     ours, control = socket.socketpair()
     board = Scoreboard.create(1)

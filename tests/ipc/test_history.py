@@ -13,7 +13,8 @@ import pytest
 from mpserver.ipc import history, interpreter_stats
 from mpserver.ipc.history import History, Series
 from mpserver.ipc.request_counts import BOUNDS, CELLS, OTHERS
-from mpserver.ipc.scoreboard import Scoreboard, ScoreboardEntry
+from mpserver.ipc.scoreboard import Scoreboard
+from mpserver.ipc.scoreboard_entry import ScoreboardEntry
 from mpserver.ipc.scoreboard_layout import ENTRIES, INTERPRETERS, End
 from mpserver.modules.status import auto, metrics, page, report
 

@@ -217,13 +217,17 @@ def test_pages_of_what_rules_change_are_found_again(monkeypatch: pytest.MonkeyPa
     def located(resource: int, plan: int) -> SimpleNamespace:
         return SimpleNamespace(page=None, effects=object(), resource=resources[resource], plan=plans[plan])
 
-    kept.keep(located(0, 0), [], b"0123456789", 10, '"a"', 1.0)
-    kept.keep(located(0, 1), [], b"0123456789", 10, '"b"', 1.0)
+    def keep(which: SimpleNamespace, etag: str) -> None:
+        req = SimpleNamespace(mp_located=which, mp_content_type=None, mp_handler=None)
+        kept.keep(req, [], b"0123456789", 10, etag, 1.0, lambda _req, _page: True)
+
+    keep(located(0, 0), '"a"')
+    keep(located(0, 1), '"b"')
     found = [kept.of(located(0, 0)), kept.of(located(0, 1)), kept.of(located(1, 0))]
     assert [page and page.etag for page in found] == ['"a"', '"b"', None]
     plain = SimpleNamespace(page=None, effects=None, resource=resources[0], plan=plans[0])
     assert kept.of(plain) is None
-    kept.keep(located(2, 0), [], b"0123456789", 10, '"c"', 1.0)  # (there was no room)
+    keep(located(2, 0), '"c"')  # (there was no room)
     assert [kept.of(located(0, 0)), kept.of(located(0, 1))] == [None, None]
     assert kept.of(located(2, 0)) is not None
 
