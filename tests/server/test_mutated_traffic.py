@@ -34,8 +34,8 @@ LONG = float(os.environ.get("MPSERVER_ENDURANCE", "1200"))
 #: together, in bytes.
 WARM = 0.3
 GROWTH = 24 << 20
-#: How many times the descriptors of then there may be: interpreters may have begun. (A connection in a thousand that left
-#: one would be many more.)
+#: How many times the descriptors of then there may be: interpreters may have begun. (Where a connection in a thousand
+#: left one, they would be many more.)
 ROOM = 1.25
 #: The longest request, in bytes.
 LONGEST = 60_000
