@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -81,7 +80,7 @@ def answers(talk: Talk) -> None:
 
 def test_usual_clients_beside_slow_ones_that_hold_nobody() -> None:
     with backend(serve=answers) as server:
-        outcome = measure(server.port, SORTS[0]._replace(settle=0), 5, 0.2)
+        outcome = measure(server.port, SORTS[0]._replace(settle=0), 5, 0.2, patience=PATIENCE)
         assert (outcome.failed, outcome.gone) == (0, 0)
         assert outcome.done >= 4
         assert 0 < outcome.p50 <= outcome.p99
@@ -107,7 +106,7 @@ def test_one_that_was_told_to_continue_is_not_sent_away() -> None:
     with backend(serve=serve) as server:
         crowd = Crowd(server.port, Sort("any", b"", b"x"), 1)
         crowd.start()
-        assert until(lambda: b"".join(reads) == b"xx", PATIENCE) is not None
+        assert until(lambda: b"".join(reads).startswith(b"xx"), PATIENCE) is not None
         assert crowd.gone == 0
         crowd.leave.set()
         crowd.join()
@@ -229,15 +228,13 @@ def test_processes_that_are_left(ground: Ground) -> None:
     assert place is not None
     with launched(kind, place, Wish()) as running:
         assert listens(running)
-        assert len(running.processes()) == 2
+        assert until(lambda: len(running.processes()) == 2, PATIENCE) is not None
         (worker,) = running.workers()
         running.master.kill()
         running.master.wait()
         assert running.processes() == [worker]
         assert faults.answered(running.port)
-    assert not worker.is_running() or not running.processes()
-    with pytest.raises(OSError), socket.create_connection(("127.0.0.1", running.port), 1):
-        pass
+    assert not running.processes()
 
 
 def test_a_start_that_fails(ground: Ground) -> None:

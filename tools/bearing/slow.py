@@ -149,7 +149,9 @@ class Usual(threading.Thread):
 
     def run(self) -> None:
         """One request after the other."""
-        while (begun := time.monotonic()) < self.until:
+        begun = 0.0
+        while not begun or time.monotonic() < self.until:
+            begun = time.monotonic()
             if ask(self.port, self.context, self.patience):
                 self.times.append((time.monotonic() - begun) * 1000)
             else:
@@ -178,14 +180,14 @@ def ask(port: int, context: ssl.SSLContext | None, patience: float) -> bool:
     return answer.startswith(b"HTTP/1.1 200 ")
 
 
-def measure(port: int, sort: Sort, slow: int, seconds: float) -> Outcome:
+def measure(port: int, sort: Sort, slow: int, seconds: float, patience: float = 2) -> Outcome:
     """Let usual clients ask for so many seconds, beside so many slow ones of a sort (none: alone)."""
     crowd = Crowd(port, sort, slow)
     crowd.start()
     try:
         crowd.here.wait()
         time.sleep(sort.settle)
-        usual = [Usual(port, sort.tls, time.monotonic() + seconds, 2, 0.05) for _ in range(4)]
+        usual = [Usual(port, sort.tls, time.monotonic() + seconds, patience, 0.05) for _ in range(4)]
         for client in usual:
             client.start()
         for client in usual:
