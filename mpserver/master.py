@@ -23,8 +23,8 @@ from mpserver.ipc.messages import Message
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.ipc.worker_messages import CHANGED
 from mpserver.supervisor import descriptor_limit, places
-from mpserver.supervisor.certificates import CertificateProcess
 from mpserver.supervisor.commands import ChangedFiles, commands
+from mpserver.supervisor.companions import Companions
 from mpserver.supervisor.control_socket import ControlSocket
 from mpserver.supervisor.engine import Engine, ZygoteKeeper
 from mpserver.supervisor.fd_store import FdStore
@@ -89,7 +89,7 @@ class Master:
         )
         self._shutdown = Shutdown(self._workers, self._reload, notifier, self._release)
         self._relay = Relay(self._workers)
-        self._certificates = CertificateProcess(engine.renew, self._watched)
+        self._companions = Companions(engine.renew, self._watched, scoreboard)
         self._jobs = Jobs()
         self._changed_files = ChangedFiles(self, self._jobs)
         words = commands(self)
@@ -98,7 +98,7 @@ class Master:
         self._management = Management(Health(self).pages(), self._watched, OPEN)
         parts = Parts(
             self._watched, self._workers, self._reload, self._shutdown, self._control, self._management,
-            self._certificates, notifier,
+            self._companions, notifier,
         )  # fmt: skip
         self._upgrades = Upgrades(parts, succession, folder, scoreboard.descriptors)
         words["reopen"] = Reopening(parts, lambda: self._upgrades.under_way or self._upgrades.succeeded).command()
@@ -135,7 +135,7 @@ class Master:
         self._greet()
         self._log(error_log.NOTICE, f"Command line: '{command_line}'", 94)
         if not self._upgrades.succeeds:
-            self._certificates.follow(self._reload.current)
+            self._companions.follow(self._reload.current)
         while self._workers or not self._shutdown.begun:
             self._due()
             self._watched.wait(self._timeout())
@@ -169,7 +169,7 @@ class Master:
     def _timeout(self) -> float:
         """Seconds until something is due."""
         parts = (
-            self._jobs, self._relay, self._workers, self._management, self._pulse, self._certificates, self._shutdown,
+            self._jobs, self._relay, self._workers, self._management, self._pulse, self._companions, self._shutdown,
         )  # fmt: skip
         moments = [self._tick_at, *(part.deadline() for part in parts)]
         moments += [self._workers.retry_at(generation) for generation in self._growing()]
@@ -189,7 +189,7 @@ class Master:
         self._management.due(now)
         for worker in self._pulse.due(now):
             worker.give_up(self._conf.worker_timeout)
-        self._certificates.due(now)
+        self._companions.due(now)
         if self._tick_at <= now:
             self._tick_at = now + TICK
             for worker in self._workers:
@@ -247,7 +247,7 @@ class Master:
     def _on_chld(self) -> None:
         """Children ended: tell them apart (the loop replaces workers that we did not end)."""
         for pid, status in ended_children():
-            if self._workers.reaped(pid, status) or self._certificates.reaped(pid, status):
+            if self._workers.reaped(pid, status) or self._companions.reaped(pid, status):
                 continue
             if not any(
                 generation.keeper is not None and generation.keeper.reaped(pid, status) for generation in self._reload
@@ -322,7 +322,7 @@ class Master:
             "generation": self._reload.current.number,
             "started": self._started,
             "certificates": [] if renewal is None else renewal.ends(),
-            "domains": self._certificates.failing(),
+            **self._companions.facts(self._reload.current),
         }
 
     # ---- signals
@@ -371,21 +371,21 @@ class Master:
         self.tell_facts()
         set_title(f"{pidfile.MASTER_TITLE} [{new.conf.file}]")
         self._greet()
-        self._certificates.follow(new)
+        self._companions.follow(new)
 
     def _release(self) -> float:
         """Let another server start while this one drains. :returns: GracefulShutdownTimeout, in seconds."""
         pidfile.remove(self._conf.pid_file)
         self._control.close()
         self._management.close()
-        self._certificates.end()
+        self._companions.end()
         return self._conf.graceful_timeout
 
     def _finish(self) -> None:
         """End what else we started, and let go of everything: the workers are gone."""
         self._control.close()
         self._management.end()
-        self._certificates.end()
+        self._companions.end()
         self._relay.close()
         pidfile.remove(self._conf.pid_file)
         for generation in self._reload:

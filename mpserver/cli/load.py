@@ -26,6 +26,7 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
     from mpserver.modules.filter import names
     from mpserver.modules.log_config import nicknames
     from mpserver.modules.md import domains
+    from mpserver.modules.proxy import checks
     from mpserver.modules.ssl import phrases as phrases_module
     from mpserver.modules.ssl import profiles
     from mpserver.modules.wsgi import groups
@@ -44,6 +45,7 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
     confs = [configuration.main.own_conf, *(host.own_conf for host in configuration.hosts)]
     unknown, warnings = names.check(confs)
     faults = found.faults + variables(configuration).faults + unknown + groups.check(configuration)
+    faults += checks.faults(configuration)
     configuration.warnings += [*warnings, *nicknames.warnings(confs[0], confs[1:])]
     if options.begins and options.command == "start":
         configuration.domains, kept, md_faults = domains.work_out(configuration, opens=not options.test)
@@ -69,13 +71,15 @@ def finish(configuration: Configuration) -> Reading:
 
     :raises StartError: it can't be served; the text says why.
     """
+    from mpserver.modules.proxy import checks
     from mpserver.phases import survey
     from mpserver.supervisor.reading import Reading
     from mpserver.supervisor.settings import process_settings
 
     conf = process_settings(configuration)
+    members = checks.find(configuration)
     finished = survey.finish(configuration, configuration.encryption)
-    return Reading(conf, finished, configuration.encryption, configuration.domains)
+    return Reading(conf, finished, configuration.encryption, configuration.domains, members)
 
 
 def warn(options: Options, configuration: Configuration) -> None:

@@ -214,6 +214,10 @@ def table(found: dict[str, Any]) -> str:
     for domain in found.get("domains", ()):
         again = age(domain["again"] - now)
         notes.append(f"no certificate for {domain['name']}: {domain['why']} (tried again in {again})")
+    for member in found.get("members", ()):
+        if member["failed"]:
+            ago = age(now - member["since"]) + " ago" if member["since"] else "at the start"
+            notes.append(f"{member['url']} of {member['balancer']} has failed its health checks {ago}")
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     head = f"mpserver/{found['version']}, pid {found['pid']}, up {age(now - found['started'])}"
     lines = [

@@ -21,11 +21,13 @@ from mpserver.config.expression import Expression, Tree
 from mpserver.config.expression_names import (
     BINARY,
     FUNCTIONS,
+    FUNCTIONS_OF_ANSWERS,
     MEANS,
     MEANS_IN_PAGES,
     RESTRICTED,
     UNARY,
     VARIABLES,
+    VARIABLES_OF_ANSWERS,
     VARIABLES_OF_SSL,
 )
 from mpserver.config.regex import guard_of, read_regex
@@ -60,6 +62,11 @@ def test(text: str) -> Expression:
     return Expression(text, read_test(text))
 
 
+def of_answer(text: str) -> Expression:
+    """A condition for the answer to a health check. :raises ExpressionError: it is none."""
+    return Expression(text, _whole_test(_Parser(text, pages=False, answers=True)))
+
+
 def string(text: str) -> Expression:
     """A text with variables in it. :raises ExpressionError: one of them is unknown."""
     return Expression(text, _Parser(text, pages=False).whole())
@@ -70,8 +77,11 @@ def read_test(text: str, *, pages: bool = False) -> Tree:
 
     :param pages: it is one of server side includes, which have variables of their own, and don't read files.
     """
-    parser = _Parser(text, pages)
-    tree = parser.expression(0)
+    return _whole_test(_Parser(text, pages))
+
+
+def _whole_test(parser: _Parser) -> Tree:
+    text, tree = parser.text, parser.expression(0)
     if parser.at < len(text.rstrip()):
         raise ExpressionError(f"syntax error near {text[parser.at :].strip()[:30]!r}")
     return tree
@@ -87,11 +97,11 @@ def operators(tree: Tree) -> Iterator[str]:
 
 
 class _Parser:
-    __slots__ = ("at", "pages", "text")
+    __slots__ = ("answers", "at", "pages", "text")
 
-    def __init__(self, text: str, pages: bool) -> None:
+    def __init__(self, text: str, pages: bool, *, answers: bool = False) -> None:
         self.text = text
-        self.pages = pages
+        self.pages, self.answers = pages, answers
         self.at = 0
 
     def peek(self) -> tuple[str, str]:
@@ -253,6 +263,8 @@ class _Parser:
     def call(self, name: str, argument: Tree) -> Tree:
         """A function of a word."""
         known = name.lower()
+        if self.answers and known in FUNCTIONS_OF_ANSWERS:
+            return "call", known, argument
         if known not in FUNCTIONS or (known in RESTRICTED and self.pages) or (known == "v" and not self.pages):
             raise ExpressionError(f"the function {name}() is not supported")
         return "call", (MEANS_IN_PAGES if self.pages else MEANS).get(known, known), argument
@@ -269,6 +281,8 @@ class _Parser:
         if self.pages:
             return "variable", name
         upper = name.upper()
+        if self.answers and upper in VARIABLES_OF_ANSWERS:
+            return "variable", upper
         if upper not in VARIABLES and not upper.startswith(VARIABLES_OF_SSL):
             raise ExpressionError(f"Variable '{name}' does not exist: a variable of the environment is %{{env:{name}}}")
         return "variable", upper

@@ -24,6 +24,10 @@ FUNCTIONS = frozenset(
      "unescape", "base64", "unbase64", "md5", "sha1", "file", "filesize", "filemod", "ldap")
 )  # fmt: skip
 
+#: What conditions of health checks have besides: the answer's body (httpd's mod_proxy_hcheck).
+FUNCTIONS_OF_ANSWERS = frozenset(("hc",))
+VARIABLES_OF_ANSWERS = frozenset(("HC_BODY",))
+
 #: Those that pages don't have: whoever writes a page must not read files with it.
 RESTRICTED = frozenset(("file", "filesize", "filemod"))
 

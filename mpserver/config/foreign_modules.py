@@ -34,7 +34,7 @@ HARMLESS: Mapping[str, str] = {
     ),
     **dict.fromkeys(("speling", "usertrack", "mime_magic"), "its directives are not there"),
     **dict.fromkeys(
-        ("proxy_ajp", "proxy_ftp", "proxy_connect", "proxy_scgi", "proxy_express", "proxy_fdpass", "proxy_hcheck",
+        ("proxy_ajp", "proxy_ftp", "proxy_connect", "proxy_scgi", "proxy_express", "proxy_fdpass",
          "proxy_html", "xml2enc", "proxy_http2"),
         "addresses of its kind are refused",
     ),

@@ -27,6 +27,7 @@ from mpserver.ipc.scoreboard_layout import (
     ENDS,
     GROUP,
     GROUPS,
+    HEALTH,
     HISTORY,
     INTERPRETERS,
     KEPT,
@@ -164,7 +165,7 @@ class Scoreboard:
         if self.has_moved(key, generation):
             return False
         start = self.slots * PAGE
-        table = self.memory[start : start + DESCRIPTORS // MOVED.size * MOVED.size]
+        table = self.memory[start : start + HEALTH]
         entries = enumerate(MOVED.iter_unpack(table))
         its_generation, place = min((written if known else -1, place) for place, (known, written) in entries)
         if its_generation < generation:
@@ -176,7 +177,7 @@ class Scoreboard:
         """Whether an application is known to need processes in this generation."""
         entry = MOVED.pack(crc(key), generation)
         start = self.slots * PAGE
-        return self.memory.find(entry, start, start + DESCRIPTORS) >= 0
+        return self.memory.find(entry, start, start + HEALTH) >= 0
 
     # What everybody reads.
 

@@ -19,11 +19,12 @@ One page per worker slot::
     69632 the number of the question about stacks that each was asked last    written by the router
     73728 how many connections each has taken that it was given    written by that interpreter
 
-A key is kind and name of an interpreter (`mpserver.phases.plan.InterpreterId.key`). After the workers' pages comes
-one with the keys of the applications that moved from subinterpreters to processes, written by the keeper of zygotes,
-and at its end the soft limit of descriptors that the server was started with; then the interpreters' figures
-(`mpserver.ipc.interpreter_stats`), what is kept of those that ended (`mpserver.ipc.history`), how many connections each
-address has (`mpserver.ipc.address_table`), and the lines of access logs that are about to be written
+A key is kind and name of an interpreter (`mpserver.phases.plan.InterpreterId.key`). After the workers' pages comes one
+with the keys of the applications that moved from subinterpreters to processes, written by the keeper of zygotes, then
+which members of balancers have failed their health checks (`mpserver.ipc.member_health`), and at its end the soft limit
+of descriptors that the server was started with; then the interpreters' figures (`mpserver.ipc.interpreter_stats`), what
+is kept of those that ended (`mpserver.ipc.history`), how many connections each address has
+(`mpserver.ipc.address_table`), and the lines of access logs that are about to be written
 (`mpserver.ipc.log_lines`).
 
 States and what ends them; index 0 of a slot is its worker as a whole::
@@ -77,6 +78,9 @@ BUSY = struct.Struct("=H")
 MOVED = struct.Struct("=II")
 #: The soft limit of descriptors, in the page after the workers'.
 DESCRIPTORS = PAGE - COUNT.size
+#: Before it, the health of members: so many entries of 24 bytes.
+HEALTH_ENTRIES = 1024
+HEALTH = DESCRIPTORS - HEALTH_ENTRIES * 24
 
 
 #: What is kept of interpreters that ended: where the master's facts and the entries begin, their number and size.

@@ -60,6 +60,7 @@ TABLE = (
     Known("mod_proxy_uwsgi.c", "proxy_uwsgi_module"),  # the protocol of uWSGI: uwsgi:// in mod_proxy
     Known("mod_proxy_wstunnel.c", "proxy_wstunnel_module"),  # WebSocket: ws:// and wss:// in mod_proxy, and upgrade=
     Known("mod_proxy_balancer.c", "proxy_balancer_module"),  # balancers: balancer:// in mod_proxy
+    Known("mod_proxy_hcheck.c", "proxy_hcheck_module"),  # health checks of balancers' members: hcmethod= in mod_proxy
     Known("mod_lbmethod_byrequests.c", "lbmethod_byrequests_module"),  # balancers with lbmethod=byrequests
     Known("mod_lbmethod_bybusyness.c", "lbmethod_bybusyness_module"),  # balancers with lbmethod=bybusyness
     Known("mod_mime.c", "mime_module", "mime", ALWAYS),

@@ -94,6 +94,7 @@ FUNCTIONS: Mapping[str, Callable[[Any, str], str]] = {
     "req": lambda facts, name: facts.header(name),
     "req_novary": lambda facts, name: facts.header_unsaid(name),
     "resp": lambda facts, name: facts.response(name),
+    "hc": lambda facts, name: facts.variable(f"HC_{name.upper()}"),
     "tolower": lambda _facts, text: text.lower(),
     "toupper": lambda _facts, text: text.upper(),
     "escape": lambda _facts, text: encode_path(text),

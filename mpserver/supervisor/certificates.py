@@ -1,207 +1,63 @@
-"""The process that gets certificates, as the master sees it: one for the current configuration, which is kept alive."""
+"""The process that gets certificates, as the master sees it."""
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
-import sys
-import threading
-import time
-import traceback
-from collections.abc import Mapping
 
-from mpserver.api import error_log
-from mpserver.errors import StartError
 from mpserver.ipc import plain_data
-from mpserver.ipc.messages import MESSAGE
+from mpserver.supervisor.companion import Companion
 from mpserver.supervisor.engine import Renew
 from mpserver.supervisor.generation import Generation
-from mpserver.supervisor.maintenance import LONGEST_DELAY, delay
 from mpserver.supervisor.watched import Watched
-from mpserver.system.account import assume
-from mpserver.system.log_files import take_over
-from mpserver.system.process import BLOCKED, close_inherited, reset_signals, set_title
-from mpserver.typing import Any, NoReturn
+from mpserver.typing import Any
 
-TITLE = "mpserver: certificates"
 #: What it tells of a domain; so many domains are kept, and so much of a text.
 TOLD = plain_data.row(plain_data.of(str), plain_data.of(int), plain_data.of(float), plain_data.of(str))
 MOST, LONGEST = 20, 300
-#: Seconds after which one that ended counts as one that ran well.
-RAN_WELL = 60.0
 
 
-class CertificateProcess:
+class CertificateProcess(Companion):
     """The process of the current generation, where that has domains."""
 
-    __slots__ = (
-        "_failing", "_failures", "_generation", "_not_before", "_pid", "_renew", "_socket", "_started", "_watched",
-    )  # fmt: skip
+    __slots__ = ("_failing", "_renew")
+
+    name, title, module = "certificates", "mpserver: certificates", "md"
 
     def __init__(self, renew: Renew | None, watched: Watched) -> None:
         """``renew`` is the process's life."""
-        self._renew, self._watched = renew, watched
+        super().__init__(watched)
+        self._renew = renew
         #: What it has told of domains without a new certificate, by their names.
         self._failing: dict[str, dict[str, Any]] = {}
-        self._generation: Generation | None = None
-        self._pid = 0
-        self._socket: socket.socket | None = None
-        self._failures = 0
-        self._started = 0.0
-        self._not_before = float("inf")
-
-    def follow(self, generation: Generation) -> None:
-        """Another generation is the current one: its domains count, and its log."""
-        self.end()
-        self._generation = generation
-        self._failures = 0
-        self._start(fresh=True)
-
-    def reopen(self, files: Mapping[int, int]) -> None:
-        """Let its log be another file: new descriptors by those that they are for, which stay the caller's."""
-        generation = self._generation
-        if generation is None or self._socket is None:
-            return
-        number = generation.error_log.fd
-        if number in files:
-            try:
-                socket.send_fds(self._socket, [str(number).encode()], [files[number]])
-            except OSError:
-                pass  # it has just ended; the next one has the new file
 
     def failing(self) -> list[dict[str, Any]]:
         """The domains whose certificates could not be had, for the status: some, if there are many."""
         return list(self._failing.values())
 
-    def deadline(self) -> float:
-        """When `due` wants to be called (``time.monotonic()``)."""
-        return self._not_before
+    def is_needed(self, generation: Generation) -> bool:
+        """See `Companion.is_needed`."""
+        return generation.domains is not None and self._renew is not None
 
-    def due(self, now: float) -> None:
-        """Start it anew, if it has ended and it is time."""
-        if self._not_before <= now:
-            self._start(fresh=False)
-
-    def reaped(self, pid: int, status: int) -> bool:
-        """Take note that a child of the master ended. :returns: whether it was this one."""
-        if pid != self._pid or self._generation is None:
-            return False
-        self._close()
-        now = time.monotonic()
-        self._failures = 1 if now - self._started > RAN_WELL else self._failures + 1
-        wait = max(delay(self._failures), LONGEST_DELAY if self._failures > 1 else 0.0)
-        self._not_before = now + wait
-        how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"status {os.WEXITSTATUS(status)}"
-        text = f"the process for certificates (pid {pid}) ended with {how}; it is started again in {wait:g} seconds"
-        self._generation.error_log.log(error_log.ERROR, text, module="md")
-        return True
+    def live(self, generation: Generation, control: socket.socket, fresh: bool) -> None:
+        """See `Companion.live`."""
+        assert generation.domains is not None and self._renew is not None
+        self._renew(generation.domains, generation.error_log, fresh, lambda *told: _say(control, told))
 
     def end(self) -> None:
-        """End it, for good or until the next generation."""
-        self._generation = None
+        """See `Companion.end`."""
         self._failing.clear()
-        self._not_before = float("inf")
-        if self._pid:
-            try:
-                os.kill(self._pid, signal.SIGTERM)
-            except ProcessLookupError:
-                pass
-        self._close()
+        super().end()
 
-    def _close(self) -> None:
-        self._pid = 0
-        if self._socket is not None:
-            self._watched.remove(self._socket)
-            self._socket.close()
-            self._socket = None
-
-    def _start(self, *, fresh: bool) -> None:
-        self._not_before = float("inf")
-        generation = self._generation
-        if generation is None or generation.domains is None or self._renew is None:
-            return
-        self._started = time.monotonic()
-        try:
-            self._pid, self._socket = fork(generation, self._renew, fresh=fresh)
-            self._watched.add(self._socket, self._listen)
-        except OSError as error:
-            self._failures += 1
-            self._not_before = time.monotonic() + LONGEST_DELAY
-            text = "fork: Unable to fork the process for certificates"
-            generation.error_log.log(error_log.ERROR, text, module="md", error=error)
-
-    def _listen(self) -> None:
+    def heard(self, data: bytes) -> None:
         """It tells how domains stand; what it says need not be true, for applications run as the same account."""
-        assert self._socket is not None
-        while True:
-            try:
-                data = self._socket.recv(MESSAGE)
-            except OSError:
-                return
-            if not data:
-                self._watched.remove(self._socket)  # (it ends, which SIGCHLD will tell)
-                self._socket.close()
-                self._socket = None
-                return
-            try:
-                name, errors, again, why = plain_data.shaped(data, TOLD)
-            except ValueError:
-                continue
-            if not errors:
-                self._failing.pop(name, None)
-            elif name in self._failing or len(self._failing) < MOST:
-                self._failing[name] = {"name": name[:LONGEST], "errors": errors, "again": again, "why": why[:LONGEST]}
-
-
-def fork(
-    generation: Generation, renew: Renew, *, fresh: bool, detached: bool = False
-) -> tuple[int, socket.socket]:  # fmt: skip
-    """Fork it. :returns: its process number, and a socket: when that is closed here, it ends.
-
-    :param detached: it is no child of ours: an application in a server of one process waits for its own only.
-    :raises OSError: the system has no room for another process.
-    """
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setblocking(False)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
-    try:
-        pid = os.fork()
-        if pid == 0:
-            if detached and os.fork():
-                os._exit(0)
-            reset_signals(blocked)
-            _live(generation, renew, theirs, fresh)
-        if detached:
-            os.waitpid(pid, 0)
-    except OSError:
-        ours.close()
-        raise
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        theirs.close()
-    return pid, ours
-
-
-def _live(generation: Generation, renew: Renew, control: socket.socket, fresh: bool) -> NoReturn:
-    """The child's life, from the fork to its end. Nothing of its parent's is run or cleaned up."""
-    log = generation.error_log
-    try:
-        close_inherited([control.fileno(), log.fd])
-        set_title(TITLE)
-        if generation.conf.account is not None:
-            assume(generation.conf.account)
-        assert generation.domains is not None
-        threading.Thread(target=_end_with_parent, args=(control,), daemon=True).start()
-        renew(generation.domains, log, fresh, lambda *told: _say(control, told))
-    except StartError as error:
-        log.log(error_log.CRIT, str(error), module="md")
-    except BaseException:
-        log.log(error_log.CRIT, "the process for certificates failed:\n" + traceback.format_exc(), module="md")
-    finally:
-        os._exit(1)
+        try:
+            name, errors, again, why = plain_data.shaped(data, TOLD)
+        except ValueError:
+            return
+        if not errors:
+            self._failing.pop(name, None)
+        elif name in self._failing or len(self._failing) < MOST:
+            self._failing[name] = {"name": name[:LONGEST], "errors": errors, "again": again, "why": why[:LONGEST]}
 
 
 def _say(control: socket.socket, told: tuple[Any, ...]) -> None:
@@ -211,20 +67,3 @@ def _say(control: socket.socket, told: tuple[Any, ...]) -> None:
         control.send(plain_data.pack((name, errors, again, why[:LONGEST])), socket.MSG_DONTWAIT)
     except OSError:
         pass
-
-
-def _end_with_parent(control: socket.socket) -> None:
-    """Wait until the parent is gone, or wants us to end. What is written is written whole, so any moment will do.
-
-    Meanwhile it may give us another file for the log.
-    """
-    try:
-        while True:
-            data, fds, *_ = socket.recv_fds(control, MESSAGE, 1, socket.MSG_CMSG_CLOEXEC)
-            if not data:
-                break
-            for fd in fds:
-                take_over(int(data), fd)
-    except OSError:
-        pass
-    os._exit(0)

@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from mpserver.config.finished import Finished
     from mpserver.ipc.scoreboard import Scoreboard
     from mpserver.modules.md.domains import Domains
+    from mpserver.modules.proxy.checks import Checks
 
 
 class Generation:
     """Listeners, log files and keeper of one configuration, and how many workers it should have."""
 
     __slots__ = (
-        "conf", "configuration", "domains", "error_log", "failures", "full_told", "keeper", "listeners", "logs",
-        "not_before", "number", "oldest", "rate", "renewal", "target", "young",
+        "checks", "conf", "configuration", "domains", "error_log", "failures", "full_told", "keeper", "listeners",
+        "logs", "not_before", "number", "oldest", "rate", "renewal", "target", "young",
     )  # fmt: skip
 
     def __init__(
@@ -40,6 +41,8 @@ class Generation:
         self.keeper: ZygoteKeeper | None = None
         #: The domains whose certificates are to be had; None: there are none.
         self.domains: Domains | None = None
+        #: The health checks of balancers' members; None: there are none.
+        self.checks: Checks | None = None
         #: Watches the files of its certificates; None: it has none.
         self.renewal: Renewal | None = None
         #: Its workers may take the connections of those of this generation (its number) and later ones.
@@ -95,7 +98,7 @@ def open_generation(number: int, reading: Reading, before: Listeners, soft: int 
 
     :raises StartError: something can't be opened; nothing stays open then.
     """
-    conf, configuration, encryption, domains = reading
+    conf, configuration, encryption, domains, checks = reading
     try:
         logs = Logs(configuration.root, (conf.error_log, *conf.log_targets), soft)
         try:
@@ -107,7 +110,7 @@ def open_generation(number: int, reading: Reading, before: Listeners, soft: int 
         configuration.close()
         raise
     generation = Generation(number, configuration, conf, logs, listeners)
-    generation.domains = domains
+    generation.domains, generation.checks = domains, checks
     if encryption is not None and encryption.profiles:
         log = generation.error_log
         generation.renewal = Renewal(

@@ -10,9 +10,10 @@ from mpserver.api import error_log
 from mpserver.ipc.messages import MESSAGE
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.supervisor import descriptor_limit
-from mpserver.supervisor.certificates import fork
+from mpserver.supervisor.companions import Companions
 from mpserver.supervisor.engine import Engine
 from mpserver.supervisor.generation import open_generation
+from mpserver.supervisor.watched import Watched
 from mpserver.supervisor.worker_start import WorkerStart
 from mpserver.system import descriptors, pidfile
 from mpserver.system.account import assume
@@ -53,8 +54,9 @@ def _run(reading: Reading, engine: Engine, notifier: Notifier, inherited: Inheri
             board.prepare(0)
             board.enter(0, os.getpid(), generation.number, time.time())
             control = engine.keeper_process(configuration, generation.logs.fds, board, conf.account)
-            if generation.domains is not None and engine.renew is not None:
-                _pid, _ends_with_us = fork(generation, engine.renew, fresh=True, detached=True)
+            watched = Watched()
+            _end_with_us = Companions(engine.renew, watched, board).fork(generation)
+            watched.close()
             for level, text in conf.notices:
                 generation.error_log.log(level, text)
             if short := descriptor_limit.raise_limit(configuration):

@@ -8,6 +8,7 @@ from mpserver.typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from mpserver.config.finished import Finished
     from mpserver.modules.md.domains import Domains
+    from mpserver.modules.proxy.checks import Checks
     from mpserver.modules.ssl.profiles import Encryption
 
 
@@ -20,3 +21,5 @@ class Reading(NamedTuple):
     encryption: Encryption | None = None
     #: The domains whose certificates are to be had.
     domains: Domains | None = None
+    #: The health checks of balancers' members.
+    checks: Checks | None = None

@@ -67,7 +67,7 @@ class Reopening:
         for generation, files in opened:
             generation.reopen(files)
             if generation is self._master.reload.current:
-                self._master.certificates.reopen(files)
+                self._master.companions.reopen(files)
         log.log(error_log.NOTICE, "the logs were reopened")
         yield from self._spread(opened, say)
         say({"why": ""})

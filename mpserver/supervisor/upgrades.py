@@ -8,7 +8,7 @@ import sys
 from mpserver.api import error_log
 from mpserver.errors import StartError
 from mpserver.ipc import control_path
-from mpserver.supervisor.certificates import CertificateProcess
+from mpserver.supervisor.companions import Companions
 from mpserver.supervisor.control_socket import ControlSocket
 from mpserver.supervisor.management import Management
 from mpserver.supervisor.reload import GIVE_UP_AFTER, Reload, Told
@@ -30,7 +30,7 @@ class Parts(NamedTuple):
     shutdown: Shutdown
     control: ControlSocket
     management: Management
-    certificates: CertificateProcess
+    companions: Companions
     notifier: Notifier
 
 
@@ -122,7 +122,7 @@ class Upgrades:
         listeners.own_files()
         listeners.inherited.close_ours()
         succession.tell(SERVES)
-        master.certificates.follow(master.reload.current)  # (before, that is up to the former one)
+        master.companions.follow(master.reload.current)  # (before, that is up to the former one)
 
     def _take_over(self, former: int) -> None:
         """Have what a server has once: what may fail comes first, and what the former one would miss comes last.

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from modules.scopes import Scope
+from mpserver.api.error_log import ErrorLog
 from mpserver.errors import ConfigError
-from mpserver.modules.proxy import targets
+from mpserver.ipc.member_health import MemberHealth
+from mpserver.ipc.scoreboard import Scoreboard
+from mpserver.modules.proxy import MEMBERS, targets
+from mpserver.modules.proxy.checker import Watch
+from mpserver.modules.proxy.checks import Checked
+from mpserver.modules.proxy.probes import question
 from mpserver.modules.proxy.targets import Target
 
 
@@ -29,7 +37,38 @@ from mpserver.modules.proxy.targets import Target
         ("ProxyPass /x http://h/ loadfactor=0", "a number between 1 and 100"),
         ("ProxyPass /x http://h/ status=+Z", "unknown status 'Z'"),
         ("ProxyPass /x http://h/ ping=1", "can't be had: leave it out"),
-        ("ProxyPass /x http://h/ hcmethod=GET", "tried again after the time of retry="),
+        (
+            "ProxyPass /x http://h/ hcmethod=GET",
+            "health checks are for members of balancers: write it in BalancerMember",
+        ),
+        ("ProxySet http://h/ hcinterval=5", "health checks are for members of balancers"),
+        ("BalancerMember balancer://b http://h hcmethod=CPING", "Health check method CPING not (yet) implemented"),
+        ("BalancerMember balancer://b http://h hcmethod=PUT", "there are TCP, OPTIONS, HEAD, GET, OPTIONS11"),
+        ("BalancerMember balancer://b fcgi://h hcmethod=GET", "can't be asked by fcgi: write hcmethod=TCP"),
+        ("BalancerMember balancer://b http://h hcinterval=99ms", "a positive value of at least 100ms"),
+        ("BalancerMember balancer://b http://h hcinterval=often", "has wrong format"),
+        ("BalancerMember balancer://b http://h hcpasses=-1", "must be a whole number from 0"),
+        ("BalancerMember balancer://b http://h hcfails=few", "must be a whole number from 0"),
+        ("BalancerMember balancer://b http://h hcuri=/" + "x" * 63, "Health check uri length must be < 64 characters"),
+        ("BalancerMember balancer://b http://h hcuri=/a#b", "has a sign in it that can't be sent"),
+        ("BalancerMember balancer://b http://h hcexpr=none", "Unknown health check condition expr: none"),
+        ("BalancerMember balancer://b http://h hctemplate=none", "Unknown ProxyHCTemplate name: none"),
+        ("BalancerMember balancer://b http://h hctemplate", "Unknown ProxyHCTemplate name: "),
+        ("ProxyHCTemplate", "Missing template name"),
+        ("ProxyHCTemplate a hcmethod", "is no parameter of a check"),
+        ("ProxyHCTemplate a timeout=3", "'timeout=3' is no parameter of a check: write hcexpr, hcfails"),
+        ("ProxyHCTemplate a hcexpr=none", "Unknown health check condition expr: none"),
+        ("ProxyHCExpr", "Missing expression name"),
+        ("ProxyHCExpr a", "Missing expression for ProxyHCExpr"),
+        ("ProxyHCExpr a {}", "Missing expression for ProxyHCExpr"),
+        ("ProxyHCExpr abcdefghijklmnop {true}", "Expression name limited to 15 characters"),
+        ("ProxyHCExpr a true false", "extra parameter(s): put the expression into braces"),
+        ("ProxyHCExpr a {%{REQUEST_STATUS} =}", "Could not parse expression"),
+        ("ProxyHCExpr a {%{REQUEST_URI} == '/'}", "%{REQUEST_URI} says nothing of the answer to a check"),
+        ("ProxyHCExpr a {true && -n req('Host')}", "req() says nothing of the answer"),
+        ("ProxyHCExpr a {-R '10.0.0.0/8'}", "-R says nothing of the answer"),
+        ("ProxyHCExpr a {-A '/x'}", "-A says nothing of the answer"),
+        ("ProxyHCTPsize -1", "must be a whole number from 0 to 1024"),
         ("ProxyPass /x http://h/ interpolate", "RewriteRule"),
         ("ProxyPass /x balancer://b/ lbmethod=bytraffic", "there are byrequests and bybusyness"),
         ("ProxyPassMatch ( http://h/", "Regular expression could not be compiled"),
@@ -61,6 +100,81 @@ def test_what_can_not_be_meant_is_refused(line: str, said: str) -> None:
     with pytest.raises(ConfigError) as refused:
         Scope().say(line)
     assert said in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("word", "status", "warnings"),
+    [("+H", "H", 0), ("DIH", "DIH", 0), ("+D-D+I", "I", 0), ("+h", "H", 0), ("+E", "", 1), ("+C-C", "", 0)],
+)
+def test_the_state_of_a_member(word: str, status: str, warnings: int) -> None:
+    scope = Scope().say(f"BalancerMember balancer://b http://h status={word}")
+    assert scope.server[MEMBERS]["balancer://b"][0].parameters == {"status": status}
+    assert len(scope.warnings) == warnings
+
+
+def test_checks_of_members() -> None:
+    scope = Scope().say(
+        "ProxyHCExpr Fine {hc('body') =~ /ok/}",
+        "ProxyHCTemplate Own hcinterval=5 hcexpr=Fine",
+        "ProxyHCTemplate more hctemplate=OWN hcmethod=GET11 hcpasses=2",
+        "BalancerMember balancer://B http://h/a hcmethod=none",
+        "BalancerMember balancer://B http://h/a hctemplate=own",
+        "BalancerMember balancer://B http://h/a hctemplate=more hcfails=3 hcuri=/x?y status=+C",
+    )
+    none, own, more = (member.check for member in scope.server[MEMBERS]["balancer://b"])
+    assert none is None and own is not None and more is not None
+    assert own[1:7] == ("TCP", 0, 5.0, 1, 1, "")
+    assert more[1:7] == ("GET", 1, 5.0, 2, 3, "/x?y")
+    assert own.condition is not None and own.condition.text == "hc('body') =~ /ok/"
+    assert (own.begins_failed, more.begins_failed) == (False, True)
+    assert own.number != more.number
+
+
+@pytest.mark.parametrize(
+    ("url", "parameters", "first"),
+    [
+        ("http://h", "hcmethod=GET", "GET / HTTP/1.0\r\nHost: h:80\r\n\r\n"),
+        ("http://h/", "hcmethod=GET hcuri=health", "GET /health HTTP/1.0\r\nHost: h:80\r\n\r\n"),
+        ("http://h/a/", "hcmethod=HEAD hcuri=/b/?c", "HEAD /a/b/?c HTTP/1.0\r\nHost: h:80\r\n\r\n"),
+        ("http://h:81/a?b", "hcmethod=HEAD11", "HEAD /a HTTP/1.1\r\nHost: h:81\r\nConnection: close\r\n\r\n"),
+        ("https://[::1]/a", "hcmethod=OPTIONS hcuri=b", "OPTIONS * HTTP/1.0\r\nHost: [::1]:443\r\n\r\n"),
+        ("unix:/run/a.sock|http://h/", "hcmethod=GET", "GET / HTTP/1.0\r\nHost: h:80\r\n\r\n"),
+    ],
+)
+def test_what_a_check_asks(url: str, parameters: str, first: str) -> None:
+    scope = Scope().say(f"BalancerMember balancer://b {url} {parameters}")
+    member = scope.server[MEMBERS]["balancer://b"][0]
+    target = targets.parse(member.url)
+    assert target is not None and member.check is not None
+    checked = Checked("balancer://b", url, member.check, target, {}, 1.0, None, None)
+    assert question(checked).decode() == first
+
+
+@pytest.mark.parametrize(
+    ("fails", "passes", "outcomes", "states"),
+    [
+        (1, 1, "-+-+", "0101"),
+        (2, 1, "-+-+--", "110110"),
+        (2, 3, "--+++-+--", "100011100"),
+        (0, 0, "-+", "01"),
+    ],
+)
+def test_how_checks_are_counted(fails: int, passes: int, outcomes: str, states: str) -> None:
+    """As httpd does: those in between, which say what is thought already, do not begin anew."""
+    scope = Scope().say(f"BalancerMember balancer://b http://h hcmethod=TCP hcfails={fails} hcpasses={passes}")
+    check = scope.server[MEMBERS]["balancer://b"][0].check
+    target = targets.parse("http://h")
+    assert check is not None and target is not None
+    health = MemberHealth(Scoreboard.create(1))
+    health.claim([(check.number, False)])
+    log = ErrorLog(os.open(os.devnull, os.O_WRONLY), 0)
+    watch = Watch(Checked("balancer://b", "http://h", check, target, {}, 1.0, None, None), health, log)
+    found = ""
+    for outcome in outcomes:
+        watch.judge("why" if outcome == "-" else "")
+        found += "10"[health.of(check.number).failed]
+    os.close(log.fd)
+    assert found == states
 
 
 @pytest.mark.parametrize(

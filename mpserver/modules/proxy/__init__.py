@@ -4,6 +4,7 @@ mapping     from the path of a request to the URL of another server, and what hi
 targets     a URL taken apart
 parameters  what is said of a server behind this one: timeouts, how often it is tried again
 balancers   which of several servers gets a request
+checks      the health checks of a configuration; checker: the process that makes them, by probes
 backends    connections to them, which are used again
 exchange    one request and its answer, in both directions at a time, in bounded memory
 handler     the content handler: all of it together
@@ -48,11 +49,33 @@ class Reverse(NamedTuple):
     shown: str
 
 
+class Check(NamedTuple):
+    """The health check of a member (mod_proxy_hcheck)."""
+
+    #: What its outcome is found by (`mpserver.ipc.member_health`).
+    number: int
+    #: TCP, OPTIONS, HEAD or GET; and the version of HTTP, 0 or 1.
+    method: str
+    minor: int
+    #: In seconds.
+    interval: float
+    #: So many that pass bring a member back, so many that fail take it away.
+    passes: int
+    fails: int
+    #: What comes behind the path of the member's URL.
+    uri: str
+    #: Whether an answer is good; None: its status tells.
+    condition: Expression | None
+    #: It has failed until a check passes (status=+C).
+    begins_failed: bool
+
+
 class Member(NamedTuple):
     """BalancerMember: its URL and what is said of it."""
 
     url: str
     parameters: dict[str, Parameter]
+    check: Check | None = None
 
 
 class Override(NamedTuple):
@@ -79,6 +102,11 @@ PASS_INHERIT = Setting("ProxyPassInherit", True)
 WORKERS: Setting[dict[str, dict[str, Parameter]]] = Setting("parameters of ProxyPass", {}, update)
 #: The members of balancers, by these names.
 MEMBERS: Setting[dict[str, tuple[Member, ...]]] = Setting("BalancerMember", {}, update)
+#: ProxyHCTemplate and ProxyHCExpr, by their names in lower case and as they are written; how many checks are made at a
+#: time.
+HC_TEMPLATES: Setting[dict[str, dict[str, Parameter]]] = Setting("ProxyHCTemplate", {}, update, travels=False)
+HC_CONDITIONS: Setting[dict[str, Expression]] = Setting("ProxyHCExpr", {}, update, travels=False)
+HC_THREADS = Setting("ProxyHCTPsize", 16, travels=False)
 #: In seconds; None: as Timeout.
 TIMEOUT: Setting[float | None] = Setting("ProxyTimeout", None)
 VIA = Setting("ProxyVia", "off")

@@ -1,6 +1,7 @@
 """Which of several servers gets a request: balancers (mod_proxy_balancer, mod_lbmethod_byrequests, _bybusyness).
 
-What a balancer knows of its members belongs to one interpreter of one worker.
+What a balancer knows of its members belongs to one interpreter of one worker: how busy they are, and which could not be
+reached. How their health checks went is known to all (`mpserver.modules.proxy.checker`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mpserver.api.request import Request
+    from mpserver.ipc.member_health import Health
 
 _PARTS = lazyre.compile(r"[;,]\s*")
 
@@ -23,7 +25,7 @@ _PARTS = lazyre.compile(r"[;,]\s*")
 class Choice:
     """A member as its balancer sees it."""
 
-    __slots__ = ("busy", "member", "score", "status", "target", "url")
+    __slots__ = ("busy", "changed", "member", "score", "status", "target", "url")
 
     def __init__(self, member: Member, target: Target) -> None:
         self.member = member
@@ -33,6 +35,8 @@ class Choice:
         #: What it is owed (byrequests); how many requests it has now.
         self.score = 0.0
         self.busy = 0
+        #: When its health checks have changed what is thought of it, as far as this balancer has seen it.
+        self.changed = 0.0
 
     @property
     def key(self) -> str:
@@ -54,13 +58,17 @@ class Balancer:
 
     def __init__(
         self, members: Sequence[Member], parameters: Mapping[str, Parameter], fails: Callable[[str], bool],
-        recovered: Callable[[str], None],
+        recovered: Callable[[str], None], health: Callable[[int], Health],
     ) -> None:  # fmt: skip
-        """``fails`` tells whether a server is left alone, ``recovered`` that it is not any more."""
+        """``fails`` tells whether a server is left alone, ``recovered`` that it is not any more.
+
+        :param health: tells how the member of a check stands.
+        """
         self.parameters = parameters
-        self._fails, self._recovered = fails, recovered
+        self._fails, self._recovered, self._health = fails, recovered, health
         self._gate = allocate_lock()
         self.choices = [Choice(member, found) for member in members if (found := parse(member.url)) is not None]
+        self._sets = _sets(self.choices)
         self.attempts = int(parameters.get("maxattempts", max(len(self.choices) - 1, 0)))
 
     def choose(self, route: str, tried: Sequence[Choice]) -> Choice | None:
@@ -95,22 +103,28 @@ class Balancer:
         return None
 
     def _is_usable(self, choice: Choice, *, draining: bool = False) -> bool:
-        if any(letter in choice.status for letter in ("DSE" if draining else "DSEN")):
+        if any(letter in choice.status for letter in ("DS" if draining else "DSN")):
+            return False
+        check = choice.member.check
+        if check is not None:
+            health = self._health(check.number)
+            if health.failed:
+                return False
+            if health.since > choice.changed:  # (it has passed: whoever could not reach it may try again, as in httpd)
+                choice.changed = health.since
+                self._recovered(choice.key)
+        elif "C" in choice.status:
             return False
         return "I" in choice.status or not self._fails(choice.key)
 
     def _best(self, tried: Sequence[Choice]) -> Choice | None:
-        left = [choice for choice in self.choices if choice not in tried]
-        usable = [choice for choice in left if self._is_usable(choice)]
-        if not usable and not tried and self.parameters.get("forcerecovery", True):
-            for choice in left:  # all have failed: sooner than nobody, each is tried again
+        able = self._able(tried)
+        if not able and not tried and self.parameters.get("forcerecovery", True):
+            for choice in self.choices:  # all have failed: sooner than nobody, each is tried again
                 self._recovered(choice.key)
-            usable = [choice for choice in left if self._is_usable(choice)]
-        if not usable:
+            able = self._able(tried)
+        if not able:
             return None
-        # members before spares, and those before the standby; lower sets first
-        rank = min(map(_rank, usable))
-        able = [choice for choice in usable if _rank(choice) == rank]
         if self.parameters.get("lbmethod", "byrequests") == "bybusyness":
             lowest = min(choice.busy / choice.factor for choice in able)
             able = [choice for choice in able if choice.busy / choice.factor == lowest]
@@ -121,10 +135,26 @@ class Balancer:
         best.score -= total
         return best
 
+    def _able(self, tried: Sequence[Choice]) -> list[Choice]:
+        """Those that a request may go to: of the first set that has some."""
+        for regular, spares in self._sets:
+            usable = [choice for choice in regular if choice not in tried and self._is_usable(choice)]
+            # (a spare takes the place of a member of its set that is not usable, and is idle without that)
+            if spares and (lacking := len(regular) - len(usable)):
+                free = [choice for choice in spares if choice not in tried and self._is_usable(choice)]
+                usable += free[:lacking]
+            if usable:
+                return usable
+        return []
 
-def _rank(choice: Choice) -> tuple[int, int]:
-    kind = 2 if "H" in choice.status else 1 if "R" in choice.status else 0
-    return kind, int(choice.said("lbset", 0))
+
+def _sets(choices: Sequence[Choice]) -> list[tuple[list[Choice], list[Choice]]]:
+    """Members and spares (status=+R) of the sets in the order in which they are used: the standby (+H) after all."""
+    found: dict[tuple[bool, int], tuple[list[Choice], list[Choice]]] = {}
+    for choice in choices:
+        key = "H" in choice.status, int(choice.said("lbset", 0))
+        found.setdefault(key, ([], []))["R" in choice.status].append(choice)
+    return [found[key] for key in sorted(found)]
 
 
 def _score(choice: Choice) -> float:

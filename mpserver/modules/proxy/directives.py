@@ -33,6 +33,7 @@ from mpserver.modules.proxy import (
     Pass,
     Reverse,
     Variable,
+    check_parameters,
     parameters,
     targets,
 )
@@ -149,9 +150,14 @@ def _member(call: Call) -> None:
     if url.lower().startswith("balancer://"):
         raise ConfigError(f"{call.name}: a balancer can't be a member of another")
     key = targets.split_url(balancer)[0].lower()
-    told = parameters.read(call, words[1:], False)
+    words = words[1:]
+    of_check = [word for word in words if word.partition("=")[0].lower() in check_parameters.NAMES]
+    told = parameters.read(call, [word for word in words if word not in of_check], False)
+    check = check_parameters.check(
+        call, key, url, check_parameters.read(call, of_check), str(told.get("status", ""))
+    )  # fmt: skip
     before = call.server.values.get(MEMBERS, {})
-    call.server[MEMBERS] = {**before, key: (*before.get(key, ()), Member(url, told))}
+    call.server[MEMBERS] = {**before, key: (*before.get(key, ()), Member(url, told, check))}
 
 
 def _set(call: Call) -> None:
@@ -322,6 +328,13 @@ DIRECTIVES: tuple[Directive, ...] = (
     ),
     Directive("BalancerMember", Args.ANY, Where.SERVER | Where.VHOST | Where.DIRECTORY, _member),
     Directive("ProxySet", Args.ITERATE, Where.SERVER | Where.VHOST | Where.DIRECTORY, _set, help="key=value"),
+    Directive(
+        "ProxyHCTemplate", Args.ANY, NOT_HTACCESS, check_parameters.template, help="a name, and parameters as key=value"
+    ),
+    Directive(
+        "ProxyHCExpr", Args.RAW, NOT_HTACCESS, check_parameters.condition, help="a name, and an expression in braces"
+    ),
+    Directive("ProxyHCTPsize", Args.TAKE1, Where.SERVER, check_parameters.threads, help="a number"),
     Directive("ProxyRequests", Args.FLAG, SERVER_VHOST, _off_only(_FORWARD)),
     Directive(
         "ProxyBlock",

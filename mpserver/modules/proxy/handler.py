@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from mpserver.api import constants
+from mpserver.api import constants, runtime
 from mpserver.api.error_log import ERROR
 from mpserver.errors import ClientGone, RequestError
 from mpserver.modules import core
@@ -30,6 +30,7 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpserver.api.request import Request
     from mpserver.config.settings import Conf
+    from mpserver.ipc.member_health import Health, MemberHealth
     from mpserver.modules.proxy.encryption import Encryption
 
 OK, DECLINED = constants.OK, constants.DECLINED
@@ -45,6 +46,7 @@ class Proxy:
         self.backends = Backends()
         self._balancers: dict[tuple[object, ...], Balancer] = {}
         self._encryptions: dict[tuple[object, ...], Encryption] = {}
+        self._member_health: MemberHealth | None = None
 
     def handle(self, req: Request) -> int:
         """Pass a request on. :returns: OK, DECLINED for one that is not for another server, or the status."""
@@ -118,12 +120,21 @@ class Proxy:
                 balancer.released(choice)
 
     def _balancer(self, name: str, members: tuple[Member, ...], parameters: Mapping[str, Parameter]) -> Balancer:
-        key = (name, tuple((member.url, *member.parameters.items()) for member in members), *parameters.items())
+        told = tuple((member.url, member.check, *member.parameters.items()) for member in members)
+        key = (name, told, *parameters.items())
         found = self._balancers.get(key)
         if found is None:
-            made = Balancer(members, parameters, self.backends.fails, self.backends.recovered)
+            made = Balancer(members, parameters, self.backends.fails, self.backends.recovered, self._health())
             found = self._balancers.setdefault(key, made)  # (atomic: threads that come together get the same)
         return found
+
+    def _health(self) -> Callable[[int], Health]:
+        """What tells how the members of checks stand."""
+        from mpserver.ipc.member_health import UNKNOWN, MemberHealth  # (few have balancers)
+
+        if self._member_health is None and (lent := runtime.current()) is not None:
+            self._member_health = MemberHealth(lent.scoreboard)
+        return (lambda _number: UNKNOWN) if self._member_health is None else self._member_health.of
 
     def _judge(self, req: Request, balancer: Balancer, choice: Choice, status: int) -> None:
         """What the status of an answer says of its member (failonstatus)."""

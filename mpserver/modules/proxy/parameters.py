@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from mpserver.config.registry import Call
 from mpserver.errors import ConfigError
 from mpserver.modules import values
-from mpserver.modules.proxy import Parameter
+from mpserver.modules.proxy import Parameter, check_parameters
 
 Read = Callable[[Call, str], Parameter]
 
@@ -39,8 +39,8 @@ def _route(call: Call, word: str) -> str:
     return word
 
 
-#: Letters of httpd's: disabled, stopped, ignores errors, hot standby, hot spare, in error, draining.
-STATES = "DSIHREN"
+#: Letters of httpd's: disabled, stopped, ignores errors, hot standby, hot spare, in error, draining, failed a check.
+STATES = "DSIHRENC"
 
 
 def _status(call: Call, word: str) -> str:
@@ -51,6 +51,8 @@ def _status(call: Call, word: str) -> str:
             sign = letter
         elif letter not in STATES:
             raise ConfigError(f"{call.name}: unknown status {letter!r}: use letters of {STATES}")
+        elif letter == "E":
+            call.warn(f"{call.name}: status {letter} makes no difference: a member in error is tried again at once")
         elif sign == "+":
             on += letter
         else:
@@ -117,10 +119,7 @@ _IDLE = ("min", "smax", "iobuffersize", "receivebuffersize", "flushwait", "growt
 _REFUSED = {
     "ping": "leave it out: a connection that was closed meanwhile is found before it is used again",
     "secret": "it is for ajp://, which is not there",
-    **dict.fromkeys(
-        ("hcmethod", "hcpasses", "hcfails", "hcinterval", "hcuri", "hctemplate", "hcexpr"),
-        "leave it out: a member that fails is tried again after the time of retry=",
-    ),
+    **dict.fromkeys(check_parameters.NAMES, "health checks are for members of balancers: write it in BalancerMember"),
 }
 
 

@@ -132,6 +132,13 @@ def _families(found: dict[str, Any]) -> Iterator[Family]:
         "certificate_errors", "gauge", "How often in a row a managed domain's certificate could not be had.",
         (Sample(one["errors"], {"domain": one["name"]}) for one in server.get("domains", ())),
     )  # fmt: skip
+    yield Family(
+        "balancer_member_up", "gauge", "Whether a member of a balancer passes its health checks.",
+        (
+            Sample(int(not one["failed"]), {"balancer": one["balancer"], "member": one["url"]})
+            for one in server.get("members", ())
+        ),
+    )  # fmt: skip
 
 
 #: By the name of a counter, what the master's facts call it.

@@ -138,6 +138,11 @@ def _tables(
         (("Domain", ""), ("Errors", "number"), ("Tried again in", "number"), ("Why", "")),
         _domains(found),
     )
+    yield (
+        "Members of balancers that are checked",
+        (("Balancer", ""), ("Member", ""), ("State", ""), ("Since", "number")),
+        _members(found),
+    )
 
 
 def _interpreters(found: dict[str, Any]) -> Iterator[Sequence[Cell]]:
@@ -193,6 +198,13 @@ def _domains(found: dict[str, Any]) -> Iterator[Sequence[Cell]]:
     for one in found["server"].get("domains", ()):
         left = duration(max(0.0, one["again"] - found["now"]))
         yield (one["name"], ""), (str(one["errors"]), "number bad"), (left, "number"), (one["why"], "bad")
+
+
+def _members(found: dict[str, Any]) -> Iterator[Sequence[Cell]]:
+    for one in found["server"].get("members", ()):
+        state = ("has failed", "bad") if one["failed"] else ("good", "good")
+        since = duration(max(0.0, found["now"] - one["since"])) if one["since"] else ""
+        yield (one["balancer"], ""), (one["url"], ""), state, (since, "number")
 
 
 def _table(titles: Sequence[tuple[str, str]], rows: Iterable[Sequence[Cell]]) -> str:
