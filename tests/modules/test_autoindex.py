@@ -28,6 +28,10 @@ FANCY, TABLE, LINKS, SIZE = Shown.FANCY, Shown.TABLE, Shown.ICONS_ARE_LINKS, Sho
         (["IndexOptions +IconsAreLinks -SuppressLastModified\nIndexOptions +SuppressSize"], LINKS | SIZE),
         (["IndexOptions +ScanHTMLTitles -IconsAreLinks FancyIndexing +SuppressSize"], FANCY | SIZE),
         (["IndexOptions +HTMLTable", "IndexOptions +IconsAreLinks FancyIndexing"], FANCY),
+        # (words that have no sign by themselves do the same)
+        (["IndexOptions FancyIndexing", "IndexOptions +IconsAreLinks NameWidth=*"], FANCY),
+        (["IndexOptions FancyIndexing", "IndexOptions +IconsAreLinks Charset=UTF-8 +HTMLTable"], FANCY | TABLE),
+        (["IndexOptions FancyIndexing", "IndexOptions NameWidth=* +HTMLTable"], FANCY | TABLE),
     ],
 )
 def test_options_of_scopes(scopes: list[str], expected: Shown) -> None:

@@ -48,7 +48,7 @@ AddType text/html .shtml
     ServerSignature On
 </Directory>
 <Directory "${WWW}/sorts">
-    IndexOptions +FoldersFirst +VersionSort +IgnoreCase +UseOldDateFormat Type=application/xhtml+xml Charset=ISO-8859-1
+    IndexOptions Type=application/xhtml+xml Charset=ISO-8859-1 +FoldersFirst +VersionSort +IgnoreCase +UseOldDateFormat
     IndexOrderDefault Descending Size
 </Directory>
 <Directory "${WWW}/titles">

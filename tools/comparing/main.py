@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import html
 import json
 import os
 import re
@@ -18,7 +19,7 @@ from comparing.client import Exchange, Response, send
 from comparing.deliberate import DELIBERATE
 from comparing.deliberate_applications import OF_APPLICATIONS
 from comparing.deliberate_filters import DELIBERATE as OF_FILTERS
-from comparing.deliberate_httpd import OF_HTTPD
+from comparing.deliberate_httpd import OF_HTTPD, Exactly
 from comparing.servers import Peer
 
 #: Headers that tell nothing: the time, and the server's own name.
@@ -33,6 +34,12 @@ ATTEMPT = 100_000
 
 DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 CANNED = re.compile(r"<!DOCTYPE HTML.*?<title>(.*?)</title>.*?<h1>(.*?)</h1>", re.DOTALL)
+#: A listing: what comes behind its heading.
+LISTING = re.compile(r"<title>(Index of [^<]*)</title>.*?</h1>(.*)", re.DOTALL)
+#: What of a page is no text, and where its links lead to.
+TAG, LINK = re.compile(r"<(style|svg)\b.*?</\1>|<!--.*?-->|<[^>]*>", re.DOTALL), re.compile(r'<a\s[^>]*?href="([^"]*)"')
+#: When a cookie ends, which depends on when it was asked for.
+COOKIE_DATE = re.compile(r"(expires=)[^;|]*", re.IGNORECASE)
 TRACEBACK = re.compile(
     r"(Traceback \(most recent call last\):).*\n(?=\S+(?:Error|Exit|Exception|Interrupt))", re.DOTALL
 )
@@ -90,17 +97,26 @@ def facts(exchange: Exchange, peer: Peer) -> dict[str, str]:
             values = " | ".join(value for key, value in response.headers if key == name)
             if name == "allow":
                 values = ",".join(sorted(values.split(",")))
+            if name == "set-cookie":
+                values = COOKIE_DATE.sub(r"\1DATE", values)
             now = name == "expires" or abs(time.time() - (parse_date(values) or 0.0)) < 3600
             found[prefix + name] = normal(DATE.sub("DATE", values) if now else values, peer)
         found[prefix + "body"] = shown_body(response, peer)
-        if found[prefix + "body"].startswith("a page: "):
+        if found[prefix + "body"].startswith(("a page: ", "a listing: ")):
             found.pop(prefix + "content-length", None)
     return found
 
 
 def shown_body(response: Response, peer: Peer) -> str:
-    """The body; of a server's own page only title and heading, for each has words of its own."""
+    """The body; of a server's own page only title and heading, for each has words of its own.
+
+    Of a listing of a directory its links in their order, and its text without what makes it look so.
+    """
     text = normal(response.body.decode("utf-8", "backslashreplace"), peer)
+    listing = LISTING.search(text)
+    if listing is not None:
+        words = " ".join(html.unescape(TAG.sub(" ", listing[2])).split())
+        return f"a listing: {listing[1]} / {' '.join(LINK.findall(listing[2]))} / {words}"
     canned = CANNED.search(text)
     return (
         f"{text[: canned.start()]}a page: {canned[1]} / {canned[2]}{text[text.rfind('</html>') + 7 :].strip()}"
@@ -148,12 +164,22 @@ def differences(ours: dict[str, str], theirs: dict[str, str]) -> Iterator[tuple[
             yield name, ours.get(name), theirs.get(name)
 
 
-def reason(case: Case, names: set[str]) -> str | None:
+def reason(case: Case, found: list[tuple[str, str | None, str | None]]) -> str | None:
     """Why a difference is deliberate, if it is."""
-    for pattern, aspects, why in (*OF_HTTPD, *OF_FILTERS, *OF_APPLICATIONS, *DELIBERATE):
+    for pattern, exactly, why in OF_HTTPD:
+        if re.search(pattern, title(case), re.DOTALL) and all(is_meant(exactly, *one) for one in found):
+            return why
+    names = {name for name, _, _ in found}
+    for pattern, aspects, why in (*OF_FILTERS, *OF_APPLICATIONS, *DELIBERATE):
         if re.search(pattern, title(case), re.DOTALL) and (not aspects or names <= set(aspects.split())):
             return str(why)
     return None
+
+
+def is_meant(exactly: Exactly, name: str, ours: str | None, theirs: str | None) -> bool:
+    """Whether an exception names a difference as it is."""
+    patterns = exactly.get(name)
+    return patterns is not None and all(map(re.fullmatch, patterns, (ours or "", theirs or "")))
 
 
 def same_error(found: list[tuple[str, str | None, str | None]]) -> bool:
@@ -257,7 +283,7 @@ def report(cases: list[Case], ours: Answers, theirs: Answers, *, show_deliberate
         found = list(differences(mine, other))
         if not found:
             continue
-        why = reason(case, {name for name, _, _ in found})
+        why = reason(case, found)
         if why is None and other["responses"] == "0":
             why = CRASH
         if why is None and same_error(found):

@@ -74,6 +74,10 @@ def _index_options(call: Call) -> None:
         sign, name = values.signed(word)
         name, _, value = name.partition("=")
         name = name.lower()
+        if not sign and (add or remove):
+            # (as in httpd, also where the word itself is not one that has a sign)
+            call.warn(f"{call.name}: {word} takes back what stands before it with a sign: write it in front")
+            add, remove = Shown.NONE, Shown.NONE
         if name in _NUMBERS:
             _number(call, word, sign, name, value)
             continue
