@@ -17,6 +17,9 @@ _KEPT = 128  # header blocks that are remembered
 
 _LONGEST_KEPT = 2048  # bytes of one
 
+#: What blocks of most clients begin with.
+_FIRST = b"Host: "
+
 # RFC 9110 8.6: Content-Length = 1*DIGIT
 _content_length = lazyre.now(r"[0-9]{1,19}").fullmatch
 
@@ -48,9 +51,11 @@ class Block:
         "keep_alive",
         "expects_continue",
         "conditional",
+        "_like",
     )
 
     def __init__(self, tail: bytes, minor: int, pairs: Pairs) -> None:
+        self._like: Block | None = None
         self.tail = tail  # the block and the empty line
         self.pairs: tuple[tuple[str, str], ...] = tuple(pairs)
         self.index: dict[str, str] | None = None
@@ -79,8 +84,24 @@ class Block:
             if "expect" in found:
                 self.expects_continue = _expects_continue(found["expect"], minor, self.length)
 
+    def of_host(self, tail: bytes, host: str) -> Block:
+        """The block that differs from this one by the host in its first line alone, a valid one."""
+        made = object.__new__(Block)
+        made._like = self
+        made.tail, made.host = tail, host
+        made.pairs = (("Host", host), *self.pairs[1:])
+        made.index = made.merged = None
+        made.odd = self.odd
+        made.length, made.has_connection, made.keep_alive = self.length, self.has_connection, self.keep_alive
+        made.expects_continue, made.conditional = self.expects_continue, self.conditional
+        return made
+
     def names(self) -> dict[str, str]:
         """Lower-case name to value; values of a repeated field are joined (RFC 9110 5.3)."""
+        like = self._like
+        if like is not None and self.host is not None:
+            self.index = {**(like.index or like.names()), "host": self.host}
+            return self.index
         index: dict[str, str] = {}
         for name, value in self.pairs:
             key = name.lower()
@@ -90,6 +111,12 @@ class Block:
 
     def merge(self) -> Merged:
         """See `Head.merged`; the values are text now (`mpserver.http1.wire`)."""
+        like = self._like
+        if like is not None and self.host is not None:
+            fields, by_name = like.merged or like.merge()
+            self.odd = like.odd
+            self.merged = merged = (("Host", self.host), *fields[1:]), {**by_name, "host": self.host}
+            return merged
         values: dict[str, tuple[str, str]] = {}
         for name, value in self.pairs:
             key = name.lower()
@@ -198,13 +225,15 @@ class Blocks:
     """Header blocks that were read within the same limits.
 
     A client sends the same fields with many requests, and what comes by way of a proxy, or by many connections,
-    takes turns with what others send.
+    takes turns with what others send. Where many hosts take turns, blocks are the same behind their first line.
     """
 
-    __slots__ = ("_kept",)
+    __slots__ = ("_kept", "_like")
 
     def __init__(self) -> None:
         self._kept: dict[bytes, Block] = {}
+        #: By what comes behind a first line that names the host.
+        self._like: dict[bytes, Block] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -213,11 +242,27 @@ class Blocks:
         """The block of an HTTP/1.1 head. :raises RequestError: it is none, or passes the limits."""
         block = self._kept.get(tail)
         if block is None:
-            block = read_block(tail, 1, limits)
-            if len(tail) <= _LONGEST_KEPT:
-                if len(self._kept) >= _KEPT:
-                    self._kept.clear()
-                self._kept[tail] = block
+            if len(tail) > _LONGEST_KEPT:
+                return read_block(tail, 1, limits)
+            if tail[:6] == _FIRST:
+                end = tail.find(b"\r\n")
+                rest = tail[end + 2 :]
+                like = self._like.get(rest)
+                host = str(tail[6:end], "latin-1")
+                if like is not None and len(tail) <= limits.field_size and is_authority(host):
+                    block = like.of_host(tail, host)
+                    if len(self._kept) < _KEPT:
+                        self._kept[tail] = block
+                    return block
+                block = read_block(tail, 1, limits)
+                if len(self._like) >= _KEPT:
+                    self._like.clear()
+                self._like[rest] = block
+            else:
+                block = read_block(tail, 1, limits)
+            if len(self._kept) >= _KEPT:
+                self._kept.clear()
+            self._kept[tail] = block
         return block
 
 

@@ -157,8 +157,12 @@ def parse_head(
         return _unusual(buffer, limits)
     line = str(buffer[:end], "latin-1")
     host = None
-    match = _request_line(line)
-    if match is not None:
+    match = None
+    if previous is not None and previous.line == line and previous.target[:1] == "/":
+        method, target, path, query, minor = (
+            previous.method, previous.target, previous.path, previous.query, previous.minor
+        )  # fmt: skip
+    elif (match := _request_line(line)) is not None:
         method, target, path, query, digit = match.groups()
         minor = 1 if digit != "0" else 0
     else:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from http1 import oracles
 from http1.strategies import COMMON_METHODS, broken, heads, pieces, requests
 from mpserver.errors import RequestError
-from mpserver.http1.blocks import CHUNKED, Blocks
+from mpserver.http1.blocks import CHUNKED, Block, Blocks, read_block
 from mpserver.http1.body import make_body
 from mpserver.http1.fields import read_fields
 from mpserver.http1.head import Head, HeadReader, Limits, parse_head, refused
@@ -746,3 +746,73 @@ def test_no_text_makes_the_field_reader_stumble(text: str) -> None:
         assert error.status == 400
     else:
         assert len(pairs) == text.count("\n")
+
+
+def all_facts(head: Head) -> tuple[object, ...]:
+    """All that is known of a head."""
+    found = tuple(getattr(head, name) for name in Head.__slots__ if name != "field_block")
+    return *found, head.fields, head.block, head.merged(), head.field_block.odd, head.get("host"), head.get("x-a")
+
+
+#: What comes behind the line that names the host.
+RESTS = [
+    b"",
+    b"Accept: */*\r\n",
+    b"X-A: 1\r\nConnection: close\r\nx-a: 2\r\nCookie: a=b\r\ncookie: c=d\r\n",
+    b"Content-Length: 3\r\nExpect: 100-continue\r\n",
+    b"If-None-Match: *\r\nTransfer-Encoding: chunked\r\n",
+    "X-A: \u00e4\r\n".encode("latin-1") + "X-B: \u20ac\r\n".encode(),
+    b"Host: other.test\r\n",
+    b"Content-Length: 3\r\nContent-Length: 3\r\n",
+    b"X-A : 1\r\n",
+    b" folded\r\n",
+]
+HOSTS = ["a.test", "b.test:8080", "[::1]:80", "a.test", "", "a b", "x/y", "a..b", " a.test", "a.test ", "1.2", "a\tb"]
+
+
+@pytest.mark.parametrize("rest", RESTS)
+@pytest.mark.parametrize("minor", [1, 0])
+def test_blocks_that_differ_in_the_host_alone(rest: bytes, minor: int) -> None:
+    """What is remembered of one is what reading the other anew finds."""
+    limits, blocks = Limits(8190, 100, 60), Blocks()
+    previous: Head | None = None
+    for host in [*HOSTS, "c" * 40, "d" * 55, "e" * 61]:
+        raw = f"GET /x?y HTTP/1.{minor}\r\nHost: {host}\r\n".encode() + rest + b"\r\n"
+        outcomes = []
+        for before, remembered in ((None, None), (None, blocks), (previous, blocks)):
+            try:
+                head = parse_head(raw, limits, before, remembered)
+                assert head is not None
+                outcomes.append(all_facts(head))
+                previous = head
+            except RequestError as error:
+                outcomes.append((error.status, error.reason, error.line))
+        assert outcomes[0] == outcomes[1] == outcomes[2], host
+
+
+def test_a_line_that_comes_again_with_other_fields() -> None:
+    blocks = Blocks()
+    for line in ("GET /a?b HTTP/1.1", "GET http://x.test/a?b HTTP/1.1", "OPTIONS * HTTP/1.1", "GET /a?b HTTP/1.0"):
+        heads = [f"{line}\r\nHost: {name}.test\r\n\r\n".encode() for name in "xyz"]
+        previous: Head | None = None
+        for raw in heads:
+            fresh = parse_head(raw, Limits())
+            previous = parse_head(raw, Limits(), previous, blocks)
+            assert fresh is not None and previous is not None
+            assert all_facts(previous) == all_facts(fresh)
+
+
+def test_hosts_in_turns_have_their_other_fields_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[bytes] = []
+
+    def counting(tail: bytes, minor: int, limits: Limits) -> Block:
+        reads.append(tail)
+        return read_block(tail, minor, limits)
+
+    monkeypatch.setattr("mpserver.http1.blocks.read_block", counting)
+    known = Blocks()
+    for number in range(1000):
+        head = parse_head(f"GET / HTTP/1.1\r\nHost: h{number}.test\r\nA: b\r\n\r\n".encode(), LIMITS, None, known)
+        assert head is not None and (head.host, head.get("host"), head.get("a")) == (f"h{number}.test",) * 2 + ("b",)
+    assert len(reads) == 1
+    assert len(known) <= 128
