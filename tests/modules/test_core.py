@@ -276,7 +276,10 @@ SSL_CONTEXTS = {
         "SSLInsecureRenegotiation SSLOCSPEnable SSLOpenSSLConfCmd SSLProtocol SSLSessionCacheTimeout "
         "SSLSessionTicketKeyFile SSLSessionTickets SSLStaplingErrorCacheTimeout SSLStaplingFakeTryLater "
         "SSLStaplingForceURL SSLStaplingResponderTimeout SSLStaplingResponseMaxAge SSLStaplingResponseTimeSkew "
-        "SSLStaplingReturnResponderErrors SSLStaplingStandardCacheTimeout SSLStrictSNIVHostCheck SSLUseStapling"
+        "SSLStaplingReturnResponderErrors SSLStaplingStandardCacheTimeout SSLStrictSNIVHostCheck SSLUseStapling "
+        "SSLOCSPDefaultResponder SSLOCSPNoVerify SSLOCSPOverrideResponder SSLOCSPProxyURL "
+        "SSLOCSPResponderCertificateFile SSLOCSPResponderTimeout SSLOCSPResponseMaxAge SSLOCSPResponseTimeSkew "
+        "SSLOCSPUseRequestNonce"
     ),
     (Where.SERVER, Override.NONE): (
         "SSLCryptoDevice SSLFIPS SSLPassPhraseDialog SSLRandomSeed SSLSessionCache SSLStaplingCache SSLVHostSNIPolicy"

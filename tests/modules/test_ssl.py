@@ -44,6 +44,7 @@ def test_protocols(words: str, protocols: str) -> None:
         ("SSLProtocol -all", "leaves no protocol"), ("SSLEngine maybe", "Argument must be On, Off, or Optional"),
         ("SSLCompression on", "CRIME"), ("SSLInsecureRenegotiation on", "CVE-2009-3555"), ("SSLFIPS on", "FIPS"),
         ("SSLCryptoDevice pkcs11", "providers"), ("SSLOCSPEnable on", "SSLCARevocationFile"),
+        ("SSLOCSPEnable leaf no_ocsp_for_cert_ok", "SSLCARevocationFile"), ("SSLOCSPResponderTimeout", "takes one"),
         ("SSLVerifyClient optional_no_ca", "SSLCACertificateFile"), ("SSLVerifyClient perhaps", "one of"),
         ("SSLVerifyDepth -1", "whole number"), ("SSLOptions +Everything", "Illegal option"),
         ("SSLPassPhraseDialog ask", "builtin"), ("SSLCipherSuite SSLv9 HIGH", "protocol"),
@@ -61,7 +62,8 @@ def test_refused(line: str, told: str) -> None:
     "line",
     [
         "SSLSessionCache shmcb:/run/x(512000)", "SSLSessionCacheTimeout 300", "SSLUseStapling On",
-        "SSLStaplingCache shmcb:x",
+        "SSLStaplingCache shmcb:x", "SSLOCSPDefaultResponder http://ocsp.test/", "SSLOCSPOverrideResponder on",
+        "SSLOCSPResponderTimeout 10", "SSLOCSPUseRequestNonce off", "SSLOCSPResponseMaxAge 300",
         "SSLStaplingResponderTimeout 5", "SSLEngine optional",
         "SSLOpenSSLConfCmd Curves X25519:P-256",
         "SSLCADNRequestFile x", "SSLCipherSuite PROFILE=SYSTEM", "SSLProtocol TLSv1.2 TLSv1.3",

@@ -34,6 +34,11 @@ def _stapling(call: Call) -> None:
 
 
 _SESSIONS = "sessions are resumed by tickets, which clients keep"
+#: How answers of OCSP would be asked for.
+_OF_OCSP = {
+    Args.FLAG: "NoVerify OverrideResponder UseRequestNonce",
+    Args.TAKE1: ("DefaultResponder ProxyURL ResponderCertificateFile ResponderTimeout ResponseMaxAge ResponseTimeSkew"),
+}
 _NO_STAPLES = "Python's ssl staples no answers of OCSP"
 
 
@@ -81,6 +86,11 @@ IGNORED_DIRECTIVES: tuple[Directive, ...] = (
         SERVER_VHOST,
         _only("off", "revoked clients would come in; name lists of them with SSLCARevocationFile instead"),
         "off",
+    ),
+    *(
+        _taken(f"SSLOCSP{name}", args, SERVER_VHOST, _ignored("nobody is asked by OCSP"), "a value")
+        for args, names in _OF_OCSP.items()
+        for name in names.split()
     ),
     *(
         _taken(
