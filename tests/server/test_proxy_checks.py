@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -106,17 +107,23 @@ def behind() -> Iterator[Behind]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def dead() -> Iterator[int]:
+    """A port that nobody listens at, nor will."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield int(taken.getsockname()[1])
+
+
 @pytest.fixture(scope="module", params=["prefork", "worker"])
-def server(request: pytest.FixtureRequest, start_module_server: StartServer, behind: Behind) -> Server:
+def server(request: pytest.FixtureRequest, start_module_server: StartServer, behind: Behind, dead: int) -> Server:
     """One server for each MPM."""
     behind.says = {
         (1, "/begins/health"): b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n",
         (1, "/silent/health"): b"silence",
     }
-    with backend() as dead:
-        port = dead.port
     one, two = behind.servers
-    told = {"ONE": str(one.port), "TWO": str(two.port), "DEAD": str(port)}
+    told = {"ONE": str(one.port), "TWO": str(two.port), "DEAD": str(dead)}
     return start_module_server(CONF, mpm=request.param, variables=told, mode="foreground", workers=2)
 
 
@@ -222,7 +229,9 @@ def test_members_that_begin_as_failed(server: Server, behind: Behind) -> None:
 
 
 def test_an_answer_that_does_not_come(server: Server, behind: Behind) -> None:
-    changed(server, behind, "DISABLING", 1, "/silent of balancer://silent: nothing came within 0.2 s")
+    changed(server, behind, "DISABLING", 1, "/silent of balancer://silent: ")
+    port = behind.servers[0].port
+    server.wait_for_log(f"Health check of http://127.0.0.1:{port}/silent failed: nothing came within 0.2 s")
 
 
 def test_one_process_checks_for_all_workers(server: Server) -> None:
@@ -257,10 +266,10 @@ def test_a_restart_knows_how_members_stood(server: Server, behind: Behind) -> No
     wait_for(lambda: server.log().count("Health check ENABLING") > count, "it to come back")
 
 
-def test_a_server_of_one_process_has_them_too(start_server: StartServer, behind: Behind) -> None:
+def test_a_server_of_one_process_has_them_too(start_server: StartServer, behind: Behind, dead: int) -> None:
     one, two = behind.servers
     behind.says[1, "/spare/health"] = b"HTTP/1.1 500 Bad\r\nContent-Length: 0\r\n\r\n"
-    told = {"ONE": str(one.port), "TWO": str(two.port), "DEAD": "1"}
+    told = {"ONE": str(one.port), "TWO": str(two.port), "DEAD": str(dead)}
     server = start_server(CONF, variables=told, mode="one")
     changed(server, behind, "DISABLING", 1, "/spare")
     assert spread(server, "/spare/x", 3) == {"2": 3}
