@@ -28,7 +28,8 @@ page from the server's own tables; do not edit it. `mpserver -L` tells the same 
 All modules are built in: `LoadModule` is not needed, and harmless. What a directive does is told by httpd's
 documentation, of the Python directives by the manual of mod_python; those of this server alone stand in
 `docs/interpreters.md` (`PythonInterp...`, `PythonVirtualEnv`, `PythonExecutable`, `PythonRequestTimeout`) and in
-`README.md` (`SourceProtection`) and `docs/slow-clients.md` (`RequestBody...`, `Response...`, `SlowClient...`).
+`README.md` (`SourceProtection`), `docs/slow-clients.md` (`RequestBody...`, `Response...`, `SlowClient...`) and
+`docs/traces.md` (`Trace...`).
 
 Where a directive may stand: **s** outside sections, **v** in a virtual host, **d** in sections such as `<Directory>`,
 `<Location>`, `<Files>` and `<If>`, **h** in `.htaccess` files. The class is the one that `AllowOverride` must have for

@@ -131,6 +131,8 @@ class Environment:
             environ.pop("HTTP_TRANSFER_ENCODING", None)  # (as in `header_variables`)
             if environ.get("HTTPS", "off").lower() in HTTPS_ON:
                 environ["wsgi.url_scheme"] = "https"
+        if req.mp_host.trace is not None:
+            _traced(environ, req)
         return environ
 
     def _block(self, req: Request, fields: tuple[tuple[str, str], ...]) -> Environ:
@@ -153,6 +155,16 @@ class Environment:
                 self._blocks.clear()
             self._blocks[id(fields)] = (fields, host, environ.copy())
         return environ
+
+
+def _traced(environ: Environ, req: Request) -> None:
+    """What a request's trace puts in the place of what the client has told of one."""
+    text, parent = req.mp_traced() or ("", "")
+    if req.mp_table_in is None:  # (else the headers have it)
+        environ["HTTP_TRACEPARENT"] = text
+        if not parent:
+            environ.pop("HTTP_TRACESTATE", None)
+    environ.setdefault("TRACEPARENT", text)
 
 
 def _redirected(environ: Environ, before: Request) -> None:

@@ -34,7 +34,7 @@ DEFAULT = r"[%{u}t] " + SYSLOG
 MAIN, CONNECTION, REQUEST = "", "connection", "request"
 
 _PIECE = re.compile(
-    r"%(?P<space> )|%(?P<modifiers>(?:[-+]|\d+)*)(?:\{(?P<argument>[^}]*)\})?(?P<letter>[a-zA-Z%])"
+    r"%(?P<space> )|%(?P<modifiers>(?:[-+]|\d+)*)(?:\{(?P<argument>[^}]*)\})?(?P<letter>\^[a-zA-Z]{2}|[a-zA-Z%])"
     r"|(?P<blank> )|\\(?P<escaped>.)|(?P<text>[^%\\ ]+)",
     re.DOTALL,
 )

@@ -9,6 +9,7 @@ from _thread import get_native_id
 from collections.abc import Callable
 
 from mpserver.api.error_log import NAMES, connection_id, log_id, timestamp
+from mpserver.api.trace_parts import trace_part
 from mpserver.typing import Any, NamedTuple
 
 #: Where messages pass: what they come from is outside of these.
@@ -93,7 +94,7 @@ def _note(argument: str) -> Item:
 
 
 def _environment(argument: str) -> Item:
-    return lambda event: _of(None if event.request is None else event.request.mp_env, argument)
+    return lambda event: _of(None if event.request is None else event.request.mp_variables, argument)
 
 
 def _of(table: Any, name: str) -> str | None:
@@ -116,6 +117,11 @@ def _called(event: Event) -> str | None:
 
 def _interpreter(event: Event) -> str | None:
     return None if event.request is None else event.request.mp_interpreter or event.request.mp_plan.interpreter
+
+
+def _trace(argument: str) -> Item:
+    part = trace_part(argument)
+    return lambda event: None if event.request is None else part(event.request)
 
 
 def _fixed(item: Item) -> Callable[[str], Item]:
@@ -148,4 +154,5 @@ ITEMS: dict[str, Callable[[str], Item]] = {
     "T": _fixed(lambda _event: str(get_native_id())),
     "v": _fixed(lambda event: event.server),
     "V": _fixed(_called),
+    "^tp": _trace,
 }

@@ -12,6 +12,7 @@ from mpserver.api.file_info import FileInfo
 from mpserver.api.handler_list import HandlerEntry, HandlerList, RunningHandlers
 from mpserver.api.input import Receiving
 from mpserver.api.members import ReadOnly, integer, path, readonly, text, text_or_none, writable
+from mpserver.api.request_tables import RequestTables
 from mpserver.api.table import Table
 from mpserver.http1 import wire
 from mpserver.typing import TYPE_CHECKING, Any, Self
@@ -27,23 +28,13 @@ if TYPE_CHECKING:
     from mpserver.http1.head import Head
 
 
-#: The headers, in lower case, that are about the client's own request alone: sub-requests don't have them.
-OWN = frozenset(
-    (
-        "content-encoding", "content-language", "content-length", "content-location", "content-range", "content-type",
-        "transfer-encoding", "expect", "range", "if-match", "if-none-match", "if-modified-since", "if-range",
-        "if-unmodified-since",
-    )
-)  # fmt: skip
-
-
 def _finfo(name: str, value: Any) -> FileInfo:
     if not isinstance(value, FileInfo):
         raise TypeError("finfo must be a finfoobject")
     return value
 
 
-class RequestMembers(Answer, Receiving):
+class RequestMembers(RequestTables, Answer, Receiving):
     """All that a request holds, without what it does; `mpserver.api.request.Request` is the whole.
 
     The engine works on the attributes that begin with ``mp_``: all other names that are not the manual's belong
@@ -59,8 +50,6 @@ class RequestMembers(Answer, Receiving):
         "mp_phase", "mp_plan", "mp_prev", "mp_read_length", "mp_running", "mp_stat", "mp_table_in", "mp_uri",
     )  # fmt: skip
 
-    mp_env: Table | None = None
-    mp_notes: Table | None = None
     mp_origin = b""
     #: Whether what its head alone decides was done.
     mp_begun = False
@@ -392,34 +381,6 @@ class RequestMembers(Answer, Receiving):
         """The target's parts in the order of URI_* (manual 4.5.3); the path is decoded, as httpd leaves it."""
         decoded = None if self.mp_located is None else wire.shown(self.mp_located.resource.uri)
         return uri_module.parsed_uri(self.unparsed_uri, decoded)
-
-    # ---- the headers and tables
-
-    @ReadOnly
-    def headers_in(self) -> Table:
-        """The headers of the request."""
-        if self.mp_table_in is None:
-            if self.mp_main is None:
-                self.mp_table_in = Table.from_pairs(*self.mp_head.merged())
-            else:
-                pairs = self.mp_main.headers_in.pairs()
-                self.mp_table_in = Table.from_pairs([pair for pair in pairs if pair[0].lower() not in OWN])
-        return self.mp_table_in
-
-    @ReadOnly
-    def subprocess_env(self) -> Table:
-        """The CGI environment; see `add_common_vars`."""
-        if self.mp_env is None:
-            outer = None if self.mp_main is None else self.mp_main.mp_env
-            self.mp_env = Table.from_pairs(outer.pairs()) if outer else Table()
-        return self.mp_env
-
-    @ReadOnly
-    def notes(self) -> Table:
-        """A table for whatever applications want, as long as the request."""
-        if self.mp_notes is None:
-            self.mp_notes = Table()
-        return self.mp_notes
 
     # ---- the response
 

@@ -33,6 +33,7 @@ TABLE = (
     Known("mod_headers.c", "headers_module", "headers", CONFIGURED),
     Known("mod_setenvif.c", "setenvif_module", "setenvif", CONFIGURED),
     Known("mod_unique_id.c", "unique_id_module", "unique_id", CONFIGURED),
+    Known("mod_tracing.c", "tracing_module", "tracing", CONFIGURED),
     Known("mod_remoteip.c", "remoteip_module", "remoteip", CONFIGURED),
     Known("mod_systemd.c", "systemd_module"),  # READY and STOPPING are told to systemd
     Known("mod_log_config.c", "log_config_module", "log_config", CONFIGURED),

@@ -68,7 +68,7 @@ class RequestFacts:
 
     def environment(self, name: str) -> str:
         """A variable of the request's environment."""
-        table = self.req.mp_env
+        table = self.req.mp_variables
         return "" if table is None else table.get(name) or ""
 
     def note(self, name: str) -> str:

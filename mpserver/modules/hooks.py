@@ -57,6 +57,7 @@ Asked for a server:
     translate_path     what a path stands for, where the path alone decides: a `Translator`. (In httpd this is
                        translate_name, too; here its answer is remembered)
     rewrite_request    the same where more than the path decides: a `rewriting.Rewriter`, which comes before them
+    trace_context      how its requests come to their traces: a `mpserver.api.request_tables.TraceContext`
     open_logs          where the lines of its requests go: a tuple of `mpserver.modules.open_logs.OpenLog`
 
 And of a `Conf`: ``varies_by_file``, whether its plans differ from folder to folder, and ``varies_by_name``, whether

@@ -22,6 +22,7 @@ from mpserver.typing import TYPE_CHECKING
 from mpserver.version import MOD_PYTHON_VERSION, VERSION
 
 if TYPE_CHECKING:
+    from mpserver.api.request_tables import TraceContext
     from mpserver.config.finished import Finished
     from mpserver.config.server import Server
     from mpserver.modules.hook_table import HookTable
@@ -44,7 +45,7 @@ class Site:
         "last_kept",
         "limits", "located", "log", "max_requests", "name", "pages", "read_timeouts", "rewriters", "server", "settled",
         "takes_connections", "timeout",
-        "translators",
+        "trace", "translators",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +69,8 @@ class Site:
         self.begin = beginning(table.functions(active, "begin"), server)
         #: Whether it has handlers that run before the resource is known.
         self.has_early = any(table.ask(active, "is_early", server.base))
+        #: How its requests come to their traces; None: they have none.
+        self.trace: TraceContext | None = next(iter(table.ask(active, "trace_context", server)), None)
         #: Whether a module wants connections before their first request.
         self.takes_connections = any(table.ask(active, "takes_connections", conf))
         self.keep_alive = conf[core.KEEP_ALIVE]
@@ -104,7 +107,7 @@ class Host:
         "access_logs", "blocks", "has_early", "head_room", "head_timeout", "keep_alive", "keep_alive_timeout",
         "last_kept",
         "limits", "located", "log", "made", "max_requests", "name", "pages", "read_timeouts", "recent", "server",
-        "site", "timeout", "tls", "_make",
+        "site", "timeout", "tls", "trace", "_make",
     )  # fmt: skip
 
     def __init__(self, server: Server, name: str, site: Site, make: Callable[[Host], ServerObject]) -> None:
@@ -119,7 +122,7 @@ class Host:
         self.located, self.pages = site.located, site.pages
         self.log = site.log
         self.max_requests, self.last_kept = site.max_requests, site.last_kept
-        self.timeout = site.timeout
+        self.timeout, self.trace = site.timeout, site.trace
         self.read_timeouts, self.head_timeout = site.read_timeouts, site.head_timeout
         #: How it speaks TLS; None: it doesn't.
         self.tls: Profile | None = None

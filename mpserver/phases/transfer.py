@@ -98,6 +98,7 @@ def pack(req: Request, stage: int, step: int, shared: bool) -> bytes:
     """
     if any(isinstance(part, FilePart) for part in req.mp_parts) and req.mp_link.fd >= 0:
         req.mp_flush()
+    req.mp_traced()  # (it is the same wherever the request goes on)
     parts: list[Part] = req.mp_parts
     body = req.mp_link.input
     chain = [_packed(req, shared)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from types import NoneType
 
+from mpserver import lazyre
 from mpserver.ipc.plain_data import Shape, each, either, mapping, of, record, row
 from mpserver.phases.stages import Stage
 from mpserver.typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ INT, TEXT, BYTES = of(int, bool), of(str), of(bytes)
 NUMBER, MAYBE_TEXT, NONE = of(int, float, bool), of(str, NoneType), of(NoneType)
 MAYBE_INT = of(int, bool, NoneType)
 
+_TRACE = lazyre.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-0[01] ([0-9a-f]{16})?")
+
 #: A `mpserver.api.handler_list.HandlerEntry`.
 ENTRY = row(TEXT, MAYBE_TEXT, INT, INT)
 #: What `mpserver.http1.body` says of a body.
@@ -28,6 +31,15 @@ CHUNKED = row(
     lambda state: type(state) is int and 0 <= state < 5, BYTES, INT, INT, each(list, BYTES),
 )  # fmt: skip
 BODY = either(row(INT, BYTES), CHUNKED)
+
+
+def _is_trace(value: object) -> bool:
+    """A traceparent, and the id of the span above it or "" (`mpserver.api.request_tables`)."""
+    return (
+        type(value) is tuple and len(value) == 2 and all(type(its) is str for its in value)
+        and _TRACE.fullmatch(" ".join(value)) is not None
+    )  # fmt: skip
+
 
 #: Plain members of a request, by their attribute.
 MEMBERS: Mapping[str, Shape] = {
@@ -58,6 +70,7 @@ MEMBERS: Mapping[str, Shape] = {
     "mp_filters": either(NONE, mapping(row(TEXT, TEXT), row(TEXT, MAYBE_TEXT))),
     "mp_passed": either(NONE, mapping(TEXT, INT)),
     "mp_tried": row(INT, INT),
+    "mp_trace": either(NONE, _is_trace),
     "mp_claimed": either(NONE, row(MAYBE_TEXT, MAYBE_TEXT)),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Where the directives of mod_md may stand, for the table of `test_core`."""
+"""Where the directives of mod_md, and of traces, may stand, for the table of `test_core`."""
 
 from __future__ import annotations
 
@@ -21,4 +21,8 @@ MD_CONTEXTS = {
         "MDMessageCmd MDNotifyCmd MDPortMap MDRetryDelay MDRetryFailover MDServerStatus MDStapleOthers "
         "MDStaplingKeepResponse MDStaplingRenewWindow MDStoreDir MDStoreLocks"
     ),
+}
+
+TRACING_CONTEXTS = {
+    (Where.SERVER | Where.VHOST, Override.NONE): "TraceContext TraceSampling",
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from modules.contexts import MD_CONTEXTS
+from modules.contexts import MD_CONTEXTS, TRACING_CONTEXTS
 from modules.scopes import REGISTRY, Scope, in_directory, within
 from mpserver.api.entity_tag import INODE, MTIME, SIZE
 from mpserver.config.override import Override
@@ -417,7 +417,9 @@ WSGI_CONTEXTS = {
     ),
 }
 
-for _context, _names in (*SSL_CONTEXTS.items(), *WSGI_CONTEXTS.items(), *MD_CONTEXTS.items()):
+for _context, _names in (
+    *SSL_CONTEXTS.items(), *WSGI_CONTEXTS.items(), *MD_CONTEXTS.items(), *TRACING_CONTEXTS.items()
+):  # fmt: skip
     CONTEXTS[_context] = f"{CONTEXTS.get(_context, '')} {_names}"
 
 

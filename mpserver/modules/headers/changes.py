@@ -89,7 +89,8 @@ def _variable(name: str) -> Callable[[Any], str]:
     """A variable of the environment; as in httpd one that is missing shows."""
 
     def find(req: Request) -> str:
-        value = None if req.mp_env is None else req.mp_env.get(name)
+        env = req.mp_variables
+        value = None if env is None else env.get(name)
         return "(null)" if value is None else _latin(value)
 
     return find

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from mpserver.api.sent_text import as_sent
+from mpserver.api.trace_parts import trace_part
 from mpserver.http1.wire import encoded
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -278,10 +279,14 @@ def _multiple(table: Any, name: str) -> str | None:
     return str(values) if isinstance(every, str) else ", ".join(map(str, every))
 
 
+#: Headers that the table has in ways of its own.
+OWN_WAYS = frozenset({"cookie", "host", "traceparent", "tracestate"})
+
+
 def _header_in(argument: str) -> Getter:
     """%i: a header of the request; where no handler has asked for its table, none is made for it."""
     name = argument.lower()
-    if name in ("cookie", "host"):  # (which the table has in ways of its own)
+    if name in OWN_WAYS:
         return lambda req: _sent_or_none(req, _multiple(req.headers_in, argument))
 
     def get(req: Logged) -> str | None:
@@ -436,6 +441,7 @@ LETTERS: dict[str, Letter] = {
     "x": Letter(_tls),
     "X": Letter(_plain(lambda req: req.mp_connection_state)),
     "^FB": Letter(_plain(_first_byte)),
+    "^tp": Letter(trace_part),
     "^ti": Letter(_trailer("mp_trailers_in")),
     "^to": Letter(_trailer("mp_trailers_out")),
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from mpserver.modules.log_config.items import OWN_WAYS
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -57,8 +58,6 @@ _TEXT = (
 )
 #: A header of a request whose table of headers nobody has asked for.
 _FIELD = "(req.mp_head.field_block.told.get(name{number}) if req.mp_table_in is None else None) or get{number}(req)"
-#: Headers that the table has in ways of its own.
-_OWN_WAYS = frozenset({"cookie", "host"})
 _OTHER = "DASH if (value := get{number}(req)) is None else value"
 
 
@@ -75,7 +74,7 @@ def usual_line(texts: Sequence[str], items: Sequence[Item], other: Callable[[Any
     line = _literal(texts[0])
     for number, (item, text) in enumerate(zip(items, texts[1:], strict=True)):
         name = item.argument.lower()
-        is_field = item.letter == "i" and name not in _OWN_WAYS
+        is_field = item.letter == "i" and name not in OWN_WAYS
         names[f"get{number}"], names[f"name{number}"] = _teller(item.get, name) if is_field else item.get, name
         expression = _FIELD if is_field else _expression(item)
         line += "{(" + expression.format(number=number) + ")}" + _literal(text)
