@@ -28,8 +28,8 @@ THIRD_PARTY = {"mod_python": {"multipart", "redis"}, "mpserver.system": {"psutil
 BEGINNING = {f"mpserver.interpreters.{name}" for name in ("limited", "run", "threaded")}
 #: The places of the master alone.
 MASTERS = {"mpserver.master", "mpserver.supervisor"}
-#: The process that gets certificates, which serves nobody: it has libraries of its own.
-APART = {"mpserver.certificates"}
+#: The processes that get certificates, and export traces, which serve nobody: they have libraries of their own.
+APART = {"mpserver.certificates", "mpserver.telemetry"}
 #: The modules that interpreters load: all up to an interpreter's life, but the master's.
 LOADED = [
     name

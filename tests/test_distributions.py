@@ -84,7 +84,8 @@ def test_what_it_says_of_itself(wheel: Path) -> None:
     assert (facts["Name"], facts["License-Expression"], facts["License-File"]) == ("mpserver", "Apache-2.0", "LICENSE")
     assert "Apache License" in license_text
     assert facts["Requires-Python"] == ">=3.11"
-    assert set(facts.get_all("Provides-Extra", [])) == {"redis", "brotli", "zstd", "acme", "completion", "top"}
+    extras = {"redis", "brotli", "zstd", "acme", "opentelemetry", "completion", "top"}
+    assert set(facts.get_all("Provides-Extra", [])) == extras
     own = sorted(line for line in facts.get_all("Requires-Dist", []) if "extra ==" not in line)
     assert [line.partition(">")[0] for line in own] == ["multipart", "psutil", "setproctitle"]
     classifiers = facts.get_all("Classifier", [])

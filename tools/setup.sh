@@ -75,7 +75,7 @@ make_venv() {
     # (compat: a path in a .pth file, not a finder that each interpreter would have to import)
     [ -z "$extra" ] || requirements_of "$dir/bin/python" "$extra" >"$dir/requirements"
     "$dir/bin/python" -m pip install -qq --disable-pip-version-check --config-settings editable_mode=compat \
-        -e "$here${extra:+[redis,brotli,zstd,acme,completion,top]}" ${extra:+-r "$dir/requirements"} ||
+        -e "$here${extra:+[redis,brotli,zstd,acme,opentelemetry,completion,top]}" ${extra:+-r "$dir/requirements"} ||
         die "pip could not install the project in $dir; its message is above."
     printf '%s\n' "$made $extra" >"$stamp"
 }

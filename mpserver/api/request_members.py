@@ -119,6 +119,8 @@ class RequestMembers(RequestTables, Answer, Receiving):
     mp_paused = 0.0
     #: The results of the phases that ran in other interpreters, by phase and URI.
     mp_passed: dict[str, int] | None = None
+    #: What ran for it, where that is exported: names, begins and ends in seconds since the epoch, and results.
+    mp_spans: list[tuple[str, float, float, int]] | None = None
     #: The index that is looked for: its number among the names, and the status so far.
     mp_tried: tuple[int, int] = (0, constants.DECLINED)
     #: The status that it is the ErrorDocument of; 0: it is none.

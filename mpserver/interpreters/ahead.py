@@ -62,6 +62,7 @@ LATE = (
     "mpserver.modules.rewrite.outcome",
     "mpserver.modules.ssl.require",
     "mpserver.modules.ssl.requirements",
+    "mpserver.modules.tracing.collecting",
     "mpserver.phases.branches",
     "mpserver.phases.known_indexes",
     "mpserver.phases.rules",

@@ -44,6 +44,7 @@ with a `Step`:
     process_connection serves a connection in place of HTTP: a `ConnectionServer`. Asked for the plan of a server, where
                        the module takes its connections (below)
     leads_to           foretells the internal redirect of its fixups, to find the interpreter: a `rewriting.LeadsTo`
+    observe            what is put around the steps of all modules: an `Observer`
     explain            what it does with requests of this plan, for pages that tell it: pairs of a name and a text
 
 Asked for a server:
@@ -80,7 +81,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from mpserver.modules.known import prefix_of
+from mpserver.modules.known import PACKAGE, prefix_of
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -149,6 +150,17 @@ class Insertion(NamedTuple):
 
     names: tuple[str, ...]
     insert: Callable[[Request, Filters], None]
+
+
+class Observer(Protocol):
+    """Puts something around the steps of a plan, as they are made."""
+
+    def __call__(self, hook: str, module: str, step: Step, handler: str = "") -> Step:
+        """What runs in the place of a step.
+
+        :param hook: that it belongs to; ``module`` is the folder of its module.
+        :param handler: the name of a content handler.
+        """
 
 
 class ConnectionServer(Protocol):
@@ -252,8 +264,8 @@ class Planning:
     """A plan that is being made, for the hooks: what it is for, and what is known of it so far."""
 
     __slots__ = (
-        "active", "added", "conf", "engine", "filename", "host_name", "log", "names", "plan", "server", "stepped",
-        "_table",
+        "active", "added", "conf", "engine", "filename", "host_name", "log", "names", "observers", "plan", "server",
+        "stepped", "_table",
     )  # fmt: skip
 
     def __init__(
@@ -278,8 +290,10 @@ class Planning:
         self.names: frozenset[str] = frozenset()
         #: Whether there are steps before the one that is asked for: these may do anything to a request.
         self.stepped = False
+        self.observers: Sequence[Observer] = ()
         for function in self.functions("set_up"):
             function(self)
+        self.observers = self.ask("observe")
 
     def functions(self, hook: str) -> Sequence[Callable[..., Any]]:
         """The functions of a hook, in their order."""
@@ -288,6 +302,20 @@ class Planning:
     def ask(self, hook: str) -> list[Any]:
         """What the modules answer to a hook, in their order, without those that answer None."""
         return [answer for function in self.functions(hook) if (answer := function(self)) is not None]
+
+    def steps(self, hook: str) -> list[Step]:
+        """The same of a hook that is answered with steps, with what observes them."""
+        return [
+            self.observed(hook, function.__module__, step)
+            for function in self.functions(hook)
+            if (step := function(self)) is not None
+        ]
+
+    def observed(self, hook: str, module: str, step: Step, handler: str = "") -> Step:
+        """A step with what observes it; ``module`` is the Python module of its hook."""
+        for observer in self.observers:
+            step = observer(hook, module.removeprefix(PACKAGE + ".").partition(".")[0], step, handler)
+        return step
 
     def is_plain(self, function: Callable[..., Any]) -> bool:
         """Whether a function of a hook answers with plain steps, as its module says."""
@@ -335,7 +363,10 @@ class Planning:
         if owner is None:
             return None
         found: Mapping[str, Step] = self.require(owner).handlers(self)
-        return found.get(name) or found.get(prefix_of(name))
+        step = found.get(name) or found.get(prefix_of(name))
+        if step is None or not self.observers:
+            return step
+        return self.observed("handlers", f"{PACKAGE}.{owner}", step, name)
 
     def require_handlers(self, names: Sequence[str | None]) -> None:
         """Have the modules take part whose handlers are among names that say more than the handler's own."""

@@ -15,8 +15,8 @@ class TransactionLog(Protocol):
         """Whether not every request is written down: see `wants`."""
 
     @property
-    def line(self) -> Callable[[Any], str]:
-        """Makes a request's line, without its end."""
+    def line(self) -> Callable[[Any], Any]:
+        """Makes a request's line, without its end; or adds it to a `mpserver.system.log_lines.Batch`."""
 
     def wants(self, req: Any) -> bool:
         """Whether a request is written down."""

@@ -43,15 +43,15 @@ def compile_phases(planning: Planning) -> Phases:
     last = [*checkers, *fixups, *heading]
     steps += last
     return Phases(
-        post_read_request=(*begin, *planning.ask("post_read_request")),
-        translate_name=tuple(planning.ask("translate_name")),
+        post_read_request=(*begin, *planning.steps("post_read_request")),
+        translate_name=tuple(planning.steps("translate_name")),
         steps=tuple(steps),
         fixups=fixups,
         has_gates=bool(gates),
         plain=(*way, *last) if asking.plain else None,
         is_still=is_still,
-        log_transaction=tuple(planning.ask("log_transaction")),
-        cleanup=tuple(planning.ask("cleanup")),
+        log_transaction=tuple(planning.steps("log_transaction")),
+        cleanup=tuple(planning.steps("cleanup")),
     )
 
 
@@ -70,7 +70,7 @@ class _Asking:
             step = function(planning)
             if step is None:
                 continue
-            steps.append(step)
+            steps.append(planning.observed(hook, function.__module__, step) if planning.observers else step)
             self.plain = self.plain and planning.is_plain(function)
             if stepping:
                 planning.stepped = True
@@ -174,7 +174,7 @@ def _admission(planning: Planning, asking: _Asking) -> Sequence[Step]:
     checkers = asking.steps("access_checker_ex")
     if not checkers:
         return ()
-    check, notes = _first(checkers), planning.ask("note_auth_failure")
+    check, notes = _first(checkers), planning.steps("note_auth_failure")
     find_user, allow = _first(asking.steps("check_user_id")), _first(asking.steps("auth_checker"))
 
     def admit(req: Request) -> int:
@@ -219,7 +219,7 @@ def _unknown(req: Request, reason: str) -> int:
 
 def compile_content(planning: Planning, filters: PlanFilters | None, insertions: Sequence[Insertion]) -> Step:
     """The content of a request: of a directory, or what the handler that ``req.handler`` names makes of it."""
-    directory = _first(planning.ask("directory"))
+    directory = _first(planning.steps("directory"))
     content = _content(planning, directory)
     if filters is None or not insertions:
         return content
@@ -261,7 +261,7 @@ def _content(planning: Planning, directory: Step) -> Step:
                 if result != DECLINED:
                     return result
         if others is None:
-            others = _first([*planning.ask("any_handler"), planning.own_handler(ANY_HANDLER)])
+            others = _first([*planning.steps("any_handler"), planning.own_handler(ANY_HANDLER)])
         return others(req)
 
     return content

@@ -44,7 +44,7 @@ TABLES: tuple[tuple[str, type[Table]], ...] = (
 SHARED_TABLES = ("mp_table_in", "mp_err_headers_out")
 
 #: What the requests that are left in other interpreters are told of the response; and its headers.
-ANSWERED = (*BEGUN, "mp_status", "mp_content_type")
+ANSWERED = (*BEGUN, "mp_status", "mp_content_type", "mp_spans")
 
 
 #: In the place of a file: the one that the configuration names for the path.

@@ -41,6 +41,7 @@ def _is_trace(value: object) -> bool:
     )  # fmt: skip
 
 
+SPANS = either(NONE, each(list, row(TEXT, NUMBER, NUMBER, INT)))
 #: Plain members of a request, by their attribute.
 MEMBERS: Mapping[str, Shape] = {
     **dict.fromkeys(
@@ -71,6 +72,7 @@ MEMBERS: Mapping[str, Shape] = {
     "mp_passed": either(NONE, mapping(TEXT, INT)),
     "mp_tried": row(INT, INT),
     "mp_trace": either(NONE, _is_trace),
+    "mp_spans": SPANS,
     "mp_claimed": either(NONE, row(MAYBE_TEXT, MAYBE_TEXT)),
 }  # fmt: skip
 
@@ -106,4 +108,6 @@ MOVED = row(
     INT, either(NONE, row(BODY, INT, BYTES, INT, INT, INT)), row(ADDRESS, ADDRESS),
 )  # fmt: skip
 #: What `mpserver.phases.transfer.answered` says.
-ANSWERED = row(record({**BEGUN, "mp_status": INT, "mp_content_type": MAYBE_TEXT}), either(NONE, PAIRS), INT, INT)
+ANSWERED = row(
+    record({**BEGUN, "mp_status": INT, "mp_content_type": MAYBE_TEXT, "mp_spans": SPANS}), either(NONE, PAIRS), INT, INT
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 
 from mpserver.ipc.log_lines import has_area
-from mpserver.system.log_lines import LogLines, Write, at_once
+from mpserver.system.log_lines import LogLines, Write, at_once, is_queue
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ class LogWriters:
     """Gives what takes the lines of a log, by its descriptor.
 
     Lines don't wait where threads serve the requests, for these have no wake-up in common; nor where no master would
-    write what is left after a crash. BufferedLogs has them wait in threads as well.
+    write what is left after a crash. BufferedLogs has them wait in threads as well, and so is it with what is told to
+    processes of the server's own.
     """
 
     __slots__ = ("_interpreter",)
@@ -31,7 +32,8 @@ class LogWriters:
         interpreter = self._interpreter
         boot = interpreter.boot
         buffered: bool = boot.configuration.main.conf[BUFFERED]
-        if not (buffered or interpreter.alone) or boot.one_process or not has_area(boot.scoreboard_index):
+        waits = buffered or interpreter.alone or is_queue(fd)
+        if not waits or boot.one_process or not has_area(boot.scoreboard_index):
             return at_once(fd)
         if interpreter.lines is None:
             interpreter.lines = interpreter.pipeline.lines = LogLines(
@@ -39,7 +41,7 @@ class LogWriters:
                 boot.slot,
                 boot.scoreboard_index,
                 interpreter.loop,
-                buffered,
+                buffered or not interpreter.alone,
                 interpreter.in_loop,
                 lambda: _is_gone(interpreter.inbox.fileno()),
             )

@@ -100,7 +100,7 @@ def open_generation(number: int, reading: Reading, before: Listeners, soft: int 
     """
     conf, configuration, encryption, domains, checks = reading
     try:
-        logs = Logs(configuration.root, (conf.error_log, *conf.log_targets), soft)
+        logs = Logs(configuration.root, (conf.error_log, *conf.log_targets), soft, conf.own_programs)
         try:
             listeners = before.following(conf.addresses, conf.backlog)
         except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import json
 import os
 import pwd
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from mpserver.api import error_log
 from mpserver.config.settings import Conf
 from mpserver.errors import ConfigError, StartError
-from mpserver.modules import core, log_config, mpm, python, status, unixd
+from mpserver.modules import core, log_config, mpm, python, status, tracing, unixd
 from mpserver.supervisor.maintenance import SpareRules
 from mpserver.system import log_files
 from mpserver.system.account import Account
@@ -39,6 +40,8 @@ class ProcessSettings(NamedTuple):
     log_levels: Mapping[str, int]
     log_targets: tuple[str, ...]
     error_style: Style | None
+    #: What programs of the server's own are told (`mpserver.telemetry.__main__`).
+    own_programs: str
     rules: SpareRules
     server_limit: int
     #: Seconds that a graceful stop waits; 0: for ever.
@@ -78,6 +81,7 @@ def process_settings(configuration: Configuration, euid: int | None = None) -> P
         log_levels=levels.modules,
         log_targets=tuple(targets(configuration)),
         error_style=core.error_style(conf, configuration.main.name or os.uname().nodename),
+        own_programs=_own_programs(conf, decision.account, configuration.main.name or os.uname().nodename),
         rules=SpareRules(limits.start, limits.min_spare, limits.max_spare, limits.workers, limits.threads),
         server_limit=limits.server_limit,
         graceful_timeout=conf[mpm.GRACEFUL_SHUTDOWN_TIMEOUT],
@@ -94,6 +98,13 @@ def process_settings(configuration: Configuration, euid: int | None = None) -> P
             *((error_log.WARN, text) for text in limits.warnings),
         ),
     )
+
+
+def _own_programs(conf: Conf, account: Account | None, name: str) -> str:
+    """The account that programs of the server's own become, and how they write to its error log: as JSON."""
+    target, formats, levels = core.error_log(conf), conf[core.ERROR_LOG_FORMAT], conf[core.LOG_LEVEL]
+    style = None if core.error_style(conf, name) is None else (target, formats, name)
+    return json.dumps({"account": account, "level": levels.level, "levels": levels.modules, "style": style})
 
 
 def _address(listen: core.Listen, account: Account | None) -> Address:
@@ -132,7 +143,12 @@ def targets(configuration: Configuration) -> list[str]:
 
 def server_targets(server: Server) -> list[str]:
     """The targets of one server: its error log first."""
-    return [core.error_log(server.conf), *(log.target for log in log_config.logs(server.conf))]
+    exported = tracing.target(server.conf)
+    return [
+        core.error_log(server.conf),
+        *(log.target for log in log_config.logs(server.conf)),
+        *([] if exported is None else [exported]),
+    ]
 
 
 class AccountDecision(NamedTuple):

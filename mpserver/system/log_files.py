@@ -13,10 +13,20 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterable
 
 from mpserver.errors import StartError
 from mpserver.system import descriptors
+
+#: What the targets begin with that no directive can name: a module of the server and its arguments follow, a program
+#: that reads messages.
+QUEUE = "\0"
+#: How such a program begins: the server's packages are found where they are here, and nothing in the current folder.
+_BEGIN = (
+    "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module(sys.argv.pop(1), run_name='__main__')"
+)
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 #: Where the system's log listens.
 SYSLOG = "/dev/log"
@@ -35,17 +45,20 @@ class _Pipe:
     written meanwhile.
     """
 
-    __slots__ = ("_soft", "command", "pid", "reader", "writer")
+    __slots__ = ("_actions", "_soft", "command", "name", "pid", "reader", "writer")
 
-    def __init__(self, target: str, soft: int) -> None:
-        import shlex  # (interpreters have what was opened)
+    def __init__(self, command: list[str], ends: tuple[int, int], soft: int, name: str, stderr: int = 2) -> None:
+        """:param ends: of the pipe, the one to read from first.
 
+        :param name: what it is called in messages.
+        :param stderr: what is the program's standard error.
+        """
         self._soft = soft
-        text = target.lstrip("|")
-        self.command = ["/bin/sh", "-c", text[1:].strip()] if text.startswith("$") else shlex.split(text)
-        if not self.command:
-            raise StartError(f"The log '{target}' names no program. Write '|/path/to/program arguments'.")
-        self.reader, self.writer = os.pipe()
+        self.command, self.name = command, name
+        self.reader, self.writer = ends
+        self._actions = [(os.POSIX_SPAWN_DUP2, self.reader, 0)]
+        if stderr != 2:
+            self._actions.append((os.POSIX_SPAWN_DUP2, stderr, 2))
         self.pid = 0
         self.start()
 
@@ -59,14 +72,14 @@ class _Pipe:
                 self.command[0],
                 self.command,
                 os.environ,
-                file_actions=[(os.POSIX_SPAWN_DUP2, self.reader, 0)],
+                file_actions=self._actions,
                 setsigdef=[getattr(signal, name) for name in _DEFAULTED],
                 setsigmask=(),
             )
         except OSError as error:
             self.close()
             raise StartError(
-                f"({error.errno}){error.strerror}: AH00104: unable to start piped log program '{self.command[0]}'"
+                f"({error.errno}){error.strerror}: AH00104: unable to start piped log program '{self.name}'"
             ) from error
 
     def close(self) -> None:
@@ -75,19 +88,46 @@ class _Pipe:
         os.close(self.writer)
 
 
+def _program(target: str) -> list[str]:
+    """The words of a piped log's program."""
+    import shlex  # (interpreters have what was opened)
+
+    text = target.lstrip("|")
+    command = ["/bin/sh", "-c", text[1:].strip()] if text.startswith("$") else shlex.split(text)
+    if not command:
+        raise StartError(f"The log '{target}' names no program. Write '|/path/to/program arguments'.")
+    return command
+
+
+def _own_program(words: Iterable[str]) -> list[str]:
+    """How a module of the server becomes a program: its name is the first word, and the others are its arguments."""
+    return [sys.executable, "-P", "-c", _BEGIN, _ROOT, *words]
+
+
+def _queue() -> tuple[int, int]:
+    """A socket of messages, the end to read from first: nobody who writes is held up, and what has no room is lost."""
+    import socket  # (as above)
+
+    reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    writer.setblocking(False)
+    return reader.detach(), writer.detach()
+
+
 class Logs:
     """The open logs of one generation: ``fds`` by `key`."""
 
-    __slots__ = ("_pipes", "_soft", "fds")
+    __slots__ = ("_own", "_pipes", "_soft", "fds")
 
-    def __init__(self, root: str, targets: Iterable[str], soft: int = 0) -> None:
-        """Open all of them. ``soft``: the limit of descriptors of the programs, 0: as it is.
+    def __init__(self, root: str, targets: Iterable[str], soft: int = 0, own: str = "") -> None:
+        """Open all of them; the first is the error log.
 
+        :param soft: the limit of descriptors of the programs, 0: as it is.
+        :param own: the last argument of programs of the server's own (`QUEUE`).
         :raises StartError: one can't be opened; none stays open then.
         """
         self.fds: dict[str, int] = {}
         self._pipes: list[_Pipe] = []
-        self._soft = soft
+        self._soft, self._own = soft, own
         try:
             for name in dict.fromkeys(log_key(root, target) for target in targets):
                 self.fds[name] = self._open(name)
@@ -96,9 +136,15 @@ class Logs:
             raise
 
     def _open(self, name: str) -> int:
-        if not name.startswith("|"):
+        if name.startswith(QUEUE):
+            words = name.removeprefix(QUEUE).split(" ")
+            errors = next(iter(self.fds.values()), 2)
+            pipe = _Pipe(_own_program([*words, self._own]), _queue(), self._soft, words[0], errors)
+        elif name.startswith("|"):
+            command = _program(name)
+            pipe = _Pipe(command, os.pipe(), self._soft, command[0])
+        else:
             return _open_file(name) if name.startswith("/") else _open_syslog()
-        pipe = _Pipe(name, self._soft)
         self._pipes.append(pipe)
         return pipe.writer
 
@@ -111,7 +157,7 @@ class Logs:
             if pipe.pid == pid:
                 pipe.pid = 0
                 pipe.start()
-                return pipe.command[0]
+                return pipe.name
         return None
 
     def open_again(self) -> dict[int, int]:
@@ -202,6 +248,6 @@ def file_of(root: str, target: str) -> str:
 
 def log_key(root: str, target: str) -> str:
     """The name of a log's target among the open descriptors: its absolute path; of a pipe or syslog its text."""
-    if target.startswith(("|", "syslog:")) or target == "syslog":
+    if target.startswith(("|", "syslog:", QUEUE)) or target == "syslog":
         return target
     return os.path.normpath(os.path.join(root, target))

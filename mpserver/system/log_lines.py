@@ -10,6 +10,7 @@ when there is no room for more, and after `LONGEST` at the latest.
 
 from __future__ import annotations
 
+import _socket
 import mmap
 import os
 import select
@@ -22,9 +23,10 @@ from mpserver.ipc import log_lines
 from mpserver.ipc.log_lines import AREA, HEAD, PLACE, PLACES
 from mpserver.ipc.mapping import mapped
 from mpserver.system.loop import Loop
+from mpserver.typing import Any, Protocol
 
-#: Takes a line without its end.
-Write = Callable[[str], None]
+#: Takes a line without its end; for a queue a `Batch`.
+Write = Callable[[Any], None]
 
 #: How long lines wait for those of further wake-ups, in seconds.
 PAUSE = 0.01
@@ -32,8 +34,22 @@ PAUSE = 0.01
 LONGEST = 1.0
 
 
+class Batch(Protocol):
+    """What is told of several requests in messages, in place of a line for each: every line of it is the same one."""
+
+    #: Whether it is among those that wait.
+    waits: bool
+    #: The messages that are ready; more records may wait.
+    full: list[bytes]
+
+    def taken(self) -> list[bytes]:
+        """The messages of all that waits, which waits no more."""
+
+
 def at_once(fd: int) -> Write:
     """Writes lines to a log as they come."""
+    if is_queue(fd):
+        return lambda batch: _send(fd, batch)
 
     def write(line: str) -> None:
         try:
@@ -61,6 +77,7 @@ class LogLines:
         #: Whether the worker is gone, and with it what waited: the master has written that.
         self.gone = gone
         self._logs: dict[int, _Log] = {}
+        self._queues: dict[int, _Queue] = {}
         #: Held while lines are added or written.
         self.lock = allocate_lock()
         #: Whether lines wait for the loop.
@@ -71,6 +88,8 @@ class LogLines:
 
     def writer(self, fd: int) -> Write:
         """What takes the lines of a log."""
+        if is_queue(fd):
+            return self._queues.setdefault(fd, _Queue(self, fd)).add
         log = self._logs.get(fd)
         if log is None:
             most = _most(fd)
@@ -112,6 +131,8 @@ class LogLines:
         with self.lock:
             for log in self._logs.values():
                 log.write()
+            for queue in self._queues.values():
+                queue.write()
 
     def hurry(self) -> None:
         """Write what waits for the loop, now."""
@@ -176,6 +197,54 @@ class _Log:
             os.write(self._fd, data)
         except OSError:
             pass  # a full disk must not fail requests
+
+
+class _Queue:
+    """What a process of the server's own is told, a message for many requests."""
+
+    __slots__ = ("_fd", "_lines", "_waiting")
+
+    def __init__(self, lines: LogLines, fd: int) -> None:
+        self._lines, self._fd = lines, fd
+        self._waiting: list[Batch] = []
+
+    def add(self, batch: Batch) -> None:
+        """Let a batch wait, to which something was added."""
+        if not batch.waits:
+            batch.waits = True
+            self._waiting.append(batch)
+            self._lines.await_end()
+        if batch.full:
+            with self._lines.lock:
+                self.write()
+
+    def write(self) -> None:
+        """Write what waits; the lock is held."""
+        waiting, self._waiting = self._waiting, []
+        for batch in waiting:
+            batch.waits = False
+            _send(self._fd, batch)
+
+
+def _send(fd: int, batch: Batch) -> None:
+    for message in batch.taken():
+        try:
+            os.write(fd, message)
+        except OSError:
+            pass  # (its reader is behind: it sees by the numbers of the next ones what is missing)
+
+
+def is_queue(fd: int) -> bool:
+    """Whether a descriptor is a socket of messages that a process of the server's own reads."""
+    try:
+        if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+            return False
+        sock = _socket.socket(fileno=fd)
+    except OSError:
+        return False
+    kind = sock.type
+    sock.detach()
+    return kind == _socket.SOCK_SEQPACKET
 
 
 def _most(fd: int) -> int:

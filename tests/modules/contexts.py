@@ -24,5 +24,6 @@ MD_CONTEXTS = {
 }
 
 TRACING_CONTEXTS = {
-    (Where.SERVER | Where.VHOST, Override.NONE): "TraceContext TraceSampling",
+    (Where.SERVER | Where.VHOST, Override.NONE): "TraceContext TraceSampling TraceServiceName",
+    (Where.SERVER, Override.NONE): "TraceExport",
 }

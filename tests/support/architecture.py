@@ -34,6 +34,7 @@ FLOORS = {
     "mpserver.supervisor": 6,
     "mpserver.serving": 7,
     "mpserver.certificates": 7,
+    "mpserver.telemetry": 7,
     "mpserver.master": 7,
     "mpserver.application": 8,
     "mpserver.interp": 9,

@@ -1,0 +1,98 @@
+"""Records of requests and of what ran for them, on their way to the process that exports traces.
+
+A message has the records of many requests, and is written and read as a whole (a socket of messages)::
+
+    8 bytes   who writes, a number by chance for each interpreter
+    8 bytes   how many records it has written before
+    4 bytes   how many records these are
+    4 bytes   the length of what follows
+    JSON      {"facts": [...], "names": [...], "places": [...]}
+    doubles   the records, one after another
+
+Facts are what many requests have in common, names those of spans, places what the records name that have one in a trace
+already: a traceparent, and the id of the span above it or "". A record is of `FIXED` numbers, and of `SPAN` for each
+span: the span's name, begin, end and result.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+
+from mpserver.typing import Any, NamedTuple
+
+HEAD = struct.Struct("=QQII")
+#: The longest message; the kernel keeps about two of these for a reader that is behind.
+LONGEST = 100_000
+#: Facts, place (-1: none yet), begin and end in seconds since the epoch, status, bytes sent, number of spans.
+FIXED, SPAN = 7, 4
+
+
+class Header(NamedTuple):
+    """What is told before the records."""
+
+    writer: int
+    before: int
+    records: int
+
+
+class Record(NamedTuple):
+    """A request: what it has in common with others, its place in a trace, and what ran for it."""
+
+    facts: Any
+    place: tuple[str, str] | None
+    begin: float
+    end: float
+    status: int
+    sent: int
+    #: Name, begin, end and result of each.
+    spans: list[tuple[str, float, float, int]]
+
+
+def header(data: bytes) -> Header:
+    """The beginning of a message. :raises ValueError: it is none."""
+    if len(data) < HEAD.size:
+        raise ValueError("a message is too short")
+    writer, before, count, _length = HEAD.unpack_from(data)
+    return Header(writer, before, count)
+
+
+def pack(
+    writer: int, before: int, count: int, facts: list[Any], names: list[str], places: list[Any], numbers: list[float]
+) -> bytes:
+    """A message."""
+    import json  # (interpreters that export nothing need none)
+
+    told = json.dumps({"facts": facts, "names": names, "places": places}, separators=(",", ":")).encode()
+    return HEAD.pack(writer, before, count, len(told)) + told + array("d", numbers).tobytes()
+
+
+def unpack(data: bytes) -> list[Record]:
+    """The records of a message.
+
+    :raises ValueError: it is none (whoever writes runs applications: what it says need not be true).
+    """
+    import json
+
+    _writer, _before, count, length = HEAD.unpack_from(data)
+    numbers = array("d")
+    try:
+        told = json.loads(data[HEAD.size : HEAD.size + length])
+        facts, names, places = told["facts"], told["names"], told["places"]
+        numbers.frombytes(data[HEAD.size + length :])
+        records, at = [], 0
+        for _ in range(count):
+            fact, place, begin, end, status, sent, spans = numbers[at : at + FIXED]
+            at += FIXED
+            its = []
+            for _ in range(int(spans)):
+                name, started, ended, result = numbers[at : at + SPAN]
+                at += SPAN
+                its.append((str(names[int(name)]), started, ended, int(result)))
+            known = None if place < 0 else tuple(map(str, places[int(place)]))
+            if known is not None and len(known) != 2:
+                raise ValueError("a place has two parts")
+            records.append(Record(facts[int(fact)], known, begin, end, int(status), int(sent), its))
+    except (KeyError, IndexError, TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"a message is malformed: {error}") from error
+    return records

@@ -1,0 +1,184 @@
+"""The life of the process: ``mpserver.telemetry URL TOLD``, started by the master as the program of a log.
+
+It reads messages (`mpserver.ipc.span_records`) from its standard input until nobody is left who could write any, and
+writes to the server's error log by its standard error. TOLD is JSON: the account that it becomes, and what lines of
+that log look like (`mpserver.supervisor.settings`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+
+from mpserver.api.error_log import DEFAULT_LEVEL, ERROR, NOTICE, WARN, ErrorLog
+from mpserver.api.error_style import Lines
+from mpserver.errors import StartError
+from mpserver.ipc import span_records
+from mpserver.system.account import Account, assume
+from mpserver.system.process import set_title
+from mpserver.telemetry.queue import Waiting
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from mpserver.telemetry.spans import Maker
+
+TITLE = "mpserver: traces"
+#: So many requests may wait, and so many are sent together.
+MOST, TOGETHER = 8192, 512
+#: Spans wait so long for others, in seconds.
+PAUSE = 0.5
+#: How long a try may take, and the last one when the server ends, in seconds.
+PATIENCE, LAST_PATIENCE = 10.0, 1.5
+#: By how much others come first, for who waits for an answer waits for them.
+NICE = 5
+#: What is lost is told at once, and then as often as this, in seconds.
+TOLD_AGAIN = 60.0
+
+
+class Said(logging.Handler):
+    """What the library says of its failures: the last of it is told with what was lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it."""
+        self.last = record.getMessage()
+
+
+class Exporting(threading.Thread):
+    """Sends what waits."""
+
+    def __init__(self, url: str, waiting: Waiting, log: ErrorLog) -> None:
+        super().__init__(name="export", daemon=True)
+        self._url, self._waiting, self._log = url, waiting, log
+        self._said = Said()
+        self._lost = self._failed = 0
+        #: How many are being sent.
+        self._under_way = 0
+        self._tell_at = 0.0
+
+    def run(self) -> None:
+        """Until nothing more comes and nothing waits."""
+        logger = logging.getLogger("opentelemetry")
+        logger.addHandler(self._said)
+        logger.propagate = False
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        from mpserver.telemetry.spans import Maker
+
+        exporter, maker = OTLPSpanExporter(endpoint=self._url, timeout=PATIENCE), Maker()
+        while True:
+            messages = self._waiting.take(TOGETHER, TOLD_AGAIN if self._tell_at == 0.0 else 1.0)
+            if messages:
+                self._waiting.pause(PAUSE, TOGETHER)
+                messages += self._waiting.take(TOGETHER, 0.0)
+            if messages:
+                self._send(exporter, maker, messages)
+            elif self._waiting.ended:
+                self._tell()
+                return
+            self._tell_in_time()
+
+    def _send(self, exporter: OTLPSpanExporter, maker: Maker, messages: list[bytes]) -> None:
+        from opentelemetry.sdk.trace.export import SpanExportResult
+
+        spans: list[ReadableSpan] = []
+        requests = 0
+        for message in messages:
+            try:
+                records = span_records.unpack(message)
+                for record in records:
+                    spans += maker.spans(record)
+                requests += len(records)
+            except ValueError as error:
+                self._log.log(ERROR, f"spans that an interpreter has told of can't be: {error}", module="tracing")
+        if not spans:
+            return
+        self._under_way = requests
+        try:
+            sent = exporter.export(spans) is SpanExportResult.SUCCESS
+        except Exception as error:  # (of the library, or one below it: the next spans may have more luck)
+            self._said.last = str(error)
+            sent = False
+        self._under_way = 0
+        if not sent:
+            self._waiting.count_lost(requests)
+            self._failed += 1
+        elif self._failed:
+            self._failed = 0
+            self._tell_at = 0.0
+            self._log.log(NOTICE, f"spans are exported to {self._url} again", module="tracing")
+
+    def give_up(self) -> None:
+        """The server ends, and what is left can't be sent in time."""
+        self._lost += self._under_way + self._waiting.left
+        self._failed = self._failed or 1
+        self._tell()
+
+    def _tell_in_time(self) -> None:
+        self._lost += self._waiting.take_lost()
+        now = time.monotonic()
+        if self._lost and now >= self._tell_at:
+            self._tell()
+            self._tell_at = now + TOLD_AGAIN
+
+    def _tell(self) -> None:
+        self._lost += self._waiting.take_lost()
+        if self._lost:
+            why = f"they can't be sent to {self._url}: {self._said.last}" if self._failed else "there were too many"
+            self._log.log(WARN, f"the spans of {self._lost} requests were lost: {why}", module="tracing")
+            self._lost = 0
+
+
+def error_log(told: dict[str, object]) -> ErrorLog:
+    """The server's error log, by what is told of it."""
+    level, levels, style = told["level"], told["levels"], told["style"]
+    assert isinstance(levels, dict)
+    made = Lines(*style) if isinstance(style, list) else None
+    return ErrorLog(2, level if isinstance(level, int) else DEFAULT_LEVEL, levels, made)
+
+
+def main(url: str, told: str) -> None:
+    """Read and export until the server ends."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)  # (it ends when the last one who writes has)
+    facts = json.loads(told)
+    log = error_log(facts)
+    set_title(TITLE)
+    os.nice(NICE)
+    if facts["account"] is not None:
+        try:
+            assume(Account(*facts["account"]))
+        except StartError as error:
+            log.log(ERROR, str(error), module="tracing")
+            sys.exit(1)
+    waiting = Waiting(MOST)
+    exporting = Exporting(url, waiting, log)
+    exporting.start()
+    room = bytearray(2 * span_records.LONGEST)
+    with socket.socket(fileno=0) as told_by:
+        while length := told_by.recv_into(room):
+            try:
+                waiting.add(bytes(room[:length]))
+            except ValueError as error:
+                log.log(ERROR, f"spans that an interpreter has told of can't be: {error}", module="tracing")
+    waiting.end()
+    exporting.join(LAST_PATIENCE)
+    if exporting.is_alive():
+        exporting.give_up()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

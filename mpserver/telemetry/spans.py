@@ -1,0 +1,175 @@
+"""What is told of a request becomes spans, by the semantic conventions of OpenTelemetry for HTTP servers (stable).
+
+Nothing secret leaves: of a query only the names, of the headers only the user agent and the host.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+from mpserver.ipc.span_records import Record
+from mpserver.typing import Any, NamedTuple
+from mpserver.version import VERSION
+
+SCOPE = InstrumentationScope("mpserver", VERSION)
+SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+#: Others are told as _OTHER.
+METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE", "QUERY"})
+#: What the value of a query's name is replaced by.
+REDACTED = "REDACTED"
+_PORTS = {"http": 80, "https": 443}
+
+
+class Facts(NamedTuple):
+    """What many requests have in common, as `mpserver.modules.tracing.collecting` tells it."""
+
+    service: str
+    method: str
+    path: str
+    query: str | None
+    minor: int
+    host: str
+    scheme: str
+    peer: str
+    peer_port: int
+    agent: str | None
+    user_agent: str | None
+    server: str
+    interpreter: str | None
+
+
+class Maker:
+    """Makes spans."""
+
+    def __init__(self) -> None:
+        self._resources: dict[str, Resource] = {}
+
+    def spans(self, record: Record) -> Iterator[ReadableSpan]:
+        """Those of a request: its own, and those of what ran for it.
+
+        :raises ValueError: the record is malformed.
+        """
+        try:
+            facts = Facts(*record.facts)
+            resource = self._resource(facts.service)
+            trace, span, parent = _ids(record.place)
+            own = SpanContext(trace, span, is_remote=False, trace_flags=SAMPLED)
+            above = None if parent is None else SpanContext(trace, parent, is_remote=True, trace_flags=SAMPLED)
+            method = facts.method if facts.method in METHODS else "HTTP"
+            yield ReadableSpan(
+                name=method,
+                context=own,
+                parent=above,
+                resource=resource,
+                attributes=_attributes(facts, record),
+                kind=SpanKind.SERVER,
+                instrumentation_scope=SCOPE,
+                status=_status(record.status),
+                start_time=_nanoseconds(record.begin),
+                end_time=_nanoseconds(record.end),
+            )
+            # (each is within what began before it and has not ended yet)
+            around = [(own, record.end)]
+            for name, begin, end, result in sorted(record.spans, key=lambda its: (its[1], -its[2])):
+                while len(around) > 1 and begin >= around[-1][1]:
+                    around.pop()
+                context = SpanContext(trace, _number(8), is_remote=False, trace_flags=SAMPLED)
+                yield ReadableSpan(
+                    name=name,
+                    context=context,
+                    parent=around[-1][0],
+                    resource=resource,
+                    attributes={"mpserver.result": result},
+                    kind=SpanKind.INTERNAL,
+                    instrumentation_scope=SCOPE,
+                    status=_status(result),
+                    start_time=_nanoseconds(begin),
+                    end_time=_nanoseconds(end),
+                )
+                around.append((context, end))
+        except (TypeError, OverflowError) as error:
+            raise ValueError(f"a record is malformed: {error}") from error
+
+    def _resource(self, service: str) -> Resource:
+        """What a service is called; the environment variables of OpenTelemetry may add to it."""
+        resource = self._resources.get(service)
+        if resource is None:
+            if len(self._resources) >= 1000:
+                self._resources.clear()
+            resource = Resource.create({"service.name": service})
+            # (OTEL_SERVICE_NAME would be that of all services of this server)
+            resource = self._resources[service] = resource.merge(Resource({"service.name": service}))
+        return resource
+
+
+def _ids(place: tuple[str, str] | None) -> tuple[int, int, int | None]:
+    """The ids of trace, span, and the span above; a request that nobody asked for its place has none yet."""
+    if place is None:
+        return _number(16), _number(8), None
+    text, parent = place
+    return int(text[3:35], 16), int(text[36:52], 16), int(parent, 16) if parent else None
+
+
+def _number(size: int) -> int:
+    """A number by chance that is not 0."""
+    return int.from_bytes(os.urandom(size)) or 1
+
+
+def _attributes(facts: Facts, record: Record) -> dict[str, Any]:
+    host, port = _authority(facts.host or facts.server)
+    found: dict[str, Any] = {
+        "http.request.method": facts.method if facts.method in METHODS else "_OTHER",
+        "url.scheme": facts.scheme,
+        "url.path": facts.path,
+        "server.address": host,
+        "server.port": port or _PORTS.get(facts.scheme, 80),
+        "client.address": facts.agent or facts.peer,
+        "network.peer.address": facts.peer,
+        "network.peer.port": facts.peer_port,
+        "network.protocol.version": "1.1" if facts.minor else "1.0",
+        "http.response.status_code": record.status,
+        "http.response.body.size": record.sent,
+        "mpserver.virtual_host": facts.server,
+    }
+    if facts.method not in METHODS:
+        found["http.request.method_original"] = facts.method
+    if facts.query is not None:
+        found["url.query"] = redacted(facts.query)
+    if facts.user_agent is not None:
+        found["user_agent.original"] = facts.user_agent
+    if facts.interpreter is not None:
+        found["mpserver.interpreter"] = facts.interpreter
+    if record.status >= 500:
+        found["error.type"] = str(record.status)
+    return found
+
+
+def redacted(query: str) -> str:
+    """A query without its values, which may be passwords and keys; what has no name is a value, too."""
+    parts = []
+    for part in query.split("&"):
+        name, equals, _value = part.partition("=")
+        parts.append(f"{name}={REDACTED}" if equals else REDACTED if part else "")
+    return "&".join(parts)
+
+
+def _authority(host: str) -> tuple[str, int]:
+    """A host's name and port; 0 for none."""
+    name, colon, port = host.rpartition(":")
+    if colon and port.isascii() and port.isdigit() and not name.endswith(":"):
+        return name.strip("[]"), int(port)
+    return host.strip("[]"), 0
+
+
+def _status(status: int) -> Status:
+    return Status(StatusCode.ERROR if status >= 500 else StatusCode.UNSET)
+
+
+def _nanoseconds(seconds: float) -> int:
+    return int(seconds * 1e9)
