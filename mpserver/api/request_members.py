@@ -47,7 +47,8 @@ class RequestMembers(RequestTables, Answer, Receiving):
         "mp_added", "mp_admitted", "mp_args", "mp_canonical_filename",
         "mp_duration", "mp_filename", "mp_finfo", "mp_handler", "mp_host", "mp_input",
         "mp_is_directory", "mp_is_lookup", "mp_is_over", "mp_located", "mp_method", "mp_next", "mp_path_info",
-        "mp_phase", "mp_plan", "mp_prev", "mp_read_length", "mp_running", "mp_stat", "mp_table_in", "mp_uri",
+        "mp_phase", "mp_plan", "mp_prev", "mp_read_length", "mp_running", "mp_spans", "mp_stat", "mp_table_in",
+        "mp_uri",
     )  # fmt: skip
 
     mp_origin = b""
@@ -119,8 +120,6 @@ class RequestMembers(RequestTables, Answer, Receiving):
     mp_paused = 0.0
     #: The results of the phases that ran in other interpreters, by phase and URI.
     mp_passed: dict[str, int] | None = None
-    #: What ran for it, where that is exported: names, begins and ends in seconds since the epoch, and results.
-    mp_spans: list[tuple[str, float, float, int]] | None = None
     #: The index that is looked for: its number among the names, and the status so far.
     mp_tried: tuple[int, int] = (0, constants.DECLINED)
     #: The status that it is the ErrorDocument of; 0: it is none.
@@ -164,6 +163,8 @@ class RequestMembers(RequestTables, Answer, Receiving):
         self.mp_is_directory = False
         self.mp_added: dict[str, list[HandlerEntry]] | None = None
         self.mp_located: Any = None
+        #: What ran for it, where that is exported: name, begin, end (seconds) and result of each, in a row.
+        self.mp_spans: tuple[Any, ...] | None = None
         #: Whether access, authentication and authorisation are behind it, by the request before it or its main request;
         #: whether it is the look-up of an index.
         self.mp_admitted = self.mp_is_lookup = False

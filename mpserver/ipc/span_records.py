@@ -24,7 +24,7 @@ from mpserver.typing import Any, NamedTuple
 HEAD = struct.Struct("=QQII")
 #: The longest message; the kernel keeps about two of these for a reader that is behind.
 LONGEST = 100_000
-#: Facts, place (-1: none yet), begin and end in seconds since the epoch, status, bytes sent, number of spans.
+#: Facts, place (-1: none yet), begin in seconds since the epoch, duration, status, bytes sent, number of spans.
 FIXED, SPAN = 7, 4
 
 
@@ -82,7 +82,7 @@ def unpack(data: bytes) -> list[Record]:
         numbers.frombytes(data[HEAD.size + length :])
         records, at = [], 0
         for _ in range(count):
-            fact, place, begin, end, status, sent, spans = numbers[at : at + FIXED]
+            fact, place, begin, duration, status, sent, spans = numbers[at : at + FIXED]
             at += FIXED
             its = []
             for _ in range(int(spans)):
@@ -92,7 +92,7 @@ def unpack(data: bytes) -> list[Record]:
             known = None if place < 0 else tuple(map(str, places[int(place)]))
             if known is not None and len(known) != 2:
                 raise ValueError("a place has two parts")
-            records.append(Record(facts[int(fact)], known, begin, end, int(status), int(sent), its))
+            records.append(Record(facts[int(fact)], known, begin, begin + duration, int(status), int(sent), its))
     except (KeyError, IndexError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError(f"a message is malformed: {error}") from error
     return records

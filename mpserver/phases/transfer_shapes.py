@@ -41,7 +41,15 @@ def _is_trace(value: object) -> bool:
     )  # fmt: skip
 
 
-SPANS = either(NONE, each(list, row(TEXT, NUMBER, NUMBER, INT)))
+def _are_spans(value: object) -> bool:
+    """Names, begins, ends and results in a row (``mp_spans``)."""
+    return type(value) is tuple and len(value) % 4 == 0 and all(
+        SPAN(value[at : at + 4]) for at in range(0, len(value), 4)
+    )  # fmt: skip
+
+
+SPAN = row(TEXT, NUMBER, NUMBER, INT)
+SPANS = either(NONE, _are_spans)
 #: Plain members of a request, by their attribute.
 MEMBERS: Mapping[str, Shape] = {
     **dict.fromkeys(

@@ -30,8 +30,8 @@ Write = Callable[[Any], None]
 
 #: How long lines wait for those of further wake-ups, in seconds.
 PAUSE = 0.01
-#: How long lines wait at most under BufferedLogs, in seconds.
-LONGEST = 1.0
+#: How long lines wait at most under BufferedLogs, and records for a queue, in seconds.
+LONGEST, TOLD_WITHIN = 1.0, 0.25
 
 
 class Batch(Protocol):
@@ -103,8 +103,13 @@ class LogLines:
         if not self._buffered:
             self.waiting = True
             self._loop.soon(self._after_events)
-        elif self.deadline == float("inf"):
-            self.deadline = self._loop.now + LONGEST
+        else:
+            self.wait(LONGEST)
+
+    def wait(self, patience: float) -> None:
+        """Something waits that may do so for some seconds."""
+        if self.deadline == float("inf"):
+            self.deadline = self._loop.now + patience
             self._in_loop(self._begin_to_wait)
 
     def _after_events(self) -> None:
@@ -213,7 +218,7 @@ class _Queue:
         if not batch.waits:
             batch.waits = True
             self._waiting.append(batch)
-            self._lines.await_end()
+            self._lines.wait(TOLD_WITHIN)
         if batch.full:
             with self._lines.lock:
                 self.write()

@@ -12,6 +12,7 @@ from _thread import allocate_lock
 from mpserver.api.constants import DECLINED
 from mpserver.errors import Moves
 from mpserver.ipc import span_records
+from mpserver.ipc.span_records import SPAN
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ class Records:
     """
 
     __slots__ = (
-        "_before", "_count", "_facts", "_keys", "_lock", "_names", "_numbers", "_places", "_service", "_sure",
-        "_writer", "full", "waits",
+        "_agent", "_before", "_count", "_facts", "_head", "_keys", "_link", "_lock", "_names", "_number", "_numbers",
+        "_places", "_plan", "_service", "_sure", "_writer", "full", "waits",
     )  # fmt: skip
 
     is_conditional = False
@@ -57,6 +58,9 @@ class Records:
         #: Numbers of facts by what they are worked out of, which they have to keep alive: so ids stay theirs.
         self._keys: dict[Any, int] = {}
         self._facts: list[Any] = []
+        #: The last key and its number.
+        self._head = self._link = self._plan = self._agent = None
+        self._number = 0
         self._names: dict[str, int] = {}
         self._places: list[Any] = []
         self._numbers: list[float] = []
@@ -74,35 +78,57 @@ class Records:
             return self
         last = req if req.mp_next is None else req.mp_last
         spans = req.mp_spans if last is req else _all_spans(req)
-        key = (head, req.mp_link, req.mp_plan, req.mp_agent)
+        link, plan, agent = req.mp_link, req.mp_plan, req.mp_agent
         with self._lock:
-            number = self._keys.get(key)
-            if number is None:
-                if len(self._facts) == MOST_FACTS:
-                    self._close()
-                number = self._keys[key] = len(self._facts)
-                self._facts.append(self._told(req))
+            # (the usual request is like the one before)
+            if head is self._head and link is self._link and plan is self._plan and agent is self._agent:
+                number = self._number
+            else:
+                number = self._fact(req)
             known = -1
             if place is not None:
                 known = len(self._places)
                 self._places.append(place)
-            began = req.mp_request_time
-            if spans is None:
-                self._numbers += (number, known, began, began + req.mp_duration, last.mp_status, last.mp_sent, 0)
-            else:
+            if spans is not None and len(spans) == SPAN:  # (as has the usual one: its content)
+                name, began, end, result = spans
                 names = self._names
+                if (numbered := names.get(name)) is None:
+                    numbered = names[name] = len(names)
                 self._numbers += (
-                    number, known, began, began + req.mp_duration, last.mp_status, last.mp_sent, len(spans),
+                    number, known, req.mp_request_time, req.mp_duration, last.mp_status, last.mp_sent, 1,
+                    numbered, began, end, result,
                 )  # fmt: skip
-                for name, *rest in spans:
-                    numbered = names.get(name)
-                    if numbered is None:
-                        numbered = names[name] = len(names)
-                    self._numbers += (numbered, *rest)
+            else:
+                self._numbers += (
+                    number, known, req.mp_request_time, req.mp_duration, last.mp_status, last.mp_sent,
+                    len(spans or ()) // SPAN,
+                )  # fmt: skip
+                self._add_spans(spans or ())
             self._count += 1
             if self._count == MOST:
                 self._close()
         return self
+
+    def _fact(self, req: Request) -> int:
+        """The number of what a request has in common with others; the lock is held."""
+        key = self._head, self._link, self._plan, self._agent = (
+            req.mp_head, req.mp_link, req.mp_plan, req.mp_agent
+        )  # fmt: skip
+        number = self._keys.get(key)
+        if number is None:
+            if len(self._facts) == MOST_FACTS:
+                self._close()
+                self._head, self._link, self._plan, self._agent = key
+            number = self._keys[key] = len(self._facts)
+            self._facts.append(self._told(req))
+        self._number = number
+        return number
+
+    def _add_spans(self, spans: tuple[Any, ...]) -> None:
+        names = self._names
+        for at in range(0, len(spans), SPAN):
+            self._numbers.append(names.setdefault(spans[at], len(names)))
+            self._numbers += spans[at + 1 : at + SPAN]
 
     def taken(self) -> list[bytes]:
         """The messages of all that waits, which waits no more."""
@@ -147,9 +173,9 @@ class Records:
         ]
 
 
-def _all_spans(req: Request) -> list[tuple[str, float, float, int]]:
+def _all_spans(req: Request) -> tuple[Any, ...]:
     """What ran for a request and those that it was redirected to."""
-    found: list[tuple[str, float, float, int]] = []
+    found: tuple[Any, ...] = ()
     one: Request | None = req
     while one is not None:
         found += one.mp_spans or ()
@@ -173,13 +199,10 @@ def timed(name: str, step: Step, *, may_decline: bool = False) -> Step:
         except BaseException:
             _note(req, (name, began, now(), 500))
             raise
-        if may_decline and result == DECLINED:
-            return result
-        main = req if req.mp_main is None else _outermost(req)
-        if main.mp_spans is None:
-            main.mp_spans = [(name, began, now(), result)]
-        else:
-            main.mp_spans.append((name, began, now(), result))
+        if req.mp_spans is None and req.mp_main is None and not may_decline:
+            req.mp_spans = (name, began, now(), result)
+        elif not may_decline or result != DECLINED:
+            _note(req, (name, began, now(), result))
         return result
 
     return run
@@ -187,7 +210,7 @@ def timed(name: str, step: Step, *, may_decline: bool = False) -> Step:
 
 def _note(req: Request, span: tuple[str, float, float, int]) -> None:
     main = _outermost(req)
-    main.mp_spans = [*(main.mp_spans or ()), span]
+    main.mp_spans = (*(main.mp_spans or ()), *span)
 
 
 def _outermost(req: Request) -> Request:
