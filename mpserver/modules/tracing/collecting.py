@@ -59,7 +59,10 @@ class Records:
         self._keys: dict[Any, int] = {}
         self._facts: list[Any] = []
         #: The last key and its number.
-        self._head = self._link = self._plan = self._agent = None
+        self._head: Any = None
+        self._link: Any = None
+        self._plan: Any = None
+        self._agent: Any = None
         self._number = 0
         self._names: dict[str, int] = {}
         self._places: list[Any] = []
