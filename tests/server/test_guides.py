@@ -19,10 +19,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from support.pages import ANY, page, steps, typed
-from support.processes import PROJECT, nothing_outlives
+from support.processes import PROJECT, descendants, nothing_outlives
 from support.server import Port
 from support.waiting import PATIENCE, wait_for
 
@@ -39,6 +40,7 @@ class Reader:
     """Somebody who does what a page says, in a folder of their own."""
 
     def __init__(self, folder: Path) -> None:
+        self.others = descendants()
         self.site = folder / "site"
         self.site.mkdir()
         self.ports = {name: Port() for name in PORTS}
@@ -107,7 +109,7 @@ class Reader:
     def _run(self, command: str) -> tuple[int, str]:
         done = subprocess.run(
             ["bash", "-c", command], cwd=self.site, env=self.environ, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=4 * PATIENCE, check=False,
         )  # fmt: skip
         return done.returncode, self.there(done.stdout).replace("\r\n", "\n")
 
@@ -143,12 +145,14 @@ class Reader:
         return "".join(file.read_text(errors="replace") for file in files if file.is_file())
 
     def stop(self) -> None:
-        """Ctrl-C in all terminals."""
+        """Ctrl-C in all terminals; some of a server's processes end after it."""
         for server in self.servers:
             if server.poll() is None:
                 server.send_signal(signal.SIGTERM)
         for server in self.servers:
             server.wait(PATIENCE)
+        # (those of daemons, which the page has told to end, as well)
+        psutil.wait_procs(descendants() - self.others, timeout=PATIENCE)
         for port in self.ports.values():
             port.release()
 
