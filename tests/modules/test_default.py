@@ -19,7 +19,7 @@ from mpserver.http1 import ranges
 from mpserver.http1.head import Limits, parse_head
 from mpserver.modules import core
 from mpserver.modules import dir as dir_module
-from mpserver.modules.core import files
+from mpserver.modules.core import file_cache, files
 from mpserver.modules.dir import hooks as dir_hooks
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
@@ -79,8 +79,8 @@ class Fake:
         self.mp_plan = SimpleNamespace(
             conf=Conf(), has_end=False, file_etag=core.FILE_ETAG.default.effective, range_limits=ranges.Limits()
         )
-        self.mp_host = SimpleNamespace(server=SimpleNamespace(conf=Conf()))
-        self.mp_located = SimpleNamespace(page=None)
+        self.mp_host = SimpleNamespace(server=SimpleNamespace(conf=Conf()), pages=file_cache.Pages())
+        self.mp_located = SimpleNamespace(page=None, effects=None)
         #: Never plain: nothing is kept of these.
         self.mp_plain = False
         self.mp_parts: list[bytes] = []
