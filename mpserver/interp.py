@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from mpserver.api import error_log as levels
 from mpserver.api.error_log import ErrorLog
@@ -180,14 +181,12 @@ class Interpreter(Requests):
             from mpserver.phases.timeouts import Timeouts  # (few interpreters have a limit)
 
             counted, abandon = self.scoreboard_entry.writer.timed_out, self.pipeline.abandon
-            self.timeouts = Timeouts(self.interpreter_id.name, self.boot.kind, self._stuck, counted, abandon)
+            freed = partial(self.tell, messages.Kind.STUCK, number=1)
+            self.timeouts = Timeouts(self.interpreter_id.name, self.boot.kind, self._stuck, counted, abandon, freed)
         self.timeouts.limit(plan)
 
     def _stuck(self) -> None:
-        """Give up on a request that does not end: a process ends with it, other kinds serve nobody any more.
-
-        Called in another thread.
-        """
+        """Give up on a request that does not end, in another thread: a process ends with it, others serve no more."""
         if self.boot.kind == "process":
             import signal
 

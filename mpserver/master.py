@@ -43,7 +43,7 @@ from mpserver.supervisor.watched import Watched
 from mpserver.supervisor.worker_handle import WorkerHandle
 from mpserver.supervisor.workers import WorkerEvents, Workers
 from mpserver.system import descriptors, pidfile
-from mpserver.system.inherited import Inherited
+from mpserver.system.inherited import Inherited, kept_name
 from mpserver.system.listeners import Listeners
 from mpserver.system.process import ended_children, reap_all, set_title
 from mpserver.system.signals import Held, SignalQueue
@@ -417,6 +417,13 @@ def open_master(
     """
     with Held():
         soft = descriptors.original()
+        if inherited is not None:
+            # (of a configuration before this one: at another address they would be in the way of those that are new)
+            inherited.close_kept({kept_name(str(address)) for address in reading.conf.addresses})
+            if inherited.stale:
+                for name in inherited.stale:
+                    notifier.forget(name)
+                notifier.settle()
         first = open_generation(1, reading, Listeners(inherited=inherited), soft)
         try:
             # Twice the limit: while a restart drains, two generations have their workers.

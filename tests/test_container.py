@@ -188,6 +188,7 @@ def container(tmp_path: Path) -> Iterator[Container]:
         ("/srv/site", str(tmp_path)), ("Listen     8080", f"Listen 127.0.0.1:{port.number}"),
         ("/run/mpserver", str(tmp_path / "run")), ("9901", str(management.number)),
         ("ShutdownDelay           2", "ShutdownDelay 100ms"),
+        ("GracefulShutdownTimeout 10", "GracefulShutdownTimeout 60"),
     ):  # fmt: skip
         assert here in conf, here
         conf = conf.replace(here, there)
@@ -250,8 +251,12 @@ def test_what_the_container_runs(container: Container) -> None:
         wait_for(lambda: container.health() != 0, "the management address to close")
         assert container.process.poll() is None
     finally:
-        os.close(os.open(container.folder / "fifo", os.O_RDWR))  # (which waits for nobody, should there be no reader)
-        asking.join(PATIENCE)
+
+        def over() -> bool:
+            os.close(os.open(container.folder / "fifo", os.O_RDWR))  # (which waits for nobody, should none read)
+            return not asking.is_alive()
+
+        wait_for(over, "the slow request to end")
     assert told == [b"begun ", b"ended"]
     assert container.process.wait(PATIENCE) == 0
     with pytest.raises(urllib.error.URLError):

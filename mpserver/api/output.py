@@ -315,6 +315,9 @@ class Sending(ResponseHead):
                 head = self.mp_head_bytes(size, last)
             except BaseException:  # (values of an application's own types may raise anything as they become text)
                 self.mp_started = False  # an error can be answered still
+                self.mp_chunked, self.mp_length_left = 0, None  # (that has a framing of its own)
+                if self.mp_own_chunks is not None:
+                    self.mp_own_chunks = None  # type: ignore[misc]  # (see mp_own_framing)
                 raise
         self.mp_parts, self.mp_waiting = [], 0
         # from here on the head's framing counts, whatever the status is meanwhile

@@ -20,6 +20,9 @@ STATUS_WITHIN = 10.0
 #: Seconds that an upgrade may take before a new server answers for the logs.
 UPGRADE_WITHIN = 60.0
 
+#: What steers a terminal: interpreters write their figures themselves, and clients their queries.
+_STEERING = {number: f"\\x{number:02x}" for number in (*range(32), *range(127, 160)) if number not in (9, 10)}
+
 #: The columns of the table: the title, and whether it goes to the right.
 _COLUMNS = (
     ("WORKER", True), ("PID", True), ("KIND", False), ("NAME", False), ("S", False), ("REQUESTS", True),
@@ -31,7 +34,7 @@ def status(pid_file: str, as_json: bool) -> int:
     """Print the status. :returns: the exit status. :raises StartError: no server answers."""
     found: dict[str, Any] = next(ask(pid_file, {"command": "status"}, STATUS_WITHIN), {})
     complete(found)
-    print(json.dumps(found, indent=2) if as_json else table(found))
+    print(json.dumps(found, indent=2) if as_json else plain(table(found)))
     return 0
 
 
@@ -101,7 +104,7 @@ def reopen(pid_file: str) -> int:
             if line.get("error"):
                 raise StartError(line["error"])
             if "late" in line:
-                print(f"{line['late']} writes to the former files until it is free")
+                print(f"{plain(line['late'])} writes to the former files until it is free")
                 continue
             if not line["why"]:
                 return 0
@@ -125,9 +128,10 @@ def stacks(pid_file: str, name: str) -> int:
             found = True
             continue
         found = True
-        print(f"==== worker {line['worker']}, interpreter '{name}' of the kind {line['kind']} (pid {line['pid']})\n")
+        kind = plain(line["kind"])
+        print(f"==== worker {line['worker']}, interpreter '{name}' of the kind {kind} (pid {line['pid']})\n")
         told = line["stacks"]
-        print("it did not answer: it is in C code, or starts\n" if told is None else "\n".join(told))
+        print("it did not answer: it is in C code, or starts\n" if told is None else plain("\n".join(told)))
     if not found:
         sys.stderr.write(f"mpserver: no worker has an interpreter '{name}': --status lists them\n")
         return 1
@@ -237,6 +241,11 @@ def _row(slot: object, item: dict[str, Any], kind: str, name: str, now: float) -
         size(item.get("bytes")), "" if "busy" not in item else f"{item['busy']:.1f}",
         "" if item["cpu"] is None else f"{item['cpu']:.1f}", size(memory), age(now - item["started"]),
     )  # fmt: skip
+
+
+def plain(text: str) -> str:
+    """What a server tells, as it may be shown on a terminal."""
+    return text.translate(_STEERING)
 
 
 def size(count: float | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from mpserver.cli.status import STATUS_WITHIN, age, ask, size
+from mpserver.cli.status import STATUS_WITHIN, age, ask, plain, size
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def view(found: dict[str, Any], before: dict[str, Any] | None) -> Group:
     ]
     if unready := found["server"].get("unready"):
         lines.append(f"not ready: {unready}")
-    return Group(Text("\n".join(lines)), _interpreters(found, before, seconds), _requests(found))
+    return Group(Text(plain("\n".join(lines))), _interpreters(found, before, seconds), _requests(found))
 
 
 def _interpreters(found: dict[str, Any], before: dict[str, Any] | None, seconds: float) -> Table:
@@ -118,7 +118,8 @@ def _interpreters(found: dict[str, Any], before: dict[str, Any] | None, seconds:
         rows.append((rate, failed / max(seconds, 0.001), one))
     for rate, failed, one in sorted(rows, key=lambda row: (-row[0].requests, row[2]["name"])):
         table.add_row(
-            Text(one["name"]), one["kind"], str(one["live"]), f"{rate.requests:.1f}", f"{failed:.1f}", size(rate.bytes),
+            Text(plain(one["name"])), Text(plain(one["kind"])), str(one["live"]),
+            f"{rate.requests:.1f}", f"{failed:.1f}", size(rate.bytes),
             f"{rate.cpu * 100:.0f}", "" if one["memory"] is None else size(one["memory"]), str(one["connections"]),
             str(one["crashed"]), str(one["recycled"]), str(one["requests"]),
             style="red" if failed > 0 else None,
@@ -144,5 +145,5 @@ def _requests(found: dict[str, Any]) -> Table:
     table.add_column("REQUEST", no_wrap=True)
     for seconds, slot, one in sorted(running, key=lambda row: -row[0])[:LONGEST]:
         # (as text: what a client sent is no markup)
-        table.add_row(f"{seconds:.1f}", str(slot), Text(one["name"]), Text(one["line"]))
+        table.add_row(f"{seconds:.1f}", str(slot), Text(plain(one["name"])), Text(plain(one["line"])))
     return table

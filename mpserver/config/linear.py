@@ -154,6 +154,8 @@ class Linear:
         for _ in range(least):
             self._sequence(body, state)
         if most is codes.MAXREPEAT:
+            if not body.getwidth()[0]:  # (`re` goes through an empty round once, and captures it)
+                raise Unfit("a loop whose rounds may be empty")
             split = self._put(SPLIT, 0, 0)
             self._sequence(body, state)
             self._put(JUMP, split)

@@ -79,7 +79,7 @@ class Events(NamedTuple):
     #: It crashed in a request: the connection, with what is known of the request.
     lost: Callable[[InterpreterHandle, messages.Message], None]
     #: A request in it does not end; it serves nobody any more.
-    stuck: Callable[[InterpreterHandle], None]
+    stuck: Callable[[InterpreterHandle, int], None]
     #: It serves from now on.
     serving: Callable[[InterpreterHandle], None]
     #: It wants a successor: it has served enough, or its files changed.
@@ -263,6 +263,8 @@ class InterpreterHandle:
             except OSError as error:
                 if is_crowded(error):
                     self._waiting.popleft()
+                    if message.kind == messages.Kind.CONNECTION:
+                        self.handed -= 1
                     if message.kind == messages.Kind.ASK:
                         message.close()  # (who has asked sees that there is no answer)
                     else:
@@ -345,7 +347,7 @@ class InterpreterHandle:
         messages.Kind.BACKOFF: _on_backoff,
         messages.Kind.CROWDED: _on_crowded,
         messages.Kind.REFUSED: lambda self, message: self._events.refused(self, message),
-        messages.Kind.STUCK: lambda self, _message: self._events.stuck(self),
+        messages.Kind.STUCK: lambda self, message: self._events.stuck(self, message.number),
         messages.Kind.MOVED: lambda self, message: self._events.moved(message),
         messages.Kind.CONNECTION: lambda self, message: self._events.returned(message),
         messages.Kind.SPARE: lambda self, message: self._events.returned(message),

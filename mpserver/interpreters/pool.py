@@ -367,8 +367,14 @@ class Pool:
     def _noticed(self, _interp: InterpreterHandle, text: str) -> None:
         self._log.log(levels.ERROR, text, module="python")
 
-    def _stuck(self, interp: InterpreterHandle) -> None:
-        """A request does not end, so its interpreter can't be ended either: another worker takes over from this one."""
+    def _stuck(self, interp: InterpreterHandle, over: int) -> None:
+        """A request does not end, so its interpreter can't be ended either: another worker takes over from this one.
+
+        ``over``: 1 where such a request has ended after all.
+        """
+        if over:
+            self._stuck_ones.freed(interp)
+            return
         self._will_end(interp, End.TIMED_OUT)
         self.retire(interp)
         self._stuck_ones.add(interp)

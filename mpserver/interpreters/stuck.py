@@ -44,6 +44,11 @@ class StuckInterpreters:
         self._others.setdefault(interp, now + OTHERS)
         self._look_at(deadline)
 
+    def freed(self, interp: InterpreterHandle) -> None:
+        """One of its requests has ended after all."""
+        if interp in self._stuck:
+            self._stuck[interp] -= 1
+
     def _look_at(self, deadline: float) -> None:
         if deadline < self.deadline:
             self.deadline = deadline

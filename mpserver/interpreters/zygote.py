@@ -278,10 +278,21 @@ def _put_off(inbox: int, wait: float) -> None:
 
 
 def refuse_order(inbox: int, error: OSError | ValueError | EOFError | TypeError) -> None:
-    """Answer an order that can't be followed; the descriptor stays the caller's."""
-    sock = socket.socket(fileno=inbox)
-    messages.report(sock, error)
-    sock.detach()  # (its descriptor is closed with the rest of the order)
+    """Answer an order that can't be followed; the descriptor stays the caller's.
+
+    A worker may have sent anything as an inbox: a file, or a socket that takes no more. The master waits for none.
+    """
+    try:
+        sock = socket.socket(fileno=inbox)
+    except OSError:
+        return  # it is no socket
+    try:
+        sock.setblocking(False)
+        messages.send(sock, messages.failure(error), wait=False)
+    except (OSError, MemoryError):
+        pass  # the end of the inbox tells as much
+    finally:
+        sock.detach()  # (its descriptor is closed with the rest of the order)
 
 
 def _leave(status: int) -> NoReturn:

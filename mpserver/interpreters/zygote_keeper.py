@@ -98,9 +98,12 @@ class Keeper:
             key = interpreter_id.name, interpreter_id.environment
             for _attempt in range(2):
                 zygote = self._zygotes.get(key) or self._start(key)
+                rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", fds))]
                 try:
-                    socket.send_fds(zygote.control, [data], fds)
+                    zygote.control.sendmsg([data], rights, socket.MSG_DONTWAIT)
                     return None
+                except BlockingIOError:  # (it loads, and hundreds of orders wait: the master must not wait for it)
+                    raise
                 except OSError:  # it died meanwhile: the next one
                     self._forget(key)
         except (ValueError, EOFError, TypeError, OSError) as error:

@@ -88,12 +88,19 @@ class AddressTable:
             os.pwrite(self._fd, _USED.pack(self._used), self._start + TOLD + self._slot * _USED.size)
         self._free = free[::-1]
 
+    def _read(self, place: int) -> tuple[bytes, int]:
+        """What is in a place; no number where there is no such place: an application may have made it up."""
+        if not 0 < place <= self._slots * PLACES:
+            return b"", -1
+        key, number = PLACE.unpack(os.pread(self._fd, PLACE.size, self._at(place)))
+        return key, number
+
     def move(self, place: int, number: int, new_number: int) -> int:
         """A connection of another worker is this one's now, and has another number; for the router.
 
         :returns: its place here; 0: it does not count, for that worker is gone.
         """
-        key, its = PLACE.unpack(os.pread(self._fd, PLACE.size, self._at(place)))
+        key, its = self._read(place)
         if its != number:
             return 0
         here = self._enter(key, new_number)
@@ -102,9 +109,8 @@ class AddressTable:
 
     def leave(self, place: int, number: int) -> None:
         """A connection has ended; it may have been told already that it has."""
-        at = self._at(place)
-        if PLACE.unpack(os.pread(self._fd, PLACE.size, at))[1] == number:
-            os.pwrite(self._fd, _EMPTY, at)
+        if self._read(place)[1] == number:
+            os.pwrite(self._fd, _EMPTY, self._at(place))
 
     def count(self, address: bytes) -> int:
         """How many connections an address has."""
@@ -112,7 +118,8 @@ class AddressTable:
         used = array("I", os.pread(self._fd, self._slots * _USED.size, self._start + TOLD))
         for slot, places in enumerate(used):
             if places:
-                found += os.pread(self._fd, places * PLACE.size, self._places + slot * ADDRESSES).count(key)
+                size = min(places, PLACES) * PLACE.size
+                found += os.pread(self._fd, size, self._places + slot * ADDRESSES).count(key)
         return found
 
     def may_tell(self, address: bytes, now: float) -> bool:

@@ -29,6 +29,10 @@ class Taken:
         """One was taken."""
         COUNT.pack_into(self._board.memory, self._at, self.count + 1)
 
+    def one_less(self) -> None:
+        """One that will be taken again."""
+        COUNT.pack_into(self._board.memory, self._at, max(self.count - 1, 0))
+
     @property
     def count(self) -> int:
         """How many were."""

@@ -67,15 +67,17 @@ class Timeouts:
     :param stuck: called when a request can't be ended: the interpreter is to be replaced.
     :param counted: called with each request that takes too long.
     :param abandon: called with a request that can't be ended, before ``stuck``, to answer it.
+    :param freed: called when one that was given up has ended after all.
     """
 
     def __init__(
         self, interpreter: str, kind: str, stuck: Callable[[], None], counted: Callable[[], None],
-        abandon: Callable[[Request], None] | None = None,
+        abandon: Callable[[Request], None] | None = None, freed: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
         self._interpreter, self._kind, self._stuck, self._counted = interpreter, kind, stuck, counted
         #: (where it is a process, the worker answers, for that has the connection as well)
         self._abandon = None if kind == "process" else abandon
+        self._freed = freed
         #: By thread.
         self._steps: dict[int, TimedStep] = {}
         self._shortest = float("inf")
@@ -155,6 +157,10 @@ class Timeouts:
             _raise_in(timed.thread, None)
         if timed.outer is not None:
             self._steps[timed.thread] = timed.outer
+        if timed.given_up:
+            timed.given_up = False
+            if self._freed is not None:
+                self._freed()
 
     # ---- in the watching thread
 
@@ -184,13 +190,18 @@ class Timeouts:
                 timed.deadline = now + GIVEN_UP_AFTER
                 return GIVEN_UP_AFTER
             why = "the request can't be ended here, for this Python has no ctypes for own interpreters"
-        timed.given_up = True
-        log_error(timed.req, f"{why}: interpreter '{self._interpreter}' is replaced")
+        timed.firing = True  # (from here on it can't be left, as in `_raise`)
         try:
+            if self._steps.get(timed.thread) is not timed:
+                return GIVEN_UP_AFTER  # it has ended this moment, and answers itself
+            timed.given_up = True
+            log_error(timed.req, f"{why}: interpreter '{self._interpreter}' is replaced")
             if self._abandon is not None:
                 self._abandon(timed.req)
         finally:
-            self._stuck()
+            timed.firing = False
+            if timed.given_up:
+                self._stuck()
         return GIVEN_UP_AFTER
 
     def _tell(self, timed: TimedStep) -> None:

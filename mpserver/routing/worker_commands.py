@@ -131,8 +131,8 @@ class WorkerCommands:
                 number = next(left, None)
                 if number is None:
                     tell([])
-                else:
-                    interp.ask(next_one, REOPEN + b"%d" % number, os.dup(number))
+                elif (fd := _copy(number)) >= 0:
+                    interp.ask(next_one, REOPEN + b"%d" % number, fd)
 
             next_one(None)
 
@@ -142,7 +142,8 @@ class WorkerCommands:
         for interp in [interp for interp in its if interp.state is InterpreterState.STARTING]:
             # (its zygote may have forked it before it knew; no request comes before this)
             for number in reversed(numbers):
-                interp.ask(lambda _told: None, REOPEN + b"%d" % number, os.dup(number), first=True)
+                if (fd := _copy(number)) >= 0:
+                    interp.ask(lambda _told: None, REOPEN + b"%d" % number, fd, first=True)
             its.remove(interp)
         Inquiry(self._router.loop, REOPEN_TIMEOUT, ask, done).begin(its)
 
@@ -202,6 +203,14 @@ class WorkerCommands:
     def refuse(self, why: str) -> None:
         """This worker can't start: tell why."""
         self._send(messages.Message(messages.Kind.TOLD, state=why.encode("utf-8", "replace")))
+
+
+def _copy(number: int) -> int:
+    """A copy of a descriptor, to be sent; -1: there is no room for one (then nobody answers, and is late)."""
+    try:
+        return os.dup(number)
+    except OSError:
+        return -1
 
 
 class Inquiry:

@@ -282,6 +282,7 @@ class Connection(AfterRequest):
                 self.previous = head
                 if head.length:
                     self.head = head
+                    self.slow = None  # (that may be of the body of an earlier request)
                     self.want = self._wanted(head)
             if head.length and not self.transferred and not self._body_ready(head):
                 self._await_rest(self.host.read_timeouts.body, len(self.buffer) - head.size, head)

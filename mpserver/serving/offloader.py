@@ -156,6 +156,8 @@ class Offloader:
             if not is_crowded(error):
                 raise
             transferred = plain_data.unpack(message.state)[1] if message.state else b""  # it waits here
+            if interpreter.taken is not None:
+                interpreter.taken.one_less()  # (it is counted as it is adopted)
             interpreter.mail.append(message._replace(kind=messages.Kind.CONNECTION, state=transferred))
         else:
             message.close()

@@ -75,6 +75,8 @@ def give_up(interpreter: InterpreterOwner, message: messages.Message) -> None:
             ERROR, "a log could not be reopened, for there are no descriptors left: the former one goes on"
         )
         return
+    if interpreter.taken is not None and message.served == messages.Kind.CONNECTION:
+        interpreter.taken.one_more()  # (it waits no more)
     try:
         interpreter.send(message)
     finally:

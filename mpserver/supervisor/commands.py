@@ -115,7 +115,11 @@ def _status(master: Supervisor, _asked: Mapping[str, Any], say: Say) -> Steps:
 def _report(master: Supervisor, _asked: Mapping[str, Any], say: Say) -> Steps:
     """What /status.json of ManagementListen tells."""
     master.tell_facts()
-    say(report(master.scoreboard, master.threads))
+    try:
+        say(report(master.scoreboard, master.threads))
+    except Exception as error:  # what it is made of stands in memory that applications may write to
+        master.tell(error_log.ERROR, f"there is no report now: {type(error).__name__}: {error}")
+        say({"error": "what this is made of makes no sense"})
     yield from ()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 
 from mpserver.api import error_log
@@ -13,7 +12,7 @@ from mpserver.supervisor.engine import Engine, ZygoteKeeper
 from mpserver.supervisor.reading import Reading
 from mpserver.supervisor.settings import ProcessSettings
 from mpserver.system.listeners import Listeners
-from mpserver.system.log_files import Logs, take_over
+from mpserver.system.log_files import Logs, replace
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -78,7 +77,8 @@ class Generation:
         :param files: the new descriptors by those that they are for; they stay the caller's.
         """
         for number, fd in files.items():
-            take_over(number, os.dup(fd))
+            replace(number, fd)
+        self.logs.renew_own(files)
         if self.keeper is not None:
             self.keeper.reopen(files)
 

@@ -27,8 +27,11 @@ _FACTS = plain_data.mapping(
 _ORDER = plain_data.row(plain_data.of(tuple), plain_data.each(list, LOADED))
 _RECYCLED = plain_data.row(_INT, _TEXT, plain_data.either(_NONE, plain_data.each(list, _ORDER)))
 _STACKS = plain_data.mapping(_INT, plain_data.either(_NONE, plain_data.each(list, _TEXT)))
-#: What workers answer to the commands of `mpserver.routing.worker_commands`.
-ANSWER = plain_data.either(_NONE, _FACTS, _RECYCLED, _STACKS)
+#: What workers answer to each command of `mpserver.routing.worker_commands`.
+ANSWERS = {
+    "alive": _FACTS, "facts": _FACTS, "leave": _NONE, "recycle": _RECYCLED, "reopen": _FACTS, "reopened": _STACKS,
+    "stacks": _STACKS,
+}  # fmt: skip
 
 
 class Questions(NamedTuple):
@@ -61,7 +64,7 @@ Steps = Generator[Questions | UntilServing | UntilCalled, Any, None]
 class Job:
     """A job under way."""
 
-    __slots__ = ("answers", "awaited", "deadline", "over", "steps", "unanswered")
+    __slots__ = ("answers", "awaited", "deadline", "over", "shape", "steps", "unanswered")
 
     def __init__(self, steps: Steps, over: Callable[[], None]) -> None:
         """``over`` is called at its end."""
@@ -69,6 +72,8 @@ class Job:
         #: Whom it has asked, by the numbers of the questions.
         self.unanswered: dict[int, WorkerHandle] = {}
         self.answers: dict[WorkerHandle, Any] = {}
+        #: The form that these have to have.
+        self.shape = _NONE
         #: The worker that it waits for.
         self.awaited: WorkerHandle | None = None
         self.deadline = float("inf")
@@ -131,6 +136,7 @@ class Jobs:
             job.deadline, job.answers = wanted.deadline, dict.fromkeys(wanted.asked)
             for worker, what in wanted.asked.items():
                 self._number += 1
+                job.shape = ANSWERS[what[0]]
                 if worker.ask(what, self._number, wanted.fd):
                     job.unanswered[self._number] = worker
             if job.unanswered:
@@ -149,9 +155,10 @@ class Jobs:
         if not message.number:
             self._why[worker.pid] = message.state.decode()
         for job in self._running:
-            if job.unanswered.pop(message.number, None) is not None:
+            if job.unanswered.get(message.number) is worker:  # (and nobody answers for another one)
+                del job.unanswered[message.number]
                 try:
-                    job.answers[worker] = plain_data.shaped(message.state, ANSWER)
+                    job.answers[worker] = plain_data.shaped(message.state, job.shape)
                 except ValueError:
                     pass  # (a worker runs applications: what it says need not be true. It counts as no answer)
                 self._answered(job)

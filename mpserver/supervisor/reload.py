@@ -128,6 +128,7 @@ class Reload:
         """A restart has failed, or not (""): keep that for the service manager."""
         self.outcome = f"restarted at {time.strftime('%H:%M:%S')}"
         if why:
+            self.current.listeners.permit_again()  # (the other configuration may have changed who may connect)
             self.outcome = f"the restart at {time.strftime('%H:%M:%S')} failed, the old configuration serves: {why}"
         self._notifier.status(self.outcome)
 
@@ -258,4 +259,7 @@ class Reload:
     def _retire(self, generation: Generation) -> None:
         """Close a former generation once its last worker is gone."""
         if not self._workers.has_any(generation) and self._generations.pop(generation.number, None) is not None:
-            generation.close(listeners_but=self.current.listeners)
+            kept = Listeners()
+            for growing in self.growing():  # (the next one may have sockets of one that was refused, or the other way)
+                kept.add(growing.listeners)
+            generation.close(listeners_but=kept)

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import MutableMapping
+from collections.abc import Collection, MutableMapping
 
 from mpserver.errors import StartError
 
 #: The number of the first descriptor that is passed.
 FIRST = 3
-#: How the names begin of those that the server has given to systemd to be kept.
-KEPT = "mpserver-"
+#: How the names begin of those that the server has given to systemd to be kept; as many hexadecimal digits follow. (Who
+#: gives a .socket unit no name has that of the unit, such as mpserver-http.socket.)
+KEPT, DIGITS = "mpserver-", 32
 #: Let the kernel ask no filter any more (Linux).
 DETACH_FILTER = 27
 
@@ -30,7 +31,7 @@ class Inherited:
         self.ours = ours
         #: Those that somebody else has open as well, who goes on listening when the server ends.
         self.systemds = [
-            sock for name, socks in self._named.items() for sock in socks if not ours and not name.startswith(KEPT)
+            sock for name, socks in self._named.items() for sock in socks if not ours and not is_kept(name)
         ]
         #: Names of those that were kept and are of no use any more.
         self.stale: set[str] = set()
@@ -61,9 +62,9 @@ class Inherited:
         """Take those that were kept for an address, if there are any."""
         return self.pop(kept_name(address))
 
-    def close_kept(self) -> None:
-        """Close those that were kept and that nobody has taken: they are `stale`."""
-        for name in [name for name in self._named if name.startswith(KEPT)]:
+    def close_kept(self, but: Collection[str] = ()) -> None:
+        """Close those that were kept and that nobody has taken, ``but`` some names: they are `stale`."""
+        for name in [name for name in self._named if is_kept(name) and name not in but]:
             self.stale.add(name)
             for sock in self._named.pop(name):
                 sock.close()
@@ -91,7 +92,7 @@ class Inherited:
         """
         found = self.pop(name)
         if not found:
-            passed = ", ".join(sorted(name for name in self._named if not name.startswith(KEPT))) or "none"
+            passed = ", ".join(sorted(name for name in self._named if not is_kept(name))) or "none"
             raise StartError(
                 f"ListenFdName {name}: no socket of that name was passed to the server (there is {passed}). Name one "
                 "by FileDescriptorName= in a .socket unit of systemd, and start the server by that"
@@ -116,7 +117,13 @@ def kept_name(address: str) -> str:
     """The name under which systemd keeps the sockets of an address: what it may have in names is little."""
     from hashlib import blake2b  # (interpreters, which have this module, do without)
 
-    return KEPT + blake2b(address.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+    return KEPT + blake2b(address.encode("utf-8", "surrogateescape"), digest_size=DIGITS // 2).hexdigest()
+
+
+def is_kept(name: str) -> bool:
+    """Whether a name is one of `kept_name`."""
+    digits = name.removeprefix(KEPT)
+    return name != digits and len(digits) == DIGITS and set(digits) <= set("0123456789abcdef")
 
 
 def _address(name: object) -> object:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from mpserver.errors import StartError
 from mpserver.system import port_owner
 from mpserver.system.inherited import Inherited, kept_name
-from mpserver.system.socket_files import ForeignSocketError, Place, listen_at, permit, place_of, remove
+from mpserver.system.socket_files import ForeignSocketError, Place, listen_at, permit, place_of_socket, remove
 from mpserver.typing import NamedTuple
 
 #: ListenBackLog where nothing was configured (httpd's default).
@@ -154,8 +154,8 @@ class Listeners:
             opened.stored.add(address)
         if not found or not address.file:
             return found
-        place = place_of(address.file)
-        if place is None:  # (somebody has removed it: nobody finds the way to that socket any more)
+        place = place_of_socket(address.file)
+        if place is None:  # (somebody has removed it, or put something else there: nobody finds the way to that socket)
             opened.stored.discard(address)
             self.inherited.stale.add(kept_name(str(address)))
             for sock in found:
@@ -171,8 +171,18 @@ class Listeners:
     def own_files(self) -> None:
         """The files are ours from now on: the server that had them is going."""
         for address in self.by_address:
-            if address.file and (place := place_of(address.file)) is not None:
+            if address.file and (place := place_of_socket(address.file)) is not None:
                 self.files[address.file] = place
+        self.permit_again()
+
+    def permit_again(self) -> None:
+        """The files have the rights of these addresses, whatever another configuration wanted, or a server before."""
+        for address in self.by_address:
+            if address.file in self.files:
+                try:
+                    permit(address.file, self.files[address.file], address.mode, address.uid, address.gid)
+                except OSError:
+                    pass  # (they stay as they are)
 
     def unlink(self, but: Listeners | None = None) -> None:
         """Remove the files that we have made, of sockets where nobody can wait any more."""

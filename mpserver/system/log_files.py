@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import time
 from collections.abc import Iterable
 
 from mpserver.errors import StartError
@@ -34,6 +35,9 @@ SYSLOG = "/dev/log"
 #: Files that are descriptors which we have already; opening them anew fails where they are sockets.
 _STANDARD = {"/dev/stdout": 1, "/proc/self/fd/1": 1, "/dev/stderr": 2, "/proc/self/fd/2": 2}
 
+#: A program of the server's own that ends so soon after its start (in seconds), and so often in a row, is left alone.
+SOON, TRIES = 10.0, 5
+
 #: Signals that the server handles or ignores and a piped program wants at their defaults.
 _DEFAULTED = ("SIGPIPE", "SIGHUP", "SIGUSR1", "SIGWINCH", "SIGTERM", "SIGINT")
 
@@ -45,7 +49,7 @@ class _Pipe:
     written meanwhile.
     """
 
-    __slots__ = ("_actions", "_soft", "command", "name", "pid", "reader", "writer")
+    __slots__ = ("_actions", "_soft", "command", "name", "pid", "reader", "soon", "started", "writer")
 
     def __init__(self, command: list[str], ends: tuple[int, int], soft: int, name: str, stderr: int = 2) -> None:
         """:param ends: of the pipe, the one to read from first.
@@ -60,12 +64,15 @@ class _Pipe:
         if stderr != 2:
             self._actions.append((os.POSIX_SPAWN_DUP2, stderr, 2))
         self.pid = 0
+        #: How often in a row it has ended soon after its start.
+        self.soon = 0
         self.start()
 
     def start(self) -> None:
         """Start the program. :raises StartError: it can't be started; the pipe is closed then."""
         import signal  # (as above)
 
+        self.started = time.monotonic()
         try:
             self.pid = descriptors.ProgramStarter(self._soft).start(
                 os.posix_spawnp,
@@ -156,6 +163,12 @@ class Logs:
         for pipe in self._pipes:
             if pipe.pid == pid:
                 pipe.pid = 0
+                pipe.soon = pipe.soon + 1 if time.monotonic() - pipe.started < SOON else 0
+                if pipe.soon >= TRIES and any(
+                    self.fds[key] == pipe.writer for key in self.fds if key.startswith(QUEUE)
+                ):
+                    # (whoever has its socket may have closed it for all; what is told is lost, and nobody waits)
+                    raise StartError(f"'{pipe.name}' ends again and again: it is started again at the next restart")
                 pipe.start()
                 return pipe.name
         return None
@@ -177,6 +190,21 @@ class Logs:
             raise
         return opened
 
+    def renew_own(self, files: Iterable[int]) -> None:
+        """Let programs of the server's own end where the error log is among these files: the next ones have it anew."""
+        import signal  # (as above)
+
+        if next(iter(self.fds.values()), -1) not in files:
+            return
+        own = {fd for key, fd in self.fds.items() if key.startswith(QUEUE)}
+        for pipe in self._pipes:
+            if pipe.writer in own and pipe.pid:
+                pipe.started = float("-inf")
+                try:
+                    os.kill(pipe.pid, signal.SIGUSR1)
+                except ProcessLookupError:
+                    pass  # (it is just being started again)
+
     def own(self, pid: int) -> bool:
         """Whether a process is one of the piped programs."""
         return any(pipe.pid == pid for pipe in self._pipes)
@@ -193,18 +221,27 @@ class Logs:
 
 
 def take_over(number: int, fd: int) -> None:
-    """Let the descriptor of a log be another file from now on, in this process: ``fd``, which is closed.
+    """As `replace`; ``fd`` is closed."""
+    try:
+        replace(number, fd)
+    finally:
+        os.close(fd)
+
+
+def replace(number: int, fd: int) -> None:
+    """Let the descriptor of a log be another file from now on, in this process: ``fd``, which stays the caller's.
 
     So are standard output and error, where they were the same file.
     """
-    try:
-        former = os.fstat(number)
-        for standard in (1, 2):
-            if os.path.samestat(os.fstat(standard), former):
-                os.dup2(fd, standard)
-        os.dup2(fd, number, inheritable=False)
-    finally:
-        os.close(fd)
+    former = os.fstat(number)
+    for standard in (1, 2):
+        try:
+            same = os.path.samestat(os.fstat(standard), former)
+        except OSError:
+            continue  # an application has closed it
+        if same:
+            os.dup2(fd, standard)
+    os.dup2(fd, number, inheritable=False)
 
 
 def _open_syslog() -> int:

@@ -232,11 +232,17 @@ class _Queue:
 
 
 def _send(fd: int, batch: Batch) -> None:
-    for message in batch.taken():
-        try:
-            os.write(fd, message)
-        except OSError:
-            pass  # (its reader is behind: it sees by the numbers of the next ones what is missing)
+    sock = _socket.socket(fileno=fd)
+    try:
+        sock.setblocking(False)  # (an application may have set a default timeout, which would wait)
+        for message in batch.taken():
+            try:
+                # (whether the socket itself may wait, every process that has it can change)
+                sock.send(message, _socket.MSG_DONTWAIT)
+            except OSError:
+                pass  # (its reader is behind: it sees by the numbers of the next ones what is missing)
+    finally:
+        sock.detach()
 
 
 def is_queue(fd: int) -> bool:

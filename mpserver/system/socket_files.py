@@ -181,6 +181,15 @@ def place_of(file: str) -> Place | None:
         return None
 
 
+def place_of_socket(file: str) -> Place | None:
+    """The same for a socket that has this name alone; None: it is anything else, which may be another's."""
+    try:
+        found = os.lstat(file)
+    except OSError:
+        return None
+    return _place(found) if stat.S_ISSOCK(found.st_mode) and found.st_nlink == 1 else None
+
+
 def _place(found: os.stat_result) -> Place:
     return Place(found.st_dev, found.st_ino)
 

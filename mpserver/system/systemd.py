@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import time
 from array import array
@@ -63,6 +64,18 @@ class Notifier:
     def forget(self, name: str) -> None:
         """Have those of a name kept no more."""
         self._send("FDSTOREREMOVE=1", f"FDNAME={name}")
+
+    def settle(self) -> None:
+        """Wait until the manager has done what it was told, a second at most (``BARRIER=1``)."""
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        try:
+            self._send("BARRIER=1", fds=[writer])
+        finally:
+            os.close(writer)
+        poll = select.poll()
+        poll.register(reader, 0)  # (its end is told: nobody has the other one any more)
+        poll.poll(1000)
+        os.close(reader)
 
     def environ(self) -> dict[str, str]:
         """What a process is told that is to be the service's main one."""

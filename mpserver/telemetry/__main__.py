@@ -7,16 +7,18 @@ that log look like (`mpserver.supervisor.settings`).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+import select
 import signal
 import socket
 import sys
 import threading
 import time
 
-from mpserver.api.error_log import DEFAULT_LEVEL, ERROR, NOTICE, WARN, ErrorLog
+from mpserver.api.error_log import CRIT, DEFAULT_LEVEL, ERROR, NOTICE, WARN, ErrorLog
 from mpserver.api.error_style import Lines
 from mpserver.errors import StartError
 from mpserver.ipc import span_records
@@ -70,6 +72,15 @@ class Exporting(threading.Thread):
 
     def run(self) -> None:
         """Until nothing more comes and nothing waits."""
+        try:
+            self._run()
+        except BaseException:  # (without it nothing is sent, or told, any more)
+            import traceback
+
+            self._log.log(CRIT, "spans can't be exported:\n" + traceback.format_exc(), module="tracing")
+            os._exit(1)
+
+    def _run(self) -> None:
         logger = logging.getLogger("opentelemetry")
         logger.addHandler(self._said)
         logger.propagate = False
@@ -101,7 +112,7 @@ class Exporting(threading.Thread):
                 for record in records:
                     spans += maker.spans(record)
                 requests += len(records)
-            except ValueError as error:
+            except Exception as error:  # (whatever is wrong with it, others have told of theirs)
                 self._log.log(ERROR, f"spans that an interpreter has told of can't be: {error}", module="tracing")
         if not spans:
             return
@@ -149,10 +160,19 @@ def error_log(told: dict[str, object]) -> ErrorLog:
     return ErrorLog(2, level if isinstance(level, int) else DEFAULT_LEVEL, levels, made)
 
 
+class Leaving(Exception):
+    """The master starts another one, which has the error log that there is now."""
+
+
+def _leave(*_: object) -> None:
+    raise Leaving
+
+
 def main(url: str, told: str) -> None:
     """Read and export until the server ends."""
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1):
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # (it ends when the last one who writes has)
+    signal.signal(signal.SIGUSR1, _leave)
     facts = json.loads(told)
     log = error_log(facts)
     set_title(TITLE)
@@ -167,12 +187,18 @@ def main(url: str, told: str) -> None:
     exporting = Exporting(url, waiting, log)
     exporting.start()
     room = bytearray(2 * span_records.LONGEST)
-    with socket.socket(fileno=0) as told_by:
-        while length := told_by.recv_into(room):
+    with contextlib.suppress(Leaving), socket.socket(fileno=0) as told_by:
+        end = select.poll()
+        end.register(told_by, select.POLLRDHUP)
+        while True:
+            length = told_by.recv_into(room)
+            if not length and end.poll(0):
+                break  # (else somebody has sent an empty message)
             try:
                 waiting.add(bytes(room[:length]))
             except ValueError as error:
                 log.log(ERROR, f"spans that an interpreter has told of can't be: {error}", module="tracing")
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     waiting.end()
     exporting.join(LAST_PATIENCE)
     if exporting.is_alive():

@@ -7,6 +7,10 @@ from collections import deque
 
 from mpserver.ipc import span_records
 
+#: So many bytes of messages may wait, and are taken together at most (beside one message): whoever writes says himself
+#: how many records they are.
+MOST_BYTES, TOGETHER_BYTES = 16 << 20, 1 << 20
+
 
 class Lost:
     """Counts the records that were lost before they came: each writer numbers its own.
@@ -43,7 +47,7 @@ class Waiting:
         self._most = most
         self._changed = threading.Condition()
         self._messages: deque[tuple[bytes, int]] = deque()
-        self._records = 0
+        self._records = self._bytes = 0
         self._ended = False
         self._lost = Lost()
         self._missed = 0
@@ -53,10 +57,11 @@ class Waiting:
         told = span_records.header(message)
         with self._changed:
             self._missed += self._lost.note(told)
-            if self._records + told.records > self._most:
+            if self._records + told.records > self._most or self._bytes + len(message) > MOST_BYTES:
                 self._missed += told.records
             else:
                 self._records += told.records
+                self._bytes += len(message)
                 self._messages.append((message, told.records))
                 self._changed.notify()
 
@@ -91,12 +96,14 @@ class Waiting:
         with self._changed:
             if not self._messages and not self._ended:
                 self._changed.wait(patience)
-            taken, records = [], 0
-            while self._messages and records < most:
+            taken, records, size = [], 0, 0
+            while self._messages and records < most and size < TOGETHER_BYTES:
                 message, count = self._messages.popleft()
                 taken.append(message)
                 records += count
+                size += len(message)
             self._records -= records
+            self._bytes -= size
             return taken
 
     def take_lost(self) -> int:

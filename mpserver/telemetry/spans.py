@@ -6,6 +6,7 @@ Nothing secret leaves: of a query only the names, of the headers only the user a
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 
 from opentelemetry.sdk.resources import Resource
@@ -24,6 +25,16 @@ METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "PO
 #: What the value of a query's name is replaced by.
 REDACTED = "REDACTED"
 _PORTS = {"http": 80, "https": 443}
+#: What is told by who runs applications: a place, and of each kind of fact so much.
+_PLACE = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-0[01] ([0-9a-f]{16})?")
+LONGEST = 1000
+#: Seconds since the epoch that spans may have (a collector takes nanoseconds of 64 bits).
+LATEST = 1e10
+#: The facts that are no text, or may be missing.
+_KINDS: dict[str, tuple[type, ...]] = {
+    "minor": (int,), "peer_port": (int,),
+    **dict.fromkeys(("query", "agent", "user_agent", "interpreter"), (str, type(None)))
+}  # fmt: skip
 
 
 class Facts(NamedTuple):
@@ -56,7 +67,7 @@ class Maker:
         :raises ValueError: the record is malformed.
         """
         try:
-            facts = Facts(*record.facts)
+            facts = _facts(record.facts)
             resource = self._resource(facts.service)
             trace, span, parent = _ids(record.place)
             own = SpanContext(trace, span, is_remote=False, trace_flags=SAMPLED)
@@ -81,7 +92,7 @@ class Maker:
                     around.pop()
                 context = SpanContext(trace, _number(8), is_remote=False, trace_flags=SAMPLED)
                 yield ReadableSpan(
-                    name=name,
+                    name=name[:LONGEST].encode("utf-8", "replace").decode(),
                     context=context,
                     parent=around[-1][0],
                     resource=resource,
@@ -108,12 +119,24 @@ class Maker:
         return resource
 
 
+def _facts(told: Any) -> Facts:
+    """What was told, which need not be true. :raises ValueError: it can't be."""
+    cut: list[Any] = [its[:LONGEST] if type(its) is str else its for its in told]
+    facts = Facts(*cut)
+    for name, its in zip(Facts._fields, facts, strict=True):
+        if not isinstance(its, _KINDS.get(name, (str,))):
+            raise ValueError(f"a record is malformed: {name} is none")
+    return facts
+
+
 def _ids(place: tuple[str, str] | None) -> tuple[int, int, int | None]:
     """The ids of trace, span, and the span above; a request that nobody asked for its place has none yet."""
     if place is None:
         return _number(16), _number(8), None
-    text, parent = place
-    return int(text[3:35], 16), int(text[36:52], 16), int(parent, 16) if parent else None
+    match = _PLACE.fullmatch(" ".join(place))
+    if match is None:
+        raise ValueError("a record is malformed: its place is none")
+    return int(match[1], 16), int(match[2], 16), int(match[3], 16) if match[3] else None
 
 
 def _number(size: int) -> int:
@@ -172,4 +195,6 @@ def _status(status: int) -> Status:
 
 
 def _nanoseconds(seconds: float) -> int:
+    if not 0.0 <= seconds < LATEST:
+        raise ValueError(f"a record is malformed: {seconds} is no time")
     return int(seconds * 1e9)

@@ -285,6 +285,7 @@ def test_texts_up_to_a_length_are_for_re_itself() -> None:
         (r"^(.*)/(.*)/(?=(a))(.*)x$", "a group that captures, in a look-around"),
         (r"^(?:.*)/(?i:a.*)/(.*)x$", "flags of a part"),
         (r"(?=.*/.*/.*x)a", "loops in a look-around"),
+        (r"^(.*)/(.*)/(.*)(x?)*$", "rounds may be empty"),
     ],
 )
 def test_what_can_not_be_guarded_is_refused(pattern: str, why: str) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 from collections.abc import Iterator
 
 import pytest
 
-from mpserver.ipc.address_table import AddressTable, key_of
+from mpserver.ipc.address_table import TOLD, AddressTable, key_of
 from mpserver.ipc.scoreboard import Scoreboard
-from mpserver.ipc.scoreboard_layout import PLACES
+from mpserver.ipc.scoreboard_layout import HISTORY, PLACES
 
 ONE, TWO = socket.inet_aton("192.0.2.1"), socket.inet_aton("192.0.2.2")
 
@@ -118,3 +119,17 @@ def test_an_address_is_told_of_once_in_a_minute(board: Scoreboard) -> None:
     assert not tables[1].may_tell(ONE, 1059.0)
     assert tables[1].may_tell(ONE, 1060.0)
     assert tables[0].may_tell(TWO, 1060.0)
+
+
+def test_places_that_an_application_made_up_are_nobody_s(board: Scoreboard) -> None:
+    """A process tells its connections' places; and all may write to the scoreboard."""
+    table = AddressTable(board, 0)
+    place = table.enter(ONE, 7)
+    for false in (-1, 0, 3 * PLACES + 1, 0xFFFFFFFF):
+        table.leave(false, 7)
+        assert table.move(false, 7, 8) == 0
+    used = struct.pack("=I", 0xFFFFFFFF)
+    os.pwrite(board.fd, used * 3, board.history_at + HISTORY + TOLD)
+    assert table.count(ONE) == 1
+    table.leave(place, 7)
+    assert table.count(ONE) == 0

@@ -116,18 +116,18 @@ def refused(answer: bytes) -> bool:
 
 def test_those_beyond_are_told_to_come_again(site: Site) -> None:
     held = site.hold()
+    before = site.server.log("access.log").count(" 503")
     waiting = [site.dial() for _ in range(MOST + 4)]
     for number, sock in enumerate(waiting):
-        sock.sendall(LAST % b"/new%d" % number)
-    for _ in range(4):
-        site.server.wait_for_log(f"{MOST} requests wait for interpreter")
-    wait_for(lambda: site.server.log("access.log").count(" 503") == 4, "the lines of those beyond")
+        sock.sendall(LAST % b"/beyond%d" % number)
+    site.server.wait_for_log(f"{MOST} requests wait for interpreter")
+    wait_for(lambda: site.server.log("access.log").count(" 503") == before + 4, "the lines of those beyond")
     site.go_on()
     answers = [receive_all(sock) for sock in waiting]
     assert [refused(answer) for answer in answers].count(True) == 4
     assert [answer.endswith(b"served") for answer in answers].count(True) == MOST
     assert receive_all(held).endswith(b"served")
-    wait_for(lambda: site.server.log("access.log").count("/new") == len(waiting), "the lines of all")
+    wait_for(lambda: site.server.log("access.log").count("/beyond") == len(waiting), "the lines of all")
     assert site.server.get("/after").text == "served"
 
 
@@ -162,3 +162,4 @@ def test_clients_over_tls_are_told_so(
         assert refused(sock.recv(65536))
     site.go_on()
     assert receive_all(held).endswith(b"served")
+    wait_for(lambda: site.server.log("access.log").count(" 503") == before + 2, "the line of the refused one")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 from collections.abc import Iterator
 
 import pytest
 
 from conftest import StartServer
 from support.server import BACKENDS, Server
-from support.waiting import wait_for
+from support.waiting import PATIENCE, wait_for
 
 APP = """
 from mod_python import apache
@@ -37,12 +38,30 @@ def flushes(req):
     return apache.OK
 
 
+def caught(req):
+    fill(req.headers_out, req.args)
+    try:
+        req.write("served")
+    except ValueError:
+        pass
+    return apache.HTTP_NOT_FOUND
+
+
+def told(req):
+    req.set_content_length(6)
+    fill(req.headers_out, req.args)
+    req.write("served")
+    return apache.OK
+
+
 def application(environ, start_response):
     count, size = map(int, environ["QUERY_STRING"].split("x"))
     start_response("200 OK", [("X-%d" % number, "v" * size) for number in range(count)])
     return [b"served"]
 """
 WAYS = ("handler", "errors", "flushes", "application")
+#: Where the answer had a framing before it was refused.
+FRAMED = ("flushes", "caught", "told", "application")
 
 CONF = """
 CustomLog logs/access.log "%U %>s"
@@ -55,7 +74,7 @@ PythonPath "['${WWW}'] + sys.path"
     PythonOption mod_python.wsgi.application app
 </Location>
 """
-    for way in WAYS
+    for way in dict.fromkeys((*WAYS, *FRAMED))
 )
 HOSTS = """
 <VirtualHost *:${PORT}>
@@ -103,6 +122,20 @@ def test_too_much_is_a_500_and_told(server: Server, way: str, host: str, asked: 
     assert b"served" not in answer
     wait_for(lambda: told in server.log()[begun:], told)
     wait_for(lambda: server.log("access.log").count(f"/{way} 500") == lines + 1, "its line in the access log")
+
+
+@pytest.mark.parametrize("way", FRAMED)
+def test_the_page_in_its_place_has_a_framing_of_its_own(server: Server, way: str) -> None:
+    """Else what is left of it would be the beginning of the next answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    for asked, statuses in (("11x1", (404, 500)), ("1x1", (200, 404))):
+        connection.request("GET", f"/{way}?{asked}", headers={"Host": "small.test"})
+        answer = connection.getresponse()
+        body = answer.read()
+        assert answer.status in statuses
+        assert body.endswith(b"</html>\n") or body == b"served"
+        assert answer.headers["Content-Length"] is None or int(answer.headers["Content-Length"]) == len(body)
+    connection.close()
 
 
 @pytest.mark.parametrize("way", WAYS)

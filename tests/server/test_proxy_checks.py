@@ -116,7 +116,9 @@ def dead() -> Iterator[int]:
 
 
 @pytest.fixture(scope="module", params=["prefork", "worker"])
-def server(request: pytest.FixtureRequest, start_module_server: StartServer, behind: Behind, dead: int) -> Server:
+def server(
+    request: pytest.FixtureRequest, start_module_server: StartServer, behind: Behind, dead: int
+) -> Iterator[Server]:
     """One server for each MPM."""
     behind.says = {
         (1, "/begins/health"): b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n",
@@ -124,7 +126,9 @@ def server(request: pytest.FixtureRequest, start_module_server: StartServer, beh
     }
     one, two = behind.servers
     told = {"ONE": str(one.port), "TWO": str(two.port), "DEAD": str(dead)}
-    return start_module_server(CONF, mpm=request.param, variables=told, mode="foreground", workers=2)
+    found = start_module_server(CONF, mpm=request.param, variables=told, mode="foreground", workers=2)
+    yield found
+    found.close()
 
 
 def spread(server: Server, path: str, requests: int = 8) -> dict[str, int]:
@@ -212,12 +216,13 @@ def test_nobody_waits_for_a_member_that_can_not_be_reached(server: Server, behin
 
 
 def test_a_spare_takes_the_place_of_a_member_that_fails(server: Server, behind: Behind) -> None:
-    assert spread(server, "/spare/x") == {"1": 8}
+    wait_for(lambda: spread(server, "/spare/x") == {"1": 8}, "the member to get requests")
+    before = server.log().count(f"Health check ENABLING http://127.0.0.1:{behind.servers[0].port}/spare")
     behind.says[1, "/spare/health"] = b"HTTP/1.1 500 Bad\r\nContent-Length: 0\r\n\r\n"
-    changed(server, behind, "DISABLING", 1, "/spare")
+    changed(server, behind, "DISABLING", 1, "/spare", before + 1)
     assert spread(server, "/spare/x") == {"2": 8}
     del behind.says[1, "/spare/health"]
-    changed(server, behind, "ENABLING", 1, "/spare")
+    changed(server, behind, "ENABLING", 1, "/spare", before + 1)
     assert spread(server, "/spare/x") == {"1": 8}
 
 
@@ -235,7 +240,7 @@ def test_an_answer_that_does_not_come(server: Server, behind: Behind) -> None:
 
 
 def test_one_process_checks_for_all_workers(server: Server) -> None:
-    assert len(server.workers()) == 2
+    wait_for(lambda: len(server.workers()) == 2, "two workers")
     checker = wait_for(lambda: checkers(server), "the process that checks")
     assert len(checker) == 1
     checker[0].kill()
@@ -261,9 +266,10 @@ def test_a_restart_knows_how_members_stood(server: Server, behind: Behind) -> No
     wait_for(lambda: len(behind.checks(1, path)) > asked + 5, "checks of the new process")
     assert spread(server, "/judged/x", 4) == {"2": 4}
     assert server.log().count(text) == before + 1, "nothing has changed"
+    back = f"Health check ENABLING http://127.0.0.1:{behind.servers[0].port}/judged"
+    count = server.log().count(back)
     del behind.says[1, path]
-    count = server.log().count("Health check ENABLING")
-    wait_for(lambda: server.log().count("Health check ENABLING") > count, "it to come back")
+    wait_for(lambda: server.log().count(back) > count, "it to come back")
 
 
 def test_a_server_of_one_process_has_them_too(start_server: StartServer, behind: Behind, dead: int) -> None:

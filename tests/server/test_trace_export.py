@@ -212,17 +212,18 @@ def test_wsgi_and_files(server: Server, receiver: Collector) -> None:
 
 
 def test_many_requests(server: Server, receiver: Collector) -> None:
-    with server.connection() as connection:
-        for number in range(600):
-            connection.request("GET", f"/many.txt?{number % 50}")
-            response = connection.getresponse()
-            assert (response.status, bool(response.read())) == (404, True)
-
     def find() -> list[Span]:
         found = [span for span in list(receiver.spans) if span.attributes.get("url.path") == "/many.txt"]
-        return found if len(found) >= 600 else []
+        return found if len(found) >= many else []
 
-    own = wait_for(find, "the spans of 600 requests")
+    own: list[Span] = []
+    for many in (300, 600):  # (what the socket has no room for while its reader is behind is lost)
+        with server.connection() as connection:
+            for number in range(300):
+                connection.request("GET", f"/many.txt?{number % 50}")
+                response = connection.getresponse()
+                assert (response.status, bool(response.read())) == (404, True)
+        own = wait_for(find, f"the spans of {many} requests")
     assert len(own) == len({span.trace for span in own}) == 600
 
 

@@ -48,17 +48,19 @@ class Collector:
     def take(self, data: bytes) -> None:
         """Take what was posted."""
         request = ExportTraceServiceRequest.FromString(data)
+        found: list[Span] = []
         for resource_spans in request.resource_spans:
             service = _values(resource_spans.resource.attributes)["service.name"]
             for scope_spans in resource_spans.scope_spans:
                 for span in scope_spans.spans:
-                    self.spans.append(
+                    found.append(
                         Span(
                             service, span.name, span.kind, span.trace_id.hex(), span.span_id.hex(),
                             span.parent_span_id.hex(), span.start_time_unix_nano, span.end_time_unix_nano,
                             _values(span.attributes), span.status.code == 2,
                         )
                     )  # fmt: skip
+        self.spans += found  # (at once: who finds a request's own span finds those below it)
 
     def of(self, path: str) -> list[Span]:
         """The spans of requests for a path that have come so far."""

@@ -54,10 +54,12 @@ class Watch:
 
         As in httpd those are counted that may change how the member stands, and others in between do not matter.
         """
+        check = self.checked.check
+        if self._health.of(check.number).failed is not self.failed:  # (applications can write there)
+            self._health.tell(check.number, self.failed, time.monotonic())
         if bool(why) is self.failed:
             return
         self._count += 1
-        check = self.checked.check
         if self._count < (check.passes if self.failed else check.fails):
             return
         self._count, self.failed = 0, not self.failed

@@ -131,8 +131,10 @@ def _body(upstream: Upstream, body: Body | None, data: bytes, until: float) -> b
 
 
 def _some(upstream: Upstream, until: float, what: str) -> bytes:
-    """More of an answer. :raises EOFError: there is no more."""
+    """More of an answer. :raises EOFError: there is no more. :raises TimeoutError: it takes too long."""
     while True:
+        if time.monotonic() > until:  # (there may be more at any moment, without an end)
+            raise TimeoutError
         try:
             data = upstream.wire.recv(PIECE)
         except BlockingIOError:

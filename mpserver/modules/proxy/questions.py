@@ -52,6 +52,8 @@ def forwarded_fields(req: Request) -> list[tuple[str, str]]:
     table = req.headers_in
     named = str(table.get("Connection") or "").lower().split(",")
     left = OWN.union(word.strip() for word in named)
+    if req.mp_host.trace is not None:  # (it is the server's own word, which no client takes away)
+        left -= {"traceparent", "tracestate"}
     conf = req.mp_plan.conf
     via = req.mp_host.server.conf[VIA]
     if via == "block":

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from mpserver.api.request import Request
     from mpserver.modules.hooks import Step
 
-#: A message has so many records, and facts, at most.
-MOST, MOST_FACTS = 256, 32
+#: A message has so many records, and facts, at most; and so many numbers and signs of facts and names, beside those of
+#: its last record: so its reader has room for it (twice `span_records.LONGEST`).
+MOST, MOST_FACTS, MOST_NUMBERS, MOST_SIGNS = 256, 32, 4000, 8000
+#: So many spans are told of a request.
+MOST_SPANS = 250
 #: So much is told of a path or a query, and of a header.
 LONGEST_PATH, LONGEST_HEADER = 1000, 250
 
@@ -33,7 +36,7 @@ class Records:
 
     __slots__ = (
         "_agent", "_before", "_count", "_facts", "_head", "_keys", "_link", "_lock", "_names", "_number", "_numbers",
-        "_places", "_plan", "_service", "_sure", "_writer", "full", "waits",
+        "_places", "_plan", "_service", "_signs", "_sure", "_writer", "full", "waits",
     )  # fmt: skip
 
     is_conditional = False
@@ -54,7 +57,7 @@ class Records:
         self._clear()
 
     def _clear(self) -> None:
-        self._count = 0
+        self._count = self._signs = 0
         #: Numbers of facts by what they are worked out of, which they have to keep alive: so ids stay theirs.
         self._keys: dict[Any, int] = {}
         self._facts: list[Any] = []
@@ -96,19 +99,20 @@ class Records:
                 name, began, end, result = spans
                 names = self._names
                 if (numbered := names.get(name)) is None:
-                    numbered = names[name] = len(names)
+                    numbered = self._name(name)
                 self._numbers += (
                     number, known, req.mp_request_time, req.mp_duration, last.mp_status, last.mp_sent, 1,
                     numbered, began, end, result,
                 )  # fmt: skip
             else:
+                spans = (spans or ())[: MOST_SPANS * SPAN]
                 self._numbers += (
                     number, known, req.mp_request_time, req.mp_duration, last.mp_status, last.mp_sent,
-                    len(spans or ()) // SPAN,
+                    len(spans) // SPAN,
                 )  # fmt: skip
-                self._add_spans(spans or ())
+                self._add_spans(spans)
             self._count += 1
-            if self._count == MOST:
+            if self._count == MOST or len(self._numbers) > MOST_NUMBERS or self._signs > MOST_SIGNS:
                 self._close()
         return self
 
@@ -123,15 +127,24 @@ class Records:
                 self._close()
                 self._head, self._link, self._plan, self._agent = key
             number = self._keys[key] = len(self._facts)
-            self._facts.append(self._told(req))
+            told = self._told(req)
+            self._facts.append(told)
+            self._signs += sum(len(its) for its in told if type(its) is str)
         self._number = number
         return number
 
     def _add_spans(self, spans: tuple[Any, ...]) -> None:
         names = self._names
         for at in range(0, len(spans), SPAN):
-            self._numbers.append(names.setdefault(spans[at], len(names)))
+            numbered = names.get(spans[at])
+            self._numbers.append(self._name(spans[at]) if numbered is None else numbered)
             self._numbers += spans[at + 1 : at + SPAN]
+
+    def _name(self, name: str) -> int:
+        """The number of a name that is new."""
+        number = self._names[name] = len(self._names)
+        self._signs += min(len(name), LONGEST_HEADER)
+        return number
 
     def taken(self) -> list[bytes]:
         """The messages of all that waits, which waits no more."""
@@ -148,7 +161,13 @@ class Records:
             self._writer = int.from_bytes(os.urandom(8))
         self.full.append(
             span_records.pack(
-                self._writer, self._before, self._count, self._facts, list(self._names), self._places, self._numbers
+                self._writer,
+                self._before,
+                self._count,
+                self._facts,
+                [name[:LONGEST_HEADER] for name in self._names],
+                self._places,
+                self._numbers,
             )
         )
         self._before += self._count
