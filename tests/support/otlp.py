@@ -52,14 +52,14 @@ class Collector:
         for resource_spans in request.resource_spans:
             service = _values(resource_spans.resource.attributes)["service.name"]
             for scope_spans in resource_spans.scope_spans:
-                for span in scope_spans.spans:
-                    found.append(
-                        Span(
-                            service, span.name, span.kind, span.trace_id.hex(), span.span_id.hex(),
-                            span.parent_span_id.hex(), span.start_time_unix_nano, span.end_time_unix_nano,
-                            _values(span.attributes), span.status.code == 2,
-                        )
-                    )  # fmt: skip
+                found += [
+                    Span(
+                        service, span.name, span.kind, span.trace_id.hex(), span.span_id.hex(),
+                        span.parent_span_id.hex(), span.start_time_unix_nano, span.end_time_unix_nano,
+                        _values(span.attributes), span.status.code == 2,
+                    )
+                    for span in scope_spans.spans
+                ]  # fmt: skip
         self.spans += found  # (at once: who finds a request's own span finds those below it)
 
     def of(self, path: str) -> list[Span]:
