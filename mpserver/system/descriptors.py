@@ -29,9 +29,10 @@ PROCESS = 4
 #: Connections, idle ones among them, for each request at a time; and how many there are room for at least.
 CONNECTIONS = 8
 LEAST_CONNECTIONS = 1024
-#: The reserve: a part of the limit, within bounds.
+#: The reserve: a part of the limit, within bounds; and of very small limits at most so large a part.
 PART = 8
 LEAST_RESERVE, MOST_RESERVE = 24, 64
+LARGEST_PART = 4
 
 #: Seconds between two lines of the log about the same shortage.
 MINUTE = 60.0
@@ -60,7 +61,7 @@ def soft() -> int:
 def limit() -> Limit:
     """That of this process, as it is now."""
     now = soft()
-    return Limit(now, max(LEAST_RESERVE, min(now // PART, MOST_RESERVE)))
+    return Limit(now, max(min(LEAST_RESERVE, now // LARGEST_PART), min(now // PART, MOST_RESERVE)))
 
 
 def original() -> int:

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import StartServer
 from support.processes import descendants
-from support.server import BACKENDS, Reply, Server, receive_all
+from support.server import BACKENDS, EACH_AND_THREADS, Reply, Server, receive_all
 from support.waiting import wait_for
 
 MPMS = ("prefork", "worker")
@@ -258,3 +258,17 @@ def test_the_limit_is_raised_and_programs_have_the_former_one(start_server: Star
 def test_a_hard_limit_that_is_too_low_is_told(start_server: StartServer) -> None:
     server = started(start_server, BACKENDS[0], "prefork")
     server.wait_for_log(f"a process may have {LIMIT} descriptors open, and this configuration can use")
+
+
+@pytest.mark.parametrize(("kind", "mpm"), EACH_AND_THREADS)
+def test_a_limit_of_64_is_enough_to_serve(start_server: StartServer, kind: str, mpm: str) -> None:
+    """More clients than there is room for wait, or are told when to come again; then all is as before."""
+    server = started(start_server, kind, mpm, limit=64)
+    assert [server.get(path).status for path in ("/app", "/page.txt", "/app")] == [200, 200, 200]
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(server.dial()) for _ in range(100)]
+        for sock in socks:
+            sock.sendall(b"GET /app HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        first = [receive_all(sock).partition(b"\r\n")[0] for sock in socks]
+    assert set(first) <= {b"HTTP/1.1 200 OK", b"HTTP/1.1 503 Service Unavailable"}
+    wait_for(lambda: server.get("/app").status == 200, "it to serve as before")
