@@ -216,7 +216,7 @@ def _modules(modules: list[tuple[str, ModuleType]]) -> Rows:
         if top in sys.stdlib_module_names or top == "__main__":
             standard.append(name)
         else:
-            version = getattr(module, "__version__", None)
+            version = vars(module).get("__version__")  # (some warn where they are asked for it)
             file = getattr(module, "__file__", None) or "built in"
             own.append((name, f"{version} {file}" if isinstance(version, str) else file))
     yield from own

@@ -55,7 +55,7 @@ class RequestTables:
             first.mp_trace = context.begin(first.mp_head)
         return first.mp_trace
 
-    def _tell_trace(self, headers: Table) -> None:
+    def mp_tell_trace(self, headers: Table) -> None:
         """What the client has told of a trace becomes what is passed on."""
         traced = self.mp_traced()
         if traced is not None:
@@ -70,7 +70,7 @@ class RequestTables:
             if self.mp_main is None:
                 table = Table.from_pairs(*self.mp_head.merged())
                 if self.mp_host.trace is not None:
-                    self._tell_trace(table)
+                    self.mp_tell_trace(table)
                 self.mp_table_in = table
             else:
                 pairs = self.mp_main.headers_in.pairs()

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from cli.test_user_files import run
 from mpserver.cli.user_databases import htdbm, httxt2dbm
 from mpserver.modules import passwords
 from mpserver.modules.databases import Database
+from support.commands import run
 
 
 def values(path: Path) -> dict[bytes, bytes]:

@@ -9,13 +9,7 @@ import pytest
 
 from mpserver.cli.user_files import htdigest, htpasswd
 from mpserver.modules import passwords
-from support.commands import command
-
-
-def run(folder: Path, *words: str, told: str = "") -> tuple[int, str, str]:
-    """The status of the command, and what it says."""
-    done = command(folder, *words, told=told)
-    return done.returncode, done.stdout, done.stderr
+from support.commands import run
 
 
 def test_a_password_from_standard_input(tmp_path: Path) -> None:

@@ -22,6 +22,12 @@ def command(
     )  # fmt: skip
 
 
+def run(folder: Path, *words: str, told: str = "") -> tuple[int, str, str]:
+    """The status of the command, and what it says."""
+    done = command(folder, *words, told=told)
+    return done.returncode, done.stdout, done.stderr
+
+
 @contextlib.contextmanager
 def running(folder: Path, said: Path, *words: str) -> Iterator[None]:
     """``mpserver`` with these words until the block ends, and the file that it prints into."""
