@@ -61,7 +61,11 @@ def dial(file: Path) -> socket.socket:
     """A connection to a socket's file."""
     sock = socket.socket(socket.AF_UNIX)
     sock.settimeout(PATIENCE)
-    sock.connect(str(file))
+    try:
+        sock.connect(str(file))
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 
@@ -73,6 +77,14 @@ def ask(file: Path, path: str = "/", host: str = "localhost", body: bytes = b"")
         answer = receive_all(sock).decode()
     assert answer.startswith("HTTP/1.1 200 OK\r\n"), answer
     return answer.partition("\r\n\r\n")[2]
+
+
+def answers(file: Path) -> bool:
+    """Whether somebody answers."""
+    try:
+        return bool(ask(file))
+    except OSError:
+        return False
 
 
 @pytest.fixture(scope="module", params=EACH_AND_THREADS)
@@ -164,7 +176,9 @@ def test_its_life(start_server: StartServer) -> None:
     server.process.wait()
     assert file.exists()
     server.start()
-    assert ask(file)
+    wait_for(
+        lambda: answers(file), "it to serve there"
+    )  # (it has its port before, and the killed one's control socket)
     server.send(signal.SIGWINCH)
     wait_for(lambda: not file.exists(), "the file to go")
     server.process.wait(PATIENCE)
