@@ -286,8 +286,7 @@ def test_where_nothing_can_be_raised_the_interpreter_goes(start_server: StartSer
     server = start_server(CONF, {"app.py": APP}, backend="own", mpm=mpm, mode="daemon")
     assert server.get("/off").status == 200, server.said()
     before = {worker.pid for worker in server.workers()}
-    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
-        server.get("/loop")
+    assert server.get("/loop").status == 500
     assert "the request can't be ended here, for this Python has no ctypes for own interpreters" in server.log()
     wait_for(
         lambda: server.workers() and not before & {worker.pid for worker in server.workers()},

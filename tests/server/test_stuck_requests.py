@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import sys
 
 import pytest
 
@@ -104,7 +105,11 @@ def test_requests_beside_it_come_to_their_end(start_server: StartServer, backend
     wait_for(lambda: "/slow 200" in server.log("access.log"), "its line")
 
 
-@pytest.mark.parametrize("backend", [kind for kind in BACKENDS if kind != "process"][:1])
+#: Where no exception can be raised in a request, it is given up at once, and ends as it likes.
+CAN_NOT_RAISE = "own" if sys.version_info[:2] == (3, 12) else ""
+
+
+@pytest.mark.parametrize("backend", [kind for kind in BACKENDS if kind not in ("process", CAN_NOT_RAISE)][:1])
 def test_one_that_goes_on_after_all_writes_nothing(start_server: StartServer, backend: str) -> None:
     server = start_server(CONF, {"app.py": APP}, mode="daemon", backend=backend, mpm="worker", threads=3)
     with server.dial() as slow, server.dial() as stuck:
