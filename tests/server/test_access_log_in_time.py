@@ -172,6 +172,7 @@ def test_buffered_lines(start_server: StartServer, backend: str) -> None:
             connection.getresponse().read()
     wait_for(lambda: len(logged(server)) > count, "the lines, when there are many")
     process = psutil.Process(int(server.get("/app?killed").text.rpartition(" ")[2]))  # (who has served it)
+    assert server.get("/app?beside").status == 200  # (a client has its answer before its line is made)
     process.kill()
     wait_for(lambda: not alive(process), "its end")
     wait_for(lambda: line("killed") in logged(server), "the line of what a killed process has answered")

@@ -311,7 +311,7 @@ def test_a_graceful_restart_loses_no_request(start_server: StartServer, backend:
         clients.more()
     assert clients.failures == []
     with ThreadPoolExecutor(1) as pool:
-        last = pool.submit(server.get, "/app/sleep?1")
+        last = pool.submit(server.get, "/app/sleep?3")  # (a look at connections takes its time, too)
         wait_for(lambda: " 0 busy" not in server.log() and _busy(server), "the request to begin")
         server.stop(signal.SIGWINCH)
         assert last.result(PATIENCE).text == "slept"
