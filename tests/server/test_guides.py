@@ -43,7 +43,7 @@ class Reader:
         self.others = descendants()
         self.site = folder / "site"
         self.site.mkdir()
-        self.ports = {name: Port() for name in PORTS}
+        self.ports = {name: Port(everywhere=True) for name in PORTS}
         self.servers: list[subprocess.Popen[bytes]] = []
         self.written: dict[str, str] = {}
         commands = folder / "bin"

@@ -103,19 +103,19 @@ class Reply(NamedTuple):
 
 
 class Port:
-    """A free TCP port of all addresses, chosen by the kernel and kept from others until released.
+    """A free TCP port of 127.0.0.1, or of all addresses, chosen by the kernel and kept from others until released.
 
     A socket that is bound but does not listen holds it: a server may bind it too (SO_REUSEADDR),
     connections are refused until it does, and the kernel gives it to nobody else.
     """
 
-    def __init__(self) -> None:
-        dual = socket.has_dualstack_ipv6()
+    def __init__(self, *, everywhere: bool = False) -> None:
+        dual = everywhere and socket.has_dualstack_ipv6()
         self.holder = socket.socket(socket.AF_INET6 if dual else socket.AF_INET)
         self.holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if dual:  # (a client's connection from ::1 would be in the way of who listens at any address)
             self.holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        self.holder.bind(("::" if dual else "0.0.0.0", 0))
+        self.holder.bind(("::" if dual else "127.0.0.1", 0))
         self.number: int = self.holder.getsockname()[1]
 
     def release(self) -> None:
