@@ -92,6 +92,7 @@ class Block:
         made.pairs = (("Host", host), *self.pairs[1:])
         made.index = made.merged = None
         made.odd = self.odd
+        made.told = self.told  # (of the host nothing is there)
         made.length, made.has_connection, made.keep_alive = self.length, self.has_connection, self.keep_alive
         made.expects_continue, made.conditional = self.expects_continue, self.conditional
         return made

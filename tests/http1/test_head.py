@@ -816,3 +816,7 @@ def test_hosts_in_turns_have_their_other_fields_read_once(monkeypatch: pytest.Mo
         assert head is not None and (head.host, head.get("host"), head.get("a")) == (f"h{number}.test",) * 2 + ("b",)
     assert len(reads) == 1
     assert len(known) <= 128
+    assert head is not None
+    head.field_block.told["a"] = "b"  # (what logs show of the other fields is of all of them)
+    other = parse_head(b"GET / HTTP/1.1\r\nHost: other.test\r\nA: b\r\n\r\n", LIMITS, None, known)
+    assert other is not None and other.field_block.told == {"a": "b"}

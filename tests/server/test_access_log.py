@@ -463,3 +463,28 @@ def test_requests_that_die_with_their_process_are_told(start_server: StartServer
         assert answer == b""
         (line,) = lines(started, "GET /dying/ HTTP/1.1", "error.log")
         assert "with it ended the request in interpreter '" in line
+
+
+@pytest.mark.parametrize(("backend", "mpm"), EACH_AND_THREADS)
+def test_hosts_in_turns_have_their_own_lines(start_server: StartServer, backend: str, mpm: str) -> None:
+    """Heads that differ in their host alone share what was read of the other fields, and what logs show of these."""
+    conf = """
+        CustomLog logs/access.log "%V %{X-Name}i %{Referer}i %>s"
+        <VirtualHost *>
+            ServerName first.test
+        </VirtualHost>
+        <Directory "${WWW}">
+            SetHandler mod_python
+            PythonHandler app
+        </Directory>
+    """
+    app = "def handler(req):\n    req.write('served', 0)\n    return 0\n"
+    server = start_server(conf, {"app.py": app}, backend=backend, mpm=mpm)
+    wanted = []
+    with server.dial() as sock:
+        for sent, shown in ((b"caf\xc3\xa9", r"caf\xc3\xa9"), (b"x", "x")):
+            for host in ("first.test", "second.test", "third.test", "first.test"):
+                sock.sendall(b"GET / HTTP/1.1\r\nHost: %b\r\nX-Name: %b\r\n\r\n" % (host.encode(), sent))
+                assert receive_until(sock, b"served").startswith(b"HTTP/1.1 200 ")
+                wanted.append(f"{host} {shown} - 200")
+    wait_for(lambda: server.log("access.log").splitlines() == wanted, "the lines of all")
