@@ -11,7 +11,8 @@ import select
 import signal
 import socket
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 
 from mpserver.api import error_log as levels
 from mpserver.config.finished import Finished
@@ -30,9 +31,9 @@ from mpserver.phases import facts
 from mpserver.phases.plan import InterpreterId
 from mpserver.system.account import Account, assume
 from mpserver.system.process import (
-    BLOCKED,
     close_inherited,
     ended_children,
+    fork,
     reap_all,
     reset_signals,
     set_title,
@@ -168,13 +169,9 @@ class Keeper:
 
     def _start(self, key: Key) -> ZygoteHandle:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
         try:
-            pid = os.fork()
-            if pid == 0:
-                self._become_zygote(key, theirs)
+            pid = fork(partial(self._become_zygote, key, theirs))
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
             theirs.close()
         zygote = self._zygotes[key] = ZygoteHandle(pid, ours)
         return zygote
@@ -237,7 +234,7 @@ class Keeper:
         for key in list(self._zygotes):
             self._forget(key)
 
-    def _become_zygote(self, key: Key, control: socket.socket) -> NoReturn:
+    def _become_zygote(self, key: Key, control: socket.socket, _blocked: Iterable[int]) -> NoReturn:
         name, environment = key
         its, spec = dict(environment), self._spec
         status = 1

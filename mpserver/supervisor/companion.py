@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 
 from mpserver.api import error_log
 from mpserver.errors import StartError
@@ -20,9 +20,10 @@ from mpserver.ipc.messages import MESSAGE
 from mpserver.supervisor.generation import Generation
 from mpserver.supervisor.maintenance import LONGEST_DELAY, delay
 from mpserver.supervisor.watched import Watched
+from mpserver.system import process
 from mpserver.system.account import assume
 from mpserver.system.log_files import take_over
-from mpserver.system.process import BLOCKED, close_inherited, reset_signals, set_title
+from mpserver.system.process import close_inherited, reset_signals, set_title
 from mpserver.typing import NoReturn
 
 #: Seconds after which one that ended counts as one that ran well.
@@ -132,30 +133,26 @@ class Companion:
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
         try:
-            pid = os.fork()
-            if pid == 0:
-                if detached and os.fork():
-                    os._exit(0)
-                reset_signals(blocked)
-                self._run(generation, theirs, fresh)
-            if detached:
-                os.waitpid(pid, 0)
+            pid = process.fork(partial(self._run, generation, theirs, fresh, detached))
         except OSError:
             ours.close()
             raise
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
             theirs.close()
+        if detached:
+            os.waitpid(pid, 0)
         return pid, ours
 
-    def _run(self, generation: Generation, control: socket.socket, fresh: bool) -> NoReturn:
+    def _run(
+        self, generation: Generation, control: socket.socket, fresh: bool, detached: bool, blocked: Iterable[int]
+    ) -> NoReturn:
         """The child's life, from the fork to its end. Nothing of its parent's is run or cleaned up."""
         log = generation.error_log
         try:
+            if detached and os.fork():
+                os._exit(0)
+            reset_signals(blocked)
             close_inherited([control.fileno(), log.fd, *self.descriptors()])
             set_title(self.title)
             if generation.conf.account is not None:

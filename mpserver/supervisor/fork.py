@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import sys
 import traceback
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from mpserver.api import error_log
 from mpserver.api.error_log import ErrorLog
 from mpserver.errors import StartError
 from mpserver.system.account import Account, assume
-from mpserver.system.process import BLOCKED, close_inherited, reset_signals, set_title
+from mpserver.system.process import close_inherited, fork, reset_signals, set_title
 from mpserver.typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -42,19 +41,11 @@ def fork_worker(start: WorkerStart, serve: Serve, account: Account | None, log: 
     :raises OSError: the system has no room for another process.
     """
     start.scoreboard.prepare(start.number)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
     try:
-        pid = os.fork()
-        if pid == 0:
-            _become_worker(start, serve, account, log, blocked)
+        return fork(partial(_become_worker, start, serve, account, log))
     except OSError:
         start.scoreboard.leave(start.number)
         raise
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-    return pid
 
 
 def _become_worker(

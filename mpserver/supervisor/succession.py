@@ -14,12 +14,12 @@ import fcntl
 import os
 import resource
 import signal
-import sys
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from functools import partial
 
 from mpserver.supervisor.watched import Watched
 from mpserver.system.inherited import FIRST
-from mpserver.system.process import BLOCKED, reset_signals
+from mpserver.system.process import fork, reset_signals
 from mpserver.typing import NamedTuple, NoReturn
 
 #: The variable that tells a new master whom it succeeds, and through which descriptor it says how that went.
@@ -101,19 +101,12 @@ class Upgrade:
         :raises OSError: the system has no room for a process.
         """
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
         try:
-            pid = os.fork()
-            if pid == 0:
-                reset_signals(blocked)
-                _become(words, folder, environ, sockets, writer, soft)
+            pid = fork(partial(_become, words, folder, environ, sockets, writer, soft))
         except OSError:
             os.close(reader)
             raise
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
             os.close(writer)
         self.pid, self._reader, self._said, self._told = pid, reader, b"", told
         self._watched.add(self, self._hear)
@@ -155,9 +148,11 @@ def _become(
     sockets: Sequence[Socket],
     writer: int,
     soft: int,
+    blocked: Iterable[int],
 ) -> NoReturn:
     """Become the new master, in a child of the former one."""
     try:
+        reset_signals(blocked)
         if soft:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
         os.chdir(folder)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from mpserver.typing import Any
+from mpserver.typing import Any, NoReturn
 
 #: Seconds that the last children (zygotes with their interpreters, piped programs) have to end once the workers are
 #: gone.
@@ -27,6 +28,24 @@ _DISPOSITIONS: dict[signal.Signals, Any] = {
 
 #: Blocked around a fork: a signal meant for the parent must not run its handlers in the child.
 BLOCKED = tuple(_DISPOSITIONS)
+
+
+def fork(child: Callable[[Iterable[int]], NoReturn]) -> int:
+    """Fork a child that runs no handler of a signal meant for us. Returns in the parent only: its process number.
+
+    :param child: its life, which gets the mask for `reset_signals`; it never returns, nor raises anything.
+    :raises OSError: the system has no room for another process.
+    """
+    sys.stdout.flush()  # (what is there would be written twice)
+    sys.stderr.flush()
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            child(blocked)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    return pid
 
 
 def reset_signals(mask: Iterable[Any] = ()) -> None:
