@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import tempfile
@@ -11,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import made_page
 import modules_page
 
 from mpserver.config.compiler import check_args
@@ -21,7 +21,7 @@ from mpserver.config.settings import Conf, Setting
 from mpserver.errors import ConfigError, ConfigErrors
 from mpserver.modules import all as modules
 
-ROOT = modules_page.ROOT
+ROOT = made_page.ROOT
 PAGE = ROOT / "docs" / "directives.md"
 EXAMPLES = ROOT / "tools" / "directive_examples.txt"
 
@@ -229,17 +229,4 @@ def faults() -> Iterator[str]:
 
 def main() -> int:
     """Write the page, or check it. :returns: the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail where the page is not right")
-    arguments = parser.parse_args()
-    found = list(faults())
-    if arguments.check:
-        if not PAGE.exists() or PAGE.read_text() != page():
-            found.append(f"{PAGE.relative_to(ROOT)} is not what tools/directives-page writes")
-    else:
-        PAGE.write_text(page())
-    for fault in found:
-        print(fault)
-    if found and arguments.check:
-        print("Mend that, and run tools/directives-page.")
-    return int(bool(found))
+    return made_page.command(__doc__, "tools/directives-page", PAGE, page, faults())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import re
 from collections.abc import Iterator, Mapping
@@ -10,11 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import made_page
 import modules_page
 
 from mpserver import errors
 
-ROOT = modules_page.ROOT
+ROOT = made_page.ROOT
 PAGE = ROOT / "docs" / "messages.md"
 SOURCE = ROOT / "mpserver"
 
@@ -175,15 +175,4 @@ def faults() -> Iterator[str]:
 
 def main() -> int:
     """Write the page, or check it. :returns: the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail where the page is not right")
-    arguments = parser.parse_args()
-    found = list(faults())
-    if arguments.check:
-        if not PAGE.exists() or PAGE.read_text() != page():
-            found.append(f"{PAGE.relative_to(ROOT)} is not what tools/messages-page writes: run it")
-    else:
-        PAGE.write_text(page())
-    for fault in found:
-        print(fault)
-    return int(bool(found))
+    return made_page.command(__doc__, "tools/messages-page", PAGE, page, faults(), ends=False)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+
+import made_page
 
 from mpserver.config import conditional_sections, foreign_modules, reader
 from mpserver.config.override import Override
@@ -15,7 +16,7 @@ from mpserver.config.section_kinds import SECTIONS
 from mpserver.modules import all as modules
 from mpserver.modules.known import Known
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = made_page.ROOT
 PAGE = ROOT / "docs" / "httpd-modules.md"
 MODULES = ROOT / "mpserver" / "modules"
 
@@ -185,17 +186,4 @@ def faults() -> Iterator[str]:
 
 def main() -> int:
     """Write the page, or check it. :returns: the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail where the page is not right")
-    arguments = parser.parse_args()
-    found = list(faults())
-    if arguments.check:
-        if not PAGE.exists() or PAGE.read_text() != page():
-            found.append(f"{PAGE.relative_to(ROOT)} is not what tools/modules-page writes")
-    else:
-        PAGE.write_text(page())
-    for fault in found:
-        print(fault)
-    if found and arguments.check:
-        print("Mend that, and run tools/modules-page.")
-    return int(bool(found))
+    return made_page.command(__doc__, "tools/modules-page", PAGE, page, faults())
