@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from support import bytecode, redis, smtp
+from support.certificates import Authority
 from support.processes import adopt_orphans, nothing_outlives
 from support.server import Server
 
@@ -126,6 +127,14 @@ def start_module_server(tmp_path_factory: pytest.TempPathFactory, orphanage: Non
     """Start servers that serve all tests of a module."""
     with servers(tmp_path_factory.mktemp("module")) as start:
         yield start
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Who vouches for the server, see `support.tls.HTTPS`."""
+    found = Authority(tmp_path_factory.mktemp("certificates") / "ca")
+    found.issue("a", ["DNS:a.example"])
+    return found
 
 
 @pytest.fixture

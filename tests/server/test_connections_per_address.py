@@ -100,14 +100,6 @@ class Site(NamedTuple):
         self.server.wait_for_log(f"{address} has {MOST} connections (MaxConnectionsPerAddress)")
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Who vouches for the server."""
-    found = Authority(tmp_path_factory.mktemp("certificates") / "ca")
-    found.issue("a", ["DNS:a.example"])
-    return found
-
-
 @pytest.fixture(scope="module", params=EACH_IN_BOTH, ids="-".join)
 def running(
     request: pytest.FixtureRequest, start_module_server: StartServer, authority: Authority

@@ -47,14 +47,6 @@ GET = b"GET %b HTTP/1.1\r\nHost: a.example\r\n\r\n"
 LAST = b"GET %b HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n"
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Who vouches for the server."""
-    found = Authority(tmp_path_factory.mktemp("certificates") / "ca")
-    found.issue("a", ["DNS:a.example"])
-    return found
-
-
 @pytest.fixture(scope="module", params=EACH_IN_BOTH, ids="-".join)
 def running(
     request: pytest.FixtureRequest, start_module_server: StartServer, authority: Authority

@@ -304,14 +304,6 @@ class Client(threading.Thread):
         return answer
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Who vouches for the server."""
-    found = Authority(tmp_path_factory.mktemp("certificates") / "ca")
-    found.issue("a", ["DNS:a.example"])
-    return found
-
-
 @contextlib.contextmanager
 def clients(server: Server, port: int) -> Iterator[list[Client]]:
     """Clients at work while the block lasts."""

@@ -215,14 +215,6 @@ class Served(NamedTuple):
     client: Client
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Who vouches for the server."""
-    found = Authority(tmp_path_factory.mktemp("certificates") / "ca")
-    found.issue("a", ["DNS:a.example"])
-    return found
-
-
 @pytest.fixture(scope="module", params=EACH_IN_BOTH, ids="-".join)
 def served(request: pytest.FixtureRequest, start_module_server: StartServer, authority: Authority) -> Iterator[Served]:
     """One server for each kind and MPM, with an interpreter of the application that serves one or two at a time."""
