@@ -174,11 +174,10 @@ class Reload:
         """
         self._notifier.reloading()
         self._notifier.status("the configuration is read again")
-        before = Listeners(inherited=self.current.listeners.inherited)
-        for growing in self.growing():
-            before.add(growing.listeners)
         try:
-            generation = open_generation(self._number + 1, self._read(), before, self._scoreboard.descriptors)
+            generation = open_generation(
+                self._number + 1, self._read(), self._listeners(), self._scoreboard.descriptors
+            )
         except ConfigErrors as errors:
             faults = [str(error) for error in errors.errors]
         except (ConfigError, StartError) as error:
@@ -259,7 +258,12 @@ class Reload:
     def _retire(self, generation: Generation) -> None:
         """Close a former generation once its last worker is gone."""
         if not self._workers.has_any(generation) and self._generations.pop(generation.number, None) is not None:
-            kept = Listeners()
-            for growing in self.growing():  # (the next one may have sockets of one that was refused, or the other way)
-                kept.add(growing.listeners)
-            generation.close(listeners_but=kept)
+            # (the next one may have sockets of one that was refused, or the other way)
+            generation.close(listeners_but=self._listeners())
+
+    def _listeners(self) -> Listeners:
+        """Those of the generations that should have workers."""
+        found = Listeners(inherited=self.current.listeners.inherited)
+        for growing in self.growing():
+            found.add(growing.listeners)
+        return found
