@@ -19,7 +19,7 @@ from functools import partial
 
 from mpserver.supervisor.watched import Watched
 from mpserver.system.inherited import FIRST
-from mpserver.system.process import fork, reset_signals
+from mpserver.system.process import fork_orphan, reset_signals
 from mpserver.typing import NamedTuple, NoReturn
 
 #: The variable that tells a new master whom it succeeds, and through which descriptor it says how that went.
@@ -102,7 +102,7 @@ class Upgrade:
         """
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            pid = fork(partial(_become, words, folder, environ, sockets, writer, soft))
+            pid = fork_orphan(partial(_become, words, folder, environ, sockets, writer, soft, os.getpid()))
         except OSError:
             os.close(reader)
             raise
@@ -148,9 +148,10 @@ def _become(
     sockets: Sequence[Socket],
     writer: int,
     soft: int,
+    former: int,
     blocked: Iterable[int],
 ) -> NoReturn:
-    """Become the new master, in a child of the former one."""
+    """Become the new master, in a process that the former one made."""
     try:
         reset_signals(blocked)
         if soft:
@@ -163,7 +164,7 @@ def _become(
             os.dup2(fd, FIRST + number)
         names = ":".join(sock.name.encode().hex() for sock in sockets)
         passed = {"LISTEN_FDS": str(len(sockets)), "LISTEN_FDNAMES": names, "LISTEN_PID": str(os.getpid())}
-        os.execve(words[0], list(words), {**os.environ, **environ, **passed, VARIABLE: f"{os.getppid()}:{place}"})  # noqa: S606 - who asked for the upgrade says which Python
+        os.execve(words[0], list(words), {**os.environ, **environ, **passed, VARIABLE: f"{former}:{place}"})  # noqa: S606 - who asked for the upgrade says which Python
     except OSError as error:
         os.write(writer, f"({error.errno}){error.strerror}: {words[0]} can't be run in {folder}".encode())
     finally:

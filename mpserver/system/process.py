@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from mpserver.typing import Any, NoReturn
 
@@ -46,6 +48,48 @@ def fork(child: Callable[[Iterable[int]], NoReturn]) -> int:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     return pid
+
+
+def fork_orphan(child: Callable[[Iterable[int]], NoReturn]) -> int:
+    """Fork a process that is not our child, but that of whoever takes orphans: a service manager, where there is one.
+
+    So that one may call it the service's main process: systemd does not wait for one that was another's child when it
+    was told of it, and kills it at once when the service is to stop.
+
+    :param child: its life, as for `fork`.
+    :returns: its process number.
+    :raises OSError: the system has no room for another process.
+    """
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    try:
+        between = fork(partial(_leave_behind, child, writer))
+    except OSError:
+        os.close(reader)
+        raise
+    finally:
+        os.close(writer)
+    with open(reader, "rb") as file:
+        said = file.read(_NUMBER)
+    os.waitpid(between, 0)
+    if len(said) < _NUMBER:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return int(said)
+
+
+#: The length of a process number that is told.
+_NUMBER = 10
+
+
+def _leave_behind(child: Callable[[Iterable[int]], NoReturn], writer: int, blocked: Iterable[int]) -> NoReturn:
+    """Between the two: fork the one, tell its number, and be gone."""
+    try:
+        pid = os.fork()
+        if pid == 0:
+            os.close(writer)
+            child(blocked)
+        os.write(writer, b"%*d" % (_NUMBER, pid))
+    finally:
+        os._exit(0)
 
 
 def reset_signals(mask: Iterable[Any] = ()) -> None:
