@@ -109,7 +109,7 @@ class Master:
             signal.SIGTERM: self._on_term,
             signal.SIGINT: self._on_int,
             signal.SIGHUP: self._on_hup,
-            signal.SIGUSR1: self._on_usr1,
+            signal.SIGUSR1: self.restart,
             signal.SIGWINCH: self._on_winch,
             signal.SIGCHLD: self._on_chld,
         }
@@ -336,23 +336,23 @@ class Master:
             self._log(error_log.NOTICE, "SIGHUP received.  Attempting to restart", 173)
             self._reload.at_once()
 
-    def _on_usr1(self) -> None:
-        self.restart()
-
     def _on_winch(self) -> None:
-        if not self._shutdown.begun:
+        if not self._shutdown.begun and not self._announce("SIGWINCH"):
             self._log(error_log.NOTICE, "caught SIGWINCH, shutting down gracefully", 170)
             self._shutdown.gracefully()
 
     def _on_term(self) -> None:
+        if not self._announce("SIGTERM"):
+            self._on_int()
+
+    def _announce(self, caught: str) -> bool:
+        """Announce the end that a signal wants. :returns: False: it is announced already, or there is no delay."""
         delay = self._conf.shutdown_delay
-        if delay and not self._shutdown.announced and not self._upgrades.succeeds:
-            self._log(
-                error_log.NOTICE, f"caught SIGTERM, shutting down gracefully in {delay:g} seconds (ShutdownDelay)"
-            )
-            self._shutdown.announce(delay)
-            return
-        self._on_int()
+        if not delay or self._shutdown.announced or self._upgrades.succeeds:
+            return False
+        self._log(error_log.NOTICE, f"caught {caught}, shutting down gracefully in {delay:g} seconds (ShutdownDelay)")
+        self._shutdown.announce(delay)
+        return True
 
     def _on_int(self) -> None:
         self._log(error_log.NOTICE, "caught SIGTERM, shutting down", 169)
@@ -390,8 +390,7 @@ class Master:
         pidfile.remove(self._conf.pid_file)
         for generation in self._reload:
             generation.close()
-        if not self._upgrades.succeeded:  # (whose process is our child, and stays)
-            reap_all()
+        reap_all()
         self._watched.close()
 
 

@@ -49,7 +49,7 @@ class Worker:
         }
         if start.one_process:
             self._actions[signal.SIGTERM] = self._announce
-            self._actions |= {signal.SIGINT: self.stop, signal.SIGWINCH: self.graceful_stop}
+            self._actions |= {signal.SIGINT: self.stop, signal.SIGWINCH: self._announce_graceful}
         #: It takes connections, or did.
         self._serves = False
         #: The end was announced (ShutdownDelay).
@@ -136,14 +136,24 @@ class Worker:
 
     def _announce(self) -> None:
         """Without a master it is for us to serve on for ShutdownDelay; told again, end at once."""
+        if not self._is_announced():
+            self.stop()
+
+    def _announce_graceful(self) -> None:
+        """The same; told again, end gracefully."""
+        if not self.router.draining and not self._is_announced():
+            self.graceful_stop()
+
+    def _is_announced(self) -> bool:
+        """Announce the end. :returns: False: it was announced before, or there is no ShutdownDelay."""
         delay = self.start.configuration.main.conf[mpm.SHUTDOWN_DELAY]
         if not delay or self._announced or self.router.draining:
-            self.stop()
-            return
+            return False
         self._announced = True
         self.router.log.log(levels.NOTICE, f"shutting down gracefully in {delay:g} seconds (ShutdownDelay)")
         self.deadline = time.monotonic() + delay
         self.router.loop.watch(self)
+        return True
 
     def _leave(self, last: bool = False) -> None:
         """Finish what is here and end; at once, if that has not begun."""

@@ -233,6 +233,10 @@ def start(options: Options, reading: Reading, make_engine: Callable[[], Engine],
     return 0
 
 
+def _end(_number: int, _frame: object) -> None:
+    raise SystemExit(0)
+
+
 def run(options: Options, make_engine: Callable[[], Engine]) -> int:
     """Do what the options ask for. :returns: the exit status."""
     if options.show:
@@ -240,6 +244,9 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
         return 0
     if not options.named:
         _look_at_found(options.file)
+    if "NOTIFY_SOCKET" in os.environ:
+        # The service may be told to stop before there is a master that takes signals: by this one, see the unit.
+        signal.signal(signal.SIGWINCH, _end)
     phrases = Phrases()
     configuration = read(options, phrases)
     warn(options, configuration)

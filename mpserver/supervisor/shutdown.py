@@ -1,7 +1,8 @@
 """The end of a server: at once (SIGTERM), or when the requests in flight are done (SIGWINCH, ``graceful-stop``).
 
-With ShutdownDelay a SIGTERM only announces the end: all goes on as before but for `/readyz`, which says no, so that
-load balancers send nobody any more; then the server ends gracefully. A second SIGTERM ends it at once.
+With ShutdownDelay the first of either only announces the end: all goes on as before but for `/readyz`, which says no,
+so that load balancers send nobody any more; then the server ends gracefully. A second SIGTERM ends it at once, a second
+SIGWINCH begins the graceful end.
 
 A graceful end loses nobody whom the kernel let in. While clients wait at a port they would be reset where it is
 closed, so first nobody else is let in; a moment later the ports close in the master, and workers take those who

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import shutil
 import signal
 import subprocess
@@ -68,7 +69,10 @@ def ready(port: int) -> str:
             return ""
 
 
-def test_it_is_not_ready_but_serves_until_it_is_told_again(start_server: StartServer, management: int) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGWINCH])
+def test_it_is_not_ready_but_serves_until_it_is_told_again(
+    start_server: StartServer, management: int, number: signal.Signals
+) -> None:
     server = start_server(
         CONF,
         {"app.py": APP},
@@ -77,7 +81,7 @@ def test_it_is_not_ready_but_serves_until_it_is_told_again(start_server: StartSe
         variables={"MANAGEMENT": str(management), "DELAY": "600"},
     )
     wait_for(lambda: ready(management) == "ready", "the server to be ready")
-    server.send(signal.SIGTERM)
+    server.send(number)
     wait_for(lambda: ready(management) == "the server ends", "the end to be told")
     for word in (signal.SIGUSR1, signal.SIGHUP):
         server.send(word)  # nothing new is begun
@@ -90,8 +94,9 @@ def test_it_is_not_ready_but_serves_until_it_is_told_again(start_server: StartSe
             assert b"\r\nConnection: close" not in receive_until(client, b"\r\n\r\nx")
     assert "estart" not in server.log().partition("shutting down gracefully in 600 seconds (ShutdownDelay)")[2]
     assert server.pid_file.exists()
-    server.stop(signal.SIGTERM)
-    assert "caught SIGTERM, shutting down\n" in server.log()
+    server.stop(number)
+    how = "" if number == signal.SIGTERM else " gracefully"
+    assert f"caught {number.name}, shutting down{how}\n" in server.log()
 
 
 @pytest.mark.parametrize(("kind", "mpm"), EACH_AND_THREADS)
@@ -136,15 +141,34 @@ def test_who_asks_only_a_ready_server_is_always_answered(
     assert "SIGKILL" not in server.log()
 
 
-def test_one_process_serves_on_as_well(start_server: StartServer, management: int) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGWINCH])
+def test_one_process_serves_on_as_well(start_server: StartServer, number: signal.Signals) -> None:
     server = start_server(
         CONF.replace("ManagementListen", "#"), {"app.py": APP}, backend=BACKENDS[0], variables={"DELAY": "4"}
     )
-    server.send(signal.SIGTERM)
+    server.send(number)
     server.wait_for_log("shutting down gracefully in 4 seconds (ShutdownDelay)")
     assert server.get("/").status == 200
     assert server.process is not None
     assert server.process.wait(PATIENCE) == 0
+
+
+def test_a_service_that_begins_ends_when_it_is_told(tmp_path: Path) -> None:
+    """The unit's signal means nothing to a process by itself: without more the service would be killed in the end."""
+    conf, begun = tmp_path / "httpd.conf", tmp_path / "begun"
+    os.mkfifo(begun)
+    (tmp_path / "app.py").write_text(f"open({str(begun)!r}, 'w').close()\nopen({str(begun)!r}).read()\n")
+    conf.write_text(
+        f"ServerRoot {tmp_path}\nPythonPath \"sys.path+['{tmp_path}']\"\n"
+        "<Location />\nSetHandler mod_python\nPythonHandler app\n</Location>\n"
+    )
+    words = [sys.executable, "-m", "mpserver", "--load", "-DFOREGROUND", "-f", str(conf)]
+    with subprocess.Popen(words, env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}) as process:
+        begun.read_bytes()  # (the application is being loaded)
+        process.send_signal(signal.SIGWINCH)
+        assert process.wait(PATIENCE) == 0
+        with contextlib.suppress(OSError):  # (it may be gone already)
+            os.close(os.open(begun, os.O_WRONLY | os.O_NONBLOCK))
 
 
 @pytest.mark.skipif(

@@ -205,9 +205,10 @@ def test_one_that_can_not_be_reached_leaves_all_as_it_was(start_server: StartSer
 def test_a_stop_ends_both(start_server: StartServer) -> None:
     server = start_server(CONF, {"app.py": APP}, mode="daemon", backend=BACKENDS[0])
     assert server.master is not None
-    # (one that never comes to serve: it waits for the rest of its configuration)
-    os.mkfifo(server.root / "blocks")
-    server.conf.write_text(server.conf.read_text() + f"<IfDefine !QUICK>\nInclude {server.root}/blocks\n</IfDefine>\n")
+    # (one that never comes to serve: it waits for somebody who reads its log)
+    blocks = server.root / "blocks"
+    os.mkfifo(blocks)
+    server.conf.write_text(server.conf.read_text() + f"<IfDefine !QUICK>\nCustomLog {blocks} %U\n</IfDefine>\n")
     client = threading.Thread(target=lambda: server.command("-DQUICK", "-k", "upgrade", check=False))
     client.start()
     former = server.master

@@ -103,7 +103,7 @@ _COMMON = (
     _count(
         "ShutdownDelay",
         values.server(SHUTDOWN_DELAY, values.seconds),
-        "how long a server that got SIGTERM serves on before it ends gracefully, in seconds, 0 to end at once",
+        "how long a server that was told to end serves on before it ends gracefully, in seconds, 0 to end at once",
     ),
     _count(
         "ListenBackLog",
