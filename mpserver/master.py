@@ -76,6 +76,7 @@ class Master:
             scoreboard,
             self._watched,
             WorkerEvents(self._on_ready, self._on_gone, self._on_news, self._on_passed, self._on_order),
+            succession is not None,
         )
         self._reload = Reload(
             first,

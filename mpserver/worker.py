@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 
 from mpserver.api import error_log as levels
+from mpserver.interpreters.awaited import Awaited
 from mpserver.ipc import messages
 from mpserver.ipc.scoreboard import FINISHING, IDLE, end_group
 from mpserver.ipc.worker_messages import READY
@@ -91,8 +92,18 @@ class Worker:
             self._serve()
 
     def _serve(self) -> None:
-        for name, kind in self._imports():
-            self.router.pool.use(identify(name, kind, self.router.pool.environments.get(name, ())))
+        """Start what PythonImport names, and serve: at once, or where others do, when that is loaded."""
+        pool = self.router.pool
+        wanted = [identify(name, kind, pool.environments.get(name, ())) for name, kind in self._imports()]
+        Awaited(pool, self.router.loop, wanted, self.start.patience, self._loaded)
+
+    def _loaded(self, late: list[str]) -> None:
+        """What was to be loaded is there, but for the interpreters of these names."""
+        if self.router.stopping:
+            return
+        if late and self.start.patience:
+            text = f"not loaded within {self.start.patience:g} seconds (PythonImport): {', '.join(late)}"
+            self.router.log.log(levels.WARN, f"{text}; this worker serves, and their requests wait", module="python")
         for its in facts.started(self.start.configuration):
             self.router.pool.use(InterpreterId(*its))
         self._serves = True

@@ -315,6 +315,10 @@ class Pool:
         if self.interpreters.get(interpreter_id) is interp:
             self.retire(interp)
 
+    def is_refused(self, interpreter_id: InterpreterId) -> bool:
+        """Whether an application can't run in a subinterpreter, as far as is known here."""
+        return interpreter_id in self._refusals
+
     def moved(self, interpreter_id: InterpreterId) -> None:
         """Another worker has found that an application can't run in a subinterpreter: nobody has to find it here."""
         self._refusals.add(interpreter_id)

@@ -119,6 +119,7 @@ class Upgrades:
             self._fail(str(error))
             return
         self._succession = None
+        master.workers.others_serve = False
         listeners.own_files()
         listeners.inherited.close_ours()
         succession.tell(SERVES)

@@ -30,5 +30,7 @@ class WorkerStart(NamedTuple):
     one_process: bool
     #: What to start with, marshalled, to replace another worker; see `prepare` in `mpserver.routing.worker_commands`.
     orders: bytes = b""
+    #: Seconds that it may take to load what PythonImport names, before it serves; 0: nobody serves meanwhile.
+    patience: float = 0.0
     #: Watches the files of certificates where there is no master to do it.
     renewal: Renewal | None = None

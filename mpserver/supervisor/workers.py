@@ -28,6 +28,9 @@ from mpserver.typing import NamedTuple
 #: From this rate on it is told how many workers are started (httpd's).
 BUSY_RATE = 8
 
+#: Seconds that a worker has to load what PythonImport names, while others serve.
+LOAD_PATIENCE = 30.0
+
 #: A crash is soon in the first so many seconds; after so many in a row that is told.
 YOUNG, SAID_AFTER = 1.0, 3
 
@@ -51,13 +54,20 @@ class Workers:
     """All workers of all generations."""
 
     __slots__ = (
-        "_events", "_scoreboard", "_seldom", "_serve", "_watched", "by_pid", "crashes", "history", "started",
+        "_events", "_scoreboard", "_seldom", "_serve", "_watched", "by_pid", "crashes", "history", "others_serve",
+        "started",
     )  # fmt: skip
 
-    def __init__(self, serve: Serve, scoreboard: Scoreboard, watched: Watched, events: WorkerEvents) -> None:
-        """``serve`` is what a worker does."""
+    def __init__(
+        self, serve: Serve, scoreboard: Scoreboard, watched: Watched, events: WorkerEvents, others_serve: bool
+    ) -> None:
+        """``serve`` is what a worker does.
+
+        :param others_serve: whether there is another server whose place this one takes.
+        """
         self._serve, self._scoreboard, self._watched, self._events = serve, scoreboard, watched, events
         self.by_pid: dict[int, WorkerHandle] = {}
+        self.others_serve = others_serve
         self._seldom = descriptors.Seldom()
         #: Keeps the counts of those that are gone, and of their interpreters.
         self.history = History(scoreboard)
@@ -135,6 +145,7 @@ class Workers:
                 start = WorkerStart(
                     slot, generation.number, generation.configuration, generation.listeners.sockets,
                     generation.logs.fds, self._scoreboard, theirs, False, orders,
+                    self._patience(),
                 )  # fmt: skip
                 pid = fork_worker(start, self._serve, generation.conf.account, generation.error_log)
             except OSError:
@@ -151,6 +162,11 @@ class Workers:
         self.started += 1
         self._watched.add(ours, lambda: self._listen(worker))
         return worker
+
+    def _patience(self) -> float:
+        """How long a worker may load before it serves: where others take the requests meanwhile it has the time."""
+        serve = self.others_serve or any(other.ready and not other.leaving for other in self)
+        return LOAD_PATIENCE if serve else 0.0
 
     def _count_failure(self, generation: Generation) -> None:
         generation.failures += 1

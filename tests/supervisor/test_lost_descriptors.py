@@ -18,7 +18,7 @@ def test_nobody_is_sent_a_connection_without_its_descriptor() -> None:
     told: list[str] = []
     passed: list[list[int]] = []
     events = SimpleNamespace(passed=lambda _worker, _data, fds: passed.append(fds))
-    workers = Workers(cast(Any, None), Scoreboard.create(4), cast(Any, None), cast(Any, events))
+    workers = Workers(cast(Any, None), Scoreboard.create(4), cast(Any, None), cast(Any, events), others_serve=False)
     ours, theirs = control_pair()
     log = SimpleNamespace(log=lambda _level, text: told.append(text))
     worker = SimpleNamespace(control=ours, slot=3, generation=SimpleNamespace(error_log=log))
