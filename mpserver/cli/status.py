@@ -89,6 +89,8 @@ def graceful(pid_file: str) -> int | None:
     if found["why"]:
         sys.stderr.write(f"mpserver: the restart failed, the old configuration stays in effect: {found['why']}\n")
         return 1
+    if note := found.get("note"):
+        sys.stderr.write(f"mpserver: the new configuration is in effect, but {plain(note)}; the error log says why\n")
     return 0
 
 

@@ -59,6 +59,9 @@ class Supervisor(Protocol):
     def about(self) -> dict[str, Any]:
         """The server, for the status."""
 
+    def unready(self) -> str:
+        """Why clients should not be sent here; "": they should."""
+
     @property
     def scoreboard(self) -> Scoreboard:
         """The scoreboard."""
@@ -184,9 +187,9 @@ def _reload(master: Supervisor, asked: Mapping[str, Any], say: Say) -> Steps:
 
 
 def _graceful(master: Supervisor, _asked: Mapping[str, Any], say: Say) -> Steps:
-    """Restart gracefully. Says ``why`` the new generation did not come; "": it serves."""
+    """Restart gracefully. Says ``why`` the new generation did not come; "": it serves, but for what ``note`` says."""
     why = yield UntilCalled(master.restart)
-    say({"why": why})
+    say({"why": why, "note": "" if why else master.unready()})
 
 
 def _stacks(master: Supervisor, asked: Mapping[str, Any], say: Say) -> Steps:

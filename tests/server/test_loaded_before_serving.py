@@ -74,9 +74,9 @@ def check(server: Server, *command: str) -> None:
 
 
 def begin(start_server: StartServer, kind: str, mpm: str) -> Server:
-    """A server of two workers, which answers "one"."""
+    """A server of one worker, which answers "one": nothing is being loaded there any more."""
     files = {"app.py": APP, "slow.py": SLOW, "begun": "", "../release.conf": "PythonOption release one\n"}
-    server = start_server(CONF, files, mode="daemon", backend=kind, mpm=mpm, workers=2)
+    server = start_server(CONF, files, mode="daemon", backend=kind, mpm=mpm, workers=1)
     assert server.get("/").text == "one"
     return server
 
@@ -111,7 +111,9 @@ def test_what_can_not_be_loaded_keeps_nobody(start_server: StartServer, kind: st
     (server.www / "slow.py").write_text(f"{module}\n")
     (server.www / "app.py").write_text(APP.replace("    import slow\n", ""))
     release(server, "two")
-    server.command("-k", "graceful")
+    said = server.command("-k", "graceful").stderr
+    name = "main_interpreter" if kind == "main" else "site"
+    assert (f"but not loaded: {name}; the error log says why" in said) == ("readline" not in module)
     assert "this worker serves" not in server.log()
     if "_exit" not in module:
         assert server.get("/").text == "two"
