@@ -5,12 +5,12 @@ What has a client of its own is used by that: git, hg, pip, xmlrpc.client.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
 import sys
 import xmlrpc.client
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlencode
@@ -21,13 +21,11 @@ import pytest
 from conftest import StartServer
 from serving.clients import GIT, commit, git_repository, hg_repository, radicale_settings, run, wheel
 from serving.clients import page as write_page
+from support.apps import needs, script
 from support.processes import PROJECT
-from support.server import MPMS, Server
+from support.server import Server
 
 pytestmark = pytest.mark.apps
-
-#: What they all run in (there are no subinterpreters before 3.12). Under "shared", modules load that refuse "own".
-KINDS = ("own", "shared", "process", "auto") if sys.version_info >= (3, 12) else ("process", "auto")
 
 WSGI = """
 <Location /{name}>
@@ -66,32 +64,6 @@ Site = tuple[Server, Path]
 Begin = Callable[[str], Site]
 
 
-def script(name: str) -> str:
-    """The path of a program that a package brings."""
-    found = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    if found is None:
-        pytest.skip(f"{name} is not installed: tools/test --apps")
-    return found
-
-
-def needs(module: str) -> None:
-    """Skip what is not installed."""
-    if importlib.util.find_spec(module) is None:
-        pytest.skip(f"{module} is not installed: tools/test --apps")
-
-
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    """A kind of interpreter."""
-    return str(request.param)
-
-
-@pytest.fixture(params=MPMS)
-def mpm(request: pytest.FixtureRequest) -> str:
-    """A multi-processing module."""
-    return str(request.param)
-
-
 @pytest.fixture
 def begin(kind: str, mpm: str, start_server: StartServer, tmp_path: Path) -> Begin:
     """Starts a server with one of the WSGI applications."""
@@ -128,6 +100,12 @@ TRAC = """
     PythonOption TracEnv {home}
     PythonOption TracUriRoot /projects/one
 </Location>
+<Location /projects/one/login>
+    AuthType Basic
+    AuthName "The project"
+    AuthUserFile {users}
+    Require valid-user
+</Location>
 """
 
 
@@ -138,8 +116,12 @@ def test_trac(kind: str, mpm: str, start_server: StartServer, tmp_path: Path) ->
     home, admin = tmp_path / "trac", script("trac-admin")
     run(admin, str(home), "initenv", "The project", "sqlite:db/trac.db")
     run(admin, str(home), "permission", "add", "anonymous", "TICKET_CREATE")
-    server = start_server(TRAC.format(home=home), backend=kind, mpm=mpm)
+    run(admin, str(home), "permission", "add", "zoe", "TRAC_ADMIN")
+    users = tmp_path / "users"
+    run(sys.executable, "-m", "mpserver", "htpasswd", "-cb", str(users), "zoe", "secret")
+    server = start_server(TRAC.format(home=home, users=users), backend=kind, mpm=mpm)
     assert "Welcome to Trac" in server.get("/projects/one/wiki").text
+    trac_log_in(server)
     page = server.get("/projects/one/newticket")
     (cookie,) = [
         value.partition(";")[0] for name, value in page.headers if name == "Set-Cookie" and "form_token" in value
@@ -155,6 +137,26 @@ def test_trac(kind: str, mpm: str, start_server: StartServer, tmp_path: Path) ->
     style = server.get("/projects/one/chrome/common/css/trac.css")
     assert (style.status, style.header("Content-Type")) == (200, "text/css")
     assert server.get("/projects/one/nowhere").status == 404
+
+
+def trac_log_in(server: Server) -> None:
+    """Trac takes its users from the server, and keeps them by a cookie of its own."""
+    for headers in ({}, basic("zoe", "a wrong one")):
+        refused = server.get("/projects/one/login", headers)
+        assert (refused.status, refused.header("WWW-Authenticate")) == (401, 'Basic realm="The project"')
+    assert server.get("/projects/one/admin").status == 404  # (who may administer nothing has no such page)
+    let_in = server.get("/projects/one/login", basic("zoe", "secret"))
+    assert let_in.status in (302, 303)
+    (cookie,) = [value.partition(";")[0] for name, value in let_in.headers if "trac_auth" in value]
+    page = server.get("/projects/one/wiki", {"Cookie": cookie}).text
+    assert "logged in as" in page
+    assert "zoe" in page
+    assert server.get("/projects/one/admin/general/basics", {"Cookie": cookie}).status == 200
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    """The header of a log-in."""
+    return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
 
 
 ROUNDUP = """
@@ -241,6 +243,19 @@ def test_wsgidav(begin: Begin) -> None:
     assert moved.status == 201
     assert server.request("DELETE", "/wsgidav/folder").status == 204
     assert [path.name for path in data.iterdir()] == ["small.bin"]
+
+
+def test_litmus(begin: Begin, tmp_path: Path) -> None:
+    """The suite of tests of WebDAV servers."""
+    needs("wsgidav", "lxml")
+    if shutil.which("litmus") is None:
+        pytest.skip("litmus is not installed (on Debian: apt install litmus)")
+    server, _ = begin("wsgidav")
+    said = run("litmus", "-k", f"http://127.0.0.1:{server.port}/wsgidav/", cwd=tmp_path)
+    found = re.findall(r"summary for `(\w+)': of (\d+) tests run: (\d+) passed", said)
+    assert [name for name, _run, _passed in found] == ["basic", "copymove", "props", "locks", "http"]
+    assert [passed for _name, _run, passed in found] == [count for _name, count, _passed in found], said
+    assert "WARNING" not in said
 
 
 EVENT = """BEGIN:VCALENDAR\r

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from serving import clients
+from serving import clients, wagtail
 from serving.clients import Ask, Client
 
 FORM = "application/x-www-form-urlencoded"
@@ -174,6 +174,10 @@ APPS = (
         *get("/", "/static/page.html", "/static/none"), Ask("HEAD", "/static/page.html"),
         Ask("GET", "/static/page.html", None, (("Range", "bytes=2-9"),)),
     ), clients.page),
+    App("wagtail_cms", ("wagtail", "whitenoise"), (
+        *get("/", "/admin/login/", "/admin/", "/none", "/static/css/welcome_page.css", "/static/none"),
+        Ask("HEAD", "/static/css/welcome_page.css"), Ask("GET", "/static/css/cms.css", None, (("Range", "bytes=2-9"),)),
+    ), wagtail.site, wagtail.edits, "an editor's steps"),
     App("prometheus_metrics", ("prometheus-client",), (*get("/metrics", "/favicon.ico"),
         Ask("GET", "/", None, (("Accept-Encoding", "gzip"),))),
         known=(Known(("GET /",), "chunked, here with Content-Length", "a list is sent with its length"),)),

@@ -93,12 +93,12 @@ def _ask(port: int, ask: Ask, cookies: dict[str, str]) -> Answer | str:
     return Answer(reply.status, tuple(sorted(kept)), _settled(body))
 
 
-def run(*command: str, cwd: Path | None = None, **environ: str) -> str:
+def run(*command: str, cwd: Path | None = None, patience: float = PATIENCE, **environ: str) -> str:
     """What a program printed. :raises RuntimeError: it failed."""
     alone = {"HOME": "/nonexistent", "HGRCPATH": "", "GIT_CONFIG_NOSYSTEM": "1"}
     done = subprocess.run(
         command, cwd=cwd, env=os.environ | alone | environ, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        timeout=PATIENCE, check=False,
+        timeout=patience, check=False,
     )  # fmt: skip
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
