@@ -42,7 +42,7 @@ from mpserver.serving.log_writers import LogWriters
 from mpserver.serving.offloader import Offloader
 from mpserver.serving.requests import Requests
 from mpserver.serving.states import LAST_WAIT, READING, WAITING
-from mpserver.serving.tracked_connection import Closings, TrackedConnection
+from mpserver.serving.tracked_connection import Closings, TrackedConnection, findable
 from mpserver.system import descriptors
 from mpserver.system.loop import Loop
 from mpserver.typing import TYPE_CHECKING
@@ -136,6 +136,7 @@ class Interpreter(Requests):
         self.connection_states = mapped(boot.connection_states) if boot.connection_states >= 0 else None
         self.closings = Closings(self.loop, self._closed)
         self.host_of = self.planner.host_of
+        self.connection_type = findable(self.connection_type, boot.marks)
         self._start_connection: Starter = self.connection_type.start
         #: Begins with a connection that was accepted here.
         self.arrive: Starter = self.connection_type.arrive
@@ -311,7 +312,7 @@ class Interpreter(Requests):
 
     def _on_message(self, message: messages.Message | None) -> None:
         if message is None:
-            self.loop.stop()  # the worker is gone
+            refusals.end_orphaned(self)
         else:
             self._answers[message.kind](self, message)
 

@@ -196,7 +196,7 @@ class Worker:
             return  # the master is gone
         loop.change(control.fileno(), 0)  # (its end shows all the same)
         while (message := messages.receive(control)) is not None:
-            if message.kind in (messages.Kind.CONNECTION, messages.Kind.SPARE):
+            if message.kind in (messages.Kind.CONNECTION, messages.Kind.SPARE, messages.Kind.UNSERVED):
                 self.router.take(message)
 
     def stop(self) -> None:

@@ -78,6 +78,7 @@ LATE = (
     "mpserver.serving.going_on",
     "mpserver.serving.leased_listeners",
     "mpserver.serving.foreign",
+    "mpserver.serving.found_connection",
     "mpserver.serving.luggage",
     "mpserver.serving.request_wire",
     "mpserver.serving.tls",

@@ -22,7 +22,8 @@ from functools import partial
 
 from mpserver.api.loader import LoadedModule
 from mpserver.errors import is_crowded
-from mpserver.ipc import log_lines, messages, plain_data
+from mpserver.ipc import descriptor_marks, log_lines, messages, plain_data
+from mpserver.ipc.descriptor_marks import ASKED, NOTHING, OUTBOX
 from mpserver.ipc.worker_messages import LOADED
 from mpserver.serving.boot import Boot
 from mpserver.system import descriptors
@@ -148,6 +149,7 @@ class InterpreterHandle:
             self.inbox, theirs = messages.pair()
             self._is_open = True
             self.inbox.setblocking(False)
+            descriptor_marks.write(self.boot.marks, self.inbox.fileno(), OUTBOX)
             self._loop.add(self.inbox.fileno(), self._on_inbox)
             if inherited is not None:
                 messages.send(self.inbox, messages.Message(messages.Kind.PREPARE, state=marshal.dumps(inherited)))
@@ -162,6 +164,7 @@ class InterpreterHandle:
         if self._is_open:
             self._is_open = False
             self._loop.remove(self.inbox.fileno())
+            descriptor_marks.write(self.boot.marks, self.inbox.fileno(), NOTHING)
             self.inbox.close()
 
     def _launch(self, theirs: socket.socket) -> None:
@@ -172,6 +175,8 @@ class InterpreterHandle:
         """Give it a connection; takes over the descriptor. It waits here until the interpreter serves."""
         self.handed += 1
         self._post(message)
+        if self._waiting and self._waiting[-1] is message:
+            descriptor_marks.write(self.boot.marks, message.fd, ASKED)
 
     @property
     def waiting(self) -> int:
@@ -253,9 +258,12 @@ class InterpreterHandle:
     def _flush(self) -> None:
         while self._waiting:
             message = self._waiting[0]
+            descriptor_marks.write(self.boot.marks, message.fd, NOTHING)
             try:
                 messages.send(self.inbox, message, wait=False)
             except BlockingIOError:
+                if message.kind == messages.Kind.CONNECTION:
+                    descriptor_marks.write(self.boot.marks, message.fd, ASKED)
                 if not self._blocked:
                     self._blocked = True
                     self._loop.change(self.inbox.fileno(), READ | WRITE)
@@ -372,6 +380,7 @@ class InterpreterHandle:
         log_lines.write_left(boot.scoreboard, boot.slot, boot.scoreboard_index, boot.logs.values())
         waiting = self._left_behind()
         for message in self._waiting:
+            descriptor_marks.write(boot.marks, message.fd, NOTHING)
             if message.kind == messages.Kind.ASK:
                 message.close()  # (with a question there may be the descriptor of a log)
             elif message.fd >= 0:

@@ -209,7 +209,8 @@ class Pool:
         boot = Boot(
             interpreter_id, self._kind(interpreter_id), scoreboard_index, start.number,
             start.generation, start.configuration, start.logs,
-            start.scoreboard.fd, start.one_process, lifetime=lifetime(start.configuration, interpreter_id),
+            start.scoreboard.fd, start.one_process, marks=start.marks,
+            lifetime=lifetime(start.configuration, interpreter_id),
         )  # fmt: skip
         taken = self._taken(boot) if self.queue else None
         made = KINDS[boot.kind](boot, self._loop, self._events, start.control, inherited)

@@ -6,7 +6,8 @@ import _socket
 
 from mpserver.application.preloaded import Preloaded
 from mpserver.interp import Interpreter
-from mpserver.ipc import messages
+from mpserver.ipc import descriptor_marks, messages
+from mpserver.ipc.descriptor_marks import INBOX, NOTHING
 from mpserver.modules import mpm
 from mpserver.modules.python.environment import SOFT_MEMORY
 from mpserver.serving.boot import unpack
@@ -38,6 +39,7 @@ def run(boot: Boot, inbox_fd: int, preloaded: Preloaded | None = None) -> None:
     what a zygote loaded already.
     """
     inbox = _socket.socket(fileno=inbox_fd)
+    descriptor_marks.write(boot.marks, inbox_fd, INBOX)
     try:
         _engine(boot)(boot, inbox, preloaded).run()
     except BaseException as error:  # nothing but a clean end may cross into the worker
@@ -45,6 +47,7 @@ def run(boot: Boot, inbox_fd: int, preloaded: Preloaded | None = None) -> None:
     finally:
         if boot.kind == "process":  # its zygote has this end as well, until the process has ended
             _refuse_more(inbox)
+        descriptor_marks.write(boot.marks, inbox_fd, NOTHING)
         inbox.close()
 
 

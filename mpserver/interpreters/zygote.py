@@ -260,7 +260,7 @@ class Zygote:
             boot = Boot(
                 interpreter_id, "process", scoreboard_index, slot, spec.generation, spec.configuration, spec.logs,
                 spec.scoreboard.fd, spec.one_process, connection_states,
-                lifetime(spec.configuration, interpreter_id),
+                lifetime=lifetime(spec.configuration, interpreter_id),
             )  # fmt: skip
             run(boot, inbox, self._preloaded)
             status = 0

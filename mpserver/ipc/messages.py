@@ -45,7 +45,9 @@ takes what an interpreter left behind. CROWDED is also what becomes of a message
 it was received (`decode`): the connection goes back then, so that its client is answered.
 
 Between a worker and its master: ASK from the master and TOLD or CHANGED from the worker; CONNECTION and SPARE for
-another worker, in either direction.
+another worker, in either direction. And from the master::
+
+    UNSERVED    a connection whose worker hung in or before its request: it is answered with 500 or 503
 """
 
 from __future__ import annotations
@@ -114,6 +116,8 @@ class Kind(IntEnum):
     SHED = 23
     #: ``number``: the connection's; ``served``: the kind of the message that lost its descriptor, 0: none did yet.
     CROWDED = 24
+    #: ``number``: how far its request had come in the worker that hung, a `mpserver.ipc.descriptor_marks.Mark`.
+    UNSERVED = 25
 
 
 #: Kinds by their number.
@@ -204,7 +208,7 @@ def send(inbox: _socket.socket, message: Message, *, wait: bool = True, before: 
     :raises BlockingIOError: the queue is full, and ``wait`` is false.
     :raises OSError: the other side is gone.
     """
-    payload, fds, memfd = _encode(message)
+    payload, fds, memfd = encode(message)
     rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack(f"{len(fds)}i", *fds))] if fds else ()
     try:
         while True:
@@ -220,8 +224,11 @@ def send(inbox: _socket.socket, message: Message, *, wait: bool = True, before: 
             os.close(memfd)
 
 
-def _encode(message: Message) -> tuple[bytes, list[int], int]:
-    """A message as bytes and descriptors; and the memfd among them, -1 without one."""
+def encode(message: Message) -> tuple[bytes, list[int], int]:
+    """A message as bytes and descriptors; and the memfd among them, -1 without one.
+
+    :raises OSError: there is no descriptor left for that.
+    """
     fds = [message.fd] if message.fd >= 0 else []
     body = message.state + message.origin + message.luggage + message.data
     memfd, flags = -1, 0
@@ -260,8 +267,8 @@ def receive(inbox: _socket.socket) -> Message | None:
     """
     try:
         payload, rights, flags, _address = inbox.recvmsg(MESSAGE, _RIGHTS, _CLOEXEC)
-    except ConnectionResetError:
-        return None
+    except ConnectionResetError:  # the other side has ended, and has not read all of ours: that is said once, and first
+        payload, rights, flags, _address = inbox.recvmsg(MESSAGE, _RIGHTS, _CLOEXEC)
     fds = [fd for _level, _kind, data in rights for (fd,) in _FD.iter_unpack(data)]
     if not payload:
         for fd in fds:

@@ -23,6 +23,7 @@ from mpserver.interpreters.pool import Pool
 from mpserver.interpreters.replacement import Replacement
 from mpserver.ipc import messages, plain_data
 from mpserver.ipc.address_table import AddressTable
+from mpserver.ipc.descriptor_marks import BEGUN
 from mpserver.ipc.worker_messages import LEAVING
 from mpserver.modules import mpm
 from mpserver.phases import facts
@@ -39,6 +40,7 @@ from mpserver.serving.connection import Connection, Starter, starter
 from mpserver.serving.delayed_flush import DelayedFlush
 from mpserver.serving.refusals import Refusals, unusable
 from mpserver.serving.states import LAST_WAIT, READING, WAITING
+from mpserver.serving.tracked_connection import findable
 from mpserver.system import descriptors
 from mpserver.system.descriptors import Seldom
 from mpserver.system.loop import Loop
@@ -79,8 +81,9 @@ class Router(Refusals):
         self.host_of = self.planner.host_of
         has_connection_handlers = facts.takes_connections(start.configuration)
         #: Begin with a connection that was accepted here, and with one that another process or interpreter had.
-        self._arrive: Starter = Connection.arrive
-        self._begin: Starter = Connection.start
+        self._connection = findable(Connection, start.marks)
+        self._arrive: Starter = self._connection.arrive
+        self._begin: Starter = self._connection.start
         if has_connection_handlers:
             self._arrive = starter(connection_handlers.is_for_handler, self._talk, self._arrive)
             self._begin = starter(connection_handlers.is_for_handler, self._talk, self._begin)
@@ -118,7 +121,7 @@ class Router(Refusals):
 
     def arrived(self, sock: socket.SocketType, number: int, peer: object, local: object) -> None:
         """A connection was just accepted."""
-        connection = Connection(self, sock, number, peer=peer, local=local)
+        connection = self._connection(self, sock, number, peer=peer, local=local)
         connection.accepted = time.time()
         self.connections.add(connection)
         if self._admission is None or self._admission.admits(connection):
@@ -232,6 +235,9 @@ class Router(Refusals):
     def take(self, message: messages.Message) -> None:
         """A connection from another worker, or one of ours that nobody took."""
         taken, passed = self._heirs.take(message)
+        if message.kind == messages.Kind.UNSERVED:
+            self._answer(taken, _unserved(message.number))
+            return
         if message.place:
             taken = taken._replace(place=self.addresses.move(message.place, message.number, taken.number))
         self._take(taken, passed, bool(message.place and not taken.place))
@@ -254,7 +260,7 @@ class Router(Refusals):
         if message.state:
             self._go_on(message, passed)
             return
-        connection = Connection(
+        connection = self._connection(
             self, socket.SocketType(fileno=message.fd), message.number, message.served, message.data
         )
         connection.accepted = message.accepted
@@ -429,6 +435,13 @@ class Router(Refusals):
 def _line(message: messages.Message) -> str:
     """The request line that came along with a connection."""
     return message.data.partition(b"\r\n")[0].decode("latin-1")
+
+
+def _unserved(mark: int) -> RequestError:
+    """The answer to a request whose worker hung: it may be asked again, if nobody has begun with it."""
+    if mark == BEGUN:
+        return RequestError(500, "the worker that served it did not answer any more, and was replaced")
+    return Unavailable("the worker that had it did not answer any more, and was replaced", FULL_FOR)
 
 
 def _unavailable(name: str, why: str, wait: float, line: str) -> Unavailable:

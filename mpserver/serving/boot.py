@@ -29,6 +29,8 @@ class Boot(NamedTuple):
     one_process: bool
     #: The descriptor of its connection states, where it is a process.
     connection_states: int = -1
+    #: The descriptor of the marks of its connections (`mpserver.ipc.descriptor_marks`); -1: there are none.
+    marks: int = -1
     lifetime: InterpreterLifetime = UNLIMITED
 
 

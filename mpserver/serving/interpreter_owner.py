@@ -156,6 +156,9 @@ class InterpreterOwner(Owner, Protocol):
     def ended(self, req: Request | None = None) -> None:
         """The running request is over; None: it was not served."""
 
+    def drain(self, heirs: bool = False) -> None:
+        """Serve what there is, keep no connection, and end."""
+
     def end_if_empty(self) -> None:
         """End if that is wanted and no connection is left."""
 

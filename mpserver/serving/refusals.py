@@ -11,6 +11,7 @@ from mpserver.errors import ConfigError, RequestError, Unavailable
 from mpserver.ipc import messages
 from mpserver.modules.python.application_errors import describe
 from mpserver.serving.states import READING, TLS, WAITING
+from mpserver.system.loop import READ
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 #: How long a client may be silent on a new connection while there is no room for others, in seconds.
 NEW_AND_SILENT = 1.0
+
+#: For how long a process whose worker is gone begins with requests that have come by then, in seconds.
+LAST_REQUESTS = 5.0
 
 #: How many idle connections an interpreter closes where there was no room for another descriptor.
 SHED_WHERE_FULL = 4
@@ -81,6 +85,17 @@ def give_up(interpreter: InterpreterOwner, message: messages.Message) -> None:
         interpreter.send(message)
     finally:
         message.close()
+
+
+def end_orphaned(interpreter: InterpreterOwner) -> None:
+    """The worker is gone, and has left an interpreter that is a process: serve what was asked for by now, and end."""
+    if interpreter.boot.kind == "process":
+        interpreter.drain()
+        until = time.monotonic() + LAST_REQUESTS
+        for connection in list(interpreter.connections):
+            if connection.state in (WAITING, READING) and time.monotonic() < until:
+                connection.on_event(READ)
+    interpreter.loop.stop()
 
 
 def reach_ceiling(interpreter: InterpreterOwner) -> None:

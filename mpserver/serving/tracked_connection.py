@@ -13,19 +13,31 @@ import mmap
 import time
 from collections.abc import Callable
 
-from mpserver.api.parts import Part
-from mpserver.ipc.connection_states import ANSWERED, ASKED, FIRST, IDLE, pack_numbers
-from mpserver.serving.connection import Connection
-from mpserver.serving.states import GONE, READING
+from mpserver.ipc.connection_states import ANSWERED, FIRST, IDLE, pack_numbers
+from mpserver.serving.marked_connection import MarkedConnection
+from mpserver.serving.states import GONE
 from mpserver.system.loop import Loop
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mpserver.serving.connection import Connection
     from mpserver.serving.owner import Owner
 
 #: A process tells its router of closed connections as soon as there are so many, or so many seconds after the first.
 CLOSINGS = 16
 TELL_AFTER = 0.2
+
+
+def findable(base: type[Connection], marks: int) -> type[Connection]:
+    """The class of an owner's connections: ``base``, or one whose connections are found where the worker hangs.
+
+    :param marks: the descriptor of the marks, see `mpserver.ipc.descriptor_marks`; -1: there are none.
+    """
+    if marks < 0:
+        return base
+    from mpserver.serving.found_connection import found  # (few servers look for workers that hang)
+
+    return found(base, marks)
 
 
 class Closings:
@@ -54,60 +66,23 @@ class Closings:
         self._numbers.clear()
 
 
-class TrackedConnection(Connection):
+class TrackedConnection(MarkedConnection):
     """A connection in a process: writes its byte, and tells the router when it is closed."""
 
-    __slots__ = ("_closings", "_entry", "_connection_states")
+    __slots__ = ("_closings",)
 
     def __init__(
         self, owner: Owner, sock: _socket.socket, number: int, served: int, data: bytes,
         connection_states: mmap.mmap, entry: int, closings: Closings,
     ) -> None:  # fmt: skip
         super().__init__(owner, sock, number, served, data)
-        self._connection_states: mmap.mmap | bytearray = connection_states
-        self._entry, self._closings = entry, closings
+        self._marks, self._entry, self._closings = connection_states, entry, closings
         connection_states[entry] = FIRST if data else IDLE
 
     def untrack(self) -> None:
         """See `Connection`; if the process crashes, all that is left to do is to close it."""
-        self._connection_states[self._entry] = ANSWERED
-        self._connection_states, self._entry = bytearray(1), 0
-
-    def on_event(self, event: int) -> None:
-        """As for every connection."""
-        if self.state <= READING:
-            self._connection_states[self._entry] = ASKED
-        Connection.on_event(self, event)
-
-    def send(self, parts: list[Part]) -> None:
-        """As for every connection."""
-        self._connection_states[self._entry] = ANSWERED
-        Connection.send(self, parts)
-
-    def send_held(self, data: bytes) -> int:
-        """As for every connection."""
-        self._connection_states[self._entry] = ANSWERED
-        return Connection.send_held(self, data)
-
-    def finish_whole(self, data: bytes) -> None:
-        """As for every connection."""
-        self._connection_states[self._entry] = ANSWERED
-        Connection.finish_whole(self, data)
-        if not self._outgoing and self.keep_alive and (self.input is None or not self.input.missing):
-            self._connection_states[self._entry] = ASKED if self.buffer else IDLE
-
-    def finish(self, parts: list[Part]) -> None:
-        """As for every connection; a log handler that crashes later does not count against the answered request."""
-        self._connection_states[self._entry] = ANSWERED
-        Connection.finish(self, parts)
-        if not self._outgoing and self.keep_alive and (self.input is None or not self.input.missing):
-            self._connection_states[self._entry] = ASKED if self.buffer else IDLE
-
-    def _sent(self) -> None:
-        """As for every connection; the rest of the answer is sent, and the rest of the request's body has come."""
-        super()._sent()
-        if self.state <= READING:
-            self._connection_states[self._entry] = ASKED if self.buffer else IDLE
+        self._marks[self._entry] = ANSWERED
+        super().untrack()
 
     def close(self) -> None:
         """Close at once: for the client by a shutdown, as the router has the descriptor too; then tell the router."""
@@ -117,5 +92,5 @@ class TrackedConnection(Connection):
             except OSError:
                 pass  # the client was first
             super().close()
-            self._connection_states[self._entry] = ANSWERED
+            self._marks[self._entry] = ANSWERED
             self._closings.add(self.number)

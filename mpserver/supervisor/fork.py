@@ -68,6 +68,7 @@ def _become_worker(
                 log.fd,
                 *start.logs.values(),
                 *listeners,
+                *((start.marks,) if start.marks >= 0 else ()),
             ]
         )
         set_title(f"mpserver: worker {start.number}")

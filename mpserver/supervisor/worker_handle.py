@@ -7,10 +7,13 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Iterator
 
 from mpserver.api import error_log
 from mpserver.ipc import messages
+from mpserver.ipc.messages import Message
 from mpserver.supervisor.generation import Generation
+from mpserver.supervisor.rescue import Found, collect, left
 from mpserver.system.signals import STACKS
 from mpserver.typing import Any
 
@@ -26,9 +29,11 @@ class WorkerHandle:
     __slots__ = (
         "control",
         "deadline",
+        "found",
         "generation",
         "hung",
         "leaving",
+        "marks",
         "pid",
         "ready",
         "ready_at",
@@ -37,9 +42,15 @@ class WorkerHandle:
         "trial",
     )
 
-    def __init__(self, pid: int, slot: int, generation: Generation, control: socket.socket) -> None:
-        """``control`` is the master's end of the control socket between them."""
-        self.pid, self.slot, self.generation, self.control = pid, slot, generation, control
+    def __init__(self, pid: int, slot: int, generation: Generation, control: socket.socket, marks: int = -1) -> None:
+        """``control`` is the master's end of the control socket between them.
+
+        :param marks: the descriptor of the marks of its descriptors (`mpserver.supervisor.rescue`), which is ours to
+            close; -1: there are none.
+        """
+        self.pid, self.slot, self.generation, self.control, self.marks = pid, slot, generation, control, marks
+        #: Copies of the descriptors of one that hung.
+        self.found: list[Found] = []
         #: It serves, since then (monotonic; 0: not yet).
         self.ready = False
         self.ready_at = 0.0
@@ -91,10 +102,31 @@ class WorkerHandle:
         self.deadline = time.monotonic() + TELL_WITHIN
 
     def kill(self) -> None:
-        """End it without its doing."""
+        """End it without its doing; of one that hangs the connections are kept for others."""
         self.leaving = True
         self.deadline = None
+        if self.hung and self.marks >= 0 and not self.found:
+            self._find()
         self._tell(signal.SIGKILL)
+
+    def _find(self) -> None:
+        try:
+            self.found = collect(self.pid, self.marks)
+        except OSError as error:
+            text = (
+                f"the connections of worker {self.slot} can't be taken over, and end with it: that takes root with "
+                "CAP_SYS_PTRACE, or workers of the master's user, and no filter of system calls"
+            )
+            self.generation.error_log.log(error_log.WARN, text, error=error)
+
+    def left(self) -> Iterator[Message]:
+        """What it left of its connections, for other workers; called once it is dead."""
+        found, self.found = self.found, []
+        if found:
+            yield from left(found, self.marks)
+        if self.marks >= 0:
+            os.close(self.marks)
+            self.marks = -1
 
     def log_end(self, status: int) -> None:
         """Log how it ended, by its wait status, unless it was told to end so."""

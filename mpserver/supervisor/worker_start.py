@@ -34,3 +34,5 @@ class WorkerStart(NamedTuple):
     patience: float = 0.0
     #: Watches the files of certificates where there is no master to do it.
     renewal: Renewal | None = None
+    #: The descriptor of the marks by which its connections are found where it hangs; -1: nobody looks whether it does.
+    marks: int = -1

@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from mpserver.api import error_log
-from mpserver.ipc import log_lines, messages
+from mpserver.ipc import descriptor_marks, log_lines, messages
 from mpserver.ipc.history import History
 from mpserver.ipc.interpreter_stats import InterpreterStats
 from mpserver.ipc.messages import MESSAGE, Message
 from mpserver.ipc.scoreboard import Scoreboard
-from mpserver.ipc.worker_messages import LEAVING, MESSAGE_FDS, NEWS, PASS, READY
+from mpserver.ipc.worker_messages import ANYONE, LEAVING, MESSAGE_FDS, NEWS, PASS, READY
 from mpserver.supervisor import maintenance
 from mpserver.supervisor.fork import Serve, control_pair, fork_worker
 from mpserver.supervisor.generation import Generation
@@ -141,22 +141,26 @@ class Workers:
         """Fork a worker; None where there is no room for a process, which the log says."""
         try:
             ours, theirs = control_pair()
+            marks = -1
             try:
+                if generation.conf.worker_timeout:
+                    marks = descriptor_marks.make()
                 start = WorkerStart(
                     slot, generation.number, generation.configuration, generation.listeners.sockets,
-                    generation.logs.fds, self._scoreboard, theirs, False, orders,
-                    self._patience(),
+                    generation.logs.fds, self._scoreboard, theirs, False, orders, self._patience(), marks=marks,
                 )  # fmt: skip
                 pid = fork_worker(start, self._serve, generation.conf.account, generation.error_log)
             except OSError:
                 ours.close()
+                if marks >= 0:
+                    os.close(marks)
                 raise
             finally:
                 theirs.close()
         except OSError as error:
             generation.error_log.log(error_log.ERROR, "fork: Unable to fork new process", number=159, error=error)
             return None
-        worker = WorkerHandle(pid, slot, generation, ours)
+        worker = WorkerHandle(pid, slot, generation, ours, marks)
         self._scoreboard.enter(slot, pid, generation.number, time.time(), generation.oldest)
         self.by_pid[pid] = worker
         self.started += 1
@@ -263,7 +267,23 @@ class Workers:
         elif crashed and time.monotonic() - worker.ready_at < YOUNG:
             self._count_young(generation)
         self._events.gone(worker)
+        self._give_away(worker)
         return True
+
+    def _give_away(self, worker: WorkerHandle) -> None:
+        """Give others the connections of a worker that hung."""
+        count = 0
+        for message in worker.left():
+            try:
+                data, fds, _memfd = messages.encode(message)
+            except OSError:
+                message.close()
+                continue
+            self._events.passed(worker, ANYONE.to_bytes(4, "little") + data, fds)
+            count += 1
+        if count:
+            text = f"{count} connections of worker {worker.slot}, which hung, go to other workers"
+            worker.generation.error_log.log(error_log.NOTICE, text)
 
     def deadline(self) -> float:
         """When the first worker that was told to end is to be killed (``time.monotonic()``)."""

@@ -45,7 +45,7 @@ def test_what_an_ending_interpreter_gave_back_comes_back_with_what_it_did_not_ta
     ours, control = socket.socketpair()
     board = Scoreboard.create(1)
     boot = SimpleNamespace(
-        interpreter_id=InterpreterId("own", "x"), scoreboard=board.fd, slot=0, scoreboard_index=1, logs={}
+        marks=-1, interpreter_id=InterpreterId("own", "x"), scoreboard=board.fd, slot=0, scoreboard_index=1, logs={}
     )
     with ours, control:
         interp = Held(cast(Boot, boot), loop, events, control)
@@ -88,7 +88,7 @@ def test_the_descriptor_of_a_question_is_no_connection() -> None:
     ours, control = socket.socketpair()
     board = Scoreboard.create(1)
     boot = SimpleNamespace(
-        interpreter_id=InterpreterId("own", "x"), scoreboard=board.fd, slot=0, scoreboard_index=1, logs={}
+        marks=-1, interpreter_id=InterpreterId("own", "x"), scoreboard=board.fd, slot=0, scoreboard_index=1, logs={}
     )
     with ours, control:
         interp = Held(cast(Boot, boot), loop, events, control)
