@@ -46,7 +46,13 @@ def parser() -> argparse.ArgumentParser:
         if not option.takes:
             made.add_argument(*names, action="store_true", help=option.help)
             continue
-        added = made.add_argument(*names, help=option.help, choices=_names(option_table.NAMED.get(option.short)))
+        words = len(option.takes.split())
+        added = made.add_argument(
+            *names,
+            help=option.help,
+            choices=_names(option_table.NAMED.get(option.short)),
+            nargs=words if words > 1 else None,
+        )
         _complete(added, kinds.get(option.takes))
     commands = made.add_subparsers()
     for name, (takes, text) in option_table.COMMANDS.items():

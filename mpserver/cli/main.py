@@ -259,6 +259,10 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
         from mpserver.cli import top
 
         return top.top(pid_file, options.once)
+    if options.profile:
+        from mpserver.cli import profile
+
+        return profile.profile(pid_file, options.profile, options.seconds, options.flamegraph)
     if options.status or options.recycle or options.stacks:
         from mpserver.cli import status as status_module
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import getopt
 import os
+import re
 from collections.abc import Sequence
 
+from mpserver import lazyre
 from mpserver.api import error_log
 from mpserver.cli import option_table
 from mpserver.errors import UsageError
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 #: What the configuration is called that is found in the folder where the command is given.
 SITE_FILE = "mpserver.conf"
+
+#: How long --profile looks, in seconds.
+_SECONDS = lazyre.compile(r"(?!0*\.?0*\Z)\d{1,6}(\.\d{1,6})?\Z", re.ASCII)
 
 #: Options that print something, and nothing else happens.
 _PRINTING = ("-v", "-V", "-l", "-L", "-h", "-?", "--print-unit", "--print-logrotate")
@@ -49,6 +54,10 @@ class Options(NamedTuple):
     json: bool
     recycle: str
     stacks: str
+    #: The interpreter of --profile, for how many seconds, and the file for a flame graph.
+    profile: str
+    seconds: float
+    flamegraph: str
     top: bool
     once: bool
     wait: bool
@@ -62,7 +71,7 @@ class Options(NamedTuple):
     def begins(self) -> bool:
         """Whether it is to start a server, or to tell whether it would: who only ends one needs to read nothing."""
         return self.command not in ("stop", "graceful-stop", "reopen") and not (
-            self.status or self.recycle or self.stacks or self.top
+            self.status or self.recycle or self.stacks or self.profile or self.top
         )
 
     @property
@@ -84,6 +93,11 @@ def parse(arguments: Sequence[str]) -> Options:
     long = [f"{option.long[2:]}{'=' if option.takes else ''}" for option in table]
     try:
         found, rest = getopt.getopt(list(arguments), short + "?", long)
+        seconds = ""
+        if rest and found and found[-1][0] == "--profile":  # (it takes a second word)
+            seconds = rest[0]
+            more, rest = getopt.getopt(rest[1:], short + "?", long)
+            found += more
     except getopt.GetoptError as error:
         raise UsageError(f"illegal option -- {error.opt}") from error
     if rest:
@@ -107,6 +121,10 @@ def parse(arguments: Sequence[str]) -> Options:
         raise UsageError("illegal option -- no-wait goes with -k graceful")
     if "--load" in last and "-t" not in last and command != "start":
         raise UsageError("illegal option -- load goes with -t, or with a start")
+    if "--flamegraph" in last and "--profile" not in last:
+        raise UsageError("illegal option -- flamegraph goes with --profile")
+    if "--profile" in last and not (last["--profile"] and _SECONDS.match(seconds)):
+        raise UsageError("illegal option -- profile needs an interpreter and seconds, as in --profile localhost 10")
     if last.get("--recycle") == "":
         raise UsageError("illegal option -- recycle needs the name of an interpreter, or all")
     root, file = last.get("-d"), last.get("-f")
@@ -136,6 +154,9 @@ def parse(arguments: Sequence[str]) -> Options:
         json="--json" in last,
         recycle=last.get("--recycle", ""),
         stacks=last.get("--stacks", ""),
+        profile=last.get("--profile", ""),
+        seconds=float(seconds or 0),
+        flamegraph=last.get("--flamegraph", ""),
         top="--top" in last,
         once="--once" in last,
         wait="--no-wait" not in last,

@@ -10,6 +10,7 @@ import pytest
 
 from mpserver.cli import completion, option_table
 from mpserver.cli import options as options_module
+from mpserver.errors import UsageError
 from mpserver.version import HTTPD_VERSION, VERSION
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -235,6 +236,36 @@ def test_help_for_every_command(command: str) -> None:
     assert re.match(rf"[Uu]sage: mpserver {command}\b", out or error)
 
 
+def test_a_profile_takes_an_interpreter_and_seconds() -> None:
+    for words in (
+        ["--profile", "shop", "2.5", "--flamegraph", "x.html", "-f", "a.conf"],
+        ["-f", "a.conf", "--flamegraph=x.html", "--profile=shop", "2.5"],
+        ["--prof", "shop", "2.5", "-f", "a.conf", "--flamegraph", "x.html"],
+    ):
+        options = options_module.parse(words)
+        assert (options.profile, options.seconds, options.flamegraph) == ("shop", 2.5, "x.html")
+        assert options.file.endswith("a.conf")
+        assert not options.begins
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--profile", "shop"], "profile needs an interpreter and seconds"),
+        (["--profile", "shop", "0"], "profile needs an interpreter and seconds"),
+        (["--profile", "shop", "0.00"], "profile needs an interpreter and seconds"),
+        (["--profile", "shop", "-t", "5"], "illegal argument -- 5"),
+        (["--profile", "shop", "5x"], "profile needs an interpreter and seconds"),
+        (["--profile", "", "5"], "profile needs an interpreter and seconds"),
+        (["--profile", "shop", "5", "6"], "illegal argument -- 6"),
+        (["--flamegraph", "x.html"], "flamegraph goes with --profile"),
+    ],
+)
+def test_what_is_no_profile(words: list[str], why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        options_module.parse(words)
+
+
 def test_the_words_are_completed_in_bash(tmp_path: Path) -> None:
     script = tmp_path / "mpserver.bash"
     for shell in completion.SHELLS:
@@ -254,6 +285,7 @@ def test_the_words_are_completed_in_bash(tmp_path: Path) -> None:
     for words, wanted in {
         ("-k", "gr"): "graceful graceful-stop",
         ("--recy",): "--recycle",
+        ("--prof",): "--profile",
         ("check-i",): "check-interp",
         ("serve", "--print"): "--print-config",
         ("completion", "f"): "fish",
