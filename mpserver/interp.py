@@ -93,6 +93,7 @@ class Interpreter(Requests):
         )
         self.planner = self.pipeline.planner
         self.planner.one_process, self.planner.home = boot.one_process, boot.interpreter_id
+        self.planner.tell_of_request, self.planner.kind = self.pass_told, boot.kind
         main = self.planner.host(configuration.main)
         self.log: ErrorLog = main.log
         if preloaded is None:

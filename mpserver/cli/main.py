@@ -263,6 +263,10 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
         from mpserver.cli import profile
 
         return profile.profile(pid_file, options.profile, options.seconds, options.flamegraph)
+    if options.trace:
+        from mpserver.cli import trace
+
+        return trace.trace(pid_file, options.trace, configuration)
     if options.status or options.recycle or options.stacks:
         from mpserver.cli import status as status_module
 

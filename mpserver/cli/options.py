@@ -58,6 +58,7 @@ class Options(NamedTuple):
     profile: str
     seconds: float
     flamegraph: str
+    trace: str
     top: bool
     once: bool
     wait: bool
@@ -71,7 +72,7 @@ class Options(NamedTuple):
     def begins(self) -> bool:
         """Whether it is to start a server, or to tell whether it would: who only ends one needs to read nothing."""
         return self.command not in ("stop", "graceful-stop", "reopen") and not (
-            self.status or self.recycle or self.stacks or self.profile or self.top
+            self.status or self.recycle or self.stacks or self.profile or self.trace or self.top
         )
 
     @property
@@ -125,6 +126,8 @@ def parse(arguments: Sequence[str]) -> Options:
         raise UsageError("illegal option -- flamegraph goes with --profile")
     if "--profile" in last and not (last["--profile"] and _SECONDS.match(seconds)):
         raise UsageError("illegal option -- profile needs an interpreter and seconds, as in --profile localhost 10")
+    if last.get("--trace") == "":
+        raise UsageError("illegal option -- trace needs a URL")
     if last.get("--recycle") == "":
         raise UsageError("illegal option -- recycle needs the name of an interpreter, or all")
     root, file = last.get("-d"), last.get("-f")
@@ -157,6 +160,7 @@ def parse(arguments: Sequence[str]) -> Options:
         profile=last.get("--profile", ""),
         seconds=float(seconds or 0),
         flamegraph=last.get("--flamegraph", ""),
+        trace=last.get("--trace", ""),
         top="--top" in last,
         once="--once" in last,
         wait="--no-wait" not in last,

@@ -140,7 +140,7 @@ def stacks(pid_file: str, name: str) -> int:
     return 0
 
 
-def ask(pid_file: str, what: dict[str, str], patience: float | None) -> Iterator[dict[str, Any]]:
+def ask(pid_file: str, what: dict[str, Any], patience: float | None) -> Iterator[dict[str, Any]]:
     """Send a command, and give the lines of the answer.
 
     :raises StartError: no server answers, or we may not ask.

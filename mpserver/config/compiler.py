@@ -225,6 +225,7 @@ class Compiler:
         except ConfigError as error:
             self.errors.append(error.at(node.file, node.line))
             entry = make_entry(kind.name, kind.family, "", is_regex=False)
+        entry.place = node.file, node.line
         # <Directory ~ ...> is a DirectoryMatch by another name
         name = kind.name if not entry.is_regex else kind.name.removesuffix("Match") + "Match"
         self.compile(

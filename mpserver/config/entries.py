@@ -23,7 +23,7 @@ class Entry:
     asked for. ``longest``: see `mpserver.config.regex.guarded`.
     """
 
-    __slots__ = ("conf", "depth", "kind", "longest", "meant", "pattern", "regex", "test")
+    __slots__ = ("conf", "depth", "kind", "longest", "meant", "pattern", "place", "regex", "test")
 
     if TYPE_CHECKING:
         regex: re.Pattern[str] | None
@@ -41,6 +41,8 @@ class Entry:
         self.kind, self.pattern, self.meant, self.longest = kind, pattern, meant, longest
         self.conf = Conf() if conf is None else conf
         self.depth = pattern.count("/")
+        #: The file and line where it stands, while the configuration is read: those that serve don't know.
+        self.place: tuple[str, int] | None = None
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.pattern}>"

@@ -96,6 +96,8 @@ class Events(NamedTuple):
     forgotten: Callable[[messages.Message], None]
     #: Something about it is worth a line in the log.
     noticed: Callable[[InterpreterHandle, str], None]
+    #: What became of a request of ``mpserver --trace``: its number, and what is told.
+    told: Callable[[int, bytes], None]
 
 
 class InterpreterHandle:
@@ -364,6 +366,7 @@ class InterpreterHandle:
         messages.Kind.LEASE_OVER: lambda self, message: self._events.lease_over(message.number),
         messages.Kind.LOADED: _on_loaded,
         messages.Kind.TOLD: _on_told,
+        messages.Kind.TRACED: lambda self, message: self._events.told(message.number, message.state),
     }
     #: The kinds of message that it may send.
     said: Collection[messages.Kind] = _handlers

@@ -60,6 +60,9 @@ class Traffic(Protocol):
     def lease_over(self, number: int) -> None:
         """A lease of the listeners is over: the last connection's number."""
 
+    def pass_told(self, number: int, told: bytes) -> None:
+        """What became of a request of ``mpserver --trace``."""
+
     def unserved(self, interp: InterpreterHandle, waiting: list[Message], why: str, again: float) -> None:
         """An interpreter could not start: answer those who waited for it.
 
@@ -143,7 +146,7 @@ class Pool:
         self._events = Events(
             traffic.returned, traffic.go_on, self._refused, self._failed, traffic.lost, self._stuck,
             succession.serving, succession.worn, traffic.lease_over, self._ended, traffic.crowded,
-            traffic.forget, self._noticed,
+            traffic.forget, self._noticed, traffic.pass_told,
         )  # fmt: skip
 
     # ---- what there is

@@ -39,13 +39,14 @@ From an interpreter to its router::
     STUCK       a request does not end, so it serves nobody any more; DRAIN follows, and the worker is replaced
     TOLD        the answer to ASK
     LEASE_OVER  the listeners are given up; the router accepts again
+    TRACED      what became of a request of ``mpserver --trace``
 
 The end of the inbox is the last word in either direction: an interpreter whose router is gone ends, and a router
 takes what an interpreter left behind. CROWDED is also what becomes of a message whose descriptors found no room where
 it was received (`decode`): the connection goes back then, so that its client is answered.
 
-Between a worker and its master: ASK from the master and TOLD or CHANGED from the worker; CONNECTION and SPARE for
-another worker, in either direction. And from the master::
+Between a worker and its master: ASK from the master and TOLD, CHANGED or TRACED from the worker; CONNECTION and SPARE
+for another worker, in either direction. And from the master::
 
     UNSERVED    a connection whose worker hung in or before its request: it is answered with 500 or 503
 """
@@ -118,6 +119,8 @@ class Kind(IntEnum):
     CROWDED = 24
     #: ``number``: how far its request had come in the worker that hung, a `mpserver.ipc.descriptor_marks.Mark`.
     UNSERVED = 25
+    #: ``number``: that by which who asked knows the request; ``state``: what is told of it, as JSON.
+    TRACED = 26
 
 
 #: Kinds by their number.
@@ -128,6 +131,9 @@ _KINDS: dict[int, Kind] = {int(kind): kind for kind in Kind}
 ANSWERED = 1 << 31
 #: The bits of that number.
 SERVED = ANSWERED - 1
+
+#: What the origin of a connection begins with that ``mpserver --trace`` has made (`mpserver.serving.traced`).
+TRACED = b"TRACE "
 
 #: Longer data travels in a memfd.
 INLINE = 48 * 1024

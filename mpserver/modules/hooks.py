@@ -235,6 +235,10 @@ class Engine(Protocol):
     def home(self) -> object:
         """The interpreter that this is, as plans name it (`mpserver.phases.plan.InterpreterId`)."""
 
+    @property
+    def kind(self) -> str:
+        """The kind of that interpreter, which may be another one than was asked for; "" in a router."""
+
     def look_up(self, req: Request, uri: str, sole: bool, /) -> int:
         """Look for another resource by a request of its own, up to its content; go on as that one if it is good.
 

@@ -49,7 +49,7 @@ class NamedHosts:
         key = server, changed[DOCUMENT_ROOT], changed[ALIASES][0].target if changed[ALIASES] else ""
         made = self._made.get(key)
         if made is None:
-            made = self._made[key] = _like(server, label or server.name, server.conf.merged(changed))
+            made = self._made[key] = like(server, label or server.name, server.conf.merged(changed))
         return made
 
 
@@ -64,7 +64,7 @@ def _path(template: Template, server: Server, address: Address, name: str | None
     return interpolated(template.text, asked, server.port or address[1])
 
 
-def _like(server: Server, name: str, conf: Conf) -> Server:
+def like(server: Server, name: str, conf: Conf) -> Server:
     """Another server with the same sections."""
     made = Server(server.defn_name, server.defn_line, server.number)
     for member in ("port", "own_name", "names", "wild_names", "addresses", "own_base", "base", "sections"):

@@ -13,7 +13,7 @@ from mpserver.config.htaccess import HtaccessCache, Watched
 from mpserver.config.sections import Sections, merge
 from mpserver.config.settings import Conf
 from mpserver.errors import RequestError
-from mpserver.modules import vhost_alias
+from mpserver.modules import tracing, vhost_alias
 from mpserver.modules.all import TABLE
 from mpserver.modules.hook_table import HookTable
 from mpserver.modules.hooks import ANY_HANDLER
@@ -21,7 +21,7 @@ from mpserver.modules.python.environment import Environment
 from mpserver.phases import facts
 from mpserver.phases.host import Host, Site, server_name, server_object, server_software
 from mpserver.phases.located import Located
-from mpserver.phases.named_hosts import NamedHosts
+from mpserver.phases.named_hosts import NamedHosts, like
 from mpserver.phases.plan import InterpreterId, Plan
 from mpserver.phases.plan_compiler import compile_plan, named_handlers
 from mpserver.phases.translate import Resource, normalize, resolve, translated, walk
@@ -38,6 +38,10 @@ CACHE = 4096
 
 #: The hook of the phase in which no section holds.
 READ = "post_read_request"
+
+#: The local address of a request that ``mpserver --trace`` makes, and the number by which who asked knows that
+#: (`mpserver.serving.traced`).
+TracedAddress = tuple[str, int, int]
 
 #: The longest name of a host that is remembered: DNS has no longer ones.
 LONGEST_NAME = 255
@@ -69,6 +73,8 @@ class Planner:
         self.one_process = False
         #: The interpreter that this is, None in a router.
         self.home: InterpreterId | None = None
+        #: And its kind, which may be another one than was asked for.
+        self.kind = ""
         #: Limits the time of a plan's steps (PythonRequestTimeout); None: nothing does.
         self.limit_time: Callable[[Plan], None] | None = None
         self._logs, self._writer = logs, writer
@@ -84,12 +90,15 @@ class Planner:
         self._hosts: dict[Server, Host] = {}
         #: (a virtual host has not all that the main server has, even where it says nothing itself)
         self._sites: dict[tuple[Conf, Sections, bool, str | None], Site] = {}
-        self._found: dict[tuple[Address, str | None], Host] = {}
+        self._found: dict[tuple[Address | TracedAddress, str | None], Host] = {}
         #: How many names of hosts are remembered: each has a few, and every local address counts.
         self._names = CACHE + 2 * configuration.number_of_hosts
         self._plans: dict[tuple[Conf, Site, bool], Plan] = {}
         self._file_plans: dict[tuple[Conf, Site, str | None], Plan] = {}
         self._named = NamedHosts()
+        #: Takes what is told of requests that `mpserver --trace` makes; and the servers as these meet them.
+        self.tell_of_request: Callable[[int, bytes], None] = lambda _number, _told: None
+        self._told: dict[Server, Server] = {}
         self._early: dict[Site, Plan] = {}
         #: For requests that rules are still to be applied to; those that they answer; those that they change, by the
         #: plans that these would have; those that they will lead to another interpreter.
@@ -100,12 +109,14 @@ class Planner:
 
     # ---- servers
 
-    def host_of(self, address: Address, name: str | None) -> Host:
+    def host_of(self, address: Address | TracedAddress, name: str | None) -> Host:
         """The server for a local address and a Host header."""
         key = (address, name)
         host = self._found.get(key)
         if host is None:
             server = self.configuration.find(address[0], address[1], name)
+            if len(address) != 2:  # (see `mpserver.serving.traced`)
+                return self._told_host(self._named.of(server, address[:2], name))
             if vhost_alias.ROOT in server.conf or vhost_alias.SCRIPTS in server.conf:
                 return self.host(self._named.of(server, address, name))  # (directories come and go)
             host = self.host(server)
@@ -114,6 +125,20 @@ class Planner:
                     self._found.clear()
                 self._found[key] = host
         return host
+
+    def _told_host(self, server: Server) -> Host:
+        """A server whose requests are told of: its plans are its own, so that those of others know nothing of it."""
+        twin = self._told.get(server)
+        if twin is None:
+            twin = self._told[server] = like(server, server.name, server.conf.merged(Conf({tracing.TOLD: True})))
+        return self.host(twin)
+
+    def _open_log(self, fd: int) -> Write:
+        return self._tell if fd == tracing.TO_WHO_ASKED else self._writer(fd)
+
+    def _tell(self, told: str) -> None:
+        number, _, text = told.partition(" ")
+        self.tell_of_request(int(number), text.encode("utf-8", "replace"))
 
     def host(self, server: Server) -> Host:
         """What serving needs of a server, worked out when first asked for."""
@@ -135,7 +160,7 @@ class Planner:
         )  # fmt: skip
         site = self._sites.get(key)
         if site is None:
-            site = self._sites[key] = Site(self.configuration, server, name, self._logs, self._table, self._writer)
+            site = self._sites[key] = Site(self.configuration, server, name, self._logs, self._table, self._open_log)
         return site
 
     def make_server(self, host: Host) -> ServerObject:

@@ -24,7 +24,7 @@ from mpserver.interpreters.replacement import Replacement
 from mpserver.ipc import messages, plain_data
 from mpserver.ipc.address_table import AddressTable
 from mpserver.ipc.descriptor_marks import BEGUN
-from mpserver.ipc.worker_messages import LEAVING
+from mpserver.ipc.worker_messages import LEAVING, NEWS
 from mpserver.modules import mpm
 from mpserver.phases import facts
 from mpserver.phases.host import Host
@@ -77,6 +77,7 @@ class Router(Refusals):
         its = facts.environments(start.configuration)
         self.pipeline = Pipeline(start.configuration, start.logs, start.generation, None, its)
         self.planner = self.pipeline.planner
+        self.planner.tell_of_request = self.pass_told
         self.log = self.planner.host(start.configuration.main).log
         self.host_of = self.planner.host_of
         has_connection_handlers = facts.takes_connections(start.configuration)
@@ -372,6 +373,14 @@ class Router(Refusals):
         self._leases.ended(interp)
         if self.draining or self.stopping:
             self.loop.soon(self._end_if_empty)
+
+    def pass_told(self, number: int, told: bytes) -> None:
+        """Send the master what was told of a request of ``mpserver --trace``."""
+        message = messages.Message(messages.Kind.TRACED, number=number, state=told)
+        try:
+            messages.send(self._start.control, message, before=NEWS)
+        except OSError:
+            pass  # the master is gone, and so are we soon
 
     # ---- the end
 

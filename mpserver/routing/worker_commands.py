@@ -11,6 +11,9 @@ arguments, marshalled::
     moved    interpreter id     not answered
     reopen   number             answered with no facts, when the descriptor that comes along has taken the place of that
                                 number: a log is another file
+    trace    number, request, local address, whether over TLS
+                                answered with why it could not be asked, else with "", the beginning of the answer and
+                                its length, when its connection is closed
     reopened                    answered when the process interpreters have done the same: by index on the scoreboard,
                                 with nothing, and None for those that are in a request
 """
@@ -57,6 +60,7 @@ class WorkerCommands:
         self._commands: dict[str, Callable[..., None]] = {
             "alive": self._alive, "facts": self._facts, "leave": self._leave, "recycle": self._recycle,
             "moved": self._moved, "stacks": self._stacks, "reopen": self._reopen, "reopened": self._spread,
+            "trace": self._trace,
         }  # fmt: skip
 
     def take(self, message: messages.Message) -> None:
@@ -104,6 +108,14 @@ class WorkerCommands:
             answer({index: told.get(index) for index in (interp.boot.scoreboard_index for interp in its)})
 
         Inquiry(self._router.loop, STACKS_TIMEOUT, ask, done).begin(its)
+
+    def _trace(
+        self, answer: Callable[[Any], None], number: int, data: bytes, local: tuple[str, int], tls: bool
+    ) -> None:
+        """Make a request of which all is told, see `mpserver.routing.traced`."""
+        from mpserver.routing.traced import ask  # (few are asked)
+
+        ask(self._router, data, (*local, number), tls, answer)
 
     def _alive(self, answer: Callable[[Any], None]) -> None:
         """That it can answer is all that is asked (`mpserver.supervisor.pulse`)."""

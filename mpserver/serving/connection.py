@@ -19,6 +19,7 @@ from mpserver.api.input import Input
 from mpserver.errors import ClientLeft, RequestError
 from mpserver.http1.body import Body, make_body
 from mpserver.http1.head import Head, HeadReader, parse_head
+from mpserver.ipc.messages import TRACED
 from mpserver.serving.addresses import FILE_CLIENT, FILE_SERVER, address_of, name_of
 from mpserver.serving.after_request import LINGER_BYTES, AfterRequest
 from mpserver.serving.slow_reading import SlowReading, first_line
@@ -141,10 +142,15 @@ class Connection(AfterRequest):
             ip, _, port = origin.removeprefix(PROXIED).decode().rpartition(" ")
             self.be_for((ip, int(port)))
             return
-        from mpserver.tls.session import unpack_origin
+        if origin.startswith(TRACED):
+            from mpserver.serving.traced import unpack_origin as unpack  # (few are)
 
+            self.client, self.local, self.tls, self.agent = unpack(origin)
+        else:
+            from mpserver.tls.session import unpack_origin
+
+            self.client, self.local, self.tls, self.agent = unpack_origin(origin)
         self.origin = origin
-        self.client, self.local, self.tls, self.agent = unpack_origin(origin)
         self.host = self.default = default = self.owner.host_of(self.local, None)
         self.timeout, self.keep_alive_timeout = default.timeout, default.keep_alive_timeout
         self.deadline = self.owner.loop.now + default.head_timeout
@@ -351,7 +357,7 @@ class Connection(AfterRequest):
         if made is None:
             default = self.default
             self._object = made = ConnectionObject(
-                self.number, self.client, self.local, default.object, default.log, self._take_over
+                self.number, self.client, self.local[:2], default.object, default.log, self._take_over
             )
             if self.luggage:
                 from mpserver.serving import luggage  # (few applications put anything on a connection)

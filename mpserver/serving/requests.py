@@ -82,6 +82,10 @@ class Requests(LateParts, Refusals):
         """Send the router a message; for any thread."""
         raise NotImplementedError
 
+    def pass_told(self, number: int, told: bytes) -> None:
+        """Send the router what was told of a request of ``mpserver --trace``; for any thread."""
+        self.send(messages.Message(messages.Kind.TRACED, number=number, state=told))
+
     def _send_later(self, message: messages.Message) -> None:
         """There is no descriptor left for the way of a message."""
         if self._unsent is None:

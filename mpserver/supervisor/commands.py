@@ -6,6 +6,7 @@ Each command is a job (`mpserver.supervisor.jobs`): a generator that yields what
 from __future__ import annotations
 
 import marshal
+import os
 import time
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
@@ -14,7 +15,7 @@ from mpserver.api import error_log
 from mpserver.ipc.control_path import EVERY
 from mpserver.modules.status.report import report
 from mpserver.supervisor.control_socket import Command, Say
-from mpserver.supervisor.jobs import Jobs, Questions, Steps, UntilCalled, UntilServing
+from mpserver.supervisor.jobs import Jobs, Questions, Steps, UntilCalled, UntilServing, UntilTold
 from mpserver.typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 ANSWER_WITHIN = 2.0
 #: And those that ask interpreters in requests where they are (longer than `mpserver.routing.worker_commands` waits).
 STACKS_WITHIN = 5.0
+#: And the one that makes a request (longer than `mpserver.routing.traced` waits); and what it met has after its answer.
+TRACED_WITHIN, TOLD_WITHIN = 65.0, 30.0
 
 
 class Supervisor(Protocol):
@@ -75,6 +78,7 @@ def commands(master: Supervisor) -> dict[str, Command]:
         "recycle": Command(partial(_recycle, master), alone=True),
         "reload": Command(partial(_reload, master), alone=True),
         "stacks": Command(partial(_stacks, master), alone=False),
+        "trace": Command(partial(_trace, master), alone=False),
         "upgrade": Command(partial(_upgrade, master), alone=True),
         "graceful": Command(partial(_graceful, master), alone=False),
     }
@@ -207,6 +211,37 @@ def _stacks(master: Supervisor, asked: Mapping[str, Any], say: Say) -> Steps:
             one = stats.get(index)
             kind, pid = ("", worker.pid) if one is None else (one.kind, one.pid)
             say({"worker": worker.slot, "pid": pid, "kind": kind, "stacks": stacks})
+
+
+def _trace(master: Supervisor, asked: Mapping[str, Any], say: Say) -> Steps:
+    """Have a worker make a request of which all is told. Says ``why`` not, or the answer, and ``told``.
+
+    The answer of the request and what is told of it come on ways of their own, in any order; the latter perhaps from
+    another worker.
+    """
+    workers = master.serving()
+    if not workers:
+        say({"why": "no worker serves now"})
+        return
+    number = int.from_bytes(os.urandom(7)) | 1
+    worker = workers[number // 2 % len(workers)]
+    data = str(asked.get("request", "")).encode("latin-1", "replace")
+    local = str(asked.get("address", "")), int(asked.get("port", 0))
+    question = ("trace", number, data, local, bool(asked.get("tls")))
+    answers = yield Questions({worker: question}, time.monotonic() + TRACED_WITHIN, told=number)
+    answer = answers[worker]
+    if answer is None:
+        say({"why": f"worker {worker.slot} (pid {worker.pid}) ended meanwhile, or does not answer"})
+        return
+    why, head, length = answer
+    if why:
+        say({"why": why})
+        return
+    told = yield UntilTold(time.monotonic() + TOLD_WITHIN)
+    say({
+        "why": "", "head": head.decode("latin-1"), "length": length, "seconds": TOLD_WITHIN,
+        "told": None if told is None else told.decode("utf-8", "replace"),
+    })  # fmt: skip
 
 
 def _upgrade(master: Supervisor, asked: Mapping[str, Any], say: Say) -> Steps:

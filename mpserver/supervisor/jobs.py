@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Mapping
 from functools import partial
 
 from mpserver.ipc import plain_data
-from mpserver.ipc.messages import Message
+from mpserver.ipc.messages import Kind, Message
 from mpserver.ipc.worker_messages import LOADED
 from mpserver.supervisor.worker_handle import WorkerHandle
 from mpserver.typing import Any, NamedTuple
@@ -30,7 +30,7 @@ _STACKS = plain_data.mapping(_INT, plain_data.either(_NONE, plain_data.each(list
 #: What workers answer to each command of `mpserver.routing.worker_commands`.
 ANSWERS = {
     "alive": _FACTS, "facts": _FACTS, "leave": _NONE, "recycle": _RECYCLED, "reopen": _FACTS, "reopened": _STACKS,
-    "stacks": _STACKS,
+    "stacks": _STACKS, "trace": plain_data.row(_TEXT, plain_data.of(bytes), _INT),
 }  # fmt: skip
 
 
@@ -38,12 +38,14 @@ class Questions(NamedTuple):
     """What a job asks of workers; it goes on with their answers, None for those that ended.
 
     ``deadline`` (``time.monotonic()``): then it goes on without those who have not answered. ``fd``: a descriptor that
-    goes along; it stays the job's.
+    goes along; it stays the job's. ``told``: the number of a request of which something may be told meanwhile
+    (`UntilTold`).
     """
 
     asked: Mapping[WorkerHandle, Any]
     deadline: float = float("inf")
     fd: int = -1
+    told: int = 0
 
 
 class UntilServing(NamedTuple):
@@ -58,13 +60,19 @@ class UntilCalled(NamedTuple):
     begin: Callable[[Callable[[Any], None]], None]
 
 
-Steps = Generator[Questions | UntilServing | UntilCalled, Any, None]
+class UntilTold(NamedTuple):
+    """A job waits for what is told of the request that it has named before; None where that has not come in time."""
+
+    deadline: float
+
+
+Steps = Generator[Questions | UntilServing | UntilCalled | UntilTold, Any, None]
 
 
 class Job:
     """A job under way."""
 
-    __slots__ = ("answers", "awaited", "deadline", "over", "shape", "steps", "unanswered")
+    __slots__ = ("answers", "awaited", "deadline", "listens", "number", "over", "shape", "steps", "told", "unanswered")
 
     def __init__(self, steps: Steps, over: Callable[[], None]) -> None:
         """``over`` is called at its end."""
@@ -77,6 +85,10 @@ class Job:
         #: The worker that it waits for.
         self.awaited: WorkerHandle | None = None
         self.deadline = float("inf")
+        #: The number of a request, what was told of it, and whether the job waits for that.
+        self.number = 0
+        self.told: bytes | None = None
+        self.listens = False
 
 
 class Jobs:
@@ -133,6 +145,13 @@ class Jobs:
             if isinstance(wanted, UntilCalled):
                 wanted.begin(partial(self._step, job))
                 return
+            if isinstance(wanted, UntilTold):
+                value = job.told
+                if value is not None:
+                    continue
+                job.deadline, job.listens = wanted.deadline, True
+                return
+            job.number = wanted.told or job.number
             job.deadline, job.answers = wanted.deadline, dict.fromkeys(wanted.asked)
             for worker, what in wanted.asked.items():
                 self._number += 1
@@ -150,8 +169,25 @@ class Jobs:
 
     # ---- what the master hears
 
+    def _heard(self, job: Job) -> None:
+        """What a job waits for was told, or is late."""
+        job.listens, job.deadline = False, float("inf")
+        self._step(job, job.told)
+
+    def told(self, message: Message) -> None:
+        """Something was told of a request. Who tells of one knows its number, which nobody guesses."""
+        for job in self._running:
+            if job.number and job.number == message.number:
+                job.told = message.state
+                if job.listens:
+                    self._heard(job)
+                return
+
     def answer(self, worker: WorkerHandle, message: Message) -> None:
         """Go on with the job that a worker's answer is for; an answer to nothing says why the worker can't start."""
+        if message.kind == Kind.TRACED:
+            self.told(message)
+            return
         if not message.number:
             self._why[worker.pid] = message.state.decode()
         for job in self._running:
@@ -191,5 +227,8 @@ class Jobs:
     def due(self, now: float) -> None:
         """Go on without those that did not answer in time."""
         for job in [job for job in self._running if job.deadline <= now]:
+            if job.listens:
+                self._heard(job)
+                continue
             job.unanswered.clear()
             self._answered(job)

@@ -40,7 +40,7 @@ def test_what_an_ending_interpreter_gave_back_comes_back_with_what_it_did_not_ta
     ended: list[InterpreterHandle] = []
     events = Events(
         returned.append, unwanted, unwanted, unwanted, unwanted, unwanted, lambda _interp: None, unwanted, unwanted,
-        ended.append, unwanted, unwanted, unwanted,
+        ended.append, unwanted, unwanted, unwanted, unwanted,
     )  # fmt: skip
     ours, control = socket.socketpair()
     board = Scoreboard.create(1)
@@ -83,7 +83,7 @@ def test_the_descriptor_of_a_question_is_no_connection() -> None:
     loop = Loop()
     events = Events(
         unwanted, unwanted, unwanted, on_failed, unwanted, unwanted, unwanted, unwanted, unwanted,
-        lambda _interp: None, unwanted, unwanted, unwanted,
+        lambda _interp: None, unwanted, unwanted, unwanted, unwanted,
     )  # fmt: skip
     ours, control = socket.socketpair()
     board = Scoreboard.create(1)

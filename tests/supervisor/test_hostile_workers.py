@@ -18,7 +18,7 @@ from mpserver.supervisor.worker_handle import WorkerHandle
 #: An answer to each command, as an honest worker gives it; of some forms there are two.
 HONEST: dict[str, Any] = {
     "alive": {}, "facts": {1: {}}, "leave": None, "recycle": (1, "", None), "reopen": {}, "reopened": {1: ["a line"]},
-    "stacks": {1: None},
+    "stacks": {1: None}, "trace": ("", b"HTTP/1.1 200 OK", 15),
 }  # fmt: skip
 FALSE = [(1, "x", None), {1: ["text"]}, [1], "text", {"a": 1}]
 

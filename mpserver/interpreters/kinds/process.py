@@ -16,6 +16,8 @@ from mpserver.typing import Any
 
 #: The messages that bring a connection.
 CONNECTIONS = frozenset({messages.Kind.CONNECTION, messages.Kind.SPARE, messages.Kind.MOVED})
+#: Those whose number is not that of a connection.
+NUMBERED = frozenset({messages.Kind.READY, messages.Kind.TRACED})
 
 
 class Process(InterpreterHandle):
@@ -34,6 +36,7 @@ class Process(InterpreterHandle):
         messages.Kind.READY, messages.Kind.FAILED, messages.Kind.BACKOFF, messages.Kind.CONNECTION,
         messages.Kind.SPARE, messages.Kind.MOVED, messages.Kind.CLOSED, messages.Kind.CROWDED, messages.Kind.LOADED,
         messages.Kind.WORN, messages.Kind.CHANGED, messages.Kind.TOLD,
+        messages.Kind.TRACED,
     })  # fmt: skip
     #: Its process, as it has told; 0: it has not yet.
     _pid = 0
@@ -78,8 +81,9 @@ class Process(InterpreterHandle):
             for number in unpack_numbers(message.state):
                 self._forget(number)
             return
-        if message.kind == messages.Kind.READY:
-            self._pid = message.number
+        if message.kind in NUMBERED:
+            if message.kind == messages.Kind.READY:
+                self._pid = message.number
             super()._on_message(message)
             return
         if message.state or message.luggage or message.origin:

@@ -20,6 +20,11 @@ EXPORT: Setting[str | None] = Setting("TraceExport", None)
 #: What the server is called in traces (``service.name``).
 SERVICE = Setting("TraceServiceName", "mpserver")
 
+#: Whether ``mpserver --trace`` is told of requests. No directive sets it: a server that it asks has a twin with it.
+TOLD = Setting("--trace", False, travels=False)
+#: In the place of the descriptor of a log: what is told goes to who asked.
+TO_WHO_ASKED = -1
+
 #: What sends them, a program of the server's own.
 EXPORTER = "mpserver.telemetry"
 #: What that needs, an extra: mpserver[opentelemetry].

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from mpserver.modules.hooks import ANY_HANDLER, Observer, Planning, Step
 from mpserver.modules.open_logs import OpenLog
-from mpserver.modules.tracing import NEW, OFF, SAMPLING, SERVICE, context, target
+from mpserver.modules.tracing import NEW, OFF, SAMPLING, SERVICE, TO_WHO_ASKED, TOLD, context, target
 from mpserver.modules.tracing.places import Context
 from mpserver.typing import TYPE_CHECKING
 
@@ -38,6 +38,10 @@ def trace_context(server: Server) -> Context | None:
 
 def open_logs(server: Server, descriptor: Callable[[str], int]) -> tuple[OpenLog, ...] | None:
     """Where records of requests go, where they are exported."""
+    if server.conf[TOLD]:
+        from mpserver.modules.tracing.report import Report  # (of `mpserver --trace` alone)
+
+        return (OpenLog(TO_WHO_ASKED, Report()),)
     where = target(server.conf)
     if where is None:
         return None
@@ -49,22 +53,34 @@ def open_logs(server: Server, descriptor: Callable[[str], int]) -> tuple[OpenLog
 
 
 def observe(planning: Planning) -> Observer | None:
-    """What notes the times of steps, where they are exported."""
-    if target(planning.server.conf) is None or planning.engine.loader is None:
+    """What notes the times of steps, where they are exported, or told to who asks."""
+    conf = planning.server.conf
+    if planning.engine.loader is None or not (conf[TOLD] or target(conf) is not None):
         return None
+    if conf[TOLD]:
+        from mpserver.modules.tracing.report import told as noted  # (as above)
+
+        return _observer(planning, lambda name, step, unsure: noted(name, step, planning.engine, may_decline=unsure))
     from mpserver.modules.tracing.collecting import timed
+
+    return _observer(planning, lambda name, step, unsure: timed(name, step, may_decline=unsure), USUAL)
+
+
+def _observer(
+    planning: Planning, noted: Callable[[str, Step, bool], Step], usual: frozenset[str] = frozenset()
+) -> Observer:
+    """What has steps noted, but for those of modules that are in every request.
+
+    ``noted`` gets the name of a step, and whether nothing ran where it declines.
+    """
 
     def observer(hook: str, module: str, step: Step, handler: str = "") -> Step:
         if module == "python":
             # (handlers of a phase may be added to a request)
-            return timed(
-                _handlers(planning, hook), step, may_decline=DIRECTIVES.get(hook) not in planning.plan.handlers
-            )
-        if module in USUAL and hook != "handlers":
-            return step
+            return noted(_handlers(planning, hook), step, DIRECTIVES.get(hook) not in planning.plan.handlers)
         if hook == "handlers":
-            return timed("default-handler" if handler == ANY_HANDLER else handler, step)
-        return timed(f"{hook} {module}", step)
+            return noted("default-handler" if handler == ANY_HANDLER else handler, step, False)
+        return step if module in usual else noted(f"{hook} {module}", step, False)
 
     return observer
 
