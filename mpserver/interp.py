@@ -213,7 +213,7 @@ class Interpreter(Requests):
         error = Misfit(self).refusal if self.loader.may_move else RuntimeError
         restrictions.install(self.boot.kind, self.output, self.boot.one_process, error, self._soft)
         if self.boot.kind != "process":  # (there the zygote has them, before anything was loaded)
-            os.environ.update(facts.variables(self.boot.configuration, self.interpreter_id.name))
+            beginning.surround(self.boot.configuration, self.interpreter_id.name)
         self.scoreboard_entry.sign(self.interpreter_id.key, self.boot.kind, self.interpreter_id.name)
         inherited, first = self._order()
         if not beginning.load(self, inherited, self._log):

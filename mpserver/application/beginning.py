@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 
@@ -14,7 +15,17 @@ from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mpserver.api.loader import LoadedModule
+    from mpserver.config.finished import Finished
     from mpserver.serving.interpreter_owner import InterpreterOwner
+
+
+def surround(configuration: Finished, name: str) -> None:
+    """What an application finds before anything of it is loaded: its variables, and imports that wait."""
+    os.environ.update(facts.variables(configuration, name))
+    if facts.imports_lazily(configuration, name):
+        from mpserver.application import lazy_imports  # (few import so)
+
+        lazy_imports.install()
 
 
 def load(interpreter: InterpreterOwner, inherited: list[LoadedModule] | None, log: Callable[[int, str], None]) -> bool:

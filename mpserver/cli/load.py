@@ -31,6 +31,7 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
     from mpserver.modules.ssl import profiles
     from mpserver.modules.wsgi import groups
     from mpserver.phases.applications import environments
+    from mpserver.phases.lazy_imports import lazy
     from mpserver.phases.variables import variables
 
     configuration = load(
@@ -45,7 +46,7 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
     confs = [configuration.main.own_conf, *(host.own_conf for host in configuration.hosts)]
     unknown, warnings = names.check(confs)
     faults = found.faults + variables(configuration).faults + unknown + groups.check(configuration)
-    faults += checks.faults(configuration)
+    faults += lazy(configuration, found.by_name, options.checks).faults + checks.faults(configuration)
     configuration.warnings += [*warnings, *nicknames.warnings(confs[0], confs[1:])]
     if options.begins and options.command == "start":
         configuration.domains, kept, md_faults = domains.work_out(configuration, opens=not options.test)

@@ -21,6 +21,7 @@ LATE = (
     "mpserver.api.output_filters",
     "mpserver.api.own_framing",
     "mpserver.application.changed_files",
+    "mpserver.application.lazy_imports",
     "mpserver.config.expression_grammar",
     "mpserver.config.htaccess_file",
     "mpserver.config.linear",

@@ -19,6 +19,7 @@ import time
 
 from mpserver.api import error_log as levels
 from mpserver.api.error_log import ErrorLog
+from mpserver.application.beginning import surround
 from mpserver.application.output import server_of
 from mpserver.application.preloaded import Preloaded
 from mpserver.config.finished import Finished
@@ -36,7 +37,7 @@ from mpserver.modules.all import registry
 from mpserver.modules.mime import TYPES_CONFIG
 from mpserver.modules.python import INTERP_PRELOAD_TIMEOUT
 from mpserver.modules.python.environment import PRELOAD, Environment
-from mpserver.phases.facts import modules, preloads, variables
+from mpserver.phases.facts import modules, preloads
 from mpserver.phases.host import error_log
 from mpserver.phases.plan import InterpreterId
 from mpserver.serving.boot import Boot
@@ -124,7 +125,7 @@ def serve(spec: ZygoteSpec, key: Key, control: socket.socket) -> None:
     It ends after its last interpreter: so whoever waits for the zygotes has waited for all of the server's processes.
     """
     sys.argv = ["mod_python"]
-    os.environ.update(variables(spec.configuration, key[0]))
+    surround(spec.configuration, key[0])
     spec.configuration.main.base[TYPES_CONFIG].read()  # pages of the zygote are shared: here it is paid for once
     application = _application(spec, key, control)
     try:

@@ -29,6 +29,8 @@ ENVIRONMENT, LIFETIME, HANDLERS, LATE, LIMITED = "environment", "lifetime", "han
 HAS_TLS, TLS = "has TLS", "TLS"
 #: By an interpreter's name, and by "" for all that have none by theirs: pairs of an environment variable and its value.
 VARIABLES = "variables"
+#: Whether any interpreter imports lazily; by an interpreter's name, and by "" for all others: whether it does.
+HAS_LAZY_IMPORTS, LAZY_IMPORTS = "has lazy imports", "lazy imports"
 #: Whether connections of any server begin with a header of the PROXY protocol.
 HAS_PROXY_PROTOCOL = "has PROXY protocol"
 #: By "": the folders of documents of all servers.
@@ -113,6 +115,14 @@ def variables(configuration: Finished, name: str) -> dict[str, str]:
     """What an interpreter of a name finds in ``os.environ`` beside the server's (PythonInterpEnv)."""
     found = configuration.look_up(VARIABLES, name)
     return dict(configuration.look_up(VARIABLES, "") or () if found is None else found)
+
+
+def imports_lazily(configuration: Finished, name: str) -> bool:
+    """Whether an interpreter of a name imports what it uses when it is first used (PythonInterpLazyImports)."""
+    if not configuration.facts.get(HAS_LAZY_IMPORTS):
+        return False
+    found = configuration.look_up(LAZY_IMPORTS, name)
+    return bool(configuration.look_up(LAZY_IMPORTS, "") if found is None else found)
 
 
 def preloads(configuration: Finished, name: str) -> bool:

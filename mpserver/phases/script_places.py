@@ -25,6 +25,8 @@ class ScriptPlace(NamedTuple):
     place: placement.Place
     wanted: tuple[Wanted, ...]
     starts: bool
+    #: What holds for the scripts.
+    conf: Conf
 
 
 def script_places(configuration: Configuration) -> Iterator[ScriptPlace]:
@@ -35,10 +37,10 @@ def script_places(configuration: Configuration) -> Iterator[ScriptPlace]:
             script = mount.script
             if script is not None:
                 conf = _conf(server, mount, script)
-                yield _of(placement.place(server, conf, name, mount.path), script, False)
+                yield _of(placement.place(server, conf, name, mount.path), script, False, conf)
         for its in server.own_conf[wsgi.PRELOADED]:
             group = placement.spelled(its.application_group, name, placement.port_of(server), "")
-            yield _of(placement.grouped(server, server.base, its.process_group, group), its.script, True)
+            yield _of(placement.grouped(server, server.base, its.process_group, group), its.script, True, server.base)
 
 
 def _conf(server: Server, mount: wsgi.Mount, script: str) -> Conf:
@@ -48,5 +50,5 @@ def _conf(server: Server, mount: wsgi.Mount, script: str) -> Conf:
     return merged.merged(Conf({wsgi.MOUNT: mount}))
 
 
-def _of(place: placement.Place, script: str, starts: bool) -> ScriptPlace:
-    return ScriptPlace(place, (Wanted(HANDLER, None, place.path), Wanted(script, None, place.path)), starts)
+def _of(place: placement.Place, script: str, starts: bool, conf: Conf) -> ScriptPlace:
+    return ScriptPlace(place, (Wanted(HANDLER, None, place.path), Wanted(script, None, place.path)), starts, conf)

@@ -16,6 +16,7 @@ from mpserver.modules.wsgi import BETWEEN
 from mpserver.phases import facts
 from mpserver.phases.applications import environments, handlers, noted
 from mpserver.phases.host import server_name
+from mpserver.phases.lazy_imports import lazy
 from mpserver.phases.plan_compiler import MAIN, identify
 from mpserver.phases.scopes import is_mixed, scopes
 from mpserver.phases.script_places import script_places
@@ -45,6 +46,8 @@ def finish(configuration: Configuration, encryption: Encryption | None = None) -
         keys[facts.HANDLERS, name] = tuple(map(tuple, found))
     for name, its in variables(configuration).by_name.items():
         keys[facts.VARIABLES, name] = tuple(its.items())
+    imports = lazy(configuration, own).by_name
+    keys.update({(facts.LAZY_IMPORTS, name): lazily for name, lazily in imports.items()})
     keys.update(dict.fromkeys(noted(configuration), True))
     servers = (configuration.main, *configuration.hosts)
     table = HookTable(TABLE)
@@ -55,6 +58,7 @@ def finish(configuration: Configuration, encryption: Encryption | None = None) -
             any(table.ask(table.active(server.conf), "takes_connections", server.conf)) for server in servers
         ),
         facts.HAS_ENVIRONMENTS: bool(own),
+        facts.HAS_LAZY_IMPORTS: any(imports.values()),
         facts.HAS_TLS: encryption is not None and bool(encryption.profiles),
         facts.HAS_PROXY_PROTOCOL: any(remoteip.reads_proxy_protocol(server.conf) for server in servers),
         facts.FOLDERS: _lifetimes(configuration, keys),

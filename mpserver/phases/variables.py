@@ -39,13 +39,13 @@ def variables(configuration: Configuration) -> Variables:
     faults: list[ConfigError] = []
     for server, conf in scopes:
         if any(conf[python.HANDLERS].values()):
-            for name in _names(server, conf):
+            for name in names(server, conf):
                 if name is None:
                     faults += _unknown(conf[VARIABLES], common)
                 else:
                     _add(name, told.setdefault(name, {}), conf[VARIABLES], faults)
     for server, conf in reversed(scopes):
-        for name in _names(server, conf):
+        for name in names(server, conf):
             if name is not None:
                 its = told.setdefault(name, {})
                 its.update((key, one) for key, one in conf[VARIABLES].items() if key not in its)
@@ -53,7 +53,7 @@ def variables(configuration: Configuration) -> Variables:
     return Variables({name: {key: one.value for key, one in its.items()} for name, its in told.items()}, faults)
 
 
-def _names(server: Server, conf: Conf) -> Iterator[str | None]:
+def names(server: Server, conf: Conf) -> Iterator[str | None]:
     """The interpreters of a scope; None where they are named by the folders of requests."""
     backend = conf[python.INTERP_BACKEND]
     named = conf[python.PYTHON_INTERPRETER]

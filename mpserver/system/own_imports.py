@@ -63,7 +63,7 @@ def _importer(frame: FrameType | None) -> str:
     return ""
 
 
-def _is_engine(frame: FrameType | None) -> bool:
+def is_engine(frame: FrameType | None) -> bool:
     """Whether the engine imports, itself or by what it uses of the standard library and of others."""
     while frame is not None:
         filename = frame.f_code.co_filename
@@ -100,7 +100,7 @@ class EngineFinder:
             return on((ROOT,), name)
         if name in SERVER_ONLY:
             return spec_from_file_location(name, SERVER_ONLY[name])
-        if name in self._needed and _is_engine(sys._getframe(1)):  # noqa: SLF001  (there is no other way to the stack)
+        if name in self._needed and is_engine(sys._getframe(1)):  # noqa: SLF001  (there is no other way to the stack)
             return on((*self.library, *self.packages), name)
         return None
 

@@ -342,7 +342,7 @@ CONTEXTS = {
         "ProxyHCExpr ProxyHCTemplate ProxySet "
         "Alias CGIDScriptTimeout CGIScriptTimeout HostnameLookups LogLevel PythonExecutable PythonInputFilter "
         "PythonInterpBackend PythonInterpEnv PythonInterpMaxMemory PythonInterpNice PythonInterpPreload "
-        "PythonInterpSoftMemory "
+        "PythonInterpSoftMemory PythonInterpLazyImports "
         "PythonInterpUser PythonOutputFilter PythonRequestTimeout "
         "RequestBodyBuffer RequestBodySpool "
         "SourceProtection MaxRanges MaxRangeOverlaps MaxRangeReversals UseCanonicalPhysicalPort "

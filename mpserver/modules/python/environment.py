@@ -52,6 +52,10 @@ ENVIRONMENT: Setting[Mapping[str, Told]] = Setting("PythonInterp environment", {
 
 #: What the interpreters of a scope find in ``os.environ``. Any kind of interpreter can have that.
 VARIABLES: Setting[Mapping[str, Told]] = Setting("PythonInterpEnv", {}, update)
+#: Whether they import what they use when they first use it. Any kind of interpreter can; None: nothing is said.
+LAZY_IMPORTS: Setting[Told | None] = Setting("PythonInterpLazyImports", None)
+#: The oldest Python that has lazy imports.
+LAZY_SINCE = (3, 15)
 
 
 def plain(told: Mapping[str, Told]) -> Environment:

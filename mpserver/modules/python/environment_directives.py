@@ -13,6 +13,7 @@ from mpserver.modules import unixd, values
 from mpserver.modules.python import INTERP_PRELOADS
 from mpserver.modules.python.environment import (
     ENVIRONMENT,
+    LAZY_IMPORTS,
     MEMORY,
     NICE,
     PRELOAD,
@@ -169,6 +170,10 @@ def _variable(call: Call) -> None:
     call.conf[VARIABLES] = {**call.conf.values.get(VARIABLES, {}), name: told}
 
 
+def _lazy_imports(call: Call) -> None:
+    call.conf[LAZY_IMPORTS] = Told(call.flag, call.name, call.file, call.line)
+
+
 DIRECTIVES = (
     Directive("PythonInterpEnv", Args.TAKE12, NOT_HTACCESS, _variable, help="a variable's name, and maybe its value"),
     Directive("PythonVirtualEnv", Args.TAKE1, NOT_HTACCESS, _virtual_env, help="a virtual environment's directory"),
@@ -184,4 +189,11 @@ DIRECTIVES = (
         help="the resident memory beyond which an interpreter is replaced, such as 300M",
     ),
     Directive("PythonInterpPreload", Args.ITERATE, NOT_HTACCESS, _preload, help="names of modules, or Off"),
+    Directive(
+        "PythonInterpLazyImports",
+        Args.FLAG,
+        NOT_HTACCESS,
+        _lazy_imports,
+        help="import packages and the standard library when they are first used (Python 3.15 and later)",
+    ),
 )
