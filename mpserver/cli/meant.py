@@ -11,7 +11,7 @@ import difflib
 import os
 from collections.abc import Callable, Iterator, Mapping
 
-from mpserver.cli import python_paths
+from mpserver.cli import python_paths, unreached
 from mpserver.config.configuration import Configuration
 from mpserver.config.host_names import normal_host
 from mpserver.config.tree import Node, Tree
@@ -38,7 +38,10 @@ def warnings(configuration: Configuration) -> list[str]:
         text = look(node, configuration.root)
         if text and not (node.name.lower() in _HANDLERS and node.args[0].lower() in actions):
             found.append(f"{text} (line {node.line} of {node.file})")
-    return [*found, *_shadowed(tree), *_not_encrypted(configuration), *_unclaimed(tree), *_round(configuration)]
+    return [
+        *found, *_shadowed(tree), *_not_encrypted(configuration), *_unclaimed(tree), *_round(configuration),
+        *unreached.found(tree, configuration.root),
+    ]  # fmt: skip
 
 
 def _all(tree: Tree) -> Iterator[Node]:

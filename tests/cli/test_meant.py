@@ -48,6 +48,16 @@ MISTAKES = {
         "<Location /a> has PythonHandler and no SetHandler: its requests mean no file, so what a <Directory> sets does "
         "not count, and the answer is 404: add SetHandler mod_python (line "
     ),
+    f'DocumentRoot "${{WWW}}"\n<Directory "${{WWW}}">\nRequire all denied\n</Directory>\n<Location /a>\n{HANDLER}\n'
+    "</Location>": (
+        "<Location /a> has Python handlers, so its requests mean no file, and no <Directory> counts for them: Require "
+        "all denied of <Directory {}/www> (line "
+    ),
+    f'DocumentRoot "${{WWW}}"\n<Directory "${{ROOT}}">\nPythonOption session.kind "x y"\nPythonDebug On\n</Directory>\n'
+    f"<Location /a/b>\n{HANDLER}\nPythonOption Session.Kind z\n</Location>": (
+        "<Location /a/b> has Python handlers, so its requests mean no file, and no <Directory> counts for them: "
+        "PythonDebug On of <Directory {}> (line "
+    ),
 }
 HTTPS = "Listen 127.0.0.1:9 https"
 NO_HTTPS = "Listen 9 https: no server speaks HTTPS, for none has SSLEngine: add SSLEngine On, and SSLCertificateFile"
@@ -81,6 +91,20 @@ SetHandler none
 </Location>
 <Location /status/of>
     PythonHandler app
+</Location>
+DocumentRoot "${{WWW}}"
+<Directory />
+    Require all denied
+</Directory>
+<Directory "${{WWW}}">
+    Require all granted
+    PythonDebug Off
+</Directory>
+<Directory "${{ROOT}}">
+    Require ip 127.0.0.1
+</Directory>
+<Location />
+    Require all granted
 </Location>
 PythonPath "__import__('sys').path + sys.path + ['zip', '', server_root() + '/nowhere']"
 Alias /a ${{WWW}}
