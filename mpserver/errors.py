@@ -3,6 +3,8 @@
 This is the ground under all floors: any module may import it.
 """
 
+from __future__ import annotations
+
 import errno
 
 from mpserver.typing import Any, Self
@@ -54,7 +56,7 @@ class ConfigError(MpserverError):
         self.file = file
         self.line = line
 
-    def at(self, file: str, line: int) -> "ConfigError":
+    def at(self, file: str, line: int) -> ConfigError:
         """Return this error, with a file and a line where it has none yet."""
         if self.file is None:
             self.file, self.line = file, line

@@ -1,5 +1,7 @@
 """What a response's head and framing consist of (RFC 9110 sections 6 and 15, RFC 9112 sections 4, 6, 7 and 9)."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
 from mpserver import lazyre

@@ -10,7 +10,6 @@ worker lives.
 from __future__ import annotations
 
 import marshal
-import opcode
 import os
 import pkgutil
 import sys
@@ -24,6 +23,7 @@ from types import CodeType
 from mpserver.ipc.sealing import seal
 from mpserver.system import module_finder, regexes
 from mpserver.system.module_finder import OURS, WORD, Entry
+from mpserver.system.slim_code import slim
 
 #: What handlers import, and the engine does not.
 WANTED = ("mod_python", "mod_python.apache")
@@ -34,13 +34,10 @@ WHOLE = "mpserver.modules"
 #: The module of compiled regular expressions: in the snapshot it has some.
 READY = "mpserver.ready_regexes"
 
-#: What no application looks into.
-INSIDE = tuple(
-    f"mpserver.{name}"
-    for name in ("application", "config", "http1", "interp", "ipc", "modules", "phases", "serving", "system")
-)
-#: A function's first constant is its docstring (CPython 3.14; before, none is marked so).
-HAS_DOC = 0x4000000 if sys.version_info >= (3, 14) else 0
+#: Whose functions keep no annotations, which nobody asks for here.
+ENGINE = "mpserver"
+#: Of it: what applications may look into, and what tells them of it.
+SEEN = f"{ENGINE}.api"
 
 #: The standard library.
 LIBRARY = os.path.dirname(os.__file__) + os.sep
@@ -60,7 +57,7 @@ def finder_code() -> bytes:
     spec = module_finder.__spec__
     assert spec is not None
     assert isinstance(spec.loader, SourceFileLoader)
-    return marshal.dumps(spec.loader.get_code(spec.name))
+    return marshal.dumps(_code(spec.name, module_finder.__file__, spec.loader))
 
 
 @lru_cache(maxsize=1)
@@ -95,17 +92,9 @@ def _code(name: str, file: str, loader: SourceFileLoader) -> CodeType | None:
     if name == READY:
         return regexes.code(file)
     code = loader.get_code(name)
-    return _without_docs(code) if code is not None and name.startswith(INSIDE) else code
-
-
-def _without_docs(code: CodeType) -> CodeType:
-    """A module's code without what it says of its functions: each interpreter would keep that."""
-    consts = [_without_docs(one) if isinstance(one, CodeType) else one for one in code.co_consts]
-    if code.co_flags & HAS_DOC and (0, True) not in zip(
-        code.co_code[1::2], map(opcode.hasconst.__contains__, code.co_code[::2]), strict=True
-    ):
-        consts[0] = None  # (the code does not use it besides)
-    return code.replace(co_consts=tuple(consts))
+    if code is None or name.partition(".")[0] != ENGINE:
+        return code
+    return slim(code, docs=name.startswith(SEEN))
 
 
 def _modules() -> list[tuple[str, SourceFileLoader]]:

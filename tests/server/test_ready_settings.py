@@ -23,6 +23,10 @@ def handler(req):
     told = {"modules": sorted(sys.modules), "servers": sorted(servers), "name": apache.interpreter,
             "options": {key: value for key, value in req.get_options().items() if "." not in key},
             "admin": req.server.server_admin}
+    if req.args:
+        functions = [one for one in gc.get_objects() if type(one).__name__ == "function"]
+        told["annotated"] = sorted(f"{one.__module__}.{one.__qualname__}" for one in functions
+                                   if str(one.__module__).startswith("mpserver.") and one.__annotations__)
     req.write(repr(told))
     return apache.OK
 """
@@ -154,9 +158,11 @@ def test_interpreters_go_by_what_the_master_has_read(server: Server) -> None:
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="what the standard library loads differs")
 def test_what_an_interpreter_begins_without(start_server: StartServer) -> None:
-    """A handler of few lines pays for nothing that it does not use."""
+    """A handler of few lines pays for nothing that it does not use, and not for annotations of the engine."""
     conf = '<Directory "${WWW}">\nSetHandler mod_python\nPythonHandler app\n</Directory>\n' + HOSTS
-    modules = told(start_server(conf, FILES, backend="own"), "host5")["modules"]
+    here = told(start_server(conf, FILES, backend="own", mode="foreground"), "host5", "/x?annotated")
+    assert here["annotated"] == []
+    modules = here["modules"]
     assert isinstance(modules, list)
     heavy = {
         "re", "socket", "signal", "subprocess", "shlex", "contextlib", "sysconfig", "typing", "pickle", "grp", "pwd",
