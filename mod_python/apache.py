@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable
 from importlib import import_module as import_module_of_python
-from operator import index
 from types import ModuleType
 
 from mod_python._cgi.environment import build_cgi_env
@@ -25,6 +24,7 @@ from mpserver.api.loader import resolve_object as _resolve
 from mpserver.api.members import message as log_text
 from mpserver.api.members import string
 from mpserver.api.table import Table as table
+from mpserver.builtin import index
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:

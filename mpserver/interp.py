@@ -12,9 +12,7 @@ import marshal
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
-from functools import partial
 
 from mpserver.api import error_log as levels
 from mpserver.api.error_log import ErrorLog
@@ -25,6 +23,7 @@ from mpserver.application.misfit import Misfit
 from mpserver.application.output import PrintedOutput, server_of
 from mpserver.application.preloaded import Preloaded
 from mpserver.application.services import InterpreterServices
+from mpserver.builtin import deque, partial
 from mpserver.errors import is_crowded
 from mpserver.ipc import messages, plain_data
 from mpserver.ipc.mapping import mapped

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from operator import index
-
 from mpserver.api import constants
 from mpserver.api.members import ReadOnly, data_of, integer, named, readonly, writable
 from mpserver.api.members import message as log_text
 from mpserver.api.table import Table
+from mpserver.builtin import index
 from mpserver.errors import ClientGone
 from mpserver.typing import TYPE_CHECKING, Any
 

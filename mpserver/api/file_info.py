@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import stat as modes
 from collections.abc import Callable
-from operator import index
 
 from mpserver.api import constants
 from mpserver.api.members import named, string
+from mpserver.builtin import index
 from mpserver.typing import Any
 
 #: stat's file types by constants of APR.

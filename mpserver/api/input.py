@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import index
 
 from mpserver.api import constants
 from mpserver.api.members import ReadOnly, readonly
+from mpserver.builtin import index
 from mpserver.errors import ClientGone, RequestError
 from mpserver.http1.body import UNKNOWN, LengthBody, unpack
 from mpserver.typing import TYPE_CHECKING, Any, Protocol, Self

@@ -8,8 +8,8 @@ be stored, and the words of refusals, are the published ones (api 3.5 3.1).
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import attrgetter, index
 
+from mpserver.builtin import attrgetter, index
 from mpserver.http1 import wire
 from mpserver.typing import TYPE_CHECKING, Any
 

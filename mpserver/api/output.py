@@ -8,12 +8,12 @@ with the connection for an HTTP/1.0 client, unless the application gave a Conten
 from __future__ import annotations
 
 import os
-from operator import index
 
 from mpserver.api import constants
 from mpserver.api.members import string
 from mpserver.api.parts import FilePart, Part, ReadPart, close_files
 from mpserver.api.response_head import LINE_END, ResponseHead
+from mpserver.builtin import index
 from mpserver.errors import ClientGone
 from mpserver.http1.response import LAST_CHUNK, chunked_beginning, status_line
 from mpserver.typing import TYPE_CHECKING, Any, Protocol, Self

@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from operator import index
 
 from mpserver import lazy
 from mpserver.api import constants, entity_tag
@@ -20,6 +19,7 @@ from mpserver.api.members import message as log_text
 from mpserver.api.members import named, string, text
 from mpserver.api.request_config import RequestConfig
 from mpserver.api.request_succession import RequestSuccession
+from mpserver.builtin import index
 from mpserver.http1.dates import http_date
 from mpserver.typing import TYPE_CHECKING, Any
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-from operator import index
 
 from mpserver import lazyre
 from mpserver.api import constants
@@ -12,6 +11,7 @@ from mpserver.api.handler_list import HandlerEntry
 from mpserver.api.members import string
 from mpserver.api.request_members import RequestMembers
 from mpserver.api.table import Table
+from mpserver.builtin import index
 from mpserver.http1 import wire
 from mpserver.typing import TYPE_CHECKING, Any
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Mapping
-from operator import index
 from types import SimpleNamespace
 
 from mpserver.api import constants
@@ -12,6 +11,7 @@ from mpserver.api.members import ReadOnly, named, readonly
 from mpserver.api.members import message as log_text
 from mpserver.api.runtime import current
 from mpserver.api.table import Table
+from mpserver.builtin import index
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:

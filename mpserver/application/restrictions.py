@@ -17,7 +17,6 @@ from collections.abc import Callable
 from types import ModuleType
 
 from mpserver.application.environ import Children, OwnEnviron, replace
-from mpserver.system import subinterpreters
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
@@ -46,6 +45,8 @@ def _fork_in_shared() -> NoReturn:
 
 def _fork_in_main(fork: Callable[[], Any]) -> Callable[[], Any]:
     def careful() -> Any:
+        from mpserver.system import subinterpreters  # (only workers themselves are asked)
+
         if subinterpreters.alive():
             raise RuntimeError(
                 "fork is not possible in a worker that has subinterpreters, for the child would crash: use subprocess "

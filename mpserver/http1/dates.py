@@ -7,9 +7,9 @@ interpreter would pay for.
 from __future__ import annotations
 
 import time
-from functools import lru_cache
 
 from mpserver import lazyre
+from mpserver.builtin import lru_cache
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import _socket
 import mmap
 import time
-from collections import deque
 from collections.abc import Callable
 
 from mpserver.api import error_log as levels
 from mpserver.api.loader import Loader
 from mpserver.api.request import Request
+from mpserver.builtin import deque
 from mpserver.errors import Awaits, ConfigError, Misplaced, Moves, RequestError, is_crowded
 from mpserver.http1.head import Head
 from mpserver.ipc import messages, plain_data

@@ -5,6 +5,7 @@ So this imports nothing that is not in each interpreter from its birth: all else
 
 from __future__ import annotations
 
+import _collections_abc
 import marshal
 import posix
 import sys
@@ -72,6 +73,8 @@ class Finder:
 
 def use(fd: int) -> None:
     """Import from the file of the main interpreter from now on; -1: there is none."""
+    if sys.version_info >= (3, 14):  # (as `collections` does once it is imported, which need not be for that)
+        sys.modules["collections.abc"] = _collections_abc
     if fd >= 0:
         sys.meta_path.insert(0, Finder(fd))
 

@@ -165,10 +165,12 @@ def test_what_an_interpreter_begins_without(start_server: StartServer) -> None:
     modules = here["modules"]
     assert isinstance(modules, list)
     heavy = {
-        "re", "socket", "signal", "subprocess", "shlex", "contextlib", "sysconfig", "typing", "pickle", "grp", "pwd",
+        "collections", "functools", "operator", "re", "socket", "signal", "subprocess", "shlex", "contextlib",
+        "sysconfig", "typing", "pickle", "grp", "pwd",
         "mod_python._cgi.streams", "mpserver.api.input_filters", "mpserver.api.output_filters", "mpserver.modules.cgi",
         "mpserver.modules.core.errorpage", "mpserver.modules.core.files", "mpserver.modules.python.filters",
         "mpserver.modules.log_config", "mpserver.phases.survey",
         "mpserver.serving.connection_handlers", "mpserver.serving.leased_listeners",
+        "mpserver.system.subinterpreters",
     }  # fmt: skip
     assert sorted(heavy & set(modules)) == []

@@ -15,6 +15,7 @@ from typing import NamedTuple
 #: floors below. (The longest name that a module's begins with is its place.)
 FLOORS = {
     "mpserver": 0,
+    "mpserver.builtin": 1,
     "mpserver.errors": 1,
     "mpserver.lazy": 1,
     "mpserver.lazyre": 2,
@@ -48,8 +49,8 @@ FLOORS = {
 
 #: What everybody stands on.
 GROUND = {
-    "mpserver", "mpserver.errors", "mpserver.lazy", "mpserver.lazyre", "mpserver.ready_regexes", "mpserver.typing",
-    "mpserver.version",
+    "mpserver", "mpserver.builtin", "mpserver.errors", "mpserver.lazy", "mpserver.lazyre", "mpserver.ready_regexes",
+    "mpserver.typing", "mpserver.version",
 }  # fmt: skip
 
 #: Lines of a file, at most.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-
+from mpserver.builtin import partial
 from mpserver.config.server import Server
 from mpserver.config.settings import Conf
 from mpserver.modules.alias import ALIASES, DIRECTORY_REDIRECTS, LOCATION_ALIAS, LOCATION_REDIRECT, REDIRECTS, translate
