@@ -22,17 +22,23 @@ def current_value(module: str, name: str, default: T) -> T:
 
 
 def lazily(module: str, others: Mapping[str, str]) -> Callable[[str], Any]:
-    """A module's ``__getattr__`` that gives other modules, imported when they are asked for.
+    """A module's ``__getattr__`` that gives what belongs to other modules, which are imported when it is asked for.
 
-    Programs take them from where the published package happens to have them: ``util.apache``, ``publisher.util``.
+    Programs take modules from where the published package happens to have them: ``util.apache``, ``publisher.util``.
 
-    :param others: by the names here, the modules.
+    :param others: by the names here, the modules; with a ``:`` and a name behind it, their members. Those are kept.
     """
 
     def find(name: str) -> Any:
         try:
-            return importlib.import_module(others[name])
+            place, _colon, member = others[name].partition(":")
+            found = importlib.import_module(place)
         except (KeyError, ModuleNotFoundError):
             raise AttributeError(f"module {module!r} has no attribute {name!r}") from None
+        if not member:
+            return found
+        kept = getattr(found, member)
+        setattr(sys.modules[module], name, kept)
+        return kept
 
     return find

@@ -6,28 +6,50 @@ UTF-8 (old pages send it, and nothing is lost by it). Uploaded files are bytes.
 
 from __future__ import annotations
 
-import html
-from urllib.parse import quote
-
-from mod_python._forms.call import apply_fs_data
-from mod_python._forms.fields import AnyField as AnyField
-from mod_python._forms.fields import Field, StringField, decoded
-from mod_python._forms.fields import FieldMaker as FieldMaker
-from mod_python._forms.fields import FileMaker as FileMaker
-from mod_python._forms.storage import MAX_FIELDS as MAX_FIELDS
-from mod_python._forms.storage import MAX_FILES as MAX_FILES
-from mod_python._forms.storage import MAX_TEXT as MAX_TEXT
-from mod_python._forms.storage import FieldStorage, urlencoded
-from mod_python._forms.storage import readBlockSize as readBlockSize
 from mod_python._public import lazily
+from mpserver import lazy
 from mpserver.api import constants
 from mpserver.api.constants import SERVER_RETURN
+from mpserver.http1.html import escape
 from mpserver.typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
+    from mod_python._forms.call import apply_fs_data
+    from mod_python._forms.fields import AnyField as AnyField
+    from mod_python._forms.fields import Field, StringField
+    from mod_python._forms.fields import FieldMaker as FieldMaker
+    from mod_python._forms.fields import FileMaker as FileMaker
+    from mod_python._forms.storage import MAX_FIELDS as MAX_FIELDS
+    from mod_python._forms.storage import MAX_FILES as MAX_FILES
+    from mod_python._forms.storage import MAX_TEXT as MAX_TEXT
+    from mod_python._forms.storage import FieldStorage
+    from mod_python._forms.storage import readBlockSize as readBlockSize
     from mpserver.api.request import Request
 
-__getattr__ = lazily(__name__, {"apache": "mod_python.apache", "_apache": "_apache"})
+#: What comes with its first use: many handlers import this module, and few read forms.
+_LATE = {
+    "apache": "mod_python.apache",
+    "_apache": "_apache",
+    "apply_fs_data": "mod_python._forms.call:apply_fs_data",
+    **{
+        name: f"mod_python._forms.fields:{name}"
+        for name in ("AnyField", "Field", "FieldMaker", "FileMaker", "StringField")
+    },
+    **{
+        name: f"mod_python._forms.storage:{name}"
+        for name in ("FieldStorage", "MAX_FIELDS", "MAX_FILES", "MAX_TEXT", "readBlockSize")
+    },
+}
+__getattr__ = lazily(__name__, _LATE)
+
+
+def __dir__() -> list[str]:
+    """All names, also those that have not been used yet."""
+    return sorted({*globals(), *_LATE})
+
+
+_storage = lazy.module("mod_python._forms.storage")
+_urls = lazy.module("urllib.parse")
 
 __all__ = ["Field", "FieldStorage", "StringField", "apply_fs_data", "parse_qs", "parse_qsl", "redirect"]
 
@@ -46,11 +68,14 @@ def parse_qsl(qs: Any, keep_blank_values: int = 0, strict_parsing: int = 0) -> l
     :raises TypeError: it is neither.
     """
     if isinstance(qs, bytes):
-        return list(urlencoded(qs, bool(keep_blank_values)))
+        return list(_storage.urlencoded(qs, bool(keep_blank_values)))
     if not isinstance(qs, str):
         raise TypeError(f"a query string is str or bytes, not {type(qs).__name__}")
     data = qs.encode("utf-8", "surrogateescape")
-    return [(decoded(name), decoded(value)) for name, value in urlencoded(data, bool(keep_blank_values))]
+    return [
+        (_storage.decoded(name), _storage.decoded(value))
+        for name, value in _storage.urlencoded(data, bool(keep_blank_values))
+    ]
 
 
 def parse_qs(qs: Any, keep_blank_values: int = 0, strict_parsing: int = 0) -> dict[Any, list[Any]]:
@@ -59,9 +84,6 @@ def parse_qs(qs: Any, keep_blank_values: int = 0, strict_parsing: int = 0) -> di
     for name, value in parse_qsl(qs, keep_blank_values, strict_parsing):
         found.setdefault(name, []).append(value)
     return found
-
-
-# ---- calling with a form's fields
 
 
 # ---- redirects
@@ -80,11 +102,11 @@ def redirect(req: Request, location: str, permanent: int = 0, text: str | None =
     if req.sent_bodyct:
         raise OSError("Cannot redirect after headers have already been sent.")
     if not location.isascii():
-        location = quote(location, safe=_ASCII)
+        location = _urls.quote(location, safe=_ASCII)
     req.err_headers_out["Location"] = location
     req.status = constants.HTTP_MOVED_PERMANENTLY if permanent else constants.HTTP_MOVED_TEMPORARILY
     if text is None:
-        text = f'<p>This page is now at <a href="{html.escape(location)}">{html.escape(location)}</a>.</p>\n'
+        text = f'<p>This page is now at <a href="{escape(location)}">{escape(location)}</a>.</p>\n'
     if not req.mp_content_type_set:
         req.content_type = "text/html"
     req.write(text, 0)

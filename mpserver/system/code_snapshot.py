@@ -14,6 +14,7 @@ import os
 import pkgutil
 import sys
 from _thread import allocate_lock
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib.machinery import SourceFileLoader
 from importlib.util import find_spec
@@ -26,10 +27,10 @@ from mpserver.system.module_finder import OURS, WORD, Entry
 from mpserver.system.slim_code import slim
 
 #: What handlers import, and the engine does not.
-WANTED = ("mod_python", "mod_python.apache")
-#: All below this may be asked for by what a configuration says, some of it late: of that the version has to be the
-#: engine's as well.
-WHOLE = "mpserver.modules"
+WANTED = ("mod_python", "mod_python._public", "mod_python.apache", "mod_python.util", "mpserver.api.sent_text")
+#: All below these may be asked for by what a configuration says or a handler does, some of it late: of that the version
+#: has to be the engine's as well.
+WHOLE = ("mpserver.modules", "mod_python._forms")
 
 #: The module of compiled regular expressions: in the snapshot it has some.
 READY = "mpserver.ready_regexes"
@@ -111,7 +112,9 @@ def _modules() -> list[tuple[str, SourceFileLoader]]:
     return list(found.items())
 
 
-def _whole() -> list[str]:
-    package = find_spec(WHOLE)
-    paths = package.submodule_search_locations if package is not None else None
-    return [found.name for found in pkgutil.walk_packages(paths, WHOLE + ".")]
+def _whole() -> Iterator[str]:
+    for name in WHOLE:
+        package = find_spec(name)
+        paths = package.submodule_search_locations if package is not None else None
+        yield name
+        yield from (found.name for found in pkgutil.walk_packages(paths, name + "."))

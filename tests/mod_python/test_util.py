@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
@@ -613,3 +615,26 @@ def test_classes_are_told_of_by_the_names_that_applications_import() -> None:
             kind = getattr(owner, name)
             assert (kind.__module__, kind.__qualname__) == (f"mod_python.{module}", name)
             assert pickle.loads(pickle.dumps(kind)) is kind
+
+
+# ---- what comes with its first use
+
+
+def test_names_are_told_before_they_are_used() -> None:
+    """In a process of its own, for here they have been used."""
+    code = (
+        "import sys\nfrom mod_python import util\n"
+        "assert not [name for name in sys.modules if name.startswith('mod_python._forms')]\n"
+        "assert {'FieldStorage', 'Field', 'StringField', 'apply_fs_data', 'parse_qsl', 'MAX_TEXT'} <= {*dir(util)}\n"
+        "assert util.FieldStorage is util.FieldStorage is vars(util)['FieldStorage']\n"
+        "from mod_python.util import *\n"
+        "assert Field is util.Field and apply_fs_data is util.apply_fs_data\n"
+        "print(len(parse_qsl('a=1&b=2')))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("2\n", "")
+
+
+def test_there_is_no_more_than_that() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Fields'"):
+        _ = util.Fields

@@ -14,7 +14,7 @@ from support.waiting import wait_for
 
 APP = """
 import gc, sys
-from mod_python import apache
+from mod_python import apache, util
 
 
 def handler(req):
@@ -166,9 +166,10 @@ def test_what_an_interpreter_begins_without(start_server: StartServer) -> None:
     assert isinstance(modules, list)
     heavy = {
         "collections", "functools", "operator", "re", "socket", "signal", "subprocess", "shlex", "contextlib",
-        "sysconfig", "typing", "pickle", "grp", "pwd",
-        "mod_python._cgi.streams", "mpserver.api.input_filters", "mpserver.api.output_filters", "mpserver.modules.cgi",
-        "mpserver.modules.core.errorpage", "mpserver.modules.core.files", "mpserver.modules.python.filters",
+        "sysconfig", "typing", "pickle", "grp", "pwd", "html", "ipaddress", "urllib.parse", "warnings",
+        "mod_python._cgi.streams", "mod_python._forms.storage", "mpserver.api.input_filters",
+        "mpserver.api.output_filters", "mpserver.modules.cgi", "mpserver.modules.core.errorpage",
+        "mpserver.modules.core.files", "mpserver.modules.python.filters",
         "mpserver.modules.log_config", "mpserver.phases.survey",
         "mpserver.serving.connection_handlers", "mpserver.serving.leased_listeners",
         "mpserver.system.subinterpreters",
