@@ -236,7 +236,7 @@ class Interpreter(Requests):
             helper.stop()
         if self._leased_listeners is not None:
             self._leased_listeners.close()
-        for part in (self.relays, self._courier):
+        for part in (self.delayed_flush, self.relays, self._courier):
             if part is not None:
                 part.stop()
         for connection in list(self.connections):
@@ -250,9 +250,9 @@ class Interpreter(Requests):
         self.scoreboard_entry.gone()
         self.loop.close()
 
-    def _helpers(self) -> list[Offloader | DelayedFlush | Watch]:
-        """The parts that have a thread of their own."""
-        return [helper for helper in (self.offloader, self.delayed_flush, self._watch) if helper is not None]
+    def _helpers(self) -> list[Offloader | Watch]:
+        """The parts that have a thread of their own from the start."""
+        return [helper for helper in (self.offloader, self._watch) if helper is not None]
 
     def _end_requests(self) -> None:
         """Wait for the requests that other threads serve: here there are none."""

@@ -2,8 +2,8 @@
 
 Most handlers flush once and return: the manual's ``req.write(text)`` flushes. Two segments for such a
 response would wake the client twice. So the first flush of a response is held back, for the end mostly follows
-within microseconds. Where it does not, a thread sends what is held within two ticks (`TICK`). The thread sleeps
-while nothing is flushed.
+within microseconds. Where it does not, a thread sends what is held within two ticks (`TICK`). The thread begins
+with the first flush, for many applications have none, and sleeps while nothing is flushed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class DelayedFlush:
     The interpreter's thread puts it into the box and takes it out; the thread here only takes. Who pops it, sends it.
     """
 
-    __slots__ = ("_awake", "_bell", "_box", "_gate", "_running", "_thread", "_uses", "held")
+    __slots__ = ("_awake", "_bell", "_box", "_gate", "_name", "_running", "_thread", "_uses", "held")
 
     def __init__(self, name: str) -> None:
         #: The connection whose response is held, if any; only the interpreter's thread sets it.
@@ -53,26 +53,36 @@ class DelayedFlush:
         self._awake = False
         self._running = True
         self._bell = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"delayed flush of {name}")
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+        self._name = name
+        self._thread: threading.Thread | None = None
 
     def stop(self) -> None:
         """End the thread."""
         self._running = False
-        self._bell.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._bell.set()
+            self._thread.join()
 
-    def hold(self, connection: Held, begun: Begun) -> None:
-        """Keep the beginning of a response for its end."""
+    def hold(self, connection: Held, begun: Begun) -> bool:
+        """Keep the beginning of a response for its end. :returns: False where the system has no room for a thread."""
+        if self._thread is None and not self._begin():
+            return False
         self.held = connection  # (first: what is in the box without it would stay there)
         self._box.append(begun)
         self._uses += 1
         if not self._awake:
             self._awake = True
             self._bell.set()
+        return True
+
+    def _begin(self) -> bool:
+        thread = threading.Thread(target=self._run, name=f"delayed flush of {self._name}")
+        try:
+            thread.start()
+        except RuntimeError:  # what is flushed is sent at once, then
+            return False
+        self._thread = thread
+        return True
 
     def take(self) -> Begun | None:
         """What is held, to be sent before what follows; None where this thread has sent it."""

@@ -53,13 +53,15 @@ class Offloader:
         self.gate = threading.Lock()
         #: Connections may be taken right now, so the interpreter must pass the gate.
         self.taking = False
-        self._watch = select.epoll()
+        self._bell = os.eventfd(0)
+        #: What it sleeps on. (An epoll would be one descriptor more for each interpreter.)
+        self._watch = select.poll()
+        self._watch.register(interpreter.loop.fileno(), select.POLLIN)
+        self._watch.register(self._bell, select.POLLIN)
         #: Has an event once the worker is gone, in an interpreter that is a process of its own.
         self._orphan = select.poll()
         if interpreter.boot.kind == "process":
             self._orphan.register(interpreter.inbox, 0)
-        self._loop_fd = interpreter.loop.fileno()
-        self._bell = os.eventfd(0)
         #: The number of the question about stacks that was answered last, here or by another one before.
         self._answered = questions.asked(board, self._slot, interpreter.boot.scoreboard_index)
         self._running = True
@@ -69,8 +71,6 @@ class Offloader:
 
     def start(self) -> None:
         """Begin to watch."""
-        self._watch.register(self._loop_fd, select.EPOLLIN | select.EPOLLONESHOT)
-        self._watch.register(self._bell, select.EPOLLIN)
         self._thread.start()
 
     def stop(self) -> None:
@@ -78,7 +78,6 @@ class Offloader:
         self._running = False
         self.wake()
         self._thread.join()
-        self._watch.close()
         os.close(self._bell)
 
     def wake(self) -> None:
@@ -96,7 +95,6 @@ class Offloader:
             if any(fd == self._bell for fd, _ in ready):
                 os.eventfd_read(self._bell)
             self._help(self._interpreter.began)
-            self._watch.modify(self._loop_fd, select.EPOLLIN | select.EPOLLONESHOT)
 
     def _help(self, began: float) -> None:
         """Take connections away as long as the interpreter is in the same request, and any are ready."""

@@ -175,3 +175,17 @@ def test_what_an_interpreter_begins_without(start_server: StartServer) -> None:
         "mpserver.system.subinterpreters",
     }  # fmt: skip
     assert sorted(heavy & set(modules)) == []
+
+
+@pytest.mark.parametrize("kind", SUB)
+def test_an_interpreter_has_few_descriptors_and_threads(start_server: StartServer, kind: str) -> None:
+    """Its ends of the way to the router, what its loop waits with, and a bell; its own thread, and the offloader."""
+    conf = '<Directory "${WWW}">\nSetHandler mod_python\nPythonHandler app\n</Directory>\n' + HOSTS
+    server = start_server(conf, FILES, backend=kind, mode="daemon")
+    (worker,) = server.workers()
+    told(server, "host0")  # (what the worker has for all of them)
+    count = 8
+    most = worker.num_fds() + 4 * count + 2, worker.num_threads() + 2 * count + 2
+    for number in range(1, 1 + count):
+        told(server, f"host{number}")
+    wait_for(lambda: worker.num_fds() <= most[0] and worker.num_threads() <= most[1], f"{most} of them at most")

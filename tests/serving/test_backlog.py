@@ -154,8 +154,9 @@ def test_nothing_is_held_before_what_waits(tmp_path: Path, courier: Courier) -> 
     held: list[tuple[bytes, bytes]] = []
 
     class Held:
-        def hold(self, _stream: Stream, begun: tuple[bytes, bytes]) -> None:
+        def hold(self, _stream: Stream, begun: tuple[bytes, bytes]) -> bool:
             held.append(begun)
+            return True
 
     class Owner:
         delayed_flush = Held()
