@@ -62,8 +62,8 @@ class Block:
         self.merged: Merged | None = None
         #: The values of `merged` that are not UTF-8.
         self.odd: frozenset[str] = frozenset()
-        #: What logs show of its fields, by their lower-case names.
-        self.told: dict[str, str | int] = {}
+        #: What logs show of its fields, by the lower-case names of one or, with what is between them, of several.
+        self.told: dict[str, str] = {}
         found: Found = {}
         for name, value in pairs:
             key = name.lower()

@@ -92,6 +92,10 @@ class Request:
         return self.status
 
     @property
+    def mp_sent(self) -> int:
+        return self.bytes_sent
+
+    @property
     def mp_method(self) -> str:
         return self.method
 
@@ -361,3 +365,21 @@ def test_what_many_requests_have_in_common_is_escaped_once(monkeypatch: pytest.M
     assert form(Untouched(mp_head=changed)) == '"GET / HTTP/1.1" a|-|-|'
     assert form(Untouched(mp_head=changed, mp_table_in=Table({"X": "other"}))) == '"GET / HTTP/1.1" other|-|-|'
     assert form(Untouched(mp_head=changed)) == '"GET / HTTP/1.1" a|-|-|'
+
+
+def test_headers_side_by_side_are_shown_as_each_format_has_them() -> None:
+    """What was made of a request's headers for one log is not shown by another one."""
+    head = parse_head(b"GET / HTTP/1.1\r\nHost: h\r\nX: 1\r\nY: 2\r\nCookie: c\r\n\r\n", Limits())
+    forms = {
+        '"%{X}i" "%{Y}i"': '"1" "2"',
+        "%{X}i-%{Y}i": "1-2",
+        "%{X}i+%{Y}i %{y}i": "1+2 2",
+        "%{Y}i-%{X}i": "2-1",
+        "%{X}i-Y%{Z}i": "1-Y-",
+        "%{X}i%{Y}i{%s}%{Y}i": "12{200}2",
+        "%{X}i %{Cookie}i %{Y}i": "1 c 2",
+    }
+    cookies = Table({"Cookie": "c"})
+    made = {text: compile_format(text) for text in forms}
+    for _ in range(2):
+        assert {text: form(Untouched(mp_head=head, headers_in=cookies)) for text, form in made.items()} == forms

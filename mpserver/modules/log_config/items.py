@@ -165,7 +165,7 @@ class Seconds:
     def __init__(self, form: str) -> None:
         self._form = form
         #: From when to when the text holds, and the text: in one piece, since threads share it.
-        self.kept = (-1, -1, "")
+        self.kept = (-1.0, -1.0, "")
 
     def show(self, seconds: float) -> str:
         """The text for a time in seconds since the epoch."""
@@ -173,7 +173,7 @@ class Seconds:
         if not begin <= seconds < end:
             second = int(seconds)
             text = time.strftime(self._form, time.localtime(second)) if self._form else clf_time(second)
-            self.kept = (second, second + 1, text)
+            self.kept = (float(second), second + 1.0, text)  # (as times are, which are compared with them)
         return text
 
 

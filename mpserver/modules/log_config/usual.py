@@ -1,14 +1,16 @@
 """Log lines of usual requests: a format becomes one function, without a call for each of its items.
 
 Python's source is made for it once, of the expressions below. What comes from clients is looked at where it stands in
-the line: of the request line whether anything in it has to be escaped; a header's text is escaped once for all requests
-that have the same header fields (`mpserver.http1.blocks`). What has to be escaped otherwise, and whatever else is not
-usual, an item's own function makes; where a request was redirected, the whole line is made item by item.
+the line: of the request line whether anything in it has to be escaped; what headers show that stand side by side is one
+text, made once for all requests that have the same header fields (`mpserver.http1.blocks`). What has to be escaped
+otherwise, and whatever else is not usual, an item's own function makes; where a request was redirected, the whole line
+is made item by item.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 from mpserver.modules.log_config.items import OWN_WAYS
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,8 +39,8 @@ class Item(NamedTuple):
 #: quotes.)
 _PLAIN = {
     "a": "req.mp_link.client[0] if req.mp_agent is None else get{number}(req)",
-    "b": "req.bytes_sent or DASH",
-    "B": "req.bytes_sent",
+    "b": "req.mp_sent or DASH",
+    "B": "req.mp_sent",
     "D": "int(req.mp_duration * 1_000_000)",
     "h": "req.mp_link.client[0] if req.mp_agent is None and not req.mp_link.client_name() else get{number}(req)",
     "H": "req.mp_protocol",
@@ -56,8 +58,8 @@ _TEXT = (
     "(text if (text := {expression}).isascii() and text.isprintable() and QUOTE not in text and BACKSLASH not in text "
     "else get{number}(req)) or DASH"
 )
-#: A header of a request whose table of headers nobody has asked for.
-_FIELD = "(req.mp_head.field_block.told.get(name{number}) if req.mp_table_in is None else None) or get{number}(req)"
+#: Headers of a request whose table of headers nobody has asked for.
+_FIELDS = "(req.mp_head.field_block.told.get(name{number}) if req.mp_table_in is None else None) or get{number}(req)"
 _OTHER = "DASH if (value := get{number}(req)) is None else value"
 
 
@@ -72,12 +74,18 @@ def usual_line(texts: Sequence[str], items: Sequence[Item], other: Callable[[Any
         return other
     names: dict[str, Any] = {"other": other, "DASH": "-", "QUOTE": QUOTE, "BACKSLASH": BACKSLASH}
     line = _literal(texts[0])
-    for number, (item, text) in enumerate(zip(items, texts[1:], strict=True)):
-        name = item.argument.lower()
-        is_field = item.letter == "i" and name not in OWN_WAYS
-        names[f"get{number}"], names[f"name{number}"] = _teller(item.get, name) if is_field else item.get, name
-        expression = _FIELD if is_field else _expression(item)
-        line += "{(" + expression.format(number=number) + ")}" + _literal(text)
+    number = 0
+    while number < len(items):
+        item, end = items[number], number + 1
+        expression, get = _expression(item), item.get
+        if _is_field(item):
+            while end < len(items) and _is_field(items[end]):
+                end += 1
+            expression = _FIELDS
+            get, names[f"name{number}"] = _teller(items[number:end], texts[number + 1 : end])
+        names[f"get{number}"] = get
+        line += "{(" + expression.format(number=number) + ")}" + _literal(texts[end])
+        number = end
     source = (
         "def line(req):\n"
         "    if req.mp_prev is None and req.mp_next is None:\n"
@@ -103,14 +111,24 @@ def _expression(item: Item) -> str:
     return _PLAIN.get(item.letter, _OTHER)
 
 
-def _teller(get: Getter, name: str) -> Callable[[Any], str | int]:
-    """Shows a header, and lets further requests with the same fields have its text."""
+def _is_field(item: Item) -> bool:
+    """Whether an item is a header of the request, as the request has it."""
+    return item.letter == "i" and item.argument.lower() not in OWN_WAYS
 
-    def tell(req: Any) -> str | int:
-        value = get(req)
-        text = "-" if value is None else value
+
+def _teller(items: Sequence[Item], between: Sequence[str]) -> tuple[Getter, str]:
+    """Shows headers that stand side by side, and lets further requests with the same fields have their text.
+
+    :returns: that, and the text's name.
+    """
+    names = [item.argument.lower() for item in items]
+    name = "\0".join([names[0], *chain.from_iterable(zip(between, names[1:], strict=True))])
+
+    def tell(req: Any) -> str:
+        values = ["-" if value is None else str(value) for value in [item.get(req) for item in items]]
+        text = "".join([values[0], *chain.from_iterable(zip(between, values[1:], strict=True))])
         if req.mp_table_in is None:
             req.mp_head.field_block.told[name] = text
         return text
 
-    return tell
+    return tell, name
