@@ -113,8 +113,8 @@ class Interpreter(Requests):
             from mpserver.ipc.queues import Taken  # (few servers limit what waits)
 
             self.taken = Taken(board, boot.slot, boot.scoreboard_index)
-        self.offloader = Offloader(self, board) if self.alone and not boot.one_process else None
-        self.delayed_flush = DelayedFlush(boot.interpreter_id.name) if self.alone else None
+        self.offloader = Offloader(self, board, not boot.one_process) if self.alone else None
+        self.delayed_flush = None if self.offloader is None else DelayedFlush(self.offloader)
         #: What ends requests that take too long; None as long as none may.
         self.timeouts: Timeouts | None = None
         if not boot.one_process:
@@ -236,7 +236,7 @@ class Interpreter(Requests):
             helper.stop()
         if self._leased_listeners is not None:
             self._leased_listeners.close()
-        for part in (self.delayed_flush, self.relays, self._courier):
+        for part in (self.relays, self._courier):
             if part is not None:
                 part.stop()
         for connection in list(self.connections):
@@ -251,7 +251,7 @@ class Interpreter(Requests):
         self.loop.close()
 
     def _helpers(self) -> list[Offloader | Watch]:
-        """The parts that have a thread of their own from the start."""
+        """The parts that have a thread of their own."""
         return [helper for helper in (self.offloader, self._watch) if helper is not None]
 
     def _end_requests(self) -> None:

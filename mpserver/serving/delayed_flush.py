@@ -2,16 +2,16 @@
 
 Most handlers flush once and return: the manual's ``req.write(text)`` flushes. Two segments for such a
 response would wake the client twice. So the first flush of a response is held back, for the end mostly follows
-within microseconds. Where it does not, a thread sends what is held within two ticks (`TICK`). The thread begins
-with the first flush, for many applications have none, and sleeps while nothing is flushed.
+within microseconds. Where it does not, the thread beside the interpreter (`mpserver.serving.offloader`) sends what is
+held, within two ticks (`TICK`).
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 
-from mpserver.builtin import deque
 from mpserver.http1.response import chunked_beginning
 from mpserver.typing import TYPE_CHECKING, Protocol
 
@@ -20,72 +20,61 @@ if TYPE_CHECKING:
 
 #: How long a flushed beginning may wait for its end, in seconds; at most twice this.
 TICK = 0.004
-#: After so many ticks without a flush the thread goes to sleep. (A few: an interpreter that is seldom asked would pay
-#: for all of them with each request.)
-QUIET = 2
 
 
 class Held(Protocol):
     """A connection whose response may be held."""
 
     def send_held(self, data: bytes) -> int:
-        """Send what was held, in the thread here; as ``socket.send``."""
+        """Send what was held, in another thread; as ``socket.send``."""
 
     def release_held(self) -> None:
         """Send the beginning of a response whose end will not come."""
 
 
-class DelayedFlush:
-    """What a handler has flushed, held until more follows; and the thread that sends it if nothing does.
+class Watcher(Protocol):
+    """The thread that looks after what is held."""
 
-    The interpreter's thread puts it into the box and takes it out; the thread here only takes. Who pops it, sends it.
+    #: It sleeps until something comes.
+    asleep: bool
+
+    def wake(self) -> None:
+        """Let it look after what is held, although nothing new has come."""
+
+
+class DelayedFlush:
+    """What a handler has flushed, held until more follows; the thread beside it sends it if nothing does.
+
+    The interpreter's thread puts it into the box and takes it out; the other one only takes. Who pops it, sends it.
     """
 
-    __slots__ = ("_awake", "_bell", "_box", "_gate", "_name", "_running", "_thread", "_uses", "held")
+    __slots__ = ("_box", "_gate", "_seen", "_uses", "_watcher", "held")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
         #: The connection whose response is held, if any; only the interpreter's thread sets it.
         self.held: Held | None = None
         self._box: deque[Begun] = deque()
-        #: Held while this thread sends.
+        #: Held while the other thread sends.
         self._gate = threading.Lock()
-        self._uses = 0
-        self._awake = False
-        self._running = True
-        self._bell = threading.Event()
-        self._name = name
-        self._thread: threading.Thread | None = None
+        #: How often something was held, and how often at the last look.
+        self._uses = self._seen = 0
 
-    def stop(self) -> None:
-        """End the thread."""
-        self._running = False
-        if self._thread is not None:
-            self._bell.set()
-            self._thread.join()
+    @property
+    def waits(self) -> bool:
+        """Whether something is held that was not sent."""
+        return bool(self._box)
 
-    def hold(self, connection: Held, begun: Begun) -> bool:
-        """Keep the beginning of a response for its end. :returns: False where the system has no room for a thread."""
-        if self._thread is None and not self._begin():
-            return False
+    def hold(self, connection: Held, begun: Begun) -> None:
+        """Keep the beginning of a response for its end."""
         self.held = connection  # (first: what is in the box without it would stay there)
         self._box.append(begun)
         self._uses += 1
-        if not self._awake:
-            self._awake = True
-            self._bell.set()
-        return True
-
-    def _begin(self) -> bool:
-        thread = threading.Thread(target=self._run, name=f"delayed flush of {self._name}")
-        try:
-            thread.start()
-        except RuntimeError:  # what is flushed is sent at once, then
-            return False
-        self._thread = thread
-        return True
+        if self._watcher.asleep:
+            self._watcher.wake()
 
     def take(self) -> Begun | None:
-        """What is held, to be sent before what follows; None where this thread has sent it."""
+        """What is held, to be sent before what follows; None where the other thread has sent it."""
         self.held = None
         try:
             return self._box.pop()
@@ -94,27 +83,16 @@ class DelayedFlush:
                 # what the client did not take at once is here again
                 return self._box.pop() if self._box else None
 
-    def _run(self) -> None:
-        while True:
-            self._bell.wait()
-            self._bell.clear()
-            self._tick()
-            if not self._running:
-                return
+    def look(self, began: float) -> None:
+        """Send what is held since the last look, or by a request that has run for a tick; in the other thread.
 
-    def _tick(self) -> None:
-        quiet, uses = 0, -1
-        while self._running:
-            quiet = quiet + 1 if uses == self._uses else 0
-            held, uses = self.held, self._uses
-            if held is None and quiet >= QUIET:
-                self._awake = False
-                if uses == self._uses:
-                    return
-                self._awake = True  # one came just now
-            time.sleep(TICK)
-            if held is not None and self.held is held and uses == self._uses:
-                self._send(held)
+        :param began: when the running request began (seconds since the epoch), 0: there is none.
+        """
+        held, uses = self.held, self._uses
+        is_old = uses == self._seen or time.time() - began > TICK
+        self._seen = uses
+        if held is not None and is_old and self._box and self.held is held and uses == self._uses:
+            self._send(held)
 
     def _send(self, connection: Held) -> None:
         with self._gate:

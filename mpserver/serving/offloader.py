@@ -9,10 +9,12 @@ sleeps again: a hundred stuck interpreters cause no load.
 When a worker is killed, its process interpreters are still there. Each of them ends after its running request; where
 that goes on for more than `ORPHANED_FOR` seconds, the offloader ends the process.
 
-It also writes the lines of access logs that wait for the end of a wake-up of the loop (`mpserver.system.log_lines`),
-where a request delays that.
+It also looks after what should not wait as long as a request may take: the lines of access logs that wait for the end
+of a wake-up of the loop (`mpserver.system.log_lines`), and what a handler has flushed
+(`mpserver.serving.delayed_flush`).
 
-A busy interpreter pays for this with one wake-up every `LONG` seconds at most, an idle one with none.
+A busy interpreter pays for this with one wake-up every `LOOK` seconds, one that is seldom asked with two for each
+request, and an idle one with none.
 """
 
 from __future__ import annotations
@@ -27,12 +29,15 @@ from mpserver.ipc import messages, plain_data, questions
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.ipc.siblings import LONG, PILE, room
 from mpserver.serving.connection import Connection
+from mpserver.serving.delayed_flush import TICK
 from mpserver.serving.states import READING, WAITING
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.serving.interpreter_owner import InterpreterOwner
 
+#: How long it sleeps before it looks after a request, in seconds.
+LOOK = 2 * TICK
 #: How long it waits at most before it looks for a quick sibling again, in seconds.
 LONGEST_PAUSE = 0.05
 #: How many connections leave an interpreter that has a successor: all, even those that only wait for their clients.
@@ -44,8 +49,10 @@ ORPHANED_FOR = 5.0
 class Offloader:
     """The thread that takes connections away from a busy interpreter."""
 
-    def __init__(self, interpreter: InterpreterOwner, board: Scoreboard) -> None:
+    def __init__(self, interpreter: InterpreterOwner, board: Scoreboard, has_siblings: bool = True) -> None:
+        """:param has_siblings: whether there may be others that take connections."""
         self._interpreter = interpreter
+        self._has_siblings = has_siblings
         self._board = board
         self._slot = interpreter.boot.slot
         self._key = interpreter.interpreter_id.key
@@ -87,8 +94,7 @@ class Offloader:
     def _run(self) -> None:
         while True:
             self.asleep = True
-            lines = self._interpreter.lines
-            ready = () if lines is not None and lines.waiting else self._watch.poll()
+            ready = () if self._is_wanted() else self._watch.poll()
             self.asleep = False
             if not self._running:
                 return
@@ -96,16 +102,36 @@ class Offloader:
                 os.eventfd_read(self._bell)
             self._help(self._interpreter.began)
 
+    def _is_wanted(self) -> bool:
+        """Whether something waits that should not do so for long."""
+        lines, delayed_flush = self._interpreter.lines, self._interpreter.delayed_flush
+        return (lines is not None and lines.waiting) or (delayed_flush is not None and delayed_flush.waits)
+
+    def _look_after(self, wait: float) -> None:
+        """Sleep, and see to what should not have waited longer."""
+        time.sleep(wait)
+        lines, delayed_flush = self._interpreter.lines, self._interpreter.delayed_flush
+        if lines is not None:
+            lines.hurry()
+        if delayed_flush is not None:
+            delayed_flush.look(self._interpreter.began)
+
+    def _is_in(self, began: float) -> bool:
+        """Whether the interpreter is still in the request that began at a time."""
+        return self._running and began > 0.0 and self._interpreter.began == began
+
     def _help(self, began: float) -> None:
         """Take connections away as long as the interpreter is in the same request, and any are ready."""
-        wait = LONG
+        delayed_flush = self._interpreter.delayed_flush
+        first = TICK if delayed_flush is not None and delayed_flush.waits else LOOK
+        self._look_after(first)
+        if not (self._has_siblings and self._is_in(began)):
+            return
+        wait = LONG - first
         orphaned = 0.0
         while True:
-            time.sleep(wait)
-            lines = self._interpreter.lines
-            if lines is not None:
-                lines.hurry()
-            if not (self._running and began and self._interpreter.began == began):
+            self._look_after(wait)
+            if not self._is_in(began):
                 return
             if self._orphan.poll(0):
                 orphaned = orphaned or time.monotonic()

@@ -66,7 +66,8 @@ class Stream:
         delayed_flush = self.owner.delayed_flush
         if delayed_flush is None or self._backlog is not None:  # (that one sends straight to the client)
             return False
-        return delayed_flush.hold(self, (head, body))
+        delayed_flush.hold(self, (head, body))
+        return True
 
     def send_held(self, data: bytes) -> int:
         """Send what was held, in the delayed flush's thread.

@@ -15,22 +15,11 @@ from support.server import BACKENDS, Reply, Server
 from support.waiting import wait_for
 
 APP = """
-import os
-import time
 from mod_python import apache
 
 
 def handler(req):
     req.write("served", 0)
-    return apache.OK
-
-
-def flushing(req):
-    req.write("begun")
-    until = time.monotonic() + 20
-    while not os.path.exists(req.args) and time.monotonic() < until:
-        time.sleep(0.01)
-    req.write(" in time" if os.path.exists(req.args) else " too late")
     return apache.OK
 """
 
@@ -41,9 +30,6 @@ PythonHandler app
 PythonInterpreter first
 <Location /other>
     PythonInterpreter other
-</Location>
-<Location /flushing>
-    PythonHandler app::flushing
 </Location>
 """
 
@@ -92,8 +78,7 @@ def refusing(*names):
 
 
 start = failing("thread", threading.Thread.start, refusing("create ", "main_interpreter"))
-start = failing("helper", start, refusing("offloader of "))
-threading.Thread.start = failing("flush", start, refusing("delayed flush of "))
+threading.Thread.start = failing("helper", start, refusing("offloader of "))
 socket.socketpair = failing("descriptors", socket.socketpair, raising(OSError(errno.EMFILE, "Too many open files")))
 os.fork = failing("fork", os.fork, raising(BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")))
 os.memfd_create = failing("memory file", os.memfd_create, raising(OSError(errno.ENOMEM, "Cannot allocate memory")))
@@ -208,24 +193,3 @@ def test_who_waits_for_it_gets_an_error_at_once(
     assert "internal error" not in log
     assert "Traceback" not in log
     assert "exit signal" not in log
-
-
-@pytest.mark.parametrize("kind", BACKENDS)
-def test_what_is_flushed_leaves_at_once_where_no_thread_can_wait_for_more(
-    start_server: StartServer, fault: Callable[[str], None], tmp_path: Path, kind: str
-) -> None:
-    server = start_server(CONF, {"app.py": APP}, backend=kind, mode="daemon")
-    for name in ("flush", ""):  # (and there is one as soon as there can be)
-        fault(name)
-        seen = tmp_path / f"seen{name}"
-        with server.dial() as sock:
-            sock.sendall(f"GET /flushing?{seen} HTTP/1.0\r\n\r\n".encode())
-            data = b""
-            while b"begun" not in data:
-                more = sock.recv(1000)
-                assert more, data
-                data += more
-            seen.touch()
-            while more := sock.recv(1000):
-                data += more
-        assert data.endswith(b"begun in time"), data

@@ -154,9 +154,8 @@ def test_nothing_is_held_before_what_waits(tmp_path: Path, courier: Courier) -> 
     held: list[tuple[bytes, bytes]] = []
 
     class Held:
-        def hold(self, _stream: Stream, begun: tuple[bytes, bytes]) -> bool:
+        def hold(self, _stream: Stream, begun: tuple[bytes, bytes]) -> None:
             held.append(begun)
-            return True
 
     class Owner:
         delayed_flush = Held()
