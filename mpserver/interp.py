@@ -77,8 +77,7 @@ class Interpreter(Requests):
     def __init__(self, boot: Boot, inbox: _socket.socket, preloaded: Preloaded | None = None) -> None:
         self.boot = boot
         self.interpreter_id = self.home = boot.interpreter_id
-        #: Whether it runs under another account than its worker.
-        self._is_foreign = has_account(boot.interpreter_id.environment)
+        self.is_foreign = has_account(boot.interpreter_id.environment)
         self.draining = False
         self.loop = self.loop_type()
         self.inbox = inbox
@@ -107,6 +106,7 @@ class Interpreter(Requests):
         self.scoreboard_entry = self._scoreboard_entry(board)
         self.began = 0.0
         self.mail = deque()
+        self._names = {}
         #: Counts the connections that it takes, where it serves one request at a time and these may not be any number.
         self.taken: Taken | None = None
         if self.alone and configuration.main.conf[python.INTERP_QUEUE]:
@@ -319,7 +319,7 @@ class Interpreter(Requests):
     def _adopt(self, message: messages.Message) -> None:
         if self.taken is not None:
             self.taken.one_more()
-        if self._is_foreign and (message.state or message.luggage):
+        if self.is_foreign and (message.state or message.luggage):
             from mpserver.serving import foreign  # (few applications have an account of their own)
 
             message = foreign.arriving(message, self)

@@ -28,9 +28,10 @@ From an interpreter to its router::
     BACKOFF     its zygote does not fork it, for the application crashes again and again
     REFUSED     the application can't run in a subinterpreter: a process takes the place, and RETIRE follows; or it
                 does without a module, and the log tells that
-    CONNECTION  the next request belongs to another interpreter; the router starts over with the connection
+    CONNECTION  the next request is for others; the router starts over with the connection
     SPARE       the interpreter is busy, or its worker leaves: for a sibling, if one is free
-    MOVED       a request goes on in another interpreter: the next phase, or what it was redirected to, belongs there
+    MOVED       a request goes on in another interpreter, which is named: the next phase, or what it was redirected to,
+                belongs there; or all of it does
     CLOSED      a process has closed connections
     CROWDED     descriptors ran out: it can't start, or could not take a connection; or they soon will
     LOADED      a handler's module was loaded: its successor will load it, too
@@ -90,7 +91,8 @@ class Kind(IntEnum):
     REFUSED = 8
     #: ``state``: the numbers of the connections, see `mpserver.ipc.connection_states`.
     CLOSED = 9
-    #: A connection. ``state``: the interpreter that its request goes to, and what goes along (packed).
+    #: A connection. ``state``: the interpreter that its request goes to, and what goes along, b"": nothing was done of
+    #: the request (packed).
     MOVED = 10
     STUCK = 11
     #: ``state``: the seconds until the application may be started again, in decimals.

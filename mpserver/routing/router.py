@@ -21,7 +21,7 @@ from mpserver.http1.head import Head, parse_head
 from mpserver.interpreters.handle import CROWDED, InterpreterHandle
 from mpserver.interpreters.pool import Pool
 from mpserver.interpreters.replacement import Replacement
-from mpserver.ipc import messages, plain_data
+from mpserver.ipc import messages
 from mpserver.ipc.address_table import AddressTable
 from mpserver.ipc.descriptor_marks import BEGUN
 from mpserver.ipc.worker_messages import LEAVING, NEWS
@@ -32,10 +32,11 @@ from mpserver.phases.pipeline import Pipeline
 from mpserver.phases.plan import InterpreterId
 from mpserver.phases.plan_compiler import MAIN
 from mpserver.routing.accepting import Accepting
+from mpserver.routing.forwarding import Forwarding, request_line
 from mpserver.routing.heirs import KEPT_FOR_HEIRS, Heirs
 from mpserver.routing.listener_leases import ListenerLeases
 from mpserver.routing.siblings import Siblings
-from mpserver.serving import connection_handlers, foreign, greeting
+from mpserver.serving import connection_handlers, greeting
 from mpserver.serving.connection import Connection, Starter, starter
 from mpserver.serving.delayed_flush import DelayedFlush
 from mpserver.serving.refusals import Refusals, unusable
@@ -110,6 +111,7 @@ class Router(Refusals):
         grants = not (start.one_process or mpm.is_threaded(start.configuration) or keeps)
         self._leases = ListenerLeases(self.accepting, grants)
         self._siblings = Siblings(start)
+        self._forwarding = Forwarding(self.pool, self._siblings, self.loop, self.log, self.returned, self._answer)
         #: Who gets the connections when it leaves.
         self._heirs = Heirs(start, self.loop, self.connections)
         self._seldom = Seldom()
@@ -227,7 +229,7 @@ class Router(Refusals):
             interp = self.pool.use(interpreter_id)
             if self.pool.is_full(interp):
                 full = f"{self.pool.queue} requests wait for interpreter '{interp.name}' (PythonInterpQueue)"
-                self._answer(message, Unavailable(full, FULL_FOR, _line(message)))
+                self._answer(message, Unavailable(full, FULL_FOR, request_line(message)))
                 return
             interp.hand_over(message)
             if not connection.served and not connection.passed:
@@ -259,7 +261,7 @@ class Router(Refusals):
         if self._heirs.active and not passed and self._heirs.give(message):
             return
         if message.state:
-            self._go_on(message, passed)
+            self._forwarding.go_on(message, passed)
             return
         connection = self._connection(
             self, socket.SocketType(fileno=message.fd), message.number, message.served, message.data
@@ -278,23 +280,8 @@ class Router(Refusals):
         self._heirs.keep(connection)
 
     def go_on(self, message: messages.Message) -> None:
-        """A request that has begun in one interpreter goes to another one."""
-        self._go_on(message, False)
-
-    def _go_on(self, message: messages.Message, passed: bool) -> None:
-        message = message._replace(kind=messages.Kind.CONNECTION)
-        try:
-            key, state = plain_data.shaped(message.state, foreign.ADDRESSED)
-            interpreter_id = InterpreterId(*key)
-            if not self.pool.may_be(interpreter_id):
-                raise ValueError("it is for no interpreter of this configuration")
-        except ValueError as error:
-            self.log.log(levels.ERROR, f"a request could not go on elsewhere: {error}")
-            self._answer(message, RequestError(500, "it can't go on", _line(message)))
-            return
-        busy = None if passed or message.luggage else self.pool.busy(interpreter_id)
-        if busy is None or not self._siblings.pass_on(busy, message, self.loop.now):
-            self.pool.use(interpreter_id).hand_over(message._replace(state=state))
+        """A request goes to another interpreter: it has begun elsewhere, or all of it belongs there."""
+        self._forwarding.go_on(message)
 
     def forget(self, message: messages.Message) -> None:
         """A connection is closed already."""
@@ -314,7 +301,7 @@ class Router(Refusals):
     ) -> None:  # fmt: skip
         """An interpreter could not start: 503 for who waited where it is not to be tried for some time, or 500."""
         for message in waiting:
-            line = _line(message)
+            line = request_line(message)
             self._answer(
                 message,
                 _unavailable(interp.name, why, again, line)
@@ -324,7 +311,9 @@ class Router(Refusals):
 
     def lost(self, interp: InterpreterHandle, message: messages.Message) -> None:
         """A request was in a process when that crashed; no byte of its answer was sent."""
-        self._answer(message, RequestError(500, f"interpreter '{interp.name}' crashed in this request", _line(message)))
+        self._answer(
+            message, RequestError(500, f"interpreter '{interp.name}' crashed in this request", request_line(message))
+        )
 
     def crowded(self, interp: InterpreterHandle, message: messages.Message) -> None:
         """A connection could not be handed over to or from an interpreter for want of descriptors; or soon can't."""
@@ -334,7 +323,7 @@ class Router(Refusals):
         if message.fd < 0:
             self.forget(message)
         else:
-            self._answer(message, Unavailable(CROWDED, math.ceil(descriptors.RETRY_AFTER), _line(message)))
+            self._answer(message, Unavailable(CROWDED, math.ceil(descriptors.RETRY_AFTER), request_line(message)))
         if self._seldom("handing over"):
             self.log.log(levels.ERROR, f"a connection of interpreter '{interp.name}' could not be kept: {CROWDED}")
         self.relieve()
@@ -439,11 +428,6 @@ class Router(Refusals):
 
     def _is_empty(self) -> bool:
         return not self.connections and not self.pool.all()
-
-
-def _line(message: messages.Message) -> str:
-    """The request line that came along with a connection."""
-    return message.data.partition(b"\r\n")[0].decode("latin-1")
 
 
 def _unserved(mark: int) -> RequestError:

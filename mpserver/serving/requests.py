@@ -70,6 +70,10 @@ class Requests(LateParts, Refusals):
     closings: Closings
     #: The lines of access logs that wait; None: each is written at once.
     lines: LogLines | None = None
+    #: Whether it runs under another account than its worker.
+    is_foreign: bool
+    #: Other interpreters, as the router is told of them.
+    _names: dict[InterpreterId, bytes]
     #: The thread that runs the loop.
     thread = 0
     #: What could not be sent for want of descriptors.
@@ -123,7 +127,7 @@ class Requests(LateParts, Refusals):
             return
         plan = located.plan
         if plan.interpreter_id != self.home and plan.needs_python:
-            self.give_back(connection)
+            self._send_home(connection, plan.interpreter_id)
             return
         buffer = connection.buffer
         req = self._begin(connection, head, plan.limit_body, now)
@@ -176,7 +180,7 @@ class Requests(LateParts, Refusals):
         planner, host = self.planner, connection.host
         early = planner.begins(host, head.path)
         if early.early_id != self.home:
-            self.give_back(connection)
+            self._send_home(connection, early.early_id)
             return
         buffer = connection.buffer
         req = self._begin(connection, head, early.limit_body, now)
@@ -332,6 +336,16 @@ class Requests(LateParts, Refusals):
         connection.release()
         connection.let_go()
         connection.sock.close()
+
+    def _send_home(self, connection: Connection, interpreter_id: InterpreterId) -> None:
+        """Let the router have a connection whose next request belongs to an interpreter that is known."""
+        if connection.channel is not None or self.is_foreign:
+            self.give_back(connection)  # (there is more to look at than who serves it)
+            return
+        address = self._names.get(interpreter_id)
+        if address is None:
+            address = self._names[interpreter_id] = plain_data.pack((interpreter_id, b""))
+        self.give_back(connection, messages.Kind.MOVED, address)
 
     def _give_back_pinned(self, connection: Connection, kind: messages.Kind, state: bytes) -> None:
         """The same where TLS is spoken here."""
