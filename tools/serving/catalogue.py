@@ -176,7 +176,8 @@ APPS = (
     ), clients.page),
     App("wagtail_cms", ("wagtail", "whitenoise"), (
         *get("/", "/admin/login/", "/admin/", "/none", "/static/css/welcome_page.css", "/static/none"),
-        Ask("HEAD", "/static/css/welcome_page.css"), Ask("GET", "/static/css/cms.css", None, (("Range", "bytes=2-9"),)),
+        Ask("HEAD", "/static/css/welcome_page.css"),
+        Ask("GET", "/static/css/welcome_page.css", None, (("Range", "bytes=2-9"),)),
     ), wagtail.site, wagtail.edits, "an editor's steps"),
     App("prometheus_metrics", ("prometheus-client",), (*get("/metrics", "/favicon.ico"),
         Ask("GET", "/", None, (("Accept-Encoding", "gzip"),))),

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
@@ -232,15 +232,30 @@ is told what gunicorn does, what is done here, and why.
 """
 
 
-def page(results: Iterable[Result]) -> str:
-    """The page of results."""
-    rows = []
-    for one in results:
-        kind = one.kind + (f" ({one.why})" if one.why else "")
-        same = one.same.replace("|", "\\|").replace("\n", " ")
-        name = one.app if one.versions == "-" else f"{one.versions} ({one.app})"
-        rows.append(f"| {name} | {one.uses} | {kind} | {one.first} | {same} |\n")
-    return HEAD.format(python=".".join(map(str, sys.version_info[:3]))) + "".join(rows)
+def row(one: Result) -> str:
+    """A result as the page shows it."""
+    kind = one.kind + (f" ({one.why})" if one.why else "")
+    same = one.same.replace("|", "\\|").replace("\n", " ")
+    name = one.app if one.versions == "-" else f"{one.versions} ({one.app})"
+    return f"| {name} | {one.uses} | {kind} | {one.first} | {same} |\n"
+
+
+def page(rows: Mapping[str, str]) -> str:
+    """The page of rows, which are known by their applications."""
+    head = HEAD.format(python=".".join(map(str, sys.version_info[:3])))
+    return head + "".join(rows[app.name] for app in APPS if app.name in rows)
+
+
+def rows_of(text: str) -> dict[str, str]:
+    """The rows of a page that is there, by their applications.
+
+    :raises ValueError: its head is another, as that of another Python's page
+    """
+    head = page({})
+    if not text.startswith(head):
+        raise ValueError(f"{PAGE.name} was made with another Python, or has another head: make all of it")
+    table = text[len(head) :]
+    return {line.split(" | ")[0].strip("| )").rpartition("(")[2]: line for line in table.splitlines(keepends=True)}
 
 
 def main() -> None:
@@ -250,11 +265,13 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="a folder for data and logs")
     parser.add_argument("--results", type=Path, help="a file for results, a line of JSON each, to which they are added")
     parser.add_argument("--page", action="store_true", help="make the page of such a file, and serve nothing")
+    parser.add_argument("--rows", action="store_true", help="with --page: replace the rows of these applications alone")
     parser.add_argument("apps", nargs="*", help="names of applications, all if none is named")
     options = parser.parse_args()
     if options.page:
-        rows = [Result(*json.loads(line)) for line in options.results.read_text().splitlines()]
-        PAGE.write_text(page(row for app in APPS for row in rows if (row.app, row.asked) == (app.name, "auto")))
+        results = [Result(*json.loads(line)) for line in options.results.read_text().splitlines()]
+        rows = rows_of(PAGE.read_text()) if options.rows else {}
+        PAGE.write_text(page(rows | {one.app: row(one) for one in results if one.asked == "auto"}))
         return
     for app in APPS:
         if options.apps and app.name not in options.apps:
