@@ -7,6 +7,7 @@ import http.server
 import importlib
 import json
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,9 @@ from support.otlp import collector
 from support.waiting import wait_for
 
 pytestmark = pytest.mark.apps
+
+#: The kinds of interpreters that have no daemon threads.
+WITHOUT_DAEMONS = ("own",) if sys.version_info >= (3, 14) else ("own", "shared")
 
 CONF = """
 <Location />
@@ -114,7 +118,7 @@ application.wsgi_app = OpenTelemetryMiddleware(application.wsgi_app, tracer_prov
 @pytest.mark.parametrize("processor", ["SimpleSpanProcessor", "BatchSpanProcessor"])
 def test_opentelemetry_exports_spans(kind: str, mpm: str, start_server: StartServer, processor: str) -> None:
     needs("flask", "opentelemetry.instrumentation.wsgi", "opentelemetry.exporter.otlp.proto.http")
-    if kind == "own" and processor == "BatchSpanProcessor":
+    if kind in WITHOUT_DAEMONS and processor == "BatchSpanProcessor":
         pytest.skip("it exports in a daemon thread: auto gives it a process")
     caller = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     with collector() as sink:
@@ -202,7 +206,7 @@ def test_sentry_hears_of_errors(
     kind: str, mpm: str, start_server: StartServer, reports: tuple[int, list[dict[str, Any]]]
 ) -> None:
     needs("sentry_sdk")
-    if kind == "own":
+    if kind in WITHOUT_DAEMONS:
         pytest.skip("it sends in a daemon thread: auto gives it a process")
     port, events = reports
     server = start_server(CONF.format(environ=""), {"watched.py": REPORTS.format(port=port)}, backend=kind, mpm=mpm)
