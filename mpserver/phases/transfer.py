@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from mpserver.api.request import Request
 
 
-#: The stages before the resource is known.
-UNSETTLED = frozenset({Stage.READ, Stage.TRANSLATE, Stage.LOCATE, Stage.TRANSLATED})
-
 #: Tables, and what they are.
 TABLES: tuple[tuple[str, type[Table]], ...] = (
     ("mp_table_in", Table),

@@ -227,6 +227,8 @@ class Router(Refusals):
         stays = connection.passed or connection.luggage
         if busy is None or stays or not self._siblings.pass_on(busy, message, self.loop.now):
             interp = self.pool.use(interpreter_id)
+            if not stays and self._siblings.pass_while_it_starts(interp, message, self.loop.now):
+                return
             if self.pool.is_full(interp):
                 full = f"{self.pool.queue} requests wait for interpreter '{interp.name}' (PythonInterpQueue)"
                 self._answer(message, Unavailable(full, FULL_FOR, request_line(message)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from mpserver.interpreters.handle import InterpreterHandle
+from mpserver.interpreters.handle import InterpreterHandle, InterpreterState
 from mpserver.ipc import messages, siblings
 from mpserver.ipc.worker_messages import PASS
 from mpserver.phases.plan import InterpreterId
@@ -32,17 +32,23 @@ class Siblings:
 
         ``now``: the loop's time. :returns: False where there is none; then it is still ours.
         """
-        start = self._start
-        if start.one_process:
+        slot = None if self._start.one_process else self._choose(interp, now)
+        return slot is not None and self._give(interp.interpreter_id, slot, message, now)
+
+    def pass_while_it_starts(self, interp: InterpreterHandle, message: messages.Message, now: float) -> bool:
+        """The same for an interpreter that starts: to a worker that has it, and where it is in no long request."""
+        start, interpreter_id = self._start, interp.interpreter_id
+        if start.one_process or interp.state is not InterpreterState.STARTING:
             return False
-        slot = self._choose(interp, now)
-        if slot is None:
-            return False
+        brisk = siblings.brisk(start.scoreboard, start.number, interpreter_id.key)
+        return bool(brisk) and self._give(interpreter_id, self._least_recent(interpreter_id, brisk), message, now)
+
+    def _give(self, interpreter_id: InterpreterId, slot: int, message: messages.Message, now: float) -> bool:
         try:
-            messages.send(start.control, message, wait=False, before=PASS + slot.to_bytes(4, "little"))
+            messages.send(self._start.control, message, wait=False, before=PASS + slot.to_bytes(4, "little"))
         except OSError:
             return False
-        self._passed[interp.interpreter_id, slot] = now
+        self._passed[interpreter_id, slot] = now
         message.close()
         return True
 
@@ -54,8 +60,12 @@ class Siblings:
             # rather wait for one that is quick than for the end of a long request, or for one to start
             brisk = siblings.brisk(board, number, interpreter_id.key)
             if brisk:
-                return min(brisk, key=lambda slot: passed.get((interpreter_id, slot), 0.0))
+                return self._least_recent(interpreter_id, brisk)
         for slot in siblings.idle(board, number, interpreter_id.key):
             if now - passed.get((interpreter_id, slot), 0.0) >= UNSEEN:
                 return slot
         return None
+
+    def _least_recent(self, interpreter_id: InterpreterId, slots: list[int]) -> int:
+        """Of some workers the one that was given a connection the longest time ago."""
+        return min(slots, key=lambda slot: self._passed.get((interpreter_id, slot), 0.0))

@@ -35,6 +35,10 @@ LONG = float(os.environ.get("MPSERVER_ENDURANCE", "1200"))
 #: together, in bytes.
 WARM = 0.3
 GROWTH = 24 << 20
+#: In a short time not all has begun by then, for there are some forty interpreters, and each has seen but little. So
+#: traffic goes on until no interpreter has begun for so many seconds, and no more memory has come than this; but for
+#: no more than so many seconds.
+STEADY, STILL_COMES, AT_LATEST = 10.0, 4 << 20, 300.0
 #: And by how much more for each interpreter that has begun later, with its process and zygote.
 OF_EACH = 40 << 20
 #: How many more descriptors there may be then: for each interpreter that has begun, with its process, zygote and files;
@@ -376,6 +380,19 @@ def lowest(server: Server, seconds: float) -> int:
     return least
 
 
+def warm_up(server: Server) -> None:
+    """Wait until all has begun that will."""
+    time.sleep(LONG * WARM)
+    latest = time.monotonic() + AT_LATEST
+    begun, size = 0, 0
+    while time.monotonic() < latest:
+        former, had = begun, size
+        begun, size = interpreters(server), memory(server)
+        if begun == former and size - had < STILL_COMES:
+            return
+        time.sleep(STEADY)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("mpm", ["prefork", "worker"])
 def test_nothing_dies_fails_or_grows(start_server: StartServer, authority: Authority, mpm: str) -> None:
@@ -387,7 +404,7 @@ def test_nothing_dies_fails_or_grows(start_server: StartServer, authority: Autho
         (server.root / "run" / "sessions").mkdir(mode=0o700)
         wait_for(lambda: len(server.workers()) == WORKERS, "the workers")
         with clients(server, tls.port) as running:
-            time.sleep(LONG * WARM)
+            warm_up(server)
         told = running
         workers = sorted(worker.pid for worker in server.workers())
         before, begun_before = lowest(server, 5.0), interpreters(server)
