@@ -18,7 +18,7 @@ _KEPT = 128  # header blocks that are remembered
 _LONGEST_KEPT = 2048  # bytes of one
 
 #: What blocks of most clients begin with.
-_FIRST = b"Host: "
+FIRST = b"Host: "
 
 # RFC 9110 8.6: Content-Length = 1*DIGIT
 _content_length = lazyre.now(r"[0-9]{1,19}").fullmatch
@@ -51,11 +51,14 @@ class Block:
         "keep_alive",
         "expects_continue",
         "conditional",
+        "rest",
         "_like",
     )
 
     def __init__(self, tail: bytes, minor: int, pairs: Pairs) -> None:
         self._like: Block | None = None
+        #: What comes behind a host in the first line, from its CRLF on; empty: that line is none, or was not looked at.
+        self.rest = b""
         self.tail = tail  # the block and the empty line
         self.pairs: tuple[tuple[str, str], ...] = tuple(pairs)
         self.index: dict[str, str] | None = None
@@ -87,8 +90,8 @@ class Block:
     def of_host(self, tail: bytes, host: str) -> Block:
         """The block that differs from this one by the host in its first line alone, a valid one."""
         made = object.__new__(Block)
-        made._like = self
-        made.tail, made.host = tail, host
+        made._like = self._like or self
+        made.tail, made.host, made.rest = tail, host, self.rest
         made.pairs = (("Host", host), *self.pairs[1:])
         made.index = made.merged = None
         made.odd = self.odd
@@ -242,28 +245,38 @@ class Blocks:
     def read(self, tail: bytes, limits: Limits) -> Block:
         """The block of an HTTP/1.1 head. :raises RequestError: it is none, or passes the limits."""
         block = self._kept.get(tail)
+        if block is not None:
+            return block
+        if len(tail) > _LONGEST_KEPT:
+            return read_block(tail, 1, limits)
+        if tail[:6] == FIRST:
+            rest = tail[tail.find(b"\r\n") :]
+            like = self._like.get(rest)
+            if like is not None and (block := self.twin(like, tail, limits)) is not None:
+                return block
+            block = read_block(tail, 1, limits)
+            block.rest = rest
+            if len(self._like) >= _KEPT:
+                self._like.clear()
+            self._like[rest] = block
+        else:
+            block = read_block(tail, 1, limits)
+        if len(self._kept) >= _KEPT:
+            self._kept.clear()
+        self._kept[tail] = block
+        return block
+
+    def twin(self, like: Block, tail: bytes, limits: Limits) -> Block | None:
+        """The block that ends as another one does, after the host; None where it does not begin with a valid one."""
+        block = self._kept.get(tail)
         if block is None:
-            if len(tail) > _LONGEST_KEPT:
-                return read_block(tail, 1, limits)
-            if tail[:6] == _FIRST:
-                end = tail.find(b"\r\n")
-                rest = tail[end + 2 :]
-                like = self._like.get(rest)
-                host = str(tail[6:end], "latin-1")
-                if like is not None and len(tail) <= limits.field_size and is_authority(host):
-                    block = like.of_host(tail, host)
-                    if len(self._kept) < _KEPT:
-                        self._kept[tail] = block
-                    return block
-                block = read_block(tail, 1, limits)
-                if len(self._like) >= _KEPT:
-                    self._like.clear()
-                self._like[rest] = block
-            else:
-                block = read_block(tail, 1, limits)
-            if len(self._kept) >= _KEPT:
-                self._kept.clear()
-            self._kept[tail] = block
+            end = len(tail) - len(like.rest)
+            host = str(tail[6:end], "latin-1")
+            if end > limits.field_size or not is_authority(host):
+                return None
+            block = like.of_host(tail, host)
+            if len(self._kept) < _KEPT and len(tail) <= _LONGEST_KEPT:
+                self._kept[tail] = block
         return block
 
 

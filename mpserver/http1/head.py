@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from mpserver import lazyre
 from mpserver.errors import RequestError
-from mpserver.http1.blocks import Block, read_block
+from mpserver.http1.blocks import FIRST, Block, read_block
 from mpserver.http1.fields import TCHAR, Limits, is_token
 from mpserver.http1.target import ORIGIN_FORM, read_target
 from mpserver.http1.wire import decoded
@@ -150,8 +150,21 @@ def parse_head(
     On None feed the same bytes and the following ones to a HeadReader instead of calling again:
     each call reads from the start.
     """
-    if previous is not None and buffer == previous.raw:
-        return previous
+    if previous is not None:
+        if buffer == previous.raw:
+            return previous
+        like = previous.field_block
+        if like.rest and buffer.endswith(like.rest) and blocks is not None and previous.target[:1] == "/":
+            # the host alone may be another one: where many are asked in turns, most heads are such
+            # (where empty lines came before, no valid host is at this place)
+            start = len(previous.line) + 2
+            if buffer.startswith(previous.raw[: start + len(FIRST)]):
+                twin = blocks.twin(like, buffer[start:], limits)
+                if twin is not None:
+                    return Head(
+                        previous.method, previous.target, previous.path, previous.query, previous.minor,
+                        previous.line, twin, twin.host, buffer,
+                    )  # fmt: skip
     end = buffer.find(b"\r\n")
     if end <= 0 or end > limits.line:
         return _unusual(buffer, limits)

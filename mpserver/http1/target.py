@@ -48,6 +48,9 @@ _authority = lazyre.now(
     r"(?:(\.?[0-9A-Za-z_-]++(?:\.[0-9A-Za-z_-]++)*+\.?)|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{0,5}))?+"
 ).fullmatch
 
+# The usual one: a name whose last label does not begin with a digit, without a port.
+_name = lazyre.now(r"(?:[0-9A-Za-z_-]++\.)*+[A-Za-z_-][0-9A-Za-z_-]*+").fullmatch
+
 # What looks like an IPv4 address (digits and dots alone, or a last label that begins with a digit), and what has to
 # be one then; whether its numbers are below 256 does not matter, for nobody reads the others as anything else.
 _dotted = lazyre.now(r"(?:0|[1-9][0-9]*+)(?:\.(?:0|[1-9][0-9]*+)){3}").fullmatch
@@ -60,6 +63,8 @@ _ipv4 = lazyre.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.
 
 def is_authority(text: str) -> bool:
     """Whether the text is a host with or without a port, as a Host field or a target may name it."""
+    if _name(text) is not None:
+        return True
     match = _authority(text)
     if match is None:
         return False

@@ -820,3 +820,52 @@ def test_hosts_in_turns_have_their_other_fields_read_once(monkeypatch: pytest.Mo
     head.field_block.told["a"] = "b"  # (what logs show of the other fields is of all of them)
     other = parse_head(b"GET / HTTP/1.1\r\nHost: other.test\r\nA: b\r\n\r\n", LIMITS, None, known)
     assert other is not None and other.field_block.told == {"a": "b"}
+
+
+#: What comes one after the other on a connection; each is read as it would be alone.
+IN_TURNS = [
+    b"GET /x HTTP/1.1\r\nHost: %s\r\nA: b\r\n\r\n",
+    b"\r\nGET /x HTTP/1.1\r\nHost: %s\r\nA: b\r\n\r\n",
+    b"\r\n\r\n\r\nGET /x HTTP/1.1\r\nHost: %s\r\nA: b\r\n\r\n",
+    b"GET http://t.test/x HTTP/1.1\r\nHost: %s\r\nA: b\r\n\r\n",
+    b"GET /x HTTP/1.1\r\nHost: %s\r\nA: b\r\n\r\nGET /x HTTP/1.1\r\nHost: %s\r\nA: b\r\n\r\n",
+    b"GET /x HTTP/1.1\r\nHost: %s\r\n\r\nA: b\r\n\r\n",
+    b"GET /x HTTP/1.0\r\nHost: %s\r\nA: b\r\n\r\n",
+    b"GET /x HTTP/1.1\r\nhost: %s\r\nA: b\r\n\r\n",
+    b"GET /x HTTP/1.1\r\nHost: %s\r\nA: b\r\nHost: %s\r\nA: b\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("before", IN_TURNS)
+@pytest.mark.parametrize("after", IN_TURNS)
+def test_a_head_after_another_one_is_read_as_if_it_were_alone(before: bytes, after: bytes) -> None:
+    blocks = Blocks()
+    for hosts in ((b"a.test", b"b.test"), (b"a.test", b"a.test"), (b"a.test", b"b.test\r\nX: y"), (b"a.test", b"1.2")):
+        try:
+            previous = parse_head(before.replace(b"%s", hosts[0]), LIMITS, None, blocks)
+        except RequestError:
+            previous = None
+        for host in (hosts[1], hosts[0], hosts[1]):
+            raw = after.replace(b"%s", host)
+            assert found(raw, previous, blocks) == found(raw)
+
+
+def found(raw: bytes, previous: Head | None = None, blocks: Blocks | None = None) -> object:
+    """All that is found in a head, or why it is refused."""
+    try:
+        head = parse_head(raw, LIMITS, previous, blocks)
+    except RequestError as error:
+        return error.status, error.reason, error.line
+    return None if head is None else all_facts(head)
+
+
+def test_a_head_that_names_another_host_is_taken_over_but_for_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks, raw = Blocks(), b"GET /x?y HTTP/1.1\r\nHost: %s.test\r\nA: b\r\n\r\n"
+    head = parse_head(raw % b"first", LIMITS, None, blocks)
+    monkeypatch.setattr("mpserver.http1.head.read_block", None)
+    monkeypatch.setattr(Blocks, "read", None)
+    for number in range(200):
+        head = parse_head(raw % (b"h%d" % number), LIMITS, head, blocks)
+        assert head is not None
+        assert (head.path, head.query, head.host, head.get("a")) == ("/x", "y", f"h{number}.test", "b")
+    assert len(blocks) <= 128
