@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from mpserver.api import error_log as levels
 from mpserver.application import imports
 from mpserver.ipc import messages
+from mpserver.modules import python
 from mpserver.modules.python.application_errors import describe, headline, refusing
 from mpserver.phases import facts
 from mpserver.typing import TYPE_CHECKING, Protocol
@@ -35,7 +36,8 @@ def load(interpreter: InterpreterOwner, inherited: list[LoadedModule] | None, lo
     requests have a time limit, which holds for what they load, too.
 
     :param log: writes to the error log.
-    :returns: False for a successor that could not load all of it: its predecessor stays.
+    :returns: False for a successor that could not load all of it: its predecessor stays (unless PythonInterpReload is
+        Always).
     """
     configuration, where, loader = interpreter.boot.configuration, interpreter.interpreter_id, interpreter.loader
     found = imports.imports(configuration, where, facts.environments(configuration), loader)
@@ -48,6 +50,11 @@ def load(interpreter: InterpreterOwner, inherited: list[LoadedModule] | None, lo
 
         lines = describe(error)
         why = load_errors.summary(headline(error, lines), error, sys.path)
+        if inherited is not None and interpreter.boot.lifetime.reload == python.RELOAD_ALWAYS:
+            # whoever asks next meets the error, as if the code had been so from the beginning
+            log(levels.ERROR, f"{name} can't be loaded: {why} (interpreter '{where.name}')")
+            loader.forget_faults()
+            continue
         if inherited is None:
             log(levels.ERROR, f"directive_PythonImport: error importing {name}: {why} (interpreter '{where.name}')")
             interpreter.scoreboard_entry.writer.import_failed()

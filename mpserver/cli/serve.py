@@ -123,7 +123,7 @@ def configuration(served: Served, options: argparse.Namespace, folder: str) -> s
         "# development: errors are shown to the client, and changed files loaded anew",
         "PythonDebug On",
         f"PythonAutoReload {'On' if options.reload else 'Off'}",
-        f"PythonInterpReload {'On' if options.reload else 'Off'}",
+        f"PythonInterpReload {'Always' if options.reload else 'Off'}",
         "",
         *served.lines,
     ]
@@ -136,7 +136,8 @@ def banner(served: Served, options: argparse.Namespace) -> str:
     reload = "when a file of it changes" if options.reload else "never (--no-reload)"
     return (
         f"{served.what}\n"
-        f"  address      {scheme}://{options.bind}/\n"
+        f"  address      {scheme}://{options.bind}{served.paths[0]}\n"
+        f"{''.join(f'               {scheme}://{options.bind}{path}{chr(10)}' for path in served.paths[1:])}"
         f"  interpreter  {_kind() if served.is_application else 'none: these are files'}\n"
         f"  loaded anew  {reload}\n"
         "  log          here: a line for each request, and what goes wrong\n"

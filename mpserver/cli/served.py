@@ -15,12 +15,15 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.machinery import PathFinder
 
 from mpserver.api import named_objects
+from mpserver.cli import served_folders
 from mpserver.config.lexer import quote
 from mpserver.errors import UsageError
 from mpserver.typing import NamedTuple
 
 #: What an application is called where nobody says, in the order in which these are tried.
 OBJECTS = ("application", "app")
+#: So many addresses are shown at most.
+_SHOWN = 12
 #: How long loading may take, in seconds.
 PATIENCE = 60.0
 
@@ -59,6 +62,8 @@ class Served(NamedTuple):
     what: str
     lines: tuple[str, ...]
     is_application: bool = True
+    #: Addresses to begin with.
+    paths: tuple[str, ...] = ("/",)
 
 
 def find(text: str, folder: str) -> Served:
@@ -152,8 +157,12 @@ def _object(tree: ast.Module | None) -> str:
     return next((name for name in OBJECTS if name in names), OBJECTS[0])
 
 
-def _test(folder: str, module: str, path: str, text: str) -> None:
-    """Load it in a process of its own. :raises UsageError: it can't be loaded, or has no such object."""
+def _test(folder: str, module: str, path: str = "", text: str = "") -> None:
+    """Load it in a process of its own.
+
+    :param path: an object in it that has to be there; "": none.
+    :raises UsageError: it can't be loaded, or has no such object.
+    """
     try:
         done = subprocess.run(
             [sys.executable, "-c", _LOADS, folder, module, path],
@@ -164,6 +173,8 @@ def _test(folder: str, module: str, path: str, text: str) -> None:
         return  # (it is loaded by the first request, then)
     said = (done.stdout.splitlines() or [""])[-1]
     if said.startswith("-"):
+        if not path:
+            return
         raise UsageError(_lacking(module, path, said[1:].split(), text))
     if said:
         raise UsageError(said)
@@ -204,7 +215,19 @@ def _python(path: str) -> Served:
         return _wsgi(module, folder)
     if not module.isidentifier():
         raise UsageError(f"{path} can't be imported by that name: rename it")
-    return Served(f"The functions of {path}, each a page", _documents(folder, name))
+    _test(folder, module)
+    pages = [node.name for node in _functions(ast_of(path)) if not node.name.startswith("_")]
+    shown = ["/" if page == "index" else f"/{name}/{page}" for page in pages[:_SHOWN]]
+    return Served(
+        f"The functions of {path}, each a page",
+        served_folders.page(folder, name),
+        paths=tuple(sorted(shown)) or ("/",),
+    )
+
+
+def _functions(tree: ast.Module | None) -> list[ast.FunctionDef]:
+    """The functions at a module's level."""
+    return [node for node in ([] if tree is None else tree.body) if isinstance(node, ast.FunctionDef)]
 
 
 def _handler(folder: str, module: str) -> tuple[str, ...]:
@@ -227,7 +250,7 @@ def _script(path: str) -> Served:
 
 def _page(path: str) -> Served:
     folder, name = os.path.split(path)
-    return Served(f"The page {path}", _documents(folder, name))
+    return Served(f"The page {path}", served_folders.page(folder, name))
 
 
 _FILES: Mapping[str, Callable[[str], Served]] = {".py": _python, ".wsgi": _script, ".psp": _page}
@@ -237,30 +260,5 @@ def _folder(path: str) -> Served:
     """A folder, and what in it is more than a file."""
     endings = {os.path.splitext(name)[1] for _where, _folders, names in os.walk(path) for name in names}
     if endings & {".py", ".psp"}:
-        return Served(f"The folder {path}: its files, pages and modules", _documents(path, ""))
-    return Served(
-        f"The files of {path}",
-        (
-            f"DocumentRoot {quote(path)}",
-            f"<Directory {quote(path)}>",
-            "    Require all granted",
-            "    Options Indexes",
-            "    DirectoryIndex index.html",
-            "</Directory>",
-        ),
-        is_application=False,
-    )
-
-
-def _documents(folder: str, index: str) -> tuple[str, ...]:
-    return (
-        f"DocumentRoot {quote(folder)}",
-        f"<Directory {quote(folder)}>",
-        "    Require all granted",
-        "    Options Indexes",
-        f"    DirectoryIndex {quote(index) if index else 'index.html index.psp index.py'}",
-        "    AddHandler mod_python .py .psp",
-        "    PythonHandler mod_python.publisher | .py",
-        "    PythonHandler mod_python.psp | .psp",
-        "</Directory>",
-    )
+        return Served(f"The folder {path}: its files, pages and modules", served_folders.application(path))
+    return Served(f"The files of {path}", served_folders.files(path), is_application=False)

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from mpserver.modules.ssl.profiles import Encryption
 
 #: How long an interpreter lives, as `mpserver.serving.lifetime.InterpreterLifetime` has it.
-Told = tuple[int, float, bool]
-NOTHING: Told = (0, 0.0, False)
+Told = tuple[int, float, int]
+NOTHING: Told = (0, 0.0, 0)
 
 Keys = dict[tuple[str, ...], Any]
 

@@ -10,8 +10,8 @@ class InterpreterLifetime(NamedTuple):
 
     requests: int
     idle: float
-    #: Whether a changed file of the application replaces the interpreter.
-    reload: bool
+    #: Whether a changed file of the application replaces the interpreter; see `mpserver.modules.python.INTERP_RELOAD`.
+    reload: int
 
 
-UNLIMITED = InterpreterLifetime(0, 0.0, False)
+UNLIMITED = InterpreterLifetime(0, 0.0, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,6 +99,83 @@ def test_applications(folder: Path, application: str, path: str, text: str) -> N
     assert "  stop         Ctrl-C\n" in told
 
 
+def status(address: str, path: str) -> int:
+    """The status of an answer."""
+    try:
+        with urllib.request.urlopen(f"http://{address}{path}", timeout=PATIENCE) as reply:
+            found: int = reply.status
+            return found
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
+#: What lies in the folders that people serve, and what is to be had of it.
+PRIVATE = (
+    ".env", ".git/config", "key.pem", "server.key", "passwd", "httpd.conf", "error.log", "data.sqlite3", "data.db-wal",
+    "sub/.htpasswd", "index.html~", "settings.INI",
+)  # fmt: skip
+PUBLIC = ("page.html", "users/zoe.html", ".well-known/security.txt", "sub/environment.txt")
+
+
+def test_what_lies_in_a_folder_and_is_nobodys_business(tmp_path: Path) -> None:
+    for name in (*PRIVATE, *PUBLIC):
+        (tmp_path / "site" / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / "site" / name).write_text(name)
+    with serving(tmp_path, "site") as (address, _said):
+        assert {name: status(address, f"/{name}") for name in PRIVATE} == dict.fromkeys(PRIVATE, 403)
+        assert {name: status(address, f"/{name}") for name in PUBLIC} == dict.fromkeys(PUBLIC, 200)
+        listing = get(address, "/")
+        assert "Last modified" in listing
+        assert 'href="page.html"' in listing
+        assert [name for name in PRIVATE if f'href="{name}"' in listing] == []
+        assert ">users/<" in listing
+    (tmp_path / "site" / "pages.psp").write_text("<%= 1 %>")  # (now it is a folder with pages)
+    made = "\n".join(find("site", str(tmp_path)).lines)
+    assert "AddHandler mod_python .py .psp\n" in made
+    assert '<LocationMatch "/\\.(?!well-known(/|$))">\n    Require all denied\n' in made
+
+
+def test_one_file_is_served_alone(folder: Path) -> None:
+    with serving(folder, "pages.py") as (address, said):
+        assert get(address, "/") == "the index"
+        others = ("/notes.txt", "/shop.py", "/static/index.html", "/page.psp")
+        assert {path: status(address, path) for path in others} == dict.fromkeys(others, 403)
+        told = said.read_text()
+    assert f"  address      http://{address}/\n               http://{address}/pages.py/more\n" in told
+
+
+@pytest.mark.parametrize("application", ["hello.py", "shop:app"])
+def test_broken_code_shows(folder: Path, application: str) -> None:
+    """Whoever saves a mistake sees it in the browser, and the next change mends it."""
+    name = application.partition(".")[0].partition(":")[0]
+    file = folder / f"{name}.py"
+    good = file.read_text()
+    (folder / "parts.py").write_text("WORD = 1\n")
+    file.write_text("import parts\n" + good)
+
+    def change(path: Path, text: str) -> None:
+        (folder / "new").write_text(text)
+        (folder / "new").replace(path)
+
+    def page() -> str:
+        try:
+            return get(address, "/")
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.read().decode()
+
+    with serving(folder, application) as (address, said):
+        answer = get(address, "/")
+        for broken, what in ((file, "SyntaxError"), (folder / "parts.py", "NameError")):
+            before = broken.read_text()
+            change(broken, before + ("def f(:\n" if what == "SyntaxError" else "no_such_name\n"))
+            wait_for(lambda what=what: what in page(), "the error on the page")  # type: ignore[misc]
+            change(broken, before + "# mended\n")
+            wait_for(lambda: page() == answer, "the mended page")
+    assert f"{name} can't be loaded: SyntaxError" in said.read_text()
+
+
 def test_reload_and_https(folder: Path) -> None:
     with serving(folder, "shop:app", "--https", "auto") as (address, _said):
         assert get(address, "/x", "https") == "app /x"
@@ -145,6 +223,7 @@ def test_folders_of_any_name(tmp_path: Path) -> None:
         ("shop:number", "number of shop can't be called: it is of the type int"),
         ("broken", "ModuleNotFoundError: No module named 'nothing_of_the_kind' ({folder}/broken.py, line 1)"),
         ("unfinished:app", "unfinished can't be loaded: SyntaxError: "),
+        ("unfinished.py", "({folder}/unfinished.py, line 1)"),
         ("halo.py", "there is no {folder}/halo.py; did you mean hello.py?"),
         ("notes.txt", "notes.txt is no application: name a folder, a module, or a file .py, .wsgi, .psp"),
     ],

@@ -192,6 +192,20 @@ def test_changed_files_replace_their_interpreters_and_broken_ones_do_not(start_s
     assert server.log().count("what was there stays") == 1
 
 
+def test_always_lets_broken_code_in_and_the_next_change_mends_it(start_server: StartServer, kind: str) -> None:
+    server = start_server("PythonInterpReload Always\nPythonDebug On\n" + CONF, FILES, mode="foreground",
+                          backend=kind, workers=1)  # fmt: skip
+    assert number(server) == "1"
+    change(server, "NUMBER = ][\n")
+    wait_for(lambda: server.get("/").status == 500, "the error")
+    reply = server.get("/")
+    assert (reply.status, "SyntaxError" in reply.text) == (500, True)
+    server.wait_for_log("app can't be loaded: SyntaxError: ")
+    change(server, NUMBER % 333)
+    wait_for(lambda: server.get("/").status == 200, "the mended code")
+    assert number(server) == "333"
+
+
 @pytest.fixture(params=BACKENDS)
 def kind(request: pytest.FixtureRequest) -> str:
     """Each kind."""

@@ -78,7 +78,10 @@ MAIN_INTERPRETER = "main_interpreter"
 #: is in seconds.
 INTERP_MAX_REQUESTS = Setting("PythonInterpMaxRequests", 0)
 INTERP_IDLE_TIMEOUT = Setting("PythonInterpIdleTimeout", 0.0)
-INTERP_RELOAD = Setting("PythonInterpReload", False)
+#: Whether changed files replace an interpreter: one of the RELOAD_... below.
+INTERP_RELOAD = Setting("PythonInterpReload", 0)
+#: Never; where the new code can be loaded; always, so that requests meet its errors.
+RELOAD_NEVER, RELOAD_LOADABLE, RELOAD_ALWAYS = 0, 1, 2
 #: Whether zygotes load applications before they fork them.
 INTERP_PRELOADS = Setting("PythonInterpPreload Off", True)
 #: How long a zygote may try to, in seconds; 0: as long as it takes.

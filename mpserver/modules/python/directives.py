@@ -44,6 +44,9 @@ from mpserver.modules.python import (
     PYTHON_OPTIMIZE,
     PYTHON_OPTIONS,
     PYTHON_PATH,
+    RELOAD_ALWAYS,
+    RELOAD_LOADABLE,
+    RELOAD_NEVER,
     REQUEST_TIMEOUT,
     SERVER_OPTIONS,
     HandlerSpec,
@@ -239,6 +242,7 @@ def _everywhere(name: str, args: Args, apply: Callable[[Call], None], what: str 
     return Directive(name, args, EVERYWHERE, apply, Override.ALL, what)
 
 
+_RELOADS = {"off": RELOAD_NEVER, "on": RELOAD_LOADABLE, "always": RELOAD_ALWAYS}
 _HANDLERS = "handlers, each a module or module::object"
 _OF_FILES = f"{_HANDLERS}, and after a | the endings of the files that they are for"
 
@@ -295,10 +299,10 @@ DIRECTIVES: tuple[Directive, ...] = (
     ),
     Directive(
         "PythonInterpReload",
-        Args.FLAG,
+        Args.TAKE1,
         NOT_HTACCESS,
-        values.directory(INTERP_RELOAD, values.flag),
-        help="replace an interpreter when a file of its modules changed",
+        values.directory(INTERP_RELOAD, values.choice(_RELOADS)),
+        help="On: replace an interpreter when a file of its modules changed; Always: even where that fails; Off: don't",
     ),
     Directive(
         "PythonInterpMax",
