@@ -152,7 +152,20 @@ class BaseSession(dict[Any, Any]):
         made.path = settings.application_path or options.application_path(self._req)
         if settings.application_domain:
             made.domain = settings.application_domain
+        if settings.cookie_httponly:
+            made.httponly = True
+        if settings.cookie_samesite:
+            made.samesite = settings.cookie_samesite
+        if self._is_secure(settings):
+            made.secure = True
         return made
+
+    def _is_secure(self, settings: options.Settings) -> bool:
+        """Whether the client is to send the cookie over TLS alone."""
+        if settings.cookie_secure is not None:
+            return settings.cookie_secure
+        # (what is sent with requests of other sites is taken with this alone, RFC 6265bis 5.7)
+        return settings.cookie_samesite == "None" or bool(self._req.is_https())
 
     # ---- its facts
 

@@ -18,6 +18,10 @@ SESSION_TYPE = ("mod_python.session.session_type", "session")
 COOKIE_NAME = ("mod_python.session.cookie_name", "session_cookie_name")
 APPLICATION_PATH = ("mod_python.session.application_path", "ApplicationPath")
 APPLICATION_DOMAIN = ("mod_python.session.application_domain",)
+#: What browsers do with the cookie; these are not mod_python's own.
+COOKIE_HTTPONLY = ("mod_python.session.cookie_httponly",)
+COOKIE_SAMESITE = ("mod_python.session.cookie_samesite",)
+COOKIE_SECURE = ("mod_python.session.cookie_secure",)
 DBM_FILE = ("mod_python.dbm_session.database_filename", "session_dbm")
 DBM_DIRECTORY = (
     "mod_python.dbm_session.database_directory", "mod_python.session.database_directory", "session_directory",
@@ -42,6 +46,9 @@ _REDIS_NUMBERS = (
     ("timeout", 1, "a number of seconds"), ("lock_timeout", 1, "a number of seconds"),
 )  # fmt: skip
 
+#: Values of SameSite (RFC 6265bis 5.4.7), by the word for them; "": the attribute is left out.
+_SAME_SITES = {"lax": "Lax", "strict": "Strict", "none": "None", "off": ""}
+
 _BOOLEANS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
@@ -55,6 +62,12 @@ class Settings(NamedTuple):
     dbm_file: str | None
     dbm_directory: str | None
     file_directory: str | None
+    #: Whether scripts of pages can't read the cookie.
+    cookie_httponly: bool
+    #: With which requests of other sites it is sent; "": browsers decide.
+    cookie_samesite: str
+    #: Whether it is sent over TLS alone; None: where the request came so.
+    cookie_secure: bool | None
 
 
 class Cleanup(NamedTuple):
@@ -86,7 +99,7 @@ class Redis(NamedTuple):
 
 
 def settings(req: Request) -> Settings:
-    """What the request's options say. They are read anew only where they differ."""
+    """What the request's options say. They are read anew only where they differ. :raises ValueError: what can't be."""
     return _settings(_pairs(req))
 
 
@@ -117,6 +130,9 @@ def _settings(pairs: Pairs) -> Settings:
         _text(table, DBM_FILE),
         _text(table, DBM_DIRECTORY),
         _text(table, FILE_DIRECTORY),
+        _boolean(table, COOKIE_HTTPONLY) is not False,
+        _same_site(table),
+        _boolean(table, COOKIE_SECURE),
     )
 
 
@@ -165,6 +181,14 @@ def _boolean(table: Table, names: tuple[str, ...]) -> bool | None:
         return _BOOLEANS[found.lower()]
     except KeyError:
         raise ValueError(f"PythonOption {names[0]} {found}: write yes, true or 1; or no, false or 0") from None
+
+
+def _same_site(table: Table) -> str:
+    found = _text(table, COOKIE_SAMESITE) or "lax"
+    try:
+        return _SAME_SITES[found.lower()]
+    except KeyError:
+        raise ValueError(f"PythonOption {COOKIE_SAMESITE[0]} {found}: write Lax, Strict, None or Off") from None
 
 
 def _number(table: Table, names: tuple[str, ...]) -> int | None:

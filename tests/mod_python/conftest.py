@@ -62,6 +62,10 @@ class FakeRequest:
         for name, value in members.items():
             setattr(self, name, value)
 
+    def is_https(self) -> int:
+        """It came without TLS."""
+        return 0
+
     @staticmethod
     def _map(root: Path, path: str) -> tuple[str, str]:
         """File and path_info as the server works them out: the first part that is no directory is the file."""

@@ -64,7 +64,7 @@ class TestEveryKind:
         assert type(session) is getattr(Session, kind)
         assert (session.is_new(), session.timeout(), dict(session)) == (True, 1800, {})
         assert session.created() == pytest.approx(time.time(), abs=5)
-        assert req.headers_out["Set-Cookie"] == f"pysid={session.id()}; path=/"
+        assert req.headers_out["Set-Cookie"] == f"pysid={session.id()}; path=/; samesite=Lax; httponly"
         session["hits"] = [1]
         session.save()
         req.end()
@@ -149,7 +149,8 @@ class TestEveryKind:
         req = ask(sid, kind)
         session = Session.Session(req)
         session.invalidate()
-        assert req.headers_out["Set-Cookie"] == f"pysid={sid}; path=/; expires=Thu, 01-Jan-1970 00:00:00 GMT"
+        ends = "expires=Thu, 01-Jan-1970 00:00:00 GMT"
+        assert req.headers_out["Set-Cookie"] == f"pysid={sid}; path=/; {ends}; samesite=Lax; httponly"
         assert dict(session) == {}
         session["a"] = 2
         session.save()
@@ -309,8 +310,32 @@ class TestOptions:
     def test_the_cookie(self, ask: Ask, options: dict[str, str], cookie: str) -> None:
         req = ask(kind="MemorySession", options=options)
         session = Session.Session(req)
-        assert req.headers_out["Set-Cookie"] == cookie % session.id()
-        assert str(session.make_cookie()) == cookie % session.id()
+        wanted = cookie % session.id() + "; samesite=Lax; httponly"
+        assert req.headers_out["Set-Cookie"] == wanted
+        assert str(session.make_cookie()) == wanted
+
+    @pytest.mark.parametrize(
+        ("options", "https", "attributes"),
+        [
+            ({}, 1, "; secure; samesite=Lax; httponly"),
+            ({"cookie_secure": "no"}, 1, "; samesite=Lax; httponly"),
+            ({"cookie_secure": "yes"}, 0, "; secure; samesite=Lax; httponly"),
+            ({"cookie_httponly": "no"}, 0, "; samesite=Lax"),
+            ({"cookie_httponly": "yes", "cookie_samesite": "strict"}, 0, "; samesite=Strict; httponly"),
+            ({"cookie_samesite": "none"}, 0, "; secure; samesite=None; httponly"),
+            ({"cookie_samesite": "None", "cookie_secure": "No"}, 1, "; samesite=None; httponly"),
+            ({"cookie_samesite": "off", "cookie_httponly": "0", "cookie_secure": "false"}, 1, ""),
+        ],
+    )
+    def test_what_browsers_do_with_it(self, ask: Ask, options: dict[str, str], https: int, attributes: str) -> None:
+        named = {f"mod_python.session.{name}": value for name, value in options.items()}
+        session = Session.Session(ask(kind="MemorySession", options=named, is_https=lambda: https))
+        assert str(session.make_cookie()) == f"pysid={session.id()}; path=/{attributes}"
+
+    @pytest.mark.parametrize("name", ["cookie_httponly", "cookie_samesite", "cookie_secure"])
+    def test_what_they_can_t_do(self, ask: Ask, name: str) -> None:
+        with pytest.raises(ValueError, match=f"PythonOption mod_python.session.{name} perhaps: write "):
+            Session.Session(ask(kind="MemorySession", options={f"mod_python.session.{name}": "perhaps"}))
 
     @pytest.mark.parametrize(
         ("directory", "url", "path"),

@@ -41,6 +41,17 @@ def strict(req):
     return apache.OK
 
 
+def login(req):
+    session = Session.Session(req)
+    old = session.id()
+    session.invalidate()
+    session = Session.Session(req)
+    session["user"] = "zoe"
+    session.save()
+    req.write("%s %s %d" % (old, session.id(), session.is_new()), 0)
+    return apache.OK
+
+
 def waits(session):
     with open("%s/gate" % session._req.document_root()) as gate:
         gate.read()
@@ -90,6 +101,11 @@ CONF = (
         'mod_python.file_session.database_directory "${ROOT}/new"', "session_cookie_name old", NEW + "cookie_name both",
     )
     + location("/dbm", "count", NEW + "session_type DbmSession", 'session_dbm "${ROOT}/run/mine.dbm"')
+    + location(
+        "/open", "count", NEW + "session_type MemorySession", NEW + "cookie_httponly no", NEW + "cookie_samesite off",
+    )
+    + location("/perhaps", "count", NEW + "session_type MemorySession", NEW + "cookie_samesite perhaps")
+    + location("/login", "login", NEW + "session_type FileSession", NEW + 'database_directory "${ROOT}/new"')
     + location("/strict", "strict", NEW + 'database_directory "${ROOT}/new"')
     + location("/memory", "count", NEW + "session_type MemorySession")
     + location("/elsewhere", "count", NEW + "session_type MemorySession").replace(
@@ -134,9 +150,9 @@ def test_the_default_of_many_processes_is_a_database(server: Server) -> None:
 @pytest.mark.parametrize(
     ("path", "cookie", "folder"),
     [
-        ("/new", r"new=[0-9a-f]{32}; path=/new/path; domain=\.example\.com", "new"),
-        ("/old", r"old=[0-9a-f]{32}; path=/old/path", "old"),
-        ("/both", r"both=[0-9a-f]{32}; path=/", "new"),
+        ("/new", r"new=[0-9a-f]{32}; path=/new/path; domain=\.example\.com; samesite=Lax; httponly", "new"),
+        ("/old", r"old=[0-9a-f]{32}; path=/old/path; samesite=Lax; httponly", "old"),
+        ("/both", r"both=[0-9a-f]{32}; path=/; samesite=Lax; httponly", "new"),
     ],
 )
 def test_options_new_and_old(server: Server, path: str, cookie: str, folder: str) -> None:
@@ -178,6 +194,22 @@ def test_cookies_that_a_subclass_makes(server: Server) -> None:
     assert again(server, "/strict", found).text == "1 60"
 
 
+def test_the_cookie_may_be_as_it_was_in_mod_python(server: Server) -> None:
+    assert re.fullmatch(r"pysid=[0-9a-f]{32}; path=/", cookie_of(server.get("/open")))
+
+
+def test_a_login_leaves_the_id_that_the_client_came_with(server: Server) -> None:
+    """Whoever had given it to the client (session fixation) has nothing of that."""
+    brought = cookie_of(server.get("/new")).partition("=")[2][:32]
+    reply = server.get("/login", {"Cookie": f"pysid={brought}"})
+    old, new, is_new = reply.text.split()
+    assert (is_new, len({old, new})) == ("1", 2), reply
+    assert again(server, "/login", f"pysid={'0' * 32}").text.split()[0] != "0" * 32
+    gone, given = [value for name, value in reply.headers if name.lower() == "set-cookie"]
+    assert f"pysid={old}; path=/; expires=" in gone
+    assert f"pysid={new}; path=/; samesite=Lax; httponly" == given
+
+
 def test_memory_is_that_of_one_interpreter(server: Server, request: pytest.FixtureRequest) -> None:
     kind = request.node.callspec.params["server"]
     found = cookie_of(server.get("/memory"))
@@ -196,6 +228,7 @@ def test_memory_is_that_of_one_interpreter(server: Server, request: pytest.Fixtu
         ("/unknown", "Unknown session type CloudSession"),
         ("/missing", "the folder that it is to be in must be there"),
         ("/number", "write a number of seconds, 0 or more"),
+        ("/perhaps", "PythonOption mod_python.session.cookie_samesite perhaps: write Lax, Strict, None or Off"),
     ],
 )
 def test_faults_are_told(server: Server, path: str, message: str) -> None:
