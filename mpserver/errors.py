@@ -173,7 +173,15 @@ class Moves(MpserverError):
 
 
 class Awaits(MpserverError):
-    """A request has come to its content, and its body has not all come (`mpserver.serving.bodies`)."""
+    """A request has come to its content, which waits outside of it.
+
+    For its body, which has not all come (`mpserver.serving.bodies`); or for what its ``task`` wants
+    (`mpserver.api.tasks`).
+    """
+
+    def __init__(self, task: Any = None) -> None:
+        super().__init__()
+        self.task = task
 
 
 class InterpreterError(StartError):

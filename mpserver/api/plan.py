@@ -53,6 +53,8 @@ class RequestPlan(Protocol):
     #: Where bodies are kept until their handlers run; and whether those read them as they come instead.
     body_room: Room
     streams: bool
+    #: Whether its content may wait in the event loop by a task, see `mpserver.api.tasks`.
+    waits: bool
     #: FileETag, as bits; how many ranges are served; ServerSignature.
     file_etag: int
     range_limits: Limits

@@ -48,6 +48,12 @@ class Link(Protocol):
     agent: tuple[str, int] | None
     #: The client's IP and port.
     client: tuple[str, int]
+    #: Whether a task may wait in the loop that the connection belongs to (`mpserver.api.tasks`).
+    lets_wait: bool
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something waits that the client has not taken yet."""
 
     @property
     def requests_left(self) -> int:

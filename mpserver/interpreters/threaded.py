@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from mpserver.api import error_log as levels
-from mpserver.errors import Unavailable
+from mpserver.errors import ConfigError, Unavailable
 from mpserver.http1.head import Head
 from mpserver.interp import Interpreter
 from mpserver.interpreters.limited import LimitedInterpreter
@@ -17,7 +18,7 @@ from mpserver.modules import mpm, python
 from mpserver.modules.python.application_errors import describe
 from mpserver.phases.threaded_pipeline import SharedPipeline
 from mpserver.serving.boot import Boot
-from mpserver.serving.connection import Connection
+from mpserver.serving.connection import EARLY_BODY, Connection
 from mpserver.serving.errands import Errands
 from mpserver.serving.offloader import ALL, ORPHANED_FOR
 from mpserver.serving.states import IN_THREAD
@@ -25,6 +26,7 @@ from mpserver.serving.thread_pool import ThreadPool
 from mpserver.serving.threaded_parts import (
     FOR_HANDLER,
     RESUMED,
+    TASK,
     SharedConnection,
     SharedEntry,
     SharedTrackedConnection,
@@ -79,7 +81,23 @@ class ThreadedInterpreter(Interpreter):
             full = f"{self._queue} requests wait for interpreter '{self.interpreter_id.name}' (PythonInterpQueue)"
             self.refuse(connection, Unavailable(full, FULL_FOR).about(head))
             return
-        self._submit(connection, head)
+        if self._runs_in_loop(connection, head):
+            super().serve(connection, head)
+        else:
+            self._submit(connection, head)
+
+    def _runs_in_loop(self, connection: Connection, head: Head) -> bool:
+        """Whether a request needs no thread: it waits for others in the loop, and is quick but for that."""
+        host = connection.host
+        if connection.transferred or host.has_early or (head.length and not 0 < head.length <= EARLY_BODY):
+            return False
+        located = host.located.get(head.path)
+        if located is None:
+            try:
+                located = self.planner.locate(host, head.path)
+            except ConfigError:
+                return False  # (a thread meets it again)
+        return located.plan.in_loop and not head.expects_continue
 
     def _is_full(self) -> bool:
         """Whether as many requests wait for a thread as may, and no other worker has one."""
@@ -94,6 +112,7 @@ class ThreadedInterpreter(Interpreter):
             self.loop.back(connection.fd)
             try:
                 begin()
+                connection.advance()  # (where it is over already)
             except Exception as error:
                 self.broken(connection, error)
 
@@ -102,6 +121,10 @@ class ThreadedInterpreter(Interpreter):
     def resume(self, connection: Connection) -> None:
         """A connection's request goes on, in a thread."""
         self._submit(connection, RESUMED)
+
+    def go_on_in_thread(self, connection: Connection) -> None:
+        """See `mpserver.serving.interpreter_owner.TaskOwner`."""
+        self._submit(connection, TASK)
 
     def _submit(self, connection: Connection, head: Head) -> None:
         connection.state = IN_THREAD
@@ -117,6 +140,8 @@ class ThreadedInterpreter(Interpreter):
         try:
             if head is RESUMED:
                 self.bodies.run(connection)
+            elif head is TASK:
+                self.tasks.run(connection)
             else:
                 super().serve(connection, head)
         except ConnectionError:
@@ -239,6 +264,11 @@ class ThreadedInterpreter(Interpreter):
 
     def _end_requests(self) -> None:
         # a process outlives its worker where that was killed
+        if self._tasks is not None:
+            self.draining = True
+            patience = ORPHANED_FOR if self.boot.kind == "process" else float("inf")
+            if not self._tasks.await_end(time.monotonic() + patience):
+                self.abandon()
         if not self.pool.close(ORPHANED_FOR if self.boot.kind == "process" else None):
             self.abandon()
         self._errands.join()

@@ -34,6 +34,8 @@ with a `Step`:
     note_auth_failure  adds to a 401 what the client has to know (its result does not count)
     type_checker       the type of the file: the first that does not decline decides
     fixups             last changes
+    may_block          whether steps of the module may take long: look up names, check passwords, ask programs. Requests
+                       that wait for others in the event loop (`mpserver.api.tasks`) have a thread up to there: a bool
     directory          the content of a request whose file is a directory: the first that does not decline decides; if
                        all do, the request's handler is looked for. (In httpd these are fixups, which run it themselves)
     any_handler        serves what no handler by its name has served, before the server's own does: the first that

@@ -112,6 +112,16 @@ class Pipeline(MovedRequests):
         elif plan.has_end:
             self.log(req)
 
+    def complete(self, req: Request, status: int) -> None:
+        """The content of a request is over that has waited by a task: what follows, up to its cleanups."""
+        self.end(req, status)
+        plan = plan_of(req)
+        req.mp_is_over = True
+        if plan.has_last_handlers or req.mp_cleanups or req.mp_next is not None:
+            self.close(req)
+        elif plan.has_end:
+            self.log(req)
+
     def resume(self, req: Request) -> None:
         """Go on with a request that has waited for its body: its content, up to its cleanups.
 

@@ -80,11 +80,12 @@ class Plan:
         "canonical_name",
         "compile_added", "conf", "config_pairs", "content", "debug", "document_root", "error_documents", "error_head",
         "file_etag", "filters", "handler", "handlers", "has_end", "has_last_handlers", "hostname_lookups",
+        "in_loop",
         "interpreter", "interpreter_id", "interpreters", "is_still", "leads_to", "limit_body", "loader", "named",
         "needs_python",
         "option_pairs", "options", "pass_auth", "phases", "physical_port", "python_config", "python_path",
         "range_limits", "reads_files", "redirect", "requires", "scheme", "script", "server", "server_software",
-        "signature", "steps", "streams", "subrequests", "tell", "time_limit", "_added",
+        "signature", "steps", "streams", "subrequests", "tell", "time_limit", "waits", "_added",
     )  # fmt: skip
 
     redirect: Callable[[Request, str], None]
@@ -152,6 +153,9 @@ class Plan:
         #: How long its requests may take, in seconds; 0: as long as they want.
         self.time_limit = 0.0
         self._added: Phases | None = None
+        #: Whether its content may wait in the event loop by a task (`mpserver.api.tasks`), as no code of an application
+        #: runs for it; and whether all of its steps are quick enough for that.
+        self.waits = self.in_loop = False
         #: Whether a file that was sent as it is needs no steps the next time, nor its content: nobody else is asked.
         self.is_still = False
         #: Foretells where requests are redirected internally.

@@ -51,6 +51,7 @@ def compile_plan(table: HookTable, engine: Engine, site: Site, conf: Conf, filen
     if not plan.needs_python and (own := planning.ask("own_interpreter")):
         plan.needs_python, plan.interpreter = True, own[0]
         plan.interpreter_id = identify(own[0], "auto")
+        plan.waits = engine.loader is not None and not plan.time_limit and not planning.observers
     plan.interpreters = {
         phase: _identify(choice) for found in planning.ask("interpreters") for phase, choice in found.items()
     }
@@ -65,6 +66,10 @@ def compile_plan(table: HookTable, engine: Engine, site: Site, conf: Conf, filen
     plan.filters = None if engine.loader is None else PlanFilters(planning)
     plan.named, plan.ask = planning.own_handler, planning.ask
     plan.content = compile_content(planning, plan.filters, insertions)
+    plan.in_loop = (
+        plan.waits and not insertions and plan.auth_type is None and not plan.hostname_lookups
+        and not any(planning.ask("may_block"))
+    )  # fmt: skip
     plan.is_still = (
         phases.is_still and not insertions and not planning.ask("any_handler")
         and not (plan.needs_python or plan.branches or site.has_early or site.rewriters)

@@ -76,6 +76,9 @@ class PageLink:
         self.sock = None
         self.keep_alive, self.requests_left, self.keep_alive_timeout = False, -1, 0.0
 
+    #: See `Link`: whatever makes a part of a page goes through all of it.
+    lets_wait = is_behind = False
+
     def connection(self) -> Connection:
         """See `Link`; the client's."""
         return self._outer.connection()

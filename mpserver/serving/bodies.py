@@ -17,7 +17,7 @@ from collections import deque
 
 from mpserver.api.kept_body import KeptBody
 from mpserver.api.request import Request
-from mpserver.errors import ClientGone, Misplaced, Moves, RequestError
+from mpserver.errors import Awaits, ClientGone, Misplaced, Moves, RequestError
 from mpserver.ipc import siblings
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.modules.hooks import PROXY_HANDLER, PROXY_PREFIX
@@ -222,9 +222,16 @@ class Waiting:
         except Moves as move:
             interpreter.moves.send_on(connection, req, req.mp_head.raw, move)
             return
+        except Awaits as awaits:
+            task = awaits.task
+        else:
+            task = None
         finally:
             if self.streams:
                 self._bodies.streams.leave()
+        if task is not None:
+            interpreter.tasks.wait(connection, req, task)
+            return
         if connection.rope >= 0:
             interpreter.moves.tell(connection, req)
         interpreter.ended(req)

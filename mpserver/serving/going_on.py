@@ -63,14 +63,17 @@ class GoingOn:
         except Moves as move:
             self.send_on(connection, req, buffer, move)
             return
-        except Awaits:
-            pass
+        except Awaits as awaits:
+            task = awaits.task
         else:
             self.tell(connection, req)
             interpreter.ended(req)
             connection.done()
             return
-        interpreter.bodies.wait(connection, req, buffer, True)
+        if task is not None:
+            interpreter.tasks.wait(connection, req, task)
+        else:
+            interpreter.bodies.wait(connection, req, buffer, True)
 
     def _begin(self, connection: Connection, head: Head, moved: transfer.Moved, now: float) -> Request:
         interpreter = self._interpreter

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mpserver.api.error_log import ErrorLog
     from mpserver.api.loader import Loader
     from mpserver.api.request import Request
+    from mpserver.api.tasks import Task
     from mpserver.errors import Moves
     from mpserver.ipc.messages import Kind, Message
     from mpserver.ipc.queues import Taken
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mpserver.serving.boot import Boot
     from mpserver.serving.connection import Connection
     from mpserver.system.log_lines import LogLines
+    from mpserver.system.thread_loop import SharedLoop
 
 from mpserver.serving.owner import Owner
 
@@ -39,6 +41,13 @@ class Waits(Protocol):
 
     def wait(self, connection: Connection, req: Request, buffer: bytes, moved: bool = False) -> None:
         """A request has come to its content, and its body has not all come."""
+
+
+class WaitingTasks(Protocol):
+    """What lets the contents of requests wait (`mpserver.serving.tasks`)."""
+
+    def wait(self, connection: Connection, req: Request, task: Task) -> None:
+        """A request has come to its content, which is a task."""
 
 
 class Movers(Protocol):
@@ -106,6 +115,10 @@ class InterpreterOwner(Owner, Protocol):
     @property
     def bodies(self) -> Waits:
         """What lets requests wait for their bodies."""
+
+    @property
+    def tasks(self) -> WaitingTasks:
+        """What lets the contents of requests wait."""
 
     @property
     def moves(self) -> Movers:
@@ -176,3 +189,12 @@ class InterpreterOwner(Owner, Protocol):
 
     def leases_ended(self, number: int) -> None:
         """The leased listeners are closed; the last connection that they brought had this number."""
+
+
+class TaskOwner(InterpreterOwner, Protocol):
+    """An interpreter with threads, in whose loop tasks wait (`mpserver.serving.tasks`)."""
+
+    loop: SharedLoop
+
+    def go_on_in_thread(self, connection: Connection) -> None:
+        """A task that waits in the loop may block from here on."""

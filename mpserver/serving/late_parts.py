@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mpserver.serving.boot import Boot
     from mpserver.serving.courier import Courier
     from mpserver.serving.going_on import GoingOn
+    from mpserver.serving.tasks import Tasks
 
 
 class LateParts:
@@ -26,6 +27,7 @@ class LateParts:
     threads = 1
     _moves: GoingOn | None = None
     _bodies: Bodies | None = None
+    _tasks: Tasks | None = None
     _courier: Courier | None = None
     _slow_clients: SlowClients | None = None
     _addresses: AddressTable | None = None
@@ -47,6 +49,17 @@ class LateParts:
 
             self._bodies = Bodies(self, self.board, self.threads)  # type: ignore[arg-type]  # (as above)
         return self._bodies
+
+    @property
+    def tasks(self) -> Tasks:
+        """What lets the contents of requests wait in the loop."""
+        made = self._tasks
+        if made is None:
+            from mpserver.serving.tasks import Tasks  # (only interpreters whose requests have such contents)
+
+            # (once, if several threads come here)
+            made = vars(self).setdefault("_tasks", Tasks(self))  # type: ignore[arg-type]  # (as above)
+        return made
 
     @property
     def courier(self) -> Courier | None:

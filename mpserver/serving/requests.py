@@ -31,6 +31,7 @@ from mpserver.serving.tracked_connection import Closings
 from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from mpserver.api.tasks import Task
     from mpserver.serving.relays import Relays
     from mpserver.serving.unsent import Unsent
     from mpserver.system.log_lines import LogLines
@@ -141,13 +142,20 @@ class Requests(LateParts, Refusals):
         except Moves as move:
             self.moves.send_on(connection, req, buffer, move)
             return
-        except Awaits:
-            pass  # (what it meets from here on did not happen during that)
+        except Awaits as awaits:
+            task = awaits.task  # (what it meets from here on did not happen during that)
         else:
             self.ended(req)
             connection.done()
             return
-        self.bodies.wait(connection, req, buffer)
+        self._wait(connection, req, buffer, task)
+
+    def _wait(self, connection: Connection, req: Request, buffer: bytes, task: Task | None) -> None:
+        """The content of a request waits, for its body or by a task."""
+        if task is not None:
+            self.tasks.wait(connection, req, task)
+        else:
+            self.bodies.wait(connection, req, buffer)
 
     def _begin(self, connection: Connection, head: Head, limit: int, now: float) -> Request | None:
         """The request for a head, which is ours now; None if its body made it impossible, which was answered."""
@@ -194,13 +202,13 @@ class Requests(LateParts, Refusals):
         except Moves as move:
             self.moves.send_on(connection, req, buffer, move)
             return
-        except Awaits:
-            pass  # (what it meets from here on did not happen during that)
+        except Awaits as awaits:
+            task = awaits.task  # (what it meets from here on did not happen during that)
         else:
             self.ended(req)
             connection.done()
             return
-        self.bodies.wait(connection, req, buffer)
+        self._wait(connection, req, buffer, task)
 
     def stand_aside(self, connection: Connection, begin: Callable[[], None]) -> None:
         """A request waits for its body: its connection is the loop's, which begins with that."""

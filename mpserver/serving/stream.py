@@ -55,6 +55,14 @@ class Stream:
     _outgoing: list[Part]
     _backlog: Backlog | None
 
+    #: See `mpserver.api.stream.Link`.
+    lets_wait = False
+
+    @property
+    def is_behind(self) -> bool:
+        """See `mpserver.api.stream.Link`."""
+        return self._backlog is not None
+
     def connection(self) -> ConnectionObject:
         """The object for ``req.connection``."""
         raise NotImplementedError

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 FOR_HANDLER = refused("")
 #: For that of one that goes on with a request whose body has come (`mpserver.serving.bodies`).
 RESUMED = refused("")
+#: For that of one whose task is to go on in a thread (`mpserver.serving.tasks`).
+TASK = refused("")
 
 
 class SharedConnection(Connection):
@@ -39,6 +41,7 @@ class SharedConnection(Connection):
     __slots__ = ()
 
     owner: SharedOwner
+    lets_wait = True
 
     def start(self) -> None:
         """Wait for the client in the owner's loop, which a request leaves with its connection; serve what was read."""

@@ -10,6 +10,8 @@ from mpserver.typing import Protocol
 
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
+#: The other side sends nothing any more; that it is gone shows in any case.
+HUNG_UP = select.EPOLLRDHUP
 #: Only one of the processes that wait for a listener is woken.
 EXCLUSIVE = getattr(select, "EPOLLEXCLUSIVE", 0)
 
@@ -55,6 +57,10 @@ class Loop:
         """Wait for other events, where it waits for any."""
         if fd in self._callbacks:
             self._poll.modify(fd, events)
+
+    def hand(self, fd: int, callback: Callable[[int], object]) -> None:
+        """Call another function back for a descriptor that it looks at."""
+        self._callbacks[fd] = callback
 
     def remove(self, fd: int) -> None:
         """Forget a descriptor; before it is closed."""

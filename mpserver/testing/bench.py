@@ -64,6 +64,7 @@ class Wire:
     keep_alive_timeout = 5.0
     timeout = 60.0
     client = CLIENT
+    lets_wait = is_behind = False
 
     def __init__(self, host: Host, rest: bytes) -> None:
         self.keep_alive = True

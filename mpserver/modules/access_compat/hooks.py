@@ -24,6 +24,12 @@ _VERDICTS: dict[str, Callable[[bool, bool], bool]] = {
 }
 
 
+def may_block(planning: Planning) -> bool:
+    """Names of hosts are looked up."""
+    access = planning.conf[ACCESS]
+    return any(who.kind == "host" for who in (*access.allowed, *access.denied))
+
+
 def access_checker(planning: Planning) -> Step | None:
     """Order, Allow and Deny."""
     access = planning.conf[ACCESS]

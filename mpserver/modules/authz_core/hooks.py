@@ -24,12 +24,21 @@ if TYPE_CHECKING:
 
 ORDER = {"access_checker_ex": Order.LAST, "auth_checker": Order.LAST}
 
+#: What Require asks for without asking anybody else.
+QUICK = frozenset({"all", "env", "ip", "local", "method"})
+
 PLAIN = frozenset({"access_checker_ex", "auth_checker"})
 
 
 def set_up(planning: Planning) -> None:
     """``req.requires()``."""
     planning.plan.requires = planning.conf[REQUIRE].texts
+
+
+def may_block(planning: Planning) -> bool:
+    """Names of hosts are looked up, and nobody knows what others ask."""
+    words = (text.removeprefix("not ").partition(" ")[0].lower() for text in planning.conf[REQUIRE].texts)
+    return not QUICK.issuperset(words)
 
 
 def access_checker_ex(planning: Planning) -> Step | None:

@@ -12,13 +12,16 @@ import os
 import select
 import time
 from _thread import allocate_lock
+from functools import partial
 
+from mpserver.api.tasks import MAY_BLOCK, Apart, Wait
+from mpserver.errors import ClientGone
 from mpserver.modules.proxy import Parameter
 from mpserver.modules.proxy.targets import Target
-from mpserver.typing import TYPE_CHECKING, Protocol
+from mpserver.typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
 #: Seconds for which a server is left alone that could not be reached.
 RETRY = 60
@@ -57,14 +60,14 @@ class Encryptor(Protocol):
         """Begin with a connected socket. :raises Refused: it does not, or shows no certificate that we trust."""
 
 
-class Upstream:
+class Upstream(Wait):
     """A connection to a server behind this one."""
 
-    __slots__ = ("_backends", "_key", "fd", "is_reused", "since", "wire")
+    __slots__ = ("_backends", "_key", "is_reused", "since", "wire")
 
     def __init__(self, backends: Backends, key: str, fd: int, wire: Wire) -> None:
+        super().__init__(fd)
         self._backends, self._key = backends, key
-        self.fd = fd
         self.wire = wire
         #: It has served a request already.
         self.is_reused = False
@@ -74,6 +77,7 @@ class Upstream:
     def close(self) -> None:
         """End it."""
         if self.fd >= 0:
+            self.unwatch()
             self.fd = -1
             self._backends.leave(self._key)
             self.wire.close()
@@ -82,7 +86,18 @@ class Upstream:
         """It can have another request."""
         self.is_reused = True
         self.since = time.monotonic()
+        loop = self.loop
+        if loop is not None:
+            loop.hand(self.fd, self._on_idle)
+            if self.watched != select.POLLIN:
+                self.watched = select.POLLIN
+                loop.change(self.fd, select.POLLIN)
         self._backends.put_back(self._key, self)
+
+    def _on_idle(self, _event: int) -> None:
+        """Nobody has asked it for anything, and it has ended, or says something."""
+        if self._backends.take_out(self._key, self):
+            self.close()
 
     def wait(self, event: int, timeout: float) -> None:
         """Wait for an event of ``select.poll``. :raises TimeoutError: it did not come in so many seconds."""
@@ -141,11 +156,11 @@ class Backends:
 
     # ---- connections
 
-    def connect(
+    def connected(
         self, key: str, target: Target, parameters: Mapping[str, Parameter], timeout: float, source: str | None,
         encryptor: Encryptor | None, *, fresh: bool = False,
-    ) -> Upstream:  # fmt: skip
-        """A connection that can have a request.
+    ) -> Generator[Any, Any, Upstream]:  # fmt: skip
+        """A connection that can have a request, as a task returns it.
 
         :param key: what connections are found by.
         :param timeout: in seconds, where the parameters say nothing of it.
@@ -154,19 +169,21 @@ class Backends:
         :param fresh: a new one.
         :raises Refused: there is none.
         """
-        while not fresh and (found := self._take(key)) is not None:
-            ttl = float(parameters.get("ttl", 0))
-            if found.is_silent and not (ttl and time.monotonic() - found.since > ttl):
-                return found
-            found.close()
+        ttl = 0.0 if fresh else float(parameters.get("ttl", 0))
+        if not fresh and (found := self._kept(key, ttl)) is not None:
+            return found
         most = int(parameters.get("max", 0))
-        if most:
-            self._make_room(key, most, float(parameters.get("acquire", timeout)))
-        with self._gate:
-            self._open[key] = self._open.get(key, 0) + 1
+        if not most:
+            with self._gate:
+                self._open[key] = self._open.get(key, 0) + 1
+        elif not self._enter(key, most):
+            yield MAY_BLOCK
+            acquire = float(parameters.get("acquire", timeout))
+            if (found := self._await_room(key, most, acquire, fresh, ttl)) is not None:
+                return found
         patience = float(parameters.get("connectiontimeout", parameters.get("timeout", timeout)))
         try:
-            sock = _dial(target, patience, source)
+            sock = yield from _dial(target, patience, source)
         except BaseException:
             self.leave(key)
             raise
@@ -175,16 +192,34 @@ class Backends:
         upstream = Upstream(self, key, sock.fileno(), sock)
         if encryptor is not None:
             try:
+                yield MAY_BLOCK
                 upstream.wire = encryptor.wrap(sock, target.host, patience)
             except BaseException:
                 upstream.close()
                 raise
         return upstream
 
-    def _take(self, key: str) -> Upstream | None:
+    def _kept(self, key: str, ttl: float) -> Upstream | None:
+        """One that is open and has no request.
+
+        :param ttl: how long it may have been idle, in seconds; 0: as long as it likes.
+        """
+        while True:
+            with self._gate:
+                idle = self._idle.get(key)
+                found = idle.pop() if idle else None
+            if found is None or (found.is_silent and not (ttl and time.monotonic() - found.since > ttl)):
+                return found
+            found.close()
+
+    def take_out(self, key: str, upstream: Upstream) -> bool:
+        """A connection that waits for its next request has none any more. :returns: whether it did wait."""
         with self._gate:
-            idle = self._idle.get(key)
-            return idle.pop() if idle else None
+            idle = self._idle.get(key, [])
+            waits = upstream in idle
+            if waits:
+                idle.remove(upstream)
+            return waits
 
     def put_back(self, key: str, upstream: Upstream) -> None:
         """A connection waits for its next request."""
@@ -196,13 +231,28 @@ class Backends:
         with self._gate:
             self._open[key] -= 1
 
-    def _make_room(self, key: str, most: int, patience: float) -> None:
-        """Wait until there are fewer connections than ``max``."""
+    def _enter(self, key: str, most: int) -> bool:
+        """Count one more, where there are fewer than ``max``. :returns: whether that is so."""
+        with self._gate:
+            count = self._open.get(key, 0)
+            if count >= most:
+                return False
+            self._open[key] = count + 1
+            return True
+
+    def _await_room(self, key: str, most: int, patience: float, fresh: bool, ttl: float) -> Upstream | None:
+        """Wait until a connection is idle, or there are fewer than ``max``: then one more is counted."""
         until = time.monotonic() + patience
-        while self._open.get(key, 0) >= most:
+        while not self._enter(key, most):
+            if (found := self._kept(key, ttl)) is not None:
+                if not fresh:
+                    return found
+                found.close()  # (it makes room)
+                continue
             if time.monotonic() > until:
                 raise Refused(503, f"no connection was free within {patience:g} s: {most} are in use (max)")
             time.sleep(0.005)
+        return None
 
     def close(self) -> None:
         """End those that wait."""
@@ -213,26 +263,36 @@ class Backends:
             upstream.close()
 
 
-def _dial(target: Target, timeout: float, source: str | None) -> _socket.socket:
-    """A connected socket that does not wait. :raises Refused: there is none."""
+def _dial(target: Target, timeout: float, source: str | None) -> Generator[Any, Any, _socket.socket]:
+    """A connected socket that does not wait, as a task returns it. :raises Refused: there is none."""
     if target.socket:
-        return _connected(_socket.AF_UNIX, target.socket, target.name, timeout, None)
+        made = yield from _connected(_socket.AF_UNIX, target.socket, target.name, timeout, None)
+        return made
     import socket  # (names are looked up by its parts only)
 
+    look_up = partial(socket.getaddrinfo, target.host, target.port, type=_socket.SOCK_STREAM)
     try:
-        found = socket.getaddrinfo(target.host, target.port, type=_socket.SOCK_STREAM)
+        # (what is an address asks nobody)
+        found = look_up() if _is_address(target.host) else (yield Apart(look_up))
     except (OSError, UnicodeError) as error:
         raise Refused(502, f"DNS lookup failure for: {target.host} ({error})") from error
     failure: Refused | None = None
     for family, _kind, _protocol, _name, address in found:
         try:
-            return _connected(family, address, target.name, timeout, source)
+            made = yield from _connected(family, address, target.name, timeout, source)
+            return made
         except Refused as error:
             failure = error
     raise failure or Refused(502, f"{target.host} has no address")
 
 
-def _connected(family: int, address: object, name: str, timeout: float, source: str | None) -> _socket.socket:
+def _is_address(host: str) -> bool:
+    return ":" in host or host.replace(".", "").isdecimal()
+
+
+def _connected(
+    family: int, address: object, name: str, timeout: float, source: str | None
+) -> Generator[Any, Any, _socket.socket]:
     sock = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     try:
         sock.setblocking(False)
@@ -242,15 +302,21 @@ def _connected(family: int, address: object, name: str, timeout: float, source: 
                 sock.bind((source, 0))
         error = sock.connect_ex(address)  # type: ignore[arg-type]
         if error == errno.EINPROGRESS:
-            poll = select.poll()
-            poll.register(sock.fileno(), select.POLLOUT)
-            if not poll.poll(timeout * 1000):
+            wait = Wait(sock.fileno(), select.POLLOUT, timeout)
+            try:
+                event = yield wait
+            finally:
+                wait.unwatch()
+            if not event:
                 raise Refused(
                     503, f"attempt to connect to {name} failed: no answer within {timeout:g} s", is_unreached=True
                 )
             error = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
         if error:
             raise Refused(503, f"attempt to connect to {name} failed: {os.strerror(error)}", is_unreached=True)
+    except ClientGone:
+        sock.close()
+        raise
     except OSError as error:
         sock.close()
         raise Refused(503, f"attempt to connect to {name} failed: {error.strerror}", is_unreached=True) from error

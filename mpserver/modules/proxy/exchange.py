@@ -9,17 +9,24 @@ from __future__ import annotations
 import select
 import time
 
+from mpserver.api.tasks import LEFT, MAY_BLOCK
 from mpserver.errors import ClientGone, RequestError
 from mpserver.http1.body import Body
 from mpserver.modules.proxy import ERROR_OVERRIDE, IGNORE_BAD_HEADERS, answers
 from mpserver.modules.proxy.answers import Answer, Broken
 from mpserver.modules.proxy.backends import PIECE, Refused, Upstream
 from mpserver.modules.proxy.questions import IN_CHUNKS
-from mpserver.typing import TYPE_CHECKING
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mpserver.api.request import Request
+    from collections.abc import Generator
 
+    from mpserver.api.request import Request
+    from mpserver.api.tasks import Task
+    from mpserver.typing import NoReturn
+
+#: What is waited for while something is on its way to the server.
+WRITE_TOO = select.POLLIN | select.POLLOUT
 #: So often a server is read from before the client's body is looked at again.
 RUN = 16
 
@@ -91,8 +98,8 @@ class Exchange:
 
     # ---- the loop
 
-    def run(self, first: bytes) -> int:
-        """All of it. :returns: OK, or the status to answer with.
+    def run(self, first: bytes) -> Task:
+        """All of it, as a task that returns OK, or the status to answer with.
 
         :param first: what begins the request.
         :raises Stale: the connection was gone already; nothing of the body was read since.
@@ -102,7 +109,7 @@ class Exchange:
         try:
             self._first = first + self._begin_body()
             self._outgoing = memoryview(self._first)
-            self._exchange()
+            yield from self._exchange()
         except OSError as error:
             if isinstance(error, ClientGone):
                 raise
@@ -121,15 +128,41 @@ class Exchange:
             return b""
         return self._more() if source.waiting or source.complete else b""
 
-    def _exchange(self) -> None:
-        self._deadline = time.monotonic() + self.timeout
+    def _exchange(self) -> Generator[Any, int, None]:
         self._send()  # (the system takes most requests at once: nobody has to be asked whether it would)
+        upstream = self.upstream
+        while not self.is_over:
+            if self._needs_thread():
+                upstream.unwatch()
+                yield MAY_BLOCK
+                self._exchange_both()
+                return
+            upstream.events = WRITE_TOO if self._outgoing else select.POLLIN
+            upstream.seconds = self.timeout
+            event = yield upstream
+            if not event:
+                self._be_late()
+            if event & select.POLLOUT and self._outgoing:
+                self._send()
+            if event & ~select.POLLOUT:
+                self._receive()
+
+    def _needs_thread(self) -> bool:
+        """Whether the client's body is to be read, or it is to be waited for the client."""
+        return self._source is not None or self.req.mp_link.is_behind
+
+    def _be_late(self) -> NoReturn:
+        self._fail(504, f"timeout: {{}} said nothing for {self.timeout:g} s")
+
+    def _exchange_both(self) -> None:
+        """Whatever is left of it, in both directions at a time: the client may be slow, too."""
+        self._deadline = time.monotonic() + self.timeout
         while not self.is_over:
             ready = self._wait()
             if self._broken:
                 return
             if not ready:
-                self._fail(504, f"timeout: {{}} said nothing for {self.timeout:g} s")
+                self._be_late()
             self._deadline = time.monotonic() + self.timeout
             event = ready.get(self.upstream.fd, 0)
             if event & select.POLLOUT and self._outgoing:
@@ -186,7 +219,7 @@ class Exchange:
         if event & select.POLLIN and self._source is not None and not self._outgoing:
             self._outgoing = memoryview(self._more())
         elif event and not self.is_over:
-            raise ClientGone("the client closed the connection while another server answered")
+            raise ClientGone(LEFT)
 
     def _receive(self) -> None:
         for _ in range(RUN):
@@ -197,7 +230,7 @@ class Exchange:
                 return
             self.heard = self.heard or bool(data)
             self.take(data)
-            if self.is_over or not data:
+            if self.is_over or not data or self.req.mp_link.is_behind:
                 return
 
     def _pause(self) -> None:
@@ -240,7 +273,7 @@ class Exchange:
             raise Stale(self._first if self._source is None and not self._more_sent else None)
         self._fail(502, f"error reading from remote server {{}}: {why}")
 
-    def _fail(self, status: int, text: str) -> None:
+    def _fail(self, status: int, text: str) -> NoReturn:
         """The answer can't be had, or not its rest."""
         reason = text.format(self.name)
         if self.answer is None or self.is_overridden:

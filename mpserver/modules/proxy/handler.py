@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from mpserver.api import constants, runtime
 from mpserver.api.error_log import ERROR
+from mpserver.api.tasks import MAY_BLOCK, content
 from mpserver.errors import ClientGone, RequestError
 from mpserver.modules import core
 from mpserver.modules.hooks import PROXY_PREFIX, TRACE_HANDLER
@@ -29,6 +30,7 @@ from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
+    from mpserver.api.tasks import Task
     from mpserver.config.settings import Conf
     from mpserver.ipc.member_health import Health, MemberHealth
     from mpserver.modules.proxy.encryption import Encryption
@@ -59,10 +61,14 @@ class Proxy:
         filename = req.mp_filename
         if not req.mp_proxyreq or filename is None or not filename.startswith(PROXY_PREFIX):
             return DECLINED
+        if (status := _limits(req)) != OK:
+            return status
+        return content(req, self._answered(req))
+
+    def _answered(self, req: Request) -> Task:
         try:
-            if (status := _limits(req)) != OK:
-                return status
-            return self._pass_on(req, url_for(req))
+            status = yield from self._pass_on(req, url_for(req))
+            return status
         except RequestError as error:
             _log(req, error.reason)
             return error.status
@@ -73,21 +79,23 @@ class Proxy:
             _log(req, str(error))
             raise ClientGone("a response was cut: the server behind did not end it") from error
 
-    def _pass_on(self, req: Request, url: str) -> int:
+    def _pass_on(self, req: Request, url: str) -> Task:
         target = parse(url)
         if target is None:
             raise Refused(constants.HTTP_FORBIDDEN, f"No protocol handler was valid for the URL {url}")
         if target.scheme == "balancer":
-            return self._balance(req, target)
+            status = yield from self._balance(req, target)
+            return status
         parameters = parameters_of(req, url)
         key = f"{target.socket}|{target.base}"
         if self.backends.fails(key):
             raise Refused(503, f"HTTP: disabled connection for ({target.name}): it could not be reached before (retry)")
-        return self._ask(req, key, target, parameters)
+        status = yield from self._ask(req, key, target, parameters)
+        return status
 
     # ---- one of several
 
-    def _balance(self, req: Request, target: Target) -> int:
+    def _balance(self, req: Request, target: Target) -> Task:
         """Ask a member of a balancer, and another one where that can't be reached."""
         conf = req.mp_host.server.conf
         name = target.base.lower()
@@ -107,7 +115,8 @@ class Proxy:
             }
             _tell_route(req, target.host, choice, route)
             try:
-                status = self._ask(req, choice.key, choice.target._replace(rest=_joined(choice, target)), told)
+                member = choice.target._replace(rest=_joined(choice, target))
+                status = yield from self._ask(req, choice.key, member, told)
                 self._judge(req, balancer, choice, req.mp_status if status == OK else status)
                 return status
             except Refused as error:
@@ -145,8 +154,8 @@ class Proxy:
 
     # ---- one server
 
-    def _ask(self, req: Request, known_as: str, target: Target, parameters: Mapping[str, Parameter]) -> int:
-        """Ask a server.
+    def _ask(self, req: Request, known_as: str, target: Target, parameters: Mapping[str, Parameter]) -> Task:
+        """Ask a server. As a task, which returns the status.
 
         :param known_as: what is remembered of it by this name: whether it is left alone.
         :raises Refused: it can't be asked, or does not answer.
@@ -165,7 +174,7 @@ class Proxy:
         reuses, again = not fresh, False
         while True:
             try:
-                upstream = self.backends.connect(
+                upstream = yield from self.backends.connected(
                     key, target, parameters, timeout, conf[SOURCE_ADDRESS], encryptor, fresh=fresh or again
                 )  # fmt: skip
             except Refused as error:
@@ -178,7 +187,8 @@ class Proxy:
             exchange.name, exchange.upgrade = target.name, upgrade
             exchange.longest = int(parameters.get("responsefieldsize", exchange.longest))
             try:
-                return _run(exchange, upstream, first, reuses)
+                status = yield from _run(exchange, upstream, first, reuses)
+                return status
             except Stale as stale:
                 if stale.sent is None or req.mp_method not in IDEMPOTENT:
                     raise Refused(502, f"error reading from remote server {target.name}: it is gone") from None
@@ -238,11 +248,13 @@ def _exchange(
     return kind(req, upstream, timeout, length, flushes=flushes, reads=reads)
 
 
-def _run(exchange: Exchange, upstream: Upstream, first: bytes, reuses: bool) -> int:
+def _run(exchange: Exchange, upstream: Upstream, first: bytes, reuses: bool) -> Task:
     """One exchange, and what becomes of its connection."""
     try:
-        status = exchange.run(first)
+        status = yield from exchange.run(first)
         if exchange.tunnelled is not None and exchange.answer is not None:
+            upstream.unwatch()
+            yield MAY_BLOCK
             tunnel.run(exchange.req, upstream, exchange.answer, exchange.tunnelled, exchange.timeout)
     except BaseException:
         upstream.close()
@@ -252,6 +264,7 @@ def _run(exchange: Exchange, upstream: Upstream, first: bytes, reuses: bool) -> 
     else:
         upstream.close()
     if exchange.local:
+        yield MAY_BLOCK
         req = exchange.req
         req.mp_method, req.mp_input = "GET", None
         del req.headers_in["Content-Length"]

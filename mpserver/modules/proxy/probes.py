@@ -6,6 +6,7 @@ import re
 import select
 import time
 
+from mpserver.api import tasks
 from mpserver.errors import RequestError
 from mpserver.http1.body import Body
 from mpserver.modules import expressions
@@ -61,9 +62,10 @@ def probe(checked: Checked) -> None:
     check, target = checked.check, checked.target
     until = time.monotonic() + checked.timeout
     encryptor = None if checked.encryption is None else Encryption(checked.encryption)
-    upstream = Backends().connect(
+    dialling = Backends().connected(
         target.name, target, checked.parameters, checked.timeout, checked.source, encryptor, fresh=True
     )
+    upstream = tasks.finish(None, dialling)
     try:
         if check.method == "TCP":
             return

@@ -71,6 +71,11 @@ def _of(planning: Planning) -> DirectoryRules | None:
     return own
 
 
+def may_block(planning: Planning) -> bool:
+    """Maps and conditions ask programs, files and other requests."""
+    return _of(planning) is not None
+
+
 def fixups(planning: Planning) -> Step | None:
     """The rules of sections and .htaccess files."""
     own = _of(planning)

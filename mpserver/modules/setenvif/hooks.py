@@ -43,6 +43,12 @@ def header_parser(planning: Planning) -> Step | None:
     return _step(planning.conf[RULES])
 
 
+def may_block(planning: Planning) -> bool:
+    """Names of clients are looked up."""
+    rules = (*planning.server.conf[SERVER_RULES], *planning.conf[RULES])
+    return any(rule.attribute == "remote_host" or rule.expression is not None for rule in rules)
+
+
 def _step(rules: tuple[Rule, ...]) -> Step | None:
     if not rules:
         return None
