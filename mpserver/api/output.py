@@ -221,6 +221,18 @@ class Sending(ResponseHead):
         self.mp_bytes_out = len(data)
         self.mp_link.finish_whole(data)
 
+    def mp_finish_made(self, head: bytes, body: bytes) -> None:
+        """Answer with a head that is made already, with its framing, and its body.
+
+        Only for a request that has no output yet, and whose head nobody is to change.
+        """
+        self.mp_started = self.mp_finished = True
+        self.mp_sent = len(body)
+        self.mp_head_sent = head
+        data = head + body
+        self.mp_bytes_out = len(data)
+        self.mp_link.finish_whole(data)
+
     def mp_finish_unmodified(self, rest: bytes) -> None:
         """As `mp_finish_page` with 304, which has neither a type nor a body; ``rest``: headers and the empty line."""
         self.mp_started = self.mp_finished = True

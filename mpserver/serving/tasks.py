@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from mpserver.api import constants
 from mpserver.api.request import Request
 from mpserver.api.tasks import LEFT, Task, Wait, finish
 from mpserver.errors import ClientGone
@@ -52,19 +51,19 @@ class Standing:
         connection = self._connection
         connection.state, connection.pending = AWAITING, self
         self._tasks.standing.add(self)
-        self._go_on(None)
+        self._run(self._task.send, None)
 
     def on_event(self) -> None:
         """The client has sent something, or is gone: that it is gone shows where nothing else is waited for."""
         if self._is_deaf:
-            self._run(partial(self._task.throw, ClientGone(LEFT)))
+            self._run(self._task.throw, ClientGone(LEFT))
         else:
             self._is_deaf = True
             self._connection.owner.loop.change(self._connection.fd, self.events)
 
     def expire(self, now: float) -> None:
         """Nothing has come in time."""
-        self._go_on(0)
+        self._run(self._task.send, 0)
 
     def dropped(self) -> None:
         """The connection is closed."""
@@ -99,16 +98,19 @@ class Standing:
 
         def call() -> None:
             try:
-                found = partial(self._task.send, function())
+                resume, given = self._task.send, function()
             except Exception as error:
-                found = partial(self._task.throw, error)
-            interpreter.in_loop(lambda: self._answered(pause, found))
+                resume, given = self._task.throw, error
+            interpreter.in_loop(lambda: self._answered(pause, resume, given))
 
         interpreter.apart(call)
 
-    def _answered(self, pause: object, found: Callable[[], object]) -> None:
+    def _answered(self, pause: object, resume: Callable[[Any], object], given: object) -> None:
         if self._pause is pause and self._connection.pending is self:  # (it is still there)
-            self._guarded(partial(self._run, found))
+            try:
+                self._run(resume, given)
+            except Exception as error:
+                self._tasks.interpreter.broken(self._connection, error)
 
     def leave_loop(self) -> None:
         """See `Waiter`."""
@@ -119,34 +121,22 @@ class Standing:
         self._tasks.interpreter.go_on_in_thread(connection)
 
     def _on_ready(self, event: int) -> None:
-        self._guarded(partial(self._go_on, event))
-
-    def _guarded(self, function: Callable[[], None]) -> None:
-        """What goes wrong with one request must not end the others."""
         try:
-            function()
+            self._run(self._task.send, event)
         except Exception as error:
             self._tasks.interpreter.broken(self._connection, error)
 
-    def _go_on(self, given: object) -> None:
-        self._run(partial(self._task.send, given))
-
-    def _run(self, resume: Callable[[], object]) -> None:
+    def _run(self, resume: Callable[[Any], object], given: object) -> None:
         """The task, up to its next pause or its end."""
-        req = self.req
-        plan = plan_of(req)
         self._pause = None
-
-        def step(_req: Request) -> int:
-            try:
-                self._pause = resume()
-            except StopIteration as end:
-                return int(end.value)
-            return constants.OK
-
-        status = self._tasks.interpreter.pipeline.run(req, plan, len(plan.steps), step)
-        if self._pause is not None:
-            self._pause.stand(self)
+        try:
+            self._pause = pause = resume(given)
+        except StopIteration as end:
+            status: int = end.value
+        except Exception as error:
+            status = self._failed(error)
+        else:
+            pause.stand(self)  # type: ignore[attr-defined]  # (what a task yields)
             return
         self._tasks.leave(self)
         connection = self._connection
@@ -156,6 +146,15 @@ class Standing:
         self._end(status)
         if connection.state == READING:
             connection.advance()
+
+    def _failed(self, error: Exception) -> int:
+        """What a task has raised: it counts as if a handler had. :returns: the status."""
+        plan = plan_of(self.req)
+
+        def content(_req: Request) -> int:
+            raise error
+
+        return self._tasks.interpreter.pipeline.run(self.req, plan, len(plan.steps), content)
 
     # ---- where requests are served
 

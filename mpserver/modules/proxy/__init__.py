@@ -7,6 +7,7 @@ balancers   which of several servers gets a request
 checks      the health checks of a configuration; checker: the process that makes them, by probes
 backends    connections to them, which are used again
 exchange    one request and its answer, in both directions at a time, in bounded memory
+roads       what is worked out once for the usual request, and the answer that comes in one piece
 handler     the content handler: all of it together
 
 Forward proxies are not there: what is asked for never names the server that is asked.
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from mpserver.config.expression import Expression
 
 #: The interpreter of the server's own that proxied requests are served in: they wait for others most of the time, so
-#: it has threads under either MPM.
+#: they do that in its loop, or in threads, which it has under either MPM.
 INTERPRETER = "(proxy)"
 
 #: A parameter's value, as `mpserver.modules.proxy.parameters` reads it.

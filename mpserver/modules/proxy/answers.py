@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mpserver import lazyre
 from mpserver.http1.body import Body, ChunkedBody, LengthBody
-from mpserver.http1.fields import is_token
+from mpserver.http1.fields import TCHAR, is_token
 from mpserver.http1.percent import sendable
 from mpserver.http1.wire import encoded
 from mpserver.modules.proxy import COOKIE_DOMAINS, COOKIE_PATHS, MEMBERS, REVERSES, Reverse
@@ -23,6 +23,8 @@ LONGEST_LINE, LONGEST_HEAD = 8192, 1 << 18
 _STATUS = lazyre.compile(rb"HTTP/1\.([0-9])[ \t]+([1-9][0-9]{2})(?:[ \t]+([^\r\n]*))?\r?\Z")
 #: The end of a head: an empty line.
 END = lazyre.compile(rb"\r?\n\r?\n")
+#: The usual line of a field.
+_LINES = lazyre.compile(f"^([{TCHAR}]++):[ \\t]*+([^\x00-\x08\x0a-\x1f\x7f]*+)\r\n", lazyre.MULTILINE)
 _CONTROLS = lazyre.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _COOKIE_PART = lazyre.compile(r"(;[ \t]*(path|domain)=)([^;]*)", 2)  # re.IGNORECASE
 
@@ -34,7 +36,7 @@ HOP_BY_HOP = frozenset(
     }
 )  # fmt: skip
 #: Those that name a place, which may be one of the server behind.
-_PLACES = frozenset({"location", "content-location", "uri", "destination"})
+PLACES = frozenset({"location", "content-location", "uri", "destination"})
 
 
 class Broken(Exception):
@@ -98,6 +100,15 @@ def read(head: bytes, ignores_bad: bool, longest: int = LONGEST_LINE) -> Answer:
 
 def fields_of(block: bytes, ignores_bad: bool, longest: int = LONGEST_LINE) -> list[tuple[str, str]]:
     """The fields of a head. :raises Broken: a line is none, or too long."""
+    text = str(block, "latin-1") + "\r\n"
+    fields: list[tuple[str, str]] = _LINES.findall(text)
+    # each match takes one line: as many as there are line ends mean that every line was one
+    if len(fields) == text.count("\n") and len(text) <= longest and " \r" not in text and "\t\r" not in text:
+        return fields
+    return _fields_one_by_one(block, ignores_bad, longest)
+
+
+def _fields_one_by_one(block: bytes, ignores_bad: bool, longest: int) -> list[tuple[str, str]]:
     fields: list[tuple[str, str]] = []
     for raw in block.split(b"\n"):
         line = raw.removesuffix(b"\r").decode("latin-1")
@@ -134,7 +145,7 @@ def tell(req: Request, answer: Answer) -> None:
         elif key in origin:
             origin[key] = value
             table[name] = value
-        elif key in _PLACES:
+        elif key in PLACES:
             table.add(name, shown_place(req, value))
         elif key == "set-cookie":
             table.add(name, shown_cookie(req, value))

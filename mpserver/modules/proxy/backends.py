@@ -170,7 +170,7 @@ class Backends:
         :raises Refused: there is none.
         """
         ttl = 0.0 if fresh else float(parameters.get("ttl", 0))
-        if not fresh and (found := self._kept(key, ttl)) is not None:
+        if not fresh and (found := self.kept(key, ttl)) is not None:
             return found
         most = int(parameters.get("max", 0))
         if not most:
@@ -199,7 +199,7 @@ class Backends:
                 raise
         return upstream
 
-    def _kept(self, key: str, ttl: float) -> Upstream | None:
+    def kept(self, key: str, ttl: float) -> Upstream | None:
         """One that is open and has no request.
 
         :param ttl: how long it may have been idle, in seconds; 0: as long as it likes.
@@ -244,7 +244,7 @@ class Backends:
         """Wait until a connection is idle, or there are fewer than ``max``: then one more is counted."""
         until = time.monotonic() + patience
         while not self._enter(key, most):
-            if (found := self._kept(key, ttl)) is not None:
+            if (found := self.kept(key, ttl)) is not None:
                 if not fresh:
                     return found
                 found.close()  # (it makes room)

@@ -98,15 +98,21 @@ class Exchange:
 
     # ---- the loop
 
-    def run(self, first: bytes) -> Task:
+    def run(self, first: bytes, came: bytes = b"") -> Task:
         """All of it, as a task that returns OK, or the status to answer with.
 
         :param first: what begins the request.
+        :param came: what has come of the answer already, where all of the request was sent.
         :raises Stale: the connection was gone already; nothing of the body was read since.
         :raises Refused: the server does not answer, or not so that it could be understood.
         :raises ClientGone: the client left, or has to go without the end of the response.
         """
         try:
+            if came:
+                self.heard = True
+                self.take(came)
+                if not self.is_over:
+                    self._pause()
             self._first = first + self._begin_body()
             self._outgoing = memoryview(self._first)
             yield from self._exchange()
@@ -129,7 +135,8 @@ class Exchange:
         return self._more() if source.waiting or source.complete else b""
 
     def _exchange(self) -> Generator[Any, int, None]:
-        self._send()  # (the system takes most requests at once: nobody has to be asked whether it would)
+        if self._outgoing:
+            self._send()  # (the system takes most requests at once: nobody has to be asked whether it would)
         upstream = self.upstream
         while not self.is_over:
             if self._needs_thread():

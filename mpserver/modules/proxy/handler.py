@@ -19,6 +19,7 @@ from mpserver.modules.proxy import (
     Member,
     Parameter,
     questions,
+    roads,
     tunnel,
 )
 from mpserver.modules.proxy.backends import Backends, Refused, Upstream
@@ -29,16 +30,22 @@ from mpserver.modules.proxy.targets import Target, parse
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mpserver.api.plan import RequestPlan
     from mpserver.api.request import Request
     from mpserver.api.tasks import Task
     from mpserver.config.settings import Conf
     from mpserver.ipc.member_health import Health, MemberHealth
     from mpserver.modules.proxy.encryption import Encryption
+    from mpserver.modules.proxy.roads import Road
 
 OK, DECLINED = constants.OK, constants.DECLINED
 
 #: May be asked a second time where nobody knows whether the first was heard (RFC 9110 9.2.2).
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+
+
+#: What is remembered of so many plans.
+ROADS = 1024
 
 
 class Proxy:
@@ -49,6 +56,7 @@ class Proxy:
         self._balancers: dict[tuple[object, ...], Balancer] = {}
         self._encryptions: dict[tuple[object, ...], Encryption] = {}
         self._member_health: MemberHealth | None = None
+        self._roads: dict[RequestPlan, Road | None] = {}
 
     def handle(self, req: Request) -> int:
         """Pass a request on. :returns: OK, DECLINED for one that is not for another server, or the status."""
@@ -67,6 +75,12 @@ class Proxy:
 
     def _answered(self, req: Request) -> Task:
         try:
+            if (road := self._road(req)) is not None and (question := road.question(req)) is not None:
+                upstream = None if self.backends.fails(road.known_as) else self.backends.kept(road.key, road.ttl)
+                if upstream is not None:
+                    status = yield from _by_road(req, road, question, upstream)
+                    if status != roads.ANEW:
+                        return status
             status = yield from self._pass_on(req, url_for(req))
             return status
         except RequestError as error:
@@ -78,6 +92,15 @@ class Proxy:
         except Cut as error:
             _log(req, str(error))
             raise ClientGone("a response was cut: the server behind did not end it") from error
+
+    def _road(self, req: Request) -> Road | None:
+        """What is the same for the requests of a plan that are usual; None: those of this one are not."""
+        try:
+            return self._roads[req.mp_plan]
+        except KeyError:
+            if len(self._roads) >= ROADS:
+                self._roads.clear()
+            return self._roads.setdefault(req.mp_plan, roads.road_of(req))
 
     def _pass_on(self, req: Request, url: str) -> Task:
         target = parse(url)
@@ -248,10 +271,28 @@ def _exchange(
     return kind(req, upstream, timeout, length, flushes=flushes, reads=reads)
 
 
-def _run(exchange: Exchange, upstream: Upstream, first: bytes, reuses: bool) -> Task:
-    """One exchange, and what becomes of its connection."""
+def _by_road(req: Request, road: Road, question: bytes, upstream: Upstream) -> Task:
+    """Ask in the usual way, as long as it is that. :returns: `roads.ANEW`: the request is to be asked anew."""
     try:
-        status = yield from exchange.run(first)
+        came = yield from roads.asked(req, road, question, upstream)
+    except BaseException:
+        upstream.close()
+        raise
+    if isinstance(came, int):
+        return came
+    exchange = HttpExchange(req, upstream, road.timeout, questions.NONE)
+    exchange.name, exchange.longest = road.target.name, road.longest
+    status = yield from _run(exchange, upstream, b"", True, came)
+    return status
+
+
+def _run(exchange: Exchange, upstream: Upstream, first: bytes, reuses: bool, came: bytes = b"") -> Task:
+    """One exchange, and what becomes of its connection.
+
+    :param came: what has come of the answer already, to what was sent before.
+    """
+    try:
+        status = yield from exchange.run(first, came)
         if exchange.tunnelled is not None and exchange.answer is not None:
             upstream.unwatch()
             yield MAY_BLOCK
@@ -277,7 +318,7 @@ def _limits(req: Request) -> int:
     conf = req.mp_host.server.conf
     if req.mp_method == "TRACE" and not core.traces(conf):
         return constants.HTTP_METHOD_NOT_ALLOWED
-    told = req.headers_in.get("Max-Forwards")
+    told = questions.field(req, "max-forwards")
     if told is not None and str(told).isdecimal() and len(str(told)) < 10:
         left = int(told)
         if not left:

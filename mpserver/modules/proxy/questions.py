@@ -39,6 +39,12 @@ def body_length(req: Request) -> int:
     return length if length > 0 and type(body) is Input else IN_CHUNKS
 
 
+def field(req: Request, name: str) -> str | None:
+    """A field of a request, by its lower-case name: that of its head, as long as nobody has changed any."""
+    table = req.mp_table_in
+    return req.mp_head.get(name) if table is None else table.get(name)
+
+
 def file_path(req: Request) -> str:
     """The path of a request's file as a part of a URL; as in httpd without what follows it in the request's path."""
     return percent.encode_path(req.mp_filename or "")
@@ -61,7 +67,7 @@ def forwarded_fields(req: Request) -> list[tuple[str, str]]:
     pairs = [(name, value) for name, value in table.pairs() if name.lower() not in left]
     told = []
     if conf[ADD_HEADERS]:
-        told.append(("X-Forwarded-For", req.useragent_ip))
+        told.append(("X-Forwarded-For", (req.mp_agent or req.mp_link.client)[0]))
         if (host := table.get("Host")) is not None:
             told.append(("X-Forwarded-Host", str(host)))
         told.append(("X-Forwarded-Server", req.mp_host.name))

@@ -21,6 +21,8 @@ def wanted(req: Request, scheme: str, parameters: Mapping[str, Parameter]) -> st
     :returns: "" for none.
     """
     allowed = str(parameters.get("upgrade", "websocket" if scheme in ("ws", "wss") else "none"))
+    if allowed == "none":
+        return ""
     asked = str(req.headers_in.get("Upgrade") or "").strip()
     named = [word.strip() for word in str(req.headers_in.get("Connection") or "").lower().split(",")]
     if not asked or "upgrade" not in named or req.mp_method != "GET" or req.mp_input is not None or req.mp_main:
