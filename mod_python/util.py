@@ -10,7 +10,6 @@ from mod_python._public import lazily
 from mpserver import lazy
 from mpserver.api import constants
 from mpserver.api.constants import SERVER_RETURN
-from mpserver.http1.html import escape
 from mpserver.typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def __dir__() -> list[str]:
 
 
 _storage = lazy.module("mod_python._forms.storage")
-_urls = lazy.module("urllib.parse")
+_pages, _urls = lazy.module("mpserver.api.html_pages"), lazy.module("urllib.parse")
 
 __all__ = ["Field", "FieldStorage", "StringField", "apply_fs_data", "parse_qs", "parse_qsl", "redirect"]
 
@@ -106,7 +105,8 @@ def redirect(req: Request, location: str, permanent: int = 0, text: str | None =
     req.err_headers_out["Location"] = location
     req.status = constants.HTTP_MOVED_PERMANENTLY if permanent else constants.HTTP_MOVED_TEMPORARILY
     if text is None:
-        text = f'<p>This page is now at <a href="{escape(location)}">{escape(location)}</a>.</p>\n'
+        shown = _pages.escaped(location)
+        text = f'<p>This page is now at <a href="{shown}">{shown}</a>.</p>\n'
     if not req.mp_content_type_set:
         req.content_type = "text/html"
     req.write(text, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import html
+from mpserver.http1.html import escape
 
 #: How such a page ends.
 END = "</body>\n</html>\n"
@@ -19,4 +19,4 @@ def beginning(title: str, style: str) -> str:
 
 def escaped(text: str) -> str:
     """A text as it can stand anywhere in a page; what UTF-8 can't have is spelled out."""
-    return html.escape(text.encode("utf-8", "backslashreplace").decode())
+    return escape(text.encode("utf-8", "backslashreplace").decode())

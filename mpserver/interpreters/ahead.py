@@ -17,6 +17,7 @@ LATE = (
     "mpserver.api.cgi_variables",
     "mpserver.api.connection_stream",
     "mpserver.api.error_style",
+    "mpserver.api.html_pages",
     "mpserver.api.input_filters",
     "mpserver.api.output_filters",
     "mpserver.api.own_framing",
