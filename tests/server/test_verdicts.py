@@ -115,6 +115,15 @@ CONF += "".join(
     for name in MODULES
 )
 
+BROUGHT = """
+PythonImport deep brought
+<Location /brought>
+    SetHandler mod_python
+    PythonHandler fits
+    PythonInterpreter brought
+</Location>
+"""
+
 BODY = b"b" * (3 << 20)
 
 MOVES = "so the application runs in processes from now on"
@@ -123,7 +132,7 @@ MOVES = "so the application runs in processes from now on"
 @pytest.fixture(scope="module", params=["prefork", "worker"])
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     """A server of each MPM that chooses the kinds by itself."""
-    server: Server = start_module_server(CONF, FILES, mode="foreground", workers=2, mpm=request.param)
+    server: Server = start_module_server(CONF + BROUGHT, FILES, mode="foreground", workers=2, mpm=request.param)
     return server
 
 
@@ -150,6 +159,16 @@ def test_the_first_request_is_as_good_as_any_other(server: Server, name: str) ->
     told = [line for line in server.log().splitlines() if f"interpreter '{name}': " in line and MOVES in line]
     assert len(told) == 1
     assert f"'{name}': {MODULES[name.removeprefix('wsgi_')][1]} can't be used" in told[0]
+
+
+def test_what_is_imported_at_the_start_counts(server: Server) -> None:
+    """The module of PythonImport is refused; the handler itself would fit."""
+    ask(server, "brought", "process")
+    log = server.wait_for_log("interpreter 'brought': ")
+    told = [line for line in log.splitlines() if "interpreter 'brought': " in line]
+    assert len(told) == 1, told
+    assert f"'brought': faulthandler can't be used in an isolated subinterpreter, {MOVES}" in told[0]
+    assert "error importing" not in server.log()
 
 
 def test_who_fits_stays(server: Server) -> None:
