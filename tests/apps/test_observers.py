@@ -40,8 +40,9 @@ CONF = """
 
 METRICS = """
 import os
+from mod_python import apache
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 seen = Counter("seen", "requests", ["path"])
 sizes = Histogram("sizes", "of answers", buckets=[10, 100])
@@ -49,6 +50,7 @@ alive = Gauge("alive", "processes", multiprocess_mode="livesum")
 registry = CollectorRegistry()
 MultiProcessCollector(registry)
 metrics = make_wsgi_app(registry)
+apache.register_cleanup(mark_process_dead, os.getpid())
 
 
 def application(environ, start_response):
@@ -83,7 +85,10 @@ def test_prometheus_adds_up_all_processes(kind: str, mpm: str, start_server: Sta
     assert 'seen_total{path="/b c"} 5.0' in text
     assert f'sizes_bucket{{le="100.0"}} {len(pids)}.0' in text
     assert re.findall(r"^alive ([\d.]+)$", text, re.MULTILINE) == [f"{len(set(pids))}.0"]
-    assert {path.name for path in folder.iterdir()} >= {f"counter_{pid}.db" for pid in pids}
+    server.stop()
+    left = {path.name for path in folder.iterdir()}
+    assert left >= {f"counter_{pid}.db" for pid in pids}
+    assert not left & {f"gauge_livesum_{pid}.db" for pid in pids}
 
 
 SPANS = """
