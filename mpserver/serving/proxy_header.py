@@ -44,13 +44,13 @@ def read(data: bytes) -> ProxyHeader | None:
 
 def _read_line(data: bytes) -> ProxyHeader | None:
     """Version 1: ``PROXY TCP4 192.0.2.1 198.51.100.1 51238 443`` and CRLF."""
-    end = data.find(b"\r\n", 0, LONGEST_LINE)
+    end = data.find(b"\n", 0, LONGEST_LINE) - 1
     if end < 0:
         if len(data) >= LONGEST_LINE:
             raise ValueError(f"its line is longer than {LONGEST_LINE} bytes")
-        if b"\n" in data:
-            raise ValueError("its line does not end in CRLF")
         return None
+    if data[end : end + 1] != b"\r":  # (and however much of it has come, as nobody else may read it otherwise)
+        raise ValueError("its line does not end in CRLF")
     words = data[:end].decode("latin-1").split(" ")
     if words[1] == "UNKNOWN":
         return ProxyHeader(end + 2, None)

@@ -105,6 +105,7 @@ def test_headers(data: bytes, expected: ProxyHeader) -> None:
         (b"PROXY TCP4 1.2.3.4 5.6.7.8 -1 2\r\n", "'-1' is no port"),
         (b"PROXY TCP4 1.2.3.4  5.6.7.8 1 2\r\n", "two addresses and two ports"),
         (b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\n", "does not end in CRLF"),
+        (b"PROXY UNKNOWN \n\r\n", "does not end in CRLF"),
         (b"PROXY " + b"x" * LONGEST_LINE, "longer than"),
         (V2 + b"\x11\x11\0\x0c" + ADDRESSES, "its version is 1"),
         (V2 + b"\x22\x11\0\x0c" + ADDRESSES, "there is no command 2"),
