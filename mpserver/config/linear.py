@@ -175,20 +175,21 @@ class Linear:
 
     # ---- the machine
 
-    def search(self, text: str, start: int = 0) -> Match | None:
-        """The first match from a place on."""
+    def search(self, text: str, start: int = 0, advance: bool = False) -> Match | None:
+        """The first match from a place on; ``advance``: it is not an empty one at that place."""
         width = len(text) + 1
         tried = bytearray(len(self._steps) * width)
         for at in range(min(start, len(text)), width):
-            places = self._run(text, at, tried, width)
+            places = self._run(text, at, tried, width, at if advance and at == start else -1)
             if places is not None:
                 return Match(self._pattern, text, places)
         return None
 
-    def _run(self, text: str, at: int, tried: bytearray, width: int) -> list[int] | None:
+    def _run(self, text: str, at: int, tried: bytearray, width: int, not_at: int) -> list[int] | None:
         """The places of a match that begins at one; None without one.
 
         :param tried: the choices that have led to nothing before, by step and place.
+        :param not_at: where it does not end. (It is where it begins, so that no other match comes by there.)
         """
         steps, end = self._steps, width - 1
         places = [-1] * (2 * self._pattern.groups + 2)
@@ -226,6 +227,8 @@ class Linear:
                         break
                     at = found.end()
                     number += 1
+                elif at == not_at:
+                    break
                 else:
                     return places
         return None
@@ -255,21 +258,24 @@ class Guarded:
             text = text[:end]
         if len(text) <= self.longest:
             return self._pattern.search(text, start)
+        return self._in_linear_time().search(text, start)
+
+    def _in_linear_time(self) -> Linear:
         linear = self._linear
         if linear is None:
             linear = self._linear = Linear(self._pattern)
-        return linear.search(text, start)
+        return linear
 
     def sub(self, put: Callable[[Any], str], text: str, count: int = 0) -> str:
         """See `re.Pattern.sub`."""
         if len(text) <= self.longest:
             return self._pattern.sub(put, text, count=count)
-        parts, done, at = [], 0, 0
-        while at <= len(text) and (found := self.search(text, at)) is not None:
+        linear = self._in_linear_time()
+        parts, done, advance = [], 0, False
+        while (found := linear.search(text, done, advance)) is not None:
             start, end = found.span()
             parts += [text[done:start], put(found)]
-            done = end
-            at = end + (start == end)
+            done, advance = end, start == end  # (after nothing there may be something, at the same place)
             count -= 1
             if not count:
                 break
