@@ -136,11 +136,14 @@ class Upgrades:
         passed = inherited.pop(MANAGEMENT + conf.management)
         if not passed:
             master.management.open(conf.management)
-        pidfile.write(conf.pid_file)
+        found = pidfile.claim(conf.pid_file, former)
         try:
             master.control.open(control_path.path(conf.pid_file))
         except StartError:
-            pidfile.write(conf.pid_file, former)
+            if found.pid == former:
+                pidfile.write(conf.pid_file, former)
+            else:  # (that one has another)
+                pidfile.remove(conf.pid_file)
             raise
         if passed:
             master.management.adopt(conf.management, passed[0])

@@ -73,15 +73,16 @@ def configuration(pid: int) -> str | None:
     return rest.partition("]")[0] if start in (MASTER_TITLE, ONE_PROCESS_TITLE) and rest else None
 
 
-def claim(path: str) -> Found:
+def claim(path: str, former: int = 0) -> Found:
     """Write our number, where no running server has the file; of two that try at once, one is refused.
 
+    :param former: the process of a server whose file it may be, for we take its place; 0: of none.
     :returns: what the file said before.
     :raises StartError: it is a running server's, or can't be written.
     """
     with _Turn(path):
         found = look(path)
-        if found.pid is not None and found.running:
+        if found.pid is not None and found.running and found.pid != former:
             raise StartError(of_another(path, found.pid))
         write(path)
     return found

@@ -202,6 +202,30 @@ def test_one_that_can_not_be_reached_leaves_all_as_it_was(start_server: StartSer
     assert sorted(path.name for path in run.glob("mpserver.*")) == ["mpserver.control", "mpserver.pid"]
 
 
+def test_one_whose_pid_file_is_a_third_servers_leaves_all_as_it_was(start_server: StartServer) -> None:
+    server = start_server(CONF, {"app.py": APP}, mode="daemon", backend=BACKENDS[0])
+    third = start_server("", {"index.html": "third"}, mode="daemon", backend=BACKENDS[0])
+    before, its, text = pid(server), pid(third), server.conf.read_text()
+
+    def to(file: Path) -> tuple[int, str]:
+        server.conf.write_text(f"{text}PidFile {file}\n")
+        done = server.command("-c", "PidFile run/mpserver.pid", "-k", "upgrade", check=False)
+        return done.returncode, done.stderr
+
+    status_of, said = to(third.pid_file)
+    assert status_of == 1
+    assert f"PidFile {third.pid_file} is that of a running server (pid {its}" in said
+    assert (pid(server), pid(third)) == (before, its)
+    assert (server.get("/").text, third.get("/index.html").text) == ("x", "third")
+    server.master, former = None, server.master
+    server.pid_file = server.root / "run" / "other.pid"
+    assert to(server.pid_file) == (0, "")
+    server.master = psutil.Process(pid(server))
+    assert server.master != former
+    wait_for(lambda: not (server.root / "run" / "mpserver.pid").exists(), "the former one to remove its file")
+    assert server.get("/").text == "x"
+
+
 def test_a_stop_ends_both(start_server: StartServer) -> None:
     server = start_server(CONF, {"app.py": APP}, mode="daemon", backend=BACKENDS[0])
     assert server.master is not None
