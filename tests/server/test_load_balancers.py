@@ -1,4 +1,4 @@
-"""The configurations of conf/fronts: two servers behind a load balancer are replaced, and no request fails.
+"""The configurations of conf/fronts: servers behind a load balancer are replaced one by one, and no request fails.
 
 The front ends run with those very files, but for addresses and times. Traefik, which neither Debian nor PyPI has, does
 not run: its files are only read.
@@ -50,6 +50,9 @@ PythonOption name ${NAME}
 PAUSE = 0.01
 #: The addresses of the servers: those of the files, and those of this machine.
 ADDRESSES = {"10.0.0.11": "127.0.0.11", "10.0.0.12": "127.0.0.12"}
+#: That of another one, which is added to the files as the last one stands there; and what they are all called.
+THIRD = "127.0.0.13"
+NAMES = ("one", "two", "three")
 
 _NGINX = """\
 daemon off;
@@ -81,12 +84,14 @@ class Kind(NamedTuple):
     package: str
     #: Whether the servers hear of clients by the PROXY protocol.
     by_protocol: bool = False
+    #: How many servers are behind it, of which the file names two.
+    servers: int = 2
 
 
 KINDS = {
     "haproxy": Kind(
         "haproxy.cfg", ("haproxy", "-db", "-f", "{folder}/haproxy.cfg"), "",
-        {"bind :80": "bind 127.0.0.1:{port}", "inter 1s": "inter 200ms"}, "haproxy", by_protocol=True,
+        {"bind :80": "bind 127.0.0.1:{port}", "inter 1s": "inter 200ms"}, "haproxy", by_protocol=True, servers=3,
     ),
     "nginx": Kind(
         "nginx.conf", ("nginx", "-p", "{folder}", "-e", "{folder}/error.log", "-c", "{folder}/around"), _NGINX,
@@ -129,7 +134,12 @@ def running(kind: Kind, folder: Path, port: int, values: Mapping[str, str]) -> I
         pytest.skip(f"{kind.words[0]} is not installed (Debian: apt-get install {kind.package})")
     folder.mkdir()
     own = {word.format(): other.format(port=port) for word, other in kind.replaced.items()}
-    (folder / kind.file).write_text(changed((FRONTS / kind.file).read_text(), {**own, **values}))
+    text = (FRONTS / kind.file).read_text()
+    if kind.servers > 2:
+        second = next(line for line in text.splitlines() if "10.0.0.12" in line)
+        text = changed(text, {second: f"{second}\n{changed(second, {'two': 'three', '10.0.0.12': THIRD})}"})
+        values = {**values, f"{THIRD}:8080": values["10.0.0.12:8080"].replace(ADDRESSES["10.0.0.12"], THIRD)}
+    (folder / kind.file).write_text(changed(text, {**own, **values}))
     (folder / "around").write_text(kind.around.format(folder=folder))
     if os.geteuid() == 0 and kind.words[0] == "nginx":
         (folder / "around").write_text("user root;\n" + kind.around.format(folder=folder))
@@ -160,7 +170,7 @@ def balancer(request: pytest.FixtureRequest, start_server: StartServer, tmp_path
             values["9901"] = str(management.number)
         stack.enter_context(running(kind, tmp_path / "front", front.number, values))
         servers = []
-        for name, address in zip(("one", "two"), ADDRESSES.values(), strict=True):
+        for name, address in list(zip(NAMES, (*ADDRESSES.values(), THIRD), strict=True))[: kind.servers]:
             text = (FRONTS / "mpserver.conf").read_text()
             if kind.by_protocol:
                 text = re.sub(r"(?m)^RemoteIP.*$", "", text)
@@ -194,14 +204,15 @@ def answering(balancer: Balancer) -> str:
 
 
 def test_servers_are_replaced_one_after_the_other(balancer: Balancer) -> None:
-    for name in ("one", "two"):
+    names = NAMES[: len(balancer.servers)]
+    for name in names:
         wait_for(lambda name=name: answering(balancer) == f"{name} 127.0.0.5", f"server {name} to be asked")  # type: ignore[misc]
     with (
         load(balancer, "/", clients=2, pause=PAUSE) as new,
         load(balancer, "/", clients=2, pause=PAUSE, keep_alive=True) as kept,
         load(balancer, "/", clients=1, pause=PAUSE, keep_alive=True, body=b"x" * 1000) as posted,
     ):
-        for name, server in zip(("one", "two"), balancer.servers, strict=True):
+        for name, server in zip(names, balancer.servers, strict=True):
             server.stop()  # (SIGTERM)
             for state in (new, kept, posted):
                 state.more(10)
