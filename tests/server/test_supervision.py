@@ -190,6 +190,21 @@ def test_graceful_under_load_fails_no_request(start_server: StartServer, keep_al
     assert traffic.failures == []
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("keep_alive", [False, True], ids=["new-connections", "keep-alive"])
+def test_twenty_graceful_restarts_under_32_clients(start_server: StartServer, keep_alive: bool) -> None:
+    """Of 100,000 requests on new connections none fails, and none of so many on kept ones."""
+    server = started(start_server)
+    with load(server, "/hello", 32, keep_alive) as traffic:
+        for number in range(1, 21):
+            server.command("-k", "graceful")
+            while traffic.done < number * 5000:
+                traffic.more()
+    assert traffic.done >= 100_000
+    assert traffic.failures == []
+    assert "exit signal" not in server.log()
+
+
 def test_graceful_lets_a_long_request_end(start_server: StartServer) -> None:
     server = started(start_server)
     run = server.pid_file.parent
@@ -357,6 +372,7 @@ def test_the_masters_death_ends_its_workers(start_server: StartServer, kind: str
     family = {server.master, *descendants(server.master)}
     server.master.kill()
     wait_for(lambda: not any(alive(process) for process in family), "every process to end")
+    assert not listens(server.port)
 
 
 def test_restart_reads_the_configuration_again(start_server: StartServer) -> None:
