@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.util import find_spec
+from collections.abc import Callable
+from functools import partial
 
 from mpserver.system import own_imports
 from mpserver.system.module_finder import OURS
@@ -24,14 +25,19 @@ if TYPE_CHECKING:
 
 def install() -> None:
     """Have this interpreter import so from now on. A second time does nothing."""
+    from importlib.util import find_spec  # (nobody else in the server needs it)
+
     system: Any = sys  # (what knows the types of an older Python's functions knows nothing of these)
-    system.set_lazy_imports_filter(may_wait)
+    system.set_lazy_imports_filter(partial(may_wait, find_spec))
     system.set_lazy_imports("all")
 
 
-def may_wait(_importer: str, name: str, names: tuple[str, ...] | None) -> bool:
+def may_wait(
+    find_spec: Callable[[str], ModuleSpec | None], _importer: str, name: str, names: tuple[str, ...] | None
+) -> bool:
     """Whether an import may be carried out when what it gives is first used (``sys.set_lazy_imports_filter``).
 
+    :param find_spec: that of ``importlib.util``.
     :param name: the full name of the module.
     :param names: what is taken from it; None: nothing, as in ``import name``.
     """
