@@ -71,7 +71,7 @@ def _lines() -> Iterator[str]:
             names = ", ".join(f"\\fB{escaped(name)}\\fR" for name in action.option_strings)
             takes = f" \\fI{action.metavar}\\fR" if action.metavar else ""
             yield from _entry(names + takes or f"\\fI{action.dest}\\fR", (action.help or "") % vars(action))
-    yield ".SH COMPLETION"
+    yield from (".SH COMPLETION", "It takes the extra completion: pip install \\(aqmpserver[completion]\\(aq.")
     for shell, line in completion.SHELLS.items():
         yield from _entry(shell, line)
     yield ".SH FILES"
@@ -108,7 +108,7 @@ def _markdown() -> Iterator[str]:
             names = ", ".join(f"`{name}`" for name in action.option_strings) or f"`{action.dest.upper()}`"
             takes = f" *{action.metavar}*" if action.metavar else ""
             yield f"| {names}{takes} | {as_text((action.help or '') % vars(action))} |"
-    yield "\n## Completion\n"
+    yield "\n## Completion\n\nIt takes the extra `completion`: `pip install 'mpserver[completion]'`.\n"
     for shell, line in completion.SHELLS.items():
         yield f"- {shell}: `{line}`"
     yield "\n## Files\n"

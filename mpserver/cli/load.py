@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from mpserver.api import error_log
 from mpserver.errors import ConfigError, ConfigErrors
 from mpserver.typing import TYPE_CHECKING
@@ -62,9 +64,23 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
             configuration.warnings += warnings
     if faults:
         raise ConfigErrors(faults)
+    if options.test and options.checks:
+        configuration.warnings += _unstartable(configuration, options.file)
     if options.checks and options.begins:
         configuration.warnings += [*same_names.warnings(configuration), *meant.warnings(configuration)]
     return configuration
+
+
+def _unstartable(configuration: Configuration, file: str) -> list[str]:
+    """What a start by this account would be refused for, and a look at the configuration alone does not show."""
+    from mpserver.errors import StartError
+    from mpserver.supervisor.settings import decide
+
+    try:
+        decide(configuration.main.conf, file, os.geteuid())
+    except StartError as error:
+        return [str(error)]
+    return []
 
 
 def finish(configuration: Configuration) -> Reading:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from mpserver.api import error_log
 from mpserver.cli.load import complain, finish, read, warn
-from mpserver.cli.options import SITE_FILE, parse
+from mpserver.cli.options import SITE_FILE, meant, parse
 from mpserver.cli.words import COMMANDS
 from mpserver.errors import ConfigError, ConfigErrors, StartError, UsageError
 from mpserver.modules.ssl.phrases import Phrases
@@ -244,6 +244,10 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
         return 0
     if not options.named:
         _look_at_found(options.file)
+    elif options.sought and not os.path.exists(options.file):
+        raise StartError(
+            f"there is neither {options.sought} nor {options.file}, where -f looks next: name a file that is there"
+        )
     if "NOTIFY_SOCKET" in os.environ:
         # The service may be told to stop before there is a master that takes signals: by this one, see the unit.
         signal.signal(signal.SIGWINCH, _end)
@@ -362,11 +366,12 @@ def _is_unread() -> bool:
 
 
 def _main(arguments: Sequence[str] | None, make_engine: Callable[[], Engine]) -> int:
-    from mpserver.cli import info
-
     open_standard_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["help"]:
+        if words[1:] and words[1] not in COMMANDS:
+            sys.stderr.write(f"mpserver help: there is no command {words[1]}{meant(words[1])}\n")
+            return 1
         words = [*words[1:2], "--help"]
     command = COMMANDS.get(words[0]) if words else None
     if command is not None:
@@ -376,7 +381,7 @@ def _main(arguments: Sequence[str] | None, make_engine: Callable[[], Engine]) ->
         if options.succession is not None:
             options = options._replace(command="start")
     except UsageError as error:
-        sys.stderr.write(f"mpserver: {error}\n{info.USAGE}")
+        sys.stderr.write(f"mpserver: {error}\nmpserver --help lists the options and commands.\n")
         return 1
     try:
         if options.messages:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import getopt
 import os
 import re
@@ -65,6 +66,8 @@ class Options(NamedTuple):
     user: bool
     named: bool
     load: bool
+    #: Where -f looked first, and found nothing; "": nowhere else.
+    sought: str = ""
     #: Whose place the server is to take, where that one has started it.
     succession: Succession | None = None
 
@@ -79,6 +82,12 @@ class Options(NamedTuple):
     def one_process(self) -> bool:
         """-X, -D ONE_PROCESS."""
         return "DEBUG" in self.defines or "ONE_PROCESS" in self.defines
+
+
+def meant(word: str) -> str:
+    """The question, for the end of a message, whether a command was meant by a word that is none; "" without one."""
+    near = difflib.get_close_matches(word, option_table.COMMANDS, 1)
+    return f": did you mean {near[0]}?" if near else ""
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -100,9 +109,11 @@ def parse(arguments: Sequence[str]) -> Options:
             more, rest = getopt.getopt(rest[1:], short + "?", long)
             found += more
     except getopt.GetoptError as error:
-        raise UsageError(f"illegal option -- {error.opt}") from error
+        near = difflib.get_close_matches(error.opt, [option.long[2:] for option in table], 1)
+        asked = f": did you mean --{near[0]}?" if near and len(error.opt) > 1 else ""
+        raise UsageError(f"illegal option -- {error.opt}{asked}") from error
     if rest:
-        raise UsageError(f"illegal argument -- {rest[0]}")
+        raise UsageError(f"illegal argument -- {rest[0]}{meant(rest[0])}")
     names = {option.long: option.short for option in table if option.short}
     given = [(names.get(option, option), value) for option, value in found]
     pairs = [pair for option, value in given for pair in _SHORTCUTS.get(option, ((option, value),))]
@@ -134,9 +145,12 @@ def parse(arguments: Sequence[str]) -> Options:
     named = root is not None or file is not None
     if not named and os.path.exists(SITE_FILE):
         file = SITE_FILE
+    sought = ""
     if file is None:
         file = CONFIG_FILE
-    elif root is None and os.path.exists(file):
+    elif root is None and not os.path.exists(file):
+        sought = "" if os.path.isabs(file) else os.path.abspath(file)
+    elif root is None:
         # Without -d a file is looked for where we are, and its folder is the ServerRoot to begin with.
         file = os.path.abspath(file)
         root = os.path.dirname(file)
@@ -167,4 +181,5 @@ def parse(arguments: Sequence[str]) -> Options:
         user="--user" in last,
         named=named,
         load="--load" in last,
+        sought=sought,
     )

@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         "mpserver serve", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument("application", help="what to serve; see above")
+    made.add_argument("application", help="what to serve: a module, a file or a folder")
     made.add_argument(
         "--bind", type=address, default="127.0.0.1:8000", metavar="HOST:PORT",
         help="where to listen (default: %(default)s)",

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from mpserver.typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
+
 #: How the titles of a server's processes begin: they say more than a program's name.
 _OURS = "mpserver: "
 
@@ -28,8 +33,25 @@ def _name(pid: int, pids: set[int]) -> str:
         process = psutil.Process(pid)
         if process.ppid() in pids:
             return ""
-        title = next(iter(process.cmdline()), "")
-        name = title if title.startswith(_OURS) else process.name()
+        title = _title(process)
+        while title.startswith(_OURS):  # (whoever has the port is a part of a server, which its master can end)
+            above = process.parent()
+            its_title = "" if above is None else _title(above)
+            if above is None or not its_title.startswith(_OURS):
+                return _server(title, process.pid)
+            process, title = above, its_title
+        return f"{process.name()} (pid {pid})"
     except psutil.Error:
         return ""
-    return f"{name} (pid {pid})"
+
+
+def _title(process: psutil.Process) -> str:
+    return next(iter(process.cmdline()), "")
+
+
+def _server(title: str, pid: int) -> str:
+    """A server of ours by the title of its uppermost process, which has the configuration in brackets."""
+    configuration = title.partition(" [")[2].partition("]")[0]
+    return (
+        f"{title.partition(' [')[0]} (pid {pid}){f' with the configuration {configuration}' if configuration else ''}"
+    )

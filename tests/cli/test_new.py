@@ -109,7 +109,7 @@ def test_without_a_configuration_the_command_says_what_to_do(tmp_path: Path, wor
 
 def test_what_is_named_is_taken_in_its_place(tmp_path: Path) -> None:
     (tmp_path / "mpserver.conf").write_text("Misspelled\n")
-    (tmp_path / "other.conf").write_text("Listen 127.0.0.1:9\nServerName localhost\n")
+    (tmp_path / "other.conf").write_text("Listen 127.0.0.1:9\nServerName localhost\nUser root\n")
     assert "Invalid command 'Misspelled'" in command(tmp_path, "-t").stderr
     assert command(tmp_path, "-t", "-f", "other.conf").stderr == "Syntax OK\n"
     assert "Misspelled" not in command(tmp_path, "-t", "-d", str(tmp_path)).stderr
@@ -118,13 +118,34 @@ def test_what_is_named_is_taken_in_its_place(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_nobody_is_made_to_run_what_others_put_there(tmp_path: Path) -> None:
     conf = tmp_path / "mpserver.conf"
-    conf.write_text("Listen 127.0.0.1:9\nServerName localhost\n")
+    conf.write_text("Listen 127.0.0.1:9\nServerName localhost\nUser root\n")
     os.chown(conf, 65534, 65534)
     done = command(tmp_path, "-t")
     assert done.returncode == 1
     assert f"{conf} belongs to another account (number 65534): write -f mpserver.conf if you mean it" in done.stderr
     assert command(tmp_path, "-t", "-f", "mpserver.conf").stderr == "Syntax OK\n"
     assert command(tmp_path, "--version").returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only a start by root needs a User")
+def test_root_hears_before_the_start_that_there_is_no_user(tmp_path: Path) -> None:
+    (tmp_path / "mpserver.conf").write_text("Listen 127.0.0.1:9\nServerName localhost\n")
+    done = command(tmp_path, "-t")
+    warning, ok = done.stderr.splitlines()
+    assert (done.returncode, ok) == (0, "Syntax OK")
+    assert warning.startswith("Warning: Started by root, but no User is configured for the workers. Add 'User' ")
+
+
+def test_where_a_configuration_was_looked_for(tmp_path: Path) -> None:
+    done = command(tmp_path, "-t", "-f", "nosuch.conf")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"there is neither {tmp_path}/nosuch.conf nor /etc/mpserver/nosuch.conf, where -f looks next: name a file that "
+        "is there\n"
+    )
+    assert (
+        f"Could not open configuration file {tmp_path}/no.conf" in command(tmp_path, "-f", f"{tmp_path}/no.conf").stderr
+    )
 
 
 def test_the_texts_are_in_the_package() -> None:

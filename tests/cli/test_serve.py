@@ -245,6 +245,23 @@ def test_help(tmp_path: Path) -> None:
     assert command(tmp_path, "--version").stdout == command(tmp_path, "-v").stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("serv", "x"), "mpserver: illegal argument -- serv: did you mean serve?"),
+        (("help", "chek-app"), "mpserver help: there is no command chek-app: did you mean check-app?"),
+        (("help", "zzz"), "mpserver help: there is no command zzz"),
+        (("--verison",), "mpserver: illegal option -- verison: did you mean --version?"),
+        (("-Z",), "mpserver: illegal option -- Z"),
+    ],
+)
+def test_misspelled_commands(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    """The mistake is told, and not all that there is."""
+    done = command(tmp_path, *words)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() in ([said], [said, "mpserver --help lists the options and commands."])
+
+
 MISSPELLED = {
     "PythonHandlr app": "Invalid command 'PythonHandlr', perhaps misspelled or defined by a module not included in the "
     "server configuration: did you mean PythonHandler?",

@@ -65,6 +65,16 @@ def test_a_port_in_use_ends_the_start(server: StubServer) -> None:
     assert not server.pid_file.exists()
 
 
+def test_a_port_of_another_server_is_told_with_its_configuration(server: StubServer) -> None:
+    master = server.start()
+    status, said = server.command("-k", "start", "-c", f"PidFile {server.pid_file}.other")
+    assert status == 1
+    assert (
+        f": mpserver: master (pid {master.pid}) with the configuration {server.root}/httpd.conf listens there. "
+        "End that, or name another port\n"
+    ) in said
+
+
 @pytest.mark.parametrize("pid", ["4194000", "1234", None])
 def test_a_left_over_pid_file_is_recognised(server: StubServer, pid: str | None) -> None:
     """Of no process, or of one that is no server: here the test itself."""
