@@ -71,6 +71,7 @@ def test_the_wheel_has_the_packages_and_what_they_need(wheel: Path) -> None:
     assert folders == {*PACKAGES, f"{stem}.dist-info", f"{stem}.data"}
     data = {name.removeprefix(f"{stem}.data/data/") for name in names if name.startswith(f"{stem}.data/")}
     manual = {f"share/doc/mpserver/{path.name}" for path in (PROJECT / "docs").glob("*.md")}
+    manual |= {f"share/doc/mpserver/bench/{path.name}" for path in (PROJECT / "docs" / "bench").glob("*.md")}
     samples = {f"share/doc/mpserver/{name}" for name in ("mpserver.service", "mpserver.logrotate", "container.conf")}
     assert {"share/man/man1/mpserver.1", *manual, *samples} <= data
 

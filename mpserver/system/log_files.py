@@ -11,6 +11,7 @@ them, and every process that has their descriptors lets these be the new files (
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -274,7 +275,31 @@ def _open_file(path: str) -> int:
                 f"({error.errno}){error.strerror}: AH02291: Cannot access directory '{folder}/' for log file "
                 f"{path}. Create it, or name another place with ErrorLog or CustomLog."
             ) from error
-        raise StartError(f"({error.errno}){error.strerror}: AH00091: could not open log file {path}.") from error
+        text = f"({error.errno}){error.strerror}: AH00091: could not open log file {path}."
+        raise StartError(f"{text}{_refused(folder) if error.errno == errno.EACCES else ''}") from error
+
+
+def _refused(folder: str) -> str:
+    """Who may not write to a folder, and whose it is, for the end of a message."""
+    try:
+        found = os.stat(folder)
+    except OSError:
+        return ""
+    who = _account(os.geteuid())
+    # (systemd's units take it away: root is an account as any other, then)
+    rights = ", without the capability CAP_DAC_OVERRIDE," if os.geteuid() == 0 else ""
+    whose = f"{_account(found.st_uid)}'s (mode {found.st_mode & 0o7777:04o})"
+    remedy = f"give the folder to {who}, or name another place with ErrorLog or CustomLog."
+    return f" It is {who}{rights} that opens it, and {folder} is {whose}: {remedy}"
+
+
+def _account(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"the account {uid}"
 
 
 def file_of(root: str, target: str) -> str:

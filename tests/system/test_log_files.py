@@ -1,7 +1,9 @@
 """Log files and piped programs: opened, reopened, restarted, and errors that name the remedy."""
 
 import os
+import pwd
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -49,6 +51,38 @@ def test_opening_anew_finds_the_file_of_that_name(tmp_path: Path) -> None:
     assert (path.read_text(), (tmp_path / "x.log.1").read_text()) == ("new\n", "old\n")
     first.close()
     second.close()
+
+
+#: Opens a log as root without the right to write where others are at home, or as whoever runs this.
+OPENS = """
+import ctypes, os, sys
+from mpserver.errors import StartError
+from mpserver.system.log_files import Logs
+if os.geteuid() == 0:
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    rights = (ctypes.c_uint32 * 6)()  # (none: root is an account as any other)
+    assert ctypes.CDLL(None).capset(header, rights) == 0
+try:
+    Logs(sys.argv[1], ["x.log"])
+except StartError as error:
+    print(error)
+"""
+
+
+def test_who_may_not_write_to_a_folder_is_told_and_whose_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    if os.geteuid() == 0:
+        os.chown(folder, 65534, 65534)
+    folder.chmod(0o555)
+    told = subprocess.run([sys.executable, "-c", OPENS, folder], capture_output=True, text=True, check=True).stdout
+    me, owner = (pwd.getpwuid(uid).pw_name for uid in (os.geteuid(), folder.stat().st_uid))
+    rights = ", without the capability CAP_DAC_OVERRIDE," if os.geteuid() == 0 else ""
+    assert told == (
+        f"(13)Permission denied: AH00091: could not open log file {folder}/x.log. It is {me}{rights} that opens it, "
+        f"and {folder} is {owner}'s (mode 0555): give the folder to {me}, or name another place with ErrorLog or "
+        "CustomLog.\n"
+    )
 
 
 def test_a_missing_folder_is_a_clear_error_and_nothing_stays_open(tmp_path: Path) -> None:
