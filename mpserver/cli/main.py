@@ -82,7 +82,16 @@ def _show_help(_options: Options) -> str:
 def _show_unit(options: Options) -> str:
     from mpserver.cli import unit
 
-    return unit.text(options.file, options.user)
+    if not os.path.exists(options.file):
+        return unit.text(options.file, options.user)
+    try:
+        configuration = read(options._replace(checks=False))
+    except ConfigErrors:  # (-t of the unit tells that, before each start)
+        return unit.text(options.file, options.user)
+    if not options.user:
+        for warning in unit.warnings(configuration):
+            error_log.to_terminal(f"Warning: {warning}")
+    return unit.text(options.file, options.user, unit.patience(configuration))
 
 
 def _show_logrotate(options: Options) -> str:

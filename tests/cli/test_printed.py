@@ -18,14 +18,40 @@ from support.waiting import wait_for
 
 
 def test_the_unit_has_the_paths_of_this_command_and_configuration(tmp_path: Path) -> None:
-    (tmp_path / "mpserver.conf").write_text("Listen 9\n")
+    (tmp_path / "mpserver.conf").write_text("Listen 9\nErrorLog /var/log/x.log\nPidFile /run/x.pid\n")
     done = command(tmp_path, "--print-unit")
-    assert (done.returncode, done.stderr) == (0, "")
+    apart = f"in {tmp_path}: the service has a /tmp of its own (PrivateTmp=): move it\n"
+    told = f"Warning: the configuration is {apart}" if str(tmp_path).startswith("/tmp/") else ""
+    assert (done.returncode, done.stderr) == (0, told)
     lines = done.stdout.splitlines()
+    assert "TimeoutStopSec=30" in lines
     assert f"Environment=MPSERVER_CONF={tmp_path}/mpserver.conf" in lines
     [start] = [line.removeprefix("ExecStart=") for line in lines if line.startswith("ExecStart=")]
     assert start.endswith("mpserver -D FOREGROUND -f ${MPSERVER_CONF}")
     assert os.access(start.split()[0], os.X_OK)
+
+
+def test_the_unit_waits_for_as_long_as_the_configuration_lets_requests_run(tmp_path: Path) -> None:
+    conf = "Listen 9\nShutdownDelay 5\nGracefulShutdownTimeout 60\nErrorLog /var/log/x.log\nPidFile /tmp/x.pid\n"
+    (tmp_path / "mpserver.conf").write_text(conf)
+    done = command(tmp_path, "--print-unit")
+    assert "TimeoutStopSec=75" in done.stdout.splitlines()
+    assert "Warning: PidFile is in /tmp: the service has a /tmp of its own (PrivateTmp=): move it\n" in done.stderr
+    users = command(tmp_path, "--print-unit", "--user")
+    assert (users.stderr, "TimeoutStopSec=75" in users.stdout.splitlines()) == ("", True)
+    (tmp_path / "mpserver.conf").write_text("Misspelled\n")
+    assert "TimeoutStopSec=30" in command(tmp_path, "--print-unit").stdout.splitlines()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_others_is_told_before_the_service_fails_there(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    os.chown(tmp_path / "site", 65534, 65534)
+    (tmp_path / "mpserver.conf").write_text("Listen 9\nErrorLog /proc/self/cwd/site/x.log\nPidFile /run/x.pid\n")
+    done = command(tmp_path, "--print-unit")
+    assert "Warning: the log /proc/self/cwd/site/x.log: /proc/self/cwd/site is not root's, and the service's root" in (
+        done.stderr
+    )
 
 
 @pytest.mark.parametrize(
