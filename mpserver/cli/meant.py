@@ -11,7 +11,7 @@ import difflib
 import os
 from collections.abc import Callable, Iterator, Mapping
 
-from mpserver.cli import python_paths, unreached
+from mpserver.cli import python_options, python_paths, unreached
 from mpserver.config.configuration import Configuration
 from mpserver.config.host_names import normal_host
 from mpserver.config.tree import Node, Tree
@@ -148,6 +148,7 @@ _LOOKS: Mapping[str, Callable[[Node, str], str]] = {
     "addhandler": _handler,
     "sethandler": _handler,
     "pythonpath": _python_path,
+    "pythonoption": python_options.fault,
 }
 
 

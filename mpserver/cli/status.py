@@ -48,7 +48,7 @@ def recycle(pid_file: str, name: str) -> int:
         if line["why"]:
             sys.stderr.write(f"mpserver: '{name}' is not replaced: {line['why']}\n")
             return 1
-        print(f"{line['count']} interpreters were replaced")
+        print(f"{line['count']} interpreter{' was' if line['count'] == 1 else 's were'} replaced")
         return 0
     raise StartError("the server ended before it was done")
 

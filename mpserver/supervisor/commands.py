@@ -162,7 +162,9 @@ def _recycle(master: Supervisor, asked: Mapping[str, Any], say: Say) -> Steps:
     if why:
         master.tell(error_log.ERROR, f"recycling '{name}' failed, what was there stays: {why}")
     elif count:
-        master.tell(error_log.NOTICE, f"recycled '{name}': {count} interpreters were replaced")
+        master.tell(
+            error_log.NOTICE, f"recycled '{name}': {count} interpreter{' was' if count == 1 else 's were'} replaced"
+        )
     elif name != EVERY:
         why = f"no worker has an interpreter '{name}'"
     say({"count": count, "why": why})

@@ -48,6 +48,18 @@ MISTAKES = {
         "<Location /a> has PythonHandler and no SetHandler: its requests mean no file, so what a <Directory> sets does "
         "not count, and the answer is 404: add SetHandler mod_python (line "
     ),
+    "PythonOption mod_python.session.session_typ FileSession": (
+        "PythonOption mod_python.session.session_typ: nothing reads an option of this name: did you mean "
+        "mod_python.session.session_type? (line "
+    ),
+    "PythonOption mod_python.session.session_type FilesSession": (
+        "PythonOption mod_python.session.session_type FilesSession: there is no such class of sessions: did you mean "
+        "FileSession? (line "
+    ),
+    "PythonOption mod_python.file_session.database_directory ${ROOT}/sessions": (
+        "PythonOption mod_python.file_session.database_directory {}/sessions: there is no such folder, so no session "
+        "can be kept: make it, for the account of User (line "
+    ),
     f'DocumentRoot "${{WWW}}"\n<Directory "${{WWW}}">\nRequire all denied\n</Directory>\n<Location /a>\n{HANDLER}\n'
     "</Location>": (
         "<Location /a> has Python handlers, so its requests mean no file, and no <Directory> counts for them: Require "
@@ -106,6 +118,10 @@ DocumentRoot "${{WWW}}"
 <Location />
     Require all granted
 </Location>
+PythonOption mod_python.session.session_type FileSession
+PythonOption mod_python.session.database_directory "${{WWW}}"
+PythonOption mod_python.mine.colour red
+PythonOption session_typ red
 PythonPath "__import__('sys').path + sys.path + ['zip', '', server_root() + '/nowhere']"
 Alias /a ${{WWW}}
 AliasMatch ^/b(.*) /nowhere/$1
