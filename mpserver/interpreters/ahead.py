@@ -83,6 +83,7 @@ LATE = (
     "mpserver.serving.found_connection",
     "mpserver.serving.luggage",
     "mpserver.serving.request_wire",
+    "mpserver.serving.tasks",
     "mpserver.serving.tls",
     "mpserver.serving.unsent",
     "mpserver.system.subinterpreters",
