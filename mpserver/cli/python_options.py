@@ -6,28 +6,42 @@ import difflib
 import os
 from collections.abc import Callable, Mapping
 
-from mod_python._sessions import options
 from mpserver.config.tree import Node
 
 #: What begins the names of mod_python's own options, in lower case.
 _OURS = "mod_python."
-_DIRECTORIES = (*options.DBM_DIRECTORY, *options.FILE_DIRECTORY)
-#: The classes of sessions, see `mod_python.Session`.
-_TYPES = ("FileSession", "DbmSession", "MemorySession", "RedisSession")
+_SESSION_TYPE = "mod_python.session.session_type"
+_DIRECTORIES = tuple(f"mod_python.{kind}.database_directory" for kind in ("dbm_session", "file_session", "session"))
+#: The classes of sessions.
+TYPES = ("FileSession", "DbmSession", "MemorySession", "RedisSession")
+
+#: What `mod_python._sessions.options` reads under mod_python's own names: what stands behind ``mod_python.``.
+_SESSIONS: Mapping[str, tuple[str, ...]] = {
+    "session": (
+        "session_type", "cookie_name", "cookie_httponly", "cookie_samesite", "cookie_secure", "application_path",
+        "application_domain", "database_directory",
+    ),
+    "dbm_session": ("database_filename", "database_directory"),
+    "file_session": (
+        "database_directory", "enable_fast_cleanup", "verify_session_timeout", "cleanup_session_timeout",
+        "cleanup_grace_period", "cleanup_time_limit",
+    ),
+    "redis_session": (
+        "url", "host", "port", "db", "username", "password", "prefix", "secret", "timeout", "lock_timeout",
+    ),
+}  # fmt: skip
+#: What others read.
+_OTHERS: Mapping[str, tuple[str, ...]] = {
+    "wsgi": ("application", "base_uri", "strict"),
+    "psp": ("cache_database_filename",),
+}
 
 #: The names that mean something.
 NAMES = frozenset(
-    name
-    for names in (
-        options.SESSION_TYPE, options.COOKIE_NAME, options.COOKIE_HTTPONLY, options.COOKIE_SAMESITE,
-        options.COOKIE_SECURE, options.APPLICATION_PATH, options.APPLICATION_DOMAIN, options.DBM_FILE,
-        options.DBM_DIRECTORY, options.FILE_DIRECTORY, options.FAST_CLEANUP, options.VERIFY_CLEANUP,
-        options.GRACE_PERIOD, options.TIME_LIMIT, tuple(options.REDIS + field for field in options.Redis._fields),
-        ("mod_python.wsgi.application", "mod_python.wsgi.base_uri", "mod_python.wsgi.strict"),
-        ("mod_python.psp.cache_database_filename", "mod_python.mutex_directory", "mod_python.mutex_locks"),
+    (
+        *(f"mod_python.{part}.{name}" for part, names in (*_SESSIONS.items(), *_OTHERS.items()) for name in names),
+        "mod_python.mutex_directory", "mod_python.mutex_locks",
     )
-    for name in names
-    if name.startswith(_OURS)
 )  # fmt: skip
 
 
@@ -45,10 +59,10 @@ def fault(node: Node, root: str) -> str:
 
 
 def _type(value: str, _root: str) -> str:
-    if value in _TYPES:
+    if value in TYPES:
         return ""
-    near = difflib.get_close_matches(value, _TYPES, 1)
-    remedy = f"did you mean {near[0]}?" if near else f"it is one of {', '.join(_TYPES)}"
+    near = difflib.get_close_matches(value, TYPES, 1)
+    remedy = f"did you mean {near[0]}?" if near else f"it is one of {', '.join(TYPES)}"
     return f"there is no such class of sessions: {remedy}"
 
 
@@ -59,6 +73,6 @@ def _directory(value: str, root: str) -> str:
 
 
 _LOOKS: Mapping[str, Callable[[str, str], str]] = {
-    **dict.fromkeys((options.SESSION_TYPE[0],), _type),
-    **dict.fromkeys((name for name in _DIRECTORIES if name.startswith(_OURS)), _directory),
+    _SESSION_TYPE: _type,
+    **dict.fromkeys(_DIRECTORIES, _directory),
 }

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from mod_python import Session
+from mod_python._sessions import options
+from mpserver.cli import python_options
 from support.server import Server
 
 HANDLER = "SetHandler mod_python\nPythonHandler app"
@@ -154,6 +157,14 @@ def test_a_redirect_to_https_that_leads_round(tmp_path: Path) -> None:
     assert told(tmp_path / "inside", meant) == "Syntax OK\n"
     other = inner.replace("www", "other")
     assert "circle" not in told(tmp_path / "other", f"{other}\n{host}")
+
+
+def test_the_options_that_sessions_read_are_known() -> None:
+    tuples = [value for value in vars(options).values() if isinstance(value, tuple)]
+    read = {name for names in tuples for name in names if isinstance(name, str) and name.startswith("mod_python.")}
+    assert len(read) > 12
+    assert read | {options.REDIS + name for name in options.Redis._fields} <= python_options.NAMES
+    assert all(hasattr(Session, name) for name in python_options.TYPES)
 
 
 def test_what_is_meant_so_is_not_told_of(tmp_path: Path) -> None:

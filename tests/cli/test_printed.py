@@ -169,10 +169,10 @@ def test_the_server_runs_with_what_the_unit_leaves_it(start_open_server: StartSe
 
 
 @pytest.mark.parametrize(
-    "words", [("-L",), ("--help",), ("serve", "--help"), ("--print-unit",), ("-t", "-D", "DUMP_MODULES")]
+    "words", [("-L",), ("--help",), ("serve", "--help"), ("--print-unit", "--user"), ("-t", "-D", "DUMP_MODULES")]
 )
 def test_who_has_read_enough_is_told_nothing(tmp_path: Path, words: tuple[str, ...]) -> None:
-    (tmp_path / "mpserver.conf").write_text("Listen 127.0.0.1:9\nServerName localhost\n")
+    (tmp_path / "mpserver.conf").write_text("Listen 127.0.0.1:9\nServerName localhost\nUser root\n")
     reader, writer = os.pipe()
     os.close(reader)
     try:
