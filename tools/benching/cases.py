@@ -45,6 +45,12 @@ class Setup(NamedTuple):
     imports: str = ""
     #: The file of tools/bench_site/modules that its configuration includes.
     conf: str = ""
+    #: How many interpreters of its own are kept; 0: all.
+    most: int = 0
+    #: Sessions that there are before those of the load.
+    sessions: int = 0
+    #: nginx is before it, and keeps its connections.
+    front: bool = False
     workers: int = 1
     both_cores: bool = False
     #: A load of its own in place of the case's.
@@ -90,7 +96,10 @@ class Case(NamedTuple):
 #: Sixteen sessions, made before the load begins.
 COUNTER = Load(script=SITE / "lua" / "rotate.lua", arguments=("Cookie", "{cookies}"))
 HOSTS = Load(script=SITE / "lua" / "rotate.lua", arguments=("Host", "{hosts}"))
+#: As many clients as connections that nginx keeps.
+CHANGING = HOSTS._replace(connections=64)
 MANY_HOSTS = (Setup("1", hosts=1), Setup("100", hosts=100), Setup("10,000", hosts=10_000))
+MANY_SESSIONS = (Setup("16"), Setup("1,000", sessions=1_000), Setup("100,000", sessions=100_000))
 HEADERS = tuple(f"X-Header-{number}: value {number} of twenty" for number in range(20))
 BUSY = Setup(hosts=2, own_interpreters=True, both_cores=True)
 _WSGI = {MOD_WSGI: "/w", GUNICORN: "/w", GRANIAN: "/w", UWSGI: "/w"}
@@ -116,7 +125,7 @@ CASES = (
     Case("handler hello, autoreload off", "/noreload", 12, {APACHE: "/noreload"}, quick=False),
     Case(
         "handler hello, access log on", "/whole", 12, {APACHE: "/whole", **_WSGI, NGINX: "/r"},
-        setups=(Setup(log=True),), form="log", quick=False,
+        setups=(Setup(log=True), Setup("off")), form="log", quick=False,
     ),
     Case("handler, 20 headers read", "/headers", None, {APACHE: "/headers"}, Load(headers=HEADERS), quick=False),
     Case("form posted", "/form", None, {APACHE: "/form"}, Load(script=SITE / "lua" / "post.lua"), quick=False),
@@ -125,6 +134,8 @@ CASES = (
     Case("session counter, memory", "/memory", None, {}, COUNTER),
     Case("session counter, dbm", "/dbm", None, {APACHE: "/dbm"}, COUNTER),
     Case("session counter, file", "/s", None, {APACHE: "/s"}, COUNTER),
+    Case("many sessions in files", "/s", None, load=COUNTER, setups=MANY_SESSIONS, bare=False, quick=False),
+    Case("many sessions, dbm", "/dbm", None, load=COUNTER, setups=MANY_SESSIONS, bare=False, quick=False),
     Case("cgihandler", "/cgi/plain.py", 7, {APACHE: "/cgi/plain.py"}),
     Case("WSGI hello", "/w", 12, {APACHE: "/w", **_WSGI}),
     Case("WSGI with Flask", FLASK_PATH, 12, _FLASK, form=FLASK, quick=False),
@@ -150,7 +161,10 @@ CASES = (
     ),
     Case(
         "interpreters", "/whole", 12, load=Load(headers=("Host: h0.test",)),
-        setups=tuple(Setup(f"{count}", hosts=count, own_interpreters=True) for count in (1, 10, 100)),
+        setups=(
+            *(Setup(f"{count}", hosts=count, own_interpreters=True) for count in (1, 10, 100)),
+            Setup("1,000, of which 100 are kept", hosts=1_000, own_interpreters=True, most=100),
+        ),
         weigh=True,
     ),
     # A process of wrk for each connection, since each connection stays with its interpreter.
@@ -164,6 +178,27 @@ CASES = (
             for count in (1, 100)
         ),
         quick=False,
+    ),
+    # The clients of the first of each pair stay with their hosts.
+    Case(
+        "connections that change interpreters", "/whole", 12,
+        setups=tuple(
+            setup
+            for count in (2, 50, 100)
+            for setup in (
+                Setup(
+                    f"none of {count}", hosts=count, own_interpreters=True,
+                    load=Load(each=tuple(f"Host: h{number % count}.test" for number in range(64))),
+                ),
+                Setup(f"{count}", hosts=count, own_interpreters=True, load=CHANGING),
+            )
+        ),
+        bare=False, quick=False,
+    ),
+    Case(
+        "behind nginx", "/whole", 12, load=CHANGING,
+        setups=tuple(Setup(f"{count}", hosts=count, own_interpreters=True, front=True) for count in (1, 100)),
+        bare=False, quick=False,
     ),
     Case("virtual hosts", "/whole", 12, load=Load(headers=("Host: h0.test",)), setups=MANY_HOSTS),
     Case("virtual hosts in turns", "/whole", 12, load=HOSTS, setups=MANY_HOSTS),

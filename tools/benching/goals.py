@@ -13,6 +13,9 @@ from benching.servers import mpserver_name
 OURS = "mpserver"
 OWN, PROCESS = mpserver_name("own"), mpserver_name("process")
 
+#: The cases of connections that change interpreters, and of many sessions.
+CHANGING = "connections that change interpreters"
+MANY_SESSIONS = ("many sessions in files", "many sessions, dbm")
 #: The case that measures memory alone.
 FLASK_WORKERS = "Flask in 8 workers, kind process"
 
@@ -70,6 +73,7 @@ GOALS = (
     Goal("handler hello", 3, _against(APACHE)),
     Goal("handler hello", 1.4, _against(GRANIAN)),
     Goal("handler hello", 0.55, _against(BARE)),
+    Goal("handler hello, access log on", 1.15, (("off", OURS),), measure="cpu", less=True),
     Goal("publisher hello", 3.5, _against(APACHE)),
     Goal("PSP page", 3, _against(APACHE)),
     Goal("session counter, file", 3, _against(APACHE)),
@@ -90,6 +94,11 @@ GOALS = (
     Goal("interpreters", 6, (), "100", measure="each", less=True, unit="MB each", scale=1e6),
     Goal("interpreters", 0.85, (("1", OURS),), "100"),
     Goal(FLASK_WORKERS, 40, (), server=PROCESS, measure="each", less=True, unit="MB in all", scale=1e6),
+    *(
+        Goal(CHANGING, 2.5, ((f"none of {count}", OURS),), f"{count}", measure="cpu", less=True)
+        for count in (2, 50, 100)
+    ),
+    *(Goal(case, 1.1, (("16", OURS),), "100,000", measure="cpu", less=True) for case in MANY_SESSIONS),
     Goal("virtual hosts", 0.9, (("1", OURS),), "10,000"),
     Goal("virtual hosts in turns", 0.9, (("1", OURS),), "10,000"),
 )

@@ -15,11 +15,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from benching import load as wrk
-from benching.cases import Case, Setup
+from benching.cases import NGINX, Case, Setup
 from benching.ground import Ground
 from benching.load import Load, Run
 from benching.machine import Family, Stolen
-from benching.peers import Peers
+from benching.peers import STARTERS, Peers, before, find_program
 from benching.results import DISTURBED, Result
 from benching.servers import Server, bare_road, idle_connections, mpserver
 
@@ -199,8 +199,10 @@ class Bench:
                             mpserver(kind, setup, [self.options.server_core], self.ground)
                         )
                     yield self._target(case, setup, self.own[kind], case.path, case.size)
-                else:
+                elif not setup.front or self._front():
                     yield self._set_up(case, kind, setup)
+                else:
+                    self.missing.add(NGINX)
         if case.bare and self.bare is not None:
             # It answers to everything, so the case's load may be the plain one where that asks for something else.
             yield Target("", self.bare, "/", None, Load(connections=case.load.connections))
@@ -218,6 +220,10 @@ class Bench:
         load = setup.load or case.load
         return Target(setup.title, server, path, size, load, status=case.status, fields=case.fields)
 
+    def _front(self) -> str | None:
+        """The program that setups have before the server; None: it is not here."""
+        return find_program(STARTERS[NGINX][0], self.ground, ())
+
     def _set_up(self, case: Case, kind: str, setup: Setup) -> Target:
         """An mpserver with a setup of its own; what it should have many of is weighed where it is new."""
         key = kind, setup.server()
@@ -226,21 +232,23 @@ class Bench:
         cores = [self.options.server_core, *([self.options.client_core] if setup.both_cores else [])]
         stack = contextlib.ExitStack()
         server = stack.enter_context(mpserver(kind, setup, cores, self.ground))
+        if setup.front and (program := self._front()):
+            server = stack.enter_context(before(server, self.options.client_core, self.ground, program))
         self.set_up[key] = server, stack
         target = self._target(case, setup, server, case.path, case.size)
-        warm(target.url, 200)
-        before = server.family.memory()
+        warm(target.url, 200 + setup.sessions)
+        weight = server.family.memory()
         many = 0
         if setup.idle:
             stack.enter_context(idle_connections(server, case.path, setup.idle))
             many = setup.idle
         if setup.own_interpreters:  # they are there when they had a request
             fetch(target.url, {"Host": "h0.test"})
-            before = server.family.memory()
+            weight = server.family.memory()
             for number in range(1, setup.hosts):
                 fetch(target.url, {"Host": f"h{number}.test"})
-            many = setup.hosts - 1
-        grown = server.family.memory() - before
+            many = (setup.most or setup.hosts) - 1
+        grown = server.family.memory() - weight
         return target._replace(each=grown / many if many and case.weigh else None)
 
     def _answers(self, case: Case, target: Target) -> bool:

@@ -145,6 +145,25 @@ def _nginx(place: Place) -> Command | None:
     return Command([place.program, "-p", place.inside, "-c", f"{place.inside}/nginx.conf"])
 
 
+@contextlib.contextmanager
+def before(server: Server, core: int, ground: Ground, program: str) -> Iterator[Server]:
+    """A server as its clients see it while nginx is before it: what is measured of it is its own."""
+    port = free_port()
+    run, inside = ground.run_folder(f"front-{port}")
+    place = Place(ground, program, run, inside, port, "")
+    values = {
+        "RUN": inside, "PORT": str(port), "BEHIND": str(server.port),
+        "USER_LINE": "user {} {};".format(*place.user()) if is_root() else "",
+    }  # fmt: skip
+    text = (PEERS / "kept.conf").read_text()
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", value)
+    (run / "nginx.conf").write_text(text)
+    words = [*pinned([core]), *ground.words(), program, "-p", inside, "-c", f"{inside}/nginx.conf"]
+    with started(words, port, run / "console.log"):
+        yield server._replace(port=port)
+
+
 def _uwsgi(place: Place) -> Command | None:
     plugin = ["--plugin", "python3"] if place.program.endswith("-core") else []
     quiet = [] if place.form == "log" else ["--disable-logging"]

@@ -11,7 +11,10 @@ from benching.cases import APACHE, BARE, CASES
 from benching.results import Result, Results
 
 #: Cases whose setups grow in number.
-GROWING = ("idle connections", "interpreters", "virtual hosts", "virtual hosts in turns")
+GROWING = (
+    "idle connections", "interpreters", "connections that change interpreters", "behind nginx",
+    "many sessions in files", "many sessions, dbm", "virtual hosts", "virtual hosts in turns",
+)  # fmt: skip
 OURS = "#2b6cb0"
 OTHERS = "#a0aec0"
 
@@ -94,7 +97,7 @@ def _times(plot: Any, results: Results, path: Path) -> None:
 def _growth(plot: Any, results: Results, path: Path) -> None:
     figure, axes = plot.subplots(figsize=(8, 4))
     for case in (case for case in CASES if case.name in GROWING):
-        titles = [setup.title for setup in case.setups]
+        titles = [setup.title for setup in case.setups if setup.title[:1].isdigit()]
         first = next((row.server for row in results.rows if row.case == case.name and row.setup), "")
         rows = [row for title in titles if (row := results.row(case.name, title, first)) is not None]
         if rows:

@@ -60,6 +60,8 @@ def mpserver(kind: str, setup: Setup, cores: Sequence[int], ground: Ground) -> I
     lines.append('Include "${SITE}/mpserver.conf"')
     if setup.log:
         lines += [f"LogFormat {COMBINED} combined", "CustomLog access.log combined"]
+    if setup.most:
+        lines.append(f"PythonInterpMax {setup.most}")
     if setup.imports:
         lines.append(f"PythonImport {setup.imports} localhost")
     if setup.conf:
