@@ -13,7 +13,7 @@ from functools import partial
 
 from mpserver.api import error_log as levels
 from mpserver.interpreters.awaited import Awaited
-from mpserver.ipc import messages
+from mpserver.ipc import descriptor_marks, messages
 from mpserver.ipc.scoreboard import FINISHING, IDLE, end_group
 from mpserver.ipc.worker_messages import READY
 from mpserver.modules import core, mpm, python
@@ -74,6 +74,7 @@ class Worker:
         self.router.loop.add(self._signals.fileno(), self._on_signal)
         loop, start = self.router.loop, self.start
         start.control.setblocking(False)
+        descriptor_marks.write(start.marks, start.control.fileno(), descriptor_marks.INBOX)
         loop.add(start.control.fileno(), self._on_control)
         if start.renewal is not None:
             loop.watch(start.renewal)

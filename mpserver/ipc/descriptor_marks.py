@@ -8,7 +8,7 @@ descriptor: whoever owns it writes it, without telling anybody (`mpserver.servin
     ASKED     a request is read, maybe in part, or waits for its turn   its turn comes: BEGUN
     BEGUN     the request is in its phases                              a byte of the answer is sent: ANSWERED
     ANSWERED  bytes of an answer are sent, and there may be more        the whole of it is sent: IDLE or ASKED
-    INBOX     an interpreter's end of its inbox: nobody has begun with what is in there
+    INBOX     an interpreter's end of its inbox, the worker's of its control socket: nobody has begun with what is there
     OUTBOX    the router's end: what is in there comes back from the interpreter
 
 `mpserver.supervisor.rescue` reads them before and after the worker is killed. There is such memory only where

@@ -10,12 +10,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from conftest import StartServer
 from mpserver.ipc import descriptor_marks, messages
 from mpserver.supervisor import rescue
-from support.server import EACH_IN_BOTH, MPMS, Server, receive_all, receive_until
+from support.server import EACH_AND_THREADS, EACH_IN_BOTH, MPMS, Server, receive_all, receive_until
 from support.waiting import wait_for
 
 CONF = """
@@ -146,6 +147,29 @@ def _expected(kind: str, mpm: str) -> list[str]:
     if kind == "process":
         return [*lines, "- 503", "GET /busy HTTP/1.1 200", "GET /waits HTTP/1.1 200"]
     return [*lines, "- 503", "- 500", "GET /waits HTTP/1.1 200" if mpm == "prefork" else "- 503"]
+
+
+@pytest.mark.parametrize(("kind", "mpm"), EACH_AND_THREADS)
+def test_what_others_have_passed_to_it_comes_back(start_server: StartServer, kind: str, mpm: str) -> None:
+    """A worker whose interpreter is not there yet gives its connections to one that has it, and hangs."""
+    server = start_server(CONF, {"app.py": APP}, mode="foreground", backend=kind, mpm=mpm, workers=2)
+    wait_for(lambda: len(server.workers()) == 2, "two workers")
+    with server.dial() as client:
+        client.sendall(_get("/first"))
+        _answer(client, "/first")
+        [hangs] = [worker for worker in server.workers() if client.getsockname()[1] in _peers(worker)]
+        hangs.suspend()
+        with _clients(server, *map(str, range(8))) as clients:
+            for name, other in clients.items():
+                other.sendall(_get(f"/{name}"))
+            server.wait_for_log("(WorkerTimeout): it is replaced")
+            for name, other in clients.items():
+                _answer(other, f"/{name}")
+
+
+def _peers(worker: psutil.Process) -> list[int]:
+    """The ports of the clients that a worker has."""
+    return [one.raddr[1] for one in worker.net_connections("tcp") if one.status == psutil.CONN_ESTABLISHED]
 
 
 @pytest.mark.parametrize("mpm", MPMS)
