@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import time
 from _thread import allocate_lock
-from collections import deque
 
 from mpserver.api.kept_body import KeptBody
 from mpserver.api.request import Request
+from mpserver.builtin import deque
 from mpserver.errors import Awaits, ClientGone, Misplaced, Moves, RequestError
 from mpserver.ipc import siblings
 from mpserver.ipc.scoreboard import Scoreboard

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 
+from mpserver.builtin import deque
 from mpserver.http1.response import chunked_beginning
 from mpserver.typing import TYPE_CHECKING, Protocol
 

@@ -7,10 +7,10 @@ goes on with it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from mpserver.api.request import Request
 from mpserver.api.tasks import LEFT, Task, Wait, finish
+from mpserver.builtin import partial
 from mpserver.errors import ClientGone
 from mpserver.phases.plan import plan_of
 from mpserver.serving.states import AWAITING, READING
