@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from conftest import StartServer
-from support.apps import needs
+from support.apps import loads, needs
 from support.otlp import collector
 from support.waiting import wait_for
 
@@ -214,6 +214,7 @@ def test_sentry_hears_of_errors(
         pytest.skip("it sends in a daemon thread: auto gives it a process")
     port, events = reports
     server = start_server(CONF.format(environ=""), {"watched.py": REPORTS.format(port=port)}, backend=kind, mpm=mpm)
+    assert loads(server.port) == 200
     assert server.request("POST", "/", b"text").text == "text!"
 
     def heard(path: str, kind_of_event: str) -> dict[str, Any]:

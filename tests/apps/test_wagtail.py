@@ -14,7 +14,7 @@ import pytest
 
 from conftest import StartServer
 from serving import wagtail
-from support.apps import needs
+from support.apps import loads, needs
 from support.server import Server
 
 pytestmark = pytest.mark.apps
@@ -56,6 +56,7 @@ def site(kind: str, mpm: str, made: Path, start_server: StartServer, tmp_path: P
 
 def test_an_editor_and_readers(site: tuple[Server, Path]) -> None:
     server, home = site
+    assert loads(server.port) == 200
     editor, reader = wagtail.Editor(server.port), wagtail.Editor(server.port)
     assert 'name="password"' in reader.fetch("/admin/").decode()
     assert 'name="password"' in reader.log_in("a wrong one")

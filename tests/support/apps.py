@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import importlib.util
 import os
 import shutil
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from support.waiting import PATIENCE
 
 #: The kinds of interpreters that they run in (there are no subinterpreters before 3.12). Under "shared", modules load
 #: that refuse "own"; "auto" is what people get who say nothing.
@@ -28,3 +31,13 @@ def script(name: str) -> str:
     if found is None:
         pytest.skip(f"{name} is not installed: tools/test --apps")
     return found
+
+
+def loads(port: int, path: str = "/") -> int:
+    """The status of a first answer, which waits for a large application to be loaded (under auto twice)."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=6 * PATIENCE)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    finally:
+        connection.close()
