@@ -18,10 +18,11 @@ python_for() {
     return 1
 }
 
-# newest_python: prints the path of the newest Python from 3.11 on.
+# newest_python: prints the path of the newest Python that all tests run with, or a later one, or an earlier one from
+# 3.11 on.
 newest_python() {
     local minor
-    for minor in $(seq 30 -1 11); do
+    for minor in 14 $(seq 30 -1 15) 13 12 11; do
         python_for "3.$minor" && return
     done
     die "No Python 3.11 or later was found (with its venv module). On Debian: apt install python3 python3-venv"
