@@ -12,7 +12,6 @@ import pytest
 
 from mpserver.system.process import fork_orphan
 
-
 #: Prints the orphan's number as that told it, and which of the two others are children of ours (or were until now).
 ORPHAN = """
 import os
