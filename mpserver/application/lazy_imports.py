@@ -50,7 +50,7 @@ def may_wait(
         return False
     try:
         spec = find_spec(top)
-    except (ImportError, ValueError):  # it is in sys.modules, and was not found there by the import system
+    except Exception:  # it is in sys.modules without a spec, or a finder of the application fails: the import will tell
         return False
     return spec is not None and _is_installed(spec)
 
@@ -60,9 +60,9 @@ def _is_installed(spec: ModuleSpec) -> bool:
     place = spec.origin if spec.has_location else None
     if place is None:  # (it is built in, or a namespace in several folders)
         folders = spec.submodule_search_locations
-        return folders is None or all(_has_packages(folder) for folder in folders)
+        return folders is None or all(_has_packages(os.path.join(folder, "")) for folder in folders)
     return own_imports.is_library(place) or _has_packages(place)
 
 
 def _has_packages(place: str) -> bool:
-    return own_imports.PACKAGES + os.sep in place
+    return any(f"{os.sep}{kind}{own_imports.PACKAGES}{os.sep}" in place for kind in ("site", "dist"))

@@ -18,6 +18,7 @@ from mpserver.api import named_objects
 from mpserver.cli import served_folders
 from mpserver.config.lexer import quote
 from mpserver.errors import UsageError
+from mpserver.system import own_imports
 from mpserver.typing import NamedTuple
 
 #: What an application is called where nobody says, in the order in which these are tried.
@@ -29,9 +30,13 @@ PATIENCE = 60.0
 
 #: Loads a module, or a script, and says what is wrong with it, or nothing.
 _LOADS = """
-import importlib, sys, traceback
-folder, module, path = sys.argv[1:4]
+import importlib, os, sys, traceback
+folder, module, path, server = sys.argv[1:5]
 sys.path.insert(0, folder)
+sys.path.append(server)
+def end(said):
+    print("\\n" + said, flush=True)
+    os._exit(0)  # (what the module does at its end is none of ours)
 try:
     if module[:1] == "/":
         from mpserver.api import scripts
@@ -39,20 +44,19 @@ try:
     else:
         found = importlib.import_module(module)
 except BaseException as error:
+    if "needs a running server" in str(error) or getattr(error, "name", "") == "_apache":
+        end("")  # (the first request loads it)
     last = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(folder)]
     where = f" ({last[-1].filename}, line {last[-1].lineno})" if last else ""
     if isinstance(error, SyntaxError) and error.filename:
         where = f" ({error.filename}, line {error.lineno})"
         error = type(error)(error.msg)
-    print(f"{module} can't be loaded: {type(error).__name__}: {error}{where}")
-    sys.exit()
+    end(f"{module} can't be loaded: {type(error).__name__}: {error}{where}")
 for name in path.split("."):
     if not hasattr(found, name):
-        print("-" + " ".join(n for n, v in vars(found).items() if callable(v) and not n.startswith("_")))
-        break
+        end("-" + " ".join(n for n, v in vars(found).items() if callable(v) and not n.startswith("_")))
     found = getattr(found, name)
-else:
-    print("" if callable(found) else f"{path} of {module} can't be called: it is of the type {type(found).__name__}")
+end("" if callable(found) else f"{path} of {module} can't be called: it is of the type {type(found).__name__}")
 """
 
 
@@ -165,7 +169,7 @@ def _test(folder: str, module: str, path: str = "", text: str = "") -> None:
     """
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _LOADS, folder, module, path],
+            [sys.executable, "-c", _LOADS, folder, module, path, own_imports.ROOT],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True, timeout=PATIENCE,
             check=False, cwd=folder,
         )  # fmt: skip

@@ -6,6 +6,8 @@ same.
 
 from __future__ import annotations
 
+import re
+
 from mpserver.config.lexer import quote
 
 #: Endings of what is kept in such folders and is no page: configurations, databases with their journals, keys, logs,
@@ -79,4 +81,8 @@ def page(folder: str, name: str) -> tuple[str, ...]:
         f"<Files {quote(name)}>",
         "    Require all granted",
         "</Files>",
+        "# ... nor one of its name in a folder below",
+        f"<LocationMatch {quote('^/(?!(' + re.escape(name) + ')?(/|$))')}>",
+        "    Require all denied",
+        "</LocationMatch>",
     )

@@ -15,6 +15,8 @@ from mpserver.config.tree import Node, Tree
 _SIGNS = frozenset("*?[%$~")
 #: What is missed where it does not hold, in lower case: access, and what handlers run with.
 _MISSED = ("require", "deny", "pythondebug", "pythonoption", "pythoninterpreter", "pythonpath")
+#: What puts several of the former together.
+_GROUPS = ("requireall", "requireany", "requirenone")
 #: Two say the same where they begin with the same word.
 _BY_NAME = ("pythonoption",)
 
@@ -73,6 +75,8 @@ def _is_handler(name: str) -> bool:
 
 def _is_missed(node: Node) -> bool:
     """Whether it makes a difference that this does not hold."""
+    if node.name.lower() in _GROUPS:
+        return any(_is_missed(child) for child in node.children or ())
     words = [word.lower() for word in node.args]
     return node.name.lower() in _MISSED and words not in (["all", "granted"], ["off"])
 
@@ -81,12 +85,14 @@ def _said(section: Node) -> Iterator[str]:
     """What a section says itself; whoever opens or closes it in any way has thought of that."""
     for child in section.children or ():
         yield _word(child)
-        if child.name.lower() in ("require", "requireall", "requireany", "requirenone", "authtype", "allow", "order"):
+        if child.name.lower() in ("require", *_GROUPS, "authtype", "allow", "order"):
             yield from ("require", "deny")
 
 
 def _word(node: Node) -> str:
     name = node.name.lower()
+    if name in _GROUPS:
+        return "require"
     return f"{name} {node.args[0].lower()}" if name in _BY_NAME and node.args else name
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from mpserver.api import error_log as levels
 from mpserver.errors import RequestError
+from mpserver.interpreters.handle import InterpreterState
 from mpserver.interpreters.pool import Pool
 from mpserver.ipc import messages, plain_data
 from mpserver.phases.plan import InterpreterId
@@ -58,7 +59,9 @@ class Forwarding:
                 return
             self._known[named] = interpreter_id
         busy = None if passed or message.luggage else self._pool.busy(interpreter_id)
-        if busy is None or not self._siblings.pass_on(busy, message, self._loop.now):
+        # (a sibling's router has to be told where a request goes on; of one that is new it reads the head)
+        whole = message._replace(state=named) if state else message
+        if busy is None or not self._siblings.pass_on(busy, whole, self._loop.now):
             self._pool.use(interpreter_id).hand_over(message)
 
     def _read(self, message: messages.Message) -> tuple[InterpreterId, bytes]:
@@ -72,8 +75,9 @@ class Forwarding:
     def _is_usual(self, message: messages.Message, interpreter_id: InterpreterId) -> bool:
         """Whether nothing has to be looked at but who serves a connection, of whose request nothing was done yet."""
         pool = self._pool
+        interp = pool.interpreters.get(interpreter_id)
         return bool(
-            message.fd >= 0 and message.served and interpreter_id in pool.interpreters
+            message.fd >= 0 and message.served and interp is not None and interp.state is InterpreterState.SERVING
             and not (pool.closing or pool.held_back or pool.queue)
         )  # fmt: skip
 

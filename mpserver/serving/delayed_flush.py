@@ -54,7 +54,8 @@ class DelayedFlush:
         self._watcher = watcher
         #: The connection whose response is held, if any; only the interpreter's thread sets it.
         self.held: Held | None = None
-        self._box: deque[Begun] = deque()
+        #: With its connection: who takes it sends it there, whatever is held by then.
+        self._box: deque[tuple[Held, Begun]] = deque()
         #: Held while the other thread sends.
         self._gate = threading.Lock()
         #: How often something was held, and how often at the last look.
@@ -68,7 +69,7 @@ class DelayedFlush:
     def hold(self, connection: Held, begun: Begun) -> None:
         """Keep the beginning of a response for its end."""
         self.held = connection  # (first: what is in the box without it would stay there)
-        self._box.append(begun)
+        self._box.append((connection, begun))
         self._uses += 1
         if self._watcher.asleep:
             self._watcher.wake()
@@ -77,11 +78,11 @@ class DelayedFlush:
         """What is held, to be sent before what follows; None where the other thread has sent it."""
         self.held = None
         try:
-            return self._box.pop()
+            return self._box.pop()[1]
         except IndexError:
             with self._gate:  # it may be sending right now
                 # what the client did not take at once is here again
-                return self._box.pop() if self._box else None
+                return self._box.pop()[1] if self._box else None
 
     def look(self, began: float) -> None:
         """Send what is held since the last look, or by a request that has run for a tick; in the other thread.
@@ -92,12 +93,12 @@ class DelayedFlush:
         is_old = uses == self._seen or time.time() - began > TICK
         self._seen = uses
         if held is not None and is_old and self._box and self.held is held and uses == self._uses:
-            self._send(held)
+            self._send()
 
-    def _send(self, connection: Held) -> None:
+    def _send(self) -> None:
         with self._gate:
             try:
-                begun = self._box.pop()
+                connection, begun = self._box.pop()
             except IndexError:
                 return
             data = chunked_beginning(*begun)
@@ -108,4 +109,4 @@ class DelayedFlush:
             except OSError:
                 return  # the connection is gone, and with it who waited
             if sent < len(data):
-                self._box.append((data[sent:], None))
+                self._box.append((connection, (data[sent:], None)))

@@ -68,6 +68,11 @@ MISTAKES = {
         "<Location /a> has Python handlers, so its requests mean no file, and no <Directory> counts for them: Require "
         "all denied of <Directory {}/www> (line "
     ),
+    f'DocumentRoot "${{WWW}}"\n<Directory "${{WWW}}">\n<RequireAny>\nRequire ip 10.0.0.0/8\nRequire local\n'
+    f"</RequireAny>\n</Directory>\n<Location /a>\n{HANDLER}\n</Location>": (
+        "<Location /a> has Python handlers, so its requests mean no file, and no <Directory> counts for them: "
+        "RequireAny of <Directory {}/www> (line "
+    ),
     f'DocumentRoot "${{WWW}}"\n<Directory "${{ROOT}}">\nPythonOption session.kind "x y"\nPythonDebug On\n</Directory>\n'
     f"<Location /a/b>\n{HANDLER}\nPythonOption Session.Kind z\n</Location>": (
         "<Location /a/b> has Python handlers, so its requests mean no file, and no <Directory> counts for them: "

@@ -139,10 +139,32 @@ def test_what_lies_in_a_folder_and_is_nobodys_business(tmp_path: Path) -> None:
 def test_one_file_is_served_alone(folder: Path) -> None:
     with serving(folder, "pages.py") as (address, said):
         assert get(address, "/") == "the index"
-        others = ("/notes.txt", "/shop.py", "/static/index.html", "/page.psp")
+        (folder / "static" / "pages.py").write_text("def index(req): return 'below'\n")
+        others = (
+            "/notes.txt",
+            "/shop.py",
+            "/static/index.html",
+            "/page.psp",
+            "/static/pages.py",
+            "/static/pages.py/more",
+        )
         assert {path: status(address, path) for path in others} == dict.fromkeys(others, 403)
         told = said.read_text()
     assert f"  address      http://{address}/\n               http://{address}/pages.py/more\n" in told
+
+
+@pytest.mark.parametrize(
+    "top",
+    [
+        "apache.log_error('it begins')",
+        "apache.exists_config_define('X')",
+        "import _apache",
+        "import atexit; atexit.register(print, 'the end')",
+    ],
+)
+def test_what_only_a_server_has_is_left_to_it(tmp_path: Path, top: str) -> None:
+    (tmp_path / "page.py").write_text(f"from mod_python import apache\n{top}\n\ndef handler(req):\n    return 0\n")
+    assert find("page.py", str(tmp_path)).what == f"The handler {tmp_path}/page.py"
 
 
 @pytest.mark.parametrize("application", ["hello.py", "shop:app"])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mpserver.errors import RequestError
+from mpserver.interpreters.handle import InterpreterState
 from mpserver.ipc.messages import Kind, Message
 from mpserver.ipc.plain_data import pack
 from mpserver.phases.plan import InterpreterId
@@ -24,7 +25,7 @@ class Pool:
     def __init__(self) -> None:
         self.closing, self.held_back, self.queue = False, dict[Any, Any](), 0
         self.given: list[Message] = []
-        self.interpreters = {HOME: SimpleNamespace(hand_over=self.given.append)}
+        self.interpreters = {HOME: SimpleNamespace(hand_over=self.given.append, state=InterpreterState.SERVING)}
         self.is_busy = False
 
     def may_be(self, interpreter_id: InterpreterId) -> bool:
@@ -94,8 +95,9 @@ def test_a_request_that_has_begun_takes_its_state_along(way: Way) -> None:
         {"held_back": {OTHER: (1.0, "it crashes")}},
         {"queue": 5},
         {"interpreters": {}},
+        {"interpreters": {HOME: SimpleNamespace(state=InterpreterState.STARTING)}},
     ],
-    ids=["closing", "held back", "queue", "not there"],
+    ids=["closing", "held back", "queue", "not there", "starting"],
 )
 def test_where_more_is_to_be_looked_at_the_router_begins_anew(way: Way, change: dict[str, Any], is_known: bool) -> None:
     if is_known:
@@ -134,3 +136,14 @@ def test_what_is_for_no_interpreter_is_refused(way: Way, state: bytes) -> None:
     ((refused, error),) = way.refused
     assert (refused.fd, error.status, error.line) == (7, 500, "GET / HTTP/1.1")
     assert "could not go on" in way.lines[0]
+
+
+def test_a_sibling_is_told_where_a_request_goes_on(way: Way) -> None:
+    way.pool.is_busy = way.sibling_is_free = True
+    way.forwarding.go_on(message(state=b"begun"))
+    [passed] = way.passed
+    assert passed == message(state=b"begun")._replace(kind=Kind.CONNECTION)
+    there = Way()
+    there.forwarding.go_on(passed, True)
+    assert there.pool.given == [at_home(b"begun")]
+    assert there.refused == []

@@ -103,3 +103,22 @@ def test_what_the_client_does_not_take_is_there_again(flush: DelayedFlush) -> No
     rest = flush.take()
     assert rest is not None
     assert b"body" in client.got + rest[0]
+
+
+def test_another_response_that_is_held_by_then_goes_to_its_own_client(flush: DelayedFlush) -> None:
+    """The interpreter's thread may end one and hold the next, between the look and the sending."""
+    first, second = Client(), Client()
+
+    class Gate:
+        def __enter__(self) -> None:
+            assert flush.take() == (b"", b"first")
+            flush.hold(second, (b"", b"second"))
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    flush.hold(first, (b"", b"first"))
+    flush._gate = Gate()  # type: ignore[assignment]
+    flush.look(LONG_AGO)
+    assert first.got == b""
+    assert b"second" in second.got
