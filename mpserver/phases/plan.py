@@ -33,6 +33,11 @@ def plan_of(req: Request) -> Plan:
     return plan
 
 
+def is_resource(document: str | Expression | None) -> bool:
+    """Whether an ErrorDocument is another resource of the server; one with variables may become that."""
+    return document is not None and (not isinstance(document, str) or document[:1] == "/")
+
+
 class InterpreterId(NamedTuple):
     """An interpreter: the kind that was asked for (auto, own, shared, process, main) and its name."""
 

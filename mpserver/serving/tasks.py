@@ -11,8 +11,8 @@ from collections.abc import Callable
 from mpserver.api.request import Request
 from mpserver.api.tasks import LEFT, Task, Wait, finish
 from mpserver.builtin import partial
-from mpserver.errors import ClientGone
-from mpserver.phases.plan import plan_of
+from mpserver.errors import ClientGone, Moves
+from mpserver.phases.plan import is_resource, plan_of
 from mpserver.serving.states import AWAITING, READING
 from mpserver.system.loop import HUNG_UP, READ
 from mpserver.typing import TYPE_CHECKING, Any
@@ -138,6 +138,10 @@ class Standing:
         else:
             pause.stand(self)  # type: ignore[attr-defined]  # (what a task yields)
             return
+        if status and is_resource(plan_of(self.req).error_documents.get(status)):
+            self._task = _over(status)
+            self.leave_loop()  # (who serves that resource may block)
+            return
         self._tasks.leave(self)
         connection = self._connection
         connection.pending, connection.state = None, READING
@@ -171,11 +175,21 @@ class Standing:
         connection, req, interpreter = self._connection, self.req, self._tasks.interpreter
         if interpreter.draining and not req.mp_started:  # (that may have begun while it waited)
             connection.keep_alive = False
-        interpreter.pipeline.complete(req, status)
+        try:
+            interpreter.pipeline.complete(req, status)
+        except Moves as move:
+            interpreter.moves.send_on(connection, req, req.mp_head.raw, move)
+            return
         if connection.rope >= 0:
             interpreter.moves.tell(connection, req)
         interpreter.ended(req)
         connection.done()
+
+
+def _over(status: int) -> Task:
+    """What is left of a task that is over."""
+    yield from ()
+    return status
 
 
 class Tasks:

@@ -42,6 +42,30 @@ ProxyPass /one/ unix:${ROOT}/back.sock|http://localhost/ max=1 acquire=20000
     SetOutputFilter DEFLATE
 </Location>
 """
+#: Error documents that are served elsewhere; of a server that is down, and one that is late.
+ERRORS = """
+ProxyPass /dead/ http://127.0.0.1:${DEAD}/ retry=0
+ProxyPass /late/ http://127.0.0.1:${BACK}/late/ timeout=1
+<Location /dead/application/>
+    ErrorDocument 503 /application/sorry
+</Location>
+<Location /dead/url/>
+    ErrorDocument 503 https://status.example/
+</Location>
+<Location /late/>
+    ErrorDocument 504 /back/hold-document
+</Location>
+<Directory ${WWW}/application>
+    SetHandler mod_python
+    PythonHandler sorry
+</Directory>
+"""
+SORRY = """
+def handler(req):
+    req.content_type = "text/plain"
+    req.write("sorry for %s" % req.prev.uri)
+    return 0
+"""
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nVia-What: back\r\n\r\nok"
 
 
@@ -120,7 +144,10 @@ def server(
     request: pytest.FixtureRequest, start_module_server: StartServer, back: Backend, behind: Behind
 ) -> Iterator[Server]:
     """One server for each MPM."""
-    made = start_module_server(CONF, {"page.txt": "static"}, mpm=request.param, variables={"BACK": str(back.port)})
+    with backend() as dead:
+        variables = {"BACK": str(back.port), "DEAD": str(dead.port)}
+    files = {"page.txt": "static", "application/sorry.py": SORRY}
+    made = start_module_server(CONF + ERRORS, files, mpm=request.param, variables=variables)
     (made.root / "users").write_text("eve:$apr1$salt$dIQSC7CZVMfwYUarWFsjy0\n")
     with backend(behind.answer, path=made.root / "back.sock"):
         assert made.get("/back/warm").text == "ok"
@@ -188,6 +215,23 @@ def test_answers_that_do_not_come(server: Server, behind: Behind, path: str, sta
     server.wait_for_log(f"GET {path} {status} ", "access.log")
     if status == 504:
         wait_for(lambda: "hold-late" in behind.gone, "the connection to the server behind to end")
+
+
+def test_an_error_document_of_an_application(server: Server) -> None:
+    """It is made in the interpreter of that; the connection goes along."""
+    with asking(server, "/dead/application/a") as sock:
+        said = receive_all(sock)
+        assert said.startswith(b"HTTP/1.1 503 ")
+        assert b"sorry for /dead/application/a" in said
+
+
+def test_an_error_document_that_waits(server: Server, behind: Behind) -> None:
+    """It waits in a thread; whatever else waits goes on."""
+    with asking(server, "/late/hold-x") as sock:
+        wait_for(lambda: "hold-document" in behind.held, "the document to be asked for")
+        assert server.get("/back/quick").text == "ok"
+        behind.release("hold-document")
+        receive_until(sock, b"\r\n\r\nok")
 
 
 def test_an_answer_that_has_no_end(server: Server) -> None:
