@@ -92,12 +92,13 @@ class ThreadedInterpreter(Interpreter):
         if connection.transferred or host.has_early or (head.length and not 0 < head.length <= EARLY_BODY):
             return False
         located = host.located.get(head.path)
-        if located is None:
+        if located is None or (located.known is not None and not located.holds()):
             try:
                 located = self.planner.locate(host, head.path)
             except ConfigError:
                 return False  # (a thread meets it again)
-        return located.plan.in_loop and not head.expects_continue
+        plan = located.plan  # (what If sections and rules make of it is not known yet, nor how long it takes)
+        return plan.in_loop and not plan.branches and not head.expects_continue
 
     def _is_full(self) -> bool:
         """Whether as many requests wait for a thread as may, and no other worker has one."""

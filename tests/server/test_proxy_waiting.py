@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import socket
 from collections.abc import Iterator
@@ -51,6 +52,15 @@ ProxyPass /late/ http://127.0.0.1:${BACK}/late/ timeout=1
 </Location>
 <Location /dead/url/>
     ErrorDocument 503 https://status.example/
+</Location>
+<Location /asked/>
+    ProxyPass http://127.0.0.1:${BACK}/
+    <If "%{QUERY_STRING} == 'guarded'">
+        AuthType Basic
+        AuthName x
+        AuthUserFile ${ROOT}/users
+        Require valid-user
+    </If>
 </Location>
 <Location /late/>
     ErrorDocument 504 /back/hold-document
@@ -286,6 +296,19 @@ def test_who_may_come_in(server: Server, behind: Behind) -> None:
         behind.release("hold-eve")
         receive_until(sock, b"\r\n\r\nok")
     server.wait_for_log("GET /guarded/hold-eve 200 2 back", "access.log")
+
+
+def test_passwords_have_a_thread(server: Server) -> None:
+    """Where it depends on the request whether there is one, too. What runs in the loop logs from there."""
+    with asking(server, "/dead/url/x") as sock:
+        assert receive_until(sock, b"</html>").startswith(b"HTTP/1.1 302 ")
+        sock.sendall(b"GET /asked/x?guarded HTTP/1.1\r\nHost: a\r\nAuthorization: Basic ZXZlOng=\r\n\r\n")
+        assert receive_until(sock, b"</html>").startswith(b"HTTP/1.1 401 ")
+        client = f"client 127.0.0.1:{sock.getsockname()[1]}]"
+    wait_for(lambda: server.log().count(client) == 2, "both to be logged")
+    threads = [re.search(r"tid (\d+)", line) for line in server.log().splitlines() if client in line]
+    assert None not in threads
+    assert len({found[1] for found in threads if found}) == 2, server.log()
 
 
 def test_a_client_that_takes_nothing(server: Server, behind: Behind) -> None:
