@@ -207,6 +207,9 @@ class AfterRequest(Stream):
         if self.pending is not None:
             self.pending.on_event()
 
+    def let_be(self) -> None:
+        """IN_THREAD: the client had said something as it left the loop, which sees that again once it is back."""
+
     def linger(self) -> None:
         """Close so that the client can still read the answer: it may be sending (RFC 9112 9.6)."""
         try:

@@ -23,7 +23,7 @@ from mpserver.ipc.messages import TRACED
 from mpserver.serving.addresses import FILE_CLIENT, FILE_SERVER, address_of, name_of
 from mpserver.serving.after_request import LINGER_BYTES, AfterRequest
 from mpserver.serving.slow_reading import SlowReading, first_line
-from mpserver.serving.states import AWAITING, GONE, LINGERING, READING, SENDING, SKIPPING, WAITING
+from mpserver.serving.states import AWAITING, GONE, IN_THREAD, LINGERING, READING, SENDING, SKIPPING, WAITING
 from mpserver.serving.stream import send_file
 from mpserver.system.loop import READ, WRITE
 from mpserver.typing import TYPE_CHECKING
@@ -420,6 +420,7 @@ class Connection(AfterRequest):
         SKIPPING: AfterRequest.skip_body,
         LINGERING: AfterRequest.read_lingering,
         AWAITING: AfterRequest.read_body,
+        IN_THREAD: AfterRequest.let_be,
     }
 
 

@@ -89,6 +89,7 @@ def give_up(interpreter: InterpreterOwner, message: messages.Message) -> None:
 
 def end_orphaned(interpreter: InterpreterOwner) -> None:
     """The worker is gone, and has left an interpreter that is a process: serve what was asked for by now, and end."""
+    interpreter.loop.remove(interpreter.inbox.fileno())  # (nobody says anything there any more)
     if interpreter.boot.kind == "process":
         interpreter.drain()
         until = time.monotonic() + LAST_REQUESTS

@@ -6,6 +6,7 @@ goes on with it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from mpserver.api.request import Request
@@ -129,6 +130,7 @@ class Standing:
     def _run(self, resume: Callable[[Any], object], given: object) -> None:
         """The task, up to its next pause or its end."""
         self._pause = None
+        self._be_last()
         try:
             self._pause = pause = resume(given)
         except StopIteration as end:
@@ -168,13 +170,18 @@ class Standing:
         plan = plan_of(req)
         req.mp_clock = interpreter.pipeline.clock  # (threads have their own)
         interpreter.resumed(req)
+        self._be_last()
         self._end(interpreter.pipeline.run(req, plan, len(plan.steps), partial(finish, task=self._task)))
+
+    def _be_last(self) -> None:
+        """Where the interpreter ends, which may have begun while it waited, no request follows."""
+        if self._tasks.interpreter.draining and not self.req.mp_started:
+            self._connection.keep_alive = False
 
     def _end(self, status: int) -> None:
         """The request is answered."""
         connection, req, interpreter = self._connection, self.req, self._tasks.interpreter
-        if interpreter.draining and not req.mp_started:  # (that may have begun while it waited)
-            connection.keep_alive = False
+        self._be_last()
         try:
             interpreter.pipeline.complete(req, status)
         except Moves as move:
@@ -242,8 +249,9 @@ class Tasks:
         if self.standing:
             self._awaits_end, self.deadline = True, deadline
             loop.watch(self)
-            loop.running = True
-            loop.run()
+            while self.standing and time.monotonic() < deadline:  # (others may stop it, too)
+                loop.running = True
+                loop.run()
             loop.unwatch(self)
         return not self.standing
 
