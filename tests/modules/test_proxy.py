@@ -8,10 +8,12 @@ import pytest
 
 from modules.scopes import Scope
 from mpserver.api.error_log import ErrorLog
-from mpserver.errors import ConfigError
+from mpserver.api.tasks import Apart
+from mpserver.errors import ClientGone, ConfigError
 from mpserver.ipc.member_health import MemberHealth
 from mpserver.ipc.scoreboard import Scoreboard
 from mpserver.modules.proxy import MEMBERS, targets
+from mpserver.modules.proxy.backends import Backends
 from mpserver.modules.proxy.checker import Watch
 from mpserver.modules.proxy.checks import Checked
 from mpserver.modules.proxy.probes import question
@@ -194,3 +196,12 @@ def test_how_checks_are_counted(fails: int, passes: int, outcomes: str, states: 
 )
 def test_urls(url: str, found: Target | None) -> None:
     assert targets.parse(url) == found
+
+
+def test_a_client_that_leaves_during_a_look_up() -> None:
+    """Its leaving is no failure of the name."""
+    target = Target("http", "name.example", 80, "name.example", "/")
+    task = Backends().connected("key", target, {}, 1.0, None, None)
+    assert isinstance(next(task), Apart)
+    with pytest.raises(ClientGone):
+        task.throw(ClientGone("it left"))

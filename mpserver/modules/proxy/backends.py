@@ -274,6 +274,8 @@ def _dial(target: Target, timeout: float, source: str | None) -> Generator[Any, 
     try:
         # (what is an address asks nobody)
         found = look_up() if _is_address(target.host) else (yield Apart(look_up))
+    except ClientGone:
+        raise
     except (OSError, UnicodeError) as error:
         raise Refused(502, f"DNS lookup failure for: {target.host} ({error})") from error
     failure: Refused | None = None
