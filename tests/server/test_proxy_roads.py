@@ -10,7 +10,7 @@ import pytest
 
 from conftest import StartServer
 from support.backend import Asked, Talk, backend
-from support.server import Server
+from support.server import Server, receive_until
 
 # Each request to /own/ has a connection of its own, so that it is none of the usual.
 CONF = """
@@ -163,3 +163,14 @@ def test_clients_are_told_from_each_other(server: Server) -> None:
         found = dict(json.loads(get(server, "/kept/asked", {"Host": host})[3])["fields"])
         assert found["X-Forwarded-Host"] == host
         assert found["X-Forwarded-For"] == "127.0.0.1"
+
+
+def test_a_target_with_a_host(server: Server) -> None:
+    """It counts, and not that of the fields, which another request had before (RFC 9112 3.2.2)."""
+    for place in ("own", "kept"):
+        with server.dial() as sock:
+            for host in ("", "http://other.example"):
+                sock.sendall(f"GET {host}/{place}/asked HTTP/1.1\r\nHost: front.example\r\n\r\n".encode())
+                said = receive_until(sock, b'"body": ""}')
+                found = dict(json.loads(said.partition(b"\r\n\r\n")[2])["fields"])
+                assert found["X-Forwarded-Host"] == (host.removeprefix("http://") or "front.example")

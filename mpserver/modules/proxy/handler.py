@@ -44,8 +44,8 @@ OK, DECLINED = constants.OK, constants.DECLINED
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 
 
-#: What is remembered of so many plans.
-ROADS = 1024
+#: What is remembered of so many plans: each may take 2 MiB.
+ROADS = 32
 
 
 class Proxy:

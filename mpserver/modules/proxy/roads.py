@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 BLOCKS, HEADS = 128, 64
 LONGEST = 2048
 #: Parameters of servers with which a request is none of the usual.
-UNUSUAL = ("disablereuse", "enablereuse", "upgrade")
+UNUSUAL = ("disablereuse", "enablereuse", "upgrade", "flushpackets", "max")
 #: What `asked` returns where the connection was gone already: the request is to be asked anew.
 ANEW = -1
 
@@ -100,6 +100,7 @@ class Road:
         if (
             req.mp_method != "GET" or req.mp_input is not None or req.mp_table_in is not None or req.mp_main is not None
             or req.mp_prev is not None or filename is None or not filename.startswith(self._start)
+            or req.mp_head.target[:1] != "/"  # (the host is in the target, and not that of the fields)
         ):  # fmt: skip
             return None
         rest = filename[len(self._start) :]
@@ -124,7 +125,7 @@ class Road:
             whole = questions.head(req, self.target, length, "", questions.forwarded_fields(req))
             req.mp_table_in = None  # (it is as it came)
             fields = whole.partition(b"\r\n")[2]
-        if len(head.field_block.tail) <= LONGEST and head.target[:1] == "/":
+        if len(head.field_block.tail) <= LONGEST:
             if len(self._blocks) >= BLOCKS:
                 self._blocks.clear()
             self._blocks[key] = fields
