@@ -68,6 +68,8 @@ class ThreadedInterpreter(Interpreter):
         work = self._work_or_handle if self.connection_handlers is not None else self._work
         self.pool = ThreadPool(boot.interpreter_id.name, threads, work, self.scoreboard_entry.threads)
         self.deadline = float("inf")
+        #: Whether its requests are those that may wait in the loop: no application has them.
+        self._carries = boot.interpreter_id.name in mpm.THREADED
         self._queue: int = boot.configuration.main.conf[python.INTERP_QUEUE]
         #: The ends of requests which went on elsewhere, or whose clients left.
         self._errands = Errands(f"{boot.interpreter_id.name} after the answer", threads)
@@ -81,7 +83,7 @@ class ThreadedInterpreter(Interpreter):
             full = f"{self._queue} requests wait for interpreter '{self.interpreter_id.name}' (PythonInterpQueue)"
             self.refuse(connection, Unavailable(full, FULL_FOR).about(head))
             return
-        if self._runs_in_loop(connection, head):
+        if self._carries and head is not FOR_HANDLER and self._runs_in_loop(connection, head):
             super().serve(connection, head)
         else:
             self._submit(connection, head)
