@@ -52,7 +52,7 @@ class Standing:
         connection = self._connection
         connection.state, connection.pending = AWAITING, self
         self._tasks.standing.add(self)
-        self._run(self._task.send, None)
+        self._run(self._task.send, None, True)
 
     def on_event(self) -> None:
         """The client has sent something, or is gone: that it is gone shows where nothing else is waited for."""
@@ -127,8 +127,11 @@ class Standing:
         except Exception as error:
             self._tasks.interpreter.broken(self._connection, error)
 
-    def _run(self, resume: Callable[[Any], object], given: object) -> None:
-        """The task, up to its next pause or its end."""
+    def _run(self, resume: Callable[[Any], object], given: object, begins: bool = False) -> None:
+        """The task, up to its next pause or its end.
+
+        :param begins: who has called serves what follows on the connection, where the task ends at once.
+        """
         self._pause = None
         self._be_last()
         try:
@@ -150,7 +153,7 @@ class Standing:
         if self._is_deaf:
             connection.owner.loop.change(connection.fd, READ)
         self._end(status)
-        if connection.state == READING:
+        if connection.state == READING and not begins:
             connection.advance()
 
     def _failed(self, error: Exception) -> int:

@@ -45,14 +45,16 @@ ProxyPass /one/ unix:${ROOT}/back.sock|http://localhost/ max=1 acquire=20000
 """
 #: Error documents that are served elsewhere; of a server that is down, and one that is late.
 ERRORS = """
+MaxKeepAliveRequests 0
 ProxyPass /dead/ http://127.0.0.1:${DEAD}/ retry=0
+ProxyPass /gone/ http://127.0.0.1:${DEAD}/gone/ retry=600
 ProxyPass /late/ http://127.0.0.1:${BACK}/late/ timeout=1
 <Location /dead/application/>
     ErrorDocument 503 /application/sorry
 </Location>
-<Location /dead/url/>
+<LocationMatch "^/(dead/url|gone)/">
     ErrorDocument 503 https://status.example/
-</Location>
+</LocationMatch>
 <Location /asked/>
     ProxyPass http://127.0.0.1:${BACK}/
     <If "%{QUERY_STRING} == 'guarded'">
@@ -233,6 +235,15 @@ def test_an_error_document_of_an_application(server: Server) -> None:
         said = receive_all(sock)
         assert said.startswith(b"HTTP/1.1 503 ")
         assert b"sorry for /dead/application/a" in said
+
+
+def test_many_that_fail_at_once(server: Server) -> None:
+    """One after the other, as they have come together."""
+    request = b"GET /gone/x HTTP/1.1\r\nHost: a\r\n\r\n"
+    with server.dial() as sock:
+        sock.sendall(request * 499 + request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        said = receive_all(sock)
+    assert said.count(b"HTTP/1.1 302 ") == said.count(b"HTTP/1.1 ") == 500
 
 
 def test_an_error_document_that_waits(server: Server, behind: Behind) -> None:
