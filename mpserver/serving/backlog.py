@@ -96,23 +96,33 @@ class SpooledPart(ReadPart):
         self.fd, self._spool = -1, None
 
 
+def _always() -> bool:
+    """What tells that who writes may wait."""
+    return True
+
+
 class Backlog:
     """The backlog of one connection's response; any thread may use it."""
 
     __slots__ = (
-        "_counted", "_courier", "_failure", "_gate", "_is_silent", "_link", "_log", "_memory", "_moved", "_parts",
-        "_patience", "_room", "_slow_clients", "_spool", "fd",
+        "_counted", "_courier", "_failure", "_gate", "_is_silent", "_link", "_log", "_may_wait", "_memory", "_moved",
+        "_parts", "_patience", "_room", "_slow_clients", "_spool", "fd",
     )  # fmt: skip
 
     def __init__(
-        self, link: Sender, room: ResponseRoom, courier: Courier | None, slow_clients: SlowClients | None, log: ErrorLog
-    ) -> None:
-        """``courier``: None where nobody can send but who writes, who then waits for the client."""
+        self, link: Sender, room: ResponseRoom, courier: Courier | None, slow_clients: SlowClients | None,
+        log: ErrorLog, may_wait: Callable[[], bool] = _always,
+    ) -> None:  # fmt: skip
+        """``courier``: None where nobody can send but who writes, who then waits for the client.
+
+        ``may_wait`` tells whether who writes may do that. One who may not writes a few pieces beyond what there is room
+        for, and sees then that the client is behind.
+        """
         self._link, self._room, self._log = link, room, log
         self._slow_clients = slow_clients
         #: How many bytes in memory are counted there.
         self._counted = 0
-        self._courier = courier
+        self._courier, self._may_wait = courier, may_wait
         self.fd = link.fd
         self._gate = allocate_lock()
         self._parts: deque[Part] = deque()
@@ -134,7 +144,7 @@ class Backlog:
         """
         with self._gate:
             self._take(parts)
-            if self._parts and (self._courier is None or not self._courier.add(self)):
+            if self._parts and (self._courier is None or not self._courier.add(self)) and self._may_wait():
                 self._wait_for_all()
 
     def drain(self) -> None:
@@ -222,7 +232,8 @@ class Backlog:
                 self._memory += len(data)
                 self._append(data)
                 return
-            if self._memory + len(data) <= self._room.memory and self._count(len(data)):
+            has_room = self._memory + len(data) <= self._room.memory and self._count(len(data))
+            if has_room or not self._may_wait():
                 last = self._parts[-1]
                 self._memory += len(data)
                 if not isinstance(last, FilePart) and len(last) + len(data) <= SHORT:

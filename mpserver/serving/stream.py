@@ -129,12 +129,16 @@ class Stream:
                 self.keep_alive = False
                 raise
 
+    def may_wait(self) -> bool:
+        """Whether who writes may wait for the client."""
+        return True
+
     def _fall_behind(self) -> Backlog:
         """The client is slower than its request's handler."""
         from mpserver.serving.backlog import Backlog  # (few clients are)
 
         owner, room = self.owner, response_room(self.host.server.conf)
-        return Backlog(self, room, owner.courier, owner.slow_clients, self.host.log)
+        return Backlog(self, room, owner.courier, owner.slow_clients, self.host.log, self.may_wait)
 
     def _send_now(self, parts: list[Part]) -> list[Part]:
         """Send what the client takes now. :returns: the rest. :raises OSError: it is gone."""

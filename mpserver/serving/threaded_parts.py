@@ -74,6 +74,10 @@ class SharedConnection(Connection):
                 return
         loop.call(self._go_on)
 
+    def may_wait(self) -> bool:
+        """The loop may not: others wait for that."""
+        return not self.owner.loop.is_ours()
+
     def _is_aborted(self) -> bool:
         return self._object is not None and bool(self._object.mp_aborted)
 

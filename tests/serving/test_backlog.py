@@ -133,6 +133,27 @@ def test_all_may_be_sent_while_a_handler_waits(tmp_path: Path, monkeypatch: pyte
     link.close()
 
 
+def test_who_may_not_wait(tmp_path: Path) -> None:
+    """All that is written is kept, whatever room there is."""
+    link = Link(0.0)
+
+    class Full:
+        """A client that takes nothing."""
+
+        def send(self, _data: bytes) -> int:
+            raise BlockingIOError
+
+    link.sock.close()
+    link.sock = Full()
+    kept = Backlog(link, ResponseRoom(0, str(tmp_path), 0), None, None, cast(ErrorLog, None), lambda: False)
+    for number in range(3):
+        kept.send([piece(number), b"end"])
+    left = kept.finish([piece(4)])
+    assert rest(left) == 4 * len(piece(0)) + 9
+    kept.drop()
+    link.client.close()
+
+
 def fill(sock: socket.socket) -> None:
     """Send until nothing is taken any more."""
     for size in (4096, 1):
