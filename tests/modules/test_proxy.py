@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -12,10 +14,11 @@ from mpserver.api.tasks import Apart
 from mpserver.errors import ClientGone, ConfigError
 from mpserver.ipc.member_health import MemberHealth
 from mpserver.ipc.scoreboard import Scoreboard
-from mpserver.modules.proxy import MEMBERS, targets
+from mpserver.modules.proxy import MEMBERS, roads, targets
 from mpserver.modules.proxy.backends import Backends
 from mpserver.modules.proxy.checker import Watch
 from mpserver.modules.proxy.checks import Checked
+from mpserver.modules.proxy.handler import Proxy
 from mpserver.modules.proxy.probes import question
 from mpserver.modules.proxy.targets import Target
 
@@ -196,6 +199,15 @@ def test_how_checks_are_counted(fails: int, passes: int, outcomes: str, states: 
 )
 def test_urls(url: str, found: Target | None) -> None:
     assert targets.parse(url) == found
+
+
+def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each road may take 2 MiB."""
+    proxy: Any = Proxy()
+    monkeypatch.setattr(roads, "road_of", lambda _req: None)
+    for _ in range(100):
+        proxy._road(SimpleNamespace(mp_plan=object()))
+        assert 0 < len(proxy._roads) <= 32
 
 
 def test_a_client_that_leaves_during_a_look_up() -> None:

@@ -6,9 +6,11 @@ import socket
 from types import SimpleNamespace
 from typing import Any, cast
 
+from mpserver.api.tasks import Task
 from mpserver.ipc import messages
 from mpserver.serving.refusals import end_orphaned
 from mpserver.serving.states import IN_THREAD, READING
+from mpserver.serving.tasks import Tasks
 from mpserver.serving.threaded_parts import SharedConnection
 from mpserver.system.loop import Loop
 from mpserver.system.thread_loop import SharedLoop
@@ -62,3 +64,25 @@ def test_an_orphan_is_told_once() -> None:
         loop.run()
         assert len(told) == 1
         loop.close()
+
+
+def test_the_last_request_of_a_connection_knows_that() -> None:
+    """Its task may send the head of the answer: where the interpreter ends, that says so."""
+    told: list[bool] = []
+
+    def task() -> Task:
+        told.append(connection.keep_alive)
+        yield from ()
+        return 0
+
+    interpreter = SimpleNamespace(
+        draining=True, loop=SharedLoop(), ended=lambda _req: None,
+        pipeline=SimpleNamespace(complete=lambda _req, _status: None),
+    )  # fmt: skip
+    connection: Any = SimpleNamespace(
+        keep_alive=True, state=READING, pending=None, rope=-1, owner=interpreter, advance=lambda: None,
+        done=lambda: told.append(connection.keep_alive),
+    )  # fmt: skip
+    Tasks(cast(Any, interpreter)).wait(connection, cast(Any, SimpleNamespace(mp_started=False)), task())
+    interpreter.loop.close()
+    assert told == [False, False]
