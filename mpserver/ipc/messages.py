@@ -137,6 +137,9 @@ SERVED = ANSWERED - 1
 #: What the origin of a connection begins with that ``mpserver --trace`` has made (`mpserver.serving.traced`).
 TRACED = b"TRACE "
 
+#: And that of a client's own connection of which a proxy has told (RemoteIPProxyProtocol).
+PROXIED = b"PROXY "
+
 #: Longer data travels in a memfd.
 INLINE = 48 * 1024
 #: What a message may hold at most.
@@ -294,7 +297,8 @@ def decode(payload: bytes, fds: list[int], cut: bool = False) -> Message:
     """
     try:
         return _decode(payload, fds, cut)
-    except (struct.error, KeyError, IndexError, OSError) as error:  # (a memfd that is none; too few descriptors)
+    except (struct.error, KeyError, IndexError, OSError, MemoryError, OverflowError) as error:
+        # (a memfd that is none, or larger than the memory; too few descriptors)
         for fd in fds:
             os.close(fd)
         raise ValueError(f"this is no message: {error!r}") from error

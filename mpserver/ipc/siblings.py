@@ -39,7 +39,7 @@ def brisk(board: Scoreboard, slot: int, key: str) -> list[int]:
     return [
         other
         for other, index in _siblings(board, slot, key)
-        if index is not None and not is_stuck(board, other, index, now)
+        if index is not None and board.interpreter_state(other, index) and not is_stuck(board, other, index, now)
     ]
 
 

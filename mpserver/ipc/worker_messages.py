@@ -62,6 +62,8 @@ MESSAGE_FDS = 16
 _TEXT, _MAYBE_TEXT = of(str), of(str, type(None))
 #: An interpreter id; what its environment may be, the configuration tells.
 INTERPRETER_ID = row(_TEXT, _TEXT, of(tuple))
+#: The state of a connection on its way to the router: the interpreter that it is for, and what goes along.
+ADDRESSED = row(INTERPRETER_ID, of(bytes))
 #: A `mpserver.api.loader.LoadedModule`.
 LOADED = row(_TEXT, either(_MAYBE_TEXT, each(tuple, _TEXT)), _MAYBE_TEXT)
 #: What a subinterpreter refused, see `mpserver.ipc.messages.Kind`.

@@ -14,9 +14,9 @@ from mpserver.errors import RequestError
 from mpserver.interpreters.handle import InterpreterState
 from mpserver.interpreters.pool import Pool
 from mpserver.ipc import messages, plain_data
+from mpserver.ipc.worker_messages import ADDRESSED
 from mpserver.phases.plan import InterpreterId
 from mpserver.routing.siblings import Siblings
-from mpserver.serving import foreign
 from mpserver.system.loop import Loop
 from mpserver.typing import TYPE_CHECKING
 
@@ -66,7 +66,7 @@ class Forwarding:
 
     def _read(self, message: messages.Message) -> tuple[InterpreterId, bytes]:
         """The interpreter that a connection is for, and what goes along. :raises ValueError: it is for none."""
-        key, state = plain_data.shaped(message.state, foreign.ADDRESSED)
+        key, state = plain_data.shaped(message.state, ADDRESSED)
         interpreter_id = InterpreterId(*key)
         if not self._pool.may_be(interpreter_id):
             raise ValueError("it is for no interpreter of this configuration")

@@ -19,7 +19,7 @@ from mpserver.api.input import Input
 from mpserver.errors import ClientLeft, RequestError
 from mpserver.http1.body import Body, make_body
 from mpserver.http1.head import Head, HeadReader, parse_head
-from mpserver.ipc.messages import TRACED
+from mpserver.ipc.messages import PROXIED, TRACED
 from mpserver.serving.addresses import FILE_CLIENT, FILE_SERVER, address_of, name_of
 from mpserver.serving.after_request import LINGER_BYTES, AfterRequest
 from mpserver.serving.slow_reading import SlowReading, first_line
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from mpserver.modules.reqtimeout import Stage
     from mpserver.serving.owner import Owner
     from mpserver.tls.channel import Channel
-
-#: What the origin begins with of a client's own connection of which a proxy has told.
-PROXIED = b"PROXY "
 
 #: A body up to so many bytes is read before the request meets its handler.
 EARLY_BODY = 65536

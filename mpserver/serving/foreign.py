@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from mpserver.api.error_log import WARN
 from mpserver.ipc import messages, plain_data
-from mpserver.ipc.worker_messages import INTERPRETER_ID
+from mpserver.ipc.worker_messages import ADDRESSED
 from mpserver.phases import transfer
 from mpserver.serving import luggage
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpserver.serving.interpreter_owner import InterpreterOwner
-
-#: The state of a connection on its way to the router: the interpreter that it is for, and what goes along.
-ADDRESSED = plain_data.row(INTERPRETER_ID, plain_data.of(bytes))
 
 
 def onward(message: messages.Message) -> tuple[messages.Message, list[str]]:

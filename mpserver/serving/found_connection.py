@@ -50,7 +50,7 @@ class FoundConnection(MarkedConnection):
 
     def release(self) -> None:
         """As for every connection; its descriptor may be another one's soon."""
-        self._marks[self._entry] = NOTHING
+        self.untrack()  # (a request that goes on although it was given up writes to nobody else's)
         super().release()
 
 

@@ -13,8 +13,10 @@ import os
 import socket
 from collections.abc import Iterator
 
-from mpserver.ipc import messages
+from mpserver.ipc import messages, plain_data
 from mpserver.ipc.descriptor_marks import ANSWERED, ASKED, BEGUN, ENTRIES, IDLE, INBOX, NOTHING, OUTBOX
+from mpserver.ipc.worker_messages import ADDRESSED
+from mpserver.system import descriptors
 from mpserver.typing import NamedTuple
 
 #: The messages that bring a connection.
@@ -40,14 +42,20 @@ def collect(pid: int, marks: int) -> list[Found]:
     """
     wanted = [fd for fd, mark in enumerate(os.pread(marks, ENTRIES, 0)) if mark not in (NOTHING, ANSWERED)]
     found: list[Found] = []
+    most = descriptors.soft() // 4 * 3  # (the rest is for the workers that come)
     process = os.pidfd_open(pid)
     try:
         for number in wanted:
             try:
-                found.append(Found(number, _copy(process, number)))
+                fd = _copy(process, number)
             except OSError:
                 if not found:
                     raise
+                continue
+            if fd >= most:
+                os.close(fd)
+                break
+            found.append(Found(number, fd))
     finally:
         os.close(process)
     return found
@@ -70,7 +78,7 @@ def left(found: list[Found], marks: int) -> Iterator[messages.Message]:
 
     :param marks: as above.
     """
-    last = os.pread(marks, ENTRIES, 0)
+    last = os.pread(marks, ENTRIES, 0).ljust(ENTRIES, b"\0")  # (a worker runs applications: it may have cut that)
     for number, fd in found:
         mark = last[number]
         if mark in (INBOX, OUTBOX):
@@ -83,13 +91,40 @@ def left(found: list[Found], marks: int) -> Iterator[messages.Message]:
             os.close(fd)
 
 
+def _has_begun(state: bytes, returned: bool) -> bool:
+    """Whether something was done of a request that is on its way to another interpreter."""
+    if not state or not returned:
+        return bool(state)
+    try:
+        return bool(plain_data.shaped(state, ADDRESSED)[1])
+    except ValueError:
+        return True
+
+
+def _still_unserved(message: messages.Message) -> Iterator[messages.Message]:
+    """A connection that waited in the worker to be told that another one hung."""
+    if message.rope >= 0:
+        os.close(message.rope)
+    if message.fd >= 0:
+        yield messages.Message(messages.Kind.UNSERVED, message.fd, number=message.number)
+
+
 def _unread(fd: int, returned: bool) -> Iterator[messages.Message]:
     """The connections that wait in an inbox: nobody has begun with them.
 
     :param returned: whether they come back from an interpreter, and not from the router.
     """
-    with socket.socket(fileno=fd) as inbox:
-        inbox.setblocking(False)
+    try:
+        inbox = socket.socket(fileno=fd)
+    except OSError:  # (a worker runs applications: what they mark need not be a socket)
+        os.close(fd)
+        return
+    with inbox:
+        try:
+            inbox.setblocking(False)
+            inbox.shutdown(socket.SHUT_RD)  # what is there has an end: a process that lives on adds nothing
+        except OSError:
+            return
         while True:
             try:
                 message = messages.receive(inbox)
@@ -97,12 +132,18 @@ def _unread(fd: int, returned: bool) -> Iterator[messages.Message]:
                 return  # there is nothing more, or (a worker runs applications) no message
             if message is None:
                 return
+            if message.kind == messages.Kind.UNSERVED and not returned:  # (of one that hung before this one)
+                yield from _still_unserved(message)
+                continue
             if message.fd < 0 or message.kind not in _CONNECTIONS or message.served & messages.ANSWERED:
                 message.close()
                 continue
+            if message.origin and (returned or not message.origin.startswith(messages.PROXIED)):
+                message.close()  # what stood before it is gone, or what was said of its client can't be believed
+                continue
             if message.rope >= 0:
                 os.close(message.rope)
-            if message.state:  # it has begun elsewhere, and what is there waits in vain
+            if _has_begun(message.state, returned):  # it has begun elsewhere, and what is there waits in vain
                 yield messages.Message(messages.Kind.UNSERVED, message.fd, number=BEGUN)
             elif returned:  # (from a process that may be another account's: what else it says nobody has checked)
                 yield messages.Message(messages.Kind.SPARE, message.fd, message.data, message.served)

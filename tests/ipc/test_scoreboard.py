@@ -104,6 +104,19 @@ def test_siblings_in_a_long_request_are_told_from_those_that_are_quick() -> None
     assert not siblings.is_stuck(board, 2, 3, now)
 
 
+def test_siblings_whose_interpreter_still_loads_get_no_pile_of_connections() -> None:
+    board = Scoreboard.create(3)
+    for slot in range(3):
+        board.prepare(slot)
+        board.enter(slot, 100 + slot, 1, 1.0)
+        board.entry(slot, 0).state(scoreboard.IDLE)
+        board.entry(slot, 3).sign("own x", "own", "x")
+    assert siblings.brisk(board, 0, "own x") == []
+    board.entry(2, 3).state(scoreboard.IDLE)
+    assert siblings.brisk(board, 0, "own x") == [2]
+    assert siblings.room(board, 0, "own x") == siblings.PILE
+
+
 def test_interpreters_past_the_last_place_stay_inside_the_page() -> None:
     board = Scoreboard.create(2)
     board.prepare(0)

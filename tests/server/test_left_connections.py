@@ -20,7 +20,7 @@ from support.server import EACH_AND_THREADS, EACH_IN_BOTH, MPMS, Server, receive
 from support.waiting import wait_for
 
 CONF = """
-WorkerTimeout 2
+WorkerTimeout 5
 KeepAliveTimeout 60
 LogFormat "%r %>s" short
 CustomLog logs/access.log short
@@ -89,6 +89,16 @@ def _arrive(server: Server, client: socket.socket, data: bytes) -> None:
     wait_for(lambda: _queue(server, client) == 0, "the server to read what a client has sent")
 
 
+def _suspend(worker: psutil.Process) -> None:
+    """Stop a worker, with all its threads: one that is on its way to the stop may still read what comes."""
+    worker.suspend()
+    tasks = Path(f"/proc/{worker.pid}/task")
+    wait_for(
+        lambda: all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks.iterdir()),
+        "all threads of a worker to stop",
+    )
+
+
 @contextlib.contextmanager
 def _clients(server: Server, *names: str) -> Iterator[dict[str, socket.socket]]:
     with contextlib.ExitStack() as stack:
@@ -115,7 +125,7 @@ def test_connections_of_a_worker_that_hangs_go_to_the_next(start_server: StartSe
         clients["busy"].sendall(_get("/busy"))
         wait_for((server.www / "begun").exists, "a request to begin")
         _arrive(server, clients["waits"], _get("/waits"))
-        worker.suspend()
+        _suspend(worker)
         clients["kept"].sendall(_get("/second"))
         clients["silent"].sendall(_get("/late"))
         server.wait_for_log("(WorkerTimeout): it is replaced")
@@ -158,7 +168,7 @@ def test_what_others_have_passed_to_it_comes_back(start_server: StartServer, kin
         client.sendall(_get("/first"))
         _answer(client, "/first")
         [hangs] = [worker for worker in server.workers() if client.getsockname()[1] in _peers(worker)]
-        hangs.suspend()
+        _suspend(hangs)
         with _clients(server, *map(str, range(8))) as clients:
             for name, other in clients.items():
                 other.sendall(_get(f"/{name}"))
