@@ -94,7 +94,7 @@ class Master:
         self._jobs = Jobs()
         self._changed_files = ChangedFiles(self, self._jobs)
         words = commands(self)
-        self._control = ControlSocket(words, self._jobs, self._watched)
+        self._control = ControlSocket(words, self._jobs, self._watched, self.tell)
         self._pulse = Pulse(self._jobs, self.serving, notifier.alive, notifier.watchdog)
         self._management = Management(Health(self).pages(), self._watched, OPEN)
         parts = Parts(

@@ -83,10 +83,10 @@ class Keeper:
         :returns: a worker command that all workers of the generation should get (`mpserver.routing.worker_commands`);
             None: there is nothing to tell them.
         """
-        if data.startswith((RENEW, SETTLE)):
-            self._renew_alone(data)
-            return None
         try:
+            if data.startswith((RENEW, SETTLE)):
+                self._renew_alone(data)
+                return None
             key, *order = plain_data.shaped(data, ASKED)
             interpreter_id = InterpreterId(*key)
             if self._environments.get(interpreter_id.name, ()) != interpreter_id.environment:

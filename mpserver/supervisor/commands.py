@@ -228,7 +228,8 @@ def _trace(master: Supervisor, asked: Mapping[str, Any], say: Say) -> Steps:
     number = int.from_bytes(os.urandom(7)) | 1
     worker = workers[number // 2 % len(workers)]
     data = str(asked.get("request", "")).encode("latin-1", "replace")
-    local = str(asked.get("address", "")), int(asked.get("port", 0))
+    port = asked.get("port", 0)
+    local = str(asked.get("address", "")), port if type(port) is int and 0 < port < 1 << 16 else 0
     question = ("trace", number, data, local, bool(asked.get("tls")))
     answers = yield Questions({worker: question}, time.monotonic() + TRACED_WITHIN, told=number)
     answer = answers[worker]
@@ -263,9 +264,9 @@ class ChangedFiles:
         #: Changes by the kind and name of the interpreter: the file, and a mark of its state.
         self._known: dict[tuple[str, str], set[tuple[str, Any]]] = {}
 
-    def told(self, interpreter: tuple[str, str], changes: Mapping[str, Any]) -> None:
+    def told(self, interpreter: tuple[str, str, *tuple[Any, ...]], changes: Mapping[str, Any]) -> None:
         """Replace an interpreter for its changed files, where these are news."""
-        known = self._known.setdefault(interpreter, set())
+        known = self._known.setdefault(interpreter[:2], set())  # (what else its id has, a worker may have made up)
         new = set(changes.items()) - known
         if new:
             known |= new

@@ -12,6 +12,7 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 
+from mpserver.api import error_log
 from mpserver.errors import StartError
 from mpserver.ipc.control_path import near
 from mpserver.supervisor.jobs import Jobs, Steps
@@ -101,11 +102,13 @@ class Client:
 class ControlSocket:
     """The listening socket; what its clients ask for becomes jobs."""
 
-    __slots__ = ("_commands", "_file", "_jobs", "_listener", "_place", "_watched")
+    __slots__ = ("_commands", "_file", "_jobs", "_listener", "_place", "_tell", "_watched")
 
-    def __init__(self, commands: Mapping[str, Command], jobs: Jobs, watched: Watched) -> None:
-        """``commands`` by their names."""
-        self._commands, self._jobs, self._watched = commands, jobs, watched
+    def __init__(
+        self, commands: Mapping[str, Command], jobs: Jobs, watched: Watched, tell: Callable[[int, str], None]
+    ) -> None:
+        """``commands`` by their names. ``tell`` writes to the error log."""
+        self._commands, self._jobs, self._watched, self._tell = commands, jobs, watched, tell
         self._listener: socket.socket | None = None
         self._file = ""
         self._place: Place | None = None
@@ -172,4 +175,13 @@ class ControlSocket:
             client.close()
             return
         run = self._jobs.enqueue if command.alone else self._jobs.start
-        run(command.run(asked, client.say), client.close)
+        run(self._guarded(command, asked, client.say), client.close)
+
+    def _guarded(self, command: Command, asked: Mapping[str, Any], say: Say) -> Steps:
+        """What a command does; where it fails, for whoever asks may ask anything, that is its answer."""
+        try:
+            yield from command.run(asked, say)
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            self._tell(error_log.ERROR, f"the command '{asked['command']}' of the control socket failed: {text}")
+            say({"error": f"the command failed: {text}"})

@@ -132,35 +132,43 @@ class Jobs:
 
     def _step(self, job: Job, value: Any) -> None:
         """Go on with a job until it waits for something."""
+        go_on = partial(job.steps.send, value)
         while True:
             try:
-                wanted = job.steps.send(value)
+                wanted = go_on()
             except StopIteration:
                 self._running.remove(job)
                 job.over()
                 return
-            if isinstance(wanted, UntilServing):
-                job.awaited = wanted.worker
-                return
-            if isinstance(wanted, UntilCalled):
-                wanted.begin(partial(self._step, job))
-                return
-            if isinstance(wanted, UntilTold):
-                value = job.told
-                if value is not None:
-                    continue
+            try:
+                if self._has_to_wait(job, wanted):
+                    return
+            except Exception as error:  # its steps say what becomes of it
+                job.unanswered.clear()
+                go_on = partial(job.steps.throw, error)
+            else:
+                go_on = partial(job.steps.send, job.told if isinstance(wanted, UntilTold) else job.answers)
+
+    def _has_to_wait(self, job: Job, wanted: Questions | UntilServing | UntilCalled | UntilTold) -> bool:
+        """Begin with what a job wants. :returns: whether that takes time, and does not end at once."""
+        if isinstance(wanted, UntilServing):
+            job.awaited = wanted.worker
+            return True
+        if isinstance(wanted, UntilCalled):
+            wanted.begin(partial(self._step, job))
+            return True
+        if isinstance(wanted, UntilTold):
+            if job.told is None:
                 job.deadline, job.listens = wanted.deadline, True
-                return
-            job.number = wanted.told or job.number
-            job.deadline, job.answers = wanted.deadline, dict.fromkeys(wanted.asked)
-            for worker, what in wanted.asked.items():
-                self._number += 1
-                job.shape = ANSWERS[what[0]]
-                if worker.ask(what, self._number, wanted.fd):
-                    job.unanswered[self._number] = worker
-            if job.unanswered:
-                return
-            value = job.answers
+            return job.told is None
+        job.number = wanted.told or job.number
+        job.deadline, job.answers = wanted.deadline, dict.fromkeys(wanted.asked)
+        for worker, what in wanted.asked.items():
+            self._number += 1
+            job.shape = ANSWERS[what[0]]
+            if worker.ask(what, self._number, wanted.fd):
+                job.unanswered[self._number] = worker
+        return bool(job.unanswered)
 
     def _answered(self, job: Job) -> None:
         if not job.unanswered:

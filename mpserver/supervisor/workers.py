@@ -218,6 +218,9 @@ class Workers:
             worker.generation.error_log.log(error_log.ERROR, text)
 
     def _heard(self, worker: WorkerHandle, data: bytes, fds: list[int]) -> None:
+        if data in (READY, LEAVING):
+            for fd in fds:  # (there are none with these)
+                os.close(fd)
         if data == READY:
             worker.serves()
             worker.generation.failures = 0
@@ -226,7 +229,9 @@ class Workers:
             worker.leaving = True  # (it has had its MaxConnectionsPerChild: its successor comes up while it drains)
         elif data.startswith(NEWS):
             try:
-                self._events.news(worker, messages.decode(data[len(NEWS) :], fds))
+                message = messages.decode(data[len(NEWS) :], fds)
+                message.close()  # (there is none with news)
+                self._events.news(worker, message._replace(fd=-1, rope=-1))
             except ValueError as error:  # (a worker runs applications: what it says need not be true)
                 text = f"what worker {worker.slot} said can't be understood: {error}"
                 worker.generation.error_log.log(error_log.ERROR, text)

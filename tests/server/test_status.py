@@ -113,11 +113,36 @@ def test_only_the_servers_account_may_ask(server: Server) -> None:
 
 @pytest.mark.parametrize("line", ["", "{", "[]", '{"command": "no"}', '{"command": {}}', "x" * 70000])
 def test_what_is_no_command_is_refused(server: Server, line: str) -> None:
+    assert b"no command that the server knows" in _asked(server, line)
+    assert server.get("/").status == 200
+
+
+def _asked(server: Server, line: str) -> bytes:
+    """What the control socket answers to a line."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(PATIENCE)
         folder, name = control_path.near(control_path.path(str(server.pid_file)))
         sock.connect(name)
         os.close(folder)
         sock.sendall(line.encode() + b"\n")
-        assert b"no command that the server knows" in receive_all(sock)
+        return receive_all(sock)
+
+
+def test_a_command_may_ask_for_anything(server: Server) -> None:
+    for command in ("trace", "stacks", "recycle", "report"):
+        for value in ('"x"', "null", "1" + "0" * 50, "1e999", "-1", "[[]]", "{}", '"\\ud800"', '"\\u0000"'):
+            names = ", ".join(f'"{name}": {value}' for name in ("name", "request", "address", "port", "tls"))
+            told = [json.loads(line) for line in _asked(server, f'{{"command": "{command}", {names}}}').splitlines()]
+            assert told or command == "stacks"  # (it has a line for each interpreter of the name)
+            assert all("error" not in line for line in told), told
+    line = f'{{"command": "trace", "request": "GET / HTTP/1.0\\r\\n\\r\\n", "address": "127.0.0.1", "port": {10**50}}}'
+    assert json.loads(_asked(server, line))["why"] == ""
     assert server.get("/").status == 200
+
+
+def test_a_command_that_fails_is_answered_and_those_behind_it_have_their_turn(server: Server) -> None:
+    told = json.loads(_asked(server, '{"command": "reload"}'))
+    assert told == {"error": "the command failed: KeyError: 'name'"}
+    server.wait_for_log("the command 'reload' of the control socket failed: KeyError: 'name'")
+    [last] = _asked(server, '{"command": "recycle", "name": "nobody"}').splitlines()
+    assert json.loads(last)["why"] == "no worker has an interpreter 'nobody'"

@@ -5,15 +5,23 @@ from __future__ import annotations
 import os
 import socket
 import time
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from mpserver.interpreters.handle import InterpreterState
+from mpserver.interpreters.kinds.process import Process
 from mpserver.interpreters.zygote import refuse_order
-from mpserver.ipc import plain_data
+from mpserver.interpreters.zygote_keeper import Keeper
+from mpserver.ipc import messages, plain_data
 from mpserver.ipc.messages import Kind, Message
+from mpserver.ipc.scoreboard import Scoreboard
+from mpserver.ipc.worker_messages import CHANGED, LEAVING, NEWS, READY, RENEW, SETTLE
+from mpserver.supervisor.commands import ChangedFiles
 from mpserver.supervisor.jobs import ANSWERS, Jobs, Questions, Steps
 from mpserver.supervisor.worker_handle import WorkerHandle
+from mpserver.supervisor.workers import Workers
 
 #: An answer to each command, as an honest worker gives it; of some forms there are two.
 HONEST: dict[str, Any] = {
@@ -87,3 +95,62 @@ def test_an_order_is_refused_whatever_came_along_with_it() -> None:
         theirs.setblocking(True)
         refuse_order(theirs.fileno(), ValueError("no"))
         assert ours.recv(10) == b"x" * 10
+
+
+@pytest.fixture
+def file() -> int:
+    """A descriptor that comes along with what is said, and is closed there."""
+    return os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+
+
+def _is_closed(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "said",
+    [READY, LEAVING, NEWS + messages.encode(Message(Kind.TOLD, number=1))[0]],
+    ids=["ready", "leaving", "news"],
+)
+def test_a_master_keeps_no_descriptors_that_nobody_wants(said: bytes, file: int) -> None:
+    heard: list[Message] = []
+    events = SimpleNamespace(news=lambda _worker, message: heard.append(message), ready=lambda _worker: None)
+    workers = Workers(cast(Any, None), Scoreboard.create(1), cast(Any, None), cast(Any, events), others_serve=False)
+    worker = SimpleNamespace(slot=0, generation=SimpleNamespace(failures=0), serves=lambda: None)
+    workers._heard(cast(Any, worker), said, [file])
+    assert _is_closed(file)
+    assert all(message.fd == -1 for message in heard)
+
+
+@pytest.mark.parametrize("said", [RENEW + b"\xff", SETTLE + b"1\xff", b"no plain data"])
+def test_an_order_that_is_no_text(said: bytes, file: int) -> None:
+    told: list[str] = []
+    keeper = Keeper.__new__(Keeper)
+    keeper._log = cast(Any, SimpleNamespace(log=lambda _level, text: told.append(text)))
+    assert keeper.request(said, [file]) is None
+    assert _is_closed(file)
+    assert told[0].startswith("what a worker said of an interpreter can't be: ")
+
+
+def test_changes_of_an_interpreter_whose_environment_is_none() -> None:
+    enqueued: list[Steps] = []
+    master = SimpleNamespace(tell=lambda _level, _text: None, keeper=lambda: None)
+    files = ChangedFiles(cast(Any, master), cast(Any, SimpleNamespace(enqueue=enqueued.append)))
+    for _ in range(2):
+        said = plain_data.pack((("own", "x", ([],)), {"a.py": (1, 2)}))
+        files.told(*plain_data.shaped(said, CHANGED))
+    assert len(enqueued) == 1
+
+
+@pytest.mark.parametrize("kind", [Kind.CLOSED, Kind.TRACED, Kind.READY])
+def test_a_worker_keeps_no_descriptors_of_processes_that_nobody_wants(kind: Kind, file: int) -> None:
+    process = Process.__new__(Process)
+    process._sent, process.state = {}, InterpreterState.ENDED
+    process._waiting, process._blocked = cast(Any, []), False
+    process._events = cast(Any, SimpleNamespace(told=lambda _number, _told: None))
+    process._on_message(Message(kind, file, number=1))
+    assert _is_closed(file)

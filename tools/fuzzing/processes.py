@@ -46,7 +46,8 @@ class _Commands:
         self._folder = tempfile.TemporaryDirectory(prefix="mpserver-fuzz-")
         self._file = f"{self._folder.name}/control"
         self._watched = Watched()
-        self._socket = ControlSocket({"status": Command(self._run, alone=False)}, Jobs(), self._watched)
+        commands = {"status": Command(self._run, alone=False)}
+        self._socket = ControlSocket(commands, Jobs(), self._watched, lambda _level, _text: None)
         self._socket.open(self._file)
 
     def _run(self, asked: Mapping[str, Any], say: Say) -> Steps:

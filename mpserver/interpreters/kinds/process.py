@@ -16,6 +16,8 @@ from mpserver.typing import Any
 
 #: The messages that bring a connection.
 CONNECTIONS = frozenset({messages.Kind.CONNECTION, messages.Kind.SPARE, messages.Kind.MOVED})
+#: And those with descriptors; with others there are none, whatever an application may have sent.
+WITH_DESCRIPTORS = CONNECTIONS | {messages.Kind.CROWDED}
 #: Those whose number is not that of a connection.
 NUMBERED = frozenset({messages.Kind.READY, messages.Kind.TRACED})
 
@@ -77,6 +79,9 @@ class Process(InterpreterHandle):
             message.close()
 
     def _on_message(self, message: messages.Message) -> None:
+        if message.kind not in WITH_DESCRIPTORS:
+            message.close()
+            message = message._replace(fd=-1, rope=-1)
         if message.kind == messages.Kind.CLOSED:
             for number in unpack_numbers(message.state):
                 self._forget(number)
