@@ -29,6 +29,7 @@ class WorkerHandle:
     __slots__ = (
         "control",
         "deadline",
+        "failed",
         "found",
         "generation",
         "hung",
@@ -58,8 +59,8 @@ class WorkerHandle:
         self.leaving = False
         #: It is to replace another one, if it can start.
         self.trial = False
-        #: It was given up.
-        self.hung = False
+        #: It was given up; and it was because it did not come to serve.
+        self.hung = self.failed = False
         #: The last signal that we sent to end it.
         self.told: signal.Signals | None = None
         #: ``time.monotonic()`` after which it is killed; None: it has all the time it needs.
@@ -81,8 +82,22 @@ class WorkerHandle:
     def serves(self) -> None:
         """It says that it serves; told to go meanwhile, it has all the time that it needs for that."""
         self.ready, self.ready_at = True, time.monotonic()
-        if self.told in (signal.SIGUSR1, signal.SIGUSR2):
+        if self.told not in (signal.SIGTERM, signal.SIGKILL) and not self.hung:
             self.deadline = None
+
+    def expect(self, seconds: float) -> None:
+        """Have it serve within so many seconds, or have no more (`due`)."""
+        self.deadline = time.monotonic() + seconds
+
+    def due(self) -> bool:
+        """Its deadline is over: kill it. :returns: whether it was told to end before, or given up."""
+        expected = self.told is None and not self.hung
+        if expected:
+            self.failed = True
+            text = f"worker {self.slot} (pid {self.pid}) does not begin to serve, and is killed: a module that"
+            self.generation.error_log.log(error_log.ERROR, f"{text} PythonImport names may keep the GIL while it loads")
+        self.kill()
+        return not expected
 
     def end(self) -> None:
         """Make it go now; it is killed when it is still there after `KILL_AFTER`."""
@@ -112,12 +127,12 @@ class WorkerHandle:
     def _find(self) -> None:
         try:
             self.found = collect(self.pid, self.marks)
-        except OSError as error:
+        except (OSError, ImportError) as error:  # (a Python may lack ctypes)
             text = (
                 f"the connections of worker {self.slot} can't be taken over, and end with it: that takes root with "
                 "CAP_SYS_PTRACE, or workers of the master's user, and no filter of system calls"
             )
-            self.generation.error_log.log(error_log.WARN, text, error=error)
+            self.generation.error_log.log(error_log.WARN, text, error=error if isinstance(error, OSError) else None)
 
     def left(self) -> Iterator[Message]:
         """What it left of its connections, for other workers; called once it is dead."""

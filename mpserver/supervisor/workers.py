@@ -28,8 +28,9 @@ from mpserver.typing import NamedTuple
 #: From this rate on it is told how many workers are started (httpd's).
 BUSY_RATE = 8
 
-#: Seconds that a worker has to load what PythonImport names, while others serve.
-LOAD_PATIENCE = 30.0
+#: Seconds that a worker has to load what PythonImport names, while others serve; after how many times that it is late:
+#: it serves by itself before, but for a module that keeps the GIL.
+LOAD_PATIENCE, LATE = 30.0, 2
 
 #: A crash is soon in the first so many seconds; after so many in a row that is told.
 YOUNG, SAID_AFTER = 1.0, 3
@@ -141,13 +142,13 @@ class Workers:
         """Fork a worker; None where there is no room for a process, which the log says."""
         try:
             ours, theirs = control_pair()
-            marks = -1
+            marks, patience = -1, self._patience()
             try:
                 if generation.conf.worker_timeout:
                     marks = descriptor_marks.make()
                 start = WorkerStart(
                     slot, generation.number, generation.configuration, generation.listeners.sockets,
-                    generation.logs.fds, self._scoreboard, theirs, False, orders, self._patience(), marks=marks,
+                    generation.logs.fds, self._scoreboard, theirs, False, orders, patience, marks=marks,
                 )  # fmt: skip
                 pid = fork_worker(start, self._serve, generation.conf.account, generation.error_log)
             except OSError:
@@ -161,6 +162,8 @@ class Workers:
             generation.error_log.log(error_log.ERROR, "fork: Unable to fork new process", number=159, error=error)
             return None
         worker = WorkerHandle(pid, slot, generation, ours, marks)
+        if patience and not orders:  # (what it is to load by orders may take its time: others serve until it has)
+            worker.expect(LATE * patience)
         self._scoreboard.enter(slot, pid, generation.number, time.time(), generation.oldest)
         self.by_pid[pid] = worker
         self.started += 1
@@ -261,13 +264,14 @@ class Workers:
         account = generation.conf.account
         self._scoreboard.end_programs(worker.slot, os.geteuid() if account is None else account.uid)
         cut = self._scoreboard.running(worker.slot) if worker.told is None or worker.hung else []
-        crashed = worker.hung or (status != 0 and (not os.WIFSIGNALED(status) or os.WTERMSIG(status) != worker.told))
+        told = os.WIFSIGNALED(status) and os.WTERMSIG(status) == worker.told
+        crashed = worker.hung or worker.failed or (status != 0 and not told)
         self.crashes += crashed
         self.history.wipe(worker.slot, crashed)
         worker.log_end(status)
         for line, name in cut if status else ():  # (no access log has them: their virtual host is gone with the worker)
             generation.error_log.log(error_log.ERROR, f"with it ended the request in interpreter '{name}': {line}")
-        if not worker.ready and worker.told is None and not worker.trial:
+        if not worker.ready and (worker.told is None or worker.failed) and not worker.trial:
             self._count_failure(generation)
         elif crashed and time.monotonic() - worker.ready_at < YOUNG:
             self._count_young(generation)
@@ -295,11 +299,9 @@ class Workers:
         return min((worker.deadline for worker in self if worker.deadline is not None), default=float("inf"))
 
     def due(self, now: float) -> list[WorkerHandle]:
-        """Kill those that did not end in time. :returns: them."""
+        """Kill those that did not end in time, or come to serve. :returns: the former."""
         late = [worker for worker in self if worker.deadline is not None and worker.deadline <= now]
-        for worker in late:
-            worker.kill()
-        return late
+        return [worker for worker in late if worker.due()]
 
     # ---- maintenance
 
