@@ -33,6 +33,12 @@ def idle(board: Scoreboard, slot: int, key: str) -> list[int]:
     return warm + cold
 
 
+def free(board: Scoreboard, slot: int, key: str) -> list[int]:
+    """The siblings that have an interpreter of a key, and it is free."""
+    found = _siblings(board, slot, key)
+    return [other for other, index in found if index is not None and board.interpreter_state(other, index) == IDLE]
+
+
 def brisk(board: Scoreboard, slot: int, key: str) -> list[int]:
     """The siblings whose interpreter of a key is free, or soon will be: in no long request."""
     now = time.time()

@@ -36,12 +36,19 @@ class Siblings:
         return slot is not None and self._give(interp.interpreter_id, slot, message, now)
 
     def pass_while_it_starts(self, interp: InterpreterHandle, message: messages.Message, now: float) -> bool:
-        """The same for an interpreter that starts: to a worker that has it, and where it is in no long request."""
+        """The same for an interpreter that starts: to a worker that has it, and where it is free.
+
+        (Where it is not, those who wait there would have all of them, and this one nobody once it serves.)
+        """
         start, interpreter_id = self._start, interp.interpreter_id
         if start.one_process or interp.state is not InterpreterState.STARTING:
             return False
-        brisk = siblings.brisk(start.scoreboard, start.number, interpreter_id.key)
-        return bool(brisk) and self._give(interpreter_id, self._least_recent(interpreter_id, brisk), message, now)
+        free = [
+            slot
+            for slot in siblings.free(start.scoreboard, start.number, interpreter_id.key)
+            if now - self._passed.get((interpreter_id, slot), 0.0) >= UNSEEN
+        ]
+        return bool(free) and self._give(interpreter_id, self._least_recent(interpreter_id, free), message, now)
 
     def _give(self, interpreter_id: InterpreterId, slot: int, message: messages.Message, now: float) -> bool:
         try:

@@ -130,11 +130,7 @@ class Offloader:
         wait = LONG - first
         orphaned = 0.0
         while True:
-            left = wait
-            while left > LOOK and self._is_in(began):
-                self._look_after(LOOK)  # (what is flushed meanwhile does not wait for all of it)
-                left -= LOOK
-            self._look_after(left)
+            self._look_after(wait)
             if not self._is_in(began):
                 return
             if self._orphan.poll(0):
