@@ -146,7 +146,15 @@ FILES = {"app.py": APP, "broken.py": "import nothing_of_this_name", "page.txt": 
 @pytest.fixture(scope="module", params=EACH_AND_THREADS, ids=str)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Server:
     kind, mpm = request.param
-    return start_module_server(CONF, FILES, backend=kind, mpm=mpm, workers=2, mode="foreground")
+    server = start_module_server(CONF, FILES, backend=kind, mpm=mpm, workers=2, mode="foreground")
+    wait_until_it_serves(server)
+    return server
+
+
+def wait_until_it_serves(server: Server) -> None:
+    """Wait: it takes commands a moment before the master has heard that a worker serves."""
+    url = f"http://localhost:{server.port}/page.txt"
+    wait_for(lambda: server.command("--trace", url, check=False).returncode == 0, "a worker to serve")
 
 
 def traced(server: Server, url: str, *, check: bool = True) -> str:
@@ -292,6 +300,7 @@ def test_what_is_no_url(url: str, why: str) -> None:
 def test_over_tls_and_what_can_not_be_asked_for(start_server: StartServer, authority: Authority) -> None:
     with at_port(authority) as (client, variables):
         server = start_server(CONF + HTTPS, FILES, backend=BACKENDS[0], mode="foreground", variables=variables)
+        wait_until_it_serves(server)
         found = traced(server, f"https://a.example:{client.port}/app/x")
         assert "\n  200 OK\n" in found
         assert "\nServer: the virtual host a.example (line N of CONF)\n" in found
