@@ -188,6 +188,8 @@ def test_who_keeps_the_lock_of_all_is_told(start_server: StartServer, mpm: str) 
     with _clients(server, "kept", "hangs") as clients:
         clients["kept"].sendall(_get("/first"))
         _answer(clients["kept"], "/first")
+        for _ in range(3):  # (so that the thread which answered has given the connection back by then)
+            assert server.get("/other").status == 200
         clients["hangs"].sendall(_get("/hang"))
         server.wait_for_log("(WorkerTimeout): it is replaced")
         clients["kept"].sendall(_get("/second"))
