@@ -185,7 +185,8 @@ def test_an_interpreter_has_few_descriptors_and_threads(start_server: StartServe
     (worker,) = server.workers()
     told(server, "host0")  # (what the worker has for all of them)
     count = 8
-    most = worker.num_fds() + 4 * count + 2, worker.num_threads() + 2 * count + 2
+    each = 6 if kind == "shared" and sys.version_info < (3, 13) else 4  # (there are two more with 3.12)
+    most = worker.num_fds() + each * count + 2, worker.num_threads() + 2 * count + 2
     for number in range(1, 1 + count):
         told(server, f"host{number}")
     wait_for(lambda: worker.num_fds() <= most[0] and worker.num_threads() <= most[1], f"{most} of them at most")
