@@ -117,7 +117,10 @@ class Pipeline(MovedRequests):
         self.end(req, status)
         plan = plan_of(req)
         req.mp_is_over = True
-        if plan.has_last_handlers or req.mp_cleanups or req.mp_next is not None:
+        if (  # (as in `serve`, where a call would be one too many)
+            plan.has_last_handlers or req.mp_cleanups or req.mp_added or req.mp_next is not None
+            or req.mp_index is not None
+        ):  # fmt: skip
             self.close(req)
         elif plan.has_end:
             self.log(req)
