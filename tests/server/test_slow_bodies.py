@@ -379,7 +379,11 @@ def test_no_file_is_left(server: Server) -> None:
         assert master is not None
         found = []
         for process in master.children(recursive=True):
-            for link in Path(f"/proc/{process.pid}/fd").iterdir():
+            try:
+                links = list(Path(f"/proc/{process.pid}/fd").iterdir())
+            except FileNotFoundError:
+                continue  # (it has ended this moment)
+            for link in links:
                 try:
                     target = str(link.readlink())
                 except OSError:
