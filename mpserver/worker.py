@@ -148,15 +148,15 @@ class Worker:
 
     def _announce(self) -> None:
         """Without a master it is for us to serve on for ShutdownDelay; told again, end at once."""
-        if not self._is_announced():
+        if not self._begin_delay():
             self.stop()
 
     def _announce_graceful(self) -> None:
         """The same; told again, end gracefully."""
-        if not self.router.draining and not self._is_announced():
+        if not self.router.draining and not self._begin_delay():
             self.graceful_stop()
 
-    def _is_announced(self) -> bool:
+    def _begin_delay(self) -> bool:
         """Announce the end. :returns: False: it was announced before, or there is no ShutdownDelay."""
         delay = self.start.configuration.main.conf[mpm.SHUTDOWN_DELAY]
         if not delay or self._announced or self.router.draining:

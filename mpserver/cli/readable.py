@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import marshal
 import os
-import pwd
 import signal
 import stat
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from mpserver.modules import core, python, unixd
 from mpserver.modules.python.environment import ENVIRONMENT, PYTHON, USER, Environment
 from mpserver.phases.applications import interpreters
 from mpserver.phases.scopes import scopes
-from mpserver.system.account import Account, assume
+from mpserver.system.account import Account, assume, name_of
 from mpserver.system.process import BLOCKED
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -110,11 +109,7 @@ def _runner(configuration: Configuration) -> Account | None:
     """Whom the workers run as; None where that can't be told, which is a fault of another kind."""
     if os.geteuid():
         uid = os.geteuid()
-        try:
-            name = pwd.getpwuid(uid).pw_name
-        except KeyError:
-            name = f"#{uid}"
-        return Account(uid, os.getegid(), name, "/")
+        return Account(uid, os.getegid(), name_of(uid), "/")
     try:
         return unixd.identity(configuration.main.conf)
     except ConfigError:
@@ -226,13 +221,6 @@ def _told(needed: Needed, where: str, verb: str) -> str:
     kind = "folder" if stat.S_ISDIR(found.st_mode) else "file"
     return (
         f"{needed.what}: the account {needed.identity.name}, which will run, can't {verb} the {kind} {where} "
-        f"(mode {stat.S_IMODE(found.st_mode):04o}, of {_owner(found.st_uid)}): give it that right, or use an account "
+        f"(mode {stat.S_IMODE(found.st_mode):04o}, of {name_of(found.st_uid)}): give it that right, or use an account "
         "that has it"
     )
-
-
-def _owner(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"#{uid}"

@@ -125,6 +125,9 @@ class Kind(IntEnum):
     TRACED = 26
 
 
+#: Those that bring a connection.
+CONNECTIONS = frozenset({Kind.CONNECTION, Kind.SPARE, Kind.MOVED})
+
 #: Kinds by their number.
 _KINDS: dict[int, Kind] = {int(kind): kind for kind in Kind}
 

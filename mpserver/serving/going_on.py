@@ -70,10 +70,7 @@ class GoingOn:
             interpreter.ended(req)
             connection.done()
             return
-        if task is not None:
-            interpreter.tasks.wait(connection, req, task)
-        else:
-            interpreter.bodies.wait(connection, req, buffer, True)
+        interpreter.wait_for_content(connection, req, buffer, task, True)
 
     def _begin(self, connection: Connection, head: Head, moved: transfer.Moved, now: float) -> Request:
         interpreter = self._interpreter

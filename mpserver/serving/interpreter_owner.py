@@ -36,13 +36,6 @@ class Waiting(Protocol):
         """The interpreter ends."""
 
 
-class Waits(Protocol):
-    """What lets requests wait for their bodies (`mpserver.serving.bodies`)."""
-
-    def wait(self, connection: Connection, req: Request, buffer: bytes, moved: bool = False) -> None:
-        """A request has come to its content, and its body has not all come."""
-
-
 class WaitingTasks(Protocol):
     """What lets the contents of requests wait (`mpserver.serving.tasks`)."""
 
@@ -112,9 +105,14 @@ class InterpreterOwner(Owner, Protocol):
 
     board: Scoreboard
 
-    @property
-    def bodies(self) -> Waits:
-        """What lets requests wait for their bodies."""
+    def wait_for_content(
+        self, connection: Connection, req: Request, buffer: bytes, task: Task | None, moved: bool = False
+    ) -> None:
+        """The content of a request waits: for its body, or for others by a task.
+
+        :param buffer: what was read of the connection before the request was taken.
+        :param moved: it began in another interpreter.
+        """
 
     @property
     def tasks(self) -> WaitingTasks:

@@ -8,10 +8,13 @@ from mpserver.phases.plan import InterpreterId
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mpserver.api.request import Request
+    from mpserver.api.tasks import Task
     from mpserver.ipc.address_table import AddressTable
     from mpserver.ipc.slow_clients import SlowClients
     from mpserver.serving.bodies import Bodies
     from mpserver.serving.boot import Boot
+    from mpserver.serving.connection import Connection
     from mpserver.serving.courier import Courier
     from mpserver.serving.going_on import GoingOn
     from mpserver.serving.tasks import Tasks
@@ -60,6 +63,15 @@ class LateParts:
             # (once, if several threads come here)
             made = vars(self).setdefault("_tasks", Tasks(self))  # type: ignore[arg-type]  # (as above)
         return made
+
+    def wait_for_content(
+        self, connection: Connection, req: Request, buffer: bytes, task: Task | None, moved: bool = False
+    ) -> None:
+        """See `mpserver.serving.interpreter_owner.InterpreterOwner`."""
+        if task is not None:
+            self.tasks.wait(connection, req, task)
+        else:
+            self.bodies.wait(connection, req, buffer, moved)
 
     @property
     def courier(self) -> Courier | None:

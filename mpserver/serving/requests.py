@@ -31,7 +31,6 @@ from mpserver.serving.tracked_connection import Closings
 from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from mpserver.api.tasks import Task
     from mpserver.serving.relays import Relays
     from mpserver.serving.unsent import Unsent
     from mpserver.system.log_lines import LogLines
@@ -148,14 +147,7 @@ class Requests(LateParts, Refusals):
             self.ended(req)
             connection.done()
             return
-        self._wait(connection, req, buffer, task)
-
-    def _wait(self, connection: Connection, req: Request, buffer: bytes, task: Task | None) -> None:
-        """The content of a request waits, for its body or by a task."""
-        if task is not None:
-            self.tasks.wait(connection, req, task)
-        else:
-            self.bodies.wait(connection, req, buffer)
+        self.wait_for_content(connection, req, buffer, task)
 
     def _begin(self, connection: Connection, head: Head, limit: int, now: float) -> Request | None:
         """The request for a head, which is ours now; None if its body made it impossible, which was answered."""
@@ -208,7 +200,7 @@ class Requests(LateParts, Refusals):
             self.ended(req)
             connection.done()
             return
-        self._wait(connection, req, buffer, task)
+        self.wait_for_content(connection, req, buffer, task)
 
     def stand_aside(self, connection: Connection, begin: Callable[[], None]) -> None:
         """A request waits for its body: its connection is the loop's, which begins with that."""

@@ -19,9 +19,6 @@ from mpserver.ipc.worker_messages import ADDRESSED
 from mpserver.system import descriptors
 from mpserver.typing import NamedTuple
 
-#: The messages that bring a connection.
-_CONNECTIONS = frozenset({messages.Kind.CONNECTION, messages.Kind.SPARE, messages.Kind.MOVED})
-
 #: The number of the system call, on all machines that Python is built for.
 _PIDFD_GETFD = 438
 
@@ -135,7 +132,7 @@ def _unread(fd: int, returned: bool) -> Iterator[messages.Message]:
             if message.kind == messages.Kind.UNSERVED and not returned:  # (of one that hung before this one)
                 yield from _still_unserved(message)
                 continue
-            if message.fd < 0 or message.kind not in _CONNECTIONS or message.served & messages.ANSWERED:
+            if message.fd < 0 or message.kind not in messages.CONNECTIONS or message.served & messages.ANSWERED:
                 message.close()
                 continue
             if message.origin and (returned or not message.origin.startswith(messages.PROXIED)):

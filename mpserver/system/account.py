@@ -17,6 +17,16 @@ class Account(NamedTuple):
     home: str
 
 
+def name_of(uid: int) -> str:
+    """The name of a user; ``#12`` where the number has none."""
+    import pwd  # (few need names)
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"#{uid}"
+
+
 def assume(account: Account) -> None:
     """Become this account, for good: its supplementary groups, its group, its user.
 

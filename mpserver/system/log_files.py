@@ -20,6 +20,7 @@ from collections.abc import Iterable
 
 from mpserver.errors import StartError
 from mpserver.system import descriptors
+from mpserver.system.account import name_of
 
 #: What the targets begin with that no directive can name: a module of the server and its arguments follow, a program
 #: that reads messages.
@@ -285,21 +286,12 @@ def _refused(folder: str) -> str:
         found = os.stat(folder)
     except OSError:
         return ""
-    who = _account(os.geteuid())
+    who = name_of(os.geteuid())
     # (systemd's units take it away: root is an account as any other, then)
     rights = ", without the capability CAP_DAC_OVERRIDE," if os.geteuid() == 0 else ""
-    whose = f"{_account(found.st_uid)}'s (mode {found.st_mode & 0o7777:04o})"
+    whose = f"{name_of(found.st_uid)}'s (mode {found.st_mode & 0o7777:04o})"
     remedy = f"give the folder to {who}, or name another place with ErrorLog or CustomLog."
     return f" It is {who}{rights} that opens it, and {folder} is {whose}: {remedy}"
-
-
-def _account(uid: int) -> str:
-    import pwd
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"the account {uid}"
 
 
 def file_of(root: str, target: str) -> str:

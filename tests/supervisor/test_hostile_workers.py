@@ -22,6 +22,7 @@ from mpserver.supervisor.commands import ChangedFiles
 from mpserver.supervisor.jobs import ANSWERS, Jobs, Questions, Steps
 from mpserver.supervisor.worker_handle import WorkerHandle
 from mpserver.supervisor.workers import Workers
+from support.processes import is_closed
 
 #: An answer to each command, as an honest worker gives it; of some forms there are two.
 HONEST: dict[str, Any] = {
@@ -103,14 +104,6 @@ def file() -> int:
     return os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
 
 
-def _is_closed(fd: int) -> bool:
-    try:
-        os.fstat(fd)
-    except OSError:
-        return True
-    return False
-
-
 @pytest.mark.parametrize(
     "said",
     [READY, LEAVING, NEWS + messages.encode(Message(Kind.TOLD, number=1))[0]],
@@ -122,7 +115,7 @@ def test_a_master_keeps_no_descriptors_that_nobody_wants(said: bytes, file: int)
     workers = Workers(cast(Any, None), Scoreboard.create(1), cast(Any, None), cast(Any, events), others_serve=False)
     worker = SimpleNamespace(slot=0, generation=SimpleNamespace(failures=0), serves=lambda: None)
     workers._heard(cast(Any, worker), said, [file])
-    assert _is_closed(file)
+    assert is_closed(file)
     assert all(message.fd == -1 for message in heard)
 
 
@@ -132,7 +125,7 @@ def test_an_order_that_is_no_text(said: bytes, file: int) -> None:
     keeper = Keeper.__new__(Keeper)
     keeper._log = cast(Any, SimpleNamespace(log=lambda _level, text: told.append(text)))
     assert keeper.request(said, [file]) is None
-    assert _is_closed(file)
+    assert is_closed(file)
     assert told[0].startswith("what a worker said of an interpreter can't be: ")
 
 
@@ -153,4 +146,4 @@ def test_a_worker_keeps_no_descriptors_of_processes_that_nobody_wants(kind: Kind
     process._waiting, process._blocked = cast(Any, []), False
     process._events = cast(Any, SimpleNamespace(told=lambda _number, _told: None))
     process._on_message(Message(kind, file, number=1))
-    assert _is_closed(file)
+    assert is_closed(file)

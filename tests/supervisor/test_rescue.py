@@ -16,7 +16,7 @@ from mpserver.serving import found_connection
 from mpserver.serving.connection import Connection
 from mpserver.serving.states import GONE
 from mpserver.supervisor import rescue
-from support.processes import run_code
+from support.processes import is_closed, run_code
 
 #: The number that what was found had in its worker.
 NUMBER = 10
@@ -53,24 +53,16 @@ def client() -> Iterator[int]:
         yield ours.fileno()
 
 
-def _is_closed(fd: int) -> bool:
-    try:
-        os.fstat(fd)
-    except OSError:
-        return True
-    return False
-
-
 @pytest.mark.parametrize("mark", [INBOX, OUTBOX])
-def test_what_is_no_inbox_is_closed(marks: int, mark: Mark) -> None:
+def test_what_is_no_inboxis_closed(marks: int, mark: Mark) -> None:
     descriptor_marks.write(marks, NUMBER, mark)
     file = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     assert list(rescue.left([rescue.Found(NUMBER, file)], marks)) == []
-    assert _is_closed(file)
+    assert is_closed(file)
     unconnected = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     fd = unconnected.detach()
     assert list(rescue.left([rescue.Found(NUMBER, fd)], marks)) == []
-    assert _is_closed(fd)
+    assert is_closed(fd)
 
 
 def test_marks_that_were_cut_say_nothing(marks: int) -> None:
@@ -78,7 +70,7 @@ def test_marks_that_were_cut_say_nothing(marks: int) -> None:
     os.ftruncate(marks, NUMBER)
     file = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     assert list(rescue.left([rescue.Found(NUMBER, file)], marks)) == []
-    assert _is_closed(file)
+    assert is_closed(file)
     assert rescue.collect(os.getpid(), marks) == []
 
 

@@ -50,6 +50,15 @@ def session(of: psutil.Process) -> set[psutil.Process]:
     return found
 
 
+def is_closed(fd: int) -> bool:
+    """Whether a number is that of no descriptor of this process."""
+    try:
+        os.fstat(fd)
+    except OSError:
+        return True
+    return False
+
+
 def alive(process: psutil.Process) -> bool:
     """Whether a process still runs (a zombie does not)."""
     try:

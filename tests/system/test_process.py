@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterable
-from typing import NoReturn
+from support.processes import run_code
 
-import pytest
-
-from mpserver.system.process import fork_orphan
-
-#: Prints the orphan's number as that told it, and which of the two others are children of ours (or were until now).
-ORPHAN = """
+#: Notes the numbers of forked children, and tells whether one of them is a child of ours, or was until now.
+NOTED = """
 import os
 from mpserver.system.process import fork_orphan
 
-made, fork = [], os.fork
+ours, made, fork = os.getpid(), [], os.fork
 
+def is_child(number):
+    try:
+        os.waitpid(number, os.WNOHANG)
+    except ChildProcessError:
+        return False
+    return True
+"""
+
+#: Prints how many children there were, and which of them and of the orphan are children still.
+ORPHAN = f"""{NOTED}
 def note():
     made.append(fork())
     return made[-1]
@@ -29,48 +31,41 @@ def live(_blocked):
     os.write(writer, b"%d" % os.getpid())
     os._exit(0)
 
-def is_ours(number):
-    try:
-        os.waitpid(number, os.WNOHANG)
-    except ChildProcessError:
-        return False
-    return True
-
 os.fork = note
 reader, writer = os.pipe()
 end, hold = os.pipe()
 pid = fork_orphan(live)
 os.close(writer)
-ours = [number for number in (pid, *made) if is_ours(number)]
+children = [number for number in (pid, *made) if is_child(number)]
 os.close(hold)
 assert int(open(reader, "rb").read()) == pid
-print(len(made), ours)
+print(len(made), children)
+"""
+
+#: Prints how it failed, how many children there were, and which of them are children still.
+FULL = f"""{NOTED}
+def full():
+    if os.getpid() != ours:
+        raise BlockingIOError(11, "no room")
+    made.append(fork())
+    return made[-1]
+
+def live(_blocked):
+    raise AssertionError
+
+os.fork = full
+try:
+    fork_orphan(live)
+except BlockingIOError:
+    print("BlockingIOError", len(made), [number for number in made if is_child(number)])
 """
 
 
 def test_an_orphan_is_nobody_s_child() -> None:
-    """Nor is the one between. (In a process of its own: the tests' one takes orphans.)"""
-    done = subprocess.run([sys.executable, "-c", ORPHAN], check=True, capture_output=True, text=True)
-    assert done.stdout == "1 []\n"
+    """Nor is the one between."""
+    assert run_code(ORPHAN) == "1 []\n"
 
 
-def test_no_room_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one between is there, and can't fork."""
-    made: list[int] = []
-    ours, fork = os.getpid(), os.fork
-
-    def full() -> int:
-        if os.getpid() != ours:
-            raise BlockingIOError(11, "no room")
-        made.append(fork())
-        return made[-1]
-
-    def live(_blocked: Iterable[int]) -> NoReturn:
-        raise AssertionError
-
-    monkeypatch.setattr(os, "fork", full)
-    with pytest.raises(BlockingIOError):
-        fork_orphan(live)
-    [between] = made
-    with pytest.raises(ChildProcessError):
-        os.waitpid(between, os.WNOHANG)
+def test_no_room_for_it() -> None:
+    """The one between is there, and can't fork; nobody has to reap it."""
+    assert run_code(FULL) == "BlockingIOError 1 []\n"

@@ -14,10 +14,8 @@ from mpserver.serving import foreign
 from mpserver.system import descriptors
 from mpserver.typing import Any
 
-#: The messages that bring a connection.
-CONNECTIONS = frozenset({messages.Kind.CONNECTION, messages.Kind.SPARE, messages.Kind.MOVED})
-#: And those with descriptors; with others there are none, whatever an application may have sent.
-WITH_DESCRIPTORS = CONNECTIONS | {messages.Kind.CROWDED}
+#: The messages with descriptors; with others there are none, whatever an application may have sent.
+WITH_DESCRIPTORS = messages.CONNECTIONS | {messages.Kind.CROWDED}
 #: Those whose number is not that of a connection.
 NUMBERED = frozenset({messages.Kind.READY, messages.Kind.TRACED})
 
@@ -104,7 +102,7 @@ class Process(InterpreterHandle):
 
     def _believed(self, message: messages.Message) -> messages.Message:
         """A message, without what a process of another account may not say. :raises ValueError: it is none."""
-        if not has_account(self.interpreter_id.environment) or message.kind not in CONNECTIONS:
+        if not has_account(self.interpreter_id.environment) or message.kind not in messages.CONNECTIONS:
             return message
         try:
             message, lost = foreign.onward(message)
