@@ -113,6 +113,21 @@ def _answer(client: socket.socket, path: str) -> None:
     receive_until(client, f"answered {path}".encode())
 
 
+def _at_rest(worker: psutil.Process, client: socket.socket) -> None:
+    """Wait until a worker has taken note that a client, which has its answer already, has the whole of it."""
+    port = client.getsockname()[1]
+    [number] = [one.fd for one in worker.net_connections("tcp") if one.raddr and one.raddr[1] == port]
+    [marks] = [
+        entry for entry in Path(f"/proc/{worker.pid}/fd").iterdir() if "mpserver-descriptors" in os.readlink(entry)
+    ]
+
+    def at_rest() -> bool:
+        with marks.open("rb") as file:
+            return os.pread(file.fileno(), 1, number) == bytes((descriptor_marks.IDLE,))
+
+    wait_for(at_rest, "a worker to know that a connection is at rest")
+
+
 @pytest.mark.parametrize(("kind", "mpm"), EACH_IN_BOTH)
 def test_connections_of_a_worker_that_hangs_go_to_the_next(start_server: StartServer, kind: str, mpm: str) -> None:
     server = start_server(CONF, {"app.py": APP}, mode="foreground", backend=kind, mpm=mpm, threads=1)
@@ -188,8 +203,7 @@ def test_who_keeps_the_lock_of_all_is_told(start_server: StartServer, mpm: str) 
     with _clients(server, "kept", "hangs") as clients:
         clients["kept"].sendall(_get("/first"))
         _answer(clients["kept"], "/first")
-        for _ in range(3):  # (so that the thread which answered has given the connection back by then)
-            assert server.get("/other").status == 200
+        _at_rest(server.workers()[0], clients["kept"])
         clients["hangs"].sendall(_get("/hang"))
         server.wait_for_log("(WorkerTimeout): it is replaced")
         clients["kept"].sendall(_get("/second"))
