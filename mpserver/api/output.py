@@ -12,7 +12,7 @@ import os
 from mpserver.api import constants
 from mpserver.api.members import string
 from mpserver.api.parts import FilePart, Part, ReadPart, close_files
-from mpserver.api.response_head import LINE_END, ResponseHead
+from mpserver.api.response_head import FIXED, LINE_END, ResponseHead
 from mpserver.builtin import index
 from mpserver.errors import ClientGone
 from mpserver.http1.response import LAST_CHUNK, chunked_beginning, status_line
@@ -115,7 +115,7 @@ class Sending(ResponseHead):
             not self.mp_started
             and self.mp_parts
             and chain is None
-            and self.mp_plain_ending() == LINE_END
+            and (self.mp_plain_ending() == LINE_END or self.mp_head_depends == FIXED)
             and self.mp_hold()
         ):
             return
@@ -175,11 +175,6 @@ class Sending(ResponseHead):
     mp_sendfile = sendfile
     mp_set_content_length = set_content_length
 
-    @property
-    def mp_plain(self) -> bool:
-        """Whether the application set nothing but the type, and the connection is kept without a word of it."""
-        return self.mp_chain is None and self.mp_plain_ending() == LINE_END
-
     def mp_finish(self) -> None:
         """The response is complete: send what is left of it."""
         chain = self.mp_chain
@@ -206,9 +201,22 @@ class Sending(ResponseHead):
             self.mp_started = self.mp_finished = True
             self.mp_link.finish_whole(data)
             return
+        elif self.mp_head_depends == FIXED and (lines := self.mp_fixed_lines()) is not None:
+            parts = self.mp_parts
+            body = parts[0] if len(parts) == 1 else b"".join(parts)  # type: ignore[assignment, arg-type]
+            size = len(body)
+            self.mp_finish_page(b"%bContent-Length: %d\r\n\r\n%b" % (lines, size, body), size)
+            return
         parts = self.mp_framed(True)
         self.mp_finished = True
         self.mp_link.finish(parts)
+
+    def mp_fixed_lines(self) -> bytes | None:
+        """The fields of a response that has none but those of all of its plan; None if it has."""
+        if self.mp_ending_but_fixed() != LINE_END:
+            return None
+        fixed = self.mp_before_head
+        return fixed.lines if fixed else b""  # (none: they were the directory's whose index this is)
 
     def mp_finish_page(self, rest: bytes, size: int) -> None:
         """Answer with bytes that are known from an earlier request: further headers, the length, and the body.
@@ -256,8 +264,15 @@ class Sending(ResponseHead):
         parts = self.mp_parts
         body: bytes = parts[0] if len(parts) == 1 else b"".join(parts)  # type: ignore[assignment, arg-type]
         head = self.mp_clock.head(self.mp_request_time, self.mp_content_type)
+        if self.mp_head_depends:
+            lines = self.mp_fixed_lines()
+            if lines is None:
+                return False
+            head += lines
         if not self.mp_link.hold(head, body):
             return False
+        if self.mp_head_depends:
+            self.mp_head_sent = head + b"Transfer-Encoding: chunked\r\n\r\n"
         self.mp_started = True
         self.mp_chunked = 1
         self.mp_parts = []
@@ -276,6 +291,8 @@ class Sending(ResponseHead):
         self.mp_sent = size = len(body)
         self.mp_chunked = 0
         data = b"%bContent-Length: %d\r\n\r\n%b" % (head, size, body)
+        if self.mp_head_sent is not None:
+            self.mp_head_sent = data
         self.mp_bytes_out = len(data)
         self.mp_link.finish_whole(data)
 

@@ -151,7 +151,8 @@ class RequestSuccession(RequestMembers):
             if value != getattr(self, name):
                 setattr(self, name, value)
         self.mp_before_head = found.mp_before_head
-        self.mp_head_depends = self.mp_head_depends or found.mp_head_depends
+        if found.mp_head_depends and self.mp_head_depends != found.mp_head_depends:
+            self.mp_head_depends = True if self.mp_head_depends else found.mp_head_depends
         self.mp_no_cache = self.mp_no_cache and found.mp_no_cache
         self.mp_parts += found.mp_parts
         self.mp_waiting += found.mp_waiting

@@ -37,6 +37,8 @@ OWN = frozenset({"date", "server", "connection", "keep-alive", "transfer-encodin
 RULING = frozenset({"nokeepalive", "downgrade-1.0", "force-response-1.0", "force-no-vary"})
 #: These, where no type of the content is known: the one that is in a table then is sent.
 OWN_BUT_TYPE = OWN - {"content-type"}
+#: Of `ResponseHead.mp_head_depends`: nothing but a `mpserver.api.fixed_head.FixedHead` waits for the head.
+FIXED = 2
 #: So many different heads are kept for a second.
 HEADS = 64
 
@@ -122,6 +124,9 @@ class ResponseHead:
     #: What was sent from the status line on, as far as it has anything that a usual response has not.
     mp_head_sent: bytes | None
     mp_header_only: int
+    #: What changes the head just before it is made; a `mpserver.api.fixed_head.FixedHead` where that is all that
+    #: ``mp_head_depends`` is for.
+    mp_before_head: Any
     mp_assbackwards: int
     mp_no_cache: int
     mp_chunked: int
@@ -134,8 +139,9 @@ class ResponseHead:
     #: Whether a file is, or was, among the parts.
     mp_has_file: bool
     #: Whether the head depends on more than its tables: the application has seen the connection object, through which
-    #: it can end keep-alive; variables that rule over the response may be set; modules have something to change.
-    mp_head_depends: bool
+    #: it can end keep-alive; variables that rule over the response may be set; modules have something to change. It is
+    #: FIXED where the last is all, and they do the same to each response.
+    mp_head_depends: int
     mp_env: Table | None
     #: The Date and Server lines of the server that the response comes from, where that is another one.
     mp_origin: bytes
@@ -202,6 +208,15 @@ class ResponseHead:
                 return LINE_END
         return None
 
+    def mp_ending_but_fixed(self) -> bytes | None:
+        """As `mp_plain_ending`, but that a head may have what all heads of its plan have."""
+        if self.mp_head_depends != FIXED:
+            return self.mp_plain_ending()
+        self.mp_head_depends = False
+        ending = self.mp_plain_ending()
+        self.mp_head_depends = FIXED
+        return ending
+
     def mp_settle_body(self, body: Input) -> None:
         """The head is made: it tells the client that the connection ends where it is still to send too much."""
         if not body.settle():
@@ -248,7 +263,7 @@ class ResponseHead:
         if self.mp_content_type and status not in BODILESS:
             lines.append(f"Content-Type: {self.mp_content_type}\r\n".encode("latin-1", "replace"))
         lines.append(b"\r\n")
-        if self.mp_head_depends:
+        if 0 != self.mp_head_depends != FIXED:
             link.connection().mp_told(link.keep_alive, link.keep_alive or link.requests_left == 0)
         head = b"".join(lines)
         if tables and self.mp_host is not None:
@@ -339,7 +354,7 @@ class ResponseHead:
 
     def mp_closing_asked(self) -> bool:
         """Whether the application asked to close after this response, by header or through the connection object."""
-        if self.mp_head_depends and self.mp_link.connection().keepalive == constants.AP_CONN_CLOSE:
+        if 0 != self.mp_head_depends != FIXED and self.mp_link.connection().keepalive == constants.AP_CONN_CLOSE:
             return True
         for table in (self.mp_headers_out, self.mp_err_headers_out):
             if table:

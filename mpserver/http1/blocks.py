@@ -83,7 +83,7 @@ class Block:
             if "connection" in found:
                 self.has_connection = True
                 self.keep_alive = _keep_alive(found["connection"], minor)
-            self.conditional = not _CONDITIONS.isdisjoint(found)
+            self.conditional = not CONDITIONS.isdisjoint(found)
             if "expect" in found:
                 self.expects_continue = _expects_continue(found["expect"], minor, self.length)
 
@@ -138,7 +138,7 @@ class Block:
         return merged
 
 
-_CONDITIONS = frozenset(
+CONDITIONS = frozenset(
     {
         "if-match",
         "if-none-match",
@@ -153,7 +153,7 @@ _CONDITIONS = frozenset(
 _MOCK_FRAMING = frozenset({"content_length", "transfer_encoding"})
 
 _FACTS = (
-    frozenset({"host", "content-length", "transfer-encoding", "connection", "expect"}) | _CONDITIONS | _MOCK_FRAMING
+    frozenset({"host", "content-length", "transfer-encoding", "connection", "expect"}) | CONDITIONS | _MOCK_FRAMING
 )
 
 

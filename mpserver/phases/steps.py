@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mpserver.api import constants
+from mpserver.api.response_head import FIXED
 from mpserver.errors import Moves
-from mpserver.modules.core import FORBIDDEN_NOTE
+from mpserver.modules import core
 from mpserver.modules.hooks import ANY_HANDLER, OF_ACCOUNTS, Insertion, Planning, Step
 from mpserver.phases.plan import Phases
 from mpserver.typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from mpserver.typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpserver.api.request import Request
     from mpserver.config.server import Server
+    from mpserver.config.settings import Conf
     from mpserver.phases.filters import PlanFilters
 
 OK, DECLINED, DONE = constants.OK, constants.DECLINED, constants.DONE
@@ -38,8 +40,9 @@ def compile_phases(planning: Planning) -> Phases:
     planning.stepped = bool(steps)
     checkers = [_first(found)] if (found := ask("type_checker", stepping=True)) else []
     fixups = tuple(ask("fixups"))
-    heading = _heading(ask("head"))
-    is_still = asking.plain and not steps and not heading
+    changes, are_fixed = _head_changes(planning.conf, ask("head"))
+    heading = _heading(changes, FIXED if are_fixed else True)
+    is_still = asking.plain and not steps and (not changes or are_fixed)
     last = [*checkers, *fixups, *heading]
     steps += last
     return Phases(
@@ -93,15 +96,32 @@ def beginning(functions: Sequence[Callable[[Server], Step | None]], server: Serv
     return (begin,)
 
 
-def _heading(steps: Sequence[Step]) -> Sequence[Step]:
-    """The last step before the content: its head is to be changed."""
+def _head_changes(conf: Conf, steps: Sequence[Step]) -> tuple[Sequence[Step], bool]:
+    """What is to be done to the head, and whether that is the same for all responses, a `FixedHead`."""
     if not steps:
+        return (), False
+    from mpserver.api.fixed_head import FixedChange, FixedHead  # (few applications have any)
+
+    fixed = [step for step in steps if isinstance(step, FixedChange)]
+    if len(fixed) == len(steps):
+        try:
+            head = FixedHead(fixed)
+        except ValueError:
+            return tuple(steps), False  # a value can't be sent: each response tells
+        if head.fits(conf[core.LIMIT_RESPONSE_FIELDS], conf[core.LIMIT_RESPONSE_HEAD]):
+            return head, True
+    return tuple(steps), False
+
+
+def _heading(changes: Sequence[Step], depends: int) -> Sequence[Step]:
+    """The last step before the content: its head is to be changed."""
+    if not changes:
         return ()
-    rules = tuple(steps)
 
     def head(req: Request) -> int:
-        req.mp_before_head = rules
-        req.mp_head_depends = True
+        req.mp_before_head = changes
+        if not req.mp_head_depends or depends != FIXED:
+            req.mp_head_depends = depends
         return OK
 
     return (head,)
@@ -162,7 +182,7 @@ def _gates(
         result = each(req, access)
         if not any(asks(req) for asks in one_is_enough):
             return result or each(req, admission)
-        if result == OK or (req.mp_notes is not None and req.mp_notes.get(FORBIDDEN_NOTE) is not None):
+        if result == OK or (req.mp_notes is not None and req.mp_notes.get(core.FORBIDDEN_NOTE) is not None):
             return result
         return each(req, admission)
 

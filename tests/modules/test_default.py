@@ -81,8 +81,6 @@ class Fake:
         )
         self.mp_host = SimpleNamespace(server=SimpleNamespace(conf=Conf()), pages=file_cache.Pages())
         self.mp_located = SimpleNamespace(page=None, effects=None)
-        #: Never plain: nothing is kept of these.
-        self.mp_plain = False
         self.mp_parts: list[bytes] = []
         self.mp_chain = None
         self.mp_added = None
@@ -99,6 +97,9 @@ class Fake:
         if self.mp_headers_out is None:
             self.mp_headers_out = Table()
         return self.mp_headers_out
+
+    def mp_ending_but_fixed(self) -> None:
+        """Never plain: nothing is kept of these."""
 
     def mp_discard_request_body(self) -> int:
         self.discarded += 1

@@ -18,6 +18,7 @@ from mpserver.api.response_head import LINE_END
 from mpserver.api.table import HeaderTable
 from mpserver.errors import ClientGone
 from mpserver.http1 import conditions, ranges
+from mpserver.http1.blocks import CONDITIONS
 from mpserver.http1.dates import http_date
 from mpserver.http1.wire import decoded
 from mpserver.modules import core
@@ -205,19 +206,25 @@ def _is_usual(req: Request, validators: Sequence[tuple[str, str]] = ()) -> bool:
     return (
         not req.mp_head.length and not req.mp_path_info and not req.mp_parts and not req.mp_started
         and (validators or not req.mp_mtime)
-        and req.mp_stat is not None and req.mp_finfo is None and req.mp_table_in is None and not req.mp_added
+        and req.mp_stat is not None and req.mp_finfo is None and not req.mp_added
+        and (req.mp_table_in is None or _is_unconditional(req, req.mp_table_in))
         and (
-            req.mp_chain is None and req.mp_plain_ending() == LINE_END
+            req.mp_chain is None and req.mp_ending_but_fixed() == LINE_END
             if headers is None
             else _is_plain_but(req, headers, validators)
         )
     )  # fmt: skip
 
 
+def _is_unconditional(req: Request, headers: Table) -> bool:
+    """Whether a request, whose headers somebody has looked at or changed, has no conditions, and had none."""
+    return not req.mp_head.conditional and not any(name in headers for name in CONDITIONS)
+
+
 def _is_plain_but(req: Request, headers: Table, validators: Sequence[tuple[str, str]]) -> bool:
     """Whether a request is plain but for headers that were set already."""
     req.mp_headers_out = None
-    plain = req.mp_plain
+    plain = req.mp_chain is None and req.mp_ending_but_fixed() == LINE_END
     req.mp_headers_out = headers
     return plain and list(headers.pairs()) == list(validators)
 

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from mpserver.api.fixed_head import DEPENDENT, FixedChange
 from mpserver.api.sent_text import as_sent
 from mpserver.api.table import Table
 from mpserver.config.expression import Expression
@@ -28,6 +29,33 @@ Apply = Callable[["Request", Table], None]
 def compiled(changes: Sequence[Change], *, early: bool, of_response: bool) -> tuple[Apply, ...]:
     """The changes as functions, those that are early or the others."""
     return tuple(_conditional(change, of_response) for change in changes if change.early is early)
+
+
+def fixed(always: Sequence[Change], response: Sequence[Change]) -> FixedChange | None:
+    """What changes do to every response alike; None where one of them depends on more than the headers there are."""
+    if not all(change.early or _is_fixed(change) for change in (*always, *response)):
+        return None
+    of_always = compiled(always, early=False, of_response=True)
+    of_response = compiled(response, early=False, of_response=True)
+
+    def act(always: Table, usual: Table) -> None:
+        nobody: Any = None  # (such changes don't look at the request)
+        for apply in of_always:
+            apply(nobody, always)
+        for apply in of_response:
+            apply(nobody, usual)
+
+    return FixedChange(act)
+
+
+def _is_fixed(change: Change) -> bool:
+    return (
+        change.condition is None and change.variable is None and change.action in _FIXED
+        and change.header.lower() not in DEPENDENT
+        and (change.value is None or (
+            not isinstance(change.value, Expression) and all(isinstance(part, str) for part in change.value)
+        ))
+    )  # fmt: skip
 
 
 def _conditional(change: Change, of_response: bool) -> Apply:
@@ -276,6 +304,9 @@ def _edit(change: Change, of_response: bool) -> Apply:
 #: The elements of a list, in which commas may be quoted.
 _ELEMENT = re.compile(r'(?:"(?:[^"\\]|\\.)*"?|[^",])+')
 
+
+#: Actions that may be the same for every response.
+_FIXED = frozenset({"set", "setifempty", "add", "append", "merge", "unset"})
 
 _ACTIONS: Mapping[str, Callable[[Change, bool], Apply]] = {
     "set": _set,

@@ -33,7 +33,13 @@ def fixups(planning: Planning) -> Step | None:
 
 def head(planning: Planning) -> Step | None:
     """Header, for a response that goes well: both tables."""
-    return _step((), planning.conf[ALWAYS], planning.conf[RESPONSE])
+    always, response = planning.conf[ALWAYS], planning.conf[RESPONSE]
+    step = _step((), always, response)
+    if step is None:
+        return None
+    from mpserver.modules.headers.changes import fixed
+
+    return fixed(always, response) or step
 
 
 def error_head(planning: Planning) -> Step | None:
