@@ -130,6 +130,11 @@ class Input:
         """How many bytes of it have not come; UNKNOWN, which is more than any limit, in chunks."""
         return 0 if self._decoder.done else self._decoder.missing
 
+    @property
+    def is_dropped(self) -> bool:
+        """Whether nothing more can be read, though not all was."""
+        return self._dropped
+
     def settle(self) -> bool:
         """The head of the answer is made: from here on the client is not asked for the body any more.
 

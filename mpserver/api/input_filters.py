@@ -51,6 +51,7 @@ class FilteredInput(Input):
         self._ended = False
         self._expects = False
         self._kept = None
+        self._dropped = False
         self.count = 0
         self.broken = 0
         self.received = source.received

@@ -59,6 +59,9 @@ class Link(Protocol):
     def requests_left(self) -> int:
         """How many more requests it may serve; -1: any number."""
 
+    def may_wait(self) -> bool:
+        """Whether who writes may wait for the client: not in a loop, where others would wait for that."""
+
     def connection(self) -> Connection:
         """The object for ``req.connection``."""
 

@@ -153,6 +153,12 @@ def content(req: Request, task: Task) -> int:
     return finish(req, task)
 
 
+def over(status: int) -> Task:
+    """What is left of a task that is over, with a status that nobody has answered with yet."""
+    yield from ()
+    return status
+
+
 def finish(req: Request | None, task: Generator[Any, Any, T]) -> T:
     """All that is left of a task, in a thread.
 

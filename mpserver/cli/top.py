@@ -133,17 +133,17 @@ def _requests(found: dict[str, Any]) -> Table:
     from rich.text import Text
 
     running = [
-        (one["running"], worker["slot"], one)
+        (one["running"], worker["slot"], interp["name"], one["line"])
         for worker in found["workers"]
-        for one in worker["interpreters"]
-        if one["running"]
+        for interp in worker["interpreters"]
+        for one in interp.get("waiting") or ([interp] if interp["running"] else ())
     ]
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("SECONDS", justify="right")
     table.add_column("WORKER", justify="right")
     table.add_column("IN INTERPRETER", overflow="fold")
     table.add_column("REQUEST", no_wrap=True)
-    for seconds, slot, one in sorted(running, key=lambda row: -row[0])[:LONGEST]:
+    for seconds, slot, name, line in sorted(running, key=lambda row: -row[0])[:LONGEST]:
         # (as text: what a client sent is no markup)
-        table.add_row(f"{seconds:.1f}", str(slot), Text(plain(one["name"])), Text(plain(one["line"])))
+        table.add_row(f"{seconds:.1f}", str(slot), Text(plain(name)), Text(plain(line)))
     return table

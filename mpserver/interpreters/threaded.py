@@ -75,6 +75,10 @@ class ThreadedInterpreter(Interpreter):
         self._errands = Errands(f"{boot.interpreter_id.name} after the answer", threads)
 
     def _scoreboard_entry(self, board: Scoreboard) -> SharedEntry:
+        if self.boot.interpreter_id.name in mpm.THREADED:
+            from mpserver.serving.carrying import CarryingEntry  # (only one interpreter of a worker)
+
+            return CarryingEntry(board, self.boot.slot, self.boot.scoreboard_index)
         return SharedEntry(board, self.boot.slot, self.boot.scoreboard_index)
 
     def serve(self, connection: Connection, head: Head) -> None:

@@ -18,6 +18,7 @@ from mpserver.ipc.scoreboard_entry import ScoreboardEntry
 from mpserver.ipc.scoreboard_layout import (
     ADDRESSES,
     ADDRESSES_HEAD,
+    BUSY,
     COMMON,
     COUNT,
     COUNTS,
@@ -50,6 +51,8 @@ from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mpserver.ipc.waiting_requests import WaitingRequest
 
 OPEN, STARTING, IDLE, WORKING, FINISHING = State
 
@@ -148,9 +151,16 @@ class Scoreboard:
 
     def _wipe(self, slot: int) -> None:
         """Forget all about a slot's worker, and give back the memory of its figures and lines."""
+        from mpserver.ipc import waiting_requests  # (the master alone does that)
+
         self.memory[slot * PAGE : (slot + 1) * PAGE] = bytes(PAGE)
         places = self.history_at + HISTORY + ADDRESSES_HEAD + slot * ADDRESSES
-        for length, at in ((STATS, self.record_at(slot, 0)), (LINES, area_at(self.fd, slot, 0)), (ADDRESSES, places)):
+        for length, at in (
+            (STATS, self.record_at(slot, 0)),
+            (ADDRESSES, places),
+            (waiting_requests.WAITING, waiting_requests.area_at(self.fd, slot, 0)),
+            (LINES, area_at(self.fd, slot, 0)),
+        ):
             with mmap.mmap(self.fd, length, offset=at) as memory:
                 memory.madvise(mmap.MADV_REMOVE)
 
@@ -192,6 +202,21 @@ class Scoreboard:
             return int(self.worker_busy(slot))
         counts: tuple[int, ...] = struct.unpack_from(f"={INTERPRETERS}H", self.memory, slot * PAGE + THREADS)
         return min(sum(counts), threads)
+
+    def occupied(self, slot: int, threads: int) -> int:
+        """How many of them are to be shown as busy: under prefork also a worker whose requests wait for others."""
+        busy = self.busy(slot, threads)
+        start = slot * PAGE + THREADS
+        return busy or int(threads == 1 and any(self.memory[start : start + INTERPRETERS * BUSY.size]))
+
+    def waiting(self, slot: int, index: int) -> list[WaitingRequest]:
+        """The requests of an interpreter that wait for other servers."""
+        (count,) = BUSY.unpack_from(self.memory, slot * PAGE + THREADS + min(index, INTERPRETERS - 1) * BUSY.size)
+        if not count or index >= INTERPRETERS - 1:
+            return []
+        from mpserver.ipc import waiting_requests  # (only who looks at the status)
+
+        return waiting_requests.read(self.fd, slot, index)
 
     def used(self) -> int:
         """The highest slot that has a worker, counted from 1."""
@@ -237,6 +262,7 @@ class Scoreboard:
         if index < INTERPRETERS - 1:
             self.retire(slot, index)
             self.memory[slot * PAGE + STATES + index] = 0
+            BUSY.pack_into(self.memory, slot * PAGE + THREADS + index * BUSY.size, 0)
             for at in (SLOW_CLIENTS, SLOW_CLIENTS + INTERPRETERS * GROUP.size):
                 GROUP.pack_into(self.memory, slot * PAGE + at + index * GROUP.size, 0)
             self.memory[slot * PAGE + ENDS + index] |= ENDED
@@ -297,8 +323,13 @@ class Scoreboard:
 
     def running(self, slot: int) -> list[tuple[str, str]]:
         """The requests that a worker's interpreters are in: their lines, and the interpreters' names."""
-        found = self.all_stats(slot).values()
-        return [(one.line, one.name) for one in found if one.began > one.last and one.line]
+        found = []
+        for index, one in self.all_stats(slot).items():
+            waiting = self.waiting(slot, index)
+            found += [(its.line, one.name) for its in waiting]
+            if not waiting and one.began > one.last and one.line:
+                found.append((one.line, one.name))
+        return found
 
     def stats(self, slot: int, index: int) -> InterpreterStats | None:
         """The figures of one interpreter, the last one that had this index; None: none has written any."""

@@ -10,7 +10,8 @@ One page per worker slot::
     64    one state per interpreter (index 0: the router)  written by that interpreter
     512   one count of requests per interpreter            written by that interpreter
     4096  the crc32 of each interpreter's key              written by that interpreter
-    6144  how many threads of each are in a request        written by that interpreter, under the worker MPM
+    6144  how many threads of each are in a request        written by that interpreter, under the worker MPM; where
+          requests wait for other servers, these as well, and under either MPM
     7040  how each interpreter ended, see `End`            written by the router
     7488  whether its counts are kept (`mpserver.ipc.history`): its place can be had again    written by the master
     8192  the process groups of the programs that run for each interpreter's requests, 0: none
@@ -24,8 +25,8 @@ with the keys of the applications that moved from subinterpreters to processes, 
 which members of balancers have failed their health checks (`mpserver.ipc.member_health`), and at its end the soft limit
 of descriptors that the server was started with; then the interpreters' figures (`mpserver.ipc.interpreter_stats`), what
 is kept of those that ended (`mpserver.ipc.history`), how many connections each address has
-(`mpserver.ipc.address_table`), and the lines of access logs that are about to be written
-(`mpserver.ipc.log_lines`).
+(`mpserver.ipc.address_table`), the requests that wait for other servers (`mpserver.ipc.waiting_requests`), and the
+lines of access logs that are about to be written (`mpserver.ipc.log_lines`).
 
 States and what ends them; index 0 of a slot is its worker as a whole::
 
@@ -91,6 +92,8 @@ ENTRY = 1024
 HISTORY = HISTORY_ENTRIES + ENTRIES * ENTRY
 
 
+#: The room for the requests of one interpreter that wait for other servers, in bytes.
+WAITING_AREA = 16384
 #: The room for the lines of one interpreter that wait to be written, in bytes.
 LINES_AREA = 65536
 
@@ -102,7 +105,7 @@ ADDRESSES = PLACES * PLACE.size
 
 #: What the memory file has once, and for each worker.
 COMMON = PAGE + HISTORY + ADDRESSES_HEAD
-PER_WORKER = PAGE + STATS + ADDRESSES + INTERPRETERS * LINES_AREA
+PER_WORKER = PAGE + STATS + ADDRESSES + INTERPRETERS * (WAITING_AREA + LINES_AREA)
 
 #: Added to an `End` once the interpreter has ended; before, that tells only how it will.
 ENDED = 0x80

@@ -24,7 +24,8 @@ from mpserver.api import constants
 from mpserver.api.loader import Loader
 from mpserver.api.request import Request
 from mpserver.api.response_head import Clock
-from mpserver.errors import ClientGone, RequestError
+from mpserver.api.tasks import over
+from mpserver.errors import Awaits, ClientGone, RequestError
 from mpserver.http1.head import refused
 from mpserver.modules.hooks import TRACE_HANDLER
 from mpserver.modules.python.environment import Environment
@@ -32,7 +33,7 @@ from mpserver.phases.error_response import log_error
 from mpserver.phases.host import Host
 from mpserver.phases.located import Located
 from mpserver.phases.moved import MovedRequests
-from mpserver.phases.plan import plan_of
+from mpserver.phases.plan import is_resource, plan_of
 from mpserver.phases.planner import Planner
 from mpserver.phases.running import run_steps
 from mpserver.phases.translate import Resource
@@ -97,6 +98,8 @@ class Pipeline(MovedRequests):
             except ClientGone as error:
                 status = self.gone(req, error)
         if status:
+            if plan.in_loop and is_resource(plan.error_documents.get(status)) and not req.mp_link.may_wait():
+                raise Awaits(over(status))  # (nobody knows how long that takes: it gets a thread)
             self.end(req, status)
         else:
             try:

@@ -11,7 +11,7 @@ from mpserver.modules.hooks import Insertion, InterpreterChoice, Planning
 from mpserver.modules.mime import ADD_HANDLER
 from mpserver.modules.python.environment import Environment
 from mpserver.phases.filters import PlanFilters
-from mpserver.phases.plan import InterpreterId, Plan, is_resource
+from mpserver.phases.plan import InterpreterId, Plan
 from mpserver.phases.steps import compile_content, compile_phases
 from mpserver.typing import TYPE_CHECKING
 
@@ -69,7 +69,6 @@ def compile_plan(table: HookTable, engine: Engine, site: Site, conf: Conf, filen
     plan.in_loop = (
         plan.waits and not insertions and plan.auth_type is None and not plan.hostname_lookups
         and not any(planning.ask("may_block"))
-        and not any(map(is_resource, plan.error_documents.values()))  # (nobody knows what serves those)
     )  # fmt: skip
     plan.is_still = (
         phases.is_still and not insertions and not planning.ask("any_handler")

@@ -79,6 +79,10 @@ class PageLink:
     #: See `Link`: whatever makes a part of a page goes through all of it.
     lets_wait = is_behind = False
 
+    def may_wait(self) -> bool:
+        """As above."""
+        return self._outer.may_wait()
+
     def connection(self) -> Connection:
         """See `Link`; the client's."""
         return self._outer.connection()

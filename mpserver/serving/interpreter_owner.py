@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mpserver.phases.plan import InterpreterId
     from mpserver.phases.planner import Planner
     from mpserver.serving.boot import Boot
+    from mpserver.serving.carrying import CarryingEntry
     from mpserver.serving.connection import Connection
     from mpserver.system.log_lines import LogLines
     from mpserver.system.thread_loop import SharedLoop
@@ -193,6 +194,7 @@ class TaskOwner(InterpreterOwner, Protocol):
     """An interpreter with threads, in whose loop tasks wait (`mpserver.serving.tasks`)."""
 
     loop: SharedLoop
+    scoreboard_entry: CarryingEntry
 
     def go_on_in_thread(self, connection: Connection) -> None:
         """A task that waits in the loop may block from here on."""

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable
 
 from mpserver.api.request import Request
-from mpserver.api.tasks import LEFT, Task, Wait, finish
+from mpserver.api.tasks import LEFT, Task, Wait, finish, over
 from mpserver.builtin import partial
 from mpserver.errors import ClientGone, Moves
+from mpserver.ipc.waiting_requests import NOWHERE
 from mpserver.phases.plan import is_resource, plan_of
 from mpserver.serving.states import AWAITING, READING
 from mpserver.system.loop import HUNG_UP, READ
@@ -29,11 +30,13 @@ NEVER = float("inf")
 class Standing:
     """A request that stands aside while its task waits; implements `mpserver.serving.after_request.Pending`."""
 
-    __slots__ = ("_connection", "_is_deaf", "_pause", "_tasks", "_task", "req")
+    __slots__ = ("_connection", "_is_deaf", "_pause", "_tasks", "_task", "place", "req")
 
     def __init__(self, tasks: Tasks, connection: Connection, req: Request, task: Task) -> None:
         self._tasks, self._connection, self._task = tasks, connection, task
         self.req = req
+        #: Where it is shown (`mpserver.serving.carrying`).
+        self.place = NOWHERE
         #: What the task waits for; None: it is over, or runs.
         self._pause: Any = None
         #: What the client says is not listened to any more: it has said something already, which belongs to the next
@@ -51,7 +54,7 @@ class Standing:
         """Begin with the task."""
         connection = self._connection
         connection.state, connection.pending = AWAITING, self
-        self._tasks.standing.add(self)
+        self._tasks.enter(self)
         self._run(self._task.send, None, True)
 
     def on_event(self) -> None:
@@ -144,7 +147,7 @@ class Standing:
             pause.stand(self)  # type: ignore[attr-defined]  # (what a task yields)
             return
         if status and is_resource(plan_of(self.req).error_documents.get(status)):
-            self._task = _over(status)
+            self._task = over(status)
             self.leave_loop()  # (who serves that resource may block)
             return
         self._tasks.leave(self)
@@ -196,12 +199,6 @@ class Standing:
         connection.done()
 
 
-def _over(status: int) -> Task:
-    """What is left of a task that is over."""
-    yield from ()
-    return status
-
-
 class Tasks:
     """This part of an interpreter."""
 
@@ -236,9 +233,17 @@ class Tasks:
         assert isinstance(standing, Standing)
         standing.run()
 
+    def enter(self, standing: Standing) -> None:
+        """A request waits in the loop."""
+        self.standing.add(standing)
+        req = standing.req
+        standing.place = self.interpreter.scoreboard_entry.stands(req.mp_request_time, req.mp_head.raw)
+
     def leave(self, standing: Standing) -> None:
-        """A request does not wait in the loop any more."""
-        self.standing.discard(standing)
+        """It does not wait there any more."""
+        if standing in self.standing:
+            self.standing.remove(standing)
+            self.interpreter.scoreboard_entry.goes(standing.place)
         if self._awaits_end and not self.standing:
             self.interpreter.loop.stop()
 

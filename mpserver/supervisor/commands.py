@@ -106,7 +106,9 @@ def _status(master: Supervisor, _asked: Mapping[str, Any], say: Say) -> Steps:
                 "interpreters": [
                     {
                         **stats._asdict(),
-                        "state": chr(board.interpreter_state(slot, scoreboard_index)),
+                        "state": "W"
+                        if board.waiting(slot, scoreboard_index)
+                        else chr(board.interpreter_state(slot, scoreboard_index)),
                         "requests": board.requests(slot, scoreboard_index) - stats.first,
                         "threads": None,
                         "modules": [],

@@ -66,6 +66,10 @@ class Wire:
     client = CLIENT
     lets_wait = is_behind = False
 
+    def may_wait(self) -> bool:
+        """See `mpserver.api.stream.Link`."""
+        return True
+
     def __init__(self, host: Host, rest: bytes) -> None:
         self.keep_alive = True
         self.input: Input | None = None

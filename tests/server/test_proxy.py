@@ -56,6 +56,16 @@ Alias /app ${WWW}/alias
 <Location /app/some>
     ProxyErrorOverride On 404
 </Location>
+<Location /app/replaced>
+    ProxyErrorOverride On
+    ErrorDocument 500 /app/sorry
+</Location>
+<Location /missing>
+    ErrorDocument 404 /app/sorry
+</Location>
+<Location /sorry>
+    ErrorDocument 404 /app/status503
+</Location>
 <Proxy http://127.0.0.1:${BACK}/back/denied>
     Require all denied
 </Proxy>
@@ -289,6 +299,25 @@ def test_errors_of_the_server_behind(
     reply = server.get(path)
     assert (reply.status, reply.reason, reply.header("X-Theirs")) == (int(path[-3:]), reason, theirs)
     assert text is None or reply.text == text
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("path", ["/app/replaced/status500", "/missing/x"])
+@pytest.mark.parametrize("size", [3, 100_000])
+def test_an_error_document_of_the_server_behind(
+    server: Server, behind: Backend, path: str, size: int, chunked: bool
+) -> None:
+    """It is asked for by GET, without the body: that was for what failed. Its status counts, as with httpd."""
+    if chunked:
+        with server.connection() as connection:
+            connection.request("POST", path, iter([b"x" * size]), {"Connection": "close"}, encode_chunked=True)
+            asked = json.loads(connection.getresponse().read())
+    else:
+        asked = told(server.request("POST", path, b"x" * size))
+    assert (asked["line"], asked["body"]) == ("GET /back/sorry HTTP/1.1", "")
+    assert ["Content-Length", "0"] in asked["fields"]
+    reply = server.get("/sorry/x")
+    assert (reply.status, reply.reason, reply.text) == (503, "It is so", "their")
 
 
 def test_who_may_come_in(server: Server, behind: Backend) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from conftest import StartServer
+from mpserver.ipc.waiting_requests import PLACES
 from support.backend import Asked, Backend, Talk, backend
 from support.processes import descendants
 from support.server import Mode, Server, listens, receive_all, receive_until
@@ -42,6 +45,7 @@ ProxyPass /one/ unix:${ROOT}/back.sock|http://localhost/ max=1 acquire=20000
     ProxyPass http://127.0.0.1:${BACK}/
     SetOutputFilter DEFLATE
 </Location>
+ErrorDocument 404 /page.txt
 """
 #: Error documents that are served elsewhere; of a server that is down, and one that is late.
 ERRORS = """
@@ -66,6 +70,14 @@ ProxyPass /late/ http://127.0.0.1:${BACK}/late/ timeout=1
 </Location>
 <Location /late/>
     ErrorDocument 504 /back/hold-document
+</Location>
+<Location /closed/>
+    ProxyPass http://127.0.0.1:${BACK}/
+    Require ip 192.0.2.1
+    ErrorDocument 403 /back/hold-closed
+</Location>
+<Location /server-status>
+    SetHandler server-status
 </Location>
 <Directory ${WWW}/application>
     SetHandler mod_python
@@ -253,6 +265,73 @@ def test_an_error_document_that_waits(server: Server, behind: Behind) -> None:
         assert server.get("/back/quick").text == "ok"
         behind.release("hold-document")
         receive_until(sock, b"\r\n\r\nok")
+
+
+def test_an_error_document_of_one_that_is_turned_away(server: Server, behind: Behind) -> None:
+    """Nothing of it was asked yet: it gets a thread as it needs one."""
+    with asking(server, "/closed/x") as sock:
+        wait_for(lambda: "hold-closed" in behind.held, "the document to be asked for")
+        assert server.get("/back/quick").text == "ok"
+        behind.release("hold-closed")
+        receive_until(sock, b"\r\n\r\nok")
+    server.wait_for_log("GET /closed/x 200 2 ", "access.log")
+
+
+def report(server: Server) -> Any:
+    """The status."""
+    return json.loads(server.get("/server-status?json").text)
+
+
+def waiting(server: Server) -> list[str]:
+    """The lines of requests that wait for others."""
+    found = [one for worker in report(server)["workers"] for one in worker["interpreters"]]
+    return [its["line"] for one in found for its in one["waiting"] if one["name"] == "(proxy)"]
+
+
+def spent(found: Any) -> float:
+    """For how many seconds requests were passed on, as metrics have it."""
+    return sum(float(one["seconds"]) for one in found["interpreters"] if one["name"] == "(proxy)")
+
+
+@pytest.mark.parametrize("place", ["back", "packed"])
+def test_those_that_wait_are_seen(server: Server, behind: Behind, place: str) -> None:
+    """As with httpd, whether they wait in the loop or in threads."""
+    names = [f"hold-seen-{place}-{number}" for number in range(3)]
+    lines = {f"GET /{place}/{name} HTTP/1.1" for name in names}
+    before = report(server)
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(asking(server, f"/{place}/{name}")) for name in names]
+        wait_for(lambda: all(name in behind.held for name in names), "all requests to come")
+        wait_for(lambda: lines <= set(waiting(server)), "the lines")
+        found = report(server)
+        busy = sum(worker["busy"] for worker in found["workers"])
+        threaded = found["threads"] > 1
+        assert busy >= (3 if threaded else 1)
+        auto = server.get("/server-status?auto").text
+        board = auto.partition("Scoreboard: ")[2]
+        assert board.count("W") >= (3 if threaded else 1), auto
+        page = server.get("/server-status").text
+        assert all(line in page for line in lines)
+        for name in names:
+            behind.release(name)
+        for sock in socks:
+            receive_until(sock, b"ok" if place == "back" else b"\r\n\r\n")
+    wait_for(lambda: not lines & set(waiting(server)), "them to be seen no more")
+    assert spent(report(server)) > spent(before)
+
+
+def test_more_than_are_seen(server: Server, behind: Behind) -> None:
+    """All count, and those that had a place leave it to others."""
+    names = [f"hold-more-{number}" for number in range(MANY)]
+    for _turn in range(2):
+        with contextlib.ExitStack() as stack:
+            for name in names:
+                stack.enter_context(asking(server, f"/back/{name}"))
+            wait_for(lambda: all(name in behind.held for name in names), "all requests to come")
+            wait_for(lambda: len(waiting(server)) >= PLACES // 2, "the lines")
+        wait_for(lambda: all(name in behind.gone for name in names), "the connections to the server behind to end")
+        wait_for(lambda: not waiting(server), "them to be seen no more")
+        behind.gone.clear()
 
 
 def test_an_answer_that_has_no_end(server: Server) -> None:

@@ -54,7 +54,8 @@ class Exchange:
         self.timeout = timeout
         self._flushes = flushes
         #: Where more of the client's body comes from; None: there is no more.
-        self._source = req.mp_input if reads else None
+        body = req.mp_input
+        self._source = body if reads and body is not None and not body.is_dropped else None
         #: Whether more of it was read than was there at once.
         self._more_sent = False
         #: What is on its way to the server.

@@ -30,13 +30,18 @@ IN_CHUNKS, NONE = -1, -2
 
 
 def body_length(req: Request) -> int:
-    """The length of a request's body as it goes on, `IN_CHUNKS` or `NONE`."""
+    """The length of a request's body as it goes on, `IN_CHUNKS` or `NONE`.
+
+    Of one that another server got already, before an error document of this one is asked for, nothing is left.
+    """
     body = req.mp_input
     length = req.mp_head.length
     if body is None or not length:
         told = req.mp_head.get("content-length")
         return NONE if told is None else 0
-    return length if length > 0 and type(body) is Input else IN_CHUNKS
+    if body.is_dropped or (body.complete and not body.waiting and body.count):
+        return 0
+    return body.waiting + body.missing if length > 0 and type(body) is Input else IN_CHUNKS
 
 
 def field(req: Request, name: str) -> str | None:

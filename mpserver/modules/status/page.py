@@ -166,13 +166,13 @@ def _failed(one: dict[str, Any], now: float) -> str:
 
 def _slowest(found: dict[str, Any]) -> Iterator[Sequence[Cell]]:
     running = [
-        (interp["running"], worker["slot"], interp)
+        (one["running"], interp["name"], worker["slot"], one["line"])
         for worker in found["workers"]
         for interp in worker["interpreters"]
-        if interp["state"] == "W"
+        for one in interp["waiting"] or ([interp] if interp["state"] == "W" else ())
     ]
-    for seconds, slot, interp in sorted(running, key=lambda one: -one[0])[:SLOWEST]:
-        yield (f"{seconds:.1f}", "number busy"), (interp["name"], ""), (str(slot), "number"), (interp["line"], "")
+    for seconds, name, slot, line in sorted(running, key=lambda one: -one[0])[:SLOWEST]:
+        yield (f"{seconds:.1f}", "number busy"), (name, ""), (str(slot), "number"), (line, "")
 
 
 def _workers(found: dict[str, Any]) -> Iterator[Sequence[Cell]]:

@@ -73,6 +73,11 @@ def _worker(board: Scoreboard, row: Row, threads: int, now: float, tail: bool) -
             "age": max(0.0, now - stats.started),
             "running": max(0.0, now - stats.began) if board.interpreter_state(row.slot, index) == WORKING else 0.0,
             "line": stats.line,
+            #: Those of an interpreter that has many at a time.
+            "waiting": [
+                {"running": max(0.0, now - one.began), "line": shown(one.line, tail)}
+                for one in board.waiting(row.slot, index)
+            ],
             "failed": stats.failed,
             "error": stats.error,
             "connections": stats.connections,
@@ -85,6 +90,8 @@ def _worker(board: Scoreboard, row: Row, threads: int, now: float, tail: bool) -
     ]
     for interp in interpreters:
         interp["line"] = shown(str(interp["line"]), tail)
+        if interp["waiting"]:
+            interp["state"] = "W"
     times = usage.times(f"/proc/{row.pid}/stat") or usage.Times()
     return {
         "slot": row.slot,
@@ -92,7 +99,7 @@ def _worker(board: Scoreboard, row: Row, threads: int, now: float, tail: bool) -
         "generation": row.generation,
         "started": row.started,
         "state": chr(row.state),
-        "busy": board.busy(row.slot, threads),
+        "busy": board.occupied(row.slot, threads),
         "requests": row.requests,
         "cpu": times.own,
         "times": list(times),
