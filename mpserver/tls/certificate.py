@@ -34,6 +34,9 @@ ALGORITHMS = {
     "1.2.840.10045.4.3.4": "ecdsa-with-SHA512", "1.3.101.112": "ED25519", "1.3.101.113": "ED448",
 }  # fmt: skip
 ALTERNATIVE_NAMES = "2.5.29.17"
+#: The features of TLS that a certificate demands of its server, and the one of answers of OCSP that it staples
+#: (RFC 7633).
+FEATURES, STAPLES = "1.3.6.1.5.5.7.1.24", 5
 USER_PRINCIPAL_NAME = "1.3.6.1.4.1.311.20.2.3"
 #: What must be escaped in a name (RFC 4514 2.4).
 _ESCAPED = frozenset(',+"\\<>;')
@@ -86,6 +89,24 @@ def read(der: bytes) -> Certificate:
         return _read(der)
     except (IndexError, StopIteration, UnicodeDecodeError) as error:
         raise ValueError("this is no certificate") from error
+
+
+def demands_staples(der: bytes) -> bool:
+    """Whether a certificate is good with a stapled answer of OCSP alone (must-staple).
+
+    :raises ValueError: it is none.
+    """
+    try:
+        ((_tag, whole),) = _items(der)
+        extensions = [content for tag, content in _items(next(_items(whole))[1]) if tag == EXTENSIONS_TAG]
+        for _tag, extension in _items(next(_items(extensions[0]))[1]) if extensions else ():
+            parts = list(_items(extension))
+            if _identifier(parts[0][1]) == FEATURES:
+                numbers = _items(next(_items(parts[-1][1]))[1])
+                return any(int.from_bytes(number, "big") == STAPLES for _tag, number in numbers)
+    except (IndexError, StopIteration) as error:
+        raise ValueError("this is no certificate") from error
+    return False
 
 
 def _read(der: bytes) -> Certificate:

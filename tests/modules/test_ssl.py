@@ -12,12 +12,14 @@ import pytest
 
 from modules.scopes import Scope, in_directory, within
 from mpserver.config import records
+from mpserver.config.configuration import load
 from mpserver.errors import ConfigError
 from mpserver.modules import ssl
+from mpserver.modules.all import registry
 from mpserver.modules.ssl import Option, Place, effective
 from mpserver.modules.ssl.phrases import Phrases
 from mpserver.modules.ssl.pieces import Source, unpacked
-from mpserver.modules.ssl.profiles import Encryption, Files
+from mpserver.modules.ssl.profiles import Encryption, Files, work_out
 from mpserver.modules.ssl.renewal import Renewal
 from mpserver.modules.ssl.require import compared, compile_expression
 from mpserver.tls.profile import Certificate, Profile
@@ -159,6 +161,25 @@ def test_no_expressions(expression: str) -> None:
 
 def test_longer_words_are_greater() -> None:
     assert (compared("9", "10"), compared("128", "56"), compared("b", "a"), compared("a", "a")) == (-1, 1, 1, 0)
+
+
+def test_a_certificate_that_demands_stapled_answers(tmp_path: Path) -> None:
+    """It is told of at the start: nothing else shows why browsers refuse it."""
+    authority = Authority(tmp_path / "ca")
+    hosts = []
+    for name, staples in (("usual", False), ("demanding", True)):
+        issued = authority.issue(name, [f"DNS:{name}.example"], staples=staples)
+        hosts.append(
+            f"<VirtualHost *:443>\nServerName {name}.example\nSSLEngine On\nSSLCertificateFile {issued.certificate}\n"
+            f"SSLCertificateKeyFile {issued.key}\n</VirtualHost>"
+        )
+    (tmp_path / "httpd.conf").write_text("\n".join(hosts))
+    configuration = load("httpd.conf", registry(), root=str(tmp_path))
+    encryption, faults = work_out(configuration, Phrases())
+    assert (sorted(encryption.profiles), faults) == ([1, 2], [])
+    (told,) = configuration.warnings
+    assert "demanding.pem demands stapled answers of OCSP (must-staple)" in told
+    assert "Have one issued without that" in told
 
 
 def test_tickets_get_other_keys_each_day() -> None:

@@ -314,6 +314,7 @@ def test_the_pid_file_is_in_the_runtime_directory(tmp_path: Path) -> None:
         ("RLimitMEM much", 'RLimitMEM "much" must be a whole number from 0 to'),
         ("LoadModule security2_module x.so", "the requests that its rules stop would come in"),
         ("LoadModule php_module x.so", "the sources of its programs would be sent to whoever asks for them"),
+        ("MimeMagicFile conf/magic", "Put it into <IfModule mod_mime_magic.c>, or name types with AddType, ForceType"),
         ("LoadModule nobody_module x.so", "Can't locate API module structure `nobody_module'"),
     ],
 )
@@ -324,6 +325,10 @@ def test_faults(tmp_path: Path, line: str, fault: str) -> None:
 
 
 def test_modules_that_need_not_be_there(tmp_path: Path) -> None:
-    server = Server(tmp_path, "LoadModule cache_module x.so\nContentDigest Off\nSuexec Off\n")
-    assert "module cache_module is not part of this server: nothing is cached" in server.command("-t").stderr
+    lines = "LoadModule cache_module x.so\nLoadModule mime_magic_module x.so\nContentDigest Off\nSuexec Off\n"
+    guarded = "<IfModule mod_mime_magic.c>\nMimeMagicFile conf/magic\n</IfModule>\n"
+    server = Server(tmp_path, lines + guarded)
+    said = server.command("-t").stderr
+    assert "module cache_module is not part of this server: nothing is cached" in said
+    assert "module mime_magic_module is not part of this server: its directives are not there" in said
     server.reserved.release()

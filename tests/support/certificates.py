@@ -77,17 +77,22 @@ class Authority:
         )  # fmt: skip
 
     def issue(
-        self, name: str, hosts: Sequence[str] = (), *, rsa: bool = False, subject: str = "", phrase: str = ""
-    ) -> Issued:
-        """A certificate; ``name`` is that of its files, and of its subject where that is not told."""
+        self, name: str, hosts: Sequence[str] = (), *, rsa: bool = False, subject: str = "", phrase: str = "",
+        staples: bool = False,
+    ) -> Issued:  # fmt: skip
+        """A certificate; ``name`` is that of its files, and of its subject where that is not told.
+
+        :param staples: it demands stapled answers of OCSP.
+        """
         certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
         request = self.folder / f"{name}.csr"
         kind = ("rsa:2048",) if rsa else ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
         secret = ("-passout", f"pass:{phrase}") if phrase else ("-nodes",)
         names = ("-addext", "subjectAltName=" + ",".join(hosts)) if hosts else ()
+        demands = ("-addext", "tlsfeature=status_request") if staples else ()
         run(
             "req", "-new", "-newkey", *kind, *secret, "-keyout", key, "-out", request, "-subj",
-            subject or f"/CN={name}", *names,
+            subject or f"/CN={name}", *names, *demands,
         )  # fmt: skip
         run("ca", "-batch", "-notext", "-preserveDN", "-config", self._conf, "-in", request, "-out", certificate)
         return Issued(certificate, key)

@@ -156,9 +156,27 @@ def work_out(
             if profile not in tried:
                 tried.add(profile)
                 _try(server, profile, files, kept)
+                configuration.warnings += _unstapled(profile, files)
         except ConfigError as error:
             faults.append(error)
     return Encryption(found, files), faults
+
+
+def _unstapled(profile: Profile, files: Files) -> Iterator[str]:
+    """What is to be told of certificates that clients won't take from this server."""
+    certificate = import_module("mpserver.tls.certificate")
+    for pair in profile.certificates:
+        chain = certificate.ders(files.read(pair.chain)[0])
+        try:
+            demands = bool(chain) and certificate.demands_staples(chain[0])
+        except ValueError:
+            continue  # (OpenSSL takes some that are not read here)
+        if demands:
+            yield (
+                f"the certificate of {files.sources[pair.chain].names[0]} demands stapled answers of OCSP "
+                "(must-staple), and Python's ssl staples none: browsers that look for them refuse it. Have one issued "
+                "without that"
+            )
 
 
 def _try(server: Server, profile: Profile, files: Files, kept: Mapping[int, tuple[Kept, ...]]) -> None:
