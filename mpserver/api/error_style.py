@@ -46,7 +46,9 @@ class Lines:
         req, connection = (None, None) if about is None else about.mp_whose()
         now = time.time()
         found: list[str | None] = []
-        event = Event(level, module or "", "", now, self._server, error, client, req, connection)
+        # (hosts of equal settings share the log)
+        server = self._server if req is None else req.mp_host.name
+        event = Event(level, module or "", "", now, server, error, client, req, connection)
         if self._connection and connection is not None and not connection.mp_is_logged:
             connection.mp_is_logged = True
             found += [form(event) for form in self._connection]

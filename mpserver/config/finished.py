@@ -46,7 +46,8 @@ class Head(NamedTuple):
 #: The fact that tells the descriptor of the file with the pieces of certificates and keys, the same in all processes.
 PIECES = "pieces"
 #: The numbers of records: the main server; the tree without what is in virtual hosts; where hosts begin, with
-#: their parts of the tree in turn.
+#: their parts of the tree in turn. Behind them are the settings and sections that servers have themselves, a record
+#: for all that have the same.
 MAIN, TREE, HOSTS = range(3)
 
 #: The kinds of keys. A set of hosts, by address and port: its number, its first host, how many there are, whether
@@ -79,7 +80,7 @@ class Finished:
 
     __slots__ = (
         "defines", "facts", "fd", "fds", "file", "loaded", "main", "mpm", "number_of_hosts", "root", "time",
-        "variables", "_directives", "_patterns", "_pieces", "_reader", "_records", "_registry", "_scopes",
+        "variables", "_alike", "_directives", "_patterns", "_pieces", "_reader", "_records", "_registry", "_scopes",
         "_servers", "_sets",
     )  # fmt: skip
 
@@ -101,28 +102,42 @@ class Finished:
         #: By local address: a machine has few.
         self._sets: dict[tuple[str, int], _Set | None] = {}
         self._patterns: dict[str, re.Pattern[str]] = {}
-        main, own, directories, locations = self._server(MAIN, 0)
+        main, settings = self._server(MAIN, 0)
+        own, directories, locations = self._own(settings)
         main.own_conf, main.own_base = own
         self._scopes = Scopes(main, directories, locations)
         self.main = main
         self._servers: dict[int, Server] = {0: main}
+        #: Virtual hosts, by the records of their settings: others that say the same have the same objects.
+        self._alike: dict[int, Server] = {}
 
-    def _server(self, record: int, number: int) -> tuple[Server, Any, list[Any], list[Any]]:
-        file, line, names, conf, base, directories, locations = marshal.loads(self._records.record(record))  # noqa: S302 - the master wrote it, into sealed memory
+    def _server(self, record: int, number: int) -> tuple[Server, int]:
+        """A server without its settings, and the number of their record."""
+        file, line, names, settings = marshal.loads(self._records.record(record))  # noqa: S302 - the master wrote it, into sealed memory
         server = Server(file, line, number)
         server.name, server.port, server.own_name, server.names, server.wild_names, server.addresses = names
+        return server, settings
+
+    def _own(self, record: int) -> tuple[Any, list[Any], list[Any]]:
+        """The settings of a record, and the sections: those of directories, and of locations."""
+        conf, base, directories, locations = marshal.loads(self._records.record(record))  # noqa: S302 - as above
         reader = self._reader
-        own = reader.conf(conf), reader.conf(base)
-        return server, own, reader.entries(directories), reader.entries(locations)
+        return (reader.conf(conf), reader.conf(base)), reader.entries(directories), reader.entries(locations)
 
     def host(self, number: int) -> Server:
         """A server by its number."""
         server = self._servers.get(number)
         if server is None:
-            server, own, directories, locations = self._server(HOSTS + 2 * (number - 1), number)
-            server.own_conf, server.own_base = own
-            self._scopes.finish(server, directories, locations)
-            server = self._servers.setdefault(number, server)  # (another thread may have been first)
+            server, settings = self._server(HOSTS + 2 * (number - 1), number)
+            like = self._alike.get(settings)
+            if like is None:
+                (server.own_conf, server.own_base), directories, locations = self._own(settings)
+                self._scopes.finish(server, directories, locations)
+                like = self._alike.setdefault(settings, server)  # (another thread may have been first)
+            if like is not server:
+                server.own_conf, server.own_base = like.own_conf, like.own_base
+                server.conf, server.base, server.sections = like.conf, like.base, like.sections
+            server = self._servers.setdefault(number, server)  # (as above)
         return server
 
     def close(self) -> None:

@@ -55,6 +55,8 @@ Asked for a server:
     is_early           whether requests meet the module before their resource is known, given the `Conf`: a bool
     names_interpreter  whether it names the interpreter of all requests, given the `Conf`; without that it is called
                        after the virtual host: a bool
+    is_apart           whether what the module makes of a server depends on more than its settings, so that other hosts
+                       with the same ones have nothing in common with it: a bool
     takes_connections  whether new connections meet the module before their first request, given the server's
                        settings: a bool
     translate_path     what a path stands for, where the path alone decides: a `Translator`. (In httpd this is

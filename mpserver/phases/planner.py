@@ -89,9 +89,11 @@ class Planner:
         self._has_tls = facts.has_tls(configuration)
         self._hosts: dict[Server, Host] = {}
         #: (a virtual host has not all that the main server has, even where it says nothing itself)
-        self._sites: dict[tuple[Conf, Sections, bool, str | None], Site] = {}
-        self._found: dict[tuple[Address | TracedAddress, str | None], Host] = {}
-        #: How many names of hosts are remembered: each has a few, and every local address counts.
+        self._sites: dict[tuple[Conf, Sections, bool, str | None, Server | None], Site] = {}
+        #: By local address, and by the name that is asked for; and how many names these are.
+        self._found: dict[Address | TracedAddress, dict[str | None, Host]] = {}
+        self._remembered = 0
+        #: How many names of hosts are remembered, and how many plans: each has a few, and every local address counts.
         self._names = CACHE + 2 * configuration.number_of_hosts
         self._plans: dict[tuple[Conf, Site, bool], Plan] = {}
         self._file_plans: dict[tuple[Conf, Site, str | None], Plan] = {}
@@ -111,19 +113,22 @@ class Planner:
 
     def host_of(self, address: Address | TracedAddress, name: str | None) -> Host:
         """The server for a local address and a Host header."""
-        key = (address, name)
-        host = self._found.get(key)
-        if host is None:
-            server = self.configuration.find(address[0], address[1], name)
-            if len(address) != 2:  # (see `mpserver.serving.traced`)
-                return self._told_host(self._named.of(server, address[:2], name))
-            if vhost_alias.ROOT in server.conf or vhost_alias.SCRIPTS in server.conf:
-                return self.host(self._named.of(server, address, name))  # (directories come and go)
-            host = self.host(server)
-            if name is None or len(name) <= LONGEST_NAME:
-                if len(self._found) >= self._names:
-                    self._found.clear()
-                self._found[key] = host
+        try:
+            return self._found[address][name]
+        except KeyError:
+            pass
+        server = self.configuration.find(address[0], address[1], name)
+        if len(address) != 2:  # (see `mpserver.serving.traced`)
+            return self._told_host(self._named.of(server, address[:2], name))
+        if vhost_alias.ROOT in server.conf or vhost_alias.SCRIPTS in server.conf:
+            return self.host(self._named.of(server, address, name))  # (directories come and go)
+        host = self.host(server)
+        if name is None or len(name) <= LONGEST_NAME:
+            if self._remembered >= self._names:
+                self._found.clear()
+                self._remembered = 0
+            self._found.setdefault(address, {})[name] = host
+            self._remembered += 1
         return host
 
     def _told_host(self, server: Server) -> Host:
@@ -153,10 +158,12 @@ class Planner:
     def _site(self, server: Server, name: str) -> Site:
         """What a server has in common with others."""
         # (the base is that of the sections)
-        active = self._table.active(server.base)
+        table = self._table
+        active = table.active(server.base)
         key = (
             server.conf, server.sections, server.is_virtual,
-            None if any(self._table.ask(active, "names_interpreter", server.base)) else name,
+            None if any(table.ask(active, "names_interpreter", server.base)) else name,
+            server if any(table.ask(active | table.active(server.conf), "is_apart", server)) else None,
         )  # fmt: skip
         site = self._sites.get(key)
         if site is None:
@@ -323,11 +330,11 @@ class Planner:
             file_key = (conf, site, directory)
             plan = self._file_plans.get(file_key)
             if plan is None:
-                if len(self._file_plans) > CACHE:
+                if len(self._file_plans) > self._names:
                     self._file_plans.clear()
                 plan = self._file_plans[file_key] = self.compile(host, conf, filename)
             return plan
-        if len(self._plans) > CACHE:
+        if len(self._plans) > self._names:
             self._plans.clear()
         plan = self._plans[key] = self.compile(host, conf, filename)
         return plan

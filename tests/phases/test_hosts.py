@@ -68,10 +68,10 @@ def test_names_are_forgotten_before_they_fill_the_memory(make: Make) -> None:
     planner = make(hosts("", "", ""))
     for number in range(10_000):
         assert planner.host_of(LOCAL, f"client{number}").name == "h0"
-    assert len(planner._found) <= CACHE + 6
+    assert sum(map(len, planner._found.values())) <= CACHE + 6
     long = "x" * (LONGEST_NAME + 1)
     assert planner.host_of(LOCAL, long).name == "h0"
-    assert (LOCAL, long) not in planner._found
+    assert long not in planner._found[LOCAL]
     assert planner.host_of(LOCAL, "H2:80").name == "h2"
 
 
@@ -79,4 +79,41 @@ def test_each_of_many_hosts_is_remembered(make: Make) -> None:
     planner = make("PythonInterpreter one\n" + hosts(*[""] * (CACHE + 10)))
     for number in range(CACHE + 10):
         assert planner.host_of(LOCAL, f"h{number}").name == f"h{number}"
-    assert len(planner._found) == CACHE + 10
+    assert len(planner._found[LOCAL]) == CACHE + 10
+
+
+def test_hosts_that_say_the_same_share_what_was_found(make: Make) -> None:
+    same = "DocumentRoot {root}\n<Location /closed>\nRequire all denied\n</Location>\nPythonOption which all"
+    one, other = (same.format(root=root) for root in ("/srv/one", "/srv/other"))
+    planner = make("PythonInterpreter one\n" + hosts(one, one, other, one))
+    first, second, third, fourth = (planner.host_of(LOCAL, f"h{number}") for number in range(4))
+    assert first.site is second.site is fourth.site
+    assert planner.locate(first, "/").plan is planner.locate(fourth, "/").plan
+    assert third.site is not first.site
+    assert planner.locate(third, "/").plan.document_root == "/srv/other"
+    assert [host.object.server_hostname for host in (first, second, third, fourth)] == ["h0", "h1", "h2", "h3"]
+
+
+def test_hosts_that_say_the_same_have_interpreters_of_their_own(make: Make) -> None:
+    planner = make(hosts("DocumentRoot /srv", "DocumentRoot /srv"))
+    names = [planner.locate(planner.host_of(LOCAL, f"h{n}"), "/").plan.interpreter_id.name for n in range(2)]
+    assert names == ["h0", "h1"]
+
+
+def test_groups_of_scripts_are_called_by_each_host(make: Make, tmp_path: Path) -> None:
+    """Even where the same script serves several hosts, whose handlers are in one interpreter."""
+    (tmp_path / "app.wsgi").write_text("")
+    script = f"WSGIScriptAlias /app {tmp_path}/app.wsgi"
+    planner = make("PythonInterpreter one\n" + hosts(script, script))
+    first, second = (planner.host_of(LOCAL, f"h{number}").site for number in range(2))
+    assert (first.name, second.name) == ("h0", "h1")
+
+
+def test_plans_of_each_of_many_hosts_are_remembered(make: Make) -> None:
+    number = CACHE + 10
+    planner = make("PythonInterpreter one\n" + hosts(*(f"ServerAdmin a{n}" for n in range(number))))
+    plans = [
+        planner.plan(planner.host_of(LOCAL, f"h{n}"), planner.configuration.main.base, None) for n in range(number)
+    ]
+    first = planner.host_of(LOCAL, "h0")
+    assert planner.plan(first, planner.configuration.main.base, None) is plans[0]

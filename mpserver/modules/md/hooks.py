@@ -47,6 +47,12 @@ def _managed(server: Server) -> Managed | None:
     return found if found is not None and found.server == server.number else None
 
 
+def is_apart(server: Server) -> bool:
+    """An authority may ask the first host of an address for answers, whatever that is called."""
+    answers = server.conf[md.ANSWERS]
+    return answers is not None and server.number in answers.defaults
+
+
 def translate_path(server: Server) -> Translator | None:
     """Answers to challenges, and facts about the certificate."""
     managed, answers = _managed(server), server.conf[md.ANSWERS]

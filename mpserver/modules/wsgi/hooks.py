@@ -45,6 +45,11 @@ def translate_path(server: Server) -> Translator | None:
     return translate
 
 
+def is_apart(server: Server) -> bool:
+    """Groups may be called by the server's name and port."""
+    return bool(server.conf[wsgi.MOUNTS]) or varies_by_file(server.base)
+
+
 def varies_by_file(conf: Conf) -> bool:
     """Scripts of a folder have an interpreter each, where nothing else is said."""
     mount = conf[wsgi.MOUNT]
