@@ -44,6 +44,7 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
         before=options.before,
         after=options.after,
     )
+    checks.number(configuration)
     found = environments(configuration)
     confs = [configuration.main.own_conf, *(host.own_conf for host in configuration.hosts)]
     unknown, warnings = names.check(confs)

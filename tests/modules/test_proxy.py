@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from modules.scopes import Scope
+from modules.scopes import REGISTRY, Scope
 from mpserver.api.error_log import ErrorLog
 from mpserver.api.tasks import Apart
+from mpserver.config.configuration import load
 from mpserver.errors import ClientGone, ConfigError
 from mpserver.ipc.member_health import MemberHealth
 from mpserver.ipc.scoreboard import Scoreboard
-from mpserver.modules.proxy import MEMBERS, roads, targets
+from mpserver.modules.proxy import MEMBERS, checks, roads, targets
 from mpserver.modules.proxy.backends import Backends
 from mpserver.modules.proxy.checker import Watch
 from mpserver.modules.proxy.checks import Checked
 from mpserver.modules.proxy.handler import Proxy
 from mpserver.modules.proxy.probes import question
 from mpserver.modules.proxy.targets import Target
+from mpserver.modules.ssl import PROXY_ENGINE
 
 
 @pytest.mark.parametrize(
@@ -132,7 +135,48 @@ def test_checks_of_members() -> None:
     assert more[1:7] == ("GET", 1, 5.0, 2, 3, "/x?y")
     assert own.condition is not None and own.condition.text == "hc('body') =~ /ok/"
     assert (own.begins_failed, more.begins_failed) == (False, True)
-    assert own.number != more.number
+
+
+MEMBER = "BalancerMember balancer://b https://h hcmethod=GET"
+
+
+@pytest.mark.parametrize(
+    ("outside", "one", "other", "found"),
+    [
+        ("", MEMBER, MEMBER, 1),
+        ("", MEMBER, f"ServerAdmin a@b\n{MEMBER} route=x", 1),
+        ("", MEMBER, f"{MEMBER} hcfails=2", 2),
+        ("", MEMBER, f"{MEMBER} timeout=3", 2),
+        ("", f"{MEMBER} timeout=3", f"ProxyTimeout 3\n{MEMBER}", 1),
+        ("", f"{MEMBER} connectiontimeout=3", MEMBER, 2),
+        ("", MEMBER, f"ProxyTimeout 3\n{MEMBER}", 2),
+        ("", MEMBER, f"{MEMBER}\nTimeout 3", 2),
+        ("", MEMBER, f"ProxySourceAddress 127.0.0.2\n{MEMBER}", 2),
+        ("", MEMBER, f"{MEMBER}\nSSLProxyCheckPeerName Off", 2),
+        ("", MEMBER, f"{MEMBER}\n<Proxy balancer://b>\nSSLProxyVerify none\n</Proxy>", 2),
+        ("", f"ProxyHCExpr a true\n{MEMBER} hcexpr=a", f"ProxyHCExpr a false\n{MEMBER} hcexpr=a", 2),
+        (MEMBER, "ServerAdmin a@b", "ProxyTimeout 3", 1),
+        (MEMBER, MEMBER, f"ProxyTimeout 3\n{MEMBER}", 2),
+    ],
+)
+def test_members_that_look_alike(tmp_path: Path, outside: str, one: str, other: str, found: int) -> None:
+    """Two hosts' members have one check only where all that it goes by is the same."""
+    (tmp_path / "httpd.conf").write_text(
+        "Listen 127.0.0.1:80\nLoadModule proxy_module modules/mod_proxy.so\n"
+        "LoadModule ssl_module modules/mod_ssl.so\nSSLProxyEngine On\nSSLProxyVerify require\n"
+        f"{outside}\n<VirtualHost *>\n{one}\n</VirtualHost>\n<VirtualHost *>\n{other}\n</VirtualHost>\n"
+    )
+    configuration = load("httpd.conf", REGISTRY, root=str(tmp_path))
+    checks.number(configuration)
+    told = checks.find(configuration)
+    assert told is not None and len(told.members) == found
+    numbers = {member.check.number for member in told.members}
+    assert len(numbers) == found and 0 not in numbers
+    assert all(member.encryption is not None and member.encryption[PROXY_ENGINE] for member in told.members)
+    assert checks.faults(configuration) == []
+    for server in (configuration.main, *configuration.hosts):  # (which is where those look who serve)
+        for members in server.conf[MEMBERS].values():
+            assert {member.check.number for member in members if member.check} <= numbers
 
 
 @pytest.mark.parametrize(
@@ -170,6 +214,7 @@ def test_how_checks_are_counted(fails: int, passes: int, outcomes: str, states: 
     check = scope.server[MEMBERS]["balancer://b"][0].check
     target = targets.parse("http://h")
     assert check is not None and target is not None
+    check = check._replace(number=1)
     health = MemberHealth(Scoreboard.create(1))
     health.claim([(check.number, False)])
     log = ErrorLog(os.open(os.devnull, os.O_WRONLY), 0)

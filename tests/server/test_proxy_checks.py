@@ -284,3 +284,35 @@ def test_a_server_of_one_process_has_them_too(start_server: StartServer, behind:
     server.stop()
     wait_for(lambda: not alive(checker[0]), "it to end with the server")
     del behind.says[1, "/spare/health"]
+
+
+ALIKE = """
+LogLevel proxy_hcheck:debug
+<VirtualHost *>
+    ServerName patient.example
+    <Proxy balancer://alike>
+        BalancerMember http://127.0.0.1:${ONE}/alike hcmethod=GET hcinterval=100ms hcuri=/health
+    </Proxy>
+    ProxyPass / balancer://alike/
+</VirtualHost>
+<VirtualHost *>
+    ServerName hasty.example
+    ProxyTimeout 200ms
+    <Proxy balancer://alike>
+        BalancerMember http://127.0.0.1:${ONE}/alike hcmethod=GET hcinterval=100ms hcuri=/health
+    </Proxy>
+    ProxyPass / balancer://alike/
+</VirtualHost>
+"""
+
+
+def test_members_that_look_alike_are_judged_by_their_own_hosts(start_server: StartServer, behind: Behind) -> None:
+    behind.says[1, "/alike/health"] = b"silence"
+    server = start_server(ALIKE, variables={"ONE": str(behind.servers[0].port)}, mode="foreground", workers=1)
+    changed(server, behind, "DISABLING", 1, "/alike of balancer://alike: nothing came within 0.2 s")
+    assert server.get("/x", host="hasty.example").status == 503
+    assert server.get("/x", host="patient.example").text == "1"
+    assert server.log().count("Health check DISABLING") == 1
+    del behind.says[1, "/alike/health"]
+    changed(server, behind, "ENABLING", 1, "/alike")
+    assert server.get("/x", host="hasty.example").text == "1"

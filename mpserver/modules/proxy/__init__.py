@@ -53,7 +53,7 @@ class Reverse(NamedTuple):
 class Check(NamedTuple):
     """The health check of a member (mod_proxy_hcheck)."""
 
-    #: What its outcome is found by (`mpserver.ipc.member_health`).
+    #: What its outcome is found by (`mpserver.ipc.member_health`); 0: the configuration was not read to its end yet.
     number: int
     #: TCP, OPTIONS, HEAD or GET; and the version of HTTP, 0 or 1.
     method: str

@@ -9,7 +9,6 @@ from mpserver.config.expression import Expression, Tree
 from mpserver.config.registry import Call
 from mpserver.config.settings import Setting
 from mpserver.errors import ConfigError, ExpressionError
-from mpserver.ipc.member_health import number_of
 from mpserver.modules import values
 from mpserver.modules.proxy import HC_CONDITIONS, HC_TEMPLATES, HC_THREADS, Check, Parameter, targets
 from mpserver.typing import TypeVar
@@ -108,7 +107,7 @@ def read(call: Call, words: Iterable[str]) -> dict[str, Parameter]:
     return found
 
 
-def check(call: Call, balancer: str, url: str, told: Mapping[str, Parameter], status: str) -> Check | None:
+def check(call: Call, url: str, told: Mapping[str, Parameter], status: str) -> Check | None:
     """The health check of a member; None: it has none.
 
     :raises ConfigError: it can't be asked so.
@@ -125,10 +124,10 @@ def check(call: Call, balancer: str, url: str, told: Mapping[str, Parameter], st
     name, minor = spoken or ("TCP", 0)
     condition = _known(call, HC_CONDITIONS).get(str(told.get("hcexpr", "")))
     interval, passes, fails = float(told.get("hcinterval", INTERVAL)), told.get("hcpasses", 1), told.get("hcfails", 1)
-    uri, failed = str(told.get("hcuri", "")), "C" in status
-    text = "" if condition is None else condition.text
-    number = number_of("\0".join(map(str, (balancer, url, method, interval, passes, fails, uri, text, failed))))
-    return Check(number, name, minor, interval, int(passes), int(fails), uri, condition, failed)
+    # (its number is made of what else the server says, see `mpserver.modules.proxy.checks.number`)
+    return Check(
+        0, name, minor, interval, int(passes), int(fails), str(told.get("hcuri", "")), condition, "C" in status
+    )
 
 
 # ---- directives

@@ -153,9 +153,7 @@ def _member(call: Call) -> None:
     words = words[1:]
     of_check = [word for word in words if word.partition("=")[0].lower() in check_parameters.NAMES]
     told = parameters.read(call, [word for word in words if word not in of_check], False)
-    check = check_parameters.check(
-        call, key, url, check_parameters.read(call, of_check), str(told.get("status", ""))
-    )  # fmt: skip
+    check = check_parameters.check(call, url, check_parameters.read(call, of_check), str(told.get("status", "")))
     before = call.server.values.get(MEMBERS, {})
     call.server[MEMBERS] = {**before, key: (*before.get(key, ()), Member(url, told, check))}
 
