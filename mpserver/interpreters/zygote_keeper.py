@@ -247,7 +247,8 @@ class Keeper:
             other_python.limit(its)
             identity = self._identity
             if USER in its and os.geteuid() == 0:
-                identity = unixd.account(its[USER][0], its[USER][1] or None)
+                gains = identity is not None and identity.gains
+                identity = unixd.account(its[USER][0], its[USER][1] or None)._replace(gains=gains)
             if identity is not None and os.geteuid() == 0:
                 assume(identity)
             if PYTHON in its:

@@ -9,12 +9,16 @@ from mpserver.typing import NamedTuple
 
 
 class Account(NamedTuple):
-    """A user and a group, looked up: their numbers, the user's name (``#12`` where it has none) and home."""
+    """A user and a group, looked up: their numbers, the user's name (``#12`` where it has none) and home.
+
+    ``gains``: whether programs that it starts may have more rights than it has (setuid, setgid, file capabilities).
+    """
 
     uid: int
     gid: int
     name: str
     home: str
+    gains: bool = False
 
 
 def name_of(uid: int) -> str:
@@ -28,7 +32,9 @@ def name_of(uid: int) -> str:
 
 
 def assume(account: Account) -> None:
-    """Become this account, for good: its supplementary groups, its group, its user.
+    """Become this account, for good: its supplementary groups, its group, its user; no program gets more than that.
+
+    With its user number root loses its capabilities, too (capabilities(7)).
 
     :raises StartError: the system refuses.
     """
@@ -43,3 +49,25 @@ def assume(account: Account) -> None:
         raise StartError(
             f"({error.errno}){error.strerror}: AH02162: setuid: unable to change to uid: {account.uid}"
         ) from error
+    if account.uid and not account.gains:
+        _gain_nothing()
+
+
+#: PR_SET_NO_NEW_PRIVS, of <linux/prctl.h>.
+_NO_NEW_PRIVILEGES = 38
+
+
+def _gain_nothing() -> None:
+    """Let no program that this process or its children start have more rights than they (prctl(2)).
+
+    :raises StartError: the system refuses.
+    """
+    try:
+        import ctypes  # (the library has no other way)
+    except ImportError:  # (a Python may lack it: then this is the system's, such as NoNewPrivileges= of systemd)
+        return
+    library = ctypes.CDLL(None, use_errno=True)
+    one, none = ctypes.c_ulong(1), ctypes.c_ulong(0)
+    if library.prctl(_NO_NEW_PRIVILEGES, one, none, none, none):
+        error = ctypes.get_errno()
+        raise StartError(f"({error}){os.strerror(error)}: prctl: unable to give up new privileges")

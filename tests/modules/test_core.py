@@ -322,7 +322,7 @@ CONTEXTS = {
     (Where.SERVER, Override.NONE): (
         "AuthDigestNcCheck AuthDigestShmemSize AuthnCacheEnable AuthnCacheSOCache "
         "Group GracefulShutdownTimeout Listen MaxClients MaxConnectionsPerAddress MaxConnectionsPerChild "
-        "MaxRequestsPerChild MaxRequestWorkers "
+        "MaxRequestsPerChild MaxRequestWorkers NoNewPrivileges "
         "MaxSpareServers MaxSpareThreads MinSpareServers MinSpareThreads MPM Mutex PidFile ServerLimit ServerTokens "
         "ProxyHCTPsize "
         "StartServers ThreadLimit ThreadsPerChild User PythonInterpMax PythonInterpPreloadTimeout "

@@ -67,13 +67,17 @@ def test_without_root_user_and_group_are_ignored_with_a_notice() -> None:
 )
 def test_who_was_root_can_not_become_root_again(identity: Account) -> None:
     code = f"""
-        import os
+        import os, re
         from mpserver.system.account import Account, assume
         assume({identity!r})
         print(os.getresuid(), os.getresgid(), 0 in os.getgroups())
+        print(re.findall(r"(?:CapPrm|CapEff|CapAmb|NoNewPrivs):\\t(\\w+)", open("/proc/self/status").read()))
         try:
             os.setuid(0)
         except PermissionError:
             print("refused")
     """
-    assert run_code(code) == f"{(identity.uid,) * 3} {(identity.gid,) * 3} False\nrefused\n"
+    none = "0" * 16
+    assert run_code(code) == (
+        f"{(identity.uid,) * 3} {(identity.gid,) * 3} False\n{[none, none, none, '1']}\nrefused\n"
+    )

@@ -12,6 +12,8 @@ from mpserver.system.account import Account
 #: A name, or "#" and a number; None: nothing was said.
 USER: Setting[str | None] = Setting("User", None, travels=False)
 GROUP: Setting[str | None] = Setting("Group", None, travels=False)
+#: Whether programs of the workers get no more rights than these have.
+NO_NEW_PRIVILEGES: Setting[bool] = Setting("NoNewPrivileges", True, travels=False)
 
 
 def number_of(word: str) -> int | None:
@@ -26,7 +28,7 @@ def identity(conf: Conf) -> Account | None:
     :raises ConfigError: there is no such user or group.
     """
     user = conf[USER]
-    return None if user is None else account(user, conf[GROUP])
+    return None if user is None else account(user, conf[GROUP])._replace(gains=not conf[NO_NEW_PRIVILEGES])
 
 
 def account(user: str, group: str | None) -> Account:

@@ -7,7 +7,7 @@ import pwd
 from mpserver.config.registry import SERVER_ONLY, Args, Call, Directive
 from mpserver.errors import ConfigError
 from mpserver.modules import values
-from mpserver.modules.unixd import GROUP, USER, gid_of, number_of
+from mpserver.modules.unixd import GROUP, NO_NEW_PRIVILEGES, USER, gid_of, number_of
 
 
 def _user(call: Call) -> None:
@@ -40,4 +40,5 @@ def _group(call: Call) -> None:
 DIRECTIVES: tuple[Directive, ...] = (
     Directive("User", Args.TAKE1, SERVER_ONLY, _user, help="as whom the workers run: a name or #number"),
     Directive("Group", Args.TAKE1, SERVER_ONLY, _group, help="the workers' group: a name or #number"),
+    Directive("NoNewPrivileges", Args.FLAG, SERVER_ONLY, values.server(NO_NEW_PRIVILEGES, values.flag)),
 )
