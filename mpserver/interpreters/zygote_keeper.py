@@ -11,7 +11,7 @@ import select
 import signal
 import socket
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from mpserver.api import error_log as levels
@@ -61,9 +61,12 @@ class Keeper:
         logs: dict[str, int],
         scoreboard: Scoreboard,
         identity: Account | None,
-        generation: int = 0,
+        generation: int,
+        apart: Callable[[], dict[int, int]],
         one_process: bool = False,
     ) -> None:
+        """``apart`` gives descriptors for a zygote, by those whose places they take there."""
+        self._apart = apart
         self._spec = specify(configuration, logs, scoreboard, generation, one_process)
         self._identity = identity
         self._log = self._spec.log
@@ -168,11 +171,16 @@ class Keeper:
         return True
 
     def _start(self, key: Key) -> ZygoteHandle:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        apart = self._apart()
         try:
-            pid = fork(partial(self._become_zygote, key, theirs))
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            try:
+                pid = fork(partial(self._become_zygote, key, theirs, apart))
+            finally:
+                theirs.close()
         finally:
-            theirs.close()
+            for fd in apart.values():
+                os.close(fd)
         zygote = self._zygotes[key] = ZygoteHandle(pid, ours)
         return zygote
 
@@ -234,12 +242,16 @@ class Keeper:
         for key in list(self._zygotes):
             self._forget(key)
 
-    def _become_zygote(self, key: Key, control: socket.socket, _blocked: Iterable[int]) -> NoReturn:
+    def _become_zygote(
+        self, key: Key, control: socket.socket, apart: Mapping[int, int], _blocked: Iterable[int]
+    ) -> NoReturn:
         name, environment = key
         its, spec = dict(environment), self._spec
         status = 1
         try:
             reset_signals()
+            for number, fd in apart.items():
+                os.dup2(fd, number, inheritable=False)
             # (one with a user or a Python of its own speaks no TLS, and gets no keys)
             settings = spec.configuration.fds[:1] if USER in its or PYTHON in its else spec.configuration.fds
             close_inherited([control.fileno(), spec.scoreboard.fd, *settings, self._log.fd, *spec.logs.values()])
@@ -264,7 +276,11 @@ class Keeper:
 
 
 def keeper_process(
-    configuration: Finished, logs: dict[str, int], scoreboard: Scoreboard, identity: Account | None
+    configuration: Finished,
+    logs: dict[str, int],
+    scoreboard: Scoreboard,
+    identity: Account | None,
+    apart: Callable[[], dict[int, int]],
 ) -> socket.socket:
     """Fork a process that keeps the zygotes of a one-process server, which has threads and may not fork.
 
@@ -273,7 +289,7 @@ def keeper_process(
     :returns: the socket for orders; its end ends the process, and is answered with the end of the other side.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    keeper = Keeper(configuration, logs, scoreboard, identity, 1, one_process=True)
+    keeper = Keeper(configuration, logs, scoreboard, identity, 1, apart, one_process=True)
     pid = os.fork()
     if pid == 0:
         status = 1

@@ -6,26 +6,30 @@ A message has the records of many requests, and is written and read as a whole (
     8 bytes   how many records it has written before
     4 bytes   how many records these are
     4 bytes   the length of what follows
-    JSON      {"facts": [...], "names": [...], "places": [...]}
+    JSON      {"facts": [...], "peers": [...], "names": [...], "places": [...]}
     doubles   the records, one after another
 
-Facts are what many requests have in common, names those of spans, places what the records name that have one in a trace
-already: a traceparent, and the id of the span above it or "". A record is of `FIXED` numbers, and of `SPAN` for each
-span: the span's name, begin, end and result.
+Facts are what many requests have in common, peers what those of one connection have, names those of spans, places what
+the records name that have one in a trace already: a traceparent, and the id of the span above it or "". A record is of
+`FIXED` numbers, and of `SPAN` for each span: the span's name, begin, end and result.
 """
 
 from __future__ import annotations
 
 import struct
-from array import array
+from collections.abc import Iterable
 
 from mpserver.typing import Any, NamedTuple
 
 HEAD = struct.Struct("=QQII")
 #: The longest message; the kernel keeps about two of these for a reader that is behind.
 LONGEST = 100_000
-#: Facts, place (-1: none yet), begin in seconds since the epoch, duration, status, bytes sent, number of spans.
-FIXED, SPAN = 7, 4
+#: Facts, peer, place (-1: none yet), begin in seconds since the epoch, duration, status, bytes sent, number of spans.
+FIXED, SPAN = 8, 4
+#: The size of a number.
+NUMBER = 8
+#: Makes a record of the usual request, which has one span.
+USUAL = struct.Struct(f"={FIXED + SPAN}d")
 
 
 class Header(NamedTuple):
@@ -37,9 +41,10 @@ class Header(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A request: what it has in common with others, its place in a trace, and what ran for it."""
+    """A request: what it has in common with others, whose it is, its place in a trace, and what ran for it."""
 
     facts: Any
+    peer: Any
     place: tuple[str, str] | None
     begin: float
     end: float
@@ -57,14 +62,21 @@ def header(data: bytes) -> Header:
     return Header(writer, before, count)
 
 
-def pack(
-    writer: int, before: int, count: int, facts: list[Any], names: list[str], places: list[Any], numbers: list[float]
-) -> bytes:
-    """A message."""
+def record(numbers: Iterable[float]) -> bytes:
+    """A record of any request. :raises struct.error: a number is none, or too large."""
+    its = tuple(numbers)
+    return struct.pack(f"={len(its)}d", *its)
+
+
+def pack(writer: int, before: int, told: dict[str, Any], records: list[bytes]) -> bytes:
+    """A message.
+
+    :param told: ``facts``, ``peers``, ``names`` and ``places``, by these names.
+    """
     import json  # (interpreters that export nothing need none)
 
-    told = json.dumps({"facts": facts, "names": names, "places": places}, separators=(",", ":")).encode()
-    return HEAD.pack(writer, before, count, len(told)) + told + array("d", numbers).tobytes()
+    text = json.dumps(told, separators=(",", ":")).encode()
+    return b"".join((HEAD.pack(writer, before, len(records), len(text)), text, *records))
 
 
 def unpack(data: bytes) -> list[Record]:
@@ -75,14 +87,14 @@ def unpack(data: bytes) -> list[Record]:
     import json
 
     _writer, _before, count, length = HEAD.unpack_from(data)
-    numbers = array("d")
     try:
         told = json.loads(data[HEAD.size : HEAD.size + length])
-        facts, names, places = told["facts"], told["names"], told["places"]
-        numbers.frombytes(data[HEAD.size + length :])
+        facts, peers, names, places = told["facts"], told["peers"], told["names"], told["places"]
+        rest = data[HEAD.size + length :]
+        numbers = struct.unpack(f"={len(rest) // NUMBER}d", rest)
         records, at = [], 0
         for _ in range(count):
-            fact, place, begin, duration, status, sent, spans = numbers[at : at + FIXED]
+            fact, peer, place, begin, duration, status, sent, spans = numbers[at : at + FIXED]
             at += FIXED
             its = []
             for _ in range(int(spans)):
@@ -92,7 +104,8 @@ def unpack(data: bytes) -> list[Record]:
             known = None if place < 0 else tuple(map(str, places[int(place)]))
             if known is not None and len(known) != 2:
                 raise ValueError("a place has two parts")
-            records.append(Record(facts[int(fact)], known, begin, begin + duration, int(status), int(sent), its))
-    except (KeyError, IndexError, TypeError, OverflowError, RecursionError) as error:
+            fixed = facts[int(fact)], peers[int(peer)], known
+            records.append(Record(*fixed, begin, begin + duration, int(status), int(sent), its))
+    except (KeyError, IndexError, TypeError, OverflowError, RecursionError, struct.error) as error:
         raise ValueError(f"a message is malformed: {error}") from error
     return records

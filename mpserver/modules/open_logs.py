@@ -16,7 +16,10 @@ class TransactionLog(Protocol):
 
     @property
     def line(self) -> Callable[[Any], Any]:
-        """Makes a request's line, without its end; or adds it to a `mpserver.system.log_lines.Batch`."""
+        """Makes a request's line, without its end; or adds it to a `mpserver.system.log_lines.Batch`.
+
+        None: there is nothing to be written, for the batch waits already.
+        """
 
     def wants(self, req: Any) -> bool:
         """Whether a request is written down."""

@@ -64,8 +64,8 @@ class Ending(Answers):
         if req.mp_plan.hostname_lookups:
             req.mp_get_agent_host()
         for write, log in logs:
-            if not log.is_conditional or log.wants(req):
-                write(log.line(req))
+            if (not log.is_conditional or log.wants(req)) and (line := log.line(req)) is not None:
+                write(line)
         if self.lines is not None and req.mp_duration > SLOW:
             self.lines.hurry()
 

@@ -42,6 +42,8 @@ class ZygoteKeeper(Protocol):
         """End all zygotes: the generation is over."""
 
 
+#: Gives descriptors for a process, by those whose places they take there (`mpserver.system.log_files.Logs.apart`).
+Apart = Callable[[], dict[int, int]]
 #: Tells of a domain: its name, how many errors there were in a row, when it is tried again (seconds since the epoch),
 #: and why.
 Tell = Callable[[str, int, float, str], None]
@@ -52,12 +54,13 @@ Renew = Callable[["Domains", "ErrorLog", bool, Tell], None]
 class Engine(NamedTuple):
     """What the processes run: `mpserver.worker` and `mpserver.interpreters.zygote_keeper`, or a test's stand-ins.
 
-    ``serve`` is the worker's life. ``keeper`` makes the keeper of a generation, whose number comes last.
+    ``serve`` is the worker's life. ``keeper`` makes the keeper of a generation, whose number comes last but one; before
+    it forks a zygote, it asks for the descriptors that shall be that one's own.
     ``keeper_process`` forks a process that keeps the zygotes of a one-process server, and returns its control socket.
     """
 
     serve: Callable[[WorkerStart], None]
-    keeper: Callable[[Finished, dict[str, int], Scoreboard, Account | None, int], ZygoteKeeper]
-    keeper_process: Callable[[Finished, dict[str, int], Scoreboard, Account | None], socket.socket]
+    keeper: Callable[[Finished, dict[str, int], Scoreboard, Account | None, int, Apart], ZygoteKeeper]
+    keeper_process: Callable[[Finished, dict[str, int], Scoreboard, Account | None, Apart], socket.socket]
     #: `mpserver.certificates.process`; None: there is none.
     renew: Renew | None = None

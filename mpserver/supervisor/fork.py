@@ -59,6 +59,8 @@ def _become_worker(
     status = FATAL
     try:
         reset_signals(blocked)
+        for number, fd in start.apart.items():
+            os.dup2(fd, number, inheritable=False)
         listeners = (sock.fileno() for sock in start.listeners)
         close_inherited(
             [

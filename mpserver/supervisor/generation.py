@@ -69,7 +69,8 @@ class Generation:
 
     def keep(self, engine: Engine, scoreboard: Scoreboard) -> None:
         """Make the keeper of its process interpreters, once all else is open."""
-        self.keeper = engine.keeper(self.configuration, self.logs.fds, scoreboard, self.conf.account, self.number)
+        logs, account = self.logs, self.conf.account
+        self.keeper = engine.keeper(self.configuration, logs.fds, scoreboard, account, self.number, logs.apart)
 
     def reopen(self, files: Mapping[int, int]) -> None:
         """Let its logs be other files, here and in its zygotes.

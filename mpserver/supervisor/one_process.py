@@ -53,7 +53,9 @@ def _run(reading: Reading, engine: Engine, notifier: Notifier, inherited: Inheri
             board = Scoreboard.create(1, soft)
             board.prepare(0)
             board.enter(0, os.getpid(), generation.number, time.time())
-            control = engine.keeper_process(configuration, generation.logs.fds, board, conf.account)
+            control = engine.keeper_process(
+                configuration, generation.logs.fds, board, conf.account, generation.logs.apart
+            )
             watched = Watched()
             _end_with_us = Companions(engine.renew, watched, board).fork(generation)
             watched.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
@@ -36,3 +37,5 @@ class WorkerStart(NamedTuple):
     renewal: Renewal | None = None
     #: The descriptor of the marks by which its connections are found where it hangs; -1: nobody looks whether it does.
     marks: int = -1
+    #: Descriptors that are its own, by those whose places they take (`mpserver.system.log_files.Logs.apart`).
+    apart: Mapping[int, int] = {}

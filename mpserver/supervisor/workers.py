@@ -143,12 +143,15 @@ class Workers:
         try:
             ours, theirs = control_pair()
             marks, patience = -1, self._patience()
+            apart: Mapping[int, int] = {}
             try:
+                apart = generation.logs.apart()
                 if generation.conf.worker_timeout:
                     marks = descriptor_marks.make()
                 start = WorkerStart(
                     slot, generation.number, generation.configuration, generation.listeners.sockets,
                     generation.logs.fds, self._scoreboard, theirs, False, orders, patience, marks=marks,
+                    apart=apart,
                 )  # fmt: skip
                 pid = fork_worker(start, self._serve, generation.conf.account, generation.error_log)
             except OSError:
@@ -158,6 +161,8 @@ class Workers:
                 raise
             finally:
                 theirs.close()
+                for fd in apart.values():
+                    os.close(fd)
         except OSError as error:
             generation.error_log.log(error_log.ERROR, "fork: Unable to fork new process", number=159, error=error)
             return None

@@ -25,6 +25,8 @@ from mpserver.system.account import name_of
 #: What the targets begin with that no directive can name: a module of the server and its arguments follow, a program
 #: that reads messages.
 QUEUE = "\0"
+#: What such a program gets with another socket that it is to read from.
+OFFER = b"+"
 #: How such a program begins: the server's packages are found where they are here, and nothing in the current folder.
 _BEGIN = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module(sys.argv.pop(1), run_name='__main__')"
@@ -51,7 +53,7 @@ class _Pipe:
     written meanwhile.
     """
 
-    __slots__ = ("_actions", "_soft", "command", "name", "pid", "reader", "soon", "started", "writer")
+    __slots__ = ("_actions", "_apart", "_soft", "command", "name", "pid", "reader", "soon", "started", "writer")
 
     def __init__(self, command: list[str], ends: tuple[int, int], soft: int, name: str, stderr: int = 2) -> None:
         """:param ends: of the pipe, the one to read from first.
@@ -60,6 +62,8 @@ class _Pipe:
         :param stderr: what is the program's standard error.
         """
         self._soft = soft
+        #: The ends of the sockets that others write to which have one of their own.
+        self._apart: list[int] = []
         self.command, self.name = command, name
         self.reader, self.writer = ends
         self._actions = [(os.POSIX_SPAWN_DUP2, self.reader, 0)]
@@ -91,10 +95,51 @@ class _Pipe:
                 f"({error.errno}){error.strerror}: AH00104: unable to start piped log program '{self.name}'"
             ) from error
 
+        self._offer(self._apart)
+
+    def apart(self) -> int:
+        """A socket of its own for somebody who writes; the program gets the other end, and so does each later one.
+
+        What that one does to it harms nobody else.
+
+        :raises OSError: there are no more descriptors.
+        """
+        self._forget()
+        reader, writer = _queue()
+        self._apart.append(reader)
+        self._offer((reader,))
+        return writer
+
+    def _offer(self, ends: Iterable[int]) -> None:
+        """Give the program ends to read from: by its own socket, which nobody else writes to."""
+        if not ends:
+            return
+        import socket  # (as above)
+
+        with socket.socket(fileno=os.dup(self.writer)) as told:
+            for end in ends:
+                try:
+                    told.sendmsg([OFFER], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, end.to_bytes(4, sys.byteorder))])
+                except OSError:
+                    pass  # (it does not read, and will not)
+
+    def _forget(self) -> None:
+        """Close the ends whose others are closed, and have been read."""
+        import select  # (as above)
+
+        poll = select.poll()
+        for end in self._apart:
+            poll.register(end, select.POLLIN)
+        for end, event in poll.poll(0):
+            # (the end of a connection may always be "read", too)
+            if event & select.POLLHUP and not _unread(end):
+                self._apart.remove(end)
+                os.close(end)
+
     def close(self) -> None:
         """Close both ends of the pipe."""
-        os.close(self.reader)
-        os.close(self.writer)
+        for end in (self.reader, self.writer, *self._apart):
+            os.close(end)
 
 
 def _program(target: str) -> list[str]:
@@ -120,6 +165,14 @@ def _queue() -> tuple[int, int]:
     reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     writer.setblocking(False)
     return reader.detach(), writer.detach()
+
+
+def _unread(end: int) -> int:
+    """How many bytes nobody has read yet of what came to a socket."""
+    import fcntl  # (as above)
+    import termios
+
+    return int.from_bytes(fcntl.ioctl(end, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 class Logs:
@@ -174,6 +227,24 @@ class Logs:
                 pipe.start()
                 return pipe.name
         return None
+
+    def apart(self) -> dict[int, int]:
+        """Sockets to the server's own programs for a process that is about to be forked, which nobody else writes to.
+
+        :returns: by the descriptors whose places they take there; they are the caller's to close.
+        :raises OSError: there are no more descriptors.
+        """
+        own = {fd for key, fd in self.fds.items() if key.startswith(QUEUE)}
+        made: dict[int, int] = {}
+        try:
+            for pipe in self._pipes:
+                if pipe.writer in own:
+                    made[pipe.writer] = pipe.apart()
+        except OSError:
+            for fd in made.values():
+                os.close(fd)
+            raise
+        return made
 
     def open_again(self) -> dict[int, int]:
         """Open those that are files anew, beside those that there are.

@@ -1,8 +1,9 @@
 """The life of the process: ``mpserver.telemetry URL TOLD``, started by the master as the program of a log.
 
-It reads messages (`mpserver.ipc.span_records`) from its standard input until nobody is left who could write any, and
-writes to the server's error log by its standard error. TOLD is JSON: the account that it becomes, and what lines of
-that log look like (`mpserver.supervisor.settings`).
+It reads messages (`mpserver.ipc.span_records`) from its standard input, and from the sockets that it gets there (each
+worker and each zygote has one of its own), until nobody is left who could write any, and writes to the server's error
+log by its standard error. TOLD is JSON: the account that it becomes, and what lines of that log look like
+(`mpserver.supervisor.settings`).
 """
 
 from __future__ import annotations
@@ -11,9 +12,7 @@ import contextlib
 import json
 import logging
 import os
-import select
 import signal
-import socket
 import sys
 import threading
 import time
@@ -25,6 +24,7 @@ from mpserver.ipc import span_records
 from mpserver.system.account import Account, assume
 from mpserver.system.process import set_title
 from mpserver.telemetry.queue import Waiting
+from mpserver.telemetry.sockets import Sockets
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -102,34 +102,38 @@ class Exporting(threading.Thread):
             self._tell_in_time()
 
     def _send(self, exporter: OTLPSpanExporter, maker: Maker, messages: list[bytes]) -> None:
-        from opentelemetry.sdk.trace.export import SpanExportResult
-
-        spans: list[ReadableSpan] = []
-        requests = 0
+        told: list[tuple[int, list[ReadableSpan]]] = []
         for message in messages:
             try:
                 records = span_records.unpack(message)
-                for record in records:
-                    spans += maker.spans(record)
-                requests += len(records)
+                told.append((len(records), [span for record in records for span in maker.spans(record)]))
             except Exception as error:  # (whatever is wrong with it, others have told of theirs)
                 self._log.log(ERROR, f"spans that an interpreter has told of can't be: {error}", module="tracing")
-        if not spans:
+        if not told:
             return
-        self._under_way = requests
-        try:
-            sent = exporter.export(spans) is SpanExportResult.SUCCESS
-        except Exception as error:  # (of the library, or one below it: the next spans may have more luck)
-            self._said.last = str(error)
-            sent = False
+        self._under_way = sum(requests for requests, _spans in told)
+        lost = self._export(exporter, told)
         self._under_way = 0
-        if not sent:
-            self._waiting.count_lost(requests)
+        if lost:
+            self._waiting.count_lost(lost)
             self._failed += 1
         elif self._failed:
             self._failed = 0
             self._tell_at = 0.0
             self._log.log(NOTICE, f"spans are exported to {self._url} again", module="tracing")
+
+    def _export(self, exporter: OTLPSpanExporter, told: list[tuple[int, list[ReadableSpan]]]) -> int:
+        """Send the spans of messages. :returns: of how many requests they can't be sent."""
+        from opentelemetry.sdk.trace.export import SpanExportResult
+
+        try:
+            if exporter.export([span for _requests, spans in told for span in spans]) is SpanExportResult.SUCCESS:
+                return 0
+        except Exception as error:  # (of the library, or one below it)
+            self._said.last = str(error)
+            if len(told) > 1:  # what is wrong with one message is no reason to lose the others
+                return sum(self._export(exporter, [one]) for one in told)
+        return sum(requests for requests, _spans in told)
 
     def give_up(self) -> None:
         """The server ends, and what is left can't be sent in time."""
@@ -186,18 +190,8 @@ def main(url: str, told: str) -> None:
     waiting = Waiting(MOST)
     exporting = Exporting(url, waiting, log)
     exporting.start()
-    room = bytearray(2 * span_records.LONGEST)
-    with contextlib.suppress(Leaving), socket.socket(fileno=0) as told_by:
-        end = select.poll()
-        end.register(told_by, select.POLLRDHUP)
-        while True:
-            length = told_by.recv_into(room)
-            if not length and end.poll(0):
-                break  # (else somebody has sent an empty message)
-            try:
-                waiting.add(bytes(room[:length]))
-            except ValueError as error:
-                log.log(ERROR, f"spans that an interpreter has told of can't be: {error}", module="tracing")
+    with contextlib.suppress(Leaving):
+        Sockets(waiting, log).read()
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     waiting.end()
     exporting.join(LAST_PATIENCE)

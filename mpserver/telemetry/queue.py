@@ -6,6 +6,7 @@ import threading
 from collections import deque
 
 from mpserver.ipc import span_records
+from mpserver.typing import Any
 
 #: So many bytes of messages may wait, and are taken together at most (beside one message): whoever writes says himself
 #: how many records they are.
@@ -39,31 +40,92 @@ class Lost:
         return missing
 
 
+class _Source:
+    """What waits of those who write to the same socket."""
+
+    def __init__(self) -> None:
+        self.messages: deque[tuple[bytes, int]] = deque()
+        self.records = self.bytes = 0
+        self.lost = Lost()
+        #: It will tell no more.
+        self.is_over = False
+
+    def take(self, message: tuple[bytes, int]) -> None:
+        """It is to wait."""
+        self.messages.append(message)
+        self.records += message[1]
+        self.bytes += len(message[0])
+
+    def give(self, *, last: bool = False) -> tuple[bytes, int]:
+        """The first message, or the last one, which waits no more."""
+        message = self.messages.pop() if last else self.messages.popleft()
+        self.records -= message[1]
+        self.bytes -= len(message[0])
+        return message
+
+
 class Waiting:
-    """Messages that wait for their export; one thread adds, another takes."""
+    """Messages that wait for their export; one thread adds, another takes.
+
+    Sources are independent: who tells more than there is room for takes none from those who tell less.
+    """
 
     def __init__(self, most: int) -> None:
         """:param most: how many records may wait."""
         self._most = most
         self._changed = threading.Condition()
-        self._messages: deque[tuple[bytes, int]] = deque()
+        self._sources: dict[Any, _Source] = {}
         self._records = self._bytes = 0
         self._ended = False
-        self._lost = Lost()
         self._missed = 0
 
-    def add(self, message: bytes) -> None:
-        """Take a message, or count what is in it as lost. :raises ValueError: it is none."""
+    def add(self, message: bytes, source: Any = None) -> None:
+        """Take a message of a source, or count what is in it as lost. :raises ValueError: it is none."""
         told = span_records.header(message)
+        if not told.records or len(message) < told.records * span_records.FIXED * span_records.NUMBER:
+            raise ValueError("a message has not as many records as it says")
         with self._changed:
-            self._missed += self._lost.note(told)
-            if self._records + told.records > self._most or self._bytes + len(message) > MOST_BYTES:
+            its = self._sources.get(source)
+            if its is None:
+                its = self._sources[source] = _Source()
+            self._missed += its.lost.note(told)
+            if not self._has_room(its, told.records, len(message)):
                 self._missed += told.records
+                return
+            its.take((message, told.records))
+            self._records += told.records
+            self._bytes += len(message)
+            self._changed.notify()
+
+    def _has_room(self, its: _Source, records: int, size: int) -> bool:
+        """Whether so much more may wait of a source: who has more than his share gives way."""
+        while self._records + records > self._most or self._bytes + size > MOST_BYTES:
+            # (by what there is too much of)
+            by_bytes = self._bytes + size > MOST_BYTES
+            greatest = max(self._sources.values(), key=lambda one: one.bytes if by_bytes else one.records)
+            if by_bytes:
+                is_more = its.bytes + size >= greatest.bytes
             else:
-                self._records += told.records
-                self._bytes += len(message)
-                self._messages.append((message, told.records))
-                self._changed.notify()
+                is_more = its.records + records >= greatest.records
+            if is_more or not greatest.messages:
+                return False
+            message, lost = greatest.give(last=True)
+            self._records -= lost
+            self._bytes -= len(message)
+            self._missed += lost
+        return True
+
+    def forget(self, source: Any) -> None:
+        """A source will tell no more; what it has told may wait."""
+        with self._changed:
+            its = self._sources.get(source)
+            if its is not None:
+                its.is_over = True
+                self._let_go(source, its)
+
+    def _let_go(self, source: Any, its: _Source) -> None:
+        if its.is_over and not its.messages:
+            del self._sources[source]
 
     def count_lost(self, records: int) -> None:
         """Some that were taken could not be exported."""
@@ -94,14 +156,24 @@ class Waiting:
     def take(self, most: int, patience: float) -> list[bytes]:
         """The messages of about so many records; none after so many seconds, or once nothing more will come."""
         with self._changed:
-            if not self._messages and not self._ended:
+            if not self._records and not self._ended:
                 self._changed.wait(patience)
-            taken, records, size = [], 0, 0
-            while self._messages and records < most and size < TOGETHER_BYTES:
-                message, count = self._messages.popleft()
-                taken.append(message)
-                records += count
-                size += len(message)
+            taken: list[bytes] = []
+            records = size = 0
+            # (one of each source, and again: none waits for another one that tells more)
+            while records < most and size < TOGETHER_BYTES:
+                some = [one for one in self._sources.items() if one[1].messages]
+                if not some:
+                    break
+                for source, its in some:
+                    self._sources[source] = self._sources.pop(source)  # (the others come first then)
+                    message, count = its.give()
+                    self._let_go(source, its)
+                    taken.append(message)
+                    records += count
+                    size += len(message)
+                    if records >= most or size >= TOGETHER_BYTES:
+                        break
             self._records -= records
             self._bytes -= size
             return taken

@@ -32,7 +32,7 @@ LONGEST = 1000
 LATEST = 1e10
 #: The facts that are no text, or may be missing.
 _KINDS: dict[str, tuple[type, ...]] = {
-    "minor": (int,), "peer_port": (int,),
+    "minor": (int,), "port": (int,),
     **dict.fromkeys(("query", "agent", "user_agent", "interpreter"), (str, type(None)))
 }  # fmt: skip
 
@@ -46,13 +46,18 @@ class Facts(NamedTuple):
     query: str | None
     minor: int
     host: str
-    scheme: str
-    peer: str
-    peer_port: int
     agent: str | None
     user_agent: str | None
     server: str
     interpreter: str | None
+
+
+class Peer(NamedTuple):
+    """What requests of one connection have in common."""
+
+    scheme: str
+    address: str
+    port: int
 
 
 class Maker:
@@ -67,7 +72,8 @@ class Maker:
         :raises ValueError: the record is malformed.
         """
         try:
-            facts = _facts(record.facts)
+            facts: Facts = _read(Facts, record.facts)
+            peer: Peer = _read(Peer, record.peer)
             resource = self._resource(facts.service)
             trace, span, parent = _ids(record.place)
             own = SpanContext(trace, span, is_remote=False, trace_flags=SAMPLED)
@@ -78,7 +84,7 @@ class Maker:
                 context=own,
                 parent=above,
                 resource=resource,
-                attributes=_attributes(facts, record),
+                attributes=_attributes(facts, peer, record),
                 kind=SpanKind.SERVER,
                 instrumentation_scope=SCOPE,
                 status=_status(record.status),
@@ -92,7 +98,7 @@ class Maker:
                     around.pop()
                 context = SpanContext(trace, _number(8), is_remote=False, trace_flags=SAMPLED)
                 yield ReadableSpan(
-                    name=name[:LONGEST].encode("utf-8", "replace").decode(),
+                    name=_text(name),
                     context=context,
                     parent=around[-1][0],
                     resource=resource,
@@ -119,14 +125,18 @@ class Maker:
         return resource
 
 
-def _facts(told: Any) -> Facts:
-    """What was told, which need not be true. :raises ValueError: it can't be."""
-    cut: list[Any] = [its[:LONGEST] if type(its) is str else its for its in told]
-    facts = Facts(*cut)
-    for name, its in zip(Facts._fields, facts, strict=True):
+def _read(kind: Any, told: Any) -> Any:
+    """What was told, which need not be true, as facts of a kind. :raises ValueError: it can't be."""
+    facts = kind(*(_text(its) if type(its) is str else its for its in told))
+    for name, its in zip(kind._fields, facts, strict=True):
         if not isinstance(its, _KINDS.get(name, (str,))):
             raise ValueError(f"a record is malformed: {name} is none")
     return facts
+
+
+def _text(told: str) -> str:
+    """So much of a text, as can be sent."""
+    return told[:LONGEST].encode("utf-8", "replace").decode()
 
 
 def _ids(place: tuple[str, str] | None) -> tuple[int, int, int | None]:
@@ -134,7 +144,7 @@ def _ids(place: tuple[str, str] | None) -> tuple[int, int, int | None]:
     if place is None:
         return _number(16), _number(8), None
     match = _PLACE.fullmatch(" ".join(place))
-    if match is None:
+    if match is None or not (int(match[1], 16) and int(match[2], 16)):
         raise ValueError("a record is malformed: its place is none")
     return int(match[1], 16), int(match[2], 16), int(match[3], 16) if match[3] else None
 
@@ -144,17 +154,17 @@ def _number(size: int) -> int:
     return int.from_bytes(os.urandom(size)) or 1
 
 
-def _attributes(facts: Facts, record: Record) -> dict[str, Any]:
+def _attributes(facts: Facts, peer: Peer, record: Record) -> dict[str, Any]:
     host, port = _authority(facts.host or facts.server)
     found: dict[str, Any] = {
         "http.request.method": facts.method if facts.method in METHODS else "_OTHER",
-        "url.scheme": facts.scheme,
+        "url.scheme": peer.scheme,
         "url.path": facts.path,
         "server.address": host,
-        "server.port": port or _PORTS.get(facts.scheme, 80),
-        "client.address": facts.agent or facts.peer,
-        "network.peer.address": facts.peer,
-        "network.peer.port": facts.peer_port,
+        "server.port": port or _PORTS.get(peer.scheme, 80),
+        "client.address": facts.agent or peer.address,
+        "network.peer.address": peer.address,
+        "network.peer.port": peer.port,
         "network.protocol.version": "1.1" if facts.minor else "1.0",
         "http.response.status_code": record.status,
         "http.response.body.size": record.sent,

@@ -45,6 +45,12 @@ TraceServiceName shop
     PythonHandler mod_python.wsgi
     PythonOption mod_python.wsgi.application served
 </Location>
+<Location /bad>
+    SetHandler mod_python
+    PythonHandler bad
+    PythonInterpreter bad
+    PythonInterpBackend process
+</Location>
 <VirtualHost *>
     ServerName localhost
 </VirtualHost>
@@ -92,6 +98,38 @@ def application(environ, start_response):
     return [environ["TRACEPARENT"].encode()]
 """
 
+#: Does what it can to what its spans are told by.
+BAD = r"""
+import json, socket, struct
+from mod_python import apache
+
+def made_up(names):
+    facts = ["shop", "GET", "/\ud800", None, 1, "a", None, None, "localhost", None]
+    told = json.dumps({"facts": [facts], "peers": [["http", "::1", 1]], "names": names, "places": []}).encode()
+    record = struct.pack("=8d", 0, 0, -1, 1e9, 1, 200, 1, len(names))
+    spans = b"".join(struct.pack("=4d", number, 1e9, 1e9, 1e300) for number in range(len(names)))
+    return struct.pack("=QQII", 1, 0, 1, len(told)) + told + record + spans
+
+def handler(req):
+    write, _log = req.mp_host.access_logs[0]
+    sock = socket.socket(fileno=write.__self__._fd)
+    try:
+        if req.args == "shut":
+            sock.shutdown(socket.SHUT_RDWR)
+            return apache.OK
+        sock.setblocking(False)
+        far = struct.pack("=QQII", 1, 1 << 62, 1 << 31, 9)
+        for message in (b"", b"x", made_up(["\udfff" * 300]), b"\xff" * 24, far):
+            for _ in range(3000 if req.args == "fill" else 1):
+                try:
+                    sock.send(message)
+                except BlockingIOError:
+                    break
+        return apache.OK
+    finally:
+        sock.detach()
+"""
+
 
 @pytest.fixture(scope="module", params=EACH_AND_THREADS, ids="-".join)
 def kind(request: pytest.FixtureRequest) -> tuple[str, str]:
@@ -111,8 +149,8 @@ def server(kind: tuple[str, str], start_module_server: StartServer, receiver: Co
     """One server for each kind of interpreter, and one whose workers have threads; with a collector of its own."""
     backend, mpm = kind
     return start_module_server(
-        CONF, {"app.py": APP, "served.py": SERVED, "page.txt": "page"}, backend=backend, mpm=mpm, mode="foreground",
-        variables={"COLLECTOR": receiver.url},
+        CONF, {"app.py": APP, "served.py": SERVED, "bad.py": BAD, "page.txt": "page"},
+        backend=backend, mpm=mpm, mode="foreground", variables={"COLLECTOR": receiver.url},
     )  # fmt: skip
 
 
@@ -245,6 +283,18 @@ def test_what_is_sampled(server: Server, receiver: Collector) -> None:
         for span in wait_for(find, "the spans of three requests")
     }
     assert own == {("few.example", "shop", PARENT), ("other.example", "other", ""), ("localhost", "shop", "")}
+
+
+@pytest.mark.parametrize("how", ["make", "fill", "shut"])
+def test_an_application_does_no_harm_to_the_spans_of_others(server: Server, receiver: Collector, how: str) -> None:
+    """One with a process of its own has a socket of its own."""
+    before = exporter(server)
+    for number in range(3):
+        assert server.get(f"/bad?{how}").status == 200
+        path = f"/app/beside/{how}/{number}"
+        server.get(path)
+        exported(server, receiver, path)
+    assert exporter(server) == before
 
 
 # ---- the process that exports

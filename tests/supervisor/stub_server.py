@@ -30,7 +30,7 @@ master.TICK = 0.1
 class Keeper:
     """A keeper that writes down what it is asked, and passes the answer through the descriptor that came along."""
 
-    def __init__(self, configuration: Any, _logs: Any, _board: Any, _identity: Any, generation: int) -> None:
+    def __init__(self, configuration: Any, _logs: Any, _board: Any, _identity: Any, generation: int, _: Any) -> None:
         self.file = os.path.join(configuration.root, "keeper")
         self.note(f"open {generation}")
         self.generation = generation

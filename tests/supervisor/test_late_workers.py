@@ -31,7 +31,7 @@ class Generation:
     def __init__(self) -> None:
         self.told: list[str] = []
         self.error_log = SimpleNamespace(log=lambda _level, text, **_more: self.told.append(text))
-        self.logs = SimpleNamespace(fds={})
+        self.logs = SimpleNamespace(fds={}, apart=dict)
         self.conf = SimpleNamespace(account=None, worker_timeout=0.0)
         self.configuration = self.listeners = cast(Any, SimpleNamespace(sockets=[]))
 
