@@ -72,6 +72,7 @@ class Router(Refusals):
         #: The worker ends: when what is here has ended, or at once.
         self.draining = self.stopping = False
         self.delayed_flush: DelayedFlush | None = None
+        self.began = 0.0  # (no handler runs here)
         self.courier: Courier | None = None  # (none runs handlers here)
         self.slow_clients: SlowClients | None = None
         self.loop = Loop()

@@ -3,7 +3,8 @@
 Most handlers flush once and return: the manual's ``req.write(text)`` flushes. Two segments for such a
 response would wake the client twice. So the first flush of a response is held back, for the end mostly follows
 within microseconds. Where it does not, the thread beside the interpreter (`mpserver.serving.offloader`) sends what is
-held, within two ticks (`TICK`).
+held, within two ticks (`TICK`). What a request flushes that has run for longer than that is not held: its end need not
+be near.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class DelayedFlush:
     The interpreter's thread puts it into the box and takes it out; the other one only takes. Who pops it, sends it.
     """
 
-    __slots__ = ("_box", "_gate", "_seen", "_uses", "_watcher", "held")
+    __slots__ = ("_box", "_gate", "_seen", "_uses", "_watcher", "held", "long")
 
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
@@ -58,6 +59,8 @@ class DelayedFlush:
         self._box: deque[tuple[Held, Begun]] = deque()
         #: Held while the other thread sends.
         self._gate = threading.Lock()
+        #: When the request began that was found to run for long (seconds since the epoch).
+        self.long = 0.0
         #: How often something was held, and how often at the last look.
         self._uses = self._seen = 0
 
@@ -90,7 +93,9 @@ class DelayedFlush:
         :param began: when the running request began (seconds since the epoch), 0: there is none.
         """
         held, uses = self.held, self._uses
-        is_old = uses == self._seen or time.time() - began > TICK
+        if time.time() - began > TICK:
+            self.long = began
+        is_old = uses == self._seen or self.long == began
         self._seen = uses
         if held is not None and is_old and self._box and self.held is held and uses == self._uses:
             self._send()

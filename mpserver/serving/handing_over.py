@@ -71,6 +71,11 @@ class HandingOver(GivingBack):
         self.loop, self.delayed_flush = interpreter.loop, interpreter.delayed_flush
 
     @property
+    def began(self) -> float:
+        """See `mpserver.serving.owner.Owner`."""
+        return self._interpreter.began
+
+    @property
     def courier(self) -> Courier | None:
         """See `mpserver.serving.owner.Owner`; for a request that is in its handler, or of a connection that stays."""
         return self._interpreter.courier

@@ -65,6 +65,8 @@ class Offloader:
         self._watch = select.poll()
         self._watch.register(interpreter.loop.fileno(), select.POLLIN)
         self._watch.register(self._bell, select.POLLIN)
+        self._rung = select.poll()
+        self._rung.register(self._bell, select.POLLIN)
         #: Has an event once the worker is gone, in an interpreter that is a process of its own.
         self._orphan = select.poll()
         if interpreter.boot.kind == "process":
@@ -92,24 +94,44 @@ class Offloader:
         os.eventfd_write(self._bell, 1)
 
     def _run(self) -> None:
-        while True:
-            self.asleep = True
-            ready = () if self._is_wanted() else self._watch.poll()
-            self.asleep = False
-            if not self._running:
-                return
-            if any(fd == self._bell for fd, _ in ready):
-                os.eventfd_read(self._bell)
+        while self._running and self._sleep():  # (it may have been woken for its end as it dozed)
             self._help(self._interpreter.began)
+
+    def _sleep(self) -> bool:
+        """Sleep until something comes. :returns: whether it goes on."""
+        self.asleep = True
+        ready = () if self._is_wanted() else self._watch.poll(self._patience())
+        self.asleep = False
+        if any(fd == self._bell for fd, _ in ready):
+            os.eventfd_read(self._bell)
+        return self._running
 
     def _is_wanted(self) -> bool:
         """Whether something waits that should not do so for long."""
         lines, delayed_flush = self._interpreter.lines, self._interpreter.delayed_flush
         return (lines is not None and lines.waiting) or (delayed_flush is not None and delayed_flush.waits)
 
+    def _patience(self) -> float | None:
+        """How long it may sleep, in milliseconds: a request that runs for long is noticed, once."""
+        delayed_flush, began = self._interpreter.delayed_flush, self._interpreter.began
+        return None if delayed_flush is None or began in (0.0, delayed_flush.long) else LOOK * 1000
+
+    def _doze(self, wait: float) -> None:
+        """Sleep for so long, or until something waits that should not do so for longer than a tick."""
+        self.asleep = True
+        woken = self._is_wanted() or self._rung.poll(wait * 1000)
+        self.asleep = False
+        if woken:
+            if self._rung.poll(0):
+                os.eventfd_read(self._bell)
+            time.sleep(TICK)
+
     def _look_after(self, wait: float) -> None:
         """Sleep, and see to what should not have waited longer."""
-        time.sleep(wait)
+        if wait > LOOK:
+            self._doze(wait)
+        else:
+            time.sleep(wait)
         lines, delayed_flush = self._interpreter.lines, self._interpreter.delayed_flush
         if lines is not None:
             lines.hurry()

@@ -30,6 +30,10 @@ class Owner(Protocol):
     delayed_flush: DelayedFlush | None
 
     @property
+    def began(self) -> float:
+        """When the running request began (seconds since the epoch), 0: none runs."""
+
+    @property
     def courier(self) -> Courier | None:
         """Sends what responses have written while their handlers run; None: there are no handlers."""
 

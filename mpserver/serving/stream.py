@@ -74,6 +74,8 @@ class Stream:
         delayed_flush = self.owner.delayed_flush
         if delayed_flush is None or self._backlog is not None:  # (that one sends straight to the client)
             return False
+        if delayed_flush.long == self.owner.began:
+            return False
         delayed_flush.hold(self, (head, body))
         return True
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server, receive_until
+from support.server import BACKENDS, EACH_AND_THREADS, Server, receive_until
 from support.waiting import wait_for
 
 APP = """
@@ -294,3 +294,51 @@ def test_what_is_flushed_reaches_the_client_before_the_handler_ends(start_server
             assert b"ended" not in receive_until(client, b"begun")
             gate.touch()
             receive_until(client, b"ended")
+
+
+LATE = """
+import struct, time
+from mod_python import apache
+
+def left(sock):
+    return struct.unpack_from("I", sock.getsockopt(6, 11, 192), 156)[0]  # (TCP_INFO: segments with data)
+
+def handler(req):
+    req.content_type = "text/plain"
+    if req.args == "long":
+        time.sleep(0.25)
+        sock = req.mp_link.sock
+        before = left(sock)
+        req.write("begun ")
+        req.write("at once" if left(sock) > before else "later")
+    return apache.OK
+"""
+
+
+@pytest.mark.parametrize(("kind", "mpm"), EACH_AND_THREADS)
+def test_what_a_long_request_flushes_leaves_at_once(start_server: StartServer, kind: str, mpm: str) -> None:
+    conf = """
+    <Location />
+        SetHandler mod_python
+        PythonHandler late
+        PythonPath "sys.path + ['${WWW}']"
+    </Location>
+    """
+    server = start_server(conf, {"late.py": LATE}, backend=kind, mpm=mpm, mode="foreground", workers=2)
+
+    def ask(address: str) -> str:
+        with server.connection() as connection:  # (only what may be kept is held)
+            connection.request("GET", address)
+            return connection.getresponse().read().decode()
+
+    def flushed() -> str:
+        asked = threading.Thread(target=lambda: found.append(ask("/?long")))
+        asked.start()
+        ask("/")
+        asked.join()
+        return found[-1]
+
+    found: list[str] = []
+    # (a busy machine may notice it late)
+    wait_for(lambda: flushed() == "begun at once" or len(found) == 5, "it")
+    assert found[-1] == "begun at once"

@@ -91,6 +91,14 @@ def test_what_a_long_request_holds_leaves_at_the_first_look(flush: DelayedFlush)
     assert b"body" in client.got
 
 
+def test_a_long_request_is_noticed(flush: DelayedFlush) -> None:
+    """What it flushes then is not held: see `mpserver.serving.stream.Stream.hold`."""
+    new, old = time.time() + AHEAD, time.time() - 2 * TICK
+    for began, found in ((0.0, 0.0), (new, 0.0), (old, old), (new, old)):
+        flush.look(began)
+        assert flush.long == found
+
+
 def test_what_the_client_does_not_take_is_there_again(flush: DelayedFlush) -> None:
     client = Client(takes=3)
     flush.hold(client, (b"", b"body"))
