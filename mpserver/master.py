@@ -29,8 +29,9 @@ from mpserver.supervisor.control_socket import ControlSocket
 from mpserver.supervisor.engine import Engine, ZygoteKeeper
 from mpserver.supervisor.fd_store import FdStore
 from mpserver.supervisor.generation import Generation, open_generation, restart_loggers
-from mpserver.supervisor.health import OPEN, Health, queues, unloaded
+from mpserver.supervisor.health import OPEN, Health, queues
 from mpserver.supervisor.jobs import Jobs
+from mpserver.supervisor.late_imports import LateImports, why_unready
 from mpserver.supervisor.management import Management
 from mpserver.supervisor.pulse import Pulse
 from mpserver.supervisor.relay import Relay
@@ -91,7 +92,7 @@ class Master:
         self._shutdown = Shutdown(self._workers, self._reload, notifier, self._release)
         self._relay = Relay(self._workers)
         self._companions = Companions(engine.renew, self._watched, scoreboard)
-        self._jobs = Jobs()
+        self._jobs, self._late = Jobs(), LateImports()
         self._changed_files = ChangedFiles(self, self._jobs)
         words = commands(self)
         self._control = ControlSocket(words, self._jobs, self._watched, self.tell)
@@ -196,6 +197,7 @@ class Master:
             for worker in self._workers:
                 self._workers.history.settle(worker.slot)
             self.tell_facts()
+            self._late.look(self.scoreboard, self._workers, self._conf.imports, self._reload.current.error_log)
             for generation in self._reload:
                 if generation.renewal is not None:
                     generation.renewal.due(now)
@@ -303,11 +305,7 @@ class Master:
         """Why clients should not be sent here; "": they should."""
         if self._shutdown.announced:
             return "the server ends"
-        workers = self.serving()
-        if not workers:
-            return "no worker serves yet"
-        missing = unloaded(self.scoreboard, workers, self._conf.imports)
-        return f"not loaded: {', '.join(missing)}" if missing else ""
+        return why_unready(self.scoreboard, self.serving(), self._workers, self._conf.imports)
 
     @property
     def threads(self) -> int:

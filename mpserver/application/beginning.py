@@ -40,7 +40,8 @@ def load(interpreter: InterpreterOwner, inherited: list[LoadedModule] | None, lo
         Always).
     """
     configuration, where, loader = interpreter.boot.configuration, interpreter.interpreter_id, interpreter.loader
-    found = imports.imports(configuration, where, facts.environments(configuration), loader)
+    tell = interpreter.scoreboard_entry.writer.imports
+    found = imports.imports(configuration, where, facts.environments(configuration), loader, tell)
     for name, error in (*found, *imports.inherited(inherited or (), loader)):
         refused = refusing(error) if loader.may_move else None
         if refused is not None:

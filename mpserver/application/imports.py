@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from mpserver.api.loader import LoadedModule, Loader, resolve_object
 from mpserver.modules import python
@@ -24,9 +24,16 @@ if TYPE_CHECKING:
 
 
 def imports(
-    configuration: Finished, where: InterpreterId, environments: Mapping[str, Environment], loader: Loader
+    configuration: Finished,
+    where: InterpreterId,
+    environments: Mapping[str, Environment],
+    loader: Loader,
+    tell: Callable[[str], None],
 ) -> Iterator[tuple[str, BaseException]]:
-    """PythonImport for an interpreter (api 3.5 1.7): in reverse order. Yields what failed, and goes on."""
+    """PythonImport for an interpreter (api 3.5 1.7): in reverse order. Yields what failed, and goes on.
+
+    :param tell: gets the name of each before it is imported, and "" when all of them were.
+    """
     main = configuration.main
     path = main.base[python.PYTHON_PATH]
     backend = main.base[python.INTERP_BACKEND]
@@ -35,6 +42,7 @@ def imports(
         if identify(interpreter, backend, environments.get(interpreter, ())) != where:
             continue
         module, _, function = name.partition("::")
+        tell(name)
         try:
             if path is not None:
                 loader.use_path(path)
@@ -43,6 +51,7 @@ def imports(
                 resolve_object(imported, function)()
         except BaseException as error:  # an application's module may raise anything
             yield name, error
+    tell("")
 
 
 def handlers(configuration: Finished, where: InterpreterId, loader: Loader) -> Iterator[tuple[str, BaseException]]:

@@ -36,10 +36,14 @@ _REQUEST, _TOTALS, _TIMEOUTS, _CONNECTIONS, _UNLOADED, _ERROR, CELLS = 256, 512,
 _OPENING = struct.Struct("=dQQQ8s200s")
 _BEGIN = struct.Struct("=d248s")
 _TIME = struct.Struct("=d")
+_NAME = 200
 _END = struct.Struct("=QQdd")
 _FAILED = struct.Struct("=d440s")
 _COUNT = struct.Struct("=Q")
 _THREE = struct.Struct("=QQQ")
+
+#: What stands in the place of a request's line while a module of PythonImport is imported: it is none.
+IMPORTS = "(imports) "
 
 #: `Writer.begin`, for those who have its memory and offset at hand.
 pack_begin = _BEGIN.pack_into
@@ -100,6 +104,11 @@ class Writer:
     def begin(self, now: float, head: bytes) -> None:
         """A request with this head begins; so much of it is kept that its first line shows."""
         pack_begin(self.memory, self.begin_at, now, head)
+
+    def imports(self, module: str) -> None:
+        """A module of PythonImport is imported from now on; "": no more is."""
+        line = f"{IMPORTS}{module}"[:_NAME].encode("latin-1", "replace") if module else b""
+        pack_begin(self.memory, self.begin_at, time.time() if module else 0.0, line)
 
     def end(self, now: float, began: float, size: int) -> None:
         """What began at a time has ended, and is no request that its virtual host counts (`counts`)."""

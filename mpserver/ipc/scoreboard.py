@@ -321,6 +321,18 @@ class Scoreboard:
                     found[index] = stats
         return found
 
+    def importing(self, slot: int) -> list[tuple[InterpreterStats, str]]:
+        """The interpreters of a worker that import modules of PythonImport, before they serve; and these."""
+        keys, states = slot * PAGE + KEYS, slot * PAGE + STATES
+        found = []
+        for index in range(1, INTERPRETERS):
+            at = keys + index * CRC.size
+            if not self.memory[states + index] and self.memory[at : at + CRC.size] != bytes(CRC.size):
+                stats = interpreter_stats.read(self.fd, self.record_at(slot, index))
+                if stats is not None and stats.line.startswith(interpreter_stats.IMPORTS):
+                    found.append((stats, stats.line.removeprefix(interpreter_stats.IMPORTS)))
+        return found
+
     def running(self, slot: int) -> list[tuple[str, str]]:
         """The requests that a worker's interpreters are in: their lines, and the interpreters' names."""
         found = []

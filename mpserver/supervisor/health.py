@@ -6,7 +6,6 @@ import json
 import socket
 import struct
 import time
-from collections.abc import Collection, Iterable
 
 from mpserver.api.error_log import ERROR
 from mpserver.ipc.scoreboard import Scoreboard
@@ -14,10 +13,7 @@ from mpserver.modules.status import metrics
 from mpserver.modules.status.report import report
 from mpserver.supervisor.management import Answer, Respond
 from mpserver.system.listeners import Listeners
-from mpserver.typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from mpserver.supervisor.worker_handle import WorkerHandle
+from mpserver.typing import Any, Protocol
 
 #: For how long a report serves those who ask, in seconds: so asking can't keep the master from its work.
 FRESH = 0.25
@@ -110,14 +106,3 @@ def queues(listeners: Listeners) -> list[dict[str, Any]]:
                 pass  # it is no TCP socket, or is closed
         found.append({"address": str(address), "waiting": waiting})
     return found
-
-
-def unloaded(board: Scoreboard, workers: Iterable[WorkerHandle], names: Collection[str]) -> list[str]:
-    """Which interpreters that PythonImport names are not there yet in some worker, or could not load all of it."""
-    if not names:  # (as is the rule; the master asks each second)
-        return []
-    missing: dict[str, None] = {}
-    for worker in workers:
-        here = {stats.name for stats in board.all_stats(worker.slot).values() if not stats.unloaded}
-        missing.update(dict.fromkeys(name for name in names if name not in here))
-    return list(missing)
