@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 
@@ -9,7 +10,7 @@ from mpserver.cli.status import STATUS_WITHIN, age, ask, plain, size
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Console, Group
     from rich.table import Table
 
 #: Seconds between two looks.
@@ -37,25 +38,51 @@ def top(pid_file: str, once: bool) -> int:
     """
     try:
         from rich.console import Console
-        from rich.live import Live
     except ModuleNotFoundError:
         sys.stderr.write(MISSING)
         return 1
     console = Console()
-    found = look(pid_file)
     if once or not console.is_terminal:
         if not console.is_terminal:
             console.width = 120  # (a pipe has no width)
-        console.print(view(found, None))
-        return 0
+        console.print(view(look(pid_file), None))
+    else:
+        follow(console, pid_file)
+    return 0
+
+
+class _Interrupt:
+    """What Ctrl-C does: it interrupts, and is kept in mind.
+
+    For Python drops what is raised as an object is finalized or an import ends. And who was started in the background
+    of a script has Ctrl-C ignored, unless it says otherwise.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def __call__(self, *_: object) -> None:
+        self.came = True
+        raise KeyboardInterrupt
+
+
+def follow(console: Console, pid_file: str) -> None:
+    """Show what the server does, until Ctrl-C. :raises StartError: no server answers (any more)."""
+    from rich.live import Live
+
+    interrupt = _Interrupt()
+    former = signal.signal(signal.SIGINT, interrupt)
     try:
+        found = look(pid_file)
         with Live(view(found, None), console=console, screen=True, auto_refresh=False) as live:
-            while True:
+            while not interrupt.came:
                 time.sleep(EVERY)
                 before, found = found, look(pid_file)
                 live.update(view(found, before), refresh=True)
     except KeyboardInterrupt:
-        return 0
+        pass
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def look(pid_file: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import pytest
 
 from conftest import StartServer
 from support.server import BACKENDS, Port, Server
-from support.waiting import PATIENCE
+from support.waiting import PATIENCE, wait_for
 
 UNKNOWN = "perhaps misspelled or defined by a module not included in the server configuration: "
 FOREIGN = "which is not part of this server: "
@@ -171,9 +171,13 @@ def test_what_is_hardly_meant_is_told_by_the_check_and_by_the_start(start_server
     finally:
         free.release()
     assert told.endswith("Syntax OK\n")
-    for text in (told, server.log().replace("\\\\", "\\")):
-        lost = [said for said in WARNED.values() if said.replace("{}", str(server.root)) not in text]
-        assert lost == []
+
+    def lost(text: str) -> list[str]:
+        return [said for said in WARNED.values() if said.replace("{}", str(server.root)) not in text]
+
+    assert lost(told) == []
+    # (it takes connections before it has written all of them)
+    wait_for(lambda: not lost(server.log().replace("\\\\", "\\")), f"all warnings in the log\n{server.log()}")
     warnings = [line for line in told.splitlines() if line.startswith("Warning: ")]
     assert all(line.endswith(f" of {server.conf})") for line in warnings if "no server speaks HTTPS" not in line)
 

@@ -8,10 +8,14 @@ import re
 import signal
 import subprocess
 import sys
+from io import StringIO
+from typing import Any
 
 import pytest
+from rich.console import Console
 
 from conftest import StartServer
+from mpserver.cli import top
 from support.held import HOLD, held
 from support.server import BACKENDS, Server
 from support.waiting import PATIENCE, wait_for
@@ -85,6 +89,39 @@ def test_on_a_terminal_it_follows(server: Server) -> None:
         process.kill()
         process.wait()
         os.close(master)
+
+
+@pytest.mark.parametrize("disposition", [signal.SIG_DFL, signal.SIG_IGN], ids=["usual", "ignored"])
+def test_an_interrupt_that_python_drops_ends_it(
+    server: Server, monkeypatch: pytest.MonkeyPatch, disposition: signal.Handlers
+) -> None:
+    """What is raised as an object is finalized goes nowhere."""
+    looks = 0
+
+    class Finalized:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def look(pid_file: str) -> dict[str, Any]:
+        nonlocal looks
+        looks += 1
+        assert looks < 10, "it goes on"
+        if looks == 2:
+            Finalized()
+        return found
+
+    found = top.look(str(server.pid_file))
+    dropped: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda told: dropped.append(told.exc_type))
+    monkeypatch.setattr(top, "look", look)
+    monkeypatch.setattr(top, "EVERY", 0.01)
+    former = signal.signal(signal.SIGINT, disposition)
+    try:
+        top.follow(Console(file=StringIO(), force_terminal=True, width=120), "")
+        assert signal.getsignal(signal.SIGINT) == disposition
+    finally:
+        signal.signal(signal.SIGINT, former)
+    assert (looks, dropped) == (2, [KeyboardInterrupt])
 
 
 def test_what_is_missing_is_told(server: Server, tmp_path: os.PathLike[str]) -> None:
