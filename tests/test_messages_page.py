@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from pathlib import Path
 
 import messages_page
 import pytest
@@ -46,6 +47,31 @@ def test_what_a_message_of_each_kind_says() -> None:
     assert "… cannot occur within <VirtualHost> section" in told[errors.ConfigError]
     assert any(message.module == "mod_alias" for message in found[None])
     assert {message.status for message in found[errors.RequestError]} >= {"400", "408", "413"}
+
+
+def test_each_message_has_its_cause_and_its_remedy() -> None:
+    said = {message.text for found in messages_page.messages().values() for message in found}
+    assert set(messages_page.causes()) == said
+    short = [text for text, told in messages_page.causes().items() for line in told if not line.endswith(".")]
+    assert short == []
+    rows = [line for line in messages_page.PAGE.read_text().splitlines() if line.startswith("| ")]
+    assert [row for row in rows if row.endswith("|  |")] == []
+
+
+def test_messages_without_a_cause_and_causes_without_a_message_are_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    causes = tmp_path / "causes.txt"
+    causes.write_text(messages_page.CAUSES.read_text().replace("illegal option -- e\n", "illegal option -- f\n"))
+    monkeypatch.setattr(messages_page, "CAUSES", causes)
+    messages_page.causes.cache_clear()
+    try:
+        assert list(messages_page.faults()) == [
+            "causes.txt lacks the cause of: illegal option -- e",
+            "causes.txt has what nothing says: illegal option -- f",
+        ]
+    finally:
+        messages_page.causes.cache_clear()
 
 
 def test_causes_are_told_of_each_kind_that_is_raised() -> None:

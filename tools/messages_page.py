@@ -17,13 +17,14 @@ from mpserver import errors
 ROOT = made_page.ROOT
 PAGE = ROOT / "docs" / "messages.md"
 SOURCE = ROOT / "mpserver"
+CAUSES = ROOT / "tools" / "message_causes.txt"
 
 HEAD = """\
 # Messages
 
-What the server says when something is wrong. `tools/messages-page` makes this page from the places in the source that
-say it; do not edit it. An ellipsis (…) stands for what differs each time: names, numbers, paths. What to do is told by
-the message itself.
+What the server says when something is wrong, what brings that about, and what to do. `tools/messages-page` makes this
+page from the places in the source that say it, and from `tools/message_causes.txt`; do not edit it. An ellipsis (…)
+stands for what differs each time: names, numbers, paths.
 
 Where to look: `mpserver -t` shows what is wrong with a configuration, at the terminal, and so does a start that fails.
 What goes wrong later is in the error log. Messages that Apache httpd has, too, are worded as there, some with its
@@ -68,6 +69,26 @@ KINDS = {
         "The client gets the status, and the error log says why, at the level info where that is the client's doing.",
     ),
 }  # fmt: skip
+
+
+class Cause(NamedTuple):
+    """What brings a message about, and what to do, each a sentence or two."""
+
+    cause: str
+    remedy: str
+
+
+@cache
+def causes() -> Mapping[str, Cause]:
+    """The causes by the texts of messages. :raises ValueError: an entry has not three lines, or a text has two."""
+    found: dict[str, Cause] = {}
+    lines = [line for line in CAUSES.read_text().splitlines() if not line.startswith("# ")]
+    for entry in "\n".join(lines).strip("\n").split("\n\n"):
+        text, *rest = entry.splitlines()
+        if text in found or len(rest) != 2 or not all(line.startswith("  ") for line in rest):
+            raise ValueError(f"{CAUSES.name}: {text}: once, and two lines below it")
+        found[text] = Cause(*(line.strip() for line in rest))
+    return found
 
 
 class Message(NamedTuple):
@@ -160,17 +181,24 @@ def _by_module(messages: list[Message]) -> str:
 def _table(messages: list[Message]) -> str:
     with_status = any(message.status for message in messages)
     rows = sorted({(message.status, message.text) for message in messages})
-    head = "| status | why |\n| --- | --- |\n" if with_status else "| message |\n| --- |\n"
-    return head + "".join(
-        f"| {f'{status} | ' if with_status else ''}{modules_page.as_text(text)} |\n" for status, text in rows
-    )
+    head = ["message", "what brings it about", "what to do"]
+    cells = [
+        [modules_page.as_text(text), *map(modules_page.marked, causes().get(text, Cause("", "")))]
+        for _status, text in rows
+    ]
+    if with_status:
+        head, cells = ["status", *head], [[status, *cell] for (status, _text), cell in zip(rows, cells, strict=True)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in (head, ["---"] * len(head), *cells))
 
 
 def faults() -> Iterator[str]:
-    """Kinds of errors that nobody raises with a text, so that the page would have an empty part."""
+    """Kinds of errors that nobody raises with a text, and messages without a cause, which would leave places empty."""
     for kind, found in messages().items():
         if not found:
             yield f"nothing in mpserver/ says anything by {kind.__name__ if kind else 'call.warn'}"
+    said_here = {message.text for found in messages().values() for message in found}
+    yield from (f"{CAUSES.name} lacks the cause of: {text}" for text in sorted(said_here - set(causes())))
+    yield from (f"{CAUSES.name} has what nothing says: {text}" for text in sorted(set(causes()) - said_here))
 
 
 def main() -> int:

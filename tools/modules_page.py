@@ -141,6 +141,12 @@ def as_text(words: str) -> str:
     return re.sub(r"([|<>*_`\\\[\]])", r"\\\1", words)
 
 
+def marked(words: str) -> str:
+    """The same, but for what stands between grave accents, which stays so."""
+    parts = words.split("`")
+    return "`".join(part.replace("|", r"\|") if odd % 2 else as_text(part) for odd, part in enumerate(parts))
+
+
 def _row(directive: Directive) -> str:
     name = f"{directive.name}>" if directive.name.startswith("<") else directive.name
     where, override, arguments = told(directive)
