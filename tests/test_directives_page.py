@@ -45,6 +45,34 @@ def test_each_example_is_taken_or_refused_as_it_says() -> None:
     assert wrong == []
 
 
+def test_each_directive_has_all_that_is_to_be_told() -> None:
+    entries = re.split(r"^## ", directives_page.PAGE.read_text(), flags=re.MULTILINE)[1:]
+    assert len(entries) == len(directives_page.directives()) > 500
+    for entry in entries:
+        name, _empty, sentence, _empty, *lines = entry.splitlines()
+        assert re.fullmatch(r"[A-Z].* .*\.", sentence), name
+        labels = [line.split(":")[0] for line in lines if line.startswith("- ")]
+        assert [label for label in labels if label != "- Arguments"] == [
+            "- Syntax", "- Default", "- Context", "- Override", "- Module",
+        ], name  # fmt: skip
+        assert "```apache\n" in entry or "\nRefused: " in entry, name
+
+
+@pytest.mark.parametrize(
+    ("name", "syntax", "fits"),
+    [
+        ("KeepAlive", "KeepAlive On|Off", True),
+        ("KeepAlive", "KeepAlive WORD", False),
+        ("Timeout", "Timeout SECONDS [MORE]", False),
+        ("CustomLog", "CustomLog FILE FORMAT [CONDITION]", True),
+        ("AccessFileName", "AccessFileName NAME", False),
+        ("Require", "Require whatever one likes", True),
+    ],
+)
+def test_a_syntax_that_the_directive_does_not_have_is_seen(name: str, syntax: str, fits: bool) -> None:
+    assert (directives_page.misfit(syntax, directives_page.directives()[name].directive) == "") == fits
+
+
 def test_each_example_shows_its_directive() -> None:
     for name, example in directives_page.examples().items():
         word = name.rstrip(">")
@@ -54,11 +82,15 @@ def test_each_example_shows_its_directive() -> None:
 ENTRIES = """
 ## KeepAliveTimeout
 
+Says how long a connection waits for its next request.
+
+- Syntax: `KeepAliveTimeout TIME`
 - Arguments: one: a time, in seconds or with a unit
 - Default: `5`
 - Context: server, virtual host
 
-- Context: directory, .htaccess (AuthConfig)
+- Context: directory, .htaccess
+- Override: AuthConfig
 - Module: mod_authz_core
 
 ```apache
@@ -67,6 +99,7 @@ Require ip 192.0.2.0/24
 
 - Default: `1M`
 - Context: server, virtual host, directory
+- Override: none: not in .htaccess files
 - Module: core
 
 ```apache

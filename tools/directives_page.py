@@ -16,7 +16,7 @@ import modules_page
 from mpserver.config.compiler import check_args
 from mpserver.config.configuration import load
 from mpserver.config.lexer import words
-from mpserver.config.registry import Call, Directive, Registry, Section, Where, short
+from mpserver.config.registry import Args, Call, Directive, Registry, Section, Where, short
 from mpserver.config.settings import Conf, Setting
 from mpserver.errors import ConfigError, ConfigErrors
 from mpserver.modules import all as modules
@@ -24,17 +24,21 @@ from mpserver.modules import all as modules
 ROOT = made_page.ROOT
 PAGE = ROOT / "docs" / "directives.md"
 EXAMPLES = ROOT / "tools" / "directive_examples.txt"
+SENTENCES = ROOT / "tools" / "directive_sentences.txt"
 
 HEAD = """\
 # Directives
 
 Every directive that the server understands, from A to Z. `tools/directives-page` makes this page from the server's own
-tables; do not edit it. What a directive of httpd does is told by httpd's documentation, what one of mod_python does by
-its manual; `httpd-modules.md` has them by modules, and tells where this server's own ones are explained.
+tables, with the sentences and examples of `tools/directive_sentences.txt` and `tools/directive_examples.txt`; do not
+edit it. All that a directive of httpd does is told by httpd's documentation, of one of mod_python by its manual;
+`httpd-modules.md` has them by modules, and tells where this server's own ones are explained.
+
+In a syntax words in capitals stand for what one writes, [...] may be left out, a|b is one of both, and ... is more of
+the last.
 
 *Context* is where a directive may stand: *server* is outside sections, *directory* is in `<Directory>`, `<Location>`,
-`<Files>` and `<If>`. Behind *.htaccess* is the class that `AllowOverride` must have for that. A default is given where
-it is one value.
+`<Files>` and `<If>`. *Override* is the class that `AllowOverride` must have for `.htaccess` files.
 """
 
 #: Files that examples name, and that have to be there when a configuration is read.
@@ -84,6 +88,51 @@ def examples() -> dict[str, Example]:
     return found
 
 
+class Sentence(NamedTuple):
+    """A directive's syntax, what it does, and its default where the tables show none."""
+
+    syntax: str
+    text: str
+    default: str
+
+
+@cache
+def sentences() -> Mapping[str, Sentence]:
+    """The sentences by directive. :raises ValueError: one has two, or a line has other parts."""
+    found: dict[str, Sentence] = {}
+    for line in SENTENCES.read_text().splitlines():
+        if not line or line.startswith("#"):
+            continue
+        parts = line.split(" -- ")
+        name = parts[0].split()[0].rstrip(">")
+        name = f"{name}>" if name.startswith("<") else name
+        if name in found or len(parts) not in (2, 3):
+            raise ValueError(f"{SENTENCES.name}: {name} once, with its syntax, a sentence and maybe a default")
+        found[name] = Sentence(parts[0], parts[1], parts[2] if len(parts) == 3 else "")
+    return found
+
+
+#: How many arguments there may be, by what a directive takes; a directive that is not here reads its line itself.
+_COUNTS: Mapping[Args, tuple[int, int]] = {
+    Args.NONE: (0, 0), Args.FLAG: (1, 1), Args.TAKE1: (1, 1), Args.TAKE2: (2, 2), Args.TAKE3: (3, 3),
+    Args.TAKE12: (1, 2), Args.TAKE13: (1, 3), Args.TAKE23: (2, 3), Args.TAKE123: (1, 3), Args.ITERATE: (1, 99),
+    Args.ITERATE2: (2, 99),
+}  # fmt: skip
+
+
+def misfit(syntax: str, directive: Directive | None) -> str:
+    """What of a syntax contradicts what the directive takes; "" if nothing does."""
+    count = _COUNTS.get(directive.args) if directive is not None else None
+    if directive is None or count is None:
+        return ""
+    words = syntax.rstrip(">").split()[1:]
+    most = 99 if "..." in syntax else len(words)
+    least = sum(not word.startswith("[") or not word.endswith("]") for word in words)
+    if directive.args is Args.FLAG and words != ["On|Off"]:
+        return "it takes On or Off"
+    return "" if most == count[1] and least <= max(count[0], 1) else f"it takes {directive.args.value}"
+
+
 class Told(NamedTuple):
     """What is told of a directive: the letters of its places, its class of AllowOverride, arguments and modules."""
 
@@ -121,21 +170,21 @@ def page() -> str:
     given = examples()
     parts = [HEAD]
     for name, told in sorted(directives().items(), key=lambda item: item[0].strip("<>").lower()):
-        parts.append(_entry(name, told, given[name]) if name in given else f"## {name}\n")
+        whole = name in given and name in sentences()
+        parts.append(_entry(name, told, given[name], sentences()[name]) if whole else f"## {name}\n")
     return "\n".join(parts)
 
 
-def _entry(name: str, told: Told, example: Example) -> str:
-    lines = [f"## {name}\n" if name[0] != "<" else f"## `{name}`\n"]
+def _entry(name: str, told: Told, example: Example, sentence: Sentence) -> str:
+    lines = [f"## {name}\n" if name[0] != "<" else f"## `{name}`\n", f"{modules_page.marked(sentence.text)}\n"]
+    lines.append(f"- Syntax: `{sentence.syntax}`")
     if told.arguments:
         lines.append(f"- Arguments: {modules_page.as_text(told.arguments)}")
-    default = default_of(name, told, example)
-    if default:
-        lines.append(f"- Default: `{default}`")
-    places = [_PLACES[letter] for letter in told.places]
-    if told.override:
-        places[-1] += f" ({told.override})"
-    lines.append(f"- Context: {', '.join(places)}")
+    default = default_of(name, told, example) or sentence.default
+    in_words = default.startswith("(") and default.endswith(")") and default != "(none)"
+    lines.append(f"- Default: {default[1:-1] if in_words else f'`{default}`' if default else 'none'}")
+    lines.append(f"- Context: {', '.join(_PLACES[letter] for letter in told.places)}")
+    lines.append(f"- Override: {told.override or 'none: not in .htaccess files'}")
     lines.append(f"- Module: {', '.join(told.modules)}\n")
     if example.refused:
         lines.append(f"Refused: {modules_page.as_text(refusal(name, told, example) or '')}\n")
@@ -225,6 +274,13 @@ def faults() -> Iterator[str]:
     given, all_of_them = examples(), directives()
     yield from (f"{EXAMPLES.name} lacks an example of {name}" for name in all_of_them if name not in given)
     yield from (f"{EXAMPLES.name} has {name}, which is no directive" for name in given if name not in all_of_them)
+    its = sentences()
+    yield from (f"{SENTENCES.name} lacks a sentence on {name}" for name in all_of_them if name not in its)
+    yield from (f"{SENTENCES.name} has {name}, which is no directive" for name in its if name not in all_of_them)
+    for name, told in all_of_them.items():
+        fault = misfit(its[name].syntax, told.directive) if name in its else ""
+        if fault:
+            yield f"{SENTENCES.name}: the syntax of {name}: {fault}"
 
 
 def main() -> int:
