@@ -7,10 +7,10 @@ page that was meant, and nobody tells why. So the start and ``-t`` warn, with th
 from __future__ import annotations
 
 import ast
-import difflib
 import os
 from collections.abc import Callable, Iterator, Mapping
 
+from mpserver import alike
 from mpserver.cli import python_options, python_paths, unreached
 from mpserver.config.configuration import Configuration
 from mpserver.config.host_names import normal_host
@@ -88,10 +88,9 @@ def _near(path: str) -> str:
     """The question whether a neighbour of a similar name was meant."""
     folder, name = os.path.split(path.rstrip("/"))
     try:
-        near = difflib.get_close_matches(name, os.listdir(folder), 1)
+        return alike.asked(name, os.listdir(folder), shown=lambda found: os.path.join(folder, found))
     except OSError:
         return ""
-    return f": did you mean {os.path.join(folder, near[0])}?" if near else ""
 
 
 def _users(node: Node, root: str) -> str:
@@ -112,8 +111,7 @@ def _handler(node: Node, _root: str) -> str:
     known = [handler for module in TABLE for handler in module.handlers if handler != ANY_HANDLER]
     if name in known:
         return ""
-    near = difflib.get_close_matches(name, known, 1)
-    remedy = f"did you mean {near[0]}?" if near else f"an Action {name} would be one, or it is a mistake"
+    remedy = alike.asked(name, known, "") or f"an Action {name} would be one, or it is a mistake"
     return f"{node.name} {name}: there is no handler of this name, so files are sent as they are: {remedy}"
 
 

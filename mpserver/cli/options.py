@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import getopt
 import os
 import re
 from collections.abc import Sequence
 
-from mpserver import lazyre
+from mpserver import alike, lazyre
 from mpserver.api import error_log
 from mpserver.cli import option_table
 from mpserver.errors import UsageError
@@ -86,8 +85,7 @@ class Options(NamedTuple):
 
 def meant(word: str) -> str:
     """The question, for the end of a message, whether a command was meant by a word that is none; "" without one."""
-    near = difflib.get_close_matches(word, option_table.COMMANDS, 1)
-    return f": did you mean {near[0]}?" if near else ""
+    return alike.asked(word, option_table.COMMANDS)
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -109,9 +107,9 @@ def parse(arguments: Sequence[str]) -> Options:
             more, rest = getopt.getopt(rest[1:], short + "?", long)
             found += more
     except getopt.GetoptError as error:
-        near = difflib.get_close_matches(error.opt, [option.long[2:] for option in table], 1)
-        asked = f": did you mean --{near[0]}?" if near and len(error.opt) > 1 else ""
-        raise UsageError(f"illegal option -- {error.opt}{asked}") from error
+        words = [option.long[2:] for option in table if len(error.opt) > 1]
+        near = alike.asked(error.opt, words, shown="--{}".format)
+        raise UsageError(f"illegal option -- {error.opt}{near}") from error
     if rest:
         raise UsageError(f"illegal argument -- {rest[0]}{meant(rest[0])}")
     names = {option.long: option.short for option in table if option.short}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Mapping
 
+from mpserver import alike
 from mpserver.config.tree import Node
 
 #: What begins the names of mod_python's own options, in lower case.
@@ -49,10 +49,8 @@ def fault(node: Node, root: str) -> str:
     """What is wrong with a use of PythonOption; "": nothing that shows."""
     name, value = node.args[0].lower(), node.args[1] if len(node.args) > 1 else ""
     if name.startswith(_OURS) and name not in NAMES:
-        near = difflib.get_close_matches(name, NAMES, 1, 0.8)
-        return (
-            f"{node.name} {node.args[0]}: nothing reads an option of this name: did you mean {near[0]}?" if near else ""
-        )
+        meant = alike.asked(name, NAMES, likeness=0.8)
+        return f"{node.name} {node.args[0]}: nothing reads an option of this name{meant}" if meant else ""
     look = _LOOKS.get(name)
     said = "" if look is None or not value or "${" in value else look(value, root)
     return f"{node.name} {node.args[0]} {value}: {said}" if said else ""
@@ -61,8 +59,7 @@ def fault(node: Node, root: str) -> str:
 def _type(value: str, _root: str) -> str:
     if value in TYPES:
         return ""
-    near = difflib.get_close_matches(value, TYPES, 1)
-    remedy = f"did you mean {near[0]}?" if near else f"it is one of {', '.join(TYPES)}"
+    remedy = alike.asked(value, TYPES, "") or f"it is one of {', '.join(TYPES)}"
     return f"there is no such class of sessions: {remedy}"
 
 

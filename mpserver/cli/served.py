@@ -7,13 +7,13 @@ one line.
 from __future__ import annotations
 
 import ast
-import difflib
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib.machinery import PathFinder
 
+from mpserver import alike
 from mpserver.api import named_objects
 from mpserver.cli import served_folders
 from mpserver.config.lexer import quote
@@ -186,8 +186,8 @@ def _test(folder: str, module: str, path: str = "", text: str = "") -> None:
 
 def _lacking(module: str, path: str, names: list[str], text: str) -> str:
     shown = f": it has {', '.join(names[:12])}" if names else ""
-    near = difflib.get_close_matches(path.partition(".")[0], names, 1)
-    remedy = f"; did you mean {module}:{near[0]}?" if near else "; write module:object, or module:make() for a factory"
+    meant = alike.asked(path.partition(".")[0], names, "; ", shown=lambda found: f"{module}:{found}")
+    remedy = meant or "; write module:object, or module:make() for a factory"
     wanted = f"'{path}'" if ":" in text else " or ".join(f"'{name}'" for name in OBJECTS)
     return f"{module} has no {wanted}{shown}{remedy}"
 
@@ -200,8 +200,7 @@ def _alike(name: str, folder: str) -> str:
         return ""
     known = [entry for entry in entries if entry.endswith(tuple(_FILES)) or os.path.isdir(os.path.join(folder, entry))]
     stems = {os.path.splitext(entry)[0]: entry for entry in known if not entry.startswith((".", "_"))}
-    near = difflib.get_close_matches(os.path.splitext(name)[0], stems, 1)
-    return f"; did you mean {stems[near[0]]}?" if near else ""
+    return alike.asked(os.path.splitext(name)[0], stems, "; ", shown=stems.__getitem__)
 
 
 # ---- files

@@ -183,12 +183,13 @@ class Compiler:
 
     def _near(self, name: str) -> str:
         """The question whether a section of a similar name was meant; "" if there is none."""
-        import difflib  # (only where something is wrong)
+        from mpserver import alike  # (only where something is wrong)
 
+        if len(self.errors) >= _SUGGESTED:
+            return ""
         others = [known[0].name[1:] for key, known in self.registry.directives.items() if key.startswith("<")]
         names = {its.lower(): its for its in (*(kind.name for kind in SECTIONS.values()), *others)}
-        near = difflib.get_close_matches(name.lower(), names, 1, 0.8) if len(self.errors) < _SUGGESTED else []
-        return f": did you mean <{names[near[0]]}>?" if near else ""
+        return alike.asked(name.lower(), names, likeness=0.8, shown=lambda key: f"<{names[key]}>")
 
     def _remedy(self, name: str) -> str:
         """What to do about a directive of the other MPM, one that is nearly called so, or one of a module not here."""

@@ -188,10 +188,9 @@ class Registry:
 
     def nearest(self, name: str) -> str:
         """The question whether a directive of a similar name was meant; "" if there is none."""
-        import difflib  # (only where something is wrong)
+        from mpserver import alike  # (only where something is wrong)
 
-        near = difflib.get_close_matches(name.lower(), self.directives, 1, 0.8)
-        return f": did you mean {self.directives[near[0]][0].name}?" if near else ""
+        return alike.asked(name.lower(), self.directives, likeness=0.8, shown=lambda key: self.directives[key][0].name)
 
     def left_out(self, name: str) -> Module | None:
         """The MPM that was not chosen and would have this directive."""

@@ -14,6 +14,7 @@ from mpserver.system import own_imports
 
 #: What interpreters import when they first use it.
 LATE = (
+    "mpserver.alike",
     "mpserver.api.cgi_variables",
     "mpserver.api.connection_stream",
     "mpserver.api.error_style",

@@ -15,6 +15,7 @@ from typing import NamedTuple
 #: floors below. (The longest name that a module's begins with is its place.)
 FLOORS = {
     "mpserver": 0,
+    "mpserver.alike": 1,
     "mpserver.builtin": 1,
     "mpserver.errors": 1,
     "mpserver.lazy": 1,
@@ -49,8 +50,8 @@ FLOORS = {
 
 #: What everybody stands on.
 GROUND = {
-    "mpserver", "mpserver.builtin", "mpserver.errors", "mpserver.lazy", "mpserver.lazyre", "mpserver.ready_regexes",
-    "mpserver.typing", "mpserver.version",
+    "mpserver", "mpserver.alike", "mpserver.builtin", "mpserver.errors", "mpserver.lazy", "mpserver.lazyre",
+    "mpserver.ready_regexes", "mpserver.typing", "mpserver.version",
 }  # fmt: skip
 
 #: Lines of a file, at most.

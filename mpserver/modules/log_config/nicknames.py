@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 
+from mpserver import alike
 from mpserver.config.settings import Conf
 from mpserver.modules.log_config import BUILT_IN, LOG_FORMATS, USED_NICKNAMES
 
@@ -33,5 +33,4 @@ def warnings(main: Conf, hosts: Sequence[Conf]) -> Iterator[str]:
 def _remedy(name: str, known: dict[str, str]) -> str:
     if name in USUAL:
         return f'add LogFormat "{USUAL[name]}" {name}'
-    near = difflib.get_close_matches(name, [its for its in known if its], 1)
-    return f"did you mean {near[0]}?" if near else f'add a LogFormat "..." {name}'
+    return alike.asked(name, filter(None, known), "") or f'add a LogFormat "..." {name}'

@@ -29,8 +29,7 @@ def summary(text: str, error: BaseException, path: Iterable[str]) -> str:
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return f"{text}{where}"
     folders = _folders(path)
-    near = _near(error.name.partition(".")[0], folders)
-    meant = f"; did you mean {near}?" if near else ""
+    meant = _meant(error.name.partition(".")[0], folders)
     return f"{text}{where}; looked for in {', '.join(folders) or 'no folder'}{meant}"
 
 
@@ -65,9 +64,9 @@ def _folders(path: Iterable[str]) -> list[str]:
     ]
 
 
-def _near(name: str, folders: Iterable[str]) -> str:
-    """A module of a similar name in one of the folders, as its file; "": there is none."""
-    import difflib  # (only where something is wrong)
+def _meant(name: str, folders: Iterable[str]) -> str:
+    """The question whether a module of a similar name in one of the folders was meant; "": there is none."""
+    from mpserver import alike  # (only where something is wrong)
 
     known: dict[str, str] = {}
     for folder in folders:
@@ -83,5 +82,4 @@ def _near(name: str, folders: Iterable[str]) -> str:
             base, _dot, end = entry.partition(".")
             if end == "py" or (not end and os.path.isfile(os.path.join(folder, entry, "__init__.py"))):
                 known.setdefault(base, os.path.join(folder, entry))
-    near = difflib.get_close_matches(name, known, 1)
-    return known[near[0]] if near else ""
+    return alike.asked(name, known, "; ", shown=known.__getitem__)
