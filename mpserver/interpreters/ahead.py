@@ -48,6 +48,7 @@ LATE = (
     "mpserver.modules.authz_host.requirements",
     "mpserver.modules.autoindex.surroundings",
     "mpserver.modules.log_config.json_lines",
+    "mpserver.modules.log_config.own_items",
     "mpserver.modules.md.facts",
     "mpserver.modules.md.store",
     "mpserver.modules.negotiation.negotiating",

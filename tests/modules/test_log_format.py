@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import threading
@@ -16,6 +17,7 @@ from mpserver.errors import ConfigError
 from mpserver.http1.blocks import Blocks
 from mpserver.http1.fields import Limits
 from mpserver.http1.head import Head, parse_head
+from mpserver.modules import log_config
 from mpserver.modules.log_config import items
 from mpserver.modules.log_config.format import compile_format
 from mpserver.modules.log_config.items import clf_time, escape
@@ -383,3 +385,32 @@ def test_headers_side_by_side_are_shown_as_each_format_has_them() -> None:
     made = {text: compile_format(text) for text in forms}
     for _ in range(2):
         assert {text: form(Untouched(mp_head=head, headers_in=cookies)) for text, form in made.items()} == forms
+
+
+def test_items_that_httpd_does_not_have() -> None:
+    request = Request(args='q="1"', interpreter="shop", mp_duration=0.000012)
+    assert compile_format("%^sc %^qu %^in %^du %{ns}T")(request) == 'http q=\\"1\\" shop 0.000012 12000'
+    form = compile_format("json: scheme=%^sc query=%^qu interpreter=%^in seconds=%^du")
+    assert json.loads(form(request)) == {
+        "scheme": "http", "query": 'q="1"', "interpreter": "shop", "seconds": 0.000012,
+    }  # fmt: skip
+    assert compile_format("%^qu|%^du")(Request(args=None)) == "-|1.234567"
+
+
+def test_the_formats_in_json_have_what_operators_look_for() -> None:
+    request = Request(interpreter="shop", mp_duration=0.25, user="zoe", mp_traced=lambda: None)
+    request.headers_in["User-Agent"] = "browser"
+    line = json.loads(compile_format(log_config.JSON)(request))
+    assert {name: line[name] for name in ("path", "query", "port", "scheme", "host", "interpreter", "seconds")} == {
+        "path": "/x.txt", "query": "?q=1", "port": 81, "scheme": "http", "host": "canon.example", "interpreter": "shop",
+        "seconds": 0.25,
+    }  # fmt: skip
+    assert {line[name] for name in ("microseconds", "user", "agent", "bytes_in", "bytes_out")} == {
+        250_000, "zoe", "browser", 112, 262,
+    }  # fmt: skip
+    elastic = json.loads(compile_format(log_config.ECS)(request))
+    assert {name: elastic[name] for name in ("url.path", "url.query", "url.port", "url.scheme", "url.domain")} == {
+        "url.path": "/x.txt", "url.query": "q=1", "url.port": 81, "url.scheme": "http", "url.domain": "asked.example",
+    }  # fmt: skip
+    assert (elastic["event.duration"], elastic["http.response.status_code"]) == (250_000_000, 200)
+    assert elastic["@timestamp"][:10] == time.strftime("%Y-%m-%d", time.localtime(NOW))

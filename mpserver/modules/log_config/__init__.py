@@ -14,11 +14,20 @@ JSON_PREFIX = "json:"
 #: What the nickname ``json`` means where no LogFormat says otherwise.
 JSON = (
     "json: time=%{%Y-%m-%dT%H:%M:%S%z}t host=%v client=%a user=%u method=%m path=%U query=%q protocol=%H status=%>s "
-    "bytes=%B microseconds=%D referer=%{Referer}i agent=%{User-Agent}i id=%L"
+    "bytes=%B microseconds=%D referer=%{Referer}i agent=%{User-Agent}i id=%L scheme=%^sc port=%p interpreter=%^in "
+    "seconds=%^du bytes_in=%I bytes_out=%O"
+)
+#: What ``ecs`` means: the names of the Elastic Common Schema (its field sets http, url, client, user...).
+ECS = (
+    "json: @timestamp=%{%Y-%m-%dT%H:%M:%S%z}t event.duration=%{ns}T http.request.id=%L http.request.method=%m "
+    "http.request.bytes=%I http.request.referrer=%{Referer}i http.response.status_code=%>s http.response.bytes=%O "
+    "http.response.body.bytes=%B url.scheme=%^sc url.domain=%V url.port=%p url.path=%U url.query=%^qu client.ip=%a "
+    "client.port=%{remote}p server.address=%v user.name=%u user_agent.original=%{User-Agent}i process.pid=%P "
+    "trace.id=%{trace_id}^tp labels.interpreter=%^in"
 )
 
 #: The nicknames that need no LogFormat.
-BUILT_IN = {"CLF": CLF, "json": JSON}
+BUILT_IN = {"CLF": CLF, "json": JSON, "ecs": ECS}
 
 
 class CustomLog(NamedTuple):

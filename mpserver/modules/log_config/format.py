@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from mpserver.errors import ConfigError
 from mpserver.modules.log_config import JSON_PREFIX
-from mpserver.modules.log_config.items import LETTERS
+from mpserver.modules.log_config.items import LETTERS, Letter
 from mpserver.modules.log_config.usual import Item, usual_line
 from mpserver.typing import Any
 
@@ -49,7 +49,7 @@ def compile_format(text: str) -> Callable[[Any], str]:
     return usual_line(texts, items, line)
 
 
-def _values(req: Any, items: list[Item]) -> list[str | int | None]:
+def _values(req: Any, items: list[Item]) -> list[str | int | float | None]:
     """The items of a request, each of the first or the last of those that it was redirected from or to."""
     first = last = req
     while first.prev is not None:
@@ -116,14 +116,12 @@ def parse_format(text: str) -> tuple[list[str], list[Item]]:
             texts[-1] += "%"
             continue
         letter = match["letter"]
-        if letter not in LETTERS:
-            raise ConfigError(f"Unrecognized LogFormat directive %{letter}: known are {' '.join(LETTERS)}")
         items.append(_item(letter, match["modifiers"]))
         texts.append("")
 
 
 def _item(name: str, modifiers: str) -> Item:
-    letter = LETTERS[name]
+    letter = _letter(name)
     argument, first, unless = "", letter.first, False
     statuses: set[int] = set()
     for braces, digits, sign in _MODIFIER.findall(modifiers):
@@ -139,3 +137,16 @@ def _item(name: str, modifiers: str) -> Item:
     if not statuses:
         return Item(get, first, name, argument)
     return Item(lambda req: None if (req.status in statuses) is unless else get(req), first)
+
+
+def _letter(name: str) -> Letter:
+    """How the item of this name is made. :raises ConfigError: there is none of this name."""
+    found = LETTERS.get(name)
+    if found is None:
+        from mpserver.modules.log_config import own_items  # (few logs have any of these)
+
+        found = own_items.LETTERS.get(name)
+        if found is None:
+            known = " ".join((*LETTERS, *own_items.LETTERS))
+            raise ConfigError(f"Unrecognized LogFormat directive %{name}: known are {known}")
+    return found

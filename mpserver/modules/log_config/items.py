@@ -92,7 +92,7 @@ class Logged(Protocol):
 
 
 #: One item: the text for a request, None shown as "-".
-Getter = Callable[[Logged], "str | int | None"]
+Getter = Callable[[Logged], "str | int | float | None"]
 
 
 #: Makes an item for the argument in braces ("" without braces).
@@ -204,7 +204,7 @@ def _duration(argument: str) -> Getter:
     return lambda req: int(req.mp_duration * factor)
 
 
-_UNITS = {"": 1, "s": 1, "ms": 1_000, "us": 1_000_000}
+_UNITS = {"": 1, "s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
 def _plain(get: Getter) -> Maker:
@@ -223,7 +223,7 @@ def _host(argument: str) -> Getter:
     """%h: the client's name where it was looked up, else its address."""
     address = _client(argument)
 
-    def get(req: Logged) -> str | int | None:
+    def get(req: Logged) -> str | int | float | None:
         agent = req.mp_agent_object if argument != "c" and req.mp_agent is not None else req.connection
         name = None if agent is None else agent.remote_host
         return escape(name) if name else address(req)
