@@ -6,7 +6,7 @@ import grp
 import json
 import os
 import pwd
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from mpserver.api import error_log
 from mpserver.config.settings import Conf
@@ -96,8 +96,18 @@ def process_settings(configuration: Configuration, euid: int | None = None) -> P
             *((error_log.WARN, warning) for warning in configuration.warnings),
             *([(error_log.WARN, UNOPTIMIZED)] if python.wants_optimizing(configuration) else ()),
             *((error_log.WARN, text) for text in limits.warnings),
+            *((error_log.NOTICE, text) for text in _own_certificates(configuration)),
         ),
     )
+
+
+def _own_certificates(configuration: Configuration) -> Iterator[str]:
+    """What is told of certificates that were made for development."""
+    made = [] if configuration.encryption is None else configuration.encryption.files.made
+    if made:
+        from mpserver.modules.ssl import auto  # (few servers have any)
+
+        yield from (auto.told(path) for path in dict.fromkeys(made))
 
 
 def _own_programs(conf: Conf, account: Account | None, name: str) -> str:

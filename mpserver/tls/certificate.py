@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from mpserver.typing import NamedTuple
 
 UTC_TIME, BMP_STRING, UNIVERSAL_STRING, UTF8_STRING = 0x17, 0x1E, 0x1C, 0x0C
-VERSION_TAG, EXTENSIONS_TAG, EMAIL_TAG, DNS_TAG, OTHER_TAG = 0xA0, 0xA3, 0x81, 0x82, 0xA0
+VERSION_TAG, EXTENSIONS_TAG, EMAIL_TAG, DNS_TAG, ADDRESS_TAG, OTHER_TAG = 0xA0, 0xA3, 0x81, 0x82, 0x87, 0xA0
 
 #: Parts of names as OpenSSL abbreviates them.
 PARTS = {
@@ -61,6 +61,8 @@ class Certificate(NamedTuple):
     emails: tuple[str, ...]
     hosts: tuple[str, ...]
     principals: tuple[str, ...]
+    #: As bytes, in hexadecimal digits.
+    addresses: tuple[str, ...]
 
 
 def ders(pem: bytes) -> list[bytes]:
@@ -119,7 +121,7 @@ def _read(der: bytes) -> Certificate:
         del items[0]
     serial, signature, issuer, validity, subject, key = (content for _, content in items[:6])
     begins, ends = (_time(*item) for item in _items(validity))
-    names: dict[str, list[str]] = {"email": [], "dns": [], "upn": []}
+    names: dict[str, list[str]] = {"email": [], "dns": [], "upn": [], "ip": []}
     for tag, content in items[6:]:
         if tag == EXTENSIONS_TAG:
             for kind, text in _alternative_names(next(_items(content))[1]):
@@ -127,7 +129,7 @@ def _read(der: bytes) -> Certificate:
     return Certificate(
         version, serial.hex().upper().removeprefix("00") or "00", _name(subject), _name(issuer), begins, ends,
         _algorithm(signature), _algorithm(next(_items(key))[1]), tuple(names["email"]),
-        tuple(names["dns"]), tuple(names["upn"]),
+        tuple(names["dns"]), tuple(names["upn"]), tuple(names["ip"]),
     )  # fmt: skip
 
 
@@ -187,7 +189,7 @@ def _name(content: bytes) -> Name:
 
 
 def _alternative_names(content: bytes) -> Iterator[tuple[str, str]]:
-    """The names beside the subject's: (email, dns or upn, text)."""
+    """The names beside the subject's: (email, dns, ip or upn, text)."""
     for _tag, extension in _items(content):
         parts = list(_items(extension))
         if _identifier(parts[0][1]) != ALTERNATIVE_NAMES:
@@ -195,6 +197,8 @@ def _alternative_names(content: bytes) -> Iterator[tuple[str, str]]:
         for tag, name in _items(next(_items(parts[-1][1]))[1]):
             if tag in (EMAIL_TAG, DNS_TAG):
                 yield ("email" if tag == EMAIL_TAG else "dns"), name.decode("latin-1")
+            elif tag == ADDRESS_TAG:
+                yield "ip", name.hex()
             elif tag == OTHER_TAG:
                 (_, kind), (_, value) = _items(name)
                 if _identifier(kind) == USER_PRINCIPAL_NAME:

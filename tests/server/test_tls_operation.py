@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import signal
@@ -350,9 +351,16 @@ def test_a_certificate_for_development(development: tuple[Server, int]) -> None:
     server, port = development
     made = server.root / "run" / "auto-localhost.pem"
     assert made.stat().st_mode & 0o777 == 0o600
+    der = ssl.PEM_cert_to_DER_cert(made.read_text()[: made.read_text().index("-----BEGIN PRIVATE")])
+    fingerprint = ":".join(f"{byte:02X}" for byte in hashlib.sha256(der).digest())
+    assert f"certificate {made}, so clients warn of it" in server.log()
+    assert f"its SHA-256 fingerprint is {fingerprint}\n" in server.log()
     client = Client(port, made)
     for host in ("localhost", "alias.example"):
         assert client.get(host, "/page.txt").text == "a page"
+    for address in ("127.0.0.1", "::1"):
+        with client.connect(address) as connection:  # (which looks whether the certificate is for it)
+            assert connection.sock.version() == "TLSv1.3"
     assert server.wait_for_log("TLSv1.3 TLSv1.3 - alias.example 200", "tls.log").count("TLSv1.3") == 4
     assert f"{made} is good for 396 d" in server.command("--status").stdout
     before = made.read_bytes()

@@ -16,7 +16,13 @@ from support.certificates import Authority, run
 def test_as_openssl_reads_it(tmp_path: Path, rsa: bool) -> None:
     issued = Authority(tmp_path / "ca").issue(
         "client",
-        ["email:a@example.org", "DNS:a.example", "DNS:*.b.example", "otherName:1.3.6.1.4.1.311.20.2.3;UTF8:u@example"],
+        [
+            "email:a@example.org",
+            "DNS:a.example",
+            "DNS:*.b.example",
+            "IP:192.0.2.7",
+            "otherName:1.3.6.1.4.1.311.20.2.3;UTF8:u@example",
+        ],
         subject=r"/C=DE/O=Tests \, more/CN=Zoë/emailAddress=a@example.org",
         rsa=rsa,
     )
@@ -35,6 +41,7 @@ def test_as_openssl_reads_it(tmp_path: Path, rsa: bool) -> None:
     assert certificate.in_order(read.issuer) == told("-issuer", "-nameopt", "RFC2253")
     assert (read.version, read.emails, read.principals) == (3, ("a@example.org",), ("u@example",))
     assert read.hosts == ("a.example", "*.b.example")
+    assert read.addresses == ("c0000207",)
     assert read.key == ("rsaEncryption" if rsa else "id-ecPublicKey")
     assert read.signature == "ecdsa-with-SHA256"
 

@@ -36,6 +36,8 @@ class Files:
         self.pieces: list[bytes] = []
         #: The number of the secret that the keys of tickets are made of, where no file says one; -1: none does.
         self.secret = -1
+        #: The files of certificates that were made for development.
+        self.made: list[str] = []
         self._phrases = phrases
 
     def number(self, *places: Place, key: bool = False, server: str = "", dialog: str = "") -> int:
@@ -211,9 +213,9 @@ def _pairs(server: Server, files: Files, dialog: str, folder: str, kept: tuple[K
         )
     if any(place.path == ssl.AUTO for place in certificates):
         names = (server.name or os.uname().nodename, *server.names)
-        certificates = tuple(
-            auto.provide(folder, names, place) if place.path == ssl.AUTO else place for place in certificates
-        )
+        made = {place: auto.provide(folder, names, place) for place in certificates if place.path == ssl.AUTO}
+        files.made += [place.path for place in made.values()]
+        certificates = tuple(made.get(place, place) for place in certificates)
     keys = tuple(place for place in conf[ssl.KEY_FILES] if place.path != ssl.AUTO)
     if len(keys) > len(certificates):
         place = keys[len(certificates)]
