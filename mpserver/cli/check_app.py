@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib.util
+import itertools
 import os
 import sys
 import tempfile
@@ -44,24 +45,33 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     found: list[Finding] = []
     folders: list[Path] = [path]
+    named: dict[str, Finding] = {}
     if path.is_file() and path.suffix not in SOURCES:
-        found, folders = configuration(path)
-    files = [file for folder in folders for file in sources(folder)]
+        found, folders, named = configuration(path)
+    files = list(dict.fromkeys(file for folder in folders for file in sources(folder)))
+    packages = {file.parent for file in files if file.name == "__init__.py"}
+    own = frozenset({file.stem for file in files if file.parent not in packages} | {one.name for one in packages})
     modules: dict[str, Finding] = {}
-    for file in dict.fromkeys(files):
+    for file in files:
         text = file.read_text("utf-8", "replace")
         is_page = file.suffix == ".psp"
-        found += findings(_python(text) if is_page else text, str(file), not is_page)
+        beside = {one.stem for one in files if one.parent == file.parent} if file.parent in packages else set()
+        found += findings(_python(text) if is_page else text, str(file), not is_page, own | beside)
         for number, line in enumerate(plain(text).split("\n"), 1):
             for name in imported(line):
-                modules.setdefault(name.partition(".")[0], Finding(str(file), number, ""))
-    own = {file.stem for file in files} | {file.parent.name for file in files if file.name == "__init__.py"}
-    found += _packages({name: where for name, where in modules.items() if name not in own})
+                top, where = name.partition(".")[0], Finding(str(file), number, "")
+                if top in beside - own:
+                    found.append(where._replace(text=f"{top} is a module of the same package: from . import {top}"))
+                modules.setdefault(top, where)
+    ours = own | {file.stem for file in files}
+    found += _packages({name: where for name, where in (modules | named).items() if name not in ours})
     for finding in sorted(found):
         print(finding)
     failing = sum(finding.fails for finding in found)
     notes = len(found) - failing
-    print(f"{len(files)} file{'' if len(files) == 1 else 's'}: {failing} places to change, and {notes} to look at")
+    print(
+        f"{len(files)} file{'' if len(files) == 1 else 's'}: {failing} place{'' if failing == 1 else 's'} to change, and {notes} to look at"
+    )
     return 1 if failing else 0
 
 
@@ -90,8 +100,8 @@ def _python(page: str) -> str:
 # ---- configurations
 
 
-def configuration(path: Path) -> tuple[list[Finding], list[Path]]:
-    """The faults of a configuration, and the folders of its applications."""
+def configuration(path: Path) -> tuple[list[Finding], list[Path], dict[str, Finding]]:
+    """The faults of a configuration, the folders of its applications, and its handlers' modules with their lines."""
     from mpserver.config.configuration import load
     from mpserver.config.reader import Reader
     from mpserver.modules.all import registry
@@ -106,9 +116,24 @@ def configuration(path: Path) -> tuple[list[Finding], list[Path]]:
     try:
         reader.read_file(str(path.absolute()))
     except (OSError, ConfigError):
-        return found, []
+        return found, [], {}
     folders = [Path(folder) for folder in dict.fromkeys(_folders(tuple(reader.tree), root))]
-    return found, [folder for folder in folders if folder.exists()]
+    return found, [folder for folder in folders if folder.exists()], dict(_handlers(tuple(reader.tree)))
+
+
+def _handlers(tree: Tree) -> Iterator[tuple[str, Finding]]:
+    """The modules that handlers' directives name."""
+    for node in tree:
+        name = node.name.lower()
+        if name == "pythonimport":
+            words: Sequence[str] = node.args[:1]
+        elif name.startswith("python") and name.endswith("handler"):
+            words = list(itertools.takewhile(lambda word: word != "|", node.args))
+        else:
+            words = ()
+        for word in words:
+            yield word.partition("::")[0].partition(".")[0].strip("~"), Finding(node.file, node.line, "")
+        yield from _handlers(node.children or ())
 
 
 def _folders(tree: Tree, root: str) -> Iterator[str]:

@@ -51,6 +51,38 @@ OLD = {
     "import Cookie": "mod_python.Cookie",
     "import cgi": "util.FieldStorage",
     "import imp": "importlib",
+    "import dl, new, user": "nothing: leave it out",
+    "from types import FunctionType, StringType": "isinstance(x, str)",
+    "if type(x) == types.DictType:": "isinstance(x, str)",
+    "i, o = os.popen2(x)": "subprocess.Popen",
+    "os.path.walk(x, f, None)": "os.walk",
+    "name = os.tmpnam()": "tempfile",
+    "begin = time.clock()": "time.perf_counter",
+    "if thread.isAlive():": "is_alive()",
+    "x = cgi.escape(y)": "html.escape",
+    "x = inspect.getargspec(f)": "inspect.signature",
+    "isinstance(x, collections.Mapping)": "collections.abc",
+    "for a, b in itertools.izip(x, y):": "zip, map, filter",
+    'x = json.loads(y, encoding="utf-8")': "it reads str",
+    "from email.MIMEText import MIMEText": "email.mime.text",
+    "x = map(f, y)[0]": "list(map(...))",
+    "x = len(filter(f(1), y))": "list(map(...))",
+    "x = d.keys()[0]": "list(d)[0]",
+    "x.sort(lambda a, b: a - b)": "functools.cmp_to_key",
+    "x = sorted(y, cmp=f)": "functools.cmp_to_key",
+    "def __cmp__(self, other):": "functools.total_ordering",
+    "def __unicode__(self):": "__str__",
+    "def __getslice__(self, i, j):": "which gets a slice",
+    "text = e.message": "str(e)",
+    'x = req.filename.decode("utf-8")': "it is text already",
+    "x = hashlib.sha1(password).hexdigest()": "text.encode()",
+}
+
+#: Several lines of a source, and what is told of its last one.
+OLD_LINES = {
+    "def f(d):\n    names = d.keys()\n    names.sort()": "names is no list",
+    "def f(x):\n    x = map(str, x)\n    x.append(1)": "x is no list",
+    "def f(x):\n    a = 1\n\tb = 2": "tabs and blanks are mixed",
 }
 
 #: What looks like these, and is right.
@@ -83,6 +115,20 @@ def reduce(function, items, cmp=None):
     return cmp(items) if cmp else f"{items!r:>{10}}".encode("utf-8")
 
 
+def listed(table, parser):
+    names = list(table.keys())
+    names.sort()
+    first = list(map(str, names))[0]
+    pairs = dict(zip(names, (len(name) for name in names)))[first]
+    keys = table.keys()
+    keys = sorted(keys)
+    keys.append(
+	"a tab within brackets")
+    parser.add_argument(first, type=argparse.FileType("r"))
+    digest = hashlib.sha1(first.encode()).hexdigest()
+    return pairs, digest, keys
+
+
 value = reduce(None, [])
 """
 
@@ -92,6 +138,16 @@ def test_what_is_old_gets_its_remedy(line: str) -> None:
     found = list(findings(f"# first\n{line}\n", "app.py", parse=False))
     assert [(one.file, one.line) for one in found] == [("app.py", 2)] * len(found)
     assert any(OLD[line] in one.text for one in found), found
+
+
+@pytest.mark.parametrize("lines", OLD_LINES)
+def test_what_several_lines_tell(lines: str) -> None:
+    (found,) = findings(lines, "app.py", parse=False)
+    assert (found.line, OLD_LINES[lines] in found.text) == (3, True)
+
+
+def test_each_line_is_told_of_once() -> None:
+    assert len(list(findings("print >>log, x", "app.py", parse=False))) == 1
 
 
 def test_what_is_right_is_not_told_of() -> None:
@@ -147,6 +203,32 @@ def test_a_configuration_and_the_applications_that_it_names(
         assert line.startswith(start)
     assert "PythonInterpBackend auto moves the application to a process" in lines[0]
     assert lines[4].endswith("did you mean PythonHandler?")
+
+
+def test_modules_of_handlers_of_packages_and_of_the_application(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {
+        "app/user.py": "x = 1\n", "app/page.py": "import user\nimport shop\n", "app/shop/__init__.py": "",
+        "app/shop/prices.py": "import basket\nimport user\nimport prices_of_others\n", "app/shop/basket.py": "",
+    }  # fmt: skip
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    conf = tmp_path / "httpd.conf"
+    conf.write_text(
+        f"PythonPath \"sys.path + ['{tmp_path}/app']\"\n<Location />\nPythonHandler page mod_python.publisher | .py\n"
+        "PythonAuthenHandler nobody::authen\n</Location>\nPythonImport shop.prices site\n"
+    )
+    status, lines = run(conf, capsys)
+    missing = "is not here: install its package, or name its folder in PythonPath"
+    assert lines == [
+        f"{tmp_path}/app/shop/prices.py:1: basket is a module of the same package: from . import basket",
+        f"{tmp_path}/app/shop/prices.py:3: the module prices_of_others {missing}",
+        f"{conf}:4: the module nobody {missing}",
+        "5 files: 1 place to change, and 2 to look at",
+    ]
+    assert status == 1
 
 
 def test_an_application_that_runs_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
