@@ -69,10 +69,12 @@ def main(arguments: Sequence[str]) -> int:
         print(finding)
     failing = sum(finding.fails for finding in found)
     notes = len(found) - failing
-    print(
-        f"{len(files)} file{'' if len(files) == 1 else 's'}: {failing} place{'' if failing == 1 else 's'} to change, and {notes} to look at"
-    )
+    print(f"{_of(len(files), 'file')}: {_of(failing, 'place')} to change, and {notes} to look at")
     return 1 if failing else 0
+
+
+def _of(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def sources(path: Path) -> Iterator[Path]:
