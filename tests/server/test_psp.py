@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 from collections.abc import Iterator
@@ -85,6 +86,10 @@ Hello world, the time is: <%=time.strftime("%Y-%m-%d, %H:%M:%S")%>
     "psp/shown.psp": "<% show = PSP(req, string='x<%= 1 ' + chr(37) + '>') %><%= show.display_code() %>",
     "psp/latin.psp": b"<html>\ncaf\xe9\n",
     "debug/faulty.psp": FAULTY,
+    "debug/unwritten.psp": "<b>\n<%\nif x\n%>",
+    "debug/including.psp": "one\n\n<%@ include file='included.psp' %>\n",
+    "debug/included.psp": "two\n<%= 1 / 0 %>",
+    "debug/beyond.psp": "<%\nimport json; json.loads('')\n%>",
     "debug/page.psp": "<p>\n<% x = 1 < 2 %>\n<%= x %>\n",
     "dbm/page.psp": "<%\nfor n in range(3):\n    # in\n%>\n<%= n %>,\n",
     "dbm/faulty.psp": FAULTY,
@@ -250,6 +255,26 @@ def test_debug_shows_the_error(server: Server) -> None:
     assert "<b>before</b>" in page.text
     assert 'Mod_python error: "PythonHandler mod_python.psp"' in page.text
     assert "faulty.psp&quot;, line 6, in &lt;module&gt;" in page.text
+
+
+@pytest.mark.parametrize(
+    ("page", "error", "place"),
+    [
+        ("faulty", "KeyError: 'x'", "faulty.psp line 6"),
+        ("unwritten", "SyntaxError: expected ':'", "unwritten.psp line 3: if x"),
+        ("including", "ZeroDivisionError: division by zero", "included.psp line 2"),
+        ("beyond", "json.decoder.JSONDecodeError: Expecting value: line 1 column 1 (char 0)", "beyond.psp line 2"),
+    ],
+)
+def test_the_headline_is_the_exception_and_the_place_in_the_page(
+    server: Server, page: str, error: str, place: str
+) -> None:
+    """Of the page that was written, and not of what is made of it; in the log and on the debug page."""
+    reply = server.request("GET", f"/debug/{page}.psp", headers={"Accept": "text/html"})
+    server.wait_for_log(f"PythonHandler mod_python.psp: {error} ({server.www}/debug/{place}) (interpreter 'localhost')")
+    if page in ("unwritten", "beyond"):  # (of the others a part was sent)
+        kind, _, text = html.unescape(reply.text).partition("<h1><b>")[2].partition("</b>")
+        assert f"{kind}: {text}".startswith(f"{error}</h1>\n<p class=place>{server.www}/debug/{place}</p>\n")
 
 
 def test_debug_shows_the_source(server: Server) -> None:

@@ -24,15 +24,19 @@ REFUSALS = lazyre.compile(
     r"|(?P<exec>exec not supported for isolated subinterpreters)"
 )
 
+#: The place of an error that is in no page.
+_FILE_OF_PYTHON = lazyre.compile(r"\.pyc? line \d|^<")
+
 #: What is done in vain, by the groups of `REFUSALS`.
 DEEDS = {"daemon": "daemon threads", "fork": "os.fork", "exec": "os.exec"}
 
 
 class Told(NamedTuple):
-    """An error that was told: the parts of its traceback, see `describe`, and the exception in it."""
+    """An error that was told: the parts of its traceback, see `describe`, the exception in it, and where that came."""
 
     parts: list[str]
     headline: str
+    place: str
 
 
 def refusing(error: BaseException) -> str | None:
@@ -66,14 +70,17 @@ def tell(
     :param loading: it came while the server loaded a module: the first line tells why, and where the module was looked
         for; the traceback holds nothing of the application that was called, and is told at the level debug.
     """
+    from mpserver.modules.python import load_errors  # (only where something is wrong)
+
     parts = describe(error)
     what = headline(error, parts)
+    place = load_errors.place_of(error)
     first = what
+    if place and not repeated and not loading and not _FILE_OF_PYTHON.search(place):
+        first += f" ({place})"  # (of a page, whose traceback begins with files of the library)
     if repeated:
         first += " (as before: the file has not changed)"
     elif loading:
-        from mpserver.modules.python import load_errors  # (only where something is wrong)
-
         first = load_errors.summary(what, error, sys.path)
     running = runtime.current()
     if running is not None:
@@ -86,7 +93,7 @@ def tell(
             log.log(constants.APLOG_DEBUG, "\n".join(trace), module="python", about=about)
     else:
         log.log(constants.APLOG_ERR, "\n".join([f"{prefix}: {first}", *trace]), module="python", about=about)
-    return Told(parts, what)
+    return Told(parts, what, place)
 
 
 def headline(error: BaseException, parts: list[str]) -> str:
@@ -117,7 +124,7 @@ def debug_page(req: Request, prefix: str, error: BaseException, told: Told) -> b
     from mpserver.modules.python import debug_page  # (only where pages tell of errors)
 
     form = debug_page.form(req.headers_in.get("Accept"))
-    failure = debug_page.Failure(prefix, error, told.headline, told.parts)
+    failure = debug_page.Failure(prefix, error, told.headline, told.parts, told.place)
     if form == "text":
         req.mp_content_type = "text/plain; charset=utf-8"
         return debug_page.text(failure)

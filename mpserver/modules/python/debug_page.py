@@ -34,6 +34,7 @@ STYLE = (
 .where{color:var(--faint);margin:0 0 .5rem}
 h1{color:var(--bad);white-space:pre-wrap}
 h1 b{display:block;font-size:.95rem;color:var(--faint)}
+.place{margin:-.4rem 0 1rem;overflow-wrap:anywhere}
 details{background:var(--card);border:1px solid var(--line);border-radius:.5rem;margin:.4rem 0}
 summary{padding:.45rem .75rem;cursor:pointer;color:var(--faint)}
 details details{border:0;border-top:1px solid var(--line);border-radius:0;margin:0}
@@ -55,12 +56,13 @@ td{white-space:pre-wrap}
 
 
 class Failure(NamedTuple):
-    """What the page is about: where it happened, the exception, and the parts of its traceback."""
+    """What the page is about: the handler, the exception, the parts of its traceback, and where it came."""
 
     prefix: str
     error: BaseException
     headline: str
     parts: list[str]
+    place: str
 
 
 def form(accept: str | None) -> str:
@@ -104,6 +106,8 @@ def _pieces(req: Request, failure: Failure) -> Iterator[str]:
         f"<p class=where>{escape(f'{failure.prefix} in the interpreter {req.interpreter}')}</p>\n"
     )
     yield f"<h1><b>{escape(kind)}</b>{escape(what)}</h1>\n" if colon else f"<h1>{escape(kind)}</h1>\n"
+    if failure.place:
+        yield f"<p class=place>{escape(failure.place)}</p>\n"
     for number, (error, link) in enumerate(_chain(failure.error)):
         if number:
             yield f"<h2>{escape(link)} {escape(_short(_told(error)))}</h2>\n"

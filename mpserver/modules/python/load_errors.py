@@ -24,7 +24,7 @@ def summary(text: str, error: BaseException, path: Iterable[str]) -> str:
     :param text: the exception as Python shows it, such as ``ValueError: no``.
     :param path: the entries of ``sys.path`` at that time.
     """
-    place = _place(error)
+    place = place_of(error)
     where = f" ({place})" if place else ""
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return f"{text}{where}"
@@ -33,8 +33,11 @@ def summary(text: str, error: BaseException, path: Iterable[str]) -> str:
     return f"{text}{where}; looked for in {', '.join(folders) or 'no folder'}{meant}"
 
 
-def _place(error: BaseException) -> str:
-    """Where in the application's files it is, as ``/srv/app.py line 3``; "" where none of them is to blame."""
+def place_of(error: BaseException) -> str:
+    """Where in the application's files it is, as ``/srv/app.py line 3``; "" where none of them is to blame.
+
+    A page of PSP is such a file, too, and so is one that it includes.
+    """
     if isinstance(error, SyntaxError):
         if not error.filename or not error.lineno:
             return ""
@@ -44,13 +47,14 @@ def _place(error: BaseException) -> str:
     trace: TracebackType | None = error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if not file.startswith(_OWN) and not own_imports.is_library(file):
+        if not file.startswith((_OWN, _BESIDE)) and not own_imports.is_library(file):
             found = f"{file} line {trace.tb_lineno}"
         trace = trace.tb_next
     return found
 
 
 _OWN = __file__.rpartition(os.sep + "modules" + os.sep)[0] + os.sep
+_BESIDE = os.path.join(os.path.dirname(os.path.dirname(_OWN)), "mod_python", "")
 
 
 def _folders(path: Iterable[str]) -> list[str]:
