@@ -53,7 +53,7 @@ def ask(port: Port, path: str) -> str:
 
 @pytest.mark.parametrize(
     ("words", "text"),
-    zip(SERVE.splitlines(), ("the shop", "Hello, 127.0.0.1!", "shop.py"), strict=True),
+    [*zip(SERVE.splitlines(), ("the shop", "Hello, 127.0.0.1!", "shop.py"), strict=True)],
     ids=("wsgi", "handler", "folder"),
 )
 def test_what_is_served_without_a_configuration(tmp_path: Path, port: Port, words: str, text: str) -> None:
