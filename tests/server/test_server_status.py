@@ -223,6 +223,9 @@ def test_the_page_in_a_browser(start_server: StartServer, tmp_path: Path) -> Non
 
 def _look(window: Browser, size: tuple[int, int]) -> None:
     assert window.run("return document.documentElement.scrollWidth") <= size[0], "nothing to scroll sideways"
+    undrawn = "const plot = document.querySelector('.card svg'), line = plot.querySelector('polyline');"
+    undrawn += "line.setAttribute('points', ''); return plot.getBoundingClientRect().height"
+    assert window.run(undrawn) == 0, "no empty place where nothing is drawn yet"
     headings = window.run("return [...document.querySelectorAll('h2')].map(e => e.textContent)")
     assert headings[:2] == ["Scoreboard", "Interpreters"]
     smallest = "return Math.min(...[...document.querySelectorAll('td,p,span,pre')]"

@@ -17,6 +17,7 @@ p{margin:.25rem 0 1rem;color:var(--faint)}
 .card b{display:block;font-size:1.35rem;font-weight:600}
 .card span{color:var(--faint);font-size:.875rem}
 .card svg{display:block;width:100%;height:3rem;margin-top:.25rem}
+.card svg:has([points='']){display:none}
 polyline{fill:none;stroke:var(--mark);stroke-width:1.5;vector-effect:non-scaling-stroke}
 .board{font:1.05rem/1.5 ui-monospace,monospace;background:var(--card);border:1px solid var(--line);
 border-radius:.5rem;padding:.6rem .9rem;overflow-wrap:anywhere;white-space:pre-wrap;margin:0}
@@ -31,7 +32,8 @@ td.bad:not(.number){min-width:15rem}
 code{font:.875rem ui-monospace,monospace}
 @media(max-width:48rem){
 body{padding:1rem .75rem}
-.cards{grid-template-columns:1fr 1fr}
+.cards{grid-template-columns:1fr 1fr;gap:.5rem}
+.card{padding:.4rem .75rem}.card b{font-size:1.15rem}.card svg{height:1.5rem}
 table,tbody,tr,td{display:block}
 thead{display:none}
 tr{border-top:1px solid var(--line);padding:.35rem 0}
@@ -52,6 +54,7 @@ SCRIPT = """\
   const draw = () => {
     for (const plot of document.querySelectorAll('[data-plot]')) {
       const values = series[plot.dataset.plot] || [];
+      if (values.length < 2) continue;
       const top = Math.max(1e-9, ...values), line = plot.querySelector('polyline');
       line.setAttribute('points', values.map((value, at) =>
         `${(100 * at / Math.max(29, values.length - 1)).toFixed(2)},${(29 - 28 * value / top).toFixed(2)}`).join(' '));
