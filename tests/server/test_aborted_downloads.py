@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 
-import psutil
 import pytest
 
 from conftest import StartServer
-from support.processes import descendants
+from support.processes import descendants, open_files
 from support.server import EACH_IN_BOTH, Server
 from support.traffic import RESET
 from support.waiting import quickest, wait_for
@@ -51,15 +49,8 @@ def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> 
 def opened(server: Server) -> dict[int, int]:
     """How many things each process of the server has open: what it has twice, as a leased port, counts once."""
     assert server.master is not None
-    found = {}
-    for process in descendants(server.master):
-        with contextlib.suppress(psutil.NoSuchProcess, OSError):
-            links = set()
-            for fd in os.listdir(f"/proc/{process.pid}/fd"):
-                with contextlib.suppress(FileNotFoundError):
-                    links.add(os.readlink(f"/proc/{process.pid}/fd/{fd}"))
-            found[process.pid] = len(links)
-    return found
+    found = {process.pid: len(set(open_files(process.pid))) for process in descendants(server.master)}
+    return {pid: count for pid, count in found.items() if count}
 
 
 @pytest.mark.parametrize("path", ["/static.bin", "/app"])

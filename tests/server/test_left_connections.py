@@ -16,6 +16,7 @@ import pytest
 from conftest import StartServer
 from mpserver.ipc import descriptor_marks, messages
 from mpserver.supervisor import rescue
+from support.processes import threads
 from support.server import EACH_AND_THREADS, EACH_IN_BOTH, MPMS, Server, receive_all, receive_until
 from support.waiting import wait_for
 
@@ -92,9 +93,8 @@ def _arrive(server: Server, client: socket.socket, data: bytes) -> None:
 def _suspend(worker: psutil.Process) -> None:
     """Stop a worker, with all its threads: one that is on its way to the stop may still read what comes."""
     worker.suspend()
-    tasks = Path(f"/proc/{worker.pid}/task")
     wait_for(
-        lambda: all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks.iterdir()),
+        lambda: {stat.rpartition(")")[2].split()[0] for stat in threads(worker.pid, "stat")} == {"T"},
         "all threads of a worker to stop",
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections import Counter
@@ -13,6 +12,7 @@ import pytest
 from conftest import StartServer
 from mpserver.routing.listener_leases import ROW
 from support.load import load
+from support.processes import open_files
 from support.server import BACKENDS, Reply, Server
 from support.waiting import wait_for
 
@@ -65,9 +65,7 @@ def listening(server: Server) -> list[str]:
 def is_lent(server: Server, pid: int = 0) -> bool:
     """Whether an interpreter of the only worker, whose ``pid`` may be known, has the listener, too."""
     (inode,) = listening(server)
-    folder = Path(f"/proc/{pid or server.workers()[0].pid}/fd")
-    links = Counter(os.readlink(fd) for fd in folder.iterdir() if fd.is_symlink())
-    return links[f"socket:[{inode}]"] == 2
+    return open_files(pid or server.workers()[0].pid).count(f"socket:[{inode}]") == 2
 
 
 def lend(server: Server, host: str = "one.test") -> list[Reply]:

@@ -8,11 +8,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from conftest import StartServer
+from support.processes import threads
 from support.server import BACKENDS, Server
 from support.waiting import PATIENCE, wait_for
 
@@ -48,8 +48,8 @@ WAITING, NOTHING = 45, 15
 def awakenings(pid: int) -> int:
     """How often the threads of a process have gone to sleep by themselves."""
     found = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for line in (task / "status").read_text().splitlines():
+    for status in threads(pid, "status"):
+        for line in status.splitlines():
             if line.startswith("voluntary_ctxt_switches"):
                 found += int(line.split()[1])
     return found

@@ -15,7 +15,7 @@ import pytest
 from conftest import StartServer
 from support.certificates import Authority
 from support.checking import refused
-from support.processes import descendants
+from support.processes import descendants, open_files, threads
 from support.server import BACKENDS, EACH_IN_BOTH, Server, receive_all, receive_until
 from support.tls import HTTPS, Client, at_port
 from support.traffic import RESET
@@ -346,11 +346,7 @@ def test_many_that_leave_take_few_threads(start_server: StartServer, tmp_path: P
     server.wait_for_log(f"over held={end}")
     others_are_served(server, 1)
     assert server.master is not None
-    named = [
-        (task / "comm").read_text()
-        for process in (server.master, *descendants(server.master))
-        for task in Path(f"/proc/{process.pid}/task").iterdir()
-    ]
+    named = [name for process in (server.master, *descendants(server.master)) for name in threads(process.pid, "comm")]
     assert len(named) < 30, named
     end.touch()
     wait_for(lambda: server.log().count(f"over held={end}") == count, "all cleanups")
@@ -377,20 +373,8 @@ def test_no_file_is_left(server: Server) -> None:
     def kept() -> list[str]:
         master = server.workers()[0].parent()
         assert master is not None
-        found = []
-        for process in master.children(recursive=True):
-            try:
-                links = list(Path(f"/proc/{process.pid}/fd").iterdir())
-            except FileNotFoundError:
-                continue  # (it has ended this moment)
-            for link in links:
-                try:
-                    target = str(link.readlink())
-                except OSError:
-                    continue  # (it was closed this moment)
-                if target.startswith(f"{server.root}/") and "(deleted)" in target:
-                    found.append(target)
-        return found
+        found = [target for process in descendants(master) for target in open_files(process.pid)]
+        return [target for target in found if target.startswith(f"{server.root}/") and "(deleted)" in target]
 
     wait_for(lambda: not kept(), "the files to be closed")
     assert not list(server.root.glob("mpserver-body-*"))

@@ -14,7 +14,7 @@ import pytest
 
 from conftest import StartServer
 from support.certificates import Authority
-from support.processes import descendants
+from support.processes import descendants, open_files
 from support.server import EACH_IN_BOTH, Server, receive_until
 from support.tls import HTTPS, Client, at_port
 from support.waiting import PATIENCE, wait_for
@@ -392,20 +392,8 @@ def test_no_file_is_left(server: Server) -> None:
 def kept(server: Server) -> list[str]:
     """The files without names that the server has open."""
     assert server.master is not None
-    found = set()
-    for process in descendants(server.master):
-        try:
-            links = list(Path(f"/proc/{process.pid}/fd").iterdir())
-        except OSError:
-            continue  # (it has ended this moment)
-        for link in links:
-            try:
-                target = str(link.readlink())
-            except OSError:
-                continue  # (it was closed this moment)
-            if target.startswith(f"{server.root}/") and "(deleted)" in target:
-                found.add(target)
-    return sorted(found)
+    found = {target for process in descendants(server.master) for target in open_files(process.pid)}
+    return sorted(target for target in found if target.startswith(f"{server.root}/") and "(deleted)" in target)
 
 
 @pytest.mark.parametrize("mpm", ["prefork", "worker"])

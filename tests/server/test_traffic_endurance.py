@@ -61,11 +61,12 @@ class Size(NamedTuple):
 def size(server: Server) -> Size:
     """What it takes now."""
     assert server.master is not None
-    family = [server.master, *descendants(server.master)]
-    found = sorted(
-        (describe(process).partition(" ")[2].rstrip("0123456789"), process.num_fds(), process.num_threads())
-        for process in family
-    )
+    found: list[tuple[str, int, int]] = []
+    for process in (server.master, *descendants(server.master)):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended, and takes nothing
+            name = describe(process).partition(" ")[2].rstrip("0123456789")
+            found.append((name, process.num_fds(), process.num_threads()))
+    found.sort()
     names, descriptors, threads = zip(*found, strict=True)
     return Size(list(names), list(descriptors), list(threads))
 

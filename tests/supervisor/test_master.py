@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from support.processes import alive, descendants, nothing_outlives
+from support.processes import alive, descendants, nothing_outlives, open_files
 from support.waiting import quickest, wait_for
 
 from .stub import StubServer, title
@@ -111,8 +111,8 @@ def test_workers_inherit_only_what_they_need(server: StubServer) -> None:
     server.touch("go")
     os.kill(server.who().pid, signal.SIGKILL)
     worker = max(server.await_workers(master, 2), key=lambda process: process.create_time())
-    wait_for(lambda: len(list(Path(f"/proc/{worker.pid}/fd").iterdir())) > 5, "its descriptors")
-    links = [os.readlink(link) for link in Path(f"/proc/{worker.pid}/fd").iterdir()]
+    wait_for(lambda: len(open_files(worker.pid)) > 5, "its descriptors")
+    links = open_files(worker.pid)
     kinds = [link.partition(":")[0] for link in links]
     assert kinds.count("socket") == 2, links  # the listener, and its own control socket
     assert kinds.count("anon_inode") == 0, links

@@ -15,10 +15,14 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
 PR_SET_CHILD_SUBREAPER = 36
+
+#: What the kernel says of a process, thread or descriptor that ends while it is looked at.
+GONE = (FileNotFoundError, ProcessLookupError)
 
 #: Where the package is found.
 PROJECT = Path(__file__).parent.parent.parent
@@ -31,22 +35,79 @@ def adopt_orphans() -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
+class Row(NamedTuple):
+    """What the kernel says of a process: its state, a letter, and the numbers of its parent and its session."""
+
+    state: str
+    parent: int
+    session: int
+
+
+def _table() -> dict[int, Row]:
+    """All processes by their numbers, in one look: each test looks several times, and other tests need the machine."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdecimal():
+            with contextlib.suppress(*GONE), open(f"/proc/{name}/stat", "rb") as file:
+                state, parent, _group, of, *_ = file.read().rpartition(b")")[2].split(None, 4)
+                found[int(name)] = Row(state.decode(), int(parent), int(of))
+    return found
+
+
+def _under(number: int, table: dict[int, Row]) -> set[int]:
+    """The processes of a table below one."""
+    children: dict[int, list[int]] = {}
+    for child, row in table.items():
+        children.setdefault(row.parent, []).append(child)
+    found: set[int] = set()
+    new = children.get(number, [])
+    while new:
+        found.update(new)
+        new = [child for parent in new for child in children.get(parent, ()) if child not in found]
+    return found
+
+
+def _live(numbers: Iterable[int], table: dict[int, Row]) -> set[psutil.Process]:
+    """Those of them that run (zombies do not)."""
+    found = set()
+    for number in numbers:
+        if table[number].state not in "ZX":
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found.add(psutil.Process(number))
+    return found
+
+
 def descendants(of: psutil.Process | None = None) -> set[psutil.Process]:
     """The live processes under one (this one by default)."""
-    try:
-        found = (of or psutil.Process()).children(recursive=True)
-    except psutil.NoSuchProcess:
+    if of is not None and not of.is_running():
         return set()
-    return {process for process in found if alive(process)}
+    table = _table()
+    return _live(_under(os.getpid() if of is None else of.pid, table), table)
 
 
 def session(of: psutil.Process) -> set[psutil.Process]:
     """The live processes of a session, whoever their parents are: a server of one process has some beside it."""
-    found = set()
-    for process in descendants():
-        with contextlib.suppress(ProcessLookupError):
-            if os.getsid(process.pid) == of.pid:
-                found.add(process)
+    table = _table()
+    return _live((number for number in _under(os.getpid(), table) if table[number].session == of.pid), table)
+
+
+def open_files(number: int) -> list[str]:
+    """What the descriptors of a process lead to: without those that it closes this moment, none if it has ended."""
+    found = []
+    with contextlib.suppress(*GONE):
+        for link in list(Path(f"/proc/{number}/fd").iterdir()):
+            with contextlib.suppress(*GONE):
+                found.append(str(link.readlink()))
+    return found
+
+
+def threads(number: int, file: str) -> list[str]:
+    """A file of each thread of a process (``comm``, ``stat`` ...): without those that end this moment."""
+    found = []
+    with contextlib.suppress(*GONE):
+        for task in list(Path(f"/proc/{number}/task").iterdir()):
+            with contextlib.suppress(*GONE):
+                found.append((task / file).read_text())
     return found
 
 

@@ -258,8 +258,8 @@ class Server:
     def listens(self) -> bool:
         """Whether it takes connections; AssertionError if it has ended instead."""
         assert self.master is not None
-        assert self.process is None or self.process.poll() is None, f"the server ended\n{self.said()}"
-        assert alive(self.master), f"the server ended\n{self.said()}"
+        there = alive(self.master) if self.process is None else self.process.poll() is None
+        assert there, f"the server ended\n{self.said()}"
         return listens(self.port)
 
     def send(self, number: signal.Signals) -> None:
