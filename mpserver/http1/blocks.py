@@ -152,9 +152,7 @@ CONDITIONS = frozenset(
 #: through may have meant them.
 _MOCK_FRAMING = frozenset({"content_length", "transfer_encoding"})
 
-_FACTS = (
-    frozenset({"host", "content-length", "transfer-encoding", "connection", "expect"}) | CONDITIONS | _MOCK_FRAMING
-)
+_FACTS = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect"}) | CONDITIONS | _MOCK_FRAMING
 
 
 def _host(values: Values, minor: int) -> str | None:
