@@ -42,6 +42,7 @@ class Request:
         self.mp_main = self.mp_prev = self.mp_notes = self.mp_env = self.mp_log_id = None
         self.mp_is_logged = False
         self.mp_interpreter = "www"
+        self.mp_host = SimpleNamespace(name="h")
         self.connection = SimpleNamespace(**vars(CONNECTION))
 
     def mp_whose(self) -> tuple[Any, Any]:
@@ -148,6 +149,14 @@ def test_what_is_told_once_comes_first() -> None:
     lines = written(Lines("/log", formats, "h"), ("none", None), ("one\ntwo", req), ("three", req))
     name, known = req.mp_log_id, connection_id(CONNECTION)
     assert lines == [" none", f"of {known}", f"first {name}", f"{name} one", f"{name} two", f"{name} three"]
+
+
+def test_hosts_that_share_a_log_are_told_apart() -> None:
+    """Those of equal settings have one, made for the first of them."""
+    req = Request()
+    req.mp_host = SimpleNamespace(name="second.test")
+    style = Lines("/log", {"": ("%v %M",)}, "first.test")
+    assert written(style, ("a", None), ("b", req)) == ["first.test a", "second.test b"]
 
 
 def test_no_message_can_forge_a_line() -> None:
