@@ -17,7 +17,7 @@ from mpserver import lazyre
 from mpserver.errors import RequestError
 from mpserver.http1.blocks import FIRST, Block, read_block
 from mpserver.http1.fields import TCHAR, Limits, is_token
-from mpserver.http1.target import ORIGIN_FORM, read_target
+from mpserver.http1.target import ORIGIN_FORM, is_authority, read_target, usual_name
 from mpserver.http1.wire import decoded
 from mpserver.typing import TYPE_CHECKING
 
@@ -49,7 +49,7 @@ class Head:
     CHUNKED. ``has_connection`` tells that there is a Connection field. ``expects_continue`` is only
     true where a body follows. ``conditional``: there is a condition (RFC 9110 13.1) or a Range. ``size``
     tells how many bytes of the buffer the head took, with the empty lines before and the one after it. ``raw``
-    are these.
+    are these. ``like`` is its block of fields, or one that differs from that in the host alone.
     """
 
     __slots__ = (
@@ -67,7 +67,8 @@ class Head:
         "conditional",
         "size",
         "raw",
-        "field_block",
+        "like",
+        "_block",
     )
 
     def __init__(
@@ -81,7 +82,9 @@ class Head:
         block: Block,
         host: str | None,
         raw: bytes,
+        differs: bool = False,
     ) -> None:
+        """``differs``: from the block by the host in its first line."""
         self.method = method
         self.target = target
         self.path = path
@@ -96,7 +99,17 @@ class Head:
         self.conditional = block.conditional
         self.size = len(raw)
         self.raw = raw
-        self.field_block = block
+        self.like: Block = block
+        self._block: Block | None = None if differs else block
+
+    @property
+    def field_block(self) -> Block:
+        """Its block of fields, made when it is asked for where the host in it is another one."""
+        block = self._block
+        if block is None:
+            assert self.host is not None
+            block = self._block = self.like.of_host(self.raw[len(self.line) + 2 :], self.host)
+        return block
 
     @property
     def fields(self) -> tuple[tuple[str, str], ...]:
@@ -124,9 +137,12 @@ class Head:
 
     def get(self, name: str) -> str | None:
         """The value of the field of this lower-case name, several joined by comma; None without."""
-        index = self.field_block.index
+        if name == "host" and self._block is not self.like:
+            return self.host
+        block = self.like
+        index = block.index
         if index is None:
-            index = self.field_block.names()
+            index = block.names()
         return index.get(name)
 
     def text(self, name: str) -> str | None:
@@ -153,17 +169,20 @@ def parse_head(
     if previous is not None:
         if buffer == previous.raw:
             return previous
-        like = previous.field_block
-        if like.rest and buffer.endswith(like.rest) and blocks is not None and previous.target[:1] == "/":
+        like = previous.like
+        if like.rest and buffer.endswith(like.rest) and previous.target[:1] == "/":
             # the host alone may be another one: where many are asked in turns, most heads are such
             # (where empty lines came before, no valid host is at this place)
-            start = len(previous.line) + 2
-            if buffer.startswith(previous.raw[: start + len(FIRST)]):
-                twin = blocks.twin(like, buffer[start:], limits)
-                if twin is not None:
+            begin = len(previous.line) + 2 + len(FIRST)
+            if buffer.startswith(previous.raw[:begin]):
+                stop = len(buffer) - len(like.rest)
+                named = str(buffer[begin:stop], "latin-1")
+                if stop - begin + len(FIRST) <= limits.field_size and (
+                    usual_name(named) is not None or is_authority(named)
+                ):
                     return Head(
                         previous.method, previous.target, previous.path, previous.query, previous.minor,
-                        previous.line, twin, twin.host, buffer,
+                        previous.line, like, named, buffer, True,
                     )  # fmt: skip
     end = buffer.find(b"\r\n")
     if end <= 0 or end > limits.line:

@@ -49,7 +49,7 @@ _authority = lazyre.now(
 ).fullmatch
 
 # The usual one: a name whose last label does not begin with a digit, without a port.
-_name = lazyre.now(r"(?:[0-9A-Za-z_-]++\.)*+[A-Za-z_-][0-9A-Za-z_-]*+").fullmatch
+usual_name = lazyre.now(r"(?:[0-9A-Za-z_-]++\.)*+[A-Za-z_-][0-9A-Za-z_-]*+").fullmatch
 
 # What looks like an IPv4 address (digits and dots alone, or a last label that begins with a digit), and what has to
 # be one then; whether its numbers are below 256 does not matter, for nobody reads the others as anything else.
@@ -63,7 +63,7 @@ _ipv4 = lazyre.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.
 
 def is_authority(text: str) -> bool:
     """Whether the text is a host with or without a port, as a Host field or a target may name it."""
-    if _name(text) is not None:
+    if usual_name(text) is not None:
         return True
     match = _authority(text)
     if match is None:

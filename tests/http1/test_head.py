@@ -24,7 +24,7 @@ POST = b"POST / HTTP/1.1\r\nHost: h\r\n"
 
 def facts(head: Head) -> tuple[object, ...]:
     """All that a head tells."""
-    names = [name for name in Head.__slots__ if name != "field_block"]
+    names = [name for name in Head.__slots__ if name not in ("like", "_block")]
     return (*(getattr(head, name) for name in names), head.fields, head.block)
 
 
@@ -750,7 +750,7 @@ def test_no_text_makes_the_field_reader_stumble(text: str) -> None:
 
 def all_facts(head: Head) -> tuple[object, ...]:
     """All that is known of a head."""
-    found = tuple(getattr(head, name) for name in Head.__slots__ if name != "field_block")
+    found = tuple(getattr(head, name) for name in Head.__slots__ if name not in ("like", "_block"))
     return *found, head.fields, head.block, head.merged(), head.field_block.odd, head.get("host"), head.get("x-a")
 
 
@@ -819,7 +819,24 @@ def test_hosts_in_turns_have_their_other_fields_read_once(monkeypatch: pytest.Mo
     assert head is not None
     head.field_block.told["a"] = "b"  # (what logs show of the other fields is of all of them)
     other = parse_head(b"GET / HTTP/1.1\r\nHost: other.test\r\nA: b\r\n\r\n", LIMITS, None, known)
-    assert other is not None and other.field_block.told == {"a": "b"}
+    assert other is not None and other.field_block.told == other.like.told == {"a": "b"}
+
+
+def test_a_block_is_made_for_another_host_when_it_is_asked_for() -> None:
+    """Nobody looks at it for most requests: the fields of the head before count, but for the host."""
+    known = Blocks()
+    before = parse_head(b"GET / HTTP/1.1\r\nHost: a.test\r\nA: b\r\n\r\n", LIMITS, None, known)
+    assert before is not None
+    raw = b"GET / HTTP/1.1\r\nHost: other.test:81\r\nA: b\r\n\r\n"
+    head = parse_head(raw, LIMITS, before, known)
+    assert head is not None
+    assert head.like is before.like
+    assert (head.get("host"), head.get("a"), len(known)) == ("other.test:81", "b", 1)
+    assert head.field_block is head.field_block is not before.field_block
+    assert (head.get("host"), before.get("host")) == ("other.test:81", "a.test")
+    third = parse_head(raw.replace(b"other.test:81", b"c.test"), LIMITS, head, known)
+    assert third is not None
+    assert (third.like, third.get("host"), third.merged()[1]["host"]) == (before.like, "c.test", "c.test")
 
 
 #: What comes one after the other on a connection; each is read as it would be alone.

@@ -59,7 +59,7 @@ _TEXT = (
     "else get{number}(req)) or DASH"
 )
 #: Headers of a request whose table of headers nobody has asked for.
-_FIELDS = "(req.mp_head.field_block.told.get(name{number}) if req.mp_table_in is None else None) or get{number}(req)"
+_FIELDS = "(req.mp_head.like.told.get(name{number}) if req.mp_table_in is None else None) or get{number}(req)"
 _OTHER = "DASH if (value := get{number}(req)) is None else value"
 
 
@@ -128,7 +128,7 @@ def _teller(items: Sequence[Item], between: Sequence[str]) -> tuple[Getter, str]
         values = ["-" if value is None else str(value) for value in [item.get(req) for item in items]]
         text = "".join([values[0], *chain.from_iterable(zip(between, values[1:], strict=True))])
         if req.mp_table_in is None:
-            req.mp_head.field_block.told[name] = text
+            req.mp_head.like.told[name] = text
         return text
 
     return tell, name

@@ -86,9 +86,9 @@ class Road:
         self.key = f"{self.known_as}|"
         self.timeout = float(parameters.get("timeout", server[TIMEOUT] or req.mp_host.timeout))
         self.ttl = float(parameters.get("ttl", 0))
-        #: What follows the request line, by the client's block of fields, its address and the server's name; None: such
-        #: a request is not usual.
-        self._blocks: dict[tuple[Block, str, Any], bytes | None] = {}
+        #: What follows the request line, by the client's block of fields, its host and address, and the server; None:
+        #: such a request is not usual.
+        self._blocks: dict[tuple[Block, str | None, str, Any], bytes | None] = {}
         #: What answers are, by their heads; None: not plain.
         self._answers: dict[bytes, Plain | None] = {}
 
@@ -109,14 +109,15 @@ class Road:
             rest = f"{rest}{'&' if '?' in rest else '?'}{query}"
         if rest[:1] != "/" or not rest.isascii() or not rest.isprintable() or " " in rest:
             return None
-        key = (req.mp_head.field_block, (req.mp_agent or req.mp_link.client)[0], req.mp_host)
+        head = req.mp_head
+        key = (head.like, head.host, (req.mp_agent or req.mp_link.client)[0], req.mp_host)
         try:
             fields = self._blocks[key]
         except KeyError:
             fields = self._fields(req, key)
         return None if fields is None else f"GET {rest} HTTP/1.1\r\n".encode() + fields
 
-    def _fields(self, req: Request, key: tuple[Block, str, Any]) -> bytes | None:
+    def _fields(self, req: Request, key: tuple[Block, str | None, str, Any]) -> bytes | None:
         head = req.mp_head
         if req.mp_host.trace is not None or head.length or head.get("max-forwards") is not None:
             fields = None
@@ -125,7 +126,7 @@ class Road:
             whole = questions.head(req, self.target, length, "", questions.forwarded_fields(req))
             req.mp_table_in = None  # (it is as it came)
             fields = whole.partition(b"\r\n")[2]
-        if len(head.field_block.tail) <= LONGEST:
+        if len(head.raw) <= LONGEST:
             if len(self._blocks) >= BLOCKS:
                 self._blocks.clear()
             self._blocks[key] = fields
