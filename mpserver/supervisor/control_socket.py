@@ -1,7 +1,8 @@
 """The control socket of the master: what ``mpserver --status`` and ``mpserver --recycle`` talk to.
 
-It is a Unix socket beside the pid file, for the server's account alone (mode 0600). A client sends one line of JSON,
-such as ``{"command": "recycle", "name": "app"}``, and gets lines of JSON until the end.
+It is a Unix socket beside the pid file, for the server's account alone (mode 0600, and by what the system says of who
+has connected). A client sends one line of JSON, such as ``{"command": "recycle", "name": "app"}``, and gets lines of
+JSON until the end.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import json
 import os
 import socket
+import struct
 from collections.abc import Callable, Mapping
 
 from mpserver.api import error_log
@@ -22,6 +24,9 @@ from mpserver.typing import Any, NamedTuple
 
 #: The longest command, in bytes.
 COMMAND = 64 * 1024
+
+#: The kernel's ``struct ucred``: process, user and group of who has connected.
+_PEER = struct.Struct("=iII")
 
 #: Sends a line of an answer, as JSON.
 Say = Callable[[Mapping[str, Any]], None]
@@ -163,7 +168,14 @@ class ControlSocket:
             sock, _ = self._listener.accept()
         except OSError:
             return
-        Client(sock, self._watched, self._run)
+        process, user, _ = _PEER.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+        if user in (0, os.geteuid()):
+            Client(sock, self._watched, self._run)
+            return
+        self._tell(error_log.WARN, f"process {process} of user {user} was refused at the control socket")
+        refused = Client(sock, self._watched, lambda _client, _line: None)
+        refused.say({"error": "the control socket is for the server's account alone"})
+        refused.close()
 
     def _run(self, client: Client, line: bytes) -> None:
         """Run a client's command."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import stat
 import time
@@ -15,6 +16,7 @@ from conftest import StartServer
 from mpserver.cli import status
 from mpserver.ipc import control_path
 from support.held import HOLD, held
+from support.processes import run_code
 from support.server import BACKENDS, Server, receive_all
 from support.waiting import PATIENCE, wait_for
 
@@ -109,6 +111,31 @@ def test_only_the_servers_account_may_ask(server: Server) -> None:
     found = os.stat(control_path.path(str(server.pid_file)))
     assert stat.S_ISSOCK(found.st_mode)
     assert stat.S_IMODE(found.st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another account")
+def test_another_account_is_refused_whatever_the_mode_is(server: Server) -> None:
+    folder, name = os.path.split(control_path.path(str(server.pid_file)))
+    code = f"""
+        import os, socket
+        os.chdir({folder!r})
+        os.chmod({name!r}, 0o666)
+        os.setgid(65534)
+        os.setuid(65534)
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect({name!r})
+            try:
+                sock.sendall(b'{{"command": "status"}}\\n')
+            except OSError:  # (it was closed already, behind the answer)
+                pass
+            print(sock.recv(4096).decode())
+    """
+    try:
+        assert json.loads(run_code(code)) == {"error": "the control socket is for the server's account alone"}
+    finally:
+        os.chmod(os.path.join(folder, name), 0o600)
+    assert re.search(r"process \d+ of user 65534 was refused at the control socket", server.log())
+    assert json.loads(server.command("--status", "--json").stdout)["workers"]
 
 
 @pytest.mark.parametrize("line", ["", "{", "[]", '{"command": "no"}', '{"command": {}}', "x" * 70000])

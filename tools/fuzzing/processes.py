@@ -61,9 +61,17 @@ class _Commands:
             client.settimeout(5)
             client.sendall(data[:100_000])
             client.shutdown(socket.SHUT_WR)
-            for _ in range(6):
+            client.setblocking(False)
+            found = b""
+            while True:
                 self._watched.wait(0)
-            return client.recv(65536)
+                try:
+                    part = client.recv(65536)
+                except BlockingIOError:
+                    continue
+                if not part:
+                    return found
+                found += part
 
 
 @functools.cache
