@@ -5,7 +5,7 @@
       PythonHandler mod_python.testhandler
     </Location>
 
-It tells a lot about the server: keep it from strangers (``Require``).
+It tells a lot about the server, so it is for clients on this machine, unless a ``Require`` in its Location says more.
 """
 
 from __future__ import annotations
@@ -80,6 +80,8 @@ pre{overflow-x:auto}
 
 def handler(req: Request) -> int:
     """Show the page, or the end of the error log where that is asked for."""
+    if req.mp_plan.refuses(req):
+        return apache.HTTP_FORBIDDEN
     apache_log = req.server.error_fname
     if req.args in LOG_QUERIES and apache_log:
         path = os.path.join(apache.server_root(), apache_log)

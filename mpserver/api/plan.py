@@ -93,5 +93,8 @@ class RequestPlan(Protocol):
     def tell(self, req: Any) -> Iterator[tuple[str, str]]:
         """The plan of a request in words: names and texts."""
 
+    def refuses(self, req: Any) -> bool:
+        """Whether a page that tells of the server itself is not for a request's client, which the log has been told."""
+
     def redirect(self, req: Any, uri: str) -> None:
         """Serve another URI in place of this request."""

@@ -25,14 +25,19 @@ def guarded(step: Step, module: str) -> Step:
     def guard(req: Request) -> int:
         if req.mp_method not in ("GET", "HEAD"):
             return constants.DECLINED
-        fault = None if _is_opened(req) else _fault(req)
-        if fault is not None:
-            text = f"client denied: without a Require in its Location this page is for {fault}"
-            req.mp_log.log(ERROR, f"{text}: {req.mp_uri}", module=module, about=req)
-            return constants.HTTP_FORBIDDEN
-        return step(req)
+        return constants.HTTP_FORBIDDEN if refused(req, module) else step(req)
 
     return guard
+
+
+def refused(req: Request, module: str) -> bool:
+    """Whether this client may not see such a page; then a module of this name has told so in the log."""
+    fault = None if _is_opened(req) else _fault(req)
+    if fault is None:
+        return False
+    text = f"client denied: without a Require in its Location this page is for {fault}"
+    req.mp_log.log(ERROR, f"{text}: {req.mp_uri}", module=module, about=req)
+    return True
 
 
 def _is_opened(req: Request) -> bool:

@@ -89,13 +89,16 @@ class Plan:
         "interpreter", "interpreter_id", "interpreters", "is_still", "leads_to", "limit_body", "loader", "named",
         "needs_python",
         "option_pairs", "options", "pass_auth", "phases", "physical_port", "python_config", "python_path",
-        "range_limits", "reads_files", "redirect", "requires", "scheme", "script", "server", "server_software",
+        "range_limits", "reads_files", "redirect", "refuses", "requires", "scheme", "script", "server",
+        "server_software",
         "signature", "steps", "streams", "subrequests", "tell", "time_limit", "waits", "_added",
     )  # fmt: skip
 
     redirect: Callable[[Request, str], None]
     #: The plan of a request in words; see `mpserver.phases.explain`.
     tell: Callable[[Request], Iterator[tuple[str, str]]]
+    #: Whether a page that tells of the server itself is not for a request's client; see `mpserver.modules.own_pages`.
+    refuses: Callable[[Request], bool]
     server_software: str
     interpreter_id: InterpreterId
     interpreter: str

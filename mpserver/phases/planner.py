@@ -345,7 +345,7 @@ class Planner:
         plan = compile_plan(self._table, self, host.site, conf, filename)
         plan.server_software, plan.redirect = self.software, detours.redirect
         plan.subrequests, plan.loader = detours.subrequests, self.loader
-        plan.tell = _in_words
+        plan.tell, plan.refuses = _in_words, _refuses
         if plan.time_limit and plan.needs_python and self.limit_time is not None:
             self.limit_time(plan)
         return plan
@@ -354,6 +354,12 @@ class Planner:
         """See `mpserver.modules.hooks.Engine`."""
         status: int = self._detours.subrequests.look_up(req, uri, sole)
         return status
+
+
+def _refuses(req: Request) -> bool:
+    from mpserver.modules import own_pages  # (few interpreters have such a page)
+
+    return own_pages.refused(req, "python")
 
 
 def _in_words(req: Request) -> Iterator[tuple[str, str]]:

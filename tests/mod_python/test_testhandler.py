@@ -50,7 +50,9 @@ def req(make_request: Make, lent: SimpleNamespace) -> Any:
         server=server,
         connection=SimpleNamespace(client_ip="1.2.3.4"),
         interpreter="www.example.com",
-        mp_plan=SimpleNamespace(tell=lambda _req: iter([("PythonHandler", "testhandler in <Location>")])),
+        mp_plan=SimpleNamespace(
+            tell=lambda _req: iter([("PythonHandler", "testhandler in <Location>")]), refuses=lambda _req: False
+        ),
         document_root=lambda: "/srv/www",
     )
 

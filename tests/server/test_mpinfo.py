@@ -25,6 +25,19 @@ PythonInterpreter info
     Require all granted
     ErrorDocument 404 "Not <here>"
 </Location>
+RemoteIPHeader X-Client
+<Location /unsaid>
+    SetHandler mod_python
+    PythonHandler mod_python.testhandler
+</Location>
+<Location /told>
+    SetHandler mod_python
+    PythonHandler mod_python.testhandler
+    Require ip 192.0.2.0/24
+</Location>
+<Directory "${WWW}">
+    Require all granted
+</Directory>
 """
 GATE = "def accesshandler(req):\n    req.notes['passed'] = 'the gate'\n    return 0\n"
 
@@ -66,6 +79,28 @@ def test_what_it_tells(server: Server) -> None:
         assert found.get(name) == value, name
     assert "gate.py" in found["gate"] if "gate" in found else "gate.py" in reply.text
     assert "Listen 127.0.0.1:" in reply.text, "the configuration's tree"
+
+
+@pytest.mark.parametrize(
+    ("path", "client", "host", "status"),
+    [
+        ("/unsaid", "127.0.0.1", None, 200),
+        ("/unsaid", "127.0.0.1", "localhost:80", 200),
+        ("/unsaid", "127.0.0.1", "rebound.example", 403),
+        ("/unsaid", "192.0.2.1", None, 403),
+        ("/unsaid?log", "192.0.2.1", None, 403),
+        ("/told", "192.0.2.1", "any.example", 200),
+        ("/told", "127.0.0.1", None, 403),
+    ],
+)
+def test_only_this_machine_unless_the_location_says_more(
+    server: Server, path: str, client: str, host: str | None, status: int
+) -> None:
+    reply = server.get(path, {"X-Client": client}, host=host)
+    assert reply.status == status
+    assert ("mod_python works" in reply.text) == (status == 200)
+    if path != "/told" and status == 403:
+        server.wait_for_log("client denied: without a Require in its Location this page is for ")
 
 
 def test_the_log_by_either_query(server: Server) -> None:
