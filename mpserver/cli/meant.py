@@ -15,7 +15,7 @@ from mpserver.cli import python_options, python_paths, unreached
 from mpserver.config.configuration import Configuration
 from mpserver.config.host_names import normal_host
 from mpserver.config.tree import Node, Tree
-from mpserver.modules import core
+from mpserver.modules import core, networks
 from mpserver.modules.all import TABLE
 from mpserver.modules.hooks import ANY_HANDLER, PROXY_PREFIX
 from mpserver.modules.ssl import profiles
@@ -40,7 +40,7 @@ def warnings(configuration: Configuration) -> list[str]:
             found.append(f"{text} (line {node.line} of {node.file})")
     return [
         *found, *_shadowed(tree), *_not_encrypted(configuration), *_unclaimed(tree), *_round(configuration),
-        *unreached.found(tree, configuration.root),
+        *unreached.found(tree, configuration.root), *_shown(configuration),
     ]  # fmt: skip
 
 
@@ -236,3 +236,26 @@ def _round(configuration: Configuration) -> Iterator[str]:
                     f"{host.defn_line}), too, and so leads round in a circle: put it into a <VirtualHost *:80> (line "
                     f"{node.line} of {node.file})"
                 )
+
+
+def _shown(configuration: Configuration) -> Iterator[str]:
+    """``PythonDebug On`` where others than this machine reach the server: it is for those who develop."""
+    open_ones = [
+        listen for listen in configuration.main.own_conf[core.LISTEN] if not listen.file and not _is_here(listen)
+    ]
+    if not open_ones:
+        return
+    where = open_ones[0].name or f"port {open_ones[0].port}"
+    for node in _all(configuration.tree):
+        if node.name.lower() == "pythondebug" and node.args[:1] and node.args[0].lower() == "on":
+            yield (
+                f"PythonDebug On shows source code and variables to everybody who reaches {where} of this machine: "
+                f"switch it off, or Listen at 127.0.0.1 (line {node.line} of {node.file})"
+            )
+            return
+
+
+def _is_here(listen: core.Listen) -> bool:
+    """Whether only this machine reaches an address."""
+    host = listen.host or ""
+    return host.lower() == "localhost" or networks.within(networks.packed(host.strip("[]")), networks.LOCAL)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+import pytest
+
 from mod_python import Session
 from mod_python._sessions import options
 from mpserver.cli import python_options
@@ -162,6 +164,23 @@ def test_a_redirect_to_https_that_leads_round(tmp_path: Path) -> None:
     assert told(tmp_path / "inside", meant) == "Syntax OK\n"
     other = inner.replace("www", "other")
     assert "circle" not in told(tmp_path / "other", f"{other}\n{host}")
+
+
+@pytest.mark.parametrize(
+    ("lines", "where"),
+    [
+        ("Listen 0.0.0.0:9", "port 9"),
+        ("Listen 9", "port 9"),
+        ("Listen [::]:9", "port 9"),
+        ("Listen 192.0.2.1:9 https\nSSLEngine On\nSSLCertificateFile auto", "port 9"),
+        ("Listen localhost:9\nListen [::1]:8\nListen 127.1.2.3:7\nListen unix:run/own.sock", ""),
+    ],
+)
+def test_errors_that_others_are_shown(tmp_path: Path, lines: str, where: str) -> None:
+    said = told(tmp_path, f"{lines}\n<Location /a>\nPythonDebug On\n</Location>")
+    text = f"PythonDebug On shows source code and variables to everybody who reaches {where} of this machine: switch it"
+    assert (text in said) == bool(where)
+    assert told(tmp_path, f"{lines}\nPythonDebug Off") == "Syntax OK\n"
 
 
 def test_the_options_that_sessions_read_are_known() -> None:
