@@ -11,12 +11,12 @@ import re
 
 def is_wild(text: str) -> bool:
     """Whether a text holds a wildcard (an escaped one does not count, an unclosed bracket neither)."""
-    at = 0
+    at, closed = 0, text.rfind("]")
     while at < len(text):
         char = text[at]
         if char == "\\":
             at += 1
-        elif char in "*?" or (char == "[" and "]" in text[at + 1 :]):
+        elif char in "*?" or (char == "[" and closed > at):
             return True
         at += 1
     return False
@@ -25,13 +25,16 @@ def is_wild(text: str) -> bool:
 def compile_glob(
     pattern: str, *, path: bool = True, period: bool = False, ignore_case: bool = False
 ) -> re.Pattern[str]:
-    """A regular expression to ``fullmatch`` with.
+    """A regular expression to ``fullmatch`` with, in time that grows with the text, however many ``*`` there are.
 
     ``path``: wildcards match no slash. ``period``: they match no period at the start of a name.
     """
     pieces: list[str] = []
+    #: What stands between two stars, but for the last piece.
+    chunks: list[str] = []
     at, end = 0, len(pattern)
-    guard = r"(?!\.)"
+    guard, one = r"(?!\.)", "[^/]" if path else "."
+    closes = True
     while at < end:
         char = pattern[at]
         first = at == 0 or (path and pattern[at - 1] == "/")
@@ -39,17 +42,23 @@ def compile_glob(
         if char in "*?[" and period and first:
             pieces.append(guard)
         if char == "*":
-            pieces.append("[^/]*" if path else ".*")
+            chunks.append("".join(pieces))
+            pieces = []
         elif char == "?":
-            pieces.append("[^/]" if path else ".")
-        elif char == "[":
-            text, at = _bracket(pattern, at, path)
+            pieces.append(one)
+        elif char == "[" and closes:
+            text, after = _bracket(pattern, at, path)
             pieces.append(text)
+            closes, at = after > at, after  # (where one does not close, none behind it does)
         else:
             if char == "\\" and at < end:
                 char = pattern[at]
                 at += 1
             pieces.append(re.escape(char))
+    if chunks:
+        # (where what follows a star is found first it need not be looked for further on: the next star takes the rest)
+        begin, *inner = chunks
+        pieces = [begin, *(f"(?>{one}*?{chunk})" for chunk in inner), f"{one}*", *pieces]
     return re.compile("".join(pieces), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
 
 

@@ -76,6 +76,8 @@ def test_faulty_regular_expressions(pattern: str) -> None:
         (r"/[\]]", "/]", "/\\"),
         ("/a.b", "/a.b", "/axb"),
         ("/[ab", "/[ab", "/a"),
+        ("/[a[b]*[", "/bc[", "/cc["),
+        ("[a]*[a[b]*[!c", "a[a[b]x[!c", "a[a[b]x[d"),
     ],
 )
 def test_wildcards(pattern: str, matches: str, differs: str) -> None:
@@ -91,6 +93,39 @@ def test_wildcards_in_names() -> None:
     assert hidden.fullmatch("a.conf")
     assert not hidden.fullmatch(".conf")
     assert compile_glob(".*", period=True).fullmatch(".conf")
+
+
+def tried(pattern: str, text: str, path: bool) -> bool:
+    """Whether a text matches stars, question marks and others that stand for themselves: all ways are tried."""
+    if not pattern:
+        return not text
+    if pattern[0] == "*":
+        return tried(pattern[1:], text, path) or (
+            bool(text) and not (path and text[0] == "/") and tried(pattern, text[1:], path)
+        )
+    if not text or (pattern[0] != text[0] and (pattern[0] != "?" or (path and text[0] == "/"))):
+        return False
+    return tried(pattern[1:], text[1:], path)
+
+
+@pytest.mark.parametrize("path", [True, False])
+def test_stars_take_what_lets_the_rest_match(path: bool) -> None:
+    chances = random.Random(path)
+    matched = 0
+    for _ in range(4000):
+        pattern = "".join(chances.choices("**?aab/", k=chances.randrange(9)))
+        text = "".join(chances.choices("aaab/", k=chances.randrange(12)))
+        found = compile_glob(pattern, path=path).fullmatch(text) is not None
+        assert found is tried(pattern, text, path), (pattern, text)
+        matched += found
+    assert matched > 100
+
+
+def test_many_stars_take_no_time() -> None:
+    for path in (True, False):
+        match = compile_glob("*a" * 60 + "*b", path=path).fullmatch
+        assert min(quickest(lambda match=match: match("a" * 8000), 1.0)) < 1.0  # type: ignore[misc]
+        assert match("a" * 8000 + "b")
 
 
 @pytest.mark.parametrize(

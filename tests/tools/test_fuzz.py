@@ -20,8 +20,10 @@ FOUND = {
     "variables that never close": ("configuration", b"ServerName " + b"${" * 60_000),
     "references in references": ("rewrite", b"RewriteMap a int:tolower\n" + b"${a:" * 3000 + b"}" * 3000),
     "sets that never close": ("expression", b"'a' =~ m#" + b"[" * 60_000 + b"#"),
+    "brackets that never close": ("htaccess", b"<Files *" + b"[" * 20_000 + b">\n</Files>\n"),
     "a status alone": ("htaccess", b"Redirect gone\n"),
     "a page of one line": ("psp", "\u00ef".encode() + b"<%--a--%>" * 30_000),
+    "a long answer": ("control", b'{"command": "status", "name": "' + b"\xed\xa0\x80" * 20_000 + b'"}\n'),
     "arrays in arrays": ("control", b"[" * 65_500 + b"\n"),
 }
 
