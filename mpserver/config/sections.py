@@ -18,6 +18,7 @@ from mpserver import lazyre
 from mpserver.config.entries import FILES
 from mpserver.config.override import ALLOW_OVERRIDE, ALLOW_OVERRIDE_LIST
 from mpserver.config.settings import Conf
+from mpserver.remembered import Remembered
 from mpserver.typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 
 MANY_SLASHES = lazyre.compile("/{2,}")
 
-#: How many results and steps are remembered before all are forgotten (clients choose the URIs).
+#: How many steps are remembered before all are forgotten (`.htaccess` files change).
 REMEMBERED = 8192
+#: What results may take, in bytes, and what one takes beside its texts (clients choose the URIs).
+ROOM, EACH = 4 << 20, 384
 
 
 class Last(enum.Enum):
@@ -112,7 +115,7 @@ class Sections:
                 (regexes if entry.is_regex else globs).append((order, entry))
         self._location_regexes, self._location_globs = _by_start(regexes), _by_start(globs)
         self._directory_regexes = _by_start(list(enumerate(self.directory_matches)))
-        self._known: dict[tuple[str, str, str, Last], Conf] = {}
+        self._known: Remembered[tuple[str, str, str, Last], Conf] = Remembered(ROOM, EACH)
         self._steps: dict[tuple[Conf, Conf], Conf] = {}
 
     # What matches, in the order of merging.
@@ -193,9 +196,7 @@ class Sections:
         known = self._known.get(key)
         if known is None:
             known = self._merge(uri, chain, None, basename, last)
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            self._known[key] = known
+            self._known.keep(key, known, len(uri) + len(key[1]) + len(basename))
         return known
 
     def _merge(

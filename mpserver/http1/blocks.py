@@ -7,6 +7,7 @@ from mpserver.errors import RequestError
 from mpserver.http1.fields import TCHAR, Limits, Pairs, read_fields
 from mpserver.http1.target import is_authority
 from mpserver.http1.wire import decoded, is_latin
+from mpserver.remembered import Comings
 
 #: `Block.length` and `mpserver.http1.head.Head.length` where the body is chunked: its end shows only as it is read.
 CHUNKED = -1
@@ -14,6 +15,10 @@ CHUNKED = -1
 _MAX_LENGTH = 2**63 - 1  # what a file offset holds; httpd's limit too
 
 _KEPT = 128  # header blocks that are remembered
+
+_FEW = 16  # so many when they come for the first time; more only when they come again
+
+_MARKS = 1024  # of so many it is known that they have come before
 
 _LONGEST_KEPT = 2048  # bytes of one
 
@@ -230,9 +235,10 @@ class Blocks:
     takes turns with what others send. Where many hosts take turns, blocks are the same behind their first line.
     """
 
-    __slots__ = ("_kept", "_like")
+    __slots__ = ("_comings", "_kept", "_like")
 
     def __init__(self) -> None:
+        self._comings = Comings(_MARKS)
         self._kept: dict[bytes, Block] = {}
         #: By what comes behind a first line that names the host.
         self._like: dict[bytes, Block] = {}
@@ -254,11 +260,15 @@ class Blocks:
                 return block
             block = read_block(tail, 1, limits)
             block.rest = rest
+            if len(self._like) >= _FEW and not self._comings.again(rest):
+                return block
             if len(self._like) >= _KEPT:
                 self._like.clear()
             self._like[rest] = block
         else:
             block = read_block(tail, 1, limits)
+            if len(self._kept) >= _FEW and not self._comings.again(tail):
+                return block
         if len(self._kept) >= _KEPT:
             self._kept.clear()
         self._kept[tail] = block

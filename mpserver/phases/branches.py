@@ -49,6 +49,7 @@ def refined(plans: Plans, req: Request, host: Host, located: Located) -> Located
         if facts.vary:
             plan = _varying(plan, facts.vary)
         variant = located.variants[key] = Located(_resource(resource, conf), plan)
+        variant.is_kept = located.is_kept
     variant.resource.finfo = resource.finfo
     return variant
 

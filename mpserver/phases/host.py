@@ -16,6 +16,7 @@ from mpserver.modules import core, python
 from mpserver.modules.core.file_cache import Pages
 from mpserver.modules.reqtimeout import READ_TIMEOUTS
 from mpserver.phases.steps import beginning
+from mpserver.remembered import Remembered
 from mpserver.system.log_files import log_key
 from mpserver.system.log_lines import Write, at_once
 from mpserver.typing import TYPE_CHECKING
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from mpserver.modules.rewriting import Rewriter
     from mpserver.phases.located import Located
     from mpserver.tls.profile import Profile
+
+
+#: What is found for paths may take so much for each site in each interpreter, in bytes: for some 4,000 short ones.
+ROOM = 8 << 20
+#: What one of these takes beside its texts, about; and so often its path stands in it.
+EACH, TEXTS = 2048, 4
 
 
 class Site:
@@ -56,7 +63,7 @@ class Site:
         self.server = server
         self.name = name
         #: What paths were found to be, by the path as sent.
-        self.located: dict[str, Located] = {}
+        self.located: Remembered[str, Located] = Remembered(ROOM, EACH)
         self.pages = Pages()
         active = table.active(conf, server.base, *(entry.conf for entry in server.sections.locations))
         #: What modules make of paths, in the order in which they are asked.
@@ -64,7 +71,7 @@ class Site:
         #: What chooses another resource by more than the path, before these.
         self.rewriters: tuple[Rewriter, ...] = table.ask(active, "rewrite_request", server)
         #: What these came to: by the decoded path, the file that they chose, and `beside`.
-        self.settled: dict[tuple[str, str | None, str], Located] = {}
+        self.settled: Remembered[tuple[str, str | None, str], Located] = Remembered(ROOM, EACH)
         #: What requests' heads alone decide.
         self.begin = beginning(table.functions(active, "begin"), server)
         #: Whether it has handlers that run before the resource is known.

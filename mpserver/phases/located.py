@@ -34,6 +34,7 @@ class Located:
         "beside",
         "effects",
         "indexes",
+        "is_kept",
         "is_open",
         "known",
         "page",
@@ -49,6 +50,8 @@ class Located:
         self.page: Page | None = None
         #: The same with If sections that hold, by what they come to (`mpserver.phases.branches`).
         self.variants: dict[Any, Located] | None = None
+        #: Whether further requests for its path find it: only then is there any use in what hangs on it.
+        self.is_kept = False
         #: Whether more than the path decides what it is: the rules of the server are still to be applied.
         self.is_open = False
         #: For these, see `mpserver.phases.translate.walk`.

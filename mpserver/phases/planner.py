@@ -19,7 +19,7 @@ from mpserver.modules.hook_table import HookTable
 from mpserver.modules.hooks import ANY_HANDLER
 from mpserver.modules.python.environment import Environment
 from mpserver.phases import facts
-from mpserver.phases.host import Host, Site, server_name, server_object, server_software
+from mpserver.phases.host import TEXTS, Host, Site, server_name, server_object, server_software
 from mpserver.phases.located import Located
 from mpserver.phases.named_hosts import NamedHosts, like
 from mpserver.phases.plan import InterpreterId, Plan
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mpserver.config.finished import Finished
     from mpserver.config.server import Server
 
-#: Caches are emptied when they grow past this: a client can ask for any number of paths.
+#: Caches are emptied when they grow past this: `.htaccess` files make any number of configurations.
 CACHE = 4096
 
 #: The hook of the phase in which no section holds.
@@ -201,9 +201,7 @@ class Planner:
         else:
             located = self._planned(host, resolve(host.site, path, self.htaccess.recording(watched), beside), watched)
         if located.keeps:
-            if len(host.located) > CACHE:
-                host.located.clear()
-            host.located[key] = located
+            located.is_kept = host.located.keep(key, located, TEXTS * len(key))
         return located
 
     def settle(self, host: Host, uri: str, filename: str | None, beside: str) -> Located:
@@ -224,9 +222,7 @@ class Planner:
             resource = walk(host.server, uri, filename, lookup, beside)
         located = self._planned(host, resource, watched)
         if located.keeps:
-            if len(settled) > CACHE:
-                settled.clear()
-            settled[key] = located
+            located.is_kept = settled.keep(key, located, TEXTS * len(uri))
         return located
 
     def _planned(self, host: Host, resource: Resource, watched: list[Watched]) -> Located:

@@ -75,7 +75,7 @@ def applied(planner: Planner, req: Request, host: Host, located: Located) -> Loc
     if chosen.plan.branches:
         chosen = planner.branched(req, host, chosen)
     made = Located(chosen.resource, _changing(planner, chosen.plan))
-    made.effects = found.effects
+    made.effects, made.is_kept = found.effects, chosen.is_kept
     return made
 
 
@@ -165,7 +165,7 @@ def foretold(planner: Planner, req: Request, host: Host, located: Located) -> Lo
             planner.led.clear()
         planner.led[key] = plan
     made = Located(located.resource, plan)
-    made.effects = located.effects
+    made.effects, made.is_kept = located.effects, located.is_kept
     return made
 
 

@@ -623,6 +623,23 @@ def test_few_blocks_are_kept_and_no_long_ones() -> None:
     assert len(blocks) == before
 
 
+@pytest.mark.parametrize("first", [b"Host: h\r\n", b"A: b\r\nHost: h\r\n"])
+def test_blocks_that_come_once_push_nothing_out(first: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[bytes] = []
+
+    def counting(tail: bytes, minor: int, limits: Limits) -> Block:
+        reads.append(tail)
+        return read_block(tail, minor, limits)
+
+    monkeypatch.setattr("mpserver.http1.blocks.read_block", counting)
+    blocks = Blocks()
+    for number in range(5000):
+        for name in (b"once %d" % number, b"always"):
+            assert parse_head(b"GET /a HTTP/1.1\r\n" + first + b"X: " + name + b"\r\n\r\n", LIMITS, None, blocks)
+    assert sum(b"always" in tail for tail in reads) < 3
+    assert len(blocks) < 100
+
+
 def read_again(fields: bytes, blocks: Blocks) -> Head | None:
     """A head with these fields and a host, twice: what is kept must not differ."""
     data = GET + fields + b"\r\n"

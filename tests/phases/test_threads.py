@@ -192,7 +192,7 @@ def test_the_room_for_small_files_is_counted_right(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(file_cache, "ROOM", 20 * (file_cache.OVERHEAD + 10))
     kept = file_cache.Pages()
     kept._room = file_cache.ROOM
-    located = [[SimpleNamespace(page=None, effects=None) for _ in range(10)] for _ in range(THREADS)]
+    located = [[SimpleNamespace(page=None, effects=None, is_kept=True) for _ in range(10)] for _ in range(THREADS)]
 
     def work(number: int) -> None:
         for each in located[number]:
@@ -215,7 +215,9 @@ def test_pages_of_what_rules_change_are_found_again(monkeypatch: pytest.MonkeyPa
     resources, plans = (object(), object(), object()), (object(), object())
 
     def located(resource: int, plan: int) -> SimpleNamespace:
-        return SimpleNamespace(page=None, effects=object(), resource=resources[resource], plan=plans[plan])
+        return SimpleNamespace(
+            page=None, effects=object(), is_kept=True, resource=resources[resource], plan=plans[plan]
+        )
 
     def keep(which: SimpleNamespace, etag: str) -> None:
         req = SimpleNamespace(mp_located=which, mp_content_type=None, mp_handler=None)

@@ -21,6 +21,7 @@ FLOORS = {
     "mpserver.lazy": 1,
     "mpserver.lazyre": 2,
     "mpserver.ready_regexes": 1,
+    "mpserver.remembered": 1,
     "mpserver.typing": 0,
     "mpserver.version": 1,
     "mpserver.ipc": 2,

@@ -72,9 +72,10 @@ class Pages:
     ) -> None:  # fmt: skip
         """Keep the responses of a request's file for the next ones; without its ``body`` only those that have none."""
         located = req.mp_located
-        fields = tuple(
-            req.mp_before_head.changed(fields) if req.mp_before_head else fields
-        )  # (a usual one's are fixed)
+        if not located.is_kept:
+            return
+        changes = req.mp_before_head  # (those of a usual request are fixed)
+        fields = tuple(changes.changed(fields) if changes else fields)
         lines = field_lines(fields)
         rest = None if body is None else b"%bContent-Length: %d\r\n\r\n%b" % (lines, size, body)
         page = Page(rest, lines + b"\r\n", size, etag, modified, fields, req.mp_content_type, req.mp_handler, send)
