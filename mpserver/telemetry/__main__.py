@@ -40,8 +40,9 @@ MOST, TOGETHER = 8192, 512
 PAUSE = 0.5
 #: How long a try may take, and the last one when the server ends, in seconds.
 PATIENCE, LAST_PATIENCE = 10.0, 1.5
-#: By how much others come first, for who waits for an answer waits for them.
-NICE = 5
+#: By how much others come first, for who waits for an answer waits for them; and how much further they do before spans
+#: are made and sent: that takes more than to serve a small request, and is not to take its share where all are busy.
+NICE, NICER = 5, 7
 #: What is lost is told at once, and then as often as this, in seconds.
 TOLD_AGAIN = 60.0
 
@@ -89,6 +90,7 @@ class Exporting(threading.Thread):
         from mpserver.telemetry.spans import Maker
 
         exporter, maker = OTLPSpanExporter(endpoint=self._url, timeout=PATIENCE), Maker()
+        os.nice(NICER)  # (of this thread alone)
         while True:
             messages = self._waiting.take(TOGETHER, TOLD_AGAIN if self._tell_at == 0.0 else 1.0)
             if messages:
