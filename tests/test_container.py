@@ -1,7 +1,7 @@
 """Dockerfile, compose.yaml and conf/container.conf: rules that images are held to, and their commands as they stand.
 
-No image is built here, for that takes a registry: the instructions are read, and what the container runs (its
-configuration, its command, its health check) runs without one.
+No image is built here, for that takes a registry: linters and the tests read the instructions, and what the container
+runs (its configuration, its command, its health check) runs without one.
 """
 
 from __future__ import annotations
@@ -105,6 +105,31 @@ def test_what_is_copied_is_there_and_not_ignored() -> None:
                 copied.add(source)
     # whatever setuptools looks for: packages and their files, and those of data-files
     assert {"pyproject.toml", "README.md", "LICENSE", "mpserver", "mod_python", "docs", "conf"} <= copied
+
+
+def judged(program: str, *words: str) -> tuple[int, str]:
+    """What a program of the tests' environment says of a file, and its exit status."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name(program), *words],
+        capture_output=True, text=True, check=False, timeout=4 * PATIENCE,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="linters are installed with the newest Python (group test)")
+def test_linters_have_nothing_to_say(tmp_path: Path) -> None:
+    assert judged("hadolint", "--failure-threshold", "style", str(PROJECT / "Dockerfile")) == (0, "")
+    schema = ("--builtin-schema", "vendor.compose-spec")
+    assert judged("check-jsonschema", *schema, str(PROJECT / "compose.yaml"))[0] == 0
+    # (they would)
+    bad = tmp_path / "Dockerfile"
+    bad.write_text("FROM python\nRUN cd /x && sudo ls\n")
+    status, said = judged("hadolint", "--failure-threshold", "style", str(bad))
+    assert status != 0
+    assert "DL3006" in said
+    compose = tmp_path / "compose.yaml"
+    compose.write_text("services:\n  one:\n    ports: 8080\n")
+    assert judged("check-jsonschema", *schema, str(compose))[0] != 0
 
 
 def test_compose_runs_that_image_with_few_rights() -> None:
