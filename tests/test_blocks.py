@@ -56,7 +56,7 @@ SHOWN: Mapping[str, str] = {
     '<!--#python exec="': "server/test_include: elements of the module include",
 }
 #: Programs of others.
-OTHERS = frozenset(("systemctl", "docker", "kubectl", "helm", "nomad", "pip", "python3", ".", "curl"))
+OTHERS = frozenset(("systemctl", "docker", "kubectl", "helm", "nomad", "pip", "python3", ".", "curl", "mkdir"))
 PARSERS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "serve": serve.parser, "new": new.parser, "check-app": check_app.parser, "import-unit": import_unit.parser,
 }  # fmt: skip

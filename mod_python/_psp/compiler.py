@@ -143,7 +143,17 @@ def _moved(error: SyntaxError, generated: Generated) -> SyntaxError:
     place = generated.place(error.lineno, width(before))
     # of the same class: IndentationError, TabError
     made = generated.error(error.msg, place)
-    return type(error)(made.msg, (made.filename, made.lineno, made.offset, made.text))
+    moved = type(error)(made.msg, (made.filename, made.lineno, made.offset, made.text))
+    if isinstance(moved, IndentationError):
+        moved.add_note(_BLOCKS)
+    return moved
+
+
+#: What is told of errors of indentation: what stands before a block counts, and does not show where the error is.
+_BLOCKS = (
+    "The indentation at the end of a block of code goes on in what follows, until a block has code at the left edge; "
+    "a comment there ends it, as # end"
+)
 
 
 def _decoded(error: SyntaxError, generated: Generated) -> SyntaxError:

@@ -75,13 +75,14 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
 def _unstartable(configuration: Configuration, file: str) -> list[str]:
     """What a start by this account would be refused for, and a look at the configuration alone does not show."""
     from mpserver.errors import StartError
-    from mpserver.supervisor.settings import decide
+    from mpserver.supervisor.settings import decide, missing_folders
 
+    found = list(missing_folders(configuration))
     try:
         decide(configuration.main.conf, file, os.geteuid())
     except StartError as error:
-        return [str(error)]
-    return []
+        found.append(str(error))
+    return found
 
 
 def finish(configuration: Configuration) -> Reading:

@@ -151,6 +151,23 @@ def targets(configuration: Configuration) -> list[str]:
     return list(found)
 
 
+def missing_folders(configuration: Configuration) -> Iterator[str]:
+    """What is told of files that the configuration names, a start writes, and whose folders are not there."""
+    main = configuration.main
+    wanted: dict[str, str] = {}
+    if core.PID_FILE in main.own_conf.values:
+        wanted[core.pid_file(main.conf)] = "PidFile"
+    for server in (main, *configuration.hosts):
+        logs = [log.target for log in log_config.logs(server.conf)]
+        if core.ERROR_LOG in server.own_conf.values:
+            logs.append(core.error_log(server.conf))
+        wanted |= {log_files.file_of(configuration.root, target): "the log" for target in logs}
+    for file, what in wanted.items():
+        folder = os.path.dirname(file)
+        if file and not os.path.isdir(folder):
+            yield f"{what} {file} can't be written: there is no folder {folder}; make it, or name another place"
+
+
 def server_targets(server: Server) -> list[str]:
     """The targets of one server: its error log first."""
     exported = tracing.target(server.conf)

@@ -201,3 +201,14 @@ def test_the_start_tells_it_in_the_log(tmp_path: Path) -> None:
         assert "[core:warn]" in server.log()
         assert "AddHandler mod_pyton: there is no handler of this name" in server.log()
         assert "Warning: AddHandler mod_pyton: there is no handler of this name" in server.said()
+
+
+def test_files_that_a_start_could_not_write_are_told_of(tmp_path: Path) -> None:
+    named = (
+        "PidFile run/mpserver.pid\nErrorLog logs/error.log\nCustomLog more/access.log common\nCustomLog |cat common\n"
+    )
+    said = told(tmp_path, named)
+    for what, file in (("PidFile", "run/mpserver.pid"), ("the log", "logs/error.log"), ("the log", "more/access.log")):
+        folder = tmp_path / file.partition("/")[0]
+        wanted = f"Warning: {what} {tmp_path / file} can't be written: there is no folder {folder}; make it"
+        assert (wanted in said) == (not folder.exists())

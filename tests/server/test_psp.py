@@ -89,6 +89,7 @@ Hello world, the time is: <%=time.strftime("%Y-%m-%d, %H:%M:%S")%>
     "debug/unwritten.psp": "<b>\n<%\nif x\n%>",
     "debug/including.psp": "one\n\n<%@ include file='included.psp' %>\n",
     "debug/included.psp": "two\n<%= 1 / 0 %>",
+    "debug/unended.psp": "<%\nif form:\n    x = 1\n%>\n<% for i in range(2):\n%><b><%= i %></b>\n",
     "debug/beyond.psp": "<%\nimport json; json.loads('')\n%>",
     "debug/page.psp": "<p>\n<% x = 1 < 2 %>\n<%= x %>\n",
     "dbm/page.psp": "<%\nfor n in range(3):\n    # in\n%>\n<%= n %>,\n",
@@ -275,6 +276,15 @@ def test_the_headline_is_the_exception_and_the_place_in_the_page(
     if page in ("unwritten", "beyond"):  # (of the others a part was sent)
         kind, _, text = html.unescape(reply.text).partition("<h1><b>")[2].partition("</b>")
         assert f"{kind}: {text}".startswith(f"{error}</h1>\n<p class=place>{server.www}/debug/{place}</p>\n")
+
+
+def test_an_error_of_indentation_tells_how_blocks_end(server: Server) -> None:
+    reply = server.request("GET", "/debug/unended.psp", headers={"Accept": "text/plain"})
+    assert reply.status == 500
+    assert "a comment there ends it, as # end" in reply.text
+    log = server.wait_for_log("TabError: inconsistent use of tabs and spaces in indentation")
+    told = log[log.index("TabError") :].splitlines()[:8]
+    assert not [line for line in told if "mod_python/" in line], "nothing of what has compiled it"
 
 
 def test_debug_shows_the_source(server: Server) -> None:

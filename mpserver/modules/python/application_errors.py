@@ -140,15 +140,21 @@ def prepare_page(req: Request) -> None:
 
 
 def describe(error: BaseException) -> list[str]:
-    """The traceback's parts, without the server's own frames; never raises, whatever the exception does."""
+    """The traceback's parts, without the frames that lead to the application; never raises, whatever it does.
+
+    A source that can't be read has none of the application's, and its file and line in any case.
+    """
     own = __file__.rpartition("modules")[0]
+    leading = (own, f"{own.rstrip('/').rpartition('/')[0]}/mod_python/")
     try:
         import traceback  # (see above)
 
         trace = error.__traceback__
-        while trace is not None and trace.tb_frame.f_code.co_filename.startswith(own):
+        while trace is not None and trace.tb_frame.f_code.co_filename.startswith(leading):
             trace = trace.tb_next
-        lines: list[str] = traceback.format_exception(type(error), error, trace or error.__traceback__)
+        if trace is None and not isinstance(error, SyntaxError):
+            trace = error.__traceback__
+        lines: list[str] = traceback.format_exception(type(error), error, trace)
         return lines
     except BaseException:  # its __str__ may raise, too
         name = type(error).__name__
