@@ -54,50 +54,43 @@ ON_DEMAND = {
 }
 
 
-@pytest.mark.parametrize("name", [*SOURCES, *BESIDE])
-def test_imports_go_down(name: str) -> None:
-    assert architecture.upward(HOUSE, name) == []
+def is_light(house: House, name: str) -> list[str]:
+    """The imports of a module that an interpreter should not have to pay for: import them in the function."""
+    known = sys.stdlib_module_names | {"mpserver", "mod_python"} | THIRD_PARTY.get(place(name), set())
+    light = name.startswith("mpserver") and name not in ON_DEMAND
+    return [*(architecture.heavy(house, name, HEAVY) if light else ()), *architecture.foreign(house, name, known)]
+
+
+#: The rules for each module, and which modules they are for.
+RULES: dict[str, tuple[Callable[[House, str], list[str]], set[str]]] = {
+    "imports go down": (architecture.upward, {*SOURCES, *BESIDE}),
+    "the engine meets mod_python by the handler's name alone": (architecture.by_name, {*SOURCES}),
+    "mod_python stands on the API": (architecture.beside_the_api, {*BESIDE}),
+    "what interpreters import is light": (is_light, {*LOADED, *BESIDE}),
+    "files stay readable; a long one wants to be two": (architecture.too_long, {*SOURCES, *BESIDE}),
+    "folders say what lives there": (architecture.unsaid, {*HOUSE.packages}),
+    "private names stay in their modules": (architecture.private, {*SOURCES, *BESIDE}),
+    "no state of modules, and no bare except": (architecture.stateful, {*SOURCES, *BESIDE}),
+}
+
+
+def test_each_module_keeps_the_rules() -> None:
+    """All in one test, which reads each module once: there are thousands of pairs of a module and a rule."""
+    assert all(names for _rule, names in RULES.values())
+    broken: dict[str, list[str]] = {}
+    for name in sorted({*SOURCES, *BESIDE, *HOUSE.packages}):
+        for told, (rule, names) in RULES.items():
+            if name in names and (lines := rule(HOUSE, name)):
+                broken.setdefault(told, []).extend(lines)
+    assert broken == {}
 
 
 def test_no_modules_import_each_other() -> None:
     assert architecture.circles(HOUSE) == []
 
 
-@pytest.mark.parametrize("name", SOURCES)
-def test_engine_meets_mod_python_by_handler_name_alone(name: str) -> None:
-    assert architecture.by_name(HOUSE, name) == []
-
-
-@pytest.mark.parametrize("name", BESIDE)
-def test_mod_python_stands_on_the_api(name: str) -> None:
-    assert architecture.beside_the_api(HOUSE, name) == []
-
-
-@pytest.mark.parametrize("name", [*LOADED, *BESIDE])
-def test_what_interpreters_import_is_light(name: str) -> None:
-    known = sys.stdlib_module_names | {"mpserver", "mod_python"} | THIRD_PARTY.get(place(name), set())
-    if name.startswith("mpserver") and name not in ON_DEMAND:
-        assert architecture.heavy(HOUSE, name, HEAVY) == [], "import it in the function that needs it"
-    assert architecture.foreign(HOUSE, name, known) == []
-
-
-@pytest.mark.parametrize("name", [*SOURCES, *BESIDE])
-def test_files_stay_readable(name: str) -> None:
-    assert architecture.too_long(HOUSE, name) == [], "it wants to be two"
-
-
-@pytest.mark.parametrize("name", sorted(HOUSE.packages))
-def test_folders_say_what_lives_there(name: str) -> None:
-    assert architecture.unsaid(HOUSE, name) == []
-
-
 def test_the_top_of_the_package_is_for_what_everybody_knows() -> None:
     assert architecture.misplaced(HOUSE) == []
-
-
-@pytest.mark.parametrize("name", [*SOURCES, *BESIDE])
-def test_private_names_stay_in_their_modules(name: str) -> None:
-    assert architecture.private(HOUSE, name) == []
 
 
 def test_the_page_has_the_floors() -> None:
@@ -108,11 +101,6 @@ def test_the_page_has_the_floors() -> None:
         for name in re.findall(r"`(\w+)(?:/|\.py)`", places)
     }
     assert {"mpserver": 0, **told} == FLOORS
-
-
-@pytest.mark.parametrize("name", [*SOURCES, *BESIDE])
-def test_no_module_level_state_and_no_bare_except(name: str) -> None:
-    assert architecture.stateful(HOUSE, name) == []
 
 
 # ---- the rules themselves: each sees that it is broken

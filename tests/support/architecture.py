@@ -7,6 +7,7 @@ which a rule is broken on purpose.
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -92,7 +93,7 @@ class House(NamedTuple):
         Imports in functions and those under ``if TYPE_CHECKING`` are knowledge of a floor above as well.
         """
         package = name if name in self.packages else name.rpartition(".")[0]
-        yield from self._walk(ast.parse(self.sources[name], name), package, True)
+        yield from self._walk(_tree(self.sources[name]), package, True)
 
     def _walk(self, node: ast.AST, package: str, at_import: bool) -> Iterator[Import]:
         for child in ast.iter_child_nodes(node):
@@ -113,6 +114,12 @@ class House(NamedTuple):
                     yield Import(called, child.lineno, at_import)
                 runs = not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
                 yield from self._walk(child, package, at_import and runs and not is_type_checking(child))
+
+
+@functools.lru_cache(maxsize=2)
+def _tree(source: str) -> ast.Module:
+    """The tree of a source, which the rules look at one after the other."""
+    return ast.parse(source)
 
 
 def house_of(root: Path) -> House:
@@ -216,7 +223,7 @@ def too_long(house: House, name: str) -> list[str]:
 
 def unsaid(house: House, name: str) -> list[str]:
     """A folder whose docstring does not say in a sentence what lives there."""
-    said = ast.get_docstring(ast.parse(house.sources.get(name, ""))) or ""
+    said = ast.get_docstring(_tree(house.sources.get(name, ""))) or ""
     return [] if said.partition("\n")[0].rstrip().endswith(".") else [f"{name} does not say what lives there"]
 
 
@@ -248,7 +255,7 @@ def private(house: House, name: str) -> list[str]:
     """Private names of other modules that a module imports; a private module is its package's own."""
     return [
         f"{name} line {node.lineno} imports {alias.name} of {node.module}"
-        for node in ast.walk(ast.parse(house.sources[name]))
+        for node in ast.walk(_tree(house.sources[name]))
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
         if alias.name.startswith("_") and f"{node.module}.{alias.name}" not in house.sources
@@ -258,7 +265,7 @@ def private(house: House, name: str) -> list[str]:
 
 def stateful(house: House, name: str) -> list[str]:
     """Bare excepts, and functions that assign to names of the module or change what these stand for."""
-    tree = ast.parse(house.sources[name])
+    tree = _tree(house.sources[name])
     bare = [n.lineno for n in ast.walk(tree) if isinstance(n, ast.ExceptHandler) and n.type is None]
     state = [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Global)]
     kept = sorted({(line, n) for line, n in _changed(tree) if (name, n) not in KEPT})
