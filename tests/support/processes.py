@@ -94,10 +94,15 @@ def session(of: psutil.Process) -> set[psutil.Process]:
 def open_files(number: int) -> list[str]:
     """What the descriptors of a process lead to: without those that it closes this moment, none if it has ended."""
     found = []
-    with contextlib.suppress(*GONE):
+    try:
         for link in list(Path(f"/proc/{number}/fd").iterdir()):
             with contextlib.suppress(*GONE):
                 found.append(str(link.readlink()))
+    except GONE:
+        pass
+    except PermissionError:  # (what is left of one that has ended is root's)
+        if psutil.pid_exists(number) and alive(psutil.Process(number)):
+            raise
     return found
 
 
