@@ -58,6 +58,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         wanted = (item.get_closest_marker("alone") is not None) == (part == "alone")
         (kept if wanted else left).append(item)
+    if part == "together":
+        for path in {item.path for item in left}:
+            if "mark.alone" not in path.read_text():
+                raise pytest.UsageError(f"{path}: tools/test finds tests marked alone by the words mark.alone")
     items[:] = kept
     config.hook.pytest_deselected(items=left)
 

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import smtplib
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 
-from support.processes import adopt_orphans, alive, nothing_outlives, run_code
+from conftest import pytest_collection_modifyitems
+from support.processes import (
+    adopt_orphans,
+    alive,
+    descendants,
+    end,
+    nothing_outlives,
+    open_files,
+    run_code,
+    session,
+    threads,
+)
 from support.server import Port
 from support.smtp import Sink
 from support.waiting import wait_for
@@ -32,6 +46,51 @@ def test_a_daemon_that_stays_is_found_and_killed() -> None:
         daemon = psutil.Process(int(said.stdout))
         assert alive(daemon)
     assert not alive(daemon)
+
+
+#: Starts a child that starts one, in a session of their own; both wait until their input ends.
+FAMILY = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "print(flush=True); input()"], stdin=subprocess.PIPE)
+input()
+"""
+
+
+def test_the_processes_below_one_are_found() -> None:
+    command = [sys.executable, "-c", FAMILY]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True) as parent:
+        assert parent.stdin is not None and parent.stdout is not None
+        parent.stdout.readline()  # (the child runs)
+        process = psutil.Process(parent.pid)
+        [child] = descendants(process)
+        assert child.ppid() == parent.pid
+        assert {process, child} <= descendants()
+        assert session(process) == {process, child}
+        assert len(threads(child.pid, "comm")) == 1
+        assert any(link.startswith("pipe:") for link in open_files(child.pid))
+        end([child])
+        assert descendants(process) == set()  # (nobody has taken note of its end)
+        assert open_files(child.pid) == []
+        parent.stdin.close()
+    assert descendants(process) == session(process) == set()
+    assert threads(parent.pid, "comm") == open_files(parent.pid) == []
+
+
+@pytest.mark.parametrize(("text", "found"), [("@pytest.mark.alone", True), ("x = 1", False)])
+def test_what_is_marked_alone_is_found_by_its_text(tmp_path: Path, text: str, found: bool) -> None:
+    """By tools/test: what it does not find would not run at all."""
+    file = tmp_path / "test_x.py"
+    file.write_text(text)
+    item = SimpleNamespace(path=file, get_closest_marker=lambda name: name == "alone" or None)
+    other = SimpleNamespace(path=Path("nowhere"), get_closest_marker=lambda name: None)
+    items: list[Any] = [item, other]
+    left: list[Any] = []
+    hook = SimpleNamespace(pytest_deselected=lambda items: left.extend(items))
+    config: Any = SimpleNamespace(getoption=lambda name: "together", hook=hook)
+    with contextlib.nullcontext() if found else pytest.raises(pytest.UsageError, match=r"test_x\.py: tools/test finds"):
+        pytest_collection_modifyitems(config, items)
+    assert (items, left) == (([other], [item]) if found else ([item, other], []))
 
 
 def test_a_kept_port_refuses_until_someone_listens() -> None:
