@@ -78,7 +78,7 @@ def test_a_file_that_was_sent_as_it_is_needs_no_steps(tmp_path: Path, monkeypatc
         "SetEnvIf X-Y . seen\n",
         "<Location />\nRequire local\n</Location>\n",
         "<Directory />\nOptions None\n</Directory>\n",
-        "Header set X y\n",
+        'Header set X "%{A}e"\n',
         "AddDefaultCharset utf-8\n",
         "RewriteEngine on\nRewriteRule ^/other /page.txt\n",
         '<If "-n %{HTTP:X-Y}">\nForceType text/html\n</If>\n',
@@ -96,6 +96,14 @@ def test_whoever_may_look_at_requests_is_asked_each_time(
         assert status == 200
         assert told.endswith(" hello")
         assert stepped
+
+
+def test_headers_that_are_always_the_same_are_kept_with_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path, "Header set X y\n", monkeypatch)
+    assert site.ask() == (200, "text/plain hello", True)
+    assert site.ask() == (200, "text/plain hello", False)
 
 
 def test_a_condition_that_begins_to_hold_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -196,7 +196,7 @@ def test_the_room_for_small_files_is_counted_right(monkeypatch: pytest.MonkeyPat
 
     def work(number: int) -> None:
         for each in located[number]:
-            req = SimpleNamespace(mp_located=each, mp_content_type=None, mp_handler=None)
+            req = SimpleNamespace(mp_located=each, mp_content_type=None, mp_handler=None, mp_before_head=())
             kept.keep(req, [("ETag", f'"{number}"')], b"0123456789", 10, f'"{number}"', 1.0, lambda _req, _page: True)
             page = each.page
             assert page is None or page.etag == f'"{number}"'
@@ -220,7 +220,7 @@ def test_pages_of_what_rules_change_are_found_again(monkeypatch: pytest.MonkeyPa
         )
 
     def keep(which: SimpleNamespace, etag: str) -> None:
-        req = SimpleNamespace(mp_located=which, mp_content_type=None, mp_handler=None)
+        req = SimpleNamespace(mp_located=which, mp_content_type=None, mp_handler=None, mp_before_head=())
         kept.keep(req, [], b"0123456789", 10, etag, 1.0, lambda _req, _page: True)
 
     keep(located(0, 0), '"a"')
