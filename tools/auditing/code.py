@@ -20,6 +20,7 @@ ARGUED: dict[str | tuple[str, str], str] = {
     "B404": "an import does nothing: each use of subprocess is looked at by B602 to B607",
     ("mpserver/cli/completion.py", "B604"): "the argument names the shell that a completion is for; none is started",
     ("mpserver/modules/proxy/parameters.py", "B105"): "what is said of a parameter of that name",
+    ("tools/serving/wagtail.py", "B105"): "that of the only user of a site that is thrown away",
     ("tools/benching/main.py", "B610"): "a method of that name; there is no database",
     ("mpserver/modules/ssl/auto.py", "B607"): "mkcert is found by PATH, as people have it; for development alone",
 }

@@ -83,7 +83,7 @@ class Editor:
         body = b"".join(lines) + f"--{boundary}--\r\n".encode()
         return self.fetch(path, body, Content_Type=f"multipart/form-data; boundary={boundary}").decode()
 
-    def log_in(self, password: str = "secret") -> str:  # noqa: S107 (the only user's, of a site that is thrown away)
+    def log_in(self, password: str = "secret") -> str:  # noqa: S107 - the only user's, of a site that is thrown away
         """Log in, and give the page of the administration; or that of the log-in, which the password fails."""
         return self.submit("/admin/login/", {"username": "admin", "password": password, "next": "/admin/"})
 
