@@ -69,6 +69,8 @@ class _Commands:
                     part = client.recv(65536)
                 except BlockingIOError:
                     continue
+                except ConnectionResetError:  # (behind the answer: not all of what was said was read)
+                    part = b""
                 if not part:
                     return found
                 found += part
