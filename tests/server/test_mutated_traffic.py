@@ -44,6 +44,9 @@ OF_EACH = 40 << 20
 #: How many more descriptors there may be then: for each interpreter that has begun, with its process, zygote and files;
 #: and of parts that are made once. (Where a connection in a hundred left one, they would be many more.)
 EACH, ONCE = 40, 60
+#: How often each interpreter is asked for everything before: it loads the code of what it has not met yet, once
+#: (docs/limits.md), and each worker has an interpreter of each name.
+ROUNDS = 3
 #: The longest request, in bytes.
 LONGEST = 60_000
 #: How long a client waits for an answer, in seconds: many requests have none, for they are not whole.
@@ -308,12 +311,49 @@ class Client(threading.Thread):
         return answer
 
 
-@contextlib.contextmanager
-def clients(server: Server, port: int) -> Iterator[list[Client]]:
-    """Clients at work while the block lasts."""
+def everything() -> list[bytes]:
+    """Each request of the corpus behind one whose interpreter keeps its connection, and so looks at both."""
+    paths = [path for path in PATHS if "?" in path]
+    firsts = [f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() for path in paths]
+    return [first + request for first in firsts for request in CORPUS]
+
+
+def meet_everything(server: Server, port: int) -> None:
+    """Have each interpreter load what it loads late, as far as whole requests lead there."""
+    left = everything() * ROUNDS
+    random.Random(0).shuffle(left)
+
+    def ask(client: Client) -> None:
+        while True:
+            try:
+                request = left.pop()  # (atomic)
+            except IndexError:
+                return
+            with contextlib.suppress(OSError):
+                client.ask(request, False)
+
+    threads = [
+        threading.Thread(target=ask, args=(Client(server, (port, trusting()), number, threading.Event()),))
+        for number in range(CLIENTS)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def trusting() -> ssl.SSLContext:
+    """What speaks TLS with anybody."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@contextlib.contextmanager
+def clients(server: Server, port: int) -> Iterator[list[Client]]:
+    """Clients at work while the block lasts."""
+    context = trusting()
     over = threading.Event()
     found = [Client(server, (port, context), number, over) for number in range(CLIENTS)]
     for client in found:
@@ -380,9 +420,9 @@ def lowest(server: Server, seconds: float) -> int:
     return least
 
 
-def warm_up(server: Server) -> None:
-    """Wait until all has begun that will."""
-    time.sleep(LONG * WARM)
+def warm_up(server: Server, until: float) -> None:
+    """Wait until all has begun that will, and until then at least (``time.monotonic()``)."""
+    time.sleep(max(0.0, until - time.monotonic()))
     latest = time.monotonic() + AT_LATEST
     begun, size = 0, 0
     while time.monotonic() < latest:
@@ -403,8 +443,10 @@ def test_nothing_dies_fails_or_grows(start_server: StartServer, authority: Autho
         )  # fmt: skip
         (server.root / "run" / "sessions").mkdir(mode=0o700)
         wait_for(lambda: len(server.workers()) == WORKERS, "the workers")
+        warm = time.monotonic() + LONG * WARM
+        meet_everything(server, tls.port)
         with clients(server, tls.port) as running:
-            warm_up(server)
+            warm_up(server, warm)
         told = running
         workers = sorted(worker.pid for worker in server.workers())
         before, begun_before = lowest(server, 5.0), interpreters(server)
