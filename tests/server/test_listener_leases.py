@@ -14,7 +14,7 @@ from mpserver.routing.listener_leases import ROW
 from support.load import load
 from support.processes import open_files
 from support.server import BACKENDS, Reply, Server
-from support.waiting import wait_for
+from support.waiting import PATIENCE, wait_for
 
 CONF = """
 <VirtualHost *:${PORT}>
@@ -62,9 +62,10 @@ def listening(server: Server) -> list[str]:
     return [row[9] for row in rows if row[1].endswith(f":{server.port:04X}") and row[3] == "0A"]
 
 
-def is_lent(server: Server, pid: int = 0) -> bool:
+def is_lent(server: Server, pid: int = 0, inode: str = "") -> bool:
     """Whether an interpreter of the only worker, whose ``pid`` may be known, has the listener, too."""
-    (inode,) = listening(server)
+    if not inode:
+        (inode,) = listening(server)
     return open_files(pid or server.workers()[0].pid).count(f"socket:[{inode}]") == 2
 
 
@@ -72,12 +73,13 @@ def lend(server: Server, host: str = "one.test") -> list[Reply]:
     """Ask until the listener is lent to a host's interpreter."""
     replies: list[Reply] = []
     (worker,) = wait_for(server.workers, "the worker")
+    (inode,) = listening(server)  # (the table is long where other tests have had many connections)
 
     def asked() -> bool:
         replies.append(server.get("/", host=host))
-        return is_lent(server, worker.pid)
+        return is_lent(server, worker.pid, inode)
 
-    wait_for(asked, "the listener to be lent")
+    wait_for(asked, "the listener to be lent", 4 * PATIENCE)  # (for some dozens of requests)
     return replies
 
 
