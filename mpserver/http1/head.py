@@ -49,7 +49,8 @@ class Head:
     CHUNKED. ``has_connection`` tells that there is a Connection field. ``expects_continue`` is only
     true where a body follows. ``conditional``: there is a condition (RFC 9110 13.1) or a Range. ``size``
     tells how many bytes of the buffer the head took, with the empty lines before and the one after it. ``raw``
-    are these. ``like`` is its block of fields, or one that differs from that in the host alone.
+    are these. ``like`` is its block of fields, or one that differs from that in the host alone. ``shown`` is what
+    logs show of the line, "" as long as none has shown it.
     """
 
     __slots__ = (
@@ -68,6 +69,7 @@ class Head:
         "size",
         "raw",
         "like",
+        "shown",
         "_block",
     )
 
@@ -100,6 +102,7 @@ class Head:
         self.size = len(raw)
         self.raw = raw
         self.like: Block = block
+        self.shown = ""
         self._block: Block | None = None if differs else block
 
     @property

@@ -78,7 +78,7 @@ class InterpreterStats(NamedTuple):
 class Writer:
     """An interpreter's own figures, to be written by it alone."""
 
-    __slots__ = ("_at", "_end", "begin_at", "busy", "bytes", "counts", "errors", "memory")
+    __slots__ = ("_at", "_end", "begin_at", "begins", "busy", "bytes", "counts", "errors", "memory")
 
     def __init__(self, fd: int, offset: int) -> None:
         """``offset`` is that of the record in the memory file."""
@@ -87,6 +87,8 @@ class Writer:
         self._at = offset - page
         self.begin_at = self._at + _REQUEST
         self._end = self._at + _TOTALS
+        #: When the current request began: the first part of what `begin` writes.
+        self.begins = memoryview(self.memory)[self.begin_at : self.begin_at + _TIME.size].cast("d")
         self.errors = 0
         self.bytes = 0
         self.busy = 0.0
@@ -141,6 +143,7 @@ class Writer:
     def close(self) -> None:
         """Unmap it."""
         self.counts.close()
+        self.begins.release()
         self.memory.close()
 
 

@@ -342,6 +342,8 @@ class Planner:
         plan.server_software, plan.redirect = self.software, detours.redirect
         plan.subrequests, plan.loader = detours.subrequests, self.loader
         plan.tell, plan.refuses = _in_words, _refuses
+        if plan.interpreter_id == self.home:
+            plan.interpreter_id = self.home  # (the same object: so one look tells requests that they are at home)
         if plan.time_limit and plan.needs_python and self.limit_time is not None:
             self.limit_time(plan)
         return plan

@@ -126,7 +126,7 @@ class Requests(LateParts, Refusals):
             self._misconfigured(connection, head, error)
             return
         plan = located.plan
-        if plan.interpreter_id != self.home and plan.needs_python:
+        if plan.interpreter_id is not self.home and plan.needs_python and plan.interpreter_id != self.home:
             self._send_home(connection, plan.interpreter_id)
             return
         buffer = connection.buffer

@@ -30,6 +30,8 @@ Write = Callable[[Any], None]
 
 #: How long lines wait for those of further wake-ups, in seconds.
 PAUSE = 0.01
+#: Where the lines of a log begin in its place.
+BEGIN = HEAD.size
 #: How long lines wait at most under BufferedLogs, and records for a queue, in seconds.
 LONGEST, TOLD_WITHIN = 1.0, 0.25
 
@@ -153,11 +155,11 @@ class _Log:
     def __init__(self, lines: LogLines, fd: int, memory: mmap.mmap, start: int, most: int) -> None:
         """``start`` is where its place in the memory begins."""
         self._lines, self._fd, self._memory, self._lock = lines, fd, memory, lines.lock
-        self._start, self._most = start, HEAD.size + most
+        self._start, self._most = start, BEGIN + most
         #: (what is in the memory is for others, and theirs once the worker is gone)
         self._waiting: list[bytes] = []
-        self._marks = memoryview(memory)[start : start + HEAD.size].cast("I")
-        self._end = self._marks[1] = HEAD.size
+        self._marks = memoryview(memory)[start : start + BEGIN].cast("I")
+        self._end = self._marks[1] = BEGIN
         self._marks[0] = fd
 
     def add(self, line: str) -> None:
@@ -170,31 +172,32 @@ class _Log:
             end = begin + len(data)
             if end > self._most:
                 self.write()
-                begin = HEAD.size
+                begin = BEGIN
                 end = begin + len(data)
                 if end > self._most:
                     self._out(data)
                     return
             self._waiting.append(data)
-            self._memory[self._start + begin : self._start + end] = data
+            start = self._start
+            self._memory[start + begin : start + end] = data
             self._marks[1] = self._end = end
-        if begin == HEAD.size:
+        if begin == BEGIN:
             self._lines.await_end()
 
     def write(self) -> None:
         """Write what waits; the lock is held."""
         if self._marks[1] != self._end:
             self._forget_written()
-        if self._end > HEAD.size:
+        if self._end > BEGIN:
             self._out(b"".join(self._waiting))
             self._waiting.clear()
-            self._end = self._marks[1] = HEAD.size
+            self._end = self._marks[1] = BEGIN
 
     def _forget_written(self) -> int:
         """The memory is not as it was left: look whether it has been written out. :returns: its end."""
         if self._lines.gone():
             self._waiting.clear()
-            self._end = self._marks[1] = HEAD.size
+            self._end = self._marks[1] = BEGIN
         return self._end
 
     def _out(self, data: bytes) -> None:

@@ -46,6 +46,24 @@ def test_what_one_mapping_writes_another_reads() -> None:
     assert board.row(2).requests == 1
 
 
+def test_a_head_that_comes_again_is_told_with_the_time_of_each_request() -> None:
+    board = Scoreboard.create(2)
+    board.prepare(1)
+    entry = board.entry(1, 3)
+    entry.sign("own one", "own", "one")
+
+    def told() -> tuple[float, str]:
+        stats = board.stats(1, 3)
+        assert stats is not None
+        return stats.began, stats.line
+
+    first, second = b"GET /1 HTTP/1.1\r\n\r\n", b"GET /22 HTTP/1.1\r\n\r\n"
+    for now, head in ((1.0, first), (2.0, first), (3.0, second), (4.0, first), (5.0, first)):
+        entry.working(now, head)
+        assert told() == (now, head.partition(b"\r\n")[0].decode())
+        entry.done(now + 0.5, now)
+
+
 def test_requests_of_all_interpreters_are_summed_and_outlive_a_recycled_one() -> None:
     board = Scoreboard.create(2)
     board.prepare(1)

@@ -16,9 +16,9 @@ from mpserver.api.table import Table
 from mpserver.errors import ConfigError
 from mpserver.http1.blocks import Blocks
 from mpserver.http1.fields import Limits
-from mpserver.http1.head import Head, parse_head
+from mpserver.http1.head import Head, parse_head, refused
 from mpserver.modules import log_config
-from mpserver.modules.log_config import items
+from mpserver.modules.log_config import items, usual
 from mpserver.modules.log_config.format import compile_format
 from mpserver.modules.log_config.items import clf_time, escape
 
@@ -367,6 +367,26 @@ def test_what_many_requests_have_in_common_is_escaped_once(monkeypatch: pytest.M
     assert form(Untouched(mp_head=changed)) == '"GET / HTTP/1.1" a|-|-|'
     assert form(Untouched(mp_head=changed, mp_table_in=Table({"X": "other"}))) == '"GET / HTTP/1.1" other|-|-|'
     assert form(Untouched(mp_head=changed)) == '"GET / HTTP/1.1" a|-|-|'
+
+
+def test_the_line_of_a_head_that_comes_again_is_escaped_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def noted(text: str) -> str:
+        seen.append(text)
+        return escape(text)
+
+    monkeypatch.setattr(usual, "escape", noted)
+    common, other = compile_format('%h "%r" %>s'), compile_format("%m %r|")
+    head = refused('GET /"\t HTTP/1.1')
+    for _ in range(2):
+        assert common(Untouched(mp_head=head)) == r'198.51.100.9 "GET /\"\t HTTP/1.1" 200'
+        assert other(Untouched(mp_head=head)) == r"GET GET /\"\t HTTP/1.1|"
+    assert seen == ['GET /"\t HTTP/1.1']
+    assert common(Untouched(mp_head=refused("GET / HTTP/1.1"))) == '198.51.100.9 "GET / HTTP/1.1" 200'
+    nothing = refused("")
+    for _ in range(2):
+        assert common(Untouched(mp_head=nothing)) == '198.51.100.9 "-" 200'
 
 
 def test_headers_side_by_side_are_shown_as_each_format_has_them() -> None:

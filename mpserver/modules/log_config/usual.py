@@ -1,10 +1,10 @@
 """Log lines of usual requests: a format becomes one function, without a call for each of its items.
 
 Python's source is made for it once, of the expressions below. What comes from clients is looked at where it stands in
-the line: of the request line whether anything in it has to be escaped; what headers show that stand side by side is one
-text, made once for all requests that have the same header fields (`mpserver.http1.blocks`). What has to be escaped
-otherwise, and whatever else is not usual, an item's own function makes; where a request was redirected, the whole line
-is made item by item.
+the line: of the path whether anything in it has to be escaped; what the request line shows is made once for all
+requests that have the same head, what headers show that stand side by side is one text, made once for all requests that
+have the same header fields (`mpserver.http1.blocks`). What has to be escaped otherwise, and whatever else is not usual,
+an item's own function makes; where a request was redirected, the whole line is made item by item.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import chain
 
-from mpserver.modules.log_config.items import OWN_WAYS
+from mpserver.modules.log_config.items import OWN_WAYS, escape
 from mpserver.typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -48,12 +48,13 @@ _PLAIN = {
     "l": "DASH",
     "m": "req.mp_method",
     "O": "req.mp_bytes_out",
+    "r": "req.mp_head.shown or get{number}(req)",
     "s": "req.mp_status",
     "t": "kept[2] if (kept := get{number}.kept)[0] <= req.mp_request_time < kept[1] else get{number}(req)",
     "u": "DASH if req.mp_user is None else get{number}(req)",
 }
 #: Texts that may have to be escaped; empty ones are shown as "-".
-_TEXTS = {"r": "req.mp_head.line", "U": "req.mp_uri", "v": "req.mp_host.name"}
+_TEXTS = {"U": "req.mp_uri", "v": "req.mp_host.name"}
 _TEXT = (
     "(text if (text := {expression}).isascii() and text.isprintable() and QUOTE not in text and BACKSLASH not in text "
     "else get{number}(req)) or DASH"
@@ -83,6 +84,8 @@ def usual_line(texts: Sequence[str], items: Sequence[Item], other: Callable[[Any
                 end += 1
             expression = _FIELDS
             get, names[f"name{number}"] = _teller(items[number:end], texts[number + 1 : end])
+        elif item.letter == "r" and not item.argument:
+            get = _line
         names[f"get{number}"] = get
         line += "{(" + expression.format(number=number) + ")}" + _literal(texts[end])
         number = end
@@ -114,6 +117,13 @@ def _expression(item: Item) -> str:
 def _is_field(item: Item) -> bool:
     """Whether an item is a header of the request, as the request has it."""
     return item.letter == "i" and item.argument.lower() not in OWN_WAYS
+
+
+def _line(req: Any) -> str:
+    """Shows the request line, and lets further requests with the same head have its text."""
+    head = req.mp_head
+    head.shown = shown = escape(head.line)
+    return shown or "-"
 
 
 def _teller(items: Sequence[Item], between: Sequence[str]) -> tuple[Getter, str]:
