@@ -51,7 +51,7 @@ class OutputChain(Protocol):
 class Sending(ResponseHead):
     """The sending half of a request; `Request` inherits it, and gives all of it a value."""
 
-    __slots__ = ("mp_bytes_out", "mp_chain", "mp_finished", "mp_parts", "mp_sent", "mp_started", "mp_waiting")
+    __slots__ = ("mp_bytes_out", "mp_finished", "mp_parts", "mp_sent", "mp_started", "mp_waiting")
 
     #: What was written and not sent yet, and its size in bytes.
     mp_parts: list[Part]
@@ -325,7 +325,7 @@ class Sending(ResponseHead):
         """The response is given up, or another one takes its place: that has no filters, as in httpd."""
         if self.mp_chain is not None:
             self.mp_chain.drop()
-            self.mp_chain = None
+            self.mp_chain = None  # type: ignore[misc]  # (`Request` has a place for it)
         for part in self.mp_parts:
             if isinstance(part, FilePart):
                 part.close()

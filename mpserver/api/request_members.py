@@ -20,6 +20,7 @@ from mpserver.typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from mpserver.api.connection import Connection
     from mpserver.api.error_log import ErrorLog
+    from mpserver.api.output import OutputChain
     from mpserver.api.own_framing import OwnChunks
     from mpserver.api.plan import RequestPlan
     from mpserver.api.response_head import Clock
@@ -44,13 +45,24 @@ class RequestMembers(RequestTables, Answer, Receiving):
     #: What the usual request writes or asks for; attributes of applications, and the rest, are in the dictionary,
     #: which is made when there are any.
     __slots__ = (
-        "mp_added", "mp_admitted", "mp_args", "mp_canonical_filename",
+        "mp_args", "mp_canonical_filename",
         "mp_duration", "mp_filename", "mp_finfo", "mp_handler", "mp_host", "mp_input",
-        "mp_is_directory", "mp_is_lookup", "mp_is_over", "mp_located", "mp_method", "mp_next", "mp_path_info",
-        "mp_phase", "mp_plan", "mp_prev", "mp_read_length", "mp_running", "mp_spans", "mp_stat", "mp_table_in",
+        "mp_is_directory", "mp_is_over", "mp_located", "mp_method", "mp_path_info",
+        "mp_phase", "mp_plan", "mp_running", "mp_spans", "mp_stat", "mp_table_in",
         "mp_uri",
     )  # fmt: skip
 
+    mp_next: Self | None = None
+    mp_prev: Self | None = None
+    mp_added: dict[str, list[HandlerEntry]] | None = None
+    #: How much of the body was read, in bytes.
+    mp_read_length = 0
+    mp_err_headers_out: Table | None = None
+    mp_chain: OutputChain | None = None
+    mp_assbackwards = mp_no_cache = 0
+    #: Whether access, authentication and authorisation are behind it, by the request before it or its main request;
+    #: whether it is the look-up of an index.
+    mp_admitted = mp_is_lookup = False
     mp_origin = b""
     #: Whether what its head alone decides was done.
     mp_begun = False
@@ -140,18 +152,13 @@ class RequestMembers(RequestTables, Answer, Receiving):
         self.mp_parts = []
         self.mp_status = 200
         self.mp_header_only = 1 if method == "HEAD" else 0
-        self.mp_status_line = self.mp_headers_out = self.mp_err_headers_out = self.mp_chain = None
+        self.mp_status_line = self.mp_headers_out = None
         self.mp_content_type = self.mp_content_encoding = self.mp_length_left = self.mp_head_sent = None
         self.mp_content_languages = ()
-        self.mp_assbackwards = self.mp_no_cache = self.mp_sent = self.mp_bytes_out = self.mp_chunked = (
-            self.mp_waiting
-        ) = 0
+        self.mp_sent = self.mp_bytes_out = self.mp_chunked = self.mp_waiting = 0
         self.mp_started = self.mp_finished = self.mp_has_file = self.mp_head_depends = False
         self.mp_input = None
-        self.mp_read_length = 0
         self.mp_table_in: Table | None = None
-        self.mp_next: Self | None = None
-        self.mp_prev: Self | None = None
         self.mp_phase: str | None = None
         self.mp_running: RunningHandlers | None = None
         self.mp_handler: str | None = None
@@ -161,13 +168,9 @@ class RequestMembers(RequestTables, Answer, Receiving):
         self.mp_stat: Any = None
         self.mp_finfo: FileInfo | None = None
         self.mp_is_directory = False
-        self.mp_added: dict[str, list[HandlerEntry]] | None = None
         self.mp_located: Any = None
         #: What ran for it, where that is exported: name, begin, end (seconds) and result of each, in a row.
         self.mp_spans: tuple[Any, ...] | None = None
-        #: Whether access, authentication and authorisation are behind it, by the request before it or its main request;
-        #: whether it is the look-up of an index.
-        self.mp_admitted = self.mp_is_lookup = False
         self.mp_content_type_set = 0
         #: How long it took, in seconds, for the access log.
         self.mp_duration = 0.0

@@ -102,9 +102,9 @@ class ResponseHead:
     """What a response's head is made of, and making it; `Request` inherits it, and gives all of it a value."""
 
     __slots__ = (
-        "mp_assbackwards", "mp_chunked", "mp_clock", "mp_content_encoding", "mp_content_languages", "mp_content_type",
-        "mp_err_headers_out", "mp_has_file", "mp_head", "mp_head_depends", "mp_head_sent", "mp_header_only",
-        "mp_headers_out", "mp_length_left", "mp_link", "mp_no_cache", "mp_request_time", "mp_status", "mp_status_line",
+        "mp_chunked", "mp_clock", "mp_content_encoding", "mp_content_languages", "mp_content_type",
+        "mp_has_file", "mp_head", "mp_head_depends", "mp_head_sent", "mp_header_only",
+        "mp_headers_out", "mp_length_left", "mp_link", "mp_request_time", "mp_status", "mp_status_line",
     )  # fmt: skip
 
     mp_link: Link
