@@ -170,8 +170,8 @@ def parse_head(
     each call reads from the start.
     """
     if previous is not None:
-        if buffer == previous.raw:
-            return previous
+        if buffer == previous.raw or (previous.length and buffer.startswith(previous.raw)):
+            return previous  # (what follows is the body, which may be another one)
         like = previous.like
         if like.rest and buffer.endswith(like.rest) and previous.target[:1] == "/":
             # the host alone may be another one: where many are asked in turns, most heads are such

@@ -565,6 +565,19 @@ def test_a_reader_keeps_what_follows_the_head() -> None:
 # Repeated heads
 
 
+@pytest.mark.parametrize("framing", ["Content-Length: 3", "Transfer-Encoding: chunked"])
+def test_a_head_that_comes_again_before_another_body_is_the_same(framing: str) -> None:
+    raw = f"POST /f HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n".encode()
+    head = parse_head(raw + b"a=1", LIMITS)
+    assert head is not None
+    assert parse_head(raw + b"b=2", LIMITS, head) is head
+    assert parse_head(raw + b"b=2" + raw, LIMITS, head) is head
+    assert parse_head(raw, LIMITS, head) is head
+    assert parse_head(raw[:-2], LIMITS, head) is None
+    other = raw.replace(b"/f", b"/g")
+    assert outcome(other + b"c=3", previous=head) == outcome(other + b"c=3")
+
+
 @given(broken(heads()), broken(heads()), st.booleans())
 @example(GET + b"\r\n", b"GET / HTTP/1.0\r\nHost: h\r\n\r\n", False)
 @example(b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", False)
