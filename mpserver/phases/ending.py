@@ -60,13 +60,13 @@ class Ending(Answers):
         logs = req.mp_host.access_logs
         if not logs:
             return
-        req.mp_duration = time.time() - req.mp_request_time
+        duration = req.mp_duration = time.time() - req.mp_request_time
         if req.mp_plan.hostname_lookups:
             req.mp_get_agent_host()
         for write, log in logs:
             if (not log.is_conditional or log.wants(req)) and (line := log.line(req)) is not None:
                 write(line)
-        if self.lines is not None and req.mp_duration > SLOW:
+        if duration > SLOW and self.lines is not None:
             self.lines.hurry()
 
     def leave(self, req: Request) -> None:

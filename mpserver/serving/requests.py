@@ -153,8 +153,9 @@ class Requests(LateParts, Refusals):
         """The request for a head, which is ours now; None if its body made it impossible, which was answered."""
         self.scoreboard_entry.working(now, head.raw)
         self.began = now
-        if self.lines is not None and self.lines.waiting and self.offloader is not None and self.offloader.asleep:
-            self.offloader.wake()  # (as in `watch_lines`, without a call)
+        lines = self.lines
+        if lines is not None and lines.waiting and (offloader := self.offloader) is not None and offloader.asleep:
+            offloader.wake()  # (as in `watch_lines`, without a call)
         connection.take_head(head)
         req = Request(connection, head, connection.host, self.pipeline.clock, now)
         if head.length:

@@ -45,7 +45,6 @@ _PLAIN = {
     "h": "req.mp_link.client[0] if req.mp_agent is None and not req.mp_link.client_name() else get{number}(req)",
     "H": "req.mp_protocol",
     "I": "req.mp_bytes_in",
-    "l": "DASH",
     "m": "req.mp_method",
     "O": "req.mp_bytes_out",
     "r": "req.mp_head.shown or get{number}(req)",
@@ -78,6 +77,10 @@ def usual_line(texts: Sequence[str], items: Sequence[Item], other: Callable[[Any
     number = 0
     while number < len(items):
         item, end = items[number], number + 1
+        if item.letter == "l" and not item.argument:
+            line += "-" + _literal(texts[end])  # (it is nothing that has to be looked at)
+            number = end
+            continue
         expression, get = _expression(item), item.get
         if _is_field(item):
             while end < len(items) and _is_field(items[end]):
