@@ -32,6 +32,10 @@ SSLProxyEngine On
     BalancerMember http://127.0.0.1:${DEAD}
     BalancerMember http://127.0.0.1:${TWO}/standby status=+H
 </Proxy>
+<Proxy balancer://lost>
+    BalancerMember unix:${ROOT}/lost.sock|http://localhost/lost retry=0
+    BalancerMember http://127.0.0.1:${TWO}/lost status=+H
+</Proxy>
 <Proxy balancer://none>
     BalancerMember http://127.0.0.1:${DEAD}
 </Proxy>
@@ -44,6 +48,7 @@ ProxyPass /two balancer://two/x
 ProxyPassReverse /two balancer://two/x
 ProxyPass /half balancer://half
 ProxyPass /standby balancer://standby
+ProxyPass /lost balancer://lost
 ProxyPass /none balancer://none
 ProxyPass /judged balancer://judged
 ProxyPass /ws ws://127.0.0.1:${ONE}/ws
@@ -156,6 +161,33 @@ def test_members_that_fail(server: Server) -> None:
     assert line(server, "/standby/x") == "GET /standby/x HTTP/1.1"
     assert server.get("/none/x").status == 503
     server.wait_for_log("failed: Connection refused")
+
+
+@pytest.mark.parametrize(("method", "body", "status"), [("GET", None, 200), ("PUT", b"", 200), ("PUT", b"body", 503)])
+def test_no_other_member_is_asked_without_the_body(
+    server: Server, pair: tuple[Backend, Backend], method: str, body: bytes | None, status: int
+) -> None:
+    """A member ends a connection that was kept, with the body that went there, and can't be reached any more."""
+    socket_file = server.root / "lost.sock"
+    heard: list[Asked] = []
+
+    def leaving(asked: Asked, _talk: Talk) -> bytes:
+        heard.append(asked)
+        if asked.path == "/lost/warm":
+            return asked.told()
+        socket_file.unlink()
+        return b""
+
+    before = len(pair[1].asked)
+    with backend(leaving, path=socket_file), server.connection() as client:
+        client.request("GET", "/lost/warm")
+        assert client.getresponse().read()
+        client.request(method, "/lost/x", body)
+        reply = client.getresponse()
+        reply.read()
+    assert [asked.path for asked in heard] == ["/lost/warm", "/lost/x"]
+    assert len({asked.connection for asked in heard}) == 1
+    assert (reply.status, len(pair[1].asked) - before) == (status, int(status == 200))
 
 
 def test_a_member_is_judged_by_its_status(server: Server, pair: tuple[Backend, Backend]) -> None:

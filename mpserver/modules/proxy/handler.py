@@ -203,6 +203,9 @@ class Proxy:
             except Refused as error:
                 if error.is_unreached:
                     self.backends.failed(known_as, parameters)
+                    if again and length not in (0, questions.NONE):
+                        # (its body is on its way in `first` only: another member would be asked without it)
+                        raise Refused(error.status, error.reason) from error
                 raise
             self.backends.recovered(known_as)
             flushes = parameters.get("flushpackets") == "on"
