@@ -33,6 +33,20 @@ ProxyPass /uwsgi uwsgi://127.0.0.1:${UWSGI}
     ProxyFCGISetEnvIf true !QUERY_STRING
     ProxyFCGISetEnvIf false NEVER 1
 </Location>
+<Location /missing/fcgi>
+    ErrorDocument 404 /kept/document
+</Location>
+<Location /closed/fcgi>
+    Require all denied
+    ErrorDocument 403 /kept/document
+</Location>
+<Location /missing/uwsgi>
+    ErrorDocument 404 /uwsgi/document
+</Location>
+<Location /closed/uwsgi>
+    Require all denied
+    ErrorDocument 403 /uwsgi/document
+</Location>
 <Directory "${WWW}/sock">
     SetHandler "proxy:unix:${ROOT}/Fcgi.sock|fcgi://localhost"
 </Directory>
@@ -214,6 +228,25 @@ def test_uwsgi(server: Server) -> None:
     told = json.loads(reply.body)
     assert (reply.status, reply.reason, reply.header("X-B"), told["body"]) == (201, "Made", "2", "body")
     assert (told["env"]["SCRIPT_NAME"], told["env"]["PATH_INFO"]) == ("/uwsgi", "/a b/c")
+
+
+@pytest.mark.parametrize("size", [0, 3, 100_000])
+@pytest.mark.parametrize(("place", "gets_it"), [("missing", False), ("closed", True)])
+@pytest.mark.parametrize("kind", ["fcgi", "uwsgi"])
+def test_an_error_document_gets_what_is_left_of_the_body(
+    server: Server, kind: str, place: str, gets_it: bool, size: int
+) -> None:
+    """Who looked for a file has thrown it away; who was turned away before has not, as with httpd."""
+    body = b"x" * size
+    with server.connection() as connection:
+        for _ in range(2):
+            connection.request("POST", f"/{place}/{kind}/x", body)
+            told = json.loads(connection.getresponse().read())
+            left = body if gets_it else b""
+            assert (told["env"]["REQUEST_METHOD"], told["body"]) == ("GET", left.decode())
+            assert told["env"]["CONTENT_LENGTH"] == str(len(left))
+        connection.request("GET", "/kept/after")  # (what the server behind is told too much is taken for another one)
+        assert json.loads(connection.getresponse().read())["env"]["REQUEST_URI"] == "/kept/after"
 
 
 @pytest.mark.parametrize("path", ["/fcgi/x", "/uwsgi/x"])

@@ -15,7 +15,7 @@ from mpserver.http1.body import Body
 from mpserver.modules.proxy import ERROR_OVERRIDE, IGNORE_BAD_HEADERS, answers
 from mpserver.modules.proxy.answers import Answer, Broken
 from mpserver.modules.proxy.backends import PIECE, Refused, Upstream
-from mpserver.modules.proxy.questions import IN_CHUNKS
+from mpserver.modules.proxy.questions import IN_CHUNKS, body_of
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ class Exchange:
         self.timeout = timeout
         self._flushes = flushes
         #: Where more of the client's body comes from; None: there is no more.
-        body = req.mp_input
-        self._source = body if reads and body is not None and not body.is_dropped else None
+        self._source = body_of(req) if reads else None
         #: Whether more of it was read than was there at once.
         self._more_sent = False
         #: What is on its way to the server.

@@ -14,7 +14,7 @@ from mpserver.modules.proxy import FCGI_TYPE, FCGI_VARIABLES, IGNORE_BAD_HEADERS
 from mpserver.modules.proxy.answers import Answer, Broken
 from mpserver.modules.proxy.backends import Refused
 from mpserver.modules.proxy.exchange import Exchange, HttpExchange
-from mpserver.modules.proxy.questions import IN_CHUNKS
+from mpserver.modules.proxy.questions import IN_CHUNKS, body_length, body_of
 from mpserver.modules.proxy.targets import Target
 from mpserver.typing import TYPE_CHECKING, Any
 
@@ -44,9 +44,17 @@ def _size(data: bytes) -> bytes:
     return bytes((len(data),)) if len(data) < 128 else struct.pack(">I", len(data) | 1 << 31)
 
 
+def _variables(req: Request) -> dict[bytes, bytes]:
+    """Those of a script, with the length of what goes on of the body: an error document may get less than came."""
+    env = variables(req)
+    if b"CONTENT_LENGTH" in env:
+        env[b"CONTENT_LENGTH"] = b"%d" % max(body_length(req), 0)
+    return env
+
+
 def fcgi_request(req: Request, target: Target, keeps: bool) -> bytes:
     """All of a request but its body."""
-    env = variables(req)
+    env = _variables(req)
     if req.mp_plan.conf[FCGI_TYPE] == "fpm":
         path = percent.decode(target.path.encode("latin-1", "replace"))
         env[b"SCRIPT_FILENAME"] = path
@@ -54,7 +62,7 @@ def fcgi_request(req: Request, target: Target, keeps: bool) -> bytes:
         _change(req, env, rules)
     pairs = b"".join(_size(name) + _size(value) + name + value for name, value in env.items())
     begin = _record(BEGIN, struct.pack(">HB5x", RESPONDER, KEEP if keeps else 0))
-    end = _record(STDIN, b"") if req.mp_input is None else b""
+    end = _record(STDIN, b"") if body_of(req) is None else b""
     return begin + _records(PARAMS, pairs) + _record(PARAMS, b"") + end
 
 
@@ -81,7 +89,7 @@ def _change(req: Request, env: dict[bytes, bytes], rules: tuple[Variable, ...]) 
 
 def uwsgi_request(req: Request, target: Target) -> bytes:
     """The same for uwsgi. :raises Refused: it is longer than that can be."""
-    env = variables(req)
+    env = _variables(req)
     path = encoded(req, percent.decode(target.path.encode("latin-1", "replace")).decode("latin-1")) or b"/"
     uri = req.mp_uri.encode("utf-8", "surrogateescape")
     env[b"PATH_INFO"] = path

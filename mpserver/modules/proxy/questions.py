@@ -29,10 +29,17 @@ _LINE_ENDS = lazyre.compile(r"[\r\n\x00]")
 IN_CHUNKS, NONE = -1, -2
 
 
+def body_of(req: Request) -> Input | None:
+    """The body that goes on with a request; None: none does, or it was thrown away before."""
+    body = req.mp_input
+    return None if body is None or body.is_dropped else body
+
+
 def body_length(req: Request) -> int:
     """The length of a request's body as it goes on, `IN_CHUNKS` or `NONE`.
 
-    Of one that another server got already, before an error document of this one is asked for, nothing is left.
+    An error document is asked for with what is left of the body of the request that failed, as by httpd: of one that
+    another server got already, that is nothing.
     """
     body = req.mp_input
     length = req.mp_head.length
