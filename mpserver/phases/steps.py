@@ -40,7 +40,7 @@ def compile_phases(planning: Planning) -> Phases:
     planning.stepped = bool(steps)
     checkers = [_first(found)] if (found := ask("type_checker", stepping=True)) else []
     fixups = tuple(ask("fixups"))
-    changes, are_fixed = _head_changes(planning.conf, ask("head"))
+    changes, are_fixed = _head_changes(planning.server.conf, ask("head"))
     heading = _heading(changes, FIXED if are_fixed else True)
     is_still = asking.plain and not steps and (not changes or are_fixed)
     last = [*checkers, *fixups, *heading]
@@ -97,7 +97,10 @@ def beginning(functions: Sequence[Callable[[Server], Step | None]], server: Serv
 
 
 def _head_changes(conf: Conf, steps: Sequence[Step]) -> tuple[Sequence[Step], bool]:
-    """What is to be done to the head, and whether that is the same for all responses, a `FixedHead`."""
+    """What is to be done to the head, and whether that is the same for all responses, a `FixedHead`.
+
+    :param conf: the server's, which has the limits.
+    """
     if not steps:
         return (), False
     from mpserver.api.fixed_head import FixedChange, FixedHead  # (few applications have any)

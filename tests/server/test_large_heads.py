@@ -90,14 +90,29 @@ HOSTS = """
     LimitResponseFields 0
     LimitResponseHead 0
 </VirtualHost>
-"""
+<VirtualHost *:${PORT}>
+    ServerName fields.test
+    LimitResponseFields 5
+    {lines}
+</VirtualHost>
+<VirtualHost *:${PORT}>
+    ServerName bytes.test
+    LimitResponseHead 200
+    {lines}
+</VirtualHost>
+""".replace("{lines}", "\n".join(f"Header set X-{number} {number:030}" for number in range(8)))
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> Iterator[Server]:
     """A server with hosts of several limits."""
     server = start_module_server(
-        CONF + HOSTS, {"app.py": APP}, mode="foreground", mpm="worker", backend=request.param, workers=1
+        CONF + HOSTS,
+        {"app.py": APP, "page.txt": "a page"},
+        mode="foreground",
+        mpm="worker",
+        backend=request.param,
+        workers=1,
     )
     yield server
     server.close()
@@ -147,3 +162,24 @@ def test_what_is_within_the_limits_is_sent(server: Server, way: str, host: str, 
     assert answer.startswith(b"HTTP/1.1 404 " if way == "errors" else b"HTTP/1.1 200 ")
     count = int(asked.partition("x")[0])
     assert answer.partition(b"\r\n\r\n")[0].count(b"\r\nX-") == count
+
+
+@pytest.mark.parametrize("path", ["/handler?0x1", "/page.txt"])
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        ("fields.test", "header fields are set for it, and LimitResponseFields is 5"),
+        ("bytes.test", "bytes, and LimitResponseHead is 200"),
+    ],
+)
+def test_what_the_configuration_sets_counts(server: Server, host: str, told: str, path: str) -> None:
+    """Also where it is the same for all responses; on connections that are kept, whose heads are made at once."""
+    with server.connection() as connection:
+        for asked, status in ((host, 500), (host, 500), ("usual.test", 200)):
+            begun = server.log().count(told)
+            connection.request("GET", path, headers={"Host": asked})
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == status
+            if status == 500:
+                wait_for(lambda begun=begun: server.log().count(told) > begun, told)  # type: ignore[misc]
