@@ -172,6 +172,9 @@ class MovedRequests(Redirects):
         self._restore(req, moved)
         if moved.stage in (Stage.STEPS, Stage.CONTENT):
             plan = plan_of(req)
+            if moved.stage == Stage.CONTENT:
+                for step in plan.phases_of(req).heading:  # (its functions do not travel: they are of this plan again)
+                    step(req)
             status = self.run(req, plan, len(plan.steps) if moved.stage == Stage.CONTENT else moved.step)
         else:
             status = self._go_on(req, moved.stage)

@@ -62,6 +62,8 @@ class Phases(NamedTuple):
     steps: tuple[Step, ...] = ()
     #: Those of them that are last changes.
     fixups: tuple[Step, ...] = ()
+    #: The last of them, which says what is to be done to the head.
+    heading: tuple[Step, ...] = ()
     #: Whether some of them decide who may come in.
     has_gates: bool = False
     #: Where all of them are plain (`mpserver.modules.hooks`): what is left of them for one that was let in already, and

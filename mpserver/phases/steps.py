@@ -50,6 +50,7 @@ def compile_phases(planning: Planning) -> Phases:
         translate_name=tuple(planning.steps("translate_name")),
         steps=tuple(steps),
         fixups=fixups,
+        heading=tuple(heading),
         has_gates=bool(gates),
         plain=(*way, *last) if asking.plain else None,
         is_still=is_still,

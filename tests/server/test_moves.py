@@ -170,6 +170,10 @@ CustomLog logs/access.log "%{X-Test}i %U %>s %B"
         PythonHandler app
     </Directory>
     <Directory "${WWW}/g">
+        Header set X-Config fixed
+        <Files b.py>
+            Header set X-Config "expr=made for %{REQUEST_METHOD}"
+        </Files>
         PythonAccessHandler app::step
         PythonFixupHandler app::step
     </Directory>
@@ -197,7 +201,7 @@ FILES: dict[str, str | bytes] = {
     "app.py": APP, "static/page.txt": "a page", "big.txt": BIG,
     **{f"{folder}/{name}.py": "" for folder in ("one", "two") for name in ("a", "b", "document", "index")},
     "one/inner/x.txt": "", "two/inner/index.py": "", "one/place/a.py": "", "two/place/a.py": "",
-    "d/a.py": "", "g/sub/a.py": "", "h/sub/a.py": "",
+    "d/a.py": "", "g/sub/a.py": "", "g/sub/b.py": "", "h/sub/a.py": "",
 }  # fmt: skip
 
 
@@ -422,6 +426,19 @@ def test_a_location_holds_in_the_translation_phase(site: Site) -> None:
     assert notes == {"early": "early.test", "trans": "placed", "option": "here"}
     notes = site.tell("early.test", "/two/place/a.py")["notes"]
     assert notes == {"early": "early.test", "trans": "early.test", "option": "there"}
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [("/g/sub/a.py", "fixed"), ("/g/sub/b.py", "made for GET"), ("/h/sub/a.py?to=/g/sub/a.py", "fixed")],
+)
+def test_headers_of_the_configuration_where_the_content_moves(site: Site, path: str, told: str) -> None:
+    with site.server.connection() as connection:  # (heads of connections that are kept may be made at once)
+        for _ in range(2):
+            connection.request("GET", path, headers={"Host": "directive.test"})
+            answer = connection.getresponse()
+            answer.read()
+            assert (answer.status, answer.headers.get_all("X-Config")) == (200, [told])
 
 
 def test_each_phase_in_the_interpreter_of_its_directive(site: Site) -> None:
