@@ -66,9 +66,10 @@ class Remembered(dict[K, V]):
         cost = self._each + size
         if cost > self._room // PART or (len(self) >= FEW and not self._comings.again(key)):
             return False
-        if cost > self._left:
-            self.clear()
-        self._left -= cost
+        if key not in self:  # (else it has the room of one that does not hold any more: its texts are the key's)
+            if cost > self._left:
+                self.clear()
+            self._left -= cost
         self[key] = value
         return True
 

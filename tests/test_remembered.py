@@ -60,6 +60,14 @@ def test_its_room_is_bounded() -> None:
     assert len(known) == 1, "there was no room for one more"
 
 
+def test_what_takes_the_place_of_another_pushes_nothing_out() -> None:
+    known: Remembered[str, int] = Remembered(64_000, 100)
+    assert known.keep("other", 0, 10)
+    for number in range(10_000):
+        assert known.keep("changes", number, 300)
+    assert known == {"other": 0, "changes": 9999}
+
+
 @pytest.fixture(params=["", "RewriteEngine On\nRewriteRule ^/old/(.*) /new/$1 [PT]\n"], ids=["plain", "rules"])
 def planner(tmp_path: Path, request: pytest.FixtureRequest) -> Planner:
     """That of a site whose paths mean no files."""
