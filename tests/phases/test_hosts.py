@@ -109,6 +109,23 @@ def test_groups_of_scripts_are_called_by_each_host(make: Make, tmp_path: Path) -
     assert (first.name, second.name) == ("h0", "h1")
 
 
+@pytest.mark.parametrize("place", ["section", "htaccess"])
+def test_groups_of_scripts_that_folders_name_are_called_by_each_host(make: Make, tmp_path: Path, place: str) -> None:
+    (tmp_path / "app.wsgi").write_text("")
+    handler, section = "AddHandler wsgi-script .wsgi\n", f"<Directory {tmp_path}>\nAllowOverride All\n"
+    if place == "htaccess":
+        (tmp_path / ".htaccess").write_text(handler)
+    else:
+        section += handler
+    planner = make(
+        f"PythonInterpreter one\nWSGIDaemonProcess jobs\nWSGIProcessGroup jobs\n{section}</Directory>\n{hosts('', '')}"
+    )
+    plans = [planner.locate(planner.host_of(LOCAL, f"h{number}"), "/app.wsgi").plan for number in range(2)]
+    assert [plan.interpreter_id.name for plan in plans] == [
+        f"jobs|h{number}|{tmp_path}/app.wsgi" for number in range(2)
+    ]
+
+
 def test_plans_of_each_of_many_hosts_are_remembered(make: Make) -> None:
     number = CACHE + 10
     planner = make("PythonInterpreter one\n" + hosts(*(f"ServerAdmin a{n}" for n in range(number))))

@@ -47,7 +47,9 @@ def translate_path(server: Server) -> Translator | None:
 
 def is_apart(server: Server) -> bool:
     """Groups may be called by the server's name and port."""
-    return bool(server.conf[wsgi.MOUNTS]) or varies_by_file(server.base)
+    conf = server.conf
+    # (folders may name the handler, too, in sections and files: groups are interpreters where they have processes)
+    return bool(conf[wsgi.MOUNTS] or conf[wsgi.DAEMONS]) or varies_by_file(server.base)
 
 
 def varies_by_file(conf: Conf) -> bool:
