@@ -72,10 +72,14 @@ class _Pipe:
         self.pid = 0
         #: How often in a row it has ended soon after its start.
         self.soon = 0
-        self.start()
+        try:
+            self.start()
+        except StartError:
+            self.close()
+            raise
 
     def start(self) -> None:
-        """Start the program. :raises StartError: it can't be started; the pipe is closed then."""
+        """Start the program. :raises StartError: it can't be started; the pipe stays open, for others write to it."""
         import signal  # (as above)
 
         self.started = time.monotonic()
@@ -90,7 +94,6 @@ class _Pipe:
                 setsigmask=(),
             )
         except OSError as error:
-            self.close()
             raise StartError(
                 f"({error.errno}){error.strerror}: AH00104: unable to start piped log program '{self.name}'"
             ) from error

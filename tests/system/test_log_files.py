@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mpserver.errors import StartError
-from mpserver.system.log_files import Logs, log_key
+from mpserver.system.log_files import QUEUE, Logs, log_key
 from support.waiting import wait_for
 
 
@@ -147,6 +147,31 @@ def test_a_piped_program_that_died_is_started_again_and_finds_what_was_written(t
     new = int(pid_file.read_text())
     logs.close()
     reap(new)
+
+
+def ended(logs: Logs) -> int:
+    """The only program of these logs, once it has ended."""
+    [pipe] = logs._pipes
+    pid = pipe.pid
+    reap(pid)
+    return pid
+
+
+@pytest.mark.parametrize("target", ["|true", f"{QUEUE}no.such"], ids=["piped", "own"])
+def test_a_program_that_cannot_be_started_again_keeps_its_pipe(tmp_path: Path, target: str) -> None:
+    logs = Logs(str(tmp_path), ["x.log", target])
+    before = {fd: os.fstat(fd).st_ino for fd in logs.fds.values()}
+    [pipe] = logs._pipes
+    pipe.command[0] = "/gone"
+    with pytest.raises(StartError, match=r"\(2\)No such file or directory: AH00104"):
+        logs.reaped(ended(logs))
+    assert {fd: os.fstat(fd).st_ino for fd in logs.fds.values()} == before
+    for fd in logs.apart().values():  # as each fork does
+        os.close(fd)
+    logs.close()
+    for fd in before:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(fd)
 
 
 def test_a_pipe_through_the_shell(tmp_path: Path) -> None:
