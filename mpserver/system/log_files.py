@@ -127,15 +127,15 @@ class _Pipe:
                     pass  # (it does not read, and will not)
 
     def _forget(self) -> None:
-        """Close the ends whose others are closed, and have been read."""
+        """Close the ends whose others are closed, and that have been read, or will not be."""
         import select  # (as above)
 
         poll = select.poll()
         for end in self._apart:
             poll.register(end, select.POLLIN)
         for end, event in poll.poll(0):
-            # (the end of a connection may always be "read", too)
-            if event & select.POLLHUP and not _unread(end):
+            # (the end of a connection may always be "read", too; where no program runs, none will read what is left)
+            if event & select.POLLHUP and not (self.pid and _unread(end)):
                 self._apart.remove(end)
                 os.close(end)
 

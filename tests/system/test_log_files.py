@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mpserver.errors import StartError
+from mpserver.system import log_files
 from mpserver.system.log_files import QUEUE, Logs, log_key
 from support.waiting import wait_for
 
@@ -57,6 +58,7 @@ def test_opening_anew_finds_the_file_of_that_name(tmp_path: Path) -> None:
 OPENS = """
 import ctypes, os, sys
 from mpserver.errors import StartError
+from mpserver.system import log_files
 from mpserver.system.log_files import Logs
 if os.geteuid() == 0:
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
@@ -172,6 +174,24 @@ def test_a_program_that_cannot_be_started_again_keeps_its_pipe(tmp_path: Path, t
     for fd in before:
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(fd)
+
+
+def test_nothing_is_kept_for_a_program_that_is_not_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_files, "SOON", float("inf"))
+    monkeypatch.setattr(log_files, "TRIES", 2)
+    logs = Logs(str(tmp_path), ["x.log", f"{QUEUE}no.such"])
+    assert logs.reaped(ended(logs)) == "no.such"
+    with pytest.raises(StartError, match=r"'no\.such' ends again and again"):
+        logs.reaped(ended(logs))
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(100):
+        [fd] = logs.apart().values()
+        os.write(fd, b"told by a worker that ends")
+        os.close(fd)
+    assert len(os.listdir("/proc/self/fd")) < before + 10
+    logs.close()
 
 
 def test_a_pipe_through_the_shell(tmp_path: Path) -> None:
