@@ -27,6 +27,8 @@ from mpserver.system.account import name_of
 QUEUE = "\0"
 #: What such a program gets with another socket that it is to read from.
 OFFER = b"+"
+#: So many are given at a time: the kernel has room for less than three hundred messages of any size.
+GIVEN = 16
 #: How such a program begins: the server's packages are found where they are here, and nothing in the current folder.
 _BEGIN = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module(sys.argv.pop(1), run_name='__main__')"
@@ -115,14 +117,17 @@ class _Pipe:
 
     def _offer(self, ends: Iterable[int]) -> None:
         """Give the program ends to read from: by its own socket, which nobody else writes to."""
-        if not ends:
+        from array import array  # (as above)
+
+        several = array("i", ends)
+        if not several:
             return
         import socket  # (as above)
 
         with socket.socket(fileno=os.dup(self.writer)) as told:
-            for end in ends:
+            for at in range(0, len(several), GIVEN):
                 try:
-                    told.sendmsg([OFFER], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, end.to_bytes(4, sys.byteorder))])
+                    told.sendmsg([OFFER], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, several[at : at + GIVEN])])
                 except OSError:
                     pass  # (it does not read, and will not)
 

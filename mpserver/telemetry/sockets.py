@@ -15,10 +15,9 @@ from array import array
 
 from mpserver.api.error_log import ERROR, ErrorLog
 from mpserver.ipc import span_records
+from mpserver.system.log_files import GIVEN
 from mpserver.telemetry.queue import Waiting
 
-#: So many may be given at a time.
-GIVEN = 16
 #: What is no message is told as often as this, in seconds.
 TOLD_AGAIN = 60.0
 

@@ -3,6 +3,7 @@
 import os
 import pwd
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from mpserver.errors import StartError
 from mpserver.system import log_files
-from mpserver.system.log_files import QUEUE, Logs, log_key
+from mpserver.system.log_files import GIVEN, QUEUE, Logs, log_key
 from support.waiting import wait_for
 
 
@@ -191,6 +192,35 @@ def test_nothing_is_kept_for_a_program_that_is_not_started_again(
         os.write(fd, b"told by a worker that ends")
         os.close(fd)
     assert len(os.listdir("/proc/self/fd")) < before + 10
+    logs.close()
+
+
+def given(reader: int) -> set[int]:
+    """The numbers in the system of the sockets that a program of the server's own is given to read from."""
+    found: set[int] = set()
+    with socket.socket(fileno=os.dup(reader)) as sock:
+        sock.setblocking(False)
+        while True:
+            try:
+                _told, fds, _flags, _address = socket.recv_fds(sock, 1, GIVEN)
+            except BlockingIOError:
+                return found
+            for fd in fds:
+                found.add(os.fstat(fd).st_ino)
+                os.close(fd)
+
+
+def test_a_program_that_is_started_again_is_given_each_socket(tmp_path: Path) -> None:
+    logs = Logs(str(tmp_path), ["x.log", f"{QUEUE}no.such"])
+    [pipe] = logs._pipes
+    for _ in range(400):
+        [fd] = logs.apart().values()
+        os.write(fd, b"told by a worker that ends")
+        os.close(fd)
+    given(pipe.reader)
+    logs.reaped(ended(logs))  # (nor does the next one read)
+    assert len(given(pipe.reader)) == 400
+    ended(logs)
     logs.close()
 
 
