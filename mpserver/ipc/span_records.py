@@ -26,6 +26,8 @@ HEAD = struct.Struct("=QQII")
 LONGEST = 100_000
 #: Facts, peer, place (-1: none yet), begin in seconds since the epoch, duration, status, bytes sent, number of spans.
 FIXED, SPAN = 8, 4
+#: So many spans are told of a request.
+MOST_SPANS = 250
 #: The size of a number.
 NUMBER = 8
 #: Makes a record of the usual request, which has one span.
@@ -97,6 +99,8 @@ def unpack(data: bytes) -> list[Record]:
             fact, peer, place, begin, duration, status, sent, spans = numbers[at : at + FIXED]
             at += FIXED
             its = []
+            if spans > MOST_SPANS:
+                raise ValueError(f"a record has more than {MOST_SPANS} spans")
             for _ in range(int(spans)):
                 name, started, ended, result = numbers[at : at + SPAN]
                 at += SPAN

@@ -12,6 +12,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -40,6 +41,10 @@ MOST, TOGETHER = 8192, 512
 PAUSE = 0.5
 #: How long a try may take, and the last one when the server ends, in seconds.
 PATIENCE, LAST_PATIENCE = 10.0, 1.5
+#: What becomes of a try.
+TAKEN, REFUSED, AWAY = "taken", "refused", "away"
+#: What the library says where it is because of what was to be sent: a status that is not worth another try, or no try.
+_REFUSED = re.compile(r"code: \d|encode|max_request_size")
 #: By how much others come first, for who waits for an answer waits for them; and how much further they do before spans
 #: are made and sent: that takes more than to serve a small request, and is not to take its share where all are busy.
 NICE, NICER = 5, 7
@@ -125,17 +130,33 @@ class Exporting(threading.Thread):
             self._log.log(NOTICE, f"spans are exported to {self._url} again", module="tracing")
 
     def _export(self, exporter: OTLPSpanExporter, told: list[tuple[int, list[ReadableSpan]]]) -> int:
-        """Send the spans of messages. :returns: of how many requests they can't be sent."""
+        """Send the spans of messages: together, or one by one where they are refused together.
+
+        What is wrong with one message, or too much of it, is no reason to lose the others.
+
+        :returns: of how many requests they can't be sent.
+        """
+        answer = self._try(exporter, told)
+        if answer != REFUSED or len(told) == 1:
+            return 0 if answer == TAKEN else sum(requests for requests, _spans in told)
+        lost = 0
+        for one in told:
+            # (once there is no answer for one, there is none for those after it)
+            answer = answer if answer == AWAY else self._try(exporter, [one])
+            lost += 0 if answer == TAKEN else one[0]
+        return lost
+
+    def _try(self, exporter: OTLPSpanExporter, told: list[tuple[int, list[ReadableSpan]]]) -> str:
+        """Send the spans of messages together. :returns: `TAKEN`, `REFUSED` or `AWAY`."""
         from opentelemetry.sdk.trace.export import SpanExportResult
 
         try:
             if exporter.export([span for _requests, spans in told for span in spans]) is SpanExportResult.SUCCESS:
-                return 0
+                return TAKEN
         except Exception as error:  # (of the library, or one below it)
             self._said.last = str(error)
-            if len(told) > 1:  # what is wrong with one message is no reason to lose the others
-                return sum(self._export(exporter, [one]) for one in told)
-        return sum(requests for requests, _spans in told)
+            return AWAY if isinstance(error, OSError) else REFUSED
+        return REFUSED if _REFUSED.search(self._said.last) else AWAY
 
     def give_up(self) -> None:
         """The server ends, and what is left can't be sent in time."""

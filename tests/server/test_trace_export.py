@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
 from conftest import StartServer
+from mpserver.ipc import span_records
+from mpserver.system import log_files
 from support.otlp import Collector, Span, collector
 from support.server import BACKENDS, EACH_AND_THREADS, Server
 from support.waiting import wait_for
@@ -355,6 +360,35 @@ def test_a_collector_that_hangs_or_is_away_holds_nobody_up(start_server: StartSe
 
         wait_for(asked, "spans")
         assert receiver.spans
+
+
+def told_of(path: str, records: int, spans: int, writer: int = 1) -> bytes:
+    """A message of an interpreter: so many requests for a path, and so many spans with long names in each."""
+    fact = ["shop", "GET", path, None, 1, "localhost", None, None, "localhost", None]
+    told = {"facts": [fact], "peers": [["http", "::1", 1]], "names": ["x" * 250], "places": []}
+    numbers = [0, 0, -1, 1e9, 1, 200, 1, spans, *[0, 1e9, 1, 0] * spans]
+    return span_records.pack(writer, 0, told, [span_records.record(numbers)] * records)
+
+
+def test_what_a_collector_refuses_takes_nothing_with_it(tmp_path: Path) -> None:
+    facts: dict[str, object] = {"account": None, "level": None, "levels": {}, "style": None}
+    with collector() as receiver, contextlib.ExitStack() as stack:
+        receiver.most = 100_000
+        target = f"{log_files.QUEUE}mpserver.telemetry {receiver.url}"
+        logs = log_files.Logs(str(tmp_path), ["error_log", target], own=json.dumps(facts))
+        pid = logs._pipes[0].pid
+        stack.callback(os.waitpid, pid, 0)  # (it ends when nobody is left who could write)
+        stack.callback(logs.close)
+        # (before it reads any: they are sent together)
+        for message in (told_of("/huge", 8, 250), told_of("/fine", 2, 3), told_of("/odd", 1, 251)):
+            [fd] = logs.apart().values()
+            stack.callback(os.close, fd)
+            os.write(fd, message)
+        log = tmp_path / "error_log"
+        wait_for(lambda: "spans of 8 requests were lost: they can't be sent to" in log.read_text(), "what is lost")
+        wait_for(lambda: "can't be: a record has more than 250 spans" in log.read_text(), "what is malformed")
+        wait_for(lambda: len(receiver.spans) == 2 * (1 + 3), "the spans of two requests")
+        assert {span.attributes["url.path"] for span in receiver.spans if span.kind == SERVER} == {"/fine"}
 
 
 @pytest.mark.parametrize(

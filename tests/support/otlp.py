@@ -35,6 +35,8 @@ class Collector:
         self.headers: list[dict[str, str]] = []
         #: What it answers with.
         self.status = 200
+        #: So many bytes are taken at a time: more are refused (413).
+        self.most = 1 << 30
         #: Answers wait for it.
         self.free = threading.Event()
         self.free.set()
@@ -83,10 +85,11 @@ def collector(port: int = 0) -> Iterator[Collector]:
             made.free.wait(60)
             if self.headers.get("Content-Encoding") == "gzip":
                 data = gzip.decompress(data)
-            if made.status == 200:
+            status = 413 if len(data) > made.most else made.status
+            if status == 200:
                 made.take(data)
                 made.headers.append(dict(self.headers))
-            self.send_response(made.status)
+            self.send_response(status)
             self.send_header("Content-Length", "0")
             self.end_headers()
 

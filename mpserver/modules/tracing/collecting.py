@@ -13,7 +13,7 @@ from _thread import allocate_lock
 from mpserver.api.constants import DECLINED
 from mpserver.errors import Moves
 from mpserver.ipc import span_records
-from mpserver.ipc.span_records import SPAN, USUAL
+from mpserver.ipc.span_records import MOST_SPANS, SPAN, USUAL
 from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 #: A message has so many records, and facts, at most; and so many bytes of records, and signs of facts, peers and names,
 #: beside those of its last record: so its reader has room for it (twice `span_records.LONGEST`).
 MOST, MOST_FACTS, MOST_BYTES, MOST_SIGNS = 256, 32, 32_000, 8000
-#: So many spans are told of a request.
-MOST_SPANS = 250
 #: So much is told of a path or a query, and of a header; and a peer has at most about so many signs.
 LONGEST_PATH, LONGEST_HEADER, PEER = 1000, 250, 60
 #: The usual request has no place yet, and one span.
