@@ -14,7 +14,7 @@ from mpserver.errors import ConfigError, StartError
 from mpserver.modules import core, log_config, mpm, python, status, tracing, unixd
 from mpserver.supervisor.maintenance import SpareRules
 from mpserver.system import log_files
-from mpserver.system.account import Account
+from mpserver.system.account import Account, can_keep_from_gaining
 from mpserver.system.listeners import Address
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 #: What a restart tells where PythonOptimize is On; a start begins anew as ``python -O``.
 UNOPTIMIZED = "PythonOptimize On acts when the server is started, not when it is restarted: stop and start it"
+#: What is told where a Python lacks what asks the kernel for no_new_privs (`mpserver.system.account.assume`).
+NO_CTYPES = (
+    "NoNewPrivileges has no effect: this Python has no ctypes, so a setuid program gives applications its owner's "
+    "rights. Take another Python, set NoNewPrivileges=true in the unit of systemd, or write NoNewPrivileges Off"
+)
 
 
 class ProcessSettings(NamedTuple):
@@ -208,4 +213,6 @@ def decide(conf: Conf, file: str, euid: int) -> AccountDecision:
     if account.uid == 0:
         warning = "User root: applications run with all rights on this machine"
         return AccountDecision(account, ((error_log.WARN, warning),))
+    if not account.gains and not can_keep_from_gaining():
+        return AccountDecision(account, ((error_log.WARN, NO_CTYPES),))
     return AccountDecision(account)

@@ -53,6 +53,15 @@ def assume(account: Account) -> None:
         _gain_nothing()
 
 
+def can_keep_from_gaining() -> bool:
+    """Whether `assume` can keep programs from gaining rights: a Python may lack what that takes."""
+    try:
+        import ctypes  # noqa: F401 (as below)
+    except ImportError:
+        return False
+    return True
+
+
 #: PR_SET_NO_NEW_PRIVS, of <linux/prctl.h>.
 _NO_NEW_PRIVILEGES = 38
 

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import sys
 
 import pytest
 
@@ -42,6 +43,17 @@ def test_an_unprivileged_user_is_taken_with_its_group() -> None:
     assert identity is not None
     assert (identity.uid, identity.gid) == (NOBODY.pw_uid, NOBODY.pw_gid)
     assert notices == ()
+
+
+@pytest.mark.parametrize("gains", [False, True])
+def test_a_python_that_can_not_forbid_programs_more_rights_is_told(
+    monkeypatch: pytest.MonkeyPatch, *, gains: bool
+) -> None:
+    monkeypatch.setitem(sys.modules, "ctypes", None)
+    made = conf("nobody")
+    made[unixd.NO_NEW_PRIVILEGES] = not gains
+    _identity, notices = settings.decide(made, "x", 0)
+    assert notices == (() if gains else ((error_log.WARN, settings.NO_CTYPES),))
 
 
 def test_an_unknown_user_is_refused() -> None:
