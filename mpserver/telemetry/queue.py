@@ -102,7 +102,7 @@ class Waiting:
         while self._records + records > self._most or self._bytes + size > MOST_BYTES:
             # (by what there is too much of)
             by_bytes = self._bytes + size > MOST_BYTES
-            greatest = max(self._sources.values(), key=lambda one: one.bytes if by_bytes else one.records)
+            source, greatest = max(self._sources.items(), key=lambda one: one[1].bytes if by_bytes else one[1].records)
             if by_bytes:
                 is_more = its.bytes + size >= greatest.bytes
             else:
@@ -110,6 +110,7 @@ class Waiting:
             if is_more or not greatest.messages:
                 return False
             message, lost = greatest.give(last=True)
+            self._let_go(source, greatest)
             self._records -= lost
             self._bytes -= len(message)
             self._missed += lost
