@@ -41,6 +41,7 @@ MODULES = {
     "Session": "mod_python.Session", "_apache": "_apache", "dbm": "dbm", "marshal": "marshal", "tempfile": "tempfile",
     "types": "types",
 }  # fmt: skip
+MODULE_NAMES = frozenset(MODULES)
 
 
 class PSP:
@@ -109,7 +110,7 @@ class PSP:
         try:
             psp = PSPInstance(req, self.filename, req.form if "form" in page.own else None)
             scope = self._scope(psp, vars)
-            collected = _collect.Collected(scope)
+            collected = _collect.Collected(scope, page.names)
             try:
                 try:
                     exec(page.code, scope)  # noqa: S102 - the page is what is to run
@@ -146,9 +147,10 @@ class PSP:
         req, names = self.req, self._page.names
         filename = req.filename
         scope = globals().copy()
-        for name in names & MODULES.keys():
-            with contextlib.suppress(ImportError):  # (it may be an attribute that is called like it)
-                scope[name] = importlib.import_module(MODULES[name])
+        if not names.isdisjoint(MODULE_NAMES):
+            for name in names & MODULE_NAMES:
+                with contextlib.suppress(ImportError):  # (it may be an attribute that is called like it)
+                    scope[name] = importlib.import_module(MODULES[name])
         scope["req"] = req
         scope["psp"] = psp
         scope["form"] = getattr(req, "form", None) if "form" in names else None

@@ -137,10 +137,11 @@ def indexed(fields: Iterable[AnyField]) -> dict[str, AnyField | list[AnyField]]:
     index: dict[str, AnyField | list[AnyField]] = {}
     for field in fields:
         present = index.setdefault(field.name, field)
-        if isinstance(present, list):
-            present.append(field)
-        elif present is not field:
-            index[field.name] = [present, field]
+        if present is not field:
+            if isinstance(present, list):
+                present.append(field)
+            else:
+                index[field.name] = [present, field]
     return index
 
 

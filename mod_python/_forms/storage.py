@@ -65,9 +65,10 @@ class FieldStorage:
     ) -> None:
         self.list: list[AnyField] = FieldList()
         query = query_bytes(req)
+        posted = req.method == "POST"
         if query:
-            self._add_pairs(req, query, bool(keep_blank_values))
-        if req.method == "POST":
+            self._add_pairs(req, query, bool(keep_blank_values), posted)
+        if posted:
             self._read(req, bool(keep_blank_values), file_callback, field_callback)
 
     # ---- where the fields come from
@@ -75,7 +76,7 @@ class FieldStorage:
     def _read(self, req: Request, blank: bool, files: FileMaker | None, fields: FieldMaker | None) -> None:
         headers = req.headers_in
         length = headers.get("Content-Length")
-        if "Transfer-Encoding" not in headers and (length is None or not length.isdecimal()):
+        if (length is None or not length.isdecimal()) and "Transfer-Encoding" not in headers:
             raise SERVER_RETURN(constants.HTTP_LENGTH_REQUIRED)
         content_type = headers.get("Content-Type") or "application/x-www-form-urlencoded"
         media_type = content_type.partition(";")[0].strip().lower()
@@ -87,7 +88,7 @@ class FieldStorage:
                 size += len(piece)
                 if size > limit:
                     refuse(req, constants.HTTP_REQUEST_ENTITY_TOO_LARGE, f"a form of more than {limit} bytes")
-            self._add_pairs(req, b"".join(pieces), blank)
+            self._add_pairs(req, b"".join(pieces), blank, True)
         elif media_type.startswith("multipart/"):
             from mod_python._forms import multipart
 
@@ -107,9 +108,10 @@ class FieldStorage:
         else:
             raise SERVER_RETURN(constants.HTTP_NOT_IMPLEMENTED)
 
-    def _add_pairs(self, req: Request, data: bytes, blank: bool) -> None:
-        if len(data) > current_value(PUBLIC, "MAX_FIELDS", MAX_FIELDS) or req.method == "POST":
-            limit = _limit(req.get_options(), "max_fields", current_value(PUBLIC, "MAX_FIELDS", MAX_FIELDS))
+    def _add_pairs(self, req: Request, data: bytes, blank: bool, posted: bool) -> None:
+        most = current_value(PUBLIC, "MAX_FIELDS", MAX_FIELDS)
+        if posted or len(data) > most:
+            limit = _limit(req.get_options(), "max_fields", most)
             if data.count(b"&") + data.count(b";") >= limit:
                 refuse(req, constants.HTTP_REQUEST_ENTITY_TOO_LARGE, f"a form of more than {limit} fields")
         fields = []
@@ -202,7 +204,8 @@ def _made(name: object, value: object) -> StringField:
 
 def _body(req: Request) -> Iterator[bytes]:
     """The request's body, piece by piece."""
-    while piece := req.read(current_value(PUBLIC, "readBlockSize", readBlockSize)):
+    size = current_value(PUBLIC, "readBlockSize", readBlockSize)
+    while piece := req.read(size):
         yield piece
 
 

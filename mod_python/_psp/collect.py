@@ -19,6 +19,7 @@ from mpserver.typing import Any
 #: Names of a page's helpers, see `Collected`.
 TEXT, VALUE, FLUSH, UNLESS = "__psp_text__", "__psp_value__", "__psp_flush__", "__psp_unless__"
 EACH, EACH_PAIR, EACH_ALONE = "__psp_each__", "__psp_each_pair__", "__psp_each_alone__"
+LOOPS = frozenset({EACH, EACH_PAIR, EACH_ALONE})
 #: Values whose str() runs no code of an application, and that no operator gives to one.
 PLAIN: frozenset[type] = frozenset({str, int, float, bool, type(None), bytes, complex})
 #: An element of these is found without code of an application.
@@ -40,17 +41,20 @@ class Collected:
 
     __slots__ = ("_append", "_parts", "_scope")
 
-    def __init__(self, scope: dict[str, Any]) -> None:
-        """``scope`` are the page's global variables, where its code finds the methods."""
+    def __init__(self, scope: dict[str, Any], names: frozenset[str]) -> None:
+        """``scope`` are the page's global variables, where its code, which has these names, finds the methods."""
         self._scope = scope
         self._parts: list[str] = []
         self._append = scope[TEXT] = self._parts.append
         scope[VALUE] = self._value
-        scope[FLUSH] = self._flush
-        scope[UNLESS] = self._flush_unless
-        scope[EACH] = self._each
-        scope[EACH_PAIR] = self._each_pair
-        scope[EACH_ALONE] = self._each_alone
+        if FLUSH in names:
+            scope[FLUSH] = self._flush
+        if UNLESS in names:
+            scope[UNLESS] = self._flush_unless
+        if not names.isdisjoint(LOOPS):
+            scope[EACH] = self._each
+            scope[EACH_PAIR] = self._each_pair
+            scope[EACH_ALONE] = self._each_alone
 
     def end(self) -> None:
         """Pass on what still waits; to be called at the end of the run."""
