@@ -176,9 +176,10 @@ class ResponseHead:
 
     def mp_drop_framing(self) -> None:
         """Forget what the headers say of the body's framing: another body takes its place."""
-        for name in ("Content-Length", "Transfer-Encoding"):
-            for table in self.mp_tables_with(name):
-                del table[name]
+        if self.mp_err_headers_out or self.mp_headers_out:
+            for name in ("Content-Length", "Transfer-Encoding"):
+                for table in self.mp_tables_with(name):
+                    del table[name]
 
     def mp_head_bytes(self, size: int, last: bool) -> bytes:
         """The status line and the headers; decides the framing (RFC 9112 6.3) and keep-alive (9.3)."""
@@ -245,13 +246,15 @@ class ResponseHead:
         if status in CLOSING or (link.keep_alive and self.mp_closing_asked()):
             link.keep_alive = False
         lines[0] = status_line(version, status, phrase)
-        own = OWN if self.mp_content_type else OWN_BUT_TYPE
-        tables = [table for table in (self.mp_err_headers_out, self.mp_headers_out) if table]
-        lines += [fields(table, own) for table in tables]
+        tables = []
+        if self.mp_err_headers_out or self.mp_headers_out:  # (most pages of the server's own have neither)
+            own = OWN if self.mp_content_type else OWN_BUT_TYPE
+            tables = [table for table in (self.mp_err_headers_out, self.mp_headers_out) if table]
+            lines += [fields(table, own) for table in tables]
         lines.append(framing)
         if not link.keep_alive:
             lines.append(b"Connection: close\r\n")
-        elif "keep-alive" in (self.mp_head.get("connection") or "").lower():
+        elif self.mp_head.has_connection and "keep-alive" in (self.mp_head.get("connection") or "").lower():
             left = f", max={link.requests_left}" if link.requests_left >= 0 else ""
             lines.append(
                 f"Keep-Alive: timeout={int(link.keep_alive_timeout)}{left}\r\nConnection: Keep-Alive\r\n".encode()
@@ -259,9 +262,10 @@ class ResponseHead:
         if self.mp_no_cache and not (self.mp_headers_out and "Expires" in self.mp_headers_out):
             lines.append(f"Expires: {http_date(self.mp_request_time)}\r\n".encode())
         if status not in BODILESS:
-            lines += self.mp_representation()
-        if self.mp_content_type and status not in BODILESS:
-            lines.append(f"Content-Type: {self.mp_content_type}\r\n".encode("latin-1", "replace"))
+            if self.mp_content_encoding or self.mp_content_languages:
+                lines += self.mp_representation()
+            if self.mp_content_type:
+                lines.append(f"Content-Type: {self.mp_content_type}\r\n".encode("latin-1", "replace"))
         lines.append(b"\r\n")
         if 0 != self.mp_head_depends != FIXED:
             link.connection().mp_told(link.keep_alive, link.keep_alive or link.requests_left == 0)
@@ -304,6 +308,20 @@ class ResponseHead:
             if status != 304:
                 self.mp_drop_framing()
             return b""
+        if (self.mp_err_headers_out or self.mp_headers_out) and (framing := self.mp_told_framing()) is not None:
+            return framing
+        if self.mp_header_only:
+            return b""  # (a length that nobody told would be that of what a HEAD's handler happened to write)
+        if last:
+            return f"Content-Length: {size}\r\n".encode()
+        if minor:
+            self.mp_chunked = 1
+            return b"Transfer-Encoding: chunked\r\n"
+        self.mp_link.keep_alive = False
+        return b""
+
+    def mp_told_framing(self) -> bytes | None:
+        """The header for a body that the application's own headers frame; None where they don't, or can't be let."""
         if tables := self.mp_tables_with("Transfer-Encoding"):
             framing = self.mp_own_framing(tables)
             if framing is not None:
@@ -316,15 +334,7 @@ class ResponseHead:
             if length is not None:
                 self.mp_length_left = length
                 return b"" if "Content-Length" in tables[0] else b"Content-Length: %d\r\n" % length
-        if self.mp_header_only:
-            return b""  # (a length that nobody told would be that of what a HEAD's handler happened to write)
-        if last:
-            return f"Content-Length: {size}\r\n".encode()
-        if minor:
-            self.mp_chunked = 1
-            return b"Transfer-Encoding: chunked\r\n"
-        self.mp_link.keep_alive = False
-        return b""
+        return None
 
     def mp_own_framing(self, tables: list[Table]) -> bytes | None:
         """The header for a body that the application has coded itself; None where the server frames it all the same.
@@ -356,10 +366,11 @@ class ResponseHead:
         """Whether the application asked to close after this response, by header or through the connection object."""
         if 0 != self.mp_head_depends != FIXED and self.mp_link.connection().keepalive == constants.AP_CONN_CLOSE:
             return True
-        for table in (self.mp_headers_out, self.mp_err_headers_out):
-            if table:
-                value = table.get("Connection")
-                if value is not None and "close" in value.lower():
-                    del table["Connection"]
-                    return True
+        if self.mp_headers_out or self.mp_err_headers_out:
+            for table in (self.mp_headers_out, self.mp_err_headers_out):
+                if table:
+                    value = table.get("Connection")
+                    if value is not None and "close" in value.lower():
+                        del table["Connection"]
+                        return True
         return False

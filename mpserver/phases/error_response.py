@@ -5,7 +5,7 @@ from __future__ import annotations
 from mpserver import lazy
 from mpserver.api import constants
 from mpserver.api.request import Request
-from mpserver.api.response_head import BODILESS
+from mpserver.api.response_head import BODILESS, STATUSES
 from mpserver.errors import ClientGone
 from mpserver.http1.percent import sendable
 from mpserver.modules import core
@@ -75,7 +75,7 @@ class Answers:
 
     def die(self, req: Request, status: int) -> None:
         """Answer with a status other than what the handler wrote (httpd's ``ap_die``)."""
-        if errorpage.sendable(status) != status or status < 200:
+        if status not in STATUSES or status < 200:
             log_error(req, f"{status} is no HTTP status: {req.mp_uri} is answered with 500")
             status = constants.HTTP_INTERNAL_SERVER_ERROR
         req.mp_original_status = status
@@ -90,13 +90,13 @@ class Answers:
             req.mp_finish()
             return
         headers = req.mp_headers_out
-        kept = {name: headers.get(name) if headers else None for name in ("Location", "Allow")}
+        location = headers.get("Location") if headers and status < 400 else None
         req.mp_headers_out = None
         req.mp_drop_framing()
         if not req.mp_proxyreq:  # (the phrase of another server stays, as in httpd)
             req.mp_status_line = None
-        if kept["Location"] is not None and status < 400:
-            req.headers_out["Location"] = kept["Location"]
+        if location is not None:
+            req.headers_out["Location"] = location
         document = req.mp_plan.error_documents.get(status)
         failed = 0
         if document is not None:

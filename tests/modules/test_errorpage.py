@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from mpserver.http1.response import REASONS
 from mpserver.modules import core
-from mpserver.modules.core.errorpage import ErrorDocument, allow, build, document, encode, sendable
+from mpserver.modules.core.errorpage import ErrorDocument, allow, build, document, encode, page, sendable
 
 EVIL = "<script>alert('x')</script>&\""
 
@@ -156,3 +158,16 @@ def test_what_an_error_document_means(target: str, meaning: ErrorDocument) -> No
 def test_the_directive_of_no_error_document_is_empty() -> None:
     assert core.ERROR_DOCUMENT.default == {}
     assert document("") == ErrorDocument("canned", "")
+
+
+@pytest.mark.parametrize("note", ["", "a <reason>"])
+@pytest.mark.parametrize("status", sorted(REASONS))
+def test_pages_that_are_kept_are_those_that_would_be_made(status: int, note: str) -> None:
+    """Twice, with requests that differ in all that a page may tell of one."""
+    for method, location, admin in (("GET", "/one", "one@example.org"), ("PUT", "/two", "two@example.org")):
+        facts = Facts(method, location, admin)
+        req: Any = SimpleNamespace(
+            method=method, headers_out=facts, server=facts, mp_plan=SimpleNamespace(signature="off"), mp_notes=None
+        )
+        for failed in (0, 404):
+            assert page(req, status, note, failed) == encode(build(status, facts, note, failed))

@@ -8,6 +8,7 @@ character reference (see `encode`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from mpserver.api import cgi_variables
 from mpserver.api.page_style import NOTE
@@ -92,6 +93,14 @@ OTHER = (
 )
 
 
+#: Those that tell nothing of their request but what is wrong with it.
+ALIKE = frozenset(
+    status
+    for status, text in PAGES.items()
+    if status >= 400 and status != 406 and "{" not in text.replace("{note}", "")
+)
+
+
 class PageSubject(Protocol):
     """What a page tells of its request (`mpserver.api.request.Request` is one)."""
 
@@ -158,6 +167,11 @@ def build(
         text += f"<p>The page set up for this error could not be shown either: {escape(title(failed))}.</p>\n"
     if signature:
         text += "<hr>\n" + signature
+    return _document(status, text)
+
+
+def _document(status: int, text: str) -> str:
+    """A page about a status, with this HTML in it."""
     heading = escape(REASONS.get(status, f"Status {status}"))
     return (
         "<!DOCTYPE HTML>\n"
@@ -175,7 +189,15 @@ def encode(text: str) -> bytes:
 
 def page(req: Request, status: int, note: str = "", failed: int = 0) -> bytes:
     """The server's own page for a status, as it is sent; see `build`."""
+    if status in ALIKE and not note and not failed and req.mp_plan.signature == "off":
+        return _alike(status)
     return encode(build(status, req, note, failed, cgi_variables.signature(req), _variants(status, req)))
+
+
+@lru_cache(maxsize=len(PAGES))
+def _alike(status: int) -> bytes:
+    """The page for a status that is the same for all requests."""
+    return encode(_document(status, PAGES[status].format(note="")))
 
 
 def _variants(status: int, req: Request) -> str:

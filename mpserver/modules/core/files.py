@@ -60,7 +60,7 @@ def handler(req: Request) -> int:
     filename = req.mp_filename
     found = _stat(req)
     if found is None or filename is None:
-        return _refuse(req, constants.HTTP_NOT_FOUND, f"File does not exist: {_whole_name(req)}", INFO, 128)
+        return _missing(req, 128)
     if not S_ISREG(found.st_mode):
         if S_ISDIR(found.st_mode):
             return _refuse(req, constants.HTTP_NOT_FOUND, f"Attempt to serve directory: {filename}", INFO, 129)
@@ -69,7 +69,7 @@ def handler(req: Request) -> int:
         why = f"source code is not served: {filename} has no handler here (SourceProtection Off sends it as it is)"
         return _refuse(req, constants.HTTP_FORBIDDEN, why, ERROR)
     if req.mp_path_info and not _takes_path_info(req):
-        return _refuse(req, constants.HTTP_NOT_FOUND, f"File does not exist: {_whole_name(req)}", INFO, 130)
+        return _missing(req, 130)
     try:
         return _send(req, filename, found)
     except ClientGone:
@@ -327,6 +327,13 @@ def trace(req: Request) -> int:
 
 def _whole_name(req: Request) -> str:
     return (req.mp_filename or "") + (req.mp_path_info or "") or req.mp_uri
+
+
+def _missing(req: Request, number: int) -> int:
+    """404, for there is no such file; few logs take so much."""
+    if req.mp_log.enabled(INFO):
+        _refuse(req, constants.HTTP_NOT_FOUND, f"File does not exist: {_whole_name(req)}", INFO, number)
+    return constants.HTTP_NOT_FOUND
 
 
 def _refuse(req: Request, status: int, reason: str, level: int, number: int | None = None) -> int:

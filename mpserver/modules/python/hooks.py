@@ -219,7 +219,8 @@ def _no_file(_path: str, conf: Conf, _server: Server) -> Translation | None:
 
 def has_location_handlers(conf: Conf) -> bool:
     """Whether Python handlers stand in a Location."""
-    return any(spec.is_location for specs in conf[python.HANDLERS].values() for spec in specs)
+    handlers = conf[python.HANDLERS]
+    return bool(handlers) and any(spec.is_location for specs in handlers.values() for spec in specs)
 
 
 def header_parser(planning: Planning) -> Step | None:
