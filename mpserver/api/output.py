@@ -259,24 +259,25 @@ class Sending(ResponseHead):
 
         Whatever the application sets from here on is too late for the head.
         """
-        if self.mp_waiting > HELD:
+        size = self.mp_waiting
+        if size > HELD:
             return False
-        parts = self.mp_parts
+        parts, depends = self.mp_parts, self.mp_head_depends
         body: bytes = parts[0] if len(parts) == 1 else b"".join(parts)  # type: ignore[assignment, arg-type]
         head = self.mp_clock.head(self.mp_request_time, self.mp_content_type)
-        if self.mp_head_depends:
+        if depends:
             lines = self.mp_fixed_lines()
             if lines is None:
                 return False
             head += lines
         if not self.mp_link.hold(head, body):
             return False
-        if self.mp_head_depends:
+        if depends:
             self.mp_head_sent = head + b"Transfer-Encoding: chunked\r\n\r\n"
         self.mp_started = True
         self.mp_chunked = 1
         self.mp_parts = []
-        self.mp_sent, self.mp_waiting = self.mp_waiting, 0
+        self.mp_sent, self.mp_waiting = size, 0
         self.mp_bytes_out = len(head)
         return True
 

@@ -87,12 +87,14 @@ class Row(NamedTuple):
 class Scoreboard:
     """The mapped scoreboard. `create` once in the master, `attach` in every other interpreter."""
 
-    __slots__ = ("fd", "memory", "slots")
+    __slots__ = ("fd", "memory", "numbers", "slots")
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.slots = (os.fstat(fd).st_size - COMMON) // PER_WORKER
         self.memory = mapped(fd, (self.slots + 1) * PAGE)
+        #: The same as numbers of 8 bytes: each request counts one.
+        self.numbers = memoryview(self.memory).cast("Q")
 
     @classmethod
     def create(cls, slots: int, descriptors: int = 0) -> Scoreboard:
@@ -120,7 +122,7 @@ class Scoreboard:
     def entry(self, slot: int, index: int) -> ScoreboardEntry:
         """The entry of interpreter ``index`` of a worker; those past `INTERPRETERS` share the last one."""
         index = min(index, INTERPRETERS - 1)
-        return ScoreboardEntry(self.memory, slot, index, self.writer(slot, index))
+        return ScoreboardEntry(self.memory, self.numbers, slot, index, self.writer(slot, index))
 
     def writer(self, slot: int, index: int) -> Writer:
         """The figures of an interpreter, to be written by it."""
@@ -390,4 +392,5 @@ class Scoreboard:
 
     def close(self) -> None:
         """Unmap it; the descriptor stays open for others that attach to it."""
+        self.numbers.release()
         self.memory.close()

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 #: (Bound to names, for each request writes two of them; and plain ints, which are written with fewer steps.)
 IDLE, WORKING = int(State.IDLE), int(State.WORKING)
-pack_count = COUNT.pack_into
 QUICKEST = BOUNDS[0]
 #: Where the numbers of most requests are, those with status 200, from the place of their cell's numbers on.
 SUCCEEDED = 2 * TIMES
@@ -41,24 +40,28 @@ class ScoreboardEntry:
     """What one interpreter writes: it alone writes there."""
 
     __slots__ = (
-        "_cells", "_count_at", "_head", "_memory", "_key_at", "_numbers", "_programs_at", "_state_at", "_streams_at",
-        "_threads_at", "requests", "writer",
+        "_board", "_cells", "_count_at", "_head", "_memory", "_key_at", "_numbers", "_programs_at", "_state_at",
+        "_streams_at", "_sums", "_threads_at", "requests", "writer",
     )  # fmt: skip
 
-    def __init__(self, memory: mmap.mmap, slot: int, index: int, writer: Writer) -> None:
-        self._memory = memory
+    #: The interpreter's state once a request is over; 0 where that does not tell it.
+    state_after = IDLE
+
+    def __init__(self, memory: mmap.mmap, numbers: memoryview, slot: int, index: int, writer: Writer) -> None:
+        """``numbers``: the memory as numbers of 8 bytes."""
+        self._memory, self._board = memory, numbers
         self.writer = writer
         #: What was told last of a head: clients repeat theirs, and it is there already then.
         self._head = b""
-        self._cells, self._numbers = writer.counts.by_host, writer.counts.numbers
+        self._cells, self._numbers, self._sums = writer.counts.by_host, writer.counts.numbers, writer.memory
         self._state_at = slot * PAGE + STATES + index
-        self._count_at = slot * PAGE + COUNTS + index * COUNT.size
+        self._count_at = (slot * PAGE + COUNTS) // COUNT.size + index
         self._key_at = slot * PAGE + KEYS + index * CRC.size
         self._threads_at = slot * PAGE + THREADS + index * BUSY.size
         self._streams_at = slot * PAGE + STREAMS + index
         self._programs_at = slot * PAGE + GROUPS + index * GROUP.size * PROGRAMS
         #: Requests served here, those of earlier interpreters that had this index included.
-        self.requests: int = COUNT.unpack_from(memory, self._count_at)[0]
+        self.requests: int = numbers[self._count_at]
 
     def state(self, state: int) -> None:
         """Tell what the interpreter does from now on."""
@@ -82,16 +85,13 @@ class ScoreboardEntry:
         """How many requests wait for bodies in their handlers."""
         self._memory[self._streams_at] = min(count, 255)
 
-    def done(
-        self, now: float, began: float, size: int = 0, status: int = 0, host: HasLabel | None = None, state: int = IDLE
-    ) -> None:
+    def done(self, now: float, began: float, size: int = 0, status: int = 0, host: HasLabel | None = None) -> None:
         """A request that began at a time was served, with ``size`` bytes of a body: count it, and be idle.
 
-        Without a ``host`` it is one that was given away, or that could not be read. ``state``: 0 where it does not tell
-        the interpreter's. (What it does stands here in one piece: it is on the road of each request.)
+        Without a ``host`` it is one that was given away, or that could not be read. (What it does stands here in one
+        piece: it is on the road of each request.)
         """
-        self.requests = requests = self.requests + 1
-        pack_count(self._memory, self._count_at, requests)
+        self.requests = self._board[self._count_at] = self.requests + 1
         if host is None:
             self.writer.end(now, began, size)
         else:
@@ -111,7 +111,8 @@ class ScoreboardEntry:
             self._numbers[at] += 1
             cell.bytes = sent = cell.bytes + size
             cell.seconds = spent = cell.seconds + seconds
-            pack_sums(self.writer.memory, cell.sums_at, sent, spent, now)
+            pack_sums(self._sums, cell.sums_at, sent, spent, now)
+        state = self.state_after
         if state:
             self._memory[self._state_at] = state
 

@@ -94,7 +94,7 @@ class Pipeline(MovedRequests):
             page = located.page
             try:
                 if page is None or not plan.is_still or not page.send(req, page):
-                    status = run_steps(req, plan)
+                    status = run_steps(req, plan, 0, None)  # (a call with all arguments is a quicker one)
             except ClientGone as error:
                 status = self.gone(req, error)
         if status:

@@ -50,11 +50,9 @@ class CarryingEntry(SharedEntry):
         with self._gate:
             self._leave()
 
-    def done(
-        self, now: float, began: float, size: int = 0, status: int = 0, host: HasLabel | None = None, state: int = 0
-    ) -> None:
+    def done(self, now: float, began: float, size: int = 0, status: int = 0, host: HasLabel | None = None) -> None:
         """See `SharedEntry`."""
-        super().done(now, began, size, status, host, state)
+        super().done(now, began, size, status, host)
         if self._mine:
             self.pause()
 

@@ -243,12 +243,12 @@ class Requests(LateParts, Refusals):
         answered = req
         while answered.mp_next is not None:  # (the last of those that were redirected gave the response)
             answered = answered.mp_next
-        failed = answered.mp_status >= 500
+        status = answered.mp_status
         if self.loader.doubts:
-            self.loader.judge(req, failed)
-        if failed:
-            self.scoreboard_entry.fail(now, _failure(req) or f"{answered.mp_status}: {req.mp_head.line}")
-        self.scoreboard_entry.done(now, req.mp_request_time, answered.mp_sent, answered.mp_status, req.mp_host)
+            self.loader.judge(req, status >= 500)
+        if status >= 500:
+            self.scoreboard_entry.fail(now, _failure(req) or f"{status}: {req.mp_head.line}")
+        self.scoreboard_entry.done(now, req.mp_request_time, answered.mp_sent, status, req.mp_host)
 
     def _pass(self, offloader: Offloader) -> None:
         """Leave a request behind while connections are taken from here, or after that."""

@@ -113,8 +113,10 @@ class SharedEntry(ScoreboardEntry):
 
     __slots__ = ("_gate", "_running")
 
+    state_after = 0  # (the pool tells how many threads are busy)
+
     def __init__(self, board: Scoreboard, slot: int, index: int) -> None:
-        super().__init__(board.memory, slot, index, board.writer(slot, index))
+        super().__init__(board.memory, board.numbers, slot, index, board.writer(slot, index))
         self._gate = allocate_lock()
         #: The threads whose requests have a program run, by the program's number.
         self._running: dict[int, int] = {}
@@ -126,12 +128,10 @@ class SharedEntry(ScoreboardEntry):
     def pause(self) -> None:
         """A request stands aside: the pool tells how many are left."""
 
-    def done(
-        self, now: float, began: float, size: int = 0, status: int = 0, host: HasLabel | None = None, state: int = 0
-    ) -> None:
+    def done(self, now: float, began: float, size: int = 0, status: int = 0, host: HasLabel | None = None) -> None:
         """A request was served: count it."""
         with self._gate:
-            super().done(now, began, size, status, host, state)
+            super().done(now, began, size, status, host)
 
     def fail(self, now: float, why: str) -> None:
         """A request failed."""

@@ -92,7 +92,7 @@ class Loop:
 
     def run(self) -> None:
         """Run until `stop`."""
-        poll, callbacks = self._poll.poll, self._callbacks
+        poll, callbacks, monotonic = self._poll.poll, self._callbacks, time.monotonic
         while self.running:
             if self._soon:
                 timeout = 0.0
@@ -100,9 +100,14 @@ class Loop:
                 until = self.next_sweep if self._timed else FOREVER
                 if self._late_at < until:
                     until = self._late_at
-                timeout = -1.0 if until == FOREVER else max(0.0, until - time.monotonic())
+                if until == FOREVER:
+                    timeout = -1.0
+                else:
+                    timeout = until - monotonic()
+                    if timeout < 0.0:
+                        timeout = 0.0
             events = poll(timeout)
-            self.now = time.monotonic()
+            self.now = now = monotonic()
             for fd, event in events:
                 callback = callbacks.get(fd)
                 if callback is not None:
@@ -111,9 +116,9 @@ class Loop:
                 soon, self._soon = self._soon, []
                 for function in soon:
                     function()
-            if self.now >= self.next_sweep:
+            if now >= self.next_sweep:
                 self._sweep()
-            if self.now >= self._late_at:
+            if now >= self._late_at:
                 self._be_late()
 
     def _be_late(self) -> None:
