@@ -16,7 +16,7 @@ from mpserver.cli.words import COMMANDS
 from mpserver.errors import ConfigError, ConfigErrors, StartError, UsageError
 from mpserver.modules.ssl.phrases import Phrases
 from mpserver.supervisor.succession import Succession
-from mpserver.system import pidfile
+from mpserver.system import heaps, pidfile
 from mpserver.system.inherited import Inherited
 from mpserver.system.standard_streams import open_standard_streams
 from mpserver.system.systemd import Notifier
@@ -208,6 +208,7 @@ def start(options: Options, reading: Reading, make_engine: Callable[[], Engine],
     from mpserver.master import open_master
 
     succession, folder = options.succession, os.getcwd()
+    heaps.share(os.environ)  # (before there is any thread or child)
     notifier, inherited = Notifier.take(os.environ), Inherited.take(os.environ, ours=succession is not None)
     if options.one_process:
         from mpserver.supervisor import one_process

@@ -21,6 +21,9 @@ import psutil
 
 PR_SET_CHILD_SUBREAPER = 36
 
+#: The addresses that glibc takes for a heap of a thread, in bytes; it begins at a multiple of that.
+HEAP = 64 << 20
+
 #: What the kernel says of a process, thread or descriptor that ends while it is looked at.
 GONE = (FileNotFoundError, ProcessLookupError)
 
@@ -178,3 +181,21 @@ def has_ended(number: int) -> bool:
         return bool(process.status() == psutil.STATUS_ZOMBIE and process.ppid() == os.getpid())
     except psutil.NoSuchProcess:
         return True
+
+
+def arenas(number: int) -> int:
+    """How many heaps glibc has made in a process beside its first: 64 MB of addresses each, the first part in use.
+
+    :param number: the process.
+    """
+    found, began, end = 0, 0, 0
+    for line in Path(f"/proc/{number}/maps").read_text().splitlines():
+        where, rights, _offset, _device, _inode, *name = line.split()
+        start, stop = (int(part, 16) for part in where.split("-"))
+        if name:
+            end = 0
+        elif rights == "rw-p":
+            began, end = start, stop
+        elif rights == "---p" and start == end:
+            found += stop % HEAP == 0 and began <= stop - HEAP
+    return found
