@@ -9,6 +9,7 @@ import pytest
 from conftest import StartServer
 from mpserver.system import heaps
 from support.processes import arenas
+from support.server import BACKENDS
 
 #: How many heaps there may be, and how many interpreters: more than that.
 MOST = max(heaps.HEAPS, len(os.sched_getaffinity(0)))
@@ -42,6 +43,7 @@ def handler(req):
 """
 
 
+@pytest.mark.skipif("own" not in BACKENDS, reason="Python 3.11 has none of the kind own")
 @pytest.mark.parametrize(("mode", "mpm"), [("foreground", "worker"), ("one", "prefork")])
 def test_interpreters_share_them(start_server: StartServer, mode: str, mpm: str) -> None:
     """That costs the interpreters no module."""
