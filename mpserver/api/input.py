@@ -260,7 +260,7 @@ class Input:
                 self._buffer, self._position = b"", 0
                 if not self._more():
                     return b"".join(parts)
-        if len(self._buffer) - self._position < size and (self._kept is not None or not self._decoder.done):
+        if len(self._buffer) - self._position < size and (self._kept is not None or not self.complete):
             self._gather(size)
         data = self._buffer[self._position : self._position + size]
         self._advance(len(data))
