@@ -38,6 +38,8 @@ def assume(account: Account) -> None:
 
     :raises StartError: the system refuses.
     """
+    if account.uid and not account.gains:
+        can_keep_from_gaining()  # (what it loads the account may have no right to read)
     try:
         if account.name.startswith("#"):  # a number without an account
             os.setgroups([account.gid])
