@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from mpserver.api.tasks import Task
 from mpserver.ipc import messages
+from mpserver.ipc.waiting_requests import NOWHERE
 from mpserver.serving.refusals import end_orphaned
 from mpserver.serving.states import IN_THREAD, READING
 from mpserver.serving.tasks import Tasks
@@ -78,11 +79,13 @@ def test_the_last_request_of_a_connection_knows_that() -> None:
     interpreter = SimpleNamespace(
         draining=True, loop=SharedLoop(), ended=lambda _req: None,
         pipeline=SimpleNamespace(complete=lambda _req, _status: None),
+        scoreboard_entry=SimpleNamespace(stands=lambda _since, _head: NOWHERE, goes=lambda _place: None),
     )  # fmt: skip
     connection: Any = SimpleNamespace(
         keep_alive=True, state=READING, pending=None, rope=-1, owner=interpreter, advance=lambda: None,
         done=lambda: told.append(connection.keep_alive),
     )  # fmt: skip
-    Tasks(cast(Any, interpreter)).wait(connection, cast(Any, SimpleNamespace(mp_started=False)), task())
+    req = SimpleNamespace(mp_started=False, mp_request_time=0.0, mp_head=SimpleNamespace(raw=b""))
+    Tasks(cast(Any, interpreter)).wait(connection, cast(Any, req), task())
     interpreter.loop.close()
     assert told == [False, False]
