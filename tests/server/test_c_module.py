@@ -137,6 +137,8 @@ def test_locks_exclude_interpreters_and_workers(server: Server) -> None:
                     ]
                     for thread in threads:
                         thread.start()
+                        if is_free:
+                            thread.join(PATIENCE)  # (who looks whether it is free holds it for a moment)
                     for thread in threads:
                         thread.join(PATIENCE)
                     assert found == [str(is_free)] * 3
