@@ -81,7 +81,7 @@ def test_the_handler_with_its_configuration(tmp_path: Path, port: Port) -> None:
     (tmp_path / "site" / "hello.py").write_text(HANDLER)
     text = CONF
     for here, there in (
-        ("Listen 8000", f"Listen 127.0.0.1:{port.number}"), ("/run/mpserver.pid", f"{tmp_path}/mpserver.pid"),
+        ("Listen 127.0.0.1:8000", f"Listen 127.0.0.1:{port.number}"), ("/run/mpserver.pid", f"{tmp_path}/mpserver.pid"),
         ("/var/log/mpserver.log", f"{tmp_path}/mpserver.log"), ("/srv", str(tmp_path)),
         ("User www-data\n", "User root\n" if os.geteuid() == 0 else ""),
     ):  # fmt: skip
