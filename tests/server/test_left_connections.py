@@ -117,7 +117,8 @@ def _at_rest(worker: psutil.Process, client: socket.socket) -> None:
     """Wait until a worker has taken note that a client, which has its answer already, has the whole of it."""
     port = client.getsockname()[1]
     [number] = [one.fd for one in worker.net_connections("tcp") if tuple(one.raddr)[1:] == (port,)]
-    [marks] = [
+    # (more than one descriptor may be of that memory)
+    marks, *_ = [
         entry for entry in Path(f"/proc/{worker.pid}/fd").iterdir() if "mpserver-descriptors" in os.readlink(entry)
     ]
 
