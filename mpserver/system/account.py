@@ -73,10 +73,10 @@ def _gain_nothing() -> None:
 
     :raises StartError: the system refuses.
     """
-    try:
-        import ctypes  # (the library has no other way)
-    except ImportError:  # (a Python may lack it: then this is the system's, such as NoNewPrivileges= of systemd)
-        return
+    if not can_keep_from_gaining():
+        return  # (then this is the system's, such as NoNewPrivileges= of systemd)
+    import ctypes  # (the library has no other way)
+
     library = ctypes.CDLL(None, use_errno=True)
     one, none = ctypes.c_ulong(1), ctypes.c_ulong(0)
     if library.prctl(_NO_NEW_PRIVILEGES, one, none, none, none):

@@ -636,8 +636,9 @@ def test_few_blocks_are_kept_and_no_long_ones() -> None:
     assert len(blocks) == before
 
 
-@pytest.mark.parametrize("first", [b"Host: h\r\n", b"A: b\r\nHost: h\r\n"])
-def test_blocks_that_come_once_push_nothing_out(first: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The blocks of fields that are read, as they are."""
     reads: list[bytes] = []
 
     def counting(tail: bytes, minor: int, limits: Limits) -> Block:
@@ -645,6 +646,11 @@ def test_blocks_that_come_once_push_nothing_out(first: bytes, monkeypatch: pytes
         return read_block(tail, minor, limits)
 
     monkeypatch.setattr("mpserver.http1.blocks.read_block", counting)
+    return reads
+
+
+@pytest.mark.parametrize("first", [b"Host: h\r\n", b"A: b\r\nHost: h\r\n"])
+def test_blocks_that_come_once_push_nothing_out(first: bytes, reads: list[bytes]) -> None:
     blocks = Blocks()
     for number in range(5000):
         for name in (b"once %d" % number, b"always"):
@@ -832,14 +838,7 @@ def test_a_line_that_comes_again_with_other_fields() -> None:
             assert all_facts(previous) == all_facts(fresh)
 
 
-def test_hosts_in_turns_have_their_other_fields_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    reads: list[bytes] = []
-
-    def counting(tail: bytes, minor: int, limits: Limits) -> Block:
-        reads.append(tail)
-        return read_block(tail, minor, limits)
-
-    monkeypatch.setattr("mpserver.http1.blocks.read_block", counting)
+def test_hosts_in_turns_have_their_other_fields_read_once(reads: list[bytes]) -> None:
     known = Blocks()
     for number in range(1000):
         head = parse_head(f"GET / HTTP/1.1\r\nHost: h{number}.test\r\nA: b\r\n\r\n".encode(), LIMITS, None, known)

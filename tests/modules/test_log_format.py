@@ -342,14 +342,20 @@ class Untouched(Request):
     mp_head: Any = None
 
 
-def test_what_many_requests_have_in_common_is_escaped_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def _escaped(monkeypatch: pytest.MonkeyPatch, module: types.ModuleType) -> list[str]:
+    """The texts that a module escapes from now on."""
     seen: list[str] = []
 
     def noted(text: str) -> str:
         seen.append(text)
         return escape(text)
 
-    monkeypatch.setattr(items, "escape", noted)
+    monkeypatch.setattr(module, "escape", noted)
+    return seen
+
+
+def test_what_many_requests_have_in_common_is_escaped_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = _escaped(monkeypatch, items)
     form, blocks = compile_format('"%r" %{X}i|%{none}i|%{Empty}i|'), Blocks()
 
     def shown(target: str, value: str) -> str:
@@ -370,13 +376,7 @@ def test_what_many_requests_have_in_common_is_escaped_once(monkeypatch: pytest.M
 
 
 def test_the_line_of_a_head_that_comes_again_is_escaped_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[str] = []
-
-    def noted(text: str) -> str:
-        seen.append(text)
-        return escape(text)
-
-    monkeypatch.setattr(usual, "escape", noted)
+    seen = _escaped(monkeypatch, usual)
     common, other = compile_format('%h "%r" %>s'), compile_format("%m %r|")
     head = refused('GET /"\t HTTP/1.1')
     for _ in range(2):

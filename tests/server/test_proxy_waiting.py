@@ -258,22 +258,22 @@ def test_many_that_fail_at_once(server: Server) -> None:
     assert said.count(b"HTTP/1.1 302 ") == said.count(b"HTTP/1.1 ") == 500
 
 
+def _waits_for_its_document(server: Server, behind: Behind, path: str, held: str) -> None:
+    with asking(server, path) as sock:
+        wait_for(lambda: held in behind.held, "the document to be asked for")
+        assert server.get("/back/quick").text == "ok"
+        behind.release(held)
+        receive_until(sock, b"\r\n\r\nok")
+
+
 def test_an_error_document_that_waits(server: Server, behind: Behind) -> None:
     """It waits in a thread; whatever else waits goes on."""
-    with asking(server, "/late/hold-x") as sock:
-        wait_for(lambda: "hold-document" in behind.held, "the document to be asked for")
-        assert server.get("/back/quick").text == "ok"
-        behind.release("hold-document")
-        receive_until(sock, b"\r\n\r\nok")
+    _waits_for_its_document(server, behind, "/late/hold-x", "hold-document")
 
 
 def test_an_error_document_of_one_that_is_turned_away(server: Server, behind: Behind) -> None:
     """Nothing of it was asked yet: it gets a thread as it needs one."""
-    with asking(server, "/closed/x") as sock:
-        wait_for(lambda: "hold-closed" in behind.held, "the document to be asked for")
-        assert server.get("/back/quick").text == "ok"
-        behind.release("hold-closed")
-        receive_until(sock, b"\r\n\r\nok")
+    _waits_for_its_document(server, behind, "/closed/x", "hold-closed")
     server.wait_for_log("GET /closed/x 200 2 ", "access.log")
 
 
