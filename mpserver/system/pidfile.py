@@ -6,6 +6,7 @@ import fcntl
 import os
 
 from mpserver.errors import StartError
+from mpserver.system.titles import title
 from mpserver.typing import NamedTuple
 
 #: How the titles of processes begin that own a pid file.
@@ -48,17 +49,15 @@ def is_server(pid: int) -> bool:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
-        command = process.cmdline()
+        name = title(process)
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
         return True  # hidden from us (hidepid): rather a second look by a human than a second server
-    if not command:
-        return False
-    if command[0].startswith("mpserver: "):
-        return command[0].startswith((MASTER_TITLE, ONE_PROCESS_TITLE))
+    if name.startswith("mpserver: "):
+        return name.startswith((MASTER_TITLE, ONE_PROCESS_TITLE))
     # Started a moment ago, before it named itself: python -m mpserver, or the script mpserver.
-    return any(os.path.basename(word) == "mpserver" for word in command[:4])
+    return any(os.path.basename(word) == "mpserver" for word in name.split()[:4])
 
 
 def configuration(pid: int) -> str | None:
@@ -66,10 +65,10 @@ def configuration(pid: int) -> str | None:
     import psutil
 
     try:
-        title = next(iter(psutil.Process(pid).cmdline()), "")
+        name = title(psutil.Process(pid))
     except psutil.Error:
         return None
-    start, _, rest = title.partition(" [")
+    start, _, rest = name.partition(" [")
     return rest.partition("]")[0] if start in (MASTER_TITLE, ONE_PROCESS_TITLE) and rest else None
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from mpserver.typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import psutil
+from mpserver.system.titles import title
 
 #: How the titles of a server's processes begin: they say more than a program's name.
 _OURS = "mpserver: "
@@ -33,25 +30,19 @@ def _name(pid: int, pids: set[int]) -> str:
         process = psutil.Process(pid)
         if process.ppid() in pids:
             return ""
-        title = _title(process)
-        while title.startswith(_OURS):  # (whoever has the port is a part of a server, which its master can end)
+        name = title(process)
+        while name.startswith(_OURS):  # (whoever has the port is a part of a server, which its master can end)
             above = process.parent()
-            its_title = "" if above is None else _title(above)
-            if above is None or not its_title.startswith(_OURS):
-                return _server(title, process.pid)
-            process, title = above, its_title
+            its_name = "" if above is None else title(above)
+            if above is None or not its_name.startswith(_OURS):
+                return _server(name, process.pid)
+            process, name = above, its_name
         return f"{process.name()} (pid {pid})"
     except psutil.Error:
         return ""
 
 
-def _title(process: psutil.Process) -> str:
-    return next(iter(process.cmdline()), "")
-
-
-def _server(title: str, pid: int) -> str:
+def _server(name: str, pid: int) -> str:
     """A server of ours by the title of its uppermost process, which has the configuration in brackets."""
-    configuration = title.partition(" [")[2].partition("]")[0]
-    return (
-        f"{title.partition(' [')[0]} (pid {pid}){f' with the configuration {configuration}' if configuration else ''}"
-    )
+    configuration = name.partition(" [")[2].partition("]")[0]
+    return f"{name.partition(' [')[0]} (pid {pid}){f' with the configuration {configuration}' if configuration else ''}"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.commands import command, running
-from support.processes import PROJECT
+from support.processes import PROJECT, adopt_orphans, descendants, nothing_outlives
 from support.server import Port
 from support.waiting import PATIENCE, wait_for
 
@@ -93,7 +93,16 @@ def test_the_handler_with_its_configuration(tmp_path: Path, port: Port) -> None:
     assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "Syntax OK")
     with running(tmp_path, tmp_path / "said", *foreground[1:]):
         wait_for(lambda: ask(port, "/any.py") == "Hello, 127.0.0.1!\n", "the handler")
-    assert daemon[1:] == ["-k", "start", "-f", "site.conf"]  # (tests/server/test_command.py does that)
+    assert daemon[1:] == ["-k", "start", "-f", "site.conf"]
+    adopt_orphans()
+    before = descendants()
+    with nothing_outlives():
+        assert command(tmp_path, *daemon[1:]).returncode == 0
+        try:
+            wait_for(lambda: ask(port, "/any.py") == "Hello, 127.0.0.1!\n", "the handler")
+        finally:
+            assert command(tmp_path, "-k", "stop", "-f", "site.conf").returncode == 0
+            wait_for(lambda: descendants() <= before, "the server to end, which the command has told to")
 
 
 def test_what_else_it_names_is_there() -> None:

@@ -455,6 +455,8 @@ def test_all_slow_clients_together_have_a_limit(start_server: StartServer, mpm: 
         assert "SlowClientDisk" in server.log()
         with slow(server, "/app?pieces") as (sock,):
             assert body_of(read(sock)) == WHOLE
+        # (what was kept of the refused body, and of the answer, goes after their clients had theirs)
+        wait_for(lambda: len(kept(server)) == 2, "nothing to be kept but the two bodies")
         for sock in first:
             sock.sendall(b"x" * 500_000)
             assert receive_until(sock, b"small").startswith(b"HTTP/1.1 200 ")

@@ -20,12 +20,24 @@ def path(tmp_path: Path) -> str:
 
 
 def titled(title: str) -> subprocess.Popen[str]:
-    """A process with a title, waiting on its standard input."""
-    code = f"import setproctitle, sys; setproctitle.setproctitle({title!r}); print('on', flush=True); sys.stdin.read()"
+    """A process with a title, waiting on its standard input for others."""
+    code = """
+import setproctitle, sys
+for line in sys.stdin:
+    setproctitle.setproctitle(line.rstrip())
+    print("on", flush=True)
+"""
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "on\n"
+    change_title(process, title)
     return process
+
+
+def change_title(process: subprocess.Popen[str], title: str) -> None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{title}\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "on\n"
 
 
 def end(process: subprocess.Popen[str]) -> None:
@@ -68,6 +80,8 @@ def test_another_servers_file_stays(path: str) -> None:
     [
         ("mpserver: master [/etc/mpserver/httpd.conf]", True),
         ("mpserver: one process [/etc/mpserver/httpd.conf]", True),
+        # (longer than the command was)
+        (f"mpserver: master [/srv/{'long/' * 200}httpd.conf]", True),
         ("mpserver: worker 3", False),
         ("nginx: master process", False),
     ],
@@ -81,6 +95,19 @@ def test_only_a_live_master_counts_as_running(path: str, title: str, running: bo
     finally:
         end(process)
     assert pidfile.look(path) == (process.pid, False)
+
+
+def test_the_configuration_is_read_from_a_title_of_any_length() -> None:
+    """One that is as long as the command was, or longer, is not to be taken for several words."""
+    process = titled("mpserver: master")
+    try:
+        for length in range(500):
+            configuration = f"/srv/of us/{'x' * length}.conf"
+            change_title(process, f"mpserver: master [{configuration}]")
+            assert pidfile.configuration(process.pid) == configuration
+            assert pidfile.is_server(process.pid)
+    finally:
+        end(process)
 
 
 def test_a_zombie_is_dead(path: str) -> None:
