@@ -39,6 +39,8 @@ AMBIGUOUS = frozenset({"STORE_FAST_STORE_FAST"})
 class Guard:
     """The checks along one request's way: realm and credentials go with it from object to object."""
 
+    __slots__ = ("_credentials", "_parsed", "_realm", "_req")
+
     def __init__(self, req: Request) -> None:
         self._req = req
         self._realm = DEFAULT_REALM

@@ -103,12 +103,13 @@ class PSP:
         :raises Exception: what the page raises, if it set no error page.
         """
         page = self._page
+        own = page.own
         req: Any = self.req  # form and session are attributes of the application's
-        own_session = self._session() if "session" in page.own else None
-        if "form" in page.own and not hasattr(req, "form"):
+        own_session = self._session() if "session" in own else None
+        if "form" in own and not hasattr(req, "form"):
             req.form = storage.FieldStorage(req, keep_blank_values=1)
         try:
-            psp = PSPInstance(req, self.filename, req.form if "form" in page.own else None)
+            psp = PSPInstance(req, self.filename, req.form if "form" in own else None)
             scope = self._scope(psp, vars)
             collected = _collect.Collected(scope, page.names)
             try:

@@ -206,8 +206,10 @@ class Pages:
         :raises Exception: whatever the module raises; the next request tries again.
         """
         page = self._pages.get(file)
-        if page is not None and (page.mark == _mark(found) or not _is_on(req, "PythonAutoReload", True)):
-            return page.module
+        if page is not None:
+            module, mark = page
+            if mark == _mark(found) or not _is_on(req, "PythonAutoReload", True):
+                return module
         # (setdefault is atomic: threads that come here together get the same lock)
         with Turn(self._gates.setdefault(file, RLock())):
             # another thread may have loaded it meanwhile
@@ -256,10 +258,11 @@ def traverse(req: Request, module: ModuleType, path: tuple[str, ...]) -> Any:
     guard = Guard(req)
     guard.check(module)
     found: Any = module
+    its = NOTHING  # (the module itself is not to be published)
     for step, name in enumerate(path):
         if name.startswith("_"):
             _forbid(req, f"Cannot traverse {name} in {req.unparsed_uri} because it starts with an underscore")
-        if step and not rule(found).traverse:
+        if step and not its.traverse:
             _forbid(
                 req,
                 f"Cannot traverse {name} in {req.unparsed_uri} because {found!r} is not a traversable object",
@@ -268,9 +271,10 @@ def traverse(req: Request, module: ModuleType, path: tuple[str, ...]) -> Any:
             found = getattr(found, name)
         except AttributeError:
             raise SERVER_RETURN(constants.HTTP_NOT_FOUND) from None
-        if rule(found) is not NOTHING:
+        its = rule(found)
+        if its is not NOTHING:
             guard.check(found)
-    if not rule(found).publish:
+    if not its.publish:
         _forbid(req, f"Cannot publish {path[-1]} in {req.unparsed_uri} because {found!r} is not publishable")
     return found
 
@@ -300,7 +304,7 @@ def publish(req: Request, found: Any) -> bool:
         found = call.apply_fs_data(found, form, req=req)
     if found is None:
         return False
-    if _is_stream(found):
+    if type(found) not in TEXTS and _is_stream(found):
         _stream(req, iter(found))
         return True
     if calls and type(found) is int and found in MISTAKABLE:
@@ -326,11 +330,9 @@ def _tell_length(req: Request, size: int) -> None:
 
 def _is_stream(found: object) -> bool:
     """Whether it is gone through: iterators, views of mappings, and iterables that have no text of their own."""
-    kind = type(found)
-    if kind in TEXTS:
-        return False
     if isinstance(found, Iterator | MappingView):
         return True
+    kind = type(found)
     return kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__ and isinstance(found, Iterable)
 
 

@@ -78,7 +78,9 @@ def apply_fs_data(target: Any, fs: FieldStorage, **args: Any) -> Any:
                 else:
                     values[name] = [values[name], value]
                     repeated.add(name)
-    values.update({name: value for name, value in args.items() if name in expected or any_name})
+    for name, value in args.items():
+        if name in expected or any_name:
+            values[name] = value  # noqa: PERF403 - a second table for the one that there is costs more
     if not positional:
         return target(**values)
     first = []

@@ -58,20 +58,20 @@ class FileWrapper:
 class WsgiExchange:
     """One request as WSGI has it: ``start_response``, and the way of the response's body."""
 
-    #: Whether start_response was called; whether it was called well.
-    _called = False
-    _started = False
-    #: Whether some of the body has gone to the client, and the head before.
-    _sent = False
-    #: Whether the application speaks another protocol with the client: there is no answer then.
-    handed_over = False
-    #: The Content-Length that the application told.
-    _length: int | None = None
-    #: The headers that were there before the application's.
-    _before: Headers | None = None
+    __slots__ = ("_before", "_called", "_length", "_req", "_sent", "_started", "handed_over")
 
     def __init__(self, req: Request) -> None:
         self._req = req
+        #: Whether start_response was called; whether it was called well.
+        self._called = self._started = False
+        #: Whether some of the body has gone to the client, and the head before.
+        self._sent = False
+        #: Whether the application speaks another protocol with the client: there is no answer then.
+        self.handed_over = False
+        #: The Content-Length that the application told.
+        self._length: int | None = None
+        #: The headers that were there before the application's.
+        self._before: Headers | None = None
 
     # -- the head
 

@@ -28,11 +28,12 @@ def query_bytes(req: RequestConfig) -> bytes:
 
     :param req: a request, or an application's object that stands for one, with ``args``.
     """
-    raw: str | None = getattr(req, "mp_args", None)
-    if raw is None:
+    try:
+        raw: str | None = req.mp_args
+    except AttributeError:
         raw = req.args or ""
         raw = raw if is_latin(raw) else encoded(raw)
-    return raw.encode("latin-1", "replace")
+    return raw.encode("latin-1", "replace") if raw else b""
 
 
 def _latin(req: RequestConfig) -> set[str]:

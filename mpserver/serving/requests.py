@@ -49,6 +49,12 @@ class Printed(Protocol):
 class Requests(LateParts, Refusals):
     """This part of `mpserver.interp.Interpreter`."""
 
+    # What each request looks at has a place of its own: among as many other attributes it would be searched for.
+    __slots__ = (
+        "began", "delayed_flush", "draining", "home", "loader", "loop", "mail", "offloader", "output", "pipeline",
+        "planner", "scoreboard_entry",
+    )  # fmt: skip
+
     #: The interpreter whose requests are served here: none any more, once the application can't stay.
     home: InterpreterId
     #: Our end of the socket pair that the router and we share.

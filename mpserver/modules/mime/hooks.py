@@ -185,19 +185,20 @@ def find_type(req: Request, find: Callable[[str], Mime]) -> int:
     if finfo.filetype == 2 if finfo is not None else req.mp_stat is not None and S_ISDIR(req.mp_stat.st_mode):
         req.mp_content_type = DIRECTORY_TYPE
         return 0
-    found = find(filename[filename.rfind("/") + 1 :])
-    if found.handler is not None and not req.mp_proxyreq:
-        req.mp_handler = found.handler
-    if found.encoding is not None:
+    media, handler, encoding, languages, charset = find(filename[filename.rfind("/") + 1 :])
+    if handler is not None and not req.mp_proxyreq:
+        req.mp_handler = handler
+    if encoding is not None:
         before = req.mp_content_encoding
-        req.mp_content_encoding = f"{before}, {found.encoding}" if before else found.encoding
-    if found.languages:
-        req.mp_content_languages = found.languages
-    if found.type is not None:
-        req.mp_content_type = found.type
-    media = req.mp_content_type
+        req.mp_content_encoding = f"{before}, {encoding}" if before else encoding
+    if languages:
+        req.mp_content_languages = languages
     if media is None:
-        return -1
-    if found.charset is not None:
-        req.mp_content_type = with_charset(media, found.charset)
+        media = req.mp_content_type
+        if media is None:
+            return -1
+    else:
+        req.mp_content_type = media
+    if charset is not None:
+        req.mp_content_type = with_charset(media, charset)
     return 0
