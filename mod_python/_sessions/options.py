@@ -115,8 +115,7 @@ def redis(req: Request) -> Redis:
 
 def _pairs(req: Request) -> Pairs:
     """The options; those of the configuration, unless a handler may have changed them for this request."""
-    table = req.mp_options_table
-    return req.mp_plan.option_pairs if table is None else tuple(table.pairs())
+    return req.mp_plan.option_pairs if req.mp_options is None else tuple(req.get_options().pairs())
 
 
 @lru_cache(maxsize=256)

@@ -14,10 +14,12 @@ from mod_python._wsgi.input import NoBody
 from mod_python._wsgi.tolerance import APPLICATION
 from mpserver.api import named_objects
 from mpserver.api.sent_text import encoded
-from mpserver.typing import TYPE_CHECKING
+from mpserver.api.table import Table
+from mpserver.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mod_python._wsgi.exchange import Application
+    from mpserver.api.plan import RequestPlan
     from mpserver.api.request import Request
 
 
@@ -35,19 +37,32 @@ RECHECK_AFTER = 1.0
 
 def mounted(req: Request) -> Mount:
     """The mount that serves a request, ready for it."""
-    mount = _mount(req.mp_plan)  # type: ignore[arg-type]  # plans are hashable, their protocol does not say so
+    plan: Any = req.mp_plan  # (a hashable one)
+    mount = _mount(plan)
+    if req.mp_options is not None:
+        # a handler before this one may have set options: others of its plan have nothing to do with that
+        options = req.get_options()
+        named = options.get(APPLICATION), options.get(BASE)
+        if named != _configured(plan):
+            mount = _mount(plan, *named)
     if not mount.ready:
-        mount.prepare(req)
-    if req.mp_options_table is not None and mount.differs(req.mp_options_table):
-        # a handler before this one has set options for this request
-        mount = Mount()
         mount.prepare(req)
     return mount
 
 
 @lru_cache(maxsize=1024)
-def _mount(plan: Hashable) -> Mount:
-    """The mount of a plan: there is one plan for equal configurations, so this is made once."""
+def _configured(plan: RequestPlan) -> tuple[str | None, str | None]:
+    """The application and the base that the configuration names."""
+    options = Table.from_pairs(plan.option_pairs)
+    return options.get(APPLICATION), options.get(BASE)
+
+
+@lru_cache(maxsize=1024)
+def _mount(plan: Hashable, *options: str | None) -> Mount:
+    """The mount of a plan: there is one plan for equal configurations, so this is made once.
+
+    ``options``: the application and the base, where handlers have set others than those of the configuration.
+    """
     return Mount()
 
 
@@ -123,10 +138,6 @@ class Mount:
         if uri.startswith(self.below):
             return uri[self.cut :]
         return "" if uri == self.base else None
-
-    def differs(self, options: apache.table) -> bool:
-        """Whether a request's options name another application or base."""
-        return (options.get(APPLICATION), options.get(BASE)) != (self._name, self._option)
 
     def lacks(self, req: Request) -> int:
         """Tell why there is no application. :returns: DECLINED, or the status."""

@@ -9,6 +9,7 @@ from mpserver.api import constants
 from mpserver.api import uri as uri_module
 from mpserver.api.handler_list import HandlerEntry
 from mpserver.api.members import string
+from mpserver.api.own_settings import OwnSettings
 from mpserver.api.request_members import RequestMembers
 from mpserver.api.table import Table
 from mpserver.builtin import index
@@ -116,15 +117,17 @@ class RequestConfig(RequestMembers):
 
     def get_config(self) -> Table:
         """The Python directives in effect, by name (manual 4.5.3)."""
-        if self.mp_config_table is None:
-            self.mp_config_table = Table.from_pairs(self.mp_plan.config_pairs)
-        return self.mp_config_table
+        pairs, kept = self.mp_plan.config_pairs, self.mp_config
+        if kept is None or kept.pairs is not pairs:
+            kept = self.mp_config = OwnSettings(pairs) if kept is None else kept.of(pairs)
+        return kept.table
 
     def get_options(self) -> Table:
         """The PythonOptions in effect."""
-        if self.mp_options_table is None:
-            self.mp_options_table = Table.from_pairs(self.mp_plan.option_pairs)
-        return self.mp_options_table
+        pairs, kept = self.mp_plan.option_pairs, self.mp_options
+        if kept is None or kept.pairs is not pairs:
+            kept = self.mp_options = OwnSettings(pairs) if kept is None else kept.of(pairs)
+        return kept.table
 
     def get_addhandler_exts(self) -> str:
         """The extensions that AddHandler gives to mod_python, separated by blanks."""
@@ -155,11 +158,18 @@ class RequestConfig(RequestMembers):
 
     def add_input_filter(self, filter_name: str) -> None:
         """Let what is left of the body come through a filter: one registered on the request, or configured."""
-        self.mp_plan.filters.add_input(self, string(1, filter_name), self.mp_registered("in", filter_name))
+        self.mp_put_filter("in", string(1, filter_name))
+        self.mp_asked_filters += (("in", filter_name),)
 
     def add_output_filter(self, filter_name: str) -> None:
         """Let the response from here on go through a filter: one registered on the request, or configured."""
-        self.mp_plan.filters.add_output(self, string(1, filter_name), self.mp_registered("out", filter_name))
+        self.mp_put_filter("out", string(1, filter_name))
+        self.mp_asked_filters += (("out", filter_name),)
+
+    def mp_put_filter(self, kind: str, name: str) -> None:
+        """Put a filter in; ``kind``: "in" or "out"."""
+        filters = self.mp_plan.filters
+        (filters.add_input if kind == "in" else filters.add_output)(self, name, self.mp_registered(kind, name))
 
     def mp_register_filter(self, kind: str, name: str, handler: str, directory: str | None) -> None:
         """Note a filter; ``kind``: "in" or "out"."""

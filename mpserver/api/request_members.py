@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mpserver.api.error_log import ErrorLog
     from mpserver.api.output import OutputChain
     from mpserver.api.own_framing import OwnChunks
+    from mpserver.api.own_settings import OwnSettings
     from mpserver.api.plan import RequestPlan
     from mpserver.api.response_head import Clock
     from mpserver.api.server import Server
@@ -70,8 +71,9 @@ class RequestMembers(RequestTables, Answer, Receiving):
     mp_rewriting_ended = False
     #: What changes the head of the response just before it is made; then `mp_head_depends` is set.
     mp_before_head: Sequence[Callable[[Any], int]] = ()
-    mp_config_table: Table | None = None
-    mp_options_table: Table | None = None
+    #: What was asked for of the Python directives and the PythonOptions in effect, which applications may have changed.
+    mp_config: OwnSettings | None = None
+    mp_options: OwnSettings | None = None
     mp_main: Self | None = None
     #: The variables of the page of server side includes that it is.
     mp_page_variables: Any = None
@@ -89,6 +91,8 @@ class RequestMembers(RequestTables, Answer, Receiving):
     mp_extension: str | None = None
     #: Filters that the request registered: handler and directory by "in" or "out" and name.
     mp_filters: dict[tuple[str, str], tuple[str, str | None]] | None = None
+    #: Those that applications have put in: "in" or "out" and name.
+    mp_asked_filters: tuple[tuple[str, str], ...] = ()
     mp_original_status = 200
     mp_redirects = 0
     mp_log_id: str | None = None

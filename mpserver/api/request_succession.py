@@ -7,6 +7,7 @@ the one that was looked up.
 
 from __future__ import annotations
 
+from mpserver.api.own_settings import Changes, OwnSettings
 from mpserver.api.request_members import RequestMembers
 from mpserver.api.table import HeaderTable, Table
 from mpserver.typing import Any, Self
@@ -116,6 +117,28 @@ class RequestSuccession(RequestMembers):
         if not self.mp_finished:  # (else there was a response before that)
             self.mp_started, self.mp_finished = successor.mp_started, successor.mp_finished
 
+    # ---- what handlers have changed of its settings
+
+    @property
+    def mp_option_changes(self) -> Changes:
+        """What they have set of its PythonOptions."""
+        return () if self.mp_options is None else self.mp_options.changes()
+
+    @mp_option_changes.setter
+    def mp_option_changes(self, changes: Changes) -> None:
+        if changes:
+            self.mp_options = OwnSettings(self.mp_plan.option_pairs, changes)
+
+    @property
+    def mp_config_changes(self) -> Changes:
+        """What they have set of its Python directives."""
+        return () if self.mp_config is None else self.mp_config.changes()
+
+    @mp_config_changes.setter
+    def mp_config_changes(self, changes: Changes) -> None:
+        if changes:
+            self.mp_config = OwnSettings(self.mp_plan.config_pairs, changes)
+
     # ---- sub-requests
 
     def mp_become_part(self, main: Self, target: str, args: str | None) -> None:
@@ -150,6 +173,10 @@ class RequestSuccession(RequestMembers):
             value = getattr(found, name)
             if value != getattr(self, name):
                 setattr(self, name, value)
+        if found.mp_options is not None:
+            self.mp_option_changes += found.mp_option_changes
+        if found.mp_config is not None:
+            self.mp_config_changes += found.mp_config_changes
         self.mp_before_head = found.mp_before_head
         if found.mp_head_depends and self.mp_head_depends != found.mp_head_depends:
             self.mp_head_depends = True if self.mp_head_depends else found.mp_head_depends
@@ -166,6 +193,8 @@ class RequestSuccession(RequestMembers):
             self.mp_env = _overlaid(found.mp_env, self.mp_env)
         if found.mp_filters:
             self.mp_filters = {**(self.mp_filters or {}), **found.mp_filters}
+        if found.mp_asked_filters:
+            self.mp_asked_filters += found.mp_asked_filters
         if found.mp_chain is not None:
             found.mp_chain.move(self)
 

@@ -219,6 +219,18 @@ def go_on(req: Request, moved: Moved) -> None:
         req.mp_link.connection().mp_keepalive = moved.keepalive
     if req.mp_started:
         req.mp_link.send([])  # (for the books: a part of the answer is sent)
+    if req.mp_asked_filters and moved.stage not in (Stage.LOG, Stage.CLEANUP):
+        _filter_again(req)
+
+
+def _filter_again(req: Request) -> None:
+    """Put the filters in that applications have put in elsewhere, where nothing of the answer went through them."""
+    for kind, name in req.mp_asked_filters:
+        if kind == "out" and req.mp_started:
+            text = f"the filter {name} does not go along to where the request goes on, for its answer has begun"
+            req.mp_log.log(constants.APLOG_WARNING, text, about=req)
+        else:
+            req.mp_put_filter(kind, name)
 
 
 # ---- and back: what became of it

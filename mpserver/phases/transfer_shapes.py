@@ -77,8 +77,10 @@ MEMBERS: Mapping[str, Shape] = {
     "mp_content_languages": either(each(tuple, TEXT), each(list, TEXT)),
     "mp_added": either(NONE, mapping(TEXT, each(list, ENTRY))),
     "mp_filters": either(NONE, mapping(row(TEXT, TEXT), row(TEXT, MAYBE_TEXT))),
+    "mp_asked_filters": each(tuple, row(TEXT, TEXT)),
     "mp_passed": either(NONE, mapping(TEXT, INT)),
     "mp_tried": row(INT, INT),
+    **dict.fromkeys(("mp_option_changes", "mp_config_changes"), each(tuple, row(TEXT, MAYBE_TEXT, MAYBE_TEXT))),
     "mp_trace": either(NONE, _is_trace),
     "mp_spans": SPANS,
     "mp_claimed": either(NONE, row(MAYBE_TEXT, MAYBE_TEXT)),
@@ -87,12 +89,17 @@ MEMBERS: Mapping[str, Shape] = {
 #: What says what is run or read for a request, and whether that is allowed: another account does not say it.
 DECISIVE = frozenset({
     "mp_filename", "mp_canonical_filename", "mp_path_info", "mp_handler", "mp_is_directory", "mp_proxyreq",
-    "mp_admitted", "mp_added", "mp_filters", "mp_extension", "mp_is_lookup",
+    "mp_admitted", "mp_added", "mp_filters", "mp_asked_filters", "mp_extension", "mp_is_lookup",
+    "mp_option_changes", "mp_config_changes",
 })  # fmt: skip
 #: What says who its client is, and what was worked out of its head: that is done anew, before anything decides by it.
 WORKED_OUT = frozenset({"mp_agent", "mp_begun"})
 #: Of these the ones that an application may have set, by how it knows them.
-NOTICED = {"mp_added": "handlers that were added", "mp_filters": "filters that were registered"}
+NOTICED = {
+    "mp_added": "handlers that were added", "mp_filters": "filters that were registered",
+    "mp_asked_filters": "filters that were added",
+    "mp_option_changes": "PythonOptions that were set", "mp_config_changes": "Python directives that were set",
+}  # fmt: skip
 
 PAIRS = each(list, row(of(str, bytes), of(str, bytes)))
 #: A `mpserver.phases.transfer.Packed`.

@@ -51,7 +51,8 @@ class FakeRequest:
         self.mp_started = False
         self.mp_status, self.mp_waiting = 200, 0
         self.mp_content_type_set = 0
-        self.allowed: tuple[str, ...] = ()
+        self.mp_allowed = 0
+        self.mp_allowed_methods: tuple[str, ...] = ()
         self.written: list[tuple[str | bytes, int]] = []
         self.logged: list[tuple[str, int]] = []
         self.filename: str | None = None
@@ -105,10 +106,10 @@ class FakeRequest:
         self.logged.append((message, level))
 
     def allow_methods(self, methods: tuple[str, ...]) -> None:
-        self.allowed = methods
+        self.mp_allowed_methods += methods
 
     @property
-    def mp_options_table(self) -> Table:
+    def mp_options(self) -> Table:
         return self.options
 
     def get_options(self) -> Table:

@@ -174,7 +174,7 @@ def test_content_type(make_request: Make, outcome: Outcome, name: str, content_t
 def test_other_methods(make_request: Make, outcome: Outcome, method: str) -> None:
     status, req = get(make_request, outcome, "/mod/nope", method=method)
     assert status == 405
-    assert req.allowed == ("GET", "POST", "HEAD")
+    assert req.mp_allowed_methods == ("GET", "POST", "HEAD")
 
 
 def test_post_and_head(make_request: Make, outcome: Outcome) -> None:
