@@ -7,9 +7,11 @@ boundary, a body without its end.
 
 from __future__ import annotations
 
+import codecs
 import re
 import tempfile
 from collections.abc import Iterator
+from functools import lru_cache
 
 import multipart  # type: ignore[import-untyped]  # it brings no types along
 
@@ -33,6 +35,10 @@ PADDING = 64
 _OPTION = re.compile(r""";\s*([^\s=;"]+)\s*=\s*(?:"((?:\\"(?!\s*(?:;|$))|[^"])*)"|([^;]*))""")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
+#: What Python's codecs make text of, beside charsets: names of hosts, whose decoding takes a time that grows with the
+#: square of their length; literals of Python; nothing at all.
+NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
+
 
 class FormLimits(NamedTuple):
     """How many fields a form may have, how many bytes all but its files, and how many files."""
@@ -48,6 +54,16 @@ class Parser(multipart.PushMultipartParser):  # type: ignore[misc]  # it brings 
     def _create_segment(self, headerlist: list[tuple[str, str]]) -> multipart.MultipartSegment:
         """The library's hook for other forms than those of RFC 7578."""
         return multipart.MultipartSegment(headerlist)
+
+    def _on_segment_headerline(self, line: bytes) -> None:
+        """Take a line of a part's head. Nobody goes by what it says of the part's length (RFC 7578 4.8)."""
+        name, _colon, value = line.partition(b":")
+        if name.lower() != b"content-length":
+            super()._on_segment_headerline(line)
+        elif len(self._segment_headerlist) >= HEADER_COUNT:
+            raise multipart.ParserLimitReached("Maximum segment header count exceeded")
+        else:
+            self._segment_headerlist.append(("Content-Length", value.strip(b" \t").decode("latin-1")))
 
 
 class Part:
@@ -95,12 +111,21 @@ def _again(text: str) -> str:
 
 def _in_charset(data: bytes, charset: str | None) -> str:
     """A field's bytes in the charset that it claims, if that can be; by the usual rule else."""
-    if charset is not None:
+    if charset is not None and _is_charset(charset):
         try:
             return data.decode(charset)
-        except (LookupError, UnicodeDecodeError):
+        except (LookupError, UnicodeError):
             pass  # an unknown or wrong one
     return decoded(data)
+
+
+@lru_cache(maxsize=256)
+def _is_charset(name: str) -> bool:
+    """Whether Python knows a client's word as one of a charset, and not of another coding of text."""
+    try:
+        return codecs.lookup(name).name not in NO_CHARSETS
+    except (LookupError, ValueError):  # (ValueError: of what can't even be a name)
+        return False
 
 
 def _options(header: str | None) -> dict[str, str]:

@@ -136,6 +136,35 @@ def test_limits_and_broken_forms(server: Server, path: str, body: bytes, headers
     assert server.request("POST", "/app/", "a=1", FORM).status == 200
 
 
+@pytest.mark.parametrize(
+    ("charset", "text"),
+    [
+        ("undefined", "text"),
+        ("idna", "Zoë".encode("idna").decode()),
+        ("punycode", "x-" + "a" * 20_000),
+        ("raw_unicode_escape", "\\u0041"),
+        ("unicode_escape", "\\n"),
+        ("hex", "41"),
+        ("no/such", "Zoë"),
+        ("a\0b", "Zoë"),
+    ],
+)
+def test_words_of_clients_that_are_no_charsets(server: Server, charset: str, text: str) -> None:
+    """What Python's codecs know beside charsets fails in ways of its own, or takes as long as a client likes."""
+    head = b'--XX\r\nContent-Disposition: form-data; name="last"\r\nContent-Type: text/plain; charset=%b\r\n\r\n'
+    field = head % charset.encode() + text.encode() + b"\r\n--XX--\r\n"
+    for body in (field, part("_charset_", charset.encode()) + part("last", text.encode()) + b"--XX--\r\n"):
+        reply = server.request("POST", "/app/", body, MULTIPART)
+        assert (reply.status, reply.text.rpartition("|")[2]) == (200, text)
+
+
+@pytest.mark.parametrize("length", ["3", "4", "0", "003", "-1"])
+def test_a_parts_own_length_is_not_looked_at(server: Server, length: str) -> None:
+    field = part("last", b"abc").replace(b"\r\n\r\n", f"\r\nContent-Length: {length}\r\n\r\n".encode(), 1)
+    reply = server.request("POST", "/app/", field + b"--XX--\r\n", MULTIPART)
+    assert (reply.status, reply.text.rpartition("|")[2]) == (200, "abc")
+
+
 def test_chunked_forms_have_limits_too(server: Server) -> None:
     head = (
         b"POST /%b/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
