@@ -8,6 +8,7 @@ import re
 
 from mod_python._cgi.environment import build_cgi_env
 from mpserver.api.constants import HTTP_INTERNAL_SERVER_ERROR, HTTP_MOVED_TEMPORARILY
+from mpserver.api.script_headers import script_headers
 from mpserver.api.sent_text import as_sent
 from mpserver.typing import TYPE_CHECKING, Any
 
@@ -111,10 +112,8 @@ class ScriptOutput(io.BufferedIOBase):
         """Set the response's headers. :returns: 0, or 500 where they are none."""
         req = self._req
         location, status = "", False
-        for line in head.decode("latin-1").splitlines():
-            name, colon, value = line.partition(":")
-            name, value = name.strip(), value.strip()
-            if not colon or not name:
+        for line, name, value in script_headers(head):
+            if not name:
                 return self._bad(f"bad header: {line[:80]!r}")
             lower = name.lower()
             if lower == "status":

@@ -36,6 +36,7 @@ SCRIPTS = {
     "status": "#!/bin/sh\nprintf 'Status: 404 Not Here\\r\\nSet-Cookie: a=1\\r\\nSet-Cookie: b=2\\r\\n'\n"
     "printf 'X-A: 1\\r\\nX-A: 2\\r\\nContent-Type: text/plain\\r\\n\\r\\nsorry'\n",
     "bare": "#!/bin/sh\nprintf 'Status: 299\\n\\nbare'\n",
+    "bytes": "#!/bin/sh\nprintf 'X-Name: Zażółć ąę\\r\\nX-End: voilà \\nX-Note: a\\013b\\n\\nbody'\n",
     "away": "#!/bin/sh\nprintf 'Location: http://example.com/there\\nSet-Cookie: c=1\\n\\nbody'\n",
     "away307": "#!/bin/sh\nprintf 'Status: 307 Temp\\nLocation: http://example.com/\\n\\nbody'\n",
     "inside": "#!/bin/sh\nprintf 'Location: /cgi-bin/facts/p/i?x=1\\nX-B: 2\\n\\n'\n",
@@ -233,6 +234,14 @@ def test_headers(server: Server) -> None:
     assert (unmodified.status, unmodified.body) == (304, b"")
     head = ask(server, "/cgi-bin/status", "HEAD")
     assert (head.status, head.body, head.header("X-A")) == (404, b"", "1, 2")
+
+
+def test_headers_are_bytes(server: Server) -> None:
+    """Not all of what text has its lines end with, and takes for blanks, means that in a header."""
+    reply = ask(server, "/cgi-bin/bytes")
+    assert (reply.status, reply.text) == (200, "body")
+    told = {name: value.encode("latin-1").decode() for name, value in reply.headers if name.startswith("X-")}
+    assert told == {"X-Name": "Zażółć ąę", "X-End": "voilà", "X-Note": "a\x0bb"}
 
 
 def test_redirects(server: Server) -> None:

@@ -40,6 +40,11 @@ sys.stdout.buffer.write(bytes(reversed(data)))
 sys.stdout.write(b"+")
 print("\\u20ac", end="")
 """,
+    "cgi/bytes.py": """
+import sys
+head = "Content-Type: text/plain\\nX-Name: Zażółć ąę\\r\\nX-End: voilà \\nX-Note: a\\x0bb\\n\\nbody"
+sys.stdout.buffer.write(head.encode())
+""",
     "cgi/status.py": """
 print("Status: 404 Not Here\\nSet-Cookie: a=1\\nSet-Cookie: b=2")
 print("Content-type: text/plain\\n\\nsorry")
@@ -180,6 +185,14 @@ def test_status_and_repeated_headers(server: Server) -> None:
     reply = server.get("/cgi/status.py")
     assert (reply.status, reply.reason, reply.text) == (404, "Not Here", "sorry\n")
     assert [value for name, value in reply.headers if name == "Set-Cookie"] == ["a=1", "b=2"]
+
+
+def test_headers_are_bytes(server: Server) -> None:
+    """Not all of what text has its lines end with, and takes for blanks, means that in a header."""
+    reply = server.get("/cgi/bytes.py")
+    assert (reply.status, reply.text) == (200, "body")
+    told = {name: value.encode("latin-1").decode() for name, value in reply.headers if name.startswith("X-")}
+    assert told == {"X-Name": "Zażółć ąę", "X-End": "voilà", "X-Note": "a\x0bb"}
 
 
 def test_redirects(server: Server) -> None:

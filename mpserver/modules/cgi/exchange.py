@@ -11,6 +11,7 @@ from collections.abc import Callable
 from mpserver import lazyre
 from mpserver.api import constants
 from mpserver.api.error_log import ERROR, WARN
+from mpserver.api.script_headers import script_headers
 from mpserver.errors import ClientGone, RequestError
 from mpserver.http1.dates import parse_date
 from mpserver.http1.response import REASONS
@@ -287,10 +288,8 @@ def set_headers(req: Request, head: bytes) -> int:
     """Make a script's headers those of the response. :returns: OK, or the status to answer with."""
     told = False
     modified = ""
-    for line in head.decode("latin-1").splitlines():
-        name, colon, value = line.partition(":")
-        name, value = name.strip(), value.strip()
-        if not colon or not name:
+    for line, name, value in script_headers(head):
+        if not name:
             return _malformed(req, line.encode("latin-1"))
         key = name.lower()
         try:
