@@ -218,6 +218,7 @@ class ResponseSink(OutputFilter):
         """The page for an error, whose status the response gets."""
         req = self.req
         req.mp_headers_out = req.mp_status_line = req.mp_content_encoding = None
+        req.mp_content_languages = ()
         req.mp_status = req.mp_original_status = status
         req.mp_content_type = "text/html; charset=iso-8859-1"
         return self._page(req, status)

@@ -134,7 +134,7 @@ class Answers:
             target = expressions.text(target, expressions.RequestFacts(req))
         document = errorpage.document(target)
         if document.kind == "text":
-            req.mp_content_type = errorpage.CONTENT_TYPE
+            _be_page(req, status)
             req.mp_write(document.value.encode("latin-1", "xmlcharrefreplace"), 0)
             req.mp_finish()
             return 0
@@ -152,14 +152,18 @@ class Answers:
     def canned(self, req: Request, status: int, failed: int = 0, note: str = "") -> None:
         """The server's own page for a status; see `errorpage.build`."""
         req.mp_status = status
-        req.mp_content_type = errorpage.CONTENT_TYPE
-        req.mp_content_encoding, req.mp_content_languages = None, ()
-        if status in (constants.HTTP_METHOD_NOT_ALLOWED, constants.HTTP_NOT_IMPLEMENTED):
-            req.headers_out["Allow"] = errorpage.allow(
-                req.mp_allowed_methods, trace=core.traces(req.mp_host.server.conf)
-            )
+        _be_page(req, status)
         req.mp_write(errorpage.page(req, status, note, failed), 0)
         req.mp_finish()
+
+
+def _be_page(req: Request, status: int) -> None:
+    """The body is what the server itself says of a status: what was known of the content's does not hold for it."""
+    req.mp_content_type = errorpage.CONTENT_TYPE
+    req.mp_content_encoding, req.mp_content_languages = None, ()
+    if status in (constants.HTTP_METHOD_NOT_ALLOWED, constants.HTTP_NOT_IMPLEMENTED):
+        trace = core.traces(req.mp_host.server.conf)
+        req.headers_out["Allow"] = errorpage.allow(req.mp_allowed_methods, trace=trace)
 
 
 def log_error(req: Request, text: str) -> None:

@@ -137,6 +137,7 @@ def prepare_page(req: Request) -> None:
         req.mp_status = constants.HTTP_INTERNAL_SERVER_ERROR
         req.mp_status_line = None
         req.mp_content_type = "text/html"
+        req.mp_content_encoding, req.mp_content_languages = None, ()
 
 
 def describe(error: BaseException) -> list[str]:
