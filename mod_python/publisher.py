@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 __getattr__ = lazily(__name__, {"apache": "mod_python.apache", "util": "mod_python.util"})
 
 METHODS = ("GET", "POST", "HEAD")
+#: The same as the bits of ``req.allowed``.
+ALLOWED = 1 << constants.M_GET | 1 << constants.M_POST
 #: Extensions that are no part of the module's name where no AddHandler says which are.
 PYTHON_EXTENSIONS = ".py"
 #: Results whose text is sent, of which most are.
@@ -93,11 +95,12 @@ def handler(req: Request) -> int:
 
     :raises SERVER_RETURN: 405, 404, 403, 401, 400 by the manual's rules.
     """
-    method = req.method
-    if method != "GET":
+    if req.mp_allowed_methods:
         req.allow_methods(METHODS)
-        if method not in METHODS:
-            raise SERVER_RETURN(constants.HTTP_METHOD_NOT_ALLOWED)
+    else:  # (a page may answer with 405 itself; most don't, so this is to cost little)
+        req.mp_allowed, req.mp_allowed_methods = ALLOWED, METHODS
+    if req.method not in METHODS:
+        raise SERVER_RETURN(constants.HTTP_METHOD_NOT_ALLOWED)
     file, found, path = locate(req)
     if file != req.filename:
         req.filename = file
@@ -315,11 +318,16 @@ def publish(req: Request, found: Any) -> bool:
         )
     text = str(found)
     if not req.mp_content_type_set:
-        req.content_type = "text/html" if text[-100:].rstrip()[-7:].lower() == "</html>" else "text/plain"
+        req.content_type = "text/html" if _is_page(text[-100:].rstrip()) else "text/plain"
     if req.mp_header_only:
         _tell_length(req, len(text.encode()))
     req.write(text, 0)
     return True
+
+
+def _is_page(end: str) -> bool:
+    """Whether a text that ends so is a page of HTML; there may be blanks within its last tag."""
+    return end[-1:] == ">" and end[:-1].rstrip()[-6:].lower() == "</html"
 
 
 def _tell_length(req: Request, size: int) -> None:
@@ -348,6 +356,8 @@ def _stream(req: Request, pieces: Iterator[Any]) -> None:
                 is_html = start.lstrip()[:14].lower().startswith(("<!doctype html", "<html"))
                 req.content_type = "text/html" if is_html else "text/plain"
             req.write(data)
+            if req.mp_header_only:
+                return  # the head is out, and nothing would tell that its client has left while this goes on
     finally:
         close = getattr(pieces, "close", None)
         if callable(close):

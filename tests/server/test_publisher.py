@@ -131,6 +131,8 @@ FILES: dict[str, str | bytes] = {
     ),
     "pages.py": (
         "def html(req):\n    return '<html><b>\\u2603</b></html>\\n'\n"
+        "def post(req):\n    from mod_python import apache\n    raise apache.SERVER_RETURN(405)\n"
+        "def allowed(req):\n    return repr(req.allowed_methods)\n"
         "def own(req):\n    req.content_type = 'text/csv; charset=utf-8'\n    return 'a;\\xe9'\n"
         "def big(req):\n    return '\\xe9' * 100000\n"
         "def steps(req):\n"
@@ -139,6 +141,12 @@ FILES: dict[str, str | bytes] = {
         "        req.headers_in.get('x')\n"
         "        yield number\n"
         "    yield b'\\xe2\\x98\\x83'\n"
+        "def endless(req):\n"
+        "    try:\n"
+        "        while True:\n"
+        "            yield 'more'\n"
+        "    finally:\n"
+        "        req.log_error('the end of it')\n"
         "def waits(req):\n"
         "    import os\n"
         "    yield 'first'\n"
@@ -199,6 +207,13 @@ def test_the_way_to_an_object(server: Server) -> None:
     assert {"GET", "HEAD", "POST"} <= set((reply.header("Allow") or "").replace(",", " ").split())
 
 
+def test_a_page_that_refuses_the_method_tells_the_others(server: Server) -> None:
+    for _ in range(2):
+        reply = server.get("/pages.py/post")
+        assert (reply.status, reply.header("Allow")) == (405, "GET,HEAD,POST,TRACE")
+        assert server.get("/pages.py/allowed").text == "('GET', 'POST', 'HEAD')"
+
+
 def test_arguments(server: Server) -> None:
     assert server.get("/form.py/send?name=Zo%C3%AB&b=2&a=&a=%E2%98%83").text == "Zoë|1|[('a', ['', '☃']), ('b', '2')]"
     post = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -235,6 +250,13 @@ def test_head_tells_the_length_of_what_get_sends(server: Server, path: str) -> N
         connection.request("HEAD", path)
         reply = connection.getresponse()
         assert (reply.status, reply.getheader("Content-Length"), reply.read()) == (200, str(size), b"")
+
+
+def test_head_of_what_has_no_end(server: Server) -> None:
+    reply = server.request("HEAD", "/pages.py/endless")
+    assert (reply.status, reply.header("Content-Type"), reply.body) == (200, "text/plain", b"")
+    server.wait_for_log("the end of it")
+    assert server.get("/pages.py/html").status == 200
 
 
 def test_utf_8_in_names(server: Server) -> None:
