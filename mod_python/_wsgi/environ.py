@@ -20,7 +20,7 @@ Environ = dict[str, Any]
 
 #: Of the common variables, those that belong to the server and not to a request.
 SERVER_FACTS = (
-    "PATH", "LD_LIBRARY_PATH", "SERVER_SIGNATURE", "SERVER_SOFTWARE", "DOCUMENT_ROOT", "CONTEXT_PREFIX",
+    "PATH", "LD_LIBRARY_PATH", "SERVER_SOFTWARE", "DOCUMENT_ROOT", "CONTEXT_PREFIX",
     "CONTEXT_DOCUMENT_ROOT", "SERVER_ADMIN",
 )  # fmt: skip
 
@@ -65,7 +65,7 @@ class Environment:
     ``fixed`` are variables that all of them get.
     """
 
-    __slots__ = ("_blocks", "_canonical", "_fixed")
+    __slots__ = ("_blocks", "_by_socket", "_fixed", "_signed")
 
     def __init__(self, req: Request, fixed: Mapping[str, Any]) -> None:
         headers = req.mp_table_in
@@ -77,7 +77,10 @@ class Environment:
         self._fixed["GATEWAY_INTERFACE"] = "CGI/1.1"
         self._fixed["wsgi.url_scheme"] = self._fixed["REQUEST_SCHEME"] = "http"
         self._fixed.update(fixed)
-        self._canonical = req.mp_plan.canonical_name
+        plan = req.mp_plan
+        #: Whether the server's name or port may depend on the socket; whether pages end with them (ServerSignature).
+        self._by_socket, self._signed = bool(plan.canonical_name or plan.physical_port), plan.signature != "off"
+        self._fixed["SERVER_SIGNATURE"] = ""
         #: By the identity of a block's fields: these, the host that the request names, the variables.
         self._blocks: dict[int, tuple[tuple[tuple[str, str], ...], str | None, Environ]] = {}
 
@@ -147,10 +150,12 @@ class Environment:
             environ["HTTP_HOST"] = host  # the target's own beats the header (RFC 9112 3.2.2)
         environ["SERVER_NAME"] = cgi_variables.server_name(req)
         environ["SERVER_PORT"] = str(cgi_variables.server_port(req))
+        if self._signed:
+            environ["SERVER_SIGNATURE"] = encoded(cgi_variables.signature(req))
         if secure:
             environ["wsgi.url_scheme"] = environ["REQUEST_SCHEME"] = "https"
             environ["HTTPS"] = "on"
-        elif untouched and host and not self._canonical:  # else the name may depend on the socket
+        elif untouched and host and not self._by_socket:
             if len(self._blocks) >= BLOCKS:
                 self._blocks.clear()
             self._blocks[id(fields)] = (fields, host, environ.copy())

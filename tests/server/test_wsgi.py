@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from conftest import StartServer
-from support.server import BACKENDS, Server, receive_all, receive_until
+from support.server import BACKENDS, Port, Server, receive_all, receive_until
+from support.waiting import PATIENCE
 
 APP = '''
 import json
@@ -469,6 +470,49 @@ def test_environ_is_made_anew_for_each_request_of_a_connection(server: Server) -
             assert found["QUERY_STRING"] == path.partition("?")[2]
             assert found.get("HTTP_X_A") == headers.get("X-A")
             assert found.get("HTTP_X_B") == headers.get("X-B")
+
+
+FACTS = """
+import json
+
+
+def application(environ, start_response):
+    start_response("200 OK", [])
+    names = "SERVER_NAME", "SERVER_PORT", "SERVER_SIGNATURE"
+    return [json.dumps([environ[name] for name in names]).encode()]
+"""
+
+
+@pytest.mark.parametrize("others", ["", "UseCanonicalPhysicalPort On", "UseCanonicalName On"])
+def test_what_is_kept_of_one_request_is_no_other_ones(start_server: StartServer, others: str) -> None:
+    """The name and the port of the server, and what pages end with, depend on the host, and on the port that it is."""
+    import http.client
+    import json
+
+    port = Port()
+    port.release()
+    conf = f"""
+        {others}
+        Listen 127.0.0.1:{port.number}
+        ServerSignature On
+        PythonPath "sys.path + ['${{WWW}}']"
+        <Location />
+            SetHandler mod_python
+            PythonHandler mod_python.wsgi
+            PythonOption mod_python.wsgi.application facts
+        </Location>
+    """
+    server = start_server(conf, {"facts.py": FACTS})
+    for _ in range(2):
+        for number in (server.port, port.number):
+            for host in ("first.test", "second.test"):
+                connection = http.client.HTTPConnection("127.0.0.1", number, timeout=PATIENCE)
+                connection.request("GET", "/", headers={"Host": host})
+                name, told, signature = json.loads(connection.getresponse().read())
+                connection.close()
+                assert name == ("localhost" if "Name" in others else host)
+                assert told == (str(number) if "Port" in others else "80")
+                assert f"Server at {name} Port {told}<" in signature
 
 
 def test_paths_and_headers_are_bytes_as_latin_1(server: Server) -> None:
