@@ -7,7 +7,7 @@ UTF-8 or as latin-1.
 from __future__ import annotations
 
 from mpserver.api import cgi_variables
-from mpserver.http1.wire import encoded, is_latin, shown
+from mpserver.http1.wire import decoded, encoded, is_latin, shown
 from mpserver.typing import TYPE_CHECKING
 
 __all__ = ["as_sent", "encoded", "query_bytes"]
@@ -28,12 +28,18 @@ def query_bytes(req: RequestConfig) -> bytes:
 
     :param req: a request, or an application's object that stands for one, with ``args``.
     """
+    args = req.args
+    if not args:
+        return b""
+    if args.isascii():
+        return args.encode("ascii")
+    raw: str | None = getattr(req, "mp_args", None)
+    if raw is None or decoded(raw) != args:  # (it has args of its own)
+        raw = args if is_latin(args) else encoded(args)
     try:
-        raw: str | None = req.mp_args
-    except AttributeError:
-        raw = req.args or ""
-        raw = raw if is_latin(raw) else encoded(raw)
-    return raw.encode("latin-1", "replace") if raw else b""
+        return raw.encode("latin-1")
+    except UnicodeEncodeError:
+        return raw.encode("utf-8", "surrogateescape")
 
 
 def _latin(req: RequestConfig) -> set[str]:

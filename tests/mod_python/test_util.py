@@ -56,6 +56,24 @@ def test_query_alone(make_request: Make) -> None:
     assert list(form) == ["a", "b"]
 
 
+@pytest.mark.parametrize("query", ["", "?c=3", "?\xe9=1"])
+@pytest.mark.parametrize(
+    ("args", "names"), [("a=1&b=2", ["a", "b"]), ("\xe9\u0142=1", ["\xe9\u0142"]), (None, []), ("", [])]
+)
+def test_a_stand_in_has_a_query_of_its_own(make_request: Make, query: str, args: str | None, names: list[str]) -> None:
+    class StandIn:
+        def __init__(self, req: Any) -> None:
+            self._req, self.args = req, args
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._req, name)
+
+    req = make_request(f"/{query}")
+    req.mp_args = query[1:] if query else None
+    form: Any = storage.FieldStorage(StandIn(req))  # type: ignore[arg-type]  # it has what a request has
+    assert form.keys() == names
+
+
 def test_blank_values_are_kept_on_demand(make_request: Make) -> None:
     form = storage.FieldStorage(make_request("/?a=&b&c=1"), keep_blank_values=1)
     assert form.items() == [("a", ""), ("b", ""), ("c", "1")]
