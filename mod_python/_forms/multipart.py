@@ -55,6 +55,10 @@ class Parser(multipart.PushMultipartParser):  # type: ignore[misc]  # it brings 
         """The library's hook for other forms than those of RFC 7578."""
         return multipart.MultipartSegment(headerlist)
 
+    def missing_end(self, delimiter: bytes) -> bytes:
+        """What makes a whole of a body that was cut, maybe behind a boundary; ``delimiter``: how these begin."""
+        return {delimiter + b"\r": b"\n", delimiter + b"-": b"-\r\n"}.get(self._buffer, delimiter + b"--\r\n")
+
     def _on_segment_headerline(self, line: bytes) -> None:
         """Take a line of a part's head. Nobody goes by what it says of the part's length (RFC 7578 4.8)."""
         name, _colon, value = line.partition(b":")
@@ -84,7 +88,9 @@ class Part:
         type_options = _options(headers.get("Content-Type"))
         options = _options(headers.get("Content-Disposition"))
         options["name"] = name
-        kind = segment.content_type or "text/plain"
+        kind = "text/plain" if segment.content_type is None else segment.content_type
+        if "/" not in kind:
+            kind = "application/octet-stream"  # (as mod_python has it)
         if self.filename is not None:
             options["filename"] = self.filename
         if self.filename:
@@ -258,7 +264,7 @@ def _events(parser: Parser, body: Iterator[bytes], boundary: bytes) -> Iterator[
         return
     try:
         # the end that is missing where the body was cut: what came of the last part is its value
-        yield from parser.parse(b"\r\n--" + boundary + b"--\r\n")
+        yield from parser.parse(parser.missing_end(b"\r\n--" + boundary))
     except multipart.ParserLimitReached:
         raise
     except multipart.MultipartError:

@@ -123,6 +123,27 @@ def test_chunked_bodies_need_no_length(make_request: Make) -> None:
 # ---- multipart
 
 
+@pytest.mark.parametrize(
+    "end", ["", *("\r\n--xYz" + rest for rest in ("", "-", "--", "\r", "\r\n", "\r\nContent-Dis"))]
+)
+def test_a_body_that_was_cut_has_the_part_that_it_was_cut_in(make_request: Make, end: str) -> None:
+    whole = multipart(text_part("a", b"1"), text_part("b", b"2"))
+    whole["body"] = whole["body"].removesuffix(b"\r\n--xYz--\r\n") + end.encode()
+    assert [(name, str(field)) for name, field in storage.FieldStorage(make_request("/", **whole)).items()] == [
+        ("a", "1"), ("b", "2"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("told", "kind"), [("", "application/octet-stream"), ("rubbish", "application/octet-stream"),
+                                            ("image/png", "image/png"), (None, "text/plain")])  # fmt: skip
+def test_the_type_of_a_file(make_request: Make, told: str | None, kind: str) -> None:
+    head, data = file_part("up", "p.png", b"x", told or "")
+    if told is None:
+        head = head.partition("\r\n")[0]
+    form: Any = storage.FieldStorage(make_request("/", **multipart((head, data))))
+    assert form["up"].type == kind
+
+
 def test_multipart_text_and_file(make_request: Make) -> None:
     req = make_request("/?q=1", **multipart(text_part("a", b"caf\xc3\xa9"), file_part("up", "p.png", b"\x89PNG\r\n")))
     form = storage.FieldStorage(req)
