@@ -18,13 +18,17 @@ from collections.abc import Iterable, Iterator, MappingView
 from stat import S_ISREG
 from types import (
     BuiltinFunctionType,
+    CellType,
     CodeType,
+    CoroutineType,
     FrameType,
     FunctionType,
     GeneratorType,
+    GenericAlias,
     MethodType,
     MethodWrapperType,
     ModuleType,
+    SimpleNamespace,
     TracebackType,
 )
 
@@ -66,12 +70,16 @@ class Rule(NamedTuple):
 
 NOTHING = Rule(False, False)
 
-#: The rules by type; a type has the first rule among its bases. Everything else is an application's
+#: The rules by type; a type has the first rule among its bases, but for `OWN`. Everything else is an application's
 #: own object, whose attributes without an underscore are there to be published.
 RULES: dict[type, Rule] = {
     FunctionType: Rule(False, True),
     MethodType: Rule(False, True),
     GeneratorType: Rule(False, True),
+    CellType: Rule(False, True),
+    CoroutineType: Rule(False, True),
+    GenericAlias: Rule(False, True),  # (it has the attributes of a class)
+    SimpleNamespace: Rule(False, True),
     BuiltinFunctionType: NOTHING,
     MethodWrapperType: NOTHING,
     ModuleType: NOTHING,
@@ -82,12 +90,14 @@ RULES: dict[type, Rule] = {
     TracebackType: NOTHING,
     object: Rule(True, True),
 }
+#: What applications make classes of, whose objects are their own.
+OWN = frozenset({SimpleNamespace})
 
 
 def rule(found: object) -> Rule:
     """The rule for an object."""
     kind = type(found)
-    return RULES.get(kind) or next(RULES[base] for base in kind.__mro__ if base in RULES)
+    return RULES.get(kind) or next(RULES[base] for base in kind.__mro__ if base in RULES and base not in OWN)
 
 
 def handler(req: Request) -> int:

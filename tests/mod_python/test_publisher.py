@@ -138,6 +138,10 @@ def test_traversal(make_request: Make, outcome: Outcome, url: str, answer: str |
         ("frame", 403),
         ("frame/f_globals", 403),
         ("a_generator/gi_frame", 403),
+        ("alias/attr", 403),
+        ("space", "namespace(inner='in a space')"),
+        ("space/inner", 403),
+        ("names/inner", "in names"),
     ],
 )
 def test_objects(make_request: Make, outcome: Outcome, name: str, answer: str | int) -> None:

@@ -1,5 +1,6 @@
 """One object of each kind."""
 
+import types
 import os
 import sys
 
@@ -192,3 +193,18 @@ a_range = range(3)
 
 def number(value):
     return int(value)
+
+
+class Boxed:
+    attr = "of a class"
+
+    __class_getitem__ = classmethod(types.GenericAlias)
+
+
+class Names(types.SimpleNamespace):
+    pass
+
+
+alias = Boxed[int]
+space = types.SimpleNamespace(inner="in a space")
+names = Names(inner="in names")
