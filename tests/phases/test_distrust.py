@@ -22,9 +22,9 @@ SAID = {
 }
 
 
-def moved(stage: Stage) -> bytes:
+def moved(stage: Stage, **more: object) -> bytes:
     """A request as one interpreter sends it to another."""
-    chain: list[object] = [(("/x", "/etc/x", None), SAID, {}, {})]
+    chain: list[object] = [(("/x", "/etc/x", None), SAID | more, {}, {})]
     return plain_data.pack((stage, 1, chain, {}, b"", True, 0, None, (None, None)))
 
 
@@ -42,3 +42,24 @@ def test_what_is_kept(stage: Stage, of_account: bool, kept: dict[str, object]) -
     assert packed.members == kept
     assert not lost
     assert transfer.unpack(state).stage == (Stage.LOG if stage == Stage.LOG else Stage.LOCATE)
+
+
+@pytest.mark.parametrize("of_account", [True, False])
+def test_settings_and_filters_of_another_account_are_not_taken(of_account: bool) -> None:
+    """They say what is run: which application, where sessions are."""
+    data = moved(
+        Stage.CONTENT,
+        mp_option_changes=(("mod_python.wsgi.application", None, "evil"),),
+        mp_config_changes=(("PythonDebug", "0", "1"),),
+        mp_asked_filters=(("out", "evil"),),
+    )
+    state, lost = transfer.distrust(data, of_account=of_account)
+    (packed,) = transfer.unpack(state).chain
+    assert not {"mp_option_changes", "mp_config_changes", "mp_asked_filters"} & packed.members.keys()
+    assert sorted(lost) == ["Python directives that were set", "PythonOptions that were set", "filters that were added"]
+
+
+@pytest.mark.parametrize("changes", [[("a", None, "b")], (("a", "b"),), ((1, None, "b"),), (("a", None, 1),)])
+def test_settings_have_their_form(changes: object) -> None:
+    with pytest.raises(ValueError, match="form"):
+        transfer.unpack(moved(Stage.CONTENT, mp_option_changes=changes))
