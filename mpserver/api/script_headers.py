@@ -11,6 +11,6 @@ def script_headers(head: bytes) -> Iterator[tuple[str, str, str]]:
     They are latin-1, each byte one character: what str takes for ends of lines and for blanks may be a part of
     one of UTF-8 (``ą`` ends with what is NEL, ``à`` with a no-break space).
     """
-    for line in head.decode("latin-1").replace("\r\n", "\n").split("\n") if head else ():
+    for line in filter(None, head.decode("latin-1").replace("\r\n", "\n").split("\n")):
         name, colon, value = line.partition(":")
         yield line, name.strip(" \t") if colon else "", value.strip(" \t")

@@ -22,6 +22,9 @@ bob:$apr1$Gzysh.6v$TLn6CEj0dQViBgAmPMBpy0
 joe:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=
 plain:secret
 empty:
+sa:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=
+Åsa:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=
+voilà:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=
 """
 
 CONF = """
@@ -300,7 +303,7 @@ PLACES = (
 FILES = {
     "app.py": APP, "users": USERS, "changing": "joe:{SHA}1IPUMmdTOlYHkYNOZ9GiWvZlBO0=\n",
     **{f"{place}/x": f"the page in {place}" for place in PLACES},
-    "group-file": "staff: joe bcr\n# remark: bob\nother: apr\nstaff: bob\n  staff: sha\n",
+    "group-file": "staff: joe bcr\n# remark: bob\nother: apr\nstaff: bob\n  staff: sha\tÅsa voilà\n",
     "open/hidden": "open", "hidden": "hidden", "page/why": "why", "onlylimit/.htaccess": "Require all granted\n",
     "ht/.htaccess": "<Limit PUT POST>\nDeny from all\n</Limit>\n",
 }  # fmt: skip
@@ -409,6 +412,10 @@ CASES: tuple[tuple[str, str, str, int, str | None], ...] = (
     ("GET", "groups", "bob:pw", 200, None),
     ("GET", "groups", "sha:secret", 200, None),
     ("GET", "groups", "apr:secret", 401, A),
+    # (in latin-1 some bytes of UTF-8 are blanks: those of Åsa have a blank before "sa")
+    ("GET", "groups", "Åsa:secret", 200, None),
+    ("GET", "groups", "voilà:secret", 200, None),
+    ("GET", "groups", "sa:secret", 401, A),
     ("GET", "nogroups", "joe:pw", 401, A),
     ("GET", "guests", "joe:pw", 200, None),
     ("GET", "guests", "guest:a@b.c", 200, None),

@@ -51,6 +51,8 @@ SCRIPTS = {
     "cond": "#!/bin/sh\nprintf 'Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\\nETag: \"abc\"\\n\\ncond'\n",
     "length": "#!/bin/sh\nprintf 'Content-Length: 3\\nTransfer-Encoding: chunked\\nServer: me\\n\\nabcdef'\n",
     "nph-raw": "#!/bin/sh\nprintf 'HTTP/1.1 299 Mine\\r\\nX-N: 1\\r\\n\\r\\nraw body'\n",
+    "utf8": "#!/bin/sh\nprintf 'Status: 299 voil\\303\\240!\\nX-A:\\t\\303\\205sa \\321\\205 voil\\303\\240 \\r\\n'\n"
+    "printf 'Location: http://example.com/\\303\\205\\303\\240\\nSet-Cookie: a=\\302\\205\\n\\nbody'\n",
     "gone": "#!/bin/sh\nprintf 'Status: 204 No Content\\n\\n'\n",
     "badint": "#!/nonexistent/interpreter\n",
     "noshebang": "no program\n",
@@ -242,6 +244,15 @@ def test_headers_are_bytes(server: Server) -> None:
     assert (reply.status, reply.text) == (200, "body")
     told = {name: value.encode("latin-1").decode() for name, value in reply.headers if name.startswith("X-")}
     assert told == {"X-Name": "Zażółć ąę", "X-End": "voilà", "X-Note": "a\x0bb"}
+
+
+def test_headers_in_utf8(server: Server) -> None:
+    """In latin-1 some bytes of UTF-8 are line ends and blanks (U+0085, U+00A0)."""
+    reply = ask(server, "/cgi-bin/utf8")
+    assert (reply.status, reply.reason.encode("latin-1").decode(), reply.text) == (299, "voilà!", "body")
+    told = {name: value.encode("latin-1").decode() for name, value in reply.headers}
+    assert (told["X-A"], told["Location"]) == ("Åsa \u0445 voilà", "http://example.com/Åà")
+    assert told["Set-Cookie"] == "a=\x85"
 
 
 def test_redirects(server: Server) -> None:

@@ -66,6 +66,7 @@ sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="latin-1")
 print("Content-Type: text/plain; charset=latin-1\\n")
 print("\\xfc", end="")
 """,
+    "cgi/utf8.py": 'print("X-A: \\xc5sa voil\\xe0\\nLocation: http://example.com/\\xc5\\xe0\\n\\nbody", end="")',
     "cgi/stderr.py": 'import sys\nprint("to the log", file=sys.stderr)\nprint("Content-Type: text/plain\\n")',
     "cgi/sibling.py": 'import helper\nprint("Content-Type: text/plain\\n")\nprint(helper.VALUE, end="")',
     "cgi/helper.py": 'VALUE = "old"',
@@ -193,6 +194,13 @@ def test_headers_are_bytes(server: Server) -> None:
     assert (reply.status, reply.text) == (200, "body")
     told = {name: value.encode("latin-1").decode() for name, value in reply.headers if name.startswith("X-")}
     assert told == {"X-Name": "Zażółć ąę", "X-End": "voilà", "X-Note": "a\x0bb"}
+
+
+def test_headers_in_utf8(server: Server) -> None:
+    """In latin-1 some bytes of UTF-8 are line ends and blanks (U+0085, U+00A0)."""
+    reply = server.get("/cgi/utf8.py")
+    told = [(reply.header(name) or "").encode("latin-1").decode() for name in ("X-A", "Location")]
+    assert (reply.status, *told) == (302, "Åsa voilà", "http://example.com/Åà")
 
 
 def test_redirects(server: Server) -> None:

@@ -66,6 +66,16 @@ URI: p.html.de
 Content-Type: text/html;qs=0.2
 Content-Language: de
 """
+#: (of à and Å in UTF-8 one byte is a blank in latin-1)
+ACCENTS = """\
+URI: voilà Åsa.html
+Content-Type: text/html
+Content-Language: en
+
+URI:\tvoilà.html\t
+Content-Type: text/html
+Content-Language: fr
+"""
 BODIES = """\
 Content-Language: en
 Content-Type: text/plain
@@ -107,6 +117,9 @@ FILES: dict[str, str | bytes] = {
     "b.var": BODIES,
     "broken.var": "URI: x\nno header\n",
     "endless.var": "Content-Type: text/plain\nBody:--x--\nnever\n",
+    "accents.var": ACCENTS,
+    "voilà": "Zoë",
+    "voilà.html": "voilà!",
     "none.var": "# nothing\n",
     "ex.html": "e",
     "ex.html.bak": "bak",
@@ -176,6 +189,8 @@ def server(request: pytest.FixtureRequest, start_module_server: StartServer) -> 
         ("/off/p", "", 404, "", "", ""),
         ("/m.var", "", 200, "francais!", "choice", "negotiate,accept-language"),
         ("/m.var", "Accept-Language: de", 200, "deutsch", "choice", "negotiate,accept-language"),
+        ("/accents.var", "Accept-Language: fr", 200, "voilà!", "choice", "negotiate,accept-language"),
+        ("/accents.var", "Accept-Language: en", 200, "Zoë", "choice", "negotiate,accept-language"),
         ("/m", "", 404, "", "", ""),
         ("/m", "Accept-Language: fr", 404, "", "", ""),
         ("/b.var", "", 200, "body en\n", "", "accept-language"),

@@ -14,10 +14,11 @@ class GroupFile(KeptFile[dict[str, frozenset[str]]]):
     def read(self, text: str) -> dict[str, frozenset[str]]:
         """The lines ``group: user user`` of the file."""
         found: dict[str, frozenset[str]] = {}
-        for line in text.split("\n"):
-            name, colon, members = line.strip().partition(":")
+        # (bytes as latin-1: without an argument, split and strip would take parts of UTF-8 for blanks)
+        for line in text.replace("\t", " ").split("\n"):
+            name, colon, members = line.strip(" \r").partition(":")
             if colon and name[0:1] != "#":
-                found[name] = found.get(name, frozenset()) | frozenset(members.split())
+                found[name] = found.get(name, frozenset()) | frozenset(filter(None, members.split(" ")))
         return found
 
 

@@ -321,7 +321,7 @@ def _set_status(req: Request, value: str) -> None:
     match = STATUS.match(value)
     status = int(match[1]) if match is not None and len(match[1]) == 3 else 0
     if status in STATUSES:
-        phrase = value[4:].strip()
+        phrase = value[4:].strip(" \t")
         req.status = status
         if phrase or status not in REASONS:
             req.status_line = f"{status} {phrase}"

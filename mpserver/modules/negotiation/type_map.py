@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from mpserver.modules.negotiation.choosing import Variant, quality
 
+#: Those of the bytes that are blanks: `str.strip` would take parts of UTF-8 for others.
+BLANKS = " \t"
+
 
 def read(data: bytes) -> list[Variant]:
     """The forms that a map lists; records without a type or a place are none.
@@ -13,7 +16,7 @@ def read(data: bytes) -> list[Variant]:
     variants = []
     for fields, body in _records(data):
         media, parameters = _media(fields.get("content-type", ""))
-        name = fields.get("uri", "").split()
+        name = [word for word in fields.get("uri", "").replace("\t", " ").split(" ") if word]
         if not media or (not name and body is None):
             continue
         languages = tuple(
@@ -45,12 +48,12 @@ def _records(data: bytes) -> list[tuple[dict[str, str], bytes | None]]:
         line, at = data[at:end].decode("latin-1").rstrip("\r\n"), end
         if line.startswith("#"):
             continue
-        if not line.strip():
+        if not line.strip(BLANKS):
             if fields:
                 records.append((fields, None))
             fields, last = {}, ""
         elif line[0] in " \t" and last:
-            fields[last] += " " + line.strip()
+            fields[last] += " " + line.strip(BLANKS)
         else:
             name, colon, value = line.partition(":")
             if not colon:
@@ -65,7 +68,7 @@ def _records(data: bytes) -> list[tuple[dict[str, str], bytes | None]]:
                 fields, last = {}, ""
                 at = data.find(b"\n", close) + 1 or len(data)
             else:
-                fields[last] = value.strip()
+                fields[last] = value.strip(BLANKS)
     if fields:
         records.append((fields, None))
     return records
