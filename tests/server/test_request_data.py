@@ -142,7 +142,7 @@ def test_what_rules_pass_on_is_one_url(server: Server, target: str, behind_it: s
 
 def test_no_query_splits_a_request_to_another_server(server: Server, behind: Backend) -> None:
     before = len(behind.asked)
-    for target in ("/pq/a%20HTTP/1.1%0d%0aX:y", "/pq/a%0a"):
+    for target in ("/pq/a%20HTTP/1.1%0d%0aX:y", "/pq/a%0a", "/pq/a%09HTTP/1.0", "/pq/a%01", "/pq/a%7f"):
         assert asked(server, target)[0] == 403
     assert len(behind.asked) == before
 

@@ -10,9 +10,11 @@ PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "fcgi": 8000, "uwsgi": 
 #: What those are called under which a request may ask for another protocol (WebSocket).
 UPGRADING = {"ws": "http", "wss": "https"}
 
-#: An optional ``unix:path|``, scheme, authority, and the rest, from its path on (RFC 3986 B).
+#: An optional ``unix:path|``, scheme, authority, and the rest, from its path on (RFC 3986 B): without blanks and
+#: controls, at which some server's request line would end.
 _URL = lazyre.compile(
-    r"(?:[Uu][Nn][Ii][Xx]:([^|]*)\|)?([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)((?:/[^\r\n\x00 ]*)?(?:\?[^\r\n\x00 ]*)?)"
+    r"(?:[Uu][Nn][Ii][Xx]:([^|]*)\|)?([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)"
+    r"((?:/[^\x00-\x20\x7f]*)?(?:\?[^\x00-\x20\x7f]*)?)"
 )
 #: host or [IPv6 address], and a port (RFC 3986 3.2); no user.
 _AUTHORITY = lazyre.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]\s]*)(?::([0-9]{0,5}))?")
