@@ -130,6 +130,4 @@ COOKIE_PATHS: Setting[tuple[Reverse, ...]] = Setting("ProxyPassReverseCookiePath
 PRESERVE_HOST = Setting("ProxyPreserveHost", False)
 ADD_HEADERS = Setting("ProxyAddHeaders", True)
 ERROR_OVERRIDE: Setting[Override] = Setting("ProxyErrorOverride", Override(False))
-#: What a FastCGI server is: FPM (a path without a scheme), or any (mod_proxy_fcgi).
-FCGI_TYPE = Setting("ProxyFCGIBackendType", "fpm")
 FCGI_VARIABLES: Setting[tuple[Variable, ...]] = Setting("ProxyFCGISetEnvIf", (), append)

@@ -14,7 +14,6 @@ from mpserver.modules.proxy import (
     COOKIE_DOMAINS,
     COOKIE_PATHS,
     ERROR_OVERRIDE,
-    FCGI_TYPE,
     FCGI_VARIABLES,
     IGNORE_BAD_HEADERS,
     LOCATION_PASS,
@@ -240,6 +239,11 @@ def _idle_number(call: Call) -> None:
     _idle(call)
 
 
+def _backend_type(call: Call) -> None:
+    """Every FastCGI server gets SCRIPT_FILENAME as a path: FPM, too, which would take httpd's proxy:fcgi:// off."""
+    values.one_of("fpm", "generic")(call, call.args[0])
+
+
 def _variable(call: Call) -> None:
     from mpserver.config import expression_grammar  # (few configurations have any)
 
@@ -360,7 +364,7 @@ DIRECTIVES: tuple[Directive, ...] = (
         "ProxyFCGIBackendType",
         Args.TAKE1,
         NOT_HTACCESS,
-        values.directory(FCGI_TYPE, values.one_of("fpm", "generic")),
+        _backend_type,
         help="FPM or GENERIC",
     ),
     Directive(

@@ -9,8 +9,9 @@ from mpserver.api import constants
 from mpserver.api.error_log import ERROR
 from mpserver.http1 import percent
 from mpserver.http1.response import REASONS
+from mpserver.modules.cgi.exchange import TRUST_LENGTH
 from mpserver.modules.cgi.variables import UNSPEAKABLE, encoded, variables
-from mpserver.modules.proxy import FCGI_TYPE, FCGI_VARIABLES, IGNORE_BAD_HEADERS, Variable, answers
+from mpserver.modules.proxy import FCGI_VARIABLES, IGNORE_BAD_HEADERS, Variable, answers
 from mpserver.modules.proxy.answers import Answer, Broken
 from mpserver.modules.proxy.backends import Refused
 from mpserver.modules.proxy.exchange import Exchange, HttpExchange
@@ -55,9 +56,7 @@ def _variables(req: Request) -> dict[bytes, bytes]:
 def fcgi_request(req: Request, target: Target, keeps: bool) -> bytes:
     """All of a request but its body."""
     env = _variables(req)
-    if req.mp_plan.conf[FCGI_TYPE] == "fpm":
-        path = percent.decode(target.path.encode("latin-1", "replace"))
-        env[b"SCRIPT_FILENAME"] = path
+    env[b"SCRIPT_FILENAME"] = percent.decode(target.path.encode("latin-1", "replace"))
     if rules := req.mp_plan.conf[FCGI_VARIABLES]:
         _change(req, env, rules)
     pairs = b"".join(_size(name) + _size(value) + name + value for name, value in env.items())
@@ -169,13 +168,18 @@ class FcgiExchange(Exchange):
             return
         head, rest = bytes(self._head[: end.start()]), bytes(self._head[end.end() :])
         self._head = None
-        answer = _scripted(answers.fields_of(head, self.req.mp_host.server.conf[IGNORE_BAD_HEADERS]))
+        req = self.req
+        answer = _scripted(req, answers.fields_of(head, req.mp_host.server.conf[IGNORE_BAD_HEADERS]))
         place = answer.all("location")
         if place and place[0].startswith("/") and answer.status == constants.HTTP_OK:
             self.local, self.answer = place[0], answer
+            return
+        if req.mp_document and answer.status == req.mp_status:  # (no other page takes the place of an error's document)
+            self.answer = answer
+            answers.tell(req, answer)
         else:
             self.begin(answer)
-            self.write(rest)
+        self.write(rest)
 
     def _pause(self) -> None:
         if not self.local:
@@ -187,17 +191,20 @@ class FcgiExchange(Exchange):
         return self.is_over and not self._data and self._source is None and not self._outgoing
 
 
-def _scripted(fields: list[tuple[str, str]]) -> Answer:
+def _scripted(req: Request, fields: list[tuple[str, str]]) -> Answer:
     """The answer that headers of a script mean (RFC 3875 6.3). :raises Broken: they have no status that is one."""
     told = [value for name, value in fields if name.lower() == "status"]
-    fields = [pair for pair in fields if pair[0].lower() != "status"]
+    # (what it says of its length may be wrong, and then the next response would begin in this one)
+    left = {"status"} if TRUST_LENGTH in req.subprocess_env else {"status", "content-length"}
+    fields = [pair for pair in fields if pair[0].lower() not in left]
     if told:
         code, _, phrase = told[-1].partition(" ")
         if not (len(code) == 3 and code.isdecimal() and code.isascii() and code >= "200"):
             raise Broken(f"a status that is none: {told[-1][:30]}")
-        return Answer(1, int(code), phrase.strip() or REASONS.get(int(code), ""), fields)
+        return Answer(1, int(code), phrase.strip(" \t") or REASONS.get(int(code), ""), fields)
     away = any(name.lower() == "location" and not value.startswith("/") for name, value in fields)
-    status = constants.HTTP_MOVED_TEMPORARILY if away else constants.HTTP_OK
+    # (the document of an error has the status of that, where it does not say another)
+    status: int = constants.HTTP_MOVED_TEMPORARILY if away else req.mp_status
     return Answer(1, status, REASONS.get(status, ""), fields)
 
 
