@@ -33,6 +33,16 @@ def to_text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
+def lower(text: str) -> str:
+    """In lower case as C has it, in which letters beyond ASCII stay (the sign for Kelvin is no k)."""
+    return text.lower() if text.isascii() else to_text(to_bytes(text).lower())
+
+
+def upper(text: str) -> str:
+    """In capital letters, as `lower`."""
+    return text.upper() if text.isascii() else to_text(to_bytes(text).upper())
+
+
 def unescape(text: str) -> str:
     """Without %-encoding; a slash's stays as it is, and a text with a broken one is none, as in httpd."""
     broken = False
@@ -95,8 +105,8 @@ FUNCTIONS: Mapping[str, Callable[[Any, str], str]] = {
     "req_novary": lambda facts, name: facts.header_unsaid(name),
     "resp": lambda facts, name: facts.response(name),
     "hc": lambda facts, name: facts.variable(f"HC_{name.upper()}"),
-    "tolower": lambda _facts, text: text.lower(),
-    "toupper": lambda _facts, text: text.upper(),
+    "tolower": lambda _facts, text: lower(text),
+    "toupper": lambda _facts, text: upper(text),
     "escape": lambda _facts, text: encode_path(text),
     "unescape": lambda _facts, text: unescape(text),
     "base64": lambda _facts, text: base64.b64encode(to_bytes(text)).decode(),

@@ -186,7 +186,7 @@ BINARY: Mapping[str, Callable[[str, str], bool]] = {
     "gt": lambda a, b: _number(a) > _number(b),
     "ge": lambda a, b: _number(a) >= _number(b),
     "-strmatch": _wild,
-    "-strcmatch": lambda a, b: _wild(a.lower(), b.lower()),
+    "-strcmatch": lambda a, b: _wild(expression_functions.lower(a), expression_functions.lower(b)),
     "-fnmatch": _wild_path,
 }
 

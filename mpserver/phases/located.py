@@ -31,6 +31,7 @@ class Located:
         "_changed",
         "_htaccess",
         "_modified",
+        "asked",
         "beside",
         "effects",
         "indexes",
@@ -58,6 +59,8 @@ class Located:
         self.beside = ""
         #: What rules change of the request.
         self.effects: Effects | None = None
+        #: The path that they were asked about, where they have led to another one; "": they have not.
+        self.asked = ""
         #: What they answer it with; 0: nothing.
         self.status = 0
         #: The files that were looked for in its place, where that needs no requests (`mpserver.phases.known_indexes`).

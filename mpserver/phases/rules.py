@@ -76,6 +76,8 @@ def applied(planner: Planner, req: Request, host: Host, located: Located) -> Loc
         chosen = planner.branched(req, host, chosen)
     made = Located(chosen.resource, _changing(planner, chosen.plan))
     made.effects, made.is_kept = found.effects, chosen.is_kept
+    if found.uri is not None:
+        made.asked = uri
     return made
 
 
@@ -119,9 +121,14 @@ def _changing(planner: Planner, plan: Plan) -> Plan:
 
 
 def _begin(req: Request) -> int:
+    located = req.mp_located
+    uri = req.mp_uri
+    if located.asked:
+        req.mp_uri = located.asked  # (what its head decides, as SetEnvIf does, goes by what the client has asked for)
     for begin in req.mp_host.site.begin:
         begin(req)
-    effects = req.mp_located.effects
+    req.mp_uri = uri
+    effects = located.effects
     if effects is not None:
         effects.begin(req)
     return 0
@@ -165,7 +172,7 @@ def foretold(planner: Planner, req: Request, host: Host, located: Located) -> Lo
             planner.led.clear()
         planner.led[key] = plan
     made = Located(located.resource, plan)
-    made.effects, made.is_kept = located.effects, located.is_kept
+    made.effects, made.is_kept, made.asked = located.effects, located.is_kept, located.asked
     return made
 
 

@@ -51,6 +51,7 @@ class Known:
         "md5('a') == '0cc175b9c0f1b6a831c399e269772661'", "%{sha1:a} == '86f7e437faa5a7fce15d1ddcb9eaeaea377667b8'",
         "unescape('a%2Fb%20') == 'a%2Fb '", "unescape('a%zz') == ''", "ldap('a(') == 'a\\\\28'", "'50%' == '50'.'%'",
         "%{tolower:%{toupper:x}} == 'x'", "'a%{tolower:B$0}c' == 'abc'", "-x '/bin/sh'", "'%%' == '%'.'%'",
+        "tolower('\u212aÉA') == '\u212aÉa'", "toupper('ßa') == 'ßA'", "!('\u212a' -strcmatch 'k')",
         "'a$' == 'a'.'$'", "10 > 9 || '10' < '9'",
     ],
 )  # fmt: skip

@@ -31,6 +31,25 @@ RewriteRule ^/program/(.*)$ /one/app.py/${program:$1|nothing} [L]
 RewriteRule ^/text/(.*)$ /one/app.py/${pages:$1|nothing} [L]
 RewriteRule ^/dbm/(.*)$ /one/app.py/${numbers:$1|nothing} [L]
 RewriteRule ^/closed/way$ /shut/page.txt [L]
+RewriteRule ^/asked/app$ /judged/app [PT]
+RewriteRule ^/asked/ /judged/page.txt [PT]
+RewriteRule ^/upper/(.*)$ /page.txt?${upper:$1} [R,L]
+RewriteCond %{REQUEST_URI} =/kelvin/K [NC]
+RewriteRule . /page.txt [L]
+SetEnvIf Request_URI ^/asked/ ASKED
+SetEnvIf Request_URI ^/judged/ THERE
+SetEnvIf Request_URI ^/asked/closed$ CLOSED
+<Location /judged>
+    Header set X-Variables "%{ASKED}e %{THERE}e"
+    Order deny,allow
+    Deny from env=CLOSED
+</Location>
+<Location /judged/app>
+    SetHandler mod_python
+    PythonInterpreter one
+    PythonPath "sys.path + ['${WWW}/one']"
+    PythonHandler app
+</Location>
 <Location /located>
     SetHandler mod_python
     PythonInterpreter one
@@ -132,6 +151,7 @@ done
 """
 
 FILES = {
+    "judged/page.txt": "judged",
     "page.txt": "the page", "one/app.py": APP, "two/app.py": APP, "front/.htaccess": HTACCESS, "front/real.txt": "real",
     "early/early.py": EARLY, "map.sh": MAP, "pages.txt": "# pages\nstart first\n", "shut/page.txt": "shut",
     "first/x": "", "first/y": "", "second/x": "",
@@ -286,3 +306,17 @@ def test_a_database_is_asked(server: Server) -> None:
         file["one"] = "1"
     assert told(server, "/dbm/one")["info"] == "/1"
     assert told(server, "/dbm/two")["info"] == "/nothing"
+
+
+def test_variables_go_by_the_path_that_was_asked_for(server: Server) -> None:
+    """SetEnvIf comes before the rules, as in httpd: so does what access control makes of it."""
+    found = [server.get(path) for path in ("/asked/page", "/asked/app", "/judged/page.txt", "/asked/closed")]
+    assert [(reply.status, reply.header("X-Variables")) for reply in found] == [
+        (200, "1 (null)"), (200, "1 (null)"), (200, "(null) 1"), (403, None),
+    ]  # fmt: skip
+
+
+def test_letters_beyond_ascii_have_no_case(server: Server) -> None:
+    """As for httpd: in Unicode the sign for Kelvin would be a k."""
+    assert (server.get("/upper/a%C3%A9%C3%9F").header("Location") or "").endswith("/page.txt?A%C3%A9%C3%9F")
+    assert [server.get(f"/KELVIN/{sign}").status for sign in ("k", "%E2%84%AA")] == [200, 404]

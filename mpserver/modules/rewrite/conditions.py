@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 
 from mpserver.modules import expressions
+from mpserver.modules.expression_functions import lower
 from mpserver.modules.rewrite import Condition
 from mpserver.modules.rewrite.expansion import Maps, filler
 from mpserver.typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -122,8 +123,8 @@ def _test(condition: Condition) -> Test:
         return lambda run, _text: run.evaluate(lambda: expressions.holds(expression, run.facts))
     if kind == "=":
         if condition.no_case:
-            lowered = operand.lower()
-            return lambda _run, text: text.lower() == lowered
+            lowered = lower(operand)
+            return lambda _run, text: lower(text) == lowered
         return lambda _run, text: text == operand
     compare = _COMPARISONS.get(kind)
     if compare is not None:

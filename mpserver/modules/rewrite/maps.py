@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from mpserver.config.registry import Call
 from mpserver.errors import ConfigError
 from mpserver.http1 import percent
-from mpserver.modules import values
+from mpserver.modules import expression_functions, values
 from mpserver.modules.rewrite import Map
 from mpserver.typing import Protocol
 
@@ -21,8 +21,8 @@ def _unescape(key: str) -> str:
 
 
 FUNCTIONS: Mapping[str, Lookup] = {
-    "tolower": str.lower,
-    "toupper": str.upper,
+    "tolower": expression_functions.lower,
+    "toupper": expression_functions.upper,
     "escape": percent.encode_path,
     "unescape": _unescape,
 }
