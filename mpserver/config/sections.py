@@ -277,20 +277,26 @@ def captures(server: Sectioned, conf: Conf, uri: str, directory: str, basename: 
     ``conf`` is what `merge` gave for the same request.
     """
     sections = server.sections
+    found = _named(sections.directory_matches, directory + basename)
+    found.update(_named(conf[FILES], basename))
+    found.update(captures_of_location(server, uri))
+    return found
+
+
+def captures_of_location(server: Sectioned, uri: str) -> dict[str, str]:
+    """Those of LocationMatch alone, which are known before there is a file."""
+    return _named(server.sections.locations, uri)
+
+
+def _named(entries: tuple[Entry, ...], text: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    groups = (
-        (sections.directory_matches, directory + basename),
-        (conf[FILES], basename),
-        (sections.locations, uri),
-    )
-    for entries, text in groups:
-        for entry in entries:
-            if entry.may_name and entry.regex is not None and entry.regex.groupindex:
-                match = entry.regex.search(text)
-                if match is not None:
-                    for name, value in match.groupdict().items():
-                        if value is not None:
-                            found["MATCH_" + name.upper()] = value
+    for entry in entries:
+        if entry.may_name and entry.regex is not None and entry.regex.groupindex:
+            match = entry.regex.search(text)
+            if match is not None:
+                for name, value in match.groupdict().items():
+                    if value is not None:
+                        found["MATCH_" + name.upper()] = value
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from mpserver.api import constants
 from mpserver.config.branches import BRANCHES, chosen
+from mpserver.config.sections import captures
 from mpserver.modules import expressions
 from mpserver.modules.expression_facts import RequestFacts, add_vary
 from mpserver.phases.located import Located
@@ -36,6 +37,7 @@ def refined(plans: Plans, req: Request, host: Host, located: Located) -> Located
         begin(req)
     facts = RequestFacts(req)
     resource = located.resource
+    _name_groups(req, host, resource)
     held = chosen(resource.conf[BRANCHES], lambda condition: expressions.holds(condition, facts))
     conf, step = resource.conf, host.server.sections.step
     for inner in held:
@@ -52,6 +54,13 @@ def refined(plans: Plans, req: Request, host: Host, located: Located) -> Located
         variant.is_kept = located.is_kept
     variant.resource.finfo = resource.finfo
     return variant
+
+
+def _name_groups(req: Request, host: Host, resource: Resource) -> None:
+    """Conditions may ask for what named groups of the other sections have matched."""
+    directory, slash, base = ("" if resource.is_elsewhere else resource.filename or "").rpartition("/")
+    for name, value in captures(host.server, resource.conf, resource.uri, directory + slash, base).items():
+        req.subprocess_env[name] = value
 
 
 def _resource(resource: Resource, conf: Conf) -> Resource:

@@ -66,6 +66,18 @@ ErrorDocument 404 "no %{REQUEST_URI} for %{HTTP:X-Name}: %{tolower:ABC} 50%% $1"
         PythonInterpreter another
     </If>
 </Location>
+<LocationMatch "^/named/(?<part>[a-z]+)$">
+    Redirect "/page.txt?%{env:MATCH_PART}"
+</LocationMatch>
+<FilesMatch "^(?<word>[a-z]+)\\.named$">
+    <If "reqenv('MATCH_WORD') == 'one'">
+        ForceType text/x-one
+    </If>
+    <Else>
+        ForceType text/x-not-one
+    </Else>
+</FilesMatch>
+ErrorDocument 405 "no %{REQUEST_METHOD}"
 <Directory "${WWW}/index">
     DirectoryIndex page.txt
     <If "%{REQUEST_URI} == '/index/page.txt'">
@@ -96,7 +108,7 @@ HTACCESS = """
 FILES = {
     "app.py": APP, "page.txt": "the page", "late/x.txt": "late", "closed/x.txt": "closed", "guarded.txt": "guarded",
     "allowed/x.txt": "allowed", "allowed/.htaccess": HTACCESS, "app/x.txt": "static", "index/page.txt": "index",
-    "found/BY.txt": "found by name",
+    "found/BY.txt": "found by name", "one.named": "1", "two.named": "2",
 }  # fmt: skip
 
 
@@ -186,3 +198,15 @@ def test_a_body_comes_along(server: Server) -> None:
 def test_error_documents(server: Server, path: str, headers: dict[str, str], text: str) -> None:
     reply = server.get(path, headers)
     assert (reply.status, reply.text, reply.header("Vary")) == (404, text, "X-Type" if text[:1] == "f" else None)
+
+
+def test_named_groups_of_sections(server: Server) -> None:
+    assert (server.get("/named/abc").header("Location") or "").endswith("/page.txt?abc")
+    found = [server.get(f"/{name}.named").header("Content-Type") for name in ("one", "two")]
+    assert found == ["text/x-one", "text/x-not-one"]
+
+
+def test_methods_are_told_beside_a_text_of_ones_own(server: Server) -> None:
+    reply = server.request("PUT", "/page.txt")
+    assert (reply.status, reply.text) == (405, "no PUT")
+    assert "GET" in (reply.header("Allow") or "")

@@ -273,6 +273,16 @@ def test_an_answer_as_the_client_gets_it(server: Server) -> None:
     assert server.get("/app/interim").body == b"ok"
 
 
+def test_via(start_server: StartServer, behind: Backend) -> None:
+    conf = "ProxyVia On\nProxyPass / http://127.0.0.1:${BACK}/"
+    server = start_server(conf, variables={"BACK": str(behind.port)}, mode="foreground")
+    here = f"localhost:{server.port}"
+    for _ in range(2):
+        reply = server.get("/x", {"Via": "1.0 theirs"})
+        assert (fields(reply)["via"], reply.header("Via")) == (f"1.0 theirs, 1.1 {here}", f"1.1 {here}")
+    assert server.get("/until-close").header("Via") == f"1.0 {here}"
+
+
 def test_what_hides_the_server_behind(server: Server) -> None:
     reply = server.get("/app/place", host="front.example")
     assert reply.header("Location") == "http://front.example/app/new?x=1"

@@ -32,8 +32,11 @@ def answer(req: Request, redirect: Redirect | LocationRedirect) -> int:
     if not 300 <= redirect.status < 400:
         return redirect.status
     if isinstance(redirect, LocationRedirect):
-        from mpserver.modules import expressions  # (few Locations have one)
+        from mpserver.config.sections import captures_of_location  # (few Locations have one)
+        from mpserver.modules import expressions
 
+        for name, value in captures_of_location(req.mp_host.server, req.mp_uri).items():
+            req.subprocess_env[name] = value
         target = _escaped(expressions.text(redirect.target, expressions.RequestFacts(req)))
     elif redirect.pattern is not None:
         target = _escaped(redirect.target_of(req.mp_uri) or "")

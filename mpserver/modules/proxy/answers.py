@@ -8,6 +8,7 @@ from mpserver.http1.fields import TCHAR, is_token
 from mpserver.http1.percent import sendable
 from mpserver.http1.wire import encoded
 from mpserver.modules.proxy import COOKIE_DOMAINS, COOKIE_PATHS, MEMBERS, REVERSES, Reverse
+from mpserver.modules.proxy.questions import via
 from mpserver.modules.proxy.targets import split_url
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
@@ -57,7 +58,7 @@ class Answer(NamedTuple):
 
     def words(self, name: str) -> list[str]:
         """The elements of a field that is a list of words (RFC 9110 5.6.1), in lower case."""
-        return [word.strip().lower() for value in self.all(name) for word in value.split(",")]
+        return [word.strip(" \t").lower() for value in self.all(name) for word in value.split(",")]
 
     @property
     def is_kept(self) -> bool:
@@ -74,7 +75,7 @@ class Answer(NamedTuple):
             if codings != ["chunked"]:
                 raise Broken(f"a Transfer-Encoding that is not known: {', '.join(codings)}")
             return ChunkedBody()
-        lengths = {value.strip() for value in self.all("content-length")}
+        lengths = {value.strip(" \t") for value in self.all("content-length")}
         if not lengths:
             return None
         length = lengths.pop()
@@ -94,7 +95,7 @@ def read(head: bytes, ignores_bad: bool, longest: int = LONGEST_LINE) -> Answer:
     match = _STATUS.match(first)
     if match is None:
         raise Broken(f"a status line that is none: {first[:60]!r}")
-    phrase = _CONTROLS.sub(" ", (match[3] or b"").decode("latin-1")).strip()
+    phrase = _CONTROLS.sub(" ", (match[3] or b"").decode("latin-1")).strip(" \t")
     return Answer(int(match[1]), int(match[2]), phrase, fields_of(rest, ignores_bad, longest))
 
 
@@ -116,7 +117,8 @@ def _fields_one_by_one(block: bytes, ignores_bad: bool, longest: int) -> list[tu
             raise Broken(f"a header field of more than {longest} bytes (responsefieldsize)")
         if line[:1] in (" ", "\t") and fields:  # (RFC 9112 5.2: a folded line, which becomes one)
             name, value = fields.pop()
-            fields.append((name, f"{value} {_CONTROLS.sub(' ', line).strip()}".strip()))
+            more = _CONTROLS.sub(" ", line).strip(" \t")
+            fields.append((name, f"{value} {more}".strip(" ")))
             continue
         name, colon, value = line.partition(":")
         value = value.strip(" \t")
@@ -151,6 +153,8 @@ def tell(req: Request, answer: Answer) -> None:
             table.add(name, shown_cookie(req, value))
         else:
             table.add(name, value)
+    if (by := via(req, answer.minor)) is not None:
+        table.add("Via", by)
     _identify(req, origin["date"], origin["server"])
 
 
@@ -199,7 +203,7 @@ def shown_cookie(req: Request, cookie: str) -> str:
         return cookie
 
     def replace(found: re.Match[str]) -> str:
-        return str(found[1]) + _replaced(found[3].strip(), rules[found[2].lower()])
+        return str(found[1]) + _replaced(found[3].strip(" \t"), rules[found[2].lower()])
 
     return _COOKIE_PART.sub(replace, cookie)
 

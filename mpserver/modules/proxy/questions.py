@@ -73,8 +73,7 @@ def forwarded_fields(req: Request) -> list[tuple[str, str]]:
     if req.mp_host.trace is not None:  # (it is the server's own word, which no client takes away)
         left -= {"traceparent", "tracestate"}
     conf = req.mp_plan.conf
-    via = req.mp_host.server.conf[VIA]
-    if via == "block":
+    if req.mp_host.server.conf[VIA] == "block":
         left = left.union(("via",))
     pairs = [(name, value) for name, value in table.pairs() if name.lower() not in left]
     told = []
@@ -83,12 +82,20 @@ def forwarded_fields(req: Request) -> list[tuple[str, str]]:
         if (host := table.get("Host")) is not None:
             told.append(("X-Forwarded-Host", str(host)))
         told.append(("X-Forwarded-Server", req.mp_host.name))
-    if via in ("on", "full"):
-        port = req.mp_link.connection().mp_local_addr[1]
-        software = f" (mpserver/{VERSION})" if via == "full" else ""
-        where = req.mp_host.name + (f":{port}" if port != (443 if req.mp_link.tls is not None else 80) else "")
-        told.append(("Via", f"1.{req.mp_head.minor} {where}{software}"))
+    if (by := via(req, req.mp_head.minor)) is not None:
+        told.append(("Via", by))
     return [(name, as_sent(req, value)) for name, value in _merged(pairs, told) if is_token(name) and _is_line(value)]
+
+
+def via(req: Request, minor: int) -> str | None:
+    """What a message that came by such a minor version has passed here (ProxyVia); None: that is not told."""
+    kind = req.mp_host.server.conf[VIA]
+    if kind not in ("on", "full"):
+        return None
+    port = req.mp_link.connection().mp_local_addr[1]
+    software = f" (mpserver/{VERSION})" if kind == "full" else ""
+    where = req.mp_host.name + (f":{port}" if port != (443 if req.mp_link.tls is not None else 80) else "")
+    return f"1.{minor} {where}{software}"
 
 
 def _is_line(value: str) -> bool:
