@@ -9,7 +9,7 @@ import itertools
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mpserver.cli.old_code import REMOVED, RENAMED, Finding, findings, imported, plain
@@ -48,12 +48,17 @@ def main(arguments: Sequence[str]) -> int:
     named: dict[str, Finding] = {}
     if path.is_file() and path.suffix not in SOURCES:
         found, folders, named = configuration(path)
-    files = list(dict.fromkeys(file for folder in folders for file in sources(folder)))
+    refused: list[OSError] = []
+    files = list(dict.fromkeys(file for folder in folders for file in sources(folder, refused.append)))
     packages = {file.parent for file in files if file.name == "__init__.py"}
     own = frozenset({file.stem for file in files if file.parent not in packages} | {one.name for one in packages})
     modules: dict[str, Finding] = {}
     for file in files:
-        text = file.read_text("utf-8", "replace")
+        try:
+            text = file.read_text("utf-8", "replace")
+        except OSError as error:
+            refused.append(error)
+            continue
         is_page = file.suffix == ".psp"
         beside = {one.stem for one in files if one.parent == file.parent} if file.parent in packages else set()
         found += findings(_python(text) if is_page else text, str(file), not is_page, own | beside)
@@ -63,6 +68,7 @@ def main(arguments: Sequence[str]) -> int:
                 if top in beside - own:
                     found.append(where._replace(text=f"{top} is a module of the same package: from . import {top}"))
                 modules.setdefault(top, where)
+    found += [Finding(str(error.filename), 0, f"this can't be read: {error.strerror}") for error in refused]
     ours = own | {file.stem for file in files}
     found += _packages({name: where for name, where in (modules | named).items() if name not in ours})
     for finding in sorted(found):
@@ -77,12 +83,12 @@ def _of(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def sources(path: Path) -> Iterator[Path]:
-    """The sources in a folder, in their order; a file is itself."""
+def sources(path: Path, refused: Callable[[OSError], object] = lambda _error: None) -> Iterator[Path]:
+    """The sources in a folder, in their order; a file is itself. ``refused`` gets what is said of folders below."""
     if path.is_file():
         yield path
         return
-    for folder, folders, names in os.walk(path):
+    for folder, folders, names in os.walk(path, onerror=refused):
         folders[:] = sorted(name for name in folders if name not in SKIPPED and not name.startswith(".venv"))
         if "pyvenv.cfg" in names:
             folders.clear()  # (a virtual environment)

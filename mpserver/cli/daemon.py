@@ -51,11 +51,11 @@ def _leave_terminal(writer: int, run: Callable[[Callable[[], object]], None]) ->
         run(partial(_tell, writer, _STARTED))
         status = 0
     except StartError as error:
-        _tell(writer, f"{error}\n".encode())
+        _tell(writer, f"{error}\n".encode("utf-8", "backslashreplace"))
     except BaseException:
         # The end of the daemon: whatever it was must be told to whoever waits, or written to the log.
         text = traceback.format_exc()
-        if not _tell(writer, text.encode()):
+        if not _tell(writer, text.encode("utf-8", "backslashreplace")):
             sys.stderr.write(text)
     finally:
         sys.stdout.flush()

@@ -57,12 +57,11 @@ def read(options: Options, phrases: Phrases | None = None) -> Configuration:
             configuration, phrases or phrases_module.Phrases(), kept
         )
         faults += md_faults or its_faults  # (hosts whose certificates can't be worked out have none)
-    if options.checks:
+    if options.checks and options.begins:
         faults += values.check(confs)
-        if options.begins:
-            unreadable, warnings = readable.check(configuration, found.by_name)
-            faults += unreadable
-            configuration.warnings += warnings
+        unreadable, warnings = readable.check(configuration, found.by_name)
+        faults += unreadable
+        configuration.warnings += warnings
     if faults:
         raise ConfigErrors(faults)
     if options.test and options.checks:

@@ -20,6 +20,7 @@ from mpserver.system import heaps, pidfile
 from mpserver.system.inherited import Inherited
 from mpserver.system.standard_streams import open_standard_streams
 from mpserver.system.systemd import Notifier
+from mpserver.system.titles import printable
 from mpserver.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def start(options: Options, reading: Reading, make_engine: Callable[[], Engine],
     from mpserver.cli.daemon import detach, detach_in_place
     from mpserver.master import open_master
 
-    succession, folder = options.succession, os.getcwd()
+    succession, folder = options.succession, os.getcwd() if _is_somewhere() else "/"
     heaps.share(os.environ)  # (before there is any thread or child)
     notifier, inherited = Notifier.take(os.environ), Inherited.take(os.environ, ours=succession is not None)
     if options.one_process:
@@ -296,14 +297,16 @@ def run(options: Options, make_engine: Callable[[], Engine]) -> int:
     if options.command == "start" and not succeeds:
         if found.pid is not None and found.running:
             theirs = pidfile.configuration(found.pid)
-            if theirs is not None and os.path.realpath(theirs) != os.path.realpath(options.file):
+            if theirs is not None and os.path.realpath(theirs) != os.path.realpath(printable(options.file)):
                 raise StartError(pidfile.of_another(pid_file, found.pid))
             print(f"mpserver (pid {found.pid}) already running")
             return 0
     elif succeeds:
         pass
     elif found.running:
-        return _signal(options, pid_file, found, configuration.main.conf[mpm.SHUTDOWN_DELAY])
+        conf = configuration.main.conf
+        delay = conf[mpm.SHUTDOWN_DELAY]  # (after which it ends gracefully)
+        return _signal(options, pid_file, found, delay and delay + conf[mpm.GRACEFUL_SHUTDOWN_TIMEOUT])
     elif options.command in ("stop", "graceful-stop", "reopen"):
         print(f"mpserver ({'no pid file' if found.pid is None else f'pid {found.pid}?'}) not running")
         return 0
@@ -366,6 +369,22 @@ def main(arguments: Sequence[str] | None = None, make_engine: Callable[[], Engin
         os.dup2(null, 1)
         os.close(null)
         return 128 + signal.SIGPIPE
+    except KeyboardInterrupt:  # whoever has typed Ctrl-C knows; what a server was asked for goes on there
+        return 128 + signal.SIGINT
+    except FileNotFoundError:
+        if _is_somewhere():
+            raise
+        sys.stderr.write("mpserver: the current folder is not there any more: go to one that is\n")
+        return 1
+
+
+def _is_somewhere() -> bool:
+    """Whether there is a current folder: it may have been removed, and names of files can't be relative to it then."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _is_unread() -> bool:
@@ -403,7 +422,7 @@ def _main(arguments: Sequence[str] | None, make_engine: Callable[[], Engine]) ->
         else:
             complain(error)
         if options.succession is not None:
-            options.succession.tell(str(error).encode())
+            options.succession.tell(str(error).encode("utf-8", "backslashreplace"))
         status = 1
     if options.one_process:
         # Interpreters and their threads don't outlive this call, whatever the application left running.

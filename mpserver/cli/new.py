@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mpserver.cli.options import SITE_FILE
 from mpserver.errors import UsageError
+from mpserver.system.titles import printable
 
 #: By the files of a site: the text that each has, in the folder ``new_site`` beside this module.
 FILES: Mapping[str, str] = {
@@ -27,7 +28,7 @@ FILES: Mapping[str, str] = {
 }
 
 #: What a path can't hold: the configuration and a page have it, where these would end a word or begin another thing.
-_FORBIDDEN = frozenset("\"'\\<>&$%\n")
+_FORBIDDEN = frozenset("\"'\\<>&$%*?[\n")
 
 _AS_ROOT = """
 # Root made this site, and may read it. Before others use it: name an account that can read this folder, and no more.
@@ -50,6 +51,8 @@ def make(folder: Path) -> None:
     """Write the files of a site. :raises UsageError: they can't be written there, or something is there already."""
     if wrong := _FORBIDDEN.intersection(str(folder)):
         raise UsageError(f"{folder} can't be the folder of a site: choose a path without {' '.join(sorted(wrong))}")
+    if printable(str(folder)) != str(folder):
+        raise UsageError(f"{printable(str(folder))} can't be the folder of a site: choose a path that is UTF-8")
     texts = files("mpserver.cli") / "new_site"
     values = {"@NAME@": folder.name, "@SITE@": str(folder), "@USER@": _AS_ROOT if os.geteuid() == 0 else ""}
     try:

@@ -139,6 +139,8 @@ def parse(arguments: Sequence[str]) -> Options:
         raise UsageError("illegal option -- trace needs a URL")
     if last.get("--recycle") == "":
         raise UsageError("illegal option -- recycle needs the name of an interpreter, or all")
+    if last.get("--stacks") == "":
+        raise UsageError("illegal option -- stacks needs the name of an interpreter")
     root, file = last.get("-d"), last.get("-f")
     named = root is not None or file is not None
     if not named and os.path.exists(SITE_FILE):

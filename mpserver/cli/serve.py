@@ -172,7 +172,7 @@ def main(arguments: Sequence[str], run: Callable[[Options], int]) -> int:
         return 0
     with tempfile.TemporaryDirectory(prefix="mpserver-", ignore_cleanup_errors=True) as folder:
         file = Path(folder) / "httpd.conf"
-        file.write_text(configuration(served, options, folder))
+        file.write_bytes(os.fsencode(configuration(served, options, folder)))
         print(banner(served, options), flush=True)
         try:
             with contextlib.suppress(KeyboardInterrupt):

@@ -236,7 +236,7 @@ def _functions(tree: ast.Module | None) -> list[ast.FunctionDef]:
 def _handler(folder: str, module: str) -> tuple[str, ...]:
     return (
         f"DocumentRoot {quote(folder)}",
-        f"<Directory {quote(folder)}>",
+        f"<Directory {served_folders.literal(folder)}>",
         "    Require all granted",
         "    SetHandler mod_python",
         f"    PythonHandler {quote(module)}",

@@ -40,6 +40,13 @@ _PAGES = (
 )
 
 
+def literal(name: str) -> str:
+    """A path or a name as the word of a section that means it, whatever is in it: there some signs stand for others."""
+    if any(sign in name for sign in "*?["):
+        name = re.sub(r"[*?\[]", r"[\g<0>]", name.replace("\\", "\\\\"))
+    return quote(name)
+
+
 def files(folder: str) -> tuple[str, ...]:
     """The lines for a folder that holds files alone."""
     return _listed(folder, "index.html", ())
@@ -53,7 +60,7 @@ def application(folder: str) -> tuple[str, ...]:
 def _listed(folder: str, index: str, handlers: tuple[str, ...]) -> tuple[str, ...]:
     return (
         f"DocumentRoot {quote(folder)}",
-        f"<Directory {quote(folder)}>",
+        f"<Directory {literal(folder)}>",
         "    Require all granted",
         "    Options Indexes",
         "    IndexOptions FancyIndexing HTMLTable FoldersFirst SuppressDescription",
@@ -69,7 +76,7 @@ def page(folder: str, name: str) -> tuple[str, ...]:
     """The lines for one file, which is a page or has functions that are pages; what lies beside it is not served."""
     return (
         f"DocumentRoot {quote(folder)}",
-        f"<Directory {quote(folder)}>",
+        f"<Directory {literal(folder)}>",
         "    Require all granted",
         f"    DirectoryIndex {quote(name)}",
         *_PAGES,
@@ -78,7 +85,7 @@ def page(folder: str, name: str) -> tuple[str, ...]:
         '<FilesMatch ".">',
         "    Require all denied",
         "</FilesMatch>",
-        f"<Files {quote(name)}>",
+        f"<Files {literal(name)}>",
         "    Require all granted",
         "</Files>",
         "# ... nor one of its name in a folder below",

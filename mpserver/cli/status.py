@@ -33,6 +33,8 @@ _COLUMNS = (
 def status(pid_file: str, as_json: bool) -> int:
     """Print the status. :returns: the exit status. :raises StartError: no server answers."""
     found: dict[str, Any] = next(ask(pid_file, {"command": "status"}, STATUS_WITHIN), {})
+    if "workers" not in found:
+        raise StartError(found.get("error") or "the server ended before it answered")
     complete(found)
     print(json.dumps(found, indent=2) if as_json else plain(table(found)))
     return 0
@@ -165,8 +167,12 @@ def ask(pid_file: str, what: dict[str, Any], patience: float | None) -> Iterator
                     f"the server (pid {found.pid}) has no control socket {file}: is it one of one process (-X)?"
                 ) from error
             raise StartError(f"no server runs by {pid_file}") from error
+        except TimeoutError as error:
+            raise StartError(f"no answer from {file} within {patience:g} seconds: is the server stopped?") from error
         except OSError as error:
-            raise StartError(f"({error.errno}){error.strerror or error}: no answer from {file}") from error
+            raise StartError(f"({error.errno}){error.strerror}: no answer from {file}") from error
+        except ValueError as error:
+            raise StartError(f"the server ended in the middle of its answer at {file}") from error
 
 
 # ---- what is found in /proc

@@ -87,6 +87,9 @@ def run(words: Sequence[str], usage: str, command: Callable[[Sequence[str]], str
     except (OSError, passwords.Unsupported) as error:
         sys.stderr.write(f"mpserver: {error}\n")
         return 1
+    except EOFError:  # (Ctrl-D)
+        sys.stderr.write("\nmpserver: no password was typed\n")
+        return 1
     if said:
         print(said)
     return 0
@@ -124,7 +127,7 @@ def _htpasswd(words: Sequence[str]) -> str:
         _write(path, [line for line in lines if not line.startswith(f"{user}:")])
         return ""
     if "v" in options:
-        stored = _need(lines, user, path).partition(":")[2].partition(":")[0]
+        stored = _need(lines, user, path).partition(":")[2].partition(":")[0].rstrip("\r")
         return verify(asked, given, user, stored)
     line = f"{user}:{encrypt(asked, given)}"
     if shows:
@@ -188,10 +191,13 @@ def verify(asked: Asked, given: bool, user: str, stored: str) -> str:
 
 def _lines(path: str) -> list[str]:
     try:
-        with open(path, errors="surrogateescape") as file:
-            return file.read().splitlines()
+        with open(path, errors="surrogateescape", newline="") as file:
+            text = file.read()
     except FileNotFoundError:
         raise no_file(path) from None
+    if "\0" in text:
+        raise Wrong(f"{path} is no file of users, and is left as it is", 1)
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def _need(lines: Sequence[str], user: str, path: str) -> str:
@@ -210,7 +216,7 @@ def _replaced(lines: Sequence[str], start: str, line: str) -> list[str]:
 
 
 def _write(path: str, lines: Sequence[str]) -> None:
-    with in_place_of(path) as made, open(made, "w", errors="surrogateescape") as file:
+    with in_place_of(path) as made, open(made, "w", errors="surrogateescape", newline="") as file:
         file.write("".join(f"{line}\n" for line in lines))
 
 

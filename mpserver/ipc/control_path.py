@@ -8,8 +8,11 @@ EVERY = "all"
 
 
 def path(pid_file: str) -> str:
-    """Where the control socket of a server is, by its pid file."""
-    return os.path.splitext(pid_file)[0] + ".control"
+    """Where the control socket of a server is, by its pid file: beside it, and of no other pid file.
+
+    (``shop.example.com`` and ``shop.example.org`` may both be one.)
+    """
+    return pid_file.removesuffix(".pid") + ".control"
 
 
 def near(name: str) -> tuple[int, str]:

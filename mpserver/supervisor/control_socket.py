@@ -119,11 +119,11 @@ class ControlSocket:
         self._place: Place | None = None
 
     def open(self, file: str) -> None:
-        """Listen at a file; one that a dead server left is replaced.
+        """Listen at a file, if it is not where we do; one that a dead server left is replaced.
 
         :raises StartError: it can't be made.
         """
-        if file == self._file:
+        if file == self._file and place_of(file) == self._place:
             return
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         mask = os.umask(0o177)

@@ -149,7 +149,7 @@ class Management:
     def adopt(self, target: str, listener: socket.socket) -> None:
         """Listen at a socket that another server had, beside which it goes on."""
         listener.setblocking(False)
-        self._target, self._listener = target, listener
+        self._target, self._listener, self._is_local = target, listener, _is_loopback(listener)
         self._watched.add(listener, self._accept)
         if target.startswith("unix:"):
             self._place = place_of(target[5:])

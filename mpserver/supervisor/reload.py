@@ -182,6 +182,8 @@ class Reload:
             faults = [str(error) for error in errors.errors]
         except (ConfigError, StartError) as error:
             faults = [str(error)]
+        except Exception as error:  # (no room for another descriptor, say: a server that serves is not to end by that)
+            faults = [f"{type(error).__name__}: {error}"]
         else:
             self._limit_workers(generation)
             generation.follow(self.current)

@@ -162,10 +162,13 @@ def _become(
         fds = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, place + 1) for fd in (*(sock.fd for sock in sockets), writer)]
         for number, fd in enumerate(fds):
             os.dup2(fd, FIRST + number)
-        names = ":".join(sock.name.encode().hex() for sock in sockets)
+        names = ":".join(os.fsencode(sock.name).hex() for sock in sockets)
         passed = {"LISTEN_FDS": str(len(sockets)), "LISTEN_FDNAMES": names, "LISTEN_PID": str(os.getpid())}
         os.execve(words[0], list(words), {**os.environ, **environ, **passed, VARIABLE: f"{former}:{place}"})  # noqa: S606 - who asked for the upgrade says which Python
     except OSError as error:
-        os.write(writer, f"({error.errno}){error.strerror}: {words[0]} can't be run in {folder}".encode())
+        os.write(
+            writer,
+            f"({error.errno}){error.strerror}: {words[0]} can't be run in {folder}".encode(errors="backslashreplace"),
+        )
     finally:
         os._exit(1)

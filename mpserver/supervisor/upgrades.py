@@ -151,7 +151,7 @@ class Upgrades:
     def _fail(self, why: str) -> None:
         """The former master stays, and this one ends."""
         assert self._succession is not None
-        self._succession.tell(why.encode())
+        self._succession.tell(why.encode(errors="backslashreplace"))
         self._succession = None
         self._master.shutdown.at_once()
 

@@ -50,7 +50,7 @@ class Inherited:
         named: dict[str, list[socket.socket]] = {}
         for number in range(int(count)):
             name = told[number] if number < len(told) else ""
-            name = bytes.fromhex(name).decode() if ours else name
+            name = os.fsdecode(bytes.fromhex(name)) if ours else name
             named.setdefault(name or "unknown", []).append(_listener(FIRST + number, name))
         return cls(named, ours=ours)
 

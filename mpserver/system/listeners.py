@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from mpserver.errors import StartError
 from mpserver.system import port_owner
 from mpserver.system.inherited import Inherited, kept_name
-from mpserver.system.socket_files import ForeignSocketError, Place, listen_at, permit, place_of_socket, remove
+from mpserver.system.socket_files import ForeignSocketError, Place, listen_at, permit, place_of, place_of_socket, remove
 from mpserver.typing import NamedTuple
 
 #: ListenBackLog where nothing was configured (httpd's default).
@@ -109,7 +109,7 @@ class Listeners:
                     sock.listen(backlog)
             if not new.by_address:
                 raise StartError("AH00451: no listening sockets available, shutting down. Add a Listen directive.")
-        except StartError:
+        except BaseException:
             opened.close()
             raise
         new.stored = (self.stored | opened.stored) & new.by_address.keys()
@@ -126,6 +126,8 @@ class Listeners:
             return self.by_address.get(address)
         for had, socks in self.by_address.items():
             if had.file == address.file:
+                if had.file in self.files and place_of(had.file) != self.files[had.file]:
+                    return None  # (somebody has removed it: nobody finds the way to that socket)
                 if had != address and address.file in self.files:
                     try:
                         permit(address.file, self.files[address.file], address.mode, address.uid, address.gid)
@@ -137,6 +139,10 @@ class Listeners:
     def _open(self, address: Address, backlog: int, opened: Listeners) -> None:
         """Add the sockets for an address to ``opened``. :raises StartError: it can't be bound, or was not passed."""
         found: list[socket.socket] = self.inherited.pop(str(address)) if self.inherited.ours else []
+        if found and address.file and place_of_socket(address.file) is None:  # (as in `_kept`)
+            for sock in found:
+                sock.close()
+            found = []
         if not found and not address.name and self.inherited.any:
             found = self._take_kept(address, opened)
         if not found and address.name:

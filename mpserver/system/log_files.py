@@ -201,7 +201,7 @@ class Logs:
         try:
             for name in dict.fromkeys(log_key(root, target) for target in targets):
                 self.fds[name] = self._open(name)
-        except StartError:
+        except BaseException:
             self.close()
             raise
 

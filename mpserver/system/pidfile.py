@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 
@@ -33,11 +34,11 @@ def look(path: str) -> Found:
         return Found(None, False)
     except OSError as error:
         raise StartError(f"({error.errno}){error.strerror}: AH00031: Error retrieving pid file {path}") from error
-    if not (text.isascii() and text.isdigit() and 1 < int(text) < 1 << 31):
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 1 << 31):
         raise StartError(
             f"AH00031: Error retrieving pid file {path}\nAH00032: Remove it before continuing if it is corrupted."
         )
-    # (our own number was that of a server before us: containers give the same ones at each start)
+    # (our own number was that of a server before us: containers give the same ones at each start. The first one is 1)
     return Found(int(text), int(text) != os.getpid() and is_server(int(text)))
 
 
@@ -49,15 +50,28 @@ def is_server(pid: int) -> bool:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
-        name = title(process)
+        name, words = title(process), process.cmdline()
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
         return True  # hidden from us (hidepid): rather a second look by a human than a second server
     if name.startswith("mpserver: "):
         return name.startswith((MASTER_TITLE, ONE_PROCESS_TITLE))
-    # Started a moment ago, before it named itself: python -m mpserver, or the script mpserver.
-    return any(os.path.basename(word) == "mpserver" for word in name.split()[:4])
+    return _is_command(words)
+
+
+def _is_command(words: list[str]) -> bool:
+    """Whether a process that did not name itself may be a server: python -m mpserver, or the script mpserver.
+
+    Others may have its name among their words: who reads its log, or edits its configuration.
+    """
+    first, *rest = words or [""]
+    if os.path.basename(first) == "mpserver":
+        return True
+    while rest and rest[0].startswith("-") and rest[0] != "-m":  # (options of Python)
+        rest = rest[2 if rest[0] in ("-X", "-W") else 1 :]
+    named = rest[1:2] == ["mpserver"] if rest[:1] == ["-m"] else os.path.basename("".join(rest[:1])) == "mpserver"
+    return named and "python" in os.path.basename(first)
 
 
 def configuration(pid: int) -> str | None:
@@ -69,7 +83,8 @@ def configuration(pid: int) -> str | None:
     except psutil.Error:
         return None
     start, _, rest = name.partition(" [")
-    return rest.partition("]")[0] if start in (MASTER_TITLE, ONE_PROCESS_TITLE) and rest else None
+    # (a title that found no room for all of it does not end so)
+    return rest[:-1] if start in (MASTER_TITLE, ONE_PROCESS_TITLE) and rest.endswith("]") else None
 
 
 def claim(path: str, former: int = 0) -> Found:
@@ -145,6 +160,9 @@ def write(path: str, pid: int = 0) -> None:
             os.close(fd)
         os.rename(temporary, path)
     except OSError as error:
+        if not isinstance(error, FileExistsError):
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)  # (who has our number next, as in a container, could not make it)
         raise _unwritable(path, error) from error
 
 

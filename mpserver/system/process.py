@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
+from mpserver.system.titles import printable
 from mpserver.typing import Any, NoReturn
 
 #: Seconds that the last children (zygotes with their interpreters, piped programs) have to end once the workers are
@@ -145,6 +146,7 @@ def reap_all() -> None:
 
 def set_title(title: str) -> None:
     """Name the process for ps and top."""
+    title = printable(title)
     try:
         import setproctitle
     except ImportError:  # a Python that the server was not installed for

@@ -6,6 +6,8 @@ import os
 import signal
 from collections.abc import Iterable
 
+from mpserver.system import terminals
+
 #: The most signals that are read at a time.
 _READ = 4096
 
@@ -34,18 +36,27 @@ class Held:
 
 
 class SignalQueue:
-    """The caught signals of this process, in the order in which they came (`signal.set_wakeup_fd`)."""
+    """The caught signals of this process, in the order in which they came (`signal.set_wakeup_fd`).
 
-    __slots__ = ("_caught", "_reader", "_writer")
+    A SIGWINCH by which a terminal tells that its window has another size is not among them: to us it is an order to
+    end, and whoever makes the window larger gives none.
+    """
+
+    __slots__ = ("_caught", "_reader", "_window", "_writer")
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._caught: tuple[int, ...] = ()
+        #: The size of our terminal's window when it was looked at last.
+        self._window: bytes | None = None
 
     def install(self, numbers: Iterable[int]) -> None:
         """Queue these signals from now on, with those of them that were `Held`; the others act as they did."""
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         self._caught = tuple(numbers)
+        if signal.SIGWINCH in self._caught and terminals.window() is not None:
+            signal.signal(signal.SIGWINCH, signal.SIG_IGN)  # (which forgets one that was held: it may be the window's)
+            self._window = terminals.window()
         for number in self._caught:
             signal.signal(number, lambda _number, _frame: None)  # the byte in the pipe is the message
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {*self._caught, *_TOLD})
@@ -57,9 +68,18 @@ class SignalQueue:
     def read(self) -> list[int]:
         """The queued signals in their order, each once: what is asked twice is done once."""
         try:
-            return list(dict.fromkeys(os.read(self._reader, _READ)))
+            found = list(dict.fromkeys(os.read(self._reader, _READ)))
         except BlockingIOError:
             return []
+        if signal.SIGWINCH in found and self._is_resized():
+            found.remove(signal.SIGWINCH)
+        return found
+
+    def _is_resized(self) -> bool:
+        """Whether our terminal's window has another size than before."""
+        before, now = self._window, terminals.window()
+        self._window = now or before
+        return now is not None and now != before
 
     def close(self) -> None:
         """Catch these signals no more: they have their default actions again, as in a child that was just forked."""

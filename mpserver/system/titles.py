@@ -8,6 +8,11 @@ if TYPE_CHECKING:
     import psutil
 
 
+def printable(text: str) -> str:
+    """A text as titles have it: a path may hold bytes that are no UTF-8, which can't stand there as they are."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def title(process: psutil.Process) -> str:
     """The title that a process gave itself, or the words of its command with a blank between them.
 

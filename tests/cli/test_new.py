@@ -83,6 +83,7 @@ def test_its_own_test_passes(site: Path) -> None:
     [
         (".", "is not empty: name a folder that is not there yet"),
         ("file/site", "can't be made: "),
+        ("site[1]", "can't be the folder of a site: choose a path without ["),
         ('a"b', """can't be the folder of a site: choose a path without \""""),
     ],
 )

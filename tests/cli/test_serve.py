@@ -232,6 +232,12 @@ def test_folders_of_any_name(tmp_path: Path) -> None:
     assert (tested.returncode, tested.stderr.splitlines()[-1]) == (0, "Syntax OK"), made
     with serving(folder, "shop") as (address, _said):
         assert get(address, "/x") == "app /x"
+    for number, part in enumerate(("site[1]", "[", "what?", "*", "a\\\\b*", "{a}", "%{a}", "#1", "~")):
+        odd = tmp_path / f"{number}" / part
+        odd.mkdir(parents=True)
+        (odd / "x[1].py").write_text(FILES["pages.py"])
+        with serving(odd, ".") as (address, _said):
+            assert get(address, "/x%5B1%5D.py") == "the index", part
     with pytest.raises(UsageError, match="can't stand in a configuration"):
         find(".", str(tmp_path / "${HOME}"))
 

@@ -52,6 +52,25 @@ def test_a_file_is_changed_in_place(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["users"]
 
 
+def test_the_lines_of_others_stay_as_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    before = b"# 1\x0c2\x852\xc2\x85\xe2\x80\xa8\r\njoe:old\nz\xe9:{SHA}x\r\n"
+    file.write_bytes(before)
+    assert htpasswd(["-bs", str(file), "joe", "new"]) == 0
+    assert file.read_bytes() == before.replace(b"old", passwords.sha1(b"new").encode())
+    assert htpasswd(["-b", "-v", str(file), "joe", "new"]) == 0
+
+
+def test_what_is_no_file_of_users_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It may be a program, or a database: whoever names the wrong file still has it."""
+    file = tmp_path / "program"
+    file.write_bytes(b"\x7fELF\0\r\n\x0c")
+    for command, words in ((htpasswd, ["-b", str(file), "joe", "new"]), (htpasswd, ["-D", str(file), "joe"])):
+        assert command(words) == 1
+        assert capsys.readouterr().err == f"mpserver: {file} is no file of users, and is left as it is\n"
+    assert file.read_bytes() == b"\x7fELF\0\r\n\x0c"
+
+
 def test_digests(tmp_path: Path) -> None:
     assert run(tmp_path, "htdigest", "-c", "users", "a realm", "joe", told="pw\n")[0] == 0
     assert run(tmp_path, "htdigest", "users", "other", "joe", told="pw\n")[0] == 0

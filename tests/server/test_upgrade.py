@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import os
 import signal
 import socket
@@ -15,7 +17,7 @@ from conftest import StartServer
 from mpserver.cli import status
 from support.load import load
 from support.processes import alive
-from support.server import BACKENDS, EACH_AND_THREADS, Mode, Server, receive_until
+from support.server import BACKENDS, EACH_AND_THREADS, Mode, Port, Server, receive_until
 from support.waiting import PATIENCE, wait_for
 
 CONF = """
@@ -254,6 +256,25 @@ def starting(server: Server) -> list[psutil.Process]:
         if process != server.master and str(server.conf) in words and "upgrade" not in words:
             found.append(process)
     return found
+
+
+def test_strangers_names_get_nothing_from_the_new_one_either(start_server: StartServer) -> None:
+    """ManagementListen at an address of this machine is asked by that address: a page in a browser has another name."""
+    port = Port()
+    conf = CONF.replace("unix:${ROOT}/run/management", f"127.0.0.1:{port.number}")
+    server = start_server(conf, {"app.py": APP}, mode="daemon", backend=BACKENDS[0])
+
+    def asked(host: str) -> int:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port.number, timeout=PATIENCE)) as connection:
+            connection.request("GET", "/status.json", headers={"Host": host})
+            return connection.getresponse().status
+
+    assert (asked("localhost"), asked("stranger.example")) == (200, 403)
+    server.command("-k", "upgrade")
+    server.master = psutil.Process(pid(server))
+    assert (asked("localhost"), asked("stranger.example")) == (200, 403)
+    server.stop()
+    port.release()
 
 
 def test_one_process_has_none(start_server: StartServer) -> None:

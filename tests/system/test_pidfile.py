@@ -1,5 +1,6 @@
 """The pid file: written whole, removed when it is ours, and left-over ones recognised."""
 
+import errno
 import fcntl
 import os
 import subprocess
@@ -97,6 +98,25 @@ def test_only_a_live_master_counts_as_running(path: str, title: str, running: bo
     assert pidfile.look(path) == (process.pid, False)
 
 
+def test_a_server_without_a_title_is_told_from_who_reads_its_log(path: str, tmp_path: Path) -> None:
+    """Where there is no room for a title it has the words of its command."""
+    script = tmp_path / "my venv" / "mpserver"
+    script.parent.mkdir()
+    script.write_text("import sys\nprint('on', flush=True)\nsys.stdin.read()\n")
+    for words, running in (
+        ([sys.executable, str(script), "-X"], True),
+        ([sys.executable, "-X", "dev", str(script)], True),
+        (["tail", "-n", "1", "-f", str(script)], False),
+    ):
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            with open(path, "w") as file:
+                file.write(str(process.pid))
+            assert pidfile.look(path) == (process.pid, running), words
+            process.kill()
+
+
 def test_the_configuration_is_read_from_a_title_of_any_length() -> None:
     """One that is as long as the command was, or longer, is not to be taken for several words."""
     process = titled("mpserver: master")
@@ -106,6 +126,17 @@ def test_the_configuration_is_read_from_a_title_of_any_length() -> None:
             change_title(process, f"mpserver: master [{configuration}]")
             assert pidfile.configuration(process.pid) == configuration
             assert pidfile.is_server(process.pid)
+    finally:
+        end(process)
+
+
+def test_a_title_without_room_for_all_of_it_names_no_configuration() -> None:
+    process = titled("mpserver: master [/srv/of us [/si")
+    try:
+        assert pidfile.is_server(process.pid)
+        assert pidfile.configuration(process.pid) is None
+        change_title(process, "mpserver: master [/srv/of [us]/site.conf]")
+        assert pidfile.configuration(process.pid) == "/srv/of [us]/site.conf"
     finally:
         end(process)
 
@@ -120,7 +151,7 @@ def test_a_zombie_is_dead(path: str) -> None:
     end(process)
 
 
-@pytest.mark.parametrize("text", ["", "abc", "-1", "0", "1", "99999999999999999999", "12 34", "١٢٣"])
+@pytest.mark.parametrize("text", ["", "abc", "-1", "0", "99999999999999999999", "12 34", "١٢٣"])
 def test_a_corrupt_file_is_told(path: str, text: str) -> None:
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
@@ -131,6 +162,20 @@ def test_a_corrupt_file_is_told(path: str, text: str) -> None:
 def test_a_missing_folder_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"No such file or directory.*PidFile"):
         pidfile.write(str(tmp_path / "missing" / "mpserver.pid"))
+
+
+def test_a_full_disk_leaves_nothing_behind(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each start has the same number, it would be in the way of the next one."""
+
+    def full(_fd: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as context:
+        context.setattr(os, "write", full)
+        with pytest.raises(StartError, match="No space left on device"):
+            pidfile.claim(path)
+    assert os.listdir(os.path.dirname(path)) == []
+    pidfile.claim(path)
 
 
 def test_the_file_of_a_running_server_is_not_written_over(path: str) -> None:

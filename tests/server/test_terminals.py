@@ -1,0 +1,79 @@
+"""A server that was started at a terminal: who makes the window larger does not end it by that."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import signal
+import struct
+import termios
+from collections.abc import Iterator
+
+import pytest
+
+from conftest import StartServer
+from support.processes import run_code
+from support.server import Mode
+
+#: Becomes a command at a terminal: the leader of a session gets the one that it opens.
+AT = ("sh", "-c", 'terminal=$1; shift; exec "$@" <"$terminal"', "sh")
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, str]]:
+    """A terminal: whoever holds it, and its name."""
+    ours, its = pty.openpty()
+    yield ours, os.ttyname(its)
+    os.close(ours)
+    os.close(its)
+
+
+def resize(ours: int, lines: int) -> None:
+    """Give the window another size."""
+    fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("4H", lines, 80, 0, 0))
+
+
+@pytest.mark.parametrize("mode", ["one", "foreground"])
+def test_a_window_of_another_size_is_no_end(start_server: StartServer, terminal: tuple[int, str], mode: Mode) -> None:
+    ours, name = terminal
+    resize(ours, 24)
+    server = start_server("", {"index.html": "x"}, mode=mode, prefix=(*AT, name))
+    assert server.master is not None
+    assert os.tcgetpgrp(ours) == server.master.pid
+    with server.connection() as connection:
+        for lines in (30, 40, 25):
+            resize(ours, lines)
+            connection.request("GET", "/index.html")
+            reply = connection.getresponse()
+            assert (reply.read(), reply.getheader("Connection")) == (b"x", None)
+    assert server.get("/index.html").text == "x"
+    if mode == "foreground":
+        server.command("-k", "graceful")
+        assert "shutting down" not in server.log()
+    server.stop(signal.SIGWINCH)
+
+
+def test_what_tells_of_the_window_is_told_from_what_ends(terminal: tuple[int, str]) -> None:
+    """Both are SIGWINCH; one that came while a server was starting may be the window's as well."""
+    code = f"""
+        import fcntl, os, signal, struct, termios
+        from mpserver.system.signals import Held, SignalQueue
+
+        os.setsid()
+        terminal = os.open({terminal[1]!r}, os.O_RDWR)
+
+        def resize(lines):
+            fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", lines, 80, 0, 0))
+
+        signals = SignalQueue()
+        with Held():
+            resize(24)
+            signals.install([signal.SIGWINCH, signal.SIGUSR1])
+        resize(30)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        print(signals.read() == [signal.SIGUSR1])
+        os.kill(os.getpid(), signal.SIGWINCH)
+        print(signals.read() == [signal.SIGWINCH])
+    """
+    assert run_code(code) == "True\nTrue\n"
