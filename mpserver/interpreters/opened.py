@@ -41,6 +41,13 @@ def _shared() -> frozenset[str]:
         return frozenset(line.partition(" ")[0] for line in file if " rw-s " in line)
 
 
+def _libraries() -> frozenset[str]:
+    """The files whose code is loaded."""
+    with open(_MAPS, encoding="utf-8", errors="replace") as file:
+        parts = [line.rstrip("\n").split(maxsplit=5) for line in file]
+    return frozenset(words[5] for words in parts if len(words) > 5 and "x" in words[1])
+
+
 def _name(link: str) -> str:
     for begin, text in _KINDS.items():
         if link.startswith(begin):
@@ -94,6 +101,8 @@ class Opened:
     def opened(self) -> str:
         """What was opened outside of Python's memory."""
         new = [link for fd, link in _descriptors().items() if self._descriptors.get(fd) != link]
+        # (libffi, which ctypes brings, keeps itself open, and never reads there: it maps pages of itself)
+        new = [link for link in new if link not in _libraries()] if new else new
         if new:
             return f"opened {_name(min(new))}"
         if frozenset(os.listdir(_THREADS)) - self._threads:

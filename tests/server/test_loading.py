@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -295,6 +296,32 @@ def test_a_try_that_fails_leaves_nothing_behind(
     assert server.get("/").text == "1", server.said()
     pids = loaded.read_text().split()
     assert len(pids) == len({*pids}) == 2
+
+
+FOREIGN = """
+import ctypes
+import os
+import common
+import somelib
+PID = os.getpid()
+
+
+def handler(req):
+    return common.answer(req, {**globals(), "two": ctypes.c_int(2).value})
+"""
+
+
+@pytest.mark.parametrize("mpm", ["prefork", "worker"])
+def test_a_library_that_keeps_itself_open_is_loaded_before_the_fork(start_server: StartServer, mpm: str) -> None:
+    """Libffi does; in another Python nothing of the server's has loaded it before."""
+    conf = (
+        f"SetHandler mod_python\nPythonHandler foreign\nPythonExecutable {sys.executable}\n"
+        "PythonPath \"sys.path + ['${WWW}', '${WWW}/site-packages']\"\n"
+    )
+    server = start_server(conf, {**FILES, "foreign.py": FOREIGN}, mode="foreground", mpm=mpm)
+    found = ask(server, "")
+    assert (found["two"], found["loaded_here"]) == (2, False), server.said()
+    assert not [line for line in lines(server) if "each process loads the application for itself" in line]
 
 
 HANGS = """
