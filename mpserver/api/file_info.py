@@ -9,7 +9,7 @@ from collections.abc import Callable
 from mpserver.api import constants
 from mpserver.api.members import named, string
 from mpserver.builtin import index
-from mpserver.typing import Any
+from mpserver.typing import Any, Self
 
 #: stat's file types by constants of APR.
 TYPES: tuple[tuple[Callable[[int], bool], int], ...] = (
@@ -54,6 +54,18 @@ class FileInfo:
             found.st_size, int(found.st_atime), int(found.st_mtime), int(found.st_ctime), fname, None,
             next((kind for test, kind in TYPES if test(found.st_mode)), constants.APR_UNKFILE),
         )  # fmt: skip
+
+    def pack(self) -> tuple[Any, ...]:
+        """It as plain data."""
+        return self.valid, *self._facts
+
+    @classmethod
+    def unpack(cls, packed: tuple[Any, ...]) -> Self:
+        """What was packed."""
+        made = cls(None, None)
+        made.valid, *facts = packed
+        made._facts = tuple(facts)
+        return made
 
     protection: int | None = _fact(constants.FINFO_MODE, "APR's bits: a hex digit each for owner, group, others.")
     inode: int | None = _fact(constants.FINFO_INO, "The inode's number.")

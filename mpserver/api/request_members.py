@@ -93,6 +93,8 @@ class RequestMembers(RequestTables, Answer, Receiving):
     mp_filters: dict[tuple[str, str], tuple[str, str | None]] | None = None
     #: Those that applications have put in: "in" or "out" and name.
     mp_asked_filters: tuple[tuple[str, str], ...] = ()
+    #: What an application has set `finfo` to.
+    mp_own_finfo: FileInfo | None = None
     mp_original_status = 200
     mp_redirects = 0
     mp_log_id: str | None = None
@@ -384,7 +386,7 @@ class RequestMembers(RequestTables, Answer, Receiving):
 
     @finfo.setter
     def finfo(self, value: FileInfo) -> None:
-        self.mp_finfo = _finfo("finfo", value)
+        self.mp_finfo = self.mp_own_finfo = _finfo("finfo", value)
 
     @ReadOnly
     def parsed_uri(self) -> tuple[str | int | None, ...]:

@@ -7,6 +7,7 @@ the one that was looked up.
 
 from __future__ import annotations
 
+from mpserver.api.file_info import FileInfo
 from mpserver.api.own_settings import Changes, OwnSettings
 from mpserver.api.request_members import RequestMembers
 from mpserver.api.table import HeaderTable, Table
@@ -138,6 +139,17 @@ class RequestSuccession(RequestMembers):
     def mp_config_changes(self, changes: Changes) -> None:
         if changes:
             self.mp_config = OwnSettings(self.mp_plan.config_pairs, changes)
+
+    @property
+    def mp_told_finfo(self) -> tuple[Any, ...] | None:
+        """What they have set `finfo` to, as long as it holds."""
+        own = self.mp_own_finfo
+        return None if own is None or own is not self.mp_finfo else own.pack()
+
+    @mp_told_finfo.setter
+    def mp_told_finfo(self, packed: tuple[Any, ...] | None) -> None:
+        if packed is not None:
+            self.mp_finfo = self.mp_own_finfo = FileInfo.unpack(packed)
 
     # ---- sub-requests
 

@@ -78,6 +78,7 @@ MEMBERS: Mapping[str, Shape] = {
     "mp_added": either(NONE, mapping(TEXT, each(list, ENTRY))),
     "mp_filters": either(NONE, mapping(row(TEXT, TEXT), row(TEXT, MAYBE_TEXT))),
     "mp_asked_filters": each(tuple, row(TEXT, TEXT)),
+    "mp_told_finfo": either(NONE, row(*[of(int, str, NoneType)] * 14)),
     "mp_passed": either(NONE, mapping(TEXT, INT)),
     "mp_tried": row(INT, INT),
     **dict.fromkeys(("mp_option_changes", "mp_config_changes"), each(tuple, row(TEXT, MAYBE_TEXT, MAYBE_TEXT))),
@@ -90,7 +91,7 @@ MEMBERS: Mapping[str, Shape] = {
 DECISIVE = frozenset({
     "mp_filename", "mp_canonical_filename", "mp_path_info", "mp_handler", "mp_is_directory", "mp_proxyreq",
     "mp_admitted", "mp_added", "mp_filters", "mp_asked_filters", "mp_extension", "mp_is_lookup",
-    "mp_option_changes", "mp_config_changes",
+    "mp_option_changes", "mp_config_changes", "mp_told_finfo",
 })  # fmt: skip
 #: What says who its client is, and what was worked out of its head: that is done anew, before anything decides by it.
 WORKED_OUT = frozenset({"mp_agent", "mp_begun"})

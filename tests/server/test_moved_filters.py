@@ -1,6 +1,8 @@
-"""Filters that handlers add to a request are there wherever it goes on."""
+"""Filters that handlers add to a request, and the file that they tell of, are there wherever it goes on."""
 
 from __future__ import annotations
+
+import ast
 
 import pytest
 
@@ -21,6 +23,8 @@ def early(req):
 
 
 def fixup(req):
+    if req.args == "file":
+        req.finfo = apache.stat(__file__, apache.APR_FINFO_NORM)
     if req.args == "late":
         req.add_output_filter("shout")
         req.add_input_filter("turn")
@@ -46,6 +50,8 @@ def handler(req):
     req.content_type = "text/plain"
     req.write(b"body: " + req.read())
     req.write(" in " + apache.interpreter)
+    if req.args in ("file", "stat"):
+        req.write(repr([req.finfo.fname, req.finfo.size, req.finfo[9], req.finfo.filetype, req.finfo.valid]))
     return apache.OK
 """
 
@@ -78,3 +84,11 @@ def test_filters_go_along(server: Server, when: str, body: bytes) -> None:
         assert plain.text == f"body: abc in {server.www}/one/sub/"
         reply = server.request("POST", f"/one/sub/a.txt?{when}", body)
         assert reply.text == f"body: {body.decode().replace('a', 'z')} in {server.www}/one/sub/".upper() + "!"
+
+
+def test_the_file_that_a_handler_tells_of_goes_along(server: Server) -> None:
+    place = f"body:  in {server.www}/one/sub/"
+    seen = (server.www / "filtering.py").stat()
+    told = ast.literal_eval(server.get("/one/sub/a.txt?file").text.removeprefix(place))
+    assert told[:4] == [f"{server.www}/filtering.py", seen.st_size, int(seen.st_ctime), 1]
+    assert server.get("/one/sub/a.txt?stat").text.startswith(f"{place}['{server.www}/one/sub/a.txt', 0, ")
