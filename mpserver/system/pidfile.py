@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 
@@ -161,8 +160,10 @@ def write(path: str, pid: int = 0) -> None:
         os.rename(temporary, path)
     except OSError as error:
         if not isinstance(error, FileExistsError):
-            with contextlib.suppress(OSError):
+            try:
                 os.unlink(temporary)  # (who has our number next, as in a container, could not make it)
+            except OSError:
+                pass  # (it was not made)
         raise _unwritable(path, error) from error
 
 
