@@ -45,17 +45,17 @@ def _leave_terminal(writer: int, run: Callable[[Callable[[], object]], None]) ->
     os.setsid()
     if os.fork() != 0:
         os._exit(0)
-    status = 1
+    status, parent = 1, _Parent(writer)
     try:
         detach_in_place()
-        run(partial(_tell, writer, _STARTED))
+        run(partial(parent.tell, _STARTED))
         status = 0
     except StartError as error:
-        _tell(writer, f"{error}\n".encode("utf-8", "backslashreplace"))
+        parent.tell(f"{error}\n".encode("utf-8", "backslashreplace"))
     except BaseException:
         # The end of the daemon: whatever it was must be told to whoever waits, or written to the log.
         text = traceback.format_exc()
-        if not _tell(writer, text.encode("utf-8", "backslashreplace")):
+        if not parent.tell(text.encode("utf-8", "backslashreplace")):
             sys.stderr.write(text)
     finally:
         sys.stdout.flush()
@@ -63,14 +63,24 @@ def _leave_terminal(writer: int, run: Callable[[Callable[[], object]], None]) ->
         os._exit(status)
 
 
-def _tell(writer: int, data: bytes) -> bool:
-    """Write to the parent and close; False where that was done before."""
-    try:
-        os.write(writer, data)
-        os.close(writer)
-    except OSError:
-        return False
-    return True
+class _Parent:
+    """Whoever waits to hear how the start went: is told once."""
+
+    def __init__(self, writer: int) -> None:
+        self._writer = writer
+
+    def tell(self, data: bytes) -> bool:
+        """Write to it and close; False where it was told before: the descriptor's number may be another's by now."""
+        writer, self._writer = self._writer, -1
+        if writer < 0:
+            return False
+        try:
+            os.write(writer, data)
+        except OSError:
+            return False
+        finally:
+            os.close(writer)
+        return True
 
 
 def detach_in_place() -> None:
