@@ -283,6 +283,14 @@ def test_via(start_server: StartServer, behind: Backend) -> None:
     assert server.get("/until-close").header("Via") == f"1.0 {here}"
 
 
+def test_max_forwards(server: Server) -> None:
+    """What has been passed on often enough is not passed on, nor what does not say how often (RFC 9110 7.6.2)."""
+    assert [server.get("/app/x", {"Max-Forwards": word}).status for word in ("0", "x", "-1", "9" * 30)] == [400] * 4
+    assert fields(server.get("/app/x", {"Max-Forwards": "3"}))["max-forwards"] == "2"
+    reply = server.request("OPTIONS", "/dead/x", headers={"Max-Forwards": "0"})
+    assert (reply.status, reply.body, "TRACE" in str(reply.header("Allow"))) == (200, b"", True)
+
+
 def test_what_hides_the_server_behind(server: Server) -> None:
     reply = server.get("/app/place", host="front.example")
     assert reply.header("Location") == "http://front.example/app/new?x=1"

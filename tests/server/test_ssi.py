@@ -73,6 +73,7 @@ PAGES = {
         ),
         "&lt;a&gt; Zoë %3ca%3e%20Zo%c3%ab <a> Zoë-a=1&b=2-$z-- <a> Zoë",
     ),
+    "digits": ('<!--#echo var="²" -->, <!--#echo var="٣" -->!', "(none), (none)!"),
     "if": (
         (
             '<!--#if expr="v(\'QUERY_STRING\') =~ /a=(.)/" -->yes <!--#echo var="1" --><!--#else -->no<!--#endif -->'

@@ -84,7 +84,7 @@ class Variables(RequestFacts):
 
     def lookup(self, name: str) -> str | None:
         """The value of a variable; None where there is none."""
-        if name.isdigit() and len(name) == 1:
+        if len(name) == 1 and "0" <= name <= "9":
             return self._group(int(name))
         value: str | None = self._req.subprocess_env.get(name)
         if value is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from mpserver.api import constants, runtime
@@ -9,6 +10,7 @@ from mpserver.api.error_log import ERROR
 from mpserver.api.tasks import MAY_BLOCK, content
 from mpserver.errors import ClientGone, RequestError
 from mpserver.modules import core
+from mpserver.modules.core import errorpage
 from mpserver.modules.hooks import PROXY_PREFIX, TRACE_HANDLER
 from mpserver.modules.proxy import (
     MAX_FORWARDS,
@@ -42,7 +44,8 @@ OK, DECLINED = constants.OK, constants.DECLINED
 
 #: May be asked a second time where nobody knows whether the first was heard (RFC 9110 9.2.2).
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
-
+#: What Max-Forwards says (RFC 9110 7.6.2).
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 #: What is remembered of so many plans: each may take 2 MiB.
 ROADS = 32
@@ -322,14 +325,31 @@ def _limits(req: Request) -> int:
     if req.mp_method == "TRACE" and not core.traces(conf):
         return constants.HTTP_METHOD_NOT_ALLOWED
     told = questions.field(req, "max-forwards")
-    if told is not None and str(told).isdecimal() and len(str(told)) < 10:
+    if told is not None:
+        if not _NUMBER.fullmatch(told):
+            _log(req, "a Max-Forwards that is no number")
+            return constants.HTTP_BAD_REQUEST
         left = int(told)
         if not left:
-            return req.mp_plan.named(TRACE_HANDLER)(req) if req.mp_method == "TRACE" else constants.HTTP_BAD_GATEWAY
+            return _last(req)
         req.headers_in["Max-Forwards"] = str(left - 1)
     elif conf[MAX_FORWARDS] >= 0:
         req.headers_in["Max-Forwards"] = str(conf[MAX_FORWARDS])
     return OK
+
+
+def _last(req: Request) -> int:
+    """Max-Forwards is used up: TRACE and OPTIONS are answered here (RFC 9110 7.6.2), and all else may go in circles."""
+    if req.mp_method == "TRACE":
+        status: int = req.mp_plan.named(TRACE_HANDLER)(req)
+        return status
+    if req.mp_method == "OPTIONS":
+        traces = core.traces(req.mp_host.server.conf)
+        req.headers_out["Allow"] = errorpage.allow(req.mp_allowed_methods, trace=traces)
+        req.mp_set_content_length(0)
+        return constants.DONE
+    _log(req, "Max-Forwards has reached zero: a proxy loop?")
+    return constants.HTTP_BAD_REQUEST
 
 
 def parameters_of(req: Request, url: str) -> Mapping[str, Parameter]:
