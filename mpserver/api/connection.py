@@ -57,6 +57,7 @@ class Connection:
         self.mp_local_host: str | None = None
         self.mp_remote_host: str | None = None
         self.mp_notes: Table | None = None
+        #: None: the connection is closed, or another interpreter has it.
         self.mp_take_over = take_over
         #: What reads and writes below HTTP; None as long as nobody does.
         self.mp_incoming: Incoming | None = None
@@ -181,7 +182,8 @@ class Connection:
     def mp_stream(self) -> Incoming:
         """What reads and writes it."""
         if self.mp_incoming is None:
-            assert self.mp_take_over is not None
+            if self.mp_take_over is None:
+                raise ClientGone("the connection is not here any more")
             self.mp_is_pinned = True  # (what it speaks with its client is known here alone)
             self.mp_incoming = self.mp_take_over()
         return self.mp_incoming

@@ -26,9 +26,11 @@ class Raw:
 
     __slots__ = ("source", "upstream")
 
+    #: (there is none)
+    upstream: InputFilter
+
     def __init__(self, source: Input) -> None:
         self.source = source
-        self.upstream: InputFilter = self
 
     def more(self) -> bytes | None:
         """See `InputFilter.more`."""
@@ -92,6 +94,7 @@ class FilteredInput(Input):
         self.received = self.source.received
         if data is None:
             self._ended = True
+            del self._filters[:-1]  # (they know the request: it would wait for the garbage collector)
             return False
         self._buffer = self._buffer[self._position :] + data
         self._position = 0

@@ -295,6 +295,8 @@ class Chain:
             self.sink.take([], EOS)
         close_files(req.mp_parts)  # (what a filter wrote by ``req.write`` after all was said)
         req.mp_waiting = 0
+        if self.sink.req.mp_finished:  # (by now)
+            req.mp_chain = None  # (filters know the request: all that it has would wait for the garbage collector)
 
     def move(self, req: Request) -> None:
         """Be the filters of another request, behind those that it has: it goes on with what its look-up found."""

@@ -249,6 +249,8 @@ class AfterRequest(Stream):
         if self.state == GONE:
             return
         self.state = GONE
+        if self._object is not None:
+            self._object.mp_take_over = None  # (it knows us: so all that we have would wait for the garbage collector)
         self._forget_backlog()
         self.owner.loop.remove(self.fd)
         self.owner.loop.unwatch(self)
