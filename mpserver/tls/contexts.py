@@ -63,6 +63,7 @@ def make(profile: Profile, read: Read) -> ssl.SSLContext:
                 context.load_dh_params(name)
             except (ssl.SSLError, OSError) as error:
                 raise ContextError(f"these are no parameters of Diffie-Hellman: {error}") from error
+    tickets.alone(context)
     if profile.tickets and profile.secret >= 0:
         # (equal numbers of files are equal files: what hosts have in common is all of what they say of TLS)
         tickets.share(context, read(profile.secret)[0], repr(to_plain(profile)).encode())

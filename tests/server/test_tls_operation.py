@@ -245,6 +245,18 @@ def test_sessions_are_resumed_wherever_they_come_to(secure: Secure, version: ssl
     assert len(speakers) > 2
 
 
+def test_nothing_is_kept_of_clients_that_take_no_tickets(secure: Secure) -> None:
+    if sys.version_info[:2] == (3, 12) and secure.server.backend == "own":
+        pytest.skip("isolated interpreters of this Python load no ctypes: there OpenSSL keeps sessions")
+    client = Client(secure.client.port, secure.authority.file, newest=ssl.TLSVersion.TLSv1_2)
+    client.context.options |= ssl.OP_NO_TICKET
+    for path in ("/app", "/other", "/page.txt"):
+        with client.connect("a.example") as connection:
+            assert connection.get(path).status == 200
+            assert connection.sock.session is not None
+            assert not connection.sock.session.id, "a name of a session that can be resumed"
+
+
 def test_old_protocols_are_refused(secure: Secure) -> None:
     client = Client(secure.client.port, secure.authority.file)
     with pytest.deprecated_call():

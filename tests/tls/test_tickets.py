@@ -58,6 +58,20 @@ def test_equal_contexts_take_each_others_tickets_and_others_do_not(
     assert not greet(serving(authority, SECRET[::-1] + b"x", b"host"), client, session).session_reused
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("options", [0, ssl.OP_NO_TICKET])
+def test_a_context_keeps_no_sessions_itself(authority: Authority, version: ssl.TLSVersion, options: int) -> None:
+    server, client = serving(authority, SECRET, b"host"), ssl.create_default_context(cafile=str(authority.file))
+    assert tickets.alone(server)
+    client.maximum_version = version
+    client.options |= options
+    for _ in range(3):
+        greet(server, client, None)
+    assert server.session_stats()["number"] == 0
+
+
 def test_where_openssl_can_not_be_called_keys_are_the_contexts_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ctypes", None)
-    assert not tickets.share(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), SECRET, b"")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    assert not tickets.share(context, SECRET, b"")
+    assert not tickets.alone(context)
