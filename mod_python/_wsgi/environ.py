@@ -33,8 +33,9 @@ OWN_VALUES = (
 #: What the variable HTTPS says where the client's connection is encrypted, as far as a proxy before us.
 HTTPS_ON = frozenset({"on", "1", "yes"})
 
-#: So many header blocks are remembered: about one for each connection that is kept alive.
-BLOCKS = 256
+#: So many header blocks are remembered: about one for each connection that is kept alive. And the longest head of one,
+#: in bytes: clients choose them.
+BLOCKS, LONGEST = 256, 4096
 
 
 def header_variables(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -155,7 +156,7 @@ class Environment:
         if secure:
             environ["wsgi.url_scheme"] = environ["REQUEST_SCHEME"] = "https"
             environ["HTTPS"] = "on"
-        elif untouched and host and not self._by_socket:
+        elif untouched and host and not self._by_socket and len(req.mp_head.raw) <= LONGEST:
             if len(self._blocks) >= BLOCKS:
                 self._blocks.clear()
             self._blocks[id(fields)] = (fields, host, environ.copy())

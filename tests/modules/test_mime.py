@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from modules.scopes import Scope, in_directory
 from mpserver.config.settings import Conf
 from mpserver.modules import values
-from mpserver.modules.mime.hooks import Finder, Mime, find, find_type, with_charset
+from mpserver.modules.mime.hooks import ROOM, Finder, Mime, find, find_type, with_charset
 from mpserver.modules.mime.media_types import BUILT_IN, TypesFile, parse_types
 
 LINES = (
@@ -86,6 +87,20 @@ def test_default_language(conf: Conf) -> None:
     inner = conf.merged(in_directory("DefaultLanguage en"))
     assert find("x.txt", inner).languages == find("noext", inner).languages == ("en",)
     assert find("x.fr.txt", inner).languages == ("fr",)
+
+
+def test_what_is_remembered_of_names_is_bounded_by_bytes(conf: Conf) -> None:
+    finder = Finder(conf)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(1000):
+            for _ in range(2):
+                assert finder(f"{number}{'x' * 2000}.html").type == "text/html"
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 2 * ROOM
 
 
 def test_removal(conf: Conf) -> None:

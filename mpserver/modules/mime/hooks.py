@@ -21,13 +21,15 @@ from mpserver.modules.mime import (
     TYPES_CONFIG,
     Extensions,
 )
+from mpserver.remembered import Remembered
 from mpserver.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from mpserver.api.request import Request
 
-#: So many names' types are remembered for each configuration.
-REMEMBERED = 1024
+#: What is remembered of names for each configuration may take so much, in bytes: for some 900 of usual length; and what
+#: each takes beside its name, about.
+ROOM, EACH = 256 << 10, 256
 #: What directories have as their type.
 DIRECTORY_TYPE = "httpd/unix-directory"
 
@@ -160,15 +162,14 @@ class Finder:
 
     def __init__(self, conf: Conf) -> None:
         self._conf = conf
-        self._known: dict[str, Mime] = {}
+        self._known: Remembered[str, Mime] = Remembered(ROOM, EACH)
 
     def __call__(self, name: str) -> Mime:
         """What the extensions of a file's base name say."""
         found = self._known.get(name)
         if found is None:
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            found = self._known[name] = find(name, self._conf)
+            found = find(name, self._conf)
+            self._known.keep(name, found, len(name))
         return found
 
 
